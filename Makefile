@@ -1,0 +1,45 @@
+# Every target makes the environment that it needs; a second run finds it up to date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint types imports models clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+install: $(STAMP) ## Make the virtual environment from the lock file
+
+# --no-deps: the lock file is complete, and leaves out the OpenCV that needs libGL (docs/adr/0006).
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+models: $(STAMP) ## Obtain, check and fold the two default models (once)
+	$(BIN)/volens models pull --quiet
+
+demo: models ## The main job in one minute, on real photos; leaves demo-out/
+	$(BIN)/volens demo --out demo-out
+
+test: models ## Run every test
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+check: lint types imports models ## The gate: ruff, mypy --strict, import-linter, tests with branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+clean: ## Remove the environment, caches and the demo's output
+	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
