@@ -1,0 +1,84 @@
+"""What a data subject agreed to: zone, notice, receipt, signature, grant, withdrawal. Pure: no I/O, SQL or FAISS."""
+
+from consent.embedding import ConsentedEmbedding, FloatArray, ProbeEmbedding, UnitVector
+from consent.errors import (
+    ConsentExpiredError,
+    EnrollmentError,
+    ErasureIncompleteError,
+    ForeignReceiptError,
+    ForgedGrantError,
+    InputError,
+    NoLiveConsentError,
+    ReceiptError,
+    ReceiptSignatureError,
+    RefusedError,
+    TamperError,
+    UnavailableError,
+    VolensError,
+)
+from consent.gate import ConsentLedger, admit, permit_probe
+from consent.grant import ConsentGrant, ProbePermit
+from consent.ids import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId, SiteId, parse_purpose
+from consent.notice import Notice
+from consent.receipt import (
+    Controller,
+    ReceiptClaims,
+    UnverifiedReceipt,
+    VerifiedReceipt,
+    sign_receipt,
+    verify_receipt,
+)
+from consent.subject_key import SubjectKey, SubjectPublicKey
+from consent.take_home import TakeHome
+from consent.times import format_time, parse_time, whole_seconds
+from consent.withdrawal import EndReason, WithdrawalCode
+from consent.zone import Custody, Zone
+
+__all__ = [
+    "ConsentExpiredError",
+    "ConsentGrant",
+    "ConsentLedger",
+    "ConsentedEmbedding",
+    "Controller",
+    "Custody",
+    "DataSubjectId",
+    "EndReason",
+    "EnrollmentError",
+    "ErasureIncompleteError",
+    "FloatArray",
+    "ForeignReceiptError",
+    "ForgedGrantError",
+    "InputError",
+    "ModelId",
+    "NoLiveConsentError",
+    "Notice",
+    "ProbeEmbedding",
+    "ProbePermit",
+    "Purpose",
+    "ReceiptClaims",
+    "ReceiptError",
+    "ReceiptId",
+    "ReceiptSignatureError",
+    "ReferenceId",
+    "RefusedError",
+    "SiteId",
+    "SubjectKey",
+    "SubjectPublicKey",
+    "TakeHome",
+    "TamperError",
+    "UnavailableError",
+    "UnitVector",
+    "UnverifiedReceipt",
+    "VerifiedReceipt",
+    "VolensError",
+    "WithdrawalCode",
+    "Zone",
+    "admit",
+    "format_time",
+    "parse_purpose",
+    "parse_time",
+    "permit_probe",
+    "sign_receipt",
+    "verify_receipt",
+    "whole_seconds",
+]

@@ -1,0 +1,79 @@
+"""The gate: the one place where consent becomes leave to do something."""
+
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from consent._mint import MINT
+from consent.errors import ConsentExpiredError, ForeignReceiptError, NoLiveConsentError, RefusedError
+from consent.grant import ConsentGrant, ProbePermit
+from consent.ids import DataSubjectId, Purpose, ReceiptId, SiteId
+from consent.receipt import VerifiedReceipt
+from consent.zone import Zone
+
+CLOCK_SKEW: Final = timedelta(minutes=5)
+
+
+class ConsentLedger(Protocol):
+    """What the gate must know about consents in force; `store` implements it, and so do the fakes in tests."""
+
+    def live_until(self, receipt_id: ReceiptId, subject_id: DataSubjectId, purpose: Purpose) -> datetime | None:
+        """Return when the consent in force ends, or None where there is none."""
+        ...
+
+
+def admit(
+    receipt: VerifiedReceipt, *, site_id: SiteId, purpose: Purpose, ledger: ConsentLedger, now: datetime
+) -> ConsentGrant:
+    """Return a grant if this consent is in force, here, for this purpose, now.
+
+    1. The receipt is for this site.
+    2. It is for this zone.
+    3. Its time has begun and has not run out.
+    4. The ledger holds it as live, until the same moment or earlier.
+
+    Raises:
+        ForeignReceiptError: 1 or 2 fails.
+        ConsentExpiredError: 3 fails, or the ledger's term has run out.
+        NoLiveConsentError: 4 fails; unknown, withdrawn and erased are one answer.
+        RefusedError: the receipt is dated in the future.
+    """
+    claims = receipt.claims
+    # 1.
+    if claims.site_id != site_id:
+        raise ForeignReceiptError("this receipt was signed for another site; use one that was signed here")
+    # 2.
+    if claims.purpose != purpose:
+        raise ForeignReceiptError(
+            f"this receipt is for zone {claims.purpose!r}, not for {purpose!r}; ask for consent to this zone"
+        )
+    # 3.
+    if claims.issued_at > now + CLOCK_SKEW:
+        raise RefusedError("this receipt is dated in the future; check this machine's clock")
+    if claims.expires_at <= now:
+        raise ConsentExpiredError("this consent has expired; ask the person for a new one")
+    # 4.
+    live_until = ledger.live_until(claims.receipt_id, claims.subject_id, purpose)
+    if live_until is None:
+        raise NoLiveConsentError(
+            "no consent is in force for this receipt; ask the person, and record it with 'volens consent give'"
+        )
+    if live_until <= now:
+        raise ConsentExpiredError("this consent has expired; ask the person for a new one")
+    return ConsentGrant(
+        receipt_id=claims.receipt_id,
+        subject_id=claims.subject_id,
+        purpose=purpose,
+        checked_at=now,
+        expires_at=min(live_until, claims.expires_at),
+        receipt_sha256=receipt.sha256,
+        mint=MINT,
+    )
+
+
+def permit_probe(zone: Zone) -> ProbePermit:
+    """Return leave to compute probe embeddings for one declared zone.
+
+    The person before the camera has not been identified, so nobody's consent can be asked for yet: a probe is compared
+    and wiped, and one that matches nobody leaves no trace.
+    """
+    return ProbePermit(zone.purpose, mint=MINT)

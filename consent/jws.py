@@ -1,0 +1,89 @@
+"""Compact JWS with one algorithm: Ed25519 (RFC 7515; algorithm name from RFC 9864).
+
+The header is pinned: ``alg`` is ``Ed25519``, ``typ`` is what the caller expects, and there is nothing else. So there
+is no algorithm to confuse, no key to smuggle in and no critical extension to overlook.
+"""
+
+import base64
+import binascii
+import json
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from consent.errors import InputError, TamperError
+
+ALGORITHM: Final = "Ed25519"
+MAX_TOKEN_BYTES: Final = 64 * 1024
+_SEGMENTS: Final = 3
+
+
+def sign(payload: bytes, typ: str, key: Ed25519PrivateKey) -> str:
+    """Return `payload` as a compact JWS with the header ``{"alg": "Ed25519", "typ": typ}``."""
+    return jws.serialize_compact(
+        {"alg": ALGORITHM, "typ": typ}, payload, OKPKey.import_key(key), algorithms=[ALGORITHM]
+    )
+
+
+def peek(token: str, typ: str) -> bytes:
+    """Return the payload of a well-formed token WITHOUT checking its signature.
+
+    Raises:
+        InputError: not three canonical base64url segments, too large, or another header than the pinned one.
+    """
+    if len(token) > MAX_TOKEN_BYTES:
+        raise InputError(f"got a token of {len(token)} characters; expected at most {MAX_TOKEN_BYTES}")
+    segments = token.split(".")
+    if len(segments) != _SEGMENTS:
+        raise InputError(f"got {len(segments)} dot-separated segments; expected a compact JWS with {_SEGMENTS}")
+    header_bytes, payload, _signature = (from_b64url(segment) for segment in segments)
+    try:
+        header = json.loads(header_bytes)
+    except ValueError:
+        raise InputError("got a token whose header is not JSON; expected a compact JWS") from None
+    if header != {"alg": ALGORITHM, "typ": typ}:
+        raise InputError(f"got another JWS header; expected exactly alg {ALGORITHM!r} and typ {typ!r}")
+    return payload
+
+
+def verify(token: str, typ: str, key: Ed25519PublicKey) -> bytes:
+    """Return the payload of a token signed by `key`.
+
+    Raises:
+        InputError: the token is malformed (see `peek`).
+        TamperError: the signature is not by this key over these bytes.
+    """
+    payload = peek(token, typ)
+    try:
+        jws.deserialize_compact(token, OKPKey.import_key(key), algorithms=[ALGORITHM])
+    except JoseError:
+        raise TamperError("integrity: the signature does not match the signed bytes and the key") from None
+    return payload
+
+
+def public_jwk(raw: bytes) -> dict[str, str]:
+    """Return the JWK (RFC 8037) of a raw 32-byte Ed25519 public key."""
+    return {"crv": "Ed25519", "kty": "OKP", "x": b64url(raw)}
+
+
+def b64url(data: bytes) -> str:
+    """Encode as base64url without padding (RFC 7515 section 2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def from_b64url(text: str) -> bytes:
+    """Decode canonical base64url without padding.
+
+    Raises:
+        InputError: not base64url, or an encoding that is not the canonical one (so that one value has one text).
+    """
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise InputError("got text that is not base64url; expected only A-Z a-z 0-9 - _") from None
+    if b64url(data) != text:
+        raise InputError("got base64url that is not canonical; expected unused bits to be zero and no padding")
+    return data

@@ -1,0 +1,58 @@
+"""The notice: the exact text that a person was shown before signing (GDPR 13)."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Final, Self, final
+
+from consent.errors import InputError, TamperError
+from consent.ids import Purpose
+from consent.times import whole_seconds
+
+MAX_NOTICE_BYTES: Final = 256 * 1024
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One version of one text in one language. Versions count from 1 within a zone and language."""
+
+    purpose: Purpose
+    language: str
+    version: int
+    text: str
+    sha256: str
+    published_at: datetime
+
+    @classmethod
+    def publish(cls, purpose: Purpose, *, language: str, version: int, text: bytes, now: datetime) -> Self:
+        """Return a notice of the exact bytes of `text`, which are UTF-8, not empty, at most 256 KiB.
+
+        Raises:
+            InputError: not such a text, or not a BCP 47 language tag.
+        """
+        if not _LANGUAGE.fullmatch(language):
+            raise InputError(f"got language {language[:40]!r}; expected a BCP 47 tag such as 'en' or 'fr-CA'")
+        if len(text) > MAX_NOTICE_BYTES:
+            raise InputError(f"got a notice of {len(text)} bytes; expected at most {MAX_NOTICE_BYTES}")
+        try:
+            decoded = text.decode("utf-8")
+        except UnicodeDecodeError:
+            raise InputError("got a notice that is not UTF-8 text; save it as UTF-8") from None
+        if not decoded.strip():
+            raise InputError("got an empty notice; write what people agree to")
+        return cls(purpose, language, version, decoded, sha256(text).hexdigest(), whole_seconds(now))
+
+    def check(self) -> None:
+        """Compare the text with its hash.
+
+        Raises:
+            TamperError: the text is not the one that was published.
+        """
+        if sha256(self.text.encode("utf-8")).hexdigest() != self.sha256:
+            raise TamperError(
+                f"integrity: notice {self.version} ({self.language}) of zone {self.purpose!r} is not the text "
+                "published; restore the data file"
+            )

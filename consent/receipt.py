@@ -1,0 +1,281 @@
+"""The consent receipt: what the data subject agreed to, signed with the subject's own key.
+
+The fields are those of ISO/IEC TS 27560:2023 (record header, PII processing, party identification, event), as
+canonical JSON (RFC 8785) inside a compact JWS. Each state is a type, each arrow one function::
+
+    bytes -> UnverifiedReceipt -> VerifiedReceipt      (then consent.gate.admit -> ConsentGrant)
+"""
+
+import json
+import re
+from dataclasses import KW_ONLY, InitVar, dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final, NoReturn, Self, cast, final
+
+import rfc8785
+
+from consent import jws
+from consent._mint import MINT
+from consent.errors import ForgedGrantError, InputError, ReceiptError, ReceiptSignatureError, TamperError
+from consent.ids import DataSubjectId, Purpose, ReceiptId, SiteId, is_receipt_id, is_subject_id, parse_purpose
+from consent.notice import Notice
+from consent.subject_key import SubjectKey, SubjectPublicKey
+from consent.times import format_time, parse_time, whole_seconds
+from consent.zone import Custody, Zone
+
+RECEIPT_TYPE: Final = "volens-receipt+jws"
+SCHEMA_VERSION: Final = "ISO/IEC TS 27560:2023 volens-receipt/1"
+_JURISDICTION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """Who decides and answers (GDPR 4(7)): the site's id, the organisation's name and where to reach it."""
+
+    site_id: SiteId
+    name: str
+    contact: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ReceiptClaims:
+    """What a receipt says, as far as Volens decides anything by it."""
+
+    receipt_id: ReceiptId
+    subject_id: DataSubjectId
+    site_id: SiteId
+    purpose: Purpose
+    custody: Custody
+    jurisdiction: str
+    notice_sha256: str
+    issued_at: datetime
+    expires_at: datetime
+    subject_key: SubjectPublicKey
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class UnverifiedReceipt:
+    """A well-formed receipt whose signature nobody has checked. Good for looking up, not for deciding."""
+
+    token: str
+    claims: ReceiptClaims
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a compact JWS.
+
+        Raises:
+            ReceiptError: the bytes are no receipt of this version.
+        """
+        try:
+            token = data.decode("ascii").strip()
+            return cls(token, _claims(jws.peek(token, RECEIPT_TYPE)))
+        except UnicodeDecodeError:
+            raise ReceiptError("got a receipt that is not ASCII text; expected a compact JWS") from None
+        except InputError as error:
+            raise ReceiptError(f"this is not a Volens receipt: {error}") from None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class VerifiedReceipt:
+    """A receipt that the data subject named in it has signed. Says nothing yet about being in force."""
+
+    token: str
+    claims: ReceiptClaims
+    _: KW_ONLY
+    mint: InitVar[object] = None
+
+    def __post_init__(self, mint: object) -> None:
+        """Refuse to exist without a checked signature."""
+        if mint is not MINT:
+            raise ForgedGrantError("only consent.receipt.verify_receipt() makes a VerifiedReceipt")
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse pickling: the check does not travel."""
+        raise TypeError("a VerifiedReceipt stays in the process that checked it; keep the token")
+
+    @property
+    def sha256(self) -> bytes:
+        """SHA-256 of the exact signed bytes: the salt of the reference key, so another receipt means another key."""
+        return sha256(self.token.encode("ascii")).digest()
+
+
+def sign_receipt(
+    zone: Zone,
+    notice: Notice,
+    controller: Controller,
+    *,
+    receipt_id: ReceiptId,
+    jurisdiction: str,
+    key: SubjectKey,
+    now: datetime,
+) -> UnverifiedReceipt:
+    """Write down what was agreed and sign it with the person's key.
+
+    The receipt ends `zone.retention_days` after `now`. It carries no name: names are sealed in the store.
+
+    Raises:
+        InputError: the jurisdiction is no ISO 3166 code such as ``FR`` or ``US-IL``; or the notice is another zone's.
+    """
+    if not _JURISDICTION.fullmatch(jurisdiction):
+        raise InputError(f"got jurisdiction {jurisdiction[:20]!r}; expected an ISO 3166 code such as FR or US-IL")
+    if notice.purpose != zone.purpose:
+        raise InputError(f"got a notice for zone {notice.purpose!r}; expected one for {zone.purpose!r}")
+    issued_at = whole_seconds(now)
+    expires_at = issued_at + timedelta(days=zone.retention_days)
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "record_id": receipt_id,
+        "pii_principal_id": key.public.subject_id,
+        "pii_principal_key": jws.public_jwk(key.public.raw),
+        "pii_processing": _processing(zone, notice, jurisdiction, controller),
+        "party_identification": [
+            {
+                "party_id": controller.site_id,
+                "party_name": controller.name,
+                "party_contact": controller.contact,
+                "party_role": "PII controller",
+            }
+        ],
+        "event": {
+            "event_time": format_time(issued_at),
+            "validity_duration": f"P{zone.retention_days}D",
+            "expires_at": format_time(expires_at),
+            "entity_id": key.public.subject_id,
+            "event_type": "explicit consent",
+            "event_state": "consent given",
+        },
+    }
+    return UnverifiedReceipt.parse(key.sign(rfc8785.dumps(document), RECEIPT_TYPE).encode("ascii"))
+
+
+def verify_receipt(receipt: UnverifiedReceipt, trusted_key: SubjectPublicKey) -> VerifiedReceipt:
+    """Check who signed.
+
+    1. The trusted key is the one whose thumbprint the receipt names as its subject.
+    2. The signature is by that key over these exact bytes.
+
+    Not checked here: site, zone, expiry and liveness; `consent.gate.admit` does. An expired receipt must still verify,
+    for it must still be withdrawable (GDPR 7(3)).
+
+    Raises:
+        ReceiptSignatureError: the receipt is not what this person signed.
+    """
+    # 1.
+    if trusted_key.subject_id != receipt.claims.subject_id:
+        raise ReceiptSignatureError(
+            "integrity: the receipt names another data subject than the owner of the key; use the receipt and key that "
+            "were made together"
+        )
+    # 2.
+    try:
+        jws.verify(receipt.token, RECEIPT_TYPE, trusted_key.key)
+    except TamperError:
+        raise ReceiptSignatureError(
+            "integrity: the receipt's signature does not match its text; use the receipt as it was signed"
+        ) from None
+    return VerifiedReceipt(receipt.token, receipt.claims, mint=MINT)
+
+
+def _processing(zone: Zone, notice: Notice, jurisdiction: str, controller: Controller) -> dict[str, object]:
+    return {
+        "privacy_notice": {
+            "sha256": notice.sha256,
+            "version": notice.version,
+            "published_at": format_time(notice.published_at),
+        },
+        "language": notice.language,
+        "purpose": zone.purpose,
+        "purpose_type": "access control: open the doors of this zone to people who opted in",
+        "lawful_basis": "explicit consent, GDPR 6(1)(a) and 9(2)(a)",
+        "custody": zone.custody.value,
+        "custody_justification": zone.justification,
+        "alternative": zone.alternative,
+        "pii_information": [
+            {"pii_type": "face embedding", "pii_optional": True, "sensitive_pii": True, "special_pii": True},
+            {"pii_type": "name", "pii_optional": True, "sensitive_pii": False, "special_pii": False},
+        ],
+        "pii_controllers": [controller.site_id],
+        "collection_method": "photos taken with the person present; photos are not stored",
+        "processing_method": "mean embedding, sealed with AES-256-GCM under a key derived from this receipt",
+        "storage_locations": ["operated by the controller"],
+        "processing_location": ["operated by the controller"],
+        "geographic_restrictions": ["none beyond the storage location"],
+        "retention_period": f"P{zone.retention_days}D",
+        "jurisdiction": jurisdiction,
+        "recipient_third_parties": [],
+        "withdrawal_method": "at any time, without login: the withdrawal code or its QR, or at the desk",
+        "privacy_rights": ["access", "rectification", "erasure", "restriction", "portability", "complaint"],
+        "authority_party": "the data protection authority of the jurisdiction",
+    }
+
+
+def _claims(payload: bytes) -> ReceiptClaims:
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        raise InputError("its payload is not JSON") from None
+    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(f"expected schema_version {SCHEMA_VERSION!r}")
+    if rfc8785.dumps(document) != payload:
+        raise InputError("its payload is not canonical JSON (RFC 8785)")
+    processing = _section(document, "pii_processing")
+    notice = _section(processing, "privacy_notice")
+    event = _section(document, "event")
+    parties = document.get("party_identification")
+    if not isinstance(parties, list) or len(parties) != 1 or not isinstance(parties[0], dict):
+        raise InputError("expected one party_identification")
+    key = SubjectPublicKey(_raw_key(_section(document, "pii_principal_key")))
+    try:
+        custody = Custody(_text(processing, "custody"))
+    except ValueError:
+        raise InputError("expected a known custody") from None
+    claims = ReceiptClaims(
+        receipt_id=ReceiptId(_text(document, "record_id")),
+        subject_id=DataSubjectId(_text(document, "pii_principal_id")),
+        site_id=SiteId(_text(parties[0], "party_id")),
+        purpose=parse_purpose(_text(processing, "purpose")),
+        custody=custody,
+        jurisdiction=_text(processing, "jurisdiction"),
+        notice_sha256=_text(notice, "sha256"),
+        issued_at=parse_time(event.get("event_time")),
+        expires_at=parse_time(event.get("expires_at")),
+        subject_key=key,
+    )
+    if (
+        not is_receipt_id(claims.receipt_id)
+        or not is_subject_id(claims.subject_id)
+        or not _JURISDICTION.fullmatch(claims.jurisdiction)
+        or not _SHA256.fullmatch(claims.notice_sha256)
+        or claims.expires_at <= claims.issued_at
+        or event.get("event_state") != "consent given"
+    ):
+        raise InputError("a field has another form than this version writes")
+    return claims
+
+
+def _section(document: dict[str, object], name: str) -> dict[str, object]:
+    value = document.get(name)
+    if not isinstance(value, dict):
+        raise InputError(f"expected an object {name!r}")
+    return cast("dict[str, object]", value)
+
+
+def _text(document: dict[str, object], name: str) -> str:
+    value = document.get(name)
+    if not isinstance(value, str):
+        raise InputError(f"expected text in {name!r}")
+    return value
+
+
+def _raw_key(jwk: dict[str, object]) -> bytes:
+    raw = jws.from_b64url(_text(jwk, "x"))
+    if jwk != jws.public_jwk(raw):
+        raise InputError("expected an Ed25519 public key as a JWK")
+    return raw

@@ -1,0 +1,76 @@
+"""What the person takes home: the signed receipt, the withdrawal code and the text that was agreed to."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Final, Self, final
+
+from consent.errors import InputError, ReceiptError
+from consent.jws import MAX_TOKEN_BYTES
+from consent.notice import MAX_NOTICE_BYTES, Notice
+from consent.receipt import UnverifiedReceipt
+from consent.withdrawal import WithdrawalCode
+
+FORMAT: Final = "volens-take-home/1"
+MAX_FILE_BYTES: Final = MAX_TOKEN_BYTES + 2 * MAX_NOTICE_BYTES
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TakeHome:
+    """The content of the file that ``volens consent give --out`` writes; `code` is absent from a bare receipt."""
+
+    receipt: UnverifiedReceipt
+    code: WithdrawalCode | None = field(default=None, repr=False)
+    notice_text: str | None = None
+
+    @classmethod
+    def of(cls, receipt: UnverifiedReceipt, code: WithdrawalCode, notice: Notice) -> Self:
+        """Put together what belongs together."""
+        return cls(receipt, code, notice.text)
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read such a file, or a file that holds nothing but the compact JWS.
+
+        Raises:
+            ReceiptError: it is neither.
+        """
+        if len(data) > MAX_FILE_BYTES:
+            raise ReceiptError(f"got a receipt file of {len(data)} bytes; expected at most {MAX_FILE_BYTES}")
+        if not data.lstrip().startswith(b"{"):
+            return cls(UnverifiedReceipt.parse(data))
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError):
+            raise ReceiptError(
+                "got a receipt file that is cut off or not JSON; use the file as it was written"
+            ) from None
+        token = document.get("receipt")
+        code = document.get("withdrawal_code")
+        notice = document.get("notice")
+        if document.get("format") != FORMAT or not isinstance(token, str) or not token.isascii():
+            raise ReceiptError(f"got a JSON file of another kind; expected format {FORMAT!r} with a receipt")
+        try:
+            parsed_code = WithdrawalCode.parse(code) if isinstance(code, str) else None
+        except InputError as error:
+            raise ReceiptError(str(error)) from None
+        return cls(
+            UnverifiedReceipt.parse(token.encode("ascii")), parsed_code, notice if isinstance(notice, str) else None
+        )
+
+    def to_json(self) -> bytes:
+        """Write the file. It holds the withdrawal code: it is for the person, not for the site."""
+        document: dict[str, object] = {
+            "format": FORMAT,
+            "keep_this": "This is your proof of what you agreed to, and your way out.",
+            "receipt": self.receipt.token,
+        }
+        if self.code is not None:
+            document["withdrawal_code"] = self.code.reveal()
+            document["to_withdraw"] = (
+                "Give this code, its QR or this file at the desk, or run: volens withdraw --code CODE. "
+                "No login, no reason."
+            )
+        if self.notice_text is not None:
+            document["notice"] = self.notice_text
+        return json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8") + b"\n"

@@ -1,0 +1,39 @@
+"""One form of time: aware UTC with whole seconds, written ``2026-11-23T16:00:00Z`` (RFC 3339)."""
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from consent.errors import InputError
+
+_FORM: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+
+
+def whole_seconds(moment: datetime) -> datetime:
+    """Return an aware time as UTC, cut to whole seconds.
+
+    Raises:
+        ValueError: the time has no zone; a caller's bug.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("got a naive time; expected an aware one, as from datetime.now(UTC)")
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def format_time(moment: datetime) -> str:
+    """Write an aware time; text order is time order."""
+    return whole_seconds(moment).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: object) -> datetime:
+    """Read what `format_time` writes.
+
+    Raises:
+        InputError: another form, or no such moment.
+    """
+    if not isinstance(text, str) or not _FORM.fullmatch(text):
+        raise InputError("got a time in another form; expected UTC as 2026-11-23T16:00:00Z")
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise InputError(f"got {text}, which is no moment in time") from None

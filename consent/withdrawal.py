@@ -1,0 +1,78 @@
+"""The withdrawal code: a one-time secret that ends a consent without any login (GDPR 7(3))."""
+
+import hmac
+from collections.abc import Callable
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final, NoReturn, Self, final
+
+from consent.errors import InputError
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U
+_BITS: Final = 130
+_LENGTH: Final = _BITS // 5
+_MISREAD: Final = str.maketrans("ILO", "110", "- \t\r\n")
+QR_PREFIX: Final = "VOLENS-WITHDRAW:"
+
+
+class EndReason(StrEnum):
+    """Why a consent ended."""
+
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+@final
+class WithdrawalCode:
+    """26 Crockford base-32 characters, 130 random bits. The site keeps only `digest`."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, canonical: str) -> None:
+        """Wrap canonical text; use `generate` or `parse`."""
+        self._text = canonical
+
+    @classmethod
+    def generate(cls, random: Callable[[int], bytes]) -> Self:
+        """Make a code from `random`, a function that returns n random bytes."""
+        number = int.from_bytes(random(17)) >> (17 * 8 - _BITS)
+        return cls("".join(_ALPHABET[(number >> (5 * i)) & 31] for i in reversed(range(_LENGTH))))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a code as a person types it: any case, with or without hyphens, O for 0, I or L for 1; or the QR's text.
+
+        Raises:
+            InputError: it is no withdrawal code. The message does not repeat it.
+        """
+        plain = text.strip().upper().removeprefix(QR_PREFIX).translate(_MISREAD)
+        if len(plain) != _LENGTH or any(c not in _ALPHABET for c in plain):
+            raise InputError(
+                f"got a withdrawal code of {len(plain)} characters; expected {_LENGTH} letters and digits, as on the "
+                "receipt that the person took home"
+            )
+        return cls(plain)
+
+    def reveal(self) -> str:
+        """Return the code in groups of up to five, for the person's receipt only."""
+        return "-".join(self._text[i : i + 5] for i in range(0, _LENGTH, 5))
+
+    def qr_text(self) -> str:
+        """Return what the QR on the receipt says."""
+        return QR_PREFIX + self._text
+
+    def digest(self) -> bytes:
+        """Return the 32 bytes that the site keeps. Unsalted: 130 random bits cannot be guessed."""
+        return sha256(b"volens withdrawal code v1\0" + self._text.encode("ascii")).digest()
+
+    def matches(self, digest: bytes) -> bool:
+        """Compare with a kept digest in constant time."""
+        return hmac.compare_digest(self.digest(), digest)
+
+    def __repr__(self) -> str:
+        """Say nothing about the code."""
+        return "WithdrawalCode(...)"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse pickling."""
+        raise TypeError("a WithdrawalCode is not pickled")

@@ -1,0 +1,89 @@
+"""A zone: one purpose, one set of doors, and the promises made for it before anyone is asked."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Self, final
+
+from consent.errors import InputError, RefusedError
+from consent.ids import Purpose, parse_purpose
+from consent.times import whole_seconds
+
+MAX_RETENTION_DAYS: Final = 3 * 366
+"""A consent is asked again at least every three years; CNIL's guidance for workplace biometrics expects a limit."""
+_MAX_TEXT: Final = 2000
+
+
+class Custody(StrEnum):
+    """Who holds what opens a reference (CNIL model regulation 2019-001, types 1, 2 and 3)."""
+
+    BADGE = "badge"
+    SUBJECT_KEY = "subject_key"
+    OPERATOR = "operator"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A purpose with its custody, its justification, its alternative and its retention."""
+
+    purpose: Purpose
+    custody: Custody
+    justification: str
+    alternative: str
+    retention_days: int
+    created_at: datetime
+
+    @classmethod
+    def declare(
+        cls,
+        name: str,
+        *,
+        custody: str,
+        justification: str | None,
+        alternative: str | None,
+        retention_days: int | None,
+        now: datetime,
+    ) -> Self:
+        """Return a zone that may be offered to people, or say which promise is missing.
+
+        Raises:
+            InputError: the name or the custody is not one.
+            RefusedError: a promise is missing: an alternative for people who say no (GDPR 7(4)), a justification
+                for keeping references under the operator's control, or a retention of 1 to 1098 days (GDPR 5(1)(e)).
+        """
+        purpose = parse_purpose(name)
+        try:
+            kind = Custody(custody)
+        except ValueError:
+            known = ", ".join(Custody)
+            raise InputError(f"got custody {custody[:40]!r}; expected one of {known}") from None
+        if kind is not Custody.OPERATOR:
+            raise RefusedError(
+                f"zone {purpose!r}: custody {kind.value!r} is not built yet; this version offers 'operator' only"
+            )
+        why = _promise(justification)
+        if not why:
+            raise RefusedError(
+                f"zone {purpose!r} keeps references under the operator's control but says not why; give "
+                "--justification with the reason why a badge is not enough (CNIL model regulation 2019-001, art. 9)"
+            )
+        instead = _promise(alternative)
+        if not instead:
+            raise RefusedError(
+                f"zone {purpose!r} has no alternative; give --alternative with the way in for people who say no, "
+                "for consent without a choice is not free (GDPR 7(4))"
+            )
+        if retention_days is None or not 1 <= retention_days <= MAX_RETENTION_DAYS:
+            raise RefusedError(
+                f"zone {purpose!r} got a retention of {retention_days} days; give --retention-days between 1 and "
+                f"{MAX_RETENTION_DAYS} (GDPR 5(1)(e))"
+            )
+        return cls(purpose, kind, why, instead, retention_days, whole_seconds(now))
+
+
+def _promise(text: str | None) -> str:
+    stripped = (text or "").strip()
+    if len(stripped) > _MAX_TEXT:
+        raise InputError(f"got a text of {len(stripped)} characters; expected at most {_MAX_TEXT}")
+    return stripped
