@@ -1,0 +1,243 @@
+"""Signed tree heads: C2SP tlog-checkpoint in a C2SP signed note, with Ed25519 (signature type 0x01).
+
+A checkpoint states "the log called `origin` has `size` leaves and this root"::
+
+    volens.example/front-door
+    20852163
+    CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+
+    — volens.example/front-door Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE...
+
+The keys are arguments; which checkpoint was signed last, and that the next one is consistent with it, is the caller's.
+Source: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
+"""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from audit.tree import HASH_BYTES, empty_root
+from consent.errors import InputError, TamperError
+
+MAX_NOTE_BYTES: Final = 64 * 1024
+"""Room for the 16 signatures that the specification asks for, each as large as an ML-DSA-44 cosignature."""
+
+MAX_SIZE: Final = 2**63 - 1
+_ED25519: Final = b"\x01"
+_KEY_BYTES: Final = 32
+_KEY_ID_BYTES: Final = 4
+_SIGNATURE_PREFIX: Final = "\N{EM DASH} "
+_SIGNATURE_LINE: Final = re.compile(_SIGNATURE_PREFIX + r"([^ ]+) ([A-Za-z0-9+/=]+)")
+_VKEY: Final = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
+_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_BODY_LINES: Final = 3
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKey:
+    """Whose signature to expect: a name and a public key; public, and pinned by whoever verifies.
+
+    Attributes:
+        name: what the log is called; not empty, without '+', Unicode spaces and control characters.
+        public_key: 32 bytes, Ed25519 (RFC 8032).
+
+    Raises:
+        ValueError: another name or another length.
+
+    Not checked: whether the 32 bytes are a point of the curve; if not, no signature verifies.
+    """
+
+    name: str
+    public_key: bytes
+
+    def __post_init__(self) -> None:
+        _require_name(self.name)
+        if len(self.public_key) != _KEY_BYTES:
+            raise ValueError(f"got a public key of {len(self.public_key)} bytes; expected {_KEY_BYTES}")
+
+    @property
+    def key_id(self) -> bytes:
+        """The 4 bytes that tell keys of one name apart; an identifier, not a fingerprint to trust."""
+        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public_key).digest()[:_KEY_ID_BYTES]
+
+    def line(self) -> str:
+        """Return the text form ``name+key id+base64(0x01 || public key)``, without a newline."""
+        return f"{self.name}+{self.key_id.hex()}+{_to_base64(_ED25519 + self.public_key)}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `line` writes.
+
+        Raises:
+            InputError: another form, another signature type, or a key id that is not this name's and key's.
+        """
+        match = _VKEY.fullmatch(text)
+        if not match:
+            raise InputError("got text that is no verifier key; expected 'name+key id+base64'")
+        name, key_id, encoded = match.groups()
+        try:
+            typed_key = _from_base64(encoded)
+            key = cls(name, typed_key[1:])
+        except ValueError:
+            raise InputError("got a verifier key with a bad name, base64 or length; expected one for Ed25519") from None
+        if typed_key[:1] != _ED25519:
+            raise InputError("got a verifier key of another signature type; expected Ed25519 (0x01)")
+        if key.key_id.hex() != key_id:
+            raise InputError("got a verifier key whose key id does not fit; it was mistyped, copy it again")
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A tree head: what the log called `origin` contained at one size.
+
+    Attributes:
+        origin: the log's name, as `VerifierKey.name`.
+        size: number of leaves, 0 to 2**63 - 1.
+        root: 32 bytes; of a log without leaves, `empty_root()`.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+
+    def __post_init__(self) -> None:
+        _require_name(self.origin)
+        if not 0 <= self.size <= MAX_SIZE:
+            raise ValueError(f"got a log of {self.size} leaves; expected 0 to {MAX_SIZE}")
+        if len(self.root) != HASH_BYTES:
+            raise ValueError(f"got a root of {len(self.root)} bytes; expected {HASH_BYTES}")
+        if self.size == 0 and self.root != empty_root():
+            raise ValueError("got a log without leaves and another root; expected the root of nothing")
+
+    def body(self) -> str:
+        """Return the note text, the three lines that are signed, each with its newline."""
+        return f"{self.origin}\n{self.size}\n{_to_base64(self.root)}\n"
+
+
+def sign_checkpoint(checkpoint: Checkpoint, key_name: str, private_key: Ed25519PrivateKey) -> str:
+    """Return a checkpoint as a note with one signature.
+
+    Args:
+        checkpoint: what to state.
+        key_name: the name in the signature line; the checkpoint's origin, said twice so that keys are not mixed up.
+        private_key: the log's key.
+
+    Raises:
+        ValueError: the name is not the origin; `open_checkpoint` would refuse the note.
+
+    Not checked: whether the log signed something inconsistent before. The caller proves consistency first.
+    """
+    if key_name != checkpoint.origin:
+        raise ValueError(f"got key {key_name!r} for a checkpoint of {checkpoint.origin!r}; expected the log's own key")
+    key = VerifierKey(key_name, private_key.public_key().public_bytes_raw())
+    signature = private_key.sign(checkpoint.body().encode())
+    return f"{checkpoint.body()}\n{_SIGNATURE_PREFIX}{key.name} {_to_base64(key.key_id + signature)}\n"
+
+
+def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
+    """Return the checkpoint in a note that `key` has signed.
+
+    1. The note is bounded UTF-8 without control characters; the last empty line parts text and signature lines.
+    2. Every signature line is well formed. Those of unknown keys are ignored, even under the same name or the same id.
+    3. At least one is by `key`, and every one that claims to be is valid.
+    4. Only then the text is read: origin, size, root, in the one form that `Checkpoint.body` writes.
+
+    Args:
+        note: text as published; at most 64 KiB in UTF-8.
+        key: pinned by the caller, never taken from where the note came from.
+
+    Raises:
+        TamperError: any of the above does not hold.
+
+    Stricter than the specification: extension lines are refused, and the origin must be the key's name.
+    Not checked: whether the checkpoint is the newest, or consistent with an earlier one; see `verify_consistency`.
+    """
+    # 1.
+    text, signature_lines = _split_note(note)
+    # 2.
+    signatures = [_parse_signature(line) for line in signature_lines]
+    # 3.
+    claimed = [signature for name, key_id, signature in signatures if (name, key_id) == (key.name, key.key_id)]
+    if not claimed:
+        raise TamperError(f"integrity: got {len(signatures)} signatures, none by the log's key; expected at least one")
+    public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
+    for signature in claimed:
+        try:
+            public_key.verify(signature, text.encode())
+        except InvalidSignature:
+            raise TamperError("integrity: the checkpoint's signature does not match its text and the key") from None
+    # 4.
+    return _parse_body(text, key.name)
+
+
+def _split_note(note: str) -> tuple[str, list[str]]:
+    """Return the text with its last newline, and the signature lines without theirs."""
+    try:
+        size_bytes = len(note.encode())
+    except UnicodeEncodeError:
+        raise TamperError("integrity: the note is not UTF-8; obtain the checkpoint again") from None
+    if size_bytes > MAX_NOTE_BYTES:
+        raise TamperError(f"integrity: got a note of {size_bytes} bytes; expected at most {MAX_NOTE_BYTES}")
+    text, blank_line, signatures = note.rpartition("\n\n")
+    if _CONTROL.search(note) or not text or not blank_line or not signatures.endswith("\n"):
+        raise TamperError("integrity: the note is not a text, an empty line and signature lines; obtain it again")
+    return text + "\n", signatures.removesuffix("\n").split("\n")
+
+
+def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
+    """Return key name, key id (4 bytes) and signature of a line ``— name base64``."""
+    problem = "integrity: a signature line is malformed; expected em dash, key name and base64"
+    match = _SIGNATURE_LINE.fullmatch(line)
+    if not match:
+        raise TamperError(problem)
+    name, encoded = match.groups()
+    try:
+        _require_name(name)
+        blob = _from_base64(encoded)
+    except ValueError:
+        raise TamperError(problem) from None
+    if len(blob) <= _KEY_ID_BYTES:
+        raise TamperError(f"integrity: got a signature of {len(blob)} bytes; expected a key id and a signature")
+    return name, blob[:_KEY_ID_BYTES], blob[_KEY_ID_BYTES:]
+
+
+def _parse_body(text: str, origin: str) -> Checkpoint:
+    lines = text.removesuffix("\n").split("\n")
+    if len(lines) != _BODY_LINES:
+        raise TamperError(f"integrity: got a checkpoint of {len(lines)} lines; expected origin, size and root")
+    if lines[0] != origin:
+        raise TamperError("integrity: the checkpoint is of another log than the key's")
+    if not _SIZE.fullmatch(lines[1]):
+        raise TamperError("integrity: the checkpoint's size is not a decimal number without leading zeros")
+    try:
+        return Checkpoint(origin, int(lines[1]), _from_base64(lines[2]))
+    except ValueError as error:
+        raise TamperError(f"integrity: the checkpoint is signed but makes no sense: {error}") from None
+
+
+def _require_name(name: str) -> None:
+    # A lone surrogate is no UTF-8: encode() refuses it with a UnicodeEncodeError, which is a ValueError.
+    if not name.encode() or "+" in name or _CONTROL.search(name) or any(letter.isspace() for letter in name):
+        raise ValueError("got a key name that is empty or has '+', spaces or control characters")
+
+
+def _to_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _from_base64(text: str) -> bytes:
+    """Decode canonical base64 (RFC 4648 section 4), so that one value has one text; ValueError otherwise."""
+    data = base64.b64decode(text, validate=True)
+    if _to_base64(data) != text:
+        raise ValueError("got base64 that is not canonical")
+    return data

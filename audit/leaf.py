@@ -1,0 +1,136 @@
+"""What the log keeps of an event: its kind, its time, and a salted commitment to the rest.
+
+The log must never forget, a person must be forgotten. So the details stay outside, beside a random salt; the leaf holds
+only a hash over both. Whoever has details and salt can show that they are the logged ones. Once the salt is erased the
+leaf says nothing more about anyone, not even to someone who guesses the details, and the log still verifies.
+
+A leaf is RFC 8785 canonical JSON::
+
+    {"at":"2026-11-23T16:00:00Z","commitment":"<base64url>","kind":"consent.withdrawn","v":1}
+
+    commitment = SHA-256("volens leaf v1" || 0x00 || salt || canonical JSON of the details)
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+import rfc8785
+
+from consent.errors import InputError, TamperError
+from consent.jws import b64url, from_b64url
+from consent.times import format_time, parse_time
+
+SALT_BYTES: Final = 32
+MAX_LEAF_BYTES: Final = 256
+_COMMITMENT_BYTES: Final = 32
+_VERSION: Final = 1
+_DOMAIN: Final = b"volens leaf v1\x00"
+_KIND: Final = re.compile(r"(?=.{1,64}\Z)[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened and is logged.
+
+    Attributes:
+        kind: noun and past participle, ``consent.withdrawn``; 1 to 64 of ``a-z 0-9 _ .``. Public: the leaf shows it.
+        at: aware, UTC, whole seconds. Public: the leaf shows it.
+        details: what the commitment covers; own read-only copy. Integers between -(2**53 - 1) and 2**53 - 1.
+        salt: 32 random bytes, new for each event; kept with the details and erased with the person.
+
+    Raises:
+        ValueError: a value out of its range.
+        TypeError: a detail that is neither text nor an integer.
+
+    Not checked: whether the salt is random. A reused or guessable salt lets the details be guessed from the leaf.
+    """
+
+    kind: str
+    at: datetime
+    details: Mapping[str, str | int] = field(repr=False)
+    salt: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not _KIND.fullmatch(self.kind):
+            raise ValueError(f"got event kind {self.kind[:80]!r}; expected one such as 'consent.withdrawn'")
+        if self.at.utcoffset() != timedelta(0) or self.at.microsecond:
+            raise ValueError(f"got time {self.at.isoformat()}; expected UTC with whole seconds")
+        object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
+        _commit(self.details, self.salt)
+
+
+def leaf_bytes(event: Event) -> bytes:
+    """Return the leaf of an event: at most 256 bytes of ASCII, safe to keep for ever. Same event, same bytes."""
+    return _encode(event.kind, event.at, _commit(event.details, event.salt))
+
+
+def read_leaf(leaf: bytes) -> tuple[str, datetime]:
+    """Return kind and time (aware UTC) of a leaf, also when its salt is erased.
+
+    Raises:
+        TamperError: not byte for byte what `leaf_bytes` writes.
+
+    Not checked: whether the leaf is in the log; see `verify_inclusion`.
+    """
+    kind, at, _commitment = _parse(leaf)
+    return kind, at
+
+
+def open_leaf(leaf: bytes, details: Mapping[str, str | int], salt: bytes) -> tuple[str, datetime]:
+    """Return kind and time (aware UTC) of a leaf, if it is the leaf of these details.
+
+    Args:
+        leaf: from `leaf_bytes`, as logged.
+        details: what is claimed to have been logged.
+        salt: 32 bytes, the event's.
+
+    Raises:
+        TamperError: not byte for byte what `leaf_bytes` writes, or it commits to other details or another salt.
+        ValueError: the salt is not 32 bytes, or a detail has no canonical form.
+        TypeError: a detail that is neither text nor an integer.
+
+    Compared in constant time: a salt must not leak to whoever may try details.
+    """
+    kind, at, commitment = _parse(leaf)
+    if not hmac.compare_digest(commitment, _commit(details, salt)):
+        raise TamperError("integrity: the leaf was not made from these details and this salt")
+    return kind, at
+
+
+def _commit(details: Mapping[str, str | int], salt: bytes) -> bytes:
+    """Return the commitment, 32 bytes; the fixed length of the salt keeps it apart from the details."""
+    if len(salt) != SALT_BYTES:
+        raise ValueError(f"got a salt of {len(salt)} bytes; expected {SALT_BYTES}")
+    for name, value in details.items():
+        # bool is an int to Python and a third thing to JSON; a float would not be exact.
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise TypeError(f"got a detail of type {type(value).__name__}; expected text or an integer")
+    return hashlib.sha256(_DOMAIN + salt + rfc8785.dumps(dict(details))).digest()
+
+
+def _encode(kind: str, at: datetime, commitment: bytes) -> bytes:
+    return rfc8785.dumps({"v": _VERSION, "kind": kind, "at": format_time(at), "commitment": b64url(commitment)})
+
+
+def _parse(leaf: bytes) -> tuple[str, datetime, bytes]:
+    """Return kind, time and commitment; writing them again must give the same bytes, so there is one form only."""
+    problem = f"integrity: got {len(leaf)} bytes that are not a Volens audit leaf"
+    if len(leaf) > MAX_LEAF_BYTES:
+        raise TamperError(problem)
+    try:
+        fields = json.loads(leaf)
+        kind, at, commitment = fields["kind"], parse_time(fields["at"]), from_b64url(fields["commitment"])
+        again = _encode(kind, at, commitment)
+    except (InputError, ValueError, TypeError, KeyError):
+        raise TamperError(problem) from None
+    # The comparison with `again` refuses other field orders, spaces, escapes, versions and fields.
+    if again != leaf or not isinstance(kind, str) or not _KIND.fullmatch(kind) or len(commitment) != _COMMITMENT_BYTES:
+        raise TamperError(problem)
+    return kind, at, commitment
