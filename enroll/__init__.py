@@ -1,0 +1,1 @@
+"""Image -> face -> quality -> embedding -> biometric reference; models. The only room that creates references."""

@@ -1,0 +1,1 @@
+"""Withdrawal, expiry and erasure carried out everywhere; certificates."""

@@ -1,0 +1,1 @@
+"""Adapters only: parse, call `volens`, map errors."""

@@ -1,0 +1,31 @@
+"""The tables of the keyring: a file of its own, left out of data backups, so that a deleted row is gone everywhere."""
+
+from typing import Final
+
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table
+
+from store.columns import UtcDateTime
+
+REVISIONS: Final = ("0001",)
+
+metadata: Final = MetaData()
+
+keyring: Final = Table(
+    "keyring",
+    metadata,
+    Column("site_id", String, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("wrapped_store_key", LargeBinary, nullable=False),
+    Column("wrapped_signing_key", LargeBinary, nullable=False),
+    Column("log_size", Integer, nullable=False),
+    Column("log_root", LargeBinary, nullable=False),
+)
+
+grant_secret: Final = Table(
+    "grant_secret",
+    metadata,
+    Column("receipt_id", String, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)

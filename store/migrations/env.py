@@ -1,0 +1,6 @@
+"""Alembic's entry: migrate over the connection that the store hands in, in the store's own transaction."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=None)
+context.run_migrations()

@@ -1,0 +1,171 @@
+"""The tables of the data file. Rules that the types state are stated again by keys and triggers (migrations/data).
+
+Three kinds of tables: promises (`site`, `zone`, `notice`), evidence that stays (`receipt`, `consent_end`,
+`certificate`, `audit_*`) and what dies with the consent (`live_consent` and all that hangs on it by ON DELETE CASCADE).
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from store.columns import UtcDateTime
+
+REVISIONS: Final = ("0001",)
+
+metadata: Final = MetaData()
+
+site: Final = Table(
+    "site",
+    metadata,
+    Column("site_id", String, primary_key=True),
+    Column("controller_name", String, nullable=False),
+    Column("controller_contact", String, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+zone: Final = Table(
+    "zone",
+    metadata,
+    Column("purpose", String, primary_key=True),
+    Column("custody", String, nullable=False),
+    Column("justification", String, nullable=False),
+    Column("alternative", String, nullable=False),
+    Column("retention_days", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+notice: Final = Table(
+    "notice",
+    metadata,
+    Column("purpose", String, ForeignKey("zone.purpose"), primary_key=True),
+    Column("language", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("text", String, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+)
+
+receipt: Final = Table(
+    "receipt",
+    metadata,
+    Column("receipt_id", String, primary_key=True),
+    Column("subject_id", String, nullable=False),
+    Column("purpose", String, ForeignKey("zone.purpose"), nullable=False),
+    Column("subject_key", LargeBinary, nullable=False),
+    Column("token", String, nullable=False),
+    Column("withdrawal_digest", LargeBinary, nullable=False, unique=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+live_consent: Final = Table(
+    "live_consent",
+    metadata,
+    Column("receipt_id", String, ForeignKey("receipt.receipt_id"), primary_key=True),
+    Column("subject_id", String, primary_key=True),
+    Column("purpose", String, ForeignKey("zone.purpose"), primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+
+def _hangs_on_live_consent() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["receipt_id", "subject_id", "purpose"],
+        ["live_consent.receipt_id", "live_consent.subject_id", "live_consent.purpose"],
+        ondelete="CASCADE",
+    )
+
+
+subject_profile: Final = Table(
+    "subject_profile",
+    metadata,
+    Column("receipt_id", String, primary_key=True),
+    Column("subject_id", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("sealed_name", LargeBinary, nullable=False),
+    _hangs_on_live_consent(),
+)
+
+biometric_reference: Final = Table(
+    "biometric_reference",
+    metadata,
+    Column("reference_id", Integer, primary_key=True),
+    Column("receipt_id", String, nullable=False),
+    Column("subject_id", String, nullable=False),
+    Column("purpose", String, nullable=False, index=True),
+    Column("model_id", String, nullable=False),
+    Column("model_licence", String, nullable=False),
+    Column("sealed_embedding", LargeBinary, nullable=False),
+    Column("photo_count", Integer, nullable=False),
+    Column("enrolled_at", UtcDateTime, nullable=False),
+    _hangs_on_live_consent(),
+    UniqueConstraint("receipt_id", "model_id"),
+    sqlite_autoincrement=True,
+)
+
+consent_end: Final = Table(
+    "consent_end",
+    metadata,
+    Column("receipt_id", String, ForeignKey("receipt.receipt_id"), primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+)
+
+erasure: Final = Table(
+    "erasure",
+    metadata,
+    Column("receipt_id", String, ForeignKey("consent_end.receipt_id"), primary_key=True),
+    Column("state", String, nullable=False),
+    Column("facts", String, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
+certificate: Final = Table(
+    "certificate",
+    metadata,
+    Column("receipt_id", String, ForeignKey("consent_end.receipt_id"), primary_key=True),
+    Column("certificate_id", String, nullable=False, unique=True),
+    Column("token", String, nullable=False),
+    Column("issued_at", UtcDateTime, nullable=False),
+)
+
+audit_event: Final = Table(
+    "audit_event",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("leaf", LargeBinary, nullable=False),
+)
+
+audit_node: Final = Table(
+    "audit_node",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+audit_opening: Final = Table(
+    "audit_opening",
+    metadata,
+    Column("seq", Integer, ForeignKey("audit_event.seq"), primary_key=True, autoincrement=False),
+    Column("receipt_id", String, nullable=True, index=True),
+    Column("details", String, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+)
+
+audit_checkpoint: Final = Table(
+    "audit_checkpoint",
+    metadata,
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("note", String, nullable=False),
+)
