@@ -1,1 +1,100 @@
 """Tables, constraints, triggers, migrations; keyring; sealing (AEAD)."""
+
+from store.audit_log import LogReport, forget, log_size, node_reader, verify_log
+from store.consents import (
+    Ledger,
+    StoredReceipt,
+    add_consent,
+    all_receipts,
+    consent_ended,
+    count_live,
+    end_consent,
+    live_receipts,
+    open_name,
+    receipt_of_code,
+    sealed_name,
+    stored_receipt,
+)
+from store.erasures import (
+    ErasureState,
+    JournalEntry,
+    StoredCertificate,
+    add_certificate,
+    advance,
+    certificate_of,
+    entry,
+    open_entry,
+    unfinished,
+)
+from store.keyring import Keyring
+from store.private_files import read_private, write_private
+from store.promises import add_notice, add_zone, notice_of, zone_of, zones
+from store.references import (
+    SealedReference,
+    add_reference,
+    count_references,
+    has_reference,
+    live_candidates,
+    reference_ids,
+    references_in,
+    references_of,
+)
+from store.root_key import make_root_key_file, read_root_key_file
+from store.sealing import nonce_of
+from store.secrets import GrantSecret, Random, RootKey
+from store.store import Clock, SiteRecord, Store, Transaction
+
+__all__ = [
+    "Clock",
+    "ErasureState",
+    "GrantSecret",
+    "JournalEntry",
+    "Keyring",
+    "Ledger",
+    "LogReport",
+    "Random",
+    "RootKey",
+    "SealedReference",
+    "SiteRecord",
+    "Store",
+    "StoredCertificate",
+    "StoredReceipt",
+    "Transaction",
+    "add_certificate",
+    "add_consent",
+    "add_notice",
+    "add_reference",
+    "add_zone",
+    "advance",
+    "all_receipts",
+    "certificate_of",
+    "consent_ended",
+    "count_live",
+    "count_references",
+    "end_consent",
+    "entry",
+    "forget",
+    "has_reference",
+    "live_candidates",
+    "live_receipts",
+    "log_size",
+    "make_root_key_file",
+    "node_reader",
+    "nonce_of",
+    "notice_of",
+    "open_entry",
+    "open_name",
+    "read_private",
+    "read_root_key_file",
+    "receipt_of_code",
+    "reference_ids",
+    "references_in",
+    "references_of",
+    "sealed_name",
+    "stored_receipt",
+    "unfinished",
+    "verify_log",
+    "write_private",
+    "zone_of",
+    "zones",
+]

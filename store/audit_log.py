@@ -1,0 +1,180 @@
+"""The audit log in the data file: leaves and nodes that stay, openings that are erased with the person."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, final
+
+import rfc8785
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
+
+from audit import (
+    Checkpoint,
+    Event,
+    NodeReader,
+    VerifierKey,
+    consistency_proof,
+    leaf_bytes,
+    leaf_hash,
+    new_nodes,
+    open_checkpoint,
+    open_leaf,
+    read_leaf,
+    root,
+    verify_consistency,
+)
+from audit.leaf import SALT_BYTES
+from consent import ReceiptId, TamperError
+from store import schema as tables
+from store.secrets import Random
+
+_NODE: Final = select(tables.audit_node.c.hash).where(
+    tables.audit_node.c.level == bindparam("at_level"), tables.audit_node.c.position == bindparam("at_position")
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """What a verification of the whole log found."""
+
+    origin: str
+    size: int
+    root: bytes
+    checkpoints: int
+    openings: int
+    kinds: Mapping[str, int] = field(default_factory=dict)
+
+
+def log_size(connection: Connection) -> int:
+    """Return the number of leaves; it grows with every recorded change, so it also serves as a generation."""
+    newest = connection.scalar(select(func.max(tables.audit_event.c.seq)))
+    return 0 if newest is None else int(newest) + 1
+
+
+def node_reader(connection: Connection) -> NodeReader:
+    """Return a reader of stored nodes for proofs.
+
+    The reader raises TamperError where a node is missing.
+    """
+
+    def read(level: int, index: int, /) -> bytes:
+        value = connection.scalar(_NODE, {"at_level": level, "at_position": index})
+        if value is None:
+            raise TamperError("integrity: a node of the audit log is missing; restore the data file")
+        return bytes(value)
+
+    return read
+
+
+def append(
+    connection: Connection,
+    kind: str,
+    at: datetime,
+    details: Mapping[str, str | int],
+    *,
+    receipt_id: ReceiptId | None,
+    random: Random,
+) -> tuple[int, Event]:
+    """Append one event; its opening is tied to `receipt_id` and dies with that consent.
+
+    Returns:
+        The leaf's index, and the event with its salt.
+    """
+    event = Event(kind, at, details, random(SALT_BYTES))
+    index = log_size(connection)
+    leaf = leaf_bytes(event)
+    connection.execute(insert(tables.audit_event).values(seq=index, leaf=leaf))
+    for level, position, node in new_nodes(index, leaf_hash(leaf), node_reader(connection)):
+        connection.execute(insert(tables.audit_node).values(level=level, position=position, hash=node))
+    connection.execute(
+        insert(tables.audit_opening).values(
+            seq=index, receipt_id=receipt_id, details=rfc8785.dumps(dict(details)).decode("utf-8"), salt=event.salt
+        )
+    )
+    return index, event
+
+
+def checkpoint(connection: Connection, origin: str) -> Checkpoint:
+    """Return the head of the log as it is in this transaction."""
+    size = log_size(connection)
+    return Checkpoint(origin, size, root(size, node_reader(connection)))
+
+
+def add_note(connection: Connection, size: int, note: str) -> None:
+    """Keep a signed checkpoint."""
+    connection.execute(insert(tables.audit_checkpoint).values(size=size, note=note))
+
+
+def forget(connection: Connection, receipt_id: ReceiptId) -> int:
+    """Erase what opens the leaves about one consent; the leaves stay, and say nothing more."""
+    return connection.execute(
+        delete(tables.audit_opening).where(tables.audit_opening.c.receipt_id == receipt_id)
+    ).rowcount
+
+
+def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
+    """Verify the whole log as a stranger would, who has the tables and the public key.
+
+    1. Every leaf is well formed; the tree is computed again from the leaves, not from stored nodes.
+    2. Every stored node is the computed one.
+    3. Every checkpoint is signed by the key, states a root that the leaves give, and each is consistent with the one
+       before; the last covers the whole log.
+    4. Every opening that is left opens its leaf.
+
+    Raises:
+        TamperError: any of the above does not hold.
+    """
+    nodes: dict[tuple[int, int], bytes] = {}
+    kinds: dict[str, int] = {}
+
+    def read(level: int, index: int, /) -> bytes:
+        return nodes[level, index]
+
+    # 1.
+    leaves: list[bytes] = []
+    for index, leaf in _leaves(connection):
+        kind, _at = read_leaf(leaf)
+        kinds[kind] = kinds.get(kind, 0) + 1
+        leaves.append(leaf)
+        nodes.update({(level, at): node for level, at, node in new_nodes(index, leaf_hash(leaf), read)})
+    # 2.
+    stored = {(row.level, row.position): row.hash for row in connection.execute(select(tables.audit_node))}
+    if stored != nodes:
+        raise TamperError("integrity: the stored nodes of the audit log are not those of its leaves")
+    # 3.
+    count = _verify_checkpoints(connection, key, len(leaves), read)
+    # 4.
+    openings = 0
+    for row in connection.execute(select(tables.audit_opening)):
+        try:
+            open_leaf(leaves[row.seq], json.loads(row.details), row.salt)
+        except (ValueError, TypeError, IndexError):
+            raise TamperError(f"integrity: the opening of leaf {row.seq} is not one") from None
+        openings += 1
+    return LogReport(key.name, len(leaves), root(len(leaves), read), count, openings, kinds)
+
+
+def _leaves(connection: Connection) -> Iterator[tuple[int, bytes]]:
+    rows = connection.execute(select(tables.audit_event).order_by(tables.audit_event.c.seq))
+    for expected, row in enumerate(rows):
+        if row.seq != expected:
+            raise TamperError(f"integrity: leaf {expected} of the audit log is missing")
+        yield expected, row.leaf
+
+
+def _verify_checkpoints(connection: Connection, key: VerifierKey, size: int, read: NodeReader) -> int:
+    old = Checkpoint(key.name, 0, root(0, read))
+    count = 0
+    for row in connection.execute(select(tables.audit_checkpoint).order_by(tables.audit_checkpoint.c.size)):
+        new = open_checkpoint(row.note, key)
+        if new.size != row.size or new.size > size:
+            raise TamperError(f"integrity: the log has {size} leaves, a signed checkpoint states {new.size}")
+        verify_consistency(old.size, new.size, consistency_proof(old.size, new.size, read), old.root, new.root)
+        if root(new.size, read) != new.root:
+            raise TamperError(f"integrity: the first {new.size} leaves are not those of the signed checkpoint")
+        old, count = new, count + 1
+    if old.size != size:
+        raise TamperError(f"integrity: the log has {size} leaves, the last signed checkpoint covers {old.size}")
+    return count

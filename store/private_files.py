@@ -1,0 +1,65 @@
+"""Files that only their owner may read, written whole or not at all."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from consent import InputError, UnavailableError
+
+PRIVATE: Final = stat.S_IRUSR | stat.S_IWUSR
+
+
+def write_private(path: Path, data: bytes, *, replace: bool = False) -> None:
+    """Write a file with mode 0600 so that it is there whole or not at all, also after a power cut.
+
+    Raises:
+        InputError: the file is already there and `replace` is false; nothing is changed.
+        UnavailableError: the disk refuses.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                draft.replace(path)
+            else:
+                os.link(draft, path)  # unlike a rename, a link never takes the place of a file
+        finally:
+            draft.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except FileExistsError:
+        raise InputError(f"{path} is already there; nothing was changed, choose another name") from None
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot write {path}: {error.strerror}; check the disk and the folder's rights"
+        ) from None
+
+
+def read_private(path: Path, limit_bytes: int) -> bytes:
+    """Read a file of at most `limit_bytes`.
+
+    Raises:
+        InputError: it is larger.
+        UnavailableError: it is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit_bytes + 1)
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror}; check the name and the file's rights") from None
+    if len(data) > limit_bytes:
+        raise InputError(f"got {path} of more than {limit_bytes} bytes; expected a smaller file")
+    return data
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

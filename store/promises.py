@@ -1,0 +1,117 @@
+"""What the site promises before anyone is asked: zones and notices, in the data file."""
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from consent import Custody, InputError, Notice, Purpose, RefusedError, Zone
+from store import schema as tables
+from store.store import Transaction
+
+
+def add_zone(tx: Transaction, zone: Zone) -> None:
+    """Keep a new zone.
+
+    Raises:
+        RefusedError: there is one of this name; its promises are never changed under people who agreed to them.
+    """
+    if tx.connection.scalar(select(tables.zone.c.purpose).where(tables.zone.c.purpose == zone.purpose)):
+        raise RefusedError(
+            f"zone {zone.purpose!r} is already there, and what people agreed to is never changed; choose another name"
+        )
+    tx.connection.execute(
+        insert(tables.zone).values(
+            purpose=zone.purpose,
+            custody=zone.custody.value,
+            justification=zone.justification,
+            alternative=zone.alternative,
+            retention_days=zone.retention_days,
+            created_at=zone.created_at,
+        )
+    )
+    tx.log("zone.added", {"zone": zone.purpose, "custody": zone.custody.value, "retention_days": zone.retention_days})
+
+
+def zone_of(connection: Connection, purpose: Purpose) -> Zone:
+    """Return a zone.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    row = connection.execute(select(tables.zone).where(tables.zone.c.purpose == purpose)).one_or_none()
+    if row is None:
+        known = ", ".join(zone.purpose for zone in zones(connection)) or "none yet"
+        raise InputError(f"there is no zone {purpose!r} (known: {known}); add it with 'volens zone add'")
+    return _zone(row)
+
+
+def zones(connection: Connection) -> list[Zone]:
+    """Return all zones, by name."""
+    return [_zone(row) for row in connection.execute(select(tables.zone).order_by(tables.zone.c.purpose))]
+
+
+def add_notice(tx: Transaction, purpose: Purpose, language: str, text: bytes) -> Notice:
+    """Publish the next version of a zone's notice in one language.
+
+    Raises:
+        InputError: no such zone, or no such text.
+        RefusedError: the text is the one already published.
+    """
+    zone_of(tx.connection, purpose)
+    newest = tx.connection.scalar(
+        select(func.max(tables.notice.c.version)).where(
+            tables.notice.c.purpose == purpose, tables.notice.c.language == language
+        )
+    )
+    notice = Notice.publish(purpose, language=language, version=(newest or 0) + 1, text=text, now=tx.now)
+    if newest is not None and notice_of(tx.connection, purpose, language).sha256 == notice.sha256:
+        raise RefusedError(f"this text is already published as version {newest}; nothing was changed")
+    tx.connection.execute(
+        insert(tables.notice).values(
+            purpose=purpose,
+            language=language,
+            version=notice.version,
+            text=notice.text,
+            sha256=notice.sha256,
+            published_at=notice.published_at,
+        )
+    )
+    tx.log(
+        "notice.published",
+        {"zone": purpose, "language": language, "version": notice.version, "sha256": notice.sha256},
+    )
+    return notice
+
+
+def notice_of(connection: Connection, purpose: Purpose, language: str | None) -> Notice:
+    """Return the newest notice of a zone, in one language or in the only one there is; its hash is checked.
+
+    Raises:
+        InputError: there is none, or several languages and none was named.
+        TamperError: the text is not the one that was published.
+    """
+    rows = connection.execute(
+        select(tables.notice).where(tables.notice.c.purpose == purpose).order_by(tables.notice.c.version)
+    )
+    newest = {row.language: row for row in rows}
+    if language is None and len(newest) == 1:
+        language = next(iter(newest))
+    if language is None or language not in newest:
+        known = ", ".join(sorted(newest)) or "none yet"
+        raise InputError(
+            f"zone {purpose!r} has no notice in language {language!r} (published: {known}); choose one with --language "
+            "or publish it with 'volens notice publish'"
+        )
+    row = newest[language]
+    notice = Notice(purpose, row.language, row.version, row.text, row.sha256, row.published_at)
+    notice.check()
+    return notice
+
+
+def _zone(row: Row[tuple[object, ...]]) -> Zone:
+    return Zone(
+        Purpose(row.purpose),
+        Custody(row.custody),
+        row.justification,
+        row.alternative,
+        row.retention_days,
+        row.created_at,
+    )

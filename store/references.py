@@ -1,0 +1,199 @@
+"""Biometric references in the data file: stored sealed, found only under live consent, opened one by one."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, final
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from consent import (
+    ConsentedEmbedding,
+    DataSubjectId,
+    ModelId,
+    NoLiveConsentError,
+    Purpose,
+    ReceiptId,
+    ReferenceId,
+    RefusedError,
+    UnitVector,
+)
+from store import schema as tables
+from store import sealing
+from store._unseal import unseal_embedding
+from store.consents import Ledger, StoredReceipt
+from store.secrets import GrantSecret
+from store.store import Transaction
+
+_reference = tables.biometric_reference.c
+_live = tables.live_consent
+_receipt = tables.receipt
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SealedReference:
+    """A reference as stored, with the receipt that its key is derived from."""
+
+    reference_id: ReferenceId
+    model_id: ModelId
+    sealed_embedding: bytes
+    expires_at: datetime
+    receipt: StoredReceipt
+
+    def open(self, secret: GrantSecret) -> UnitVector:
+        """Open the embedding; the caller wipes it.
+
+        Raises:
+            TamperError: reference, receipt, owner, zone or model is not what was sealed.
+        """
+        owner = self.receipt
+        context = sealing.reference_context(
+            self.reference_id, owner.receipt_id, owner.subject_id, owner.purpose, self.model_id
+        )
+        with secret.reference_key(owner.sha256, self.model_id) as key:
+            return unseal_embedding(self.sealed_embedding, key, context, self.model_id)
+
+
+def add_reference(
+    tx: Transaction, embedding: ConsentedEmbedding, secret: GrantSecret, *, licence: str, photo_count: int
+) -> ReferenceId:
+    """Seal and store an embedding under the consent that allows it.
+
+    Raises:
+        NoLiveConsentError: the consent ended since the grant was made; the database refuses as well.
+        RefusedError: this consent already has a reference of this model.
+    """
+    grant = embedding.grant
+    owner = {"receipt_id": grant.receipt_id, "subject_id": grant.subject_id, "purpose": grant.purpose}
+    if has_reference(tx.connection, grant.receipt_id, embedding.model_id):
+        raise RefusedError(
+            "this consent already has a reference of this model; withdraw, and give consent anew to enroll again"
+        )
+    gone = "the consent ended while the photos were looked at; nothing was stored"
+    until = Ledger(tx.connection).live_until(grant.receipt_id, grant.subject_id, grant.purpose)
+    if until is None or until <= tx.now:
+        raise NoLiveConsentError(gone)
+    # The id is bound into the seal, so it must be known before the row is; the write lock keeps it ours.
+    last = tx.connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'biometric_reference'"))
+    reference_id = ReferenceId((last or 0) + 1)
+    context = sealing.reference_context(
+        reference_id, grant.receipt_id, grant.subject_id, grant.purpose, embedding.model_id
+    )
+    with secret.reference_key(grant.receipt_sha256, embedding.model_id) as key:
+        plain = embedding.vector.array.data.cast("B")
+        box = sealing.seal(plain, key, context, tx.random)
+    try:
+        tx.connection.execute(
+            insert(tables.biometric_reference).values(
+                **owner,
+                reference_id=reference_id,
+                model_id=embedding.model_id,
+                model_licence=licence,
+                sealed_embedding=box,
+                photo_count=photo_count,
+                enrolled_at=tx.now,
+            )
+        )
+    except IntegrityError:
+        raise NoLiveConsentError(gone) from None
+    tx.log(
+        "reference.enrolled",
+        {**owner, "reference_id": reference_id, "model_id": embedding.model_id, "photo_count": photo_count},
+        receipt_id=grant.receipt_id,
+    )
+    return reference_id
+
+
+def live_candidates(
+    connection: Connection, purpose: Purpose, model_id: ModelId, candidates: Iterable[ReferenceId], now: datetime
+) -> dict[ReferenceId, SealedReference]:
+    """Return, of the candidates that an index proposes, those that have a consent in force for this purpose now."""
+    rows = connection.execute(
+        _CANDIDATES, {"purpose": purpose, "model_id": model_id, "now": now, "ids": [int(c) for c in candidates]}
+    )
+    return {ReferenceId(row.reference_id): _sealed(row) for row in rows}
+
+
+def references_of(connection: Connection, receipt_id: ReceiptId) -> list[SealedReference]:
+    """Return the references of one consent, of every model."""
+    rows = connection.execute(_SEALED.where(_reference.receipt_id == receipt_id).order_by(_reference.reference_id))
+    return [_sealed(row) for row in rows]
+
+
+def references_in(
+    connection: Connection, purpose: Purpose, model_id: ModelId, wanted: Iterable[ReferenceId]
+) -> Iterator[SealedReference]:
+    """Yield references by id, for a gallery to be built from; in batches of 500."""
+    ids = [int(reference_id) for reference_id in wanted]
+    query = _SEALED.where(
+        _reference.purpose == purpose,
+        _reference.model_id == model_id,
+        _reference.reference_id.in_(bindparam("ids", expanding=True)),
+    )
+    for start in range(0, len(ids), _BATCH):
+        for row in connection.execute(query, {"ids": ids[start : start + _BATCH]}):
+            yield _sealed(row)
+
+
+def reference_ids(connection: Connection, purpose: Purpose, model_id: ModelId) -> set[ReferenceId]:
+    """Return the ids of all references of a purpose and model."""
+    query = select(_reference.reference_id).where(_reference.purpose == purpose, _reference.model_id == model_id)
+    return {ReferenceId(row) for row in connection.scalars(query)}
+
+
+def has_reference(connection: Connection, receipt_id: ReceiptId, model_id: ModelId) -> bool:
+    """Tell whether a consent has a reference of a model."""
+    query = select(_reference.reference_id).where(_reference.receipt_id == receipt_id, _reference.model_id == model_id)
+    return connection.scalar(query) is not None
+
+
+def count_references(connection: Connection, purpose: Purpose) -> dict[str, int]:
+    """Return the number of references of a zone, by model."""
+    query = (
+        select(_reference.model_id, func.count())
+        .where(_reference.purpose == purpose)
+        .group_by(_reference.model_id)
+        .order_by(_reference.model_id)
+    )
+    return {row.model_id: int(row[1]) for row in connection.execute(query)}
+
+
+_BATCH: Final = 500
+_SEALED: Final = (
+    select(
+        _reference.reference_id,
+        _reference.model_id,
+        _reference.sealed_embedding,
+        _live.c.receipt_id,
+        _live.c.subject_id,
+        _live.c.purpose,
+        _live.c.expires_at,
+        _receipt.c.subject_key,
+        _receipt.c.token,
+    )
+    .join_from(
+        tables.biometric_reference,
+        _live,
+        (_live.c.receipt_id == _reference.receipt_id)
+        & (_live.c.subject_id == _reference.subject_id)
+        & (_live.c.purpose == _reference.purpose),
+    )
+    .join(_receipt, _receipt.c.receipt_id == _live.c.receipt_id)
+)
+_CANDIDATES: Final = _SEALED.where(
+    _reference.reference_id.in_(bindparam("ids", expanding=True)),
+    _reference.purpose == bindparam("purpose"),
+    _reference.model_id == bindparam("model_id"),
+    _live.c.expires_at > bindparam("now"),
+)
+
+
+def _sealed(row: Row[*tuple[Any, ...]]) -> SealedReference:
+    receipt = StoredReceipt(
+        ReceiptId(row.receipt_id), DataSubjectId(row.subject_id), Purpose(row.purpose), row.subject_key, row.token
+    )
+    return SealedReference(
+        ReferenceId(row.reference_id), ModelId(row.model_id), row.sealed_embedding, row.expires_at, receipt
+    )

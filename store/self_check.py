@@ -1,0 +1,106 @@
+"""Proof at start-up that the database refuses what the types refuse: the forbidden is tried, and must fail.
+
+Everything happens inside the caller's transaction and is rolled back to a savepoint; the rows tried are synthetic.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from consent import TamperError
+
+_RECEIPT: Final = "0" * 32
+_OTHER: Final = "1" * 32
+_SUBJECT: Final = "s" * 43
+_PAST: Final = "2000-01-01T00:00:00Z"
+_FUTURE: Final = "9999-01-01T00:00:00Z"
+
+_REFERENCE: Final = (
+    "INSERT INTO biometric_reference "
+    "(receipt_id, subject_id, purpose, model_id, model_licence, sealed_embedding, photo_count, enrolled_at) "
+    "VALUES (:receipt, :subject, 'self-check', 'none', 'none', zeroblob(64), 1, :now)"
+)
+_RECEIPT_ROW: Final = (
+    "INSERT INTO receipt (receipt_id, subject_id, purpose, subject_key, token, withdrawal_digest, expires_at) "
+    "VALUES (:receipt, :subject, 'self-check', zeroblob(32), 'none', randomblob(32), :until)"
+)
+_LIVE: Final = "INSERT INTO live_consent VALUES (:receipt, :subject, 'self-check', :until)"
+
+_SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
+    (
+        "INSERT INTO zone VALUES ('self-check', 'operator', 'none', 'none', 1, :now)",
+        {"now": _PAST},
+    ),
+    (_RECEIPT_ROW, {"receipt": _RECEIPT, "subject": _SUBJECT, "until": _FUTURE}),
+    (_RECEIPT_ROW, {"receipt": _OTHER, "subject": _SUBJECT, "until": _PAST}),
+    (_LIVE, {"receipt": _RECEIPT, "subject": _SUBJECT, "until": _FUTURE}),
+    (_LIVE, {"receipt": _OTHER, "subject": _SUBJECT, "until": _PAST}),
+    (_REFERENCE, {"receipt": _RECEIPT, "subject": _SUBJECT, "now": _PAST}),
+    ("INSERT INTO audit_event SELECT COALESCE(MAX(seq) + 1, 0), x'00' FROM audit_event", {}),
+)
+
+FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
+    ("a reference without consent", _REFERENCE, {"receipt": "2" * 32, "subject": _SUBJECT, "now": _PAST}),
+    ("a reference of another person", _REFERENCE, {"receipt": _RECEIPT, "subject": "t" * 43, "now": _PAST}),
+    ("a reference under an expired consent", _REFERENCE, {"receipt": _OTHER, "subject": _SUBJECT, "now": _PAST}),
+    (
+        "a changed reference",
+        "UPDATE biometric_reference SET subject_id = :subject WHERE purpose = 'self-check'",
+        {"subject": "t" * 43},
+    ),
+    (
+        "a longer consent",
+        "UPDATE live_consent SET expires_at = :until WHERE receipt_id = :receipt",
+        {"until": _FUTURE, "receipt": _OTHER},
+    ),
+    ("a consent without a receipt", _LIVE, {"receipt": "3" * 32, "subject": _SUBJECT, "until": _FUTURE}),
+    ("a deleted receipt", "DELETE FROM receipt WHERE receipt_id = :receipt", {"receipt": _RECEIPT}),
+    (
+        "a replaced log entry",
+        "INSERT OR REPLACE INTO audit_event SELECT MAX(seq), x'01' FROM audit_event",
+        {},
+    ),
+    ("a gap in the log", "INSERT INTO audit_event SELECT MAX(seq) + 2, x'01' FROM audit_event", {}),
+    ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),
+)
+"""What is tried: a name for the error message, a statement, its parameters."""
+
+
+def check_refusals(connection: Connection) -> None:
+    """Try each forbidden statement; and see that the end of a consent takes its reference along.
+
+    Raises:
+        TamperError: the database accepts one; its rules were removed, and nothing may run on it.
+    """
+    if connection.exec_driver_sql("PRAGMA foreign_keys").scalar() != 1:
+        raise TamperError("integrity: the database does not hold its foreign keys; nothing may run on it")
+    scene = connection.begin_nested()
+    try:
+        for statement, parameters in _SCENE:
+            connection.execute(text(statement), parameters)
+        for what, statement, parameters in FORBIDDEN:
+            _must_refuse(connection, what, statement, parameters)
+        connection.execute(text("DELETE FROM live_consent WHERE receipt_id = :receipt"), {"receipt": _RECEIPT})
+        if connection.scalar(text("SELECT count(*) FROM biometric_reference WHERE purpose = 'self-check'")):
+            raise TamperError(_accepted("a reference that outlives its consent"))
+    except IntegrityError:
+        raise TamperError("integrity: the database refuses what it should accept; restore the data file") from None
+    finally:
+        scene.rollback()
+
+
+def _must_refuse(connection: Connection, what: str, statement: str, parameters: Mapping[str, Any]) -> None:
+    attempt = connection.begin_nested()
+    try:
+        connection.execute(text(statement), parameters)
+    except IntegrityError:
+        return
+    finally:
+        attempt.rollback()
+    raise TamperError(_accepted(what))
+
+
+def _accepted(what: str) -> str:
+    return f"integrity: the database accepts {what}; its rules were removed, restore the data file"

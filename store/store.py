@@ -1,0 +1,217 @@
+"""An open store: the data file, the keyring, and transactions that leave a signed trace in the audit log."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Self, final
+
+from sqlalchemy import Connection, insert, select
+
+from audit import Checkpoint, Event, VerifierKey, root
+from consent import Controller, ReceiptId, SiteId, TamperError, whole_seconds
+from store import audit_log
+from store import schema as tables
+from store.database import Database
+from store.keyring import Keyring, LogHead
+from store.secrets import Random, RootKey
+from store.self_check import check_refusals
+
+DATA_FILE: Final = "volens.db"
+KEYRING_FILE: Final = "keyring.db"
+Clock = Callable[[], datetime]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SiteRecord:
+    """What the data file says about its site."""
+
+    controller: Controller
+    public_key: bytes
+    created_at: datetime
+
+
+@final
+class Transaction:
+    """One write: rows and the audit leaves that tell of them, committed together."""
+
+    def __init__(self, connection: Connection, keyring: Keyring, origin: str, random: Random, now: datetime) -> None:
+        """Work inside a transaction that is open; `Store.write` makes it."""
+        self.connection = connection
+        self.now = now
+        self.random = random
+        self._keyring = keyring
+        self._origin = origin
+        self._signed: Checkpoint | None = None
+        self._start = audit_log.log_size(connection)
+
+    def log(
+        self, kind: str, details: Mapping[str, str | int], *, receipt_id: ReceiptId | None = None
+    ) -> tuple[int, Event]:
+        """Append an audit event; see `audit_log.append`."""
+        return audit_log.append(self.connection, kind, self.now, details, receipt_id=receipt_id, random=self.random)
+
+    def sign_log(self) -> tuple[Checkpoint, str]:
+        """Sign the log's head as it is now, and keep the note."""
+        head = audit_log.checkpoint(self.connection, self._origin)
+        note = self._keyring.sign_checkpoint(head)
+        audit_log.add_note(self.connection, head.size, note)
+        self._signed = head
+        return head, note
+
+    def finish(self) -> LogHead | None:
+        """Sign what is not signed yet; return the head that the keyring must remember, if it moved."""
+        size = audit_log.log_size(self.connection)
+        if self._signed is None or self._signed.size < size:
+            if size == self._start:
+                return None
+            self.sign_log()
+        return None if self._signed is None else LogHead(self._signed.size, self._signed.root)
+
+
+@final
+class Store:
+    """The store of one site. `open` proves that the database refuses what the types refuse; `close` when done.
+
+    Attributes:
+        keyring: the secrets.
+        site: who the store belongs to.
+        clock: a function that returns aware time.
+        random: a function that returns n random bytes.
+    """
+
+    def __init__(self, data: Database, keyring: Keyring, clock: Clock, random: Random) -> None:
+        """Hold what `create` and `open` have opened."""
+        self.keyring = keyring
+        self.clock = clock
+        self.random = random
+        self._data = data
+        with data.read() as connection:
+            row = connection.execute(select(tables.site)).one_or_none()
+        if row is None:
+            raise TamperError(f"integrity: {data.path.name} holds no site; restore the data file")
+        controller = Controller(SiteId(row.site_id), row.controller_name, row.controller_contact)
+        self.site = SiteRecord(controller, row.public_key, row.created_at)
+
+    @classmethod
+    def create(
+        cls, folder: Path, *, root_key: RootKey, site_id: SiteId, name: str, contact: str, clock: Clock, random: Random
+    ) -> Self:
+        """Make the two files of a new store in an existing folder.
+
+        Raises:
+            UnavailableError: a file is already there, or the disk refuses.
+        """
+        now = whole_seconds(clock())
+        with ExitStack() as on_failure:
+            keyring = Keyring.create(folder / KEYRING_FILE, site_id, root_key, random)
+            on_failure.callback(keyring.close)
+            data = Database(folder / DATA_FILE, "data", tables.REVISIONS, create=True)
+            on_failure.callback(data.close)
+            with data.write() as connection:
+                connection.execute(
+                    insert(tables.site).values(
+                        site_id=site_id,
+                        controller_name=name,
+                        controller_contact=contact,
+                        public_key=keyring.public_key,
+                        created_at=now,
+                    )
+                )
+            store = cls(data, keyring, clock, random)
+            with store.write() as tx:
+                tx.log("site.created", {"site_id": site_id})
+            on_failure.pop_all()
+            return store
+
+    @classmethod
+    def open(cls, folder: Path, *, root_key: RootKey, clock: Clock, random: Random) -> Self:
+        """Open a store.
+
+        1. Keyring and data file open, and belong to one site.
+        2. The database refuses an embedding without consent, and what else the types refuse.
+        3. The audit log contains the log that the keyring remembers: the data file is not an older one.
+
+        Raises:
+            UnavailableError: a file is missing, locked, read-only, or of a newer version.
+            TamperError: 1, 2 or 3 does not hold.
+        """
+        # 1.
+        with ExitStack() as on_failure:
+            keyring = Keyring.open(folder / KEYRING_FILE, root_key)
+            on_failure.callback(keyring.close)
+            data = Database(folder / DATA_FILE, "data", tables.REVISIONS)
+            on_failure.callback(data.close)
+            store = cls(data, keyring, clock, random)
+            if keyring.site_id != store.site.controller.site_id or keyring.public_key != store.site.public_key:
+                raise TamperError(
+                    "integrity: keyring and data file are of different sites; use the two that belong together"
+                )
+            with data.write() as connection:
+                # 2.
+                check_refusals(connection)
+                # 3.
+                store._check_head(connection)
+            on_failure.pop_all()
+            return store
+
+    @property
+    def verifier_key(self) -> VerifierKey:
+        """The site's public key under the log's name: what others need to check certificates and log."""
+        return VerifierKey(self.origin, self.site.public_key)
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return f"volens/{self.site.controller.site_id}"
+
+    def now(self) -> datetime:
+        """Return the time, UTC, whole seconds."""
+        return whole_seconds(self.clock())
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """Read in one consistent snapshot."""
+        with self._data.read() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Generator[Transaction]:
+        """Write in one transaction. What it logs is signed before the commit; afterwards the keyring remembers it."""
+        with self._data.write() as connection:
+            tx = Transaction(connection, self.keyring, self.origin, self.random, self.now())
+            yield tx
+            head = tx.finish()
+        # A crash here leaves the keyring behind the log, which `open` accepts and repairs; never before it.
+        if head is not None:
+            self.keyring.remember(head)
+
+    def truncate_wal(self) -> bool:
+        """Cut the data file's write-ahead log; False if a reader still needs it."""
+        return self._data.truncate_wal()
+
+    def vacuum(self) -> None:
+        """Rewrite both files without free space."""
+        self._data.vacuum()
+        self.keyring.vacuum()
+
+    def close(self) -> None:
+        """Give back both files."""
+        self._data.close()
+        self.keyring.close()
+
+    def _check_head(self, connection: Connection) -> None:
+        remembered = self.keyring.head()
+        size = audit_log.log_size(connection)
+        read = audit_log.node_reader(connection)
+        if size < remembered.size:
+            raise TamperError(
+                f"integrity: the data file's log has {size} entries, the keyring remembers {remembered.size}; this is "
+                "an older data file, and withdrawals since then would be undone; put the newer one back"
+            )
+        if root(remembered.size, read) != remembered.root:
+            raise TamperError("integrity: the data file's log is not the one that the keyring remembers")
+        if size > remembered.size:
+            self.keyring.remember(LogHead(size, root(size, read)))
