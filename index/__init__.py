@@ -1,1 +1,24 @@
 """The gallery: keyed binary sketches in FAISS, exact comparison of sealed candidates. The matching core."""
+
+from index.engine import Engine, Shortlist
+from index.flat_engine import FlatEngine
+from index.gallery import Galleries, Gallery
+from index.matching import Decision, Match, identify, verify_claim
+from index.opening import opened
+from index.projection import Projection, distance_bound, sketch_bits
+
+__all__ = [
+    "Decision",
+    "Engine",
+    "FlatEngine",
+    "Galleries",
+    "Gallery",
+    "Match",
+    "Projection",
+    "Shortlist",
+    "distance_bound",
+    "identify",
+    "opened",
+    "sketch_bits",
+    "verify_claim",
+]

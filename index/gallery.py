@@ -1,0 +1,115 @@
+"""Galleries: the searchable sets, one for each purpose and model, built from the store and kept level with it."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final, final
+
+from sqlalchemy import Connection
+
+from consent import FloatArray, ModelId, Purpose, ReferenceId
+from index.engine import Engine, Shortlist
+from index.flat_engine import FlatEngine
+from index.opening import opened
+from index.projection import Projection
+from store import SealedReference, Store, log_size, reference_ids, references_in
+
+_BATCH: Final = 500
+_UNBUILT: Final = -1
+
+
+@final
+class Gallery:
+    """The references of one purpose and model as keyed sketches. Proposes, never decides."""
+
+    def __init__(self, projection: Projection, engine: Engine) -> None:
+        """Search with an empty engine."""
+        self.projection = projection
+        self.engine = engine
+        self.generation = _UNBUILT
+
+    def add(self, reference_id: ReferenceId, vector: FloatArray) -> None:
+        """Hold the sketch of a unit vector, float32 (d,)."""
+        sketch = self.projection.sketch(vector)
+        self.engine.add(reference_id, sketch)
+        sketch.fill(0)
+
+    def remove(self, reference_id: ReferenceId) -> bool:
+        """Let go of a sketch; False if it was not held."""
+        return self.engine.remove(reference_id)
+
+    def shortlist(self, vector: FloatArray, k: int) -> Shortlist:
+        """Return the k references whose sketches are nearest to that of a unit vector, float32 (d,)."""
+        sketch = self.projection.sketch(vector)
+        proposals = self.engine.shortlist(sketch, k)
+        sketch.fill(0)
+        return proposals
+
+    def __len__(self) -> int:
+        """Return the number of references."""
+        return len(self.engine)
+
+
+@final
+class Galleries:
+    """All galleries of a process. Each is made when it is first asked for, and follows the store's log."""
+
+    def __init__(self, store: Store, make_engine: Callable[[int], Engine] = FlatEngine) -> None:
+        """Serve the galleries of a store; `make_engine` takes the bits of a sketch."""
+        self._store = store
+        self._make_engine = make_engine
+        self._galleries: dict[tuple[Purpose, ModelId], Gallery] = {}
+        self._erased: set[ReferenceId] = set()
+        self._lock = threading.Lock()
+
+    def of(self, connection: Connection, purpose: Purpose, model_id: ModelId, dimension: int) -> Gallery:
+        """Return a gallery as it should be in the snapshot of `connection`.
+
+        Every change of references is in the audit log, so its size tells whether anything may have changed, here or in
+        another process; then ids are compared, and only the difference is read.
+
+        Raises:
+            TamperError: a reference in the store does not open.
+        """
+        with self._lock:
+            gallery = self._galleries.get((purpose, model_id))
+            if gallery is None:
+                projection = Projection(self._store.keyring.projection_seed(model_id), dimension)
+                gallery = self._galleries[purpose, model_id] = Gallery(projection, self._make_engine(projection.bits))
+            generation = log_size(connection)
+            if gallery.generation < generation:
+                self._level(connection, gallery, purpose, model_id)
+                gallery.generation = generation
+            return gallery
+
+    def erase(self, ids: Iterable[ReferenceId]) -> int:
+        """Remove references from every gallery, for good: no reader of an older snapshot brings them back.
+
+        Returns:
+            The number of sketches removed; 0 where no gallery of this process held one.
+        """
+        with self._lock:
+            gone = set(ids)
+            self._erased |= gone
+            return sum(gallery.remove(one) for gallery in self._galleries.values() for one in gone)
+
+    def built(self) -> list[Gallery]:
+        """Return the galleries that exist in this process."""
+        with self._lock:
+            return list(self._galleries.values())
+
+    def _level(self, connection: Connection, gallery: Gallery, purpose: Purpose, model_id: ModelId) -> None:
+        wanted = reference_ids(connection, purpose, model_id) - self._erased
+        held = gallery.engine.held()
+        for reference_id in held - wanted:
+            gallery.remove(reference_id)
+        batch: list[SealedReference] = []
+        for reference in references_in(connection, purpose, model_id, sorted(wanted - held)):
+            batch.append(reference)
+            if len(batch) == _BATCH:
+                self._add(gallery, batch)
+                batch = []
+        self._add(gallery, batch)
+
+    def _add(self, gallery: Gallery, batch: list[SealedReference]) -> None:
+        for reference, vector in opened(self._store, batch):
+            gallery.add(reference.reference_id, vector.array)

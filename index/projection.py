@@ -1,0 +1,87 @@
+"""The keyed projection: embeddings to binary sketches whose Hamming distance follows the angle.
+
+``sketch(x) = sign(R x)``, R a stack of random rotations made from a seed that the store key gives. Without the seed the
+bits say nothing, and the sketches of two sites, or of one site before and after a key rotation, cannot be linked. For
+two unit vectors at angle a, each of n bits differs with probability a / pi (Goemans and Williamson 1995; Charikar 2002);
+stacking whole rotations instead of independent Gaussian rows lowers the variance (Choromanski et al. 2017).
+"""
+
+import math
+from typing import Final, final
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from numpy.typing import NDArray
+
+from consent import FloatArray
+
+SketchArray = NDArray[np.uint8]
+_SMALL_DIMENSION: Final = 256
+_SKETCH_BITS: Final = 512
+_SMALL_SKETCH_BITS: Final = 1024
+_COUNTER_BYTES: Final = 16
+
+
+def sketch_bits(dimension: int) -> int:
+    """Return the bits of a sketch: 1024 below 256 dimensions, 512 from there on (DESIGN.md 6, measured)."""
+    return _SMALL_SKETCH_BITS if dimension < _SMALL_DIMENSION else _SKETCH_BITS
+
+
+@final
+class Projection:
+    """The rotations of one gallery.
+
+    Attributes:
+        dimension: components of an embedding.
+        bits: bits of a sketch, a multiple of 8.
+    """
+
+    def __init__(self, seed: bytes, dimension: int) -> None:
+        """Derive the rotations from 32 secret bytes; the same seed gives the same sketches."""
+        self.dimension = dimension
+        self.bits = sketch_bits(dimension)
+        count = math.ceil(self.bits / dimension)
+        normals = _normals(seed, count * dimension * dimension).reshape(count, dimension, dimension)
+        rotations = [_rotation(block) for block in normals]
+        self._rows: FloatArray = np.ascontiguousarray(np.concatenate(rotations)[: self.bits], dtype=np.float32)
+
+    def sketch(self, vector: FloatArray) -> SketchArray:
+        """Return the sketch of one vector.
+
+        Args:
+            vector: float32 (dimension,), unit norm; read, never written.
+
+        Returns:
+            uint8 (bits / 8,), a new array that the caller owns.
+        """
+        return np.packbits(self._rows @ vector >= 0)
+
+
+def distance_bound(score: float, bits: int, deviations: float) -> float:
+    """Return the largest Hamming distance at which a vector of this comparison score is still to be expected.
+
+    Args:
+        score: cosine similarity, -1 to 1.
+        bits: of the sketches.
+        deviations: how many standard deviations above the mean. The distance is at most as spread as a binomial
+            variable, so 4 misses about 3 in 100,000 vectors of exactly this score, and fewer of a higher one.
+    """
+    p = math.acos(min(1.0, max(-1.0, score))) / math.pi
+    return bits * p + deviations * math.sqrt(bits * p * (1 - p))
+
+
+def _normals(seed: bytes, count: int) -> NDArray[np.float64]:
+    """Return standard normal numbers from an AES-256-CTR key stream, by the Box-Muller transform."""
+    pairs = (count + 1) // 2
+    stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(_COUNTER_BYTES))).encryptor()
+    words = np.frombuffer(stream.update(bytes(16 * pairs)), dtype="<u8")
+    uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # in (0, 1), never 0
+    radius, angle = np.sqrt(-2.0 * np.log(uniform[:pairs])), 2.0 * np.pi * uniform[pairs:]
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
+
+
+def _rotation(normals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a random orthogonal matrix, evenly distributed (Mezzadri 2007: fix the signs of QR)."""
+    q, r = np.linalg.qr(normals)
+    rotation: NDArray[np.float64] = q * np.sign(np.diag(r))
+    return rotation
