@@ -1,1 +1,516 @@
-"""The public face of the library: `from volens import Site`."""
+"""The public face of the library: `from volens import Site`.
+
+Example::
+
+    from pathlib import Path
+    from volens import Site, SubjectKey, read_image
+
+    with Site.open(home) as site:
+        notice = site.notice("lobby")                               # show it to the person
+        key = SubjectKey.from_seed(os.urandom(32))                  # the person's own key
+        take_home = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key)
+        site.enroll(take_home.to_json(), [read_image(path) for path in photos])
+        for face in site.identify("lobby", read_image(frame)).faces:
+            print(face.box, face.subject_id, face.comparison_score)
+        site.withdraw(receipt=take_home.to_json())
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Self, final
+
+import erase
+from audit import VerifierKey
+from consent import (
+    DataSubjectId,
+    EndReason,
+    ErasureIncompleteError,
+    InputError,
+    ModelId,
+    Notice,
+    Purpose,
+    ReceiptId,
+    SiteId,
+    SubjectKey,
+    TakeHome,
+    UnavailableError,
+    VolensError,
+    WithdrawalCode,
+    Zone,
+    parse_purpose,
+    permit_probe,
+    sign_receipt,
+    verify_receipt,
+)
+from enroll import Enrolled, Extractor, QualityReport, RgbImage
+from enroll import enroll as enroll_person
+from enroll import read as read_image
+from erase import Certificate, Erased, SweepReport, verify_certificate
+from index import Decision, Galleries, Match, identify, verify_claim
+from store import (
+    Clock,
+    LogReport,
+    Random,
+    Store,
+    add_consent,
+    add_notice,
+    add_zone,
+    admit_receipt,
+    count_live,
+    count_references,
+    log_size,
+    make_root_key_file,
+    notice_of,
+    open_name,
+    read_root_key_file,
+    sealed_name,
+    stored_receipt,
+    unfinished,
+    verify_log,
+    write_private,
+    zone_of,
+    zones,
+)
+
+ROOT_KEY_FILE: Final = "root.key"
+PUBLIC_KEY_FILE: Final = "site.pub"
+MAX_NAME_LENGTH: Final = 200
+
+
+def utc_now() -> datetime:
+    """Return the system's time."""
+    return datetime.now(UTC)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FaceDecision:
+    """One face of a frame and what was decided about it.
+
+    Attributes:
+        box: x, y, width, height in pixels of the frame.
+        decision: what the matching core said.
+    """
+
+    box: tuple[float, float, float, float]
+    decision: Decision
+
+    @property
+    def match(self) -> Match | None:
+        """Whom it is, or None."""
+        return self.decision.match
+
+    @property
+    def subject_id(self) -> DataSubjectId | None:
+        """The data subject identified, or None."""
+        return None if self.match is None else self.match.subject_id
+
+    @property
+    def comparison_score(self) -> float | None:
+        """Cosine similarity with the reference that matched, or None; a stranger's score is nobody's business."""
+        return None if self.match is None else self.match.comparison_score
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """The answer to one frame: every face in it, the largest first. No faces is an answer too."""
+
+    purpose: Purpose
+    model_id: ModelId
+    threshold: float
+    faces: tuple[FaceDecision, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ZoneStatus:
+    """How many people and references a zone has now."""
+
+    zone: Zone
+    live_consents: int
+    references: dict[str, int] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SiteStatus:
+    """What `volens status` shows."""
+
+    site_id: SiteId
+    controller: str
+    zones: tuple[ZoneStatus, ...]
+    log_size: int
+    unfinished_erasures: int
+    store_key_epoch: int
+
+
+@final
+class Site:
+    """One installation: its store, its galleries, its models. Use as a context manager.
+
+    Attributes:
+        home: the folder that holds all of it.
+        unfinished: why erasures that were begun could not be finished when the site was opened; None if all are.
+    """
+
+    def __init__(self, home: Path, store: Store, load_extractor: Callable[[], Extractor]) -> None:
+        """Use `Site.open` or `Site.create`."""
+        self.home = home
+        self.unfinished: ErasureIncompleteError | None = None
+        self._store = store
+        self._galleries = Galleries(store)
+        self._load_extractor = load_extractor
+        self._extractor: Extractor | None = None
+
+    @classmethod
+    def create(
+        cls, home: Path, *, name: str, contact: str, clock: Clock = utc_now, random: Random = os.urandom
+    ) -> Self:
+        """Make a new site in a folder that is empty or not there yet.
+
+        Args:
+            home: the folder; made whole or not at all.
+            name: the controller's name, shown in every receipt (GDPR 4(7), 13(1)(a)).
+            contact: where to reach the controller.
+            clock: a function that returns aware time.
+            random: a function that returns n random bytes.
+
+        Raises:
+            InputError: the folder is not empty, or name or contact is.
+            UnavailableError: the disk refuses.
+        """
+        if not name.strip() or not contact.strip():
+            raise InputError("got no name or no contact of the controller; people must know who asks them (GDPR 13)")
+        if home.exists() and (not home.is_dir() or any(home.iterdir())):
+            raise InputError(f"{home} is already there and not an empty folder; choose another with --home")
+        try:
+            home.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
+        except OSError as error:
+            raise UnavailableError(f"cannot make {home}: {error.strerror}; check the disk and the rights") from None
+        try:
+            with make_root_key_file(draft / ROOT_KEY_FILE, random) as root_key:
+                store = Store.create(
+                    draft,
+                    root_key=root_key,
+                    site_id=SiteId(random(12).hex()),
+                    name=name.strip(),
+                    contact=contact.strip(),
+                    clock=clock,
+                    random=random,
+                )
+            store.close()
+            write_private(draft / PUBLIC_KEY_FILE, f"{store.verifier_key.line()}\n".encode())
+            draft.replace(home)
+        except OSError as error:
+            raise UnavailableError(f"cannot make {home}: {error.strerror}; check the disk and the rights") from None
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return cls.open(home, clock=clock, random=random)
+
+    @classmethod
+    def open(
+        cls,
+        home: Path,
+        *,
+        load_extractor: Callable[[], Extractor] = Extractor.load_default,
+        clock: Clock = utc_now,
+        random: Random = os.urandom,
+    ) -> Self:
+        """Open a site: unlock the keyring, prove that the database holds its rules, finish begun erasures.
+
+        Args:
+            home: the folder of the site.
+            load_extractor: gives the models; called when a face is first looked at.
+            clock: a function that returns aware time.
+            random: a function that returns n random bytes.
+
+        Raises:
+            UnavailableError: there is no site, or a file is locked, unwritable or of a newer version.
+            TamperError: the files do not belong together, were changed, or are older than the keyring remembers.
+        """
+        if not home.is_dir():
+            raise UnavailableError(f"there is no site in {home}; make one with 'volens init'")
+        with read_root_key_file(home / ROOT_KEY_FILE) as root_key:
+            store = Store.open(home, root_key=root_key, clock=clock, random=random)
+        site = cls(home, store, load_extractor)
+        try:
+            site._resume()
+        except BaseException:
+            store.close()
+            raise
+        return site
+
+    def close(self) -> None:
+        """Give back the files and zero the keys."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def extractor(self) -> Extractor:
+        """The models, loaded when first asked for."""
+        if self._extractor is None:
+            self._extractor = self._load_extractor()
+        return self._extractor
+
+    @property
+    def verifier_key(self) -> VerifierKey:
+        """The site's public key, as in ``site.pub``: what others need to check certificates and the log."""
+        return self._store.verifier_key
+
+    def add_zone(
+        self,
+        name: str,
+        *,
+        custody: str,
+        justification: str | None,
+        alternative: str | None,
+        retention_days: int | None,
+    ) -> Zone:
+        """Declare a zone; see `consent.Zone.declare` for what is refused."""
+        zone = Zone.declare(
+            name,
+            custody=custody,
+            justification=justification,
+            alternative=alternative,
+            retention_days=retention_days,
+            now=self._store.now(),
+        )
+        with self._store.write() as tx:
+            add_zone(tx, zone)
+        return zone
+
+    def publish_notice(self, zone: str, *, language: str, text: bytes) -> Notice:
+        """Publish the next version of a zone's notice: UTF-8, at most 256 KiB."""
+        with self._store.write() as tx:
+            return add_notice(tx, parse_purpose(zone), language, text)
+
+    def notice(self, zone: str, language: str | None = None) -> Notice:
+        """Return the newest notice of a zone, to be shown to a person before they sign."""
+        purpose = parse_purpose(zone)
+        with self._store.read() as connection:
+            zone_of(connection, purpose)
+            return notice_of(connection, purpose, language)
+
+    def give_consent(self, notice: Notice, *, name: str, jurisdiction: str, key: SubjectKey) -> TakeHome:
+        """Record the consent of a person who was shown `notice` and said yes.
+
+        Args:
+            notice: the one that was shown; from `Site.notice`.
+            name: the person's name; kept sealed, and gone with the consent.
+            jurisdiction: ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``.
+            key: the person's own key; it signs, and is not kept.
+
+        Returns:
+            What the person takes home: the signed receipt, the withdrawal code, the notice's text.
+
+        Raises:
+            InputError: a bad name or jurisdiction, or the notice is not the newest any more.
+            RefusedError: the person's consent to this zone is already in force.
+        """
+        if not 1 <= len(name.strip()) <= MAX_NAME_LENGTH:
+            raise InputError(f"got a name of {len(name.strip())} characters; expected 1 to {MAX_NAME_LENGTH}")
+        store = self._store
+        with store.read() as connection:
+            zone = zone_of(connection, notice.purpose)
+            if notice_of(connection, notice.purpose, notice.language) != notice:
+                raise InputError("a newer notice was published meanwhile; show that one, and ask again")
+        receipt_id = ReceiptId(store.random(16).hex())
+        unverified = sign_receipt(
+            zone,
+            notice,
+            store.site.controller,
+            receipt_id=receipt_id,
+            jurisdiction=jurisdiction,
+            key=key,
+            now=store.now(),
+        )
+        receipt = verify_receipt(unverified, key.public)
+        code = WithdrawalCode.generate(store.random)
+        # The secret first: a consent in force without its secret could not be used, a stray secret is swept away.
+        with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
+            try:
+                with store.write() as tx:
+                    add_consent(tx, receipt, code, name.strip(), secret)
+            except VolensError:
+                store.keyring.destroy(receipt_id)
+                raise
+        return TakeHome.of(unverified, code, notice)
+
+    def enroll(
+        self,
+        receipt: bytes,
+        photos: Sequence[RgbImage],
+        *,
+        allow_few: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Enrolled:
+        """Enroll the person who signed `receipt` (a take-home file or a bare JWS); see `enroll.enroll`.
+
+        Raises:
+            RefusedError: no consent in force; no embedding was computed.
+            EnrollmentError: the photos will not do; nothing was stored.
+            ReceiptError, TamperError: the receipt is malformed, or not the one recorded.
+        """
+        return enroll_person(
+            self._store,
+            self._galleries,
+            lambda: self.extractor,
+            TakeHome.parse(receipt).receipt,
+            photos,
+            allow_few=allow_few,
+            progress=progress,
+        )
+
+    def identify(self, zone: str, image: RgbImage) -> Identification:
+        """Find every face of a frame, and say for each whether it is somebody with a consent in force for this zone.
+
+        Raises:
+            InputError: there is no such zone.
+            TamperError: a candidate's seal or receipt does not hold.
+
+        Not checked: whether the faces are live. Probes are wiped; a face that matches nobody leaves no trace.
+        """
+        store, extractor = self._store, self.extractor
+        model = extractor.model
+        with store.read() as connection:
+            declared = zone_of(connection, parse_purpose(zone))
+            size = len(self._galleries.of(connection, declared.purpose, model.model_id, model.dimension))
+        threshold = model.thresholds.identification(size).value
+        faces = extractor.detect(image)
+        decisions = []
+        for face, probe in zip(faces, extractor.probes(image, faces, permit_probe(declared)), strict=True):
+            decision = identify(store, self._galleries, probe, threshold, store.now())
+            probe.vector.wipe()
+            decisions.append(FaceDecision(face.box, decision))
+        return Identification(declared.purpose, model.model_id, threshold, tuple(decisions))
+
+    def verify_claim(self, receipt: bytes, image: RgbImage) -> FaceDecision | None:
+        """Say whether the largest face of a frame is the person who signed `receipt` (1:1). None: there is no face.
+
+        Raises:
+            RefusedError: no consent in force, or nobody is enrolled under it.
+            ReceiptError, TamperError: the receipt is malformed, or not the one recorded.
+        """
+        store = self._store
+        with store.read() as connection:
+            grant = admit_receipt(store, connection, TakeHome.parse(receipt).receipt)
+            permit = permit_probe(zone_of(connection, grant.purpose))
+        extractor = self.extractor
+        faces = extractor.detect(image)[:1]
+        if not faces:
+            return None
+        (probe,) = extractor.probes(image, faces, permit)
+        try:
+            return FaceDecision(faces[0].box, verify_claim(store, grant, probe, extractor.model.thresholds.claim.value))
+        finally:
+            probe.vector.wipe()
+
+    def name_of(self, match: Match) -> str | None:
+        """Return the name of a person who matched, for the operator's eyes; None if the consent ended meanwhile."""
+        with self._store.read() as connection:
+            receipt = stored_receipt(connection, match.receipt_id)
+            box = sealed_name(connection, match.receipt_id)
+        if receipt is None or box is None:
+            return None
+        with self._store.keyring.grant_secret(match.receipt_id) as secret:
+            return open_name(receipt, box, secret)
+
+    def withdraw(self, *, receipt: bytes | None = None, code: str | None = None) -> Erased:
+        """End a consent and erase what it allowed. No reason is asked; doing it twice gives the same certificate.
+
+        Args:
+            receipt: a take-home file or a bare JWS; an expired one will do.
+            code: the withdrawal code, or the text of its QR. Give one of the two.
+
+        Raises:
+            NoLiveConsentError: there never was such a consent here.
+            ReceiptError, TamperError: the receipt is malformed, or was changed; the code works nevertheless.
+            ErasureIncompleteError: matching has stopped, but the erasure is not finished; `sweep` goes on.
+        """
+        if (receipt is None) == (code is None):
+            raise InputError("got both or neither of receipt and code; give one of the two")
+        with self._store.read() as connection:
+            if code is not None:
+                receipt_id = erase.consent_of_code(connection, WithdrawalCode.parse(code))
+            else:
+                receipt_id = erase.consent_of_receipt(connection, TakeHome.parse(receipt or b"").receipt)
+        return erase.erase_consent(self._store, self._galleries, self.home, receipt_id, EndReason.WITHDRAWN)
+
+    def sweep(self, progress: Callable[[int, int], None] | None = None) -> SweepReport:
+        """Erase what has expired and finish what was begun; see `erase.sweep`."""
+        report = erase.sweep(self._store, self._galleries, self.home, progress or (lambda _done, _total: None))
+        self.unfinished = None
+        return report
+
+    def status(self) -> SiteStatus:
+        """Return what is there now, in numbers."""
+        with self._store.read() as connection:
+            return SiteStatus(
+                site_id=self._store.site.controller.site_id,
+                controller=self._store.site.controller.name,
+                zones=tuple(
+                    ZoneStatus(zone, count_live(connection, zone.purpose), count_references(connection, zone.purpose))
+                    for zone in zones(connection)
+                ),
+                log_size=log_size(connection),
+                unfinished_erasures=len(unfinished(connection)),
+                store_key_epoch=self._store.keyring.epoch,
+            )
+
+    def verify_audit(self) -> LogReport:
+        """Verify the whole audit log.
+
+        Raises:
+            TamperError: it does not hold.
+        """
+        with self._store.read() as connection:
+            return verify_log(connection, self.verifier_key)
+
+    def _resume(self) -> None:
+        with self._store.read() as connection:
+            begun = unfinished(connection)
+        for receipt_id in begun:
+            try:
+                erase.resume(self._store, self._galleries, self.home, receipt_id)
+            except ErasureIncompleteError as error:
+                # Matching has stopped all the same, so the door may go on; whoever looks at the site is told.
+                self.unfinished = error
+
+
+__all__ = [
+    "Certificate",
+    "Decision",
+    "Enrolled",
+    "Erased",
+    "Extractor",
+    "FaceDecision",
+    "Identification",
+    "LogReport",
+    "Match",
+    "Notice",
+    "QualityReport",
+    "RgbImage",
+    "Site",
+    "SiteStatus",
+    "SubjectKey",
+    "SweepReport",
+    "TakeHome",
+    "VerifierKey",
+    "VolensError",
+    "Zone",
+    "ZoneStatus",
+    "read_image",
+    "verify_certificate",
+]

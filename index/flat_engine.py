@@ -1,7 +1,8 @@
 """The embedded engine: one flat buffer of sketches that we own, scanned by FAISS (docs/adr/0002).
 
 FAISS's own IndexBinaryFlat holds its codes in a buffer that it reallocates without zeroing, and `remove_ids` moves
-every row behind the hole. Here a removal is: overwrite the row with the last row, zero the last row, shrink. Nothing stays.
+every row behind the hole. Here a removal is: overwrite the row with the last row, zero the last row, shrink. Nothing
+stays.
 """
 
 import threading

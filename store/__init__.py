@@ -1,5 +1,6 @@
 """Tables, constraints, triggers, migrations; keyring; sealing (AEAD)."""
 
+from store.admission import admit_receipt, check_receipt
 from store.audit_log import LogReport, forget, log_size, node_reader, verify_log
 from store.consents import (
     Ledger,
@@ -65,9 +66,11 @@ __all__ = [
     "add_notice",
     "add_reference",
     "add_zone",
+    "admit_receipt",
     "advance",
     "all_receipts",
     "certificate_of",
+    "check_receipt",
     "consent_ended",
     "count_live",
     "count_references",

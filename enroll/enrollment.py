@@ -1,0 +1,148 @@
+"""Enrollment: a consent in force and photos of its owner become one biometric reference. Photos are never stored."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from consent import (
+    ConsentGrant,
+    DataSubjectId,
+    EnrollmentError,
+    ModelId,
+    ProbeEmbedding,
+    Purpose,
+    ReferenceId,
+    RefusedError,
+    UnverifiedReceipt,
+    permit_probe,
+)
+from enroll.capture import ReferenceDraft, capture_reference
+from enroll.errors import AlreadyEnrolledError
+from enroll.extractor import Extractor
+from enroll.image import RgbImage
+from enroll.quality import QualityReport
+from index import Galleries, identify
+from store import Store, add_reference, admit_receipt, has_reference, zone_of
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A reference that was stored.
+
+    Attributes:
+        qualities: one report for each photo, in order.
+        few: True if there were fewer photos than advised; the reference is less reliable.
+    """
+
+    reference_id: ReferenceId
+    subject_id: DataSubjectId
+    purpose: Purpose
+    model_id: ModelId
+    qualities: tuple[QualityReport, ...]
+    photo_count: int
+    few: bool
+
+
+def enroll(
+    store: Store,
+    galleries: Galleries,
+    load_extractor: Callable[[], Extractor],
+    receipt: UnverifiedReceipt,
+    photos: Sequence[RgbImage],
+    *,
+    allow_few: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Enrolled:
+    """Enroll the person who signed `receipt`.
+
+    1. The receipt is genuine and its consent in force: only then there is a grant, and without one nothing is computed.
+    2. The consent has no reference of this model yet.
+    3. The photos show one person, well enough; their mean embedding is the draft.
+    4. Nobody else in this zone has this face.
+    5. Seal and store it in one transaction, in which the database asks for live consent again; the gallery follows.
+
+    Args:
+        store: of the site.
+        galleries: of this process.
+        load_extractor: gives the models; not called before 1.
+        receipt: as presented.
+        photos: at least 3 of the same person, with one face each.
+        allow_few: accept fewer photos.
+        progress: called with how many photos are looked at, of how many.
+
+    Raises:
+        RefusedError: 1 (no consent in force, another site's receipt) or 2; audited.
+        TamperError: the receipt is not the one recorded.
+        EnrollmentError: 3 or 4; audited. Nothing was stored.
+
+    Not checked: that the person before the camera is the one who signed; the operator does that.
+    """
+    try:
+        return _enroll(store, galleries, load_extractor, receipt, photos, allow_few=allow_few, progress=progress)
+    except (RefusedError, EnrollmentError) as error:
+        with store.write() as tx:
+            tx.log("enrollment.refused", {"reason": type(error).__name__})
+        raise
+
+
+def _enroll(
+    store: Store,
+    galleries: Galleries,
+    load_extractor: Callable[[], Extractor],
+    receipt: UnverifiedReceipt,
+    photos: Sequence[RgbImage],
+    *,
+    allow_few: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Enrolled:
+    # 1.
+    with store.read() as connection:
+        grant = admit_receipt(store, connection, receipt)
+    extractor = load_extractor()
+    # 2.
+    with store.read() as connection:
+        if has_reference(connection, grant.receipt_id, extractor.model.model_id):
+            raise RefusedError(
+                "this consent already has a reference of this model; withdraw, and give consent anew to enroll again"
+            )
+    # 3.
+    draft = capture_reference(photos, grant, extractor, allow_few=allow_few, progress=progress)
+    try:
+        # 4.
+        _refuse_known_face(store, galleries, extractor, grant, draft)
+        # 5.
+        with store.keyring.grant_secret(grant.receipt_id) as secret, store.write() as tx:
+            reference_id = add_reference(
+                tx, draft.embedding, secret, licence=extractor.model.licence, photo_count=draft.photo_count
+            )
+        with store.read() as connection:
+            galleries.of(connection, grant.purpose, draft.embedding.model_id, draft.embedding.vector.dimension)
+    finally:
+        draft.embedding.vector.wipe()
+    return Enrolled(
+        reference_id,
+        grant.subject_id,
+        grant.purpose,
+        draft.embedding.model_id,
+        draft.qualities,
+        draft.photo_count,
+        draft.few,
+    )
+
+
+def _refuse_known_face(
+    store: Store, galleries: Galleries, extractor: Extractor, grant: ConsentGrant, draft: ReferenceDraft
+) -> None:
+    model = extractor.model
+    with store.read() as connection:
+        permit = permit_probe(zone_of(connection, grant.purpose))
+        size = len(galleries.of(connection, grant.purpose, model.model_id, model.dimension))
+    probe = ProbeEmbedding(permit, draft.embedding.vector, model.model_id)
+    threshold = model.thresholds.identification(size).value
+    found = identify(store, galleries, probe, threshold, store.now()).match
+    if found is not None and found.subject_id != grant.subject_id:
+        raise AlreadyEnrolledError(
+            f"this face is already enrolled under another person in zone {grant.purpose!r}; if it is the same person, "
+            "withdraw the earlier consent first"
+        )

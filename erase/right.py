@@ -1,0 +1,53 @@
+"""Who may end a consent: whoever shows the receipt that the person signed, or the withdrawal code. No reason is asked.
+
+A broken row in the store must not keep anyone in, so the receipt is checked against itself, not against the row.
+"""
+
+from sqlalchemy import Connection
+
+from consent import (
+    NoLiveConsentError,
+    ReceiptId,
+    ReceiptSignatureError,
+    UnverifiedReceipt,
+    WithdrawalCode,
+    verify_receipt,
+)
+from store import receipt_of_code, stored_receipt
+
+_UNKNOWN = "there is no consent for this receipt or code here; nothing was changed"
+
+
+def consent_of_receipt(connection: Connection, receipt: UnverifiedReceipt) -> ReceiptId:
+    """Return the consent that a receipt as presented may end; it may have expired (GDPR 7(3)).
+
+    1. It is signed by the key in it, whose thumbprint is the subject it names.
+    2. The consent of this id was given by that subject.
+
+    Raises:
+        ReceiptSignatureError: 1 or 2 does not hold.
+        NoLiveConsentError: no consent of this id was ever given here.
+    """
+    # 1.
+    claims = verify_receipt(receipt, receipt.claims.subject_key).claims
+    # 2.
+    stored = stored_receipt(connection, claims.receipt_id)
+    if stored is None:
+        raise NoLiveConsentError(_UNKNOWN)
+    if stored.subject_id != claims.subject_id:
+        raise ReceiptSignatureError(
+            "integrity: this receipt is not by the person who gave the consent of this id; use the withdrawal code"
+        )
+    return stored.receipt_id
+
+
+def consent_of_code(connection: Connection, code: WithdrawalCode) -> ReceiptId:
+    """Return the consent that a withdrawal code belongs to.
+
+    Raises:
+        NoLiveConsentError: to none.
+    """
+    stored = receipt_of_code(connection, code)
+    if stored is None:
+        raise NoLiveConsentError(_UNKNOWN)
+    return stored.receipt_id
