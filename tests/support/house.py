@@ -1,0 +1,158 @@
+"""A house with one site for tests: real store, keyring, gallery and erasure; made-up faces and a clock that is set."""
+
+import random as stdlib_random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from consent import (
+    ConsentedEmbedding,
+    ConsentGrant,
+    FloatArray,
+    ModelId,
+    ProbeEmbedding,
+    Purpose,
+    ReceiptId,
+    ReferenceId,
+    SubjectKey,
+    TakeHome,
+    UnitVector,
+    permit_probe,
+)
+from erase import Erased
+from index import Decision, Galleries, identify
+from store import Store, add_reference, admit_receipt, zone_of
+from volens import Site
+
+MODEL = ModelId("made-up@00000000")
+DIMENSION = 128
+THRESHOLD = 0.5
+# Later than today: the database's own clock must also find consents in force.
+START = datetime(2099, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = START
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def move(self, **by: float) -> None:
+        self.time += timedelta(**by)
+
+
+def no_models() -> None:
+    raise AssertionError("this test must not load models")
+
+
+@dataclass
+class Person:
+    """Somebody who said yes, with a made-up face."""
+
+    take_home: TakeHome
+    face: FloatArray
+    reference_id: ReferenceId | None = None
+
+    @property
+    def receipt_id(self) -> ReceiptId:
+        return self.take_home.receipt.claims.receipt_id
+
+    @property
+    def subject_id(self) -> str:
+        return self.take_home.receipt.claims.subject_id
+
+    @property
+    def code(self) -> str:
+        assert self.take_home.code is not None
+        return self.take_home.code.reveal()
+
+
+@dataclass
+class House:
+    """Everything a test does to a site, in words."""
+
+    site: Site
+    clock: Clock
+    faces: np.random.Generator
+    bits: stdlib_random.Random
+    people: list[Person] = field(default_factory=list)
+
+    @classmethod
+    def build(cls, home: Path, seed: int = 1, zones: Sequence[str] = ("lobby",)) -> Self:
+        clock, bits = Clock(), stdlib_random.Random(seed)
+        site = Site.create(home, name="Example Ltd", contact="privacy@example.org", clock=clock, random=bits.randbytes)
+        house = cls(site, clock, np.random.default_rng(seed), bits)
+        for zone in zones:
+            site.add_zone(
+                zone,
+                custody="operator",
+                justification="doors without a reader",
+                alternative="a badge at the desk",
+                retention_days=90,
+            )
+            site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
+        return house
+
+    @property
+    def store(self) -> Store:
+        return self.site._store
+
+    @property
+    def galleries(self) -> Galleries:
+        return self.site._galleries
+
+    def reopen(self) -> None:
+        home = self.site.home
+        self.site.close()
+        self.site = Site.open(home, load_extractor=no_models, clock=self.clock, random=self.bits.randbytes)
+
+    def face(self) -> FloatArray:
+        """Return a new made-up face: a random direction, far from all others."""
+        return UnitVector.normalised(self.faces.standard_normal(DIMENSION)).array
+
+    def invite(self, zone: str = "lobby", name: str = "Ada Canary Example") -> Person:
+        """Have somebody say yes."""
+        key = SubjectKey.from_seed(self.bits.randbytes(32))
+        take_home = self.site.give_consent(self.site.notice(zone), name=name, jurisdiction="FR", key=key)
+        person = Person(take_home, self.face())
+        self.people.append(person)
+        return person
+
+    def grant(self, person: Person) -> ConsentGrant:
+        with self.store.read() as connection:
+            return admit_receipt(self.store, connection, person.take_home.receipt)
+
+    def enroll(self, person: Person, grant: ConsentGrant | None = None) -> Person:
+        """Store the person's face under their consent, as enrollment does after the photos."""
+        grant = grant or self.grant(person)
+        embedding = ConsentedEmbedding(grant, UnitVector(person.face), MODEL)
+        with self.store.keyring.grant_secret(grant.receipt_id) as secret, self.store.write() as tx:
+            person.reference_id = add_reference(tx, embedding, secret, licence="none", photo_count=3)
+        return person
+
+    def admit(self, zone: str = "lobby") -> Person:
+        """Invite and enroll."""
+        return self.enroll(self.invite(zone))
+
+    def look_at(self, face: FloatArray, zone: str = "lobby", noise: float = 0.05) -> Decision:
+        """Identify a face at a door, as a camera sees it: a little different each time."""
+        with self.store.read() as connection:
+            permit = permit_probe(zone_of(connection, Purpose(zone)))
+        seen = face + self.faces.standard_normal(DIMENSION).astype(np.float32) * noise
+        probe = ProbeEmbedding(permit, UnitVector.normalised(seen), MODEL)
+        return identify(self.store, self.galleries, probe, THRESHOLD, self.store.now())
+
+    def sees(self, person: Person, zone: str = "lobby") -> bool:
+        """Tell whether the door opens for a person as themselves."""
+        match = self.look_at(person.face, zone).match
+        return match is not None and match.subject_id == person.subject_id
+
+    def withdraw(self, person: Person) -> Erased:
+        return self.site.withdraw(receipt=person.take_home.to_json())
