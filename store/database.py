@@ -141,6 +141,7 @@ def _engine(path: Path) -> Engine:
         f"sqlite:///{path}",
         poolclass=QueuePool,
         pool_size=4,
+        hide_parameters=True,  # an error message must not carry what was written
         # isolation_level None: sqlite3 begins nothing by itself, `_on_begin` does.
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None},
     )
@@ -161,8 +162,8 @@ def _engine(path: Path) -> Engine:
 _SAID: Final[dict[int, tuple[type[UnavailableError] | type[TamperError], str]]] = {
     sqlite3.SQLITE_BUSY: (UnavailableError, "is locked by another process; try again when it is done"),
     sqlite3.SQLITE_LOCKED: (UnavailableError, "is locked by another process; try again when it is done"),
-    sqlite3.SQLITE_FULL: (UnavailableError, "could not be written, the disk is full; nothing was changed, make room"),
-    sqlite3.SQLITE_IOERR: (UnavailableError, "could not be read or written; nothing was changed, check the disk"),
+    sqlite3.SQLITE_FULL: (UnavailableError, "could not be written, the disk is full; this step was not done, make room"),
+    sqlite3.SQLITE_IOERR: (UnavailableError, "could not be read or written; this step was not done, check the disk"),
     sqlite3.SQLITE_READONLY: (UnavailableError, "cannot be written; make the file and its folder writable"),
     sqlite3.SQLITE_CANTOPEN: (UnavailableError, "cannot be opened; check the folder and its rights"),
     sqlite3.SQLITE_PERM: (UnavailableError, "cannot be opened; check the folder and its rights"),

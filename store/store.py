@@ -1,7 +1,7 @@
 """An open store: the data file, the keyring, and transactions that leave a signed trace in the audit log."""
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Final, Self, final
 from sqlalchemy import Connection, insert, select
 
 from audit import Checkpoint, Event, VerifierKey, root
-from consent import Controller, ReceiptId, SiteId, TamperError, whole_seconds
+from consent import Controller, ReceiptId, SiteId, TamperError, UnavailableError, whole_seconds
 from store import audit_log
 from store import schema as tables
 from store.database import Database
@@ -184,9 +184,11 @@ class Store:
             tx = Transaction(connection, self.keyring, self.origin, self.random, self.now())
             yield tx
             head = tx.finish()
-        # A crash here leaves the keyring behind the log, which `open` accepts and repairs; never before it.
+        # What was committed is done, whatever the keyring says now. A crash or a locked keyring here leaves it behind the
+        # log, which the next write or `open` repairs; it is never ahead of the log.
         if head is not None:
-            self.keyring.remember(head)
+            with suppress(UnavailableError):
+                self.keyring.remember(head)
 
     def truncate_wal(self) -> bool:
         """Cut the data file's write-ahead log; False if a reader still needs it."""

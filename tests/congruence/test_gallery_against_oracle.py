@@ -32,8 +32,8 @@ def probes(house: House, oracle: Oracle) -> list[FloatArray]:
     """Return probes of everybody at every closeness, down to strangers."""
     seen: list[FloatArray] = []
     for face in oracle.faces.values():
-        for noise in (0.03, 0.08, 0.12, 0.15, 0.2):
-            seen.append(face + house.faces.standard_normal(DIMENSION).astype(np.float32) * noise)
+        noises = (0.03, 0.08, 0.12, 0.15, 0.2)
+        seen += [face + house.faces.standard_normal(DIMENSION).astype(np.float32) * noise for noise in noises]
     seen += [house.face() for _ in range(60)]
     return [(face / np.linalg.norm(face)).astype(np.float32) for face in seen]
 

@@ -1,5 +1,6 @@
 """A house with one site for tests: real store, keyring, gallery and erasure; made-up faces and a clock that is set."""
 
+import os
 import random as stdlib_random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -99,6 +100,13 @@ class House:
             )
             site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
         return house
+
+    @classmethod
+    def of(cls, site: Site, people: Sequence[Person] = (), seed: int = 2) -> Self:
+        """Use a site that is there."""
+        clock = site._store.clock
+        assert isinstance(clock, Clock)
+        return cls(site, clock, np.random.default_rng(seed), stdlib_random.Random(os.urandom(8)), list(people))
 
     @property
     def store(self) -> Store:

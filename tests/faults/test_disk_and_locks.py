@@ -1,0 +1,221 @@
+"""A full disk, a locked file, a reader in the way, a missing file: refused or resumed, never half-believed."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import dying
+import pytest
+from house import Clock, House, no_models
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from consent import ErasureIncompleteError, TamperError, UnavailableError
+from volens import Site
+
+DATA = "volens.db"
+KEYRING = "keyring.db"
+
+
+@pytest.fixture(autouse=True)
+def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.05)
+
+
+@contextmanager
+def locked(home: Path, name: str) -> Iterator[None]:
+    """Hold the write lock as another process would."""
+    with closing(sqlite3.connect(home / name, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def being_read(home: Path, name: str) -> Iterator[None]:
+    """Hold a snapshot as another process would."""
+    with closing(sqlite3.connect(home / name, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        yield
+        other.execute("ROLLBACK")
+
+
+def test_on_a_full_disk_a_withdrawal_is_refused_or_resumed_and_nothing_is_half_believed(tmp_path: Path) -> None:
+    house = House.build(tmp_path / "template")
+    leaver, stayer = house.admit(), house.admit()
+    house.site.close()
+    said: set[str] = set()
+    # Each limit stops the write-ahead log at another point, from the first page on.
+    for size_bytes in (0, 40_000, 90_000, 110_000, 130_000, 150_000, 200_000, 300_000):
+        home = Path(shutil.copytree(tmp_path / "template", tmp_path / str(size_bytes)))
+        result = tmp_path / f"{size_bytes}.txt"
+        assert dying.run(dying.withdraw_on_a_full_disk, home, leaver.code, size_bytes, result) == 0
+        outcome = result.read_text()
+        said.add(outcome.partition(":")[0])
+        with Site.open(home, load_extractor=no_models, clock=Clock()) as site:
+            again = House.of(site, [leaver, stayer])
+            assert again.sees(stayer)
+            assert again.sees(leaver) is outcome.startswith("UnavailableError")
+            assert site.status().unfinished_erasures == 0
+            site.withdraw(code=leaver.code)
+            assert not again.sees(leaver)
+            site.verify_audit()
+    assert said >= {"UnavailableError", "ErasureIncompleteError"}
+
+
+def test_a_full_data_file_refuses_a_new_consent_and_keeps_what_is_there(house: House) -> None:
+    person = house.admit()
+
+    @event.listens_for(house.store._data._engine, "begin")
+    def no_room(connection: object) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]
+
+    with pytest.raises(UnavailableError, match="the disk is full; this step was not done"):
+        _invite_many(house)
+    event.remove(house.store._data._engine, "begin", no_room)
+    house.reopen()
+    assert house.sees(person)
+    house.site.verify_audit()
+
+
+@pytest.mark.parametrize("name", [DATA, KEYRING])
+def test_a_locked_file_refuses_a_new_consent_and_nothing_is_left_of_it(house: House, name: str) -> None:
+    house.reopen()  # with the short patience
+    before = house.site.status()
+
+    with locked(house.site.home, name), pytest.raises(UnavailableError, match=f"{name} is locked by another process"):
+        house.invite()
+
+    assert house.site.status() == before
+    house.invite()
+
+
+def test_a_locked_data_file_refuses_a_withdrawal_before_anything_changed(house: House) -> None:
+    person = house.admit()
+    house.reopen()
+
+    with locked(house.site.home, DATA), pytest.raises(UnavailableError, match="is locked by another process"):
+        house.withdraw(person)
+
+    assert house.sees(person)
+    house.withdraw(person)
+    assert not house.sees(person)
+
+
+def test_a_locked_keyring_stops_matching_at_once_and_the_erasure_is_finished_later(house: House) -> None:
+    person = house.admit()
+    house.reopen()
+
+    with locked(house.site.home, KEYRING):
+        with pytest.raises(ErasureIncompleteError, match="matching has stopped, but the erasure is not finished"):
+            house.withdraw(person)
+        assert not house.sees(person)
+        assert house.site.status().unfinished_erasures == 1
+
+    (erased,) = house.site.sweep().resumed
+    assert erased == house.withdraw(person)
+
+
+@pytest.mark.parametrize("name", [DATA, KEYRING])
+def test_a_reader_in_the_way_leaves_the_erasure_unfinished_until_it_is_done(house: House, name: str) -> None:
+    person = house.admit()
+    house.reopen()
+
+    with being_read(house.site.home, name):
+        with pytest.raises(ErasureIncompleteError, match="matching has stopped"):
+            house.withdraw(person)
+        assert not house.sees(person)
+        assert not list(house.site.home.glob("certificates/*"))
+        house.reopen()
+        assert house.site.unfinished is not None
+
+    house.reopen()  # opening finishes it
+    assert house.site.unfinished is None
+    assert house.withdraw(person).certificate_path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "sentence"),
+    [
+        (DATA, UnavailableError, "there is no volens.db"),
+        (KEYRING, UnavailableError, "there is no keyring.db"),
+        ("root.key", UnavailableError, "cannot read .*root.key: No such file"),
+    ],
+)
+def test_a_missing_file_is_named(house: House, name: str, error: type[Exception], sentence: str) -> None:
+    house.site.close()
+    (house.site.home / name).unlink()
+
+    with pytest.raises(error, match=sentence):
+        Site.open(house.site.home, clock=house.clock)
+
+
+@pytest.mark.parametrize("name", [DATA, KEYRING])
+def test_a_file_of_a_newer_version_is_left_alone(house: House, name: str) -> None:
+    house.site.close()
+    with closing(sqlite3.connect(house.site.home / name)) as other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+        other.commit()
+    before = (house.site.home / name).read_bytes()
+
+    with pytest.raises(UnavailableError, match=f"{name} was written by a newer Volens .*; upgrade Volens"):
+        Site.open(house.site.home, clock=house.clock)
+
+    assert (house.site.home / name).read_bytes() == before
+
+
+def test_a_read_only_file_is_refused_with_what_to_do(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.site.close()
+    # Root may write to files without write permission, so the refusal is SQLite's own.
+    monkeypatch.setattr("store.database._PRAGMAS", ("PRAGMA query_only = ON",))
+
+    with pytest.raises(UnavailableError, match=r"cannot be written; make the file and its folder writable"):
+        Site.open(house.site.home, clock=house.clock)
+
+
+@pytest.mark.parametrize("name", [DATA, KEYRING])
+def test_an_older_copy_of_a_file_is_told_from_the_newest(house: House, name: str) -> None:
+    person = house.admit()
+    house.site.close()
+    home = house.site.home
+    shutil.copy(home / name, home.parent / "older")
+    house.site = Site.open(home, load_extractor=no_models, clock=house.clock)
+    house.withdraw(person)
+    house.site.close()
+    shutil.copy(home.parent / "older", home / name)
+
+    if name == DATA:
+        with pytest.raises(TamperError, match=r"older data file, and withdrawals since then would be undone"):
+            Site.open(home, clock=house.clock)
+    else:
+        # An older keyring brings the wrapped secret back, but there is nothing left that it opens.
+        house.site = Site.open(home, load_extractor=no_models, clock=house.clock)
+        assert not house.sees(person)
+        house.clock.move(hours=2)
+        assert house.site.sweep().stray_secrets == 1
+
+
+def test_a_database_whose_writes_fail_half_way_is_rolled_back_whole(house: House) -> None:
+    person = house.admit()
+    failing = house.store._data._engine
+
+    def fail_late(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "INSERT INTO erasure" in statement:
+            raise sqlite3.OperationalError("injected")
+
+    event.listen(failing, "before_cursor_execute", fail_late)
+    with pytest.raises(OperationalError) as caught:
+        house.withdraw(person)
+    assert person.receipt_id not in str(caught.value)
+    event.remove(failing, "before_cursor_execute", fail_late)
+
+    assert house.sees(person)
+    house.site.verify_audit()
+
+
+def _invite_many(house: House) -> None:
+    for _ in range(20):
+        house.invite()

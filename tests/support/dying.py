@@ -1,0 +1,132 @@
+"""Processes that are killed, or run out of disk, at a chosen durable step. A fork server runs them, not pytest."""
+
+import itertools
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from house import Clock, no_models
+from sqlalchemy import Connection
+
+import erase.procedure
+from consent import VolensError
+from store.database import Database
+from volens import Site
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["dying"])
+
+
+def run(target: Callable[..., None], *arguments: object) -> int | None:
+    """Run a function of this module in a process of its own; return the exit code, negative for a signal."""
+    process = _context.Process(target=target, args=arguments)
+    # The fork server imports this module once, for which it must find it.
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
+        process.start()
+    process.join(timeout=60)
+    return process.exitcode
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def at_step(nth: int, before: Callable[[], None], after: Callable[[], None]) -> Callable[[], int]:
+    """Patch every durable operation of this process; call back around the nth. Returns a counter of steps so far."""
+    count = itertools.count()
+    seen: list[int] = []
+
+    def step() -> bool:
+        seen.append(next(count))
+        return seen[-1] == nth
+
+    original_write = Database.write
+
+    @contextmanager
+    def write(self: Database) -> Generator[Connection]:
+        with original_write(self) as connection:
+            yield connection
+            now = step()
+            if now:
+                before()
+        if now:
+            after()
+
+    def around(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  stands in for any function
+            now = step()
+            if now:
+                before()
+            result = function(*arguments, **options)
+            if now:
+                after()
+            return result
+
+        return wrapped
+
+    Database.write = write  # type: ignore[method-assign]
+    Database.truncate_wal = around(Database.truncate_wal)  # type: ignore[method-assign]
+    erase.procedure.write_private = around(erase.procedure.write_private)
+    return lambda: len(seen)
+
+
+def _open(home: Path) -> Site:
+    return Site.open(home, load_extractor=no_models, clock=Clock())
+
+
+def count_steps(home: Path, code: str, result: Path) -> None:
+    """Withdraw undisturbed; write down how many durable steps that took."""
+    site = _open(home)
+    steps = at_step(-1, die, die)
+    site.withdraw(code=code)
+    result.write_text(str(steps()))
+
+
+def withdraw_and_die(home: Path, code: str, nth: int, moment: str) -> None:
+    """Withdraw, and be killed at the nth durable step: not persisted, or persisted but not reported."""
+    site = _open(home)
+    at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
+    site.withdraw(code=code)
+
+
+def withdraw_on_a_full_disk(home: Path, code: str, size_bytes: int, result: Path) -> None:
+    """Withdraw where no file may grow beyond a size; write down what was said."""
+    site = _open(home)
+    report = os.open(result, os.O_CREAT | os.O_WRONLY)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
+    try:
+        site.withdraw(code=code)
+        said = "done"
+    except VolensError as error:
+        said = f"{type(error).__name__}: {error}"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    os.write(report, said.encode())
+
+
+def give_and_die(home: Path, nth: int, moment: str) -> None:
+    """Give consent, and be killed at the nth durable step."""
+    from house import House  # noqa: PLC0415  only this one needs it
+
+    house = House.of(_open(home))
+    at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
+    house.invite()
+
+
+def sweep_and_die(home: Path, nth: int) -> None:
+    """Sweep half a year later, and be killed after the nth durable step."""
+    clock = Clock()
+    clock.move(days=180)
+    site = Site.open(home, load_extractor=no_models, clock=clock)
+    at_step(nth, _nothing, die)
+    site.sweep()
+
+
+def _nothing() -> None:
+    return
