@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports models clean
+.PHONY: help install demo test check lint types imports models bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -23,7 +24,7 @@ models: $(STAMP) ## Obtain, check and fold the two default models (once)
 	$(BIN)/volens models pull --quiet
 
 demo: models ## The main job in one minute, on real photos; leaves demo-out/
-	$(BIN)/volens demo --out demo-out
+	$(BIN)/volens demo --out $(OUT)
 
 test: models ## Run every test
 	$(BIN)/python -m pytest
@@ -40,6 +41,9 @@ imports: $(STAMP)
 
 check: lint types imports models ## The gate: ruff, mypy --strict, import-linter, tests with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+bench: models ## Measure identification beside its peers; a minute
+	$(BIN)/python -m benchmarks.identify
 
 clean: ## Remove the environment, caches and the demo's output
 	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

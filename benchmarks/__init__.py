@@ -1,0 +1,1 @@
+"""Measurements: raw observations first, figures derived later, peers in the same run."""
