@@ -108,7 +108,7 @@ def _commit(details: Mapping[str, str | int], salt: bytes) -> bytes:
     """Return the commitment, 32 bytes; the fixed length of the salt keeps it apart from the details."""
     if len(salt) != SALT_BYTES:
         raise ValueError(f"got a salt of {len(salt)} bytes; expected {SALT_BYTES}")
-    for name, value in details.items():
+    for value in details.values():
         # bool is an int to Python and a third thing to JSON; a float would not be exact.
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise TypeError(f"got a detail of type {type(value).__name__}; expected text or an integer")

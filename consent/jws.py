@@ -41,10 +41,12 @@ def peek(token: str, typ: str) -> bytes:
         raise InputError(f"got {len(segments)} dot-separated segments; expected a compact JWS with {_SEGMENTS}")
     header_bytes, payload, _signature = (from_b64url(segment) for segment in segments)
     try:
-        header = json.loads(header_bytes)
-    except ValueError:
+        # Decoded here, for json.loads would guess at UTF-16; as pairs, for of two members "alg" it would drop one.
+        header = json.loads(header_bytes.decode("utf-8"), object_pairs_hook=list)
+    except (ValueError, RecursionError):
         raise InputError("got a token whose header is not JSON; expected a compact JWS") from None
-    if header != {"alg": ALGORITHM, "typ": typ}:
+    alg_pair, typ_pair = ("alg", ALGORITHM), ("typ", typ)
+    if header not in ([alg_pair, typ_pair], [typ_pair, alg_pair]):
         raise InputError(f"got another JWS header; expected exactly alg {ALGORITHM!r} and typ {typ!r}")
     return payload
 

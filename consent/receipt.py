@@ -158,8 +158,9 @@ def sign_receipt(
 def verify_receipt(receipt: UnverifiedReceipt, trusted_key: SubjectPublicKey) -> VerifiedReceipt:
     """Check who signed.
 
-    1. The trusted key is the one whose thumbprint the receipt names as its subject.
+    1. The trusted key is the one that the receipt carries, and its thumbprint is the subject that the receipt names.
     2. The signature is by that key over these exact bytes.
+    3. The claims are those in the signed bytes: anyone can put an `UnverifiedReceipt` together by hand.
 
     Not checked here: site, zone, expiry and liveness; `consent.gate.admit` does. An expired receipt must still verify,
     for it must still be withdrawable (GDPR 7(3)).
@@ -168,18 +169,23 @@ def verify_receipt(receipt: UnverifiedReceipt, trusted_key: SubjectPublicKey) ->
         ReceiptSignatureError: the receipt is not what this person signed.
     """
     # 1.
-    if trusted_key.subject_id != receipt.claims.subject_id:
+    if trusted_key.subject_id != receipt.claims.subject_id or trusted_key != receipt.claims.subject_key:
         raise ReceiptSignatureError(
             "integrity: the receipt names another data subject than the owner of the key; use the receipt and key that "
             "were made together"
         )
     # 2.
     try:
-        jws.verify(receipt.token, RECEIPT_TYPE, trusted_key.key)
+        payload = jws.verify(receipt.token, RECEIPT_TYPE, trusted_key.key)
     except TamperError:
         raise ReceiptSignatureError(
             "integrity: the receipt's signature does not match its text; use the receipt as it was signed"
         ) from None
+    # 3.
+    if _claims(payload) != receipt.claims:
+        raise ReceiptSignatureError(
+            "integrity: the receipt's claims are not those in its signed text; parse it again from its bytes"
+        )
     return VerifiedReceipt(receipt.token, receipt.claims, mint=MINT)
 
 
@@ -219,11 +225,12 @@ def _processing(zone: Zone, notice: Notice, jurisdiction: str, controller: Contr
 def _claims(payload: bytes) -> ReceiptClaims:
     try:
         document = json.loads(payload)
-    except (ValueError, RecursionError):
-        raise InputError("its payload is not JSON") from None
+        canonical = rfc8785.dumps(document)
+    except (ValueError, RecursionError):  # the second line refuses NaN, numbers beyond 2**53 and lone surrogates
+        raise InputError("its payload is not JSON as RFC 8785 writes it") from None
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"expected schema_version {SCHEMA_VERSION!r}")
-    if rfc8785.dumps(document) != payload:
+    if canonical != payload:
         raise InputError("its payload is not canonical JSON (RFC 8785)")
     processing = _section(document, "pii_processing")
     notice = _section(processing, "privacy_notice")

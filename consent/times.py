@@ -6,7 +6,7 @@ from typing import Final
 
 from consent.errors import InputError
 
-_FORM: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+_FORM: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 
 def whole_seconds(moment: datetime) -> datetime:
@@ -22,7 +22,8 @@ def whole_seconds(moment: datetime) -> datetime:
 
 def format_time(moment: datetime) -> str:
     """Write an aware time; text order is time order."""
-    return whole_seconds(moment).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime: its %Y writes the year 999 with three digits on Linux.
+    return whole_seconds(moment).replace(tzinfo=None).isoformat() + "Z"
 
 
 def parse_time(text: object) -> datetime:

@@ -1,0 +1,106 @@
+"""A zone is refused until every promise is made."""
+
+from dataclasses import FrozenInstanceError
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from consent import Custody, InputError, RefusedError, parse_purpose
+from consent.zone import MAX_RETENTION_DAYS
+from tests.unit.consent.samples import NOW, zone
+
+BROKEN_PROMISES: dict[str, tuple[dict[str, Any], str]] = {
+    "no alternative": ({"alternative": None}, "no alternative; give --alternative"),
+    "an empty alternative": ({"alternative": ""}, "no alternative; give --alternative"),
+    "an alternative of spaces": ({"alternative": " \t\n"}, "no alternative; give --alternative"),
+    "no justification": ({"justification": None}, "says not why; give --justification"),
+    "an empty justification": ({"justification": ""}, "says not why; give --justification"),
+    "a justification of spaces": ({"justification": "   "}, "says not why; give --justification"),
+    "no retention": ({"retention_days": None}, "got a retention of None days; give --retention-days"),
+    "a retention of no day": ({"retention_days": 0}, "got a retention of 0 days"),
+    "a negative retention": ({"retention_days": -1}, "got a retention of -1 days"),
+    "a retention of more than three years": ({"retention_days": 1099}, "between 1 and 1098"),
+    "custody by badge, not built yet": ({"custody": "badge"}, "custody 'badge' is not built yet"),
+    "custody by subject key, not built yet": ({"custody": "subject_key"}, "custody 'subject_key' is not built yet"),
+}
+
+BAD_NAMES = {
+    "empty": "",
+    "upper case": "Front-Door",
+    "a space": "front door",
+    "a leading hyphen": "-door",
+    "a leading underscore": "_door",
+    "64 characters": "d" * 64,
+    "a slash": "../door",
+    "a newline at the end": "door\n",
+    "a letter that only looks like a": "d\N{CYRILLIC SMALL LETTER O}or",
+    "a digit of another script": "door\N{ARABIC-INDIC DIGIT TWO}",
+    "a quotation mark": "door'--",
+    "a NUL": "door\0",
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_PROMISES)
+def test_a_zone_is_refused_with(case: str) -> None:
+    changes, words = BROKEN_PROMISES[case]
+    with pytest.raises(RefusedError) as caught:
+        zone(**changes)
+    assert words in str(caught.value)
+    assert "'front-door'" in str(caught.value)
+
+
+@pytest.mark.parametrize("case", BAD_NAMES)
+def test_a_zone_name_is_refused_if_it_is(case: str) -> None:
+    with pytest.raises(InputError, match="got zone name"):
+        zone(BAD_NAMES[case])
+    with pytest.raises(InputError, match="choose another name"):
+        parse_purpose(BAD_NAMES[case])
+
+
+@pytest.mark.parametrize("name", ["a", "0", "front-door", "lab_2", "d" * 63])
+def test_a_zone_name_of_the_right_form_is_kept_as_it_is(name: str) -> None:
+    assert zone(name).purpose == name
+
+
+def test_a_long_bad_name_is_cut_in_the_message() -> None:
+    with pytest.raises(InputError) as caught:
+        zone("X" * 10_000)
+    assert len(str(caught.value)) < 300
+
+
+def test_an_unknown_custody_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="got custody 'cloud'; expected one of badge, subject_key, operator"):
+        zone(custody="cloud")
+
+
+@pytest.mark.parametrize("promise", ["justification", "alternative"])
+def test_a_promise_of_more_than_2000_characters_is_refused(promise: str) -> None:
+    assert zone(**{promise: "x" * 2000})
+    with pytest.raises(InputError, match="got a text of 2001 characters; expected at most 2000"):
+        zone(**{promise: "x" * 2001})
+
+
+@pytest.mark.parametrize("days", [1, MAX_RETENTION_DAYS])
+def test_the_shortest_and_the_longest_retention_are_allowed(days: int) -> None:
+    assert zone(retention_days=days).retention_days == days
+
+
+def test_a_zone_keeps_its_promises_without_spaces_around_and_its_time_in_utc() -> None:
+    paris = timezone(timedelta(hours=2))
+    made = zone(
+        alternative="  a key\n", justification="\tdough ", now=datetime(2099, 7, 1, 12, 0, 0, 999_999, tzinfo=paris)
+    )
+    assert (made.alternative, made.justification, made.custody) == ("a key", "dough", Custody.OPERATOR)
+    assert made.created_at == datetime(2099, 7, 1, 10, 0, tzinfo=UTC)
+    assert made.created_at.utcoffset() == timedelta(0)
+
+
+def test_a_zone_cannot_be_changed_after_people_have_agreed_to_it() -> None:
+    with pytest.raises(FrozenInstanceError):
+        zone().alternative = "none"  # type: ignore[misc]
+
+
+def test_a_naive_clock_is_a_callers_bug() -> None:
+    with pytest.raises(ValueError, match="naive time"):
+        zone(now=NOW.replace(tzinfo=None))

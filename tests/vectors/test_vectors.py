@@ -1,0 +1,54 @@
+"""The stored receipts: built again they are the same bytes, and each gets the answer that the manifest says."""
+
+import json
+from typing import Any
+
+import pytest
+
+import consent
+from consent import SubjectPublicKey, UnverifiedReceipt, VerifiedReceipt, verify_receipt
+from tests.vectors.build_vectors import FOLDER, VERIFIED, files
+
+MANIFEST: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
+ANN = SubjectPublicKey(bytes.fromhex(MANIFEST["subject_public_key_hex"]))
+GOOD = [name for name, said in MANIFEST["receipts"].items() if said["expected"] == VERIFIED]
+BAD = [name for name in MANIFEST["receipts"] if name not in GOOD]
+
+
+def take(name: str) -> VerifiedReceipt:
+    return verify_receipt(UnverifiedReceipt.parse((FOLDER / name).read_bytes()), ANN)
+
+
+@pytest.mark.parametrize("name", sorted(files()))
+def test_built_again_the_file_has_the_same_bytes(name: str) -> None:
+    assert (FOLDER / name).read_bytes() == files()[name]
+
+
+def test_no_vector_is_left_over_or_missing() -> None:
+    stored = {path.name for path in FOLDER.glob("*.txt")}
+    assert stored == set(MANIFEST["receipts"]) == {name for name in files() if name.endswith(".txt")}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_the_good_receipt_is_verified(name: str) -> None:
+    verified = take(name)
+    assert verified.claims.subject_id == MANIFEST["subject_id"]
+    assert verified.claims.jurisdiction
+    assert verified.claims.expires_at > verified.claims.issued_at
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_the_bad_receipt_is_refused(name: str) -> None:
+    said = MANIFEST["receipts"][name]
+    with pytest.raises(consent.VolensError) as caught:
+        take(name)
+    assert type(caught.value).__name__ == said["expected"]
+    assert said["words"]
+    assert said["words"] in str(caught.value)
+
+
+def test_each_bad_receipt_is_bad_in_its_own_way() -> None:
+    contents = {(FOLDER / name).read_bytes() for name in MANIFEST["receipts"]}
+    assert len(contents) == len(MANIFEST["receipts"]) == len(GOOD) + len(BAD)
+    assert len(GOOD) >= 5
+    assert len(BAD) >= 30
