@@ -2,27 +2,28 @@
 
 Example::
 
-    from pathlib import Path
+    import os
     from volens import Site, SubjectKey, read_image
 
     with Site.open(home) as site:
-        notice = site.notice("lobby")                               # show it to the person
-        key = SubjectKey.from_seed(os.urandom(32))                  # the person's own key
-        take_home = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key)
-        site.enroll(take_home.to_json(), [read_image(path) for path in photos])
-        for face in site.identify("lobby", read_image(frame)).faces:
-            print(face.box, face.subject_id, face.comparison_score)
-        site.withdraw(receipt=take_home.to_json())
+        notice = site.notice("lobby")  # show it to the person, and ask
+        key = SubjectKey.from_seed(os.urandom(32))  # the person's own
+        receipt = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key).to_json()
+        site.enroll(receipt, [read_image(path) for path in photos])
+
+        (face,) = site.identify("lobby", read_image(frame)).faces
+        print(face.box, face.subject_id, face.comparison_score)
+        print(site.verify_claim(receipt, read_image(frame)))
+
+        print(site.withdraw(receipt=receipt).certificate_path)
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Self, final
+from typing import Self, final
 
 import erase
 from audit import VerifierKey
@@ -34,18 +35,13 @@ from consent import (
     ModelId,
     Notice,
     Purpose,
-    ReceiptId,
-    SiteId,
     SubjectKey,
     TakeHome,
-    UnavailableError,
     VolensError,
     WithdrawalCode,
     Zone,
     parse_purpose,
     permit_probe,
-    sign_receipt,
-    verify_receipt,
 )
 from enroll import Enrolled, Extractor, QualityReport, RgbImage
 from enroll import enroll as enroll_person
@@ -56,30 +52,24 @@ from store import (
     Clock,
     LogReport,
     Random,
+    SiteStatus,
     Store,
-    add_consent,
+    ZoneStatus,
     add_notice,
     add_zone,
     admit_receipt,
-    count_live,
-    count_references,
-    log_size,
-    make_root_key_file,
+    give_consent,
+    make_home,
     notice_of,
+    open_home,
     open_name,
-    read_root_key_file,
     sealed_name,
+    site_status,
     stored_receipt,
     unfinished,
     verify_log,
-    write_private,
     zone_of,
-    zones,
 )
-
-ROOT_KEY_FILE: Final = "root.key"
-PUBLIC_KEY_FILE: Final = "site.pub"
-MAX_NAME_LENGTH: Final = 200
 
 
 def utc_now() -> datetime:
@@ -128,29 +118,6 @@ class Identification:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class ZoneStatus:
-    """How many people and references a zone has now."""
-
-    zone: Zone
-    live_consents: int
-    references: dict[str, int] = field(default_factory=dict)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class SiteStatus:
-    """What `volens status` shows."""
-
-    site_id: SiteId
-    controller: str
-    zones: tuple[ZoneStatus, ...]
-    log_size: int
-    unfinished_erasures: int
-    store_key_epoch: int
-
-
-@final
 class Site:
     """One installation: its store, its galleries, its models. Use as a context manager.
 
@@ -172,46 +139,13 @@ class Site:
     def create(
         cls, home: Path, *, name: str, contact: str, clock: Clock = utc_now, random: Random = os.urandom
     ) -> Self:
-        """Make a new site in a folder that is empty or not there yet.
-
-        Args:
-            home: the folder; made whole or not at all.
-            name: the controller's name, shown in every receipt (GDPR 4(7), 13(1)(a)).
-            contact: where to reach the controller.
-            clock: a function that returns aware time.
-            random: a function that returns n random bytes.
+        """Make a new site in a folder that is empty or not there yet, and open it; see `store.make_home`.
 
         Raises:
-            InputError: the folder is not empty, or name or contact is.
+            InputError: the folder is not empty, or the controller's name or contact is.
             UnavailableError: the disk refuses.
         """
-        if not name.strip() or not contact.strip():
-            raise InputError("got no name or no contact of the controller; people must know who asks them (GDPR 13)")
-        if home.exists() and (not home.is_dir() or any(home.iterdir())):
-            raise InputError(f"{home} is already there and not an empty folder; choose another with --home")
-        try:
-            home.parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
-        except OSError as error:
-            raise UnavailableError(f"cannot make {home}: {error.strerror}; check the disk and the rights") from None
-        try:
-            with make_root_key_file(draft / ROOT_KEY_FILE, random) as root_key:
-                store = Store.create(
-                    draft,
-                    root_key=root_key,
-                    site_id=SiteId(random(12).hex()),
-                    name=name.strip(),
-                    contact=contact.strip(),
-                    clock=clock,
-                    random=random,
-                )
-            store.close()
-            write_private(draft / PUBLIC_KEY_FILE, f"{store.verifier_key.line()}\n".encode())
-            draft.replace(home)
-        except OSError as error:
-            raise UnavailableError(f"cannot make {home}: {error.strerror}; check the disk and the rights") from None
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        make_home(home, name=name, contact=contact, clock=clock, random=random)
         return cls.open(home, clock=clock, random=random)
 
     @classmethod
@@ -235,10 +169,7 @@ class Site:
             UnavailableError: there is no site, or a file is locked, unwritable or of a newer version.
             TamperError: the files do not belong together, were changed, or are older than the keyring remembers.
         """
-        if not home.is_dir():
-            raise UnavailableError(f"there is no site in {home}; make one with 'volens init'")
-        with read_root_key_file(home / ROOT_KEY_FILE) as root_key:
-            store = Store.open(home, root_key=root_key, clock=clock, random=random)
+        store = open_home(home, clock=clock, random=random)
         site = cls(home, store, load_extractor)
         try:
             site._resume()
@@ -304,13 +235,7 @@ class Site:
             return notice_of(connection, purpose, language)
 
     def give_consent(self, notice: Notice, *, name: str, jurisdiction: str, key: SubjectKey) -> TakeHome:
-        """Record the consent of a person who was shown `notice` and said yes.
-
-        Args:
-            notice: the one that was shown; from `Site.notice`.
-            name: the person's name; kept sealed, and gone with the consent.
-            jurisdiction: ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``.
-            key: the person's own key; it signs, and is not kept.
+        """Record the consent of a person who was shown `notice` and said yes; see `store.give_consent`.
 
         Returns:
             What the person takes home: the signed receipt, the withdrawal code, the notice's text.
@@ -319,34 +244,7 @@ class Site:
             InputError: a bad name or jurisdiction, or the notice is not the newest any more.
             RefusedError: the person's consent to this zone is already in force.
         """
-        if not 1 <= len(name.strip()) <= MAX_NAME_LENGTH:
-            raise InputError(f"got a name of {len(name.strip())} characters; expected 1 to {MAX_NAME_LENGTH}")
-        store = self._store
-        with store.read() as connection:
-            zone = zone_of(connection, notice.purpose)
-            if notice_of(connection, notice.purpose, notice.language) != notice:
-                raise InputError("a newer notice was published meanwhile; show that one, and ask again")
-        receipt_id = ReceiptId(store.random(16).hex())
-        unverified = sign_receipt(
-            zone,
-            notice,
-            store.site.controller,
-            receipt_id=receipt_id,
-            jurisdiction=jurisdiction,
-            key=key,
-            now=store.now(),
-        )
-        receipt = verify_receipt(unverified, key.public)
-        code = WithdrawalCode.generate(store.random)
-        # The secret first: a consent in force without its secret could not be used, a stray secret is swept away.
-        with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
-            try:
-                with store.write() as tx:
-                    add_consent(tx, receipt, code, name.strip(), secret)
-            except VolensError:
-                store.keyring.destroy(receipt_id)
-                raise
-        return TakeHome.of(unverified, code, notice)
+        return give_consent(self._store, notice, name=name, jurisdiction=jurisdiction, key=key)
 
     def enroll(
         self,
@@ -456,18 +354,7 @@ class Site:
 
     def status(self) -> SiteStatus:
         """Return what is there now, in numbers."""
-        with self._store.read() as connection:
-            return SiteStatus(
-                site_id=self._store.site.controller.site_id,
-                controller=self._store.site.controller.name,
-                zones=tuple(
-                    ZoneStatus(zone, count_live(connection, zone.purpose), count_references(connection, zone.purpose))
-                    for zone in zones(connection)
-                ),
-                log_size=log_size(connection),
-                unfinished_erasures=len(unfinished(connection)),
-                store_key_epoch=self._store.keyring.epoch,
-            )
+        return site_status(self._store)
 
     def verify_audit(self) -> LogReport:
         """Verify the whole audit log.

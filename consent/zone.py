@@ -86,4 +86,8 @@ def _promise(text: str | None) -> str:
     stripped = (text or "").strip()
     if len(stripped) > _MAX_TEXT:
         raise InputError(f"got a text of {len(stripped)} characters; expected at most {_MAX_TEXT}")
+    try:
+        stripped.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError("got a text that is not UTF-8; check the terminal's encoding") from None
     return stripped

@@ -125,12 +125,12 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
         verify_inclusion(leaf_hash(entry.leaf), entry.index, checkpoint.size, entry.proof, checkpoint.root)
         # 5.
         certificate = _certificate(statement, checkpoint)
-        found = sum(searched["found"] for searched in statement["searched"])
-    except (KeyError, TypeError, ValueError, InputError):
+        left = any(searched["found"] for searched in statement["searched"]) or statement["version"] != VERSION
+    except (KeyError, TypeError, ValueError, AttributeError, InputError):
         raise TamperError("integrity: the certificate is signed but has not the form of one; ask the site") from None
     if kind != EVENT or committed != entry.details:
         raise TamperError("integrity: the log's entry does not commit to this certificate's statement")
-    if found or statement["version"] != VERSION:
+    if left:
         raise TamperError("integrity: the certificate states an erasure that left something behind; ask the site")
     return certificate
 

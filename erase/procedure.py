@@ -276,10 +276,29 @@ class _Erasure:
     def _search(self, needles: Needles) -> tuple[list[Hit], list[dict[str, str | int]]]:
         hits: list[Hit] = []
         files: list[dict[str, str | int]] = []
+        # Folder by folder: a line for every certificate would outgrow the certificate after some hundred erasures.
+        folders: dict[str, tuple[int, int]] = {}
         for path in sorted(one for one in self._home.rglob("*") if one.is_file()):
             where = path.relative_to(self._home).as_posix()
-            hits += needles.search_file(path, where)
-            files.append({"name": where, "size_bytes": path.stat().st_size})
+            try:
+                hits += needles.search_file(path, where)
+                size_bytes = path.stat().st_size
+            except FileNotFoundError:
+                continue  # another process took it away meanwhile
+            except OSError as error:
+                raise ErasureIncompleteError(
+                    f"cannot search {where}: {error.strerror}; make it readable or remove it, then run 'volens sweep'"
+                ) from None
+            folder, inside, _ = where.partition("/")
+            if inside:
+                count, total_bytes = folders.get(folder, (0, 0))
+                folders[folder] = (count + 1, total_bytes + size_bytes)
+            else:
+                files.append({"name": where, "size_bytes": size_bytes})
+        files += [
+            {"name": f"{folder}/", "files": count, "size_bytes": total_bytes}
+            for folder, (count, total_bytes) in folders.items()
+        ]
         for gallery in self._galleries.built():
             for buffer in gallery.engine.buffers():
                 hits += needles.search(buffer, "the gallery in memory")
@@ -289,6 +308,11 @@ class _Erasure:
     def _certify(self) -> None:
         # 6.
         with self._store.write() as tx:
+            kept = {name: self._facts[name] for name in ("zone", "reason")}
+            if certificate_of(tx.connection, self._receipt_id) is not None:
+                # Another process resumed the same erasure and was faster; there is one certificate.
+                advance(tx, self._receipt_id, ErasureState.CERTIFIED, kept)
+                return
             statement = self._statement(tx)
             index, event = tx.log(EVENT, log_details(statement))
             head, note = tx.sign_log()
@@ -296,7 +320,6 @@ class _Erasure:
             logged = LogEntry(leaf_bytes(event), event.details, event.salt, index, proof, note)
             token = self._store.keyring.sign(certificate_payload(statement, logged), CERTIFICATE_TYPE)
             add_certificate(tx, self._receipt_id, StoredCertificate(statement["certificate_id"], token, tx.now))
-            kept = {name: self._facts[name] for name in ("zone", "reason")}
             advance(tx, self._receipt_id, ErasureState.CERTIFIED, kept)
 
     def _statement(self, tx: Transaction) -> dict[str, Any]:
@@ -328,7 +351,12 @@ class _Erasure:
         if certificate is None:
             raise TamperError("integrity: the journal knows of a certificate that is not there; restore the data file")
         path = self._path(certificate)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot make {path.parent}: {error.strerror}; check the disk and the rights"
+            ) from None
         write_private(path, certificate_file(certificate.token), replace=True)
 
     def _path(self, certificate: StoredCertificate) -> Path:

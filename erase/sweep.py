@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, final
 
-from consent import EndReason
+from consent import EndReason, ErasureIncompleteError
 from erase.procedure import Erased, erase_consent, resume
 from index import Galleries
 from store import Store, live_receipts, unfinished
@@ -36,23 +36,32 @@ def sweep(store: Store, galleries: Galleries, home: Path, progress: Callable[[in
         store: of the site.
         galleries: of this process.
         home: see `erase_consent`.
-        progress: called with how many erasures are done, of how many.
+        progress: called with how many erasures have been tried, of how many.
 
     Raises:
-        ErasureIncompleteError: an erasure could not be finished.
+        ErasureIncompleteError: an erasure could not be finished; all others were.
     """
     with store.read() as connection:
         begun = unfinished(connection)
         due = live_receipts(connection, expired_at=store.now())
     total = len(begun) + len(due)
-    resumed, expired = [], []
-    for done, receipt_id in enumerate(begun, start=1):
-        resumed.append(resume(store, galleries, home, receipt_id))
+    resumed: list[Erased] = []
+    expired: list[Erased] = []
+    stuck: ErasureIncompleteError | None = None
+    for done, receipt_id in enumerate([*begun, *due], start=1):
+        # One that is stuck must not keep the others from being erased; it is told of when all have been tried.
+        try:
+            if done <= len(begun):
+                resumed.append(resume(store, galleries, home, receipt_id))
+            else:
+                expired.append(erase_consent(store, galleries, home, receipt_id, EndReason.EXPIRED))
+        except ErasureIncompleteError as error:
+            stuck = stuck or error
         progress(done, total)
-    for done, receipt_id in enumerate(due, start=len(begun) + 1):
-        expired.append(erase_consent(store, galleries, home, receipt_id, EndReason.EXPIRED))
-        progress(done, total)
-    return SweepReport(tuple(expired), tuple(resumed), _destroy_stray_secrets(store))
+    stray_secrets = _destroy_stray_secrets(store)
+    if stuck is not None:
+        raise stuck
+    return SweepReport(tuple(expired), tuple(resumed), stray_secrets)
 
 
 def _destroy_stray_secrets(store: Store) -> int:

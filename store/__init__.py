@@ -27,6 +27,8 @@ from store.erasures import (
     open_entry,
     unfinished,
 )
+from store.giving import give_consent
+from store.home import PUBLIC_KEY_FILE, ROOT_KEY_FILE, make_home, open_home
 from store.keyring import Keyring
 from store.private_files import read_private, write_private
 from store.promises import add_notice, add_zone, notice_of, zone_of, zones
@@ -43,9 +45,12 @@ from store.references import (
 from store.root_key import make_root_key_file, read_root_key_file
 from store.sealing import nonce_of
 from store.secrets import GrantSecret, Random, RootKey
+from store.status import SiteStatus, ZoneStatus, site_status
 from store.store import Clock, SiteRecord, Store, Transaction
 
 __all__ = [
+    "PUBLIC_KEY_FILE",
+    "ROOT_KEY_FILE",
     "Clock",
     "ErasureState",
     "GrantSecret",
@@ -57,10 +62,12 @@ __all__ = [
     "RootKey",
     "SealedReference",
     "SiteRecord",
+    "SiteStatus",
     "Store",
     "StoredCertificate",
     "StoredReceipt",
     "Transaction",
+    "ZoneStatus",
     "add_certificate",
     "add_consent",
     "add_notice",
@@ -77,15 +84,18 @@ __all__ = [
     "end_consent",
     "entry",
     "forget",
+    "give_consent",
     "has_reference",
     "live_candidates",
     "live_receipts",
     "log_size",
+    "make_home",
     "make_root_key_file",
     "node_reader",
     "nonce_of",
     "notice_of",
     "open_entry",
+    "open_home",
     "open_name",
     "read_private",
     "read_root_key_file",
@@ -94,6 +104,7 @@ __all__ = [
     "references_in",
     "references_of",
     "sealed_name",
+    "site_status",
     "stored_receipt",
     "unfinished",
     "verify_log",

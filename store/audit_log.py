@@ -150,7 +150,7 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     for row in connection.execute(select(tables.audit_opening)):
         try:
             open_leaf(leaves[row.seq], json.loads(row.details), row.salt)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, AttributeError, IndexError):
             raise TamperError(f"integrity: the opening of leaf {row.seq} is not one") from None
         openings += 1
     return LogReport(key.name, len(leaves), root(len(leaves), read), count, openings, kinds)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 from consent import (
     DataSubjectId,
     EndReason,
+    InputError,
     Purpose,
     ReceiptId,
     RefusedError,
@@ -48,9 +49,11 @@ class StoredReceipt:
         Raises:
             TamperError: the row was changed.
         """
-        receipt = verify_receipt(
-            UnverifiedReceipt.parse(self.token.encode("utf-8")), SubjectPublicKey(self.subject_key)
-        )
+        try:
+            unverified, key = UnverifiedReceipt.parse(self.token.encode("utf-8")), SubjectPublicKey(self.subject_key)
+        except InputError:
+            raise TamperError("integrity: a stored receipt is none any more; restore the data file") from None
+        receipt = verify_receipt(unverified, key)
         claims = receipt.claims
         if (claims.receipt_id, claims.subject_id, claims.purpose) != (self.receipt_id, self.subject_id, self.purpose):
             raise TamperError("integrity: a stored receipt stands in the place of another; restore the data file")

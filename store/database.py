@@ -162,7 +162,10 @@ def _engine(path: Path) -> Engine:
 _SAID: Final[dict[int, tuple[type[UnavailableError] | type[TamperError], str]]] = {
     sqlite3.SQLITE_BUSY: (UnavailableError, "is locked by another process; try again when it is done"),
     sqlite3.SQLITE_LOCKED: (UnavailableError, "is locked by another process; try again when it is done"),
-    sqlite3.SQLITE_FULL: (UnavailableError, "could not be written, the disk is full; this step was not done, make room"),
+    sqlite3.SQLITE_FULL: (
+        UnavailableError,
+        "could not be written, the disk is full; this step was not done, make room",
+    ),
     sqlite3.SQLITE_IOERR: (UnavailableError, "could not be read or written; this step was not done, check the disk"),
     sqlite3.SQLITE_READONLY: (UnavailableError, "cannot be written; make the file and its folder writable"),
     sqlite3.SQLITE_CANTOPEN: (UnavailableError, "cannot be opened; check the folder and its rights"),

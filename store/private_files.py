@@ -1,13 +1,10 @@
 """Files that only their owner may read, written whole or not at all."""
 
 import os
-import stat
+import tempfile
 from pathlib import Path
-from typing import Final
 
 from consent import InputError, UnavailableError
-
-PRIVATE: Final = stat.S_IRUSR | stat.S_IWUSR
 
 
 def write_private(path: Path, data: bytes, *, replace: bool = False) -> None:
@@ -17,9 +14,10 @@ def write_private(path: Path, data: bytes, *, replace: bool = False) -> None:
         InputError: the file is already there and `replace` is false; nothing is changed.
         UnavailableError: the disk refuses.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE)
+        # Mode 0600, and a name that no draft of a killed process has.
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        draft = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)

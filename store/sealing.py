@@ -44,6 +44,7 @@ def open_into(box: bytes, key: Secret, associated_data: bytes, into: bytearray |
             say for whom; the caller adds what may be said.
     """
     if len(box) != len(into) + OVERHEAD_BYTES or box[0] != VERSION:
+        into[:] = bytes(len(into))
         raise TamperError("integrity: a sealed value has another length or version than expected")
     try:
         AESGCM(key.buffer).decrypt_into(box[1 : 1 + NONCE_BYTES], box[1 + NONCE_BYTES :], associated_data, into)

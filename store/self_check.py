@@ -1,6 +1,7 @@
 """Proof at start-up that the database refuses what the types refuse: the forbidden is tried, and must fail.
 
-Everything happens inside the caller's transaction and is rolled back to a savepoint; the rows tried are synthetic.
+Everything happens inside the caller's transaction and is rolled back to a savepoint; the rows tried are synthetic, and
+their zone is called what no zone can be called.
 """
 
 from collections.abc import Mapping
@@ -20,34 +21,47 @@ _FUTURE: Final = "9999-01-01T00:00:00Z"
 _REFERENCE: Final = (
     "INSERT INTO biometric_reference "
     "(receipt_id, subject_id, purpose, model_id, model_licence, sealed_embedding, photo_count, enrolled_at) "
-    "VALUES (:receipt, :subject, 'self-check', 'none', 'none', zeroblob(64), 1, :now)"
+    "VALUES (:receipt, :subject, '~self-check', :model, 'none', zeroblob(64), 1, :now)"
 )
 _RECEIPT_ROW: Final = (
     "INSERT INTO receipt (receipt_id, subject_id, purpose, subject_key, token, withdrawal_digest, expires_at) "
-    "VALUES (:receipt, :subject, 'self-check', zeroblob(32), 'none', randomblob(32), :until)"
+    "VALUES (:receipt, :subject, '~self-check', zeroblob(32), 'none', randomblob(32), :until)"
 )
-_LIVE: Final = "INSERT INTO live_consent VALUES (:receipt, :subject, 'self-check', :until)"
+_LIVE: Final = "INSERT INTO live_consent VALUES (:receipt, :subject, '~self-check', :until)"
 
 _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     (
-        "INSERT INTO zone VALUES ('self-check', 'operator', 'none', 'none', 1, :now)",
+        "INSERT INTO zone VALUES ('~self-check', 'operator', 'none', 'none', 1, :now)",
         {"now": _PAST},
     ),
     (_RECEIPT_ROW, {"receipt": _RECEIPT, "subject": _SUBJECT, "until": _FUTURE}),
     (_RECEIPT_ROW, {"receipt": _OTHER, "subject": _SUBJECT, "until": _PAST}),
     (_LIVE, {"receipt": _RECEIPT, "subject": _SUBJECT, "until": _FUTURE}),
     (_LIVE, {"receipt": _OTHER, "subject": _SUBJECT, "until": _PAST}),
-    (_REFERENCE, {"receipt": _RECEIPT, "subject": _SUBJECT, "now": _PAST}),
+    (_REFERENCE, {"receipt": _RECEIPT, "subject": _SUBJECT, "model": "none", "now": _PAST}),
     ("INSERT INTO audit_event SELECT COALESCE(MAX(seq) + 1, 0), x'00' FROM audit_event", {}),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
-    ("a reference without consent", _REFERENCE, {"receipt": "2" * 32, "subject": _SUBJECT, "now": _PAST}),
-    ("a reference of another person", _REFERENCE, {"receipt": _RECEIPT, "subject": "t" * 43, "now": _PAST}),
-    ("a reference under an expired consent", _REFERENCE, {"receipt": _OTHER, "subject": _SUBJECT, "now": _PAST}),
+    (
+        "a reference without consent",
+        _REFERENCE,
+        {"receipt": "2" * 32, "subject": _SUBJECT, "model": "none", "now": _PAST},
+    ),
+    (
+        "a reference of another person",
+        _REFERENCE,
+        # Of another model, for a second reference of one model is refused whoever it is of.
+        {"receipt": _RECEIPT, "subject": "t" * 43, "model": "another", "now": _PAST},
+    ),
+    (
+        "a reference under an expired consent",
+        _REFERENCE,
+        {"receipt": _OTHER, "subject": _SUBJECT, "model": "none", "now": _PAST},
+    ),
     (
         "a changed reference",
-        "UPDATE biometric_reference SET subject_id = :subject WHERE purpose = 'self-check'",
+        "UPDATE biometric_reference SET subject_id = :subject WHERE purpose = '~self-check'",
         {"subject": "t" * 43},
     ),
     (
@@ -83,7 +97,7 @@ def check_refusals(connection: Connection) -> None:
         for what, statement, parameters in FORBIDDEN:
             _must_refuse(connection, what, statement, parameters)
         connection.execute(text("DELETE FROM live_consent WHERE receipt_id = :receipt"), {"receipt": _RECEIPT})
-        if connection.scalar(text("SELECT count(*) FROM biometric_reference WHERE purpose = 'self-check'")):
+        if connection.scalar(text("SELECT count(*) FROM biometric_reference WHERE purpose = '~self-check'")):
             raise TamperError(_accepted("a reference that outlives its consent"))
     except IntegrityError:
         raise TamperError("integrity: the database refuses what it should accept; restore the data file") from None

@@ -184,8 +184,8 @@ class Store:
             tx = Transaction(connection, self.keyring, self.origin, self.random, self.now())
             yield tx
             head = tx.finish()
-        # What was committed is done, whatever the keyring says now. A crash or a locked keyring here leaves it behind the
-        # log, which the next write or `open` repairs; it is never ahead of the log.
+        # What was committed is done, whatever the keyring says now. A crash or a locked keyring here leaves it behind
+        # the log, which the next write or `open` repairs; it is never ahead of the log.
         if head is not None:
             with suppress(UnavailableError):
                 self.keyring.remember(head)

@@ -1,0 +1,82 @@
+"""Giving consent: what a person who was shown a notice and said yes signs, what is recorded, what they take home."""
+
+from typing import Final
+
+from consent import (
+    InputError,
+    Notice,
+    ReceiptId,
+    SubjectKey,
+    TakeHome,
+    VolensError,
+    WithdrawalCode,
+    sign_receipt,
+    verify_receipt,
+)
+from store.consents import add_consent
+from store.promises import notice_of, zone_of
+from store.store import Store
+
+MAX_NAME_LENGTH: Final = 200
+
+
+def give_consent(store: Store, notice: Notice, *, name: str, jurisdiction: str, key: SubjectKey) -> TakeHome:
+    """Record the consent of a person who was shown `notice` and said yes.
+
+    1. The notice is still the newest of its zone.
+    2. The person's key signs the receipt.
+    3. The grant secret is kept first: a consent without its secret could not be used, a stray secret is swept away.
+    4. Receipt, liveness, sealed name and audit leaf are committed together.
+
+    Args:
+        store: of the site.
+        notice: the one that was shown.
+        name: the person's name, 1 to 200 characters; kept sealed, and gone with the consent.
+        jurisdiction: ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``.
+        key: the person's own key; it signs, and is not kept.
+
+    Returns:
+        What the person takes home: the signed receipt, the withdrawal code, the notice's text.
+
+    Raises:
+        InputError: a bad name or jurisdiction, or 1 does not hold.
+        RefusedError: the person's consent to this zone is already in force.
+
+    Not checked: that the person was shown the notice, and is who the name says; the operator answers for both.
+    """
+    _check_name(name)
+    # 1.
+    with store.read() as connection:
+        zone = zone_of(connection, notice.purpose)
+        if notice_of(connection, notice.purpose, notice.language) != notice:
+            raise InputError("a newer notice was published meanwhile; show that one, and ask again")
+    # 2.
+    receipt_id = ReceiptId(store.random(16).hex())
+    unverified = sign_receipt(
+        zone,
+        notice,
+        store.site.controller,
+        receipt_id=receipt_id,
+        jurisdiction=jurisdiction,
+        key=key,
+        now=store.now(),
+    )
+    receipt = verify_receipt(unverified, key.public)
+    code = WithdrawalCode.generate(store.random)
+    # 3.
+    with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
+        try:
+            # 4.
+            with store.write() as tx:
+                add_consent(tx, receipt, code, name.strip(), secret)
+        except VolensError:
+            store.keyring.destroy(receipt_id)
+            raise
+    return TakeHome.of(unverified, code, notice)
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name.strip()) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise InputError(
+            f"got a name of {len(name.strip())} characters; expected 1 to {MAX_NAME_LENGTH} that can be printed"
+        )

@@ -1,0 +1,52 @@
+"""What a site holds now, in numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+from consent import SiteId, Zone
+from store.audit_log import log_size
+from store.consents import count_live
+from store.erasures import unfinished
+from store.promises import zones
+from store.references import count_references
+from store.store import Store
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ZoneStatus:
+    """How many people and references a zone has now; references by model."""
+
+    zone: Zone
+    live_consents: int
+    references: Mapping[str, int]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SiteStatus:
+    """A site in numbers. No names, no ids of people."""
+
+    site_id: SiteId
+    controller: str
+    zones: tuple[ZoneStatus, ...]
+    log_size: int
+    unfinished_erasures: int
+    store_key_epoch: int
+
+
+def site_status(store: Store) -> SiteStatus:
+    """Count in one consistent snapshot."""
+    with store.read() as connection:
+        return SiteStatus(
+            site_id=store.site.controller.site_id,
+            controller=store.site.controller.name,
+            zones=tuple(
+                ZoneStatus(zone, count_live(connection, zone.purpose), count_references(connection, zone.purpose))
+                for zone in zones(connection)
+            ),
+            log_size=log_size(connection),
+            unfinished_erasures=len(unfinished(connection)),
+            store_key_epoch=store.keyring.epoch,
+        )

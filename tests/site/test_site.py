@@ -1,0 +1,163 @@
+"""The library as its users call it, with the real models and real photos."""
+
+import inspect
+import os
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import photos
+import pytest
+
+import volens
+from consent import ForeignReceiptError, NoLiveConsentError, RefusedError
+from enroll import AlreadyEnrolledError, Extractor, NoFaceError, RgbImage, TooFewPhotosError
+from volens import Site, SubjectKey, TakeHome
+
+
+@pytest.fixture(scope="module")
+def extractor() -> Extractor:
+    return Extractor.load_default()
+
+
+def new_site(home: Path, extractor: Extractor) -> Site:
+    Site.create(home, name="Example Ltd", contact="privacy@example.org").close()
+    site = Site.open(home, load_extractor=lambda: extractor)
+    for zone in ("lobby", "lab"):
+        site.add_zone(zone, custody="operator", justification="trays", alternative="a badge", retention_days=30)
+        site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
+    return site
+
+
+@pytest.fixture
+def site(tmp_path: Path, extractor: Extractor) -> Iterator[Site]:
+    with new_site(tmp_path / "home", extractor) as site:
+        yield site
+
+
+def consent(site: Site, zone: str = "lobby", name: str = "Ada Example") -> TakeHome:
+    key = SubjectKey.from_seed(os.urandom(32))
+    return site.give_consent(site.notice(zone), name=name, jurisdiction="FR", key=key)
+
+
+def test_the_example_in_the_documentation_runs(
+    tmp_path: Path, extractor: Extractor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new_site(tmp_path / "home", extractor).close()
+    files = []
+    for number, view in enumerate(photos.views(photos.astronaut(), 4)):
+        files.append(tmp_path / f"{number}.ppm")
+        height, width, _ = view.pixels.shape
+        files[-1].write_bytes(b"P6 %d %d 255\n" % (width, height) + view.pixels.tobytes())
+    example = inspect.getdoc(volens)
+    assert example is not None
+    code = textwrap.dedent(example.partition("Example::\n")[2])
+
+    exec(compile(code, "volens.__doc__", "exec"), {"home": tmp_path / "home", "photos": files[:3], "frame": files[3]})  # noqa: S102
+
+    said = capsys.readouterr().out
+    assert re.search(r"[A-Za-z0-9_-]{43} 0\.[5-9]", said)
+    assert "certificates" in said
+
+
+def test_without_consent_nothing_is_computed(tmp_path: Path, site: Site, extractor: Extractor) -> None:
+    with new_site(tmp_path / "elsewhere", extractor) as elsewhere:
+        foreign = consent(elsewhere)
+    before = extractor.embeddings_computed
+
+    with pytest.raises(ForeignReceiptError, match="signed for another site"):
+        site.enroll(foreign.to_json(), photos.views(photos.astronaut(), 3))
+    withdrawn = consent(site)
+    site.withdraw(receipt=withdrawn.to_json())
+    with pytest.raises(NoLiveConsentError, match="no consent is in force"):
+        site.enroll(withdrawn.to_json(), photos.views(photos.astronaut(), 3))
+
+    assert extractor.embeddings_computed == before
+    assert site.verify_audit().kinds["enrollment.refused"] == 2
+
+
+def test_a_person_is_found_in_a_group_with_many_strangers_and_is_one_of_them_after_withdrawing(site: Site) -> None:
+    receipts = []
+    frame = photos.group()
+    boxes = [face.box for face in site.extractor.detect(frame)]
+    assert len(boxes) >= 5
+    for box in boxes[:3]:
+        receipts.append(consent(site).to_json())
+        site.enroll(receipts[-1], photos.views(photos.cropped(frame, box), 3))
+
+    before = site.identify("lobby", frame)
+    assert [face.match is not None for face in before.faces] == [True] * 3 + [False] * (len(boxes) - 3)
+    assert len({face.subject_id for face in before.faces[:3]}) == 3
+    assert all(face.comparison_score is None for face in before.faces[3:])
+    assert {site.name_of(face.match) for face in before.faces if face.match} == {"Ada Example"}
+
+    site.withdraw(receipt=receipts[1])
+
+    after = site.identify("lobby", frame)
+    assert [face.match is not None for face in after.faces[:3]] == [True, False, True]
+    assert site.identify("lab", frame).faces[0].match is None
+    assert before.faces[1].match is not None
+    assert site.name_of(before.faces[1].match) is None
+
+
+def test_the_same_face_is_not_enrolled_under_two_people_in_one_zone(site: Site) -> None:
+    views = photos.views(photos.astronaut(), 3)
+    site.enroll(consent(site).to_json(), views)
+
+    with pytest.raises(AlreadyEnrolledError, match="already enrolled under another person in zone 'lobby'"):
+        site.enroll(consent(site).to_json(), views)
+
+    assert site.status().zones[1].references == {"sface_2021dec_int8bq@fb143eea": 1}
+    site.enroll(consent(site, "lab").to_json(), views)
+
+
+def test_few_photos_are_taken_only_when_asked_for_and_said(site: Site) -> None:
+    receipt = consent(site).to_json()
+    views = photos.views(photos.astronaut(), 2)
+
+    with pytest.raises(TooFewPhotosError, match="--allow-few"):
+        site.enroll(receipt, views)
+    assert site.enroll(receipt, views, allow_few=True).few
+    with pytest.raises(RefusedError, match="already has a reference of this model"):
+        site.enroll(receipt, photos.views(photos.astronaut(), 3))
+
+
+def test_a_refused_photo_stores_nothing(site: Site) -> None:
+    receipt = consent(site).to_json()
+    nobody = RgbImage(np.full((200, 200, 3), 127, dtype=np.uint8))
+
+    with pytest.raises(NoFaceError):
+        site.enroll(receipt, [*photos.views(photos.astronaut(), 2), nobody])
+
+    assert all(not zone.references for zone in site.status().zones)
+    assert site.identify("lobby", nobody).faces == ()
+    site.enroll(receipt, photos.views(photos.astronaut(), 3))
+
+
+def test_a_claim_is_confirmed_for_its_owner_and_for_nobody_else(site: Site) -> None:
+    receipt = consent(site).to_json()
+    site.enroll(receipt, photos.views(photos.astronaut(), 3))
+
+    confirmed = site.verify_claim(receipt, photos.views(photos.astronaut(), 4)[3])
+    refused = site.verify_claim(receipt, photos.group())
+
+    assert confirmed is not None
+    assert confirmed.match is not None
+    assert refused is not None
+    assert refused.match is None
+
+
+def test_the_embedding_on_disk_is_not_the_one_that_was_computed(site: Site) -> None:
+    photo = photos.astronaut()
+    receipt = consent(site).to_json()
+    site.enroll(receipt, photos.views(photo, 3))
+    store = site._store
+    with store.read() as connection:
+        rows = connection.exec_driver_sql("SELECT sealed_embedding, model_licence FROM biometric_reference").all()
+
+    ((box, licence),) = rows
+
+    assert licence == "Apache-2.0"
+    assert len(box) == 29 + 128 * 4

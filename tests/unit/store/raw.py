@@ -1,0 +1,64 @@
+"""What somebody with the file can do, who goes past our code: plain sqlite3, with the rules taken off and put back."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+DATA = "volens.db"
+KEYRING = "keyring.db"
+
+
+@contextmanager
+def lawless(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection without triggers, foreign keys and checks; afterwards the triggers are back, as if never gone."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("BEGIN IMMEDIATE")
+        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _sql in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        yield connection
+        for _name, sql in triggers:
+            connection.execute(sql)
+        connection.execute("COMMIT")
+
+
+def tamper(path: Path, statement: str, *values: object) -> int:
+    """Run one statement past all rules; return how many rows it changed, of which there must be some."""
+    with lawless(path) as connection:
+        changed = connection.execute(statement, values).rowcount
+        assert changed > 0, "the test changed nothing"
+    return changed
+
+
+def drop_triggers(path: Path, *names: str) -> None:
+    """Take triggers off for good."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for name in names:
+            connection.execute(f"DROP TRIGGER {name}")
+
+
+def change_schema(path: Path, table: str, old: str, new: str) -> None:
+    """Change a table's definition in place, as ``PRAGMA writable_schema`` lets anybody do."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        (sql,) = one(connection, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", table)
+        assert old in sql
+        connection.execute(
+            "UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (sql.replace(old, new), table)
+        )
+        connection.execute("PRAGMA writable_schema = RESET")
+
+
+def one(connection: sqlite3.Connection, query: str, *values: object) -> tuple[Any, ...]:
+    """Return the one row there is."""
+    (row,) = connection.execute(query, values).fetchall()
+    return tuple(row)
+
+
+def peek(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Read past our code."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [tuple(row) for row in connection.execute(query, values)]

@@ -1,0 +1,285 @@
+"""The files: what cannot be opened says why, every connection has our pragmas, a transaction is whole or not at all."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from consent import TamperError, UnavailableError, VolensError
+from store import keyring_schema, schema
+from store.database import Database
+
+LINES = {"data": schema.REVISIONS, "keyring": keyring_schema.REVISIONS}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A new data file, closed."""
+    path = tmp_path / "some.db"
+    Database(path, "data", LINES["data"], create=True).close()
+    return path
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = Database(path, "data", LINES["data"])
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_new_file_is_for_its_owner_only_and_so_are_those_beside_it(tmp_path: Path, line: str) -> None:
+    database = Database(tmp_path / "new.db", line, LINES[line], create=True)
+    files = {file.name: file.stat().st_mode & 0o777 for file in database.files()}
+    database.close()
+
+    assert files == {"new.db": 0o600, "new.db-wal": 0o600, "new.db-shm": 0o600}
+    assert [file.name for file in database.files()] == ["new.db"]
+
+
+def test_a_file_that_is_there_is_never_made_anew(path: Path) -> None:
+    before = path.read_bytes()
+
+    with pytest.raises(UnavailableError, match="is already there; nothing was changed"):
+        Database(path, "data", LINES["data"], create=True)
+
+    assert path.read_bytes() == before
+
+
+def test_a_file_in_a_folder_that_is_not_there_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"cannot make .*: No such file or directory; check the disk"):
+        Database(tmp_path / "nowhere" / "new.db", "data", LINES["data"], create=True)
+
+
+def missing(path: Path) -> None:
+    path.unlink()
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def text_file(path: Path) -> None:
+    path.write_bytes(b"this is a shopping list, and a long one: " + b"milk, " * 200)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def another_database(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE shopping (item TEXT)")
+
+
+def damaged(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    path.write_bytes(data)
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-8192])
+
+
+def newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+
+
+def without_revision(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM alembic_version")
+        connection.commit()
+
+
+UNUSABLE = {
+    "missing": (missing, UnavailableError, "there is no some.db in .*; run 'volens init', or restore the file"),
+    "a folder": (a_folder, UnavailableError, "there is no some.db"),
+    "text": (text_file, TamperError, "integrity: some.db is not a database; restore it from a backup"),
+    "empty": (empty, TamperError, "integrity: some.db is no Volens file"),
+    "another program's": (another_database, TamperError, "integrity: some.db is no Volens file"),
+    "without a revision": (without_revision, TamperError, "integrity: some.db is no Volens file"),
+    "damaged": (damaged, TamperError, "integrity: some.db is damaged; restore it from a backup"),
+    "cut off": (cut_off, TamperError, "integrity: some.db is damaged; restore it from a backup"),
+    "newer": (newer, UnavailableError, r"written by a newer Volens \(schema '9999', .* up to '0001'\); upgrade Volens"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_file_that_cannot_be_used_says_why(path: Path, case: str) -> None:
+    spoil, kind, words = UNUSABLE[case]
+    spoil(path)
+
+    with pytest.raises(VolensError, match=words) as caught:
+        Database(path, "data", LINES["data"])
+
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("case", ["text", "another program's", "newer"])
+def test_a_file_that_cannot_be_used_is_left_as_it_is(path: Path, case: str) -> None:
+    UNUSABLE[case][0](path)
+
+    def content() -> str:
+        with closing(sqlite3.connect(path)) as connection:
+            return "\n".join(connection.iterdump())
+
+    before = path.read_bytes() if case == "text" else content()
+
+    with pytest.raises(VolensError, match=r"some\.db"):
+        Database(path, "data", LINES["data"])
+
+    assert (path.read_bytes() if case == "text" else content()) == before
+
+
+def test_a_file_that_must_not_be_written_is_refused_at_opening(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may write to files without write permission, so the refusal is SQLite's own.
+    monkeypatch.setattr("store.database._PRAGMAS", ())
+    monkeypatch.setattr("store.database._WRITE", "never")  # the lock is not taken, the file is read
+    database = Database(path, "data", LINES["data"])
+    with (
+        pytest.raises(UnavailableError, match=r"some.db cannot be written; make the file and its folder writable"),
+        database.write() as connection,
+    ):
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+        connection.execute(text("DELETE FROM zone"))
+    database.close()
+
+
+def test_a_file_that_another_connection_writes_is_locked_and_free_again_afterwards(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.01)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UnavailableError, match=r"some.db is locked by another process; try again"):
+            Database(path, "data", LINES["data"])
+        other.execute("ROLLBACK")
+        database = Database(path, "data", LINES["data"])
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UnavailableError, match=r"some.db is locked by another process; try again"):
+            database.write().__enter__()  # the lock is taken at once, not at the first change
+        with database.read() as connection:
+            assert connection.scalar(text("SELECT count(*) FROM zone")) == 0
+    database.close()
+
+
+PRAGMAS = {
+    "foreign_keys": 1,
+    "secure_delete": 1,
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "temp_store": 2,
+    "cell_size_check": 1,
+    "trusted_schema": 0,
+}
+
+
+def test_every_connection_has_our_pragmas(database: Database) -> None:
+    with database.read() as first, database.read() as second, database.write() as third, database._raw() as fourth:
+        for pragma, value in PRAGMAS.items():
+            query = f"PRAGMA {pragma}"
+            said = [one.exec_driver_sql(query).scalar() for one in (first, second, third)]
+            assert [*said, fourth.execute(query).fetchone()[0]] == [value] * 4, pragma
+
+
+ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'because', 'a badge', 1, '2099-01-01T00:00:00Z')"
+
+
+def zones(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.scalars(text("SELECT purpose FROM zone ORDER BY purpose")))
+
+
+def two_zones_and(database: Database, error: BaseException | None) -> None:
+    with database.write() as connection:
+        connection.execute(text(ZONE), {"name": "one"})
+        connection.execute(text(ZONE), {"name": "two"})
+        if error is not None:
+            raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt(), TamperError("no")])
+def test_a_transaction_is_rolled_back_whole_on_an_exception(database: Database, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        two_zones_and(database, error)
+    assert zones(database) == []
+
+    two_zones_and(database, None)
+    assert zones(database) == ["one", "two"]
+
+
+def test_a_broken_rule_is_told_as_such_without_the_values(database: Database) -> None:
+    two_zones_and(database, None)
+    with pytest.raises(IntegrityError) as caught, database.write() as connection:
+        connection.execute(text(ZONE), {"name": "three"})
+        connection.execute(text(ZONE), {"name": "two"})
+
+    assert "because" not in str(caught.value)
+    assert zones(database) == ["one", "two"]
+
+
+def test_a_reader_sees_one_snapshot(database: Database) -> None:
+    with database.read() as connection:
+        count = text("SELECT count(*) FROM zone")
+        assert connection.scalar(count) == 0
+        two_zones_and(database, None)
+        assert connection.scalar(count) == 0
+    assert len(zones(database)) == 2
+
+
+def test_the_write_ahead_log_is_cut_unless_a_reader_needs_it(
+    path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_zones_and(database, None)
+    wal = path.with_name("some.db-wal")
+    assert wal.stat().st_size > 0
+    assert database.truncate_wal()
+    assert wal.stat().st_size == 0
+
+    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.01)
+    impatient = Database(path, "data", LINES["data"])
+    with database.read() as connection:
+        connection.execute(text("SELECT * FROM zone")).all()
+        with impatient.write() as other:
+            other.execute(text(ZONE), {"name": "three"})
+        assert not impatient.truncate_wal()
+        assert wal.stat().st_size > 0
+    assert impatient.truncate_wal()
+    impatient.close()
+
+
+def test_vacuum_leaves_nothing_of_deleted_rows_and_all_of_the_others(path: Path) -> None:
+    database = Database(path, "data", LINES["data"])
+    two_zones_and(database, None)
+    with database.write() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+    database.vacuum()
+    database.truncate_wal()
+
+    assert b"alembic_version" not in path.read_bytes()
+    assert zones(database) == ["one", "two"]
+    database.close()
+
+
+def test_secure_delete_leaves_no_bytes_of_a_deleted_row_even_without_vacuum(path: Path) -> None:
+    database = Database(path, "data", LINES["data"])
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE scratch (value TEXT)"))
+        connection.execute(text("INSERT INTO scratch VALUES ('canary in the coal mine')"))
+    assert database.truncate_wal()
+    assert b"canary in the coal mine" in path.read_bytes()
+    with database.write() as connection:
+        connection.execute(text("DELETE FROM scratch"))
+    assert database.truncate_wal()
+
+    assert b"canary in the coal mine" not in path.read_bytes()
+    database.close()
