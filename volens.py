@@ -60,12 +60,10 @@ from store import (
     admit_receipt,
     give_consent,
     make_home,
+    name_of,
     notice_of,
     open_home,
-    open_name,
-    sealed_name,
     site_status,
-    stored_receipt,
     unfinished,
     verify_log,
     zone_of,
@@ -317,13 +315,7 @@ class Site:
 
     def name_of(self, match: Match) -> str | None:
         """Return the name of a person who matched, for the operator's eyes; None if the consent ended meanwhile."""
-        with self._store.read() as connection:
-            receipt = stored_receipt(connection, match.receipt_id)
-            box = sealed_name(connection, match.receipt_id)
-        if receipt is None or box is None:
-            return None
-        with self._store.keyring.grant_secret(match.receipt_id) as secret:
-            return open_name(receipt, box, secret)
+        return name_of(self._store, match.receipt_id)
 
     def withdraw(self, *, receipt: bytes | None = None, code: str | None = None) -> Erased:
         """End a consent and erase what it allowed. No reason is asked; doing it twice gives the same certificate.

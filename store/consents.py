@@ -24,7 +24,7 @@ from consent import (
 from store import schema as tables
 from store import sealing
 from store.secrets import GrantSecret
-from store.store import Transaction
+from store.store import Store, Transaction
 
 
 @final
@@ -157,15 +157,19 @@ def sealed_name(connection: Connection, receipt_id: ReceiptId) -> bytes | None:
     )
 
 
-def open_name(receipt: StoredReceipt, box: bytes, secret: GrantSecret) -> str:
-    """Open a sealed name.
+def name_of(store: Store, receipt_id: ReceiptId) -> str | None:
+    """Open the name of a person whose consent is in force; None where none is.
 
     Raises:
-        TamperError: it is not this person's, or was changed.
+        TamperError: the sealed name is not this person's, or was changed.
     """
+    with store.read() as connection:
+        receipt, box = stored_receipt(connection, receipt_id), sealed_name(connection, receipt_id)
+    if receipt is None or box is None:
+        return None
     name = bytearray(max(0, len(box) - sealing.OVERHEAD_BYTES))
     owner = _name_context(receipt.receipt_id, receipt.subject_id, receipt.purpose)
-    with secret.profile_key(receipt.sha256) as key:
+    with store.keyring.grant_secret(receipt_id) as secret, secret.profile_key(receipt.sha256) as key:
         sealing.open_into(box, key, owner, name)
     return name.decode("utf-8")
 
