@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import photos
 import pytest
 
 import volens
 from consent import ForeignReceiptError, NoLiveConsentError, RefusedError
 from enroll import AlreadyEnrolledError, Extractor, NoFaceError, RgbImage, TooFewPhotosError
+from service import samples as photos
 from volens import Site, SubjectKey, TakeHome
 
 
@@ -85,7 +85,7 @@ def test_a_person_is_found_in_a_group_with_many_strangers_and_is_one_of_them_aft
     assert len(boxes) >= 5
     for box in boxes[:3]:
         receipts.append(consent(site).to_json())
-        site.enroll(receipts[-1], photos.views(photos.cropped(frame, box), 3))
+        site.enroll(receipts[-1], photos.views(photos.around(frame, box), 3))
 
     before = site.identify("lobby", frame)
     assert [face.match is not None for face in before.faces] == [True] * 3 + [False] * (len(boxes) - 3)

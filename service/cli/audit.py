@@ -1,0 +1,30 @@
+"""`volens audit`: the log that everything leaves a trace in."""
+
+import typer
+
+from service.cli.options import HomeOption, JsonOption
+from service.cli.output import emit
+from service.cli.session import opened
+
+app = typer.Typer(help="The audit log.", no_args_is_help=True)
+
+
+@app.command("verify")
+def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Verify the whole log: leaves, tree, signed checkpoints, openings. Exit code 4 if it does not hold."""
+    with opened(home) as site:
+        report = site.verify_audit()
+    document = {
+        "origin": report.origin,
+        "size": report.size,
+        "root": report.root.hex(),
+        "checkpoints": report.checkpoints,
+        "openings": report.openings,
+        "kinds": dict(report.kinds),
+    }
+    kinds = "\n".join(f"  {count:6} {kind}" for kind, count in sorted(report.kinds.items()))
+    said = (
+        f"the log {report.origin} holds: {report.size} entries, {report.checkpoints} signed checkpoints, "
+        f"{report.openings} entries that can still be opened\n{kinds}"
+    )
+    emit(document, said, as_json=as_json)

@@ -1,0 +1,104 @@
+"""`volens consent give`: a person reads, says yes, signs, and takes the proof home."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from consent import InputError, SubjectKey, TakeHome, VolensError, format_time
+from service.cli.files import must_be_new, read_file, write_private
+from service.cli.options import HomeOption, JsonOption
+from service.cli.output import STDERR, emit
+from service.cli.session import opened
+from service.qr import withdrawal_qr
+from volens import Notice, Site
+
+app = typer.Typer(help="Consents: read, say yes, sign, take the proof home.", no_args_is_help=True)
+
+_YES: Final = "yes"
+
+
+@app.command("give")
+def give(
+    zone: Annotated[str, typer.Option(help="For which zone.")],
+    name: Annotated[str, typer.Option(help="The person's name; kept sealed, gone with the consent.")],
+    jurisdiction: Annotated[str, typer.Option(help="Whose law protects the person: ISO 3166, such as FR or US-IL.")],
+    out: Annotated[Path, typer.Option(help="Where to write what the person takes home; its QR goes beside it.")],
+    new_key: Annotated[Path | None, typer.Option(help="Make the person's key and write it here (0600).")] = None,
+    key: Annotated[Path | None, typer.Option(help="The person's key, if they have one.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of the notice.")] = None,
+    yes_i_read_it: Annotated[
+        bool, typer.Option("--yes-i-read-it", help="The person has read the notice and agrees; for scripts.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the notice, take an explicit yes, sign with the person's key, record the consent."""
+    if (new_key is None) == (key is None):
+        raise InputError("got both or neither of --new-key and --key; give one of the two")
+    qr = out.with_suffix(".qr.png")
+    for path, what in ((out, "receipt"), (qr, "QR"), *([(new_key, "key")] if new_key is not None else [])):
+        must_be_new(path, what)
+    subject_key = SubjectKey.from_seed(os.urandom(32)) if key is None else SubjectKey.from_pem(read_file(key, "key"))
+    with opened(home) as site:
+        notice = site.notice(zone, language)
+        if not yes_i_read_it:
+            _ask(notice)
+        if new_key is not None:
+            write_private(new_key, subject_key.to_pem())
+        take_home = _record(site, notice, name, jurisdiction, subject_key, new_key)
+        _hand_over(site, take_home, out, qr)
+    claims = take_home.receipt.claims
+    document = {
+        "receipt": str(out),
+        "qr": str(qr),
+        "receipt_id": claims.receipt_id,
+        "subject_id": claims.subject_id,
+        "zone": claims.purpose,
+        "expires_at": format_time(claims.expires_at),
+    }
+    said = (
+        f"recorded the consent for zone {claims.purpose}, until {format_time(claims.expires_at)}\n"
+        f"for the person to keep: {out} (receipt and withdrawal code), {qr} (the code as QR)"
+        + (f", {new_key} (their key)" if new_key else "")
+        + f"\nnext: volens enroll {out} PHOTOS"
+    )
+    emit(document, said, as_json=as_json)
+
+
+def _ask(notice: Notice) -> None:
+    if not sys.stdin.isatty():
+        raise InputError(
+            "nobody can be asked here, for this is no terminal; let the person read the notice ('volens notice show'), "
+            "then give --yes-i-read-it"
+        )
+    STDERR.print(notice.text)
+    answer = typer.prompt(f"Do you agree? Type {_YES} to agree, anything else to say no", err=True, default="no")
+    if answer.strip().lower() != _YES:
+        raise typer.Exit(1)
+
+
+def _record(
+    site: Site, notice: Notice, name: str, jurisdiction: str, key: SubjectKey, new_key: Path | None
+) -> TakeHome:
+    try:
+        return site.give_consent(notice, name=name, jurisdiction=jurisdiction, key=key)
+    except VolensError:
+        if new_key is not None:
+            new_key.unlink(missing_ok=True)  # a key that has signed nothing
+        raise
+
+
+def _hand_over(site: Site, take_home: TakeHome, out: Path, qr: Path) -> None:
+    if take_home.code is None:
+        raise InputError("got a take-home file without a code")
+    try:
+        write_private(out, take_home.to_json())
+        write_private(qr, withdrawal_qr(take_home.code))
+    except VolensError:
+        # Without the receipt in the person's hands there is no way out, so there must be no way in.
+        site.withdraw(receipt=take_home.to_json())
+        out.unlink(missing_ok=True)
+        raise

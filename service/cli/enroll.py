@@ -1,0 +1,80 @@
+"""`volens enroll`: photos of somebody who said yes."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consent import InputError
+from service.cli.files import read_file
+from service.cli.options import (
+    HomeOption,
+    JsonOption,
+    LicenceOption,
+    PackClaimOption,
+    PackOption,
+    PackSearchOption,
+)
+from service.cli.output import emit, progress, tell, warn
+from service.cli.session import models, opened
+from volens import Enrolled, RgbImage
+
+_CAMERA_PHOTOS = 5
+_CAMERA_EVERY = 15
+
+
+def enroll(
+    receipt: Annotated[Path, typer.Argument(help="What 'volens consent give' wrote.", show_default=False)],
+    photos: Annotated[
+        list[Path] | None, typer.Argument(help="Photos, or a folder of photos, of this one person.", show_default=False)
+    ] = None,
+    camera: Annotated[int | None, typer.Option(help="Take the photos with this camera; 0 is the first.")] = None,
+    allow_few: Annotated[bool, typer.Option("--allow-few", help="Accept fewer than 3 photos.")] = False,
+    pack: PackOption = None,
+    accept_licence: LicenceOption = None,
+    pack_claim: PackClaimOption = None,
+    pack_search: PackSearchOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the biometric reference of a person whose consent is in force. Photos are not kept."""
+    taken = read_file(receipt, "receipt")
+    images = _photos(photos or [], camera)
+    loader = models(pack, accept_licence, pack_claim, pack_search)
+    with opened(home, loader) as site, progress("looking at photos") as advance:
+        enrolled = site.enroll(taken, images, allow_few=allow_few, progress=advance)
+    if enrolled.few:
+        warn(f"made of {enrolled.photo_count} photos only; the reference is less reliable")
+    document = {
+        "reference_id": enrolled.reference_id,
+        "subject_id": enrolled.subject_id,
+        "zone": enrolled.purpose,
+        "model": enrolled.model_id,
+        "photo_count": enrolled.photo_count,
+        "few": enrolled.few,
+        "quality": [asdict(report) for report in enrolled.qualities],
+    }
+    emit(document, _said(enrolled), as_json=as_json)
+
+
+def _photos(paths: list[Path], camera: int | None) -> list[RgbImage]:
+    from enroll import camera_frames, image_paths, read  # noqa: PLC0415  loads OpenCV
+
+    if (camera is None) == (not paths):
+        raise InputError("got both or neither of photos and --camera; give one of the two")
+    if camera is not None:
+        tell(f"taking {_CAMERA_PHOTOS} photos; look into the camera, and move a little between them")
+        return [frame for _label, frame in camera_frames(camera, _CAMERA_PHOTOS, _CAMERA_EVERY)]
+    return [read(path) for path in image_paths(paths)]
+
+
+def _said(enrolled: Enrolled) -> str:
+    sharpest = max(report.sharpness for report in enrolled.qualities)
+    smallest = min(report.eye_distance_px for report in enrolled.qualities)
+    few = " (few: the reference is less reliable)" if enrolled.few else ""
+    return (
+        f"enrolled as reference {enrolled.reference_id} in zone {enrolled.purpose}, from {enrolled.photo_count} "
+        f"photos{few}\nquality: at least {smallest:.0f} px between the eyes, sharpness up to {sharpest:.3f}\n"
+        "the photos were not kept"
+    )

@@ -1,0 +1,41 @@
+"""Exit codes, in one table: what a script may rely on."""
+
+from enum import IntEnum
+
+from consent import (
+    EnrollmentError,
+    ErasureIncompleteError,
+    InputError,
+    RefusedError,
+    TamperError,
+    UnavailableError,
+    VolensError,
+)
+
+
+class ExitCode(IntEnum):
+    """What a command ends with; the same table is in the README."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    NO_MATCH = 3
+    INTEGRITY = 4
+    ERASURE_INCOMPLETE = 5
+    UNAVAILABLE = 6
+    INTERNAL = 70
+
+
+_CODES: tuple[tuple[type[VolensError], ExitCode], ...] = (
+    (InputError, ExitCode.USAGE),
+    (RefusedError, ExitCode.REFUSED),
+    (EnrollmentError, ExitCode.REFUSED),
+    (TamperError, ExitCode.INTEGRITY),
+    (ErasureIncompleteError, ExitCode.ERASURE_INCOMPLETE),
+    (UnavailableError, ExitCode.UNAVAILABLE),
+)
+
+
+def code_of(error: VolensError) -> ExitCode:
+    """Return the exit code of an error."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.INTERNAL)

@@ -1,0 +1,38 @@
+"""Files that a person names on the command line: bounded reads, private writes that overwrite nothing."""
+
+from pathlib import Path
+from typing import Final
+
+from consent import InputError, UnavailableError
+from store import read_private, write_private
+
+MAX_TEXT_FILE_BYTES: Final = 1 << 20
+
+
+def read_file(path: Path, what: str) -> bytes:
+    """Read a small file.
+
+    Raises:
+        InputError: it is missing, a folder, too large or unreadable.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no {what} {path}; check the path")
+    try:
+        return read_private(path, MAX_TEXT_FILE_BYTES)
+    except UnavailableError as error:
+        raise InputError(str(error)) from None
+
+
+def must_be_new(path: Path, what: str) -> None:
+    """Refuse, before anything is done, a file that could not be written afterwards.
+
+    Raises:
+        InputError: it is there already, or its folder is not.
+    """
+    if path.exists():
+        raise InputError(f"{what} {path} is already there; nothing was changed, choose another name")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.absolute().parent} for {what}; make it first")
+
+
+__all__ = ["must_be_new", "read_file", "write_private"]

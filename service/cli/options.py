@@ -1,0 +1,39 @@
+"""Options that many commands share."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import platformdirs
+import typer
+
+HomeOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        envvar="VOLENS_HOME",
+        help="Folder of the site. Without it, the user's data folder.",
+        show_default=False,
+    ),
+]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+PackOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--pack",
+        help="Folder of an InsightFace pack to use instead of SFace; needs the three options below.",
+    ),
+]
+LicenceOption: TypeAlias = Annotated[
+    str | None, typer.Option("--accept-licence", help="Name of the pack's licence, word for word: your use is covered.")
+]
+PackClaimOption: TypeAlias = Annotated[
+    float | None, typer.Option("--pack-claim", help="The pack's threshold for 1:1, cosine similarity.")
+]
+PackSearchOption: TypeAlias = Annotated[
+    float | None, typer.Option("--pack-search", help="The pack's threshold for 1:N, cosine similarity.")
+]
+
+
+def home_folder(home: Path | None) -> Path:
+    """Return the folder that was named, or the user's data folder for Volens."""
+    return (home or platformdirs.user_data_path("volens")).expanduser().absolute()

@@ -1,0 +1,73 @@
+"""`volens init` and `volens status`: the site itself."""
+
+from typing import Annotated
+
+import typer
+
+from service.cli.options import HomeOption, JsonOption, home_folder
+from service.cli.output import emit, table
+from service.cli.session import opened
+from volens import Site
+
+_UNNAMED = "the operator of this machine"
+_UNREACHABLE = "ask at the desk"
+
+
+def init(
+    home: HomeOption = None,
+    controller: Annotated[
+        str, typer.Option(help="Who decides and answers: the name that stands in every receipt (GDPR 4(7)).")
+    ] = _UNNAMED,
+    contact: Annotated[str, typer.Option(help="Where people reach the controller.")] = _UNREACHABLE,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new site: keys, keyring, data file, public key."""
+    folder = home_folder(home)
+    with Site.create(folder, name=controller, contact=contact) as site:
+        status = site.status()
+    said = [
+        f"made site {status.site_id} in {folder}",
+        f"controller: {status.controller}, {contact}",
+        f"give {folder / 'site.pub'} to everybody who shall be able to check certificates",
+        f"keep {folder / 'root.key'} and keyring.db out of the backups that hold volens.db",
+    ]
+    if controller == _UNNAMED or contact == _UNREACHABLE:
+        said.append(
+            "receipts will not say by name who asks; that is right for a try-out only (--controller, --contact)"
+        )
+    document = {"home": str(folder), "site_id": status.site_id, "controller": status.controller, "contact": contact}
+    emit(document, "\n".join(said), as_json=as_json)
+
+
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show what the site holds now, in numbers."""
+    with opened(home) as site:
+        found = site.status()
+    document = {
+        "site_id": found.site_id,
+        "controller": found.controller,
+        "zones": [
+            {
+                "zone": one.zone.purpose,
+                "custody": one.zone.custody.value,
+                "retention_days": one.zone.retention_days,
+                "live_consents": one.live_consents,
+                "references": dict(one.references),
+            }
+            for one in found.zones
+        ],
+        "log_size": found.log_size,
+        "unfinished_erasures": found.unfinished_erasures,
+        "store_key_epoch": found.store_key_epoch,
+    }
+    rows = [
+        (one.zone.purpose, one.zone.custody.value, one.live_consents, sum(one.references.values()))
+        for one in found.zones
+    ]
+    emit(document, table(("zone", "custody", "consents in force", "references"), rows), as_json=as_json)
+    if not as_json:
+        emit(
+            None,
+            f"{found.log_size} entries in the log, {found.unfinished_erasures} erasures not finished",
+            as_json=False,
+        )

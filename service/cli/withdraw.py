@@ -1,0 +1,66 @@
+"""`volens withdraw` and `volens sweep`: consents end, and what they allowed is erased."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consent import InputError
+from service.cli.files import read_file
+from service.cli.options import HomeOption, JsonOption
+from service.cli.output import emit, progress
+from service.cli.session import opened
+from volens import Erased
+
+_MAX_CODE_CHARACTERS = 200
+
+
+def withdraw(
+    receipt: Annotated[Path | None, typer.Argument(help="The receipt, expired or not.", show_default=False)] = None,
+    code: Annotated[
+        str | None, typer.Option(help="The withdrawal code instead; '-' reads it from standard input.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a consent and erase what it allowed. No login, no reason; doing it twice does no harm."""
+    if (receipt is None) == (code is None):
+        raise InputError("got both or neither of a receipt and --code; give one of the two")
+    if code == "-":
+        code = sys.stdin.readline(_MAX_CODE_CHARACTERS)
+    shown = read_file(receipt, "receipt") if receipt is not None else None
+    with opened(home) as site:
+        erased = site.withdraw(receipt=shown, code=code)
+        if site.unfinished is not None:
+            raise site.unfinished
+    said = (
+        f"withdrawn: zone {erased.zone} knows this person no more\n"
+        f"certificate: {erased.certificate_path}\n"
+        f"check it with: volens certificate verify {erased.certificate_path} --trust {site.home / 'site.pub'}"
+    )
+    emit(_document(erased), said, as_json=as_json)
+
+
+def sweep(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Erase what has expired and finish erasures that were begun. Run it once a day."""
+    with opened(home) as site, progress("erasing") as advance:
+        report = site.sweep(advance)
+    document = {
+        "expired": [_document(erased) for erased in report.expired],
+        "resumed": [_document(erased) for erased in report.resumed],
+        "stray_secrets": report.stray_secrets,
+    }
+    said = f"{len(report.expired)} expired and erased, {len(report.resumed)} begun erasures finished"
+    if report.stray_secrets:
+        said += f", {report.stray_secrets} stray secrets destroyed"
+    emit(document, said, as_json=as_json)
+
+
+def _document(erased: Erased) -> dict[str, object]:
+    return {
+        "certificate": str(erased.certificate_path),
+        "certificate_id": erased.certificate_id,
+        "zone": erased.zone,
+        "reason": erased.reason,
+    }

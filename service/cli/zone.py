@@ -1,0 +1,56 @@
+"""`volens zone`: purposes at doors, and what is promised for them."""
+
+from typing import Annotated
+
+import typer
+
+from service.cli.options import HomeOption, JsonOption
+from service.cli.output import emit, table
+from service.cli.session import opened
+from volens import Zone
+
+app = typer.Typer(help="Zones: one purpose at one set of doors, with its promises.", no_args_is_help=True)
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="1 to 63 of a-z 0-9 _ -")],
+    custody: Annotated[str, typer.Option(help="Who holds what opens a reference; this version offers 'operator'.")],
+    justification: Annotated[str | None, typer.Option(help="Why a badge is not enough.")] = None,
+    alternative: Annotated[str | None, typer.Option(help="The way in for people who say no.")] = None,
+    retention_days: Annotated[int | None, typer.Option(help="After so many days a consent ends by itself.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Declare a zone. Without a justification, an alternative or a retention it is refused."""
+    with opened(home) as site:
+        zone = site.add_zone(
+            name,
+            custody=custody,
+            justification=justification,
+            alternative=alternative,
+            retention_days=retention_days,
+        )
+    emit(
+        _document(zone), f"added zone {zone.purpose}; publish its notice with 'volens notice publish'", as_json=as_json
+    )
+
+
+@app.command("list")
+def show(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the zones with their promises."""
+    with opened(home) as site:
+        zones = [one.zone for one in site.status().zones]
+    rows = [(z.purpose, z.custody.value, z.retention_days, z.justification, z.alternative) for z in zones]
+    columns = ("zone", "custody", "days", "justification", "alternative")
+    emit([_document(zone) for zone in zones], table(columns, rows), as_json=as_json)
+
+
+def _document(zone: Zone) -> dict[str, object]:
+    return {
+        "zone": zone.purpose,
+        "custody": zone.custody.value,
+        "justification": zone.justification,
+        "alternative": zone.alternative,
+        "retention_days": zone.retention_days,
+    }
