@@ -93,8 +93,8 @@ def run(arguments: Sequence[str]) -> int:
         return _tell(type(error).__name__, error.format_message(), ExitCode.USAGE, as_json=as_json)
     except VolensError as error:
         return _tell(type(error).__name__, str(error), code_of(error), as_json=as_json)
-    except BrokenPipeError:
-        # Whoever read our output is gone. Python would complain once more when it flushes at exit.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output is gone; typer says so with SystemExit. Python would complain again at its last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except (typer.Abort, KeyboardInterrupt):

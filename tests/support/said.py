@@ -1,0 +1,22 @@
+"""What a command said, and the type of a fixture that runs one."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Said:
+    """What a command ended with and printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401  what json.loads returns
+        return json.loads(self.out)
+
+
+Command = Callable[..., Said]

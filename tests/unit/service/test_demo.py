@@ -1,0 +1,36 @@
+"""The demo as `make demo` runs it, in a process of its own; and that it fails when its story does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from audit import VerifierKey
+from erase import verify_certificate
+from service import demo
+
+
+def test_the_demo_tells_its_story_and_leaves_picture_certificate_and_key(tmp_path: Path) -> None:
+    command = [Path(sys.executable).with_name("volens"), "demo", "--out", tmp_path / "out", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["refused_without_consent"] == {"embeddings_computed": 0}
+    assert facts["frame_4"] == {"matched": ["Ben", "Cleo", "Dan"], "no_match": 3}
+    assert facts["frame_6"] == {"matched": ["Ben", "Dan"], "no_match": 4}
+    assert {one["found"] for one in facts["certificate"]["searched"]} == {0}
+    key = VerifierKey.parse((tmp_path / "out" / "site.pub").read_text().strip())
+    verify_certificate((tmp_path / "out" / "certificate.json").read_bytes(), key)
+    assert (tmp_path / "out" / "annotated.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_withdrawal_that_does_not_stop_matching_fails_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo._Story, "_withdraw", lambda _self: None)
+
+    with pytest.raises(demo.StoryFailedError, match="expected \\['Ben', 'Dan'\\] in the frame"):
+        demo.tell_story(tmp_path, quiet=True)
