@@ -149,7 +149,7 @@ class Site:
     @classmethod
     def open(
         cls,
-        home: Path,
+        home: Path | str,
         *,
         load_extractor: Callable[[], Extractor] = Extractor.load_default,
         clock: Clock = utc_now,
@@ -167,8 +167,8 @@ class Site:
             UnavailableError: there is no site, or a file is locked, unwritable or of a newer version.
             TamperError: the files do not belong together, were changed, or are older than the keyring remembers.
         """
-        store = open_home(home, clock=clock, random=random)
-        site = cls(home, store, load_extractor)
+        store = open_home(Path(home), clock=clock, random=random)
+        site = cls(Path(home), store, load_extractor)
         try:
             site._resume()
         except BaseException:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from consent import InputError, SubjectKey, TakeHome, VolensError, format_time
+from consent import InputError, RefusedError, SubjectKey, TakeHome, VolensError, format_time
 from service.cli.files import must_be_new, read_file, write_private
 from service.cli.options import HomeOption, JsonOption
 from service.cli.output import STDERR, emit
@@ -77,7 +77,7 @@ def _ask(notice: Notice) -> None:
     STDERR.print(notice.text)
     answer = typer.prompt(f"Do you agree? Type {_YES} to agree, anything else to say no", err=True, default="no")
     if answer.strip().lower() != _YES:
-        raise typer.Exit(1)
+        raise RefusedError("the person did not agree; nothing was recorded")
 
 
 def _record(

@@ -1,7 +1,12 @@
 """The commands one after the other, as people and scripts use them: what they print, and how they end."""
 
 import json
+import os
+import pty
 import stat
+import subprocess
+import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -217,3 +222,26 @@ def test_models_are_listed_and_checked(volens: Command) -> None:
 
 def test_the_version_is_shown(volens: Command) -> None:
     assert volens("--version").out.startswith("volens 0.")
+
+
+@pytest.mark.parametrize(("answer", "code"), [("yes", 0), ("no", 1), ("", 1), ("y", 1)])
+def test_a_person_at_a_terminal_reads_the_notice_and_is_asked(lobby: Path, answer: str, code: int) -> None:
+    ours, theirs = pty.openpty()
+    command = [Path(sys.executable).with_name("volens"), "consent", "give", "--zone", "lobby", "--name", "Ada"]
+    command += ["--jurisdiction", "FR", "--new-key", "ada.key", "--out", "ada.receipt.json"]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=lobby) as process:
+        os.close(theirs)
+        shown = b""
+        while b"agree" not in shown.split(b"Do you")[-1]:
+            shown += os.read(ours, 4096)
+        os.write(ours, answer.encode() + b"\n")
+        with suppress(OSError):  # the end of a terminal is an error on Linux
+            while more := os.read(ours, 4096):
+                shown += more
+    os.close(ours)
+
+    assert b"We compare your face at the door." in shown
+    assert process.returncode == code
+    assert (lobby / "ada.receipt.json").exists() is (code == 0)
+    assert (lobby / "ada.key").exists() is (code == 0)
+    assert (b"the person did not agree; nothing was recorded" in shown) is (code == 1)
