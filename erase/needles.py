@@ -7,6 +7,7 @@ from typing import Final, Self, final
 
 PIECE_BYTES: Final = 16
 _STRIDE: Final = 64
+_DISTINCT_BYTES: Final = 6
 _CHUNK_BYTES: Final = 8 << 20
 
 
@@ -24,13 +25,13 @@ class Needle:
     value: bytearray = field(repr=False)
 
     def pieces(self) -> Iterator[memoryview]:
-        """Yield 16 bytes of every 64, and the last 16; a shorter value whole."""
+        """Yield 16 bytes of every 64, and the last 16; a shorter value whole.
+
+        Left out is what occurs anywhere: a damaged row may hold nothing but zeros, and must not stop an erasure.
+        """
         view = memoryview(self.value)
-        if len(view) <= PIECE_BYTES:
-            yield view
-            return
-        yield from (view[at : at + PIECE_BYTES] for at in range(0, len(view) - PIECE_BYTES, _STRIDE))
-        yield view[-PIECE_BYTES:]
+        starts = [*range(0, len(view) - PIECE_BYTES, _STRIDE), max(0, len(view) - PIECE_BYTES)]
+        yield from (piece for at in starts if len(set(piece := view[at : at + PIECE_BYTES])) >= _DISTINCT_BYTES)
 
 
 @final

@@ -167,9 +167,16 @@ def name_of(store: Store, receipt_id: ReceiptId) -> str | None:
         receipt, box = stored_receipt(connection, receipt_id), sealed_name(connection, receipt_id)
     if receipt is None or box is None:
         return None
+    try:
+        secret = store.keyring.grant_secret(receipt_id)
+    except TamperError:
+        with store.read() as connection:
+            if sealed_name(connection, receipt_id) is None:
+                return None  # another process ended the consent between the two files
+        raise
     name = bytearray(max(0, len(box) - sealing.OVERHEAD_BYTES))
     owner = _name_context(receipt.receipt_id, receipt.subject_id, receipt.purpose)
-    with store.keyring.grant_secret(receipt_id) as secret, secret.profile_key(receipt.sha256) as key:
+    with secret, secret.profile_key(receipt.sha256) as key:
         sealing.open_into(box, key, owner, name)
     return name.decode("utf-8")
 

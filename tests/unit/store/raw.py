@@ -12,7 +12,7 @@ KEYRING = "keyring.db"
 
 @contextmanager
 def lawless(path: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection without triggers, foreign keys and checks; afterwards the triggers are back, as if never gone."""
+    """Give a connection without triggers, foreign keys and checks; afterwards the triggers are back."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute("BEGIN IMMEDIATE")

@@ -145,12 +145,14 @@ def test_a_file_that_must_not_be_written_is_refused_at_opening(path: Path, monke
     monkeypatch.setattr("store.database._PRAGMAS", ())
     monkeypatch.setattr("store.database._WRITE", "never")  # the lock is not taken, the file is read
     database = Database(path, "data", LINES["data"])
-    with (
-        pytest.raises(UnavailableError, match=r"some.db cannot be written; make the file and its folder writable"),
-        database.write() as connection,
-    ):
-        connection.exec_driver_sql("PRAGMA query_only = ON")
-        connection.execute(text("DELETE FROM zone"))
+
+    def write() -> None:
+        with database.write() as connection:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            connection.execute(text("DELETE FROM zone"))
+
+    with pytest.raises(UnavailableError, match=r"some.db cannot be written; make the file and its folder writable"):
+        write()
     database.close()
 
 
@@ -219,12 +221,14 @@ def test_a_transaction_is_rolled_back_whole_on_an_exception(database: Database, 
 
 def test_a_broken_rule_is_told_as_such_without_the_values(database: Database) -> None:
     two_zones_and(database, None)
+    with database.write() as connection:
+        connection.execute(text(ZONE), {"name": "canary"})
     with pytest.raises(IntegrityError) as caught, database.write() as connection:
-        connection.execute(text(ZONE), {"name": "three"})
-        connection.execute(text(ZONE), {"name": "two"})
+        connection.execute(text(ZONE), {"name": "canary"})
 
-    assert "because" not in str(caught.value)
-    assert zones(database) == ["one", "two"]
+    assert "zone rows are never replaced" in str(caught.value)
+    assert "canary" not in str(caught.value)
+    assert zones(database) == ["canary", "one", "two"]
 
 
 def test_a_reader_sees_one_snapshot(database: Database) -> None:

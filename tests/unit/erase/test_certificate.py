@@ -1,0 +1,287 @@
+"""The certificate: checked with nothing but the site's public key, and worthless once a single byte was changed."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from house import House
+
+from audit import VerifierKey, inclusion_proof, leaf_bytes
+from consent import InputError, TamperError, VolensError
+from erase import verify_certificate
+from erase.certificate import CERTIFICATE_TYPE, LogEntry, certificate_file, certificate_payload, log_details
+from store import node_reader
+from tests.unit.store.scene import copied
+
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
+EVENT = "erasure.certified"
+Statement = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def house(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One house for all: certificates are only read here, and the log only grows."""
+    house = copied(template, tmp_path_factory.mktemp("certificates") / "home")
+    yield house
+    house.site.close()
+
+
+@pytest.fixture(scope="module")
+def data(house: House) -> bytes:
+    """A certificate as issued."""
+    house.admit()
+    return house.withdraw(house.admit()).certificate_path.read_bytes()
+
+
+def statement_of(data: bytes) -> Statement:
+    token = json.loads(data)["certificate"]
+    payload = token.split(".")[1]
+    document: Statement = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return document["statement"]
+
+
+def reissue(
+    house: House,
+    statement: Statement,
+    *,
+    kind: str = EVENT,
+    change: Callable[[LogEntry], LogEntry] = lambda entry: entry,
+    details: Callable[[Statement], dict[str, str | int]] = log_details,
+    payload: Callable[[bytes], bytes] = lambda payload: payload,
+    typ: str = CERTIFICATE_TYPE,
+) -> bytes:
+    """Log and sign a statement with the site's own key, as a site would that lies or errs."""
+    with house.store.write() as tx:
+        index, event = tx.log(kind, details(statement))
+        head, note = tx.sign_log()
+        proof = inclusion_proof(index, head.size, node_reader(tx.connection))
+    entry = change(LogEntry(leaf_bytes(event), event.details, event.salt, index, proof, note))
+    return certificate_file(house.store.keyring.sign(payload(certificate_payload(statement, entry)), typ))
+
+
+def refused(house: House, data: bytes, kind: type[VolensError], words: str) -> None:
+    with pytest.raises(VolensError, match=words) as caught:
+        verify_certificate(data, house.site.verifier_key)
+    assert type(caught.value) is kind
+
+
+def test_a_certificate_says_what_was_destroyed_and_names_nobody(house: House) -> None:
+    person = house.admit()
+    house.clock.move(days=3)
+    erased = house.withdraw(person)
+    data = erased.certificate_path.read_bytes()
+
+    certificate = verify_certificate(data, house.site.verifier_key)
+
+    assert certificate.certificate_id == erased.certificate_id == erased.certificate_path.stem
+    assert certificate.receipt_sha256 == sha256(person.take_home.receipt.token.encode()).hexdigest()
+    assert (certificate.zone, certificate.reason) == (erased.zone, erased.reason) == ("lobby", "withdrawn")
+    assert certificate.ended_at == certificate.erased_at == house.store.now()
+    assert certificate.checkpoint.origin == house.store.origin
+    assert certificate.checkpoint.size == house.site.status().log_size
+    statement = certificate.statement
+    assert statement["destroyed"] == {
+        "sealed embedding": 1,
+        "sealed name": 1,
+        "wrapped grant secret": 1,
+        "openings of audit leaves": 2,
+        "gallery sketch": 0,
+    }
+    assert {one["what"] for one in statement["searched"]} >= {"sealed embedding", "sealed name", "grant secret"}
+    assert all(one["found"] == 0 and one["pieces"] > 0 for one in statement["searched"])
+    assert {one["name"] for one in statement["searched_in"]} >= {"volens.db", "keyring.db", "root.key", "site.pub"}
+    for secret in (person.receipt_id, person.subject_id, "Ada", person.code):
+        assert secret not in json.dumps(dict(statement))
+        assert secret.encode() not in data
+    assert "receipt" not in repr(certificate.statement)[:0] + repr(certificate).partition("statement")[2]
+
+
+def test_a_reissued_certificate_verifies_so_that_the_cases_below_fail_for_their_own_reason(
+    house: House, data: bytes
+) -> None:
+    statement = statement_of(data)
+    assert verify_certificate(reissue(house, statement), house.site.verifier_key).statement == statement
+
+
+def test_it_verifies_without_the_store_and_after_the_log_has_grown(house: House, data: bytes) -> None:
+    line = (house.site.home / "site.pub").read_text().strip()
+    for _ in range(3):
+        house.withdraw(house.admit())
+
+    assert verify_certificate(data, VerifierKey.parse(line)).reason == "withdrawn"
+
+
+def test_every_changed_byte_is_noticed(house: House, data: bytes) -> None:
+    places = {*range(0, len(data), 7), 0, 1, len(data) - 1, len(data) - 2, len(data) - 3, len(data) - 4, len(data) - 5}
+    for at in sorted(places):
+        for bit in (0x01, 0x20):
+            changed = bytearray(data)
+            changed[at] ^= bit
+            with pytest.raises((TamperError, InputError)):
+                verify_certificate(bytes(changed), house.site.verifier_key)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda _: b"",
+        lambda _: b"not a certificate",
+        lambda _: b"{}",
+        lambda _: b"[]",
+        lambda _: b"null",
+        lambda _: b'{"certificate": 1}\n',
+        lambda _: b'{"certificate": null}\n',
+        lambda _: b"\xff\xfe",
+        lambda _: b"[" * 200_000,
+        lambda data: data[:-1],
+        lambda data: data + b"\n",
+        lambda data: data[: len(data) // 2],
+        lambda data: data.replace(b'": "', b'":"'),
+        lambda data: data.replace(b"{", b'{"note": "x", '),
+        lambda data: data + bytes(256 * 1024),
+    ],
+)
+def test_a_file_that_is_no_certificate_is_told_from_one_that_was_changed(
+    house: House, data: bytes, spoil: Callable[[bytes], bytes]
+) -> None:
+    refused(house, spoil(data), InputError, "got a file that is no erasure certificate; use the file as it was written")
+
+
+def test_another_sites_key_does_not_verify_it(house: House, data: bytes, tmp_path: Path) -> None:
+    other = House.build(tmp_path / "other", seed=9)
+    key = other.site.verifier_key
+    other.site.close()
+    for one in (key, VerifierKey(house.store.origin, STRANGER), VerifierKey(house.store.origin, key.public_key)):
+        with pytest.raises(TamperError, match="the signature does not match"):
+            verify_certificate(data, one)
+
+
+def test_the_right_key_under_another_logs_name_does_not_verify_it(house: House, data: bytes) -> None:
+    with pytest.raises(TamperError, match="none by the log's key"):
+        verify_certificate(data, VerifierKey("volens/elsewhere", house.store.site.public_key))
+
+
+def test_a_token_of_another_type_is_no_certificate(house: House, data: bytes) -> None:
+    refused(house, reissue(house, statement_of(data), typ="volens-receipt+jws"), InputError, "got another JWS header")
+
+
+LEFT = "integrity: the certificate states an erasure that left something behind; ask the site"
+FORM = "integrity: the certificate is signed but has not the form of one; ask the site"
+COMMITS = "integrity: the log's entry does not commit to this certificate's statement"
+
+
+def found(statement: Statement, *counts: int) -> Statement:
+    searched = [dict(one) for one in statement["searched"]]
+    for one, count in zip(searched, counts, strict=False):
+        one["found"] = count
+    return statement | {"searched": searched}
+
+
+STATEMENTS: dict[str, tuple[Callable[[Statement], Statement], str]] = {
+    "something found": (lambda s: found(s, 1), LEFT),
+    "something found last": (lambda s: found(s, *[0] * (len(s["searched"]) - 1), 1), LEFT),
+    "something found and made up for": (lambda s: found(s, 1, -1), LEFT),
+    "another version": (lambda s: s | {"version": 2}, LEFT),
+    "no version": (lambda s: {k: v for k, v in s.items() if k != "version"}, FORM),
+    "nothing searched": (lambda s: {k: v for k, v in s.items() if k != "searched"}, FORM),
+    "a search that found no number": (lambda s: s | {"searched": [{"what": "x"}]}, FORM),
+    "no id": (lambda s: {k: v for k, v in s.items() if k != "receipt_sha256"}, FORM),
+    "a time that is none": (lambda s: s | {"erased_at": "yesterday"}, FORM),
+    "no end": (lambda s: {k: v for k, v in s.items() if k != "ended_at"}, FORM),
+}
+
+
+@pytest.mark.parametrize("case", STATEMENTS)
+def test_a_statement_that_makes_no_sense_fails_though_the_site_signed_and_logged_it(
+    house: House, data: bytes, case: str
+) -> None:
+    change, words = STATEMENTS[case]
+    refused(house, reissue(house, change(statement_of(data))), TamperError, words)
+
+
+def test_a_leaf_of_another_kind_certifies_nothing(house: House, data: bytes) -> None:
+    refused(house, reissue(house, statement_of(data), kind="consent.ended"), TamperError, COMMITS)
+
+
+@pytest.mark.parametrize("field", ["zone", "reason", "destroyed", "receipt_sha256", "controller", "not_promised"])
+def test_the_leaf_commits_to_the_whole_statement(house: House, data: bytes, field: str) -> None:
+    """The site signs one statement and logs another."""
+    statement = statement_of(data)
+    logged = log_details(statement | {field: "something else"})
+    refused(house, reissue(house, statement, details=lambda _: logged), TamperError, COMMITS)
+
+
+def test_the_leaf_commits_to_the_certificates_id(house: House, data: bytes) -> None:
+    logged = log_details(statement_of(data)) | {"certificate_id": "0" * 32}
+    refused(house, reissue(house, statement_of(data), details=lambda _: logged), TamperError, COMMITS)
+
+
+def changed(entry: LogEntry, **fields: object) -> LogEntry:
+    values = {name: getattr(entry, name) for name in LogEntry.__slots__}
+    return LogEntry(**values | fields)  # type: ignore[arg-type]
+
+
+ENTRIES: dict[str, tuple[Callable[[LogEntry], LogEntry], str]] = {
+    "another place": (lambda e: changed(e, index=e.index - 1), "integrity: "),
+    "a place beyond the log": (lambda e: changed(e, index=10**6), "no such leaf can be in it"),
+    "a proof cut off": (lambda e: changed(e, proof=e.proof[:-1]), "the inclusion proof is too short"),
+    "a longer proof": (lambda e: changed(e, proof=[*e.proof, bytes(32)]), "the inclusion proof is too long"),
+    "another proof": (lambda e: changed(e, proof=[bytes(32) for _ in e.proof]), "is not in the log of"),
+    "another salt": (lambda e: changed(e, salt=bytes(32)), "the leaf was not made from these details and this salt"),
+    "a salt that is too short": (lambda e: changed(e, salt=b""), FORM),
+    "other details": (lambda e: changed(e, details={"a": "b"}), "the leaf was not made from these details"),
+    "another leaf": (lambda e: changed(e, leaf=b"x"), "are not a Volens audit leaf"),
+    "a checkpoint that is none": (lambda e: changed(e, note="x"), "integrity: the note is not"),
+    "a changed checkpoint": (lambda e: changed(e, note=e.note.replace("\n", "\n1", 1)), "signature does not match"),
+}
+
+
+@pytest.mark.parametrize("case", ENTRIES)
+def test_a_place_in_the_log_that_was_changed_fails_though_the_site_signed_it(
+    house: House, data: bytes, case: str
+) -> None:
+    change, words = ENTRIES[case]
+    refused(house, reissue(house, statement_of(data), change=change), TamperError, words)
+
+
+def test_the_proof_of_another_entry_fails(house: House, data: bytes) -> None:
+    """The other entry is in the log too, and of the right kind."""
+    other: list[LogEntry] = []
+    reissue(house, statement_of(data) | {"zone": "lab"}, change=lambda entry: other.append(entry) or entry)
+    (entry,) = other
+
+    def moved(mine: LogEntry) -> LogEntry:
+        return changed(mine, index=entry.index, proof=entry.proof, note=entry.note)
+
+    refused(house, reissue(house, statement_of(data), change=moved), TamperError, "is not in the log of")
+    refused(house, reissue(house, statement_of(data), change=lambda _: entry), TamperError, COMMITS)
+
+
+PAYLOADS: dict[str, Callable[[bytes], bytes]] = {
+    "not JSON": lambda _: b"{",
+    "a list": lambda _: b"[]",
+    "a number": lambda _: b"7",
+    "no log": lambda payload: json.dumps({"statement": json.loads(payload)["statement"]}).encode(),
+    "no statement": lambda payload: json.dumps({"log": json.loads(payload)["log"]}).encode(),
+    "a statement that is a list": lambda payload: json.dumps(json.loads(payload) | {"statement": []}).encode(),
+    "details that are a list": lambda payload: _with_log(payload, details=[]),
+    "an index that is text": lambda payload: _with_log(payload, index="1"),
+    "a proof that is none": lambda payload: _with_log(payload, proof=7),
+    "base64 that is not canonical": lambda payload: _with_log(payload, salt="A" * 42 + "B="),
+    "base64 that is none": lambda payload: _with_log(payload, leaf="!"),
+}
+
+
+def _with_log(payload: bytes, **fields: object) -> bytes:
+    document = json.loads(payload)
+    return json.dumps(document | {"log": document["log"] | fields}).encode()
+
+
+@pytest.mark.parametrize("case", PAYLOADS)
+def test_what_the_site_signed_in_another_form_is_refused_as_such(house: House, data: bytes, case: str) -> None:
+    refused(house, reissue(house, statement_of(data), payload=PAYLOADS[case]), TamperError, FORM)

@@ -1,0 +1,506 @@
+"""Erasure: it stops matching first, does everything once, goes on where it stopped, and stops at what is left."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from house import House, Person, no_models
+from sqlalchemy.exc import SQLAlchemyError
+
+import erase
+from consent import (
+    EndReason,
+    ErasureIncompleteError,
+    NoLiveConsentError,
+    ReceiptId,
+    TamperError,
+    WithdrawalCode,
+)
+from erase.needles import Needles
+from erase.procedure import _Erasure
+from store import ErasureState, consent_ended, entry, references_of
+from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
+from volens import Site, verify_certificate
+
+
+@pytest.fixture
+def second(house: House) -> Iterator[House]:
+    """Another process on the same home."""
+    with Site.open(house.site.home, load_extractor=no_models, clock=house.clock, random=house.bits.randbytes) as site:  # type: ignore[arg-type]
+        yield House.of(site)
+
+
+@pytest.fixture
+def impatient(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A house that does not wait long for locks."""
+    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.02)
+    house.reopen()
+    return house
+
+
+@contextmanager
+def being_read(path: Path) -> Iterator[None]:
+    """Hold a snapshot as another process would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        yield
+        other.execute("ROLLBACK")
+
+
+def state(house: House, person: Person) -> ErasureState | None:
+    with house.store.read() as connection:
+        found = entry(connection, person.receipt_id)
+    return None if found is None else found.state
+
+
+def rows(house: House) -> list[int]:
+    tables = ("live_consent", "biometric_reference", "subject_profile", "consent_end", "erasure", "certificate")
+    return [
+        count
+        for table in tables
+        for ((count,),) in [peek(house.site.home / DATA, f"SELECT count(*) FROM {table}")]  # noqa: S608  names of our own
+    ]
+
+
+def verified(house: House, person: Person) -> str:
+    """Withdraw once more, and check the certificate that there is."""
+    erased = house.withdraw(person)
+    return verify_certificate(erased.certificate_path.read_bytes(), house.site.verifier_key).certificate_id
+
+
+def test_an_erasure_takes_everything_of_the_person_and_of_nobody_else(house: House) -> None:
+    leaver, stayer = house.admit(), house.admit()
+    assert rows(house) == [2, 2, 2, 0, 0, 0]
+
+    house.withdraw(leaver)
+
+    assert rows(house) == [1, 1, 1, 1, 1, 1]
+    assert peek(house.site.home / KEYRING, "SELECT receipt_id FROM grant_secret") == [(stayer.receipt_id,)]
+    assert state(house, leaver) is ErasureState.NOTIFIED
+    assert not house.sees(leaver)
+    assert house.sees(stayer)
+    house.site.verify_audit()
+
+
+def test_a_withdrawal_is_idempotent_by_receipt_and_by_code_here_and_after_a_restart(house: House) -> None:
+    person = house.admit()
+    first = house.withdraw(person)
+    content, size = first.certificate_path.read_bytes(), house.site.status().log_size
+
+    assert house.withdraw(person) == first
+    assert house.site.withdraw(code=person.code) == first
+    house.reopen()
+    assert house.site.withdraw(code=person.code) == first
+
+    assert house.site.status().log_size == size
+    assert first.certificate_path.read_bytes() == content
+    assert len(list(first.certificate_path.parent.iterdir())) == 1
+
+
+def test_a_certificate_that_was_lost_is_written_again(house: House) -> None:
+    person = house.admit()
+    first = house.withdraw(person)
+    content = first.certificate_path.read_bytes()
+    first.certificate_path.unlink()
+
+    assert house.withdraw(person).certificate_path.read_bytes() == content
+
+
+def test_who_was_never_enrolled_can_withdraw(house: House) -> None:
+    person = house.invite()
+    statement = json.loads(json.dumps(_statement(house, person)))
+    assert statement["destroyed"]["sealed embedding"] == 0
+    assert statement["destroyed"]["sealed name"] == 1
+
+
+def _statement(house: House, person: Person) -> dict[str, object]:
+    data = house.withdraw(person).certificate_path.read_bytes()
+    return dict(verify_certificate(data, house.site.verifier_key).statement)
+
+
+def test_an_expired_consent_can_be_withdrawn_before_anybody_swept(house: House) -> None:
+    person = house.admit()
+    house.clock.move(days=400)
+
+    assert _statement(house, person)["reason"] == "withdrawn"
+    assert house.site.sweep().expired == ()
+
+
+@pytest.mark.parametrize("by", ["receipt", "code"])
+def test_an_unknown_consent_is_no_consent_and_nothing_is_changed(house: House, tmp_path: Path, by: str) -> None:
+    other = House.build(tmp_path / "other", seed=8)
+    stranger = other.admit()
+    other.site.close()
+    person = house.admit()
+    before = rows(house), house.site.status()
+
+    with pytest.raises(
+        NoLiveConsentError, match="there is no consent for this receipt or code here; nothing was changed"
+    ):
+        house.withdraw(stranger) if by == "receipt" else house.site.withdraw(code=stranger.code)
+
+    assert (rows(house), house.site.status()) == before
+    assert house.sees(person)
+
+
+def test_an_unknown_id_is_no_consent(house: House) -> None:
+    with pytest.raises(NoLiveConsentError, match="nothing was changed"):
+        erase.erase_consent(house.store, house.galleries, house.site.home, ReceiptId("f" * 32), EndReason.WITHDRAWN)
+    assert rows(house) == [0] * 6
+
+
+BROKEN = {
+    "a sealed embedding of zeros": "UPDATE biometric_reference SET sealed_embedding = zeroblob(541)",
+    "a sealed embedding cut off": "UPDATE biometric_reference SET sealed_embedding = x'01'",
+    "another model": "UPDATE biometric_reference SET model_id = 'x'",
+    "another reference id": "UPDATE biometric_reference SET reference_id = reference_id + 100",
+    "a sealed name of zeros": "UPDATE subject_profile SET sealed_name = zeroblob(40)",
+    "a changed receipt": "UPDATE receipt SET token = 'a.b.c'",
+    "an empty receipt": "UPDATE receipt SET token = ''",
+    "another key": "UPDATE receipt SET subject_key = zeroblob(32)",
+    "another end": "UPDATE receipt SET expires_at = '2000-01-01T00:00:00Z'",
+    "no name": "DELETE FROM subject_profile",
+    "no reference": "DELETE FROM biometric_reference",
+    "no openings": "DELETE FROM audit_opening",
+}
+
+
+@pytest.mark.parametrize("by", ["receipt", "code"])
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_row_keeps_nobody_in(house: House, case: str, by: str) -> None:
+    person = house.admit()
+    tamper(house.site.home / DATA, BROKEN[case])
+
+    if by == "receipt":
+        house.withdraw(person)
+    else:
+        house.site.withdraw(code=person.code)
+
+    assert rows(house) == [0, 0, 0, 1, 1, 1]
+    assert not house.sees(person)
+    verified(house, person)
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM grant_secret", "UPDATE grant_secret SET wrapped = zeroblob(61)"])
+def test_a_missing_or_broken_secret_keeps_nobody_in(house: House, change: str) -> None:
+    person = house.admit()
+    tamper(house.site.home / KEYRING, change)
+
+    house.withdraw(person)
+
+    assert rows(house) == [0, 0, 0, 1, 1, 1]
+    assert peek(house.site.home / KEYRING, "SELECT * FROM grant_secret") == []
+
+
+def test_another_process_that_is_open_and_matching_stops_at_once(house: House, second: House) -> None:
+    person, stayer = house.admit(), house.admit()
+    assert second.sees(person)
+
+    house.withdraw(person)
+
+    assert not second.sees(person)
+    assert second.sees(stayer)
+    with pytest.raises(NoLiveConsentError):
+        second.grant(person)
+
+
+@pytest.mark.parametrize("name", [DATA, KEYRING])
+def test_a_reader_in_the_way_leaves_it_incomplete_and_it_is_resumed_afterwards(impatient: House, name: str) -> None:
+    house = impatient
+    person, stayer = house.admit(), house.admit()
+    with being_read(house.site.home / name):
+        with pytest.raises(ErasureIncompleteError, match=r"matching has stopped, but .*run 'volens sweep'"):
+            house.withdraw(person)
+        assert not house.sees(person)
+        assert state(house, person) is ErasureState.REMOVED
+        with pytest.raises(ErasureIncompleteError, match="matching has stopped"):
+            house.withdraw(person)
+        with pytest.raises(ErasureIncompleteError, match="matching has stopped"):
+            house.site.sweep()
+    assert not list(house.site.home.glob("certificates/*"))
+
+    (erased,) = house.site.sweep().resumed
+
+    assert verified(house, person) == erased.certificate_id
+    assert house.sees(stayer)
+    assert house.site.status().unfinished_erasures == 0
+
+
+def box_of(house: House, person: Person) -> bytes:
+    with house.store.read() as connection:
+        (reference,) = references_of(connection, person.receipt_id)
+    return reference.sealed_embedding
+
+
+@pytest.mark.parametrize(
+    ("where", "part", "what"),
+    [
+        ("backup.db", lambda box: box, "sealed embedding"),
+        ("deep/down/here.bin", lambda box: bytes(5000) + box + bytes(5000), "sealed embedding"),
+        (".hidden", lambda box: box[len(box) - 16 :], "sealed embedding"),
+        ("half", lambda box: box[130:300], "sealed embedding"),
+        ("nonce", lambda box: box[1:13], "nonce of sealed embedding"),
+    ],
+)
+def test_a_copy_somewhere_in_the_home_is_found_and_named_and_the_erasure_goes_on_without_it(
+    house: House, where: str, part: Callable[[bytes], bytes], what: str
+) -> None:
+    person = house.admit()
+    planted = house.site.home / where
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    planted.write_bytes(part(box_of(house, person)))
+
+    with pytest.raises(ErasureIncompleteError, match=f"found {what} in {where}; remove it, then run 'volens sweep'"):
+        house.withdraw(person)
+    assert not house.sees(person)
+    assert state(house, person) is ErasureState.SCRUBBED
+    assert house.site.status().unfinished_erasures == 1
+
+    planted.unlink()
+    (erased,) = house.site.sweep().resumed
+    assert verified(house, person) == erased.certificate_id
+
+
+def test_the_plain_embedding_the_secret_and_the_sketch_are_searched_for_too(house: House) -> None:
+    for what in ("plain embedding", "grant secret", "gallery sketch"):
+        person = house.admit()
+        assert house.sees(person)
+        with house.store.keyring.grant_secret(person.receipt_id) as secret:
+            plain = {"plain embedding": person.face.tobytes(), "grant secret": bytes(secret.buffer)}
+        (gallery,) = house.galleries.built()
+        plain["gallery sketch"] = gallery.projection.sketch(person.face).tobytes()
+        planted = house.site.home / "core.dump"
+        planted.write_bytes(b"\0" * 99 + plain[what])
+
+        with pytest.raises(ErasureIncompleteError, match=f"found {what} in core.dump; remove it"):
+            house.withdraw(person)
+        planted.unlink()
+        house.withdraw(person)
+
+
+def test_what_lies_in_a_gallery_that_did_not_let_go_is_found(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = house.admit()
+    assert house.sees(person)
+    (gallery,) = house.galleries.built()
+    (buffer,) = gallery.engine.buffers()
+    sketch = gallery.projection.sketch(person.face).tobytes()
+    original = _Erasure._scrub
+
+    def late(self: _Erasure) -> None:
+        buffer[640 : 640 + len(sketch)] = sketch
+        original(self)
+
+    monkeypatch.setattr(_Erasure, "_scrub", late)
+    with pytest.raises(ErasureIncompleteError, match="found gallery sketch in the gallery in memory"):
+        house.withdraw(person)
+    monkeypatch.undo()
+
+
+def test_a_gallery_that_still_proposes_the_person_is_not_certified(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = house.admit()
+    assert house.sees(person)
+    (gallery,) = house.galleries.built()
+    with monkeypatch.context() as stuck:
+        stuck.setattr(type(gallery), "remove", lambda *_: False)
+        with pytest.raises(ErasureIncompleteError, match="a gallery still proposes the erased person"):
+            house.withdraw(person)
+        assert not house.sees(person)
+
+
+def test_rows_and_secrets_that_came_back_are_not_certified(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as stuck:
+        stuck.setattr(_Erasure, "_shred", lambda _self: None)
+        with pytest.raises(ErasureIncompleteError, match="the keyring still has the erased consent's secret"):
+            house.withdraw(house.admit())
+
+    with monkeypatch.context() as stuck:
+        stuck.setattr("erase.procedure.references_of", lambda *_: [1])
+        stuck.setattr("erase.procedure._stop", lambda *_: Needles([]))
+        person = house.invite()
+        with lawless(house.site.home / DATA) as connection:
+            connection.execute("DELETE FROM live_consent WHERE receipt_id = ?", (person.receipt_id,))
+            connection.execute(
+                "INSERT INTO erasure VALUES (?, 'scrubbed', '{\"reference_ids\":[]}', '2099-01-01T00:00:00Z')",
+                (person.receipt_id,),
+            )
+        with pytest.raises(ErasureIncompleteError, match="the data file still has rows of the erased consent"):
+            house.withdraw(person)
+
+
+def test_a_file_that_cannot_be_read_leaves_it_incomplete_and_names_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = house.admit()
+    (house.site.home / "foreign").write_bytes(b"x")
+    original = Needles.search_file
+
+    def refuse(self: Needles, path: Path, where: str) -> object:
+        if where == "foreign":
+            raise PermissionError(13, "Permission denied")
+        return original(self, path, where)
+
+    with monkeypatch.context() as unreadable:
+        unreadable.setattr(Needles, "search_file", refuse)
+        with pytest.raises(ErasureIncompleteError, match="cannot search foreign: Permission denied; make it readable"):
+            house.withdraw(person)
+        house.reopen()  # the door goes on
+        assert house.site.unfinished is not None
+    house.site.sweep()
+    verified(house, person)
+
+
+def test_a_file_that_goes_away_while_it_is_searched_is_no_obstacle(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = house.admit()
+    (house.site.home / "fleeting").write_bytes(b"x")
+    original = Needles.search_file
+
+    def vanish(self: Needles, path: Path, where: str) -> object:
+        if where == "fleeting":
+            path.unlink()
+        return original(self, path, where)
+
+    monkeypatch.setattr(Needles, "search_file", vanish)
+    house.withdraw(person)
+    verified(house, person)
+
+
+def test_a_certificate_that_cannot_be_written_is_written_later(house: House) -> None:
+    person = house.admit()
+    (house.site.home / "certificates").write_bytes(b"in the way")
+
+    with pytest.raises(ErasureIncompleteError, match=r"the erasure is not finished: cannot make .*certificates"):
+        house.withdraw(person)
+    assert state(house, person) is ErasureState.CERTIFIED
+
+    (house.site.home / "certificates").unlink()
+    (erased,) = house.site.sweep().resumed
+    assert verified(house, person) == erased.certificate_id
+
+
+STEPS = list(ErasureState)
+
+
+@pytest.mark.parametrize("stop_at", STEPS[:-1])
+def test_an_interrupted_erasure_is_finished_by_opening_the_site_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, stop_at: ErasureState
+) -> None:
+    person, stayer = house.admit(), house.admit()
+    original = _Erasure.step
+
+    def interrupted(self: _Erasure, reached: ErasureState) -> None:
+        if reached is stop_at:
+            raise KeyboardInterrupt
+        original(self, reached)
+
+    with monkeypatch.context() as stuck:
+        stuck.setattr(_Erasure, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            house.withdraw(person)
+    assert state(house, person) is stop_at
+    assert not house.sees(person)
+
+    house.reopen()
+
+    assert state(house, person) is ErasureState.NOTIFIED
+    verified(house, person)
+    assert house.sees(stayer)
+    assert house.site.verify_audit().kinds["erasure.certified"] == 1
+    assert house.site.verify_audit().kinds["consent.ended"] == 1
+
+
+@pytest.mark.parametrize("stop_at", STEPS[:-1])
+def test_a_step_that_was_done_but_not_noted_is_done_again_to_the_same_effect(
+    house: House, stop_at: ErasureState
+) -> None:
+    person = house.admit()
+    certificate_id = house.withdraw(person).certificate_id
+    facts = {
+        "reference_ids": [1],
+        "fingerprints": {},
+        "destroyed": {},
+        "receipt_sha256": "0" * 64,
+        "zone": "lobby",
+        "reason": "withdrawn",
+        "ended_at": "2099-03-01T12:00:00Z",
+    }
+    more = {"searched": [], "files": [], "erased_at": "2099-03-01T12:00:00Z"}
+    tamper(house.site.home / DATA, "UPDATE erasure SET state = ?, facts = ?", stop_at, json.dumps(facts | more))
+
+    assert house.withdraw(person).certificate_id == certificate_id
+    assert house.site.verify_audit().kinds["erasure.certified"] == 1
+
+
+@pytest.mark.parametrize("moment", STEPS[:-1])
+def test_two_processes_that_finish_the_same_erasure_issue_one_certificate(
+    house: House, second: House, monkeypatch: pytest.MonkeyPatch, moment: ErasureState
+) -> None:
+    person = house.admit()
+    original, others = _Erasure.step, []
+
+    def overtaken(self: _Erasure, reached: ErasureState) -> None:
+        if reached is moment and not others:
+            others.append(None)
+            others[0] = erase.resume(second.store, second.galleries, second.site.home, person.receipt_id)
+        original(self, reached)
+
+    monkeypatch.setattr(_Erasure, "step", overtaken)
+    try:
+        erased = house.withdraw(person)
+    except SQLAlchemyError as error:
+        pytest.fail(f"the slower process failed: {type(error).__name__}")
+
+    assert others == [erased]
+    assert state(house, person) is ErasureState.NOTIFIED
+    assert house.site.verify_audit().kinds["erasure.certified"] == 1
+    verified(house, person)
+
+
+def test_the_journal_keeps_nothing_of_the_person_once_it_is_done(house: House) -> None:
+    person = house.admit()
+    house.withdraw(person)
+
+    assert peek(house.site.home / DATA, "SELECT facts FROM erasure") == [('{"reason":"withdrawn","zone":"lobby"}',)]
+
+
+def test_a_certificate_stays_small_enough_to_be_verified_however_many_there_are(house: House) -> None:
+    folder = house.site.home / "certificates"
+    folder.mkdir()
+    for number in range(2000):
+        (folder / f"{number:032x}.json").write_bytes(b"{}")
+
+    statement = _statement(house, house.admit())
+
+    listed = {one["name"]: one for one in statement["searched_in"]}  # type: ignore[attr-defined]
+    assert listed["certificates/"] == {"name": "certificates/", "files": 2000, "size_bytes": 4000}
+
+
+def test_an_ended_consent_without_an_erasure_is_an_alarm(house: House) -> None:
+    person = house.admit()
+    house.withdraw(person)
+    tamper(house.site.home / DATA, "DELETE FROM erasure")
+    with pytest.raises(TamperError, match="integrity: a consent has ended without an erasure"):
+        house.withdraw(person)
+
+
+def test_a_finished_erasure_without_a_certificate_is_an_alarm(house: House) -> None:
+    person = house.admit()
+    house.withdraw(person)
+    tamper(house.site.home / DATA, "DELETE FROM certificate")
+    with pytest.raises(TamperError, match="integrity: a finished erasure has no certificate"):
+        house.withdraw(person)
+
+
+def test_the_end_is_recorded_with_its_reason_and_time(house: House) -> None:
+    person = house.admit()
+    house.clock.move(days=2)
+    house.site.withdraw(code=WithdrawalCode.parse(person.code).qr_text())
+    with house.store.read() as connection:
+        assert consent_ended(connection, person.receipt_id) == (EndReason.WITHDRAWN, house.store.now())

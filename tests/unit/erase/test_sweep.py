@@ -1,0 +1,117 @@
+"""The sweep: what has expired is erased, what was begun is finished, what belongs to nobody is destroyed."""
+
+import pytest
+from house import House
+
+from consent import ErasureIncompleteError, ReceiptId
+from erase import SweepReport
+from store import references_of
+from volens import verify_certificate
+
+NOTHING = SweepReport((), (), 0)
+
+
+def test_a_sweep_with_nothing_to_do_does_nothing(house: House) -> None:
+    person = house.admit()
+    size = house.site.status().log_size
+    calls: list[tuple[int, int]] = []
+
+    assert house.site.sweep(lambda done, total: calls.append((done, total))) == NOTHING
+
+    assert calls == []
+    assert house.site.status().log_size == size
+    assert house.sees(person)
+
+
+def test_what_has_expired_is_erased_with_that_reason_and_the_rest_stays(house: House) -> None:
+    old = [house.admit(), house.invite()]
+    house.clock.move(days=1)
+    young = house.admit()
+    house.clock.move(days=89)
+    assert len(house.site.sweep().expired) == 2
+
+    certificates = [
+        verify_certificate(path.read_bytes(), house.site.verifier_key)
+        for path in (house.site.home / "certificates").iterdir()
+    ]
+    assert [certificate.reason for certificate in certificates] == ["expired", "expired"]
+    assert house.sees(young)
+    assert not house.sees(old[0])
+    assert house.site.sweep() == NOTHING
+
+
+def test_a_consent_is_swept_from_the_second_of_its_end(house: House) -> None:
+    house.admit()
+    house.clock.move(days=90, seconds=-1)
+    assert house.site.sweep() == NOTHING
+    house.clock.move(seconds=1)
+    (erased,) = house.site.sweep().expired
+    assert erased.reason == "expired"
+
+
+def test_an_erasure_that_was_begun_is_finished_under_its_own_reason(house: House) -> None:
+    person = house.admit()
+    with house.store.read() as connection:
+        (reference,) = references_of(connection, person.receipt_id)
+    planted = house.site.home / "copy"
+    planted.write_bytes(reference.sealed_embedding)
+    with pytest.raises(ErasureIncompleteError):
+        house.withdraw(person)
+    planted.unlink()
+
+    report = house.site.sweep()
+
+    assert [erased.reason for erased in report.resumed] == ["withdrawn"]
+    assert report.expired == ()
+    assert house.site.sweep() == NOTHING
+
+
+def test_one_that_is_stuck_does_not_keep_the_others_from_being_erased(house: House) -> None:
+    stuck, expiring = house.admit(), [house.admit(), house.admit()]
+    with house.store.read() as connection:
+        (reference,) = references_of(connection, stuck.receipt_id)
+    planted = house.site.home / "copy"
+    planted.write_bytes(reference.sealed_embedding)
+    with pytest.raises(ErasureIncompleteError):
+        house.withdraw(stuck)
+    house.clock.move(days=90)
+    calls: list[tuple[int, int]] = []
+
+    with pytest.raises(ErasureIncompleteError, match=r"found .* in copy; remove it"):
+        house.site.sweep(lambda done, total: calls.append((done, total)))
+
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert house.site.status().zones[0].live_consents == 0
+    assert house.site.status().unfinished_erasures == 1
+    for person in expiring:
+        assert house.withdraw(person).reason == "expired"
+    planted.unlink()
+    assert len(house.site.sweep().resumed) == 1
+    assert house.site.unfinished is None
+
+
+def test_progress_counts_up_to_all_there_is_to_do(house: House) -> None:
+    for _ in range(3):
+        house.invite()
+    house.clock.move(days=90)
+    calls: list[tuple[int, int]] = []
+
+    house.site.sweep(lambda done, total: calls.append((done, total)))
+
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_stray_secrets_are_destroyed_after_an_hour_and_those_in_use_never(house: House) -> None:
+    person = house.admit()
+    stray = ReceiptId("f" * 32)
+    house.store.keyring.new_grant_secret(stray, house.bits.randbytes, house.store.now()).wipe()
+    house.clock.move(hours=1)
+    assert house.site.sweep().stray_secrets == 0
+    assert house.store.keyring.wrapped(stray) is not None
+
+    house.clock.move(seconds=1)
+
+    assert house.site.sweep().stray_secrets == 1
+    assert house.store.keyring.wrapped(stray) is None
+    assert house.site.sweep().stray_secrets == 0
+    assert house.sees(person)

@@ -1,0 +1,292 @@
+"""The flat engine: ids and rows are each other's inverse, and nothing of a removed sketch is left in memory."""
+
+import sys
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from consent import ReferenceId
+from index import FlatEngine, Shortlist, flat_engine
+from index.projection import SketchArray
+
+BITS = 512
+BYTES = BITS // 8
+
+
+def sketch_of(number: int) -> SketchArray:
+    """Return a sketch that only this number has, of which no byte is zero."""
+    return np.random.default_rng(number).integers(1, 256, BYTES, dtype=np.uint8)
+
+
+def holding(*numbers: int) -> FlatEngine:
+    engine = FlatEngine(BITS)
+    for number in numbers:
+        engine.add(ReferenceId(number), sketch_of(number))
+    return engine
+
+
+def memory(engine: FlatEngine) -> bytes:
+    return b"".join(bytes(buffer) for buffer in engine.buffers())
+
+
+def found(engine: FlatEngine, number: int, k: int = 1) -> list[tuple[int, int]]:
+    proposals = engine.shortlist(sketch_of(number), k)
+    return list(zip(proposals.ids.tolist(), proposals.distances.tolist(), strict=True))
+
+
+def consistent(engine: FlatEngine, oracle: dict[int, SketchArray]) -> None:
+    """Check every row by itself: ids and rows are inverse, the rest is zero."""
+    count = len(engine)
+    assert count == len(oracle)
+    assert engine.held() == set(oracle)
+    assert sorted(engine._rows.values()) == list(range(count))
+    for number, row in engine._rows.items():
+        assert engine._ids[row] == number
+        assert np.array_equal(engine._codes[row], oracle[number])
+    assert not engine._codes[count:].any()
+    assert not engine._ids[count:].any()
+    assert len(engine._codes) == len(engine._ids)
+
+
+def test_an_empty_engine_proposes_nothing() -> None:
+    engine = holding()
+
+    assert (len(engine), engine.held(), found(engine, 1, 5)) == (0, set(), [])
+    assert not any(memory(engine))
+    assert not engine.remove(ReferenceId(1))
+
+
+def test_what_was_added_is_found_at_distance_zero() -> None:
+    engine = holding(*range(1, 200))
+    for number in range(1, 200):
+        assert found(engine, number) == [(number, 0)]
+        assert ReferenceId(number) in engine
+    assert ReferenceId(200) not in engine
+
+
+def test_proposals_come_nearest_first_with_their_true_distances() -> None:
+    engine = holding(*range(1, 80))
+    query = sketch_of(1000)
+    expected = sorted(int(np.unpackbits(sketch_of(number) ^ query).sum()) for number in range(1, 80))
+
+    proposals = engine.shortlist(query, 30)
+
+    assert isinstance(proposals, Shortlist)
+    assert (proposals.ids.dtype, proposals.distances.dtype) == (np.int64, np.int32)
+    assert proposals.distances.tolist() == expected[:30]
+    for number, distance in zip(proposals.ids.tolist(), proposals.distances.tolist(), strict=True):
+        assert distance == np.unpackbits(sketch_of(number) ^ query).sum()
+
+
+@pytest.mark.parametrize(("k", "count"), [(0, 0), (-1, 0), (1, 1), (3, 3), (4, 3), (1000, 3)])
+def test_no_more_than_asked_for_or_there_are_is_proposed(k: int, count: int) -> None:
+    assert len(found(holding(1, 2, 3), 1, k)) == count
+
+
+def test_an_id_has_one_sketch() -> None:
+    engine = holding(1, 2)
+    with pytest.raises(ValueError, match="reference 2 is already in the gallery; remove it first"):
+        engine.add(ReferenceId(2), sketch_of(3))
+    consistent(engine, {1: sketch_of(1), 2: sketch_of(2)})
+
+
+@pytest.mark.parametrize("victim", [1, 2, 35, 69, 70], ids=["first", "second", "middle", "last but one", "last"])
+def test_of_a_removed_sketch_no_byte_is_left(victim: int) -> None:
+    engine = holding(*range(1, 71))
+    gone = sketch_of(victim).tobytes()
+    assert gone in memory(engine)
+
+    assert engine.remove(ReferenceId(victim))
+
+    assert not any(gone[at : at + 8] in memory(engine) for at in range(BYTES - 7))
+    assert ReferenceId(victim) not in engine
+    assert victim not in [number for number, _ in found(engine, victim, 100)]
+    consistent(engine, {number: sketch_of(number) for number in range(1, 71) if number != victim})
+    for other in set(range(1, 71)) - {victim}:
+        assert memory(engine).count(sketch_of(other).tobytes()) == 1
+
+
+def test_removing_twice_changes_nothing_and_says_so() -> None:
+    engine = holding(1, 2, 3)
+    assert engine.remove(ReferenceId(1))
+    before = memory(engine)
+
+    assert not engine.remove(ReferenceId(1))
+
+    assert memory(engine) == before
+    consistent(engine, {2: sketch_of(2), 3: sketch_of(3)})
+
+
+def test_what_was_removed_can_be_added_again() -> None:
+    engine = holding(1, 2, 3)
+    engine.remove(ReferenceId(1))
+    engine.add(ReferenceId(1), sketch_of(9))
+
+    assert found(engine, 9) == [(1, 0)]
+    consistent(engine, {1: sketch_of(9), 2: sketch_of(2), 3: sketch_of(3)})
+
+
+def test_an_emptied_engine_is_all_zero() -> None:
+    engine = holding(*range(1, 130))
+    for number in range(129, 0, -1):
+        engine.remove(ReferenceId(number))
+    consistent(engine, {})
+    assert not any(memory(engine))
+    assert found(engine, 1) == []
+
+
+def test_growing_zeroes_the_old_buffer_and_keeps_every_row() -> None:
+    engine = FlatEngine(BITS)
+    old: list[np.ndarray] = [engine._codes]
+    for number in range(1, 600):
+        engine.add(ReferenceId(number), sketch_of(number))
+        if engine._codes is not old[-1]:
+            old.append(engine._codes)
+
+    assert len(old) >= 4
+    assert not any(buffer.any() for buffer in old[:-1])
+    consistent(engine, {number: sketch_of(number) for number in range(1, 600)})
+
+
+def test_the_sketch_given_is_copied() -> None:
+    engine, mine = FlatEngine(BITS), sketch_of(1)
+    engine.add(ReferenceId(1), mine)
+    mine.fill(0)
+    assert found(engine, 1) == [(1, 0)]
+
+
+def test_the_memory_shown_is_all_there_is_spare_rows_included() -> None:
+    engine = holding(*range(1, 66))
+    (buffer,) = engine.buffers()
+    assert len(buffer) == engine._codes.nbytes == 128 * BYTES
+    assert np.shares_memory(np.frombuffer(buffer, dtype=np.uint8), engine._codes)
+
+
+class BesideADict(RuleBasedStateMachine):
+    """Any order of adding, removing, doubly removing and adding again, beside a dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine, self.oracle = FlatEngine(BITS), dict[int, SketchArray]()
+        self.buffers = [self.engine._codes]
+
+    @rule(number=st.integers(1, 200), seed=st.integers(0, 1000))
+    def add(self, number: int, seed: int) -> None:
+        if number in self.oracle:
+            with pytest.raises(ValueError, match="already in the gallery"):
+                self.engine.add(ReferenceId(number), sketch_of(seed))
+            return
+        self.engine.add(ReferenceId(number), sketch_of(seed))
+        self.oracle[number] = sketch_of(seed)
+        if self.engine._codes is not self.buffers[-1]:
+            self.buffers.append(self.engine._codes)
+
+    @rule(count=st.integers(30, 70), start=st.integers(1000, 2000))
+    def add_many(self, count: int, start: int) -> None:
+        for number in range(start, start + count):
+            if number not in self.oracle:
+                self.add(number, number)
+
+    @rule(number=st.integers(1, 200))
+    def remove_maybe(self, number: int) -> None:
+        assert self.engine.remove(ReferenceId(number)) is (self.oracle.pop(number, None) is not None)
+
+    @precondition(lambda self: self.oracle)
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        self.remove_maybe(data.draw(st.sampled_from(sorted(self.oracle))))
+
+    @rule(seed=st.integers(0, 1000), k=st.integers(1, 40))
+    def search(self, seed: int, k: int) -> None:
+        query = sketch_of(seed)
+        expected = sorted(int(np.unpackbits(sketch ^ query).sum()) for sketch in self.oracle.values())
+        proposals = self.engine.shortlist(query, k)
+        assert proposals.distances.tolist() == expected[:k]
+        for number, distance in zip(proposals.ids.tolist(), proposals.distances.tolist(), strict=True):
+            assert np.unpackbits(self.oracle[number] ^ query).sum() == distance
+
+    @invariant()
+    def ids_and_rows_are_inverse_and_the_rest_is_zero(self) -> None:
+        consistent(self.engine, self.oracle)
+        assert not any(buffer.any() for buffer in self.buffers[:-1])
+
+
+TestBesideADict = BesideADict.TestCase
+TestBesideADict.settings = settings(max_examples=30, stateful_step_count=30, deadline=None, derandomize=True)
+
+
+def test_a_scan_and_every_change_hold_the_one_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, held = holding(1, 2, 3), []
+    original = flat_engine.faiss.knn_hamming
+
+    def watched(*arguments: object) -> object:
+        held.append(engine._lock.locked())
+        return original(*arguments)
+
+    monkeypatch.setattr(flat_engine.faiss, "knn_hamming", watched)
+    found(engine, 1)
+    assert held == [True]
+
+    # While a scan runs, nobody else gets in: each waits until the lock is free.
+    def add() -> None:
+        engine.add(ReferenceId(7), sketch_of(7))
+
+    changes: list[Callable[[], object]] = [
+        add,
+        lambda: engine.remove(ReferenceId(1)),
+        engine.held,
+        lambda: memory(engine),
+    ]
+    for change in changes:
+        done = threading.Event()
+        thread = threading.Thread(target=lambda change=change, done=done: (change(), done.set()))
+        with engine._lock:
+            thread.start()
+            assert not done.wait(0.02)
+        thread.join()
+        assert done.is_set()
+
+
+def test_scans_beside_changes_never_see_half_a_row() -> None:
+    """Whatever is proposed is proposed at the distance of the sketch that this very id has."""
+    engine, total, wrong = holding(*range(1, 400)), 3000, list[object]()
+    sketches = {number: sketch_of(number) for number in range(1, 400)}
+    stop = threading.Event()
+
+    def change(seed: int) -> None:
+        numbers = np.random.default_rng(seed)
+        mine = [number for number in range(1, 400) if number % 2 == seed]
+        for number in numbers.choice(mine, total).tolist():
+            if engine.remove(ReferenceId(number)):
+                engine.add(ReferenceId(number), sketches[number])
+        stop.set()
+
+    def scan(seed: int) -> None:
+        numbers = np.random.default_rng(seed)
+        while not stop.is_set():
+            query = sketches[int(numbers.integers(1, 400))]
+            proposals = engine.shortlist(query, 5)
+            for number, distance in zip(proposals.ids.tolist(), proposals.distances.tolist(), strict=True):
+                true = None if number not in sketches else int(np.unpackbits(sketches[number] ^ query).sum())
+                if true != distance:
+                    wrong.append((number, distance, true))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=change, args=(seed,)) for seed in (0, 1)]
+        threads += [threading.Thread(target=scan, args=(seed,)) for seed in (2, 3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+
+    assert wrong == []
+    consistent(engine, sketches)

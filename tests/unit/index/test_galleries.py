@@ -1,0 +1,201 @@
+"""Galleries follow the store: also what other processes did, never back to what was erased, never across zones."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from house import DIMENSION, MODEL, House, Person, no_models
+from sqlalchemy import Connection
+
+from consent import ConsentedEmbedding, ModelId, Purpose, ReferenceId, TamperError, UnitVector
+from index import FlatEngine, Galleries, Gallery
+from store import add_reference
+from tests.unit.store.raw import DATA, tamper
+from volens import Site
+
+LOBBY, LAB = Purpose("lobby"), Purpose("lab")
+OTHER_MODEL = ModelId("other@11111111")
+
+
+def of(house: House, galleries: Galleries | None = None, purpose: Purpose = LOBBY, model: ModelId = MODEL) -> Gallery:
+    with house.store.read() as connection:
+        return (galleries or house.galleries).of(connection, purpose, model, DIMENSION)
+
+
+def ids(people: list[Person]) -> set[ReferenceId]:
+    return {person.reference_id for person in people if person.reference_id is not None}
+
+
+@pytest.fixture
+def second(house: House) -> Iterator[House]:
+    """Another process on the same home."""
+    with Site.open(house.site.home, load_extractor=no_models, clock=house.clock, random=house.bits.randbytes) as site:  # type: ignore[arg-type]
+        yield House.of(site)
+
+
+def test_a_gallery_holds_the_references_of_its_zone_and_model_and_no_others(house: House) -> None:
+    house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
+    house.site.publish_notice("lab", language="en", text=b"x")
+    lobby, lab = [house.admit(), house.admit()], [house.admit("lab")]
+    embedding = ConsentedEmbedding(house.grant(lobby[0]), UnitVector(lobby[0].face), OTHER_MODEL)
+    with house.store.keyring.grant_secret(lobby[0].receipt_id) as secret, house.store.write() as tx:
+        other = add_reference(tx, embedding, secret, licence="none", photo_count=3)
+
+    assert of(house).engine.held() == ids(lobby)
+    assert of(house, purpose=LAB).engine.held() == ids(lab)
+    assert of(house, model=OTHER_MODEL).engine.held() == {other}
+    assert of(house, purpose=LAB, model=OTHER_MODEL).engine.held() == set()
+    assert of(house) is of(house)
+    assert len(house.galleries.built()) == 4
+
+
+def test_galleries_of_two_models_and_two_sites_are_keyed_differently(house: House, second: House) -> None:
+    vector = house.face()
+
+    def sketch(gallery: Gallery) -> bytes:
+        return gallery.projection.sketch(vector).tobytes()
+
+    assert sketch(of(house)) == sketch(of(second)) == sketch(of(house, purpose=LAB))
+    assert sketch(of(house)) != sketch(of(house, model=OTHER_MODEL))
+
+
+def test_a_gallery_follows_what_another_process_did(house: House, second: House) -> None:
+    first = house.admit()
+    assert of(second).engine.held() == ids([first])
+    assert second.sees(first)
+
+    more = [house.admit(), house.admit()]
+    assert of(second).engine.held() == ids([first, *more])
+    assert second.sees(more[1])
+
+    house.withdraw(first)
+    assert of(second).engine.held() == ids(more)
+    assert not second.sees(first)
+    assert len(of(second)) == 2
+
+    again = second.admit()
+    assert house.sees(again)
+
+
+def test_a_gallery_is_read_from_the_store_only_when_something_happened(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.admit()
+    levelled = []
+    original = Galleries._level
+    monkeypatch.setattr(Galleries, "_level", lambda *args: (levelled.append(1), original(*args)))
+    for _ in range(3):
+        of(house)
+    assert levelled == [1]
+
+    house.invite()
+    for _ in range(3):
+        of(house)
+    assert levelled == [1, 1]
+
+
+def test_only_the_difference_is_opened(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [house.admit() for _ in range(3)]
+    of(house)
+    added: list[int] = []
+    original = FlatEngine.add
+
+    def watched(self: FlatEngine, reference_id: ReferenceId, sketch: np.ndarray) -> None:
+        added.append(reference_id)
+        original(self, reference_id, sketch)
+
+    monkeypatch.setattr(FlatEngine, "add", watched)
+    fourth = house.admit()
+    house.withdraw(people[0])
+    of(house)
+
+    assert added == [fourth.reference_id]
+    assert of(house).engine.held() == ids([*people[1:], fourth])
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 6, 11])
+def test_a_gallery_is_built_in_batches(house: House, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr("index.gallery._BATCH", 5)
+    people = [house.admit() for _ in range(count)]
+
+    assert of(house).engine.held() == ids(people)
+    assert all(house.sees(person) for person in people)
+
+
+def snapshot(connection: Connection) -> None:
+    """Read something, from which moment on SQLite shows this state."""
+    connection.exec_driver_sql("SELECT count(*) FROM audit_event").scalar()
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_an_erased_id_never_comes_back_from_an_older_snapshot(house: House, built: bool) -> None:  # noqa: FBT001
+    leaver, stayer = house.admit(), house.admit()
+    if built:
+        of(house)
+        house.invite()  # so that the gallery is behind the snapshot
+    with house.store.read() as old:
+        snapshot(old)
+        assert house.galleries.erase(ids([leaver])) == (1 if built else 0)
+
+        gallery = house.galleries.of(old, LOBBY, MODEL, DIMENSION)
+
+    assert gallery.engine.held() == ids([stayer])
+    assert of(house, model=MODEL).engine.held() == ids([stayer])
+
+
+def test_a_gallery_never_goes_back_to_an_older_snapshot(house: House) -> None:
+    first = house.admit()
+    with house.store.read() as old:
+        snapshot(old)
+        second = house.admit()
+        assert of(house).engine.held() == ids([first, second])
+        generation = of(house).generation
+        gallery = house.galleries.of(old, LOBBY, MODEL, DIMENSION)
+
+    assert gallery.engine.held() == ids([first, second])
+    assert gallery.generation == generation
+
+
+def test_erasing_removes_from_every_gallery_and_counts(house: House) -> None:
+    people = [house.admit() for _ in range(3)]
+    of(house)
+    of(house, purpose=LAB)
+
+    assert house.galleries.erase(ids(people[:2])) == 2
+    assert house.galleries.erase(ids(people[:2])) == 0
+    assert house.galleries.erase([]) == 0
+    assert of(house).engine.held() == ids(people[2:])
+
+
+def test_a_gallery_is_not_built_from_what_does_not_open(house: House) -> None:
+    house.admit()
+    broken = house.admit()
+    tamper(
+        house.site.home / DATA,
+        "UPDATE biometric_reference SET sealed_embedding = zeroblob(541) WHERE reference_id = ?",
+        broken.reference_id,
+    )
+
+    for _ in range(2):  # nor at the second attempt
+        with pytest.raises(TamperError, match="integrity: a sealed value"):
+            of(house)
+
+
+def test_a_gallery_wipes_the_sketches_it_makes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[np.ndarray] = []
+    gallery = of(house)
+    original = type(gallery.projection).sketch
+
+    def watched(self: object, vector: np.ndarray) -> np.ndarray:
+        made.append(original(self, vector))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr(type(gallery.projection), "sketch", watched)
+    vector = house.face()
+    gallery.add(ReferenceId(5), vector)
+    proposals = gallery.shortlist(vector, 1)
+
+    assert (proposals.ids.tolist(), proposals.distances.tolist()) == ([5], [0])
+    assert [bool(sketch.any()) for sketch in made] == [False, False]
+    assert gallery.remove(ReferenceId(5))
+    assert not gallery.remove(ReferenceId(5))

@@ -1,0 +1,510 @@
+"""Matching: the index proposes and has no say. Only live consent, the exact score and the signature open a door."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pytest
+from house import DIMENSION, MODEL, THRESHOLD, House, Person
+
+from consent import (
+    ConsentGrant,
+    Controller,
+    FloatArray,
+    InputError,
+    ModelId,
+    NoLiveConsentError,
+    ProbeEmbedding,
+    Purpose,
+    ReceiptId,
+    ReceiptSignatureError,
+    ReferenceId,
+    SiteId,
+    SubjectKey,
+    TamperError,
+    UnitVector,
+    VolensError,
+    WithdrawalCode,
+    permit_probe,
+    sign_receipt,
+    verify_receipt,
+)
+from consent._mint import MINT
+from index import Decision, FlatEngine, Galleries, Projection, Shortlist, identify, opened, verify_claim
+from index.projection import SketchArray
+from store import GrantSecret, SealedReference, add_consent, references_of, zone_of
+from tests.unit.store.raw import DATA, KEYRING, tamper
+
+LOBBY = Purpose("lobby")
+
+
+def probe(house: House, face: FloatArray, zone: str = "lobby", model: ModelId = MODEL) -> ProbeEmbedding:
+    with house.store.read() as connection:
+        permit = permit_probe(zone_of(connection, Purpose(zone)))
+    return ProbeEmbedding(permit, UnitVector.normalised(face), model)
+
+
+def look(house: House, galleries: Galleries, face: FloatArray, zone: str = "lobby") -> Decision:
+    return identify(house.store, galleries, probe(house, face, zone), THRESHOLD, house.store.now())
+
+
+def frozen(house: House) -> Galleries:
+    """Return galleries that are built now and never follow the store again."""
+    galleries = Galleries(house.store)
+    with house.store.read() as connection:
+        galleries.of(connection, LOBBY, MODEL, DIMENSION).generation = 10**9
+    return galleries
+
+
+@dataclass
+class Forged:
+    """An engine in the hands of somebody else: proposes whom it likes, as near as it likes."""
+
+    proposals: list[tuple[int, int]]
+
+    def add(self, reference_id: ReferenceId, sketch: SketchArray) -> None:
+        """Look away."""
+
+    def remove(self, reference_id: ReferenceId) -> bool:
+        del reference_id
+        return True
+
+    def shortlist(self, sketch: SketchArray, k: int) -> Shortlist:
+        del sketch
+        ids, distances = zip(*self.proposals[:k], strict=True) if self.proposals else ((), ())
+        return Shortlist(np.array(ids, dtype=np.int64), np.array(distances, dtype=np.int32))
+
+    def held(self) -> set[ReferenceId]:
+        return set()
+
+    def buffers(self) -> Iterator[memoryview]:
+        return iter(())
+
+    def __contains__(self, reference_id: ReferenceId) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        return len(self.proposals)
+
+
+def forged(house: House, proposals: list[tuple[int, int]]) -> Galleries:
+    return Galleries(house.store, lambda _bits: Forged(proposals))
+
+
+def everybody(house: House) -> list[tuple[int, int]]:
+    return [(person.reference_id, 0) for person in house.people if person.reference_id is not None]
+
+
+def no_match(decision: Decision) -> bool:
+    return decision.match is None and decision.threshold == THRESHOLD
+
+
+def test_whom_the_door_knows_is_matched_with_the_exact_score(house: House) -> None:
+    people = [house.admit() for _ in range(5)]
+    for person in people:
+        seen = UnitVector.normalised(person.face + np.float32(0.05) * house.face()).array
+        decision = look(house, house.galleries, seen)
+
+        match = decision.match
+        assert match is not None
+        assert (match.reference_id, match.receipt_id) == (person.reference_id, person.receipt_id)
+        assert match.subject_id == person.subject_id
+        assert match.comparison_score == pytest.approx(float(person.face @ seen), abs=1e-6)
+        assert decision.threshold == THRESHOLD
+        assert decision.sealed_opened == 1
+
+
+@pytest.mark.parametrize(("score", "matches"), [(THRESHOLD + 0.001, True), (THRESHOLD - 0.001, False)])
+def test_the_threshold_decides_by_the_exact_score(house: House, score: float, matches: bool) -> None:  # noqa: FBT001
+    person = house.admit()
+    for _ in range(20):
+        assert (look(house, house.galleries, at_score(house, person.face, score)).match is not None) is matches
+
+
+def at_score(house: House, face: FloatArray, score: float) -> FloatArray:
+    other = house.face().astype(np.float64)
+    other -= other @ face * face
+    other /= np.linalg.norm(other)
+    return (score * face + math.sqrt(1 - score**2) * other).astype(np.float32)
+
+
+def test_a_stale_gallery_proposes_whom_was_erased_and_nobody_is_matched(house: House) -> None:
+    leaver, stayer = house.admit(), house.admit()
+    stale = frozen(house)
+    house.withdraw(leaver)
+
+    with house.store.read() as connection:
+        gallery = stale.of(connection, LOBBY, MODEL, DIMENSION)
+    assert leaver.reference_id in gallery.shortlist(leaver.face, 1).ids
+    decision = look(house, stale, leaver.face)
+    assert no_match(decision)
+    assert decision.sealed_opened == 0
+    match = look(house, stale, stayer.face).match
+    assert match is not None
+    assert match.subject_id == stayer.subject_id
+
+
+def test_whose_consent_has_expired_is_not_matched_though_nobody_swept(house: House) -> None:
+    person = house.admit()
+    house.clock.move(days=90, seconds=-1)
+    assert house.sees(person)
+
+    house.clock.move(seconds=1)
+
+    decision = look(house, house.galleries, person.face)
+    assert no_match(decision)
+    assert decision.sealed_opened == 0
+
+
+def test_a_consent_for_one_zone_opens_no_other_whatever_the_index_proposes(house: House) -> None:
+    house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
+    person = house.admit()
+
+    for galleries in (house.galleries, forged(house, everybody(house))):
+        decision = look(house, galleries, person.face, "lab")
+        assert no_match(decision)
+        assert decision.sealed_opened == 0
+
+
+def test_a_reference_of_another_model_is_never_compared(house: House) -> None:
+    person = house.admit()
+    other = probe(house, person.face, model=ModelId("other@11111111"))
+    for galleries in (house.galleries, forged(house, everybody(house))):
+        decision = identify(house.store, galleries, other, THRESHOLD, house.store.now())
+        assert no_match(decision)
+        assert decision.sealed_opened == 0
+
+
+def test_an_engine_that_proposes_everybody_as_identical_cannot_cause_a_match_of_a_stranger(house: House) -> None:
+    people = [house.admit() for _ in range(20)]
+    liar = forged(house, everybody(house))
+
+    for _ in range(10):
+        decision = look(house, liar, house.face())
+        assert no_match(decision)
+        assert decision.sealed_opened == 20
+    for person in people[::7]:
+        match = look(house, liar, person.face).match
+        assert match is not None
+        assert match.subject_id == person.subject_id
+
+
+@pytest.mark.parametrize(
+    "proposals",
+    [
+        [],
+        [(0, 0), (-1, 0), (99, 0), (2**62, 0)],
+        [(1, 0)] * 16,
+        [(1, -5), (2, -(2**31))],
+        [(1, 2**31 - 1)],
+    ],
+    ids=["nobody", "who is not there", "one again and again", "nearer than near", "farther than far"],
+)
+def test_an_engine_that_talks_nonsense_matches_no_stranger(house: House, proposals: list[tuple[int, int]]) -> None:
+    house.admit(), house.admit()
+    assert no_match(look(house, forged(house, proposals), house.face()))
+
+
+def test_a_strangers_face_is_nobodys(house: House) -> None:
+    for _ in range(30):
+        house.admit()
+    decisions = [look(house, house.galleries, house.face()) for _ in range(100)]
+
+    assert all(no_match(decision) for decision in decisions)
+    # Most strangers open none: the sketch distance says that no candidate can reach the threshold.
+    assert sum(decision.sealed_opened for decision in decisions) < 25
+
+
+def test_a_stranger_near_nobody_unwraps_nobodys_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(5):
+        house.admit()
+    with house.store.read() as connection:
+        house.galleries.of(connection, LOBBY, MODEL, DIMENSION)
+    monkeypatch.setattr(type(house.store.keyring), "grant_secrets", lambda *_: pytest.fail("a secret was unwrapped"))
+
+    assert look(house, house.galleries, house.face()) == Decision(None, THRESHOLD, 0)
+
+
+def test_every_sealed_embedding_that_was_opened_is_counted(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(10):
+        house.admit()
+    count = []
+    original = SealedReference.open
+
+    def watched(self: SealedReference, secret: GrantSecret) -> UnitVector:
+        count.append(self.reference_id)
+        return original(self, secret)
+
+    with house.store.read() as connection:
+        house.galleries.of(connection, LOBBY, MODEL, DIMENSION)
+    monkeypatch.setattr(SealedReference, "open", watched)
+    for galleries in (house.galleries, forged(house, everybody(house))):
+        with house.store.read() as connection:
+            galleries.of(connection, LOBBY, MODEL, DIMENSION)
+        for person in house.people:
+            count.clear()
+            assert look(house, galleries, person.face).sealed_opened == len(count) >= 1
+
+
+def lookalikes(house: House, face: FloatArray) -> Person:
+    """Admit 40 people who look a little like somebody, and one who does more, but sits behind all of them by sketch."""
+    projection = Projection(house.store.keyring.projection_seed(MODEL), DIMENSION)
+
+    def distance(other: FloatArray) -> int:
+        return int(np.unpackbits(projection.sketch(other) ^ projection.sketch(face)).sum())
+
+    middle = 128
+    others = [other for _ in range(200) if distance(other := at_score(house, face, 0.92)) < middle][:40]
+    assert len(others) == 40
+    right = next(right for _ in range(200) if distance(right := at_score(house, face, 0.93)) > middle)
+    for other in others:
+        person = house.invite()
+        person.face = other
+        house.enroll(person)
+    person = house.invite()
+    person.face = right
+    return house.enroll(person)
+
+
+def test_the_shortlist_widens_until_the_right_one_is_found_behind_40_lookalikes(house: House) -> None:
+    face = house.face()
+    right = lookalikes(house, face)
+    with house.store.read() as connection:
+        gallery = house.galleries.of(connection, LOBBY, MODEL, DIMENSION)
+    assert right.reference_id not in gallery.shortlist(face, 40).ids
+
+    decision = look(house, house.galleries, face)
+
+    assert decision.match is not None
+    assert decision.match.subject_id == right.subject_id
+    assert decision.sealed_opened == 41
+
+
+def test_the_shortlist_stops_widening_where_no_one_behind_can_win(house: House) -> None:
+    person = house.admit()
+    for _ in range(80):
+        house.admit()
+    asked = []
+    original = FlatEngine.shortlist
+
+    def watched(self: FlatEngine, sketch: SketchArray, k: int) -> Shortlist:
+        asked.append(k)
+        return original(self, sketch, k)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(FlatEngine, "shortlist", watched)
+    with patch.context():
+        assert house.sees(person)
+        assert no_match(look(house, house.galleries, house.face()))
+    patch.undo()
+    assert asked == [16, 16]
+
+
+def test_the_probe_is_read_and_never_written(house: House) -> None:
+    person = house.admit()
+    mine = probe(house, person.face)
+    before = hashlib.sha256(mine.vector.array.tobytes()).digest()
+
+    identify(house.store, house.galleries, mine, THRESHOLD, house.store.now())
+
+    assert hashlib.sha256(mine.vector.array.tobytes()).digest() == before
+
+
+def test_a_winner_whose_signature_does_not_hold_is_no_match_but_an_alarm(house: House) -> None:
+    person, other = house.admit(), house.admit()
+    stranger = SubjectKey.from_seed(bytes(32)).public.raw
+    grant, seen = house.grant(person), probe(house, person.face)  # admitted before the row was changed
+    statement = "UPDATE receipt SET subject_key = ? WHERE receipt_id = ?"
+    tamper(house.site.home / DATA, statement, stranger, person.receipt_id)
+
+    with pytest.raises(TamperError, match="integrity") as caught:
+        house.sees(person)
+    assert type(caught.value) is ReceiptSignatureError
+    with pytest.raises(ReceiptSignatureError, match="integrity"):
+        verify_claim(house.store, grant, seen, THRESHOLD)
+    assert house.sees(other)
+
+
+def test_a_winner_whose_row_outlasts_the_receipt_is_an_alarm(house: House) -> None:
+    person = house.admit()
+    for table in ("live_consent", "receipt"):
+        tamper(house.site.home / DATA, f"UPDATE {table} SET expires_at = '2199-01-01T00:00:00Z'")  # noqa: S608  names of our own
+    house.clock.move(days=91)
+
+    with pytest.raises(TamperError, match="integrity: the matched person's receipt is for another site, zone or time"):
+        house.sees(person)
+
+
+def test_a_winner_whose_receipt_is_for_another_site_is_an_alarm(house: House) -> None:
+    key = SubjectKey.from_seed(bytes(32))
+    now = house.store.now()
+    with house.store.read() as connection:
+        zone = zone_of(connection, LOBBY)
+    elsewhere = Controller(SiteId("elsewhere"), "Other Ltd", "x@example.org")
+    signed = sign_receipt(
+        zone,
+        house.site.notice("lobby"),
+        elsewhere,
+        receipt_id=ReceiptId("e" * 32),
+        jurisdiction="FR",
+        key=key,
+        now=now,
+    )
+    receipt = verify_receipt(signed, key.public)
+    kept = house.store.keyring.new_grant_secret(receipt.claims.receipt_id, house.bits.randbytes, now)
+    with kept as secret, house.store.write() as tx:
+        add_consent(tx, receipt, WithdrawalCode.generate(house.bits.randbytes), "Eve", secret)
+    grant = ConsentGrant(
+        receipt.claims.receipt_id,
+        receipt.claims.subject_id,
+        LOBBY,
+        now,
+        receipt.claims.expires_at,
+        receipt.sha256,
+        mint=MINT,
+    )
+    eve = Person(None, house.face())  # type: ignore[arg-type]
+    house.enroll(eve, grant)
+
+    with pytest.raises(TamperError, match="integrity: the matched person's receipt is for another site, zone or time"):
+        look(house, house.galleries, eve.face)
+
+
+def references(house: House) -> list[SealedReference]:
+    with house.store.read() as connection:
+        return [one for person in house.people for one in references_of(connection, person.receipt_id)]
+
+
+def test_embeddings_and_secrets_are_wiped_one_after_the_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [house.admit() for _ in range(3)]
+    secrets: list[GrantSecret] = []
+    original = type(house.store.keyring).grant_secrets
+
+    def watched(self: object, wanted: object) -> object:
+        given = original(self, wanted)  # type: ignore[arg-type]
+        secrets.extend(given.values())
+        return given
+
+    monkeypatch.setattr(type(house.store.keyring), "grant_secrets", watched)
+    vectors = []
+    for (reference, vector), person in zip(opened(house.store, references(house)), people, strict=True):
+        assert reference.reference_id == person.reference_id
+        assert vector.array.tolist() == person.face.tolist()
+        assert not any(earlier.array.any() for earlier in vectors)
+        vectors.append(vector)
+
+    assert len(vectors) == len(secrets) == 3
+    assert not any(vector.array.any() for vector in vectors)
+    assert not any(any(secret.buffer) for secret in secrets)
+
+
+@pytest.mark.parametrize("how", ["breaks off", "fails", "wants no more"])
+def test_what_was_opened_is_wiped_however_the_iteration_ends(house: House, how: str) -> None:
+    for _ in range(3):
+        house.admit()
+    seen: list[UnitVector] = []
+
+    def use() -> None:
+        iteration = opened(house.store, references(house), lambda _: not (how == "wants no more" and seen))
+        for _, vector in iteration:
+            seen.append(vector)
+            if how == "fails":
+                iteration.throw(RuntimeError("the caller failed"))  # type: ignore[attr-defined]
+            if how == "breaks off":
+                break
+        iteration.close()  # type: ignore[attr-defined]
+
+    if how == "fails":
+        with pytest.raises(RuntimeError, match="the caller failed"):
+            use()
+    else:
+        use()
+    assert len(seen) == 1
+    assert not seen[0].array.any()
+
+
+def test_a_reference_whose_secret_went_with_its_consent_is_left_out(house: House) -> None:
+    leaver, stayer = house.admit(), house.admit()
+    before = references(house)  # a snapshot from before the withdrawal
+    house.withdraw(leaver)
+
+    assert [one.reference_id for one, _ in opened(house.store, before)] == [stayer.reference_id]
+
+
+def test_a_reference_in_force_without_its_secret_is_an_alarm(house: House) -> None:
+    person = house.admit()
+    tamper(house.site.home / KEYRING, "DELETE FROM grant_secret")
+    with pytest.raises(TamperError, match="the keyring has no secret for a consent in force"):
+        list(opened(house.store, references(house)))
+    with pytest.raises(TamperError, match="the keyring has no secret for a consent in force"):
+        claim(house, person, person.face)
+
+
+def claim(house: House, person: Person, face: FloatArray, zone: str = "lobby", model: ModelId = MODEL) -> Decision:
+    return verify_claim(house.store, house.grant(person), probe(house, face, zone, model), THRESHOLD)
+
+
+def test_a_claim_is_confirmed_for_the_person_and_for_nobody_else(house: House) -> None:
+    ann, bob = house.admit(), house.admit()
+
+    decision = claim(house, ann, at_score(house, ann.face, 0.8))
+
+    match = decision.match
+    assert match is not None
+    assert (match.subject_id, match.receipt_id) == (ann.subject_id, ann.receipt_id)
+    assert match.reference_id == ann.reference_id
+    assert match.comparison_score == pytest.approx(0.8, abs=1e-5)
+    assert claim(house, ann, bob.face) == Decision(None, THRESHOLD, 1)
+    assert claim(house, ann, house.face()) == Decision(None, THRESHOLD, 1)
+    assert claim(house, ann, at_score(house, ann.face, THRESHOLD - 0.001)).match is None
+    assert claim(house, ann, at_score(house, ann.face, THRESHOLD + 0.001)).match is not None
+
+
+def test_a_claim_needs_a_probe_for_its_own_zone(house: House) -> None:
+    house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
+    person = house.admit()
+    with pytest.raises(InputError, match="got a probe for zone 'lab'; expected one for 'lobby'"):
+        claim(house, person, person.face, "lab")
+
+
+def test_a_claim_by_who_is_not_enrolled_is_refused(house: House) -> None:
+    person = house.invite()
+    with pytest.raises(NoLiveConsentError, match="nobody is enrolled under this consent; enroll the person first"):
+        claim(house, person, person.face)
+    house.enroll(person)
+    with pytest.raises(NoLiveConsentError, match="nobody is enrolled under this consent"):
+        claim(house, person, person.face, model=ModelId("other@11111111"))
+
+
+def test_a_grant_from_before_the_withdrawal_confirms_nothing(house: House) -> None:
+    person = house.admit()
+    grant, seen = house.grant(person), probe(house, person.face)
+    house.withdraw(person)
+    with pytest.raises(NoLiveConsentError, match="nobody is enrolled under this consent"):
+        verify_claim(house.store, grant, seen, THRESHOLD)
+
+
+def test_a_claim_does_not_go_past_a_broken_seal(house: House) -> None:
+    ann, bob = house.admit(), house.admit()
+    tamper(
+        house.site.home / DATA,
+        "UPDATE biometric_reference SET sealed_embedding = "
+        "(SELECT sealed_embedding FROM biometric_reference WHERE receipt_id = ?) WHERE receipt_id = ?",
+        bob.receipt_id,
+        ann.receipt_id,
+    )
+    for face in (ann.face, bob.face):
+        with pytest.raises(VolensError, match="integrity: a sealed value") as caught:
+            claim(house, ann, face)
+        assert type(caught.value) is TamperError
+
+
+def test_consent_is_asked_for_at_the_moment_given(house: House) -> None:
+    person = house.admit()
+    seen = probe(house, person.face)
+    ends: datetime = person.take_home.receipt.claims.expires_at
+    assert identify(house.store, house.galleries, seen, THRESHOLD, house.store.now()).match is not None
+    assert identify(house.store, house.galleries, seen, THRESHOLD, ends).match is None

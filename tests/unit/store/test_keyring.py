@@ -1,0 +1,283 @@
+"""The keyring: every secret opens in its own place, with the key above it, and nowhere else."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+from house import House
+
+from consent import ReceiptId, SiteId, TamperError, UnavailableError, VolensError
+from store import Keyring, RootKey
+from store.keyring import LogHead
+from tests.unit.store.raw import KEYRING, lawless, peek, tamper
+
+SITE = SiteId("site-1")
+NOW = datetime(2099, 3, 1, tzinfo=UTC)
+ANN, BOB, EVE = (ReceiptId(letter * 32) for letter in "abe")
+DOES_NOT_OPEN = r"integrity: keyring.db does not open with this root key; use the root key that was made with it"
+
+
+def root_key(fill: int = 7) -> RootKey:
+    return RootKey(bytes([fill] * 32))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / KEYRING
+
+
+@pytest.fixture
+def keyring(path: Path) -> Iterator[Keyring]:
+    keyring = Keyring.create(path, SITE, root_key(), Random(1).randbytes)
+    yield keyring
+    keyring.close()
+
+
+def give(keyring: Keyring, receipt_id: ReceiptId, seed: int = 2, now: datetime = NOW) -> bytes:
+    with keyring.new_grant_secret(receipt_id, Random(seed).randbytes, now) as secret:
+        return bytes(secret.buffer)
+
+
+def test_a_keyring_opens_with_its_root_key_as_it_was(path: Path, keyring: Keyring) -> None:
+    secret = give(keyring, ANN)
+    with root_key() as key:
+        again = Keyring.open(path, key)
+
+    assert (again.site_id, again.epoch, again.public_key) == (SITE, 1, keyring.public_key)
+    assert again.projection_seed("m@1") == keyring.projection_seed("m@1") != keyring.projection_seed("m@2")
+    assert again.sign(b"payload", "typ") == keyring.sign(b"payload", "typ")
+    with again.grant_secret(ANN) as opened:
+        assert opened.buffer == secret
+    again.close()
+
+
+def test_no_secret_is_in_the_file_in_the_open(path: Path, keyring: Keyring) -> None:
+    secret = give(keyring, ANN)
+    keyring.scrub()
+
+    store_key, seed = Random(1).randbytes(32), Random(1)
+    seed.randbytes(32)
+    content = path.read_bytes()
+    assert bytes(keyring._store_key.buffer) == store_key
+    assert not any(one in content for one in (secret, store_key, seed.randbytes(32)))
+
+
+def test_a_keyring_is_never_made_over_another(path: Path, keyring: Keyring) -> None:
+    secret = give(keyring, ANN)
+
+    with pytest.raises(UnavailableError, match=r"keyring.db is already there; nothing was changed"):
+        Keyring.create(path, SITE, root_key(), Random(5).randbytes)
+
+    with keyring.grant_secret(ANN) as opened:
+        assert opened.buffer == secret
+
+
+def test_another_root_key_does_not_open_it(path: Path, keyring: Keyring) -> None:
+    keyring.close()
+    with pytest.raises(TamperError, match=DOES_NOT_OPEN):
+        Keyring.open(path, root_key(8))
+
+
+CHANGES = {
+    "another site": "UPDATE keyring SET site_id = 'site-2'",
+    "another epoch": "UPDATE keyring SET epoch = 2",
+    "a changed store key": "UPDATE keyring SET wrapped_store_key = CAST(x'01' || zeroblob(60) AS BLOB)",
+    "a store key cut off": "UPDATE keyring SET wrapped_store_key = substr(wrapped_store_key, 1, 40)",
+    "a changed signing key": "UPDATE keyring SET wrapped_signing_key = CAST(x'01' || zeroblob(60) AS BLOB)",
+    "the store key in the place of the signing key": "UPDATE keyring SET wrapped_signing_key = wrapped_store_key",
+    "the signing key in the place of the store key": "UPDATE keyring SET wrapped_store_key = wrapped_signing_key",
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_changed_keyring_does_not_open(path: Path, keyring: Keyring, case: str) -> None:
+    keyring.close()
+    tamper(path, CHANGES[case])
+
+    with pytest.raises(TamperError, match=DOES_NOT_OPEN):
+        Keyring.open(path, root_key())
+
+
+def test_a_keyring_without_a_site_is_none(path: Path, keyring: Keyring) -> None:
+    keyring.close()
+    tamper(path, "DELETE FROM keyring")
+
+    with pytest.raises(TamperError, match=r"integrity: keyring.db holds no site; restore the keyring"):
+        Keyring.open(path, root_key())
+
+
+def test_secrets_are_new_for_every_consent(keyring: Keyring) -> None:
+    assert give(keyring, ANN, 2) != give(keyring, BOB, 3)
+    assert keyring.wrapped(ANN) != keyring.wrapped(BOB)
+
+
+MOVES = {
+    "another's secret": "UPDATE grant_secret SET wrapped = (SELECT wrapped FROM grant_secret WHERE receipt_id = :bob) "
+    "WHERE receipt_id = :ann",
+    "another's row": "UPDATE grant_secret SET receipt_id = CASE receipt_id WHEN :ann THEN 'x' ELSE :ann END",
+    "another epoch": "UPDATE grant_secret SET epoch = 2 WHERE receipt_id = :ann AND :bob <> ''",
+    "a changed byte": "UPDATE grant_secret SET wrapped = CAST(substr(wrapped, 1, 60) || x'00' AS BLOB) "
+    "WHERE receipt_id = :ann AND :bob <> ''",
+    "a secret cut off": "UPDATE grant_secret SET wrapped = substr(wrapped, 1, 60) "
+    "WHERE receipt_id = :ann AND :bob <> ''",
+}
+
+
+@pytest.mark.parametrize("case", MOVES)
+def test_a_secret_in_anothers_place_does_not_open(path: Path, keyring: Keyring, case: str) -> None:
+    give(keyring, ANN, 2)
+    give(keyring, BOB, 3)
+    with lawless(path) as connection:
+        assert connection.execute(MOVES[case], {"ann": ANN, "bob": BOB}).rowcount
+
+    for attempt in (keyring.grant_secret, lambda one: keyring.grant_secrets([one])):
+        with pytest.raises(TamperError, match="integrity: a sealed value"):
+            attempt(ANN)
+
+
+def test_a_secret_of_another_sites_keyring_does_not_open(path: Path, keyring: Keyring, tmp_path: Path) -> None:
+    give(keyring, ANN)
+    other = Keyring.create(tmp_path / "other.db", SiteId("site-2"), root_key(), Random(9).randbytes)
+    give(other, ANN)
+    ((wrapped,),) = peek(tmp_path / "other.db", "SELECT wrapped FROM grant_secret")
+    other.close()
+    tamper(path, "UPDATE grant_secret SET wrapped = ?", wrapped)
+
+    with pytest.raises(TamperError, match="does not open with the key and owner it should have"):
+        keyring.grant_secret(ANN)
+
+
+def test_a_missing_secret_is_an_integrity_error_one_by_one_and_left_out_of_many(keyring: Keyring) -> None:
+    give(keyring, ANN)
+
+    with pytest.raises(
+        TamperError, match="integrity: the keyring has no secret for a consent in force; restore"
+    ) as caught:
+        keyring.grant_secret(EVE)
+    assert type(caught.value) is TamperError
+    assert EVE not in str(caught.value)
+    assert set(keyring.grant_secrets([ANN, EVE])) == {ANN}
+
+
+def test_secrets_are_read_in_batches(keyring: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.keyring._BATCH", 3)
+    wanted = [ReceiptId(f"{number:032x}") for number in range(8)]
+    made = {receipt_id: give(keyring, receipt_id, seed) for seed, receipt_id in enumerate(wanted)}
+
+    found = keyring.grant_secrets(iter(wanted))
+
+    assert {receipt_id: bytes(secret.buffer) for receipt_id, secret in found.items()} == made
+    assert keyring.grant_secrets([]) == {}
+
+
+def test_a_destroyed_secret_is_gone_for_good_and_from_the_file(path: Path, keyring: Keyring) -> None:
+    give(keyring, ANN)
+    kept = give(keyring, BOB, 3)
+    wrapped = keyring.wrapped(ANN)
+    assert wrapped is not None
+
+    assert keyring.destroy(ANN)
+    assert not keyring.destroy(ANN)
+    keyring.scrub()
+
+    assert keyring.wrapped(ANN) is None
+    with pytest.raises(TamperError, match="no secret"):
+        keyring.grant_secret(ANN)
+    assert not any(wrapped in file.read_bytes() for file in keyring.files())
+    with keyring.grant_secret(BOB) as secret:
+        assert secret.buffer == kept
+    assert path in keyring.files()
+
+
+def test_secrets_made_before_a_moment_are_told(keyring: Keyring) -> None:
+    give(keyring, ANN, 2, NOW)
+    give(keyring, BOB, 3, NOW + timedelta(hours=1))
+
+    assert keyring.kept(NOW) == set()
+    assert keyring.kept(NOW + timedelta(seconds=1)) == {ANN}
+    assert keyring.kept(NOW + timedelta(hours=2)) == {ANN, BOB}
+
+
+def test_the_head_moves_forward_only(keyring: Keyring) -> None:
+    five, six = LogHead(5, bytes([5] * 32)), LogHead(6, bytes([6] * 32))
+    for told, kept in ((five, five), (LogHead(5, bytes(32)), five), (LogHead(4, bytes(32)), five), (six, six)):
+        keyring.remember(told)
+        assert keyring.head() == kept
+
+
+def test_a_keyring_that_another_process_reads_is_not_scrubbed(
+    path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.01)
+    with root_key() as key:
+        impatient = Keyring.open(path, key)
+    give(keyring, ANN)
+    with keyring._database.read() as connection:
+        connection.exec_driver_sql("SELECT * FROM grant_secret").all()
+        impatient.destroy(ANN)
+        with pytest.raises(UnavailableError, match="another process is reading the keyring; try again"):
+            impatient.scrub()
+    impatient.scrub()
+    impatient.close()
+
+
+def test_closing_zeroes_the_store_key(keyring: Keyring) -> None:
+    buffer = keyring._store_key.buffer
+    assert any(buffer)
+
+    keyring.close()
+
+    assert not any(buffer)
+
+
+def test_a_live_consent_without_its_secret_stops_the_door_as_an_integrity_error(house: House) -> None:
+    person = house.admit()
+    tamper(house.site.home / KEYRING, "DELETE FROM grant_secret WHERE receipt_id = ?", person.receipt_id)
+
+    with pytest.raises(TamperError, match="the keyring has no secret for a consent in force"):
+        house.sees(person)
+
+
+def test_two_persons_secrets_exchanged_stop_the_door(house: House) -> None:
+    ann, bob = house.admit(), house.admit()
+    with lawless(house.site.home / KEYRING) as connection:
+        swap = "UPDATE grant_secret SET receipt_id = ? WHERE receipt_id = ?"
+        for new, old in (("x", ann.receipt_id), (ann.receipt_id, bob.receipt_id), (bob.receipt_id, "x")):
+            connection.execute(swap, (new, old))
+
+    with pytest.raises(VolensError, match="integrity: a sealed value does not open") as caught:
+        house.sees(ann)
+    assert type(caught.value) is TamperError
+
+
+def test_an_orphan_secret_opens_nothing_and_is_no_consent(house: House) -> None:
+    person = house.admit()
+    house.store.keyring.new_grant_secret(EVE, house.bits.randbytes, house.store.now()).wipe()
+
+    house.reopen()
+
+    assert house.sees(person)
+    assert house.site.status().zones[0].live_consents == 1
+
+
+def test_an_older_keyring_is_repaired_from_the_log_and_brings_nobody_back(house: House) -> None:
+    house.store.keyring.scrub()
+    path = house.site.home / KEYRING
+    person = house.admit()
+    secret_rows = peek(path, "SELECT count(*) FROM grant_secret")
+    house.site.close()
+    shutil.copy(path, path.parent.with_name("older"))
+    house.reopen()
+    house.withdraw(person)
+    size = house.site.status().log_size
+    house.site.close()
+    path.parent.with_name("older").replace(path)
+    assert peek(path, "SELECT count(*) FROM grant_secret") == secret_rows
+
+    house.reopen()
+
+    assert house.store.keyring.head().size == size
+    assert not house.sees(person)
