@@ -1,4 +1,4 @@
-"""A frame with what was decided drawn on it. Told apart by words and line style too, not by colour alone."""
+"""A frame with what was decided drawn on it. Told apart by words too, not by colour alone."""
 
 import os
 from collections.abc import Sequence

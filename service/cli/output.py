@@ -19,7 +19,8 @@ STDERR: Final = Console(stderr=True, highlight=False, markup=False, soft_wrap=Tr
 def emit(document: object, human: RenderableType, *, as_json: bool) -> None:
     """Print the result of a command, once."""
     if as_json:
-        STDOUT.out(json.dumps(document, ensure_ascii=False), highlight=False)
+        # ASCII, for a terminal's encoding may lack a letter of a name, and file names may hold what is no text.
+        STDOUT.out(json.dumps(document), highlight=False)
     else:
         STDOUT.print(human)
 
