@@ -8,7 +8,6 @@ which OpenCV uses for SFace as well.
 import math
 from typing import Any, Final, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,6 +54,8 @@ def warp(image: RgbImage, transform: NDArray[np.float64], side: int, *, repeat_e
     Returns:
         uint8 (side, side, 3), RGB, a new array.
     """
+    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
     transform = transform.copy()
     pixels: NDArray[Any] = image.pixels
     shrink = math.floor(1 / math.hypot(transform[0, 0], transform[1, 0]))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,6 +91,8 @@ class YuNetDetector:
         Returns:
             -90..90, positive is clockwise on screen; 0 if the face is found at no angle.
         """
+        import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
         x, y, width, height = face.box
         centre = (x + width / 2, y + height / 2)
         side = 2 * _ROLL_FACE_PX
@@ -119,6 +120,8 @@ class YuNetDetector:
 
 def _blob(image: RgbImage, scale: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return float32 (1, 3, h, w), BGR 0..255, sides multiples of 32 padded with black, and the scales in x and y."""
+    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
     width, height = (max(1, round(side * scale)) for side in (image.width, image.height))
     pixels: NDArray[Any] = image.pixels
     if (width, height) != (image.width, image.height):

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import cv2
-
 from enroll.errors import ImageError
 from enroll.image import MAX_PIXELS, RgbImage
 
@@ -70,6 +68,8 @@ def video_frames(path: Path, every_s: float = 0.5) -> Iterator[LabelledFrame]:
 
     Not checked: a video that breaks off in the middle looks like one that ends there.
     """
+    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
     if not every_s > 0:
         raise ValueError(f"got every_s {every_s}; expected more than 0 seconds")
     if not path.is_file():
@@ -130,6 +130,8 @@ def camera_frames(index: int, count: int | None = None, every: int = 1) -> Itera
 
 
 def _opened(source: str | int, refusal: str) -> Any:  # noqa: ANN401  cv2's own types change between releases
+    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
     level = cv2.utils.logging.getLogLevel()
     # OpenCV tells on stderr, several times over and with source lines, what the error below says once.
     cv2.utils.logging.setLogLevel(0)
@@ -144,6 +146,8 @@ def _opened(source: str | int, refusal: str) -> Any:  # noqa: ANN401  cv2's own 
 
 
 def _image(bgr: Any, name: str) -> RgbImage:  # noqa: ANN401  an array, as cv2 types it
+    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
     if bgr.shape[0] * bgr.shape[1] > MAX_PIXELS:
         raise ImageError(f"a frame of {name} has more than {MAX_PIXELS // 10**6} million pixels; expected at most that")
     try:

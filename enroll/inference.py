@@ -1,13 +1,27 @@
 """ONNX Runtime sessions, made the same way everywhere: on the processor, quiet, with a bounded number of threads."""
 
+import os
 from pathlib import Path
-from typing import Any
-
-import onnxruntime
+from typing import Any, Final
 
 from enroll.errors import ModelMissingError
 
 _ERRORS_ONLY = 3
+# ONNX Runtime's own builds (1.29 and later) make a device identifier and report to their maker unless this is set
+# before they are imported; disable_telemetry_events() comes too late (measured with 1.32).
+_TELEMETRY_OFF: Final = "ORT_DISABLE_TELEMETRY"
+
+
+def runtime() -> Any:  # noqa: ANN401  onnxruntime ships no types
+    """Import ONNX Runtime so that it reports to nobody. Whatever else imports it must call this first.
+
+    Raises:
+        ImportError: it is not installed, or does not load here.
+    """
+    os.environ[_TELEMETRY_OFF] = "1"
+    import onnxruntime  # noqa: PLC0415  after the line above; and what ends a consent must run where this does not
+
+    return onnxruntime
 
 
 def session(model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  onnxruntime ships no types
@@ -24,6 +38,7 @@ def session(model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  onnxrunt
     """
     if threads < 1:
         raise ValueError(f"got {threads} threads; expected 1 or more")
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = threads

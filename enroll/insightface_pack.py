@@ -14,6 +14,7 @@ from consent import ModelId, UnitVector
 from enroll.embedder import EmbeddingModel, FaceEmbedder, check_crop
 from enroll.errors import ModelLicenceError, ModelMissingError
 from enroll.image import Pixels
+from enroll.inference import runtime
 from enroll.thresholds import Thresholds
 
 DEFAULT_LICENCE: Final = "insightface non-commercial research"
@@ -73,6 +74,7 @@ def load_pack(folder: Path, *, accept_licence: str | None, thresholds: Threshold
         raise ModelMissingError(
             f"there is no model pack in {folder}; expected a folder with .onnx files; unpack it there"
         )
+    runtime()  # before insightface imports it, and lets it report
     # 1.
     licence = _licence(folder)
     # 2.

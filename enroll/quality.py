@@ -8,7 +8,6 @@ colour photos) and photos spoiled so far that SFace scores them below about 0.8 
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 
 from enroll.alignment import align, eye_distance_px, roll_degrees
@@ -127,6 +126,8 @@ def assess(image: RgbImage, face: DetectedFace, *, roll: float | None = None) ->
             detector do not show. `Extractor.assess` measures it.
     """
     # A black edge would count as the sharpest line of all.
+    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
     crop = align(image, face.landmarks, repeat_edge=True)
     luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[_INNER].astype(np.float64)
     crop.fill(0)

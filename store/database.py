@@ -183,6 +183,8 @@ def _translated(path: Path) -> Generator[None]:
         original: Any = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(original, "sqlite_errorcode", None)
         said = _SAID.get(code & 0xFF) if isinstance(code, int) else None
+        if str(original).startswith("Could not decode to UTF-8"):  # sqlite3 itself, without a code
+            said = _SAID[sqlite3.SQLITE_CORRUPT]
         if said is None:
             raise
         kind, what = said

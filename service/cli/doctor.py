@@ -50,7 +50,7 @@ def _badness(code: ExitCode) -> int:
 def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "python", _python
     yield "opencv", _opencv
-    yield "onnxruntime", lambda: _imports("onnxruntime")
+    yield "onnxruntime", _onnxruntime
     yield "faiss", lambda: _imports("faiss", "faiss-cpu")
     yield "insightface", _insightface
     yield "models", _models
@@ -91,6 +91,12 @@ def _opencv() -> str:
     if len(builds) > 1:
         raise ImportError(f"{' and '.join(builds)} are both installed and share one folder; remove opencv-python")
     return f"imports, version {cv2.__version__}, installed as {builds[0] if builds else 'an unknown package'}"
+
+
+def _onnxruntime() -> str:
+    from enroll.inference import runtime  # noqa: PLC0415  that it can be imported is what is asked
+
+    return f"imports, version {runtime().__version__}, reports to nobody"
 
 
 def _imports(module: str, package: str | None = None) -> str:
