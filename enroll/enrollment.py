@@ -13,6 +13,7 @@ from consent import (
     Purpose,
     ReferenceId,
     RefusedError,
+    TamperError,
     UnverifiedReceipt,
     permit_probe,
 )
@@ -22,7 +23,7 @@ from enroll.extractor import Extractor
 from enroll.image import RgbImage
 from enroll.quality import QualityReport
 from index import Galleries, identify
-from store import Store, add_reference, admit_receipt, has_reference, zone_of
+from store import GrantSecret, Store, add_reference, admit_receipt, has_reference, zone_of
 
 
 @final
@@ -112,7 +113,7 @@ def _enroll(
         # 4.
         _refuse_known_face(store, galleries, extractor, grant, draft)
         # 5.
-        with store.keyring.grant_secret(grant.receipt_id) as secret, store.write() as tx:
+        with _secret(store, receipt, grant) as secret, store.write() as tx:
             reference_id = add_reference(
                 tx, draft.embedding, secret, licence=extractor.model.licence, photo_count=draft.photo_count
             )
@@ -129,6 +130,16 @@ def _enroll(
         draft.photo_count,
         draft.few,
     )
+
+
+def _secret(store: Store, receipt: UnverifiedReceipt, grant: ConsentGrant) -> GrantSecret:
+    try:
+        return store.keyring.grant_secret(grant.receipt_id)
+    except TamperError:
+        # Another process may have ended the consent while the photos were looked at; that is no tampering.
+        with store.read() as connection:
+            admit_receipt(store, connection, receipt)
+        raise
 
 
 def _refuse_known_face(

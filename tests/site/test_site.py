@@ -161,3 +161,18 @@ def test_the_embedding_on_disk_is_not_the_one_that_was_computed(site: Site) -> N
 
     assert licence == "Apache-2.0"
     assert len(box) == 29 + 128 * 4
+
+
+def test_a_consent_that_ends_while_the_photos_are_looked_at_is_no_tampering(site: Site) -> None:
+    receipt = consent(site).to_json()
+    views = photos.views(photos.astronaut(), 3)
+
+    def withdrawn(done: int, _total: int) -> None:
+        if done == len(views):
+            with Site.open(site.home) as elsewhere:
+                elsewhere.withdraw(receipt=receipt)
+
+    with pytest.raises(NoLiveConsentError, match="no consent is in force"):
+        site.enroll(receipt, views, progress=withdrawn)
+
+    assert all(not zone.references for zone in site.status().zones)
