@@ -1,38 +1,38 @@
-"""mypy refuses each marked line of `refused.py`, for the reason marked, and no other."""
+"""mypy refuses each marked line of `refused*.py`, for the reason marked, and no other."""
 
 import ast
 import re
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from mypy import api
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
-SOURCE = FOLDER / "refused.py"
 MARK = re.compile(r"# refused: ([a-z-]+(?:, [a-z-]+)*)")
 ERROR = re.compile(r"^(?P<file>.+?):(?P<line>\d+): error: (?P<text>.*)  \[(?P<code>[a-z-]+)\]$")
 
 Found = Counter[tuple[int, str]]
 
 
-def first_lines() -> dict[int, int]:
+def first_lines(source: Path) -> dict[int, int]:
     """Return the first line of the statement on each line, for the formatter may break a long one before its mark."""
     first: dict[int, int] = {}
-    for node in ast.walk(ast.parse(SOURCE.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef | ast.ClassDef):
             first |= dict.fromkeys(range(node.lineno, (node.end_lineno or node.lineno) + 1), node.lineno)
     return first
 
 
-def marked() -> Found:
-    first = first_lines()
-    lines = SOURCE.read_text(encoding="utf-8").splitlines()
+def marked(source: Path) -> Found:
+    first = first_lines(source)
+    lines = source.read_text(encoding="utf-8").splitlines()
     marks = ((number, MARK.search(line)) for number, line in enumerate(lines, start=1))
     return Counter((first.get(number, number), code) for number, mark in marks if mark for code in mark[1].split(", "))
 
 
-def reported(cache: Path) -> Found:
+def reported(source: Path, cache: Path) -> Found:
     output, problem, _ = api.run(
         [
             f"--config-file={ROOT / 'pyproject.toml'}",
@@ -43,26 +43,29 @@ def reported(cache: Path) -> Found:
             "--no-pretty",
             "--no-color-output",
             "--show-error-codes",
-            str(SOURCE),
+            str(source),
         ]
     )
     assert not problem, problem
-    first = first_lines()
+    first = first_lines(source)
     found: Found = Counter()
     for line in output.splitlines():
         if ": note: " in line:
             continue
         match = ERROR.match(line)
         assert match, f"mypy said something else: {line}"
-        assert Path(match["file"]).name == SOURCE.name, line
+        assert Path(match["file"]).name == source.name, line
         number = int(match["line"])
         found[first.get(number, number), match["code"]] += 1
     return found
 
 
-def test_mypy_refuses_every_marked_line_for_the_marked_reason_and_no_other(tmp_path: Path) -> None:
-    expected = marked()
-    assert expected.total() >= 70
-    found = reported(tmp_path / "cache")
+@pytest.mark.parametrize(("name", "fewest"), [("refused.py", 70), ("refused_in_use.py", 15)])
+def test_mypy_refuses_every_marked_line_for_the_marked_reason_and_no_other(
+    name: str, fewest: int, tmp_path: Path
+) -> None:
+    expected = marked(FOLDER / name)
+    assert expected.total() >= fewest
+    found = reported(FOLDER / name, tmp_path / "cache")
     assert list(expected - found) == [], "mypy accepts these (line, code)"
     assert list(found - expected) == [], "mypy refuses these (line, code), which are not marked"
