@@ -20,7 +20,6 @@ Example::
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, final
@@ -28,15 +27,14 @@ from typing import Self, final
 import erase
 from audit import VerifierKey
 from consent import (
-    DataSubjectId,
     EndReason,
     ErasureIncompleteError,
     InputError,
-    ModelId,
     Notice,
-    Purpose,
+    ReceiptId,
     SubjectKey,
     TakeHome,
+    UnverifiedReceipt,
     VolensError,
     WithdrawalCode,
     Zone,
@@ -47,7 +45,7 @@ from enroll import Enrolled, Extractor, QualityReport, RgbImage
 from enroll import enroll as enroll_person
 from enroll import read as read_image
 from erase import Certificate, Erased, SweepReport, verify_certificate
-from index import Decision, Galleries, Match, identify, verify_claim
+from index import Decision, FaceDecision, Galleries, Identification, Match, identify, verify_claim
 from store import (
     Clock,
     LogReport,
@@ -63,7 +61,9 @@ from store import (
     name_of,
     notice_of,
     open_home,
+    receipts_of,
     site_status,
+    stored_receipt,
     unfinished,
     verify_log,
     zone_of,
@@ -73,46 +73,6 @@ from store import (
 def utc_now() -> datetime:
     """Return the system's time."""
     return datetime.now(UTC)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class FaceDecision:
-    """One face of a frame and what was decided about it.
-
-    Attributes:
-        box: x, y, width, height in pixels of the frame.
-        decision: what the matching core said.
-    """
-
-    box: tuple[float, float, float, float]
-    decision: Decision
-
-    @property
-    def match(self) -> Match | None:
-        """Whom it is, or None."""
-        return self.decision.match
-
-    @property
-    def subject_id(self) -> DataSubjectId | None:
-        """The data subject identified, or None."""
-        return None if self.match is None else self.match.subject_id
-
-    @property
-    def comparison_score(self) -> float | None:
-        """Cosine similarity with the reference that matched, or None; a stranger's score is nobody's business."""
-        return None if self.match is None else self.match.comparison_score
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Identification:
-    """The answer to one frame: every face in it, the largest first. No faces is an answer too."""
-
-    purpose: Purpose
-    model_id: ModelId
-    threshold: float
-    faces: tuple[FaceDecision, ...]
 
 
 @final
@@ -206,6 +166,7 @@ class Site:
         justification: str | None,
         alternative: str | None,
         retention_days: int | None,
+        match_history_days: int = 90,
     ) -> Zone:
         """Declare a zone; see `consent.Zone.declare` for what is refused."""
         zone = Zone.declare(
@@ -215,6 +176,7 @@ class Site:
             alternative=alternative,
             retention_days=retention_days,
             now=self._store.now(),
+            match_history_days=match_history_days,
         )
         with self._store.write() as tx:
             add_zone(tx, zone)
@@ -343,6 +305,15 @@ class Site:
         report = erase.sweep(self._store, self._galleries, self.home, progress or (lambda _done, _total: None))
         self.unfinished = None
         return report
+
+    def receipts_of(self, who: str | UnverifiedReceipt) -> list[ReceiptId]:
+        """Return the consents of one person, in force or ended; see `store.receipts_of`. A receipt is checked first."""
+        if isinstance(who, str):
+            return receipts_of(self._store, who)
+        with self._store.read() as connection:
+            return (
+                [erase.consent_of_receipt(connection, who)] if stored_receipt(connection, who.claims.receipt_id) else []
+            )
 
     def status(self) -> SiteStatus:
         """Return what is there now, in numbers."""

@@ -16,10 +16,15 @@ QR_PREFIX: Final = "VOLENS-WITHDRAW:"
 
 
 class EndReason(StrEnum):
-    """Why a consent ended."""
+    """Why a consent ended: the person's own act, one of the clocks, or an order that names a group of people."""
 
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    RETENTION = "retention"
+    INACTIVE = "inactive"
+    LEFT = "left"
+    SUPERSEDED = "superseded"
+    ORDERED = "ordered"
 
 
 @final

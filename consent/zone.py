@@ -9,6 +9,8 @@ from consent.errors import InputError, RefusedError
 from consent.ids import Purpose, parse_purpose
 from consent.times import whole_seconds
 
+DEFAULT_MATCH_HISTORY_DAYS: Final = 90
+MAX_MATCH_HISTORY_DAYS: Final = 366
 MAX_RETENTION_DAYS: Final = 3 * 366
 """A consent is asked again at least every three years; CNIL's guidance for workplace biometrics expects a limit."""
 _MAX_TEXT: Final = 2000
@@ -25,7 +27,11 @@ class Custody(StrEnum):
 @final
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A purpose with its custody, its justification, its alternative and its retention."""
+    """A purpose with its custody, its justification, its alternative and its retention.
+
+    Attributes:
+        match_history_days: how long a person's own passages are kept for them to ask for; 0 keeps none.
+    """
 
     purpose: Purpose
     custody: Custody
@@ -33,6 +39,7 @@ class Zone:
     alternative: str
     retention_days: int
     created_at: datetime
+    match_history_days: int = DEFAULT_MATCH_HISTORY_DAYS
 
     @classmethod
     def declare(
@@ -44,6 +51,7 @@ class Zone:
         alternative: str | None,
         retention_days: int | None,
         now: datetime,
+        match_history_days: int = DEFAULT_MATCH_HISTORY_DAYS,
     ) -> Self:
         """Return a zone that may be offered to people, or say which promise is missing.
 
@@ -79,7 +87,12 @@ class Zone:
                 f"zone {purpose!r} got a retention of {retention_days} days; give --retention-days between 1 and "
                 f"{MAX_RETENTION_DAYS} (GDPR 5(1)(e))"
             )
-        return cls(purpose, kind, why, instead, retention_days, whole_seconds(now))
+        if not 0 <= match_history_days <= MAX_MATCH_HISTORY_DAYS:
+            raise RefusedError(
+                f"zone {purpose!r} got a match history of {match_history_days} days; give --match-history-days between "
+                f"0 (none is kept) and {MAX_MATCH_HISTORY_DAYS}"
+            )
+        return cls(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days)
 
 
 def _promise(text: str | None) -> str:

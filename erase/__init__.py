@@ -1,7 +1,7 @@
 """Withdrawal, expiry and erasure carried out everywhere; certificates."""
 
 from erase.certificate import Certificate, verify_certificate
-from erase.procedure import CERTIFICATES, Erased, erase_consent, resume
+from erase.procedure import CERTIFICATES, Erased, erase_consent, erase_consents, resume
 from erase.right import consent_of_code, consent_of_receipt
 from erase.sweep import SweepReport, sweep
 
@@ -13,6 +13,7 @@ __all__ = [
     "consent_of_code",
     "consent_of_receipt",
     "erase_consent",
+    "erase_consents",
     "resume",
     "sweep",
     "verify_certificate",

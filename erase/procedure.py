@@ -12,7 +12,7 @@
 A step that was done but not noted is done again, to the same effect. Broken seals do not stop an erasure.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -102,6 +102,23 @@ def erase_consent(store: Store, galleries: Galleries, home: Path, receipt_id: Re
         return _finish(store, galleries, home, receipt_id, needles)
     finally:
         needles.wipe()
+
+
+def erase_consents(
+    store: Store,
+    galleries: Galleries,
+    home: Path,
+    receipt_ids: Sequence[ReceiptId],
+    reason: EndReason,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Erased]:
+    """Erase many; see `erase_consent`. `progress` is called with how many are done, of how many."""
+    erased: list[Erased] = []
+    for receipt_id in receipt_ids:
+        erased.append(erase_consent(store, galleries, home, receipt_id, reason))
+        if progress is not None:
+            progress(len(erased), len(receipt_ids))
+    return erased
 
 
 def resume(store: Store, galleries: Galleries, home: Path, receipt_id: ReceiptId) -> Erased:

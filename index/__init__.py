@@ -2,6 +2,7 @@
 
 from index.engine import Engine, Shortlist
 from index.flat_engine import FlatEngine
+from index.frame import FaceDecision, Identification
 from index.gallery import Galleries, Gallery
 from index.matching import Decision, Match, identify, verify_claim
 from index.opening import opened
@@ -10,9 +11,11 @@ from index.projection import Projection, distance_bound, sketch_bits
 __all__ = [
     "Decision",
     "Engine",
+    "FaceDecision",
     "FlatEngine",
     "Galleries",
     "Gallery",
+    "Identification",
     "Match",
     "Projection",
     "Shortlist",

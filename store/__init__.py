@@ -30,6 +30,7 @@ from store.erasures import (
 from store.giving import give_consent
 from store.home import PUBLIC_KEY_FILE, ROOT_KEY_FILE, make_home, open_home
 from store.keyring import Keyring
+from store.people import receipts_of
 from store.private_files import read_private, write_private
 from store.promises import add_notice, add_zone, notice_of, zone_of, zones
 from store.references import (
@@ -100,6 +101,7 @@ __all__ = [
     "read_private",
     "read_root_key_file",
     "receipt_of_code",
+    "receipts_of",
     "reference_ids",
     "references_in",
     "references_of",

@@ -6,7 +6,7 @@ from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table
 
 from store.columns import UtcDateTime
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 
 metadata: Final = MetaData()
 
@@ -28,4 +28,26 @@ grant_secret: Final = Table(
     Column("epoch", Integer, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+)
+
+log_leaf: Final = Table(
+    "log_leaf",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("leaf", LargeBinary, nullable=False),
+)
+
+ended_consent: Final = Table(
+    "ended_consent",
+    metadata,
+    Column("receipt_id", String, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+)
+
+next_store_key: Final = Table(
+    "next_store_key",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary, nullable=False),
 )

@@ -25,9 +25,18 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
             alternative=zone.alternative,
             retention_days=zone.retention_days,
             created_at=zone.created_at,
+            match_history_days=zone.match_history_days,
         )
     )
-    tx.log("zone.added", {"zone": zone.purpose, "custody": zone.custody.value, "retention_days": zone.retention_days})
+    tx.log(
+        "zone.added",
+        {
+            "zone": zone.purpose,
+            "custody": zone.custody.value,
+            "retention_days": zone.retention_days,
+            "match_history_days": zone.match_history_days,
+        },
+    )
 
 
 def zone_of(connection: Connection, purpose: Purpose) -> Zone:
@@ -114,4 +123,5 @@ def _zone(row: Row[tuple[object, ...]]) -> Zone:
         row.alternative,
         row.retention_days,
         row.created_at,
+        row.match_history_days,
     )

@@ -1,7 +1,8 @@
 """The tables of the data file. Rules that the types state are stated again by keys and triggers (migrations/data).
 
-Three kinds of tables: promises (`site`, `zone`, `notice`), evidence that stays (`receipt`, `consent_end`,
-`certificate`, `audit_*`) and what dies with the consent (`live_consent` and all that hangs on it by ON DELETE CASCADE).
+Three kinds of tables: promises (`site`, `zone`, `notice`, `operator_key`, `recipient`), evidence that stays (`receipt`,
+`consent_end`, `erasure`, `certificate`, `acknowledgement`, `cohort*`, `access_request`, `audit_*`) and what dies with
+the consent (`live_consent` and all that hangs on it by ON DELETE CASCADE).
 """
 
 from typing import Final
@@ -20,7 +21,7 @@ from sqlalchemy import (
 
 from store.columns import UtcDateTime
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 
 metadata: Final = MetaData()
 
@@ -43,6 +44,7 @@ zone: Final = Table(
     Column("alternative", String, nullable=False),
     Column("retention_days", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("match_history_days", Integer, nullable=False),
 )
 
 notice: Final = Table(
@@ -54,6 +56,7 @@ notice: Final = Table(
     Column("text", String, nullable=False),
     Column("sha256", String, nullable=False),
     Column("published_at", UtcDateTime, nullable=False),
+    Column("supersedes_within_days", Integer, nullable=True),
 )
 
 receipt: Final = Table(
@@ -113,6 +116,68 @@ biometric_reference: Final = Table(
     sqlite_autoincrement=True,
 )
 
+leaving: Final = Table(
+    "leaving",
+    metadata,
+    Column("receipt_id", String, primary_key=True),
+    Column("subject_id", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("leaves_at", UtcDateTime, nullable=False),
+    _hangs_on_live_consent(),
+)
+
+last_interaction: Final = Table(
+    "last_interaction",
+    metadata,
+    Column("receipt_id", String, primary_key=True),
+    Column("subject_id", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("interacted_at", UtcDateTime, nullable=False),
+    _hangs_on_live_consent(),
+)
+
+passage: Final = Table(
+    "passage",
+    metadata,
+    Column("passage_id", Integer, primary_key=True),
+    Column("receipt_id", String, nullable=False),
+    Column("subject_id", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("matched_at", UtcDateTime, nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("model_id", String, nullable=False),
+    _hangs_on_live_consent(),
+    UniqueConstraint("receipt_id", "kind", "matched_at"),
+    sqlite_autoincrement=True,
+)
+
+subject_secret: Final = Table(
+    "subject_secret",
+    metadata,
+    Column("receipt_id", String, primary_key=True),
+    Column("subject_id", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+    _hangs_on_live_consent(),
+)
+
+badge: Final = Table(
+    "badge",
+    metadata,
+    Column("reference_id", Integer, primary_key=True),
+    Column("receipt_id", String, nullable=False),
+    Column("subject_id", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("model_id", String, nullable=False),
+    Column("model_licence", String, nullable=False),
+    Column("box_sha256", LargeBinary, nullable=False),
+    Column("photo_count", Integer, nullable=False),
+    Column("enrolled_at", UtcDateTime, nullable=False),
+    _hangs_on_live_consent(),
+    UniqueConstraint("receipt_id", "model_id"),
+    sqlite_autoincrement=True,
+)
+
 consent_end: Final = Table(
     "consent_end",
     metadata,
@@ -137,6 +202,64 @@ certificate: Final = Table(
     Column("certificate_id", String, nullable=False, unique=True),
     Column("token", String, nullable=False),
     Column("issued_at", UtcDateTime, nullable=False),
+)
+
+access_request: Final = Table(
+    "access_request",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("receipt_id", String, ForeignKey("receipt.receipt_id"), nullable=True),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("answered_at", UtcDateTime, nullable=True),
+    Column("outcome", String, nullable=True),
+)
+
+operator_key: Final = Table(
+    "operator_key",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("public_key", LargeBinary, nullable=False, unique=True),
+    Column("added_at", UtcDateTime, nullable=False),
+)
+
+cohort: Final = Table(
+    "cohort",
+    metadata,
+    Column("cohort_id", String, primary_key=True),
+    Column("plan", String, nullable=False),
+    Column("approval", String, nullable=True),
+    Column("begun_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime, nullable=True),
+    Column("facts", String, nullable=False),
+)
+
+cohort_member: Final = Table(
+    "cohort_member",
+    metadata,
+    Column("cohort_id", String, ForeignKey("cohort.cohort_id"), primary_key=True),
+    Column("receipt_id", String, ForeignKey("receipt.receipt_id"), primary_key=True),
+)
+
+recipient: Final = Table(
+    "recipient",
+    metadata,
+    Column("recipient_id", String, primary_key=True),
+    Column("purpose", String, ForeignKey("zone.purpose"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("contact", String, nullable=False),
+    Column("added_at", UtcDateTime, nullable=False),
+    UniqueConstraint("purpose", "name"),
+)
+
+acknowledgement: Final = Table(
+    "acknowledgement",
+    metadata,
+    Column("receipt_id", String, ForeignKey("consent_end.receipt_id"), primary_key=True),
+    Column("recipient_id", String, ForeignKey("recipient.recipient_id"), primary_key=True),
+    Column("token", String, nullable=False),
+    Column("acknowledged_at", UtcDateTime, nullable=False),
 )
 
 audit_event: Final = Table(

@@ -27,13 +27,14 @@ _RECEIPT_ROW: Final = (
     "INSERT INTO receipt (receipt_id, subject_id, purpose, subject_key, token, withdrawal_digest, expires_at) "
     "VALUES (:receipt, :subject, '~self-check', zeroblob(32), 'none', randomblob(32), :until)"
 )
+_ZONE: Final = (
+    "INSERT INTO zone (purpose, custody, justification, alternative, retention_days, created_at) "
+    "VALUES ('~self-check', 'operator', 'none', 'none', 1, :now)"
+)
 _LIVE: Final = "INSERT INTO live_consent VALUES (:receipt, :subject, '~self-check', :until)"
 
 _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
-    (
-        "INSERT INTO zone VALUES ('~self-check', 'operator', 'none', 'none', 1, :now)",
-        {"now": _PAST},
-    ),
+    (_ZONE, {"now": _PAST}),
     (_RECEIPT_ROW, {"receipt": _RECEIPT, "subject": _SUBJECT, "until": _FUTURE}),
     (_RECEIPT_ROW, {"receipt": _OTHER, "subject": _SUBJECT, "until": _PAST}),
     (_LIVE, {"receipt": _RECEIPT, "subject": _SUBJECT, "until": _FUTURE}),

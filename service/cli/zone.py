@@ -19,6 +19,9 @@ def add(
     justification: Annotated[str | None, typer.Option(help="Why a badge is not enough.")] = None,
     alternative: Annotated[str | None, typer.Option(help="The way in for people who say no.")] = None,
     retention_days: Annotated[int | None, typer.Option(help="After so many days a consent ends by itself.")] = None,
+    match_history_days: Annotated[
+        int, typer.Option(help="How long a person's own passages are kept for them to ask for; 0 keeps none.")
+    ] = 90,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -30,6 +33,7 @@ def add(
             justification=justification,
             alternative=alternative,
             retention_days=retention_days,
+            match_history_days=match_history_days,
         )
     emit(
         _document(zone), f"added zone {zone.purpose}; publish its notice with 'volens notice publish'", as_json=as_json
@@ -53,4 +57,5 @@ def _document(zone: Zone) -> dict[str, object]:
         "justification": zone.justification,
         "alternative": zone.alternative,
         "retention_days": zone.retention_days,
+        "match_history_days": zone.match_history_days,
     }

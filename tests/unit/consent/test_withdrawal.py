@@ -118,5 +118,13 @@ def test_a_code_shows_itself_only_when_asked() -> None:
     assert repr(code()) == str(code()) == f"{code()}" == "WithdrawalCode(...)"
 
 
-def test_a_consent_ends_for_one_of_two_reasons() -> None:
-    assert [reason.value for reason in EndReason] == ["withdrawn", "expired"]
+def test_a_consent_ends_by_the_person_by_a_clock_or_by_an_order() -> None:
+    assert [reason.value for reason in EndReason] == [
+        "withdrawn",
+        "expired",
+        "retention",
+        "inactive",
+        "left",
+        "superseded",
+        "ordered",
+    ]

@@ -109,7 +109,7 @@ UNUSABLE = {
     "without a revision": (without_revision, TamperError, "integrity: some.db is no Volens file"),
     "damaged": (damaged, TamperError, "integrity: some.db is damaged; restore it from a backup"),
     "cut off": (cut_off, TamperError, "integrity: some.db is damaged; restore it from a backup"),
-    "newer": (newer, UnavailableError, r"written by a newer Volens \(schema '9999', .* up to '0001'\); upgrade Volens"),
+    "newer": (newer, UnavailableError, r"written by a newer Volens \(schema '9999', .* up to '0002'\); upgrade Volens"),
 }
 
 
@@ -193,7 +193,7 @@ def test_every_connection_has_our_pragmas(database: Database) -> None:
             assert [*said, fourth.execute(query).fetchone()[0]] == [value] * 4, pragma
 
 
-ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'because', 'a badge', 1, '2099-01-01T00:00:00Z')"
+ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'because', 'a badge', 1, '2099-01-01T00:00:00Z', 90)"
 
 
 def zones(database: Database) -> list[str]:

@@ -146,7 +146,7 @@ def test_promises_are_logged(house: House) -> None:
 
 def test_the_database_refuses_a_second_version_of_the_same_number(house: House, tx: Transaction) -> None:
     add_notice(tx, LOBBY, "en", b"two")
-    row = "SELECT purpose, language, version, 'other', sha256, published_at FROM notice"
+    row = "SELECT purpose, language, version, 'other', sha256, published_at, NULL FROM notice"
     with pytest.raises(IntegrityError, match="notice rows are never replaced"):
         tx.connection.exec_driver_sql(f"INSERT INTO notice {row}")
     assert house.store.now() - tx.now == timedelta(0)

@@ -90,7 +90,7 @@ def test_every_table_is_strict_about_its_types(files: dict[str, Path], line: str
     ((sql,),) = peek(files[line], "SELECT sql FROM sqlite_master WHERE name = ?", table.name)
 
     assert re.search(r"\)\s*STRICT\s*\Z", sql)
-    assert ("AUTOINCREMENT" in sql) is (table.name == "biometric_reference")
+    assert ("AUTOINCREMENT" in sql) is (table.name in {"badge", "biometric_reference", "passage"})
 
 
 def test_indexes_are_those_that_python_knows(files: dict[str, Path]) -> None:
@@ -138,7 +138,7 @@ def test_what_is_kept_is_never_changed_deleted_or_replaced(house_of_rows: Path, 
     [
         ("UPDATE audit_opening SET details = '{}'", "an opening is kept or erased, never changed"),
         ("UPDATE biometric_reference SET model_id = 'x'", "a reference is never changed"),
-        ("UPDATE live_consent SET expires_at = '9999-01-01T00:00:00Z'", "given or ended, never changed"),
+        ("UPDATE live_consent SET expires_at = '9999-01-01T00:00:00Z'", "given, shortened or ended, never moved"),
         ("INSERT INTO subject_profile VALUES (hex(zeroblob(16)), 's', 'lobby', x'00')", "no live consent"),
     ],
 )

@@ -28,7 +28,7 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     ),
     "a reference under an expired consent": (["biometric_reference_needs_live_consent"], []),
     "a changed reference": (["biometric_reference_is_never_changed"], []),
-    "a longer consent": (["live_consent_is_never_changed"], []),
+    "a longer consent": (["live_consent_is_only_shortened"], []),
     "a consent without a receipt": (
         ["live_consent_needs_its_receipt"],
         [("live_consent", _LIVE_TO_RECEIPT, _WITHOUT)],
@@ -38,7 +38,7 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     "a gap in the log": (["audit_event_is_appended"], []),
     "a deleted log entry": (["audit_event_is_not_deleted"], []),
     "a reference that outlives its consent": (
-        ["live_consent_ends_with_its_references"],
+        ["live_consent_ends_with_all_that_hangs_on_it"],
         [("biometric_reference", " ON DELETE CASCADE", " DEFERRABLE INITIALLY DEFERRED")],
     ),
 }

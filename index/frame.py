@@ -1,0 +1,47 @@
+"""What was decided about one frame: every face in it, and for each whether it is somebody."""
+
+from dataclasses import dataclass
+from typing import final
+
+from consent import DataSubjectId, ModelId, Purpose
+from index.matching import Decision, Match
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FaceDecision:
+    """One face of a frame and what was decided about it.
+
+    Attributes:
+        box: x, y, width, height in pixels of the frame.
+        decision: what the matching core said.
+    """
+
+    box: tuple[float, float, float, float]
+    decision: Decision
+
+    @property
+    def match(self) -> Match | None:
+        """Whom it is, or None."""
+        return self.decision.match
+
+    @property
+    def subject_id(self) -> DataSubjectId | None:
+        """The data subject identified, or None."""
+        return None if self.match is None else self.match.subject_id
+
+    @property
+    def comparison_score(self) -> float | None:
+        """Cosine similarity with the reference that matched, or None; a stranger's score is nobody's business."""
+        return None if self.match is None else self.match.comparison_score
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """The answer to one frame: every face in it, the largest first. No faces is an answer too."""
+
+    purpose: Purpose
+    model_id: ModelId
+    threshold: float
+    faces: tuple[FaceDecision, ...]

@@ -1,0 +1,19 @@
+"""Whom a command means: a receipt's file if there is one, else an id or a name."""
+
+from pathlib import Path
+
+from consent import ReceiptId, TakeHome
+from service.cli.files import read_file
+from volens import Site
+
+
+def receipts_meant(site: Site, who: str) -> list[ReceiptId]:
+    """Return the consents of the person meant; empty where there is none.
+
+    Raises:
+        ReceiptError, TamperError: `who` is a file, but no receipt, or not the one recorded.
+        InputError: several people have this name.
+    """
+    if Path(who).is_file():
+        return site.receipts_of(TakeHome.parse(read_file(Path(who), "receipt")).receipt)
+    return site.receipts_of(who)

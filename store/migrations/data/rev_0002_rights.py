@@ -1,0 +1,224 @@
+"""Clocks, passages, personal custody, requests, cohorts and recipients; more reasons for which a consent ends."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+_TIME = "GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z'"
+_REASONS = "('withdrawn', 'expired', 'retention', 'inactive', 'left', 'superseded', 'ordered')"
+_OWNER = """
+    receipt_id TEXT NOT NULL,
+    subject_id TEXT NOT NULL,
+    purpose TEXT NOT NULL"""
+_HANGS = """
+    FOREIGN KEY (receipt_id, subject_id, purpose)
+        REFERENCES live_consent (receipt_id, subject_id, purpose) ON DELETE CASCADE"""
+
+# SQLite cannot change a CHECK, so the table is made again, and with it the two that point to it.
+_ENDED = f"""
+CREATE TABLE consent_end (
+    receipt_id TEXT PRIMARY KEY NOT NULL REFERENCES receipt (receipt_id),
+    reason TEXT NOT NULL CHECK (reason IN {_REASONS}),
+    ended_at TEXT NOT NULL CHECK (ended_at {_TIME})
+) STRICT;
+
+CREATE TABLE erasure (
+    receipt_id TEXT PRIMARY KEY NOT NULL REFERENCES consent_end (receipt_id),
+    state TEXT NOT NULL CHECK (state IN
+        ('requested', 'stopped', 'shredded', 'removed', 'scrubbed', 'verified', 'certified', 'notified')),
+    facts TEXT NOT NULL,
+    changed_at TEXT NOT NULL CHECK (changed_at {_TIME})
+) STRICT;
+
+CREATE TABLE certificate (
+    receipt_id TEXT PRIMARY KEY NOT NULL REFERENCES consent_end (receipt_id),
+    certificate_id TEXT NOT NULL UNIQUE,
+    token TEXT NOT NULL,
+    issued_at TEXT NOT NULL CHECK (issued_at {_TIME})
+) STRICT;
+"""
+
+_TABLES = f"""
+ALTER TABLE zone ADD COLUMN match_history_days INTEGER NOT NULL DEFAULT 90
+    CHECK (match_history_days BETWEEN 0 AND 366);
+
+ALTER TABLE notice ADD COLUMN supersedes_within_days INTEGER
+    CHECK (supersedes_within_days BETWEEN 0 AND 366);
+
+CREATE TABLE leaving ({_OWNER},
+    leaves_at TEXT NOT NULL CHECK (leaves_at {_TIME}),
+    PRIMARY KEY (receipt_id),{_HANGS}
+) STRICT;
+
+CREATE TABLE last_interaction ({_OWNER},
+    interacted_at TEXT NOT NULL CHECK (interacted_at {_TIME}),
+    PRIMARY KEY (receipt_id),{_HANGS}
+) STRICT;
+
+CREATE TABLE passage (
+    passage_id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,{_OWNER},
+    matched_at TEXT NOT NULL CHECK (matched_at {_TIME}),
+    kind TEXT NOT NULL CHECK (kind IN ('identify', 'verify')),
+    model_id TEXT NOT NULL,
+    UNIQUE (receipt_id, kind, matched_at),{_HANGS}
+) STRICT;
+CREATE INDEX ix_passage_matched_at ON passage (matched_at);
+
+CREATE TABLE subject_secret ({_OWNER},
+    commitment BLOB NOT NULL CHECK (length(commitment) = 32),
+    PRIMARY KEY (receipt_id),{_HANGS}
+) STRICT;
+
+CREATE TABLE badge (
+    reference_id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,{_OWNER},
+    model_id TEXT NOT NULL,
+    model_licence TEXT NOT NULL CHECK (trim(model_licence) <> ''),
+    box_sha256 BLOB NOT NULL CHECK (length(box_sha256) = 32),
+    photo_count INTEGER NOT NULL CHECK (photo_count >= 1),
+    enrolled_at TEXT NOT NULL CHECK (enrolled_at {_TIME}),
+    UNIQUE (receipt_id, model_id),{_HANGS}
+) STRICT;
+
+CREATE TABLE access_request (
+    request_id TEXT PRIMARY KEY NOT NULL CHECK (length(request_id) = 32),
+    kind TEXT NOT NULL CHECK (kind IN ('access', 'portability')),
+    receipt_id TEXT REFERENCES receipt (receipt_id),
+    received_at TEXT NOT NULL CHECK (received_at {_TIME}),
+    due_at TEXT NOT NULL CHECK (due_at {_TIME}),
+    answered_at TEXT CHECK (answered_at {_TIME}),
+    outcome TEXT CHECK (outcome IN ('answered', 'nothing held')),
+    CHECK ((answered_at IS NULL) = (outcome IS NULL))
+) STRICT;
+
+CREATE TABLE operator_key (
+    name TEXT PRIMARY KEY NOT NULL CHECK (trim(name) <> ''),
+    public_key BLOB NOT NULL UNIQUE CHECK (length(public_key) = 32),
+    added_at TEXT NOT NULL CHECK (added_at {_TIME})
+) STRICT;
+
+CREATE TABLE cohort (
+    cohort_id TEXT PRIMARY KEY NOT NULL CHECK (length(cohort_id) = 32),
+    plan TEXT NOT NULL,
+    approval TEXT,
+    begun_at TEXT NOT NULL CHECK (begun_at {_TIME}),
+    finished_at TEXT CHECK (finished_at {_TIME}),
+    facts TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE cohort_member (
+    cohort_id TEXT NOT NULL REFERENCES cohort (cohort_id),
+    receipt_id TEXT NOT NULL REFERENCES receipt (receipt_id),
+    PRIMARY KEY (cohort_id, receipt_id)
+) STRICT;
+
+CREATE TABLE recipient (
+    recipient_id TEXT PRIMARY KEY NOT NULL CHECK (length(recipient_id) = 32),
+    purpose TEXT NOT NULL REFERENCES zone (purpose),
+    name TEXT NOT NULL CHECK (trim(name) <> ''),
+    contact TEXT NOT NULL CHECK (trim(contact) <> ''),
+    added_at TEXT NOT NULL CHECK (added_at {_TIME}),
+    UNIQUE (purpose, name)
+) STRICT;
+
+CREATE TABLE acknowledgement (
+    receipt_id TEXT NOT NULL REFERENCES consent_end (receipt_id),
+    recipient_id TEXT NOT NULL REFERENCES recipient (recipient_id),
+    token TEXT NOT NULL,
+    acknowledged_at TEXT NOT NULL CHECK (acknowledged_at {_TIME}),
+    PRIMARY KEY (receipt_id, recipient_id)
+) STRICT;
+"""
+
+_HANGING = ("leaving", "last_interaction", "passage", "subject_secret", "badge")
+
+_RULES = [
+    "DROP TRIGGER live_consent_is_never_changed",
+    """
+    CREATE TRIGGER live_consent_is_only_shortened BEFORE UPDATE ON live_consent
+    WHEN NEW.receipt_id <> OLD.receipt_id OR NEW.subject_id <> OLD.subject_id OR NEW.purpose <> OLD.purpose
+        OR NEW.expires_at > OLD.expires_at
+    BEGIN SELECT RAISE(ABORT, 'volens: a consent is given, shortened or ended, never moved or prolonged'); END
+    """,
+    "DROP TRIGGER live_consent_ends_with_its_references",
+    """
+    CREATE TRIGGER live_consent_ends_with_all_that_hangs_on_it AFTER DELETE ON live_consent
+    BEGIN
+        DELETE FROM biometric_reference WHERE receipt_id = OLD.receipt_id;
+        DELETE FROM subject_profile WHERE receipt_id = OLD.receipt_id;
+        """
+    + "\n        ".join(f"DELETE FROM {table} WHERE receipt_id = OLD.receipt_id;" for table in _HANGING)
+    + """
+    END
+    """,
+    """
+    CREATE TRIGGER biometric_reference_stays_off_the_server_in_badge_custody BEFORE INSERT ON biometric_reference
+    WHEN (SELECT custody FROM zone WHERE purpose = NEW.purpose) = 'badge'
+    BEGIN SELECT RAISE(ABORT, 'volens: in badge custody the person carries the reference'); END
+    """,
+    """
+    CREATE TRIGGER badge_is_never_changed BEFORE UPDATE ON badge
+    BEGIN SELECT RAISE(ABORT, 'volens: a badge is issued or ended, never changed'); END
+    """,
+    """
+    CREATE TRIGGER access_request_is_answered_once BEFORE UPDATE ON access_request
+    WHEN OLD.answered_at IS NOT NULL OR NEW.request_id <> OLD.request_id OR NEW.received_at <> OLD.received_at
+        OR NEW.due_at <> OLD.due_at
+    BEGIN SELECT RAISE(ABORT, 'volens: a request is answered once, and its clock never moves'); END
+    """,
+    """
+    CREATE TRIGGER access_request_is_not_deleted BEFORE DELETE ON access_request
+    BEGIN SELECT RAISE(ABORT, 'volens: requests are never deleted'); END
+    """,
+    """
+    CREATE TRIGGER cohort_is_not_deleted BEFORE DELETE ON cohort
+    BEGIN SELECT RAISE(ABORT, 'volens: cohorts are never deleted'); END
+    """,
+]
+_RULES += [
+    f"""
+    CREATE TRIGGER {table}_needs_live_consent BEFORE INSERT ON {table}
+    WHEN NOT EXISTS (
+        SELECT 1 FROM live_consent AS live
+        WHERE live.receipt_id = NEW.receipt_id AND live.subject_id = NEW.subject_id AND live.purpose = NEW.purpose
+    )
+    BEGIN SELECT RAISE(ABORT, 'volens: no live consent'); END
+    """
+    for table in _HANGING
+]
+
+# Append-only tables. INSERT OR REPLACE skips delete triggers, hence the first rule.
+_APPEND_ONLY = {
+    "consent_end": "receipt_id = NEW.receipt_id",
+    "certificate": "receipt_id = NEW.receipt_id OR certificate_id = NEW.certificate_id",
+    "operator_key": "name = NEW.name OR public_key = NEW.public_key",
+    "cohort_member": "cohort_id = NEW.cohort_id AND receipt_id = NEW.receipt_id",
+    "acknowledgement": "receipt_id = NEW.receipt_id AND recipient_id = NEW.recipient_id",
+    "recipient": "recipient_id = NEW.recipient_id OR (purpose = NEW.purpose AND name = NEW.name)",
+}
+
+
+def upgrade() -> None:
+    """Make the tables and the rules."""
+    for table in ("consent_end", "erasure", "certificate"):
+        op.execute(f"CREATE TEMP TABLE kept_{table} AS SELECT * FROM {table}")
+    for table in ("certificate", "erasure", "consent_end"):
+        op.execute(f"DROP TABLE {table}")
+    for statement in (_ENDED + _TABLES).split(";"):
+        if statement.strip():
+            op.execute(statement)
+    for table in ("consent_end", "erasure", "certificate"):
+        op.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
+        op.execute(f"DROP TABLE kept_{table}")
+    for rule in _RULES:
+        op.execute(rule)
+    for table, same in _APPEND_ONLY.items():
+        refuse = f"BEGIN SELECT RAISE(ABORT, 'volens: {table} rows are never replaced, changed or deleted'); END"
+        op.execute(
+            f"CREATE TRIGGER {table}_is_not_replaced BEFORE INSERT ON {table} "
+            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) {refuse}"
+        )
+        op.execute(f"CREATE TRIGGER {table}_is_not_changed BEFORE UPDATE ON {table} {refuse}")
+        op.execute(f"CREATE TRIGGER {table}_is_not_deleted BEFORE DELETE ON {table} {refuse}")
