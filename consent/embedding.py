@@ -43,7 +43,9 @@ class UnitVector:
             ValueError: wrong shape, a NaN or an infinity, or the zero vector, which has no direction.
         """
         own = _own_copy(values)
-        norm = float(np.linalg.norm(own.astype(np.float64)))
+        wide = own.astype(np.float64)  # squares of large float32 would overflow
+        norm = float(np.linalg.norm(wide))
+        wide.fill(0)
         if norm < np.finfo(np.float32).tiny:
             raise ValueError("got the zero vector; expected one with a direction")
         own /= np.float32(norm)

@@ -135,7 +135,8 @@ def _agreeing_mean(vectors: Sequence[UnitVector], threshold: float) -> UnitVecto
     """
     stack = np.stack([vector.array for vector in vectors])
     try:
-        scores = stack @ stack.T
+        # Not `stack @ stack.T`: a BLAS packs what it multiplies into a buffer of its own, and leaves it there.
+        scores = np.einsum("id,jd->ij", stack, stack)
         count = len(vectors)
         for row in range(count if count > 1 else 0):
             agreement = float(np.median(np.delete(scores[row], row)))

@@ -10,7 +10,10 @@ from typing import Final, NoReturn, Self, final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from store.page_lock import lock_page
+
 KEY_BYTES: Final = 32
+_RECLAIMED: Final = 8
 Random = Callable[[int], bytes]
 """A function that returns n cryptographically random bytes; `os.urandom` in production."""
 
@@ -65,17 +68,31 @@ class Secret:
 
 def _derive(key: bytearray, salt: bytes, info: bytes, into: bytearray) -> None:
     HKDF(SHA256(), KEY_BYTES, salt=salt, info=info).derive_into(key, into)
+    # The library works in `bytes` objects of this size and frees them as they are. Whoever asks next for this size gets
+    # the same memory, so we ask, for more than it used, and are given it zeroed (found by a search of our own memory).
+    [bytes(KEY_BYTES) for _ in range(_RECLAIMED)]
+
+
+class LongLivedSecret(Secret):
+    """A secret that stays open as long as a process runs, and is therefore kept from the swap where that is allowed."""
+
+    __slots__ = ()
+
+    def __init__(self, value: bytes | bytearray) -> None:
+        """Copy `value`, exactly 32 bytes, and lock the memory it lies in."""
+        super().__init__(value)
+        lock_page(self._buffer)
 
 
 @final
-class RootKey(Secret):
+class RootKey(LongLivedSecret):
     """Unlocks the store key. Lives outside the store: in a file, or later in a key service."""
 
     __slots__ = ()
 
 
 @final
-class StoreKey(Secret):
+class StoreKey(LongLivedSecret):
     """Wraps grant secrets and the site's signing key; the gallery's projection is derived from it."""
 
     __slots__ = ()

@@ -30,6 +30,7 @@ from service.cli import (
     zone,
 )
 from service.cli.exit_codes import ExitCode, code_of
+from service.process_memory import forbid_core_dumps
 
 _INTERRUPTED: Final = 130
 _BROKEN_PIPE: Final = 141
@@ -103,6 +104,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    forbid_core_dumps()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot write is no error

@@ -17,6 +17,7 @@ from consent import UnavailableError, VolensError
 from service.cli.exit_codes import ExitCode, code_of
 from service.cli.options import HomeOption, JsonOption, home_folder
 from service.cli.output import emit, table
+from service.process_memory import SwapProtection, may_lock_all
 from volens import Site
 
 _OLDEST = (3, 11)
@@ -54,6 +55,7 @@ def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "faiss", lambda: _imports("faiss", "faiss-cpu")
     yield "insightface", _insightface
     yield "models", _models
+    yield "memory", _memory
     yield "home", lambda: _home(home)
     if home.is_dir():
         yield "site", lambda: _site(home)
@@ -116,6 +118,11 @@ def _models() -> str:
     cache = ModelCache.default()
     cache.verify()
     return ", ".join(f"{one.name} ({one.licence})" for one in cache.status())
+
+
+def _memory() -> str:
+    swap = "a service locks all its memory" if may_lock_all() else f"in a service, {SwapProtection.KEYS_ONLY}"
+    return f"no core dumps; {swap}"
 
 
 def _home(home: Path) -> str:

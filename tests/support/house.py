@@ -143,6 +143,7 @@ class House:
         embedding = ConsentedEmbedding(grant, UnitVector(person.face), MODEL)
         with self.store.keyring.grant_secret(grant.receipt_id) as secret, self.store.write() as tx:
             person.reference_id = add_reference(tx, embedding, secret, licence="none", photo_count=3)
+        embedding.vector.wipe()
         return person
 
     def admit(self, zone: str = "lobby") -> Person:
@@ -155,7 +156,11 @@ class House:
             permit = permit_probe(zone_of(connection, Purpose(zone)))
         seen = face + self.faces.standard_normal(DIMENSION).astype(np.float32) * noise
         probe = ProbeEmbedding(permit, UnitVector.normalised(seen), MODEL)
-        return identify(self.store, self.galleries, probe, THRESHOLD, self.store.now())
+        try:
+            return identify(self.store, self.galleries, probe, THRESHOLD, self.store.now())
+        finally:
+            probe.vector.wipe()
+            seen.fill(0)
 
     def sees(self, person: Person, zone: str = "lobby") -> bool:
         """Tell whether the door opens for a person as themselves."""

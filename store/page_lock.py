@@ -1,0 +1,30 @@
+"""Keeping one buffer out of the swap, as far as the system allows."""
+
+import ctypes
+from functools import cache
+
+
+def lock_page(buffer: bytearray) -> bool:
+    """Keep the memory that holds `buffer` from being written to a swap device (mlock, POSIX.1-2001).
+
+    The lock is on the whole page and is never taken back: another secret may have come to lie on it. The buffer must
+    not be resized afterwards.
+
+    Returns:
+        False where the system knows no such lock, or the process has used up its limit (``RLIMIT_MEMLOCK``).
+    """
+    lock = _mlock()
+    if lock is None:
+        return False
+    first = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+    return bool(lock(first, len(buffer)) == 0)
+
+
+@cache
+def _mlock() -> "ctypes._NamedFuncPointer | None":
+    try:
+        lock = ctypes.CDLL(None).mlock
+    except (OSError, AttributeError, TypeError):
+        return None
+    lock.argtypes, lock.restype = (ctypes.c_void_p, ctypes.c_size_t), ctypes.c_int
+    return lock

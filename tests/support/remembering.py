@@ -1,0 +1,191 @@
+"""Processes that enroll, identify and erase, and then say what of it is left in their own memory.
+
+Started as ``python remembering.py SCENARIO HOME``; each prints one JSON object of what was found when. It runs alone:
+whatever a test framework keeps of values and messages would be found as well.
+"""
+
+import gc
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import house as made_up
+import numpy as np
+from house import House
+from own_memory import OwnMemory, hide
+from sqlalchemy import func, select
+
+from consent import ErasureIncompleteError, ReceiptId, UnitVector
+from enroll import Extractor
+from enroll.embedder import EmbeddingModel, FaceEmbedder
+from enroll.image import Pixels
+from index import opened
+from service import samples
+from store import references_of
+from store.schema import live_consent
+from store.secrets import Secret
+from volens import Site, SubjectKey
+
+Report = dict[str, dict[str, int]]
+
+
+def made_up_faces() -> Report:
+    """Enroll, identify and withdraw one of some people."""
+    return _withdrawn(House.build(_home()))
+
+
+def made_up_large_faces() -> Report:
+    """Do the same where an embedding is larger than what an allocator reuses at once."""
+    made_up.DIMENSION = 512
+    return _withdrawn(House.build(_home()))
+
+
+def reopened() -> Report:
+    """Withdraw in a process that has the gallery from the store, not from an enrollment."""
+    house = House.build(_home())
+    for _ in range(3):
+        house.admit()
+    person = house.people[0]
+    house.sees(person)
+    memory, report = OwnMemory(), Report()
+    _wipe(_look_for(memory, house.site, person.receipt_id))
+    house.reopen()
+    house.sees(house.people[1])
+    _forget_ours(house)
+    report["before"] = _search(memory)
+    house.site.withdraw(code=person.code)
+    report["after"] = _search(memory)
+    return report
+
+
+def refused_midway() -> Report:
+    """Withdraw while a reader stands in the way of the scrubbing, and finish it when the reader has gone."""
+    house = House.build(_home())
+    for _ in range(3):
+        house.admit()
+    person = house.people[0]
+    house.sees(person)
+    memory, report = OwnMemory(), Report()
+    _wipe(_look_for(memory, house.site, person.receipt_id))
+    _forget_ours(house)
+    with house.store.read() as connection:
+        connection.scalar(select(func.count()).select_from(live_consent))  # from here on it needs the log
+        try:
+            house.withdraw(person)
+        except ErasureIncompleteError:
+            report["refused"] = _search(memory)
+    house.site.sweep()
+    report["after"] = _search(memory)
+    return report
+
+
+def real_faces() -> Report:
+    """Enroll real photos with the real models; identify, also from two threads; verify; withdraw."""
+    extractor, memory, report = Extractor.load_default(), OwnMemory(), Report()
+    site = Site.create(_home(), name="Example Ltd", contact="privacy@example.org")
+    site._load_extractor = lambda: extractor
+    site.add_zone("lobby", custody="operator", justification="none", alternative="a badge", retention_days=9)
+    notice = site.publish_notice("lobby", language="en", text=b"We compare your face at the door.\n")
+    key = SubjectKey.from_seed(os.urandom(32))
+    receipt = site.give_consent(notice, name="Ada", jurisdiction="FR", key=key)
+    extractor._embedder = _Watched(extractor._embedder, memory)
+    photos = samples.views(samples.astronaut(), 4)
+    site.enroll(receipt.to_json(), photos[:3])
+    site.identify("lobby", photos[3])
+    _wipe(_look_for(memory, site, receipt.receipt.claims.receipt_id))
+    site.verify_claim(receipt.to_json(), photos[3])
+    threads = [threading.Thread(target=site.identify, args=("lobby", photos[3])) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    report["before"] = _search(memory)
+    site.withdraw(receipt=receipt.to_json())
+    report["after"] = _search(memory)
+    return report
+
+
+class _Watched:
+    """An embedder whose every embedding is looked for, photo by photo."""
+
+    def __init__(self, embedder: FaceEmbedder, memory: OwnMemory) -> None:
+        self._embedder = embedder
+        self._memory = memory
+
+    @property
+    def model(self) -> EmbeddingModel:
+        return self._embedder.model
+
+    def embed(self, aligned: Pixels) -> UnitVector:
+        vector = self._embedder.embed(aligned)
+        self._memory.look_for("embedding", hide(vector.array))
+        return vector
+
+
+def _withdrawn(house: House) -> Report:
+    for _ in range(3):
+        house.admit()
+    person = house.people[0]
+    house.sees(person)
+    memory, report = OwnMemory(), Report()
+    held = _look_for(memory, house.site, person.receipt_id)
+    report["held"] = _search(memory)
+    _wipe(held)
+    _forget_ours(house)
+    report["before"] = _search(memory)
+    house.withdraw(person)
+    report["after"] = _search(memory)
+    house.look_at(house.face())
+    report["later"] = _search(memory)
+    return report
+
+
+def _look_for(memory: OwnMemory, site: Site, receipt_id: ReceiptId) -> list[Secret | UnitVector]:
+    """Look for everything of a person; return the copies by which it was done, to be wiped."""
+    with site._store.read() as connection:
+        references = references_of(connection, receipt_id)
+    secret = site._store.keyring.grant_secret(receipt_id)
+    memory.look_for("grant secret", hide(secret.buffer))
+    held: list[Secret | UnitVector] = [secret]
+    for reference, vector in opened(site._store, references):
+        key = secret.reference_key(reference.receipt.sha256, reference.model_id)
+        memory.look_for("reference key", hide(key.buffer))
+        memory.look_for("embedding", hide(vector.array))
+        wide = vector.array.astype(np.float64)
+        memory.look_for("embedding in double precision", hide(wide))
+        wide.fill(0)
+        for gallery in site._galleries.built():
+            sketch = gallery.projection.sketch(vector.array)
+            memory.look_for("sketch", hide(sketch))
+            sketch.fill(0)
+        held += [key, UnitVector(vector.array)]
+    return held
+
+
+def _wipe(held: Iterable[Secret | UnitVector]) -> None:
+    for one in held:
+        one.wipe()
+
+
+def _forget_ours(house: House) -> None:
+    """Wipe the faces that the test itself remembers."""
+    for person in house.people:
+        own = person.face.base
+        assert isinstance(own, np.ndarray)
+        own.fill(0)
+
+
+def _search(memory: OwnMemory) -> dict[str, int]:
+    gc.collect()
+    return dict(memory.search())
+
+
+def _home() -> Path:
+    return Path(sys.argv[2])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(globals()[sys.argv[1]]()))

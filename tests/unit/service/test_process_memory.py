@@ -1,0 +1,92 @@
+"""Core dumps and swap, seen from outside: what the system says of a process that has been told to keep its memory."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.process_memory import may_lock_all
+
+CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGABRT)"
+READ_LIMIT = "from pathlib import Path; print(Path('/proc/self/status').read_text())"
+
+
+def python(folder: Path, program: str, before: str = "pass") -> subprocess.CompletedProcess[str]:
+    """Run a program in a process that may write core dumps into a folder."""
+    allow = "import resource as r; r.setrlimit(r.RLIMIT_CORE, (r.getrlimit(r.RLIMIT_CORE)[1],) * 2)"
+    return subprocess.run(
+        [sys.executable, "-c", f"{allow}; {before}; {program}"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def status(field: str, text: str) -> str:
+    return next(line.split(":")[1].strip() for line in text.splitlines() if line.startswith(f"{field}:"))
+
+
+def test_every_command_forbids_core_dumps_first(tmp_path: Path) -> None:
+    spy = (
+        "import sys, resource, ctypes; import service.cli.app as app; "
+        "app.run = lambda _: print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)); "
+        "app.main()"
+    )
+
+    done = python(tmp_path, spy)
+
+    assert done.stdout.strip() == "(0, 0) 0", done.stderr
+
+
+def test_a_crash_leaves_no_core(tmp_path: Path) -> None:
+    done = python(tmp_path, CRASH, "from service.process_memory import forbid_core_dumps as f; f()")
+
+    assert done.returncode == -signal.SIGABRT
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_locks_its_memory_where_it_may(tmp_path: Path) -> None:
+    lock = "from service.process_memory import lock_all; print('said:', lock_all()); x = bytearray(b'1') * 2**24"
+
+    done = python(tmp_path, READ_LIMIT, lock)
+
+    locked_kib = int(status("VmLck", done.stdout).split()[0])
+    if may_lock_all():
+        assert status("said", done.stdout) == "all memory is locked"
+        assert locked_kib > 16 * 1024
+    else:
+        assert status("said", done.stdout).startswith("only the long-lived keys are locked")
+        assert locked_kib == 0
+
+
+def test_under_a_limit_nothing_is_locked_that_could_end_the_process_later(tmp_path: Path) -> None:
+    lock = (
+        "import os; import resource as r; r.setrlimit(r.RLIMIT_MEMLOCK, (2**20, 2**20)); "
+        "os.geteuid() == 0 and (os.setgroups([]), os.setgid(65534), os.setuid(65534)); "
+        "import service.process_memory as m; print('said:', m.lock_all()); x = bytearray(b'1') * 2**24"
+    )
+
+    done = python(tmp_path, READ_LIMIT, f"import service.process_memory; {lock}")
+
+    assert status("said", done.stdout).startswith("only the long-lived keys are locked"), done.stderr
+    assert status("VmLck", done.stdout).split()[0] == "0"
+
+
+def test_the_long_lived_keys_are_locked_and_short_lived_secrets_are_not(tmp_path: Path) -> None:
+    keys = "from store.secrets import GrantSecret, StoreKey; one = GrantSecret(bytes(32))"
+
+    without = python(tmp_path, READ_LIMIT, keys)
+    with_key = python(tmp_path, READ_LIMIT, f"{keys}; two = StoreKey(bytes(32))")
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if soft == 0:
+        pytest.fail("this machine allows no locked memory at all; raise RLIMIT_MEMLOCK to test")
+    assert status("VmLck", without.stdout) == "0 kB"
+    assert status("VmLck", with_key.stdout) != "0 kB"
