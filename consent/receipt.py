@@ -19,6 +19,7 @@ from consent import jws
 from consent._mint import MINT
 from consent.errors import ForgedGrantError, InputError, ReceiptError, ReceiptSignatureError, TamperError
 from consent.ids import DataSubjectId, Purpose, ReceiptId, SiteId, is_receipt_id, is_subject_id, parse_purpose
+from consent.jurisdiction import JURISDICTION, parse_jurisdiction
 from consent.notice import Notice
 from consent.subject_key import SubjectKey, SubjectPublicKey
 from consent.times import format_time, parse_time, whole_seconds
@@ -26,7 +27,6 @@ from consent.zone import Custody, Zone
 
 RECEIPT_TYPE: Final = "volens-receipt+jws"
 SCHEMA_VERSION: Final = "ISO/IEC TS 27560:2023 volens-receipt/1"
-_JURISDICTION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -123,8 +123,7 @@ def sign_receipt(
     Raises:
         InputError: the jurisdiction is no ISO 3166 code such as ``FR`` or ``US-IL``; or the notice is another zone's.
     """
-    if not _JURISDICTION.fullmatch(jurisdiction):
-        raise InputError(f"got jurisdiction {jurisdiction[:20]!r}; expected an ISO 3166 code such as FR or US-IL")
+    parse_jurisdiction(jurisdiction)
     if notice.purpose != zone.purpose:
         raise InputError(f"got a notice for zone {notice.purpose!r}; expected one for {zone.purpose!r}")
     issued_at = whole_seconds(now)
@@ -258,7 +257,7 @@ def _claims(payload: bytes) -> ReceiptClaims:
     if (
         not is_receipt_id(claims.receipt_id)
         or not is_subject_id(claims.subject_id)
-        or not _JURISDICTION.fullmatch(claims.jurisdiction)
+        or not JURISDICTION.fullmatch(claims.jurisdiction)
         or not _SHA256.fullmatch(claims.notice_sha256)
         or claims.expires_at <= claims.issued_at
         or event.get("event_state") != "consent given"

@@ -23,7 +23,7 @@ from enroll.extractor import Extractor
 from enroll.image import RgbImage
 from enroll.quality import QualityReport
 from index import Galleries, identify
-from store import GrantSecret, Store, add_reference, admit_receipt, has_reference, zone_of
+from store import GrantSecret, Store, add_reference, admit_receipt, has_reference, refuse_if_stopped, zone_of
 
 
 @final
@@ -57,7 +57,8 @@ def enroll(
 ) -> Enrolled:
     """Enroll the person who signed `receipt`.
 
-    1. The receipt is genuine and its consent in force: only then there is a grant, and without one nothing is computed.
+    1. The receipt is genuine, its consent in force, and no order says to stop collecting: only then there is a grant,
+       and without one nothing is computed.
     2. The consent has no reference of this model yet.
     3. The photos show one person, well enough; their mean embedding is the draft.
     4. Nobody else in this zone has this face.
@@ -73,7 +74,7 @@ def enroll(
         progress: called with how many photos are looked at, of how many.
 
     Raises:
-        RefusedError: 1 (no consent in force, another site's receipt) or 2; audited.
+        RefusedError: 1 (no consent in force, another site's receipt, collecting stopped) or 2; audited.
         TamperError: the receipt is not the one recorded.
         EnrollmentError: 3 or 4; audited. Nothing was stored.
 
@@ -100,6 +101,7 @@ def _enroll(
     # 1.
     with store.read() as connection:
         grant = admit_receipt(store, connection, receipt)
+        refuse_if_stopped(connection, receipt.claims.jurisdiction, grant.purpose)
     extractor = load_extractor()
     # 2.
     with store.read() as connection:

@@ -2,6 +2,20 @@
 
 from store.admission import admit_receipt, check_receipt
 from store.audit_log import LogReport, forget, log_size, node_reader, verify_log
+from store.cohorts import (
+    Cohort,
+    LoggedEvent,
+    begin_cohort,
+    checkpoint_note,
+    cohort_certificates,
+    cohort_of,
+    cohort_receipts,
+    logged_event,
+    receipts_with_open_requests,
+    unfinished_cohorts,
+    update_cohort,
+)
+from store.collection_stops import CollectionStop, lift_stop, refuse_if_stopped, standing_stops, stop_collecting
 from store.consents import (
     Ledger,
     StoredReceipt,
@@ -30,6 +44,14 @@ from store.erasures import (
 from store.giving import give_consent
 from store.home import PUBLIC_KEY_FILE, ROOT_KEY_FILE, make_home, open_home
 from store.keyring import Keyring
+from store.operators import (
+    Operator,
+    add_operator,
+    operators,
+    operators_required,
+    remove_operator,
+    require_operators,
+)
 from store.people import receipts_of
 from store.private_files import read_private, write_private
 from store.promises import add_notice, add_zone, notice_of, zone_of, zones
@@ -46,6 +68,14 @@ from store.references import (
 from store.root_key import make_root_key_file, read_root_key_file
 from store.sealing import nonce_of
 from store.secrets import GrantSecret, Random, RootKey
+from store.selection import (
+    Selected,
+    Selection,
+    counted,
+    members_sha256,
+    select_left,
+    select_live,
+)
 from store.status import SiteStatus, ZoneStatus, site_status
 from store.store import Clock, SiteRecord, Store, Transaction
 
@@ -53,15 +83,21 @@ __all__ = [
     "PUBLIC_KEY_FILE",
     "ROOT_KEY_FILE",
     "Clock",
+    "Cohort",
+    "CollectionStop",
     "ErasureState",
     "GrantSecret",
     "JournalEntry",
     "Keyring",
     "Ledger",
     "LogReport",
+    "LoggedEvent",
+    "Operator",
     "Random",
     "RootKey",
     "SealedReference",
+    "Selected",
+    "Selection",
     "SiteRecord",
     "SiteStatus",
     "Store",
@@ -72,43 +108,65 @@ __all__ = [
     "add_certificate",
     "add_consent",
     "add_notice",
+    "add_operator",
     "add_reference",
     "add_zone",
     "admit_receipt",
     "advance",
     "all_receipts",
+    "begin_cohort",
     "certificate_of",
     "check_receipt",
+    "checkpoint_note",
+    "cohort_certificates",
+    "cohort_of",
+    "cohort_receipts",
     "consent_ended",
     "count_live",
     "count_references",
+    "counted",
     "end_consent",
     "entry",
     "forget",
     "give_consent",
     "has_reference",
+    "lift_stop",
     "live_candidates",
     "live_receipts",
     "log_size",
+    "logged_event",
     "make_home",
     "make_root_key_file",
+    "members_sha256",
     "name_of",
     "node_reader",
     "nonce_of",
     "notice_of",
     "open_entry",
     "open_home",
+    "operators",
+    "operators_required",
     "read_private",
     "read_root_key_file",
     "receipt_of_code",
     "receipts_of",
+    "receipts_with_open_requests",
     "reference_ids",
     "references_in",
     "references_of",
+    "refuse_if_stopped",
+    "remove_operator",
+    "require_operators",
     "sealed_name",
+    "select_left",
+    "select_live",
     "site_status",
+    "standing_stops",
+    "stop_collecting",
     "stored_receipt",
     "unfinished",
+    "unfinished_cohorts",
+    "update_cohort",
     "verify_log",
     "write_private",
     "zone_of",

@@ -23,6 +23,7 @@ from consent import (
 )
 from store import schema as tables
 from store import sealing
+from store.collection_stops import refuse_if_stopped
 from store.secrets import GrantSecret
 from store.store import Store, Transaction
 
@@ -84,9 +85,10 @@ def add_consent(
     """Put a consent in force: receipt, liveness, sealed name and audit leaf in one transaction.
 
     Raises:
-        RefusedError: this person already has a consent in force for this zone.
+        RefusedError: this person already has a consent in force for this zone, or collecting is stopped.
     """
     claims = receipt.claims
+    refuse_if_stopped(tx.connection, claims.jurisdiction, claims.purpose)
     live = tables.live_consent.c
     if tx.connection.scalar(
         select(live.receipt_id).where(live.subject_id == claims.subject_id, live.purpose == claims.purpose)

@@ -22,7 +22,8 @@ from consent import (
 from store import schema as tables
 from store import sealing
 from store._unseal import unseal_embedding
-from store.consents import Ledger, StoredReceipt
+from store.collection_stops import refuse_if_stopped
+from store.consents import Ledger, StoredReceipt, stored_receipt
 from store.secrets import GrantSecret
 from store.store import Transaction
 
@@ -63,7 +64,7 @@ def add_reference(
 
     Raises:
         NoLiveConsentError: the consent ended since the grant was made; the database refuses as well.
-        RefusedError: this consent already has a reference of this model.
+        RefusedError: this consent already has a reference of this model, or collecting is stopped.
     """
     grant = embedding.grant
     owner = {"receipt_id": grant.receipt_id, "subject_id": grant.subject_id, "purpose": grant.purpose}
@@ -75,6 +76,10 @@ def add_reference(
     until = Ledger(tx.connection).live_until(grant.receipt_id, grant.subject_id, grant.purpose)
     if until is None or until <= tx.now:
         raise NoLiveConsentError(gone)
+    receipt = stored_receipt(tx.connection, grant.receipt_id)
+    if receipt is None:
+        raise NoLiveConsentError(gone)
+    refuse_if_stopped(tx.connection, receipt.verified().claims.jurisdiction, grant.purpose)
     # The id is bound into the seal, so it must be known before the row is; the write lock keeps it ours.
     last = tx.connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'biometric_reference'"))
     reference_id = ReferenceId((last or 0) + 1)

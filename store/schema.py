@@ -1,8 +1,8 @@
 """The tables of the data file. Rules that the types state are stated again by keys and triggers (migrations/data).
 
-Three kinds of tables: promises (`site`, `zone`, `notice`, `operator_key`, `recipient`), evidence that stays (`receipt`,
-`consent_end`, `erasure`, `certificate`, `acknowledgement`, `cohort*`, `access_request`, `audit_*`) and what dies with
-the consent (`live_consent` and all that hangs on it by ON DELETE CASCADE).
+Three kinds of tables: promises (`site`, `zone`, `notice`, `operator*`, `collection_stop`, `recipient`), evidence that
+stays (`receipt`, `consent_end`, `erasure`, `certificate`, `acknowledgement`, `cohort*`, `access_request`, `audit_*`)
+and what dies with the consent (`live_consent` and all that hangs on it by ON DELETE CASCADE).
 """
 
 from typing import Final
@@ -222,6 +222,26 @@ operator_key: Final = Table(
     Column("name", String, primary_key=True),
     Column("public_key", LargeBinary, nullable=False, unique=True),
     Column("added_at", UtcDateTime, nullable=False),
+    Column("removed_at", UtcDateTime, nullable=True),
+)
+
+operators_required: Final = Table(
+    "operators_required",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("required", Integer, nullable=False),
+    Column("set_at", UtcDateTime, nullable=False),
+)
+
+collection_stop: Final = Table(
+    "collection_stop",
+    metadata,
+    Column("order_id", String, primary_key=True),
+    Column("jurisdiction", String, nullable=True),
+    Column("purpose", String, ForeignKey("zone.purpose"), nullable=True),
+    Column("log_index", Integer, nullable=False),
+    Column("placed_at", UtcDateTime, nullable=False),
+    Column("lifted_at", UtcDateTime, nullable=True),
 )
 
 cohort: Final = Table(

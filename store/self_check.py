@@ -14,6 +14,7 @@ from consent import TamperError
 
 _RECEIPT: Final = "0" * 32
 _OTHER: Final = "1" * 32
+_STOPPED: Final = "4" * 32
 _SUBJECT: Final = "s" * 43
 _PAST: Final = "2000-01-01T00:00:00Z"
 _FUTURE: Final = "9999-01-01T00:00:00Z"
@@ -41,6 +42,17 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     (_LIVE, {"receipt": _OTHER, "subject": _SUBJECT, "until": _PAST}),
     (_REFERENCE, {"receipt": _RECEIPT, "subject": _SUBJECT, "model": "none", "now": _PAST}),
     ("INSERT INTO audit_event SELECT COALESCE(MAX(seq) + 1, 0), x'00' FROM audit_event", {}),
+    (_ZONE.replace("~self-check", "~stopped"), {"now": _PAST}),
+    (
+        _RECEIPT_ROW.replace("~self-check", "~stopped"),
+        {"receipt": _STOPPED, "subject": _SUBJECT, "until": _FUTURE},
+    ),
+    ("INSERT INTO collection_stop VALUES (:order, NULL, '~stopped', 0, :now, NULL)", {"order": _OTHER, "now": _PAST}),
+    ("INSERT INTO operator_key VALUES ('~self-check', randomblob(32), :now, :now)", {"now": _PAST}),
+    (
+        "INSERT INTO operators_required SELECT COALESCE(MAX(seq) + 1, 0), 2, :now FROM operators_required",
+        {"now": _PAST},
+    ),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -78,6 +90,26 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         {},
     ),
     ("a gap in the log", "INSERT INTO audit_event SELECT MAX(seq) + 2, x'01' FROM audit_event", {}),
+    (
+        "a consent where collecting is stopped",
+        _LIVE.replace("~self-check", "~stopped"),
+        {"receipt": _STOPPED, "subject": _SUBJECT, "until": _FUTURE},
+    ),
+    (
+        "a deleted stop",
+        "DELETE FROM collection_stop WHERE purpose = '~stopped'",
+        {},
+    ),
+    (
+        "a cohort without a second operator",
+        "INSERT INTO cohort VALUES (:cohort, 'none', NULL, :now, NULL, 'none')",
+        {"cohort": _OTHER, "now": _PAST},
+    ),
+    (
+        "an operator who comes back",
+        "UPDATE operator_key SET removed_at = NULL WHERE name = '~self-check'",
+        {},
+    ),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),
 )
 """What is tried: a name for the error message, a statement, its parameters."""

@@ -96,7 +96,24 @@ CREATE TABLE access_request (
 CREATE TABLE operator_key (
     name TEXT PRIMARY KEY NOT NULL CHECK (trim(name) <> ''),
     public_key BLOB NOT NULL UNIQUE CHECK (length(public_key) = 32),
-    added_at TEXT NOT NULL CHECK (added_at {_TIME})
+    added_at TEXT NOT NULL CHECK (added_at {_TIME}),
+    removed_at TEXT CHECK (removed_at {_TIME})
+) STRICT;
+
+CREATE TABLE operators_required (
+    seq INTEGER PRIMARY KEY NOT NULL,
+    required INTEGER NOT NULL CHECK (required IN (1, 2)),
+    set_at TEXT NOT NULL CHECK (set_at {_TIME})
+) STRICT;
+
+CREATE TABLE collection_stop (
+    order_id TEXT PRIMARY KEY NOT NULL CHECK (length(order_id) = 32),
+    jurisdiction TEXT,
+    purpose TEXT REFERENCES zone (purpose),
+    log_index INTEGER NOT NULL,
+    placed_at TEXT NOT NULL CHECK (placed_at {_TIME}),
+    lifted_at TEXT CHECK (lifted_at {_TIME}),
+    CHECK (jurisdiction IS NOT NULL OR purpose IS NOT NULL)
 ) STRICT;
 
 CREATE TABLE cohort (
@@ -176,6 +193,63 @@ _RULES = [
     CREATE TRIGGER cohort_is_not_deleted BEFORE DELETE ON cohort
     BEGIN SELECT RAISE(ABORT, 'volens: cohorts are never deleted'); END
     """,
+    """
+    CREATE TRIGGER cohort_is_only_finished BEFORE UPDATE ON cohort
+    WHEN OLD.finished_at IS NOT NULL OR NEW.cohort_id <> OLD.cohort_id OR NEW.plan <> OLD.plan
+        OR NEW.approval IS NOT OLD.approval OR NEW.begun_at <> OLD.begun_at
+    BEGIN SELECT RAISE(ABORT, 'volens: a cohort is begun and finished, never changed'); END
+    """,
+    """
+    CREATE TRIGGER cohort_needs_its_approvals BEFORE INSERT ON cohort
+    WHEN NEW.approval IS NULL
+        AND (SELECT required FROM operators_required ORDER BY seq DESC LIMIT 1) > 1
+    BEGIN SELECT RAISE(ABORT, 'volens: this site asks for a second operator'); END
+    """,
+    """
+    CREATE TRIGGER operator_key_is_only_removed BEFORE UPDATE ON operator_key
+    WHEN OLD.removed_at IS NOT NULL OR NEW.removed_at IS NULL OR NEW.name <> OLD.name
+        OR NEW.public_key <> OLD.public_key OR NEW.added_at <> OLD.added_at
+    BEGIN SELECT RAISE(ABORT, 'volens: an operator is added or removed, never changed'); END
+    """,
+    """
+    CREATE TRIGGER operator_key_is_not_replaced BEFORE INSERT ON operator_key
+    WHEN EXISTS (SELECT 1 FROM operator_key WHERE name = NEW.name OR public_key = NEW.public_key)
+    BEGIN SELECT RAISE(ABORT, 'volens: an operator does not come back under a name or key that was used'); END
+    """,
+    """
+    CREATE TRIGGER operator_key_is_not_deleted BEFORE DELETE ON operator_key
+    BEGIN SELECT RAISE(ABORT, 'volens: operators are removed, never deleted'); END
+    """,
+    """
+    CREATE TRIGGER operators_required_is_appended BEFORE INSERT ON operators_required
+    WHEN NEW.seq <> (SELECT COALESCE(MAX(seq) + 1, 0) FROM operators_required)
+    BEGIN SELECT RAISE(ABORT, 'volens: the requirement is set anew, never replaced'); END
+    """,
+    """
+    CREATE TRIGGER collection_stop_is_only_lifted BEFORE UPDATE ON collection_stop
+    WHEN OLD.lifted_at IS NOT NULL OR NEW.lifted_at IS NULL OR NEW.order_id <> OLD.order_id
+        OR NEW.jurisdiction IS NOT OLD.jurisdiction OR NEW.purpose IS NOT OLD.purpose
+        OR NEW.log_index <> OLD.log_index OR NEW.placed_at <> OLD.placed_at
+    BEGIN SELECT RAISE(ABORT, 'volens: an order is placed or lifted, never changed'); END
+    """,
+    """
+    CREATE TRIGGER collection_stop_is_not_replaced BEFORE INSERT ON collection_stop
+    WHEN EXISTS (SELECT 1 FROM collection_stop WHERE order_id = NEW.order_id)
+    BEGIN SELECT RAISE(ABORT, 'volens: an order is placed or lifted, never replaced'); END
+    """,
+    """
+    CREATE TRIGGER collection_stop_is_not_deleted BEFORE DELETE ON collection_stop
+    BEGIN SELECT RAISE(ABORT, 'volens: orders are lifted, never deleted'); END
+    """,
+    # The jurisdiction stands in the signed receipt only, so an order for one is held by store/collection_stops.py.
+    """
+    CREATE TRIGGER live_consent_is_not_given_where_collecting_is_stopped BEFORE INSERT ON live_consent
+    WHEN EXISTS (
+        SELECT 1 FROM collection_stop
+        WHERE lifted_at IS NULL AND jurisdiction IS NULL AND purpose = NEW.purpose
+    )
+    BEGIN SELECT RAISE(ABORT, 'volens: collecting is stopped for this zone'); END
+    """,
 ]
 _RULES += [
     f"""
@@ -193,7 +267,7 @@ _RULES += [
 _APPEND_ONLY = {
     "consent_end": "receipt_id = NEW.receipt_id",
     "certificate": "receipt_id = NEW.receipt_id OR certificate_id = NEW.certificate_id",
-    "operator_key": "name = NEW.name OR public_key = NEW.public_key",
+    "operators_required": "seq = NEW.seq",
     "cohort_member": "cohort_id = NEW.cohort_id AND receipt_id = NEW.receipt_id",
     "acknowledgement": "receipt_id = NEW.receipt_id AND recipient_id = NEW.recipient_id",
     "recipient": "recipient_id = NEW.recipient_id OR (purpose = NEW.purpose AND name = NEW.name)",

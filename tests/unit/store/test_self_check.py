@@ -37,6 +37,10 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     "a replaced log entry": (["audit_event_is_appended", "audit_event_is_not_replaced"], []),
     "a gap in the log": (["audit_event_is_appended"], []),
     "a deleted log entry": (["audit_event_is_not_deleted"], []),
+    "a consent where collecting is stopped": (["live_consent_is_not_given_where_collecting_is_stopped"], []),
+    "a deleted stop": (["collection_stop_is_not_deleted"], []),
+    "a cohort without a second operator": (["cohort_needs_its_approvals"], []),
+    "an operator who comes back": (["operator_key_is_only_removed"], []),
     "a reference that outlives its consent": (
         ["live_consent_ends_with_all_that_hangs_on_it"],
         [("biometric_reference", " ON DELETE CASCADE", " DEFERRABLE INITIALLY DEFERRED")],

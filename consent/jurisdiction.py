@@ -1,0 +1,24 @@
+"""Whose law protects a person: ISO 3166 codes, a country or a part of one."""
+
+import re
+from typing import Final
+
+from consent.errors import InputError
+
+JURISDICTION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+
+
+def parse_jurisdiction(text: str) -> str:
+    """Return an ISO 3166 code such as ``FR`` or ``US-IL``.
+
+    Raises:
+        InputError: the text is none. Whether the country exists is not checked.
+    """
+    if not JURISDICTION.fullmatch(text):
+        raise InputError(f"got jurisdiction {text[:20]!r}; expected an ISO 3166 code such as FR or US-IL")
+    return text
+
+
+def covers(order: str, person: str) -> bool:
+    """Tell whether what is ordered for one jurisdiction is meant for a person: a country covers its parts."""
+    return person == order or person.startswith(f"{order}-")
