@@ -158,6 +158,11 @@ class Site:
         """The site's public key, as in ``site.pub``: what others need to check certificates and the log."""
         return self._store.verifier_key
 
+    @property
+    def cohorts(self) -> erase.Cohorts:
+        """Erasures of many by order, their dossiers, orders to stop collecting, and who may approve."""
+        return erase.Cohorts(self._store, self._galleries, self.home)
+
     def add_zone(
         self,
         name: str,

@@ -196,7 +196,7 @@ def _looked_at(
 ) -> Selected:
     receipt = StoredReceipt(ReceiptId(row.receipt_id), row.subject_id, Purpose(row.purpose), row.subject_key, row.token)
     inside = (selection.zone is None or receipt.purpose == selection.zone) and (
-        selection.model is None or any(selection.model in (one, one.partition("@")[0]) for one in models)
+        selection.model is None or any(selection.model in (one, one.partition("@")[0]) for one in (*stored, *carried))
     )
     try:
         claims = receipt.verified().claims

@@ -15,6 +15,7 @@ from consent import TamperError
 _RECEIPT: Final = "0" * 32
 _OTHER: Final = "1" * 32
 _STOPPED: Final = "4" * 32
+_ORDERED: Final = "5" * 32
 _SUBJECT: Final = "s" * 43
 _PAST: Final = "2000-01-01T00:00:00Z"
 _FUTURE: Final = "9999-01-01T00:00:00Z"
@@ -48,6 +49,10 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
         {"receipt": _STOPPED, "subject": _SUBJECT, "until": _FUTURE},
     ),
     ("INSERT INTO collection_stop VALUES (:order, NULL, '~stopped', 0, :now, NULL)", {"order": _OTHER, "now": _PAST}),
+    (_RECEIPT_ROW, {"receipt": _ORDERED, "subject": _SUBJECT, "until": _FUTURE}),
+    (_LIVE, {"receipt": _ORDERED, "subject": _SUBJECT, "until": _FUTURE}),
+    ("INSERT INTO cohort VALUES (:cohort, 'none', 'none', :now, NULL, 'none')", {"cohort": _ORDERED, "now": _PAST}),
+    ("INSERT INTO cohort_member VALUES (:cohort, :cohort)", {"cohort": _ORDERED}),
     ("INSERT INTO operator_key VALUES ('~self-check', randomblob(32), :now, :now)", {"now": _PAST}),
     (
         "INSERT INTO operators_required SELECT COALESCE(MAX(seq) + 1, 0), 2, :now FROM operators_required",
@@ -94,6 +99,11 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         "a consent where collecting is stopped",
         _LIVE.replace("~self-check", "~stopped"),
         {"receipt": _STOPPED, "subject": _SUBJECT, "until": _FUTURE},
+    ),
+    (
+        "a reference of somebody who is being erased",
+        _REFERENCE,
+        {"receipt": _ORDERED, "subject": _SUBJECT, "model": "none", "now": _PAST},
     ),
     (
         "a deleted stop",

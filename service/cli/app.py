@@ -20,10 +20,13 @@ from service.cli import (
     consent,
     demo,
     doctor,
+    dossier,
     enroll,
+    erase,
     identify,
     models,
     notice,
+    operator,
     setup,
     verify,
     withdraw,
@@ -51,6 +54,9 @@ for _noun, _group in (
     ("models", models.app),
     ("audit", audit.app),
     ("certificate", certificate.app),
+    ("erase", erase.app),
+    ("dossier", dossier.app),
+    ("operator", operator.app),
 ):
     app.add_typer(_group, name=_noun)
 for _name, _command in (

@@ -35,6 +35,15 @@ PackSearchOption: TypeAlias = Annotated[
     float | None, typer.Option("--pack-search", help="The pack's threshold for 1:N, cosine similarity.")
 ]
 
+OperatorKeyOption: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--operator-key", help="An operator's private key; again for a second.", show_default=False),
+]
+PassphraseOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", help="Holds the key's passphrase; without it you are asked.", show_default=False),
+]
+
 
 def home_folder(home: Path | None) -> Path:
     """Return the folder that was named, or the user's data folder for Volens.

@@ -241,6 +241,14 @@ _RULES = [
     CREATE TRIGGER collection_stop_is_not_deleted BEFORE DELETE ON collection_stop
     BEGIN SELECT RAISE(ABORT, 'volens: orders are lifted, never deleted'); END
     """,
+    """
+    CREATE TRIGGER biometric_reference_is_not_added_under_an_order BEFORE INSERT ON biometric_reference
+    WHEN EXISTS (
+        SELECT 1 FROM cohort_member JOIN cohort ON cohort.cohort_id = cohort_member.cohort_id
+        WHERE cohort_member.receipt_id = NEW.receipt_id AND cohort.finished_at IS NULL
+    )
+    BEGIN SELECT RAISE(ABORT, 'volens: this consent is being erased by order'); END
+    """,
     # The jurisdiction stands in the signed receipt only, so an order for one is held by store/collection_stops.py.
     """
     CREATE TRIGGER live_consent_is_not_given_where_collecting_is_stopped BEFORE INSERT ON live_consent

@@ -38,6 +38,7 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     "a gap in the log": (["audit_event_is_appended"], []),
     "a deleted log entry": (["audit_event_is_not_deleted"], []),
     "a consent where collecting is stopped": (["live_consent_is_not_given_where_collecting_is_stopped"], []),
+    "a reference of somebody who is being erased": (["biometric_reference_is_not_added_under_an_order"], []),
     "a deleted stop": (["collection_stop_is_not_deleted"], []),
     "a cohort without a second operator": (["cohort_needs_its_approvals"], []),
     "an operator who comes back": (["operator_key_is_only_removed"], []),
