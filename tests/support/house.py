@@ -125,10 +125,10 @@ class House:
         """Return a new made-up face: a random direction, far from all others."""
         return UnitVector.normalised(self.faces.standard_normal(DIMENSION)).array
 
-    def invite(self, zone: str = "lobby", name: str = "Ada Canary Example") -> Person:
+    def invite(self, zone: str = "lobby", name: str = "Ada Canary Example", jurisdiction: str = "FR") -> Person:
         """Have somebody say yes."""
         key = SubjectKey.from_seed(self.bits.randbytes(32))
-        take_home = self.site.give_consent(self.site.notice(zone), name=name, jurisdiction="FR", key=key)
+        take_home = self.site.give_consent(self.site.notice(zone), name=name, jurisdiction=jurisdiction, key=key)
         person = Person(take_home, self.face())
         self.people.append(person)
         return person
@@ -146,9 +146,9 @@ class House:
         embedding.vector.wipe()
         return person
 
-    def admit(self, zone: str = "lobby") -> Person:
+    def admit(self, zone: str = "lobby", jurisdiction: str = "FR") -> Person:
         """Invite and enroll."""
-        return self.enroll(self.invite(zone))
+        return self.enroll(self.invite(zone, jurisdiction=jurisdiction))
 
     def look_at(self, face: FloatArray, zone: str = "lobby", noise: float = 0.05) -> Decision:
         """Identify a face at a door, as a camera sees it: a little different each time."""
