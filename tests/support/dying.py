@@ -128,5 +128,13 @@ def sweep_and_die(home: Path, nth: int) -> None:
     site.sweep()
 
 
+def carry_out_and_die(home: Path, plan: Path, nth: int, moment: str, result: Path) -> None:
+    """Carry a plan out, and be killed at the nth durable step; undisturbed, write down how many there were."""
+    site = _open(home)
+    steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
+    site.cohorts.execute(plan.read_bytes(), [], result.with_suffix(".dossier"), answers=result.with_suffix(".answers"))
+    result.write_text(str(steps()))
+
+
 def _nothing() -> None:
     return

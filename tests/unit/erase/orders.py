@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from house import House, Person
 from sqlalchemy import insert, update
 
 from consent import ReceiptId
-from erase import CohortErased, OperatorKey, approve, read_plan_file
+from erase import AnswerRequests, CohortErased, OperatorKey, approve, read_plan_file
 from erase.plan import read_plan
 from store import Selection
 from store import schema as tables
@@ -34,10 +33,16 @@ def planned(house: House, selection: Selection = FRENCH) -> bytes:
 
 
 def carry_out(
-    house: House, plan: bytes, approvals: Sequence[str] = (), name: str = "dossier", **more: Any
+    house: House,
+    plan: bytes,
+    approvals: Sequence[str] = (),
+    name: str = "dossier",
+    answer_requests: AnswerRequests | None = None,
 ) -> CohortErased:
     folder = house.site.home.parent
-    return house.site.cohorts.execute(plan, approvals, folder / name, answers=folder / "answers", **more)
+    return house.site.cohorts.execute(
+        plan, approvals, folder / name, answers=folder / "answers", answer_requests=answer_requests
+    )
 
 
 def ask(house: House, person: Person) -> str:

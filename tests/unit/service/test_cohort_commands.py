@@ -1,0 +1,247 @@
+"""`volens erase`, `volens operator` and `volens dossier` at a desk: what they print, write and end with."""
+
+import json
+import os
+import pty
+import stat
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from said import Command
+
+from volens import Site
+
+
+@pytest.fixture
+def people(lobby: Path, give: Command) -> Path:
+    """One person under French law, one under German."""
+    assert give("--yes-i-read-it").code == 0
+    assert give("--yes-i-read-it", "--jurisdiction", "DE", out="ben").code == 0
+    return lobby
+
+
+@pytest.fixture
+def two(people: Path, volens: Command) -> Path:
+    """Two operators, and a site that asks for both."""
+    for label in ("anna", "carl"):
+        assert volens("operator", "keygen", f"{label}.key", "--no-passphrase").code == 0
+        assert volens("operator", "add", label, "--key", f"{label}.key.pub").code == 0
+    assert "add a third operator" in volens("operator", "require", "2").out
+    return people
+
+
+def in_force(volens: Command) -> int:
+    return int(volens("status", "--json").json["zones"][0]["live_consents"])
+
+
+def test_a_dry_run_counts_writes_a_plan_and_says_what_comes_next(people: Path, volens: Command) -> None:
+    said = volens("erase", "--jurisdiction", "FR", "--out", "fr.plan.json")
+
+    assert said.code == 0
+    assert "dry run, nobody is erased: 1 people, 1 consents, 0 references\n  lobby: 1 consents" in said.out
+    assert "others who stay: 1 people, 1 consents" in said.out
+    assert "next: volens erase --execute fr.plan.json\n" in said.out
+    assert stat.S_IMODE((people / "fr.plan.json").stat().st_mode) == 0o600
+    assert in_force(volens) == 2
+
+
+def test_a_plan_is_carried_out_and_its_dossier_verifies_elsewhere(people: Path, volens: Command) -> None:
+    plan = volens("erase", "--jurisdiction", "FR", "--zone", "lobby", "--json").json["plan"]
+
+    done = volens("erase", "--execute", plan, "--dossier", "dossier", "--json")
+
+    assert done.code == 0, done.out
+    assert in_force(volens) == 1
+    (people / "site.pub").write_bytes((people / "site" / "site.pub").read_bytes())
+    (people / "site").rename(people / "gone")  # nothing of the site is needed
+    checked = volens("dossier", "verify", "dossier", "--key", "site.pub", "--json")
+    assert checked.code == 0
+    assert (checked.json["valid"], checked.json["certificates"]) == (True, 1)
+    assert checked.json["after"] == done.json["after"]
+    assert "1 certificates, each of them checked" in volens("dossier", "verify", "dossier", "--key", "site.pub").out
+    (people / "dossier" / "counts.json").unlink()
+    assert volens("dossier", "verify", "dossier", "--key", "site.pub").code == 4
+    assert volens("dossier", "verify", "nothing", "--key", "site.pub").code == 2
+
+
+def test_two_operators_are_asked_for(two: Path, volens: Command) -> None:
+    planned = volens("erase", "--jurisdiction", "FR", "--operator-key", "anna.key", "--out", "fr.plan.json")
+    assert "next, by 1 more: volens erase --approve fr.plan.json --operator-key KEY" in planned.out
+    alone = volens("erase", "--execute", "fr.plan.json")
+    assert (alone.code, in_force(volens)) == (1, 2)
+    assert "this site asks for 2 different operators" in alone.err
+    (two / "copy.pub").write_bytes((two / "site" / "site.pub").read_bytes())
+
+    # The second operator looks at it on a machine that has the plan and the public key only.
+    approved = volens(
+        "erase", "--approve", "fr.plan.json", "--operator-key", "carl.key", "--trust", "copy.pub", "--json"
+    )
+    assert approved.json["counts"]["cohort"]["people"] == 1
+    done = volens("erase", "--execute", "fr.plan.json", "--approval", approved.json["approval"])
+
+    assert done.code == 0, done.err
+    assert "dossier: fr.dossier" in done.out
+    assert volens("dossier", "verify", "fr.dossier", "--key", "copy.pub", "--json").json["approved_by"] == [
+        "anna",
+        "carl",
+    ]
+
+
+def test_the_rule_is_lowered_by_two_only(two: Path, volens: Command) -> None:
+    assert two.exists()
+    assert volens("operator", "require", "1", "--operator-key", "anna.key").code == 1
+    assert volens("operator", "remove", "carl", "--operator-key", "anna.key").code == 1
+    assert volens("operator", "list", "--json").json["required"] == 2
+    both = ("--operator-key", "anna.key", "--operator-key", "carl.key")
+    assert volens("operator", "require", "1", *both).code == 0
+    assert volens("operator", "remove", "carl").code == 0
+    assert [one["operator"] for one in volens("operator", "list", "--json").json["operators"]] == ["anna"]
+    assert "needs nobody but whoever sits at the desk" in volens("operator", "list").out
+
+
+def test_a_stop_is_placed_listed_refuses_and_is_lifted(people: Path, volens: Command, give: Command) -> None:
+    stopped = volens("erase", "--jurisdiction", "FR", "--stop-collecting")
+    assert "next, to erase those who are there: volens erase --jurisdiction FR" in stopped.out
+    (order,) = volens("erase", "--standing", "--json").json
+    refused = give("--yes-i-read-it", out="eve")
+    assert (refused.code, (people / "eve.receipt.json").exists(), (people / "eve.key").exists()) == (1, False, False)
+    assert f"collecting is stopped by order {order['order_id']}" in refused.err
+    enrolling = volens("enroll", "ada.receipt.json", "no-photo.png", "--json")
+    assert enrolling.code in {1, 2}
+    assert give("--yes-i-read-it", "--jurisdiction", "IT", out="ida").code == 0
+
+    assert volens("erase", "--lift", order["order_id"]).code == 0
+
+    assert volens("erase", "--standing", "--json").json == []
+    assert give("--yes-i-read-it", out="eve").code == 0
+
+
+def test_enroll_is_refused_while_a_stop_stands(people: Path, volens: Command, album: Path) -> None:
+    assert people.exists()
+    volens("erase", "--zone", "lobby", "--stop-collecting")
+
+    said = volens("enroll", "ada.receipt.json", *(album / f"ada-{number}.png" for number in (1, 2, 3)))
+
+    assert said.code == 1
+    assert "collecting is stopped by order" in said.err
+
+
+WRONG: list[tuple[tuple[str, ...], str]] = [
+    ((), "got no selection"),
+    (("--jurisdiction", "France"), "expected an ISO 3166 code"),
+    (("--zone", "cellar", "--stop-collecting"), "there is no zone 'cellar'"),
+    (("--before", "yesterday"), "yesterday"),
+    (("--model", "x", "--stop-collecting"), "with what new consents have not got"),
+    (("--jurisdiction", "FR", "--standing"), "got a selection with something that takes none"),
+    (("--standing", "--lift", "x"), "got several of"),
+    (("--jurisdiction", "FR", "--dossier", "x"), "without --execute"),
+    (("--execute", "nothing"), "there is no plan nothing"),
+    (("--execute", "notice.md"), "got a file that is no plan"),
+    (("--approve", "notice.md", "--operator-key", "x"), "got a file that is no plan"),
+    (("--lift", "x"), "there is no such order standing"),
+    (("--jurisdiction", "FR", "--out", "notice.md"), "is already there"),
+    (("--jurisdiction", "FR", "--operator-key", "notice.md"), "got an operator key that does not open"),
+]
+
+
+def test_wrong_usage_is_told_and_changes_nothing(people: Path, volens: Command) -> None:
+    assert people.exists()
+    for arguments, words in WRONG:
+        said = volens("erase", *arguments)
+        assert (said.code, words in said.err) == (2, True), (arguments, said.err)
+    assert in_force(volens) == 2
+
+
+def test_a_date_selects_who_said_yes_before_it(people: Path, volens: Command) -> None:
+    assert people.exists()
+    tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
+
+    counts = [
+        volens("erase", "--before", moment, "--out", f"{moment}.json", "--json").json["counts"]["cohort"]["people"]
+        for moment in ("2020-01-01", "2020-01-01T12:00:00Z", tomorrow)
+    ]
+
+    assert counts == [0, 0, 2]
+
+
+def test_an_approval_of_a_plan_that_has_run_out_is_refused(
+    two: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert two.exists()
+    long_ago = datetime.now(UTC) - timedelta(days=8)
+    monkeypatch.setitem(Site.open.__func__.__kwdefaults__, "clock", lambda: long_ago)
+    volens("erase", "--jurisdiction", "FR", "--out", "fr.plan.json")
+    monkeypatch.undo()
+    monkeypatch.chdir(two)
+    monkeypatch.setenv("VOLENS_HOME", str(two / "site"))
+
+    said = volens("erase", "--approve", "fr.plan.json", "--operator-key", "carl.key")
+
+    assert (said.code, "make a new one" in said.err) == (1, True)
+
+
+def test_a_key_is_made_with_a_passphrase_or_says_that_nobody_can_be_asked(lobby: Path, volens: Command) -> None:
+    refused = volens("operator", "keygen", "a.key")
+    assert (refused.code, (lobby / "a.key").exists()) == (2, False)
+    assert "nobody can be asked for a passphrase here" in refused.err
+    (lobby / "short").write_text("short\n")
+    assert (
+        "got a passphrase of 5 bytes; expected 8 or more"
+        in volens("operator", "keygen", "a.key", "--passphrase-file", "short").err
+    )
+    (lobby / "words").write_text("correct horse\n")
+
+    made = volens("operator", "keygen", "a.key", "--passphrase-file", "words", "--json")
+
+    assert made.json["protected"] is True
+    assert stat.S_IMODE((lobby / "a.key").stat().st_mode) == 0o600
+    assert b"ENCRYPTED" in (lobby / "a.key").read_bytes()
+    assert volens("operator", "add", "anna", "--key", "a.key.pub").code == 0
+    assert volens("operator", "add", "ben", "--key", "a.key").code == 2  # never the private one
+    assert volens("erase", "--zone", "lobby", "--operator-key", "a.key").code == 2
+    with_words = ("--operator-key", "a.key", "--passphrase-file", "words")
+    assert volens("erase", "--zone", "lobby", *with_words, "--json").json["approvals_missing"] == 0
+
+
+def test_a_passphrase_is_asked_for_at_a_terminal(lobby: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [Path(sys.executable).with_name("volens"), "operator", "keygen", "a.key"]
+    # A session of its own, for a passphrase is asked for at the terminal that the process belongs to.
+    options = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "cwd": lobby, "start_new_session": True}
+    with subprocess.Popen(command, **options) as process:
+        os.close(theirs)
+        shown = b""
+        for words in (b"operator's key: ", b"confirmation: "):
+            while words not in shown:
+                shown += os.read(ours, 4096)
+            os.write(ours, b"correct horse\n")
+        with suppress(OSError):  # the end of a terminal is an error on Linux
+            while more := os.read(ours, 4096):
+                shown += more
+    os.close(ours)
+
+    assert process.returncode == 0
+    assert b"ENCRYPTED" in (lobby / "a.key").read_bytes()
+    assert b"correct horse" not in shown
+
+
+def test_a_plan_prints_json_that_names_nobody(people: Path, volens: Command) -> None:
+    said = volens("erase", "--jurisdiction", "FR", "--json")
+
+    document = json.loads(said.out)
+    assert set(document) == {
+        "plan",
+        "cohort_id",
+        "selection",
+        "counts",
+        "operators_required",
+        "approvals_missing",
+        "good_until",
+    }
+    receipt = json.loads((people / "ada.receipt.json").read_text())
+    assert receipt["withdrawal_code"] not in said.out + (people / document["plan"]).read_text()
+    assert "Canary" not in said.out
