@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import rfc8785
+from sqlalchemy import Connection
 
 from consent import EndReason, ErasureIncompleteError, InputError, ReceiptId, RefusedError, TamperError, format_time
 from consent import jws as consent_jws
@@ -37,6 +38,7 @@ from store import (
     cohort_of,
     cohort_receipts,
     counted,
+    log_size,
     members_sha256,
     operators,
     operators_required,
@@ -111,11 +113,14 @@ def finish(
         left = cohort_receipts(connection, cohort_id, unerased=True)
     erase_consents(store, galleries, home, left, EndReason.ORDERED, progress)
     # 5.
+    with store.read() as connection:
+        selection = read_plan(_under_way(connection, cohort_id).plan, store.verifier_key).selection
+    seen = _seen(store, selection)
     with store.write() as tx:
-        cohort = _under_way(tx, cohort_id)
+        cohort = _under_way(tx.connection, cohort_id)
         if cohort.finished_at is None:
-            _finish(tx, cohort, read_plan(cohort.plan, store.verifier_key).selection)
-            cohort = _under_way(tx, cohort_id)
+            _finish(tx, cohort, selection, _still(tx, selection, seen))
+            cohort = _under_way(tx.connection, cohort_id)
     return cohort
 
 
@@ -154,13 +159,14 @@ def _answer(store: Store, home: Path, plan: Plan, answers: Path, answer_requests
 
 def _begin(store: Store, plan: Plan, approvals: Sequence[str], answered: int) -> None:
     # 3.
+    seen = _seen(store, plan.selection)
     with store.write() as tx:
         # Once more, for an operator may have been removed meanwhile; now the write lock is ours.
         known, required = known_keys(operators(tx.connection)), operators_required(tx.connection)
         labels = check_approvals(
             approvals, plan.token, known, required=required, between=(plan.made_at, plan.good_until)
         )
-        everybody = select_live(tx.connection, plan.selection)
+        everybody = _still(tx, plan.selection, seen)
         inside = [one for one in everybody if one.inside]
         left = _left_since(tx, plan, inside)
         asked = receipts_with_open_requests(tx.connection, [one.receipt_id for one in inside])
@@ -213,14 +219,13 @@ def _go_on(store: Store, cohort: Cohort) -> None:
         update_cohort(tx, cohort.cohort_id, facts | {"resumed": facts["resumed"] + 1}, finished=False)
 
 
-def _finish(tx: Transaction, cohort: Cohort, selection: Selection) -> None:
+def _finish(tx: Transaction, cohort: Cohort, selection: Selection, everybody: Sequence[Selected]) -> None:
     members = set(cohort_receipts(tx.connection, cohort.cohort_id))
     certificates = list(cohort_certificates(tx.connection, cohort.cohort_id))
     if len(certificates) != len(members):
         raise ErasureIncompleteError(
             f"{len(certificates)} of {len(members)} members of the cohort have a certificate; carry the plan out again"
         )
-    everybody = select_live(tx.connection, selection)
     stops = [one for one in standing_stops(tx.connection) if one.covers(selection.jurisdiction, selection.zone)]
     after = {
         "measured_at": format_time(tx.now),
@@ -247,8 +252,20 @@ def _finish(tx: Transaction, cohort: Cohort, selection: Selection) -> None:
     update_cohort(tx, cohort.cohort_id, facts, finished=True)
 
 
-def _under_way(tx: Transaction, cohort_id: str) -> Cohort:
-    cohort = cohort_of(tx.connection, cohort_id)
+def _seen(store: Store, selection: Selection) -> tuple[int, list[Selected]]:
+    """Look at everybody before the write lock is taken, for ten thousand signatures take seconds."""
+    with store.read() as connection:
+        return log_size(connection), select_live(connection, selection)
+
+
+def _still(tx: Transaction, selection: Selection, seen: tuple[int, list[Selected]]) -> list[Selected]:
+    """Return what was seen if nothing happened since; every consent, end and enrollment is in the log."""
+    size, everybody = seen
+    return everybody if log_size(tx.connection) == size else select_live(tx.connection, selection)
+
+
+def _under_way(connection: Connection, cohort_id: str) -> Cohort:
+    cohort = cohort_of(connection, cohort_id)
     if cohort is None:
         raise InputError("there is no such cohort under way; carry out its plan")
     return cohort

@@ -66,10 +66,12 @@ def make_plan(store: Store, selection: Selection) -> Plan:
     Raises:
         UnavailableError: the store refuses.
 
-    Cost: the signature of every receipt in force is checked, about 0.3 ms each.
+    Cost: the signature of every receipt in force is checked, about 0.5 ms each.
     """
+    made_at = store.now()  # before anybody is looked at, so that who leaves meanwhile has left since
+    with store.read() as connection:
+        everybody = select_live(connection, selection)
     with store.write() as tx:
-        everybody = select_live(tx.connection, selection)
         inside = [one for one in everybody if one.inside]
         salt, cohort_id = tx.random(SALT_BYTES), tx.random(16).hex()
         document: dict[str, Any] = {
@@ -83,8 +85,8 @@ def make_plan(store: Store, selection: Selection) -> Plan:
             "operators_required": operators_required(tx.connection),
             "salt": salt.hex(),
             "members_sha256": members_sha256(salt, (one.receipt.sha256 for one in inside)),
-            "made_at": format_time(tx.now),
-            "good_until": format_time(tx.now + GOOD_FOR),
+            "made_at": format_time(made_at),
+            "good_until": format_time(made_at + GOOD_FOR),
         }
         token = store.keyring.sign(rfc8785.dumps(document), PLAN_TYPE)
         tx.log("cohort.planned", {"cohort_id": cohort_id, "consents": len(inside)})

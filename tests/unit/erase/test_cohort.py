@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from house import MODEL, START, House, no_models
 
 from audit import VerifierKey
 from consent import InputError, Purpose, ReceiptId, RefusedError, TamperError
-from erase import OperatorKey, read_plan, read_plan_file, verify_dossier
+from erase import OperatorKey, execution, read_plan, read_plan_file, verify_dossier
 from erase.plan import Plan, plan_file
 from store import Selection, consent_ended, select_live
 from tests.unit.erase.orders import FRENCH, Answerer, approval, ask, carry_out, operator, planned
@@ -160,6 +161,23 @@ def test_who_joined_since_the_plan_stops_it(house: House) -> None:
     assert house.sees(first)
     assert house.sees(second)
     assert peek(house.site.home / DATA, "SELECT count(*) FROM cohort") == [(0,)]
+
+
+def test_who_joins_at_the_last_moment_stops_it_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.admit()
+    data = planned(house)
+    house.clock.move(minutes=1)
+    seen = execution._seen
+
+    def then_joined(*arguments: Any) -> Any:  # noqa: ANN401  as the original
+        everybody = seen(*arguments)
+        house.admit()
+        return everybody
+
+    monkeypatch.setattr(execution, "_seen", then_joined)
+
+    with pytest.raises(RefusedError, match="the plan counted 1 consents, and those there now"):
+        carry_out(house, data)
 
 
 def test_who_left_since_the_plan_does_not_stop_it_and_is_in_the_dossier(house: House) -> None:
