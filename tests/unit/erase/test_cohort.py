@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from house import MODEL, START, House, no_models
 
 from audit import VerifierKey
 from consent import InputError, Purpose, ReceiptId, RefusedError, TamperError
+from consent import jws as consent_jws
 from erase import OperatorKey, execution, read_plan, read_plan_file, verify_dossier
+from erase.operator_key import APPROVAL_TYPE
 from erase.plan import Plan, plan_file
 from store import Selection, consent_ended, select_live
 from tests.unit.erase.orders import FRENCH, Answerer, approval, ask, carry_out, operator, planned
@@ -379,6 +382,21 @@ def test_an_approval_by_a_stranger_of_another_plan_or_out_of_time_is_refused(hou
     house.clock.move(seconds=1)
     with pytest.raises(RefusedError, match="from before the plan was made"):
         carry_out(house, data, [by_anna, early])
+
+
+def test_an_approval_in_anothers_name_is_refused(house: House) -> None:
+    """Anna writes Ben's key into an approval, and signs it with her own."""
+    person = house.admit()
+    anna, ben = operator(house, "anna"), operator(house, "ben")
+    house.site.cohorts.require_operators(2)
+    data = planned(house)
+    said = json.loads(consent_jws.peek(approval(house, data, ben), APPROVAL_TYPE))
+
+    forged = anna.sign(rfc8785.dumps(said), APPROVAL_TYPE)
+
+    with pytest.raises(RefusedError, match="is not by an operator of this site"):
+        carry_out(house, data, [approval(house, data, anna), forged])
+    assert house.sees(person)
 
 
 def test_an_operator_who_was_removed_may_not_approve(house: House) -> None:

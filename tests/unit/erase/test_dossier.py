@@ -1,5 +1,6 @@
 """The dossier: checked with nothing but the public key, and worthless once a byte, a file or a claim was changed."""
 
+import base64
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,12 +12,14 @@ import pytest
 import rfc8785
 from house import House
 
-from audit import VerifierKey
+from audit import VerifierKey, consistency_proof, open_checkpoint
 from consent import InputError, TamperError
 from erase import Dossier, execution, verify_dossier
 from erase.dossier import MANIFEST_TYPE, signature_file, signed_payload
-from erase.dossier_check import _add_up
+from erase.dossier_check import _add_up, _certificates
+from store import checkpoint_note, node_reader, select_live
 from tests.unit.erase.orders import approval, carry_out, operator, planned
+from tests.unit.erase.test_certificate import reissue, statement_of
 from tests.unit.store.scene import copied
 
 Files = dict[str, bytes]
@@ -222,6 +225,17 @@ def with_the_first_approver_twice(_house: House, files: Files) -> None:
     files["counts.json"] = rfc8785.dumps(counts)
 
 
+def with_an_older_beginning(house: House, files: Files) -> None:
+    """Both checkpoints are the log's own; the older one covers what was no part of the order."""
+    log = json.loads(files["log.json"])
+    old, new = (open_checkpoint(log[name], house.site.verifier_key) for name in ("before", "after"))
+    with house.store.read() as connection:
+        log["before"] = checkpoint_note(connection, old.size - 2)
+        proof = consistency_proof(old.size - 2, new.size, node_reader(connection))
+    log["consistency"] = [base64.b64encode(one).decode() for one in proof]
+    files["log.json"] = rfc8785.dumps(log)
+
+
 LIES: dict[str, tuple[Callable[[House, Files], None], str]] = {
     "more people before": (
         in_json("counts.json", put("before", "cohort", "people", value=3)),
@@ -266,6 +280,11 @@ LIES: dict[str, tuple[Callable[[House, Files], None], str]] = {
     "no beginning": (in_json("log.json", lambda log: log["entries"].pop(0)), "has not the form of one"),
     "no end": (in_json("log.json", lambda log: log["entries"].pop(1)), "has not the form of one"),
     "no entry of the order to stop": (in_json("log.json", lambda log: log["entries"].pop()), "other orders to stop"),
+    "an entry without a proof": (
+        in_json("log.json", put("entries", 0, "proof", value=[])),
+        "the inclusion proof is too short",
+    ),
+    "a beginning that is older": (with_an_older_beginning, "the checkpoints are not those of beginning and end"),
     "an entry's other salt": (
         in_json("log.json", put("entries", 0, "salt", value="A" * 43 + "=")),
         "was not made from these details and this salt",
@@ -339,3 +358,36 @@ def test_a_count_that_was_wrong_from_the_start_does_not_verify(
     plan = planned(house, execution.Selection(jurisdiction="IT"))
 
     refused(house, carry_out(house, plan, name="wrong").dossier, "the references before, less those after")
+
+
+def test_certificates_of_people_who_were_erased_before_do_not_count(
+    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site that wants to look obedient counts people as present whom it erased long ago."""
+    assert folder.exists()
+    person = house.admit(jurisdiction="ES")
+    selection = execution.Selection(jurisdiction="ES")
+    with house.store.read() as connection:
+        present = select_live(connection, selection)
+    house.withdraw(person)
+    house.clock.move(minutes=1)
+    pretended = iter([present, present])
+    for module in ("erase.plan", "erase.execution"):
+        monkeypatch.setattr(
+            f"{module}.select_live", lambda *arguments: next(pretended, None) or select_live(*arguments)
+        )
+    monkeypatch.setattr("erase.execution._answer", lambda *_: 0)
+
+    dossier = carry_out(house, planned(house, selection), name="pretended").dossier
+
+    refused(house, dossier, "a certificate is older than the order that it is for")
+
+
+def test_two_certificates_for_one_receipt_are_refused(house: House, folder: Path) -> None:
+    data = next((folder / "certificates").iterdir()).read_bytes()
+    statement = statement_of(data)
+    again = reissue(house, statement | {"certificate_id": "0" * 32})
+    files = {f"certificates/{statement['certificate_id']}.json": data, f"certificates/{'0' * 32}.json": again}
+
+    with pytest.raises(TamperError, match="there are two certificates for one receipt"):
+        _certificates(files, house.site.verifier_key)

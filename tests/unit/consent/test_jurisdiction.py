@@ -1,0 +1,29 @@
+"""Jurisdictions: which codes there are, and whom an order for one means."""
+
+import pytest
+
+from consent import InputError
+from consent.jurisdiction import covers, parse_jurisdiction
+
+
+@pytest.mark.parametrize("code", ["FR", "US-IL", "FR-BRE", "GB-1"])
+def test_a_country_or_a_part_of_one_is_a_jurisdiction(code: str) -> None:
+    assert parse_jurisdiction(code) == code
+
+
+@pytest.mark.parametrize("text", ["", "fr", "FRA", "FR-", "FR-ABCD", "FR ", " FR", "FR\n", "F", "FR-br"])
+def test_other_text_is_none(text: str) -> None:
+    with pytest.raises(InputError, match="expected an ISO 3166 code such as FR or US-IL"):
+        parse_jurisdiction(text)
+
+
+@pytest.mark.parametrize(("order", "person"), [("FR", "FR"), ("FR", "FR-BRE"), ("FR-BRE", "FR-BRE")])
+def test_an_order_for_a_country_means_its_parts(order: str, person: str) -> None:
+    assert covers(order, person)
+
+
+@pytest.mark.parametrize(
+    ("order", "person"), [("FR-BRE", "FR"), ("FR-B", "FR-BRE"), ("FR", "DE"), ("DE", "FR-DE"), ("FR", "")]
+)
+def test_an_order_means_nobody_else(order: str, person: str) -> None:
+    assert not covers(order, person)
