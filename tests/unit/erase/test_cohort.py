@@ -17,7 +17,7 @@ from consent import InputError, Purpose, ReceiptId, RefusedError, TamperError
 from consent import jws as consent_jws
 from erase import OperatorKey, execution, read_plan, read_plan_file, verify_dossier
 from erase.operator_key import APPROVAL_TYPE
-from erase.plan import Plan, plan_file
+from erase.plan import PLAN_TYPE, Plan, plan_file
 from store import Selection, consent_ended, select_live
 from tests.unit.erase.orders import FRENCH, Answerer, approval, ask, carry_out, operator, planned
 from tests.unit.store.raw import DATA, peek, tamper
@@ -242,6 +242,18 @@ def test_a_plan_of_another_site_or_with_a_changed_byte_is_refused(house: House, 
         carry_out(house, plan_file(changed, []))
     with pytest.raises(InputError, match="got a file that is no plan"):
         carry_out(house, planned(house).replace(b'"approvals"', b'"others"'))
+
+
+def test_a_plan_that_is_under_way_cannot_be_exchanged_for_another(house: House) -> None:
+    house.admit(jurisdiction="DE")
+    data = planned(house)
+    carry_out(house, data)
+    token, _ = read_plan_file(data)
+    wider = json.loads(consent_jws.peek(token, PLAN_TYPE)) | {"selection": {"zone": "lobby"}}
+    signed = house.store.keyring.sign(rfc8785.dumps(wider), PLAN_TYPE)
+
+    with pytest.raises(TamperError, match="another plan of the same id is under way"):
+        carry_out(house, plan_file(signed, []), name="another")
 
 
 def test_carrying_a_plan_out_twice_erases_once_and_gives_the_same_dossier(house: House) -> None:
