@@ -59,9 +59,11 @@ from store import (
     give_consent,
     make_home,
     name_of,
+    note_interactions,
     notice_of,
     open_home,
     receipts_of,
+    shorten,
     site_status,
     stored_receipt,
     unfinished,
@@ -187,10 +189,22 @@ class Site:
             add_zone(tx, zone)
         return zone
 
-    def publish_notice(self, zone: str, *, language: str, text: bytes) -> Notice:
-        """Publish the next version of a zone's notice: UTF-8, at most 256 KiB."""
+    @property
+    def clocks(self) -> erase.SiteClocks:
+        """What the site does about time: leavers, what comes due, the alarm, the retention policy."""
+        return erase.SiteClocks(self._store, self._galleries, self.home)
+
+    def publish_notice(
+        self, zone: str, *, language: str, text: bytes, supersedes_within_days: int | None = None
+    ) -> Notice:
+        """Publish the next version of a zone's notice: UTF-8, at most 256 KiB.
+
+        With `supersedes_within_days` whoever agreed to an older one has so many days to agree to this one.
+        """
         with self._store.write() as tx:
-            return add_notice(tx, parse_purpose(zone), language, text)
+            notice = add_notice(tx, parse_purpose(zone), language, text, supersedes_within_days)
+            shorten(tx, purpose=notice.purpose)
+            return notice
 
     def notice(self, zone: str, language: str | None = None) -> Notice:
         """Return the newest notice of a zone, to be shown to a person before they sign."""
@@ -199,7 +213,9 @@ class Site:
             zone_of(connection, purpose)
             return notice_of(connection, purpose, language)
 
-    def give_consent(self, notice: Notice, *, name: str, jurisdiction: str, key: SubjectKey) -> TakeHome:
+    def give_consent(
+        self, notice: Notice, *, name: str, jurisdiction: str, key: SubjectKey, valid_days: int | None = None
+    ) -> TakeHome:
         """Record the consent of a person who was shown `notice` and said yes; see `store.give_consent`.
 
         Returns:
@@ -209,7 +225,15 @@ class Site:
             InputError: a bad name or jurisdiction, or the notice is not the newest any more.
             RefusedError: the person's consent to this zone is already in force.
         """
-        return give_consent(self._store, notice, name=name, jurisdiction=jurisdiction, key=key)
+        return give_consent(
+            self._store,
+            notice,
+            name=name,
+            jurisdiction=jurisdiction,
+            key=key,
+            valid_days=valid_days,
+            make_way=lambda receipt: erase.make_way(self._store, self._galleries, self.home, receipt),
+        )
 
     def enroll(
         self,
@@ -257,6 +281,7 @@ class Site:
             decision = identify(store, self._galleries, probe, threshold, store.now())
             probe.vector.wipe()
             decisions.append(FaceDecision(face.box, decision))
+        note_interactions(store, [one.decision.match.receipt_id for one in decisions if one.decision.match])
         return Identification(declared.purpose, model.model_id, threshold, tuple(decisions))
 
     def verify_claim(self, receipt: bytes, image: RgbImage) -> FaceDecision | None:
@@ -276,7 +301,9 @@ class Site:
             return None
         (probe,) = extractor.probes(image, faces, permit)
         try:
-            return FaceDecision(faces[0].box, verify_claim(store, grant, probe, extractor.model.thresholds.claim.value))
+            decision = verify_claim(store, grant, probe, extractor.model.thresholds.claim.value)
+            note_interactions(store, [grant.receipt_id] if decision.match else [])
+            return FaceDecision(faces[0].box, decision)
         finally:
             probe.vector.wipe()
 

@@ -1,5 +1,18 @@
 """What a data subject agreed to: zone, notice, receipt, signature, grant, withdrawal. Pure: no I/O, SQL or FAISS."""
 
+from consent.clocks import (
+    INACTIVE_AFTER_DAYS,
+    LEGAL_SOURCES,
+    MAX_SUPERSEDING_DAYS,
+    ClockFacts,
+    Deadline,
+    Superseding,
+    deadlines,
+    first_deadline,
+    fixed_deadline,
+    inactive_at,
+    superseded_at,
+)
 from consent.embedding import ConsentedEmbedding, FloatArray, ProbeEmbedding, UnitVector
 from consent.errors import (
     ConsentExpiredError,
@@ -35,6 +48,10 @@ from consent.withdrawal import EndReason, WithdrawalCode
 from consent.zone import Custody, Zone
 
 __all__ = [
+    "INACTIVE_AFTER_DAYS",
+    "LEGAL_SOURCES",
+    "MAX_SUPERSEDING_DAYS",
+    "ClockFacts",
     "ConsentExpiredError",
     "ConsentGrant",
     "ConsentLedger",
@@ -42,6 +59,7 @@ __all__ = [
     "Controller",
     "Custody",
     "DataSubjectId",
+    "Deadline",
     "EndReason",
     "EnrollmentError",
     "ErasureIncompleteError",
@@ -64,6 +82,7 @@ __all__ = [
     "SiteId",
     "SubjectKey",
     "SubjectPublicKey",
+    "Superseding",
     "TakeHome",
     "TamperError",
     "UnavailableError",
@@ -74,11 +93,16 @@ __all__ = [
     "WithdrawalCode",
     "Zone",
     "admit",
+    "deadlines",
+    "first_deadline",
+    "fixed_deadline",
     "format_time",
+    "inactive_at",
     "parse_purpose",
     "parse_time",
     "permit_probe",
     "sign_receipt",
+    "superseded_at",
     "verify_receipt",
     "whole_seconds",
 ]

@@ -115,19 +115,28 @@ def sign_receipt(
     jurisdiction: str,
     key: SubjectKey,
     now: datetime,
+    valid_days: int | None = None,
 ) -> UnverifiedReceipt:
     """Write down what was agreed and sign it with the person's key.
 
-    The receipt ends `zone.retention_days` after `now`. It carries no name: names are sealed in the store.
+    The receipt ends `valid_days` after `now`, or without them after the zone's retention. It carries no name: names are
+    sealed in the store.
 
     Raises:
-        InputError: the jurisdiction is no ISO 3166 code such as ``FR`` or ``US-IL``; or the notice is another zone's.
+        InputError: a term of no day, or longer than the zone's retention; the jurisdiction is no ISO 3166 code such as
+            ``FR`` or ``US-IL``; or the notice is another zone's.
     """
     parse_jurisdiction(jurisdiction)
     if notice.purpose != zone.purpose:
         raise InputError(f"got a notice for zone {notice.purpose!r}; expected one for {zone.purpose!r}")
+    term_days = zone.retention_days if valid_days is None else valid_days
+    if not 1 <= term_days <= zone.retention_days:
+        raise InputError(
+            f"got a term of {term_days} days; expected 1 to {zone.retention_days}, for nothing is kept longer in "
+            f"zone {zone.purpose!r}"
+        )
     issued_at = whole_seconds(now)
-    expires_at = issued_at + timedelta(days=zone.retention_days)
+    expires_at = issued_at + timedelta(days=term_days)
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "record_id": receipt_id,
@@ -144,7 +153,7 @@ def sign_receipt(
         ],
         "event": {
             "event_time": format_time(issued_at),
-            "validity_duration": f"P{zone.retention_days}D",
+            "validity_duration": f"P{term_days}D",
             "expires_at": format_time(expires_at),
             "entity_id": key.public.subject_id,
             "event_type": "explicit consent",

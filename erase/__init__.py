@@ -1,6 +1,7 @@
 """Withdrawal, expiry and erasure carried out everywhere; certificates."""
 
 from erase.certificate import Certificate, verify_certificate
+from erase.clocks import SiteClocks
 from erase.cohort import CohortErased, Cohorts
 from erase.dossier_check import Dossier, verify_dossier
 from erase.execution import AnswerRequests
@@ -14,28 +15,40 @@ from erase.operator_key import (
     read_public_pem,
 )
 from erase.plan import Plan, read_plan, read_plan_file
+from erase.policy import build_policy, policy_file, policy_page, verify_policy
 from erase.procedure import CERTIFICATES, Erased, erase_consent, erase_consents, resume
+from erase.renewal import make_way
 from erase.right import consent_of_code, consent_of_receipt
-from erase.sweep import SweepReport, sweep
+from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
 
 __all__ = [
     "CERTIFICATES",
+    "DUE_SOON",
+    "STALE_AFTER",
     "AnswerRequests",
     "Certificate",
     "CohortErased",
     "Cohorts",
     "Dossier",
+    "DueReport",
     "Erased",
     "OperatorKey",
     "Plan",
+    "SiteClocks",
     "SweepReport",
     "approval_file",
     "approve",
+    "build_policy",
     "consent_of_code",
     "consent_of_receipt",
+    "due",
     "erase_consent",
     "erase_consents",
     "is_protected",
+    "make_way",
+    "outliving",
+    "policy_file",
+    "policy_page",
     "public_pem",
     "read_approval_file",
     "read_plan",
@@ -45,4 +58,5 @@ __all__ = [
     "sweep",
     "verify_certificate",
     "verify_dossier",
+    "verify_policy",
 ]

@@ -1,71 +1,204 @@
-"""The sweep: consents whose time has run out are erased, begun erasures are finished, stray secrets destroyed."""
+"""The sweep: consents whose clock has run out are erased, begun erasures are finished, stray secrets destroyed.
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+1. Erasures that were begun are finished, under their own reasons.
+2. Every consent in force is held against its clocks (`consent.clocks`); those that ran out are erased, by reason.
+3. What ends without a consent ending is cleared away: secrets that belong to nobody.
+
+The clocks are read from the facts, not from the row that matching goes by: a row that ends too late is swept as
+well.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, final
 
-from consent import EndReason, ErasureIncompleteError
-from erase.procedure import Erased, erase_consent, resume
+from consent import LEGAL_SOURCES, EndReason, ErasureIncompleteError, ReceiptId
+from erase.procedure import Erased, erase_consents, resume
 from index import Galleries
-from store import Store, live_receipts, unfinished
+from store import Store, clocked, live_receipts, unfinished
 
 STRAY_AFTER: Final = timedelta(hours=1)
 """A secret is made just before its consent is recorded; after a crash between the two it belongs to nobody."""
+
+DUE_SOON: Final = timedelta(days=30)
+STALE_AFTER: Final = timedelta(days=1)
+"""How long a consent may outlive its clock before somebody is alarmed: a sweep a day was missed."""
+
+Progress = Callable[[int, int], None]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What a sweep did."""
+    """What a sweep did.
+
+    Attributes:
+        expired: consents of which a clock ran out, each with its reason.
+        resumed: erasures that were begun before.
+    """
 
     expired: tuple[Erased, ...]
     resumed: tuple[Erased, ...]
     stray_secrets: int
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many of `expired` for which reason."""
+        return dict(sorted(Counter(one.reason for one in self.expired).items()))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class DueReport:
+    """What a sweep would do, in numbers; by reason, in the order of the clocks.
+
+    Attributes:
+        now: clocks that have run out.
+        soon: clocks that run out until `until`.
+        begun: erasures to be finished.
+    """
+
+    now: Mapping[EndReason, int]
+    soon: Mapping[EndReason, int]
+    begun: int
+    until: datetime
+    oldest: datetime | None = field(default=None)
 
 
 def _quiet(_done: int, _total: int) -> None:
     return
 
 
-def sweep(store: Store, galleries: Galleries, home: Path, progress: Callable[[int, int], None] = _quiet) -> SweepReport:
+def sweep(store: Store, galleries: Galleries, home: Path, progress: Progress = _quiet) -> SweepReport:
     """Do all that is due now; what fails is left for the next sweep.
 
     Args:
         store: of the site.
         galleries: of this process.
         home: see `erase_consent`.
-        progress: called with how many erasures have been tried, of how many.
+        progress: called with how many erasures have been tried, of how many. What it raises ends the sweep there; the
+            journal goes on from it.
 
     Raises:
         ErasureIncompleteError: an erasure could not be finished; all others were.
     """
     with store.read() as connection:
         begun = unfinished(connection)
-        due = live_receipts(connection, expired_at=store.now())
-    total = len(begun) + len(due)
-    resumed: list[Erased] = []
-    expired: list[Erased] = []
-    stuck: ErasureIncompleteError | None = None
-    for done, receipt_id in enumerate([*begun, *due], start=1):
-        # One that is stuck must not keep the others from being erased; it is told of when all have been tried.
-        try:
-            if done <= len(begun):
-                resumed.append(resume(store, galleries, home, receipt_id))
-            else:
-                expired.append(erase_consent(store, galleries, home, receipt_id, EndReason.EXPIRED))
-        except ErasureIncompleteError as error:
-            stuck = stuck or error
-        progress(done, total)
-    stray_secrets = _destroy_stray_secrets(store)
-    if stuck is not None:
-        raise stuck
+    ended = _ended(store)
+    total = len(begun) + sum(len(ids) for ids in ended.values())
+    work = _Work(store, galleries, home, progress, total)
+    # 1.
+    resumed = [erased for one in begun if (erased := work.resume(one)) is not None]
+    # 2.
+    expired = [erased for reason, ids in ended.items() for erased in work.erase(ids, reason)]
+    # 3.
+    stray_secrets = _clear_away(store)
+    if work.stuck is not None:
+        raise work.stuck
     return SweepReport(tuple(expired), tuple(resumed), stray_secrets)
 
 
-def _destroy_stray_secrets(store: Store) -> int:
+def due(store: Store, within: timedelta = DUE_SOON) -> DueReport:
+    """Return what a sweep would end now, and what comes due; changes nothing."""
+    now = store.now()
+    past: Counter[EndReason] = Counter()
+    soon: Counter[EndReason] = Counter()
+    oldest: datetime | None = None
+    with store.read() as connection:
+        begun = len(unfinished(connection))
+        for one in clocked(connection):
+            deadline = one.deadline
+            if deadline.at <= now:
+                past[deadline.reason] += 1
+                oldest = deadline.at if oldest is None else min(oldest, deadline.at)
+            elif deadline.at <= now + within:
+                soon[deadline.reason] += 1
+    return DueReport(_in_order(past), _in_order(soon), begun, now + within, oldest)
+
+
+def outliving(store: Store, grace: timedelta = STALE_AFTER) -> dict[EndReason, int]:
+    """Return how many consents are still there although their clock ran out more than `grace` ago, by reason.
+
+    Matching them has stopped; the data has not gone. Whoever runs the sweep must look.
+    """
+    limit = store.now() - grace
+    with store.read() as connection:
+        deadlines = [one.deadline for one in clocked(connection)]
+    return _in_order(Counter(one.reason for one in deadlines if one.at < limit))
+
+
+@final
+class _Work:
+    """The erasures of one sweep. One that is stuck must not keep the others from being erased; it is told last."""
+
+    def __init__(self, store: Store, galleries: Galleries, home: Path, progress: Progress, total: int) -> None:
+        self._store = store
+        self._galleries = galleries
+        self._home = home
+        self._progress = progress
+        self._total = total
+        self._tried = 0
+        self.stuck: ErasureIncompleteError | None = None
+
+    def resume(self, receipt_id: ReceiptId) -> Erased | None:
+        try:
+            return resume(self._store, self._galleries, self._home, receipt_id)
+        except ErasureIncompleteError as error:
+            self._note(error)
+            return None
+        finally:
+            self._tell(1)
+
+    def erase(self, receipt_ids: Sequence[ReceiptId], reason: EndReason) -> list[Erased]:
+        start = self._tried
+
+        def advance(done: int, _total: int) -> None:
+            self._tell(start + done - self._tried)
+
+        try:
+            return erase_consents(self._store, self._galleries, self._home, receipt_ids, reason, advance)
+        except ErasureIncompleteError as error:
+            self._note(error)
+        # Once more, each for itself; what is erased already answers with its certificate.
+        erased: list[Erased] = []
+        for done, one in enumerate(receipt_ids, start=1):
+            try:
+                erased += erase_consents(self._store, self._galleries, self._home, [one], reason)
+            except ErasureIncompleteError as error:
+                self._note(error)
+            if start + done > self._tried:
+                self._tell(1)
+        return erased
+
+    def _note(self, error: ErasureIncompleteError) -> None:
+        if self.stuck is None:
+            self.stuck = error
+
+    def _tell(self, more: int) -> None:
+        self._tried += more
+        self._progress(self._tried, self._total)
+
+
+def _ended(store: Store) -> dict[EndReason, list[ReceiptId]]:
+    now = store.now()
+    ended: dict[EndReason, list[ReceiptId]] = {reason: [] for reason in LEGAL_SOURCES}
+    with store.read() as connection:
+        for one in clocked(connection):
+            if one.deadline.at <= now:
+                ended[one.deadline.reason].append(one.receipt_id)
+    return {reason: ids for reason, ids in ended.items() if ids}
+
+
+def _clear_away(store: Store) -> int:
+    """End what lives by a clock of its own; whatever else has one is ended here."""
     kept = store.keyring.kept(store.now() - STRAY_AFTER)
     with store.read() as connection:
         stray = kept - set(live_receipts(connection))
     return sum(store.keyring.destroy(receipt_id) for receipt_id in stray)
+
+
+def _in_order(counts: Counter[EndReason]) -> dict[EndReason, int]:
+    return {reason: counts[reason] for reason in LEGAL_SOURCES if counts[reason]}

@@ -2,6 +2,7 @@
 
 from store.admission import admit_receipt, check_receipt
 from store.audit_log import LogReport, forget, log_size, node_reader, verify_log
+from store.clocks import ClockedConsent, clocked, count_outliving, note_interactions, set_leaving, shorten
 from store.cohorts import (
     Cohort,
     LoggedEvent,
@@ -54,7 +55,7 @@ from store.operators import (
 )
 from store.people import receipts_of
 from store.private_files import read_private, write_private
-from store.promises import add_notice, add_zone, notice_of, zone_of, zones
+from store.promises import add_notice, add_zone, notice_of, shorten_retention, zone_of, zones
 from store.references import (
     SealedReference,
     add_reference,
@@ -83,6 +84,7 @@ __all__ = [
     "PUBLIC_KEY_FILE",
     "ROOT_KEY_FILE",
     "Clock",
+    "ClockedConsent",
     "Cohort",
     "CollectionStop",
     "ErasureState",
@@ -118,11 +120,13 @@ __all__ = [
     "certificate_of",
     "check_receipt",
     "checkpoint_note",
+    "clocked",
     "cohort_certificates",
     "cohort_of",
     "cohort_receipts",
     "consent_ended",
     "count_live",
+    "count_outliving",
     "count_references",
     "counted",
     "end_consent",
@@ -141,6 +145,7 @@ __all__ = [
     "name_of",
     "node_reader",
     "nonce_of",
+    "note_interactions",
     "notice_of",
     "open_entry",
     "open_home",
@@ -160,6 +165,9 @@ __all__ = [
     "sealed_name",
     "select_left",
     "select_live",
+    "set_leaving",
+    "shorten",
+    "shorten_retention",
     "site_status",
     "standing_stops",
     "stop_collecting",

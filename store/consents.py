@@ -19,6 +19,7 @@ from consent import (
     UnverifiedReceipt,
     VerifiedReceipt,
     WithdrawalCode,
+    inactive_at,
     verify_receipt,
 )
 from store import schema as tables
@@ -70,13 +71,20 @@ class Ledger:
         self._connection = connection
 
     def live_until(self, receipt_id: ReceiptId, subject_id: DataSubjectId, purpose: Purpose) -> datetime | None:
-        """Return when the consent in force ends, or None where there is none."""
-        live = tables.live_consent.c
-        return self._connection.scalar(
-            select(live.expires_at).where(
-                live.receipt_id == receipt_id, live.subject_id == subject_id, live.purpose == purpose
-            )
-        )
+        """Return when the consent in force ends, or None where there is none.
+
+        Every clock that is never postponed stands in the row; the one that a visit moves is looked up.
+        """
+        live, seen = tables.live_consent.c, tables.last_interaction.c
+        row = self._connection.execute(
+            select(live.expires_at, seen.interacted_at)
+            .join_from(tables.live_consent, tables.last_interaction, seen.receipt_id == live.receipt_id, isouter=True)
+            .where(live.receipt_id == receipt_id, live.subject_id == subject_id, live.purpose == purpose)
+        ).one_or_none()
+        if row is None or row.interacted_at is None:
+            return None
+        until: datetime = min(row.expires_at, inactive_at(row.interacted_at))
+        return until
 
 
 def add_consent(
@@ -109,6 +117,7 @@ def add_consent(
     )
     owner = {"receipt_id": claims.receipt_id, "subject_id": claims.subject_id, "purpose": claims.purpose}
     tx.connection.execute(insert(tables.live_consent).values(**owner, expires_at=claims.expires_at))
+    tx.connection.execute(insert(tables.last_interaction).values(**owner, interacted_at=claims.issued_at))
     with secret.profile_key(receipt.sha256) as key:
         sealed_name = sealing.seal(name.encode("utf-8"), key, _name_context(**owner), tx.random)
     tx.connection.execute(insert(tables.subject_profile).values(**owner, sealed_name=sealed_name))

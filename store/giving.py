@@ -1,5 +1,6 @@
 """Giving consent: what a person who was shown a notice and said yes signs, what is recorded, what they take home."""
 
+from collections.abc import Callable
 from typing import Final
 
 from consent import (
@@ -8,11 +9,13 @@ from consent import (
     ReceiptId,
     SubjectKey,
     TakeHome,
+    VerifiedReceipt,
     VolensError,
     WithdrawalCode,
     sign_receipt,
     verify_receipt,
 )
+from store.clocks import shorten
 from store.consents import add_consent
 from store.promises import notice_of, zone_of
 from store.store import Store
@@ -20,13 +23,26 @@ from store.store import Store
 MAX_NAME_LENGTH: Final = 200
 
 
-def give_consent(store: Store, notice: Notice, *, name: str, jurisdiction: str, key: SubjectKey) -> TakeHome:
+def _nothing(_receipt: VerifiedReceipt) -> None:
+    return
+
+
+def give_consent(
+    store: Store,
+    notice: Notice,
+    *,
+    name: str,
+    jurisdiction: str,
+    key: SubjectKey,
+    valid_days: int | None = None,
+    make_way: Callable[[VerifiedReceipt], None] = _nothing,
+) -> TakeHome:
     """Record the consent of a person who was shown `notice` and said yes.
 
     1. The notice is still the newest of its zone.
     2. The person's key signs the receipt.
     3. The grant secret is kept first: a consent without its secret could not be used, a stray secret is swept away.
-    4. Receipt, liveness, sealed name and audit leaf are committed together.
+    4. Receipt, liveness, sealed name and audit leaf are committed together; so is a clock that was set meanwhile.
 
     Args:
         store: of the site.
@@ -34,12 +50,14 @@ def give_consent(store: Store, notice: Notice, *, name: str, jurisdiction: str, 
         name: the person's name, 1 to 200 characters; kept sealed, and gone with the consent.
         jurisdiction: ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``.
         key: the person's own key; it signs, and is not kept.
+        valid_days: the term that the person signs; without it, the zone's retention.
+        make_way: called when all is signed, before anything is recorded; ends what the new consent replaces.
 
     Returns:
         What the person takes home: the signed receipt, the withdrawal code, the notice's text.
 
     Raises:
-        InputError: a bad name or jurisdiction, or 1 does not hold.
+        InputError: a bad name, jurisdiction or term, or 1 does not hold.
         RefusedError: the person's consent to this zone is already in force.
 
     Not checked: that the person was shown the notice, and is who the name says; the operator answers for both.
@@ -60,15 +78,18 @@ def give_consent(store: Store, notice: Notice, *, name: str, jurisdiction: str, 
         jurisdiction=jurisdiction,
         key=key,
         now=store.now(),
+        valid_days=valid_days,
     )
     receipt = verify_receipt(unverified, key.public)
     code = WithdrawalCode.generate(store.random)
+    make_way(receipt)
     # 3.
     with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
         try:
             # 4.
             with store.write() as tx:
                 add_consent(tx, receipt, code, name.strip(), secret)
+                shorten(tx, receipt_id=receipt_id)
         except VolensError:
             store.keyring.destroy(receipt_id)
             raise

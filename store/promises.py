@@ -1,10 +1,21 @@
 """What the site promises before anyone is asked: zones and notices, in the data file."""
 
+from dataclasses import replace
+from typing import Final
+
 from sqlalchemy import Connection, Row, func, insert, select
 
-from consent import Custody, InputError, Notice, Purpose, RefusedError, Zone
+from consent import MAX_SUPERSEDING_DAYS, Custody, InputError, Notice, Purpose, RefusedError, Zone
 from store import schema as tables
 from store.store import Transaction
+
+_ZONES: Final = select(
+    tables.zone,
+    select(func.min(tables.shorter_retention.c.retention_days))
+    .where(tables.shorter_retention.c.purpose == tables.zone.c.purpose)
+    .scalar_subquery()
+    .label("shorter"),
+)
 
 
 def add_zone(tx: Transaction, zone: Zone) -> None:
@@ -45,7 +56,7 @@ def zone_of(connection: Connection, purpose: Purpose) -> Zone:
     Raises:
         InputError: there is none of this name.
     """
-    row = connection.execute(select(tables.zone).where(tables.zone.c.purpose == purpose)).one_or_none()
+    row = connection.execute(_ZONES.where(tables.zone.c.purpose == purpose)).one_or_none()
     if row is None:
         known = ", ".join(zone.purpose for zone in zones(connection)) or "none yet"
         raise InputError(f"there is no zone {purpose!r} (known: {known}); add it with 'volens zone add'")
@@ -54,17 +65,48 @@ def zone_of(connection: Connection, purpose: Purpose) -> Zone:
 
 def zones(connection: Connection) -> list[Zone]:
     """Return all zones, by name."""
-    return [_zone(row) for row in connection.execute(select(tables.zone).order_by(tables.zone.c.purpose))]
+    return [_zone(row) for row in connection.execute(_ZONES.order_by(tables.zone.c.purpose))]
 
 
-def add_notice(tx: Transaction, purpose: Purpose, language: str, text: bytes) -> Notice:
-    """Publish the next version of a zone's notice in one language.
+def shorten_retention(tx: Transaction, purpose: Purpose, retention_days: int) -> Zone:
+    """Keep what people gave in a zone for fewer days than promised; the caller then lets `shorten` act.
 
     Raises:
-        InputError: no such zone, or no such text.
+        InputError: there is no such zone, or not a number of days.
+        RefusedError: it is not shorter than it was.
+    """
+    zone = zone_of(tx.connection, purpose)
+    if retention_days < 1:
+        raise InputError(f"got a retention of {retention_days} days; expected at least 1")
+    if retention_days >= zone.retention_days:
+        raise RefusedError(
+            f"zone {purpose!r} has a retention of {zone.retention_days} days, which can only be shortened, for people "
+            "agreed to no longer one; give fewer days"
+        )
+    tx.connection.execute(
+        insert(tables.shorter_retention).values(purpose=purpose, retention_days=retention_days, decided_at=tx.now)
+    )
+    tx.log("zone.retention_shortened", {"zone": purpose, "retention_days": retention_days})
+    return replace(zone, retention_days=retention_days)
+
+
+def add_notice(
+    tx: Transaction, purpose: Purpose, language: str, text: bytes, supersedes_within_days: int | None = None
+) -> Notice:
+    """Publish the next version of a zone's notice in one language.
+
+    With `supersedes_within_days` whoever agreed to an older version has so many days to agree to this one; the caller
+    then lets `store.clocks.shorten` act in the same transaction.
+
+    Raises:
+        InputError: no such zone, no such text, or not 0 to 366 days.
         RefusedError: the text is the one already published.
     """
     zone_of(tx.connection, purpose)
+    if supersedes_within_days is not None and not 0 <= supersedes_within_days <= MAX_SUPERSEDING_DAYS:
+        raise InputError(
+            f"got {supersedes_within_days} days for agreeing to the new notice; expected 0 to {MAX_SUPERSEDING_DAYS}"
+        )
     newest = tx.connection.scalar(
         select(func.max(tables.notice.c.version)).where(
             tables.notice.c.purpose == purpose, tables.notice.c.language == language
@@ -81,11 +123,13 @@ def add_notice(tx: Transaction, purpose: Purpose, language: str, text: bytes) ->
             text=notice.text,
             sha256=notice.sha256,
             published_at=notice.published_at,
+            supersedes_within_days=supersedes_within_days,
         )
     )
+    asks_again = {} if supersedes_within_days is None else {"supersedes_within_days": supersedes_within_days}
     tx.log(
         "notice.published",
-        {"zone": purpose, "language": language, "version": notice.version, "sha256": notice.sha256},
+        {"zone": purpose, "language": language, "version": notice.version, "sha256": notice.sha256, **asks_again},
     )
     return notice
 
@@ -121,7 +165,7 @@ def _zone(row: Row[tuple[object, ...]]) -> Zone:
         Custody(row.custody),
         row.justification,
         row.alternative,
-        row.retention_days,
+        row.retention_days if row.shorter is None else row.shorter,
         row.created_at,
         row.match_history_days,
     )

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, final
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, text
+from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from consent import (
+    INACTIVE_AFTER_DAYS,
     ConsentedEmbedding,
     DataSubjectId,
     ModelId,
@@ -116,7 +117,14 @@ def live_candidates(
 ) -> dict[ReferenceId, SealedReference]:
     """Return, of the candidates that an index proposes, those that have a consent in force for this purpose now."""
     rows = connection.execute(
-        _CANDIDATES, {"purpose": purpose, "model_id": model_id, "now": now, "ids": [int(c) for c in candidates]}
+        _CANDIDATES,
+        {
+            "purpose": purpose,
+            "model_id": model_id,
+            "now": now,
+            "active_since": now - timedelta(days=INACTIVE_AFTER_DAYS),
+            "ids": [int(c) for c in candidates],
+        },
     )
     return {ReferenceId(row.reference_id): _sealed(row) for row in rows}
 
@@ -192,6 +200,10 @@ _CANDIDATES: Final = _SEALED.where(
     _reference.purpose == bindparam("purpose"),
     _reference.model_id == bindparam("model_id"),
     _live.c.expires_at > bindparam("now"),
+    exists().where(
+        tables.last_interaction.c.receipt_id == _live.c.receipt_id,
+        tables.last_interaction.c.interacted_at > bindparam("active_since"),
+    ),
 )
 
 

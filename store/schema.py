@@ -59,6 +59,14 @@ notice: Final = Table(
     Column("supersedes_within_days", Integer, nullable=True),
 )
 
+shorter_retention: Final = Table(
+    "shorter_retention",
+    metadata,
+    Column("purpose", String, ForeignKey("zone.purpose"), primary_key=True),
+    Column("retention_days", Integer, primary_key=True),
+    Column("decided_at", UtcDateTime, nullable=False),
+)
+
 receipt: Final = Table(
     "receipt",
     metadata,

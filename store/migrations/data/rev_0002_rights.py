@@ -48,6 +48,13 @@ ALTER TABLE zone ADD COLUMN match_history_days INTEGER NOT NULL DEFAULT 90
 ALTER TABLE notice ADD COLUMN supersedes_within_days INTEGER
     CHECK (supersedes_within_days BETWEEN 0 AND 366);
 
+CREATE TABLE shorter_retention (
+    purpose TEXT NOT NULL REFERENCES zone (purpose),
+    retention_days INTEGER NOT NULL CHECK (retention_days >= 1),
+    decided_at TEXT NOT NULL CHECK (decided_at {_TIME}),
+    PRIMARY KEY (purpose, retention_days)
+) STRICT;
+
 CREATE TABLE leaving ({_OWNER},
     leaves_at TEXT NOT NULL CHECK (leaves_at {_TIME}),
     PRIMARY KEY (receipt_id),{_HANGS}
@@ -149,6 +156,14 @@ CREATE TABLE acknowledgement (
 ) STRICT;
 """
 
+# Of consents of the first revision only the signature is known; their term was the zone's retention.
+_SINCE_THE_SIGNATURE = """
+INSERT INTO last_interaction (receipt_id, subject_id, purpose, interacted_at)
+SELECT live.receipt_id, live.subject_id, live.purpose,
+    strftime('%Y-%m-%dT%H:%M:%SZ', live.expires_at, '-' || zone.retention_days || ' days')
+FROM live_consent AS live JOIN zone ON zone.purpose = live.purpose
+"""
+
 _HANGING = ("leaving", "last_interaction", "passage", "subject_secret", "badge")
 
 _RULES = [
@@ -174,6 +189,24 @@ _RULES = [
     CREATE TRIGGER biometric_reference_stays_off_the_server_in_badge_custody BEFORE INSERT ON biometric_reference
     WHEN (SELECT custody FROM zone WHERE purpose = NEW.purpose) = 'badge'
     BEGIN SELECT RAISE(ABORT, 'volens: in badge custody the person carries the reference'); END
+    """,
+    """
+    CREATE TRIGGER shorter_retention_is_shorter BEFORE INSERT ON shorter_retention
+    WHEN NEW.retention_days >= (SELECT MIN(days) FROM (
+        SELECT retention_days AS days FROM zone WHERE purpose = NEW.purpose
+        UNION ALL SELECT retention_days FROM shorter_retention WHERE purpose = NEW.purpose
+    ))
+    BEGIN SELECT RAISE(ABORT, 'volens: a retention is only shortened'); END
+    """,
+    """
+    CREATE TRIGGER leaving_is_only_moved_earlier BEFORE UPDATE ON leaving
+    WHEN NEW.receipt_id <> OLD.receipt_id OR NEW.leaves_at > OLD.leaves_at
+    BEGIN SELECT RAISE(ABORT, 'volens: a leaving date is only moved earlier'); END
+    """,
+    """
+    CREATE TRIGGER leaving_is_not_taken_back BEFORE DELETE ON leaving
+    WHEN EXISTS (SELECT 1 FROM live_consent WHERE receipt_id = OLD.receipt_id)
+    BEGIN SELECT RAISE(ABORT, 'volens: a leaving date is not taken back'); END
     """,
     """
     CREATE TRIGGER badge_is_never_changed BEFORE UPDATE ON badge
@@ -278,6 +311,7 @@ _APPEND_ONLY = {
     "operators_required": "seq = NEW.seq",
     "cohort_member": "cohort_id = NEW.cohort_id AND receipt_id = NEW.receipt_id",
     "acknowledgement": "receipt_id = NEW.receipt_id AND recipient_id = NEW.recipient_id",
+    "shorter_retention": "purpose = NEW.purpose AND retention_days = NEW.retention_days",
     "recipient": "recipient_id = NEW.recipient_id OR (purpose = NEW.purpose AND name = NEW.name)",
 }
 
@@ -294,6 +328,7 @@ def upgrade() -> None:
     for table in ("consent_end", "erasure", "certificate"):
         op.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
         op.execute(f"DROP TABLE kept_{table}")
+    op.execute(_SINCE_THE_SIGNATURE)
     for rule in _RULES:
         op.execute(rule)
     for table, same in _APPEND_ONLY.items():

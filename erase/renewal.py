@@ -1,0 +1,37 @@
+"""Consent given anew: what the new consent replaces ends first, and is erased.
+
+The key of an embedding comes from the signed receipt, so nothing of the old consent can go over to the new one: the
+person is enrolled again.
+"""
+
+from pathlib import Path
+
+from consent import EndReason, VerifiedReceipt
+from erase.procedure import erase_consent
+from index import Galleries
+from store import Store, clocked
+
+
+def make_way(store: Store, galleries: Galleries, home: Path, receipt: VerifiedReceipt) -> None:
+    """End the same person's older consent to the same zone, if its clock has run out or a new notice asks again.
+
+    Another consent in force is left alone; the store refuses a second one. If this fails in the middle, the person
+    has no consent and gives it once more: never two.
+
+    Args:
+        store: of the site.
+        galleries: of this process.
+        home: see `erase_consent`.
+        receipt: the new one, checked, not yet recorded.
+
+    Raises:
+        ErasureIncompleteError: the old one ended, but its erasure is not finished; the new one was not recorded.
+    """
+    claims = receipt.claims
+    with store.read() as connection:
+        older = [one for one in clocked(connection, purpose=claims.purpose) if one.subject_id == claims.subject_id]
+    for one in older:
+        if one.deadline.at <= store.now():
+            erase_consent(store, galleries, home, one.receipt_id, one.deadline.reason)
+        elif one.facts is not None and one.facts.superseding:
+            erase_consent(store, galleries, home, one.receipt_id, EndReason.SUPERSEDED)
