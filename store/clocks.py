@@ -186,11 +186,11 @@ def note_interactions(store: Store, receipt_ids: Sequence[ReceiptId]) -> None:
 
 
 def count_outliving(connection: Connection, since: datetime) -> int:
-    """Return how many consents are still there that ended at `since` or before, by their rows: cheap, at every opening.
+    """Return how many consents are still there that ended before `since`, by their rows: cheap, at every opening.
 
     `clocked` is the thorough way, which does not trust the rows.
     """
-    query = select(func.count()).select_from(tables.live_consent).where(_live.expires_at <= since)
+    query = select(func.count()).select_from(tables.live_consent).where(_live.expires_at < since)
     return int(connection.scalar(query) or 0)
 
 

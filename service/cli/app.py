@@ -24,10 +24,13 @@ from service.cli import (
     enroll,
     erase,
     identify,
+    leaver,
     models,
     notice,
     operator,
+    policy,
     setup,
+    sweep,
     verify,
     withdraw,
     zone,
@@ -57,6 +60,7 @@ for _noun, _group in (
     ("erase", erase.app),
     ("dossier", dossier.app),
     ("operator", operator.app),
+    ("policy", policy.app),
 ):
     app.add_typer(_group, name=_noun)
 for _name, _command in (
@@ -67,7 +71,8 @@ for _name, _command in (
     ("identify", identify.identify),
     ("verify", verify.verify),
     ("withdraw", withdraw.withdraw),
-    ("sweep", withdraw.sweep),
+    ("leaver", leaver.leaver),
+    ("sweep", sweep.sweep),
     ("status", setup.status),
 ):
     app.command(_name)(_command)

@@ -29,6 +29,9 @@ def give(
     new_key: Annotated[Path | None, typer.Option(help="Make the person's key and write it here (0600).")] = None,
     key: Annotated[Path | None, typer.Option(help="The person's key, if they have one.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of the notice.")] = None,
+    valid_days: Annotated[
+        int | None, typer.Option(help="The term that the person wants; without it, the zone's retention.")
+    ] = None,
     yes_i_read_it: Annotated[
         bool, typer.Option("--yes-i-read-it", help="The person has read the notice and agrees; for scripts.")
     ] = False,
@@ -52,7 +55,7 @@ def give(
             _ask(notice)
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
-        take_home = _record(site, notice, name, jurisdiction, subject_key, new_key)
+        take_home = _record(site, notice, name, jurisdiction, subject_key, new_key, valid_days)
         _hand_over(site, take_home, out, qr, new_key)
     claims = take_home.receipt.claims
     document = {
@@ -85,10 +88,16 @@ def _ask(notice: Notice) -> None:
 
 
 def _record(
-    site: Site, notice: Notice, name: str, jurisdiction: str, key: SubjectKey, new_key: Path | None
+    site: Site,
+    notice: Notice,
+    name: str,
+    jurisdiction: str,
+    key: SubjectKey,
+    new_key: Path | None,
+    valid_days: int | None,
 ) -> TakeHome:
     try:
-        return site.give_consent(notice, name=name, jurisdiction=jurisdiction, key=key)
+        return site.give_consent(notice, name=name, jurisdiction=jurisdiction, key=key, valid_days=valid_days)
     except VolensError:
         if new_key is not None:
             new_key.unlink(missing_ok=True)  # a key that has signed nothing

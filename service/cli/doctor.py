@@ -59,6 +59,7 @@ def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "home", lambda: _home(home)
     if home.is_dir():
         yield "site", lambda: _site(home)
+        yield "clocks", lambda: _clocks(home)
 
 
 def _checked(what: str, look: Callable[[], str]) -> Finding:
@@ -146,3 +147,12 @@ def _site(home: Path) -> str:
             raise site.unfinished
         report = site.verify_audit()
     return f"opens, refuses what it must refuse, log of {report.size} entries holds, no erasure unfinished"
+
+
+def _clocks(home: Path) -> str:
+    with Site.open(home) as site:
+        alarm = site.clocks.alarm()
+        if alarm is not None:
+            raise alarm
+        due = site.clocks.due()
+    return f"nothing outlives its clock by more than a day; {sum(due.now.values())} due, {sum(due.soon.values())} soon"

@@ -19,12 +19,18 @@ def publish(
     text: Annotated[Path, typer.Argument(help="A UTF-8 text, at most 256 KiB.", show_default=False)],
     zone: Annotated[str, typer.Option(help="For which zone.")],
     language: Annotated[str, typer.Option(help="BCP 47 tag, such as en or fr-CA.")],
+    supersedes_within_days: Annotated[
+        int | None,
+        typer.Option(help="Ask again: whoever agreed to an older version has so many days to agree to this one."),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Publish the next version of a zone's notice in one language."""
     with opened(home) as site:
-        notice = site.publish_notice(zone, language=language, text=read_file(text, "notice"))
+        notice = site.publish_notice(
+            zone, language=language, text=read_file(text, "notice"), supersedes_within_days=supersedes_within_days
+        )
     said = f"published version {notice.version} ({notice.language}) for zone {notice.purpose}, SHA-256 {notice.sha256}"
     emit(_document(notice), said, as_json=as_json)
 

@@ -12,10 +12,13 @@ from volens import Extractor, Site
 
 @contextmanager
 def opened(home: Path | None, load_extractor: Callable[[], Extractor] | None = None) -> Iterator[Site]:
-    """Open the site; say on stderr if an erasure that was begun could not be finished."""
+    """Open the site; say on stderr if an erasure could not be finished, or if the sweep is late."""
     with Site.open(home_folder(home), load_extractor=load_extractor or default_models) as site:
         if site.unfinished is not None:
             warn(str(site.unfinished))
+        late = site.clocks.quick_alarm()
+        if late is not None:
+            warn(str(late))
         yield site
 
 

@@ -1,4 +1,4 @@
-"""`volens withdraw` and `volens sweep`: consents end, and what they allowed is erased."""
+"""`volens withdraw`: a person changes their mind, and what they allowed is erased."""
 
 import sys
 from pathlib import Path
@@ -9,9 +9,9 @@ import typer
 from consent import InputError
 from service.cli.files import read_file
 from service.cli.options import HomeOption, JsonOption
-from service.cli.output import emit, progress
+from service.cli.output import emit
 from service.cli.session import opened
-from volens import Erased
+from service.cli.sweep import erased_document
 
 _MAX_CODE_CHARACTERS = 200
 
@@ -39,28 +39,4 @@ def withdraw(
         f"certificate: {erased.certificate_path}\n"
         f"check it with: volens certificate verify {erased.certificate_path} --trust {site.home / 'site.pub'}"
     )
-    emit(_document(erased), said, as_json=as_json)
-
-
-def sweep(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Erase what has expired and finish erasures that were begun. Run it once a day."""
-    with opened(home) as site, progress("erasing") as advance:
-        report = site.sweep(advance)
-    document = {
-        "expired": [_document(erased) for erased in report.expired],
-        "resumed": [_document(erased) for erased in report.resumed],
-        "stray_secrets": report.stray_secrets,
-    }
-    said = f"{len(report.expired)} expired and erased, {len(report.resumed)} begun erasures finished"
-    if report.stray_secrets:
-        said += f", {report.stray_secrets} stray secrets destroyed"
-    emit(document, said, as_json=as_json)
-
-
-def _document(erased: Erased) -> dict[str, object]:
-    return {
-        "certificate": str(erased.certificate_path),
-        "certificate_id": erased.certificate_id,
-        "zone": erased.zone,
-        "reason": erased.reason,
-    }
+    emit(erased_document(erased), said, as_json=as_json)

@@ -40,6 +40,20 @@ def add(
     )
 
 
+@app.command("shorten")
+def shorten(
+    name: Annotated[str, typer.Argument(help="Which zone.", show_default=False)],
+    retention_days: Annotated[int, typer.Option(help="After so many days a consent ends by itself; fewer than now.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shorten a zone's retention, also for those who agreed to a longer one. It is never prolonged."""
+    with opened(home) as site:
+        zone, shortened = site.clocks.shorten_retention(name, retention_days)
+    said = f"zone {zone.purpose} keeps nothing longer than {zone.retention_days} days; {shortened} consents end earlier"
+    emit(_document(zone) | {"shortened": shortened}, said, as_json=as_json)
+
+
 @app.command("list")
 def show(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the zones with their promises."""

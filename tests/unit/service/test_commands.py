@@ -193,7 +193,7 @@ def test_status_audit_sweep_and_doctor_say_what_is_there(enrolled: Path, volens:
     audit = volens("audit", "verify", "--json").json
     assert audit["size"] == status["log_size"]
     assert audit["kinds"]["reference.enrolled"] == 1
-    assert volens("sweep", "--json").json == {"expired": [], "resumed": [], "stray_secrets": 0}
+    assert volens("sweep", "--json").json == {"expired": [], "reasons": {}, "resumed": [], "stray_secrets": 0}
     doctor = volens("doctor", "--json")
     assert doctor.code == 0
     assert {one["what"] for one in doctor.json} >= {"python", "opencv", "models", "home", "site"}

@@ -1,0 +1,349 @@
+"""Clocks on a real site: each ends matching at its second without a sweep, and the sweep erases it and says why."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from house import START, House, Person
+from sqlalchemy import text
+
+import erase
+from consent import (
+    EndReason,
+    ErasureIncompleteError,
+    InputError,
+    NoLiveConsentError,
+    ReceiptId,
+    RefusedError,
+    SubjectKey,
+)
+from store import clocked, consent_ended, note_interactions
+from tests.unit.store.raw import DATA, drop_triggers
+from volens import verify_certificate
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House.build(tmp_path / "home")
+    for zone, days in (("long", 1098),):
+        house.site.add_zone(zone, custody="operator", justification="a", alternative="b", retention_days=days)
+        house.site.publish_notice(zone, language="en", text=b"For long.\n")
+    yield house
+    house.site.close()
+
+
+def give(house: House, key: SubjectKey, zone: str = "lobby", valid_days: int | None = None) -> Person:
+    """Say yes with a key that is kept, and enroll."""
+    take_home = house.site.give_consent(
+        house.site.notice(zone), name="Ada Canary", jurisdiction="FR", key=key, valid_days=valid_days
+    )
+    return house.enroll(Person(take_home, house.face()))
+
+
+def new_key(house: House) -> SubjectKey:
+    return SubjectKey.from_seed(house.bits.randbytes(32))
+
+
+def ask_again(house: House, days: int, words: bytes = b"A new text.\n") -> None:
+    house.site.publish_notice("lobby", language="en", text=words, supersedes_within_days=days)
+
+
+def reason_of(house: House, person: Person) -> EndReason | None:
+    with house.store.read() as connection:
+        ended = consent_ended(connection, person.receipt_id)
+    return None if ended is None else ended[0]
+
+
+def expires(house: House) -> tuple[Person, str]:
+    return give(house, new_key(house), valid_days=20), "lobby"
+
+
+def is_kept_shorter(house: House) -> tuple[Person, str]:
+    person = house.admit()
+    assert house.site.clocks.shorten_retention("lobby", 20)[1] == 1
+    return person, "lobby"
+
+
+def stays_away(house: House) -> tuple[Person, str]:
+    person = house.admit("long")
+    house.clock.move(days=1075)
+    return person, "long"
+
+
+def leaves(house: House) -> tuple[Person, str]:
+    person = house.admit()
+    assert house.site.clocks.leave([person.receipt_id], START + 20 * DAY) == []
+    return person, "lobby"
+
+
+def is_asked_again(house: House) -> tuple[Person, str]:
+    person = house.admit()
+    ask_again(house, 20)
+    return person, "lobby"
+
+
+WAYS: dict[EndReason, Callable[[House], tuple[Person, str]]] = {
+    EndReason.EXPIRED: expires,
+    EndReason.RETENTION: is_kept_shorter,
+    EndReason.INACTIVE: stays_away,
+    EndReason.LEFT: leaves,
+    EndReason.SUPERSEDED: is_asked_again,
+}
+
+
+@pytest.mark.parametrize("reason", WAYS)
+def test_each_clock_ends_matching_at_its_second_and_the_sweep_says_why(house: House, reason: EndReason) -> None:
+    person, zone = WAYS[reason](house)
+    untouched = house.admit("long")
+    house.clock.move(days=20, seconds=-1)
+    assert house.site.clocks.due().soon.get(reason) == 1
+    assert house.site.sweep().expired == ()
+    assert house.sees(person, zone)
+    house.grant(person)
+
+    house.clock.move(seconds=1)
+
+    # Nobody has swept: matching has stopped all the same, 1:N and 1:1, and in a process that opens the site anew.
+    assert not house.sees(person, zone)
+    with pytest.raises(NoLiveConsentError):
+        house.grant(person)
+    house.reopen()
+    assert not house.sees(person, zone)
+    assert house.site.clocks.due().now == {reason: 1}
+    assert house.site.status().zones[0].live_consents + house.site.status().zones[1].live_consents == 2
+
+    report = house.site.sweep()
+
+    assert report.reasons == {reason.value: 1}
+    certificate = verify_certificate(report.expired[0].certificate_path.read_bytes(), house.site.verifier_key)
+    assert certificate.reason == reason.value
+    assert reason_of(house, person) is reason
+    assert house.sees(untouched, "long")
+    assert house.site.sweep().expired == ()
+    house.site.verify_audit()
+
+
+def test_a_consent_ends_by_the_clock_that_ends_first_whatever_was_set_later(house: House) -> None:
+    person = house.admit()
+    house.site.clocks.leave([person.receipt_id], START + 30 * DAY)
+    ask_again(house, 10)
+    house.site.clocks.shorten_retention("lobby", 20)
+    house.clock.move(days=40)
+    assert house.site.sweep().reasons == {"superseded": 1}
+
+
+def test_a_visit_moves_the_clock_of_inactivity_and_no_other(house: House) -> None:
+    visitor, absent = house.admit("long"), house.admit("long")
+    house.clock.move(days=30, hours=5)
+    note_interactions(house.store, [visitor.receipt_id])
+    house.clock.move(days=1066)
+    assert house.sees(visitor, "long")
+    assert not house.sees(absent, "long")
+    assert house.site.sweep().reasons == {"inactive": 1}
+    house.clock.move(days=2)
+    assert house.site.sweep().reasons == {"expired": 1}
+
+
+def test_a_visit_is_noted_by_the_day_and_once_a_day(house: House) -> None:
+    person = house.admit()
+    house.clock.move(days=3, hours=7)
+    for _ in range(2):
+        note_interactions(house.store, [person.receipt_id])
+        with house.store.read() as connection:
+            (one,) = clocked(connection)
+        assert one.facts is not None
+        assert one.facts.last_interaction == (START + 3 * DAY).replace(hour=0)
+        house.clock.move(hours=1)
+
+
+def test_a_door_that_cannot_note_a_visit_opens_all_the_same(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = house.admit()
+    house.clock.move(days=1)
+    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.01)
+    house.reopen()
+    with house.store.write():
+        note_interactions(house.store, [person.receipt_id])
+
+
+def test_somebody_who_leaves_now_is_erased_at_once_in_every_zone(house: House) -> None:
+    key = new_key(house)
+    here, there, colleague = give(house, key), give(house, key, "long"), house.admit()
+
+    erased = house.site.clocks.leave(house.site.receipts_of("ada canary"))
+
+    assert sorted(one.reason for one in erased) == ["left", "left"]
+    assert not house.sees(here)
+    assert not house.sees(there, "long")
+    assert house.sees(colleague)
+    with pytest.raises(NoLiveConsentError, match="nothing was changed"):
+        house.site.clocks.leave([here.receipt_id])
+    with pytest.raises(NoLiveConsentError):
+        house.site.clocks.leave([])
+
+
+def test_a_leaving_date_is_moved_earlier_and_never_later(house: House) -> None:
+    person = house.admit()
+    house.site.clocks.leave([person.receipt_id], START + 30 * DAY)
+    house.site.clocks.leave([person.receipt_id], START + 20 * DAY)
+    with pytest.raises(RefusedError, match="never prolonged"):
+        house.site.clocks.leave([person.receipt_id], START + 21 * DAY)
+    house.clock.move(days=20)
+    assert house.site.sweep().reasons == {"left": 1}
+
+
+def test_a_new_notice_asks_those_again_who_agreed_to_an_older_one_in_its_language(house: House) -> None:
+    old = house.admit()
+    house.site.publish_notice("lobby", language="fr", text=b"Bonjour.\n")
+    key = new_key(house)
+    french = house.site.give_consent(house.site.notice("lobby", "fr"), name="Bea", jurisdiction="FR", key=key)
+    ask_again(house, 10)
+    house.clock.move(days=1)
+    new = house.site.give_consent(house.site.notice("lobby", "en"), name="Cleo", jurisdiction="FR", key=new_key(house))
+    house.clock.move(days=9)
+    assert house.site.sweep().reasons == {"superseded": 1}
+    assert reason_of(house, old) is EndReason.SUPERSEDED
+    with house.store.read() as connection:
+        left = {one.receipt_id for one in clocked(connection)}
+    assert left == {one.receipt.claims.receipt_id for one in (french, new)}
+
+
+def test_a_notice_that_does_not_ask_again_ends_nothing_and_an_old_text_published_again_is_a_new_version(
+    house: House,
+) -> None:
+    person = house.admit()
+    house.clock.move(days=1)
+    house.site.publish_notice("lobby", language="en", text=b"Another.\n")
+    house.clock.move(days=1)
+    with house.store.read() as connection:
+        (one,) = clocked(connection)
+    assert one.facts is not None
+    assert one.facts.superseding == []
+    ask_again(house, 5, b"We compare your face at the door.\n")  # the very text that the person agreed to
+    house.clock.move(days=5)
+    assert not house.sees(person)
+    assert house.site.sweep().reasons == {"superseded": 1}
+
+
+def test_who_agrees_to_the_new_notice_in_time_ends_the_old_consent_and_is_enrolled_again(house: House) -> None:
+    key = new_key(house)
+    old = give(house, key)
+    with pytest.raises(RefusedError, match="already in force"):
+        give(house, key)
+    house.clock.move(days=1)
+    ask_again(house, 10)
+
+    with pytest.raises(InputError):  # a slip must not cost the person the consent that they have
+        house.site.give_consent(house.site.notice("lobby"), name="Ada", jurisdiction="nowhere", key=key)
+    assert house.sees(old)
+    new = give(house, key)
+
+    assert reason_of(house, old) is EndReason.SUPERSEDED
+    house.clock.move(days=11)
+    assert house.sees(new)
+    assert house.site.sweep().expired == ()
+
+
+def test_who_comes_back_after_the_clock_ran_out_need_not_wait_for_the_sweep(house: House) -> None:
+    key = new_key(house)
+    old = give(house, key, valid_days=3)
+    house.clock.move(days=3)
+    new = give(house, key)
+    assert reason_of(house, old) is EndReason.EXPIRED
+    assert house.sees(new)
+
+
+def test_a_consent_that_crossed_with_a_notice_that_asks_again_ends_with_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The notice is published after the person signed and before the consent is recorded.
+    plain = erase.make_way
+
+    def meanwhile(*_arguments: object) -> None:
+        monkeypatch.setattr("erase.make_way", plain)
+        house.clock.move(seconds=1)
+        ask_again(house, 2)
+
+    monkeypatch.setattr("erase.make_way", meanwhile)
+    person = house.admit()
+    assert house.sees(person)
+    house.clock.move(days=2)
+    assert not house.sees(person)
+
+
+@pytest.mark.parametrize("days", [0, 91, -1])
+def test_a_term_of_no_day_or_longer_than_the_zone_keeps_anything_is_refused(house: House, days: int) -> None:
+    with pytest.raises(InputError, match=r"expected 1 to 90"):
+        give(house, new_key(house), valid_days=days)
+
+
+@pytest.mark.parametrize("days", [90, 91])
+def test_a_retention_is_only_shortened(house: House, days: int) -> None:
+    with pytest.raises(RefusedError, match="only be shortened"):
+        house.site.clocks.shorten_retention("lobby", days)
+    house.site.clocks.shorten_retention("lobby", 30)
+    with pytest.raises(RefusedError, match="retention of 30 days"):
+        house.site.clocks.shorten_retention("lobby", 40)
+    with pytest.raises(InputError):
+        house.site.clocks.shorten_retention("lobby", 0)
+
+
+def test_the_alarm_rings_after_the_grace_and_is_quiet_after_the_sweep(house: House) -> None:
+    house.admit()
+    house.site.clocks.leave([house.admit().receipt_id], START + 89 * DAY)
+    house.clock.move(days=91)
+    assert str(house.site.clocks.alarm()).startswith("1 consents outlive their clock by more than 24 hours (1 left);")
+    assert str(house.site.clocks.quick_alarm()).startswith("1 consents outlive their clock by more than 24 hours;")
+    house.clock.move(seconds=1)
+    assert "2 consents outlive their clock by more than 24 hours (1 expired, 1 left)" in str(house.site.clocks.alarm())
+    assert house.site.clocks.alarm(3 * DAY) is None
+    house.site.sweep()
+    assert house.site.clocks.alarm(timedelta(0)) is None
+    assert house.site.clocks.quick_alarm(timedelta(0)) is None
+
+
+def test_a_row_that_ends_too_late_is_seen_by_the_alarm_and_swept_all_the_same(house: House) -> None:
+    # As after a restore that lost the shortening, or a hand in the file: the facts are believed, not the row.
+    person = house.admit()
+    house.site.clocks.leave([person.receipt_id], START + DAY)
+    drop_triggers(house.site.home / DATA, "live_consent_is_only_shortened")
+    with house.store._data.write() as connection:
+        connection.execute(text("UPDATE live_consent SET expires_at = '2100-01-01T00:00:00Z'"))
+    house.clock.move(days=3)
+    assert house.site.clocks.quick_alarm() is None
+    assert isinstance(house.site.clocks.alarm(), ErasureIncompleteError)
+    assert house.site.sweep().reasons == {"left": 1}
+
+
+def test_a_damaged_receipt_does_not_keep_anybody_from_being_swept(house: House) -> None:
+    for _ in range(2):
+        house.admit()
+    drop_triggers(house.site.home / DATA, "receipt_is_not_changed")
+    with house.store._data.write() as connection:
+        connection.execute(text("UPDATE receipt SET token = 'x' WHERE rowid = 1"))
+    house.clock.move(days=90)
+    assert house.site.sweep().reasons == {"expired": 2}
+
+
+def test_an_erasure_that_is_stuck_in_a_batch_does_not_stop_the_rest_of_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [house.admit() for _ in range(3)]
+    house.clock.move(days=90)
+    plain = erase.procedure.erase_consent
+    stuck = min(one.receipt_id for one in people)
+
+    def fails(store: object, galleries: object, home: object, receipt_id: ReceiptId, reason: EndReason) -> erase.Erased:
+        if receipt_id == stuck:
+            raise ErasureIncompleteError("stuck")
+        return plain(store, galleries, home, receipt_id, reason)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("erase.procedure.erase_consent", fails)
+    calls: list[tuple[int, int]] = []
+    with pytest.raises(ErasureIncompleteError, match="stuck"):
+        house.site.sweep(lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert [reason_of(house, one) for one in people if one.receipt_id != stuck] == [EndReason.EXPIRED] * 2
