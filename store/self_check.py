@@ -42,6 +42,10 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     (_LIVE, {"receipt": _RECEIPT, "subject": _SUBJECT, "until": _FUTURE}),
     (_LIVE, {"receipt": _OTHER, "subject": _SUBJECT, "until": _PAST}),
     (_REFERENCE, {"receipt": _RECEIPT, "subject": _SUBJECT, "model": "none", "now": _PAST}),
+    (
+        "INSERT INTO leaving VALUES (:receipt, :subject, '~self-check', :now)",
+        {"receipt": _RECEIPT, "subject": _SUBJECT, "now": _PAST},
+    ),
     ("INSERT INTO audit_event SELECT COALESCE(MAX(seq) + 1, 0), x'00' FROM audit_event", {}),
     (_ZONE.replace("~self-check", "~stopped"), {"now": _PAST}),
     (
@@ -86,6 +90,17 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         "a longer consent",
         "UPDATE live_consent SET expires_at = :until WHERE receipt_id = :receipt",
         {"until": _FUTURE, "receipt": _OTHER},
+    ),
+    (
+        "a later leaving date",
+        "UPDATE leaving SET leaves_at = :until WHERE receipt_id = :receipt",
+        {"until": _FUTURE, "receipt": _RECEIPT},
+    ),
+    ("a leaving date taken back", "DELETE FROM leaving WHERE receipt_id = :receipt", {"receipt": _RECEIPT}),
+    (
+        "a longer retention",
+        "INSERT INTO shorter_retention VALUES ('~self-check', 2, :now)",
+        {"now": _PAST},
     ),
     ("a consent without a receipt", _LIVE, {"receipt": "3" * 32, "subject": _SUBJECT, "until": _FUTURE}),
     ("a deleted receipt", "DELETE FROM receipt WHERE receipt_id = :receipt", {"receipt": _RECEIPT}),

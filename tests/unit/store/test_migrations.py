@@ -45,3 +45,18 @@ def test_a_file_of_the_first_revision_keeps_its_rows_and_gets_the_new_rules(firs
     assert peek(first, "PRAGMA foreign_key_check") == []
     with closing(sqlite3.connect(first)) as connection, pytest.raises(sqlite3.IntegrityError, match="never replaced"):
         connection.execute("DELETE FROM consent_end")
+
+
+def test_a_consent_of_the_first_revision_was_last_heard_of_when_it_was_signed(first: Path) -> None:
+    receipt, subject, until = "a" * 32, "t" * 43, "2026-02-01T00:00:00Z"
+    with closing(sqlite3.connect(first, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO receipt VALUES (?, ?, 'lobby', zeroblob(32), 't', randomblob(32), ?)",
+            (receipt, subject, until),
+        )
+        connection.execute("INSERT INTO live_consent VALUES (?, ?, 'lobby', ?)", (receipt, subject, until))
+
+    Database(first, "data", schema.REVISIONS).close()
+
+    kept = peek(first, "SELECT * FROM last_interaction")
+    assert kept == [(receipt, subject, "lobby", "2026-01-02T00:00:00Z")]

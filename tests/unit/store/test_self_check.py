@@ -29,6 +29,9 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     "a reference under an expired consent": (["biometric_reference_needs_live_consent"], []),
     "a changed reference": (["biometric_reference_is_never_changed"], []),
     "a longer consent": (["live_consent_is_only_shortened"], []),
+    "a later leaving date": (["leaving_is_only_moved_earlier"], []),
+    "a leaving date taken back": (["leaving_is_not_taken_back"], []),
+    "a longer retention": (["shorter_retention_is_shorter"], []),
     "a consent without a receipt": (
         ["live_consent_needs_its_receipt"],
         [("live_consent", _LIVE_TO_RECEIPT, _WITHOUT)],
