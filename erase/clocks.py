@@ -77,6 +77,13 @@ class SiteClocks:
             count = count_outliving(connection, self._store.now() - grace)
         return _alarm(count, grace, "") if count else None
 
+    def quick_due(self, within: timedelta = DUE_SOON) -> tuple[int, int]:
+        """Return how many consents ran out, and how many more will, by the rows alone: without inactivity."""
+        now = self._store.now()
+        with self._store.read() as connection:
+            past, soon = (count_outliving(connection, at + timedelta(seconds=1)) for at in (now, now + within))
+        return past, soon - past
+
     def policy(self) -> dict[str, Any]:
         """Return the site's retention policy, generated from its configuration."""
         return build_policy(self._store)

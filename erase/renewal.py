@@ -29,7 +29,7 @@ def make_way(store: Store, galleries: Galleries, home: Path, receipt: VerifiedRe
     """
     claims = receipt.claims
     with store.read() as connection:
-        older = [one for one in clocked(connection, purpose=claims.purpose) if one.subject_id == claims.subject_id]
+        older = list(clocked(connection, purpose=claims.purpose, subject_id=claims.subject_id))
     for one in older:
         if one.deadline.at <= store.now():
             erase_consent(store, galleries, home, one.receipt_id, one.deadline.reason)

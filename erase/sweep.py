@@ -10,7 +10,7 @@ well.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, final
@@ -65,7 +65,6 @@ class DueReport:
     soon: Mapping[EndReason, int]
     begun: int
     until: datetime
-    oldest: datetime | None = field(default=None)
 
 
 def _quiet(_done: int, _total: int) -> None:
@@ -106,17 +105,15 @@ def due(store: Store, within: timedelta = DUE_SOON) -> DueReport:
     now = store.now()
     past: Counter[EndReason] = Counter()
     soon: Counter[EndReason] = Counter()
-    oldest: datetime | None = None
     with store.read() as connection:
         begun = len(unfinished(connection))
         for one in clocked(connection):
             deadline = one.deadline
             if deadline.at <= now:
                 past[deadline.reason] += 1
-                oldest = deadline.at if oldest is None else min(oldest, deadline.at)
             elif deadline.at <= now + within:
                 soon[deadline.reason] += 1
-    return DueReport(_in_order(past), _in_order(soon), begun, now + within, oldest)
+    return DueReport(_in_order(past), _in_order(soon), begun, now + within)
 
 
 def outliving(store: Store, grace: timedelta = STALE_AFTER) -> dict[EndReason, int]:

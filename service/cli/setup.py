@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from consent import format_time
 from service.cli.options import HomeOption, JsonOption, home_folder
 from service.cli.output import emit, table
 from service.cli.session import opened
@@ -43,7 +42,7 @@ def init(
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show what the site holds now, in numbers."""
     with opened(home) as site:
-        found, due = site.status(), site.clocks.due()
+        found, (due_now, due_soon) = site.status(), site.clocks.quick_due()
     document = {
         "site_id": found.site_id,
         "controller": found.controller,
@@ -59,9 +58,8 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         ],
         "log_size": found.log_size,
         "unfinished_erasures": found.unfinished_erasures,
-        "due_now": sum(due.now.values()),
-        "due_soon": sum(due.soon.values()),
-        "oldest_due": None if due.oldest is None else format_time(due.oldest),
+        "due_now": due_now,
+        "due_soon": due_soon,
         "store_key_epoch": found.store_key_epoch,
     }
     rows = [
@@ -73,6 +71,6 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         emit(
             None,
             f"{found.log_size} entries in the log, {found.unfinished_erasures} erasures not finished, "
-            f"{sum(due.now.values())} consents to be swept, {sum(due.soon.values())} more within 30 days",
+            f"{due_now} consents to be swept, {due_soon} more within 30 days",
             as_json=False,
         )
