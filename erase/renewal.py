@@ -9,7 +9,7 @@ from pathlib import Path
 from consent import EndReason, VerifiedReceipt
 from erase.procedure import erase_consent
 from index import Galleries
-from store import Store, clocked
+from store import Store, clocked, refuse_if_stopped
 
 
 def make_way(store: Store, galleries: Galleries, home: Path, receipt: VerifiedReceipt) -> None:
@@ -25,10 +25,13 @@ def make_way(store: Store, galleries: Galleries, home: Path, receipt: VerifiedRe
         receipt: the new one, checked, not yet recorded.
 
     Raises:
+        RefusedError: collecting was ordered to stop; nothing was changed.
         ErasureIncompleteError: the old one ended, but its erasure is not finished; the new one was not recorded.
     """
     claims = receipt.claims
     with store.read() as connection:
+        # The new one would be refused; then the old one must not end for it.
+        refuse_if_stopped(connection, claims.jurisdiction, claims.purpose)
         older = list(clocked(connection, purpose=claims.purpose, subject_id=claims.subject_id))
     for one in older:
         if one.deadline.at <= store.now():
