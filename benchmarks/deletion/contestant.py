@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 
+Kept = Mapping[str, Mapping[int, bytes]]
+"""What is kept of people: by kind, then by person."""
+
 THRESHOLD = 0.5
 """Lowest cosine similarity that counts as the same person, for every contestant."""
 
@@ -77,8 +80,8 @@ class Contestant(Protocol):
         return {}
 
     @classmethod
-    def witness(cls, folder: Path, dimension: int, faces: Mapping[int, FloatArray]) -> Mapping[str, Mapping[int, bytes]]:
-        """Return what else is kept of people besides the embedding, by kind and person. Runs in a process of its own."""
+    def witness(cls, folder: Path, dimension: int, faces: Mapping[int, FloatArray]) -> Kept:
+        """Return what else is kept of people besides the embedding. Runs in a process of its own."""
         del folder, dimension, faces
         return {}
 

@@ -52,7 +52,7 @@ class Driver:
             "close": lambda _: self._opened.close(),
         }
         if message.get("face"):
-            _read_into(memoryview(self._face).cast("B"))
+            _read_into(self._face.data.cast("B"))
         start = time.perf_counter_ns()
         answer = acts[message["do"]](message) or {}
         answer["ns"] = time.perf_counter_ns() - start
@@ -82,7 +82,7 @@ class Driver:
         faces = {}
         for person in message["people"]:
             face = np.zeros(self._dimension, dtype=np.float32)
-            _read_into(memoryview(face).cast("B"))
+            _read_into(face.data.cast("B"))
             faces[person] = face
         found = self._kind.witness(self._folder, self._dimension, faces)
         return {"kinds": {kind: {str(p): value.hex() for p, value in of.items()} for kind, of in found.items()}}

@@ -7,7 +7,7 @@ occurs, the bytes are compared with the value, and runs of 16 or more equal byte
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,9 +91,7 @@ class Needles:
                 if self._compare(chunk, word * _WORD, number, offset, findings.covered[number]):
                     findings.where.setdefault(where, set()).add(number)
 
-    def _compare(
-        self, chunk: NDArray[np.uint8], at: int, number: int, offset: int, covered: NDArray[np.bool_]
-    ) -> bool:
+    def _compare(self, chunk: NDArray[np.uint8], at: int, number: int, offset: int, covered: NDArray[np.bool_]) -> bool:
         value = np.frombuffer(self.sought[number].value, dtype=np.uint8)
         before = min(at, offset, PIECE_BYTES)
         after = min(len(chunk) - at, len(value) - offset, _WORD + PIECE_BYTES)
@@ -110,26 +108,25 @@ class Needles:
 
 
 def summary(needles: Needles, findings: Findings) -> Mapping[str, object]:
-    """Return findings as numbers: by kind and group, how many people, and how many of their 16-byte pieces."""
-    kinds: dict[str, dict[str, dict[str, int]]] = {}
+    """Return findings for the record: by kind and group, of whom something was found, and how many 16-byte pieces."""
+    kinds: dict[str, dict[str, dict[str, Any]]] = {}
     for one, covered in zip(needles.sought, findings.covered, strict=True):
-        whole = len(covered) // PIECE_BYTES * PIECE_BYTES
-        pieces = covered[:whole].reshape(-1, PIECE_BYTES).all(axis=1)
+        rows = covered[: len(covered) // PIECE_BYTES * PIECE_BYTES].reshape(-1, PIECE_BYTES)
+        pieces = np.logical_and.reduce(rows, axis=1)
         group = kinds.setdefault(one.kind, {}).setdefault(
-            one.group, {"people": 0, "people_found": 0, "pieces": 0, "pieces_found": 0}
+            one.group, {"people": 0, "found": [], "pieces": 0, "pieces_found": 0}
         )
         group["people"] += 1
-        group["people_found"] += bool(covered.any())
+        group["found"] += [one.person] if covered.any() else []
         group["pieces"] += len(pieces)
         group["pieces_found"] += int(pieces.sum())
     return {
         "kinds": kinds,
         "where": {
-            name: {
-                group: len({needles.sought[number].person for number in numbers if needles.sought[number].group == group})
-                for group in ("deleted", "kept")
-            }
-            for name, numbers in sorted(findings.where.items())
+            name: {group: len({one.person for one in found if one.group == group}) for group in ("deleted", "kept")}
+            for name, found in sorted(
+                (name, [needles.sought[number] for number in numbers]) for name, numbers in findings.where.items()
+            )
         },
         "searched_bytes": findings.searched_bytes,
         "unreadable_bytes": findings.unreadable_bytes,

@@ -36,7 +36,7 @@ class People:
     def probe(self, person: int, turn: int) -> FloatArray:
         """Return a person as a camera sees them: score about 0.8, and no four bytes of the reference in it."""
         rng = np.random.default_rng([self.seed, person, turn])
-        away = rng.standard_normal(self.faces.shape[1]).astype(np.float32)
+        away: FloatArray = rng.standard_normal((1, self.faces.shape[1])).astype(np.float32)[0]
         away /= np.linalg.norm(away)
         seen = 0.8 * self.faces[person] + 0.6 * away
         return np.asarray(seen / np.linalg.norm(seen), dtype=np.float32)

@@ -85,7 +85,7 @@ def _search_span(needles: Needles, descriptor: int, start: int, stop: int, name:
     while at < stop:
         wanted = min(_CHUNK_BYTES, stop - at)
         try:
-            got = os.preadv(descriptor, [memoryview(buffer)[:wanted]], at)
+            got = os.preadv(descriptor, [buffer.data[:wanted]], at)
         except OSError:
             got = 0
         if got == 0:

@@ -41,7 +41,7 @@ class Process:
 
     def __init__(self, name: str, folder: Path, dimension: int) -> None:
         """Start a driver."""
-        self._child = subprocess.Popen(
+        self._child = subprocess.Popen(  # noqa: S603  our own driver
             [sys.executable, "-m", "benchmarks.deletion.driver", name, str(folder), str(dimension)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -115,7 +115,7 @@ class Run:
         Raises:
             NotRunError: the contestant is not installed, or fails where it should not.
         """
-        seen: Answer = {}
+        seen: Answer = {"people": {"deleted": self._people.deleted, "kept": self._people.kept}}
         with self._process() as process:
             # 1.
             opened = process.must("open")
@@ -172,11 +172,12 @@ class Run:
         }
 
     def _sought(self) -> list[Sought]:
-        """Return what to look for: the embedding in single and double precision, and what the witness tells."""
+        """Return what to look for: the embedding in three forms, and what the witness tells."""
         faces = {one: self._people.faces[one] for one in self._both()}
         values = {
             "embedding": {one: face.tobytes() for one, face in faces.items()},
             "embedding in double precision": {one: face.astype(np.float64).tobytes() for one, face in faces.items()},
+            "embedding as text": {one: ",".join(map(str, face)).encode() for one, face in faces.items()},
         }
         with self._process() as witness:
             more = witness.must("witness", *(faces[one] for one in faces), people=list(faces))["kinds"]

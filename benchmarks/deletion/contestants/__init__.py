@@ -9,11 +9,13 @@ NAMES: Final = {
     "volens": "volens_site:VolensSite",
     "volens-keyring-copied": "volens_site:VolensKeyringCopied",
     "faiss-sqlite": "faiss_sqlite:FaissSqlite",
+    "faiss-sqlite-plain": "faiss_sqlite:FaissSqliteOff",
     "hnswlib": "hnswlib_index:HnswlibIndex",
     "usearch": "usearch_index:UsearchIndex",
     "deepface": "deepface_datastore:DeepfaceDatastore",
     "pgvector": "pgvector_table:PgvectorTable",
     "milvus-lite": "milvus_collection:MilvusCollection",
+    "milvus-lite-rebuilt": "milvus_collection:MilvusRebuilt",
 }
 
 

@@ -36,7 +36,7 @@ class DeepfaceDatastore(Contestant):
         self._connection = sqlite3.connect(folder / _DATA)
         self._given: FloatArray | None = None
         self._indexed = True
-        datastore.represent = self._represent  # type: ignore[assignment]
+        datastore.represent = self._represent
 
     @classmethod
     def open(cls, folder: Path, dimension: int) -> Self:

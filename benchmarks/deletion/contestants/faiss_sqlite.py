@@ -3,7 +3,7 @@
 import gc
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self, final
 
@@ -16,13 +16,13 @@ _INDEX = "people.faiss"
 _ROWS = "people.sqlite"
 
 
-@final
 class FaissSqlite(Contestant):
     """The index in memory and in a file that is written again after each change; embeddings in the rows as well."""
 
-    packages: ClassVar = ("faiss-cpu", "numpy")
-    kept_as: ClassVar = "float32 in index and rows"
-    maintenance: ClassVar = "VACUUM; index built anew from the rows and written again"
+    packages: ClassVar[Sequence[str]] = ("faiss-cpu", "numpy")
+    kept_as: ClassVar[str] = "float32 in index and rows"
+    maintenance: ClassVar[str] = "VACUUM; index built anew from the rows and written again"
+    pragma: ClassVar[str] = ""
 
     def __init__(self, folder: Path, dimension: int) -> None:
         """Open or make both files."""
@@ -30,6 +30,8 @@ class FaissSqlite(Contestant):
         self._folder = folder
         self._dimension = dimension
         self._rows = sqlite3.connect(folder / _ROWS)
+        if self.pragma:
+            self._rows.execute(self.pragma)
         self._rows.execute("CREATE TABLE IF NOT EXISTS person (id INTEGER PRIMARY KEY, name TEXT, embedding BLOB)")
         path = folder / _INDEX
         self._index: Any = faiss.read_index(str(path)) if path.exists() else self._empty()
@@ -91,7 +93,9 @@ class FaissSqlite(Contestant):
 
     def facts(self) -> Mapping[str, str]:
         """See `Contestant`."""
-        pragmas = {name: str(self._rows.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("secure_delete", "journal_mode")}
+        pragmas = {
+            name: str(self._rows.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("secure_delete", "journal_mode")
+        }
         return {"sqlite": sqlite3.sqlite_version, "index": "IndexIDMap2(IndexFlatIP)", **pragmas}
 
     def close(self) -> None:
@@ -100,3 +104,10 @@ class FaissSqlite(Contestant):
 
     def _empty(self) -> Any:  # noqa: ANN401  FAISS ships no types
         return faiss.IndexIDMap2(faiss.IndexFlatIP(self._dimension))
+
+
+@final
+class FaissSqliteOff(FaissSqlite):
+    """The same where SQLite is built as its authors ship it; Debian's build turns `secure_delete` on."""
+
+    pragma: ClassVar[str] = "PRAGMA secure_delete = OFF"

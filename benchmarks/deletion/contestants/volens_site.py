@@ -1,4 +1,4 @@
-"""Volens: a whole site, with real consents, sealing, keyring, gallery and erasure; only the face models are left out."""
+"""Volens: a whole site, with real consents, sealing, keyring, gallery and erasure; no face models."""
 
 import os
 import shutil
@@ -7,8 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
-from benchmarks.deletion.contestant import THRESHOLD, Contestant, FloatArray
-from consent import ConsentedEmbedding, ModelId, ProbeEmbedding, Purpose, SubjectKey, UnitVector, permit_probe
+from benchmarks.deletion.contestant import THRESHOLD, Contestant, FloatArray, Kept
+from consent import (
+    ConsentedEmbedding,
+    ModelId,
+    ProbeEmbedding,
+    Purpose,
+    ReceiptId,
+    SubjectKey,
+    UnitVector,
+    permit_probe,
+)
 from index import Projection, identify
 from store import add_reference, admit_receipt, references_of, zone_of
 from volens import Site
@@ -99,7 +108,7 @@ class VolensSite(Contestant):
             shutil.copyfile(backup / name, folder / _HOME / name)
 
     @classmethod
-    def witness(cls, folder: Path, dimension: int, faces: Mapping[int, FloatArray]) -> Mapping[str, Mapping[int, bytes]]:
+    def witness(cls, folder: Path, dimension: int, faces: Mapping[int, FloatArray]) -> Kept:
         """Return everything by which Volens keeps a person, and the keys."""
         kinds: dict[str, dict[int, bytes]] = {
             kind: {} for kind in ("sealed embedding", "wrapped secret", "sketch", "grant secret", "reference key")
@@ -140,8 +149,8 @@ class VolensKeyringCopied(VolensSite):
     copied: ClassVar[Sequence[str]] = (_DATA, _KEYRING)
 
 
-def _receipts(data: Path) -> list[str]:
+def _receipts(data: Path) -> list[ReceiptId]:
     with sqlite3.connect(data) as connection:
-        found = [row[0] for row in connection.execute("SELECT receipt_id FROM biometric_reference")]
+        found = [ReceiptId(row[0]) for row in connection.execute("SELECT receipt_id FROM biometric_reference")]
     connection.close()
     return found
