@@ -41,12 +41,13 @@ class Process:
 
     def __init__(self, name: str, folder: Path, dimension: int) -> None:
         """Start a driver."""
-        self._child = subprocess.Popen(  # noqa: S603  our own driver
-            [sys.executable, "-m", "benchmarks.deletion.driver", name, str(folder), str(dimension)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(folder.parent / "said.txt").open("ab"),
-        )
+        with (folder.parent / "said.txt").open("ab") as said:
+            self._child = subprocess.Popen(  # noqa: S603  our own driver
+                [sys.executable, "-m", "benchmarks.deletion.driver", name, str(folder), str(dimension)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+            )
 
     @property
     def pid(self) -> int:
@@ -145,7 +146,6 @@ class Run:
         with self._process() as process:
             # 6.
             process.must("restore", folder=str(self._backup))
-        with self._process() as process:
             opened = process.ask("open")
             if "error" in opened:
                 seen["restored"] = {"refused": f"{opened['error']}: {opened['said']}"}
