@@ -108,16 +108,17 @@ class Needles:
 
 
 def summary(needles: Needles, findings: Findings) -> Mapping[str, object]:
-    """Return findings for the record: by kind and group, of whom something was found, and how many 16-byte pieces."""
+    """Return findings for the record: by kind and group, of whom something or all was found, and how many pieces."""
     kinds: dict[str, dict[str, dict[str, Any]]] = {}
     for one, covered in zip(needles.sought, findings.covered, strict=True):
         rows = covered[: len(covered) // PIECE_BYTES * PIECE_BYTES].reshape(-1, PIECE_BYTES)
         pieces = np.logical_and.reduce(rows, axis=1)
         group = kinds.setdefault(one.kind, {}).setdefault(
-            one.group, {"people": 0, "found": [], "pieces": 0, "pieces_found": 0}
+            one.group, {"people": 0, "found": [], "whole": [], "pieces": 0, "pieces_found": 0}
         )
         group["people"] += 1
         group["found"] += [one.person] if covered.any() else []
+        group["whole"] += [one.person] if covered.all() else []
         group["pieces"] += len(pieces)
         group["pieces_found"] += int(pieces.sum())
     return {

@@ -26,11 +26,12 @@ class People:
 
     @classmethod
     def made_up(cls, count: int, deleted: int, dimension: int, seed: int) -> "People":
-        """Make people; who is deleted is spread over the order of enrollment."""
+        """Make people. The last one enrolled is deleted first, the others are spread over the order of enrollment."""
         rng = np.random.default_rng(seed)
         faces = rng.standard_normal((count, dimension)).astype(np.float32)
         faces /= np.linalg.norm(faces, axis=1, keepdims=True)
-        chosen = [int(one) for one in rng.permutation(count)[: 2 * deleted]]
+        # Whoever is at the end is a case of its own where a hole is filled with the last row.
+        chosen = [count - 1, *(int(one) for one in rng.permutation(count - 1))][: 2 * deleted]
         return cls(faces, tuple(chosen[:deleted]), tuple(chosen[deleted:]), seed)
 
     def probe(self, person: int, turn: int) -> FloatArray:

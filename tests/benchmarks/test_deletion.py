@@ -24,11 +24,12 @@ FACE: Final = People.made_up(1, 0, 128, seed=5).faces[0].tobytes()
 
 
 def pieces(chunk: bytes, value: bytes = FACE) -> int:
-    """Return how many 16-byte pieces of a value the search finds in a chunk."""
+    """Return how many 16-byte pieces of a value the search finds in a chunk; -1 if it finds less than one."""
     needles = Needles([Sought("face", 0, "deleted", value)])
     findings = needles.nothing()
     needles.search(np.frombuffer(chunk, dtype=np.uint8), "here", findings)
-    return found(needles, findings)["pieces_found"]
+    group = found(needles, findings)
+    return int(group["pieces_found"]) or -len(group["found"])
 
 
 def found(needles: Needles, findings: Findings) -> dict[str, Any]:
@@ -151,7 +152,11 @@ def test_where_deletion_is_a_row_less_the_harness_finds_it(documents: Mapping[st
 def made_up_result(*, kept: list[int], deleted: Mapping[str, list[int]], before: list[int]) -> dict[str, Any]:
     def seen(of_deleted: Mapping[str, list[int]]) -> dict[str, Any]:
         kinds = {"embedding": {"kept": {"found": kept}}} | {
-            kind: {"kept": {"found": kept}, "deleted": {"found": people}} for kind, people in of_deleted.items()
+            kind.removesuffix(", whole"): {
+                "kept": {"found": kept},
+                "deleted": {"found": people, "whole": people if kind.endswith("whole") else []},
+            }
+            for kind, people in of_deleted.items()
         }
         return {"memory": {"kinds": kinds}}
 
@@ -169,11 +174,20 @@ def made_up_result(*, kept: list[int], deleted: Mapping[str, list[int]], before:
         ([3, 4], [1, 2], {}, "0 of 2"),
         ([3, 4], [1, 2], {"embedding": [1]}, "1 of 2"),
         ([3, 4], [1, 2], {"sealed embedding": [1, 2]}, "0 of 2 (2 sealed)"),
-        ([3, 4], [1, 2], {"sealed embedding": [1, 2], "wrapped secret": [2]}, "1 of 2 (1 sealed)"),
+        ([3, 4], [1, 2], {"sealed embedding": [1, 2], "wrapped secret": [2]}, "0 of 2 (2 sealed)"),
+        ([3, 4], [1, 2], {"sealed embedding": [1, 2], "wrapped secret, whole": [2]}, "1 of 2 (1 sealed)"),
         ([3], [1, 2], {}, "not measured"),
         ([3, 4], [1], {}, "not measured"),
     ],
-    ids=["nothing", "a face", "sealed", "sealed with its key", "the kept are not found", "nothing to find before"],
+    ids=[
+        "nothing",
+        "a face",
+        "sealed",
+        "a part of its key",
+        "sealed with its key",
+        "the kept are not found",
+        "nothing to find before",
+    ],
 )
 def test_a_cell_says_what_was_found_or_that_the_control_failed(
     kept: list[int], before: list[int], deleted: Mapping[str, list[int]], cell: str

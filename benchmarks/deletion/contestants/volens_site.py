@@ -130,7 +130,8 @@ class VolensSite(Contestant):
                     with secret.reference_key(reference.receipt.sha256, _MODEL) as key:
                         kinds["reference key"][person] = bytes(key.buffer)
                 kinds["sealed embedding"][person] = reference.sealed_embedding[13:]
-                kinds["wrapped secret"][person] = (wrapped or b"")[13:]
+                # Without version, nonce and tag: who has these 32 bytes and the root key has the secret.
+                kinds["wrapped secret"][person] = (wrapped or b"")[13:45]
                 kinds["sketch"][person] = projection.sketch(face).tobytes()
         return kinds
 
