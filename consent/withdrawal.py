@@ -16,7 +16,7 @@ QR_PREFIX: Final = "VOLENS-WITHDRAW:"
 
 
 class EndReason(StrEnum):
-    """Why a consent ended: the person's own act, one of the clocks, or an order that names a group of people."""
+    """Why a consent ended: the person's own act, one of the clocks, an order, or a key that did not survive a restore."""
 
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
@@ -25,6 +25,7 @@ class EndReason(StrEnum):
     LEFT = "left"
     SUPERSEDED = "superseded"
     ORDERED = "ordered"
+    LOST = "lost"
 
 
 @final

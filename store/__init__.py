@@ -2,6 +2,7 @@
 
 from store.admission import admit_receipt, check_receipt
 from store.audit_log import LogReport, forget, log_size, node_reader, verify_log
+from store.backup import WITH_KEYRING, Backup, make_backup
 from store.clocks import ClockedConsent, clocked, count_outliving, note_interactions, set_leaving, shorten
 from store.cohorts import (
     Cohort,
@@ -66,6 +67,25 @@ from store.references import (
     references_in,
     references_of,
 )
+from store.remembrance import remembered_ends, undone_ends
+from store.restore import (
+    BackupFolder,
+    Levelled,
+    copy_from_backup,
+    copy_root_key,
+    copy_with_log,
+    fresh_folder,
+    is_in_backup,
+    level,
+    live_by_digest,
+    look_at,
+    orphans,
+    put_home_in_place,
+    put_in_place,
+    root_at,
+    stored_certificates,
+    unopenable,
+)
 from store.root_key import make_root_key_file, read_root_key_file
 from store.sealing import nonce_of
 from store.secrets import GrantSecret, Random, RootKey
@@ -78,11 +98,16 @@ from store.selection import (
     select_live,
 )
 from store.status import SiteStatus, ZoneStatus, site_status
-from store.store import Clock, SiteRecord, Store, Transaction
+from store.store import DATA_FILE, KEYRING_FILE, Clock, SiteRecord, Store, Transaction
 
 __all__ = [
+    "DATA_FILE",
+    "KEYRING_FILE",
     "PUBLIC_KEY_FILE",
     "ROOT_KEY_FILE",
+    "WITH_KEYRING",
+    "Backup",
+    "BackupFolder",
     "Clock",
     "ClockedConsent",
     "Cohort",
@@ -92,6 +117,7 @@ __all__ = [
     "JournalEntry",
     "Keyring",
     "Ledger",
+    "Levelled",
     "LogReport",
     "LoggedEvent",
     "Operator",
@@ -125,6 +151,9 @@ __all__ = [
     "cohort_of",
     "cohort_receipts",
     "consent_ended",
+    "copy_from_backup",
+    "copy_root_key",
+    "copy_with_log",
     "count_live",
     "count_outliving",
     "count_references",
@@ -132,13 +161,19 @@ __all__ = [
     "end_consent",
     "entry",
     "forget",
+    "fresh_folder",
     "give_consent",
     "has_reference",
+    "is_in_backup",
+    "level",
     "lift_stop",
+    "live_by_digest",
     "live_candidates",
     "live_receipts",
     "log_size",
     "logged_event",
+    "look_at",
+    "make_backup",
     "make_home",
     "make_root_key_file",
     "members_sha256",
@@ -151,6 +186,9 @@ __all__ = [
     "open_home",
     "operators",
     "operators_required",
+    "orphans",
+    "put_home_in_place",
+    "put_in_place",
     "read_private",
     "read_root_key_file",
     "receipt_of_code",
@@ -160,8 +198,10 @@ __all__ = [
     "references_in",
     "references_of",
     "refuse_if_stopped",
+    "remembered_ends",
     "remove_operator",
     "require_operators",
+    "root_at",
     "sealed_name",
     "select_left",
     "select_live",
@@ -171,9 +211,12 @@ __all__ = [
     "site_status",
     "standing_stops",
     "stop_collecting",
+    "stored_certificates",
     "stored_receipt",
+    "undone_ends",
     "unfinished",
     "unfinished_cohorts",
+    "unopenable",
     "update_cohort",
     "verify_log",
     "write_private",

@@ -3,19 +3,22 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, DBAPIError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from consent import TamperError, UnavailableError
 
 BUSY_TIMEOUT_S: Final = 5.0
 _WRITE: Final = "volens_write"
+_SIZE: Final = ("page_count", "page_size")
+_TICK_INSTRUCTIONS: Final = 10_000
 _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",
@@ -85,6 +88,30 @@ class Database:
         with _translated(self.path), self._raw() as connection:
             connection.execute("VACUUM")
 
+    def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        """Write one consistent snapshot into a new file (0600) while others read and write; it is not synced yet.
+
+        The copy is compact: written row by row, so no page of it has anything of a row that was deleted.
+
+        Args:
+            path: the new file.
+            progress: called with how many bytes are written, of about how many.
+        """
+        _create_private(path)
+        with _translated(self.path), self._raw() as connection:
+            ((pages,), (page_bytes,)) = (connection.execute(f"PRAGMA {one}").fetchone() for one in _SIZE)
+            total = pages * page_bytes
+
+            def tick() -> None:
+                progress(min(path.stat().st_size, total), total)
+
+            connection.set_progress_handler(tick, _TICK_INSTRUCTIONS)
+            try:
+                connection.execute("VACUUM INTO ?", (str(path),))
+            finally:
+                connection.set_progress_handler(None, 0)
+        progress(total, total)
+
     def files(self) -> list[Path]:
         """Return the file and those SQLite keeps beside it, as far as they exist."""
         return [p for suffix in ("", "-wal", "-shm", "-journal") if (p := Path(f"{self.path}{suffix}")).exists()]
@@ -118,6 +145,16 @@ class Database:
         from store.migrations import upgrade  # noqa: PLC0415  Alembic costs 0.2 s, needed once in a file's life
 
         upgrade(connection, self._migrations)
+
+
+@contextmanager
+def reading_copy(path: Path) -> Generator[Connection]:
+    """Read a file that nobody writes, as it is: nothing is made beside it, and no lock is taken."""
+    engine = create_engine(
+        f"sqlite:///file:{quote(str(path.resolve()))}?immutable=1&uri=true", poolclass=NullPool, hide_parameters=True
+    )
+    with _translated(path), engine.begin() as connection:
+        yield connection
 
 
 def _revision(connection: Connection) -> str | None:

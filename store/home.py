@@ -56,7 +56,7 @@ def make_home(home: Path, *, name: str, contact: str, clock: Clock, random: Rand
         raise UnavailableError(f"cannot make {home}: {error.strerror}; check the disk and the rights") from None
 
 
-def open_home(home: Path, *, clock: Clock, random: Random) -> Store:
+def open_home(home: Path, *, clock: Clock, random: Random, restoring: Path | None = None) -> Store:
     """Open the store of a site; see `Store.open`.
 
     Raises:
@@ -66,4 +66,4 @@ def open_home(home: Path, *, clock: Clock, random: Random) -> Store:
     if not home.is_dir():
         raise UnavailableError(f"there is no site in {home}; make one with 'volens init'")
     with read_root_key_file(home / ROOT_KEY_FILE) as root_key:
-        return Store.open(home, root_key=root_key, clock=clock, random=random)
+        return Store.open(home, root_key=root_key, clock=clock, random=random, restoring=restoring)

@@ -5,15 +5,15 @@ AES-256-GCM under the key above it and bound to its place. Deleting a grant secr
 person's embedding unreadable, wherever it is.
 """
 
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self, final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from audit import Checkpoint, empty_root, sign_checkpoint
 from consent import ReceiptId, SiteId, TamperError, UnavailableError
@@ -192,15 +192,6 @@ class Keyring:
             row = connection.execute(select(tables.keyring.c.log_size, tables.keyring.c.log_root)).one()
             return LogHead(row.log_size, row.log_root)
 
-    def remember(self, head: LogHead) -> None:
-        """Remember a log head; one that is not newer changes nothing."""
-        with self._database.write() as connection:
-            connection.execute(
-                update(tables.keyring)
-                .where(tables.keyring.c.log_size < head.size)
-                .values(log_size=head.size, log_root=head.root)
-            )
-
     def scrub(self) -> None:
         """Cut the write-ahead log, so that deleted secrets are not in it.
 
@@ -214,6 +205,10 @@ class Keyring:
         """Rewrite the file without free space."""
         self._database.vacuum()
 
+    def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        """Write a consistent, compact copy of the file; see `Database.copy_to`."""
+        self._database.copy_to(path, progress)
+
     def files(self) -> list[Path]:
         """Return the files that make up the keyring."""
         return self._database.files()
@@ -222,6 +217,18 @@ class Keyring:
         """Zero the store key and give back the file."""
         self._store_key.wipe()
         self._database.close()
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """Read in one consistent snapshot; for the modules of this room."""
+        with self._database.read() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Generator[Connection]:
+        """Write in one transaction, which no other process does meanwhile; for the modules of this room."""
+        with self._database.write() as connection:
+            yield connection
 
     def _context(self, receipt_id: str, epoch: int) -> bytes:
         return sealing.context("grant secret", self.site_id, receipt_id, str(epoch))

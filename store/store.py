@@ -14,7 +14,8 @@ from consent import Controller, ReceiptId, SiteId, TamperError, UnavailableError
 from store import audit_log
 from store import schema as tables
 from store.database import Database
-from store.keyring import Keyring, LogHead
+from store.keyring import Keyring
+from store.remembrance import remember, undone_ends
 from store.secrets import Random, RootKey
 from store.self_check import check_refusals
 
@@ -61,14 +62,12 @@ class Transaction:
         self._signed = head
         return head, note
 
-    def finish(self) -> LogHead | None:
-        """Sign what is not signed yet; return the head that the keyring must remember, if it moved."""
+    def finish(self) -> bool:
+        """Sign what is not signed yet; tell whether the log grew, so that the keyring must remember it."""
         size = audit_log.log_size(self.connection)
-        if self._signed is None or self._signed.size < size:
-            if size == self._start:
-                return None
+        if size > self._start and (self._signed is None or self._signed.size < size):
             self.sign_log()
-        return None if self._signed is None else LogHead(self._signed.size, self._signed.root)
+        return size > self._start
 
 
 @final
@@ -82,12 +81,15 @@ class Store:
         random: a function that returns n random bytes.
     """
 
-    def __init__(self, data: Database, keyring: Keyring, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, data: Database, keyring: Keyring, clock: Clock, random: Random, *, restoring: bool = False
+    ) -> None:
         """Hold what `create` and `open` have opened."""
         self.keyring = keyring
         self.clock = clock
         self.random = random
         self._data = data
+        self._restoring = restoring
         with data.read() as connection:
             row = connection.execute(select(tables.site)).one_or_none()
         if row is None:
@@ -127,12 +129,23 @@ class Store:
             return store
 
     @classmethod
-    def open(cls, folder: Path, *, root_key: RootKey, clock: Clock, random: Random) -> Self:
+    def open(
+        cls, folder: Path, *, root_key: RootKey, clock: Clock, random: Random, restoring: Path | None = None
+    ) -> Self:
         """Open a store.
 
         1. Keyring and data file open, and belong to one site.
         2. The database refuses an embedding without consent, and what else the types refuse.
-        3. The audit log contains the log that the keyring remembers: the data file is not an older one.
+        3. The audit log contains the log that the keyring remembers, and no consent is in force that the keyring knows
+           to have ended: the data file is not an older one.
+
+        Args:
+            folder: where the files are.
+            root_key: what unlocks the keyring.
+            clock: a function that returns aware time.
+            random: a function that returns n random bytes.
+            restoring: the data file that a restore works on, instead of the folder's. Step 3 is left out: see
+                `store.restore`, which brings the file level before anybody else opens it.
 
         Raises:
             UnavailableError: a file is missing, locked, read-only, or of a newer version.
@@ -142,9 +155,9 @@ class Store:
         with ExitStack() as on_failure:
             keyring = Keyring.open(folder / KEYRING_FILE, root_key)
             on_failure.callback(keyring.close)
-            data = Database(folder / DATA_FILE, "data", tables.REVISIONS)
+            data = Database(restoring or folder / DATA_FILE, "data", tables.REVISIONS)
             on_failure.callback(data.close)
-            store = cls(data, keyring, clock, random)
+            store = cls(data, keyring, clock, random, restoring=restoring is not None)
             if keyring.site_id != store.site.controller.site_id or keyring.public_key != store.site.public_key:
                 raise TamperError(
                     "integrity: keyring and data file are of different sites; use the two that belong together"
@@ -153,7 +166,8 @@ class Store:
                 # 2.
                 check_refusals(connection)
                 # 3.
-                store._check_head(connection)
+                if restoring is None:
+                    store._check_head(connection)
             on_failure.pop_all()
             return store
 
@@ -179,20 +193,31 @@ class Store:
 
     @contextmanager
     def write(self) -> Generator[Transaction]:
-        """Write in one transaction. What it logs is signed before the commit; afterwards the keyring remembers it."""
+        """Write in one transaction. What it logs is signed before the commit; afterwards the keyring remembers it.
+
+        Raises:
+            TamperError: the data file was replaced by an older one while it was in use.
+        """
         with self._data.write() as connection:
+            if not self._restoring and audit_log.log_size(connection) < (known := self.keyring.head().size):
+                # Else the log would go on from here a second time, in another way.
+                raise TamperError(_older(audit_log.log_size(connection), known))
             tx = Transaction(connection, self.keyring, self.origin, self.random, self.now())
             yield tx
-            head = tx.finish()
+            grown = tx.finish()
         # What was committed is done, whatever the keyring says now. A crash or a locked keyring here leaves it behind
         # the log, which the next write or `open` repairs; it is never ahead of the log.
-        if head is not None:
-            with suppress(UnavailableError):
-                self.keyring.remember(head)
+        if grown:
+            with suppress(UnavailableError), self._data.read() as connection:
+                remember(self.keyring, connection)
 
     def truncate_wal(self) -> bool:
         """Cut the data file's write-ahead log; False if a reader still needs it."""
         return self._data.truncate_wal()
+
+    def copy_data_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        """Write a consistent, compact copy of the data file; see `Database.copy_to`."""
+        self._data.copy_to(path, progress)
 
     def vacuum(self) -> None:
         """Rewrite both files without free space."""
@@ -209,11 +234,23 @@ class Store:
         size = audit_log.log_size(connection)
         read = audit_log.node_reader(connection)
         if size < remembered.size:
-            raise TamperError(
-                f"integrity: the data file's log has {size} entries, the keyring remembers {remembered.size}; this is "
-                "an older data file, and withdrawals since then would be undone; put the newer one back"
-            )
+            raise TamperError(_older(size, remembered.size))
         if root(remembered.size, read) != remembered.root:
-            raise TamperError("integrity: the data file's log is not the one that the keyring remembers")
-        if size > remembered.size:
-            self.keyring.remember(LogHead(size, root(size, read)))
+            raise TamperError(
+                "integrity: the data file's log is not the one that the keyring remembers; restore a backup of this "
+                "site"
+            )
+        undone = undone_ends(self.keyring, connection)
+        if undone:
+            raise TamperError(
+                f"integrity: the data file has {len(undone)} consents in force that the keyring knows to have ended; "
+                "run 'volens restore --in-place'"
+            )
+        remember(self.keyring, connection)
+
+
+def _older(size: int, remembered: int) -> str:
+    return (
+        f"integrity: the data file's log has {size} entries, the keyring remembers {remembered}; this is an older data "
+        "file, and withdrawals since then would be undone; run 'volens restore --in-place'"
+    )

@@ -8,7 +8,7 @@ branch_labels = None
 depends_on = None
 
 _TIME = "GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z'"
-_REASONS = "('withdrawn', 'expired', 'retention', 'inactive', 'left', 'superseded', 'ordered')"
+_REASONS = "('withdrawn', 'expired', 'retention', 'inactive', 'left', 'superseded', 'ordered', 'lost')"
 _OWNER = """
     receipt_id TEXT NOT NULL,
     subject_id TEXT NOT NULL,

@@ -7,6 +7,28 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+# INSERT OR REPLACE skips delete triggers, hence the first rule of each.
+_RULES = [
+    """
+    CREATE TRIGGER log_leaf_is_appended BEFORE INSERT ON log_leaf
+    WHEN NEW.seq <> (SELECT COALESCE(MAX(seq) + 1, 0) FROM log_leaf)
+    BEGIN SELECT RAISE(ABORT, 'volens: the log only grows'); END
+    """,
+    """
+    CREATE TRIGGER ended_consent_is_not_replaced BEFORE INSERT ON ended_consent
+    WHEN EXISTS (SELECT 1 FROM ended_consent WHERE receipt_id = NEW.receipt_id)
+    BEGIN SELECT RAISE(ABORT, 'volens: an end is remembered once'); END
+    """,
+]
+_RULES += [
+    f"""
+    CREATE TRIGGER {table}_is_not_{done} BEFORE {event} ON {table}
+    BEGIN SELECT RAISE(ABORT, 'volens: what is remembered is never changed or deleted'); END
+    """
+    for table in ("log_leaf", "ended_consent")
+    for event, done in (("UPDATE", "changed"), ("DELETE", "deleted"))
+]
+
 
 def upgrade() -> None:
     """Make the tables."""
@@ -29,3 +51,5 @@ def upgrade() -> None:
             wrapped BLOB NOT NULL
         ) STRICT
     """)
+    for rule in _RULES:
+        op.execute(rule)

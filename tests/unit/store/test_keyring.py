@@ -11,7 +11,6 @@ from house import House
 
 from consent import ReceiptId, SiteId, TamperError, UnavailableError, VolensError
 from store import Keyring, RootKey
-from store.keyring import LogHead
 from tests.unit.store.raw import KEYRING, lawless, peek, tamper
 
 SITE = SiteId("site-1")
@@ -199,13 +198,6 @@ def test_secrets_made_before_a_moment_are_told(keyring: Keyring) -> None:
     assert keyring.kept(NOW) == set()
     assert keyring.kept(NOW + timedelta(seconds=1)) == {ANN}
     assert keyring.kept(NOW + timedelta(hours=2)) == {ANN, BOB}
-
-
-def test_the_head_moves_forward_only(keyring: Keyring) -> None:
-    five, six = LogHead(5, bytes([5] * 32)), LogHead(6, bytes([6] * 32))
-    for told, kept in ((five, five), (LogHead(5, bytes(32)), five), (LogHead(4, bytes(32)), five), (six, six)):
-        keyring.remember(told)
-        assert keyring.head() == kept
 
 
 def test_a_keyring_that_another_process_reads_is_not_scrubbed(

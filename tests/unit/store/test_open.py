@@ -8,7 +8,7 @@ from house import House
 
 from consent import SiteId, TamperError, UnavailableError, VolensError
 from store import Store, make_root_key_file, read_root_key_file
-from store.keyring import Keyring, LogHead
+from store.keyring import Keyring
 from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
 from volens import Site
 
@@ -160,11 +160,11 @@ def test_the_keyring_remembers_every_change_at_once(house: House) -> None:
 def test_a_keyring_that_cannot_be_written_after_a_commit_does_not_undo_it_and_is_repaired_later(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_self: Keyring, _head: LogHead) -> None:
+    def refuse(_keyring: Keyring, _connection: object) -> None:
         raise UnavailableError("keyring.db is locked by another process")
 
     with monkeypatch.context() as locked:
-        locked.setattr(Keyring, "remember", refuse)
+        locked.setattr("store.store.remember", refuse)
         house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=1)
     assert house.store.keyring.head().size < house.site.status().log_size
 
