@@ -44,9 +44,10 @@ from consent import (
 from enroll import Enrolled, Extractor, QualityReport, RgbImage
 from enroll import enroll as enroll_person
 from enroll import read as read_image
-from erase import Certificate, Erased, SweepReport, verify_certificate
+from erase import Certificate, Erased, Restored, RestoreOrder, SweepReport, verify_certificate
 from index import Decision, FaceDecision, Galleries, Identification, Match, identify, verify_claim
 from store import (
+    Backup,
     Clock,
     LogReport,
     Random,
@@ -57,6 +58,7 @@ from store import (
     add_zone,
     admit_receipt,
     give_consent,
+    make_backup,
     make_home,
     name_of,
     note_interactions,
@@ -70,6 +72,10 @@ from store import (
     verify_log,
     zone_of,
 )
+
+
+def _quiet(_done: int, _total: int) -> None:
+    return
 
 
 def utc_now() -> datetime:
@@ -334,9 +340,17 @@ class Site:
 
     def sweep(self, progress: Callable[[int, int], None] | None = None) -> SweepReport:
         """Erase what has expired and finish what was begun; see `erase.sweep`."""
-        report = erase.sweep(self._store, self._galleries, self.home, progress or (lambda _done, _total: None))
+        report = erase.sweep(self._store, self._galleries, self.home, progress or _quiet)
         self.unfinished = None
         return report
+
+    def backup(
+        self, folder: Path, *, with_keyring: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> Backup:
+        """Write a backup while the site is in use; see `store.make_backup`."""
+        return make_backup(self._store, self.home, folder, with_keyring=with_keyring, progress=progress or _quiet)
+
+    restore = staticmethod(erase.restore_site)
 
     def receipts_of(self, who: str | UnverifiedReceipt) -> list[ReceiptId]:
         """Return the consents of one person, in force or ended; see `store.receipts_of`. A receipt is checked first."""
@@ -372,6 +386,7 @@ class Site:
 
 
 __all__ = [
+    "Backup",
     "Certificate",
     "Decision",
     "Enrolled",
@@ -383,6 +398,8 @@ __all__ = [
     "Match",
     "Notice",
     "QualityReport",
+    "RestoreOrder",
+    "Restored",
     "RgbImage",
     "Site",
     "SiteStatus",

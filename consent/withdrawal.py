@@ -16,7 +16,7 @@ QR_PREFIX: Final = "VOLENS-WITHDRAW:"
 
 
 class EndReason(StrEnum):
-    """Why a consent ended: the person's own act, one of the clocks, an order, or a key that did not survive a restore."""
+    """Why a consent ended: the person's own act, one of the clocks, an order, or a key lost in a restore."""
 
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"

@@ -18,6 +18,7 @@ from erase.plan import Plan, read_plan, read_plan_file
 from erase.policy import build_policy, policy_file, policy_page, verify_policy
 from erase.procedure import CERTIFICATES, Erased, erase_consent, erase_consents, resume
 from erase.renewal import make_way
+from erase.replay import Restored, RestoreOrder, restore_site
 from erase.right import consent_of_code, consent_of_receipt
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
 
@@ -34,6 +35,8 @@ __all__ = [
     "Erased",
     "OperatorKey",
     "Plan",
+    "RestoreOrder",
+    "Restored",
     "SiteClocks",
     "SweepReport",
     "approval_file",
@@ -54,6 +57,7 @@ __all__ = [
     "read_plan",
     "read_plan_file",
     "read_public_pem",
+    "restore_site",
     "resume",
     "sweep",
     "verify_certificate",

@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from consent import VolensError
 from service.cli import (
     audit,
+    backup,
     certificate,
     consent,
     demo,
@@ -73,6 +74,9 @@ for _name, _command in (
     ("withdraw", withdraw.withdraw),
     ("leaver", leaver.leaver),
     ("sweep", sweep.sweep),
+    ("sweep", withdraw.sweep),
+    ("backup", backup.backup),
+    ("restore", backup.restore),
     ("status", setup.status),
 ):
     app.command(_name)(_command)
