@@ -72,7 +72,7 @@ def restore(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Restore a site. Whoever withdrew since the backup is erased again before anything serves; if killed, run again."""
+    """Restore a site. Whoever withdrew since the backup is erased again before anything serves; rerun it if killed."""
     order = RestoreOrder(
         folder,
         in_place=in_place,

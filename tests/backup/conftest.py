@@ -1,0 +1,74 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
+from pathlib import Path
+
+import pytest
+from house import House, Person
+
+from audit import Checkpoint, root
+from erase import Erased
+from store import log_size, node_reader, references_of
+from tests.unit.store.scene import house, template
+
+__all__ = ["house", "past", "template"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _stop_the_fork_server() -> Iterator[None]:
+    yield
+    forkserver._forkserver._stop()
+    resource_tracker._resource_tracker._stop()
+
+
+@dataclass
+class Past:
+    """A site that was backed up while Ada was enrolled; since then she withdrew, and Eve came."""
+
+    house: House
+    backup: Path
+    full_backup: Path
+    ada: Person
+    bob: Person
+    eve: Person
+    sealed: bytes
+    certificate: Erased
+    head: Checkpoint
+
+    @property
+    def home(self) -> Path:
+        return self.house.site.home
+
+    def people(self) -> list[Person]:
+        return [self.ada, self.bob, self.eve]
+
+
+def head_of(house: House) -> Checkpoint:
+    with house.store.read() as connection:
+        size = log_size(connection)
+        return Checkpoint(house.store.origin, size, root(size, node_reader(connection)))
+
+
+@pytest.fixture
+def past(house: House, tmp_path: Path) -> Past:
+    ada, bob = house.admit(), house.admit()
+    with house.store.read() as connection:
+        (reference,) = references_of(connection, ada.receipt_id)
+    house.site.backup(tmp_path / "backup")
+    house.site.backup(tmp_path / "full", with_keyring=True)
+    house.clock.move(hours=2)
+    erased = house.withdraw(ada)
+    eve = house.admit()
+    head = head_of(house)
+    house.site.close()
+    return Past(
+        house,
+        tmp_path / "backup",
+        tmp_path / "full",
+        ada,
+        bob,
+        eve,
+        reference.sealed_embedding[13:],
+        erased,
+        head,
+    )

@@ -1,0 +1,181 @@
+"""A backup is whole, private, without keys, and made while others write; where it cannot be made, nothing is left."""
+
+import hashlib
+import json
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import dying
+import pytest
+import restoring
+from house import House, no_models
+
+from consent import InputError
+from store import log_size
+from store.database import reading_copy
+from store.manifest import read_manifest, verify_manifest
+from tests.backup.conftest import head_of
+from tests.erasure.test_bytes_after_withdrawal import canaries, files_with
+from tests.unit.store.raw import DATA, KEYRING, peek
+from volens import Site
+
+
+def test_a_backup_is_the_data_file_and_a_signed_manifest_for_the_owner_only(house: House, tmp_path: Path) -> None:
+    house.admit()
+    folder = tmp_path / "backup"
+
+    made = house.site.backup(folder)
+
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", DATA]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    manifest = read_manifest((folder / "manifest.json").read_bytes())
+    assert verify_manifest(manifest, house.site.verifier_key) == head_of(house)
+    assert manifest.files == made.files
+    (fact,) = made.files
+    assert fact.sha256 == hashlib.sha256((folder / DATA).read_bytes()).hexdigest()
+    assert len((folder / "manifest.json").read_bytes()) < 2000
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_the_log_tells_that_a_backup_was_made(house: House, tmp_path: Path) -> None:
+    house.site.backup(tmp_path / "backup")
+    details = peek(tmp_path / "backup" / DATA, "SELECT details FROM audit_opening ORDER BY seq DESC LIMIT 1")
+    assert json.loads(details[0][0]) == {"with_keyring": 0}
+    assert house.site.verify_audit().kinds["backup.begun"] == 1
+
+
+@pytest.mark.parametrize("with_keyring", [False, True])
+def test_no_backup_has_the_root_key_and_only_one_that_was_asked_for_has_the_keyring(
+    house: House, tmp_path: Path, with_keyring: bool
+) -> None:
+    person = house.admit()
+    wrapped = house.store.keyring.wrapped(person.receipt_id)
+    assert wrapped is not None
+    root_key = (house.site.home / "root.key").read_bytes().strip().rpartition(b":")[2]
+
+    house.site.backup(tmp_path / "backup", with_keyring=with_keyring)
+
+    files = {path.name: path.read_bytes() for path in (tmp_path / "backup").iterdir()}
+    assert (KEYRING in files) is with_keyring
+    assert any(wrapped in content for content in files.values()) is with_keyring
+    assert not any(root_key in content for content in files.values())
+    assert "root.key" not in files
+
+
+def test_nothing_of_somebody_who_withdrew_before_is_in_a_backup(house: House, tmp_path: Path) -> None:
+    people = [house.admit() for _ in range(5)]
+    searched = canaries(house, people[2])
+    house.withdraw(people[2])
+
+    house.site.backup(tmp_path / "backup", with_keyring=True)
+
+    assert not any(files_with(tmp_path / "backup", value) for value in searched.values())
+    # No page is unused, so none has old content.
+    with reading_copy(tmp_path / "backup" / DATA) as connection:
+        assert connection.exec_driver_sql("PRAGMA freelist_count").scalar() == 0
+
+
+def test_a_backup_is_one_snapshot_while_another_process_writes(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.database._TICK_INSTRUCTIONS", 50)
+    for _ in range(3):
+        house.admit()
+    other = House.of(Site.open(house.site.home, load_extractor=no_models, clock=house.clock))
+    before, told = house.site.status().log_size, list[tuple[int, int]]()
+
+    def progress(done: int, total: int) -> None:
+        if not told:
+            other.admit()
+        told.append((done, total))
+
+    made = house.site.backup(tmp_path / "backup", progress=progress)
+
+    assert house.site.status().log_size == before + 1 + 2
+    with reading_copy(tmp_path / "backup" / DATA) as connection:
+        assert log_size(connection) == made.log_size == before + 1
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    assert len(told) > 2
+    assert told[-1][0] == told[-1][1]
+    assert all(0 <= done <= total for done, total in told)
+    other.site.close()
+
+
+def test_a_backup_does_not_wait_for_a_reader(house: House, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(house.site.home / DATA, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM receipt").fetchone()
+        assert house.site.backup(tmp_path / "backup").log_size == house.site.status().log_size
+
+
+FOLDERS = {
+    "a folder with something in it": ("not an empty folder", lambda home, other: _with_file(other / "full")),
+    "a file": ("not an empty folder", lambda home, other: _file(other / "file")),
+    "a link": ("is a symbolic link", lambda home, other: _link(other / "link", other)),
+    "a link that leads nowhere": ("is a symbolic link", lambda home, other: _link(other / "link", other / "nowhere")),
+    "the home": ("not an empty folder", lambda home, other: home),
+    "inside the home": ("is inside the site's home", lambda home, other: home / "backup"),
+    "inside the home by a link": (
+        "is inside the site's home",
+        lambda home, other: _link(other / "link", home) / "backup",
+    ),
+    "in no folder": ("there is no folder .* for the backup", lambda home, other: other / "nowhere" / "backup"),
+}
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_a_folder_that_will_not_do_is_refused_before_anything_is_written(
+    house: House, tmp_path: Path, case: str
+) -> None:
+    said, place = FOLDERS[case]
+    folder = place(house.site.home, tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    size = house.site.status().log_size
+
+    with pytest.raises(InputError, match=said):
+        house.site.backup(folder)
+
+    assert sorted(tmp_path.rglob("*")) == before
+    assert house.site.status().log_size == size
+
+
+def test_an_empty_folder_will_do(house: House, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    house.site.backup(tmp_path / "empty")
+    assert (tmp_path / "empty" / DATA).is_file()
+
+
+def test_on_a_full_disk_a_backup_is_not_made_and_nothing_is_left_of_it(house: House, tmp_path: Path) -> None:
+    house.admit()
+    house.site.close()
+    (tmp_path / "disk").mkdir()
+    result = tmp_path / "said.txt"
+
+    folder = tmp_path / "disk" / "backup"
+    assert dying.run(restoring.back_up_on_a_full_disk, house.site.home, folder, 150_000, result) == 0
+
+    said = result.read_text()
+    assert said.startswith("UnavailableError: the backup was not made, and nothing is left of it: ")
+    assert "make room" in said or "check the disk" in said
+    assert list((tmp_path / "disk").iterdir()) == []
+    house.reopen()
+    house.site.backup(folder)
+
+
+def _with_file(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "something").touch()
+    return folder
+
+
+def _file(path: Path) -> Path:
+    path.touch()
+    return path
+
+
+def _link(path: Path, to: Path) -> Path:
+    path.symlink_to(to)
+    return path

@@ -1,0 +1,88 @@
+"""A restore that is killed after any durable step: nothing half restored serves, and it can be run again."""
+
+import shutil
+from pathlib import Path
+
+import dying
+import pytest
+import restoring
+from house import House, no_models
+
+from consent import VolensError
+from store import root_at
+from tests.backup.conftest import Past
+from tests.erasure.test_bytes_after_withdrawal import files_with
+from tests.unit.store.raw import DATA, KEYRING
+from volens import RestoreOrder, Site
+
+
+def sights(past: Past, home: Path) -> list[bool] | None:
+    """Return who is seen, or None where the site does not open."""
+    try:
+        site = Site.open(home, load_extractor=no_models, clock=past.house.clock)
+    except VolensError:
+        return None
+    house = House.of(site, past.people())
+    seen = [house.sees(person) for person in past.people()]
+    house.site.verify_audit()
+    assert root_at(house.store, past.head) == past.head.root
+    site.close()
+    return seen
+
+
+def steps(tmp_path: Path, template: Path, order: RestoreOrder) -> int:
+    home, result = tmp_path / "counted", tmp_path / "steps"
+    if template.exists():
+        shutil.copytree(template, home)
+    assert dying.run(restoring.count_steps, home, order, result) == 0
+    return int(result.read_text())
+
+
+def test_killed_in_place_after_each_step(past: Past, tmp_path: Path) -> None:
+    shutil.copy(past.backup / DATA, past.home / DATA)
+    order = RestoreOrder(None, in_place=True)
+    refused = served = 0
+    count = steps(tmp_path, past.home, order)
+    assert count > 12
+    for nth in range(count):
+        home = Path(shutil.copytree(past.home, tmp_path / f"killed-{nth}"))
+        assert dying.run(restoring.restore_and_die, home, order, nth) == -9
+
+        seen = sights(past, home)
+
+        assert seen in (None, [False, True, False]), f"killed after step {nth}"
+        refused, served = refused + (seen is None), served + (seen is not None)
+        restoring.restore(home, order)
+        assert sights(past, home) == [False, True, False], f"killed after step {nth}"
+        assert files_with(home, past.sealed) == set(), f"killed after step {nth}"
+    assert refused > 3
+    assert served > 3
+
+
+@pytest.mark.parametrize("again", ["with the backup", "without"])
+def test_killed_in_place_with_a_backup(past: Past, tmp_path: Path, again: str) -> None:
+    (past.home / DATA).unlink()
+    order = RestoreOrder(past.backup, in_place=True)
+    for nth in (1, 4, 6, 7):
+        home = Path(shutil.copytree(past.home, tmp_path / f"killed-{nth}"))
+        assert dying.run(restoring.restore_and_die, home, order, nth) == -9
+        there = (home / DATA).is_file()
+        assert sights(past, home) in (None, [False, True, False])
+        if there and again == "without":
+            restoring.restore(home, RestoreOrder(None, in_place=True))
+        elif sights(past, home) is None:
+            restoring.restore(home, order)
+        assert sights(past, home) == [False, True, False]
+
+
+def test_killed_into_a_new_home(past: Past, tmp_path: Path) -> None:
+    kept = Path(shutil.copytree(past.home, tmp_path / "kept"))
+    order = RestoreOrder(past.backup, keyring=kept / KEYRING, root_key=kept / "root.key")
+    count = steps(tmp_path, tmp_path / "none", order)
+    for nth in range(0, count, 4):
+        home = tmp_path / f"killed-{nth}" / "home"
+        assert dying.run(restoring.restore_and_die, home, order, nth) == -9
+        assert not home.exists(), f"killed after step {nth}"
+    restoring.restore(home, order)
+    assert sights(past, home) == [False, True, False]
+    assert [path.name for path in home.parent.iterdir()] == ["home"]

@@ -1,0 +1,410 @@
+"""A backup from before a withdrawal, brought back in every way: nobody who withdrew is matched, or in the files."""
+
+import shutil
+from pathlib import Path
+from random import Random
+
+import pytest
+from house import House, no_models
+from restoring import restore
+
+from consent import EndReason, InputError, RefusedError, TamperError, VolensError
+from store import remembered_ends, root_at
+from tests.backup.conftest import Past
+from tests.erasure.test_bytes_after_withdrawal import files_with
+from tests.unit.store.raw import DATA, KEYRING, peek, tamper
+from volens import RestoreOrder, Site, verify_certificate
+
+OLDER = r"integrity: the data file's log has \d+ entries, the keyring remembers \d+; this is an older.*restore"
+
+
+def opened(past: Past, home: Path | None = None) -> House:
+    site = Site.open(home or past.home, load_extractor=no_models, clock=past.house.clock)
+    return House.of(site, past.people())
+
+
+def check(past: Past, home: Path | None = None) -> None:
+    """See that a restored site knows Bob and nobody else, and that its log is the one that it was."""
+    home = home or past.home
+    house = opened(past, home)
+    assert [house.sees(person) for person in past.people()] == [False, True, False]
+    report = house.site.verify_audit()
+    assert report.size > past.head.size
+    assert root_at(house.store, past.head) == past.head.root
+    assert house.site.status().unfinished_erasures == 0
+    assert peek(home / KEYRING, "SELECT receipt_id FROM grant_secret") == [(past.bob.receipt_id,)]
+    house.invite()  # the site goes on
+    house.site.close()
+    assert files_with(home, past.sealed) == set()
+    again = opened(past, home)
+    assert root_at(again.store, past.head) == past.head.root
+    again.site.close()
+
+
+def test_the_backup_itself_has_the_sealed_embedding_so_there_is_something_to_find(past: Past) -> None:
+    assert files_with(past.backup, past.sealed) == {DATA}
+
+
+@pytest.mark.parametrize("how", ["lost", "damaged", "emptied"])
+def test_in_place_over_a_data_file_that_is_gone_or_damaged(past: Past, how: str) -> None:
+    data = past.home / DATA
+    if how == "lost":
+        data.unlink()
+    else:
+        data.write_bytes(b"" if how == "emptied" else Random(1).randbytes(8192))
+
+    restored = restore(past.home, RestoreOrder(past.backup, in_place=True))
+
+    assert (restored.replayed, restored.enroll_again, restored.unopenable, restored.lost_entries) == (1, 1, 0, 0)
+    # The second backup left its own entry.
+    assert restored.put_back == {
+        "backup.begun": 1,
+        "consent.ended": 1,
+        "erasure.certified": 1,
+        "consent.given": 1,
+        "reference.enrolled": 1,
+    }
+    check(past)
+
+
+def test_an_old_data_file_copied_over_the_live_one_by_hand_is_refused_until_it_was_replayed(past: Past) -> None:
+    shutil.copy(past.backup / DATA, past.home / DATA)
+    for _ in range(2):
+        with pytest.raises(TamperError, match=OLDER):
+            opened(past)
+
+    restored = restore(past.home, RestoreOrder(None, in_place=True))
+
+    assert (restored.made_at, restored.replayed) == (None, 1)
+    check(past)
+
+
+def test_an_old_data_file_beside_a_newer_write_ahead_log_brings_nobody_back(past: Past) -> None:
+    live = opened(past)
+    for _ in range(3):
+        live.look_at(past.bob.face)
+    live.withdraw(past.eve)
+    logs = {suffix: Path(f"{past.home / DATA}{suffix}").read_bytes() for suffix in ("-wal", "-shm")}
+    live.invite()
+    logs = {suffix: Path(f"{past.home / DATA}{suffix}").read_bytes() for suffix in ("-wal", "-shm")}
+    live.site.close()
+    assert len(logs["-wal"]) > 4096
+    shutil.copy(past.backup / DATA, past.home / DATA)
+    for suffix, content in logs.items():
+        Path(f"{past.home / DATA}{suffix}").write_bytes(content)
+
+    with pytest.raises(VolensError):
+        opened(past)
+    with pytest.raises(TamperError):
+        restore(past.home, RestoreOrder(None, in_place=True))
+    assert restore(past.home, RestoreOrder(past.backup, in_place=True)).replayed == 1
+
+    site = opened(past)
+    assert [site.sees(person) for person in past.people()] == [False, True, False]
+    site.site.verify_audit()
+    site.site.close()
+    assert files_with(past.home, past.sealed) == set()
+
+
+def test_into_a_new_home_with_the_keyring_last_in_use(past: Past, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in (KEYRING, "root.key"):
+        shutil.copy(past.home / name, kept)
+    shutil.rmtree(past.home)
+    order = RestoreOrder(past.backup, keyring=kept / KEYRING, root_key=kept / "root.key")
+
+    restored = restore(past.home, order)
+
+    assert restored.replayed == 1
+    assert (past.home / "site.pub").read_text().strip() == past.house.store.verifier_key.line()
+    assert all(path.stat().st_mode & 0o077 == 0 for path in past.home.rglob("*") if path.is_file())
+    assert [path.name for path in tmp_path.glob(".*")] == []
+    check(past)
+
+
+def all_lost(past: Past, tmp_path: Path) -> tuple[Path, Path]:
+    """Lose the home; the root key, and Ada's certificate, are kept elsewhere. Returns root key and certificates."""
+    kept = tmp_path / "kept"
+    (kept / "certificates").mkdir(parents=True)
+    shutil.copy(past.home / "root.key", kept)
+    shutil.copy(past.certificate.certificate_path, kept / "certificates")
+    shutil.rmtree(past.home)
+    return kept / "root.key", kept / "certificates"
+
+
+def test_where_nothing_remembers_the_withdrawals_a_restore_is_refused(past: Past, tmp_path: Path) -> None:
+    root_key, _ = all_lost(past, tmp_path)
+
+    with pytest.raises(RefusedError, match=r"nothing here remembers who withdrew since this backup, .*--replay"):
+        restore(past.home, RestoreOrder(past.full_backup, root_key=root_key))
+    # A copy of the keyring out of a backup is no better for being named.
+    with pytest.raises(RefusedError, match="nothing here remembers"):
+        restore(past.home, RestoreOrder(past.backup, keyring=past.full_backup / KEYRING, root_key=root_key))
+
+    assert not past.home.exists()
+
+
+def test_certificates_kept_elsewhere_are_replayed(past: Past, tmp_path: Path) -> None:
+    root_key, certificates = all_lost(past, tmp_path)
+
+    restored = restore(past.home, RestoreOrder(past.full_backup, root_key=root_key, certificates=certificates))
+
+    assert (restored.replayed, restored.certificates, restored.lost_entries) == (1, 1, 2)
+    house = opened(past)
+    assert [house.sees(person) for person in past.people()] == [False, True, False]
+    house.site.verify_audit()
+    house.site.close()
+    assert files_with(past.home, past.sealed) == set()
+    put_back = past.home / "certificates" / past.certificate.certificate_path.name
+    verify_certificate(put_back.read_bytes(), past.house.store.verifier_key)
+
+
+def test_a_checkpoint_tells_whether_entries_are_missing(past: Past, tmp_path: Path) -> None:
+    notes = peek(past.home / DATA, "SELECT size, note FROM audit_checkpoint ORDER BY size")
+    backed_up = peek(past.full_backup / DATA, "SELECT max(size) FROM audit_checkpoint")[0][0]
+    root_key, _ = all_lost(past, tmp_path)
+    newer, same = tmp_path / "newer", tmp_path / "same"
+    newer.write_text(notes[-1][1])
+    same.write_text(dict(notes)[backed_up])
+
+    with pytest.raises(RefusedError, match=r"a log of \d+ entries, here are \d+, and withdrawals"):
+        restore(past.home, RestoreOrder(past.full_backup, root_key=root_key, checkpoint=newer))
+    restored = restore(past.home, RestoreOrder(past.full_backup, root_key=root_key, checkpoint=same))
+
+    assert restored.lost_entries == 0
+
+
+def test_lost_withdrawals_can_be_accepted_in_words_only(past: Past, tmp_path: Path) -> None:
+    root_key, _ = all_lost(past, tmp_path)
+
+    restore(past.home, RestoreOrder(past.full_backup, root_key=root_key, accept_lost=True))
+
+    house = opened(past)
+    assert house.sees(past.ada)  # this is what the flag means, and LIMITATIONS.md says so
+    house.withdraw(past.ada)
+    assert not house.sees(past.ada)
+    house.site.close()
+
+
+def test_certificates_of_people_who_came_after_the_backup_are_put_back(past: Past, tmp_path: Path) -> None:
+    house = opened(past)
+    late = house.withdraw(past.eve)
+    house.site.close()
+    kept = shutil.copytree(past.home / "certificates", tmp_path / "kept")
+    shutil.rmtree(past.home / "certificates")
+    (past.home / DATA).unlink()
+
+    restored = restore(past.home, RestoreOrder(past.backup, in_place=True, certificates=kept))
+
+    assert (restored.replayed, restored.enroll_again, restored.certificates) == (1, 0, 2)
+    assert (past.home / "certificates" / f"{late.certificate_id}.json").is_file()
+
+
+def test_a_withdrawal_that_the_keyring_was_not_told_of_is_learnt_at_the_next_opening(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = opened(past)
+    with monkeypatch.context() as killed:
+        killed.setattr("store.store.remember", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            house.withdraw(past.bob)
+    assert past.bob.receipt_id not in remembered_ends(house.store.keyring)
+    house.site.close()
+
+    house = opened(past)
+    assert remembered_ends(house.store.keyring)[past.bob.receipt_id].reason is EndReason.WITHDRAWN
+    house.site.close()
+    shutil.copy(past.backup / DATA, past.home / DATA)
+
+    with pytest.raises(TamperError, match=OLDER):
+        opened(past)
+    assert restore(past.home, RestoreOrder(None, in_place=True)).replayed == 2
+
+
+def test_a_data_file_with_the_right_log_but_an_ended_consent_in_force_is_refused(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (past.home / DATA).unlink()
+    with monkeypatch.context() as killed:
+        killed.setattr("erase.replay._erase", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(past.home, RestoreOrder(past.backup, in_place=True))
+    assert peek(past.home / DATA, "SELECT count(*) FROM audit_event") == [(past.head.size,)]
+
+    with pytest.raises(TamperError, match="has 1 consents in force that the keyring knows to have ended; run 'volens"):
+        opened(past)
+    restore(past.home, RestoreOrder(None, in_place=True))
+    check(past)
+
+
+def test_a_process_whose_data_file_is_replaced_by_an_older_one_writes_nothing_more(past: Past) -> None:
+    house = opened(past)
+    past.house.site = house.site
+    with house.store._data._raw() as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for name in house.store._data.files():
+        name.unlink()
+    house.store._data._engine.dispose()
+    shutil.copy(past.backup / DATA, past.home / DATA)
+
+    with pytest.raises(VolensError, match=r"older data file|was moved away or replaced"):
+        house.invite()
+
+    assert house.store.keyring.head().size == past.head.size
+    house.site.close()
+
+
+def test_a_reference_id_given_since_the_backup_is_never_given_again(past: Past) -> None:
+    (past.home / DATA).unlink()
+    restore(past.home, RestoreOrder(past.backup, in_place=True))
+
+    house = opened(past)
+    assert past.eve.reference_id is not None
+    newcomer = house.admit()
+    assert newcomer.reference_id is not None
+    assert newcomer.reference_id > past.eve.reference_id
+    house.site.close()
+
+
+def test_a_consent_whose_key_is_lost_ends_and_says_so(past: Past) -> None:
+    house = opened(past)
+    house.store.keyring.destroy(past.bob.receipt_id)
+    house.site.close()
+    (past.home / DATA).unlink()
+
+    restored = restore(past.home, RestoreOrder(past.backup, in_place=True))
+
+    assert (restored.replayed, restored.unopenable) == (1, 1)
+    house = opened(past)
+    assert not house.sees(past.bob)
+    assert remembered_ends(house.store.keyring)[past.bob.receipt_id].reason is EndReason.LOST
+    house.site.close()
+
+
+def test_a_site_in_order_is_not_overwritten_and_looking_at_it_does_no_harm(past: Past) -> None:
+    before = (past.home / DATA).read_bytes()
+    with pytest.raises(RefusedError, match="the data file in the home is in order, and newer than any backup"):
+        restore(past.home, RestoreOrder(past.backup, in_place=True))
+    assert (past.home / DATA).read_bytes() == before
+
+    assert restore(past.home, RestoreOrder(None, in_place=True)).replayed == 0
+
+    house = opened(past)
+    assert [house.sees(person) for person in past.people()] == [False, True, True]
+    house.site.close()
+
+
+BAD_BACKUPS = {
+    "another data file": ("is not the file of its manifest", lambda past: _flip(past.backup / DATA, 5000)),
+    "a shorter data file": ("is not the file of its manifest", lambda past: _cut(past.backup / DATA)),
+    "a changed manifest": ("got a manifest that is none|not signed by this site", lambda past: _edit(past.backup)),
+    "no manifest": ("has no manifest.json", lambda past: (past.backup / "manifest.json").unlink()),
+    "a manifest that is none": ("got a manifest that is none", lambda past: _none(past.backup)),
+}
+
+
+@pytest.mark.parametrize("case", BAD_BACKUPS)
+def test_a_bad_backup_is_refused_and_changes_nothing(past: Past, case: str) -> None:
+    said, spoil = BAD_BACKUPS[case]
+    spoil(past)
+    before = (past.home / DATA).read_bytes()
+    shutil.move(past.home / DATA, past.home.with_name("aside"))
+
+    with pytest.raises((TamperError, InputError), match=said):
+        restore(past.home, RestoreOrder(past.backup, in_place=True))
+
+    assert not (past.home / DATA).exists()
+    assert before
+    assert not (past.home / ".restoring").exists()
+
+
+def test_a_backup_of_another_site_is_refused(past: Past, tmp_path: Path) -> None:
+    other = House.build(tmp_path / "other", seed=9)
+    other.site.backup(tmp_path / "foreign")
+    other.site.close()
+    (past.home / DATA).unlink()
+
+    with pytest.raises(TamperError, match="keyring and data file are of different sites"):
+        restore(past.home, RestoreOrder(tmp_path / "foreign", in_place=True))
+
+
+def test_a_backup_of_a_history_that_went_another_way_is_refused(past: Past, tmp_path: Path) -> None:
+    fork = shutil.copytree(past.home, tmp_path / "fork")
+    forked = opened(past, fork)
+    forked.invite()
+    forked.site.backup(tmp_path / "forked")
+    forked.site.close()
+    house = opened(past)
+    house.withdraw(past.bob)
+    house.site.close()
+    (past.home / DATA).unlink()
+
+    with pytest.raises(TamperError, match="is not the beginning of the one that the keyring remembers"):
+        restore(past.home, RestoreOrder(tmp_path / "forked", in_place=True))
+
+
+def test_a_certificate_of_another_site_or_history_is_refused(past: Past, tmp_path: Path) -> None:
+    other = House.build(tmp_path / "other", seed=9)
+    other.withdraw(other.admit())
+    other.site.close()
+    (past.home / DATA).unlink()
+    order = RestoreOrder(past.backup, in_place=True, certificates=tmp_path / "other" / "certificates")
+    with pytest.raises(TamperError, match="integrity: "):
+        restore(past.home, order)
+    with pytest.raises(InputError, match="in which no certificate is"):
+        restore(past.home, RestoreOrder(past.backup, in_place=True, certificates=past.backup.parent))
+
+
+def test_a_keyring_that_forgot_its_entries_says_that_nothing_older_can_be_restored(past: Past) -> None:
+    # As after an upgrade from a version that kept none.
+    tamper(past.home / KEYRING, "DELETE FROM log_leaf")
+    shutil.copy(past.backup / DATA, past.home / DATA)
+
+    with pytest.raises(TamperError, match="cannot be brought level with it, restore the newest"):
+        restore(past.home, RestoreOrder(None, in_place=True))
+
+
+ORDERS = {
+    "no root key for a new home": ("no root key for a new home", lambda past: RestoreOrder(past.backup)),
+    "no backup for a new home": ("got no backup or no root key", lambda past: RestoreOrder(None, root_key=past.backup)),
+    "a keyring in place": (
+        "got --in-place with a keyring",
+        lambda past: RestoreOrder(None, in_place=True, keyring=past.home / KEYRING),
+    ),
+    "a home that is there": (
+        "already there and not an empty folder",
+        lambda past: RestoreOrder(past.backup, root_key=past.home / "root.key"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ORDERS)
+def test_an_order_that_makes_no_sense_is_refused(past: Past, case: str) -> None:
+    said, order = ORDERS[case]
+    with pytest.raises(InputError, match=said):
+        restore(past.home, order(past))
+
+
+def _killed(*_: object, **_more: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _flip(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-4096])
+
+
+def _edit(folder: Path) -> None:
+    path = folder / "manifest.json"
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + (b"A" if content[-8:-7] != b"A" else b"B") + content[-7:])
+
+
+def _none(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"manifest": 7}\n')

@@ -1,0 +1,88 @@
+"""Restores and backups in processes of their own: killed after a chosen durable step, or without room on the disk."""
+
+import os
+import resource
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dying
+from house import Clock, no_models
+
+import erase.procedure
+import erase.replay
+import store.restore
+from consent import VolensError
+from store.database import Database
+from volens import RestoreOrder, Site
+
+
+def restore(home: Path, order: RestoreOrder) -> Any:  # noqa: ANN401  Restored, which a child process drops
+    return Site.restore(home, order, clock=Clock(), random=os.urandom, progress=lambda _done, _total: None)
+
+
+def _steps(happened: Callable[[], None]) -> None:
+    """Call back after every durable step of this process."""
+    write = Database.write
+
+    @contextmanager
+    def told(self: Database) -> Any:  # noqa: ANN401  stands in for `Database.write`
+        with write(self) as connection:
+            yield connection
+        happened()
+
+    def around(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  stands in for any function
+            result = function(*arguments, **options)
+            happened()
+            return result
+
+        return wrapped
+
+    Database.write = told  # type: ignore[method-assign]
+    places: tuple[tuple[Any, str], ...] = (
+        (Database, "truncate_wal"),
+        (Path, "replace"),
+        (Path, "unlink"),
+        (store.restore, "copy_private"),
+        (erase.replay, "write_private"),
+    )
+    for where, name in places:
+        setattr(where, name, around(getattr(where, name)))
+
+
+def count_steps(home: Path, order: RestoreOrder, result: Path) -> None:
+    """Restore undisturbed; write down how many durable steps that took."""
+    seen: list[None] = []
+    _steps(lambda: seen.append(None))
+    restore(home, order)
+    with result.open("w") as file:
+        file.write(str(len(seen)))
+
+
+def restore_and_die(home: Path, order: RestoreOrder, nth: int) -> None:
+    """Restore, and be killed after the nth durable step, counted from 0."""
+    left = [nth]
+
+    def happened() -> None:
+        if not left[0]:
+            dying.die()
+        left[0] -= 1
+
+    _steps(happened)
+    restore(home, order)
+
+
+def back_up_on_a_full_disk(home: Path, folder: Path, size_bytes: int, result: Path) -> None:
+    """Back up where no file may grow beyond a size; write down what was said."""
+    site = Site.open(home, load_extractor=no_models, clock=Clock())
+    report = os.open(result, os.O_CREAT | os.O_WRONLY)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
+    try:
+        site.backup(folder)
+        said = "done"
+    except VolensError as error:
+        said = f"{type(error).__name__}: {error}"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    os.write(report, said.encode())
