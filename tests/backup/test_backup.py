@@ -47,20 +47,20 @@ def test_the_log_tells_that_a_backup_was_made(house: House, tmp_path: Path) -> N
     assert house.site.verify_audit().kinds["backup.begun"] == 1
 
 
-@pytest.mark.parametrize("with_keyring", [False, True])
+@pytest.mark.parametrize("more", [{}, {"with_keyring": True}])
 def test_no_backup_has_the_root_key_and_only_one_that_was_asked_for_has_the_keyring(
-    house: House, tmp_path: Path, with_keyring: bool
+    house: House, tmp_path: Path, more: dict[str, bool]
 ) -> None:
     person = house.admit()
     wrapped = house.store.keyring.wrapped(person.receipt_id)
     assert wrapped is not None
     root_key = (house.site.home / "root.key").read_bytes().strip().rpartition(b":")[2]
 
-    house.site.backup(tmp_path / "backup", with_keyring=with_keyring)
+    house.site.backup(tmp_path / "backup", **more)
 
     files = {path.name: path.read_bytes() for path in (tmp_path / "backup").iterdir()}
-    assert (KEYRING in files) is with_keyring
-    assert any(wrapped in content for content in files.values()) is with_keyring
+    assert (KEYRING in files) is bool(more)
+    assert any(wrapped in content for content in files.values()) is bool(more)
     assert not any(root_key in content for content in files.values())
     assert "root.key" not in files
 
@@ -112,17 +112,17 @@ def test_a_backup_does_not_wait_for_a_reader(house: House, tmp_path: Path) -> No
 
 
 FOLDERS = {
-    "a folder with something in it": ("not an empty folder", lambda home, other: _with_file(other / "full")),
-    "a file": ("not an empty folder", lambda home, other: _file(other / "file")),
-    "a link": ("is a symbolic link", lambda home, other: _link(other / "link", other)),
-    "a link that leads nowhere": ("is a symbolic link", lambda home, other: _link(other / "link", other / "nowhere")),
-    "the home": ("not an empty folder", lambda home, other: home),
-    "inside the home": ("is inside the site's home", lambda home, other: home / "backup"),
+    "a folder with something in it": ("not an empty folder", lambda _home, other: _with_file(other / "full")),
+    "a file": ("not an empty folder", lambda _home, other: _file(other / "file")),
+    "a link": ("is a symbolic link", lambda _home, other: _link(other / "link", other)),
+    "a link that leads nowhere": ("is a symbolic link", lambda _home, other: _link(other / "link", other / "nowhere")),
+    "the home": ("not an empty folder", lambda home, _other: home),
+    "inside the home": ("is inside the site's home", lambda home, _other: home / "backup"),
     "inside the home by a link": (
         "is inside the site's home",
         lambda home, other: _link(other / "link", home) / "backup",
     ),
-    "in no folder": ("there is no folder .* for the backup", lambda home, other: other / "nowhere" / "backup"),
+    "in no folder": ("there is no folder .* for the backup", lambda _home, other: other / "nowhere" / "backup"),
 }
 
 

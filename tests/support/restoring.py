@@ -44,7 +44,6 @@ def _steps(happened: Callable[[], None]) -> None:
     places: tuple[tuple[Any, str], ...] = (
         (Database, "truncate_wal"),
         (Path, "replace"),
-        (Path, "unlink"),
         (store.restore, "copy_private"),
         (erase.replay, "write_private"),
     )
