@@ -1,0 +1,83 @@
+"""`volens backup` and `volens restore` as people run them, by the photos of one of them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from said import Command
+
+from tests.unit.service.conftest import ada, album, enrolled, give, home, loaded, lobby, volens
+
+__all__ = ["ada", "album", "enrolled", "give", "home", "loaded", "lobby", "volens"]
+
+DATA = "volens.db"
+
+
+@pytest.fixture
+def door(album: Path) -> Path:
+    return album / "ada-door.png"
+
+
+def test_ada_is_backed_up_withdraws_and_comes_back_by_no_way(
+    enrolled: Path, volens: Command, home: Path, tmp_path: Path, door: Path
+) -> None:
+    made = volens("backup", tmp_path / "backup", "--json")
+    assert (made.code, made.json["with_keyring"]) == (0, False)
+    assert [one["name"] for one in made.json["files"]] == [DATA]
+    assert volens("identify", "--zone", "lobby", door).code == 0
+    assert volens("withdraw", enrolled).code == 0
+
+    shutil.copy(tmp_path / "backup" / DATA, home / DATA)
+    refused = volens("identify", "--zone", "lobby", door)
+    assert refused.code == 4
+    assert "this is an older data file" in refused.err
+    assert "run 'volens restore --in-place'" in refused.err
+
+    restored = volens("restore", "--in-place", "--json")
+    assert (restored.code, restored.json["replayed"], restored.json["enroll_again"]) == (0, 1, 0)
+    assert volens("identify", "--zone", "lobby", door).code == 3
+    assert volens("audit", "verify").code == 0
+
+    (home / DATA).unlink()
+    said = volens("restore", tmp_path / "backup", "--in-place")
+    assert said.code == 0
+    assert "1 consents that had ended since were ended and erased again" in said.out
+    assert volens("identify", "--zone", "lobby", door).code == 3
+    for certificate in (home / "certificates").iterdir():
+        assert volens("certificate", "verify", certificate, "--trust", home / "site.pub").code == 0
+
+
+def test_a_backup_with_the_keyring_warns_and_is_restored_only_with_proof(
+    ada: Path, volens: Command, home: Path, tmp_path: Path
+) -> None:
+    made = volens("backup", tmp_path / "full", "--with-keyring")
+    assert made.code == 0
+    assert "warning: whoever has both this backup and the root key can open everything in it" in made.err
+    assert volens("withdraw", ada).code == 0
+    lost = home.rename(tmp_path / "lost")
+
+    order = ("restore", tmp_path / "full", "--root-key", lost / "root.key")
+    refused = volens(*order)
+    assert refused.code == 1
+    assert "--accept-lost-withdrawals" in refused.err
+    assert not home.exists()
+    proved = volens(*order, "--replay", lost / "certificates", "--json")
+    assert (proved.code, proved.json["replayed"], proved.json["lost_entries"]) == (0, 1, 2)
+    shutil.rmtree(home)
+    accepted = volens(*order, "--accept-lost-withdrawals")
+    assert accepted.code == 0
+    assert "warning: people who withdrew since the backup may be known again" in accepted.err
+
+
+def test_bad_usage_ends_with_2_and_a_sentence(lobby: Path, volens: Command, home: Path, tmp_path: Path) -> None:
+    assert lobby == tmp_path
+    for arguments, said in (
+        (("backup", home / "inside"), "is inside the site's home"),
+        (("restore", tmp_path / "nothing"), "has no manifest.json"),
+        (("restore", tmp_path / "nothing", "--in-place"), "has no manifest.json"),
+        (("restore",), "no root key for a new home"),
+        (("restore", "--in-place", "--root-key", home / "root.key"), "the home's own are used"),
+    ):
+        answer = volens(*arguments)
+        assert (answer.code, answer.out) == (2, "")
+        assert said in answer.err
