@@ -1,0 +1,114 @@
+"""What the keyring remembers: every leaf, every end, in one transaction, never less than before."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from house import House
+
+from consent import EndReason, TamperError
+from store import remembered_ends, undone_ends
+from store.remembrance import remember, remembered_leaves
+from tests.unit.store.raw import DATA, KEYRING, peek, tamper
+
+
+def leaves(house: House) -> list[bytes]:
+    return [row[0] for row in peek(house.site.home / DATA, "SELECT leaf FROM audit_event ORDER BY seq")]
+
+
+def test_every_leaf_is_remembered_at_once(house: House) -> None:
+    for _ in range(3):
+        house.admit()
+        assert remembered_leaves(house.store.keyring) == leaves(house)
+        assert house.store.keyring.head().size == len(leaves(house))
+
+
+def test_every_end_is_remembered_with_reason_and_time(house: House) -> None:
+    ada, bob, eve = house.admit(), house.admit(), house.admit()
+    house.withdraw(ada)
+    when = house.clock.time
+    house.clock.move(days=91)
+    house.site.sweep()
+
+    ends = remembered_ends(house.store.keyring)
+
+    assert (ends[ada.receipt_id].reason, ends[ada.receipt_id].ended_at) == (EndReason.WITHDRAWN, when)
+    assert ends.keys() == {person.receipt_id for person in (ada, bob, eve)}
+    assert ends[bob.receipt_id].reason is EndReason.EXPIRED
+
+
+def test_after_notes_that_failed_the_next_write_remembers_all_of_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = house.admit(), house.admit()
+    with monkeypatch.context() as deaf:
+        deaf.setattr("store.store.remember", lambda _keyring, _connection: None)
+        house.withdraw(ada)
+        house.admit()
+    assert ada.receipt_id not in remembered_ends(house.store.keyring)
+
+    house.withdraw(bob)
+
+    assert remembered_ends(house.store.keyring).keys() == {ada.receipt_id, bob.receipt_id}
+    assert remembered_leaves(house.store.keyring) == leaves(house)
+
+
+def test_an_older_snapshot_takes_nothing_back(house: House) -> None:
+    with house.store.read() as older:
+        older.exec_driver_sql("SELECT count(*) FROM audit_event").all()
+        house.admit()
+        remember(house.store.keyring, older)
+    assert remembered_leaves(house.store.keyring) == leaves(house)
+
+
+def test_a_keyring_of_the_first_version_learns_everything_when_it_is_opened(house: House) -> None:
+    ada = house.admit()
+    house.withdraw(ada)
+    house.site.close()
+    tamper(house.site.home / KEYRING, "DELETE FROM log_leaf")
+    tamper(house.site.home / KEYRING, "DELETE FROM ended_consent")
+
+    house.reopen()
+
+    assert remembered_leaves(house.store.keyring) == leaves(house)
+    assert remembered_ends(house.store.keyring).keys() == {ada.receipt_id}
+
+
+def test_entries_that_are_missing_in_the_keyring_are_told(house: House) -> None:
+    tamper(house.site.home / KEYRING, "DELETE FROM log_leaf WHERE seq = 1")
+    with pytest.raises(TamperError, match="cannot be brought level with it, restore the newest"):
+        remembered_leaves(house.store.keyring)
+
+
+def test_nothing_is_undone_in_a_site_in_order(house: House) -> None:
+    house.admit()
+    house.withdraw(house.admit())
+    with house.store.read() as connection:
+        assert undone_ends(house.store.keyring, connection) == {}
+
+
+FORBIDDEN = {
+    "a changed leaf": "UPDATE log_leaf SET leaf = x'00'",
+    "a deleted leaf": "DELETE FROM log_leaf WHERE seq = 0",
+    "a replaced leaf": "INSERT OR REPLACE INTO log_leaf VALUES (0, x'00')",
+    "a gap": "INSERT INTO log_leaf SELECT max(seq) + 2, x'00' FROM log_leaf",
+    "a changed end": "UPDATE ended_consent SET reason = 'expired'",
+    "a deleted end": "DELETE FROM ended_consent",
+    "a replaced end": "INSERT OR REPLACE INTO ended_consent SELECT receipt_id, 'expired', ended_at FROM ended_consent",
+}
+
+
+@pytest.fixture(scope="module")
+def keyring_file(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    house = House.build(tmp_path_factory.mktemp("remembering") / "home")
+    house.withdraw(house.admit())
+    house.site.close()
+    assert template.is_dir()
+    return house.site.home / KEYRING
+
+
+@pytest.mark.parametrize("case", FORBIDDEN)
+def test_the_keyring_refuses(keyring_file: Path, case: str) -> None:
+    with closing(sqlite3.connect(keyring_file)) as connection, pytest.raises(sqlite3.IntegrityError, match="volens: "):
+        connection.execute(FORBIDDEN[case])
