@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from audit import read_leaf, root
 from consent import EndReason, ReceiptId, TamperError
@@ -81,7 +81,11 @@ def remembered_ends(keyring: Keyring) -> Mapping[ReceiptId, End]:
 def undone_ends(keyring: Keyring, connection: Connection) -> Mapping[ReceiptId, End]:
     """Return the consents that are in force in the data file, though the keyring knows that they ended."""
     live = set(connection.scalars(select(tables.live_consent.c.receipt_id)))
-    return {receipt_id: end for receipt_id, end in remembered_ends(keyring).items() if receipt_id in live}
+    with keyring.read() as kept:
+        undone = live.intersection(kept.scalars(select(keyring_schema.ended_consent.c.receipt_id)))
+    if not undone:  # as always, and then no time is parsed
+        return {}
+    return {receipt_id: end for receipt_id, end in remembered_ends(keyring).items() if receipt_id in undone}
 
 
 def _count(kept: Connection) -> int:
@@ -90,11 +94,9 @@ def _count(kept: Connection) -> int:
 
 
 def _remember_ends(kept: Connection, connection: Connection) -> None:
+    # As the text that both files keep: times that are parsed and written again would cost ten times as much.
     known = set(kept.scalars(select(keyring_schema.ended_consent.c.receipt_id)))
-    rows = [
-        {"receipt_id": row.receipt_id, "reason": row.reason, "ended_at": row.ended_at}
-        for row in connection.execute(select(tables.consent_end))
-        if row.receipt_id not in known
-    ]
-    if rows:
-        kept.execute(insert(keyring_schema.ended_consent), rows)
+    rows = connection.execute(text("SELECT receipt_id, reason, ended_at FROM consent_end"))
+    fresh = [dict(row) for row in rows.mappings() if row["receipt_id"] not in known]
+    if fresh:
+        kept.execute(text("INSERT INTO ended_consent VALUES (:receipt_id, :reason, :ended_at)"), fresh)

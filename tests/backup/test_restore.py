@@ -1,6 +1,7 @@
 """A backup from before a withdrawal, brought back in every way: nobody who withdrew is matched, or in the files."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
@@ -79,19 +80,34 @@ def test_an_old_data_file_copied_over_the_live_one_by_hand_is_refused_until_it_w
     check(past)
 
 
-def test_an_old_data_file_beside_a_newer_write_ahead_log_brings_nobody_back(past: Past) -> None:
+def with_logs_left(past: Past) -> Mapping[Path, bytes]:
+    """Go on for a while, and return what would lie beside the data file if the process were killed."""
     live = opened(past)
-    for _ in range(3):
-        live.look_at(past.bob.face)
     live.withdraw(past.eve)
-    logs = {suffix: Path(f"{past.home / DATA}{suffix}").read_bytes() for suffix in ("-wal", "-shm")}
     live.invite()
-    logs = {suffix: Path(f"{past.home / DATA}{suffix}").read_bytes() for suffix in ("-wal", "-shm")}
+    left = {path: path.read_bytes() for path in (Path(f"{past.home / DATA}{suffix}") for suffix in ("-wal", "-shm"))}
     live.site.close()
-    assert len(logs["-wal"]) > 4096
+    assert all(len(content) > 4096 for content in left.values())
+    return left
+
+
+def test_a_write_ahead_log_that_the_lost_file_left_is_not_played_into_the_restored_one(past: Past) -> None:
+    logs = with_logs_left(past)
+    (past.home / DATA).unlink()
+    for path, content in logs.items():
+        path.write_bytes(content)
+
+    assert restore(past.home, RestoreOrder(past.backup, in_place=True)).replayed == 1
+
+    assert [path.name for path in past.home.iterdir() if path.name.endswith(("-wal", "-shm"))] == []
+    check(past)
+
+
+def test_an_old_data_file_beside_a_newer_write_ahead_log_brings_nobody_back(past: Past) -> None:
+    logs = with_logs_left(past)
     shutil.copy(past.backup / DATA, past.home / DATA)
-    for suffix, content in logs.items():
-        Path(f"{past.home / DATA}{suffix}").write_bytes(content)
+    for path, content in logs.items():
+        path.write_bytes(content)
 
     with pytest.raises(VolensError):
         opened(past)
