@@ -360,7 +360,25 @@ def test_a_backup_of_a_history_that_went_another_way_is_refused(past: Past, tmp_
         restore(past.home, RestoreOrder(tmp_path / "forked", in_place=True))
 
 
-def test_a_certificate_of_another_site_or_history_is_refused(past: Past, tmp_path: Path) -> None:
+def test_a_certificate_of_a_history_that_went_another_way_is_refused(past: Past, tmp_path: Path) -> None:
+    fork = shutil.copytree(past.home, tmp_path / "fork")
+    shutil.rmtree(fork / "certificates")
+    forked = opened(past, fork)
+    forked.withdraw(past.bob)
+    forked.site.close()
+    house = opened(past)
+    for _ in range(3):
+        house.invite()
+    house.site.close()
+    (past.home / DATA).unlink()
+
+    with pytest.raises(TamperError, match=r"is of a log whose first \d+ entries are others"):
+        restore(past.home, RestoreOrder(past.backup, in_place=True, certificates=fork / "certificates"))
+
+    assert not (past.home / DATA).exists()
+
+
+def test_a_certificate_of_another_site_is_refused_and_a_folder_without_any(past: Past, tmp_path: Path) -> None:
     other = House.build(tmp_path / "other", seed=9)
     other.withdraw(other.admit())
     other.site.close()
