@@ -1,15 +1,10 @@
 """Files that only their owner may read, written whole or not at all."""
 
 import os
-import stat
 import tempfile
-from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Final
 
 from consent import InputError, UnavailableError
-
-_CHUNK_BYTES: Final = 1 << 20
 
 
 def write_private(path: Path, data: bytes, *, replace: bool = False) -> None:
@@ -34,7 +29,7 @@ def write_private(path: Path, data: bytes, *, replace: bool = False) -> None:
                 os.link(draft, path)  # unlike a rename, a link never takes the place of a file
         finally:
             draft.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        _sync_folder(path.parent)
     except FileExistsError:
         raise InputError(f"{path} is already there; nothing was changed, choose another name") from None
     except OSError as error:
@@ -60,46 +55,7 @@ def read_private(path: Path, limit_bytes: int) -> bytes:
     return data
 
 
-def copy_private(source: Path, target: Path) -> tuple[int, str]:
-    """Copy a file into a new one with mode 0600, safe from a power cut; return its size and SHA-256 in hex.
-
-    Raises:
-        UnavailableError: the source cannot be read, the target is there already, or the disk refuses.
-    """
-    digest, size_bytes = sha256(), 0
-    try:
-        descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IRUSR | stat.S_IWUSR)
-        with os.fdopen(descriptor, "wb") as copy, source.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                size_bytes += len(chunk)
-                copy.write(chunk)
-            copy.flush()
-            os.fsync(copy.fileno())
-    except OSError as error:
-        raise UnavailableError(
-            f"cannot copy {source.name} into {target.parent}: {error.strerror}; check the disk and the rights"
-        ) from None
-    return size_bytes, digest.hexdigest()
-
-
-def sync_file(path: Path) -> tuple[int, str]:
-    """See that a file is on the disk; return its size and SHA-256 in hex.
-
-    Raises:
-        UnavailableError: the disk refuses.
-    """
-    try:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-            digest = file_digest(file, "sha256")
-            return file.tell(), digest.hexdigest()
-    except OSError as error:
-        raise UnavailableError(f"cannot write {path}: {error.strerror}; check the disk and the rights") from None
-
-
-def sync_folder(folder: Path) -> None:
-    """See that the names in a folder are on the disk."""
+def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
