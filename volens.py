@@ -44,7 +44,7 @@ from consent import (
 from enroll import Enrolled, Extractor, QualityReport, RgbImage
 from enroll import enroll as enroll_person
 from enroll import read as read_image
-from erase import Certificate, Erased, Restored, RestoreOrder, SweepReport, verify_certificate
+from erase import Certificate, Erased, SweepReport, verify_certificate
 from index import Decision, FaceDecision, Galleries, Identification, Match, identify, verify_claim
 from store import (
     Backup,
@@ -72,10 +72,6 @@ from store import (
     verify_log,
     zone_of,
 )
-
-
-def _quiet(_done: int, _total: int) -> None:
-    return
 
 
 def utc_now() -> datetime:
@@ -340,15 +336,13 @@ class Site:
 
     def sweep(self, progress: Callable[[int, int], None] | None = None) -> SweepReport:
         """Erase what has expired and finish what was begun; see `erase.sweep`."""
-        report = erase.sweep(self._store, self._galleries, self.home, progress or _quiet)
+        report = erase.sweep(self._store, self._galleries, self.home, progress or (lambda _done, _total: None))
         self.unfinished = None
         return report
 
-    def backup(
-        self, folder: Path, *, with_keyring: bool = False, progress: Callable[[int, int], None] | None = None
-    ) -> Backup:
+    def backup(self, folder: Path, *, with_keyring: bool = False, progress: erase.Progress | None = None) -> Backup:
         """Write a backup while the site is in use; see `store.make_backup`."""
-        return make_backup(self._store, self.home, folder, with_keyring=with_keyring, progress=progress or _quiet)
+        return make_backup(self._store, self.home, folder, with_keyring=with_keyring, progress=progress)
 
     restore = staticmethod(erase.restore_site)
 
@@ -356,21 +350,15 @@ class Site:
         """Return the consents of one person, in force or ended; see `store.receipts_of`. A receipt is checked first."""
         if isinstance(who, str):
             return receipts_of(self._store, who)
-        with self._store.read() as connection:
-            return (
-                [erase.consent_of_receipt(connection, who)] if stored_receipt(connection, who.claims.receipt_id) else []
-            )
+        with self._store.read() as read:
+            return [erase.consent_of_receipt(read, who)] if stored_receipt(read, who.claims.receipt_id) else []
 
     def status(self) -> SiteStatus:
         """Return what is there now, in numbers."""
         return site_status(self._store)
 
     def verify_audit(self) -> LogReport:
-        """Verify the whole audit log.
-
-        Raises:
-            TamperError: it does not hold.
-        """
+        """Verify the whole audit log; see `store.verify_log`."""
         with self._store.read() as connection:
             return verify_log(connection, self.verifier_key)
 
@@ -386,7 +374,6 @@ class Site:
 
 
 __all__ = [
-    "Backup",
     "Certificate",
     "Decision",
     "Enrolled",
@@ -398,8 +385,6 @@ __all__ = [
     "Match",
     "Notice",
     "QualityReport",
-    "RestoreOrder",
-    "Restored",
     "RgbImage",
     "Site",
     "SiteStatus",

@@ -18,7 +18,7 @@ from erase.plan import Plan, read_plan, read_plan_file
 from erase.policy import build_policy, policy_file, policy_page, verify_policy
 from erase.procedure import CERTIFICATES, Erased, erase_consent, erase_consents, resume
 from erase.renewal import make_way
-from erase.replay import Restored, RestoreOrder, restore_site
+from erase.replay import Progress, Restored, RestoreOrder, restore_site
 from erase.right import consent_of_code, consent_of_receipt
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
 
@@ -35,6 +35,7 @@ __all__ = [
     "Erased",
     "OperatorKey",
     "Plan",
+    "Progress",
     "RestoreOrder",
     "Restored",
     "SiteClocks",

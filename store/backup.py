@@ -37,7 +37,13 @@ class Backup:
     files: tuple[FileFact, ...]
 
 
-def make_backup(store: Store, home: Path, folder: Path, *, with_keyring: bool, progress: Progress) -> Backup:
+def _quiet(_done: int, _total: int) -> None:
+    return
+
+
+def make_backup(
+    store: Store, home: Path, folder: Path, *, with_keyring: bool = False, progress: Progress | None = None
+) -> Backup:
     """Write a backup of a site that may be in use.
 
     1. The folder is empty or not there yet, and outside the home.
@@ -65,7 +71,7 @@ def make_backup(store: Store, home: Path, folder: Path, *, with_keyring: bool, p
     try:
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
         try:
-            backup = _fill(store, draft, folder, with_keyring=with_keyring, progress=progress)
+            backup = _fill(store, draft, folder, with_keyring=with_keyring, progress=progress or _quiet)
             # 5.
             sync_folder(draft)
             draft.replace(folder)

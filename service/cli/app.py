@@ -74,7 +74,6 @@ for _name, _command in (
     ("withdraw", withdraw.withdraw),
     ("leaver", leaver.leaver),
     ("sweep", sweep.sweep),
-    ("sweep", withdraw.sweep),
     ("backup", backup.backup),
     ("restore", backup.restore),
     ("status", setup.status),

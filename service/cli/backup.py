@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from consent import format_time
+from erase import Restored, RestoreOrder
 from service.cli.options import HomeOption, JsonOption, home_folder
 from service.cli.output import emit, progress, warn
 from service.cli.session import opened
 from store import WITH_KEYRING
-from volens import Restored, RestoreOrder, Site, utc_now
+from volens import Site, utc_now
 
 
 def backup(

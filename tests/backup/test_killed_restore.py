@@ -9,11 +9,12 @@ import restoring
 from house import House, no_models
 
 from consent import VolensError
+from erase import RestoreOrder
 from store import root_at
 from tests.backup.conftest import Past
 from tests.erasure.test_bytes_after_withdrawal import files_with
 from tests.unit.store.raw import DATA, KEYRING, peek
-from volens import RestoreOrder, Site
+from volens import Site
 
 
 def sights(past: Past, home: Path) -> list[bool] | None:

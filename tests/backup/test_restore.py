@@ -10,11 +10,12 @@ from house import House, no_models
 from restoring import restore
 
 from consent import EndReason, InputError, RefusedError, TamperError, VolensError
+from erase import RestoreOrder
 from store import remembered_ends, root_at
 from tests.backup.conftest import Past
 from tests.erasure.test_bytes_after_withdrawal import files_with
 from tests.unit.store.raw import DATA, KEYRING, peek, tamper
-from volens import RestoreOrder, Site, verify_certificate
+from volens import Site, verify_certificate
 
 OLDER = r"integrity: the data file's log has \d+ entries, the keyring remembers \d+; this is an older.*restore"
 

@@ -14,8 +14,9 @@ import erase.procedure
 import erase.replay
 import store.restore
 from consent import VolensError
+from erase import RestoreOrder
 from store.database import Database
-from volens import RestoreOrder, Site
+from volens import Site
 
 
 def restore(home: Path, order: RestoreOrder) -> Any:  # noqa: ANN401  Restored, which a child process drops
