@@ -27,10 +27,12 @@ from typing import Self, final
 import erase
 from audit import VerifierKey
 from consent import (
+    Badge,
     EndReason,
     ErasureIncompleteError,
     InputError,
     Notice,
+    PersonSecret,
     ReceiptId,
     SubjectKey,
     TakeHome,
@@ -45,7 +47,7 @@ from enroll import Enrolled, Extractor, QualityReport, RgbImage
 from enroll import enroll as enroll_person
 from enroll import read as read_image
 from erase import Certificate, Erased, SweepReport, verify_certificate
-from index import Decision, FaceDecision, Galleries, Identification, Match, identify, verify_claim
+from index import Decision, FaceDecision, Galleries, Identification, Match, admit_claim, identify, verify_claim
 from store import (
     Clock,
     LogReport,
@@ -55,7 +57,6 @@ from store import (
     ZoneStatus,
     add_notice,
     add_zone,
-    admit_receipt,
     give_consent,
     make_home,
     name_of,
@@ -213,8 +214,12 @@ class Site:
         *,
         allow_few: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        secret: PersonSecret | None = None,
+        hand_over: Callable[[Badge], None] | None = None,
     ) -> Enrolled:
         """Enroll the person who signed `receipt` (a take-home file or a bare JWS); see `enroll.enroll`.
+
+        Where the person holds the key: `secret` is theirs (custody ``subject_key``), `hand_over` gives them the badge.
 
         Raises:
             RefusedError: no consent in force; no embedding was computed.
@@ -229,6 +234,8 @@ class Site:
             photos,
             allow_few=allow_few,
             progress=progress,
+            secret=secret,
+            hand_over=hand_over,
         )
 
     def identify(self, zone: str, image: RgbImage) -> Identification:
@@ -236,6 +243,7 @@ class Site:
 
         Raises:
             InputError: there is no such zone.
+            RefusedError: in this zone the person holds the key, and nobody is searched for.
             TamperError: a candidate's seal or receipt does not hold.
 
         Not checked: whether the faces are live. Probes are wiped; a face that matches nobody leaves no trace.
@@ -254,8 +262,12 @@ class Site:
             decisions.append(FaceDecision(face.box, decision))
         return Identification(declared.purpose, model.model_id, threshold, tuple(decisions))
 
-    def verify_claim(self, receipt: bytes, image: RgbImage) -> FaceDecision | None:
+    def verify_claim(
+        self, receipt: bytes | None, image: RgbImage, *, carried: PersonSecret | Badge | None = None
+    ) -> FaceDecision | None:
         """Say whether the largest face of a frame is the person who signed `receipt` (1:1). None: there is no face.
+
+        `carried` is what the person shows besides: their secret, or their badge, which needs no receipt.
 
         Raises:
             RefusedError: no consent in force, or nobody is enrolled under it.
@@ -263,7 +275,8 @@ class Site:
         """
         store = self._store
         with store.read() as connection:
-            grant = admit_receipt(store, connection, TakeHome.parse(receipt).receipt)
+            shown = None if receipt is None else TakeHome.parse(receipt).receipt
+            grant = admit_claim(store, connection, shown, carried)
             permit = permit_probe(zone_of(connection, grant.purpose))
         extractor = self.extractor
         faces = extractor.detect(image)[:1]
@@ -271,7 +284,8 @@ class Site:
             return None
         (probe,) = extractor.probes(image, faces, permit)
         try:
-            return FaceDecision(faces[0].box, verify_claim(store, grant, probe, extractor.model.thresholds.claim.value))
+            threshold = extractor.model.thresholds.claim.value
+            return FaceDecision(faces[0].box, verify_claim(store, grant, probe, threshold, carried))
         finally:
             probe.vector.wipe()
 
@@ -340,6 +354,7 @@ class Site:
 
 
 __all__ = [
+    "Badge",
     "Certificate",
     "Decision",
     "Enrolled",
@@ -350,6 +365,7 @@ __all__ = [
     "LogReport",
     "Match",
     "Notice",
+    "PersonSecret",
     "QualityReport",
     "RgbImage",
     "Site",

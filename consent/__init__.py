@@ -1,5 +1,6 @@
 """What a data subject agreed to: zone, notice, receipt, signature, grant, withdrawal. Pure: no I/O, SQL or FAISS."""
 
+from consent.badge import Badge
 from consent.embedding import ConsentedEmbedding, FloatArray, ProbeEmbedding, UnitVector
 from consent.errors import (
     ConsentExpiredError,
@@ -20,6 +21,7 @@ from consent.gate import ConsentLedger, admit, permit_probe
 from consent.grant import ConsentGrant, ProbePermit
 from consent.ids import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId, SiteId, parse_purpose
 from consent.notice import Notice
+from consent.person_secret import PersonSecret
 from consent.receipt import (
     Controller,
     ReceiptClaims,
@@ -35,6 +37,7 @@ from consent.withdrawal import EndReason, WithdrawalCode
 from consent.zone import Custody, Zone
 
 __all__ = [
+    "Badge",
     "ConsentExpiredError",
     "ConsentGrant",
     "ConsentLedger",
@@ -52,6 +55,7 @@ __all__ = [
     "ModelId",
     "NoLiveConsentError",
     "Notice",
+    "PersonSecret",
     "ProbeEmbedding",
     "ProbePermit",
     "Purpose",

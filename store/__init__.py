@@ -2,6 +2,7 @@
 
 from store.admission import admit_receipt, check_receipt
 from store.audit_log import LogReport, forget, log_size, node_reader, verify_log
+from store.badges import badge_reference, check_badge_site, count_badges, has_badge, issue_badge, kept_digests
 from store.consents import (
     Ledger,
     StoredReceipt,
@@ -48,6 +49,7 @@ from store.sealing import nonce_of
 from store.secrets import GrantSecret, Random, RootKey
 from store.status import SiteStatus, ZoneStatus, site_status
 from store.store import Clock, SiteRecord, Store, Transaction
+from store.subject_secrets import add_commitment, check_person_secret
 
 __all__ = [
     "PUBLIC_KEY_FILE",
@@ -70,6 +72,7 @@ __all__ = [
     "Transaction",
     "ZoneStatus",
     "add_certificate",
+    "add_commitment",
     "add_consent",
     "add_notice",
     "add_reference",
@@ -77,16 +80,23 @@ __all__ = [
     "admit_receipt",
     "advance",
     "all_receipts",
+    "badge_reference",
     "certificate_of",
+    "check_badge_site",
+    "check_person_secret",
     "check_receipt",
     "consent_ended",
+    "count_badges",
     "count_live",
     "count_references",
     "end_consent",
     "entry",
     "forget",
     "give_consent",
+    "has_badge",
     "has_reference",
+    "issue_badge",
+    "kept_digests",
     "live_candidates",
     "live_receipts",
     "log_size",

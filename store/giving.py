@@ -3,8 +3,10 @@
 from typing import Final
 
 from consent import (
+    Custody,
     InputError,
     Notice,
+    PersonSecret,
     ReceiptId,
     SubjectKey,
     TakeHome,
@@ -16,6 +18,7 @@ from consent import (
 from store.consents import add_consent
 from store.promises import notice_of, zone_of
 from store.store import Store
+from store.subject_secrets import add_commitment
 
 MAX_NAME_LENGTH: Final = 200
 
@@ -26,7 +29,8 @@ def give_consent(store: Store, notice: Notice, *, name: str, jurisdiction: str, 
     1. The notice is still the newest of its zone.
     2. The person's key signs the receipt.
     3. The grant secret is kept first: a consent without its secret could not be used, a stray secret is swept away.
-    4. Receipt, liveness, sealed name and audit leaf are committed together.
+    4. Receipt, liveness, sealed name and audit leaf are committed together; where the person holds a half of the key,
+       also the commitment to it.
 
     Args:
         store: of the site.
@@ -36,7 +40,8 @@ def give_consent(store: Store, notice: Notice, *, name: str, jurisdiction: str, 
         key: the person's own key; it signs, and is not kept.
 
     Returns:
-        What the person takes home: the signed receipt, the withdrawal code, the notice's text.
+        What the person takes home: the signed receipt, the withdrawal code, the notice's text, and in a zone of custody
+        ``subject_key`` the secret, which is not kept and must be wiped once it is handed over.
 
     Raises:
         InputError: a bad name or jurisdiction, or 1 does not hold.
@@ -63,16 +68,19 @@ def give_consent(store: Store, notice: Notice, *, name: str, jurisdiction: str, 
     )
     receipt = verify_receipt(unverified, key.public)
     code = WithdrawalCode.generate(store.random)
+    person = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
     # 3.
     with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
         try:
             # 4.
             with store.write() as tx:
                 add_consent(tx, receipt, code, name.strip(), secret)
+                if person is not None:
+                    add_commitment(tx, receipt, person)
         except VolensError:
             store.keyring.destroy(receipt_id)
             raise
-    return TakeHome.of(unverified, code, notice)
+    return TakeHome.of(unverified, code, notice, person)
 
 
 def _check_name(name: str) -> None:

@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, final
+from typing import Any, Final, NoReturn, final
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from consent import (
     ConsentedEmbedding,
+    ConsentGrant,
+    Custody,
     DataSubjectId,
     ModelId,
     NoLiveConsentError,
@@ -29,18 +31,26 @@ from store.store import Transaction
 _reference = tables.biometric_reference.c
 _live = tables.live_consent
 _receipt = tables.receipt
+_zone = tables.zone
+_GONE: Final = "the consent ended while the photos were looked at; nothing was stored"
+_BY_OPERATOR: Final = _zone.c.custody == Custody.OPERATOR.value
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class SealedReference:
-    """A reference as stored, with the receipt that its key is derived from."""
+    """A reference as stored, with the receipt that its key is derived from.
+
+    Attributes:
+        custody: of its zone; unless it is the operator's, the reference opens with the secret of both halves only.
+    """
 
     reference_id: ReferenceId
     model_id: ModelId
     sealed_embedding: bytes
     expires_at: datetime
     receipt: StoredReceipt
+    custody: Custody
 
     def open(self, secret: GrantSecret) -> UnitVector:
         """Open the embedding; the caller wipes it.
@@ -68,13 +78,8 @@ def add_reference(
     grant = embedding.grant
     owner = {"receipt_id": grant.receipt_id, "subject_id": grant.subject_id, "purpose": grant.purpose}
     if has_reference(tx.connection, grant.receipt_id, embedding.model_id):
-        raise RefusedError(
-            "this consent already has a reference of this model; withdraw, and give consent anew to enroll again"
-        )
-    gone = "the consent ended while the photos were looked at; nothing was stored"
-    until = Ledger(tx.connection).live_until(grant.receipt_id, grant.subject_id, grant.purpose)
-    if until is None or until <= tx.now:
-        raise NoLiveConsentError(gone)
+        refuse_second_reference()
+    require_live(tx, grant)
     # The id is bound into the seal, so it must be known before the row is; the write lock keeps it ours.
     last = tx.connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'biometric_reference'"))
     reference_id = ReferenceId((last or 0) + 1)
@@ -97,7 +102,7 @@ def add_reference(
             )
         )
     except IntegrityError:
-        raise NoLiveConsentError(gone) from None
+        raise NoLiveConsentError(_GONE) from None
     tx.log(
         "reference.enrolled",
         {**owner, "reference_id": reference_id, "model_id": embedding.model_id, "photo_count": photo_count},
@@ -106,10 +111,35 @@ def add_reference(
     return reference_id
 
 
+def refuse_second_reference() -> NoReturn:
+    """Refuse a second reference of one model under one consent.
+
+    Raises:
+        RefusedError: always.
+    """
+    raise RefusedError(
+        "this consent already has a reference of this model; withdraw, and give consent anew to enroll again"
+    )
+
+
+def require_live(tx: Transaction, grant: ConsentGrant) -> None:
+    """Ask again, inside the transaction, whether the consent is in force.
+
+    Raises:
+        NoLiveConsentError: it ended since the grant was made.
+    """
+    until = Ledger(tx.connection).live_until(grant.receipt_id, grant.subject_id, grant.purpose)
+    if until is None or until <= tx.now:
+        raise NoLiveConsentError(_GONE)
+
+
 def live_candidates(
     connection: Connection, purpose: Purpose, model_id: ModelId, candidates: Iterable[ReferenceId], now: datetime
 ) -> dict[ReferenceId, SealedReference]:
-    """Return, of the candidates that an index proposes, those that have a consent in force for this purpose now."""
+    """Return, of the candidates that an index proposes, those that have a consent in force for this purpose now.
+
+    Where the person holds the key there are none, whatever an index proposes.
+    """
     rows = connection.execute(
         _CANDIDATES, {"purpose": purpose, "model_id": model_id, "now": now, "ids": [int(c) for c in candidates]}
     )
@@ -125,9 +155,10 @@ def references_of(connection: Connection, receipt_id: ReceiptId) -> list[SealedR
 def references_in(
     connection: Connection, purpose: Purpose, model_id: ModelId, wanted: Iterable[ReferenceId]
 ) -> Iterator[SealedReference]:
-    """Yield references by id, for a gallery to be built from; in batches of 500."""
+    """Yield references by id, for a gallery to be built from, in batches of 500; none where they hold the key."""
     ids = [int(reference_id) for reference_id in wanted]
     query = _SEALED.where(
+        _BY_OPERATOR,
         _reference.purpose == purpose,
         _reference.model_id == model_id,
         _reference.reference_id.in_(bindparam("ids", expanding=True)),
@@ -138,8 +169,12 @@ def references_in(
 
 
 def reference_ids(connection: Connection, purpose: Purpose, model_id: ModelId) -> set[ReferenceId]:
-    """Return the ids of all references of a purpose and model."""
-    query = select(_reference.reference_id).where(_reference.purpose == purpose, _reference.model_id == model_id)
+    """Return the ids of all references of a purpose and model to search in; none where the person holds the key."""
+    query = (
+        select(_reference.reference_id)
+        .join_from(tables.biometric_reference, _zone, _zone.c.purpose == _reference.purpose)
+        .where(_BY_OPERATOR, _reference.purpose == purpose, _reference.model_id == model_id)
+    )
     return {ReferenceId(row) for row in connection.scalars(query)}
 
 
@@ -172,6 +207,7 @@ _SEALED: Final = (
         _live.c.expires_at,
         _receipt.c.subject_key,
         _receipt.c.token,
+        _zone.c.custody,
     )
     .join_from(
         tables.biometric_reference,
@@ -181,8 +217,10 @@ _SEALED: Final = (
         & (_live.c.purpose == _reference.purpose),
     )
     .join(_receipt, _receipt.c.receipt_id == _live.c.receipt_id)
+    .join(_zone, _zone.c.purpose == _reference.purpose)
 )
 _CANDIDATES: Final = _SEALED.where(
+    _BY_OPERATOR,
     _reference.reference_id.in_(bindparam("ids", expanding=True)),
     _reference.purpose == bindparam("purpose"),
     _reference.model_id == bindparam("model_id"),
@@ -195,5 +233,10 @@ def _sealed(row: Row[*tuple[Any, ...]]) -> SealedReference:
         ReceiptId(row.receipt_id), DataSubjectId(row.subject_id), Purpose(row.purpose), row.subject_key, row.token
     )
     return SealedReference(
-        ReferenceId(row.reference_id), ModelId(row.model_id), row.sealed_embedding, row.expires_at, receipt
+        ReferenceId(row.reference_id),
+        ModelId(row.model_id),
+        row.sealed_embedding,
+        row.expires_at,
+        receipt,
+        Custody(row.custody),
     )
