@@ -217,7 +217,7 @@ _SEALED: Final = (
         & (_live.c.purpose == _reference.purpose),
     )
     .join(_receipt, _receipt.c.receipt_id == _live.c.receipt_id)
-    .join(_zone, _zone.c.purpose == _reference.purpose)
+    .outerjoin(_zone, _zone.c.purpose == _reference.purpose)  # of a row moved to no zone the seal will tell
 )
 _CANDIDATES: Final = _SEALED.where(
     _BY_OPERATOR,
@@ -238,5 +238,5 @@ def _sealed(row: Row[*tuple[Any, ...]]) -> SealedReference:
         row.sealed_embedding,
         row.expires_at,
         receipt,
-        Custody(row.custody),
+        Custody(row.custody or Custody.OPERATOR),
     )

@@ -122,11 +122,11 @@ def _hand_over(site: Site, take_home: TakeHome, out: Path, qr: Path, new_key: Pa
     if take_home.code is None:
         raise InputError("got a take-home file without a code")
     written = [] if new_key is None else [new_key]
-    files = [(out, take_home.to_json()), (qr, withdrawal_qr(take_home.code))]
-    if take_home.secret is not None:
-        files.append((_secret_file(out), take_home.secret.reveal().encode("ascii") + b"\n"))
-        files.append((_secret_qr_file(out), secret_qr(take_home.secret)))
     try:
+        files = [(out, take_home.to_json()), (qr, withdrawal_qr(take_home.code))]
+        if take_home.secret is not None:
+            files.append((_secret_file(out), take_home.secret.reveal().encode("ascii") + b"\n"))
+            files.append((_secret_qr_file(out), secret_qr(take_home.secret)))
         for path, data in files:
             write_private(path, data)
             written.append(path)
