@@ -9,6 +9,7 @@ import pytest
 from house import MODEL, House, Person, no_models
 
 from consent import Badge, Custody, PersonSecret, TamperError
+from enroll.keeping import Keeping
 from index import opened
 from store import GrantSecret, SealedReference, Store, badge_reference, read_root_key_file, references_of
 from store.sealing import OVERHEAD_BYTES, open_into, reference_context
@@ -191,8 +192,12 @@ def test_a_zone_whose_custody_was_changed_in_the_file_opens_no_more(doors: House
 
     with pytest.raises(TamperError, match="does not open"):
         doors.look_at(ada.face, "vault")
-    with pytest.raises(TamperError, match="agreed to custody 'subject_key', and the zone now says 'operator'"):
-        doors.enroll(bob)
+    grant = doors.grant(bob)
+    with (
+        doors.store.read() as connection,
+        pytest.raises(TamperError, match="agreed to custody 'subject_key', and the zone now says 'operator'"),
+    ):
+        Keeping.of(connection, bob.take_home.receipt, grant, None, None)
 
 
 def sealed(house: House, person: Person) -> SealedReference:

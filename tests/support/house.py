@@ -156,16 +156,12 @@ class House:
         embedding = ConsentedEmbedding(grant, UnitVector(person.face), MODEL)
         badges: list[bytes] = []
         with self.store.read() as connection:
-            on_badge = zone_of(connection, grant.purpose).custody is Custody.BADGE
-            keeping = Keeping.of(
-                connection,
-                person.take_home.receipt,
-                grant,
-                person.take_home.secret,
-                (lambda badge: badges.append(badge.to_bytes())) if on_badge else None,
-            )
-        with self.store.keyring.grant_secret(grant.receipt_id) as secret, self.store.write() as tx:
-            person.reference_id = keeping.keep(tx, self.store, embedding, secret, licence="none", photo_count=3)
+            zone = zone_of(connection, grant.purpose)
+        hand_over = (lambda badge: badges.append(badge.to_bytes())) if zone.custody is Custody.BADGE else None
+        secret = None if zone.custody is not Custody.SUBJECT_KEY else person.take_home.secret
+        keeping = Keeping(zone, grant, secret, hand_over)
+        with self.store.keyring.grant_secret(grant.receipt_id) as kept, self.store.write() as tx:
+            person.reference_id = keeping.keep(tx, self.store, embedding, kept, licence="none", photo_count=3)
         embedding.vector.wipe()
         person.badge = badges[0] if badges else None
         return person
