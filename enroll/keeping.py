@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias, final
+from typing import Final, Self, TypeAlias, final
 
 from sqlalchemy import Connection
 
@@ -35,7 +35,7 @@ from store import (
 HandOver: TypeAlias = Callable[[Badge], None]
 """Puts a badge into the person's hands, or raises."""
 
-_ASKS_FOR = {
+_ASKS_FOR: Final = {
     Custody.OPERATOR: "neither a secret nor a place for a badge",
     Custody.SUBJECT_KEY: "the person's secret (--secret or --secret-qr), and nothing else",
     Custody.BADGE: "a place for the badge (--badge-out), and nothing else",
