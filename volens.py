@@ -27,10 +27,12 @@ from typing import Self, final
 import erase
 from audit import VerifierKey
 from consent import (
+    Badge,
     EndReason,
     ErasureIncompleteError,
     InputError,
     Notice,
+    PersonSecret,
     ReceiptId,
     SubjectKey,
     TakeHome,
@@ -39,13 +41,12 @@ from consent import (
     WithdrawalCode,
     Zone,
     parse_purpose,
-    permit_probe,
 )
-from enroll import Enrolled, Extractor, QualityReport, RgbImage
+from enroll import Enrolled, Extractor, QualityReport, RgbImage, identify_frame, verify_frame
 from enroll import enroll as enroll_person
 from enroll import read as read_image
 from erase import Certificate, Erased, SweepReport, verify_certificate
-from index import Decision, FaceDecision, Galleries, Identification, Match, identify, verify_claim
+from index import Decision, FaceDecision, Galleries, Identification, Match
 from store import (
     Backup,
     Clock,
@@ -56,12 +57,10 @@ from store import (
     ZoneStatus,
     add_notice,
     add_zone,
-    admit_receipt,
     give_consent,
     make_backup,
     make_home,
     name_of,
-    note_interactions,
     notice_of,
     open_home,
     receipts_of,
@@ -244,8 +243,12 @@ class Site:
         *,
         allow_few: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        secret: PersonSecret | None = None,
+        hand_over: Callable[[Badge], None] | None = None,
     ) -> Enrolled:
         """Enroll the person who signed `receipt` (a take-home file or a bare JWS); see `enroll.enroll`.
+
+        Where the person holds the key: `secret` is theirs (custody ``subject_key``), `hand_over` gives them the badge.
 
         Raises:
             RefusedError: no consent in force; no embedding was computed.
@@ -260,6 +263,8 @@ class Site:
             photos,
             allow_few=allow_few,
             progress=progress,
+            secret=secret,
+            hand_over=hand_over,
         )
 
     def identify(self, zone: str, image: RgbImage) -> Identification:
@@ -267,47 +272,26 @@ class Site:
 
         Raises:
             InputError: there is no such zone.
+            RefusedError: in this zone the person holds the key, and nobody is searched for.
             TamperError: a candidate's seal or receipt does not hold.
 
         Not checked: whether the faces are live. Probes are wiped; a face that matches nobody leaves no trace.
         """
-        store, extractor = self._store, self.extractor
-        model = extractor.model
-        with store.read() as connection:
-            declared = zone_of(connection, parse_purpose(zone))
-            size = len(self._galleries.of(connection, declared.purpose, model.model_id, model.dimension))
-        threshold = model.thresholds.identification(size).value
-        faces = extractor.detect(image)
-        decisions = []
-        for face, probe in zip(faces, extractor.probes(image, faces, permit_probe(declared)), strict=True):
-            decision = identify(store, self._galleries, probe, threshold, store.now())
-            probe.vector.wipe()
-            decisions.append(FaceDecision(face.box, decision))
-        note_interactions(store, [one.decision.match.receipt_id for one in decisions if one.decision.match])
-        return Identification(declared.purpose, model.model_id, threshold, tuple(decisions))
+        return identify_frame(self._store, self._galleries, self.extractor, parse_purpose(zone), image)
 
-    def verify_claim(self, receipt: bytes, image: RgbImage) -> FaceDecision | None:
+    def verify_claim(
+        self, receipt: bytes | None, image: RgbImage, *, carried: PersonSecret | Badge | None = None
+    ) -> FaceDecision | None:
         """Say whether the largest face of a frame is the person who signed `receipt` (1:1). None: there is no face.
+
+        `carried` is what the person shows besides: their secret, or their badge, which needs no receipt.
 
         Raises:
             RefusedError: no consent in force, or nobody is enrolled under it.
             ReceiptError, TamperError: the receipt is malformed, or not the one recorded.
         """
-        store = self._store
-        with store.read() as connection:
-            grant = admit_receipt(store, connection, TakeHome.parse(receipt).receipt)
-            permit = permit_probe(zone_of(connection, grant.purpose))
-        extractor = self.extractor
-        faces = extractor.detect(image)[:1]
-        if not faces:
-            return None
-        (probe,) = extractor.probes(image, faces, permit)
-        try:
-            decision = verify_claim(store, grant, probe, extractor.model.thresholds.claim.value)
-            note_interactions(store, [grant.receipt_id] if decision.match else [])
-            return FaceDecision(faces[0].box, decision)
-        finally:
-            probe.vector.wipe()
+        shown = None if receipt is None else TakeHome.parse(receipt).receipt
+        return verify_frame(self._store, lambda: self.extractor, shown, image, carried)
 
     def name_of(self, match: Match) -> str | None:
         """Return the name of a person who matched, for the operator's eyes; None if the consent ended meanwhile."""
@@ -374,6 +358,7 @@ class Site:
 
 
 __all__ = [
+    "Badge",
     "Certificate",
     "Decision",
     "Enrolled",
@@ -384,6 +369,7 @@ __all__ = [
     "LogReport",
     "Match",
     "Notice",
+    "PersonSecret",
     "QualityReport",
     "RgbImage",
     "Site",

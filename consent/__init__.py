@@ -1,5 +1,6 @@
 """What a data subject agreed to: zone, notice, receipt, signature, grant, withdrawal. Pure: no I/O, SQL or FAISS."""
 
+from consent.badge import Badge
 from consent.clocks import (
     INACTIVE_AFTER_DAYS,
     LEGAL_SOURCES,
@@ -33,6 +34,7 @@ from consent.gate import ConsentLedger, admit, permit_probe
 from consent.grant import ConsentGrant, ProbePermit
 from consent.ids import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId, SiteId, parse_purpose
 from consent.notice import Notice
+from consent.person_secret import PersonSecret
 from consent.receipt import (
     Controller,
     ReceiptClaims,
@@ -51,6 +53,7 @@ __all__ = [
     "INACTIVE_AFTER_DAYS",
     "LEGAL_SOURCES",
     "MAX_SUPERSEDING_DAYS",
+    "Badge",
     "ClockFacts",
     "ConsentExpiredError",
     "ConsentGrant",
@@ -70,6 +73,7 @@ __all__ = [
     "ModelId",
     "NoLiveConsentError",
     "Notice",
+    "PersonSecret",
     "ProbeEmbedding",
     "ProbePermit",
     "Purpose",

@@ -27,6 +27,11 @@ from consent.zone import Custody, Zone
 
 RECEIPT_TYPE: Final = "volens-receipt+jws"
 SCHEMA_VERSION: Final = "ISO/IEC TS 27560:2023 volens-receipt/1"
+_STORAGE: Final = {
+    Custody.OPERATOR: "operated by the controller",
+    Custody.SUBJECT_KEY: "operated by the controller; opens only with a secret that the data subject alone holds",
+    Custody.BADGE: "a badge that the data subject carries; the controller holds no biometric data",
+}
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -218,7 +223,7 @@ def _processing(zone: Zone, notice: Notice, jurisdiction: str, controller: Contr
         "pii_controllers": [controller.site_id],
         "collection_method": "photos taken with the person present; photos are not stored",
         "processing_method": "mean embedding, sealed with AES-256-GCM under a key derived from this receipt",
-        "storage_locations": ["operated by the controller"],
+        "storage_locations": [_STORAGE[zone.custody]],
         "processing_location": ["operated by the controller"],
         "geographic_restrictions": ["none beyond the storage location"],
         "retention_period": f"P{zone.retention_days}D",

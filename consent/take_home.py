@@ -7,6 +7,7 @@ from typing import Final, Self, final
 from consent.errors import InputError, ReceiptError
 from consent.jws import MAX_TOKEN_BYTES
 from consent.notice import MAX_NOTICE_BYTES, Notice
+from consent.person_secret import PersonSecret
 from consent.receipt import UnverifiedReceipt
 from consent.withdrawal import WithdrawalCode
 
@@ -17,16 +18,23 @@ MAX_FILE_BYTES: Final = MAX_TOKEN_BYTES + 2 * MAX_NOTICE_BYTES
 @final
 @dataclass(frozen=True, slots=True)
 class TakeHome:
-    """The content of the file that ``volens consent give --out`` writes; `code` is absent from a bare receipt."""
+    """The content of the file that ``volens consent give --out`` writes; `code` is absent from a bare receipt.
+
+    `secret` is what only the person holds, in a zone of custody ``subject_key``. It is not part of the file: the
+    receipt is shown to many, the secret to a door.
+    """
 
     receipt: UnverifiedReceipt
     code: WithdrawalCode | None = field(default=None, repr=False)
     notice_text: str | None = None
+    secret: PersonSecret | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, receipt: UnverifiedReceipt, code: WithdrawalCode, notice: Notice) -> Self:
+    def of(
+        cls, receipt: UnverifiedReceipt, code: WithdrawalCode, notice: Notice, secret: PersonSecret | None = None
+    ) -> Self:
         """Put together what belongs together."""
-        return cls(receipt, code, notice.text)
+        return cls(receipt, code, notice.text, secret)
 
     @classmethod
     def parse(cls, data: bytes) -> Self:

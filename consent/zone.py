@@ -58,7 +58,8 @@ class Zone:
         Raises:
             InputError: the name or the custody is not one.
             RefusedError: a promise is missing: an alternative for people who say no (GDPR 7(4)), a justification
-                for keeping references under the operator's control, or a retention of 1 to 1098 days (GDPR 5(1)(e)).
+                for keeping references under the operator's control alone, or a retention of 1 to 1098 days
+                (GDPR 5(1)(e)).
         """
         purpose = parse_purpose(name)
         try:
@@ -66,12 +67,8 @@ class Zone:
         except ValueError:
             known = ", ".join(Custody)
             raise InputError(f"got custody {custody[:40]!r}; expected one of {known}") from None
-        if kind is not Custody.OPERATOR:
-            raise RefusedError(
-                f"zone {purpose!r}: custody {kind.value!r} is not built yet; this version offers 'operator' only"
-            )
         why = _promise(justification)
-        if not why:
+        if not why and kind is Custody.OPERATOR:
             raise RefusedError(
                 f"zone {purpose!r} keeps references under the operator's control but says not why; give "
                 "--justification with the reason why a badge is not enough (CNIL model regulation 2019-001, art. 9)"
@@ -93,6 +90,19 @@ class Zone:
                 f"0 (none is kept) and {MAX_MATCH_HISTORY_DAYS}"
             )
         return cls(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days)
+
+    def check_searchable(self) -> None:
+        """Refuse a search (1:N): where the person holds the key, nobody can be found who does not show it.
+
+        Raises:
+            RefusedError: the zone's custody is not the operator's.
+        """
+        if self.custody is not Custody.OPERATOR:
+            raise RefusedError(
+                f"zone {self.purpose!r} has custody {self.custody.value!r}, in which nobody is searched for; ask for "
+                f"the person's {'badge' if self.custody is Custody.BADGE else 'receipt and secret'} and use 'volens "
+                "verify'"
+            )
 
 
 def _promise(text: str | None) -> str:

@@ -24,6 +24,7 @@ from enroll.image import RgbImage, decode, read
 from enroll.insightface_pack import load_pack
 from enroll.model_cache import ModelCache, ModelStatus
 from enroll.quality import QualityReport, QualityRules, assess
+from enroll.recognition import identify_frame, verify_frame
 from enroll.thresholds import Threshold, Thresholds
 
 __all__ = [
@@ -63,10 +64,12 @@ __all__ = [
     "capture_reference",
     "decode",
     "enroll",
+    "identify_frame",
     "image_paths",
     "is_video",
     "load_pack",
     "read",
     "roll_degrees",
+    "verify_frame",
     "video_frames",
 ]

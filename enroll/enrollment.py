@@ -6,9 +6,11 @@ from typing import final
 
 from consent import (
     ConsentGrant,
+    Custody,
     DataSubjectId,
     EnrollmentError,
     ModelId,
+    PersonSecret,
     ProbeEmbedding,
     Purpose,
     ReferenceId,
@@ -21,15 +23,16 @@ from enroll.capture import ReferenceDraft, capture_reference
 from enroll.errors import AlreadyEnrolledError
 from enroll.extractor import Extractor
 from enroll.image import RgbImage
+from enroll.keeping import HandOver, Keeping
 from enroll.quality import QualityReport
 from index import Galleries, identify
-from store import GrantSecret, Store, add_reference, admit_receipt, has_reference, refuse_if_stopped, zone_of
+from store import GrantSecret, Store, admit_receipt, refuse_if_stopped, zone_of
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A reference that was stored.
+    """A reference that was stored, or handed to the person on a badge.
 
     Attributes:
         qualities: one report for each photo, in order.
@@ -54,15 +57,19 @@ def enroll(
     *,
     allow_few: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    secret: PersonSecret | None = None,
+    hand_over: HandOver | None = None,
 ) -> Enrolled:
     """Enroll the person who signed `receipt`.
 
     1. The receipt is genuine, its consent in force, and no order says to stop collecting: only then there is a grant,
-       and without one nothing is computed.
+       and without one nothing is computed. What the zone's custody asks for is at hand: the person's secret, or
+       somebody who takes the badge.
     2. The consent has no reference of this model yet.
     3. The photos show one person, well enough; their mean embedding is the draft.
-    4. Nobody else in this zone has this face.
+    4. Nobody else in this zone has this face, as far as the site can tell: where the person holds the key it cannot.
     5. Seal and store it in one transaction, in which the database asks for live consent again; the gallery follows.
+       Sealed into a badge, it is handed over before that transaction ends: a badge nobody got does not count.
 
     Args:
         store: of the site.
@@ -72,57 +79,38 @@ def enroll(
         photos: at least 3 of the same person, with one face each.
         allow_few: accept fewer photos.
         progress: called with how many photos are looked at, of how many.
+        secret: the person's half of the key; read, never kept. The caller wipes it.
+        hand_over: takes the badge, which is wiped afterwards; if it raises, no badge was issued.
 
     Raises:
-        RefusedError: 1 (no consent in force, another site's receipt, collecting stopped) or 2; audited.
+        InputError: `secret` or `hand_over` is not what the zone's custody asks for.
+        RefusedError: 1 (another person's secret, no consent in force, another site's receipt, collecting stopped) or 2;
+            audited.
         TamperError: the receipt is not the one recorded.
         EnrollmentError: 3 or 4; audited. Nothing was stored.
 
     Not checked: that the person before the camera is the one who signed; the operator does that.
     """
     try:
-        return _enroll(store, galleries, load_extractor, receipt, photos, allow_few=allow_few, progress=progress)
+        with store.read() as connection:
+            # 1.
+            grant = admit_receipt(store, connection, receipt)
+            refuse_if_stopped(connection, receipt.claims.jurisdiction, grant.purpose)
+            keeping = Keeping.of(connection, receipt, grant, secret, hand_over)
+        extractor = load_extractor()
+        # 2.
+        with store.read() as connection:
+            keeping.refuse_second(connection, extractor.model.model_id)
+        # 3.
+        draft = capture_reference(photos, grant, extractor, allow_few=allow_few, progress=progress)
+        try:
+            reference_id = _keep(store, galleries, extractor, receipt, keeping, draft)
+        finally:
+            draft.embedding.vector.wipe()
     except (RefusedError, EnrollmentError) as error:
         with store.write() as tx:
             tx.log("enrollment.refused", {"reason": type(error).__name__})
         raise
-
-
-def _enroll(
-    store: Store,
-    galleries: Galleries,
-    load_extractor: Callable[[], Extractor],
-    receipt: UnverifiedReceipt,
-    photos: Sequence[RgbImage],
-    *,
-    allow_few: bool,
-    progress: Callable[[int, int], None] | None,
-) -> Enrolled:
-    # 1.
-    with store.read() as connection:
-        grant = admit_receipt(store, connection, receipt)
-        refuse_if_stopped(connection, receipt.claims.jurisdiction, grant.purpose)
-    extractor = load_extractor()
-    # 2.
-    with store.read() as connection:
-        if has_reference(connection, grant.receipt_id, extractor.model.model_id):
-            raise RefusedError(
-                "this consent already has a reference of this model; withdraw, and give consent anew to enroll again"
-            )
-    # 3.
-    draft = capture_reference(photos, grant, extractor, allow_few=allow_few, progress=progress)
-    try:
-        # 4.
-        _refuse_known_face(store, galleries, extractor, grant, draft)
-        # 5.
-        with _secret(store, receipt, grant) as secret, store.write() as tx:
-            reference_id = add_reference(
-                tx, draft.embedding, secret, licence=extractor.model.licence, photo_count=draft.photo_count
-            )
-        with store.read() as connection:
-            galleries.of(connection, grant.purpose, draft.embedding.model_id, draft.embedding.vector.dimension)
-    finally:
-        draft.embedding.vector.wipe()
     return Enrolled(
         reference_id,
         grant.subject_id,
@@ -132,6 +120,30 @@ def _enroll(
         draft.photo_count,
         draft.few,
     )
+
+
+def _keep(
+    store: Store,
+    galleries: Galleries,
+    extractor: Extractor,
+    receipt: UnverifiedReceipt,
+    keeping: Keeping,
+    draft: ReferenceDraft,
+) -> ReferenceId:
+    embedding = draft.embedding
+    searchable = keeping.zone.custody is Custody.OPERATOR
+    # 4.
+    if searchable:
+        _refuse_known_face(store, galleries, extractor, embedding.grant, draft)
+    # 5.
+    with _secret(store, receipt, embedding.grant) as secret, store.write() as tx:
+        reference_id = keeping.keep(
+            tx, store, embedding, secret, licence=extractor.model.licence, photo_count=draft.photo_count
+        )
+    if searchable:
+        with store.read() as connection:
+            galleries.of(connection, embedding.grant.purpose, embedding.model_id, embedding.vector.dimension)
+    return reference_id
 
 
 def _secret(store: Store, receipt: UnverifiedReceipt, grant: ConsentGrant) -> GrantSecret:

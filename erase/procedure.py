@@ -51,6 +51,7 @@ from store import (
     end_consent,
     entry,
     forget,
+    kept_digests,
     node_reader,
     nonce_of,
     open_entry,
@@ -63,7 +64,7 @@ from store import (
 CERTIFICATES: Final = "certificates"
 NOT_PROMISED: Final = (
     "blocks that a solid-state drive has set aside, memory of other running processes, and copies of the keyring made "
-    "before the erasure"
+    "before the erasure; a badge or secret that the person carries stays with the person, and opens nothing any more"
 )
 _METHOD: Final = (
     "rows deleted and zeroed, write-ahead logs cut, the only key destroyed, the gallery's row overwritten and zeroed"
@@ -142,6 +143,7 @@ def _stop(store: Store, galleries: Galleries, receipt_id: ReceiptId, reason: End
         name, wrapped = sealed_name(tx.connection, receipt_id), store.keyring.wrapped(receipt_id)
         boxes["sealed name"] = [] if name is None else [name]
         boxes["wrapped grant secret"] = [] if wrapped is None else [wrapped]
+        boxes |= kept_digests(tx.connection, receipt_id)
         if not end_consent(tx, receipt_id, reason):
             return Needles([])
         facts = {

@@ -1,5 +1,6 @@
 """The gallery: keyed binary sketches in FAISS, exact comparison of sealed candidates. The matching core."""
 
+from index.claims import Carried, admit_claim
 from index.engine import Engine, Shortlist
 from index.flat_engine import FlatEngine
 from index.frame import FaceDecision, Identification
@@ -9,6 +10,7 @@ from index.opening import opened
 from index.projection import Projection, distance_bound, sketch_bits
 
 __all__ = [
+    "Carried",
     "Decision",
     "Engine",
     "FaceDecision",
@@ -19,6 +21,7 @@ __all__ = [
     "Match",
     "Projection",
     "Shortlist",
+    "admit_claim",
     "distance_bound",
     "identify",
     "opened",

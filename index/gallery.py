@@ -11,7 +11,7 @@ from index.engine import Engine, Shortlist
 from index.flat_engine import FlatEngine
 from index.opening import opened
 from index.projection import Projection
-from store import SealedReference, Store, log_size, reference_ids, references_in
+from store import SealedReference, Store, log_size, reference_ids, references_in, zone_of
 
 _BATCH: Final = 500
 _UNBUILT: Final = -1
@@ -68,11 +68,13 @@ class Galleries:
         another process; then ids are compared, and only the difference is read.
 
         Raises:
+            RefusedError: in this zone the person holds the key, so there is nothing to search.
             TamperError: a reference in the store does not open.
         """
         with self._lock:
             gallery = self._galleries.get((purpose, model_id))
             if gallery is None:
+                zone_of(connection, purpose).check_searchable()  # once: a zone's custody never changes
                 projection = Projection(self._store.keyring.projection_seed(model_id), dimension)
                 gallery = self._galleries[purpose, model_id] = Gallery(projection, self._make_engine(projection.bits))
             generation = log_size(connection)

@@ -20,10 +20,11 @@ from consent import (
     ReferenceId,
     TamperError,
 )
+from index.claims import Carried, claimed_references
 from index.gallery import Galleries, Gallery
 from index.opening import opened
 from index.projection import distance_bound
-from store import SealedReference, Store, live_candidates, references_of
+from store import SealedReference, Store, live_candidates
 
 FIRST_CANDIDATES: Final = 16
 """Length of the first shortlist; it is widened fourfold while its last candidate could still win."""
@@ -97,18 +98,29 @@ def identify(store: Store, galleries: Galleries, probe: ProbeEmbedding, threshol
     return Decision(_match(search.winner, search.best), threshold, search.sealed_opened)
 
 
-def verify_claim(store: Store, grant: ConsentGrant, probe: ProbeEmbedding, threshold: float) -> Decision:
+def verify_claim(
+    store: Store, grant: ConsentGrant, probe: ProbeEmbedding, threshold: float, carried: Carried = None
+) -> Decision:
     """Compare a probe with the one reference of a consent in force (1:1).
+
+    Args:
+        store: holds the reference, unless the person carries it.
+        grant: of the person that the probe is claimed to be.
+        probe: read, never written. The caller wipes it.
+        threshold: lowest comparison score that matches; cosine similarity, -1 to 1, higher is closer.
+        carried: what the person shows besides the receipt; see `index.claims`.
 
     Raises:
         NoLiveConsentError: this consent has no reference of the probe's model.
+        InputError, RefusedError: what the person shows is not what the zone's custody asks for, or another's.
         TamperError: the seal or the receipt does not hold.
     """
     if probe.permit.purpose != grant.purpose:
         raise InputError(f"got a probe for zone {probe.permit.purpose!r}; expected one for {grant.purpose!r}")
     with store.read() as connection:
-        references = [r for r in references_of(connection, grant.receipt_id) if r.model_id == probe.model_id]
-    for reference, vector in opened(store, references):
+        claimed, person = claimed_references(store, connection, grant, carried)
+    references = [reference for reference in claimed if reference.model_id == probe.model_id]
+    for reference, vector in opened(store, references, person=person):
         score = _score(vector.array, probe.vector.array)
         if score < threshold:
             return Decision(None, threshold, 1)

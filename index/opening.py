@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from consent import TamperError, UnitVector
-from store import Ledger, SealedReference, Store
+from consent import Custody, PersonSecret, TamperError, UnitVector
+from store import GrantSecret, Ledger, SealedReference, Store
 
 
 def _always(_reference: SealedReference) -> bool:
@@ -11,13 +11,17 @@ def _always(_reference: SealedReference) -> bool:
 
 
 def opened(
-    store: Store, references: Sequence[SealedReference], wanted: Callable[[SealedReference], bool] = _always
+    store: Store,
+    references: Sequence[SealedReference],
+    wanted: Callable[[SealedReference], bool] = _always,
+    person: PersonSecret | None = None,
 ) -> Iterator[tuple[SealedReference, UnitVector]]:
     """Yield each reference with its embedding, which is wiped when the next is asked for, or when iteration ends.
 
     `wanted` is asked before each; the first no ends the iteration, and the rest stays sealed.
 
-    A reference whose secret was destroyed since the caller's snapshot, by a withdrawal in another process, is left out.
+    A reference whose secret was destroyed since the caller's snapshot, by a withdrawal in another process, is left out;
+    so is one that opens only with the person's half of its key, unless `person` is that half.
 
     Raises:
         TamperError: a reference does not open, or the keyring lacks the secret of a consent that is in force.
@@ -31,7 +35,9 @@ def opened(
             if secret is None:
                 _must_have_ended(store, reference)
                 continue
-            vector = reference.open(secret)
+            if reference.custody is not Custody.OPERATOR and person is None:
+                continue
+            vector = _open(reference, secret, person)
             try:
                 yield reference, vector
             finally:
@@ -39,6 +45,13 @@ def opened(
     finally:
         for secret in secrets.values():
             secret.wipe()
+
+
+def _open(reference: SealedReference, secret: GrantSecret, person: PersonSecret | None) -> UnitVector:
+    if reference.custody is Custody.OPERATOR or person is None:
+        return reference.open(secret)
+    with secret.joined(person) as whole:
+        return reference.open(whole)
 
 
 def _must_have_ended(store: Store, reference: SealedReference) -> None:

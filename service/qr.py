@@ -1,14 +1,28 @@
-"""The withdrawal code as a picture."""
+"""The withdrawal code, the person's secret and their badge as pictures."""
 
 from io import BytesIO
 
 import segno
 
-from consent import WithdrawalCode
+from consent import Badge, PersonSecret, WithdrawalCode
 
 
 def withdrawal_qr(code: WithdrawalCode) -> bytes:
     """Return the QR of a withdrawal code as PNG (ISO/IEC 18004, error correction M)."""
+    return _png(code.qr_text())
+
+
+def secret_qr(secret: PersonSecret) -> bytes:
+    """Return the QR of a person's secret as PNG."""
+    return _png(secret.reveal())
+
+
+def badge_qrs(badge: Badge) -> list[bytes]:
+    """Return the QR codes of a badge, each as PNG."""
+    return [_png(text) for text in badge.qr_texts()]
+
+
+def _png(text: str) -> bytes:
     picture = BytesIO()
-    segno.make_qr(code.qr_text(), error="m").save(picture, kind="png", scale=8)
+    segno.make_qr(text, error="m").save(picture, kind="png", scale=8)
     return picture.getvalue()

@@ -3,6 +3,7 @@
 from store.admission import admit_receipt, check_receipt
 from store.audit_log import LogReport, forget, log_size, node_reader, verify_log
 from store.backup import WITH_KEYRING, Backup, make_backup
+from store.badges import badge_reference, check_badge_site, count_badges, has_badge, issue_badge, kept_digests
 from store.clocks import ClockedConsent, clocked, count_outliving, note_interactions, set_leaving, shorten
 from store.cohorts import (
     Cohort,
@@ -99,6 +100,7 @@ from store.selection import (
 )
 from store.status import SiteStatus, ZoneStatus, site_status
 from store.store import DATA_FILE, KEYRING_FILE, Clock, SiteRecord, Store, Transaction
+from store.subject_secrets import add_commitment, check_person_secret
 
 __all__ = [
     "DATA_FILE",
@@ -134,6 +136,7 @@ __all__ = [
     "Transaction",
     "ZoneStatus",
     "add_certificate",
+    "add_commitment",
     "add_consent",
     "add_notice",
     "add_operator",
@@ -142,8 +145,11 @@ __all__ = [
     "admit_receipt",
     "advance",
     "all_receipts",
+    "badge_reference",
     "begin_cohort",
     "certificate_of",
+    "check_badge_site",
+    "check_person_secret",
     "check_receipt",
     "checkpoint_note",
     "clocked",
@@ -154,6 +160,7 @@ __all__ = [
     "copy_from_backup",
     "copy_root_key",
     "copy_with_log",
+    "count_badges",
     "count_live",
     "count_outliving",
     "count_references",
@@ -163,8 +170,11 @@ __all__ = [
     "forget",
     "fresh_folder",
     "give_consent",
+    "has_badge",
     "has_reference",
     "is_in_backup",
+    "issue_badge",
+    "kept_digests",
     "level",
     "lift_stop",
     "live_by_digest",

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from consent import (
+    Custody,
     InputError,
     Notice,
+    PersonSecret,
     ReceiptId,
     SubjectKey,
     TakeHome,
@@ -19,6 +21,7 @@ from store.clocks import shorten
 from store.consents import add_consent
 from store.promises import notice_of, zone_of
 from store.store import Store
+from store.subject_secrets import add_commitment
 
 MAX_NAME_LENGTH: Final = 200
 
@@ -42,7 +45,8 @@ def give_consent(
     1. The notice is still the newest of its zone.
     2. The person's key signs the receipt.
     3. The grant secret is kept first: a consent without its secret could not be used, a stray secret is swept away.
-    4. Receipt, liveness, sealed name and audit leaf are committed together; so is a clock that was set meanwhile.
+    4. Receipt, liveness, sealed name and audit leaf are committed together, and a clock that was set meanwhile; where
+       the person holds a half of the key, also the commitment to it.
 
     Args:
         store: of the site.
@@ -54,7 +58,8 @@ def give_consent(
         make_way: called when all is signed, before anything is recorded; ends what the new consent replaces.
 
     Returns:
-        What the person takes home: the signed receipt, the withdrawal code, the notice's text.
+        What the person takes home: the signed receipt, the withdrawal code, the notice's text, and in a zone of custody
+        ``subject_key`` the secret, which is not kept and must be wiped once it is handed over.
 
     Raises:
         InputError: a bad name, jurisdiction or term, or 1 does not hold.
@@ -83,6 +88,7 @@ def give_consent(
     receipt = verify_receipt(unverified, key.public)
     code = WithdrawalCode.generate(store.random)
     make_way(receipt)
+    person = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
     # 3.
     with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
         try:
@@ -90,10 +96,12 @@ def give_consent(
             with store.write() as tx:
                 add_consent(tx, receipt, code, name.strip(), secret)
                 shorten(tx, receipt_id=receipt_id)
+                if person is not None:
+                    add_commitment(tx, receipt, person)
         except VolensError:
             store.keyring.destroy(receipt_id)
             raise
-    return TakeHome.of(unverified, code, notice)
+    return TakeHome.of(unverified, code, notice, person)
 
 
 def _check_name(name: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, final
+from typing import Any, Final, NoReturn, final
 
 from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
@@ -11,6 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from consent import (
     INACTIVE_AFTER_DAYS,
     ConsentedEmbedding,
+    ConsentGrant,
+    Custody,
     DataSubjectId,
     ModelId,
     NoLiveConsentError,
@@ -31,18 +33,26 @@ from store.store import Transaction
 _reference = tables.biometric_reference.c
 _live = tables.live_consent
 _receipt = tables.receipt
+_zone = tables.zone
+_GONE: Final = "the consent ended while the photos were looked at; nothing was stored"
+_BY_OPERATOR: Final = _zone.c.custody == Custody.OPERATOR.value
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class SealedReference:
-    """A reference as stored, with the receipt that its key is derived from."""
+    """A reference as stored, with the receipt that its key is derived from.
+
+    Attributes:
+        custody: of its zone; unless it is the operator's, the reference opens with the secret of both halves only.
+    """
 
     reference_id: ReferenceId
     model_id: ModelId
     sealed_embedding: bytes
     expires_at: datetime
     receipt: StoredReceipt
+    custody: Custody
 
     def open(self, secret: GrantSecret) -> UnitVector:
         """Open the embedding; the caller wipes it.
@@ -70,17 +80,8 @@ def add_reference(
     grant = embedding.grant
     owner = {"receipt_id": grant.receipt_id, "subject_id": grant.subject_id, "purpose": grant.purpose}
     if has_reference(tx.connection, grant.receipt_id, embedding.model_id):
-        raise RefusedError(
-            "this consent already has a reference of this model; withdraw, and give consent anew to enroll again"
-        )
-    gone = "the consent ended while the photos were looked at; nothing was stored"
-    until = Ledger(tx.connection).live_until(grant.receipt_id, grant.subject_id, grant.purpose)
-    if until is None or until <= tx.now:
-        raise NoLiveConsentError(gone)
-    receipt = stored_receipt(tx.connection, grant.receipt_id)
-    if receipt is None:
-        raise NoLiveConsentError(gone)
-    refuse_if_stopped(tx.connection, receipt.verified().claims.jurisdiction, grant.purpose)
+        refuse_second_reference()
+    require_live(tx, grant)
     # The id is bound into the seal, so it must be known before the row is; the write lock keeps it ours.
     last = tx.connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'biometric_reference'"))
     reference_id = ReferenceId((last or 0) + 1)
@@ -103,7 +104,7 @@ def add_reference(
             )
         )
     except IntegrityError:
-        raise NoLiveConsentError(gone) from None
+        raise NoLiveConsentError(_GONE) from None
     tx.log(
         "reference.enrolled",
         {**owner, "reference_id": reference_id, "model_id": embedding.model_id, "photo_count": photo_count},
@@ -112,10 +113,38 @@ def add_reference(
     return reference_id
 
 
+def refuse_second_reference() -> NoReturn:
+    """Refuse a second reference of one model under one consent.
+
+    Raises:
+        RefusedError: always.
+    """
+    raise RefusedError(
+        "this consent already has a reference of this model; withdraw, and give consent anew to enroll again"
+    )
+
+
+def require_live(tx: Transaction, grant: ConsentGrant) -> None:
+    """Ask again, inside the transaction, whether the consent is in force and the person may be enrolled.
+
+    Raises:
+        NoLiveConsentError: it ended since the grant was made.
+        RefusedError: collecting is stopped.
+    """
+    until = Ledger(tx.connection).live_until(grant.receipt_id, grant.subject_id, grant.purpose)
+    receipt = stored_receipt(tx.connection, grant.receipt_id)
+    if until is None or until <= tx.now or receipt is None:
+        raise NoLiveConsentError(_GONE)
+    refuse_if_stopped(tx.connection, receipt.verified().claims.jurisdiction, grant.purpose)
+
+
 def live_candidates(
     connection: Connection, purpose: Purpose, model_id: ModelId, candidates: Iterable[ReferenceId], now: datetime
 ) -> dict[ReferenceId, SealedReference]:
-    """Return, of the candidates that an index proposes, those that have a consent in force for this purpose now."""
+    """Return, of the candidates that an index proposes, those that have a consent in force for this purpose now.
+
+    Where the person holds the key there are none, whatever an index proposes.
+    """
     rows = connection.execute(
         _CANDIDATES,
         {
@@ -138,9 +167,10 @@ def references_of(connection: Connection, receipt_id: ReceiptId) -> list[SealedR
 def references_in(
     connection: Connection, purpose: Purpose, model_id: ModelId, wanted: Iterable[ReferenceId]
 ) -> Iterator[SealedReference]:
-    """Yield references by id, for a gallery to be built from; in batches of 500."""
+    """Yield references by id, for a gallery to be built from, in batches of 500; none where they hold the key."""
     ids = [int(reference_id) for reference_id in wanted]
     query = _SEALED.where(
+        _BY_OPERATOR,
         _reference.purpose == purpose,
         _reference.model_id == model_id,
         _reference.reference_id.in_(bindparam("ids", expanding=True)),
@@ -151,8 +181,12 @@ def references_in(
 
 
 def reference_ids(connection: Connection, purpose: Purpose, model_id: ModelId) -> set[ReferenceId]:
-    """Return the ids of all references of a purpose and model."""
-    query = select(_reference.reference_id).where(_reference.purpose == purpose, _reference.model_id == model_id)
+    """Return the ids of all references of a purpose and model to search in; none where the person holds the key."""
+    query = (
+        select(_reference.reference_id)
+        .join_from(tables.biometric_reference, _zone, _zone.c.purpose == _reference.purpose)
+        .where(_BY_OPERATOR, _reference.purpose == purpose, _reference.model_id == model_id)
+    )
     return {ReferenceId(row) for row in connection.scalars(query)}
 
 
@@ -185,6 +219,7 @@ _SEALED: Final = (
         _live.c.expires_at,
         _receipt.c.subject_key,
         _receipt.c.token,
+        _zone.c.custody,
     )
     .join_from(
         tables.biometric_reference,
@@ -194,8 +229,10 @@ _SEALED: Final = (
         & (_live.c.purpose == _reference.purpose),
     )
     .join(_receipt, _receipt.c.receipt_id == _live.c.receipt_id)
+    .outerjoin(_zone, _zone.c.purpose == _reference.purpose)  # of a row moved to no zone the seal will tell
 )
 _CANDIDATES: Final = _SEALED.where(
+    _BY_OPERATOR,
     _reference.reference_id.in_(bindparam("ids", expanding=True)),
     _reference.purpose == bindparam("purpose"),
     _reference.model_id == bindparam("model_id"),
@@ -212,5 +249,10 @@ def _sealed(row: Row[*tuple[Any, ...]]) -> SealedReference:
         ReceiptId(row.receipt_id), DataSubjectId(row.subject_id), Purpose(row.purpose), row.subject_key, row.token
     )
     return SealedReference(
-        ReferenceId(row.reference_id), ModelId(row.model_id), row.sealed_embedding, row.expires_at, receipt
+        ReferenceId(row.reference_id),
+        ModelId(row.model_id),
+        row.sealed_embedding,
+        row.expires_at,
+        receipt,
+        Custody(row.custody or Custody.OPERATOR),
     )

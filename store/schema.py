@@ -178,7 +178,7 @@ badge: Final = Table(
     Column("purpose", String, nullable=False),
     Column("model_id", String, nullable=False),
     Column("model_licence", String, nullable=False),
-    Column("box_sha256", LargeBinary, nullable=False),
+    Column("badge_sha256", LargeBinary, nullable=False),
     Column("photo_count", Integer, nullable=False),
     Column("enrolled_at", UtcDateTime, nullable=False),
     _hangs_on_live_consent(),

@@ -10,6 +10,7 @@ from typing import Final, NoReturn, Self, final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from consent import PersonSecret
 from store.page_lock import lock_page
 
 KEY_BYTES: Final = 32
@@ -120,9 +121,20 @@ class ProfileKey(Secret):
 
 @final
 class GrantSecret(Secret):
-    """The 32 random bytes of one consent. Destroy them and nothing sealed under this consent opens again, anywhere."""
+    """The 32 random bytes of one consent. Destroy them and nothing sealed under this consent opens again, anywhere.
+
+    Where the person holds the key, this is the site's half: it opens the name, but no embedding.
+    """
 
     __slots__ = ()
+
+    def joined(self, person: PersonSecret) -> "GrantSecret":
+        """Return the secret that both halves make; the caller wipes it. Either half alone says nothing about it."""
+        halves = person.buffer + self.buffer
+        whole = GrantSecret(bytes(KEY_BYTES))
+        _derive(halves, b"", b"volens split grant secret v1", whole.buffer)
+        halves[:] = bytes(len(halves))
+        return whole
 
     def reference_key(self, receipt_sha256: bytes, model_id: str) -> ReferenceKey:
         """Derive the key for the embedding; another receipt or model means another key (RFC 5869)."""

@@ -34,6 +34,14 @@ _ZONE: Final = (
     "VALUES ('~self-check', 'operator', 'none', 'none', 1, :now)"
 )
 _LIVE: Final = "INSERT INTO live_consent VALUES (:receipt, :subject, '~self-check', :until)"
+# Two zones in which the person holds the key, with a consent in force each.
+_COMMITMENT: Final = "INSERT INTO subject_secret VALUES (:receipt, :subject, :zone, randomblob(32))"
+_BADGE: Final = (
+    "INSERT INTO badge (receipt_id, subject_id, purpose, model_id, model_licence, badge_sha256, photo_count, "
+    "enrolled_at) VALUES (:receipt, :subject, :zone, :model, 'none', randomblob(32), 1, :now)"
+)
+_OF_BADGE: Final = {"receipt": "6" * 32, "subject": _SUBJECT, "zone": "~self-check-badge"}
+_OF_SECRET: Final = {"receipt": "7" * 32, "subject": _SUBJECT, "zone": "~self-check-secret"}
 
 _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     (_ZONE, {"now": _PAST}),
@@ -62,6 +70,16 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
         "INSERT INTO operators_required SELECT COALESCE(MAX(seq) + 1, 0), 2, :now FROM operators_required",
         {"now": _PAST},
     ),
+    *(
+        (statement.replace("'~self-check'", f"'{owner['zone']}'").replace("'operator'", f"'{custody}'"), values)
+        for owner, custody in ((_OF_BADGE, "badge"), (_OF_SECRET, "subject_key"))
+        for statement, values in (
+            (_ZONE, {"now": _PAST}),
+            (_RECEIPT_ROW, {"receipt": owner["receipt"], "subject": _SUBJECT, "until": _FUTURE}),
+            (_LIVE, {"receipt": owner["receipt"], "subject": _SUBJECT, "until": _FUTURE}),
+        )
+    ),
+    (_BADGE, _OF_BADGE | {"model": "none", "now": _PAST}),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -134,6 +152,32 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         "an operator who comes back",
         "UPDATE operator_key SET removed_at = NULL WHERE name = '~self-check'",
         {},
+    ),
+    (
+        "a reference on the server in badge custody",
+        _REFERENCE.replace("'~self-check'", ":zone"),
+        _OF_BADGE | {"model": "none", "now": _PAST},
+    ),
+    (
+        "a reference whose person holds no half of the key",
+        _REFERENCE.replace("'~self-check'", ":zone"),
+        _OF_SECRET | {"model": "none", "now": _PAST},
+    ),
+    (
+        "a badge in another custody",
+        _BADGE,
+        {"receipt": _RECEIPT, "subject": _SUBJECT, "zone": "~self-check", "model": "none", "now": _PAST},
+    ),
+    (
+        "a badge without consent",
+        _BADGE,
+        {"receipt": "2" * 32, "subject": _SUBJECT, "zone": "~self-check-badge", "model": "none", "now": _PAST},
+    ),
+    ("a changed badge", "UPDATE badge SET photo_count = photo_count + 1 WHERE purpose = :zone", _OF_BADGE),
+    (
+        "a commitment in another custody",
+        _COMMITMENT,
+        {"receipt": _RECEIPT, "subject": _SUBJECT, "zone": "~self-check"},
     ),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),
 )

@@ -7,12 +7,12 @@ from typing import Annotated, Final
 
 import typer
 
-from consent import InputError, RefusedError, SubjectKey, TakeHome, VolensError, format_time
+from consent import Custody, InputError, RefusedError, SubjectKey, TakeHome, VolensError, format_time
 from service.cli.files import must_be_new, read_file, write_private
 from service.cli.options import HomeOption, JsonOption
 from service.cli.output import STDERR, emit
 from service.cli.session import opened
-from service.qr import withdrawal_qr
+from service.qr import secret_qr, withdrawal_qr
 from volens import Notice, Site
 
 app = typer.Typer(help="Consents: read, say yes, sign, take the proof home.", no_args_is_help=True)
@@ -44,9 +44,11 @@ def give(
     must_be_new(out, "receipt")
     qr = out.with_suffix(".qr.png")
     must_be_new(qr, "QR")
+    for path in (_secret_file(out), _secret_qr_file(out)):
+        must_be_new(path, "secret")
     if new_key is not None:
         must_be_new(new_key, "key")
-        if new_key.absolute() in {out.absolute(), qr.absolute()}:
+        if new_key.absolute() in {one.absolute() for one in (out, qr, _secret_file(out), _secret_qr_file(out))}:
             raise InputError(f"got {new_key} for the key and for what is written beside it; choose two names")
     subject_key = SubjectKey.from_seed(os.urandom(32)) if key is None else SubjectKey.from_pem(read_file(key, "key"))
     with opened(home) as site:
@@ -66,13 +68,34 @@ def give(
         "zone": claims.purpose,
         "expires_at": format_time(claims.expires_at),
     }
+    whose = f"volens enroll {out} PHOTOS"
+    secret = ""
+    if take_home.secret is not None:
+        take_home.secret.wipe()
+        document |= {"secret": str(_secret_file(out)), "secret_qr": str(_secret_qr_file(out))}
+        secret = (
+            f"\nfor the person alone: {_secret_file(out)}, {_secret_qr_file(out)} (the same as QR); the site does not "
+            "keep this secret, and nobody can enroll or come in without it"
+        )
+        whose += f" --secret {_secret_file(out)}"
+    elif claims.custody is Custody.BADGE:
+        whose += " --badge-out BADGE"
     said = (
         f"recorded the consent for zone {claims.purpose}, until {format_time(claims.expires_at)}\n"
         f"for the person to keep: {out} (receipt and withdrawal code), {qr} (the code as QR)"
         + (f", {new_key} (their key)" if new_key else "")
-        + f"\nnext: volens enroll {out} PHOTOS"
+        + secret
+        + f"\nnext: {whose}"
     )
     emit(document, said, as_json=as_json)
+
+
+def _secret_file(out: Path) -> Path:
+    return out.with_suffix(".secret.txt")
+
+
+def _secret_qr_file(out: Path) -> Path:
+    return out.with_suffix(".secret.qr.png")
 
 
 def _ask(notice: Notice) -> None:
@@ -109,7 +132,11 @@ def _hand_over(site: Site, take_home: TakeHome, out: Path, qr: Path, new_key: Pa
         raise InputError("got a take-home file without a code")
     written = [] if new_key is None else [new_key]
     try:
-        for path, data in ((out, take_home.to_json()), (qr, withdrawal_qr(take_home.code))):
+        files = [(out, take_home.to_json()), (qr, withdrawal_qr(take_home.code))]
+        if take_home.secret is not None:
+            files.append((_secret_file(out), take_home.secret.reveal().encode("ascii") + b"\n"))
+            files.append((_secret_qr_file(out), secret_qr(take_home.secret)))
+        for path, data in files:
             write_private(path, data)
             written.append(path)
     except BaseException:  # Ctrl-C too

@@ -1,5 +1,6 @@
 """`volens enroll`: photos of somebody who said yes."""
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from consent import InputError
+from service.cli.carried import BadgeToHandOver, shown_secret
 from service.cli.files import read_file
 from service.cli.options import (
     HomeOption,
@@ -15,6 +17,8 @@ from service.cli.options import (
     PackClaimOption,
     PackOption,
     PackSearchOption,
+    SecretOption,
+    SecretQrOption,
 )
 from service.cli.output import emit, progress, tell, warn
 from service.cli.session import models, opened
@@ -31,6 +35,12 @@ def enroll(
     ] = None,
     camera: Annotated[int | None, typer.Option(min=0, help="Take the photos with this camera; 0 is the first.")] = None,
     allow_few: Annotated[bool, typer.Option("--allow-few", help="Accept fewer than 3 photos.")] = False,
+    secret: SecretOption = None,
+    secret_qr: SecretQrOption = None,
+    badge_out: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the person's badge, in a zone of custody badge; its QR codes go beside it."),
+    ] = None,
     pack: PackOption = None,
     accept_licence: LicenceOption = None,
     pack_claim: PackClaimOption = None,
@@ -38,12 +48,23 @@ def enroll(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the biometric reference of a person whose consent is in force. Photos are not kept."""
+    """Make the biometric reference of a person whose consent is in force. Photos are not kept.
+
+    In a zone of custody subject_key the person shows their secret; in one of custody badge they get their badge.
+    """
     taken = read_file(receipt, "receipt")
     images = _photos(photos or [], camera)
     loader = models(pack, accept_licence, pack_claim, pack_search)
-    with opened(home, loader) as site, progress("looking at photos") as advance:
-        enrolled = site.enroll(taken, images, allow_few=allow_few, progress=advance)
+    badge = None if badge_out is None else BadgeToHandOver(badge_out)
+    with (
+        shown_secret(secret, secret_qr) as half,
+        opened(home, loader) as site,
+        progress("looking at photos") as advance,
+        badge or nullcontext(),
+    ):
+        enrolled = site.enroll(
+            taken, images, allow_few=allow_few, progress=advance, secret=half, hand_over=badge and badge.write
+        )
     if enrolled.few:
         warn(f"made of {enrolled.photo_count} photos only; the reference is less reliable")
     document = {
@@ -55,7 +76,11 @@ def enroll(
         "few": enrolled.few,
         "quality": [asdict(report) for report in enrolled.qualities],
     }
-    emit(document, _said(enrolled), as_json=as_json)
+    said = _said(enrolled)
+    if badge is not None:
+        document["badge"] = [str(path) for path in badge.written]
+        said += f"\nfor the person to carry: {', '.join(map(str, badge.written))}; the site keeps no copy"
+    emit(document, said, as_json=as_json)
 
 
 def _photos(paths: list[Path], camera: int | None) -> list[RgbImage]:

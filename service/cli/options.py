@@ -18,6 +18,13 @@ HomeOption: TypeAlias = Annotated[
     ),
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+SecretOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--secret", help="The person's secret, as 'volens consent give' wrote it (custody subject_key)."),
+]
+SecretQrOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--secret-qr", help="The same secret, as an image of its QR.")
+]
 PackOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(

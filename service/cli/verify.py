@@ -1,10 +1,12 @@
-"""`volens verify`: is the person in this frame the one who signed this receipt?"""
+"""`volens verify`: is the person in this frame the one who signed this receipt, or whose badge this is?"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from consent import InputError
+from service.cli.carried import shown
 from service.cli.exit_codes import ExitCode
 from service.cli.files import read_file
 from service.cli.identify import face_document
@@ -15,14 +17,29 @@ from service.cli.options import (
     PackClaimOption,
     PackOption,
     PackSearchOption,
+    SecretOption,
+    SecretQrOption,
 )
 from service.cli.output import emit
 from service.cli.session import models, opened
 
 
 def verify(
-    receipt: Annotated[Path, typer.Argument(help="What 'volens consent give' wrote.", show_default=False)],
-    frame: Annotated[Path, typer.Argument(help="An image; its largest face is compared.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[RECEIPT] FRAME",
+            help="What 'volens consent give' wrote, which a badge makes needless; and an image, whose largest face is "
+            "compared.",
+            show_default=False,
+        ),
+    ],
+    secret: SecretOption = None,
+    secret_qr: SecretQrOption = None,
+    badge: Annotated[Path | None, typer.Option(help="The person's badge, as 'volens enroll' wrote it.")] = None,
+    badge_qr: Annotated[
+        list[Path] | None, typer.Option(help="The same badge, as an image of a QR; once for each, in any order.")
+    ] = None,
     pack: PackOption = None,
     accept_licence: LicenceOption = None,
     pack_claim: PackClaimOption = None,
@@ -33,9 +50,13 @@ def verify(
     """Confirm or refuse a claim (1:1). Exit code 3 if it is somebody else, or nobody."""
     from enroll import read  # noqa: PLC0415  loads OpenCV
 
-    claimed = read_file(receipt, "receipt")
-    with opened(home, models(pack, accept_licence, pack_claim, pack_search)) as site:
-        face = site.verify_claim(claimed, read(frame))
+    *receipts, frame = files
+    if len(receipts) > 1 or (not receipts and badge is None and not badge_qr):
+        raise InputError(f"got {len(files)} files; expected a receipt and a frame, or a badge and a frame")
+    claimed = read_file(receipts[0], "receipt") if receipts else None
+    loader = models(pack, accept_licence, pack_claim, pack_search)
+    with shown(secret, secret_qr, badge, badge_qr or []) as carried, opened(home, loader) as site:
+        face = site.verify_claim(claimed, read(frame), carried=carried)
     document = {
         "threshold": None if face is None else face.decision.threshold,
         "face": None if face is None else face_document(face),

@@ -15,8 +15,10 @@ app = typer.Typer(help="Zones: one purpose at one set of doors, with its promise
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="1 to 63 of a-z 0-9 _ -")],
-    custody: Annotated[str, typer.Option(help="Who holds what opens a reference; this version offers 'operator'.")],
-    justification: Annotated[str | None, typer.Option(help="Why a badge is not enough.")] = None,
+    custody: Annotated[str, typer.Option(help="Who holds what opens a reference: operator, subject_key or badge.")],
+    justification: Annotated[
+        str | None, typer.Option(help="Why the operator must hold the key and a badge is not enough.")
+    ] = None,
     alternative: Annotated[str | None, typer.Option(help="The way in for people who say no.")] = None,
     retention_days: Annotated[int | None, typer.Option(help="After so many days a consent ends by itself.")] = None,
     match_history_days: Annotated[

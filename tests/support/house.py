@@ -11,8 +11,10 @@ from typing import Self
 import numpy as np
 
 from consent import (
+    Badge,
     ConsentedEmbedding,
     ConsentGrant,
+    Custody,
     FloatArray,
     ModelId,
     ProbeEmbedding,
@@ -24,9 +26,10 @@ from consent import (
     UnitVector,
     permit_probe,
 )
+from enroll.keeping import Keeping
 from erase import Erased
-from index import Decision, Galleries, identify
-from store import Store, add_reference, admit_receipt, zone_of
+from index import Carried, Decision, Galleries, admit_claim, identify, verify_claim
+from store import Store, admit_receipt, zone_of
 from volens import Site
 
 MODEL = ModelId("made-up@00000000")
@@ -60,6 +63,12 @@ class Person:
     take_home: TakeHome
     face: FloatArray
     reference_id: ReferenceId | None = None
+    badge: bytes | None = None
+
+    @property
+    def carried(self) -> Carried:
+        """What the person shows at a door besides the receipt."""
+        return self.take_home.secret if self.badge is None else Badge.parse(self.badge)
 
     @property
     def receipt_id(self) -> ReceiptId:
@@ -91,15 +100,19 @@ class House:
         site = Site.create(home, name="Example Ltd", contact="privacy@example.org", clock=clock, random=bits.randbytes)
         house = cls(site, clock, np.random.default_rng(seed), bits)
         for zone in zones:
-            site.add_zone(
-                zone,
-                custody="operator",
-                justification="doors without a reader",
-                alternative="a badge at the desk",
-                retention_days=90,
-            )
-            site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
+            house.declare(zone)
         return house
+
+    def declare(self, zone: str, custody: str = "operator") -> None:
+        """Add a zone with its notice."""
+        self.site.add_zone(
+            zone,
+            custody=custody,
+            justification="doors without a reader",
+            alternative="a badge at the desk",
+            retention_days=90,
+        )
+        self.site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
 
     @classmethod
     def of(cls, site: Site, people: Sequence[Person] = (), seed: int = 2) -> Self:
@@ -138,12 +151,19 @@ class House:
             return admit_receipt(self.store, connection, person.take_home.receipt)
 
     def enroll(self, person: Person, grant: ConsentGrant | None = None) -> Person:
-        """Store the person's face under their consent, as enrollment does after the photos."""
+        """Store the person's face under their consent, or on their badge, as enrollment does after the photos."""
         grant = grant or self.grant(person)
         embedding = ConsentedEmbedding(grant, UnitVector(person.face), MODEL)
-        with self.store.keyring.grant_secret(grant.receipt_id) as secret, self.store.write() as tx:
-            person.reference_id = add_reference(tx, embedding, secret, licence="none", photo_count=3)
+        badges: list[bytes] = []
+        with self.store.read() as connection:
+            zone = zone_of(connection, grant.purpose)
+        hand_over = (lambda badge: badges.append(badge.to_bytes())) if zone.custody is Custody.BADGE else None
+        secret = None if zone.custody is not Custody.SUBJECT_KEY else person.take_home.secret
+        keeping = Keeping(zone, grant, secret, hand_over)
+        with self.store.keyring.grant_secret(grant.receipt_id) as kept, self.store.write() as tx:
+            person.reference_id = keeping.keep(tx, self.store, embedding, kept, licence="none", photo_count=3)
         embedding.vector.wipe()
+        person.badge = badges[0] if badges else None
         return person
 
     def admit(self, zone: str = "lobby", jurisdiction: str = "FR") -> Person:
@@ -166,6 +186,14 @@ class House:
         """Tell whether the door opens for a person as themselves."""
         match = self.look_at(person.face, zone).match
         return match is not None and match.subject_id == person.subject_id
+
+    def verify(self, person: Person, carried: Carried = None, face: FloatArray | None = None) -> Decision:
+        """Compare a face at a door with that of the person it claims to be (1:1)."""
+        with self.store.read() as connection:
+            grant = admit_claim(self.store, connection, person.take_home.receipt, carried)
+            permit = permit_probe(zone_of(connection, grant.purpose))
+        probe = ProbeEmbedding(permit, UnitVector(person.face if face is None else face), MODEL)
+        return verify_claim(self.store, grant, probe, THRESHOLD, carried)
 
     def withdraw(self, person: Person) -> Erased:
         return self.site.withdraw(receipt=person.take_home.to_json())

@@ -83,7 +83,7 @@ CREATE TABLE badge (
     reference_id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,{_OWNER},
     model_id TEXT NOT NULL,
     model_licence TEXT NOT NULL CHECK (trim(model_licence) <> ''),
-    box_sha256 BLOB NOT NULL CHECK (length(box_sha256) = 32),
+    badge_sha256 BLOB NOT NULL CHECK (length(badge_sha256) = 32),
     photo_count INTEGER NOT NULL CHECK (photo_count >= 1),
     enrolled_at TEXT NOT NULL CHECK (enrolled_at {_TIME}),
     UNIQUE (receipt_id, model_id),{_HANGS}
@@ -207,6 +207,26 @@ _RULES = [
     CREATE TRIGGER leaving_is_not_taken_back BEFORE DELETE ON leaving
     WHEN EXISTS (SELECT 1 FROM live_consent WHERE receipt_id = OLD.receipt_id)
     BEGIN SELECT RAISE(ABORT, 'volens: a leaving date is not taken back'); END
+    """,
+    """
+    CREATE TRIGGER biometric_reference_needs_the_persons_commitment BEFORE INSERT ON biometric_reference
+    WHEN (SELECT custody FROM zone WHERE purpose = NEW.purpose) = 'subject_key'
+        AND NOT EXISTS (SELECT 1 FROM subject_secret WHERE receipt_id = NEW.receipt_id)
+    BEGIN SELECT RAISE(ABORT, 'volens: in subject_key custody the person holds a half of the key'); END
+    """,
+    """
+    CREATE TRIGGER subject_secret_is_for_subject_key_custody BEFORE INSERT ON subject_secret
+    WHEN (SELECT custody FROM zone WHERE purpose = NEW.purpose) IS NOT 'subject_key'
+    BEGIN SELECT RAISE(ABORT, 'volens: only in subject_key custody there is a commitment'); END
+    """,
+    """
+    CREATE TRIGGER subject_secret_is_never_changed BEFORE UPDATE ON subject_secret
+    BEGIN SELECT RAISE(ABORT, 'volens: a commitment is made once'); END
+    """,
+    """
+    CREATE TRIGGER badge_is_for_badge_custody BEFORE INSERT ON badge
+    WHEN (SELECT custody FROM zone WHERE purpose = NEW.purpose) IS NOT 'badge'
+    BEGIN SELECT RAISE(ABORT, 'volens: only in badge custody there are badges'); END
     """,
     """
     CREATE TRIGGER badge_is_never_changed BEFORE UPDATE ON badge

@@ -55,7 +55,7 @@ def test_of_clocks_that_end_together_the_order_of_the_list_decides() -> None:
 
 
 def test_every_reason_that_is_a_clock_has_a_legal_source_and_the_acts_of_people_have_none() -> None:
-    assert set(EndReason) - set(LEGAL_SOURCES) == {EndReason.WITHDRAWN, EndReason.ORDERED}
+    assert set(EndReason) - set(LEGAL_SOURCES) == {EndReason.WITHDRAWN, EndReason.ORDERED, EndReason.LOST}
     assert all(source.startswith("GDPR") for source in LEGAL_SOURCES.values())
 
 

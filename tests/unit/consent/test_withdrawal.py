@@ -127,4 +127,5 @@ def test_a_consent_ends_by_the_person_by_a_clock_or_by_an_order() -> None:
         "left",
         "superseded",
         "ordered",
+        "lost",
     ]

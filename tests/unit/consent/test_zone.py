@@ -21,8 +21,7 @@ BROKEN_PROMISES: dict[str, tuple[dict[str, Any], str]] = {
     "a retention of no day": ({"retention_days": 0}, "got a retention of 0 days"),
     "a negative retention": ({"retention_days": -1}, "got a retention of -1 days"),
     "a retention of more than three years": ({"retention_days": 1099}, "between 1 and 1098"),
-    "custody by badge, not built yet": ({"custody": "badge"}, "custody 'badge' is not built yet"),
-    "custody by subject key, not built yet": ({"custody": "subject_key"}, "custody 'subject_key' is not built yet"),
+    "custody by badge without an alternative": ({"custody": "badge", "alternative": ""}, "no alternative"),
 }
 
 BAD_NAMES = {
@@ -48,6 +47,18 @@ def test_a_zone_is_refused_with(case: str) -> None:
         zone(**changes)
     assert words in str(caught.value)
     assert "'front-door'" in str(caught.value)
+
+
+@pytest.mark.parametrize("custody", ["badge", "subject_key"])
+def test_a_zone_in_which_the_person_holds_the_key_needs_no_justification_and_is_not_searched(custody: str) -> None:
+    made = zone(custody=custody, justification=None)
+
+    assert made.justification == ""
+    with pytest.raises(
+        RefusedError, match=f"custody '{custody}', in which nobody is searched for; ask for the person's"
+    ):
+        made.check_searchable()
+    zone(custody="operator").check_searchable()
 
 
 @pytest.mark.parametrize("case", BAD_NAMES)

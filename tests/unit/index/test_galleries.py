@@ -17,6 +17,10 @@ LOBBY, LAB = Purpose("lobby"), Purpose("lab")
 OTHER_MODEL = ModelId("other@11111111")
 
 
+def declare_lab(house: House) -> None:
+    house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
+
+
 def of(house: House, galleries: Galleries | None = None, purpose: Purpose = LOBBY, model: ModelId = MODEL) -> Gallery:
     with house.store.read() as connection:
         return (galleries or house.galleries).of(connection, purpose, model, DIMENSION)
@@ -34,7 +38,7 @@ def second(house: House) -> Iterator[House]:
 
 
 def test_a_gallery_holds_the_references_of_its_zone_and_model_and_no_others(house: House) -> None:
-    house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
+    declare_lab(house)
     house.site.publish_notice("lab", language="en", text=b"x")
     lobby, lab = [house.admit(), house.admit()], [house.admit("lab")]
     embedding = ConsentedEmbedding(house.grant(lobby[0]), UnitVector(lobby[0].face), OTHER_MODEL)
@@ -50,6 +54,7 @@ def test_a_gallery_holds_the_references_of_its_zone_and_model_and_no_others(hous
 
 
 def test_galleries_of_two_models_and_two_sites_are_keyed_differently(house: House, second: House) -> None:
+    declare_lab(house)
     vector = house.face()
 
     def sketch(gallery: Gallery) -> bytes:
@@ -158,6 +163,7 @@ def test_a_gallery_never_goes_back_to_an_older_snapshot(house: House) -> None:
 
 def test_erasing_removes_from_every_gallery_and_counts(house: House) -> None:
     people = [house.admit() for _ in range(3)]
+    declare_lab(house)
     of(house)
     of(house, purpose=LAB)
 

@@ -58,6 +58,12 @@ def one(connection: sqlite3.Connection, query: str, *values: object) -> tuple[An
     return tuple(row)
 
 
+def contents(path: Path) -> list[str]:
+    """Return everything that is in the tables, as statements."""
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
 def peek(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
     """Read past our code."""
     with closing(sqlite3.connect(path)) as connection:

@@ -39,6 +39,18 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     "a deleted receipt": (["receipt_is_not_deleted"], [("live_consent", _LIVE_TO_RECEIPT, _WITHOUT)]),
     "a replaced log entry": (["audit_event_is_appended", "audit_event_is_not_replaced"], []),
     "a gap in the log": (["audit_event_is_appended"], []),
+    "a reference on the server in badge custody": (
+        ["biometric_reference_stays_off_the_server_in_badge_custody"],
+        [],
+    ),
+    "a reference whose person holds no half of the key": (
+        ["biometric_reference_needs_the_persons_commitment"],
+        [],
+    ),
+    "a badge in another custody": (["badge_is_for_badge_custody"], []),
+    "a badge without consent": (["badge_needs_live_consent"], [("badge", _TO_LIVE, "")]),
+    "a changed badge": (["badge_is_never_changed"], []),
+    "a commitment in another custody": (["subject_secret_is_for_subject_key_custody"], []),
     "a deleted log entry": (["audit_event_is_not_deleted"], []),
     "a consent where collecting is stopped": (["live_consent_is_not_given_where_collecting_is_stopped"], []),
     "a reference of somebody who is being erased": (["biometric_reference_is_not_added_under_an_order"], []),

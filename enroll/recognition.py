@@ -1,0 +1,71 @@
+"""From a frame to decisions: find the faces, compute probes under a permit, ask the matching core, note the visit."""
+
+from collections.abc import Callable
+
+from consent import Badge, PersonSecret, Purpose, UnverifiedReceipt, permit_probe
+from enroll.extractor import Extractor
+from enroll.image import RgbImage
+from index import FaceDecision, Galleries, Identification, admit_claim, identify, verify_claim
+from store import Store, note_interactions, zone_of
+
+
+def identify_frame(
+    store: Store, galleries: Galleries, extractor: Extractor, purpose: Purpose, image: RgbImage
+) -> Identification:
+    """Decide about every face of a frame (1:N); see `index.identify`. Probes are wiped.
+
+    Raises:
+        InputError: there is no such zone.
+        RefusedError: in this zone the person holds the key, and nobody is searched for.
+        TamperError: a candidate's seal or receipt does not hold.
+    """
+    model = extractor.model
+    with store.read() as connection:
+        zone = zone_of(connection, purpose)
+        size = len(galleries.of(connection, zone.purpose, model.model_id, model.dimension))
+    threshold = model.thresholds.identification(size).value
+    faces = extractor.detect(image)
+    decisions = []
+    for face, probe in zip(faces, extractor.probes(image, faces, permit_probe(zone)), strict=True):
+        try:
+            decisions.append(FaceDecision(face.box, identify(store, galleries, probe, threshold, store.now())))
+        finally:
+            probe.vector.wipe()
+    note_interactions(store, [one.match.receipt_id for one in decisions if one.match])
+    return Identification(zone.purpose, model.model_id, threshold, tuple(decisions))
+
+
+def verify_frame(
+    store: Store,
+    load_extractor: Callable[[], Extractor],
+    receipt: UnverifiedReceipt | None,
+    image: RgbImage,
+    carried: PersonSecret | Badge | None,
+) -> FaceDecision | None:
+    """Decide whether the largest face of a frame is the one claimed (1:1). None: there is no face.
+
+    Args:
+        store: of the site.
+        load_extractor: gives the models; not called before the claim is admitted.
+        receipt: as shown; a badge needs none.
+        image: the frame.
+        carried: what the person shows besides; see `index.claims`.
+
+    Raises:
+        RefusedError: no consent in force, or nobody is enrolled under it.
+        TamperError: the receipt or the badge is not the one recorded.
+    """
+    with store.read() as connection:
+        grant = admit_claim(store, connection, receipt, carried)
+        permit = permit_probe(zone_of(connection, grant.purpose))
+    extractor = load_extractor()
+    faces = extractor.detect(image)[:1]
+    if not faces:
+        return None
+    (probe,) = extractor.probes(image, faces, permit)
+    try:
+        decision = verify_claim(store, grant, probe, extractor.model.thresholds.claim.value, carried)
+    finally:
+        probe.vector.wipe()
+    note_interactions(store, [grant.receipt_id] if decision.match else [])
+    return FaceDecision(faces[0].box, decision)

@@ -1,0 +1,42 @@
+"""QR codes read out of images: a photo of a phone or a print, or the file itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from consent import InputError
+from enroll import RgbImage
+
+# OpenCV's two detectors miss different codes, and each misses some at one size that it reads at another.
+_SCALES: Final = (1.0, 0.5, 1.5, 2.0, 0.75)
+
+
+def qr_texts(path: Path) -> list[str]:
+    """Return the text of every QR in an image, each once.
+
+    Raises:
+        InputError: the file is no image, or no QR in it can be read.
+    """
+    from enroll import read  # noqa: PLC0415  loads OpenCV
+
+    for texts in _attempts(read(path)):
+        if texts:
+            return list(dict.fromkeys(texts))
+    raise InputError(f"got {path}, in which no QR can be read; hold it flat, close and in good light")
+
+
+def _attempts(image: RgbImage) -> Iterator[list[str]]:
+    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
+    detectors = (cv2.QRCodeDetector(), cv2.QRCodeDetectorAruco())
+    for scale in _SCALES:
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        scaled = image.pixels if scale == 1 else cv2.resize(image.pixels, None, fx=scale, fy=scale, interpolation=way)
+        found: list[str] = []
+        for detector in detectors:
+            try:
+                _seen, texts, _points, _straight = detector.detectAndDecodeMulti(scaled)
+                found += [text for text in texts if text] or [detector.detectAndDecode(scaled)[0]]
+            except (cv2.error, UnicodeDecodeError):  # a code that is damaged, or none
+                continue
+        yield [text for text in found if text]

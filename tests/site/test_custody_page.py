@@ -1,0 +1,53 @@
+"""docs/custody.md, command by command, as its reader types them."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from enroll import Extractor
+from service.cli.app import run
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_command_of_the_page_does_what_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
+    extractor = Extractor.load_default()
+    monkeypatch.setattr("service.cli.session.default_models", lambda: extractor)
+    monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "walk" / "site"))
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "custody.md").read_text(), flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) == 21
+    said: dict[str, str] = {}
+
+    for line in lines:
+        dollar, program, *arguments = shlex.split(line, comments=True)
+        assert (dollar, program) == ("$", "volens")
+        expected = re.search(r"# exit code (\d)", line)
+        capsys.readouterr()
+        assert run(arguments) == (int(expected[1]) if expected else 0), f"{line}: {capsys.readouterr().err}"
+        said[line] = capsys.readouterr().out
+
+    verified = [out for line, out in said.items() if " verify " in line and "#" not in line and "audit" not in line]
+    assert len(verified) == 4
+    assert all(out.startswith("match: score 0.") for out in verified)
+    # What is in the person's hands is theirs alone, and the size is the one that the page tells.
+    walk = tmp_path / "walk"
+    for name in ("ada.secret.txt", "ada.secret.qr.png", "ada.badge", "ada.qr-1.png", "ada.qr-2.png"):
+        assert (walk / name).stat().st_mode & 0o077 == 0
+    assert (walk / "ada.badge").stat().st_size == 680
+    assert not (walk / "ada.qr-3.png").exists()
+    # A byte scan of the home, after the end, for what the person still carries.
+    badge = (walk / "ada.badge").read_bytes()
+    secret = (walk / "ada.secret.txt").read_text().strip().partition(":")[2].encode()
+    for path in (walk / "site").rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert not any(badge[at : at + 16] in data for at in range(139, len(badge) - 16))
+            assert secret not in data
