@@ -44,8 +44,9 @@ from store.erasures import (
     unfinished,
 )
 from store.giving import give_consent
-from store.home import PUBLIC_KEY_FILE, ROOT_KEY_FILE, make_home, open_home
+from store.home import PUBLIC_KEY_FILE, make_home, open_home
 from store.keyring import Keyring
+from store.keys import Keys, ask_root_key_holder
 from store.operators import (
     Operator,
     add_operator,
@@ -86,7 +87,13 @@ from store.restore import (
     stored_certificates,
     unopenable,
 )
-from store.root_key import make_root_key_file, read_root_key_file
+from store.root_key import (
+    DEFAULT_URL,
+    ROOT_KEY_FILE,
+    make_root_key_file,
+    read_root_key_file,
+)
+from store.rotation import KeysStatus, Rotated, rotation_due
 from store.sealing import nonce_of
 from store.secrets import GrantSecret, Random, RootKey
 from store.selection import (
@@ -102,6 +109,7 @@ from store.store import DATA_FILE, KEYRING_FILE, Clock, SiteRecord, Store, Trans
 
 __all__ = [
     "DATA_FILE",
+    "DEFAULT_URL",
     "KEYRING_FILE",
     "PUBLIC_KEY_FILE",
     "ROOT_KEY_FILE",
@@ -116,6 +124,8 @@ __all__ = [
     "GrantSecret",
     "JournalEntry",
     "Keyring",
+    "Keys",
+    "KeysStatus",
     "Ledger",
     "Levelled",
     "LogReport",
@@ -123,6 +133,7 @@ __all__ = [
     "Operator",
     "Random",
     "RootKey",
+    "Rotated",
     "SealedReference",
     "Selected",
     "Selection",
@@ -142,6 +153,7 @@ __all__ = [
     "admit_receipt",
     "advance",
     "all_receipts",
+    "ask_root_key_holder",
     "begin_cohort",
     "certificate_of",
     "check_receipt",
@@ -202,6 +214,7 @@ __all__ = [
     "remove_operator",
     "require_operators",
     "root_at",
+    "rotation_due",
     "sealed_name",
     "select_left",
     "select_live",
