@@ -5,7 +5,7 @@ AES-256-GCM under the key above it and bound to its place. Deleting a grant secr
 person's embedding unreadable, wherever it is.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,7 +52,7 @@ class Keyring:
         signing_key: Ed25519PrivateKey,
         source: RootKeySource | None = None,
     ) -> None:
-        """Hold what `create` and `open` have unlocked; `source` is asked again when another process rotated the keys."""
+        """Hold what `create` and `open` have unlocked; `source` is asked again when another process rotated keys."""
         self.site_id = site_id
         self.epoch = epoch
         self.store_keys = store_keys
@@ -207,13 +207,13 @@ class Keyring:
                         break
                 if not self.refresh():
                     raise TamperError(
-                        "integrity: a sealed value is of a store key that the keyring does not have; restore the keyring"
+                        "integrity: a secret is of a store key that the keyring does not have; restore the keyring"
                     )
             else:
                 raise UnavailableError("the store key is being rotated again and again; try again when that is done")
         return secrets
 
-    def _open_into(self, secrets: dict[ReceiptId, GrantSecret], rows: Iterable[Row[Any]]) -> None:
+    def _open_into(self, secrets: dict[ReceiptId, GrantSecret], rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
         for row in rows:
             secret = GrantSecret(bytes(KEY_BYTES))
             context = self.secret_context(row.receipt_id, row.epoch)

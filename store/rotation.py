@@ -157,8 +157,9 @@ def rotate(store: Store, holder: RootKeyHolder, *, new_root: bool, progress: Pro
     keyring.refresh()
     with keyring.read() as connection:
         following, left = _pending(connection), _unscrubbed(connection)
-    if following is not None or left is not None:
-        begun_with_root = bool((following or left).new_root)  # type: ignore[union-attr]  one of them is there
+    begun = left if following is None else following
+    if begun is not None:
+        begun_with_root = bool(begun.new_root)
         rotated = _finish(store, holder, progress, new_root=begun_with_root, resumed=True)
         if begun_with_root or not new_root:
             return rotated
@@ -249,7 +250,7 @@ def _wrap_anew(store: Store, progress: Progress) -> int:
         progress(done, max(done, total))
 
 
-def _anew(store: Store, row: Row[Any], epoch: int) -> dict[str, object]:
+def _anew(store: Store, row: Row[*tuple[Any, ...]], epoch: int) -> dict[str, object]:
     keyring = store.keyring
     if row.epoch not in keyring.store_keys:
         raise TamperError("integrity: a secret is of a store key that the keyring does not have; restore the keyring")

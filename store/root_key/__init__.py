@@ -1,4 +1,4 @@
-"""The root key: what unlocks the keyring, held apart from everything that it unlocks. One holder for each kind of URL."""
+"""The root key: what unlocks the keyring, held apart from what it unlocks. One holder for each kind of URL."""
 
 from store.root_key.file import FileHolder, make_root_key_file, read_root_key_file
 from store.root_key.holder import RootKeyHolder, RootKeys, RootKeySource, Slot, root_keys

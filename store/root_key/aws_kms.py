@@ -80,7 +80,7 @@ class AwsKms:
             raise UnavailableError("AWS KMS needs a region; add ?region=, or set AWS_REGION") from None
         except (BotoCoreError, ValueError) as error:
             raise UnavailableError(
-                f"{where} cannot be reached ({type(error).__name__}); check the network and the configuration, try again"
+                f"{where} cannot be reached ({type(error).__name__}); check network and configuration, try again"
             ) from None
         return answer
 

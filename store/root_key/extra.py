@@ -17,5 +17,6 @@ def needs(package: str, extra: str, what: str) -> Generator[None]:
         yield
     except ImportError:
         raise UnavailableError(
-            f"{what} needs the package {package!r}, which does not import; install the extra: pip install 'volens[{extra}]'"
+            f"{what} needs the package {package!r}, which does not import; install the extra: "
+            f"pip install 'volens[{extra}]'"
         ) from None

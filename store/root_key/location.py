@@ -92,7 +92,8 @@ def parse_root_key_url(text: str) -> RootKeyLocation:
             return _vault(rest)
         case "aws-kms":
             return _kms(rest)
-    _refuse(f"got a root key URL of kind {kind[:20]!r}; expected {_KINDS}")
+        case _:
+            raise InputError(f"got a root key URL of kind {kind[:20]!r}; expected {_KINDS}")
 
 
 def _file(rest: str) -> FileLocation:

@@ -1,4 +1,4 @@
-"""The root key in the operating system's keyring: Secret Service, KWallet, macOS Keychain, Windows Credential Locker."""
+"""The root key in the system's keyring: Secret Service, KWallet, macOS Keychain, Windows Credential Locker."""
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -44,7 +44,7 @@ class KeyringHolder:
         if slot is Slot.NEXT:
             return None
         raise UnavailableError(
-            f"the OS keyring has no entry {self._where(slot)}; log in as the user who made the site, or restore the entry"
+            f"the OS keyring has no entry {self._where(slot)}; log in as the user who made the site, or restore it"
         )
 
     def succeed(self) -> None:

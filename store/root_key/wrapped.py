@@ -43,8 +43,9 @@ class WrappedHolder:
         if slot is Slot.CURRENT and record.wrapped is not None:
             raise InputError(f"{RECORD_FILE} has a root key already; nothing was changed")
         key, wrapped = self._service.wrap(renewed=slot is Slot.NEXT)
-        field = "wrapped" if slot is Slot.CURRENT else "wrapped_next"
-        write_record(self._home, replace(record, **{field: wrapped}))
+        current = slot is Slot.CURRENT
+        held = replace(record, wrapped=wrapped) if current else replace(record, wrapped_next=wrapped)
+        write_record(self._home, held)
         return key
 
     def open(self, slot: Slot) -> RootKey | None:
