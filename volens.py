@@ -48,8 +48,10 @@ from enroll import read as read_image
 from erase import Certificate, Erased, SweepReport, verify_certificate
 from index import Decision, FaceDecision, Galleries, Identification, Match
 from store import (
+    DEFAULT_URL,
     Backup,
     Clock,
+    Keys,
     LogReport,
     Random,
     SiteStatus,
@@ -98,15 +100,22 @@ class Site:
 
     @classmethod
     def create(
-        cls, home: Path, *, name: str, contact: str, clock: Clock = utc_now, random: Random = os.urandom
+        cls,
+        home: Path,
+        *,
+        name: str,
+        contact: str,
+        clock: Clock = utc_now,
+        random: Random = os.urandom,
+        root_key: str = DEFAULT_URL,
     ) -> Self:
         """Make a new site in a folder that is empty or not there yet, and open it; see `store.make_home`.
 
         Raises:
-            InputError: the folder is not empty, or the controller's name or contact is.
-            UnavailableError: the disk refuses.
+            InputError: the folder is not empty, the controller's name or contact is, or `root_key` is no such URL.
+            UnavailableError: the disk refuses, or the holder of the root key.
         """
-        make_home(home, name=name, contact=contact, clock=clock, random=random)
+        make_home(home, name=name, contact=contact, clock=clock, random=random, root_key_url=root_key)
         return cls.open(home, clock=clock, random=random)
 
     @classmethod
@@ -165,6 +174,11 @@ class Site:
     def cohorts(self) -> erase.Cohorts:
         """Erasures of many by order, their dossiers, orders to stop collecting, and who may approve."""
         return erase.Cohorts(self._store, self._galleries, self.home)
+
+    @property
+    def keys(self) -> Keys:
+        """The site's keys: their state and their rotation."""
+        return Keys(self._store, self.home, self._galleries.reissue)
 
     def add_zone(
         self,

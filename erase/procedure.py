@@ -56,6 +56,7 @@ from store import (
     nonce_of,
     open_entry,
     references_of,
+    rotation_due,
     sealed_name,
     stored_receipt,
     write_private,
@@ -359,6 +360,7 @@ class _Erasure:
             "searched_in": facts["files"],
             "method": _METHOD,
             "store_key_epoch": self._store.keyring.epoch,
+            "store_key_destroyed_by": format_time(rotation_due(self._store)),
             "not_promised": NOT_PROMISED,
             "recipients": [],
         }

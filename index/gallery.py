@@ -21,9 +21,10 @@ _UNBUILT: Final = -1
 class Gallery:
     """The references of one purpose and model as keyed sketches. Proposes, never decides."""
 
-    def __init__(self, projection: Projection, engine: Engine) -> None:
-        """Search with an empty engine."""
+    def __init__(self, projection: Projection, engine: Engine, epoch: int) -> None:
+        """Search with an empty engine; `epoch` is that of the store key which the projection was derived from."""
         self.projection = projection
+        self.epoch = epoch
         self.engine = engine
         self.generation = _UNBUILT
 
@@ -71,13 +72,21 @@ class Galleries:
             RefusedError: in this zone the person holds the key, so there is nothing to search.
             TamperError: a reference in the store does not open.
         """
+        keyring = self._store.keyring
         with self._lock:
             gallery = self._galleries.get((purpose, model_id))
-            if gallery is None:
-                zone_of(connection, purpose).check_searchable()  # once: a zone's custody never changes
-                projection = Projection(self._store.keyring.projection_seed(model_id), dimension)
-                gallery = self._galleries[purpose, model_id] = Gallery(projection, self._make_engine(projection.bits))
             generation = log_size(connection)
+            if gallery is not None and gallery.generation < generation:
+                keyring.refresh()  # a rotation in another process is in the log as well
+            if gallery is None or gallery.epoch != keyring.epoch:
+                if gallery is None:
+                    zone_of(connection, purpose).check_searchable()  # once: a zone's custody never changes
+                else:
+                    _empty(gallery)
+                epoch, seed = keyring.epoch, keyring.projection_seed(model_id)
+                projection = Projection(seed, dimension)
+                gallery = Gallery(projection, self._make_engine(projection.bits), epoch)
+                self._galleries[purpose, model_id] = gallery
             if gallery.generation < generation:
                 self._level(connection, gallery, purpose, model_id)
                 gallery.generation = generation
@@ -93,6 +102,15 @@ class Galleries:
             gone = set(ids)
             self._erased |= gone
             return sum(gallery.remove(one) for gallery in self._galleries.values() for one in gone)
+
+    def reissue(self) -> None:
+        """Let go of every sketch that was made under an older store key; they are made anew when next asked for."""
+        with self._lock:
+            epoch = self._store.keyring.epoch
+            for key, gallery in list(self._galleries.items()):
+                if gallery.epoch != epoch:
+                    _empty(gallery)
+                    del self._galleries[key]
 
     def built(self) -> list[Gallery]:
         """Return the galleries that exist in this process."""
@@ -115,3 +133,8 @@ class Galleries:
     def _add(self, gallery: Gallery, batch: list[SealedReference]) -> None:
         for reference, vector in opened(self._store, batch):
             gallery.add(reference.reference_id, vector.array)
+
+
+def _empty(gallery: Gallery) -> None:
+    for reference_id in gallery.engine.held():
+        gallery.remove(reference_id)

@@ -45,8 +45,9 @@ from store.erasures import (
     unfinished,
 )
 from store.giving import give_consent
-from store.home import PUBLIC_KEY_FILE, ROOT_KEY_FILE, make_home, open_home
+from store.home import PUBLIC_KEY_FILE, make_home, open_home
 from store.keyring import Keyring
+from store.keys import Keys, ask_root_key_holder
 from store.operators import (
     Operator,
     add_operator,
@@ -87,7 +88,13 @@ from store.restore import (
     stored_certificates,
     unopenable,
 )
-from store.root_key import make_root_key_file, read_root_key_file
+from store.root_key import (
+    DEFAULT_URL,
+    ROOT_KEY_FILE,
+    make_root_key_file,
+    read_root_key_file,
+)
+from store.rotation import KeysStatus, Rotated, rotation_due
 from store.sealing import nonce_of
 from store.secrets import GrantSecret, Random, RootKey
 from store.selection import (
@@ -104,6 +111,7 @@ from store.subject_secrets import add_commitment, check_person_secret
 
 __all__ = [
     "DATA_FILE",
+    "DEFAULT_URL",
     "KEYRING_FILE",
     "PUBLIC_KEY_FILE",
     "ROOT_KEY_FILE",
@@ -118,6 +126,8 @@ __all__ = [
     "GrantSecret",
     "JournalEntry",
     "Keyring",
+    "Keys",
+    "KeysStatus",
     "Ledger",
     "Levelled",
     "LogReport",
@@ -125,6 +135,7 @@ __all__ = [
     "Operator",
     "Random",
     "RootKey",
+    "Rotated",
     "SealedReference",
     "Selected",
     "Selection",
@@ -145,6 +156,7 @@ __all__ = [
     "admit_receipt",
     "advance",
     "all_receipts",
+    "ask_root_key_holder",
     "badge_reference",
     "begin_cohort",
     "certificate_of",
@@ -212,6 +224,7 @@ __all__ = [
     "remove_operator",
     "require_operators",
     "root_at",
+    "rotation_due",
     "sealed_name",
     "select_left",
     "select_live",

@@ -1,21 +1,24 @@
-"""The home: the folder that holds all of a site. Made whole or not at all, opened with the root key in it."""
+"""The home: the folder that holds all of a site. Made whole or not at all, opened with the root key that it names."""
 
 import shutil
 import tempfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
 from consent import InputError, SiteId, UnavailableError
 from store.private_files import write_private
-from store.root_key import make_root_key_file, read_root_key_file
+from store.root_key import DEFAULT_URL, RootKeys, Slot, holder_at, new_holder, parse_root_key_url, root_keys
+from store.rotation import settle_root
 from store.secrets import Random
 from store.store import Clock, Store
 
-ROOT_KEY_FILE: Final = "root.key"
 PUBLIC_KEY_FILE: Final = "site.pub"
 
 
-def make_home(home: Path, *, name: str, contact: str, clock: Clock, random: Random) -> None:
+def make_home(
+    home: Path, *, name: str, contact: str, clock: Clock, random: Random, root_key_url: str = DEFAULT_URL
+) -> None:
     """Make a new site in a folder that is empty or not there yet.
 
     Args:
@@ -24,11 +27,13 @@ def make_home(home: Path, *, name: str, contact: str, clock: Clock, random: Rand
         contact: where to reach the controller.
         clock: a function that returns aware time.
         random: a function that returns n random bytes.
+        root_key_url: where the root key shall be; see `store.root_key.location`.
 
     Raises:
-        InputError: the folder is not empty, or name or contact is.
-        UnavailableError: the disk refuses.
+        InputError: the folder is not empty, name or contact is, or the URL means nothing or has a key already.
+        UnavailableError: the disk refuses, or the holder of the root key.
     """
+    parse_root_key_url(root_key_url)
     if not name.strip() or not contact.strip():
         raise InputError("got no name or no contact of the controller; people must know who asks them (GDPR 13)")
     try:
@@ -37,19 +42,23 @@ def make_home(home: Path, *, name: str, contact: str, clock: Clock, random: Rand
         home.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
         try:
-            with make_root_key_file(draft / ROOT_KEY_FILE, random) as root_key:
+            site_id = SiteId(random(12).hex())
+            holder = new_holder(draft, root_key_url, site_id, random)
+            with ExitStack() as on_failure, holder.create(Slot.CURRENT) as root_key:
+                on_failure.callback(holder.discard)
                 store = Store.create(
                     draft,
                     root_key=root_key,
-                    site_id=SiteId(random(12).hex()),
+                    site_id=site_id,
                     name=name.strip(),
                     contact=contact.strip(),
                     clock=clock,
                     random=random,
                 )
-            store.close()
-            write_private(draft / PUBLIC_KEY_FILE, f"{store.verifier_key.line()}\n".encode())
-            draft.replace(home)
+                store.close()
+                write_private(draft / PUBLIC_KEY_FILE, f"{store.verifier_key.line()}\n".encode())
+                draft.replace(home)
+                on_failure.pop_all()
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
@@ -60,10 +69,24 @@ def open_home(home: Path, *, clock: Clock, random: Random, restoring: Path | Non
     """Open the store of a site; see `Store.open`.
 
     Raises:
-        UnavailableError: there is no site, or a file is missing, locked, unwritable or of a newer version.
+        UnavailableError: there is no site, a file is missing, locked, unwritable or of a newer version, or the holder
+            of the root key does not answer.
         TamperError: the files do not belong together, were changed, or are older than the keyring remembers.
     """
     if not home.is_dir():
         raise UnavailableError(f"there is no site in {home}; make one with 'volens init'")
-    with read_root_key_file(home / ROOT_KEY_FILE) as root_key:
-        return Store.open(home, root_key=root_key, clock=clock, random=random, restoring=restoring)
+    holder = holder_at(home, random)
+    waiting = False
+
+    def source() -> RootKeys:
+        nonlocal waiting
+        found = root_keys(holder)
+        waiting = len(found.keys) > 1 or found.problem is not None
+        return found
+
+    store = Store.open(home, root_key=source, clock=clock, random=random, restoring=restoring)
+    if waiting:
+        # A rotation was killed where two root keys are there. The site is open, whatever becomes of the older one.
+        with suppress(UnavailableError):
+            settle_root(store.keyring, holder)
+    return store

@@ -5,26 +5,29 @@ AES-256-GCM under the key above it and bound to its place. Deleting a grant secr
 person's embedding unreadable, wherever it is.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Self, final
+from typing import Any, Final, Self, final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from audit import Checkpoint, empty_root, sign_checkpoint
-from consent import ReceiptId, SiteId, TamperError, UnavailableError
+from consent import ReceiptId, SiteId, TamperError, UnavailableError, VolensError
 from consent import jws as consent_jws
 from store import keyring_schema as tables
 from store import sealing
 from store.database import Database
+from store.root_key import RootKeys, RootKeySource
 from store.secrets import KEY_BYTES, GrantSecret, Random, RootKey, StoreKey
+from store.store_keys import StoreKeys, store_key_context
 
 FIRST_EPOCH: Final = 1
 _BATCH: Final = 500
+_ATTEMPTS: Final = 3
 
 
 @final
@@ -41,14 +44,21 @@ class Keyring:
     """An open keyring. Close it: the store key and the signing key are then zeroed as far as Python allows."""
 
     def __init__(
-        self, database: Database, site_id: SiteId, epoch: int, store_key: StoreKey, signing_key: Ed25519PrivateKey
+        self,
+        database: Database,
+        site_id: SiteId,
+        epoch: int,
+        store_keys: StoreKeys,
+        signing_key: Ed25519PrivateKey,
+        source: RootKeySource | None = None,
     ) -> None:
-        """Hold what `create` and `open` have unlocked."""
+        """Hold what `create` and `open` have unlocked; `source` is asked again when another process rotated keys."""
         self.site_id = site_id
         self.epoch = epoch
+        self.store_keys = store_keys
         self._database = database
-        self._store_key = store_key
         self._signing_key = signing_key
+        self._source = source
 
     @classmethod
     def create(cls, path: Path, site_id: SiteId, root_key: RootKey, random: Random) -> Self:
@@ -66,43 +76,66 @@ class Keyring:
                     site_id=site_id,
                     epoch=FIRST_EPOCH,
                     wrapped_store_key=sealing.seal(
-                        store_key.buffer, root_key, _store_key_context(site_id, FIRST_EPOCH), random
+                        store_key.buffer, root_key, store_key_context(site_id, FIRST_EPOCH), random
                     ),
-                    wrapped_signing_key=sealing.seal(seed, store_key, _signing_key_context(site_id), random),
+                    wrapped_signing_key=sealing.seal(seed, store_key, signing_key_context(site_id), random),
                     log_size=0,
                     log_root=empty_root(),
                 )
             )
-        return cls(database, site_id, FIRST_EPOCH, store_key, Ed25519PrivateKey.from_private_bytes(seed))
+        store_keys = StoreKeys({FIRST_EPOCH: store_key})
+        return cls(database, site_id, FIRST_EPOCH, store_keys, Ed25519PrivateKey.from_private_bytes(seed))
 
     @classmethod
-    def open(cls, path: Path, root_key: RootKey) -> Self:
+    def open(cls, path: Path, root_key: RootKey | RootKeySource) -> Self:
         """Unlock a keyring file.
+
+        Args:
+            path: the file.
+            root_key: what unlocks it; or a function that gives what may, and is asked again after a rotation.
 
         Raises:
             UnavailableError: the file is missing or cannot be used.
             TamperError: it does not open with this root key.
         """
+        source = (lambda: RootKeys([RootKey(root_key.buffer)])) if isinstance(root_key, RootKey) else root_key
         with ExitStack() as on_failure:
             database = Database(path, "keyring", tables.REVISIONS)
             on_failure.callback(database.close)
-            with database.read() as connection:
-                row = connection.execute(select(tables.keyring)).one_or_none()
-            if row is None:
-                raise TamperError(f"integrity: {path.name} holds no site; restore the keyring")
-            store_key, seed = StoreKey(bytes(KEY_BYTES)), bytearray(KEY_BYTES)
+            row, store_keys = _unlock(database, source)
+            on_failure.callback(store_keys.wipe)
+            seed = bytearray(KEY_BYTES)
             try:
-                context = _store_key_context(row.site_id, row.epoch)
-                sealing.open_into(row.wrapped_store_key, root_key, context, store_key.buffer)
-                sealing.open_into(row.wrapped_signing_key, store_key, _signing_key_context(row.site_id), seed)
+                context = signing_key_context(row.site_id)
+                sealing.open_into(row.wrapped_signing_key, store_keys[row.epoch], context, seed)
             except TamperError:
-                raise TamperError(
-                    f"integrity: {path.name} does not open with this root key; use the root key that was made with it"
-                ) from None
+                raise _does_not_open(path) from None
             signing_key = Ed25519PrivateKey.from_private_bytes(bytes(seed))
             seed[:] = bytes(KEY_BYTES)
             on_failure.pop_all()
-            return cls(database, SiteId(row.site_id), row.epoch, store_key, signing_key)
+            kept = None if isinstance(root_key, RootKey) else source
+            return cls(database, SiteId(row.site_id), row.epoch, store_keys, signing_key, kept)
+
+    def refresh(self) -> bool:
+        """Look whether another process rotated the store key, and unlock what is new; False if nothing changed.
+
+        Raises:
+            UnavailableError: the holder of the root key does not answer, or the keyring was opened without one to ask.
+            TamperError: the keyring does not open any more.
+        """
+        with self._database.read() as connection:
+            row, wrapped = _wrapped_store_keys(connection, self._database.path)
+        if row.epoch == self.epoch and wrapped.keys() == self.store_keys.epochs():
+            return False
+        if not wrapped.keys() <= self.store_keys.epochs():
+            if self._source is None:
+                raise UnavailableError("another process has rotated the store key; open the site again")
+            row, unlocked = _unlock(self._database, self._source)
+            wrapped = dict.fromkeys(unlocked.epochs(), b"")
+            self.store_keys.take(unlocked)
+        self.epoch = row.epoch
+        self.store_keys.keep_only(set(wrapped))
+        return True
 
     @property
     def public_key(self) -> bytes:
@@ -119,19 +152,28 @@ class Keyring:
 
     def projection_seed(self, model_id: str) -> bytes:
         """Return the 32 bytes that key one model's gallery."""
-        return self._store_key.projection_seed(model_id)
+        with self.store_keys.lock:
+            return self.store_keys[self.epoch].projection_seed(model_id)
 
     def new_grant_secret(self, receipt_id: ReceiptId, random: Random, now: datetime) -> GrantSecret:
         """Make and keep the secret of a new consent. The caller wipes what it gets."""
         secret = GrantSecret.generate(random)
-        wrapped = sealing.seal(secret.buffer, self._store_key, self._context(receipt_id, self.epoch), random)
-        with self._database.write() as connection:
-            connection.execute(
-                insert(tables.grant_secret).values(
-                    receipt_id=receipt_id, epoch=self.epoch, wrapped=wrapped, created_at=now
-                )
-            )
-        return secret
+        for _ in range(_ATTEMPTS):
+            with self._database.write() as connection, self.store_keys.lock:
+                # While a rotation is under way, what is new is wrapped by the key that stays.
+                epoch = newest_epoch(connection)
+                if epoch in self.store_keys:
+                    context = self.secret_context(receipt_id, epoch)
+                    wrapped = sealing.seal(secret.buffer, self.store_keys[epoch], context, random)
+                    connection.execute(
+                        insert(tables.grant_secret).values(
+                            receipt_id=receipt_id, epoch=epoch, wrapped=wrapped, created_at=now
+                        )
+                    )
+                    return secret
+            self.refresh()
+        secret.wipe()
+        raise UnavailableError("the store key is being rotated again and again; try again when that is done")
 
     def grant_secret(self, receipt_id: ReceiptId) -> GrantSecret:
         """Return the secret of a consent. The caller wipes it.
@@ -155,15 +197,28 @@ class Keyring:
         """
         wanted = list(receipt_ids)
         secrets: dict[ReceiptId, GrantSecret] = {}
-        with self._database.read() as connection:
-            for start in range(0, len(wanted), _BATCH):
-                for row in connection.execute(_SELECT, {"ids": wanted[start : start + _BATCH]}):
-                    secret = GrantSecret(bytes(KEY_BYTES))
-                    sealing.open_into(
-                        row.wrapped, self._store_key, self._context(row.receipt_id, row.epoch), secret.buffer
+        for start in range(0, len(wanted), _BATCH):
+            for _ in range(_ATTEMPTS):
+                with self._database.read() as connection:
+                    rows = connection.execute(_SELECT, {"ids": wanted[start : start + _BATCH]}).all()
+                with self.store_keys.lock:
+                    if all(row.epoch in self.store_keys for row in rows):
+                        self._open_into(secrets, rows)
+                        break
+                if not self.refresh():
+                    raise TamperError(
+                        "integrity: a secret is of a store key that the keyring does not have; restore the keyring"
                     )
-                    secrets[ReceiptId(row.receipt_id)] = secret
+            else:
+                raise UnavailableError("the store key is being rotated again and again; try again when that is done")
         return secrets
+
+    def _open_into(self, secrets: dict[ReceiptId, GrantSecret], rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
+        for row in rows:
+            secret = GrantSecret(bytes(KEY_BYTES))
+            context = self.secret_context(row.receipt_id, row.epoch)
+            sealing.open_into(row.wrapped, self.store_keys[row.epoch], context, secret.buffer)
+            secrets[ReceiptId(row.receipt_id)] = secret
 
     def wrapped(self, receipt_id: ReceiptId) -> bytes | None:
         """Return the wrapped secret as it is on disk, for an erasure to search for afterwards."""
@@ -215,7 +270,7 @@ class Keyring:
 
     def close(self) -> None:
         """Zero the store key and give back the file."""
-        self._store_key.wipe()
+        self.store_keys.wipe()
         self._database.close()
 
     @contextmanager
@@ -230,7 +285,8 @@ class Keyring:
         with self._database.write() as connection:
             yield connection
 
-    def _context(self, receipt_id: str, epoch: int) -> bytes:
+    def secret_context(self, receipt_id: str, epoch: int) -> bytes:
+        """Return the associated data of a wrapped grant secret."""
         return sealing.context("grant secret", self.site_id, receipt_id, str(epoch))
 
 
@@ -239,9 +295,45 @@ _SELECT: Final = select(
 ).where(tables.grant_secret.c.receipt_id.in_(bindparam("ids", expanding=True)))
 
 
-def _store_key_context(site_id: str, epoch: int) -> bytes:
-    return sealing.context("store key", site_id, str(epoch))
+def newest_epoch(connection: Connection) -> int:
+    """Return the epoch that new secrets belong to."""
+    following = connection.scalar(select(tables.next_store_key.c.epoch))
+    return int(following or connection.scalar(select(tables.keyring.c.epoch)) or FIRST_EPOCH)
 
 
-def _signing_key_context(site_id: str) -> bytes:
+def signing_key_context(site_id: str) -> bytes:
+    """Return the associated data of the wrapped signing key."""
     return sealing.context("signing key", site_id)
+
+
+def _wrapped_store_keys(connection: Connection, path: Path) -> tuple[Row[Any], dict[int, bytes]]:
+    row = connection.execute(select(tables.keyring)).one_or_none()
+    if row is None:
+        raise TamperError(f"integrity: {path.name} holds no site; restore the keyring")
+    following = connection.execute(select(tables.next_store_key)).one_or_none()
+    wrapped = {row.epoch: row.wrapped_store_key} | ({} if following is None else {following.epoch: following.wrapped})
+    return row, wrapped
+
+
+def _unlock(database: Database, source: Callable[[], RootKeys]) -> tuple[Row[Any], StoreKeys]:
+    """Return the keyring's row, and its store keys unlocked.
+
+    Twice if need be: the root key may be replaced in its holder between the two looks at holder and keyring.
+    """
+    problem: VolensError | None = None
+    for _ in range(2):
+        with source() as found:
+            with database.read() as connection:
+                row, wrapped = _wrapped_store_keys(connection, database.path)
+            for root_key in found.keys:
+                store_keys = StoreKeys.unlock(row.site_id, wrapped, root_key)
+                if store_keys is not None:
+                    return row, store_keys
+            problem = found.problem
+    raise problem or _does_not_open(database.path)
+
+
+def _does_not_open(path: Path) -> TamperError:
+    return TamperError(
+        f"integrity: {path.name} does not open with this root key; use the root key that was made with it"
+    )

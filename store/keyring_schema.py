@@ -50,4 +50,22 @@ next_store_key: Final = Table(
     metadata,
     Column("epoch", Integer, primary_key=True, autoincrement=False),
     Column("wrapped", LargeBinary, nullable=False),
+    Column("new_root", Integer, nullable=False),
+    Column("begun_at", UtcDateTime, nullable=False),
+)
+
+rotation: Final = Table(
+    "rotation",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("new_root", Integer, nullable=False),
+    Column("rotated_at", UtcDateTime, nullable=False),
+    Column("scrubbed", Integer, nullable=False),
+)
+
+rotation_schedule: Final = Table(
+    "rotation_schedule",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("every_days", Integer, nullable=False),
 )

@@ -29,7 +29,7 @@ def write_private(path: Path, data: bytes, *, replace: bool = False) -> None:
                 os.link(draft, path)  # unlike a rename, a link never takes the place of a file
         finally:
             draft.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         raise InputError(f"{path} is already there; nothing was changed, choose another name") from None
     except OSError as error:
@@ -55,7 +55,8 @@ def read_private(path: Path, limit_bytes: int) -> bytes:
     return data
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """See that what was renamed in a folder is on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -18,13 +18,13 @@ from consent import Custody, InputError, ReceiptId, TamperError, UnavailableErro
 from store import audit_log, keyring_schema
 from store import schema as tables
 from store.durable_copy import copy_private, sync_file, sync_folder
-from store.home import PUBLIC_KEY_FILE, ROOT_KEY_FILE
+from store.home import PUBLIC_KEY_FILE
 from store.manifest import MANIFEST_FILE, MAX_BYTES, Manifest, read_manifest, verify_manifest
 from store.private_files import read_private, write_private
 from store.remembrance import remembered_leaves
+from store.root_key import RECORD_FILE, ROOT_KEY_FILE
 from store.store import DATA_FILE, KEYRING_FILE, Store
 
-_RECORD_OF_ROOT_KEY: Final = "root-key.json"
 _IDS_NEVER_GIVEN_AGAIN: Final = ("biometric_reference", "badge")
 
 
@@ -114,7 +114,7 @@ def copy_with_log(source: Path, into: Path, name: str) -> None:
 
 def copy_root_key(source: Path, into: Path) -> None:
     """Copy the file of the root key, or the one that says where the root key is."""
-    name = source.name if source.name == _RECORD_OF_ROOT_KEY else ROOT_KEY_FILE
+    name = source.name if source.name == RECORD_FILE else ROOT_KEY_FILE
     copy_private(source, into / name)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import final
 
 from consent import SiteId, Zone
@@ -10,6 +11,7 @@ from store.consents import count_live
 from store.erasures import unfinished
 from store.promises import zones
 from store.references import count_references
+from store.rotation import rotation_due
 from store.store import Store
 
 
@@ -34,10 +36,13 @@ class SiteStatus:
     log_size: int
     unfinished_erasures: int
     store_key_epoch: int
+    rotation_due_at: datetime
+    rotation_overdue: bool
 
 
 def site_status(store: Store) -> SiteStatus:
     """Count in one consistent snapshot."""
+    due_at = rotation_due(store)
     with store.read() as connection:
         return SiteStatus(
             site_id=store.site.controller.site_id,
@@ -49,4 +54,6 @@ def site_status(store: Store) -> SiteStatus:
             log_size=log_size(connection),
             unfinished_erasures=len(unfinished(connection)),
             store_key_epoch=store.keyring.epoch,
+            rotation_due_at=due_at,
+            rotation_overdue=due_at < store.now(),
         )

@@ -16,6 +16,7 @@ from store import schema as tables
 from store.database import Database
 from store.keyring import Keyring
 from store.remembrance import remember, undone_ends
+from store.root_key import RootKeySource
 from store.secrets import Random, RootKey
 from store.self_check import check_refusals
 
@@ -130,7 +131,13 @@ class Store:
 
     @classmethod
     def open(
-        cls, folder: Path, *, root_key: RootKey, clock: Clock, random: Random, restoring: Path | None = None
+        cls,
+        folder: Path,
+        *,
+        root_key: RootKey | RootKeySource,
+        clock: Clock,
+        random: Random,
+        restoring: Path | None = None,
     ) -> Self:
         """Open a store.
 

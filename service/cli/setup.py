@@ -1,12 +1,15 @@
 """`volens init` and `volens status`: the site itself."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from consent import format_time
 from service.cli.options import HomeOption, JsonOption, home_folder
-from service.cli.output import emit, table
+from service.cli.output import emit, table, warn
 from service.cli.session import opened
+from store import DEFAULT_URL
 from volens import Site
 
 _UNNAMED = "the operator of this machine"
@@ -19,24 +22,41 @@ def init(
         str, typer.Option(help="Who decides and answers: the name that stands in every receipt (GDPR 4(7)).")
     ] = _UNNAMED,
     contact: Annotated[str, typer.Option(help="Where people reach the controller.")] = _UNREACHABLE,
+    root_key: Annotated[
+        str,
+        typer.Option(
+            help="Where the root key shall be: file:PATH, keyring:SERVICE/NAME, vault:https://HOST/MOUNT/KEY or "
+            "aws-kms:KEY (docs/keys.md)."
+        ),
+    ] = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new site: keys, keyring, data file, public key."""
     folder = home_folder(home)
-    with Site.create(folder, name=controller, contact=contact) as site:
+    with Site.create(folder, name=controller, contact=contact, root_key=root_key) as site:
         status = site.status()
     said = [
         f"made site {status.site_id} in {folder}",
         f"controller: {status.controller}, {contact}",
         f"give {folder / 'site.pub'} to everybody who shall be able to check certificates",
-        f"keep {folder / 'root.key'} and keyring.db out of the backups that hold volens.db",
+        f"keep {_root_key(folder, root_key)} out of the backups that hold volens.db",
     ]
     if controller == _UNNAMED or contact == _UNREACHABLE:
         said.append(
             "receipts will not say by name who asks; that is right for a try-out only (--controller, --contact)"
         )
-    document = {"home": str(folder), "site_id": status.site_id, "controller": status.controller, "contact": contact}
+    document = {
+        "home": str(folder),
+        "site_id": status.site_id,
+        "controller": status.controller,
+        "contact": contact,
+        "root_key": root_key,
+    }
     emit(document, "\n".join(said), as_json=as_json)
+
+
+def _root_key(folder: Path, url: str) -> str:
+    return f"{folder / 'root.key'} and keyring.db" if url == DEFAULT_URL else f"keyring.db and whatever opens {url}"
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -61,6 +81,8 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         "due_now": due_now,
         "due_soon": due_soon,
         "store_key_epoch": found.store_key_epoch,
+        "rotation_due_at": format_time(found.rotation_due_at),
+        "rotation_overdue": found.rotation_overdue,
     }
     rows = [
         (one.zone.purpose, one.zone.custody.value, one.live_consents, sum(one.references.values()))
@@ -74,3 +96,5 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
             f"{due_now} consents to be swept, {due_soon} more within 30 days",
             as_json=False,
         )
+        if found.rotation_overdue:
+            warn("the store key should have been rotated by now; run 'volens keys rotate'")

@@ -38,7 +38,7 @@ def files_with(folder: Path, value: bytes) -> set[str]:
 def keys_of(store: Store, home: Path, *more: bytes) -> list[bytes]:
     """Return every 32 bytes of the server that are, or could be, a key; and what the thief has besides."""
     keyring = store.keyring
-    found = [bytes(read_root_key_file(home / "root.key").buffer), bytes(keyring._store_key.buffer)]
+    found = [bytes(read_root_key_file(home / "root.key").buffer), bytes(keyring.store_keys[keyring.epoch].buffer)]
     found += [keyring._signing_key.private_bytes_raw(), keyring.projection_seed(MODEL)]
     with store.read() as connection:
         kept = connection.exec_driver_sql(

@@ -48,8 +48,25 @@ def upgrade() -> None:
     op.execute("""
         CREATE TABLE next_store_key (
             epoch INTEGER PRIMARY KEY NOT NULL CHECK (epoch >= 2),
-            wrapped BLOB NOT NULL
+            wrapped BLOB NOT NULL,
+            new_root INTEGER NOT NULL CHECK (new_root IN (0, 1)),
+            begun_at TEXT NOT NULL
         ) STRICT
     """)
+    op.execute("""
+        CREATE TABLE rotation (
+            epoch INTEGER PRIMARY KEY NOT NULL CHECK (epoch >= 2),
+            new_root INTEGER NOT NULL CHECK (new_root IN (0, 1)),
+            rotated_at TEXT NOT NULL,
+            scrubbed INTEGER NOT NULL CHECK (scrubbed IN (0, 1))
+        ) STRICT
+    """)
+    op.execute("""
+        CREATE TABLE rotation_schedule (
+            only INTEGER PRIMARY KEY NOT NULL CHECK (only = 1),
+            every_days INTEGER NOT NULL CHECK (every_days BETWEEN 1 AND 1098)
+        ) STRICT
+    """)
+    op.execute("INSERT INTO rotation_schedule VALUES (1, 90)")
     for rule in _RULES:
         op.execute(rule)

@@ -60,7 +60,7 @@ def test_no_secret_is_in_the_file_in_the_open(path: Path, keyring: Keyring) -> N
     store_key, seed = Random(1).randbytes(32), Random(1)
     seed.randbytes(32)
     content = path.read_bytes()
-    assert bytes(keyring._store_key.buffer) == store_key
+    assert bytes(keyring.store_keys[1].buffer) == store_key
     assert not any(one in content for one in (secret, store_key, seed.randbytes(32)))
 
 
@@ -133,7 +133,7 @@ def test_a_secret_in_anothers_place_does_not_open(path: Path, keyring: Keyring, 
         assert connection.execute(MOVES[case], {"ann": ANN, "bob": BOB}).rowcount
 
     for attempt in (keyring.grant_secret, lambda one: keyring.grant_secrets([one])):
-        with pytest.raises(TamperError, match="integrity: a sealed value"):
+        with pytest.raises(TamperError, match=r"integrity: a (sealed value|secret)"):
             attempt(ANN)
 
 
@@ -217,7 +217,7 @@ def test_a_keyring_that_another_process_reads_is_not_scrubbed(
 
 
 def test_closing_zeroes_the_store_key(keyring: Keyring) -> None:
-    buffer = keyring._store_key.buffer
+    buffer = keyring.store_keys[1].buffer
     assert any(buffer)
 
     keyring.close()

@@ -1,0 +1,168 @@
+"""Rotation: everything living opens, everything older does not, and another process comes along."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from house import House, no_models
+
+from consent import InputError, TamperError
+from store import Keyring
+from store.root_key import read_root_key_file
+from store.rotation import CHUNK
+from volens import Site
+
+
+@pytest.fixture
+def second(house: House) -> Iterator[House]:
+    """Another process on the same home."""
+    with Site.open(house.site.home, load_extractor=no_models, clock=house.clock, random=house.bits.randbytes) as site:  # type: ignore[arg-type]
+        yield House.of(site, house.people)
+
+
+def sketches(house: House) -> bytes:
+    (gallery,) = house.galleries.built()
+    return b"".join(bytes(buffer) for buffer in gallery.engine.buffers())
+
+
+def everything(home: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file())
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_whoever_is_in_force_is_matched_as_before_and_every_sketch_is_another(house: House, *, root: bool) -> None:
+    for _ in range(3):
+        house.admit()
+    assert all(house.sees(person) for person in house.people)
+    before, steps = sketches(house), list[tuple[int, int]]()
+
+    rotated = house.site.keys.rotate(root=root, progress=lambda done, total: steps.append((done, total)))
+
+    assert (rotated.epoch, rotated.secrets, rotated.new_root, rotated.resumed) == (2, 3, root, False)
+    assert steps == [(0, 3), (3, 3)]
+    assert all(house.sees(person) for person in house.people)
+    after = sketches(house)
+    assert not any(before[at : at + 16] in after for at in range(0, len(before), 128) if any(before[at : at + 128]))
+    house.reopen()
+    assert all(house.sees(person) for person in house.people)
+    assert house.site.status().store_key_epoch == 2
+    assert house.site.verify_audit().kinds["keys.rotated"] == 1
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_of_the_old_wrappings_no_byte_is_left(house: House, *, root: bool) -> None:
+    people = [house.admit() for _ in range(5)]
+    old = [house.store.keyring.wrapped(person.receipt_id) for person in people]
+    old_root = (house.site.home / "root.key").read_bytes()
+    home = house.site.home
+    assert all(box is not None and box in everything(home) for box in old)
+
+    house.site.keys.rotate(root=root)
+
+    now = everything(home)
+    assert not any(box is not None and box[13 + at : 21 + at] in now for box in old for at in range(32))
+    assert (old_root in now) is not root
+
+
+def test_after_a_rotation_with_root_a_stolen_old_keyring_opens_with_nothing_that_is_left(
+    house: House, tmp_path: Path
+) -> None:
+    house.admit()
+    stolen = tmp_path / "stolen.db"
+    house.store.keyring.scrub()
+    shutil.copy(house.site.home / "keyring.db", stolen)
+    Keyring.open(stolen, read_root_key_file(house.site.home / "root.key")).close()
+
+    house.site.keys.rotate(root=True)
+
+    with pytest.raises(TamperError, match="does not open with this root key"):
+        Keyring.open(stolen, read_root_key_file(house.site.home / "root.key"))
+    assert not (house.site.home / "root.key.next").exists()
+
+
+def test_another_process_goes_on_through_a_rotation(house: House, second: House) -> None:
+    people = [house.admit() for _ in range(2)]
+    assert all(second.sees(person) for person in people)
+
+    house.site.keys.rotate(root=True)
+
+    assert all(second.sees(person) for person in people)
+    newcomer = second.enroll(second.invite())
+    assert house.sees(newcomer)
+    second.withdraw(people[0])
+    assert not house.sees(people[0])
+    assert sketches(second)[:64] == sketches(house)[:64] or second.galleries.built()[0].epoch == 2
+
+
+def test_the_old_key_is_zeroed_in_every_process_that_looks(house: House, second: House) -> None:
+    house.admit()
+    old = [house.store.keyring.store_keys[1].buffer, second.store.keyring.store_keys[1].buffer]
+
+    house.site.keys.rotate()
+    second.sees(house.people[0])
+
+    assert not any(any(buffer) for buffer in old)
+    assert house.store.keyring.store_keys.epochs() == second.store.keyring.store_keys.epochs() == {2}
+
+
+def test_more_secrets_than_fit_one_chunk(house: House) -> None:
+    person = house.admit()
+    keyring = house.store.keyring
+    for _ in range(CHUNK + 10):
+        keyring.new_grant_secret(house.bits.randbytes(16).hex(), house.bits.randbytes, house.clock()).wipe()  # type: ignore[arg-type]
+
+    assert house.site.keys.rotate().secrets == CHUNK + 11
+    assert house.site.keys.status().secrets == {2: CHUNK + 11}
+    assert house.sees(person)
+
+
+def test_again_and_again(house: House) -> None:
+    person = house.admit()
+    for epoch in range(2, 6):
+        assert house.site.keys.rotate(root=epoch % 2 == 0).epoch == epoch
+        assert house.sees(person)
+
+
+def test_what_was_erased_stays_erased(house: House) -> None:
+    ada, ben = house.admit(), house.admit()
+    house.withdraw(ada)
+
+    house.site.keys.rotate()
+
+    assert not house.sees(ada)
+    assert house.sees(ben)
+    assert house.site.keys.status().secrets == {2: 1}
+
+
+def test_a_rotation_has_a_date_by_which_it_is_due(house: House) -> None:
+    status = house.site.keys.status()
+    assert (status.every_days, status.overdue, status.unfinished) == (90, False, False)
+    house.site.keys.schedule(30)
+    house.clock.move(days=31)
+    assert house.site.keys.status().overdue
+    assert house.site.status().rotation_overdue
+
+    house.site.keys.rotate()
+
+    assert not house.site.keys.status().overdue
+    for days in (0, -1, 1099):
+        with pytest.raises(InputError, match=f"got a rotation every {days} days; expected 1 to 1098"):
+            house.site.keys.schedule(days)
+
+
+def test_a_secret_that_does_not_open_stops_the_rotation_and_nothing_is_lost(house: House) -> None:
+    from tests.unit.store.raw import KEYRING, tamper  # noqa: PLC0415
+
+    ada, ben = house.admit(), house.admit()
+    assert house.sees(ben)
+    tamper(
+        house.site.home / KEYRING, "UPDATE grant_secret SET wrapped = zeroblob(61) WHERE receipt_id = ?", ada.receipt_id
+    )
+
+    with pytest.raises(TamperError, match="integrity"):
+        house.site.keys.rotate()
+
+    assert house.site.keys.status().unfinished
+    with house.store.keyring.grant_secret(ben.receipt_id) as secret:
+        assert any(secret.buffer)
