@@ -363,12 +363,11 @@ class Site:
     def _resume(self) -> None:
         with self._store.read() as connection:
             begun = unfinished(connection)
-        for receipt_id in begun:
-            try:
-                erase.resume(self._store, self._galleries, self.home, receipt_id)
-            except ErasureIncompleteError as error:
-                # Matching has stopped all the same, so the door may go on; whoever looks at the site is told.
-                self.unfinished = error
+        try:
+            erase.resume_all(self._store, self._galleries, self.home, begun)
+        except ErasureIncompleteError as error:
+            # Matching has stopped all the same, so the door may go on; whoever looks at the site is told.
+            self.unfinished = error
 
 
 __all__ = [

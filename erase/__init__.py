@@ -1,6 +1,7 @@
 """Withdrawal, expiry and erasure carried out everywhere; certificates."""
 
 from erase.certificate import Certificate, verify_certificate
+from erase.certify import CERTIFICATES, Erased
 from erase.clocks import SiteClocks
 from erase.cohort import CohortErased, Cohorts
 from erase.dossier_check import Dossier, verify_dossier
@@ -16,7 +17,7 @@ from erase.operator_key import (
 )
 from erase.plan import Plan, read_plan, read_plan_file
 from erase.policy import build_policy, policy_file, policy_page, verify_policy
-from erase.procedure import CERTIFICATES, Erased, erase_consent, erase_consents, resume
+from erase.procedure import erase_consent, erase_consents, resume, resume_all
 from erase.renewal import make_way
 from erase.right import consent_of_code, consent_of_receipt
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
@@ -55,6 +56,7 @@ __all__ = [
     "read_plan_file",
     "read_public_pem",
     "resume",
+    "resume_all",
     "sweep",
     "verify_certificate",
     "verify_dossier",

@@ -1,7 +1,7 @@
 """Tables, constraints, triggers, migrations; keyring; sealing (AEAD)."""
 
 from store.admission import admit_receipt, check_receipt
-from store.audit_log import LogReport, forget, log_size, node_reader, verify_log
+from store.audit_log import LogReport, forget, forget_all, log_size, node_reader, verify_log
 from store.clocks import ClockedConsent, clocked, count_outliving, note_interactions, set_leaving, shorten
 from store.cohorts import (
     Cohort,
@@ -25,21 +25,31 @@ from store.consents import (
     consent_ended,
     count_live,
     end_consent,
+    end_consents,
     live_receipts,
     name_of,
     receipt_of_code,
     sealed_name,
     stored_receipt,
+    stored_receipts,
 )
 from store.erasures import (
     ErasureState,
+    Held,
     JournalEntry,
     StoredCertificate,
-    add_certificate,
+    add_certificates,
     advance,
     certificate_of,
+    certificates_of,
+    entries,
     entry,
-    open_entry,
+    held_by,
+    open_entries,
+    receipt_of_certificate,
+    rows_left,
+    settle,
+    states_of,
     unfinished,
 )
 from store.giving import give_consent
@@ -54,7 +64,7 @@ from store.operators import (
     require_operators,
 )
 from store.people import receipts_of
-from store.private_files import read_private, write_private
+from store.private_files import read_private, write_private, write_private_files
 from store.promises import add_notice, add_zone, notice_of, shorten_retention, zone_of, zones
 from store.references import (
     SealedReference,
@@ -65,6 +75,7 @@ from store.references import (
     reference_ids,
     references_in,
     references_of,
+    references_of_all,
 )
 from store.root_key import make_root_key_file, read_root_key_file
 from store.sealing import nonce_of
@@ -78,9 +89,11 @@ from store.selection import (
     select_live,
 )
 from store.status import SiteStatus, ZoneStatus, site_status
-from store.store import Clock, SiteRecord, Store, Transaction
+from store.store import DATA_FILE, KEYRING_FILE, Clock, SiteRecord, Store, Transaction
 
 __all__ = [
+    "DATA_FILE",
+    "KEYRING_FILE",
     "PUBLIC_KEY_FILE",
     "ROOT_KEY_FILE",
     "Clock",
@@ -89,6 +102,7 @@ __all__ = [
     "CollectionStop",
     "ErasureState",
     "GrantSecret",
+    "Held",
     "JournalEntry",
     "Keyring",
     "Ledger",
@@ -107,7 +121,7 @@ __all__ = [
     "StoredReceipt",
     "Transaction",
     "ZoneStatus",
-    "add_certificate",
+    "add_certificates",
     "add_consent",
     "add_notice",
     "add_operator",
@@ -118,6 +132,7 @@ __all__ = [
     "all_receipts",
     "begin_cohort",
     "certificate_of",
+    "certificates_of",
     "check_receipt",
     "checkpoint_note",
     "clocked",
@@ -130,10 +145,14 @@ __all__ = [
     "count_references",
     "counted",
     "end_consent",
+    "end_consents",
+    "entries",
     "entry",
     "forget",
+    "forget_all",
     "give_consent",
     "has_reference",
+    "held_by",
     "lift_stop",
     "live_candidates",
     "live_receipts",
@@ -147,36 +166,45 @@ __all__ = [
     "nonce_of",
     "note_interactions",
     "notice_of",
-    "open_entry",
+    "open_entries",
     "open_home",
     "operators",
     "operators_required",
     "read_private",
     "read_root_key_file",
+    "receipt_of_certificate",
     "receipt_of_code",
     "receipts_of",
     "receipts_with_open_requests",
     "reference_ids",
     "references_in",
     "references_of",
+    "references_of_all",
     "refuse_if_stopped",
     "remove_operator",
     "require_operators",
+    "rows_left",
+    "sealed_name",
     "sealed_name",
     "select_left",
     "select_live",
     "set_leaving",
+    "settle",
     "shorten",
     "shorten_retention",
     "site_status",
+    "site_status",
     "standing_stops",
+    "states_of",
     "stop_collecting",
     "stored_receipt",
+    "stored_receipts",
     "unfinished",
     "unfinished_cohorts",
     "update_cohort",
     "verify_log",
     "write_private",
+    "write_private_files",
     "zone_of",
     "zones",
 ]

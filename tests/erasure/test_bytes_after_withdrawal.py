@@ -78,7 +78,7 @@ def test_a_second_reader_of_the_files_finds_nothing_after_a_crash_and_resume_eit
     person = house.admit()
     searched = canaries(house, person)
     stop = pytest.MonkeyPatch()
-    stop.setattr("erase.procedure._Erasure.step", _stopped)
+    stop.setattr("erase.procedure._Batch.step", _stopped)
     with pytest.raises(KeyboardInterrupt):
         house.withdraw(person)
     stop.undo()

@@ -109,7 +109,7 @@ def test_a_consent_killed_while_it_is_given_is_in_force_whole_or_not_at_all(scen
 
 def test_a_sweep_of_many_survives_a_kill_in_the_middle(scene: Scene) -> None:
     home = scene.copy("sweep")
-    assert dying.run(dying.sweep_and_die, home, 15) == -signal.SIGKILL
+    assert dying.run(dying.sweep_and_die, home, 8) == -signal.SIGKILL
     clock = Clock()
     clock.move(days=180)
     with Site.open(home, load_extractor=no_models, clock=clock) as site:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from house import Clock, no_models
 from sqlalchemy import Connection
 
-import erase.procedure
+import erase.certify
 from consent import VolensError
 from store.database import Database
 from volens import Site
@@ -73,7 +73,7 @@ def at_step(nth: int, before: Callable[[], None], after: Callable[[], None]) -> 
 
     Database.write = write  # type: ignore[method-assign]
     Database.truncate_wal = around(Database.truncate_wal)  # type: ignore[method-assign]
-    erase.procedure.write_private = around(erase.procedure.write_private)
+    erase.certify.write_private_files = around(erase.certify.write_private_files)
     return lambda: len(seen)
 
 
