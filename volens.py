@@ -83,12 +83,14 @@ class Site:
 
     Attributes:
         home: the folder that holds all of it.
+        resumed: the erasures that were begun before the site was opened, and finished by opening it.
         unfinished: why erasures that were begun could not be finished when the site was opened; None if all are.
     """
 
     def __init__(self, home: Path, store: Store, load_extractor: Callable[[], Extractor]) -> None:
         """Use `Site.open` or `Site.create`."""
         self.home = home
+        self.resumed: list[Erased] = []
         self.unfinished: ErasureIncompleteError | None = None
         self._store = store
         self._galleries = Galleries(store)
@@ -116,6 +118,7 @@ class Site:
         load_extractor: Callable[[], Extractor] = Extractor.load_default,
         clock: Clock = utc_now,
         random: Random = os.urandom,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Self:
         """Open a site: unlock the keyring, prove that the database holds its rules, finish begun erasures.
 
@@ -124,6 +127,7 @@ class Site:
             load_extractor: gives the models; called when a face is first looked at.
             clock: a function that returns aware time.
             random: a function that returns n random bytes.
+            progress: called while begun erasures are finished, with how much is done, of how much.
 
         Raises:
             UnavailableError: there is no site, or a file is locked, unwritable or of a newer version.
@@ -132,7 +136,7 @@ class Site:
         store = open_home(Path(home), clock=clock, random=random)
         site = cls(Path(home), store, load_extractor)
         try:
-            site._resume()
+            site._resume(progress)
         except BaseException:
             store.close()
             raise
@@ -338,6 +342,11 @@ class Site:
         self.unfinished = None
         return report
 
+    @property
+    def erasures(self) -> erase.Erasures:
+        """Past erasures: whose they are, and the search that shows that they held."""
+        return erase.Erasures(self._store, self._galleries, self.home)
+
     def receipts_of(self, who: str | UnverifiedReceipt) -> list[ReceiptId]:
         """Return the consents of one person, in force or ended; see `store.receipts_of`. A receipt is checked first."""
         if isinstance(who, str):
@@ -360,11 +369,11 @@ class Site:
         with self._store.read() as connection:
             return verify_log(connection, self.verifier_key)
 
-    def _resume(self) -> None:
+    def _resume(self, progress: Callable[[int, int], None] | None) -> None:
         with self._store.read() as connection:
             begun = unfinished(connection)
         try:
-            erase.resume_all(self._store, self._galleries, self.home, begun)
+            self.resumed = erase.resume_all(self._store, self._galleries, self.home, begun, progress)
         except ErasureIncompleteError as error:
             # Matching has stopped all the same, so the door may go on; whoever looks at the site is told.
             self.unfinished = error

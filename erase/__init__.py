@@ -18,6 +18,7 @@ from erase.operator_key import (
 from erase.plan import Plan, read_plan, read_plan_file
 from erase.policy import build_policy, policy_file, policy_page, verify_policy
 from erase.procedure import erase_consent, erase_consents, resume, resume_all
+from erase.prove import Absent, Erasures
 from erase.renewal import make_way
 from erase.right import consent_of_code, consent_of_receipt
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
@@ -26,6 +27,7 @@ __all__ = [
     "CERTIFICATES",
     "DUE_SOON",
     "STALE_AFTER",
+    "Absent",
     "AnswerRequests",
     "Certificate",
     "CohortErased",
@@ -33,6 +35,7 @@ __all__ = [
     "Dossier",
     "DueReport",
     "Erased",
+    "Erasures",
     "OperatorKey",
     "Plan",
     "SiteClocks",
