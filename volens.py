@@ -29,14 +29,12 @@ from audit import VerifierKey
 from consent import (
     EndReason,
     ErasureIncompleteError,
-    InputError,
     Notice,
     ReceiptId,
     SubjectKey,
     TakeHome,
     UnverifiedReceipt,
     VolensError,
-    WithdrawalCode,
     Zone,
     parse_purpose,
     permit_probe,
@@ -66,7 +64,6 @@ from store import (
     shorten,
     site_status,
     stored_receipt,
-    unfinished,
     verify_log,
     zone_of,
 )
@@ -136,7 +133,8 @@ class Site:
         store = open_home(Path(home), clock=clock, random=random)
         site = cls(Path(home), store, load_extractor)
         try:
-            site._resume(progress)
+            # Matching has stopped in any case, so the door may go on; whoever looks at the site is told.
+            site.resumed, site.unfinished = erase.resume_begun(store, site._galleries, site.home, progress)
         except BaseException:
             store.close()
             raise
@@ -327,13 +325,8 @@ class Site:
             ReceiptError, TamperError: the receipt is malformed, or was changed; the code works nevertheless.
             ErasureIncompleteError: matching has stopped, but the erasure is not finished; `sweep` goes on.
         """
-        if (receipt is None) == (code is None):
-            raise InputError("got both or neither of receipt and code; give one of the two")
         with self._store.read() as connection:
-            if code is not None:
-                receipt_id = erase.consent_of_code(connection, WithdrawalCode.parse(code))
-            else:
-                receipt_id = erase.consent_of_receipt(connection, TakeHome.parse(receipt or b"").receipt)
+            receipt_id = erase.consent_shown(connection, receipt, code)
         return erase.erase_consent(self._store, self._galleries, self.home, receipt_id, EndReason.WITHDRAWN)
 
     def sweep(self, progress: Callable[[int, int], None] | None = None) -> SweepReport:
@@ -368,15 +361,6 @@ class Site:
         """
         with self._store.read() as connection:
             return verify_log(connection, self.verifier_key)
-
-    def _resume(self, progress: Callable[[int, int], None] | None) -> None:
-        with self._store.read() as connection:
-            begun = unfinished(connection)
-        try:
-            self.resumed = erase.resume_all(self._store, self._galleries, self.home, begun, progress)
-        except ErasureIncompleteError as error:
-            # Matching has stopped all the same, so the door may go on; whoever looks at the site is told.
-            self.unfinished = error
 
 
 __all__ = [

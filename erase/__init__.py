@@ -17,10 +17,10 @@ from erase.operator_key import (
 )
 from erase.plan import Plan, read_plan, read_plan_file
 from erase.policy import build_policy, policy_file, policy_page, verify_policy
-from erase.procedure import erase_consent, erase_consents, resume, resume_all
+from erase.procedure import erase_consent, erase_consents, resume, resume_all, resume_begun
 from erase.prove import Absent, Erasures
 from erase.renewal import make_way
-from erase.right import consent_of_code, consent_of_receipt
+from erase.right import consent_of_code, consent_of_receipt, consent_shown
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "build_policy",
     "consent_of_code",
     "consent_of_receipt",
+    "consent_shown",
     "due",
     "erase_consent",
     "erase_consents",
@@ -60,6 +61,7 @@ __all__ = [
     "read_public_pem",
     "resume",
     "resume_all",
+    "resume_begun",
     "sweep",
     "verify_certificate",
     "verify_dossier",

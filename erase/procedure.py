@@ -43,6 +43,7 @@ from store import (
     entry,
     states_of,
     stored_receipts,
+    unfinished,
 )
 
 BATCH: Final = 5_000
@@ -144,6 +145,24 @@ def resume_all(
         failed |= work.failed
     _raise_first(failed, len(receipt_ids))
     return [erased[receipt_id] for receipt_id in receipt_ids]
+
+
+def resume_begun(
+    store: Store, galleries: Galleries, home: Path, progress: Progress | None = None
+) -> tuple[list[Erased], ErasureIncompleteError | None]:
+    """Finish all erasures that were begun; return what was finished, and why something was not, if it was not.
+
+    Raises:
+        TamperError: an entry of the journal is damaged.
+    """
+    with store.read() as connection:
+        begun = unfinished(connection)
+    try:
+        return resume_all(store, galleries, home, begun, progress), None
+    except ErasureIncompleteError as error:
+        with store.read() as connection:
+            left = set(unfinished(connection))
+        return list(published(store, home, [one for one in begun if one not in left]).values()), error
 
 
 @final
