@@ -149,7 +149,8 @@ def entries(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[Re
         TamperError: an entry is damaged; ask for them one by one to learn which.
     """
     query = select(tables.erasure).where(tables.erasure.c.receipt_id.in_(receipt_ids))
-    return {ReceiptId(row.receipt_id): _entry(row) for row in connection.execute(query)}
+    # All rows at once: an error that is kept would keep a half-read cursor open, and with it the write-ahead log.
+    return {ReceiptId(row.receipt_id): _entry(row) for row in connection.execute(query).all()}
 
 
 def states_of(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, ErasureState]:
