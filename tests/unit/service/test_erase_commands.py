@@ -34,7 +34,10 @@ def test_resume_finishes_what_was_begun_and_says_5_while_it_cannot(ada: Path, ho
     assert done.code == 0
     (finished,) = done.json["finished"]
     assert finished["reason"] == "withdrawn"
-    assert volens("certificate", "verify", finished["certificate"], "--trust", home / "site.pub").code == 0
+    checked = volens("certificate", "verify", finished["certificate"], "--trust", home / "site.pub")
+    assert checked.code == 0
+    assert "what there was, sealed:\n  sealed name, salted SHA-256 " in checked.out
+    assert "afterwards: not run, another process finished the erasure" in checked.out
     again = volens("erase", "resume")
     assert (again.code, again.out) == (0, "0 begun erasures finished, none is left\n")
 
