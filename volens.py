@@ -30,7 +30,6 @@ from consent import (
     Badge,
     EndReason,
     ErasureIncompleteError,
-    InputError,
     Notice,
     PersonSecret,
     ReceiptId,
@@ -38,7 +37,6 @@ from consent import (
     TakeHome,
     UnverifiedReceipt,
     VolensError,
-    WithdrawalCode,
     Zone,
     parse_purpose,
 )
@@ -69,7 +67,6 @@ from store import (
     shorten,
     site_status,
     stored_receipt,
-    unfinished,
     verify_log,
     zone_of,
 )
@@ -86,12 +83,14 @@ class Site:
 
     Attributes:
         home: the folder that holds all of it.
+        resumed: the erasures that were begun before the site was opened, and finished by opening it.
         unfinished: why erasures that were begun could not be finished when the site was opened; None if all are.
     """
 
     def __init__(self, home: Path, store: Store, load_extractor: Callable[[], Extractor]) -> None:
         """Use `Site.open` or `Site.create`."""
         self.home = home
+        self.resumed: list[Erased] = []
         self.unfinished: ErasureIncompleteError | None = None
         self._store = store
         self._galleries = Galleries(store)
@@ -126,6 +125,7 @@ class Site:
         load_extractor: Callable[[], Extractor] = Extractor.load_default,
         clock: Clock = utc_now,
         random: Random = os.urandom,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Self:
         """Open a site: unlock the keyring, prove that the database holds its rules, finish begun erasures.
 
@@ -134,6 +134,7 @@ class Site:
             load_extractor: gives the models; called when a face is first looked at.
             clock: a function that returns aware time.
             random: a function that returns n random bytes.
+            progress: called while begun erasures are finished, with how much is done, of how much.
 
         Raises:
             UnavailableError: there is no site, or a file is locked, unwritable or of a newer version.
@@ -142,7 +143,8 @@ class Site:
         store = open_home(Path(home), clock=clock, random=random)
         site = cls(Path(home), store, load_extractor)
         try:
-            site._resume()
+            # Matching has stopped in any case, so the door may go on; whoever looks at the site is told.
+            site.resumed, site.unfinished = erase.resume_begun(store, site._galleries, site.home, progress)
         except BaseException:
             store.close()
             raise
@@ -323,13 +325,8 @@ class Site:
             ReceiptError, TamperError: the receipt is malformed, or was changed; the code works nevertheless.
             ErasureIncompleteError: matching has stopped, but the erasure is not finished; `sweep` goes on.
         """
-        if (receipt is None) == (code is None):
-            raise InputError("got both or neither of receipt and code; give one of the two")
         with self._store.read() as connection:
-            if code is not None:
-                receipt_id = erase.consent_of_code(connection, WithdrawalCode.parse(code))
-            else:
-                receipt_id = erase.consent_of_receipt(connection, TakeHome.parse(receipt or b"").receipt)
+            receipt_id = erase.consent_shown(connection, receipt, code)
         return erase.erase_consent(self._store, self._galleries, self.home, receipt_id, EndReason.WITHDRAWN)
 
     def sweep(self, progress: Callable[[int, int], None] | None = None) -> SweepReport:
@@ -343,6 +340,11 @@ class Site:
         return make_backup(self._store, self.home, folder, with_keyring=with_keyring, progress=progress)
 
     restore = staticmethod(erase.restore_site)
+
+    @property
+    def erasures(self) -> erase.Erasures:
+        """Past erasures: whose they are, and the search that shows that they held."""
+        return erase.Erasures(self._store, self._galleries, self.home)
 
     def receipts_of(self, who: str | UnverifiedReceipt) -> list[ReceiptId]:
         """Return the consents of one person, in force or ended; see `store.receipts_of`. A receipt is checked first."""
@@ -359,16 +361,6 @@ class Site:
         """Verify the whole audit log; see `store.verify_log`."""
         with self._store.read() as connection:
             return verify_log(connection, self.verifier_key)
-
-    def _resume(self) -> None:
-        with self._store.read() as connection:
-            begun = unfinished(connection)
-        for receipt_id in begun:
-            try:
-                erase.resume(self._store, self._galleries, self.home, receipt_id)
-            except ErasureIncompleteError as error:
-                # Matching has stopped all the same, so the door may go on; whoever looks at the site is told.
-                self.unfinished = error
 
 
 __all__ = [

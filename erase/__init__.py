@@ -1,6 +1,7 @@
 """Withdrawal, expiry and erasure carried out everywhere; certificates."""
 
 from erase.certificate import Certificate, verify_certificate
+from erase.certify import CERTIFICATES, Erased
 from erase.clocks import SiteClocks
 from erase.cohort import CohortErased, Cohorts
 from erase.dossier_check import Dossier, verify_dossier
@@ -16,16 +17,18 @@ from erase.operator_key import (
 )
 from erase.plan import Plan, read_plan, read_plan_file
 from erase.policy import build_policy, policy_file, policy_page, verify_policy
-from erase.procedure import CERTIFICATES, Erased, erase_consent, erase_consents, resume
+from erase.procedure import erase_consent, erase_consents, resume, resume_all, resume_begun
+from erase.prove import Absent, Erasures
 from erase.renewal import make_way
 from erase.replay import Progress, Restored, RestoreOrder, restore_site
-from erase.right import consent_of_code, consent_of_receipt
+from erase.right import consent_of_code, consent_of_receipt, consent_shown
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
 
 __all__ = [
     "CERTIFICATES",
     "DUE_SOON",
     "STALE_AFTER",
+    "Absent",
     "AnswerRequests",
     "Certificate",
     "CohortErased",
@@ -33,6 +36,7 @@ __all__ = [
     "Dossier",
     "DueReport",
     "Erased",
+    "Erasures",
     "OperatorKey",
     "Plan",
     "Progress",
@@ -45,6 +49,7 @@ __all__ = [
     "build_policy",
     "consent_of_code",
     "consent_of_receipt",
+    "consent_shown",
     "due",
     "erase_consent",
     "erase_consents",
@@ -60,6 +65,8 @@ __all__ = [
     "read_public_pem",
     "restore_site",
     "resume",
+    "resume_all",
+    "resume_begun",
     "sweep",
     "verify_certificate",
     "verify_dossier",

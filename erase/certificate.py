@@ -21,7 +21,9 @@ from consent import InputError, TamperError, parse_time
 from consent import jws as consent_jws
 
 CERTIFICATE_TYPE: Final = "volens-erasure-certificate+jws"
-VERSION: Final = 1
+ACKNOWLEDGEMENT_TYPE: Final = "volens-erasure-acknowledgement+jws"
+VERSION: Final = 2
+READABLE: Final = (1, VERSION)
 EVENT: Final = "erasure.certified"
 MAX_FILE_BYTES: Final = 256 * 1024
 
@@ -47,6 +49,7 @@ class Certificate:
     Attributes:
         statement: what the site states, as written; all of it is covered by signature and log.
         checkpoint: the signed tree head that includes it.
+        acknowledgements: what recipients have answered since, each signed by the site; none may be there yet.
     """
 
     certificate_id: str
@@ -57,6 +60,7 @@ class Certificate:
     erased_at: datetime
     checkpoint: Checkpoint
     statement: Mapping[str, Any] = field(repr=False)
+    acknowledgements: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
 
 def log_details(statement: Mapping[str, Any]) -> dict[str, str | int]:
@@ -80,9 +84,18 @@ def certificate_payload(statement: Mapping[str, Any], entry: LogEntry) -> bytes:
     return rfc8785.dumps({"statement": dict(statement), "log": log})
 
 
-def certificate_file(token: str) -> bytes:
-    """Return the content of a certificate file."""
-    return json.dumps({"certificate": token}).encode("ascii") + b"\n"
+def certificate_file(token: str, acknowledgements: Sequence[str] = ()) -> bytes:
+    """Return the content of a certificate file: its only form, so that no byte can be another.
+
+    Args:
+        token: the certificate, as issued.
+        acknowledgements: tokens of the type `ACKNOWLEDGEMENT_TYPE`, signed by the site over a JSON object that names
+            this `certificate_id`. They come after the certificate was signed, so each is signed by itself.
+    """
+    document: dict[str, Any] = {"certificate": token}
+    if acknowledgements:
+        document["acknowledgements"] = list(acknowledgements)
+    return json.dumps(document).encode("ascii") + b"\n"
 
 
 def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
@@ -93,6 +106,9 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
     3. The log's leaf is a certification, and commits to the statement in front of us.
     4. The leaf is in the log whose head the site has signed.
     5. The statement makes sense: of a known version, the same id, and nothing searched for was found.
+    6. Each acknowledgement is signed by the site, and is of this certificate.
+
+    Not checked: whether acknowledgements were left out. Recipients are named in the statement.
 
     Args:
         data: the file's bytes.
@@ -100,12 +116,13 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
 
     Raises:
         InputError: the file is no certificate.
-        TamperError: any of 2 to 5 does not hold.
+        TamperError: any of 2 to 6 does not hold.
     """
     # 1.
-    token = _token(data)
+    token, acknowledgements = _tokens(data)
     # 2.
-    payload = consent_jws.verify(token, CERTIFICATE_TYPE, Ed25519PublicKey.from_public_bytes(key.public_key))
+    signer = Ed25519PublicKey.from_public_bytes(key.public_key)
+    payload = consent_jws.verify(token, CERTIFICATE_TYPE, signer)
     try:
         document = json.loads(payload)
         statement, log = document["statement"], document["log"]
@@ -124,31 +141,41 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
         checkpoint = open_checkpoint(entry.note, key)
         verify_inclusion(leaf_hash(entry.leaf), entry.index, checkpoint.size, entry.proof, checkpoint.root)
         # 5.
-        certificate = _certificate(statement, checkpoint)
-        left = any(searched["found"] for searched in statement["searched"]) or statement["version"] != VERSION
+        counts = [one["found"] for one in statement["searched"]]
+        counts += [one.get("found", False) for one in statement.get("search_after", ())]
+        left = any(counts) or statement["version"] not in READABLE
+        # 6.
+        answers = [json.loads(consent_jws.verify(one, ACKNOWLEDGEMENT_TYPE, signer)) for one in acknowledgements]
+        others = any(one["certificate_id"] != statement["certificate_id"] for one in answers)
+        certificate = _certificate(statement, checkpoint, answers)
     except (KeyError, TypeError, ValueError, AttributeError, InputError):
         raise TamperError("integrity: the certificate is signed but has not the form of one; ask the site") from None
     if kind != EVENT or committed != entry.details:
         raise TamperError("integrity: the log's entry does not commit to this certificate's statement")
+    if others:
+        raise TamperError("integrity: an acknowledgement is of another certificate; ask the site for the file anew")
     if left:
         raise TamperError("integrity: the certificate states an erasure that left something behind; ask the site")
     return certificate
 
 
-def _token(data: bytes) -> str:
+def _tokens(data: bytes) -> tuple[str, list[str]]:
     problem = "got a file that is no erasure certificate; use the file as it was written"
     if len(data) > MAX_FILE_BYTES:
         raise InputError(problem)
     try:
-        token = json.loads(data)["certificate"]
-        if not isinstance(token, str) or certificate_file(token) != data:
+        document = json.loads(data)
+        token, more = document["certificate"], document.get("acknowledgements", [])
+        if not all(isinstance(one, str) for one in (token, *more)) or certificate_file(token, more) != data:
             raise InputError(problem)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(problem) from None
-    return token
+    return token, more
 
 
-def _certificate(statement: Mapping[str, Any], checkpoint: Checkpoint) -> Certificate:
+def _certificate(
+    statement: Mapping[str, Any], checkpoint: Checkpoint, acknowledgements: Sequence[Mapping[str, Any]]
+) -> Certificate:
     return Certificate(
         certificate_id=str(statement["certificate_id"]),
         receipt_sha256=str(statement["receipt_sha256"]),
@@ -158,6 +185,7 @@ def _certificate(statement: Mapping[str, Any], checkpoint: Checkpoint) -> Certif
         erased_at=parse_time(statement["erased_at"]),
         checkpoint=checkpoint,
         statement=statement,
+        acknowledgements=acknowledgements,
     )
 
 

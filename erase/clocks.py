@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, final
 
 from consent import EndReason, ErasureIncompleteError, NoLiveConsentError, ReceiptId, Zone, parse_purpose
+from erase.certify import Erased
 from erase.policy import build_policy, policy_file
-from erase.procedure import Erased, erase_consents
+from erase.procedure import erase_consents
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, due, outliving
 from index import Galleries
 from store import Store, count_outliving, set_leaving, shorten, shorten_retention

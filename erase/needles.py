@@ -1,14 +1,19 @@
-"""What an erasure searches for afterwards: bytes that only the erased person's data has."""
+"""What an erasure searches for afterwards: bytes that only the erased people's data has, all of them in one pass."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self, final
 
+import numpy as np
+from numpy.typing import NDArray
+
 PIECE_BYTES: Final = 16
 _STRIDE: Final = 64
 _DISTINCT_BYTES: Final = 6
-_CHUNK_BYTES: Final = 8 << 20
+_WINDOW_BYTES: Final = 8
+_CHUNK_BYTES: Final = 1 << 20
+_Words = NDArray[np.uint64]
 
 
 @final
@@ -19,10 +24,12 @@ class Needle:
     Attributes:
         what: in words, for the certificate.
         value: an own copy, wiped by `Needles.wipe`.
+        owner: whose it is: the id of a consent, or empty.
     """
 
     what: str
     value: bytearray = field(repr=False)
+    owner: str = field(default="", repr=False)
 
     def pieces(self) -> Iterator[memoryview]:
         """Yield 16 bytes of every 64, and the last 16; a shorter value whole.
@@ -41,54 +48,150 @@ class Hit:
 
     what: str
     where: str
+    owner: str = field(default="", repr=False)
 
 
 @final
-@dataclass(frozen=True, slots=True)
 class Needles:
-    """All that one erasure searches for."""
+    """All that one erasure, of one person or of many, searches for. Not to be changed once it has searched."""
 
-    needles: Sequence[Needle]
+    def __init__(self, needles: Sequence[Needle]) -> None:
+        """Search for these."""
+        self.needles = needles
+        self._index: _Index | None = None
 
     @classmethod
-    def of(cls, values: Iterable[tuple[str, bytes | bytearray | memoryview]]) -> Self:
+    def of(cls, values: Iterable[tuple[str, bytes | bytearray | memoryview]], owner: str = "") -> Self:
         """Copy the values; empty ones are left out."""
-        return cls([Needle(what, bytearray(value)) for what, value in values if len(value)])
+        return cls([Needle(what, bytearray(value), owner) for what, value in values if len(value)])
 
-    def joined(self, other: "Needles") -> "Needles":
-        """Return both."""
-        return Needles([*self.needles, *other.needles])
+    @classmethod
+    def gathered(cls, many: Iterable["Needles"]) -> Self:
+        """Return all of many."""
+        return cls([needle for one in many for needle in one.needles])
 
     def search(self, haystack: bytes | bytearray | memoryview, where: str) -> list[Hit]:
-        """Return what is found in memory."""
-        # find() needs bytes or a bytearray; the latter can be zeroed, for the haystack may hold others' data.
-        copy = bytearray(haystack)
-        hits = [
-            Hit(needle.what, where)
-            for needle in self.needles
-            if any(copy.find(piece) >= 0 for piece in needle.pieces())
-        ]
-        copy[:] = bytes(len(copy))
-        return hits
+        """Return what is found in memory; the haystack is only read."""
+        found = self._built().search(memoryview(haystack).cast("B"))
+        return list(dict.fromkeys(Hit(self.needles[one].what, where, self.needles[one].owner) for one in found))
 
     def search_file(self, path: Path, where: str) -> list[Hit]:
         """Return what is found in a file, read in overlapping chunks."""
         hits: dict[Hit, None] = {}
-        tail = b""
+        buffer, kept = bytearray(PIECE_BYTES + _CHUNK_BYTES), 0
+        view = memoryview(buffer)
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                hits.update(dict.fromkeys(self.search(tail + chunk, where)))
-                tail = chunk[-PIECE_BYTES:]
+            while count := file.readinto(view[kept : kept + _CHUNK_BYTES]):
+                hits.update(dict.fromkeys(self.search(view[: kept + count], where)))
+                end = kept + count
+                kept = min(PIECE_BYTES - 1, end)  # a piece that ends in the next chunk begins here at the earliest
+                view[:kept] = bytes(view[end - kept : end])
+        view[:] = bytes(len(buffer))  # the file may hold others' data
         return list(hits)
 
-    def counts(self) -> Mapping[str, int]:
-        """Return how many pieces are searched for, by what they are of."""
-        counts: dict[str, int] = {}
-        for needle in self.needles:
-            counts[needle.what] = counts.get(needle.what, 0) + sum(1 for _ in needle.pieces())
-        return counts
+    def counts(self, owner: str | None = None) -> Mapping[str, int]:
+        """Return how many pieces are searched for, by what they are of; of one owner, or of all."""
+        return self._built().counts.get(owner, {})
 
     def wipe(self) -> None:
         """Zero the copies."""
+        if self._index is not None:
+            self._index.wipe()
         for needle in self.needles:
             needle.value[:] = bytes(len(needle.value))
+
+    def __repr__(self) -> str:
+        """Tell how many, never what."""
+        return f"Needles({len(self.needles)})"
+
+    def _built(self) -> "_Index":
+        if self._index is None:
+            self._index = _Index(self.needles)
+        return self._index
+
+
+@final
+class _Index:
+    """Every piece of every needle, found by one of its 8-byte windows.
+
+    1. Every 8 bytes of the haystack, at all eight alignments, are looked up in a table by a multiplicative hash:
+       one gather for each byte, and for random bytes about one window in 60 passes.
+    2. Those are looked up among the sorted windows of the needles.
+    3. Those are compared with the whole piece.
+    """
+
+    def __init__(self, needles: Sequence[Needle]) -> None:
+        self.counts: dict[str | None, dict[str, int]] = {None: {}}
+        pieces: list[tuple[int, memoryview]] = []
+        for number, needle in enumerate(needles):
+            own = [(number, piece) for piece in needle.pieces()]
+            pieces += own
+            for owner in (None, needle.owner):
+                counts = self.counts.setdefault(owner, {})
+                counts[needle.what] = counts.get(needle.what, 0) + len(own)
+        # Too short for a window: rare (damaged rows), so searched for one by one.
+        self._short = [(number, piece) for number, piece in pieces if len(piece) < _WINDOW_BYTES]
+        self._pieces = [(number, piece) for number, piece in pieces if len(piece) >= _WINDOW_BYTES]
+        self._at = [_window(piece) for _number, piece in self._pieces]
+        windows: _Words = np.zeros(len(self._pieces), dtype=np.uint64)
+        for row, (at, (_number, piece)) in enumerate(zip(self._at, self._pieces, strict=True)):
+            windows[row] = int.from_bytes(piece[at : at + _WINDOW_BYTES], "little")
+        order = np.argsort(windows, kind="stable")
+        self._order: NDArray[np.int64] = order.astype(np.int64)
+        self._windows: _Words = windows[order]
+        windows.fill(0)
+        self._shift = np.uint64(64 - max(12, (64 * len(order)).bit_length()))
+        self._table = np.zeros(1 << (64 - int(self._shift)), dtype=np.bool_)
+        self._table[self._hash(self._windows)] = True
+
+    def search(self, haystack: memoryview) -> list[int]:
+        """Return the numbers of the needles of which a piece is in the haystack."""
+        found = {number for number, piece in self._short if bytes(haystack).find(piece) >= 0}
+        for alignment in range(_WINDOW_BYTES if self._pieces else 0):
+            count = (len(haystack) - alignment) // _WINDOW_BYTES
+            if count < 1:
+                break
+            words = np.frombuffer(haystack, dtype="<u8", count=count, offset=alignment)
+            # 1.
+            near = np.flatnonzero(self._table[self._hash(words)])
+            if near.size:
+                self._compare(haystack, alignment, words, near, found)
+        return sorted(found)
+
+    def wipe(self) -> None:
+        self._windows.fill(0)
+
+    def _compare(
+        self, haystack: memoryview, alignment: int, words: _Words, near: NDArray[np.int64], found: set[int]
+    ) -> None:
+        # 2.
+        candidates = words[near]
+        first = np.searchsorted(self._windows, candidates, side="left")
+        nearest = self._windows[np.minimum(first, len(self._windows) - 1)]
+        same = nearest == candidates
+        for copy in (candidates, nearest):
+            copy.fill(0)  # of what is searched for, and of what may be others'
+        # 3.
+        for word, at in zip(first[same].tolist(), near[same].tolist(), strict=True):
+            row, value = word, self._windows[word]
+            while row < len(self._windows) and self._windows[row] == value:
+                index = int(self._order[row])
+                number, piece = self._pieces[index]
+                start = alignment + _WINDOW_BYTES * at - self._at[index]
+                if number not in found and start >= 0 and haystack[start : start + len(piece)] == piece:
+                    found.add(number)
+                row += 1
+
+    def _hash(self, words: _Words) -> NDArray[np.int64]:
+        return ((words * _MULTIPLIER) >> self._shift).astype(np.int64)
+
+
+_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd (Knuth 6.4)
+
+
+def _window(piece: memoryview) -> int:
+    """Return where in a piece its most varied 8 bytes begin: zeros in a damaged value would be met everywhere."""
+    if len(set(piece[:_WINDOW_BYTES])) >= _DISTINCT_BYTES:
+        return 0
+    starts = range(len(piece) - _WINDOW_BYTES + 1)
+    return max(starts, key=lambda at: len(set(piece[at : at + _WINDOW_BYTES])))

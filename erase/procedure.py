@@ -1,23 +1,22 @@
 """Withdrawal and expiry carried out: a journal of idempotent steps that finishes what was begun (DESIGN.md 8).
 
-1. stopped: in one transaction the consent's row goes, references and name go with it, what opens its audit leaves goes,
-   a leaf tells that a consent ended, and the journal is opened. From here on nobody is matched by it.
-2. shredded: the grant secret is deleted from the keyring, and every copy of the embedding anywhere is unreadable.
-3. removed: the sketch is overwritten and zeroed in the galleries of this process.
+1. stopped: in one transaction the consents' rows go, references and names go with them, what opens their audit leaves
+   goes, leaves tell that consents ended, and the journal is opened. From here on nobody is matched by them.
+2. shredded: the grant secrets are deleted from the keyring, and every copy of the embeddings anywhere is unreadable.
+3. removed: the sketches are overwritten and zeroed in the galleries of this process.
 4. scrubbed: both write-ahead logs are cut.
-5. verified: the person is looked for by id, by search and byte by byte; what is found stops the procedure.
+5. verified: the people are looked for by id, by search and byte by byte; of whom something is found stays at 4.
 6. certified: what was destroyed and searched is signed and put into the audit log, in one transaction.
-7. notified: the certificate's file is written. Nobody else is told yet: no recipients are configured in this version.
+7. notified: the certificates' files are written.
 
-A step that was done but not noted is done again, to the same effect. Broken seals do not stop an erasure.
+One person is a batch of one. Step 1 and 6 commit some hundred people at a time, 2 to 5 do all of a batch at once. A
+step that was done but not noted is done again, to the same effect. Broken seals do not stop an erasure.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
-from audit import inclusion_proof, leaf_bytes
 from consent import (
     EndReason,
     ErasureIncompleteError,
@@ -26,84 +25,41 @@ from consent import (
     ReferenceId,
     TamperError,
     UnavailableError,
+    VolensError,
     format_time,
 )
-from erase.certificate import (
-    CERTIFICATE_TYPE,
-    EVENT,
-    VERSION,
-    LogEntry,
-    certificate_file,
-    certificate_payload,
-    log_details,
-)
-from erase.needles import Hit, Needles
-from index import Galleries, opened
+from erase.absence import verify_absence
+from erase.certify import Erased, certify, publish, published
+from erase.places import RESUME
+from erase.remains import Remains
+from erase.stop import STOP_TOGETHER, stop
+from index import Galleries
 from store import (
     ErasureState,
-    SealedReference,
+    JournalEntry,
     Store,
-    StoredCertificate,
-    Transaction,
-    add_certificate,
     advance,
-    certificate_of,
-    end_consent,
+    entries,
     entry,
-    forget,
-    kept_digests,
-    node_reader,
-    nonce_of,
-    open_entry,
-    references_of,
-    rotation_due,
-    sealed_name,
-    stored_receipt,
-    write_private,
+    states_of,
+    stored_receipts,
+    unfinished,
 )
 
-CERTIFICATES: Final = "certificates"
-NOT_PROMISED: Final = (
-    "blocks that a solid-state drive has set aside, memory of other running processes, and copies of the keyring made "
-    "before the erasure; a badge or secret that the person carries stays with the person, and opens nothing any more"
-)
-_METHOD: Final = (
-    "rows deleted and zeroed, write-ahead logs cut, the only key destroyed, the gallery's row overwritten and zeroed"
-)
+BATCH: Final = 5_000
+"""People whose needles are held in memory, and searched for in one pass over the files."""
+CERTIFY_TOGETHER: Final = 250
+_READ_TOGETHER: Final = 500
+_STAGES: Final = 3
 
-
-@final
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """A finished erasure."""
-
-    certificate_id: str
-    certificate_path: Path
-    zone: str
-    reason: str
+Facts = Mapping[ReceiptId, Mapping[str, Any]]
+Progress = Callable[[int, int], None]
 
 
 def erase_consent(store: Store, galleries: Galleries, home: Path, receipt_id: ReceiptId, reason: EndReason) -> Erased:
-    """End a consent and erase what it allowed. Doing it again returns the certificate that was issued.
-
-    Args:
-        store: of the site.
-        galleries: of this process.
-        home: every file below it is searched afterwards.
-        receipt_id: which consent.
-        reason: why it ends.
-
-    Raises:
-        NoLiveConsentError: there never was such a consent here.
-        ErasureIncompleteError: matching has stopped, but a step could not be finished; `resume` goes on.
-        UnavailableError: the store refuses; nothing was changed.
-    """
-    # 1.
-    needles = _stop(store, galleries, receipt_id, reason)
-    try:
-        return _finish(store, galleries, home, receipt_id, needles)
-    finally:
-        needles.wipe()
+    """End a consent and erase what it allowed: a batch of one; see `erase_consents`."""
+    (erased,) = erase_consents(store, galleries, home, [receipt_id], reason)
+    return erased
 
 
 def erase_consents(
@@ -112,273 +68,296 @@ def erase_consents(
     home: Path,
     receipt_ids: Sequence[ReceiptId],
     reason: EndReason,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Erased]:
-    """Erase many; see `erase_consent`. `progress` is called with how many are done, of how many."""
-    erased: list[Erased] = []
-    for receipt_id in receipt_ids:
-        erased.append(erase_consent(store, galleries, home, receipt_id, reason))
-        if progress is not None:
-            progress(len(erased), len(receipt_ids))
-    return erased
+    """End consents and erase what they allowed. Doing it again returns the certificates that were issued.
+
+    Killed in the middle, those who were stopped are never matched again, and opening the site finishes them; the
+    others' consents are still in force, and are ended by calling this again.
+
+    Args:
+        store: of the site.
+        galleries: of this process.
+        home: every file below it is searched afterwards.
+        receipt_ids: which consents, in force or not.
+        reason: why they end; of those that ended before, the earlier reason stands.
+        progress: called with how much is done, of how much, in people. Who is stopped counts for a third of a person,
+            who is certified for another, and who has the certificate's file for the last.
+
+    Returns:
+        What was erased, in the order of `receipt_ids`.
+
+    Raises:
+        NoLiveConsentError: there never was one of the consents here. Nothing was changed.
+        ErasureIncompleteError: some could not be finished; all others were. `resume` goes on.
+        TamperError: an entry of the journal is damaged; all others were finished.
+        UnavailableError: the store refuses; nothing was changed, or at least that was the last that could be learnt.
+    """
+    wanted = list(dict.fromkeys(receipt_ids))
+    with store.read() as connection:
+        known = {one for ids in _chunks(wanted, _READ_TOGETHER) for one in stored_receipts(connection, ids)}
+    if len(known) < len(wanted):
+        raise NoLiveConsentError("there is no consent for this receipt or code here; nothing was changed")
+    tally = _Tally(len(wanted), progress)
+    erased: dict[ReceiptId, Erased] = {}
+    failed: dict[ReceiptId, VolensError] = {}
+    for batch in _chunks(wanted, BATCH):
+        work = _Batch(store, galleries, home, batch, tally)
+        try:
+            # 1.
+            refused = work.stop(reason)
+            work.finish()
+        finally:
+            work.wipe()
+        erased |= work.erased
+        failed |= work.failed
+        if refused is not None:
+            raise _some_in_force(len(wanted) - len(erased) - len(failed), len(wanted), refused, failed)
+    _raise_first(failed, len(wanted))
+    return [erased[receipt_id] for receipt_id in receipt_ids]
 
 
 def resume(store: Store, galleries: Galleries, home: Path, receipt_id: ReceiptId) -> Erased:
-    """Finish an erasure that was begun, in this process or in one that was killed.
+    """Finish one erasure; see `resume_all`."""
+    (erased,) = resume_all(store, galleries, home, [receipt_id])
+    return erased
 
-    The embedding cannot be opened any more, so it is searched for by the nonces of its sealed copies only.
+
+def resume_all(
+    store: Store, galleries: Galleries, home: Path, receipt_ids: Sequence[ReceiptId], progress: Progress | None = None
+) -> list[Erased]:
+    """Finish erasures that were begun, in this process or in one that was killed.
+
+    The embeddings cannot be opened any more, so they are searched for by the nonces of their sealed copies only.
 
     Raises:
-        ErasureIncompleteError: a step still cannot be finished.
+        ErasureIncompleteError: some still cannot be finished; all others were.
+        TamperError: an entry of the journal is missing or damaged; all others were finished.
     """
-    return _finish(store, galleries, home, receipt_id, Needles([]))
+    tally = _Tally(len(receipt_ids), progress)
+    erased: dict[ReceiptId, Erased] = {}
+    failed: dict[ReceiptId, VolensError] = {}
+    for batch in _chunks(receipt_ids, BATCH):
+        work = _Batch(store, galleries, home, batch, tally)
+        tally.add(len(batch))
+        work.finish()
+        erased |= work.erased
+        failed |= work.failed
+    _raise_first(failed, len(receipt_ids))
+    return [erased[receipt_id] for receipt_id in receipt_ids]
 
 
-def _stop(store: Store, galleries: Galleries, receipt_id: ReceiptId, reason: EndReason) -> Needles:
-    with store.write() as tx:
-        receipt = stored_receipt(tx.connection, receipt_id)
-        if receipt is None:
-            raise NoLiveConsentError("there is no consent for this receipt or code here; nothing was changed")
-        references = references_of(tx.connection, receipt_id)
-        boxes = {"sealed embedding": [reference.sealed_embedding for reference in references]}
-        name, wrapped = sealed_name(tx.connection, receipt_id), store.keyring.wrapped(receipt_id)
-        boxes["sealed name"] = [] if name is None else [name]
-        boxes["wrapped grant secret"] = [] if wrapped is None else [wrapped]
-        boxes |= kept_digests(tx.connection, receipt_id)
-        if not end_consent(tx, receipt_id, reason):
-            return Needles([])
-        facts = {
-            "receipt_sha256": receipt.sha256.hex(),
-            "zone": receipt.purpose,
-            "reason": reason.value,
-            "ended_at": format_time(tx.now),
-            "reference_ids": [reference.reference_id for reference in references],
-            "fingerprints": {what: [nonce_of(box).hex() for box in found] for what, found in boxes.items()},
-            "destroyed": {what: len(found) for what, found in boxes.items()}
-            | {"openings of audit leaves": forget(tx.connection, receipt_id)},
-        }
-        open_entry(tx, receipt_id, facts)
-        tx.log("consent.ended", {"reason": reason.value, "zone": receipt.purpose})
-        needles = Needles.of((what, box) for what, found in boxes.items() for box in found)
-        return needles.joined(_opened_needles(store, galleries, receipt_id, references))
+def resume_begun(
+    store: Store, galleries: Galleries, home: Path, progress: Progress | None = None
+) -> tuple[list[Erased], ErasureIncompleteError | None]:
+    """Finish all erasures that were begun; return what was finished, and why something was not, if it was not.
 
-
-def _opened_needles(
-    store: Store, galleries: Galleries, receipt_id: ReceiptId, references: list[SealedReference]
-) -> Needles:
-    """Return the plain embedding, its sketches and the plain secret to search for; a broken seal gives what it can."""
-    found = Needles([])
+    Raises:
+        TamperError: an entry of the journal is damaged.
+    """
+    with store.read() as connection:
+        begun = unfinished(connection)
     try:
-        with store.keyring.grant_secret(receipt_id) as secret:
-            found = Needles.of([("grant secret", secret.buffer)])
-        for reference, vector in opened(store, references):
-            found = found.joined(Needles.of([("plain embedding", vector.array.data.cast("B"))]))
-            for gallery in galleries.built():
-                if reference.reference_id in gallery.engine:
-                    sketch = gallery.projection.sketch(vector.array)
-                    found = found.joined(Needles.of([("gallery sketch", sketch.data.cast("B"))]))
-                    sketch.fill(0)
-    except TamperError:
-        pass  # what cannot be opened cannot lie about in the open; the sealed bytes are searched for all the same
-    return found
-
-
-def _finish(store: Store, galleries: Galleries, home: Path, receipt_id: ReceiptId, needles: Needles) -> Erased:
-    work = _Erasure(store, galleries, home, receipt_id, needles)
-    try:
-        while (state := work.read()) is not ErasureState.NOTIFIED:
-            work.step(state)
-        return work.result()
-    except UnavailableError as error:
-        raise ErasureIncompleteError(
-            f"matching has stopped, but the erasure is not finished: {error}; run 'volens sweep' then"
-        ) from None
+        return resume_all(store, galleries, home, begun, progress), None
+    except ErasureIncompleteError as error:
+        with store.read() as connection:
+            left = set(unfinished(connection))
+        return list(published(store, home, [one for one in begun if one not in left]).values()), error
 
 
 @final
-class _Erasure:
-    """Steps 2 to 7. What a later step must know is in the journal, so that another process can take over."""
+class _Batch:
+    """People who are erased together. What a later step must know is in the journal: another process can take over."""
 
-    def __init__(self, store: Store, galleries: Galleries, home: Path, receipt_id: ReceiptId, needles: Needles) -> None:
+    def __init__(
+        self, store: Store, galleries: Galleries, home: Path, receipt_ids: Sequence[ReceiptId], tally: "_Tally"
+    ) -> None:
+        self.erased: dict[ReceiptId, Erased] = {}
+        self.failed: dict[ReceiptId, VolensError] = {}
         self._store = store
         self._galleries = galleries
         self._home = home
-        self._receipt_id = receipt_id
-        self._needles = needles
-        self._facts: dict[str, Any] = {}
+        self._ids = list(receipt_ids)
+        self._tally = tally
+        self._remains: dict[ReceiptId, Remains] = {}
 
-    def read(self) -> ErasureState:
-        with self._store.read() as connection:
-            found = entry(connection, self._receipt_id)
-        if found is None:
-            raise TamperError("integrity: a consent has ended without an erasure; restore the data file")
-        self._facts = dict(found.facts)
-        return found.state
+    def stop(self, reason: EndReason) -> UnavailableError | None:
+        """Do step 1, some hundred people at a time. Where the store refuses, those who are in force leave the batch.
 
-    def step(self, state: ErasureState) -> None:
-        steps: Mapping[ErasureState, tuple[Callable[[], None], ErasureState]] = {
-            ErasureState.STOPPED: (self._shred, ErasureState.SHREDDED),
-            ErasureState.SHREDDED: (self._remove, ErasureState.REMOVED),
-            ErasureState.REMOVED: (self._scrub, ErasureState.SCRUBBED),
-            ErasureState.SCRUBBED: (self._verify, ErasureState.VERIFIED),
-            ErasureState.CERTIFIED: (self._publish, ErasureState.NOTIFIED),
-        }
-        if state is ErasureState.VERIFIED:
-            self._certify()
-            return
-        act, reached = steps[state]
-        act()
-        with self._store.write() as tx:
-            advance(tx, self._receipt_id, reached, self._facts)
+        Returns:
+            Why the store refused, if it did when some had been stopped.
 
-    def result(self) -> Erased:
-        with self._store.read() as connection:
-            certificate = certificate_of(connection, self._receipt_id)
-        if certificate is None:
-            raise TamperError("integrity: a finished erasure has no certificate; restore the data file")
-        path = self._path(certificate)
-        if not path.exists():
-            self._publish()
-        return Erased(certificate.certificate_id, path, self._facts["zone"], self._facts["reason"])
-
-    def _shred(self) -> None:
-        # 2.
-        self._store.keyring.destroy(self._receipt_id)
-
-    def _remove(self) -> None:
-        # 3.
-        removed = self._galleries.erase(ReferenceId(one) for one in self._facts["reference_ids"])
-        self._facts["destroyed"]["gallery sketch"] = removed
-
-    def _scrub(self) -> None:
-        # 4.
-        if not self._store.truncate_wal():
-            raise ErasureIncompleteError(
-                "matching has stopped, but another process is reading the data file, whose write-ahead log cannot be "
-                "cut; run 'volens sweep' when it is done"
-            )
-        self._store.keyring.scrub()
-
-    def _verify(self) -> None:
-        # 5. By id,
-        ids = [ReferenceId(one) for one in self._facts["reference_ids"]]
-        with self._store.read() as connection:
-            if references_of(connection, self._receipt_id) or sealed_name(connection, self._receipt_id) is not None:
-                raise ErasureIncompleteError("the data file still has rows of the erased consent; run 'volens sweep'")
-        if self._store.keyring.wrapped(self._receipt_id) is not None:
-            raise ErasureIncompleteError("the keyring still has the erased consent's secret; run 'volens sweep'")
-        # by search,
-        for gallery in self._galleries.built():
-            if any(one in gallery.engine for one in ids):
-                raise ErasureIncompleteError("a gallery still proposes the erased person; run 'volens sweep'")
-        # and byte by byte.
-        needles = self._needles.joined(self._fingerprints())
-        hits, files = self._search(needles)
-        if hits:
-            self._store.vacuum()
-            self._scrub()
-            hits, files = self._search(needles)
-        if hits:
-            raise ErasureIncompleteError(f"found {hits[0].what} in {hits[0].where}; remove it, then run 'volens sweep'")
-        self._facts["searched"] = [
-            {"what": what, "pieces": pieces, "found": 0} for what, pieces in sorted(needles.counts().items())
-        ]
-        self._facts["files"] = files
-        self._facts["erased_at"] = format_time(self._store.now())
-
-    def _fingerprints(self) -> Needles:
-        return Needles.of(
-            (f"nonce of {what}", bytes.fromhex(nonce))
-            for what, nonces in self._facts["fingerprints"].items()
-            for nonce in nonces
-        )
-
-    def _search(self, needles: Needles) -> tuple[list[Hit], list[dict[str, str | int]]]:
-        hits: list[Hit] = []
-        files: list[dict[str, str | int]] = []
-        # Folder by folder: a line for every certificate would outgrow the certificate after some hundred erasures.
-        folders: dict[str, tuple[int, int]] = {}
-        for path in sorted(one for one in self._home.rglob("*") if one.is_file()):
-            where = path.relative_to(self._home).as_posix()
+        Raises:
+            UnavailableError: it refused, and nobody was stopped.
+        """
+        for chunk in _chunks(list(self._ids), STOP_TOGETHER):
             try:
-                hits += needles.search_file(path, where)
-                size_bytes = path.stat().st_size
-            except FileNotFoundError:
-                continue  # another process took it away meanwhile
-            except OSError as error:
-                raise ErasureIncompleteError(
-                    f"cannot search {where}: {error.strerror}; make it readable or remove it, then run 'volens sweep'"
-                ) from None
-            folder, inside, _ = where.partition("/")
-            if inside:
-                count, total_bytes = folders.get(folder, (0, 0))
-                folders[folder] = (count + 1, total_bytes + size_bytes)
-            else:
-                files.append({"name": where, "size_bytes": size_bytes})
-        files += [
-            {"name": f"{folder}/", "files": count, "size_bytes": total_bytes}
-            for folder, (count, total_bytes) in folders.items()
-        ]
-        for gallery in self._galleries.built():
-            for buffer in gallery.engine.buffers():
-                hits += needles.search(buffer, "the gallery in memory")
-                files.append({"name": "the gallery in memory", "size_bytes": len(buffer)})
-        return hits, files
+                with self._store.read() as connection:
+                    begun = states_of(connection, chunk)
+                stop(self._store, self._galleries, [one for one in chunk if one not in begun], reason, self._remains)
+            except UnavailableError as error:
+                # A commit that fails may have reached the disk all the same; the journal knows.
+                with self._store.read() as connection:
+                    begun = states_of(connection, self._ids)
+                self._ids = [one for one in self._ids if one in begun]
+                if not self._ids:
+                    raise
+                if not set(chunk) <= begun.keys():
+                    return error
+            self._tally.add(len(chunk))
+        return None
 
-    def _certify(self) -> None:
-        # 6.
-        with self._store.write() as tx:
-            kept = {name: self._facts[name] for name in ("zone", "reason")}
-            if certificate_of(tx.connection, self._receipt_id) is not None:
-                # Another process resumed the same erasure and was faster; there is one certificate.
-                advance(tx, self._receipt_id, ErasureState.CERTIFIED, kept)
-                return
-            statement = self._statement(tx)
-            index, event = tx.log(EVENT, log_details(statement))
-            head, note = tx.sign_log()
-            proof = inclusion_proof(index, head.size, node_reader(tx.connection))
-            logged = LogEntry(leaf_bytes(event), event.details, event.salt, index, proof, note)
-            token = self._store.keyring.sign(certificate_payload(statement, logged), CERTIFICATE_TYPE)
-            add_certificate(tx, self._receipt_id, StoredCertificate(statement["certificate_id"], token, tx.now))
-            advance(tx, self._receipt_id, ErasureState.CERTIFIED, kept)
-
-    def _statement(self, tx: Transaction) -> dict[str, Any]:
-        facts = self._facts
-        return {
-            "version": VERSION,
-            "certificate_id": tx.random(16).hex(),
-            "site_id": self._store.site.controller.site_id,
-            "controller": self._store.site.controller.name,
-            "receipt_sha256": facts["receipt_sha256"],
-            "zone": facts["zone"],
-            "reason": facts["reason"],
-            "ended_at": facts["ended_at"],
-            "erased_at": facts["erased_at"],
-            "issued_at": format_time(tx.now),
-            "destroyed": facts["destroyed"],
-            "searched": facts["searched"],
-            "searched_in": facts["files"],
-            "method": _METHOD,
-            "store_key_epoch": self._store.keyring.epoch,
-            "store_key_destroyed_by": format_time(rotation_due(self._store)),
-            "not_promised": NOT_PROMISED,
-            "recipients": [],
-        }
-
-    def _publish(self) -> None:
-        # 7.
-        with self._store.read() as connection:
-            certificate = certificate_of(connection, self._receipt_id)
-        if certificate is None:
-            raise TamperError("integrity: the journal knows of a certificate that is not there; restore the data file")
-        path = self._path(certificate)
+    def finish(self) -> None:
+        """Do steps 2 to 7, or those that are left, for all who are not stuck; `erased` and `failed` say who is."""
+        steps: Sequence[tuple[ErasureState, Callable[[Facts], None]]] = (
+            (ErasureState.STOPPED, self._shred),
+            (ErasureState.SHREDDED, self._remove),
+            (ErasureState.REMOVED, self._scrub),
+            (ErasureState.SCRUBBED, self._verify),
+            (ErasureState.VERIFIED, self._certify),
+            (ErasureState.CERTIFIED, self._publish),
+        )
         try:
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise UnavailableError(
-                f"cannot make {path.parent}: {error.strerror}; check the disk and the rights"
-            ) from None
-        write_private(path, certificate_file(certificate.token), replace=True)
+            for state, _act in steps:
+                self.step(state, dict(steps)[state])
+            self.erased = published(self._store, self._home, [one for one in self._ids if one not in self.failed])
+        except (UnavailableError, ErasureIncompleteError) as error:
+            said = error if isinstance(error, ErasureIncompleteError) else _unfinished(error)
+            with self._store.read() as connection:
+                states = states_of(connection, self._ids)
+            done = [one for one, state in states.items() if state is ErasureState.NOTIFIED]
+            self.failed |= {one: said for one in self._ids if one not in done and one not in self.failed}
+            self.erased = published(self._store, self._home, done)
 
-    def _path(self, certificate: StoredCertificate) -> Path:
-        return self._home / CERTIFICATES / f"{certificate.certificate_id}.json"
+    def step(self, state: ErasureState, act: Callable[[Facts], None]) -> None:
+        """Do one step for all who are at `state` now."""
+        facts = {one: found.facts for one, found in self._journal(state).items()}
+        if facts:
+            act(facts)
+
+    def wipe(self) -> None:
+        """Zero what was kept to search for."""
+        for remains in self._remains.values():
+            remains.wipe()
+        self._remains.clear()
+
+    def _journal(self, state: ErasureState) -> dict[ReceiptId, JournalEntry]:
+        """Read those who are at `state`; state and facts from one snapshot, for another process may be faster."""
+        found: dict[ReceiptId, JournalEntry] = {}
+        for chunk in _chunks([one for one in self._ids if one not in self.failed], _READ_TOGETHER):
+            with self._store.read() as connection:
+                known = states_of(connection, chunk)
+                gone = [one for one in chunk if one not in known]
+                try:
+                    read = entries(connection, chunk)
+                except TamperError:
+                    read = {}
+                    for one in chunk:  # one by one, so that only what is damaged is missing
+                        try:
+                            here = entry(connection, one)
+                        except TamperError as error:
+                            self.failed[one] = error
+                            continue
+                        read |= {} if here is None else {one: here}
+            self.failed |= {
+                one: TamperError("integrity: a consent has ended without an erasure; restore the data file")
+                for one in gone
+            }
+            found |= {one: its for one, its in read.items() if its.state is state}
+        return found
+
+    def _shred(self, facts: Facts) -> None:
+        # 2.
+        self._store.keyring.destroy_all(facts)
+        self._advance(ErasureState.STOPPED, facts)
+
+    def _remove(self, facts: Facts) -> None:
+        # 3.
+        self._galleries.erase(ReferenceId(one) for its in facts.values() for one in its["reference_ids"])
+        self._advance(ErasureState.SHREDDED, facts)
+
+    def _scrub(self, facts: Facts) -> None:
+        # 4.
+        _cut_logs(self._store)
+        self._advance(ErasureState.REMOVED, facts)
+
+    def _verify(self, facts: Facts) -> None:
+        # 5.
+        absence = verify_absence(self._store, self._galleries, self._home, facts, self._remains, _cut_logs)
+        self.failed |= absence.left
+        self._advance(ErasureState.SCRUBBED, absence.findings)
+
+    def _certify(self, facts: Facts) -> None:
+        # 6.
+        for chunk in _chunks(list(facts), CERTIFY_TOGETHER):
+            certify(self._store, {one: facts[one] for one in chunk})
+            self._tally.add(len(chunk))
+
+    def _publish(self, facts: Facts) -> None:
+        # 7.
+        for chunk in _chunks(list(facts), CERTIFY_TOGETHER):
+            publish(self._store, self._home, {one: facts[one] for one in chunk})
+            self._tally.add(len(chunk))
+
+    def _advance(self, before: ErasureState, findings: Facts) -> None:
+        """Note a step, and when it was done."""
+        states = list(ErasureState)
+        reached = states[states.index(before) + 1].value
+        for chunk in _chunks(list(findings), _READ_TOGETHER):
+            with self._store.write() as tx:
+                times = {"times": {reached: format_time(tx.now)}}
+                new = {} if before is not ErasureState.SCRUBBED else findings
+                advance(tx, before, {one: {**new.get(one, {}), **times} for one in chunk})
+
+
+@final
+class _Tally:
+    """How much is done, told in people though it is counted in stages of their erasures."""
+
+    def __init__(self, people: int, progress: Progress | None) -> None:
+        self._people = people
+        self._progress = progress
+        self._stages = 0
+
+    def add(self, people: int) -> None:
+        self._stages += people
+        if self._progress is not None:
+            self._progress(min(self._people, self._stages // _STAGES), self._people)
+
+
+def _cut_logs(store: Store) -> None:
+    if not store.truncate_wal():
+        raise ErasureIncompleteError(
+            "matching has stopped, but another process is reading the data file, whose write-ahead log cannot be cut; "
+            f"run '{RESUME}' when it is done"
+        )
+    store.keyring.scrub()
+
+
+def _unfinished(error: UnavailableError) -> ErasureIncompleteError:
+    return ErasureIncompleteError(
+        f"matching has stopped, but the erasure is not finished: {error}; run '{RESUME}' then"
+    )
+
+
+def _some_in_force(
+    in_force: int, wanted: int, refused: UnavailableError, failed: Mapping[ReceiptId, VolensError]
+) -> ErasureIncompleteError:
+    begun = f"; of the others {len(failed)} are not finished, run '{RESUME}' for them" if failed else ""
+    return ErasureIncompleteError(
+        f"{in_force} of {wanted} consents are still in force: {refused}{begun}; then ask for the same erasure again"
+    )
+
+
+def _raise_first(failed: Mapping[ReceiptId, VolensError], wanted: int) -> None:
+    if not failed:
+        return
+    first = next((error for error in failed.values() if isinstance(error, TamperError)), next(iter(failed.values())))
+    if wanted == 1 or isinstance(first, TamperError):
+        raise first
+    raise ErasureIncompleteError(f"{len(failed)} of {wanted} erasures are not finished; the first: {first}")
+
+
+def _chunks(items: Sequence[ReceiptId], size: int) -> Iterator[list[ReceiptId]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])

@@ -14,7 +14,8 @@ from typing import Final, final
 
 from consent import EndReason, InputError, ReceiptId, RefusedError, TamperError, UnavailableError
 from erase.certificate import certificate_file
-from erase.procedure import CERTIFICATES, erase_consents
+from erase.certify import CERTIFICATES
+from erase.procedure import erase_consents
 from erase.proof import Proof, check_history, read_proof
 from index import Galleries
 from store import (

@@ -6,9 +6,11 @@ A broken row in the store must not keep anyone in, so the receipt is checked aga
 from sqlalchemy import Connection
 
 from consent import (
+    InputError,
     NoLiveConsentError,
     ReceiptId,
     ReceiptSignatureError,
+    TakeHome,
     UnverifiedReceipt,
     WithdrawalCode,
     verify_receipt,
@@ -16,6 +18,21 @@ from consent import (
 from store import receipt_of_code, stored_receipt
 
 _UNKNOWN = "there is no consent for this receipt or code here; nothing was changed"
+
+
+def consent_shown(connection: Connection, receipt: bytes | None, code: str | None) -> ReceiptId:
+    """Return the consent that whoever shows one of the two may end: a take-home file or bare JWS, or a code or its QR.
+
+    Raises:
+        InputError: both or neither, or a code that is none.
+        NoLiveConsentError: there never was such a consent here.
+        ReceiptError: the receipt is malformed, or not by the person who gave the consent.
+    """
+    if (receipt is None) == (code is None):
+        raise InputError("got both or neither of receipt and code; give one of the two")
+    if code is not None:
+        return consent_of_code(connection, WithdrawalCode.parse(code))
+    return consent_of_receipt(connection, TakeHome.parse(receipt or b"").receipt)
 
 
 def consent_of_receipt(connection: Connection, receipt: UnverifiedReceipt) -> ReceiptId:

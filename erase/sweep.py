@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, final
 
-from consent import LEGAL_SOURCES, EndReason, ErasureIncompleteError, ReceiptId
-from erase.procedure import Erased, erase_consents, resume
+from consent import LEGAL_SOURCES, EndReason, ErasureIncompleteError, ReceiptId, TamperError, VolensError
+from erase.certify import Erased
+from erase.procedure import erase_consents, resume_all
 from index import Galleries
 from store import Store, clocked, live_receipts, unfinished
 
@@ -78,11 +79,11 @@ def sweep(store: Store, galleries: Galleries, home: Path, progress: Progress = _
         store: of the site.
         galleries: of this process.
         home: see `erase_consent`.
-        progress: called with how many erasures have been tried, of how many. What it raises ends the sweep there; the
-            journal goes on from it.
+        progress: called with how much is done, of how much, in people; see `erase_consents`. What it raises ends the
+            sweep there; the journal goes on from it.
 
     Raises:
-        ErasureIncompleteError: an erasure could not be finished; all others were.
+        ErasureIncompleteError, TamperError: an erasure could not be finished; all others were.
     """
     with store.read() as connection:
         begun = unfinished(connection)
@@ -90,7 +91,7 @@ def sweep(store: Store, galleries: Galleries, home: Path, progress: Progress = _
     total = len(begun) + sum(len(ids) for ids in ended.values())
     work = _Work(store, galleries, home, progress, total)
     # 1.
-    resumed = [erased for one in begun if (erased := work.resume(one)) is not None]
+    resumed = work.resume(begun)
     # 2.
     expired = [erased for reason, ids in ended.items() for erased in work.erase(ids, reason)]
     # 3.
@@ -138,45 +139,28 @@ class _Work:
         self._progress = progress
         self._total = total
         self._tried = 0
-        self.stuck: ErasureIncompleteError | None = None
+        self.stuck: VolensError | None = None
 
-    def resume(self, receipt_id: ReceiptId) -> Erased | None:
-        try:
-            return resume(self._store, self._galleries, self._home, receipt_id)
-        except ErasureIncompleteError as error:
-            self._note(error)
-            return None
-        finally:
-            self._tell(1)
+    def resume(self, receipt_ids: Sequence[ReceiptId]) -> list[Erased]:
+        return self._tried_all(
+            len(receipt_ids),
+            lambda advance: resume_all(self._store, self._galleries, self._home, receipt_ids, advance),
+        )
 
     def erase(self, receipt_ids: Sequence[ReceiptId], reason: EndReason) -> list[Erased]:
-        start = self._tried
+        return self._tried_all(
+            len(receipt_ids),
+            lambda advance: erase_consents(self._store, self._galleries, self._home, receipt_ids, reason, advance),
+        )
 
-        def advance(done: int, _total: int) -> None:
-            self._tell(start + done - self._tried)
-
+    def _tried_all(self, count: int, act: Callable[[Progress], list[Erased]]) -> list[Erased]:
         try:
-            return erase_consents(self._store, self._galleries, self._home, receipt_ids, reason, advance)
-        except ErasureIncompleteError as error:
-            self._note(error)
-        # Once more, each for itself; what is erased already answers with its certificate.
-        erased: list[Erased] = []
-        for done, one in enumerate(receipt_ids, start=1):
-            try:
-                erased += erase_consents(self._store, self._galleries, self._home, [one], reason)
-            except ErasureIncompleteError as error:
-                self._note(error)
-            if start + done > self._tried:
-                self._tell(1)
-        return erased
-
-    def _note(self, error: ErasureIncompleteError) -> None:
-        if self.stuck is None:
-            self.stuck = error
-
-    def _tell(self, more: int) -> None:
-        self._tried += more
-        self._progress(self._tried, self._total)
+            return act(lambda done, _of_these: self._progress(self._tried + done, self._total))
+        except (ErasureIncompleteError, TamperError) as error:
+            self.stuck = self.stuck or error
+            return []
+        finally:
+            self._tried += count
 
 
 def _ended(store: Store) -> dict[EndReason, list[ReceiptId]]:
@@ -194,7 +178,7 @@ def _clear_away(store: Store) -> int:
     kept = store.keyring.kept(store.now() - STRAY_AFTER)
     with store.read() as connection:
         stray = kept - set(live_receipts(connection))
-    return sum(store.keyring.destroy(receipt_id) for receipt_id in stray)
+    return store.keyring.destroy_all(stray)
 
 
 def _in_order(counts: Counter[EndReason]) -> dict[EndReason, int]:

@@ -5,11 +5,12 @@ from index.engine import Engine, Shortlist
 from index.flat_engine import FlatEngine
 from index.frame import FaceDecision, Identification
 from index.gallery import Galleries, Gallery
-from index.matching import Decision, Match, identify, verify_claim
+from index.matching import FIRST_CANDIDATES, Decision, Match, identify, verify_claim
 from index.opening import opened
-from index.projection import Projection, distance_bound, sketch_bits
+from index.projection import Projection, SketchArray, distance_bound, sketch_bits
 
 __all__ = [
+    "FIRST_CANDIDATES",
     "Carried",
     "Decision",
     "Engine",
@@ -21,6 +22,7 @@ __all__ = [
     "Match",
     "Projection",
     "Shortlist",
+    "SketchArray",
     "admit_claim",
     "distance_bound",
     "identify",

@@ -35,6 +35,10 @@ class Engine(Protocol):
         """Return the k nearest, or all if there are fewer."""
         ...
 
+    def shortlists(self, sketches: SketchArray, k: int) -> list[Shortlist]:
+        """Do the same for many sketches, uint8 (n, bits / 8)."""
+        ...
+
     def held(self) -> set[ReferenceId]:
         """Return the ids that have a sketch."""
         ...

@@ -63,13 +63,18 @@ class FlatEngine:
 
     def shortlist(self, sketch: SketchArray, k: int) -> Shortlist:
         """Scan all rows; ties in no order."""
+        (shortlist,) = self.shortlists(sketch[None], k)
+        return shortlist
+
+    def shortlists(self, sketches: SketchArray, k: int) -> list[Shortlist]:
+        """Scan all rows for many sketches at once, which takes a fraction of the time of many scans."""
         with self._lock:
             count = len(self._rows)
             k = min(k, count)
             if k < 1:
-                return Shortlist(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32))
-            distances, rows = faiss.knn_hamming(sketch[None], self._codes[:count], k)
-            return Shortlist(self._ids[rows[0]], distances[0])
+                return [Shortlist(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)) for _ in sketches]
+            distances, rows = faiss.knn_hamming(sketches, self._codes[:count], k)
+            return [Shortlist(self._ids[its], distances[at]) for at, its in enumerate(rows)]
 
     def held(self) -> set[ReferenceId]:
         """Return the ids that have a row."""

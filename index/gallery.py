@@ -1,7 +1,7 @@
 """Galleries: the searchable sets, one for each purpose and model, built from the store and kept level with it."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, final
 
 from sqlalchemy import Connection
@@ -116,6 +116,11 @@ class Galleries:
         """Return the galleries that exist in this process."""
         with self._lock:
             return list(self._galleries.values())
+
+    def of_zone(self, purpose: Purpose) -> Mapping[ModelId, Gallery]:
+        """Return the galleries of a purpose that exist in this process."""
+        with self._lock:
+            return {model_id: one for (zone, model_id), one in self._galleries.items() if zone == purpose}
 
     def _level(self, connection: Connection, gallery: Gallery, purpose: Purpose, model_id: ModelId) -> None:
         wanted = reference_ids(connection, purpose, model_id) - self._erased

@@ -1,7 +1,7 @@
 """Tables, constraints, triggers, migrations; keyring; sealing (AEAD)."""
 
 from store.admission import admit_receipt, check_receipt
-from store.audit_log import LogReport, forget, log_size, node_reader, verify_log
+from store.audit_log import LogReport, forget, forget_all, log_size, node_reader, verify_log
 from store.backup import WITH_KEYRING, Backup, make_backup
 from store.badges import badge_reference, check_badge_site, count_badges, has_badge, issue_badge, kept_digests
 from store.clocks import ClockedConsent, clocked, count_outliving, note_interactions, set_leaving, shorten
@@ -27,21 +27,31 @@ from store.consents import (
     consent_ended,
     count_live,
     end_consent,
+    end_consents,
     live_receipts,
     name_of,
     receipt_of_code,
     sealed_name,
     stored_receipt,
+    stored_receipts,
 )
 from store.erasures import (
     ErasureState,
+    Held,
     JournalEntry,
     StoredCertificate,
-    add_certificate,
+    add_certificates,
     advance,
     certificate_of,
+    certificates_of,
+    entries,
     entry,
-    open_entry,
+    held_by,
+    open_entries,
+    receipt_of_certificate,
+    rows_left,
+    settle,
+    states_of,
     unfinished,
 )
 from store.giving import give_consent
@@ -57,7 +67,7 @@ from store.operators import (
     require_operators,
 )
 from store.people import receipts_of
-from store.private_files import read_private, write_private
+from store.private_files import read_private, write_private, write_private_files
 from store.promises import add_notice, add_zone, notice_of, shorten_retention, zone_of, zones
 from store.references import (
     SealedReference,
@@ -68,6 +78,7 @@ from store.references import (
     reference_ids,
     references_in,
     references_of,
+    references_of_all,
 )
 from store.remembrance import remembered_ends, undone_ends
 from store.restore import (
@@ -124,6 +135,7 @@ __all__ = [
     "CollectionStop",
     "ErasureState",
     "GrantSecret",
+    "Held",
     "JournalEntry",
     "Keyring",
     "Keys",
@@ -146,7 +158,7 @@ __all__ = [
     "StoredReceipt",
     "Transaction",
     "ZoneStatus",
-    "add_certificate",
+    "add_certificates",
     "add_commitment",
     "add_consent",
     "add_notice",
@@ -160,6 +172,7 @@ __all__ = [
     "badge_reference",
     "begin_cohort",
     "certificate_of",
+    "certificates_of",
     "check_badge_site",
     "check_person_secret",
     "check_receipt",
@@ -178,12 +191,16 @@ __all__ = [
     "count_references",
     "counted",
     "end_consent",
+    "end_consents",
+    "entries",
     "entry",
     "forget",
+    "forget_all",
     "fresh_folder",
     "give_consent",
     "has_badge",
     "has_reference",
+    "held_by",
     "is_in_backup",
     "issue_badge",
     "kept_digests",
@@ -204,7 +221,7 @@ __all__ = [
     "nonce_of",
     "note_interactions",
     "notice_of",
-    "open_entry",
+    "open_entries",
     "open_home",
     "operators",
     "operators_required",
@@ -213,29 +230,35 @@ __all__ = [
     "put_in_place",
     "read_private",
     "read_root_key_file",
+    "receipt_of_certificate",
     "receipt_of_code",
     "receipts_of",
     "receipts_with_open_requests",
     "reference_ids",
     "references_in",
     "references_of",
+    "references_of_all",
     "refuse_if_stopped",
     "remembered_ends",
     "remove_operator",
     "require_operators",
     "root_at",
     "rotation_due",
+    "rows_left",
     "sealed_name",
     "select_left",
     "select_live",
     "set_leaving",
+    "settle",
     "shorten",
     "shorten_retention",
     "site_status",
     "standing_stops",
+    "states_of",
     "stop_collecting",
     "stored_certificates",
     "stored_receipt",
+    "stored_receipts",
     "undone_ends",
     "unfinished",
     "unfinished_cohorts",
@@ -243,6 +266,7 @@ __all__ = [
     "update_cohort",
     "verify_log",
     "write_private",
+    "write_private_files",
     "zone_of",
     "zones",
 ]

@@ -1,5 +1,6 @@
 """Consents in the data file: receipts, which stay, and the rows that say which are in force."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -130,6 +131,12 @@ def stored_receipt(connection: Connection, receipt_id: ReceiptId) -> StoredRecei
     return None if row is None else _stored(row)
 
 
+def stored_receipts(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> dict[ReceiptId, StoredReceipt]:
+    """Return those of the receipts that are stored, in force or not."""
+    rows = connection.execute(select(tables.receipt).where(tables.receipt.c.receipt_id.in_(list(receipt_ids))))
+    return {ReceiptId(row.receipt_id): _stored(row) for row in rows}
+
+
 def receipt_of_code(connection: Connection, code: WithdrawalCode) -> StoredReceipt | None:
     """Return the receipt that a withdrawal code belongs to.
 
@@ -194,13 +201,20 @@ def name_of(store: Store, receipt_id: ReceiptId) -> str | None:
 
 def end_consent(tx: Transaction, receipt_id: ReceiptId, reason: EndReason) -> bool:
     """Stop a consent: its row goes, with references and name; the fact stays. False if it ended before."""
-    gone = tx.connection.execute(delete(tables.live_consent).where(tables.live_consent.c.receipt_id == receipt_id))
-    if not gone.rowcount:
-        return False
-    tx.connection.execute(
-        insert(tables.consent_end).values(receipt_id=receipt_id, reason=reason.value, ended_at=tx.now)
-    )
-    return True
+    return bool(end_consents(tx, [receipt_id], reason))
+
+
+def end_consents(tx: Transaction, receipt_ids: Iterable[ReceiptId], reason: EndReason) -> list[ReceiptId]:
+    """Stop many; see `end_consent`. Returns those that were in force, in the order given."""
+    wanted = list(receipt_ids)
+    live = tables.live_consent.c.receipt_id
+    in_force = set(tx.connection.scalars(select(live).where(live.in_(wanted))))
+    ended = [receipt_id for receipt_id in wanted if receipt_id in in_force]
+    if ended:
+        tx.connection.execute(delete(tables.live_consent).where(live.in_(ended)))
+        rows = [{"receipt_id": one, "reason": reason.value, "ended_at": tx.now} for one in ended]
+        tx.connection.execute(insert(tables.consent_end), rows)
+    return ended
 
 
 def consent_ended(connection: Connection, receipt_id: ReceiptId) -> tuple[EndReason, datetime] | None:

@@ -54,6 +54,7 @@ class Database:
         elif not path.is_file():
             raise UnavailableError(f"there is no {path.name} in {path.parent}; run 'volens init', or restore the file")
         self._engine = _engine(path)
+        self._file = _identity(path)
         try:
             with self.write() as connection:
                 self._migrate(connection, create=create)
@@ -64,12 +65,14 @@ class Database:
     @contextmanager
     def read(self) -> Generator[Connection]:
         """Read in one consistent snapshot."""
+        self._must_be_in_place()
         with _translated(self.path), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Generator[Connection]:
         """Write in one transaction that takes the write lock at once: committed whole or not at all."""
+        self._must_be_in_place()
         with (
             _translated(self.path),
             self._engine.connect().execution_options(**{_WRITE: True}) as connection,
@@ -79,6 +82,7 @@ class Database:
 
     def truncate_wal(self) -> bool:
         """Copy the write-ahead log into the file and cut it to nothing; False if a reader still needs it."""
+        self._must_be_in_place()
         with _translated(self.path), self._raw() as connection:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
@@ -120,6 +124,18 @@ class Database:
         """Give back every connection; SQLite then removes the write-ahead log."""
         self._engine.dispose()
 
+    def _must_be_in_place(self) -> None:
+        """Refuse a file that was moved away or replaced while it is open.
+
+        SQLite would go on with the file it has open, wherever that is now, and make an empty one under the old name for
+        the next connection. A secret would then be deleted in one file and live on in another.
+        """
+        if _identity(self.path) != self._file:
+            raise UnavailableError(
+                f"{self.path.name} was moved away or replaced while it is in use; put it back, or start again with the "
+                "new one"
+            )
+
     @contextmanager
     def _raw(self) -> Generator[sqlite3.Connection]:
         pooled = self._engine.raw_connection()
@@ -160,6 +176,14 @@ def reading_copy(path: Path) -> Generator[Connection]:
 def _revision(connection: Connection) -> str | None:
     known = connection.scalar(text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"))
     return connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _create_private(path: Path) -> None:

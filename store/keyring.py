@@ -222,16 +222,30 @@ class Keyring:
 
     def wrapped(self, receipt_id: ReceiptId) -> bytes | None:
         """Return the wrapped secret as it is on disk, for an erasure to search for afterwards."""
+        return self.wrapped_all([receipt_id]).get(receipt_id)
+
+    def wrapped_all(self, receipt_ids: Iterable[ReceiptId]) -> Mapping[ReceiptId, bytes]:
+        """Return the wrapped secrets that are there, as they are on disk."""
+        wanted = list(receipt_ids)
         with self._database.read() as connection:
-            return connection.scalar(
-                select(tables.grant_secret.c.wrapped).where(tables.grant_secret.c.receipt_id == receipt_id)
-            )
+            return {
+                ReceiptId(row.receipt_id): row.wrapped
+                for start in range(0, len(wanted), _BATCH)
+                for row in connection.execute(_SELECT, {"ids": wanted[start : start + _BATCH]})
+            }
 
     def destroy(self, receipt_id: ReceiptId) -> bool:
         """Delete a consent's secret; False if it was gone already."""
+        return self.destroy_all([receipt_id]) > 0
+
+    def destroy_all(self, receipt_ids: Iterable[ReceiptId]) -> int:
+        """Delete the secrets of many consents in one transaction; return how many were there."""
+        wanted = list(receipt_ids)
         with self._database.write() as connection:
-            gone = connection.execute(delete(tables.grant_secret).where(tables.grant_secret.c.receipt_id == receipt_id))
-            return gone.rowcount > 0
+            return sum(
+                connection.execute(_DELETE, {"ids": wanted[start : start + _BATCH]}).rowcount
+                for start in range(0, len(wanted), _BATCH)
+            )
 
     def kept(self, before: datetime) -> set[ReceiptId]:
         """Return the consents that have a secret made before a moment."""
@@ -293,6 +307,10 @@ class Keyring:
 _SELECT: Final = select(
     tables.grant_secret.c.receipt_id, tables.grant_secret.c.epoch, tables.grant_secret.c.wrapped
 ).where(tables.grant_secret.c.receipt_id.in_(bindparam("ids", expanding=True)))
+
+_DELETE: Final = delete(tables.grant_secret).where(
+    tables.grant_secret.c.receipt_id.in_(bindparam("ids", expanding=True))
+)
 
 
 def newest_epoch(connection: Connection) -> int:

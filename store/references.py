@@ -160,8 +160,13 @@ def live_candidates(
 
 def references_of(connection: Connection, receipt_id: ReceiptId) -> list[SealedReference]:
     """Return the references of one consent, of every model."""
-    rows = connection.execute(_SEALED.where(_reference.receipt_id == receipt_id).order_by(_reference.reference_id))
-    return [_sealed(row) for row in rows]
+    return references_of_all(connection, [receipt_id])
+
+
+def references_of_all(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> list[SealedReference]:
+    """Return the references of many consents, of every model."""
+    wanted = _reference.receipt_id.in_(list(receipt_ids))
+    return [_sealed(row) for row in connection.execute(_SEALED.where(wanted).order_by(_reference.reference_id))]
 
 
 def references_in(

@@ -1,6 +1,6 @@
 """An open store: the data file, the keyring, and transactions that leave a signed trace in the audit log."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,6 +54,10 @@ class Transaction:
     ) -> tuple[int, Event]:
         """Append an audit event; see `audit_log.append`."""
         return audit_log.append(self.connection, kind, self.now, details, receipt_id=receipt_id, random=self.random)
+
+    def log_all(self, kind: str, many_details: Sequence[Mapping[str, str | int]]) -> list[tuple[int, Event]]:
+        """Append an audit event for each of the details, about no consent in force; see `audit_log.append_all`."""
+        return audit_log.append_all(self.connection, kind, self.now, many_details, receipt_id=None, random=self.random)
 
     def sign_log(self) -> tuple[Checkpoint, str]:
         """Sign the log's head as it is now, and keep the note."""

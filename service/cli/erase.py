@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from consent import InputError
-from service.cli import cohort
+from service.cli import cohort, erasure
 from service.cli.options import HomeOption, JsonOption, OperatorKeyOption, PassphraseOption
 from store import Selection
 
 app = typer.Typer(help="Erase by order: plan, approve, carry out, prove.", invoke_without_command=True)
+app.command("resume")(erasure.resume)
+app.command("prove")(erasure.prove)
 
 _DAY = "%Y-%m-%d"
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"

@@ -11,9 +11,13 @@ from volens import Extractor, Site
 
 
 @contextmanager
-def opened(home: Path | None, load_extractor: Callable[[], Extractor] | None = None) -> Iterator[Site]:
+def opened(
+    home: Path | None,
+    load_extractor: Callable[[], Extractor] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Site]:
     """Open the site; say on stderr if an erasure could not be finished, or if the sweep is late."""
-    with Site.open(home_folder(home), load_extractor=load_extractor or default_models) as site:
+    with Site.open(home_folder(home), load_extractor=load_extractor or default_models, progress=progress) as site:
         if site.unfinished is not None:
             warn(str(site.unfinished))
         late = site.clocks.quick_alarm()

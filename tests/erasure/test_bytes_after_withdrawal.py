@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from house import DIMENSION, MODEL, House, Person
 
+from consent import EndReason, ErasureIncompleteError
+from erase import erase_consents
 from index import Projection
 from store import references_of, sealed_name
 
@@ -78,7 +80,7 @@ def test_a_second_reader_of_the_files_finds_nothing_after_a_crash_and_resume_eit
     person = house.admit()
     searched = canaries(house, person)
     stop = pytest.MonkeyPatch()
-    stop.setattr("erase.procedure._Erasure.step", _stopped)
+    stop.setattr("erase.procedure._Batch.step", _stopped)
     with pytest.raises(KeyboardInterrupt):
         house.withdraw(person)
     stop.undo()
@@ -87,6 +89,42 @@ def test_a_second_reader_of_the_files_finds_nothing_after_a_crash_and_resume_eit
     house.reopen()
 
     assert not any(files_with(house.site.home, value) for value in searched.values())
+
+
+FILES = ["volens.db-journal", "gallery.snapshot", "logs/volens.log", "tmp/.draft.tmp", "exports/ada.zip"]
+
+
+@pytest.mark.parametrize("where", FILES)
+def test_each_canary_in_any_kind_of_file_is_found_by_both_searches_before_anything_is_certified(
+    house: House, where: str
+) -> None:
+    """The control: neither this file's search nor the product's is blind to a form or a place."""
+    for number, what in enumerate(("plain embedding", "sketch", "sealed embedding", "wrapped grant secret")):
+        person = house.admit()
+        house.sees(person)
+        value = canaries(house, person)[what]
+        planted = house.site.home / where
+        planted.parent.mkdir(exist_ok=True)
+        # Whole in one, 80 bytes of it in the next: what a page, a core or a log line may keep.
+        planted.write_bytes(b"\0" * 77 + (value if number % 2 or len(value) < 200 else value[120:200]) + b"\n")
+        assert planted.name in files_with(house.site.home, value)
+
+        with pytest.raises(ErasureIncompleteError, match=f"in {where}; remove it"):
+            house.withdraw(person)
+        planted.unlink()
+        house.withdraw(person)
+        assert not files_with(house.site.home, value)
+
+
+def test_several_at_once_are_gone_from_every_file_as_well(house: House) -> None:
+    people = [house.admit() for _ in range(5)]
+    house.sees(people[0])
+    searched = [value for person in people for value in canaries(house, person).values()]
+
+    ids = [person.receipt_id for person in people]
+    erase_consents(house.store, house.galleries, house.site.home, ids, EndReason.ORDERED)
+
+    assert not any(files_with(house.site.home, value) for value in searched)
 
 
 def test_expiry_erases_as_thoroughly_as_a_withdrawal(house: House) -> None:

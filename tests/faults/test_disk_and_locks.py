@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from house import Clock, House, no_models
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from consent import ErasureIncompleteError, TamperError, UnavailableError
+from consent import EndReason, ErasureIncompleteError, ReceiptId, TamperError, UnavailableError
+from erase import erase_consents
+from store import Keyring
 from volens import Site
 
 DATA = "volens.db"
@@ -196,6 +198,77 @@ def test_an_older_copy_of_a_file_is_told_from_the_newest(house: House, name: str
         assert not house.sees(person)
         house.clock.move(hours=2)
         assert house.site.sweep().stray_secrets == 1
+
+
+def test_a_keyring_that_was_moved_away_refuses_a_withdrawal_and_opens_for_nobody(house: House) -> None:
+    person, other = house.admit(), house.admit()
+    assert house.sees(person)
+    away = house.site.home.parent / KEYRING
+    (house.site.home / KEYRING).rename(away)
+
+    with pytest.raises(UnavailableError, match=r"keyring.db was moved away or replaced while it is in use"):
+        house.withdraw(person)
+    with pytest.raises(UnavailableError, match="moved away"):  # no door opens without it, for anybody
+        house.sees(other)
+    assert not (house.site.home / KEYRING).exists()  # nothing was made in its place
+
+    away.rename(house.site.home / KEYRING)
+    assert house.sees(person)  # refused whole
+    house.withdraw(person)
+    assert not house.sees(person)
+
+
+def test_a_keyring_that_goes_away_in_the_middle_leaves_the_erasure_unfinished_until_it_is_back(house: House) -> None:
+    person, other = house.admit(), house.admit()
+    away = house.site.home.parent / KEYRING
+    plain = Keyring.destroy_all
+
+    def gone(self: Keyring, receipt_ids: Iterable[ReceiptId]) -> int:
+        (house.site.home / KEYRING).rename(away)
+        return plain(self, receipt_ids)
+
+    with pytest.MonkeyPatch.context() as moved:
+        moved.setattr(Keyring, "destroy_all", gone)
+        with pytest.raises(ErasureIncompleteError, match=r"matching has stopped, .* moved away"):
+            house.withdraw(person)
+    with pytest.raises(ErasureIncompleteError, match="moved away"):
+        house.withdraw(person)
+    assert not list(house.site.home.glob("certificates/*"))
+
+    away.rename(house.site.home / KEYRING)
+    assert not house.sees(person)
+    assert house.sees(other)
+    house.reopen()  # which finishes it
+    assert house.site.unfinished is None
+    assert len(house.site.resumed) == 1
+    assert house.store.keyring.wrapped(person.receipt_id) is None
+
+
+def test_a_keyring_that_cannot_be_read_refuses_a_withdrawal(house: House) -> None:
+    person = house.admit()
+    house.site.close()
+    content = (house.site.home / KEYRING).read_bytes()
+    (house.site.home / KEYRING).write_bytes(b"no database at all" * 100)
+    with pytest.raises(TamperError, match=r"keyring.db is not a database"):
+        Site.open(house.site.home, load_extractor=no_models, clock=house.clock)  # type: ignore[arg-type]
+    (house.site.home / KEYRING).write_bytes(content)
+    house.site = Site.open(house.site.home, load_extractor=no_models, clock=house.clock)  # type: ignore[arg-type]
+    house.withdraw(person)
+    assert not house.sees(person)
+
+
+def test_many_on_a_locked_keyring_stop_matching_at_once_and_are_finished_later(house: House) -> None:
+    people = [house.admit() for _ in range(5)]
+    house.reopen()
+    ids = [person.receipt_id for person in people]
+    with locked(house.site.home, KEYRING):
+        with pytest.raises(ErasureIncompleteError, match="5 of 5 erasures are not finished"):
+            erase_consents(house.store, house.galleries, house.site.home, ids, EndReason.ORDERED)
+        assert not any(house.sees(person) for person in people)
+
+    house.reopen()
+    assert house.site.status().unfinished_erasures == 0
+    assert len(list((house.site.home / "certificates").iterdir())) == 5
 
 
 def test_a_database_whose_writes_fail_half_way_is_rolled_back_whole(house: House) -> None:

@@ -109,7 +109,7 @@ def test_a_consent_killed_while_it_is_given_is_in_force_whole_or_not_at_all(scen
 
 def test_a_sweep_of_many_survives_a_kill_in_the_middle(scene: Scene) -> None:
     home = scene.copy("sweep")
-    assert dying.run(dying.sweep_and_die, home, 15) == -signal.SIGKILL
+    assert dying.run(dying.sweep_and_die, home, 8) == -signal.SIGKILL
     clock = Clock()
     clock.move(days=180)
     with Site.open(home, load_extractor=no_models, clock=clock) as site:
@@ -118,3 +118,24 @@ def test_a_sweep_of_many_survives_a_kill_in_the_middle(scene: Scene) -> None:
         assert site.status().unfinished_erasures == 0
         assert len(list((home / "certificates").iterdir())) == 3
         site.verify_audit()
+
+
+def test_a_step_that_fails_is_refused_or_resumed_also_where_it_was_done_and_only_the_answer_was_lost(
+    scene: Scene, steps: int
+) -> None:
+    for nth in range(steps):
+        for moment in ("before", "after"):
+            home, result = scene.copy(f"fail-{nth}-{moment}"), scene.folder / f"said-{nth}-{moment}"
+            assert dying.run(dying.withdraw_and_fail, home, scene.leaver.code, nth, moment, result) == 0
+            said, then = result.read_text().splitlines()
+            refused = (nth, moment) == (0, "before")
+            assert said.partition(":")[0] in (
+                ("UnavailableError",) if refused else ("done", "ErasureIncompleteError")
+            ), f"step {nth}, {moment}: {said}"
+            assert then == "done", f"step {nth}, {moment}"
+            if refused:
+                house = opened(home, scene.people())
+                assert house.sees(scene.leaver)
+                house.site.close()
+            check_all_is_done(home, scene)
+            shutil.rmtree(home)

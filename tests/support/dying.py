@@ -15,8 +15,10 @@ from unittest.mock import patch
 from house import Clock, no_models
 from sqlalchemy import Connection
 
+import erase.certify
 import erase.procedure
-from consent import VolensError
+from consent import EndReason, UnavailableError, VolensError
+from store import live_receipts
 from store.database import Database
 from volens import Site
 
@@ -73,7 +75,7 @@ def at_step(nth: int, before: Callable[[], None], after: Callable[[], None]) -> 
 
     Database.write = write  # type: ignore[method-assign]
     Database.truncate_wal = around(Database.truncate_wal)  # type: ignore[method-assign]
-    erase.procedure.write_private = around(erase.procedure.write_private)
+    erase.certify.write_private_files = around(erase.certify.write_private_files)
     return lambda: len(seen)
 
 
@@ -134,6 +136,37 @@ def carry_out_and_die(home: Path, plan: Path, nth: int, moment: str, result: Pat
     steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
     site.cohorts.execute(plan.read_bytes(), [], result.with_suffix(".dossier"), answers=result.with_suffix(".answers"))
     result.write_text(str(steps()))
+
+
+def withdraw_and_fail(home: Path, code: str, nth: int, moment: str, result: Path) -> None:
+    """Withdraw, and see an error at the nth durable step, before or after it was done; then finish. Write down both."""
+    site = _open(home)
+
+    def fail() -> None:
+        raise UnavailableError("injected: the disk says no")
+
+    at_step(nth, *((fail, _nothing) if moment == "before" else (_nothing, fail)))
+    said = _said(lambda: site.withdraw(code=code))
+    result.write_text(f"{said}\n{_said(site.sweep)}")
+
+
+def erase_all_and_die(home: Path, nth: int, moment: str, result: Path) -> None:
+    """Erase everybody in one batch, and be killed at the nth durable step; undisturbed, tell how many there are."""
+    erase.procedure.STOP_TOGETHER = erase.procedure.CERTIFY_TOGETHER = 100
+    site = _open(home)
+    with site._store.read() as connection:
+        everybody = live_receipts(connection)
+    steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
+    erase.erase_consents(site._store, site._galleries, home, everybody, EndReason.ORDERED)
+    result.write_text(str(steps()))
+
+
+def _said(act: Callable[[], object]) -> str:
+    try:
+        act()
+    except VolensError as error:
+        return f"{type(error).__name__}: {error}"
+    return "done"
 
 
 def _nothing() -> None:

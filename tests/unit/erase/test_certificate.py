@@ -8,18 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from house import House
+from house import MODEL, House
 
 from audit import VerifierKey, inclusion_proof, leaf_bytes
 from consent import InputError, TamperError, VolensError
 from erase import verify_certificate
-from erase.certificate import CERTIFICATE_TYPE, LogEntry, certificate_file, certificate_payload, log_details
-from store import node_reader
+from erase.certificate import (
+    ACKNOWLEDGEMENT_TYPE,
+    CERTIFICATE_TYPE,
+    LogEntry,
+    certificate_file,
+    certificate_payload,
+    log_details,
+)
+from store import node_reader, nonce_of, references_of, sealed_name
 from tests.unit.store.scene import copied
 
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
 EVENT = "erasure.certified"
+VECTORS = Path(__file__).parents[2] / "vectors"
 Statement = dict[str, Any]
 
 
@@ -90,7 +99,8 @@ def test_a_certificate_says_what_was_destroyed_and_names_nobody(house: House) ->
         "sealed name": 1,
         "wrapped grant secret": 1,
         "openings of audit leaves": 2,
-        "gallery sketch": 0,
+        "gallery sketch": 1,
+        "last interactions": 1,
     }
     assert {one["what"] for one in statement["searched"]} >= {"sealed embedding", "sealed name", "grant secret"}
     assert all(one["found"] == 0 and one["pieces"] > 0 for one in statement["searched"])
@@ -116,14 +126,128 @@ def test_it_verifies_without_the_store_and_after_the_log_has_grown(house: House,
     assert verify_certificate(data, VerifierKey.parse(line)).reason == "withdrawn"
 
 
-def test_every_changed_byte_is_noticed(house: House, data: bytes) -> None:
-    places = {*range(0, len(data), 7), 0, 1, len(data) - 1, len(data) - 2, len(data) - 3, len(data) - 4, len(data) - 5}
-    for at in sorted(places):
-        for bit in (0x01, 0x20):
-            changed = bytearray(data)
-            changed[at] ^= bit
-            with pytest.raises((TamperError, InputError)):
-                verify_certificate(bytes(changed), house.site.verifier_key)
+def test_a_change_of_any_byte_is_noticed(house: House, data: bytes) -> None:
+    """Every position, acknowledgements included: another bit, a blank in its place, a blank before it, left out."""
+    data = with_acknowledgements(house, data, 2)
+    assert len(verify_certificate(data, house.site.verifier_key).acknowledgements) == 2
+    for at, byte in enumerate(data):
+        flipped = bytes([byte ^ (1 << at % 8)])
+        replaced = b" " if byte != ord(b" ") else b"\t"
+        for other in (flipped, replaced, b" " + bytes([byte]), b""):
+            if data[:at] + other + data[at + 1 :] != data:
+                refuses(house, data[:at] + other + data[at + 1 :])
+    for end in (b" ", b"\n", b"\0", b"{}"):
+        refuses(house, data + end)
+
+
+def refuses(house: House, data: bytes) -> None:
+    with pytest.raises((TamperError, InputError)):
+        verify_certificate(data, house.site.verifier_key)
+
+
+def acknowledgement(house: House, certificate_id: str, typ: str = ACKNOWLEDGEMENT_TYPE) -> str:
+    answer = {"certificate_id": certificate_id, "recipient": "Badge office", "acknowledged_at": "2099-03-02T00:00:00Z"}
+    return house.store.keyring.sign(rfc8785.dumps(answer), typ)
+
+
+def with_acknowledgements(house: House, data: bytes, count: int) -> bytes:
+    certificate_id = statement_of(data)["certificate_id"]
+    return certificate_file(token_of(data), [acknowledgement(house, certificate_id) for _ in range(count)])
+
+
+def token_of(data: bytes) -> str:
+    token: str = json.loads(data)["certificate"]
+    return token
+
+
+def test_what_recipients_answered_is_added_later_and_checked_with_it(house: House, data: bytes) -> None:
+    certificate = verify_certificate(with_acknowledgements(house, data, 1), house.site.verifier_key)
+    (answer,) = certificate.acknowledgements
+    assert answer["recipient"] == "Badge office"
+    assert certificate.statement == verify_certificate(data, house.site.verifier_key).statement
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "words"),
+    [
+        (lambda house, _own: acknowledgement(house, "0" * 32), TamperError, "of another certificate"),
+        (lambda house, own: acknowledgement(house, own, CERTIFICATE_TYPE), TamperError, "not the form of one"),
+        (lambda house, own: acknowledgement(house, own)[:-1] + "A", TamperError, "integrity: "),
+        (lambda house, _own: house.store.keyring.sign(b"[]", ACKNOWLEDGEMENT_TYPE), TamperError, "not the form of one"),
+        (lambda _house, _own: 7, InputError, "no erasure certificate"),
+    ],
+)
+def test_an_acknowledgement_that_does_not_belong_is_refused(
+    house: House, data: bytes, spoil: Callable[[House, str], str], kind: type[VolensError], words: str
+) -> None:
+    own = statement_of(data)["certificate_id"]
+    refused(house, certificate_file(token_of(data), [spoil(house, own)]), kind, words)
+
+
+def test_it_says_what_existed_so_that_an_old_copy_is_recognised(house: House) -> None:
+    person = house.admit()
+    with house.store.read() as connection:
+        (reference,) = references_of(connection, person.receipt_id)
+        name = sealed_name(connection, person.receipt_id)
+    wrapped = house.store.keyring.wrapped(person.receipt_id)
+    boxes = {"sealed embedding": reference.sealed_embedding, "sealed name": name, "wrapped grant secret": wrapped}
+
+    existed = statement_of(house.withdraw(person).certificate_path.read_bytes())["existed"]
+
+    assert [one["what"] for one in existed] == list(boxes)
+    for one in existed:
+        box = boxes[one["what"]]
+        assert box is not None
+        assert one["salted_sha256"] == sha256(bytes.fromhex(one["salt"]) + box).hexdigest()
+        assert one["fingerprint"] == nonce_of(box).hex()
+    assert len({one["salt"] for one in existed}) == len(existed)
+
+
+def test_it_says_when_each_step_was_done_and_what_the_searches_found(house: House) -> None:
+    person = house.admit()
+    assert house.sees(person)
+    statement = statement_of(house.withdraw(person).certificate_path.read_bytes())
+
+    assert list(statement["times"]) == ["removed", "scrubbed", "shredded", "stopped", "verified"]
+    assert statement["search_before"] == [{"found": True, "model": MODEL, "rank": 1}]
+    assert statement["search_after"] == [{"found": False, "model": MODEL}]
+    assert [one["what"] for one in statement["touched"]][:2] == ["data file", "keyring"]
+    assert statement["store_key"]["epoch"] == 1
+    assert statement["recipients"] == []
+    assert str(house.site.home) not in json.dumps(statement)
+
+
+def test_a_search_that_did_not_run_is_said_not_to_have_run(house: House) -> None:
+    person = house.admit()
+    with pytest.MonkeyPatch.context() as killed:
+        killed.setattr("erase.procedure._Batch.finish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            house.withdraw(person)
+
+    statement = statement_of(house.withdraw(person).certificate_path.read_bytes())
+
+    assert statement["search_before"] == [{"found": True, "model": MODEL, "rank": 1}]
+    assert statement["search_after"] == [
+        {"not_run": "another process finished the erasure, and the old embedding opens no more"}
+    ]
+    assert {one["what"].split(" of ")[0] for one in statement["searched"]} == {"fingerprint"}
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_certificates_of_version_1_stay_verifiable() -> None:
+    data = (VECTORS / "certificate_v1.json").read_bytes()
+    key = VerifierKey.parse((VECTORS / "certificate_v1.pub").read_text().strip())
+
+    certificate = verify_certificate(data, key)
+
+    assert certificate.statement["version"] == 1
+    assert certificate.reason == "withdrawn"
+    assert all(one["found"] == 0 for one in certificate.statement["searched"])
+    with pytest.raises((TamperError, InputError)):
+        verify_certificate(data.replace(b"A", b"B", 1), key)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +310,8 @@ STATEMENTS: dict[str, tuple[Callable[[Statement], Statement], str]] = {
     "something found": (lambda s: found(s, 1), LEFT),
     "something found last": (lambda s: found(s, *[0] * (len(s["searched"]) - 1), 1), LEFT),
     "something found and made up for": (lambda s: found(s, 1, -1), LEFT),
-    "another version": (lambda s: s | {"version": 2}, LEFT),
+    "found again by search": (lambda s: s | {"search_after": [{"model": "x", "found": True}]}, LEFT),
+    "another version": (lambda s: s | {"version": 3}, LEFT),
     "no version": (lambda s: {k: v for k, v in s.items() if k != "version"}, FORM),
     "nothing searched": (lambda s: {k: v for k, v in s.items() if k != "searched"}, FORM),
     "a search that found no number": (lambda s: s | {"searched": [{"what": "x"}]}, FORM),

@@ -73,7 +73,7 @@ def test_of_a_value_that_is_half_zeros_the_other_half_is_searched_for() -> None:
 
 def test_pieces_are_counted_by_what_they_are_of(needles: Needles) -> None:
     assert needles.counts() == {"face": 10, "secret": 2, "short": 1}
-    assert needles.joined(needles).counts() == {"face": 20, "secret": 4, "short": 2}
+    assert Needles.gathered([needles, needles]).counts() == {"face": 20, "secret": 4, "short": 2}
 
 
 def test_needles_are_copies_that_are_wiped_and_say_nothing() -> None:
@@ -81,7 +81,7 @@ def test_needles_are_copies_that_are_wiped_and_say_nothing() -> None:
     own = Needles.of([("face", mine)])
     mine[:] = bytes(len(mine))
     assert own.search(VALUE, "x")
-    assert repr(own) == "Needles(needles=[Needle(what='face')])"
+    assert repr(own) == "Needles(1)"
 
     own.wipe()
 

@@ -19,8 +19,9 @@ from consent import (
     TamperError,
     WithdrawalCode,
 )
+from erase import procedure
 from erase.needles import Needles
-from erase.procedure import _Erasure
+from erase.procedure import _Batch
 from store import ErasureState, consent_ended, entry, references_of
 from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
 from volens import Site, verify_certificate
@@ -213,7 +214,7 @@ def test_a_reader_in_the_way_leaves_it_incomplete_and_it_is_resumed_afterwards(i
     house = impatient
     person, stayer = house.admit(), house.admit()
     with being_read(house.site.home / name):
-        with pytest.raises(ErasureIncompleteError, match=r"matching has stopped, but .*run 'volens sweep'"):
+        with pytest.raises(ErasureIncompleteError, match=r"matching has stopped, but .*run 'volens erase resume'"):
             house.withdraw(person)
         assert not house.sees(person)
         assert state(house, person) is ErasureState.REMOVED
@@ -243,7 +244,7 @@ def box_of(house: House, person: Person) -> bytes:
         ("deep/down/here.bin", lambda box: bytes(5000) + box + bytes(5000), "sealed embedding"),
         (".hidden", lambda box: box[len(box) - 16 :], "sealed embedding"),
         ("half", lambda box: box[130:300], "sealed embedding"),
-        ("nonce", lambda box: box[1:13], "nonce of sealed embedding"),
+        ("nonce", lambda box: box[1:13], "fingerprint of sealed embedding"),
     ],
 )
 def test_a_copy_somewhere_in_the_home_is_found_and_named_and_the_erasure_goes_on_without_it(
@@ -254,7 +255,9 @@ def test_a_copy_somewhere_in_the_home_is_found_and_named_and_the_erasure_goes_on
     planted.parent.mkdir(parents=True, exist_ok=True)
     planted.write_bytes(part(box_of(house, person)))
 
-    with pytest.raises(ErasureIncompleteError, match=f"found {what} in {where}; remove it, then run 'volens sweep'"):
+    with pytest.raises(
+        ErasureIncompleteError, match=f"found {what} in {where}; remove it, then run 'volens erase resume'"
+    ):
         house.withdraw(person)
     assert not house.sees(person)
     assert state(house, person) is ErasureState.SCRUBBED
@@ -288,13 +291,13 @@ def test_what_lies_in_a_gallery_that_did_not_let_go_is_found(house: House, monke
     (gallery,) = house.galleries.built()
     (buffer,) = gallery.engine.buffers()
     sketch = gallery.projection.sketch(person.face).tobytes()
-    original = _Erasure._scrub
+    original = _Batch._scrub
 
-    def late(self: _Erasure) -> None:
+    def late(self: _Batch, facts: procedure.Facts) -> None:
         buffer[640 : 640 + len(sketch)] = sketch
-        original(self)
+        original(self, facts)
 
-    monkeypatch.setattr(_Erasure, "_scrub", late)
+    monkeypatch.setattr(_Batch, "_scrub", late)
     with pytest.raises(ErasureIncompleteError, match="found gallery sketch in the gallery in memory"):
         house.withdraw(person)
     monkeypatch.undo()
@@ -315,20 +318,21 @@ def test_a_gallery_that_still_proposes_the_person_is_not_certified(
 
 def test_rows_and_secrets_that_came_back_are_not_certified(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as stuck:
-        stuck.setattr(_Erasure, "_shred", lambda _self: None)
+        stuck.setattr("store.keyring.Keyring.destroy_all", lambda *_: 0)
         with pytest.raises(ErasureIncompleteError, match="the keyring still has the erased consent's secret"):
             house.withdraw(house.admit())
 
-    with monkeypatch.context() as stuck:
-        stuck.setattr("erase.procedure.references_of", lambda *_: [1])
-        stuck.setattr("erase.procedure._stop", lambda *_: Needles([]))
-        person = house.invite()
+    person, original = house.admit(), _Batch._scrub
+
+    def late(self: _Batch, facts: procedure.Facts) -> None:
         with lawless(house.site.home / DATA) as connection:
-            connection.execute("DELETE FROM live_consent WHERE receipt_id = ?", (person.receipt_id,))
-            connection.execute(
-                "INSERT INTO erasure VALUES (?, 'scrubbed', '{\"reference_ids\":[]}', '2099-01-01T00:00:00Z')",
-                (person.receipt_id,),
-            )
+            connection.execute("INSERT INTO audit_opening VALUES (0, ?, '{}', zeroblob(16))", (person.receipt_id,))
+        original(self, facts)
+
+    with lawless(house.site.home / DATA) as connection:
+        connection.execute("DELETE FROM audit_opening WHERE seq = 0")
+    with monkeypatch.context() as stuck:
+        stuck.setattr(_Batch, "_scrub", late)
         with pytest.raises(ErasureIncompleteError, match="the data file still has rows of the erased consent"):
             house.withdraw(person)
 
@@ -386,6 +390,7 @@ def test_a_certificate_that_cannot_be_written_is_written_later(house: House) -> 
 
 
 STEPS = list(ErasureState)
+Step = Callable[[procedure.Facts], None]
 
 
 @pytest.mark.parametrize("stop_at", STEPS[:-1])
@@ -393,15 +398,15 @@ def test_an_interrupted_erasure_is_finished_by_opening_the_site_again(
     house: House, monkeypatch: pytest.MonkeyPatch, stop_at: ErasureState
 ) -> None:
     person, stayer = house.admit(), house.admit()
-    original = _Erasure.step
+    original = _Batch.step
 
-    def interrupted(self: _Erasure, reached: ErasureState) -> None:
+    def interrupted(self: _Batch, reached: ErasureState, act: Step) -> None:
         if reached is stop_at:
             raise KeyboardInterrupt
-        original(self, reached)
+        original(self, reached, act)
 
     with monkeypatch.context() as stuck:
-        stuck.setattr(_Erasure, "step", interrupted)
+        stuck.setattr(_Batch, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             house.withdraw(person)
     assert state(house, person) is stop_at
@@ -424,14 +429,16 @@ def test_a_step_that_was_done_but_not_noted_is_done_again_to_the_same_effect(
     certificate_id = house.withdraw(person).certificate_id
     facts = {
         "reference_ids": [1],
-        "fingerprints": {},
+        "existed": [],
+        "search_before": [],
+        "times": {},
         "destroyed": {},
         "receipt_sha256": "0" * 64,
         "zone": "lobby",
         "reason": "withdrawn",
         "ended_at": "2099-03-01T12:00:00Z",
     }
-    more = {"searched": [], "files": [], "erased_at": "2099-03-01T12:00:00Z"}
+    more = {"searched": [], "search_after": [], "files": [], "erased_at": "2099-03-01T12:00:00Z"}
     tamper(house.site.home / DATA, "UPDATE erasure SET state = ?, facts = ?", stop_at, json.dumps(facts | more))
 
     assert house.withdraw(person).certificate_id == certificate_id
@@ -443,15 +450,15 @@ def test_two_processes_that_finish_the_same_erasure_issue_one_certificate(
     house: House, second: House, monkeypatch: pytest.MonkeyPatch, moment: ErasureState
 ) -> None:
     person = house.admit()
-    original, others = _Erasure.step, []
+    original, others = _Batch.step, []
 
-    def overtaken(self: _Erasure, reached: ErasureState) -> None:
+    def overtaken(self: _Batch, reached: ErasureState, act: Step) -> None:
         if reached is moment and not others:
             others.append(None)
             others[0] = erase.resume(second.store, second.galleries, second.site.home, person.receipt_id)
-        original(self, reached)
+        original(self, reached, act)
 
-    monkeypatch.setattr(_Erasure, "step", overtaken)
+    monkeypatch.setattr(_Batch, "step", overtaken)
     try:
         erased = house.withdraw(person)
     except SQLAlchemyError as error:

@@ -1,0 +1,75 @@
+"""`volens erase resume` and `volens erase prove`: erasures that were begun are finished, and shown to have held."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from erase import Absent
+from service.cli.exit_codes import ExitCode
+from service.cli.files import read_file
+from service.cli.options import HomeOption, JsonOption
+from service.cli.output import emit, progress
+from service.cli.session import opened
+from service.cli.who import receipts_meant
+
+
+def resume(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Finish erasures that were begun, after a crash, a full disk or a locked file. Nothing new is erased."""
+    # Opening a site finishes them, whatever the command.
+    with progress("erasing") as advance, opened(home, progress=advance) as site:
+        if site.unfinished is not None:
+            raise site.unfinished
+    finished = [
+        {
+            "certificate": str(one.certificate_path),
+            "certificate_id": one.certificate_id,
+            "zone": one.zone,
+            "reason": one.reason,
+        }
+        for one in site.resumed
+    ]
+    emit({"finished": finished}, f"{len(finished)} begun erasures finished, none is left", as_json=as_json)
+
+
+def prove(
+    who: Annotated[
+        str,
+        typer.Argument(help="The receipt or the certificate, as a file; or the person's id.", show_default=False),
+    ],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search every file of the site again for what is left of an erased person."""
+    with opened(home) as site:
+        certified = None
+        if Path(who).is_file():
+            certified = site.erasures.of_certificate(read_file(Path(who), "receipt or certificate"))
+        absent = site.erasures.prove(receipts_meant(site, who) if certified is None else [certified])
+    emit(_document(absent), _said(absent), as_json=as_json)
+    if absent.hits:
+        raise typer.Exit(ExitCode.ERASURE_INCOMPLETE)
+
+
+def _said(absent: Absent) -> str:
+    places = "\n".join(
+        f"  {one['name']}: {one['size_bytes']} bytes" + (f" in {one['files']} files" if "files" in one else "")
+        for one in absent.places
+    )
+    searched = "\n".join(f"  {what}: {pieces}" for what, pieces in sorted(absent.searched.items()))
+    found = "\n".join(f"FOUND {hit.what} in {hit.where}" for hit in absent.hits) or "nothing was found"
+    return (
+        f"erased, certificate {', '.join(absent.certificate_ids)}\n"
+        f"no row and no key is left; searched {absent.size_bytes} bytes:\n{places}\n"
+        f"for the fingerprints of the sealed boxes that were destroyed:\n{searched}\n{found}"
+    )
+
+
+def _document(absent: Absent) -> dict[str, object]:
+    return {
+        "certificates": list(absent.certificate_ids),
+        "searched": dict(absent.searched),
+        "searched_in": [dict(one) for one in absent.places],
+        "size_bytes": absent.size_bytes,
+        "found": [{"what": hit.what, "where": hit.where} for hit in absent.hits],
+    }
