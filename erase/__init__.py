@@ -1,5 +1,8 @@
 """Withdrawal, expiry and erasure carried out everywhere; certificates."""
 
+from erase.access_answer import AccessAnswer, answer_access
+from erase.access_check import MAX_FILE_BYTES as MAX_ANSWER_BYTES
+from erase.access_check import verify_answer
 from erase.certificate import Certificate, verify_certificate
 from erase.clocks import SiteClocks
 from erase.cohort import CohortErased, Cohorts
@@ -19,13 +22,15 @@ from erase.policy import build_policy, policy_file, policy_page, verify_policy
 from erase.procedure import CERTIFICATES, Erased, erase_consent, erase_consents, resume
 from erase.renewal import make_way
 from erase.replay import Progress, Restored, RestoreOrder, restore_site
-from erase.right import consent_of_code, consent_of_receipt
+from erase.right import consent_of_code, consent_of_receipt, consents_meant
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
 
 __all__ = [
     "CERTIFICATES",
     "DUE_SOON",
+    "MAX_ANSWER_BYTES",
     "STALE_AFTER",
+    "AccessAnswer",
     "AnswerRequests",
     "Certificate",
     "CohortErased",
@@ -40,11 +45,13 @@ __all__ = [
     "Restored",
     "SiteClocks",
     "SweepReport",
+    "answer_access",
     "approval_file",
     "approve",
     "build_policy",
     "consent_of_code",
     "consent_of_receipt",
+    "consents_meant",
     "due",
     "erase_consent",
     "erase_consents",
@@ -61,6 +68,7 @@ __all__ = [
     "restore_site",
     "resume",
     "sweep",
+    "verify_answer",
     "verify_certificate",
     "verify_dossier",
     "verify_policy",

@@ -45,6 +45,7 @@ from store.erasures import (
     unfinished,
 )
 from store.giving import give_consent
+from store.held import HANGING, HeldConsent, held_under, recipients_named
 from store.home import PUBLIC_KEY_FILE, make_home, open_home
 from store.keyring import Keyring
 from store.keys import Keys, ask_root_key_holder
@@ -112,6 +113,7 @@ from store.subject_secrets import add_commitment, check_person_secret
 __all__ = [
     "DATA_FILE",
     "DEFAULT_URL",
+    "HANGING",
     "KEYRING_FILE",
     "PUBLIC_KEY_FILE",
     "ROOT_KEY_FILE",
@@ -124,6 +126,7 @@ __all__ = [
     "CollectionStop",
     "ErasureState",
     "GrantSecret",
+    "HeldConsent",
     "JournalEntry",
     "Keyring",
     "Keys",
@@ -184,6 +187,7 @@ __all__ = [
     "give_consent",
     "has_badge",
     "has_reference",
+    "held_under",
     "is_in_backup",
     "issue_badge",
     "kept_digests",
@@ -216,6 +220,7 @@ __all__ = [
     "receipt_of_code",
     "receipts_of",
     "receipts_with_open_requests",
+    "recipients_named",
     "reference_ids",
     "references_in",
     "references_of",
