@@ -40,8 +40,8 @@ _CONTEXT: Final = {
 LOGIC: Final = (
     "From photos taken with you present a model computed one list of numbers, an embedding; photos are not kept. "
     "At a door the same model makes such a list of every face in the frame. It is compared with those of the people "
-    "who agreed for this zone; if the nearest one is alike enough (cosine similarity at or above a threshold measured for "
-    "the model and the number of people), the door takes the face for that person and opens. Nothing else is decided "
+    "who agreed for this zone; if the nearest one is alike enough (cosine similarity at or above a threshold measured "
+    "for the model and the number of people), the door takes the face for that person and opens. Nothing else is decided "
     "by it, and a face that is like nobody's leaves no trace. The comparison can be wrong: the alternative named in "
     "the record is always open to you."
 )
