@@ -63,10 +63,8 @@ from store import (
     name_of,
     notice_of,
     open_home,
-    receipts_of,
     shorten,
     site_status,
-    stored_receipt,
     verify_log,
     zone_of,
 )
@@ -347,11 +345,12 @@ class Site:
         return erase.Erasures(self._store, self._galleries, self.home)
 
     def receipts_of(self, who: str | UnverifiedReceipt) -> list[ReceiptId]:
-        """Return the consents of one person, in force or ended; see `store.receipts_of`. A receipt is checked first."""
-        if isinstance(who, str):
-            return receipts_of(self._store, who)
-        with self._store.read() as read:
-            return [erase.consent_of_receipt(read, who)] if stored_receipt(read, who.claims.receipt_id) else []
+        """Return the consents of one person, in force or ended; see `erase.consents_meant`."""
+        return erase.consents_meant(self._store, who)
+
+    def answer_access(self, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True) -> erase.AccessAnswer:
+        """Answer a request for access; see `erase.answer_access`."""
+        return erase.answer_access(self._store, receipt_ids, with_embedding=with_embedding)
 
     def status(self) -> SiteStatus:
         """Return what is there now, in numbers."""

@@ -1,5 +1,8 @@
 """Withdrawal, expiry and erasure carried out everywhere; certificates."""
 
+from erase.access_answer import AccessAnswer, answer_access
+from erase.access_check import MAX_FILE_BYTES as MAX_ANSWER_BYTES
+from erase.access_check import verify_answer
 from erase.certificate import Certificate, verify_certificate
 from erase.certify import CERTIFICATES, Erased
 from erase.clocks import SiteClocks
@@ -21,14 +24,16 @@ from erase.procedure import erase_consent, erase_consents, resume, resume_all, r
 from erase.prove import Absent, Erasures
 from erase.renewal import make_way
 from erase.replay import Progress, Restored, RestoreOrder, restore_site
-from erase.right import consent_of_code, consent_of_receipt, consent_shown
+from erase.right import consent_of_code, consent_of_receipt, consent_shown, consents_meant
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
 
 __all__ = [
     "CERTIFICATES",
     "DUE_SOON",
+    "MAX_ANSWER_BYTES",
     "STALE_AFTER",
     "Absent",
+    "AccessAnswer",
     "AnswerRequests",
     "Certificate",
     "CohortErased",
@@ -44,12 +49,14 @@ __all__ = [
     "Restored",
     "SiteClocks",
     "SweepReport",
+    "answer_access",
     "approval_file",
     "approve",
     "build_policy",
     "consent_of_code",
     "consent_of_receipt",
     "consent_shown",
+    "consents_meant",
     "due",
     "erase_consent",
     "erase_consents",
@@ -68,6 +75,7 @@ __all__ = [
     "resume_all",
     "resume_begun",
     "sweep",
+    "verify_answer",
     "verify_certificate",
     "verify_dossier",
     "verify_policy",

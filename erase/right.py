@@ -15,7 +15,7 @@ from consent import (
     WithdrawalCode,
     verify_receipt,
 )
-from store import receipt_of_code, stored_receipt
+from store import Store, receipt_of_code, receipts_of, stored_receipt
 
 _UNKNOWN = "there is no consent for this receipt or code here; nothing was changed"
 
@@ -68,3 +68,21 @@ def consent_of_code(connection: Connection, code: WithdrawalCode) -> ReceiptId:
     if stored is None:
         raise NoLiveConsentError(_UNKNOWN)
     return stored.receipt_id
+
+
+def consents_meant(store: Store, who: str | UnverifiedReceipt) -> list[ReceiptId]:
+    """Return the consents of one person, in force or ended; empty where there is none.
+
+    Args:
+        store: of the site.
+        who: a receipt as presented, which is checked first; or a name or id, see `store.receipts_of`.
+
+    Raises:
+        ReceiptSignatureError: the receipt is not by the person who gave the consent.
+        InputError: several people have this name.
+    """
+    if isinstance(who, str):
+        return receipts_of(store, who)
+    with store.read() as connection:
+        known = stored_receipt(connection, who.claims.receipt_id) is not None
+        return [consent_of_receipt(connection, who)] if known else []

@@ -55,17 +55,11 @@ from store.erasures import (
     unfinished,
 )
 from store.giving import give_consent
+from store.held import HANGING, HeldConsent, held_under, recipients_named
 from store.home import PUBLIC_KEY_FILE, make_home, open_home
 from store.keyring import Keyring
 from store.keys import Keys, ask_root_key_holder
-from store.operators import (
-    Operator,
-    add_operator,
-    operators,
-    operators_required,
-    remove_operator,
-    require_operators,
-)
+from store.operators import Operator, add_operator, operators, operators_required, remove_operator, require_operators
 from store.people import receipts_of
 from store.private_files import read_private, write_private, write_private_files
 from store.promises import add_notice, add_zone, notice_of, shorten_retention, zone_of, zones
@@ -99,23 +93,11 @@ from store.restore import (
     stored_certificates,
     unopenable,
 )
-from store.root_key import (
-    DEFAULT_URL,
-    ROOT_KEY_FILE,
-    make_root_key_file,
-    read_root_key_file,
-)
+from store.root_key import DEFAULT_URL, ROOT_KEY_FILE, make_root_key_file, read_root_key_file
 from store.rotation import KeysStatus, Rotated, rotation_due
 from store.sealing import nonce_of
 from store.secrets import GrantSecret, Random, RootKey
-from store.selection import (
-    Selected,
-    Selection,
-    counted,
-    members_sha256,
-    select_left,
-    select_live,
-)
+from store.selection import Selected, Selection, counted, members_sha256, select_left, select_live
 from store.status import SiteStatus, ZoneStatus, site_status
 from store.store import DATA_FILE, KEYRING_FILE, Clock, SiteRecord, Store, Transaction
 from store.subject_secrets import add_commitment, check_person_secret
@@ -123,6 +105,7 @@ from store.subject_secrets import add_commitment, check_person_secret
 __all__ = [
     "DATA_FILE",
     "DEFAULT_URL",
+    "HANGING",
     "KEYRING_FILE",
     "PUBLIC_KEY_FILE",
     "ROOT_KEY_FILE",
@@ -136,6 +119,7 @@ __all__ = [
     "ErasureState",
     "GrantSecret",
     "Held",
+    "HeldConsent",
     "JournalEntry",
     "Keyring",
     "Keys",
@@ -201,6 +185,7 @@ __all__ = [
     "has_badge",
     "has_reference",
     "held_by",
+    "held_under",
     "is_in_backup",
     "issue_badge",
     "kept_digests",
@@ -234,6 +219,7 @@ __all__ = [
     "receipt_of_code",
     "receipts_of",
     "receipts_with_open_requests",
+    "recipients_named",
     "reference_ids",
     "references_in",
     "references_of",

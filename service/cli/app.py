@@ -24,6 +24,7 @@ from service.cli import (
     dossier,
     enroll,
     erase,
+    export,
     identify,
     keys,
     leaver,
@@ -79,6 +80,7 @@ for _name, _command in (
     ("backup", backup.backup),
     ("restore", backup.restore),
     ("status", setup.status),
+    ("export", export.export),
 ):
     app.command(_name)(_command)
 

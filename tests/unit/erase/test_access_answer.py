@@ -1,0 +1,191 @@
+"""The answer to an access request: all that is held, or that nothing is, and neither can be changed unseen."""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+from house import House, Person
+
+from audit import VerifierKey
+from consent import InputError, TamperError
+from erase import answer_access, verify_answer
+from erase.access_answer import SIGNED_FILE
+from store import HANGING
+from store import schema as tables
+
+
+def answered(house: House, *people: Person, **options: bool) -> bytes:
+    return answer_access(house.store, [person.receipt_id for person in people], **options).data
+
+
+def unpacked(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def record(data: bytes, number: int = 1) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(unpacked(data)[f"consent-{number}/record.jsonld"])
+    return found
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its text, and the tags in it."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.text, self.tags = "", set[str]()
+        self.feed(page.decode("utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not any(name in ("src", "href", "onload") for name, _ in attrs)
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_everything_held_is_in_the_answer(house: House) -> None:
+    person = house.admit()
+    data = answered(house, person)
+
+    files, held = unpacked(data), record(data)
+    assert files["consent-1/receipt.jws"].decode() == person.take_home.receipt.token
+    assert files["consent-1/notice.txt"] == b"We compare your face at the door.\n"
+    assert held["dpv:hasDataSubject"] == {"dct:identifier": person.subject_id, "dpv:hasName": "Ada Canary Example"}
+    assert held["dpv:hasConsentStatus"] == "dpv:ConsentGiven"
+    assert held["volens:agreed"]["pii_processing"]["purpose"] == "lobby"
+    assert [clock["reason"] for clock in held["volens:clocks"]][:2] == ["expired", "retention"]
+    assert held["volens:zone"]["alternative"] == "a badge at the desk"
+    assert len(held["volens:held"]["biometric_reference"]) == 1
+    embedding = json.loads(files["consent-1/embedding-1.json"])
+    assert np.allclose(embedding["values"], person.face, atol=1e-7)
+    assert verify_answer(data, house.site.verifier_key)["holds_anything"] is True
+
+
+def test_every_table_that_hangs_on_a_consent_is_looked_at() -> None:
+    """A new table with a person's rows must be in the answer, or be named here with the reason why not."""
+    looked_at = {table.name for table in HANGING}
+    about_no_person = {
+        "receipt",  # in the answer as the signed receipt
+        "consent_end",  # in the answer as `ended`
+        "erasure",  # the journal of one that is ended
+        "certificate",  # in the answer by its id
+        "access_request",  # in the answer, as evidence
+        "audit_opening",  # counted
+        "acknowledgement",  # about a recipient
+    }
+    with_receipt = {table.name for table in tables.metadata.sorted_tables if "receipt_id" in table.columns}
+    assert with_receipt - about_no_person == looked_at | (with_receipt & {"cohort_member"}) - about_no_person
+
+
+def test_the_embedding_is_left_out_on_demand(house: House) -> None:
+    data = answered(house, house.admit(), with_embedding=False)
+
+    assert not [name for name in unpacked(data) if "embedding" in name]
+    assert record(data)["volens:embeddings"] == "held, and left out of this answer on demand"
+
+
+def test_several_consents_are_answered_together(house: House) -> None:
+    house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
+    house.site.publish_notice("lab", language="en", text=b"x")
+    data = answered(house, house.admit(), house.admit("lab"))
+
+    assert [record(data, number)["volens:zone"]["name"] for number in (1, 2)] == ["lobby", "lab"]
+
+
+def test_after_a_withdrawal_nothing_is_held_and_the_answer_proves_it(house: House) -> None:
+    person = house.admit()
+    erased = house.withdraw(person)
+    data = answered(house, person)
+
+    statement = verify_answer(data, house.site.verifier_key)
+    assert statement["holds_anything"] is False
+    (searched,) = statement["searched"]
+    assert set(searched["rows"].values()) == {0}
+    assert (searched["ended"], searched["certificate_id"]) == ("withdrawn", erased.certificate_id)
+    assert "Nothing is held about you." in Page(unpacked(data)["index.html"]).text
+    assert b"Ada Canary Example" not in b"".join(unpacked(data).values())
+    assert not [name for name in unpacked(data) if "embedding" in name]
+
+
+def test_who_was_never_here_gets_a_signed_answer_too(house: House) -> None:
+    data = answered(house)
+
+    statement = verify_answer(data, house.site.verifier_key)
+    assert (statement["holds_anything"], statement["searched"], statement["consents_asked_for"]) == (False, [], 0)
+
+
+def test_the_page_shows_what_is_held_and_runs_nothing(house: House) -> None:
+    person = house.enroll(house.invite(name="<script>Ada</script>"))
+    page = Page(unpacked(answered(house, person))["index.html"])
+
+    assert "<script>Ada</script>" in page.text
+    assert "script" not in page.tags
+    assert "lobby" in page.text
+    assert "a badge at the desk" in page.text
+
+
+def test_an_answer_is_in_the_audit_log_without_saying_about_whom(house: House) -> None:
+    person = house.admit()
+    answered(house, person)
+
+    assert house.site.verify_audit().kinds["access.answered"] == 1
+    with house.store.read() as connection:
+        opened = connection.exec_driver_sql("SELECT receipt_id, details FROM audit_opening ORDER BY seq DESC").first()
+    assert opened is not None
+    assert opened[0] is None
+    assert person.receipt_id not in opened[1]
+
+
+@pytest.mark.parametrize("name", ["consent-1/record.jsonld", "consent-1/embedding-1.json", "index.html"])
+def test_a_changed_missing_or_added_file_is_found(house: House, name: str) -> None:
+    files = unpacked(answered(house, house.admit()))
+    key = house.site.verifier_key
+    changed = files | {name: files[name][:-1] + b" "}
+    missing = {one: data for one, data in files.items() if one != name}
+    for wrong in (changed, missing, files | {"more.txt": b"x"}):
+        with pytest.raises(TamperError, match="integrity: the files are not the ones that the site signed"):
+            verify_answer(packed(wrong), key)
+    verify_answer(packed(files), key)
+
+
+def test_every_character_of_the_signed_list_counts(house: House) -> None:
+    files = unpacked(answered(house, house.admit()))
+    token = files[SIGNED_FILE]
+    for at in range(0, len(token), 7):
+        other = bytes([token[at] ^ 1])
+        with pytest.raises((TamperError, InputError)):
+            verify_answer(packed(files | {SIGNED_FILE: token[:at] + other + token[at + 1 :]}), house.site.verifier_key)
+
+
+def test_another_sites_key_does_not_verify(house: House) -> None:
+    data = answered(house, house.admit())
+    other = VerifierKey(house.site.verifier_key.name, bytes([house.site.verifier_key.public_key[0] ^ 1]) * 32)
+    with pytest.raises((TamperError, InputError)):
+        verify_answer(data, other)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"PK\x03\x04", b"x" * 100, packed({"a": b"b"})], ids=["nothing", "zip", "x", "other"]
+)
+def test_what_is_no_answer_is_refused_with_a_sentence(house: House, data: bytes) -> None:
+    with pytest.raises(InputError, match="got a file that is no access answer; use one as 'volens export' writes it"):
+        verify_answer(data, house.site.verifier_key)
+
+
+def test_a_zip_that_holds_a_large_nothing_is_refused_before_it_is_large(house: House) -> None:
+    with pytest.raises(InputError, match="no access answer"):
+        verify_answer(packed({"a": bytes(65 * 1024 * 1024)}), house.site.verifier_key)
