@@ -332,6 +332,7 @@ def _cut_logs(store: Store) -> None:
             f"run '{RESUME}' when it is done"
         )
     store.keyring.scrub()
+    store.forget()
 
 
 def _unfinished(error: UnavailableError) -> ErasureIncompleteError:

@@ -73,15 +73,16 @@ def issue_badge(
     badge = Badge(site_id, grant.receipt_id, reference_id, embedding.model_id, person, box)
     try:
         tx.connection.execute(
-            insert(tables.badge).values(
+            insert(tables.badge),
+            {
                 **owner,
-                reference_id=reference_id,
-                model_id=embedding.model_id,
-                model_licence=licence,
-                badge_sha256=badge.digest(),
-                photo_count=photo_count,
-                enrolled_at=tx.now,
-            )
+                "reference_id": reference_id,
+                "model_id": embedding.model_id,
+                "model_licence": licence,
+                "badge_sha256": badge.digest(),
+                "photo_count": photo_count,
+                "enrolled_at": tx.now,
+            },
         )
     except IntegrityError:
         badge.wipe()

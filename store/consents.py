@@ -121,7 +121,7 @@ def add_consent(
     tx.connection.execute(insert(tables.last_interaction).values(**owner, interacted_at=claims.issued_at))
     with secret.profile_key(receipt.sha256) as key:
         sealed_name = sealing.seal(name.encode("utf-8"), key, _name_context(**owner), tx.random)
-    tx.connection.execute(insert(tables.subject_profile).values(**owner, sealed_name=sealed_name))
+    tx.connection.execute(insert(tables.subject_profile), {**owner, "sealed_name": sealed_name})
     tx.log("consent.given", {**owner, "receipt_sha256": receipt.sha256.hex()}, receipt_id=claims.receipt_id)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from consent import TamperError, UnavailableError
+from store.freed_memory import overwritten
 
 BUSY_TIMEOUT_S: Final = 5.0
 _WRITE: Final = "volens_write"
@@ -86,6 +87,14 @@ class Database:
         with _translated(self.path), self._raw() as connection:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
+
+    def forget(self) -> None:
+        """Close the connections that nobody uses just now, so that what they remember of deleted rows is overwritten.
+
+        SQLite keeps pages and the values last written, the wrapped secret of the last newcomer among them, in memory.
+        """
+        with overwritten():
+            self._engine.dispose()
 
     def vacuum(self) -> None:
         """Rewrite the file without free space, and with it what deleted rows may have left in pages."""

@@ -21,6 +21,7 @@ from consent import jws as consent_jws
 from store import keyring_schema as tables
 from store import sealing
 from store.database import Database
+from store.freed_memory import overwrite_freed_bytes
 from store.root_key import RootKeys, RootKeySource
 from store.secrets import KEY_BYTES, GrantSecret, Random, RootKey, StoreKey
 from store.store_keys import StoreKeys, store_key_context
@@ -166,9 +167,9 @@ class Keyring:
                     context = self.secret_context(receipt_id, epoch)
                     wrapped = sealing.seal(secret.buffer, self.store_keys[epoch], context, random)
                     connection.execute(
-                        insert(tables.grant_secret).values(
-                            receipt_id=receipt_id, epoch=epoch, wrapped=wrapped, created_at=now
-                        )
+                        # As parameters: a value inside a statement lives on in SQLAlchemy's cache of statements.
+                        insert(tables.grant_secret),
+                        {"receipt_id": receipt_id, "epoch": epoch, "wrapped": wrapped, "created_at": now},
                     )
                     return secret
             self.refresh()
@@ -269,6 +270,11 @@ class Keyring:
         """
         if not self._database.truncate_wal():
             raise UnavailableError("another process is reading the keyring; try again when it is done")
+
+    def forget(self) -> None:
+        """Let this process's memory forget deleted secrets; see `Database.forget`."""
+        self._database.forget()
+        overwrite_freed_bytes(KEY_BYTES + sealing.OVERHEAD_BYTES)
 
     def vacuum(self) -> None:
         """Rewrite the file without free space."""

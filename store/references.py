@@ -93,15 +93,16 @@ def add_reference(
         box = sealing.seal(plain, key, context, tx.random)
     try:
         tx.connection.execute(
-            insert(tables.biometric_reference).values(
+            insert(tables.biometric_reference),
+            {
                 **owner,
-                reference_id=reference_id,
-                model_id=embedding.model_id,
-                model_licence=licence,
-                sealed_embedding=box,
-                photo_count=photo_count,
-                enrolled_at=tx.now,
-            )
+                "reference_id": reference_id,
+                "model_id": embedding.model_id,
+                "model_licence": licence,
+                "sealed_embedding": box,
+                "photo_count": photo_count,
+                "enrolled_at": tx.now,
+            },
         )
     except IntegrityError:
         raise NoLiveConsentError(_GONE) from None

@@ -230,6 +230,11 @@ class Store:
         """Write a consistent, compact copy of the data file; see `Database.copy_to`."""
         self._data.copy_to(path, progress)
 
+    def forget(self) -> None:
+        """Let this process's memory forget deleted rows and secrets; see `Database.forget`."""
+        self._data.forget()
+        self.keyring.forget()
+
     def vacuum(self) -> None:
         """Rewrite both files without free space."""
         self._data.vacuum()

@@ -11,12 +11,13 @@ def add_commitment(tx: Transaction, receipt: VerifiedReceipt, secret: PersonSecr
     """Commit to the secret that a person takes home, in the transaction that puts their consent in force."""
     claims = receipt.claims
     tx.connection.execute(
-        insert(tables.subject_secret).values(
-            receipt_id=claims.receipt_id,
-            subject_id=claims.subject_id,
-            purpose=claims.purpose,
-            commitment=secret.commitment(claims.receipt_id),
-        )
+        insert(tables.subject_secret),
+        {
+            "receipt_id": claims.receipt_id,
+            "subject_id": claims.subject_id,
+            "purpose": claims.purpose,
+            "commitment": secret.commitment(claims.receipt_id),
+        },
     )
 
 

@@ -68,6 +68,14 @@ def kept_files() -> Iterator[str]:
             yield "/".join(parts)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_sealed_things_are_never_inside_a_statement_for_its_cache_would_keep_them(name: str) -> None:
+    """`insert(table).values(...)` lives on in SQLAlchemy's cache with the values of the first call (docs/adr/0015)."""
+    sealed = ("grant_secret", "biometric_reference", "subject_profile", "badge", "subject_secret")
+    statements = [ast.unparse(node.func) for node in ast.walk(modules()[name]) if isinstance(node, ast.Call)]
+    assert not [table for table in sealed if f"insert(tables.{table}).values" in statements]
+
+
 def test_no_picture_and_no_array_of_a_person_is_under_version_control() -> None:
     files = list(kept_files())
     assert "pyproject.toml" in files

@@ -4,6 +4,7 @@ Started as ``python remembering.py SCENARIO HOME``; each prints one JSON object 
 whatever a test framework keeps of values and messages would be found as well.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -149,6 +150,10 @@ def _look_for(memory: OwnMemory, site: Site, receipt_id: ReceiptId) -> list[Secr
         references = references_of(connection, receipt_id)
     secret = site._store.keyring.grant_secret(receipt_id)
     memory.look_for("grant secret", hide(secret.buffer))
+    wrapped = site._store.keyring.wrapped(receipt_id)
+    assert wrapped is not None
+    memory.look_for("wrapped grant secret", hide(wrapped))
+    _overwrite(wrapped)
     held: list[Secret | UnitVector] = [secret]
     for reference, vector in opened(site._store, references):
         key = secret.reference_key(reference.receipt.sha256, reference.model_id)
@@ -168,6 +173,11 @@ def _look_for(memory: OwnMemory, site: Site, receipt_id: ReceiptId) -> list[Secr
 def _wipe(held: Iterable[Secret | UnitVector]) -> None:
     for one in held:
         one.wipe()
+
+
+def _overwrite(value: bytes) -> None:
+    """Overwrite immutable bytes, which only a test may do: it read what the program would not have read."""
+    ctypes.memset(id(value) + bytes.__basicsize__ - 1, 0, len(value))
 
 
 def _forget_ours(house: House) -> None:
