@@ -15,6 +15,7 @@ from consent import EndReason, ErasureIncompleteError, InputError, UnavailableEr
 from service.cli.options import HomeOption, JsonOption, home_folder
 from service.cli.output import emit, progress
 from service.cli.session import default_models
+from service.process_memory import lock_all
 from volens import Erased, Site, SweepReport
 
 _GIVE_UP_S: Final = 0.6
@@ -129,7 +130,7 @@ def _watch(home: Path, interval: int, *, as_json: bool) -> None:
     3. A sweep runs beside the thread that hears signals: SQLite waiting for a lock would keep it from hearing.
     """
     with _heard() as ending:
-        _tell("watching", {"interval_s": interval}, as_json=as_json)
+        _tell("watching", {"interval_s": interval, "swap": lock_all().value}, as_json=as_json)
         while not ending.is_set():
             failed: list[Exception] = []
             one = threading.Thread(target=_round, args=(home, ending, failed, as_json), daemon=True)

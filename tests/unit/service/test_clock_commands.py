@@ -17,6 +17,7 @@ from said import Command
 
 from consent import InputError
 from service.cli.leaver import _moment
+from service.process_memory import SwapProtection, may_lock_all
 from volens import Site
 
 
@@ -224,3 +225,15 @@ def test_a_watch_stops_where_integrity_is_broken(lobby: Path) -> None:
     with watching(lobby / "site") as process:
         assert process.wait(30) == 4
     (lobby / "site" / "keyring.db").chmod(0o600)
+
+
+def test_a_watch_locks_its_memory_where_it_may_and_says_whether(lobby: Path) -> None:
+    with watching(lobby / "site") as process:
+        said = told(process, "watching")["swap"]
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+
+    locked_kib = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmLck:")))
+    # The store key's page is locked in any case, once the site is open.
+    assert (said, locked_kib > 1024) == (
+        (SwapProtection.LOCKED, True) if may_lock_all() else (SwapProtection.KEYS_ONLY, False)
+    )
