@@ -70,7 +70,8 @@ class AwsKms:
         config = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 2})
         where = f"AWS KMS{'' if self._at.region is None else f' in {self._at.region}'}"
         try:
-            client = boto3.client("kms", region_name=self._at.region, config=config)
+            # A session of its own: the default one keeps credentials that may have ended, and is not for threads.
+            client = boto3.Session().client("kms", region_name=self._at.region, config=config)
             answer: dict[str, Any] = getattr(client, verb)(KeyId=self._at.key, EncryptionContext=self._context, **what)
         except ClientError as error:
             raise self._refusal(error.response.get("Error", {}).get("Code", ""), where) from None

@@ -101,6 +101,8 @@ class VaultTransit:
         if isinstance(answer, Mapping):
             data = answer.get("data")
             return data if isinstance(data, Mapping) else {}
+        if not isinstance(answer, requests.Response):
+            return {}
         if answer.status_code in range(300, 400):
             raise UnavailableError(
                 f"{self._at.address} sends to another address, where the token is not taken; name the active server"

@@ -95,9 +95,12 @@ class House:
     people: list[Person] = field(default_factory=list)
 
     @classmethod
-    def build(cls, home: Path, seed: int = 1, zones: Sequence[str] = ("lobby",)) -> Self:
+    def build(
+        cls, home: Path, seed: int = 1, zones: Sequence[str] = ("lobby",), root_key: str = "file:root.key"
+    ) -> Self:
         clock, bits = Clock(), stdlib_random.Random(seed)
-        site = Site.create(home, name="Example Ltd", contact="privacy@example.org", clock=clock, random=bits.randbytes)
+        who = {"name": "Example Ltd", "contact": "privacy@example.org"}
+        site = Site.create(home, **who, clock=clock, random=bits.randbytes, root_key=root_key)
         house = cls(site, clock, np.random.default_rng(seed), bits)
         for zone in zones:
             house.declare(zone)

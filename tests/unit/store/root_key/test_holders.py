@@ -1,0 +1,169 @@
+"""Every kind of holder: made with a site, opened, rotated; away, lost, wrong. Nothing half-made, no credential seen."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from house import House, no_models
+
+from consent import InputError, TamperError, UnavailableError, VolensError
+from service.cli.exit_codes import code_of
+from store import ask_root_key_holder
+from store.root_key import RECORD_FILE
+from tests.unit.store.root_key.conftest import Held
+from volens import Site
+
+
+def opened(home: Path, house: House) -> House:
+    site = Site.open(home, load_extractor=no_models, clock=house.clock, random=house.bits.randbytes)
+    return House.of(site, house.people)
+
+
+def everything(home: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file())
+
+
+def test_a_site_is_made_used_and_opened_again_and_the_home_holds_neither_key_nor_credential(
+    held: Held, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    house = House.build(home, root_key=held.url)
+    person = house.admit()
+    assert house.sees(person)
+    house.reopen()
+    assert house.sees(person)
+    assert house.site.keys.status().root_key == held.url == ask_root_key_holder(home)
+    house.site.close()
+    assert not (home / "root.key").exists()
+    assert (home / RECORD_FILE).stat().st_mode & 0o077 == 0
+    assert b"volens-root-key-1:" not in everything(home)
+    assert not any(canary.encode() in everything(home) for canary in held.canaries)
+
+
+def test_the_root_key_is_rotated_and_the_old_one_opens_nothing_any_more(held: Held, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    house = House.build(home, root_key=held.url)
+    people = [house.admit() for _ in range(2)]
+    house.store.keyring.scrub()
+    stolen = Path(shutil.copytree(home, tmp_path / "stolen"))
+    for _ in range(2):
+        house.site.keys.rotate(root=True)
+        house.reopen()
+        assert all(house.sees(person) for person in people)
+    assert house.site.keys.status().epoch == 3
+    house.site.close()
+
+    # The thief has a copy of the home from before, and today's record, and may ask the holder.
+    shutil.copy(home / RECORD_FILE, stolen / RECORD_FILE)
+    with pytest.raises(TamperError, match="does not open with this root key"):
+        opened(stolen, house)
+
+
+def test_a_holder_that_is_away_at_open_is_said_in_a_sentence_and_the_site_works_when_it_is_back(
+    held: Held, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    house = House.build(home, root_key=held.url)
+    person = house.admit()
+    house.site.close()
+    before = everything(home)
+
+    held.stop()
+    for act in (lambda: opened(home, house), lambda: ask_root_key_holder(home)):
+        with pytest.raises(UnavailableError, match=held.down) as caught:
+            act()
+        assert (code_of(caught.value), str(caught.value).count("\n")) == (6, 0)
+        assert not any(canary in repr(caught.value) for canary in held.canaries)
+    held.start()
+
+    assert everything(home) == before
+    again = opened(home, house)
+    assert again.sees(person)
+    again.site.close()
+
+
+def test_a_holder_that_goes_away_refuses_a_rotation_and_a_running_site_goes_on(held: Held, tmp_path: Path) -> None:
+    house = House.build(tmp_path / "home", root_key=held.url)
+    person = house.admit()
+
+    for root in (False, True):
+        held.stop()
+        with pytest.raises(UnavailableError):
+            house.site.keys.rotate(root=root)
+        assert house.sees(person)
+        assert not house.site.keys.status().unfinished
+        held.start()
+        assert house.site.keys.rotate(root=root).new_root is root
+    house.reopen()
+    assert house.sees(person)
+    house.site.close()
+
+
+def test_a_key_that_is_lost_is_said_and_nothing_is_changed(held: Held, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    house = House.build(home, root_key=held.url)
+    house.site.close()
+    held.lose()
+
+    with pytest.raises(UnavailableError, match=held.lost) as caught:
+        opened(home, house)
+    assert code_of(caught.value) == 6
+
+
+def test_a_site_that_cannot_have_a_root_key_is_not_made_at_all(held: Held, tmp_path: Path) -> None:
+    held.stop()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UnavailableError):
+        House.build(tmp_path / "home", root_key=held.url)
+    assert sorted(tmp_path.iterdir()) == before
+    held.start()
+    House.build(tmp_path / "home", root_key=held.url).site.close()
+
+
+def test_a_site_that_fails_after_its_root_key_was_made_leaves_neither(
+    held: Held, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise UnavailableError("injected: the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("store.home.write_private", fail)
+        with pytest.raises(UnavailableError, match="injected"):
+            House.build(tmp_path / "home", root_key=held.url)
+    assert not (tmp_path / "home").exists()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    # The same place can be used: nothing is left in it.
+    House.build(tmp_path / "home", root_key=held.url).site.close()
+
+
+def test_two_sites_do_not_share_a_root_key_in_one_place_unless_a_service_keeps_them_apart(
+    held: Held, tmp_path: Path
+) -> None:
+    first = House.build(tmp_path / "home", root_key=held.url)
+    first.site.close()
+    if held.url.startswith(("vault:", "aws-kms:")):
+        second = House.build(tmp_path / "second", seed=2, root_key=held.url)
+        second.site.close()
+        # The wrapped key of one site does not unwrap as the other's.
+        texts = [(tmp_path / name / RECORD_FILE).read_text() for name in ("home", "second")]
+        ids = [site.store.site.controller.site_id for site in (first, second)]
+        (tmp_path / "home" / RECORD_FILE).write_text(texts[1].replace(ids[1], ids[0]))
+        with pytest.raises(TamperError, match="does not unwrap this root key") as caught:
+            opened(tmp_path / "home", first)
+        assert code_of(caught.value) == 4
+    else:
+        with pytest.raises(InputError, match="already"):
+            House.build(tmp_path / "second", seed=2, root_key=held.url)
+        assert not (tmp_path / "second").exists()
+
+
+def test_a_record_that_was_changed_is_tampering(tmp_path: Path, held: Held) -> None:
+    home = tmp_path / "home"
+    house = House.build(home, root_key=held.url)
+    house.site.close()
+    good = (home / RECORD_FILE).read_text()
+    for bad in ("", "{}", "[]", good.replace(held.url, "ftp:nowhere"), good.replace('"version": 1', '"version": 2')):
+        (home / RECORD_FILE).write_text(bad)
+        with pytest.raises(VolensError, match=r"integrity: root-key\.json") as caught:
+            opened(home, house)
+        assert code_of(caught.value) == 4
