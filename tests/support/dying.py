@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from sqlalchemy import Connection
 
 import erase.certify
 import erase.procedure
+import store.root_key.file as root_key_file
+import store.root_key.wrapped as wrapped_root_key
 from consent import EndReason, UnavailableError, VolensError
-from store import live_receipts
+from store import live_receipts, rotation
 from store.database import Database
+from store.root_key.vault import VaultTransit
 from volens import Site
 
 _context = multiprocessing.get_context("forkserver")
@@ -40,8 +43,13 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def at_step(nth: int, before: Callable[[], None], after: Callable[[], None]) -> Callable[[], int]:
-    """Patch every durable operation of this process; call back around the nth. Returns a counter of steps so far."""
+def at_step(
+    nth: int, before: Callable[[], None], after: Callable[[], None], more: Sequence[tuple[Any, str]] = ()
+) -> Callable[[], int]:
+    """Patch every durable operation of this process; call back around the nth. Returns a counter of steps so far.
+
+    `more` are further functions that do something durable, each by its owner and name.
+    """
     count = itertools.count()
     seen: list[int] = []
 
@@ -76,6 +84,8 @@ def at_step(nth: int, before: Callable[[], None], after: Callable[[], None]) -> 
     Database.write = write  # type: ignore[method-assign]
     Database.truncate_wal = around(Database.truncate_wal)  # type: ignore[method-assign]
     erase.certify.write_private_files = around(erase.certify.write_private_files)
+    for owner, name in more:
+        setattr(owner, name, around(getattr(owner, name)))
     return lambda: len(seen)
 
 
@@ -159,6 +169,36 @@ def erase_all_and_die(home: Path, nth: int, moment: str, result: Path) -> None:
     steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
     erase.erase_consents(site._store, site._galleries, home, everybody, EndReason.ORDERED)
     result.write_text(str(steps()))
+
+
+_OF_KEYS = (
+    (Database, "vacuum"),
+    (root_key_file, "make_root_key_file"),
+    (root_key_file, "overwrite"),
+    (root_key_file, "take_place"),
+    (wrapped_root_key, "write_record"),
+    (VaultTransit, "wrap"),
+    (VaultTransit, "retire"),
+)
+
+
+def rotate_and_die(home: Path, root: bool, nth: int, moment: str, result: Path) -> None:  # noqa: FBT001  by position
+    """Rotate the keys two secrets at a time, and be killed at the nth durable step; undisturbed, tell how many."""
+    rotation._OLD = rotation._OLD.limit(2)  # type: ignore[misc]
+    site = _open(home)
+    steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)), _OF_KEYS)
+    site.keys.rotate(root=root)
+    result.write_text(str(steps()))
+
+
+def rotate_on_a_full_disk(home: Path, root: bool, size_bytes: int, result: Path) -> None:  # noqa: FBT001  by position
+    """Rotate the keys where no file may grow beyond a size; write down what was said."""
+    site = _open(home)
+    report = os.open(result, os.O_CREAT | os.O_WRONLY)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
+    said = _said(lambda: site.keys.rotate(root=root))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    os.write(report, said.encode())
 
 
 def _said(act: Callable[[], object]) -> str:
