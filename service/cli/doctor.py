@@ -13,11 +13,12 @@ from pathlib import Path
 
 import typer
 
-from consent import UnavailableError, VolensError
+from consent import UnavailableError, VolensError, format_time
 from service.cli.exit_codes import ExitCode, code_of
 from service.cli.options import HomeOption, JsonOption, home_folder
 from service.cli.output import emit, table
 from service.process_memory import SwapProtection, may_lock_all
+from store import ask_root_key_holder
 from volens import Site
 
 _OLDEST = (3, 11)
@@ -58,7 +59,9 @@ def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "memory", _memory
     yield "home", lambda: _home(home)
     if home.is_dir():
+        yield "root key", lambda: _root_key(home)
         yield "site", lambda: _site(home)
+        yield "store key", lambda: _store_key(home)
         yield "clocks", lambda: _clocks(home)
 
 
@@ -141,12 +144,26 @@ def _home(home: Path) -> str:
     return f"{home}, {sum(1 for _ in os.scandir(home))} entries, readable by their owner only"
 
 
+def _root_key(home: Path) -> str:
+    return f"its holder answers: {ask_root_key_holder(home)}"
+
+
 def _site(home: Path) -> str:
     with Site.open(home) as site:
         if site.unfinished is not None:
             raise site.unfinished
         report = site.verify_audit()
     return f"opens, refuses what it must refuse, log of {report.size} entries holds, no erasure unfinished"
+
+
+def _store_key(home: Path) -> str:
+    with Site.open(home) as site:
+        found = site.keys.status()
+    if found.unfinished:
+        raise UnavailableError("a rotation was cut short, and the old key is still there; run 'volens keys rotate'")
+    if found.overdue:
+        raise UnavailableError(f"it was to be rotated by {format_time(found.due_at)}; run 'volens keys rotate'")
+    return f"number {found.epoch}, to be rotated by {format_time(found.due_at)}"
 
 
 def _clocks(home: Path) -> str:

@@ -3,12 +3,13 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from house import House, no_models
 
 from consent import InputError, TamperError
-from store import Keyring
+from store import Keyring, rotation
 from store.root_key import read_root_key_file
 from store.rotation import CHUNK
 from volens import Site
@@ -114,6 +115,20 @@ def test_more_secrets_than_fit_one_chunk(house: House) -> None:
 
     assert house.site.keys.rotate().secrets == CHUNK + 11
     assert house.site.keys.status().secrets == {2: CHUNK + 11}
+    assert house.sees(person)
+
+
+def test_the_old_key_stays_as_long_as_one_secret_needs_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = house.admit()
+    wrap_anew, calls = rotation._wrap_anew, list[int]()
+
+    def skip_once(*arguments: Any) -> int:  # noqa: ANN401  stands in for the function
+        calls.append(0)
+        return wrap_anew(*arguments) if len(calls) > 1 else 0
+
+    monkeypatch.setattr(rotation, "_wrap_anew", skip_once)
+    assert house.site.keys.rotate().secrets == 1
+    assert len(calls) == 2
     assert house.sees(person)
 
 
