@@ -60,6 +60,7 @@ from store.home import PUBLIC_KEY_FILE, make_home, open_home
 from store.keyring import Keyring
 from store.keys import Keys, ask_root_key_holder
 from store.operators import Operator, add_operator, operators, operators_required, remove_operator, require_operators
+from store.passages import Passed, note_passages, prune_passages
 from store.people import receipts_of
 from store.private_files import read_private, write_private, write_private_files
 from store.promises import add_notice, add_zone, notice_of, shorten_retention, zone_of, zones
@@ -129,6 +130,7 @@ __all__ = [
     "LogReport",
     "LoggedEvent",
     "Operator",
+    "Passed",
     "Random",
     "RootKey",
     "Rotated",
@@ -205,12 +207,14 @@ __all__ = [
     "node_reader",
     "nonce_of",
     "note_interactions",
+    "note_passages",
     "notice_of",
     "open_entries",
     "open_home",
     "operators",
     "operators_required",
     "orphans",
+    "prune_passages",
     "put_home_in_place",
     "put_in_place",
     "read_private",
