@@ -344,6 +344,11 @@ class Site:
         """Past erasures: whose they are, and the search that shows that they held."""
         return erase.Erasures(self._store, self._galleries, self.home)
 
+    @property
+    def rights(self) -> erase.Rights:
+        """What people asked for, and the clock of each request."""
+        return erase.Rights(self._store)
+
     def receipts_of(self, who: str | UnverifiedReceipt) -> list[ReceiptId]:
         """Return the consents of one person, in force or ended; see `erase.consents_meant`."""
         return erase.consents_meant(self._store, who)

@@ -24,6 +24,7 @@ from erase.procedure import erase_consent, erase_consents, resume, resume_all, r
 from erase.prove import Absent, Erasures
 from erase.renewal import make_way
 from erase.replay import Progress, Restored, RestoreOrder, restore_site
+from erase.requests import Rights
 from erase.right import consent_of_code, consent_of_receipt, consent_shown, consents_meant
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
 
@@ -47,6 +48,7 @@ __all__ = [
     "Progress",
     "RestoreOrder",
     "Restored",
+    "Rights",
     "SiteClocks",
     "SweepReport",
     "answer_access",

@@ -220,6 +220,8 @@ access_request: Final = Table(
     Column("receipt_id", String, ForeignKey("receipt.receipt_id"), nullable=True),
     Column("received_at", UtcDateTime, nullable=False),
     Column("due_at", UtcDateTime, nullable=False),
+    Column("extended_at", UtcDateTime, nullable=True),
+    Column("extended_for", String, nullable=True),
     Column("answered_at", UtcDateTime, nullable=True),
     Column("outcome", String, nullable=True),
 )

@@ -32,6 +32,7 @@ from service.cli import (
     notice,
     operator,
     policy,
+    request,
     setup,
     sweep,
     verify,
@@ -65,6 +66,7 @@ for _noun, _group in (
     ("dossier", dossier.app),
     ("operator", operator.app),
     ("policy", policy.app),
+    ("request", request.app),
 ):
     app.add_typer(_group, name=_noun)
 for _name, _command in (

@@ -91,13 +91,17 @@ CREATE TABLE badge (
 
 CREATE TABLE access_request (
     request_id TEXT PRIMARY KEY NOT NULL CHECK (length(request_id) = 32),
-    kind TEXT NOT NULL CHECK (kind IN ('access', 'portability')),
+    kind TEXT NOT NULL CHECK (kind IN ('access', 'portability', 'erasure', 'rectification', 'objection')),
     receipt_id TEXT REFERENCES receipt (receipt_id),
     received_at TEXT NOT NULL CHECK (received_at {_TIME}),
     due_at TEXT NOT NULL CHECK (due_at {_TIME}),
+    extended_at TEXT CHECK (extended_at {_TIME}),
+    extended_for TEXT CHECK (extended_for IN ('complex', 'many')),
     answered_at TEXT CHECK (answered_at {_TIME}),
-    outcome TEXT CHECK (outcome IN ('answered', 'nothing held')),
-    CHECK ((answered_at IS NULL) = (outcome IS NULL))
+    outcome TEXT CHECK (outcome IN ('answered', 'nothing held', 'carried out', 'refused', 'taken back')),
+    CHECK ((answered_at IS NULL) = (outcome IS NULL)),
+    CHECK ((extended_at IS NULL) = (extended_for IS NULL)),
+    CHECK (due_at <= strftime('%Y-%m-%dT%H:%M:%SZ', received_at, '+3 months'))
 ) STRICT;
 
 CREATE TABLE operator_key (
@@ -235,8 +239,20 @@ _RULES = [
     """
     CREATE TRIGGER access_request_is_answered_once BEFORE UPDATE ON access_request
     WHEN OLD.answered_at IS NOT NULL OR NEW.request_id <> OLD.request_id OR NEW.received_at <> OLD.received_at
-        OR NEW.due_at <> OLD.due_at
-    BEGIN SELECT RAISE(ABORT, 'volens: a request is answered once, and its clock never moves'); END
+        OR NEW.kind <> OLD.kind OR NEW.receipt_id IS NOT OLD.receipt_id
+    BEGIN SELECT RAISE(ABORT, 'volens: a request is answered once, never changed'); END
+    """,
+    """
+    CREATE TRIGGER access_request_is_extended_once_and_in_time BEFORE UPDATE ON access_request
+    WHEN (NEW.due_at <> OLD.due_at OR NEW.extended_at IS NOT OLD.extended_at
+            OR NEW.extended_for IS NOT OLD.extended_for)
+        AND (OLD.extended_at IS NOT NULL OR NEW.extended_at IS NULL OR NEW.extended_at > OLD.due_at)
+    BEGIN SELECT RAISE(ABORT, 'volens: a request is extended once, while it is due'); END
+    """,
+    """
+    CREATE TRIGGER access_request_is_not_replaced BEFORE INSERT ON access_request
+    WHEN EXISTS (SELECT 1 FROM access_request WHERE request_id = NEW.request_id)
+    BEGIN SELECT RAISE(ABORT, 'volens: requests are never replaced'); END
     """,
     """
     CREATE TRIGGER access_request_is_not_deleted BEFORE DELETE ON access_request
