@@ -346,8 +346,8 @@ class Site:
 
     @property
     def rights(self) -> erase.Rights:
-        """What people asked for, and the clock of each request."""
-        return erase.Rights(self._store)
+        """What people asked for, with the clock of each request; and who receives what."""
+        return erase.Rights(self._store, self.home)
 
     def receipts_of(self, who: str | UnverifiedReceipt) -> list[ReceiptId]:
         """Return the consents of one person, in force or ended; see `erase.consents_meant`."""

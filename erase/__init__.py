@@ -3,6 +3,7 @@
 from erase.access_answer import AccessAnswer, answer_access
 from erase.access_check import MAX_FILE_BYTES as MAX_ANSWER_BYTES
 from erase.access_check import verify_answer
+from erase.acknowledgement import MAX_STATEMENT_BYTES, sign_statement
 from erase.certificate import Certificate, verify_certificate
 from erase.certify import CERTIFICATES, Erased
 from erase.clocks import SiteClocks
@@ -32,6 +33,7 @@ __all__ = [
     "CERTIFICATES",
     "DUE_SOON",
     "MAX_ANSWER_BYTES",
+    "MAX_STATEMENT_BYTES",
     "STALE_AFTER",
     "Absent",
     "AccessAnswer",
@@ -76,6 +78,7 @@ __all__ = [
     "resume",
     "resume_all",
     "resume_begun",
+    "sign_statement",
     "sweep",
     "verify_answer",
     "verify_certificate",

@@ -12,6 +12,7 @@ from typing import final
 from consent import InputError, ReceiptId, RefusedError, UnavailableError
 from erase.access_answer import AccessAnswer, answer_access
 from erase.execution import AnswerRequests
+from erase.recipients import Recipients
 from store import (
     ExtendedFor,
     Outcome,
@@ -32,11 +33,16 @@ from store import (
 
 @final
 class Rights:
-    """The desk where people ask about their data."""
+    """The desk where people ask about their data.
 
-    def __init__(self, store: Store) -> None:
+    Attributes:
+        recipients: who receives data, and what they answer when somebody is erased.
+    """
+
+    def __init__(self, store: Store, home: Path) -> None:
         """Work on what the site holds open."""
         self._store = store
+        self.recipients = Recipients(store, home)
 
     def open(self, kind: str, receipt_ids: Sequence[ReceiptId]) -> PersonsRequest:
         """Take a request of one person.

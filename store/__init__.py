@@ -64,6 +64,16 @@ from store.passages import Passed, note_passages, prune_passages
 from store.people import receipts_of
 from store.private_files import read_private, write_private, write_private_files
 from store.promises import add_notice, add_zone, notice_of, shorten_retention, zone_of, zones
+from store.recipients import (
+    Recipient,
+    acknowledgements_of,
+    add_acknowledgement,
+    add_recipient,
+    recipient_named,
+    recipients_of,
+    recipients_to_tell,
+    remove_recipient,
+)
 from store.references import (
     SealedReference,
     add_reference,
@@ -147,6 +157,7 @@ __all__ = [
     "Passed",
     "PersonsRequest",
     "Random",
+    "Recipient",
     "RequestKind",
     "RootKey",
     "Rotated",
@@ -160,11 +171,14 @@ __all__ = [
     "StoredReceipt",
     "Transaction",
     "ZoneStatus",
+    "acknowledgements_of",
+    "add_acknowledgement",
     "add_certificates",
     "add_commitment",
     "add_consent",
     "add_notice",
     "add_operator",
+    "add_recipient",
     "add_reference",
     "add_zone",
     "admit_receipt",
@@ -243,7 +257,10 @@ __all__ = [
     "receipt_of_code",
     "receipts_of",
     "receipts_with_open_requests",
+    "recipient_named",
     "recipients_named",
+    "recipients_of",
+    "recipients_to_tell",
     "reference_ids",
     "references_in",
     "references_of",
@@ -251,6 +268,7 @@ __all__ = [
     "refuse_if_stopped",
     "remembered_ends",
     "remove_operator",
+    "remove_recipient",
     "request_of",
     "requests_kept",
     "require_operators",

@@ -279,7 +279,9 @@ recipient: Final = Table(
     Column("purpose", String, ForeignKey("zone.purpose"), nullable=False),
     Column("name", String, nullable=False),
     Column("contact", String, nullable=False),
+    Column("public_key", LargeBinary, nullable=True),
     Column("added_at", UtcDateTime, nullable=False),
+    Column("removed_at", UtcDateTime, nullable=True),
     UniqueConstraint("purpose", "name"),
 )
 

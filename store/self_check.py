@@ -84,6 +84,10 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
         "INSERT INTO access_request VALUES (:receipt, 'access', NULL, :now, :now, NULL, NULL, NULL, NULL)",
         {"receipt": _RECEIPT, "now": _PAST},
     ),
+    (
+        "INSERT INTO recipient VALUES (:receipt, '~self-check', 'none', 'none', NULL, :now, NULL)",
+        {"receipt": _RECEIPT, "now": _PAST},
+    ),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -189,6 +193,12 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         {"receipt": _RECEIPT},
     ),
     ("a deleted request", "DELETE FROM access_request WHERE request_id = :receipt", {"receipt": _RECEIPT}),
+    (
+        "a recipient under another name",
+        "UPDATE recipient SET name = 'other', removed_at = :now WHERE recipient_id = :receipt",
+        {"receipt": _RECEIPT, "now": _PAST},
+    ),
+    ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),
 )
 """What is tried: a name for the error message, a statement, its parameters."""

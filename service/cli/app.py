@@ -32,6 +32,7 @@ from service.cli import (
     notice,
     operator,
     policy,
+    recipient,
     request,
     setup,
     sweep,
@@ -67,6 +68,7 @@ for _noun, _group in (
     ("operator", operator.app),
     ("policy", policy.app),
     ("request", request.app),
+    ("recipient", recipient.app),
 ):
     app.add_typer(_group, name=_noun)
 for _name, _command in (

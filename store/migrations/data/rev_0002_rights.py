@@ -147,7 +147,9 @@ CREATE TABLE recipient (
     purpose TEXT NOT NULL REFERENCES zone (purpose),
     name TEXT NOT NULL CHECK (trim(name) <> ''),
     contact TEXT NOT NULL CHECK (trim(contact) <> ''),
+    public_key BLOB CHECK (length(public_key) = 32),
     added_at TEXT NOT NULL CHECK (added_at {_TIME}),
+    removed_at TEXT CHECK (removed_at {_TIME}),
     UNIQUE (purpose, name)
 ) STRICT;
 
@@ -259,6 +261,25 @@ _RULES = [
     BEGIN SELECT RAISE(ABORT, 'volens: requests are never deleted'); END
     """,
     """
+    CREATE TRIGGER recipient_is_only_removed BEFORE UPDATE ON recipient
+    WHEN OLD.removed_at IS NOT NULL OR NEW.removed_at IS NULL OR NEW.recipient_id <> OLD.recipient_id
+        OR NEW.purpose <> OLD.purpose OR NEW.name <> OLD.name OR NEW.contact <> OLD.contact
+        OR NEW.public_key IS NOT OLD.public_key OR NEW.added_at <> OLD.added_at
+    BEGIN SELECT RAISE(ABORT, 'volens: a recipient is added or removed, never changed'); END
+    """,
+    """
+    CREATE TRIGGER recipient_is_not_replaced BEFORE INSERT ON recipient
+    WHEN EXISTS (
+        SELECT 1 FROM recipient
+        WHERE recipient_id = NEW.recipient_id OR (purpose = NEW.purpose AND name = NEW.name)
+    )
+    BEGIN SELECT RAISE(ABORT, 'volens: a recipient is added or removed, never replaced'); END
+    """,
+    """
+    CREATE TRIGGER recipient_is_not_deleted BEFORE DELETE ON recipient
+    BEGIN SELECT RAISE(ABORT, 'volens: recipients are removed, never deleted'); END
+    """,
+    """
     CREATE TRIGGER cohort_is_not_deleted BEFORE DELETE ON cohort
     BEGIN SELECT RAISE(ABORT, 'volens: cohorts are never deleted'); END
     """,
@@ -348,7 +369,6 @@ _APPEND_ONLY = {
     "cohort_member": "cohort_id = NEW.cohort_id AND receipt_id = NEW.receipt_id",
     "acknowledgement": "receipt_id = NEW.receipt_id AND recipient_id = NEW.recipient_id",
     "shorter_retention": "purpose = NEW.purpose AND retention_days = NEW.retention_days",
-    "recipient": "recipient_id = NEW.recipient_id OR (purpose = NEW.purpose AND name = NEW.name)",
 }
 
 
