@@ -353,9 +353,11 @@ class Site:
         """Return the consents of one person, in force or ended; see `erase.consents_meant`."""
         return erase.consents_meant(self._store, who)
 
-    def answer_access(self, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True) -> erase.AccessAnswer:
+    def answer_access(
+        self, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True, shown: str | None = None
+    ) -> erase.AccessAnswer:
         """Answer a request for access; see `erase.answer_access`."""
-        return erase.answer_access(self._store, receipt_ids, with_embedding=with_embedding)
+        return erase.answer_access(self._store, receipt_ids, with_embedding=with_embedding, shown=shown)
 
     def status(self) -> SiteStatus:
         """Return what is there now, in numbers."""

@@ -1,6 +1,6 @@
 """Withdrawal, expiry and erasure carried out everywhere; certificates."""
 
-from erase.access_answer import AccessAnswer, answer_access
+from erase.access_answer import AccessAnswer, answer_access, is_about
 from erase.access_check import MAX_FILE_BYTES as MAX_ANSWER_BYTES
 from erase.access_check import verify_answer
 from erase.acknowledgement import MAX_STATEMENT_BYTES, sign_statement
@@ -64,6 +64,7 @@ __all__ = [
     "due",
     "erase_consent",
     "erase_consents",
+    "is_about",
     "is_protected",
     "make_way",
     "outliving",

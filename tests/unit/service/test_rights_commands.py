@@ -83,3 +83,14 @@ def test_a_request_that_makes_no_sense_is_refused(
     assert ada.exists()
     assert volens("request", *arguments).code == code
     assert volens("request", "list", "--json").json == []
+
+
+def test_an_answer_is_checked_to_be_about_whoever_asked(ada: Path, volens: Command) -> None:
+    check = ("--verify", "answer.zip", "--key", "site/site.pub")
+    assert volens("export", ada).code == 0
+    assert volens("export", *check).code == 0
+    assert volens("export", ada, *check).code == 0
+    said = volens("export", "Somebody Else", *check)
+    assert said.code == 4
+    assert "given to another question" in said.err
+    assert "Somebody" not in said.err
