@@ -120,3 +120,17 @@ def test_a_withdrawal_between_the_look_and_the_note_leaves_no_passage(
     monkeypatch.setattr(house.store, "write", withdrawn_first)
     comes_in(house, ada)
     assert rows(house) == []
+
+
+def test_two_doors_at_once_note_one_passage(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = house.admit()
+    write = house.store.write
+
+    def other_door_first(**options: bool) -> AbstractContextManager[Transaction]:
+        monkeypatch.setattr(house.store, "write", write)
+        comes_in(house, ada)
+        return write(**options)
+
+    monkeypatch.setattr(house.store, "write", other_door_first)
+    comes_in(house, ada)
+    assert len(rows(house)) == 1
