@@ -344,13 +344,20 @@ class Site:
         """Past erasures: whose they are, and the search that shows that they held."""
         return erase.Erasures(self._store, self._galleries, self.home)
 
+    @property
+    def rights(self) -> erase.Rights:
+        """What people asked for, with the clock of each request; and who receives what."""
+        return erase.Rights(self._store, self.home)
+
     def receipts_of(self, who: str | UnverifiedReceipt) -> list[ReceiptId]:
         """Return the consents of one person, in force or ended; see `erase.consents_meant`."""
         return erase.consents_meant(self._store, who)
 
-    def answer_access(self, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True) -> erase.AccessAnswer:
+    def answer_access(
+        self, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True, shown: str | None = None
+    ) -> erase.AccessAnswer:
         """Answer a request for access; see `erase.answer_access`."""
-        return erase.answer_access(self._store, receipt_ids, with_embedding=with_embedding)
+        return erase.answer_access(self._store, receipt_ids, with_embedding=with_embedding, shown=shown)
 
     def status(self) -> SiteStatus:
         """Return what is there now, in numbers."""

@@ -45,7 +45,7 @@ from consent.receipt import (
 )
 from consent.subject_key import SubjectKey, SubjectPublicKey
 from consent.take_home import TakeHome
-from consent.times import format_time, parse_time, whole_seconds
+from consent.times import format_time, months_later, parse_time, whole_seconds
 from consent.withdrawal import EndReason, WithdrawalCode
 from consent.zone import Custody, Zone
 
@@ -102,6 +102,7 @@ __all__ = [
     "fixed_deadline",
     "format_time",
     "inactive_at",
+    "months_later",
     "parse_purpose",
     "parse_time",
     "permit_probe",

@@ -1,5 +1,6 @@
 """One form of time: aware UTC with whole seconds, written ``2026-11-23T16:00:00Z`` (RFC 3339)."""
 
+import calendar
 import re
 from datetime import UTC, datetime
 from typing import Final
@@ -18,6 +19,18 @@ def whole_seconds(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("got a naive time; expected an aware one, as from datetime.now(UTC)")
     return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def months_later(moment: datetime, months: int) -> datetime:
+    """Return the same time of the same day so many months later; the month's last day where it has no such day.
+
+    The law lets a period of months run until the end of that day (Regulation (EEC, Euratom) 1182/71, art. 3), whatever
+    the zone of the day; the same time of day is never later than that.
+    """
+    years, month = divmod(moment.month - 1 + months, 12)
+    year = moment.year + years
+    last = calendar.monthrange(year, month + 1)[1]
+    return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
 
 
 def format_time(moment: datetime) -> str:

@@ -6,7 +6,7 @@ from consent import Badge, PersonSecret, Purpose, UnverifiedReceipt, permit_prob
 from enroll.extractor import Extractor
 from enroll.image import RgbImage
 from index import FaceDecision, Galleries, Identification, admit_claim, identify, verify_claim
-from store import Store, note_interactions, zone_of
+from store import Passed, Store, note_interactions, note_passages, zone_of
 
 
 def identify_frame(
@@ -31,7 +31,9 @@ def identify_frame(
             decisions.append(FaceDecision(face.box, identify(store, galleries, probe, threshold, store.now())))
         finally:
             probe.vector.wipe()
-    note_interactions(store, [one.match.receipt_id for one in decisions if one.match])
+    matched = [one.match.receipt_id for one in decisions if one.match]
+    note_interactions(store, matched)
+    note_passages(store, matched, Passed.IDENTIFIED, model.model_id)
     return Identification(zone.purpose, model.model_id, threshold, tuple(decisions))
 
 
@@ -67,5 +69,7 @@ def verify_frame(
         decision = verify_claim(store, grant, probe, extractor.model.thresholds.claim.value, carried)
     finally:
         probe.vector.wipe()
-    note_interactions(store, [grant.receipt_id] if decision.match else [])
+    matched = [grant.receipt_id] if decision.match else []
+    note_interactions(store, matched)
+    note_passages(store, matched, Passed.VERIFIED, extractor.model.model_id)
     return FaceDecision(faces[0].box, decision)

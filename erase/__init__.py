@@ -1,8 +1,9 @@
 """Withdrawal, expiry and erasure carried out everywhere; certificates."""
 
-from erase.access_answer import AccessAnswer, answer_access
+from erase.access_answer import AccessAnswer, answer_access, is_about
 from erase.access_check import MAX_FILE_BYTES as MAX_ANSWER_BYTES
 from erase.access_check import verify_answer
+from erase.acknowledgement import MAX_STATEMENT_BYTES, sign_statement
 from erase.certificate import Certificate, verify_certificate
 from erase.certify import CERTIFICATES, Erased
 from erase.clocks import SiteClocks
@@ -24,6 +25,7 @@ from erase.procedure import erase_consent, erase_consents, resume, resume_all, r
 from erase.prove import Absent, Erasures
 from erase.renewal import make_way
 from erase.replay import Progress, Restored, RestoreOrder, restore_site
+from erase.requests import Rights
 from erase.right import consent_of_code, consent_of_receipt, consent_shown, consents_meant
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
 
@@ -31,6 +33,7 @@ __all__ = [
     "CERTIFICATES",
     "DUE_SOON",
     "MAX_ANSWER_BYTES",
+    "MAX_STATEMENT_BYTES",
     "STALE_AFTER",
     "Absent",
     "AccessAnswer",
@@ -47,6 +50,7 @@ __all__ = [
     "Progress",
     "RestoreOrder",
     "Restored",
+    "Rights",
     "SiteClocks",
     "SweepReport",
     "answer_access",
@@ -60,6 +64,7 @@ __all__ = [
     "due",
     "erase_consent",
     "erase_consents",
+    "is_about",
     "is_protected",
     "make_way",
     "outliving",
@@ -74,6 +79,7 @@ __all__ = [
     "resume",
     "resume_all",
     "resume_begun",
+    "sign_statement",
     "sweep",
     "verify_answer",
     "verify_certificate",

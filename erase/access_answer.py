@@ -25,7 +25,17 @@ from audit import inclusion_proof, leaf_bytes
 from consent import Custody, ReceiptId, format_time
 from erase.access_page import access_page
 from index import opened
-from store import HeldConsent, Store, checkpoint_note, held_under, node_reader, recipients_named, references_of
+from store import (
+    HeldConsent,
+    Store,
+    all_receipts,
+    checkpoint_note,
+    held_under,
+    live_receipts,
+    node_reader,
+    recipients_named,
+    references_of,
+)
 
 ANSWER_TYPE: Final = "volens-access-answer+jws"
 EVENT: Final = "access.answered"
@@ -74,13 +84,17 @@ class AccessAnswer:
     answer_id: str
 
 
-def answer_access(store: Store, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True) -> AccessAnswer:
+def answer_access(
+    store: Store, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True, shown: str | None = None
+) -> AccessAnswer:
     """Answer a request for access.
 
     Args:
         store: of the site.
         receipt_ids: the consents of the person; none means that nothing was found under what they showed.
         with_embedding: whether the embedding's numbers are given; without, only that there is one, and of which model.
+        shown: the receipt's token, the id or the name that was searched by. The answer holds a salted hash of it, by
+            which whoever asked can show that the answer is to them; the text itself is kept nowhere.
 
     Raises:
         TamperError: a stored receipt or a seal does not hold.
@@ -89,12 +103,14 @@ def answer_access(store: Store, receipt_ids: Sequence[ReceiptId], *, with_embedd
     # 1.
     with store.read() as connection:
         found = [one for one in (held_under(store, connection, each) for each in receipt_ids) if one is not None]
+        among = {"receipts": len(all_receipts(connection)), "names": len(live_receipts(connection))}
         recipients = {one.zone.purpose: recipients_named(connection, one.zone.purpose) for one in found}
     # 2.
     files: dict[str, bytes] = {}
     for number, held in enumerate(found, start=1):
         files |= _record(store, held, recipients[held.zone.purpose], f"consent-{number}", with_embedding=with_embedding)
     statement = _statement(store, found, len(receipt_ids))
+    statement |= {"asked_with": None if shown is None else _salted(store, shown), "searched_among": among}
     files["index.html"] = access_page(statement, found, recipients, LOGIC, RIGHTS).encode("utf-8")
     statement["files"] = {name: sha256(data).hexdigest() for name, data in sorted(files.items())}
     # 3. and 4.
@@ -102,9 +118,24 @@ def answer_access(store: Store, receipt_ids: Sequence[ReceiptId], *, with_embedd
     return AccessAnswer(_zip(files), sum(one.anything for one in found), statement["answer_id"])
 
 
+def is_about(statement: Mapping[str, Any], shown: str) -> bool:
+    """Tell whether an answer was given to a question with exactly this receipt's token, id or name."""
+    asked = statement["asked_with"]
+    return asked is not None and bool(asked["salted_sha256"] == _digest(bytes.fromhex(asked["salt"]), shown))
+
+
 def digest_of(statement: Mapping[str, Any]) -> str:
     """Return the digest of a statement by which the audit log knows it."""
     return sha256(rfc8785.dumps(dict(statement))).hexdigest()
+
+
+def _salted(store: Store, shown: str) -> dict[str, str]:
+    salt = store.random(32)
+    return {"salt": salt.hex(), "salted_sha256": _digest(salt, shown)}
+
+
+def _digest(salt: bytes, shown: str) -> str:
+    return sha256(salt + shown.strip().casefold().encode("utf-8")).hexdigest()
 
 
 def _statement(store: Store, found: Sequence[HeldConsent], asked: int) -> dict[str, Any]:

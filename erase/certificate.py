@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from audit import Checkpoint, VerifierKey, leaf_hash, open_checkpoint, open_leaf, verify_inclusion
 from consent import InputError, TamperError, parse_time
 from consent import jws as consent_jws
+from erase.acknowledgement import open_acknowledgement
 
 CERTIFICATE_TYPE: Final = "volens-erasure-certificate+jws"
-ACKNOWLEDGEMENT_TYPE: Final = "volens-erasure-acknowledgement+jws"
 VERSION: Final = 2
 READABLE: Final = (1, VERSION)
 EVENT: Final = "erasure.certified"
@@ -89,8 +89,8 @@ def certificate_file(token: str, acknowledgements: Sequence[str] = ()) -> bytes:
 
     Args:
         token: the certificate, as issued.
-        acknowledgements: tokens of the type `ACKNOWLEDGEMENT_TYPE`, signed by the site over a JSON object that names
-            this `certificate_id`. They come after the certificate was signed, so each is signed by itself.
+        acknowledgements: tokens signed by the site that name this certificate; see `erase.acknowledgement`. They come
+            after the certificate was signed, so each is signed by itself.
     """
     document: dict[str, Any] = {"certificate": token}
     if acknowledgements:
@@ -106,7 +106,7 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
     3. The log's leaf is a certification, and commits to the statement in front of us.
     4. The leaf is in the log whose head the site has signed.
     5. The statement makes sense: of a known version, the same id, and nothing searched for was found.
-    6. Each acknowledgement is signed by the site, and is of this certificate.
+    6. Each acknowledgement is signed by the site, and is of this certificate; so is the recipient's statement in it.
 
     Not checked: whether acknowledgements were left out. Recipients are named in the statement.
 
@@ -145,7 +145,7 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
         counts += [one.get("found", False) for one in statement.get("search_after", ())]
         left = any(counts) or statement["version"] not in READABLE
         # 6.
-        answers = [json.loads(consent_jws.verify(one, ACKNOWLEDGEMENT_TYPE, signer)) for one in acknowledgements]
+        answers = [open_acknowledgement(one, signer) for one in acknowledgements]
         others = any(one["certificate_id"] != statement["certificate_id"] for one in answers)
         certificate = _certificate(statement, checkpoint, answers)
     except (KeyError, TypeError, ValueError, AttributeError, InputError):

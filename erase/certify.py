@@ -1,12 +1,12 @@
 """Steps 6 and 7 of an erasure, for many at once: certificates are signed, logged and kept, and their files written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
 from audit import inclusion_proof, leaf_bytes
-from consent import ReceiptId, TamperError, UnavailableError, format_time
+from consent import Purpose, ReceiptId, TamperError, UnavailableError, format_time
 from erase.certificate import (
     CERTIFICATE_TYPE,
     EVENT,
@@ -18,14 +18,17 @@ from erase.certificate import (
 )
 from store import (
     ErasureState,
+    Recipient,
     Store,
     StoredCertificate,
     Transaction,
+    acknowledgements_of,
     add_certificates,
     advance,
     certificates_of,
     entries,
     node_reader,
+    recipients_to_tell,
     rotation_due,
     settle,
     write_private_files,
@@ -65,7 +68,8 @@ def certify(store: Store, facts: _Facts) -> None:
     with store.write() as tx:
         issued = certificates_of(tx.connection, list(facts))
         kept = {one: {name: its[name] for name in ("zone", "reason")} for one, its in facts.items()}
-        statements = {one: _statement(store, tx, its) for one, its in facts.items() if one not in issued}
+        told = recipients_to_tell(tx.connection, {one: Purpose(its["zone"]) for one, its in facts.items()})
+        statements = {one: _statement(store, tx, its, told[one]) for one, its in facts.items() if one not in issued}
         if statements:
             logged = tx.log_all(EVENT, [log_details(statement) for statement in statements.values()])
             head, note = tx.sign_log()
@@ -91,7 +95,7 @@ def publish(store: Store, home: Path, facts: _Facts) -> None:
         certificates = certificates_of(connection, list(facts))
     if len(certificates) < len(facts):
         raise TamperError("integrity: the journal knows of a certificate that is not there; restore the data file")
-    _write(home, list(certificates.values()))
+    _write(home, [(one, ()) for one in certificates.values()])
     with store.write() as tx:
         advance(tx, ErasureState.CERTIFIED, {one: {} for one in facts})
 
@@ -108,13 +112,14 @@ def published(store: Store, home: Path, receipt_ids: Sequence[ReceiptId]) -> dic
         ids = receipt_ids[start : start + _TOGETHER]
         with store.read() as connection:
             certificates, journal = certificates_of(connection, ids), entries(connection, ids)
+            answers = acknowledgements_of(connection, ids)
         for one in ids:
             if one not in certificates:
                 raise TamperError("integrity: a finished erasure has no certificate; restore the data file")
             facts = journal[one].facts
             path = certificate_path(home, certificates[one])
             if not path.exists():
-                _write(home, [certificates[one]])
+                _write(home, [(certificates[one], answers.get(one, ()))])
             erased[one] = Erased(certificates[one].certificate_id, path, facts["zone"], facts["reason"])
     return erased
 
@@ -138,7 +143,7 @@ class _Remembering:
         return self._known[level, index]
 
 
-def _statement(store: Store, tx: Transaction, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _statement(store: Store, tx: Transaction, facts: Mapping[str, Any], told: Sequence[Recipient]) -> dict[str, Any]:
     removed = facts["destroyed"].get("gallery sketch", 0)
     return {
         "version": VERSION,
@@ -171,14 +176,17 @@ def _statement(store: Store, tx: Transaction, facts: Mapping[str, Any]) -> dict[
             "afterwards": _AFTERWARDS,
         },
         "not_promised": NOT_PROMISED,
-        "recipients": [],
+        "recipients": [{"recipient_id": one.recipient_id, "name": one.name} for one in told],
     }
 
 
-def _write(home: Path, certificates: Sequence[StoredCertificate]) -> None:
+def _write(home: Path, certificates: Iterable[tuple[StoredCertificate, Sequence[str]]]) -> None:
     folder = home / CERTIFICATES
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise UnavailableError(f"cannot make {folder}: {error.strerror}; check the disk and the rights") from None
-    write_private_files(folder, {certificate_path(home, one).name: certificate_file(one.token) for one in certificates})
+    write_private_files(
+        folder,
+        {certificate_path(home, one).name: certificate_file(one.token, answers) for one, answers in certificates},
+    )

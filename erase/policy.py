@@ -27,7 +27,7 @@ from consent import (
     superseded_at,
 )
 from consent import jws as consent_jws
-from store import Store, zones
+from store import Store, recipients_of, zones
 from store import schema as tables
 
 POLICY_TYPE: Final = "volens-retention-policy+jws"
@@ -136,10 +136,6 @@ def policy_page(policy: Mapping[str, Any]) -> str:
 
 
 def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
-    recipient = tables.recipient.c
-    recipients = connection.execute(
-        select(recipient.name, recipient.contact).where(recipient.purpose == zone.purpose).order_by(recipient.name)
-    )
     return {
         "@type": "dpv:PersonalDataHandling",
         "volens:zone": zone.purpose,
@@ -161,7 +157,9 @@ def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
             for reason, text in _clocks(zone).items()
         ],
         "volens:askedAgain": _asked_again(connection, zone),
-        "dpv:hasRecipient": [{"dpv:hasName": row.name, "dpv:hasContact": row.contact} for row in recipients],
+        "dpv:hasRecipient": [
+            {"dpv:hasName": one.name, "dpv:hasContact": one.contact} for one in recipients_of(connection, zone.purpose)
+        ],
         "dpv:hasRight": ["eu-gdpr:A7-3", "eu-gdpr:A15", "eu-gdpr:A17", "eu-gdpr:A20"],
     }
 

@@ -2,7 +2,7 @@
 
 1. Erasures that were begun are finished, under their own reasons.
 2. Every consent in force is held against its clocks (`consent.clocks`); those that ran out are erased, by reason.
-3. What ends without a consent ending is cleared away: secrets that belong to nobody.
+3. What ends without a consent ending is cleared away: secrets that belong to nobody, passages past their days.
 
 The clocks are read from the facts, not from the row that matching goes by: a row that ends too late is swept as
 well.
@@ -19,7 +19,7 @@ from consent import LEGAL_SOURCES, EndReason, ErasureIncompleteError, ReceiptId,
 from erase.certify import Erased
 from erase.procedure import erase_consents, resume_all
 from index import Galleries
-from store import Store, clocked, live_receipts, unfinished
+from store import Store, clocked, live_receipts, prune_passages, unfinished
 
 STRAY_AFTER: Final = timedelta(hours=1)
 """A secret is made just before its consent is recorded; after a crash between the two it belongs to nobody."""
@@ -175,6 +175,8 @@ def _ended(store: Store) -> dict[EndReason, list[ReceiptId]]:
 
 def _clear_away(store: Store) -> int:
     """End what lives by a clock of its own; whatever else has one is ended here."""
+    with store.write() as tx:
+        prune_passages(tx)
     kept = store.keyring.kept(store.now() - STRAY_AFTER)
     with store.read() as connection:
         stray = kept - set(live_receipts(connection))

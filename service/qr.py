@@ -1,4 +1,4 @@
-"""The withdrawal code, the person's secret and their badge as pictures."""
+"""The withdrawal code, the person's secret, their badge and the id of a certificate as pictures."""
 
 from io import BytesIO
 
@@ -20,6 +20,12 @@ def secret_qr(secret: PersonSecret) -> bytes:
 def badge_qrs(badge: Badge) -> list[bytes]:
     """Return the QR codes of a badge, each as PNG."""
     return [_png(text) for text in badge.qr_texts()]
+
+
+def certificate_qr(certificate_id: str) -> str:
+    """Return the QR of a certificate's id as SVG, to stand inside a page."""
+    svg: str = segno.make_qr(f"volens-certificate:{certificate_id}", error="m").svg_inline(scale=3)
+    return svg
 
 
 def _png(text: str) -> bytes:

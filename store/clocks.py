@@ -176,19 +176,20 @@ def note_interactions(store: Store, receipt_ids: Sequence[ReceiptId]) -> None:
     A store that cannot be written now is no reason to keep a door shut: then the clock of inactivity ends earlier.
     """
     today = store.now().replace(hour=0, minute=0, second=0)
-    with store.read() as connection:
-        known = connection.execute(
-            select(_seen.receipt_id).where(_seen.receipt_id.in_(receipt_ids), _seen.interacted_at < today)
-        )
-        stale = [row.receipt_id for row in known]
-    if not stale:
-        return
-    with suppress(UnavailableError), store.write() as tx:
-        tx.connection.execute(
-            update(tables.last_interaction)
-            .where(_seen.receipt_id.in_(stale), _seen.interacted_at < today)
-            .values(interacted_at=today)
-        )
+    with suppress(UnavailableError):
+        with store.read() as connection:
+            known = connection.execute(
+                select(_seen.receipt_id).where(_seen.receipt_id.in_(receipt_ids), _seen.interacted_at < today)
+            )
+            stale = [row.receipt_id for row in known]
+        if not stale:
+            return
+        with store.write(hurried=True) as tx:
+            tx.connection.execute(
+                update(tables.last_interaction)
+                .where(_seen.receipt_id.in_(stale), _seen.interacted_at < today)
+                .values(interacted_at=today)
+            )
 
 
 def count_outliving(connection: Connection, since: datetime) -> int:

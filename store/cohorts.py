@@ -110,10 +110,17 @@ def cohort_certificates(connection: Connection, cohort_id: str) -> dict[str, str
 
 
 def receipts_with_open_requests(connection: Connection, of: Sequence[ReceiptId]) -> list[ReceiptId]:
-    """Return those who asked for access or portability and were not answered yet."""
-    request = tables.access_request.c
-    query = select(request.receipt_id).where(request.answered_at.is_(None), request.receipt_id.is_not(None)).distinct()
-    asked = set(connection.scalars(query))
+    """Return the consents, of these, of people who asked for access or portability and were not answered yet.
+
+    Who asked under one consent asked for all of theirs.
+    """
+    request, receipt = tables.access_request.c, tables.receipt.c
+    asking = (
+        select(receipt.subject_id)
+        .join(tables.access_request, request.receipt_id == receipt.receipt_id)
+        .where(request.answered_at.is_(None), request.kind.in_(("access", "portability")))
+    )
+    asked = set(connection.scalars(select(receipt.receipt_id).where(receipt.subject_id.in_(asking))))
     return [one for one in of if one in asked]
 
 

@@ -17,7 +17,9 @@ from consent import TamperError, UnavailableError
 from store.freed_memory import overwritten
 
 BUSY_TIMEOUT_S: Final = 5.0
+HURRIED_S: Final = 0.02
 _WRITE: Final = "volens_write"
+_HURRIED: Final = "volens_hurried"
 _SIZE: Final = ("page_count", "page_size")
 _TICK_INSTRUCTIONS: Final = 10_000
 _PRAGMAS: Final = (
@@ -71,12 +73,15 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Generator[Connection]:
-        """Write in one transaction that takes the write lock at once: committed whole or not at all."""
+    def write(self, *, hurried: bool = False) -> Generator[Connection]:
+        """Write in one transaction that takes the write lock at once: committed whole or not at all.
+
+        A hurried one waits for the lock `HURRIED_S` and no longer: what may be left out must keep nobody at a door.
+        """
         self._must_be_in_place()
         with (
             _translated(self.path),
-            self._engine.connect().execution_options(**{_WRITE: True}) as connection,
+            self._engine.connect().execution_options(**{_WRITE: True, _HURRIED: hurried}) as connection,
             connection.begin(),
         ):
             yield connection
@@ -223,10 +228,22 @@ def _engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get(_WRITE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        options = connection.get_execution_options()
+        begin = "BEGIN IMMEDIATE" if options.get(_WRITE, False) else "BEGIN"
+        if not options.get(_HURRIED, False):
+            connection.exec_driver_sql(begin)
+            return
+        try:
+            _wait(connection, HURRIED_S)
+            connection.exec_driver_sql(begin)
+        finally:
+            _wait(connection, BUSY_TIMEOUT_S)
 
     return engine
+
+
+def _wait(connection: Connection, seconds: float) -> None:
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
 _SAID: Final[dict[int, tuple[type[UnavailableError] | type[TamperError], str]]] = {

@@ -20,6 +20,7 @@ from store.clocks import clocked
 from store.consents import consent_ended, name_of, stored_receipt
 from store.erasures import certificate_of
 from store.promises import zone_of
+from store.recipients import recipients_of
 from store.store import Store
 
 HANGING: Final[tuple[Table, ...]] = (
@@ -112,12 +113,16 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
 
 
 def recipients_named(connection: Connection, zone: Purpose) -> list[dict[str, Any]]:
-    """Return who receives data of a zone, by name (GDPR 15(1)(c))."""
-    recipient = tables.recipient
-    rows = connection.execute(
-        select(recipient.c.name, recipient.c.contact).where(recipient.c.purpose == zone).order_by(recipient.c.name)
-    )
-    return [{"name": row.name, "contact": row.contact} for row in rows]
+    """Return who receives data of a zone, or did, by name (GDPR 15(1)(c))."""
+    return [
+        {
+            "name": one.name,
+            "contact": one.contact,
+            "since": format_time(one.added_at),
+            "until": None if one.removed_at is None else format_time(one.removed_at),
+        }
+        for one in recipients_of(connection, zone, removed=True)
+    ]
 
 
 def _count(connection: Connection, table: Table, receipt_id: ReceiptId) -> int:

@@ -220,6 +220,8 @@ access_request: Final = Table(
     Column("receipt_id", String, ForeignKey("receipt.receipt_id"), nullable=True),
     Column("received_at", UtcDateTime, nullable=False),
     Column("due_at", UtcDateTime, nullable=False),
+    Column("extended_at", UtcDateTime, nullable=True),
+    Column("extended_for", String, nullable=True),
     Column("answered_at", UtcDateTime, nullable=True),
     Column("outcome", String, nullable=True),
 )
@@ -277,7 +279,9 @@ recipient: Final = Table(
     Column("purpose", String, ForeignKey("zone.purpose"), nullable=False),
     Column("name", String, nullable=False),
     Column("contact", String, nullable=False),
+    Column("public_key", LargeBinary, nullable=True),
     Column("added_at", UtcDateTime, nullable=False),
+    Column("removed_at", UtcDateTime, nullable=True),
     UniqueConstraint("purpose", "name"),
 )
 

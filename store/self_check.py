@@ -80,6 +80,14 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
         )
     ),
     (_BADGE, _OF_BADGE | {"model": "none", "now": _PAST}),
+    (
+        "INSERT INTO access_request VALUES (:receipt, 'access', NULL, :now, :now, NULL, NULL, NULL, NULL)",
+        {"receipt": _RECEIPT, "now": _PAST},
+    ),
+    (
+        "INSERT INTO recipient VALUES (:receipt, '~self-check', 'none', 'none', NULL, :now, NULL)",
+        {"receipt": _RECEIPT, "now": _PAST},
+    ),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -179,6 +187,18 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         _COMMITMENT,
         {"receipt": _RECEIPT, "subject": _SUBJECT, "zone": "~self-check"},
     ),
+    (
+        "a request that waits longer and says not why",
+        "UPDATE access_request SET due_at = '2000-01-02T00:00:00Z' WHERE request_id = :receipt",
+        {"receipt": _RECEIPT},
+    ),
+    ("a deleted request", "DELETE FROM access_request WHERE request_id = :receipt", {"receipt": _RECEIPT}),
+    (
+        "a recipient under another name",
+        "UPDATE recipient SET name = 'other', removed_at = :now WHERE recipient_id = :receipt",
+        {"receipt": _RECEIPT, "now": _PAST},
+    ),
+    ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),
 )
 """What is tried: a name for the error message, a statement, its parameters."""

@@ -203,13 +203,16 @@ class Store:
             yield connection
 
     @contextmanager
-    def write(self) -> Generator[Transaction]:
+    def write(self, *, hurried: bool = False) -> Generator[Transaction]:
         """Write in one transaction. What it logs is signed before the commit; afterwards the keyring remembers it.
+
+        Args:
+            hurried: do not wait for others who write; see `Database.write`.
 
         Raises:
             TamperError: the data file was replaced by an older one while it was in use.
         """
-        with self._data.write() as connection:
+        with self._data.write(hurried=hurried) as connection:
             if not self._restoring and audit_log.log_size(connection) < (known := self.keyring.head().size):
                 # Else the log would go on from here a second time, in another way.
                 raise TamperError(_older(audit_log.log_size(connection), known))

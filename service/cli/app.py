@@ -32,6 +32,8 @@ from service.cli import (
     notice,
     operator,
     policy,
+    recipient,
+    request,
     setup,
     sweep,
     verify,
@@ -65,6 +67,8 @@ for _noun, _group in (
     ("dossier", dossier.app),
     ("operator", operator.app),
     ("policy", policy.app),
+    ("request", request.app),
+    ("recipient", recipient.app),
 ):
     app.add_typer(_group, name=_noun)
 for _name, _command in (

@@ -1,4 +1,4 @@
-"""`volens certificate verify`: anybody, anywhere, with the certificate and the public key alone."""
+"""`volens certificate`: checked by anybody, anywhere; shown as a page; with the answers of recipients."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +9,11 @@ import typer
 from audit import VerifierKey
 from consent import InputError, format_time
 from erase import Certificate, verify_certificate
-from service.cli.files import read_file
-from service.cli.options import JsonOption
+from service.certificate_page import certificate_page
+from service.cli.files import must_be_new, read_file, write_private
+from service.cli.options import HomeOption, JsonOption
 from service.cli.output import emit
+from service.cli.session import opened
 
 app = typer.Typer(help="Erasure certificates.", no_args_is_help=True)
 
@@ -23,11 +25,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check a certificate offline: signature, place in the log, and what was searched for. Needs no site."""
-    try:
-        key = VerifierKey.parse(read_file(trust, "public key").decode("utf-8").strip())
-    except UnicodeDecodeError:
-        raise InputError(f"got {trust}, which is no public key; give the site's site.pub") from None
-    checked = verify_certificate(read_file(certificate, "certificate"), key)
+    checked, key = _checked(certificate, trust)
     document = {
         "valid": True,
         "signed_by": key.name,
@@ -35,6 +33,47 @@ def verify(
         "acknowledgements": [dict(one) for one in checked.acknowledgements],
     }
     emit(document, _said(checked, key), as_json=as_json)
+
+
+@app.command("show")
+def show(
+    certificate: Annotated[Path, typer.Argument(help="The certificate's file.", show_default=False)],
+    trust: Annotated[Path, typer.Option(help="The site's public key, site.pub.", show_default=False)],
+    html: Annotated[Path, typer.Option(help="The page to write: one sheet of A4, for the person.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check a certificate and write it as a page in plain words. Needs no site and no network."""
+    must_be_new(html, "the page")
+    checked, key = _checked(certificate, trust)
+    write_private(html, certificate_page(checked, key).encode("utf-8"))
+    document = {"page": str(html), "certificate_id": checked.certificate_id}
+    emit(document, f"wrote {html}; open it in a browser, or print it", as_json=as_json)
+
+
+@app.command("acknowledge")
+def acknowledge(
+    certificate: Annotated[str, typer.Argument(help="The certificate's id, or its file.", show_default=False)],
+    recipient: Annotated[str, typer.Option(help="Who answered, as 'volens recipient list' has them.")],
+    statement: Annotated[Path, typer.Option(help="What they answered; signed, if the recipient has a key here.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add to a certificate that a recipient erased too (GDPR 19)."""
+    data = read_file(statement, "statement")
+    path = Path(certificate)
+    certificate_id = path.stem if path.suffix else certificate
+    with opened(home) as site:
+        written = site.rights.recipients.acknowledge(certificate_id, recipient, data)
+    document = {"certificate_id": certificate_id, "recipient": recipient, "certificate": str(written)}
+    emit(document, f"{recipient} has acknowledged; give the person the file anew: {written}", as_json=as_json)
+
+
+def _checked(certificate: Path, trust: Path) -> tuple[Certificate, VerifierKey]:
+    try:
+        key = VerifierKey.parse(read_file(trust, "public key").decode("utf-8").strip())
+    except UnicodeDecodeError:
+        raise InputError(f"got {trust}, which is no public key; give the site's site.pub") from None
+    return verify_certificate(read_file(certificate, "certificate"), key), key
 
 
 def _said(checked: Certificate, key: VerifierKey) -> str:
@@ -51,9 +90,11 @@ def _said(checked: Certificate, key: VerifierKey) -> str:
         for when in ("before", "after")
     )
     answers = "".join(
-        f"\nacknowledged by {one.get('recipient', 'a recipient')} at {one.get('acknowledged_at', 'an unknown time')}"
+        f"\nacknowledged by {one.get('recipient', 'a recipient')} at {one.get('acknowledged_at', 'an unknown time')}, "
+        f"{'signed by themselves' if 'statement' in one else 'as the site recorded it'}"
         for one in checked.acknowledgements
     )
+    told = "".join(f"\nrecipient: {one['name']}" for one in statement.get("recipients", ()))
     places = ", ".join(one["name"] for one in statement["searched_in"])
     return (
         f"valid: signed by {key.name}, entry of a log of {checked.checkpoint.size} entries\n"
@@ -67,7 +108,7 @@ def _said(checked: Certificate, key: VerifierKey) -> str:
         f"search by the old embedding, afterwards: {after}\n"
         f"searched for, and not found:\n{searched}\n"
         f"searched in: {places}\n"
-        f"not promised: {statement['not_promised']}{answers}"
+        f"not promised: {statement['not_promised']}{told}{answers}"
     )
 
 

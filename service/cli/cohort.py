@@ -47,10 +47,9 @@ class Keys:
         return self.open()[0]
 
 
-def answer_open_requests(site: Site) -> AnswerRequests | None:
-    """Return what answers open requests for access on a site; None: nothing does, and they stop an order."""
-    del site
-    return None
+def answer_open_requests(site: Site) -> AnswerRequests:
+    """Return what answers open requests for access on a site."""
+    return site.rights.answerer()
 
 
 def plan(selection: Selection, keys: Keys, out: Path | None, home: Path | None, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from consent import UnavailableError, VolensError, format_time
+from consent import RefusedError, UnavailableError, VolensError, format_time
 from service.cli.exit_codes import ExitCode, code_of
 from service.cli.options import HomeOption, JsonOption, home_folder
 from service.cli.output import emit, table
@@ -63,6 +63,7 @@ def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str]]]:
         yield "site", lambda: _site(home)
         yield "store key", lambda: _store_key(home)
         yield "clocks", lambda: _clocks(home)
+        yield "requests", lambda: _requests(home)
 
 
 def _checked(what: str, look: Callable[[], str]) -> Finding:
@@ -173,3 +174,11 @@ def _clocks(home: Path) -> str:
             raise alarm
         due = site.clocks.due()
     return f"nothing outlives its clock by more than a day; {sum(due.now.values())} due, {sum(due.soon.values())} soon"
+
+
+def _requests(home: Path) -> str:
+    with Site.open(home) as site:
+        late, waiting = len(site.rights.overdue()), len(site.rights.requests())
+    if late:
+        raise RefusedError(f"{late} requests of people are overdue (GDPR 12(3)); see 'volens request list'")
+    return f"{waiting} open, none overdue"

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from audit import VerifierKey
-from consent import InputError
-from erase import MAX_ANSWER_BYTES, verify_answer
+from consent import InputError, TamperError
+from erase import MAX_ANSWER_BYTES, is_about, verify_answer
 from service.cli.files import must_be_new, read_file, write_private
 from service.cli.options import HomeOption, JsonOption
 from service.cli.output import emit
 from service.cli.session import opened
-from service.cli.who import receipts_meant
+from service.cli.who import receipts_meant, text_shown
 from store import read_private
 
 
@@ -24,23 +24,28 @@ def export(
     without_embedding: Annotated[
         bool, typer.Option("--without-embedding", help="Leave the embedding's numbers out.")
     ] = False,
-    verify: Annotated[Path | None, typer.Option(help="Check an answer instead; offline, with --key.")] = None,
+    verify: Annotated[
+        Path | None,
+        typer.Option(help="Check an answer instead; offline, with --key; with a person, also that it is theirs."),
+    ] = None,
     key: Annotated[Path | None, typer.Option("--key", "--trust", help="With --verify: site.pub.")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write everything that is held about a person into a zip that proves itself. Nothing held is an answer too."""
     if verify is not None:
-        if who is not None or key is None:
-            raise InputError("got --verify with a person, or without --key; give --verify FILE --key site.pub")
-        _verify(verify, key, as_json=as_json)
+        if key is None:
+            raise InputError("got --verify without --key; give --verify FILE --key site.pub")
+        _verify(verify, key, who, as_json=as_json)
         return
     if who is None or key is not None:
         raise InputError("got nobody to export; give a receipt's file, an id or a name")
     path = to or Path("answer.zip")
     must_be_new(path, "the answer")
     with opened(home) as site:
-        answer = site.answer_access(receipts_meant(site, who), with_embedding=not without_embedding)
+        answer = site.answer_access(
+            receipts_meant(site, who), with_embedding=not without_embedding, shown=text_shown(who)
+        )
     write_private(path, answer.data)
     said = (
         f"wrote {path}: {answer.held} consents that anything is held under"
@@ -54,7 +59,7 @@ def export(
     )
 
 
-def _verify(path: Path, key: Path, *, as_json: bool) -> None:
+def _verify(path: Path, key: Path, who: str | None, *, as_json: bool) -> None:
     if not path.is_file():
         raise InputError(f"there is no answer {path}; check the path")
     try:
@@ -62,6 +67,8 @@ def _verify(path: Path, key: Path, *, as_json: bool) -> None:
     except UnicodeDecodeError:
         raise InputError(f"got {key}, which is no public key; give the site's site.pub") from None
     statement = verify_answer(read_private(path, MAX_ANSWER_BYTES), trusted)
+    if who is not None and not is_about(statement, text_shown(who)):
+        raise TamperError("integrity: the answer holds, but it was given to another question; ask again")
     said = (
         f"valid: answered by {trusted.name} on {statement['answered_at']}, {len(statement['files'])} files, "
         f"{'something' if statement['holds_anything'] else 'nothing'} is held"

@@ -63,6 +63,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show what the site holds now, in numbers."""
     with opened(home) as site:
         found, (due_now, due_soon) = site.status(), site.clocks.quick_due()
+        waiting, late = len(site.rights.requests()), len(site.rights.overdue())
     document = {
         "site_id": found.site_id,
         "controller": found.controller,
@@ -80,6 +81,8 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         "unfinished_erasures": found.unfinished_erasures,
         "due_now": due_now,
         "due_soon": due_soon,
+        "open_requests": waiting,
+        "overdue_requests": late,
         "store_key_epoch": found.store_key_epoch,
         "rotation_due_at": format_time(found.rotation_due_at),
         "rotation_overdue": found.rotation_overdue,
@@ -96,5 +99,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
             f"{due_now} consents to be swept, {due_soon} more within 30 days",
             as_json=False,
         )
+        if late:
+            warn(f"{late} of {waiting} open requests of people are overdue; see 'volens request list'")
         if found.rotation_overdue:
             warn("the store key should have been rotated by now; run 'volens keys rotate'")

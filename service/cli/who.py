@@ -17,3 +17,10 @@ def receipts_meant(site: Site, who: str) -> list[ReceiptId]:
     if Path(who).is_file():
         return site.receipts_of(TakeHome.parse(read_file(Path(who), "receipt")).receipt)
     return site.receipts_of(who)
+
+
+def text_shown(who: str) -> str:
+    """Return what an answer is about: the receipt's token if `who` is a file, else `who` itself."""
+    if Path(who).is_file():
+        return TakeHome.parse(read_file(Path(who), "receipt")).receipt.token
+    return who

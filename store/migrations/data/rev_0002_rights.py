@@ -91,13 +91,17 @@ CREATE TABLE badge (
 
 CREATE TABLE access_request (
     request_id TEXT PRIMARY KEY NOT NULL CHECK (length(request_id) = 32),
-    kind TEXT NOT NULL CHECK (kind IN ('access', 'portability')),
+    kind TEXT NOT NULL CHECK (kind IN ('access', 'portability', 'erasure', 'rectification', 'objection')),
     receipt_id TEXT REFERENCES receipt (receipt_id),
     received_at TEXT NOT NULL CHECK (received_at {_TIME}),
     due_at TEXT NOT NULL CHECK (due_at {_TIME}),
+    extended_at TEXT CHECK (extended_at {_TIME}),
+    extended_for TEXT CHECK (extended_for IN ('complex', 'many')),
     answered_at TEXT CHECK (answered_at {_TIME}),
-    outcome TEXT CHECK (outcome IN ('answered', 'nothing held')),
-    CHECK ((answered_at IS NULL) = (outcome IS NULL))
+    outcome TEXT CHECK (outcome IN ('answered', 'nothing held', 'carried out', 'refused', 'taken back')),
+    CHECK ((answered_at IS NULL) = (outcome IS NULL)),
+    CHECK ((extended_at IS NULL) = (extended_for IS NULL)),
+    CHECK (due_at <= strftime('%Y-%m-%dT%H:%M:%SZ', received_at, '+3 months'))
 ) STRICT;
 
 CREATE TABLE operator_key (
@@ -143,7 +147,9 @@ CREATE TABLE recipient (
     purpose TEXT NOT NULL REFERENCES zone (purpose),
     name TEXT NOT NULL CHECK (trim(name) <> ''),
     contact TEXT NOT NULL CHECK (trim(contact) <> ''),
+    public_key BLOB CHECK (length(public_key) = 32),
     added_at TEXT NOT NULL CHECK (added_at {_TIME}),
+    removed_at TEXT CHECK (removed_at {_TIME}),
     UNIQUE (purpose, name)
 ) STRICT;
 
@@ -235,12 +241,43 @@ _RULES = [
     """
     CREATE TRIGGER access_request_is_answered_once BEFORE UPDATE ON access_request
     WHEN OLD.answered_at IS NOT NULL OR NEW.request_id <> OLD.request_id OR NEW.received_at <> OLD.received_at
-        OR NEW.due_at <> OLD.due_at
-    BEGIN SELECT RAISE(ABORT, 'volens: a request is answered once, and its clock never moves'); END
+        OR NEW.kind <> OLD.kind OR NEW.receipt_id IS NOT OLD.receipt_id
+    BEGIN SELECT RAISE(ABORT, 'volens: a request is answered once, never changed'); END
+    """,
+    """
+    CREATE TRIGGER access_request_is_extended_once_and_in_time BEFORE UPDATE ON access_request
+    WHEN (NEW.due_at <> OLD.due_at OR NEW.extended_at IS NOT OLD.extended_at
+            OR NEW.extended_for IS NOT OLD.extended_for)
+        AND (OLD.extended_at IS NOT NULL OR NEW.extended_at IS NULL OR NEW.extended_at > OLD.due_at)
+    BEGIN SELECT RAISE(ABORT, 'volens: a request is extended once, while it is due'); END
+    """,
+    """
+    CREATE TRIGGER access_request_is_not_replaced BEFORE INSERT ON access_request
+    WHEN EXISTS (SELECT 1 FROM access_request WHERE request_id = NEW.request_id)
+    BEGIN SELECT RAISE(ABORT, 'volens: requests are never replaced'); END
     """,
     """
     CREATE TRIGGER access_request_is_not_deleted BEFORE DELETE ON access_request
     BEGIN SELECT RAISE(ABORT, 'volens: requests are never deleted'); END
+    """,
+    """
+    CREATE TRIGGER recipient_is_only_removed BEFORE UPDATE ON recipient
+    WHEN OLD.removed_at IS NOT NULL OR NEW.removed_at IS NULL OR NEW.recipient_id <> OLD.recipient_id
+        OR NEW.purpose <> OLD.purpose OR NEW.name <> OLD.name OR NEW.contact <> OLD.contact
+        OR NEW.public_key IS NOT OLD.public_key OR NEW.added_at <> OLD.added_at
+    BEGIN SELECT RAISE(ABORT, 'volens: a recipient is added or removed, never changed'); END
+    """,
+    """
+    CREATE TRIGGER recipient_is_not_replaced BEFORE INSERT ON recipient
+    WHEN EXISTS (
+        SELECT 1 FROM recipient
+        WHERE recipient_id = NEW.recipient_id OR (purpose = NEW.purpose AND name = NEW.name)
+    )
+    BEGIN SELECT RAISE(ABORT, 'volens: a recipient is added or removed, never replaced'); END
+    """,
+    """
+    CREATE TRIGGER recipient_is_not_deleted BEFORE DELETE ON recipient
+    BEGIN SELECT RAISE(ABORT, 'volens: recipients are removed, never deleted'); END
     """,
     """
     CREATE TRIGGER cohort_is_not_deleted BEFORE DELETE ON cohort
@@ -332,7 +369,6 @@ _APPEND_ONLY = {
     "cohort_member": "cohort_id = NEW.cohort_id AND receipt_id = NEW.receipt_id",
     "acknowledgement": "receipt_id = NEW.receipt_id AND recipient_id = NEW.recipient_id",
     "shorter_retention": "purpose = NEW.purpose AND retention_days = NEW.retention_days",
-    "recipient": "recipient_id = NEW.recipient_id OR (purpose = NEW.purpose AND name = NEW.name)",
 }
 
 

@@ -13,7 +13,7 @@ from house import House, Person
 
 from audit import VerifierKey
 from consent import InputError, TamperError
-from erase import answer_access, verify_answer
+from erase import answer_access, is_about, verify_answer
 from erase.access_answer import SIGNED_FILE
 from store import HANGING
 from store import schema as tables
@@ -189,3 +189,16 @@ def test_what_is_no_answer_is_refused_with_a_sentence(house: House, data: bytes)
 def test_a_zip_that_holds_a_large_nothing_is_refused_before_it_is_large(house: House) -> None:
     with pytest.raises(InputError, match="no access answer"):
         verify_answer(packed({"a": bytes(65 * 1024 * 1024)}), house.site.verifier_key)
+
+
+def test_that_nothing_is_held_is_said_to_the_question_that_was_asked_and_to_no_other(house: House) -> None:
+    house.admit()
+    data = answer_access(house.store, [], shown="Eve Example").data
+    statement = verify_answer(data, house.site.verifier_key)
+
+    assert statement["holds_anything"] is False
+    assert statement["searched_among"] == {"receipts": 1, "names": 1}
+    assert is_about(statement, " eve example")
+    assert not is_about(statement, "Ada Example")
+    assert not is_about(verify_answer(answered(house), house.site.verifier_key), "")
+    assert b"Eve" not in b"".join(unpacked(data).values())

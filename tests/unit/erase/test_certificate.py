@@ -15,8 +15,8 @@ from house import MODEL, House
 from audit import VerifierKey, inclusion_proof, leaf_bytes
 from consent import InputError, TamperError, VolensError
 from erase import verify_certificate
+from erase.acknowledgement import ACKNOWLEDGEMENT_TYPE
 from erase.certificate import (
-    ACKNOWLEDGEMENT_TYPE,
     CERTIFICATE_TYPE,
     LogEntry,
     certificate_file,

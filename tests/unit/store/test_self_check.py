@@ -57,6 +57,10 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     "a deleted stop": (["collection_stop_is_not_deleted"], []),
     "a cohort without a second operator": (["cohort_needs_its_approvals"], []),
     "an operator who comes back": (["operator_key_is_only_removed"], []),
+    "a request that waits longer and says not why": (["access_request_is_extended_once_and_in_time"], []),
+    "a deleted request": (["access_request_is_not_deleted"], []),
+    "a recipient under another name": (["recipient_is_only_removed"], []),
+    "a deleted recipient": (["recipient_is_not_deleted"], []),
     "a reference that outlives its consent": (
         ["live_consent_ends_with_all_that_hangs_on_it"],
         [("biometric_reference", " ON DELETE CASCADE", " DEFERRABLE INITIALLY DEFERRED")],

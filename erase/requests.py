@@ -1,0 +1,145 @@
+"""Requests of people, taken and answered: `Site.rights`.
+
+A request for access or portability is answered with a zip (`erase.access_answer`) over all consents of the person. The
+file is on the disk before the request is closed: whoever is killed between the two writes the same file again.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import final
+
+from consent import InputError, ReceiptId, RefusedError, UnavailableError
+from erase.access_answer import AccessAnswer, answer_access
+from erase.execution import AnswerRequests
+from erase.recipients import Recipients
+from store import (
+    ExtendedFor,
+    Outcome,
+    PersonsRequest,
+    RequestKind,
+    Store,
+    close_request,
+    extend_request,
+    open_request,
+    open_requests_of,
+    receipts_of,
+    request_of,
+    requests_kept,
+    stored_receipt,
+    write_private,
+)
+
+
+@final
+class Rights:
+    """The desk where people ask about their data.
+
+    Attributes:
+        recipients: who receives data, and what they answer when somebody is erased.
+    """
+
+    def __init__(self, store: Store, home: Path) -> None:
+        """Work on what the site holds open."""
+        self._store = store
+        self.recipients = Recipients(store, home)
+
+    def open(self, kind: str, receipt_ids: Sequence[ReceiptId]) -> PersonsRequest:
+        """Take a request of one person.
+
+        Args:
+            kind: see `RequestKind`.
+            receipt_ids: the person's consents; none where nobody was found, then no more than a number is kept.
+
+        Raises:
+            InputError: there is no such kind.
+        """
+        try:
+            wanted = RequestKind(kind)
+        except ValueError:
+            raise InputError(f"got a request of another kind; expected one of {', '.join(RequestKind)}") from None
+        with self._store.write() as tx:
+            return open_request(tx, wanted, receipt_ids[0] if receipt_ids else None)
+
+    def requests(self, *, closed: bool = False) -> list[PersonsRequest]:
+        """Return the open requests, those due first in front; on demand also the closed ones."""
+        with self._store.read() as connection:
+            return requests_kept(connection, closed=closed)
+
+    def overdue(self) -> list[PersonsRequest]:
+        """Return the open requests whose month is over."""
+        now = self.now()
+        return [one for one in self.requests() if one.overdue(now)]
+
+    def extend(self, request_id: str, reason: str) -> PersonsRequest:
+        """Take two months more, within the first; see `store.requests.extend_request`."""
+        try:
+            why = ExtendedFor(reason)
+        except ValueError:
+            raise InputError(f"got another reason; expected one of {', '.join(ExtendedFor)} (GDPR 12(3))") from None
+        with self._store.write() as tx:
+            return extend_request(tx, request_id, why)
+
+    def close(self, request_id: str, outcome: str) -> PersonsRequest:
+        """Note how a request ended; one for a file ends with `answer`, unless it is refused or taken back.
+
+        Raises:
+            InputError: no such request or outcome.
+            RefusedError: it is closed, or would be closed as answered without an answer.
+        """
+        try:
+            how = Outcome(outcome)
+        except ValueError:
+            raise InputError(f"got another outcome; expected one of {', '.join(Outcome)}") from None
+        with self._store.write() as tx:
+            kind = request_of(tx.connection, request_id).kind
+            if kind.asks_for_a_file and how not in {Outcome.REFUSED, Outcome.TAKEN_BACK}:
+                raise RefusedError(f"a request for {kind.value} ends with its file; use 'volens request answer'")
+            return close_request(tx, request_id, how)
+
+    def answer(
+        self, request_id: str, path: Path, *, with_embedding: bool = True, replace: bool = False
+    ) -> AccessAnswer:
+        """Write the file that a request for access or portability asks for, and close the request.
+
+        Args:
+            request_id: of the request.
+            path: the zip, 0600.
+            with_embedding: see `answer_access`.
+            replace: whether a file of this name may be replaced.
+
+        Raises:
+            InputError: no such request, or the file is already there.
+            RefusedError: the request is closed, or asks for something else.
+            UnavailableError: the disk refuses; the request stays open.
+        """
+        with self._store.read() as connection:
+            request = request_of(connection, request_id)
+            receipt = None if request.receipt_id is None else stored_receipt(connection, request.receipt_id)
+        if request.closed_at is not None or not request.kind.asks_for_a_file:
+            raise RefusedError("this request is closed, or asks for no file; see 'volens request list --all'")
+        theirs = [] if receipt is None else receipts_of(self._store, receipt.subject_id)
+        answer = answer_access(self._store, theirs, with_embedding=with_embedding)
+        write_private(path, answer.data, replace=replace)
+        with self._store.write() as tx:
+            close_request(tx, request_id, Outcome.ANSWERED if answer.held else Outcome.NOTHING_HELD)
+        return answer
+
+    def answerer(self) -> AnswerRequests:
+        """Return what an erasure by order calls first: it answers the open requests of those who are meant."""
+        return self._answer_all
+
+    def now(self) -> datetime:
+        """Return the site's time."""
+        return self._store.now()
+
+    def _answer_all(self, receipt_ids: Sequence[ReceiptId], folder: Path) -> int:
+        with self._store.read() as connection:
+            requests = open_requests_of(connection, receipt_ids)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise UnavailableError(f"cannot make {folder}: {error.strerror}; check the disk and the rights") from None
+        for one in requests:
+            self.answer(one.request_id, folder / f"{one.request_id}.zip", replace=True)
+        return len(requests)

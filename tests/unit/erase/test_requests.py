@@ -1,0 +1,135 @@
+"""Requests: a month, once two more in time, answered with a file first and closed then; unknown people stay unknown."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from house import House
+from sqlalchemy import select
+
+from consent import InputError, RefusedError, SubjectKey, UnavailableError
+from erase import verify_answer
+from store import Outcome, receipts_with_open_requests
+from store import schema as tables
+from tests.unit.erase.orders import FRENCH, carry_out, planned
+
+
+def test_a_request_is_due_in_a_month_and_overdue_after_it(house: House) -> None:
+    house.clock.time = datetime(2099, 1, 31, 9, 30, tzinfo=UTC)
+    request = house.site.rights.open("access", [house.invite().receipt_id])
+
+    assert request.due_at == datetime(2099, 2, 28, 9, 30, tzinfo=UTC)
+    house.clock.time = request.due_at
+    assert house.site.rights.overdue() == []
+    house.clock.move(seconds=1)
+    assert house.site.rights.overdue() == [request]
+
+
+def test_two_months_more_are_taken_once_and_in_the_first_month_only(house: House) -> None:
+    rights = house.site.rights
+    first, second = rights.open("access", []), rights.open("access", [])
+    house.clock.move(days=20)
+    extended = rights.extend(first.request_id, "complex")
+    assert extended.due_at == datetime(2099, 6, 1, 12, tzinfo=UTC)
+    with pytest.raises(RefusedError, match="extended before"):
+        rights.extend(first.request_id, "many")
+    house.clock.move(days=20)
+    with pytest.raises(RefusedError, match="the first month is over"):
+        rights.extend(second.request_id, "many")
+    with pytest.raises(InputError, match="another reason"):
+        rights.extend(second.request_id, "because Ada moved")
+    assert [one.request_id for one in rights.overdue()] == [second.request_id]
+
+
+def test_an_answer_is_on_the_disk_before_the_request_is_closed(house: House, tmp_path: Path) -> None:
+    rights, person = house.site.rights, house.admit()
+    request = rights.open("portability", [person.receipt_id])
+    with pytest.raises(UnavailableError):
+        rights.answer(request.request_id, tmp_path / "nowhere" / "answer.zip")
+    assert rights.requests() == [request]
+
+    path = tmp_path / "answer.zip"
+    assert rights.answer(request.request_id, path).held == 1
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert verify_answer(path.read_bytes(), house.site.verifier_key)["holds_anything"] is True
+    (closed,) = rights.requests(closed=True)
+    assert (closed.outcome, closed.closed_at) == (Outcome.ANSWERED, house.clock())
+    with pytest.raises(RefusedError, match="closed"):
+        rights.answer(request.request_id, tmp_path / "again.zip")
+
+
+def test_an_answer_covers_all_consents_of_the_person_whichever_was_named(house: House, tmp_path: Path) -> None:
+    house.declare("lab")
+    key = SubjectKey.from_seed(house.bits.randbytes(32))
+    one, two = (
+        house.site.give_consent(house.site.notice(zone), name="Ada", jurisdiction="FR", key=key).receipt.claims
+        for zone in ("lobby", "lab")
+    )
+    other = house.invite()
+    request = house.site.rights.open("access", [one.receipt_id])
+
+    with house.store.read() as connection:
+        asked = receipts_with_open_requests(connection, [two.receipt_id, other.receipt_id])
+    assert asked == [two.receipt_id]
+    answerer = house.site.rights.answerer()
+    assert answerer([other.receipt_id], tmp_path / "answers") == 0
+    assert answerer([two.receipt_id], tmp_path / "answers") == 1
+    data = (tmp_path / "answers" / f"{request.request_id}.zip").read_bytes()
+    assert len(verify_answer(data, house.site.verifier_key)["searched"]) == 2
+
+
+def test_whoever_is_unknown_leaves_a_number_and_is_told_that_nothing_is_held(house: House, tmp_path: Path) -> None:
+    request = house.site.rights.open("access", [])
+    with house.store.read() as connection:
+        (row,) = connection.execute(select(tables.access_request)).all()
+    assert (row.receipt_id, row.kind) == (None, "access")
+    house.site.rights.answer(request.request_id, tmp_path / "answer.zip")
+    (closed,) = house.site.rights.requests(closed=True)
+    assert closed.outcome is Outcome.NOTHING_HELD
+
+
+def test_a_request_for_a_file_is_not_closed_without_one(house: House) -> None:
+    rights = house.site.rights
+    access, erasure = rights.open("access", []), rights.open("erasure", [])
+    for outcome in ("answered", "nothing held", "carried out"):
+        with pytest.raises(RefusedError, match="ends with its file"):
+            rights.close(access.request_id, outcome)
+    rights.close(access.request_id, "refused")
+    rights.close(erasure.request_id, "carried out")
+    with pytest.raises(RefusedError, match="closed already"):
+        rights.close(erasure.request_id, "refused")
+    with pytest.raises(InputError, match="no request of this number"):
+        rights.close("0" * 32, "refused")
+    assert rights.requests() == []
+
+
+def test_an_order_to_erase_answers_first_and_a_request_to_erase_does_not_stop_it(house: House) -> None:
+    rights = house.site.rights
+    ada, bea = house.admit(), house.admit()
+    access = rights.open("access", [ada.receipt_id])
+    rights.open("erasure", [bea.receipt_id])
+
+    done = carry_out(house, planned(house, FRENCH), answer_requests=rights.answerer())
+
+    assert done.cohort.facts["before"]["requests_answered"] == 1
+    (answer,) = (house.site.home.parent / "answers").iterdir()
+    assert answer.name == f"{access.request_id}.zip"
+    assert verify_answer(answer.read_bytes(), house.site.verifier_key)["holds_anything"] is True
+    assert not house.sees(ada)
+
+
+def test_an_answer_cut_short_before_the_request_was_closed_is_given_again(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = house.site.rights.open("access", [(person := house.admit()).receipt_id])
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("erase.requests.close_request", dies)
+    with pytest.raises(KeyboardInterrupt):
+        house.site.rights.answerer()([person.receipt_id], tmp_path / "answers")
+    monkeypatch.undo()
+    assert house.site.rights.requests() == [request]
+    assert house.site.rights.answerer()([person.receipt_id], tmp_path / "answers") == 1
+    assert house.site.rights.requests() == []

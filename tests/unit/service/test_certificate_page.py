@@ -1,0 +1,132 @@
+"""The certificate as a page, and the answers of recipients, from the command line."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Final
+
+import pytest
+from house import House
+from said import Command
+
+from erase import verify_certificate
+from service.certificate_page import certificate_page
+from tests.unit.store.scene import house, template
+
+__all__ = ["house", "template"]
+
+_LOADS: Final = {"src", "href", "xlink:href", "srcset", "action", "data", "poster"}
+_VOID: Final = {"meta", "path", "br"}
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page; every tag must be closed, and nothing may be loaded."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text, self.open, self.tags = "", list[str](), list[str]()
+        self.feed(page)
+        self.close()
+        assert self.open == []
+        self.text = re.sub(r"\s+", " ", self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not [name for name, _ in attrs if name in _LOADS or name.startswith("on")]
+        self.tags.append(tag)
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not [name for name, _ in attrs if name in _LOADS or name.startswith("on")]
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page_of(house: House, path: Path) -> Page:
+    checked = verify_certificate(path.read_bytes(), house.site.verifier_key)
+    return Page(certificate_page(checked, house.site.verifier_key))
+
+
+def test_the_page_says_in_plain_words_what_the_certificate_states(house: House) -> None:
+    erased = house.withdraw(house.admit())
+    page = page_of(house, erased.certificate_path)
+
+    assert "Your face data has been erased" in page.text
+    assert "because you withdrew your consent" in page.text
+    assert "from 01 March 2099, 12:00 UTC on" in page.text
+    assert "afterwards it did not" in page.text
+    assert "Nobody that the site has on record." in page.text
+    assert erased.certificate_id in page.text
+    assert "svg" in page.tags
+    assert "script" not in page.tags
+    assert len(page.text) < 3000, "more than one sheet of A4"
+
+
+def test_the_page_promises_no_search_that_was_not_run(house: House) -> None:
+    page = page_of(house, house.withdraw(house.invite()).certificate_path)
+    assert "afterwards it did not" not in page.text
+
+
+def test_what_is_in_names_is_text_and_no_markup(house: House) -> None:
+    house.site.rights.recipients.add("lobby", "<script>alert(1)</script> & Sons")
+    page = page_of(house, house.withdraw(house.admit()).certificate_path)
+    assert "<script>alert(1)</script> & Sons: has not answered yet" in page.text
+    assert "script" not in page.tags
+
+
+def test_a_recipient_signs_and_the_person_reads_it(ada: Path, volens: Command) -> None:
+    trust = ("--trust", "site/site.pub")
+    assert volens("operator", "keygen", "office.key", "--no-passphrase").code == 0
+    added = volens("recipient", "add", "Badge office", "--zone", "lobby", "--key", "office.key.pub", "--json").json
+    assert added["signs"] is True
+    assert volens("recipient", "add", "Guards", "--zone", "lobby").code == 0
+    erased = volens("withdraw", ada, "--json").json
+    certificate = next(Path("site/certificates").iterdir())
+    assert certificate.stem in str(erased)
+    assert "recipient: Badge office" in volens("certificate", "verify", certificate, *trust).out
+
+    signing = ("--key", "office.key", "--out", "office.jws")
+    assert volens("recipient", "sign", certificate, *trust, *signing).code == 0
+    Path("letter.txt").write_text("gone")
+    acknowledge = ("certificate", "acknowledge", certificate.stem, "--recipient")
+    assert volens(*acknowledge, "Badge office", "--statement", "letter.txt").code == 2
+    assert volens(*acknowledge, "Badge office", "--statement", "office.jws").code == 0
+    assert volens(*acknowledge, "Badge office", "--statement", "office.jws").code == 1
+    assert volens(*acknowledge, "Guards", "--statement", "letter.txt").code == 0
+
+    said = volens("certificate", "verify", certificate, *trust)
+    assert re.search(r"acknowledged by Badge office at \S+, signed by themselves", said.out)
+    assert re.search(r"acknowledged by Guards at \S+, as the site recorded it", said.out)
+    assert volens("certificate", "show", certificate, *trust, "--html", "page.html").code == 0
+    page = Page(Path("page.html").read_text(encoding="utf-8"))
+    assert "Badge office: erased it too, signed by themselves" in page.text
+    assert "Guards: erased it too, as they told the site" in page.text
+    assert volens("certificate", "show", certificate, *trust, "--html", "page.html").code == 2
+    listed = volens("recipient", "list", "--json").json
+    assert [one["name"] for one in listed] == ["Badge office", "Guards"]
+    assert volens("recipient", "remove", "Guards", "--zone", "lobby").code == 0
+    assert len(volens("recipient", "list", "--all", "--json").json) == 2
+
+
+def test_no_page_is_made_of_a_certificate_that_does_not_hold(ada: Path, volens: Command) -> None:
+    assert volens("withdraw", ada).code == 0
+    certificate = next(Path("site/certificates").iterdir())
+    data = bytearray(certificate.read_bytes())
+    data[200] ^= 1
+    Path("changed.json").write_bytes(data)
+    said = volens("certificate", "show", "changed.json", "--trust", "site/site.pub", "--html", "page.html")
+    assert said.code in {2, 4}
+    assert not Path("page.html").exists()
+
+
+@pytest.mark.parametrize("arguments", [("list", "--zone", "attic!"), ("remove", "Nobody", "--zone", "lobby")])
+def test_a_recipient_that_is_not_there_is_a_usage_error(
+    lobby: Path, volens: Command, arguments: tuple[str, ...]
+) -> None:
+    assert lobby.is_dir()
+    assert volens("recipient", *arguments).code == 2

@@ -1,0 +1,96 @@
+"""The commands for people's rights: what they print, how they end, and what stands in the files that they write."""
+
+import json
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from said import Command
+
+from volens import Site
+
+
+def later(monkeypatch: pytest.MonkeyPatch, **by: float) -> None:
+    moment = datetime.now(UTC) + timedelta(**by)
+    monkeypatch.setitem(Site.open.__func__.__kwdefaults__, "clock", lambda: moment)
+
+
+def record(path: Path) -> dict[str, object]:
+    with zipfile.ZipFile(path) as archive:
+        found: dict[str, object] = json.loads(archive.read("consent-1/record.jsonld"))
+    return found
+
+
+def test_who_came_in_finds_it_in_the_answer(enrolled: Path, volens: Command, album: Path) -> None:
+    assert volens("identify", "--zone", "lobby", album / "ada-door.png").code == 0
+    assert volens("verify", enrolled, album / "ada-door.png").code == 0
+    assert volens("identify", "--zone", "lobby", album / "group.png").code == 3
+    opened = volens("request", "open", "Ada Canary", "--kind", "access", "--json").json
+
+    said = volens("request", "answer", opened["request_id"], "--json").json
+    held = record(Path(said["file"]))["volens:held"]
+    assert isinstance(held, dict)
+    assert [one["kind"] for one in held["passage"]] == ["identify", "verify"]
+    assert all(one["matched_at"].endswith(":00Z") for one in held["passage"])
+    assert volens("export", "--verify", said["file"], "--key", "site/site.pub").code == 0
+    assert volens("request", "list").out.strip() == "no request is open"
+
+
+def test_a_request_that_is_late_is_told_wherever_somebody_looks(
+    ada: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = volens("request", "open", ada, "--kind", "access", "--json").json["request_id"]
+    assert volens("status", "--json").json["overdue_requests"] == 0
+    later(monkeypatch, days=32)
+
+    (listed,) = volens("request", "list", "--json").json
+    assert (listed["request_id"], listed["overdue"], listed["known"]) == (number, True, True)
+    assert "OVERDUE" in volens("request", "list").out
+    assert volens("status", "--json").json["overdue_requests"] == 1
+    assert "1 of 1 open requests of people are overdue" in volens("status").err
+    (found,) = [one for one in volens("doctor", "--json").json if one["what"] == "requests"]
+    assert not found["ok"]
+    assert volens("request", "extend", number, "--because", "many").code == 1
+    assert volens("request", "answer", number).code == 0
+    assert volens("status", "--json").json["overdue_requests"] == 0
+
+
+def test_a_stranger_who_asks_is_kept_as_a_number(ada: Path, volens: Command) -> None:
+    assert ada.exists()
+    said = volens("request", "open", "Nobody Here", "--kind", "access")
+    assert said.code == 0
+    assert "nobody is found by this" in said.out
+    (listed,) = volens("request", "list", "--json").json
+    assert listed["known"] is False
+    assert not [path for path in Path("site").rglob("*") if path.is_file() and b"Nobody Here" in path.read_bytes()]
+    assert volens("request", "answer", listed["request_id"], "--json").json["held"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("open", "--kind", "access"), 2),
+        (("open", "Ada Canary", "--unknown", "--kind", "access"), 2),
+        (("open", "Ada Canary", "--kind", "everything"), 2),
+        (("answer", "0" * 32), 2),
+        (("close", "0" * 32, "--outcome", "refused"), 2),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(
+    ada: Path, volens: Command, arguments: tuple[str, ...], code: int
+) -> None:
+    assert ada.exists()
+    assert volens("request", *arguments).code == code
+    assert volens("request", "list", "--json").json == []
+
+
+def test_an_answer_is_checked_to_be_about_whoever_asked(ada: Path, volens: Command) -> None:
+    check = ("--verify", "answer.zip", "--key", "site/site.pub")
+    assert volens("export", ada).code == 0
+    assert volens("export", *check).code == 0
+    assert volens("export", ada, *check).code == 0
+    said = volens("export", "Somebody Else", *check)
+    assert said.code == 4
+    assert "given to another question" in said.err
+    assert "Somebody" not in said.err
