@@ -60,8 +60,8 @@ def at_step(
     original_write = Database.write
 
     @contextmanager
-    def write(self: Database) -> Generator[Connection]:
-        with original_write(self) as connection:
+    def write(self: Database, *, hurried: bool = False) -> Generator[Connection]:
+        with original_write(self, hurried=hurried) as connection:
             yield connection
             now = step()
             if now:

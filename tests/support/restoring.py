@@ -28,8 +28,8 @@ def _steps(happened: Callable[[], None]) -> None:
     write = Database.write
 
     @contextmanager
-    def told(self: Database) -> Any:  # noqa: ANN401  stands in for `Database.write`
-        with write(self) as connection:
+    def told(self: Database, *, hurried: bool = False) -> Any:  # noqa: ANN401  stands in for `Database.write`
+        with write(self, hurried=hurried) as connection:
             yield connection
         happened()
 
