@@ -101,9 +101,12 @@ class Cohorts:
 
     def resume(self, progress: Callable[[int, int], None] | None = None) -> list[Cohort]:
         """Finish every order that was begun; their dossiers are written by carrying the plan out again."""
+        return [finish(self._store, self._galleries, self._home, one.cohort_id, progress) for one in self.under_way()]
+
+    def under_way(self) -> list[Cohort]:
+        """Return the orders that were begun and not finished: who is left of them is still matched."""
         with self._store.read() as connection:
-            begun = unfinished_cohorts(connection)
-        return [finish(self._store, self._galleries, self._home, one.cohort_id, progress) for one in begun]
+            return unfinished_cohorts(connection)
 
     def stop_collecting(self, jurisdiction: str | None, zone: str | None) -> CollectionStop:
         """Refuse consent and enrollment from now on; see `store.stop_collecting`."""

@@ -1,6 +1,6 @@
 """The sweep: consents whose clock has run out are erased, begun erasures are finished, stray secrets destroyed.
 
-1. Erasures that were begun are finished, under their own reasons.
+1. Erasures that were begun are finished, under their own reasons; orders under way reach whoever is left of them.
 2. Every consent in force is held against its clocks (`consent.clocks`); those that ran out are erased, by reason.
 3. What ends without a consent ending is cleared away: secrets that belong to nobody, passages past their days.
 
@@ -10,6 +10,7 @@ well.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import Final, final
 
 from consent import LEGAL_SOURCES, EndReason, ErasureIncompleteError, ReceiptId, TamperError, VolensError
 from erase.certify import Erased
+from erase.execution import finish
 from erase.procedure import erase_consents, resume_all
 from index import Galleries
-from store import Store, clocked, live_receipts, prune_passages, unfinished
+from store import Store, clocked, cohort_receipts, live_receipts, prune_passages, unfinished, unfinished_cohorts
 
 STRAY_AFTER: Final = timedelta(hours=1)
 """A secret is made just before its consent is recorded; after a crash between the two it belongs to nobody."""
@@ -87,11 +89,17 @@ def sweep(store: Store, galleries: Galleries, home: Path, progress: Progress = _
     """
     with store.read() as connection:
         begun = unfinished(connection)
-    ended = _ended(store)
-    total = len(begun) + sum(len(ids) for ids in ended.values())
+        orders = {
+            one.cohort_id: set(cohort_receipts(connection, one.cohort_id, unerased=True)).difference(begun)
+            for one in unfinished_cohorts(connection)
+        }
+    ended = _ended(store, but=set().union(*orders.values()))
+    total = len(begun) + sum(map(len, orders.values())) + sum(map(len, ended.values()))
     work = _Work(store, galleries, home, progress, total)
     # 1.
     resumed = work.resume(begun)
+    for cohort_id, left in orders.items():
+        work.finish(cohort_id, len(left))
     # 2.
     expired = [erased for reason, ids in ended.items() for erased in work.erase(ids, reason)]
     # 3.
@@ -147,6 +155,13 @@ class _Work:
             lambda advance: resume_all(self._store, self._galleries, self._home, receipt_ids, advance),
         )
 
+    def finish(self, cohort_id: str, count: int) -> None:
+        def act(advance: Progress) -> list[Erased]:
+            finish(self._store, self._galleries, self._home, cohort_id, advance)
+            return []
+
+        self._tried_all(count, act)
+
     def erase(self, receipt_ids: Sequence[ReceiptId], reason: EndReason) -> list[Erased]:
         return self._tried_all(
             len(receipt_ids),
@@ -163,12 +178,12 @@ class _Work:
             self._tried += count
 
 
-def _ended(store: Store) -> dict[EndReason, list[ReceiptId]]:
+def _ended(store: Store, but: AbstractSet[ReceiptId]) -> dict[EndReason, list[ReceiptId]]:
     now = store.now()
     ended: dict[EndReason, list[ReceiptId]] = {reason: [] for reason in LEGAL_SOURCES}
     with store.read() as connection:
         for one in clocked(connection):
-            if one.deadline.at <= now:
+            if one.deadline.at <= now and one.receipt_id not in but:
                 ended[one.deadline.reason].append(one.receipt_id)
     return {reason: ids for reason, ids in ended.items() if ids}
 

@@ -7,6 +7,7 @@ from typing import final
 
 from consent import SiteId, Zone
 from store.audit_log import log_size
+from store.cohorts import unfinished_cohorts
 from store.consents import count_live
 from store.erasures import unfinished
 from store.promises import zones
@@ -35,6 +36,7 @@ class SiteStatus:
     zones: tuple[ZoneStatus, ...]
     log_size: int
     unfinished_erasures: int
+    unfinished_orders: int
     store_key_epoch: int
     rotation_due_at: datetime
     rotation_overdue: bool
@@ -53,6 +55,7 @@ def site_status(store: Store) -> SiteStatus:
             ),
             log_size=log_size(connection),
             unfinished_erasures=len(unfinished(connection)),
+            unfinished_orders=len(unfinished_cohorts(connection)),
             store_key_epoch=store.keyring.epoch,
             rotation_due_at=due_at,
             rotation_overdue=due_at < store.now(),

@@ -15,11 +15,13 @@ from service.cli.who import receipts_meant
 
 
 def resume(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Finish erasures that were begun, after a crash, a full disk or a locked file. Nothing new is erased."""
-    # Opening a site finishes them, whatever the command.
+    """Finish erasures and orders that were begun, after a crash, a full disk or a locked file. Nothing new is begun."""
+    # Opening a site finishes erasures, whatever the command; an order under way, of thousands perhaps, only this and
+    # the sweep.
     with progress("erasing") as advance, opened(home, progress=advance) as site:
         if site.unfinished is not None:
             raise site.unfinished
+        orders = site.cohorts.resume(advance)
     finished = [
         {
             "certificate": str(one.certificate_path),
@@ -29,7 +31,10 @@ def resume(home: HomeOption = None, as_json: JsonOption = False) -> None:
         }
         for one in site.resumed
     ]
-    emit({"finished": finished}, f"{len(finished)} begun erasures finished, none is left", as_json=as_json)
+    said = f"{len(finished)} begun erasures finished, none is left"
+    if orders:
+        said += f"\n{len(orders)} orders finished; 'volens erase --execute' with the same plan writes the dossier"
+    emit({"finished": finished, "orders": [one.cohort_id for one in orders]}, said, as_json=as_json)
 
 
 def prove(

@@ -20,6 +20,9 @@ def opened(
     with Site.open(home_folder(home), load_extractor=load_extractor or default_models, progress=progress) as site:
         if site.unfinished is not None:
             warn(str(site.unfinished))
+        orders = site.cohorts.under_way()
+        if orders:
+            warn(f"{len(orders)} orders to erase were begun and not finished; run 'volens erase resume'")
         late = site.clocks.quick_alarm()
         if late is not None:
             warn(str(late))

@@ -79,6 +79,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         ],
         "log_size": found.log_size,
         "unfinished_erasures": found.unfinished_erasures,
+        "unfinished_orders": found.unfinished_orders,
         "due_now": due_now,
         "due_soon": due_soon,
         "open_requests": waiting,

@@ -245,3 +245,29 @@ def test_a_plan_prints_json_that_names_nobody(people: Path, volens: Command) -> 
     receipt = json.loads((people / "ada.receipt.json").read_text())
     assert receipt["withdrawal_code"] not in said.out + (people / document["plan"]).read_text()
     assert "Canary" not in said.out
+
+
+@pytest.mark.parametrize("command", [("erase", "resume"), ("sweep",)])
+def test_an_order_cut_off_after_its_beginning_is_told_of_and_finished(
+    people: Path, volens: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    plan = volens("erase", "--jurisdiction", "FR", "--json").json["plan"]
+    with monkeypatch.context() as cut:
+        cut.setattr("erase.execution.erase_consents", _interrupted)
+        assert volens("erase", "--execute", plan).code == 130
+    said = volens("status", "--json")
+    assert said.json["unfinished_orders"] == 1
+    assert "1 orders to erase were begun and not finished; run 'volens erase resume'" in said.err
+    assert in_force(volens) == 2
+
+    assert volens(*command).code == 0
+
+    assert in_force(volens) == 1
+    said = volens("status", "--json")
+    assert (said.json["unfinished_orders"], said.err) == (0, "")
+    assert volens("erase", "--execute", plan, "--dossier", "dossier").code == 0
+    assert volens("dossier", "verify", "dossier", "--key", people / "site" / "site.pub").code == 0
+
+
+def _interrupted(*_arguments: object, **_options: object) -> None:
+    raise KeyboardInterrupt
