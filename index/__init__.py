@@ -7,7 +7,7 @@ from index.frame import FaceDecision, Identification
 from index.gallery import Galleries, Gallery
 from index.matching import FIRST_CANDIDATES, Decision, Match, identify, verify_claim
 from index.opening import opened
-from index.projection import Projection, SketchArray, distance_bound, sketch_bits
+from index.projection import Projection, SketchArray, distance_bound, estimate_deviation, sketch_bits
 
 __all__ = [
     "FIRST_CANDIDATES",
@@ -25,6 +25,7 @@ __all__ = [
     "SketchArray",
     "admit_claim",
     "distance_bound",
+    "estimate_deviation",
     "identify",
     "opened",
     "sketch_bits",

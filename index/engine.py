@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,23 @@ from index.projection import SketchArray
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Shortlist:
-    """Proposals, nearest first: ids int64 (m,) and Hamming distances int32 (m,)."""
+    """Proposals, nearest first: ids int64 (m,), Hamming distances int32 (m,), and a copy of their sketches.
+
+    The copy is uint8 (m, bits / 8); whoever asked for it wipes it.
+    """
 
     ids: NDArray[np.int64]
     distances: NDArray[np.int32]
+    sketches: SketchArray
+
+    @classmethod
+    def empty(cls, width: int) -> Self:
+        """Return no proposals, of sketches of `width` bytes."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int32), np.empty((0, width), np.uint8))
+
+    def wipe(self) -> None:
+        """Overwrite the sketches with zeros."""
+        self.sketches.fill(0)
 
 
 class Engine(Protocol):
@@ -25,6 +38,10 @@ class Engine(Protocol):
 
     def add(self, reference_id: ReferenceId, sketch: SketchArray) -> None:
         """Hold a sketch; ValueError if this id has one."""
+        ...
+
+    def add_many(self, reference_ids: NDArray[np.int64], sketches: SketchArray) -> None:
+        """Hold many sketches: ids int64 (n,), uint8 (n, bits / 8); on an error none of them."""
         ...
 
     def remove(self, reference_id: ReferenceId) -> bool:
@@ -36,7 +53,7 @@ class Engine(Protocol):
         ...
 
     def shortlists(self, sketches: SketchArray, k: int) -> list[Shortlist]:
-        """Do the same for many sketches, uint8 (n, bits / 8)."""
+        """Return the k nearest of several sketches, uint8 (n, bits / 8)."""
         ...
 
     def held(self) -> set[ReferenceId]:

@@ -1,12 +1,12 @@
-"""The embedded engine: one flat buffer of sketches that we own, scanned by FAISS (docs/adr/0002).
+"""The embedded engine: slabs of sketches that we own, scanned by FAISS (docs/adr/0002, 0016).
 
 FAISS's own IndexBinaryFlat holds its codes in a buffer that it reallocates without zeroing, and `remove_ids` moves
 every row behind the hole. Here a removal is: overwrite the row with the last row, zero the last row, shrink. Nothing
-stays.
+stays. Slabs of fixed size are never moved, so a gallery grows without holding everything twice.
 """
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, final
 
 import faiss
@@ -16,75 +16,110 @@ from numpy.typing import NDArray
 from consent import ReferenceId
 from index.engine import Shortlist
 from index.projection import SketchArray
+from index.row_map import RowMap
+from index.shared_lock import SharedLock
+
+SLAB_ROWS: Final = 1 << 17
+"""Rows of a slab: 8 MiB of 512-bit sketches. Smaller ones cost a call each, larger ones scan no faster (measured)."""
 
 _FIRST_ROWS: Final = 64
+
+_Found = tuple[NDArray[np.int32], NDArray[np.int64]]
 
 
 @final
 class FlatEngine:
-    """`Engine` over a flat buffer. Rows are contiguous; `ids[row]` and `rows[id]` are each other's inverse.
+    """`Engine` over slabs. Rows count through them without a gap; ids and rows are each other's inverse.
 
-    One lock orders scans and changes, so that a scan never sees half a row.
+    Scans share a lock, a change holds it alone: a scan sees a row before a change or after it, never half of it.
     """
 
-    def __init__(self, bits: int) -> None:
-        """Make an empty engine for sketches of `bits` bits, a multiple of 8."""
-        self._codes: SketchArray = np.zeros((_FIRST_ROWS, bits // 8), dtype=np.uint8)
-        self._ids: NDArray[np.int64] = np.zeros(_FIRST_ROWS, dtype=np.int64)
-        self._rows: dict[int, int] = {}
-        self._lock = threading.Lock()
+    def __init__(self, bits: int, *, threads: int = 1) -> None:
+        """Make an empty engine.
+
+        Args:
+            bits: of a sketch, a multiple of 8.
+            threads: that one scan of several slabs may use. One is best where several doors ask at once.
+        """
+        self._width = bits // 8
+        self._slabs: list[SketchArray] = [np.zeros((_FIRST_ROWS, self._width), dtype=np.uint8)]
+        self._ids: list[NDArray[np.int64]] = [np.zeros(_FIRST_ROWS, dtype=np.int64)]
+        self._rows = RowMap()
+        self._lock = SharedLock()
+        self._pool = ThreadPoolExecutor(threads, "scan") if threads > 1 else None
 
     def add(self, reference_id: ReferenceId, sketch: SketchArray) -> None:
         """Append a row."""
-        with self._lock:
-            if reference_id in self._rows:
-                raise ValueError(f"reference {reference_id} is already in the gallery; remove it first")
-            row = len(self._rows)
-            if row == len(self._codes):
-                self._grow()
-            self._codes[row] = sketch
-            self._ids[row] = reference_id
-            self._rows[reference_id] = row
+        self.add_many(np.array([reference_id], dtype=np.int64), sketch[None])
+
+    def add_many(self, reference_ids: NDArray[np.int64], sketches: SketchArray) -> None:
+        """Append rows: ids int64 (n,), sketches uint8 (n, bits / 8). All of them or, on an error, none."""
+        if len(np.unique(reference_ids)) != len(reference_ids):
+            raise ValueError("got a reference twice; expected each once")
+        with self._lock.alone():
+            for reference_id in reference_ids.tolist():
+                if reference_id in self._rows:
+                    raise ValueError(f"reference {reference_id} is already in the gallery; remove it first")
+            start, done = len(self._rows), 0
+            while done < len(reference_ids):
+                slab, at = divmod(start + done, SLAB_ROWS)
+                self._make_room(slab, at)
+                count = min(len(reference_ids) - done, len(self._slabs[slab]) - at)
+                self._slabs[slab][at : at + count] = sketches[done : done + count]
+                self._ids[slab][at : at + count] = reference_ids[done : done + count]
+                done += count
+            self._rows.put_new(reference_ids, start)
 
     def remove(self, reference_id: ReferenceId) -> bool:
         """Overwrite the row with the last row, zero the last row, shrink: O(1)."""
-        with self._lock:
-            row = self._rows.pop(reference_id, None)
+        with self._lock.alone():
+            row = self._rows.pop(reference_id)
             if row is None:
                 return False
             last = len(self._rows)
+            (slab, at), (last_slab, last_at) = divmod(row, SLAB_ROWS), divmod(last, SLAB_ROWS)
             if row != last:
-                self._codes[row] = self._codes[last]
-                self._ids[row] = self._ids[last]
-                self._rows[int(self._ids[last])] = row
-            self._codes[last] = 0
-            self._ids[last] = 0
+                self._slabs[slab][at] = self._slabs[last_slab][last_at]
+                self._ids[slab][at] = self._ids[last_slab][last_at]
+                self._rows.put(int(self._ids[slab][at]), row)
+            self._slabs[last_slab][last_at] = 0
+            self._ids[last_slab][last_at] = 0
+            if not last_at and last_slab:
+                del self._slabs[last_slab:], self._ids[last_slab:]  # all zero by now
             return True
 
     def shortlist(self, sketch: SketchArray, k: int) -> Shortlist:
         """Scan all rows; ties in no order."""
-        (shortlist,) = self.shortlists(sketch[None], k)
-        return shortlist
+        (found,) = self.shortlists(sketch[None], k)
+        return found
 
     def shortlists(self, sketches: SketchArray, k: int) -> list[Shortlist]:
-        """Scan all rows for many sketches at once, which takes a fraction of the time of many scans."""
-        with self._lock:
-            count = len(self._rows)
-            k = min(k, count)
-            if k < 1:
-                return [Shortlist(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)) for _ in sketches]
-            distances, rows = faiss.knn_hamming(sketches, self._codes[:count], k)
-            return [Shortlist(self._ids[its], distances[at]) for at, its in enumerate(rows)]
+        """Scan all rows for several sketches, uint8 (n, bits / 8), which costs less than one after the other."""
+        with self._lock.shared():
+            if k < 1 or not len(self._rows):
+                return [Shortlist.empty(self._width) for _ in sketches]
+            per_slab = list(self._map(lambda slab: self._scan(slab, sketches, k), range(self._used())))
+            distances = np.concatenate([found for found, _ in per_slab], axis=1)
+            rows = np.concatenate([found for _, found in per_slab], axis=1)
+            order = np.argsort(distances, axis=1, kind="stable")[:, : min(k, len(self._rows))]
+            return [self._gather(distances[query, chosen], rows[query, chosen]) for query, chosen in enumerate(order)]
 
     def held(self) -> set[ReferenceId]:
         """Return the ids that have a row."""
-        with self._lock:
-            return {ReferenceId(reference_id) for reference_id in self._rows}
+        with self._lock.shared():
+            return set(self._rows.ids())
 
     def buffers(self) -> Iterator[memoryview]:
-        """Yield the codes, spare rows included."""
-        with self._lock:
-            yield self._codes.data.cast("B")
+        """Yield the slabs, spare rows included."""
+        with self._lock.shared():
+            for slab in self._slabs:
+                yield slab.data.cast("B")
+
+    def nbytes(self) -> int:
+        """Return the memory that this engine takes, in bytes."""
+        with self._lock.shared():
+            held = sum(slab.nbytes for slab in self._slabs) + sum(ids.nbytes for ids in self._ids)
+            return held + self._rows.nbytes()
 
     def __contains__(self, reference_id: ReferenceId) -> bool:
         """Tell whether this id has a row."""
@@ -94,9 +129,36 @@ class FlatEngine:
         """Return the number of rows in use."""
         return len(self._rows)
 
-    def _grow(self) -> None:
-        codes = np.zeros((2 * len(self._codes), self._codes.shape[1]), dtype=np.uint8)
-        codes[: len(self._codes)] = self._codes
-        self._codes.fill(0)  # the old buffer goes back to the allocator without anybody's sketch
-        self._codes = codes
-        self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)])
+    def _used(self) -> int:
+        return -(-len(self._rows) // SLAB_ROWS)
+
+    def _scan(self, slab: int, sketches: SketchArray, k: int) -> _Found:
+        first = slab * SLAB_ROWS
+        count = min(len(self._rows) - first, SLAB_ROWS)
+        distances, rows = faiss.knn_hamming(sketches, self._slabs[slab][:count], min(k, count))
+        return distances, rows + first
+
+    def _gather(self, distances: NDArray[np.int32], rows: NDArray[np.int64]) -> Shortlist:
+        ids = np.empty(len(rows), dtype=np.int64)
+        sketches = np.empty((len(rows), self._width), dtype=np.uint8)
+        slabs, within = rows // SLAB_ROWS, rows % SLAB_ROWS
+        for slab in range(self._used()):
+            chosen = slabs == slab
+            ids[chosen] = self._ids[slab][within[chosen]]
+            sketches[chosen] = self._slabs[slab][within[chosen]]
+        return Shortlist(ids, distances, sketches)
+
+    def _map(self, scan: Callable[[int], _Found], slabs: range) -> Iterable[_Found]:
+        return map(scan, slabs) if self._pool is None or len(slabs) < 2 else self._pool.map(scan, slabs)  # noqa: PLR2004
+
+    def _make_room(self, slab: int, row: int) -> None:
+        """Have a slab in which this row fits: the first doubles until it is full size, the others are made so."""
+        if slab == len(self._slabs):
+            self._slabs.append(np.zeros((SLAB_ROWS, self._width), dtype=np.uint8))
+            self._ids.append(np.zeros(SLAB_ROWS, dtype=np.int64))
+        elif row == len(self._slabs[slab]):
+            old = self._slabs[slab]
+            self._slabs[slab] = np.zeros((2 * len(old), self._width), dtype=np.uint8)
+            self._slabs[slab][: len(old)] = old
+            old.fill(0)  # it goes back to the allocator without anybody's sketch
+            self._ids[slab] = np.concatenate([self._ids[slab], np.zeros_like(self._ids[slab])])

@@ -43,18 +43,64 @@ class Projection:
         count = math.ceil(self.bits / dimension)
         normals = _normals(seed, count * dimension * dimension).reshape(count, dimension, dimension)
         rotations = [_rotation(block) for block in normals]
+        # Of one component of a random unit vector.
+        self._mean_magnitude = math.exp(math.lgamma(dimension / 2) - math.lgamma((dimension + 1) / 2)) / math.sqrt(
+            math.pi
+        )
         self._rows: FloatArray = np.ascontiguousarray(np.concatenate(rotations)[: self.bits], dtype=np.float32)
 
-    def sketch(self, vector: FloatArray) -> SketchArray:
-        """Return the sketch of one vector.
+    def rotated(self, vector: FloatArray) -> FloatArray:
+        """Return what a sketch is the signs of.
 
         Args:
             vector: float32 (dimension,), unit norm; read, never written.
 
         Returns:
-            uint8 (bits / 8,), a new array that the caller owns.
+            float32 (bits,), a new array that the caller owns, and wipes: the vector can be computed from it.
         """
-        return np.packbits(self._rows @ vector >= 0)
+        return self._rows @ vector
+
+    def sketch(self, vector: FloatArray) -> SketchArray:
+        """Return the sketch of one vector; uint8 (bits / 8,), a new array that the caller owns."""
+        rotated = self.rotated(vector)
+        sketch = signs(rotated)
+        rotated.fill(0)
+        return sketch
+
+    def estimates(self, rotated: FloatArray, sketches: SketchArray) -> FloatArray:
+        """Estimate the comparison scores of a probe with references of which only the sketches are there.
+
+        The probe's own numbers are used, not their signs, so the estimate is twice as sharp as the Hamming distance
+        (Gao and Long, "RaBitQ", SIGMOD 2024, with one bit and without its correction for each reference).
+
+        Args:
+            rotated: the probe, from `rotated`.
+            sketches: uint8 (m, bits / 8).
+
+        Returns:
+            float32 (m,); unbiased, and as spread as `estimate_deviation` says.
+        """
+        ones = np.unpackbits(sketches, axis=1)
+        numbers = ones.astype(np.float32)
+        products = 2.0 * (numbers @ rotated) - rotated.sum()
+        ones.fill(0)
+        numbers.fill(0)
+        return np.asarray(products / (self.bits * self._mean_magnitude), dtype=np.float32)
+
+
+def signs(rotated: FloatArray) -> SketchArray:
+    """Return the sketch of a rotated vector."""
+    return np.packbits(rotated >= 0)
+
+
+def estimate_deviation(score: float, bits: int) -> float:
+    """Return the standard deviation of an estimate (`Projection.estimates`) of this comparison score.
+
+    For a unit vector y in d dimensions the sum of magnitudes varies by 1 - 3 / pi; the sign vector's part that is
+    perpendicular to y points anywhere, and has squared length d (1 - 2 / pi). Measured within 2 % at 128 and 512.
+    """
+    square = min(1.0, score * score)
+    return math.sqrt(((1 - square) * (math.pi / 2 - 1) + square * (math.pi - 3) / 2) / bits)
 
 
 def distance_bound(score: float, bits: int, deviations: float) -> float:

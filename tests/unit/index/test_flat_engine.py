@@ -44,13 +44,15 @@ def consistent(engine: FlatEngine, oracle: dict[int, SketchArray]) -> None:
     count = len(engine)
     assert count == len(oracle)
     assert engine.held() == set(oracle)
-    assert sorted(engine._rows.values()) == list(range(count))
-    for number, row in engine._rows.items():
-        assert engine._ids[row] == number
-        assert np.array_equal(engine._codes[row], oracle[number])
-    assert not engine._codes[count:].any()
-    assert not engine._ids[count:].any()
-    assert len(engine._codes) == len(engine._ids)
+    codes, ids = np.concatenate(engine._slabs), np.concatenate(engine._ids)
+    rows = {number: engine._rows.get(number) for number in oracle}
+    assert sorted(row for row in rows.values() if row is not None) == list(range(count))
+    for number, row in rows.items():
+        assert ids[row] == number
+        assert np.array_equal(codes[row], oracle[number])
+    assert not codes[count:].any()
+    assert not ids[count:].any()
+    assert [len(slab) for slab in engine._slabs] == [len(part) for part in engine._ids]
 
 
 def test_an_empty_engine_proposes_nothing() -> None:
@@ -142,11 +144,11 @@ def test_an_emptied_engine_is_all_zero() -> None:
 
 def test_growing_zeroes_the_old_buffer_and_keeps_every_row() -> None:
     engine = FlatEngine(BITS)
-    old: list[np.ndarray] = [engine._codes]
+    old: list[np.ndarray] = [engine._slabs[0]]
     for number in range(1, 600):
         engine.add(ReferenceId(number), sketch_of(number))
-        if engine._codes is not old[-1]:
-            old.append(engine._codes)
+        if engine._slabs[0] is not old[-1]:
+            old.append(engine._slabs[0])
 
     assert len(old) >= 4
     assert not any(buffer.any() for buffer in old[:-1])
@@ -163,8 +165,8 @@ def test_the_sketch_given_is_copied() -> None:
 def test_the_memory_shown_is_all_there_is_spare_rows_included() -> None:
     engine = holding(*range(1, 66))
     (buffer,) = engine.buffers()
-    assert len(buffer) == engine._codes.nbytes == 128 * BYTES
-    assert np.shares_memory(np.frombuffer(buffer, dtype=np.uint8), engine._codes)
+    assert len(buffer) == engine._slabs[0].nbytes == 128 * BYTES
+    assert np.shares_memory(np.frombuffer(buffer, dtype=np.uint8), engine._slabs[0])
 
 
 class BesideADict(RuleBasedStateMachine):
@@ -173,7 +175,7 @@ class BesideADict(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.engine, self.oracle = FlatEngine(BITS), dict[int, SketchArray]()
-        self.buffers = [self.engine._codes]
+        self.buffers = [self.engine._slabs[0]]
 
     @rule(number=st.integers(1, 200), seed=st.integers(0, 1000))
     def add(self, number: int, seed: int) -> None:
@@ -183,8 +185,8 @@ class BesideADict(RuleBasedStateMachine):
             return
         self.engine.add(ReferenceId(number), sketch_of(seed))
         self.oracle[number] = sketch_of(seed)
-        if self.engine._codes is not self.buffers[-1]:
-            self.buffers.append(self.engine._codes)
+        if self.engine._slabs[0] is not self.buffers[-1]:
+            self.buffers.append(self.engine._slabs[0])
 
     @rule(count=st.integers(30, 70), start=st.integers(1000, 2000))
     def add_many(self, count: int, start: int) -> None:
@@ -220,36 +222,93 @@ TestBesideADict = BesideADict.TestCase
 TestBesideADict.settings = settings(max_examples=30, stateful_step_count=30, deadline=None, derandomize=True)
 
 
-def test_a_scan_and_every_change_hold_the_one_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, held = holding(1, 2, 3), []
+def test_scans_share_the_lock_and_every_change_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, inside, go_on = holding(1, 2, 3), threading.Barrier(3), threading.Event()
     original = flat_engine.faiss.knn_hamming
 
-    def watched(*arguments: object) -> object:
-        held.append(engine._lock.locked())
+    def slow(*arguments: object) -> object:
+        inside.wait(timeout=10)  # two scans are in here at once, or this breaks
+        go_on.wait(timeout=10)
         return original(*arguments)
 
-    monkeypatch.setattr(flat_engine.faiss, "knn_hamming", watched)
-    found(engine, 1)
-    assert held == [True]
-
-    # While a scan runs, nobody else gets in: each waits until the lock is free.
-    def add() -> None:
-        engine.add(ReferenceId(7), sketch_of(7))
-
+    monkeypatch.setattr(flat_engine.faiss, "knn_hamming", slow)
+    scans = [threading.Thread(target=found, args=(engine, 1)) for _ in range(2)]
+    for scan in scans:
+        scan.start()
+    inside.wait(timeout=10)
     changes: list[Callable[[], object]] = [
-        add,
+        lambda: engine.add(ReferenceId(7), sketch_of(7)),
         lambda: engine.remove(ReferenceId(1)),
-        engine.held,
-        lambda: memory(engine),
     ]
-    for change in changes:
-        done = threading.Event()
-        thread = threading.Thread(target=lambda change=change, done=done: (change(), done.set()))
-        with engine._lock:
-            thread.start()
-            assert not done.wait(0.02)
-        thread.join()
-        assert done.is_set()
+    done = [threading.Event() for _ in changes]
+    threads = [
+        threading.Thread(target=lambda change=change, event=event: (change(), event.set()))
+        for change, event in zip(changes, done, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    assert not any(event.wait(0.02) for event in done)
+    go_on.set()
+    for thread in (*scans, *threads):
+        thread.join(timeout=10)
+
+    assert all(event.is_set() for event in done)
+    consistent(engine, {2: sketch_of(2), 3: sketch_of(3), 7: sketch_of(7)})
+
+
+@pytest.fixture
+def small_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flat_engine, "SLAB_ROWS", 128)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.usefixtures("small_slabs")
+def test_several_slabs_are_searched_as_one(threads: int) -> None:
+    engine = FlatEngine(BITS, threads=threads)
+    ids = np.arange(1, 501, dtype=np.int64)
+    engine.add_many(ids, np.stack([sketch_of(number) for number in ids.tolist()]))
+    assert [len(slab) for slab in engine._slabs] == [128, 128, 128, 128]
+    query = sketch_of(1000)
+    expected = sorted(int(np.unpackbits(sketch_of(number) ^ query).sum()) for number in range(1, 501))
+
+    assert engine.shortlist(query, 300).distances.tolist() == expected[:300]
+    assert [found(engine, number) for number in (1, 128, 129, 500)] == [[(n, 0)] for n in (1, 128, 129, 500)]
+
+    for number in range(500, 200, -1):
+        engine.remove(ReferenceId(number))
+    assert [len(slab) for slab in engine._slabs] == [128, 128]
+    consistent(engine, {number: sketch_of(number) for number in range(1, 201)})
+
+
+def test_several_probes_at_once_are_answered_as_one_by_one() -> None:
+    engine = holding(*range(1, 300))
+    queries = np.stack([sketch_of(number) for number in (5, 1000, 299)])
+
+    together = engine.shortlists(queries, 20)
+
+    for query, found_together in zip(queries, together, strict=True):
+        alone = engine.shortlist(query, 20)
+        assert found_together.distances.tolist() == alone.distances.tolist()
+        assert set(found_together.ids[:10].tolist()) <= set(alone.ids.tolist())
+        for number, sketch in zip(found_together.ids.tolist(), found_together.sketches, strict=True):
+            assert np.array_equal(sketch, sketch_of(number))
+
+
+def test_many_are_added_or_none() -> None:
+    engine = holding(1, 2)
+    sketches = np.stack([sketch_of(number) for number in (3, 4)])
+    for ids, words in (([3, 2], "reference 2 is already in the gallery"), ([3, 3], "got a reference twice")):
+        with pytest.raises(ValueError, match=words):
+            engine.add_many(np.array(ids, dtype=np.int64), sketches)
+    consistent(engine, {1: sketch_of(1), 2: sketch_of(2)})
+
+
+def test_a_reference_takes_little_more_memory_than_its_sketch() -> None:
+    count = 200_000
+    engine = FlatEngine(BITS)
+    engine.add_many(np.arange(1, count + 1, dtype=np.int64), np.zeros((count, BYTES), dtype=np.uint8))
+
+    assert engine.nbytes() / count < 1.3 * BYTES + 64
 
 
 def test_scans_beside_changes_never_see_half_a_row() -> None:

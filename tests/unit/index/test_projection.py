@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from consent import FloatArray
-from index import Projection, distance_bound, sketch_bits
+from index import Projection, distance_bound, estimate_deviation, sketch_bits
 
 SEED, OTHER_SEED = bytes(range(32)), bytes(range(1, 33))
 DEVIATIONS = 4.0
@@ -161,3 +161,32 @@ def test_the_bound_misses_no_more_than_it_says(deviations: float, at_most: float
 
     # Twice the expectation and two more: what chance could add.
     assert misses <= 2 * at_most * count + 2
+
+
+@pytest.mark.parametrize("dimension", [100, 128, 512])
+@pytest.mark.parametrize("score", [-0.4, 0.0, 0.3, 0.5, 0.7, 0.9])
+def test_an_estimate_from_signs_is_unbiased_and_as_spread_as_it_says(dimension: int, score: float) -> None:
+    projection, numbers, count = Projection(SEED, dimension), np.random.default_rng(6), 1500
+    estimates = []
+    for _ in range(count):
+        vector = unit(numbers, dimension)
+        sketches = projection.sketch(vector)[None]
+        rotated = projection.rotated(at_angle(numbers, vector, score))
+        estimates.append(float(projection.estimates(rotated, sketches)[0]))
+
+    spread = estimate_deviation(score, projection.bits)
+    assert np.mean(estimates) == pytest.approx(score, abs=4 * spread / math.sqrt(count))
+    assert np.std(estimates) == pytest.approx(spread, rel=0.08)
+
+
+def test_an_estimate_is_sharper_than_the_hamming_distance() -> None:
+    projection, numbers, score = Projection(SEED, 512), np.random.default_rng(7), 0.5
+    by_estimate, by_distance = [], []
+    for _ in range(600):
+        vector = unit(numbers, 512)
+        other = at_angle(numbers, vector, score)
+        sketch = projection.sketch(vector)
+        by_estimate.append(float(projection.estimates(projection.rotated(other), sketch[None])[0]))
+        by_distance.append(math.cos(math.pi * hamming(sketch, projection.sketch(other)) / projection.bits))
+
+    assert np.std(by_estimate) < 0.75 * np.std(by_distance)
