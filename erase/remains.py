@@ -145,6 +145,7 @@ def ranks(remains: Iterable[Remains]) -> dict[ReferenceId, int]:
         sketches.fill(0)
         for search, shortlist in zip(searches, shortlists, strict=True):
             proposed = shortlist.ids.tolist()
+            shortlist.wipe()
             if search.reference_id in proposed:
                 found[search.reference_id] = proposed.index(search.reference_id) + 1
     return found

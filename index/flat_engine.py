@@ -143,9 +143,11 @@ class FlatEngine:
         sketches = np.empty((len(rows), self._width), dtype=np.uint8)
         slabs, within = rows // SLAB_ROWS, rows % SLAB_ROWS
         for slab in range(self._used()):
-            chosen = slabs == slab
+            chosen = np.flatnonzero(slabs == slab)
             ids[chosen] = self._ids[slab][within[chosen]]
-            sketches[chosen] = self._slabs[slab][within[chosen]]
+            found = self._slabs[slab][within[chosen]]
+            sketches[chosen] = found
+            found.fill(0)
         return Shortlist(ids, distances, sketches)
 
     def _map(self, scan: Callable[[int], _Found], slabs: range) -> Iterable[_Found]:

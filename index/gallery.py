@@ -2,19 +2,45 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, final
+from dataclasses import dataclass
+from typing import Final, Self, final
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from consent import FloatArray, ModelId, Purpose, ReferenceId
 from index.engine import Engine, Shortlist
 from index.flat_engine import FlatEngine
 from index.opening import opened
-from index.projection import Projection
+from index.projection import Projection, signs
 from store import SealedReference, Store, log_size, reference_ids, references_in, zone_of
 
 _BATCH: Final = 500
 _UNBUILT: Final = -1
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposals:
+    """What a gallery proposes, the highest estimate first.
+
+    Attributes:
+        ids: int64 (m,).
+        estimates: of the comparison scores, float32 (m,); see `Projection.estimates`.
+        farthest: the largest Hamming distance among them; -1 if there are none.
+    """
+
+    ids: NDArray[np.int64]
+    estimates: FloatArray
+    farthest: int
+
+    @classmethod
+    def of(cls, shortlist: Shortlist, estimates: FloatArray) -> Self:
+        """Put a shortlist in the order of its estimates."""
+        order = np.argsort(-estimates, kind="stable")
+        farthest = int(shortlist.distances[-1]) if len(shortlist.distances) else -1
+        return cls(shortlist.ids[order], estimates[order], farthest)
 
 
 @final
@@ -38,11 +64,14 @@ class Gallery:
         """Let go of a sketch; False if it was not held."""
         return self.engine.remove(reference_id)
 
-    def shortlist(self, vector: FloatArray, k: int) -> Shortlist:
+    def propose(self, vector: FloatArray, k: int) -> Proposals:
         """Return the k references whose sketches are nearest to that of a unit vector, float32 (d,)."""
-        sketch = self.projection.sketch(vector)
-        proposals = self.engine.shortlist(sketch, k)
-        sketch.fill(0)
+        rotated = self.projection.rotated(vector)
+        sketch = signs(rotated)
+        shortlist = self.engine.shortlist(sketch, k)
+        proposals = Proposals.of(shortlist, self.projection.estimates(rotated, shortlist.sketches))
+        for own in (rotated, sketch, shortlist.sketches):
+            own.fill(0)
         return proposals
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ from house import DIMENSION, MODEL, House, Person, no_models
 from sqlalchemy import Connection
 
 from consent import ConsentedEmbedding, ModelId, Purpose, ReferenceId, TamperError, UnitVector
-from index import FlatEngine, Galleries, Gallery
+from index import FlatEngine, Galleries, Gallery, Projection, Shortlist
 from store import add_reference
 from tests.unit.store.raw import DATA, tamper
 from volens import Site
@@ -190,18 +190,25 @@ def test_a_gallery_is_not_built_from_what_does_not_open(house: House) -> None:
 def test_a_gallery_wipes_the_sketches_it_makes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[np.ndarray] = []
     gallery = of(house)
-    original = type(gallery.projection).sketch
+    rotate, scan = Projection.rotated, FlatEngine.shortlist
 
-    def watched(self: object, vector: np.ndarray) -> np.ndarray:
-        made.append(original(self, vector))  # type: ignore[arg-type]
+    def watched_rotate(self: Projection, vector: np.ndarray) -> np.ndarray:
+        made.append(rotate(self, vector))
         return made[-1]
 
-    monkeypatch.setattr(type(gallery.projection), "sketch", watched)
+    def watched_scan(self: FlatEngine, sketch: np.ndarray, k: int) -> Shortlist:
+        found = scan(self, sketch, k)
+        made.extend((sketch, found.sketches))
+        return found
+
+    monkeypatch.setattr(Projection, "rotated", watched_rotate)
+    monkeypatch.setattr(FlatEngine, "shortlist", watched_scan)
     vector = house.face()
     gallery.add(ReferenceId(5), vector)
-    proposals = gallery.shortlist(vector, 1)
+    proposals = gallery.propose(vector, 1)
 
-    assert (proposals.ids.tolist(), proposals.distances.tolist()) == ([5], [0])
-    assert [bool(sketch.any()) for sketch in made] == [False, False]
+    assert (proposals.ids.tolist(), proposals.farthest) == ([5], 0)
+    assert proposals.estimates[0] == pytest.approx(1.0, abs=0.05)
+    assert [bool(one.any()) for one in made] == [False] * 4
     assert gallery.remove(ReferenceId(5))
     assert not gallery.remove(ReferenceId(5))
