@@ -105,7 +105,7 @@ def volens(home: Path, faces: FloatArray) -> tuple[Contestant, Contestant]:
         return (None, 0.0) if match is None else (rows[match.reference_id], match.comparison_score)
 
     def scan(face: FloatArray) -> tuple[int | None, float]:
-        nearest = gallery.shortlist(face, 1)
+        nearest = gallery.propose(face, 1)
         return rows[int(nearest.ids[0])], 0.0
 
     return Contestant("volens", gated=True, search=whole), Contestant("sketch-scan", gated=False, search=scan)

@@ -42,6 +42,7 @@ from consent.receipt import (
     VerifiedReceipt,
     sign_receipt,
     verify_receipt,
+    verify_stored,
 )
 from consent.subject_key import SubjectKey, SubjectPublicKey
 from consent.take_home import TakeHome
@@ -109,5 +110,6 @@ __all__ = [
     "sign_receipt",
     "superseded_at",
     "verify_receipt",
+    "verify_stored",
     "whole_seconds",
 ]

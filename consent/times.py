@@ -48,6 +48,6 @@ def parse_time(text: object) -> datetime:
     if not isinstance(text, str) or not _FORM.fullmatch(text):
         raise InputError("got a time in another form; expected UTC as 2026-11-23T16:00:00Z")
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)  # with Z, aware UTC
     except ValueError:
         raise InputError(f"got {text}, which is no moment in time") from None

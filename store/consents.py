@@ -17,11 +17,10 @@ from consent import (
     RefusedError,
     SubjectPublicKey,
     TamperError,
-    UnverifiedReceipt,
     VerifiedReceipt,
     WithdrawalCode,
     inactive_at,
-    verify_receipt,
+    verify_stored,
 )
 from store import schema as tables
 from store import sealing
@@ -53,10 +52,9 @@ class StoredReceipt:
             TamperError: the row was changed.
         """
         try:
-            unverified, key = UnverifiedReceipt.parse(self.token.encode("utf-8")), SubjectPublicKey(self.subject_key)
+            receipt = verify_stored(self.token, SubjectPublicKey(self.subject_key))
         except InputError:
             raise TamperError("integrity: a stored receipt is none any more; restore the data file") from None
-        receipt = verify_receipt(unverified, key)
         claims = receipt.claims
         if (claims.receipt_id, claims.subject_id, claims.purpose) != (self.receipt_id, self.subject_id, self.purpose):
             raise TamperError("integrity: a stored receipt stands in the place of another; restore the data file")

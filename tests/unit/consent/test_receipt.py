@@ -231,7 +231,7 @@ MALFORMED_TOKENS: dict[str, tuple[bytes, str]] = {
     "JSON serialisation": (b'{"payload":"","signatures":[]}', "dot-separated segments"),
     "two receipts": (f"{receipt().token}\n{receipt().token}".encode(), "got 5 dot-separated segments"),
     "an empty header": (segments(lambda s: ["", *s[1:]]), "header is not JSON"),
-    "an empty payload": (segments(lambda s: [s[0], "", s[2]]), "payload is not JSON"),
+    "an empty payload": (segments(lambda s: [s[0], "", s[2]]), "payload is not canonical JSON"),
     "a header in base64's other alphabet": (segments(lambda s: [s[0] + "+/", *s[1:]]), "not base64url"),
     "a header with padding": (segments(lambda s: [s[0] + "=", *s[1:]]), "base64url"),
     "a payload with a line break": (segments(lambda s: [s[0], s[1][:40] + "\n" + s[1][40:], s[2]]), "base64url"),
