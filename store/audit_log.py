@@ -27,8 +27,10 @@ from audit import (
 from audit.leaf import SALT_BYTES
 from consent import ReceiptId, TamperError
 from store import schema as tables
+from store.prepared import Prepared
 from store.secrets import Random
 
+_NEWEST: Final = Prepared(select(func.max(tables.audit_event.c.seq)))
 _NODE: Final = select(tables.audit_node.c.hash).where(
     tables.audit_node.c.level == bindparam("at_level"), tables.audit_node.c.position == bindparam("at_position")
 )
@@ -49,7 +51,7 @@ class LogReport:
 
 def log_size(connection: Connection) -> int:
     """Return the number of leaves; it grows with every recorded change, so it also serves as a generation."""
-    newest = connection.scalar(select(func.max(tables.audit_event.c.seq)))
+    ((newest,),) = _NEWEST.rows(connection, {})
     return 0 if newest is None else int(newest) + 1
 
 

@@ -22,6 +22,7 @@ from store import keyring_schema as tables
 from store import sealing
 from store.database import Database
 from store.freed_memory import overwrite_freed_bytes
+from store.prepared import Prepared, among, listed
 from store.root_key import RootKeys, RootKeySource
 from store.secrets import KEY_BYTES, GrantSecret, Random, RootKey, StoreKey
 from store.store_keys import StoreKeys, store_key_context
@@ -201,9 +202,9 @@ class Keyring:
         for start in range(0, len(wanted), _BATCH):
             for _ in range(_ATTEMPTS):
                 with self._database.read() as connection:
-                    rows = connection.execute(_SELECT, {"ids": wanted[start : start + _BATCH]}).all()
+                    rows = _WRAPPED.rows(connection, {"ids": listed(wanted[start : start + _BATCH])})
                 with self.store_keys.lock:
-                    if all(row.epoch in self.store_keys for row in rows):
+                    if all(epoch in self.store_keys for _, epoch, _ in rows):
                         self._open_into(secrets, rows)
                         break
                 if not self.refresh():
@@ -214,12 +215,12 @@ class Keyring:
                 raise UnavailableError("the store key is being rotated again and again; try again when that is done")
         return secrets
 
-    def _open_into(self, secrets: dict[ReceiptId, GrantSecret], rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
-        for row in rows:
+    def _open_into(self, secrets: dict[ReceiptId, GrantSecret], rows: Sequence[tuple[str, int, bytes]]) -> None:
+        for receipt_id, epoch, wrapped in rows:
             secret = GrantSecret(bytes(KEY_BYTES))
-            context = self.secret_context(row.receipt_id, row.epoch)
-            sealing.open_into(row.wrapped, self.store_keys[row.epoch], context, secret.buffer)
-            secrets[ReceiptId(row.receipt_id)] = secret
+            context = self.secret_context(receipt_id, epoch)
+            sealing.open_into(wrapped, self.store_keys[epoch], context, secret.buffer)
+            secrets[ReceiptId(receipt_id)] = secret
 
     def wrapped(self, receipt_id: ReceiptId) -> bytes | None:
         """Return the wrapped secret as it is on disk, for an erasure to search for afterwards."""
@@ -314,6 +315,11 @@ _SELECT: Final = select(
     tables.grant_secret.c.receipt_id, tables.grant_secret.c.epoch, tables.grant_secret.c.wrapped
 ).where(tables.grant_secret.c.receipt_id.in_(bindparam("ids", expanding=True)))
 
+_WRAPPED: Final = Prepared(
+    select(tables.grant_secret.c.receipt_id, tables.grant_secret.c.epoch, tables.grant_secret.c.wrapped).where(
+        among(tables.grant_secret.c.receipt_id, "ids")
+    )
+)
 _DELETE: Final = delete(tables.grant_secret).where(
     tables.grant_secret.c.receipt_id.in_(bindparam("ids", expanding=True))
 )

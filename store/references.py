@@ -21,12 +21,15 @@ from consent import (
     ReferenceId,
     RefusedError,
     UnitVector,
+    format_time,
+    parse_time,
 )
 from store import schema as tables
 from store import sealing
 from store._unseal import unseal_embedding
 from store.collection_stops import refuse_if_stopped
 from store.consents import Ledger, StoredReceipt, stored_receipt
+from store.prepared import Prepared, among, listed
 from store.secrets import GrantSecret
 from store.store import Transaction
 
@@ -146,17 +149,17 @@ def live_candidates(
 
     Where the person holds the key there are none, whatever an index proposes.
     """
-    rows = connection.execute(
-        _CANDIDATES,
+    rows = _CANDIDATES.rows(
+        connection,
         {
             "purpose": purpose,
             "model_id": model_id,
-            "now": now,
-            "active_since": now - timedelta(days=INACTIVE_AFTER_DAYS),
-            "ids": [int(c) for c in candidates],
+            "now": format_time(now),
+            "active_since": format_time(now - timedelta(days=INACTIVE_AFTER_DAYS)),
+            "ids": listed(int(one) for one in candidates),
         },
     )
-    return {ReferenceId(row.reference_id): _sealed(row) for row in rows}
+    return {ReferenceId(row[0]): _candidate(*row) for row in rows}
 
 
 def references_of(connection: Connection, receipt_id: ReceiptId) -> list[SealedReference]:
@@ -237,17 +240,36 @@ _SEALED: Final = (
     .join(_receipt, _receipt.c.receipt_id == _live.c.receipt_id)
     .outerjoin(_zone, _zone.c.purpose == _reference.purpose)  # of a row moved to no zone the seal will tell
 )
-_CANDIDATES: Final = _SEALED.where(
-    _BY_OPERATOR,
-    _reference.reference_id.in_(bindparam("ids", expanding=True)),
-    _reference.purpose == bindparam("purpose"),
-    _reference.model_id == bindparam("model_id"),
-    _live.c.expires_at > bindparam("now"),
-    exists().where(
-        tables.last_interaction.c.receipt_id == _live.c.receipt_id,
-        tables.last_interaction.c.interacted_at > bindparam("active_since"),
-    ),
+_CANDIDATES: Final = Prepared(
+    _SEALED.where(
+        _BY_OPERATOR,
+        among(_reference.reference_id, "ids"),
+        _reference.purpose == bindparam("purpose"),
+        _reference.model_id == bindparam("model_id"),
+        _live.c.expires_at > bindparam("now"),
+        exists().where(
+            tables.last_interaction.c.receipt_id == _live.c.receipt_id,
+            tables.last_interaction.c.interacted_at > bindparam("active_since"),
+        ),
+    )
 )
+
+
+def _candidate(  # noqa: PLR0913, PLR0917  the columns of `_SEALED`, in their order
+    reference_id: int,
+    model_id: str,
+    box: bytes,
+    receipt_id: str,
+    subject_id: str,
+    purpose: str,
+    expires_at: str,
+    subject_key: bytes,
+    token: str,
+    custody: str | None,
+) -> SealedReference:
+    receipt = StoredReceipt(ReceiptId(receipt_id), DataSubjectId(subject_id), Purpose(purpose), subject_key, token)
+    held_by = Custody(custody or Custody.OPERATOR)
+    return SealedReference(ReferenceId(reference_id), ModelId(model_id), box, parse_time(expires_at), receipt, held_by)
 
 
 def _sealed(row: Row[*tuple[Any, ...]]) -> SealedReference:
