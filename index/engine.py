@@ -48,12 +48,8 @@ class Engine(Protocol):
         """Let go of a sketch so that its bytes are nowhere in the engine; False if there was none."""
         ...
 
-    def shortlist(self, sketch: SketchArray, k: int) -> Shortlist:
-        """Return the k nearest, or all if there are fewer."""
-        ...
-
     def shortlists(self, sketches: SketchArray, k: int) -> list[Shortlist]:
-        """Return the k nearest of several sketches, uint8 (n, bits / 8)."""
+        """Return the k nearest, or all if there are fewer, of each of several sketches: uint8 (n, bits / 8)."""
         ...
 
     def held(self) -> set[ReferenceId]:

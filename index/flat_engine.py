@@ -88,15 +88,20 @@ class FlatEngine:
                 del self._slabs[last_slab:], self._ids[last_slab:]  # all zero by now
             return True
 
-    def shortlist(self, sketch: SketchArray, k: int) -> Shortlist:
-        """Scan all rows; ties in no order."""
-        (found,) = self.shortlists(sketch[None], k)
-        return found
-
     def shortlists(self, sketches: SketchArray, k: int) -> list[Shortlist]:
-        """Scan all rows for several sketches, uint8 (n, bits / 8), which costs less than one after the other."""
+        """Scan all rows for each sketch; ties in no order.
+
+        Raises:
+            ValueError: k is less than 1, or the sketches are of another shape or dtype.
+        """
+        if k < 1 or sketches.ndim != 2 or sketches.shape[1] != self._width or sketches.dtype != np.uint8:  # noqa: PLR2004
+            raise ValueError(
+                f"got k {k} and sketches {sketches.dtype} {sketches.shape}; expected k of 1 or more and uint8 "
+                f"(n, {self._width})"
+            )
+        sketches = np.ascontiguousarray(sketches)
         with self._lock.shared():
-            if k < 1 or not len(self._rows):
+            if not len(self._rows):
                 return [Shortlist.empty(self._width) for _ in sketches]
             per_slab = list(self._map(lambda slab: self._scan(slab, sketches, k), range(self._used())))
             distances = np.concatenate([found for found, _ in per_slab], axis=1)

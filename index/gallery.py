@@ -9,12 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from consent import FloatArray, ModelId, Purpose, ReferenceId
+from consent import FloatArray, InputError, ModelId, Purpose, ReferenceId
 from index.engine import Engine, Shortlist
 from index.flat_engine import FlatEngine
 from index.opening import opened
 from index.projection import Projection, signs
-from store import SealedReference, Store, log_size, reference_ids, references_in, zone_of
+from store import (
+    CONSENT_ENDED,
+    Glance,
+    SealedReference,
+    Store,
+    count_up_to,
+    kinds_since,
+    log_size,
+    reference_ids,
+    references_in,
+    zone_of,
+)
 
 _BATCH: Final = 500
 _UNBUILT: Final = -1
@@ -53,11 +64,13 @@ class Gallery:
         self.epoch = epoch
         self.engine = engine
         self.generation = _UNBUILT
+        self.newest = 0
 
     def add(self, reference_id: ReferenceId, vector: FloatArray) -> None:
         """Hold the sketch of a unit vector, float32 (d,)."""
         sketch = self.projection.sketch(vector)
         self.engine.add(reference_id, sketch)
+        self.newest = max(self.newest, reference_id)
         sketch.fill(0)
 
     def remove(self, reference_id: ReferenceId) -> bool:
@@ -67,12 +80,22 @@ class Gallery:
     def propose(self, vector: FloatArray, k: int) -> Proposals:
         """Return the k references whose sketches are nearest to that of a unit vector, float32 (d,)."""
         rotated = self.projection.rotated(vector)
-        sketch = signs(rotated)
-        shortlist = self.engine.shortlist(sketch, k)
-        proposals = Proposals.of(shortlist, self.projection.estimates(rotated, shortlist.sketches))
-        for own in (rotated, sketch, shortlist.sketches):
-            own.fill(0)
+        (proposals,) = self._proposals(rotated[None], k)
         return proposals
+
+    def propose_many(self, vectors: FloatArray, k: int) -> list[Proposals]:
+        """Return what `propose` does for each of several unit vectors, float32 (n, d)."""
+        return self._proposals(self.projection.rotated_many(vectors), k)
+
+    def _proposals(self, rotated: FloatArray, k: int) -> list[Proposals]:
+        sketches = signs(rotated)
+        proposed: list[Proposals] = []
+        for one, shortlist in zip(rotated, self.engine.shortlists(sketches, k), strict=True):
+            proposed.append(Proposals.of(shortlist, self.projection.estimates(one, shortlist.sketches)))
+            shortlist.sketches.fill(0)
+        for own in (rotated, sketches):
+            own.fill(0)
+        return proposed
 
     def __len__(self) -> int:
         """Return the number of references."""
@@ -91,13 +114,24 @@ class Galleries:
         self._erased: set[ReferenceId] = set()
         self._lock = threading.Lock()
 
+    def at(self, glance: Glance, purpose: Purpose, model_id: ModelId, dimension: int) -> Gallery:
+        """Return a gallery that is level with a snapshot, or with a newer one; see `of`."""
+        gallery = self._galleries.get((purpose, model_id))
+        if gallery is None or gallery.generation < log_size(glance) or gallery.epoch != self._store.keyring.epoch:
+            with self._store.read() as connection:
+                return self.of(connection, purpose, model_id, dimension)
+        _check_dimension(gallery, dimension)
+        return gallery
+
     def of(self, connection: Connection, purpose: Purpose, model_id: ModelId, dimension: int) -> Gallery:
         """Return a gallery as it should be in the snapshot of `connection`.
 
         Every change of references is in the audit log, so its size tells whether anything may have changed, here or in
-        another process; then ids are compared, and only the difference is read.
+        another process, and the kinds of what was added tell what. Ids grow, so what is new is read by id; ids are
+        compared only where somebody else has erased.
 
         Raises:
+            InputError: the gallery is of vectors of another dimension.
             RefusedError: in this zone the person holds the key, so there is nothing to search.
             TamperError: a reference in the store does not open.
         """
@@ -116,6 +150,7 @@ class Galleries:
                 projection = Projection(seed, dimension)
                 gallery = Gallery(projection, self._make_engine(projection.bits), epoch)
                 self._galleries[purpose, model_id] = gallery
+            _check_dimension(gallery, dimension)
             if gallery.generation < generation:
                 self._level(connection, gallery, purpose, model_id)
                 gallery.generation = generation
@@ -152,8 +187,13 @@ class Galleries:
             return {model_id: one for (zone, model_id), one in self._galleries.items() if zone == purpose}
 
     def _level(self, connection: Connection, gallery: Gallery, purpose: Purpose, model_id: ModelId) -> None:
-        wanted = reference_ids(connection, purpose, model_id) - self._erased
-        held = gallery.engine.held()
+        """Bring in what was enrolled since, and let go of what is gone. Only an ended consent takes references away."""
+        after, held = gallery.newest, set[ReferenceId]()
+        if (
+            gallery.generation == _UNBUILT or CONSENT_ENDED in kinds_since(connection, gallery.generation)
+        ) and count_up_to(connection, purpose, model_id, gallery.newest) != len(gallery):
+            after, held = 0, gallery.engine.held()
+        wanted = reference_ids(connection, purpose, model_id, after) - self._erased
         for reference_id in held - wanted:
             gallery.remove(reference_id)
         batch: list[SealedReference] = []
@@ -167,6 +207,14 @@ class Galleries:
     def _add(self, gallery: Gallery, batch: list[SealedReference]) -> None:
         for reference, vector in opened(self._store, batch):
             gallery.add(reference.reference_id, vector.array)
+
+
+def _check_dimension(gallery: Gallery, dimension: int) -> None:
+    if gallery.projection.dimension != dimension:
+        raise InputError(
+            f"got an embedding of {dimension} dimensions; the gallery of this zone and model has "
+            f"{gallery.projection.dimension}, so use the model that the people were enrolled with"
+        )
 
 
 def _empty(gallery: Gallery) -> None:

@@ -1,20 +1,20 @@
 """Matching: the index proposes, the store decides, the exact score and the person's own signature settle it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import NormalDist
 from typing import Final, final
 
 import numpy as np
-from sqlalchemy import Connection
 
 from consent import (
     ConsentGrant,
     DataSubjectId,
     FloatArray,
     InputError,
+    ModelId,
     NoLiveConsentError,
     ProbeEmbedding,
     Purpose,
@@ -23,10 +23,10 @@ from consent import (
     TamperError,
 )
 from index.claims import Carried, claimed_references
-from index.gallery import Galleries, Gallery
-from index.opening import opened
+from index.gallery import Galleries, Gallery, Proposals
+from index.opening import Opener, opened
 from index.projection import distance_bound, estimate_deviation
-from store import SealedReference, Store, live_candidates
+from store import Glance, SealedReference, Store, live_candidates
 
 FIRST_CANDIDATES: Final = 32
 """Least length of a shortlist; it is as long as the strangers' share of the gallery asks for (`shortlist_length`)."""
@@ -97,16 +97,39 @@ def identify(store: Store, galleries: Galleries, probe: ProbeEmbedding, threshol
     probability of 6 in 1000, of 0.1 more with 5 in 100,000 (`SCAN_DEVIATIONS`).
     Source: ISO/IEC 19795-1 (open-set identification).
     """
-    purpose = probe.permit.purpose
-    with store.read() as connection:
-        # 1. to 4.
-        search = _Search(store, connection, probe, threshold, now)
-        search.run(galleries.of(connection, purpose, probe.model_id, probe.vector.dimension))
-    if search.winner is None:
-        return Decision(None, threshold, search.sealed_opened)
+    (decision,) = identify_many(store, galleries, [probe], threshold, now)
+    return decision
+
+
+def identify_many(
+    store: Store, galleries: Galleries, probes: Sequence[ProbeEmbedding], threshold: float, now: datetime
+) -> list[Decision]:
+    """Do for each of several probes of one zone and model what `identify` does, with one scan and two queries for all.
+
+    Raises:
+        InputError: the probes are of different zones or models.
+        TamperError: see `identify`. Nobody of the batch is matched then.
+    """
+    if not probes:
+        return []
+    purpose, model_id, dimension = probes[0].permit.purpose, probes[0].model_id, probes[0].vector.dimension
+    if any(
+        (one.permit.purpose, one.model_id, one.vector.dimension) != (purpose, model_id, dimension) for one in probes
+    ):
+        raise InputError("got probes of different zones or models; expected a batch of one zone and one model")
+    with store.glance() as glance, Opener(store) as opener:
+        # 1.
+        gallery = galleries.at(glance, purpose, model_id, dimension)
+        # 2. to 4.
+        candidates = _Candidates(glance, opener, purpose, model_id, now)
+        searches = [_Search(candidates, gallery, probe, threshold) for probe in probes]
+        k = shortlist_length(len(gallery), gallery.projection.bits, threshold)
+        proposed = _proposed(gallery, probes, k)
+        candidates.fetch(one for search, found in zip(searches, proposed, strict=True) for one in search.first(found))
+        for search, found in zip(searches, proposed, strict=True):
+            search.run(found, k)
     # 5.
-    _check_winner(store, search.winner, purpose, now)
-    return Decision(_match(search.winner, search.best), threshold, search.sealed_opened)
+    return [_decision(store, search, threshold, purpose, now) for search in searches]
 
 
 def verify_claim(
@@ -131,7 +154,7 @@ def verify_claim(
     with store.read() as connection:
         claimed, person = claimed_references(store, connection, grant, carried)
     references = [reference for reference in claimed if reference.model_id == probe.model_id]
-    for reference, vector in opened(store, references, person=person):
+    for reference, vector in opened(store, references, person):
         score = _score(vector.array, probe.vector.array)
         if score < threshold:
             return Decision(None, threshold, 1)
@@ -153,54 +176,107 @@ def shortlist_length(size: int, bits: int, threshold: float) -> int:
 
 
 @final
-class _Search:
-    """Steps 1 to 4 of `identify`."""
+class _Candidates:
+    """References that may win, with their secrets: those that have a consent in force."""
 
-    def __init__(
-        self, store: Store, connection: Connection, probe: ProbeEmbedding, threshold: float, now: datetime
-    ) -> None:
-        self._store = store
-        self._connection = connection
-        self._probe = probe
+    def __init__(self, glance: Glance, opener: Opener, purpose: Purpose, model_id: ModelId, now: datetime) -> None:
+        self._glance = glance
+        self._purpose = purpose
+        self._model_id = model_id
         self._now = now
+        self._live: dict[ReferenceId, SealedReference | None] = {}
+        self.opener = opener
+
+    def fetch(self, ids: Iterable[ReferenceId]) -> None:
+        """Ask for consent and sealed rows of those not asked for yet, with one query, and for their secrets."""
+        wanted = [one for one in dict.fromkeys(ids) if one not in self._live]
+        if not wanted:
+            return
+        live = live_candidates(self._glance, self._purpose, self._model_id, wanted, self._now)
+        self._live.update((one, live.get(one)) for one in wanted)
+        self.opener.fetch(live.values())
+
+    def __getitem__(self, reference_id: ReferenceId) -> SealedReference | None:
+        """Return a reference that was fetched; None where no consent is in force."""
+        return self._live[reference_id]
+
+
+@final
+class _Search:
+    """Steps 2 to 4 of `identify` for one probe."""
+
+    def __init__(self, candidates: _Candidates, gallery: Gallery, probe: ProbeEmbedding, threshold: float) -> None:
+        self._candidates = candidates
+        self._gallery = gallery
+        self._probe = probe
+        self._bits = gallery.projection.bits
         self.best = threshold
         self.winner: SealedReference | None = None
         self.sealed_opened = 0
 
-    def run(self, gallery: Gallery) -> None:
-        """Look at proposals until no further one could win."""
-        bits, seen, size = gallery.projection.bits, set[ReferenceId](), len(gallery)
-        k = shortlist_length(size, bits, self.best)
+    def first(self, proposals: Proposals) -> list[ReferenceId]:
+        """Return the proposals that are looked at first."""
+        near = np.flatnonzero(proposals.estimates[:_OPENED_TOGETHER] >= self._least())
+        return [ReferenceId(one) for one in proposals.ids[near].tolist()]
+
+    def run(self, proposals: Proposals, k: int) -> None:
+        """Look at proposals, and at more of them, until no further one could win."""
+        seen = set[int]()
         while True:
-            proposals = gallery.propose(self._probe.vector.array, k)
-            ids = [ReferenceId(one) for one in proposals.ids.tolist()]
-            estimates = dict(zip(ids, proposals.estimates.tolist(), strict=True))
-            self._look_at({one: estimates[one] for one in ids if one not in seen}, bits)
-            if len(ids) < k or proposals.farthest > distance_bound(self.best, bits, SCAN_DEVIATIONS):
+            ids, estimates = proposals.ids.tolist(), proposals.estimates.tolist()
+            self._look_at(
+                [(ReferenceId(one), score) for one, score in zip(ids, estimates, strict=True) if one not in seen]
+            )
+            if len(ids) < k or proposals.farthest > distance_bound(self.best, self._bits, SCAN_DEVIATIONS):
                 return
             seen.update(ids)
             k *= WIDENING
+            proposals = self._gallery.propose(self._probe.vector.array, k)
 
-    def _look_at(self, proposals: Mapping[ReferenceId, float], bits: int) -> None:
+    def _look_at(self, proposals: Sequence[tuple[ReferenceId, float]]) -> None:
         """Open what may win, the highest estimate first, each chunk with one query for consent and sealed rows."""
-
-        def least() -> float:
-            return self.best - ESTIMATE_DEVIATIONS * estimate_deviation(self.best, bits)
-
-        near = [one for one, estimate in proposals.items() if estimate >= least()]
-        for start in range(0, len(near), _OPENED_TOGETHER):
-            chunk = [one for one in near[start : start + _OPENED_TOGETHER] if proposals[one] >= least()]
-            if not chunk:
+        for start in range(0, len(proposals), _OPENED_TOGETHER):
+            chunk = proposals[start : start + _OPENED_TOGETHER]
+            if chunk[0][1] < self._least():
                 return
-            self._open(chunk, lambda reference: proposals[reference.reference_id] >= least())
+            self._candidates.fetch(one for one, estimate in chunk if estimate >= self._least())
+            for one, estimate in chunk:
+                if estimate < self._least():
+                    return
+                self._compare(one)
 
-    def _open(self, near: Sequence[ReferenceId], may_win: Callable[[SealedReference], bool]) -> None:
-        live = live_candidates(self._connection, self._probe.permit.purpose, self._probe.model_id, near, self._now)
-        for reference, vector in opened(self._store, [live[one] for one in near if one in live], may_win):
+    def _compare(self, reference_id: ReferenceId) -> None:
+        reference = self._candidates[reference_id]
+        if reference is None:
+            return
+        with self._candidates.opener.opened(reference) as vector:
+            if vector is None:
+                return
             self.sealed_opened += 1
             score = _score(vector.array, self._probe.vector.array)
-            if score >= self.best:
-                self.best, self.winner = score, reference
+        if score >= self.best:
+            self.best, self.winner = score, reference
+
+    def _least(self) -> float:
+        """Return the lowest estimate that a winner may have."""
+        return self.best - ESTIMATE_DEVIATIONS * estimate_deviation(self.best, self._bits)
+
+
+def _proposed(gallery: Gallery, probes: Sequence[ProbeEmbedding], k: int) -> list[Proposals]:
+    if len(probes) == 1:
+        return [gallery.propose(probes[0].vector.array, k)]
+    vectors = np.stack([probe.vector.array for probe in probes])
+    try:
+        return gallery.propose_many(vectors, k)
+    finally:
+        vectors.fill(0)
+
+
+def _decision(store: Store, search: _Search, threshold: float, purpose: Purpose, now: datetime) -> Decision:
+    if search.winner is None:
+        return Decision(None, threshold, search.sealed_opened)
+    _check_winner(store, search.winner, purpose, now)
+    return Decision(_match(search.winner, search.best), threshold, search.sealed_opened)
 
 
 def _score(reference: FloatArray, probe: FloatArray) -> float:

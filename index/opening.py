@@ -1,50 +1,79 @@
 """Sealed references opened one after the other, each wiped before the next."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Self, final
 
-from consent import Custody, PersonSecret, TamperError, UnitVector
+from consent import Custody, PersonSecret, ReceiptId, TamperError, UnitVector
 from store import GrantSecret, Ledger, SealedReference, Store
 
 
-def _always(_reference: SealedReference) -> bool:
-    return True
+@final
+class Opener:
+    """Opens sealed references. Holds the secrets that it was told to fetch until it is left, then wipes them."""
+
+    def __init__(self, store: Store, person: PersonSecret | None = None) -> None:
+        """Open references of a store, and with the person's half of a key those that need it."""
+        self._store = store
+        self._person = person
+        self._secrets: dict[ReceiptId, GrantSecret] = {}
+
+    def fetch(self, references: Iterable[SealedReference]) -> None:
+        """Unwrap the secrets of references, with one query; a destroyed one is left out.
+
+        Raises:
+            TamperError: a secret was put in another's place.
+        """
+        wanted = {reference.receipt.receipt_id for reference in references}.difference(self._secrets)
+        if wanted:
+            self._secrets.update(self._store.keyring.grant_secrets(wanted))
+
+    @contextmanager
+    def opened(self, reference: SealedReference) -> Generator[UnitVector | None]:
+        """Open a reference whose secret was fetched; wiped at the end of the block.
+
+        None where the secret was destroyed since the caller's snapshot, by a withdrawal in another process, or where
+        the reference opens only with the person's half of its key and that is not here.
+
+        Raises:
+            TamperError: it does not open, or the keyring lacks the secret of a consent that is in force.
+        """
+        secret = self._secrets.get(reference.receipt.receipt_id)
+        if secret is None:
+            _must_have_ended(self._store, reference)
+            yield None
+            return
+        if reference.custody is not Custody.OPERATOR and self._person is None:
+            yield None
+            return
+        vector = _open(reference, secret, self._person)
+        try:
+            yield vector
+        finally:
+            vector.wipe()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for secret in self._secrets.values():
+            secret.wipe()
 
 
 def opened(
-    store: Store,
-    references: Sequence[SealedReference],
-    wanted: Callable[[SealedReference], bool] = _always,
-    person: PersonSecret | None = None,
+    store: Store, references: Sequence[SealedReference], person: PersonSecret | None = None
 ) -> Iterator[tuple[SealedReference, UnitVector]]:
-    """Yield each reference with its embedding, which is wiped when the next is asked for, or when iteration ends.
-
-    `wanted` is asked before each; the first no ends the iteration, and the rest stays sealed.
-
-    A reference whose secret was destroyed since the caller's snapshot, by a withdrawal in another process, is left out;
-    so is one that opens only with the person's half of its key, unless `person` is that half.
+    """Yield each reference that opens with its embedding, which is wiped when the next is asked for; see `Opener`.
 
     Raises:
         TamperError: a reference does not open, or the keyring lacks the secret of a consent that is in force.
     """
-    secrets = store.keyring.grant_secrets({reference.receipt.receipt_id for reference in references})
-    try:
+    with Opener(store, person) as opener:
+        opener.fetch(references)
         for reference in references:
-            if not wanted(reference):
-                return
-            secret = secrets.get(reference.receipt.receipt_id)
-            if secret is None:
-                _must_have_ended(store, reference)
-                continue
-            if reference.custody is not Custody.OPERATOR and person is None:
-                continue
-            vector = _open(reference, secret, person)
-            try:
-                yield reference, vector
-            finally:
-                vector.wipe()
-    finally:
-        for secret in secrets.values():
-            secret.wipe()
+            with opener.opened(reference) as vector:
+                if vector is not None:
+                    yield reference, vector
 
 
 def _open(reference: SealedReference, secret: GrantSecret, person: PersonSecret | None) -> UnitVector:

@@ -1,7 +1,7 @@
 """Tables, constraints, triggers, migrations; keyring; sealing (AEAD)."""
 
 from store.admission import admit_receipt, check_receipt
-from store.audit_log import LogReport, forget, forget_all, log_size, node_reader, verify_log
+from store.audit_log import LogReport, forget, forget_all, kinds_since, log_size, node_reader, verify_log
 from store.backup import WITH_KEYRING, Backup, make_backup
 from store.badges import badge_reference, check_badge_site, count_badges, has_badge, issue_badge, kept_digests
 from store.clocks import ClockedConsent, clocked, count_outliving, note_interactions, set_leaving, shorten
@@ -62,6 +62,7 @@ from store.keys import Keys, ask_root_key_holder
 from store.operators import Operator, add_operator, operators, operators_required, remove_operator, require_operators
 from store.passages import Passed, note_passages, prune_passages
 from store.people import receipts_of
+from store.prepared import Glance
 from store.private_files import read_private, write_private, write_private_files
 from store.promises import add_notice, add_zone, notice_of, shorten_retention, zone_of, zones
 from store.recipients import (
@@ -78,6 +79,7 @@ from store.references import (
     SealedReference,
     add_reference,
     count_references,
+    count_up_to,
     has_reference,
     live_candidates,
     reference_ids,
@@ -85,7 +87,7 @@ from store.references import (
     references_of,
     references_of_all,
 )
-from store.remembrance import remembered_ends, undone_ends
+from store.remembrance import CONSENT_ENDED, remembered_ends, undone_ends
 from store.requests import (
     ExtendedFor,
     Outcome,
@@ -126,6 +128,7 @@ from store.store import DATA_FILE, KEYRING_FILE, Clock, SiteRecord, Store, Trans
 from store.subject_secrets import add_commitment, check_person_secret
 
 __all__ = [
+    "CONSENT_ENDED",
     "DATA_FILE",
     "DEFAULT_URL",
     "HANGING",
@@ -141,6 +144,7 @@ __all__ = [
     "CollectionStop",
     "ErasureState",
     "ExtendedFor",
+    "Glance",
     "GrantSecret",
     "Held",
     "HeldConsent",
@@ -206,6 +210,7 @@ __all__ = [
     "count_live",
     "count_outliving",
     "count_references",
+    "count_up_to",
     "counted",
     "end_consent",
     "end_consents",
@@ -223,6 +228,7 @@ __all__ = [
     "is_in_backup",
     "issue_badge",
     "kept_digests",
+    "kinds_since",
     "level",
     "lift_stop",
     "live_by_digest",

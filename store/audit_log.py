@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, final
 
 import rfc8785
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Text, bindparam, cast, delete, func, insert, literal_column, select
 
 from audit import (
     Checkpoint,
@@ -27,10 +27,15 @@ from audit import (
 from audit.leaf import SALT_BYTES
 from consent import ReceiptId, TamperError
 from store import schema as tables
-from store.prepared import Prepared
+from store.prepared import Glance, Prepared
 from store.secrets import Random
 
 _NEWEST: Final = Prepared(select(func.max(tables.audit_event.c.seq)))
+_KINDS: Final = Prepared(
+    select(func.json_extract(cast(tables.audit_event.c.leaf, Text), literal_column("'$.kind'")))
+    .where(tables.audit_event.c.seq >= bindparam("size"))
+    .distinct()
+)
 _NODE: Final = select(tables.audit_node.c.hash).where(
     tables.audit_node.c.level == bindparam("at_level"), tables.audit_node.c.position == bindparam("at_position")
 )
@@ -49,10 +54,15 @@ class LogReport:
     kinds: Mapping[str, int] = field(default_factory=dict)
 
 
-def log_size(connection: Connection) -> int:
+def log_size(connection: Connection | Glance) -> int:
     """Return the number of leaves; it grows with every recorded change, so it also serves as a generation."""
     ((newest,),) = _NEWEST.rows(connection, {})
     return 0 if newest is None else int(newest) + 1
+
+
+def kinds_since(connection: Connection, size: int) -> set[str]:
+    """Return the kinds of the events that followed when the log had this size."""
+    return {str(kind) for (kind,) in _KINDS.rows(connection, {"size": size})}
 
 
 def node_reader(connection: Connection) -> NodeReader:

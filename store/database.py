@@ -73,6 +73,14 @@ class Database:
             yield connection
 
     @contextmanager
+    def glance(self) -> Generator[sqlite3.Connection]:
+        """Read in one consistent snapshot, with `Prepared` queries only: a quarter of what `read` costs at a door."""
+        self._must_be_in_place()
+        with _translated(self.path), self._raw() as connection:
+            connection.execute("BEGIN").close()
+            yield connection  # given back to the pool, which ends the transaction
+
+    @contextmanager
     def write(self, *, hurried: bool = False) -> Generator[Connection]:
         """Write in one transaction that takes the write lock at once: committed whole or not at all.
 

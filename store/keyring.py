@@ -201,8 +201,8 @@ class Keyring:
         secrets: dict[ReceiptId, GrantSecret] = {}
         for start in range(0, len(wanted), _BATCH):
             for _ in range(_ATTEMPTS):
-                with self._database.read() as connection:
-                    rows = _WRAPPED.rows(connection, {"ids": listed(wanted[start : start + _BATCH])})
+                with self._database.glance() as glance:
+                    rows = _WRAPPED.rows(glance, {"ids": listed(wanted[start : start + _BATCH])})
                 with self.store_keys.lock:
                     if all(epoch in self.store_keys for _, epoch, _ in rows):
                         self._open_into(secrets, rows)

@@ -1,15 +1,20 @@
 """Queries that a door asks for every face: compiled once, where SQLAlchemy would look at them each time.
 
 The SQL is still SQLAlchemy's, made from the same expressions as every other query, and values are bound. What is left
-out is compiling, the conversion of values by column type, and rows with names: 60 of 120 microseconds (measured).
+out is compiling, the conversion of values by column type, rows with names and the events of a connection: 110 of 120
+microseconds (measured).
 """
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select
 from sqlalchemy.dialects.sqlite import dialect
+
+Glance: TypeAlias = sqlite3.Connection
+"""A connection inside a read transaction, for prepared queries only."""
 
 
 @final
@@ -24,10 +29,12 @@ class Prepared:
         missing = [name for name, value in compiled.params.items() if value is not None]
         self._fixed = {name: compiled.params[name] for name in missing}
 
-    def rows(self, connection: Connection, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    def rows(self, connection: Connection | Glance, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Return the rows; KeyError if a parameter has no value."""
         bound = tuple(values[name] if name in values else self._fixed[name] for name in self._names)
-        return [tuple(row) for row in connection.exec_driver_sql(self._sql, bound)]
+        # The snapshot is that of the connection either way.
+        driver: Any = connection.connection.driver_connection if isinstance(connection, Connection) else connection
+        return list(driver.execute(self._sql, bound).fetchall())
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:

@@ -29,7 +29,7 @@ from store import sealing
 from store._unseal import unseal_embedding
 from store.collection_stops import refuse_if_stopped
 from store.consents import Ledger, StoredReceipt, stored_receipt
-from store.prepared import Prepared, among, listed
+from store.prepared import Glance, Prepared, among, listed
 from store.secrets import GrantSecret
 from store.store import Transaction
 
@@ -143,7 +143,11 @@ def require_live(tx: Transaction, grant: ConsentGrant) -> None:
 
 
 def live_candidates(
-    connection: Connection, purpose: Purpose, model_id: ModelId, candidates: Iterable[ReferenceId], now: datetime
+    connection: Connection | Glance,
+    purpose: Purpose,
+    model_id: ModelId,
+    candidates: Iterable[ReferenceId],
+    now: datetime,
 ) -> dict[ReferenceId, SealedReference]:
     """Return, of the candidates that an index proposes, those that have a consent in force for this purpose now.
 
@@ -183,20 +187,26 @@ def references_in(
         _reference.purpose == purpose,
         _reference.model_id == model_id,
         _reference.reference_id.in_(bindparam("ids", expanding=True)),
-    )
+    ).order_by(_reference.reference_id)
     for start in range(0, len(ids), _BATCH):
         for row in connection.execute(query, {"ids": ids[start : start + _BATCH]}):
             yield _sealed(row)
 
 
-def reference_ids(connection: Connection, purpose: Purpose, model_id: ModelId) -> set[ReferenceId]:
-    """Return the ids of all references of a purpose and model to search in; none where the person holds the key."""
-    query = (
-        select(_reference.reference_id)
-        .join_from(tables.biometric_reference, _zone, _zone.c.purpose == _reference.purpose)
-        .where(_BY_OPERATOR, _reference.purpose == purpose, _reference.model_id == model_id)
-    )
-    return {ReferenceId(row) for row in connection.scalars(query)}
+def reference_ids(connection: Connection, purpose: Purpose, model_id: ModelId, after: int = 0) -> set[ReferenceId]:
+    """Return the ids of all references of a purpose and model to search in; none where the person holds the key.
+
+    Ids are given once and grow, so those `after` one are those that were enrolled later.
+    """
+    values = {"purpose": purpose, "model_id": model_id, "after": int(after)}
+    return {ReferenceId(row) for (row,) in _IDS.rows(connection, values)}
+
+
+def count_up_to(connection: Connection, purpose: Purpose, model_id: ModelId, newest: int) -> int:
+    """Return how many of a purpose and model there are still that were enrolled no later than a reference."""
+    values = {"purpose": purpose, "model_id": model_id, "newest": int(newest)}
+    ((count,),) = _COUNT.rows(connection, values)
+    return int(count)
 
 
 def has_reference(connection: Connection, receipt_id: ReceiptId, model_id: ModelId) -> bool:
@@ -240,12 +250,22 @@ _SEALED: Final = (
     .join(_receipt, _receipt.c.receipt_id == _live.c.receipt_id)
     .outerjoin(_zone, _zone.c.purpose == _reference.purpose)  # of a row moved to no zone the seal will tell
 )
+_OF_GALLERY: Final = (_reference.purpose == bindparam("purpose")) & (_reference.model_id == bindparam("model_id"))
+_IDS: Final = Prepared(
+    select(_reference.reference_id)
+    .join_from(tables.biometric_reference, _zone, _zone.c.purpose == _reference.purpose)
+    .where(_BY_OPERATOR, _OF_GALLERY, _reference.reference_id > bindparam("after"))
+)
+_COUNT: Final = Prepared(
+    select(func.count())
+    .select_from(tables.biometric_reference)
+    .where(_OF_GALLERY, _reference.reference_id <= bindparam("newest"))
+)
 _CANDIDATES: Final = Prepared(
     _SEALED.where(
         _BY_OPERATOR,
         among(_reference.reference_id, "ids"),
-        _reference.purpose == bindparam("purpose"),
-        _reference.model_id == bindparam("model_id"),
+        _OF_GALLERY,
         _live.c.expires_at > bindparam("now"),
         exists().where(
             tables.last_interaction.c.receipt_id == _live.c.receipt_id,

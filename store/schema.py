@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 
 from store.columns import UtcDateTime
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 
 metadata: Final = MetaData()
 
@@ -113,7 +114,7 @@ biometric_reference: Final = Table(
     Column("reference_id", Integer, primary_key=True),
     Column("receipt_id", String, nullable=False),
     Column("subject_id", String, nullable=False),
-    Column("purpose", String, nullable=False, index=True),
+    Column("purpose", String, nullable=False),
     Column("model_id", String, nullable=False),
     Column("model_licence", String, nullable=False),
     Column("sealed_embedding", LargeBinary, nullable=False),
@@ -121,6 +122,7 @@ biometric_reference: Final = Table(
     Column("enrolled_at", UtcDateTime, nullable=False),
     _hangs_on_live_consent(),
     UniqueConstraint("receipt_id", "model_id"),
+    Index("ix_biometric_reference_purpose_model_id", "purpose", "model_id"),
     sqlite_autoincrement=True,
 )
 

@@ -15,6 +15,7 @@ from store import audit_log
 from store import schema as tables
 from store.database import Database
 from store.keyring import Keyring
+from store.prepared import Glance
 from store.remembrance import remember, undone_ends
 from store.root_key import RootKeySource
 from store.secrets import Random, RootKey
@@ -201,6 +202,12 @@ class Store:
         """Read in one consistent snapshot."""
         with self._data.read() as connection:
             yield connection
+
+    @contextmanager
+    def glance(self) -> Generator[Glance]:
+        """Read in one consistent snapshot, with `Prepared` queries only; see `Database.glance`."""
+        with self._data.glance() as glance:
+            yield glance
 
     @contextmanager
     def write(self, *, hurried: bool = False) -> Generator[Transaction]:

@@ -34,8 +34,13 @@ def memory(engine: FlatEngine) -> bytes:
     return b"".join(bytes(buffer) for buffer in engine.buffers())
 
 
+def shortlist(engine: FlatEngine, sketch: SketchArray, k: int) -> Shortlist:
+    (found,) = engine.shortlists(sketch[None], k)
+    return found
+
+
 def found(engine: FlatEngine, number: int, k: int = 1) -> list[tuple[int, int]]:
-    proposals = engine.shortlist(sketch_of(number), k)
+    proposals = shortlist(engine, sketch_of(number), k)
     return list(zip(proposals.ids.tolist(), proposals.distances.tolist(), strict=True))
 
 
@@ -76,7 +81,7 @@ def test_proposals_come_nearest_first_with_their_true_distances() -> None:
     query = sketch_of(1000)
     expected = sorted(int(np.unpackbits(sketch_of(number) ^ query).sum()) for number in range(1, 80))
 
-    proposals = engine.shortlist(query, 30)
+    proposals = shortlist(engine, query, 30)
 
     assert isinstance(proposals, Shortlist)
     assert (proposals.ids.dtype, proposals.distances.dtype) == (np.int64, np.int32)
@@ -85,9 +90,31 @@ def test_proposals_come_nearest_first_with_their_true_distances() -> None:
         assert distance == np.unpackbits(sketch_of(number) ^ query).sum()
 
 
-@pytest.mark.parametrize(("k", "count"), [(0, 0), (-1, 0), (1, 1), (3, 3), (4, 3), (1000, 3)])
+@pytest.mark.parametrize(("k", "count"), [(1, 1), (3, 3), (4, 3), (1000, 3)])
 def test_no_more_than_asked_for_or_there_are_is_proposed(k: int, count: int) -> None:
     assert len(found(holding(1, 2, 3), 1, k)) == count
+
+
+@pytest.mark.parametrize(
+    ("k", "sketches"),
+    [
+        (0, np.zeros((1, BYTES), dtype=np.uint8)),
+        (-1, np.zeros((1, BYTES), dtype=np.uint8)),
+        (1, np.zeros((1, BYTES - 1), dtype=np.uint8)),
+        (1, np.zeros(BYTES, dtype=np.uint8)),
+        (1, np.zeros((1, BYTES), dtype=np.int8)),
+    ],
+)
+def test_what_cannot_be_searched_for_is_refused(k: int, sketches: SketchArray) -> None:
+    with pytest.raises(ValueError, match=r"^got k .*; expected k of 1 or more and uint8 \(n, 64\)$"):
+        holding(1).shortlists(sketches, k)
+
+
+def test_sketches_are_read_whatever_their_layout() -> None:
+    wide = np.repeat(sketch_of(2), 2)[None, ::2]
+    wide.flags.writeable = False
+    (proposals,) = holding(1, 2, 3).shortlists(wide, 1)
+    assert proposals.ids.tolist() == [2]
 
 
 def test_an_id_has_one_sketch() -> None:
@@ -207,7 +234,7 @@ class BesideADict(RuleBasedStateMachine):
     def search(self, seed: int, k: int) -> None:
         query = sketch_of(seed)
         expected = sorted(int(np.unpackbits(sketch ^ query).sum()) for sketch in self.oracle.values())
-        proposals = self.engine.shortlist(query, k)
+        proposals = shortlist(self.engine, query, k)
         assert proposals.distances.tolist() == expected[:k]
         for number, distance in zip(proposals.ids.tolist(), proposals.distances.tolist(), strict=True):
             assert np.unpackbits(self.oracle[number] ^ query).sum() == distance
@@ -271,7 +298,7 @@ def test_several_slabs_are_searched_as_one(threads: int) -> None:
     query = sketch_of(1000)
     expected = sorted(int(np.unpackbits(sketch_of(number) ^ query).sum()) for number in range(1, 501))
 
-    assert engine.shortlist(query, 300).distances.tolist() == expected[:300]
+    assert shortlist(engine, query, 300).distances.tolist() == expected[:300]
     assert [found(engine, number) for number in (1, 128, 129, 500)] == [[(n, 0)] for n in (1, 128, 129, 500)]
 
     for number in range(500, 200, -1):
@@ -287,7 +314,7 @@ def test_several_probes_at_once_are_answered_as_one_by_one() -> None:
     together = engine.shortlists(queries, 20)
 
     for query, found_together in zip(queries, together, strict=True):
-        alone = engine.shortlist(query, 20)
+        alone = shortlist(engine, query, 20)
         assert found_together.distances.tolist() == alone.distances.tolist()
         assert set(found_together.ids[:10].tolist()) <= set(alone.ids.tolist())
         for number, sketch in zip(found_together.ids.tolist(), found_together.sketches, strict=True):
@@ -329,7 +356,7 @@ def test_scans_beside_changes_never_see_half_a_row() -> None:
         numbers = np.random.default_rng(seed)
         while not stop.is_set():
             query = sketches[int(numbers.integers(1, 400))]
-            proposals = engine.shortlist(query, 5)
+            proposals = shortlist(engine, query, 5)
             for number, distance in zip(proposals.ids.tolist(), proposals.distances.tolist(), strict=True):
                 true = None if number not in sketches else int(np.unpackbits(sketches[number] ^ query).sum())
                 if true != distance:

@@ -148,6 +148,42 @@ def test_an_erased_id_never_comes_back_from_an_older_snapshot(house: House, buil
     assert of(house, model=MODEL).engine.held() == ids([stayer])
 
 
+def test_what_was_enrolled_elsewhere_is_read_by_id_and_the_rest_is_not_looked_at(
+    house: House, second: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [house.admit() for _ in range(3)]
+    gallery = of(house)
+    monkeypatch.setattr(FlatEngine, "held", _refused)
+    people += [second.admit() for _ in range(2)]
+    second.invite()
+
+    assert len(of(house)) == 5
+
+    monkeypatch.undo()
+    assert gallery.engine.held() == ids(people)
+
+
+def test_an_erasure_here_is_known_and_one_elsewhere_is_looked_for(
+    house: House, second: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stayer, here, elsewhere = (house.admit() for _ in range(3))
+    gallery = of(house)
+    house.withdraw(here)
+    monkeypatch.setattr(FlatEngine, "held", _refused)
+    assert len(of(house)) == 2
+    monkeypatch.undo()
+    second.withdraw(elsewhere)
+    newcomer = second.admit()
+
+    of(house)
+
+    assert gallery.engine.held() == ids([stayer, newcomer])
+
+
+def _refused(_engine: FlatEngine) -> set[ReferenceId]:
+    raise AssertionError("every id was compared")
+
+
 def test_a_gallery_never_goes_back_to_an_older_snapshot(house: House) -> None:
     first = house.admit()
     with house.store.read() as old:
@@ -190,19 +226,19 @@ def test_a_gallery_is_not_built_from_what_does_not_open(house: House) -> None:
 def test_a_gallery_wipes_the_sketches_it_makes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[np.ndarray] = []
     gallery = of(house)
-    rotate, scan = Projection.rotated, FlatEngine.shortlist
+    rotate, scan = Projection.rotated, FlatEngine.shortlists
 
     def watched_rotate(self: Projection, vector: np.ndarray) -> np.ndarray:
         made.append(rotate(self, vector))
         return made[-1]
 
-    def watched_scan(self: FlatEngine, sketch: np.ndarray, k: int) -> Shortlist:
-        found = scan(self, sketch, k)
-        made.extend((sketch, found.sketches))
+    def watched_scan(self: FlatEngine, sketches: np.ndarray, k: int) -> list[Shortlist]:
+        found = scan(self, sketches, k)
+        made.extend((sketches, *(one.sketches for one in found)))
         return found
 
     monkeypatch.setattr(Projection, "rotated", watched_rotate)
-    monkeypatch.setattr(FlatEngine, "shortlist", watched_scan)
+    monkeypatch.setattr(FlatEngine, "shortlists", watched_scan)
     vector = house.face()
     gallery.add(ReferenceId(5), vector)
     proposals = gallery.propose(vector, 1)

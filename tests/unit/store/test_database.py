@@ -109,7 +109,7 @@ UNUSABLE = {
     "without a revision": (without_revision, TamperError, "integrity: some.db is no Volens file"),
     "damaged": (damaged, TamperError, "integrity: some.db is damaged; restore it from a backup"),
     "cut off": (cut_off, TamperError, "integrity: some.db is damaged; restore it from a backup"),
-    "newer": (newer, UnavailableError, r"written by a newer Volens \(schema '9999', .* up to '0002'\); upgrade Volens"),
+    "newer": (newer, UnavailableError, r"written by a newer Volens \(schema '9999', .* up to '0003'\); upgrade Volens"),
 }
 
 
