@@ -1,12 +1,13 @@
 """Reading JSON that must be in the one form that RFC 8785 gives it."""
 
 import json
+import re
 from typing import Any, Final
 
 import rfc8785
 
 # U+E000 and beyond, where the order of UTF-16 code units, by which RFC 8785 sorts, is not that of code points.
-_BEYOND: Final = 0xEE
+_BEYOND: Final = re.compile(rb"[\xee-\xff]")
 _SAFE_DIGITS: Final = 15
 
 
@@ -23,14 +24,13 @@ def loads_canonical(payload: bytes) -> Any:  # noqa: ANN401  whatever the JSON i
     Raises:
         ValueError: it is no JSON, or in another form.
     """
-    if max(payload, default=0) < _BEYOND:
+    if not _BEYOND.search(payload):
         try:
-            document = json.loads(payload, parse_float=_unusual, parse_constant=_unusual, parse_int=_small)
+            document = _DECODER.decode(payload.decode("utf-8"))
         except _Unusual:
             pass
         else:
-            written = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-            return _same(document, written.encode("utf-8"), payload)
+            return _same(document, _ENCODER.encode(document).encode("utf-8"), payload)
     document = json.loads(payload)
     return _same(document, rfc8785.dumps(document), payload)
 
@@ -49,3 +49,7 @@ def _small(text: str) -> int:
     if len(text) > _SAFE_DIGITS:
         raise _Unusual
     return int(text)
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_unusual, parse_constant=_unusual, parse_int=_small)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)

@@ -7,6 +7,7 @@ is no algorithm to confuse, no key to smuggle in and no critical extension to ov
 import base64
 import binascii
 import json
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -63,16 +64,20 @@ def _taken_apart(token: str, typ: str) -> tuple[bytes, bytes]:
     segments = token.split(".")
     if len(segments) != _SEGMENTS:
         raise InputError(f"got {len(segments)} dot-separated segments; expected a compact JWS with {_SEGMENTS}")
-    header_bytes, payload, signature = (from_b64url(segment) for segment in segments)
+    _check_header(segments[0], typ)
+    return from_b64url(segments[1]), from_b64url(segments[2])
+
+
+@lru_cache(maxsize=32)  # of the headers that are right; a refusal is not kept
+def _check_header(segment: str, typ: str) -> None:
     try:
         # Decoded here, for json.loads would guess at UTF-16; as pairs, for of two members "alg" it would drop one.
-        header = json.loads(header_bytes.decode("utf-8"), object_pairs_hook=list)
+        header = json.loads(from_b64url(segment).decode("utf-8"), object_pairs_hook=list)
     except (ValueError, RecursionError):
         raise InputError("got a token whose header is not JSON; expected a compact JWS") from None
     alg_pair, typ_pair = ("alg", ALGORITHM), ("typ", typ)
     if header not in ([alg_pair, typ_pair], [typ_pair, alg_pair]):
         raise InputError(f"got another JWS header; expected exactly alg {ALGORITHM!r} and typ {typ!r}")
-    return payload, signature
 
 
 def public_jwk(raw: bytes) -> dict[str, str]:

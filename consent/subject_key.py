@@ -1,10 +1,9 @@
 """The data subject's own signing key. The site never needs the private half, nor keeps it."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import NoReturn, Self, final
 
-import rfc8785
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -40,9 +39,9 @@ class SubjectPublicKey:
     @property
     def subject_id(self) -> DataSubjectId:
         """RFC 7638 thumbprint: SHA-256 over the canonical JWK, base64url."""
-        digest = hashes.Hash(hashes.SHA256())
-        digest.update(rfc8785.dumps(dict(jws.public_jwk(self.raw))))
-        return DataSubjectId(jws.b64url(digest.finalize()))
+        # Canonical JSON of `jws.public_jwk`, written out: this is asked for at a door.
+        canonical = f'{{"crv":"Ed25519","kty":"OKP","x":"{jws.b64url(self.raw)}"}}'
+        return DataSubjectId(jws.b64url(sha256(canonical.encode("ascii")).digest()))
 
 
 @final

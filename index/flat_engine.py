@@ -103,6 +103,8 @@ class FlatEngine:
         with self._lock.shared():
             if not len(self._rows):
                 return [Shortlist.empty(self._width) for _ in sketches]
+            if self._used() == 1:
+                return list(map(self._gather, *self._scan(0, sketches, k)))
             per_slab = list(self._map(lambda slab: self._scan(slab, sketches, k), range(self._used())))
             distances = np.concatenate([found for found, _ in per_slab], axis=1)
             rows = np.concatenate([found for _, found in per_slab], axis=1)
@@ -146,8 +148,12 @@ class FlatEngine:
     def _gather(self, distances: NDArray[np.int32], rows: NDArray[np.int64]) -> Shortlist:
         ids = np.empty(len(rows), dtype=np.int64)
         sketches = np.empty((len(rows), self._width), dtype=np.uint8)
-        slabs, within = rows // SLAB_ROWS, rows % SLAB_ROWS
-        for slab in range(self._used()):
+        if self._used() == 1:
+            np.take(self._ids[0], rows, out=ids)
+            np.take(self._slabs[0], rows, axis=0, out=sketches)
+            return Shortlist(ids, distances, sketches)
+        slabs, within = np.divmod(rows, SLAB_ROWS)
+        for slab in np.unique(slabs).tolist():
             chosen = np.flatnonzero(slabs == slab)
             ids[chosen] = self._ids[slab][within[chosen]]
             found = self._slabs[slab][within[chosen]]

@@ -1,7 +1,7 @@
 """Galleries: the searchable sets, one for each purpose and model, built from the store and kept level with it."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self, final
 
@@ -79,22 +79,19 @@ class Gallery:
 
     def propose(self, vector: FloatArray, k: int) -> Proposals:
         """Return the k references whose sketches are nearest to that of a unit vector, float32 (d,)."""
-        rotated = self.projection.rotated(vector)
-        (proposals,) = self._proposals(rotated[None], k)
+        (proposals,) = self.propose_many([vector], k)
         return proposals
 
-    def propose_many(self, vectors: FloatArray, k: int) -> list[Proposals]:
-        """Return what `propose` does for each of several unit vectors, float32 (n, d)."""
-        return self._proposals(self.projection.rotated_many(vectors), k)
-
-    def _proposals(self, rotated: FloatArray, k: int) -> list[Proposals]:
-        sketches = signs(rotated)
+    def propose_many(self, vectors: Sequence[FloatArray], k: int) -> list[Proposals]:
+        """Return what `propose` does for each of several unit vectors, with one scan."""
+        rotated = [self.projection.rotated(vector) for vector in vectors]
+        sketches = np.stack([signs(one) for one in rotated])
         proposed: list[Proposals] = []
         for one, shortlist in zip(rotated, self.engine.shortlists(sketches, k), strict=True):
             proposed.append(Proposals.of(shortlist, self.projection.estimates(one, shortlist.sketches)))
             shortlist.sketches.fill(0)
-        for own in (rotated, sketches):
-            own.fill(0)
+            one.fill(0)
+        sketches.fill(0)
         return proposed
 
     def __len__(self) -> int:

@@ -124,7 +124,7 @@ def identify_many(
         candidates = _Candidates(glance, opener, purpose, model_id, now)
         searches = [_Search(candidates, gallery, probe, threshold) for probe in probes]
         k = shortlist_length(len(gallery), gallery.projection.bits, threshold)
-        proposed = _proposed(gallery, probes, k)
+        proposed = gallery.propose_many([probe.vector.array for probe in probes], k)
         candidates.fetch(one for search, found in zip(searches, proposed, strict=True) for one in search.first(found))
         for search, found in zip(searches, proposed, strict=True):
             search.run(found, k)
@@ -260,16 +260,6 @@ class _Search:
     def _least(self) -> float:
         """Return the lowest estimate that a winner may have."""
         return self.best - ESTIMATE_DEVIATIONS * estimate_deviation(self.best, self._bits)
-
-
-def _proposed(gallery: Gallery, probes: Sequence[ProbeEmbedding], k: int) -> list[Proposals]:
-    if len(probes) == 1:
-        return [gallery.propose(probes[0].vector.array, k)]
-    vectors = np.stack([probe.vector.array for probe in probes])
-    try:
-        return gallery.propose_many(vectors, k)
-    finally:
-        vectors.fill(0)
 
 
 def _decision(store: Store, search: _Search, threshold: float, purpose: Purpose, now: datetime) -> Decision:
