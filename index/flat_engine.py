@@ -146,12 +146,10 @@ class FlatEngine:
         return distances, rows + first
 
     def _gather(self, distances: NDArray[np.int32], rows: NDArray[np.int64]) -> Shortlist:
+        if self._used() == 1:
+            return Shortlist(self._ids[0][rows], distances, self._slabs[0][rows])
         ids = np.empty(len(rows), dtype=np.int64)
         sketches = np.empty((len(rows), self._width), dtype=np.uint8)
-        if self._used() == 1:
-            np.take(self._ids[0], rows, out=ids)
-            np.take(self._slabs[0], rows, axis=0, out=sketches)
-            return Shortlist(ids, distances, sketches)
         slabs, within = np.divmod(rows, SLAB_ROWS)
         for slab in np.unique(slabs).tolist():
             chosen = np.flatnonzero(slabs == slab)
