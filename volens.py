@@ -150,6 +150,7 @@ class Site:
 
     def close(self) -> None:
         """Give back the files and zero the keys."""
+        self._galleries.close()
         self._store.close()
 
     def __enter__(self) -> Self:

@@ -41,6 +41,7 @@ from store import (
     advance,
     entries,
     entry,
+    remove_dead_snapshots,
     states_of,
     stored_receipts,
     unfinished,
@@ -274,6 +275,7 @@ class _Batch:
     def _remove(self, facts: Facts) -> None:
         # 3.
         self._galleries.erase(ReferenceId(one) for its in facts.values() for one in its["reference_ids"])
+        remove_dead_snapshots(self._store)
         self._advance(ErasureState.SHREDDED, facts)
 
     def _scrub(self, facts: Facts) -> None:

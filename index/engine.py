@@ -52,6 +52,10 @@ class Engine(Protocol):
         """Return the k nearest, or all if there are fewer, of each of several sketches: uint8 (n, bits / 8)."""
         ...
 
+    def copy(self) -> tuple[NDArray[np.int64], SketchArray]:
+        """Return ids and sketches of one moment, in copies that the caller wipes."""
+        ...
+
     def held(self) -> set[ReferenceId]:
         """Return the ids that have a sketch."""
         ...

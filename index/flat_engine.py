@@ -111,6 +111,17 @@ class FlatEngine:
             order = np.argsort(distances, axis=1, kind="stable")[:, : min(k, len(self._rows))]
             return [self._gather(distances[query, chosen], rows[query, chosen]) for query, chosen in enumerate(order)]
 
+    def copy(self) -> tuple[NDArray[np.int64], SketchArray]:
+        """Return ids, int64 (n,), and sketches, uint8 (n, bits / 8), of one moment."""
+        with self._lock.shared():
+            count = len(self._rows)
+            ids, sketches = np.empty(count, dtype=np.int64), np.empty((count, self._width), dtype=np.uint8)
+            for slab, (its_ids, its_sketches) in enumerate(zip(self._ids, self._slabs, strict=True)):
+                rows = slice(slab * SLAB_ROWS, min(count, (slab + 1) * SLAB_ROWS))
+                used = max(0, rows.stop - rows.start)
+                ids[rows], sketches[rows] = its_ids[:used], its_sketches[:used]
+            return ids, sketches
+
     def held(self) -> set[ReferenceId]:
         """Return the ids that have a row."""
         with self._lock.shared():

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self, final
 
@@ -9,23 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from consent import FloatArray, InputError, ModelId, Purpose, ReferenceId
+from consent import FloatArray, InputError, ModelId, Purpose, ReferenceId, TamperError, UnavailableError, VolensError
 from index.engine import Engine, Shortlist
 from index.flat_engine import FlatEngine
 from index.opening import opened
-from index.projection import Projection, signs
+from index.projection import Projection, SketchArray, signs
+from index.snapshot import packed, unpacked
 from store import (
     CONSENT_ENDED,
+    GalleryState,
     Glance,
     SealedReference,
     Store,
     count_up_to,
+    has_snapshot,
+    keep_snapshot,
     kinds_since,
     log_size,
+    open_snapshot,
     reference_ids,
     references_in,
     zone_of,
 )
+
+SNAPSHOT_FROM: Final = 10_000
+"""References that had to be opened to build a gallery, from which on its sketches are kept; a second, more or less."""
 
 _BATCH: Final = 500
 _UNBUILT: Final = -1
@@ -66,12 +75,10 @@ class Gallery:
         self.generation = _UNBUILT
         self.newest = 0
 
-    def add(self, reference_id: ReferenceId, vector: FloatArray) -> None:
-        """Hold the sketch of a unit vector, float32 (d,)."""
-        sketch = self.projection.sketch(vector)
-        self.engine.add(reference_id, sketch)
-        self.newest = max(self.newest, reference_id)
-        sketch.fill(0)
+    def add_many(self, ids: NDArray[np.int64], sketches: SketchArray) -> None:
+        """Hold sketches: ids int64 (n,), uint8 (n, bits / 8)."""
+        self.engine.add_many(ids, sketches)
+        self.newest = max(self.newest, int(ids.max(initial=0)))
 
     def remove(self, reference_id: ReferenceId) -> bool:
         """Let go of a sketch; False if it was not held."""
@@ -146,11 +153,15 @@ class Galleries:
                 epoch, seed = keyring.epoch, keyring.projection_seed(model_id)
                 projection = Projection(seed, dimension)
                 gallery = Gallery(projection, self._make_engine(projection.bits), epoch)
+                self._load(connection, gallery, purpose, model_id)
                 self._galleries[purpose, model_id] = gallery
             _check_dimension(gallery, dimension)
             if gallery.generation < generation:
+                before = len(gallery)
                 self._level(connection, gallery, purpose, model_id)
                 gallery.generation = generation
+                if len(gallery) - before >= SNAPSHOT_FROM:
+                    self._keep(gallery, purpose, model_id)
             return gallery
 
     def erase(self, ids: Iterable[ReferenceId]) -> int:
@@ -183,6 +194,38 @@ class Galleries:
         with self._lock:
             return {model_id: one for (zone, model_id), one in self._galleries.items() if zone == purpose}
 
+    def close(self) -> None:
+        """Keep what would be work to make again. What cannot be kept is made anew; nothing is said of it."""
+        for purpose, model_id in list(self._galleries):
+            gallery = self._galleries[purpose, model_id]
+            with suppress(VolensError):
+                if len(gallery) >= SNAPSHOT_FROM and not has_snapshot(self._store, purpose, model_id):
+                    with self._store.read() as connection:
+                        level = self.of(connection, purpose, model_id, gallery.projection.dimension)
+                    self._keep(level, purpose, model_id)
+
+    def _keep(self, gallery: Gallery, purpose: Purpose, model_id: ModelId) -> None:
+        state = GalleryState(purpose, model_id, gallery.epoch, gallery.generation)
+        keep_snapshot(self._store, state, packed(gallery.engine))
+
+    def _load(self, connection: Connection, gallery: Gallery, purpose: Purpose, model_id: ModelId) -> None:
+        """Take what a snapshot has, if one fits; `_level` does the rest, or all."""
+        found = open_snapshot(self._store, connection, purpose, model_id, gallery.epoch)
+        if found is None:
+            return
+        state, parts = found
+        try:
+            for part in parts:
+                ids, sketches = unpacked(part, gallery.projection.bits // 8)
+                gallery.add_many(ids, sketches)
+        except (TamperError, UnavailableError):
+            _empty(gallery)
+            gallery.newest = 0
+            return
+        for reference_id in self._erased:
+            gallery.remove(reference_id)
+        gallery.generation = state.log_size
+
     def _level(self, connection: Connection, gallery: Gallery, purpose: Purpose, model_id: ModelId) -> None:
         """Bring in what was enrolled since, and let go of what is gone. Only an ended consent takes references away."""
         after, held = gallery.newest, set[ReferenceId]()
@@ -202,8 +245,15 @@ class Galleries:
         self._add(gallery, batch)
 
     def _add(self, gallery: Gallery, batch: list[SealedReference]) -> None:
-        for reference, vector in opened(self._store, batch):
-            gallery.add(reference.reference_id, vector.array)
+        ids: list[int] = []
+        sketches = np.zeros((len(batch), gallery.projection.bits // 8), dtype=np.uint8)
+        try:
+            for reference, vector in opened(self._store, batch):
+                gallery.projection.sketch_into(vector.array, sketches[len(ids)])
+                ids.append(reference.reference_id)
+            gallery.add_many(np.array(ids, dtype=np.int64), sketches[: len(ids)])
+        finally:
+            sketches.fill(0)
 
 
 def _check_dimension(gallery: Gallery, dimension: int) -> None:

@@ -62,10 +62,17 @@ class Projection:
 
     def sketch(self, vector: FloatArray) -> SketchArray:
         """Return the sketch of one vector; uint8 (bits / 8,), a new array that the caller owns."""
+        sketch = np.empty(self.bits // 8, dtype=np.uint8)
+        self.sketch_into(vector, sketch)
+        return sketch
+
+    def sketch_into(self, vector: FloatArray, into: SketchArray) -> None:
+        """Write the sketch of one vector into an array of the caller's, uint8 (bits / 8,)."""
         rotated = self.rotated(vector)
         sketch = signs(rotated)
-        rotated.fill(0)
-        return sketch
+        into[:] = sketch
+        for own in (rotated, sketch):
+            own.fill(0)
 
     def estimates(self, rotated: FloatArray, sketches: SketchArray) -> FloatArray:
         """Estimate the comparison scores of a probe with references of which only the sketches are there.

@@ -123,6 +123,7 @@ from store.rotation import KeysStatus, Rotated, rotation_due
 from store.sealing import nonce_of
 from store.secrets import GrantSecret, Random, RootKey
 from store.selection import Selected, Selection, counted, members_sha256, select_left, select_live
+from store.snapshots import GalleryState, has_snapshot, keep_snapshot, open_snapshot, remove_dead_snapshots
 from store.status import SiteStatus, ZoneStatus, site_status
 from store.store import DATA_FILE, KEYRING_FILE, Clock, SiteRecord, Store, Transaction
 from store.subject_secrets import add_commitment, check_person_secret
@@ -144,6 +145,7 @@ __all__ = [
     "CollectionStop",
     "ErasureState",
     "ExtendedFor",
+    "GalleryState",
     "Glance",
     "GrantSecret",
     "Held",
@@ -223,10 +225,12 @@ __all__ = [
     "give_consent",
     "has_badge",
     "has_reference",
+    "has_snapshot",
     "held_by",
     "held_under",
     "is_in_backup",
     "issue_badge",
+    "keep_snapshot",
     "kept_digests",
     "kinds_since",
     "level",
@@ -251,6 +255,7 @@ __all__ = [
     "open_home",
     "open_request",
     "open_requests_of",
+    "open_snapshot",
     "operators",
     "operators_required",
     "orphans",
@@ -273,6 +278,7 @@ __all__ = [
     "references_of_all",
     "refuse_if_stopped",
     "remembered_ends",
+    "remove_dead_snapshots",
     "remove_operator",
     "remove_recipient",
     "request_of",

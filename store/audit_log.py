@@ -144,6 +144,11 @@ def checkpoint(connection: Connection, origin: str) -> Checkpoint:
     return Checkpoint(origin, size, root(size, node_reader(connection)))
 
 
+def root_at(connection: Connection, size: int) -> bytes:
+    """Return the root of the first `size` leaves, of as many or more."""
+    return root(size, node_reader(connection))
+
+
 def add_note(connection: Connection, size: int, note: str) -> None:
     """Keep a signed checkpoint."""
     connection.execute(insert(tables.audit_checkpoint).values(size=size, note=note))

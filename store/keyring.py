@@ -140,6 +140,11 @@ class Keyring:
         return True
 
     @property
+    def folder(self) -> Path:
+        """Where the file is."""
+        return self._database.path.parent
+
+    @property
     def public_key(self) -> bytes:
         """The site's public key, 32 bytes, Ed25519."""
         return self._signing_key.public_key().public_bytes_raw()
@@ -241,9 +246,13 @@ class Keyring:
         return self.destroy_all([receipt_id]) > 0
 
     def destroy_all(self, receipt_ids: Iterable[ReceiptId]) -> int:
-        """Delete the secrets of many consents in one transaction; return how many were there."""
+        """Delete the secrets of many consents in one transaction; return how many were there.
+
+        With them go the keys of all gallery snapshots (`store.snapshots`), which have sketches of these people too.
+        """
         wanted = list(receipt_ids)
         with self._database.write() as connection:
+            connection.execute(delete(tables.gallery_snapshot))
             return sum(
                 connection.execute(_DELETE, {"ids": wanted[start : start + _BATCH]}).rowcount
                 for start in range(0, len(wanted), _BATCH)

@@ -6,7 +6,7 @@ from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table
 
 from store.columns import UtcDateTime
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 
 metadata: Final = MetaData()
 
@@ -61,6 +61,19 @@ rotation: Final = Table(
     Column("new_root", Integer, nullable=False),
     Column("rotated_at", UtcDateTime, nullable=False),
     Column("scrubbed", Integer, nullable=False),
+)
+
+gallery_snapshot: Final = Table(
+    "gallery_snapshot",
+    metadata,
+    Column("purpose", String, primary_key=True),
+    Column("model_id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("log_size", Integer, nullable=False),
+    Column("log_root", LargeBinary, nullable=False),
+    Column("parts", Integer, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
 )
 
 rotation_schedule: Final = Table(

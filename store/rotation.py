@@ -283,6 +283,7 @@ def _switch(store: Store) -> bool:
         )
         seed[:] = bytes(KEY_BYTES)
         connection.execute(delete(tables.next_store_key))
+        connection.execute(delete(tables.gallery_snapshot))  # the sketches in it are of the old key
         connection.execute(
             insert(tables.rotation).values(
                 epoch=following.epoch, new_root=following.new_root, rotated_at=store.now(), scrubbed=0

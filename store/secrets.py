@@ -120,6 +120,13 @@ class ProfileKey(Secret):
 
 
 @final
+class SnapshotKey(Secret):
+    """Seals one snapshot of a gallery; destroyed with the next erasure."""
+
+    __slots__ = ()
+
+
+@final
 class GrantSecret(Secret):
     """The 32 random bytes of one consent. Destroy them and nothing sealed under this consent opens again, anywhere.
 

@@ -103,13 +103,13 @@ def test_only_the_difference_is_opened(house: House, monkeypatch: pytest.MonkeyP
     people = [house.admit() for _ in range(3)]
     of(house)
     added: list[int] = []
-    original = FlatEngine.add
+    original = FlatEngine.add_many
 
-    def watched(self: FlatEngine, reference_id: ReferenceId, sketch: np.ndarray) -> None:
-        added.append(reference_id)
-        original(self, reference_id, sketch)
+    def watched(self: FlatEngine, reference_ids: np.ndarray, sketches: np.ndarray) -> None:
+        added.extend(reference_ids.tolist())
+        original(self, reference_ids, sketches)
 
-    monkeypatch.setattr(FlatEngine, "add", watched)
+    monkeypatch.setattr(FlatEngine, "add_many", watched)
     fourth = house.admit()
     house.withdraw(people[0])
     of(house)
@@ -240,7 +240,9 @@ def test_a_gallery_wipes_the_sketches_it_makes(house: House, monkeypatch: pytest
     monkeypatch.setattr(Projection, "rotated", watched_rotate)
     monkeypatch.setattr(FlatEngine, "shortlists", watched_scan)
     vector = house.face()
-    gallery.add(ReferenceId(5), vector)
+    sketch = gallery.projection.sketch(vector)
+    gallery.add_many(np.array([5]), sketch[None])
+    sketch.fill(0)
     proposals = gallery.propose(vector, 1)
 
     assert (proposals.ids.tolist(), proposals.farthest) == ([5], 0)
