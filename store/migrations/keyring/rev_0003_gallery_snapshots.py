@@ -14,7 +14,7 @@ def upgrade() -> None:
         CREATE TABLE gallery_snapshot (
             purpose TEXT NOT NULL,
             model_id TEXT NOT NULL,
-            name TEXT NOT NULL UNIQUE CHECK (length(name) = 32),
+            name TEXT NOT NULL CHECK (length(name) = 32),
             epoch INTEGER NOT NULL,
             log_size INTEGER NOT NULL CHECK (log_size >= 1),
             log_root BLOB NOT NULL CHECK (length(log_root) = 32),
