@@ -1,0 +1,70 @@
+"""Volens whole: live consent, unsealing, exact score and the winner's signature in every answer."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+from benchmarks.matching.contestant import Answer, Contestant, Scene
+from benchmarks.matching.faces import FloatArray
+from benchmarks.matching.population import MODEL, ZONE
+from consent import ProbeEmbedding, Purpose, UnitVector, permit_probe
+from index import Decision, FlatEngine, Galleries, Gallery, identify
+from store import zone_of
+
+
+class VolensDoor(Contestant):
+    """A door of the copied site.
+
+    Attributes:
+        store: of the site.
+        galleries: of this contestant alone.
+        gallery: the one that is searched.
+    """
+
+    packages: ClassVar = ("faiss-cpu", "numpy", "sqlalchemy", "cryptography")
+    gated: ClassVar = True
+
+    def __init__(self, scene: Scene) -> None:
+        """Open the site, and build its gallery as a door does."""
+        self.store = scene.site._store  # noqa: SLF001  the parts are what is measured
+        self.galleries = Galleries(self.store, lambda bits: FlatEngine(bits, threads=self.threads))
+        self._threshold = scene.threshold
+        with self.store.read() as connection:
+            self._permit = permit_probe(zone_of(connection, Purpose(ZONE)))
+            self.gallery: Gallery = self.galleries.of(connection, Purpose(ZONE), MODEL, scene.faces.shape[1])
+
+    @classmethod
+    def build(cls, scene: Scene) -> Self:
+        """See `Contestant`."""
+        return cls(scene)
+
+    def probe(self, face: FloatArray) -> ProbeEmbedding:
+        """Return a face as the models hand it over."""
+        return ProbeEmbedding(self._permit, UnitVector.normalised(face), MODEL)
+
+    def identify(self, probe: FloatArray) -> Answer:
+        """See `Contestant`."""
+        taken = self.probe(probe)
+        found = answer(identify(self.store, self.galleries, taken, self._threshold, self.store.now()))
+        taken.vector.wipe()
+        return found
+
+    def size_bytes(self) -> int:
+        """See `Contestant`."""
+        engine = self.gallery.engine
+        return engine.nbytes() if isinstance(engine, FlatEngine) else 0
+
+    def settings(self) -> Mapping[str, int | str]:
+        """See `Contestant`."""
+        return {"bits": self.gallery.projection.bits}
+
+
+class VolensTwoThreads(VolensDoor):
+    """The same with two threads for each scan."""
+
+    threads: ClassVar = 2
+
+
+def answer(decision: Decision) -> Answer:
+    """Return a decision as an answer."""
+    row = None if decision.match is None else decision.match.reference_id - 1
+    return Answer(row, decision.sealed_opened)

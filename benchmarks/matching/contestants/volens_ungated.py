@@ -1,0 +1,50 @@
+"""The sketch scan and an exact comparison with plain embeddings: what Volens would cost without the gate."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+import numpy as np
+
+from benchmarks.matching.contestant import Answer, Contestant, Scene
+from benchmarks.matching.contestants.volens_door import VolensDoor
+from benchmarks.matching.faces import FloatArray
+from index import estimate_deviation
+from index.matching import ESTIMATE_DEVIATIONS, shortlist_length
+
+
+class VolensUngated(Contestant):
+    """Proposals of the same gallery, compared with the faces as they are in memory."""
+
+    packages: ClassVar = ("faiss-cpu", "numpy")
+
+    def __init__(self, scene: Scene) -> None:
+        """Build the gallery as a door does."""
+        self._gallery = VolensDoor.build(scene).gallery
+        self._faces = scene.faces
+        self._threshold = scene.threshold
+        bits = self._gallery.projection.bits
+        self._k = shortlist_length(len(self._gallery), bits, scene.threshold)
+        self._least = scene.threshold - ESTIMATE_DEVIATIONS * estimate_deviation(scene.threshold, bits)
+
+    @classmethod
+    def build(cls, scene: Scene) -> Self:
+        """See `Contestant`."""
+        return cls(scene)
+
+    def identify(self, probe: FloatArray) -> Answer:
+        """See `Contestant`."""
+        proposals = self._gallery.propose(probe, self._k)
+        rows = proposals.ids[proposals.estimates >= self._least] - 1
+        if not len(rows):
+            return Answer(None)
+        scores = self._faces[rows] @ probe
+        best = int(np.argmax(scores))
+        return Answer(int(rows[best]) if scores[best] >= self._threshold else None)
+
+    def size_bytes(self) -> int:
+        """The faces besides the sketches."""
+        return self._faces.nbytes + sum(len(one) for one in self._gallery.engine.buffers())
+
+    def settings(self) -> Mapping[str, int | str]:
+        """See `Contestant`."""
+        return {"bits": self._gallery.projection.bits, "k": self._k}

@@ -1,0 +1,251 @@
+"""A site full of people, written in bulk. Everything is real: keys, receipts, secrets, seals, log; only the way in is short.
+
+The statements of giving consent and enrolling (`store.give_consent`, `store.add_reference`) are made for thousands of
+people in one transaction. All triggers of the database are on, the log is signed after each batch, and a sample of the
+rows is read back through the store. A home of a million takes minutes and gigabytes, so it is kept and copied.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import rfc8785
+from sqlalchemy import Connection
+
+from audit import Event, leaf_bytes, leaf_hash, new_nodes
+from audit.leaf import SALT_BYTES
+from benchmarks.matching.faces import FloatArray
+from consent import (
+    DataSubjectId,
+    ModelId,
+    Notice,
+    Purpose,
+    ReceiptId,
+    ReferenceId,
+    SubjectKey,
+    Zone,
+    format_time,
+    sign_receipt,
+)
+from consent.jws import b64url, from_b64url
+from consent.receipt import RECEIPT_TYPE
+from store import Store, live_candidates, log_size, reference_ids, sealing, zone_of
+from store.audit_log import node_reader
+from store.keyring import FIRST_EPOCH
+from store.secrets import GrantSecret
+from volens import Site
+
+ZONE: Final = "door"
+MODEL: Final = ModelId("benchmark@00000000")
+_BATCH: Final = 5000
+_SAMPLE: Final = 50
+_CACHE: Final = "PRAGMA cache_size = -1000000"  # a gigabyte: receipt ids are random, so pages are touched all over
+_JURISDICTION: Final = "FR"
+
+_Row = tuple[Any, ...]
+
+
+def home_of(folder: Path, name: str, faces: FloatArray) -> Path:
+    """Return a home in which everybody is enrolled, reference n + 1 being face n; made once, then kept.
+
+    Whoever uses it copies it first: it stays as it is.
+    """
+    home = folder / f"{name}-{len(faces)}"
+    if not home.exists():
+        draft = folder / f"{name}-{len(faces)}.draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        start = time.monotonic()
+        fill(draft, faces)
+        draft.rename(home)
+        print(f"wrote a home of {len(faces)} people in {time.monotonic() - start:.0f} s", flush=True)
+    return home
+
+
+def fill(home: Path, faces: FloatArray) -> None:
+    """Make a site, and enroll everybody."""
+    with Site.create(home, name="benchmark", contact="nobody") as site:
+        site.add_zone(ZONE, custody="operator", justification="measured", alternative="none", retention_days=365)
+        notice = site.publish_notice(ZONE, language="en", text=b"benchmark")
+        store = site._store  # noqa: SLF001  the bulk way in is no part of the product
+        with store.read() as connection:
+            zone = zone_of(connection, Purpose(ZONE))
+        first = _given(store, zone, notice)
+        for start in range(0, len(faces), _BATCH):
+            _write(store, first, faces[start : start + _BATCH], start)
+        _look(site, len(faces))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A consent that was given as the product does it: the payload of all others, but for id and key."""
+
+    payload: bytes
+    receipt_id: str
+    subject_id: str
+    jwk: bytes
+    expires_at: datetime
+    issued_at: datetime
+
+    def again(self, receipt_id: str, key: SubjectKey) -> str:
+        """Return the token of another person's receipt."""
+        payload = (
+            self.payload.replace(self.receipt_id.encode(), receipt_id.encode())
+            .replace(self.subject_id.encode(), key.public.subject_id.encode())
+            .replace(self.jwk, _x(key))
+        )
+        return key.sign(payload, RECEIPT_TYPE)
+
+
+def _given(store: Store, zone: Zone, notice: Notice) -> _Given:
+    key = SubjectKey.from_seed(os.urandom(32))
+    receipt_id = ReceiptId(os.urandom(16).hex())
+    receipt = sign_receipt(
+        zone,
+        notice,
+        store.site.controller,
+        receipt_id=receipt_id,
+        jurisdiction=_JURISDICTION,
+        key=key,
+        now=store.now(),
+    )
+    payload = from_b64url(receipt.token.split(".")[1])
+    claims = receipt.claims
+    return _Given(payload, receipt_id, claims.subject_id, _x(key), claims.expires_at, claims.issued_at)
+
+
+def _x(key: SubjectKey) -> bytes:
+    return b64url(key.public.raw).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """One row of everything."""
+
+    receipt_id: ReceiptId
+    subject_id: DataSubjectId
+    subject_key: bytes
+    token: str
+    reference_id: ReferenceId
+    wrapped_secret: bytes
+    sealed_name: bytes
+    sealed_embedding: bytes
+
+    @classmethod
+    def made(cls, store: Store, given: _Given, face: FloatArray, number: int) -> "_Person":
+        """Give consent and enroll in memory, as the product does it: secret, receipt, keys derived from both, seals."""
+        key = SubjectKey.from_seed(os.urandom(32))
+        receipt_id, subject_id = ReceiptId(os.urandom(16).hex()), key.public.subject_id
+        reference_id, purpose = ReferenceId(number + 1), Purpose(ZONE)
+        token = given.again(receipt_id, key)
+        digest, keyring = sha256(token.encode()).digest(), store.keyring
+        owner = (receipt_id, subject_id, purpose)
+        with GrantSecret.generate(os.urandom) as secret:
+            place = keyring.secret_context(receipt_id, FIRST_EPOCH)
+            wrapped = sealing.seal(secret.buffer, keyring.store_keys[FIRST_EPOCH], place, os.urandom)
+            with secret.profile_key(digest) as profile:
+                name = sealing.seal(b"nobody", profile, sealing.context("name", *owner), os.urandom)
+            with secret.reference_key(digest, MODEL) as seal:
+                context = sealing.reference_context(reference_id, *owner, MODEL)
+                box = sealing.seal(face.data.cast("B"), seal, context, os.urandom)
+        return cls(receipt_id, subject_id, key.public.raw, token, reference_id, wrapped, name, box)
+
+    def events(self) -> Iterator[tuple[str, dict[str, str | int]]]:
+        """Yield what the log says of this person."""
+        owner = {"receipt_id": self.receipt_id, "subject_id": self.subject_id, "purpose": ZONE}
+        yield "consent.given", {**owner, "receipt_sha256": sha256(self.token.encode()).hexdigest()}
+        yield (
+            "reference.enrolled",
+            {**owner, "reference_id": self.reference_id, "model_id": MODEL, "photo_count": 3},
+        )
+
+
+def _write(store: Store, given: _Given, faces: FloatArray, start: int) -> None:
+    people = [_Person.made(store, given, face, number) for number, face in enumerate(faces, start)]
+    until, now = format_time(given.expires_at), format_time(given.issued_at)
+    with store.keyring.write() as connection:
+        secrets = [(one.receipt_id, FIRST_EPOCH, one.wrapped_secret, now) for one in people]
+        _insert(connection, "grant_secret", "receipt_id, epoch, wrapped, created_at", secrets)
+    owners = [(one.receipt_id, one.subject_id, ZONE) for one in people]
+    with store.write() as tx:
+        connection = tx.connection
+        connection.exec_driver_sql(_CACHE)
+        _insert(
+            connection,
+            "receipt",
+            "receipt_id, subject_id, purpose, subject_key, token, withdrawal_digest, expires_at",
+            [
+                (*owner, one.subject_key, one.token, os.urandom(32), until)
+                for owner, one in zip(owners, people, strict=True)
+            ],
+        )
+        columns = "receipt_id, subject_id, purpose, "
+        _insert(connection, "live_consent", columns + "expires_at", [(*owner, until) for owner in owners])
+        _insert(connection, "last_interaction", columns + "interacted_at", [(*owner, now) for owner in owners])
+        names = [(*owner, one.sealed_name) for owner, one in zip(owners, people, strict=True)]
+        _insert(connection, "subject_profile", columns + "sealed_name", names)
+        _insert(
+            connection,
+            "biometric_reference",
+            columns + "reference_id, model_id, model_licence, sealed_embedding, photo_count, enrolled_at",
+            [
+                (*owner, one.reference_id, MODEL, "none", one.sealed_embedding, 3, now)
+                for owner, one in zip(owners, people, strict=True)
+            ],
+        )
+        _log(connection, people, given.issued_at)
+
+
+def _log(connection: Connection, people: Sequence[_Person], at: datetime) -> None:
+    stored, fresh = node_reader(connection), dict[tuple[int, int], bytes]()
+
+    def read(level: int, index: int, /) -> bytes:
+        return fresh.get((level, index)) or stored(level, index)
+
+    leaves: list[_Row] = []
+    openings: list[_Row] = []
+    index = log_size(connection)
+    for person in people:
+        for kind, details in person.events():
+            salt = os.urandom(SALT_BYTES)
+            leaf = leaf_bytes(Event(kind, at, details, salt))
+            fresh.update({(level, place): node for level, place, node in new_nodes(index, leaf_hash(leaf), read)})
+            leaves.append((index, leaf))
+            openings.append((index, person.receipt_id, rfc8785.dumps(dict(details)).decode(), salt))
+            index += 1
+    _insert(connection, "audit_event", "seq, leaf", leaves)
+    nodes = [(level, position, node) for (level, position), node in fresh.items()]
+    _insert(connection, "audit_node", "level, position, hash", nodes)
+    _insert(connection, "audit_opening", "seq, receipt_id, details, salt", openings)
+
+
+def _insert(connection: Connection, table: str, columns: str, rows: list[_Row]) -> None:
+    marks = ", ".join("?" * (columns.count(",") + 1))
+    connection.exec_driver_sql(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)  # noqa: S608  our own names
+
+
+def _look(site: Site, count: int) -> None:
+    """Read some of what was written through the store: it opens, and the receipts are those of their owners.
+
+    Raises:
+        TamperError: it does not.
+        RuntimeError: not everybody is there.
+    """
+    store = site._store  # noqa: SLF001  as above
+    with store.read() as connection:
+        ids = reference_ids(connection, Purpose(ZONE), MODEL)
+        if len(ids) != count:
+            raise RuntimeError(f"got {len(ids)} references; expected {count}")
+        some = sorted(ids)[:: max(1, count // _SAMPLE)]
+        live = live_candidates(connection, Purpose(ZONE), MODEL, some, store.now())
+    for reference_id in some:
+        reference = live[reference_id]
+        reference.receipt.verified()
+        with store.keyring.grant_secret(reference.receipt.receipt_id) as secret:
+            reference.open(secret).wipe()

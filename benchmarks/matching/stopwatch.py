@@ -1,0 +1,48 @@
+"""What each part of one identification takes: the functions of the parts are wrapped, and put back."""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import index.matching
+from index import Gallery
+from store import Keyring, SealedReference
+from store.consents import StoredReceipt
+
+PARTS: Final = ("scan", "query", "unseal", "verify")
+"""The scan of the sketches with its estimates; the queries for consent, sealed rows and secrets; keys, seals and exact
+scores; the winner's receipt. What is left is `rest`."""
+
+_WRAPPED: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("scan", Gallery, "propose_many" if hasattr(Gallery, "propose_many") else "propose"),
+    ("query", index.matching, "live_candidates"),
+    ("query", Keyring, "grant_secrets"),
+    ("unseal", SealedReference, "open"),
+    ("verify", StoredReceipt, "verified"),
+)
+
+
+@contextmanager
+def stopwatch() -> Generator[dict[str, int]]:
+    """Give nanoseconds by part, which grow while identifications run. Not for several threads."""
+    spent = dict.fromkeys(PARTS, 0)
+    kept = [(place, name, getattr(place, name)) for _, place, name in _WRAPPED]
+    try:
+        for part, place, name in _WRAPPED:
+            setattr(place, name, _timed(getattr(place, name), part, spent))
+        yield spent
+    finally:
+        for place, name, function in kept:
+            setattr(place, name, function)
+
+
+def _timed(function: Callable[..., Any], part: str, spent: dict[str, int]) -> Callable[..., Any]:
+    def timed(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  whatever the part takes and gives
+        start = time.perf_counter_ns()
+        try:
+            return function(*arguments, **named)
+        finally:
+            spent[part] += time.perf_counter_ns() - start
+
+    return timed
