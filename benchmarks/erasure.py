@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.identify import people
+from benchmarks.matching.faces import made_up
 from consent import ConsentedEmbedding, EndReason, ModelId, Notice, ReceiptId, SubjectKey, UnitVector
 from erase import erase_consents, verify_certificate
 from store import add_reference, admit_receipt
@@ -55,7 +55,7 @@ def run(size: int, dimension: int) -> None:
         site = Site.create(home, name="benchmark", contact="nobody")
         site.add_zone("door", custody="operator", justification="measured", alternative="none", retention_days=30)
         notice = site.publish_notice("door", language="en", text=b"benchmark")
-        receipts = fill(site, notice, people(size + ONES, dimension, np.random.default_rng(SEED)))
+        receipts = fill(site, notice, made_up(dimension).draw(size + ONES, np.random.default_rng(SEED)))
         store, galleries = site._store, site._galleries  # noqa: SLF001  as above
         ones: list[int] = []
         for receipt_id in receipts[:ONES]:

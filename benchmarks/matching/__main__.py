@@ -21,8 +21,8 @@ from benchmarks.matching.grid import FOLDER, Grid
 
 RESULTS: Final = Path(__file__).parent.parent / "results" / "matching"
 BUILD: Final = Path(__file__).parent.parent / "build" / "matching"
-_ONE_THREAD: Final = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-_PACKAGES: Final = ("faiss-cpu", "numpy", "sqlalchemy", "cryptography", "volens")
+_ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_PACKAGES: Final = ("faiss-cpu", "numpy", "sqlalchemy", "cryptography")
 
 
 def machine() -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Distribution:
         return faces
 
     def probes(self, references: FloatArray, count: int, rng: np.random.Generator) -> list[Probe]:
-        """Return half genuine probes and half strangers, in turn; after them, the photos of real people if there are."""
+        """Return half genuine probes and half strangers, in turn; then the photos of real people, if there are any."""
         mean, deviation = self.scores
         strangers = self.draw(count, rng)
         made = []

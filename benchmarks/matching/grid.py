@@ -50,8 +50,8 @@ class Run:
         unknown = set(self.contestants) - set(NAMES)
         if unknown or self.data not in DATA:
             raise ValueError(
-                f"got data {self.data!r} and contestants {sorted(unknown)}; expected one of {', '.join(DATA)}, and some "
-                f"of {', '.join(NAMES)}"
+                f"got data {self.data!r} and contestants {sorted(unknown)}; expected {' or '.join(DATA)}, and some of "
+                f"{', '.join(NAMES)}"
             )
 
 

@@ -1,4 +1,4 @@
-"""A site full of people, written in bulk. Everything is real: keys, receipts, secrets, seals, log; only the way in is short.
+"""A site full of people, written in bulk. Keys, receipts, secrets, seals and log are real; only the way in is short.
 
 The statements of giving consent and enrolling (`store.give_consent`, `store.add_reference`) are made for thousands of
 people in one transaction. All triggers of the database are on, the log is signed after each batch, and a sample of the

@@ -22,7 +22,6 @@ class FaissRabitq(FaissFlat):
         codes = faiss.IndexRaBitQFastScan(faces.shape[1], faiss.METRIC_INNER_PRODUCT)
         exact = faiss.IndexFlatIP(faces.shape[1])
         index = faiss.IndexRefine(codes, exact)
-        index.referenced = [codes, exact]  # the index does not own them
         index.train(faces[:_TRAINED_ON])
         return index
 

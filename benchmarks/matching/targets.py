@@ -1,0 +1,134 @@
+"""The figures that were to be reached, each with what was measured: derived, so that no line is kinder than its row."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.matching.rows import BASELINE, EVERYBODY, WHOLE, Row, find
+
+GRAPHS: Final = ("hnswlib", "usearch", "faiss-hnsw")
+_SKETCH_BYTES_TIMES: Final = 1.3
+_SKETCH_BYTES_MORE: Final = 64
+_BITS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One line.
+
+    Attributes:
+        said: what was to be reached.
+        limit: the figure.
+        at_least: whether more is better; else less is.
+        value: what was measured, or None.
+        unit: of both.
+    """
+
+    said: str
+    limit: float
+    at_least: bool
+    value: float | None
+    unit: str = ""
+
+    @property
+    def measured(self) -> str:
+        """What was measured, as text."""
+        return "not measured" if self.value is None else f"{self.value:.4g}{self.unit}"
+
+    @property
+    def verdict(self) -> str:
+        """Whether it was reached, or by how much it was missed."""
+        if self.value is None:
+            return ""
+        if self.value >= self.limit if self.at_least else self.value < self.limit:
+            return "reached"
+        return f"**missed** by {abs(self.value - self.limit):.4g}{self.unit}"
+
+
+def targets(rows: Sequence[Row]) -> list[Target]:
+    """Return every target, measured or not."""
+    return [*_ratios(rows), *_scans(rows), *_everywhere(rows), *_graphs(rows), *_store(rows), *_throughput(rows)]
+
+
+def _row(rows: Sequence[Row], name: str, task: str, size: int, dim: int = 512) -> Row | None:
+    return find(rows, contestant=name, task=task, size=size, dim=dim)
+
+
+def _value(row: Row | None, key: str = "p50_ms") -> float | None:
+    return None if row is None else row[key]
+
+
+def _over(top: float | None, bottom: float | None) -> float | None:
+    return None if top is None or not bottom else top / bottom
+
+
+def _ratios(rows: Sequence[Row]) -> Iterator[Target]:
+    for size, limit in ((10_000, 1.0), (100_000, 10.0), (1_000_000, 25.0)):
+        exact, whole = (_value(_row(rows, name, EVERYBODY, size)) for name in (BASELINE, WHOLE))
+        said = f"{size:,} references, 512-d: at least {limit:g} times as fast as ungated exact search"
+        yield Target(said, limit, at_least=True, value=_over(exact, whole), unit=" times")
+
+
+def _scans(rows: Sequence[Row]) -> Iterator[Target]:
+    for threads, limit in ((1, 60.0), (2, 35.0)):
+        row = find(rows, task="scan", size=10_000_000, threads=threads)
+        said = f"10,000,000 sketches, scan alone, {threads} thread{'s' * (threads > 1)}: under {limit:g} ms"
+        yield Target(said, limit, at_least=False, value=_value(row), unit=" ms")
+
+
+def _everywhere(rows: Sequence[Row]) -> Iterator[Target]:
+    limits: tuple[tuple[str, str, str, float, bool, str], ...] = (
+        (EVERYBODY, "agreement", "agreement with exact search at least 0.999", 0.999, True, ""),
+        ("gate", "p50_ms", "the gate itself under 0.5 ms", 0.5, False, " ms"),
+        ("identify genuine", "sealed_opened", "genuine probes open fewer than 3 sealed embeddings", 3.0, False, ""),
+        ("identify stranger", "sealed_opened", "strangers open fewer than 3 sealed embeddings", 3.0, False, ""),
+        ("enroll", "p50_ms", "enroll to searchable without models under 20 ms", 20.0, False, " ms"),
+    )
+    for task, key, said, limit, at_least, unit in limits:
+        for row in _of_volens(rows, task):
+            place = f"{row['size']:,} references, {row['dim']}-d"
+            yield Target(f"{place}: {said}", limit, at_least=at_least, value=row[key], unit=unit)
+
+
+def _graphs(rows: Sequence[Row]) -> Iterator[Target]:
+    for whole in _of_volens(rows, EVERYBODY):
+        for name in GRAPHS:
+            graph = find(rows, contestant=name, task=EVERYBODY, dim=whole["dim"], size=whole["size"])
+            if graph is None:
+                continue
+            said = (
+                f"{whole['size']:,} references, {whole['dim']}-d: faster than {name} tuned to the same agreement "
+                f"(it reached {graph['agreement']:.4f})"
+            )
+            yield Target(said, 1.0, at_least=True, value=_over(graph["p50_ms"], whole["p50_ms"]), unit=" times")
+
+
+def _store(rows: Sequence[Row]) -> Iterator[Target]:
+    gone = _value(_row(rows, WHOLE, "withdraw", 1_000_000))
+    yield Target("withdraw at 1,000,000, gallery part: under 0.1 ms", 0.1, at_least=False, value=gone, unit=" ms")
+    for row in _of_volens(rows, EVERYBODY):
+        sketch = row["settings"]["bits"] / _BITS
+        limit = _SKETCH_BYTES_TIMES * sketch + _SKETCH_BYTES_MORE
+        said = f"{row['size']:,} references, {row['dim']}-d: memory for each under {limit:.0f} bytes"
+        yield Target(said, limit, at_least=False, value=row["bytes_each"], unit=" bytes")
+    for size, limit in ((100_000, 3.0), (1_000_000, 20.0)):
+        spent = _value(_row(rows, WHOLE, "open", size))
+        said = f"{size:,} references, 512-d: searchable in under {limit:g} s after the process starts"
+        yield Target(said, limit, at_least=False, value=_over(spent, 1000.0), unit=" s")
+
+
+def _throughput(rows: Sequence[Row]) -> Iterator[Target]:
+    better: tuple[tuple[str, str, float], ...] = (
+        ("volens-batch-32", "32 probes at once: at least 4 times the throughput", 4.0),
+        ("volens-2-threads", "two threads: at least 1.7 times the throughput", 1.7),
+    )
+    for name, said, limit in better:
+        for whole in _of_volens(rows, EVERYBODY):
+            other = find(rows, contestant=name, task=EVERYBODY, dim=whole["dim"], size=whole["size"])
+            value = _over(whole["mean_ms"], _value(other, "mean_ms"))
+            place = f"{whole['size']:,} references, {whole['dim']}-d"
+            yield Target(f"{place}: {said}", limit, at_least=True, value=value, unit=" times")
+
+
+def _of_volens(rows: Sequence[Row], task: str) -> list[Row]:
+    return [one for one in rows if one["contestant"] == WHOLE and one["task"] == task]
