@@ -76,7 +76,10 @@ def _of_run(document: Document, found: Sequence[Row]) -> list[str]:
     ]
     if tasks:
         made.append(
-            _table(["volens", "p50 ms", "p99 ms", "times"], [[o["task"], *_times(o), str(o["count"])] for o in tasks])
+            _table(
+                ["volens", "p50 ms", "p99 ms", "mean ms", "times"],
+                [[one["task"], *_times(one), f"{one['mean_ms']:.3g}", str(one["count"])] for one in tasks],
+            )
         )
     made += [
         f"Not run: {name} ({one['not_run']})." for name, one in document["contestants"].items() if "not_run" in one

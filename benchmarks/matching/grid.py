@@ -109,7 +109,7 @@ class Grid:
 
 
 def _known(kind: type[Run | Scan], given: Mapping[str, Any]) -> Mapping[str, Any]:
-    names = {one.name for one in fields(kind)}
-    if unknown := given.keys() - names:
+    names = [one.name for one in fields(kind)]
+    if unknown := sorted(given.keys() - set(names)):
         raise ValueError(f"got {', '.join(sorted(unknown))} in a {kind.__name__.lower()}; expected {', '.join(names)}")
     return given
