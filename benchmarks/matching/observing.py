@@ -24,6 +24,8 @@ from consent import ConsentedEmbedding, SubjectKey, UnitVector
 from index import identify
 from store import add_reference, admit_receipt
 
+SNAPSHOTS: Final = "galleries"
+
 _TURN: Final = 32
 _WARM_UP: Final = 32
 _TUNED_ON: Final = 2000
@@ -199,14 +201,18 @@ def _withdraw(door: VolensDoor, size: int, count: int) -> list[int]:
 
 
 def _opens(scene: Scene, run: Run) -> dict[str, Any]:
-    """Return when each of some processes was started, had imported, opened, and answered one probe."""
+    """Return when each of some processes was started, had imported, opened, and answered one probe.
+
+    The first makes the sketches from the sealed embeddings, and leaves a snapshot if they are many; the others find it.
+    """
     if not run.opens:
         return {}
     return {"open": [_opened(scene.copy, run.dimension) for _ in range(run.opens)]}
 
 
-def _opened(home: Path, dimension: int) -> dict[str, int]:
+def _opened(home: Path, dimension: int) -> dict[str, int | bool]:
+    snapshot = any((home / SNAPSHOTS).glob("*"))
     command = [sys.executable, "-m", "benchmarks.matching.opening", str(home), str(dimension)]
     start = time.time_ns()
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  our own module
-    return {"spawned": start, **json.loads(done.stdout)}
+    return {"snapshot": snapshot, "spawned": start, **json.loads(done.stdout)}

@@ -17,6 +17,13 @@ EVERYBODY: Final = "identify"
 BASELINE: Final = "faiss-flat"
 WHOLE: Final = "volens"
 
+_OPENINGS: Final = (
+    ("open", "spawned", True),
+    ("open, without starting Python", "imported", True),
+    ("open without a snapshot", "spawned", False),
+    ("open without a snapshot, without starting Python", "imported", False),
+)
+
 Document = Mapping[str, Any]
 Row = dict[str, Any]
 
@@ -98,9 +105,9 @@ def _tasks(document: Document) -> list[Row]:
         for task in ("enroll", "withdraw")
         if tasks.get(task)
     ]
-    for task, since in (("open", "spawned"), ("open, without starting Python", "imported")):
-        if tasks.get("open"):
-            spent = [one["searchable"] - one[since] for one in tasks["open"]]
+    for task, since, snapshot in _OPENINGS:
+        spent = [one["searchable"] - one[since] for one in tasks.get("open", ()) if one["snapshot"] is snapshot]
+        if spent:
             made.append(_row(WHOLE, task, *place, spent, gated=True) | {"data": run["data"]})
     if parts := document.get("parts"):
         for task, spent in (

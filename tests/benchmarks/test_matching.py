@@ -73,7 +73,15 @@ def test_the_tiny_grid_gives_a_row_for_each_task_and_the_summary_has_its_keys(re
         assert 0 < row["p99_ms"] >= row["p50_ms"] >= 0
         assert row["agreement"] is None or 0 <= row["agreement"] <= 1
     tasks = {row["task"] for row in found["rows"] if row["contestant"] == "volens"}
-    assert {"identify", "identify genuine", "identify stranger", "enroll", "withdraw", "open", "gate"} <= tasks
+    assert {
+        "identify",
+        "identify genuine",
+        "identify stranger",
+        "enroll",
+        "withdraw",
+        "open without a snapshot",
+        "gate",
+    } <= tasks
     assert find(found["rows"], contestant="faiss-flat", task="identify", size=SIZE, agreement=1.0, gated=False)
     assert find(found["rows"], contestant="volens", task="identify", size=SIZE, threads=1, gated=True)
     json.dumps(found, allow_nan=False)
