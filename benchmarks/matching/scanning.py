@@ -24,6 +24,6 @@ def observe_scan(scan: Scan, seed: int) -> dict[str, Any]:
     spent = []
     for sketch in rng.integers(0, 256, (scan.count + 2, scan.bits // 8), dtype=np.uint8):
         start = time.perf_counter_ns()
-        engine.shortlist(sketch, k)
+        engine.shortlists(sketch[None], k)
         spent.append(time.perf_counter_ns() - start)
     return {"ns": spent[2:], "k": k, "size_bytes": engine.nbytes()}
