@@ -35,9 +35,16 @@ def page(documents: Sequence[Document]) -> str:
             parts += _of_run(document, found)
     scans = [one for one in found if one["task"] == "scan"]
     if scans:
-        head = ["sketches alone", "bits", "threads", "p50 ms", "p99 ms", "bytes each"]
+        head = ["sketches alone", "bits", "threads", "nearest asked for", "p50 ms", "p99 ms", "bytes each"]
         cells = [
-            [f"{one['size']:,}", str(one["dim"]), str(one["threads"]), *_times(one), f"{one['bytes_each']:.0f}"]
+            [
+                f"{one['size']:,}",
+                str(one["dim"]),
+                str(one["threads"]),
+                str(one["settings"]["nearest"]),
+                *_times(one),
+                f"{one['bytes_each']:.0f}",
+            ]
             for one in scans
         ]
         parts.append(_table(head, cells))

@@ -57,17 +57,26 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A scan of made-up sketches alone, for sizes of which no store is filled."""
+    """A scan of made-up sketches alone, for sizes of which no store is filled.
+
+    Attributes:
+        size: how many sketches.
+        bits: of each.
+        threads: that a scan may use.
+        count: how many scans.
+        nearest: how many are asked for; 0 asks for as many as an identification at the threshold does.
+    """
 
     size: int
     bits: int
     threads: int
     count: int
+    nearest: int = 0
 
     @property
     def name(self) -> str:
         """What the file of this scan is called."""
-        return f"scan-{self.bits}-{self.size}-{self.threads}"
+        return f"scan-{self.bits}-{self.size}-{self.threads}-{self.nearest}"
 
 
 @dataclass(frozen=True, slots=True)

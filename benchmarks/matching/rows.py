@@ -51,7 +51,10 @@ def rows(documents: Iterable[Document]) -> list[Row]:
             scan = document["scan"]
             found.append(
                 _row("sketch-scan", "scan", scan["bits"], scan["size"], scan["threads"], document["ns"], gated=False)
-                | {"bytes_each": document["size_bytes"] / scan["size"]}
+                | {
+                    "bytes_each": document["size_bytes"] / scan["size"],
+                    "settings": {"nearest": document["nearest"]},
+                }
             )
             continue
         for name, one in document["contestants"].items():

@@ -20,10 +20,10 @@ def observe_scan(scan: Scan, seed: int) -> dict[str, Any]:
     for start in range(0, scan.size, _CHUNK):
         ids = np.arange(start + 1, min(start + _CHUNK, scan.size) + 1, dtype=np.int64)
         engine.add_many(ids, rng.integers(0, 256, (len(ids), scan.bits // 8), dtype=np.uint8))
-    k = shortlist_length(scan.size, scan.bits, _THRESHOLD)
+    k = scan.nearest or shortlist_length(scan.size, scan.bits, _THRESHOLD)
     spent = []
     for sketch in rng.integers(0, 256, (scan.count + 2, scan.bits // 8), dtype=np.uint8):
         start = time.perf_counter_ns()
         engine.shortlists(sketch[None], k)
         spent.append(time.perf_counter_ns() - start)
-    return {"ns": spent[2:], "k": k, "size_bytes": engine.nbytes()}
+    return {"ns": spent[2:], "nearest": k, "size_bytes": engine.nbytes()}

@@ -71,9 +71,11 @@ def _ratios(rows: Sequence[Row]) -> Iterator[Target]:
 
 def _scans(rows: Sequence[Row]) -> Iterator[Target]:
     for threads, limit in ((1, 60.0), (2, 35.0)):
-        row = find(rows, task="scan", size=10_000_000, threads=threads)
-        said = f"10,000,000 sketches, scan alone, {threads} thread{'s' * (threads > 1)}: under {limit:g} ms"
-        yield Target(said, limit, at_least=False, value=_value(row), unit=" ms")
+        place = f"10,000,000 sketches, scan alone, {threads} thread{'s' * (threads > 1)}"
+        found = [one for one in rows if (one["task"], one["size"], one["threads"]) == ("scan", 10_000_000, threads)]
+        for row in found or [None]:
+            nearest = f", the {row['settings']['nearest']} nearest" if row else ""
+            yield Target(f"{place}{nearest}: under {limit:g} ms", limit, at_least=False, value=_value(row), unit=" ms")
 
 
 def _everywhere(rows: Sequence[Row]) -> Iterator[Target]:
