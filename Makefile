@@ -44,13 +44,16 @@ check: lint types imports models ## The gate: ruff, mypy --strict, import-linter
 
 # The interpreter of the peers' environment (docs/performance.md); ours leaves the missing ones out, and says so.
 PEERS ?= $(BIN)/python
+PICTURES = @$(PEERS) -c "import matplotlib" 2>/dev/null && $(PEERS) -m benchmarks.matching.plots || echo "no pictures: matplotlib is not installed"
 
 bench: models ## Measure identification beside its peers; minutes
 	$(PEERS) -m benchmarks.matching small
+	$(PICTURES)
 	$(PEERS) -m benchmarks.matching.figures
 
 bench-full: models ## The same up to a million people; hours
 	$(PEERS) -m benchmarks.matching full
+	$(PICTURES)
 	$(PEERS) -m benchmarks.matching.figures
 
 clean: ## Remove the environment, caches and the demo's output

@@ -15,12 +15,13 @@ from benchmarks.matching.rows import BASELINE, EVERYBODY, Document, Row, find, l
 from benchmarks.matching.targets import targets
 
 PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "performance.md"
+PICTURES: Final = "performance"
 BEGIN: Final = "<!-- begin: python -m benchmarks.matching.figures -->"
 END: Final = "<!-- end -->"
 
 
-def page(documents: Sequence[Document]) -> str:
-    """Return the generated part of docs/performance.md."""
+def page(documents: Sequence[Document], pictures: Iterable[Path] = ()) -> str:
+    """Return the generated part of docs/performance.md, with the pictures that are there."""
     if not documents:
         return "Nothing was measured yet."
     found, machine = rows(documents), documents[0]["machine"]
@@ -48,6 +49,7 @@ def page(documents: Sequence[Document]) -> str:
             for one in scans
         ]
         parts.append(_table(head, cells))
+    parts += [f"![{one.stem.replace('-', ' ')}]({PICTURES}/{one.name})" for one in pictures]
     return "\n\n".join(parts)
 
 
@@ -117,7 +119,7 @@ def main() -> None:
     documents = load(arguments.results)
     path = arguments.results.parent / "summary.json"
     path.write_text(json.dumps(summary(documents), indent=1) + "\n", encoding="utf-8")
-    tables = page(documents)
+    tables = page(documents, sorted((arguments.page.parent / PICTURES).glob("*.svg")))
     if arguments.print:
         print(tables)
         return
