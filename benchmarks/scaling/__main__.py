@@ -57,7 +57,7 @@ def measured(*, tiny: bool, largest: int) -> dict[str, Any]:
         "engines": list(engines(sizes, (512, 1024), 0.02 if tiny else 6.0, SEED, said)),
     }
     said("a gallery in several processes")
-    counts, rows, queries = ((1, 2), 2000, 10) if tiny else ((1, 2, 4, 8), 250_000, 1000)
+    counts, rows, queries = ((2,), 2000, 10) if tiny else ((1, 2, 4, 8), min(largest, 10**6), 400)
     document["shards"] = shards(counts, rows, 512, queries, SEED)
     document["doors"] = []
     for dimension in (128, 512):

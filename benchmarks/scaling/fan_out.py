@@ -42,7 +42,7 @@ class Hedge:
 
 def drawn(observed: Times, shape: tuple[int, ...], rng: np.random.Generator, scale: float = 1.0) -> Times:
     """Return times drawn from measured ones, each as likely as it was seen, and scaled to another size of shard."""
-    return rng.choice(observed, size=shape) * scale
+    return np.asarray(rng.choice(observed, size=shape) * scale)
 
 
 def answers(
@@ -116,4 +116,4 @@ def on_cores(
     everyone = np.arange(queries)
     for shard in range(shards):
         busy[everyone, busy.argmin(axis=1)] += service[:, shard]
-    return busy.max(axis=1) + drawn(overhead, (queries,), rng)
+    return np.asarray(busy.max(axis=1) + drawn(overhead, (queries,), rng))

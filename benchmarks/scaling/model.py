@@ -7,9 +7,10 @@ from statistics import NormalDist, median
 from typing import Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from index import FIRST_CANDIDATES, distance_bound, estimate_deviation
-from index.matching import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS, shortlist_length
+from index.matching import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS, WIDENING, shortlist_length
 
 CACHE_BYTES: Final = 16 << 20
 """Sketches up to here are read from the processor's cache, again and again; larger galleries come from memory."""
@@ -17,7 +18,7 @@ CACHE_BYTES: Final = 16 << 20
 GENUINE: Final = NormalDist(0.6, 0.1)
 """Comparison scores of people with their own reference, as the benchmarks draw them."""
 
-_STEPS: Final = 20_000
+_STEPS: Final = 4_001
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,7 @@ def false_match_rate(threshold: float, dimensions: float) -> float:
     Faces are not; a model behaves like fewer dimensions than it has numbers (`even_dimensions`).
     """
     at = np.linspace(threshold, 1.0, _STEPS)
-    density = np.zeros(_STEPS)
-    density[:-1] = np.exp((dimensions - 3) / 2 * np.log1p(-(at[:-1] ** 2)))
-    whole = math.sqrt(math.pi) * math.exp(math.lgamma((dimensions - 1) / 2) - math.lgamma(dimensions / 2))
-    return float(np.trapezoid(density, at)) / whole
+    return float(np.trapezoid(_density(at, dimensions), at))
 
 
 def even_dimensions(threshold: float, rate: float) -> float:
@@ -137,13 +135,15 @@ def missed(threshold: float, genuine: NormalDist = GENUINE) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What one stranger's probe costs the gate.
+    """What one stranger's probe brings up, on average.
 
     Attributes:
-        shortlisted: asked of the gallery.
-        opened: sealed embeddings of other people that are opened, on average.
+        within: references near enough, by their sketches, that the shortlist must reach beyond them.
+        shortlisted: asked of the gallery in the end, after widening.
+        opened: sealed embeddings of other people, at most.
     """
 
+    within: float
     shortlisted: int
     opened: float
 
@@ -151,13 +151,34 @@ class Candidates:
 def candidates(size: int, bits: int, threshold: float, dimensions: float) -> Candidates:
     """Return how many references a stranger's probe brings up, if faces were spread evenly in so many dimensions.
 
-    A stranger's reference is opened if its estimate is within `ESTIMATE_DEVIATIONS` of the threshold. The estimate is
-    the score, which is spread as 1 / sqrt(dimensions), and the sketch's own error.
+    A stranger's reference is opened if it is shortlisted and its estimate is within `ESTIMATE_DEVIATIONS` of the
+    threshold. The estimate is the score, and the sketch's own error, which grows smaller with the bits.
     """
+    scores = np.linspace(-1.0, 1.0, _STEPS)
+    dense = _density(scores, dimensions)
+    # Shares of a score's references whose estimate, and whose distance, is near enough.
     limit = threshold - ESTIMATE_DEVIATIONS * estimate_deviation(threshold, bits)
-    spread = math.hypot(1 / math.sqrt(dimensions), estimate_deviation(0.0, bits))
-    opened = size * NormalDist(0, spread).cdf(-limit)
-    return Candidates(shortlist_length(size, bits, threshold), min(opened, float(size)))
+    bound = distance_bound(threshold, bits, SCAN_DEVIATIONS)
+    differ = np.arccos(scores) / math.pi
+    estimated = _normal((scores - limit) / estimate_deviation(0.0, bits))
+    near = _normal((bound - bits * differ) / np.sqrt(bits * np.maximum(differ * (1 - differ), 1e-12)))
+    opened, within = (size * float(np.trapezoid(share * dense, scores)) for share in (estimated, near))
+    shortlisted = shortlist_length(size, bits, threshold)
+    while shortlisted < min(within, size):
+        shortlisted *= WIDENING
+    return Candidates(within, shortlisted, min(opened, float(shortlisted)))
+
+
+def _normal(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of a normal variable below each number of deviations."""
+    return np.array([0.5 * math.erfc(-one / math.sqrt(2)) for one in deviations.tolist()])
+
+
+def _density(scores: NDArray[np.float64], dimensions: float) -> NDArray[np.float64]:
+    """Return how dense the scores of evenly spread vectors are."""
+    inside = np.minimum(scores**2, 1 - 1e-12)
+    whole = math.sqrt(math.pi) * math.exp(math.lgamma((dimensions - 1) / 2) - math.lgamma(dimensions / 2))
+    return np.asarray(np.exp((dimensions - 3) / 2 * np.log1p(-inside)) / whole)
 
 
 def scan_miss(score: float, bits: int, threshold: float, size: int) -> float:
