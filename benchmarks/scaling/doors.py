@@ -1,8 +1,10 @@
 """Measured: a real store, for what the gate adds to a scan, and for what a reference takes on disk."""
 
 import os
+import sqlite3
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +49,7 @@ def doors(people: int, dimension: int, probes: int, seed: int) -> dict[str, Any]
         # What the first reference makes room for (tables, a first page of each) is not counted for the others.
         _enroll(site, notice, _face(dimension, rng))
         site.close()
-        empty = on_disk(home)
+        empty, tables_empty = on_disk(home), in_tables(home)
         site = Site.open(home)
         for face in faces:
             _enroll(site, notice, face)
@@ -70,7 +72,7 @@ def doors(people: int, dimension: int, probes: int, seed: int) -> dict[str, Any]
                 gallery.propose(face, FIRST_CANDIDATES)
                 seen["scan_ns"].append(time.perf_counter_ns() - start)
         site.close()
-        full = on_disk(home)
+        full, tables_full = on_disk(home), in_tables(home)
     return {
         "people": people,
         "dimension": dimension,
@@ -78,6 +80,8 @@ def doors(people: int, dimension: int, probes: int, seed: int) -> dict[str, Any]
         "threshold": THRESHOLD,
         "disk_before": empty,
         "disk_after": full,
+        "tables_before": tables_empty,
+        "tables_after": tables_full,
         **{kind: times[20 if kind == "scan_ns" else 10 :] for kind, times in seen.items()},
         **{kind: counts[10:] for kind, counts in opened.items()},
     }
@@ -86,6 +90,18 @@ def doors(people: int, dimension: int, probes: int, seed: int) -> dict[str, Any]
 def on_disk(home: Path) -> dict[str, int]:
     """Return the size of each file below a home, in bytes."""
     return {str(path.relative_to(home)): path.stat().st_size for path in sorted(home.rglob("*")) if path.is_file()}
+
+
+def in_tables(home: Path) -> dict[str, int]:
+    """Return the bytes of the pages of each table, its indexes included, of the data file and the keyring."""
+    found: dict[str, int] = {}
+    for path in sorted(home.glob("*.db")):
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            found |= connection.execute(
+                "SELECT coalesce(tbl_name, dbstat.name), sum(pgsize) FROM dbstat"
+                " LEFT JOIN sqlite_master AS known ON known.name = dbstat.name GROUP BY 1"
+            ).fetchall()
+    return found
 
 
 def _enroll(site: Site, notice: Notice, face: FloatArray) -> None:

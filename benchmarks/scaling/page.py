@@ -67,6 +67,7 @@ def blocks(document: Document) -> Mapping[str, str]:
         "scans": _scans(document),
         "memory": _memory(document),
         "doors": _doors(document),
+        "disk": _disk(document),
         "growth": _growth(document, measured),
         "errors": _errors(),
         "shards": _shards(measured),
@@ -85,9 +86,9 @@ def filled(page: str, parts: Mapping[str, str]) -> str:
     if sorted(names) != sorted(parts):
         raise ValueError(f"got a page with parts {names}; expected {list(parts)}, each once")
     for name, text in parts.items():
-        begin, end = f"<!-- begin: {name} -->\n", "\n<!-- end -->"
+        begin, end = f"<!-- begin: {name} -->\n", "<!-- end -->"
         before, _, rest = page.partition(begin)
-        page = f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
+        page = f"{before}{begin}\n{text}\n\n{end}{rest.partition(end)[2]}"
     return page
 
 
@@ -185,38 +186,47 @@ def _memory(document: Document) -> str:
 
 
 def _doors(document: Document) -> str:
-    rows = []
-    for one in document["doors"]:
-        disk = _disk_bytes(one)
-        rows.append(
-            [
-                str(one["dimension"]),
-                f"{disk['data']:,.0f}",
-                f"{disk['keyring']:,.0f}",
-                f"{disk['other']:,.0f}",
-                f"{Percentiles.of(one['genuine_ns']).p50:.2f} / {Percentiles.of(one['stranger_ns']).p50:.2f}",
-                f"{Percentiles.of(one['scan_ns']).p50:.2f}",
-                f"{Percentiles.of(gate_ns(one)).p50:.2f} / {Percentiles.of(gate_ns(one)).p99:.2f}",
-                f"{np.mean(one['genuine_opened']):.2f} / {np.mean(one['stranger_opened']):.2f}",
-            ]
-        )
-    head = ["dimensions", "data file, bytes each", "keyring", "other files", "whole, enrolled / strangers, p50 ms"]
+    rows = [
+        [
+            str(one["dimension"]),
+            f"{Percentiles.of(one['genuine_ns']).p50:.2f} / {Percentiles.of(one['stranger_ns']).p50:.2f}",
+            f"{Percentiles.of(one['scan_ns']).p50:.2f}",
+            f"{Percentiles.of(gate_ns(one)).p50:.2f} / {Percentiles.of(gate_ns(one)).p99:.2f}",
+            f"{np.mean(one['genuine_opened']):.2f} / {np.mean(one['stranger_opened']):.2f}",
+        ]
+        for one in document["doors"]
+    ]
+    head = ["dimensions", "whole, enrolled / strangers, p50 ms"]
     return _table([*head, "scan", "gate, p50 / p99", "opened, enrolled / strangers"], rows)
 
 
-def _disk_bytes(one: Mapping[str, Any]) -> dict[str, float]:
-    """Return the bytes that one more reference took, by kind of file."""
-    grown = dict.fromkeys(("data", "keyring", "other"), 0.0)
-    for name, size in one["disk_after"].items():
-        kind = {"keyring.db": "keyring", "volens.db": "data"}.get(name, "other")
-        grown[kind] += (size - one["disk_before"].get(name, 0)) / one["people"]
-    return grown
+def _disk(document: Document) -> str:
+    """Return what one more reference took in each table."""
+    grown = [
+        {
+            table: (size - one["tables_before"].get(table, 0)) / one["people"]
+            for table, size in one["tables_after"].items()
+        }
+        for one in document["doors"]
+    ]
+    tables = sorted(
+        (table for table in grown[-1] if max(each[table] for each in grown) >= 1),
+        key=lambda table: float(grown[-1][table]),
+    )
+    rows = [[f"`{table}`", *(f"{each[table]:,.0f}" for each in grown)] for table in reversed(tables)]
+    rows.append(["all files", *(f"{_disk_bytes(one):,.0f}" for one in document["doors"])])
+    return _table(["table, with indexes", *(f"{one['dimension']} dimensions" for one in document["doors"])], rows)
+
+
+def _disk_bytes(one: Mapping[str, Any]) -> float:
+    """Return the bytes that one more reference took in the files of a home."""
+    return float((sum(one["disk_after"].values()) - sum(one["disk_before"].values())) / one["people"])
 
 
 def _growth(document: Document, measured: Measured) -> str:
     gate = float(np.median(measured.gate))
     (door,) = [one for one in document["doors"] if one["dimension"] == 512]  # noqa: PLR2004
-    disk = sum(_disk_bytes(door).values())
+    disk = _disk_bytes(door)
     each = _largest(document)["engine_bytes"] / _largest(document)["size"]
     rows = []
     for size in GROWTH:
@@ -315,18 +325,21 @@ def _load(measured: Measured) -> str:
 def _check(document: Document, measured: Measured) -> str:
     rows = []
     for one in checks(document, measured):
-        p50, p99 = one.error
-        rows.append(
-            [
-                str(one.shards),
-                f"{_ms(one.measured.p50)} / {_ms(one.measured.p99)}",
-                f"{_ms(one.foretold.p50)} / {_ms(one.foretold.p99)}",
-                f"{p50:+.0%} / {p99:+.0%}",
-            ]
-        )
-    seen = document["shards"]
+        cells = [str(one.shards), f"{_ms(one.measured.p50)} / {_ms(one.measured.p99)}"]
+        for foretold in (one.from_engine, one.from_processes):
+            p50, p99 = one.error(foretold)
+            cells += [f"{_ms(foretold.p50)} / {_ms(foretold.p99)}", f"{p50:+.0%} / {p99:+.0%}"]
+        rows.append(cells)
+    head = [f"processes of {document['shards']['rows']:,} references", "measured, p50 / p99 ms"]
     return _table(
-        [f"processes of {seen['rows']:,} references", "measured, p50 / p99 ms", "simulated", "error, p50 / p99"], rows
+        [
+            *head,
+            "simulated from the engine's scans",
+            "error",
+            "simulated from those of as many as there are cores",
+            "error",
+        ],
+        rows,
     )
 
 

@@ -205,9 +205,12 @@ def test_a_tiny_run_has_every_raw_observation_and_makes_every_table(tiny: dict[s
 def test_a_page_with_other_parts_is_refused_and_the_rest_of_a_page_is_kept() -> None:
     with pytest.raises(ValueError, match=r"got a page with parts \['a'\]"):
         page.filled("<!-- begin: a -->\n<!-- end -->\n", {"b": "text"})
-    once = page.filled("before\n<!-- begin: a -->\nold\n<!-- end -->\nafter\n", {"a": "new"})
-    assert once == "before\n<!-- begin: a -->\n\nnew\n\n<!-- end -->\nafter\n"
-    assert page.filled(once, {"a": "new"}) == once
+    empty = "before\n<!-- begin: a -->\n<!-- end -->\nbetween\n<!-- begin: b -->\nold\n<!-- end -->\nafter\n"
+    once = page.filled(empty, {"a": "new", "b": "newer"})
+    assert once == (
+        "before\n<!-- begin: a -->\n\nnew\n\n<!-- end -->\nbetween\n<!-- begin: b -->\n\nnewer\n\n<!-- end -->\nafter\n"
+    )
+    assert page.filled(once, {"a": "new", "b": "newer"}) == once
 
 
 def test_the_page_and_its_plot_show_the_stored_observations() -> None:
