@@ -116,8 +116,8 @@ def checks(document: Document, measured: Measured) -> list[Check]:
 
     First from what the tables are made of: scans of one engine alone for a single process, of two doors at once for
     several. Then from the scans inside as many processes as there are cores, measured in the same minute, which leaves
-    out what is different between threads and processes, and between one minute and another. Of the run that is foretold
-    nothing is used but its messages' echo.
+    out what is different between threads and processes, and between one minute and another. Of a run that is foretold
+    the echo of its messages is used, and in the second way also the scans, if it has no more processes than cores.
     """
     cores = document["machine"]["cores"]
     runs = {run["shards"]: run for run in document["shards"]["runs"]}

@@ -1,8 +1,10 @@
 """Measured: a gallery in several processes of this machine, each with a shard; what the simulation must foretell.
 
-The parent sends a sketch to every process and waits for the last answer. Messages are plain bytes over pipes.
+The parent sends a sketch to every process and waits for the last answer. Messages are plain bytes over pipes. Each
+process is tied to a core, in turn: left to itself, the scheduler wakes two of them on one core, one after the other.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from multiprocessing import get_context
@@ -75,7 +77,12 @@ def ask(ends: Sequence[Connection], message: bytes) -> tuple[int, list[int]]:
 
 
 def serve(end: Connection, rows: int, bits: int, seed: list[int]) -> None:
-    """Be one shard, until the pipe closes. An answer is the nanoseconds of the scan, ids and distances."""
+    """Be one shard, until the pipe closes. An answer is the nanoseconds of the scan, ids and distances.
+
+    The last number of the seed is the shard's own, which says on which core it is.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[seed[-1] % len(cores)]})
     faiss.omp_set_num_threads(1)
     engine = FlatEngine(bits)
     fill(engine, rows, bits, np.random.default_rng(seed))
