@@ -79,9 +79,9 @@ def scans(engine: FlatEngine, bits: int, seconds: float, rng: np.random.Generato
     seen: list[int] = []
     started = time.perf_counter()
     while len(seen) < LEAST + _WARM_UP or (len(seen) < MOST and time.perf_counter() - started < seconds):
-        query = sketches(1, bits, rng)[0]
+        query = sketches(1, bits, rng)
         start = time.perf_counter_ns()
-        engine.shortlist(query, FIRST_CANDIDATES)
+        engine.shortlists(query, FIRST_CANDIDATES)
         seen.append(time.perf_counter_ns() - start)
     return seen[_WARM_UP:]
 

@@ -96,6 +96,6 @@ def serve(end: Connection, rows: int, bits: int, seed: list[int]) -> None:
             end.send_bytes(bytes(8))
             continue
         start = time.perf_counter_ns()
-        found = engine.shortlist(np.frombuffer(message, dtype=np.uint8), FIRST_CANDIDATES)
+        (found,) = engine.shortlists(np.frombuffer(message, dtype=np.uint8)[None], FIRST_CANDIDATES)
         taken = time.perf_counter_ns() - start
         end.send_bytes(taken.to_bytes(8) + found.ids.tobytes() + found.distances.tobytes())
