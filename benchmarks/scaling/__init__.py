@@ -1,0 +1,1 @@
+"""What a reference costs, how that grows, and where one machine ends: docs/scaling.md."""

@@ -1,0 +1,129 @@
+"""Measured: the engine alone, at sizes that no store is filled to. Its sketches are random bits, as strangers' are."""
+
+import ctypes
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import faiss
+import numpy as np
+
+from consent import ReferenceId
+from index import FIRST_CANDIDATES, FlatEngine, SketchArray
+
+BATCH: Final = 32
+"""Probes of one batch."""
+
+LEAST: Final = 30
+MOST: Final = 1000
+_CHUNK: Final = 1 << 16
+_WARM_UP: Final = 3
+_CHANGES: Final = 500
+
+Said = Callable[[str], None]
+
+
+def engines(
+    sizes: Sequence[int], bits: Sequence[int], seconds: float, seed: int, said: Said
+) -> Iterator[dict[str, Any]]:
+    """Yield what was seen of each engine: scans by one thread and by two, memory, batches, adding, removing.
+
+    Args:
+        sizes: rows.
+        bits: of a sketch.
+        seconds: that each is asked for; at least 30 queries, at most 1000.
+        seed: of sketches and queries.
+        said: is told what is being measured.
+    """
+    for row_bits, size, threads in product(bits, sizes, (1, 2)):
+        said(f"{size} x {row_bits} bits, threads {threads}")
+        rng = np.random.default_rng([seed, size, row_bits])
+        before = resident_bytes()
+        engine = FlatEngine(row_bits, threads=threads)
+        fill(engine, size, row_bits, rng)
+        seen: dict[str, Any] = {
+            "bits": row_bits,
+            "size": size,
+            "threads": threads,
+            "engine_bytes": engine.nbytes(),
+            "resident_bytes": resident_bytes() - before,
+            "scan_ns": scans(engine, row_bits, seconds, rng),
+        }
+        if threads == 1:
+            seen["two_at_once_ns"] = two_at_once(engine, row_bits, seconds, seed)
+            seen["batch_ns"] = batches(engine, row_bits, seconds, rng)
+            seen |= changes(engine, size, row_bits, rng)
+        yield seen
+        del engine
+
+
+def fill(engine: FlatEngine, size: int, bits: int, rng: np.random.Generator) -> None:
+    """Add so many rows of random bits; ids count from 1, as a store's do."""
+    for start in range(0, size, _CHUNK):
+        count = min(_CHUNK, size - start)
+        engine.add_many(np.arange(start + 1, start + count + 1), sketches(count, bits, rng))
+
+
+def sketches(count: int, bits: int, rng: np.random.Generator) -> SketchArray:
+    """Return random sketches."""
+    return rng.integers(0, 256, (count, bits // 8), dtype=np.uint8)
+
+
+def scans(engine: FlatEngine, bits: int, seconds: float, rng: np.random.Generator) -> list[int]:
+    """Return the nanoseconds of one query after the other."""
+    seen: list[int] = []
+    started = time.perf_counter()
+    while len(seen) < LEAST + _WARM_UP or (len(seen) < MOST and time.perf_counter() - started < seconds):
+        query = sketches(1, bits, rng)
+        start = time.perf_counter_ns()
+        engine.shortlists(query, FIRST_CANDIDATES)
+        seen.append(time.perf_counter_ns() - start)
+    return seen[_WARM_UP:]
+
+
+def two_at_once(engine: FlatEngine, bits: int, seconds: float, seed: int) -> list[int]:
+    """Return the nanoseconds of queries of two doors that ask all the time, each in a thread of its own."""
+    generators = [np.random.default_rng([seed, number]) for number in range(2)]
+    with ThreadPoolExecutor(2, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
+        doors = list(pool.map(lambda rng: scans(engine, bits, seconds / 2, rng), generators))
+    return [taken for door in doors for taken in door]
+
+
+def batches(engine: FlatEngine, bits: int, seconds: float, rng: np.random.Generator) -> list[int]:
+    """Return the nanoseconds of batches of `BATCH` queries."""
+    seen: list[int] = []
+    started = time.perf_counter()
+    while len(seen) < _WARM_UP + 3 or (len(seen) < MOST // BATCH and time.perf_counter() - started < seconds):
+        queries = sketches(BATCH, bits, rng)
+        start = time.perf_counter_ns()
+        engine.shortlists(queries, FIRST_CANDIDATES)
+        seen.append(time.perf_counter_ns() - start)
+    return seen[_WARM_UP:]
+
+
+def changes(engine: FlatEngine, size: int, bits: int, rng: np.random.Generator) -> dict[str, list[int]]:
+    """Return the nanoseconds of adding one row, and of removing one from anywhere."""
+    added: list[int] = []
+    removed: list[int] = []
+    for number, row in enumerate(sketches(min(_CHANGES, size), bits, rng)):
+        start = time.perf_counter_ns()
+        engine.add(ReferenceId(size + 1 + number), row)
+        added.append(time.perf_counter_ns() - start)
+    for one in rng.permutation(size)[:_CHANGES].tolist():
+        start = time.perf_counter_ns()
+        engine.remove(ReferenceId(one + 1))
+        removed.append(time.perf_counter_ns() - start)
+    return {"add_ns": added, "remove_ns": removed}
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process really takes."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what an engine before gave back must not hide what this one takes
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,193 @@
+"""What a size costs, in plain functions: time, memory, doors, and the errors of the comparison itself."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, median
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index import FIRST_CANDIDATES, distance_bound, estimate_deviation
+from index.matching import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS, WIDENING, shortlist_length
+
+CACHE_BYTES: Final = 16 << 20
+"""Sketches up to here are read from the processor's cache, again and again; larger galleries come from memory."""
+
+GENUINE: Final = NormalDist(0.6, 0.1)
+"""Comparison scores of people with their own reference, as the benchmarks draw them."""
+
+_STEPS: Final = 4_001
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Time of one scan by one thread, in nanoseconds: a call, and so much for each row.
+
+    Attributes:
+        call_ns: of a scan of nothing.
+        cached_ns: for each row, where the sketches fit the cache.
+        memory_ns: for each row, where they do not.
+        row_bytes: of a sketch.
+    """
+
+    call_ns: float
+    cached_ns: float
+    memory_ns: float
+    row_bytes: int
+
+    @classmethod
+    def fitted(cls, observed: Mapping[int, Sequence[int]], row_bytes: int) -> Self:
+        """Fit raw observations, nanoseconds of every query by size; sizes count alike, for errors are relative.
+
+        Raises:
+            ValueError: fewer than two sizes fit the cache.
+        """
+        medians = {size: median(times) for size, times in observed.items()}
+        cached = {size: time for size, time in medians.items() if size * row_bytes <= CACHE_BYTES}
+        if len(cached) < 2:  # noqa: PLR2004  a line has two ends
+            raise ValueError(f"got {len(cached)} sizes that fit the cache; expected at least 2")
+        sizes, times = np.array(list(cached), dtype=float), np.array(list(cached.values()), dtype=float)
+        lines = np.stack([1 / times, sizes / times], axis=1)
+        (call, per_row), *_ = np.linalg.lstsq(lines, np.ones(len(times)), rcond=None)
+        beyond = [(time - call) / size for size, time in medians.items() if size not in cached]
+        return cls(float(call), float(per_row), float(median(beyond)) if beyond else float(per_row), row_bytes)
+
+    def ns(self, size: float) -> float:
+        """Return the expected nanoseconds of a scan of `size` rows."""
+        return self.call_ns + size * (self.cached_ns if size * self.row_bytes <= CACHE_BYTES else self.memory_ns)
+
+    def rows_within(self, budget_ns: float) -> int:
+        """Return how many rows of a large gallery are scanned in this time; 0 if not even the call is."""
+        return max(0, int((budget_ns - self.call_ns) / self.memory_ns))
+
+    def bandwidth(self) -> float:
+        """Return the bytes that a scan of a large gallery reads in a second."""
+        return 1e9 * self.row_bytes / self.memory_ns
+
+
+def identify_ns(size: float, scan: Scan, gate_ns: float) -> float:
+    """Return the cost of one identification: the scan, and the gate, which does not grow."""
+    return gate_ns + scan.ns(size)
+
+
+def doors_per_core(size: float, scan: Scan, gate_ns: float, *, probes_per_s: float, busy: float) -> float:
+    """Return how many doors one core serves, each with so many probes in a second, if it may be busy this much.
+
+    Args:
+        size: references.
+        scan: of one thread.
+        gate_ns: see `identify_ns`.
+        probes_per_s: faces that one door asks about, on average.
+        busy: share of the core's time, above 0, below 1; what is left keeps queues short.
+    """
+    return busy * 1e9 / identify_ns(size, scan, gate_ns) / probes_per_s
+
+
+def rows_in_memory(size_bytes: float, bytes_per_row: float) -> int:
+    """Return how many references fit."""
+    return int(size_bytes / bytes_per_row)
+
+
+def false_match_rate(threshold: float, dimensions: float) -> float:
+    """Return the share of strangers' scores from a threshold on, if faces were spread evenly in so many dimensions.
+
+    Faces are not; a model behaves like fewer dimensions than it has numbers (`even_dimensions`).
+    """
+    at = np.linspace(threshold, 1.0, _STEPS)
+    return float(np.trapezoid(_density(at, dimensions), at))
+
+
+def even_dimensions(threshold: float, rate: float) -> float:
+    """Return in how many dimensions evenly spread faces have this false match rate at this threshold.
+
+    Raises:
+        ValueError: the threshold is not above 0 and below 1, so that dimensions make no difference.
+    """
+    if not 0 < threshold < 1:
+        raise ValueError(f"got threshold {threshold}; expected one above 0 and below 1")
+    low, high = 4.0, 4096.0
+    while high - low > 1e-3:  # noqa: PLR2004  dimensions
+        middle = (low + high) / 2
+        low, high = (middle, high) if false_match_rate(threshold, middle) > rate else (low, middle)
+    return (low + high) / 2
+
+
+def false_identification_rate(size: float, threshold: float, dimensions: float) -> float:
+    """Return the share of strangers who are taken for somebody (FPIR)."""
+    return -math.expm1(size * math.log1p(-min(false_match_rate(threshold, dimensions), 1 - 1e-16)))
+
+
+def threshold_for(size: float, rate: float, dimensions: float) -> float:
+    """Return the threshold at which strangers are taken for somebody in this share of cases."""
+    low, high = 0.0, 1.0
+    while high - low > 1e-6:  # noqa: PLR2004  far finer than anybody can measure
+        middle = (low + high) / 2
+        low, high = (middle, high) if false_identification_rate(size, middle, dimensions) > rate else (low, middle)
+    return high
+
+
+def missed(threshold: float, genuine: NormalDist = GENUINE) -> float:
+    """Return the share of enrolled people who stay below the threshold (FNIR)."""
+    return genuine.cdf(threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What one stranger's probe brings up, on average.
+
+    Attributes:
+        within: references near enough, by their sketches, that the shortlist must reach beyond them.
+        shortlisted: asked of the gallery in the end, after widening.
+        opened: sealed embeddings of other people, at most.
+    """
+
+    within: float
+    shortlisted: int
+    opened: float
+
+
+def candidates(size: int, bits: int, threshold: float, dimensions: float) -> Candidates:
+    """Return how many references a stranger's probe brings up, if faces were spread evenly in so many dimensions.
+
+    A stranger's reference is opened if it is shortlisted and its estimate is within `ESTIMATE_DEVIATIONS` of the
+    threshold. The estimate is the score, and the sketch's own error, which grows smaller with the bits.
+    """
+    scores = np.linspace(-1.0, 1.0, _STEPS)
+    dense = _density(scores, dimensions)
+    # Shares of a score's references whose estimate, and whose distance, is near enough.
+    limit = threshold - ESTIMATE_DEVIATIONS * estimate_deviation(threshold, bits)
+    bound = distance_bound(threshold, bits, SCAN_DEVIATIONS)
+    differ = np.arccos(scores) / math.pi
+    estimated = _normal((scores - limit) / estimate_deviation(0.0, bits))
+    near = _normal((bound - bits * differ) / np.sqrt(bits * np.maximum(differ * (1 - differ), 1e-12)))
+    opened, within = (size * float(np.trapezoid(share * dense, scores)) for share in (estimated, near))
+    shortlisted = shortlist_length(size, bits, threshold)
+    while shortlisted < min(within, size):
+        shortlisted *= WIDENING
+    return Candidates(within, shortlisted, min(opened, float(shortlisted)))
+
+
+def _normal(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of a normal variable below each number of deviations."""
+    return np.array([0.5 * math.erfc(-one / math.sqrt(2)) for one in deviations.tolist()])
+
+
+def _density(scores: NDArray[np.float64], dimensions: float) -> NDArray[np.float64]:
+    """Return how dense the scores of evenly spread vectors are."""
+    inside = np.minimum(scores**2, 1 - 1e-12)
+    whole = math.sqrt(math.pi) * math.exp(math.lgamma((dimensions - 1) / 2) - math.lgamma(dimensions / 2))
+    return np.asarray(np.exp((dimensions - 3) / 2 * np.log1p(-inside)) / whole)
+
+
+def scan_miss(score: float, bits: int, threshold: float, size: int) -> float:
+    """Return how often a reference of this score is not on the shortlist for this threshold; see `SCAN_DEVIATIONS`.
+
+    Nothing is missed in a gallery that is shortlisted whole.
+    """
+    if size <= FIRST_CANDIDATES:
+        return 0.0
+    p = math.acos(score) / math.pi
+    bound = distance_bound(threshold, bits, SCAN_DEVIATIONS)
+    return NormalDist(bits * p, math.sqrt(bits * p * (1 - p))).cdf(2 * bits * p - bound)
