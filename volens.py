@@ -40,7 +40,7 @@ from consent import (
     Zone,
     parse_purpose,
 )
-from enroll import Enrolled, Extractor, QualityReport, RgbImage, identify_frame, verify_frame
+from enroll import DoorStream, Enrolled, Extractor, QualityReport, RgbImage, identify_frame, verify_frame
 from enroll import enroll as enroll_person
 from enroll import read as read_image
 from erase import Certificate, Erased, SweepReport, verify_certificate
@@ -106,12 +106,7 @@ class Site:
         random: Random = os.urandom,
         root_key: str = DEFAULT_URL,
     ) -> Self:
-        """Make a new site in a folder that is empty or not there yet, and open it; see `store.make_home`.
-
-        Raises:
-            InputError: the folder is not empty, the controller's name or contact is, or `root_key` is no such URL.
-            UnavailableError: the disk refuses, or the holder of the root key.
-        """
+        """Make a new site in a folder that is empty or not there yet, and open it; see `store.make_home`."""
         make_home(home, name=name, contact=contact, clock=clock, random=random, root_key_url=root_key)
         return cls.open(home, clock=clock, random=random)
 
@@ -293,6 +288,10 @@ class Site:
         Not checked: whether the faces are live. Probes are wiped; a face that matches nobody leaves no trace.
         """
         return identify_frame(self._store, self._galleries, self.extractor, parse_purpose(zone), image)
+
+    def watch(self, zone: str) -> DoorStream:
+        """Decide about the frames of a door's camera, much faster than `identify` frame by frame; see `DoorStream`."""
+        return DoorStream(self._store, self._galleries, self.extractor, parse_purpose(zone))
 
     def verify_claim(
         self, receipt: bytes | None, image: RgbImage, *, carried: PersonSecret | Badge | None = None

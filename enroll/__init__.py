@@ -4,6 +4,7 @@ from enroll.alignment import Landmarks, align, roll_degrees
 from enroll.capture import MIN_PHOTOS, ReferenceDraft, capture_reference
 from enroll.catalog import MODELS, ModelFile
 from enroll.detector import DetectedFace, YuNetDetector
+from enroll.door_stream import DoorStream
 from enroll.embedder import SFACE_MODEL, EmbeddingModel, FaceEmbedder, SFaceEmbedder
 from enroll.enrollment import Enrolled, enroll
 from enroll.errors import (
@@ -34,6 +35,7 @@ __all__ = [
     "AlreadyEnrolledError",
     "DetectedFace",
     "DifferentPeopleError",
+    "DoorStream",
     "EmbeddingModel",
     "Enrolled",
     "Extractor",

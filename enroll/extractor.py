@@ -6,7 +6,7 @@ from typing import Self
 from consent import ConsentedEmbedding, ConsentGrant, ProbeEmbedding, ProbePermit, UnitVector
 from enroll import catalog
 from enroll.alignment import align
-from enroll.detector import DetectedFace, YuNetDetector
+from enroll.detector import LONGEST_SIDE_PX, DetectedFace, YuNetDetector
 from enroll.embedder import EmbeddingModel, FaceEmbedder, SFaceEmbedder
 from enroll.image import RgbImage
 from enroll.model_cache import ModelCache
@@ -53,9 +53,9 @@ class Extractor:
         """The embedding model."""
         return self._embedder.model
 
-    def detect(self, image: RgbImage) -> list[DetectedFace]:
-        """Find faces, largest first."""
-        return self._detector.detect(image)
+    def detect(self, image: RgbImage, *, longest_side: int = LONGEST_SIDE_PX) -> list[DetectedFace]:
+        """Find faces, largest first; see `YuNetDetector.detect`."""
+        return self._detector.detect(image, longest_side=longest_side)
 
     def assess(self, image: RgbImage, face: DetectedFace) -> QualityReport:
         """Measure the quality of a face; no embedding is computed."""

@@ -1,14 +1,16 @@
-"""Folding: make OpenCV Zoo's int8 block-quantised ONNX files run in ONNX Runtime.
+"""Folding: make OpenCV Zoo's int8 block-quantised ONNX files run in ONNX Runtime, and run fast.
 
 As shipped, ONNX Runtime rejects them: initialisers are listed among the graph's inputs, and per-tensor biases carry a
 block attribute. Folding does the dequantisation once, at install time:
 
 1. Each DequantizeLinear over constants becomes a float32 initialiser: (quantised - zero point) * scale.
-2. Initialisers that nothing uses are dropped, and so are graph inputs that are initialisers.
-3. Shapes recorded for intermediate values are dropped; the runtime infers them.
-4. Where asked, height and width of the input are set free.
+2. Each PRelu with one slope for each channel becomes slope * x + (1 - slope) * relu(x), the same but for the last bit.
+   The runtime has no fast kernel for PRelu and leaves its blocked layout for it: half of SFace's time (docs/adr/0019).
+3. Initialisers that nothing uses are dropped, and so are graph inputs that are initialisers.
+4. Shapes recorded for intermediate values are dropped; the runtime infers them.
+5. Where asked, height and width of the input are set free.
 
-Source: ONNX operator DequantizeLinear, versions 10 to 21 (per tensor, per axis, blocked).
+Source: ONNX operators DequantizeLinear, versions 10 to 21 (per tensor, per axis, blocked), and PRelu.
 """
 
 import numpy as np
@@ -46,18 +48,20 @@ def fold(onnx_bytes: bytes, *, free_spatial: bool) -> bytes:
         else:
             nodes.append(node)
     # 2.
+    nodes = [part for node in nodes for part in _without_prelu(node, initialisers)]
+    # 3.
     used = {name for node in nodes for name in node.input}
     inputs = [value for value in graph.input if value.name in used and value.name not in initialisers]
     for field, kept in (
         (graph.node, nodes),
         (graph.initializer, [tensor for name, tensor in initialisers.items() if name in used]),
         (graph.input, inputs),
-        # 3.
+        # 4.
         (graph.value_info, []),
     ):
         del field[:]
         field.extend(kept)
-    # 4.
+    # 5.
     if free_spatial:
         dimensions = graph.input[0].type.tensor_type.shape.dim
         dimensions[2].dim_param, dimensions[3].dim_param = "height", "width"
@@ -89,6 +93,32 @@ def _dequantised(node: onnx.NodeProto, inputs: list[NDArray[np.generic]]) -> NDA
             "tensor, axis or block; use the file that the catalog names"
         ) from None
     return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def _without_prelu(node: onnx.NodeProto, initialisers: dict[str, onnx.TensorProto]) -> list[onnx.NodeProto]:
+    """Return nodes that compute what `node` does; the node itself if it is no PRelu of one slope for each channel."""
+    if node.op_type != "PRelu" or node.input[1] not in initialisers:
+        return [node]
+    slopes = numpy_helper.to_array(initialisers[node.input[1]])
+    if slopes.ndim != 3 or slopes.shape[1:] != (1, 1):  # noqa: PLR2004  channels, 1, 1
+        return [node]
+    name, slope = node.output[0], slopes.reshape(-1).astype(np.float32)
+    for suffix, values in (
+        ("slope", slope),
+        ("rest", np.float32(1) - slope),
+        ("zero", np.zeros_like(slope)),
+        ("one", np.ones_like(slope)),
+    ):
+        initialisers[f"{name}_{suffix}"] = numpy_helper.from_array(values, f"{name}_{suffix}")
+
+    def scaled(of: str, by: str) -> onnx.NodeProto:
+        # A scale for each channel, in an operator for which there is a fast kernel.
+        others = [f"{name}_{one}" for one in (by, "zero", "zero", "one")]
+        return helper.make_node("BatchNormalization", [of, *others], [f"{name}_times_{by}"], epsilon=0.0)
+
+    positive = helper.make_node("Relu", [node.input[0]], [f"{name}_relu"])
+    both = [scaled(node.input[0], "slope"), scaled(f"{name}_relu", "rest")]
+    return [positive, *both, helper.make_node("Add", [one.output[0] for one in both], [name])]
 
 
 def _along(values: NDArray[np.float32], axis: int, block: int, shape: tuple[int, ...]) -> NDArray[np.float32]:

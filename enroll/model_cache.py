@@ -17,7 +17,7 @@ from enroll.catalog import MODELS, Licence, ModelFile, Role
 from enroll.errors import ModelHashError, ModelMissingError
 from enroll.fold import fold
 
-FOLD_VERSION: Final = 1
+FOLD_VERSION: Final = 2
 """Counted up when `fold` changes its result, so that models folded by an older release are pulled again."""
 
 Source: TypeAlias = Literal["registry", "publisher"] | Path

@@ -1,5 +1,6 @@
 """`volens identify`: who is in a frame, of those who said yes for this zone."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,8 +57,9 @@ def identify(
     documents: list[dict[str, Any]] = []
     matched = False
     with opened(home, models(pack, accept_licence, pack_claim, pack_search)) as site:
+        door = None if camera is None else site.watch(zone)
         for label, image in _frames(paths, camera, camera_frame_count):
-            found = site.identify(zone, image)
+            found = site.identify(zone, image) if door is None else door.look(image, time.monotonic())
             matched = matched or any(face.match for face in found.faces)
             documents.append({"source": label} | _document(found))
             if not as_json:

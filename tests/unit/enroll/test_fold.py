@@ -124,3 +124,41 @@ def test_a_scale_that_fits_nothing_is_refused() -> None:
     scale = np.ones((2, 60, 60), dtype=np.float32)
     with pytest.raises(InputError, match="expected one per tensor, axis or block"):
         fold(model_with(Q, scale, None, axis=0, block_size=1), free_spatial=False)
+
+
+def prelu_model(slopes: np.ndarray, *, constant: bool = True) -> bytes:
+    """Return a network that is one PRelu over (1, 3, 4, 5)."""
+    inputs = [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3, 4, 5])]
+    if not constant:
+        inputs.append(helper.make_tensor_value_info("slopes", onnx.TensorProto.FLOAT, list(slopes.shape)))
+    graph = helper.make_graph(
+        [helper.make_node("PRelu", ["x", "slopes"], ["y"])],
+        "prelu",
+        inputs,
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 3, 4, 5])],
+        [numpy_helper.from_array(slopes, "slopes")] if constant else [],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return bytes(model.SerializeToString())
+
+
+def operators(model: bytes) -> list[str]:
+    return [node.op_type for node in onnx.load_model_from_string(model).graph.node]
+
+
+def test_a_prelu_becomes_operators_that_the_runtime_is_quick_at_and_computes_the_same() -> None:
+    slopes = np.array([0.25, -0.5, 1.125], dtype=np.float32).reshape(3, 1, 1)
+    model = prelu_model(slopes)
+    folded = fold(model, free_spatial=False)
+    x = np.random.default_rng(1).standard_normal((1, 3, 4, 5)).astype(np.float32)
+    x[0, :, 0, 0] = 0
+
+    assert operators(folded) == ["Relu", "BatchNormalization", "BatchNormalization", "Add"]
+    np.testing.assert_allclose(run(folded, x), np.where(x > 0, x, slopes * x), rtol=3e-7, atol=0)
+
+
+def test_a_prelu_of_another_form_is_left_as_it_is() -> None:
+    everywhere = np.full((3, 4, 5), 0.25, dtype=np.float32)
+    channels = np.full((3, 1, 1), 0.25, dtype=np.float32)
+    assert operators(fold(prelu_model(everywhere), free_spatial=False)) == ["PRelu"]
+    assert operators(fold(prelu_model(channels, constant=False), free_spatial=False)) == ["PRelu"]

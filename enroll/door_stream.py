@@ -1,0 +1,165 @@
+"""A door's camera: faces are followed, and embedded when they are new, good enough or due, not in every frame.
+
+For each frame:
+
+1. Faces are looked for around those of the frame before, at a size at which the detector sees them well; in the whole
+   frame every `WHOLE_FRAME_S`, and at once where one of them is missing.
+2. Each face continues the track it overlaps, or begins one (`enroll.tracking`).
+3. Of those that are somebody, the store is asked whether the consent is in force now. Who withdrew a moment ago is
+   nobody in the very next frame.
+4. Faces that are new, or nobody yet, or due, are embedded and identified together, with one scan.
+
+What is kept between frames is where faces are and what was decided. No pixels, no embeddings.
+"""
+
+from collections.abc import Sequence
+from typing import Final, final
+
+import numpy as np
+
+from consent import Purpose, permit_probe
+from enroll.alignment import eye_distance_px
+from enroll.detector import LONGEST_SIDE_PX, DetectedFace
+from enroll.extractor import Extractor
+from enroll.image import MIN_SIDE_PX, RgbImage
+from enroll.tracking import Track, Tracker
+from index import Decision, FaceDecision, Galleries, Identification, identify_many
+from store import Passed, Store, live_candidates, note_interactions, note_passages, zone_of
+
+WHOLE_FRAME_S: Final = 0.5
+"""So long may somebody who comes into the picture beside others go unnoticed."""
+
+AGAIN_S: Final = 1.0
+"""How often somebody who was identified is identified again: one face may have taken another's place unseen."""
+
+STRANGER_AGAIN_S: Final = 0.25
+"""How often a face that is nobody gets another chance, for the next frame may be better."""
+
+MIN_EYE_DISTANCE_PX: Final = 12.0
+"""Below it SFace sees too little (see `QualityRules.min_eye_distance_px`); the face comes nearer, or not."""
+
+_GROWN: Final = 1.3
+_FACE_PX: Final = 96
+_LARGEST_REGION: Final = 0.6
+
+
+@final
+class DoorStream:
+    """Decides about the frames of one camera, in their order. For one thread; the store may be used by others."""
+
+    def __init__(self, store: Store, galleries: Galleries, extractor: Extractor, purpose: Purpose) -> None:
+        """Watch a door.
+
+        Raises:
+            InputError: there is no such zone.
+            RefusedError: in this zone the person holds the key, and nobody is searched for.
+        """
+        self._store = store
+        self._galleries = galleries
+        self._extractor = extractor
+        with store.read() as connection:
+            self._zone = zone_of(connection, purpose)
+        self._zone.check_searchable()
+        self._tracker = Tracker()
+        self._whole_at = -np.inf
+
+    def look(self, image: RgbImage, at_s: float) -> Identification:
+        """Decide about every face of the next frame.
+
+        Args:
+            image: the frame; all frames of a stream are of one size.
+            at_s: when it was taken, in seconds of any clock that does not go back.
+
+        Returns:
+            As `identify_frame`. A face that is too small to say anything about is nobody.
+
+        Raises:
+            TamperError: a candidate's seal or receipt does not hold.
+
+        Not checked: whether the faces are live.
+        """
+        # 1.
+        faces = self._faces(image, at_s)
+        # 2.
+        tracks = self._tracker.follow(faces, at_s)
+        # 3.
+        self._forget_who_withdrew(tracks)
+        # 4.
+        model = self._extractor.model
+        with self._store.read() as connection:
+            size = len(self._galleries.of(connection, self._zone.purpose, model.model_id, model.dimension))
+        threshold = model.thresholds.identification(size).value
+        due = [(face, track) for face, track in zip(faces, tracks, strict=True) if _is_due(face, track, at_s)]
+        self._identify(image, due, threshold, at_s)
+        nobody = Decision(None, threshold, 0)
+        decided = tuple(
+            FaceDecision(face.box, track.decision or nobody) for face, track in zip(faces, tracks, strict=True)
+        )
+        return Identification(self._zone.purpose, model.model_id, threshold, decided)
+
+    def _faces(self, image: RgbImage, at_s: float) -> list[DetectedFace]:
+        region = self._tracker.region(image.width, image.height)
+        if region is not None and at_s - self._whole_at < WHOLE_FRAME_S:
+            left, top, right, bottom = region
+            share = (right - left) * (bottom - top) / (image.width * image.height)
+            if share <= _LARGEST_REGION and min(right - left, bottom - top) >= MIN_SIDE_PX:
+                faces = self._faces_in(image, region)
+                if len(faces) >= len(self._tracker.tracks):
+                    return faces
+        self._whole_at = at_s
+        return self._extractor.detect(image)
+
+    def _faces_in(self, image: RgbImage, region: tuple[int, int, int, int]) -> list[DetectedFace]:
+        left, top, right, bottom = region
+        part = RgbImage(image.pixels[top:bottom, left:right])
+        longest = max(right - left, bottom - top) * _FACE_PX / max(1.0, self._tracker.smallest_px())
+        found = self._extractor.detect(part, longest_side=round(min(LONGEST_SIDE_PX, max(_FACE_PX, longest))))
+        shift = np.array([left, top], dtype=np.float32)
+        return [
+            DetectedFace(
+                (face.box[0] + left, face.box[1] + top, face.box[2], face.box[3]),
+                face.landmarks + shift,
+                face.detection_score,
+            )
+            for face in found
+        ]
+
+    def _forget_who_withdrew(self, tracks: Sequence[Track]) -> None:
+        known = [
+            (track, track.decision.match.reference_id) for track in tracks if track.decision and track.decision.match
+        ]
+        if not known:
+            return
+        model_id, ids = self._extractor.model.model_id, [reference_id for _, reference_id in known]
+        with self._store.glance() as glance:
+            live = live_candidates(glance, self._zone.purpose, model_id, ids, self._store.now())
+        for track, reference_id in known:
+            if reference_id not in live:
+                track.decision = None
+
+    def _identify(
+        self, image: RgbImage, due: Sequence[tuple[DetectedFace, Track]], threshold: float, at_s: float
+    ) -> None:
+        if not due:
+            return
+        probes = self._extractor.probes(image, [face for face, _ in due], permit_probe(self._zone))
+        try:
+            decisions = identify_many(self._store, self._galleries, probes, threshold, self._store.now())
+        finally:
+            for probe in probes:
+                probe.vector.wipe()
+        for (face, track), decision in zip(due, decisions, strict=True):
+            track.decided(decision, face, at_s)
+        matched = [one.match.receipt_id for one in decisions if one.match]
+        note_interactions(self._store, matched)
+        note_passages(self._store, matched, Passed.IDENTIFIED, self._extractor.model.model_id)
+
+
+def _is_due(face: DetectedFace, track: Track, at_s: float) -> bool:
+    if eye_distance_px(face.landmarks) < MIN_EYE_DISTANCE_PX:
+        return False
+    if track.decision is None:
+        return True
+    if track.decision.match is None and eye_distance_px(face.landmarks) >= _GROWN * track.eye_distance_px:
+        return True
+    return at_s - track.decided_at >= (STRANGER_AGAIN_S if track.decision.match is None else AGAIN_S)
