@@ -14,8 +14,11 @@ from sqlalchemy import Connection
 
 from consent import ModelId, Purpose, ReceiptId, ReferenceId, TamperError, UnitVector
 from erase.needles import Needles
-from index import FIRST_CANDIDATES, Galleries, Gallery, SketchArray
+from index import Galleries, Gallery, SketchArray
 from store import GrantSecret, Held, SealedReference, Store, count_references
+
+_PROPOSED: Final = 32
+"""How many nearest the search with an old embedding looks at; its own reference must be the first."""
 
 BUILD_AT_MOST: Final = 2_000
 """References, for each person who leaves, of a gallery that is built only to be searched once: about 0.2 s of delay."""
@@ -141,7 +144,7 @@ def ranks(remains: Iterable[Remains]) -> dict[ReferenceId, int]:
     found: dict[ReferenceId, int] = {}
     for searches in of_gallery.values():
         sketches = np.stack([one.sketch for one in searches])
-        shortlists = searches[0].gallery.engine.shortlists(sketches, FIRST_CANDIDATES)
+        shortlists = searches[0].gallery.engine.shortlists(sketches, _PROPOSED)
         sketches.fill(0)
         for search, shortlist in zip(searches, shortlists, strict=True):
             proposed = shortlist.ids.tolist()

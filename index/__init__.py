@@ -5,12 +5,11 @@ from index.engine import Engine, Shortlist
 from index.flat_engine import FlatEngine
 from index.frame import FaceDecision, Identification
 from index.gallery import Galleries, Gallery
-from index.matching import FIRST_CANDIDATES, Decision, Match, identify, identify_many, verify_claim
+from index.matching import Decision, Match, identify, identify_many, verify_claim
 from index.opening import opened
 from index.projection import Projection, SketchArray, distance_bound, estimate_deviation, sketch_bits
 
 __all__ = [
-    "FIRST_CANDIDATES",
     "Carried",
     "Decision",
     "Engine",

@@ -48,6 +48,10 @@ class Engine(Protocol):
         """Let go of a sketch so that its bytes are nowhere in the engine; False if there was none."""
         ...
 
+    def within(self, sketches: SketchArray, distance: int) -> list[Shortlist]:
+        """Return all that differ from a sketch in at most so many bits, of each of several: uint8 (n, bits / 8)."""
+        ...
+
     def shortlists(self, sketches: SketchArray, k: int) -> list[Shortlist]:
         """Return the k nearest, or all if there are fewer, of each of several sketches: uint8 (n, bits / 8)."""
         ...

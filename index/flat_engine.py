@@ -5,8 +5,9 @@ every row behind the hole. Here a removal is: overwrite the row with the last ro
 stays. Slabs of fixed size are never moved, so a gallery grows without holding everything twice.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Final, final
 
 import faiss
@@ -24,7 +25,11 @@ SLAB_ROWS: Final = 1 << 17
 
 _FIRST_ROWS: Final = 64
 
+_SMALLEST_PART: Final = 1 << 15
+"""Rows that are worth handing to a thread of their own: a twelfth of a millisecond."""
+
 _Found = tuple[NDArray[np.int32], NDArray[np.int64]]
+_Near = list[_Found]
 
 
 @final
@@ -46,6 +51,7 @@ class FlatEngine:
         self._ids: list[NDArray[np.int64]] = [np.zeros(_FIRST_ROWS, dtype=np.int64)]
         self._rows = RowMap()
         self._lock = SharedLock()
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "scan") if threads > 1 else None
 
     def add(self, reference_id: ReferenceId, sketch: SketchArray) -> None:
@@ -88,24 +94,44 @@ class FlatEngine:
                 del self._slabs[last_slab:], self._ids[last_slab:]  # all zero by now
             return True
 
+    def within(self, sketches: SketchArray, distance: int) -> list[Shortlist]:
+        """Scan all rows for each sketch, in one pass that keeps what is near enough, in the order of rows.
+
+        Raises:
+            ValueError: the distance is negative, or the sketches are of another shape or dtype.
+        """
+        if distance < 0:
+            raise ValueError(f"got distance {distance}; expected 0 or more")
+        sketches = self._checked(sketches)
+        with self._lock.shared():
+            parts = self._parts()
+            if not parts:
+                return [Shortlist.empty(self._width) for _ in sketches]
+            near = list(self._map(lambda part: _near(sketches, self._slabs[part[0]][part[1]], distance), parts))
+            firsts = [slab * SLAB_ROWS + rows.start for slab, rows in parts]
+            return [
+                self._gather(
+                    np.concatenate([found[query][0] for found in near]),
+                    np.concatenate([found[query][1] + first for found, first in zip(near, firsts, strict=True)]),
+                )
+                for query in range(len(sketches))
+            ]
+
     def shortlists(self, sketches: SketchArray, k: int) -> list[Shortlist]:
         """Scan all rows for each sketch; ties in no order.
 
         Raises:
             ValueError: k is less than 1, or the sketches are of another shape or dtype.
         """
-        if k < 1 or sketches.ndim != 2 or sketches.shape[1] != self._width or sketches.dtype != np.uint8:  # noqa: PLR2004
-            raise ValueError(
-                f"got k {k} and sketches {sketches.dtype} {sketches.shape}; expected k of 1 or more and uint8 "
-                f"(n, {self._width})"
-            )
-        sketches = np.ascontiguousarray(sketches)
+        if k < 1:
+            raise ValueError(f"got k {k}; expected 1 or more")
+        sketches = self._checked(sketches)
         with self._lock.shared():
             if not len(self._rows):
                 return [Shortlist.empty(self._width) for _ in sketches]
             if self._used() == 1:
                 return list(map(self._gather, *self._scan(0, sketches, k)))
-            per_slab = list(self._map(lambda slab: self._scan(slab, sketches, k), range(self._used())))
+            per_slab = [self._scan(slab, sketches, k) for slab in range(self._used())]
             distances = np.concatenate([found for found, _ in per_slab], axis=1)
             rows = np.concatenate([found for _, found in per_slab], axis=1)
             order = np.argsort(distances, axis=1, kind="stable")[:, : min(k, len(self._rows))]
@@ -170,8 +196,22 @@ class FlatEngine:
             found.fill(0)
         return Shortlist(ids, distances, sketches)
 
-    def _map(self, scan: Callable[[int], _Found], slabs: range) -> Iterable[_Found]:
-        return map(scan, slabs) if self._pool is None or len(slabs) < 2 else self._pool.map(scan, slabs)  # noqa: PLR2004
+    def _checked(self, sketches: SketchArray) -> SketchArray:
+        if sketches.ndim != 2 or sketches.shape[1] != self._width or sketches.dtype != np.uint8:  # noqa: PLR2004
+            raise ValueError(f"got sketches {sketches.dtype} {sketches.shape}; expected uint8 (n, {self._width})")
+        return np.ascontiguousarray(sketches)
+
+    def _parts(self) -> list[tuple[int, slice]]:
+        """Return slabs and rows in them to scan: slabs as they are, or cut for the threads if they are few."""
+        parts: list[tuple[int, slice]] = []
+        cut = max(_SMALLEST_PART, -(-min(len(self._rows), SLAB_ROWS) // self._threads))
+        for slab in range(self._used()):
+            count = min(len(self._rows) - slab * SLAB_ROWS, SLAB_ROWS)
+            parts += [(slab, slice(start, min(start + cut, count))) for start in range(0, count, cut)]
+        return parts
+
+    def _map(self, scan: Callable[[tuple[int, slice]], _Near], parts: Sequence[tuple[int, slice]]) -> Iterable[_Near]:
+        return map(scan, parts) if self._pool is None or len(parts) < 2 else self._pool.map(scan, parts)  # noqa: PLR2004
 
     def _make_room(self, slab: int, row: int) -> None:
         """Have a slab in which this row fits: the first doubles until it is full size, the others are made so."""
@@ -184,3 +224,27 @@ class FlatEngine:
             self._slabs[slab][: len(old)] = old
             old.fill(0)  # it goes back to the allocator without anybody's sketch
             self._ids[slab] = np.concatenate([self._ids[slab], np.zeros_like(self._ids[slab])])
+
+
+def _near(sketches: SketchArray, rows: SketchArray, distance: int) -> _Near:
+    """Return, for each sketch, distances and numbers of the rows that differ from it in at most so many bits.
+
+    FAISS keeps what is nearer than its radius, in memory of its own; ids and distances are copied out of it.
+    """
+    result = faiss.RangeSearchResult(len(sketches))
+    # Not in the package's stubs, though in its C++ interface (utils/hamming.h) and in every wheel.
+    faiss.hamming_range_search(  # type: ignore[attr-defined]
+        faiss.swig_ptr(sketches),
+        faiss.swig_ptr(rows),
+        len(sketches),
+        len(rows),
+        distance + 1,
+        rows.shape[1],
+        result,
+    )
+    limits = faiss.rev_swig_ptr(result.lims, len(sketches) + 1).tolist()
+    if not limits[-1]:
+        return [(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64))] * len(sketches)
+    distances = faiss.rev_swig_ptr(result.distances, limits[-1]).astype(np.int32)
+    numbers = faiss.rev_swig_ptr(result.labels, limits[-1]).astype(np.int64)
+    return [(distances[a:b], numbers[a:b]) for a, b in pairwise(limits)]

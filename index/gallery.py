@@ -48,19 +48,17 @@ class Proposals:
     Attributes:
         ids: int64 (m,).
         estimates: of the comparison scores, float32 (m,); see `Projection.estimates`.
-        farthest: the largest Hamming distance among them; -1 if there are none.
     """
 
     ids: NDArray[np.int64]
     estimates: FloatArray
-    farthest: int
 
     @classmethod
-    def of(cls, shortlist: Shortlist, estimates: FloatArray) -> Self:
-        """Put a shortlist in the order of its estimates."""
-        order = np.argsort(-estimates, kind="stable")
-        farthest = int(shortlist.distances[-1]) if len(shortlist.distances) else -1
-        return cls(shortlist.ids[order], estimates[order], farthest)
+    def of(cls, shortlist: Shortlist, estimates: FloatArray, least: float) -> Self:
+        """Take those of a shortlist whose estimate is at least so high, in the order of their estimates."""
+        chosen = np.flatnonzero(estimates >= least)
+        chosen = chosen[np.argsort(-estimates[chosen], kind="stable")]
+        return cls(shortlist.ids[chosen], estimates[chosen])
 
 
 @final
@@ -84,18 +82,19 @@ class Gallery:
         """Let go of a sketch; False if it was not held."""
         return self.engine.remove(reference_id)
 
-    def propose(self, vector: FloatArray, k: int) -> Proposals:
-        """Return the k references whose sketches are nearest to that of a unit vector, float32 (d,)."""
-        (proposals,) = self.propose_many([vector], k)
-        return proposals
+    def propose(self, vectors: Sequence[FloatArray], distance: int, least: float) -> list[Proposals]:
+        """Return who may be near each of several unit vectors, float32 (d,), with one scan for all.
 
-    def propose_many(self, vectors: Sequence[FloatArray], k: int) -> list[Proposals]:
-        """Return what `propose` does for each of several unit vectors, with one scan."""
+        Args:
+            vectors: of the probes.
+            distance: the largest Hamming distance of a sketch to the probe's.
+            least: the lowest estimate of the comparison score.
+        """
         rotated = [self.projection.rotated(vector) for vector in vectors]
         sketches = np.stack([signs(one) for one in rotated])
         proposed: list[Proposals] = []
-        for one, shortlist in zip(rotated, self.engine.shortlists(sketches, k), strict=True):
-            proposed.append(Proposals.of(shortlist, self.projection.estimates(one, shortlist.sketches)))
+        for one, shortlist in zip(rotated, self.engine.within(sketches, distance), strict=True):
+            proposed.append(Proposals.of(shortlist, self.projection.estimates(one, shortlist.sketches), least))
             shortlist.sketches.fill(0)
             one.fill(0)
         sketches.fill(0)

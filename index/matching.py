@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import NormalDist
 from typing import Final, final
 
 import numpy as np
@@ -23,27 +22,26 @@ from consent import (
     TamperError,
 )
 from index.claims import Carried, claimed_references
-from index.gallery import Galleries, Gallery, Proposals
+from index.gallery import Galleries, Proposals
 from index.opening import Opener, opened
 from index.projection import distance_bound, estimate_deviation
 from store import Glance, SealedReference, Store, live_candidates
 
-FIRST_CANDIDATES: Final = 32
-"""Least length of a shortlist; it is as long as the strangers' share of the gallery asks for (`shortlist_length`)."""
-
-WIDENING: Final = 4
-
 SCAN_DEVIATIONS: Final = 2.5
-"""How far above its expected sketch distance a reference is still put on the shortlist; see `distance_bound`.
+"""How far above its expected sketch distance a reference is still looked at; see `distance_bound`.
 
 Of references of exactly the threshold's score 6 in 1000 are missed, and far fewer of a higher one: 5 in 100,000 at 0.1
-more. A longer shortlist costs time at every probe, most of all at a million references.
+more. A wider scan costs time at every probe, most of all at a million references.
 """
 
-_OPENED_TOGETHER: Final = 16
+ESTIMATE_DEVIATIONS: Final = 2.25
+"""How far below its score a reference's estimate may be, for it still to be opened; see `estimate_deviation`.
 
-ESTIMATE_DEVIATIONS: Final = 4.0
-"""How far below its comparison score a reference's estimate may be, for it still to be opened: misses 3 in 100,000."""
+Of references of exactly the threshold's score 12 in 1000 are missed, and fewer than 1 in a million at 0.1 more. What is
+opened in vain grows with it: of a million strangers whose scores spread by 0.066, three at 2.25, a hundred at 4.
+"""
+
+_OPENED_TOGETHER: Final = 8
 
 
 @final
@@ -76,10 +74,11 @@ class Decision:
 def identify(store: Store, galleries: Galleries, probe: ProbeEmbedding, threshold: float, now: datetime) -> Decision:
     """Return the reference most similar to a probe, if it reaches the threshold (1:N, open-set identification).
 
-    1. Take a shortlist from the gallery of this purpose and model, and of no other.
-    2. Keep the candidates that have a consent in force for this purpose now: one query.
+    1. Take from the gallery of this purpose and model, and of no other, whose sketches are so near that they may reach
+       the threshold: one scan, and an estimate of the score for each that it brings up.
+    2. Keep the candidates that have a consent in force for this purpose now: one query for eight.
     3. Open their sealed embeddings, the highest estimate first, under their own keys; stop where the estimate says
-       that no later one can reach the best score so far, or the threshold. Widen the shortlist while its end could win.
+       that no later one can reach the best score so far, or the threshold.
     4. Compare exactly; below the threshold there is no match.
     5. Verify the winner's receipt: signature, site, zone, person, term.
 
@@ -94,7 +93,7 @@ def identify(store: Store, galleries: Galleries, probe: ProbeEmbedding, threshol
         TamperError: a candidate's seal or the winner's receipt does not hold. Nobody is matched past it.
 
     Not checked: whether the probe shows a live face. A reference of exactly the threshold's score is missed with a
-    probability of 6 in 1000, of 0.1 more with 5 in 100,000 (`SCAN_DEVIATIONS`).
+    probability of 2 in 100, of 0.1 more with 5 in 100,000 (`SCAN_DEVIATIONS`, `ESTIMATE_DEVIATIONS`).
     Source: ISO/IEC 19795-1 (open-set identification).
     """
     (decision,) = identify_many(store, galleries, [probe], threshold, now)
@@ -120,14 +119,15 @@ def identify_many(
     with store.glance() as glance, Opener(store) as opener:
         # 1.
         gallery = galleries.at(glance, purpose, model_id, dimension)
+        bits = gallery.projection.bits
+        distance = max(0, math.floor(distance_bound(threshold, bits, SCAN_DEVIATIONS)))
+        proposed = gallery.propose([probe.vector.array for probe in probes], distance, _least(threshold, bits))
         # 2. to 4.
         candidates = _Candidates(glance, opener, purpose, model_id, now)
-        searches = [_Search(candidates, gallery, probe, threshold) for probe in probes]
-        k = shortlist_length(len(gallery), gallery.projection.bits, threshold)
-        proposed = gallery.propose_many([probe.vector.array for probe in probes], k)
-        candidates.fetch(one for search, found in zip(searches, proposed, strict=True) for one in search.first(found))
+        candidates.fetch(ReferenceId(one) for found in proposed for one in found.ids[:_OPENED_TOGETHER].tolist())
+        searches = [_Search(candidates, probe, threshold, bits) for probe in probes]
         for search, found in zip(searches, proposed, strict=True):
-            search.run(found, k)
+            search.look_at(found)
     # 5.
     return [_decision(store, search, threshold, purpose, now) for search in searches]
 
@@ -163,18 +163,6 @@ def verify_claim(
     raise NoLiveConsentError("nobody is enrolled under this consent; enroll the person first")
 
 
-def shortlist_length(size: int, bits: int, threshold: float) -> int:
-    """Return how many candidates to ask a gallery for, so that one scan will do where faces are spread evenly.
-
-    The sketch of a stranger differs from the probe's in half of the bits, as coins do; so many of `size` are expected
-    within the distance at which a reference of the threshold's score may be, and half as many more are asked for.
-    Real faces are not spread evenly; then the shortlist is widened.
-    """
-    bound = distance_bound(threshold, bits, SCAN_DEVIATIONS)
-    strangers = size * NormalDist(bits / 2, math.sqrt(bits) / 2).cdf(bound)
-    return min(size + 1, max(FIRST_CANDIDATES, math.ceil(1.5 * strangers)))
-
-
 @final
 class _Candidates:
     """References that may win, with their secrets: those that have a consent in force."""
@@ -205,45 +193,23 @@ class _Candidates:
 class _Search:
     """Steps 2 to 4 of `identify` for one probe."""
 
-    def __init__(self, candidates: _Candidates, gallery: Gallery, probe: ProbeEmbedding, threshold: float) -> None:
+    def __init__(self, candidates: _Candidates, probe: ProbeEmbedding, threshold: float, bits: int) -> None:
         self._candidates = candidates
-        self._gallery = gallery
         self._probe = probe
-        self._bits = gallery.projection.bits
+        self._bits = bits
         self.best = threshold
         self.winner: SealedReference | None = None
         self.sealed_opened = 0
 
-    def first(self, proposals: Proposals) -> list[ReferenceId]:
-        """Return the proposals that are looked at first."""
-        near = np.flatnonzero(proposals.estimates[:_OPENED_TOGETHER] >= self._least())
-        return [ReferenceId(one) for one in proposals.ids[near].tolist()]
-
-    def run(self, proposals: Proposals, k: int) -> None:
-        """Look at proposals, and at more of them, until no further one could win."""
-        seen = set[int]()
-        while True:
-            ids, estimates = proposals.ids.tolist(), proposals.estimates.tolist()
-            self._look_at(
-                [(ReferenceId(one), score) for one, score in zip(ids, estimates, strict=True) if one not in seen]
-            )
-            if len(ids) < k or proposals.farthest > distance_bound(self.best, self._bits, SCAN_DEVIATIONS):
+    def look_at(self, proposals: Proposals) -> None:
+        """Open what may win, the highest estimate first, until no later one may."""
+        ids, estimates = [ReferenceId(one) for one in proposals.ids.tolist()], proposals.estimates.tolist()
+        for number, (reference_id, estimate) in enumerate(zip(ids, estimates, strict=True)):
+            if estimate < _least(self.best, self._bits):
                 return
-            seen.update(ids)
-            k *= WIDENING
-            proposals = self._gallery.propose(self._probe.vector.array, k)
-
-    def _look_at(self, proposals: Sequence[tuple[ReferenceId, float]]) -> None:
-        """Open what may win, the highest estimate first, each chunk with one query for consent and sealed rows."""
-        for start in range(0, len(proposals), _OPENED_TOGETHER):
-            chunk = proposals[start : start + _OPENED_TOGETHER]
-            if chunk[0][1] < self._least():
-                return
-            self._candidates.fetch(one for one, estimate in chunk if estimate >= self._least())
-            for one, estimate in chunk:
-                if estimate < self._least():
-                    return
-                self._compare(one)
+            if not number % _OPENED_TOGETHER:
+                self._candidates.fetch(ids[number : number + _OPENED_TOGETHER])
+            self._compare(reference_id)
 
     def _compare(self, reference_id: ReferenceId) -> None:
         reference = self._candidates[reference_id]
@@ -257,9 +223,10 @@ class _Search:
         if score >= self.best:
             self.best, self.winner = score, reference
 
-    def _least(self) -> float:
-        """Return the lowest estimate that a winner may have."""
-        return self.best - ESTIMATE_DEVIATIONS * estimate_deviation(self.best, self._bits)
+
+def _least(score: float, bits: int) -> float:
+    """Return the lowest estimate that a reference of this comparison score may be expected to have."""
+    return score - ESTIMATE_DEVIATIONS * estimate_deviation(score, bits)
 
 
 def _decision(store: Store, search: _Search, threshold: float, purpose: Purpose, now: datetime) -> Decision:

@@ -20,6 +20,9 @@ _SMALL_DIMENSION: Final = 256
 _SKETCH_BITS: Final = 512
 _SMALL_SKETCH_BITS: Final = 1024
 _COUNTER_BYTES: Final = 16
+_ESTIMATED_TOGETHER: Final = 4096
+_BYTE_SIGNS: Final = (2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) - 1).astype(np.float32)
+"""The signs that each byte stands for, float32 (256, 8)."""
 
 
 def sketch_bits(dimension: int) -> int:
@@ -87,12 +90,17 @@ class Projection:
         Returns:
             float32 (m,); unbiased, and as spread as `estimate_deviation` says.
         """
-        ones = np.unpackbits(sketches, axis=1)
-        numbers = ones.astype(np.float32)
-        products = 2.0 * (numbers @ rotated) - rotated.sum()
-        ones.fill(0)
-        numbers.fill(0)
-        return np.asarray(products / (self.bits * self._mean_magnitude), dtype=np.float32)
+        # What each byte of a sketch adds, looked up: a tenth of the work of unpacking the bits.
+        table = _BYTE_SIGNS @ (rotated.reshape(-1, 8).T / np.float32(self.bits * self._mean_magnitude))
+        sums = np.empty(len(sketches), dtype=np.float32)
+        places = np.arange(sketches.shape[1])
+        for start in range(0, len(sketches), _ESTIMATED_TOGETHER):
+            part = sketches[start : start + _ESTIMATED_TOGETHER]
+            looked_up = table[part, places]
+            looked_up.sum(axis=1, out=sums[start : start + len(part)])
+            looked_up.fill(0)
+        table.fill(0)
+        return sums
 
 
 def signs(rotated: FloatArray) -> SketchArray:

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.matching.grid import Scan
-from index import FlatEngine
-from index.matching import shortlist_length
+from index import FlatEngine, distance_bound
+from index.matching import SCAN_DEVIATIONS
 
 _CHUNK: Final = 1 << 18
 _THRESHOLD: Final = 0.4
@@ -20,10 +20,13 @@ def observe_scan(scan: Scan, seed: int) -> dict[str, Any]:
     for start in range(0, scan.size, _CHUNK):
         ids = np.arange(start + 1, min(start + _CHUNK, scan.size) + 1, dtype=np.int64)
         engine.add_many(ids, rng.integers(0, 256, (len(ids), scan.bits // 8), dtype=np.uint8))
-    k = scan.nearest or shortlist_length(scan.size, scan.bits, _THRESHOLD)
+    distance = int(distance_bound(_THRESHOLD, scan.bits, SCAN_DEVIATIONS))
     spent = []
     for sketch in rng.integers(0, 256, (scan.count + 2, scan.bits // 8), dtype=np.uint8):
         start = time.perf_counter_ns()
-        engine.shortlists(sketch[None], k)
+        if scan.nearest:
+            engine.shortlists(sketch[None], scan.nearest)
+        else:
+            engine.within(sketch[None], distance)
         spent.append(time.perf_counter_ns() - start)
-    return {"ns": spent[2:], "nearest": k, "size_bytes": engine.nbytes()}
+    return {"ns": spent[2:], "nearest": scan.nearest, "size_bytes": engine.nbytes()}

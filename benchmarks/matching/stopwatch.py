@@ -15,7 +15,7 @@ PARTS: Final = ("scan", "query", "unseal", "verify")
 scores; the winner's receipt. What is left is `rest`."""
 
 _WRAPPED: Final[tuple[tuple[str, Any, str], ...]] = (
-    ("scan", Gallery, "propose_many"),
+    ("scan", Gallery, "propose"),
     ("query", index.matching, "live_candidates"),
     ("query", Keyring, "grant_secrets"),
     ("unseal", SealedReference, "open"),

@@ -20,7 +20,8 @@ from consent import (
     UnitVector,
     permit_probe,
 )
-from index import FIRST_CANDIDATES, identify
+from index import distance_bound, identify
+from index.matching import SCAN_DEVIATIONS
 from store import add_reference, admit_receipt
 from volens import Site
 
@@ -56,6 +57,7 @@ def doors(people: int, dimension: int, probes: int, seed: int) -> dict[str, Any]
         store, galleries = site._store, site._galleries  # noqa: SLF001  the parts are what is measured
         with store.read() as connection:
             gallery = galleries.of(connection, zone.purpose, MODEL, dimension)
+        within = int(distance_bound(THRESHOLD, gallery.projection.bits, SCAN_DEVIATIONS))
         seen: dict[str, list[int]] = {"genuine_ns": [], "stranger_ns": [], "scan_ns": []}
         opened: dict[str, list[int]] = {"genuine_opened": [], "stranger_opened": []}
         for number in range(probes + 10):
@@ -69,7 +71,7 @@ def doors(people: int, dimension: int, probes: int, seed: int) -> dict[str, Any]
                 seen[f"{kind}_ns"].append(time.perf_counter_ns() - start)
                 opened[f"{kind}_opened"].append(decision.sealed_opened)
                 start = time.perf_counter_ns()
-                gallery.propose(face, FIRST_CANDIDATES)
+                gallery.propose([face], within, THRESHOLD)
                 seen["scan_ns"].append(time.perf_counter_ns() - start)
         site.close()
         full, tables_full = on_disk(home), in_tables(home)

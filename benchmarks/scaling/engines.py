@@ -14,7 +14,8 @@ import faiss
 import numpy as np
 
 from consent import ReferenceId
-from index import FIRST_CANDIDATES, FlatEngine, SketchArray
+from index import FlatEngine, SketchArray, distance_bound
+from index.matching import SCAN_DEVIATIONS
 
 BATCH: Final = 32
 """Probes of one batch."""
@@ -23,6 +24,7 @@ LEAST: Final = 30
 MOST: Final = 1000
 _CHUNK: Final = 1 << 16
 _WARM_UP: Final = 3
+_THRESHOLD: Final = 0.5
 _CHANGES: Final = 500
 
 Said = Callable[[str], None]
@@ -69,6 +71,11 @@ def fill(engine: FlatEngine, size: int, bits: int, rng: np.random.Generator) -> 
         engine.add_many(np.arange(start + 1, start + count + 1), sketches(count, bits, rng))
 
 
+def reach(bits: int) -> int:
+    """Return the distance within which a scan looks, at a threshold of 0.5."""
+    return int(distance_bound(_THRESHOLD, bits, SCAN_DEVIATIONS))
+
+
 def sketches(count: int, bits: int, rng: np.random.Generator) -> SketchArray:
     """Return random sketches."""
     return rng.integers(0, 256, (count, bits // 8), dtype=np.uint8)
@@ -81,7 +88,7 @@ def scans(engine: FlatEngine, bits: int, seconds: float, rng: np.random.Generato
     while len(seen) < LEAST + _WARM_UP or (len(seen) < MOST and time.perf_counter() - started < seconds):
         query = sketches(1, bits, rng)
         start = time.perf_counter_ns()
-        engine.shortlists(query, FIRST_CANDIDATES)
+        engine.within(query, reach(bits))
         seen.append(time.perf_counter_ns() - start)
     return seen[_WARM_UP:]
 
@@ -101,7 +108,7 @@ def batches(engine: FlatEngine, bits: int, seconds: float, rng: np.random.Genera
     while len(seen) < _WARM_UP + 3 or (len(seen) < MOST // BATCH and time.perf_counter() - started < seconds):
         queries = sketches(BATCH, bits, rng)
         start = time.perf_counter_ns()
-        engine.shortlists(queries, FIRST_CANDIDATES)
+        engine.within(queries, reach(bits))
         seen.append(time.perf_counter_ns() - start)
     return seen[_WARM_UP:]
 

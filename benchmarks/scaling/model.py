@@ -9,8 +9,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from index import FIRST_CANDIDATES, distance_bound, estimate_deviation
-from index.matching import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS, WIDENING, shortlist_length
+from index import distance_bound, estimate_deviation
+from index.matching import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS
 
 CACHE_BYTES: Final = 16 << 20
 """Sketches up to here are read from the processor's cache, again and again; larger galleries come from memory."""
@@ -138,20 +138,18 @@ class Candidates:
     """What one stranger's probe brings up, on average.
 
     Attributes:
-        within: references near enough, by their sketches, that the shortlist must reach beyond them.
-        shortlisted: asked of the gallery in the end, after widening.
+        within: references near enough, by their sketches, for their scores to be estimated.
         opened: sealed embeddings of other people, at most.
     """
 
     within: float
-    shortlisted: int
     opened: float
 
 
 def candidates(size: int, bits: int, threshold: float, dimensions: float) -> Candidates:
     """Return how many references a stranger's probe brings up, if faces were spread evenly in so many dimensions.
 
-    A stranger's reference is opened if it is shortlisted and its estimate is within `ESTIMATE_DEVIATIONS` of the
+    A stranger's reference is opened if its sketch is near enough and its estimate within `ESTIMATE_DEVIATIONS` of the
     threshold. The estimate is the score, and the sketch's own error, which grows smaller with the bits.
     """
     scores = np.linspace(-1.0, 1.0, _STEPS)
@@ -163,10 +161,7 @@ def candidates(size: int, bits: int, threshold: float, dimensions: float) -> Can
     estimated = _normal((scores - limit) / estimate_deviation(0.0, bits))
     near = _normal((bound - bits * differ) / np.sqrt(bits * np.maximum(differ * (1 - differ), 1e-12)))
     opened, within = (size * float(np.trapezoid(share * dense, scores)) for share in (estimated, near))
-    shortlisted = shortlist_length(size, bits, threshold)
-    while shortlisted < min(within, size):
-        shortlisted *= WIDENING
-    return Candidates(within, shortlisted, min(opened, float(shortlisted)))
+    return Candidates(within, min(opened, within))
 
 
 def _normal(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -181,13 +176,8 @@ def _density(scores: NDArray[np.float64], dimensions: float) -> NDArray[np.float
     return np.asarray(np.exp((dimensions - 3) / 2 * np.log1p(-inside)) / whole)
 
 
-def scan_miss(score: float, bits: int, threshold: float, size: int) -> float:
-    """Return how often a reference of this score is not on the shortlist for this threshold; see `SCAN_DEVIATIONS`.
-
-    Nothing is missed in a gallery that is shortlisted whole.
-    """
-    if size <= FIRST_CANDIDATES:
-        return 0.0
+def scan_miss(score: float, bits: int, threshold: float) -> float:
+    """Return how often a reference of this score is not near enough for this threshold; see `SCAN_DEVIATIONS`."""
     p = math.acos(score) / math.pi
     bound = distance_bound(threshold, bits, SCAN_DEVIATIONS)
     return NormalDist(bits * p, math.sqrt(bits * p * (1 - p))).cdf(2 * bits * p - bound)

@@ -271,11 +271,11 @@ def _errors() -> str:
             cells.append(f"{wanted:.2f} / {_share(missed(wanted))}")
         limit = threshold_for(size, STRANGERS_TAKEN, EVEN)
         both = [candidates(size, bits, limit, EVEN) for bits in (512, 1024)]
-        cells.append(" / ".join(f"{one.shortlisted:,}" for one in both))
+        cells.append(" / ".join(f"{one.within:,.0f}" for one in both))
         rows.append([*cells, " / ".join(f"{one.opened:.1f}" for one in both)])
     head = ["references", "SFace's limit", "strangers taken", "people missed"]
     limits = [f"limit / missed, {dimensions:.0f} even dimensions" for dimensions in (SFACE_EVEN, EVEN, 256)]
-    candidate = [f"{what}, {EVEN} even, 512 / 1024 bits" for what in ("shortlist", "opened by strangers")]
+    candidate = [f"{what}, {EVEN} even, 512 / 1024 bits" for what in ("estimated", "opened by strangers")]
     return _table([*head, *limits, *candidate], rows)
 
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 import faiss
 import numpy as np
 
-from benchmarks.scaling.engines import fill, sketches
-from index import FIRST_CANDIDATES, FlatEngine
+from benchmarks.scaling.engines import fill, reach, sketches
+from index import FlatEngine
 
 _ECHO: Final = b"echo"
 _WARM_UP: Final = 20
@@ -96,6 +96,6 @@ def serve(end: Connection, rows: int, bits: int, seed: list[int]) -> None:
             end.send_bytes(bytes(8))
             continue
         start = time.perf_counter_ns()
-        (found,) = engine.shortlists(np.frombuffer(message, dtype=np.uint8)[None], FIRST_CANDIDATES)
+        (found,) = engine.within(np.frombuffer(message, dtype=np.uint8)[None], reach(bits))
         taken = time.perf_counter_ns() - start
         end.send_bytes(taken.to_bytes(8) + found.ids.tobytes() + found.distances.tobytes())

@@ -8,8 +8,8 @@ import numpy as np
 from benchmarks.matching.contestant import Answer, Contestant, Scene
 from benchmarks.matching.contestants.volens_door import VolensDoor
 from benchmarks.matching.faces import FloatArray
-from index import estimate_deviation
-from index.matching import ESTIMATE_DEVIATIONS, shortlist_length
+from index import distance_bound, estimate_deviation
+from index.matching import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS
 
 
 class VolensUngated(Contestant):
@@ -23,7 +23,7 @@ class VolensUngated(Contestant):
         self._faces = scene.faces
         self._threshold = scene.threshold
         bits = self._gallery.projection.bits
-        self._k = shortlist_length(len(self._gallery), bits, scene.threshold)
+        self._distance = int(distance_bound(scene.threshold, bits, SCAN_DEVIATIONS))
         self._least = scene.threshold - ESTIMATE_DEVIATIONS * estimate_deviation(scene.threshold, bits)
 
     @classmethod
@@ -33,8 +33,8 @@ class VolensUngated(Contestant):
 
     def identify(self, probe: FloatArray) -> Answer:
         """See `Contestant`."""
-        proposals = self._gallery.propose(probe, self._k)
-        rows = proposals.ids[proposals.estimates >= self._least] - 1
+        (proposals,) = self._gallery.propose([probe], self._distance, self._least)
+        rows = proposals.ids - 1
         if not len(rows):
             return Answer(None)
         scores = self._faces[rows] @ probe
@@ -47,4 +47,4 @@ class VolensUngated(Contestant):
 
     def settings(self) -> Mapping[str, int | str]:
         """See `Contestant`."""
-        return {"bits": self._gallery.projection.bits, "k": self._k}
+        return {"bits": self._gallery.projection.bits, "distance": self._distance}

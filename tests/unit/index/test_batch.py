@@ -69,12 +69,12 @@ def test_a_batch_costs_one_scan_and_two_queries(house: House, monkeypatch: pytes
     batch = probes(house, [person.face for person in house.people[:32]])
     decide(house, batch)
     asked: list[str] = []
-    scan, live = FlatEngine.shortlists, "index.matching.live_candidates"
+    scan, live = FlatEngine.within, "index.matching.live_candidates"
     from store import live_candidates  # noqa: PLC0415  the one that is watched
 
-    def watched_scan(self: FlatEngine, sketches: SketchArray, k: int) -> list[Shortlist]:
+    def watched_scan(self: FlatEngine, sketches: SketchArray, distance: int) -> list[Shortlist]:
         asked.append(f"scan of {len(sketches)}")
-        return scan(self, sketches, k)
+        return scan(self, sketches, distance)
 
     def watched_live(*arguments: object) -> object:
         asked.append("consents")
@@ -87,7 +87,7 @@ def test_a_batch_costs_one_scan_and_two_queries(house: House, monkeypatch: pytes
         asked.append("secrets")
         return secrets(self, wanted)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(FlatEngine, "shortlists", watched_scan)
+    monkeypatch.setattr(FlatEngine, "within", watched_scan)
     monkeypatch.setattr(live, watched_live)
     monkeypatch.setattr(keyring, "grant_secrets", watched_secrets)
 

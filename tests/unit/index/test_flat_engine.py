@@ -96,18 +96,51 @@ def test_no_more_than_asked_for_or_there_are_is_proposed(k: int, count: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("k", "sketches"),
+    "sketches",
     [
-        (0, np.zeros((1, BYTES), dtype=np.uint8)),
-        (-1, np.zeros((1, BYTES), dtype=np.uint8)),
-        (1, np.zeros((1, BYTES - 1), dtype=np.uint8)),
-        (1, np.zeros(BYTES, dtype=np.uint8)),
-        (1, np.zeros((1, BYTES), dtype=np.int8)),
+        np.zeros((1, BYTES - 1), dtype=np.uint8),
+        np.zeros(BYTES, dtype=np.uint8),
+        np.zeros((1, BYTES), dtype=np.int8),
     ],
 )
-def test_what_cannot_be_searched_for_is_refused(k: int, sketches: SketchArray) -> None:
-    with pytest.raises(ValueError, match=r"^got k .*; expected k of 1 or more and uint8 \(n, 64\)$"):
-        holding(1).shortlists(sketches, k)
+def test_sketches_of_another_form_are_refused(sketches: SketchArray) -> None:
+    for search in (holding(1).shortlists, holding(1).within):
+        with pytest.raises(ValueError, match=r"^got sketches u?int8 \(.*\); expected uint8 \(n, 64\)$"):
+            search(sketches, 1)
+
+
+def test_no_fewer_than_one_and_no_nearer_than_the_same_is_asked_for() -> None:
+    engine, sketches = holding(1), np.zeros((1, BYTES), dtype=np.uint8)
+    for k in (0, -1):
+        with pytest.raises(ValueError, match=f"got k {k}; expected 1 or more"):
+            engine.shortlists(sketches, k)
+    with pytest.raises(ValueError, match="got distance -1; expected 0 or more"):
+        engine.within(sketches, -1)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("distance", [0, 200, 240, 256, 512])
+@pytest.mark.usefixtures("small_slabs")
+def test_all_within_a_distance_are_found_and_nobody_else(
+    distance: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flat_engine, "_SMALLEST_PART", 10)
+    sketches = {number: sketch_of(number) for number in range(1, 401)}
+    engine = FlatEngine(BITS, threads=threads)
+    engine.add_many(np.array(list(sketches)), np.stack(list(sketches.values())))
+    queries = np.stack([sketch_of(1000), sketch_of(7)])
+
+    for query, near in zip(queries, engine.within(queries, distance), strict=True):
+        true = {number: int(np.unpackbits(sketch ^ query).sum()) for number, sketch in sketches.items()}
+        assert dict(zip(near.ids.tolist(), near.distances.tolist(), strict=True)) == {
+            number: far for number, far in true.items() if far <= distance
+        }
+        assert all(np.array_equal(sketches[n], s) for n, s in zip(near.ids.tolist(), near.sketches, strict=True))
+
+
+def test_nobody_is_near_in_an_empty_engine() -> None:
+    (near,) = FlatEngine(BITS).within(np.zeros((1, BYTES), dtype=np.uint8), BITS)
+    assert len(near.ids) == len(near.sketches) == 0
 
 
 def test_sketches_are_read_whatever_their_layout() -> None:

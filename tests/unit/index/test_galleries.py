@@ -226,26 +226,26 @@ def test_a_gallery_is_not_built_from_what_does_not_open(house: House) -> None:
 def test_a_gallery_wipes_the_sketches_it_makes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[np.ndarray] = []
     gallery = of(house)
-    rotate, scan = Projection.rotated, FlatEngine.shortlists
+    rotate, scan = Projection.rotated, FlatEngine.within
 
     def watched_rotate(self: Projection, vector: np.ndarray) -> np.ndarray:
         made.append(rotate(self, vector))
         return made[-1]
 
-    def watched_scan(self: FlatEngine, sketches: np.ndarray, k: int) -> list[Shortlist]:
-        found = scan(self, sketches, k)
+    def watched_scan(self: FlatEngine, sketches: np.ndarray, distance: int) -> list[Shortlist]:
+        found = scan(self, sketches, distance)
         made.extend((sketches, *(one.sketches for one in found)))
         return found
 
     monkeypatch.setattr(Projection, "rotated", watched_rotate)
-    monkeypatch.setattr(FlatEngine, "shortlists", watched_scan)
+    monkeypatch.setattr(FlatEngine, "within", watched_scan)
     vector = house.face()
     sketch = gallery.projection.sketch(vector)
     gallery.add_many(np.array([5]), sketch[None])
     sketch.fill(0)
-    proposals = gallery.propose(vector, 1)
+    (proposals,) = gallery.propose([vector], 0, 0.5)
 
-    assert (proposals.ids.tolist(), proposals.farthest) == ([5], 0)
+    assert proposals.ids.tolist() == [5]
     assert proposals.estimates[0] == pytest.approx(1.0, abs=0.05)
     assert [bool(one.any()) for one in made] == [False] * 4
     assert gallery.remove(ReferenceId(5))
