@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base as ExifTag
 
 from enroll.errors import ImageError
 
@@ -111,7 +112,8 @@ def decode(data: bytes, name: str = "image") -> RgbImage:
             warnings.filterwarnings("error", module=r"PIL\.")
             with Image.open(BytesIO(data), formats=_FORMATS) as image:
                 _check_size(image.size, name)
-                return RgbImage(_to_rgb(ImageOps.exif_transpose(image), name))
+                turned = image if image.getexif().get(ExifTag.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
+                return RgbImage(_to_rgb(turned, name))
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -150,4 +152,4 @@ def _to_rgb(image: Image.Image, name: str) -> Pixels:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, layer)
-    return np.array(image.convert("RGB"), dtype=np.uint8)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
