@@ -74,7 +74,9 @@ def observe(seconds: int) -> dict[str, Any]:
     person = cv2.resize(astronaut()[0:260, 90:350], (260, 260), interpolation=cv2.INTER_AREA)
     scenes = {
         "photo": [_jpeg(_frame(person, 500, 250))] * _TURN,
-        "one walks by": [_jpeg(_frame(person, 60 + 4 * step, 250)) for step in range(seconds * FPS)],
+        "one walks by": [
+            _jpeg(_frame(person, 40 + round(930 * step / (seconds * FPS)), 250)) for step in range(seconds * FPS)
+        ],
         "six stand": [_jpeg(_group(step)) for step in range(seconds * FPS)],
     }
     rows = []

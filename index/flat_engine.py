@@ -52,7 +52,12 @@ class FlatEngine:
         self._rows = RowMap()
         self._lock = SharedLock()
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, "scan") if threads > 1 else None
+        # OpenMP counts threads for each thread that calls it: without this each of the pool opens a team of its own.
+        self._pool = (
+            ThreadPoolExecutor(threads, "scan", initializer=faiss.omp_set_num_threads, initargs=(1,))
+            if threads > 1
+            else None
+        )
 
     def add(self, reference_id: ReferenceId, sketch: SketchArray) -> None:
         """Append a row."""

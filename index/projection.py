@@ -21,8 +21,8 @@ _SKETCH_BITS: Final = 512
 _SMALL_SKETCH_BITS: Final = 1024
 _COUNTER_BYTES: Final = 16
 _ESTIMATED_TOGETHER: Final = 4096
-_BYTE_SIGNS: Final = (2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) - 1).astype(np.float32)
-"""The signs that each byte stands for, float32 (256, 8)."""
+_BYTE_SIGNS: Final = (2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[None], axis=0) - 1).astype(np.float32)
+"""The signs that each byte stands for, float32 (8, 256)."""
 
 
 def sketch_bits(dimension: int) -> int:
@@ -50,6 +50,8 @@ class Projection:
         self._mean_magnitude = math.exp(math.lgamma(dimension / 2) - math.lgamma((dimension + 1) / 2)) / math.sqrt(
             math.pi
         )
+        self._places = np.arange(self.bits // 8, dtype=np.intp) * 256
+        self._ones = np.ones(self.bits // 8, dtype=np.float32)
         self._rows: FloatArray = np.ascontiguousarray(np.concatenate(rotations)[: self.bits], dtype=np.float32)
 
     def rotated(self, vector: FloatArray) -> FloatArray:
@@ -90,15 +92,15 @@ class Projection:
         Returns:
             float32 (m,); unbiased, and as spread as `estimate_deviation` says.
         """
-        # What each byte of a sketch adds, looked up: a tenth of the work of unpacking the bits.
-        table = _BYTE_SIGNS @ (rotated.reshape(-1, 8).T / np.float32(self.bits * self._mean_magnitude))
+        # What each byte of a sketch adds, looked up; then the bits need not be unpacked.
+        table = (rotated.reshape(-1, 8) / np.float32(self.bits * self._mean_magnitude)) @ _BYTE_SIGNS
         sums = np.empty(len(sketches), dtype=np.float32)
-        places = np.arange(sketches.shape[1])
         for start in range(0, len(sketches), _ESTIMATED_TOGETHER):
-            part = sketches[start : start + _ESTIMATED_TOGETHER]
-            looked_up = table[part, places]
-            looked_up.sum(axis=1, out=sums[start : start + len(part)])
-            looked_up.fill(0)
+            places = np.add(sketches[start : start + _ESTIMATED_TOGETHER], self._places, dtype=np.intp)
+            looked_up = table.ravel().take(places, mode="wrap")  # no place is out of range; "raise" is slower
+            sums[start : start + len(places)] = looked_up @ self._ones
+            for own in (places, looked_up):
+                own.fill(0)
         table.fill(0)
         return sums
 
