@@ -1,6 +1,6 @@
-"""From the bytes of a frame to a decision: ``python -m benchmarks.door``, two minutes. ``--table`` derives the table.
+"""From the bytes of a frame to a decision: ``python -m benchmarks.door``, three minutes. ``--table`` derives the table.
 
-A photo, and ten seconds of a 720p video in which somebody walks by and one with six people who stand, are made of
+A photo, and three seconds of a 720p video in which somebody walks by and one with six people who stand, are made of
 pictures that come with packages. Everybody gets the same JPEG bytes, in turns of ten frames. The peers are what one
 would write otherwise with the same two networks; they hold plain embeddings and ask nobody for consent.
 
@@ -43,7 +43,7 @@ from volens import Site
 
 RESULTS: Final = Path(__file__).parent / "results" / "door.json"
 FPS: Final = 25
-SECONDS: Final = 10
+SECONDS: Final = 3
 ROUNDS: Final = 2
 THRESHOLD: Final = 0.45
 _TURN: Final = 10
