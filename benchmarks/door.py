@@ -15,7 +15,6 @@ would write otherwise with the same two networks; they hold plain embeddings and
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -35,6 +34,7 @@ from onnx import helper, numpy_helper
 from PIL import Image
 from skimage.data import astronaut
 
+from benchmarks.machine import machine
 from consent import ConsentedEmbedding, SubjectKey, UnitVector
 from enroll import Extractor, ModelCache, RgbImage, SFaceEmbedder, YuNetDetector, align, decode
 from enroll.catalog import SFACE, YUNET
@@ -95,7 +95,7 @@ def observe(seconds: int) -> dict[str, Any]:
             rows += [{"scene": scene, "contestant": name, "ns": spent[name], "known": known[name]} for name in looks]
     packages = ("onnxruntime", "opencv-python-headless", "numpy", "pillow", "faiss-cpu")
     return {
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "machine": machine(),
         "python": sys.version.split()[0],
         "versions": {one: version(one) for one in packages},
         "threads": 1,

@@ -7,7 +7,6 @@ Every call of the progress function is written down with its time, from which th
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.machine import machine
 from benchmarks.matching.faces import made_up
 from consent import ConsentedEmbedding, EndReason, ModelId, Notice, ReceiptId, SubjectKey, UnitVector
 from erase import erase_consents, verify_certificate
@@ -78,7 +78,7 @@ def run(size: int, dimension: int) -> None:
         size_bytes = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
         site.close()
     document = {
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": machine(),
         "versions": {name: version(name) for name in ("numpy", "sqlalchemy", "cryptography", "volens")},
         "size": size,
         "dimension": dimension,

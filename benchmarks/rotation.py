@@ -9,7 +9,6 @@ Not measured: the sketches, which the doors make anew when they next look (as wh
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import threading
@@ -19,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.machine import machine
 from consent import ReceiptId
 from store import Store
 from volens import Site
@@ -72,7 +72,7 @@ def run(size: int, rounds: int) -> None:
             somebody = people(site._store, size)[0]  # noqa: SLF001  people without faces
         rotations = [observe(home, somebody, root=root) for _ in range(rounds) for root in (False, True)]
     document = {
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": machine(),
         "versions": {name: version(name) for name in ("sqlalchemy", "cryptography", "volens")},
         "size": size,
         "rotations": rotations,

@@ -17,14 +17,15 @@ from typing import Final, final
 
 import numpy as np
 
-from consent import Purpose, permit_probe
+from consent import Purpose
 from enroll.alignment import eye_distance_px
 from enroll.detector import LONGEST_SIDE_PX, DetectedFace
 from enroll.extractor import Extractor
 from enroll.image import MIN_SIDE_PX, RgbImage
+from enroll.recognition import identify_faces, threshold_at
 from enroll.tracking import Track, Tracker
-from index import Decision, FaceDecision, Galleries, Identification, identify_many
-from store import Passed, Store, live_candidates, note_interactions, note_passages, zone_of
+from index import Decision, FaceDecision, Galleries, Identification
+from store import Store, live_candidates, zone_of
 
 WHOLE_FRAME_S: Final = 0.5
 """So long may somebody who comes into the picture beside others go unnoticed."""
@@ -86,9 +87,7 @@ class DoorStream:
         self._forget_who_withdrew(tracks)
         # 4.
         model = self._extractor.model
-        with self._store.read() as connection:
-            size = len(self._galleries.of(connection, self._zone.purpose, model.model_id, model.dimension))
-        threshold = model.thresholds.identification(size).value
+        threshold = threshold_at(self._store, self._galleries, model, self._zone)
         due = [(face, track) for face, track in zip(faces, tracks, strict=True) if _is_due(face, track, at_s)]
         self._identify(image, due, threshold, at_s)
         nobody = Decision(None, threshold, 0)
@@ -142,17 +141,10 @@ class DoorStream:
     ) -> None:
         if not due:
             return
-        probes = self._extractor.probes(image, [face for face, _ in due], permit_probe(self._zone))
-        try:
-            decisions = identify_many(self._store, self._galleries, probes, threshold, self._store.now())
-        finally:
-            for probe in probes:
-                probe.vector.wipe()
+        faces = [face for face, _ in due]
+        decisions = identify_faces(self._store, self._galleries, self._extractor, self._zone, image, faces, threshold)
         for (face, track), decision in zip(due, decisions, strict=True):
             track.decided(decision, face, at_s)
-        matched = [one.match.receipt_id for one in decisions if one.match]
-        note_interactions(self._store, matched)
-        note_passages(self._store, matched, Passed.IDENTIFIED, self._extractor.model.model_id)
 
 
 def _is_due(face: DetectedFace, track: Track, at_s: float) -> bool:

@@ -1,11 +1,13 @@
 """From a frame to decisions: find the faces, compute probes under a permit, ask the matching core, note the visit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from consent import Badge, PersonSecret, Purpose, UnverifiedReceipt, permit_probe
+from consent import Badge, PersonSecret, Purpose, UnverifiedReceipt, Zone, permit_probe
+from enroll.detector import DetectedFace
+from enroll.embedder import EmbeddingModel
 from enroll.extractor import Extractor
 from enroll.image import RgbImage
-from index import FaceDecision, Galleries, Identification, admit_claim, identify, verify_claim
+from index import Decision, FaceDecision, Galleries, Identification, admit_claim, identify_many, verify_claim
 from store import Passed, Store, note_interactions, note_passages, zone_of
 
 
@@ -19,22 +21,50 @@ def identify_frame(
         RefusedError: in this zone the person holds the key, and nobody is searched for.
         TamperError: a candidate's seal or receipt does not hold.
     """
-    model = extractor.model
     with store.read() as connection:
         zone = zone_of(connection, purpose)
-        size = len(galleries.of(connection, zone.purpose, model.model_id, model.dimension))
-    threshold = model.thresholds.identification(size).value
+    threshold = threshold_at(store, galleries, extractor.model, zone)
     faces = extractor.detect(image)
-    decisions = []
-    for face, probe in zip(faces, extractor.probes(image, faces, permit_probe(zone)), strict=True):
-        try:
-            decisions.append(FaceDecision(face.box, identify(store, galleries, probe, threshold, store.now())))
-        finally:
+    decisions = identify_faces(store, galleries, extractor, zone, image, faces, threshold)
+    decided = tuple(FaceDecision(face.box, decision) for face, decision in zip(faces, decisions, strict=True))
+    return Identification(zone.purpose, extractor.model.model_id, threshold, decided)
+
+
+def threshold_at(store: Store, galleries: Galleries, model: EmbeddingModel, zone: Zone) -> float:
+    """Return the lowest comparison score that identifies somebody in a zone, with as many enrolled as now.
+
+    Raises:
+        RefusedError, TamperError: see `identify_frame`.
+    """
+    with store.glance() as glance:
+        size = len(galleries.at(glance, zone.purpose, model.model_id, model.dimension))
+    return model.thresholds.identification(size).value
+
+
+def identify_faces(
+    store: Store,
+    galleries: Galleries,
+    extractor: Extractor,
+    zone: Zone,
+    image: RgbImage,
+    faces: Sequence[DetectedFace],
+    threshold: float,
+) -> list[Decision]:
+    """Decide about some faces of a frame together, and note who was there. Probes are wiped.
+
+    Raises:
+        TamperError: see `identify_frame`.
+    """
+    probes = extractor.probes(image, faces, permit_probe(zone))
+    try:
+        decisions = identify_many(store, galleries, probes, threshold, store.now())
+    finally:
+        for probe in probes:
             probe.vector.wipe()
     matched = [one.match.receipt_id for one in decisions if one.match]
     note_interactions(store, matched)
-    note_passages(store, matched, Passed.IDENTIFIED, model.model_id)
-    return Identification(zone.purpose, model.model_id, threshold, tuple(decisions))
+    note_passages(store, matched, Passed.IDENTIFIED, extractor.model.model_id)
+    return decisions
 
 
 def verify_frame(

@@ -1,6 +1,6 @@
 """Step 5 of an erasure, for many at once: they are looked for by id, by search and byte by byte, and not found."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
@@ -60,7 +60,9 @@ def verify_absence(
     """
     left: dict[ReceiptId, VolensError] = {}
     # 1.
-    for ids in _chunks(list(facts)):
+    everybody = list(facts)
+    for start in range(0, len(everybody), _TOGETHER):
+        ids = everybody[start : start + _TOGETHER]
         with store.read() as connection:
             rows = rows_left(connection, ids)
         left |= {one: _left("the data file still has rows of the erased consent") for one in rows}
@@ -116,7 +118,3 @@ def _findings(
 
 def _left(what: str, then: str = "") -> ErasureIncompleteError:
     return ErasureIncompleteError(f"{what}, {then}run '{RESUME}'" if then else f"{what}; run '{RESUME}'")
-
-
-def _chunks(ids: Sequence[ReceiptId]) -> list[Sequence[ReceiptId]]:
-    return [ids[start : start + _TOGETHER] for start in range(0, len(ids), _TOGETHER)]

@@ -36,12 +36,8 @@ class Shortlist:
 class Engine(Protocol):
     """Holds one sketch for each reference."""
 
-    def add(self, reference_id: ReferenceId, sketch: SketchArray) -> None:
-        """Hold a sketch; ValueError if this id has one."""
-        ...
-
     def add_many(self, reference_ids: NDArray[np.int64], sketches: SketchArray) -> None:
-        """Hold many sketches: ids int64 (n,), uint8 (n, bits / 8); on an error none of them."""
+        """Hold sketches: ids int64 (n,), uint8 (n, bits / 8). ValueError if an id has one: then none of them is."""
         ...
 
     def remove(self, reference_id: ReferenceId) -> bool:

@@ -14,9 +14,9 @@ from typing import Final, final
 from consent import InputError, UnavailableError
 from store import audit_log
 from store.database import reading_copy
-from store.durable_copy import sync_file, sync_folder
+from store.durable_copy import sync_file
 from store.manifest import MANIFEST_FILE, MANIFEST_TYPE, FileFact, manifest_file, manifest_payload
-from store.private_files import write_private
+from store.private_files import sync_folder, write_private
 from store.store import DATA_FILE, KEYRING_FILE, Store
 
 WITH_KEYRING: Final = (

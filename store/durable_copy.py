@@ -47,12 +47,3 @@ def sync_file(path: Path) -> tuple[int, str]:
             return file.tell(), digest.hexdigest()
     except OSError as error:
         raise UnavailableError(f"cannot write {path}: {error.strerror}; check the disk and the rights") from None
-
-
-def sync_folder(folder: Path) -> None:
-    """See that the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -234,11 +234,11 @@ class Keyring:
     def wrapped_all(self, receipt_ids: Iterable[ReceiptId]) -> Mapping[ReceiptId, bytes]:
         """Return the wrapped secrets that are there, as they are on disk."""
         wanted = list(receipt_ids)
-        with self._database.read() as connection:
+        with self._database.glance() as glance:
             return {
-                ReceiptId(row.receipt_id): row.wrapped
+                ReceiptId(receipt_id): wrapped
                 for start in range(0, len(wanted), _BATCH)
-                for row in connection.execute(_SELECT, {"ids": wanted[start : start + _BATCH]})
+                for receipt_id, _, wrapped in _WRAPPED.rows(glance, {"ids": listed(wanted[start : start + _BATCH])})
             }
 
     def destroy(self, receipt_id: ReceiptId) -> bool:
@@ -319,10 +319,6 @@ class Keyring:
         """Return the associated data of a wrapped grant secret."""
         return sealing.context("grant secret", self.site_id, receipt_id, str(epoch))
 
-
-_SELECT: Final = select(
-    tables.grant_secret.c.receipt_id, tables.grant_secret.c.epoch, tables.grant_secret.c.wrapped
-).where(tables.grant_secret.c.receipt_id.in_(bindparam("ids", expanding=True)))
 
 _WRAPPED: Final = Prepared(
     select(tables.grant_secret.c.receipt_id, tables.grant_secret.c.epoch, tables.grant_secret.c.wrapped).where(

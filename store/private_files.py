@@ -96,7 +96,7 @@ def read_private(path: Path, limit_bytes: int) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """See that what was renamed in a folder is on the disk."""
+    """See that the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, final
 
-from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select, text
+from sqlalchemy import Connection, Select, bindparam, exists, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from consent import (
@@ -163,7 +163,7 @@ def live_candidates(
             "ids": listed(int(one) for one in candidates),
         },
     )
-    return {ReferenceId(row[0]): _candidate(*row) for row in rows}
+    return {ReferenceId(row[0]): _sealed(*row) for row in rows}
 
 
 def references_of(connection: Connection, receipt_id: ReceiptId) -> list[SealedReference]:
@@ -174,7 +174,7 @@ def references_of(connection: Connection, receipt_id: ReceiptId) -> list[SealedR
 def references_of_all(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> list[SealedReference]:
     """Return the references of many consents, of every model."""
     wanted = _reference.receipt_id.in_(list(receipt_ids))
-    return [_sealed(row) for row in connection.execute(_SEALED.where(wanted).order_by(_reference.reference_id))]
+    return [_sealed(*row) for row in connection.execute(_SEALED.where(wanted).order_by(_reference.reference_id))]
 
 
 def references_in(
@@ -190,7 +190,7 @@ def references_in(
     ).order_by(_reference.reference_id)
     for start in range(0, len(ids), _BATCH):
         for row in connection.execute(query, {"ids": ids[start : start + _BATCH]}):
-            yield _sealed(row)
+            yield _sealed(*row)
 
 
 def reference_ids(connection: Connection, purpose: Purpose, model_id: ModelId, after: int = 0) -> set[ReferenceId]:
@@ -227,7 +227,7 @@ def count_references(connection: Connection, purpose: Purpose) -> dict[str, int]
 
 
 _BATCH: Final = 500
-_SEALED: Final = (
+_SEALED: Final[Select[*tuple[Any, ...]]] = (
     select(
         _reference.reference_id,
         _reference.model_id,
@@ -275,32 +275,19 @@ _CANDIDATES: Final = Prepared(
 )
 
 
-def _candidate(  # noqa: PLR0913, PLR0917  the columns of `_SEALED`, in their order
+def _sealed(  # noqa: PLR0913, PLR0917  the columns of `_SEALED`, in their order
     reference_id: int,
     model_id: str,
     box: bytes,
     receipt_id: str,
     subject_id: str,
     purpose: str,
-    expires_at: str,
+    expires_at: datetime | str,
     subject_key: bytes,
     token: str,
     custody: str | None,
 ) -> SealedReference:
     receipt = StoredReceipt(ReceiptId(receipt_id), DataSubjectId(subject_id), Purpose(purpose), subject_key, token)
+    ends = parse_time(expires_at) if isinstance(expires_at, str) else expires_at
     held_by = Custody(custody or Custody.OPERATOR)
-    return SealedReference(ReferenceId(reference_id), ModelId(model_id), box, parse_time(expires_at), receipt, held_by)
-
-
-def _sealed(row: Row[*tuple[Any, ...]]) -> SealedReference:
-    receipt = StoredReceipt(
-        ReceiptId(row.receipt_id), DataSubjectId(row.subject_id), Purpose(row.purpose), row.subject_key, row.token
-    )
-    return SealedReference(
-        ReferenceId(row.reference_id),
-        ModelId(row.model_id),
-        row.sealed_embedding,
-        row.expires_at,
-        receipt,
-        Custody(row.custody or Custody.OPERATOR),
-    )
+    return SealedReference(ReferenceId(reference_id), ModelId(model_id), box, ends, receipt, held_by)

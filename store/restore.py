@@ -17,10 +17,10 @@ from audit import Checkpoint, leaf_hash, new_nodes, read_leaf, root
 from consent import Custody, InputError, ReceiptId, TamperError, UnavailableError
 from store import audit_log, keyring_schema
 from store import schema as tables
-from store.durable_copy import copy_private, sync_file, sync_folder
+from store.durable_copy import copy_private, sync_file
 from store.home import PUBLIC_KEY_FILE
 from store.manifest import MANIFEST_FILE, MAX_BYTES, Manifest, read_manifest, verify_manifest
-from store.private_files import read_private, write_private
+from store.private_files import read_private, sync_folder, write_private
 from store.remembrance import remembered_leaves
 from store.root_key import RECORD_FILE, ROOT_KEY_FILE
 from store.store import DATA_FILE, KEYRING_FILE, Store

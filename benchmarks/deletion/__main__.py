@@ -17,6 +17,7 @@ from benchmarks.deletion.contestants import NAMES, contestant
 from benchmarks.deletion.people import People
 from benchmarks.deletion.scenario import NotRunError, Run
 from benchmarks.deletion.table import RESULTS, tables
+from benchmarks.machine import machine
 
 SEED: Final = 20261123
 TINY: Final = {"people": 40, "deleted": 4, "dimension": 128, "runs": 1}
@@ -26,7 +27,7 @@ def observe(name: str, people: int, deleted: int, dimension: int, runs: int) -> 
     """Run one contestant, each run with other people in a new folder, and return the document of its results."""
     document: dict[str, Any] = {
         "contestant": name,
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.system()},
+        "machine": machine(),
         "python": platform.python_version(),
         "threads": 1,
         "people": people,

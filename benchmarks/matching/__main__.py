@@ -7,7 +7,6 @@ not installed are left out, and named. The figures are derived afterwards, by ``
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -17,27 +16,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.machine import machine
 from benchmarks.matching.grid import FOLDER, Grid
 
 RESULTS: Final = Path(__file__).parent.parent / "results" / "matching"
 BUILD: Final = Path(__file__).parent.parent / "build" / "matching"
 _ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _PACKAGES: Final = ("faiss-cpu", "numpy", "sqlalchemy", "cryptography")
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures depend on besides the programs."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        named = [line for line in cpuinfo.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
-        model = named[0].partition(":")[2].strip() if named else model
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
 
 
 def run_one(grid: Grid, number: int, out: Path, build: Path, photos: Path | None) -> None:

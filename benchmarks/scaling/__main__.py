@@ -6,7 +6,6 @@ Raw observations go to results/scaling.json; ``python -m benchmarks.scaling.page
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 from importlib.metadata import version
@@ -15,28 +14,13 @@ from typing import Any, Final
 
 import faiss
 
+from benchmarks.machine import machine
 from benchmarks.scaling.doors import doors
 from benchmarks.scaling.engines import engines
 from benchmarks.scaling.shards import shards
 
 RESULTS: Final = Path(__file__).parent / "results" / "scaling.json"
 SEED: Final = 20261124
-
-
-def machine() -> dict[str, Any]:
-    """Return what these numbers were measured on."""
-    models = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "processor": models[0] if models else platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        "python": platform.python_version(),
-        "load_before": os.getloadavg()[0],
-    }
 
 
 def said(what: str) -> None:
@@ -50,7 +34,11 @@ def measured(*, tiny: bool, largest: int) -> dict[str, Any]:
     started = time.perf_counter()
     sizes = [1000, 4000] if tiny else [one for one in (10**3, 10**4, 10**5, 10**6, 10**7) if one <= largest]
     document: dict[str, Any] = {
-        "machine": machine(),
+        "machine": machine()
+        | {
+            "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+            "load_before": os.getloadavg()[0],
+        },
         "versions": {name: version(name) for name in ("faiss-cpu", "numpy", "sqlalchemy", "cryptography", "volens")},
         "seed": SEED,
         "tiny": tiny,
