@@ -34,11 +34,11 @@ from onnx import helper, numpy_helper
 from PIL import Image
 from skimage.data import astronaut
 
+from benchmarks.enrolling import enroll_face
 from benchmarks.machine import machine
 from consent import ConsentedEmbedding, SubjectKey, UnitVector
 from enroll import Extractor, ModelCache, RgbImage, SFaceEmbedder, YuNetDetector, align, decode
 from enroll.catalog import SFACE, YUNET
-from store import add_reference, admit_receipt
 from volens import Site
 
 RESULTS: Final = Path(__file__).parent / "results" / "door.json"
@@ -164,15 +164,15 @@ def _volens(
 
     def enroll(vector: UnitVector | None) -> None:
         given = site.give_consent(notice, name="nobody", jurisdiction="FR", key=SubjectKey.from_seed(os.urandom(32)))
-        with store.read() as connection:
-            grant = admit_receipt(store, connection, given.receipt)
-        embedding = (
-            extractor.consented(photo, extractor.detect(photo)[0], grant)
-            if vector is None
-            else ConsentedEmbedding(grant, vector, extractor.model.model_id)
+        enroll_face(
+            store,
+            given.receipt,
+            lambda grant: (
+                extractor.consented(photo, extractor.detect(photo)[0], grant)
+                if vector is None
+                else ConsentedEmbedding(grant, vector, extractor.model.model_id)
+            ),
         )
-        with store.keyring.grant_secret(grant.receipt_id) as secret, store.write() as tx:
-            add_reference(tx, embedding, secret, licence="none", photo_count=3)
 
     for vector in [None, *(UnitVector.normalised(one) for one in strangers)]:
         enroll(vector)

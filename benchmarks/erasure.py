@@ -10,17 +10,18 @@ import os
 import sys
 import tempfile
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.enrolling import enroll_face
 from benchmarks.machine import machine
 from benchmarks.matching.faces import made_up
 from consent import ConsentedEmbedding, EndReason, ModelId, Notice, ReceiptId, SubjectKey, UnitVector
 from erase import erase_consents, verify_certificate
-from store import add_reference, admit_receipt
 from volens import Site
 
 RESULTS: Final = Path(__file__).parent / "results" / "erasure.json"
@@ -38,12 +39,9 @@ def fill(site: Site, notice: Notice, faces: np.ndarray[Any, Any]) -> list[Receip
             print(f"\renrolling {row} of {len(faces)}", end="", file=sys.stderr, flush=True)
         key = SubjectKey.from_seed(os.urandom(32))
         receipt = site.give_consent(notice, name=f"person {row}", jurisdiction="FR", key=key).receipt
-        with store.read() as connection:
-            grant = admit_receipt(store, connection, receipt)
-        embedding = ConsentedEmbedding(grant, UnitVector.normalised(face), MODEL)
-        with store.keyring.grant_secret(grant.receipt_id) as secret, store.write() as tx:
-            add_reference(tx, embedding, secret, licence="none", photo_count=3)
-        given.append(grant.receipt_id)
+        vector = UnitVector.normalised(face)
+        enroll_face(store, receipt, partial(ConsentedEmbedding, vector=vector, model_id=MODEL))
+        given.append(receipt.claims.receipt_id)
     print(file=sys.stderr)
     return given
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from typing import Any, Final
 import faiss
 import numpy as np
 
+from benchmarks.enrolling import enroll_face
 from benchmarks.matching.contestant import Answer, Contestant, Scene
 from benchmarks.matching.contestants import contestant
 from benchmarks.matching.contestants.volens_door import VolensDoor, answer
@@ -22,7 +24,6 @@ from benchmarks.matching.population import MODEL, ZONE
 from benchmarks.matching.stopwatch import PARTS, stopwatch
 from consent import ConsentedEmbedding, SubjectKey, UnitVector
 from index import identify
-from store import add_reference, admit_receipt
 
 SNAPSHOTS: Final = "galleries"
 
@@ -172,12 +173,8 @@ def _enroll(door: VolensDoor, scene: Scene, drawn: Distribution, count: int, see
         key = SubjectKey.from_seed(np.random.default_rng().bytes(32))
         receipt = site.give_consent(site.notice(ZONE), name="nobody", jurisdiction="FR", key=key).receipt
         start = time.perf_counter_ns()
-        with door.store.read() as connection:
-            grant = admit_receipt(door.store, connection, receipt)
-        embedding = ConsentedEmbedding(grant, UnitVector.normalised(face), MODEL)
-        with door.store.keyring.grant_secret(grant.receipt_id) as secret, door.store.write() as tx:
-            reference_id = add_reference(tx, embedding, secret, licence="none", photo_count=3)
-        embedding.vector.wipe()
+        vector = UnitVector.normalised(face)
+        reference_id = enroll_face(door.store, receipt, partial(ConsentedEmbedding, vector=vector, model_id=MODEL))
         found = door.identify(face).row
         spent.append(time.perf_counter_ns() - start)
         if found != reference_id - 1:

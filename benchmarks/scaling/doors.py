@@ -5,11 +5,13 @@ import sqlite3
 import tempfile
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.enrolling import enroll_face
 from consent import (
     ConsentedEmbedding,
     FloatArray,
@@ -22,7 +24,6 @@ from consent import (
 )
 from index import distance_bound, identify
 from index.matching import SCAN_DEVIATIONS
-from store import add_reference, admit_receipt
 from volens import Site
 
 THRESHOLD: Final = 0.4
@@ -111,11 +112,8 @@ def _enroll(site: Site, notice: Notice, face: FloatArray) -> None:
     store = site._store  # noqa: SLF001  as above
     key = SubjectKey.from_seed(os.urandom(32))
     receipt = site.give_consent(notice, name="nobody", jurisdiction="FR", key=key).receipt
-    with store.read() as connection:
-        grant = admit_receipt(store, connection, receipt)
-    embedding = ConsentedEmbedding(grant, UnitVector.normalised(face), MODEL)
-    with store.keyring.grant_secret(grant.receipt_id) as secret, store.write() as tx:
-        add_reference(tx, embedding, secret, licence="none", photo_count=3)
+    vector = UnitVector.normalised(face)
+    enroll_face(store, receipt, partial(ConsentedEmbedding, vector=vector, model_id=MODEL))
 
 
 def _face(dimension: int, rng: np.random.Generator) -> FloatArray:

@@ -4,10 +4,12 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
 from benchmarks.deletion.contestant import THRESHOLD, Contestant, FloatArray, Kept
+from benchmarks.enrolling import enroll_face
 from consent import (
     ConsentedEmbedding,
     ModelId,
@@ -19,7 +21,7 @@ from consent import (
     permit_probe,
 )
 from index import Projection, identify
-from store import add_reference, admit_receipt, references_of, zone_of
+from store import references_of, zone_of
 from volens import Site
 
 _MODEL = ModelId("benchmark@00000000")
@@ -62,14 +64,8 @@ class VolensSite(Contestant):
         take_home = site.give_consent(site.notice(_ZONE), name=f"person {person}", jurisdiction="FR", key=key)
         if take_home.code is None:
             raise RuntimeError("got a consent without a withdrawal code; expected one with")
-        with store.read() as connection:
-            grant = admit_receipt(store, connection, take_home.receipt)
-        embedding = ConsentedEmbedding(grant, UnitVector(face), _MODEL)
-        try:
-            with store.keyring.grant_secret(grant.receipt_id) as secret, store.write() as tx:
-                reference_id = add_reference(tx, embedding, secret, licence="none", photo_count=3)
-        finally:
-            embedding.vector.wipe()
+        embed = partial(ConsentedEmbedding, vector=UnitVector(face), model_id=_MODEL)
+        reference_id = enroll_face(store, take_home.receipt, embed)
         if reference_id != person + 1:
             raise RuntimeError(f"got reference {reference_id} for person {person}; expected one more than the person")
         self._codes[person] = take_home.code.reveal()
