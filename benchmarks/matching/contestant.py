@@ -1,5 +1,6 @@
 """What a contestant can do: a small protocol, so that all of them are asked the same."""
 
+import os
 import shutil
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -39,8 +40,12 @@ class Scene:
 
     @cached_property
     def copy(self) -> Path:
-        """The folder of the copied site."""
-        return Path(shutil.copytree(self.home, self.work / "home"))
+        """The folder of the copied site; the kept one gives up its place in the machine's page cache."""
+        copied = Path(shutil.copytree(self.home, self.work / "home"))
+        for path in (one for one in self.home.rglob("*") if one.is_file()):
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return copied
 
     @cached_property
     def site(self) -> Site:
