@@ -20,7 +20,6 @@ Example::
 
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, final
 
@@ -44,13 +43,15 @@ from enroll import DoorStream, Enrolled, Extractor, QualityReport, RgbImage, ide
 from enroll import enroll as enroll_person
 from enroll import read as read_image
 from erase import Certificate, Erased, SweepReport, verify_certificate
-from index import Decision, FaceDecision, Galleries, Identification, Match
+from index import Carried, Decision, FaceDecision, Galleries, Identification, Match
 from store import (
     DEFAULT_URL,
     Backup,
     Clock,
+    Credentials,
     Keys,
     LogReport,
+    PublishedLog,
     Random,
     SiteStatus,
     Store,
@@ -65,14 +66,9 @@ from store import (
     open_home,
     shorten,
     site_status,
-    verify_log,
+    utc_now,
     zone_of,
 )
-
-
-def utc_now() -> datetime:
-    """Return the system's time."""
-    return datetime.now(UTC)
 
 
 @final
@@ -233,8 +229,7 @@ class Site:
             What the person takes home: the signed receipt, the withdrawal code, the notice's text.
 
         Raises:
-            InputError: a bad name or jurisdiction, or the notice is not the newest any more.
-            RefusedError: the person's consent to this zone is already in force.
+            InputError, RefusedError: see there.
         """
         return give_consent(
             self._store,
@@ -294,18 +289,20 @@ class Site:
         return DoorStream(self._store, self._galleries, self.extractor, parse_purpose(zone))
 
     def verify_claim(
-        self, receipt: bytes | None, image: RgbImage, *, carried: PersonSecret | Badge | None = None
+        self, receipt: bytes | None, image: RgbImage, *, carried: Carried = None, zone: str | None = None
     ) -> FaceDecision | None:
         """Say whether the largest face of a frame is the person who signed `receipt` (1:1). None: there is no face.
 
-        `carried` is what the person shows besides: their secret, or their badge, which needs no receipt.
+        `carried` is what the person shows besides: their secret, or their badge, which needs no receipt; with `zone`,
+        what was given out for another is refused.
 
         Raises:
             RefusedError: no consent in force, or nobody is enrolled under it.
             ReceiptError, TamperError: the receipt is malformed, or not the one recorded.
         """
         shown = None if receipt is None else TakeHome.parse(receipt).receipt
-        return verify_frame(self._store, lambda: self.extractor, shown, image, carried)
+        purpose = None if zone is None else parse_purpose(zone)
+        return verify_frame(self._store, lambda: self.extractor, shown, image, carried, purpose)
 
     def name_of(self, match: Match) -> str | None:
         """Return the name of a person who matched, for the operator's eyes; None if the consent ended meanwhile."""
@@ -363,10 +360,15 @@ class Site:
         """Return what is there now, in numbers."""
         return site_status(self._store)
 
-    def verify_audit(self) -> LogReport:
-        """Verify the whole audit log; see `store.verify_log`."""
-        with self._store.read() as connection:
-            return verify_log(connection, self.verifier_key)
+    @property
+    def credentials(self) -> Credentials:
+        """The programs that may ask over the network."""
+        return Credentials(self._store)
+
+    @property
+    def log(self) -> PublishedLog:
+        """The audit log."""
+        return PublishedLog(self._store)
 
 
 __all__ = [

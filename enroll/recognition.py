@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from consent import Badge, PersonSecret, Purpose, UnverifiedReceipt, Zone, permit_probe
+from consent import Badge, ForeignReceiptError, PersonSecret, Purpose, UnverifiedReceipt, Zone, permit_probe
 from enroll.detector import DetectedFace
 from enroll.embedder import EmbeddingModel
 from enroll.extractor import Extractor
@@ -73,6 +73,7 @@ def verify_frame(
     receipt: UnverifiedReceipt | None,
     image: RgbImage,
     carried: PersonSecret | Badge | None,
+    purpose: Purpose | None = None,
 ) -> FaceDecision | None:
     """Decide whether the largest face of a frame is the one claimed (1:1). None: there is no face.
 
@@ -82,13 +83,16 @@ def verify_frame(
         receipt: as shown; a badge needs none.
         image: the frame.
         carried: what the person shows besides; see `index.claims`.
+        purpose: the only zone in which this is asked; None where any will do.
 
     Raises:
-        RefusedError: no consent in force, or nobody is enrolled under it.
+        RefusedError: no consent in force, or none for this zone, or nobody is enrolled under it.
         TamperError: the receipt or the badge is not the one recorded.
     """
     with store.read() as connection:
         grant = admit_claim(store, connection, receipt, carried)
+        if purpose not in {None, grant.purpose}:
+            raise ForeignReceiptError("this is for another zone; show what was given out for this one")
         permit = permit_probe(zone_of(connection, grant.purpose))
     extractor = load_extractor()
     faces = extractor.detect(image)[:1]

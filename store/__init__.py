@@ -35,6 +35,7 @@ from store.consents import (
     stored_receipt,
     stored_receipts,
 )
+from store.credentials import Credential, Credentials, CredentialToken, Role
 from store.erasures import (
     ErasureState,
     Held,
@@ -65,6 +66,7 @@ from store.people import receipts_of
 from store.prepared import Glance
 from store.private_files import read_private, write_private, write_private_files
 from store.promises import add_notice, add_zone, notice_of, shorten_retention, zone_of, zones
+from store.published_log import PublishedLog
 from store.recipients import (
     Recipient,
     acknowledgements_of,
@@ -125,7 +127,7 @@ from store.secrets import GrantSecret, Random, RootKey
 from store.selection import Selected, Selection, counted, members_sha256, select_left, select_live
 from store.snapshots import GalleryState, has_snapshot, keep_snapshot, open_snapshot, remove_dead_snapshots
 from store.status import SiteStatus, ZoneStatus, site_status
-from store.store import DATA_FILE, KEYRING_FILE, Clock, SiteRecord, Store, Transaction
+from store.store import DATA_FILE, KEYRING_FILE, Clock, SiteRecord, Store, Transaction, utc_now
 from store.subject_secrets import add_commitment, check_person_secret
 
 __all__ = [
@@ -143,6 +145,9 @@ __all__ = [
     "ClockedConsent",
     "Cohort",
     "CollectionStop",
+    "Credential",
+    "CredentialToken",
+    "Credentials",
     "ErasureState",
     "ExtendedFor",
     "GalleryState",
@@ -162,9 +167,11 @@ __all__ = [
     "Outcome",
     "Passed",
     "PersonsRequest",
+    "PublishedLog",
     "Random",
     "Recipient",
     "RequestKind",
+    "Role",
     "RootKey",
     "Rotated",
     "SealedReference",
@@ -306,6 +313,7 @@ __all__ = [
     "unfinished_cohorts",
     "unopenable",
     "update_cohort",
+    "utc_now",
     "verify_log",
     "write_private",
     "write_private_files",

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from store.columns import UtcDateTime
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 
 metadata: Final = MetaData()
 
@@ -235,6 +235,19 @@ operator_key: Final = Table(
     Column("public_key", LargeBinary, nullable=False, unique=True),
     Column("added_at", UtcDateTime, nullable=False),
     Column("removed_at", UtcDateTime, nullable=True),
+)
+
+api_credential: Final = Table(
+    "api_credential",
+    metadata,
+    Column("credential_id", String, primary_key=True),
+    Column("label", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("purpose", String, ForeignKey("zone.purpose"), nullable=True),
+    Column("secret_sha256", LargeBinary, nullable=False, unique=True),
+    Column("issued_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=True),
 )
 
 operators_required: Final = Table(

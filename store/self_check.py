@@ -67,6 +67,10 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     ("INSERT INTO cohort_member VALUES (:cohort, :cohort)", {"cohort": _ORDERED}),
     ("INSERT INTO operator_key VALUES ('~self-check', randomblob(32), :now, :now)", {"now": _PAST}),
     (
+        "INSERT INTO api_credential VALUES ('~self-check', 'none', 'desk', NULL, randomblob(32), :now, :now, :now)",
+        {"now": _PAST},
+    ),
+    (
         "INSERT INTO operators_required SELECT COALESCE(MAX(seq) + 1, 0), 2, :now FROM operators_required",
         {"now": _PAST},
     ),
@@ -156,6 +160,17 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         "INSERT INTO cohort VALUES (:cohort, 'none', NULL, :now, NULL, 'none')",
         {"cohort": _OTHER, "now": _PAST},
     ),
+    (
+        "a credential that comes back",
+        "UPDATE api_credential SET ended_at = NULL WHERE credential_id = '~self-check'",
+        {},
+    ),
+    (
+        "a credential that lasts longer than it was issued for",
+        "UPDATE api_credential SET expires_at = :until WHERE credential_id = '~self-check'",
+        {"until": _FUTURE},
+    ),
+    ("a credential that was never issued, as far as anybody sees", "DELETE FROM api_credential", {}),
     (
         "an operator who comes back",
         "UPDATE operator_key SET removed_at = NULL WHERE name = '~self-check'",

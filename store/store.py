@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self, final
 
@@ -24,6 +24,11 @@ from store.self_check import check_refusals
 DATA_FILE: Final = "volens.db"
 KEYRING_FILE: Final = "keyring.db"
 Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the system's time."""
+    return datetime.now(UTC)
 
 
 @final

@@ -13,7 +13,7 @@ app = typer.Typer(help="The audit log.", no_args_is_help=True)
 def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Verify the whole log: leaves, tree, signed checkpoints, openings. Exit code 4 if it does not hold."""
     with opened(home) as site:
-        report = site.verify_audit()
+        report = site.log.verify()
     document = {
         "origin": report.origin,
         "size": report.size,

@@ -11,8 +11,8 @@ from erase import Restored, RestoreOrder
 from service.cli.options import HomeOption, JsonOption, home_folder
 from service.cli.output import emit, progress, warn
 from service.cli.session import opened
-from store import WITH_KEYRING
-from volens import Site, utc_now
+from store import WITH_KEYRING, utc_now
+from volens import Site
 
 
 def backup(

@@ -153,7 +153,7 @@ def _site(home: Path) -> str:
     with Site.open(home) as site:
         if site.unfinished is not None:
             raise site.unfinished
-        report = site.verify_audit()
+        report = site.log.verify()
     return f"opens, refuses what it must refuse, log of {report.size} entries holds, no erasure unfinished"
 
 

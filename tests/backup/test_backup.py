@@ -44,7 +44,7 @@ def test_the_log_tells_that_a_backup_was_made(house: House, tmp_path: Path) -> N
     house.site.backup(tmp_path / "backup")
     details = peek(tmp_path / "backup" / DATA, "SELECT details FROM audit_opening ORDER BY seq DESC LIMIT 1")
     assert json.loads(details[0][0]) == {"with_keyring": 0}
-    assert house.site.verify_audit().kinds["backup.begun"] == 1
+    assert house.site.log.verify().kinds["backup.begun"] == 1
 
 
 @pytest.mark.parametrize("more", [{}, {"with_keyring": True}])

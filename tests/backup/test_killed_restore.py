@@ -25,7 +25,7 @@ def sights(past: Past, home: Path) -> list[bool] | None:
         return None
     house = House.of(site, past.people())
     seen = [house.sees(person) for person in past.people()]
-    house.site.verify_audit()
+    house.site.log.verify()
     assert root_at(house.store, past.head) == past.head.root
     site.close()
     return seen

@@ -30,7 +30,7 @@ def check(past: Past, home: Path | None = None) -> None:
     home = home or past.home
     house = opened(past, home)
     assert [house.sees(person) for person in past.people()] == [False, True, False]
-    report = house.site.verify_audit()
+    report = house.site.log.verify()
     assert report.size > past.head.size
     assert root_at(house.store, past.head) == past.head.root
     assert house.site.status().unfinished_erasures == 0
@@ -118,7 +118,7 @@ def test_an_old_data_file_beside_a_newer_write_ahead_log_brings_nobody_back(past
 
     site = opened(past)
     assert [site.sees(person) for person in past.people()] == [False, True, False]
-    site.site.verify_audit()
+    site.site.log.verify()
     site.site.close()
     assert files_with(past.home, past.sealed) == set()
 
@@ -170,7 +170,7 @@ def test_certificates_kept_elsewhere_are_replayed(past: Past, tmp_path: Path) ->
     assert (restored.replayed, restored.certificates, restored.lost_entries) == (1, 1, 2)
     house = opened(past)
     assert [house.sees(person) for person in past.people()] == [False, True, False]
-    house.site.verify_audit()
+    house.site.log.verify()
     house.site.close()
     assert files_with(past.home, past.sealed) == set()
     put_back = past.home / "certificates" / past.certificate.certificate_path.name

@@ -157,7 +157,7 @@ def test_a_grid_that_asks_for_what_is_not_there_is_refused(change: str, said: st
 
 def test_a_site_filled_in_bulk_holds_what_the_product_would_have_written(tmp_path: Path) -> None:
     with filled(tmp_path / "home") as (site, faces):
-        report = site.verify_audit()
+        report = site.log.verify()
         assert report.kinds["consent.given"] == report.kinds["reference.enrolled"] == len(faces)
         assert site.status().zones[0].live_consents == len(faces)
         store = site._store

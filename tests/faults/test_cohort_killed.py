@@ -51,7 +51,7 @@ def test_a_killed_order_is_finished_when_it_is_carried_out_again(
         done = site.cohorts.execute(data, [], tmp_path / "dossier", answers=tmp_path / "answers")
         assert [house.sees(person) for person in built.people] == [False, True, False, False]
         dossier = verify_dossier(done.dossier, site.verifier_key)
-        site.verify_audit()
+        site.log.verify()
     assert len(dossier.certificates) == dossier.counts["before"]["cohort"]["consents"] == 3
     assert dossier.counts["after"]["resumed"] == int(begun and not finished)
 

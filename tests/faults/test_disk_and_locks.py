@@ -64,7 +64,7 @@ def test_on_a_full_disk_a_withdrawal_is_refused_or_resumed_and_nothing_is_half_b
             assert site.status().unfinished_erasures == 0
             site.withdraw(code=leaver.code)
             assert not again.sees(leaver)
-            site.verify_audit()
+            site.log.verify()
     assert said >= {"UnavailableError", "ErasureIncompleteError"}
 
 
@@ -80,7 +80,7 @@ def test_a_full_data_file_refuses_a_new_consent_and_keeps_what_is_there(house: H
     event.remove(house.store._data._engine, "begin", no_room)
     house.reopen()
     assert house.sees(person)
-    house.site.verify_audit()
+    house.site.log.verify()
 
 
 @pytest.mark.parametrize("name", [DATA, KEYRING])
@@ -286,7 +286,7 @@ def test_a_database_whose_writes_fail_half_way_is_rolled_back_whole(house: House
     event.remove(failing, "before_cursor_execute", fail_late)
 
     assert house.sees(person)
-    house.site.verify_audit()
+    house.site.log.verify()
 
 
 def _invite_many(house: House) -> None:

@@ -66,7 +66,7 @@ def check_all_is_done(home: Path, scene: Scene) -> None:
         assert verify_certificate(erased.certificate_path.read_bytes(), key).certificate_id == erased.certificate_id
         assert len(list((home / "certificates").iterdir())) == 1
         assert [house.sees(person) for person in scene.people()] == [False, True, True]
-        house.site.verify_audit()
+        house.site.log.verify()
         assert house.site.status().unfinished_erasures == 0
     finally:
         house.site.close()
@@ -103,7 +103,7 @@ def test_a_consent_killed_while_it_is_given_is_in_force_whole_or_not_at_all(scen
             house.clock.move(hours=2)
             assert house.site.sweep().stray_secrets == (1 if not recorded and (nth, moment) != (0, "before") else 0)
             assert house.site.status().zones[0].live_consents == (4 if recorded else 3)
-            house.site.verify_audit()
+            house.site.log.verify()
             house.site.close()
 
 
@@ -117,7 +117,7 @@ def test_a_sweep_of_many_survives_a_kill_in_the_middle(scene: Scene) -> None:
         assert site.status().zones[0].live_consents == 0
         assert site.status().unfinished_erasures == 0
         assert len(list((home / "certificates").iterdir())) == 3
-        site.verify_audit()
+        site.log.verify()
 
 
 def test_a_step_that_fails_is_refused_or_resumed_also_where_it_was_done_and_only_the_answer_was_lost(

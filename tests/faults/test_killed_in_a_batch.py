@@ -80,7 +80,7 @@ def test_a_batch_killed_anywhere_is_finished_on_reopening_for_those_who_were_sto
         erase_consents(house.store, house.galleries, home, crowd.ids, EndReason.ORDERED)
         check_sample(house, crowd.people, sees=False)
         check_certificates(house, PEOPLE)
-        kinds = site.verify_audit().kinds
+        kinds = site.log.verify().kinds
         assert kinds["consent.ended"] == kinds["erasure.certified"] == PEOPLE
     shutil.rmtree(home)
 

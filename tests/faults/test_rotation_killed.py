@@ -80,7 +80,7 @@ def check_all_is_done(scene: Scene, home: Path, what: str) -> None:
         assert (status.epoch, status.secrets, status.unfinished) == (2, {2: len(scene.stayers)}, False), what
         scene.check_matching(house)
         assert house.sees(house.admit())
-        assert house.site.verify_audit().kinds["keys.rotated"] == 1, what
+        assert house.site.log.verify().kinds["keys.rotated"] == 1, what
         assert not (home / "root.key.next").exists()
         ask_root_key_holder(home)
     finally:

@@ -96,7 +96,7 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_log_holds(self) -> None:
-        self.house.site.verify_audit()
+        self.house.site.log.verify()
 
     def _end(self, person: Person) -> None:
         if person in self.alive:

@@ -123,7 +123,7 @@ def test_each_clock_ends_matching_at_its_second_and_the_sweep_says_why(house: Ho
     assert reason_of(house, person) is reason
     assert house.sees(untouched, "long")
     assert house.site.sweep().expired == ()
-    house.site.verify_audit()
+    house.site.log.verify()
 
 
 def test_a_consent_ends_by_the_clock_that_ends_first_whatever_was_set_later(house: House) -> None:

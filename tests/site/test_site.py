@@ -75,7 +75,7 @@ def test_without_consent_nothing_is_computed(tmp_path: Path, site: Site, extract
         site.enroll(withdrawn.to_json(), photos.views(photos.astronaut(), 3))
 
     assert extractor.embeddings_computed == before
-    assert site.verify_audit().kinds["enrollment.refused"] == 2
+    assert site.log.verify().kinds["enrollment.refused"] == 2
 
 
 def test_a_person_is_found_in_a_group_with_many_strangers_and_is_one_of_them_after_withdrawing(site: Site) -> None:

@@ -142,7 +142,7 @@ def test_an_answer_is_in_the_audit_log_without_saying_about_whom(house: House) -
     person = house.admit()
     answered(house, person)
 
-    assert house.site.verify_audit().kinds["access.answered"] == 1
+    assert house.site.log.verify().kinds["access.answered"] == 1
     with house.store.read() as connection:
         opened = connection.exec_driver_sql("SELECT receipt_id, details FROM audit_opening ORDER BY seq DESC").first()
     assert opened is not None

@@ -49,7 +49,7 @@ def test_an_order_erases_whom_it_means_and_nobody_else(house: House) -> None:
         "zones": {"lobby": {"consents": 2, "references": 2}},
     }
     assert dossier.counts["after"]["outside"]["consents"] == 1
-    house.site.verify_audit()
+    house.site.log.verify()
 
 
 def test_a_dry_run_counts_and_changes_nothing_but_the_log(house: House) -> None:
@@ -451,7 +451,7 @@ def test_what_weakens_the_rule_needs_the_rule(house: House) -> None:
     cohorts.require_operators(1, [anna, ben])
 
     assert cohorts.operators_required() == 1
-    kinds = house.site.verify_audit().kinds
+    kinds = house.site.log.verify().kinds
     assert (kinds["operator.added"], kinds["operator.required"], kinds["collecting.resumed"]) == (2, 2, 1)
     (details,) = peek(house.site.home / DATA, "SELECT details FROM audit_opening WHERE details LIKE '%\"required\":1%'")
     assert "anna, ben" in details[0]

@@ -84,7 +84,7 @@ def test_an_erasure_takes_everything_of_the_person_and_of_nobody_else(house: Hou
     assert state(house, leaver) is ErasureState.NOTIFIED
     assert not house.sees(leaver)
     assert house.sees(stayer)
-    house.site.verify_audit()
+    house.site.log.verify()
 
 
 def test_a_withdrawal_is_idempotent_by_receipt_and_by_code_here_and_after_a_restart(house: House) -> None:
@@ -417,8 +417,8 @@ def test_an_interrupted_erasure_is_finished_by_opening_the_site_again(
     assert state(house, person) is ErasureState.NOTIFIED
     verified(house, person)
     assert house.sees(stayer)
-    assert house.site.verify_audit().kinds["erasure.certified"] == 1
-    assert house.site.verify_audit().kinds["consent.ended"] == 1
+    assert house.site.log.verify().kinds["erasure.certified"] == 1
+    assert house.site.log.verify().kinds["consent.ended"] == 1
 
 
 @pytest.mark.parametrize("stop_at", STEPS[:-1])
@@ -442,7 +442,7 @@ def test_a_step_that_was_done_but_not_noted_is_done_again_to_the_same_effect(
     tamper(house.site.home / DATA, "UPDATE erasure SET state = ?, facts = ?", stop_at, json.dumps(facts | more))
 
     assert house.withdraw(person).certificate_id == certificate_id
-    assert house.site.verify_audit().kinds["erasure.certified"] == 1
+    assert house.site.log.verify().kinds["erasure.certified"] == 1
 
 
 @pytest.mark.parametrize("moment", STEPS[:-1])
@@ -466,7 +466,7 @@ def test_two_processes_that_finish_the_same_erasure_issue_one_certificate(
 
     assert others == [erased]
     assert state(house, person) is ErasureState.NOTIFIED
-    assert house.site.verify_audit().kinds["erasure.certified"] == 1
+    assert house.site.log.verify().kinds["erasure.certified"] == 1
     verified(house, person)
 
 

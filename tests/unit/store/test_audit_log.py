@@ -30,12 +30,12 @@ def path(house: House) -> Path:
 
 def refused(house: House, words: str) -> None:
     with pytest.raises(VolensError, match=words) as caught:
-        house.site.verify_audit()
+        house.site.log.verify()
     assert type(caught.value) is TamperError
 
 
 def test_a_log_that_holds_is_reported_in_numbers(house: House) -> None:
-    report = house.site.verify_audit()
+    report = house.site.log.verify()
 
     assert report.origin == f"volens/{house.store.site.controller.site_id}"
     assert report.kinds == {
@@ -236,7 +236,7 @@ def test_another_sites_key_does_not_verify_the_log(house: House) -> None:
 def test_a_truncated_log_with_fitting_checkpoints_is_still_told_by_the_keyring(house: House) -> None:
     cut_tail(house)
     remove_last_note(house)
-    house.site.verify_audit()  # a shorter log is a log; that it was longer only the keyring knows
+    house.site.log.verify()  # a shorter log is a log; that it was longer only the keyring knows
     house.site.close()
 
     with pytest.raises(TamperError, match="this is an older data file"):
@@ -244,10 +244,10 @@ def test_a_truncated_log_with_fitting_checkpoints_is_still_told_by_the_keyring(h
 
 
 def test_erasing_openings_leaves_a_log_that_verifies(house: House) -> None:
-    before = house.site.verify_audit()
+    before = house.site.log.verify()
     tamper(path(house), "DELETE FROM audit_opening")
 
-    after = house.site.verify_audit()
+    after = house.site.log.verify()
 
     assert (after.size, after.root, after.openings) == (before.size, before.root, 0)
 

@@ -39,7 +39,7 @@ def test_a_zone_is_never_replaced_not_even_by_itself(house: House) -> None:
 
     with house.store.read() as connection:
         assert zones(connection) == [before]
-    assert house.site.verify_audit().kinds["zone.added"] == 1
+    assert house.site.log.verify().kinds["zone.added"] == 1
 
 
 def test_a_zone_that_is_not_there_is_told_with_those_that_are(house: House) -> None:

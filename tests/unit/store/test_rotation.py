@@ -48,7 +48,7 @@ def test_whoever_is_in_force_is_matched_as_before_and_every_sketch_is_another(ho
     house.reopen()
     assert all(house.sees(person) for person in house.people)
     assert house.site.status().store_key_epoch == 2
-    assert house.site.verify_audit().kinds["keys.rotated"] == 1
+    assert house.site.log.verify().kinds["keys.rotated"] == 1
 
 
 @pytest.mark.parametrize("root", [False, True])

@@ -28,6 +28,9 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     ),
     "a reference under an expired consent": (["biometric_reference_needs_live_consent"], []),
     "a changed reference": (["biometric_reference_is_never_changed"], []),
+    "a credential that comes back": (["api_credential_is_only_shortened"], []),
+    "a credential that lasts longer than it was issued for": (["api_credential_is_only_shortened"], []),
+    "a credential that was never issued, as far as anybody sees": (["api_credential_stays"], []),
     "a longer consent": (["live_consent_is_only_shortened"], []),
     "a later leaving date": (["leaving_is_only_moved_earlier"], []),
     "a leaving date taken back": (["leaving_is_not_taken_back"], []),
@@ -136,7 +139,7 @@ def test_what_was_tried_leaves_no_trace(house: House) -> None:
     house.reopen()
 
     assert (peek(path, everything), peek(path, sequence), house.site.status()) == before
-    house.site.verify_audit()
+    house.site.log.verify()
 
 
 def test_no_name_of_a_zone_gets_in_the_way_of_the_check(house: House) -> None:

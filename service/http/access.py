@@ -1,0 +1,92 @@
+"""Who may what: one table of operations and roles, asked before anything of a request's body is looked at."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Final, TypeAlias
+
+from fastapi import Depends, Request
+from fastapi.security.utils import get_authorization_scheme_param
+from starlette.exceptions import HTTPException
+
+from consent import RefusedError
+from service.http.rooms import Rooms, RoomsOf
+from store import Credential, Role
+
+WHO_MAY: Final[Mapping[str, frozenset[Role]]] = {
+    "identify": frozenset({Role.DOOR}),
+    "verify": frozenset({Role.DOOR}),
+    "list_zones": frozenset({Role.DESK, Role.PRIVACY_OFFICER, Role.AUDITOR, Role.OPERATOR}),
+    "add_zone": frozenset({Role.OPERATOR}),
+    "read_notice": frozenset({Role.DESK, Role.PRIVACY_OFFICER, Role.AUDITOR, Role.OPERATOR}),
+    "publish_notice": frozenset({Role.OPERATOR}),
+    "give_consent": frozenset({Role.DESK}),
+    "enroll": frozenset({Role.DESK}),
+    "verify_log": frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER}),
+    "read_checkpoint": frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER}),
+    "read_entries": frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER}),
+    "prove_inclusion": frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER}),
+    "prove_consistency": frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER}),
+}
+"""Operations and the roles that may do them. What is in neither this nor `OPEN` nobody may do."""
+
+OPEN: Final = frozenset({"healthz", "readyz", "withdraw"})
+"""Operations without a credential. To withdraw is as easy as to consent: no login (GDPR 7(3))."""
+
+
+class CredentialError(RefusedError):
+    """No credential, or none that is in force. Unknown, wrong, ended and expired are one answer."""
+
+
+class RateError(RefusedError):
+    """Too often.
+
+    Attributes:
+        again_after_s: in how many seconds it will be answered again.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        """Refuse until some seconds have passed."""
+        self.again_after_s = max(1, math.ceil(wait_s))
+        super().__init__(f"asked too often; ask again in {self.again_after_s} s")
+
+
+async def known(request: Request, rooms: RoomsOf) -> Credential:
+    """Return the credential of a caller who may do this operation, in this zone.
+
+    Raises:
+        CredentialError: there is none in force.
+        HTTPException: 403, the role or the zone is another.
+        RateError: the credential was used too often.
+    """
+    scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
+    if scheme.lower() != "bearer" or not token:
+        raise CredentialError("got no credential; send one as 'Authorization: Bearer ...'")
+    try:
+        credential = rooms.site.credentials.check(token)
+    except RefusedError:
+        slow_down(request, rooms)
+        raise CredentialError("got a credential that is not in force; ask the operator for a new one") from None
+    wait_s = rooms.credential_rates.take(credential.credential_id)
+    if wait_s:
+        raise RateError(wait_s)
+    operation = request.scope["route"].name
+    zone = request.path_params.get("zone")
+    if credential.role not in WHO_MAY.get(operation, frozenset()):
+        raise HTTPException(403)
+    if zone is not None and credential.purpose is not None and credential.purpose != zone:
+        raise HTTPException(403)
+    return credential
+
+
+def slow_down(request: Request, rooms: Rooms) -> None:
+    """Count a request that needs no credential, or brought a wrong one, against the address it comes from.
+
+    Raises:
+        RateError: it came too often from there.
+    """
+    wait_s = rooms.address_rates.take(request.client.host if request.client else "")
+    if wait_s:
+        raise RateError(wait_s)
+
+
+Caller: TypeAlias = Annotated[Credential, Depends(known)]

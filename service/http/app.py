@@ -1,0 +1,44 @@
+"""The application: operations, what stands before them, and what an error becomes."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from service.http import desk, doors, health, log, problems, rights
+from service.http.intake import BODY_TIMEOUT_S, Intake
+from service.http.rooms import Rooms
+
+_SAID = """Doors that know only who said yes, and forget them on request. Errors are problem+json (RFC 9457)."""
+
+
+def application(rooms: Rooms, *, body_timeout_s: float = BODY_TIMEOUT_S) -> FastAPI:
+    """Return the application of a site. Whoever runs it closes `rooms` and the site afterwards."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+        await rooms.models.do(lambda: rooms.site.extractor)  # or the first person at a door would wait for it
+        yield
+
+    app = FastAPI(
+        title="Volens",
+        description=_SAID,
+        version=version("volens"),
+        lifespan=lifespan,
+        openapi_url="/openapi.json",
+        docs_url=None,  # both pages load scripts from elsewhere
+        redoc_url=None,
+        # Its records would carry messages and traces of exceptions to whatever exporter the machine has set.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        generate_unique_id_function=lambda route: route.name,
+        form_limits={"max_files": 40, "max_fields": 20},
+        responses={"default": {"description": "a problem", "content": {problems.MEDIA_TYPE: {}}}},
+    )
+    app.state.rooms = rooms
+    app.add_middleware(Intake, body_timeout_s=body_timeout_s)
+    problems.install(app)
+    app.include_router(health.router)
+    for part in (doors, desk, rights, log):
+        app.include_router(part.router, prefix="/v1")
+    return app

@@ -1,0 +1,83 @@
+"""What every request passes first: it gets an id, a time in which its body must be here, and safe headers back."""
+
+import asyncio
+import re
+import secrets
+from typing import Final, final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.http.problems import MEDIA_TYPE, of_status
+
+BODY_TIMEOUT_S: Final = 20.0
+REQUEST_ID: Final = "X-Request-Id"
+
+_TOO_LARGE: Final = 413
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+
+@final
+class Intake:
+    """ASGI middleware, for HTTP only.
+
+    A caller's own request id is taken over if it looks like one. Answers may hold decisions about people, so no cache
+    may keep them.
+    """
+
+    def __init__(self, app: ASGIApp, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
+        """Stand before an application; a body must be here `body_timeout_s` after its headers."""
+        self._app = app
+        self._body_timeout_s = body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection, as ASGI asks."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+        deadline = asyncio.get_running_loop().time() + self._body_timeout_s
+        whole = False
+
+        async def timely() -> Message:
+            nonlocal whole
+            if whole:  # from now on the application waits for the caller to go, as long as it likes
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, headers={"Connection": "close"}) from None
+            whole = not message.get("more_body", False)
+            return message
+
+        too_large = False
+
+        async def labelled(message: Message) -> None:
+            nonlocal too_large
+            if too_large:  # the framework's own answer, which is plain text: it was replaced already
+                return
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                too_large = message["status"] == _TOO_LARGE and headers.get("Content-Type") != MEDIA_TYPE
+                if too_large:
+                    answer = of_status(Request(scope), _TOO_LARGE)
+                    await answer(scope, receive, lambda part: send(_label(part, request_id)))
+                    return
+            await send(_label(message, request_id))
+
+        await self._app(scope, timely, labelled)
+
+
+def _label(message: Message, request_id: str) -> Message:
+    if message["type"] == "http.response.start":
+        headers = MutableHeaders(scope=message)
+        headers[REQUEST_ID] = request_id
+        for name, value in _HEADERS.items():
+            headers.setdefault(name, value)
+    return message

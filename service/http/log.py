@@ -1,0 +1,73 @@
+"""What an auditor looks at without an embedding in sight: the log, whose leaves name nobody, and its proofs."""
+
+import base64
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, Field
+
+from service.http.access import Caller
+from service.http.rooms import RoomsOf
+
+router: Final = APIRouter(tags=["log"])
+
+
+class LogAnswer(BaseModel):
+    """The audit log held when it was checked just now."""
+
+    size: int = Field(description="leaves")
+    root: str = Field(description="RFC 6962 tree head, hexadecimal")
+    checkpoints: int = Field(description="signed heads that were checked")
+    key: str = Field(description="the verifier's key, as in site.pub")
+
+
+@router.get("/log", summary="Verify the whole audit log")
+async def verify_log(rooms: RoomsOf, _caller: Caller) -> LogAnswer:
+    """Check every leaf, every node and every signature of the log."""
+    report = await rooms.desk.do(rooms.site.log.verify)
+    return LogAnswer(
+        size=report.size, root=report.root.hex(), checkpoints=report.checkpoints, key=rooms.site.verifier_key.line()
+    )
+
+
+class Entries(BaseModel):
+    """Some leaves of the log."""
+
+    entries: list[str] = Field(description="leaves, base64; the first is leaf `start`")
+    next: int | None = Field(description="ask for `start` of this next; none at the end")
+
+
+class Proof(BaseModel):
+    """A proof by RFC 6962."""
+
+    hashes: list[str] = Field(description="32 bytes each, hexadecimal")
+
+
+@router.get("/log/checkpoint", summary="The newest signed head", response_class=PlainTextResponse)
+async def read_checkpoint(rooms: RoomsOf, _caller: Caller) -> str:
+    """Return a C2SP signed note; check it with the key in site.pub."""
+    return await rooms.desk.do(rooms.site.log.checkpoint)
+
+
+@router.get("/log/entries", summary="Leaves")
+async def read_entries(
+    rooms: RoomsOf, _caller: Caller, start: Annotated[int, Query(ge=0)] = 0, count: Annotated[int, Query()] = 100
+) -> Entries:
+    """Return some leaves; each is a salted commitment, and says nothing of whom it is about."""
+    leaves = await rooms.desk.do(lambda: rooms.site.log.entries(start, count))
+    said = [base64.b64encode(leaf).decode("ascii") for leaf in leaves]
+    return Entries(entries=said, next=start + len(leaves) if len(leaves) == count else None)
+
+
+@router.get("/log/inclusion", summary="That a leaf is in the log")
+async def prove_inclusion(rooms: RoomsOf, _caller: Caller, index: int, size: int) -> Proof:
+    """Prove that leaf `index` is among the first `size`."""
+    return Proof(hashes=[one.hex() for one in await rooms.desk.do(lambda: rooms.site.log.inclusion(index, size))])
+
+
+@router.get("/log/consistency", summary="That the log only grew")
+async def prove_consistency(rooms: RoomsOf, _caller: Caller, old_size: int, size: int) -> Proof:
+    """Prove that the first `old_size` leaves are the same in a log of `size`."""
+    hashes = await rooms.desk.do(lambda: rooms.site.log.consistency(old_size, size))
+    return Proof(hashes=[one.hex() for one in hashes])

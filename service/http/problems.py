@@ -1,0 +1,140 @@
+"""Refusals as people and programs read them: ``application/problem+json`` (RFC 9457), one sentence, one kind.
+
+What the caller sent is never repeated: not a value that did not fit, not a name, not a code.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from consent import (
+    EnrollmentError,
+    ErasureIncompleteError,
+    InputError,
+    NoLiveConsentError,
+    RefusedError,
+    TamperError,
+    UnavailableError,
+    VolensError,
+)
+from service.http.access import CredentialError, RateError
+from service.http.workroom import BusyError
+
+MEDIA_TYPE: Final = "application/problem+json"
+KIND: Final = "urn:volens:problem:"
+AGAIN_AFTER_S: Final = 2
+
+_UNAVAILABLE: Final = 503
+# The first that fits counts.
+_STATUS: Final[tuple[tuple[type[VolensError], int], ...]] = (
+    (CredentialError, 401),
+    (RateError, 429),
+    (NoLiveConsentError, 404),
+    (RefusedError, 403),
+    (InputError, 422),
+    (EnrollmentError, 422),
+    (BusyError, _UNAVAILABLE),
+    (ErasureIncompleteError, _UNAVAILABLE),
+    (UnavailableError, _UNAVAILABLE),
+    (TamperError, 500),
+)
+_HTTP: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("bad-request", "the request cannot be read; see the description in /openapi.json"),
+    401: ("credential", "this needs a credential; send it as 'Authorization: Bearer ...'"),
+    403: ("role", "this credential's role may not do this; ask for one that may"),
+    404: ("not-found", "there is nothing at this address; see the description in /openapi.json"),
+    405: ("method", "this address knows another method; see the description in /openapi.json"),
+    408: ("slow-body", "the body came too slowly; send it again"),
+    413: ("too-large", "the body is larger than this address takes; send a smaller photo"),
+    415: ("media-type", "this address takes another media type; see the description in /openapi.json"),
+}
+
+
+def problem(
+    request: Request, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Return a refusal.
+
+    Args:
+        request: names the instance, so that whoever runs the service finds it in the log.
+        status: of HTTP.
+        kind: the last part of the type; the same for the same mistake.
+        detail: one sentence: what was got, what was expected, what to do next.
+        headers: to add.
+    """
+    content = {"type": f"{KIND}{kind}", "title": kind.replace("-", " "), "status": status, "detail": detail}
+    content["instance"] = f"urn:volens:request:{getattr(request.state, 'request_id', 'unknown')}"
+    return JSONResponse(content, status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let an application answer every error of its own, of the framework and of a bug with a problem."""
+    app.add_exception_handler(VolensError, _of_volens)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(Exception, _of_bug)
+
+
+def status_of(error: VolensError) -> int:
+    """Return the status that an error is answered with."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def kind_of(error: VolensError) -> str:
+    """Return the kind of an error: its name, as words. No consent, one that ran out and an unknown one are the same."""
+    name = NoLiveConsentError.__name__ if isinstance(error, NoLiveConsentError) else type(error).__name__
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name.removesuffix("Error")).lower()
+
+
+async def _of_volens(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, VolensError):  # what the signature of a handler leaves open
+        raise error
+    status = status_of(error)
+    headers: dict[str, str] = {}
+    if status == _UNAVAILABLE:
+        headers["Retry-After"] = str(AGAIN_AFTER_S)
+    elif isinstance(error, RateError):
+        headers["Retry-After"] = str(error.again_after_s)
+    elif isinstance(error, CredentialError):
+        headers["WWW-Authenticate"] = 'Bearer realm="volens"'
+    detail = _UNKNOWN if isinstance(error, NoLiveConsentError) else str(error)
+    return problem(request, status, kind_of(error), detail, headers)
+
+
+_UNKNOWN: Final = "no consent in force is known by this; whether there ever was one is not told here"
+
+
+def of_status(request: Request, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return the refusal that a status of HTTP stands for."""
+    kind, detail = _HTTP.get(status, ("http", "the request was refused; see the description in /openapi.json"))
+    return problem(request, status, kind, detail, headers)
+
+
+async def _of_http(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):  # what the signature of a handler leaves open
+        raise error
+    return of_status(request, error.status_code, error.headers)
+
+
+async def _of_validation(request: Request, error: Exception) -> JSONResponse:
+    # FastAPI's own answer repeats the input; here is only where it does not fit, and what is asked for there.
+    places = [_place(one) for one in error.errors()] if isinstance(error, RequestValidationError) else []
+    said = "; ".join(dict.fromkeys(places)) or "the request does not fit"
+    return problem(request, 422, "input", f"{said}; see the description in /openapi.json")
+
+
+def _place(one: Mapping[str, Any]) -> str:
+    # The names of members that were sent and are not known are the caller's words too.
+    where = ".".join(str(part) for part in one["loc"] if part != "body") if one["type"] != "extra_forbidden" else ""
+    said = "an unknown member" if one["type"] == "extra_forbidden" else one["type"].replace("_", " ")
+    return f"got {said} at {where}" if where else f"got {said}"
+
+
+async def _of_bug(request: Request, error: Exception) -> JSONResponse:
+    detail = f"internal error ({type(error).__name__}); this is a bug, please report it with the instance"
+    return problem(request, 500, "internal", detail)

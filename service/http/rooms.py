@@ -1,0 +1,52 @@
+"""What all operations share: the site, the workrooms, and who asked how often."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, TypeAlias, final
+
+from fastapi import Depends, Request
+
+from service.http.rates import Rates
+from service.http.workroom import Workroom
+from volens import Site
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """One for each running service.
+
+    Attributes:
+        models: decodes photos and looks at faces; one thread for each processor that it may take.
+        desk: reads and writes rows.
+        exit: withdrawals. A room of its own, so that no queue at a door keeps anybody in.
+        credential_rates: how often each credential asks.
+        address_rates: how often somebody without one asks.
+    """
+
+    site: Site
+    models: Workroom
+    desk: Workroom
+    exit: Workroom
+    credential_rates: Rates = field(default_factory=lambda: Rates(50, 100, time.monotonic))
+    address_rates: Rates = field(default_factory=lambda: Rates(1, 20, time.monotonic))
+
+    @classmethod
+    def of(cls, site: Site, model_threads: int, waiting: int) -> "Rooms":
+        """Open the rooms of a site: so many threads for models, so many requests waiting for them."""
+        return cls(
+            site, Workroom("models", model_threads, waiting), Workroom("desk", 2, waiting), Workroom("exit", 1, waiting)
+        )
+
+    def close(self) -> None:
+        """Finish what was begun."""
+        for room in (self.models, self.desk, self.exit):
+            room.close()
+
+
+async def _rooms_of(request: Request) -> Rooms:
+    rooms: Rooms = request.app.state.rooms
+    return rooms
+
+
+RoomsOf: TypeAlias = Annotated[Rooms, Depends(_rooms_of)]

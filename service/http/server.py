@@ -1,0 +1,71 @@
+"""uvicorn in front of the application: where it may listen, and how it ends."""
+
+import ipaddress
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import uvicorn
+from fastapi import FastAPI
+
+from consent import InputError
+
+DRAIN_S = 10
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen. Beyond this machine only with TLS, or behind something that says it does TLS.
+
+    Raises:
+        InputError: it would send faces over a network in the clear, or one half of TLS is missing.
+    """
+
+    host: str
+    port: int
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    behind_proxy: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise InputError("got one of --tls-certificate and --tls-key; give both, or neither")
+        for path in (self.tls_certificate, self.tls_key):
+            if path is not None and not path.is_file():
+                raise InputError(f"there is no file {path}; check --tls-certificate and --tls-key")
+        if self.tls_key is None and not self.behind_proxy and not _is_loopback(self.host):
+            raise InputError(
+                f"got {self.host}, which is beyond this machine, without TLS; give --tls-certificate and --tls-key, or "
+                "--behind-proxy if a proxy in front does TLS"
+            )
+
+
+def server(app: FastAPI, address: Address) -> uvicorn.Server:
+    """Return a server that is not running yet. SIGTERM lets it finish what it has begun, for `DRAIN_S` at most."""
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        app,
+        address.host,
+        address.port,
+        ssl_certfile=address.tls_certificate,
+        ssl_keyfile=address.tls_key,
+        access_log=False,  # paths of a later version could carry ids
+        server_header=False,
+        proxy_headers=address.behind_proxy,
+        log_config=None,
+        limit_concurrency=512,
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=DRAIN_S,
+        lifespan="on",
+    )
+    return uvicorn.Server(config)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,62 @@
+"""Work that takes a processor, off the event loop: so many at once, so many waiting, and the next is sent away."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar, final
+
+from consent import UnavailableError
+
+Result = TypeVar("Result")
+
+
+class BusyError(UnavailableError):
+    """All places are taken; the caller may come again."""
+
+
+@final
+class Workroom:
+    """Threads behind a bounded queue. For one event loop."""
+
+    def __init__(self, name: str, workers: int, waiting: int) -> None:
+        """Make a workroom.
+
+        Args:
+            name: of its threads.
+            workers: how many work at once, from 1.
+            waiting: how many may wait, from 0.
+        """
+        self._threads = ThreadPoolExecutor(workers, name)
+        self._places = workers + waiting
+        self._taken = 0
+
+    @property
+    def taken(self) -> int:
+        """How many are at work or waiting."""
+        return self._taken
+
+    async def do(self, work: Callable[[], Result]) -> Result:
+        """Do some work in a thread, and return what it returns.
+
+        Raises:
+            BusyError: nobody more may wait; nothing was done.
+        """
+        if self._taken >= self._places:
+            raise BusyError("the service has as much to do as it can take; ask again in a moment")
+        loop = asyncio.get_running_loop()
+        self._taken += 1
+        future = self._threads.submit(work)
+        # Not when the caller has gone: a thread cannot be called back, and its place is taken until it has finished.
+        future.add_done_callback(lambda done: self._leave(loop, done))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Finish what was begun, and take nothing more."""
+        self._threads.shutdown(wait=True)
+
+    def _leave(self, loop: asyncio.AbstractEventLoop, _done: Future[Result]) -> None:
+        def leave() -> None:
+            self._taken -= 1
+
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(leave)

@@ -1,0 +1,190 @@
+"""What doors, desks and people do in a day, over HTTP, with the real models."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+from house import House
+from httpx2 import Response
+from starlette.testclient import TestClient
+
+from audit import leaf_hash, open_checkpoint, verify_consistency, verify_inclusion
+from consent import Purpose, ReceiptId, SubjectKey, sign_receipt
+from service.http.rooms import Rooms
+from store import Role, zone_of
+from volens import Site
+
+Bearer = Callable[..., dict[str, str]]
+
+
+def say_yes(client: TestClient, desk: dict[str, str], zone: str = "lobby") -> dict[str, Any]:
+    notice = client.get(f"/v1/zones/{zone}/notice", headers=desk).json()
+    new = {"name": "Ada Canary Example", "jurisdiction": "FR", "notice_sha256": notice["sha256"]}
+    answer = client.post(f"/v1/zones/{zone}/consents", headers=desk, json=new)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def enroll(
+    client: TestClient, desk: dict[str, str], take_home: str, photos: list[bytes], zone: str = "lobby"
+) -> Response:
+    files: list[Any] = [("receipt", ("receipt.json", take_home.encode(), "application/json"))]
+    files += [("photos", (f"{number}.jpg", photo, "image/jpeg")) for number, photo in enumerate(photos)]
+    return client.post(f"/v1/zones/{zone}/enrollments", headers=desk, files=files)
+
+
+def look(client: TestClient, door: dict[str, str], frame: bytes, zone: str = "lobby") -> dict[str, Any]:
+    headers = door | {"Content-Type": "image/jpeg"}
+    answer = client.post(f"/v1/zones/{zone}/identify", headers=headers, content=frame)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_somebody_agrees_is_enrolled_comes_in_withdraws_and_is_a_stranger_in_the_very_next_frame(
+    client: TestClient, bearer: Bearer, views: list[bytes]
+) -> None:
+    desk, door = bearer(Role.DESK), bearer(Role.DOOR)
+    *photos, frame = views
+    assert [face["decision"] for face in look(client, door, frame)["faces"]] == ["no_match"]
+
+    given = say_yes(client, desk)
+    enrolled = enroll(client, desk, given["take_home"], photos)
+    assert enrolled.status_code == 201, enrolled.text
+    assert enrolled.json() | {"reference_id": 1} == {
+        "reference_id": 1,
+        "subject_id": given["subject_id"],
+        "zone": "lobby",
+        "model": enrolled.json()["model"],
+        "photo_count": 3,
+        "few": False,
+        "badge": None,
+    }
+    (face,) = look(client, door, frame)["faces"]
+    assert (face["decision"], face["subject_id"]) == ("match", given["subject_id"])
+    assert face["comparison_score"] > 0.5
+    assert "Canary" not in json.dumps(face)
+
+    code = json.loads(given["take_home"])["withdrawal_code"]
+    gone = client.post("/v1/withdrawals", json={"code": code})
+    assert gone.status_code == 200, gone.text
+    assert gone.json()["zone"] == "lobby"
+    assert [face["decision"] for face in look(client, door, frame)["faces"]] == ["no_match"]
+    assert client.post("/v1/withdrawals", json={"receipt": given["take_home"]}).json() == gone.json()
+
+
+def test_a_claim_is_checked_against_one_person_and_in_its_own_zone_only(
+    client: TestClient, bearer: Bearer, views: list[bytes]
+) -> None:
+    desk = bearer(Role.DESK)
+    *photos, frame = views
+    given = say_yes(client, desk)
+    enroll(client, desk, given["take_home"], photos)
+    files = {"frame": frame, "receipt": given["take_home"].encode()}
+
+    lobby = client.post("/v1/zones/lobby/verify", headers=bearer(Role.DOOR), files=files)
+    lab = client.post("/v1/zones/lab/verify", headers=bearer(Role.DOOR, "lab"), files=files)
+
+    assert lobby.json()["decision"] == "match"
+    assert (lab.status_code, lab.json()["type"]) == (403, "urn:volens:problem:foreign-receipt")
+    assert enroll(client, desk, given["take_home"], photos, "lab").status_code == 403
+
+
+def test_who_never_agreed_and_who_withdrew_get_the_same_answer(
+    client: TestClient, rooms: Rooms, bearer: Bearer, views: list[bytes]
+) -> None:
+    door = bearer(Role.DOOR)
+    withdrawn = say_yes(client, bearer(Role.DESK))["take_home"]
+    client.post("/v1/withdrawals", json={"receipt": withdrawn})
+
+    answers = [
+        client.post("/v1/zones/lobby/verify", headers=door, files={"frame": views[3], "receipt": receipt.encode()})
+        for receipt in (withdrawn, never_recorded(rooms.site))
+    ]
+
+    assert {answer.status_code for answer in answers} == {404}
+    first, second = ({**answer.json(), "instance": ""} for answer in answers)
+    assert first == second
+
+
+def never_recorded(site: Site) -> str:
+    """Return a receipt that somebody signed for this site at home, and nobody recorded."""
+    with site._store.read() as connection:
+        zone = zone_of(connection, Purpose("lobby"))
+    return sign_receipt(
+        zone,
+        site.notice("lobby"),
+        site._store.site.controller,
+        receipt_id=ReceiptId("0" * 32),
+        jurisdiction="FR",
+        key=SubjectKey.from_seed(bytes(32)),
+        now=site._store.now(),
+    ).token
+
+
+def test_a_yes_to_an_older_notice_is_no_yes(client: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+    desk = bearer(Role.DESK)
+    shown = client.get("/v1/zones/lobby/notice", headers=desk).json()
+    rooms.site.publish_notice("lobby", language="en", text=b"We changed our mind.\n")
+    new = {"name": "Ada", "jurisdiction": "FR", "notice_sha256": shown["sha256"]}
+
+    answer = client.post("/v1/zones/lobby/consents", headers=desk, json=new)
+
+    assert answer.status_code == 403
+    assert "another notice" in answer.json()["detail"]
+    assert rooms.site.status().zones[0].live_consents == 0
+
+
+def test_an_operator_prepares_a_zone_and_an_auditor_checks_the_log(client: TestClient, bearer: Bearer) -> None:
+    operator, auditor = bearer(Role.OPERATOR), bearer(Role.AUDITOR)
+    zone = {"zone": "roof", "custody": "operator", "justification": "a", "alternative": "b", "retention_days": 30}
+
+    assert client.post("/v1/zones", headers=operator, json=zone).status_code == 201
+    notice = client.post("/v1/zones/roof/notices", headers=operator, json={"language": "en", "text": "We look.\n"})
+    assert notice.json()["version"] == 1
+    assert [one["zone"] for one in client.get("/v1/zones", headers=auditor).json()] == ["lab", "lobby", "roof"]
+    log = client.get("/v1/log", headers=auditor).json()
+    assert log["size"] > 5
+    assert log["checkpoints"] > 0
+
+
+def test_a_site_is_ready_unless_something_outlived_its_time(client: TestClient, house: House) -> None:
+    house.admit()
+    assert client.get("/healthz").json()["status"] == "ok"
+    assert client.get("/readyz").json() == {"status": "ok", "missing": []}
+
+    house.clock.move(days=100)
+
+    late = client.get("/readyz")
+    assert late.status_code == 503
+    assert late.json()["missing"] == ["something outlived its time; run 'volens sweep'"]
+
+
+def test_a_stranger_with_the_site_s_key_checks_the_log_and_the_proofs_without_trusting_the_site(
+    client: TestClient, rooms: Rooms, bearer: Bearer
+) -> None:
+    auditor = bearer(Role.AUDITOR)
+    key = rooms.site.verifier_key
+
+    def ask(path: str) -> dict[str, Any]:
+        answer = client.get(f"/v1/log/{path}", headers=auditor)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    old = open_checkpoint(client.get("/v1/log/checkpoint", headers=auditor).text, key)
+    rooms.site.add_zone("roof", custody="operator", justification="a", alternative="b", retention_days=30)
+    new = open_checkpoint(client.get("/v1/log/checkpoint", headers=auditor).text, key)
+    first = ask("entries?count=2")
+    page, leaves = first, list(first["entries"])
+    while page["next"] is not None:
+        page = ask(f"entries?count=2&start={page['next']}")
+        leaves += page["entries"]
+
+    assert old.size < new.size == len(leaves)
+    proof = [bytes.fromhex(one) for one in ask(f"consistency?old_size={old.size}&size={new.size}")["hashes"]]
+    verify_consistency(old.size, new.size, proof, old.root, new.root)
+    for index, leaf in enumerate(leaves):
+        hashes = [bytes.fromhex(one) for one in ask(f"inclusion?index={index}&size={new.size}")["hashes"]]
+        verify_inclusion(leaf_hash(base64.b64decode(leaf)), index, new.size, hashes, new.root)
+    beyond = client.get(f"/v1/log/inclusion?index=0&size={new.size + 1}", headers=auditor)
+    assert (beyond.status_code, f"the log has {new.size} leaves" in beyond.json()["detail"]) == (422, True)

@@ -1,0 +1,99 @@
+"""`volens serve` as a process: it listens, answers, drains, and refuses what it must."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from enroll import ModelCache
+from service import samples
+from store import Role
+from tests.service.conftest import jpeg
+from volens import Site
+
+COMMAND = [sys.executable, "-c", "from service.cli.app import main; main()"]
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, "VOLENS_HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    command = [*COMMAND, "serve", "--port", str(port)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/readyz", process)
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise AssertionError(process.stderr.read() if process.stderr else "")
+        try:
+            if httpx2.get(url).status_code == 200:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("the service did not come up in a minute")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    ModelCache.default().pull()
+    home = tmp_path / "home"
+    with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
+        site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
+        site.publish_notice("lobby", language="en", text=b"We look.\n")
+    return home
+
+
+def test_a_process_answers_a_door_and_ends_when_it_is_told_to(home: Path) -> None:
+    with Site.open(home) as site:
+        _, token = site.credentials.issue(label="door 1", role=Role.DOOR, zone="lobby")
+    headers = {"Authorization": f"Bearer {token.reveal()}", "Content-Type": "image/jpeg"}
+    port = free_port()
+    with served(home, port) as process:
+        url = f"http://127.0.0.1:{port}/v1/zones/lobby/identify"
+        answer = httpx2.post(url, headers=headers, content=jpeg(samples.astronaut()))
+        assert [face["decision"] for face in answer.json()["faces"]] == ["no_match"]
+        assert "server" not in answer.headers
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(20) == 0
+
+
+def test_a_port_that_is_taken_is_one_sentence(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = [*COMMAND, "serve", "--home", str(home), "--port", str(taken.getsockname()[1])]
+        run = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    assert run.returncode == 6
+    assert "see whether something else does" in run.stderr
+    assert "Traceback" not in run.stderr

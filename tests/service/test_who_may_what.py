@@ -1,0 +1,101 @@
+"""Every operation against every role, from the application itself: none can be forgotten."""
+
+from collections.abc import Callable
+
+import pytest
+from house import House
+from starlette.testclient import TestClient
+
+from service.http.access import OPEN, WHO_MAY
+from service.http.rooms import Rooms
+from store import Role
+
+Bearer = Callable[..., dict[str, str]]
+
+
+def test_every_operation_is_in_the_table_once_and_the_table_has_no_other(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    names = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+
+    assert len(names) == len(set(names))
+    assert set(names) == set(WHO_MAY) | OPEN
+    assert not set(WHO_MAY) & OPEN
+
+
+ASKED = {
+    "identify": ("POST", "/v1/zones/lobby/identify"),
+    "verify": ("POST", "/v1/zones/lobby/verify"),
+    "list_zones": ("GET", "/v1/zones"),
+    "add_zone": ("POST", "/v1/zones"),
+    "read_notice": ("GET", "/v1/zones/lobby/notice"),
+    "publish_notice": ("POST", "/v1/zones/lobby/notices"),
+    "give_consent": ("POST", "/v1/zones/lobby/consents"),
+    "enroll": ("POST", "/v1/zones/lobby/enrollments"),
+    "verify_log": ("GET", "/v1/log"),
+    "read_checkpoint": ("GET", "/v1/log/checkpoint"),
+    "read_entries": ("GET", "/v1/log/entries"),
+    "prove_inclusion": ("GET", "/v1/log/inclusion?index=0&size=1"),
+    "prove_consistency": ("GET", "/v1/log/consistency?old_size=1&size=2"),
+}
+
+
+def test_every_operation_that_needs_a_credential_is_asked_here() -> None:
+    assert set(ASKED) == set(WHO_MAY)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("operation", sorted(WHO_MAY))
+def test_a_role_may_do_what_the_table_says_and_nothing_else(
+    client: TestClient, bearer: Bearer, operation: str, role: Role
+) -> None:
+    method, path = ASKED[operation]
+
+    status = client.request(method, path, headers=bearer(role)).status_code
+
+    # Who may is told that the empty body will not do; who may not is not told even that.
+    assert (status != 403) == (role in WHO_MAY[operation])
+    assert status in {200, 403, 422}
+
+
+@pytest.mark.parametrize("operation", sorted(WHO_MAY))
+@pytest.mark.parametrize("shown", [None, "Bearer ", "Bearer x", "Basic YTpi", f"Bearer volens_{'0' * 16}_{'A' * 43}"])
+def test_without_a_credential_in_force_nothing_is_done(client: TestClient, operation: str, shown: str | None) -> None:
+    method, path = ASKED[operation]
+
+    answer = client.request(method, path, headers={} if shown is None else {"Authorization": shown})
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="volens"'
+    assert answer.json()["type"] == "urn:volens:problem:credential"
+
+
+def test_a_door_sees_its_own_zone_only(client: TestClient, bearer: Bearer) -> None:
+    assert client.post("/v1/zones/lab/identify", headers=bearer(Role.DOOR, "lobby"), content=b"x").status_code == 403
+    assert client.post("/v1/zones/lab/identify", headers=bearer(Role.DOOR, "lab"), content=b"x").status_code == 422
+
+
+def test_a_credential_that_was_ended_is_refused_at_once(client: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+    headers = bearer(Role.AUDITOR)
+    assert client.get("/v1/log", headers=headers).status_code == 200
+    (credential,) = rooms.site.credentials.list()
+
+    rooms.site.credentials.end(credential.credential_id)
+
+    assert client.get("/v1/log", headers=headers).status_code == 401
+
+
+def test_a_credential_runs_out(client: TestClient, house: House, bearer: Bearer) -> None:
+    headers = bearer(Role.AUDITOR)
+    house.clock.move(days=364)
+    assert client.get("/v1/log", headers=headers).status_code == 200
+    house.clock.move(days=2)
+    assert client.get("/v1/log", headers=headers).status_code == 401
+
+
+def test_whoever_guesses_is_slowed_down(client: TestClient) -> None:
+    statuses = [client.post("/v1/withdrawals", json={"code": "guess"}).status_code for _ in range(30)]
+    assert set(statuses[:20]) == {422}
+    assert 429 in statuses
+    refused = client.get("/v1/log", headers={"Authorization": "Bearer guess"})
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) >= 1
