@@ -24,7 +24,7 @@ from store.database import Database
 from store.freed_memory import overwrite_freed_bytes
 from store.prepared import Prepared, among, listed
 from store.root_key import RootKeys, RootKeySource
-from store.secrets import KEY_BYTES, GrantSecret, Random, RootKey, StoreKey
+from store.secrets import KEY_BYTES, DerivedKey, GrantSecret, Random, RootKey, StoreKey
 from store.store_keys import StoreKeys, store_key_context
 
 FIRST_EPOCH: Final = 1
@@ -156,6 +156,10 @@ class Keyring:
     def sign_checkpoint(self, checkpoint: Checkpoint) -> str:
         """Sign a tree head as the site, as a note."""
         return sign_checkpoint(checkpoint, checkpoint.origin, self._signing_key)
+
+    def derived_key(self, use: str) -> DerivedKey:
+        """Return the site's key for one use; the caller wipes it. See `DerivedKey`."""
+        return DerivedKey.of(self._signing_key.private_bytes_raw(), use)
 
     def projection_seed(self, model_id: str) -> bytes:
         """Return the 32 bytes that key one model's gallery."""

@@ -127,6 +127,21 @@ class SnapshotKey(Secret):
 
 
 @final
+class DerivedKey(Secret):
+    """A key of the site for one use, derived from its signing key: the same after every rotation, and kept nowhere."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, signing_seed: bytes, use: str) -> Self:
+        """Derive the key of a use, a text that no other use has (RFC 5869)."""
+        key, seed = cls(bytes(KEY_BYTES)), bytearray(signing_seed)
+        _derive(seed, b"", b"volens derived key v1|" + use.encode(), key.buffer)
+        seed[:] = bytes(len(seed))
+        return key
+
+
+@final
 class GrantSecret(Secret):
     """The 32 random bytes of one consent. Destroy them and nothing sealed under this consent opens again, anywhere.
 

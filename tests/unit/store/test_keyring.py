@@ -47,6 +47,7 @@ def test_a_keyring_opens_with_its_root_key_as_it_was(path: Path, keyring: Keyrin
 
     assert (again.site_id, again.epoch, again.public_key) == (SITE, 1, keyring.public_key)
     assert again.projection_seed("m@1") == keyring.projection_seed("m@1") != keyring.projection_seed("m@2")
+    assert again.derived_key("a use") == keyring.derived_key("a use") != keyring.derived_key("another")
     assert again.sign(b"payload", "typ") == keyring.sign(b"payload", "typ")
     with again.grant_secret(ANN) as opened:
         assert opened.buffer == secret
