@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from consent import UnavailableError
-from service.cli.options import HomeOption, LicenceOption, PackClaimOption, PackOption, PackSearchOption
-from service.cli.output import STDERR
+from service.cli.options import HomeOption, JsonOption, LicenceOption, PackClaimOption, PackOption, PackSearchOption
+from service.cli.output import STDERR, emit
 from service.cli.session import models, opened
 
 
@@ -30,6 +30,7 @@ def serve(
     pack_claim: PackClaimOption = None,
     pack_search: PackSearchOption = None,
     home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Serve the site over HTTP until Ctrl-C or SIGTERM. Callers need credentials: see 'volens credential add'."""
     from service.http.app import application  # noqa: PLC0415  loads FastAPI
@@ -40,7 +41,10 @@ def serve(
     with opened(home, models(pack, accept_licence, pack_claim, pack_search)) as site:
         rooms = Rooms.of(site, model_threads or os.cpu_count() or 1, waiting)
         scheme = "http" if tls_key is None else "https"
-        STDERR.print(f"listening on {scheme}://{host}:{port}; the description is at /openapi.json; Ctrl-C ends")
+        url = f"{scheme}://{host}:{port}"
+        if as_json:
+            emit({"url": url}, "", as_json=True)
+        STDERR.print(f"listening on {url}; the description is at /openapi.json; Ctrl-C ends")
         running = server(application(rooms), address)
         # uvicorn sends itself the signal again when it has ended, to whatever handler there was before.
         signal.signal(signal.SIGTERM, lambda *_: None)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, Self, TypeAlias
 
 from fastapi import Depends, Request
 from fastapi.security.utils import get_authorization_scheme_param
@@ -44,10 +44,15 @@ class RateError(RefusedError):
         again_after_s: in how many seconds it will be answered again.
     """
 
-    def __init__(self, wait_s: float) -> None:
+    again_after_s = 1
+
+    @classmethod
+    def of(cls, wait_s: float) -> Self:
         """Refuse until some seconds have passed."""
-        self.again_after_s = max(1, math.ceil(wait_s))
-        super().__init__(f"asked too often; ask again in {self.again_after_s} s")
+        again_after_s = max(1, math.ceil(wait_s))
+        error = cls(f"asked too often; ask again in {again_after_s} s")
+        error.again_after_s = again_after_s
+        return error
 
 
 async def known(request: Request, rooms: RoomsOf) -> Credential:
@@ -68,7 +73,7 @@ async def known(request: Request, rooms: RoomsOf) -> Credential:
         raise CredentialError("got a credential that is not in force; ask the operator for a new one") from None
     wait_s = rooms.credential_rates.take(credential.credential_id)
     if wait_s:
-        raise RateError(wait_s)
+        raise RateError.of(wait_s)
     operation = request.scope["route"].name
     zone = request.path_params.get("zone")
     if credential.role not in WHO_MAY.get(operation, frozenset()):
@@ -86,7 +91,7 @@ def slow_down(request: Request, rooms: Rooms) -> None:
     """
     wait_s = rooms.address_rates.take(request.client.host if request.client else "")
     if wait_s:
-        raise RateError(wait_s)
+        raise RateError.of(wait_s)
 
 
 Caller: TypeAlias = Annotated[Credential, Depends(known)]

@@ -109,7 +109,11 @@ UNUSABLE = {
     "without a revision": (without_revision, TamperError, "integrity: some.db is no Volens file"),
     "damaged": (damaged, TamperError, "integrity: some.db is damaged; restore it from a backup"),
     "cut off": (cut_off, TamperError, "integrity: some.db is damaged; restore it from a backup"),
-    "newer": (newer, UnavailableError, r"written by a newer Volens \(schema '9999', .* up to '0003'\); upgrade Volens"),
+    "newer": (
+        newer,
+        UnavailableError,
+        r"written by a newer Volens \(schema '9999', .* up to '[0-9]{4}'\); upgrade Volens",
+    ),
 }
 
 
