@@ -329,6 +329,7 @@ class _Tally:
 
 def _cut_logs(store: Store) -> None:
     if not store.truncate_wal():
+        store.forget()  # the file has to wait for the reader; this process's own memory does not
         raise ErasureIncompleteError(
             "matching has stopped, but another process is reading the data file, whose write-ahead log cannot be cut; "
             f"run '{RESUME}' when it is done"
