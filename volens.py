@@ -10,12 +10,8 @@ Example::
         key = SubjectKey.from_seed(os.urandom(32))  # the person's own
         receipt = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key).to_json()
         site.enroll(receipt, [read_image(path) for path in photos])
-
         (face,) = site.identify("lobby", read_image(frame)).faces
-        print(face.box, face.subject_id, face.comparison_score)
-        print(site.verify_claim(receipt, read_image(frame)))
-
-        print(site.withdraw(receipt=receipt).certificate_path)
+        print(face.subject_id, face.comparison_score, site.withdraw(receipt=receipt).certificate_path)
 """
 
 import os
@@ -221,16 +217,16 @@ class Site:
             return notice_of(connection, purpose, language)
 
     def give_consent(
-        self, notice: Notice, *, name: str, jurisdiction: str, key: SubjectKey, valid_days: int | None = None
+        self,
+        notice: Notice,
+        *,
+        name: str,
+        jurisdiction: str,
+        key: SubjectKey,
+        valid_days: int | None = None,
+        external_id: str | None = None,
     ) -> TakeHome:
-        """Record the consent of a person who was shown `notice` and said yes; see `store.give_consent`.
-
-        Returns:
-            What the person takes home: the signed receipt, the withdrawal code, the notice's text.
-
-        Raises:
-            InputError, RefusedError: see there.
-        """
+        """Record the consent of a person who was shown `notice` and said yes; see `store.give_consent`."""
         return give_consent(
             self._store,
             notice,
@@ -238,6 +234,7 @@ class Site:
             jurisdiction=jurisdiction,
             key=key,
             valid_days=valid_days,
+            external_id=external_id,
             make_way=lambda receipt: erase.make_way(self._store, self._galleries, self.home, receipt),
         )
 
@@ -311,9 +308,7 @@ class Site:
     def withdraw(self, *, receipt: bytes | None = None, code: str | None = None) -> Erased:
         """End a consent and erase what it allowed. No reason is asked; doing it twice gives the same certificate.
 
-        Args:
-            receipt: a take-home file or a bare JWS; an expired one will do.
-            code: the withdrawal code, or the text of its QR. Give one of the two.
+        Give one of the two: a receipt (take-home file or bare JWS, an expired one too), or the code or its QR's text.
 
         Raises:
             NoLiveConsentError: there never was such a consent here.
@@ -364,6 +359,11 @@ class Site:
     def credentials(self) -> Credentials:
         """The programs that may ask over the network."""
         return Credentials(self._store)
+
+    @property
+    def revocations(self) -> erase.Revocations:
+        """What others may tell of: who left, who took a yes back; and who they are."""
+        return erase.Revocations(self._store, self._galleries, self.home)
 
     @property
     def log(self) -> PublishedLog:

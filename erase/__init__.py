@@ -26,6 +26,7 @@ from erase.prove import Absent, Erasures
 from erase.renewal import make_way
 from erase.replay import Progress, Restored, RestoreOrder, restore_site
 from erase.requests import Rights
+from erase.revocations import Revocation, RevocationKind, Revocations
 from erase.right import consent_of_code, consent_of_receipt, consent_shown, consents_meant
 from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
 
@@ -50,6 +51,9 @@ __all__ = [
     "Progress",
     "RestoreOrder",
     "Restored",
+    "Revocation",
+    "RevocationKind",
+    "Revocations",
     "Rights",
     "SiteClocks",
     "SweepReport",

@@ -14,6 +14,7 @@ step that was done but not noted is done again, to the same effect. Broken seals
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -70,6 +71,7 @@ def erase_consents(
     receipt_ids: Sequence[ReceiptId],
     reason: EndReason,
     progress: Progress | None = None,
+    when_stopped: Callable[[], None] | None = None,
 ) -> list[Erased]:
     """End consents and erase what they allowed. Doing it again returns the certificates that were issued.
 
@@ -84,6 +86,8 @@ def erase_consents(
         reason: why they end; of those that ended before, the earlier reason stands.
         progress: called with how much is done, of how much, in people. Who is stopped counts for a third of a person,
             who is certified for another, and who has the certificate's file for the last.
+        when_stopped: called once, when nobody of all these is matched any more, in this thread. What it raises is
+            raised after the erasures were finished as far as they can be.
 
     Returns:
         What was erased, in the order of `receipt_ids`.
@@ -107,7 +111,10 @@ def erase_consents(
         try:
             # 1.
             refused = work.stop(reason)
-            work.finish()
+            with ExitStack() as afterwards:
+                afterwards.callback(work.finish)
+                if when_stopped is not None and refused is None and batch[-1] == wanted[-1]:
+                    when_stopped()
         finally:
             work.wipe()
         erased |= work.erased

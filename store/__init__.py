@@ -29,6 +29,7 @@ from store.consents import (
     end_consent,
     end_consents,
     live_receipts,
+    live_receipts_of,
     name_of,
     receipt_of_code,
     sealed_name,
@@ -55,6 +56,7 @@ from store.erasures import (
     states_of,
     unfinished,
 )
+from store.external_ids import add_external_id, consent_linked, parse_external_id
 from store.giving import give_consent
 from store.held import HANGING, HeldConsent, held_under, recipients_named
 from store.home import PUBLIC_KEY_FILE, make_home, open_home
@@ -125,6 +127,7 @@ from store.rotation import KeysStatus, Rotated, rotation_due
 from store.sealing import nonce_of
 from store.secrets import GrantSecret, Random, RootKey
 from store.selection import Selected, Selection, counted, members_sha256, select_left, select_live
+from store.senders import Sender, SenderKey, Senders
 from store.snapshots import GalleryState, has_snapshot, keep_snapshot, open_snapshot, remove_dead_snapshots
 from store.status import SiteStatus, ZoneStatus, site_status
 from store.store import DATA_FILE, KEYRING_FILE, Clock, SiteRecord, Store, Transaction, utc_now
@@ -177,6 +180,9 @@ __all__ = [
     "SealedReference",
     "Selected",
     "Selection",
+    "Sender",
+    "SenderKey",
+    "Senders",
     "SiteRecord",
     "SiteStatus",
     "Store",
@@ -189,6 +195,7 @@ __all__ = [
     "add_certificates",
     "add_commitment",
     "add_consent",
+    "add_external_id",
     "add_notice",
     "add_operator",
     "add_recipient",
@@ -212,6 +219,7 @@ __all__ = [
     "cohort_of",
     "cohort_receipts",
     "consent_ended",
+    "consent_linked",
     "copy_from_backup",
     "copy_root_key",
     "copy_with_log",
@@ -245,6 +253,7 @@ __all__ = [
     "live_by_digest",
     "live_candidates",
     "live_receipts",
+    "live_receipts_of",
     "log_size",
     "logged_event",
     "look_at",
@@ -266,6 +275,7 @@ __all__ = [
     "operators",
     "operators_required",
     "orphans",
+    "parse_external_id",
     "prune_passages",
     "put_home_in_place",
     "put_in_place",

@@ -155,6 +155,15 @@ def live_receipts(connection: Connection, *, expired_at: datetime | None = None)
     return [ReceiptId(row) for row in connection.scalars(query)]
 
 
+def live_receipts_of(
+    connection: Connection, subject_ids: Iterable[DataSubjectId], where: Iterable[Purpose]
+) -> list[ReceiptId]:
+    """Return the consents in force of some people in some zones."""
+    live = tables.live_consent.c
+    query = select(live.receipt_id).where(live.subject_id.in_(list(subject_ids)), live.purpose.in_(list(where)))
+    return [ReceiptId(row) for row in connection.scalars(query.order_by(live.receipt_id))]
+
+
 def all_receipts(connection: Connection) -> set[ReceiptId]:
     """Return the ids of all receipts, in force or not."""
     return {ReceiptId(row) for row in connection.scalars(select(tables.receipt.c.receipt_id))}

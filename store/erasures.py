@@ -13,6 +13,7 @@ from consent import ReceiptId, TamperError
 from store import schema as tables
 from store.consents import StoredReceipt, stored_receipts
 from store.references import SealedReference, references_of_all
+from store.schema_senders import external_id
 from store.store import Transaction
 
 
@@ -71,6 +72,7 @@ _COUNTED: Final[Mapping[str, Table]] = {
     "leaving dates": tables.leaving,
     "commitments to personal secrets": tables.subject_secret,
     "badge records": tables.badge,
+    "external ids": external_id,
 }
 _DIE_WITH_CONSENT: Final = (
     tables.live_consent,

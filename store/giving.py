@@ -19,6 +19,7 @@ from consent import (
 )
 from store.clocks import shorten
 from store.consents import add_consent
+from store.external_ids import add_external_id, parse_external_id
 from store.promises import notice_of, zone_of
 from store.store import Store
 from store.subject_secrets import add_commitment
@@ -38,6 +39,7 @@ def give_consent(
     jurisdiction: str,
     key: SubjectKey,
     valid_days: int | None = None,
+    external_id: str | None = None,
     make_way: Callable[[VerifiedReceipt], None] = _nothing,
 ) -> TakeHome:
     """Record the consent of a person who was shown `notice` and said yes.
@@ -55,6 +57,7 @@ def give_consent(
         jurisdiction: ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``.
         key: the person's own key; it signs, and is not kept.
         valid_days: the term that the person signs; without it, the zone's retention.
+        external_id: what others call the person, such as a personnel number; see `store.external_ids`.
         make_way: called when all is signed, before anything is recorded; ends what the new consent replaces.
 
     Returns:
@@ -62,12 +65,14 @@ def give_consent(
         ``subject_key`` the secret, which is not kept and must be wiped once it is handed over.
 
     Raises:
-        InputError: a bad name, jurisdiction or term, or 1 does not hold.
-        RefusedError: the person's consent to this zone is already in force.
+        InputError: a bad name, jurisdiction, term or external id, or 1 does not hold.
+        RefusedError: the person's consent to this zone is already in force, or the external id is somebody else's.
 
     Not checked: that the person was shown the notice, and is who the name says; the operator answers for both.
     """
     _check_name(name)
+    if external_id is not None:
+        parse_external_id(external_id)
     # 1.
     with store.read() as connection:
         zone = zone_of(connection, notice.purpose)
@@ -96,6 +101,8 @@ def give_consent(
             with store.write() as tx:
                 add_consent(tx, receipt, code, name.strip(), secret)
                 shorten(tx, receipt_id=receipt_id)
+                if external_id is not None:
+                    add_external_id(tx, store.keyring, receipt_id, external_id)
                 if person is not None:
                     add_commitment(tx, receipt, person)
         except VolensError:

@@ -21,6 +21,7 @@ from store.consents import consent_ended, name_of, stored_receipt
 from store.erasures import certificate_of
 from store.promises import zone_of
 from store.recipients import recipients_of
+from store.schema_senders import external_id
 from store.store import Store
 
 HANGING: Final[tuple[Table, ...]] = (
@@ -32,6 +33,7 @@ HANGING: Final[tuple[Table, ...]] = (
     tables.leaving,
     tables.last_interaction,
     tables.passage,
+    external_id,
 )
 """The tables whose rows are about a person and go with the consent."""
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from store.columns import UtcDateTime
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 
 metadata: Final = MetaData()
 
@@ -90,7 +90,8 @@ live_consent: Final = Table(
 )
 
 
-def _hangs_on_live_consent() -> ForeignKeyConstraint:
+def hangs_on_live_consent() -> ForeignKeyConstraint:
+    """Return the key by which a row about a person goes when their consent goes."""
     return ForeignKeyConstraint(
         ["receipt_id", "subject_id", "purpose"],
         ["live_consent.receipt_id", "live_consent.subject_id", "live_consent.purpose"],
@@ -105,7 +106,7 @@ subject_profile: Final = Table(
     Column("subject_id", String, nullable=False),
     Column("purpose", String, nullable=False),
     Column("sealed_name", LargeBinary, nullable=False),
-    _hangs_on_live_consent(),
+    hangs_on_live_consent(),
 )
 
 biometric_reference: Final = Table(
@@ -120,7 +121,7 @@ biometric_reference: Final = Table(
     Column("sealed_embedding", LargeBinary, nullable=False),
     Column("photo_count", Integer, nullable=False),
     Column("enrolled_at", UtcDateTime, nullable=False),
-    _hangs_on_live_consent(),
+    hangs_on_live_consent(),
     UniqueConstraint("receipt_id", "model_id"),
     Index("ix_biometric_reference_purpose_model_id", "purpose", "model_id"),
     sqlite_autoincrement=True,
@@ -133,7 +134,7 @@ leaving: Final = Table(
     Column("subject_id", String, nullable=False),
     Column("purpose", String, nullable=False),
     Column("leaves_at", UtcDateTime, nullable=False),
-    _hangs_on_live_consent(),
+    hangs_on_live_consent(),
 )
 
 last_interaction: Final = Table(
@@ -143,7 +144,7 @@ last_interaction: Final = Table(
     Column("subject_id", String, nullable=False),
     Column("purpose", String, nullable=False),
     Column("interacted_at", UtcDateTime, nullable=False),
-    _hangs_on_live_consent(),
+    hangs_on_live_consent(),
 )
 
 passage: Final = Table(
@@ -156,7 +157,7 @@ passage: Final = Table(
     Column("matched_at", UtcDateTime, nullable=False, index=True),
     Column("kind", String, nullable=False),
     Column("model_id", String, nullable=False),
-    _hangs_on_live_consent(),
+    hangs_on_live_consent(),
     UniqueConstraint("receipt_id", "kind", "matched_at"),
     sqlite_autoincrement=True,
 )
@@ -168,7 +169,7 @@ subject_secret: Final = Table(
     Column("subject_id", String, nullable=False),
     Column("purpose", String, nullable=False),
     Column("commitment", LargeBinary, nullable=False),
-    _hangs_on_live_consent(),
+    hangs_on_live_consent(),
 )
 
 badge: Final = Table(
@@ -183,7 +184,7 @@ badge: Final = Table(
     Column("badge_sha256", LargeBinary, nullable=False),
     Column("photo_count", Integer, nullable=False),
     Column("enrolled_at", UtcDateTime, nullable=False),
-    _hangs_on_live_consent(),
+    hangs_on_live_consent(),
     UniqueConstraint("receipt_id", "model_id"),
     sqlite_autoincrement=True,
 )

@@ -40,6 +40,7 @@ _BADGE: Final = (
     "INSERT INTO badge (receipt_id, subject_id, purpose, model_id, model_licence, badge_sha256, photo_count, "
     "enrolled_at) VALUES (:receipt, :subject, :zone, :model, 'none', randomblob(32), 1, :now)"
 )
+_EXTERNAL_ID: Final = "INSERT INTO external_id VALUES (:receipt, :subject, '~self-check', randomblob(32))"
 _OF_BADGE: Final = {"receipt": "6" * 32, "subject": _SUBJECT, "zone": "~self-check-badge"}
 _OF_SECRET: Final = {"receipt": "7" * 32, "subject": _SUBJECT, "zone": "~self-check-secret"}
 
@@ -92,6 +93,9 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
         "INSERT INTO recipient VALUES (:receipt, '~self-check', 'none', 'none', NULL, :now, NULL)",
         {"receipt": _RECEIPT, "now": _PAST},
     ),
+    ("INSERT INTO webhook_sender VALUES ('~~self-check-~~~', 'none', NULL, :now, :now)", {"now": _PAST}),
+    ("INSERT INTO webhook_sender_key VALUES ('~~self-check-~~~', 1, NULL, :now, :now)", {"now": _PAST}),
+    (_EXTERNAL_ID, {"receipt": _RECEIPT, "subject": _SUBJECT}),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -212,6 +216,20 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         "a recipient under another name",
         "UPDATE recipient SET name = 'other', removed_at = :now WHERE recipient_id = :receipt",
         {"receipt": _RECEIPT, "now": _PAST},
+    ),
+    ("a sender who comes back", "UPDATE webhook_sender SET ended_at = NULL WHERE ended_at = :now", {"now": _PAST}),
+    ("a deleted sender", "DELETE FROM webhook_sender", {}),
+    (
+        "a sender's key that lasts longer",
+        "UPDATE webhook_sender_key SET expires_at = :until WHERE sender_id = '~~self-check-~~~'",
+        {"until": _FUTURE},
+    ),
+    ("a deleted key of a sender", "DELETE FROM webhook_sender_key", {}),
+    ("an external id without consent", _EXTERNAL_ID, {"receipt": "2" * 32, "subject": _SUBJECT}),
+    (
+        "a changed external id",
+        "UPDATE external_id SET digest = randomblob(32) WHERE purpose = '~self-check'",
+        {},
     ),
     ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),

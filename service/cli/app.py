@@ -35,6 +35,7 @@ from service.cli import (
     policy,
     recipient,
     request,
+    sender,
     serve,
     setup,
     sweep,
@@ -72,6 +73,7 @@ for _noun, _group in (
     ("policy", policy.app),
     ("request", request.app),
     ("recipient", recipient.app),
+    ("sender", sender.app),
 ):
     app.add_typer(_group, name=_noun)
 for _name, _command in (

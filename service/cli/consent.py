@@ -12,6 +12,7 @@ from service.cli.files import must_be_new, read_file, write_private
 from service.cli.options import HomeOption, JsonOption
 from service.cli.output import STDERR, emit
 from service.cli.session import opened
+from service.cli.who import receipts_meant
 from service.qr import secret_qr, withdrawal_qr
 from volens import Notice, Site
 
@@ -31,6 +32,9 @@ def give(
     language: Annotated[str | None, typer.Option(help="Language of the notice.")] = None,
     valid_days: Annotated[
         int | None, typer.Option(help="The term that the person wants; without it, the zone's retention.")
+    ] = None,
+    external_id: Annotated[
+        str | None, typer.Option(help="What the staff list calls the person; only a keyed hash of it is kept.")
     ] = None,
     yes_i_read_it: Annotated[
         bool, typer.Option("--yes-i-read-it", help="The person has read the notice and agrees; for scripts.")
@@ -57,7 +61,7 @@ def give(
             _ask(notice)
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
-        take_home = _record(site, notice, name, jurisdiction, subject_key, new_key, valid_days)
+        take_home = _record(site, notice, name, jurisdiction, subject_key, new_key, valid_days, external_id)
         _hand_over(site, take_home, out, qr, new_key)
     claims = take_home.receipt.claims
     document = {
@@ -90,6 +94,26 @@ def give(
     emit(document, said, as_json=as_json)
 
 
+@app.command("link")
+def link(
+    who: Annotated[str, typer.Argument(metavar="RECEIPT", help="The receipt's file or id; the consent is in force.")],
+    external_id: Annotated[str, typer.Argument(help="What the staff list calls the person.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the staff list calls a person, so that it may tell when they leave. Only a keyed hash is kept."""
+    with opened(home) as site:
+        meant = receipts_meant(site, who)
+        if len(meant) != 1:
+            raise InputError(f"got {len(meant)} consents for this; give the file or the id of one receipt")
+        site.revocations.link(meant[0], external_id)
+    emit(
+        {"receipt_id": meant[0]},
+        "linked; whoever keeps the staff list may now say that the person left",
+        as_json=as_json,
+    )
+
+
 def _secret_file(out: Path) -> Path:
     return out.with_suffix(".secret.txt")
 
@@ -118,9 +142,12 @@ def _record(
     key: SubjectKey,
     new_key: Path | None,
     valid_days: int | None,
+    external_id: str | None,
 ) -> TakeHome:
     try:
-        return site.give_consent(notice, name=name, jurisdiction=jurisdiction, key=key, valid_days=valid_days)
+        return site.give_consent(
+            notice, name=name, jurisdiction=jurisdiction, key=key, valid_days=valid_days, external_id=external_id
+        )
     except VolensError:
         if new_key is not None:
             new_key.unlink(missing_ok=True)  # a key that has signed nothing

@@ -29,8 +29,8 @@ WHO_MAY: Final[Mapping[str, frozenset[Role]]] = {
 }
 """Operations and the roles that may do them. What is in neither this nor `OPEN` nobody may do."""
 
-OPEN: Final = frozenset({"healthz", "readyz", "withdraw"})
-"""Operations without a credential. To withdraw is as easy as to consent: no login (GDPR 7(3))."""
+OPEN: Final = frozenset({"healthz", "readyz", "withdraw", "revoke_by_hook"})
+"""Operations without a credential. To withdraw is as easy as to consent: no login (GDPR 7(3)). Hooks are signed."""
 
 
 class CredentialError(RefusedError):

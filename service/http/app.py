@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.http import desk, doors, health, log, problems, rights
+from service.http import desk, doors, health, hooks, log, problems, rights
 from service.http.intake import BODY_TIMEOUT_S, Intake
 from service.http.rooms import Rooms
 
@@ -39,6 +39,6 @@ def application(rooms: Rooms, *, body_timeout_s: float = BODY_TIMEOUT_S) -> Fast
     app.add_middleware(Intake, body_timeout_s=body_timeout_s)
     problems.install(app)
     app.include_router(health.router)
-    for part in (doors, desk, rights, log):
+    for part in (doors, desk, rights, hooks, log):
         app.include_router(part.router, prefix="/v1")
     return app

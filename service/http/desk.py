@@ -67,6 +67,7 @@ class NewConsent(BaseModel):
     jurisdiction: str = Field(description="whose law protects the person: ISO 3166", examples=["FR"])
     notice_sha256: str = Field(description="of the notice that the person was shown and said yes to")
     language: str | None = Field(None, description="of that notice")
+    external_id: str | None = Field(None, description="what the staff list calls the person; only a keyed hash is kept")
     valid_days: int | None = Field(None, description="the term that the person wants; else the zone's retention")
 
 
@@ -154,7 +155,12 @@ async def give_consent(zone: str, rooms: RoomsOf, _caller: Caller, new: NewConse
             raise RefusedError("the person was shown another notice than the newest; show them that, and ask again")
         key = SubjectKey.from_seed(os.urandom(32))
         given = site.give_consent(
-            notice, name=new.name, jurisdiction=new.jurisdiction, key=key, valid_days=new.valid_days
+            notice,
+            name=new.name,
+            jurisdiction=new.jurisdiction,
+            key=key,
+            valid_days=new.valid_days,
+            external_id=new.external_id,
         )
         claims = given.receipt.claims
         secret = None if given.secret is None else given.secret.reveal()

@@ -24,6 +24,7 @@ from consent import (
 )
 from service.http.access import CredentialError, RateError
 from service.http.workroom import BusyError
+from service.webhooks.signatures import SignatureError, StaleError
 
 MEDIA_TYPE: Final = "application/problem+json"
 KIND: Final = "urn:volens:problem:"
@@ -33,6 +34,8 @@ _UNAVAILABLE: Final = 503
 # The first that fits counts.
 _STATUS: Final[tuple[tuple[type[VolensError], int], ...]] = (
     (CredentialError, 401),
+    (SignatureError, 401),
+    (StaleError, 401),
     (RateError, 429),
     (NoLiveConsentError, 404),
     (RefusedError, 403),

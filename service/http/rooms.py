@@ -1,8 +1,9 @@
 """What all operations share: the site, the workrooms, and who asked how often."""
 
+import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Annotated, TypeAlias, final
+from typing import Annotated, Any, TypeAlias, final
 
 from fastapi import Depends, Request
 
@@ -22,6 +23,7 @@ class Rooms:
         exit: withdrawals. A room of its own, so that no queue at a door keeps anybody in.
         credential_rates: how often each credential asks.
         address_rates: how often somebody without one asks.
+        unwatched: erasures that go on after their answer was given.
     """
 
     site: Site
@@ -30,6 +32,7 @@ class Rooms:
     exit: Workroom
     credential_rates: Rates = field(default_factory=lambda: Rates(50, 100, time.monotonic))
     address_rates: Rates = field(default_factory=lambda: Rates(1, 20, time.monotonic))
+    unwatched: set[asyncio.Future[Any]] = field(default_factory=set)
 
     @classmethod
     def of(cls, site: Site, model_threads: int, waiting: int) -> "Rooms":

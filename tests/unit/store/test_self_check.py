@@ -13,6 +13,7 @@ _TO_LIVE = (
     ",\n    FOREIGN KEY (receipt_id, subject_id, purpose)\n"
     "        REFERENCES live_consent (receipt_id, subject_id, purpose) ON DELETE CASCADE"
 )
+_TO_LIVE_12 = _TO_LIVE.replace("\n    ", "\n        ").replace("\n            REF", "\n            REF")
 _LIVE_TO_RECEIPT = "receipt_id TEXT NOT NULL REFERENCES receipt (receipt_id)"
 _WITHOUT = "receipt_id TEXT NOT NULL"
 
@@ -64,6 +65,15 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     "a deleted request": (["access_request_is_not_deleted"], []),
     "a recipient under another name": (["recipient_is_only_removed"], []),
     "a deleted recipient": (["recipient_is_not_deleted"], []),
+    "a sender who comes back": (["webhook_sender_is_only_ended"], []),
+    "a deleted sender": (
+        ["webhook_sender_stays"],
+        [("webhook_sender_key", " REFERENCES webhook_sender (sender_id)", "")],
+    ),
+    "a sender's key that lasts longer": (["webhook_sender_key_is_only_shortened"], []),
+    "a deleted key of a sender": (["webhook_sender_key_stays"], []),
+    "an external id without consent": (["external_id_needs_live_consent"], [("external_id", _TO_LIVE_12, "")]),
+    "a changed external id": (["external_id_is_never_changed"], []),
     "a reference that outlives its consent": (
         ["live_consent_ends_with_all_that_hangs_on_it"],
         [("biometric_reference", " ON DELETE CASCADE", " DEFERRABLE INITIALLY DEFERRED")],

@@ -1,0 +1,116 @@
+"""Senders and their keys; what others call our people."""
+
+import pytest
+from house import House
+from sqlalchemy.exc import IntegrityError
+
+from consent import InputError, NoLiveConsentError, RefusedError
+from store import add_external_id, consent_linked
+from tests.unit.store.raw import DATA, peek
+from volens import SubjectKey
+
+
+def test_a_shared_secret_is_the_same_tomorrow_another_for_each_key_and_kept_nowhere(house: House) -> None:
+    senders = house.site.revocations.senders
+    first, other = senders.add(label=" staff list "), senders.add(label="payroll", zone="lobby")
+    second = senders.rotate(first.sender.sender_id)
+    assert first.sender.label == "staff list"
+    secrets = [bytes(senders.secret(key).buffer) for key in (first, second, other)]
+    assert len(set(secrets)) == 3
+
+    house.reopen()
+
+    again = house.site.revocations.senders
+    assert sorted(bytes(again.secret(key).buffer) for key in again.keys_in_force()) == sorted(secrets)
+    for path in house.site.home.rglob("*"):
+        if path.is_file():
+            assert not any(secret in path.read_bytes() for secret in secrets)
+
+
+def test_a_rotation_never_prolongs_an_older_key(house: House) -> None:
+    senders = house.site.revocations.senders
+    sender = senders.add(label="a").sender
+    senders.rotate(sender.sender_id, grace_hours=1)
+    senders.rotate(sender.sender_id, grace_hours=720)
+    assert [key.number for key in senders.keys_in_force()] == [1, 2, 3]
+    house.clock.move(hours=1)
+    assert [key.number for key in senders.keys_in_force()] == [2, 3]
+
+
+@pytest.mark.parametrize("label", ["", "   ", "x" * 101, "a\nb"])
+def test_a_label_that_does_not_print_is_refused(house: House, label: str) -> None:
+    with pytest.raises(InputError, match="got a label of"):
+        house.site.revocations.senders.add(label=label)
+
+
+def test_what_is_not_there_cannot_be_rotated_or_ended(house: House) -> None:
+    senders = house.site.revocations.senders
+    for act in (senders.rotate, senders.end):
+        with pytest.raises(InputError, match="no sender of this id"):
+            act("0" * 16)
+    gone = senders.add(label="a").sender.sender_id
+    senders.end(gone)
+    senders.end(gone)
+    with pytest.raises(InputError, match="was ended"):
+        senders.rotate(gone)
+    with pytest.raises(InputError, match="got 721 hours"):
+        senders.rotate(gone, grace_hours=721)
+    assert senders.list() == []
+    assert [one.sender_id for one in senders.list(all_of_them=True)] == [gone]
+
+
+def test_a_message_is_remembered_for_thirty_days(house: House) -> None:
+    senders = house.site.revocations.senders
+    sender, other = senders.add(label="a").sender, senders.add(label="b").sender
+    senders.note(sender, "msg_1", "consent.revoked", 1)
+    assert senders.knows(sender, "msg_1")
+    assert not senders.knows(other, "msg_1")
+    house.clock.move(days=31)
+    senders.note(sender, "msg_2", "consent.revoked", 0)
+    assert not senders.knows(sender, "msg_1")
+
+
+def test_an_external_id_is_linked_once_in_one_zone_and_goes_with_the_consent(house: House) -> None:
+    house.declare("lab")
+    person, other, in_lab = house.invite(), house.invite(), house.invite("lab")
+    link = house.site.revocations.link
+    link(person.receipt_id, "Zoë 4711")
+    link(person.receipt_id, " Zoe\u0308 4711 ")  # the same in another form of Unicode
+    link(in_lab.receipt_id, "Zoë 4711")
+    with pytest.raises(RefusedError, match="another external id"):
+        link(person.receipt_id, "4712")
+    with pytest.raises(RefusedError, match="another consent in zone 'lobby'"):
+        link(other.receipt_id, "Zoë 4711")
+    digests = peek(house.site.home / DATA, "SELECT digest FROM external_id")
+    assert len(set(digests)) == 2  # of two zones, which cannot be put together
+
+    house.withdraw(person)
+
+    assert len(peek(house.site.home / DATA, "SELECT digest FROM external_id")) == 1
+    with house.store.read() as connection:
+        zone = house.site.notice("lobby").purpose
+        assert consent_linked(connection, house.store.keyring, zone, "Zoë 4711") is None
+    with pytest.raises(NoLiveConsentError):
+        link(person.receipt_id, "Zoë 4711")
+
+
+@pytest.mark.parametrize("external_id", ["", "  ", "x" * 201, "a\0b"])
+def test_an_external_id_that_is_none_is_refused_before_anything_is_recorded(house: House, external_id: str) -> None:
+    with pytest.raises(InputError, match="external id"):
+        house.site.give_consent(
+            house.site.notice("lobby"),
+            name="A",
+            jurisdiction="FR",
+            key=SubjectKey.from_seed(bytes(32)),
+            external_id=external_id,
+        )
+    assert house.site.status().zones[0].live_consents == 0
+
+
+def test_a_stranger_in_the_store_cannot_link_without_consent(house: House) -> None:
+    person = house.invite()
+    house.withdraw(person)
+    with pytest.raises(NoLiveConsentError), house.store.write() as tx:
+        add_external_id(tx, house.store.keyring, person.receipt_id, "1")
+    with pytest.raises(IntegrityError), house.store.write() as tx:
+        tx.connection.exec_driver_sql("INSERT INTO external_id VALUES ('r', 's', 'lobby', zeroblob(32))")
