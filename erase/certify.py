@@ -18,6 +18,7 @@ from erase.certificate import (
 )
 from store import (
     ErasureState,
+    MessageKind,
     Recipient,
     Store,
     StoredCertificate,
@@ -31,6 +32,7 @@ from store import (
     recipients_to_tell,
     rotation_due,
     settle,
+    tell,
     write_private_files,
 )
 
@@ -61,7 +63,7 @@ class Erased:
 
 
 def certify(store: Store, facts: _Facts) -> None:
-    """Issue the certificates of some hundred verified erasures, and put them into the log, in one transaction.
+    """Issue the certificates of some hundred verified erasures, put them into the log, tell of them; one transaction.
 
     Who has one already, because another process resumed the same erasure and was faster, gets no second.
     """
@@ -81,6 +83,9 @@ def certify(store: Store, facts: _Facts) -> None:
                 token = store.keyring.sign(certificate_payload(statement, place), CERTIFICATE_TYPE)
                 certificates[one] = StoredCertificate(statement["certificate_id"], token, tx.now)
             add_certificates(tx, certificates)
+            told_of = ("reason", "erased_at", "certificate_id")
+            erased = {one: {name: its[name] for name in told_of} for one, its in statements.items()}
+            tell(tx, MessageKind.SUBJECT_ERASED, erased)
         settle(tx, ErasureState.VERIFIED, kept)
 
 

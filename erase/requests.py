@@ -14,7 +14,9 @@ from erase.access_answer import AccessAnswer, answer_access
 from erase.execution import AnswerRequests
 from erase.recipients import Recipients
 from store import (
+    Endpoints,
     ExtendedFor,
+    Outbox,
     Outcome,
     PersonsRequest,
     RequestKind,
@@ -37,12 +39,16 @@ class Rights:
 
     Attributes:
         recipients: who receives data, and what they answer when somebody is erased.
+        endpoints: where they want to be told.
+        outbox: what they are still to be told.
     """
 
     def __init__(self, store: Store, home: Path) -> None:
         """Work on what the site holds open."""
         self._store = store
         self.recipients = Recipients(store, home)
+        self.endpoints = Endpoints(store)
+        self.outbox = Outbox(store)
 
     def open(self, kind: str, receipt_ids: Sequence[ReceiptId]) -> PersonsRequest:
         """Take a request of one person.

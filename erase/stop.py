@@ -9,12 +9,24 @@ from sqlalchemy import Connection
 from consent import EndReason, ReceiptId, format_time
 from erase.remains import Remains, gather, ranks
 from index import Galleries
-from store import Held, Store, end_consents, forget_all, held_by, kept_digests, nonce_of, open_entries
+from store import (
+    Held,
+    MessageKind,
+    Store,
+    end_consents,
+    forget_all,
+    held_by,
+    kept_digests,
+    nonce_of,
+    open_entries,
+    tell,
+)
 
 STOP_TOGETHER: Final = 250
 """People whose consents end in one transaction: others who write wait for it, a second at most."""
 
 SALT_BYTES: Final = 16
+_OF_TIME: Final = frozenset({EndReason.EXPIRED, EndReason.RETENTION, EndReason.INACTIVE})
 
 
 def stop(
@@ -29,7 +41,7 @@ def stop(
     1. Before the write lock is taken: the secrets are opened, and the galleries brought level.
     2. In one transaction: what there is of each person is listed, copied to search for it later, and looked for with
        the old embedding; the consents end, and references and names go with them; what opens the audit leaves goes;
-       the journal is opened; a leaf for each person tells that a consent ended.
+       the journal is opened; a leaf for each person tells that a consent ended; what ran out is told.
 
     Args:
         store: of the site.
@@ -76,6 +88,9 @@ def stop(
         for one in ended:
             facts[one]["destroyed"]["openings of audit leaves"] = openings.get(one, 0)
         open_entries(tx, {one: facts[one] for one in ended})
+        if reason in _OF_TIME:
+            said = {"reason": reason.value, "ended_at": format_time(tx.now)}
+            tell(tx, MessageKind.CONSENT_EXPIRED, dict.fromkeys(ended, said))
         tx.log_all("consent.ended", [{"reason": reason.value, "zone": held[one].receipt.purpose} for one in ended])
 
 

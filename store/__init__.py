@@ -37,6 +37,7 @@ from store.consents import (
     stored_receipts,
 )
 from store.credentials import Credential, Credentials, CredentialToken, Role
+from store.endpoints import USUAL_KINDS, Endpoint, Endpoints, MessageKind
 from store.erasures import (
     ErasureState,
     Held,
@@ -63,6 +64,7 @@ from store.home import PUBLIC_KEY_FILE, make_home, open_home
 from store.keyring import Keyring
 from store.keys import Keys, ask_root_key_holder
 from store.operators import Operator, add_operator, operators, operators_required, remove_operator, require_operators
+from store.outbox import Message, Outbox, OutboxState, tell
 from store.passages import Passed, note_passages, prune_passages
 from store.people import receipts_of
 from store.prepared import Glance
@@ -141,6 +143,7 @@ __all__ = [
     "KEYRING_FILE",
     "PUBLIC_KEY_FILE",
     "ROOT_KEY_FILE",
+    "USUAL_KINDS",
     "WITH_KEYRING",
     "Backup",
     "BackupFolder",
@@ -151,6 +154,8 @@ __all__ = [
     "Credential",
     "CredentialToken",
     "Credentials",
+    "Endpoint",
+    "Endpoints",
     "ErasureState",
     "ExtendedFor",
     "GalleryState",
@@ -166,7 +171,11 @@ __all__ = [
     "Levelled",
     "LogReport",
     "LoggedEvent",
+    "Message",
+    "MessageKind",
     "Operator",
+    "Outbox",
+    "OutboxState",
     "Outcome",
     "Passed",
     "PersonsRequest",
@@ -318,6 +327,7 @@ __all__ = [
     "stored_certificates",
     "stored_receipt",
     "stored_receipts",
+    "tell",
     "undone_ends",
     "unfinished",
     "unfinished_cohorts",

@@ -14,12 +14,15 @@ from consent import (
     VerifiedReceipt,
     VolensError,
     WithdrawalCode,
+    format_time,
     sign_receipt,
     verify_receipt,
 )
 from store.clocks import shorten
 from store.consents import add_consent
+from store.endpoints import MessageKind
 from store.external_ids import add_external_id, parse_external_id
+from store.outbox import tell
 from store.promises import notice_of, zone_of
 from store.store import Store
 from store.subject_secrets import add_commitment
@@ -47,8 +50,8 @@ def give_consent(
     1. The notice is still the newest of its zone.
     2. The person's key signs the receipt.
     3. The grant secret is kept first: a consent without its secret could not be used, a stray secret is swept away.
-    4. Receipt, liveness, sealed name and audit leaf are committed together, and a clock that was set meanwhile; where
-       the person holds a half of the key, also the commitment to it.
+    4. Receipt, liveness, sealed name and audit leaf are committed together, and a clock that was set meanwhile, and the
+       messages to those who receive data; where the person holds a half of the key, also the commitment to it.
 
     Args:
         store: of the site.
@@ -103,6 +106,9 @@ def give_consent(
                 shorten(tx, receipt_id=receipt_id)
                 if external_id is not None:
                     add_external_id(tx, store.keyring, receipt_id, external_id)
+                tell(
+                    tx, MessageKind.CONSENT_GIVEN, {receipt_id: {"expires_at": format_time(receipt.claims.expires_at)}}
+                )
                 if person is not None:
                     add_commitment(tx, receipt, person)
         except VolensError:

@@ -1,6 +1,7 @@
 """Who receives data of a zone (GDPR 13(1)(e)), and what they answered when somebody in it was erased (GDPR 19).
 
-A recipient is added and removed, never changed: certificates name them. Volens sends nothing to anybody.
+A recipient is added and removed, never changed: certificates name them. What they are told, and where, is in
+`store.endpoints` and `store.outbox`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -41,6 +41,14 @@ _BADGE: Final = (
     "enrolled_at) VALUES (:receipt, :subject, :zone, :model, 'none', randomblob(32), 1, :now)"
 )
 _EXTERNAL_ID: Final = "INSERT INTO external_id VALUES (:receipt, :subject, '~self-check', randomblob(32))"
+_ENDPOINT: Final = (
+    "INSERT INTO webhook_endpoint (endpoint_id, recipient_id, url, kinds, allow_private, number, added_at) "
+    "VALUES ('~~self-check-~~~', :receipt, 'none', 'none', 0, 1, :now)"
+)
+_MESSAGE: Final = (
+    "INSERT INTO webhook_outbox (message_id, endpoint_id, receipt_id, kind, body, first_at, due_at, attempts) "
+    "VALUES (:id, '~~self-check-~~~', :receipt, 'consent.given', 'none', :now, :now, 0)"
+)
 _OF_BADGE: Final = {"receipt": "6" * 32, "subject": _SUBJECT, "zone": "~self-check-badge"}
 _OF_SECRET: Final = {"receipt": "7" * 32, "subject": _SUBJECT, "zone": "~self-check-secret"}
 
@@ -96,6 +104,8 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     ("INSERT INTO webhook_sender VALUES ('~~self-check-~~~', 'none', NULL, :now, :now)", {"now": _PAST}),
     ("INSERT INTO webhook_sender_key VALUES ('~~self-check-~~~', 1, NULL, :now, :now)", {"now": _PAST}),
     (_EXTERNAL_ID, {"receipt": _RECEIPT, "subject": _SUBJECT}),
+    (_ENDPOINT, {"receipt": _RECEIPT, "now": _PAST}),
+    (_MESSAGE, {"id": "~self-check", "receipt": _RECEIPT, "now": _PAST}),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -230,6 +240,22 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         "a changed external id",
         "UPDATE external_id SET digest = randomblob(32) WHERE purpose = '~self-check'",
         {},
+    ),
+    (
+        "an endpoint that sends elsewhere",
+        "UPDATE webhook_endpoint SET url = 'other' WHERE endpoint_id = '~~self-check-~~~'",
+        {},
+    ),
+    ("a deleted endpoint", "DELETE FROM webhook_endpoint WHERE endpoint_id = '~~self-check-~~~'", {}),
+    (
+        "a message that says something else",
+        "UPDATE webhook_outbox SET body = 'other' WHERE message_id = '~self-check'",
+        {},
+    ),
+    (
+        "a message about a person without consent",
+        _MESSAGE,
+        {"id": "~self-check-too", "receipt": _STOPPED, "now": _PAST},
     ),
     ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),

@@ -40,6 +40,7 @@ from service.cli import (
     setup,
     sweep,
     verify,
+    webhook,
     withdraw,
     zone,
 )
@@ -74,6 +75,7 @@ for _noun, _group in (
     ("request", request.app),
     ("recipient", recipient.app),
     ("sender", sender.app),
+    ("webhook", webhook.app),
 ):
     app.add_typer(_group, name=_noun)
 for _name, _command in (

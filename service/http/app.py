@@ -19,6 +19,7 @@ def application(rooms: Rooms, *, body_timeout_s: float = BODY_TIMEOUT_S) -> Fast
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         await rooms.models.do(lambda: rooms.site.extractor)  # or the first person at a door would wait for it
+        rooms.courier.start()
         yield
 
     app = FastAPI(

@@ -66,7 +66,13 @@ async def identify(zone: str, request: Request, rooms: RoomsOf, _caller: Caller)
     """Decide about every face of one frame. The frame is not kept; a face that matches nobody leaves no trace."""
     site = rooms.site
     data = await request.body()
-    return Decisions.of(await rooms.models.do(lambda: site.identify(zone, decode(data, "the frame"))))
+
+    def look() -> Identification:
+        found = site.identify(zone, decode(data, "the frame"))
+        rooms.told.tell(found)
+        return found
+
+    return Decisions.of(await rooms.models.do(look))
 
 
 @router.post(

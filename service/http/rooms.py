@@ -9,6 +9,8 @@ from fastapi import Depends, Request
 
 from service.http.rates import Rates
 from service.http.workroom import Workroom
+from service.webhooks.delivery import Courier
+from service.webhooks.told import Told
 from volens import Site
 
 
@@ -23,6 +25,8 @@ class Rooms:
         exit: withdrawals. A room of its own, so that no queue at a door keeps anybody in.
         credential_rates: how often each credential asks.
         address_rates: how often somebody without one asks.
+        courier: tells recipients what happened.
+        told: which of the decisions at doors they are told.
         unwatched: erasures that go on after their answer was given.
     """
 
@@ -30,6 +34,8 @@ class Rooms:
     models: Workroom
     desk: Workroom
     exit: Workroom
+    courier: Courier
+    told: Told
     credential_rates: Rates = field(default_factory=lambda: Rates(50, 100, time.monotonic))
     address_rates: Rates = field(default_factory=lambda: Rates(1, 20, time.monotonic))
     unwatched: set[asyncio.Future[Any]] = field(default_factory=set)
@@ -38,11 +44,17 @@ class Rooms:
     def of(cls, site: Site, model_threads: int, waiting: int) -> "Rooms":
         """Open the rooms of a site: so many threads for models, so many requests waiting for them."""
         return cls(
-            site, Workroom("models", model_threads, waiting), Workroom("desk", 2, waiting), Workroom("exit", 1, waiting)
+            site,
+            Workroom("models", model_threads, waiting),
+            Workroom("desk", 2, waiting),
+            Workroom("exit", 1, waiting),
+            Courier(site.rights),
+            Told(site.rights.outbox, time.monotonic),
         )
 
     def close(self) -> None:
         """Finish what was begun."""
+        self.courier.close()
         for room in (self.models, self.desk, self.exit):
             room.close()
 

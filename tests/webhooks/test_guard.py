@@ -1,111 +1,124 @@
-"""Where outbound webhooks may go."""
+"""Where messages may go, and when they are tried again: two pure decisions."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from consent import InputError, UnavailableError
-from service.webhooks.guard import RefusedAddressError, addresses_of, may_connect, parse_target
+from consent import InputError
+from service.webhooks.guard import AddressError, Target, checked_addresses, parse_target
+from service.webhooks.schedule import GIVE_UP_AFTER, LONGEST_DELAY, again_at
 
-INSIDE = ("127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd12::1")
-NEVER = (
-    "0.0.0.0",  # noqa: S104  to be refused
-    "169.254.169.254",
-    "100.100.100.200",
-    "fd00:ec2::254",
-    "224.0.0.1",
-    "240.0.0.1",
-    "255.255.255.255",
-    "192.0.0.1",
-    "192.88.99.1",
-    "192.0.2.1",
-    "198.18.0.1",
-    "::",
-    "fe80::1",
-    "fe80::1%2",
-    "ff02::1",
-    "::ffff:127.0.0.1",
-    "::ffff:8.8.8.8",
-    "64:ff9b::7f00:1",
-    "64:ff9b:1::1",
-    "2002:7f00:1::1",
-    "2001::1",
-    "2001:db8::1",
-    "3fff::1",
-    "fec0::1",
-    "localhost",
-    "",
-)
-PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "2a00:1450::1")
+NOW = datetime(2099, 1, 1, tzinfo=UTC)
+PUBLIC = ["93.184.215.14", "2606:4700::1111"]
+PRIVATE = [
+    "10.1.2.3", "172.16.0.1", "192.168.1.1", "127.0.0.1", "127.9.9.9", "::1", "fd00::1",
+    "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "::7f00:1",
+]  # fmt: skip
+NEVER = [
+    "169.254.169.254", "fe80::1", "fe80::1%eth0", "224.0.0.1", "ff02::1", "::", "255.255.255.255",
+    "240.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::",
+]  # fmt: skip
+
+
+def known_as(*addresses: str) -> object:
+    def resolve(_host: str, _port: int) -> Sequence[str]:
+        return addresses
+
+    return resolve
+
+
+def check(url: str, *addresses: str, allow_private: bool = False) -> None:
+    target = parse_target(url, allow_private=allow_private)
+    checked_addresses(target, allow_private=allow_private, resolve=known_as(*addresses))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_a_public_address_is_allowed(address: str) -> None:
-    assert may_connect(address, inside=False)
-    assert may_connect(address, inside=True)
+def test_public_addresses_are_good(address: str) -> None:
+    check("https://example.org/hook", address)
+    check("https://example.org/hook", address, allow_private=True)
 
 
-@pytest.mark.parametrize("address", INSIDE)
-def test_an_address_inside_the_house_is_allowed_on_demand(address: str) -> None:
-    assert not may_connect(address, inside=False)
-    assert may_connect(address, inside=True)
+@pytest.mark.parametrize("address", PRIVATE)
+def test_private_addresses_in_any_dress_need_to_be_allowed(address: str) -> None:
+    with pytest.raises(AddressError):
+        check("https://example.org", address)
+    check("https://example.org", address, allow_private=True)
+    check("http://example.org", address, allow_private=True)
 
 
 @pytest.mark.parametrize("address", NEVER)
-def test_what_wraps_another_address_or_is_nobodys_is_never_allowed(address: str) -> None:
-    assert not may_connect(address, inside=False)
-    assert not may_connect(address, inside=True)
+def test_some_addresses_are_never_good(address: str) -> None:
+    for allowed in (False, True):
+        with pytest.raises(AddressError):
+            check("https://example.org", address, allow_private=allowed)
+
+
+def test_one_bad_address_among_good_ones_is_enough() -> None:
+    with pytest.raises(AddressError):
+        check("https://example.org", PUBLIC[0], "10.0.0.1")
+
+
+def test_http_stays_in_the_private_network() -> None:
+    with pytest.raises(AddressError, match="use https"):
+        check("http://example.org", PUBLIC[0], allow_private=True)
+
+
+def test_a_name_without_an_address_is_nowhere() -> None:
+    with pytest.raises(OSError, match="no address"):
+        check("https://example.org")
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "http://example.org/",
-        "ftp://example.org/",
-        "https://",
-        "https:///path",
-        "https://user@example.org/",
-        "https://user:secret@example.org/",
-        "https://example.org/#part",
-        "https://example.org:0/",
-        "https://example.org:99999/",
-        "https://example.org\\@10.0.0.1/",
-        "https://exa mple.org/",
-        "https://example.org/\r\nHost: other",
-        "https://[fe80::1%25eth0]/",
-        "https://[::1",
-        "https://exämple.org/",
-        "https://example.org/" + "x" * 500,
-        "",
+        "", "example.org", "http://example.org", "ftp://example.org", "file:///etc/passwd", "https://", "https:///x",
+        "https://user@example.org", "https://:pw@example.org", "https://example.org/#x", "https://example.org:99999",
+        "https://exa mple.org", "https://ex\tample.org", "https://example.org\\@evil", "https://ex\u00e4mple.org",
+        "https://[::1", "https://example.org/a\r\nb",
     ],
-)
-def test_a_url_that_is_no_target_is_refused_and_not_repeated(url: str) -> None:
-    with pytest.raises(InputError) as refused:
+)  # fmt: skip
+def test_what_is_no_plain_https_address_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="got an address"):
         parse_target(url)
-    assert "secret" not in str(refused.value)
-    assert "example" not in str(refused.value)
 
 
-def test_a_target_is_taken_apart() -> None:
-    target = parse_target("https://Example.org/in?a=b")
-    assert (target.secure, target.host, target.port, target.path) == (True, "example.org", 443, "/in?a=b")
-    assert target.authority == "example.org"
-    assert parse_target("https://example.org:8443").authority == "example.org:8443"
-    assert parse_target("http://[::1]:8080/", allow_private=True).authority == "[::1]:8080"
+def test_an_address_is_taken_apart() -> None:
+    assert parse_target("https://Example.org/a?b=c") == Target("https", "example.org", 443, "/a?b=c")
+    assert parse_target("https://[2606:4700::1111]:8443") == Target("https", "2606:4700::1111", 8443, "/")
+    assert parse_target("http://localhost:80", allow_private=True) == Target("http", "localhost", 80, "/")
 
 
-def test_one_bad_address_among_good_ones_is_enough() -> None:
-    target = parse_target("https://example.org/")
-    assert addresses_of(target, lambda _host, _port: ["8.8.8.8"]) == ["8.8.8.8"]
-    with pytest.raises(RefusedAddressError):
-        addresses_of(target, lambda _host, _port: ["8.8.8.8", "127.0.0.1"])
+@given(
+    failures=st.integers(1, 10**6),
+    chance=st.floats(0, 1),
+    age_s=st.integers(0, 300_000),
+    retry_after_s=st.none() | st.integers(0, 10**6),
+)
+def test_tries_come_later_and_later_and_end(
+    failures: int, chance: float, age_s: int, retry_after_s: int | None
+) -> None:
+    wait = None if retry_after_s is None else timedelta(seconds=retry_after_s)
+    now = NOW + timedelta(seconds=age_s)
+
+    at = again_at(NOW, now, failures, chance, wait)
+
+    if at is None:
+        assert now + LONGEST_DELAY > NOW + GIVE_UP_AFTER
+        return
+    assert now < at <= NOW + GIVE_UP_AFTER
+    assert at - now <= LONGEST_DELAY
+    if wait is not None:
+        assert at - now >= min(wait, LONGEST_DELAY) - timedelta(seconds=1)
 
 
-def test_a_name_without_an_address_is_for_later() -> None:
-    with pytest.raises(UnavailableError):
-        addresses_of(parse_target("https://example.org/"), lambda _host, _port: [])
-
-
-def test_without_tls_nothing_leaves_the_house() -> None:
-    target = parse_target("http://example.org/", allow_private=True)
-    assert addresses_of(target, lambda _host, _port: ["10.0.0.7"]) == ["10.0.0.7"]
-    with pytest.raises(RefusedAddressError, match="no TLS"):
-        addresses_of(target, lambda _host, _port: ["8.8.8.8"])
+def test_three_days_hold_between_ten_and_forty_tries() -> None:
+    for chance in (0.0, 1.0):
+        at: datetime | None = NOW
+        tries = 0
+        while at is not None:
+            tries += 1
+            at = again_at(NOW, at, tries, chance)
+        assert 10 < tries < 40

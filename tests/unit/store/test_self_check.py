@@ -40,7 +40,13 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
         ["live_consent_needs_its_receipt"],
         [("live_consent", _LIVE_TO_RECEIPT, _WITHOUT)],
     ),
-    "a deleted receipt": (["receipt_is_not_deleted"], [("live_consent", _LIVE_TO_RECEIPT, _WITHOUT)]),
+    "a deleted receipt": (
+        ["receipt_is_not_deleted"],
+        [
+            ("live_consent", _LIVE_TO_RECEIPT, _WITHOUT),
+            ("webhook_outbox", " REFERENCES receipt (receipt_id)", ""),
+        ],
+    ),
     "a replaced log entry": (["audit_event_is_appended", "audit_event_is_not_replaced"], []),
     "a gap in the log": (["audit_event_is_appended"], []),
     "a reference on the server in badge custody": (
@@ -64,7 +70,17 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     "a request that waits longer and says not why": (["access_request_is_extended_once_and_in_time"], []),
     "a deleted request": (["access_request_is_not_deleted"], []),
     "a recipient under another name": (["recipient_is_only_removed"], []),
-    "a deleted recipient": (["recipient_is_not_deleted"], []),
+    "a deleted recipient": (
+        ["recipient_is_not_deleted"],
+        [("webhook_endpoint", " REFERENCES recipient (recipient_id)", "")],
+    ),
+    "an endpoint that sends elsewhere": (["webhook_endpoint_sends_where_it_was_added_for"], []),
+    "a deleted endpoint": (
+        ["webhook_endpoint_stays"],
+        [("webhook_outbox", " REFERENCES webhook_endpoint (endpoint_id)", "")],
+    ),
+    "a message that says something else": (["webhook_outbox_says_what_it_said"], []),
+    "a message about a person without consent": (["webhook_outbox_tells_of_the_living_only"], []),
     "a sender who comes back": (["webhook_sender_is_only_ended"], []),
     "a deleted sender": (
         ["webhook_sender_stays"],
