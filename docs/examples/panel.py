@@ -1,0 +1,62 @@
+"""A panel: is told by the service who agreed and who was erased, and prints it. Standard library only.
+
+python panel.py --secret panel.secret --count 2
+"""
+
+import argparse
+import base64
+import hmac
+import json
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+REPLAY_WINDOW_S = 300
+MAX_BYTES = 64 * 1024
+
+
+class Panel(BaseHTTPRequestHandler):
+    """Takes messages that are signed with the secret, and of this minute."""
+
+    key = b""
+
+    def do_POST(self) -> None:
+        """Check one message, print it, and acknowledge it with 204."""
+        body = self.rfile.read(min(int(self.headers.get("Content-Length", "0")), MAX_BYTES))
+        if not self.is_known(body):
+            self.send_response(401)
+        else:
+            said = json.loads(body)
+            print(said["type"], json.dumps(said["data"], sort_keys=True), flush=True)
+            self.send_response(204)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def is_known(self, body: bytes) -> bool:
+        """Tell whether the service sent this, just now."""
+        message_id, at = self.headers.get("webhook-id", ""), self.headers.get("webhook-timestamp", "")
+        if not at.isdigit() or abs(time.time() - int(at)) > REPLAY_WINDOW_S:
+            return False
+        wanted = base64.b64encode(hmac.digest(self.key, f"{message_id}.{at}.".encode() + body, "sha256")).decode()
+        sent = self.headers.get("webhook-signature", "").split(" ")
+        return any(hmac.compare_digest(f"v1,{wanted}".encode(), one.encode()) for one in sent)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing else."""
+
+
+def main() -> None:
+    """Listen on this machine until so many messages came."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--secret", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=8475)
+    parser.add_argument("--count", type=int, required=True)
+    asked = parser.parse_args()
+    Panel.key = base64.b64decode(asked.secret.read_text().strip().removeprefix("whsec_"))
+    with HTTPServer(("127.0.0.1", asked.port), Panel) as server:
+        for _ in range(asked.count):
+            server.handle_request()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""docs/quickstart-service.md, as a newcomer pastes it into one terminal; only the two ports are free ones."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from enroll import ModelCache
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_ports(count: int) -> list[str]:
+    with ExitStack() as kept:
+        sockets = [kept.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [str(one.getsockname()[1]) for one in sockets]
+
+
+def programs(folder: Path) -> Path:
+    """Return a folder with `volens` and `python` of the interpreter that runs the tests."""
+    folder.mkdir()
+    (folder / "volens").write_text(
+        f"#!/bin/sh\nexec '{sys.executable}' -c 'from service.cli.app import main; main()' \"$@\"\n"
+    )
+    (folder / "python").write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
+    for name in ("volens", "python"):
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def test_the_page_goes_from_nothing_to_a_door_a_revocation_and_a_notification(tmp_path: Path) -> None:
+    ModelCache.default().pull()
+    shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
+    page = (ROOT / "docs" / "quickstart-service.md").read_text()
+    service, panel = free_ports(2)
+    lines = [
+        line for block in re.findall(r"```console\n(.*?)```", page, flags=re.DOTALL) for line in block.splitlines()
+    ]
+    assert all(line.startswith("$ ") for line in lines)
+    assert len(lines) == 23
+    script = "\n".join(line.removeprefix("$ ") for line in lines)
+    assert script.count("8475") == 1
+    script = script.replace("8475", panel).replace("panel.py ", f"panel.py --port {panel} ")
+    script = script.replace("volens serve", f"volens serve --port {service}")
+    script = script.replace("door.py ", f"door.py --url http://127.0.0.1:{service} ")
+    script = script.replace("hr.py ", f"hr.py --url http://127.0.0.1:{service}/v1/hooks/revocations ")
+    # The page's own PATH is for a reader who has run `make install`.
+    script = script.replace("$PWD/.venv/bin", str(programs(tmp_path / "bin")))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VOLENS_HOME")}
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}"],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    (opened,) = (number for number, line in enumerate(said) if line.startswith("open: "))
+    closed = said.index("closed: nobody here agreed to this door")
+    assert opened < said.index("told the service: 202 accepted") < closed
+    assert said[closed + 1] == "exit code 3: she is a stranger"
+    log = (tmp_path / "service-walk" / "panel.log").read_text()
+    assert [line.split(" ", 1)[0] for line in log.splitlines()] == ["consent.given", "subject.erased"]
+    assert "Ada" not in log
+    assert any("acknowledged by panel" in line for line in said)
+    assert "Traceback" not in done.stderr
