@@ -176,6 +176,13 @@ def unfinished(connection: Connection) -> list[ReceiptId]:
     return [ReceiptId(row) for row in connection.scalars(query)]
 
 
+def unfinished_since(connection: Connection) -> datetime | None:
+    """Return when the unfinished erasure that waits longest last went on; None if all are finished."""
+    query = select(func.min(tables.erasure.c.changed_at)).where(tables.erasure.c.state != ErasureState.NOTIFIED.value)
+    since: datetime | None = connection.scalar(query)
+    return since
+
+
 def add_certificates(tx: Transaction, certificates: Mapping[ReceiptId, StoredCertificate]) -> None:
     """Keep certificates."""
     rows = [

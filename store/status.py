@@ -9,7 +9,7 @@ from consent import SiteId, Zone
 from store.audit_log import log_size
 from store.cohorts import unfinished_cohorts
 from store.consents import count_live
-from store.erasures import unfinished
+from store.erasures import unfinished, unfinished_since
 from store.promises import zones
 from store.references import count_references
 from store.rotation import rotation_due
@@ -29,13 +29,18 @@ class ZoneStatus:
 @final
 @dataclass(frozen=True, slots=True)
 class SiteStatus:
-    """A site in numbers. No names, no ids of people."""
+    """A site in numbers. No names, no ids of people.
+
+    Attributes:
+        unfinished_since: when the unfinished erasure that waits longest last went on; None if there is none.
+    """
 
     site_id: SiteId
     controller: str
     zones: tuple[ZoneStatus, ...]
     log_size: int
     unfinished_erasures: int
+    unfinished_since: datetime | None
     unfinished_orders: int
     store_key_epoch: int
     rotation_due_at: datetime
@@ -55,6 +60,7 @@ def site_status(store: Store) -> SiteStatus:
             ),
             log_size=log_size(connection),
             unfinished_erasures=len(unfinished(connection)),
+            unfinished_since=unfinished_since(connection),
             unfinished_orders=len(unfinished_cohorts(connection)),
             store_key_epoch=store.keyring.epoch,
             rotation_due_at=due_at,

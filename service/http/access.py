@@ -13,6 +13,7 @@ from service.http.rooms import Rooms, RoomsOf
 from store import Credential, Role
 
 WHO_MAY: Final[Mapping[str, frozenset[Role]]] = {
+    "read_metrics": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "identify": frozenset({Role.DOOR}),
     "verify": frozenset({Role.DOOR}),
     "list_zones": frozenset({Role.DESK, Role.PRIVACY_OFFICER, Role.AUDITOR, Role.OPERATOR}),
@@ -71,6 +72,7 @@ async def known(request: Request, rooms: RoomsOf) -> Credential:
     except RefusedError:
         slow_down(request, rooms)
         raise CredentialError("got a credential that is not in force; ask the operator for a new one") from None
+    request.state.credential_id, request.state.zone = credential.credential_id, credential.purpose
     wait_s = rooms.credential_rates.take(credential.credential_id)
     if wait_s:
         raise RateError.of(wait_s)

@@ -2,25 +2,52 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.http import desk, doors, health, hooks, log, problems, rights
+from service.http import desk, doors, health, hooks, metrics, problems, rights
+from service.http import log as audit_log
 from service.http.intake import BODY_TIMEOUT_S, Intake
+from service.http.observing import Seen
 from service.http.rooms import Rooms
+from service.logs import Log
+from service.supervision import Supervisor
 
 _SAID = """Doors that know only who said yes, and forget them on request. Errors are problem+json (RFC 9457)."""
 
 
-def application(rooms: Rooms, *, body_timeout_s: float = BODY_TIMEOUT_S) -> FastAPI:
-    """Return the application of a site. Whoever runs it closes `rooms` and the site afterwards."""
+def application(
+    rooms: Rooms,
+    *,
+    body_timeout_s: float = BODY_TIMEOUT_S,
+    log: Log | None = None,
+    supervisor: Supervisor | None = None,
+) -> FastAPI:
+    """Return the application of a site. Whoever runs it closes `rooms` and the site afterwards.
+
+    Args:
+        rooms: of the site.
+        body_timeout_s: within which a body must be here.
+        log: gets a line for each request; without it nothing is written.
+        supervisor: is told when requests are answered, and when no more.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         await rooms.models.do(lambda: rooms.site.extractor)  # or the first person at a door would wait for it
         rooms.courier.start()
+        if supervisor is not None:
+            supervisor.ready()
         yield
+        if supervisor is not None:
+            supervisor.stopping()
+
+    def observe(seen: Seen) -> None:
+        rooms.metrics(seen)
+        if log is not None:
+            log.info("request", **{name: value for name, value in asdict(seen).items() if value is not None})
 
     app = FastAPI(
         title="Volens",
@@ -37,9 +64,10 @@ def application(rooms: Rooms, *, body_timeout_s: float = BODY_TIMEOUT_S) -> Fast
         responses={"default": {"description": "a problem", "content": {problems.MEDIA_TYPE: {}}}},
     )
     app.state.rooms = rooms
-    app.add_middleware(Intake, body_timeout_s=body_timeout_s)
+    app.add_middleware(Intake, body_timeout_s=body_timeout_s, observe=observe)
     problems.install(app)
     app.include_router(health.router)
-    for part in (doors, desk, rights, hooks, log):
+    app.include_router(metrics.router)
+    for part in (doors, desk, rights, hooks, audit_log):
         app.include_router(part.router, prefix="/v1")
     return app

@@ -1,5 +1,6 @@
 """What doors ask: who of those who agreed is in this frame."""
 
+import time
 from typing import Annotated, Final
 
 from fastapi import APIRouter, File, Request, UploadFile
@@ -67,8 +68,14 @@ async def identify(zone: str, request: Request, rooms: RoomsOf, _caller: Caller)
     site = rooms.site
     data = await request.body()
 
+    asked = time.perf_counter()
+
     def look() -> Identification:
-        found = site.identify(zone, decode(data, "the frame"))
+        rooms.metrics.waited(asked)
+        with rooms.metrics.stage("decode"):
+            frame = decode(data, "the frame")
+        with rooms.metrics.stage("decide"):
+            found = site.identify(zone, frame)
         rooms.told.tell(found)
         return found
 

@@ -29,6 +29,8 @@ async def readyz(rooms: RoomsOf, response: Response) -> Health:
 
     def missing() -> list[str]:
         status = rooms.site.status()
+        if rooms.leaving.is_set():
+            return ["the service is ending; send nobody here"]
         found = ["an erasure is not finished; run 'volens sweep'"] * bool(status.unfinished_erasures)
         found += ["an order to erase is not finished; run 'volens erase resume'"] * bool(status.unfinished_orders)
         late = rooms.site.clocks.quick_alarm()

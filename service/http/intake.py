@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+import time
 from typing import Final, final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.http.observing import Observer, Seen
 from service.http.problems import MEDIA_TYPE, of_status
 
 BODY_TIMEOUT_S: Final = 20.0
@@ -28,8 +30,15 @@ class Intake:
     may keep them.
     """
 
-    def __init__(self, app: ASGIApp, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
-        """Stand before an application; a body must be here `body_timeout_s` after its headers."""
+    def __init__(self, app: ASGIApp, observe: Observer, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
+        """Stand before an application, and tell of every request.
+
+        Args:
+            app: behind it.
+            observe: is told.
+            body_timeout_s: how long after its headers a body must be here.
+        """
+        self._observe = observe
         self._app = app
         self._body_timeout_s = body_timeout_s
 
@@ -57,9 +66,12 @@ class Intake:
             return message
 
         too_large = False
+        status = 0
 
         async def labelled(message: Message) -> None:
-            nonlocal too_large
+            nonlocal too_large, status
+            if message["type"] == "http.response.start":
+                status = message["status"]
             if too_large:  # the framework's own answer, which is plain text: it was replaced already
                 return
             if message["type"] == "http.response.start":
@@ -71,7 +83,22 @@ class Intake:
                     return
             await send(_label(message, request_id))
 
-        await self._app(scope, timely, labelled)
+        begun = time.perf_counter()
+        try:
+            await self._app(scope, timely, labelled)
+        finally:
+            state = scope["state"]
+            route = scope.get("route")
+            self._observe(
+                Seen(
+                    request_id,
+                    "none" if route is None else str(route.name),
+                    status,
+                    round(time.perf_counter() - begun, 6),
+                    state.get("credential_id"),
+                    state.get("zone"),
+                )
+            )
 
 
 def _label(message: Message, request_id: str) -> Message:

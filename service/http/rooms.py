@@ -1,12 +1,14 @@
 """What all operations share: the site, the workrooms, and who asked how often."""
 
 import asyncio
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias, final
 
 from fastapi import Depends, Request
 
+from service.http.counting import Metrics
 from service.http.rates import Rates
 from service.http.workroom import Workroom
 from service.webhooks.delivery import Courier
@@ -27,7 +29,9 @@ class Rooms:
         address_rates: how often somebody without one asks.
         courier: tells recipients what happened.
         told: which of the decisions at doors they are told.
+        metrics: what is counted.
         unwatched: erasures that go on after their answer was given.
+        leaving: set when the service is told to end.
     """
 
     site: Site
@@ -36,9 +40,11 @@ class Rooms:
     exit: Workroom
     courier: Courier
     told: Told
+    metrics: Metrics
     credential_rates: Rates = field(default_factory=lambda: Rates(50, 100, time.monotonic))
     address_rates: Rates = field(default_factory=lambda: Rates(1, 20, time.monotonic))
     unwatched: set[asyncio.Future[Any]] = field(default_factory=set)
+    leaving: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def of(cls, site: Site, model_threads: int, waiting: int) -> "Rooms":
@@ -50,7 +56,12 @@ class Rooms:
             Workroom("exit", 1, waiting),
             Courier(site.rights),
             Told(site.rights.outbox, time.monotonic),
+            Metrics(site),
         )
+
+    def leave(self) -> None:
+        """Be ready for nothing more; what comes is answered all the same."""
+        self.leaving.set()
 
     def close(self) -> None:
         """Finish what was begun."""

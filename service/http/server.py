@@ -1,9 +1,11 @@
 """uvicorn in front of the application: where it may listen, and how it ends."""
 
 import ipaddress
-import logging
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import final
 
 import uvicorn
@@ -43,9 +45,38 @@ class Address:
             )
 
 
-def server(app: FastAPI, address: Address) -> uvicorn.Server:
-    """Return a server that is not running yet. SIGTERM lets it finish what it has begun, for `DRAIN_S` at most."""
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+@final
+class Draining(uvicorn.Server):
+    """A server that is no longer ready for a while before it ends, so that whoever balances loads sends no more."""
+
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], None], drain_s: float) -> None:
+        """Call `leave` when it is told to end, and end `drain_s` seconds later."""
+        super().__init__(config)
+        self._leave = leave
+        self._drain_s = drain_s
+        self._told = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal; a second one is for the impatient."""
+        self._leave()
+        if self._told or not self._drain_s:
+            super().handle_exit(sig, frame)
+            return
+        self._told = True
+        alarm = threading.Timer(self._drain_s, super().handle_exit, (sig, None))
+        alarm.daemon = True
+        alarm.start()
+
+
+def server(app: FastAPI, address: Address, leave: Callable[[], None], drain_s: float = 0.0) -> uvicorn.Server:
+    """Return a server that is not running yet. SIGTERM lets it finish what it has begun, for `DRAIN_S` at most.
+
+    Args:
+        app: to serve.
+        address: where.
+        leave: called when the server is told to end.
+        drain_s: how long it goes on answering then.
+    """
     config = uvicorn.Config(
         app,
         address.host,
@@ -61,7 +92,7 @@ def server(app: FastAPI, address: Address) -> uvicorn.Server:
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",
     )
-    return uvicorn.Server(config)
+    return Draining(config, leave, drain_s)
 
 
 def _is_loopback(host: str) -> bool:

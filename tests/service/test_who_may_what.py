@@ -23,6 +23,7 @@ def test_every_operation_is_in_the_table_once_and_the_table_has_no_other(client:
 
 
 ASKED = {
+    "read_metrics": ("GET", "/metrics"),
     "identify": ("POST", "/v1/zones/lobby/identify"),
     "verify": ("POST", "/v1/zones/lobby/verify"),
     "list_zones": ("GET", "/v1/zones"),

@@ -1,0 +1,32 @@
+"""What is seen of every request from outside: how long, which operation, what came of it. For log and metrics."""
+
+from dataclasses import dataclass
+from typing import Protocol, final
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request, after it was answered.
+
+    Attributes:
+        operation: the name of the route; ``none`` where there is none.
+        status: of HTTP; 0 if nothing was answered.
+        seconds: from the end of the headers to the end of the answer.
+        credential_id: of the credential that was shown and is in force; None otherwise.
+        zone: the only one of that credential; None otherwise.
+    """
+
+    request_id: str
+    operation: str
+    status: int
+    seconds: float
+    credential_id: str | None
+    zone: str | None
+
+
+class Observer(Protocol):
+    """Is told of every request."""
+
+    def __call__(self, seen: Seen, /) -> None:
+        """Take it in; quickly, for it happens on the event loop."""

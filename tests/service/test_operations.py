@@ -1,0 +1,271 @@
+"""What whoever runs the service sees of it: logs, numbers, readiness; and that nobody's data is in them."""
+
+import configparser
+import json
+import re
+import shlex
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+
+import httpx2
+import pytest
+from house import House
+from starlette.testclient import TestClient
+
+from service.cli.app import run
+from service.http.app import application
+from service.http.rooms import Rooms
+from service.logs import ForeignRecords, fields_of, log_to
+from service.service_config import ServiceConfig
+from service.supervision import Supervisor
+from store import Role
+from tests.service.test_the_server import free_port, home, served
+
+__all__ = ["home"]
+
+Bearer = Callable[..., dict[str, str]]
+ROOT = Path(__file__).parents[2]
+CANARY = "Canary-Zebra-4711"
+
+
+@pytest.fixture
+def stream() -> StringIO:
+    return StringIO()
+
+
+@pytest.fixture
+def watched(rooms: Rooms, stream: StringIO) -> Iterator[TestClient]:
+    app = application(rooms, log=log_to(stream))
+
+    @app.get("/v1/breaks", name="breaks")
+    async def breaks() -> None:
+        raise KeyError(CANARY)
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def lines(stream: StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_request_is_one_line_with_its_id_its_operation_and_who_asked(
+    watched: TestClient, rooms: Rooms, stream: StringIO, bearer: Bearer
+) -> None:
+    answer = watched.get("/v1/zones", headers=bearer(Role.OPERATOR) | {"X-Request-Id": "abc-1"})
+    (credential,) = rooms.site.credentials.list()
+    assert answer.status_code == 200
+    (line,) = lines(stream)
+    assert line.pop("timestamp")
+    assert line.pop("seconds")
+    assert line == {
+        "event": "request",
+        "level": "info",
+        "request_id": "abc-1",
+        "operation": "list_zones",
+        "status": 200,
+        "credential_id": credential.credential_id,
+    }
+
+
+def test_nothing_that_anybody_sent_or_was_answered_is_in_the_log(
+    watched: TestClient, stream: StringIO, bearer: Bearer, views: list[bytes]
+) -> None:
+    desk, door = bearer(Role.DESK), bearer(Role.DOOR)
+    ForeignRecords(log_to(stream)).install()
+    notice = watched.get("/v1/zones/lobby/notice", headers=desk).json()
+    new = {"name": CANARY, "jurisdiction": "FR", "notice_sha256": notice["sha256"], "external_id": CANARY}
+    given = watched.post(f"/v1/zones/lobby/consents?{CANARY}={CANARY}", headers=desk, json=new).json()
+    photos = [("photos", (f"{CANARY}.jpg", view, "image/jpeg")) for view in views[:3]]
+    files = [("receipt", (CANARY, given["take_home"].encode(), "application/json")), *photos]
+    assert watched.post("/v1/zones/lobby/enrollments", headers=desk, files=files).status_code == 201
+    assert watched.post("/v1/zones/lobby/identify", headers=door, content=views[3]).status_code == 200
+    said = [
+        watched.post(f"/v1/zones/{CANARY}/identify", headers=door, content=CANARY.encode()),
+        watched.post("/v1/withdrawals", json={"code": CANARY, CANARY: CANARY}),
+        watched.post("/v1/withdrawals", content=f'{{"code": "{CANARY}'.encode()),
+        watched.get(f"/v1/{CANARY}", headers={"X-Canary": CANARY, "Authorization": f"Bearer {CANARY}"}),
+        watched.get("/v1/zones", headers={"Authorization": f"Bearer volens_{CANARY}", "User-Agent": CANARY}),
+        watched.get("/v1/breaks"),
+        watched.post("/v1/hooks/revocations", content=CANARY.encode(), headers={"webhook-id": CANARY}),
+    ]
+    assert [answer.status_code for answer in said] == [403, 422, 422, 404, 401, 500, 401]
+    assert watched.post("/v1/withdrawals", json={"receipt": given["take_home"]}).status_code == 200
+
+    written = stream.getvalue()
+    take_home = json.loads(given["take_home"])
+    secret = [
+        CANARY,
+        given["receipt_id"],
+        given["subject_id"],
+        desk["Authorization"][-40:],
+        door["Authorization"][-40:],
+    ]
+    secret += [str(value) for value in take_home.values() if isinstance(value, str) and len(value) > 12]
+    assert len(lines(stream)) >= 12
+    for one in secret:
+        assert one not in written
+
+
+def test_an_exception_is_told_by_its_type_and_place_only() -> None:
+    try:
+        ServiceConfig(port=CANARY)
+    except ValueError as error:
+        told = fields_of(error)
+    assert CANARY not in str(told)
+    assert re.fullmatch(r"tests\.service\.test_operations:\d+", told["where"])
+
+
+def test_the_numbers_are_for_operator_and_auditor_and_name_nobody(
+    watched: TestClient, house: House, bearer: Bearer, views: list[bytes]
+) -> None:
+    person = house.invite(name=CANARY)
+    assert watched.post("/v1/zones/lobby/identify", headers=bearer(Role.DOOR), content=views[3]).status_code == 200
+    said = watched.get("/metrics", headers=bearer(Role.AUDITOR)).text
+    assert 'volens_requests_total{operation="identify",status="2xx"} 1.0' in said
+    assert 'volens_live_consents{zone="lobby"} 1.0' in said
+    for stage in ("wait", "decode", "decide"):
+        assert f'volens_stage_seconds_count{{stage="{stage}"}} 1.0' in said
+    for name in ("unfinished_erasures", "erasure_age_seconds", "overdue_consents", "outbox_lag_seconds"):
+        assert f"volens_{name} 0.0" in said
+    for one in (CANARY, person.receipt_id, person.subject_id):
+        assert one not in said
+
+    house.clock.move(days=100)
+    assert "volens_overdue_consents 1.0" in watched.get("/metrics", headers=bearer(Role.OPERATOR)).text
+
+
+def test_numbers_of_what_waits_for_a_panel(watched: TestClient, house: House, rooms: Rooms, bearer: Bearer) -> None:
+    rooms.courier.close()
+    house.site.rights.recipients.add("lobby", "panel")
+    house.site.rights.endpoints.add("lobby", "panel", url="https://example.org/")
+    house.invite()
+    house.clock.move(seconds=90)
+    said = watched.get("/metrics", headers=bearer(Role.AUDITOR)).text
+    assert "volens_outbox_messages 1.0" in said
+    assert "volens_outbox_lag_seconds 90.0" in said
+
+
+def test_who_leaves_is_not_ready_and_answers_all_the_same(watched: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+    assert watched.get("/readyz").status_code == 200
+    rooms.leave()
+    answer = watched.get("/readyz")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["the service is ending; send nobody here"])
+    assert watched.get("/healthz").status_code == 200
+    assert watched.get("/v1/zones", headers=bearer(Role.OPERATOR)).status_code == 200
+
+
+def test_systemd_is_told_and_gets_signs_of_life(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        one = Supervisor({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "40000"})
+        one.ready()
+        assert [manager.recv(64) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+        one.stopping()
+        said = b""
+        while said != b"STOPPING=1":
+            said = manager.recv(64)
+    Supervisor({}).ready()
+    Supervisor({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
+
+
+def test_the_process_drains_as_the_environment_tells_it_and_logs_json(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOLENS_SERVE_DRAIN_S", "3")
+    port = free_port()
+    with served(home, port) as process:
+        process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + 2
+        while (status := httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code) == 200:
+            assert time.monotonic() < until
+        assert status == 503
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        logged = [json.loads(line) for line in process.stderr.read().splitlines() if line.startswith(b"{")]
+    assert {line["operation"] for line in logged} == {"readyz"}
+    assert {line["status"] for line in logged} == {200, 503}
+
+
+class TestConfiguration:
+    def check(self, *arguments: object) -> int:
+        return run(["config", *map(str, arguments)])
+
+    def test_the_example_is_what_holds_without_it(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.check("example") == 0
+        (tmp_path / "serve.toml").write_text(capsys.readouterr().out)
+        assert self.check("check", tmp_path / "serve.toml", "--json") == 0
+        with_it = json.loads(capsys.readouterr().out)
+        assert self.check("check", "--json") == 0
+        assert json.loads(capsys.readouterr().out) == with_it
+        assert set(with_it) == set(ServiceConfig.model_fields)
+
+    def test_every_mistake_is_told_at_once_and_no_value(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "serve.toml"
+        file.write_text(f'port = "{CANARY}"\nwaiting = -1\nprot = 1\n')
+        monkeypatch.setenv("VOLENS_SERVE_PROT", "1")
+        assert self.check("check", file) == 2
+        said = capsys.readouterr().err
+        for part in ("port: ", "waiting: ", "there is no setting 'prot'", "VOLENS_SERVE_PROT", "volens config example"):
+            assert part in said
+        assert CANARY not in said
+        assert said.count("\n") == 1
+
+    @pytest.mark.parametrize("text", ["port = ", "\xff\xfe", "[[["])
+    def test_what_is_no_toml_is_one_sentence(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+    ) -> None:
+        (tmp_path / "serve.toml").write_bytes(text.encode("latin-1"))
+        assert self.check("check", tmp_path / "serve.toml") == 2
+        assert self.check("check", tmp_path / "nowhere.toml") == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+    def test_the_environment_wins_over_the_file(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "serve.toml").write_text("port = 1000\nwaiting = 5\n")
+        monkeypatch.setenv("VOLENS_SERVE_PORT", "2000")
+        monkeypatch.setenv("VOLENS_SERVE_CONFIG", str(tmp_path / "serve.toml"))  # what 'serve' itself reads
+        assert self.check("check", tmp_path / "serve.toml", "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["port"], found["waiting"]) == (2000, 5)
+
+    def test_an_address_beyond_this_machine_without_tls_is_a_mistake(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("VOLENS_SERVE_HOST", "0.0.0.0")  # noqa: S104  nothing is bound
+        assert self.check("check") == 2
+        monkeypatch.setenv("VOLENS_SERVE_BEHIND_PROXY", "true")
+        assert self.check("check") == 0
+
+
+def test_the_unit_runs_commands_that_exist_and_locks_the_process_in(capsys: pytest.CaptureFixture[str]) -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(ROOT / "deploy" / "volens.service")
+    service = unit["Service"]
+    for line in (service["ExecStartPre"], service["ExecStart"]):
+        program, *arguments = shlex.split(line)
+        assert program.endswith("/volens")
+        assert run([*(one for one in arguments if not one.startswith(("/", "--"))), "--help"]) == 0
+        assert all(one in capsys.readouterr().out for one in arguments if one.startswith("--"))
+    assert service["Type"] == "notify"
+    assert service["UMask"] == "0077"
+    assert service["LimitCORE"] == "0"
+    for name in ("NoNewPrivileges", "PrivateTmp", "ProtectHome", "RestrictSUIDSGID", "LockPersonality"):
+        assert service[name] == "yes"
+
+
+def test_the_container_file_is_nobody_in_particular_and_sets_only_what_there_is() -> None:
+    text = (ROOT / "deploy" / "Containerfile").read_text().replace("\\\n", " ")
+    steps = [line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#")]
+    users = [rest for word, rest in steps if word == "USER"]
+    assert users == ["10001"]
+    names = re.findall(r"VOLENS_SERVE_([A-Z_]+)=", text)
+    assert {name.lower() for name in names} <= set(ServiceConfig.model_fields)
+    assert all((ROOT / name).exists() for name in ("requirements.lock", "pyproject.toml"))

@@ -1,0 +1,36 @@
+"""docs/operations.md: its commands, and the names of the numbers it sets alarms on."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_command_of_the_page_works(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (block,) = re.findall(r"```console\n(.*?)```", page, flags=re.DOTALL)
+    volens = f"'{sys.executable}' -c 'from service.cli.app import main; main()' "
+    script = "\n".join(line.removeprefix("$ ").replace("volens ", volens, 1) for line in block.splitlines())
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "port = 8470" in done.stdout
+    assert "port = 8471" in done.stdout
+
+
+def test_alarms_are_set_on_numbers_that_there_are() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    named = set(re.findall(r"`(volens_[a-z_]+)", page))
+    counted = (ROOT / "service" / "http" / "counting.py").read_text()
+    assert len(named) == 5
+    assert all(f'"{name}"' in counted for name in named)
