@@ -85,9 +85,7 @@ def read_config(path: Path | None) -> ServiceConfig:
 
 def example() -> str:
     """Return a file that sets everything to what holds without it, with a comment for each."""
-    lines = [
-        "# How 'volens serve' is to run. The environment (VOLENS_SERVE_PORT=...) and the command line win."
-    ]
+    lines = ["# How 'volens serve' is to run. The environment (VOLENS_SERVE_PORT=...) and the command line win."]
     for name, field in ServiceConfig.model_fields.items():
         value = field.default
         plain = isinstance(value, bool | int | float | str)
