@@ -22,6 +22,7 @@ from index import Galleries
 from store import (
     ErasureState,
     Store,
+    acknowledgements_of,
     certificates_of,
     receipt_of_certificate,
     rows_left,
@@ -62,6 +63,20 @@ class Erasures:
         self._store = store
         self._galleries = galleries
         self._home = home
+
+    def certificate(self, certificate_id: str) -> bytes:
+        """Return a certificate's file, with what recipients have answered so far.
+
+        Raises:
+            InputError: there is none of this id here.
+        """
+        with self._store.read() as connection:
+            receipt_id = receipt_of_certificate(connection, certificate_id)
+            if receipt_id is None:
+                raise InputError("there is no certificate of this id here; it stands in the certificate's file")
+            stored = certificates_of(connection, [receipt_id])[receipt_id]
+            answers = acknowledgements_of(connection, [receipt_id]).get(receipt_id, ())
+        return certificate_file(stored.token, answers)
 
     def of_certificate(self, data: bytes) -> ReceiptId | None:
         """Return the consent whose erasure a certificate file of this site certifies; None: it is no such file.

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from consent import Badge, Custody, ForeignReceiptError, Notice, PersonSecret, RefusedError, SubjectKey, TakeHome
 from enroll import decode
-from service.http.access import Caller
+from service.http.access import Caller, GuardedRoute
 from service.http.bodies import MAX_FORM_BYTES, MAX_JSON_BYTES, whole
 from service.http.rooms import RoomsOf
 from volens import Site
 
-router: Final = APIRouter(tags=["desk"])
+router: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
 
 
 class ZoneAnswer(BaseModel):

@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field
 from consent import Badge, PersonSecret
 from enroll import decode
 from index import FaceDecision, Identification
-from service.http.access import Caller
+from service.http.access import Caller, GuardedRoute
 from service.http.bodies import MAX_FRAME_BYTES, image_body, whole
 from service.http.rooms import RoomsOf
 
-router: Final = APIRouter(tags=["doors"])
+router: Final = APIRouter(tags=["doors"], route_class=GuardedRoute)
 
 
 class Face(BaseModel):

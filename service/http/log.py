@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
-from service.http.access import Caller
+from service.http.access import Caller, GuardedRoute
 from service.http.rooms import RoomsOf
 
-router: Final = APIRouter(tags=["log"])
+router: Final = APIRouter(tags=["log"], route_class=GuardedRoute)
 
 
 class LogAnswer(BaseModel):

@@ -4,12 +4,12 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-from service.http.access import Caller
+from service.http.access import Caller, GuardedRoute
 from service.http.rooms import RoomsOf
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-router: Final = APIRouter(tags=["health"])
+router: Final = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
 @router.get("/metrics", summary="Numbers for Prometheus", response_class=Response)

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from consent import InputError
+from service.http.connections import HEADER_TIMEOUT_S, PER_ADDRESS, patient
 
 DRAIN_S = 10
 
@@ -68,7 +69,13 @@ class Draining(uvicorn.Server):
         alarm.start()
 
 
-def server(app: FastAPI, address: Address, leave: Callable[[], None], drain_s: float = 0.0) -> uvicorn.Server:
+def server(
+    app: FastAPI,
+    address: Address,
+    leave: Callable[[], None],
+    drain_s: float = 0.0,
+    header_timeout_s: float = HEADER_TIMEOUT_S,
+) -> uvicorn.Server:
     """Return a server that is not running yet. SIGTERM lets it finish what it has begun, for `DRAIN_S` at most.
 
     Args:
@@ -76,7 +83,9 @@ def server(app: FastAPI, address: Address, leave: Callable[[], None], drain_s: f
         address: where.
         leave: called when the server is told to end.
         drain_s: how long it goes on answering then.
+        header_timeout_s: how long the headers of a request may take.
     """
+    protocol = patient(header_timeout_s, None if address.behind_proxy else PER_ADDRESS)
     config = uvicorn.Config(
         app,
         address.host,
@@ -87,6 +96,7 @@ def server(app: FastAPI, address: Address, leave: Callable[[], None], drain_s: f
         server_header=False,
         proxy_headers=address.behind_proxy,
         log_config=None,
+        http=protocol,
         limit_concurrency=512,
         timeout_keep_alive=20,
         timeout_graceful_shutdown=DRAIN_S,

@@ -1,0 +1,71 @@
+"""Connections that take long or are many: whoever sends headers by the drop, or opens hundreds, holds nobody else up.
+
+uvicorn waits for the end of a request's headers for ever. Here they must be whole within `HEADER_TIMEOUT_S` of the
+connection, or of their first byte; bodies have their own time (`service.http.intake`).
+"""
+
+import asyncio
+from typing import Any, ClassVar, Final
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_TIMEOUT_S: Final = 10.0
+PER_ADDRESS: Final = 64
+"""Connections of one address at a time. Behind a proxy all come from there, so that the proxy has to count."""
+
+
+class PatientProtocol(H11Protocol):
+    """One connection. Use `patient`, which sets the limits."""
+
+    header_timeout_s: ClassVar[float] = HEADER_TIMEOUT_S
+    per_address: ClassVar[int | None] = PER_ADDRESS
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own
+        """Begin to wait for headers, unless there are too many from there."""
+        super().connection_made(transport)
+        same = [one for one in self.connections if _host(one) == _host(self)]
+        if self.per_address is not None and len(same) > self.per_address:
+            transport.abort()
+            return
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Take some bytes; those after a request has been answered begin another."""
+        if not self._is_busy():
+            self._wait()
+        super().data_received(data)
+        if self._is_busy():
+            self._in_time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._in_time()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Let uvicorn's own time for idle connections begin."""
+        self._in_time()
+        super().on_response_complete()
+
+    def _is_busy(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, whatever uvicorn says of its type
+        return cycle is not None and not cycle.response_complete
+
+    def _wait(self) -> None:
+        if self._late is None:
+            self._late = self.loop.call_later(self.header_timeout_s, self.transport.abort)
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def patient(header_timeout_s: float, per_address: int | None) -> type[PatientProtocol]:
+    """Return the protocol with these limits; None for any number of connections."""
+    return type("Patient", (PatientProtocol,), {"header_timeout_s": header_timeout_s, "per_address": per_address})
+
+
+def _host(connection: Any) -> str:  # noqa: ANN401  protocols of HTTP and of WebSockets have no type in common
+    return connection.client[0] if getattr(connection, "client", None) else ""

@@ -1,0 +1,124 @@
+"""Clients that mean no good: headers by the drop, hundreds of connections, bodies before a credential."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from fastapi.routing import APIRoute
+from house import House
+from starlette.testclient import TestClient
+
+from service.http import certificates, desk, doors, health, hooks, log, metrics, rights
+from service.http.access import WHO_MAY, GuardedRoute
+from service.http.app import application
+from service.http.connections import PER_ADDRESS
+from service.http.rooms import Rooms
+from service.http.server import Address, server
+from store import Role
+from tests.service.test_the_server import free_port
+
+Bearer = Callable[..., dict[str, str]]
+
+
+@contextmanager
+def listening(rooms: Rooms, header_timeout_s: float, *, behind_proxy: bool = False) -> Iterator[int]:
+    port = free_port()
+    address = Address("127.0.0.1", port, behind_proxy=behind_proxy)
+    running = server(application(rooms), address, rooms.leave, header_timeout_s=header_timeout_s)
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    try:
+        while not running.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield port
+    finally:
+        running.should_exit = True
+        thread.join(20)
+
+
+def connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 10)
+
+
+def is_shut(one: socket.socket) -> bool:
+    """Wait until the other side says something or hangs up; True if it hung up without a word."""
+    try:
+        return one.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+def test_headers_by_the_drop_are_cut_off_and_others_are_answered_meanwhile(rooms: Rooms) -> None:
+    with listening(rooms, 0.5) as port, ExitStack() as kept:
+        slow = [kept.enter_context(connected(port)) for _ in range(20)]
+        for one in slow[:10]:
+            one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        with connected(port) as quick:
+            quick.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert quick.recv(15) == b"HTTP/1.1 200 OK"
+            # The second request on the same connection has its own time.
+            time.sleep(0.7)
+            quick.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = b""
+            while answer.count(b"HTTP/1.1 200 OK") < 1:
+                answer += quick.recv(4096)
+            quick.sendall(b"GET /hea")
+            while not is_shut(quick):
+                pass
+        assert all(is_shut(one) for one in slow)
+
+
+def test_one_address_has_so_many_connections_and_no_more(rooms: Rooms) -> None:
+    with listening(rooms, 30) as port, ExitStack() as kept:
+        for _ in range(PER_ADDRESS):
+            kept.enter_context(connected(port))
+        with connected(port) as one_more:
+            assert is_shut(one_more)
+
+
+def test_a_proxy_has_as_many_as_it_likes(rooms: Rooms) -> None:
+    with listening(rooms, 30, behind_proxy=True) as port, ExitStack() as kept:
+        for _ in range(PER_ADDRESS + 1):
+            last = kept.enter_context(connected(port))
+        last.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert last.recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_who_has_no_credential_is_refused_before_the_body_is_read(rooms: Rooms) -> None:
+    with listening(rooms, 30) as port, connected(port) as one:
+        one.sendall(
+            b"POST /v1/zones/lobby/enrollments HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+        assert one.recv(12) == b"HTTP/1.1 401"
+
+
+def test_every_operation_that_needs_a_credential_asks_for_it_first() -> None:
+    parts = (certificates, desk, doors, health, hooks, log, metrics, rights)
+    routes = {route.name: route for part in parts for route in part.router.routes if isinstance(route, APIRoute)}
+    assert {name for name, route in routes.items() if isinstance(route, GuardedRoute)} >= set(WHO_MAY)
+    assert set(WHO_MAY) <= set(routes)
+
+
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.PRIVACY_OFFICER])
+def test_a_certificate_is_there_for_whoever_checks_with_what_was_answered_since(
+    client: TestClient, house: House, bearer: Bearer, role: Role
+) -> None:
+    house.site.rights.recipients.add("lobby", "panel")
+    erased = house.withdraw(house.admit())
+    url, headers = f"/v1/certificates/{erased.certificate_id}", bearer(role)
+    first = client.get(url, headers=headers)
+    assert first.content == erased.certificate_path.read_bytes()
+    assert client.get(url, headers=headers | {"If-None-Match": first.headers["ETag"]}).status_code == 304
+
+    house.site.rights.recipients.acknowledge(erased.certificate_id, "panel", b"by telephone")
+
+    second = client.get(url, headers=headers | {"If-None-Match": first.headers["ETag"]})
+    assert second.status_code == 200
+    assert second.content == erased.certificate_path.read_bytes()
+    unknown = client.get(f"/v1/certificates/{'0' * 32}", headers=headers)
+    assert unknown.status_code == 422
