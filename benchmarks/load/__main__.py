@@ -1,0 +1,72 @@
+"""`python -m benchmarks.load`: two minutes of eight doors, and what came of it; raw records are kept."""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.load.actors import actors
+from benchmarks.load.checker import Verdict, check
+from benchmarks.load.run import History, Plan, run
+from benchmarks.machine import machine
+
+RESULTS = Path(__file__).parents[1] / "results" / "load"
+
+
+def main() -> int:
+    """Run, check, keep, tell. Exit code 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load")
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--doors", type=int, default=8)
+    parser.add_argument("--frames-per-s", type=float, default=5)
+    parser.add_argument("--kill-at", type=float, help="seconds after which the service is killed and started again")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    plan = Plan(asked.seconds, asked.doors, asked.frames_per_s, asked.kill_at)
+    with tempfile.TemporaryDirectory() as folder:
+        history = run(Path(folder) / "home", actors(6), plan)
+    verdict = check(history.decisions, history.stays.values())
+    asked.out.mkdir(parents=True, exist_ok=True)
+    name = "killed.json" if plan.kill_at_s is not None else "steady.json"
+    (asked.out / name).write_text(json.dumps(record(plan, history), sort_keys=True) + "\n")
+    print(tell(history, verdict))
+    return 0 if verdict.holds else 1
+
+
+def record(plan: Plan, history: History) -> dict[str, object]:
+    """Return everything that was observed, for whoever derives other figures later."""
+    return {
+        "machine": machine(),
+        "plan": asdict(plan),
+        "decisions": [[one.span.began, one.span.ended, one.shown, sorted(one.matched)] for one in history.decisions],
+        "stays": [asdict(one) for one in history.stays.values()],
+        "statuses": [[what, status, count] for (what, status), count in sorted(history.statuses.items())],
+        "resident_bytes": history.resident_bytes,
+    }
+
+
+def tell(history: History, verdict: Verdict) -> str:
+    """Return what came of it, for people."""
+    took = sorted((one.span.ended or 0) - one.span.began for one in history.decisions) or [0]
+    memory = [one for one in history.resident_bytes if one] or [0]
+    half = len(memory) // 2
+    ended = sum(bool(one.withdrawn and one.withdrawn.ended) for one in history.stays.values())
+    answers = ", ".join(f"{what} {status}: {count}" for (what, status), count in sorted(history.statuses.items()))
+    p50, p95 = (took[int(len(took) * part)] / 1e6 for part in (0.5, 0.95))
+    first, second = (statistics.median(part) / 2**20 for part in (memory[: half or 1], memory[half:]))
+    return f"""\
+decisions: {len(history.decisions)}, p50 {p50:.0f} ms, p95 {p95:.0f} ms
+answers: {answers}
+people enrolled and withdrawn: {ended}
+matched after the answer to a withdrawal: {len(verdict.after_withdrawal)}
+matched before an enrollment, or unknown: {len(verdict.before_enrollment) + len(verdict.strangers)}
+recognised: {verdict.recognised}, missed: {len(verdict.missed)}
+erasures that the panel was not told of: {len(verdict.untold)}
+memory: {first:.0f} MiB in the first half, {second:.0f} MiB in the second"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

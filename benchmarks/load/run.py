@@ -1,0 +1,250 @@
+"""One run: doors, people who come and go, a panel that is told; everything that was asked and answered is kept."""
+
+import http.client
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, final
+
+from benchmarks.load.checker import Decision, Span, Stay
+from benchmarks.load.service import Service
+from store import Role
+from volens import Site
+
+ZONE = "lobby"
+BOUNDARY = "volens-load"
+_TOLD_WITHIN_S = 30
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done.
+
+    Attributes:
+        seconds: how long.
+        doors: how many ask at the same time.
+        frames_per_s: of each door.
+        kill_at_s: when the service is killed and started again; None for never.
+    """
+
+    seconds: float = 120
+    doors: int = 8
+    frames_per_s: float = 5
+    kill_at_s: float | None = None
+    model_threads: int = 2
+    seed: int = 1
+
+
+@final
+@dataclass(slots=True)
+class History:
+    """What happened.
+
+    Attributes:
+        statuses: how often which status of HTTP was answered, by operation; 0 for no answer.
+        resident_bytes: of the service, each second.
+    """
+
+    decisions: list[Decision] = field(default_factory=list)
+    stays: dict[str, Stay] = field(default_factory=dict)
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    resident_bytes: list[int] = field(default_factory=list)
+
+
+def run(home: Path, photos: list[list[bytes]], plan: Plan) -> History:
+    """Make a site, serve it, and load it; the history says what came of it."""
+    history, ended = History(), threading.Event()
+    with ExitStack() as kept:
+        panel = kept.enter_context(_panel(history))
+        tokens = _site(home, plan, f"http://127.0.0.1:{panel.server_address[1]}/")
+        service = kept.enter_context(Service(home, plan.model_threads))
+        doors = [
+            threading.Thread(target=_door, args=(service, history, photos, plan, number, token, ended))
+            for number, token in enumerate(tokens.doors)
+        ]
+        people = [
+            threading.Thread(target=_comes_and_goes, args=(service, history, photos, actor, tokens.desk, ended))
+            for actor in range(len(photos))
+        ]
+        threads = [*doors, *people]
+        for thread in threads:
+            thread.start()
+        began = time.monotonic()
+        killed = plan.kill_at_s is None
+        while (elapsed := time.monotonic() - began) < plan.seconds:
+            if not killed and plan.kill_at_s is not None and elapsed >= plan.kill_at_s:
+                killed = True
+                service.kill()
+                service.start()
+            history.resident_bytes.append(service.resident_bytes())
+            time.sleep(1)
+        ended.set()
+        for thread in threads:
+            thread.join()
+        _wait_until(lambda: all(one.told for one in history.stays.values() if one.withdrawn and one.withdrawn.ended))
+    return history
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    desk: str
+    doors: list[str]
+
+
+def _site(home: Path, plan: Plan, panel_url: str) -> _Tokens:
+    with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
+        site.add_zone(ZONE, custody="operator", justification="load", alternative="a badge", retention_days=30)
+        site.publish_notice(ZONE, language="en", text=b"We compare your face at the door.\n")
+        site.rights.recipients.add(ZONE, "panel")
+        site.rights.endpoints.add(ZONE, "panel", url=panel_url, allow_private=True)
+        desk = site.credentials.issue(label="desk", role=Role.DESK)[1].reveal()
+        doors = [
+            site.credentials.issue(label=f"door {number}", role=Role.DOOR, zone=ZONE)[1].reveal()
+            for number in range(plan.doors)
+        ]
+    return _Tokens(desk, doors)
+
+
+@contextmanager
+def _panel(history: History) -> Iterator[ThreadingHTTPServer]:
+    class Panel(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            stay = history.stays.get(said["data"]["subject_id"])
+            if said["type"] == "subject.erased" and stay is not None:
+                stay.told.append(time.monotonic_ns())
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Panel) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _door(
+    service: Service,
+    history: History,
+    photos: list[list[bytes]],
+    plan: Plan,
+    number: int,
+    token: str,
+    ended: threading.Event,
+) -> None:
+    chance = random.Random(plan.seed * 1000 + number)  # noqa: S311  which face comes next
+    client = _Client(service, history)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"}
+    due = time.monotonic() + number / plan.doors / plan.frames_per_s
+    while not ended.wait(max(0.0, due - time.monotonic())):
+        due = max(due + 1 / plan.frames_per_s, time.monotonic())
+        actor = chance.randrange(len(photos))
+        span, status, said = client.ask("identify", f"/v1/zones/{ZONE}/identify", photos[actor][3], headers)
+        if status == http.client.OK:
+            matched = frozenset(face["subject_id"] for face in said["faces"] if face["decision"] == "match")
+            history.decisions.append(Decision(span, actor, matched))
+    client.close()
+
+
+def _comes_and_goes(
+    service: Service, history: History, photos: list[list[bytes]], actor: int, token: str, ended: threading.Event
+) -> None:
+    chance = random.Random(actor)  # noqa: S311  how long somebody stays
+    client = _Client(service, history)
+    desk = {"Authorization": f"Bearer {token}"}
+    _, _, notice = client.ask("notice", f"/v1/zones/{ZONE}/notice", None, desk)
+    while not ended.wait(chance.uniform(0.2, 1.0)):
+        new = {"name": f"Actor {actor}", "jurisdiction": "FR", "notice_sha256": (notice or {}).get("sha256", "")}
+        _, status, given = client.ask(
+            "consent",
+            f"/v1/zones/{ZONE}/consents",
+            json.dumps(new).encode(),
+            desk | {"Content-Type": "application/json"},
+        )
+        if status != http.client.CREATED:
+            if not notice:
+                _, _, notice = client.ask("notice", f"/v1/zones/{ZONE}/notice", None, desk)
+            continue
+        stay = Stay(given["subject_id"], actor)
+        history.stays[stay.subject_id] = stay
+        stay.enrolled = Span(time.monotonic_ns(), None)
+        form = _form(given["take_home"].encode(), photos[actor][:3])
+        kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        span, status, _ = client.ask("enroll", f"/v1/zones/{ZONE}/enrollments", form, desk | kind)
+        stay.enrolled = Span(stay.enrolled.began, span.ended if status == http.client.CREATED else None)
+        ended.wait(chance.uniform(0.5, 3.0))
+        began = time.monotonic_ns()
+        stay.withdrawn = Span(began, None)
+        body = json.dumps({"receipt": given["take_home"]}).encode()
+        for _ in range(100):  # a person who wants out asks until somebody answers
+            span, status, _ = client.ask("withdraw", "/v1/withdrawals", body, {"Content-Type": "application/json"})
+            if status == http.client.OK:
+                stay.withdrawn = Span(began, span.ended)
+                break
+            time.sleep(0.5)
+    client.close()
+
+
+@final
+class _Client:
+    """One connection that is kept, and made again when it breaks."""
+
+    def __init__(self, service: Service, history: History) -> None:
+        self._service = service
+        self._history = history
+        self._connection: http.client.HTTPConnection | None = None
+
+    def ask(self, what: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[Span, int, Any]:
+        """Ask once; return when, the status, and what was answered: 0 and None for no answer."""
+        began = time.monotonic_ns()
+        status, said = 0, None
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection("127.0.0.1", self._service.port, timeout=60)
+            self._connection.request("GET" if body is None else "POST", path, body, headers)
+            answer = self._connection.getresponse()
+            data = answer.read()
+            status, said = answer.status, json.loads(data)
+        except (OSError, http.client.HTTPException, ValueError):
+            with suppress(OSError):
+                if self._connection is not None:
+                    self._connection.close()
+            self._connection = None
+            time.sleep(0.05)
+        self._history.statuses[what, status] += 1
+        return Span(began, time.monotonic_ns() if status else None), status, said
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+
+
+def _form(receipt: bytes, photos: list[bytes]) -> bytes:
+    parts = [("receipt", receipt), *(("photos", photo) for photo in photos)]
+    body = b""
+    for name, data in parts:
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
+        body += head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + data + b"\r\n"
+    return body + f"--{BOUNDARY}--\r\n".encode()
+
+
+def _wait_until(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + _TOLD_WITHIN_S
+    while not done() and time.monotonic() < until:
+        time.sleep(0.1)
