@@ -5,12 +5,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, final
 
-from consent import Purpose, ReceiptId, UnavailableError
+from consent import Purpose, UnavailableError
 from index import Identification
+from service.passages import Passages
 from store import MessageKind, Outbox
 
-PASSAGE_S: Final = 10.0
-"""Who was seen less than so long ago is still passing."""
 ASKED_AGAIN_S: Final = 5.0
 """How old the knowledge may be whether anybody wants to be told."""
 
@@ -25,18 +24,14 @@ class Told:
         self._clock = clock
         self._lock = threading.Lock()
         self._wanted: dict[Purpose, tuple[float, bool]] = {}
-        self._seen: dict[ReceiptId, float] = {}
+        self._passages = Passages()
 
     def tell(self, found: Identification) -> None:
         """Tell of who was known in a frame, if anybody wants to know. A busy store keeps no door shut."""
-        matched = [face.match.receipt_id for face in found.faces if face.match is not None]
-        if not matched or not self._is_wanted(found.purpose):
+        if not any(face.match for face in found.faces) or not self._is_wanted(found.purpose):
             return
-        now = self._clock()
         with self._lock:
-            self._seen = {one: at for one, at in self._seen.items() if now - at < PASSAGE_S}
-            new = [one for one in matched if one not in self._seen]
-            self._seen |= dict.fromkeys(matched, now)
+            new = [face.match.receipt_id for face in self._passages.begun(found, self._clock()) if face.match]
         if new:
             with suppress(UnavailableError):
                 self._outbox.decided(new)

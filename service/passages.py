@@ -1,0 +1,60 @@
+"""One passage, one decision: who is seen again and again in front of a door is told of once."""
+
+from typing import Final, final
+
+from consent import ReceiptId
+from index import FaceDecision, Identification
+
+PASSAGE_S: Final = 10.0
+"""Who was seen less than so long ago is still passing."""
+
+STRANGER_S: Final = 1.0
+"""So long must faces be there that are nobody, before that is a decision: the next frame may be a better one."""
+
+_ALONE_S: Final = 2.0
+
+
+@final
+class Passages:
+    """Tells which decisions of a stream of frames are new. For one thread; frames in their order.
+
+    Kept between frames is whose consents were seen, and when; nothing of what anybody looks like.
+    """
+
+    def __init__(self) -> None:
+        """Nobody has come yet."""
+        self._seen: dict[ReceiptId, float] = {}
+        self._strangers_since: float | None = None
+        self._strangers_at = 0.0
+        self._is_told = False
+
+    def begun(self, found: Identification, at_s: float) -> list[FaceDecision]:
+        """Return the faces of people who were not seen for `PASSAGE_S`: their passage begins with this frame.
+
+        Args:
+            found: what was decided about a frame.
+            at_s: when the frame was taken, in seconds of any clock that does not go back.
+        """
+        self._seen = {one: at for one, at in self._seen.items() if at_s - at < PASSAGE_S}
+        known = {face.match.receipt_id: face for face in found.faces if face.match is not None}
+        new = [face for receipt_id, face in known.items() if receipt_id not in self._seen]
+        self._seen |= dict.fromkeys(known, at_s)
+        return new
+
+    def stranger(self, found: Identification, at_s: float) -> FaceDecision | None:
+        """Return the largest face that is nobody, once faces have been nobody for `STRANGER_S`; then not again.
+
+        Somebody who is known ends it, and so do two seconds without anybody.
+        """
+        is_known = any(face.match is not None for face in found.faces)
+        if is_known or at_s - self._strangers_at >= _ALONE_S:
+            self._strangers_since = None
+        if is_known or not found.faces:
+            return None
+        self._strangers_at = at_s
+        if self._strangers_since is None:
+            self._strangers_since, self._is_told = at_s, False
+        if self._is_told or at_s - self._strangers_since < STRANGER_S:
+            return None
+        self._is_told = True
+        return found.faces[0]
