@@ -27,7 +27,8 @@ class Face(BaseModel):
     @classmethod
     def of(cls, face: FaceDecision) -> "Face":
         """Say what was decided about a face."""
-        left, top, right, bottom = (round(float(side), 1) for side in face.box)
+        x, y, width, height = face.box
+        left, top, right, bottom = (round(float(side), 1) for side in (x, y, x + width, y + height))
         score = None if face.comparison_score is None else round(face.comparison_score, 4)
         decision = "no_match" if face.match is None else "match"
         return cls(

@@ -5,14 +5,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from house import House
 from httpx2 import Response
 from starlette.testclient import TestClient
 
 from audit import leaf_hash, open_checkpoint, verify_consistency, verify_inclusion
 from consent import Purpose, ReceiptId, SubjectKey, sign_receipt
+from enroll import RgbImage
+from service import samples
 from service.http.rooms import Rooms
 from store import Role, zone_of
+from tests.service.conftest import jpeg
 from volens import Site
 
 Bearer = Callable[..., dict[str, str]]
@@ -71,6 +75,18 @@ def test_somebody_agrees_is_enrolled_comes_in_withdraws_and_is_a_stranger_in_the
     assert gone.json()["zone"] == "lobby"
     assert [face["decision"] for face in look(client, door, frame)["faces"]] == ["no_match"]
     assert client.post("/v1/withdrawals", json={"receipt": given["take_home"]}).json() == gone.json()
+
+
+def test_a_box_has_the_face_in_it(client: TestClient, bearer: Bearer) -> None:
+    frame = np.zeros((512, 1024, 3), dtype=np.uint8)
+    frame[:, 512:] = samples.astronaut().pixels
+    (face,) = look(client, bearer(Role.DOOR), jpeg(RgbImage(frame)))["faces"]
+
+    left, top, right, bottom = face["box"]
+    nose = (512 + 224, 118)  # where it is in the astronaut's portrait
+    assert left < nose[0] < right < 1024
+    assert 0 < top < nose[1] < bottom < 512
+    assert right - left < 200
 
 
 def test_a_claim_is_checked_against_one_person_and_in_its_own_zone_only(
