@@ -8,6 +8,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from consent import RefusedError
 from service.http.rooms import Rooms
@@ -17,6 +18,7 @@ WHO_MAY: Final[Mapping[str, frozenset[Role]]] = {
     "read_metrics": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "identify": frozenset({Role.DOOR}),
     "verify": frozenset({Role.DOOR}),
+    "stream": frozenset({Role.DOOR}),
     "list_zones": frozenset({Role.DESK, Role.PRIVACY_OFFICER, Role.AUDITOR, Role.OPERATOR}),
     "add_zone": frozenset({Role.OPERATOR}),
     "read_notice": frozenset({Role.DESK, Role.PRIVACY_OFFICER, Role.AUDITOR, Role.OPERATOR}),
@@ -58,36 +60,53 @@ class RateError(RefusedError):
         return error
 
 
-async def known(request: Request, rooms: Rooms) -> Credential:
-    """Return the credential of a caller who may do this operation, in this zone.
+async def known(request: HTTPConnection, rooms: Rooms) -> Credential:
+    """Return the credential of a caller who may do this operation, in this zone, and count that they asked.
 
     Raises:
         CredentialError: there is none in force.
         HTTPException: 403, the role or the zone is another.
         RateError: the credential was used too often.
     """
-    scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
-    if scheme.lower() != "bearer" or not token:
-        raise CredentialError("got no credential; send one as 'Authorization: Bearer ...'")
-    try:
-        credential = rooms.site.credentials.check(token)
-    except RefusedError:
-        slow_down(request, rooms)
-        raise CredentialError("got a credential that is not in force; ask the operator for a new one") from None
+    credential = _shown(request, rooms)
     request.state.credential_id, request.state.zone = credential.credential_id, credential.purpose
     wait_s = rooms.credential_rates.take(credential.credential_id)
     if wait_s:
         raise RateError.of(wait_s)
+    _check_may(request, credential)
+    return credential
+
+
+def admitted(request: HTTPConnection, rooms: Rooms) -> None:
+    """Check that a caller who was known may still do this operation; it is not counted.
+
+    Raises:
+        CredentialError, HTTPException: see `known`.
+    """
+    _check_may(request, _shown(request, rooms))
+
+
+def _shown(request: HTTPConnection, rooms: Rooms) -> Credential:
+    scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
+    if scheme.lower() != "bearer" or not token:
+        raise CredentialError("got no credential; send one as 'Authorization: Bearer ...'")
+    try:
+        return rooms.site.credentials.check(token)
+    except RefusedError:
+        slow_down(request, rooms)
+        raise CredentialError("got a credential that is not in force; ask the operator for a new one") from None
+
+
+def _check_may(request: HTTPConnection, credential: Credential) -> None:
     operation = request.scope["route"].name
     zone = request.path_params.get("zone")
     if credential.role not in WHO_MAY.get(operation, frozenset()):
         raise HTTPException(403)
     if zone is not None and credential.purpose is not None and credential.purpose != zone:
         raise HTTPException(403)
-    return credential
 
 
-def slow_down(request: Request, rooms: Rooms) -> None:
+def slow_down(request: HTTPConnection, rooms: Rooms) -> None:
     """Count a request that needs no credential, or brought a wrong one, against the address it comes from.
 
     Raises:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.http import certificates, desk, doors, health, hooks, metrics, problems, rights
+from service.http import certificates, desk, doors, health, hooks, metrics, problems, rights, stream
 from service.http import log as audit_log
 from service.http.intake import BODY_TIMEOUT_S, Intake
 from service.http.observing import Seen
@@ -68,6 +68,6 @@ def application(
     problems.install(app)
     app.include_router(health.router)
     app.include_router(metrics.router)
-    for part in (doors, desk, rights, hooks, certificates, audit_log):
+    for part in (doors, stream, desk, rights, hooks, certificates, audit_log):
         app.include_router(part.router, prefix="/v1")
     return app

@@ -7,6 +7,7 @@ connection, or of their first byte; bodies have their own time (`service.http.in
 import asyncio
 from typing import Any, ClassVar, Final
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_TIMEOUT_S: Final = 10.0
@@ -42,6 +43,11 @@ class PatientProtocol(H11Protocol):
         """Wait for nothing more."""
         self._in_time()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over; whoever has it now waits for nothing here."""
+        self._in_time()
+        super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
         """Let uvicorn's own time for idle connections begin."""

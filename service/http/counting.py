@@ -16,6 +16,8 @@ from prometheus_client.registry import Collector
 from service.http.observing import Seen
 from volens import Site
 
+_STREAM: Final = 101
+"""A stream is open for days; how long says nothing of how fast."""
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -48,7 +50,8 @@ class Metrics:
     def __call__(self, seen: Seen, /) -> None:
         """Count a request."""
         self._requests.labels(seen.operation, f"{seen.status // 100}xx").inc()
-        self._seconds.labels(seen.operation).observe(seen.seconds)
+        if seen.status != _STREAM:
+            self._seconds.labels(seen.operation).observe(seen.seconds)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -1,4 +1,7 @@
-"""What every request passes first: it gets an id, a time in which its body must be here, and safe headers back."""
+"""What every request passes first: it gets an id, a time in which its body must be here, and safe headers back.
+
+A WebSocket gets the id, and is told of when it is over.
+"""
 
 import asyncio
 import re
@@ -18,13 +21,14 @@ BODY_TIMEOUT_S: Final = 20.0
 REQUEST_ID: Final = "X-Request-Id"
 
 _TOO_LARGE: Final = 413
+_SWITCHED: Final = 101
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
 @final
 class Intake:
-    """ASGI middleware, for HTTP only.
+    """ASGI middleware, for HTTP and WebSockets.
 
     A caller's own request id is taken over if it looks like one. Answers may hold decisions about people, so no cache
     may keep them.
@@ -44,12 +48,43 @@ class Intake:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI asks."""
-        if scope["type"] != "http":
+        if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
         sent = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
+        begun = time.perf_counter()
+        status = 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+                status = message["status"]
+            elif message["type"] == "websocket.accept":
+                status = _SWITCHED
+            await send(_label(message, request_id))
+
+        try:
+            if scope["type"] == "http":
+                await self._http(scope, receive, noted)
+            else:
+                await self._app(scope, receive, noted)
+        finally:
+            state = scope["state"]
+            route = scope.get("route")
+            self._observe(
+                Seen(
+                    request_id,
+                    "none" if route is None else str(route.name),
+                    status,
+                    round(time.perf_counter() - begun, 6),
+                    state.get("credential_id"),
+                    state.get("zone"),
+                )
+            )
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         deadline = asyncio.get_running_loop().time() + self._body_timeout_s
         whole = False
 
@@ -66,43 +101,24 @@ class Intake:
             return message
 
         too_large = False
-        status = 0
 
-        async def labelled(message: Message) -> None:
-            nonlocal too_large, status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+        async def in_our_words(message: Message) -> None:
+            nonlocal too_large
             if too_large:  # the framework's own answer, which is plain text: it was replaced already
                 return
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 too_large = message["status"] == _TOO_LARGE and headers.get("Content-Type") != MEDIA_TYPE
                 if too_large:
-                    answer = of_status(Request(scope), _TOO_LARGE)
-                    await answer(scope, receive, lambda part: send(_label(part, request_id)))
+                    await of_status(Request(scope), _TOO_LARGE)(scope, receive, send)
                     return
-            await send(_label(message, request_id))
+            await send(message)
 
-        begun = time.perf_counter()
-        try:
-            await self._app(scope, timely, labelled)
-        finally:
-            state = scope["state"]
-            route = scope.get("route")
-            self._observe(
-                Seen(
-                    request_id,
-                    "none" if route is None else str(route.name),
-                    status,
-                    round(time.perf_counter() - begun, 6),
-                    state.get("credential_id"),
-                    state.get("zone"),
-                )
-            )
+        await self._app(scope, timely, in_our_words)
 
 
 def _label(message: Message, request_id: str) -> Message:
-    if message["type"] == "http.response.start":
+    if message["type"] in {"http.response.start", "websocket.http.response.start"}:
         headers = MutableHeaders(scope=message)
         headers[REQUEST_ID] = request_id
         for name, value in _HEADERS.items():

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from consent import (
     EnrollmentError,
@@ -59,7 +60,7 @@ _HTTP: Final[Mapping[int, tuple[str, str]]] = {
 
 
 def problem(
-    request: Request, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None
+    request: HTTPConnection, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """Return a refusal.
 
@@ -97,6 +98,11 @@ def kind_of(error: VolensError) -> str:
 async def _of_volens(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, VolensError):  # what the signature of a handler leaves open
         raise error
+    return of_error(request, error)
+
+
+def of_error(request: HTTPConnection, error: VolensError) -> JSONResponse:
+    """Return the refusal that an error of ours becomes."""
     status = status_of(error)
     headers: dict[str, str] = {}
     if status == _UNAVAILABLE:
@@ -112,7 +118,7 @@ async def _of_volens(request: Request, error: Exception) -> JSONResponse:
 _UNKNOWN: Final = "no consent in force is known by this; whether there ever was one is not told here"
 
 
-def of_status(request: Request, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def of_status(request: HTTPConnection, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return the refusal that a status of HTTP stands for."""
     kind, detail = _HTTP.get(status, ("http", "the request was refused; see the description in /openapi.json"))
     return problem(request, status, kind, detail, headers)

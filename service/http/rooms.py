@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias, final
 
@@ -32,6 +33,7 @@ class Rooms:
         metrics: what is counted.
         unwatched: erasures that go on after their answer was given.
         leaving: set when the service is told to end.
+        streams: how many each credential has open.
     """
 
     site: Site
@@ -45,6 +47,7 @@ class Rooms:
     address_rates: Rates = field(default_factory=lambda: Rates(1, 20, time.monotonic))
     unwatched: set[asyncio.Future[Any]] = field(default_factory=set)
     leaving: threading.Event = field(default_factory=threading.Event)
+    streams: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, site: Site, model_threads: int, waiting: int) -> "Rooms":

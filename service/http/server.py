@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from consent import InputError
+from service.http.bodies import MAX_FRAME_BYTES
 from service.http.connections import HEADER_TIMEOUT_S, PER_ADDRESS, patient
 
 DRAIN_S = 10
@@ -97,6 +98,9 @@ def server(
         proxy_headers=address.behind_proxy,
         log_config=None,
         http=protocol,
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES + 2**16,  # a little too much is told of, more is cut off
+        ws_per_message_deflate=False,  # frames are compressed already, and a bomb needs something to unpack it
         limit_concurrency=512,
         timeout_keep_alive=20,
         timeout_graceful_shutdown=DRAIN_S,

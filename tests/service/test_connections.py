@@ -19,6 +19,7 @@ from service.http.rooms import Rooms
 from service.http.server import Address, server
 from store import Role
 from tests.service.test_the_server import free_port
+from tests.service.test_who_may_what import STREAMS
 
 Bearer = Callable[..., dict[str, str]]
 
@@ -100,8 +101,8 @@ def test_who_has_no_credential_is_refused_before_the_body_is_read(rooms: Rooms) 
 def test_every_operation_that_needs_a_credential_asks_for_it_first() -> None:
     parts = (certificates, desk, doors, health, hooks, log, metrics, rights)
     routes = {route.name: route for part in parts for route in part.router.routes if isinstance(route, APIRoute)}
-    assert {name for name, route in routes.items() if isinstance(route, GuardedRoute)} >= set(WHO_MAY)
-    assert set(WHO_MAY) <= set(routes)
+    assert {name for name, route in routes.items() if isinstance(route, GuardedRoute)} >= set(WHO_MAY) - STREAMS
+    assert set(WHO_MAY) - STREAMS <= set(routes)
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.PRIVACY_OFFICER])

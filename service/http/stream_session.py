@@ -1,0 +1,196 @@
+"""One open stream: what was received and not looked at yet, whose turn it is, and what is told of it.
+
+1. The client's frames are numbered from 1. One is looked at, the newest waits, those between are dropped.
+2. Before a frame is looked at, the credential is asked for again: one that was ended ends the stream.
+3. A frame is answered once, in its order; a passage that begins with it is told of before.
+
+Nothing of a frame is kept; of a passage, only that it was told of (`service.passages`).
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn, final
+
+from fastapi import WebSocket, WebSocketDisconnect
+from starlette.exceptions import HTTPException
+
+from consent import InputError, TamperError, VolensError
+from enroll import DoorStream, ImageError, decode
+from index import FaceDecision, Identification
+from service.http.access import RateError, admitted, known
+from service.http.bodies import MAX_FRAME_BYTES
+from service.http.doors import Face
+from service.http.problems import of_error, of_status
+from service.http.rooms import Rooms
+from service.http.workroom import BusyError
+from service.passages import Passages
+
+MAX_TEXT: Final = 4096
+SAY_TIMEOUT_S: Final = 20.0
+
+_WATCH_S: Final = 1.0
+_MAX_WAITING: Final = 64
+_POLICY, _TOO_LARGE, _BUG, _COME_AGAIN = 1008, 1009, 1011, 1012
+
+
+@final
+class _Over(Exception):  # noqa: N818  it is an end, not always an error
+    """The stream is over, with this code and, mostly, this problem."""
+
+    def __init__(self, code: int, problem: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.problem = problem
+
+
+@final
+class StreamSession:
+    """A stream that was accepted. Use once."""
+
+    def __init__(self, socket: WebSocket, rooms: Rooms, zone: str, watched: DoorStream) -> None:
+        """Begin with no frame."""
+        self._socket = socket
+        self._rooms = rooms
+        self._zone = zone
+        self._watched = watched
+        self._passages = Passages()
+        self._received = 0
+        self._waiting: deque[tuple[int, bytes | None]] = deque()
+        self._changed = asyncio.Condition()
+
+    async def run(self) -> None:
+        """Do it until the client goes, or must; the socket is closed then."""
+        model = self._rooms.site.extractor.model.model_id
+        work = [asyncio.ensure_future(one()) for one in (self._receive, self._look, self._watch)]
+        try:
+            await self._say({"type": "ready", "zone": self._zone, "model": model, "second_factor": None})
+            await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in work:
+                one.cancel()
+            ended = await asyncio.gather(*work, return_exceptions=True)
+        over = next((one for one in ended if isinstance(one, _Over)), None)
+        bug = next((one for one in ended if isinstance(one, Exception)), None)
+        if over is not None:
+            await self._close(over)
+        elif bug is not None and not isinstance(bug, WebSocketDisconnect | TimeoutError):
+            await self._close(_Over(_BUG))
+            raise bug
+
+    async def _receive(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            data = message.get("bytes")
+            if data is None:
+                self._read(message.get("text") or "")
+                continue
+            if len(data) > MAX_FRAME_BYTES:
+                self._refuse(_TOO_LARGE, 413)
+            # 1.
+            async with self._changed:
+                await self._changed.wait_for(lambda: len(self._waiting) < _MAX_WAITING)
+                self._received += 1
+                if self._waiting:
+                    self._waiting[-1] = (self._waiting[-1][0], None)
+                self._waiting.append((self._received, data))
+                self._changed.notify_all()
+
+    def _read(self, text: str) -> None:
+        try:
+            said = json.loads(text) if len(text) <= MAX_TEXT else None
+        except (ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict) or said.get("type") != "present":
+            self._refuse(_POLICY, 400)
+        raise _Over(_POLICY, self._told(InputError("this zone asks for a face and nothing else; show nothing besides")))
+
+    async def _look(self) -> None:
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._waiting)
+                number, data = self._waiting.popleft()
+                self._changed.notify_all()
+            answer: dict[str, Any] = {"type": "frame", "number": number, "faces": 0, "matches": 0}
+            found = None if data is None else await self._decide(data)
+            if found is None:
+                answer["dropped"] = True
+            elif isinstance(found, Identification):
+                answer |= {"faces": len(found.faces), "matches": sum(face.match is not None for face in found.faces)}
+                # 3.
+                await self._tell(number, found)
+            else:
+                answer["unreadable"] = True
+            await self._say(answer)
+
+    async def _decide(self, data: bytes) -> Identification | ImageError | None:
+        """Return what was decided about a frame; that it is none; or nothing, where there is no time for it."""
+        # 2.
+        try:
+            await known(self._socket, self._rooms)
+            return await self._rooms.models.do(lambda: self._looked_at(data))
+        except (BusyError, RateError):
+            return None
+        except ImageError as error:
+            return error
+        except VolensError as error:
+            raise _Over(_BUG if isinstance(error, TamperError) else _POLICY, self._told(error)) from None
+        except HTTPException as error:
+            self._refuse(_POLICY, error.status_code)
+
+    def _looked_at(self, data: bytes) -> Identification:
+        with self._rooms.metrics.stage("decode"):
+            frame = decode(data, "the frame")
+        with self._rooms.metrics.stage("decide"):
+            found = self._watched.look(frame, time.monotonic())
+        self._rooms.told.tell(found)
+        return found
+
+    async def _tell(self, number: int, found: Identification) -> None:
+        now = time.monotonic()
+        new = self._passages.begun(found, now)
+        stranger = self._passages.stranger(found, now)
+        for face in [*new, *([] if stranger is None else [stranger])]:
+            await self._say(_decision(number, face))
+
+    async def _watch(self) -> None:
+        """End the stream of a credential that was ended, and every stream when the service ends."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            if self._rooms.leaving.is_set():
+                raise _Over(_COME_AGAIN)
+            try:
+                admitted(self._socket, self._rooms)
+            except VolensError as error:
+                raise _Over(_POLICY, self._told(error)) from None
+            except HTTPException as error:
+                self._refuse(_POLICY, error.status_code)
+
+    def _refuse(self, code: int, status: int) -> NoReturn:
+        raise _Over(code, json.loads(bytes(of_status(self._socket, status).body)))
+
+    def _told(self, error: VolensError) -> Mapping[str, Any]:
+        told: Mapping[str, Any] = json.loads(bytes(of_error(self._socket, error).body))
+        return told
+
+    async def _say(self, message: Mapping[str, Any]) -> None:
+        async with asyncio.timeout(SAY_TIMEOUT_S):
+            await self._socket.send_text(json.dumps(message))
+
+    async def _close(self, over: _Over) -> None:
+        with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
+            if over.problem is not None:
+                # Its own type, a URN, would hide what kind of message this is.
+                await self._say({**over.problem, "problem": over.problem["type"], "type": "problem"})
+            await self._socket.close(over.code)
+
+
+def _decision(number: int, face: FaceDecision) -> Mapping[str, Any]:
+    said = Face.of(face).model_dump()
+    return {"type": "decision", "passage": secrets.token_hex(8), "frame": number} | said

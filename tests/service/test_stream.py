@@ -1,0 +1,248 @@
+"""A camera over a WebSocket, with the real models and a real server: frames in, one decision for each passage out."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from house import House
+from starlette.testclient import TestClient
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from service.http.bodies import MAX_FRAME_BYTES
+from service.http.rooms import Rooms
+from service.http.stream import MAX_STREAMS
+from store import Role
+from tests.service.test_a_day import enroll, say_yes
+from tests.service.test_connections import listening
+
+Bearer = Callable[..., dict[str, str]]
+Door = Callable[..., ClientConnection]
+
+
+@pytest.fixture
+def port(rooms: Rooms) -> Iterator[int]:
+    # Streams outlive the time that headers may take.
+    with listening(rooms, 0.5) as port:
+        yield port
+
+
+@pytest.fixture
+def door(port: int, bearer: Bearer) -> Iterator[Door]:
+    kept: list[ClientConnection] = []
+    headers = bearer(Role.DOOR)
+
+    def opened(zone: str = "lobby", shown: dict[str, str] | None = None) -> ClientConnection:
+        shown = headers if shown is None else shown
+        url = f"ws://127.0.0.1:{port}/v1/zones/{zone}/stream"
+        kept.append(connect(url, additional_headers=shown, open_timeout=20, close_timeout=1))
+        return kept[-1]
+
+    yield opened
+    for one in kept:
+        one.close()
+
+
+def said(one: ClientConnection) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(one.recv(timeout=20))
+    return message
+
+
+def look(one: ClientConnection, frame: bytes) -> list[dict[str, Any]]:
+    """Send a frame, and return what is said until it is answered."""
+    one.send(frame)
+    found = [said(one)]
+    while found[-1]["type"] != "frame":
+        found.append(said(one))
+    return found
+
+
+def test_who_stands_in_front_of_a_door_is_one_decision_until_they_withdraw(
+    client: TestClient, bearer: Bearer, door: Door, views: list[bytes]
+) -> None:
+    desk = bearer(Role.DESK)
+    *photos, frame = views
+    given = say_yes(client, desk)
+    enroll(client, desk, given["take_home"], photos)
+    one = door()
+    ready = said(one)
+    assert (ready["type"], ready["zone"], ready["second_factor"]) == ("ready", "lobby", None)
+
+    decision, first = look(one, frame)
+    later = [look(one, frame) for _ in range(3)]
+
+    assert (decision["type"], decision["decision"], decision["frame"]) == ("decision", "match", 1)
+    assert decision["subject_id"] == given["subject_id"]
+    assert len(decision["passage"]) == 16
+    assert first == {"type": "frame", "number": 1, "faces": 1, "matches": 1}
+    assert later == [[{"type": "frame", "number": number, "faces": 1, "matches": 1}] for number in (2, 3, 4)]
+
+    code = json.loads(given["take_home"])["withdrawal_code"]
+    assert client.post("/v1/withdrawals", json={"code": code}).status_code == 200
+    assert look(one, frame) == [{"type": "frame", "number": 5, "faces": 1, "matches": 0}]
+
+    # Not at once: the next frame might have been a better one.
+    until, told = time.monotonic() + 20, list[dict[str, Any]]()
+    while not told and time.monotonic() < until:
+        told += [message for message in look(one, frame) if message["type"] == "decision"]
+    assert [(one["decision"], one["subject_id"], one["comparison_score"]) for one in told] == [("no_match", None, None)]
+    assert [message["type"] for _ in range(3) for message in look(one, frame)] == ["frame"] * 3
+
+
+def test_frames_that_come_faster_than_they_are_looked_at_are_dropped_and_the_newest_is_not(
+    door: Door, views: list[bytes]
+) -> None:
+    one = door()
+    said(one)
+    for _ in range(200):
+        one.send(views[3])
+
+    answers = []
+    while not answers or answers[-1]["number"] < 200:
+        answers += [message for message in [said(one)] if message["type"] == "frame"]
+
+    assert [message["number"] for message in answers] == list(range(1, 201))
+    assert "dropped" not in answers[-1]
+    dropped = sum(message.get("dropped", False) for message in answers)
+    assert 0 < dropped < 200
+
+
+def test_what_is_no_image_is_told_of_and_the_next_frame_is_looked_at(door: Door, views: list[bytes]) -> None:
+    one = door()
+    said(one)
+    assert look(one, b"GIF89a no") == [{"type": "frame", "number": 1, "faces": 0, "matches": 0, "unreadable": True}]
+    assert look(one, views[3][:-2000])[-1]["number"] == 2
+    assert look(one, views[3])[-1]["faces"] == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"type": "frame"}', '"' * 5000, "[" * 4000])
+def test_text_that_means_nothing_ends_a_stream(door: Door, text: str) -> None:
+    one = door()
+    said(one)
+    one.send(text)
+    problem = said(one)
+    assert (problem["type"], problem["status"]) == ("problem", 400)
+    assert code_of(one) == 1008
+
+
+def test_something_shown_at_a_door_that_asks_for_nothing_but_a_face_is_refused_without_being_repeated(
+    door: Door,
+) -> None:
+    one = door()
+    said(one)
+    one.send(json.dumps({"type": "present", "factor": "pin", "value": "918273"}))
+    problem = said(one)
+    assert "nothing besides" in problem["detail"]
+    assert "918273" not in json.dumps(problem)
+    assert code_of(one) == 1008
+
+
+def test_a_frame_that_is_too_large_ends_a_stream(door: Door) -> None:
+    one = door()
+    said(one)
+    one.send(bytes(MAX_FRAME_BYTES + 1))
+    assert said(one)["status"] == 413
+    assert code_of(one) == 1009
+
+
+def test_a_frame_that_is_far_too_large_is_cut_off_before_it_is_here(door: Door) -> None:
+    one = door()
+    said(one)
+    with suppress(ConnectionClosed):  # where it is noticed, here or below, is chance
+        one.send(bytes(8 * MAX_FRAME_BYTES))
+    assert code_of(one) in {1006, 1009}
+
+
+@pytest.mark.parametrize(
+    ("shown", "zone", "status"),
+    [
+        (None, "lobby", 401),
+        ("Bearer x", "lobby", 401),
+        (Role.DESK, "lobby", 403),
+        (Role.AUDITOR, "lobby", 403),
+        (Role.DOOR, "lab", 403),
+    ],
+)
+def test_who_may_not_is_refused_as_everywhere_else(
+    door: Door, bearer: Bearer, shown: Role | str | None, zone: str, status: int
+) -> None:
+    headers = bearer(shown) if isinstance(shown, Role) else {} if shown is None else {"Authorization": shown}
+    with pytest.raises(InvalidStatus) as refused:
+        door(zone, headers)
+    answer = refused.value.response
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert len(answer.headers["X-Request-Id"]) == 16
+    assert json.loads(answer.body or b"")["status"] == status
+
+
+def test_where_the_person_holds_the_key_nobody_is_searched_for(door: Door, house: House, bearer: Bearer) -> None:
+    house.declare("vault", "subject_key")
+    with pytest.raises(InvalidStatus) as refused:
+        door("vault", bearer(Role.DOOR, "vault"))
+    assert refused.value.response.status_code == 403
+
+
+def test_the_stream_of_a_credential_that_was_ended_ends_though_nobody_sends_anything(door: Door, rooms: Rooms) -> None:
+    one = door()
+    said(one)
+    (credential,) = rooms.site.credentials.list()
+    rooms.site.credentials.end(credential.credential_id)
+    problem = said(one)
+    assert (problem["type"], problem["status"]) == ("problem", 401)
+    assert code_of(one) == 1008
+
+
+def test_when_the_service_ends_doors_are_told_to_come_again(door: Door, rooms: Rooms) -> None:
+    one = door()
+    said(one)
+    rooms.leave()
+    assert code_of(one) == 1012
+
+
+def test_a_credential_has_a_few_streams_and_no_more_until_one_is_closed(door: Door, rooms: Rooms) -> None:
+    opened = [door() for _ in range(MAX_STREAMS)]
+    for one in opened:
+        said(one)
+    with pytest.raises(InvalidStatus) as refused:
+        door()
+    assert refused.value.response.status_code == 429
+    opened[0].close()
+    until = time.monotonic() + 10
+    while rooms.streams.total() == MAX_STREAMS and time.monotonic() < until:
+        time.sleep(0.02)
+    assert said(door())["type"] == "ready"
+
+
+def test_a_door_that_does_not_listen_holds_nobody_else_up(
+    client: TestClient, door: Door, bearer: Bearer, views: list[bytes]
+) -> None:
+    deaf = door()
+    for _ in range(50):
+        deaf.send(views[3])
+    headers = bearer(Role.DOOR) | {"Content-Type": "image/jpeg"}
+    answer = client.post("/v1/zones/lobby/identify", headers=headers, content=views[3])
+    assert answer.status_code == 200
+
+
+def test_a_stream_is_counted_when_it_is_over(client: TestClient, door: Door, bearer: Bearer, rooms: Rooms) -> None:
+    one = door()
+    said(one)
+    one.close()
+    until = time.monotonic() + 10
+    while rooms.streams and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(0.05)
+    numbers = client.get("/metrics", headers=bearer(Role.AUDITOR)).text
+    assert 'volens_requests_total{operation="stream",status="1xx"} 1.0' in numbers
+    assert 'volens_request_seconds_count{operation="stream"}' not in numbers
+
+
+def code_of(one: ClientConnection) -> int | None:
+    with suppress(ConnectionClosed):
+        while True:
+            one.recv(timeout=20)
+    return one.close_code
