@@ -45,12 +45,15 @@ from store import (
     Backup,
     Clock,
     Credentials,
+    Jobs,
+    KeptAnswers,
     Keys,
     LogReport,
     PublishedLog,
     Random,
     SiteStatus,
     Store,
+    Transaction,
     ZoneStatus,
     add_notice,
     add_zone,
@@ -225,6 +228,7 @@ class Site:
         key: SubjectKey,
         valid_days: int | None = None,
         external_id: str | None = None,
+        beside: Callable[[Transaction, TakeHome], None] | None = None,
     ) -> TakeHome:
         """Record the consent of a person who was shown `notice` and said yes; see `store.give_consent`."""
         return give_consent(
@@ -236,6 +240,7 @@ class Site:
             valid_days=valid_days,
             external_id=external_id,
             make_way=lambda receipt: erase.make_way(self._store, self._galleries, self.home, receipt),
+            beside=beside,
         )
 
     def enroll(
@@ -359,6 +364,16 @@ class Site:
     def credentials(self) -> Credentials:
         """The programs that may ask over the network."""
         return Credentials(self._store)
+
+    @property
+    def kept_answers(self) -> KeptAnswers:
+        """Answers to what programs may ask for a second time."""
+        return KeptAnswers(self._store)
+
+    @property
+    def jobs(self) -> Jobs:
+        """What programs asked for that takes long."""
+        return Jobs(self._store)
 
     @property
     def revocations(self) -> erase.Revocations:

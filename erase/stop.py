@@ -13,6 +13,7 @@ from store import (
     Held,
     MessageKind,
     Store,
+    answers_about,
     end_consents,
     forget_all,
     held_by,
@@ -106,10 +107,13 @@ def _boxes(held: Held, wrapped: bytes | None) -> list[tuple[str, bytes]]:
 
 
 def _digests(connection: Connection, receipt_id: ReceiptId, held: Held) -> list[tuple[str, bytes]]:
-    """Return what is kept of the things that the person carries; random to everybody, as sealed things are."""
-    if not any(held.rows.get(table) for table in ("badge records", "commitments to personal secrets")):
-        return []
-    return [(what, one) for what, found in kept_digests(connection, receipt_id).items() for one in found]
+    """Return what is kept of the things that the person carries or may be told; random to everybody, as sealed is."""
+    found: list[tuple[str, bytes]] = []
+    if any(held.rows.get(table) for table in ("badge records", "commitments to personal secrets")):
+        found += [(what, one) for what, kept in kept_digests(connection, receipt_id).items() for one in kept]
+    if held.rows.get("kept answers"):
+        found += [("kept answer", one) for one in answers_about(connection, receipt_id)]
+    return found
 
 
 def _existed(what: str, box: bytes, salt: bytes) -> dict[str, str]:

@@ -61,6 +61,8 @@ from store.external_ids import add_external_id, consent_linked, parse_external_i
 from store.giving import give_consent
 from store.held import HANGING, HeldConsent, held_under, recipients_named
 from store.home import PUBLIC_KEY_FILE, make_home, open_home
+from store.jobs import Job, JobKind, Jobs, JobState
+from store.kept_answers import AnswerKey, KeptAnswers, OtherRequestError, UnderWayError, answers_about
 from store.keyring import Keyring
 from store.keys import Keys, ask_root_key_holder
 from store.operators import Operator, add_operator, operators, operators_required, remove_operator, require_operators
@@ -145,6 +147,7 @@ __all__ = [
     "ROOT_KEY_FILE",
     "USUAL_KINDS",
     "WITH_KEYRING",
+    "AnswerKey",
     "Backup",
     "BackupFolder",
     "Clock",
@@ -163,7 +166,12 @@ __all__ = [
     "GrantSecret",
     "Held",
     "HeldConsent",
+    "Job",
+    "JobKind",
+    "JobState",
+    "Jobs",
     "JournalEntry",
+    "KeptAnswers",
     "Keyring",
     "Keys",
     "KeysStatus",
@@ -174,6 +182,7 @@ __all__ = [
     "Message",
     "MessageKind",
     "Operator",
+    "OtherRequestError",
     "Outbox",
     "OutboxState",
     "Outcome",
@@ -198,6 +207,7 @@ __all__ = [
     "StoredCertificate",
     "StoredReceipt",
     "Transaction",
+    "UnderWayError",
     "ZoneStatus",
     "acknowledgements_of",
     "add_acknowledgement",
@@ -213,6 +223,7 @@ __all__ = [
     "admit_receipt",
     "advance",
     "all_receipts",
+    "answers_about",
     "ask_root_key_holder",
     "badge_reference",
     "begin_cohort",

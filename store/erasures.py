@@ -13,6 +13,7 @@ from consent import ReceiptId, TamperError
 from store import schema as tables
 from store.consents import StoredReceipt, stored_receipts
 from store.references import SealedReference, references_of_all
+from store.schema_answers import kept_answer
 from store.schema_senders import external_id
 from store.store import Transaction
 
@@ -73,6 +74,7 @@ _COUNTED: Final[Mapping[str, Table]] = {
     "commitments to personal secrets": tables.subject_secret,
     "badge records": tables.badge,
     "external ids": external_id,
+    "kept answers": kept_answer,
 }
 _DIE_WITH_CONSENT: Final = (
     tables.live_consent,

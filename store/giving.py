@@ -24,7 +24,7 @@ from store.endpoints import MessageKind
 from store.external_ids import add_external_id, parse_external_id
 from store.outbox import tell
 from store.promises import notice_of, zone_of
-from store.store import Store
+from store.store import Store, Transaction
 from store.subject_secrets import add_commitment
 
 MAX_NAME_LENGTH: Final = 200
@@ -44,6 +44,7 @@ def give_consent(
     valid_days: int | None = None,
     external_id: str | None = None,
     make_way: Callable[[VerifiedReceipt], None] = _nothing,
+    beside: Callable[[Transaction, TakeHome], None] | None = None,
 ) -> TakeHome:
     """Record the consent of a person who was shown `notice` and said yes.
 
@@ -62,6 +63,7 @@ def give_consent(
         valid_days: the term that the person signs; without it, the zone's retention.
         external_id: what others call the person, such as a personnel number; see `store.external_ids`.
         make_way: called when all is signed, before anything is recorded; ends what the new consent replaces.
+        beside: called in the transaction of 4, to write what must be there exactly when the consent is.
 
     Returns:
         What the person takes home: the signed receipt, the withdrawal code, the notice's text, and in a zone of custody
@@ -97,6 +99,7 @@ def give_consent(
     code = WithdrawalCode.generate(store.random)
     make_way(receipt)
     person = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
+    take_home = TakeHome.of(unverified, code, notice, person)
     # 3.
     with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
         try:
@@ -111,10 +114,12 @@ def give_consent(
                 )
                 if person is not None:
                     add_commitment(tx, receipt, person)
+                if beside is not None:
+                    beside(tx, take_home)
         except VolensError:
             store.keyring.destroy(receipt_id)
             raise
-    return TakeHome.of(unverified, code, notice, person)
+    return take_home
 
 
 def _check_name(name: str) -> None:

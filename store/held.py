@@ -21,6 +21,7 @@ from store.consents import consent_ended, name_of, stored_receipt
 from store.erasures import certificate_of
 from store.promises import zone_of
 from store.recipients import recipients_of
+from store.schema_answers import kept_answer
 from store.schema_senders import external_id
 from store.store import Store
 
@@ -34,11 +35,12 @@ HANGING: Final[tuple[Table, ...]] = (
     tables.last_interaction,
     tables.passage,
     external_id,
+    kept_answer,
 )
 """The tables whose rows are about a person and go with the consent."""
 
 _EVIDENCE: Final[tuple[Table, ...]] = (tables.access_request,)
-_KEYS: Final = {"receipt_id", "subject_id", "purpose", "sealed_embedding", "sealed_name"}
+_KEYS: Final = {"receipt_id", "subject_id", "purpose", "sealed_embedding", "sealed_name", "sealed_answer"}
 
 
 @final

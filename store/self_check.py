@@ -49,6 +49,15 @@ _MESSAGE: Final = (
     "INSERT INTO webhook_outbox (message_id, endpoint_id, receipt_id, kind, body, first_at, due_at, attempts) "
     "VALUES (:id, '~~self-check-~~~', :receipt, 'consent.given', 'none', :now, :now, 0)"
 )
+_BEGUN: Final = "INSERT INTO kept_answer VALUES (:key, zeroblob(32), :now, NULL, NULL, NULL, NULL)"
+_ANSWER: Final = (
+    "UPDATE kept_answer SET sealed_answer = zeroblob(29), receipt_id = :receipt, subject_id = :subject, "
+    "purpose = '~self-check' WHERE key_sha256 = :key"
+)
+_JOB: Final = (
+    "INSERT INTO job (job_id, kind, credential_id, state, done, total, outcome, begun_at, seen_at) "
+    "VALUES (:receipt, 'sweep', 'none', 'done', 0, 0, 'none', :now, :now)"
+)
 _OF_BADGE: Final = {"receipt": "6" * 32, "subject": _SUBJECT, "zone": "~self-check-badge"}
 _OF_SECRET: Final = {"receipt": "7" * 32, "subject": _SUBJECT, "zone": "~self-check-secret"}
 
@@ -106,6 +115,10 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     (_EXTERNAL_ID, {"receipt": _RECEIPT, "subject": _SUBJECT}),
     (_ENDPOINT, {"receipt": _RECEIPT, "now": _PAST}),
     (_MESSAGE, {"id": "~self-check", "receipt": _RECEIPT, "now": _PAST}),
+    (_BEGUN, {"key": bytes(32), "now": _PAST}),
+    (_BEGUN, {"key": bytes([1] * 32), "now": _PAST}),
+    (_ANSWER, {"key": bytes(32), "receipt": _RECEIPT, "subject": _SUBJECT}),
+    (_JOB, {"receipt": _RECEIPT, "now": _PAST}),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -257,6 +270,13 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         _MESSAGE,
         {"id": "~self-check-too", "receipt": _STOPPED, "now": _PAST},
     ),
+    (
+        "an answer about a person without consent",
+        _ANSWER,
+        {"key": bytes([1] * 32), "receipt": _STOPPED, "subject": _SUBJECT},
+    ),
+    ("a changed answer", "UPDATE kept_answer SET sealed_answer = zeroblob(30) WHERE key_sha256 = zeroblob(32)", {}),
+    ("a job that goes on after its end", "UPDATE job SET done = 1 WHERE job_id = :receipt", {"receipt": _RECEIPT}),
     ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),
 )

@@ -81,6 +81,12 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     ),
     "a message that says something else": (["webhook_outbox_says_what_it_said"], []),
     "a message about a person without consent": (["webhook_outbox_tells_of_the_living_only"], []),
+    "an answer about a person without consent": (
+        ["kept_answer_is_of_a_live_consent"],
+        [("kept_answer", _TO_LIVE_12, "")],
+    ),
+    "a changed answer": (["kept_answer_is_kept_once"], []),
+    "a job that goes on after its end": (["job_ends_once"], []),
     "a sender who comes back": (["webhook_sender_is_only_ended"], []),
     "a deleted sender": (
         ["webhook_sender_stays"],
