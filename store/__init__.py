@@ -62,7 +62,7 @@ from store.giving import give_consent
 from store.held import HANGING, HeldConsent, held_under, recipients_named
 from store.home import PUBLIC_KEY_FILE, make_home, open_home
 from store.jobs import Job, JobKind, Jobs, JobState
-from store.kept_answers import AnswerKey, KeptAnswers, OtherRequestError, UnderWayError, answers_about
+from store.kept_answers import AnswerKey, KeptAnswers, OtherRequestError, ToldOnceError, UnderWayError, answers_about
 from store.keyring import Keyring
 from store.keys import Keys, ask_root_key_holder
 from store.operators import Operator, add_operator, operators, operators_required, remove_operator, require_operators
@@ -206,6 +206,7 @@ __all__ = [
     "Store",
     "StoredCertificate",
     "StoredReceipt",
+    "ToldOnceError",
     "Transaction",
     "UnderWayError",
     "ZoneStatus",

@@ -44,7 +44,11 @@ _KEEP: Final = (
 
 
 class UnderWayError(RefusedError):
-    """The same is being done at this moment, or its answer is not told twice."""
+    """The same is being done at this moment."""
+
+
+class ToldOnceError(RefusedError):
+    """It was done, and its answer is not kept."""
 
 
 class OtherRequestError(InputError):
@@ -99,6 +103,7 @@ class KeptAnswers:
         Raises:
             OtherRequestError: the key was used for something else.
             UnderWayError: it was begun, and there is no answer yet.
+            ToldOnceError: it was done, and the answer held what the site does not keep.
         """
         digest, row = key.digest(), table.c
         with self._store.write() as tx:
@@ -118,12 +123,16 @@ class KeptAnswers:
                     raise UnderWayError("this is being done at this moment; ask again with the same key in a moment")
                 tx.connection.execute(update(table).where(row.key_sha256 == digest).values(begun_at=tx.now))
                 return None
-            return self._opened(key, bytes(found.sealed_answer))
+            answer = self._opened(key, bytes(found.sealed_answer))
+        if not answer:
+            raise ToldOnceError("this was done, and its answer is told once; withdraw the consent, and begin again")
+        return answer
 
     def keep(self, tx: Transaction, key: AnswerKey, answer: bytes, receipt_id: ReceiptId | None = None) -> None:
         """Keep the answer to what was begun, in the transaction that does it, or in a later one.
 
-        With `receipt_id` it is about the person of that consent, and goes when the consent goes.
+        With `receipt_id` it is about the person of that consent, and goes when the consent goes. An empty answer says
+        that it was told once.
         """
         digest = key.digest()
         with self._key(key) as secret:

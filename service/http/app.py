@@ -7,8 +7,9 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.http import certificates, desk, doors, health, hooks, metrics, problems, rights, stream
+from service.http import certificates, desk, doors, health, hooks, metrics, problems, rights, stream, zones
 from service.http import log as audit_log
+from service.http.bodies import keep_forms_in_memory
 from service.http.intake import BODY_TIMEOUT_S, Intake
 from service.http.observing import Seen
 from service.http.rooms import Rooms
@@ -64,10 +65,11 @@ def application(
         responses={"default": {"description": "a problem", "content": {problems.MEDIA_TYPE: {}}}},
     )
     app.state.rooms = rooms
+    keep_forms_in_memory()
     app.add_middleware(Intake, body_timeout_s=body_timeout_s, observe=observe)
     problems.install(app)
     app.include_router(health.router)
     app.include_router(metrics.router)
-    for part in (doors, stream, desk, rights, hooks, certificates, audit_log):
+    for part in (doors, stream, zones, desk, rights, hooks, certificates, audit_log):
         app.include_router(part.router, prefix="/v1")
     return app

@@ -3,12 +3,21 @@
 from typing import Any, Final
 
 from fastapi import UploadFile
+from starlette.formparsers import MultiPartParser
 
 MAX_FRAME_BYTES: Final = 8 * 2**20
 MAX_FORM_BYTES: Final = 64 * 2**20
 MAX_JSON_BYTES: Final = 64 * 2**10
 
 _IMAGES: Final = ("image/jpeg", "image/png", "image/webp")
+
+
+def keep_forms_in_memory() -> None:
+    """Let no part of a form be written to a disk, not even to a file without a name: photos are never stored.
+
+    Starlette has no other way to say so than this attribute, whose default is 1 MiB. The body's limit bounds it.
+    """
+    MultiPartParser.spool_max_size = MAX_FORM_BYTES
 
 
 def image_body(description: str) -> dict[str, Any]:

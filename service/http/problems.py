@@ -26,11 +26,13 @@ from consent import (
 from service.http.access import CredentialError, RateError
 from service.http.workroom import BusyError
 from service.webhooks.signatures import SignatureError, StaleError
+from store import ToldOnceError, UnderWayError
 
 MEDIA_TYPE: Final = "application/problem+json"
 KIND: Final = "urn:volens:problem:"
 AGAIN_AFTER_S: Final = 2
 
+_CONFLICT: Final = 409
 _UNAVAILABLE: Final = 503
 # The first that fits counts.
 _STATUS: Final[tuple[tuple[type[VolensError], int], ...]] = (
@@ -38,6 +40,8 @@ _STATUS: Final[tuple[tuple[type[VolensError], int], ...]] = (
     (SignatureError, 401),
     (StaleError, 401),
     (RateError, 429),
+    (UnderWayError, _CONFLICT),
+    (ToldOnceError, _CONFLICT),
     (NoLiveConsentError, 404),
     (RefusedError, 403),
     (InputError, 422),
@@ -105,7 +109,7 @@ def of_error(request: HTTPConnection, error: VolensError) -> JSONResponse:
     """Return the refusal that an error of ours becomes."""
     status = status_of(error)
     headers: dict[str, str] = {}
-    if status == _UNAVAILABLE:
+    if status == _UNAVAILABLE or isinstance(error, UnderWayError):
         headers["Retry-After"] = str(AGAIN_AFTER_S)
     elif isinstance(error, RateError):
         headers["Retry-After"] = str(error.again_after_s)

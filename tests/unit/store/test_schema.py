@@ -90,7 +90,9 @@ def test_every_table_is_strict_about_its_types(files: dict[str, Path], line: str
     ((sql,),) = peek(files[line], "SELECT sql FROM sqlite_master WHERE name = ?", table.name)
 
     assert re.search(r"\)\s*STRICT\s*\Z", sql)
-    assert ("AUTOINCREMENT" in sql) is (table.name in {"badge", "biometric_reference", "passage", "webhook_outbox", "job"})
+    assert ("AUTOINCREMENT" in sql) is (
+        table.name in {"badge", "biometric_reference", "passage", "webhook_outbox", "job"}
+    )
 
 
 def test_indexes_are_those_that_python_knows(files: dict[str, Path]) -> None:

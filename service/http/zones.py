@@ -1,0 +1,154 @@
+"""What a site promises before anybody is asked: zones and their notices, which the operator prepares."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from consent import Notice
+from service.http.access import Caller, GuardedRoute
+from service.http.bodies import MAX_JSON_BYTES
+from service.http.once import Asked, Done, OnceKey, once
+from service.http.pages import NOT_MODIFIED, IfNoneMatch, tagged
+from service.http.rooms import RoomsOf
+
+MAX_NOTICE_BYTES: Final = 512 * 2**10
+
+router: Final = APIRouter(tags=["zones"], route_class=GuardedRoute)
+
+
+class ZoneAnswer(BaseModel):
+    """A zone, and how many people it knows now."""
+
+    zone: str
+    custody: str
+    retention_days: int
+    live_consents: int
+    references: dict[str, int] = Field(description="how many, by model")
+
+
+ZONES: Final = TypeAdapter(list[ZoneAnswer])
+
+
+class NewZone(BaseModel):
+    """A zone to declare."""
+
+    model_config = ConfigDict(extra="forbid")
+    zone: str = Field(examples=["lobby"])
+    custody: str = Field(description="'operator', 'subject_key' or 'badge'", examples=["operator"])
+    justification: str | None = Field(None, examples=["doors without keys for staff who want that"])
+    alternative: str | None = Field(None, examples=["badge at the same door"])
+    retention_days: int | None = Field(None, examples=[365])
+    match_history_days: int = 90
+
+
+class NoticeAnswer(BaseModel):
+    """What a person is shown before they agree."""
+
+    zone: str
+    version: int
+    language: str
+    sha256: str = Field(description="name it when the consent is given: it was this text that was shown")
+    text: str
+
+
+class NewNotice(BaseModel):
+    """The next version of a zone's notice."""
+
+    model_config = ConfigDict(extra="forbid")
+    language: str = Field(examples=["en"])
+    text: str
+    supersedes_within_days: int | None = Field(None, description="whoever agreed to an older one has so many days")
+
+
+@router.get("/zones", summary="The zones, in numbers", response_model=list[ZoneAnswer], responses=NOT_MODIFIED)
+async def list_zones(request: Request, rooms: RoomsOf, caller: Caller, _tags: IfNoneMatch = None) -> Response:
+    """Return the zones that the caller's credential is good for, by name."""
+    status = await rooms.desk.do(rooms.site.status)
+    found = [
+        ZoneAnswer(
+            zone=one.zone.purpose,
+            custody=one.zone.custody,
+            retention_days=one.zone.retention_days,
+            live_consents=one.live_consents,
+            references=dict(one.references),
+        )
+        for one in status.zones
+        if caller.purpose in {None, one.zone.purpose}
+    ]
+    return tagged(request, ZONES.dump_json(found))
+
+
+@router.post(
+    "/zones", status_code=201, response_model=ZoneAnswer, summary="Declare a zone", max_body_size=MAX_JSON_BYTES
+)
+async def add_zone(rooms: RoomsOf, caller: Caller, new: NewZone, key: OnceKey = None) -> Response:
+    """Declare what faces are used for in a place, and why. Nobody is in it yet."""
+    site = rooms.site
+    fields = new.model_dump()
+    name = fields.pop("zone")
+
+    def add() -> Done:
+        zone = site.add_zone(name, **fields)
+        return Done(
+            ZoneAnswer(
+                zone=zone.purpose,
+                custody=zone.custody,
+                retention_days=zone.retention_days,
+                live_consents=0,
+                references={},
+            )
+        )
+
+    return await once(rooms.desk, Asked(site, caller.credential_id, "add_zone", key, new), add)
+
+
+@router.get(
+    "/zones/{zone}/notice",
+    summary="What to show a person before they agree",
+    response_model=NoticeAnswer,
+    responses=NOT_MODIFIED,
+)
+async def read_notice(
+    zone: str,
+    request: Request,
+    rooms: RoomsOf,
+    _caller: Caller,
+    language: str | None = None,
+    _tags: IfNoneMatch = None,
+) -> Response:
+    """Return the newest notice of a zone."""
+    site = rooms.site
+    notice = _notice(await rooms.desk.do(lambda: site.notice(zone, language)))
+    return tagged(request, notice.model_dump_json().encode("utf-8"))
+
+
+@router.post(
+    "/zones/{zone}/notices",
+    status_code=201,
+    response_model=NoticeAnswer,
+    summary="Publish a notice",
+    max_body_size=MAX_NOTICE_BYTES,
+)
+async def publish_notice(zone: str, rooms: RoomsOf, caller: Caller, new: NewNotice, key: OnceKey = None) -> Response:
+    """Publish the next version of a zone's notice."""
+    site = rooms.site
+    text = new.text.encode("utf-8", "surrogatepass")
+
+    def publish() -> Done:
+        published = site.publish_notice(
+            zone, language=new.language, text=text, supersedes_within_days=new.supersedes_within_days
+        )
+        return Done(_notice(published))
+
+    return await once(rooms.desk, Asked(site, caller.credential_id, "publish_notice", key, zone, new), publish)
+
+
+def _notice(notice: Notice) -> NoticeAnswer:
+    return NoticeAnswer(
+        zone=notice.purpose,
+        version=notice.version,
+        language=notice.language,
+        sha256=notice.sha256,
+        text=notice.text,
+    )
