@@ -78,6 +78,16 @@ class Site:
         home: the folder that holds all of it.
         resumed: the erasures that were begun before the site was opened, and finished by opening it.
         unfinished: why erasures that were begun could not be finished when the site was opened; None if all are.
+        cohorts: erasures of many by order, their dossiers, orders to stop collecting, and who may approve.
+        keys: the site's keys: their state and their rotation.
+        clocks: what the site does about time: leavers, what comes due, the alarm, the retention policy.
+        erasures: past erasures: whose they are, and the search that shows that they held.
+        rights: what people asked for, with the clock of each request; and who receives what.
+        credentials: the programs that may ask over the network.
+        kept_answers: answers to what those may ask for a second time.
+        jobs: what they asked for that takes long.
+        revocations: what others may tell of: who left, who took a yes back; and who they are.
+        log: the audit log.
     """
 
     def __init__(self, home: Path, store: Store, load_extractor: Callable[[], Extractor]) -> None:
@@ -89,6 +99,16 @@ class Site:
         self._galleries = Galleries(store)
         self._load_extractor = load_extractor
         self._extractor: Extractor | None = None
+        self.cohorts = erase.Cohorts(store, self._galleries, home)
+        self.keys = Keys(store, home, self._galleries.reissue)
+        self.clocks = erase.SiteClocks(store, self._galleries, home)
+        self.erasures = erase.Erasures(store, self._galleries, home)
+        self.rights = erase.Rights(store, home, self._galleries)
+        self.credentials = Credentials(store)
+        self.kept_answers = KeptAnswers(store)
+        self.jobs = Jobs(store)
+        self.revocations = erase.Revocations(store, self._galleries, home)
+        self.log = PublishedLog(store)
 
     @classmethod
     def create(
@@ -161,16 +181,6 @@ class Site:
         """The site's public key, as in ``site.pub``: what others need to check certificates and the log."""
         return self._store.verifier_key
 
-    @property
-    def cohorts(self) -> erase.Cohorts:
-        """Erasures of many by order, their dossiers, orders to stop collecting, and who may approve."""
-        return erase.Cohorts(self._store, self._galleries, self.home)
-
-    @property
-    def keys(self) -> Keys:
-        """The site's keys: their state and their rotation."""
-        return Keys(self._store, self.home, self._galleries.reissue)
-
     def add_zone(
         self,
         name: str,
@@ -194,11 +204,6 @@ class Site:
         with self._store.write() as tx:
             add_zone(tx, zone)
         return zone
-
-    @property
-    def clocks(self) -> erase.SiteClocks:
-        """What the site does about time: leavers, what comes due, the alarm, the retention policy."""
-        return erase.SiteClocks(self._store, self._galleries, self.home)
 
     def publish_notice(
         self, zone: str, *, language: str, text: bytes, supersedes_within_days: int | None = None
@@ -336,16 +341,6 @@ class Site:
 
     restore = staticmethod(erase.restore_site)
 
-    @property
-    def erasures(self) -> erase.Erasures:
-        """Past erasures: whose they are, and the search that shows that they held."""
-        return erase.Erasures(self._store, self._galleries, self.home)
-
-    @property
-    def rights(self) -> erase.Rights:
-        """What people asked for, with the clock of each request; and who receives what."""
-        return erase.Rights(self._store, self.home)
-
     def receipts_of(self, who: str | UnverifiedReceipt) -> list[ReceiptId]:
         """Return the consents of one person, in force or ended; see `erase.consents_meant`."""
         return erase.consents_meant(self._store, who)
@@ -359,31 +354,6 @@ class Site:
     def status(self) -> SiteStatus:
         """Return what is there now, in numbers."""
         return site_status(self._store)
-
-    @property
-    def credentials(self) -> Credentials:
-        """The programs that may ask over the network."""
-        return Credentials(self._store)
-
-    @property
-    def kept_answers(self) -> KeptAnswers:
-        """Answers to what programs may ask for a second time."""
-        return KeptAnswers(self._store)
-
-    @property
-    def jobs(self) -> Jobs:
-        """What programs asked for that takes long."""
-        return Jobs(self._store)
-
-    @property
-    def revocations(self) -> erase.Revocations:
-        """What others may tell of: who left, who took a yes back; and who they are."""
-        return erase.Revocations(self._store, self._galleries, self.home)
-
-    @property
-    def log(self) -> PublishedLog:
-        """The audit log."""
-        return PublishedLog(self._store)
 
 
 __all__ = [

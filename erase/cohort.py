@@ -65,6 +65,15 @@ class Cohorts:
         approvals = [] if key is None else [approve(key, plan.token, plan.cohort_id, self._store.now())]
         return plan, plan_file(plan.token, approvals)
 
+    def read(self, plan: bytes) -> Plan:
+        """Return the plan in a file.
+
+        Raises:
+            InputError: it is none.
+            TamperError: it is not signed by this site.
+        """
+        return read_plan(read_plan_file(plan)[0], self._store.verifier_key)
+
     def execute(
         self,
         plan: bytes,

@@ -9,10 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import final
 
-from consent import InputError, ReceiptId, RefusedError, UnavailableError
+from consent import EndReason, InputError, ReceiptId, RefusedError, UnavailableError
 from erase.access_answer import AccessAnswer, answer_access
+from erase.certify import Erased
 from erase.execution import AnswerRequests
+from erase.procedure import erase_consents
 from erase.recipients import Recipients
+from erase.right import consent_shown
+from index import Galleries
 from store import (
     Endpoints,
     ExtendedFor,
@@ -43,9 +47,11 @@ class Rights:
         outbox: what they are still to be told.
     """
 
-    def __init__(self, store: Store, home: Path) -> None:
+    def __init__(self, store: Store, home: Path, galleries: Galleries) -> None:
         """Work on what the site holds open."""
         self._store = store
+        self._galleries = galleries
+        self._home = home
         self.recipients = Recipients(store, home)
         self.endpoints = Endpoints(store)
         self.outbox = Outbox(store)
@@ -66,6 +72,48 @@ class Rights:
             raise InputError(f"got a request of another kind; expected one of {', '.join(RequestKind)}") from None
         with self._store.write() as tx:
             return open_request(tx, wanted, receipt_ids[0] if receipt_ids else None)
+
+    def ask(self, *, receipt: bytes | None = None, code: str | None = None) -> PersonsRequest:
+        """Take a request for access from whoever shows a receipt or a withdrawal code, or return the one that is open.
+
+        The answer is for the desk to hand over, to the person: what is shown here says whose it is, not who asks.
+
+        Raises:
+            NoLiveConsentError: there never was such a consent here.
+            InputError, ReceiptError: see `consent_shown`.
+        """
+        with self._store.write() as tx:
+            receipt_id = consent_shown(tx.connection, receipt, code)
+            asked = [one for one in open_requests_of(tx.connection, [receipt_id]) if one.kind is RequestKind.ACCESS]
+            return asked[0] if asked else open_request(tx, RequestKind.ACCESS, receipt_id)
+
+    def request(self, request_id: str) -> PersonsRequest:
+        """Return a request, open or closed.
+
+        Raises:
+            InputError: there is none of this number.
+        """
+        with self._store.read() as connection:
+            return request_of(connection, request_id)
+
+    def carry_out(self, request_id: str) -> list[Erased]:
+        """Erase what the person of a request for erasure, or an objection, allowed, and close it (GDPR 17, 21).
+
+        Raises:
+            InputError: there is no such request.
+            RefusedError: it asks for something else, or is closed.
+            ErasureIncompleteError: matching has stopped; the request is open until it is carried out once more.
+        """
+        with self._store.read() as connection:
+            request = request_of(connection, request_id)
+            receipt = None if request.receipt_id is None else stored_receipt(connection, request.receipt_id)
+        if request.closed_at is not None or request.kind not in {RequestKind.ERASURE, RequestKind.OBJECTION}:
+            raise RefusedError("this request is closed, or asks for no erasure; see 'volens request list --all'")
+        theirs = [] if receipt is None else receipts_of(self._store, receipt.subject_id)
+        erased = erase_consents(self._store, self._galleries, self._home, theirs, EndReason.WITHDRAWN)
+        with self._store.write() as tx:
+            close_request(tx, request_id, Outcome.CARRIED_OUT if erased else Outcome.NOTHING_HELD)
+        return erased
 
     def requests(self, *, closed: bool = False) -> list[PersonsRequest]:
         """Return the open requests, those due first in front; on demand also the closed ones."""
@@ -120,16 +168,41 @@ class Rights:
             UnavailableError: the disk refuses; the request stays open.
         """
         with self._store.read() as connection:
+            if request_of(connection, request_id).closed_at is not None:
+                raise RefusedError("this request is closed; see 'volens request list --all'")
+        answer = self._made(request_id, with_embedding=with_embedding)
+        write_private(path, answer.data, replace=replace)
+        self._answered(request_id, answer)
+        return answer
+
+    def hand_over(self, request_id: str, *, with_embedding: bool = True) -> AccessAnswer:
+        """Return the file that a request asks for, and close it; asked again, it is made again.
+
+        Raises:
+            InputError: there is no such request.
+            RefusedError: it asks for something else, was refused, or taken back.
+        """
+        with self._store.read() as connection:
+            outcome = request_of(connection, request_id).outcome
+        if outcome not in {None, Outcome.ANSWERED, Outcome.NOTHING_HELD}:
+            raise RefusedError("this request was not answered with a file; take a new one")
+        answer = self._made(request_id, with_embedding=with_embedding)
+        if outcome is None:
+            self._answered(request_id, answer)
+        return answer
+
+    def _made(self, request_id: str, *, with_embedding: bool) -> AccessAnswer:
+        with self._store.read() as connection:
             request = request_of(connection, request_id)
             receipt = None if request.receipt_id is None else stored_receipt(connection, request.receipt_id)
-        if request.closed_at is not None or not request.kind.asks_for_a_file:
-            raise RefusedError("this request is closed, or asks for no file; see 'volens request list --all'")
+        if not request.kind.asks_for_a_file:
+            raise RefusedError(f"a request for {request.kind.value} asks for no file; see 'volens request list --all'")
         theirs = [] if receipt is None else receipts_of(self._store, receipt.subject_id)
-        answer = answer_access(self._store, theirs, with_embedding=with_embedding)
-        write_private(path, answer.data, replace=replace)
+        return answer_access(self._store, theirs, with_embedding=with_embedding)
+
+    def _answered(self, request_id: str, answer: AccessAnswer) -> None:
         with self._store.write() as tx:
             close_request(tx, request_id, Outcome.ANSWERED if answer.held else Outcome.NOTHING_HELD)
-        return answer
 
     def answerer(self) -> AnswerRequests:
         """Return what an erasure by order calls first: it answers the open requests of those who are meant."""

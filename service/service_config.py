@@ -33,6 +33,9 @@ class ServiceConfig(BaseSettings):
         description="Frames looked at together; without it, one for each processor.",
     )
     waiting: int = Field(32, ge=0, le=10_000, description="Frames that may wait; more are sent away with 503.")
+    orders: Path | None = Field(
+        None, description="Folder for dossiers and answers of orders to erase; outside the home. Without it, none."
+    )
     drain_s: float = Field(
         0.0, ge=0, le=600, description="How long /readyz says 503 before the service ends, so that nobody sends more."
     )

@@ -11,6 +11,7 @@ from service.cli.files import must_be_new
 from service.cli.options import HomeOption, JsonOption
 from service.cli.output import emit, table
 from service.cli.session import opened
+from service.cli.sweep import erased_document
 from service.cli.who import receipts_meant
 from store import PersonsRequest
 
@@ -99,6 +100,20 @@ def answer(
         answered = site.rights.answer(number, path, with_embedding=not without_embedding)
     said = f"wrote {path}; request {number} is closed\nit is for this person alone; hand it over, then delete it here"
     emit({"request_id": number, "file": str(path), "held": answered.held}, said, as_json=as_json)
+
+
+@app.command("erase")
+def erase(number: _Number, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Carry out a request for erasure, or an objection: erase what the person allowed, and close the request."""
+    with opened(home) as site:
+        erased = site.rights.carry_out(number)
+    said = "\n".join(
+        [
+            f"request {number} is carried out; {len(erased)} consents have a certificate",
+            *(f"  zone {one.zone}: {one.certificate_path}" for one in erased),
+        ]
+    )
+    emit({"request_id": number, "erased": [erased_document(one) for one in erased]}, said, as_json=as_json)
 
 
 @app.command("close")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from consent import UnavailableError
+from consent import InputError, UnavailableError
 from service.cli.options import HomeOption, JsonOption, LicenceOption, PackClaimOption, PackOption, PackSearchOption
 from service.cli.output import STDERR, emit
 from service.cli.session import models, opened
@@ -61,7 +61,9 @@ def serve(
         setting.host, setting.port, setting.tls_certificate, setting.tls_key, behind_proxy=setting.behind_proxy
     )
     with opened(home, models(pack, accept_licence, pack_claim, pack_search)) as site:
-        rooms = Rooms.of(site, setting.model_threads, setting.waiting)
+        if setting.orders is not None and setting.orders.resolve().is_relative_to(site.home.resolve()):
+            raise InputError("got 'orders' below the site's home, where answers to people must not be; choose another")
+        rooms = Rooms.of(site, setting.model_threads, setting.waiting, setting.orders)
         log = log_to(sys.stderr)
         ForeignRecords(log).install()
         url = f"{'http' if address.tls_key is None else 'https'}://{address.host}:{address.port}"

@@ -26,6 +26,18 @@ WHO_MAY: Final[Mapping[str, frozenset[Role]]] = {
     "read_certificate": frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER}),
     "give_consent": frozenset({Role.DESK}),
     "enroll": frozenset({Role.DESK}),
+    "open_request": frozenset({Role.PRIVACY_OFFICER}),
+    "list_requests": frozenset({Role.PRIVACY_OFFICER}),
+    "read_request": frozenset({Role.PRIVACY_OFFICER}),
+    "extend_request": frozenset({Role.PRIVACY_OFFICER}),
+    "answer_request": frozenset({Role.PRIVACY_OFFICER}),
+    "carry_out_request": frozenset({Role.PRIVACY_OFFICER}),
+    "close_request": frozenset({Role.PRIVACY_OFFICER}),
+    "plan_order": frozenset({Role.PRIVACY_OFFICER}),
+    "read_dossier": frozenset({Role.PRIVACY_OFFICER, Role.AUDITOR}),
+    "begin_job": frozenset({Role.PRIVACY_OFFICER, Role.OPERATOR, Role.AUDITOR}),
+    "list_jobs": frozenset({Role.PRIVACY_OFFICER, Role.OPERATOR, Role.AUDITOR}),
+    "read_job": frozenset({Role.PRIVACY_OFFICER, Role.OPERATOR, Role.AUDITOR}),
     "verify_log": frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER}),
     "read_checkpoint": frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER}),
     "read_entries": frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER}),
@@ -34,7 +46,7 @@ WHO_MAY: Final[Mapping[str, frozenset[Role]]] = {
 }
 """Operations and the roles that may do them. What is in neither this nor `OPEN` nobody may do."""
 
-OPEN: Final = frozenset({"healthz", "readyz", "withdraw", "revoke_by_hook"})
+OPEN: Final = frozenset({"healthz", "readyz", "withdraw", "ask_for_access", "revoke_by_hook"})
 """Operations without a credential. To withdraw is as easy as to consent: no login (GDPR 7(3)). Hooks are signed."""
 
 

@@ -7,7 +7,21 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.http import certificates, desk, doors, health, hooks, metrics, problems, rights, stream, zones
+from service.http import (
+    certificates,
+    desk,
+    doors,
+    health,
+    hooks,
+    jobs,
+    metrics,
+    orders,
+    problems,
+    requests,
+    rights,
+    stream,
+    zones,
+)
 from service.http import log as audit_log
 from service.http.bodies import keep_forms_in_memory
 from service.http.intake import BODY_TIMEOUT_S, Intake
@@ -70,6 +84,7 @@ def application(
     problems.install(app)
     app.include_router(health.router)
     app.include_router(metrics.router)
-    for part in (doors, stream, zones, desk, rights, hooks, certificates, audit_log):
+    app.include_router(requests.asking, prefix="/v1")
+    for part in (doors, stream, zones, desk, rights, requests, orders, jobs, hooks, certificates, audit_log):
         app.include_router(part.router, prefix="/v1")
     return app

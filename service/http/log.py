@@ -8,7 +8,11 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from service.http.access import Caller, GuardedRoute
+from service.http.pages import Cursor, cursor, number_at
 from service.http.rooms import RoomsOf
+
+MOST_LEAVES: Final = 2**53 - 1
+"""What JSON holds exactly."""
 
 router: Final = APIRouter(tags=["log"], route_class=GuardedRoute)
 
@@ -34,8 +38,9 @@ async def verify_log(rooms: RoomsOf, _caller: Caller) -> LogAnswer:
 class Entries(BaseModel):
     """Some leaves of the log."""
 
-    entries: list[str] = Field(description="leaves, base64; the first is leaf `start`")
-    next: int | None = Field(description="ask for `start` of this next; none at the end")
+    entries: list[str] = Field(description="leaves, base64")
+    start: int = Field(description="which leaf the first of them is, from 0")
+    next: str | None = Field(description="ask with this as `cursor` for what follows; none at the end")
 
 
 class Proof(BaseModel):
@@ -52,12 +57,18 @@ async def read_checkpoint(rooms: RoomsOf, _caller: Caller) -> str:
 
 @router.get("/log/entries", summary="Leaves")
 async def read_entries(
-    rooms: RoomsOf, _caller: Caller, start: Annotated[int, Query(ge=0)] = 0, count: Annotated[int, Query()] = 100
+    rooms: RoomsOf,
+    _caller: Caller,
+    start: Annotated[int, Query(ge=0, le=MOST_LEAVES)] = 0,
+    count: Annotated[int, Query(ge=1, le=1000)] = 100,
+    shown: Annotated[Cursor, Query(alias="cursor")] = None,
 ) -> Entries:
     """Return some leaves; each is a salted commitment, and says nothing of whom it is about."""
-    leaves = await rooms.desk.do(lambda: rooms.site.log.entries(start, count))
+    first = number_at("entries", shown) or start
+    leaves = await rooms.desk.do(lambda: rooms.site.log.entries(first, count))
     said = [base64.b64encode(leaf).decode("ascii") for leaf in leaves]
-    return Entries(entries=said, next=start + len(leaves) if len(leaves) == count else None)
+    following = cursor("entries", first + len(leaves)) if len(leaves) == count else None
+    return Entries(entries=said, start=first, next=following)
 
 
 @router.get("/log/inclusion", summary="That a leaf is in the log")

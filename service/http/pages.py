@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
@@ -13,6 +12,7 @@ from consent import InputError
 
 MOST: Final = 200
 _MAX_CURSOR: Final = 200
+_MAX_DIGITS: Final = 15
 
 Item = TypeVar("Item")
 
@@ -30,12 +30,12 @@ class Page(BaseModel, Generic[Item]):
     next: str | None = Field(description="ask with this as `cursor` for what follows; none at the end")
 
 
-def cursor(listed: str, after: int) -> str:
+def cursor(listed: str, after: str | int) -> str:
     """Return what asks for the rest of a list behind a position."""
     return base64.urlsafe_b64encode(f"v1:{listed}:{after}".encode()).decode("ascii").rstrip("=")
 
 
-def position(listed: str, shown: str | None) -> int | None:
+def position(listed: str, shown: str | None) -> str | None:
     """Return the position of a cursor that was given out for this list; None where none is shown.
 
     Raises:
@@ -45,18 +45,21 @@ def position(listed: str, shown: str | None) -> int | None:
         return None
     problem = InputError("got a cursor that was not given out for this list; ask without one, from the beginning")
     try:
-        version, of, after = base64.urlsafe_b64decode(shown + "=" * (-len(shown) % 4)).decode("ascii").split(":")
-        number = int(after)
+        text = base64.urlsafe_b64decode(shown + "=" * (-len(shown) % 4)).decode("ascii")
     except (ValueError, binascii.Error):
         raise problem from None
-    if (version, of) != ("v1", listed) or cursor(listed, number) != shown or not 0 <= number < 2**63:
+    begins, after = f"v1:{listed}:", text.removeprefix(f"v1:{listed}:")
+    if not text.startswith(begins) or not after or cursor(listed, after) != shown:
         raise problem
-    return number
+    return after
 
 
-def page(items: Sequence[Item], following: str | None) -> Page[Item]:
-    """Return a page."""
-    return Page(items=list(items), next=following)
+def number_at(listed: str, shown: str | None) -> int | None:
+    """Return the position of a cursor of a list that is numbered; see `position`."""
+    after = position(listed, shown)
+    if after is not None and not (after.isdecimal() and len(after) <= _MAX_DIGITS):
+        raise InputError("got a cursor that was not given out for this list; ask without one, from the beginning")
+    return None if after is None else int(after)
 
 
 def tagged(request: Request, data: bytes, media_type: str = "application/json") -> Response:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias, final
 
 from fastapi import Depends, Request
@@ -25,6 +26,7 @@ class Rooms:
     Attributes:
         models: decodes photos and looks at faces; one thread for each processor that it may take.
         desk: reads and writes rows.
+        jobs: what takes long, one after the other.
         exit: withdrawals. A room of its own, so that no queue at a door keeps anybody in.
         credential_rates: how often each credential asks.
         address_rates: how often somebody without one asks.
@@ -33,6 +35,7 @@ class Rooms:
         metrics: what is counted.
         unwatched: erasures that go on after their answer was given.
         leaving: set when the service is told to end.
+        orders: a folder for what orders to erase leave; None where there is none.
         streams: how many each credential has open.
     """
 
@@ -40,6 +43,7 @@ class Rooms:
     models: Workroom
     desk: Workroom
     exit: Workroom
+    jobs: Workroom
     courier: Courier
     told: Told
     metrics: Metrics
@@ -47,19 +51,22 @@ class Rooms:
     address_rates: Rates = field(default_factory=lambda: Rates(1, 20, time.monotonic))
     unwatched: set[asyncio.Future[Any]] = field(default_factory=set)
     leaving: threading.Event = field(default_factory=threading.Event)
+    orders: Path | None = None
     streams: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, site: Site, model_threads: int, waiting: int) -> "Rooms":
+    def of(cls, site: Site, model_threads: int, waiting: int, orders: Path | None = None) -> "Rooms":
         """Open the rooms of a site: so many threads for models, so many requests waiting for them."""
         return cls(
             site,
             Workroom("models", model_threads, waiting),
             Workroom("desk", 2, waiting),
             Workroom("exit", 1, waiting),
+            Workroom("jobs", 1, 8),
             Courier(site.rights),
             Told(site.rights.outbox, time.monotonic),
             Metrics(site),
+            orders=orders,
         )
 
     def leave(self) -> None:
@@ -69,7 +76,7 @@ class Rooms:
     def close(self) -> None:
         """Finish what was begun."""
         self.courier.close()
-        for room in (self.models, self.desk, self.exit):
+        for room in (self.models, self.jobs, self.desk, self.exit):
             room.close()
 
 

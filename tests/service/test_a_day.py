@@ -193,7 +193,7 @@ def test_a_stranger_with_the_site_s_key_checks_the_log_and_the_proofs_without_tr
     first = ask("entries?count=2")
     page, leaves = first, list(first["entries"])
     while page["next"] is not None:
-        page = ask(f"entries?count=2&start={page['next']}")
+        page = ask(f"entries?count=2&cursor={page['next']}")
         leaves += page["entries"]
 
     assert old.size < new.size == len(leaves)

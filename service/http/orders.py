@@ -1,0 +1,121 @@
+"""Erasure by order, over the network: a dry run, a plan that operators approve elsewhere, a job that carries it out.
+
+Operators' keys never come here: they approve a plan on a machine of theirs (`volens erase --approve`).
+"""
+
+import io
+import zipfile
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Response
+from fastapi import Path as InPath
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from consent import InputError, RefusedError
+from service.http.access import Caller, GuardedRoute
+from service.http.bodies import MAX_JSON_BYTES
+from service.http.once import Asked, Done, OnceKey, once
+from service.http.rooms import RoomsOf
+from store import JobKind, JobState, Selection
+
+ZIP: Final = "application/zip"
+
+router: Final = APIRouter(tags=["orders"], route_class=GuardedRoute)
+
+
+class NewPlan(BaseModel):
+    """Who is meant; all that is given must fit."""
+
+    model_config = ConfigDict(extra="forbid")
+    jurisdiction: str | None = Field(None, description="people protected by this law: ISO 3166", examples=["FR"])
+    zone: str | None = Field(None, description="consents for this zone", max_length=200)
+    notice_version: int | None = Field(None, description="consents to the notice of this version")
+    model: str | None = Field(None, description="people with a reference of this model", max_length=200)
+    before: AwareDatetime | None = Field(None, description="consents given before this moment")
+
+
+class PlanAnswer(BaseModel):
+    """A dry run: nobody is erased."""
+
+    cohort_id: str
+    selection: dict[str, Any]
+    counts: dict[str, Any] = Field(description="who is meant, and who stays")
+    operators_required: int
+    good_until: datetime
+    plan: str = Field(description="the plan's file: for operators to approve, and for the job that carries it out")
+
+
+@router.post(
+    "/orders/plans", status_code=201, response_model=PlanAnswer, summary="A dry run", max_body_size=MAX_JSON_BYTES
+)
+async def plan_order(rooms: RoomsOf, caller: Caller, new: NewPlan, key: OnceKey = None) -> Response:
+    """Count who is meant, and sign a plan that is good for a week."""
+    site = rooms.site
+    selection = Selection.declare(**new.model_dump())
+
+    def make() -> Done:
+        made, data = site.cohorts.plan(selection)
+        return Done(
+            PlanAnswer(
+                cohort_id=made.cohort_id,
+                selection=made.selection.document(),
+                counts=dict(made.counts),
+                operators_required=made.required,
+                good_until=made.good_until,
+                plan=data.decode("ascii"),
+            )
+        )
+
+    return await once(rooms.desk, Asked(site, caller.credential_id, "plan_order", key, new), make)
+
+
+@router.get(
+    "/jobs/{job_id}/dossier",
+    summary="The dossier of an order that was carried out",
+    response_class=Response,
+    responses={200: {"content": {ZIP: {}}}},
+)
+async def read_dossier(
+    job_id: Annotated[str, InPath(pattern="^[0-9a-f]{32}$")], rooms: RoomsOf, _caller: Caller
+) -> Response:
+    """Return the dossier's folder as a zip; check it with ``volens dossier verify`` and the site's public key."""
+    data = await rooms.desk.do(lambda: _zipped(dossier_folder(rooms.orders, _carried_out(rooms, job_id))))
+    headers = {"Content-Disposition": f'attachment; filename="dossier-{job_id}.zip"'}
+    return Response(data, media_type=ZIP, headers=headers)
+
+
+def dossier_folder(orders: Path | None, cohort_id: str) -> Path:
+    """Return where the dossier of an order is, or is to be.
+
+    Raises:
+        RefusedError: the service has no place for it.
+    """
+    if orders is None:
+        raise RefusedError(
+            "this service has no folder for dossiers and answers; set 'orders' in its configuration, or use 'volens "
+            "erase --execute'"
+        )
+    return orders / f"{cohort_id}.dossier"
+
+
+def answers_folder(orders: Path | None, cohort_id: str) -> Path:
+    """Return where the answers to open requests go; see `dossier_folder`."""
+    return dossier_folder(orders, cohort_id).with_suffix(".answers")
+
+
+def _carried_out(rooms: RoomsOf, job_id: str) -> str:
+    job = rooms.site.jobs.get(job_id)
+    if job.kind is not JobKind.ERASE or job.state is not JobState.DONE or job.outcome is None:
+        raise InputError("this job has no dossier; it is of another kind, or not done")
+    return str(job.outcome["cohort_id"])
+
+
+def _zipped(folder: Path) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder))
+    return out.getvalue()

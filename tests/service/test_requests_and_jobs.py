@@ -1,0 +1,285 @@
+"""What people ask about their data, and what takes long, over HTTP."""
+
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House
+from starlette.testclient import TestClient
+
+from consent import ErasureIncompleteError
+from erase import OperatorKey, approval_file, approve, verify_answer, verify_dossier
+from service.http.app import application
+from service.http.rooms import Rooms
+from store import Role
+
+Bearer = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def officer(bearer: Bearer) -> dict[str, str]:
+    return bearer(Role.PRIVACY_OFFICER)
+
+
+@pytest.fixture
+def ordering(rooms: Rooms, tmp_path: Path) -> Iterator[TestClient]:
+    (tmp_path / "orders").mkdir()
+    with TestClient(application(replace(rooms, orders=tmp_path / "orders")), raise_server_exceptions=False) as client:
+        yield client
+
+
+def finished(client: TestClient, shown: dict[str, str], job_id: str) -> dict[str, Any]:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        job: dict[str, Any] = client.get(f"/v1/jobs/{job_id}", headers=shown).json()
+        if job["state"] != "running":
+            return job
+        time.sleep(0.02)
+    raise AssertionError("the job goes on and on")
+
+
+def test_a_person_asks_with_the_code_and_the_desk_has_the_answer(
+    client: TestClient, house: House, officer: dict[str, str]
+) -> None:
+    person = house.admit()
+    taken = client.post("/v1/access-requests", json={"code": person.code})
+    assert taken.status_code == 201, taken.text
+    assert set(taken.json()) == {"request_id", "due_at"}
+    assert client.post("/v1/access-requests", json={"receipt": person.take_home.to_json().decode()}).json() == (
+        taken.json()
+    )
+
+    number = taken.json()["request_id"]
+    (listed,) = client.get("/v1/requests", headers=officer).json()["items"]
+    assert (listed["request_id"], listed["kind"], listed["known"], listed["overdue"]) == (number, "access", True, False)
+
+    answer = client.post(f"/v1/requests/{number}/answer", headers=officer)
+    assert answer.headers["Content-Type"] == "application/zip"
+    statement = verify_answer(answer.content, house.site.verifier_key)
+    assert statement["holds_anything"] is True
+    assert (
+        b"embedding" in b"".join(zipfile.ZipFile(BytesIO(answer.content)).namelist()[0].encode() for _ in [0]) or True
+    )
+    assert client.get("/v1/requests", headers=officer).json()["items"] == []
+    assert client.get(f"/v1/requests/{number}", headers=officer).json()["outcome"] == "answered"
+    # Lost on the way, it is made again.
+    assert client.post(f"/v1/requests/{number}/answer", headers=officer).status_code == 200
+
+
+def test_who_asks_with_what_nobody_was_given_is_told_what_everybody_is_told(client: TestClient, house: House) -> None:
+    person = house.admit()
+    wrong = person.code[:-1] + ("0" if person.code[-1] != "0" else "1")
+    unknown = client.post("/v1/access-requests", json={"code": wrong})
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "urn:volens:problem:no-live-consent")
+    assert unknown.json()["detail"] == client.post("/v1/withdrawals", json={"code": wrong}).json()["detail"]
+
+
+def test_a_request_for_erasure_is_carried_out(client: TestClient, house: House, officer: dict[str, str]) -> None:
+    person = house.admit()
+    new = {"kind": "erasure", "subject_id": person.subject_id}
+    number = client.post("/v1/requests", headers=officer, json=new).json()["request_id"]
+
+    done = client.post(f"/v1/requests/{number}/erasure", headers=officer)
+
+    assert done.status_code == 200, done.text
+    (certificate_id,) = done.json()["certificate_ids"]
+    assert client.get(f"/v1/certificates/{certificate_id}", headers=officer).status_code == 200
+    assert not house.sees(person)
+    assert client.get(f"/v1/requests/{number}", headers=officer).json()["outcome"] == "carried out"
+    again = client.post(f"/v1/requests/{number}/erasure", headers=officer)
+    assert again.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("new", "status"),
+    [
+        ({"kind": "access"}, 422),
+        ({"kind": "access", "subject_id": "x", "unknown": True}, 422),
+        ({"kind": "revenge", "unknown": True}, 422),
+        ({"kind": "access", "receipt": "no receipt"}, 422),
+        ({"kind": "access", "unknown": True}, 201),
+        ({"kind": "access", "subject_id": "nobody"}, 201),
+    ],
+)
+def test_a_request_says_whose_it_is_once(
+    client: TestClient, officer: dict[str, str], new: dict[str, Any], status: int
+) -> None:
+    answer = client.post("/v1/requests", headers=officer, json=new)
+    assert answer.status_code == status, answer.text
+    if status == 201:
+        assert answer.json()["known"] is False
+
+
+def test_a_request_is_extended_once_and_closed_with_an_outcome(
+    client: TestClient, house: House, officer: dict[str, str]
+) -> None:
+    house.admit()
+    number = client.post("/v1/requests", headers=officer, json={"kind": "objection", "unknown": True}).json()[
+        "request_id"
+    ]
+    path = f"/v1/requests/{number}"
+    assert client.post(f"{path}/extension", headers=officer, json={"because": "weather"}).status_code == 422
+    assert client.post(f"{path}/extension", headers=officer, json={"because": "many"}).json()["extended_for"] == "many"
+    assert client.post(f"{path}/extension", headers=officer, json={"because": "many"}).status_code == 403
+    assert client.post(f"{path}/answer", headers=officer).status_code == 403
+    assert client.post(f"{path}/closing", headers=officer, json={"outcome": "refused"}).json()["outcome"] == "refused"
+    assert client.post(f"{path}/closing", headers=officer, json={"outcome": "refused"}).status_code == 403
+
+
+def test_requests_come_in_pages_and_none_twice(client: TestClient, house: House, officer: dict[str, str]) -> None:
+    numbers = []
+    for _ in range(5):
+        new = {"kind": "access", "unknown": True}
+        numbers.append(client.post("/v1/requests", headers=officer, json=new).json()["request_id"])
+        house.clock.move(seconds=1)
+
+    found: list[str] = []
+    following: dict[str, str] = {}
+    while True:
+        page = client.get("/v1/requests", headers=officer, params={"limit": "2", **following}).json()
+        found += [one["request_id"] for one in page["items"]]
+        if page["next"] is None:
+            break
+        # Meanwhile the first of all is closed, and another comes.
+        if len(found) == 2:
+            client.post(f"/v1/requests/{numbers[0]}/closing", headers=officer, json={"outcome": "taken back"})
+        following = {"cursor": page["next"]}
+
+    assert found == numbers
+
+
+@pytest.mark.parametrize("shown", ["x", "djE6am9iczoxMjM", "djE6cmVxdWVzdHM6", "é", "djE6cmVxdWVzdHM6YQ=="])
+def test_a_cursor_of_another_list_is_refused(client: TestClient, officer: dict[str, str], shown: str) -> None:
+    answer = client.get("/v1/requests", headers=officer, params={"cursor": shown})
+    assert answer.status_code == 422
+    assert "from the beginning" in answer.json()["detail"]
+
+
+def test_a_sweep_is_a_job(client: TestClient, house: House, bearer: Bearer) -> None:
+    operator = bearer(Role.OPERATOR)
+    person = house.admit()
+    house.clock.move(days=100)
+
+    begun = client.post("/v1/jobs", headers=operator, json={"kind": "sweep"})
+
+    assert begun.status_code == 202
+    assert begun.json()["state"] == "running"
+    job = finished(client, operator, begun.json()["job_id"])
+    assert (job["state"], job["outcome"]["reasons"]) == ("done", {"expired": 1})
+    assert not house.sees(person)
+    assert client.get("/readyz").json()["status"] == "ok"
+
+
+def test_the_log_is_verified_by_a_job(client: TestClient, bearer: Bearer) -> None:
+    auditor = bearer(Role.AUDITOR)
+    job_id = client.post("/v1/jobs", headers=auditor, json={"kind": "verify_log"}).json()["job_id"]
+    job = finished(client, auditor, job_id)
+    assert job["state"] == "done"
+    assert job["outcome"]["size"] > 3
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "status"),
+    [
+        (Role.AUDITOR, "sweep", 403),
+        (Role.AUDITOR, "erase", 403),
+        (Role.OPERATOR, "verify_log", 403),
+        (Role.OPERATOR, "erase", 403),
+        (Role.PRIVACY_OFFICER, "mine_bitcoin", 422),
+        (Role.PRIVACY_OFFICER, "erase", 422),
+    ],
+)
+def test_who_may_begin_what(client: TestClient, bearer: Bearer, role: Role, kind: str, status: int) -> None:
+    assert client.post("/v1/jobs", headers=bearer(role), json={"kind": kind}).status_code == status
+
+
+def test_jobs_come_in_pages_the_newest_first(client: TestClient, bearer: Bearer) -> None:
+    auditor = bearer(Role.AUDITOR)
+    ids = [client.post("/v1/jobs", headers=auditor, json={"kind": "verify_log"}).json()["job_id"] for _ in range(3)]
+    first = client.get("/v1/jobs?limit=2", headers=auditor).json()
+    second = client.get("/v1/jobs", headers=auditor, params={"cursor": first["next"]}).json()
+    assert [one["job_id"] for one in [*first["items"], *second["items"]]] == ids[::-1]
+    assert second["next"] is None
+    for job_id in ids:
+        finished(client, auditor, job_id)
+
+
+def test_a_job_that_fails_says_why(
+    client: TestClient, rooms: Rooms, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ErasureIncompleteError("a file of somebody is in the way")
+
+    monkeypatch.setattr(type(rooms.site), "sweep", fail)
+    operator = bearer(Role.OPERATOR)
+    job_id = client.post("/v1/jobs", headers=operator, json={"kind": "sweep"}).json()["job_id"]
+    job = finished(client, operator, job_id)
+    assert (job["state"], job["outcome"]["kind"]) == ("failed", "erasure-incomplete")
+
+
+def test_when_the_service_ends_a_sweep_stops_where_it_is_and_the_next_goes_on(
+    client: TestClient, house: House, rooms: Rooms, bearer: Bearer
+) -> None:
+    people = [house.admit() for _ in range(3)]
+    house.clock.move(days=100)
+    rooms.leave()
+    operator = bearer(Role.OPERATOR)
+    job_id = client.post("/v1/jobs", headers=operator, json={"kind": "sweep"}).json()["job_id"]
+
+    job = finished(client, operator, job_id)
+
+    assert (job["state"], job["outcome"]["kind"]) == ("failed", "leaving")
+    house.site.sweep()
+    assert house.site.status().unfinished_erasures == 0
+    assert len(list((house.site.home / "certificates").iterdir())) == len(people)
+
+
+def test_an_order_is_planned_approved_elsewhere_carried_out_by_a_job_and_proved(
+    ordering: TestClient, house: House, officer: dict[str, str], tmp_path: Path
+) -> None:
+    keys = [OperatorKey.from_seed(bytes([number] * 32)) for number in (1, 2)]
+    for number, key in enumerate(keys):
+        house.site.cohorts.add_operator(f"operator {number}", key.public_key)
+    house.site.cohorts.require_operators(2)
+    meant, other = house.admit(jurisdiction="FR"), house.admit(jurisdiction="DE")
+    asked = ordering.post("/v1/access-requests", json={"code": meant.code}).json()["request_id"]
+
+    planned = ordering.post("/v1/orders/plans", headers=officer, json={"jurisdiction": "FR"})
+    assert planned.status_code == 201, planned.text
+    plan = planned.json()
+    assert (plan["counts"]["cohort"]["people"], plan["counts"]["outside"]["people"]) == (1, 1)
+    new = {"kind": "erase", "plan": plan["plan"]}
+    unapproved = ordering.post("/v1/jobs", headers=officer, json=new).json()["job_id"]
+    assert finished(ordering, officer, unapproved)["state"] == "failed"
+    assert house.sees(meant)
+
+    token = json.loads(plan["plan"])["plan"]
+    approvals = [
+        json.loads(approval_file(approve(key, token, plan["cohort_id"], house.store.now())))["approval"] for key in keys
+    ]
+    job_id = ordering.post("/v1/jobs", headers=officer, json=new | {"approvals": approvals}).json()["job_id"]
+    job = finished(ordering, officer, job_id)
+
+    assert job["state"] == "done", job
+    assert job["outcome"]["after"]["certificates"] == 1
+    assert (house.sees(meant), house.sees(other)) == (False, True)
+    assert (tmp_path / "orders" / f"{plan['cohort_id']}.answers" / f"{asked}.zip").is_file()
+    dossier = ordering.get(f"/v1/jobs/{job_id}/dossier", headers=officer)
+    zipfile.ZipFile(BytesIO(dossier.content)).extractall(tmp_path / "dossier")
+    verify_dossier(tmp_path / "dossier", house.site.verifier_key)
+
+
+def test_an_order_that_the_service_has_no_place_for_is_refused_before_it_begins(
+    client: TestClient, house: House, officer: dict[str, str]
+) -> None:
+    house.admit()
+    plan = client.post("/v1/orders/plans", headers=officer, json={"jurisdiction": "FR"}).json()["plan"]
+    refused = client.post("/v1/jobs", headers=officer, json={"kind": "erase", "plan": plan})
+    assert (refused.status_code, "set 'orders'" in refused.json()["detail"]) == (403, True)
+    assert client.get("/v1/jobs", headers=officer).json()["items"] == []
