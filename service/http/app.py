@@ -24,6 +24,7 @@ from service.http import (
 )
 from service.http import log as audit_log
 from service.http.bodies import keep_forms_in_memory
+from service.http.description import describe
 from service.http.intake import BODY_TIMEOUT_S, Intake
 from service.http.observing import Seen
 from service.http.rooms import Rooms
@@ -75,8 +76,9 @@ def application(
         # Its records would carry messages and traces of exceptions to whatever exporter the machine has set.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
-        form_limits={"max_files": 40, "max_fields": 20},
+        # Instead of what FastAPI would say of a body that does not fit, which is not what we answer.
         responses={"default": {"description": "a problem", "content": {problems.MEDIA_TYPE: {}}}},
+        form_limits={"max_files": 40, "max_fields": 20},
     )
     app.state.rooms = rooms
     keep_forms_in_memory()
@@ -87,4 +89,5 @@ def application(
     app.include_router(requests.asking, prefix="/v1")
     for part in (doors, stream, zones, desk, rights, requests, orders, jobs, hooks, certificates, audit_log):
         app.include_router(part.router, prefix="/v1")
+    describe(app)
     return app
