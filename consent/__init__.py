@@ -28,6 +28,7 @@ from consent.errors import (
     RefusedError,
     TamperError,
     UnavailableError,
+    UnknownError,
     VolensError,
 )
 from consent.gate import ConsentLedger, admit, permit_probe
@@ -92,6 +93,7 @@ __all__ = [
     "TamperError",
     "UnavailableError",
     "UnitVector",
+    "UnknownError",
     "UnverifiedReceipt",
     "VerifiedReceipt",
     "VolensError",

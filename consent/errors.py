@@ -13,6 +13,10 @@ class InputError(VolensError):
     """What the caller handed over cannot be used; the caller must change it."""
 
 
+class UnknownError(InputError):
+    """What is named is not there: a zone, a request, a certificate. Never said of a person or a consent."""
+
+
 class RefusedError(VolensError):
     """Policy said no; nothing is wrong with the program or the data."""
 

@@ -13,6 +13,7 @@ from consent import (
     ReceiptId,
     RefusedError,
     TamperError,
+    UnknownError,
 )
 from erase.absence import fingerprints
 from erase.certificate import certificate_file, verify_certificate
@@ -73,7 +74,7 @@ class Erasures:
         with self._store.read() as connection:
             receipt_id = receipt_of_certificate(connection, certificate_id)
             if receipt_id is None:
-                raise InputError("there is no certificate of this id here; it stands in the certificate's file")
+                raise UnknownError("there is no certificate of this id here; it stands in the certificate's file")
             stored = certificates_of(connection, [receipt_id])[receipt_id]
             answers = acknowledgements_of(connection, [receipt_id]).get(receipt_id, ())
         return certificate_file(stored.token, answers)

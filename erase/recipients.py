@@ -4,7 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, final
 
-from consent import InputError, Purpose, RefusedError, UnavailableError, parse_purpose
+from consent import Purpose, RefusedError, UnavailableError, UnknownError, parse_purpose
 from erase.acknowledgement import ACKNOWLEDGEMENT_TYPE, acknowledgement_payload, check_statement
 from erase.certificate import certificate_file, verify_certificate
 from erase.certify import certificate_path
@@ -70,7 +70,7 @@ class Recipients:
         with store.read() as connection:
             receipt_id = receipt_of_certificate(connection, certificate_id)
             if receipt_id is None:
-                raise InputError("there is no certificate of this id here; use the name of its file")
+                raise UnknownError("there is no certificate of this id here; use the name of its file")
             certificate = certificates_of(connection, [receipt_id])[receipt_id]
             checked = verify_certificate(certificate_file(certificate.token), store.verifier_key)
             recipient = recipient_named(connection, Purpose(checked.zone), name)

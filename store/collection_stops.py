@@ -11,7 +11,7 @@ from typing import final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from consent import InputError, Purpose, RefusedError, parse_purpose
+from consent import InputError, Purpose, RefusedError, UnknownError, parse_purpose
 from consent.jurisdiction import covers, parse_jurisdiction
 from store import schema as tables
 from store.promises import zone_of
@@ -94,7 +94,7 @@ def lift_stop(tx: Transaction, order_id: str, approved: Mapping[str, str | int])
         InputError: no such order stands.
     """
     if not any(one.order_id == order_id for one in standing_stops(tx.connection)):
-        raise InputError("there is no such order standing; 'volens erase --standing' lists them")
+        raise UnknownError("there is no such order standing; 'volens erase --standing' lists them")
     tx.connection.execute(
         update(tables.collection_stop).where(tables.collection_stop.c.order_id == order_id).values(lifted_at=tx.now)
     )

@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn, Self, final
 
 from sqlalchemy import bindparam, insert, select, update
 
-from consent import InputError, Purpose, RefusedError, format_time, parse_purpose, parse_time
+from consent import InputError, Purpose, RefusedError, UnknownError, format_time, parse_purpose, parse_time
 from store import schema as tables
 from store.prepared import Prepared
 from store.promises import zone_of
@@ -260,7 +260,7 @@ def _known(tx: Transaction, credential_id: str) -> Credential:
         select(tables.api_credential).where(tables.api_credential.c.credential_id == credential_id)
     ).one_or_none()
     if row is None:
-        raise InputError("there is no credential of this id; 'volens credential list' shows them")
+        raise UnknownError("there is no credential of this id; 'volens credential list' shows them")
     return _credential(row)
 
 

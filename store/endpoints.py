@@ -11,7 +11,7 @@ from typing import Any, Final, final
 
 from sqlalchemy import Connection, insert, select, update
 
-from consent import InputError, Purpose, parse_purpose
+from consent import InputError, Purpose, UnknownError, parse_purpose
 from store import schema as tables
 from store.recipients import recipient_named
 from store.schema_outbox import webhook_endpoint as table
@@ -179,7 +179,7 @@ def _change(tx: Transaction, endpoint_id: str, **values: object) -> None:
 def _known(tx: Transaction, endpoint_id: str) -> Endpoint:
     row = tx.connection.execute(_ALL.where(table.c.endpoint_id == endpoint_id)).one_or_none()
     if row is None:
-        raise InputError("there is no endpoint of this id; 'volens webhook list' shows them")
+        raise UnknownError("there is no endpoint of this id; 'volens webhook list' shows them")
     return _endpoint(row)
 
 

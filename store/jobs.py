@@ -13,7 +13,7 @@ from typing import Any, Final, final
 
 from sqlalchemy import delete, insert, select, update
 
-from consent import InputError
+from consent import UnknownError
 from store.schema_answers import job as table
 from store.store import Store
 
@@ -115,7 +115,7 @@ class Jobs:
         with self._store.read() as connection:
             row = connection.execute(select(table).where(table.c.job_id == job_id)).one_or_none()
         if row is None:
-            raise InputError("there is no job of this id; jobs are told of for 30 days")
+            raise UnknownError("there is no job of this id; jobs are told of for 30 days")
         return self._job(row)
 
     def list(self, most: int, before: int | None = None) -> list[Job]:

@@ -11,7 +11,7 @@ from typing import Final, final
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from consent import InputError, RefusedError
+from consent import InputError, RefusedError, UnknownError
 from store import schema as tables
 from store.store import Transaction
 
@@ -63,7 +63,7 @@ def remove_operator(tx: Transaction, label: str, approved: Mapping[str, str | in
     """
     present = operators(tx.connection)
     if not any(one.label == label for one in present):
-        raise InputError("there is no operator of this label; 'volens operator list' shows them")
+        raise UnknownError("there is no operator of this label; 'volens operator list' shows them")
     required = operators_required(tx.connection)
     if required > 1 and len(present) - 1 < required:
         raise RefusedError(

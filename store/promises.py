@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from consent import MAX_SUPERSEDING_DAYS, Custody, InputError, Notice, Purpose, RefusedError, Zone
+from consent import MAX_SUPERSEDING_DAYS, Custody, InputError, Notice, Purpose, RefusedError, UnknownError, Zone
 from store import schema as tables
 from store.store import Transaction
 
@@ -59,7 +59,7 @@ def zone_of(connection: Connection, purpose: Purpose) -> Zone:
     row = connection.execute(_ZONES.where(tables.zone.c.purpose == purpose)).one_or_none()
     if row is None:
         known = ", ".join(zone.purpose for zone in zones(connection)) or "none yet"
-        raise InputError(f"there is no zone {purpose!r} (known: {known}); add it with 'volens zone add'")
+        raise UnknownError(f"there is no zone {purpose!r} (known: {known}); add it with 'volens zone add'")
     return _zone(row)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from consent import InputError, ReceiptId, RefusedError, format_time, months_later
+from consent import ReceiptId, RefusedError, UnknownError, format_time, months_later
 from store import schema as tables
 from store.store import Transaction
 
@@ -141,7 +141,7 @@ def request_of(connection: Connection, request_id: str) -> PersonsRequest:
     """
     row = connection.execute(select(tables.access_request).where(_request.request_id == request_id)).one_or_none()
     if row is None:
-        raise InputError("there is no request of this number; 'volens request list' shows those that are open")
+        raise UnknownError("there is no request of this number; 'volens request list' shows those that are open")
     return _stored(row)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, final
 
 from sqlalchemy import delete, func, insert, select, update
 
-from consent import InputError, Purpose, parse_purpose
+from consent import InputError, Purpose, UnknownError, parse_purpose
 from store.promises import zone_of
 from store.schema_senders import webhook_message, webhook_sender, webhook_sender_key
 from store.secrets import DerivedKey
@@ -194,7 +194,7 @@ def _add_key(tx: Transaction, sender: Sender, number: int, public_key: bytes | N
 def _known(tx: Transaction, sender_id: str) -> Sender:
     row = tx.connection.execute(select(webhook_sender).where(webhook_sender.c.sender_id == sender_id)).one_or_none()
     if row is None:
-        raise InputError("there is no sender of this id; 'volens sender list' shows them")
+        raise UnknownError("there is no sender of this id; 'volens sender list' shows them")
     return _sender(row)
 
 

@@ -131,14 +131,20 @@ def slow_down(request: HTTPConnection, rooms: Rooms) -> None:
 
 @final
 class GuardedRoute(APIRoute):
-    """A route whose caller is known before one byte of the body is read."""
+    """A route whose caller is known before one byte of the body is read, and that takes no parameter it does not know.
+
+    A misspelt parameter would else be an answer to another question.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Ask who it is, then do what the route does."""
         handle = super().get_route_handler()
+        parameters = {one.alias for one in self.dependant.query_params}
 
         async def guarded(request: Request) -> Response:
             request.state.caller = await known(request, request.app.state.rooms)
+            if request.query_params and not request.query_params.keys() <= parameters:
+                raise HTTPException(422)
             return await handle(request)
 
         return guarded

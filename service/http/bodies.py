@@ -9,6 +9,9 @@ MAX_FRAME_BYTES: Final = 8 * 2**20
 MAX_FORM_BYTES: Final = 64 * 2**20
 MAX_JSON_BYTES: Final = 64 * 2**10
 
+EXACTLY_ONE: Final[dict[str, Any]] = {"minProperties": 1, "maxProperties": 1}
+"""For the description of a body of which one member is to be given; null is no member."""
+
 _IMAGES: Final = ("image/jpeg", "image/png", "image/webp")
 
 

@@ -156,6 +156,15 @@ def describe(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the description
 
 
+def _without_null(schema: dict[str, Any]) -> None:
+    """Say of members that may be left out that they are not null: forms and headers have none."""
+    for member in schema["properties"].values():
+        kinds = [one for one in member.get("anyOf", []) if one != {"type": "null"}]
+        if len(kinds) == 1:
+            del member["anyOf"]
+            member.update(kinds[0])
+
+
 def _complete(document: dict[str, Any]) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas["Problem"] = _PROBLEM
@@ -167,9 +176,13 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
         "description": "a problem",
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
+    for name, schema in schemas.items():
+        if name.startswith("Body_") or schema.get("maxProperties") == 1:
+            _without_null(schema)
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"]["default"] = problem
+            _without_null({"properties": {one["name"]: one["schema"] for one in operation.get("parameters", [])}})
             roles = WHO_MAY.get(operation["operationId"])
             if roles is not None:
                 operation["security"] = [{"credential": []}]

@@ -5,8 +5,8 @@ import os
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Response, UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, File, Form, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from consent import Badge, Custody, ForeignReceiptError, PersonSecret, RefusedError, SubjectKey, TakeHome
 from enroll import decode
@@ -15,6 +15,8 @@ from service.http.bodies import MAX_FORM_BYTES, MAX_JSON_BYTES, whole
 from service.http.once import Asked, Done, OnceKey, once
 from service.http.rooms import RoomsOf
 from volens import Site
+
+MAX_PHOTOS: Final = 32
 
 router: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
 
@@ -28,7 +30,7 @@ class NewConsent(BaseModel):
     notice_sha256: str = Field(description="of the notice that the person was shown and said yes to")
     language: str | None = Field(None, description="of that notice")
     external_id: str | None = Field(None, description="what the staff list calls the person; only a keyed hash is kept")
-    valid_days: int | None = Field(None, description="the term that the person wants; else the zone's retention")
+    valid_days: StrictInt | None = Field(None, description="the term that the person wants; else the zone's retention")
 
 
 class ConsentAnswer(BaseModel):
@@ -116,7 +118,7 @@ async def enroll(
     rooms: RoomsOf,
     caller: Caller,
     receipt: UploadFile,
-    photos: list[UploadFile],
+    photos: Annotated[list[UploadFile], File(min_length=1, max_length=MAX_PHOTOS)],
     secret: UploadFile | None = None,
     allow_few: Annotated[bool, Form(description="accept fewer than 3 photos")] = False,  # noqa: FBT002  a form's field
     key: OnceKey = None,

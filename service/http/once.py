@@ -23,6 +23,7 @@ OnceKey: TypeAlias = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
+        json_schema_extra={"pattern": "^[ -~]{16,255}$"},  # said only: `AnswerKey` refuses with more help
         description="a new UUID for each thing that is asked for; asked twice with it, it is done once",
         examples=["5f0c2a9e-3d0b-4c56-9a55-2f1f0f6f7c11"],
     ),

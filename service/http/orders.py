@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Response
 from fastapi import Path as InPath
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt
 
 from consent import InputError, RefusedError
 from service.http.access import Caller, GuardedRoute
@@ -31,7 +31,7 @@ class NewPlan(BaseModel):
     model_config = ConfigDict(extra="forbid")
     jurisdiction: str | None = Field(None, description="people protected by this law: ISO 3166", examples=["FR"])
     zone: str | None = Field(None, description="consents for this zone", max_length=200)
-    notice_version: int | None = Field(None, description="consents to the notice of this version")
+    notice_version: StrictInt | None = Field(None, description="consents to the notice of this version")
     model: str | None = Field(None, description="people with a reference of this model", max_length=200)
     before: AwareDatetime | None = Field(None, description="consents given before this moment")
 

@@ -74,4 +74,6 @@ def tagged(request: Request, data: bytes, media_type: str = "application/json") 
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "it is as it was"}}
 """For the description of operations that answer with an ETag."""
 
-IfNoneMatch: TypeAlias = Annotated[str | None, Header(description="ETags that the caller has")]
+IfNoneMatch: TypeAlias = Annotated[
+    str | None, Header(alias="If-None-Match", description="ETags that the caller has", max_length=1000)
+]

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import compile_path
 
 from consent import (
     EnrollmentError,
@@ -21,6 +22,7 @@ from consent import (
     RefusedError,
     TamperError,
     UnavailableError,
+    UnknownError,
     VolensError,
 )
 from service.http.access import CredentialError, RateError
@@ -32,6 +34,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 KIND: Final = "urn:volens:problem:"
 AGAIN_AFTER_S: Final = 2
 
+_OTHER_METHOD: Final = 405
 _CONFLICT: Final = 409
 _UNAVAILABLE: Final = 503
 # The first that fits counts.
@@ -44,6 +47,7 @@ _STATUS: Final[tuple[tuple[type[VolensError], int], ...]] = (
     (ToldOnceError, _CONFLICT),
     (NoLiveConsentError, 404),
     (RefusedError, 403),
+    (UnknownError, 404),
     (InputError, 422),
     (EnrollmentError, 422),
     (BusyError, _UNAVAILABLE),
@@ -60,6 +64,7 @@ _HTTP: Final[Mapping[int, tuple[str, str]]] = {
     408: ("slow-body", "the body came too slowly; send it again"),
     413: ("too-large", "the body is larger than this address takes; send a smaller photo"),
     415: ("media-type", "this address takes another media type; see the description in /openapi.json"),
+    422: ("shape", "got a parameter in the query that is not known here; see the description in /openapi.json"),
 }
 
 
@@ -131,14 +136,24 @@ def of_status(request: HTTPConnection, status: int, headers: Mapping[str, str] |
 async def _of_http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):  # what the signature of a handler leaves open
         raise error
-    return of_status(request, error.status_code, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == _OTHER_METHOD:
+        # The framework names the methods of one route only; an address can have several.
+        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+    return of_status(request, error.status_code, headers)
+
+
+def _methods_at(request: Request) -> set[str]:
+    paths = request.app.openapi()["paths"].items()
+    matching = (methods for path, methods in paths if compile_path(path)[0].match(request.url.path))
+    return {method.upper() for methods in matching for method in methods}
 
 
 async def _of_validation(request: Request, error: Exception) -> JSONResponse:
     # FastAPI's own answer repeats the input; here is only where it does not fit, and what is asked for there.
     places = [_place(one) for one in error.errors()] if isinstance(error, RequestValidationError) else []
     said = "; ".join(dict.fromkeys(places)) or "the request does not fit"
-    return problem(request, 422, "input", f"{said}; see the description in /openapi.json")
+    return problem(request, 422, "shape", f"{said}; see the description in /openapi.json")
 
 
 def _place(one: Mapping[str, Any]) -> str:

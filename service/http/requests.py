@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from consent import InputError, TakeHome, format_time
 from service.http.access import Caller, GuardedRoute, slow_down
-from service.http.bodies import MAX_JSON_BYTES
+from service.http.bodies import EXACTLY_ONE, MAX_JSON_BYTES
 from service.http.once import Asked, Done, OnceKey, once
 from service.http.pages import Cursor, Limit, Page, cursor, position
 from service.http.rooms import RoomsOf
@@ -56,7 +56,7 @@ class RequestAnswer(BaseModel):
 class Shown(BaseModel):
     """Whose data it is about: one of the two."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=EXACTLY_ONE)
     code: str | None = Field(None, description="the withdrawal code, or the text of its QR", max_length=200)
     receipt: str | None = Field(None, description="the receipt, expired or not, or the whole take-home file")
 
@@ -75,7 +75,7 @@ class NewRequest(BaseModel):
     kind: str = Field(description="access, portability, erasure, rectification or objection", examples=["erasure"])
     receipt: str | None = Field(None, description="what the person showed")
     subject_id: str | None = Field(None, description="or who they are known to be", max_length=200)
-    unknown: bool = Field(False, description="or that nobody is found: then a number is kept, and nothing else")
+    unknown: StrictBool = Field(False, description="or that nobody is found: then a number is kept, and nothing else")
 
 
 class Extension(BaseModel):

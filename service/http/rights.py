@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from consent import InputError
 from service.http.access import slow_down
-from service.http.bodies import MAX_JSON_BYTES
+from service.http.bodies import EXACTLY_ONE, MAX_JSON_BYTES
 from service.http.rooms import RoomsOf
 
 router: Final = APIRouter(tags=["rights"])
@@ -16,7 +16,7 @@ router: Final = APIRouter(tags=["rights"])
 class Withdrawal(BaseModel):
     """One of the two."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=EXACTLY_ONE)
     code: str | None = Field(None, description="the withdrawal code, or the text of its QR", max_length=200)
     receipt: str | None = Field(None, description="the receipt, expired or not, or the whole take-home file")
 

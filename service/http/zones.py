@@ -3,7 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, TypeAdapter
 
 from consent import Notice
 from service.http.access import Caller, GuardedRoute
@@ -38,8 +38,8 @@ class NewZone(BaseModel):
     custody: str = Field(description="'operator', 'subject_key' or 'badge'", examples=["operator"])
     justification: str | None = Field(None, examples=["doors without keys for staff who want that"])
     alternative: str | None = Field(None, examples=["badge at the same door"])
-    retention_days: int | None = Field(None, examples=[365])
-    match_history_days: int = 90
+    retention_days: StrictInt | None = Field(None, examples=[365])
+    match_history_days: StrictInt = 90
 
 
 class NoticeAnswer(BaseModel):
@@ -58,7 +58,9 @@ class NewNotice(BaseModel):
     model_config = ConfigDict(extra="forbid")
     language: str = Field(examples=["en"])
     text: str
-    supersedes_within_days: int | None = Field(None, description="whoever agreed to an older one has so many days")
+    supersedes_within_days: StrictInt | None = Field(
+        None, description="whoever agreed to an older one has so many days"
+    )
 
 
 @router.get("/zones", summary="The zones, in numbers", response_model=list[ZoneAnswer], responses=NOT_MODIFIED)

@@ -122,4 +122,4 @@ def test_a_certificate_is_there_for_whoever_checks_with_what_was_answered_since(
     assert second.status_code == 200
     assert second.content == erased.certificate_path.read_bytes()
     unknown = client.get(f"/v1/certificates/{'0' * 32}", headers=headers)
-    assert unknown.status_code == 422
+    assert unknown.status_code == 404

@@ -196,3 +196,16 @@ def test_beyond_this_machine_nothing_goes_in_the_clear(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_on_this_machine_it_may(host: str) -> None:
     assert Address(host, 8470).host == host
+
+
+def test_a_misspelt_parameter_is_no_answer_to_another_question(client: TestClient, bearer: Bearer) -> None:
+    answer = client.get("/v1/jobs?limt=Canary", headers=bearer(Role.AUDITOR))
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:volens:problem:shape")
+    assert "Canary" not in answer.text
+
+
+def test_an_address_names_all_its_methods(client: TestClient) -> None:
+    for path in ("/v1/zones", "/v1/jobs", f"/v1/requests/{'0' * 32}"):
+        answer = client.delete(path)
+        assert answer.status_code == 405
+        assert answer.headers["Allow"] == ("GET" if path.startswith("/v1/requests") else "GET, POST")

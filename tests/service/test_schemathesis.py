@@ -1,0 +1,75 @@
+"""Every operation of the description, with what fits it and what does not: all checks of schemathesis."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from unittest.mock import Mock
+
+import pytest
+import schemathesis
+from house import House
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import Case, CheckContext, GenerationMode, Response
+
+from enroll import Extractor
+from service.http.access import WHO_MAY
+from service.http.app import application
+from service.http.rates import Rates
+from service.http.rooms import Rooms
+from store import Role
+from tests.service.test_connections import listening
+
+
+@dataclass
+class Asked:
+    url: str
+    shown: dict[Role, str]
+
+    def headers(self, case: Case) -> dict[str, str]:
+        roles = WHO_MAY.get(case.operation.definition.raw["operationId"])
+        return {} if roles is None else {"Authorization": f"Bearer {self.shown[min(roles)]}"}
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Iterator[Asked]:
+    house = House.build(tmp_path_factory.mktemp("asked") / "home")
+    house.site._load_extractor = lambda: extractor
+    house.admit()
+    issue = house.site.credentials.issue
+    tokens = {role: issue(label=role, role=role, zone="lobby" if role is Role.DOOR else None)[1] for role in Role}
+    fast = Rates(1e6, 10**6, time.monotonic)
+    orders = tmp_path_factory.mktemp("orders")
+    rooms = replace(Rooms.of(house.site, 1, 4, orders), credential_rates=fast, address_rates=fast)
+    with listening(rooms, 10) as port:
+        yield Asked(f"http://127.0.0.1:{port}", {role: token.reveal() for role, token in tokens.items()})
+    rooms.close()
+    house.site.close()
+
+
+# Tests are collected from the description alone, which needs no site; `asked` serves one.
+# A body may fit the description and be no image, no receipt, no name: then it is refused with 422, as it should be.
+# That it is not refused for its shape is checked here.
+_CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 401, 403, 404, 409, 422, 503]}}}
+schema = schemathesis.openapi.from_dict(
+    application(Mock(spec=Rooms, site=Mock())).openapi(), config=schemathesis.Config.from_dict(_CONFIG)
+)
+
+
+@schemathesis.check
+def fits_and_is_not_refused_for_its_shape(ctx: CheckContext, response: Response, case: Case) -> None:
+    del ctx
+    if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE and response.status_code == 422:
+        assert response.json()["type"] != "urn:volens:problem:shape", response.json()["detail"]
+
+
+@schema.parametrize()
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_an_operation_answers_as_it_is_described(case: Case, asked: Asked) -> None:
+    case.call_and_validate(base_url=asked.url, headers=asked.headers(case))
