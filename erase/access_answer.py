@@ -189,6 +189,7 @@ def _record(
             "alternative": zone.alternative,
             "retention_days": zone.retention_days,
             "match_history_days": zone.match_history_days,
+            "second_factor": zone.second_factor.value,
         },
         "volens:held": held.rows,
         "dpv:hasRecipient": recipients,
