@@ -10,7 +10,7 @@ file without it says nothing. Whoever has it as well tries badge numbers at leis
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, final
@@ -93,21 +93,17 @@ class Factors:
             raise RefusedError(f"zone {owner['purpose']!r} asks for no second factor; nothing was kept")
         check_kind(asked, factor)
         salt = self._store.random(_SALT_BYTES) if asked is SecondFactor.PIN else None
+        lookup = _lookup(self._store.keyring, owner["purpose"], factor) if salt is None else None
         kept = {
             "kind": asked.value,
-            "lookup": None if salt else _lookup(self._store.keyring, owner["purpose"], factor),
+            "lookup": lookup,
             "salt": salt,
             "verifier": _verifier(self._store.keyring, owner["purpose"], receipt_id, factor, salt),
         }
         with self._store.write() as tx:
             _owner(tx.connection, receipt_id, zone)  # asked again: the consent may have ended meanwhile
-            other = select(table.c.receipt_id).where(
-                table.c.purpose == owner["purpose"], table.c.lookup == kept["lookup"]
-            )
-            if tx.connection.scalar(other.where(table.c.receipt_id != receipt_id)) is not None:
-                raise RefusedError(
-                    f"somebody else in zone {owner['purpose']!r} has this badge; check the number, or remove it there"
-                )
+            if lookup is not None:
+                _refuse_anothers(tx.connection, owner, lookup)
             tx.connection.execute(delete(table).where(table.c.receipt_id == receipt_id))
             tx.connection.execute(insert(table), owner | kept | {"set_at": tx.now, "failures": 0, "tried_at": None})
             tx.log("factor.set", owner | {"kind": asked.value}, receipt_id=receipt_id)
@@ -241,6 +237,14 @@ def _owner(connection: Connection, receipt_id: ReceiptId, zone: Purpose | None) 
     if row is None or zone not in {None, row["purpose"]}:
         raise NoLiveConsentError("there is no consent in force for this receipt; nothing was changed")
     return {"receipt_id": receipt_id, "subject_id": row["subject_id"], "purpose": Purpose(row["purpose"])}
+
+
+def _refuse_anothers(connection: Connection, owner: Mapping[str, Any], lookup: bytes) -> None:
+    same = (table.c.purpose == owner["purpose"]) & (table.c.lookup == lookup)
+    if connection.scalar(select(table.c.receipt_id).where(same, table.c.receipt_id != owner["receipt_id"])) is not None:
+        raise RefusedError(
+            f"somebody else in zone {owner['purpose']!r} has this badge; check the number, or remove it there"
+        )
 
 
 def _lookup(keyring: Keyring, purpose: Purpose, badge: ShownFactor) -> bytes:
