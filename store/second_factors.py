@@ -47,6 +47,15 @@ SCRYPT: Final = {"n": 2**15, "r": 8, "p": 3}
 _VERSION: Final = b"\x01"
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
+# With parameters by name: a value inside a statement lives on in SQLAlchemy's cache of statements.
+_FOUND: Final = select(table.c.receipt_id, table.c.verifier).where(
+    table.c.purpose == bindparam("in_zone"), table.c.lookup == bindparam("sought")
+)
+_END: Final = (
+    update(table)
+    .where(table.c.receipt_id == bindparam("of"), table.c.verifier == bindparam("compared"))
+    .values(failures=0)
+)
 _ASKED: Final = Prepared(select(zone.c.second_factor).where(zone.c.purpose == bindparam("purpose")))
 
 
@@ -154,9 +163,7 @@ def badge_owner(store: Store, purpose: Purpose, badge: ShownFactor) -> ReceiptId
     """
     lookup = _lookup(store.keyring, purpose, badge)
     with store.read() as connection:
-        row = connection.execute(
-            select(table.c.receipt_id, table.c.verifier).where(table.c.purpose == purpose, table.c.lookup == lookup)
-        ).one_or_none()
+        row = connection.execute(_FOUND, {"in_zone": purpose, "sought": lookup}).one_or_none()
     if row is None:
         return None
     receipt_id = ReceiptId(row.receipt_id)
@@ -226,8 +233,7 @@ def _take_back(tx: Transaction, receipt_id: ReceiptId) -> None:
 
 
 def _end_count(tx: Transaction, receipt_id: ReceiptId, verifier: bytes) -> bool:
-    same = update(table).where(table.c.receipt_id == receipt_id, table.c.verifier == verifier)
-    return tx.connection.execute(same.values(failures=0)).rowcount > 0
+    return tx.connection.execute(_END, {"of": receipt_id, "compared": verifier}).rowcount > 0
 
 
 def _owner(connection: Connection, receipt_id: ReceiptId, zone: Purpose | None) -> dict[str, Any]:
@@ -240,8 +246,8 @@ def _owner(connection: Connection, receipt_id: ReceiptId, zone: Purpose | None) 
 
 
 def _refuse_anothers(connection: Connection, owner: Mapping[str, Any], lookup: bytes) -> None:
-    same = (table.c.purpose == owner["purpose"]) & (table.c.lookup == lookup)
-    if connection.scalar(select(table.c.receipt_id).where(same, table.c.receipt_id != owner["receipt_id"])) is not None:
+    found = connection.execute(_FOUND, {"in_zone": owner["purpose"], "sought": lookup}).one_or_none()
+    if found is not None and found.receipt_id != owner["receipt_id"]:
         raise RefusedError(
             f"somebody else in zone {owner['purpose']!r} has this badge; check the number, or remove it there"
         )
