@@ -17,6 +17,7 @@ from consent import (
     Zone,
 )
 from store import schema as tables
+from store.audit_log import ZONE_ADDED
 from store.store import Transaction
 
 _ZONES: Final = select(
@@ -51,7 +52,7 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
         )
     )
     tx.log(
-        "zone.added",
+        ZONE_ADDED,
         {
             "zone": zone.purpose,
             "custody": zone.custody.value,

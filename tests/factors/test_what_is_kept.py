@@ -19,10 +19,12 @@ from consent import (
     RefusedError,
     SecondFactor,
     ShownFactor,
+    TamperError,
 )
 from erase import verify_certificate
 from store import kept_of_factor
 from tests.factors.conftest import NUMBERS, PINS, of_kind
+from tests.unit.store.raw import DATA, tamper
 
 Staff = Callable[[str], tuple[Person, Person]]
 KINDS = ("badge", "pin")
@@ -158,6 +160,7 @@ def test_the_answer_to_the_person_tells_that_there_is_one_and_since_when_and_not
     (row,) = record["volens:held"]["second_factor"]
     assert row == {"kind": kind, "set_at": "2099-03-01T12:00:00Z", "failures": 0, "tried_at": None}
     assert record["volens:zone"]["second_factor"] == kind
+    assert "In this zone that is not enough" in record["volens:logic"]
     assert f"{kind}, set 2099-03-01T12:00:00Z" in page
     for value in kept(house, ann).values():
         assert value not in everything
@@ -195,6 +198,16 @@ def test_the_certificate_counts_it_and_keeps_no_fingerprint_of_it(house: House, 
     assert not [one for one in statement["existed"] if "second factor" in one["what"]]
     for value in values.values():
         assert value[1:13].hex() not in json.dumps(statement)
+
+
+def test_a_zone_that_was_made_to_ask_for_less_is_found_by_the_log(house: House, staff: Staff) -> None:
+    ann, _ = staff("pin")
+    house.site.log.verify()
+    tamper(house.site.home / DATA, "UPDATE zone SET second_factor = 'none' WHERE purpose = 'pin'")
+    assert house.look_at(ann.face, "pin").match is not None  # LIMITATIONS.md
+
+    with pytest.raises(TamperError, match="zone 'pin' asks for something else besides the face"):
+        house.site.log.verify()
 
 
 def test_a_zone_says_what_it_asks_for_and_keeps_saying_it(house: House) -> None:
