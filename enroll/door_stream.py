@@ -71,6 +71,11 @@ class DoorStream:
         self._shown: ShownFactor | None = None
         self._shown_at = -np.inf
 
+    @property
+    def second_factor(self) -> SecondFactor:
+        """What the zone asks for besides the face."""
+        return self._zone.second_factor
+
     def present(self, factor: ShownFactor, at_s: float) -> None:
         """Take what somebody shows at the door besides their face; the next frame decides.
 

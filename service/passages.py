@@ -24,6 +24,7 @@ class Passages:
     def __init__(self) -> None:
         """Nobody has come yet."""
         self._seen: dict[ReceiptId, tuple[float, ReferenceId]] = {}
+        self._withheld: dict[ReferenceId, tuple[float, bool]] = {}
         self._strangers_since: float | None = None
         self._strangers_at = 0.0
         self._is_told = False
@@ -48,12 +49,32 @@ class Passages:
         self._seen |= {one: (at_s, match.reference_id) for one, (_face, match) in known.items()}
         return new
 
+    def asked(self, found: Identification, at_s: float) -> list[FaceDecision]:
+        """Return the known faces without their second factor that are news: it is required, or what was shown refused.
+
+        It is news again after two seconds without that face, and after `shown`.
+        """
+        self._withheld = {one: its for one, its in self._withheld.items() if at_s - its[0] < _ALONE_S}
+        new = []
+        for face in found.faces:
+            withheld, refused = face.decision.withheld, face.decision.factor_refused
+            if withheld is None:
+                continue
+            if self._withheld.get(withheld, (0.0, not refused))[1] != refused:
+                new.append(face)
+            self._withheld[withheld] = at_s, refused
+        return new
+
+    def shown(self) -> None:
+        """Somebody shows a second factor: whatever comes of it is news."""
+        self._withheld = {}
+
     def stranger(self, found: Identification, at_s: float) -> FaceDecision | None:
         """Return the largest face that is nobody, once faces have been nobody for `STRANGER_S`; then not again.
 
-        Somebody who is known ends it, also one who has yet to show a second factor; so do two seconds without anybody.
+        Somebody who is known ends it, also one without the second factor; so do two seconds without anybody.
         """
-        is_known = any(face.match is not None or face.factor_required for face in found.faces)
+        is_known = any(face.decision.reference_id is not None for face in found.faces)
         if is_known or at_s - self._strangers_at >= _ALONE_S:
             self._strangers_since = None
         if is_known or not found.faces:

@@ -11,7 +11,21 @@ from fastapi.routing import APIRoute
 from house import House
 from starlette.testclient import TestClient
 
-from service.http import certificates, desk, doors, factors, health, hooks, jobs, log, metrics, orders, requests, rights, zones
+from service.http import (
+    certificates,
+    desk,
+    doors,
+    factors,
+    health,
+    hooks,
+    jobs,
+    log,
+    metrics,
+    orders,
+    requests,
+    rights,
+    zones,
+)
 from service.http.access import WHO_MAY, GuardedRoute
 from service.http.app import application
 from service.http.connections import PER_ADDRESS

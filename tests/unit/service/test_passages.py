@@ -51,6 +51,22 @@ def test_who_is_asked_for_a_second_factor_again_and_shows_it_passes_again() -> N
     assert begun(passages, 11.1, ADA) == []
 
 
+def test_a_known_face_without_its_factor_is_news_when_it_is_asked_and_when_it_is_refused() -> None:
+    passages, wrong = Passages(), Decision(None, 0.5, 0, factor_refused=True, withheld=ReferenceId(1))
+    refused = Identification(
+        Purpose("lobby"), ModelId("made-up@00000000"), 0.5, (FaceDecision((0.0, 0.0, 9.0, 9.0), wrong),)
+    )
+
+    assert [len(passages.asked(frame(ASKED), at_s)) for at_s in (0, 0.5, 1.0, 2.9)] == [1, 0, 0, 0]
+    passages.shown()
+    assert [len(passages.asked(refused, at_s)) for at_s in (3.0, 3.5)] == [1, 0]
+    assert [len(passages.asked(frame(ASKED), at_s)) for at_s in (4.0, 4.5)] == [1, 0]
+    assert passages.asked(frame(NOBODY, ADA), 5.0) == []
+    assert [len(passages.asked(frame(ASKED), at_s)) for at_s in (6.5, 7.0)] == [1, 0]
+    assert passages.stranger(refused, 9.0) is None
+    assert passages.stranger(refused, 10.5) is None
+
+
 def test_one_face_that_is_found_twice_in_a_frame_passes_once() -> None:
     assert begun(Passages(), 0, ADA, ADA) == [ADA]
 
