@@ -42,7 +42,7 @@ MOST_FAILURES: Final = 5
 LOCKED_FOR: Final = timedelta(minutes=15)
 
 SCRYPT: Final = {"n": 2**15, "r": 8, "p": 3}
-"""32 MiB and about 0.3 s (docs/adr/0025). Another cost is another version byte, for what is kept was made with this."""
+"""32 MiB and a quarter of a second (docs/adr/0025). Another cost needs another version byte in what is kept."""
 
 _VERSION: Final = b"\x01"
 _SALT_BYTES: Final = 16
