@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from sqlalchemy import Connection, bindparam, case, delete, insert, or_, select, update
 
 from consent import (
-    InputError,
     NoLiveConsentError,
     Purpose,
     ReceiptId,
@@ -27,6 +26,7 @@ from consent import (
     SecondFactor,
     ShownFactor,
     TamperError,
+    UnknownError,
     check_kind,
 )
 from store.keyring import Keyring
@@ -147,11 +147,11 @@ def factor_asked(connection: Connection | Glance, purpose: Purpose) -> SecondFac
     """Return what a zone asks for besides the face.
 
     Raises:
-        InputError: there is no such zone.
+        UnknownError: there is no such zone.
     """
     rows = _ASKED.rows(connection, {"purpose": purpose})
     if not rows:
-        raise InputError(f"there is no zone {purpose!r}; add it with 'volens zone add'")
+        raise UnknownError(f"there is no zone {purpose!r}; add it with 'volens zone add'")
     return SecondFactor(rows[0][0])
 
 

@@ -10,7 +10,7 @@ from consent import InputError, Purpose, ReceiptId, ShownFactor
 from enroll import decode
 from index import Identification
 from service.http.access import Caller, GuardedRoute
-from service.http.bodies import MAX_FRAME_BYTES, MAX_JSON_BYTES, whole
+from service.http.bodies import EXACTLY_ONE, MAX_FRAME_BYTES, MAX_JSON_BYTES, whole
 from service.http.doors import Decisions, factor_sent
 from service.http.rooms import RoomsOf
 
@@ -22,7 +22,7 @@ _Receipt = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 class NewFactor(BaseModel):
     """What a person will show besides their face; one of the two. Neither is kept, only what tells it again."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=EXACTLY_ONE, hide_input_in_errors=True)
     badge_number: str | None = Field(None, max_length=200, description="as the reader at the door reads it")
     pin: str | None = Field(None, max_length=200, description="4 to 12 digits; none that others would try first")
 
