@@ -17,7 +17,7 @@ Example::
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self, final
+from typing import Self, Unpack, final
 
 import erase
 from audit import VerifierKey
@@ -27,7 +27,10 @@ from consent import (
     ErasureIncompleteError,
     Notice,
     PersonSecret,
+    Promises,
     ReceiptId,
+    SecondFactor,
+    ShownFactor,
     SubjectKey,
     TakeHome,
     UnverifiedReceipt,
@@ -45,6 +48,7 @@ from store import (
     Backup,
     Clock,
     Credentials,
+    Factors,
     Jobs,
     KeptAnswers,
     Keys,
@@ -86,6 +90,7 @@ class Site:
         credentials: the programs that may ask over the network.
         kept_answers: answers to what those may ask for a second time.
         jobs: what they asked for that takes long.
+        factors: what people of two-factor zones show besides their face: set, replaced, removed.
         revocations: what others may tell of: who left, who took a yes back; and who they are.
         log: the audit log.
     """
@@ -107,6 +112,7 @@ class Site:
         self.credentials = Credentials(store)
         self.kept_answers = KeptAnswers(store)
         self.jobs = Jobs(store)
+        self.factors = Factors(store)
         self.revocations = erase.Revocations(store, self._galleries, home)
         self.log = PublishedLog(store)
 
@@ -181,26 +187,9 @@ class Site:
         """The site's public key, as in ``site.pub``: what others need to check certificates and the log."""
         return self._store.verifier_key
 
-    def add_zone(
-        self,
-        name: str,
-        *,
-        custody: str,
-        justification: str | None,
-        alternative: str | None,
-        retention_days: int | None,
-        match_history_days: int = 90,
-    ) -> Zone:
-        """Declare a zone; see `consent.Zone.declare` for what is refused."""
-        zone = Zone.declare(
-            name,
-            custody=custody,
-            justification=justification,
-            alternative=alternative,
-            retention_days=retention_days,
-            now=self._store.now(),
-            match_history_days=match_history_days,
-        )
+    def add_zone(self, name: str, **promises: Unpack[Promises]) -> Zone:
+        """Declare a zone; see `consent.Zone.declare` for the promises, and for what is refused."""
+        zone = Zone.declare(name, now=self._store.now(), **promises)
         with self._store.write() as tx:
             add_zone(tx, zone)
         return zone
@@ -279,29 +268,37 @@ class Site:
             hand_over=hand_over,
         )
 
-    def identify(self, zone: str, image: RgbImage) -> Identification:
+    def identify(self, zone: str, image: RgbImage, factor: ShownFactor | None = None) -> Identification:
         """Find every face of a frame, and say for each whether it is somebody with a consent in force for this zone.
 
+        Where the zone asks for a second factor, nobody matches without their own; the caller wipes it.
+
         Raises:
-            InputError: there is no such zone.
+            InputError: there is no such zone, or it asks for another factor.
             RefusedError: in this zone the person holds the key, and nobody is searched for.
             TamperError: a candidate's seal or receipt does not hold.
 
         Not checked: whether the faces are live. Probes are wiped; a face that matches nobody leaves no trace.
         """
-        return identify_frame(self._store, self._galleries, self.extractor, parse_purpose(zone), image)
+        return identify_frame(self._store, self._galleries, self.extractor, parse_purpose(zone), image, factor)
 
     def watch(self, zone: str) -> DoorStream:
         """Decide about the frames of a door's camera, much faster than `identify` frame by frame; see `DoorStream`."""
         return DoorStream(self._store, self._galleries, self.extractor, parse_purpose(zone))
 
     def verify_claim(
-        self, receipt: bytes | None, image: RgbImage, *, carried: Carried = None, zone: str | None = None
+        self,
+        receipt: bytes | None,
+        image: RgbImage,
+        *,
+        carried: Carried = None,
+        zone: str | None = None,
+        factor: ShownFactor | None = None,
     ) -> FaceDecision | None:
         """Say whether the largest face of a frame is the person who signed `receipt` (1:1). None: there is no face.
 
         `carried` is what the person shows besides: their secret, or their badge, which needs no receipt; with `zone`,
-        what was given out for another is refused.
+        what was given out for another is refused. `factor` as in `identify`; a receipt is none.
 
         Raises:
             RefusedError: no consent in force, or nobody is enrolled under it.
@@ -309,7 +306,7 @@ class Site:
         """
         shown = None if receipt is None else TakeHome.parse(receipt).receipt
         purpose = None if zone is None else parse_purpose(zone)
-        return verify_frame(self._store, lambda: self.extractor, shown, image, carried, purpose)
+        return verify_frame(self._store, lambda: self.extractor, shown, image, carried, purpose, factor)
 
     def name_of(self, match: Match) -> str | None:
         """Return the name of a person who matched, for the operator's eyes; None if the consent ended meanwhile."""
@@ -371,6 +368,8 @@ __all__ = [
     "PersonSecret",
     "QualityReport",
     "RgbImage",
+    "SecondFactor",
+    "ShownFactor",
     "Site",
     "SiteStatus",
     "SubjectKey",

@@ -45,11 +45,12 @@ from consent.receipt import (
     verify_receipt,
     verify_stored,
 )
+from consent.shown_factor import ShownFactor, check_kind
 from consent.subject_key import SubjectKey, SubjectPublicKey
 from consent.take_home import TakeHome
 from consent.times import format_time, months_later, parse_time, whole_seconds
 from consent.withdrawal import EndReason, WithdrawalCode
-from consent.zone import Custody, Zone
+from consent.zone import Custody, Promises, SecondFactor, Zone
 
 __all__ = [
     "INACTIVE_AFTER_DAYS",
@@ -78,6 +79,7 @@ __all__ = [
     "PersonSecret",
     "ProbeEmbedding",
     "ProbePermit",
+    "Promises",
     "Purpose",
     "ReceiptClaims",
     "ReceiptError",
@@ -85,6 +87,8 @@ __all__ = [
     "ReceiptSignatureError",
     "ReferenceId",
     "RefusedError",
+    "SecondFactor",
+    "ShownFactor",
     "SiteId",
     "SubjectKey",
     "SubjectPublicKey",
@@ -100,6 +104,7 @@ __all__ = [
     "WithdrawalCode",
     "Zone",
     "admit",
+    "check_kind",
     "deadlines",
     "first_deadline",
     "fixed_deadline",

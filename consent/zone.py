@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Self, final
+from typing import Final, NotRequired, Self, TypedDict, TypeVar, final
 
 from consent.errors import InputError, RefusedError
 from consent.ids import Purpose, parse_purpose
@@ -14,6 +14,7 @@ MAX_MATCH_HISTORY_DAYS: Final = 366
 MAX_RETENTION_DAYS: Final = 3 * 366
 """A consent is asked again at least every three years; CNIL's guidance for workplace biometrics expects a limit."""
 _MAX_TEXT: Final = 2000
+_Kind = TypeVar("_Kind", bound=StrEnum)
 
 
 class Custody(StrEnum):
@@ -24,6 +25,25 @@ class Custody(StrEnum):
     OPERATOR = "operator"
 
 
+class SecondFactor(StrEnum):
+    """What a person shows besides their face: nothing, the number of a badge, or a PIN."""
+
+    NONE = "none"
+    BADGE = "badge"
+    PIN = "pin"
+
+
+class Promises(TypedDict):
+    """What is declared of a zone when it is added; see `Zone.declare`."""
+
+    custody: str
+    justification: str | None
+    alternative: str | None
+    retention_days: int | None
+    match_history_days: NotRequired[int]
+    second_factor: NotRequired[str]
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Zone:
@@ -31,6 +51,7 @@ class Zone:
 
     Attributes:
         match_history_days: how long a person's own passages are kept for them to ask for; 0 keeps none.
+        second_factor: what nobody gets in without, whoever the face is.
     """
 
     purpose: Purpose
@@ -40,6 +61,7 @@ class Zone:
     retention_days: int
     created_at: datetime
     match_history_days: int = DEFAULT_MATCH_HISTORY_DAYS
+    second_factor: SecondFactor = SecondFactor.NONE
 
     @classmethod
     def declare(
@@ -52,21 +74,19 @@ class Zone:
         retention_days: int | None,
         now: datetime,
         match_history_days: int = DEFAULT_MATCH_HISTORY_DAYS,
+        second_factor: str = SecondFactor.NONE,
     ) -> Self:
         """Return a zone that may be offered to people, or say which promise is missing.
 
         Raises:
-            InputError: the name or the custody is not one.
+            InputError: the name, the custody or the second factor is not one.
             RefusedError: a promise is missing: an alternative for people who say no (GDPR 7(4)), a justification
                 for keeping references under the operator's control alone, or a retention of 1 to 1098 days
-                (GDPR 5(1)(e)).
+                (GDPR 5(1)(e)). Or a second factor where the person carries the key, which is one.
         """
         purpose = parse_purpose(name)
-        try:
-            kind = Custody(custody)
-        except ValueError:
-            known = ", ".join(Custody)
-            raise InputError(f"got custody {custody[:40]!r}; expected one of {known}") from None
+        kind = _one_of(Custody, "custody", custody)
+        factor = _one_of(SecondFactor, "second factor", second_factor)
         why = _promise(justification)
         if not why and kind is Custody.OPERATOR:
             raise RefusedError(
@@ -89,7 +109,12 @@ class Zone:
                 f"zone {purpose!r} got a match history of {match_history_days} days; give --match-history-days between "
                 f"0 (none is kept) and {MAX_MATCH_HISTORY_DAYS}"
             )
-        return cls(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days)
+        if factor is not SecondFactor.NONE and kind is not Custody.OPERATOR:
+            raise RefusedError(
+                f"zone {purpose!r} has custody {kind.value!r}, in which people show what they carry besides their face "
+                "already; leave --second-factor out, or choose custody 'operator'"
+            )
+        return cls(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days, factor)
 
     def check_searchable(self) -> None:
         """Refuse a search (1:N): where the person holds the key, nobody can be found who does not show it.
@@ -103,6 +128,13 @@ class Zone:
                 f"the person's {'badge' if self.custody is Custody.BADGE else 'receipt and secret'} and use 'volens "
                 "verify'"
             )
+
+
+def _one_of(known: type[_Kind], what: str, given: str) -> _Kind:
+    try:
+        return known(given)
+    except ValueError:
+        raise InputError(f"got {what} {given[:40]!r}; expected one of {', '.join(known)}") from None
 
 
 def _promise(text: str | None) -> str:

@@ -7,9 +7,11 @@ For each frame:
 2. Each face continues the track it overlaps, or begins one (`enroll.tracking`).
 3. Of those that are somebody, the store is asked whether the consent is in force now. Who withdrew a moment ago is
    nobody in the very next frame.
-4. Faces that are new, or nobody yet, or due, are embedded and identified together, with one scan.
+4. Faces that are new, or nobody yet, or due, are embedded and identified together, with one scan. Where the zone asks
+   for a second factor, what was shown last goes with them.
 
-What is kept between frames is where faces are and what was decided. No pixels, no embeddings.
+What is kept between frames is where faces are and what was decided, and what was shown until it is used. No pixels, no
+embeddings.
 """
 
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ from typing import Final, final
 
 import numpy as np
 
-from consent import Purpose
+from consent import Purpose, SecondFactor, ShownFactor, check_kind
 from enroll.alignment import eye_distance_px
 from enroll.detector import LONGEST_SIDE_PX, DetectedFace
 from enroll.extractor import Extractor
@@ -35,6 +37,9 @@ AGAIN_S: Final = 1.0
 
 STRANGER_AGAIN_S: Final = 0.25
 """How often a face that is nobody gets another chance, for the next frame may be better."""
+
+FACTOR_GOOD_S: Final = 10.0
+"""So long a badge or PIN that was shown waits for a face, and whoever it let pass is passing."""
 
 MIN_EYE_DISTANCE_PX: Final = 12.0
 """Below it SFace sees too little (see `QualityRules.min_eye_distance_px`); the face comes nearer, or not."""
@@ -63,6 +68,37 @@ class DoorStream:
         self._zone.check_searchable()
         self._tracker = Tracker()
         self._whole_at = -np.inf
+        self._shown: ShownFactor | None = None
+        self._shown_at = -np.inf
+
+    @property
+    def second_factor(self) -> SecondFactor:
+        """What the zone asks for besides the face."""
+        return self._zone.second_factor
+
+    def present(self, factor: ShownFactor, at_s: float) -> None:
+        """Take what somebody shows at the door besides their face; the next frame decides.
+
+        It is good for `FACTOR_GOOD_S` and for one passage, and replaces what was shown before. A PIN is tried once, on
+        the first frame with a face that is known. The stream wipes its own copy; the caller's stays the caller's.
+
+        Args:
+            factor: of the kind that the zone asks for.
+            at_s: when it was shown, in seconds of the frames' clock.
+
+        Raises:
+            InputError: the zone asks for another kind, or for none.
+        """
+        check_kind(self._zone.second_factor, factor)
+        self._forget_shown()
+        self._shown, self._shown_at = factor.copy(), at_s
+        for track in self._tracker.tracks:
+            if track.decision is not None and track.decision.withheld is not None:
+                track.decision = None
+
+    def close(self) -> None:
+        """Wipe what was shown and not used. A stream that is closed may be looked through all the same."""
+        self._forget_shown()
 
     def look(self, image: RgbImage, at_s: float) -> Identification:
         """Decide about every face of the next frame.
@@ -79,6 +115,8 @@ class DoorStream:
 
         Not checked: whether the faces are live.
         """
+        if at_s - self._shown_at > FACTOR_GOOD_S:
+            self._forget_shown()
         # 1.
         faces = self._faces(image, at_s)
         # 2.
@@ -94,7 +132,7 @@ class DoorStream:
         decided = tuple(
             FaceDecision(face.box, track.decision or nobody) for face, track in zip(faces, tracks, strict=True)
         )
-        return Identification(self._zone.purpose, model.model_id, threshold, decided)
+        return Identification(self._zone.purpose, model.model_id, threshold, decided, self._zone.second_factor)
 
     def _faces(self, image: RgbImage, at_s: float) -> list[DetectedFace]:
         region = self._tracker.region(image.width, image.height)
@@ -125,7 +163,9 @@ class DoorStream:
 
     def _forget_who_withdrew(self, tracks: Sequence[Track]) -> None:
         known = [
-            (track, track.decision.match.reference_id) for track in tracks if track.decision and track.decision.match
+            (track, reference_id)
+            for track in tracks
+            if track.decision and (reference_id := track.decision.reference_id) is not None
         ]
         if not known:
             return
@@ -142,9 +182,22 @@ class DoorStream:
         if not due:
             return
         faces = [face for face, _ in due]
-        decisions = identify_faces(self._store, self._galleries, self._extractor, self._zone, image, faces, threshold)
+        decisions = identify_faces(
+            self._store, self._galleries, self._extractor, self._zone, image, faces, threshold, self._shown
+        )
         for (face, track), decision in zip(due, decisions, strict=True):
             track.decided(decision, face, at_s)
+            if self._shown is not None and decision.match is not None:
+                track.passes_until = self._shown_at + FACTOR_GOOD_S
+        is_used = any(decision.match for decision in decisions)
+        is_tried = self._zone.second_factor is SecondFactor.PIN and any(one.factor_refused for one in decisions)
+        if is_used or is_tried:
+            self._forget_shown()
+
+    def _forget_shown(self) -> None:
+        if self._shown is not None:
+            self._shown.wipe()
+        self._shown, self._shown_at = None, -np.inf
 
 
 def _is_due(face: DetectedFace, track: Track, at_s: float) -> bool:
@@ -152,6 +205,8 @@ def _is_due(face: DetectedFace, track: Track, at_s: float) -> bool:
         return False
     if track.decision is None:
         return True
-    if track.decision.match is None and eye_distance_px(face.landmarks) >= _GROWN * track.eye_distance_px:
+    if track.decision.reference_id is not None:
+        return at_s - track.decided_at >= AGAIN_S and at_s >= track.passes_until
+    if eye_distance_px(face.landmarks) >= _GROWN * track.eye_distance_px:
         return True
-    return at_s - track.decided_at >= (STRANGER_AGAIN_S if track.decision.match is None else AGAIN_S)
+    return at_s - track.decided_at >= STRANGER_AGAIN_S

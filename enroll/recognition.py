@@ -2,7 +2,17 @@
 
 from collections.abc import Callable, Sequence
 
-from consent import Badge, ForeignReceiptError, PersonSecret, Purpose, UnverifiedReceipt, Zone, permit_probe
+from consent import (
+    Badge,
+    ForeignReceiptError,
+    PersonSecret,
+    Purpose,
+    ShownFactor,
+    UnverifiedReceipt,
+    Zone,
+    check_kind,
+    permit_probe,
+)
 from enroll.detector import DetectedFace
 from enroll.embedder import EmbeddingModel
 from enroll.extractor import Extractor
@@ -12,22 +22,28 @@ from store import Passed, Store, note_interactions, note_passages, zone_of
 
 
 def identify_frame(
-    store: Store, galleries: Galleries, extractor: Extractor, purpose: Purpose, image: RgbImage
+    store: Store,
+    galleries: Galleries,
+    extractor: Extractor,
+    purpose: Purpose,
+    image: RgbImage,
+    factor: ShownFactor | None = None,
 ) -> Identification:
     """Decide about every face of a frame (1:N); see `index.identify`. Probes are wiped.
 
     Raises:
-        InputError: there is no such zone.
+        InputError: there is no such zone, or `factor` is not what it asks for.
         RefusedError: in this zone the person holds the key, and nobody is searched for.
         TamperError: a candidate's seal or receipt does not hold.
     """
     with store.read() as connection:
         zone = zone_of(connection, purpose)
+    check_kind(zone.second_factor, factor)
     threshold = threshold_at(store, galleries, extractor.model, zone)
     faces = extractor.detect(image)
-    decisions = identify_faces(store, galleries, extractor, zone, image, faces, threshold)
+    decisions = identify_faces(store, galleries, extractor, zone, image, faces, threshold, factor)
     decided = tuple(FaceDecision(face.box, decision) for face, decision in zip(faces, decisions, strict=True))
-    return Identification(zone.purpose, extractor.model.model_id, threshold, decided)
+    return Identification(zone.purpose, extractor.model.model_id, threshold, decided, zone.second_factor)
 
 
 def threshold_at(store: Store, galleries: Galleries, model: EmbeddingModel, zone: Zone) -> float:
@@ -49,15 +65,16 @@ def identify_faces(
     image: RgbImage,
     faces: Sequence[DetectedFace],
     threshold: float,
+    factor: ShownFactor | None = None,
 ) -> list[Decision]:
     """Decide about some faces of a frame together, and note who was there. Probes are wiped.
 
     Raises:
-        TamperError: see `identify_frame`.
+        InputError, TamperError: see `identify_frame`.
     """
     probes = extractor.probes(image, faces, permit_probe(zone))
     try:
-        decisions = identify_many(store, galleries, probes, threshold, store.now())
+        decisions = identify_many(store, galleries, probes, threshold, store.now(), factor)
     finally:
         for probe in probes:
             probe.vector.wipe()
@@ -74,6 +91,7 @@ def verify_frame(
     image: RgbImage,
     carried: PersonSecret | Badge | None,
     purpose: Purpose | None = None,
+    factor: ShownFactor | None = None,
 ) -> FaceDecision | None:
     """Decide whether the largest face of a frame is the one claimed (1:1). None: there is no face.
 
@@ -84,8 +102,10 @@ def verify_frame(
         image: the frame.
         carried: what the person shows besides; see `index.claims`.
         purpose: the only zone in which this is asked; None where any will do.
+        factor: what was shown besides face and receipt; the caller wipes it.
 
     Raises:
+        InputError: `factor` is not what the zone asks for.
         RefusedError: no consent in force, or none for this zone, or nobody is enrolled under it.
         TamperError: the receipt or the badge is not the one recorded.
     """
@@ -100,7 +120,7 @@ def verify_frame(
         return None
     (probe,) = extractor.probes(image, faces, permit)
     try:
-        decision = verify_claim(store, grant, probe, extractor.model.thresholds.claim.value, carried)
+        decision = verify_claim(store, grant, probe, extractor.model.thresholds.claim.value, carried, factor)
     finally:
         probe.vector.wipe()
     matched = [grant.receipt_id] if decision.match else []

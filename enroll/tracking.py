@@ -1,5 +1,6 @@
 """Faces followed from frame to frame by where they are. Nothing of what they look like is kept."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
@@ -30,6 +31,7 @@ class Track:
         decision: what the matching core said last; None before it was asked.
         decided_at: when that was.
         eye_distance_px: in the frame that was decided on.
+        passes_until: so long somebody who showed a second factor is passing, and is not asked again.
     """
 
     box: Box
@@ -37,6 +39,7 @@ class Track:
     decision: Decision | None = field(default=None, repr=False)
     decided_at: float = 0.0
     eye_distance_px: float = 0.0
+    passes_until: float = -math.inf
 
     def decided(self, decision: Decision | None, face: DetectedFace, at_s: float) -> None:
         """Take down what was decided on a face of this track."""

@@ -22,7 +22,7 @@ from typing import Any, Final, final
 import rfc8785
 
 from audit import inclusion_proof, leaf_bytes
-from consent import Custody, ReceiptId, format_time
+from consent import Custody, ReceiptId, SecondFactor, format_time
 from erase.access_page import access_page
 from index import opened
 from store import (
@@ -54,6 +54,10 @@ LOGIC: Final = (
     "for the model and the number of people), the door takes the face for that person and opens. Nothing else is "
     "decided by it, and a face that is like nobody's leaves no trace. The comparison can be wrong: the alternative "
     "named in the record is always open to you."
+)
+SECOND_FACTOR: Final = (
+    " In this zone that is not enough: the door opens only if what you show besides (a badge's number, or a PIN) is "
+    "yours. Of it a keyed hash is kept, by which it is known again, and of wrong PINs how many there were of late."
 )
 EMBEDDING_IN_WORDS: Final = (
     "a direction in the model's space: a unit vector, the mean of your photos' embeddings. It is not a photo, and a "
@@ -189,10 +193,11 @@ def _record(
             "alternative": zone.alternative,
             "retention_days": zone.retention_days,
             "match_history_days": zone.match_history_days,
+            "second_factor": zone.second_factor.value,
         },
         "volens:held": held.rows,
         "dpv:hasRecipient": recipients,
-        "volens:logic": LOGIC,
+        "volens:logic": LOGIC if zone.second_factor is SecondFactor.NONE else LOGIC + SECOND_FACTOR,
         "dpv:hasRight": list(RIGHTS),
         "volens:embeddings": [{key: value for key, value in one.items() if key != "values"} for one in embeddings]
         or _why_not(held, with_embedding=with_embedding),

@@ -43,6 +43,9 @@ to the notice in <code>{{ folder }}/notice.txt</code></td></tr>
 <tr><th>References of your face</th><td>{{ references | length }}
 {% for one in references %}<br>{{ one.photo_count }} photos, {{ one.enrolled_at }}, model {{ one.model_id }}{% endfor %}
 </td></tr>
+{% for one in held.rows.second_factor %}
+<tr><th>Shown besides your face</th><td>{{ one.kind }}, set {{ one.set_at }}; only a keyed hash of it is kept</td></tr>
+{% endfor %}
 <tr><th>Passages kept</th><td>{{ held.rows.passage | length }}, for at most {{ held.zone.match_history_days }} days;
 each is in <code>{{ folder }}/record.jsonld</code></td></tr>
 <tr><th>Given to</th>

@@ -143,6 +143,7 @@ def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
         "dpv:hasPersonalData": ["dpv:BiometricData", "dpv:Identifying"],
         "dpv:hasLegalBasis": ["eu-gdpr:A6-1-a", "eu-gdpr:A9-2-a"],
         "volens:custody": zone.custody.value,
+        "volens:secondFactor": zone.second_factor.value,
         "dpv:hasJustification": zone.justification,
         "volens:alternative": zone.alternative,
         "volens:retentionDays": zone.retention_days,

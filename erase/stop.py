@@ -18,6 +18,7 @@ from store import (
     forget_all,
     held_by,
     kept_digests,
+    kept_of_factor,
     nonce_of,
     open_entries,
     tell,
@@ -66,7 +67,7 @@ def stop(
             one: [*_boxes(its, wrapped.get(one)), *_digests(tx.connection, one, its)] for one, its in held.items()
         }
         for one, its in held.items():
-            gathered = gatherer.remains_of(one, boxes_of[one], its)
+            gathered = gatherer.remains_of(one, boxes_of[one] + _guessable(tx.connection, one, its), its)
             if one in remains:  # of an attempt that failed
                 remains[one].wipe()
             remains[one] = gathered
@@ -114,6 +115,14 @@ def _digests(connection: Connection, receipt_id: ReceiptId, held: Held) -> list[
     if held.rows.get("kept answers"):
         found += [("kept answer", one) for one in answers_about(connection, receipt_id)]
     return found
+
+
+def _guessable(connection: Connection, receipt_id: ReceiptId, held: Held) -> list[tuple[str, bytes]]:
+    """Return what is searched for in memory only, and leaves no fingerprint in the certificate.
+
+    Whoever has the site's keys could try badge numbers against it for as long as the certificate exists.
+    """
+    return list(kept_of_factor(connection, receipt_id).items()) if held.rows.get("second factors") else []
 
 
 def _existed(what: str, box: bytes, salt: bytes) -> dict[str, str]:

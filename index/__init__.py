@@ -1,11 +1,12 @@
 """The gallery: keyed binary sketches in FAISS, exact comparison of sealed candidates. The matching core."""
 
 from index.claims import Carried, admit_claim
+from index.decision import Decision, Match
 from index.engine import Engine, Shortlist
 from index.flat_engine import FlatEngine
 from index.frame import FaceDecision, Identification
 from index.gallery import Galleries, Gallery
-from index.matching import Decision, Match, identify, identify_many, verify_claim
+from index.matching import identify, identify_many, verify_claim
 from index.opening import opened
 from index.projection import Projection, SketchArray, distance_bound, estimate_deviation, sketch_bits
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import final
 
-from consent import DataSubjectId, ModelId, Purpose
-from index.matching import Decision, Match
+from consent import DataSubjectId, ModelId, Purpose, SecondFactor
+from index.decision import Decision, Match
 
 
 @final
@@ -35,13 +35,23 @@ class FaceDecision:
         """Cosine similarity with the reference that matched, or None; a stranger's score is nobody's business."""
         return None if self.match is None else self.match.comparison_score
 
+    @property
+    def factor_required(self) -> bool:
+        """Whether the face is known, and the person has to show what the zone asks for besides."""
+        return self.decision.factor_required
+
 
 @final
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """The answer to one frame: every face in it, the largest first. No faces is an answer too."""
+    """The answer to one frame: every face in it, the largest first. No faces is an answer too.
+
+    Attributes:
+        second_factor: what the zone asks for besides the face.
+    """
 
     purpose: Purpose
     model_id: ModelId
     threshold: float
     faces: tuple[FaceDecision, ...]
+    second_factor: SecondFactor = SecondFactor.NONE

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, final
 
@@ -10,22 +9,24 @@ import numpy as np
 
 from consent import (
     ConsentGrant,
-    DataSubjectId,
     FloatArray,
     InputError,
     ModelId,
     NoLiveConsentError,
     ProbeEmbedding,
     Purpose,
-    ReceiptId,
     ReferenceId,
+    ShownFactor,
     TamperError,
+    check_kind,
 )
 from index.claims import Carried, claimed_references
+from index.decision import Decision, Match
 from index.gallery import Galleries, Proposals
 from index.opening import Opener, opened
 from index.projection import distance_bound, estimate_deviation
-from store import Glance, SealedReference, Store, live_candidates
+from index.second_factor import with_factor
+from store import Glance, SealedReference, Store, factor_asked, live_candidates
 
 SCAN_DEVIATIONS: Final = 2.5
 """How far above its expected sketch distance a reference is still looked at; see `distance_bound`.
@@ -44,34 +45,14 @@ opened in vain grows with it: of a million strangers whose scores spread by 0.06
 _OPENED_TOGETHER: Final = 8
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Whom a probe was identified as, or confirmed to be."""
-
-    reference_id: ReferenceId
-    receipt_id: ReceiptId
-    subject_id: DataSubjectId
-    comparison_score: float
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The answer to one probe.
-
-    Attributes:
-        match: None means "no one here", not failure.
-        threshold: the lowest comparison score (cosine similarity, -1 to 1) that would have matched.
-        sealed_opened: how many sealed embeddings were opened to decide.
-    """
-
-    match: Match | None
-    threshold: float
-    sealed_opened: int
-
-
-def identify(store: Store, galleries: Galleries, probe: ProbeEmbedding, threshold: float, now: datetime) -> Decision:
+def identify(
+    store: Store,
+    galleries: Galleries,
+    probe: ProbeEmbedding,
+    threshold: float,
+    now: datetime,
+    factor: ShownFactor | None = None,
+) -> Decision:
     """Return the reference most similar to a probe, if it reaches the threshold (1:N, open-set identification).
 
     1. Take from the gallery of this purpose and model, and of no other, whose sketches are so near that they may reach
@@ -81,6 +62,7 @@ def identify(store: Store, galleries: Galleries, probe: ProbeEmbedding, threshol
        that no later one can reach the best score so far, or the threshold.
     4. Compare exactly; below the threshold there is no match.
     5. Verify the winner's receipt: signature, site, zone, person, term.
+    6. In a zone that asks for a second factor, a match stays only with the factor of that person (`second_factor`).
 
     Args:
         store: decides.
@@ -88,25 +70,34 @@ def identify(store: Store, galleries: Galleries, probe: ProbeEmbedding, threshol
         probe: float32 (d,), unit norm; read, never written. The caller wipes it.
         threshold: lowest comparison score that matches; cosine similarity, -1 to 1, higher is closer.
         now: aware time at which consent must be in force.
+        factor: what was shown besides the face; read, never written. The caller wipes it.
 
     Raises:
+        InputError: `factor` is not what the zone asks for.
         TamperError: a candidate's seal or the winner's receipt does not hold. Nobody is matched past it.
 
     Not checked: whether the probe shows a live face. A reference of exactly the threshold's score is missed with a
     probability of 2 in 100, of 0.1 more with 5 in 100,000 (`SCAN_DEVIATIONS`, `ESTIMATE_DEVIATIONS`).
     Source: ISO/IEC 19795-1 (open-set identification).
     """
-    (decision,) = identify_many(store, galleries, [probe], threshold, now)
+    (decision,) = identify_many(store, galleries, [probe], threshold, now, factor)
     return decision
 
 
 def identify_many(
-    store: Store, galleries: Galleries, probes: Sequence[ProbeEmbedding], threshold: float, now: datetime
+    store: Store,
+    galleries: Galleries,
+    probes: Sequence[ProbeEmbedding],
+    threshold: float,
+    now: datetime,
+    factor: ShownFactor | None = None,
 ) -> list[Decision]:
     """Do for each of several probes of one zone and model what `identify` does, with one scan and two queries for all.
 
+    A factor is one person's: of the probes it lets one person match.
+
     Raises:
-        InputError: the probes are of different zones or models.
+        InputError: the probes are of different zones or models, or the factor is not what the zone asks for.
         TamperError: see `identify`. Nobody of the batch is matched then.
     """
     if not probes:
@@ -117,6 +108,8 @@ def identify_many(
     ):
         raise InputError("got probes of different zones or models; expected a batch of one zone and one model")
     with store.glance() as glance, Opener(store) as opener:
+        asked = factor_asked(glance, purpose)
+        check_kind(asked, factor)
         # 1.
         gallery = galleries.at(glance, purpose, model_id, dimension)
         bits = gallery.projection.bits
@@ -129,13 +122,22 @@ def identify_many(
         for search, found in zip(searches, proposed, strict=True):
             search.look_at(found)
     # 5.
-    return [_decision(store, search, threshold, purpose, now) for search in searches]
+    decisions = [_decision(store, search, threshold, purpose, now) for search in searches]
+    # 6.
+    return with_factor(store, purpose, asked, decisions, factor)
 
 
 def verify_claim(
-    store: Store, grant: ConsentGrant, probe: ProbeEmbedding, threshold: float, carried: Carried = None
+    store: Store,
+    grant: ConsentGrant,
+    probe: ProbeEmbedding,
+    threshold: float,
+    carried: Carried = None,
+    factor: ShownFactor | None = None,
 ) -> Decision:
     """Compare a probe with the one reference of a consent in force (1:1).
+
+    A receipt says who somebody claims to be, and is no second factor: a zone that asks for one asks for it here too.
 
     Args:
         store: holds the reference, unless the person carries it.
@@ -143,6 +145,7 @@ def verify_claim(
         probe: read, never written. The caller wipes it.
         threshold: lowest comparison score that matches; cosine similarity, -1 to 1, higher is closer.
         carried: what the person shows besides the receipt; see `index.claims`.
+        factor: what was shown besides the face; read, never written. The caller wipes it.
 
     Raises:
         NoLiveConsentError: this consent has no reference of the probe's model.
@@ -152,6 +155,8 @@ def verify_claim(
     if probe.permit.purpose != grant.purpose:
         raise InputError(f"got a probe for zone {probe.permit.purpose!r}; expected one for {grant.purpose!r}")
     with store.read() as connection:
+        asked = factor_asked(connection, grant.purpose)
+        check_kind(asked, factor)
         claimed, person = claimed_references(store, connection, grant, carried)
     references = [reference for reference in claimed if reference.model_id == probe.model_id]
     for reference, vector in opened(store, references, person):
@@ -159,7 +164,9 @@ def verify_claim(
         if score < threshold:
             return Decision(None, threshold, 1)
         _check_winner(store, reference, grant.purpose, grant.checked_at)
-        return Decision(_match(reference, score), threshold, 1)
+        found = Decision(_match(reference, score), threshold, 1)
+        (decision,) = with_factor(store, grant.purpose, asked, [found], factor)
+        return decision
     raise NoLiveConsentError("nobody is enrolled under this consent; enroll the person first")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final, final
 
-from consent import ReceiptId
+from consent import ReceiptId, ReferenceId
 from index import FaceDecision, Identification
 
 PASSAGE_S: Final = 10.0
@@ -23,7 +23,8 @@ class Passages:
 
     def __init__(self) -> None:
         """Nobody has come yet."""
-        self._seen: dict[ReceiptId, float] = {}
+        self._seen: dict[ReceiptId, tuple[float, ReferenceId]] = {}
+        self._withheld: dict[ReferenceId, tuple[float, bool]] = {}
         self._strangers_since: float | None = None
         self._strangers_at = 0.0
         self._is_told = False
@@ -31,22 +32,49 @@ class Passages:
     def begun(self, found: Identification, at_s: float) -> list[FaceDecision]:
         """Return the faces of people who were not seen for `PASSAGE_S`: their passage begins with this frame.
 
+        Whoever is asked for a second factor again has passed, so that the next one they show is another passage.
+
         Args:
             found: what was decided about a frame.
             at_s: when the frame was taken, in seconds of any clock that does not go back.
         """
-        self._seen = {one: at for one, at in self._seen.items() if at_s - at < PASSAGE_S}
-        known = {face.match.receipt_id: face for face in found.faces if face.match is not None}
-        new = [face for receipt_id, face in known.items() if receipt_id not in self._seen]
-        self._seen |= dict.fromkeys(known, at_s)
+        asked_again = {face.decision.withheld for face in found.faces}
+        self._seen = {
+            one: (at, reference_id)
+            for one, (at, reference_id) in self._seen.items()
+            if at_s - at < PASSAGE_S and reference_id not in asked_again
+        }
+        known = {face.match.receipt_id: (face, face.match) for face in found.faces if face.match is not None}
+        new = [face for receipt_id, (face, _match) in known.items() if receipt_id not in self._seen]
+        self._seen |= {one: (at_s, match.reference_id) for one, (_face, match) in known.items()}
         return new
+
+    def asked(self, found: Identification, at_s: float) -> list[FaceDecision]:
+        """Return the known faces without their second factor that are news: it is required, or what was shown refused.
+
+        It is news again after two seconds without that face, and after `shown`.
+        """
+        self._withheld = {one: its for one, its in self._withheld.items() if at_s - its[0] < _ALONE_S}
+        new = []
+        for face in found.faces:
+            withheld, refused = face.decision.withheld, face.decision.factor_refused
+            if withheld is None:
+                continue
+            if self._withheld.get(withheld, (0.0, not refused))[1] != refused:
+                new.append(face)
+            self._withheld[withheld] = at_s, refused
+        return new
+
+    def shown(self) -> None:
+        """Somebody shows a second factor: whatever comes of it is news."""
+        self._withheld = {}
 
     def stranger(self, found: Identification, at_s: float) -> FaceDecision | None:
         """Return the largest face that is nobody, once faces have been nobody for `STRANGER_S`; then not again.
 
-        Somebody who is known ends it, and so do two seconds without anybody.
+        Somebody who is known ends it, also one without the second factor; so do two seconds without anybody.
         """
-        is_known = any(face.match is not None for face in found.faces)
+        is_known = any(face.decision.reference_id is not None for face in found.faces)
         if is_known or at_s - self._strangers_at >= _ALONE_S:
             self._strangers_since = None
         if is_known or not found.faces:

@@ -129,6 +129,7 @@ from store.restore import (
 from store.root_key import DEFAULT_URL, ROOT_KEY_FILE, make_root_key_file, read_root_key_file
 from store.rotation import KeysStatus, Rotated, rotation_due
 from store.sealing import nonce_of
+from store.second_factors import Factors, FactorState, badge_owner, factor_asked, kept_of_factor, pin_owner
 from store.secrets import GrantSecret, Random, RootKey
 from store.selection import Selected, Selection, counted, members_sha256, select_left, select_live
 from store.senders import Sender, SenderKey, Senders
@@ -161,6 +162,8 @@ __all__ = [
     "Endpoints",
     "ErasureState",
     "ExtendedFor",
+    "FactorState",
+    "Factors",
     "GalleryState",
     "Glance",
     "GrantSecret",
@@ -226,6 +229,7 @@ __all__ = [
     "all_receipts",
     "answers_about",
     "ask_root_key_holder",
+    "badge_owner",
     "badge_reference",
     "begin_cohort",
     "certificate_of",
@@ -255,6 +259,7 @@ __all__ = [
     "entries",
     "entry",
     "extend_request",
+    "factor_asked",
     "forget",
     "forget_all",
     "fresh_folder",
@@ -268,6 +273,7 @@ __all__ = [
     "issue_badge",
     "keep_snapshot",
     "kept_digests",
+    "kept_of_factor",
     "kinds_since",
     "level",
     "lift_stop",
@@ -297,6 +303,7 @@ __all__ = [
     "operators_required",
     "orphans",
     "parse_external_id",
+    "pin_owner",
     "prune_passages",
     "put_home_in_place",
     "put_in_place",

@@ -30,6 +30,8 @@ from store import schema as tables
 from store.prepared import Glance, Prepared
 from store.secrets import Random
 
+ZONE_ADDED: Final = "zone.added"
+
 _NEWEST: Final = Prepared(select(func.max(tables.audit_event.c.seq)))
 _KINDS: Final = Prepared(
     select(func.json_extract(cast(tables.audit_event.c.leaf, Text), literal_column("'$.kind'")))
@@ -177,6 +179,7 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     3. Every checkpoint is signed by the key, states a root that the leaves give, and each is consistent with the one
        before; the last covers the whole log.
     4. Every opening that is left opens its leaf.
+    5. Every zone whose leaf opens asks for what it was declared to ask for besides the face.
 
     Raises:
         TamperError: any of the above does not hold.
@@ -202,12 +205,23 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     count = _verify_checkpoints(connection, key, len(leaves), read)
     # 4.
     openings = 0
-    for row in connection.execute(select(tables.audit_opening)):
+    declared: dict[str, str] = {}
+    for row in connection.execute(select(tables.audit_opening).order_by(tables.audit_opening.c.seq)):
         try:
-            open_leaf(leaves[row.seq], json.loads(row.details), row.salt)
+            details = json.loads(row.details)
+            kind, _at = open_leaf(leaves[row.seq], details, row.salt)
         except (ValueError, TypeError, AttributeError, IndexError):
             raise TamperError(f"integrity: the opening of leaf {row.seq} is not one") from None
+        if kind == ZONE_ADDED:
+            declared.setdefault(details["zone"], details.get("second_factor", "none"))
         openings += 1
+    # 5.
+    for zone in connection.execute(select(tables.zone.c.purpose, tables.zone.c.second_factor)):
+        if declared.get(zone.purpose, zone.second_factor) != zone.second_factor:
+            raise TamperError(
+                f"integrity: zone {zone.purpose!r} asks for something else besides the face than it was declared to; "
+                "restore the data file"
+            )
     return LogReport(key.name, len(leaves), root(len(leaves), read), count, openings, kinds)
 
 

@@ -14,6 +14,7 @@ from store import schema as tables
 from store.consents import StoredReceipt, stored_receipts
 from store.references import SealedReference, references_of_all
 from store.schema_answers import kept_answer
+from store.schema_factors import second_factor
 from store.schema_senders import external_id
 from store.store import Transaction
 
@@ -75,6 +76,7 @@ _COUNTED: Final[Mapping[str, Table]] = {
     "badge records": tables.badge,
     "external ids": external_id,
     "kept answers": kept_answer,
+    "second factors": second_factor,
 }
 _DIE_WITH_CONSENT: Final = (
     tables.live_consent,

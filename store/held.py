@@ -22,6 +22,7 @@ from store.erasures import certificate_of
 from store.promises import zone_of
 from store.recipients import recipients_of
 from store.schema_answers import kept_answer
+from store.schema_factors import second_factor
 from store.schema_senders import external_id
 from store.store import Store
 
@@ -36,11 +37,13 @@ HANGING: Final[tuple[Table, ...]] = (
     tables.passage,
     external_id,
     kept_answer,
+    second_factor,
 )
 """The tables whose rows are about a person and go with the consent."""
 
 _EVIDENCE: Final[tuple[Table, ...]] = (tables.access_request,)
-_KEYS: Final = {"receipt_id", "subject_id", "purpose", "sealed_embedding", "sealed_name", "sealed_answer"}
+_SEALED: Final = {"sealed_embedding", "sealed_name", "sealed_answer", "lookup", "salt", "verifier"}
+_KEYS: Final = {"receipt_id", "subject_id", "purpose"} | _SEALED
 
 
 @final

@@ -5,8 +5,19 @@ from typing import Final
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from consent import MAX_SUPERSEDING_DAYS, Custody, InputError, Notice, Purpose, RefusedError, UnknownError, Zone
+from consent import (
+    MAX_SUPERSEDING_DAYS,
+    Custody,
+    InputError,
+    Notice,
+    Purpose,
+    RefusedError,
+    SecondFactor,
+    UnknownError,
+    Zone,
+)
 from store import schema as tables
+from store.audit_log import ZONE_ADDED
 from store.store import Transaction
 
 _ZONES: Final = select(
@@ -37,15 +48,17 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
             retention_days=zone.retention_days,
             created_at=zone.created_at,
             match_history_days=zone.match_history_days,
+            second_factor=zone.second_factor.value,
         )
     )
     tx.log(
-        "zone.added",
+        ZONE_ADDED,
         {
             "zone": zone.purpose,
             "custody": zone.custody.value,
             "retention_days": zone.retention_days,
             "match_history_days": zone.match_history_days,
+            "second_factor": zone.second_factor.value,
         },
     )
 
@@ -168,4 +181,5 @@ def _zone(row: Row[tuple[object, ...]]) -> Zone:
         row.retention_days if row.shorter is None else row.shorter,
         row.created_at,
         row.match_history_days,
+        SecondFactor(row.second_factor),
     )

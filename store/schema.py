@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from store.columns import UtcDateTime
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0009")
 
 metadata: Final = MetaData()
 
@@ -46,6 +46,7 @@ zone: Final = Table(
     Column("retention_days", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("match_history_days", Integer, nullable=False),
+    Column("second_factor", String, nullable=False),
 )
 
 notice: Final = Table(

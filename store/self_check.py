@@ -41,6 +41,14 @@ _BADGE: Final = (
     "enrolled_at) VALUES (:receipt, :subject, :zone, :model, 'none', randomblob(32), 1, :now)"
 )
 _EXTERNAL_ID: Final = "INSERT INTO external_id VALUES (:receipt, :subject, '~self-check', randomblob(32))"
+_FACTOR: Final = (
+    "INSERT INTO second_factor (receipt_id, subject_id, purpose, kind, lookup, salt, verifier, set_at) "
+    "VALUES (:receipt, :subject, :zone, :kind, NULL, zeroblob(16), zeroblob(33), :now)"
+)
+_FACTOR_ZONE: Final = (
+    "INSERT INTO zone (purpose, custody, justification, alternative, retention_days, created_at, second_factor) "
+    "VALUES (:zone, :custody, 'none', 'none', 1, :now, 'pin')"
+)
 _ENDPOINT: Final = (
     "INSERT INTO webhook_endpoint (endpoint_id, recipient_id, url, kinds, allow_private, number, added_at) "
     "VALUES ('~~self-check-~~~', :receipt, 'none', 'none', 0, 1, :now)"
@@ -59,6 +67,7 @@ _JOB: Final = (
     "VALUES (:receipt, 'sweep', 'none', 'done', 0, 0, 'none', :now, :now)"
 )
 _OF_BADGE: Final = {"receipt": "6" * 32, "subject": _SUBJECT, "zone": "~self-check-badge"}
+_OF_FACTOR: Final = {"receipt": "8" * 32, "subject": _SUBJECT, "zone": "~self-check-factor"}
 _OF_SECRET: Final = {"receipt": "7" * 32, "subject": _SUBJECT, "zone": "~self-check-secret"}
 
 _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
@@ -113,6 +122,16 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     ("INSERT INTO webhook_sender VALUES ('~~self-check-~~~', 'none', NULL, :now, :now)", {"now": _PAST}),
     ("INSERT INTO webhook_sender_key VALUES ('~~self-check-~~~', 1, NULL, :now, :now)", {"now": _PAST}),
     (_EXTERNAL_ID, {"receipt": _RECEIPT, "subject": _SUBJECT}),
+    (_FACTOR_ZONE, {"zone": _OF_FACTOR["zone"], "custody": "operator", "now": _PAST}),
+    (
+        _RECEIPT_ROW.replace("~self-check", _OF_FACTOR["zone"]),
+        {"receipt": _OF_FACTOR["receipt"], "subject": _SUBJECT, "until": _FUTURE},
+    ),
+    (
+        _LIVE.replace("~self-check", _OF_FACTOR["zone"]),
+        {"receipt": _OF_FACTOR["receipt"], "subject": _SUBJECT, "until": _FUTURE},
+    ),
+    (_FACTOR, _OF_FACTOR | {"kind": "pin", "now": _PAST}),
     (_ENDPOINT, {"receipt": _RECEIPT, "now": _PAST}),
     (_MESSAGE, {"id": "~self-check", "receipt": _RECEIPT, "now": _PAST}),
     (_BEGUN, {"key": bytes(32), "now": _PAST}),
@@ -253,6 +272,23 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         "a changed external id",
         "UPDATE external_id SET digest = randomblob(32) WHERE purpose = '~self-check'",
         {},
+    ),
+    (
+        "a second factor where the person carries the key",
+        _FACTOR_ZONE,
+        {"zone": "~self-check-two", "custody": "badge", "now": _PAST},
+    ),
+    ("a second factor without consent", _FACTOR, _OF_FACTOR | {"receipt": "2" * 32, "kind": "pin", "now": _PAST}),
+    (
+        "a second factor that the zone does not ask for",
+        _FACTOR,
+        {"receipt": _RECEIPT, "subject": _SUBJECT, "zone": "~self-check", "kind": "pin", "now": _PAST},
+    ),
+    ("a changed second factor", "UPDATE second_factor SET verifier = randomblob(33) WHERE purpose = :zone", _OF_FACTOR),
+    (
+        "a sixth try of a PIN",
+        "UPDATE second_factor SET failures = 6, tried_at = :now WHERE purpose = :zone",
+        _OF_FACTOR | {"now": _PAST},
     ),
     (
         "an endpoint that sends elsewhere",

@@ -1,4 +1,4 @@
-"""`volens consent give`: a person reads, says yes, signs, and takes the proof home."""
+"""`volens consent`: a person reads, says yes, signs, and takes the proof home; and what goes with a yes."""
 
 import os
 import sys
@@ -7,7 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
-from consent import Custody, InputError, RefusedError, SubjectKey, TakeHome, VolensError, format_time
+from consent import Custody, InputError, RefusedError, SecondFactor, SubjectKey, TakeHome, VolensError, format_time
+from service.cli.factor import read_factor
 from service.cli.files import must_be_new, read_file, write_private
 from service.cli.options import HomeOption, JsonOption
 from service.cli.output import STDERR, emit
@@ -112,6 +113,37 @@ def link(
         "linked; whoever keeps the staff list may now say that the person left",
         as_json=as_json,
     )
+
+
+@app.command("factor")
+def factor(
+    who: Annotated[str, typer.Argument(metavar="RECEIPT", help="The receipt's file or id; the consent is in force.")],
+    badge_number: Annotated[bool, typer.Option("--badge-number", help="Set the number of the person's badge.")] = False,
+    pin: Annotated[bool, typer.Option("--pin", help="Set the person's PIN, 4 to 12 digits.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it; the person does not get in then.")] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", help="Holds the number or PIN; without it you are asked.", show_default=False),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set, replace or remove what a person shows besides their face, in a zone that asks for it."""
+    if badge_number + pin + remove != 1 or (remove and file is not None):
+        raise InputError("give one of --badge-number, --pin and --remove, and --from with the first two only")
+    with opened(home) as site:
+        meant = receipts_meant(site, who)
+        if len(meant) != 1:
+            raise InputError(f"got {len(meant)} consents for this; give the file or the id of one receipt")
+        if remove:
+            is_gone = site.factors.remove(meant[0])
+            emit({"receipt_id": meant[0], "removed": is_gone}, "removed" if is_gone else "none is set", as_json=as_json)
+            return
+        kind = SecondFactor.PIN if pin else SecondFactor.BADGE
+        with read_factor(kind, file, again=pin) as shown:
+            site.factors.set(meant[0], shown)
+    said = "set; what was set before opens nothing any more. Only a keyed hash is kept"
+    emit({"receipt_id": meant[0], "kind": kind.value}, said, as_json=as_json)
 
 
 def _secret_file(out: Path) -> Path:

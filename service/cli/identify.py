@@ -1,5 +1,6 @@
 """`volens identify`: who is in a frame, of those who said yes for this zone."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 
 from consent import InputError
 from service.cli.exit_codes import ExitCode
+from service.cli.factor import BadgeNumberFile, PinFile, factor_shown
 from service.cli.options import (
     HomeOption,
     JsonOption,
@@ -36,6 +38,8 @@ def identify(
     draw: Annotated[
         Path | None, typer.Option(help="Write the (last) frame with what was decided, as PNG; overwrites.")
     ] = None,
+    badge_number_file: BadgeNumberFile = None,
+    pin_file: PinFile = None,
     pack: PackOption = None,
     accept_licence: LicenceOption = None,
     pack_claim: PackClaimOption = None,
@@ -56,10 +60,17 @@ def identify(
     single = camera is None and len(paths) == 1 and not paths[0].is_dir() and not is_video(paths[0])
     documents: list[dict[str, Any]] = []
     matched = False
-    with opened(home, models(pack, accept_licence, pack_claim, pack_search)) as site:
+    with (
+        factor_shown(badge_number_file, pin_file) as factor,
+        opened(home, models(pack, accept_licence, pack_claim, pack_search)) as site,
+        contextlib.ExitStack() as after,
+    ):
         door = None if camera is None else site.watch(zone)
+        if door is not None and factor is not None:
+            after.callback(door.close)
+            door.present(factor, time.monotonic())
         for label, image in _frames(paths, camera, camera_frame_count):
-            found = site.identify(zone, image) if door is None else door.look(image, time.monotonic())
+            found = site.identify(zone, image, factor) if door is None else door.look(image, time.monotonic())
             matched = matched or any(face.match for face in found.faces)
             documents.append({"source": label} | _document(found))
             if not as_json:
@@ -105,6 +116,7 @@ def _document(found: Identification) -> dict[str, Any]:
         "zone": found.purpose,
         "model": found.model_id,
         "threshold": found.threshold,
+        "second_factor": found.second_factor.value,
         "faces": [face_document(face) for face in found.faces],
     }
 
@@ -113,7 +125,7 @@ def face_document(face: FaceDecision) -> dict[str, Any]:
     """Return one face's decision as JSON has it."""
     return {
         "box": [round(side, 1) for side in face.box],
-        "decision": "match" if face.match else "no_match",
+        "decision": "match" if face.match else "factor_required" if face.factor_required else "no_match",
         "subject_id": face.subject_id,
         "comparison_score": None if face.comparison_score is None else round(face.comparison_score, 4),
         "sealed_opened": face.decision.sealed_opened,
@@ -125,7 +137,9 @@ def _said(site: Site, label: str, found: Identification) -> str:
         return f"{label}: no face"
     lines = [f"{label}: {len(found.faces)} face(s), zone {found.purpose}, threshold {found.threshold:.2f}"]
     for face in found.faces:
-        if face.match is None:
+        if face.factor_required:
+            lines.append(f"  known, and nobody without the second factor ({found.second_factor.value})")
+        elif face.match is None:
             lines.append("  no match")
         else:
             name = site.name_of(face.match) or "(consent just ended)"

@@ -71,6 +71,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
             {
                 "zone": one.zone.purpose,
                 "custody": one.zone.custody.value,
+                "second_factor": one.zone.second_factor.value,
                 "retention_days": one.zone.retention_days,
                 "live_consents": one.live_consents,
                 "references": dict(one.references),

@@ -8,6 +8,7 @@ import typer
 from consent import InputError
 from service.cli.carried import shown
 from service.cli.exit_codes import ExitCode
+from service.cli.factor import BadgeNumberFile, PinFile, factor_shown
 from service.cli.files import read_file
 from service.cli.identify import face_document
 from service.cli.options import (
@@ -40,6 +41,8 @@ def verify(
     badge_qr: Annotated[
         list[Path] | None, typer.Option(help="The same badge, as an image of a QR; once for each, in any order.")
     ] = None,
+    badge_number_file: BadgeNumberFile = None,
+    pin_file: PinFile = None,
     pack: PackOption = None,
     accept_licence: LicenceOption = None,
     pack_claim: PackClaimOption = None,
@@ -55,14 +58,20 @@ def verify(
         raise InputError(f"got {len(files)} files; expected a receipt and a frame, or a badge and a frame")
     claimed = read_file(receipts[0], "receipt") if receipts else None
     loader = models(pack, accept_licence, pack_claim, pack_search)
-    with shown(secret, secret_qr, badge, badge_qr or []) as carried, opened(home, loader) as site:
-        face = site.verify_claim(claimed, read(frame), carried=carried)
+    with (
+        shown(secret, secret_qr, badge, badge_qr or []) as carried,
+        factor_shown(badge_number_file, pin_file) as factor,
+        opened(home, loader) as site,
+    ):
+        face = site.verify_claim(claimed, read(frame), carried=carried, factor=factor)
     document = {
         "threshold": None if face is None else face.decision.threshold,
         "face": None if face is None else face_document(face),
     }
     if face is None:
         said = "no face"
+    elif face.factor_required:
+        said = "no match: the zone asks for a badge number or a PIN besides (--badge-number-file, --pin-file)"
     elif face.match is None:
         said = "no match: this is not the person who signed the receipt"
     else:

@@ -24,6 +24,9 @@ def add(
     match_history_days: Annotated[
         int, typer.Option(help="How long a person's own passages are kept for them to ask for; 0 keeps none.")
     ] = 90,
+    second_factor: Annotated[
+        str, typer.Option(help="What nobody gets in without, whoever the face is: none, badge or pin.")
+    ] = "none",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,6 +39,7 @@ def add(
             alternative=alternative,
             retention_days=retention_days,
             match_history_days=match_history_days,
+            second_factor=second_factor,
         )
     emit(
         _document(zone), f"added zone {zone.purpose}; publish its notice with 'volens notice publish'", as_json=as_json
@@ -61,8 +65,11 @@ def show(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the zones with their promises."""
     with opened(home) as site:
         zones = [one.zone for one in site.status().zones]
-    rows = [(z.purpose, z.custody.value, z.retention_days, z.justification, z.alternative) for z in zones]
-    columns = ("zone", "custody", "days", "justification", "alternative")
+    rows = [
+        (z.purpose, z.custody.value, z.second_factor.value, z.retention_days, z.justification, z.alternative)
+        for z in zones
+    ]
+    columns = ("zone", "custody", "besides", "days", "justification", "alternative")
     emit([_document(zone) for zone in zones], table(columns, rows), as_json=as_json)
 
 
@@ -74,4 +81,5 @@ def _document(zone: Zone) -> dict[str, object]:
         "alternative": zone.alternative,
         "retention_days": zone.retention_days,
         "match_history_days": zone.match_history_days,
+        "second_factor": zone.second_factor.value,
     }

@@ -11,6 +11,7 @@ from service.http import (
     certificates,
     desk,
     doors,
+    factors,
     health,
     hooks,
     jobs,
@@ -87,7 +88,7 @@ def application(
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(requests.asking, prefix="/v1")
-    for part in (doors, stream, zones, desk, rights, requests, orders, jobs, hooks, certificates, audit_log):
+    for part in (doors, stream, zones, desk, factors, rights, requests, orders, jobs, hooks, certificates, audit_log):
         app.include_router(part.router, prefix="/v1")
     describe(app)
     return app

@@ -55,7 +55,13 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "person_key_pem": "-----BEGIN PRIVATE KEY-----\n...",
         "secret": None,
     },
-    "Decisions": {"zone": "lobby", "model": "sface@fb143eea", "threshold": 0.5, "faces": [_FACE]},
+    "Decisions": {
+        "zone": "lobby",
+        "model": "sface@fb143eea",
+        "threshold": 0.5,
+        "second_factor": "none",
+        "faces": [_FACE],
+    },
     "EnrolledAnswer": {
         "reference_id": 12,
         "subject_id": _SUBJECT,
@@ -72,6 +78,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "JobAnswer": _JOB,
     "LogAnswer": {"size": 17, "root": _SHA256, "checkpoints": 9, "key": "volens/4f2a+1b2c3d4e+AbC..."},
     "NewConsent": {"name": "Ada Example", "jurisdiction": "FR", "notice_sha256": _SHA256, "external_id": "4711"},
+    "NewFactor": {"badge_number": "04:A1:B2:C3"},
     "NewJob": {"kind": "sweep"},
     "NewNotice": {"language": "en", "text": "We compare your face.\n"},
     "NewPlan": {"jurisdiction": "FR"},
@@ -110,6 +117,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "ZoneAnswer": {
         "zone": "lobby",
         "custody": "operator",
+        "second_factor": "none",
         "retention_days": 90,
         "live_consents": 12,
         "references": {"sface@fb143eea": 11},

@@ -3,10 +3,10 @@
 import time
 from typing import Annotated, Final
 
-from fastapi import APIRouter, File, Request, UploadFile
+from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 
-from consent import Badge, PersonSecret
+from consent import Badge, InputError, PersonSecret, ShownFactor
 from enroll import decode
 from index import FaceDecision, Identification
 from service.http.access import Caller, GuardedRoute
@@ -20,7 +20,10 @@ class Face(BaseModel):
     """A face of a frame, and whether it is somebody with a consent in force for this zone."""
 
     box: tuple[float, float, float, float] = Field(description="left, top, right, bottom, in pixels of the frame")
-    decision: str = Field(description="'match' or 'no_match'", examples=["match"])
+    decision: str = Field(
+        description="'match', 'no_match', or 'factor_required': known, but nobody without badge or PIN",
+        examples=["match"],
+    )
     subject_id: str | None = Field(description="of the person who matched; doors never see names")
     comparison_score: float | None = Field(description="cosine similarity; none for who does not match")
 
@@ -30,7 +33,7 @@ class Face(BaseModel):
         x, y, width, height = face.box
         left, top, right, bottom = (round(float(side), 1) for side in (x, y, x + width, y + height))
         score = None if face.comparison_score is None else round(face.comparison_score, 4)
-        decision = "no_match" if face.match is None else "match"
+        decision = "match" if face.match else "factor_required" if face.factor_required else "no_match"
         return cls(
             box=(left, top, right, bottom), decision=decision, subject_id=face.subject_id, comparison_score=score
         )
@@ -42,19 +45,26 @@ class Decisions(BaseModel):
     zone: str
     model: str
     threshold: float
+    second_factor: str = Field(description="what the zone asks for besides the face: 'none', 'badge' or 'pin'")
     faces: list[Face]
 
     @classmethod
     def of(cls, found: Identification) -> "Decisions":
         """Say what was decided."""
         faces = [Face.of(face) for face in found.faces]
-        return cls(zone=found.purpose, model=found.model_id, threshold=found.threshold, faces=faces)
+        return cls(
+            zone=found.purpose,
+            model=found.model_id,
+            threshold=found.threshold,
+            second_factor=found.second_factor,
+            faces=faces,
+        )
 
 
 class Claim(BaseModel):
     """Whether the largest face is the person who is claimed; no face is no match."""
 
-    decision: str = Field(description="'match' or 'no_match'", examples=["match"])
+    decision: str = Field(description="'match', 'no_match' or 'factor_required'", examples=["match"])
     face: Face | None
 
 
@@ -94,24 +104,43 @@ async def verify(
     receipt: Annotated[UploadFile | None, File(description="what the person took home")] = None,
     secret: Annotated[UploadFile | None, File(description="in a zone of custody subject_key")] = None,
     badge: Annotated[UploadFile | None, File(description="in a zone of custody badge")] = None,
+    badge_number: Annotated[str | None, Form(description="in a zone that asks for a badge besides")] = None,
+    pin: Annotated[str | None, Form(description="in a zone that asks for a PIN besides")] = None,
 ) -> Claim:
-    """Compare the largest face of a frame with one person's reference; show a receipt, or a badge."""
+    """Compare the largest face of a frame with one person's reference; show a receipt, or a badge.
+
+    A receipt is a claim, and no second factor: a zone that asks for one asks for it here too.
+    """
     site = rooms.site
     shown = await whole(receipt)
     half, carried_badge = await whole(secret), await whole(badge)
     data = await whole(frame) or b""
 
     def compare() -> FaceDecision | None:
-        carried = _carried(half, carried_badge)
+        carried, factor = _carried(half, carried_badge), factor_sent(badge_number, pin)
         try:
-            return site.verify_claim(shown, decode(data, "the frame"), carried=carried, zone=zone)
+            return site.verify_claim(shown, decode(data, "the frame"), carried=carried, zone=zone, factor=factor)
         finally:
-            if carried is not None:
-                carried.wipe()
+            for one in (carried, factor):
+                if one is not None:
+                    one.wipe()
 
     face = await rooms.models.do(compare)
-    matched = face is not None and face.match is not None
-    return Claim(decision="match" if matched else "no_match", face=None if face is None else Face.of(face))
+    said = None if face is None else Face.of(face)
+    return Claim(decision="no_match" if said is None else said.decision, face=said)
+
+
+def factor_sent(badge_number: str | None, pin: str | None) -> ShownFactor | None:
+    """Return what was sent besides the face; None where nothing was.
+
+    Raises:
+        InputError: both, or what is none.
+    """
+    if badge_number is not None and pin is not None:
+        raise InputError("got both badge_number and pin; send the one that the zone asks for")
+    if pin is not None:
+        return ShownFactor.pin(pin)
+    return None if badge_number is None else ShownFactor.badge(badge_number)
 
 
 def _carried(secret: bytes | None, badge: bytes | None) -> PersonSecret | Badge | None:

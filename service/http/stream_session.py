@@ -3,6 +3,7 @@
 1. The client's frames are numbered from 1. One is looked at, the newest waits, those between are dropped.
 2. Before a frame is looked at, the credential is asked for again: one that was ended ends the stream.
 3. A frame is answered once, in its order; a passage that begins with it is told of before.
+4. What somebody shows besides their face goes to the frame that is looked at next, as of when it was received.
 
 Nothing of a frame is kept; of a passage, only that it was told of (`service.passages`).
 """
@@ -19,7 +20,7 @@ from typing import Any, Final, NoReturn, final
 from fastapi import WebSocket, WebSocketDisconnect
 from starlette.exceptions import HTTPException
 
-from consent import InputError, TamperError, VolensError
+from consent import InputError, SecondFactor, ShownFactor, TamperError, VolensError
 from enroll import DoorStream, ImageError, decode
 from index import FaceDecision, Identification
 from service.http.access import RateError, admitted, known
@@ -62,18 +63,21 @@ class StreamSession:
         self._received = 0
         self._waiting: deque[tuple[int, bytes | None]] = deque()
         self._changed = asyncio.Condition()
+        self._shown: tuple[ShownFactor, float] | None = None
 
     async def run(self) -> None:
         """Do it until the client goes, or must; the socket is closed then."""
         model = self._rooms.site.extractor.model.model_id
         work = [asyncio.ensure_future(one()) for one in (self._receive, self._look, self._watch)]
         try:
-            await self._say({"type": "ready", "zone": self._zone, "model": model, "second_factor": None})
+            await self._say({"type": "ready", "zone": self._zone, "model": model, "second_factor": self._asked})
             await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in work:
                 one.cancel()
             ended = await asyncio.gather(*work, return_exceptions=True)
+            self._watched.close()
+            self._forget_shown()
         over = next((one for one in ended if isinstance(one, _Over)), None)
         bug = next((one for one in ended if isinstance(one, Exception)), None)
         if over is not None:
@@ -89,7 +93,7 @@ class StreamSession:
                 return
             data = message.get("bytes")
             if data is None:
-                self._read(message.get("text") or "")
+                await self._read(message.get("text") or "")
                 continue
             if len(data) > MAX_FRAME_BYTES:
                 self._refuse(_TOO_LARGE, 413)
@@ -102,14 +106,43 @@ class StreamSession:
                 self._waiting.append((self._received, data))
                 self._changed.notify_all()
 
-    def _read(self, text: str) -> None:
+    @property
+    def _asked(self) -> str | None:
+        asked = self._watched.second_factor
+        return None if asked is SecondFactor.NONE else asked.value
+
+    async def _read(self, text: str) -> None:
         try:
             said = json.loads(text) if len(text) <= MAX_TEXT else None
         except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict) or said.get("type") != "present":
             self._refuse(_POLICY, 400)
-        raise _Over(_POLICY, self._told(InputError("this zone asks for a face and nothing else; show nothing besides")))
+        factor, value = said.get("factor"), said.get("value")
+        if self._asked is None:
+            raise _Over(
+                _POLICY, self._told(InputError("this zone asks for a face and nothing else; show nothing besides"))
+            )
+        if factor != self._asked or not isinstance(value, str):
+            raise _Over(_POLICY, self._told(InputError(f"this zone asks for a {self._asked} besides; show that")))
+        # 4.
+        self._forget_shown()
+        try:
+            shown = ShownFactor.pin(value) if factor == SecondFactor.PIN else ShownFactor.badge(value)
+        except InputError:  # whoever typed three digits may type again
+            await self._say({"type": "presented", "accepted": False})
+            return
+        self._shown = shown, time.monotonic()
+        await self._say({"type": "presented", "accepted": True})
+
+    def _take_shown(self) -> tuple[ShownFactor, float] | None:
+        shown, self._shown = self._shown, None
+        return shown
+
+    def _forget_shown(self) -> None:
+        if self._shown is not None:
+            self._shown[0].wipe()
+            self._shown = None
 
     async def _look(self) -> None:
         while True:
@@ -131,11 +164,14 @@ class StreamSession:
 
     async def _decide(self, data: bytes) -> Identification | ImageError | None:
         """Return what was decided about a frame; that it is none; or nothing, where there is no time for it."""
+        # 4.
+        shown = self._take_shown()
         # 2.
         try:
             await known(self._socket, self._rooms)
-            return await self._rooms.models.do(lambda: self._looked_at(data))
+            return await self._rooms.models.do(lambda: self._looked_at(data, shown))
         except (BusyError, RateError):
+            self._shown = self._shown or shown  # unless something newer was shown meanwhile
             return None
         except ImageError as error:
             return error
@@ -144,7 +180,11 @@ class StreamSession:
         except HTTPException as error:
             self._refuse(_POLICY, error.status_code)
 
-    def _looked_at(self, data: bytes) -> Identification:
+    def _looked_at(self, data: bytes, shown: tuple[ShownFactor, float] | None) -> Identification:
+        if shown is not None:
+            with shown[0] as factor:
+                self._watched.present(factor, shown[1])
+            self._passages.shown()
         with self._rooms.metrics.stage("decode"):
             frame = decode(data, "the frame")
         with self._rooms.metrics.stage("decide"):
@@ -156,6 +196,7 @@ class StreamSession:
         now = time.monotonic()
         new = self._passages.begun(found, now)
         stranger = self._passages.stranger(found, now)
+        new += self._passages.asked(found, now)
         for face in [*new, *([] if stranger is None else [stranger])]:
             await self._say(_decision(number, face))
 

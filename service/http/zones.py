@@ -22,6 +22,7 @@ class ZoneAnswer(BaseModel):
 
     zone: str
     custody: str
+    second_factor: str = Field(description="what is asked for besides the face: 'none', 'badge' or 'pin'")
     retention_days: int
     live_consents: int
     references: dict[str, int] = Field(description="how many, by model")
@@ -40,6 +41,7 @@ class NewZone(BaseModel):
     alternative: str | None = Field(None, examples=["badge at the same door"])
     retention_days: StrictInt | None = Field(None, examples=[365])
     match_history_days: StrictInt = 90
+    second_factor: str = Field("none", description="'none', 'badge' or 'pin'; custody operator only", examples=["pin"])
 
 
 class NoticeAnswer(BaseModel):
@@ -71,6 +73,7 @@ async def list_zones(request: Request, rooms: RoomsOf, caller: Caller, _tags: If
         ZoneAnswer(
             zone=one.zone.purpose,
             custody=one.zone.custody,
+            second_factor=one.zone.second_factor,
             retention_days=one.zone.retention_days,
             live_consents=one.live_consents,
             references=dict(one.references),
@@ -96,6 +99,7 @@ async def add_zone(rooms: RoomsOf, caller: Caller, new: NewZone, key: OnceKey = 
             ZoneAnswer(
                 zone=zone.purpose,
                 custody=zone.custody,
+                second_factor=zone.second_factor,
                 retention_days=zone.retention_days,
                 live_consents=0,
                 references={},

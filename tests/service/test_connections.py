@@ -11,7 +11,21 @@ from fastapi.routing import APIRoute
 from house import House
 from starlette.testclient import TestClient
 
-from service.http import certificates, desk, doors, health, hooks, jobs, log, metrics, orders, requests, rights, zones
+from service.http import (
+    certificates,
+    desk,
+    doors,
+    factors,
+    health,
+    hooks,
+    jobs,
+    log,
+    metrics,
+    orders,
+    requests,
+    rights,
+    zones,
+)
 from service.http.access import WHO_MAY, GuardedRoute
 from service.http.app import application
 from service.http.connections import PER_ADDRESS
@@ -99,7 +113,7 @@ def test_who_has_no_credential_is_refused_before_the_body_is_read(rooms: Rooms) 
 
 
 def test_every_operation_that_needs_a_credential_asks_for_it_first() -> None:
-    parts = (certificates, desk, doors, health, hooks, jobs, log, metrics, orders, requests, rights, zones)
+    parts = (certificates, desk, doors, factors, health, hooks, jobs, log, metrics, orders, requests, rights, zones)
     routes = {route.name: route for part in parts for route in part.router.routes if isinstance(route, APIRoute)}
     assert {name for name, route in routes.items() if isinstance(route, GuardedRoute)} >= set(WHO_MAY) - STREAMS
     assert set(WHO_MAY) - STREAMS <= set(routes)

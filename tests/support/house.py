@@ -21,6 +21,7 @@ from consent import (
     Purpose,
     ReceiptId,
     ReferenceId,
+    ShownFactor,
     SubjectKey,
     TakeHome,
     UnitVector,
@@ -106,7 +107,7 @@ class House:
             house.declare(zone)
         return house
 
-    def declare(self, zone: str, custody: str = "operator") -> None:
+    def declare(self, zone: str, custody: str = "operator", second_factor: str = "none") -> None:
         """Add a zone with its notice."""
         self.site.add_zone(
             zone,
@@ -114,6 +115,7 @@ class House:
             justification="doors without a reader",
             alternative="a badge at the desk",
             retention_days=90,
+            second_factor=second_factor,
         )
         self.site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
 
@@ -173,14 +175,16 @@ class House:
         """Invite and enroll."""
         return self.enroll(self.invite(zone, jurisdiction=jurisdiction))
 
-    def look_at(self, face: FloatArray, zone: str = "lobby", noise: float = 0.05) -> Decision:
+    def look_at(
+        self, face: FloatArray, zone: str = "lobby", noise: float = 0.05, factor: ShownFactor | None = None
+    ) -> Decision:
         """Identify a face at a door, as a camera sees it: a little different each time."""
         with self.store.read() as connection:
             permit = permit_probe(zone_of(connection, Purpose(zone)))
         seen = face + self.faces.standard_normal(DIMENSION).astype(np.float32) * noise
         probe = ProbeEmbedding(permit, UnitVector.normalised(seen), MODEL)
         try:
-            return identify(self.store, self.galleries, probe, THRESHOLD, self.store.now())
+            return identify(self.store, self.galleries, probe, THRESHOLD, self.store.now(), factor)
         finally:
             probe.vector.wipe()
             seen.fill(0)
@@ -190,13 +194,19 @@ class House:
         match = self.look_at(person.face, zone).match
         return match is not None and match.subject_id == person.subject_id
 
-    def verify(self, person: Person, carried: Carried = None, face: FloatArray | None = None) -> Decision:
+    def verify(
+        self,
+        person: Person,
+        carried: Carried = None,
+        face: FloatArray | None = None,
+        factor: ShownFactor | None = None,
+    ) -> Decision:
         """Compare a face at a door with that of the person it claims to be (1:1)."""
         with self.store.read() as connection:
             grant = admit_claim(self.store, connection, person.take_home.receipt, carried)
             permit = permit_probe(zone_of(connection, grant.purpose))
         probe = ProbeEmbedding(permit, UnitVector(person.face if face is None else face), MODEL)
-        return verify_claim(self.store, grant, probe, THRESHOLD, carried)
+        return verify_claim(self.store, grant, probe, THRESHOLD, carried, factor)
 
     def withdraw(self, person: Person) -> Erased:
         return self.site.withdraw(receipt=person.take_home.to_json())

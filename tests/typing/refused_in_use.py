@@ -66,4 +66,5 @@ def proposing(engine: FlatEngine, wanted: ReferenceId) -> None:
 def using(site: Site, photo: RgbImage) -> None:
     site.identify("lobby", photo)
     site.identify("lobby", photo.pixels)  # refused: arg-type
+    site.identify("lobby", photo, "719035")  # refused: arg-type
     site.withdraw(code=b"ABCDE")  # refused: arg-type

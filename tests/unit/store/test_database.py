@@ -197,7 +197,7 @@ def test_every_connection_has_our_pragmas(database: Database) -> None:
             assert [*said, fourth.execute(query).fetchone()[0]] == [value] * 4, pragma
 
 
-ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'because', 'a badge', 1, '2099-01-01T00:00:00Z', 90)"
+ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'because', 'a badge', 1, '2099-01-01T00:00:00Z', 90, 'none')"
 
 
 def zones(database: Database) -> list[str]:

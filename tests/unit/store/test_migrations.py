@@ -41,7 +41,7 @@ def test_a_file_of_the_first_revision_keeps_its_rows_and_gets_the_new_rules(firs
     Database(first, "data", schema.REVISIONS).close()
 
     after = {table: peek(first, f"SELECT * FROM {table}") for table in KEPT}  # noqa: S608  names are ours
-    assert after == before | {"zone": [(*before["zone"][0], 90)]}
+    assert after == before | {"zone": [(*before["zone"][0], 90, "none")]}
     assert peek(first, "PRAGMA foreign_key_check") == []
     with closing(sqlite3.connect(first)) as connection, pytest.raises(sqlite3.IntegrityError, match="never replaced"):
         connection.execute("DELETE FROM consent_end")

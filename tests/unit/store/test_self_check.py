@@ -96,6 +96,17 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     "a deleted key of a sender": (["webhook_sender_key_stays"], []),
     "an external id without consent": (["external_id_needs_live_consent"], [("external_id", _TO_LIVE_12, "")]),
     "a changed external id": (["external_id_is_never_changed"], []),
+    "a second factor where the person carries the key": (
+        ["zone_has_a_second_factor_in_operator_custody_only"],
+        [("zone", " AND (second_factor = 'none' OR custody = 'operator')", "")],
+    ),
+    "a second factor without consent": (["second_factor_needs_live_consent"], [("second_factor", _TO_LIVE_12, "")]),
+    "a second factor that the zone does not ask for": (["second_factor_is_what_the_zone_asks_for"], []),
+    "a changed second factor": (["second_factor_is_set_anew_never_changed"], []),
+    "a sixth try of a PIN": (
+        ["second_factor_is_tried_five_times_and_then_locked"],
+        [("second_factor", "failures BETWEEN 0 AND 5", "failures >= 0")],
+    ),
     "a reference that outlives its consent": (
         ["live_consent_ends_with_all_that_hangs_on_it"],
         [("biometric_reference", " ON DELETE CASCADE", " DEFERRABLE INITIALLY DEFERRED")],

@@ -1,0 +1,37 @@
+from collections.abc import Callable
+
+import pytest
+from house import House, Person
+
+from consent import ShownFactor
+from tests.unit.store.scene import house, template
+
+__all__ = ["cheap", "house", "staff", "template"]
+
+PINS = ("719035", "428163")
+NUMBERS = ("04A1B2C3D4E5", "04F6A7B8C9D0")
+
+
+@pytest.fixture
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let PINs cost next to nothing, where the cost is not what the test is about."""
+    monkeypatch.setattr("store.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+
+
+@pytest.fixture
+def staff(house: House, cheap: None) -> Callable[[str], tuple[Person, Person]]:
+    """Ann and Bob, enrolled in a zone of a kind, each with their own PIN or badge."""
+    assert cheap is None
+
+    def admit(kind: str) -> tuple[Person, Person]:
+        house.declare(kind, second_factor=kind)
+        ann, bob = house.admit(kind), house.admit(kind)
+        for person, text in zip((ann, bob), PINS if kind == "pin" else NUMBERS, strict=True):
+            house.site.factors.set(person.receipt_id, of_kind(kind, text))
+        return ann, bob
+
+    return admit
+
+
+def of_kind(kind: str, text: str) -> ShownFactor:
+    return ShownFactor.pin(text) if kind == "pin" else ShownFactor.badge(text)

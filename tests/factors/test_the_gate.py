@@ -1,0 +1,196 @@
+"""A face alone gets nobody into a zone that asks for more, whichever way the core is asked; nor another's factor."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from house import MODEL, THRESHOLD, House, Person
+
+from consent import FloatArray, InputError, ProbeEmbedding, Purpose, ShownFactor, TamperError, UnitVector, permit_probe
+from index import Decision, identify_many
+from store import Passed, note_passages, zone_of
+from tests.factors.conftest import NUMBERS, PINS, of_kind
+from tests.unit.store.raw import DATA, tamper
+
+Staff = Callable[[str], tuple[Person, Person]]
+KINDS = ("badge", "pin")
+OWN = {"badge": NUMBERS[0], "pin": PINS[0]}
+OTHERS = {"badge": NUMBERS[1], "pin": PINS[1]}
+NOBODYS = {"badge": "0499999999", "pin": "900817"}
+
+
+def together(house: House, zone: str, faces: Sequence[FloatArray], shown: ShownFactor | None) -> list[Decision]:
+    """Identify several faces of one frame."""
+    with house.store.read() as connection:
+        permit = permit_probe(zone_of(connection, Purpose(zone)))
+    probes = [ProbeEmbedding(permit, UnitVector(face), MODEL) for face in faces]
+    return identify_many(house.store, house.galleries, probes, THRESHOLD, house.store.now(), shown)
+
+
+def who(decisions: Sequence[Decision]) -> list[str | None]:
+    return [one.match and one.match.receipt_id for one in decisions]
+
+
+WAYS: dict[str, Callable[[House, Person, str, ShownFactor | None], Decision]] = {
+    "identify": lambda house, person, zone, shown: house.look_at(person.face, zone, factor=shown),
+    "identify_many": lambda house, person, zone, shown: together(house, zone, [person.face], shown)[0],
+    "verify_claim": lambda house, person, _zone, shown: house.verify(person, factor=shown),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_known_face_passes_with_its_own_factor_and_with_nothing_else(
+    house: House, staff: Staff, kind: str, way: str
+) -> None:
+    ann, _ = staff(kind)
+
+    passed = WAYS[way](house, ann, kind, of_kind(kind, OWN[kind]))
+    alone = WAYS[way](house, ann, kind, None)
+    others = WAYS[way](house, ann, kind, of_kind(kind, OTHERS[kind]))
+    nobodys = WAYS[way](house, ann, kind, of_kind(kind, NOBODYS[kind]))
+
+    assert passed.match is not None
+    assert passed.match.receipt_id == ann.receipt_id
+    assert not passed.factor_required
+    assert (alone.match, alone.factor_required, alone.factor_refused) == (None, True, False)
+    assert (others.match, others.factor_required, others.factor_refused) == (None, False, True)
+    assert others == nobodys
+    for withheld in (alone, others):
+        assert ann.subject_id not in repr(withheld)
+        assert ann.receipt_id not in repr(withheld)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stranger_is_one_answer_whatever_is_shown_and_no_try_is_looked_at(
+    house: House, staff: Staff, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    ann, _ = staff(kind)
+    monkeypatch.setattr("store.second_factors._verifier", None)  # to look at anything would be an error
+    face = house.face()
+
+    answers = [house.look_at(face, kind, factor=of_kind(kind, text[kind])) for text in (OWN, OTHERS, NOBODYS)]
+
+    answers.append(house.look_at(face, kind))
+    assert all(one == Decision(None, THRESHOLD, 0) for one in answers)
+    monkeypatch.undo()
+    state = house.site.factors.of(ann.receipt_id)
+    assert state is not None
+    assert state.locked_until is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_two_in_one_frame_the_one_whose_factor_was_shown_passes(house: House, staff: Staff, kind: str) -> None:
+    ann, bob = staff(kind)
+    faces = [bob.face, house.face(), ann.face]
+
+    decisions = together(house, kind, faces, of_kind(kind, OWN[kind]))
+
+    assert who(decisions) == [None, None, ann.receipt_id]
+    assert [one.factor_refused for one in decisions] == [True, False, False]
+    assert who(together(house, kind, faces, of_kind(kind, OTHERS[kind]))) == [bob.receipt_id, None, None]
+    assert who(together(house, kind, faces, None)) == [None] * 3
+
+
+def test_a_pin_that_two_in_the_frame_share_is_nobodys_and_each_alone_passes(house: House, staff: Staff) -> None:
+    ann, bob = staff("pin")
+    house.site.factors.set(bob.receipt_id, ShownFactor.pin(PINS[0]))
+
+    assert who(together(house, "pin", [ann.face, bob.face], ShownFactor.pin(PINS[0]))) == [None, None]
+    for person in (ann, bob):
+        assert who(together(house, "pin", [person.face], ShownFactor.pin(PINS[0]))) == [person.receipt_id]
+
+
+def test_who_comes_along_with_somebody_is_not_locked_by_their_right_pin(house: House, staff: Staff) -> None:
+    ann, bob = staff("pin")
+    for _ in range(7):
+        assert who(together(house, "pin", [ann.face, bob.face], ShownFactor.pin(PINS[0]))) == [ann.receipt_id, None]
+    assert who(together(house, "pin", [bob.face], ShownFactor.pin(PINS[1]))) == [bob.receipt_id]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_a_factor_nobody_matches_whose_face_alone_would_not(house: House, staff: Staff, kind: str) -> None:
+    """The same faces at every distance, in a zone with and one without: the factor only takes matches away."""
+    ann, _ = staff(kind)
+    house.declare("plain")
+    twin = house.invite("plain")
+    twin.face = ann.face
+    house.enroll(twin)
+    seen = [UnitVector.normalised(ann.face + house.face() * share).array for share in np.linspace(0, 3, 13)]
+
+    alone = together(house, "plain", seen, None)
+    both = together(house, kind, seen, of_kind(kind, OWN[kind]))
+
+    assert [one.match is None for one in both] == [one.match is None for one in alone]
+    assert 0 < sum(one.match is None for one in alone) < len(seen)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_has_set_nothing_does_not_get_in(house: House, staff: Staff, kind: str) -> None:
+    staff(kind)
+    newcomer = house.admit(kind)
+
+    assert house.look_at(newcomer.face, kind).factor_required
+    refused = house.look_at(newcomer.face, kind, factor=of_kind(kind, OWN[kind]))
+    assert (refused.match, refused.factor_refused) == (None, True)
+
+
+@pytest.mark.parametrize(("zone", "shown"), [("badge", "pin"), ("pin", "badge"), ("lobby", "pin"), ("lobby", "badge")])
+def test_what_the_zone_does_not_ask_for_is_refused_not_ignored(
+    house: House, staff: Staff, zone: str, shown: str
+) -> None:
+    person = house.admit() if zone == "lobby" else staff(zone)[0]
+    with pytest.raises(InputError, match="is asked for; show that"):
+        house.look_at(person.face, zone, factor=of_kind(shown, OWN[shown]))
+    with pytest.raises(InputError, match="is asked for; show that"):
+        house.verify(person, factor=of_kind(shown, OWN[shown]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_withdrawal_while_the_factor_is_looked_at_ends_the_match(
+    house: House, staff: Staff, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    ann, _ = staff(kind)
+    asked = {"badge": "badge_owner", "pin": "_count_try"}[kind]
+    module = {"badge": "index.second_factor", "pin": "store.second_factors"}[kind]
+    original = getattr(__import__(module, fromlist=[asked]), asked)
+
+    def withdrawn(*arguments: object) -> object:
+        if kind == "badge":
+            house.withdraw(ann)
+            return original(*arguments)
+        counted = original(*arguments)
+        arguments[0].connection.exec_driver_sql("DELETE FROM live_consent")  # type: ignore[attr-defined]
+        return counted
+
+    monkeypatch.setattr(f"{module}.{asked}", withdrawn)
+    assert house.look_at(ann.face, kind, factor=of_kind(kind, OWN[kind])).match is None
+
+
+def test_a_badges_row_moved_to_somebody_else_is_tampering(house: House, staff: Staff) -> None:
+    ann, bob = staff("badge")
+    path = house.site.home / DATA
+    house.site.factors.remove(bob.receipt_id)
+    tamper(path, "UPDATE second_factor SET receipt_id = ?, subject_id = ?", bob.receipt_id, bob.subject_id)
+
+    for person in (ann, bob):
+        with pytest.raises(TamperError, match="a badge's row is not of the person it was set for"):
+            house.look_at(person.face, "badge", factor=ShownFactor.badge(NUMBERS[0]))
+
+
+def test_a_pins_row_moved_to_somebody_else_is_no_pin_of_theirs(house: House, staff: Staff) -> None:
+    _, bob = staff("pin")
+    path = house.site.home / DATA
+    house.site.factors.remove(bob.receipt_id)
+    tamper(path, "UPDATE second_factor SET receipt_id = ?, subject_id = ?", bob.receipt_id, bob.subject_id)
+
+    assert house.look_at(bob.face, "pin", factor=ShownFactor.pin(PINS[0])).match is None
+
+
+def test_a_passage_is_noted_for_who_passed_only(house: House, staff: Staff) -> None:
+    ann, bob = staff("badge")
+    decisions = together(house, "badge", [ann.face, bob.face], ShownFactor.badge(NUMBERS[0]))
+    note_passages(house.store, [one.match.receipt_id for one in decisions if one.match], Passed.IDENTIFIED, MODEL)
+    with house.store.read() as connection:
+        noted = connection.exec_driver_sql("SELECT receipt_id FROM passage").scalars().all()
+    assert noted == [ann.receipt_id]

@@ -1,0 +1,81 @@
+"""A camera's stream in a zone that asks for a PIN: asked for once, refused once, one passage for each right one."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from house import House
+from starlette.testclient import TestClient
+from websockets.sync.client import ClientConnection
+
+from service.http.rooms import Rooms
+from store import Role
+from tests.service.test_a_day import enroll, say_yes
+from tests.service.test_stream import Door, door, look, port, said
+
+__all__ = ["door", "port"]
+
+PIN = "719035"
+Vault = tuple[ClientConnection, str, bytes]
+
+
+@pytest.fixture
+def vault(
+    house: House,
+    client: TestClient,
+    rooms: Rooms,
+    bearer: Callable[..., dict[str, str]],
+    door: Door,
+    views: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Vault:
+    """The stream of a door, who is enrolled there, and what its camera sees."""
+    assert rooms.site is house.site
+    monkeypatch.setattr("store.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+    house.declare("vault", second_factor="pin")
+    *photos, frame = views
+    desk = bearer(Role.DESK)
+    given = say_yes(client, desk, "vault")
+    assert enroll(client, desk, given["take_home"], photos, "vault").status_code == 201
+    address = f"/v1/zones/vault/consents/{given['receipt_id']}/factor"
+    assert client.put(address, headers=desk, json={"pin": PIN}).status_code == 204
+    return door("vault", bearer(Role.DOOR, "vault")), given["subject_id"], frame
+
+
+def present(one: ClientConnection, value: object, factor: str = "pin") -> None:
+    one.send(json.dumps({"type": "present", "factor": factor, "value": value}))
+
+
+def told(messages: list[dict[str, Any]]) -> list[tuple[str, str | None]]:
+    return [(one["decision"], one["subject_id"]) for one in messages if one["type"] == "decision"]
+
+
+def test_who_is_known_is_asked_for_the_pin_and_comes_in_with_it(vault: Vault) -> None:
+    one, subject_id, frame = vault
+    assert said(one)["second_factor"] == "pin"
+
+    assert told(look(one, frame)) == [("factor_required", None)]
+    assert told(look(one, frame)) == []
+    present(one, "900817")
+    assert said(one) == {"type": "presented", "accepted": True}
+    assert told(look(one, frame)) == [("no_match", None)]
+    present(one, "90")
+    assert said(one) == {"type": "presented", "accepted": False}
+    present(one, PIN)
+    assert said(one) == {"type": "presented", "accepted": True}
+    *decided, answer = look(one, frame)
+    assert told(decided) == [("match", subject_id)]
+    assert answer["matches"] == 1
+    assert told(look(one, frame)) == []
+
+
+@pytest.mark.parametrize(("value", "factor"), [("04A1B2C3", "badge"), (719035, "pin"), (None, "pin"), ("x", "iris")])
+def test_what_is_not_asked_for_ends_the_stream_without_being_repeated(vault: Vault, value: object, factor: str) -> None:
+    one, _, _ = vault
+    said(one)
+    present(one, value, factor)
+    problem = said(one)
+    assert problem["type"] == "problem"
+    assert "asks for a pin besides" in problem["detail"]
+    assert value is None or str(value) not in problem["detail"]

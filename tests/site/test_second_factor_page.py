@@ -1,0 +1,44 @@
+"""docs/second-factor.md, command by command, as its reader types them."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from enroll import Extractor
+from service.cli.app import run
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_command_of_the_page_does_what_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
+    extractor = Extractor.load_default()
+    monkeypatch.setattr("service.cli.session.default_models", lambda: extractor)
+    monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "walk" / "site"))
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "second-factor.md").read_text(), flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) == 28
+
+    for line in lines:
+        dollar, program, *arguments = shlex.split(line, comments=True)
+        assert dollar == "$"
+        if program == "echo":
+            text, into, name = arguments
+            assert into == ">"
+            Path(name).write_text(f"{text}\n")
+            continue
+        assert program == "volens"
+        expected = re.search(r"# exit code (\d)", line)
+        capsys.readouterr()
+        assert run(arguments) == (int(expected[1]) if expected else 0), f"{line}: {capsys.readouterr().err}"
+
+    # What was typed stays with who typed it.
+    for path in (tmp_path / "walk" / "site").rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        assert not [text for text in (b"719035", b"04A1B2C3", b"04F6A7B8", b"04:A1:B2:C3") if text in data]
