@@ -36,7 +36,7 @@ from store.consents import (
     stored_receipt,
     stored_receipts,
 )
-from store.credentials import Credential, Credentials, CredentialToken, Role
+from store.credentials import CREDENTIAL_PREFIX, Credential, Credentials, CredentialToken, Role, check_reach
 from store.endpoints import USUAL_KINDS, Endpoint, Endpoints, MessageKind
 from store.erasures import (
     ErasureState,
@@ -139,6 +139,7 @@ from store.subject_secrets import add_commitment, check_person_secret
 
 __all__ = [
     "CONSENT_ENDED",
+    "CREDENTIAL_PREFIX",
     "DATA_FILE",
     "DEFAULT_URL",
     "HANGING",
@@ -232,6 +233,7 @@ __all__ = [
     "certificates_of",
     "check_badge_site",
     "check_person_secret",
+    "check_reach",
     "check_receipt",
     "checkpoint_note",
     "clocked",

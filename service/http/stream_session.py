@@ -166,7 +166,7 @@ class StreamSession:
             if self._rooms.leaving.is_set():
                 raise _Over(_COME_AGAIN)
             try:
-                admitted(self._socket, self._rooms)
+                await admitted(self._socket, self._rooms)
             except VolensError as error:
                 raise _Over(_POLICY, self._told(error)) from None
             except HTTPException as error:
