@@ -15,7 +15,6 @@ from service.oidc.trust import LEEWAY, MAX_LIFETIME, ROLE_CLAIM, ZONE_CLAIM, Tru
 
 PREFIX: Final = "VOLENS_SERVE_"
 MAX_FILE_BYTES: Final = 64 * 2**10
-_AND: Final = "oidc_issuer and oidc_audience"
 
 
 @final
@@ -72,7 +71,9 @@ class ServiceConfig(BaseSettings):
             fields = type(self).model_fields
             told = [name for name in fields if name.startswith("oidc_") and getattr(self, name) != fields[name].default]
             if told:
-                raise ValueError(f"{' and '.join(told)} without {_AND}; set both, or nothing of oidc")
+                raise ValueError(
+                    f"got {', '.join(told)}; expected both oidc_issuer and oidc_audience, or nothing of oidc"
+                )
             return None
         try:
             return Trust(

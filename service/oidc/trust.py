@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, final
-from urllib.parse import urlsplit
 
 from consent import InputError
 from service.webhooks.guard import parse_target
@@ -44,9 +43,11 @@ class Trust:
 
     def __post_init__(self) -> None:
         """Check that."""
-        parse_target(self.configuration_url, allow_private=self.allow_private)
-        if urlsplit(self.issuer).query or "?" in self.issuer:
-            raise InputError("got an issuer with a query; expected https://host or https://host/path")
+        if "?" in self.issuer or not _is_plain(self.configuration_url, allow_private=self.allow_private):
+            raise InputError(
+                "got an issuer that is no plain https URL; expected https://host or https://host/path, as it stands in "
+                "its tokens (http only in a private network that is allowed)"
+            )
         if not (self.audience and self.role_claim and self.zone_claim):
             raise InputError("got an empty audience or name of a claim; expected what the issuer writes into tokens")
 
@@ -54,3 +55,11 @@ class Trust:
     def configuration_url(self) -> str:
         """Return where the issuer describes itself (OpenID Connect Discovery 1.0, section 4)."""
         return self.issuer.removesuffix("/") + _CONFIGURATION
+
+
+def _is_plain(url: str, *, allow_private: bool) -> bool:
+    try:
+        parse_target(url, allow_private=allow_private)
+    except InputError:
+        return False
+    return True
