@@ -88,13 +88,14 @@ def append(
     *,
     receipt_id: ReceiptId | None,
     random: Random,
+    ends_at: datetime | None = None,
 ) -> tuple[int, Event]:
-    """Append one event; its opening is tied to `receipt_id` and dies with that consent.
+    """Append one event; its opening is tied to `receipt_id` and dies with that consent, at the latest after `ends_at`.
 
     Returns:
         The leaf's index, and the event with its salt.
     """
-    (entry,) = append_all(connection, kind, at, [details], receipt_id=receipt_id, random=random)
+    (entry,) = append_all(connection, kind, at, [details], receipt_id=receipt_id, random=random, ends_at=ends_at)
     return entry
 
 
@@ -106,6 +107,7 @@ def append_all(
     *,
     receipt_id: ReceiptId | None,
     random: Random,
+    ends_at: datetime | None = None,
 ) -> list[tuple[int, Event]]:
     """Append one event for each of the details, a leaf of its own each; see `append`. Four statements for all."""
     if not many_details:
@@ -135,6 +137,8 @@ def append_all(
     connection.execute(insert(tables.audit_event), [{"seq": at, "leaf": leaf} for at, leaf in enumerate(leaves, first)])
     connection.execute(insert(tables.audit_node), nodes)
     connection.execute(insert(tables.audit_opening), openings)
+    if ends_at is not None:
+        connection.execute(insert(tables.opening_term), [{"seq": index, "ends_at": ends_at} for index, _ in entries])
     return entries
 
 
@@ -167,6 +171,12 @@ def forget_all(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> Mapp
     ).all()
     connection.execute(delete(tables.audit_opening).where(about))
     return {ReceiptId(row[0]): int(row[1]) for row in found}
+
+
+def forget_outlived(connection: Connection, now: datetime) -> int:
+    """Erase the openings whose time is over; return how many."""
+    over = select(tables.opening_term.c.seq).where(tables.opening_term.c.ends_at < now)
+    return connection.execute(delete(tables.audit_opening).where(tables.audit_opening.c.seq.in_(over))).rowcount
 
 
 def verify_log(connection: Connection, key: VerifierKey) -> LogReport:

@@ -119,6 +119,8 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     (_BEGUN, {"key": bytes([1] * 32), "now": _PAST}),
     (_ANSWER, {"key": bytes(32), "receipt": _RECEIPT, "subject": _SUBJECT}),
     (_JOB, {"receipt": _RECEIPT, "now": _PAST}),
+    ("INSERT INTO audit_opening SELECT MAX(seq), NULL, 'none', randomblob(32) FROM audit_event", {}),
+    ("INSERT INTO opening_term SELECT MAX(seq), :now FROM audit_event", {"now": _PAST}),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -278,6 +280,16 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
     ("a changed answer", "UPDATE kept_answer SET sealed_answer = zeroblob(30) WHERE key_sha256 = zeroblob(32)", {}),
     ("a job that goes on after its end", "UPDATE job SET done = 1 WHERE job_id = :receipt", {"receipt": _RECEIPT}),
     ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
+    (
+        "an opening of the log that is kept longer",
+        "UPDATE opening_term SET ends_at = :until WHERE seq = (SELECT MAX(seq) FROM audit_event)",
+        {"until": _FUTURE},
+    ),
+    (
+        "an opening of the log that is kept for ever",
+        "DELETE FROM opening_term WHERE seq = (SELECT MAX(seq) FROM audit_event)",
+        {},
+    ),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),
 )
 """What is tried: a name for the error message, a statement, its parameters."""

@@ -1,6 +1,7 @@
 """What doors ask: who of those who agreed is in this frame."""
 
 import time
+from collections import Counter
 from typing import Annotated, Final
 
 from fastapi import APIRouter, File, Request, UploadFile
@@ -12,6 +13,7 @@ from index import FaceDecision, Identification
 from service.http.access import Caller, GuardedRoute
 from service.http.bodies import MAX_FRAME_BYTES, image_body, whole
 from service.http.rooms import RoomsOf
+from store import asked_by
 
 router: Final = APIRouter(tags=["doors"], route_class=GuardedRoute)
 
@@ -64,8 +66,8 @@ class Claim(BaseModel):
     max_body_size=MAX_FRAME_BYTES,
     openapi_extra=image_body("one frame, at most 8 MiB"),
 )
-async def identify(zone: str, request: Request, rooms: RoomsOf, _caller: Caller) -> Decisions:
-    """Decide about every face of one frame. The frame is not kept; a face that matches nobody leaves no trace."""
+async def identify(zone: str, request: Request, rooms: RoomsOf, caller: Caller) -> Decisions:
+    """Decide about every face of one frame. The frame is not kept; of a face that matches nobody a number is left."""
     site = rooms.site
     data = await request.body()
 
@@ -75,12 +77,14 @@ async def identify(zone: str, request: Request, rooms: RoomsOf, _caller: Caller)
         rooms.metrics.waited(asked)
         with rooms.metrics.stage("decode"):
             frame = decode(data, "the frame")
-        with rooms.metrics.stage("decide"):
+        with rooms.metrics.stage("decide"), asked_by(caller.caller_id):
             found = site.identify(zone, frame)
         rooms.told.tell(found)
         return found
 
-    return Decisions.of(await rooms.models.do(look))
+    decisions = Decisions.of(await rooms.models.do(look))
+    request.state.faces = Counter(face.decision for face in decisions.faces)
+    return decisions
 
 
 @router.post(
@@ -88,8 +92,9 @@ async def identify(zone: str, request: Request, rooms: RoomsOf, _caller: Caller)
 )
 async def verify(
     zone: str,
+    request: Request,
     rooms: RoomsOf,
-    _caller: Caller,
+    caller: Caller,
     frame: UploadFile,
     receipt: Annotated[UploadFile | None, File(description="what the person took home")] = None,
     secret: Annotated[UploadFile | None, File(description="in a zone of custody subject_key")] = None,
@@ -104,14 +109,17 @@ async def verify(
     def compare() -> FaceDecision | None:
         carried = _carried(half, carried_badge)
         try:
-            return site.verify_claim(shown, decode(data, "the frame"), carried=carried, zone=zone)
+            with asked_by(caller.caller_id):
+                return site.verify_claim(shown, decode(data, "the frame"), carried=carried, zone=zone)
         finally:
             if carried is not None:
                 carried.wipe()
 
     face = await rooms.models.do(compare)
     matched = face is not None and face.match is not None
-    return Claim(decision="match" if matched else "no_match", face=None if face is None else Face.of(face))
+    claim = Claim(decision="match" if matched else "no_match", face=None if face is None else Face.of(face))
+    request.state.faces = {claim.decision: 1}
+    return claim
 
 
 def _carried(secret: bytes | None, badge: bytes | None) -> PersonSecret | Badge | None:

@@ -1,6 +1,7 @@
 """What all operations share: the site, the workrooms, and who asked how often."""
 
 import asyncio
+import secrets
 import threading
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Annotated, Any, TypeAlias, final
 from fastapi import Depends, Request
 
 from service.http.counting import Metrics
+from service.http.decisions import Decisions
 from service.http.issuer import Issuer
 from service.http.rates import Rates
 from service.http.workroom import Workroom
@@ -35,6 +37,7 @@ class Rooms:
         courier: tells recipients what happened.
         told: which of the decisions at doors they are told.
         metrics: what is counted.
+        decisions: what was decided, for the audit log.
         issuer: whose tokens are believed besides our own credentials; None where nobody's are.
         unwatched: erasures that go on after their answer was given.
         leaving: set when the service is told to end.
@@ -50,6 +53,7 @@ class Rooms:
     courier: Courier
     told: Told
     metrics: Metrics
+    decisions: Decisions
     issuer: Issuer | None = None
     credential_rates: Rates = field(default_factory=lambda: Rates(50, 100, time.monotonic))
     address_rates: Rates = field(default_factory=lambda: Rates(1, 20, time.monotonic))
@@ -85,6 +89,7 @@ class Rooms:
             Courier(site.rights),
             Told(site.rights.outbox, time.monotonic),
             Metrics(site),
+            Decisions(site.decisions, secrets.token_hex(8)),
             issuer=None if trust is None else Issuer(trust),
             orders=orders,
         )
@@ -100,6 +105,7 @@ class Rooms:
             room.close()
         if self.issuer is not None:
             self.issuer.close()
+        self.decisions.close()
 
 
 async def _rooms_of(request: Request) -> Rooms:
