@@ -179,6 +179,31 @@ def forget_outlived(connection: Connection, now: datetime) -> int:
     return connection.execute(delete(tables.audit_opening).where(tables.audit_opening.c.seq.in_(over))).rowcount
 
 
+def entries_about_nobody(connection: Connection, kind: str | None = None) -> list[Event]:
+    """Return the events that can be opened and are about no consent, oldest first; of one kind, or of all.
+
+    What is about a person is told to that person only (`store.held`).
+
+    Raises:
+        TamperError: an opening is not that of its leaf.
+    """
+    event, opening = tables.audit_event.c, tables.audit_opening.c
+    query = select(event.leaf, opening.details, opening.salt).join_from(
+        tables.audit_event, tables.audit_opening, event.seq == opening.seq
+    )
+    found = []
+    for leaf, details, salt in connection.execute(query.where(opening.receipt_id.is_(None)).order_by(event.seq)):
+        of_kind, at = read_leaf(leaf)
+        if kind in {None, of_kind}:
+            try:
+                said = json.loads(details)
+                open_leaf(leaf, said, salt)
+            except (ValueError, TypeError, AttributeError):
+                raise TamperError("integrity: an opening of the audit log is not one") from None
+            found.append(Event(of_kind, at, said, salt))
+    return found
+
+
 def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     """Verify the whole log as a stranger would, who has the tables and the public key.
 

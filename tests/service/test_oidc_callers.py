@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 from house import House
 from issuer import AUDIENCE, HouseIssuer, loopback_issuer, signer
+from reading_log import opened
 from starlette.testclient import TestClient
 
 from service.http.access import WHO_MAY
@@ -18,6 +19,7 @@ from service.http.rooms import Rooms
 from service.logs import log_to
 from service.oidc.trust import Trust
 from store import Role
+from store.decisions import COUNTED
 from tests.service.test_who_may_what import ASKED
 
 Bearer = Callable[..., dict[str, str]]
@@ -145,6 +147,17 @@ def test_the_log_knows_the_caller_by_a_keyed_hash_and_by_nothing_else(
     assert "credential_id" not in nobody
     for part in (SUBJECT, "canary", *shown["Authorization"].split(" ")[1].split(".")):
         assert part not in stream.getvalue()
+
+
+def test_the_audit_log_counts_the_caller_by_the_same_hash(
+    client: TestClient, token: Bearer, believing: Rooms, house: House, issuer: HouseIssuer
+) -> None:
+    client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR))
+    client.get("/v1/log/checkpoint", headers=token(Role.DESK))
+    believing.decisions.write(everything=True)
+    (counted,) = opened(house.store, COUNTED)
+    assert counted["caller"] == house.site.credentials.name_for(issuer.url, SUBJECT)
+    assert (counted["answers_allowed"], counted["answers_forbidden"]) == (1, 1)
 
 
 def test_each_caller_of_the_issuer_has_a_rate_of_their_own(believing: Rooms, token: Bearer) -> None:

@@ -3,29 +3,29 @@
 import json
 from typing import Any
 
-from house import House
 from sqlalchemy import select
 
 from audit import open_leaf, read_leaf
+from store import Store
 from store import schema as tables
 
 
-def opened(house: House, kind: str) -> list[dict[str, Any]]:
+def opened(store: Store, kind: str) -> list[dict[str, Any]]:
     """Return the details of the events of a kind that can still be opened, in their order; each opens its leaf."""
     event, opening = tables.audit_event.c, tables.audit_opening.c
     query = select(event.leaf, opening.details, opening.salt).join_from(
         tables.audit_event, tables.audit_opening, event.seq == opening.seq
     )
     found = []
-    with house.store.read() as connection:
+    with store.read() as connection:
         for leaf, details, salt in connection.execute(query.order_by(event.seq)):
             if open_leaf(leaf, json.loads(details), salt)[0] == kind:
                 found.append(json.loads(details))
     return found
 
 
-def kinds(house: House) -> list[str]:
+def kinds(store: Store) -> list[str]:
     """Return the kinds of all leaves, opened or not."""
-    with house.store.read() as connection:
+    with store.read() as connection:
         leaves = connection.scalars(select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq)).all()
     return [read_leaf(leaf)[0] for leaf in leaves]

@@ -35,7 +35,7 @@ def door(decisions: Decisions, caller: str = "door", status: int = 200, **faces:
 
 
 def total(house: House, what: str) -> int:
-    return sum(one.get(what, 0) for one in opened(house, COUNTED))
+    return sum(one.get(what, 0) for one in opened(house.store, COUNTED))
 
 
 @contextmanager
@@ -54,11 +54,11 @@ def test_a_minute_is_written_when_it_is_over_and_not_before(house: House, decisi
     door(decisions, match=1)
     door(decisions, no_match=2)
     decisions.write()
-    assert opened(house, COUNTED) == []
+    assert opened(house.store, COUNTED) == []
     house.clock.move(seconds=50)
     door(decisions, match=1)
     decisions.write()
-    (minute,) = opened(house, COUNTED)
+    (minute,) = opened(house.store, COUNTED)
     assert minute == {
         "run": "run",
         "from": format_time(START),
@@ -73,37 +73,31 @@ def test_a_minute_is_written_when_it_is_over_and_not_before(house: House, decisi
     house.clock.move(minutes=10)
     decisions.write()
     decisions.write()
-    assert [one["faces_match"] for one in opened(house, COUNTED)] == [1, 1]
+    assert [one["faces_match"] for one in opened(house.store, COUNTED)] == [1, 1]
 
 
-@pytest.mark.parametrize(
-    ("status", "answer"),
-    [
-        (200, "allowed"),
-        (202, "allowed"),
-        (401, "unknown"),
-        (403, "forbidden"),
-        (404, "not_found"),
-        (413, "unusable"),
-        (422, "unusable"),
-        (429, "too_often"),
-        (500, "failed"),
-        (503, "failed"),
-        (0, "failed"),
-    ],
-)
-def test_each_answer_has_a_name(house: House, decisions: Decisions, status: int, answer: str) -> None:
-    decisions.answered(None, None, "enroll", status, {})
+def test_each_answer_has_a_name(house: House, decisions: Decisions) -> None:
+    for status in (200, 202, 307, 401, 403, 404, 413, 422, 429, 500, 503, 0):
+        decisions.answered(None, None, "enroll", status, {})
     decisions.write(everything=True)
-    (one,) = opened(house, COUNTED)
-    assert (one["caller"], one["operation"], one[f"answers_{answer}"]) == ("none", "enroll", 1)
+    (one,) = opened(house.store, COUNTED)
+    assert (one["caller"], one["operation"]) == ("none", "enroll")
+    assert {name: number for name, number in one.items() if name.startswith("answers_")} == {
+        "answers_allowed": 3,
+        "answers_unknown": 1,
+        "answers_forbidden": 1,
+        "answers_not_found": 1,
+        "answers_too_often": 1,
+        "answers_unusable": 2,
+        "answers_failed": 3,
+    }
 
 
 def test_what_decides_nothing_is_not_counted(house: House, decisions: Decisions) -> None:
     for operation, status in (("healthz", 200), ("readyz", 503), ("none", 404), ("read_metrics", 200)):
         decisions.answered("prometheus", None, operation, status, {})
     decisions.write(everything=True)
-    assert COUNTED not in kinds(house)
+    assert COUNTED not in kinds(house.store)
     decisions.answered("prometheus", None, "read_metrics", 403, {})
     decisions.write(everything=True)
     assert total(house, "answers_forbidden") == 1
@@ -114,7 +108,7 @@ def test_a_flood_of_callers_is_bounded_and_none_of_it_uncounted(house: House, de
         decisions.answered(f"oidc:{number:016x}", None, "verify_log", 200, {})
         decisions.answered(None, None, "verify_log", 401, {})
     decisions.write(everything=True)
-    leaves = opened(house, COUNTED)
+    leaves = opened(house.store, COUNTED)
     assert len(leaves) == MAX_LEAVES
     assert total(house, "answers_allowed") == total(house, "answers_unknown") == 1000
     (other,) = [one for one in leaves if one["caller"] == OTHER]
@@ -128,10 +122,10 @@ def test_a_locked_database_loses_nothing_and_is_written_when_it_is_free(house: H
         with pytest.raises(UnavailableError):
             decisions.write()
         door(decisions, no_match=1)
-    assert kinds(house).count(STARTED) == 0
+    assert kinds(house.store).count(STARTED) == 0
     decisions.write(everything=True)
-    assert kinds(house)[-3:] == [STARTED, COUNTED, COUNTED]
-    assert [one["from"] for one in opened(house, COUNTED)] == [
+    assert kinds(house.store)[-3:] == [STARTED, COUNTED, COUNTED]
+    assert [one["from"] for one in opened(house.store, COUNTED)] == [
         format_time(START),
         format_time(START + timedelta(minutes=1)),
     ]
@@ -156,7 +150,7 @@ def test_a_failure_between_two_minutes_writes_each_once(
     with pytest.raises(UnavailableError):
         decisions.write()
     decisions.write()
-    assert [one["answers_allowed"] for one in opened(house, COUNTED)] == [1, 1, 1]
+    assert [one["answers_allowed"] for one in opened(house.store, COUNTED)] == [1, 1, 1]
 
 
 def test_when_the_store_stays_locked_the_oldest_minutes_are_added_up(house: House, decisions: Decisions) -> None:
@@ -165,7 +159,7 @@ def test_when_the_store_stays_locked_the_oldest_minutes_are_added_up(house: Hous
         door(decisions, match=1)
         house.clock.move(minutes=1)
     decisions.write()
-    spans = opened(house, COUNTED)
+    spans = opened(house.store, COUNTED)
     assert len(spans) == MAX_WAITING
     assert total(house, "faces_match") == minutes
     assert parse_time(spans[0]["to"]) - parse_time(spans[0]["from"]) == timedelta(minutes=minutes - MAX_WAITING + 1)
@@ -178,13 +172,13 @@ def test_the_end_writes_the_running_minute_and_that_it_is_the_end(house: House, 
     door(decisions, match=1)
     decisions.close()
     decisions.close()
-    assert kinds(house)[-3:] == [STARTED, COUNTED, ENDED]
-    assert opened(house, STARTED) == opened(house, ENDED)
+    assert kinds(house.store)[-3:] == [STARTED, COUNTED, ENDED]
+    assert opened(house.store, STARTED) == opened(house.store, ENDED)
 
 
 def test_a_count_that_never_started_ends_without_a_word(house: House, decisions: Decisions) -> None:
     decisions.close()
-    assert ENDED not in kinds(house)
+    assert ENDED not in kinds(house.store)
 
 
 def test_many_threads_count_as_one(house: House, decisions: Decisions) -> None:
@@ -205,6 +199,6 @@ def test_numbers_of_a_door_name_nobody_who_was_there(house: House, decisions: De
     person = house.admit()
     door(decisions, match=1)
     decisions.write(everything=True)
-    (counted,) = opened(house, COUNTED)
+    (counted,) = opened(house.store, COUNTED)
     assert not {person.receipt_id, person.subject_id} & {str(value) for value in counted.values()}
-    assert Counter(kinds(house))[COUNTED] == 1
+    assert Counter(kinds(house.store))[COUNTED] == 1

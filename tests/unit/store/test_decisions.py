@@ -47,7 +47,7 @@ def test_a_match_that_begins_a_passage_is_in_the_log_with_the_door_that_asked(ho
         comes_in(house, ada)
     comes_in(house, bea, how=Passed.VERIFIED)
     said = {"zone": "lobby", "minute": format_time(START), "model": MODEL}
-    assert opened(house, MATCHED) == [
+    assert opened(house.store, MATCHED) == [
         {**said, "receipt_id": ada.receipt_id, "kind": "identify", "asked_by": "0123456789abcdef"},
         {**said, "receipt_id": bea.receipt_id, "kind": "verify"},
     ]
@@ -70,8 +70,8 @@ def test_once_the_person_is_erased_nobody_can_open_their_matches_and_the_log_ver
         comes_in(house, ada, bea)
         house.clock.move(minutes=1)
     house.withdraw(ada)
-    assert {one["receipt_id"] for one in opened(house, MATCHED)} == {bea.receipt_id}
-    assert kinds(house).count(MATCHED) == 6
+    assert {one["receipt_id"] for one in opened(house.store, MATCHED)} == {bea.receipt_id}
+    assert kinds(house.store).count(MATCHED) == 6
     assert house.site.log.verify().kinds[MATCHED] == 6
     with house.store.read() as connection:
         assert len(connection.execute(select(tables.opening_term)).all()) == 3
@@ -83,22 +83,22 @@ def test_what_opens_a_match_goes_with_its_passage(house: House, days: int, left:
     comes_in(house, house.admit("short"), house.admit())
     house.clock.move(days=days)
     house.site.sweep()
-    assert sorted(one["zone"] for one in opened(house, MATCHED)) == ["lobby"] + ["short"] * left
+    assert sorted(one["zone"] for one in opened(house.store, MATCHED)) == ["lobby"] + ["short"] * left
     assert house.site.log.verify().kinds[MATCHED] == 2
 
 
 def test_a_zone_that_keeps_no_history_has_none_in_the_log(house: House) -> None:
     zone_with_history(house, "quiet", 0)
     comes_in(house, house.admit("quiet"))
-    assert MATCHED not in kinds(house)
+    assert MATCHED not in kinds(house.store)
 
 
 def test_a_face_that_matches_nobody_is_nowhere_in_the_log(house: House) -> None:
     house.admit()
-    before = kinds(house)
+    before = kinds(house.store)
     assert house.look_at(house.face()).match is None
     comes_in(house)
-    assert kinds(house) == before
+    assert kinds(house.store) == before
 
 
 @pytest.mark.parametrize("file", ["volens.db", "keyring.db"])
@@ -110,7 +110,7 @@ def test_a_locked_file_keeps_no_door_shut_and_the_log_whole(house: House, file: 
         assert time.monotonic() - began < 2
     house.clock.move(minutes=1)
     comes_in(house, ada)
-    matches = opened(house, MATCHED)
+    matches = opened(house.store, MATCHED)
     assert len(matches) == {"volens.db": 1, "keyring.db": 2}[file]
     house.site.log.verify()
     house.reopen()
@@ -146,7 +146,7 @@ def test_numbers_are_a_leaf_for_each_caller_and_operation(house: House) -> None:
     log.counted("run", START, START, [])
     log.ended("run")
     span = {"run": "run", "from": format_time(START), "to": format_time(START + timedelta(minutes=1))}
-    assert opened(house, COUNTED) == [
+    assert opened(house.store, COUNTED) == [
         {
             **span,
             "caller": "door-1",
@@ -158,8 +158,8 @@ def test_numbers_are_a_leaf_for_each_caller_and_operation(house: House) -> None:
         },
         {**span, "caller": "none", "operation": "list_zones", "answers_unknown": 7},
     ]
-    assert kinds(house)[-4:] == [STARTED, COUNTED, COUNTED, ENDED]
-    assert opened(house, STARTED) == opened(house, ENDED) == [{"run": "run"}]
+    assert kinds(house.store)[-4:] == [STARTED, COUNTED, COUNTED, ENDED]
+    assert opened(house.store, STARTED) == opened(house.store, ENDED) == [{"run": "run"}]
 
 
 def test_faces_are_counted_where_a_history_is_kept_and_as_long_as_it(house: House) -> None:
@@ -168,12 +168,12 @@ def test_faces_are_counted_where_a_history_is_kept_and_as_long_as_it(house: Hous
     faces = {"match": 1, "no_match": 2}
     counts = [Counted(zone, Purpose(zone), "identify", {"allowed": 1}, faces) for zone in ("quiet", "short", "gone")]
     house.site.decisions.counted("run", START, START, counts)
-    with_faces = {one["caller"] for one in opened(house, COUNTED) if "faces_match" in one}
+    with_faces = {one["caller"] for one in opened(house.store, COUNTED) if "faces_match" in one}
     assert with_faces == {"short"}
     for days, left in ((7, {"quiet", "short", "gone"}), (1, {"quiet", "gone"}), (COUNTS_KEPT.days, set())):
         house.clock.move(days=days)
         house.site.sweep()
-        assert {one["caller"] for one in opened(house, COUNTED)} == left
+        assert {one["caller"] for one in opened(house.store, COUNTED)} == left
     assert house.site.log.verify().kinds[COUNTED] == 3
 
 
@@ -185,4 +185,4 @@ def test_what_opens_for_a_time_only_is_not_kept_longer_by_any_statement(house: H
                 raw.execute(statement)
         raw.execute("DELETE FROM audit_opening")  # without foreign keys, as any new connection is
         assert raw.execute("SELECT count(*) FROM opening_term").fetchall() == [(0,)]
-    assert json.dumps(opened(house, MATCHED)) == "[]"
+    assert json.dumps(opened(house.store, MATCHED)) == "[]"
