@@ -58,6 +58,7 @@ _JOB: Final = (
     "INSERT INTO job (job_id, kind, credential_id, state, done, total, outcome, begun_at, seen_at) "
     "VALUES (:receipt, 'sweep', 'none', 'done', 0, 0, 'none', :now, :now)"
 )
+_EVENT: Final = "INSERT INTO audit_event SELECT COALESCE(MAX(seq) + 1, 0), x'00' FROM audit_event"
 _OF_BADGE: Final = {"receipt": "6" * 32, "subject": _SUBJECT, "zone": "~self-check-badge"}
 _OF_SECRET: Final = {"receipt": "7" * 32, "subject": _SUBJECT, "zone": "~self-check-secret"}
 
@@ -72,7 +73,7 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
         "INSERT INTO leaving VALUES (:receipt, :subject, '~self-check', :now)",
         {"receipt": _RECEIPT, "subject": _SUBJECT, "now": _PAST},
     ),
-    ("INSERT INTO audit_event SELECT COALESCE(MAX(seq) + 1, 0), x'00' FROM audit_event", {}),
+    (_EVENT, {}),
     (_ZONE.replace("~self-check", "~stopped"), {"now": _PAST}),
     (
         _RECEIPT_ROW.replace("~self-check", "~stopped"),
@@ -121,6 +122,7 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     (_JOB, {"receipt": _RECEIPT, "now": _PAST}),
     ("INSERT INTO audit_opening SELECT MAX(seq), NULL, 'none', randomblob(32) FROM audit_event", {}),
     ("INSERT INTO opening_term SELECT MAX(seq), :now FROM audit_event", {"now": _PAST}),
+    (_EVENT, {}),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -282,12 +284,12 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
     ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
     (
         "an opening of the log that is kept longer",
-        "UPDATE opening_term SET ends_at = :until WHERE seq = (SELECT MAX(seq) FROM audit_event)",
+        "UPDATE opening_term SET ends_at = :until WHERE seq = (SELECT MAX(seq) FROM opening_term)",
         {"until": _FUTURE},
     ),
     (
         "an opening of the log that is kept for ever",
-        "DELETE FROM opening_term WHERE seq = (SELECT MAX(seq) FROM audit_event)",
+        "DELETE FROM opening_term WHERE seq = (SELECT MAX(seq) FROM opening_term)",
         {},
     ),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),

@@ -180,6 +180,6 @@ class Decisions:
 def _answer(status: int) -> str:
     if status in _ANSWERS:
         return _ANSWERS[status]
-    if status in range(200, 400):
+    if status in range(100, 400):
         return "allowed"
     return "unusable" if status in range(400, 500) else "failed"

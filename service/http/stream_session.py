@@ -29,6 +29,7 @@ from service.http.problems import of_error, of_status
 from service.http.rooms import Rooms
 from service.http.workroom import BusyError
 from service.passages import Passages
+from store import asked_by
 
 MAX_TEXT: Final = 4096
 SAY_TIMEOUT_S: Final = 20.0
@@ -58,6 +59,7 @@ class StreamSession:
         self._rooms = rooms
         self._zone = zone
         self._watched = watched
+        self._caller = str(socket.state.credential_id)
         self._passages = Passages()
         self._received = 0
         self._waiting: deque[tuple[int, bytes | None]] = deque()
@@ -147,7 +149,7 @@ class StreamSession:
     def _looked_at(self, data: bytes) -> Identification:
         with self._rooms.metrics.stage("decode"):
             frame = decode(data, "the frame")
-        with self._rooms.metrics.stage("decide"):
+        with self._rooms.metrics.stage("decide"), asked_by(self._caller):
             found = self._watched.look(frame, time.monotonic())
         self._rooms.told.tell(found)
         return found
@@ -157,7 +159,9 @@ class StreamSession:
         new = self._passages.begun(found, now)
         stranger = self._passages.stranger(found, now)
         for face in [*new, *([] if stranger is None else [stranger])]:
-            await self._say(_decision(number, face))
+            decision = _decision(number, face)
+            self._rooms.decisions.count(self._caller, self._zone, "stream", {}, {decision["decision"]: 1})
+            await self._say(decision)
 
     async def _watch(self) -> None:
         """End the stream of a credential that was ended, and every stream when the service ends."""
@@ -184,6 +188,8 @@ class StreamSession:
             await self._socket.send_text(json.dumps(message))
 
     async def _close(self, over: _Over) -> None:
+        if over.problem is not None:
+            self._rooms.decisions.answered(self._caller, self._zone, "stream", over.problem["status"], {})
         with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
             if over.problem is not None:
                 # Its own type, a URN, would hide what kind of message this is.

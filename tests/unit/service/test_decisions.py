@@ -77,7 +77,7 @@ def test_a_minute_is_written_when_it_is_over_and_not_before(house: House, decisi
 
 
 def test_each_answer_has_a_name(house: House, decisions: Decisions) -> None:
-    for status in (200, 202, 307, 401, 403, 404, 413, 422, 429, 500, 503, 0):
+    for status in (101, 200, 202, 401, 403, 404, 413, 422, 429, 500, 503, 0):
         decisions.answered(None, None, "enroll", status, {})
     decisions.write(everything=True)
     (one,) = opened(house.store, COUNTED)
