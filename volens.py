@@ -48,6 +48,7 @@ from store import (
     Backup,
     Clock,
     Credentials,
+    DecisionLog,
     Factors,
     Jobs,
     KeptAnswers,
@@ -88,6 +89,7 @@ class Site:
         erasures: past erasures: whose they are, and the search that shows that they held.
         rights: what people asked for, with the clock of each request; and who receives what.
         credentials: the programs that may ask over the network.
+        decisions: what a service writes into the log about whom it let in.
         kept_answers: answers to what those may ask for a second time.
         jobs: what they asked for that takes long.
         factors: what people of two-factor zones show besides their face: set, replaced, removed.
@@ -110,6 +112,7 @@ class Site:
         self.erasures = erase.Erasures(store, self._galleries, home)
         self.rights = erase.Rights(store, home, self._galleries)
         self.credentials = Credentials(store)
+        self.decisions = DecisionLog(store)
         self.kept_answers = KeptAnswers(store)
         self.jobs = Jobs(store)
         self.factors = Factors(store)

@@ -52,8 +52,8 @@ LOGIC: Final = (
     "At a door the same model makes such a list of every face in the frame. It is compared with those of the people "
     "who agreed for this zone; if the nearest one is alike enough (cosine similarity at or above a threshold measured "
     "for the model and the number of people), the door takes the face for that person and opens. Nothing else is "
-    "decided by it, and a face that is like nobody's leaves no trace. The comparison can be wrong: the alternative "
-    "named in the record is always open to you."
+    "decided by it, and of a face that is like nobody's nothing is kept but that there was one. The comparison can be "
+    "wrong: the alternative named in the record is always open to you."
 )
 SECOND_FACTOR: Final = (
     " In this zone that is not enough: the door opens only if what you show besides (a badge's number, or a PIN) is "

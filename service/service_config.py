@@ -3,13 +3,15 @@
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, Self, final
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consent import InputError
+from service.oidc.trust import LEEWAY, MAX_LIFETIME, ROLE_CLAIM, ZONE_CLAIM, Trust
 
 PREFIX: Final = "VOLENS_SERVE_"
 MAX_FILE_BYTES: Final = 64 * 2**10
@@ -39,6 +41,52 @@ class ServiceConfig(BaseSettings):
     drain_s: float = Field(
         0.0, ge=0, le=600, description="How long /readyz says 503 before the service ends, so that nobody sends more."
     )
+    oidc_issuer: str | None = Field(None, description="Issuer whose tokens are believed too: https://host/path.")
+    oidc_audience: str | None = Field(None, description="What its tokens must be for; given together with oidc_issuer.")
+    oidc_role_claim: str = Field(ROLE_CLAIM, description="Claim that holds a role, as 'volens credential' knows them.")
+    oidc_zone_claim: str = Field(ZONE_CLAIM, description="Claim that holds the caller's only zone.")
+    oidc_allow_private: bool = Field(False, description="The issuer is in a private network; http is allowed there.")
+    oidc_max_lifetime_s: int = Field(
+        round(MAX_LIFETIME.total_seconds()),
+        ge=60,
+        le=86_400,
+        description="Longest life of a token; nobody can take one back.",
+    )
+    oidc_leeway_s: int = Field(
+        round(LEEWAY.total_seconds()), ge=0, le=300, description="By how much the issuer's clock may be wrong."
+    )
+
+    @model_validator(mode="after")
+    def _oidc_is_whole(self) -> Self:
+        self.trust()
+        return self
+
+    def trust(self) -> Trust | None:
+        """Return whose tokens are believed; None for nobody's.
+
+        Raises:
+            ValueError: a part of it is set and another is missing, or the issuer is none. Values are not repeated.
+        """
+        if self.oidc_issuer is None or self.oidc_audience is None:
+            fields = type(self).model_fields
+            told = [name for name in fields if name.startswith("oidc_") and getattr(self, name) != fields[name].default]
+            if told:
+                raise ValueError(
+                    f"got {', '.join(told)}; expected both oidc_issuer and oidc_audience, or nothing of oidc"
+                )
+            return None
+        try:
+            return Trust(
+                self.oidc_issuer,
+                self.oidc_audience,
+                self.oidc_role_claim,
+                self.oidc_zone_claim,
+                self.oidc_allow_private,
+                timedelta(seconds=self.oidc_max_lifetime_s),
+                timedelta(seconds=self.oidc_leeway_s),
+            )
+        except InputError as error:
+            raise ValueError(f"oidc_issuer: {error}") from None
 
     @classmethod
     def settings_customise_sources(
@@ -99,6 +147,8 @@ def example() -> str:
 
 def _sentence(loc: tuple[int | str, ...], message: str) -> str:
     name = ".".join(str(part) for part in loc)
+    if not loc:  # said by a validator of ours about several settings
+        return message.removeprefix("Value error, ")
     if name not in ServiceConfig.model_fields:
         return f"there is no setting {name!r}"
     return f"{name}: {message[:1].lower()}{message[1:]}"

@@ -36,7 +36,8 @@ from store.consents import (
     stored_receipt,
     stored_receipts,
 )
-from store.credentials import Credential, Credentials, CredentialToken, Role
+from store.credentials import CREDENTIAL_PREFIX, Credential, Credentials, CredentialToken, Role, check_reach
+from store.decisions import Counted, DecisionLog
 from store.endpoints import USUAL_KINDS, Endpoint, Endpoints, MessageKind
 from store.erasures import (
     ErasureState,
@@ -67,7 +68,7 @@ from store.keyring import Keyring
 from store.keys import Keys, ask_root_key_holder
 from store.operators import Operator, add_operator, operators, operators_required, remove_operator, require_operators
 from store.outbox import Message, Outbox, OutboxState, tell
-from store.passages import Passed, note_passages, prune_passages
+from store.passages import Passed, asked_by, note_passages, prune_passages
 from store.people import receipts_of
 from store.prepared import Glance
 from store.private_files import read_private, write_private, write_private_files
@@ -140,6 +141,7 @@ from store.subject_secrets import add_commitment, check_person_secret
 
 __all__ = [
     "CONSENT_ENDED",
+    "CREDENTIAL_PREFIX",
     "DATA_FILE",
     "DEFAULT_URL",
     "HANGING",
@@ -155,9 +157,11 @@ __all__ = [
     "ClockedConsent",
     "Cohort",
     "CollectionStop",
+    "Counted",
     "Credential",
     "CredentialToken",
     "Credentials",
+    "DecisionLog",
     "Endpoint",
     "Endpoints",
     "ErasureState",
@@ -229,6 +233,7 @@ __all__ = [
     "all_receipts",
     "answers_about",
     "ask_root_key_holder",
+    "asked_by",
     "badge_owner",
     "badge_reference",
     "begin_cohort",
@@ -236,6 +241,7 @@ __all__ = [
     "certificates_of",
     "check_badge_site",
     "check_person_secret",
+    "check_reach",
     "check_receipt",
     "checkpoint_note",
     "clocked",

@@ -90,13 +90,14 @@ def append(
     *,
     receipt_id: ReceiptId | None,
     random: Random,
+    ends_at: datetime | None = None,
 ) -> tuple[int, Event]:
-    """Append one event; its opening is tied to `receipt_id` and dies with that consent.
+    """Append one event; its opening is tied to `receipt_id` and dies with that consent, at the latest after `ends_at`.
 
     Returns:
         The leaf's index, and the event with its salt.
     """
-    (entry,) = append_all(connection, kind, at, [details], receipt_id=receipt_id, random=random)
+    (entry,) = append_all(connection, kind, at, [details], receipt_id=receipt_id, random=random, ends_at=ends_at)
     return entry
 
 
@@ -108,6 +109,7 @@ def append_all(
     *,
     receipt_id: ReceiptId | None,
     random: Random,
+    ends_at: datetime | None = None,
 ) -> list[tuple[int, Event]]:
     """Append one event for each of the details, a leaf of its own each; see `append`. Four statements for all."""
     if not many_details:
@@ -137,6 +139,8 @@ def append_all(
     connection.execute(insert(tables.audit_event), [{"seq": at, "leaf": leaf} for at, leaf in enumerate(leaves, first)])
     connection.execute(insert(tables.audit_node), nodes)
     connection.execute(insert(tables.audit_opening), openings)
+    if ends_at is not None:
+        connection.execute(insert(tables.opening_term), [{"seq": index, "ends_at": ends_at} for index, _ in entries])
     return entries
 
 
@@ -169,6 +173,37 @@ def forget_all(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> Mapp
     ).all()
     connection.execute(delete(tables.audit_opening).where(about))
     return {ReceiptId(row[0]): int(row[1]) for row in found}
+
+
+def forget_outlived(connection: Connection, now: datetime) -> int:
+    """Erase the openings whose time is over; return how many."""
+    over = select(tables.opening_term.c.seq).where(tables.opening_term.c.ends_at < now)
+    return connection.execute(delete(tables.audit_opening).where(tables.audit_opening.c.seq.in_(over))).rowcount
+
+
+def entries_about_nobody(connection: Connection, kind: str | None = None) -> list[Event]:
+    """Return the events that can be opened and are about no consent, oldest first; of one kind, or of all.
+
+    What is about a person is told to that person only (`store.held`).
+
+    Raises:
+        TamperError: an opening is not that of its leaf.
+    """
+    event, opening = tables.audit_event.c, tables.audit_opening.c
+    query = select(event.leaf, opening.details, opening.salt).join_from(
+        tables.audit_event, tables.audit_opening, event.seq == opening.seq
+    )
+    found = []
+    for leaf, details, salt in connection.execute(query.where(opening.receipt_id.is_(None)).order_by(event.seq)):
+        of_kind, at = read_leaf(leaf)
+        if kind in {None, of_kind}:
+            try:
+                said = json.loads(details)
+                open_leaf(leaf, said, salt)
+            except (ValueError, TypeError, AttributeError):
+                raise TamperError("integrity: an opening of the audit log is not one") from None
+            found.append(Event(of_kind, at, said, salt))
+    return found
 
 
 def verify_log(connection: Connection, key: VerifierKey) -> LogReport:

@@ -6,6 +6,7 @@ guessed, so that a slow hash would only slow down doors.
 
 import base64
 import hmac
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,10 +28,12 @@ DEFAULT_VALID_DAYS: Final = 365
 MAX_GRACE_HOURS: Final = 720
 DEFAULT_GRACE_HOURS: Final = 24
 MAX_LABEL_LENGTH: Final = 100
+CREDENTIAL_PREFIX: Final = "volens_"
+"""How tokens of credentials begin, and no others."""
 
 _ID_BYTES: Final = 8
 _SECRET_BYTES: Final = 32
-_TOKEN: Final = re.compile(r"volens_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+_TOKEN: Final = re.compile(CREDENTIAL_PREFIX + r"([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _NOT_IN_FORCE: Final = "got a credential that is not in force; ask the operator for a new one"
 
 
@@ -102,7 +105,7 @@ class CredentialToken:
 
     def reveal(self) -> str:
         """Return the token, for whoever will show it."""
-        return f"volens_{self.credential_id}_{self._secret}"
+        return f"{CREDENTIAL_PREFIX}{self.credential_id}_{self._secret}"
 
     def digest(self) -> bytes:
         """Return the 32 bytes that the store keeps."""
@@ -135,10 +138,7 @@ class Credentials:
                 none; or a term that is not 1 to `MAX_VALID_DAYS` days.
         """
         purpose = None if zone is None else parse_purpose(zone)
-        if role is Role.DOOR and purpose is None:
-            raise InputError("got a door without a zone; say for which zone it opens")
-        if role not in _OF_A_ZONE and purpose is not None:
-            raise InputError(f"got a zone for the role {role.value!r}, which is for the whole site; leave it out")
+        check_reach(role, purpose)
         if not 1 <= len(label.strip()) <= MAX_LABEL_LENGTH or not label.isprintable():
             raise InputError(
                 f"got a label of {len(label.strip())} characters; expected 1 to {MAX_LABEL_LENGTH} to print"
@@ -212,6 +212,31 @@ class Credentials:
         where = None if purpose is None else Purpose(purpose)
         times = parse_time(issued_at), parse_time(expires_at)
         return Credential(credential_id, label, Role(role), where, *times, None)
+
+    def now(self) -> datetime:
+        """Return the time by which credentials run out, UTC, whole seconds."""
+        return self._store.now()
+
+    def name_for(self, issuer: str, subject: str) -> str:
+        """Return the id that stands for somebody whom an issuer vouches for: ``oidc:`` and 16 hexadecimal digits.
+
+        Keyed, for subjects are often addresses or staff numbers, and easily tried. The same as long as the site lives.
+        """
+        with self._store.keyring.derived_key("oidc callers") as key:
+            digest = hmac.digest(key.buffer, json.dumps([issuer, subject]).encode("ascii"), "sha256")
+        return f"oidc:{digest[:_ID_BYTES].hex()}"
+
+
+def check_reach(role: Role, zone: Purpose | None) -> None:
+    """Check that a role may have just this zone, or none.
+
+    Raises:
+        InputError: a door without a zone, or a zone for a role that has none.
+    """
+    if role is Role.DOOR and zone is None:
+        raise InputError("got a door without a zone; say for which zone it opens")
+    if role not in _OF_A_ZONE and zone is not None:
+        raise InputError(f"got a zone for the role {role.value!r}, which is for the whole site; leave it out")
 
 
 _ONE: Final = Prepared(

@@ -114,7 +114,8 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
         clocks=clocks,
         ended=consent_ended(connection, receipt_id),
         certificate_id=None if certificate is None else certificate.certificate_id,
-        rows={table.name: _rows(connection, table, receipt_id) for table in (*HANGING, *_EVIDENCE)},
+        rows={table.name: _rows(connection, table, receipt_id) for table in (*HANGING, *_EVIDENCE)}
+        | {tables.passage.name: _passages(connection, receipt_id)},
         counts=counts,
     )
 
@@ -140,6 +141,14 @@ def _count(connection: Connection, table: Table, receipt_id: ReceiptId) -> int:
 def _rows(connection: Connection, table: Table, receipt_id: ReceiptId) -> list[dict[str, Any]]:
     rows = connection.execute(select(table).where(table.c.receipt_id == receipt_id)).mappings()
     return [{str(name): _plain(value) for name, value in row.items() if name not in _KEYS} for row in rows]
+
+
+def _passages(connection: Connection, receipt_id: ReceiptId) -> list[dict[str, Any]]:
+    """Return the passages, each with what the door is called today."""
+    door = tables.api_credential.c
+    called = {row.credential_id: row.label for row in connection.execute(select(door.credential_id, door.label))}
+    found = _rows(connection, tables.passage, receipt_id)
+    return [row | {"door": called.get(row["asked_by"])} for row in found]
 
 
 def _plain(value: object) -> object:

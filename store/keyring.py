@@ -314,9 +314,9 @@ class Keyring:
             yield connection
 
     @contextmanager
-    def write(self) -> Generator[Connection]:
+    def write(self, *, hurried: bool = False) -> Generator[Connection]:
         """Write in one transaction, which no other process does meanwhile; for the modules of this room."""
-        with self._database.write() as connection:
+        with self._database.write(hurried=hurried) as connection:
             yield connection
 
     def secret_context(self, receipt_id: str, epoch: int) -> bytes:

@@ -2,23 +2,29 @@
 
 A passage hangs on the consent and dies with it; before that, with the zone's `match_history_days`. Of people who
 matched nobody there is none. No command lists passages but the answer to the person (`erase.access_answer`).
+Each is in the audit log as well, where it can be read for as long and no longer (`store.decisions`).
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, insert, literal, select
+from sqlalchemy import ColumnElement, delete, insert, select
 
-from consent import ModelId, ReceiptId, UnavailableError
+from consent import ModelId, Purpose, ReceiptId, UnavailableError
 from store import schema as tables
-from store.columns import UtcDateTime
+from store.audit_log import forget_outlived
+from store.decisions import log_match
 from store.promises import zones
 from store.store import Store, Transaction
 
 _live = tables.live_consent.c
 _passage = tables.passage.c
+# Not an argument: between a door's request and its passage lie the models and the matching core, which need not know.
+_ASKED_BY: Final[ContextVar[str | None]] = ContextVar("asked_by", default=None)
 
 
 class Passed(StrEnum):
@@ -47,25 +53,56 @@ def note_passages(store: Store, receipt_ids: Sequence[ReceiptId], how: Passed, m
             return
         with store.write(hurried=True) as tx:
             # Asked once more, under the write lock: a second door may have been faster, or a withdrawal.
-            row = select(
-                _live.receipt_id,
-                _live.subject_id,
-                _live.purpose,
-                literal(minute, UtcDateTime),
-                literal(how.value),
-                literal(model_id),
-            ).where(*_missing(new, how, minute))
-            columns = ["receipt_id", "subject_id", "purpose", "matched_at", "kind", "model_id"]
-            tx.connection.execute(insert(tables.passage).from_select(columns, row))
+            still = _missing(new, how, minute)
+            columns = (_live.receipt_id, _live.subject_id, _live.purpose, tables.zone.c.match_history_days)
+            query = select(*columns).join(tables.zone, tables.zone.c.purpose == _live.purpose).where(*still)
+            for row in tx.connection.execute(query).all():
+                _note(tx, row, how, model_id, minute)
+
+
+@contextmanager
+def asked_by(caller_id: str) -> Iterator[None]:
+    """Say which door asks for the decisions made inside: it is noted with the passages that begin by them.
+
+    Holds for this thread, or this task.
+    """
+    before = _ASKED_BY.set(caller_id)
+    try:
+        yield
+    finally:
+        _ASKED_BY.reset(before)
+
+
+def _note(tx: Transaction, row: Any, how: Passed, model_id: ModelId, minute: datetime) -> None:  # noqa: ANN401  a row
+    caller = _ASKED_BY.get()
+    values = {"receipt_id": row.receipt_id, "subject_id": row.subject_id, "purpose": row.purpose}
+    tx.connection.execute(
+        insert(tables.passage),
+        values | {"matched_at": minute, "kind": how.value, "model_id": model_id, "asked_by": caller},
+    )
+    log_match(
+        tx,
+        ReceiptId(row.receipt_id),
+        Purpose(row.purpose),
+        how=how.value,
+        model_id=model_id,
+        minute=minute,
+        asked_by=caller,
+        ends_at=minute + timedelta(days=row.match_history_days),
+    )
 
 
 def prune_passages(tx: Transaction) -> int:
-    """Delete the passages that are past their zone's days; return how many. Called by the sweep."""
+    """Delete the passages that are past their zone's days; return how many. Called by the sweep.
+
+    With them goes what opens the log's entries about them, and whatever else of the log is to be read for a time only.
+    """
     gone = 0
     for zone in zones(tx.connection):
         oldest = tx.now - timedelta(days=zone.match_history_days)
         rows = delete(tables.passage).where(_passage.purpose == zone.purpose, _passage.matched_at < oldest)
         gone += tx.connection.execute(rows).rowcount
+    forget_outlived(tx.connection, tx.now)
     return gone
 
 

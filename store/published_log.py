@@ -7,10 +7,10 @@ from typing import Final, final
 
 from sqlalchemy import select
 
-from audit import consistency_proof, inclusion_proof
+from audit import Event, consistency_proof, inclusion_proof
 from consent import InputError
 from store import schema as tables
-from store.audit_log import LogReport, log_size, node_reader, verify_log
+from store.audit_log import LogReport, entries_about_nobody, log_size, node_reader, verify_log
 from store.store import Store
 
 MAX_ENTRIES: Final = 1000
@@ -47,6 +47,15 @@ class PublishedLog:
         with self._store.read() as connection:
             rows = connection.scalars(select(event.leaf).where(event.seq >= start).order_by(event.seq).limit(count))
             return [bytes(leaf) for leaf in rows]
+
+    def opened(self, kind: str | None = None) -> list[Event]:
+        """Return the events about no person that can be opened, for whoever runs the site; never over the network.
+
+        Raises:
+            TamperError: an opening is not that of its leaf.
+        """
+        with self._store.read() as connection:
+            return entries_about_nobody(connection, kind)
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Return the proof that leaf `index` is among the first `size` (RFC 6962, 2.1.1): hashes of 32 bytes.

@@ -31,15 +31,16 @@ class End:
     ended_at: datetime
 
 
-def remember(keyring: Keyring, connection: Connection) -> None:
+def remember(keyring: Keyring, connection: Connection, *, hurried: bool = False) -> None:
     """Bring the keyring level with the data file; what it knows already is left alone.
 
     Args:
         keyring: of the site.
         connection: a snapshot of the data file, whose log is known to continue the remembered one.
+        hurried: do not wait for others who write; see `Database.write`.
     """
     size = audit_log.log_size(connection)
-    with keyring.write() as kept:
+    with keyring.write(hurried=hurried) as kept:
         leaf = tables.audit_event.c
         query = select(leaf.seq, leaf.leaf).where(leaf.seq >= _count(kept)).order_by(leaf.seq)
         rows = [{"seq": row.seq, "leaf": row.leaf} for row in connection.execute(query)]

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from store.columns import UtcDateTime
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0009", "0010")
 
 metadata: Final = MetaData()
 
@@ -158,6 +158,7 @@ passage: Final = Table(
     Column("matched_at", UtcDateTime, nullable=False, index=True),
     Column("kind", String, nullable=False),
     Column("model_id", String, nullable=False),
+    Column("asked_by", String, nullable=True),
     hangs_on_live_consent(),
     UniqueConstraint("receipt_id", "kind", "matched_at"),
     sqlite_autoincrement=True,
@@ -333,6 +334,13 @@ audit_opening: Final = Table(
     Column("receipt_id", String, nullable=True, index=True),
     Column("details", String, nullable=False),
     Column("salt", LargeBinary, nullable=False),
+)
+
+opening_term: Final = Table(
+    "opening_term",
+    metadata,
+    Column("seq", Integer, ForeignKey("audit_opening.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("ends_at", UtcDateTime, nullable=False, index=True),
 )
 
 audit_checkpoint: Final = Table(

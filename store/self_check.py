@@ -66,6 +66,7 @@ _JOB: Final = (
     "INSERT INTO job (job_id, kind, credential_id, state, done, total, outcome, begun_at, seen_at) "
     "VALUES (:receipt, 'sweep', 'none', 'done', 0, 0, 'none', :now, :now)"
 )
+_EVENT: Final = "INSERT INTO audit_event SELECT COALESCE(MAX(seq) + 1, 0), x'00' FROM audit_event"
 _OF_BADGE: Final = {"receipt": "6" * 32, "subject": _SUBJECT, "zone": "~self-check-badge"}
 _OF_FACTOR: Final = {"receipt": "8" * 32, "subject": _SUBJECT, "zone": "~self-check-factor"}
 _OF_SECRET: Final = {"receipt": "7" * 32, "subject": _SUBJECT, "zone": "~self-check-secret"}
@@ -81,7 +82,7 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
         "INSERT INTO leaving VALUES (:receipt, :subject, '~self-check', :now)",
         {"receipt": _RECEIPT, "subject": _SUBJECT, "now": _PAST},
     ),
-    ("INSERT INTO audit_event SELECT COALESCE(MAX(seq) + 1, 0), x'00' FROM audit_event", {}),
+    (_EVENT, {}),
     (_ZONE.replace("~self-check", "~stopped"), {"now": _PAST}),
     (
         _RECEIPT_ROW.replace("~self-check", "~stopped"),
@@ -138,6 +139,9 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     (_BEGUN, {"key": bytes([1] * 32), "now": _PAST}),
     (_ANSWER, {"key": bytes(32), "receipt": _RECEIPT, "subject": _SUBJECT}),
     (_JOB, {"receipt": _RECEIPT, "now": _PAST}),
+    ("INSERT INTO audit_opening SELECT MAX(seq), NULL, 'none', randomblob(32) FROM audit_event", {}),
+    ("INSERT INTO opening_term SELECT MAX(seq), :now FROM audit_event", {"now": _PAST}),
+    (_EVENT, {}),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -314,6 +318,16 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
     ("a changed answer", "UPDATE kept_answer SET sealed_answer = zeroblob(30) WHERE key_sha256 = zeroblob(32)", {}),
     ("a job that goes on after its end", "UPDATE job SET done = 1 WHERE job_id = :receipt", {"receipt": _RECEIPT}),
     ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
+    (
+        "an opening of the log that is kept longer",
+        "UPDATE opening_term SET ends_at = :until WHERE seq = (SELECT MAX(seq) FROM opening_term)",
+        {"until": _FUTURE},
+    ),
+    (
+        "an opening of the log that is kept for ever",
+        "DELETE FROM opening_term WHERE seq = (SELECT MAX(seq) FROM opening_term)",
+        {},
+    ),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),
 )
 """What is tried: a name for the error message, a statement, its parameters."""

@@ -61,9 +61,13 @@ class Transaction:
         """Append an audit event; see `audit_log.append`."""
         return audit_log.append(self.connection, kind, self.now, details, receipt_id=receipt_id, random=self.random)
 
-    def log_all(self, kind: str, many_details: Sequence[Mapping[str, str | int]]) -> list[tuple[int, Event]]:
+    def log_all(
+        self, kind: str, many_details: Sequence[Mapping[str, str | int]], *, ends_at: datetime | None = None
+    ) -> list[tuple[int, Event]]:
         """Append an audit event for each of the details, about no consent in force; see `audit_log.append_all`."""
-        return audit_log.append_all(self.connection, kind, self.now, many_details, receipt_id=None, random=self.random)
+        return audit_log.append_all(
+            self.connection, kind, self.now, many_details, receipt_id=None, random=self.random, ends_at=ends_at
+        )
 
     def sign_log(self) -> tuple[Checkpoint, str]:
         """Sign the log's head as it is now, and keep the note."""
@@ -235,7 +239,7 @@ class Store:
         # the log, which the next write or `open` repairs; it is never ahead of the log.
         if grown:
             with suppress(UnavailableError), self._data.read() as connection:
-                remember(self.keyring, connection)
+                remember(self.keyring, connection, hurried=hurried)
 
     def truncate_wal(self) -> bool:
         """Cut the data file's write-ahead log; False if a reader still needs it."""

@@ -1,7 +1,10 @@
 """`volens audit`: the log that everything leaves a trace in."""
 
+from typing import Annotated
+
 import typer
 
+from consent import format_time
 from service.cli.options import HomeOption, JsonOption
 from service.cli.output import emit
 from service.cli.session import opened
@@ -28,3 +31,20 @@ def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
         f"{report.openings} entries that can still be opened\n{kinds}"
     )
     emit(document, said, as_json=as_json)
+
+
+@app.command("show")
+def show(
+    kind: Annotated[str | None, typer.Argument(help="Only events of this kind, such as 'decisions.counted'.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the log says, as far as it can be opened and is about no person: who asked what, and how often."""
+    with opened(home) as site:
+        found = site.log.opened(kind)
+    document = [{"kind": one.kind, "at": format_time(one.at), "details": dict(one.details)} for one in found]
+    said = "\n".join(
+        f"{format_time(one.at)} {one.kind}  {', '.join(f'{name} {value}' for name, value in one.details.items())}"
+        for one in found
+    )
+    emit({"events": document}, said or "there is no such event that can be opened", as_json=as_json)

@@ -63,7 +63,7 @@ def serve(
     with opened(home, models(pack, accept_licence, pack_claim, pack_search)) as site:
         if setting.orders is not None and setting.orders.resolve().is_relative_to(site.home.resolve()):
             raise InputError("got 'orders' below the site's home, where answers to people must not be; choose another")
-        rooms = Rooms.of(site, setting.model_threads, setting.waiting, setting.orders)
+        rooms = Rooms.of(site, setting.model_threads, setting.waiting, setting.orders, setting.trust())
         log = log_to(sys.stderr)
         ForeignRecords(log).install()
         url = f"{'http' if address.tls_key is None else 'https'}://{address.host}:{address.port}"

@@ -12,7 +12,9 @@ from starlette.requests import HTTPConnection
 
 from consent import RefusedError
 from service.http.rooms import Rooms
-from store import Credential, Role
+from service.oidc.token import ForeignRoleError
+from service.principal import Principal
+from store import CREDENTIAL_PREFIX, Role
 
 WHO_MAY: Final[Mapping[str, frozenset[Role]]] = {
     "read_metrics": frozenset({Role.OPERATOR, Role.AUDITOR}),
@@ -75,49 +77,61 @@ class RateError(RefusedError):
         return error
 
 
-async def known(request: HTTPConnection, rooms: Rooms) -> Credential:
-    """Return the credential of a caller who may do this operation, in this zone, and count that they asked.
+async def known(request: HTTPConnection, rooms: Rooms) -> Principal:
+    """Return a caller who may do this operation, in this zone, and count that they asked.
 
     Raises:
-        CredentialError: there is none in force.
+        CredentialError: nothing that is in force was shown.
         HTTPException: 403, the role or the zone is another.
-        RateError: the credential was used too often.
+        RateError: the caller asked too often.
+        IssuerError: a token cannot be judged, for its issuer's keys are not to be had.
     """
-    credential = _shown(request, rooms)
-    request.state.credential_id, request.state.zone = credential.credential_id, credential.purpose
-    wait_s = rooms.credential_rates.take(credential.credential_id)
+    caller = await _shown(request, rooms)
+    request.state.credential_id, request.state.zone = caller.caller_id, caller.purpose
+    wait_s = rooms.credential_rates.take(caller.caller_id)
     if wait_s:
         raise RateError.of(wait_s)
-    _check_may(request, credential)
-    return credential
+    _check_may(request, caller)
+    return caller
 
 
-def admitted(request: HTTPConnection, rooms: Rooms) -> None:
+async def admitted(request: HTTPConnection, rooms: Rooms) -> None:
     """Check that a caller who was known may still do this operation; it is not counted.
 
     Raises:
-        CredentialError, HTTPException: see `known`.
+        CredentialError, HTTPException, IssuerError: see `known`.
     """
-    _check_may(request, _shown(request, rooms))
+    _check_may(request, await _shown(request, rooms))
 
 
-def _shown(request: HTTPConnection, rooms: Rooms) -> Credential:
+async def _shown(request: HTTPConnection, rooms: Rooms) -> Principal:
     scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
     if scheme.lower() != "bearer" or not token:
         raise CredentialError("got no credential; send one as 'Authorization: Bearer ...'")
     try:
-        return rooms.site.credentials.check(token)
+        return await _principal(token, rooms)
+    except ForeignRoleError:
+        slow_down(request, rooms)
+        raise HTTPException(403) from None
     except RefusedError:
         slow_down(request, rooms)
         raise CredentialError("got a credential that is not in force; ask the operator for a new one") from None
 
 
-def _check_may(request: HTTPConnection, credential: Credential) -> None:
+async def _principal(token: str, rooms: Rooms) -> Principal:
+    credentials = rooms.site.credentials
+    if rooms.issuer is None or token.startswith(CREDENTIAL_PREFIX):
+        return Principal.of(credentials.check(token))
+    found = await rooms.issuer.vouched(token, credentials.now())
+    return Principal(credentials.name_for(found.issuer, found.subject), found.role, found.purpose)
+
+
+def _check_may(request: HTTPConnection, caller: Principal) -> None:
     operation = request.scope["route"].name
     zone = request.path_params.get("zone")
-    if credential.role not in WHO_MAY.get(operation, frozenset()):
+    if caller.role not in WHO_MAY.get(operation, frozenset()):
         raise HTTPException(403)
-    if zone is not None and credential.purpose is not None and credential.purpose != zone:
+    if zone is not None and caller.purpose is not None and caller.purpose != zone:
         raise HTTPException(403)
 
 
@@ -153,10 +167,10 @@ class GuardedRoute(APIRoute):
         return guarded
 
 
-async def _caller(request: Request) -> Credential:
-    caller: Credential = request.state.caller
+async def _caller(request: Request) -> Principal:
+    caller: Principal = request.state.caller
     return caller
 
 
-Caller: TypeAlias = Annotated[Credential, Depends(_caller)]
+Caller: TypeAlias = Annotated[Principal, Depends(_caller)]
 """Who asks. Only in routes of the class `GuardedRoute`."""

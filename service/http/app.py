@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -55,6 +55,7 @@ def application(
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         await rooms.models.do(lambda: rooms.site.extractor)  # or the first person at a door would wait for it
         rooms.courier.start()
+        await rooms.desk.do(rooms.decisions.start)
         if supervisor is not None:
             supervisor.ready()
         yield
@@ -63,8 +64,10 @@ def application(
 
     def observe(seen: Seen) -> None:
         rooms.metrics(seen)
+        rooms.decisions.answered(seen.credential_id, seen.zone, seen.operation, seen.status, seen.faces or {})
         if log is not None:
-            log.info("request", **{name: value for name, value in asdict(seen).items() if value is not None})
+            told = replace(seen, faces=None)  # by the second, which is no business of a log
+            log.info("request", **{name: value for name, value in asdict(told).items() if value is not None})
 
     app = FastAPI(
         title="Volens",

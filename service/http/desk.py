@@ -67,7 +67,7 @@ class EnrolledAnswer(BaseModel):
 async def give_consent(zone: str, rooms: RoomsOf, caller: Caller, new: NewConsent, key: OnceKey = None) -> Response:
     """Record the consent of a person who was shown the notice and said yes, with a key made for them alone."""
     site = rooms.site
-    asked = Asked(site, caller.credential_id, "give_consent", key, zone, new)
+    asked = Asked(site, caller.caller_id, "give_consent", key, zone, new)
     return await once(rooms.desk, asked, lambda: _recorded(site, zone, new, asked))
 
 
@@ -128,7 +128,7 @@ async def enroll(
     shown = await whole(receipt) or b""
     half = await whole(secret)
     taken = [await whole(photo) or b"" for photo in photos]
-    asked = Asked(site, caller.credential_id, "enroll", key, zone, shown, *taken, allow_few)
+    asked = Asked(site, caller.caller_id, "enroll", key, zone, shown, *taken, allow_few)
     return await once(rooms.models, asked, lambda: _enroll(site, zone, shown, taken, half, allow_few=allow_few))
 
 

@@ -1,17 +1,20 @@
 """What doors ask: who of those who agreed is in this frame."""
 
 import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 
 from consent import Badge, InputError, PersonSecret, ShownFactor
-from enroll import decode
+from enroll import RgbImage, decode
 from index import FaceDecision, Identification
 from service.http.access import Caller, GuardedRoute
 from service.http.bodies import MAX_FRAME_BYTES, image_body, whole
-from service.http.rooms import RoomsOf
+from service.http.rooms import Rooms, RoomsOf
+from store import asked_by
 
 router: Final = APIRouter(tags=["doors"], route_class=GuardedRoute)
 
@@ -74,32 +77,45 @@ class Claim(BaseModel):
     max_body_size=MAX_FRAME_BYTES,
     openapi_extra=image_body("one frame, at most 8 MiB"),
 )
-async def identify(zone: str, request: Request, rooms: RoomsOf, _caller: Caller) -> Decisions:
-    """Decide about every face of one frame. The frame is not kept; a face that matches nobody leaves no trace."""
+async def identify(zone: str, request: Request, rooms: RoomsOf, caller: Caller) -> Decisions:
+    """Decide about every face of one frame. The frame is not kept; of a face that matches nobody a number is left."""
     site = rooms.site
-    data = await request.body()
+    return await decided(request, rooms, caller, await request.body(), lambda frame: site.identify(zone, frame))
 
+
+async def decided(
+    request: Request, rooms: Rooms, caller: Caller, data: bytes, decide: Callable[[RgbImage], Identification]
+) -> Decisions:
+    """Return what is decided about a frame, in a thread for models; it is told, timed and counted.
+
+    Raises:
+        BusyError: there is no place.
+        ImageError: it is no frame.
+    """
     asked = time.perf_counter()
 
     def look() -> Identification:
         rooms.metrics.waited(asked)
         with rooms.metrics.stage("decode"):
             frame = decode(data, "the frame")
-        with rooms.metrics.stage("decide"):
-            found = site.identify(zone, frame)
+        with rooms.metrics.stage("decide"), asked_by(caller.caller_id):
+            found = decide(frame)
         rooms.told.tell(found)
         return found
 
-    return Decisions.of(await rooms.models.do(look))
+    decisions = Decisions.of(await rooms.models.do(look))
+    request.state.faces = Counter(face.decision for face in decisions.faces)
+    return decisions
 
 
 @router.post(
     "/zones/{zone}/verify", summary="Is this the person of this receipt or badge (1:1)", max_body_size=MAX_FRAME_BYTES
 )
-async def verify(
+async def verify(  # noqa: PLR0913, PLR0917  a parameter for each field of the form
     zone: str,
+    request: Request,
     rooms: RoomsOf,
-    _caller: Caller,
+    caller: Caller,
     frame: UploadFile,
     receipt: Annotated[UploadFile | None, File(description="what the person took home")] = None,
     secret: Annotated[UploadFile | None, File(description="in a zone of custody subject_key")] = None,
@@ -119,7 +135,8 @@ async def verify(
     def compare() -> FaceDecision | None:
         carried, factor = _carried(half, carried_badge), factor_sent(badge_number, pin)
         try:
-            return site.verify_claim(shown, decode(data, "the frame"), carried=carried, zone=zone, factor=factor)
+            with asked_by(caller.caller_id):
+                return site.verify_claim(shown, decode(data, "the frame"), carried=carried, zone=zone, factor=factor)
         finally:
             for one in (carried, factor):
                 if one is not None:
@@ -127,7 +144,9 @@ async def verify(
 
     face = await rooms.models.do(compare)
     said = None if face is None else Face.of(face)
-    return Claim(decision="no_match" if said is None else said.decision, face=said)
+    claim = Claim(decision="no_match" if said is None else said.decision, face=said)
+    request.state.faces = {claim.decision: 1}
+    return claim
 
 
 def factor_sent(badge_number: str | None, pin: str | None) -> ShownFactor | None:

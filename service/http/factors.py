@@ -1,17 +1,16 @@
 """Second factors: set at the desk, shown at a door together with the face."""
 
-import time
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Path, UploadFile
+from fastapi import APIRouter, Form, Path, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from consent import InputError, Purpose, ReceiptId, ShownFactor
-from enroll import decode
+from enroll import RgbImage
 from index import Identification
 from service.http.access import Caller, GuardedRoute
 from service.http.bodies import EXACTLY_ONE, MAX_FRAME_BYTES, MAX_JSON_BYTES, whole
-from service.http.doors import Decisions, factor_sent
+from service.http.doors import Decisions, decided, factor_sent
 from service.http.rooms import RoomsOf
 
 router: Final = APIRouter(route_class=GuardedRoute)
@@ -62,8 +61,9 @@ async def remove_factor(zone: str, receipt_id: _Receipt, rooms: RoomsOf, _caller
 )
 async def pass_door(
     zone: str,
+    request: Request,
     rooms: RoomsOf,
-    _caller: Caller,
+    caller: Caller,
     frame: UploadFile,
     badge_number: Annotated[str | None, Form(description="in a zone that asks for a badge")] = None,
     pin: Annotated[str | None, Form(description="in a zone that asks for a PIN")] = None,
@@ -74,19 +74,12 @@ async def pass_door(
     """
     site = rooms.site
     data = await whole(frame) or b""
-    asked = time.perf_counter()
 
-    def look() -> Identification:
-        rooms.metrics.waited(asked)
+    def decide(image: RgbImage) -> Identification:
         with _sent(badge_number, pin) as factor:
-            with rooms.metrics.stage("decode"):
-                image = decode(data, "the frame")
-            with rooms.metrics.stage("decide"):
-                found = site.identify(zone, image, factor)
-        rooms.told.tell(found)
-        return found
+            return site.identify(zone, image, factor)
 
-    return Decisions.of(await rooms.models.do(look))
+    return await decided(request, rooms, caller, data, decide)
 
 
 def _sent(badge_number: str | None, pin: str | None) -> ShownFactor:

@@ -81,6 +81,7 @@ class Intake:
                     round(time.perf_counter() - begun, 6),
                     state.get("credential_id"),
                     state.get("zone"),
+                    state.get("faces"),
                 )
             )
 

@@ -80,10 +80,10 @@ async def begin_job(rooms: RoomsOf, caller: Caller, new: NewJob, key: OnceKey = 
     begun: list[Job] = []
 
     def begin() -> Done:
-        begun.append(rooms.site.jobs.begin(new.kind, caller.credential_id))
+        begun.append(rooms.site.jobs.begin(new.kind, caller.caller_id))
         return Done(JobAnswer.of(begun[0]))
 
-    answer = await once(rooms.desk, Asked(rooms.site, caller.credential_id, "begin_job", key, new), begin)
+    answer = await once(rooms.desk, Asked(rooms.site, caller.caller_id, "begin_job", key, new), begin)
     if begun:
         under_way = asyncio.ensure_future(_run(rooms, begun[0], work))
         rooms.unwatched.add(under_way)

@@ -24,6 +24,7 @@ class LogAnswer(BaseModel):
     root: str = Field(description="RFC 6962 tree head, hexadecimal")
     checkpoints: int = Field(description="signed heads that were checked")
     key: str = Field(description="the verifier's key, as in site.pub")
+    kinds: dict[str, int] = Field(description="how many leaves of each kind")
 
 
 @router.get("/log", summary="Verify the whole audit log")
@@ -31,7 +32,11 @@ async def verify_log(rooms: RoomsOf, _caller: Caller) -> LogAnswer:
     """Check every leaf, every node and every signature of the log."""
     report = await rooms.desk.do(rooms.site.log.verify)
     return LogAnswer(
-        size=report.size, root=report.root.hex(), checkpoints=report.checkpoints, key=rooms.site.verifier_key.line()
+        size=report.size,
+        root=report.root.hex(),
+        checkpoints=report.checkpoints,
+        key=rooms.site.verifier_key.line(),
+        kinds=dict(report.kinds),
     )
 
 

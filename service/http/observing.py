@@ -1,5 +1,6 @@
-"""What is seen of every request from outside: how long, which operation, what came of it. For log and metrics."""
+"""What is seen of every request from outside: how long, which operation, what came of it. For logs and numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -15,6 +16,7 @@ class Seen:
         seconds: from the end of the headers to the end of the answer.
         credential_id: of the credential that was shown and is in force; None otherwise.
         zone: the only one of that credential; None otherwise.
+        faces: what was decided about faces, and about how many; None where nobody looked at any.
     """
 
     request_id: str
@@ -23,6 +25,7 @@ class Seen:
     seconds: float
     credential_id: str | None
     zone: str | None
+    faces: Mapping[str, int] | None = None
 
 
 class Observer(Protocol):

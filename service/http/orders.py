@@ -68,7 +68,7 @@ async def plan_order(rooms: RoomsOf, caller: Caller, new: NewPlan, key: OnceKey 
             )
         )
 
-    return await once(rooms.desk, Asked(site, caller.credential_id, "plan_order", key, new), make)
+    return await once(rooms.desk, Asked(site, caller.caller_id, "plan_order", key, new), make)
 
 
 @router.get(

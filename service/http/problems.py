@@ -27,6 +27,7 @@ from consent import (
 )
 from service.http.access import CredentialError, RateError
 from service.http.workroom import BusyError
+from service.oidc.discovery import IssuerError
 from service.webhooks.signatures import SignatureError, StaleError
 from store import ToldOnceError, UnderWayError
 
@@ -114,10 +115,10 @@ def of_error(request: HTTPConnection, error: VolensError) -> JSONResponse:
     """Return the refusal that an error of ours becomes."""
     status = status_of(error)
     headers: dict[str, str] = {}
-    if status == _UNAVAILABLE or isinstance(error, UnderWayError):
-        headers["Retry-After"] = str(AGAIN_AFTER_S)
-    elif isinstance(error, RateError):
+    if isinstance(error, RateError | IssuerError):
         headers["Retry-After"] = str(error.again_after_s)
+    elif status == _UNAVAILABLE or isinstance(error, UnderWayError):
+        headers["Retry-After"] = str(AGAIN_AFTER_S)
     elif isinstance(error, CredentialError):
         headers["WWW-Authenticate"] = 'Bearer realm="volens"'
     detail = _UNKNOWN if isinstance(error, NoLiveConsentError) else str(error)

@@ -135,7 +135,7 @@ async def open_request(rooms: RoomsOf, caller: Caller, new: NewRequest, key: Onc
             meant = [] if who is None else site.receipts_of(who)
         return Done(RequestAnswer.of(site.rights.open(new.kind, meant), site.rights.now()))
 
-    return await once(rooms.desk, Asked(site, caller.credential_id, "open_request", key, new), take)
+    return await once(rooms.desk, Asked(site, caller.caller_id, "open_request", key, new), take)
 
 
 @router.get("/requests", summary="Requests, those due first in front")

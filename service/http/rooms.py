@@ -1,6 +1,7 @@
 """What all operations share: the site, the workrooms, and who asked how often."""
 
 import asyncio
+import secrets
 import threading
 import time
 from collections import Counter
@@ -11,8 +12,11 @@ from typing import Annotated, Any, TypeAlias, final
 from fastapi import Depends, Request
 
 from service.http.counting import Metrics
+from service.http.decisions import Decisions
+from service.http.issuer import Issuer
 from service.http.rates import Rates
 from service.http.workroom import Workroom
+from service.oidc.trust import Trust
 from service.webhooks.delivery import Courier
 from service.webhooks.told import Told
 from volens import Site
@@ -33,6 +37,8 @@ class Rooms:
         courier: tells recipients what happened.
         told: which of the decisions at doors they are told.
         metrics: what is counted.
+        decisions: what was decided, for the audit log.
+        issuer: whose tokens are believed besides our own credentials; None where nobody's are.
         unwatched: erasures that go on after their answer was given.
         leaving: set when the service is told to end.
         orders: a folder for what orders to erase leave; None where there is none.
@@ -47,6 +53,8 @@ class Rooms:
     courier: Courier
     told: Told
     metrics: Metrics
+    decisions: Decisions
+    issuer: Issuer | None = None
     credential_rates: Rates = field(default_factory=lambda: Rates(50, 100, time.monotonic))
     address_rates: Rates = field(default_factory=lambda: Rates(1, 20, time.monotonic))
     unwatched: set[asyncio.Future[Any]] = field(default_factory=set)
@@ -55,8 +63,23 @@ class Rooms:
     streams: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, site: Site, model_threads: int, waiting: int, orders: Path | None = None) -> "Rooms":
-        """Open the rooms of a site: so many threads for models, so many requests waiting for them."""
+    def of(
+        cls,
+        site: Site,
+        model_threads: int,
+        waiting: int,
+        orders: Path | None = None,
+        trust: Trust | None = None,
+    ) -> "Rooms":
+        """Open the rooms of a site.
+
+        Args:
+            site: open.
+            model_threads: for models.
+            waiting: how many requests may wait for a thread.
+            orders: a folder for what orders to erase leave.
+            trust: whose tokens are believed.
+        """
         return cls(
             site,
             Workroom("models", model_threads, waiting),
@@ -66,6 +89,8 @@ class Rooms:
             Courier(site.rights),
             Told(site.rights.outbox, time.monotonic),
             Metrics(site),
+            Decisions(site.decisions, secrets.token_hex(8)),
+            issuer=None if trust is None else Issuer(trust),
             orders=orders,
         )
 
@@ -78,6 +103,9 @@ class Rooms:
         self.courier.close()
         for room in (self.models, self.jobs, self.desk, self.exit):
             room.close()
+        if self.issuer is not None:
+            self.issuer.close()
+        self.decisions.close()
 
 
 async def _rooms_of(request: Request) -> Rooms:

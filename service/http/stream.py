@@ -27,9 +27,9 @@ async def stream(socket: WebSocket, zone: str) -> None:
     rooms: Rooms = socket.app.state.rooms
     try:
         caller = await known(socket, rooms)
-        if rooms.streams[caller.credential_id] >= MAX_STREAMS:
+        if rooms.streams[caller.caller_id] >= MAX_STREAMS:
             raise RateError(f"this credential has {MAX_STREAMS} streams open already; close one first")
-        rooms.streams[caller.credential_id] += 1
+        rooms.streams[caller.caller_id] += 1
     except VolensError as error:
         await _refuse(socket, of_error(socket, error))
         return
@@ -45,9 +45,9 @@ async def stream(socket: WebSocket, zone: str) -> None:
         await socket.accept()
         await StreamSession(socket, rooms, zone, watched).run()
     finally:
-        rooms.streams[caller.credential_id] -= 1
-        if not rooms.streams[caller.credential_id]:
-            del rooms.streams[caller.credential_id]
+        rooms.streams[caller.caller_id] -= 1
+        if not rooms.streams[caller.caller_id]:
+            del rooms.streams[caller.caller_id]
 
 
 async def _refuse(socket: WebSocket, answer: Response) -> None:

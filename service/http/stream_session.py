@@ -30,6 +30,7 @@ from service.http.problems import of_error, of_status
 from service.http.rooms import Rooms
 from service.http.workroom import BusyError
 from service.passages import Passages
+from store import asked_by
 
 MAX_TEXT: Final = 4096
 SAY_TIMEOUT_S: Final = 20.0
@@ -59,6 +60,7 @@ class StreamSession:
         self._rooms = rooms
         self._zone = zone
         self._watched = watched
+        self._caller = str(socket.state.credential_id)
         self._passages = Passages()
         self._received = 0
         self._waiting: deque[tuple[int, bytes | None]] = deque()
@@ -187,7 +189,7 @@ class StreamSession:
             self._passages.shown()
         with self._rooms.metrics.stage("decode"):
             frame = decode(data, "the frame")
-        with self._rooms.metrics.stage("decide"):
+        with self._rooms.metrics.stage("decide"), asked_by(self._caller):
             found = self._watched.look(frame, time.monotonic())
         self._rooms.told.tell(found)
         return found
@@ -198,7 +200,9 @@ class StreamSession:
         stranger = self._passages.stranger(found, now)
         new += self._passages.asked(found, now)
         for face in [*new, *([] if stranger is None else [stranger])]:
-            await self._say(_decision(number, face))
+            decision = _decision(number, face)
+            self._rooms.decisions.count(self._caller, self._zone, "stream", {}, {decision["decision"]: 1})
+            await self._say(decision)
 
     async def _watch(self) -> None:
         """End the stream of a credential that was ended, and every stream when the service ends."""
@@ -207,7 +211,7 @@ class StreamSession:
             if self._rooms.leaving.is_set():
                 raise _Over(_COME_AGAIN)
             try:
-                admitted(self._socket, self._rooms)
+                await admitted(self._socket, self._rooms)
             except VolensError as error:
                 raise _Over(_POLICY, self._told(error)) from None
             except HTTPException as error:
@@ -225,6 +229,8 @@ class StreamSession:
             await self._socket.send_text(json.dumps(message))
 
     async def _close(self, over: _Over) -> None:
+        if over.problem is not None:
+            self._rooms.decisions.answered(self._caller, self._zone, "stream", over.problem["status"], {})
         with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
             if over.problem is not None:
                 # Its own type, a URN, would hide what kind of message this is.

@@ -106,7 +106,7 @@ async def add_zone(rooms: RoomsOf, caller: Caller, new: NewZone, key: OnceKey = 
             )
         )
 
-    return await once(rooms.desk, Asked(site, caller.credential_id, "add_zone", key, new), add)
+    return await once(rooms.desk, Asked(site, caller.caller_id, "add_zone", key, new), add)
 
 
 @router.get(
@@ -147,7 +147,7 @@ async def publish_notice(zone: str, rooms: RoomsOf, caller: Caller, new: NewNoti
         )
         return Done(_notice(published))
 
-    return await once(rooms.desk, Asked(site, caller.credential_id, "publish_notice", key, zone, new), publish)
+    return await once(rooms.desk, Asked(site, caller.caller_id, "publish_notice", key, zone, new), publish)
 
 
 def _notice(notice: Notice) -> NoticeAnswer:

@@ -1,6 +1,7 @@
-"""One POST to one checked address: bounded in time and in what is read, no redirect, no proxy, no cookie."""
+"""One question to one checked address: bounded in time and in what is read, no redirect, no proxy, no cookie."""
 
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -15,7 +16,8 @@ from service.webhooks.guard import IpAddress, Target
 
 MAX_ANSWER_BYTES: Final = 64 * 2**10
 TIMEOUT_S: Final = 15.0
-_MAX_RETRY_DIGITS: Final = 6
+_SECONDS: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
+_MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=([0-9]{1,6})(?=$|[\s,])", re.ASCII | re.IGNORECASE)
 
 
 class DeliveryError(UnavailableError):
@@ -31,11 +33,13 @@ class Answer:
         status: of HTTP.
         retry_after: how long it wants to be left alone, if it gave seconds.
         body: at most `MAX_ANSWER_BYTES`.
+        max_age: how long the answer may be used, if it says so in seconds (RFC 9111).
     """
 
     status: int
     retry_after: timedelta | None
     body: bytes
+    max_age: timedelta | None = None
 
 
 def post(
@@ -60,6 +64,30 @@ def post(
     Raises:
         DeliveryError: it cannot be reached, is too slow, or says something that is no HTTP or too much.
     """
+    return _ask("POST", target, addresses, headers, body, timeout_s, context)
+
+
+def get(
+    target: Target,
+    addresses: Sequence[IpAddress],
+    headers: Mapping[str, str],
+    *,
+    timeout_s: float = TIMEOUT_S,
+    context: ssl.SSLContext | None = None,
+) -> Answer:
+    """Return what stands at an address, under the rules of `post`."""
+    return _ask("GET", target, addresses, headers, None, timeout_s, context)
+
+
+def _ask(
+    method: str,
+    target: Target,
+    addresses: Sequence[IpAddress],
+    headers: Mapping[str, str],
+    body: bytes | None,
+    timeout_s: float,
+    context: ssl.SSLContext | None,
+) -> Answer:
     connection = _Pinned(target, addresses, timeout_s, context)
     # A timeout of a socket begins anew with each byte; this one does not.
     alarm = threading.Timer(timeout_s, connection.cut)
@@ -67,10 +95,11 @@ def post(
     alarm.start()
     try:
         with closing(connection):
-            connection.request("POST", target.path, body, dict(headers))
+            connection.request(method, target.path, body, dict(headers))
             response = connection.getresponse()
             data = response.read(MAX_ANSWER_BYTES + 1)
-            status, wait = response.status, response.getheader("Retry-After", "")
+            status, wait = response.status, _SECONDS.fullmatch(response.getheader("Retry-After", ""))
+            age = _MAX_AGE.search(response.getheader("Cache-Control", ""))
     except (OSError, http.client.HTTPException) as error:
         late = connection.was_cut or isinstance(error, TimeoutError)
         raise DeliveryError("no answer in time" if late else _problem(error)) from None
@@ -80,8 +109,8 @@ def post(
         raise DeliveryError("no answer in time")
     if len(data) > MAX_ANSWER_BYTES:
         raise DeliveryError("an answer that is too large")
-    seconds = int(wait) if wait.isascii() and wait.isdigit() and len(wait) <= _MAX_RETRY_DIGITS else None
-    return Answer(status, None if seconds is None else timedelta(seconds=seconds), data)
+    retry_after = None if wait is None else timedelta(seconds=int(wait[0]))
+    return Answer(status, retry_after, data, None if age is None else timedelta(seconds=int(age[1])))
 
 
 @final

@@ -8,6 +8,8 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -20,7 +22,8 @@ from service.cli.app import run
 from service.http.app import application
 from service.http.rooms import Rooms
 from service.logs import ForeignRecords, fields_of, log_to
-from service.service_config import ServiceConfig
+from service.oidc.trust import Trust
+from service.service_config import ServiceConfig, read_config
 from service.supervision import Supervisor
 from store import Role
 from tests.service.test_the_server import free_port, home, served
@@ -237,6 +240,47 @@ class TestConfiguration:
         assert self.check("check", tmp_path / "serve.toml", "--json") == 0
         found = json.loads(capsys.readouterr().out)
         assert (found["port"], found["waiting"]) == (2000, 5)
+
+    @pytest.mark.parametrize(
+        ("set_to", "told"),
+        [
+            ({"ISSUER": "https://id.example.org"}, "got oidc_issuer; expected both oidc_issuer and oidc_audience"),
+            ({"AUDIENCE": CANARY}, "got oidc_audience; expected both"),
+            ({"ALLOW_PRIVATE": "true", "ROLE_CLAIM": CANARY}, "got oidc_role_claim, oidc_allow_private; expected both"),
+            (
+                {"ISSUER": f"http://{CANARY}", "AUDIENCE": CANARY},
+                "oidc_issuer: got an issuer that is no plain https URL",
+            ),
+            ({"ISSUER": f"https://{CANARY}/?a", "AUDIENCE": CANARY}, "oidc_issuer: got an issuer that is no plain"),
+            ({"ISSUER": f"https://{CANARY}", "AUDIENCE": ""}, "got an empty audience"),
+            ({"ISSUER": f"https://{CANARY}", "AUDIENCE": CANARY, "MAX_LIFETIME_S": "86401"}, "oidc_max_lifetime_s: "),
+        ],
+    )
+    def test_an_issuer_is_set_whole_or_not_at_all(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        set_to: dict[str, str],
+        told: str,
+    ) -> None:
+        for name, value in set_to.items():
+            monkeypatch.setenv(f"VOLENS_SERVE_OIDC_{name}", value)
+        assert self.check("check") == 2
+        said = capsys.readouterr().err
+        assert told in said
+        assert CANARY not in said
+
+    def test_an_issuer_in_the_house_may_be_had_over_http(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert read_config(None).trust() is None
+        monkeypatch.setenv("VOLENS_SERVE_OIDC_ISSUER", "http://id.house/realm")
+        monkeypatch.setenv("VOLENS_SERVE_OIDC_AUDIENCE", "volens")
+        monkeypatch.setenv("VOLENS_SERVE_OIDC_ALLOW_PRIVATE", "true")
+        monkeypatch.setenv("VOLENS_SERVE_OIDC_LEEWAY_S", "5")
+        monkeypatch.setenv("VOLENS_SERVE_OIDC_MAX_LIFETIME_S", "900")
+        expected = Trust("http://id.house/realm", "volens", allow_private=True)
+        assert read_config(None).trust() == replace(
+            expected, leeway=timedelta(seconds=5), max_lifetime=timedelta(minutes=15)
+        )
 
     def test_an_address_beyond_this_machine_without_tls_is_a_mistake(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("VOLENS_SERVE_HOST", "0.0.0.0")  # noqa: S104  nothing is bound

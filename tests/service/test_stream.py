@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from house import House
+from reading_log import opened
 from starlette.testclient import TestClient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -16,6 +17,7 @@ from service.http.bodies import MAX_FRAME_BYTES
 from service.http.rooms import Rooms
 from service.http.stream import MAX_STREAMS
 from store import Role
+from store.decisions import COUNTED, MATCHED
 from tests.service.test_a_day import enroll, say_yes
 from tests.service.test_connections import listening
 
@@ -61,7 +63,7 @@ def look(one: ClientConnection, frame: bytes) -> list[dict[str, Any]]:
 
 
 def test_who_stands_in_front_of_a_door_is_one_decision_until_they_withdraw(
-    client: TestClient, bearer: Bearer, door: Door, views: list[bytes]
+    client: TestClient, rooms: Rooms, bearer: Bearer, door: Door, views: list[bytes]
 ) -> None:
     desk = bearer(Role.DESK)
     *photos, frame = views
@@ -80,6 +82,11 @@ def test_who_stands_in_front_of_a_door_is_one_decision_until_they_withdraw(
     assert first == {"type": "frame", "number": 1, "faces": 1, "matches": 1}
     assert later == [[{"type": "frame", "number": number, "faces": 1, "matches": 1}] for number in (2, 3, 4)]
 
+    (match,) = opened(rooms.site._store, MATCHED)
+    assert match["asked_by"] == next(
+        one.credential_id for one in rooms.site.credentials.list() if one.role is Role.DOOR
+    )
+
     code = json.loads(given["take_home"])["withdrawal_code"]
     assert client.post("/v1/withdrawals", json={"code": code}).status_code == 200
     assert look(one, frame) == [{"type": "frame", "number": 5, "faces": 1, "matches": 0}]
@@ -90,6 +97,9 @@ def test_who_stands_in_front_of_a_door_is_one_decision_until_they_withdraw(
         told += [message for message in look(one, frame) if message["type"] == "decision"]
     assert [(one["decision"], one["subject_id"], one["comparison_score"]) for one in told] == [("no_match", None, None)]
     assert [message["type"] for _ in range(3) for message in look(one, frame)] == ["frame"] * 3
+    rooms.decisions.write(everything=True)
+    (counted,) = [each for each in opened(rooms.site._store, COUNTED) if each["operation"] == "stream"]
+    assert (counted["faces_match"], counted["faces_no_match"]) == (1, 1)
 
 
 def test_frames_that_come_faster_than_they_are_looked_at_are_dropped_and_the_newest_is_not(
@@ -194,6 +204,9 @@ def test_the_stream_of_a_credential_that_was_ended_ends_though_nobody_sends_anyt
     problem = said(one)
     assert (problem["type"], problem["status"]) == ("problem", 401)
     assert code_of(one) == 1008
+    rooms.decisions.write(everything=True)
+    (counted,) = [each for each in opened(rooms.site._store, COUNTED) if each["operation"] == "stream"]
+    assert (counted["caller"], counted["answers_unknown"]) == (credential.credential_id, 1)
 
 
 def test_when_the_service_ends_doors_are_told_to_come_again(door: Door, rooms: Rooms) -> None:

@@ -193,6 +193,12 @@ def test_status_audit_sweep_and_doctor_say_what_is_there(enrolled: Path, volens:
     audit = volens("audit", "verify", "--json").json
     assert audit["size"] == status["log_size"]
     assert audit["kinds"]["reference.enrolled"] == 1
+    shown = volens("audit", "show", "--json").json["events"]
+    assert "site.created" in {one["kind"] for one in shown}
+    assert not {"consent.given", "reference.enrolled"} & {one["kind"] for one in shown}  # about a person
+    (created,) = volens("audit", "show", "site.created", "--json").json["events"]
+    assert "site_id" in created["details"]
+    assert volens("audit", "show", "door.opened").out.strip() == "there is no such event that can be opened"
     assert volens("sweep", "--json").json == {"expired": [], "reasons": {}, "resumed": [], "stray_secrets": 0}
     doctor = volens("doctor", "--json")
     assert doctor.code == 0

@@ -160,7 +160,7 @@ def test_the_keyring_remembers_every_change_at_once(house: House) -> None:
 def test_a_keyring_that_cannot_be_written_after_a_commit_does_not_undo_it_and_is_repaired_later(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_keyring: Keyring, _connection: object) -> None:
+    def refuse(_keyring: Keyring, _connection: object, **_options: object) -> None:
         raise UnavailableError("keyring.db is locked by another process")
 
     with monkeypatch.context() as locked:

@@ -43,7 +43,7 @@ def test_after_notes_that_failed_the_next_write_remembers_all_of_it(
 ) -> None:
     ada, bob = house.admit(), house.admit()
     with monkeypatch.context() as deaf:
-        deaf.setattr("store.store.remember", lambda _keyring, _connection: None)
+        deaf.setattr("store.store.remember", lambda _keyring, _connection, **_: None)
         house.withdraw(ada)
         house.admit()
     assert ada.receipt_id not in remembered_ends(house.store.keyring)

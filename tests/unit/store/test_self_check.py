@@ -32,6 +32,8 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     "a credential that comes back": (["api_credential_is_only_shortened"], []),
     "a credential that lasts longer than it was issued for": (["api_credential_is_only_shortened"], []),
     "a credential that was never issued, as far as anybody sees": (["api_credential_stays"], []),
+    "an opening of the log that is kept longer": (["opening_term_is_never_changed"], []),
+    "an opening of the log that is kept for ever": (["opening_term_stays_with_its_opening"], []),
     "a longer consent": (["live_consent_is_only_shortened"], []),
     "a later leaving date": (["leaving_is_only_moved_earlier"], []),
     "a leaving date taken back": (["leaving_is_not_taken_back"], []),

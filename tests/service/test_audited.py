@@ -1,0 +1,140 @@
+"""Whatever the service decides about who may in stands in the audit log, and what does not, shows."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from house import House
+from reading_log import kinds, opened
+from starlette.testclient import TestClient
+
+from enroll import RgbImage
+from service import samples
+from service.http.decisions import Decisions
+from service.http.rooms import Rooms
+from store import Role
+from store.decisions import COUNTED, ENDED, MATCHED, STARTED
+from tests.service.conftest import jpeg
+from tests.service.test_the_server import free_port, home, served
+from volens import Site
+
+__all__ = ["home"]
+
+Bearer = Callable[..., dict[str, str]]
+
+
+def counted(rooms: Rooms, house: House) -> dict[tuple[str, str], dict[str, int]]:
+    """Write what was counted, and return the numbers by caller and operation."""
+    rooms.decisions.write(everything=True)
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for one in opened(house.store, COUNTED):
+        numbers = {name: number for name, number in one.items() if name.startswith(("answers_", "faces_"))}
+        found[one["caller"], one["operation"]] = numbers
+    return found
+
+
+def id_of(rooms: Rooms, role: Role) -> str:
+    return next(one.credential_id for one in rooms.site.credentials.list() if one.role is role)
+
+
+@pytest.fixture
+def take_home(client: TestClient, bearer: Bearer, views: list[bytes]) -> str:
+    """Enroll somebody over HTTP; return what they took home."""
+    desk = bearer(Role.DESK)
+    notice = client.get("/v1/zones/lobby/notice", headers=desk).json()
+    new = {"name": "Ada", "jurisdiction": "FR", "notice_sha256": notice["sha256"]}
+    given: dict[str, Any] = client.post("/v1/zones/lobby/consents", headers=desk, json=new).json()
+    photos = [("photos", ("a.jpg", view, "image/jpeg")) for view in views[:3]]
+    files = [("receipt", ("r.json", given["take_home"].encode(), "application/json")), *photos]
+    assert client.post("/v1/zones/lobby/enrollments", headers=desk, files=files).status_code == 201
+    return str(given["take_home"])
+
+
+def test_what_a_door_decides_is_in_the_log_by_person_and_by_number(
+    client: TestClient, rooms: Rooms, house: House, bearer: Bearer, views: list[bytes], take_home: str
+) -> None:
+    door, lobby = bearer(Role.DOOR), "/v1/zones/lobby"
+    stranger = jpeg(RgbImage(samples.group().pixels))
+    claim = {"receipt": ("r.json", take_home.encode(), "application/json")}
+    for frame in (views[3], stranger):
+        assert client.post(f"{lobby}/identify", headers=door, content=frame).status_code == 200
+        files = {**claim, "frame": ("f.jpg", frame, "image/jpeg")}
+        assert client.post(f"{lobby}/verify", headers=door, files=files).status_code == 200
+    caller = id_of(rooms, Role.DOOR)
+    assert [(one["kind"], one["asked_by"]) for one in opened(house.store, MATCHED)] == [
+        ("identify", caller),
+        ("verify", caller),
+    ]
+    found = counted(rooms, house)
+    faces = found[caller, "identify"].pop("faces_no_match")
+    assert faces >= 1
+    assert found[caller, "identify"] == {"answers_allowed": 2, "faces_match": 1}
+    assert found[caller, "verify"] == {"answers_allowed": 2, "faces_match": 1, "faces_no_match": 1}
+    assert client.post("/v1/withdrawals", json={"receipt": take_home}).status_code == 200
+    assert client.post(f"{lobby}/verify", headers=door, files=files).status_code == 404
+    assert counted(rooms, house)[caller, "verify"] == {"answers_not_found": 1}
+    assert opened(house.store, MATCHED) == []
+    log = client.get("/v1/log", headers=bearer(Role.AUDITOR)).json()
+    assert (log["kinds"][MATCHED], log["kinds"][STARTED]) == (2, 1)
+
+
+def test_who_was_let_in_and_who_was_refused_is_in_the_log(
+    client: TestClient, rooms: Rooms, house: House, bearer: Bearer
+) -> None:
+    desk, wrong = bearer(Role.DESK), {"Authorization": f"Bearer volens_{'0' * 16}_{'A' * 43}"}
+    client.get("/v1/zones", headers=desk)
+    client.get("/v1/log", headers=desk)
+    client.post("/v1/zones/lobby/consents", headers=desk, json={})
+    client.get("/v1/log", headers=wrong)
+    client.get("/v1/log")
+    client.post("/v1/withdrawals", json={"code": "guess"})
+    client.post("/v1/hooks/revocations", content=b"x")
+    client.get("/healthz")
+    client.get("/nowhere", headers=desk)
+    mine = id_of(rooms, Role.DESK)
+    assert counted(rooms, house) == {
+        (mine, "list_zones"): {"answers_allowed": 1},
+        (mine, "verify_log"): {"answers_forbidden": 1},
+        (mine, "give_consent"): {"answers_unusable": 1},
+        ("none", "verify_log"): {"answers_unknown": 2},
+        ("none", "withdraw"): {"answers_unusable": 1},
+        ("none", "revoke_by_hook"): {"answers_unknown": 1},
+    }
+
+
+def test_a_flood_from_one_address_is_a_line_and_a_number(client: TestClient, rooms: Rooms, house: House) -> None:
+    before = len(kinds(house.store))
+    for number in range(200):
+        client.get("/v1/log", headers={"Authorization": f"Bearer {number}"})
+    numbers = counted(rooms, house)
+    assert set(numbers) == {("none", "verify_log")}
+    assert sum(numbers["none", "verify_log"].values()) == 200
+    assert numbers["none", "verify_log"]["answers_too_often"] > 100
+    assert len(kinds(house.store)) == before + 1
+    house.site.log.verify()
+
+
+def test_the_log_tells_a_service_that_was_killed_from_one_that_ended(home: Path) -> None:
+    with Site.open(home) as site:
+        _, token = site.credentials.issue(label="auditor", role=Role.AUDITOR)
+    headers = {"Authorization": f"Bearer {token.reveal()}"}
+    port = free_port()
+    with served(home, port) as process:
+        assert httpx2.get(f"http://127.0.0.1:{port}/v1/log/checkpoint", headers=headers).status_code == 200
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+    with Site.open(home) as site:
+        again = Decisions(site.decisions, "again")
+        again.start()
+        again.answered(token.credential_id, None, "read_checkpoint", 200, {})
+        again.close()
+        killed, ended = (one["run"] for one in opened(site._store, STARTED))
+        assert ended == "again" != killed
+        assert [one["run"] for one in opened(site._store, ENDED)] == [ended]
+        # What the killed one had counted is lost if its minute was not over.
+        assert [one["answers_allowed"] for one in opened(site._store, COUNTED) if one["run"] == ended] == [1]
+        assert sum(one["answers_allowed"] for one in opened(site._store, COUNTED) if one["run"] == killed) <= 1
+        assert site.log.verify().kinds[STARTED] == 2

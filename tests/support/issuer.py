@@ -1,0 +1,127 @@
+"""An issuer of tokens on loopback, honest and not, and the keys it signs with; stops at the end of its `with`."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
+
+from consent.jws import b64url
+
+AUDIENCE = "volens"
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A key pair of the issuer."""
+
+    kid: str
+    alg: str
+    pair: Any
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        """Return what the issuer publishes of it."""
+        return {**self.pair.as_dict(private=False), "kid": self.kid, "alg": self.alg, "use": "sig"}
+
+    def token(self, claims: object, **header: object) -> str:
+        """Sign claims; `header` adds to the header or replaces; what is None is left out."""
+        whole = {"alg": self.alg, "kid": self.kid, "typ": "at+jwt"} | header
+        return self.sign(json.dumps({name: one for name, one in whole.items() if one is not None}), json.dumps(claims))
+
+    def sign(self, header: str, payload: str) -> str:
+        """Sign texts as they are."""
+        signed = f"{b64url(header.encode())}.{b64url(payload.encode())}"
+        model = JWSRegistry.algorithms["Ed25519" if self.alg == "EdDSA" else self.alg]
+        return f"{signed}.{b64url(model.sign(signed.encode(), self.pair))}"
+
+
+@cache
+def signer(alg: str = "ES256", kid: str = "first") -> Signer:
+    """Make a key pair once; a name is one key."""
+    if alg.startswith("ES"):
+        return Signer(kid, alg, ECKey.generate_key({"ES256": "P-256", "ES384": "P-384"}[alg]))
+    if alg.startswith("HS"):
+        return Signer(kid, alg, OctKey.generate_key(256))
+    if alg.startswith("Ed"):
+        return Signer(kid, alg, OKPKey.generate_key("Ed25519"))
+    return Signer(kid, alg, RSAKey.generate_key(2048))
+
+
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+
+
+@dataclass
+class HouseIssuer:
+    """What the issuer says, and what it was asked."""
+
+    url: str
+    keys: list[Signer] = field(default_factory=lambda: [signer()])
+    says: dict[str, Any] = field(default_factory=dict)
+    cache_control: str = "max-age=600"
+    behaviour: Behaviour | None = None
+    asked: list[str] = field(default_factory=list)
+    came: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def fetches(self) -> int:
+        """Return how often the keys were asked for."""
+        return len([path for path in self.asked if path.endswith("openid-configuration")])
+
+    def claims(self, now: float, **more: object) -> dict[str, Any]:
+        """Return good claims; what is None is left out."""
+        said = {"iss": self.url, "aud": AUDIENCE, "sub": "canary-subject@example.org", "iat": now, "exp": now + 600}
+        return {name: value for name, value in (said | more).items() if value is not None}
+
+    def hang(self, _handler: BaseHTTPRequestHandler) -> None:
+        """Say nothing until the test lets go."""
+        self.ended.wait(30)
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Say what an honest issuer says."""
+        found: dict[str, Any] = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"} | self.says
+        if handler.path.endswith("/keys"):
+            found = {"keys": [one.jwk for one in self.keys]}
+        body = json.dumps(found).encode()
+        handler.send_response(200)
+        for name, value in (("Content-Length", str(len(body))), ("Cache-Control", self.cache_control)):
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+
+@contextmanager
+def loopback_issuer() -> Iterator[HouseIssuer]:
+    """Listen on a free port of loopback."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            here.asked.append(self.path)
+            here.came.set()
+            try:
+                (here.behaviour or here.answer)(self)
+            except OSError:
+                return  # who asked had enough
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    here = HouseIssuer(f"http://127.0.0.1:{server.server_address[1]}/realm")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield here
+    finally:
+        here.ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,31 @@
+"""What a site's log says to whoever has the data file: the events that still open, and all kinds."""
+
+import json
+from typing import Any
+
+from sqlalchemy import select
+
+from audit import open_leaf, read_leaf
+from store import Store
+from store import schema as tables
+
+
+def opened(store: Store, kind: str) -> list[dict[str, Any]]:
+    """Return the details of the events of a kind that can still be opened, in their order; each opens its leaf."""
+    event, opening = tables.audit_event.c, tables.audit_opening.c
+    query = select(event.leaf, opening.details, opening.salt).join_from(
+        tables.audit_event, tables.audit_opening, event.seq == opening.seq
+    )
+    found = []
+    with store.read() as connection:
+        for leaf, details, salt in connection.execute(query.order_by(event.seq)):
+            if open_leaf(leaf, json.loads(details), salt)[0] == kind:
+                found.append(json.loads(details))
+    return found
+
+
+def kinds(store: Store) -> list[str]:
+    """Return the kinds of all leaves, opened or not."""
+    with store.read() as connection:
+        leaves = connection.scalars(select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq)).all()
+    return [read_leaf(leaf)[0] for leaf in leaves]

@@ -1,0 +1,188 @@
+"""Decisions in the audit log: a match opens as long as its passage is kept, numbers name nobody."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+
+import pytest
+from house import MODEL, START, House, Person
+from reading_log import kinds, opened
+from sqlalchemy import select
+
+from audit import read_leaf
+from consent import Purpose, format_time
+from store import Counted, Passed, Role, asked_by, held_under, note_passages
+from store import schema as tables
+from store.decisions import COUNTED, COUNTS_KEPT, ENDED, MATCHED, STARTED
+
+
+def comes_in(house: House, *people: Person, how: Passed = Passed.IDENTIFIED) -> None:
+    note_passages(house.store, [person.receipt_id for person in people], how, MODEL)
+
+
+@contextmanager
+def locked(house: House, file: str) -> Iterator[None]:
+    """Have another process write."""
+    with closing(sqlite3.connect(house.site.home / file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def zone_with_history(house: House, zone: str, days: int) -> None:
+    house.site.add_zone(
+        zone, custody="operator", justification="a", alternative="b", retention_days=300, match_history_days=days
+    )
+    house.site.publish_notice(zone, language="en", text=b"x")
+
+
+def test_a_match_that_begins_a_passage_is_in_the_log_with_the_door_that_asked(house: House) -> None:
+    ada, bea = house.admit(), house.admit()
+    house.clock.move(seconds=42)
+    with asked_by("0123456789abcdef"):
+        comes_in(house, ada)
+        comes_in(house, ada)
+    comes_in(house, bea, how=Passed.VERIFIED)
+    said = {"zone": "lobby", "minute": format_time(START), "model": MODEL}
+    assert opened(house.store, MATCHED) == [
+        {**said, "receipt_id": ada.receipt_id, "kind": "identify", "asked_by": "0123456789abcdef"},
+        {**said, "receipt_id": bea.receipt_id, "kind": "verify"},
+    ]
+    assert house.site.log.verify().kinds[MATCHED] == 2
+
+
+def test_the_leaf_tells_the_minute_and_not_the_second(house: House) -> None:
+    ada = house.admit()
+    house.clock.move(seconds=42)
+    comes_in(house, ada)
+    with house.store.read() as connection:
+        leaf = connection.scalars(select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq.desc())).first()
+    assert leaf is not None
+    assert read_leaf(leaf) == (MATCHED, START)
+
+
+def test_once_the_person_is_erased_nobody_can_open_their_matches_and_the_log_verifies(house: House) -> None:
+    ada, bea = house.admit(), house.admit()
+    for _ in range(3):
+        comes_in(house, ada, bea)
+        house.clock.move(minutes=1)
+    house.withdraw(ada)
+    assert {one["receipt_id"] for one in opened(house.store, MATCHED)} == {bea.receipt_id}
+    assert kinds(house.store).count(MATCHED) == 6
+    assert house.site.log.verify().kinds[MATCHED] == 6
+    with house.store.read() as connection:
+        assert len(connection.execute(select(tables.opening_term)).all()) == 3
+
+
+@pytest.mark.parametrize(("days", "left"), [(7, 1), (8, 0)])
+def test_what_opens_a_match_goes_with_its_passage(house: House, days: int, left: int) -> None:
+    zone_with_history(house, "short", 7)
+    comes_in(house, house.admit("short"), house.admit())
+    house.clock.move(days=days)
+    house.site.sweep()
+    assert sorted(one["zone"] for one in opened(house.store, MATCHED)) == ["lobby"] + ["short"] * left
+    assert house.site.log.verify().kinds[MATCHED] == 2
+
+
+def test_a_zone_that_keeps_no_history_has_none_in_the_log(house: House) -> None:
+    zone_with_history(house, "quiet", 0)
+    comes_in(house, house.admit("quiet"))
+    assert MATCHED not in kinds(house.store)
+
+
+def test_a_face_that_matches_nobody_is_nowhere_in_the_log(house: House) -> None:
+    house.admit()
+    before = kinds(house.store)
+    assert house.look_at(house.face()).match is None
+    comes_in(house)
+    assert kinds(house.store) == before
+
+
+@pytest.mark.parametrize("file", ["volens.db", "keyring.db"])
+def test_a_locked_file_keeps_no_door_shut_and_the_log_whole(house: House, file: str) -> None:
+    ada = house.admit()
+    with locked(house, file):
+        began = time.monotonic()
+        comes_in(house, ada)
+        assert time.monotonic() - began < 2
+    house.clock.move(minutes=1)
+    comes_in(house, ada)
+    matches = opened(house.store, MATCHED)
+    assert len(matches) == {"volens.db": 1, "keyring.db": 2}[file]
+    house.site.log.verify()
+    house.reopen()
+    with house.store.read() as connection:
+        assert len(connection.execute(select(tables.passage)).all()) == len(matches)
+
+
+def test_the_answer_to_the_person_says_which_door_it_was(house: House) -> None:
+    ada = house.admit()
+    credential, _ = house.site.credentials.issue(label="lobby, left door", role=Role.DOOR, zone="lobby")
+    for caller in (credential.credential_id, "oidc:0123456789abcdef"):
+        with asked_by(caller):
+            comes_in(house, ada)
+        house.clock.move(minutes=1)
+    comes_in(house, ada)
+    with house.store.read() as connection:
+        held = held_under(house.store, connection, ada.receipt_id)
+    assert held is not None
+    assert [(one["asked_by"], one["door"]) for one in held.rows["passage"]] == [
+        (credential.credential_id, "lobby, left door"),
+        ("oidc:0123456789abcdef", None),
+        (None, None),
+    ]
+    assert held.counts["audit entries that open"] == 2 + 3
+
+
+def test_numbers_are_a_leaf_for_each_caller_and_operation(house: House) -> None:
+    log = house.site.decisions
+    one = Counted("door-1", Purpose("lobby"), "identify", {"allowed": 3}, {"match": 1, "no_match": 4})
+    two = Counted("none", None, "list_zones", {"unknown": 7}, {})
+    log.started("run")
+    log.counted("run", START, START + timedelta(minutes=1), [one, two])
+    log.counted("run", START, START, [])
+    log.ended("run")
+    span = {"run": "run", "from": format_time(START), "to": format_time(START + timedelta(minutes=1))}
+    assert opened(house.store, COUNTED) == [
+        {
+            **span,
+            "caller": "door-1",
+            "zone": "lobby",
+            "operation": "identify",
+            "answers_allowed": 3,
+            "faces_match": 1,
+            "faces_no_match": 4,
+        },
+        {**span, "caller": "none", "operation": "list_zones", "answers_unknown": 7},
+    ]
+    assert kinds(house.store)[-4:] == [STARTED, COUNTED, COUNTED, ENDED]
+    assert opened(house.store, STARTED) == opened(house.store, ENDED) == [{"run": "run"}]
+
+
+def test_faces_are_counted_where_a_history_is_kept_and_as_long_as_it(house: House) -> None:
+    zone_with_history(house, "quiet", 0)
+    zone_with_history(house, "short", 7)
+    faces = {"match": 1, "no_match": 2}
+    counts = [Counted(zone, Purpose(zone), "identify", {"allowed": 1}, faces) for zone in ("quiet", "short", "gone")]
+    house.site.decisions.counted("run", START, START, counts)
+    with_faces = {one["caller"] for one in opened(house.store, COUNTED) if "faces_match" in one}
+    assert with_faces == {"short"}
+    for days, left in ((7, {"quiet", "short", "gone"}), (1, {"quiet", "gone"}), (COUNTS_KEPT.days, set())):
+        house.clock.move(days=days)
+        house.site.sweep()
+        assert {one["caller"] for one in opened(house.store, COUNTED)} == left
+    assert house.site.log.verify().kinds[COUNTED] == 3
+
+
+def test_what_opens_for_a_time_only_is_not_kept_longer_by_any_statement(house: House) -> None:
+    comes_in(house, house.admit())
+    with closing(sqlite3.connect(house.site.home / "volens.db", isolation_level=None)) as raw:
+        for statement in ("UPDATE opening_term SET ends_at = '9999-01-01T00:00:00Z'", "DELETE FROM opening_term"):
+            with pytest.raises(sqlite3.IntegrityError, match="ends when it was to end"):
+                raw.execute(statement)
+        raw.execute("DELETE FROM audit_opening")  # without foreign keys, as any new connection is
+        assert raw.execute("SELECT count(*) FROM opening_term").fetchall() == [(0,)]
+    assert json.dumps(opened(house.store, MATCHED)) == "[]"
