@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -47,7 +46,7 @@ def application(
     def observe(seen: Seen) -> None:
         rooms.metrics(seen)
         if log is not None:
-            log.info("request", **{name: value for name, value in asdict(seen).items() if value is not None})
+            log.info("request", **seen.fields())
 
     app = FastAPI(
         title="Volens",

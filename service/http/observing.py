@@ -24,6 +24,11 @@ class Seen:
     credential_id: str | None
     zone: str | None
 
+    def fields(self) -> dict[str, object]:
+        """Return what is known of it, by name. `dataclasses.asdict` takes ten times as long."""
+        found = ((name, getattr(self, name)) for name in self.__slots__)
+        return {name: value for name, value in found if value is not None}
+
 
 class Observer(Protocol):
     """Is told of every request."""
