@@ -39,7 +39,7 @@ from enroll import DoorStream, Enrolled, Extractor, QualityReport, RgbImage, ide
 from enroll import enroll as enroll_person
 from enroll import read as read_image
 from erase import Certificate, Erased, SweepReport, verify_certificate
-from index import Carried, Decision, FaceDecision, Galleries, Identification, Match
+from index import Carried, Decision, FaceDecision, Galleries, Identification, Match, Stages, untimed
 from store import (
     DEFAULT_URL,
     Backup,
@@ -269,7 +269,7 @@ class Site:
             hand_over=hand_over,
         )
 
-    def identify(self, zone: str, image: RgbImage) -> Identification:
+    def identify(self, zone: str, image: RgbImage, stages: Stages = untimed) -> Identification:
         """Find every face of a frame, and say for each whether it is somebody with a consent in force for this zone.
 
         Raises:
@@ -279,7 +279,7 @@ class Site:
 
         Not checked: whether the faces are live. Probes are wiped; a face that matches nobody leaves no trace.
         """
-        return identify_frame(self._store, self._galleries, self.extractor, parse_purpose(zone), image)
+        return identify_frame(self._store, self._galleries, self.extractor, parse_purpose(zone), image, stages)
 
     def watch(self, zone: str) -> DoorStream:
         """Decide about the frames of a door's camera, much faster than `identify` frame by frame; see `DoorStream`."""

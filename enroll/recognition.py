@@ -7,14 +7,31 @@ from enroll.detector import DetectedFace
 from enroll.embedder import EmbeddingModel
 from enroll.extractor import Extractor
 from enroll.image import RgbImage
-from index import Decision, FaceDecision, Galleries, Identification, admit_claim, identify_many, verify_claim
+from index import (
+    Decision,
+    FaceDecision,
+    Galleries,
+    Identification,
+    Stages,
+    admit_claim,
+    identify_many,
+    untimed,
+    verify_claim,
+)
 from store import Passed, Store, note_interactions, note_passages, zone_of
 
 
 def identify_frame(
-    store: Store, galleries: Galleries, extractor: Extractor, purpose: Purpose, image: RgbImage
+    store: Store,
+    galleries: Galleries,
+    extractor: Extractor,
+    purpose: Purpose,
+    image: RgbImage,
+    stages: Stages = untimed,
 ) -> Identification:
     """Decide about every face of a frame (1:N); see `index.identify`. Probes are wiped.
+
+    `stages` is told of ``detect``, and of what `identify_faces` does.
 
     Raises:
         InputError: there is no such zone.
@@ -24,8 +41,9 @@ def identify_frame(
     with store.read() as connection:
         zone = zone_of(connection, purpose)
     threshold = threshold_at(store, galleries, extractor.model, zone)
-    faces = extractor.detect(image)
-    decisions = identify_faces(store, galleries, extractor, zone, image, faces, threshold)
+    with stages("detect"):
+        faces = extractor.detect(image)
+    decisions = identify_faces(store, galleries, extractor, zone, image, faces, threshold, stages)
     decided = tuple(FaceDecision(face.box, decision) for face, decision in zip(faces, decisions, strict=True))
     return Identification(zone.purpose, extractor.model.model_id, threshold, decided)
 
@@ -49,21 +67,26 @@ def identify_faces(
     image: RgbImage,
     faces: Sequence[DetectedFace],
     threshold: float,
+    stages: Stages = untimed,
 ) -> list[Decision]:
     """Decide about some faces of a frame together, and note who was there. Probes are wiped.
+
+    `stages` is told of ``embed``, those of `index.identify_many`, and ``note``.
 
     Raises:
         TamperError: see `identify_frame`.
     """
-    probes = extractor.probes(image, faces, permit_probe(zone))
+    with stages("embed"):
+        probes = extractor.probes(image, faces, permit_probe(zone))
     try:
-        decisions = identify_many(store, galleries, probes, threshold, store.now())
+        decisions = identify_many(store, galleries, probes, threshold, store.now(), stages)
     finally:
         for probe in probes:
             probe.vector.wipe()
     matched = [one.match.receipt_id for one in decisions if one.match]
-    note_interactions(store, matched)
-    note_passages(store, matched, Passed.IDENTIFIED, extractor.model.model_id)
+    with stages("note"):
+        note_interactions(store, matched)
+        note_passages(store, matched, Passed.IDENTIFIED, extractor.model.model_id)
     return decisions
 
 

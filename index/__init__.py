@@ -8,6 +8,7 @@ from index.gallery import Galleries, Gallery
 from index.matching import Decision, Match, identify, identify_many, verify_claim
 from index.opening import opened
 from index.projection import Projection, SketchArray, distance_bound, estimate_deviation, sketch_bits
+from index.stages import Stages, untimed
 
 __all__ = [
     "Carried",
@@ -22,6 +23,7 @@ __all__ = [
     "Projection",
     "Shortlist",
     "SketchArray",
+    "Stages",
     "admit_claim",
     "distance_bound",
     "estimate_deviation",
@@ -29,5 +31,6 @@ __all__ = [
     "identify_many",
     "opened",
     "sketch_bits",
+    "untimed",
     "verify_claim",
 ]

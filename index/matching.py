@@ -25,6 +25,7 @@ from index.claims import Carried, claimed_references
 from index.gallery import Galleries, Proposals
 from index.opening import Opener, opened
 from index.projection import distance_bound, estimate_deviation
+from index.stages import Stages, untimed
 from store import Glance, SealedReference, Store, live_candidates
 
 SCAN_DEVIATIONS: Final = 2.5
@@ -101,9 +102,16 @@ def identify(store: Store, galleries: Galleries, probe: ProbeEmbedding, threshol
 
 
 def identify_many(
-    store: Store, galleries: Galleries, probes: Sequence[ProbeEmbedding], threshold: float, now: datetime
+    store: Store,
+    galleries: Galleries,
+    probes: Sequence[ProbeEmbedding],
+    threshold: float,
+    now: datetime,
+    stages: Stages = untimed,
 ) -> list[Decision]:
     """Do for each of several probes of one zone and model what `identify` does, with one scan and two queries for all.
+
+    `stages` is told of ``scan`` (1), ``compare`` (2 to 4) and ``signature`` (5).
 
     Raises:
         InputError: the probes are of different zones or models.
@@ -118,18 +126,21 @@ def identify_many(
         raise InputError("got probes of different zones or models; expected a batch of one zone and one model")
     with store.glance() as glance, Opener(store) as opener:
         # 1.
-        gallery = galleries.at(glance, purpose, model_id, dimension)
-        bits = gallery.projection.bits
-        distance = max(0, math.floor(distance_bound(threshold, bits, SCAN_DEVIATIONS)))
-        proposed = gallery.propose([probe.vector.array for probe in probes], distance, _least(threshold, bits))
+        with stages("scan"):
+            gallery = galleries.at(glance, purpose, model_id, dimension)
+            bits = gallery.projection.bits
+            distance = max(0, math.floor(distance_bound(threshold, bits, SCAN_DEVIATIONS)))
+            proposed = gallery.propose([probe.vector.array for probe in probes], distance, _least(threshold, bits))
         # 2. to 4.
-        candidates = _Candidates(glance, opener, purpose, model_id, now)
-        candidates.fetch(ReferenceId(one) for found in proposed for one in found.ids[:_OPENED_TOGETHER].tolist())
-        searches = [_Search(candidates, probe, threshold, bits) for probe in probes]
-        for search, found in zip(searches, proposed, strict=True):
-            search.look_at(found)
+        with stages("compare"):
+            candidates = _Candidates(glance, opener, purpose, model_id, now)
+            candidates.fetch(ReferenceId(one) for found in proposed for one in found.ids[:_OPENED_TOGETHER].tolist())
+            searches = [_Search(candidates, probe, threshold, bits) for probe in probes]
+            for search, found in zip(searches, proposed, strict=True):
+                search.look_at(found)
     # 5.
-    return [_decision(store, search, threshold, purpose, now) for search in searches]
+    with stages("signature"):
+        return [_decision(store, search, threshold, purpose, now) for search in searches]
 
 
 def verify_claim(

@@ -10,7 +10,16 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "performance.md"
 BEGIN: Final = "<!-- begin: python -m benchmarks.http -->"
 END: Final = "<!-- end: python -m benchmarks.http -->"
 
-_HEAD: Final = ("frame", "bytes", "library p50 ms", "HTTP p50 ms", "adds p50 ms", "adds", "adds p95 ms", "/healthz p50 ms")
+_HEAD: Final = (
+    "frame",
+    "bytes",
+    "library p50 ms",
+    "HTTP p50 ms",
+    "adds p50 ms",
+    "adds",
+    "adds p95 ms",
+    "/healthz p50 ms",
+)
 
 
 def table(observed: Mapping[str, Any]) -> str:
@@ -36,7 +45,9 @@ def table(observed: Mapping[str, Any]) -> str:
     threads = ", ".join(f"{name} {count}" for name, count in observed["threads"].items())
     versions = ", ".join(f"{name} {one}" for name, one in observed["versions"].items())
     count = min(len(times["http"]) for times in observed["nanoseconds"].values())
-    said = f"{on['processor']}, {on['cores']} cores, Python {on['python']}; {versions}. Threads: {threads}. {count} turns."
+    said = (
+        f"{on['processor']}, {on['cores']} cores, Python {on['python']}; {versions}. Threads: {threads}. {count} turns."
+    )
     return f"{rows}\n\n{said}"
 
 

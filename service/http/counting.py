@@ -4,8 +4,8 @@ Labels are names of operations, stages, zones and models, and nothing that a cal
 """
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Final, final
 
@@ -38,7 +38,8 @@ class Metrics:
         )
         self._stages = Histogram(
             "volens_stage_seconds",
-            "Stages of a decision: waiting for a thread, decoding the frame, looking at it and deciding.",
+            "Stages of a decision: wait for a thread, decode the frame, decide; and what deciding is made of: detect "
+            "faces, embed them, scan the gallery, compare with who may be matched, verify the signature, note the visit.",
             ("stage",),
             buckets=_BUCKETS_S,
             registry=self._registry,
@@ -50,11 +51,9 @@ class Metrics:
         self._requests.labels(seen.operation, f"{seen.status // 100}xx").inc()
         self._seconds.labels(seen.operation).observe(seen.seconds)
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str, /) -> AbstractContextManager[object]:
         """Time a stage."""
-        with self._stages.labels(name).time():
-            yield
+        return self._stages.labels(name).time()
 
     def waited(self, since: float) -> None:
         """Note how long something waited for a thread, since a time of `time.perf_counter`."""

@@ -76,7 +76,7 @@ async def identify(zone: str, request: Request, rooms: RoomsOf, _caller: Caller)
         with rooms.metrics.stage("decode"):
             frame = decode(data, "the frame")
         with rooms.metrics.stage("decide"):
-            found = site.identify(zone, frame)
+            found = site.identify(zone, frame, rooms.metrics.stage)
         rooms.told.tell(found)
         return found
 
