@@ -4,7 +4,6 @@ Example::
 
     import os
     from volens import Site, SubjectKey, read_image
-
     with Site.open(home) as site:
         notice = site.notice("lobby")  # show it to the person, and ask
         key = SubjectKey.from_seed(os.urandom(32))  # the person's own
@@ -39,7 +38,7 @@ from enroll import DoorStream, Enrolled, Extractor, QualityReport, RgbImage, ide
 from enroll import enroll as enroll_person
 from enroll import read as read_image
 from erase import Certificate, Erased, SweepReport, verify_certificate
-from index import Carried, Decision, FaceDecision, Galleries, Identification, Match, Stages, untimed
+from index import Carried, ChangeFeed, Decision, FaceDecision, Galleries, Identification, Match, Stages, untimed
 from store import (
     DEFAULT_URL,
     Backup,
@@ -73,8 +72,8 @@ class Site:
 
     Attributes:
         home: the folder that holds all of it.
-        resumed: the erasures that were begun before the site was opened, and finished by opening it.
-        unfinished: why erasures that were begun could not be finished when the site was opened; None if all are.
+        feed: applies what other processes change, for whoever keeps a site open for long.
+        resumed, unfinished: which erasures begun before were finished by opening it; why others were not, or None.
     """
 
     def __init__(self, home: Path, store: Store, load_extractor: Callable[[], Extractor]) -> None:
@@ -84,6 +83,7 @@ class Site:
         self.unfinished: ErasureIncompleteError | None = None
         self._store = store
         self._galleries = Galleries(store)
+        self.feed = ChangeFeed(store, self._galleries)
         self._load_extractor = load_extractor
         self._extractor: Extractor | None = None
 

@@ -2,6 +2,7 @@
 
 from index.claims import Carried, admit_claim
 from index.engine import Engine, Shortlist
+from index.feed import ChangeFeed
 from index.flat_engine import FlatEngine
 from index.frame import FaceDecision, Identification
 from index.gallery import Galleries, Gallery
@@ -12,6 +13,7 @@ from index.stages import Stages, untimed
 
 __all__ = [
     "Carried",
+    "ChangeFeed",
     "Decision",
     "Engine",
     "FaceDecision",

@@ -1,4 +1,4 @@
-"""Where the time of a decision goes, for whoever wants to know; this room knows no clock and no numbers of anybody's."""
+"""Where the time of a decision goes, for whoever wants to know; this room itself reads no clock and counts nothing."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Protocol

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from store.columns import UtcDateTime
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0008")
 
 metadata: Final = MetaData()
 

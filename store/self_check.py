@@ -106,6 +106,7 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     (_EXTERNAL_ID, {"receipt": _RECEIPT, "subject": _SUBJECT}),
     (_ENDPOINT, {"receipt": _RECEIPT, "now": _PAST}),
     (_MESSAGE, {"id": "~self-check", "receipt": _RECEIPT, "now": _PAST}),
+    ("INSERT INTO process VALUES ('~~self-check-~~~', :now, :now, 1, 0)", {"now": _PAST}),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -257,6 +258,7 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
         _MESSAGE,
         {"id": "~self-check-too", "receipt": _STOPPED, "now": _PAST},
     ),
+    ("a process that goes back", "UPDATE process SET generation = 0 WHERE process_id = '~~self-check-~~~'", {}),
     ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
     ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),
 )

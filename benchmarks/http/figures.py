@@ -23,7 +23,7 @@ _HEAD: Final = (
 
 
 def table(observed: Mapping[str, Any]) -> str:
-    """Return the table. What HTTP adds is the difference of two questions about one frame, one right after the other."""
+    """Return the table. What HTTP adds is the difference of two questions about one frame, asked in turn."""
     lines = [_HEAD, ("---",) * len(_HEAD)]
     for name, times in observed["nanoseconds"].items():
         library, http, healthz = (np.array(times[way]) / 1e6 for way in ("library", "http", "healthz"))

@@ -1,4 +1,4 @@
-"""One run: a service as a process of its own, and beside it the library in this one; both get the same frame in turn."""
+"""One run: a service as a process of its own, beside it the library in this one; both get the same frames in turn."""
 
 import socket
 import time
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.load.service import Service
@@ -21,6 +22,8 @@ from store import Role
 from volens import Site
 
 ZONE: Final = "lobby"
+Pixels = NDArray[np.uint8]
+
 _PACKAGES: Final = ("fastapi", "uvicorn", "onnxruntime", "faiss-cpu", "opencv-python-headless")
 _WARM: Final = 20
 _END: Final = b"\r\n\r\n"
@@ -150,7 +153,7 @@ def _is_known(site: Site, jpeg: bytes) -> bool:
     return any(face.match is not None for face in found.faces)
 
 
-def _at_a_door(person: Any, width: int, height: int) -> Any:
+def _at_a_door(person: Pixels, width: int, height: int) -> Pixels:
     frame = np.full((height, width, 3), 90, dtype=np.uint8)
     side = height // 2
     top, left = height // 4, (width - side) // 2
@@ -158,11 +161,11 @@ def _at_a_door(person: Any, width: int, height: int) -> Any:
     return frame
 
 
-def _resized(pixels: Any, width: int, height: int) -> Any:
+def _resized(pixels: Pixels, width: int, height: int) -> Pixels:
     return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height)))
 
 
-def _jpeg(pixels: Any, quality: int) -> bytes:
+def _jpeg(pixels: Pixels, quality: int) -> bytes:
     out = BytesIO()
     Image.fromarray(RgbImage(pixels).pixels).save(out, "JPEG", quality=quality)
     return out.getvalue()

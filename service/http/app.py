@@ -37,6 +37,7 @@ def application(
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         await rooms.models.do(lambda: rooms.site.extractor)  # or the first person at a door would wait for it
         rooms.courier.start()
+        rooms.follower.start()
         if supervisor is not None:
             supervisor.ready()
         yield

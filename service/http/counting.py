@@ -39,7 +39,7 @@ class Metrics:
         self._stages = Histogram(
             "volens_stage_seconds",
             "Stages of a decision: wait for a thread, decode the frame, decide; and what deciding is made of: detect "
-            "faces, embed them, scan the gallery, compare with who may be matched, verify the signature, note the visit.",
+            "faces, embed them, scan the gallery, compare who may be matched, verify a signature, note the visit.",
             ("stage",),
             buckets=_BUCKETS_S,
             registry=self._registry,
@@ -82,8 +82,12 @@ class _Standing(Collector):
                 references.add_metric((one.zone.purpose, model), count)
         age = timedelta() if status.unfinished_since is None else now - status.unfinished_since
         lag = timedelta() if outbox.oldest_due_at is None else now - outbox.oldest_due_at
-        yield live
-        yield references
+        applied = GaugeMetricFamily("volens_generation_applied", "Of the log, by each process.", labels=("process",))
+        behind = GaugeMetricFamily("volens_process_lag_seconds", "How late each process follows.", labels=("process",))
+        for process in status.processes:
+            applied.add_metric((process.process_id,), process.generation)
+            behind.add_metric((process.process_id,), process.lag.total_seconds())
+        yield from (live, references, applied, behind)
         for name, said, number in (
             ("volens_unfinished_erasures", "Erasures that are not finished.", status.unfinished_erasures),
             ("volens_erasure_age_seconds", "Since the oldest of them last went on.", age.total_seconds()),
@@ -92,5 +96,6 @@ class _Standing(Collector):
             ("volens_outbox_given_up", "Messages that were given up.", outbox.dead),
             ("volens_outbox_lag_seconds", "Since the oldest message is due.", max(0.0, lag.total_seconds())),
             ("volens_log_entries", "Entries of the audit log.", status.log_size),
+            ("volens_generation", "What there is to apply: the size of the log.", status.log_size),
         ):
             yield GaugeMetricFamily(name, said, value=number)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias, final
 
 from fastapi import Depends, Request
 
+from service.following import Follower
 from service.http.counting import Metrics
 from service.http.rates import Rates
 from service.http.workroom import Workroom
@@ -28,6 +29,7 @@ class Rooms:
         credential_rates: how often each credential asks.
         address_rates: how often somebody without one asks.
         courier: tells recipients what happened.
+        follower: keeps this process level with what others commit.
         told: which of the decisions at doors they are told.
         metrics: what is counted.
         unwatched: erasures that go on after their answer was given.
@@ -39,6 +41,7 @@ class Rooms:
     desk: Workroom
     exit: Workroom
     courier: Courier
+    follower: Follower
     told: Told
     metrics: Metrics
     credential_rates: Rates = field(default_factory=lambda: Rates(50, 100, time.monotonic))
@@ -55,6 +58,7 @@ class Rooms:
             Workroom("desk", 2, waiting),
             Workroom("exit", 1, waiting),
             Courier(site.rights),
+            Follower(site.feed),
             Told(site.rights.outbox, time.monotonic),
             Metrics(site),
         )
@@ -66,6 +70,7 @@ class Rooms:
     def close(self) -> None:
         """Finish what was begun."""
         self.courier.close()
+        self.follower.close()
         for room in (self.models, self.desk, self.exit):
             room.close()
 

@@ -81,6 +81,7 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     ),
     "a message that says something else": (["webhook_outbox_says_what_it_said"], []),
     "a message about a person without consent": (["webhook_outbox_tells_of_the_living_only"], []),
+    "a process that goes back": (["process_follows_and_never_goes_back"], []),
     "a sender who comes back": (["webhook_sender_is_only_ended"], []),
     "a deleted sender": (
         ["webhook_sender_stays"],
