@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Protocol
 
 from fastapi import FastAPI
 
@@ -12,9 +13,18 @@ from service.http.intake import BODY_TIMEOUT_S, Intake
 from service.http.observing import Seen
 from service.http.rooms import Rooms
 from service.logs import Log
-from service.supervision import Supervisor
 
 _SAID = """Doors that know only who said yes, and forget them on request. Errors are problem+json (RFC 9457)."""
+
+
+class Supervised(Protocol):
+    """Whoever started this process, and wants to be told."""
+
+    def ready(self) -> None:
+        """Requests are answered from now on."""
+
+    def stopping(self) -> None:
+        """What was begun is being finished."""
 
 
 def application(
@@ -22,7 +32,7 @@ def application(
     *,
     body_timeout_s: float = BODY_TIMEOUT_S,
     log: Log | None = None,
-    supervisor: Supervisor | None = None,
+    supervisor: Supervised | None = None,
 ) -> FastAPI:
     """Return the application of a site. Whoever runs it closes `rooms` and the site afterwards.
 

@@ -3,6 +3,7 @@
 Labels are names of operations, stages, zones and models, and nothing that a caller has sent.
 """
 
+import os
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -11,10 +12,14 @@ from typing import Final, final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from service.http.observing import Seen
 from volens import Site
+
+SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Set to a folder where several workers count together (prometheus_client's multiprocess mode); any of them answers."""
 
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -44,7 +49,10 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
-        self._registry.register(_Standing(site))
+        self._answers = self._registry if SHARED not in os.environ else CollectorRegistry()
+        if SHARED in os.environ:
+            MultiProcessCollector(self._answers)  # type: ignore[no-untyped-call]
+        self._answers.register(_Standing(site))
 
     def __call__(self, seen: Seen, /) -> None:
         """Count a request."""
@@ -61,7 +69,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all numbers as Prometheus reads them."""
-        return generate_latest(self._registry)
+        return generate_latest(self._answers)
 
 
 @final

@@ -50,8 +50,12 @@ class Rooms:
     leaving: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def of(cls, site: Site, model_threads: int, waiting: int) -> "Rooms":
-        """Open the rooms of a site: so many threads for models, so many requests waiting for them."""
+    def of(cls, site: Site, model_threads: int, waiting: int, workers: int = 1) -> "Rooms":
+        """Open the rooms of a site: so many threads for models, so many requests waiting for them.
+
+        Several workers let who guesses guess as often as one would, all together. A credential's rate is that of each
+        worker: a door that keeps its connection talks to one of them.
+        """
         return cls(
             site,
             Workroom("models", model_threads, waiting),
@@ -61,6 +65,7 @@ class Rooms:
             Follower(site.feed),
             Told(site.rights.outbox, time.monotonic),
             Metrics(site),
+            address_rates=Rates(1 / workers, max(1, 20 // workers), time.monotonic),
         )
 
     def leave(self) -> None:
