@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from house import DIMENSION, MODEL, House, no_models
 
-from consent import Purpose
+from consent import FloatArray, Purpose
 from erase.followers import CONFIRM_S
-from index import Identification
+from index import FaceDecision, Identification
 from service.following import Follower
 from service.webhooks.told import Told
 from store import MessageKind
@@ -49,7 +49,8 @@ def test_a_sketch_is_gone_from_another_process_that_nobody_asked_anything(house:
 
     assert sum(map(len, other.galleries.built())) == 1
     width = 1024 // 8
-    assert any(before[:width]) and any(before[width : 2 * width])
+    assert any(before[:width])
+    assert any(before[width : 2 * width])
     assert not any(sketches(other)[width:])
     assert other.sees(bob)
 
@@ -155,10 +156,8 @@ def test_two_processes_tell_of_one_passage_once(house: House, other: House) -> N
     assert len(outbox.list()) == 1
 
 
-def seen(house: House, face: object) -> Identification:
-    from index import FaceDecision  # noqa: PLC0415
-
-    decision = house.look_at(face)  # type: ignore[arg-type]
+def seen(house: House, face: FloatArray) -> Identification:
+    decision = house.look_at(face)
     return Identification(LOBBY, MODEL, 0.5, (FaceDecision((0, 0, 1, 1), decision),))
 
 
