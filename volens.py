@@ -4,7 +4,6 @@ Example::
 
     import os
     from volens import Site, SubjectKey, read_image
-
     with Site.open(home) as site:
         notice = site.notice("lobby")  # show it to the person, and ask
         key = SubjectKey.from_seed(os.urandom(32))  # the person's own
@@ -42,7 +41,7 @@ from enroll import DoorStream, Enrolled, Extractor, QualityReport, RgbImage, ide
 from enroll import enroll as enroll_person
 from enroll import read as read_image
 from erase import Certificate, Erased, SweepReport, verify_certificate
-from index import Carried, Decision, FaceDecision, Galleries, Identification, Match
+from index import Carried, ChangeFeed, Decision, FaceDecision, Galleries, Identification, Match, Stages, untimed
 from store import (
     DEFAULT_URL,
     Backup,
@@ -83,6 +82,7 @@ class Site:
         home: the folder that holds all of it.
         resumed: the erasures that were begun before the site was opened, and finished by opening it.
         unfinished: why erasures that were begun could not be finished when the site was opened; None if all are.
+        feed: applies what other processes change, for whoever keeps a site open for long.
         cohorts: erasures of many by order, their dossiers, orders to stop collecting, and who may approve.
         keys: the site's keys: their state and their rotation.
         clocks: what the site does about time: leavers, what comes due, the alarm, the retention policy.
@@ -104,6 +104,7 @@ class Site:
         self.unfinished: ErasureIncompleteError | None = None
         self._store = store
         self._galleries = Galleries(store)
+        self.feed = ChangeFeed(store, self._galleries)
         self._load_extractor = load_extractor
         self._extractor: Extractor | None = None
         self.cohorts = erase.Cohorts(store, self._galleries, home)
@@ -271,7 +272,9 @@ class Site:
             hand_over=hand_over,
         )
 
-    def identify(self, zone: str, image: RgbImage, factor: ShownFactor | None = None) -> Identification:
+    def identify(
+        self, zone: str, image: RgbImage, factor: ShownFactor | None = None, stages: Stages = untimed
+    ) -> Identification:
         """Find every face of a frame, and say for each whether it is somebody with a consent in force for this zone.
 
         Where the zone asks for a second factor, nobody matches without their own; the caller wipes it.
@@ -283,7 +286,8 @@ class Site:
 
         Not checked: whether the faces are live. Probes are wiped; a face that matches nobody leaves no trace.
         """
-        return identify_frame(self._store, self._galleries, self.extractor, parse_purpose(zone), image, factor)
+        purpose = parse_purpose(zone)
+        return identify_frame(self._store, self._galleries, self.extractor, purpose, image, factor, stages)
 
     def watch(self, zone: str) -> DoorStream:
         """Decide about the frames of a door's camera, much faster than `identify` frame by frame; see `DoorStream`."""

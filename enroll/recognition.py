@@ -17,7 +17,17 @@ from enroll.detector import DetectedFace
 from enroll.embedder import EmbeddingModel
 from enroll.extractor import Extractor
 from enroll.image import RgbImage
-from index import Decision, FaceDecision, Galleries, Identification, admit_claim, identify_many, verify_claim
+from index import (
+    Decision,
+    FaceDecision,
+    Galleries,
+    Identification,
+    Stages,
+    admit_claim,
+    identify_many,
+    untimed,
+    verify_claim,
+)
 from store import Passed, Store, note_interactions, note_passages, zone_of
 
 
@@ -28,8 +38,11 @@ def identify_frame(
     purpose: Purpose,
     image: RgbImage,
     factor: ShownFactor | None = None,
+    stages: Stages = untimed,
 ) -> Identification:
     """Decide about every face of a frame (1:N); see `index.identify`. Probes are wiped.
+
+    `stages` is told of ``detect``, and of what `identify_faces` does.
 
     Raises:
         InputError: there is no such zone, or `factor` is not what it asks for.
@@ -40,8 +53,9 @@ def identify_frame(
         zone = zone_of(connection, purpose)
     check_kind(zone.second_factor, factor)
     threshold = threshold_at(store, galleries, extractor.model, zone)
-    faces = extractor.detect(image)
-    decisions = identify_faces(store, galleries, extractor, zone, image, faces, threshold, factor)
+    with stages("detect"):
+        faces = extractor.detect(image)
+    decisions = identify_faces(store, galleries, extractor, zone, image, faces, threshold, factor, stages)
     decided = tuple(FaceDecision(face.box, decision) for face, decision in zip(faces, decisions, strict=True))
     return Identification(zone.purpose, extractor.model.model_id, threshold, decided, zone.second_factor)
 
@@ -66,21 +80,26 @@ def identify_faces(
     faces: Sequence[DetectedFace],
     threshold: float,
     factor: ShownFactor | None = None,
+    stages: Stages = untimed,
 ) -> list[Decision]:
     """Decide about some faces of a frame together, and note who was there. Probes are wiped.
+
+    `stages` is told of ``embed``, those of `index.identify_many`, and ``note``.
 
     Raises:
         InputError, TamperError: see `identify_frame`.
     """
-    probes = extractor.probes(image, faces, permit_probe(zone))
+    with stages("embed"):
+        probes = extractor.probes(image, faces, permit_probe(zone))
     try:
-        decisions = identify_many(store, galleries, probes, threshold, store.now(), factor)
+        decisions = identify_many(store, galleries, probes, threshold, store.now(), factor, stages)
     finally:
         for probe in probes:
             probe.vector.wipe()
     matched = [one.match.receipt_id for one in decisions if one.match]
-    note_interactions(store, matched)
-    note_passages(store, matched, Passed.IDENTIFIED, extractor.model.model_id)
+    with stages("note"):
+        note_interactions(store, matched)
+        note_passages(store, matched, Passed.IDENTIFIED, extractor.model.model_id)
     return decisions
 
 

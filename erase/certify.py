@@ -48,6 +48,9 @@ _AFTERWARDS: Final = (
     "a copy of the keyring made before the erasure opens until this epoch's store key is destroyed by a rotation"
 )
 _TOGETHER: Final = 500
+_KEPT: Final = ("zone", "reason", "processes")
+"""What the journal goes on knowing of an erasure that was certified."""
+
 _Facts = Mapping[ReceiptId, Mapping[str, Any]]
 
 
@@ -69,7 +72,7 @@ def certify(store: Store, facts: _Facts) -> None:
     """
     with store.write() as tx:
         issued = certificates_of(tx.connection, list(facts))
-        kept = {one: {name: its[name] for name in ("zone", "reason")} for one, its in facts.items()}
+        kept = {one: {name: its[name] for name in _KEPT if name in its} for one, its in facts.items()}
         told = recipients_to_tell(tx.connection, {one: Purpose(its["zone"]) for one, its in facts.items()})
         statements = {one: _statement(store, tx, its, told[one]) for one, its in facts.items() if one not in issued}
         if statements:

@@ -3,7 +3,8 @@
 1. stopped: in one transaction the consents' rows go, references and names go with them, what opens their audit leaves
    goes, leaves tell that consents ended, and the journal is opened. From here on nobody is matched by them.
 2. shredded: the grant secrets are deleted from the keyring, and every copy of the embeddings anywhere is unreadable.
-3. removed: the sketches are overwritten and zeroed in the galleries of this process.
+3. removed: the sketches are overwritten and zeroed in the galleries of this process, and other processes get a moment
+   to say that they have done the same; how many have is noted.
 4. scrubbed: both write-ahead logs are cut.
 5. verified: the people are looked for by id, by search and byte by byte; of whom something is found stays at 4.
 6. certified: what was destroyed and searched is signed and put into the audit log, in one transaction.
@@ -31,6 +32,7 @@ from consent import (
 )
 from erase.absence import verify_absence
 from erase.certify import Erased, certify, publish, published
+from erase.followers import await_followers
 from erase.places import RESUME
 from erase.remains import Remains
 from erase.stop import STOP_TOGETHER, stop
@@ -283,7 +285,9 @@ class _Batch:
         # 3.
         self._galleries.erase(ReferenceId(one) for its in facts.values() for one in its["reference_ids"])
         remove_dead_snapshots(self._store)
-        self._advance(ErasureState.SHREDDED, facts)
+        followed = await_followers(self._store)
+        noted = {"processes": followed} if followed["others"] else {}
+        self._advance(ErasureState.SHREDDED, dict.fromkeys(facts, noted))
 
     def _scrub(self, facts: Facts) -> None:
         # 4.
@@ -315,7 +319,7 @@ class _Batch:
         for chunk in _chunks(list(findings), _READ_TOGETHER):
             with self._store.write() as tx:
                 times = {"times": {reached: format_time(tx.now)}}
-                new = {} if before is not ErasureState.SCRUBBED else findings
+                new = findings if before in {ErasureState.SHREDDED, ErasureState.SCRUBBED} else {}
                 advance(tx, before, {one: {**new.get(one, {}), **times} for one in chunk})
 
 

@@ -163,6 +163,11 @@ class Galleries:
                     self._keep(gallery, purpose, model_id)
             return gallery
 
+    def level(self, connection: Connection) -> None:
+        """Bring every gallery that exists level with the snapshot of `connection`; see `of`."""
+        for (purpose, model_id), gallery in list(self._galleries.items()):
+            self.of(connection, purpose, model_id, gallery.projection.dimension)
+
     def erase(self, ids: Iterable[ReferenceId]) -> int:
         """Remove references from every gallery, for good: no reader of an older snapshot brings them back.
 

@@ -16,6 +16,7 @@ from consent import (
     ProbeEmbedding,
     Purpose,
     ReferenceId,
+    SecondFactor,
     ShownFactor,
     TamperError,
     check_kind,
@@ -26,6 +27,7 @@ from index.gallery import Galleries, Proposals
 from index.opening import Opener, opened
 from index.projection import distance_bound, estimate_deviation
 from index.second_factor import with_factor
+from index.stages import Stages, untimed
 from store import Glance, SealedReference, Store, factor_asked, live_candidates
 
 SCAN_DEVIATIONS: Final = 2.5
@@ -91,10 +93,12 @@ def identify_many(
     threshold: float,
     now: datetime,
     factor: ShownFactor | None = None,
+    stages: Stages = untimed,
 ) -> list[Decision]:
     """Do for each of several probes of one zone and model what `identify` does, with one scan and two queries for all.
 
-    A factor is one person's: of the probes it lets one person match.
+    A factor is one person's: of the probes it lets one person match. `stages` is told of ``scan`` (1), ``compare`` (2
+    to 4), ``signature`` (5) and, where the zone asks for one, ``factor`` (6).
 
     Raises:
         InputError: the probes are of different zones or models, or the factor is not what the zone asks for.
@@ -111,20 +115,26 @@ def identify_many(
         asked = factor_asked(glance, purpose)
         check_kind(asked, factor)
         # 1.
-        gallery = galleries.at(glance, purpose, model_id, dimension)
-        bits = gallery.projection.bits
-        distance = max(0, math.floor(distance_bound(threshold, bits, SCAN_DEVIATIONS)))
-        proposed = gallery.propose([probe.vector.array for probe in probes], distance, _least(threshold, bits))
+        with stages("scan"):
+            gallery = galleries.at(glance, purpose, model_id, dimension)
+            bits = gallery.projection.bits
+            distance = max(0, math.floor(distance_bound(threshold, bits, SCAN_DEVIATIONS)))
+            proposed = gallery.propose([probe.vector.array for probe in probes], distance, _least(threshold, bits))
         # 2. to 4.
-        candidates = _Candidates(glance, opener, purpose, model_id, now)
-        candidates.fetch(ReferenceId(one) for found in proposed for one in found.ids[:_OPENED_TOGETHER].tolist())
-        searches = [_Search(candidates, probe, threshold, bits) for probe in probes]
-        for search, found in zip(searches, proposed, strict=True):
-            search.look_at(found)
+        with stages("compare"):
+            candidates = _Candidates(glance, opener, purpose, model_id, now)
+            candidates.fetch(ReferenceId(one) for found in proposed for one in found.ids[:_OPENED_TOGETHER].tolist())
+            searches = [_Search(candidates, probe, threshold, bits) for probe in probes]
+            for search, found in zip(searches, proposed, strict=True):
+                search.look_at(found)
     # 5.
-    decisions = [_decision(store, search, threshold, purpose, now) for search in searches]
+    with stages("signature"):
+        decisions = [_decision(store, search, threshold, purpose, now) for search in searches]
     # 6.
-    return with_factor(store, purpose, asked, decisions, factor)
+    if asked is SecondFactor.NONE:
+        return decisions
+    with stages("factor"):
+        return with_factor(store, purpose, asked, decisions, factor)
 
 
 def verify_claim(

@@ -26,14 +26,17 @@ class Log(Protocol):
         """Write a line about what went wrong."""
 
 
-def log_to(stream: TextIO) -> Log:
-    """Return a log: JSON, one object in a line; on a terminal, columns."""
+def log_to(stream: TextIO, **bound: object) -> Log:
+    """Return a log: JSON, one object in a line; on a terminal, columns. `bound` stands in every line.
+
+    A line is one write, so that several processes can share a stream.
+    """
     rendered = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if stream.isatty()
         else structlog.processors.JSONRenderer(sort_keys=True)
     )
-    log: Log = structlog.wrap_logger(
+    log = structlog.wrap_logger(
         structlog.WriteLogger(stream),
         processors=[
             structlog.processors.add_log_level,
@@ -43,7 +46,8 @@ def log_to(stream: TextIO) -> Log:
         wrapper_class=structlog.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    return log
+    named: Log = log.bind(**bound)
+    return named
 
 
 def where(trace: TracebackType | None) -> str:

@@ -32,8 +32,9 @@ class ServiceConfig(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         le=256,
-        description="Frames looked at together; without it, one for each processor.",
+        description="Frames that a worker looks at together; without it, one for each processor, shared by workers.",
     )
+    workers: int = Field(1, ge=1, le=64, description="Processes that answer, each with its own models and memory.")
     waiting: int = Field(32, ge=0, le=10_000, description="Frames that may wait; more are sent away with 503.")
     orders: Path | None = Field(
         None, description="Folder for dossiers and answers of orders to erase; outside the home. Without it, none."

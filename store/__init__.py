@@ -72,6 +72,7 @@ from store.passages import Passed, asked_by, note_passages, prune_passages
 from store.people import receipts_of
 from store.prepared import Glance
 from store.private_files import read_private, write_private, write_private_files
+from store.processes import Processes, RunningProcess
 from store.promises import add_notice, add_zone, notice_of, shorten_retention, zone_of, zones
 from store.published_log import PublishedLog
 from store.recipients import (
@@ -195,6 +196,7 @@ __all__ = [
     "Outcome",
     "Passed",
     "PersonsRequest",
+    "Processes",
     "PublishedLog",
     "Random",
     "Recipient",
@@ -202,6 +204,7 @@ __all__ = [
     "Role",
     "RootKey",
     "Rotated",
+    "RunningProcess",
     "SealedReference",
     "Selected",
     "Selection",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, final
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
 
 from consent import InputError, Purpose, ReceiptId, format_time
 from store.consents import stored_receipts
@@ -24,6 +24,9 @@ from store.schema_outbox import webhook_outbox as table
 from store.store import Store, Transaction
 
 CLAIMED_FOR: Final = timedelta(seconds=60)
+TOLD_AGAIN: Final = timedelta(seconds=10)
+"""Who was told of at a door so recently is still passing, whichever process they are seen by."""
+
 PER_ENDPOINT: Final = 2
 """How many messages are under way to one endpoint at once."""
 
@@ -113,23 +116,29 @@ class Outbox:
         return self._store.now()
 
     def decided(self, receipt_ids: Sequence[ReceiptId]) -> None:
-        """Tell that people were known at a door, those whose consent is still in force.
+        """Tell that people were known at a door, those whose consent is in force and who were not told of just now.
 
         Raises:
             UnavailableError: the store cannot be written just now; nobody is told.
         """
         with self._store.write(hurried=True) as tx:
             live = live_consent.c.receipt_id
-            found = tx.connection.scalars(select(live).where(live.in_(list(receipt_ids)))).all()
+            told = exists().where(
+                table.c.receipt_id == live,
+                table.c.kind == MessageKind.DOOR_DECISION.value,
+                table.c.first_at > tx.now - TOLD_AGAIN,
+            )
+            found = tx.connection.scalars(select(live).where(live.in_(list(receipt_ids)), ~told)).all()
             tell(tx, MessageKind.DOOR_DECISION, {ReceiptId(one): {"decision": "match"} for one in found})
 
     def claim(self, most: int) -> list[Message]:
         """Return messages that are due, at most so many, and keep them from others for `CLAIMED_FOR`."""
         now = self._store.now()
         with self._store.read() as connection:
-            if connection.scalar(select(table.c.seq).where(*_due(now)).limit(1)) is None:
+            if connection.scalar(select(table.c.seq).where(or_(and_(*_due(now)), _is_past(now))).limit(1)) is None:
                 return []
         with self._store.write() as tx:
+            tx.connection.execute(delete(table).where(_is_past(now)))
             under_way = Counter(
                 tx.connection.scalars(select(table.c.endpoint_id).where(table.c.claimed_until > now)).all()
             )
@@ -147,9 +156,13 @@ class Outbox:
             return taken
 
     def delivered(self, message: Message) -> None:
-        """Forget a message that was delivered."""
+        """Forget a message that was delivered; a decision at a door not before it may be told again."""
+        which = table.c.message_id == message.message_id
         with self._store.write() as tx:
-            tx.connection.execute(delete(table).where(table.c.message_id == message.message_id))
+            if message.kind is MessageKind.DOOR_DECISION:
+                tx.connection.execute(update(table).where(which).values(delivered_at=tx.now, claimed_until=None))
+            else:
+                tx.connection.execute(delete(table).where(which))
 
     def failed(self, message: Message, problem: str, again_at: datetime | None) -> None:
         """Put a message off, or give it up where there is no time to try it again."""
@@ -172,7 +185,9 @@ class Outbox:
         """Return the messages that are not delivered, the oldest first; on request only those (not) given up."""
         with self._store.read() as connection:
             endpoints = {one.endpoint_id: one for one in all_endpoints(connection)}
-            found = [_message(row, endpoints) for row in connection.execute(_ordered())]
+            found = [
+                _message(row, endpoints) for row in connection.execute(_ordered().where(table.c.delivered_at.is_(None)))
+            ]
         return [one for one in found if dead is None or (one.dead_at is not None) == dead]
 
     def redeliver(self, message_id: str | None = None) -> int:
@@ -197,7 +212,7 @@ class Outbox:
         dead = table.c.dead_at
         with self._store.read() as connection:
             waiting, given_up = (
-                connection.scalar(select(func.count()).select_from(table).where(one)) or 0
+                connection.scalar(select(func.count()).where(one, table.c.delivered_at.is_(None))) or 0
                 for one in (dead.is_(None), dead.is_not(None))
             )
             oldest = connection.scalar(select(func.min(table.c.due_at)).where(*_due(self._store.now())))
@@ -215,6 +230,7 @@ def _due(now: datetime) -> list[ColumnElement[bool]]:
     enabled = select(webhook_endpoint.c.endpoint_id).where(webhook_endpoint.c.disabled_at.is_(None))
     return [
         table.c.dead_at.is_(None),
+        table.c.delivered_at.is_(None),
         table.c.due_at <= now,
         or_(table.c.claimed_until.is_(None), table.c.claimed_until <= now),
         table.c.endpoint_id.in_(enabled),
@@ -223,8 +239,13 @@ def _due(now: datetime) -> list[ColumnElement[bool]]:
             earlier.c.receipt_id == table.c.receipt_id,
             earlier.c.seq < table.c.seq,
             earlier.c.dead_at.is_(None),
+            earlier.c.delivered_at.is_(None),
         ),
     ]
+
+
+def _is_past(now: datetime) -> ColumnElement[bool]:
+    return and_(table.c.delivered_at.is_not(None), table.c.first_at <= now - TOLD_AGAIN)
 
 
 def _ordered() -> Any:  # noqa: ANN401  SQLAlchemy's select has no narrower type that two versions share

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from store.columns import UtcDateTime
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0009", "0010")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 
 metadata: Final = MetaData()
 

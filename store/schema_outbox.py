@@ -37,6 +37,7 @@ webhook_outbox: Final = Table(
     Column("claimed_until", UtcDateTime, nullable=True),
     Column("dead_at", UtcDateTime, nullable=True),
     Column("last_problem", String, nullable=True),
+    Column("delivered_at", UtcDateTime, nullable=True),
     Index("ix_webhook_outbox_endpoint_id_receipt_id", "endpoint_id", "receipt_id"),
     sqlite_autoincrement=True,
 )

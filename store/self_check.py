@@ -142,6 +142,7 @@ _SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     ("INSERT INTO audit_opening SELECT MAX(seq), NULL, 'none', randomblob(32) FROM audit_event", {}),
     ("INSERT INTO opening_term SELECT MAX(seq), :now FROM audit_event", {"now": _PAST}),
     (_EVENT, {}),
+    ("INSERT INTO process VALUES ('~~self-check-~~~', :now, :now, 1, 0)", {"now": _PAST}),
 )
 
 FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
@@ -317,6 +318,7 @@ FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
     ),
     ("a changed answer", "UPDATE kept_answer SET sealed_answer = zeroblob(30) WHERE key_sha256 = zeroblob(32)", {}),
     ("a job that goes on after its end", "UPDATE job SET done = 1 WHERE job_id = :receipt", {"receipt": _RECEIPT}),
+    ("a process that goes back", "UPDATE process SET generation = 0 WHERE process_id = '~~self-check-~~~'", {}),
     ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
     (
         "an opening of the log that is kept longer",

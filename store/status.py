@@ -10,6 +10,7 @@ from store.audit_log import log_size
 from store.cohorts import unfinished_cohorts
 from store.consents import count_live
 from store.erasures import unfinished, unfinished_since
+from store.processes import Processes, RunningProcess
 from store.promises import zones
 from store.references import count_references
 from store.rotation import rotation_due
@@ -32,6 +33,7 @@ class SiteStatus:
     """A site in numbers. No names, no ids of people.
 
     Attributes:
+        processes: that serve the site now.
         unfinished_since: when the unfinished erasure that waits longest last went on; None if there is none.
     """
 
@@ -45,11 +47,12 @@ class SiteStatus:
     store_key_epoch: int
     rotation_due_at: datetime
     rotation_overdue: bool
+    processes: tuple[RunningProcess, ...]
 
 
 def site_status(store: Store) -> SiteStatus:
     """Count in one consistent snapshot."""
-    due_at = rotation_due(store)
+    due_at, running = rotation_due(store), tuple(Processes(store).running())
     with store.read() as connection:
         return SiteStatus(
             site_id=store.site.controller.site_id,
@@ -65,4 +68,5 @@ def site_status(store: Store) -> SiteStatus:
             store_key_epoch=store.keyring.epoch,
             rotation_due_at=due_at,
             rotation_overdue=due_at < store.now(),
+            processes=running,
         )

@@ -94,6 +94,7 @@ class Store:
         site: who the store belongs to.
         clock: a function that returns aware time.
         random: a function that returns n random bytes.
+        process_id: under which this process reports what it has applied; None where it does not (`index.ChangeFeed`).
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Store:
         self.keyring = keyring
         self.clock = clock
         self.random = random
+        self.process_id: str | None = None
         self._data = data
         self._restoring = restoring
         with data.read() as connection:

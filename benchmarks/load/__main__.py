@@ -23,9 +23,11 @@ def main() -> int:
     parser.add_argument("--doors", type=int, default=8)
     parser.add_argument("--frames-per-s", type=float, default=5)
     parser.add_argument("--kill-at", type=float, help="seconds after which the service is killed and started again")
+    parser.add_argument("--workers", type=int, default=1, help="with --kill-at, one of several is killed")
+    parser.add_argument("--model-threads", type=int, default=2, help="of each worker")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
-    plan = Plan(asked.seconds, asked.doors, asked.frames_per_s, asked.kill_at)
+    plan = Plan(asked.seconds, asked.doors, asked.frames_per_s, asked.kill_at, asked.model_threads, asked.workers)
     with tempfile.TemporaryDirectory() as folder:
         history = run(Path(folder) / "home", actors(6), plan)
     verdict = check(history.decisions, history.stays.values())

@@ -32,7 +32,7 @@ class Plan:
         seconds: how long.
         doors: how many ask at the same time.
         frames_per_s: of each door.
-        kill_at_s: when the service is killed and started again; None for never.
+        kill_at_s: when the service is killed and started again, or one worker of several; None for never.
     """
 
     seconds: float = 120
@@ -40,6 +40,7 @@ class Plan:
     frames_per_s: float = 5
     kill_at_s: float | None = None
     model_threads: int = 2
+    workers: int = 1
     seed: int = 1
 
 
@@ -65,7 +66,7 @@ def run(home: Path, photos: list[list[bytes]], plan: Plan) -> History:
     with ExitStack() as kept:
         panel = kept.enter_context(_panel(history))
         tokens = _site(home, plan, f"http://127.0.0.1:{panel.server_address[1]}/")
-        service = kept.enter_context(Service(home, plan.model_threads))
+        service = kept.enter_context(Service(home, plan.model_threads, plan.workers))
         doors = [
             threading.Thread(target=_door, args=(service, history, photos, plan, number, token, ended))
             for number, token in enumerate(tokens.doors)
@@ -82,8 +83,11 @@ def run(home: Path, photos: list[list[bytes]], plan: Plan) -> History:
         while (elapsed := time.monotonic() - began) < plan.seconds:
             if not killed and plan.kill_at_s is not None and elapsed >= plan.kill_at_s:
                 killed = True
-                service.kill()
-                service.start()
+                if plan.workers > 1:
+                    service.kill_a_worker()
+                else:
+                    service.kill()
+                    service.start()
             history.resident_bytes.append(service.resident_bytes())
             time.sleep(1)
         ended.set()

@@ -4,12 +4,15 @@ import http.client
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
 from typing import final
+
+from store.store import DATA_FILE
 
 ROOT = Path(__file__).parents[2]
 _START_S = 90
@@ -27,8 +30,9 @@ def free_port() -> int:
 class Service:
     """`volens serve` of one home. Use as a context manager."""
 
-    def __init__(self, home: Path, model_threads: int) -> None:
+    def __init__(self, home: Path, model_threads: int, workers: int = 1) -> None:
         """Start nothing yet."""
+        self._workers = workers
         self.port = free_port()
         self._home = home
         self._model_threads = model_threads
@@ -39,6 +43,10 @@ class Service:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._workers > 1:
+            self._process.terminate()
+            self._process.wait(60)
+            self._process = None
         self.kill()
 
     def start(self) -> None:
@@ -46,6 +54,7 @@ class Service:
         environment = {**os.environ, "VOLENS_HOME": str(self._home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
         command = [sys.executable, "-c", "from service.cli.app import main; main()", "serve"]
         options = ["--port", str(self.port), "--model-threads", str(self._model_threads)]
+        options += ["--workers", str(self._workers)] * (self._workers > 1)
         with (self._home.parent / "service.log").open("ab") as log:
             self._process = subprocess.Popen([*command, *options], env=environment, stderr=log)  # noqa: S603  ours
         until = time.monotonic() + _START_S
@@ -55,11 +64,17 @@ class Service:
             with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
                 try:
                     connection.request("GET", "/healthz")
-                    if connection.getresponse().status == http.client.OK:
+                    if connection.getresponse().status == http.client.OK and self._serving() >= self._workers:
                         return
                 except OSError:
-                    time.sleep(0.1)
+                    pass
+            time.sleep(0.1)
         raise RuntimeError("the service did not come up")
+
+    def _serving(self) -> int:
+        with closing(sqlite3.connect(f"file:{self._home / DATA_FILE}?mode=ro", uri=True)) as data:
+            (count,) = data.execute("SELECT count(*) FROM process").fetchone()
+        return int(count)
 
     def kill(self) -> None:
         """Kill it, without a word."""
@@ -68,13 +83,27 @@ class Service:
             self._process.wait()
             self._process = None
 
+    def kill_a_worker(self) -> None:
+        """Kill one of several workers, without a word; the parent is to start another."""
+        if self._process is not None:
+            os.kill(_children(self._process.pid)[0], signal.SIGKILL)
+
     def resident_bytes(self) -> int:
-        """Return how much memory it has in use; 0 while it is down."""
+        """Return how much memory it has in use, all workers together; 0 while it is down."""
         process = self._process
-        if process is None:
-            return 0
-        try:
-            lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
-        except OSError:
-            return 0
-        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)
+        return 0 if process is None else sum(map(_resident_bytes, (process.pid, *_children(process.pid))))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    except OSError:
+        return []
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)

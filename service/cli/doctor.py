@@ -17,6 +17,7 @@ from consent import RefusedError, UnavailableError, VolensError, format_time
 from service.cli.exit_codes import ExitCode, code_of
 from service.cli.options import HomeOption, JsonOption, home_folder
 from service.cli.output import emit, table
+from service.following import LATE_S
 from service.process_memory import SwapProtection, may_lock_all
 from store import ask_root_key_holder
 from volens import Site
@@ -64,6 +65,7 @@ def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str]]]:
         yield "store key", lambda: _store_key(home)
         yield "clocks", lambda: _clocks(home)
         yield "requests", lambda: _requests(home)
+        yield "processes", lambda: _processes(home)
 
 
 def _checked(what: str, look: Callable[[], str]) -> Finding:
@@ -182,3 +184,12 @@ def _requests(home: Path) -> str:
     if late:
         raise RefusedError(f"{late} requests of people are overdue (GDPR 12(3)); see 'volens request list'")
     return f"{waiting} open, none overdue"
+
+
+def _processes(home: Path) -> str:
+    with Site.open(home) as site:
+        running = site.status().processes
+    late = [one.process_id for one in running if one.lag.total_seconds() > LATE_S]
+    if late:
+        raise UnavailableError(f"{', '.join(late)} do not follow the store; see their logs, and start them again")
+    return f"{len(running)} serve the site, all level with it"

@@ -1,16 +1,25 @@
 """`volens serve`: the site over HTTP, for doors, desks and the people themselves."""
 
-import signal
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from consent import InputError, UnavailableError
-from service.cli.options import HomeOption, JsonOption, LicenceOption, PackClaimOption, PackOption, PackSearchOption
+from service.cli.options import (
+    HomeOption,
+    JsonOption,
+    LicenceOption,
+    PackClaimOption,
+    PackOption,
+    PackSearchOption,
+    home_folder,
+)
 from service.cli.output import STDERR, emit
 from service.cli.session import models, opened
+from service.process_memory import lock_all
 
 
 def serve(
@@ -25,8 +34,10 @@ def serve(
         bool | None,
         typer.Option("--behind-proxy", help="A proxy in front does TLS; believe what it says about callers."),
     ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes that answer; 1.")] = None,
     model_threads: Annotated[
-        int | None, typer.Option(min=1, help="Frames looked at together; without it, one for each processor.")
+        int | None,
+        typer.Option(min=1, help="Frames that a worker looks at together; without it, one for each processor."),
     ] = None,
     waiting: Annotated[
         int | None, typer.Option(min=0, help="Frames that may wait, 32; more are sent away with 503.")
@@ -39,12 +50,11 @@ def serve(
     as_json: JsonOption = False,
 ) -> None:
     """Serve the site over HTTP until Ctrl-C or SIGTERM. Callers need credentials: see 'volens credential add'."""
-    from service.http.app import application  # noqa: PLC0415  loads FastAPI
-    from service.http.rooms import Rooms  # noqa: PLC0415  as above
-    from service.http.server import Address, server  # noqa: PLC0415  as above
-    from service.logs import ForeignRecords, log_to  # noqa: PLC0415  loads structlog
+    from service.http.serving import address_of, cannot_listen, serve_site  # noqa: PLC0415  loads FastAPI
+    from service.logs import log_to  # noqa: PLC0415  loads structlog
     from service.service_config import read_config  # noqa: PLC0415  loads pydantic
     from service.supervision import Supervisor  # noqa: PLC0415  with the others
+    from service.workers import Crew, listening  # noqa: PLC0415  as above
 
     said = {
         "host": host,
@@ -52,34 +62,42 @@ def serve(
         "tls_certificate": tls_certificate,
         "tls_key": tls_key,
         "behind_proxy": behind_proxy,
+        "workers": workers,
         "model_threads": model_threads,
         "waiting": waiting,
     }
     read = read_config(config)
     setting = read.model_copy(update={name: value for name, value in said.items() if value is not None})
-    address = Address(
-        setting.host, setting.port, setting.tls_certificate, setting.tls_key, behind_proxy=setting.behind_proxy
-    )
-    with opened(home, models(pack, accept_licence, pack_claim, pack_search)) as site:
-        if setting.orders is not None and setting.orders.resolve().is_relative_to(site.home.resolve()):
-            raise InputError("got 'orders' below the site's home, where answers to people must not be; choose another")
-        rooms = Rooms.of(site, setting.model_threads, setting.waiting, setting.orders, setting.trust())
-        log = log_to(sys.stderr)
-        ForeignRecords(log).install()
-        url = f"{'http' if address.tls_key is None else 'https'}://{address.host}:{address.port}"
+    if "model_threads" not in setting.model_fields_set:
+        setting = setting.model_copy(update={"model_threads": max(1, setting.model_threads // setting.workers)})
+    address, log, load = address_of(setting), log_to(sys.stderr), models(pack, accept_licence, pack_claim, pack_search)
+    url = f"{'http' if address.tls_key is None else 'https'}://{address.host}:{address.port}"
+
+    def tell() -> None:
         if as_json:
             emit({"url": url}, "", as_json=True)
         STDERR.print(f"listening on {url}; the description is at /openapi.json; Ctrl-C ends")
-        app = application(rooms, log=log, supervisor=Supervisor())
-        running = server(app, address, rooms.leave, setting.drain_s)
-        # uvicorn sends itself the signal again when it has ended, to whatever handler there was before.
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        try:
-            running.run()
-        except SystemExit:  # uvicorn's way to say that it could not begin
-            raise UnavailableError(
-                f"cannot listen on {address.host}:{address.port}; see whether something else does, or give another "
-                "--port"
-            ) from None
-        finally:
-            rooms.close()
+
+    if setting.workers == 1:
+        with opened(home, load) as site:
+            lock_all()
+            tell()
+            serve_site(site, setting, log, Supervisor())
+        return
+    assignment = {
+        "home": str(home_folder(home)),
+        "setting": setting.model_dump(mode="json"),
+        "pack": None if pack is None else str(pack),
+        "accept_licence": accept_licence,
+        "pack_claim": pack_claim,
+        "pack_search": pack_search,
+    }
+    try:
+        listener = listening(address.host, address.port)
+    except OSError:
+        raise cannot_listen(address) from None
+    with tempfile.TemporaryDirectory(prefix="volens-") as counts:  # 0700; numbers without people
+        tell()
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": counts}
+        crew = Crew(listener, setting.workers, assignment, log, drain_s=setting.drain_s, environment=environment)
+        raise typer.Exit(crew.run())

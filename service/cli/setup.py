@@ -88,6 +88,17 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         "store_key_epoch": found.store_key_epoch,
         "rotation_due_at": format_time(found.rotation_due_at),
         "rotation_overdue": found.rotation_overdue,
+        "processes": [
+            {
+                "process": one.process_id,
+                "started_at": format_time(one.started_at),
+                "seen_at": format_time(one.seen_at),
+                "generation": one.generation,
+                "galleries": one.galleries,
+                "lag_s": one.lag.total_seconds(),
+            }
+            for one in found.processes
+        ],
     }
     rows = [
         (one.zone.purpose, one.zone.custody.value, one.live_consents, sum(one.references.values()))
@@ -101,6 +112,9 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
             f"{due_now} consents to be swept, {due_soon} more within 30 days",
             as_json=False,
         )
+        for one in found.processes:
+            behind = f"{one.lag.total_seconds():.0f} s behind" if one.lag else "level with the store"
+            emit(None, f"process {one.process_id} serves since {format_time(one.started_at)}, {behind}", as_json=False)
         if late:
             warn(f"{late} of {waiting} open requests of people are overdue; see 'volens request list'")
         if found.rotation_overdue:

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
 from importlib.metadata import version
+from typing import Protocol
 
 from fastapi import FastAPI
 
@@ -30,9 +30,18 @@ from service.http.intake import BODY_TIMEOUT_S, Intake
 from service.http.observing import Seen
 from service.http.rooms import Rooms
 from service.logs import Log
-from service.supervision import Supervisor
 
 _SAID = """Doors that know only who said yes, and forget them on request. Errors are problem+json (RFC 9457)."""
+
+
+class Supervised(Protocol):
+    """Whoever started this process, and wants to be told."""
+
+    def ready(self) -> None:
+        """Requests are answered from now on."""
+
+    def stopping(self) -> None:
+        """What was begun is being finished."""
 
 
 def application(
@@ -40,7 +49,7 @@ def application(
     *,
     body_timeout_s: float = BODY_TIMEOUT_S,
     log: Log | None = None,
-    supervisor: Supervisor | None = None,
+    supervisor: Supervised | None = None,
 ) -> FastAPI:
     """Return the application of a site. Whoever runs it closes `rooms` and the site afterwards.
 
@@ -56,6 +65,7 @@ def application(
         await rooms.models.do(lambda: rooms.site.extractor)  # or the first person at a door would wait for it
         rooms.courier.start()
         await rooms.desk.do(rooms.decisions.start)
+        rooms.follower.start()
         if supervisor is not None:
             supervisor.ready()
         yield
@@ -66,8 +76,7 @@ def application(
         rooms.metrics(seen)
         rooms.decisions.answered(seen.credential_id, seen.zone, seen.operation, seen.status, seen.faces or {})
         if log is not None:
-            told = replace(seen, faces=None)  # by the second, which is no business of a log
-            log.info("request", **{name: value for name, value in asdict(told).items() if value is not None})
+            log.info("request", **seen.fields())
 
     app = FastAPI(
         title="Volens",

@@ -1,26 +1,28 @@
 """Connections that take long or are many: whoever sends headers by the drop, or opens hundreds, holds nobody else up.
 
 uvicorn waits for the end of a request's headers for ever. Here they must be whole within `HEADER_TIMEOUT_S` of the
-connection, or of their first byte; bodies have their own time (`service.http.intake`).
+connection, or of their first byte; bodies have their own time (`service.http.intake`). The parser (llhttp) has no
+limit of its own for headers; `MAX_HEADER_BYTES` is ours.
 """
 
 import asyncio
 from typing import Any, ClassVar, Final
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_TIMEOUT_S: Final = 10.0
+MAX_HEADER_BYTES: Final = 64 * 2**10
 PER_ADDRESS: Final = 64
 """Connections of one address at a time. Behind a proxy all come from there, so that the proxy has to count."""
 
 
-class PatientProtocol(H11Protocol):
+class PatientProtocol(HttpToolsProtocol):
     """One connection. Use `patient`, which sets the limits."""
 
     header_timeout_s: ClassVar[float] = HEADER_TIMEOUT_S
     per_address: ClassVar[int | None] = PER_ADDRESS
     _late: asyncio.TimerHandle | None = None
+    _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own
         """Begin to wait for headers, unless there are too many from there."""
@@ -35,6 +37,11 @@ class PatientProtocol(H11Protocol):
         """Take some bytes; those after a request has been answered begin another."""
         if not self._is_busy():
             self._wait()
+            # A body may come with the headers' last bytes: what is looked at is what came before.
+            if self._header_bytes > MAX_HEADER_BYTES:
+                self.transport.abort()
+                return
+            self._header_bytes += len(data)
         super().data_received(data)
         if self._is_busy():
             self._in_time()
@@ -44,10 +51,10 @@ class PatientProtocol(H11Protocol):
         self._in_time()
         super().connection_lost(exc)
 
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Hand the connection over; whoever has it now waits for nothing here."""
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over; what comes now are no headers."""
         self._in_time()
-        super().handle_websocket_upgrade(event)
+        super().handle_websocket_upgrade()
 
     def on_response_complete(self) -> None:
         """Let uvicorn's own time for idle connections begin."""
@@ -63,6 +70,7 @@ class PatientProtocol(H11Protocol):
             self._late = self.loop.call_later(self.header_timeout_s, self.transport.abort)
 
     def _in_time(self) -> None:
+        self._header_bytes = 0
         if self._late is not None:
             self._late.cancel()
             self._late = None

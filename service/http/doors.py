@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, Final
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from consent import Badge, InputError, PersonSecret, ShownFactor
@@ -74,19 +74,21 @@ class Claim(BaseModel):
 @router.post(
     "/zones/{zone}/identify",
     summary="Who is in this frame (1:N)",
+    response_model=Decisions,
     max_body_size=MAX_FRAME_BYTES,
     openapi_extra=image_body("one frame, at most 8 MiB"),
 )
-async def identify(zone: str, request: Request, rooms: RoomsOf, caller: Caller) -> Decisions:
+async def identify(zone: str, request: Request, rooms: RoomsOf, caller: Caller) -> Response:
     """Decide about every face of one frame. The frame is not kept; of a face that matches nobody a number is left."""
     site = rooms.site
-    return await decided(request, rooms, caller, await request.body(), lambda frame: site.identify(zone, frame))
+    data, stage = await request.body(), rooms.metrics.stage
+    return await decided(request, rooms, caller, data, lambda frame: site.identify(zone, frame, stages=stage))
 
 
 async def decided(
     request: Request, rooms: Rooms, caller: Caller, data: bytes, decide: Callable[[RgbImage], Identification]
-) -> Decisions:
-    """Return what is decided about a frame, in a thread for models; it is told, timed and counted.
+) -> Response:
+    """Answer with what is decided about a frame, in a thread for models; it is told, timed and counted.
 
     Raises:
         BusyError: there is no place.
@@ -105,7 +107,8 @@ async def decided(
 
     decisions = Decisions.of(await rooms.models.do(look))
     request.state.faces = Counter(face.decision for face in decisions.faces)
-    return decisions
+    # As FastAPI would answer, without validating our own answer once more.
+    return Response(decisions.model_dump_json(), media_type="application/json")
 
 
 @router.post(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Path, Request, UploadFile
+from fastapi import APIRouter, Form, Path, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from consent import InputError, Purpose, ReceiptId, ShownFactor
@@ -57,6 +57,7 @@ async def remove_factor(zone: str, receipt_id: _Receipt, rooms: RoomsOf, _caller
     "/zones/{zone}/pass",
     tags=["doors"],
     summary="Whose are this face and this badge or PIN",
+    response_model=Decisions,
     max_body_size=MAX_FRAME_BYTES,
 )
 async def pass_door(
@@ -67,7 +68,7 @@ async def pass_door(
     frame: UploadFile,
     badge_number: Annotated[str | None, Form(description="in a zone that asks for a badge")] = None,
     pin: Annotated[str | None, Form(description="in a zone that asks for a PIN")] = None,
-) -> Decisions:
+) -> Response:
     """Decide about every face of a frame, with what was shown besides: one person's, so that one person matches.
 
     A wrong number or PIN, one of somebody else, and one that is not looked at after too many wrong ones are one answer.
@@ -77,7 +78,7 @@ async def pass_door(
 
     def decide(image: RgbImage) -> Identification:
         with _sent(badge_number, pin) as factor:
-            return site.identify(zone, image, factor)
+            return site.identify(zone, image, factor, rooms.metrics.stage)
 
     return await decided(request, rooms, caller, data, decide)
 

@@ -33,6 +33,7 @@ async def readyz(rooms: RoomsOf, response: Response) -> Health:
             return ["the service is ending; send nobody here"]
         found = ["an erasure is not finished; run 'volens sweep'"] * bool(status.unfinished_erasures)
         found += ["an order to erase is not finished; run 'volens erase resume'"] * bool(status.unfinished_orders)
+        found += ["this process does not follow the store; see whether it is locked"] * rooms.follower.is_late()
         late = rooms.site.clocks.quick_alarm()
         return found + ([] if late is None else ["something outlived its time; run 'volens sweep'"])
 

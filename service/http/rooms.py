@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias, final
 
 from fastapi import Depends, Request
 
+from service.following import Follower
 from service.http.counting import Metrics
 from service.http.decisions import Decisions
 from service.http.issuer import Issuer
@@ -35,6 +36,7 @@ class Rooms:
         credential_rates: how often each credential asks.
         address_rates: how often somebody without one asks.
         courier: tells recipients what happened.
+        follower: keeps this process level with what others commit.
         told: which of the decisions at doors they are told.
         metrics: what is counted.
         decisions: what was decided, for the audit log.
@@ -51,6 +53,7 @@ class Rooms:
     exit: Workroom
     jobs: Workroom
     courier: Courier
+    follower: Follower
     told: Told
     metrics: Metrics
     decisions: Decisions
@@ -68,15 +71,21 @@ class Rooms:
         site: Site,
         model_threads: int,
         waiting: int,
+        *,
+        workers: int = 1,
         orders: Path | None = None,
         trust: Trust | None = None,
     ) -> "Rooms":
         """Open the rooms of a site.
 
+        Several workers let who guesses guess as often as one would, all together. A credential's rate is that of each
+        worker: a door that keeps its connection talks to one of them.
+
         Args:
             site: open.
             model_threads: for models.
             waiting: how many requests may wait for a thread.
+            workers: how many processes serve the site together.
             orders: a folder for what orders to erase leave.
             trust: whose tokens are believed.
         """
@@ -87,10 +96,12 @@ class Rooms:
             Workroom("exit", 1, waiting),
             Workroom("jobs", 1, 8),
             Courier(site.rights),
+            Follower(site.feed),
             Told(site.rights.outbox, time.monotonic),
             Metrics(site),
             Decisions(site.decisions, secrets.token_hex(8)),
             issuer=None if trust is None else Issuer(trust),
+            address_rates=Rates(1 / workers, max(1, 20 // workers), time.monotonic),
             orders=orders,
         )
 
@@ -101,6 +112,7 @@ class Rooms:
     def close(self) -> None:
         """Finish what was begun."""
         self.courier.close()
+        self.follower.close()
         for room in (self.models, self.jobs, self.desk, self.exit):
             room.close()
         if self.issuer is not None:

@@ -44,19 +44,27 @@ class Workroom:
         if self._taken >= self._places:
             raise BusyError("the service has as much to do as it can take; ask again in a moment")
         loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Result] = loop.create_future()
+
+        def leave(done: Future[Result]) -> None:
+            self._taken -= 1
+            if answer.done():  # the caller has gone
+                return
+            error = done.exception()
+            if error is None:
+                answer.set_result(done.result())
+            else:
+                answer.set_exception(error)
+
+        def finished(done: Future[Result]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(leave, done)
+
         self._taken += 1
-        future = self._threads.submit(work)
         # Not when the caller has gone: a thread cannot be called back, and its place is taken until it has finished.
-        future.add_done_callback(lambda done: self._leave(loop, done))
-        return await asyncio.wrap_future(future)
+        self._threads.submit(work).add_done_callback(finished)
+        return await answer
 
     def close(self) -> None:
         """Finish what was begun, and take nothing more."""
         self._threads.shutdown(wait=True)
-
-    def _leave(self, loop: asyncio.AbstractEventLoop, _done: Future[Result]) -> None:
-        def leave() -> None:
-            self._taken -= 1
-
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(leave)

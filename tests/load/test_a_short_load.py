@@ -10,10 +10,12 @@ from benchmarks.load.run import Plan, run
 from enroll import ModelCache
 
 
-@pytest.mark.parametrize("kill_at_s", [None, 4.0])
-def test_nobody_is_known_after_they_left_and_every_erasure_is_told(tmp_path: Path, kill_at_s: float | None) -> None:
+@pytest.mark.parametrize(("workers", "kill_at_s"), [(1, None), (1, 4.0), (2, 4.0)])
+def test_nobody_is_known_after_they_left_and_every_erasure_is_told(
+    tmp_path: Path, workers: int, kill_at_s: float | None
+) -> None:
     ModelCache.default().pull()
-    plan = Plan(seconds=10, doors=3, frames_per_s=3, kill_at_s=kill_at_s)
+    plan = Plan(seconds=10, doors=3, frames_per_s=3, kill_at_s=kill_at_s, workers=workers)
 
     history = run(tmp_path / "home", actors(3), plan)
 

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from fastapi.routing import APIRoute
@@ -28,7 +28,7 @@ from service.http import (
 )
 from service.http.access import WHO_MAY, GuardedRoute
 from service.http.app import application
-from service.http.connections import PER_ADDRESS
+from service.http.connections import MAX_HEADER_BYTES, PER_ADDRESS
 from service.http.rooms import Rooms
 from service.http.server import Address, server
 from store import Role
@@ -85,6 +85,30 @@ def test_headers_by_the_drop_are_cut_off_and_others_are_answered_meanwhile(rooms
             while not is_shut(quick):
                 pass
         assert all(is_shut(one) for one in slow)
+
+
+@pytest.mark.parametrize("piece", [b"x" * 1000, b"x: y\r\n" * 200])
+def test_headers_without_end_are_cut_off_long_before_their_time(rooms: Rooms, piece: bytes) -> None:
+    with listening(rooms, 30) as port, connected(port) as one:
+        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 100 * MAX_HEADER_BYTES:
+                one.sendall(piece)
+                sent += len(piece)
+        assert sent < 100 * MAX_HEADER_BYTES
+        assert is_shut(one)
+
+
+def test_headers_and_a_large_body_in_one_piece_are_not_too_long(rooms: Rooms) -> None:
+    with listening(rooms, 30) as port, connected(port) as one:
+        body = b"x" * 2 * MAX_HEADER_BYTES
+        for _ in range(2):  # the second on the same connection
+            one.sendall(b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            answer = b""
+            while b"urn:volens:request" not in answer:
+                answer += one.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 405")
 
 
 def test_one_address_has_so_many_connections_and_no_more(rooms: Rooms) -> None:

@@ -132,7 +132,7 @@ def test_the_numbers_are_for_operator_and_auditor_and_name_nobody(
     said = watched.get("/metrics", headers=bearer(Role.AUDITOR)).text
     assert 'volens_requests_total{operation="identify",status="2xx"} 1.0' in said
     assert 'volens_live_consents{zone="lobby"} 1.0' in said
-    for stage in ("wait", "decode", "decide"):
+    for stage in ("wait", "decode", "decide", "detect", "embed", "scan", "compare", "signature", "note"):
         assert f'volens_stage_seconds_count{{stage="{stage}"}} 1.0' in said
     for name in ("unfinished_erasures", "erasure_age_seconds", "overdue_consents", "outbox_lag_seconds"):
         assert f"volens_{name} 0.0" in said

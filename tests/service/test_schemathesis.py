@@ -39,7 +39,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Ite
     tokens = {role: issue(label=role, role=role, zone="lobby" if role is Role.DOOR else None)[1] for role in Role}
     fast = Rates(1e6, 10**6, time.monotonic)
     orders = tmp_path_factory.mktemp("orders")
-    rooms = replace(Rooms.of(house.site, 1, 4, orders), credential_rates=fast, address_rates=fast)
+    rooms = replace(Rooms.of(house.site, 1, 4, orders=orders), credential_rates=fast, address_rates=fast)
     with listening(rooms, 10) as port:
         yield Asked(f"http://127.0.0.1:{port}", {role: token.reveal() for role, token in tokens.items()})
     rooms.close()

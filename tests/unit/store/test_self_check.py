@@ -89,6 +89,7 @@ GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
     ),
     "a changed answer": (["kept_answer_is_kept_once"], []),
     "a job that goes on after its end": (["job_ends_once"], []),
+    "a process that goes back": (["process_follows_and_never_goes_back"], []),
     "a sender who comes back": (["webhook_sender_is_only_ended"], []),
     "a deleted sender": (
         ["webhook_sender_stays"],

@@ -1,0 +1,65 @@
+"""A crowd at the doors: so many frames are taken, the rest are sent away at once, and people get out meanwhile."""
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from http.client import HTTPConnection, HTTPResponse
+
+import pytest
+from house import House
+
+from enroll import RgbImage
+from index import Identification, Stages
+from service.http.rooms import Rooms
+from store import Role
+from tests.service.test_connections import listening
+from volens import Site
+
+Bearer = Callable[..., dict[str, str]]
+WORKERS, WAITING = 1, 4  # of the fixture `rooms`
+CROWD = 16
+
+
+def ask(port: int, path: str, body: bytes, headers: dict[str, str]) -> tuple[HTTPResponse, bytes]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        return answer, answer.read()
+    finally:
+        connection.close()
+
+
+def test_of_a_burst_exactly_those_who_have_a_place_are_taken_and_withdrawals_go_on(
+    rooms: Rooms, house: House, bearer: Bearer, views: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    identify = Site.identify
+
+    def held_up(site: Site, zone: str, image: RgbImage, stages: Stages) -> Identification:
+        assert gate.wait(60)
+        return identify(site, zone, image, stages)
+
+    monkeypatch.setattr(Site, "identify", held_up)
+    person, door = house.admit(), bearer(Role.DOOR) | {"Content-Type": "image/jpeg"}
+    with listening(rooms, 30) as port, ThreadPoolExecutor(CROWD) as crowd:
+        try:
+            asked = [crowd.submit(ask, port, "/v1/zones/lobby/identify", views[3], door) for _ in range(CROWD)]
+            # Nobody is through yet, so whoever has an answer was sent away.
+            answered = as_completed(asked, timeout=60)
+            refused = [next(answered).result() for _ in range(CROWD - WORKERS - WAITING)]
+            assert {answer.status for answer, _ in refused} == {503}
+            assert all(int(answer.headers["Retry-After"]) > 0 for answer, _ in refused)
+            assert {json.loads(body)["type"] for _, body in refused} == {"urn:volens:problem:busy"}
+            assert rooms.models.taken == WORKERS + WAITING
+
+            body = json.dumps({"code": person.code}).encode()
+            left, _ = ask(port, "/v1/withdrawals", body, {"Content-Type": "application/json"})
+            assert left.status == 200
+            assert sum(one.done() for one in asked) == len(refused)
+        finally:
+            gate.set()
+        answers = [one.result()[0].status for one in asked]
+    assert sorted(answers) == [200] * (WORKERS + WAITING) + [503] * (CROWD - WORKERS - WAITING)
+    assert rooms.models.taken == 0

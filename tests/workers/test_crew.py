@@ -1,0 +1,132 @@
+"""`volens serve --workers`: one address, one voice to the supervisor, and nobody left when the parent is gone."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from enroll import ModelCache
+from service.workers import delay_s
+from store import Role
+from tests.service.test_the_server import COMMAND, ROOT, free_port
+from volens import Site
+
+PATIENCE_S = 90
+
+
+def until(true: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def get(port: int, path: str, token: str = "") -> tuple[int, str]:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as one:
+        one.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        answer = one.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def is_refused(port: int) -> bool:
+    try:
+        get(port, "/healthz")
+    except OSError:
+        return True
+    return False
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    ModelCache.default().pull()
+    with Site.create(tmp_path / "home", name="Example Ltd", contact="privacy@example.org"):
+        return tmp_path / "home"
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
+        one.bind(str(tmp_path / "notify"))
+        one.settimeout(PATIENCE_S)
+        yield one
+
+
+def start(home: Path, port: int) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "VOLENS_SERVE_WORKERS": "2"}
+    environment |= {"VOLENS_HOME": str(home), "NOTIFY_SOCKET": str(home.parent / "notify")}
+    command = [*COMMAND, "serve", "--port", str(port), "--json", "--model-threads", "1"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_two_workers_are_one_service_from_its_start_to_its_end(home: Path, manager: socket.socket) -> None:
+    with Site.open(home) as site:
+        token = site.credentials.issue(label="prometheus", role=Role.AUDITOR)[1].reveal()
+    port = free_port()
+    with start(home, port) as parent:
+        assert manager.recv(64) == b"READY=1"
+        first, second = children(parent.pid)
+        for _ in range(6):
+            assert get(port, "/healthz")[0] == 200
+        # Whoever answers knows what both have counted, and that both follow.
+        numbers = [get(port, "/metrics", token)[1] for _ in range(4)]
+        assert all('volens_requests_total{operation="healthz",status="2xx"} 6.0' in one for one in numbers)
+        assert numbers[-1].count("volens_generation_applied{") == 2
+
+        os.kill(first, signal.SIGKILL)
+        assert get(port, "/healthz")[0] == 200
+        until(lambda: len(children(parent.pid)) == 2 and first not in children(parent.pid))
+        assert second in children(parent.pid)
+
+        parent.send_signal(signal.SIGTERM)
+        said, logged = parent.communicate(timeout=PATIENCE_S)
+        assert parent.returncode == 0
+    assert manager.recv(64) == b"STOPPING=1"
+    assert [json.loads(line) for line in said.splitlines()] == [{"url": f"http://127.0.0.1:{port}"}]
+    lines = [json.loads(line) for line in logged.splitlines() if line.startswith(b"{")]
+    assert {line["event"] for line in lines} == {"request", "worker ended"}
+    assert {line["worker"] for line in lines} <= {1, 2}
+    assert [line["exit_code"] for line in lines if line["event"] == "worker ended"] == [-signal.SIGKILL]
+    assert is_refused(port)
+
+
+def test_when_the_parent_is_killed_nobody_serves_on(home: Path, manager: socket.socket) -> None:
+    port = free_port()
+    with start(home, port) as parent:
+        assert manager.recv(64) == b"READY=1"
+        workers = children(parent.pid)
+        parent.kill()
+        parent.wait()
+        until(lambda: not any(map(is_alive, workers)))
+        assert is_refused(port)
+
+
+def test_what_no_worker_can_serve_ends_the_service_with_its_sentence(tmp_path: Path) -> None:
+    command = [*COMMAND, "serve", "--workers", "2", "--port", str(free_port()), "--home", str(tmp_path / "nowhere")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=environment)
+    assert run.returncode == 6
+    assert "make one with 'volens init'" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_who_dies_again_and_again_is_started_ever_later_but_not_never() -> None:
+    assert [delay_s(deaths) for deaths in (1, 2, 3, 7, 1000)] == [0.5, 1.0, 2.0, 30.0, 30.0]

@@ -1,0 +1,45 @@
+"""Two processes deliver from one outbox: nothing is lost, and about each person everything comes in its order."""
+
+import json
+
+from house import House, no_models
+from receiver import receiver
+
+from service.webhooks.delivery import Courier
+from store import MessageKind
+from volens import Site
+
+PEOPLE = 6
+
+
+def test_two_couriers_deliver_everything_and_each_person_in_order(house: House) -> None:
+    with (
+        receiver() as panel,
+        Site.open(house.site.home, load_extractor=no_models, clock=house.clock, random=house.bits.randbytes) as other,
+    ):
+        house.site.rights.recipients.add("lobby", "panel")
+        house.site.rights.endpoints.add(
+            "lobby",
+            "panel",
+            url=panel.url,
+            allow_private=True,
+            kinds=[MessageKind.CONSENT_GIVEN, MessageKind.SUBJECT_ERASED],
+        )
+        couriers = [Courier(site.rights) for site in (house.site, other)]
+        for one in couriers:
+            one.start()
+        try:
+            people = [house.admit() for _ in range(PEOPLE)]
+            panel.wait_for(PEOPLE)
+            for person in people:
+                house.withdraw(person)
+            panel.wait_for(2 * PEOPLE)
+        finally:
+            for one in couriers:
+                one.close()
+        assert house.site.rights.outbox.state().waiting == 0
+        told: dict[str, list[str]] = {}
+        for received in panel.got:
+            said = json.loads(received.body)
+            told.setdefault(said["data"]["subject_id"], []).append(said["type"])
+    assert told == {person.subject_id: ["consent.given", "subject.erased"] for person in people}
