@@ -95,9 +95,8 @@ class Teller:
         self._line("output", f"door: {said}", lock=lock.value, seconds=whole)
 
     def standing(self, standing: Standing) -> None:
-        """Tell how the door stands now."""
-        offline = ", offline: nobody decides" if standing.offline else ""
-        said = f"state: {standing.lock.value}{offline}"
+        """Tell how the door stands now; in text, only when nobody decides, for the decisions are there to read."""
+        said = f"offline: nobody decides; the door is {_SAYS[standing.lock]}" if standing.offline else ""
         self._line("state", said, lock=standing.lock.value, offline=standing.offline)
 
     def health(self, health: Health, *, broker: bool | None) -> None:
