@@ -1,11 +1,20 @@
 """What goes into an address and what does not: hosts that are this machine, secrets in files."""
 
 import ipaddress
+import re
 import stat
 from pathlib import Path
+from typing import Final
 
 from consent import InputError
 from store import read_private
+
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+
+
+def is_host(host: str | None) -> bool:
+    """Tell whether something can be the name or address of a host; it is not looked up."""
+    return host is not None and _HOST.fullmatch(host) is not None
 
 
 def is_this_machine(host: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Final, final
 from urllib.parse import urlsplit
 
 from consent import InputError
-from service.door.addresses import is_this_machine, secret_in
+from service.door.addresses import is_host, is_this_machine, secret_in
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _MAX_PASSWORD_BYTES: Final = 512
@@ -45,7 +45,7 @@ class Broker:
             host, port = parts.hostname, parts.port
         except ValueError:
             host, port, parts = None, None, urlsplit("")
-        if parts.scheme not in _PORTS or not host or parts.path not in {"", "/"} or parts.query:
+        if parts.scheme not in _PORTS or not host or not is_host(host) or parts.path not in {"", "/"} or parts.query:
             raise InputError("got an address that is none of a broker; expected --mqtt mqtts://HOST[:PORT]")
         if parts.username is not None or parts.password is not None:
             raise InputError("got a broker's address with a user in it; give --mqtt-user and --mqtt-password-file")

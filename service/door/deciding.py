@@ -105,7 +105,7 @@ class LocalDecider:
                 shown = self._shown.get_nowait()
             except Empty:
                 break
-            if self._present is not None:
+            if self._present is not None and shown.is_fresh(time.monotonic()):
                 self._present(self._stream, shown)
         return self._stream.look(frame.image, frame.at_s)
 

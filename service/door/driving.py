@@ -74,6 +74,7 @@ class Driven:
         """Carry out a last order, and end; an output that hangs is left to itself after `END_WITHIN_S`."""
         with self._changed:
             self._order, self._is_new, self._ended = Standing(last, offline=True), True, True
+            self._verdict = None
             self._changed.notify_all()
 
     def join(self, within_s: float = END_WITHIN_S) -> bool:

@@ -7,6 +7,7 @@ from typing import Final, Protocol, TypeAlias, final
 Box: TypeAlias = tuple[float, float, float, float]
 
 MAX_SHOWN_CHARS: Final = 256
+SHOWN_S: Final = 10.0
 
 
 class Verdict(StrEnum):
@@ -27,10 +28,19 @@ class Factor(StrEnum):
 @final
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A badge's number or a PIN, as it was read at the door. It is in no `repr`, and nobody here keeps it."""
+    """A badge's number or a PIN, as it was read at the door. It is in no `repr`, and nobody here keeps it.
+
+    Attributes:
+        at_s: when it was read, by `time.monotonic`.
+    """
 
     factor: Factor
     value: str = field(repr=False)
+    at_s: float
+
+    def is_fresh(self, now_s: float) -> bool:
+        """Tell whether whoever showed it may still be there; later it would be held against somebody else."""
+        return now_s - self.at_s < SHOWN_S
 
 
 @final

@@ -5,6 +5,7 @@ A line is ``badge:NUMBER`` or ``pin:DIGITS``; a bare line is what `kind` says. N
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,7 @@ def parse_line(line: bytes, kind: Factor | None) -> Shown | None:
     else:
         return None
     is_fit = value.isdigit() if factor is Factor.PIN else bool(value)
-    return Shown(factor, value) if is_fit and len(value) <= MAX_SHOWN_CHARS else None
+    return Shown(factor, value, time.monotonic()) if is_fit and len(value) <= MAX_SHOWN_CHARS else None
 
 
 @final

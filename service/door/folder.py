@@ -19,6 +19,7 @@ from enroll import ImageError, decode
 from service.door.events import SourceBroken, SourceEnded, SourceWell, Tell, Unusable
 from service.door.frames import MAX_AGE_S, Frame, Frames
 from service.door.sources import until_settled
+from service.door.wire import plain
 
 LOOK_EVERY_S: Final = 0.2
 STILL_S: Final = 0.4
@@ -124,12 +125,12 @@ class Folder:
         # 2.
         age_s = self._wall_clock() - seen.modified_ns / 1e9
         if age_s > self._max_age_s:
-            tell(Unusable(f"{path.name} is {age_s:.0f} s old and was not looked at; see --max-age-s"))
+            tell(Unusable(f"{plain(path.name)} is {age_s:.0f} s old and was not looked at; see --max-age-s"))
             self._end(path, seen)
             return True
         try:
             data = _read(path)
-            image = decode(data, path.name)
+            image = decode(data, plain(path.name))
         except OSError:
             return True  # gone again
         except ImageError as error:
@@ -157,5 +158,5 @@ def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise ImageError(f"{path.name} is larger than {MAX_FILE_BYTES // 2**20} MiB; expected at most that")
+        raise ImageError(f"{plain(path.name)} is larger than {MAX_FILE_BYTES // 2**20} MiB; expected at most that")
     return data

@@ -26,10 +26,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import ClientConnection, connect
 
 from consent import InputError, RefusedError, UnavailableError, parse_purpose
-from service.door.addresses import is_this_machine, secret_in
+from service.door.addresses import is_host, is_this_machine, secret_in
 from service.door.backoff import again_in_s
 from service.door.deciding import TAKE_S, check_zone
-from service.door.events import Decided, Looked, Lost, Ready, Shown, Tell
+from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Tell, Unusable
 from service.door.frames import Frame, Frames
 from service.door.wire import (
     MAX_MESSAGE_BYTES,
@@ -74,7 +74,13 @@ class Service:
             host, port = parts.hostname, parts.port
         except ValueError:
             host, port, parts = None, None, urlsplit("")
-        if parts.scheme not in {"http", "https"} or not host or parts.path not in {"", "/"} or parts.query:
+        if (
+            parts.scheme not in {"http", "https"}
+            or not host
+            or not is_host(host)
+            or parts.path not in {"", "/"}
+            or parts.query
+        ):
             raise InputError("got an address that is none of a service; expected --url https://HOST:PORT")
         if parts.username is not None or parts.password is not None:
             raise InputError("got an address with a user's name in it; give the token with --token FILE")
@@ -156,6 +162,7 @@ class _Session:
         self._asked_at: OrderedDict[int, float] = OrderedDict()
         self._sent = 0
         self._begun_at = time.monotonic()
+        self._factor: Factor | None = None
         self._ended: Exception | None = None
 
     def run(self, service: Service) -> None:
@@ -215,8 +222,8 @@ class _Session:
                     raise self._ended
                 if not self._may_send():
                     continue
-            self._present(connection)
             frame = self._frames.take(TAKE_S / 4)
+            self._present(connection)
             if frame is not None:
                 self._send(connection, frame)
 
@@ -243,6 +250,11 @@ class _Session:
                 one = self._to_show.get_nowait()
             except Empty:
                 return
+            if not one.is_fresh(time.monotonic()):
+                continue
+            if one.factor is not self._factor:  # a service that did not ask for it would end the session
+                self._tell(Unusable("something was shown that this zone does not ask for"))
+                continue
             with suppress(ConnectionClosed):
                 connection.send(shown(one.factor, one.value))
 
@@ -281,12 +293,14 @@ class _Session:
             case SaidReady(zone, model, factor):
                 check_zone(self._zone, zone)
                 with self._changed:
-                    self.was_ready = True
+                    self.was_ready, self._factor = True, factor
                     self._changed.notify_all()
                 self._tell(Ready(zone, model, factor))
-            case SaidFrame(number, faces, matches, dropped):
+            case SaidFrame(number, faces, matches, dropped, unreadable):
                 self._answered(number, is_dropped=dropped)
-                self._tell(Looked(faces, matches, dropped))
+                if unreadable:
+                    self._tell(Unusable("the service cannot read a frame; see what the camera sends"))
+                self._tell(Looked(faces, matches, dropped or unreadable))
             case SaidDecision(verdict, passage, number, subject_id, score, box):
                 if not 1 <= number <= self._sent:
                     raise ServiceError("the service decided about a frame that it was not sent; it is asked again")

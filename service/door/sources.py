@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from consent import InputError, VolensError
 from enroll import ImageError, RgbImage, camera_frames, network_camera_frames, video_frames
-from service.door.addresses import secret_in
+from service.door.addresses import is_host, secret_in
 from service.door.backoff import again_in_s
 from service.door.events import Broken, SourceBroken, SourceEnded, SourceWell, Tell
 from service.door.frames import Frame, Frames
@@ -127,7 +127,13 @@ def camera_address(url: str, password_file: Path | None = None) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
-    if parts.scheme not in {"rtsp", "rtsps"} or not host or not (url.isascii() and url.isprintable()):
+    if (
+        parts.scheme not in {"rtsp", "rtsps"}
+        or not host
+        or not is_host(host)
+        or not url.isascii()
+        or not url.isprintable()
+    ):
         raise InputError("got an address that is none of a camera; expected --rtsp rtsp://[USER@]HOST[:PORT]/PATH")
     if parts.password is not None:
         raise InputError(

@@ -37,12 +37,13 @@ class SaidReady:
 @final
 @dataclass(frozen=True, slots=True)
 class SaidFrame:
-    """One frame was looked at, or dropped."""
+    """One frame was looked at, or dropped, or is no image to the service."""
 
     number: int
     faces: int
     matches: int
     dropped: bool
+    unreadable: bool
 
 
 @final
@@ -103,7 +104,8 @@ def _read(document: dict[str, Any]) -> Said | None:
             return SaidReady(plain(zone), plain(model), None if factor is None else _one_of(Factor, factor))
         case {"type": "frame", "number": int(number)}:
             faces, matches = _count(document.get("faces", 0)), _count(document.get("matches", 0))
-            return SaidFrame(number, faces, matches, dropped=document.get("dropped") is True)
+            dropped, unreadable = document.get("dropped") is True, document.get("unreadable") is True
+            return SaidFrame(number, faces, matches, dropped=dropped, unreadable=unreadable)
         case {"type": "decision", "decision": str(verdict), "passage": str(passage), "frame": int(frame)}:
             if not _PASSAGE.fullmatch(passage):
                 raise _strange("a passage that is not 16 hex digits")
