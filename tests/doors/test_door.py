@@ -40,6 +40,7 @@ from tests.doors.test_outputs import Relay
 
 WHO = "c0ffee" * 5
 READY = Ready("lobby", "made-up", None)
+NEVER_OLD = -3600.0  # tables are made long before their tests
 
 
 def decided(verdict: Verdict = Verdict.MATCH, passage: str = "a" * 16, age_s: float = 0.0) -> Decided:
@@ -242,12 +243,16 @@ LIMITS: dict[str, tuple[Limits, Sequence[Event], Outcome]] = {
         [Looked(0, 0, dropped=True), Looked(0, 0)],
         Outcome(1, 0, is_by_itself=True),
     ),
-    "a first match": (Limits(once=True), [decided(), Looked(1, 1)], Outcome(1, 1, is_by_itself=True)),
-    "a first stranger": (Limits(once=True), [decided(Verdict.NO_MATCH)], Outcome(0, 0, is_by_itself=True)),
+    "a first match": (Limits(once=True), [decided(age_s=NEVER_OLD), Looked(1, 1)], Outcome(1, 1, is_by_itself=True)),
+    "a first stranger": (
+        Limits(once=True),
+        [decided(Verdict.NO_MATCH, age_s=NEVER_OLD)],
+        Outcome(0, 0, is_by_itself=True),
+    ),
     "a source without more": (Limits(), [SourceEnded()], Outcome(0, 0, is_by_itself=True)),
     "a PIN that is asked for is no end": (
         Limits(once=True),
-        [decided(Verdict.FACTOR_REQUIRED, "b" * 16), decided()],
+        [decided(Verdict.FACTOR_REQUIRED, "b" * 16, NEVER_OLD), decided(age_s=NEVER_OLD)],
         Outcome(0, 1, is_by_itself=True),
     ),
 }

@@ -65,9 +65,19 @@ def loopback_broker() -> Iterator[LoopbackBroker]:
         yield one
         one.stop()
     finally:
+        asyncio.run_coroutine_threadsafe(_finish(), one.loop).result(20)
         one.loop.call_soon_threadsafe(one.loop.stop)
         thread.join()
         one.loop.close()
+
+
+async def _finish() -> None:
+    """End what the broker leaves running: its tasks, and the connections of clients that were killed."""
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.sleep(0.05)
 
 
 @dataclass
