@@ -18,7 +18,7 @@ from service.door.folder import Folder
 from service.door.messages import Topics
 from service.door.outputs import Output, parse_output
 from service.door.remote import RemoteDecider, Service
-from service.door.sources import Camera, Source, Video, camera_address
+from service.door.sources import Camera, Source, Video
 from service.door.state import DoorRules, Lock
 from service.door.telling import Teller
 from volens import Site
@@ -53,8 +53,7 @@ class Plan:
         service = broker = None
         if config.url is not None and config.token is not None:
             service = Service.at(config.url, zone, config.token, config.ca)
-        if config.rtsp is not None:
-            camera_address(config.rtsp, config.rtsp_password_file)
+        _source(config, ends=False)
         if config.mqtt is not None:
             check_installed()
             broker = Broker.at(

@@ -56,6 +56,11 @@ class Broadcast:
         """Whether the broker is there; None if there is to be none."""
         return None if self._bridge is None else self._bridge.is_connected
 
+    @property
+    def dropped(self) -> int:
+        """How many messages the broker was away too long for."""
+        return 0 if self._bridge is None else self._bridge.dropped
+
     def end(self) -> None:
         """Tell that nobody tells any more."""
         if self._bridge is not None:

@@ -13,6 +13,7 @@ from service.door.backoff import again_in_s
 from service.door.events import Decided, Looked, Lost, Ready, Shown, Tell, Unusable, Verdict
 from service.door.frames import Frame, Frames
 from service.passages import Passages
+from service.webhooks.told import Told
 from volens import Site
 
 Present: TypeAlias = Callable[[DoorStream, Shown], None]
@@ -55,6 +56,7 @@ class LocalDecider:
         self._present = present
         self._shown: SimpleQueue[Shown] = SimpleQueue()
         self._passages = Passages()
+        self._webhooks = Told(site.rights.outbox, time.monotonic)
         self._size = (0, 0)
         self._stream: DoorStream | None = None
 
@@ -107,7 +109,9 @@ class LocalDecider:
                 break
             if self._present is not None and shown.is_fresh(time.monotonic()):
                 self._present(self._stream, shown)
-        return self._stream.look(frame.image, frame.at_s)
+        found = self._stream.look(frame.image, frame.at_s)
+        self._webhooks.tell(found)
+        return found
 
     def _tell(self, found: Identification, frame: Frame, tell: Tell) -> None:
         asked_at_s = time.monotonic()

@@ -219,7 +219,7 @@ class Door:
     def _tell_health(self, now: float) -> None:
         outputs = tuple(output.health() for output in self._outputs)
         age_s, rate = self._frames.age_s(now), self._frames.rate(now)
-        health = Health(rate, age_s, self._source_ok, self._decider_ok, outputs, _VERSION)
+        health = Health(rate, age_s, self._source_ok, self._decider_ok, outputs, _VERSION, self._broadcast.dropped)
         is_news = self._health is None or self._health.signs != health.signs
         if not is_news and now - self._health_at_s < HEALTH_EVERY_S:
             return

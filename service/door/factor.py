@@ -3,6 +3,7 @@
 A line is ``badge:NUMBER`` or ``pin:DIGITS``; a bare line is what `kind` says. Nothing of it is printed, logged or kept.
 """
 
+import os
 import sys
 import threading
 import time
@@ -39,7 +40,10 @@ def parse_line(line: bytes, kind: Factor | None) -> Shown | None:
 
 @final
 class FactorInput:
-    """Reads lines in a thread: from standard input (``-``), a device or a pipe, which is opened again when it ends."""
+    """Reads lines in a thread: from standard input (``-``), a device or a pipe, which is opened again when it ends.
+
+    A file is read once: what was shown yesterday must not be shown again.
+    """
 
     def __init__(self, path: str, kind: Factor | None) -> None:
         """Read nothing yet."""
@@ -65,7 +69,7 @@ class FactorInput:
             except OSError as error:
                 failures += 1
                 tell(Unusable(f"cannot read --factor-input ({error.strerror}); it is tried again"))
-            if self._path == "-":
+            if self._path == "-" or Path(self._path).is_file():
                 return
             stopped.wait(again_in_s(max(1, failures), 1.0))
 
@@ -74,8 +78,13 @@ class FactorInput:
         if self._path == "-":
             yield sys.stdin.buffer
         else:
-            with Path(self._path).open("rb", buffering=0) as stream:
+            # A terminal must not become this process's own, whose signals it would then send.
+            with open(self._path, "rb", buffering=0, opener=_without_terminal) as stream:
                 yield stream
+
+
+def _without_terminal(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOCTTY)
 
 
 def _lines(stream: _Readable) -> Iterator[bytes]:

@@ -108,9 +108,13 @@ class Frames:
             frame.tries += 1
             return frame
 
-    def give_back(self, frame: Frame) -> None:
-        """Put back a frame that was taken and not looked at, unless a newer one waits or it was tried too often."""
+    def give_back(self, frame: Frame, *, counts: bool = True) -> None:
+        """Put back a frame that was taken and not looked at, unless a newer one waits or it was tried too often.
+
+        `counts` is false where somebody was only too busy: then nothing is wrong with the frame.
+        """
         with self._changed:
+            frame.tries -= not counts
             if frame.tries >= MAX_TRIES:
                 frame.settle()
             elif self._waiting is None:

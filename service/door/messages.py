@@ -44,6 +44,7 @@ class Health:
     decider_ok: bool
     outputs: tuple[OutputHealth, ...]
     version: str
+    messages_dropped: int = 0
 
     @property
     def signs(self) -> tuple[bool, ...]:
@@ -96,6 +97,7 @@ class Topics:
             "source_ok": health.source_ok,
             "decider_ok": health.decider_ok,
             "outputs": [{"name": one.name, "ok": one.is_well} for one in health.outputs],
+            "messages_dropped": health.messages_dropped,
             "version": health.version,
             "at": at,
         }

@@ -45,6 +45,7 @@ from service.door.wire import (
 MAX_UNANSWERED: Final = 2
 ANSWER_S: Final = 10.0
 OPEN_S: Final = 10.0
+BUSY_PAUSE_S: Final = 0.25
 MAX_FRAME_BYTES: Final = 8 * 2**20
 _KEPT: Final = 1024
 _MAX_TOKEN_BYTES: Final = 512
@@ -140,7 +141,7 @@ class RemoteDecider:
                 session.run(self._service)
             except UnavailableError as error:
                 # 3.
-                failures = 1 if session.was_ready else failures + 1
+                failures = 1 if session.was_useful else failures + 1
                 tell(Lost(str(error)))
                 until = time.monotonic() + again_in_s(failures, self._chance(), session.asked_s)
                 while time.monotonic() < until and not frames.is_closed:
@@ -151,6 +152,7 @@ class RemoteDecider:
 class _Session:
     def __init__(self, zone: str, frames: Frames, answer_s: float, to_show: "SimpleQueue[Shown]", tell: Tell) -> None:
         self.was_ready = False
+        self.was_useful = False
         self.asked_s: float | None = None
         self._zone = zone
         self._frames = frames
@@ -162,6 +164,7 @@ class _Session:
         self._asked_at: OrderedDict[int, float] = OrderedDict()
         self._sent = 0
         self._begun_at = time.monotonic()
+        self._not_before_s = 0.0
         self._factor: Factor | None = None
         self._ended: Exception | None = None
 
@@ -228,7 +231,8 @@ class _Session:
                 self._send(connection, frame)
 
     def _may_send(self) -> bool:
-        return self._ended is not None or (self.was_ready and len(self._unanswered) < MAX_UNANSWERED)
+        may = self.was_ready and len(self._unanswered) < MAX_UNANSWERED and time.monotonic() >= self._not_before_s
+        return may or self._ended is not None
 
     def _send(self, connection: ClientConnection, frame: Frame) -> None:
         data = frame.encoded()
@@ -316,9 +320,12 @@ class _Session:
             if next(iter(self._unanswered), None) != number:
                 raise ServiceError("the service answered frames out of their order; it is asked again")
             frame = self._unanswered.pop(number)
+            self.was_useful = self.was_useful or not is_dropped
+            if is_dropped:
+                self._not_before_s = time.monotonic() + BUSY_PAUSE_S
             self._changed.notify_all()
         if is_dropped:
-            self._frames.give_back(frame)
+            self._frames.give_back(frame, counts=False)
         else:
             frame.settle()
 

@@ -50,6 +50,7 @@ class Teller:
         self._stack = ExitStack()
         self._factor: Factor | None = None
         self._last = "nobody yet"
+        self._last_unusable = ""
         self._thread = threading.Thread(target=self._write, name="door-teller", daemon=True)
 
     def __enter__(self) -> "Teller":
@@ -83,7 +84,8 @@ class Teller:
                 self._line("source", "frames come", ok=True)
             case SourceEnded():
                 self._line("source", "no more frames", ok=True, ended=True)
-            case Unusable(sentence):
+            case Unusable(sentence) if sentence != self._last_unusable:  # a camera would say it with each frame
+                self._last_unusable = sentence
                 self._line("unusable", f"not used: {sentence}", message=sentence)
             case _:
                 pass

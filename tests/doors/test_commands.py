@@ -18,16 +18,21 @@ import pytest
 from broker import LoopbackBroker, loopback_broker, subscriber
 from fake_service import MATCH, TOKEN, fake_service
 
-from enroll import DoorStream, RgbImage
+from consent import UnavailableError
+from enroll import DoorStream, ImageError, RgbImage
+from index import Identification
 from service import samples
 from service.cli.app import run
 from service.door.deciding import LocalDecider
 from service.door.door_config import DoorConfig
-from service.door.events import Decided, Factor, Looked, Ready, Shown, Verdict
+from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Unusable, Verdict
 from service.door.frames import Frame, Frames
 from tests.doors.conftest import Heard, until
+from tests.doors.test_osdp import Peripheral, peripheral
 from tests.service.conftest import jpeg
 from volens import Site, SubjectKey
+
+__all__ = ["peripheral"]
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from service.cli.app import main; main()", "door", "run"]
@@ -144,12 +149,19 @@ def test_somebody_who_walks_in_a_video_is_one_decision_and_the_door_opens_once(
         frame[40 + number : 40 + number + person.shape[0], 3 * number : 3 * number + person.shape[1]] = person
         writer.write(frame)
     writer.release()
+    there = ["--home", str(home)]
+    wanted = ["--url", "http://127.0.0.1:9/", "--allow-private", "--event", "door.decision"]
+    assert run(["recipient", "add", "panels", "--zone", "lobby", *there]) == 0
+    assert run(["webhook", "add", "panels", "--zone", "lobby", *wanted, "--out", str(tmp_path / "secret"), *there]) == 0
+    capsys.readouterr()
     with kept_handlers():
-        arguments = ["--video", str(file), "--open-s", "0.2", "--home", str(home), "--json"]
+        arguments = ["--video", str(file), "--open-s", "0.2", "--json", *there]
         assert run(["door", "run", "--zone", "lobby", *arguments]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["decision"] for line in lines if line["event"] == "decision"] == ["match"]
     assert [line["lock"] for line in lines if line["event"] == "output"][:3] == ["locked", "unlocked", "locked"]
+    assert run(["webhook", "outbox", *there]) == 0
+    assert capsys.readouterr().out.count("door.decision") == 1  # recipients who asked are told as a service tells them
 
 
 def test_photos_of_different_people_are_looked_at_on_their_own_and_what_is_shown_reaches_the_stream(
@@ -183,6 +195,30 @@ def test_photos_of_different_people_are_looked_at_on_their_own_and_what_is_shown
     assert [one.value for one in shown] == ["2"]
 
 
+def test_a_store_that_is_busy_for_a_moment_and_a_frame_that_is_none_end_no_door(
+    home: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = DoorStream.look
+    errors: list[Exception] = [UnavailableError("the store is locked"), ImageError("it is too small")]
+
+    def look(stream: DoorStream, image: RgbImage, at_s: float) -> Identification:
+        if errors:
+            raise errors.pop(0)
+        return looked(stream, image, at_s)
+
+    monkeypatch.setattr(DoorStream, "look", look)
+    with Site.open(home) as site:
+        decider, frames = LocalDecider(site, "lobby"), Frames()
+        thread = threading.Thread(target=decider.decide, args=(frames, heard))
+        thread.start()
+        for number in range(2):
+            frames.put(frame := Frame(ada(), float(number)))
+            assert frame.is_settled(30)
+        frames.close()
+        thread.join(20)
+    assert [type(event) for event in heard.events] == [Ready, Lost, Unusable, Ready, Decided, Looked]
+
+
 @contextmanager
 def door(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
@@ -209,20 +245,27 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_a_door_that_is_killed_leaves_a_last_will_and_an_opening_that_ends(
-    broker: LoopbackBroker, photos: Path, tmp_path: Path, token: Path
+    broker: LoopbackBroker, photos: Path, tmp_path: Path, token: Path, peripheral: Peripheral
 ) -> None:
-    state = tmp_path / "state"
+    state, relay = tmp_path / "state", f"osdp:{peripheral.device}?address=7&relay=2"
     with fake_service() as service, subscriber(broker.port) as panel:
         arguments = ["--zone", "lobby", "--folder", str(photos), "--url", service.url, "--token", str(token)]
-        with door(*arguments, "--output", f"file:{state}", "--mqtt", broker.url, "--open-s", "60") as process:
+        arguments += ["--output", f"file:{state}", "--output", relay, "--mqtt", broker.url, "--open-s", "60"]
+        with door(*arguments) as process:
             panel.wait_for("/lobby/door/availability", payload="online")
             panel.wait_for("/lobby/door/decision")
             until(lambda: state.exists() and json.loads(state.read_text())["lock"] == "unlocked", "it opened")
+            until(lambda: len(peripheral.relay) >= 2, "the relay opened")
             process.kill()
             process.wait(20)
         panel.wait_for("/lobby/door/availability", payload="offline")
     # Nobody closes it now: whoever drives the relay reads until when it is open.
     assert json.loads(state.read_text())["until"] is not None
+    # The relay was closed first, then switched on for at most a minute: it goes off by itself.
+    closed, opened = peripheral.relay
+    assert closed == bytes([2, 1, 0, 0])
+    assert opened[:2] == bytes([2, 5])
+    assert 0 < int.from_bytes(opened[2:], "little") <= 600
     heard = str(panel.heard)
     assert MATCH["subject_id"] not in heard
     assert "0.71" not in heard

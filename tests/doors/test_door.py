@@ -14,7 +14,7 @@ from rich.console import Console
 from consent import Purpose, RefusedError, TamperError
 from service.door.broadcast import Broadcast
 from service.door.door import Door, Limits, Outcome
-from service.door.driving import Driven
+from service.door.driving import Driven, OutputHealth
 from service.door.events import (
     Decided,
     Event,
@@ -32,8 +32,8 @@ from service.door.events import (
 )
 from service.door.factor import FactorInput, parse_line
 from service.door.frames import Frame, Frames
-from service.door.messages import Topics
-from service.door.state import DoorRules, WhenOffline
+from service.door.messages import Health, Topics
+from service.door.state import DoorRules, Lock, Standing, WhenOffline
 from service.door.telling import Teller
 from tests.doors.conftest import Heard, picture, until
 from tests.doors.test_outputs import Relay
@@ -277,6 +277,41 @@ def test_as_json_each_event_is_a_line_and_nobody_is_in_it() -> None:
     assert decision["opens"] is True
     assert WHO not in one.text.getvalue()
     assert "0.71" not in one.text.getvalue()
+
+
+def test_people_read_a_line_for_each_event_and_a_status_line_on_a_terminal() -> None:
+    out, err = StringIO(), StringIO()
+    health = Health(
+        12.0,
+        0.1,
+        source_ok=True,
+        decider_ok=True,
+        outputs=(OutputHealth("relay", is_well=False, sentence="it hangs"),),
+        version="1",
+    )
+    with Teller(Console(file=out, width=200), Console(file=err, force_terminal=True, width=200), as_json=False) as one:
+        for event in (
+            Ready("lobby", "made-up", Factor.PIN),
+            decided(Verdict.FACTOR_REQUIRED),
+            Lost("the service is away"),
+            SourceBroken("the camera is away"),
+            SourceWell(),
+            Unusable("odd"),
+            Unusable("odd"),
+        ):
+            one.event(event)
+        one.health(health, broker=False)
+        one.status(Standing(Lock.HELD_OPEN, offline=True), 12.0)
+    assert out.getvalue().splitlines() == [
+        "deciding about lobby with made-up; people show a PIN as well",
+        "decision: a face is known; a PIN is asked for (passage aaaaaaaaaaaaaaaa)",
+        "no decisions: the service is away",
+        "no frames: the camera is away",
+        "frames come",
+        "not used: odd",
+        "not well: relay: it hangs; broker: not connected",
+    ]
+    assert "held open, offline | 12.0 frames/s | last: factor required" in err.getvalue()
 
 
 def test_a_reader_that_stalls_holds_up_no_door(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from websockets.sync.server import ServerConnection
 from consent import InputError, RefusedError
 from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Unusable, Verdict
 from service.door.frames import Frame
-from service.door.remote import MAX_UNANSWERED, RemoteDecider, Service
+from service.door.remote import MAX_FRAME_BYTES, MAX_UNANSWERED, RemoteDecider, Service
 from tests.doors.conftest import Deciding, Heard, picture, until
+from tests.webhooks.test_tls import certificate
 
 Start = Callable[[RemoteDecider], Deciding]
 
@@ -350,3 +352,32 @@ def test_authorities_that_are_none_are_refused(token: Path, tmp_path: Path) -> N
             Service.at("https://127.0.0.1:1", "lobby", token, ca)
     with pytest.raises(InputError, match="--ca with an http address"):
         Service.at("http://127.0.0.1:1", "lobby", token, tmp_path / "ca.pem")
+
+
+def test_a_service_is_believed_over_tls_only_with_a_certificate_of_its_authority(
+    deciding: Start, heard: Heard, token: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ours").mkdir()
+    ours, theirs = certificate(tmp_path / "ours", "localhost", 20), certificate(tmp_path, "localhost", 20)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ours)
+    with fake_service(tls=context) as service:
+        wrong = deciding(RemoteDecider(Service.at(service.url, "lobby", token, theirs), "lobby", chance=lambda: 0.0))
+        (lost, *_) = heard.wait_for(Lost)
+        assert isinstance(lost, Lost)
+        assert "TLS does not hold" in lost.sentence
+        wrong.end()
+        assert not service.tokens
+        right = deciding(RemoteDecider(Service.at(service.url, "lobby", token, ours), "lobby"))
+        right.put(frame(3))
+        right.end()
+    assert service.frames == [b"frame 3"]
+
+
+def test_a_frame_that_is_larger_than_a_service_takes_is_not_sent(deciding: Start, token: Path) -> None:
+    with fake_service() as service:
+        one = deciding(decider(service, token))
+        one.put(Frame(picture(), 0.0, bytes(MAX_FRAME_BYTES + 1)))
+        one.put(frame(4))
+        one.end()
+    assert service.frames == [b"frame 4"]

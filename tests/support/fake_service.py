@@ -1,6 +1,7 @@
 """A service that decides about frames, of our own, on loopback: it says what it is told to say, well-behaved or not."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -98,15 +99,22 @@ def hanging(service: FakeService, line: ServerConnection) -> None:
 
 
 @contextmanager
-def fake_service(*scripts: Script, **changed: object) -> Iterator[FakeService]:
+def fake_service(*scripts: Script, tls: ssl.SSLContext | None = None, **changed: object) -> Iterator[FakeService]:
     """Listen on a free port of loopback until the end of the `with`."""
     service = FakeService(list(scripts) or [obliging])
     for name, value in changed.items():
         setattr(service, name, value)
     with serve(
-        service.take, "127.0.0.1", 0, process_request=service.admit, compression=None, close_timeout=0.5, max_size=None
+        service.take,
+        "127.0.0.1",
+        0,
+        process_request=service.admit,
+        ssl=tls,
+        compression=None,
+        close_timeout=0.5,
+        max_size=None,
     ) as server:
-        service.url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        service.url = f"{'http' if tls is None else 'https'}://localhost:{server.socket.getsockname()[1]}"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
