@@ -20,7 +20,7 @@ from enroll.errors import (
     TooFewPhotosError,
 )
 from enroll.extractor import Extractor
-from enroll.frames import camera_frames, image_paths, is_video, video_frames
+from enroll.frames import camera_frames, image_paths, is_video, network_camera_frames, video_frames
 from enroll.image import RgbImage, decode, read
 from enroll.insightface_pack import load_pack
 from enroll.model_cache import ModelCache, ModelStatus
@@ -70,6 +70,7 @@ __all__ = [
     "image_paths",
     "is_video",
     "load_pack",
+    "network_camera_frames",
     "read",
     "roll_degrees",
     "verify_frame",

@@ -1,6 +1,6 @@
 """Sources of photos: files and folders, videos, cameras. Frames are handed over one by one and kept nowhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +15,9 @@ _DEFAULT_FPS: Final = 25.0
 # A camera may deliver a few empty or dark frames while it starts; after so many failures in a row it is taken for gone.
 _WARM_UP_FRAMES: Final = 5
 _MAX_FAILURES: Final = 50
+
+NETWORK_S: Final = 5.0
+"""So long may a camera in the network take to answer, and from one frame to the next."""
 
 
 def is_video(path: Path) -> bool:
@@ -74,7 +77,8 @@ def video_frames(path: Path, every_s: float = 0.5) -> Iterator[LabelledFrame]:
         raise ValueError(f"got every_s {every_s}; expected more than 0 seconds")
     if not path.is_file():
         raise ImageError(f"there is no video file {path}; check the path")
-    capture = _opened(str(path), f"{path.name} cannot be opened as a video; convert it to MP4 (H.264), or give photos")
+    refusal = f"{path.name} cannot be opened as a video; convert it to MP4 (H.264), or give photos"
+    capture = _opened(lambda: cv2.VideoCapture(str(path)), refusal)
     try:
         # Some containers do not say; then frames are counted at the usual rate.
         rate = float(capture.get(cv2.CAP_PROP_FPS))
@@ -110,33 +114,64 @@ def camera_frames(index: int, count: int | None = None, every: int = 1) -> Itera
     """
     if index < 0 or every < 1 or (count is not None and count < 1):
         raise ValueError(f"got camera {index}, count {count}, every {every}; expected 0 or more, and 1 or more twice")
-    capture = _opened(index, f"camera {index} cannot be opened; check that it is connected and used by nothing else")
+    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
+    what = f"camera {index} cannot be opened; check that it is connected and used by nothing else"
+    capture = _opened(lambda: cv2.VideoCapture(index), what)
+    yield from _frames(capture, f"camera {index}", count, every, _MAX_FAILURES)
+
+
+def network_camera_frames(address: str) -> Iterator[LabelledFrame]:
+    """Yield frames of a camera in the network until it stops delivering, after a few that are thrown away.
+
+    Args:
+        address: RTSP, with the password in it if the camera wants one; it is in no label and no error.
+
+    Yields:
+        A label such as ``the camera frame 3``, and the frame.
+
+    Raises:
+        ImageError: the camera does not answer, refuses, or has delivered nothing for `NETWORK_S`.
+
+    Not checked: which hosts an address leads to; whoever configures the door says so.
+    """
+    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
+    milliseconds = round(1000 * NETWORK_S)
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
+    refusal = "the camera cannot be opened; check its address, its user and password, and that it is on"
+    # A read that fails has waited as long as it may; another one would not be better.
+    capture = _opened(lambda: cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits), refusal)
+    yield from _frames(capture, "the camera", None, 1, 1)
+
+
+def _frames(capture: Any, name: str, count: int | None, every: int, max_failures: int) -> Iterator[LabelledFrame]:  # noqa: ANN401  cv2's
     try:
         taken = seen = failures = 0
         while count is None or taken < count:
             ok, bgr = capture.read()
             if not ok:
                 failures += 1
-                if failures >= _MAX_FAILURES:
-                    raise ImageError(f"camera {index} delivers no frames; reconnect it and try again")
+                if failures >= max_failures:
+                    raise ImageError(f"{name} delivers no frames; reconnect it and try again")
                 continue
             failures = 0
             seen += 1
             if seen > _WARM_UP_FRAMES and (seen - _WARM_UP_FRAMES - 1) % every == 0:
                 taken += 1
-                yield f"camera {index} frame {taken}", _image(bgr, f"camera {index}")
+                yield f"{name} frame {taken}", _image(bgr, name)
     finally:
         capture.release()
 
 
-def _opened(source: str | int, refusal: str) -> Any:  # noqa: ANN401  cv2's own types change between releases
+def _opened(opening: Callable[[], Any], refusal: str) -> Any:  # noqa: ANN401  cv2's own types change between releases
     import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
 
     level = cv2.utils.logging.getLogLevel()
     # OpenCV tells on stderr, several times over and with source lines, what the error below says once.
     cv2.utils.logging.setLogLevel(0)
     try:
-        capture = cv2.VideoCapture(source)
+        capture = opening()
     finally:
         cv2.utils.logging.setLogLevel(level)
     if not capture.isOpened():

@@ -1,0 +1,46 @@
+"""What goes into an address and what does not: hosts that are this machine, secrets in files."""
+
+import ipaddress
+import re
+import stat
+from pathlib import Path
+from typing import Final
+
+from consent import InputError
+from store import read_private
+
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+
+
+def is_host(host: str | None) -> bool:
+    """Tell whether something can be the name or address of a host; it is not looked up."""
+    return host is not None and _HOST.fullmatch(host) is not None
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host is loopback by its name; it is not looked up."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def secret_in(path: Path, what: str, limit_bytes: int) -> str:
+    """Read a secret of one line from a file that only its owner may read.
+
+    Raises:
+        InputError: others may read it, or it is no line of printable ASCII.
+        UnavailableError: it is missing or cannot be read.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        mode = 0
+    if stat.S_ISREG(mode) and mode & 0o077:
+        raise InputError(f"others may read the {what} in {path}; 'chmod 600' it, and have a new one made")
+    text = read_private(path, limit_bytes).decode("ascii", "replace").strip("\r\n")
+    if not text or not text.isascii() or not text.isprintable():
+        raise InputError(f"got no {what} in {path}; expected one line of printable ASCII")
+    return text

@@ -1,0 +1,119 @@
+"""A door put together from what is set: everything is checked before anything is opened."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import final
+
+from consent import InputError, parse_purpose
+from service.door.bridge import Bridge, check_installed
+from service.door.broadcast import Broadcast
+from service.door.broker import Broker
+from service.door.deciding import Decider, LocalDecider, Present
+from service.door.discovery import introductions
+from service.door.door import Door, Limits
+from service.door.door_config import DoorConfig
+from service.door.driving import Driven
+from service.door.factor import FactorInput
+from service.door.folder import Folder
+from service.door.messages import Topics
+from service.door.outputs import Output, parse_output
+from service.door.remote import RemoteDecider, Service
+from service.door.sources import Camera, Source, Video
+from service.door.state import DoorRules, Lock
+from service.door.telling import Teller
+from volens import Site
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a door will be made of, checked.
+
+    Attributes:
+        service: who decides; None for the site on this machine.
+    """
+
+    config: DoorConfig
+    topics: Topics
+    rules: DoorRules
+    service: Service | None
+    broker: Broker | None
+
+    @classmethod
+    def of(cls, config: DoorConfig) -> "Plan":
+        """Check what is set, and read the files with secrets; nothing is connected.
+
+        Raises:
+            InputError: something is missing, does not go together, or would show a secret.
+            UnavailableError: a file cannot be read, or a package is missing.
+        """
+        config.check_combinations()
+        zone = parse_purpose(config.zone_name())
+        rules = DoorRules(config.open_s, config.offline_after_s, config.when_offline)
+        service = broker = None
+        if config.url is not None and config.token is not None:
+            service = Service.at(config.url, zone, config.token, config.ca)
+        _source(config, ends=False)
+        if config.mqtt is not None:
+            check_installed()
+            broker = Broker.at(
+                config.mqtt,
+                user=config.mqtt_user,
+                password_file=config.mqtt_password_file,
+                ca=config.mqtt_ca,
+                in_clear=config.mqtt_in_clear,
+            )
+        for text in config.output:
+            parse_output(text, _say_nothing)
+        return cls(config, Topics.of(zone, config.door), rules, service, broker)
+
+    def door(self, teller: Teller, limits: Limits, site: Site | None, present: Present | None = None) -> Door:
+        """Put the door together; the outputs are opened.
+
+        Args:
+            teller: who tells whoever runs it.
+            limits: when it ends by itself.
+            site: who decides if there is no service.
+            present: how the site's stream is shown a second factor.
+        """
+        config, bridge = self.config, None
+        if self.broker is not None:
+            introduced = introductions(self.topics, version("volens")) if config.mqtt_discovery else []
+            bridge = Bridge(self.broker, self.topics, introduced)
+        outputs: list[Output] = [parse_output(text, teller.output) for text in config.output]
+        factors = None
+        if config.factor_input is not None:
+            factors = FactorInput(config.factor_input, config.factor_input_kind)
+        return Door(
+            self.rules,
+            _source(config, ends=limits.once),
+            self._decider(site, present),
+            [Driven(output) for output in outputs],
+            teller,
+            Broadcast(self.topics, bridge, with_subject_ids=config.mqtt_subject_ids),
+            factor_input=factors,
+            limits=limits,
+        )
+
+    def _decider(self, site: Site | None, present: Present | None) -> Decider:
+        if self.service is not None:
+            return RemoteDecider(self.service, self.topics.zone)
+        if site is None:
+            raise InputError("got neither a service nor a site; give --url and --token, or --home")
+        return LocalDecider(site, self.topics.zone, present)
+
+
+def _source(config: DoorConfig, *, ends: bool) -> Source:
+    if config.camera is not None:
+        return Camera.number(config.camera)
+    if config.rtsp is not None:
+        return Camera.at(config.rtsp, config.rtsp_password_file)
+    if config.folder is not None:
+        return Folder(config.folder, consume=config.consume, max_age_s=config.max_age_s, ends=ends)
+    if config.video is not None:
+        return Video(config.video)
+    raise InputError("got no source of frames; give one of --camera, --rtsp, --folder, --video")
+
+
+def _say_nothing(lock: Lock, seconds: float | None) -> None:
+    """Stand for a console while a plan is checked."""

@@ -1,0 +1,140 @@
+"""Who decides about frames: the service over the network, or the site on this machine. One Protocol for both."""
+
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Final, Protocol, TypeAlias, final
+from uuid import uuid4
+
+from consent import InputError, UnavailableError
+from enroll import DoorStream, ImageError
+from index import FaceDecision, Identification
+from service.door.backoff import again_in_s
+from service.door.events import Decided, Looked, Lost, Ready, Shown, Tell, Unusable, Verdict
+from service.door.frames import Frame, Frames
+from service.passages import Passages
+from service.webhooks.told import Told
+from volens import Site
+
+Present: TypeAlias = Callable[[DoorStream, Shown], None]
+"""How a stream of the site is shown a second factor, before the frame that follows."""
+
+TAKE_S: Final = 0.2
+
+
+class Decider(Protocol):
+    """Takes frames, and tells what was decided about them."""
+
+    def decide(self, frames: Frames, tell: Tell) -> None:
+        """Take frames until there are no more, and tell what happened, in order.
+
+        Every frame that was looked at is told as `Looked` and settled. Failures that may pass are told as `Lost`, and
+        end with `Ready`.
+
+        Raises:
+            VolensError: trying again would not help.
+        """
+
+    def present(self, shown: Shown) -> None:
+        """Take what somebody showed besides the face. From any thread, and never waits."""
+
+
+@final
+class LocalDecider:
+    """Decides with the site on this machine. `decide` is for one thread."""
+
+    def __init__(self, site: Site, zone: str, present: Present | None = None) -> None:
+        """Decide about a zone.
+
+        Args:
+            site: stays open until `decide` has ended.
+            zone: whose door this is.
+            present: how the stream is shown a second factor; None overlooks what is shown.
+        """
+        self._site = site
+        self._zone = zone
+        self._present = present
+        self._shown: SimpleQueue[Shown] = SimpleQueue()
+        self._passages = Passages()
+        self._webhooks = Told(site.rights.outbox, time.monotonic)
+        self._size = (0, 0)
+        self._stream: DoorStream | None = None
+
+    def present(self, shown: Shown) -> None:
+        """Keep what was shown for the next frame."""
+        self._shown.put(shown)
+
+    def decide(self, frames: Frames, tell: Tell) -> None:
+        """Look at frames one after the other.
+
+        Raises:
+            InputError: there is no such zone.
+            RefusedError: in this zone the person holds the key, and nobody is searched for.
+            TamperError: a candidate's seal or receipt does not hold.
+        """
+        self._stream = self._site.watch(self._zone)
+        ready = Ready(self._zone, self._site.extractor.model.model_id, None)
+        tell(ready)
+        failures = 0
+        while not frames.is_closed:
+            frame = frames.take(TAKE_S)
+            if frame is None:
+                continue
+            try:
+                found = self._look(frame)
+            except ImageError as error:
+                tell(Unusable(str(error)))
+            except UnavailableError as error:  # a store that is locked for a while
+                failures += 1
+                tell(Lost(str(error)))
+                time.sleep(again_in_s(failures, 0.0))
+                frames.give_back(frame)
+                continue
+            else:
+                if failures:
+                    tell(ready)
+                failures = 0
+                self._tell(found, frame, tell)
+            frame.settle()
+
+    def _look(self, frame: Frame) -> Identification:
+        size = (frame.image.width, frame.image.height)
+        # Frames of a stream are of one size, and follow each other; photos in a folder need not.
+        if self._stream is None or frame.alone or size != self._size:
+            self._stream, self._size = self._site.watch(self._zone), size
+        while True:
+            try:
+                shown = self._shown.get_nowait()
+            except Empty:
+                break
+            if self._present is not None and shown.is_fresh(time.monotonic()):
+                self._present(self._stream, shown)
+        found = self._stream.look(frame.image, frame.at_s)
+        self._webhooks.tell(found)
+        return found
+
+    def _tell(self, found: Identification, frame: Frame, tell: Tell) -> None:
+        asked_at_s = time.monotonic()
+        for face in self._passages.begun(found, frame.at_s):
+            tell(_decided(Verdict.MATCH, face, asked_at_s))
+        stranger = self._passages.stranger(found, frame.at_s)
+        if stranger is not None:
+            tell(_decided(Verdict.NO_MATCH, stranger, asked_at_s))
+        tell(Looked(len(found.faces), sum(face.match is not None for face in found.faces)))
+
+
+def _decided(verdict: Verdict, face: FaceDecision, asked_at_s: float) -> Decided:
+    left, top, right, bottom = (round(float(side), 1) for side in face.box)
+    score = None if face.comparison_score is None else round(face.comparison_score, 4)
+    box = (left, top, right, bottom)
+    return Decided(verdict, uuid4().hex[:16], asked_at_s, face.subject_id, score, box)
+
+
+def check_zone(decider_zone: str, said_zone: str) -> None:
+    """Refuse a service that decides about another zone than the door's.
+
+    Raises:
+        InputError: it does.
+    """
+    if decider_zone != said_zone:
+        raise InputError(f"the service decides about zone {said_zone!r}; expected {decider_zone!r}; check --url")

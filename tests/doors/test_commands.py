@@ -1,0 +1,316 @@
+"""`volens door` as it is typed: refusals, configuration, the site on this machine, signals, and a kill."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from broker import LoopbackBroker, loopback_broker, subscriber
+from fake_service import MATCH, TOKEN, fake_service
+
+from consent import UnavailableError
+from enroll import DoorStream, ImageError, RgbImage
+from index import Identification
+from service import samples
+from service.cli.app import run
+from service.door.deciding import LocalDecider
+from service.door.door_config import DoorConfig
+from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Unusable, Verdict
+from service.door.frames import Frame, Frames
+from tests.doors.conftest import Heard, until
+from tests.doors.test_osdp import Peripheral, peripheral
+from tests.service.conftest import jpeg
+from volens import Site, SubjectKey
+
+__all__ = ["peripheral"]
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-c", "from service.cli.app import main; main()", "door", "run"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site with one person."""
+    home = tmp_path_factory.mktemp("doors") / "site"
+    with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
+        site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
+        notice = site.publish_notice("lobby", language="en", text=b"We look.\n")
+        key = SubjectKey.from_seed(os.urandom(32))
+        receipt = site.give_consent(notice, name="Ada Canary", jurisdiction="FR", key=key).to_json()
+        site.enroll(receipt, samples.views(samples.astronaut(), 3))
+    return home
+
+
+def ada() -> RgbImage:
+    return samples.views(samples.astronaut(), 4)[3]
+
+
+USAGE: dict[str, tuple[list[str], int, str]] = {
+    "no source": (["--zone", "lobby"], 2, "got no source of frames, or several"),
+    "two sources": (["--zone", "lobby", "--camera", "0", "--video", "a"], 2, "or several"),
+    "no zone": (["--camera", "0"], 2, "got no zone"),
+    "a zone that is no name": (["--zone", "../x", "--camera", "0"], 2, "expected 1 to 63 characters"),
+    "a service without a token": (["--zone", "a", "--camera", "0", "--url", "https://x"], 2, "--url and --token"),
+    "a token in the clear": (
+        ["--zone", "a", "--camera", "0", "--url", "http://x", "--token", "t"],
+        2,
+        "show the token",
+    ),
+    "no such folder": (["--zone", "a", "--folder", "none"], 2, "check --folder"),
+    "--consume without --folder": (["--zone", "a", "--camera", "0", "--consume"], 2, "--consume without --folder"),
+    "a door that never closes": (["--zone", "a", "--camera", "0", "--open-s", "1e9"], 2, "expected 0.1 to 600"),
+    "neither secure nor safe": (["--zone", "a", "--camera", "0", "--when-offline", "open"], 2, "'secure' or 'safe'"),
+    "an output that is none": (["--zone", "a", "--camera", "0", "--output", "gpio:1"], 2, "expected console, file"),
+    "a broker in the clear": (["--zone", "a", "--camera", "0", "--mqtt", "mqtt://b"], 2, "--mqtt-in-clear"),
+    "a broker's user without one": (["--zone", "a", "--camera", "0", "--mqtt-user", "b"], 2, "without --mqtt"),
+    "a kind of nothing": (["--zone", "a", "--camera", "0", "--factor-input-kind", "pin"], 2, "without --factor-input"),
+    "a password in an address": (["--zone", "a", "--rtsp", "rtsp://a:Canary@b/c"], 2, "--rtsp-password-file"),
+    "no such zone": (["--zone", "nowhere", "--folder", "."], 2, "nowhere"),
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_it_is_refused_in_one_sentence_to_watch_a_door_with(
+    name: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, code, why = USAGE[name]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t").write_text(TOKEN)
+    (tmp_path / "t").chmod(0o600)
+    monkeypatch.setenv("VOLENS_HOME", str(home))
+    with kept_handlers():
+        assert run(["door", "run", *arguments]) == code
+    said = capsys.readouterr().err
+    assert why in said
+    assert "Canary" not in said
+    assert len(said.splitlines()) == 1
+
+
+@contextmanager
+def kept_handlers() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_a_configuration_is_read_from_a_file_then_the_environment_then_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "door.toml"
+    file.write_text('zone = "lobby"\ncamera = 1\nopen_s = 3\noutput = ["console", "file:/tmp/door"]\n')
+    monkeypatch.setenv("VOLENS_DOOR_OPEN_S", "4")
+    assert run(["door", "check", str(file), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["zone"], said["camera"], said["open_s"], len(said["output"])) == ("lobby", 1, 4.0, 2)
+    with kept_handlers():
+        assert run(["door", "run", "--config", str(file), "--open-s", "1000"]) == 2
+    assert "got 1000.0 s to keep a door open" in capsys.readouterr().err
+    monkeypatch.setenv("VOLENS_DOOR_COLOUR", "red")
+    file.write_text('camera = "first"\nflavour = 1\n')
+    assert run(["door", "check", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert all(one in said for one in ("VOLENS_DOOR_COLOUR, which is no setting", "camera: ", "no setting 'flavour'"))
+
+
+def test_the_example_sets_everything_and_is_what_holds_without_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["door", "example"]) == 0
+    text = capsys.readouterr().out
+    assert set(re.findall(r"^(?:# )?([a-z_]+) =", text, flags=re.MULTILINE)) == set(DoorConfig.model_fields)
+    file = tmp_path / "door.toml"
+    file.write_text(text + 'zone = "lobby"\ncamera = 0\n')
+    assert run(["door", "check", str(file), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {name: said[name] for name in ("zone", "camera")} == {"zone": "lobby", "camera": 0}
+    assert DoorConfig(**said | {"zone": None, "camera": None}) == DoorConfig()
+
+
+def test_somebody_who_walks_in_a_video_is_one_decision_and_the_door_opens_once(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "walk.avi"
+    frame = np.zeros((600, 600, 3), dtype=np.uint8)
+    person = ada().pixels[:400, :400, ::-1]
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 10, (600, 600))
+    for number in range(30):
+        frame[:] = 0
+        frame[40 + number : 40 + number + person.shape[0], 3 * number : 3 * number + person.shape[1]] = person
+        writer.write(frame)
+    writer.release()
+    there = ["--home", str(home)]
+    wanted = ["--url", "http://127.0.0.1:9/", "--allow-private", "--event", "door.decision"]
+    assert run(["recipient", "add", "panels", "--zone", "lobby", *there]) == 0
+    assert run(["webhook", "add", "panels", "--zone", "lobby", *wanted, "--out", str(tmp_path / "secret"), *there]) == 0
+    capsys.readouterr()
+    with kept_handlers():
+        arguments = ["--video", str(file), "--open-s", "0.2", "--json", *there]
+        assert run(["door", "run", "--zone", "lobby", *arguments]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["decision"] for line in lines if line["event"] == "decision"] == ["match"]
+    assert [line["lock"] for line in lines if line["event"] == "output"][:3] == ["locked", "unlocked", "locked"]
+    assert run(["webhook", "outbox", *there]) == 0
+    assert capsys.readouterr().out.count("door.decision") == 1  # recipients who asked are told as a service tells them
+
+
+def test_photos_of_different_people_are_looked_at_on_their_own_and_what_is_shown_reaches_the_stream(
+    home: Path, heard: Heard
+) -> None:
+    shown: list[Shown] = []
+
+    def present(_stream: DoorStream, one: Shown) -> None:
+        shown.append(one)
+
+    with Site.open(home) as site:
+        decider = LocalDecider(site, "lobby", present)
+        frames = Frames()
+        decider.present(Shown(Factor.PIN, "1", time.monotonic() - 60))
+        decider.present(Shown(Factor.PIN, "2", time.monotonic()))
+        thread = threading.Thread(target=decider.decide, args=(frames, heard))
+        thread.start()
+        group = samples.group()
+        for number, image in enumerate((group, ada(), group, ada())):
+            frame = Frame(image, float(number), alone=True)
+            frames.put(frame)
+            assert frame.is_settled(30)
+        frames.close()
+        thread.join(20)
+    assert isinstance(heard.of(Ready)[0], Ready)
+    looked = [(one.faces, one.matches) for one in heard.of(Looked) if isinstance(one, Looked)]
+    assert looked == [(6, 0), (1, 1), (6, 0), (1, 1)]
+    # Ada was seen twice in ten seconds, which is one passage.
+    decided = [one.verdict for one in heard.of(Decided) if isinstance(one, Decided)]
+    assert decided.count(Verdict.MATCH) == 1
+    assert [one.value for one in shown] == ["2"]
+
+
+def test_a_store_that_is_busy_for_a_moment_and_a_frame_that_is_none_end_no_door(
+    home: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = DoorStream.look
+    errors: list[Exception] = [UnavailableError("the store is locked"), ImageError("it is too small")]
+
+    def look(stream: DoorStream, image: RgbImage, at_s: float) -> Identification:
+        if errors:
+            raise errors.pop(0)
+        return looked(stream, image, at_s)
+
+    monkeypatch.setattr(DoorStream, "look", look)
+    with Site.open(home) as site:
+        decider, frames = LocalDecider(site, "lobby"), Frames()
+        thread = threading.Thread(target=decider.decide, args=(frames, heard))
+        thread.start()
+        for number in range(2):
+            frames.put(frame := Frame(ada(), float(number)))
+            assert frame.is_settled(30)
+        frames.close()
+        thread.join(20)
+    assert [type(event) for event in heard.events] == [Ready, Lost, Unusable, Ready, Decided, Looked]
+
+
+@contextmanager
+def door(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    with subprocess.Popen(
+        [*COMMAND, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[LoopbackBroker]:
+    with loopback_broker() as one:
+        yield one
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.jpg").write_bytes(jpeg(samples.astronaut()))
+    return tmp_path / "in"
+
+
+def test_a_door_that_is_killed_leaves_a_last_will_and_an_opening_that_ends(
+    broker: LoopbackBroker, photos: Path, tmp_path: Path, token: Path, peripheral: Peripheral
+) -> None:
+    state, relay = tmp_path / "state", f"osdp:{peripheral.device}?address=7&relay=2"
+    with fake_service() as service, subscriber(broker.port) as panel:
+        arguments = ["--zone", "lobby", "--folder", str(photos), "--url", service.url, "--token", str(token)]
+        arguments += ["--output", f"file:{state}", "--output", relay, "--mqtt", broker.url, "--open-s", "60"]
+        with door(*arguments) as process:
+            panel.wait_for("/lobby/door/availability", payload="online")
+            panel.wait_for("/lobby/door/decision")
+            until(lambda: state.exists() and json.loads(state.read_text())["lock"] == "unlocked", "it opened")
+            until(lambda: len(peripheral.relay) >= 2, "the relay opened")
+            process.kill()
+            process.wait(20)
+        panel.wait_for("/lobby/door/availability", payload="offline")
+    # Nobody closes it now: whoever drives the relay reads until when it is open.
+    assert json.loads(state.read_text())["until"] is not None
+    # The relay was closed first, then switched on for at most a minute: it goes off by itself.
+    closed, opened = peripheral.relay
+    assert closed == bytes([2, 1, 0, 0])
+    assert opened[:2] == bytes([2, 5])
+    assert 0 < int.from_bytes(opened[2:], "little") <= 600
+    heard = str(panel.heard)
+    assert MATCH["subject_id"] not in heard
+    assert "0.71" not in heard
+    assert TOKEN not in heard
+    assert TOKEN not in (process.stdout.read() if process.stdout and not process.stdout.closed else "")
+
+
+@pytest.mark.parametrize(
+    ("number", "when_offline", "left"),
+    [(signal.SIGTERM, "secure", "locked"), (signal.SIGINT, "safe", "held_open")],
+    ids=["SIGTERM", "SIGINT"],
+)
+def test_a_door_that_is_told_to_end_says_so_and_is_left_as_was_said(
+    number: signal.Signals,
+    when_offline: str,
+    left: str,
+    broker: LoopbackBroker,
+    photos: Path,
+    tmp_path: Path,
+    token: Path,
+) -> None:
+    state, name = tmp_path / "state", f"{when_offline}-{number.name.lower()}"
+    with fake_service() as service, subscriber(broker.port, f"volens/lobby/{name}/#") as panel:
+        arguments = ["--zone", "lobby", "--folder", str(photos), "--url", service.url, "--token", str(token)]
+        arguments += ["--door", name, "--when-offline", when_offline, "--mqtt-subject-ids", "--open-s", "60"]
+        with door(*arguments, "--output", f"file:{state}", "--mqtt", broker.url, "--json") as process:
+            panel.wait_for("/decision")
+            panel.wait_for("/state", 2)
+            process.send_signal(number)
+            out, _ = process.communicate(timeout=20)
+            assert process.returncode == 0, out
+        panel.wait_for("/availability", payload="offline")
+    assert json.loads(state.read_text())["lock"] == left
+    assert panel.documents("/state")[-1]["lock"] == left
+    assert panel.documents("/decision")[0]["subject_id"] == MATCH["subject_id"]  # it was asked for
+    assert MATCH["subject_id"] not in out
+    assert TOKEN not in out
+
+
+def test_a_refused_credential_ends_the_command_with_code_1(
+    photos: Path, token: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fake_service(refuse=[(401, {})]) as service, kept_handlers():
+        arguments = ["--zone", "lobby", "--folder", str(photos), "--url", service.url, "--token", str(token)]
+        assert run(["door", "run", *arguments]) == 1
+    said = capsys.readouterr().err
+    assert "refuses this door's credential (401)" in said
+    assert TOKEN not in said

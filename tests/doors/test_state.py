@@ -1,0 +1,177 @@
+"""Whether a door is open: named tables, and a machine that knows the rules by heart."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from consent import InputError
+from service.door.backoff import FIRST_S, LONGEST_S, again_in_s
+from service.door.state import DoorRules, DoorState, Lock, Standing, WhenOffline
+
+SECURE = DoorRules(open_s=5, offline_after_s=10, when_offline=WhenOffline.SECURE)
+SAFE = DoorRules(open_s=5, offline_after_s=10, when_offline=WhenOffline.SAFE)
+
+LOCKED = Standing(Lock.LOCKED, offline=False)
+OFFLINE_LOCKED = Standing(Lock.LOCKED, offline=True)
+HELD = Standing(Lock.HELD_OPEN, offline=True)
+
+
+def open_until(moment: float) -> Standing:
+    return Standing(Lock.UNLOCKED, offline=False, open_until_s=moment)
+
+
+# What happens, at which second; then how the door stands, at which second.
+CASES: dict[str, tuple[DoorRules, Sequence[tuple[float, str]], float, Standing]] = {
+    "nothing has happened": (SECURE, [], 0, LOCKED),
+    "a match opens": (SECURE, [(1, "ada")], 1, open_until(6)),
+    "it is open until the last moment": (SECURE, [(1, "ada")], 5.99, open_until(6)),
+    "it closes by time": (SECURE, [(1, "ada")], 6, LOCKED),
+    "the same passage told again keeps it open no longer": (SECURE, [(1, "ada"), (4, "ada")], 6, LOCKED),
+    "the same passage told again does not open it again": (SECURE, [(1, "ada"), (7, "ada")], 7, LOCKED),
+    "another passage begins the time anew": (SECURE, [(1, "ada"), (4, "ben")], 4, open_until(9)),
+    "times do not add up": (SECURE, [(1, "ada"), (1, "ben"), (1, "cleo")], 6, LOCKED),
+    "decisions can be got, nobody is known": (SECURE, [(9, "")], 18.9, LOCKED),
+    "nobody decides: secure is closed": (SECURE, [], 10, OFFLINE_LOCKED),
+    "nobody decides: safe is released": (SAFE, [], 10, HELD),
+    "one moment before that, safe is closed": (SAFE, [], 9.99, LOCKED),
+    "a decision ends the release": (SAFE, [(15, "")], 15, LOCKED),
+    "a match is a decision": (SAFE, [(15, "ada")], 15, open_until(20)),
+    "offline ends an opening": (DoorRules(60, 10), [(1, "ada")], 11, OFFLINE_LOCKED),
+    "what was open before the release is closed after it": (
+        DoorRules(60, 10, WhenOffline.SAFE),
+        [(1, "ada"), (15, "")],
+        15,
+        LOCKED,
+    ),
+    "a clock that goes back stands still": (SECURE, [(8, "ada"), (2, "ben")], 3, open_until(13)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_door_stands_as_the_rules_say_when(name: str) -> None:
+    rules, happened, then, expected = CASES[name]
+    state = DoorState(rules, 0)
+    for at, passage in happened:
+        state.at(at)
+        if passage:
+            state.matched(passage, at)
+        else:
+            state.able(at)
+    assert state.at(then) == expected
+
+
+@pytest.mark.parametrize(("rules", "expected"), [(SECURE, Lock.LOCKED), (SAFE, Lock.HELD_OPEN)], ids=["secure", "safe"])
+def test_at_the_end_a_door_is_left_as_if_nobody_decided(rules: DoorRules, expected: Lock) -> None:
+    state = DoorState(rules, 0)
+    state.matched("ada", 1)
+    assert state.at_the_end() is expected
+
+
+@pytest.mark.parametrize("open_s", [0, 0.09, 601, math.nan, math.inf])
+def test_a_door_that_never_closes_or_never_opens_is_refused(open_s: float) -> None:
+    with pytest.raises(InputError, match=r"expected 0\.1 to 600"):
+        DoorRules(open_s=open_s)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 3601, math.nan])
+def test_a_door_that_is_never_offline_is_refused(seconds: float) -> None:
+    with pytest.raises(InputError, match="expected 1 to 3600"):
+        DoorRules(offline_after_s=seconds)
+
+
+class DoorMachine(RuleBasedStateMachine):
+    """Time passes, people pass, deciders go and come back. The model keeps times only."""
+
+    door_rules = SECURE
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.state = DoorState(self.door_rules, 0.0)
+        self.able_at = 0.0
+        self.opened_at: float | None = None
+        self.known: set[int] = set()
+
+    def is_offline(self) -> bool:
+        return self.now - self.able_at >= self.door_rules.offline_after_s
+
+    @rule(seconds=st.integers(0, 40).map(lambda quarters: quarters / 4))
+    def time_passes(self, seconds: float) -> None:
+        before, change_s = self.state.at(self.now), self.state.changes_in_s(self.now)
+        if seconds < change_s:
+            self.now += seconds
+            assert self.state.at(self.now) == before
+        else:
+            self.now += seconds
+        if self.is_offline():
+            self.opened_at = None
+
+    @rule()
+    def a_decision_can_be_got(self) -> None:
+        self.state.able(self.now)
+        self.able_at = self.now
+
+    @rule(person=st.integers(0, 5))
+    def somebody_passes(self, person: int) -> None:
+        is_new = self.state.matched(f"{person:016x}", self.now)
+        assert is_new == (person not in self.known)
+        self.able_at = self.now
+        if is_new:
+            self.known.add(person)
+            self.opened_at = self.now
+
+    @precondition(lambda self: self.now > 1)
+    @rule(seconds=st.floats(0, 1))
+    def the_clock_goes_back(self, seconds: float) -> None:
+        assert self.state.at(self.now - seconds) == self.state.at(self.now)
+
+    @invariant()
+    def the_door_stands_as_the_rules_say(self) -> None:
+        stands = self.state.at(self.now)
+        is_open = self.opened_at is not None and self.now - self.opened_at < self.door_rules.open_s
+        if self.is_offline():
+            expected = Lock.HELD_OPEN if self.door_rules.when_offline is WhenOffline.SAFE else Lock.LOCKED
+        else:
+            expected = Lock.UNLOCKED if is_open else Lock.LOCKED
+        assert stands.lock is expected
+        assert stands.offline == self.is_offline()
+
+    @invariant()
+    def a_secure_door_is_open_only_for_somebody(self) -> None:
+        if self.door_rules.when_offline is WhenOffline.SECURE and not self.known:
+            assert self.state.at(self.now).lock is Lock.LOCKED
+
+
+class SafeDoorMachine(DoorMachine):
+    door_rules = SAFE
+
+
+MACHINE = settings(max_examples=60, stateful_step_count=30, deadline=None, derandomize=True)
+TestSecureDoor = DoorMachine.TestCase
+TestSecureDoor.settings = MACHINE
+TestSafeDoor = SafeDoorMachine.TestCase
+TestSafeDoor.settings = MACHINE
+
+
+@pytest.mark.parametrize(
+    ("failures", "chance", "asked", "expected"),
+    [
+        (1, 0, None, FIRST_S / 2),
+        (1, 1, None, FIRST_S),
+        (2, 1, None, 2 * FIRST_S),
+        (0, 1, None, FIRST_S),
+        (7, 1, None, LONGEST_S),
+        (10**9, 0, None, LONGEST_S / 2),
+        (1, 1, 7, 7),
+        (1, 1, 10**9, LONGEST_S),
+        (7, 1, 0, LONGEST_S),
+    ],
+)
+def test_pauses_grow_with_jitter_up_to_half_a_minute(
+    failures: int, chance: float, asked: float | None, expected: float
+) -> None:
+    assert again_in_s(failures, chance, asked) == expected

@@ -1,0 +1,111 @@
+"""What a service says, and what no service says."""
+
+import json
+from typing import Any
+
+import pytest
+
+from service.door.events import Factor, Shown, Verdict
+from service.door.wire import (
+    MAX_MESSAGE_BYTES,
+    SaidDecision,
+    SaidFrame,
+    SaidProblem,
+    SaidReady,
+    ServiceError,
+    parse,
+    plain,
+    shown,
+)
+
+READY = {"type": "ready", "zone": "lobby", "model": "sface", "second_factor": None}
+FRAME = {"type": "frame", "number": 3, "faces": 2, "matches": 1}
+DECISION = {
+    "type": "decision",
+    "decision": "match",
+    "passage": "00112233445566ff",
+    "subject_id": "a" * 32,
+    "comparison_score": 0.71,
+    "frame": 3,
+    "box": [1, 2.5, 30, 40],
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (READY, SaidReady("lobby", "sface", None)),
+        (READY | {"second_factor": "pin"}, SaidReady("lobby", "sface", Factor.PIN)),
+        (FRAME, SaidFrame(3, 2, 1, dropped=False, unreadable=False)),
+        ({"type": "frame", "number": 4, "dropped": True}, SaidFrame(4, 0, 0, dropped=True, unreadable=False)),
+        (FRAME | {"unreadable": True}, SaidFrame(3, 2, 1, dropped=False, unreadable=True)),
+        (
+            DECISION,
+            SaidDecision(Verdict.MATCH, "00112233445566ff", 3, "a" * 32, 0.71, (1.0, 2.5, 30.0, 40.0)),
+        ),
+        (
+            DECISION | {"decision": "no_match", "subject_id": None, "comparison_score": None, "box": None},
+            SaidDecision(Verdict.NO_MATCH, "00112233445566ff", 3, None, None, None),
+        ),
+        ({"type": "problem", "title": "Gone", "status": 401}, SaidProblem("Gone")),
+        ({"type": "problem", "title": "\x1b[31mred\n"}, SaidProblem("[31mred")),
+        ({"type": "weather"}, None),
+    ],
+)
+def test_a_message_is_read(message: dict[str, Any], expected: object) -> None:
+    assert parse(json.dumps(message)) == expected
+
+
+STRANGE: dict[str, str | bytes] = {
+    "bytes": b"{}",
+    "nothing": "",
+    "no JSON": "{",
+    "a list": "[]",
+    "a number that JSON has not": '{"type": "frame", "number": NaN}',
+    "deep": "[" * 60_000,
+    "long": '"' + "a" * MAX_MESSAGE_BYTES + '"',
+    "no type": "{}",
+    "a type that is no text": '{"type": 1}',
+    **{
+        name: json.dumps(message)
+        for name, message in {
+            "ready without a zone": {"type": "ready", "model": "m"},
+            "ready with a long name": READY | {"model": "m" * 500},
+            "an unknown factor": READY | {"second_factor": "voice"},
+            "a frame without a number": {"type": "frame"},
+            "a frame with a number in text": FRAME | {"number": "3"},
+            "minus one face": FRAME | {"faces": -1},
+            "true faces": FRAME | {"faces": True},
+            "a million faces": FRAME | {"faces": 10**6},
+            "an unknown decision": DECISION | {"decision": "maybe"},
+            "a passage in capitals": DECISION | {"passage": "00112233445566FF"},
+            "a passage with a line after it": DECISION | {"passage": "00112233445566ff\n"},
+            "a passage that is a path": DECISION | {"passage": "../../../../etc"},
+            "a subject id that is long": DECISION | {"subject_id": "a" * 101},
+            "a subject id that is a number": DECISION | {"subject_id": 7},
+            "a score above one": DECISION | {"comparison_score": 71},
+            "a score in text": DECISION | {"comparison_score": "0.7"},
+            "a box of three": DECISION | {"box": [1, 2, 3]},
+            "a box of text": DECISION | {"box": ["1", "2", "3", "4"]},
+            "a box that is none": DECISION | {"box": "1234"},
+            "no frame": {name: value for name, value in DECISION.items() if name != "frame"},
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_no_service_says_is_refused_without_being_repeated(name: str) -> None:
+    with pytest.raises(ServiceError, match=r"the service sent .*; see whether --url") as refused:
+        parse(STRANGE[name])
+    assert "aaaa" not in str(refused.value)
+
+
+def test_what_was_shown_goes_out_as_the_service_takes_it_and_is_in_no_repr() -> None:
+    one = Shown(Factor.PIN, "918273", 1.0)
+    assert json.loads(shown(one.factor, one.value)) == {"type": "present", "factor": "pin", "value": "918273"}
+    assert "918273" not in repr(one)
+
+
+def test_text_of_others_is_made_fit_for_a_terminal() -> None:
+    assert plain("Grüße\x07\r\n\x1b]0;x" + "y" * 500) == "Gre]0;x" + "y" * (200 - 13)
