@@ -36,6 +36,11 @@ class FaceDecision:
         return None if self.match is None else self.match.comparison_score
 
     @property
+    def outcome(self) -> str:
+        """In a word: ``match``, ``no_match``, or ``factor_required``."""
+        return "match" if self.match else "factor_required" if self.factor_required else "no_match"
+
+    @property
     def factor_required(self) -> bool:
         """Whether the face is known, and the person has to show what the zone asks for besides."""
         return self.decision.factor_required

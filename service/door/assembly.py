@@ -8,7 +8,7 @@ from consent import InputError, parse_purpose
 from service.door.bridge import Bridge, check_installed
 from service.door.broadcast import Broadcast
 from service.door.broker import Broker
-from service.door.deciding import Decider, LocalDecider, Present
+from service.door.deciding import Decider, LocalDecider
 from service.door.discovery import introductions
 from service.door.door import Door, Limits
 from service.door.door_config import DoorConfig
@@ -67,14 +67,13 @@ class Plan:
             parse_output(text, _say_nothing)
         return cls(config, Topics.of(zone, config.door), rules, service, broker)
 
-    def door(self, teller: Teller, limits: Limits, site: Site | None, present: Present | None = None) -> Door:
+    def door(self, teller: Teller, limits: Limits, site: Site | None) -> Door:
         """Put the door together; the outputs are opened.
 
         Args:
             teller: who tells whoever runs it.
             limits: when it ends by itself.
             site: who decides if there is no service.
-            present: how the site's stream is shown a second factor.
         """
         config, bridge = self.config, None
         if self.broker is not None:
@@ -87,7 +86,7 @@ class Plan:
         return Door(
             self.rules,
             _source(config, ends=limits.once),
-            self._decider(site, present),
+            self._decider(site),
             [Driven(output) for output in outputs],
             teller,
             Broadcast(self.topics, bridge, with_subject_ids=config.mqtt_subject_ids),
@@ -95,12 +94,12 @@ class Plan:
             limits=limits,
         )
 
-    def _decider(self, site: Site | None, present: Present | None) -> Decider:
+    def _decider(self, site: Site | None) -> Decider:
         if self.service is not None:
             return RemoteDecider(self.service, self.topics.zone)
         if site is None:
             raise InputError("got neither a service nor a site; give --url and --token, or --home")
-        return LocalDecider(site, self.topics.zone, present)
+        return LocalDecider(site, self.topics.zone)
 
 
 def _source(config: DoorConfig, *, ends: bool) -> Source:

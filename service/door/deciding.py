@@ -1,23 +1,19 @@
 """Who decides about frames: the service over the network, or the site on this machine. One Protocol for both."""
 
 import time
-from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Final, Protocol, TypeAlias, final
+from typing import Final, Protocol, final
 from uuid import uuid4
 
-from consent import InputError, UnavailableError
+from consent import InputError, SecondFactor, ShownFactor, UnavailableError
 from enroll import DoorStream, ImageError
 from index import FaceDecision, Identification
 from service.door.backoff import again_in_s
-from service.door.events import Decided, Looked, Lost, Ready, Shown, Tell, Unusable, Verdict
+from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Tell, Unusable, Verdict
 from service.door.frames import Frame, Frames
 from service.passages import Passages
 from service.webhooks.told import Told
 from volens import Site
-
-Present: TypeAlias = Callable[[DoorStream, Shown], None]
-"""How a stream of the site is shown a second factor, before the frame that follows."""
 
 TAKE_S: Final = 0.2
 
@@ -43,17 +39,15 @@ class Decider(Protocol):
 class LocalDecider:
     """Decides with the site on this machine. `decide` is for one thread."""
 
-    def __init__(self, site: Site, zone: str, present: Present | None = None) -> None:
+    def __init__(self, site: Site, zone: str) -> None:
         """Decide about a zone.
 
         Args:
             site: stays open until `decide` has ended.
             zone: whose door this is.
-            present: how the stream is shown a second factor; None overlooks what is shown.
         """
         self._site = site
         self._zone = zone
-        self._present = present
         self._shown: SimpleQueue[Shown] = SimpleQueue()
         self._passages = Passages()
         self._webhooks = Told(site.rights.outbox, time.monotonic)
@@ -73,7 +67,10 @@ class LocalDecider:
             TamperError: a candidate's seal or receipt does not hold.
         """
         self._stream = self._site.watch(self._zone)
-        ready = Ready(self._zone, self._site.extractor.model.model_id, None)
+        asked = self._stream.second_factor
+        ready = Ready(
+            self._zone, self._site.extractor.model.model_id, None if asked is SecondFactor.NONE else Factor(asked)
+        )
         tell(ready)
         failures = 0
         while not frames.is_closed:
@@ -81,7 +78,7 @@ class LocalDecider:
             if frame is None:
                 continue
             try:
-                found = self._look(frame)
+                found = self._look(frame, tell)
             except ImageError as error:
                 tell(Unusable(str(error)))
             except UnavailableError as error:  # a store that is locked for a while
@@ -97,7 +94,7 @@ class LocalDecider:
                 self._tell(found, frame, tell)
             frame.settle()
 
-    def _look(self, frame: Frame) -> Identification:
+    def _look(self, frame: Frame, tell: Tell) -> Identification:
         size = (frame.image.width, frame.image.height)
         # Frames of a stream are of one size, and follow each other; photos in a folder need not.
         if self._stream is None or frame.alone or size != self._size:
@@ -107,8 +104,14 @@ class LocalDecider:
                 shown = self._shown.get_nowait()
             except Empty:
                 break
-            if self._present is not None and shown.is_fresh(time.monotonic()):
-                self._present(self._stream, shown)
+            if not shown.is_fresh(time.monotonic()):
+                continue
+            try:
+                with _factor(shown) as factor:
+                    self._stream.present(factor, frame.at_s)
+            except InputError as error:  # whoever typed three digits may type again
+                tell(Unusable(str(error)))
+            self._passages.shown()
         found = self._stream.look(frame.image, frame.at_s)
         self._webhooks.tell(found)
         return found
@@ -117,10 +120,16 @@ class LocalDecider:
         asked_at_s = time.monotonic()
         for face in self._passages.begun(found, frame.at_s):
             tell(_decided(Verdict.MATCH, face, asked_at_s))
+        for face in self._passages.asked(found, frame.at_s):
+            tell(_decided(Verdict(face.outcome), face, asked_at_s))
         stranger = self._passages.stranger(found, frame.at_s)
         if stranger is not None:
             tell(_decided(Verdict.NO_MATCH, stranger, asked_at_s))
         tell(Looked(len(found.faces), sum(face.match is not None for face in found.faces)))
+
+
+def _factor(shown: Shown) -> ShownFactor:
+    return ShownFactor.pin(shown.value) if shown.factor is Factor.PIN else ShownFactor.badge(shown.value)
 
 
 def _decided(verdict: Verdict, face: FaceDecision, asked_at_s: float) -> Decided:

@@ -36,9 +36,8 @@ class Face(BaseModel):
         x, y, width, height = face.box
         left, top, right, bottom = (round(float(side), 1) for side in (x, y, x + width, y + height))
         score = None if face.comparison_score is None else round(face.comparison_score, 4)
-        decision = "match" if face.match else "factor_required" if face.factor_required else "no_match"
         return cls(
-            box=(left, top, right, bottom), decision=decision, subject_id=face.subject_id, comparison_score=score
+            box=(left, top, right, bottom), decision=face.outcome, subject_id=face.subject_id, comparison_score=score
         )
 
 

@@ -18,7 +18,7 @@ import pytest
 from broker import LoopbackBroker, loopback_broker, subscriber
 from fake_service import MATCH, TOKEN, fake_service
 
-from consent import UnavailableError
+from consent import ShownFactor, UnavailableError
 from enroll import DoorStream, ImageError, RgbImage
 from index import Identification
 from service import samples
@@ -164,35 +164,65 @@ def test_somebody_who_walks_in_a_video_is_one_decision_and_the_door_opens_once(
     assert capsys.readouterr().out.count("door.decision") == 1  # recipients who asked are told as a service tells them
 
 
-def test_photos_of_different_people_are_looked_at_on_their_own_and_what_is_shown_reaches_the_stream(
-    home: Path, heard: Heard
-) -> None:
-    shown: list[Shown] = []
-
-    def present(_stream: DoorStream, one: Shown) -> None:
-        shown.append(one)
-
+def test_photos_of_different_people_are_looked_at_on_their_own(home: Path, heard: Heard) -> None:
+    group = samples.group()
     with Site.open(home) as site:
-        decider = LocalDecider(site, "lobby", present)
-        frames = Frames()
-        decider.present(Shown(Factor.PIN, "1", time.monotonic() - 60))
-        decider.present(Shown(Factor.PIN, "2", time.monotonic()))
-        thread = threading.Thread(target=decider.decide, args=(frames, heard))
-        thread.start()
-        group = samples.group()
-        for number, image in enumerate((group, ada(), group, ada())):
-            frame = Frame(image, float(number), alone=True)
-            frames.put(frame)
-            assert frame.is_settled(30)
-        frames.close()
-        thread.join(20)
-    assert isinstance(heard.of(Ready)[0], Ready)
+        decide(LocalDecider(site, "lobby"), heard, [group, ada(), group, ada()])
     looked = [(one.faces, one.matches) for one in heard.of(Looked) if isinstance(one, Looked)]
     assert looked == [(6, 0), (1, 1), (6, 0), (1, 1)]
     # Ada was seen twice in ten seconds, which is one passage.
     decided = [one.verdict for one in heard.of(Decided) if isinstance(one, Decided)]
     assert decided.count(Verdict.MATCH) == 1
-    assert [one.value for one in shown] == ["2"]
+
+
+def test_where_a_pin_is_asked_for_too_a_face_alone_opens_nothing_nor_does_a_pin_that_was_shown_a_minute_ago(
+    home: Path, heard: Heard
+) -> None:
+    with Site.open(home) as site:
+        site.add_zone(
+            "vault",
+            custody="operator",
+            justification="a",
+            alternative="b",
+            retention_days=30,
+            second_factor="pin",
+        )
+        site.publish_notice("vault", language="en", text=b"We look, and ask for a PIN.\n")
+        key = SubjectKey.from_seed(bytes([9] * 32))
+        given = site.give_consent(site.notice("vault"), name="Ada", jurisdiction="FR", key=key)
+        site.enroll(given.to_json(), samples.views(ada(), 3))
+        site.factors.set(given.receipt.claims.receipt_id, ShownFactor.pin("918273"))
+        decider = LocalDecider(site, "vault")
+
+        decider.present(Shown(Factor.PIN, "918273", time.monotonic() - 60))
+        decide(decider, heard, [ada()])
+        decider.present(Shown(Factor.PIN, "12", time.monotonic()))
+        decide(decider, heard, [ada()])
+        decider.present(Shown(Factor.PIN, "918273", time.monotonic()))
+        decide(decider, heard, [ada()])
+
+    (first, *_) = (one for one in heard.of(Ready) if isinstance(one, Ready))
+    assert first.second_factor is Factor.PIN
+    decided = [one for one in heard.of(Decided) if isinstance(one, Decided)]
+    assert {one.verdict for one in decided[:-1]} == {Verdict.FACTOR_REQUIRED}
+    assert [one.subject_id for one in decided[:-1]] == [None] * (len(decided) - 1)
+    assert (decided[-1].verdict, decided[-1].subject_id) == (Verdict.MATCH, given.receipt.claims.subject_id)
+    said = [one for one in heard.of(Unusable) if isinstance(one, Unusable)]
+    assert len(said) == 1
+    assert "918273" not in repr(heard.events)
+
+
+def decide(decider: LocalDecider, heard: Heard, images: list[RgbImage]) -> None:
+    """Let a decider look at photos, each on its own."""
+    frames = Frames()
+    thread = threading.Thread(target=decider.decide, args=(frames, heard))
+    thread.start()
+    for image in images:
+        frame = Frame(image, time.monotonic(), alone=True)
+        frames.put(frame)
+        assert frame.is_settled(30)
+    frames.close()
+    thread.join(20)
 
 
 def test_a_store_that_is_busy_for_a_moment_and_a_frame_that_is_none_end_no_door(
