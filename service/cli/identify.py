@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from consent import InputError
+from consent import InputError, SecondFactor
 from service.cli.exit_codes import ExitCode
 from service.cli.factor import BadgeNumberFile, PinFile, factor_shown
 from service.cli.options import (
@@ -112,11 +112,11 @@ def _check_drawing(path: Path, frames: list[Path]) -> None:
 
 
 def _document(found: Identification) -> dict[str, Any]:
-    return {
+    asked = {} if found.second_factor is SecondFactor.NONE else {"second_factor": found.second_factor.value}
+    return asked | {
         "zone": found.purpose,
         "model": found.model_id,
         "threshold": found.threshold,
-        "second_factor": found.second_factor.value,
         "faces": [face_document(face) for face in found.faces],
     }
 
