@@ -35,7 +35,7 @@ def table(observed: Mapping[str, Any]) -> str:
                 f"{np.median(library):.2f}",
                 f"{np.median(http):.2f}",
                 f"{np.median(added):.2f}",
-                f"{np.median(added) / np.median(library):.1%}",
+                f"{np.median(added) / np.median(library):.1%}" if np.median(library) > 1 else "-",
                 f"{np.percentile(http, 5) - np.percentile(library, 5):.2f}",
                 f"{np.median(healthz):.2f}",
             )

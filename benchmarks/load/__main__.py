@@ -32,7 +32,7 @@ def main() -> int:
         history = run(Path(folder) / "home", actors(6), plan)
     verdict = check(history.decisions, history.stays.values())
     asked.out.mkdir(parents=True, exist_ok=True)
-    name = "killed.json" if plan.kill_at_s is not None else "steady.json"
+    name = f"{'steady' if plan.kill_at_s is None else 'killed'}{plan.workers if plan.workers > 1 else ''}.json"
     (asked.out / name).write_text(json.dumps(record(plan, history), sort_keys=True) + "\n")
     print(tell(history, verdict))
     return 0 if verdict.holds else 1
