@@ -26,7 +26,7 @@ _HEAD: Final = (
 
 
 def row(kept: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the figures of one run. Known afterwards: decisions that name somebody whose withdrawal had been answered."""
+    """Return the figures of one run. Known afterwards: decisions that name who had been told that they are gone."""
     plan, decisions = kept["plan"], kept["decisions"]
     took = sorted((ended - began) / 1e6 for began, ended, _, _ in decisions)
     gone = {one["subject_id"]: one["withdrawn"]["ended"] for one in kept["stays"] if one["withdrawn"]}
