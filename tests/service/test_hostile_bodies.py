@@ -1,0 +1,208 @@
+"""Bodies that mean no good: whatever comes, the answer is a problem, soon, and the next caller is answered."""
+
+import json
+import random
+import resource
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from enroll import Extractor, ImageError, decode
+from service import samples
+from service.http.rooms import Rooms
+from store import Role
+from tests.service.test_connections import connected, listening
+
+Bearer = Callable[..., dict[str, str]]
+FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM"]
+
+
+def encoded(kind: str, pixels: np.ndarray) -> bytes:
+    out = BytesIO()
+    Image.fromarray(pixels).save(out, kind)
+    return out.getvalue()
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """Return the bytes with a few of them changed, cut out, doubled or made up; headers more often than the rest."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 8)):
+        at = chance.randrange(min(len(changed), 200)) if chance.random() < 0.6 else chance.randrange(len(changed))
+        match chance.randrange(5):
+            case 0:
+                changed[at] ^= 1 << chance.randrange(8)
+            case 1:
+                changed[at : at + chance.randint(1, 4)] = chance.choice([b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff"])
+            case 2:
+                del changed[at : at + chance.randint(1, 64)]
+            case 3:
+                changed[at:at] = changed[at : at + chance.randint(1, 64)]
+            case _:
+                changed[at : at + 16] = chance.randbytes(16)
+        if not changed:
+            return b"\xff"
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_changed_image_is_an_image_or_a_problem(kind: str, extractor: Extractor) -> None:
+    seed = FORMATS.index(kind) + 1
+    chance = random.Random(seed)
+    small = encoded(kind, samples.astronaut().pixels[80:200, 180:300])
+    read = refused = 0
+    for _ in range(400):
+        try:
+            image = decode(mutated(small, chance), "the frame")
+        except ImageError:
+            refused += 1
+            continue
+        read += 1
+        if read % 10 == 1:
+            extractor.detect(image)
+    assert refused > 20, f"seed {seed}"
+    assert read + refused == 400
+
+
+def test_changed_frames_over_the_network_crash_nobody(client: TestClient, bearer: Bearer) -> None:
+    chance = random.Random(7)
+    headers = bearer(Role.DOOR) | {"Content-Type": "image/jpeg"}
+    frame = encoded("JPEG", samples.astronaut().pixels[40:300, 120:380])
+    statuses = {
+        client.post("/v1/zones/lobby/identify", headers=headers, content=mutated(frame, chance)).status_code
+        for _ in range(60)
+    }
+    assert statuses <= {200, 422}
+    assert 422 in statuses
+
+
+@pytest.mark.parametrize("size", [(64, 12_000), (12_000, 64), (64, 64), (65, 4097)])
+def test_a_frame_of_an_odd_form_is_looked_at(client: TestClient, bearer: Bearer, size: tuple[int, int]) -> None:
+    body = encoded("PNG", np.zeros((*size, 3), dtype=np.uint8))
+    answer = client.post("/v1/zones/lobby/identify", headers=bearer(Role.DOOR), content=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["faces"] == []
+
+
+def bomb(kind: str) -> bytes:
+    """Return a small file that would be 3.6 GB of pixels: 30,000 by 40,000."""
+    if kind == "PNG":
+        small = encoded("PNG", np.zeros((64, 64, 3), dtype=np.uint8))
+        header = b"IHDR" + (30_000).to_bytes(4, "big") + (40_000).to_bytes(4, "big") + small[24:29]
+        return small[:12] + header + zlib.crc32(header).to_bytes(4, "big") + small[33:]
+    small = bytearray(encoded("JPEG", np.zeros((64, 64, 3), dtype=np.uint8)))
+    at = small.index(b"\xff\xc0") + 5
+    small[at : at + 4] = (30_000).to_bytes(2, "big") + (40_000).to_bytes(2, "big")
+    return bytes(small)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_bomb_is_refused_by_its_header_and_costs_no_memory(client: TestClient, bearer: Bearer, kind: str) -> None:
+    headers = bearer(Role.DOOR)
+    client.post("/v1/zones/lobby/identify", headers=headers, content=b"x")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer = client.post("/v1/zones/lobby/identify", headers=headers, content=bomb(kind))
+    assert (answer.status_code, "million pixels" in answer.json()["detail"]) == (422, True)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # KiB
+
+
+PART = b'--x\r\nContent-Disposition: form-data; name="frame"; filename="f"\r\n\r\n'
+FORM = "multipart/form-data; boundary=x"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", PART + b"a\r\n--x--\r\n"),
+        ("multipart/form-data; boundary=", PART),
+        ("multipart/form-data; boundary=" + "y" * 300, PART),
+        (FORM, b""),
+        (FORM, PART),
+        (FORM, PART + b"a\r\n--x"),
+        (FORM, b"--x\r\n\r\n\r\n--x--\r\n"),
+        (FORM, b"--x\r\nContent-Disposition: attachment\r\n\r\na\r\n--x--\r\n"),
+        (FORM, b"--x\r\n" + b"A: b\r\n" * 5000 + b"\r\na\r\n--x--\r\n"),
+        (FORM, b"--x\r\nContent-Disposition: form-data; name=" + b"a" * 100_000 + b"\r\n\r\na\r\n--x--\r\n"),
+        (FORM, PART.replace(b"frame", b"\xff\xfe") + b"a\r\n--x--\r\n"),
+        (FORM, (PART + b"a\r\n") * 500 + b"--x--\r\n"),
+        (FORM, b"".join(b'--x\r\nContent-Disposition: form-data; name="f%d"\r\n\r\na\r\n' % n for n in range(500))),
+        (FORM, b"\0" * 10_000),
+        ("application/json", b"[" * 60_000),
+        ("text/plain", PART + b"a\r\n--x--\r\n"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
+)
+@pytest.mark.filterwarnings(  # Starlette leaves the part of a form that breaks off to the garbage collector
+    "ignore:Unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_form_that_is_none_is_a_problem(client: TestClient, bearer: Bearer, content_type: str, body: bytes) -> None:
+    headers = bearer(Role.DOOR) | {"Content-Type": content_type}
+    answer = client.post("/v1/zones/lobby/verify", headers=headers, content=body)
+    assert answer.status_code in {400, 413, 415, 422}, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 60_000, b'{"code": ' * 6000, b'{"code": 1e999999}', b"\xff\xfe{}", b"1" * 60_000]
+)
+def test_json_that_is_deep_long_or_none_is_a_problem(client: TestClient, body: bytes) -> None:
+    answer = client.post("/v1/withdrawals", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in {400, 422}, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(rooms: Rooms, bearer: Bearer) -> None:
+    shown = bearer(Role.DOOR)["Authorization"]
+    with listening(rooms, 30) as port, connected(port) as one:
+        one.sendall(
+            b"POST /v1/zones/lobby/identify HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n"
+            b"Authorization: " + shown.encode() + b"\r\nContent-Type: image/jpeg\r\n\r\n"
+        )
+        assert one.recv(12) == b"HTTP/1.1 413"
+
+
+def test_a_body_that_does_not_say_how_large_it_is_is_cut_off_where_it_is_too_large(
+    rooms: Rooms, bearer: Bearer
+) -> None:
+    shown = bearer(Role.DOOR)["Authorization"]
+    chunk = b"100000\r\n" + bytes(2**20) + b"\r\n"
+    with listening(rooms, 30) as port, connected(port) as one:
+        one.sendall(
+            b"POST /v1/zones/lobby/identify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            b"Authorization: " + shown.encode() + b"\r\nContent-Type: image/jpeg\r\n\r\n"
+        )
+        sent = 0
+        try:
+            while sent < 64:
+                one.sendall(chunk)
+                sent += 1
+        except OSError:
+            pass
+        assert sent < 64
+        answer = b""
+        try:
+            while len(answer) < 12:
+                answer += one.recv(4096) or b"?" * 12
+        except OSError:
+            answer = b"HTTP/1.1 413"  # the answer was there, and went with the connection that we kept writing to
+        assert answer[:12] == b"HTTP/1.1 413"
+
+
+def test_a_body_of_the_wrong_length_holds_nobody_up(rooms: Rooms, bearer: Bearer) -> None:
+    shown = bearer(Role.DOOR)["Authorization"]
+    body = encoded("JPEG", samples.astronaut().pixels)
+    with listening(rooms, 30) as port, connected(port) as one:
+        one.sendall(
+            b"POST /v1/zones/lobby/identify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n"
+            b"Authorization: %s\r\n\r\n%s" % (len(body) // 2, shown.encode(), body)
+        )
+        said = b""
+        while part := one.recv(4096):
+            said += part
+        assert said.startswith(b"HTTP/1.1 422")
+        assert json.loads(said.split(b"\r\n\r\n", 1)[1])["type"] == "urn:volens:problem:image"
