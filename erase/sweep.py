@@ -21,7 +21,16 @@ from erase.certify import Erased
 from erase.execution import finish
 from erase.procedure import erase_consents, resume_all
 from index import Galleries
-from store import Store, clocked, cohort_receipts, live_receipts, prune_passages, unfinished, unfinished_cohorts
+from store import (
+    Store,
+    clocked,
+    cohort_receipts,
+    live_receipts,
+    prune_answers,
+    prune_passages,
+    unfinished,
+    unfinished_cohorts,
+)
 
 STRAY_AFTER: Final = timedelta(hours=1)
 """A secret is made just before its consent is recorded; after a crash between the two it belongs to nobody."""
@@ -192,6 +201,7 @@ def _clear_away(store: Store) -> int:
     """End what lives by a clock of its own; whatever else has one is ended here."""
     with store.write() as tx:
         prune_passages(tx)
+        prune_answers(tx)
     kept = store.keyring.kept(store.now() - STRAY_AFTER)
     with store.read() as connection:
         stray = kept - set(live_receipts(connection))

@@ -63,7 +63,15 @@ from store.giving import give_consent
 from store.held import HANGING, HeldConsent, held_under, recipients_named
 from store.home import PUBLIC_KEY_FILE, make_home, open_home
 from store.jobs import Job, JobKind, Jobs, JobState
-from store.kept_answers import AnswerKey, KeptAnswers, OtherRequestError, ToldOnceError, UnderWayError, answers_about
+from store.kept_answers import (
+    AnswerKey,
+    KeptAnswers,
+    OtherRequestError,
+    ToldOnceError,
+    UnderWayError,
+    answers_about,
+    prune_answers,
+)
 from store.keyring import Keyring
 from store.keys import Keys, ask_root_key_holder
 from store.operators import Operator, add_operator, operators, operators_required, remove_operator, require_operators
@@ -313,6 +321,7 @@ __all__ = [
     "orphans",
     "parse_external_id",
     "pin_owner",
+    "prune_answers",
     "prune_passages",
     "put_home_in_place",
     "put_in_place",

@@ -1,11 +1,13 @@
 """What a program asked for twice is done once: answers that are kept for a day, for whoever has the key to them.
 
 A caller names what it asks for by a key of its own making, and asks again with the same key when it got no answer. The
-store keeps SHA-256 of who asked for what by which key, a fingerprint of the request, and the answer, sealed under a key
-that is made of the site's and the caller's. Whoever has the files but not the caller's key opens no answer.
+store keeps SHA-256 of who asked for what by which key, a fingerprint of the request, and the answer, sealed. Keys that
+are made of the site's and the caller's make both: whoever has the files but not the caller's key opens no answer, and
+cannot try names against a fingerprint.
 
-An answer about a person dies with their consent. Where the person holds a half of the key, or is handed a badge, no
-answer is kept: what opens an embedding there is never with the site.
+An answer about a person is sealed under their grant secret besides, and dies with their consent, in backups too. Where
+the person holds a half of the key, or is handed a badge, no answer is kept: what opens an embedding there is never with
+the site.
 """
 
 import hmac
@@ -105,15 +107,15 @@ class KeptAnswers:
             UnderWayError: it was begun, and there is no answer yet.
             ToldOnceError: it was done, and the answer held what the site does not keep.
         """
-        digest, row = key.digest(), table.c
+        digest, row, fingerprint = key.digest(), table.c, self._fingerprint(key, request_sha256)
         with self._store.write() as tx:
-            tx.connection.execute(delete(table).where(row.begun_at <= tx.now - KEPT_FOR))
+            prune_answers(tx)
             found = tx.connection.execute(select(table).where(row.key_sha256 == digest)).one_or_none()
             if found is None:
-                values = {"key_sha256": digest, "request_sha256": request_sha256, "begun_at": tx.now}
+                values = {"key_sha256": digest, "request_sha256": fingerprint, "begun_at": tx.now}
                 tx.connection.execute(insert(table), values)
                 return None
-            if not hmac.compare_digest(found.request_sha256, request_sha256):
+            if not hmac.compare_digest(found.request_sha256, fingerprint):
                 raise OtherRequestError(
                     "got an idempotency key that was used for another request; make a new key for each thing that is "
                     "asked for"
@@ -123,7 +125,8 @@ class KeptAnswers:
                     raise UnderWayError("this is being done at this moment; ask again with the same key in a moment")
                 tx.connection.execute(update(table).where(row.key_sha256 == digest).values(begun_at=tx.now))
                 return None
-            answer = self._opened(key, bytes(found.sealed_answer))
+            about = None if found.receipt_id is None else ReceiptId(found.receipt_id)
+            answer = self._opened(key, bytes(found.sealed_answer), about)
         if not answer:
             raise ToldOnceError("this was done, and its answer is told once; withdraw the consent, and begin again")
         return answer
@@ -135,7 +138,7 @@ class KeptAnswers:
         that it was told once.
         """
         digest = key.digest()
-        with self._key(key) as secret:
+        with self._key(key, receipt_id) as secret:
             sealed = sealing.seal(answer, secret, _context(digest), tx.random)
         owner: dict[str, str | None] = {"of": None, "whose": None, "where": None}
         if receipt_id is not None:
@@ -157,18 +160,34 @@ class KeptAnswers:
                 delete(table).where(table.c.key_sha256 == key.digest(), table.c.sealed_answer.is_(None))
             )
 
-    def _opened(self, key: AnswerKey, sealed: bytes) -> bytes:
+    def _opened(self, key: AnswerKey, sealed: bytes, receipt_id: ReceiptId | None) -> bytes:
         answer = bytearray(len(sealed) - sealing.OVERHEAD_BYTES)
-        with self._key(key) as secret:
+        with self._key(key, receipt_id) as secret:
             sealing.open_into(sealed, secret, _context(key.digest()), answer)
         told = bytes(answer)
         answer[:] = bytes(len(answer))
         return told
 
-    def _key(self, key: AnswerKey) -> DerivedKey:
-        # Both halves: the site's alone opens nothing, and a caller's that is easily guessed opens nothing without it.
-        with self._store.keyring.derived_key("kept answers") as site:
+    def _key(self, key: AnswerKey, receipt_id: ReceiptId | None) -> DerivedKey:
+        both = self._both_halves("kept answers", key)
+        if receipt_id is None:
+            return both
+        with both, self._store.keyring.grant_secret(receipt_id) as persons:
+            return DerivedKey(hmac.digest(persons.buffer, both.buffer, "sha256"))
+
+    def _fingerprint(self, key: AnswerKey, request_sha256: bytes) -> bytes:
+        with self._both_halves("kept requests", key) as secret:
+            return hmac.digest(secret.buffer, request_sha256, "sha256")
+
+    def _both_halves(self, use: str, key: AnswerKey) -> DerivedKey:
+        # The site's alone opens nothing, and a caller's that is easily guessed opens nothing without it.
+        with self._store.keyring.derived_key(use) as site:
             return DerivedKey(hmac.digest(site.buffer, key.text.encode("ascii"), "sha256"))
+
+
+def prune_answers(tx: Transaction) -> None:
+    """Delete what was kept for `KEPT_FOR`. Called by the sweep, and when something is begun."""
+    tx.connection.execute(delete(table).where(table.c.begun_at <= tx.now - KEPT_FOR))
 
 
 def answers_about(connection: Connection, receipt_id: ReceiptId) -> list[bytes]:

@@ -1,9 +1,12 @@
 """What is asked for twice is done once; what is kept for that opens to nobody else, and goes with the consent."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from house import House
 
-from consent import InputError, SubjectKey
+from consent import InputError, SubjectKey, TamperError
 from store import AnswerKey, KeptAnswers, OtherRequestError, UnderWayError
 from tests.unit.store.raw import DATA, peek
 
@@ -99,6 +102,37 @@ def test_an_answer_about_a_person_goes_with_their_consent_and_is_counted_and_sea
         if path.is_file():
             assert sealed[13:] not in path.read_bytes()
     assert kept(house).begin(KEY, ONE) is None
+
+
+def test_an_answer_about_a_person_does_not_outlive_the_consent_in_a_copy_of_the_file(house: House) -> None:
+    person = house.admit()
+    kept(house).begin(KEY, ONE)
+    kept(house).write(KEY, ANSWER, person.receipt_id)
+    copied = peek(house.site.home / DATA, "SELECT key_sha256, request_sha256, begun_at, sealed_answer FROM kept_answer")
+    house.withdraw(person)
+
+    # As if a copy from before were read by somebody with the site's keys and the caller's.
+    with closing(sqlite3.connect(house.site.home / DATA)) as raw, raw:
+        raw.execute("DROP TRIGGER kept_answer_begins_empty")
+        raw.executemany("INSERT INTO kept_answer VALUES (?, ?, ?, ?, NULL, NULL, NULL)", copied)
+    with pytest.raises(TamperError):
+        kept(house).begin(KEY, ONE)
+
+
+def test_the_file_does_not_tell_what_was_asked_to_somebody_who_guesses_it(house: House) -> None:
+    kept(house).begin(KEY, ONE)
+    ((fingerprint,),) = peek(house.site.home / DATA, "SELECT request_sha256 FROM kept_answer")
+    assert fingerprint != ONE
+    kept(house).begin(AnswerKey("another-key-of-the-caller", ASKED), ONE)
+    assert len(set(peek(house.site.home / DATA, "SELECT request_sha256 FROM kept_answer"))) == 2
+
+
+def test_a_sweep_forgets_answers_though_nobody_asks_anything_more(house: House) -> None:
+    kept(house).begin(KEY, ONE)
+    kept(house).write(KEY, ANSWER)
+    house.clock.move(hours=24)
+    house.site.sweep()
+    assert peek(house.site.home / DATA, "SELECT 1 FROM kept_answer") == []
 
 
 def test_an_answer_about_a_person_who_left_meanwhile_is_not_kept(house: House) -> None:
