@@ -17,6 +17,7 @@ from service.http.orders import answers_folder, dossier_folder
 from service.http.pages import Cursor, Limit, Page, cursor, number_at
 from service.http.problems import kind_of
 from service.http.rooms import Rooms, RoomsOf
+from service.http.workroom import BusyError
 from store import Job, JobKind, JobState, Role
 
 HEARTBEAT_S: Final = 5.0
@@ -73,13 +74,14 @@ class JobAnswer(BaseModel):
     "/jobs", status_code=202, response_model=JobAnswer, summary="Begin what takes long", max_body_size=MAX_PLAN_BYTES
 )
 async def begin_job(rooms: RoomsOf, caller: Caller, new: NewJob, key: OnceKey = None) -> Response:
-    """Begin a job, and answer at once. It goes on when the caller is gone."""
+    """Begin a job, and answer at once. It goes on when the caller is gone. What cannot be done soon is not begun."""
     if caller.role not in _WHO_MAY_BEGIN[new.kind]:
         raise HTTPException(403)
     work = _work(rooms, new)
     begun: list[Job] = []
 
     def begin() -> Done:
+        rooms.jobs.check_place()
         begun.append(rooms.site.jobs.begin(new.kind, caller.caller_id))
         return Done(JobAnswer.of(begun[0]))
 
@@ -182,4 +184,8 @@ async def _run(rooms: Rooms, job: Job, work: Callable[[Told], Mapping[str, Any]]
             await rooms.desk.do(partial(rooms.site.jobs.advance, job.job_id, *so_far))
         except UnavailableError:  # the store is busy; the next beat tells it
             continue
-    await under_way
+    try:
+        await under_way
+    except BusyError as error:  # somebody took the last place in the same moment
+        outcome = {"kind": kind_of(error), "detail": str(error)}
+        await rooms.desk.do(partial(rooms.site.jobs.end, job.job_id, JobState.FAILED, outcome))

@@ -35,14 +35,22 @@ class Workroom:
         """How many are at work or waiting."""
         return self._taken
 
+    def check_place(self) -> None:
+        """Check that somebody more may wait, as far as can be told now.
+
+        Raises:
+            BusyError: nobody more may.
+        """
+        if self._taken >= self._places:
+            raise BusyError("the service has as much to do as it can take; ask again in a moment")
+
     async def do(self, work: Callable[[], Result]) -> Result:
         """Do some work in a thread, and return what it returns.
 
         Raises:
             BusyError: nobody more may wait; nothing was done.
         """
-        if self._taken >= self._places:
-            raise BusyError("the service has as much to do as it can take; ask again in a moment")
+        self.check_place()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Result] = loop.create_future()
 

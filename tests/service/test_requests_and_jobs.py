@@ -1,6 +1,7 @@
 """What people ask about their data, and what takes long, over HTTP."""
 
 import json
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from consent import ErasureIncompleteError
 from erase import OperatorKey, approval_file, approve, verify_answer, verify_dossier
 from service.http.app import application
 from service.http.rooms import Rooms
+from service.http.workroom import BusyError
 from store import Role
 
 Bearer = Callable[..., dict[str, str]]
@@ -221,6 +223,59 @@ def test_a_job_that_fails_says_why(
     job_id = client.post("/v1/jobs", headers=operator, json={"kind": "sweep"}).json()["job_id"]
     job = finished(client, operator, job_id)
     assert (job["state"], job["outcome"]["kind"]) == ("failed", "erasure-incomplete")
+
+
+@pytest.fixture
+def stuck(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Sweeps that go on until this is set."""
+    may_end = threading.Event()
+
+    def wait(*_: object) -> None:
+        may_end.wait(20)
+        raise ErasureIncompleteError("it was in the way")
+
+    monkeypatch.setattr(type(rooms.site), "sweep", wait)
+    yield may_end
+    may_end.set()
+
+
+def test_a_job_that_has_no_place_is_not_promised(
+    client: TestClient, house: House, bearer: Bearer, stuck: threading.Event
+) -> None:
+    operator = bearer(Role.OPERATOR)
+    answers = [client.post("/v1/jobs", headers=operator, json={"kind": "sweep"}) for _ in range(11)]
+
+    assert [one.status_code for one in answers] == [202] * 9 + [503] * 2
+    assert answers[-1].headers["Retry-After"]
+    assert len(house.site.jobs.list(50)) == 9
+    stuck.set()
+    for one in answers[:9]:
+        assert finished(client, operator, one.json()["job_id"])["state"] == "failed"
+
+
+@pytest.mark.usefixtures("stuck")
+def test_a_job_whose_place_was_taken_in_the_same_moment_says_so(
+    client: TestClient, rooms: Rooms, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = bearer(Role.OPERATOR)
+    for _ in range(9):
+        client.post("/v1/jobs", headers=operator, json={"kind": "sweep"})
+    monkeypatch.setattr(rooms.jobs, "check_place", full := FullFromTheSecondTime())
+
+    job_id = client.post("/v1/jobs", headers=operator, json={"kind": "sweep"}).json()["job_id"]
+
+    job = finished(client, operator, job_id)
+    assert (job["state"], job["outcome"]["kind"]) == ("failed", "busy")
+    assert full.asked == 2
+
+
+class FullFromTheSecondTime:
+    asked = 0
+
+    def __call__(self) -> None:
+        self.asked += 1
+        if self.asked > 1:
+            raise BusyError("taken")
 
 
 def test_when_the_service_ends_a_sweep_stops_where_it_is_and_the_next_goes_on(
