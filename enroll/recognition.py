@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from sqlalchemy import Connection
+
 from consent import (
     Badge,
     ForeignReceiptError,
@@ -28,7 +30,7 @@ from index import (
     untimed,
     verify_claim,
 )
-from store import Passed, Store, note_interactions, note_passages, zone_of
+from store import Passed, Store, note_interactions, note_passages, stored_receipt, zone_of
 
 
 def identify_frame(
@@ -120,7 +122,8 @@ def verify_frame(
         receipt: as shown; a badge needs none.
         image: the frame.
         carried: what the person shows besides; see `index.claims`.
-        purpose: the only zone in which this is asked; None where any will do.
+        purpose: the only zone in which this is asked; None where any will do. What is for another one is told so before
+            anything is looked up: whether a consent is in force there is not this door's to know.
         factor: what was shown besides face and receipt; the caller wipes it.
 
     Raises:
@@ -129,9 +132,10 @@ def verify_frame(
         TamperError: the receipt or the badge is not the one recorded.
     """
     with store.read() as connection:
-        grant = admit_claim(store, connection, receipt, carried)
-        if purpose not in {None, grant.purpose}:
+        shown_for = _zone_shown(connection, receipt, carried)
+        if None not in {purpose, shown_for} and purpose != shown_for:
             raise ForeignReceiptError("this is for another zone; show what was given out for this one")
+        grant = admit_claim(store, connection, receipt, carried)
         permit = permit_probe(zone_of(connection, grant.purpose))
     extractor = load_extractor()
     faces = extractor.detect(image)[:1]
@@ -146,3 +150,13 @@ def verify_frame(
     note_interactions(store, matched)
     note_passages(store, matched, Passed.VERIFIED, extractor.model.model_id)
     return FaceDecision(faces[0].box, decision)
+
+
+def _zone_shown(
+    connection: Connection, receipt: UnverifiedReceipt | None, carried: PersonSecret | Badge | None
+) -> Purpose | None:
+    """Return the zone that is claimed, checked by nobody yet; None where what is shown names none."""
+    if receipt is not None:
+        return receipt.claims.purpose
+    known = stored_receipt(connection, carried.receipt_id) if isinstance(carried, Badge) else None
+    return None if known is None else known.purpose

@@ -147,3 +147,18 @@ def test_whoever_guesses_is_slowed_down(client: TestClient) -> None:
     refused = client.get("/v1/log", headers={"Authorization": "Bearer guess"})
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) >= 1
+
+
+def test_a_door_does_not_learn_whether_a_receipt_of_another_zone_is_in_force(
+    client: TestClient, house: House, bearer: Bearer, views: list[bytes]
+) -> None:
+    person = house.admit()
+    shown = {"frame": views[3], "receipt": person.take_home.to_json()}
+
+    def asked() -> tuple[int, str]:
+        answer = client.post("/v1/zones/lab/verify", headers=bearer(Role.DOOR, "lab"), files=shown)
+        return answer.status_code, answer.json()["detail"]
+
+    in_force = asked()
+    house.withdraw(person)
+    assert asked() == in_force == (403, "this is for another zone; show what was given out for this one")
