@@ -25,6 +25,7 @@ from store import schema as tables
 from store.consents import StoredReceipt
 
 SALT_BYTES: Final = 32
+_MOST: Final = 2**31 - 1
 
 
 @final
@@ -65,8 +66,15 @@ class Selection:
             raise InputError(
                 "got no selection; give at least one of --jurisdiction, --zone, --notice-version, --model and --before"
             )
-        if notice_version is not None and notice_version < 1:
-            raise InputError(f"got notice version {notice_version}; expected 1 or more")
+        if notice_version is not None and not 1 <= notice_version <= _MOST:
+            raise InputError(f"got a notice version that is none; expected 1 to {_MOST}")
+        if before is not None:
+            try:
+                format_time(before)
+            except OverflowError:
+                raise InputError(
+                    "got a moment before that is in no year of UTC; expected the years 1 to 9999"
+                ) from None
         return cls(
             None if jurisdiction is None else parse_jurisdiction(jurisdiction),
             None if zone is None else parse_purpose(zone),

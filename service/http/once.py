@@ -116,7 +116,8 @@ def _bytes(answer: BaseModel) -> bytes:
 def _fingerprint(said: tuple[object, ...]) -> bytes:
     digest = sha256()
     for one in said:
-        part = one if isinstance(one, bytes) else one.model_dump_json() if isinstance(one, BaseModel) else repr(one)
-        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
+        # Not as JSON: half a surrogate pair, which a caller may send, has no UTF-8, and `repr` has a way to write it.
+        plain = one.model_dump() if isinstance(one, BaseModel) else one
+        data = plain if isinstance(plain, bytes) else repr(plain).encode("utf-8")
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.digest()

@@ -58,7 +58,7 @@ class NewNotice(BaseModel):
     """The next version of a zone's notice."""
 
     model_config = ConfigDict(extra="forbid")
-    language: str = Field(examples=["en"])
+    language: str = Field(examples=["en"], max_length=100)
     text: str
     supersedes_within_days: StrictInt | None = Field(
         None, description="whoever agreed to an older one has so many days"

@@ -156,6 +156,41 @@ def test_json_that_is_deep_long_or_none_is_a_problem(client: TestClient, body: b
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+ZONE = {"zone": "x", "custody": "operator", "justification": "a", "alternative": "b", "retention_days": 9}
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "0b5e3a86-of-the-test"}])
+@pytest.mark.parametrize(
+    ("role", "path", "body"),
+    [
+        (None, "access-requests", {"receipt": "\ud800"}),
+        (Role.PRIVACY_OFFICER, "requests", {"kind": "\ud800", "unknown": True}),
+        (Role.PRIVACY_OFFICER, "orders/plans", {"notice_version": 10**30}),
+        (Role.PRIVACY_OFFICER, "orders/plans", {"before": "9999-12-31T23:59:59-23:59"}),
+        (Role.PRIVACY_OFFICER, "orders/plans", {"before": "0001-01-01T00:00:00+23:59"}),
+        (Role.OPERATOR, "zones", {**ZONE, "justification": "\ud800"}),
+        (Role.OPERATOR, "zones/lobby/notices", {"language": "\ud800", "text": "hello"}),
+        (Role.DESK, "zones/lobby/consents", {"name": "\ud800", "jurisdiction": "FR", "notice_sha256": "0"}),
+    ],
+)
+def test_half_a_character_or_a_number_of_another_world_is_a_problem_and_no_bug(
+    client: TestClient,
+    bearer: Bearer,
+    role: Role | None,
+    path: str,
+    body: dict[str, object],
+    key: dict[str, str],
+) -> None:
+    shown = {} if role is None else bearer(role)
+    answer = client.post(
+        f"/v1/{path}",
+        headers={**shown, **key, "Content-Type": "application/json"},
+        content=json.dumps(body),
+    )
+    assert answer.status_code in {403, 422}, answer.text
+    assert answer.json()["type"].startswith("urn:volens:problem:")
+
+
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(rooms: Rooms, bearer: Bearer) -> None:
     shown = bearer(Role.DOOR)["Authorization"]
     with listening(rooms, 30) as port, connected(port) as one:
