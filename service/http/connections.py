@@ -2,7 +2,8 @@
 
 uvicorn waits for the end of a request's headers for ever. Here they must be whole within `HEADER_TIMEOUT_S` of the
 connection, or of their first byte; bodies have their own time (`service.http.intake`). The parser (llhttp) has no
-limit of its own for headers; `MAX_HEADER_BYTES` is ours.
+limit of its own for headers; `MAX_HEADER_BYTES` is ours. Nor does uvicorn mind who never reads an answer: here whoever
+takes nothing of it for `ANSWER_TIMEOUT_S` is cut off.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from typing import Any, ClassVar, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_TIMEOUT_S: Final = 10.0
+ANSWER_TIMEOUT_S: Final = 30.0
 MAX_HEADER_BYTES: Final = 64 * 2**10
 PER_ADDRESS: Final = 64
 """Connections of one address at a time. Behind a proxy all come from there, so that the proxy has to count."""
@@ -21,6 +23,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     header_timeout_s: ClassVar[float] = HEADER_TIMEOUT_S
     per_address: ClassVar[int | None] = PER_ADDRESS
+    answer_timeout_s: ClassVar[float] = ANSWER_TIMEOUT_S
+    _unread: asyncio.TimerHandle | None = None
     _late: asyncio.TimerHandle | None = None
     _header_bytes = 0
 
@@ -49,17 +53,35 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
         self._in_time()
+        self._is_read()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; what comes now are no headers."""
         self._in_time()
+        self._is_read()
         super().handle_websocket_upgrade()
 
     def on_response_complete(self) -> None:
         """Let uvicorn's own time for idle connections begin."""
         self._in_time()
         super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for whoever reads an answer too slowly."""
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self.answer_timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: some of it was read."""
+        self._is_read()
+        super().resume_writing()
+
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _is_busy(self) -> bool:
         cycle: Any = self.cycle  # None before the first request, whatever uvicorn says of its type

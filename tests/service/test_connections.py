@@ -28,7 +28,7 @@ from service.http import (
 )
 from service.http.access import WHO_MAY, GuardedRoute
 from service.http.app import application
-from service.http.connections import MAX_HEADER_BYTES, PER_ADDRESS
+from service.http.connections import MAX_HEADER_BYTES, PER_ADDRESS, PatientProtocol
 from service.http.rooms import Rooms
 from service.http.server import Address, server
 from store import Role
@@ -161,3 +161,22 @@ def test_a_certificate_is_there_for_whoever_checks_with_what_was_answered_since(
     assert second.content == erased.certificate_path.read_bytes()
     unknown = client.get(f"/v1/certificates/{'0' * 32}", headers=headers)
     assert unknown.status_code == 404
+
+
+def test_who_reads_no_answer_is_cut_off(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PatientProtocol, "answer_timeout_s", 0.2)
+    with listening(rooms, 30) as port, connected(port) as one:
+        # Answers to so many are more than all buffers on the way hold.
+        one.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 300)
+        read = 0
+        time.sleep(2)
+        with suppress(ConnectionError):
+            while part := one.recv(2**20):
+                read += len(part)
+        with connected(port) as other:
+            other.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            whole = 0
+            while part := other.recv(2**20):
+                whole += len(part)
+    assert whole > 2**15
+    assert read < 250 * whole
