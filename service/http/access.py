@@ -141,9 +141,24 @@ def slow_down(request: HTTPConnection, rooms: Rooms) -> None:
     Raises:
         RateError: it came too often from there.
     """
-    wait_s = rooms.address_rates.take(request.client.host if request.client else "")
+    wait_s = rooms.address_rates.take(_address(request))
     if wait_s:
         raise RateError.of(wait_s)
+
+
+def check_not_slowed(request: HTTPConnection, rooms: Rooms) -> None:
+    """Check that whatever `slow_down` counts has not come too often from an address, before anybody works for it.
+
+    Raises:
+        RateError: it has.
+    """
+    wait_s = rooms.address_rates.wait(_address(request))
+    if wait_s:
+        raise RateError.of(wait_s)
+
+
+def _address(request: HTTPConnection) -> str:
+    return request.client.host if request.client else ""
 
 
 @final

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 
 from consent import ReceiptId, VolensError
-from service.http.access import slow_down
+from service.http.access import check_not_slowed, slow_down
 from service.http.bodies import MAX_JSON_BYTES
 from service.http.rooms import RoomsOf
 from service.webhooks.inbound import revocation_in, signed_by
@@ -69,6 +69,7 @@ async def revoke_by_hook(
     _signature: Annotated[str, Header(alias="webhook-signature", description="one or more, by blanks")] = "",
 ) -> Accepted:
     """End the consents that a known sender's message is about. The answer comes when matching has stopped."""
+    check_not_slowed(request, rooms)  # or a flood of wrong ones would take all places of those who withdraw
     site = rooms.site
     senders = site.revocations.senders
     headers, body = dict(request.headers), await request.body()

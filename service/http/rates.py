@@ -21,13 +21,22 @@ class Rates:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def wait(self, caller: str) -> float:
+        """Return 0, or in how many seconds there is one in a caller's bucket again. None is taken."""
+        left = self._left(caller, self._clock())
+        return 0.0 if left >= 1 else (1 - left) / self._per_s
+
     def take(self, caller: str) -> float:
         """Take one from a caller's bucket; return 0, or in how many seconds there is one again."""
         now = self._clock()
-        left, at = self._buckets.pop(caller, (float(self._burst), now))
-        left = min(float(self._burst), left + (now - at) * self._per_s)
+        left = self._left(caller, now)
         wait = 0.0 if left >= 1 else (1 - left) / self._per_s
         self._buckets[caller] = (left if wait else left - 1, now)
+        self._buckets.move_to_end(caller)
         if len(self._buckets) > MAX_CALLERS:
             self._buckets.popitem(last=False)
         return wait
+
+    def _left(self, caller: str, now: float) -> float:
+        left, at = self._buckets.get(caller, (float(self._burst), now))
+        return min(float(self._burst), left + (now - at) * self._per_s)

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,9 +14,12 @@ from httpx2 import Response
 from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 
+from service.http import hooks
+from service.http.app import application
+from service.http.rates import Rates
 from service.http.rooms import Rooms
 from service.webhooks.inbound import key_of
-from service.webhooks.signatures import SigningKey, SymmetricKey, sign
+from service.webhooks.signatures import SignatureError, SigningKey, SymmetricKey, sign
 from store import Role, SenderKey, live_receipts
 from volens import SubjectKey
 
@@ -176,6 +180,24 @@ def test_who_is_not_known_is_refused_and_slowed_down(client: TestClient, house: 
     assert in_force(house) == {person.receipt_id}
     statuses = {send("consent.revoked", signed_with=stranger, receipt_id="0" * 32).status_code for _ in range(30)}
     assert statuses == {401, 429}
+
+
+def test_who_sends_wrong_ones_too_often_is_not_worked_for(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def count(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise SignatureError("unknown")
+
+    monkeypatch.setattr(hooks, "signed_by", count)
+    standing = replace(rooms, address_rates=Rates(1, 20, lambda: 0.0))
+    with TestClient(application(standing), raise_server_exceptions=False) as client:
+        statuses = [client.post(URL, content=b"{}").status_code for _ in range(40)]
+
+    # The room where they are looked at is the one of those who withdraw.
+    assert statuses == [401] * 20 + [429] * 20
+    assert asked == 20
 
 
 def test_a_replay_is_refused(client: TestClient, house: House, rooms: Rooms, key: SenderKey) -> None:
