@@ -66,8 +66,10 @@ class Selection:
             raise InputError(
                 "got no selection; give at least one of --jurisdiction, --zone, --notice-version, --model and --before"
             )
-        if notice_version is not None and not 1 <= notice_version <= _MOST:
-            raise InputError(f"got a notice version that is none; expected 1 to {_MOST}")
+        if notice_version is not None and notice_version < 1:
+            raise InputError(f"got notice version {notice_version}; expected 1 or more")
+        if notice_version is not None and notice_version > _MOST:
+            raise InputError(f"got a notice version above {_MOST}; expected one that was published")
         if before is not None:
             try:
                 format_time(before)
