@@ -19,6 +19,8 @@ from consent import Purpose, VolensError
 from store import Counted, DecisionLog
 
 MAX_LEAVES: Final = 64
+MAX_OF_NOBODY: Final = 4
+"""Of these, for who showed nothing that is in force: more operations are one. They need no credential to ask each."""
 MAX_WAITING: Final = 60
 POLL_S: Final = 1.0
 NOBODY: Final = "none"
@@ -55,8 +57,12 @@ class _Span:
         self._tallies: dict[_Key, _Tally] = {}
 
     def add(self, key: _Key, answers: Mapping[str, int], faces: Mapping[str, int]) -> None:
-        if key not in self._tallies and len(self._tallies) >= MAX_LEAVES - 1:
-            key = (OTHER, None, OTHER)
+        if key not in self._tallies:
+            of_nobody = sum(caller == NOBODY for caller, _, _ in self._tallies)
+            if len(self._tallies) >= MAX_LEAVES - 1:
+                key = (OTHER, None, OTHER)
+            elif key[0] == NOBODY and of_nobody >= MAX_OF_NOBODY - 1:
+                key = (NOBODY, None, OTHER)
         self._tallies.setdefault(key, _Tally()).add(answers, faces)
 
     def take_in(self, later: "_Span") -> None:

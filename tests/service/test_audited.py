@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from enroll import RgbImage
 from service import samples
+from service.http.access import WHO_MAY
 from service.http.decisions import Decisions
 from service.http.rooms import Rooms
 from store import Role
@@ -115,6 +116,16 @@ def test_a_flood_from_one_address_is_a_line_and_a_number(client: TestClient, roo
     assert numbers["none", "verify_log"]["answers_too_often"] > 100
     assert len(kinds(house.store)) == before + 1
     house.site.log.verify()
+
+
+def test_who_shows_nothing_and_asks_for_everything_is_four_lines_a_minute(rooms: Rooms, house: House) -> None:
+    operations = sorted(WHO_MAY)
+    for operation in [*operations, *operations]:
+        rooms.decisions.answered(None, None, operation, 401, {})
+    numbers = counted(rooms, house)
+    assert set(numbers) == {*(("none", one) for one in operations[:3]), ("none", "other")}
+    assert numbers["none", "other"] == {"answers_unknown": 2 * (len(operations) - 3)}
+    assert kinds(house.store).count(COUNTED) == 4
 
 
 def test_the_log_tells_a_service_that_was_killed_from_one_that_ended(home: Path) -> None:
