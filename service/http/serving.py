@@ -50,12 +50,14 @@ def serve_site(
         workers: how many processes serve the site together.
 
     Raises:
-        InputError: answers to people would be put into the home.
+        InputError: answers to people would be put into the home, or into a folder that is not there.
         UnavailableError: somebody else listens on the address.
     """
     address = address_of(setting)
     if setting.orders is not None and setting.orders.resolve().is_relative_to(site.home.resolve()):
         raise InputError("got 'orders' below the site's home, where answers to people must not be; choose another")
+    if setting.orders is not None and not setting.orders.is_dir():
+        raise InputError(f"got 'orders' {setting.orders}, which is no folder; make it first, for the service alone")
     rooms = Rooms.of(
         site, setting.model_threads, setting.waiting, workers=workers, orders=setting.orders, trust=setting.trust()
     )
