@@ -1,6 +1,7 @@
 """Refusals as people and programs read them: ``application/problem+json`` (RFC 9457), one sentence, one kind.
 
-What the caller sent is never repeated: not a value that did not fit, not a name, not a code.
+What the caller sent and does not fit the description is never repeated, nor a name or a code; an unknown word (a
+zone, a jurisdiction) is.
 """
 
 import re
