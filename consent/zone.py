@@ -100,9 +100,9 @@ class Zone:
                 "for consent without a choice is not free (GDPR 7(4))"
             )
         if retention_days is None or not 1 <= retention_days <= MAX_RETENTION_DAYS:
+            got = "no retention" if retention_days is None else f"a retention of {retention_days} days"
             raise RefusedError(
-                f"zone {purpose!r} got a retention of {retention_days} days; give --retention-days between 1 and "
-                f"{MAX_RETENTION_DAYS} (GDPR 5(1)(e))"
+                f"zone {purpose!r} got {got}; give --retention-days between 1 and {MAX_RETENTION_DAYS} (GDPR 5(1)(e))"
             )
         if not 0 <= match_history_days <= MAX_MATCH_HISTORY_DAYS:
             raise RefusedError(

@@ -25,6 +25,7 @@ from store import (
     operators_required,
     receipts_with_open_requests,
     select_live,
+    zone_of,
 )
 
 PLAN_TYPE: Final = "volens-cohort-plan+jws"
@@ -64,12 +65,15 @@ def make_plan(store: Store, selection: Selection) -> Plan:
     """Do a dry run: count, sign, and note in the audit log that it was planned. Nobody is erased.
 
     Raises:
+        UnknownError: there is no such zone. An order for a misspelt one would erase nobody, and prove it.
         UnavailableError: the store refuses.
 
     Cost: the signature of every receipt in force is checked, about 0.5 ms each.
     """
     made_at = store.now()  # before anybody is looked at, so that who leaves meanwhile has left since
     with store.read() as connection:
+        if selection.zone is not None:
+            zone_of(connection, selection.zone)
         everybody = select_live(connection, selection)
     with store.write() as tx:
         inside = [one for one in everybody if one.inside]

@@ -161,10 +161,13 @@ def notice_of(connection: Connection, purpose: Purpose, language: str | None) ->
     if language is None and len(newest) == 1:
         language = next(iter(newest))
     if language is None or language not in newest:
-        known = ", ".join(sorted(newest)) or "none yet"
+        if not newest:
+            raise InputError(f"zone {purpose!r} has no notice yet; publish it with 'volens notice publish'")
+        known = ", ".join(sorted(newest))
+        got = f"no notice in language {language!r}" if language is not None else "notices in several languages"
         raise InputError(
-            f"zone {purpose!r} has no notice in language {language!r} (published: {known}); choose one with --language "
-            "or publish it with 'volens notice publish'"
+            f"zone {purpose!r} has {got} (published: {known}); choose one with --language, or publish it with 'volens "
+            "notice publish'"
         )
     row = newest[language]
     notice = Notice(purpose, row.language, row.version, row.text, row.sha256, row.published_at)

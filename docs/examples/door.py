@@ -40,8 +40,8 @@ def patiently(request: urllib.request.Request) -> bytes:
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return bytes(answer.read())
-        except urllib.error.HTTPError:
-            raise
+        except urllib.error.HTTPError as refusal:
+            sys.exit(f"refused: {refusal.status} {json.load(refusal)['detail']}")
         except OSError:
             if time.monotonic() > until:
                 raise

@@ -8,7 +8,9 @@ import base64
 import hmac
 import json
 import secrets
+import sys
 import time
+import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,8 +38,13 @@ def main() -> None:
         "webhook-timestamp": now,
         "webhook-signature": "v1," + base64.b64encode(digest).decode(),
     }
-    with urllib.request.urlopen(urllib.request.Request(asked.url, body, headers), timeout=30) as answer:
-        print(f"told the service: {answer.status} {json.load(answer)['status']}")
+    try:
+        with urllib.request.urlopen(urllib.request.Request(asked.url, body, headers), timeout=30) as answer:
+            print(f"told the service: {answer.status} {json.load(answer)['status']}")
+    except urllib.error.HTTPError as refusal:
+        sys.exit(f"refused: {refusal.status} {json.load(refusal)['detail']}")
+    except OSError as error:  # nothing was told; the same message can be sent again
+        sys.exit(f"no answer from {asked.url}: {error}")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,9 @@ def run(
     mqtt_discovery: Annotated[
         bool | None, typer.Option("--mqtt-discovery/--no-mqtt-discovery", help="Introduce it to Home Assistant; yes.")
     ] = None,
-    factor_input: Annotated[str | None, typer.Option(help="Where badges and PINs are read: - or a file.")] = None,
+    factor_input: Annotated[
+        str | None, typer.Option(help="Where badges and PINs are read: - for stdin, a device or a pipe.")
+    ] = None,
     factor_input_kind: Annotated[str | None, typer.Option(help="What a bare line is: badge or pin.")] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="End after so many frames were looked at.")] = None,
     once: Annotated[

@@ -50,7 +50,7 @@ def serve(
     as_json: JsonOption = False,
 ) -> None:
     """Serve the site over HTTP until Ctrl-C or SIGTERM. Callers need credentials: see 'volens credential add'."""
-    from service.http.serving import address_of, cannot_listen, serve_site  # noqa: PLC0415  loads FastAPI
+    from service.http.serving import address_of, cannot_listen, check_orders, serve_site  # noqa: PLC0415  loads FastAPI
     from service.logs import log_to  # noqa: PLC0415  loads structlog
     from service.service_config import read_config  # noqa: PLC0415  loads pydantic
     from service.supervision import Supervisor  # noqa: PLC0415  with the others
@@ -71,6 +71,7 @@ def serve(
     if "model_threads" not in setting.model_fields_set:
         setting = setting.model_copy(update={"model_threads": max(1, setting.model_threads // setting.workers)})
     address, log, load = address_of(setting), log_to(sys.stderr), models(pack, accept_licence, pack_claim, pack_search)
+    check_orders(setting.orders, home_folder(home))  # before several workers would find it out, each for itself
     url = f"{'http' if address.tls_key is None else 'https'}://{address.host}:{address.port}"
 
     def tell() -> None:

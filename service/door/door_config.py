@@ -57,7 +57,9 @@ class DoorConfig(BaseSettings):
     mqtt_subject_ids: bool = Field(False, description="Tell the broker who was recognised, by subject id.")
     mqtt_discovery: bool = Field(True, description="Introduce the door to Home Assistant.")
 
-    factor_input: str | None = Field(None, description="Where badges and PINs are read: - or a device or pipe.")
+    factor_input: str | None = Field(
+        None, description="Where badges and PINs are read: - for stdin, a device or a pipe."
+    )
     factor_input_kind: Factor | None = Field(None, description="What a bare line is: badge or pin.")
 
     @classmethod

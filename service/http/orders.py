@@ -13,7 +13,7 @@ from fastapi import APIRouter, Response
 from fastapi import Path as InPath
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt
 
-from consent import InputError, RefusedError
+from consent import InputError, RefusedError, UnavailableError
 from service.http.access import Caller, GuardedRoute
 from service.http.bodies import MAX_JSON_BYTES
 from service.http.once import Asked, Done, OnceKey, once
@@ -91,11 +91,16 @@ def dossier_folder(orders: Path | None, cohort_id: str) -> Path:
 
     Raises:
         RefusedError: the service has no place for it.
+        UnavailableError: the place is not there: nobody may be erased whose dossier could not be written.
     """
     if orders is None:
         raise RefusedError(
             "this service has no folder for dossiers and answers; set 'orders' in its configuration, or use 'volens "
             "erase --execute'"
+        )
+    if not orders.is_dir():
+        raise UnavailableError(
+            "the folder for dossiers and answers that 'orders' names is not there; have it made, and ask again"
         )
     return orders / f"{cohort_id}.dossier"
 

@@ -1,6 +1,7 @@
 """Refusals as people and programs read them: ``application/problem+json`` (RFC 9457), one sentence, one kind.
 
-What the caller sent is never repeated: not a value that did not fit, not a name, not a code.
+What the caller sent and does not fit the description is never repeated, nor a name or a code; an unknown word (a
+zone, a jurisdiction) is.
 """
 
 import re
@@ -59,7 +60,7 @@ _STATUS: Final[tuple[tuple[type[VolensError], int], ...]] = (
 _HTTP: Final[Mapping[int, tuple[str, str]]] = {
     400: ("bad-request", "the request cannot be read; see the description in /openapi.json"),
     401: ("credential", "this needs a credential; send it as 'Authorization: Bearer ...'"),
-    403: ("role", "this credential's role may not do this; ask for one that may"),
+    403: ("role", "this credential is for another role or zone; ask the operator for one that may do this"),
     404: ("not-found", "there is nothing at this address; see the description in /openapi.json"),
     405: ("method", "this address knows another method; see the description in /openapi.json"),
     408: ("slow-body", "the body came too slowly; send it again"),
@@ -67,6 +68,32 @@ _HTTP: Final[Mapping[int, tuple[str, str]]] = {
     415: ("media-type", "this address takes another media type; see the description in /openapi.json"),
     422: ("shape", "got a parameter in the query that is not known here; see the description in /openapi.json"),
 }
+
+
+# What pydantic calls it, in words that go before "at" and the place. Others are told by pydantic's own name.
+_GOT: Final[Mapping[str, str]] = {
+    "missing": "nothing",
+    "extra_forbidden": "an unknown member",
+    "json_invalid": "a body that is no JSON",
+    "model_attributes_type": "no JSON object",
+    "int_type": "no whole number",
+    "int_parsing": "no whole number",
+    "string_type": "no text",
+    "string_too_long": "too long a text",
+    "string_pattern_mismatch": "another form than is described",
+    "bool_type": "neither true nor false",
+    "bool_parsing": "neither true nor false",
+    "list_type": "no list",
+    "enum": "none of the words that are known",
+    "greater_than_equal": "too small a number",
+    "less_than_equal": "too large a number",
+    "datetime_type": "no time such as 2026-11-24T12:00:00Z",
+    "datetime_parsing": "no time such as 2026-11-24T12:00:00Z",
+    "datetime_from_date_parsing": "no time such as 2026-11-24T12:00:00Z",
+    "timezone_aware": "a time that does not say its zone (such as Z)",
+}
+# Their places are the caller's own words, or a position in a body that cannot be read.
+_WITHOUT_PLACE: Final = frozenset({"extra_forbidden", "json_invalid"})
 
 
 def problem(
@@ -158,9 +185,10 @@ async def _of_validation(request: Request, error: Exception) -> JSONResponse:
 
 
 def _place(one: Mapping[str, Any]) -> str:
-    # The names of members that were sent and are not known are the caller's words too.
-    where = ".".join(str(part) for part in one["loc"] if part != "body") if one["type"] != "extra_forbidden" else ""
-    said = "an unknown member" if one["type"] == "extra_forbidden" else one["type"].replace("_", " ")
+    kind = one["type"]
+    parts = [] if kind in _WITHOUT_PLACE else [part for part in one["loc"] if part not in {"body", "path", "query"}]
+    where = ".".join(str(part) for part in parts)
+    said = _GOT.get(kind) or kind.replace("_", " ")
     return f"got {said} at {where}" if where else f"got {said}"
 
 

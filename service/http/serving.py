@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from pathlib import Path
 
 from consent import InputError, UnavailableError
 from service.http.app import Supervised, application
@@ -30,6 +31,18 @@ def cannot_listen(address: Address) -> UnavailableError:
     )
 
 
+def check_orders(orders: Path | None, home: Path) -> None:
+    """Refuse a folder for what orders leave that cannot be one; None is none.
+
+    Raises:
+        InputError: it is below the home, or not there.
+    """
+    if orders is not None and orders.resolve().is_relative_to(home.resolve()):
+        raise InputError("got 'orders' below the site's home, where answers to people must not be; choose another")
+    if orders is not None and not orders.is_dir():
+        raise InputError(f"got 'orders' {orders}, which is no folder; make it first, for the service alone")
+
+
 def serve_site(
     site: Site,
     setting: ServiceConfig,
@@ -50,12 +63,11 @@ def serve_site(
         workers: how many processes serve the site together.
 
     Raises:
-        InputError: answers to people would be put into the home.
+        InputError: answers to people would be put into the home, or into a folder that is not there.
         UnavailableError: somebody else listens on the address.
     """
     address = address_of(setting)
-    if setting.orders is not None and setting.orders.resolve().is_relative_to(site.home.resolve()):
-        raise InputError("got 'orders' below the site's home, where answers to people must not be; choose another")
+    check_orders(setting.orders, site.home)
     rooms = Rooms.of(
         site, setting.model_threads, setting.waiting, workers=workers, orders=setting.orders, trust=setting.trust()
     )

@@ -18,9 +18,11 @@ import pytest
 from house import House
 from starlette.testclient import TestClient
 
+from consent import InputError
 from service.cli.app import run
 from service.http.app import application
 from service.http.rooms import Rooms
+from service.http.serving import serve_site
 from service.logs import ForeignRecords, fields_of, log_to
 from service.oidc.trust import Trust
 from service.service_config import ServiceConfig, read_config
@@ -314,3 +316,24 @@ def test_the_container_file_is_nobody_in_particular_and_sets_only_what_there_is(
     names = re.findall(r"VOLENS_SERVE_([A-Z_]+)=", text)
     assert {name.lower() for name in names} <= set(ServiceConfig.model_fields)
     assert all((ROOT / name).exists() for name in ("requirements.lock", "pyproject.toml"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"), [("nowhere", "which is no folder; make it first"), ("home/orders", "below the site's home")]
+)
+def test_a_service_does_not_start_without_the_folder_for_what_orders_leave(
+    house: House, tmp_path: Path, folder: str, said: str
+) -> None:
+    place = tmp_path / folder if folder == "nowhere" else house.site.home / "orders"
+    with pytest.raises(InputError, match=re.escape(said)):
+        serve_site(house.site, ServiceConfig(orders=place), log_to(StringIO()), Supervisor())
+
+
+def test_several_workers_do_not_each_find_out_that_a_folder_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VOLENS_SERVE_ORDERS", str(tmp_path / "nowhere"))
+    assert run(["serve", "--workers", "2", "--home", str(tmp_path / "home"), "--port", str(free_port())]) == 2
+    said = capsys.readouterr().err
+    assert "make it first" in said
+    assert "listening" not in said

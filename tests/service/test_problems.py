@@ -68,6 +68,34 @@ def test_what_does_not_fit_is_never_repeated(client: TestClient, bearer: Bearer,
     assert CANARY not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"zone": "lab", "custody": "operator", "retention_days": "90"}', "got no whole number at retention_days"),
+        ('{"zone": "lab"}', "got nothing at custody"),
+        ('{"zone": 7, "custody": "operator"}', "got no text at zone"),
+        ("{zone", "got a body that is no JSON"),
+        ("[]", "got no JSON object"),
+    ],
+    ids=["text for a number", "a member is missing", "a number for text", "no JSON", "a list"],
+)
+def test_what_does_not_fit_is_told_in_words(client: TestClient, bearer: Bearer, body: str, said: str) -> None:
+    headers = bearer(Role.OPERATOR) | {"Content-Type": "application/json"}
+    answer = client.post("/v1/zones", headers=headers, content=body)
+    assert (answer.status_code, answer.json()["detail"]) == (422, f"{said}; see the description in /openapi.json")
+
+
+@pytest.mark.parametrize(("path", "said"), [("nothing", "another form"), ("0" * 31 + "x", "another form")])
+def test_a_number_of_another_form_is_told_in_words(client: TestClient, bearer: Bearer, path: str, said: str) -> None:
+    answer = client.get(f"/v1/jobs/{path}", headers=bearer(Role.OPERATOR))
+    assert (answer.status_code, said in answer.json()["detail"]) == (422, True)
+
+
+def test_a_credential_of_another_zone_is_told_so(client: TestClient, bearer: Bearer) -> None:
+    answer = client.post("/v1/zones/lab/identify", headers=bearer(Role.DOOR, "lobby"), content=b"a frame")
+    assert (answer.status_code, "another role or zone" in answer.json()["detail"]) == (403, True)
+
+
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/nothing", 404), ("PUT", "/v1/zones", 405)])
 def test_an_unknown_address_is_a_problem_too(client: TestClient, method: str, path: str, status: int) -> None:
     answer = client.request(method, path)

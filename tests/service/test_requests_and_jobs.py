@@ -338,3 +338,23 @@ def test_an_order_that_the_service_has_no_place_for_is_refused_before_it_begins(
     refused = client.post("/v1/jobs", headers=officer, json={"kind": "erase", "plan": plan})
     assert (refused.status_code, "set 'orders'" in refused.json()["detail"]) == (403, True)
     assert client.get("/v1/jobs", headers=officer).json()["items"] == []
+
+
+def test_an_order_whose_dossier_could_not_be_written_is_refused_before_it_begins(
+    ordering: TestClient, house: House, officer: dict[str, str], tmp_path: Path
+) -> None:
+    meant = house.admit()
+    plan = ordering.post("/v1/orders/plans", headers=officer, json={"jurisdiction": "FR"}).json()["plan"]
+    (tmp_path / "orders").rmdir()
+    refused = ordering.post("/v1/jobs", headers=officer, json={"kind": "erase", "plan": plan})
+    assert (refused.status_code, "'orders' names is not there" in refused.json()["detail"]) == (503, True)
+    assert ordering.get("/v1/jobs", headers=officer).json()["items"] == []
+    assert house.sees(meant)
+
+
+def test_an_order_for_a_misspelt_zone_is_no_order_for_nobody(
+    client: TestClient, house: House, officer: dict[str, str]
+) -> None:
+    house.admit()
+    refused = client.post("/v1/orders/plans", headers=officer, json={"zone": "loby"})
+    assert (refused.status_code, "there is no zone 'loby'" in refused.json()["detail"]) == (404, True)

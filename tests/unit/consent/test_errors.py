@@ -108,6 +108,7 @@ ROOTS = {
     "TamperError": "VolensError",
     "ErasureIncompleteError": "VolensError",
     "UnavailableError": "VolensError",
+    "UnknownError": "InputError",
     "VolensError": "Exception",
 }
 

@@ -17,7 +17,7 @@ BROKEN_PROMISES: dict[str, tuple[dict[str, Any], str]] = {
     "no justification": ({"justification": None}, "says not why; give --justification"),
     "an empty justification": ({"justification": ""}, "says not why; give --justification"),
     "a justification of spaces": ({"justification": "   "}, "says not why; give --justification"),
-    "no retention": ({"retention_days": None}, "got a retention of None days; give --retention-days"),
+    "no retention": ({"retention_days": None}, "got no retention; give --retention-days"),
     "a retention of no day": ({"retention_days": 0}, "got a retention of 0 days"),
     "a negative retention": ({"retention_days": -1}, "got a retention of -1 days"),
     "a retention of more than three years": ({"retention_days": 1099}, "between 1 and 1098"),

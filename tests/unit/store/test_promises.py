@@ -88,7 +88,7 @@ def test_the_only_language_needs_no_naming_and_of_several_one_is_chosen(house: H
     house.site.publish_notice("lobby", language="fr", text=b"un")
 
     with pytest.raises(
-        InputError, match=r"no notice in language None \(published: en, fr\); choose one with --language"
+        InputError, match=r"notices in several languages \(published: en, fr\); choose one with --language"
     ):
         house.site.notice("lobby")
     with pytest.raises(InputError, match=r"no notice in language 'de' \(published: en, fr\)"):
@@ -98,7 +98,7 @@ def test_the_only_language_needs_no_naming_and_of_several_one_is_chosen(house: H
 
 def test_a_zone_without_a_notice_says_so(house: House) -> None:
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=7)
-    with pytest.raises(InputError, match=r"zone 'lab' has no notice in language None \(published: none yet\)"):
+    with pytest.raises(InputError, match=r"zone 'lab' has no notice yet; publish it"):
         house.site.notice("lab")
 
 
