@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, final
 
 from consent import UnavailableError
-from service.door.backoff import again_in_s
+from service.backoff import again_in_s
 from service.door.broker import Broker
 from service.door.messages import Message, Topics
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from consent import InputError, SecondFactor, ShownFactor, UnavailableError
 from enroll import DoorStream, ImageError
 from index import FaceDecision, Identification
-from service.door.backoff import again_in_s
+from service.backoff import again_in_s
 from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Tell, Unusable, Verdict
 from service.door.frames import Frame, Frames
 from service.passages import Passages

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol, final
 
-from service.door.backoff import again_in_s
+from service.backoff import again_in_s
 from service.door.events import MAX_SHOWN_CHARS, Factor, Shown, Tell, Unusable
 
 _MAX_LINE_BYTES: Final = MAX_SHOWN_CHARS + 16

@@ -26,8 +26,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import ClientConnection, connect
 
 from consent import InputError, RefusedError, UnavailableError, parse_purpose
+from service.backoff import again_in_s
 from service.door.addresses import is_host, is_this_machine, secret_in
-from service.door.backoff import again_in_s
 from service.door.deciding import TAKE_S, check_zone
 from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Tell, Unusable
 from service.door.frames import Frame, Frames

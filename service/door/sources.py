@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit
 
 from consent import InputError, VolensError
 from enroll import ImageError, RgbImage, camera_frames, network_camera_frames, video_frames
+from service.backoff import again_in_s
 from service.door.addresses import is_host, secret_in
-from service.door.backoff import again_in_s
 from service.door.events import Broken, SourceBroken, SourceEnded, SourceWell, Tell
 from service.door.frames import Frame, Frames
 
