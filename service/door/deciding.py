@@ -133,17 +133,4 @@ def _factor(shown: Shown) -> ShownFactor:
 
 
 def _decided(verdict: Verdict, face: FaceDecision, asked_at_s: float) -> Decided:
-    left, top, right, bottom = (round(float(side), 1) for side in face.box)
-    score = None if face.comparison_score is None else round(face.comparison_score, 4)
-    box = (left, top, right, bottom)
-    return Decided(verdict, uuid4().hex[:16], asked_at_s, face.subject_id, score, box)
-
-
-def check_zone(decider_zone: str, said_zone: str) -> None:
-    """Refuse a service that decides about another zone than the door's.
-
-    Raises:
-        InputError: it does.
-    """
-    if decider_zone != said_zone:
-        raise InputError(f"the service decides about zone {said_zone!r}; expected {decider_zone!r}; check --url")
+    return Decided(verdict, uuid4().hex[:16], asked_at_s, face.subject_id)

@@ -20,15 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from consent import InputError, RefusedError, UnavailableError, parse_purpose
 from service.backoff import again_in_s
-from service.door.addresses import is_host, is_this_machine, secret_in
-from service.door.deciding import TAKE_S, check_zone
+from service.door.addresses import believing, host_and_port, is_host, is_this_machine, parts_of, secret_in
+from service.door.deciding import TAKE_S
 from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Tell, Unusable
 from service.door.frames import Frame, Frames
 from service.door.wire import (
@@ -70,18 +70,10 @@ class Service:
             UnavailableError: a file cannot be read.
         """
         # 1.
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port, parts = None, None, urlsplit("")
-        if (
-            parts.scheme not in {"http", "https"}
-            or not host
-            or not is_host(host)
-            or parts.path not in {"", "/"}
-            or parts.query
-        ):
+        parts = parts_of(url)
+        host = parts.hostname
+        is_plain = parts.scheme in {"http", "https"} and parts.path in {"", "/"} and not parts.query
+        if not is_plain or not is_host(host):
             raise InputError("got an address that is none of a service; expected --url https://HOST:PORT")
         if parts.username is not None or parts.password is not None:
             raise InputError("got an address with a user's name in it; give the token with --token FILE")
@@ -91,17 +83,12 @@ class Service:
             )
         tls = None
         if parts.scheme == "https":
-            try:
-                tls = ssl.create_default_context(cafile=None if ca is None else str(ca))
-            except (OSError, ssl.SSLError):
-                raise InputError(f"cannot use {ca} as certificates of an authority; expected a PEM file") from None
+            tls = believing(ca)
         elif ca is not None:
             raise InputError("got --ca with an http address; give an https one")
         token = secret_in(token_file, "token", _MAX_TOKEN_BYTES)
-        shown_host = f"[{host}]" if ":" in host else host
-        where = f"{shown_host}:{port}" if port else shown_host
         path = f"/v1/zones/{quote(parse_purpose(zone))}/stream"
-        return cls(f"{'ws' if tls is None else 'wss'}://{where}{path}", token, tls)
+        return cls(f"{'ws' if tls is None else 'wss'}://{host_and_port(host, parts.port)}{path}", token, tls)
 
 
 @final
@@ -295,7 +282,8 @@ class _Session:
             raise ServiceError("the service did not say that it is ready first; see whether --url leads to a service")
         match said:
             case SaidReady(zone, model, factor):
-                check_zone(self._zone, zone)
+                if zone != self._zone:
+                    raise InputError(f"the service decides about zone {zone!r}; expected {self._zone!r}; check --url")
                 with self._changed:
                     self.was_ready, self._factor = True, factor
                     self._changed.notify_all()
@@ -305,11 +293,11 @@ class _Session:
                 if unreadable:
                     self._tell(Unusable("the service cannot read a frame; see what the camera sends"))
                 self._tell(Looked(faces, matches, dropped or unreadable))
-            case SaidDecision(verdict, passage, number, subject_id, score, box):
+            case SaidDecision(verdict, passage, number, subject_id):
                 if not 1 <= number <= self._sent:
                     raise ServiceError("the service decided about a frame that it was not sent; it is asked again")
                 asked_at = self._asked_at.get(number)
-                self._tell(Decided(verdict, passage, asked_at, subject_id, score, box))
+                self._tell(Decided(verdict, passage, asked_at, subject_id))
             case SaidProblem(title):
                 raise ServiceError(f"the service ends the session: {title}")
             case None:
