@@ -107,7 +107,7 @@ class LocalDecider:
             if not shown.is_fresh(time.monotonic()):
                 continue
             try:
-                with _factor(shown) as factor:
+                with ShownFactor.of(SecondFactor(shown.factor), shown.value) as factor:
                     self._stream.present(factor, frame.at_s)
             except InputError as error:  # whoever typed three digits may type again
                 tell(Unusable(str(error)))
@@ -126,10 +126,6 @@ class LocalDecider:
         if stranger is not None:
             tell(_decided(Verdict.NO_MATCH, stranger, asked_at_s))
         tell(Looked(len(found.faces), sum(face.match is not None for face in found.faces)))
-
-
-def _factor(shown: Shown) -> ShownFactor:
-    return ShownFactor.pin(shown.value) if shown.factor is Factor.PIN else ShownFactor.badge(shown.value)
 
 
 def _decided(verdict: Verdict, face: FaceDecision, asked_at_s: float) -> Decided:

@@ -60,7 +60,7 @@ class StreamSession:
         self._rooms = rooms
         self._zone = zone
         self._watched = watched
-        self._caller = str(socket.state.credential_id)
+        self._caller: str = socket.state.caller.caller_id
         self._passages = Passages()
         self._received = 0
         self._waiting: deque[tuple[int, bytes | None]] = deque()
@@ -130,7 +130,7 @@ class StreamSession:
         # 4.
         self._forget_shown()
         try:
-            shown = ShownFactor.pin(value) if factor == SecondFactor.PIN else ShownFactor.badge(value)
+            shown = ShownFactor.of(self._watched.second_factor, value)
         except InputError:  # whoever typed three digits may type again
             await self._say({"type": "presented", "accepted": False})
             return

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from house import House, Person
 
-from consent import ShownFactor
+from consent import SecondFactor, ShownFactor
 from tests.unit.store.scene import house, template
 
 __all__ = ["cheap", "house", "staff", "template"]
@@ -34,4 +34,4 @@ def staff(house: House, cheap: None) -> Callable[[str], tuple[Person, Person]]:
 
 
 def of_kind(kind: str, text: str) -> ShownFactor:
-    return ShownFactor.pin(text) if kind == "pin" else ShownFactor.badge(text)
+    return ShownFactor.of(SecondFactor(kind), text)
