@@ -4,9 +4,6 @@ import pytest
 from house import House, Person
 
 from consent import SecondFactor, ShownFactor
-from tests.unit.store.scene import house, template
-
-__all__ = ["cheap", "house", "staff", "template"]
 
 PINS = ("719035", "428163")
 NUMBERS = ("04A1B2C3D4E5", "04F6A7B8C9D0")

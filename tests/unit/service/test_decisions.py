@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +15,6 @@ from reading_log import kinds, opened
 from consent import UnavailableError, format_time, parse_time
 from service.http.decisions import MAX_LEAVES, MAX_WAITING, OTHER, Decisions
 from store.decisions import COUNTED, ENDED, STARTED
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    one = House.build(tmp_path / "site")
-    yield one
-    one.site.close()
 
 
 @pytest.fixture
