@@ -1,7 +1,7 @@
 """Decisions of `volens serve`, over a WebSocket: one session after the other, for ever.
 
-1. The address is https, or http on this machine. The token is in a file that only its owner reads, and goes nowhere but
-   into the handshake. No proxy, no compression, no redirect.
+1. The token goes nowhere but into the handshake (`service.door.service` says where to). No proxy, no compression, no
+   redirect.
 2. At most two frames are unanswered. The answers come in the order of the frames; one that does not ends the session.
 3. A frame that is not answered within `ANSWER_S`, a service that is not there, busy, ending or strange: the session is
    over, is told as `Lost`, and begins anew after a pause that grows.
@@ -16,21 +16,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, final
-from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from consent import InputError, RefusedError, UnavailableError, parse_purpose
+from consent import InputError, RefusedError, UnavailableError
 from service.backoff import again_in_s
-from service.door.addresses import believing, host_and_port, is_host, is_this_machine, parts_of, secret_in
 from service.door.deciding import TAKE_S
 from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Tell, Unusable
 from service.door.frames import Frame, Frames
+from service.door.service import Service
 from service.door.wire import (
     MAX_MESSAGE_BYTES,
     SaidDecision,
@@ -48,47 +45,7 @@ OPEN_S: Final = 10.0
 BUSY_PAUSE_S: Final = 0.25
 MAX_FRAME_BYTES: Final = 8 * 2**20
 _KEPT: Final = 1024
-_MAX_TOKEN_BYTES: Final = 512
 _FOR_GOOD: Final = frozenset({401, 403})
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Where the service is, and what it is shown."""
-
-    url: str
-    token: str = field(repr=False)
-    tls: ssl.SSLContext | None = field(repr=False)
-
-    @classmethod
-    def at(cls, url: str, zone: str, token_file: Path, ca: Path | None = None) -> "Service":
-        """Read the token and say where a zone's stream is.
-
-        Raises:
-            InputError: the address is none, or would show the token to others; the token's file is others' to read.
-            UnavailableError: a file cannot be read.
-        """
-        # 1.
-        parts = parts_of(url)
-        host = parts.hostname
-        is_plain = parts.scheme in {"http", "https"} and parts.path in {"", "/"} and not parts.query
-        if not is_plain or not is_host(host):
-            raise InputError("got an address that is none of a service; expected --url https://HOST:PORT")
-        if parts.username is not None or parts.password is not None:
-            raise InputError("got an address with a user's name in it; give the token with --token FILE")
-        if parts.scheme == "http" and not is_this_machine(host):
-            raise InputError(
-                f"got http to {host}, which would show the token to the network; expected https; http is for loopback"
-            )
-        tls = None
-        if parts.scheme == "https":
-            tls = believing(ca)
-        elif ca is not None:
-            raise InputError("got --ca with an http address; give an https one")
-        token = secret_in(token_file, "token", _MAX_TOKEN_BYTES)
-        path = f"/v1/zones/{quote(parse_purpose(zone))}/stream"
-        return cls(f"{'ws' if tls is None else 'wss'}://{host_and_port(host, parts.port)}{path}", token, tls)
 
 
 @final
@@ -176,6 +133,7 @@ class _Session:
                 self._frames.give_back(frame)
 
     def _open(self, service: Service) -> ClientConnection:
+        # 1.
         try:
             return connect(
                 service.url,

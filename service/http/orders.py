@@ -7,7 +7,7 @@ import io
 import zipfile
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, Response
 from fastapi import Path as InPath
@@ -19,6 +19,8 @@ from service.http.bodies import MAX_JSON_BYTES, ZIPPED, zip_named
 from service.http.once import Asked, Done, OnceKey, once
 from service.http.rooms import RoomsOf
 from store import JobKind, JobState, Selection
+
+JobId: TypeAlias = Annotated[str, InPath(pattern="^[0-9a-f]{32}$")]
 
 router: Final = APIRouter(tags=["orders"], route_class=GuardedRoute)
 
@@ -75,9 +77,7 @@ async def plan_order(rooms: RoomsOf, caller: Caller, new: NewPlan, key: OnceKey 
     response_class=Response,
     responses=ZIPPED,
 )
-async def read_dossier(
-    job_id: Annotated[str, InPath(pattern="^[0-9a-f]{32}$")], rooms: RoomsOf, _caller: Caller
-) -> Response:
+async def read_dossier(job_id: JobId, rooms: RoomsOf, _caller: Caller) -> Response:
     """Return the dossier's folder as a zip; check it with ``volens dossier verify`` and the site's public key."""
     data = await rooms.desk.do(lambda: _zipped(dossier_folder(rooms.orders, _carried_out(rooms, job_id))))
     return zip_named(f"dossier-{job_id}", data)
