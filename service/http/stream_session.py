@@ -21,16 +21,15 @@ from fastapi import WebSocket, WebSocketDisconnect
 from starlette.exceptions import HTTPException
 
 from consent import InputError, SecondFactor, ShownFactor, TamperError, VolensError
-from enroll import DoorStream, ImageError, decode
+from enroll import DoorStream, ImageError
 from index import FaceDecision, Identification
 from service.http.access import RateError, admitted, known
 from service.http.bodies import MAX_FRAME_BYTES
-from service.http.doors import Face
+from service.http.doors import Face, looked_at
 from service.http.problems import of_error, of_status
 from service.http.rooms import Rooms
 from service.http.workroom import BusyError
 from service.passages import Passages
-from store import asked_by
 
 MAX_TEXT: Final = 4096
 SAY_TIMEOUT_S: Final = 20.0
@@ -187,12 +186,7 @@ class StreamSession:
             with shown[0] as factor:
                 self._watched.present(factor, shown[1])
             self._passages.shown()
-        with self._rooms.metrics.stage("decode"):
-            frame = decode(data, "the frame")
-        with self._rooms.metrics.stage("decide"), asked_by(self._caller):
-            found = self._watched.look(frame, time.monotonic())
-        self._rooms.told.tell(found)
-        return found
+        return looked_at(self._rooms, self._caller, data, lambda frame: self._watched.look(frame, time.monotonic()))
 
     async def _tell(self, number: int, found: Identification) -> None:
         now = time.monotonic()
