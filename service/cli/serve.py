@@ -50,8 +50,7 @@ def serve(
     as_json: JsonOption = False,
 ) -> None:
     """Serve the site over HTTP until Ctrl-C or SIGTERM. Callers need credentials: see 'volens credential add'."""
-    from service.http.counting import SHARED  # noqa: PLC0415  loads FastAPI
-    from service.http.serving import address_of, cannot_listen, serve_site  # noqa: PLC0415  as above
+    from service.http.serving import address_of, cannot_listen, serve_site  # noqa: PLC0415  loads FastAPI
     from service.logs import log_to  # noqa: PLC0415  loads structlog
     from service.service_config import read_config  # noqa: PLC0415  loads pydantic
     from service.supervision import Supervisor  # noqa: PLC0415  with the others
@@ -99,6 +98,6 @@ def serve(
         raise cannot_listen(address) from None
     with tempfile.TemporaryDirectory(prefix="volens-") as counts:  # 0700; numbers without people
         tell()
-        environment = {**os.environ, SHARED: counts}
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": counts}
         crew = Crew(listener, setting.workers, assignment, log, drain_s=setting.drain_s, environment=environment)
         raise typer.Exit(crew.run())
