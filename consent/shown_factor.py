@@ -56,6 +56,15 @@ class ShownFactor:
             )
         return cls(SecondFactor.PIN, plain.encode("ascii"))
 
+    @classmethod
+    def of(cls, kind: SecondFactor, text: str) -> Self:
+        """Read one of a kind, a badge or a PIN.
+
+        Raises:
+            InputError: it is none. The message does not repeat it.
+        """
+        return {SecondFactor.BADGE: cls.badge, SecondFactor.PIN: cls.pin}[kind](text)
+
     @property
     def buffer(self) -> bytearray:
         """The characters themselves, not a copy.

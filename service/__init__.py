@@ -1,1 +1,1 @@
-"""Adapters only: parse, call `volens`, map errors."""
+"""Adapters only: command line, HTTP, webhooks, tokens, doors. They parse, call `volens`, and map errors."""

@@ -21,6 +21,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Final, final
 
+from service.backoff import again_in_s
 from service.http.server import DRAIN_S
 from service.logs import Log
 from service.service_config import PREFIX
@@ -28,8 +29,6 @@ from service.supervision import Supervisor
 
 READY: Final = b"ready\n"
 
-_FIRST_DELAY_S: Final = 0.5
-_LONGEST_DELAY_S: Final = 30.0
 _STEADY_S: Final = 30.0
 _TICK_S: Final = 0.25
 _PATIENCE_S: Final = 30.0
@@ -211,7 +210,7 @@ class _Worker:
     def ended(self, now: float) -> None:
         """Note that the process ended, and when there may be another."""
         self._deaths = 1 if self.is_ready and now - self._ready_at >= _STEADY_S else self._deaths + 1
-        self.not_before = now + delay_s(self._deaths)
+        self.not_before = now + again_in_s(self._deaths, 1.0)  # one by one, so without jitter
         self.was_ready, self.is_ready, self._process = self.was_ready or self.is_ready, False, None
         self.link.close()
 
@@ -227,11 +226,6 @@ class _Worker:
             self._process.wait()
             self._process = None
             self.link.close()
-
-
-def delay_s(deaths: int) -> float:
-    """Return how long to wait before a worker is started again that died so many times in a row."""
-    return float(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (min(deaths, 10) - 1)))
 
 
 def listening(host: str, port: int) -> socket.socket:

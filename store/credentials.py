@@ -19,15 +19,13 @@ from sqlalchemy import bindparam, insert, select, update
 
 from consent import InputError, Purpose, RefusedError, UnknownError, format_time, parse_purpose, parse_time
 from store import schema as tables
+from store.bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within, plain_label
 from store.prepared import Prepared
 from store.promises import zone_of
 from store.store import Store, Transaction
 
 MAX_VALID_DAYS: Final = 825
 DEFAULT_VALID_DAYS: Final = 365
-MAX_GRACE_HOURS: Final = 720
-DEFAULT_GRACE_HOURS: Final = 24
-MAX_LABEL_LENGTH: Final = 100
 CREDENTIAL_PREFIX: Final = "volens_"
 """How tokens of credentials begin, and no others."""
 
@@ -139,12 +137,8 @@ class Credentials:
         """
         purpose = None if zone is None else parse_purpose(zone)
         check_reach(role, purpose)
-        if not 1 <= len(label.strip()) <= MAX_LABEL_LENGTH or not label.isprintable():
-            raise InputError(
-                f"got a label of {len(label.strip())} characters; expected 1 to {MAX_LABEL_LENGTH} to print"
-            )
-        _check(valid_days, 1, MAX_VALID_DAYS, "days")
-        label = label.strip()
+        label = plain_label(label)
+        check_within(valid_days, 1, MAX_VALID_DAYS, "days")
         with self._store.write() as tx:
             if purpose is not None:
                 zone_of(tx.connection, purpose)
@@ -158,8 +152,8 @@ class Credentials:
         Raises:
             InputError: no such credential is in force, or a number is out of its range.
         """
-        _check(grace_hours, 0, MAX_GRACE_HOURS, "hours")
-        _check(valid_days, 1, MAX_VALID_DAYS, "days")
+        check_within(grace_hours, 0, MAX_GRACE_HOURS)
+        check_within(valid_days, 1, MAX_VALID_DAYS, "days")
         with self._store.write() as tx:
             old = _known(tx, credential_id)
             if old.ended_at is not None or old.expires_at <= tx.now:
@@ -294,8 +288,3 @@ def _credential(row: Any) -> Credential:  # noqa: ANN401  SQLAlchemy's row has n
     return Credential(
         row.credential_id, row.label, Role(row.role), purpose, row.issued_at, row.expires_at, row.ended_at
     )
-
-
-def _check(got: int, least: int, most: int, what: str) -> None:
-    if not least <= got <= most:
-        raise InputError(f"got {got} {what}; expected {least} to {most}")

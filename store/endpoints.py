@@ -13,13 +13,13 @@ from sqlalchemy import Connection, insert, select, update
 
 from consent import InputError, Purpose, UnknownError, parse_purpose
 from store import schema as tables
+from store.bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within
 from store.recipients import recipient_named
 from store.schema_outbox import webhook_endpoint as table
 from store.secrets import DerivedKey
 from store.store import Store, Transaction
 
 MAX_URL_LENGTH: Final = 2000
-MAX_GRACE_HOURS: Final = 720
 _ID_BYTES: Final = 8
 
 
@@ -115,14 +115,13 @@ class Endpoints:
             tx.log("endpoint.added", {"endpoint": endpoint_id, "zone": purpose, "kinds": " ".join(sorted(wanted))})
             return _known(tx, endpoint_id)
 
-    def rotate(self, endpoint_id: str, *, grace_hours: int = 24) -> Endpoint:
+    def rotate(self, endpoint_id: str, *, grace_hours: int = DEFAULT_GRACE_HOURS) -> Endpoint:
         """Sign with another secret; for `grace_hours` more, 0 to `MAX_GRACE_HOURS`, the old one signs too.
 
         Raises:
             InputError: there is no such endpoint, or the hours are out of range.
         """
-        if not 0 <= grace_hours <= MAX_GRACE_HOURS:
-            raise InputError(f"got {grace_hours} hours; expected 0 to {MAX_GRACE_HOURS}")
+        check_within(grace_hours, 0, MAX_GRACE_HOURS)
         with self._store.write() as tx:
             old = _known(tx, endpoint_id)
             until = tx.now + timedelta(hours=grace_hours)

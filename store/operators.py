@@ -13,10 +13,10 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from consent import InputError, RefusedError, UnknownError
 from store import schema as tables
+from store.bounds import plain_label
 from store.store import Transaction
 
 MAX_REQUIRED: Final = 2
-MAX_LABEL_LENGTH: Final = 100
 
 
 @final
@@ -43,15 +43,12 @@ def add_operator(tx: Transaction, label: str, public_key: bytes, approved: Mappi
         InputError: no label that can be printed.
         RefusedError: label or key were used before; they never change hands.
     """
-    if not 1 <= len(label.strip()) <= MAX_LABEL_LENGTH or not label.isprintable():
-        raise InputError(f"got a label of {len(label.strip())} characters; expected 1 to {MAX_LABEL_LENGTH} to print")
+    label = plain_label(label)
     known = operators(tx.connection, removed=True)
-    if any(one.label == label.strip() or one.public_key == public_key for one in known):
+    if any(one.label == label or one.public_key == public_key for one in known):
         raise RefusedError("an operator of this label or key was added before; choose another label, or make a new key")
-    tx.connection.execute(
-        insert(tables.operator_key).values(name=label.strip(), public_key=public_key, added_at=tx.now)
-    )
-    tx.log("operator.added", {"operator": label.strip(), "public_key": public_key.hex(), **approved})
+    tx.connection.execute(insert(tables.operator_key).values(name=label, public_key=public_key, added_at=tx.now))
+    tx.log("operator.added", {"operator": label, "public_key": public_key.hex(), **approved})
 
 
 def remove_operator(tx: Transaction, label: str, approved: Mapping[str, str | int]) -> None:

@@ -13,14 +13,12 @@ from typing import Any, Final, final
 from sqlalchemy import delete, func, insert, select, update
 
 from consent import InputError, Purpose, UnknownError, parse_purpose
+from store.bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within, plain_label
 from store.promises import zone_of
 from store.schema_senders import webhook_message, webhook_sender, webhook_sender_key
 from store.secrets import DerivedKey
 from store.store import Store, Transaction
 
-MAX_LABEL_LENGTH: Final = 100
-MAX_GRACE_HOURS: Final = 720
-DEFAULT_GRACE_HOURS: Final = 24
 REMEMBERED_DAYS: Final = 30
 """How long a message is remembered, to be carried out once. Senders give up much earlier."""
 
@@ -73,16 +71,14 @@ class Senders:
         """Let somebody send revocations from now on; return the first key.
 
         Args:
-            label: which program, 1 to `MAX_LABEL_LENGTH` characters.
+            label: which program, see `store.bounds`.
             zone: the only one that it may speak about; without it, all.
             public_key: 32 bytes, if the sender signs with a key of its own.
 
         Raises:
             InputError: no such zone, or a label that does not print.
         """
-        plain = label.strip()
-        if not 1 <= len(plain) <= MAX_LABEL_LENGTH or not plain.isprintable():
-            raise InputError(f"got a label of {len(plain)} characters; expected 1 to {MAX_LABEL_LENGTH} to print")
+        plain = plain_label(label.strip())
         purpose = None if zone is None else parse_purpose(zone)
         with self._store.write() as tx:
             if purpose is not None:
@@ -103,8 +99,7 @@ class Senders:
         Raises:
             InputError: there is no such sender, or it was ended, or the hours are out of range.
         """
-        if not 0 <= grace_hours <= MAX_GRACE_HOURS:
-            raise InputError(f"got {grace_hours} hours; expected 0 to {MAX_GRACE_HOURS}")
+        check_within(grace_hours, 0, MAX_GRACE_HOURS)
         with self._store.write() as tx:
             sender = _known(tx, sender_id)
             if sender.ended_at is not None:

@@ -10,8 +10,16 @@ import pytest
 from house import House
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one zone and one notice, closed: migrations are run for the first test only."""
+    house = House.build(tmp_path_factory.mktemp("template") / "home")
+    house.site.close()
+    return house.site.home
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    house = House.build(tmp_path / "home")
+def house(template: Path, tmp_path: Path) -> Iterator[House]:
+    house = House.copied(template, tmp_path / "home")
     yield house
     house.site.close()

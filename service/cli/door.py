@@ -156,7 +156,7 @@ def check(
 def example(as_json: JsonOption = False) -> None:
     """Print a file with every setting, what it is for, and what holds without it."""
     from service.door.door_config import PREFIX, DoorConfig  # noqa: PLC0415  loads pydantic
-    from service.service_config import example_of  # noqa: PLC0415  as above
+    from service.settings import example_of  # noqa: PLC0415  as above
 
     text = example_of(DoorConfig, "volens door run", f"{PREFIX}OPEN_S=4")
     emit({"example": text}, text.rstrip("\n"), as_json=as_json)
@@ -193,7 +193,7 @@ def _said(**options: Any) -> dict[str, Any]:  # noqa: ANN401  whatever the optio
 
 def _config(path: Path | None, said: dict[str, Any]) -> Any:  # noqa: ANN401  DoorConfig, which is imported late
     from service.door.door_config import DoorConfig  # noqa: PLC0415  loads pydantic
-    from service.service_config import read_settings  # noqa: PLC0415  as above
+    from service.settings import read_settings  # noqa: PLC0415  as above
 
     # A value from the command line is checked as one from a file is.
     return read_settings(DoorConfig, path, "see 'volens door example'", said)

@@ -62,4 +62,4 @@ def read_factor(kind: SecondFactor, file: Path | None, *, again: bool = False) -
         text = typer.prompt(_SAID[kind], hide_input=True, confirmation_prompt=again, err=True)
     else:
         text = sys.stdin.readline(_LINE)
-    return ShownFactor.badge(text) if kind is SecondFactor.BADGE else ShownFactor.pin(text)
+    return ShownFactor.of(kind, text)

@@ -125,7 +125,7 @@ def face_document(face: FaceDecision) -> dict[str, Any]:
     """Return one face's decision as JSON has it."""
     return {
         "box": [round(side, 1) for side in face.box],
-        "decision": "match" if face.match else "factor_required" if face.factor_required else "no_match",
+        "decision": face.outcome,
         "subject_id": face.subject_id,
         "comparison_score": None if face.comparison_score is None else round(face.comparison_score, 4),
         "sealed_opened": face.decision.sealed_opened,

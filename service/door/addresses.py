@@ -1,10 +1,12 @@
-"""What goes into an address and what does not: hosts that are this machine, secrets in files."""
+"""What goes into an address and what does not: hosts that are this machine, who is believed there, secrets in files."""
 
 import ipaddress
 import re
+import ssl
 import stat
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
+from urllib.parse import SplitResult, urlsplit
 
 from consent import InputError
 from store import read_private
@@ -12,7 +14,23 @@ from store import read_private
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 
 
-def is_host(host: str | None) -> bool:
+def parts_of(url: str) -> SplitResult:
+    """Return the parts of an address; of what is none, no parts at all."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port  # judged only when they are asked for
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def host_and_port(host: str, port: int | None) -> str:
+    """Return a host, and its port if there is one, as they stand in an address."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port}" if port else shown
+
+
+def is_host(host: str | None) -> TypeGuard[str]:
     """Tell whether something can be the name or address of a host; it is not looked up."""
     return host is not None and _HOST.fullmatch(host) is not None
 
@@ -25,6 +43,18 @@ def is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def believing(ca: Path | None) -> ssl.SSLContext:
+    """Return a context for TLS that believes an authority; without one, those of the machine.
+
+    Raises:
+        InputError: the file holds no certificates.
+    """
+    try:
+        return ssl.create_default_context(cafile=None if ca is None else str(ca))
+    except (OSError, ssl.SSLError):
+        raise InputError(f"cannot use {ca} as certificates of an authority; expected a PEM file") from None
 
 
 def secret_in(path: Path, what: str, limit_bytes: int) -> str:

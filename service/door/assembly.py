@@ -17,7 +17,8 @@ from service.door.factor import FactorInput
 from service.door.folder import Folder
 from service.door.messages import Topics
 from service.door.outputs import Output, parse_output
-from service.door.remote import RemoteDecider, Service
+from service.door.remote import RemoteDecider
+from service.door.service import Service
 from service.door.sources import Camera, Source, Video
 from service.door.state import DoorRules, Lock
 from service.door.telling import Teller

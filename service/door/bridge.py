@@ -14,10 +14,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from consent import UnavailableError
-from service.door.backoff import again_in_s
+from service.backoff import again_in_s
 from service.door.broker import Broker
 from service.door.messages import Message, Topics
 
@@ -140,17 +140,11 @@ class Bridge:
 
         # 1.
         will = self._topics.availability(online=False)
-        return aiomqtt.Client(
-            self._broker.host,
-            self._broker.port,
-            username=self._broker.user,
-            password=self._broker.password,
-            tls_context=self._broker.tls,
+        return _client(
+            self._broker,
             identifier=f"volens-{secrets.token_hex(8)}",
             will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
             keepalive=KEEPALIVE_S,
-            timeout=ANSWER_S,
-            logger=_silent(),
         )
 
     async def _talk(self, client: "Client") -> None:
@@ -162,7 +156,7 @@ class Bridge:
             told = {message.topic for message in first}
             self._waiting = deque(one for one in self._waiting if one.topic not in told)
         for message in first:
-            await self._publish(client, message)
+            await _publish(client, message)
         while True:
             with self._lock:
                 news = self._waiting[0] if self._waiting else None
@@ -172,7 +166,7 @@ class Bridge:
             if news is None:
                 await self._wait_for_news(client)
                 continue
-            await self._publish(client, news)
+            await _publish(client, news)
             with self._lock, suppress(ValueError):
                 self._waiting.remove(news)
 
@@ -192,10 +186,6 @@ class Bridge:
         if over in done:
             over.result()
 
-    @staticmethod
-    async def _publish(client: "Client", message: Message) -> None:
-        await client.publish(message.topic, message.payload, qos=1, retain=message.retained)
-
 
 def publish_once(broker: Broker, messages: Sequence[Message]) -> None:
     """Connect, publish, and go.
@@ -211,19 +201,30 @@ async def _publish_once(broker: Broker, messages: Sequence[Message]) -> None:
     import aiomqtt  # noqa: PLC0415  an extra
 
     try:
-        async with aiomqtt.Client(
-            broker.host,
-            broker.port,
-            username=broker.user,
-            password=broker.password,
-            tls_context=broker.tls,
-            timeout=ANSWER_S,
-            logger=_silent(),
-        ) as client:
+        async with _client(broker) as client:
             for message in messages:
-                await client.publish(message.topic, message.payload, qos=1, retain=message.retained)
+                await _publish(client, message)
     except (aiomqtt.MqttError, OSError, ValueError):
         raise UnavailableError("the broker is not there or refuses; check --mqtt, its user and its password") from None
+
+
+def _client(broker: Broker, **how: Any) -> "Client":  # noqa: ANN401  what aiomqtt takes
+    import aiomqtt  # noqa: PLC0415  an extra
+
+    return aiomqtt.Client(
+        broker.host,
+        broker.port,
+        username=broker.user,
+        password=broker.password,
+        tls_context=broker.tls,
+        timeout=ANSWER_S,
+        logger=_silent(),
+        **how,
+    )
+
+
+async def _publish(client: "Client", message: Message) -> None:
+    await client.publish(message.topic, message.payload, qos=1, retain=message.retained)
 
 
 def check_installed() -> None:

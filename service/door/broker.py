@@ -4,10 +4,9 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
-from urllib.parse import urlsplit
 
 from consent import InputError
-from service.door.addresses import is_host, is_this_machine, secret_in
+from service.door.addresses import believing, is_host, is_this_machine, parts_of, secret_in
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _MAX_PASSWORD_BYTES: Final = 512
@@ -40,12 +39,9 @@ class Broker:
             InputError: the address is none, has a password in it, or would show what is sent to the network.
             UnavailableError: a file cannot be read.
         """
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port, parts = None, None, urlsplit("")
-        if parts.scheme not in _PORTS or not host or not is_host(host) or parts.path not in {"", "/"} or parts.query:
+        parts = parts_of(url)
+        host = parts.hostname
+        if parts.scheme not in _PORTS or not is_host(host) or parts.path not in {"", "/"} or parts.query:
             raise InputError("got an address that is none of a broker; expected --mqtt mqtts://HOST[:PORT]")
         if parts.username is not None or parts.password is not None:
             raise InputError("got a broker's address with a user in it; give --mqtt-user and --mqtt-password-file")
@@ -58,11 +54,8 @@ class Broker:
             )
         tls = None
         if parts.scheme == "mqtts":
-            try:
-                tls = ssl.create_default_context(cafile=None if ca is None else str(ca))
-            except (OSError, ssl.SSLError):
-                raise InputError(f"cannot use {ca} as certificates of an authority; expected a PEM file") from None
+            tls = believing(ca)
         elif ca is not None:
             raise InputError("got --mqtt-ca with an address in the clear; give an mqtts one")
         password = None if password_file is None else secret_in(password_file, "password", _MAX_PASSWORD_BYTES)
-        return cls(host, port or _PORTS[parts.scheme], user, password, tls)
+        return cls(host, parts.port or _PORTS[parts.scheme], user, password, tls)

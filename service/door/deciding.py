@@ -8,7 +8,7 @@ from uuid import uuid4
 from consent import InputError, SecondFactor, ShownFactor, UnavailableError
 from enroll import DoorStream, ImageError
 from index import FaceDecision, Identification
-from service.door.backoff import again_in_s
+from service.backoff import again_in_s
 from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Tell, Unusable, Verdict
 from service.door.frames import Frame, Frames
 from service.passages import Passages
@@ -107,7 +107,7 @@ class LocalDecider:
             if not shown.is_fresh(time.monotonic()):
                 continue
             try:
-                with _factor(shown) as factor:
+                with ShownFactor.of(SecondFactor(shown.factor), shown.value) as factor:
                     self._stream.present(factor, frame.at_s)
             except InputError as error:  # whoever typed three digits may type again
                 tell(Unusable(str(error)))
@@ -128,22 +128,5 @@ class LocalDecider:
         tell(Looked(len(found.faces), sum(face.match is not None for face in found.faces)))
 
 
-def _factor(shown: Shown) -> ShownFactor:
-    return ShownFactor.pin(shown.value) if shown.factor is Factor.PIN else ShownFactor.badge(shown.value)
-
-
 def _decided(verdict: Verdict, face: FaceDecision, asked_at_s: float) -> Decided:
-    left, top, right, bottom = (round(float(side), 1) for side in face.box)
-    score = None if face.comparison_score is None else round(face.comparison_score, 4)
-    box = (left, top, right, bottom)
-    return Decided(verdict, uuid4().hex[:16], asked_at_s, face.subject_id, score, box)
-
-
-def check_zone(decider_zone: str, said_zone: str) -> None:
-    """Refuse a service that decides about another zone than the door's.
-
-    Raises:
-        InputError: it does.
-    """
-    if decider_zone != said_zone:
-        raise InputError(f"the service decides about zone {said_zone!r}; expected {decider_zone!r}; check --url")
+    return Decided(verdict, uuid4().hex[:16], asked_at_s, face.subject_id)

@@ -4,21 +4,19 @@ from pathlib import Path
 from typing import Final, final
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consent import InputError
 from service.door.events import Factor
 from service.door.outputs import MAX_OUTPUTS
 from service.door.state import WhenOffline
+from service.settings import Settings
 
 PREFIX: Final = "VOLENS_DOOR_"
 
 
 @final
-class DoorConfig(BaseSettings):
+class DoorConfig(Settings, env_prefix=PREFIX):
     """What can be set, with what holds if nothing is."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     zone: str | None = Field(None, description="Which zone's door this is.")
     door: str = Field("door", description="What this door is called in messages, of several in a zone.")
@@ -61,19 +59,6 @@ class DoorConfig(BaseSettings):
         None, description="Where badges and PINs are read: - for stdin, a device or a pipe."
     )
     factor_input_kind: Factor | None = Field(None, description="What a bare line is: badge or pin.")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the environment, and under it what was found in the file; nothing else."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
 
     def zone_name(self) -> str:
         """Return the zone.

@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias, final
 
-Box: TypeAlias = tuple[float, float, float, float]
-
 MAX_SHOWN_CHARS: Final = 256
 SHOWN_S: Final = 10.0
 
@@ -83,15 +81,14 @@ class Decided:
     Attributes:
         passage: 16 hex digits, the same for everything that is told of one passage.
         asked_at_s: when the frame that this is about was handed over, by `time.monotonic`; None if that is long ago.
-        subject_id: of who matched. Who that is, is for the log of the site; a door needs it for nothing.
+        subject_id: of who matched. Who that is, is for the log of the site; a door needs it for nothing, and
+            how like, and where in the frame, it is not even told.
     """
 
     verdict: Verdict
     passage: str
     asked_at_s: float | None
     subject_id: str | None = field(default=None, repr=False)
-    comparison_score: float | None = field(default=None, repr=False)
-    box: Box | None = field(default=None, repr=False)
 
 
 @final

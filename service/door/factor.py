@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol, final
 
-from service.door.backoff import again_in_s
+from service.backoff import again_in_s
 from service.door.events import MAX_SHOWN_CHARS, Factor, Shown, Tell, Unusable
 
 _MAX_LINE_BYTES: Final = MAX_SHOWN_CHARS + 16
@@ -57,8 +57,10 @@ class FactorInput:
     def _run(self, tell: Tell, stopped: threading.Event) -> None:
         failures = 0
         while not stopped.is_set():
+            was_read = False
             try:
                 with self._opened() as stream:
+                    was_read = True
                     for line in _lines(stream):
                         failures = 0
                         shown = parse_line(line, self._kind)
@@ -69,7 +71,7 @@ class FactorInput:
             except OSError as error:
                 failures += 1
                 tell(Unusable(f"cannot read --factor-input ({error.strerror}); it is tried again"))
-            if self._path == "-" or Path(self._path).is_file():
+            if self._path == "-" or (was_read and Path(self._path).is_file()):
                 return
             stopped.wait(again_in_s(max(1, failures), 1.0))
 

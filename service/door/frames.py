@@ -83,16 +83,14 @@ class Frames:
         self._waiting: Frame | None = None
         self._taken_at: deque[float] = deque(maxlen=64)
         self._last: Frame | None = None
-        self._newest_at_s: float | None = None
         self._closed = False
 
     def put(self, frame: Frame) -> None:
         """Let a frame wait, in the place of one that nobody took."""
         with self._changed:
             self._waiting = self._last = frame
-            now = frame.put_at_s = time.monotonic()
-            self._newest_at_s = now
-            self._taken_at.append(now)
+            frame.put_at_s = time.monotonic()
+            self._taken_at.append(frame.put_at_s)
             self._changed.notify_all()
 
     def take(self, within_s: float) -> Frame | None:
@@ -131,12 +129,12 @@ class Frames:
     def has_come(self) -> bool:
         """Whether there ever was a frame."""
         with self._changed:
-            return self._newest_at_s is not None
+            return self._last is not None
 
     def age_s(self, now_s: float) -> float | None:
         """Return how long ago the newest frame came; None if none ever did."""
         with self._changed:
-            return None if self._newest_at_s is None else max(0.0, now_s - self._newest_at_s)
+            return None if self._last is None else max(0.0, now_s - self._last.put_at_s)
 
     def rate(self, now_s: float) -> float:
         """Return how many frames a second came in the last five seconds."""

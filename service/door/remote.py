@@ -1,7 +1,7 @@
 """Decisions of `volens serve`, over a WebSocket: one session after the other, for ever.
 
-1. The address is https, or http on this machine. The token is in a file that only its owner reads, and goes nowhere but
-   into the handshake. No proxy, no compression, no redirect.
+1. The token goes nowhere but into the handshake (`service.door.service` says where to). No proxy, no compression, no
+   redirect.
 2. At most two frames are unanswered. The answers come in the order of the frames; one that does not ends the session.
 3. A frame that is not answered within `ANSWER_S`, a service that is not there, busy, ending or strange: the session is
    over, is told as `Lost`, and begins anew after a pause that grows.
@@ -16,21 +16,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, final
-from urllib.parse import quote, urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from consent import InputError, RefusedError, UnavailableError, parse_purpose
-from service.door.addresses import is_host, is_this_machine, secret_in
-from service.door.backoff import again_in_s
-from service.door.deciding import TAKE_S, check_zone
+from consent import InputError, RefusedError, UnavailableError
+from service.backoff import again_in_s
+from service.door.deciding import TAKE_S
 from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Tell, Unusable
 from service.door.frames import Frame, Frames
+from service.door.service import Service
 from service.door.wire import (
     MAX_MESSAGE_BYTES,
     SaidDecision,
@@ -48,60 +45,7 @@ OPEN_S: Final = 10.0
 BUSY_PAUSE_S: Final = 0.25
 MAX_FRAME_BYTES: Final = 8 * 2**20
 _KEPT: Final = 1024
-_MAX_TOKEN_BYTES: Final = 512
 _FOR_GOOD: Final = frozenset({401, 403})
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Where the service is, and what it is shown."""
-
-    url: str
-    token: str = field(repr=False)
-    tls: ssl.SSLContext | None = field(repr=False)
-
-    @classmethod
-    def at(cls, url: str, zone: str, token_file: Path, ca: Path | None = None) -> "Service":
-        """Read the token and say where a zone's stream is.
-
-        Raises:
-            InputError: the address is none, or would show the token to others; the token's file is others' to read.
-            UnavailableError: a file cannot be read.
-        """
-        # 1.
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port, parts = None, None, urlsplit("")
-        if (
-            parts.scheme not in {"http", "https"}
-            or not host
-            or not is_host(host)
-            or parts.path not in {"", "/"}
-            or parts.query
-        ):
-            raise InputError("got an address that is none of a service; expected --url https://HOST:PORT")
-        if parts.username is not None or parts.password is not None:
-            raise InputError("got an address with a user's name in it; give the token with --token FILE")
-        if parts.scheme == "http" and not is_this_machine(host):
-            raise InputError(
-                f"got http to {host}, which would show the token to the network; expected https; http is for loopback"
-            )
-        tls = None
-        if parts.scheme == "https":
-            try:
-                tls = ssl.create_default_context(cafile=None if ca is None else str(ca))
-            except (OSError, ssl.SSLError):
-                raise InputError(f"cannot use {ca} as certificates of an authority; expected a PEM file") from None
-        elif ca is not None:
-            raise InputError("got --ca with an http address; give an https one")
-        token = secret_in(token_file, "token", _MAX_TOKEN_BYTES)
-        shown_host = f"[{host}]" if ":" in host else host
-        where = f"{shown_host}:{port}" if port else shown_host
-        path = f"/v1/zones/{quote(parse_purpose(zone))}/stream"
-        return cls(f"{'ws' if tls is None else 'wss'}://{where}{path}", token, tls)
 
 
 @final
@@ -189,6 +133,7 @@ class _Session:
                 self._frames.give_back(frame)
 
     def _open(self, service: Service) -> ClientConnection:
+        # 1.
         try:
             return connect(
                 service.url,
@@ -295,7 +240,8 @@ class _Session:
             raise ServiceError("the service did not say that it is ready first; see whether --url leads to a service")
         match said:
             case SaidReady(zone, model, factor):
-                check_zone(self._zone, zone)
+                if zone != self._zone:
+                    raise InputError(f"the service decides about zone {zone!r}; expected {self._zone!r}; check --url")
                 with self._changed:
                     self.was_ready, self._factor = True, factor
                     self._changed.notify_all()
@@ -305,11 +251,11 @@ class _Session:
                 if unreadable:
                     self._tell(Unusable("the service cannot read a frame; see what the camera sends"))
                 self._tell(Looked(faces, matches, dropped or unreadable))
-            case SaidDecision(verdict, passage, number, subject_id, score, box):
+            case SaidDecision(verdict, passage, number, subject_id):
                 if not 1 <= number <= self._sent:
                     raise ServiceError("the service decided about a frame that it was not sent; it is asked again")
                 asked_at = self._asked_at.get(number)
-                self._tell(Decided(verdict, passage, asked_at, subject_id, score, box))
+                self._tell(Decided(verdict, passage, asked_at, subject_id))
             case SaidProblem(title):
                 raise ServiceError(f"the service ends the session: {title}")
             case None:

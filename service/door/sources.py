@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from consent import InputError, VolensError
 from enroll import ImageError, RgbImage, camera_frames, network_camera_frames, video_frames
-from service.door.addresses import is_host, secret_in
-from service.door.backoff import again_in_s
+from service.backoff import again_in_s
+from service.door.addresses import host_and_port, is_host, parts_of, secret_in
 from service.door.events import Broken, SourceBroken, SourceEnded, SourceWell, Tell
 from service.door.frames import Frame, Frames
 
@@ -122,18 +122,9 @@ def camera_address(url: str, password_file: Path | None = None) -> str:
         InputError: it is none of a camera, or has a password in it already: whoever lists processes would see it.
         UnavailableError: the password's file cannot be read.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if (
-        parts.scheme not in {"rtsp", "rtsps"}
-        or not host
-        or not is_host(host)
-        or not url.isascii()
-        or not url.isprintable()
-    ):
+    parts = parts_of(url)
+    host = parts.hostname
+    if parts.scheme not in {"rtsp", "rtsps"} or not is_host(host) or not url.isascii() or not url.isprintable():
         raise InputError("got an address that is none of a camera; expected --rtsp rtsp://[USER@]HOST[:PORT]/PATH")
     if parts.password is not None:
         raise InputError(
@@ -145,9 +136,7 @@ def camera_address(url: str, password_file: Path | None = None) -> str:
     if not parts.username:
         raise InputError("got --rtsp-password-file without a user in the address; give --rtsp rtsp://USER@HOST/PATH")
     password = quote(secret_in(password_file, "password", _MAX_PASSWORD_BYTES), safe="")
-    where = f"[{host}]" if ":" in host else host
-    at = f"{where}:{port}" if port else where
-    return parts._replace(netloc=f"{parts.username}:{password}@{at}").geturl()
+    return parts._replace(netloc=f"{parts.username}:{password}@{host_and_port(host, parts.port)}").geturl()
 
 
 def started(source: Source, frames: Frames, tell: Tell, stopped: threading.Event) -> threading.Thread:

@@ -109,8 +109,7 @@ class DoorState:
         # 3.
         if now_s - self._able_s >= self._rules.offline_after_s:
             self._open_until_s = now_s
-            held = self._rules.when_offline is WhenOffline.SAFE
-            return Standing(Lock.HELD_OPEN if held else Lock.LOCKED, offline=True)
+            return Standing(self.at_the_end(), offline=True)
         # 2.
         if now_s < self._open_until_s:
             return Standing(Lock.UNLOCKED, offline=False, open_until_s=self._open_until_s)

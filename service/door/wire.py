@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, final
 
 from consent import UnavailableError
-from service.door.events import Box, Factor, Verdict
+from service.door.events import Factor, Verdict
+
+Box: TypeAlias = tuple[float, float, float, float]
 
 MAX_MESSAGE_BYTES: Final = 64 * 2**10
-MAX_SHOWN_BYTES: Final = 4 * 2**10
 
 _PASSAGE: Final = re.compile(r"[0-9a-f]{16}")
 _PLAIN: Final = re.compile(r"[\x20-\x7e]*")

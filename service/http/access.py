@@ -87,7 +87,7 @@ async def known(request: HTTPConnection, rooms: Rooms) -> Principal:
         IssuerError: a token cannot be judged, for its issuer's keys are not to be had.
     """
     caller = await _shown(request, rooms)
-    request.state.credential_id, request.state.zone = caller.caller_id, caller.purpose
+    request.state.caller = caller  # told of in the log, also where what they asked is refused
     wait_s = rooms.credential_rates.take(caller.caller_id)
     if wait_s:
         raise RateError.of(wait_s)
@@ -174,7 +174,7 @@ class GuardedRoute(APIRoute):
         parameters = {one.alias for one in self.dependant.query_params}
 
         async def guarded(request: Request) -> Response:
-            request.state.caller = await known(request, request.app.state.rooms)
+            await known(request, request.app.state.rooms)
             if request.query_params and not request.query_params.keys() <= parameters:
                 raise HTTPException(422)
             return await handle(request)

@@ -1,8 +1,8 @@
-"""Bodies: how much of which kind is taken in, and how it is read."""
+"""Bodies: how much of which kind is taken in, how it is read, and files that are given out."""
 
 from typing import Any, Final
 
-from fastapi import UploadFile
+from fastapi import Response, UploadFile
 from starlette.formparsers import MultiPartParser
 
 MAX_FRAME_BYTES: Final = 8 * 2**20
@@ -11,6 +11,9 @@ MAX_JSON_BYTES: Final = 64 * 2**10
 
 EXACTLY_ONE: Final[dict[str, Any]] = {"minProperties": 1, "maxProperties": 1}
 """For the description of a body of which one member is to be given; null is no member."""
+
+ZIPPED: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/zip": {}}}}
+"""For the description of operations that answer with `zip_named`."""
 
 _IMAGES: Final = ("image/jpeg", "image/png", "image/webp")
 
@@ -27,6 +30,12 @@ def image_body(description: str) -> dict[str, Any]:
     """Return how OpenAPI describes a body that is an image."""
     schema = {"schema": {"type": "string", "format": "binary"}}
     return {"requestBody": {"required": True, "description": description, "content": dict.fromkeys(_IMAGES, schema)}}
+
+
+def zip_named(name: str, data: bytes) -> Response:
+    """Return a zip file for the caller to keep under a name."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
+    return Response(data, media_type="application/zip", headers=headers)
 
 
 async def whole(file: UploadFile | None) -> bytes | None:

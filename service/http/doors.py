@@ -97,17 +97,28 @@ async def decided(
 
     def look() -> Identification:
         rooms.metrics.waited(asked)
-        with rooms.metrics.stage("decode"):
-            frame = decode(data, "the frame")
-        with rooms.metrics.stage("decide"), asked_by(caller.caller_id):
-            found = decide(frame)
-        rooms.told.tell(found)
-        return found
+        return looked_at(rooms, caller.caller_id, data, decide)
 
     decisions = Decisions.of(await rooms.models.do(look))
     request.state.faces = Counter(face.decision for face in decisions.faces)
     # As FastAPI would answer, without validating our own answer once more.
     return Response(decisions.model_dump_json(), media_type="application/json")
+
+
+def looked_at(
+    rooms: Rooms, caller_id: str, data: bytes, decide: Callable[[RgbImage], Identification]
+) -> Identification:
+    """Decide about a frame, in the thread for it; timed, and told to recipients.
+
+    Raises:
+        ImageError: it is no frame.
+    """
+    with rooms.metrics.stage("decode"):
+        frame = decode(data, "the frame")
+    with rooms.metrics.stage("decide"), asked_by(caller_id):
+        found = decide(frame)
+    rooms.told.tell(found)
+    return found
 
 
 @router.post(

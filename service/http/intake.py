@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.observing import Observer, Seen
 from service.http.problems import MEDIA_TYPE, of_status
+from service.principal import Principal
 
 BODY_TIMEOUT_S: Final = 20.0
 REQUEST_ID: Final = "X-Request-Id"
@@ -71,16 +72,16 @@ class Intake:
             else:
                 await self._app(scope, receive, noted)
         finally:
-            state = scope["state"]
-            route = scope.get("route")
+            state, route = scope["state"], scope.get("route")
+            caller: Principal | None = state.get("caller")
             self._observe(
                 Seen(
                     request_id,
                     "none" if route is None else str(route.name),
                     status,
                     round(time.perf_counter() - begun, 6),
-                    state.get("credential_id"),
-                    state.get("zone"),
+                    None if caller is None else caller.caller_id,
+                    None if caller is None else caller.purpose,
                     state.get("faces"),
                 )
             )

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from consent import ErasureIncompleteError, InputError, UnavailableError, VolensError
 from service.http.access import Caller, GuardedRoute
 from service.http.once import Asked, Done, OnceKey, once
-from service.http.orders import answers_folder, dossier_folder
+from service.http.orders import JobId, answers_folder, dossier_folder
 from service.http.pages import Cursor, Limit, Page, cursor, number_at
 from service.http.problems import kind_of
 from service.http.rooms import Rooms, RoomsOf
@@ -30,7 +30,8 @@ _WHO_MAY_BEGIN: Final[Mapping[JobKind, frozenset[Role]]] = {
     JobKind.VERIFY_LOG: frozenset({Role.PRIVACY_OFFICER, Role.AUDITOR}),
     JobKind.ERASE: frozenset({Role.PRIVACY_OFFICER}),
 }
-Told = Callable[[int, int], None]
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how much is done, of how much."""
 
 
 class NewJob(BaseModel):
@@ -106,9 +107,7 @@ async def list_jobs(
 
 
 @router.get("/jobs/{job_id}", summary="One job")
-async def read_job(
-    job_id: Annotated[str, Path(pattern="^[0-9a-f]{32}$")], rooms: RoomsOf, _caller: Caller
-) -> JobAnswer:
+async def read_job(job_id: JobId, rooms: RoomsOf, _caller: Caller) -> JobAnswer:
     """Return how a job stands."""
     return JobAnswer.of(await rooms.desk.do(lambda: rooms.site.jobs.get(job_id)))
 
@@ -117,7 +116,7 @@ class LeavingError(UnavailableError):
     """The service ends; what was begun goes on at the next opening."""
 
 
-def _work(rooms: Rooms, new: NewJob) -> Callable[[Told], Mapping[str, Any]]:
+def _work(rooms: Rooms, new: NewJob) -> Callable[[Progress], Mapping[str, Any]]:
     """Return what a job does.
 
     Raises:
@@ -130,23 +129,23 @@ def _work(rooms: Rooms, new: NewJob) -> Callable[[Told], Mapping[str, Any]]:
     if new.plan is not None:
         return _erase(rooms, new.plan.encode("utf-8", "replace"), new.approvals)
 
-    def sweep(told: Told) -> Mapping[str, Any]:
+    def sweep(told: Progress) -> Mapping[str, Any]:
         report = site.sweep(told)
         return {"reasons": report.reasons, "resumed": len(report.resumed), "stray_secrets": report.stray_secrets}
 
-    def verify_log(_told: Told) -> Mapping[str, Any]:
+    def verify_log(_told: Progress) -> Mapping[str, Any]:
         report = site.log.verify()
         return {"size": report.size, "root": report.root.hex(), "checkpoints": report.checkpoints}
 
     return sweep if new.kind is JobKind.SWEEP else verify_log
 
 
-def _erase(rooms: Rooms, plan: bytes, approvals: list[str]) -> Callable[[Told], Mapping[str, Any]]:
+def _erase(rooms: Rooms, plan: bytes, approvals: list[str]) -> Callable[[Progress], Mapping[str, Any]]:
     site = rooms.site
     cohort_id = site.cohorts.read(plan).cohort_id
     dossier, answers = dossier_folder(rooms.orders, cohort_id), answers_folder(rooms.orders, cohort_id)
 
-    def erase(told: Told) -> Mapping[str, Any]:
+    def erase(told: Progress) -> Mapping[str, Any]:
         done = site.cohorts.execute(
             plan, approvals, dossier, answers=answers, answer_requests=site.rights.answerer(), progress=told
         )
@@ -156,7 +155,7 @@ def _erase(rooms: Rooms, plan: bytes, approvals: list[str]) -> Callable[[Told], 
     return erase
 
 
-async def _run(rooms: Rooms, job: Job, work: Callable[[Told], Mapping[str, Any]]) -> None:
+async def _run(rooms: Rooms, job: Job, work: Callable[[Progress], Mapping[str, Any]]) -> None:
     """Do a job in a thread, and tell of it while it goes on."""
     so_far = [0, 0]
 

@@ -14,8 +14,9 @@ class Seen:
         operation: the name of the route; ``none`` where there is none.
         status: of HTTP; 0 if nothing was answered.
         seconds: from the end of the headers to the end of the answer.
-        credential_id: of the credential that was shown and is in force; None otherwise.
-        zone: the only one of that credential; None otherwise.
+        credential_id: of who asks (`Principal.caller_id`; logs have always called it so); None if nothing in force was
+            shown.
+        zone: the caller's only one; None otherwise.
         faces: what was decided about faces, and about how many; None where nobody looked at any.
     """
 

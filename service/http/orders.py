@@ -7,7 +7,7 @@ import io
 import zipfile
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, Response
 from fastapi import Path as InPath
@@ -15,12 +15,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt
 
 from consent import InputError, RefusedError, UnavailableError
 from service.http.access import Caller, GuardedRoute
-from service.http.bodies import MAX_JSON_BYTES
+from service.http.bodies import MAX_JSON_BYTES, ZIPPED, zip_named
 from service.http.once import Asked, Done, OnceKey, once
 from service.http.rooms import RoomsOf
 from store import JobKind, JobState, Selection
 
-ZIP: Final = "application/zip"
+JobId: TypeAlias = Annotated[str, InPath(pattern="^[0-9a-f]{32}$")]
 
 router: Final = APIRouter(tags=["orders"], route_class=GuardedRoute)
 
@@ -75,15 +75,12 @@ async def plan_order(rooms: RoomsOf, caller: Caller, new: NewPlan, key: OnceKey 
     "/jobs/{job_id}/dossier",
     summary="The dossier of an order that was carried out",
     response_class=Response,
-    responses={200: {"content": {ZIP: {}}}},
+    responses=ZIPPED,
 )
-async def read_dossier(
-    job_id: Annotated[str, InPath(pattern="^[0-9a-f]{32}$")], rooms: RoomsOf, _caller: Caller
-) -> Response:
+async def read_dossier(job_id: JobId, rooms: RoomsOf, _caller: Caller) -> Response:
     """Return the dossier's folder as a zip; check it with ``volens dossier verify`` and the site's public key."""
     data = await rooms.desk.do(lambda: _zipped(dossier_folder(rooms.orders, _carried_out(rooms, job_id))))
-    headers = {"Content-Disposition": f'attachment; filename="dossier-{job_id}.zip"'}
-    return Response(data, media_type=ZIP, headers=headers)
+    return zip_named(f"dossier-{job_id}", data)
 
 
 def dossier_folder(orders: Path | None, cohort_id: str) -> Path:

@@ -43,14 +43,13 @@ def position(listed: str, shown: str | None) -> str | None:
     """
     if shown is None:
         return None
-    problem = InputError("got a cursor that was not given out for this list; ask without one, from the beginning")
     try:
         text = base64.urlsafe_b64decode(shown + "=" * (-len(shown) % 4)).decode("ascii")
     except (ValueError, binascii.Error):
-        raise problem from None
+        raise _foreign_cursor() from None
     begins, after = f"v1:{listed}:", text.removeprefix(f"v1:{listed}:")
     if not text.startswith(begins) or not after or cursor(listed, after) != shown:
-        raise problem
+        raise _foreign_cursor()
     return after
 
 
@@ -58,8 +57,12 @@ def number_at(listed: str, shown: str | None) -> int | None:
     """Return the position of a cursor of a list that is numbered; see `position`."""
     after = position(listed, shown)
     if after is not None and not (after.isdecimal() and len(after) <= _MAX_DIGITS):
-        raise InputError("got a cursor that was not given out for this list; ask without one, from the beginning")
+        raise _foreign_cursor()
     return None if after is None else int(after)
+
+
+def _foreign_cursor() -> InputError:
+    return InputError("got a cursor that was not given out for this list; ask without one, from the beginning")
 
 
 def tagged(request: Request, data: bytes, media_type: str = "application/json") -> Response:

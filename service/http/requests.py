@@ -8,14 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from consent import InputError, TakeHome, format_time
 from service.http.access import Caller, GuardedRoute, slow_down
-from service.http.bodies import EXACTLY_ONE, MAX_JSON_BYTES
+from service.http.bodies import EXACTLY_ONE, MAX_JSON_BYTES, ZIPPED, zip_named
 from service.http.once import Asked, Done, OnceKey, once
 from service.http.pages import Cursor, Limit, Page, cursor, position
 from service.http.rooms import RoomsOf
 from store import PersonsRequest
 from volens import Site
-
-ZIP: Final = "application/zip"
 
 asking: Final = APIRouter(tags=["rights"])
 """For the people themselves, who have no credential."""
@@ -171,7 +169,7 @@ async def extend_request(number: Number, rooms: RoomsOf, _caller: Caller, why: E
     "/requests/{number}/answer",
     summary="The file that answers a request for access or portability",
     response_class=Response,
-    responses={200: {"content": {ZIP: {}}}},
+    responses=ZIPPED,
 )
 async def answer_request(
     number: Number,
@@ -185,8 +183,7 @@ async def answer_request(
     """
     site = rooms.site
     answer = await rooms.desk.do(lambda: site.rights.hand_over(number, with_embedding=with_embedding))
-    headers = {"Content-Disposition": f'attachment; filename="request-{number}.zip"'}
-    return Response(answer.data, media_type=ZIP, headers=headers)
+    return zip_named(f"request-{number}", answer.data)
 
 
 @router.post("/requests/{number}/erasure", summary="Carry out a request for erasure, or an objection")

@@ -21,16 +21,15 @@ from fastapi import WebSocket, WebSocketDisconnect
 from starlette.exceptions import HTTPException
 
 from consent import InputError, SecondFactor, ShownFactor, TamperError, VolensError
-from enroll import DoorStream, ImageError, decode
+from enroll import DoorStream, ImageError
 from index import FaceDecision, Identification
 from service.http.access import RateError, admitted, known
 from service.http.bodies import MAX_FRAME_BYTES
-from service.http.doors import Face
+from service.http.doors import Face, looked_at
 from service.http.problems import of_error, of_status
 from service.http.rooms import Rooms
 from service.http.workroom import BusyError
 from service.passages import Passages
-from store import asked_by
 
 MAX_TEXT: Final = 4096
 SAY_TIMEOUT_S: Final = 20.0
@@ -60,7 +59,7 @@ class StreamSession:
         self._rooms = rooms
         self._zone = zone
         self._watched = watched
-        self._caller = str(socket.state.credential_id)
+        self._caller: str = socket.state.caller.caller_id
         self._passages = Passages()
         self._received = 0
         self._waiting: deque[tuple[int, bytes | None]] = deque()
@@ -130,7 +129,7 @@ class StreamSession:
         # 4.
         self._forget_shown()
         try:
-            shown = ShownFactor.pin(value) if factor == SecondFactor.PIN else ShownFactor.badge(value)
+            shown = ShownFactor.of(self._watched.second_factor, value)
         except InputError:  # whoever typed three digits may type again
             await self._say({"type": "presented", "accepted": False})
             return
@@ -187,12 +186,7 @@ class StreamSession:
             with shown[0] as factor:
                 self._watched.present(factor, shown[1])
             self._passages.shown()
-        with self._rooms.metrics.stage("decode"):
-            frame = decode(data, "the frame")
-        with self._rooms.metrics.stage("decide"), asked_by(self._caller):
-            found = self._watched.look(frame, time.monotonic())
-        self._rooms.told.tell(found)
-        return found
+        return looked_at(self._rooms, self._caller, data, lambda frame: self._watched.look(frame, time.monotonic()))
 
     async def _tell(self, number: int, found: Identification) -> None:
         now = time.monotonic()

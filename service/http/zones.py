@@ -1,11 +1,12 @@
 """What a site promises before anybody is asked: zones and their notices, which the operator prepares."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, TypeAdapter
 
-from consent import Notice
+from consent import Notice, Zone
 from service.http.access import Caller, GuardedRoute
 from service.http.bodies import MAX_JSON_BYTES
 from service.http.once import Asked, Done, OnceKey, once
@@ -26,6 +27,18 @@ class ZoneAnswer(BaseModel):
     retention_days: int
     live_consents: int
     references: dict[str, int] = Field(description="how many, by model")
+
+    @classmethod
+    def of(cls, zone: Zone, live_consents: int, references: Mapping[str, int]) -> "ZoneAnswer":
+        """Say what a zone is, and how many people it knows."""
+        return cls(
+            zone=zone.purpose,
+            custody=zone.custody,
+            second_factor=zone.second_factor,
+            retention_days=zone.retention_days,
+            live_consents=live_consents,
+            references=dict(references),
+        )
 
 
 ZONES: Final = TypeAdapter(list[ZoneAnswer])
@@ -53,6 +66,17 @@ class NoticeAnswer(BaseModel):
     sha256: str = Field(description="name it when the consent is given: it was this text that was shown")
     text: str
 
+    @classmethod
+    def of(cls, notice: Notice) -> "NoticeAnswer":
+        """Say what a notice says."""
+        return cls(
+            zone=notice.purpose,
+            version=notice.version,
+            language=notice.language,
+            sha256=notice.sha256,
+            text=notice.text,
+        )
+
 
 class NewNotice(BaseModel):
     """The next version of a zone's notice."""
@@ -70,14 +94,7 @@ async def list_zones(request: Request, rooms: RoomsOf, caller: Caller, _tags: If
     """Return the zones that the caller's credential is good for, by name."""
     status = await rooms.desk.do(rooms.site.status)
     found = [
-        ZoneAnswer(
-            zone=one.zone.purpose,
-            custody=one.zone.custody,
-            second_factor=one.zone.second_factor,
-            retention_days=one.zone.retention_days,
-            live_consents=one.live_consents,
-            references=dict(one.references),
-        )
+        ZoneAnswer.of(one.zone, one.live_consents, one.references)
         for one in status.zones
         if caller.purpose in {None, one.zone.purpose}
     ]
@@ -94,17 +111,7 @@ async def add_zone(rooms: RoomsOf, caller: Caller, new: NewZone, key: OnceKey = 
     name = fields.pop("zone")
 
     def add() -> Done:
-        zone = site.add_zone(name, **fields)
-        return Done(
-            ZoneAnswer(
-                zone=zone.purpose,
-                custody=zone.custody,
-                second_factor=zone.second_factor,
-                retention_days=zone.retention_days,
-                live_consents=0,
-                references={},
-            )
-        )
+        return Done(ZoneAnswer.of(site.add_zone(name, **fields), 0, {}))
 
     return await once(rooms.desk, Asked(site, caller.caller_id, "add_zone", key, new), add)
 
@@ -125,7 +132,7 @@ async def read_notice(
 ) -> Response:
     """Return the newest notice of a zone."""
     site = rooms.site
-    notice = _notice(await rooms.desk.do(lambda: site.notice(zone, language)))
+    notice = NoticeAnswer.of(await rooms.desk.do(lambda: site.notice(zone, language)))
     return tagged(request, notice.model_dump_json().encode("utf-8"))
 
 
@@ -145,16 +152,6 @@ async def publish_notice(zone: str, rooms: RoomsOf, caller: Caller, new: NewNoti
         published = site.publish_notice(
             zone, language=new.language, text=text, supersedes_within_days=new.supersedes_within_days
         )
-        return Done(_notice(published))
+        return Done(NoticeAnswer.of(published))
 
     return await once(rooms.desk, Asked(site, caller.caller_id, "publish_notice", key, zone, new), publish)
-
-
-def _notice(notice: Notice) -> NoticeAnswer:
-    return NoticeAnswer(
-        zone=notice.purpose,
-        version=notice.version,
-        language=notice.language,
-        sha256=notice.sha256,
-        text=notice.text,
-    )

@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from service.backoff import Pace, again_in_s
+
 GIVE_UP_AFTER: Final = timedelta(days=3)
-FIRST_DELAY: Final = timedelta(seconds=5)
 LONGEST_DELAY: Final = timedelta(hours=6)
-_FACTOR: Final = 3
+_PACE: Final = Pace(5.0, LONGEST_DELAY.total_seconds(), 3)
 
 
 def again_at(
@@ -26,10 +27,8 @@ def again_at(
     Returns:
         None when `GIVE_UP_AFTER` would be over by then.
     """
-    # The exponent is bounded first: a power of a large number takes long.
-    delay = min(LONGEST_DELAY, FIRST_DELAY * _FACTOR ** min(failures - 1, 16)) * (0.5 + chance / 2)
-    if retry_after is not None:
-        delay = max(delay, min(retry_after, LONGEST_DELAY))
+    asked_s = None if retry_after is None else retry_after.total_seconds()
     # Whole seconds, as everything in the store, and never the same second again.
-    at = (now + max(delay, timedelta(seconds=1))).replace(microsecond=0)
+    delay_s = max(1.0, again_in_s(failures, chance, asked_s, _PACE))
+    at = (now + timedelta(seconds=delay_s)).replace(microsecond=0)
     return at if at <= first_at + GIVE_UP_AFTER else None

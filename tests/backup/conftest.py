@@ -9,9 +9,6 @@ from house import House, Person
 from audit import Checkpoint, root
 from erase import Erased
 from store import log_size, node_reader, references_of
-from tests.unit.store.scene import house, template
-
-__all__ = ["house", "past", "template"]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,8 @@ from websockets.sync.server import ServerConnection
 from consent import InputError, RefusedError
 from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Unusable, Verdict
 from service.door.frames import Frame
-from service.door.remote import MAX_FRAME_BYTES, MAX_UNANSWERED, RemoteDecider, Service
+from service.door.remote import MAX_FRAME_BYTES, MAX_UNANSWERED, RemoteDecider
+from service.door.service import Service
 from tests.doors.conftest import Deciding, Heard, picture, until
 from tests.webhooks.test_tls import certificate
 

@@ -3,10 +3,7 @@ from collections.abc import Callable
 import pytest
 from house import House, Person
 
-from consent import ShownFactor
-from tests.unit.store.scene import house, template
-
-__all__ = ["cheap", "house", "staff", "template"]
+from consent import SecondFactor, ShownFactor
 
 PINS = ("719035", "428163")
 NUMBERS = ("04A1B2C3D4E5", "04F6A7B8C9D0")
@@ -34,4 +31,4 @@ def staff(house: House, cheap: None) -> Callable[[str], tuple[Person, Person]]:
 
 
 def of_kind(kind: str, text: str) -> ShownFactor:
-    return ShownFactor.pin(text) if kind == "pin" else ShownFactor.badge(text)
+    return ShownFactor.of(SecondFactor(kind), text)

@@ -39,7 +39,7 @@ def test_of_a_burst_exactly_those_who_have_a_place_are_taken_and_withdrawals_go_
 
     def held_up(site: Site, zone: str, image: RgbImage, stages: Stages) -> Identification:
         assert gate.wait(60)
-        return identify(site, zone, image, stages)
+        return identify(site, zone, image, stages=stages)
 
     monkeypatch.setattr(Site, "identify", held_up)
     person, door = house.admit(), bearer(Role.DOOR) | {"Content-Type": "image/jpeg"}

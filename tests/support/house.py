@@ -2,6 +2,7 @@
 
 import os
 import random as stdlib_random
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -106,6 +107,14 @@ class House:
         for zone in zones:
             house.declare(zone)
         return house
+
+    @classmethod
+    def copied(cls, template: Path, home: Path) -> Self:
+        """Open a copy of a home; its randomness goes on from another seed, so that nothing is drawn twice."""
+        clock, bits = Clock(), stdlib_random.Random(2)
+        shutil.copytree(template, home)
+        site = Site.open(home, load_extractor=no_models, clock=clock, random=bits.randbytes)
+        return cls(site, clock, np.random.default_rng(1), bits)
 
     def declare(self, zone: str, custody: str = "operator", second_factor: str = "none") -> None:
         """Add a zone with its notice."""

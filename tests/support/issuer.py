@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
+from loopback import serving
 
 from consent.jws import b64url
 
@@ -113,15 +114,9 @@ def loopback_issuer() -> Iterator[HouseIssuer]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    here = HouseIssuer(f"http://127.0.0.1:{server.server_address[1]}/realm")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield here
-    finally:
-        here.ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as port:
+        here = HouseIssuer(f"http://127.0.0.1:{port}/realm")
+        try:
+            yield here
+        finally:
+            here.ended.set()

@@ -4,7 +4,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from loopback import serving
 
 
 @dataclass
@@ -75,17 +77,11 @@ def receiver(behaviour: Behaviour | None = None) -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    here = Receiver(f"http://127.0.0.1:{server.server_address[1]}/hook")
-    if behaviour is not None:
-        here.behaviour = behaviour
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield here
-    finally:
-        here.ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as port:
+        here = Receiver(f"http://127.0.0.1:{port}/hook")
+        if behaviour is not None:
+            here.behaviour = behaviour
+        try:
+            yield here
+        finally:
+            here.ended.set()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from enroll import ModelCache
-from service.workers import delay_s
+from service.workers import _Worker
 from store import Role
 from tests.service.test_the_server import COMMAND, ROOT, free_port
 from volens import Site
@@ -129,4 +129,8 @@ def test_what_no_worker_can_serve_ends_the_service_with_its_sentence(tmp_path: P
 
 
 def test_who_dies_again_and_again_is_started_ever_later_but_not_never() -> None:
-    assert [delay_s(deaths) for deaths in (1, 2, 3, 7, 1000)] == [0.5, 1.0, 2.0, 30.0, 30.0]
+    worker, pauses = _Worker(1, {}, {}), []
+    for _ in range(1000):
+        worker.ended(now=0.0)
+        pauses.append(worker.not_before)
+    assert [pauses[deaths - 1] for deaths in (1, 2, 3, 7, 1000)] == [0.5, 1.0, 2.0, 30.0, 30.0]

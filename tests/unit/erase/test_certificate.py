@@ -24,7 +24,6 @@ from erase.certificate import (
     log_details,
 )
 from store import node_reader, nonce_of, references_of, sealed_name
-from tests.unit.store.scene import copied
 
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
 EVENT = "erasure.certified"
@@ -35,7 +34,7 @@ Statement = dict[str, Any]
 @pytest.fixture(scope="module")
 def house(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One house for all: certificates are only read here, and the log only grows."""
-    house = copied(template, tmp_path_factory.mktemp("certificates") / "home")
+    house = House.copied(template, tmp_path_factory.mktemp("certificates") / "home")
     yield house
     house.site.close()
 

@@ -20,14 +20,13 @@ from erase.dossier_check import _add_up, _certificates
 from store import checkpoint_note, node_reader, select_live
 from tests.unit.erase.orders import approval, carry_out, operator, planned
 from tests.unit.erase.test_certificate import reissue, statement_of
-from tests.unit.store.scene import copied
 
 Files = dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
 def house(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    house = copied(template, tmp_path_factory.mktemp("dossiers") / "home")
+    house = House.copied(template, tmp_path_factory.mktemp("dossiers") / "home")
     yield house
     house.site.close()
 

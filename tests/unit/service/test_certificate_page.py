@@ -11,9 +11,6 @@ from said import Command
 
 from erase import verify_certificate
 from service.certificate_page import certificate_page
-from tests.unit.store.scene import house, template
-
-__all__ = ["house", "template"]
 
 _LOADS: Final = {"src", "href", "xlink:href", "srcset", "action", "data", "poster"}
 _VOID: Final = {"meta", "path", "br"}

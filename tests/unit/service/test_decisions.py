@@ -1,12 +1,10 @@
 """Counting decisions: bounded by the minute, waiting for a locked store, whole at the end."""
 
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +14,7 @@ from reading_log import kinds, opened
 from consent import UnavailableError, format_time, parse_time
 from service.http.decisions import MAX_LEAVES, MAX_WAITING, OTHER, Decisions
 from store.decisions import COUNTED, ENDED, STARTED
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    one = House.build(tmp_path / "site")
-    yield one
-    one.site.close()
+from tests.unit.store.test_passages import locked
 
 
 @pytest.fixture
@@ -39,14 +31,12 @@ def total(house: House, what: str) -> int:
 
 
 @contextmanager
-def locked(house: House) -> Iterator[None]:
+def locked_at_once(house: House) -> Iterator[None]:
     """Have another process write, and wait for nobody."""
     with house.store.read() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
-    with closing(sqlite3.connect(house.site.home / "volens.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with locked(house):
         yield
-        other.execute("ROLLBACK")
 
 
 def test_a_minute_is_written_when_it_is_over_and_not_before(house: House, decisions: Decisions) -> None:
@@ -116,7 +106,7 @@ def test_a_flood_of_callers_is_bounded_and_none_of_it_uncounted(house: House, de
 
 
 def test_a_locked_database_loses_nothing_and_is_written_when_it_is_free(house: House, decisions: Decisions) -> None:
-    with locked(house):
+    with locked_at_once(house):
         door(decisions, match=1)
         house.clock.move(minutes=1)
         with pytest.raises(UnavailableError):

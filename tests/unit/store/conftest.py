@@ -5,9 +5,6 @@ import pytest
 from house import House
 
 from tests.unit.store.raw import DATA
-from tests.unit.store.scene import house, template
-
-__all__ = ["house", "house_of_rows", "template"]
 
 
 @pytest.fixture(scope="module")

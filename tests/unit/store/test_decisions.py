@@ -3,40 +3,20 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from house import MODEL, START, House, Person
+from house import MODEL, START, House
 from reading_log import kinds, opened
 from sqlalchemy import select
 
 from audit import read_leaf
 from consent import Purpose, format_time
-from store import Counted, Passed, Role, asked_by, held_under, note_passages
+from store import Counted, Passed, Role, asked_by, held_under
 from store import schema as tables
 from store.decisions import COUNTED, COUNTS_KEPT, ENDED, MATCHED, STARTED
-
-
-def comes_in(house: House, *people: Person, how: Passed = Passed.IDENTIFIED) -> None:
-    note_passages(house.store, [person.receipt_id for person in people], how, MODEL)
-
-
-@contextmanager
-def locked(house: House, file: str) -> Iterator[None]:
-    """Have another process write."""
-    with closing(sqlite3.connect(house.site.home / file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
-
-
-def zone_with_history(house: House, zone: str, days: int) -> None:
-    house.site.add_zone(
-        zone, custody="operator", justification="a", alternative="b", retention_days=300, match_history_days=days
-    )
-    house.site.publish_notice(zone, language="en", text=b"x")
+from tests.unit.store.test_passages import comes_in, keep_for, locked
 
 
 def test_a_match_that_begins_a_passage_is_in_the_log_with_the_door_that_asked(house: House) -> None:
@@ -79,7 +59,7 @@ def test_once_the_person_is_erased_nobody_can_open_their_matches_and_the_log_ver
 
 @pytest.mark.parametrize(("days", "left"), [(7, 1), (8, 0)])
 def test_what_opens_a_match_goes_with_its_passage(house: House, days: int, left: int) -> None:
-    zone_with_history(house, "short", 7)
+    keep_for(house, "short", 7)
     comes_in(house, house.admit("short"), house.admit())
     house.clock.move(days=days)
     house.site.sweep()
@@ -88,7 +68,7 @@ def test_what_opens_a_match_goes_with_its_passage(house: House, days: int, left:
 
 
 def test_a_zone_that_keeps_no_history_has_none_in_the_log(house: House) -> None:
-    zone_with_history(house, "quiet", 0)
+    keep_for(house, "quiet", 0)
     comes_in(house, house.admit("quiet"))
     assert MATCHED not in kinds(house.store)
 
@@ -163,8 +143,8 @@ def test_numbers_are_a_leaf_for_each_caller_and_operation(house: House) -> None:
 
 
 def test_faces_are_counted_where_a_history_is_kept_and_as_long_as_it(house: House) -> None:
-    zone_with_history(house, "quiet", 0)
-    zone_with_history(house, "short", 7)
+    keep_for(house, "quiet", 0)
+    keep_for(house, "short", 7)
     faces = {"match": 1, "no_match": 2}
     counts = [Counted(zone, Purpose(zone), "identify", {"allowed": 1}, faces) for zone in ("quiet", "short", "gone")]
     house.site.decisions.counted("run", START, START, counts)

@@ -24,9 +24,9 @@ def comes_in(house: House, *people: Person, how: Passed = Passed.IDENTIFIED) -> 
 
 
 @contextmanager
-def locked(house: House) -> Iterator[None]:
+def locked(house: House, file: str = "volens.db") -> Iterator[None]:
     """Have another process write."""
-    with closing(sqlite3.connect(house.site.home / "volens.db", isolation_level=None)) as other:
+    with closing(sqlite3.connect(house.site.home / file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
