@@ -26,8 +26,11 @@ models: $(STAMP) ## Obtain, check and fold the two default models (once)
 demo: models ## The main job in one minute, on real photos; leaves demo-out/
 	$(BIN)/volens demo --out $(OUT)
 
+# One process for each core; the half of the tests that is slower is shared out when one has nothing left to do.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+
 test: models ## Run every test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -40,7 +43,7 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 check: lint types imports models ## The gate: ruff, mypy --strict, import-linter, tests with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 # The interpreter of the peers' environment (docs/performance.md); ours leaves the missing ones out, and says so.
 PEERS ?= $(BIN)/python

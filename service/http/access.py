@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from consent import RefusedError
+from service.http.rates import household
 from service.http.rooms import Rooms
 from service.oidc.token import ForeignRoleError
 from service.principal import Principal
@@ -158,7 +159,7 @@ def check_not_slowed(request: HTTPConnection, rooms: Rooms) -> None:
 
 
 def _address(request: HTTPConnection) -> str:
-    return request.client.host if request.client else ""
+    return household(request.client.host) if request.client else ""
 
 
 @final

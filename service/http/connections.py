@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.http.rates import household
+
 HEADER_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 30.0
 MAX_HEADER_BYTES: Final = 64 * 2**10
@@ -31,7 +33,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own
         """Begin to wait for headers, unless there are too many from there."""
         super().connection_made(transport)
-        same = [one for one in self.connections if _host(one) == _host(self)]
+        same = [one for one in self.connections if _household(one) == _household(self)]
         if self.per_address is not None and len(same) > self.per_address:
             transport.abort()
             return
@@ -103,5 +105,6 @@ def patient(header_timeout_s: float, per_address: int | None) -> type[PatientPro
     return type("Patient", (PatientProtocol,), {"header_timeout_s": header_timeout_s, "per_address": per_address})
 
 
-def _host(connection: Any) -> str:  # noqa: ANN401  protocols of HTTP and of WebSockets have no type in common
-    return connection.client[0] if getattr(connection, "client", None) else ""
+def _household(connection: Any) -> str:  # noqa: ANN401  protocols of HTTP and of WebSockets have no type in common
+    client = getattr(connection, "client", None)
+    return household(client[0]) if client else ""

@@ -7,6 +7,7 @@ import asyncio
 import re
 import secrets
 import time
+from contextlib import suppress
 from typing import Final, final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,8 +20,11 @@ from service.http.problems import MEDIA_TYPE, of_status
 from service.principal import Principal
 
 BODY_TIMEOUT_S: Final = 20.0
+MAX_UNREAD_BYTES: Final = 16 * 2**20
+UNREAD_S: Final = 5.0
 REQUEST_ID: Final = "X-Request-Id"
 
+_WITH_A_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _TOO_LARGE: Final = 413
 _SWITCHED: Final = 101
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -88,21 +92,32 @@ class Intake:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         deadline = asyncio.get_running_loop().time() + self._body_timeout_s
-        whole = False
+        whole, late = False, False
 
         async def timely() -> Message:
-            nonlocal whole
+            nonlocal whole, late
             if whole:  # from now on the application waits for the caller to go, as long as it likes
                 return await receive()
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
+                late = True
                 raise HTTPException(408, headers={"Connection": "close"}) from None
             whole = not message.get("more_body", False)
             return message
 
         too_large = False
+        sends_a_body = scope["method"] in _WITH_A_BODY and "Expect" not in Headers(scope=scope)
+
+        async def to_the_end(message: Message) -> None:
+            is_last = message["type"] == "http.response.body" and not message.get("more_body")
+            if is_last and sends_a_body and not (whole or late):
+                # Whoever is refused while they send must not find the connection shut before they have read why.
+                await send({**message, "more_body": True})
+                await _left_unread(receive)
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+            await send(message)
 
         async def in_our_words(message: Message) -> None:
             nonlocal too_large
@@ -112,11 +127,23 @@ class Intake:
                 headers = MutableHeaders(scope=message)
                 too_large = message["status"] == _TOO_LARGE and headers.get("Content-Type") != MEDIA_TYPE
                 if too_large:
-                    await of_status(Request(scope), _TOO_LARGE)(scope, receive, send)
+                    await of_status(Request(scope), _TOO_LARGE)(scope, receive, to_the_end)
                     return
-            await send(message)
+            await to_the_end(message)
 
         await self._app(scope, timely, in_our_words)
+
+
+async def _left_unread(receive: Receive) -> None:
+    """Take the rest of a body and look at none of it, for so long and so much; what comes after that is cut off."""
+    left = MAX_UNREAD_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(UNREAD_S):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
 
 
 def _label(message: Message, request_id: str) -> Message:

@@ -1,10 +1,22 @@
 """How often somebody may ask: a token bucket for each caller, in a bounded table."""
 
+import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, final
 
 MAX_CALLERS: Final = 10_000
+
+
+def household(host: str) -> str:
+    """Return what stands for all addresses of one caller: an IPv4 address, or the /64 of an IPv6 one."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.IPv6Network((address.packed[:8] + bytes(8), 64)))
+    return host
 
 
 @final

@@ -1,6 +1,7 @@
 """uvicorn in front of the application: where it may listen, and how it ends."""
 
 import ipaddress
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +41,16 @@ class Address:
         for path in (self.tls_certificate, self.tls_key):
             if path is not None and not path.is_file():
                 raise InputError(f"there is no file {path}; check --tls-certificate and --tls-key")
+        if self.tls_certificate is not None and self.tls_key is not None:
+            try:
+                ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                    self.tls_certificate, self.tls_key, password=_no_password
+                )
+            except (OSError, InputError):
+                raise InputError(
+                    "got a certificate and a key that cannot be read, or do not belong together; expected PEM, the "
+                    "key without a passphrase; check --tls-certificate and --tls-key"
+                ) from None
         if self.tls_key is None and not self.behind_proxy and not _is_loopback(self.host):
             raise InputError(
                 f"got {self.host}, which is beyond this machine, without TLS; give --tls-certificate and --tls-key, or "
@@ -107,6 +118,11 @@ def server(
         lifespan="on",
     )
     return Draining(config, leave, drain_s)
+
+
+def _no_password() -> str:
+    # Else OpenSSL would ask at the terminal.
+    raise InputError("got a key with a passphrase")
 
 
 def _is_loopback(host: str) -> bool:

@@ -180,6 +180,9 @@ class StreamSession:
             raise _Over(_BUG if isinstance(error, TamperError) else _POLICY, self._told(error)) from None
         except HTTPException as error:
             self._refuse(_POLICY, error.status_code)
+        finally:
+            if shown is not None and shown is not self._shown:
+                shown[0].wipe()
 
     def _looked_at(self, data: bytes, shown: tuple[ShownFactor, float] | None) -> Identification:
         if shown is not None:

@@ -29,6 +29,7 @@ from service.http import (
 from service.http.access import WHO_MAY, GuardedRoute
 from service.http.app import application
 from service.http.connections import MAX_HEADER_BYTES, PER_ADDRESS, PatientProtocol
+from service.http.rates import household
 from service.http.rooms import Rooms
 from service.http.server import Address, server
 from store import Role
@@ -180,3 +181,19 @@ def test_who_reads_no_answer_is_cut_off(rooms: Rooms, monkeypatch: pytest.Monkey
                 whole += len(part)
     assert whole > 2**15
     assert read < 250 * whole
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::1%eth0", True),
+        ("testclient", "other", False),
+    ],
+)
+def test_who_has_a_network_of_ipv6_is_one_caller(one: str, other: str, *, same: bool) -> None:
+    assert (household(one) == household(other)) == same

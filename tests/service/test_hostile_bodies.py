@@ -5,6 +5,8 @@ import random
 import resource
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPConnection
 from io import BytesIO
 
 import numpy as np
@@ -241,3 +243,32 @@ def test_a_body_of_the_wrong_length_holds_nobody_up(rooms: Rooms, bearer: Bearer
             said += part
         assert said.startswith(b"HTTP/1.1 422")
         assert json.loads(said.split(b"\r\n\r\n", 1)[1])["type"] == "urn:volens:problem:image"
+
+
+@pytest.mark.parametrize(
+    ("size", "shown", "status"),
+    [(6 * 2**20, "Bearer x", 401), (6 * 2**20, None, 401), (12 * 2**20, Role.DOOR, 413), (3 * 2**20, Role.DESK, 403)],
+)
+def test_whoever_is_refused_while_they_send_a_large_body_reads_why(
+    rooms: Rooms, bearer: Bearer, size: int, shown: Role | str | None, status: int
+) -> None:
+    headers = bearer(shown) if isinstance(shown, Role) else {} if shown is None else {"Authorization": shown}
+    with listening(rooms, 30) as port:
+        for _ in range(5):
+            # As urllib does it: everything is sent before anything is read, and then the connection ends.
+            client = HTTPConnection("127.0.0.1", port, timeout=20)
+            client.request("POST", "/v1/zones/lobby/identify", bytes(size), {**headers, "Connection": "close"})
+            answer = client.getresponse()
+            assert (answer.status, json.loads(answer.read())["status"]) == (status, status)
+            client.close()
+
+
+def test_whoever_is_refused_and_goes_on_sending_is_cut_off(rooms: Rooms) -> None:
+    with listening(rooms, 30) as port, connected(port) as one:
+        one.sendall(b"POST /v1/zones/lobby/identify HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
+        sent = 0
+        with suppress(OSError):
+            while sent < 100:
+                one.sendall(bytes(2**20))
+                sent += 1
+        assert sent < 100

@@ -13,8 +13,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from consent import InputError
 from enroll import ModelCache
 from service import samples
+from service.http.server import Address
 from store import Role
 from tests.service.conftest import jpeg
 from volens import Site
@@ -97,3 +99,12 @@ def test_a_port_that_is_taken_is_one_sentence(home: Path) -> None:
     assert run.returncode == 6
     assert "see whether something else does" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("key", [b"no key", b""])
+def test_a_key_that_is_none_is_refused_before_anything_is_said_to_listen(tmp_path: Path, key: bytes) -> None:
+    certificate, secret = tmp_path / "a.pem", tmp_path / "a.key"
+    certificate.write_bytes(b"no certificate")
+    secret.write_bytes(key)
+    with pytest.raises(InputError, match="cannot be read, or do not belong together"):
+        Address("127.0.0.1", 8470, certificate, secret)
