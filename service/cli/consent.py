@@ -64,6 +64,7 @@ def give(
             write_private(new_key, subject_key.to_pem())
         take_home = _record(site, notice, name, jurisdiction, subject_key, new_key, valid_days, external_id)
         _hand_over(site, take_home, out, qr, new_key)
+        asked = next(one.zone.second_factor for one in site.status().zones if one.zone.purpose == notice.purpose)
     claims = take_home.receipt.claims
     document = {
         "receipt": str(out),
@@ -85,6 +86,9 @@ def give(
         whose += f" --secret {_secret_file(out)}"
     elif claims.custody is Custody.BADGE:
         whose += " --badge-out BADGE"
+    if asked is not SecondFactor.NONE:
+        option = "--pin" if asked is SecondFactor.PIN else "--badge-number"
+        whose += f"\nthen, for without it nobody comes in here: volens consent factor {out} {option}"
     said = (
         f"recorded the consent for zone {claims.purpose}, until {format_time(claims.expires_at)}\n"
         f"for the person to keep: {out} (receipt and withdrawal code), {qr} (the code as QR)"

@@ -21,7 +21,8 @@ def agreed(lobby: Path, volens: Command) -> Path:
     assert volens("zone", "add", "vault", "--custody", "operator", *promises, "--second-factor", "pin").code == 0
     assert volens("notice", "publish", "--zone", "vault", "--language", "en", "notice.md").code == 0
     common = ("--jurisdiction", "FR", "--yes-i-read-it", "--name", "Ada", "--new-key", "ada.key")
-    assert volens("consent", "give", "--zone", "vault", *common, "--out", "ada.json").code == 0
+    given = volens("consent", "give", "--zone", "vault", *common, "--out", "ada.json")
+    assert (given.code, "volens consent factor ada.json --pin" in given.out) == (0, True)
     (lobby / "pin").write_text(f"{PIN}\n")
     (lobby / "wrong").write_text("900817\n")
     (lobby / "number").write_text(NUMBER)
