@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -70,11 +70,16 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
         yield one
 
 
-def start(home: Path, port: int) -> "subprocess.Popen[bytes]":
+@contextmanager
+def start(home: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "VOLENS_SERVE_WORKERS": "2"}
     environment |= {"VOLENS_HOME": str(home), "NOTIFY_SOCKET": str(home.parent / "notify")}
     command = [*COMMAND, "serve", "--port", str(port), "--json", "--model-threads", "1"]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as parent:
+        try:
+            yield parent
+        finally:
+            parent.kill()
 
 
 def test_two_workers_are_one_service_from_its_start_to_its_end(home: Path, manager: socket.socket) -> None:
@@ -86,9 +91,11 @@ def test_two_workers_are_one_service_from_its_start_to_its_end(home: Path, manag
         first, second = children(parent.pid)
         for _ in range(6):
             assert get(port, "/healthz")[0] == 200
-        # Whoever answers knows what both have counted, and that both follow.
+        # A request is counted when it was answered. Then whoever answers knows what both have, and that both follow.
+        counted = 'volens_requests_total{operation="healthz",status="2xx"} 6.0'
+        until(lambda: counted in get(port, "/metrics", token)[1])
         numbers = [get(port, "/metrics", token)[1] for _ in range(4)]
-        assert all('volens_requests_total{operation="healthz",status="2xx"} 6.0' in one for one in numbers)
+        assert all(counted in one for one in numbers)
         assert numbers[-1].count("volens_generation_applied{") == 2
 
         os.kill(first, signal.SIGKILL)
