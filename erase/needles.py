@@ -1,5 +1,6 @@
 """What an erasure searches for afterwards: bytes that only the erased people's data has, all of them in one pass."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Final, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from store import readable
 
 PIECE_BYTES: Final = 16
 _STRIDE: Final = 64
@@ -76,12 +79,14 @@ class Needles:
         return list(dict.fromkeys(Hit(self.needles[one].what, where, self.needles[one].owner) for one in found))
 
     def search_file(self, path: Path, where: str) -> list[Hit]:
-        """Return what is found in a file, read in overlapping chunks."""
+        """Return what is found in a file, read in overlapping chunks; SQLite's locks on it stay."""
         hits: dict[Hit, None] = {}
         buffer, kept = bytearray(PIECE_BYTES + _CHUNK_BYTES), 0
         view = memoryview(buffer)
-        with path.open("rb") as file:
-            while count := file.readinto(view[kept : kept + _CHUNK_BYTES]):
+        with readable(path) as descriptor:
+            at = 0
+            while count := os.preadv(descriptor, [view[kept : kept + _CHUNK_BYTES]], at):
+                at += count
                 hits.update(dict.fromkeys(self.search(view[: kept + count], where)))
                 end = kept + count
                 kept = min(PIECE_BYTES - 1, end)  # a piece that ends in the next chunk begins here at the earliest

@@ -74,6 +74,7 @@ from store.kept_answers import (
 )
 from store.keyring import Keyring
 from store.keys import Keys, ask_root_key_holder
+from store.live_files import readable
 from store.operators import Operator, add_operator, operators, operators_required, remove_operator, require_operators
 from store.outbox import Message, Outbox, OutboxState, tell
 from store.passages import Passed, asked_by, note_passages, prune_passages
@@ -327,6 +328,7 @@ __all__ = [
     "put_in_place",
     "read_private",
     "read_root_key_file",
+    "readable",
     "receipt_of_certificate",
     "receipt_of_code",
     "receipts_of",

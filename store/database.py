@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from consent import TamperError, UnavailableError
+from store import live_files
 from store.freed_memory import overwritten
 
 BUSY_TIMEOUT_S: Final = 5.0
@@ -56,8 +57,11 @@ class Database:
             _create_private(path)
         elif not path.is_file():
             raise UnavailableError(f"there is no {path.name} in {path.parent}; run 'volens init', or restore the file")
+        self._file = live_files.identity_of(path)
+        if self._file is not None:
+            live_files.opened(self._file)
+        self._is_open = True
         self._engine = _engine(path)
-        self._file = _identity(path)
         try:
             with self.write() as connection:
                 self._migrate(connection, create=create)
@@ -145,6 +149,9 @@ class Database:
     def close(self) -> None:
         """Give back every connection; SQLite then removes the write-ahead log."""
         self._engine.dispose()
+        if self._is_open and self._file is not None:
+            live_files.closed(self.path, self._file)
+        self._is_open = False
 
     def _must_be_in_place(self) -> None:
         """Refuse a file that was moved away or replaced while it is open.
@@ -152,7 +159,7 @@ class Database:
         SQLite would go on with the file it has open, wherever that is now, and make an empty one under the old name for
         the next connection. A secret would then be deleted in one file and live on in another.
         """
-        if _identity(self.path) != self._file:
+        if live_files.identity_of(self.path) != self._file:
             raise UnavailableError(
                 f"{self.path.name} was moved away or replaced while it is in use; put it back, or start again with the "
                 "new one"
@@ -198,14 +205,6 @@ def reading_copy(path: Path) -> Generator[Connection]:
 def _revision(connection: Connection) -> str | None:
     known = connection.scalar(text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"))
     return connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _create_private(path: Path) -> None:

@@ -15,7 +15,7 @@ RESULTS: Final = Path(__file__).parents[1] / "results" / "http" / "identify.json
 def main() -> None:
     """Observe, keep, tell; or only derive the table from what was kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http", description=__doc__)
-    parser.add_argument("--turns", type=int, default=400)
+    parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="only derive the table from the results")
     parser.add_argument("--page", action="store_true", help="and write it into docs/performance.md")
