@@ -9,6 +9,16 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 from house import House
 
+SLOW = ("site", "report", "load", "workers", "faults", "backup", "erasure", "typing", "benchmarks", "properties")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the folders whose tests are long, where several processes share them, so that none ends alone."""
+    if hasattr(config, "workerinput"):
+        folder = Path(__file__).parent
+        items.sort(key=lambda item: item.path.relative_to(folder).parts[0] not in SLOW)
+
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
