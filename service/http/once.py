@@ -69,7 +69,7 @@ class Asked:
         """
         self._kept: KeptAnswers = site.kept_answers
         self._key = None if key is None else AnswerKey(key, (caller, operation))
-        self._fingerprint = _fingerprint(said)
+        self._said = said
         self._is_kept = False
 
     def keep(self, tx: Transaction, done: Done) -> None:
@@ -78,7 +78,7 @@ class Asked:
             self._kept.keep(tx, self._key, done.kept(), done.about)
             self._is_kept = True
 
-    def do(self, work: Callable[[], "Done"]) -> Response:
+    def do(self, work: Callable[[], Done]) -> Response:
         """Do it and answer 201, unless it was done: then tell the same again.
 
         Raises:
@@ -87,7 +87,8 @@ class Asked:
         """
         if self._key is None:
             return _created(_bytes(work().answer))
-        kept = self._kept.begin(self._key, self._fingerprint)
+        # Here, in a thread, and only for who may ask again: it can be all photos of a form.
+        kept = self._kept.begin(self._key, _fingerprint(self._said))
         if kept is not None:
             return _created(kept, replayed=True)
         try:
