@@ -24,6 +24,7 @@ MAX_UNREAD_BYTES: Final = 16 * 2**20
 UNREAD_S: Final = 5.0
 REQUEST_ID: Final = "X-Request-Id"
 
+_STARTS: Final = frozenset({"http.response.start", "websocket.http.response.start"})
 _WITH_A_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _TOO_LARGE: Final = 413
 _SWITCHED: Final = 101
@@ -64,7 +65,7 @@ class Intake:
 
         async def noted(message: Message) -> None:
             nonlocal status
-            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+            if message["type"] in _STARTS:
                 status = message["status"]
             elif message["type"] == "websocket.accept":
                 status = _SWITCHED
@@ -108,11 +109,10 @@ class Intake:
             return message
 
         too_large = False
-        sends_a_body = scope["method"] in _WITH_A_BODY and "Expect" not in Headers(scope=scope)
 
         async def to_the_end(message: Message) -> None:
             is_last = message["type"] == "http.response.body" and not message.get("more_body")
-            if is_last and sends_a_body and not (whole or late):
+            if is_last and not (whole or late) and _sends_a_body(scope):
                 # Whoever is refused while they send must not find the connection shut before they have read why.
                 await send({**message, "more_body": True})
                 await _left_unread(receive)
@@ -134,6 +134,11 @@ class Intake:
         await self._app(scope, timely, in_our_words)
 
 
+def _sends_a_body(scope: Scope) -> bool:
+    # Who expects to be asked for it first sends none once they are refused.
+    return scope["method"] in _WITH_A_BODY and "Expect" not in Headers(scope=scope)
+
+
 async def _left_unread(receive: Receive) -> None:
     """Take the rest of a body and look at none of it, for so long and so much; what comes after that is cut off."""
     left = MAX_UNREAD_BYTES
@@ -147,7 +152,7 @@ async def _left_unread(receive: Receive) -> None:
 
 
 def _label(message: Message, request_id: str) -> Message:
-    if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+    if message["type"] in _STARTS:
         headers = MutableHeaders(scope=message)
         headers[REQUEST_ID] = request_id
         for name, value in _HEADERS.items():
