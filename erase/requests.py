@@ -104,12 +104,10 @@ class Rights:
             RefusedError: it asks for something else, or is closed.
             ErasureIncompleteError: matching has stopped; the request is open until it is carried out once more.
         """
-        with self._store.read() as connection:
-            request = request_of(connection, request_id)
-            receipt = None if request.receipt_id is None else stored_receipt(connection, request.receipt_id)
+        request = self.request(request_id)
         if request.closed_at is not None or request.kind not in {RequestKind.ERASURE, RequestKind.OBJECTION}:
             raise RefusedError("this request is closed, or asks for no erasure; see 'volens request list --all'")
-        theirs = [] if receipt is None else receipts_of(self._store, receipt.subject_id)
+        theirs = self._theirs(request)
         erased = erase_consents(self._store, self._galleries, self._home, theirs, EndReason.WITHDRAWN)
         with self._store.write() as tx:
             close_request(tx, request_id, Outcome.CARRIED_OUT if erased else Outcome.NOTHING_HELD)
@@ -167,10 +165,10 @@ class Rights:
             RefusedError: the request is closed, or asks for something else.
             UnavailableError: the disk refuses; the request stays open.
         """
-        with self._store.read() as connection:
-            if request_of(connection, request_id).closed_at is not None:
-                raise RefusedError("this request is closed; see 'volens request list --all'")
-        answer = self._made(request_id, with_embedding=with_embedding)
+        request = self.request(request_id)
+        if request.closed_at is not None:
+            raise RefusedError("this request is closed; see 'volens request list --all'")
+        answer = self._made(request, with_embedding=with_embedding)
         write_private(path, answer.data, replace=replace)
         self._answered(request_id, answer)
         return answer
@@ -182,23 +180,26 @@ class Rights:
             InputError: there is no such request.
             RefusedError: it asks for something else, was refused, or taken back.
         """
-        with self._store.read() as connection:
-            outcome = request_of(connection, request_id).outcome
-        if outcome not in {None, Outcome.ANSWERED, Outcome.NOTHING_HELD}:
+        request = self.request(request_id)
+        if request.outcome not in {None, Outcome.ANSWERED, Outcome.NOTHING_HELD}:
             raise RefusedError("this request was not answered with a file; take a new one")
-        answer = self._made(request_id, with_embedding=with_embedding)
-        if outcome is None:
+        answer = self._made(request, with_embedding=with_embedding)
+        if request.outcome is None:
             self._answered(request_id, answer)
         return answer
 
-    def _made(self, request_id: str, *, with_embedding: bool) -> AccessAnswer:
+    def _theirs(self, request: PersonsRequest) -> list[ReceiptId]:
+        """Return all consents of whoever a request is of; none where nobody was found."""
+        if request.receipt_id is None:
+            return []
         with self._store.read() as connection:
-            request = request_of(connection, request_id)
-            receipt = None if request.receipt_id is None else stored_receipt(connection, request.receipt_id)
+            receipt = stored_receipt(connection, request.receipt_id)
+        return [] if receipt is None else receipts_of(self._store, receipt.subject_id)
+
+    def _made(self, request: PersonsRequest, *, with_embedding: bool) -> AccessAnswer:
         if not request.kind.asks_for_a_file:
             raise RefusedError(f"a request for {request.kind.value} asks for no file; see 'volens request list --all'")
-        theirs = [] if receipt is None else receipts_of(self._store, receipt.subject_id)
-        return answer_access(self._store, theirs, with_embedding=with_embedding)
+        return answer_access(self._store, self._theirs(request), with_embedding=with_embedding)
 
     def _answered(self, request_id: str, answer: AccessAnswer) -> None:
         with self._store.write() as tx:
