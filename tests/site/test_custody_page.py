@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from page import console_lines
 
 from enroll import Extractor
 from service.cli.app import run
@@ -21,8 +22,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     monkeypatch.setattr("service.cli.session.default_models", lambda: extractor)
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "walk" / "site"))
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "custody.md").read_text(), flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = console_lines("custody.md")
     assert len(lines) == 21
     said: dict[str, str] = {}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from broker import loopback_broker, subscriber
+from page import console_lines
 
 from service.cli.app import run
 from tests.doors.test_commands import kept_handlers
@@ -23,10 +24,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "site"))
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "doors.md").read_text()
-    lines = [
-        line for block in re.findall(r"```console\n(.*?)```", page, flags=re.DOTALL) for line in block.splitlines()
-    ]
+    lines = console_lines("doors.md")
     assert len(lines) == 13
     said: list[str] = []
 
@@ -53,6 +51,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     assert json.loads((tmp_path / "door.state").read_text())["lock"] == "locked"
 
     # What the page's table says that a broker is told, and nobody's id.
+    page = (ROOT / "docs" / "doors.md").read_text()
     topics = re.findall(r"^\| `([a-z]+)` \| (?:yes|no)", page, flags=re.MULTILINE)
     assert topics == ["availability", "state", "health", "decision"]
     assert all(panel.payloads(f"volens/lobby/left/{topic}") for topic in topics)

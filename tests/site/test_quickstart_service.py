@@ -1,13 +1,14 @@
 """docs/quickstart-service.md, as a newcomer pastes it into one terminal; only the two ports are free ones."""
 
 import os
-import re
 import shutil
 import socket
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+
+from page import console_lines
 
 from enroll import ModelCache
 
@@ -37,11 +38,8 @@ def programs(folder: Path) -> Path:
 def test_the_page_goes_from_nothing_to_a_door_a_revocation_and_a_notification(tmp_path: Path) -> None:
     ModelCache.default().pull()
     shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
-    page = (ROOT / "docs" / "quickstart-service.md").read_text()
     service, panel = free_ports(2)
-    lines = [
-        line for block in re.findall(r"```console\n(.*?)```", page, flags=re.DOTALL) for line in block.splitlines()
-    ]
+    lines = console_lines("quickstart-service.md")
     assert all(line.startswith("$ ") for line in lines)
     assert len(lines) == 23
     script = "\n".join(line.removeprefix("$ ") for line in lines)

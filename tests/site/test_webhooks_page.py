@@ -1,11 +1,11 @@
 """docs/webhooks.md, command by command, as its reader types them."""
 
-import re
 import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+from page import console_lines
 
 from service.cli.app import run
 
@@ -18,8 +18,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "site"))
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "webhooks.md").read_text(), flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = console_lines("webhooks.md")
     assert len(lines) == 12
     said: dict[str, str] = {}
 
