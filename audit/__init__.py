@@ -1,42 +1,21 @@
-"""The append-only audit log: Merkle tree, signed checkpoints, leaves that are salted commitments. Pure: no I/O, no SQL.
+"""Append-only audit log: Merkle tree, signed checkpoints, leaves that are salted commitments. Pure: no I/O, no SQL."""
 
-A leaf holds nothing that must ever be erased; what must is outside, under a salt that is erased with the person.
-"""
-
-from audit.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint
-from audit.leaf import Event, leaf_bytes, open_leaf, read_leaf
-from audit.tree import (
-    Node,
-    NodeReader,
-    consistency_proof,
-    empty_root,
-    inclusion_proof,
-    leaf_hash,
-    new_nodes,
-    node_hash,
-    root,
-    verify_consistency,
-    verify_inclusion,
-)
-
-__all__ = [
-    "Checkpoint",
-    "Event",
-    "Node",
-    "NodeReader",
-    "VerifierKey",
-    "consistency_proof",
-    "empty_root",
-    "inclusion_proof",
-    "leaf_bytes",
-    "leaf_hash",
-    "new_nodes",
-    "node_hash",
-    "open_checkpoint",
-    "open_leaf",
-    "read_leaf",
-    "root",
-    "sign_checkpoint",
-    "verify_consistency",
-    "verify_inclusion",
-]
+from volens.audit.checkpoint import MAX_NOTE_BYTES as MAX_NOTE_BYTES
+from volens.audit.checkpoint import Checkpoint as Checkpoint
+from volens.audit.checkpoint import VerifierKey as VerifierKey
+from volens.audit.checkpoint import open_checkpoint as open_checkpoint
+from volens.audit.checkpoint import sign_checkpoint as sign_checkpoint
+from volens.audit.leaf import SALT_BYTES as SALT_BYTES
+from volens.audit.leaf import Event as Event
+from volens.audit.leaf import leaf_bytes as leaf_bytes
+from volens.audit.leaf import open_leaf as open_leaf
+from volens.audit.leaf import read_leaf as read_leaf
+from volens.audit.tree import NodeReader as NodeReader
+from volens.audit.tree import consistency_proof as consistency_proof
+from volens.audit.tree import empty_root as empty_root
+from volens.audit.tree import inclusion_proof as inclusion_proof
+from volens.audit.tree import leaf_hash as leaf_hash
+from volens.audit.tree import new_nodes as new_nodes
+from volens.audit.tree import root as root
+from volens.audit.tree import verify_consistency as verify_consistency
+from volens.audit.tree import verify_inclusion as verify_inclusion

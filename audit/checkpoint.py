@@ -21,8 +21,8 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from audit.tree import HASH_BYTES, empty_root
-from consent.errors import InputError, TamperError
+from volens.audit.tree import HASH_BYTES, empty_root
+from volens.consent import InputError, TamperError
 
 MAX_NOTE_BYTES: Final = 64 * 1024
 """Room for the 16 signatures that the specification asks for, each as large as an ML-DSA-44 cosignature."""

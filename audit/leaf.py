@@ -23,9 +23,8 @@ from typing import Final
 
 import rfc8785
 
-from consent.errors import InputError, TamperError
-from consent.jws import b64url, from_b64url
-from consent.times import format_time, parse_time
+from volens.consent import InputError, TamperError, format_time, from_b64url, parse_time
+from volens.consent.jws import b64url
 
 SALT_BYTES: Final = 32
 MAX_LEAF_BYTES: Final = 256

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol, TypeAlias
 
-from consent.errors import TamperError
+from volens.consent import TamperError
 
 HASH_BYTES: Final = 32
 _LEAF: Final = b"\x00"

@@ -36,10 +36,12 @@ from skimage.data import astronaut
 
 from benchmarks.enrolling import enroll_face
 from benchmarks.machine import machine
-from consent import ConsentedEmbedding, SubjectKey, UnitVector
-from enroll import Extractor, ModelCache, RgbImage, SFaceEmbedder, YuNetDetector, align, decode
-from enroll.catalog import SFACE, YUNET
 from volens import Site
+from volens.consent import ConsentedEmbedding, SubjectKey, UnitVector
+from volens.face import YUNET, Extractor, ModelCache, RgbImage, YuNetDetector, decode
+from volens.face.alignment import align
+from volens.face.embedder import SFaceEmbedder
+from volens.face.model_catalog import SFACE
 
 RESULTS: Final = Path(__file__).parent / "results" / "door.json"
 FPS: Final = 25
@@ -131,7 +133,7 @@ def contestants(home: Path, person: Pixels) -> Iterator[tuple[str, Look]]:
 
 
 def with_prelu(network: bytes) -> bytes:
-    """Return a network with the PRelu operators that `enroll.fold` replaced."""
+    """Return a network with the PRelu operators that `volens.face.model_folding` replaced."""
     model = onnx.load_model_from_string(network)
     constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
     nodes: list[onnx.NodeProto] = []

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
-from consent import ConsentedEmbedding, ConsentGrant, ReferenceId, UnverifiedReceipt
-from store import Store, add_reference, admit_receipt
+from volens.consent import ConsentedEmbedding, ConsentGrant, ReferenceId, UnverifiedReceipt
+from volens.store import Store
+from volens.store.people import admit_receipt
+from volens.store.people.references import add_reference
 
 
 def enroll_face(

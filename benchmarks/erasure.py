@@ -20,9 +20,10 @@ import numpy as np
 from benchmarks.enrolling import enroll_face
 from benchmarks.machine import machine
 from benchmarks.matching.faces import made_up
-from consent import ConsentedEmbedding, EndReason, ModelId, Notice, ReceiptId, SubjectKey, UnitVector
-from erase import erase_consents, verify_certificate
 from volens import Site
+from volens.consent import ConsentedEmbedding, EndReason, ModelId, Notice, ReceiptId, SubjectKey, UnitVector
+from volens.erase import erase_consents
+from volens.erase.proof import verify_certificate
 
 RESULTS: Final = Path(__file__).parent / "results" / "erasure.json"
 SEED: Final = 20261124

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.machine import machine
-from consent import ReceiptId
-from store import Store
 from volens import Site
+from volens.consent import ReceiptId
+from volens.store import Store
 
 RESULTS: Final = Path(__file__).parent / "results" / "rotation.json"
 

@@ -1,122 +1,38 @@
 """What a data subject agreed to: zone, notice, receipt, signature, grant, withdrawal. Pure: no I/O, SQL or FAISS."""
 
-from consent.badge import Badge
-from consent.clocks import (
-    INACTIVE_AFTER_DAYS,
-    LEGAL_SOURCES,
-    MAX_SUPERSEDING_DAYS,
-    ClockFacts,
-    Deadline,
-    Superseding,
-    deadlines,
-    first_deadline,
-    fixed_deadline,
-    inactive_at,
-    superseded_at,
-)
-from consent.embedding import ConsentedEmbedding, FloatArray, ProbeEmbedding, UnitVector
-from consent.errors import (
-    ConsentExpiredError,
-    EnrollmentError,
-    ErasureIncompleteError,
-    ForeignReceiptError,
-    ForgedGrantError,
-    InputError,
-    NoLiveConsentError,
-    ReceiptError,
-    ReceiptSignatureError,
-    RefusedError,
-    TamperError,
-    UnavailableError,
-    UnknownError,
-    VolensError,
-)
-from consent.gate import ConsentLedger, admit, permit_probe
-from consent.grant import ConsentGrant, ProbePermit
-from consent.ids import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId, SiteId, parse_purpose
-from consent.notice import Notice
-from consent.person_secret import PersonSecret
-from consent.receipt import (
-    Controller,
-    ReceiptClaims,
-    UnverifiedReceipt,
-    VerifiedReceipt,
-    sign_receipt,
-    verify_receipt,
-    verify_stored,
-)
-from consent.shown_factor import ShownFactor, check_kind
-from consent.subject_key import SubjectKey, SubjectPublicKey
-from consent.take_home import TakeHome
-from consent.times import format_time, months_later, parse_time, whole_seconds
-from consent.withdrawal import EndReason, WithdrawalCode
-from consent.zone import Custody, Promises, SecondFactor, Zone
-
-__all__ = [
-    "INACTIVE_AFTER_DAYS",
-    "LEGAL_SOURCES",
-    "MAX_SUPERSEDING_DAYS",
-    "Badge",
-    "ClockFacts",
-    "ConsentExpiredError",
-    "ConsentGrant",
-    "ConsentLedger",
-    "ConsentedEmbedding",
-    "Controller",
-    "Custody",
-    "DataSubjectId",
-    "Deadline",
-    "EndReason",
-    "EnrollmentError",
-    "ErasureIncompleteError",
-    "FloatArray",
-    "ForeignReceiptError",
-    "ForgedGrantError",
-    "InputError",
-    "ModelId",
-    "NoLiveConsentError",
-    "Notice",
-    "PersonSecret",
-    "ProbeEmbedding",
-    "ProbePermit",
-    "Promises",
-    "Purpose",
-    "ReceiptClaims",
-    "ReceiptError",
-    "ReceiptId",
-    "ReceiptSignatureError",
-    "ReferenceId",
-    "RefusedError",
-    "SecondFactor",
-    "ShownFactor",
-    "SiteId",
-    "SubjectKey",
-    "SubjectPublicKey",
-    "Superseding",
-    "TakeHome",
-    "TamperError",
-    "UnavailableError",
-    "UnitVector",
-    "UnknownError",
-    "UnverifiedReceipt",
-    "VerifiedReceipt",
-    "VolensError",
-    "WithdrawalCode",
-    "Zone",
-    "admit",
-    "check_kind",
-    "deadlines",
-    "first_deadline",
-    "fixed_deadline",
-    "format_time",
-    "inactive_at",
-    "months_later",
-    "parse_purpose",
-    "parse_time",
-    "permit_probe",
-    "sign_receipt",
-    "superseded_at",
-    "verify_receipt",
-    "verify_stored",
-    "whole_seconds",
-]
+from volens.consent.badge import Badge as Badge
+from volens.consent.embedding import ConsentedEmbedding as ConsentedEmbedding
+from volens.consent.embedding import UnitVector as UnitVector
+from volens.consent.errors import EnrollmentError as EnrollmentError
+from volens.consent.errors import ErasureIncompleteError as ErasureIncompleteError
+from volens.consent.errors import InputError as InputError
+from volens.consent.errors import NoLiveConsentError as NoLiveConsentError
+from volens.consent.errors import RefusedError as RefusedError
+from volens.consent.errors import TamperError as TamperError
+from volens.consent.errors import UnavailableError as UnavailableError
+from volens.consent.errors import UnknownError as UnknownError
+from volens.consent.errors import VolensError as VolensError
+from volens.consent.grant import ConsentGrant as ConsentGrant
+from volens.consent.ids import DataSubjectId as DataSubjectId
+from volens.consent.ids import ModelId as ModelId
+from volens.consent.ids import Purpose as Purpose
+from volens.consent.ids import ReceiptId as ReceiptId
+from volens.consent.ids import ReferenceId as ReferenceId
+from volens.consent.ids import SiteId as SiteId
+from volens.consent.ids import parse_purpose as parse_purpose
+from volens.consent.jws import from_b64url as from_b64url
+from volens.consent.notice import Notice as Notice
+from volens.consent.person_secret import PersonSecret as PersonSecret
+from volens.consent.receipt import UnverifiedReceipt as UnverifiedReceipt
+from volens.consent.receipt import VerifiedReceipt as VerifiedReceipt
+from volens.consent.shown_factor import ShownFactor as ShownFactor
+from volens.consent.shown_factor import check_kind as check_kind
+from volens.consent.subject_key import SubjectKey as SubjectKey
+from volens.consent.take_home import TakeHome as TakeHome
+from volens.consent.times import format_time as format_time
+from volens.consent.times import parse_time as parse_time
+from volens.consent.withdrawal import EndReason as EndReason
+from volens.consent.withdrawal import WithdrawalCode as WithdrawalCode
+from volens.consent.zone import Custody as Custody
+from volens.consent.zone import SecondFactor as SecondFactor
+from volens.consent.zone import Zone as Zone

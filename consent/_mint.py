@@ -1,6 +1,6 @@
 """DANGER: the mint. Whoever imports MINT can make a capability without any consent.
 
-Only `consent.gate` and the capability types in `consent.grant` may import this module; an import contract
+Only `volens.consent.gate` and the capability types in `volens.consent.grant` may import this module; an import contract
 ("protected") and a test hold it.
 """
 

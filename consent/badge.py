@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, NoReturn, Self, final
 
-from consent.errors import InputError
-from consent.ids import ModelId, ReceiptId, ReferenceId, SiteId
-from consent.person_secret import SECRET_BYTES, PersonSecret
+from volens.consent.errors import InputError
+from volens.consent.ids import ModelId, ReceiptId, ReferenceId, SiteId
+from volens.consent.person_secret import SECRET_BYTES, PersonSecret
 
 MAGIC: Final = b"VOLENS-BADGE\x01"
 MAX_BADGE_BYTES: Final = 16 * 1024

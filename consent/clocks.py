@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, final
 
-from consent.withdrawal import EndReason
+from volens.consent.withdrawal import EndReason
 
 INACTIVE_AFTER_DAYS: Final = 1095
 """Three years without a leap day, so that it is never more than three years."""

@@ -6,8 +6,8 @@ from typing import Final, NoReturn, Self, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from consent.grant import ConsentGrant, ProbePermit
-from consent.ids import ModelId
+from volens.consent.grant import ConsentGrant, ProbePermit
+from volens.consent.ids import ModelId
 
 FloatArray: TypeAlias = NDArray[np.float32]
 _NORM_TOLERANCE: Final = 1e-3

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from consent._mint import MINT
-from consent.errors import ConsentExpiredError, ForeignReceiptError, NoLiveConsentError, RefusedError
-from consent.grant import ConsentGrant, ProbePermit
-from consent.ids import DataSubjectId, Purpose, ReceiptId, SiteId
-from consent.receipt import VerifiedReceipt
-from consent.zone import Zone
+from volens.consent._mint import MINT
+from volens.consent.errors import ConsentExpiredError, ForeignReceiptError, NoLiveConsentError, RefusedError
+from volens.consent.grant import ConsentGrant, ProbePermit
+from volens.consent.ids import DataSubjectId, Purpose, ReceiptId, SiteId
+from volens.consent.receipt import VerifiedReceipt
+from volens.consent.zone import Zone
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 

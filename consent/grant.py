@@ -4,9 +4,9 @@ from dataclasses import KW_ONLY, InitVar, dataclass
 from datetime import datetime
 from typing import NoReturn, final
 
-from consent._mint import MINT
-from consent.errors import ForgedGrantError
-from consent.ids import DataSubjectId, Purpose, ReceiptId
+from volens.consent._mint import MINT
+from volens.consent.errors import ForgedGrantError
+from volens.consent.ids import DataSubjectId, Purpose, ReceiptId
 
 
 @final
@@ -14,7 +14,7 @@ from consent.ids import DataSubjectId, Purpose, ReceiptId
 class ConsentGrant:
     """Proof that one receipt was verified and live at `checked_at`. A capability, not a record.
 
-    Only `consent.gate.admit` makes one. Python cannot stop `object.__new__`; the tables can, and do.
+    Only `volens.consent.gate.admit` makes one. Python cannot stop `object.__new__`; the tables can, and do.
     """
 
     receipt_id: ReceiptId
@@ -29,7 +29,7 @@ class ConsentGrant:
     def __post_init__(self, mint: object) -> None:
         """Refuse to exist outside the gate."""
         if mint is not MINT:
-            raise ForgedGrantError("only consent.gate.admit() makes a ConsentGrant")
+            raise ForgedGrantError("only volens.consent.gate.admit() makes a ConsentGrant")
 
     def __reduce__(self) -> NoReturn:
         """Refuse pickling and copying: the check does not travel."""
@@ -41,7 +41,7 @@ class ConsentGrant:
 class ProbePermit:
     """Leave to compute a probe embedding for one zone. It opens no way to store anything.
 
-    Only `consent.gate.permit_probe` makes one.
+    Only `volens.consent.gate.permit_probe` makes one.
     """
 
     purpose: Purpose
@@ -51,7 +51,7 @@ class ProbePermit:
     def __post_init__(self, mint: object) -> None:
         """Refuse to exist outside the gate."""
         if mint is not MINT:
-            raise ForgedGrantError("only consent.gate.permit_probe() makes a ProbePermit")
+            raise ForgedGrantError("only volens.consent.gate.permit_probe() makes a ProbePermit")
 
     def __reduce__(self) -> NoReturn:
         """Refuse pickling and copying: the check does not travel."""

@@ -3,7 +3,7 @@
 import re
 from typing import Final, NewType
 
-from consent.errors import InputError
+from volens.consent.errors import InputError
 
 SiteId = NewType("SiteId", str)
 """Names one installation; part of every receipt, so that a receipt for one site is foreign to all others."""

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from consent.errors import InputError
+from volens.consent.errors import InputError
 
 JURISDICTION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 

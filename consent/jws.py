@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from joserfc import jws
 from joserfc.jwk import OKPKey
 
-from consent.errors import InputError, TamperError
+from volens.consent.errors import InputError, TamperError
 
 ALGORITHM: Final = "Ed25519"
 MAX_TOKEN_BYTES: Final = 64 * 1024

@@ -6,9 +6,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final, Self, final
 
-from consent.errors import InputError, TamperError
-from consent.ids import Purpose
-from consent.times import whole_seconds
+from volens.consent.errors import InputError, TamperError
+from volens.consent.ids import Purpose
+from volens.consent.times import whole_seconds
 
 MAX_NOTICE_BYTES: Final = 256 * 1024
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final, NoReturn, Self, final
 
-from consent.errors import InputError
-from consent.ids import ReceiptId
+from volens.consent.errors import InputError
+from volens.consent.ids import ReceiptId
 
 SECRET_BYTES: Final = 32
 TEXT_PREFIX: Final = "VOLENS-SECRET:"

@@ -3,7 +3,7 @@
 The fields are those of ISO/IEC TS 27560:2023 (record header, PII processing, party identification, event), as
 canonical JSON (RFC 8785) inside a compact JWS. Each state is a type, each arrow one function::
 
-    bytes -> UnverifiedReceipt -> VerifiedReceipt      (then consent.gate.admit -> ConsentGrant)
+    bytes -> UnverifiedReceipt -> VerifiedReceipt      (then volens.consent.gate.admit -> ConsentGrant)
 """
 
 import re
@@ -14,16 +14,16 @@ from typing import Any, Final, NoReturn, Self, cast, final
 
 import rfc8785
 
-from consent import jws
-from consent._mint import MINT
-from consent.canonical import loads_canonical
-from consent.errors import ForgedGrantError, InputError, ReceiptError, ReceiptSignatureError, TamperError
-from consent.ids import DataSubjectId, Purpose, ReceiptId, SiteId, is_receipt_id, is_subject_id, parse_purpose
-from consent.jurisdiction import JURISDICTION, parse_jurisdiction
-from consent.notice import Notice
-from consent.subject_key import SubjectKey, SubjectPublicKey
-from consent.times import format_time, parse_time, whole_seconds
-from consent.zone import Custody, Zone
+from volens.consent import jws
+from volens.consent._mint import MINT
+from volens.consent.canonical import loads_canonical
+from volens.consent.errors import ForgedGrantError, InputError, ReceiptError, ReceiptSignatureError, TamperError
+from volens.consent.ids import DataSubjectId, Purpose, ReceiptId, SiteId, is_receipt_id, is_subject_id, parse_purpose
+from volens.consent.jurisdiction import JURISDICTION, parse_jurisdiction
+from volens.consent.notice import Notice
+from volens.consent.subject_key import SubjectKey, SubjectPublicKey
+from volens.consent.times import format_time, parse_time, whole_seconds
+from volens.consent.zone import Custody, Zone
 
 RECEIPT_TYPE: Final = "volens-receipt+jws"
 SCHEMA_VERSION: Final = "ISO/IEC TS 27560:2023 volens-receipt/1"
@@ -104,7 +104,7 @@ class VerifiedReceipt:
     def __post_init__(self, mint: object) -> None:
         """Refuse to exist without a checked signature."""
         if mint is not MINT:
-            raise ForgedGrantError("only consent.receipt.verify_receipt() makes a VerifiedReceipt")
+            raise ForgedGrantError("only volens.consent.receipt.verify_receipt() makes a VerifiedReceipt")
 
     def __reduce__(self) -> NoReturn:
         """Refuse pickling: the check does not travel."""
@@ -180,8 +180,8 @@ def verify_receipt(receipt: UnverifiedReceipt, trusted_key: SubjectPublicKey) ->
     2. The signature is by that key over these exact bytes.
     3. The claims are those in the signed bytes: anyone can put an `UnverifiedReceipt` together by hand.
 
-    Not checked here: site, zone, expiry and liveness; `consent.gate.admit` does. An expired receipt must still verify,
-    for it must still be withdrawable (GDPR 7(3)).
+    Not checked here: site, zone, expiry and liveness; `volens.consent.gate.admit` does. An expired receipt must still
+    verify, because it must still be withdrawable (GDPR 7(3)).
 
     Raises:
         ReceiptSignatureError: the receipt is not what this person signed.

@@ -3,8 +3,8 @@
 from itertools import pairwise
 from typing import Final, NoReturn, Self, final
 
-from consent.errors import InputError
-from consent.zone import SecondFactor
+from volens.consent.errors import InputError
+from volens.consent.zone import SecondFactor
 
 BADGE_LENGTH: Final = range(4, 65)
 PIN_LENGTH: Final = range(4, 13)

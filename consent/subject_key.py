@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from consent import jws
-from consent.errors import InputError
-from consent.ids import DataSubjectId
+from volens.consent import jws
+from volens.consent.errors import InputError
+from volens.consent.ids import DataSubjectId
 
 
 @final

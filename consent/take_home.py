@@ -4,12 +4,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Final, Self, final
 
-from consent.errors import InputError, ReceiptError
-from consent.jws import MAX_TOKEN_BYTES
-from consent.notice import MAX_NOTICE_BYTES, Notice
-from consent.person_secret import PersonSecret
-from consent.receipt import UnverifiedReceipt
-from consent.withdrawal import WithdrawalCode
+from volens.consent.errors import InputError, ReceiptError
+from volens.consent.jws import MAX_TOKEN_BYTES
+from volens.consent.notice import MAX_NOTICE_BYTES, Notice
+from volens.consent.person_secret import PersonSecret
+from volens.consent.receipt import UnverifiedReceipt
+from volens.consent.withdrawal import WithdrawalCode
 
 FORMAT: Final = "volens-take-home/1"
 MAX_FILE_BYTES: Final = MAX_TOKEN_BYTES + 2 * MAX_NOTICE_BYTES

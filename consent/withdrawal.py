@@ -6,7 +6,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final, NoReturn, Self, final
 
-from consent.errors import InputError
+from volens.consent.errors import InputError
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U
 _BITS: Final = 130

@@ -5,9 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NotRequired, Self, TypedDict, TypeVar, final
 
-from consent.errors import InputError, RefusedError
-from consent.ids import Purpose, parse_purpose
-from consent.times import whole_seconds
+from volens.consent.errors import InputError, RefusedError
+from volens.consent.ids import Purpose, parse_purpose
+from volens.consent.times import whole_seconds
 
 DEFAULT_MATCH_HISTORY_DAYS: Final = 90
 MAX_MATCH_HISTORY_DAYS: Final = 366

@@ -6,12 +6,19 @@ from typing import Final
 
 import numpy as np
 
-from consent import ConsentedEmbedding, ConsentGrant, UnitVector
-from enroll.detector import DetectedFace
-from enroll.errors import DifferentPeopleError, NoFaceError, PoorQualityError, SeveralFacesError, TooFewPhotosError
-from enroll.extractor import Extractor
-from enroll.image import RgbImage
-from enroll.quality import QualityReport, QualityRules
+from volens.consent import ConsentedEmbedding, ConsentGrant, UnitVector
+from volens.face import (
+    DetectedFace,
+    DifferentPeopleError,
+    Extractor,
+    NoFaceError,
+    PoorQualityError,
+    QualityReport,
+    QualityRules,
+    RgbImage,
+    SeveralFacesError,
+    TooFewPhotosError,
+)
 
 MIN_PHOTOS: Final = 3
 DEFAULT_RULES: Final = QualityRules()
@@ -73,7 +80,9 @@ def capture_reference(
     Not checked: liveness, whether the photos differ from each other, and whether the face is the grant's owner's.
     """
     if not isinstance(grant, ConsentGrant):
-        raise TypeError(f"got {type(grant).__name__}; expected a ConsentGrant; ask for consent with consent.gate.admit")
+        raise TypeError(
+            f"got {type(grant).__name__}; expected a ConsentGrant; ask for consent with volens.consent.gate.admit"
+        )
     # 1.
     few = len(photos) < MIN_PHOTOS
     if not photos or (few and not allow_few):

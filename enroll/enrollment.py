@@ -4,29 +4,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from consent import (
+from volens.consent import (
     ConsentGrant,
     Custody,
     DataSubjectId,
     EnrollmentError,
     ModelId,
     PersonSecret,
-    ProbeEmbedding,
     Purpose,
     ReferenceId,
     RefusedError,
     TamperError,
     UnverifiedReceipt,
-    permit_probe,
 )
-from enroll.capture import ReferenceDraft, capture_reference
-from enroll.errors import AlreadyEnrolledError
-from enroll.extractor import Extractor
-from enroll.image import RgbImage
-from enroll.keeping import HandOver, Keeping
-from enroll.quality import QualityReport
-from index import Galleries, identify
-from store import GrantSecret, Store, admit_receipt, refuse_if_stopped, zone_of
+from volens.consent.embedding import ProbeEmbedding
+from volens.consent.gate import permit_probe
+from volens.enroll.capture import ReferenceDraft, capture_reference
+from volens.enroll.placement import HandOver, ReferencePlacement
+from volens.face import AlreadyEnrolledError, Extractor, QualityReport, RgbImage
+from volens.index import Galleries, identify
+from volens.store import Store
+from volens.store.keys import GrantSecret
+from volens.store.people import admit_receipt
+from volens.store.promises import refuse_if_stopped, zone_of
 
 
 @final
@@ -96,7 +96,7 @@ def enroll(
             # 1.
             grant = admit_receipt(store, connection, receipt)
             refuse_if_stopped(connection, receipt.claims.jurisdiction, grant.purpose)
-            keeping = Keeping.of(connection, receipt, grant, secret, hand_over)
+            keeping = ReferencePlacement.of(connection, receipt, grant, secret, hand_over)
         extractor = load_extractor()
         # 2.
         with store.read() as connection:
@@ -127,7 +127,7 @@ def _keep(
     galleries: Galleries,
     extractor: Extractor,
     receipt: UnverifiedReceipt,
-    keeping: Keeping,
+    keeping: ReferencePlacement,
     draft: ReferenceDraft,
 ) -> ReferenceId:
     embedding = draft.embedding

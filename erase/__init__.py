@@ -1,92 +1,26 @@
-"""Withdrawal, expiry and erasure carried out everywhere; certificates."""
+"""Withdrawal, expiry and erasure: the procedure with its journal, the sweep, and the replay after a restore."""
 
-from erase.access_answer import AccessAnswer, answer_access, is_about
-from erase.access_check import MAX_FILE_BYTES as MAX_ANSWER_BYTES
-from erase.access_check import verify_answer
-from erase.acknowledgement import MAX_STATEMENT_BYTES, sign_statement
-from erase.certificate import Certificate, verify_certificate
-from erase.certify import CERTIFICATES, Erased
-from erase.clocks import SiteClocks
-from erase.cohort import CohortErased, Cohorts
-from erase.dossier_check import Dossier, verify_dossier
-from erase.execution import AnswerRequests
-from erase.operator_key import (
-    OperatorKey,
-    approval_file,
-    approve,
-    is_protected,
-    public_pem,
-    read_approval_file,
-    read_public_pem,
-)
-from erase.plan import Plan, read_plan, read_plan_file
-from erase.policy import build_policy, policy_file, policy_page, verify_policy
-from erase.procedure import erase_consent, erase_consents, resume, resume_all, resume_begun
-from erase.prove import Absent, Erasures
-from erase.renewal import make_way
-from erase.replay import Progress, Restored, RestoreOrder, restore_site
-from erase.requests import Rights
-from erase.revocations import Revocation, RevocationKind, Revocations
-from erase.right import consent_of_code, consent_of_receipt, consent_shown, consents_meant
-from erase.sweep import DUE_SOON, STALE_AFTER, DueReport, SweepReport, due, outliving, sweep
-
-__all__ = [
-    "CERTIFICATES",
-    "DUE_SOON",
-    "MAX_ANSWER_BYTES",
-    "MAX_STATEMENT_BYTES",
-    "STALE_AFTER",
-    "Absent",
-    "AccessAnswer",
-    "AnswerRequests",
-    "Certificate",
-    "CohortErased",
-    "Cohorts",
-    "Dossier",
-    "DueReport",
-    "Erased",
-    "Erasures",
-    "OperatorKey",
-    "Plan",
-    "Progress",
-    "RestoreOrder",
-    "Restored",
-    "Revocation",
-    "RevocationKind",
-    "Revocations",
-    "Rights",
-    "SiteClocks",
-    "SweepReport",
-    "answer_access",
-    "approval_file",
-    "approve",
-    "build_policy",
-    "consent_of_code",
-    "consent_of_receipt",
-    "consent_shown",
-    "consents_meant",
-    "due",
-    "erase_consent",
-    "erase_consents",
-    "is_about",
-    "is_protected",
-    "make_way",
-    "outliving",
-    "policy_file",
-    "policy_page",
-    "public_pem",
-    "read_approval_file",
-    "read_plan",
-    "read_plan_file",
-    "read_public_pem",
-    "restore_site",
-    "resume",
-    "resume_all",
-    "resume_begun",
-    "sign_statement",
-    "sweep",
-    "verify_answer",
-    "verify_certificate",
-    "verify_dossier",
-    "verify_policy",
-]
+from volens.erase.journal import certificate_of as certificate_of
+from volens.erase.journal import unfinished as unfinished
+from volens.erase.journal import unfinished_since as unfinished_since
+from volens.erase.operator_key import OperatorKey as OperatorKey
+from volens.erase.operator_key import approval_file as approval_file
+from volens.erase.operator_key import approve as approve
+from volens.erase.operator_key import is_protected as is_protected
+from volens.erase.operator_key import public_pem as public_pem
+from volens.erase.operator_key import read_approval_file as read_approval_file
+from volens.erase.operator_key import read_public_pem as read_public_pem
+from volens.erase.procedure import erase_consent as erase_consent
+from volens.erase.procedure import erase_consents as erase_consents
+from volens.erase.procedure import resume_begun as resume_begun
+from volens.erase.replay import Progress as Progress
+from volens.erase.replay import Restored as Restored
+from volens.erase.replay import RestoreOrder as RestoreOrder
+from volens.erase.replay import restore_site as restore_site
+from volens.erase.sweep import DUE_SOON as DUE_SOON
+from volens.erase.sweep import STALE_AFTER as STALE_AFTER
+from volens.erase.sweep import DueReport as DueReport
+from volens.erase.sweep import SweepReport as SweepReport
+from volens.erase.sweep import due as due
+from volens.erase.sweep import outliving as outliving
+from volens.erase.sweep import sweep as sweep

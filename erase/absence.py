@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
-from consent import ErasureIncompleteError, ReceiptId, ReferenceId, VolensError, format_time
-from erase.needles import Needles
-from erase.places import RESUME, Searched, search_places
-from erase.remains import Remains, ranks
-from index import Galleries
-from store import Store, rows_left
+from volens.consent import ErasureIncompleteError, ReceiptId, ReferenceId, VolensError, format_time
+from volens.erase.journal import rows_left
+from volens.erase.needles import Needles
+from volens.erase.places import RESUME, Searched, search_places
+from volens.erase.remains import Remains, ranks
+from volens.index import Galleries
+from volens.store import Store
 
 _BY_ANOTHER: Final = "another process finished the erasure, and the old embedding opens no more"
 _TOGETHER: Final = 500

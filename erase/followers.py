@@ -3,7 +3,9 @@
 import time
 from typing import Final
 
-from store import Processes, Store, log_size
+from volens.store import Store
+from volens.store.log import log_size
+from volens.store.programs import Processes
 
 CONFIRM_S: Final = 2.0
 """So long an erasure waits for processes that have reported lately. They look every quarter of a second."""

@@ -9,7 +9,7 @@ from typing import Final, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from store import readable
+from volens.store.files import readable
 
 PIECE_BYTES: Final = 16
 _STRIDE: Final = 64

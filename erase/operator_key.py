@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from consent import InputError, RefusedError, TamperError, format_time, parse_time
-from consent import jws as consent_jws
-from store import Operator, Store, Transaction, operators, operators_required
+from volens.consent import InputError, RefusedError, TamperError, format_time, parse_time
+from volens.consent import jws as consent_jws
+from volens.store import Store, Transaction
+from volens.store.promises import Operator, list_operators, operators_required
 
 APPROVAL_TYPE: Final = "volens-approval+jws"
 CHANGE_TYPE: Final = "volens-operator-change+jws"
@@ -224,7 +225,7 @@ def change_approved(
     payload = rfc8785.dumps(
         {"version": _VERSION, "site_id": store.site.controller.site_id, "at": format_time(tx.now), **change}
     )
-    known = {consent_jws.b64url(one.public_key): (one.label, one.public_key) for one in operators(tx.connection)}
+    known = {consent_jws.b64url(one.public_key): (one.label, one.public_key) for one in list_operators(tx.connection)}
     tokens = [key.sign(payload, CHANGE_TYPE) for key in keys]
     labels = {known[public][0] for key in keys if (public := consent_jws.b64url(key.public_key)) in known}
     if len(labels) < required or len(labels) != len(keys):

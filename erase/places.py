@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from consent import ErasureIncompleteError
-from erase.needles import Hit, Needles
-from index import Galleries
+from volens.consent import ErasureIncompleteError
+from volens.erase.needles import Hit, Needles
+from volens.index import Galleries
 
 RESUME: Final = "volens erase resume"
 IN_MEMORY: Final = "the gallery in memory"

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, final
 
-from consent import (
+from volens.consent import (
     EndReason,
     ErasureIncompleteError,
     NoLiveConsentError,
@@ -30,25 +30,17 @@ from consent import (
     VolensError,
     format_time,
 )
-from erase.absence import verify_absence
-from erase.certify import Erased, certify, publish, published
-from erase.followers import await_followers
-from erase.places import RESUME
-from erase.remains import Remains
-from erase.stop import STOP_TOGETHER, stop
-from index import Galleries
-from store import (
-    ErasureState,
-    JournalEntry,
-    Store,
-    advance,
-    entries,
-    entry,
-    remove_dead_snapshots,
-    states_of,
-    stored_receipts,
-    unfinished,
-)
+from volens.erase.absence import verify_absence
+from volens.erase.followers import await_followers
+from volens.erase.journal import ErasureState, JournalEntry, advance, entries, entry, states_of, unfinished
+from volens.erase.places import RESUME
+from volens.erase.proof.certify import Erased, certify, publish, published
+from volens.erase.remains import Remains
+from volens.erase.stop import STOP_TOGETHER, stop
+from volens.index import Galleries
+from volens.store import Store
+from volens.store.backup import remove_dead_snapshots
+from volens.store.people import stored_receipts
 
 BATCH: Final = 5_000
 """People whose needles are held in memory, and searched for in one pass over the files."""

@@ -12,10 +12,13 @@ from typing import Final, final
 import numpy as np
 from sqlalchemy import Connection
 
-from consent import ModelId, Purpose, ReceiptId, ReferenceId, TamperError, UnitVector
-from erase.needles import Needles
-from index import Galleries, Gallery, SketchArray
-from store import GrantSecret, Held, SealedReference, Store, count_references
+from volens.consent import ModelId, Purpose, ReceiptId, ReferenceId, TamperError, UnitVector
+from volens.erase.journal import Held
+from volens.erase.needles import Needles
+from volens.index import Galleries, Gallery, SketchArray
+from volens.store import Store
+from volens.store.keys import GrantSecret
+from volens.store.people import SealedReference, count_references
 
 _PROPOSED: Final = 32
 """How many nearest the search with an old embedding looks at; its own reference must be the first."""

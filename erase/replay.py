@@ -12,20 +12,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, final
 
-from consent import EndReason, InputError, ReceiptId, RefusedError, TamperError, UnavailableError
-from erase.certificate import certificate_file
-from erase.certify import CERTIFICATES
-from erase.procedure import erase_consents
-from erase.proof import Proof, check_history, read_proof
-from index import Galleries
-from store import (
-    DATA_FILE,
-    KEYRING_FILE,
+from volens.consent import EndReason, InputError, ReceiptId, RefusedError, TamperError, UnavailableError
+from volens.erase.procedure import erase_consents
+from volens.erase.proof.certificate import certificate_file
+from volens.erase.proof.certify import CERTIFICATES
+from volens.erase.proof.kept_proof import Proof, check_history, read_proof
+from volens.index import Galleries
+from volens.store import DATA_FILE, KEYRING_FILE, Clock, Store, open_home
+from volens.store.backup import (
     BackupFolder,
-    Clock,
     Levelled,
-    Random,
-    Store,
     copy_from_backup,
     copy_root_key,
     copy_with_log,
@@ -34,16 +30,15 @@ from store import (
     level,
     live_by_digest,
     look_at,
-    open_home,
     orphans,
     put_home_in_place,
     put_in_place,
-    remembered_ends,
     stored_certificates,
-    undone_ends,
     unopenable,
-    write_private,
 )
+from volens.store.files import write_private
+from volens.store.keys import Random
+from volens.store.log import remembered_ends, undone_ends
 
 DRAFT: Final = ".restoring"
 Progress = Callable[[int, int], None]
@@ -103,7 +98,7 @@ def restore_site(home: Path, order: RestoreOrder, *, clock: Clock, random: Rando
     """Restore a site, so that nobody who withdrew since the backup is ever matched again.
 
     1. A draft is made of the data file, and for a new home of keyring and root key.
-    2. In the draft the log is brought level with the one that the keyring remembers; see `store.level`.
+    2. In the draft the log is brought level with the one that the keyring remembers; see `volens.store.backup.level`.
     3. Certificates and checkpoints kept elsewhere must be of the same log. Where nothing on this machine remembers what
        happened since, they are asked for.
     4. The data file is put in its place; a new home stays a draft until the end.

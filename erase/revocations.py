@@ -12,20 +12,15 @@ from typing import Final, final
 
 from sqlalchemy import Connection
 
-from consent import DataSubjectId, EndReason, InputError, ReceiptId
-from erase.procedure import erase_consents
-from index import Galleries
-from store import (
-    Sender,
-    Senders,
-    Store,
-    add_external_id,
-    consent_linked,
-    live_receipts_of,
-    parse_external_id,
-    stored_receipt,
-    zones,
-)
+from volens.consent import DataSubjectId, EndReason, InputError, ReceiptId
+from volens.erase import erase_consents
+from volens.index import Galleries
+from volens.store import Store
+from volens.store.people import add_external_id, parse_external_id, stored_receipt
+from volens.store.people.consents import live_receipts_of
+from volens.store.people.external_ids import consent_linked
+from volens.store.programs import Sender, Senders
+from volens.store.promises import zones
 
 
 class RevocationKind(StrEnum):
@@ -77,7 +72,7 @@ class Revocations:
         self.senders = Senders(store)
 
     def link(self, receipt_id: ReceiptId, external_id: str) -> None:
-        """Record what senders call the person of a consent in force; see `store.add_external_id`."""
+        """Record what senders call the person of a consent in force; see `volens.store.people.add_external_id`."""
         with self._store.write() as tx:
             add_external_id(tx, self._store.keyring, receipt_id, external_id)
 

@@ -6,23 +6,18 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from consent import EndReason, ReceiptId, format_time
-from erase.remains import Remains, gather, ranks
-from index import Galleries
-from store import (
-    Held,
-    MessageKind,
-    Store,
-    answers_about,
-    end_consents,
-    forget_all,
-    held_by,
-    kept_digests,
-    kept_of_factor,
-    nonce_of,
-    open_entries,
-    tell,
-)
+from volens.consent import EndReason, ReceiptId, format_time
+from volens.erase.journal import Held, held_by, open_entries
+from volens.erase.remains import Remains, gather, ranks
+from volens.index import Galleries
+from volens.store import Store
+from volens.store.keys import nonce_of
+from volens.store.log import forget_all
+from volens.store.people.badges import kept_digests
+from volens.store.people.consents import end_consents
+from volens.store.people.second_factors import kept_of_factor
+from volens.store.programs import MessageKind, tell
+from volens.store.programs.idempotency_store import answers_about
 
 STOP_TOGETHER: Final = 250
 """People whose consents end in one transaction: others who write wait for it, a second at most."""

@@ -1,7 +1,7 @@
 """The sweep: consents whose clock has run out are erased, begun erasures are finished, stray secrets destroyed.
 
 1. Erasures that were begun are finished, under their own reasons; orders under way reach whoever is left of them.
-2. Every consent in force is held against its clocks (`consent.clocks`); those that ran out are erased, by reason.
+2. Every consent in force is checked against its clocks (`volens.consent.clocks`); expired ones are erased, by reason.
 3. What ends without a consent ending is cleared away: secrets that belong to nobody, passages past their days.
 
 The clocks are read from the facts, not from the row that matching goes by: a row that ends too late is swept as
@@ -16,21 +16,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, final
 
-from consent import LEGAL_SOURCES, EndReason, ErasureIncompleteError, ReceiptId, TamperError, VolensError
-from erase.certify import Erased
-from erase.execution import finish
-from erase.procedure import erase_consents, resume_all
-from index import Galleries
-from store import (
-    Store,
-    clocked,
-    cohort_receipts,
-    live_receipts,
-    prune_answers,
-    prune_passages,
-    unfinished,
-    unfinished_cohorts,
-)
+from volens.consent import EndReason, ErasureIncompleteError, ReceiptId, TamperError, VolensError
+from volens.consent.clocks import LEGAL_SOURCES
+from volens.erase.journal import unfinished
+from volens.erase.order.execution import finish
+from volens.erase.order.order_rows import cohort_receipts, unfinished_cohorts
+from volens.erase.procedure import erase_consents, resume_all
+from volens.erase.proof.certify import Erased
+from volens.index import Galleries
+from volens.store import Store
+from volens.store.people import clocked, live_receipts
+from volens.store.people.passages import prune_passages
+from volens.store.programs.idempotency_store import prune_answers
 
 STRAY_AFTER: Final = timedelta(hours=1)
 """A secret is made just before its consent is recorded; after a crash between the two it belongs to nobody."""

@@ -1,39 +1,16 @@
-"""The gallery: keyed binary sketches in FAISS, exact comparison of sealed candidates. The matching core."""
+"""The gallery: keyed binary sketches scanned by FAISS, exact comparison of sealed candidates. The matching core."""
 
-from index.claims import Carried, admit_claim
-from index.decision import Decision, Match
-from index.engine import Engine, Shortlist
-from index.feed import ChangeFeed
-from index.flat_engine import FlatEngine
-from index.frame import FaceDecision, Identification
-from index.gallery import Galleries, Gallery
-from index.matching import identify, identify_many, verify_claim
-from index.opening import opened
-from index.projection import Projection, SketchArray, distance_bound, estimate_deviation, sketch_bits
-from index.stages import Stages, untimed
-
-__all__ = [
-    "Carried",
-    "ChangeFeed",
-    "Decision",
-    "Engine",
-    "FaceDecision",
-    "FlatEngine",
-    "Galleries",
-    "Gallery",
-    "Identification",
-    "Match",
-    "Projection",
-    "Shortlist",
-    "SketchArray",
-    "Stages",
-    "admit_claim",
-    "distance_bound",
-    "estimate_deviation",
-    "identify",
-    "identify_many",
-    "opened",
-    "sketch_bits",
-    "untimed",
-    "verify_claim",
-]
+from volens.index.change_feed import ChangeFeed as ChangeFeed
+from volens.index.claims import Carried as Carried
+from volens.index.claims import admit_claim as admit_claim
+from volens.index.gallery import Galleries as Galleries
+from volens.index.gallery import Gallery as Gallery
+from volens.index.match import Decision as Decision
+from volens.index.match import Match as Match
+from volens.index.matching import identify as identify
+from volens.index.matching import identify_many as identify_many
+from volens.index.matching import verify_claim as verify_claim
+from volens.index.projection import SketchArray as SketchArray
+from volens.index.reference_opener import opened as opened
+from volens.index.timing import Stages as Stages
+from volens.index.timing import untimed as untimed

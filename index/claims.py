@@ -11,26 +11,11 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
 
-from consent import (
-    Badge,
-    ConsentGrant,
-    Custody,
-    InputError,
-    NoLiveConsentError,
-    PersonSecret,
-    UnverifiedReceipt,
-)
-from store import (
-    SealedReference,
-    Store,
-    admit_receipt,
-    badge_reference,
-    check_badge_site,
-    check_person_secret,
-    references_of,
-    stored_receipt,
-    zone_of,
-)
+from volens.consent import Badge, ConsentGrant, Custody, InputError, NoLiveConsentError, PersonSecret, UnverifiedReceipt
+from volens.store import Store
+from volens.store.people import SealedReference, admit_receipt, check_person_secret, references_of, stored_receipt
+from volens.store.people.badges import badge_reference, check_badge_site
+from volens.store.promises import zone_of
 
 Carried: TypeAlias = PersonSecret | Badge | None
 """What a person shows besides the receipt."""

@@ -7,8 +7,8 @@ from typing import Protocol, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from consent import ReferenceId
-from index.projection import SketchArray
+from volens.consent import ReferenceId
+from volens.index.projection import SketchArray
 
 
 @final

@@ -15,11 +15,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from consent import ReferenceId
-from index.engine import Shortlist
-from index.projection import SketchArray
-from index.row_map import RowMap
-from index.shared_lock import SharedLock
+from volens.consent import ReferenceId
+from volens.index.engine import Shortlist
+from volens.index.projection import SketchArray
+from volens.index.read_write_lock import ReadWriteLock
+from volens.index.row_map import RowMap
 
 SLAB_ROWS: Final = 1 << 17
 """Rows of a slab: 8 MiB of 512-bit sketches. Smaller ones cost a call each, larger ones scan no faster (measured)."""
@@ -51,7 +51,7 @@ class FlatEngine:
         self._slabs: list[SketchArray] = [np.zeros((_FIRST_ROWS, self._width), dtype=np.uint8)]
         self._ids: list[NDArray[np.int64]] = [np.zeros(_FIRST_ROWS, dtype=np.int64)]
         self._rows = RowMap()
-        self._lock = SharedLock()
+        self._lock = ReadWriteLock()
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "scan") if threads > 1 else None
 

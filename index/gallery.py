@@ -10,28 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from consent import FloatArray, InputError, ModelId, Purpose, ReferenceId, TamperError, UnavailableError, VolensError
-from index.engine import Engine, Shortlist
-from index.flat_engine import FlatEngine
-from index.opening import opened
-from index.projection import Projection, SketchArray, signs
-from index.snapshot import packed, unpacked
-from store import (
-    CONSENT_ENDED,
-    GalleryState,
-    Glance,
-    SealedReference,
-    Store,
-    count_up_to,
-    has_snapshot,
-    keep_snapshot,
-    kinds_since,
-    log_size,
-    open_snapshot,
-    reference_ids,
-    references_in,
-    zone_of,
-)
+from volens.consent import InputError, ModelId, Purpose, ReferenceId, TamperError, UnavailableError, VolensError
+from volens.consent.embedding import FloatArray
+from volens.index.engine import Engine, Shortlist
+from volens.index.flat_engine import FlatEngine
+from volens.index.projection import Projection, SketchArray, signs
+from volens.index.reference_opener import opened
+from volens.index.snapshot_format import packed, unpacked
+from volens.store import Store
+from volens.store.backup import GalleryState, has_snapshot, keep_snapshot, open_snapshot
+from volens.store.log import CONSENT_ENDED, kinds_since, log_size
+from volens.store.people import SealedReference
+from volens.store.people.references import count_up_to, reference_ids, references_in
+from volens.store.promises import zone_of
+from volens.store.sqlite import Glance
 
 SNAPSHOT_FROM: Final = 10_000
 """References that had to be opened to build a gallery, from which on its sketches are kept; a second, more or less."""

@@ -7,13 +7,11 @@ from typing import Final, final
 
 import numpy as np
 
-from consent import (
+from volens.consent import (
     ConsentGrant,
-    FloatArray,
     InputError,
     ModelId,
     NoLiveConsentError,
-    ProbeEmbedding,
     Purpose,
     ReferenceId,
     SecondFactor,
@@ -21,14 +19,18 @@ from consent import (
     TamperError,
     check_kind,
 )
-from index.claims import Carried, claimed_references
-from index.decision import Decision, Match
-from index.gallery import Galleries, Proposals
-from index.opening import Opener, opened
-from index.projection import distance_bound, estimate_deviation
-from index.second_factor import with_factor
-from index.stages import Stages, untimed
-from store import Glance, SealedReference, Store, factor_asked, live_candidates
+from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.index.claims import Carried, claimed_references
+from volens.index.factor_gate import with_factor
+from volens.index.gallery import Galleries, Proposals
+from volens.index.match import Decision, Match
+from volens.index.projection import distance_bound, estimate_deviation
+from volens.index.reference_opener import Opener, opened
+from volens.index.timing import Stages, untimed
+from volens.store import Store
+from volens.store.people import SealedReference, live_candidates
+from volens.store.people.second_factors import factor_asked
+from volens.store.sqlite import Glance
 
 SCAN_DEVIATIONS: Final = 2.5
 """How far above its expected sketch distance a reference is still looked at; see `distance_bound`.
@@ -154,7 +156,7 @@ def verify_claim(
         grant: of the person that the probe is claimed to be.
         probe: read, never written. The caller wipes it.
         threshold: lowest comparison score that matches; cosine similarity, -1 to 1, higher is closer.
-        carried: what the person shows besides the receipt; see `index.claims`.
+        carried: what the person shows besides the receipt; see `volens.index.claims`.
         factor: what was shown besides the face; read, never written. The caller wipes it.
 
     Raises:

@@ -13,7 +13,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
-from consent import FloatArray
+from volens.consent.embedding import FloatArray
 
 SketchArray = NDArray[np.uint8]
 _SMALL_DIMENSION: Final = 256

@@ -6,7 +6,7 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from consent import ReferenceId
+from volens.consent import ReferenceId
 
 PAGE_IDS: Final = 4096
 _NONE: Final = -1

@@ -6,7 +6,7 @@ from typing import Final, final
 
 @final
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Backoff:
     """How pauses grow.
 
     Attributes:
@@ -20,11 +20,11 @@ class Pace:
     factor: int
 
 
-BRISK: Final = Pace(0.5, 30.0, 2)
+BRISK: Final = Backoff(0.5, 30.0, 2)
 """0.5 s, 1 s, 2 s and so on up to 30 s: for what people wait for."""
 
 
-def again_in_s(failures: int, chance: float, asked_s: float | None = None, pace: Pace = BRISK) -> float:
+def again_in_s(failures: int, chance: float, asked_s: float | None = None, pace: Backoff = BRISK) -> float:
     """Return how long to wait: between half and the whole of a pause of the pace. For ever; who gives up says when.
 
     Args:

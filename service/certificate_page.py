@@ -4,9 +4,9 @@ from typing import Final
 
 from jinja2 import Environment, StrictUndefined
 
-from audit import VerifierKey
-from erase import Certificate
-from service.qr import certificate_qr
+from volens.audit import VerifierKey
+from volens.erase.proof import Certificate
+from volens.service.qr_codes import certificate_qr
 
 _REASONS: Final = {
     "withdrawn": "you withdrew your consent",

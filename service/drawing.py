@@ -8,8 +8,8 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from store import write_private
 from volens import Identification, RgbImage
+from volens.store.files import write_private
 
 MATCH: Final = (0, 158, 115)  # Okabe and Ito's bluish green and grey: apart for colour-blind eyes too
 NO_MATCH: Final = (110, 110, 110)

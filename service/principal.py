@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Self, final
 
-from consent import Purpose
-from store import Credential, Role
+from volens.consent import Purpose
+from volens.store.programs import Credential, Role
 
 
 @final

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from consent import InputError
-from enroll import RgbImage
+from volens.consent import InputError
+from volens.face import RgbImage
 
 # OpenCV's two detectors miss different codes, and each misses some at one size that it reads at another.
 _SCALES: Final = (1.0, 0.5, 1.5, 2.0, 0.75)
@@ -17,9 +17,9 @@ def qr_texts(path: Path) -> list[str]:
     Raises:
         InputError: the file is no image, or no QR in it can be read.
     """
-    from enroll import read  # noqa: PLC0415  loads OpenCV
+    from volens.face import read_image  # noqa: PLC0415  loads OpenCV
 
-    for texts in _attempts(read(path)):
+    for texts in _attempts(read_image(path)):
         if texts:
             return list(dict.fromkeys(texts))
     raise InputError(f"got {path}, in which no QR can be read; hold it flat, close and in good light")

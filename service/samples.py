@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from consent import UnavailableError
-from enroll import RgbImage, read
+from volens.consent import UnavailableError
+from volens.face import RgbImage, read_image
 
 # Turned by degrees, lit by a factor, scaled: what differs from one photo to the next at a desk.
 _VIEWS = ((0, 1.0, 1.0), (4, 1.1, 0.9), (-4, 0.9, 1.1), (3, 1.05, 0.85), (-6, 0.95, 1.2))
@@ -17,12 +17,12 @@ _MARGIN = 0.8
 
 def astronaut() -> RgbImage:
     """Return one person, 512x512."""
-    return read(_packaged("skimage", "data", "astronaut.png"))
+    return read_image(_packaged("skimage", "data", "astronaut.png"))
 
 
 def group() -> RgbImage:
     """Return six people, 1280x886."""
-    return read(_packaged("insightface", "data", "images", "t1.jpg"))
+    return read_image(_packaged("insightface", "data", "images", "t1.jpg"))
 
 
 def views(image: RgbImage, count: int) -> list[RgbImage]:

@@ -7,9 +7,9 @@ from typing import Final, Self, final
 
 from pydantic import Field, model_validator
 
-from consent import InputError
-from service.oidc.trust import LEEWAY, MAX_LIFETIME, ROLE_CLAIM, ZONE_CLAIM, Trust
-from service.settings import Settings, example_of, read_settings
+from volens.consent import InputError
+from volens.service.oidc.issuer_trust import LEEWAY, MAX_LIFETIME, ROLE_CLAIM, ZONE_CLAIM, Trust
+from volens.service.settings import Settings, example_of, read_settings
 
 PREFIX: Final = "VOLENS_SERVE_"
 

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from consent import InputError
+from volens.consent import InputError
 
 MAX_FILE_BYTES: Final = 64 * 2**10
 

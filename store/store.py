@@ -9,17 +9,19 @@ from typing import Final, Self, final
 
 from sqlalchemy import Connection, insert, select
 
-from audit import Checkpoint, Event, VerifierKey, root
-from consent import Controller, ReceiptId, SiteId, TamperError, UnavailableError, whole_seconds
-from store import audit_log
-from store import schema as tables
-from store.database import Database
-from store.keyring import Keyring
-from store.prepared import Glance
-from store.remembrance import remember, undone_ends
-from store.root_key import RootKeySource
-from store.secrets import Random, RootKey
-from store.self_check import check_refusals
+from volens.audit import Checkpoint, Event, VerifierKey, root
+from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError
+from volens.consent.receipt import Controller
+from volens.consent.times import whole_seconds
+from volens.store.keys.keyring import Keyring
+from volens.store.keys.root_key.holder import RootKeySource
+from volens.store.keys.secrets import Random, RootKey
+from volens.store.log import audit_log
+from volens.store.log.remembrance import remember, undone_ends
+from volens.store.schema import data_tables as tables
+from volens.store.sqlite.database import Database
+from volens.store.sqlite.prepared_query import Glance
+from volens.store.sqlite.self_check import check_refusals
 
 DATA_FILE: Final = "volens.db"
 KEYRING_FILE: Final = "keyring.db"
@@ -94,7 +96,7 @@ class Store:
         site: who the store belongs to.
         clock: a function that returns aware time.
         random: a function that returns n random bytes.
-        process_id: under which this process reports what it has applied; None where it does not (`index.ChangeFeed`).
+        process_id: under which this process reports what it has applied; None if it does not (see `ChangeFeed`).
     """
 
     def __init__(
@@ -168,7 +170,7 @@ class Store:
             clock: a function that returns aware time.
             random: a function that returns n random bytes.
             restoring: the data file that a restore works on, instead of the folder's. Step 3 is left out: see
-                `store.restore`, which brings the file level before anybody else opens it.
+                `volens.store.backup.restore`, which brings the file level before anybody else opens it.
 
         Raises:
             UnavailableError: a file is missing, locked, read-only, or of a newer version.
@@ -216,21 +218,21 @@ class Store:
 
     @contextmanager
     def glance(self) -> Generator[Glance]:
-        """Read in one consistent snapshot, with `Prepared` queries only; see `Database.glance`."""
+        """Read in one consistent snapshot, with `PreparedQuery` queries only; see `Database.glance`."""
         with self._data.glance() as glance:
             yield glance
 
     @contextmanager
-    def write(self, *, hurried: bool = False) -> Generator[Transaction]:
+    def write(self, *, wait: bool = True) -> Generator[Transaction]:
         """Write in one transaction. What it logs is signed before the commit; afterwards the keyring remembers it.
 
         Args:
-            hurried: do not wait for others who write; see `Database.write`.
+            wait: False: give up at once if another process holds the write lock; see `Database.write`.
 
         Raises:
             TamperError: the data file was replaced by an older one while it was in use.
         """
-        with self._data.write(hurried=hurried) as connection:
+        with self._data.write(wait=wait) as connection:
             if not self._restoring and audit_log.log_size(connection) < (known := self.keyring.head().size):
                 # Else the log would go on from here a second time, in another way.
                 raise TamperError(_older(audit_log.log_size(connection), known))
@@ -241,7 +243,7 @@ class Store:
         # the log, which the next write or `open` repairs; it is never ahead of the log.
         if grown:
             with suppress(UnavailableError), self._data.read() as connection:
-                remember(self.keyring, connection, hurried=hurried)
+                remember(self.keyring, connection, wait=wait)
 
     def truncate_wal(self) -> bool:
         """Cut the data file's write-ahead log; False if a reader still needs it."""

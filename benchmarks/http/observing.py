@@ -15,11 +15,11 @@ from PIL import Image
 
 from benchmarks.load.service import Service
 from benchmarks.machine import machine
-from consent import InputError, SubjectKey
-from enroll import RgbImage, decode
-from service import samples
-from store import Role
 from volens import Site
+from volens.consent import InputError, SubjectKey
+from volens.face import RgbImage, decode
+from volens.service import samples
+from volens.store.programs import Role
 
 ZONE: Final = "lobby"
 Pixels = NDArray[np.uint8]

@@ -5,8 +5,8 @@ from typing import Final
 
 from PIL import Image
 
-from enroll import Extractor, RgbImage
-from service import samples
+from volens.face import Extractor, RgbImage
+from volens.service import samples
 
 _TILTED: Final = 1
 """The one of the group who holds her head too far to the side to be enrolled in every view."""

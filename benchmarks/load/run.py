@@ -15,8 +15,8 @@ from typing import Any, final
 
 from benchmarks.load.checker import Decision, Span, Stay
 from benchmarks.load.service import Service
-from store import Role
 from volens import Site
+from volens.store.programs import Role
 
 ZONE = "lobby"
 BOUNDARY = "volens-load"

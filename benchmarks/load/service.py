@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import final
 
-from store.store import DATA_FILE
+from volens.store import DATA_FILE
 
 ROOT = Path(__file__).parents[2]
 _START_S = 90
@@ -52,7 +52,7 @@ class Service:
     def start(self) -> None:
         """Start, and return when it is ready."""
         environment = {**os.environ, "VOLENS_HOME": str(self._home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-        command = [sys.executable, "-c", "from service.cli.app import main; main()", "serve"]
+        command = [sys.executable, "-c", "from volens.service.cli.app import main; main()", "serve"]
         options = ["--port", str(self.port), "--model-threads", str(self._model_threads)]
         options += ["--workers", str(self._workers)] * (self._workers > 1)
         with (self._home.parent / "service.log").open("ab") as log:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from enroll.thresholds import SFACE
+from volens.face.thresholds import SFACE
 
 FloatArray = NDArray[np.float32]
 

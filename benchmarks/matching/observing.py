@@ -22,8 +22,8 @@ from benchmarks.matching.faces import Distribution, FloatArray, Probe
 from benchmarks.matching.grid import Run
 from benchmarks.matching.population import MODEL, ZONE
 from benchmarks.matching.stopwatch import PARTS, stopwatch
-from consent import ConsentedEmbedding, SubjectKey, UnitVector
-from index import identify
+from volens.consent import ConsentedEmbedding, SubjectKey, UnitVector
+from volens.index import identify
 
 SNAPSHOTS: Final = "galleries"
 

@@ -12,10 +12,12 @@ def main() -> None:
     import numpy as np  # noqa: PLC0415  importing is a part of starting
 
     from benchmarks.matching.population import MODEL, ZONE  # noqa: PLC0415  as above
-    from consent import ProbeEmbedding, Purpose, UnitVector, permit_probe  # noqa: PLC0415  as above
-    from index import identify  # noqa: PLC0415  as above
-    from store import zone_of  # noqa: PLC0415  as above
     from volens import Site  # noqa: PLC0415  as above
+    from volens.consent import Purpose, UnitVector  # noqa: PLC0415  as above
+    from volens.consent.embedding import ProbeEmbedding  # noqa: PLC0415  as above
+    from volens.consent.gate import permit_probe  # noqa: PLC0415  as above
+    from volens.index import identify  # noqa: PLC0415  as above
+    from volens.store.promises import zone_of  # noqa: PLC0415  as above
 
     stamps["imported"] = time.time_ns()
     home, dimension = sys.argv[1:]

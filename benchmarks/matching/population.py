@@ -1,6 +1,6 @@
 """A site full of people, written in bulk. Keys, receipts, secrets, seals and log are real; only the way in is short.
 
-The statements of giving consent and enrolling (`store.give_consent`, `store.add_reference`) are made for thousands of
+The statements of giving consent and enrolling (`volens.enroll.give_consent`, `add_reference`) are made for thousands of
 people in one transaction. All triggers of the database are on, the log is signed after each batch, and a sample of the
 rows is read back through the store. A home of a million takes minutes and gigabytes, so it is kept and copied.
 """
@@ -18,10 +18,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from audit import Event, leaf_bytes, leaf_hash, new_nodes
-from audit.leaf import SALT_BYTES
 from benchmarks.matching.faces import FloatArray
-from consent import (
+from volens import Site
+from volens.audit import SALT_BYTES, Event, leaf_bytes, leaf_hash, new_nodes
+from volens.consent import (
     DataSubjectId,
     ModelId,
     Notice,
@@ -31,15 +31,17 @@ from consent import (
     SubjectKey,
     Zone,
     format_time,
-    sign_receipt,
+    from_b64url,
 )
-from consent.jws import b64url, from_b64url
-from consent.receipt import RECEIPT_TYPE
-from store import Store, live_candidates, log_size, reference_ids, sealing, zone_of
-from store.audit_log import node_reader
-from store.keyring import FIRST_EPOCH
-from store.secrets import GrantSecret
-from volens import Site
+from volens.consent.jws import b64url
+from volens.consent.receipt import RECEIPT_TYPE, sign_receipt
+from volens.store import Store
+from volens.store.keys import GrantSecret, sealing
+from volens.store.keys.keyring import FIRST_EPOCH
+from volens.store.log import log_size, node_reader
+from volens.store.people import live_candidates
+from volens.store.people.references import reference_ids
+from volens.store.promises import zone_of
 
 ZONE: Final = "door"
 MODEL: Final = ModelId("benchmark@00000000")

@@ -5,10 +5,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import index.matching
-from index import Gallery
-from store import Keyring, SealedReference
-from store.consents import StoredReceipt
+import volens.index.matching
+from volens.index import Gallery
+from volens.store.keys.keyring import Keyring
+from volens.store.people import SealedReference, StoredReceipt
 
 PARTS: Final = ("scan", "query", "unseal", "verify")
 """The scan of the sketches with its estimates; the queries for consent, sealed rows and secrets; keys, seals and exact
@@ -16,7 +16,7 @@ scores; the winner's receipt. What is left is `rest`."""
 
 _WRAPPED: Final[tuple[tuple[str, Any, str], ...]] = (
     ("scan", Gallery, "propose"),
-    ("query", index.matching, "live_candidates"),
+    ("query", volens.index.matching, "live_candidates"),
     ("query", Keyring, "grant_secrets"),
     ("unseal", SealedReference, "open"),
     ("verify", StoredReceipt, "verified"),

@@ -12,19 +12,13 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.enrolling import enroll_face
-from consent import (
-    ConsentedEmbedding,
-    FloatArray,
-    ModelId,
-    Notice,
-    ProbeEmbedding,
-    SubjectKey,
-    UnitVector,
-    permit_probe,
-)
-from index import distance_bound, identify
-from index.matching import SCAN_DEVIATIONS
 from volens import Site
+from volens.consent import ConsentedEmbedding, ModelId, Notice, SubjectKey, UnitVector
+from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.consent.gate import permit_probe
+from volens.index import identify
+from volens.index.matching import SCAN_DEVIATIONS
+from volens.index.projection import distance_bound
 
 THRESHOLD: Final = 0.4
 MODEL: Final = ModelId("benchmark@00000000")

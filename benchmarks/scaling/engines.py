@@ -13,9 +13,11 @@ from typing import Any, Final
 import faiss
 import numpy as np
 
-from consent import ReferenceId
-from index import FlatEngine, SketchArray, distance_bound
-from index.matching import SCAN_DEVIATIONS
+from volens.consent import ReferenceId
+from volens.index import SketchArray
+from volens.index.flat_engine import FlatEngine
+from volens.index.matching import SCAN_DEVIATIONS
+from volens.index.projection import distance_bound
 
 BATCH: Final = 32
 """Probes of one batch."""

@@ -9,8 +9,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from index import distance_bound, estimate_deviation
-from index.matching import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS
+from volens.index.matching import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS
+from volens.index.projection import distance_bound, estimate_deviation
 
 CACHE_BYTES: Final = 16 << 20
 """Sketches up to here are read from the processor's cache, again and again; larger galleries come from memory."""

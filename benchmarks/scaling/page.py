@@ -36,7 +36,7 @@ from benchmarks.scaling.model import (
     threshold_for,
 )
 from benchmarks.scaling.plot import Series, svg
-from enroll.thresholds import SFACE
+from volens.face.thresholds import SFACE
 
 RESULTS: Final = Path(__file__).parent / "results" / "scaling.json"
 PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "scaling.md"

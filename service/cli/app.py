@@ -13,41 +13,39 @@ from typing import Annotated, Final, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from consent import VolensError
-from service.cli import (
-    audit,
-    backup,
-    certificate,
-    config,
-    consent,
-    credential,
-    demo,
-    doctor,
-    door,
-    dossier,
-    enroll,
-    erase,
-    export,
-    identify,
-    keys,
-    leaver,
-    models,
-    notice,
-    operator,
-    policy,
-    recipient,
-    request,
-    sender,
-    serve,
-    setup,
-    sweep,
-    verify,
-    webhook,
-    withdraw,
-    zone,
-)
-from service.cli.exit_codes import ExitCode, code_of
-from service.process_memory import forbid_core_dumps
+from volens.consent import VolensError
+from volens.service.cli import audit_commands as audit
+from volens.service.cli import backup_commands as backup
+from volens.service.cli import certificate_commands as certificate
+from volens.service.cli import config_commands as config
+from volens.service.cli import consent_commands as consent
+from volens.service.cli import credential_commands as credential
+from volens.service.cli import demo_commands as demo
+from volens.service.cli import doctor_commands as doctor
+from volens.service.cli import door_commands as door
+from volens.service.cli import dossier_commands as dossier
+from volens.service.cli import enroll_commands as enroll
+from volens.service.cli import erase_commands as erase
+from volens.service.cli import export_commands as export
+from volens.service.cli import identify_commands as identify
+from volens.service.cli import keys_commands as keys
+from volens.service.cli import leaver_commands as leaver
+from volens.service.cli import models_commands as models
+from volens.service.cli import notice_commands as notice
+from volens.service.cli import operator_commands as operator
+from volens.service.cli import policy_commands as policy
+from volens.service.cli import recipient_commands as recipient
+from volens.service.cli import request_commands as request
+from volens.service.cli import sender_commands as sender
+from volens.service.cli import serve_commands as serve
+from volens.service.cli import setup_commands as setup
+from volens.service.cli import sweep_commands as sweep
+from volens.service.cli import verify_commands as verify
+from volens.service.cli import webhook_commands as webhook
+from volens.service.cli import withdraw_commands as withdraw
+from volens.service.cli import zone_commands as zone
+from volens.service.cli.exit_codes import ExitCode, code_of
+from volens.service.process.process_memory import forbid_core_dumps
 
 _INTERRUPTED: Final = 130
 _BROKEN_PIPE: Final = 141

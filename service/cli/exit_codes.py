@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from consent import (
+from volens.consent import (
     EnrollmentError,
     ErasureIncompleteError,
     InputError,

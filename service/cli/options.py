@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 import platformdirs
 import typer
 
-from consent import InputError
+from volens.consent import InputError
 
 HomeOption: TypeAlias = Annotated[
     Path | None,

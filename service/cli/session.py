@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from consent import InputError
-from service.cli.options import home_folder
-from service.cli.output import tell, warn
 from volens import Extractor, Site
+from volens.consent import InputError
+from volens.service.cli.options import home_folder
+from volens.service.cli.output import tell, warn
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def opened(
 
 def default_models() -> Extractor:
     """Load YuNet and SFace, and fetch them first if this machine has not got them."""
-    from enroll import ModelCache  # noqa: PLC0415  loads what most commands do without
+    from volens.face import ModelCache  # noqa: PLC0415  loads what most commands do without
 
     cache = ModelCache.default()
     cache.pull(progress=tell)
@@ -57,8 +57,7 @@ def models(
         )
 
     def load() -> Extractor:
-        from enroll import ModelCache, Thresholds, YuNetDetector, load_pack  # noqa: PLC0415  as above
-        from enroll.catalog import YUNET  # noqa: PLC0415  as above
+        from volens.face import YUNET, ModelCache, Thresholds, YuNetDetector, load_pack  # noqa: PLC0415  as above
 
         thresholds = Thresholds(claim, (1, search), (2, search), search)
         embedder = load_pack(pack, accept_licence=accept_licence, thresholds=thresholds)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
-from consent import InputError
-from store import read_private
+from volens.consent import InputError
+from volens.store.files import read_private
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 

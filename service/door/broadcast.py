@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import final
 
-from consent import format_time
-from service.door.bridge import Bridge
-from service.door.events import Decided
-from service.door.messages import Health, Topics
-from service.door.state import Standing
-from store import utc_now
+from volens.consent import format_time
+from volens.service.door.door_events import Decided
+from volens.service.door.door_state import Standing
+from volens.service.door.mqtt_bridge import Bridge
+from volens.service.door.mqtt_messages import Health, Topics
+from volens.store import utc_now
 
 
 @final

@@ -5,11 +5,11 @@ from typing import Final, final
 
 from pydantic import Field
 
-from consent import InputError
-from service.door.events import Factor
-from service.door.outputs import MAX_OUTPUTS
-from service.door.state import WhenOffline
-from service.settings import Settings
+from volens.consent import InputError
+from volens.service.door.door_events import Factor
+from volens.service.door.door_state import WhenOffline
+from volens.service.door.outputs import MAX_OUTPUTS
+from volens.service.settings import Settings
 
 PREFIX: Final = "VOLENS_DOOR_"
 

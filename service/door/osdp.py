@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol, final
 
-from consent import UnavailableError
-from service.door.events import Verdict
-from service.door.osdp_packets import (
+from volens.consent import UnavailableError
+from volens.service.door.door_events import Verdict
+from volens.service.door.osdp_packets import (
     AMBER,
     GREEN,
     MARK,

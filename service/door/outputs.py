@@ -1,4 +1,4 @@
-"""What opens the door: an output. References without wires (text, a file); `service.door.osdp` has wires."""
+"""What opens the door: an output. References without wires (text, a file); `volens.service.door.osdp` has wires."""
 
 import json
 import time
@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final, Protocol, final
 from urllib.parse import parse_qsl
 
-from consent import InputError, UnavailableError
-from service.door.events import Verdict
-from service.door.state import Lock
-from store import utc_now, write_private
+from volens.consent import InputError, UnavailableError
+from volens.service.door.door_events import Verdict
+from volens.service.door.door_state import Lock
+from volens.store import utc_now
+from volens.store.files import write_private
 
 MAX_OUTPUTS: Final = 8
 
@@ -152,8 +153,8 @@ def parse_output(text: str, say: Callable[[Lock, float | None], None]) -> Output
     Raises:
         InputError: it names none.
     """
-    from service.door.osdp import OsdpOutput  # noqa: PLC0415  knows this module's Protocol
-    from service.door.serial_line import SerialLine  # noqa: PLC0415  not on every system
+    from volens.service.door.osdp import OsdpOutput  # noqa: PLC0415  knows this module's Protocol
+    from volens.service.door.serial_line import SerialLine  # noqa: PLC0415  not on every system
 
     kind, _, rest = text.partition(":")
     if text == "console":

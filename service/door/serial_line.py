@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Final, final
 
-from consent import InputError, UnavailableError
+from volens.consent import InputError, UnavailableError
 
 _BAUDS: Final = {
     9600: termios.B9600,

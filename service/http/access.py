@@ -10,12 +10,13 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from consent import RefusedError
-from service.http.rates import household
-from service.http.rooms import Rooms
-from service.oidc.token import ForeignRoleError
-from service.principal import Principal
-from store import CREDENTIAL_PREFIX, Role
+from volens.consent import RefusedError
+from volens.service.http.app_state import AppState
+from volens.service.http.rate_limits import rate_limit_key
+from volens.service.oidc.issuer_token import ForeignRoleError
+from volens.service.principal import Principal
+from volens.store.programs import Role
+from volens.store.programs.credentials import CREDENTIAL_PREFIX
 
 WHO_MAY: Final[Mapping[str, frozenset[Role]]] = {
     "read_metrics": frozenset({Role.OPERATOR, Role.AUDITOR}),
@@ -78,7 +79,7 @@ class RateError(RefusedError):
         return error
 
 
-async def known(request: HTTPConnection, rooms: Rooms) -> Principal:
+async def known(request: HTTPConnection, app_state: AppState) -> Principal:
     """Return a caller who may do this operation, in this zone, and count that they asked.
 
     Raises:
@@ -87,43 +88,43 @@ async def known(request: HTTPConnection, rooms: Rooms) -> Principal:
         RateError: the caller asked too often.
         IssuerError: a token cannot be judged, for its issuer's keys are not to be had.
     """
-    caller = await _shown(request, rooms)
+    caller = await _shown(request, app_state)
     request.state.caller = caller  # told of in the log, also where what they asked is refused
-    wait_s = rooms.credential_rates.take(caller.caller_id)
+    wait_s = app_state.credential_rates.take(caller.caller_id)
     if wait_s:
         raise RateError.of(wait_s)
     _check_may(request, caller)
     return caller
 
 
-async def admitted(request: HTTPConnection, rooms: Rooms) -> None:
+async def admitted(request: HTTPConnection, app_state: AppState) -> None:
     """Check that a caller who was known may still do this operation; it is not counted.
 
     Raises:
         CredentialError, HTTPException, IssuerError: see `known`.
     """
-    _check_may(request, await _shown(request, rooms))
+    _check_may(request, await _shown(request, app_state))
 
 
-async def _shown(request: HTTPConnection, rooms: Rooms) -> Principal:
+async def _shown(request: HTTPConnection, app_state: AppState) -> Principal:
     scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
     if scheme.lower() != "bearer" or not token:
         raise CredentialError("got no credential; send one as 'Authorization: Bearer ...'")
     try:
-        return await _principal(token, rooms)
+        return await _principal(token, app_state)
     except ForeignRoleError:
-        slow_down(request, rooms)
+        slow_down(request, app_state)
         raise HTTPException(403) from None
     except RefusedError:
-        slow_down(request, rooms)
+        slow_down(request, app_state)
         raise CredentialError("got a credential that is not in force; ask the operator for a new one") from None
 
 
-async def _principal(token: str, rooms: Rooms) -> Principal:
-    credentials = rooms.site.credentials
-    if rooms.issuer is None or token.startswith(CREDENTIAL_PREFIX):
+async def _principal(token: str, app_state: AppState) -> Principal:
+    credentials = app_state.site.credentials
+    if app_state.issuer is None or token.startswith(CREDENTIAL_PREFIX):
         return Principal.of(credentials.check(token))
-    found = await rooms.issuer.vouched(token, credentials.now())
+    found = await app_state.issuer.vouched(token, credentials.now())
     return Principal(credentials.name_for(found.issuer, found.subject), found.role, found.purpose)
 
 
@@ -136,30 +137,30 @@ def _check_may(request: HTTPConnection, caller: Principal) -> None:
         raise HTTPException(403)
 
 
-def slow_down(request: HTTPConnection, rooms: Rooms) -> None:
+def slow_down(request: HTTPConnection, app_state: AppState) -> None:
     """Count a request that needs no credential, or brought a wrong one, against the address it comes from.
 
     Raises:
         RateError: it came too often from there.
     """
-    wait_s = rooms.address_rates.take(_address(request))
+    wait_s = app_state.address_rates.take(_address(request))
     if wait_s:
         raise RateError.of(wait_s)
 
 
-def check_not_slowed(request: HTTPConnection, rooms: Rooms) -> None:
+def check_not_slowed(request: HTTPConnection, app_state: AppState) -> None:
     """Check that whatever `slow_down` counts has not come too often from an address, before anybody works for it.
 
     Raises:
         RateError: it has.
     """
-    wait_s = rooms.address_rates.wait(_address(request))
+    wait_s = app_state.address_rates.wait(_address(request))
     if wait_s:
         raise RateError.of(wait_s)
 
 
 def _address(request: HTTPConnection) -> str:
-    return household(request.client.host) if request.client else ""
+    return rate_limit_key(request.client.host) if request.client else ""
 
 
 @final
@@ -175,7 +176,7 @@ class GuardedRoute(APIRoute):
         parameters = {one.alias for one in self.dependant.query_params}
 
         async def guarded(request: Request) -> Response:
-            await known(request, request.app.state.rooms)
+            await known(request, request.app.state.app_state)
             if request.query_params and not request.query_params.keys() <= parameters:
                 raise HTTPException(422)
             return await handle(request)

@@ -1,9 +1,9 @@
 """Connections that take long or are many: whoever sends headers by the drop, or opens hundreds, holds nobody else up.
 
 uvicorn waits for the end of a request's headers for ever. Here they must be whole within `HEADER_TIMEOUT_S` of the
-connection, or of their first byte; bodies have their own time (`service.http.intake`). The parser (llhttp) has no
-limit of its own for headers; `MAX_HEADER_BYTES` is ours. Nor does uvicorn mind who never reads an answer: here whoever
-takes nothing of it for `ANSWER_TIMEOUT_S` is cut off.
+connection, or of their first byte; bodies have their own time (`volens.service.http.request_middleware`). The parser
+(llhttp) has no limit of its own for headers; `MAX_HEADER_BYTES` is ours. A client that reads nothing of its
+answer for `ANSWER_TIMEOUT_S` is disconnected; uvicorn alone would wait for ever.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.http.rates import household
+from volens.service.http.rate_limits import rate_limit_key
 
 HEADER_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 30.0
@@ -20,7 +20,7 @@ PER_ADDRESS: Final = 64
 """Connections of one address at a time. Behind a proxy all come from there, so that the proxy has to count."""
 
 
-class PatientProtocol(HttpToolsProtocol):
+class TimeoutProtocol(HttpToolsProtocol):
     """One connection. Use `patient`, which sets the limits."""
 
     header_timeout_s: ClassVar[float] = HEADER_TIMEOUT_S
@@ -33,7 +33,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own
         """Begin to wait for headers, unless there are too many from there."""
         super().connection_made(transport)
-        same = [one for one in self.connections if _household(one) == _household(self)]
+        same = [one for one in self.connections if _rate_limit_key(one) == _rate_limit_key(self)]
         if self.per_address is not None and len(same) > self.per_address:
             transport.abort()
             return
@@ -100,11 +100,11 @@ class PatientProtocol(HttpToolsProtocol):
             self._late = None
 
 
-def patient(header_timeout_s: float, per_address: int | None) -> type[PatientProtocol]:
+def patient(header_timeout_s: float, per_address: int | None) -> type[TimeoutProtocol]:
     """Return the protocol with these limits; None for any number of connections."""
-    return type("Patient", (PatientProtocol,), {"header_timeout_s": header_timeout_s, "per_address": per_address})
+    return type("Patient", (TimeoutProtocol,), {"header_timeout_s": header_timeout_s, "per_address": per_address})
 
 
-def _household(connection: Any) -> str:  # noqa: ANN401  protocols of HTTP and of WebSockets have no type in common
+def _rate_limit_key(connection: Any) -> str:  # noqa: ANN401  protocols of HTTP and of WebSockets have no type in common
     client = getattr(connection, "client", None)
-    return household(client[0]) if client else ""
+    return rate_limit_key(client[0]) if client else ""

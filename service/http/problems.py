@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.routing import compile_path
 
-from consent import (
+from volens.consent import (
     EnrollmentError,
     ErasureIncompleteError,
     InputError,
@@ -26,11 +26,11 @@ from consent import (
     UnknownError,
     VolensError,
 )
-from service.http.access import CredentialError, RateError
-from service.http.workroom import BusyError
-from service.oidc.discovery import IssuerError
-from service.webhooks.signatures import SignatureError, StaleError
-from store import ToldOnceError, UnderWayError
+from volens.service.http.access import CredentialError, RateError
+from volens.service.http.thread_pool import BusyError
+from volens.service.oidc.issuer_discovery import IssuerError
+from volens.service.webhooks.signatures import SignatureError, StaleError
+from volens.store.programs.idempotency_store import ToldOnceError, UnderWayError
 
 MEDIA_TYPE: Final = "application/problem+json"
 KIND: Final = "urn:volens:problem:"

@@ -12,9 +12,9 @@ from typing import final
 import uvicorn
 from fastapi import FastAPI
 
-from consent import InputError
-from service.http.bodies import MAX_FRAME_BYTES
-from service.http.connections import HEADER_TIMEOUT_S, PER_ADDRESS, patient
+from volens.consent import InputError
+from volens.service.http.bodies import MAX_FRAME_BYTES
+from volens.service.http.connections import HEADER_TIMEOUT_S, PER_ADDRESS, patient
 
 DRAIN_S = 10
 

@@ -4,13 +4,13 @@ import signal
 import socket
 from pathlib import Path
 
-from consent import InputError, UnavailableError
-from service.http.app import Supervised, application
-from service.http.rooms import Rooms
-from service.http.server import Address, server
-from service.logs import ForeignRecords, Log
-from service.service_config import ServiceConfig
 from volens import Site
+from volens.consent import InputError, UnavailableError
+from volens.service.http.app_state import AppState
+from volens.service.http.http_app import Supervised, application
+from volens.service.http.server import Address, server
+from volens.service.process.service_log import ForeignRecords, Log
+from volens.service.service_config import ServiceConfig
 
 
 def address_of(setting: ServiceConfig) -> Address:
@@ -68,11 +68,11 @@ def serve_site(
     """
     address = address_of(setting)
     check_orders(setting.orders, site.home)
-    rooms = Rooms.of(
+    app_state = AppState.of(
         site, setting.model_threads, setting.waiting, workers=workers, orders=setting.orders, trust=setting.trust()
     )
     ForeignRecords(log).install()
-    running = server(application(rooms, log=log, supervisor=supervisor), address, rooms.leave, setting.drain_s)
+    running = server(application(app_state, log=log, supervisor=supervisor), address, app_state.leave, setting.drain_s)
     # Before uvicorn takes the signal itself; and uvicorn sends it to itself again, when it has ended.
     signal.signal(signal.SIGTERM, running.handle_exit)
     try:
@@ -80,4 +80,4 @@ def serve_site(
     except SystemExit:  # uvicorn's way to say that it could not begin
         raise cannot_listen(address) from None
     finally:
-        rooms.close()
+        app_state.close()

@@ -5,7 +5,7 @@
 3. A frame is answered once, in its order; a passage that begins with it is told of before.
 4. What somebody shows besides their face goes to the frame that is looked at next, as of when it was received.
 
-Nothing of a frame is kept; of a passage, only that it was told of (`service.passages`).
+Nothing of a frame is kept; of a passage, only that it was told of (`volens.service.door_passages`).
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from typing import Any, Final, NoReturn, final
 from fastapi import WebSocket, WebSocketDisconnect
 from starlette.exceptions import HTTPException
 
-from consent import InputError, SecondFactor, ShownFactor, TamperError, VolensError
-from enroll import DoorStream, ImageError
-from index import FaceDecision, Identification
-from service.http.access import RateError, admitted, known
-from service.http.bodies import MAX_FRAME_BYTES
-from service.http.doors import Face, looked_at
-from service.http.problems import of_error, of_status
-from service.http.rooms import Rooms
-from service.http.workroom import BusyError
-from service.passages import Passages
+from volens.consent import InputError, SecondFactor, ShownFactor, TamperError, VolensError
+from volens.face import ImageError
+from volens.identify import DoorStream, FaceDecision, Identification
+from volens.service.door_passages import Passages
+from volens.service.http.access import RateError, admitted, known
+from volens.service.http.app_state import AppState
+from volens.service.http.bodies import MAX_FRAME_BYTES
+from volens.service.http.door_routes import Face, looked_at
+from volens.service.http.problems import of_error, of_status
+from volens.service.http.thread_pool import BusyError
 
 MAX_TEXT: Final = 4096
 SAY_TIMEOUT_S: Final = 20.0
@@ -53,10 +53,10 @@ class _Over(Exception):  # noqa: N818  it is an end, not always an error
 class StreamSession:
     """A stream that was accepted. Use once."""
 
-    def __init__(self, socket: WebSocket, rooms: Rooms, zone: str, watched: DoorStream) -> None:
+    def __init__(self, socket: WebSocket, app_state: AppState, zone: str, watched: DoorStream) -> None:
         """Begin with no frame."""
         self._socket = socket
-        self._rooms = rooms
+        self._app_state = app_state
         self._zone = zone
         self._watched = watched
         self._caller: str = socket.state.caller.caller_id
@@ -68,7 +68,7 @@ class StreamSession:
 
     async def run(self) -> None:
         """Do it until the client goes, or must; the socket is closed then."""
-        model = self._rooms.site.extractor.model.model_id
+        model = self._app_state.site.extractor.model.model_id
         work = [asyncio.ensure_future(one()) for one in (self._receive, self._look, self._watch)]
         try:
             await self._say({"type": "ready", "zone": self._zone, "model": model, "second_factor": self._asked})
@@ -169,8 +169,8 @@ class StreamSession:
         shown = self._take_shown()
         # 2.
         try:
-            await known(self._socket, self._rooms)
-            return await self._rooms.models.do(lambda: self._looked_at(data, shown))
+            await known(self._socket, self._app_state)
+            return await self._app_state.models.do(lambda: self._looked_at(data, shown))
         except (BusyError, RateError):
             self._shown = self._shown or shown  # unless something newer was shown meanwhile
             return None
@@ -189,7 +189,7 @@ class StreamSession:
             with shown[0] as factor:
                 self._watched.present(factor, shown[1])
             self._passages.shown()
-        return looked_at(self._rooms, self._caller, data, lambda frame: self._watched.look(frame, time.monotonic()))
+        return looked_at(self._app_state, self._caller, data, lambda frame: self._watched.look(frame, time.monotonic()))
 
     async def _tell(self, number: int, found: Identification) -> None:
         now = time.monotonic()
@@ -198,17 +198,17 @@ class StreamSession:
         new += self._passages.asked(found, now)
         for face in [*new, *([] if stranger is None else [stranger])]:
             decision = _decision(number, face)
-            self._rooms.decisions.count(self._caller, self._zone, "stream", {}, {decision["decision"]: 1})
+            self._app_state.decisions.count(self._caller, self._zone, "stream", {}, {decision["decision"]: 1})
             await self._say(decision)
 
     async def _watch(self) -> None:
         """End the stream of a credential that was ended, and every stream when the service ends."""
         while True:
             await asyncio.sleep(_WATCH_S)
-            if self._rooms.leaving.is_set():
+            if self._app_state.leaving.is_set():
                 raise _Over(_COME_AGAIN)
             try:
-                await admitted(self._socket, self._rooms)
+                await admitted(self._socket, self._app_state)
             except VolensError as error:
                 raise _Over(_POLICY, self._told(error)) from None
             except HTTPException as error:
@@ -227,7 +227,7 @@ class StreamSession:
 
     async def _close(self, over: _Over) -> None:
         if over.problem is not None:
-            self._rooms.decisions.answered(self._caller, self._zone, "stream", over.problem["status"], {})
+            self._app_state.decisions.answered(self._caller, self._zone, "stream", over.problem["status"], {})
         with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
             if over.problem is not None:
                 # Its own type, a URN, would hide what kind of message this is.

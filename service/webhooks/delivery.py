@@ -18,13 +18,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, final
 
-from consent import UnavailableError, VolensError
-from erase import MAX_STATEMENT_BYTES, Rights
-from service.webhooks.guard import AddressError, Resolve, checked_addresses, look_up, parse_target
-from service.webhooks.posting import TIMEOUT_S, Answer, DeliveryError, post
-from service.webhooks.schedule import again_at
-from service.webhooks.signatures import SymmetricKey, sign
-from store import Endpoint, Message, MessageKind
+from volens.consent import UnavailableError, VolensError
+from volens.erase.proof import MAX_STATEMENT_BYTES
+from volens.rights import Rights
+from volens.service.webhooks.address_guard import AddressError, Resolve, checked_addresses, look_up, parse_target
+from volens.service.webhooks.posting import TIMEOUT_S, Answer, DeliveryError, post
+from volens.service.webhooks.retry_schedule import again_at
+from volens.service.webhooks.signatures import SymmetricKey, sign
+from volens.store.programs import Endpoint, Message, MessageKind
 
 THREADS: Final = 8
 POLL_S: Final = 1.0
@@ -35,7 +36,7 @@ _HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "Volens"}
 
 
 @final
-class Courier:
+class WebhookSender:
     """Delivers the messages of a site in threads of its own. Close it before the site."""
 
     def __init__(

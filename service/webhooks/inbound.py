@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from consent import InputError, ReceiptId
-from erase import Revocation, RevocationKind
-from service.webhooks.signatures import SymmetricKey, VerifiedMessage, VerifyKey, verify
-from store import Sender, SenderKey, Senders
+from volens.consent import InputError, ReceiptId
+from volens.erase.revocations import Revocation, RevocationKind
+from volens.service.webhooks.signatures import SymmetricKey, VerifiedMessage, VerifyKey, verify
+from volens.store.programs import Sender, SenderKey, Senders
 
 _RECEIPT_ID: Final = re.compile(r"[0-9a-f]{32}")
 _KNOWN: Final = frozenset({"receipt_id", "external_id"})

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, final
 
-from consent import UnavailableError
-from service.webhooks.guard import IpAddress, Target
+from volens.consent import UnavailableError
+from volens.service.webhooks.address_guard import IpAddress, Target
 
 MAX_ANSWER_BYTES: Final = 64 * 2**10
 TIMEOUT_S: Final = 15.0

@@ -16,7 +16,7 @@ from typing import Final, NoReturn, Self, final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from consent import InputError, RefusedError
+from volens.consent import InputError, RefusedError
 
 ID_HEADER: Final = "webhook-id"
 TIME_HEADER: Final = "webhook-timestamp"

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from house import House, Person
 
-from audit import Checkpoint, root
-from erase import Erased
-from store import log_size, node_reader, references_of
+from volens.audit import Checkpoint, root
+from volens.erase.proof import Erased
+from volens.store.log import log_size, node_reader
+from volens.store.people import references_of
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,14 +12,14 @@ import pytest
 import restoring
 from house import House, no_models
 
-from consent import InputError
-from store import log_size
-from store.database import reading_copy
-from store.manifest import read_manifest, verify_manifest
 from tests.backup.conftest import head_of
 from tests.erasure.test_bytes_after_withdrawal import canaries, files_with
 from tests.unit.store.raw import DATA, KEYRING, peek
 from volens import Site
+from volens.consent import InputError
+from volens.store.backup.manifest import read_manifest, verify_manifest
+from volens.store.log import log_size
+from volens.store.sqlite.database import reading_copy
 
 
 def test_a_backup_is_the_data_file_and_a_signed_manifest_for_the_owner_only(house: House, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_nothing_of_somebody_who_withdrew_before_is_in_a_backup(house: House, tm
 def test_a_backup_is_one_snapshot_while_another_process_writes(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.database._TICK_INSTRUCTIONS", 50)
+    monkeypatch.setattr("volens.store.sqlite.database._TICK_INSTRUCTIONS", 50)
     for _ in range(3):
         house.admit()
     other = House.of(Site.open(house.site.home, load_extractor=no_models, clock=house.clock))

@@ -8,13 +8,13 @@ import pytest
 import restoring
 from house import House, no_models
 
-from consent import VolensError
-from erase import RestoreOrder
-from store import root_at
 from tests.backup.conftest import Past
 from tests.erasure.test_bytes_after_withdrawal import files_with
 from tests.unit.store.raw import DATA, KEYRING, peek
 from volens import Site
+from volens.consent import VolensError
+from volens.erase import RestoreOrder
+from volens.store.backup import root_at
 
 
 def sights(past: Past, home: Path) -> list[bool] | None:

@@ -9,13 +9,14 @@ import pytest
 from house import House, no_models
 from restoring import restore
 
-from consent import EndReason, InputError, RefusedError, TamperError, VolensError
-from erase import RestoreOrder
-from store import remembered_ends, root_at
 from tests.backup.conftest import Past
 from tests.erasure.test_bytes_after_withdrawal import files_with
 from tests.unit.store.raw import DATA, KEYRING, contents, peek, tamper
 from volens import Site, verify_certificate
+from volens.consent import EndReason, InputError, RefusedError, TamperError, VolensError
+from volens.erase import RestoreOrder
+from volens.store.backup import root_at
+from volens.store.log import remembered_ends
 
 OLDER = r"integrity: the data file's log has \d+ entries, the keyring remembers \d+; this is an older.*restore"
 
@@ -223,7 +224,7 @@ def test_a_withdrawal_that_the_keyring_was_not_told_of_is_learnt_at_the_next_ope
 ) -> None:
     house = opened(past)
     with monkeypatch.context() as killed:
-        killed.setattr("store.store.remember", _killed)
+        killed.setattr("volens.store.store.remember", _killed)
         with pytest.raises(KeyboardInterrupt):
             house.withdraw(past.bob)
     assert past.bob.receipt_id not in remembered_ends(house.store.keyring)
@@ -244,7 +245,7 @@ def test_a_data_file_with_the_right_log_but_an_ended_consent_in_force_is_refused
 ) -> None:
     (past.home / DATA).unlink()
     with monkeypatch.context() as killed:
-        killed.setattr("erase.replay._erase", _killed)
+        killed.setattr("volens.erase.replay._erase", _killed)
         with pytest.raises(KeyboardInterrupt):
             restore(past.home, RestoreOrder(past.backup, in_place=True))
     assert peek(past.home / DATA, "SELECT count(*) FROM audit_event") == [(past.head.size,)]

@@ -19,10 +19,12 @@ from benchmarks.matching.population import MODEL, ZONE, fill
 from benchmarks.matching.rows import KEYS, find, load, rows, summary
 from benchmarks.matching.stopwatch import PARTS, stopwatch
 from benchmarks.matching.targets import Target, targets
-from consent import ProbeEmbedding, Purpose, UnitVector, permit_probe
-from index import identify
-from store import zone_of
 from volens import Site
+from volens.consent import Purpose, UnitVector
+from volens.consent.embedding import ProbeEmbedding
+from volens.consent.gate import permit_probe
+from volens.index import identify
+from volens.store.promises import zone_of
 
 ROOT: Final = Path(__file__).parent.parent.parent
 SIZE: Final = 300

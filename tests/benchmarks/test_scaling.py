@@ -25,8 +25,8 @@ from benchmarks.scaling.model import (
     threshold_for,
 )
 from benchmarks.scaling.plot import Series, svg
-from index import Projection, estimate_deviation
-from index.matching import ESTIMATE_DEVIATIONS
+from volens.index.matching import ESTIMATE_DEVIATIONS
+from volens.index.projection import Projection, estimate_deviation
 
 NEAR: Final = Network(median_ns=1e-6, sigma=0.0)
 SCAN: Final = Scan(call_ns=10_000.0, cached_ns=1.0, memory_ns=2.0, row_bytes=64)

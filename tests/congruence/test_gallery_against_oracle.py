@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from house import DIMENSION, THRESHOLD, House
 
-from consent import FloatArray
+from volens.consent.embedding import FloatArray
 
 
 class Oracle:

@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 from house import DIMENSION, MODEL, House, Person
 
-from consent import (
+from volens.consent import (
     Badge,
-    ForeignReceiptError,
     InputError,
     NoLiveConsentError,
     PersonSecret,
@@ -19,9 +18,12 @@ from consent import (
     TamperError,
     VolensError,
 )
-from erase import verify_certificate
-from index import Carried, admit_claim
-from store import count_badges, live_candidates, reference_ids, references_in
+from volens.consent.errors import ForeignReceiptError
+from volens.erase.proof import verify_certificate
+from volens.index import Carried, admit_claim
+from volens.store.people import live_candidates
+from volens.store.people.badges import count_badges
+from volens.store.people.references import reference_ids, references_in
 
 
 def badge_of(person: Person) -> Badge:

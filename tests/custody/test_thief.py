@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 from house import MODEL, House, Person, no_models
 
-from consent import Badge, Custody, PersonSecret, TamperError
-from enroll.keeping import Keeping
-from index import opened
-from store import GrantSecret, SealedReference, Store, badge_reference, read_root_key_file, references_of
-from store.sealing import OVERHEAD_BYTES, open_into, reference_context
-from store.secrets import ReferenceKey
 from volens import Site
+from volens.consent import Badge, Custody, PersonSecret, TamperError
+from volens.enroll.placement import ReferencePlacement
+from volens.index import opened
+from volens.store import Store
+from volens.store.keys import GrantSecret
+from volens.store.keys.root_key.key_file import read_root_key_file
+from volens.store.keys.sealing import OVERHEAD_BYTES, open_into, reference_context
+from volens.store.keys.secrets import ReferenceKey
+from volens.store.people import SealedReference, references_of
+from volens.store.people.badges import badge_reference
 
 WINDOW = 8
 
@@ -197,7 +201,7 @@ def test_a_zone_whose_custody_was_changed_in_the_file_opens_no_more(doors: House
         doors.store.read() as connection,
         pytest.raises(TamperError, match="agreed to custody 'subject_key', and the zone now says 'operator'"),
     ):
-        Keeping.of(connection, bob.take_home.receipt, grant, None, None)
+        ReferencePlacement.of(connection, bob.take_home.receipt, grant, None, None)
 
 
 def sealed(house: House, person: Person) -> SealedReference:

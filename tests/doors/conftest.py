@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from enroll import RgbImage
-from service.door.deciding import Decider
-from service.door.events import Event
-from service.door.frames import Frame, Frames
+from volens.face import RgbImage
+from volens.service.door.decider import Decider
+from volens.service.door.door_events import Event
+from volens.service.door.frame_queue import Frame, Frames
 
 Made = Callable[..., Frame]
 

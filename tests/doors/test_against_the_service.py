@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from service import samples
-from service.cli.app import run
 from tests.doors.test_commands import kept_handlers
 from tests.service.conftest import jpeg
 from tests.service.test_the_server import free_port, home, served
 from volens import Site, SubjectKey
+from volens.service import samples
+from volens.service.cli.app import run
 
 __all__ = ["home"]
 

@@ -18,24 +18,24 @@ import pytest
 from broker import LoopbackBroker, loopback_broker, subscriber
 from fake_service import MATCH, TOKEN, fake_service
 
-from consent import ShownFactor, UnavailableError
-from enroll import DoorStream, ImageError, RgbImage
-from index import Identification
-from service import samples
-from service.cli.app import run
-from service.door.deciding import LocalDecider
-from service.door.door_config import DoorConfig
-from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Unusable, Verdict
-from service.door.frames import Frame, Frames
 from tests.doors.conftest import Heard, until
 from tests.doors.test_osdp import Peripheral, peripheral
 from tests.service.conftest import jpeg
 from volens import Site, SubjectKey
+from volens.consent import ShownFactor, UnavailableError
+from volens.face import ImageError, RgbImage
+from volens.identify import DoorStream, Identification
+from volens.service import samples
+from volens.service.cli.app import run
+from volens.service.door.decider import LocalDecider
+from volens.service.door.door_config import DoorConfig
+from volens.service.door.door_events import Decided, Factor, Looked, Lost, Ready, Shown, Unusable, Verdict
+from volens.service.door.frame_queue import Frame, Frames
 
 __all__ = ["peripheral"]
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from service.cli.app import main; main()", "door", "run"]
+COMMAND = [sys.executable, "-c", "from volens.service.cli.app import main; main()", "door", "run"]
 
 
 @pytest.fixture(scope="module")

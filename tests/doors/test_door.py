@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from consent import Purpose, RefusedError, TamperError
-from service.door.broadcast import Broadcast
-from service.door.door import Door, Limits, Outcome
-from service.door.driving import Driven, OutputHealth
-from service.door.events import (
+from tests.doors.conftest import Heard, picture, until
+from tests.doors.test_outputs import Relay
+from volens.consent import Purpose, RefusedError, TamperError
+from volens.service.door.broadcast import Broadcast
+from volens.service.door.door_events import (
     Decided,
     Event,
     Factor,
@@ -30,13 +30,13 @@ from service.door.events import (
     Unusable,
     Verdict,
 )
-from service.door.factor import FactorInput, parse_line
-from service.door.frames import Frame, Frames
-from service.door.messages import Health, Topics
-from service.door.state import DoorRules, Lock, Standing, WhenOffline
-from service.door.telling import Teller
-from tests.doors.conftest import Heard, picture, until
-from tests.doors.test_outputs import Relay
+from volens.service.door.door_log import DoorLog
+from volens.service.door.door_loop import Door, Limits, Outcome
+from volens.service.door.door_state import DoorRules, Lock, Standing, WhenOffline
+from volens.service.door.factor_input import FactorInput, parse_line
+from volens.service.door.frame_queue import Frame, Frames
+from volens.service.door.mqtt_messages import Health, Topics
+from volens.service.door.output_threads import OutputHealth, ThreadedOutput
 
 WHO = "c0ffee" * 5
 READY = Ready("lobby", "made-up", None)
@@ -121,12 +121,12 @@ def watch(
 ) -> Watched:
     relay, text = Relay(), StringIO()
     console = Console(file=text, width=200)
-    teller = Teller(console, Console(file=StringIO()), as_json=as_json)
+    teller = DoorLog(console, Console(file=StringIO()), as_json=as_json)
     door = Door(
         rules or DoorRules(open_s=0.3),
         source or Still(),
         decider,
-        [Driven(relay)],
+        [ThreadedOutput(relay)],
         teller,
         Broadcast(Topics(Purpose("lobby"), "door"), None),
         factor_input=factor_input,
@@ -289,7 +289,7 @@ def test_people_read_a_line_for_each_event_and_a_status_line_on_a_terminal() -> 
         outputs=(OutputHealth("relay", is_well=False, sentence="it hangs"),),
         version="1",
     )
-    with Teller(Console(file=out, width=200), Console(file=err, force_terminal=True, width=200), as_json=False) as one:
+    with DoorLog(Console(file=out, width=200), Console(file=err, force_terminal=True, width=200), as_json=False) as one:
         for event in (
             Ready("lobby", "made-up", Factor.PIN),
             decided(Verdict.FACTOR_REQUIRED),

@@ -14,16 +14,16 @@ from types import ModuleType
 import pytest
 from broker import PASSWORD, LoopbackBroker, loopback_broker, subscriber
 
-from consent import InputError, Purpose, UnavailableError
-from service.cli.app import run
-from service.door.bridge import MAX_WAITING, Bridge
-from service.door.broker import Broker
-from service.door.discovery import farewells, introductions
-from service.door.driving import OutputHealth
-from service.door.events import Decided, Verdict
-from service.door.messages import Health, Message, Topics
-from service.door.state import Lock, Standing
 from tests.doors.conftest import until
+from volens.consent import InputError, Purpose, UnavailableError
+from volens.service.cli.app import run
+from volens.service.door.door_events import Decided, Verdict
+from volens.service.door.door_state import Lock, Standing
+from volens.service.door.home_assistant import farewells, introductions
+from volens.service.door.mqtt_bridge import MAX_WAITING, Bridge
+from volens.service.door.mqtt_broker import Broker
+from volens.service.door.mqtt_messages import Health, Message, Topics
+from volens.service.door.output_threads import OutputHealth
 
 TOPICS = Topics(Purpose("lobby"), "left")
 AT = "2026-11-27T08:00:00Z"
@@ -228,7 +228,7 @@ def test_a_broker_that_comes_back_is_told_the_truth_again_and_what_happened_as_f
 def test_a_broker_that_refuses_or_says_nothing_holds_up_nobody(
     broker: LoopbackBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.door.bridge.ANSWER_S", 0.5)
+    monkeypatch.setattr("volens.service.door.mqtt_bridge.ANSWER_S", 0.5)
     file = tmp_path / "password"
     file.write_text("wrong\n")
     file.chmod(0o600)

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent import InputError, UnavailableError
-from service.door.events import Verdict
-from service.door.osdp import TRIES, OsdpOutput
-from service.door.osdp_packets import (
+from volens.consent import InputError, UnavailableError
+from volens.service.door.door_events import Verdict
+from volens.service.door.osdp import TRIES, OsdpOutput
+from volens.service.door.osdp_packets import (
     HAS_CRC,
     MAX_PACKET_BYTES,
     SOM,
@@ -30,7 +30,7 @@ from service.door.osdp_packets import (
     parse,
     size_of,
 )
-from service.door.serial_line import SerialLine
+from volens.service.door.serial_line import SerialLine
 
 
 def test_the_crc_is_the_one_of_the_catalogue() -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from consent import InputError, UnavailableError
-from service.door.driving import Driven
-from service.door.events import Verdict
-from service.door.osdp import OsdpOutput
-from service.door.outputs import ConsoleOutput, FileOutput, parse_output
-from service.door.state import Lock, Standing
 from tests.doors.conftest import until
+from volens.consent import InputError, UnavailableError
+from volens.service.door.door_events import Verdict
+from volens.service.door.door_state import Lock, Standing
+from volens.service.door.osdp import OsdpOutput
+from volens.service.door.output_threads import ThreadedOutput
+from volens.service.door.outputs import ConsoleOutput, FileOutput, parse_output
 
 LOCKED = Standing(Lock.LOCKED, offline=False)
 HELD = Standing(Lock.HELD_OPEN, offline=True)
@@ -74,7 +74,7 @@ def relay() -> Iterator[Relay]:
 
 
 def test_an_output_is_closed_first_then_does_what_it_is_told_and_is_left_as_it_was_said(relay: Relay) -> None:
-    driven = Driven(relay)
+    driven = ThreadedOutput(relay)
     until(lambda: relay.told == ["closed"], "it is closed first")
     driven.order(open_for(30))
     until(lambda: relay.told[-1] == "open", "it opens")
@@ -87,7 +87,7 @@ def test_an_output_is_closed_first_then_does_what_it_is_told_and_is_left_as_it_w
 
 
 def test_what_could_not_be_carried_out_is_tried_again_and_told_of_until_then(relay: Relay) -> None:
-    driven = Driven(relay)
+    driven = ThreadedOutput(relay)
     until(lambda: bool(relay.told), "it begins")
     relay.fails = 2
     driven.order(HELD)
@@ -102,8 +102,8 @@ def test_what_could_not_be_carried_out_is_tried_again_and_told_of_until_then(rel
 def test_an_output_that_hangs_holds_up_nobody_and_does_not_open_for_somebody_who_is_gone(
     relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.door.driving.HANGS_AFTER_S", 0.2)
-    driven = Driven(relay)
+    monkeypatch.setattr("volens.service.door.output_threads.HANGS_AFTER_S", 0.2)
+    driven = ThreadedOutput(relay)
     until(lambda: bool(relay.told), "it begins")
     relay.gate.clear()
     driven.show(Verdict.NO_MATCH)
@@ -130,7 +130,7 @@ def test_an_output_with_a_bug_is_one_sentence_and_is_still_closed() -> None:
             raise KeyError("secret")
 
     one = Buggy()
-    driven = Driven(one)
+    driven = ThreadedOutput(one)
     until(lambda: not driven.health().is_well, "it is told of")
     assert driven.health().sentence == "internal error (KeyError)"
     driven.end(Lock.LOCKED)

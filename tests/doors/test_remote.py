@@ -12,13 +12,13 @@ import pytest
 from fake_service import MATCH, STRANGER, TOKEN, FakeService, Script, fake_service, hanging, obliging
 from websockets.sync.server import ServerConnection
 
-from consent import InputError, RefusedError
-from service.door.events import Decided, Factor, Looked, Lost, Ready, Shown, Unusable, Verdict
-from service.door.frames import Frame
-from service.door.remote import MAX_FRAME_BYTES, MAX_UNANSWERED, RemoteDecider
-from service.door.service import Service
 from tests.doors.conftest import Deciding, Heard, picture, until
 from tests.webhooks.test_tls import certificate
+from volens.consent import InputError, RefusedError
+from volens.service.door.door_events import Decided, Factor, Looked, Lost, Ready, Shown, Unusable, Verdict
+from volens.service.door.frame_queue import Frame
+from volens.service.door.remote_decider import MAX_FRAME_BYTES, MAX_UNANSWERED, RemoteDecider
+from volens.service.door.service_address import Service
 
 Start = Callable[[RemoteDecider], Deciding]
 

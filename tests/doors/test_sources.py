@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from consent import InputError
-from enroll import ImageError, RgbImage
-from service.door import folder as folder_module
-from service.door.events import SourceBroken, SourceEnded, SourceWell, Unusable
-from service.door.folder import Folder
-from service.door.frames import MAX_TRIES, Frame, Frames
-from service.door.sources import Camera, Source, Video, camera_address, started
 from tests.doors.conftest import Heard, picture, until
+from volens.consent import InputError
+from volens.face import ImageError, RgbImage
+from volens.service.door import watched_folder as folder_module
+from volens.service.door.door_events import SourceBroken, SourceEnded, SourceWell, Unusable
+from volens.service.door.frame_queue import MAX_TRIES, Frame, Frames
+from volens.service.door.frame_sources import Camera, Source, Video, camera_address, started
+from volens.service.door.watched_folder import Folder
 
 ROOT = Path(__file__).parents[2]
 START = Callable[[Source], Frames]
@@ -170,7 +170,7 @@ def test_every_frame_of_a_video_is_looked_at_and_then_it_ends(tmp_path: Path, st
 
 
 def test_a_video_that_is_none_ends_the_door(tmp_path: Path, start: START, heard: Heard) -> None:
-    from service.door.events import Broken  # noqa: PLC0415  only here
+    from volens.service.door.door_events import Broken  # noqa: PLC0415  only here
 
     start(Video(tmp_path / "none.mp4"))
     (broken,) = heard.wait_for(Broken)
@@ -262,7 +262,15 @@ def test_a_camera_that_refuses_is_told_of_without_its_address_and_password(tmp_p
 
 def watched_for_a_while(file: Path) -> str:
     """Run a process of its own, for what FFmpeg itself writes."""
-    command = [sys.executable, "-c", "from service.cli.app import main; main()", "door", "run", "--zone", "lobby"]
+    command = [
+        sys.executable,
+        "-c",
+        "from volens.service.cli.app import main; main()",
+        "door",
+        "run",
+        "--zone",
+        "lobby",
+    ]
     command += ["--rtsp", "rtsp://Canaryuser@127.0.0.1:9/Canarypath", "--rtsp-password-file", str(file)]
     command += ["--url", "http://127.0.0.1:9", "--token", str(file), "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}

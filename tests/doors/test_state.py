@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from consent import InputError
-from service.backoff import again_in_s
-from service.door.state import DoorRules, DoorState, Lock, Standing, WhenOffline
+from volens.consent import InputError
+from volens.service.backoff import again_in_s
+from volens.service.door.door_state import DoorRules, DoorState, Lock, Standing, WhenOffline
 
 SECURE = DoorRules(open_s=5, offline_after_s=10, when_offline=WhenOffline.SECURE)
 SAFE = DoorRules(open_s=5, offline_after_s=10, when_offline=WhenOffline.SAFE)

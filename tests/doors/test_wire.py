@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from service.door.events import Factor, Shown, Verdict
-from service.door.wire import (
+from volens.service.door.door_events import Factor, Shown, Verdict
+from volens.service.door.stream_messages import (
     MAX_MESSAGE_BYTES,
-    SaidDecision,
-    SaidFrame,
-    SaidProblem,
-    SaidReady,
+    DecisionMessage,
+    FrameMessage,
+    ProblemMessage,
+    ReadyMessage,
     ServiceError,
     parse,
     plain,
@@ -34,21 +34,21 @@ DECISION = {
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        (READY, SaidReady("lobby", "sface", None)),
-        (READY | {"second_factor": "pin"}, SaidReady("lobby", "sface", Factor.PIN)),
-        (FRAME, SaidFrame(3, 2, 1, dropped=False, unreadable=False)),
-        ({"type": "frame", "number": 4, "dropped": True}, SaidFrame(4, 0, 0, dropped=True, unreadable=False)),
-        (FRAME | {"unreadable": True}, SaidFrame(3, 2, 1, dropped=False, unreadable=True)),
+        (READY, ReadyMessage("lobby", "sface", None)),
+        (READY | {"second_factor": "pin"}, ReadyMessage("lobby", "sface", Factor.PIN)),
+        (FRAME, FrameMessage(3, 2, 1, dropped=False, unreadable=False)),
+        ({"type": "frame", "number": 4, "dropped": True}, FrameMessage(4, 0, 0, dropped=True, unreadable=False)),
+        (FRAME | {"unreadable": True}, FrameMessage(3, 2, 1, dropped=False, unreadable=True)),
         (
             DECISION,
-            SaidDecision(Verdict.MATCH, "00112233445566ff", 3, "a" * 32, 0.71, (1.0, 2.5, 30.0, 40.0)),
+            DecisionMessage(Verdict.MATCH, "00112233445566ff", 3, "a" * 32, 0.71, (1.0, 2.5, 30.0, 40.0)),
         ),
         (
             DECISION | {"decision": "no_match", "subject_id": None, "comparison_score": None, "box": None},
-            SaidDecision(Verdict.NO_MATCH, "00112233445566ff", 3, None, None, None),
+            DecisionMessage(Verdict.NO_MATCH, "00112233445566ff", 3, None, None, None),
         ),
-        ({"type": "problem", "title": "Gone", "status": 401}, SaidProblem("Gone")),
-        ({"type": "problem", "title": "\x1b[31mred\n"}, SaidProblem("[31mred")),
+        ({"type": "problem", "title": "Gone", "status": 401}, ProblemMessage("Gone")),
+        ({"type": "problem", "title": "\x1b[31mred\n"}, ProblemMessage("[31mred")),
         ({"type": "weather"}, None),
     ],
 )

@@ -13,11 +13,11 @@ import pytest
 from house import Clock, House, Person, no_models
 from said import Command, Said
 
-from consent import TakeHome
-from enroll import Extractor
-from service.cli.app import app, run
 from tests.unit.erase.orders import Answerer, ask
 from volens import Site
+from volens.consent import TakeHome
+from volens.face import Extractor
+from volens.service.cli.app import app, run
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "drill-cnil-order.md"
@@ -57,7 +57,7 @@ def test_every_command_of_the_page_ends_as_it_says(
         loaded.extend([] if loaded else [Extractor.load_default()])
         return loaded[0]
 
-    monkeypatch.setattr("service.cli.session.default_models", models)
+    monkeypatch.setattr("volens.service.cli.session.default_models", models)
     said: dict[str, Said] = {}
     for (program, *arguments), code in lines():
         if program == "export":
@@ -116,7 +116,7 @@ def test_the_order_is_obeyed_within_one_afternoon(
     }
     asked = {name: ask(house, people[name]) for name in ("ada", "dan")}
     answerer = Answerer(house)
-    monkeypatch.setattr("service.cli.cohort.answer_open_requests", lambda _site: answerer)
+    monkeypatch.setattr("volens.service.cli.cohort_commands.answer_open_requests", lambda _site: answerer)
     for label in ("anna", "ben"):
         volens("operator", "keygen", f"{label}.key", "--no-passphrase")
         volens("operator", "add", label, "--key", f"{label}.key.pub")

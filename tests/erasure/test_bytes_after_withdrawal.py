@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from house import DIMENSION, MODEL, House, Person
 
-from consent import EndReason, ErasureIncompleteError
-from erase import erase_consents
-from index import Projection
-from store import references_of, sealed_name
+from volens.consent import EndReason, ErasureIncompleteError
+from volens.erase import erase_consents
+from volens.index.projection import Projection
+from volens.store.people import references_of
+from volens.store.people.consents import sealed_name
 
 WINDOW = 8
 
@@ -80,7 +81,7 @@ def test_a_second_reader_of_the_files_finds_nothing_after_a_crash_and_resume_eit
     person = house.admit()
     searched = canaries(house, person)
     stop = pytest.MonkeyPatch()
-    stop.setattr("erase.procedure._Batch.step", _stopped)
+    stop.setattr("volens.erase.procedure._Batch.step", _stopped)
     with pytest.raises(KeyboardInterrupt):
         house.withdraw(person)
     stop.undo()

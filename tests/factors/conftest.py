@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from house import House, Person
 
-from consent import SecondFactor, ShownFactor
+from volens.consent import SecondFactor, ShownFactor
 
 PINS = ("719035", "428163")
 NUMBERS = ("04A1B2C3D4E5", "04F6A7B8C9D0")
@@ -12,7 +12,7 @@ NUMBERS = ("04A1B2C3D4E5", "04F6A7B8C9D0")
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let PINs cost next to nothing, where the cost is not what the test is about."""
-    monkeypatch.setattr("store.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+    monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
 
 
 @pytest.fixture

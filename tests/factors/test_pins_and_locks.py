@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from house import Clock, House, Person
 
-import store.second_factors as pins
-from consent import Purpose, ShownFactor, UnavailableError
-from store import open_home, pin_owner
-from store.second_factors import LOCKED_FOR, MOST_FAILURES
+import volens.store.people.second_factors as pins
 from tests.factors.conftest import PINS
+from volens.consent import Purpose, ShownFactor, UnavailableError
+from volens.store import open_home
+from volens.store.people.second_factors import LOCKED_FOR, MOST_FAILURES, pin_owner
 
 Staff = Callable[[str], tuple[Person, Person]]
 ZONE = Purpose("pin")
@@ -185,7 +185,7 @@ def test_where_no_try_can_be_counted_none_is_looked_at(
     ann, _ = staff("pin")
     looked_at: list[object] = []
     monkeypatch.setattr(pins, "_verifier", lambda *these: looked_at.append(these))
-    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.05)
     house.reopen()
     with ThreadPoolExecutor(1) as other, house.store.write():
         door = other.submit(passes, house, ann, PINS[0])

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from house import MODEL, THRESHOLD, House, Person
 
-from consent import FloatArray, InputError, ProbeEmbedding, Purpose, ShownFactor, TamperError, UnitVector, permit_probe
-from index import Decision, identify_many
-from store import Passed, note_passages, zone_of
 from tests.factors.conftest import NUMBERS, PINS, of_kind
 from tests.unit.store.raw import DATA, tamper
+from volens.consent import InputError, Purpose, ShownFactor, TamperError, UnitVector
+from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.consent.gate import permit_probe
+from volens.index import Decision, identify_many
+from volens.store.people.passages import Passed, note_passages
+from volens.store.promises import zone_of
 
 Staff = Callable[[str], tuple[Person, Person]]
 KINDS = ("badge", "pin")
@@ -66,7 +69,7 @@ def test_a_stranger_is_one_answer_whatever_is_shown_and_no_try_is_looked_at(
     house: House, staff: Staff, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     ann, _ = staff(kind)
-    monkeypatch.setattr("store.second_factors._verifier", None)  # to look at anything would be an error
+    monkeypatch.setattr("volens.store.people.second_factors._verifier", None)  # to look at anything would be an error
     face = house.face()
 
     answers = [house.look_at(face, kind, factor=of_kind(kind, text[kind])) for text in (OWN, OTHERS, NOBODYS)]
@@ -152,7 +155,7 @@ def test_a_withdrawal_while_the_factor_is_looked_at_ends_the_match(
 ) -> None:
     ann, _ = staff(kind)
     asked = {"badge": "badge_owner", "pin": "_count_try"}[kind]
-    module = {"badge": "index.second_factor", "pin": "store.second_factors"}[kind]
+    module = {"badge": "volens.index.factor_gate", "pin": "volens.store.people.second_factors"}[kind]
     original = getattr(__import__(module, fromlist=[asked]), asked)
 
     def withdrawn(*arguments: object) -> object:

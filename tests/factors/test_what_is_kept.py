@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from house import House, Person
 
-from consent import (
+from tests.factors.conftest import NUMBERS, PINS, of_kind
+from tests.unit.store.raw import DATA, tamper
+from volens.consent import (
     ErasureIncompleteError,
     InputError,
     NoLiveConsentError,
@@ -21,10 +23,8 @@ from consent import (
     ShownFactor,
     TamperError,
 )
-from erase import verify_certificate
-from store import kept_of_factor
-from tests.factors.conftest import NUMBERS, PINS, of_kind
-from tests.unit.store.raw import DATA, tamper
+from volens.erase.proof import verify_certificate
+from volens.store.people.second_factors import kept_of_factor
 
 Staff = Callable[[str], tuple[Person, Person]]
 KINDS = ("badge", "pin")

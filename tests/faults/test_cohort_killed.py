@@ -8,10 +8,10 @@ import dying
 import pytest
 from house import Clock, House, no_models
 
-from erase import verify_dossier
-from store import Selection, cohort_of
 from tests.unit.store.raw import DATA, peek
 from volens import Site
+from volens.erase.order import Selection, verify_dossier
+from volens.erase.order.order_rows import cohort_of
 
 # Which steps of all: the beginning, the middle of several people, the end.
 PLACES = [0.0, 0.3, 0.6, 0.97, 1.0]

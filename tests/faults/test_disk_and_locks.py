@@ -12,10 +12,10 @@ from house import Clock, House, no_models
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from consent import EndReason, ErasureIncompleteError, ReceiptId, TamperError, UnavailableError
-from erase import erase_consents
-from store import Keyring
 from volens import Site
+from volens.consent import EndReason, ErasureIncompleteError, ReceiptId, TamperError, UnavailableError
+from volens.erase import erase_consents
+from volens.store.keys.keyring import Keyring
 
 DATA = "volens.db"
 KEYRING = "keyring.db"
@@ -23,7 +23,7 @@ KEYRING = "keyring.db"
 
 @pytest.fixture(autouse=True)
 def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.05)
 
 
 @contextmanager
@@ -172,7 +172,7 @@ def test_a_file_of_a_newer_version_is_left_alone(house: House, name: str) -> Non
 def test_a_read_only_file_is_refused_with_what_to_do(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.site.close()
     # Root may write to files without write permission, so the refusal is SQLite's own.
-    monkeypatch.setattr("store.database._PRAGMAS", ("PRAGMA query_only = ON",))
+    monkeypatch.setattr("volens.store.sqlite.database._PRAGMAS", ("PRAGMA query_only = ON",))
 
     with pytest.raises(UnavailableError, match=r"cannot be written; make the file and its folder writable"):
         Site.open(house.site.home, clock=house.clock)

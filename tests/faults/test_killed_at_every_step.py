@@ -8,9 +8,10 @@ import dying
 import pytest
 from house import Clock, House, Person, no_models
 
-from audit import VerifierKey
-from store import Store, read_root_key_file
 from volens import Site, verify_certificate
+from volens.audit import VerifierKey
+from volens.store import Store
+from volens.store.keys.root_key.key_file import read_root_key_file
 
 
 class Scene:

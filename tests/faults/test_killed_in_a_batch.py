@@ -9,11 +9,14 @@ import dying
 import pytest
 from house import Clock, House, Person, no_models
 
-from audit import VerifierKey
-from consent import EndReason
-from erase import erase_consents
-from store import ErasureState, Store, live_receipts, read_root_key_file, states_of
 from volens import Site, verify_certificate
+from volens.audit import VerifierKey
+from volens.consent import EndReason
+from volens.erase import erase_consents
+from volens.erase.journal import ErasureState, states_of
+from volens.store import Store
+from volens.store.keys.root_key.key_file import read_root_key_file
+from volens.store.people import live_receipts
 
 PEOPLE = 300
 
@@ -35,7 +38,7 @@ class Crowd:
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Crowd:
     with pytest.MonkeyPatch.context() as hurry:
-        hurry.setattr("store.database._PRAGMAS", ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = OFF"))
+        hurry.setattr("volens.store.sqlite.database._PRAGMAS", ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = OFF"))
         return Crowd(tmp_path_factory.mktemp("crowd"))
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from house import House
 
-from store import readable
 from tests.unit.store.raw import DATA
 from volens import Site
+from volens.store.files import readable
 
 # Where SQLite says that somebody has the shared memory in use: byte UNIX_SHM_DMS of the file, os_unix.c.
 IN_USE = 128

@@ -14,8 +14,8 @@ import pytest
 from house import Clock, House, Person, no_models
 from transit import TOKEN, transit
 
-from store import ask_root_key_holder
 from volens import Site
+from volens.store import ask_root_key_holder
 
 
 @dataclass

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.load.actors import actors
 from benchmarks.load.checker import check
 from benchmarks.load.run import Plan, run
-from enroll import ModelCache
+from volens.face import ModelCache
 
 
 @pytest.mark.parametrize(("workers", "kill_at_s"), [(1, None), (1, 4.0), (2, 4.0)])

@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from issuer import AUDIENCE, HouseIssuer, Signer, loopback_issuer, signer
 
-from consent import InputError
-from service.http.issuer import KEPT_S, PAUSE_S, Issuer
-from service.oidc.discovery import IssuerError, Published, _keys_url, fetch_keys
-from service.oidc.token import TokenError, UnknownKeyError
-from service.oidc.trust import Trust
+from volens.consent import InputError
+from volens.service.http.issuer_cache import KEPT_S, PAUSE_S, Issuer
+from volens.service.oidc.issuer_discovery import IssuerError, Published, _keys_url, fetch_keys
+from volens.service.oidc.issuer_token import TokenError, UnknownKeyError
+from volens.service.oidc.issuer_trust import Trust
 
 NOW = datetime(2026, 11, 27, 12, 0, 0, tzinfo=UTC)
 AT = NOW.timestamp()

@@ -11,19 +11,19 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from issuer import AUDIENCE, Signer, signer
 from joserfc.jwk import ECKey, OKPKey
 
-from consent import InputError
-from consent.jws import b64url, from_b64url
-from service.oidc.keys import ALGORITHMS, MAX_KEYS, SigningKey, parse_keys
-from service.oidc.token import (
+from volens.consent import InputError, from_b64url
+from volens.consent.jws import b64url
+from volens.service.oidc.issuer_keys import ALGORITHMS, MAX_KEYS, SigningKey, parse_keys
+from volens.service.oidc.issuer_token import (
     MAX_TOKEN_BYTES,
     ForeignRoleError,
     TokenError,
     UnknownKeyError,
-    Vouched,
+    VerifiedToken,
     verify_token,
 )
-from service.oidc.trust import Trust
-from store import Role
+from volens.service.oidc.issuer_trust import Trust
+from volens.store.programs import Role
 
 ISSUER = "https://id.example.org/realm"
 NOW = datetime(2026, 11, 27, 12, 0, 0, tzinfo=UTC)
@@ -38,14 +38,14 @@ GOOD: dict[str, Any] = {
     "volens_role": "door",
     "volens_zone": "lobby",
 }
-DOOR = Vouched(ISSUER, "somebody", Role.DOOR, "lobby")  # type: ignore[arg-type]  # a zone's name is text
+DOOR = VerifiedToken(ISSUER, "somebody", Role.DOOR, "lobby")  # type: ignore[arg-type]  # a zone's name is text
 
 
 def published(*signers: Signer, **changed: object) -> tuple[SigningKey, ...]:
     return parse_keys(json.dumps({"keys": [one.jwk | changed for one in signers]}).encode())
 
 
-def verified(token: str, keys: tuple[SigningKey, ...] | None = None, now: datetime = NOW) -> Vouched:
+def verified(token: str, keys: tuple[SigningKey, ...] | None = None, now: datetime = NOW) -> VerifiedToken:
     return verify_token(token, published(signer()) if keys is None else keys, TRUST, now)
 
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from consent import NoLiveConsentError, RefusedError
 from volens import verify_certificate
+from volens.consent import NoLiveConsentError, RefusedError
 
 ZONES = ("lobby", "lab")
 

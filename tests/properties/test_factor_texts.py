@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent import InputError, ShownFactor
+from volens.consent import InputError, ShownFactor
 
 LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NUMBERS = st.text(LETTERS, min_size=4, max_size=64)

@@ -4,16 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit import (
-    consistency_proof,
-    inclusion_proof,
-    leaf_hash,
-    root,
-    verify_consistency,
-    verify_inclusion,
-)
-from consent import TamperError
 from tests.unit.audit.logs import MemoryLog, numbered, rfc_path, rfc_root, rfc_subproof
+from volens.audit import consistency_proof, inclusion_proof, leaf_hash, root, verify_consistency, verify_inclusion
+from volens.consent import TamperError
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=150, database=None)
 LARGEST = 300

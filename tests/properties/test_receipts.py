@@ -7,11 +7,9 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent import (
-    Controller,
-    ReceiptError,
+from tests.unit.consent.samples import ANN, document, notice, receipt, token, zone
+from volens.consent import (
     ReceiptId,
-    ReceiptSignatureError,
     SiteId,
     SubjectKey,
     TakeHome,
@@ -19,10 +17,9 @@ from consent import (
     WithdrawalCode,
     format_time,
     parse_time,
-    sign_receipt,
-    verify_receipt,
 )
-from tests.unit.consent.samples import ANN, document, notice, receipt, token, zone
+from volens.consent.errors import ReceiptError, ReceiptSignatureError
+from volens.consent.receipt import Controller, sign_receipt, verify_receipt
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100, database=None)
 

@@ -6,11 +6,11 @@ from house import House
 from PIL import Image
 from starlette.testclient import TestClient
 
-from enroll import Extractor, RgbImage
-from service import samples
-from service.http.app import application
-from service.http.rooms import Rooms
-from store import Role
+from volens.face import Extractor, RgbImage
+from volens.service import samples
+from volens.service.http.app_state import AppState
+from volens.service.http.http_app import application
+from volens.store.programs import Role
 
 
 def jpeg(image: RgbImage) -> bytes:
@@ -31,28 +31,28 @@ def views() -> list[bytes]:
 
 
 @pytest.fixture
-def rooms(house: House, extractor: Extractor) -> Iterator[Rooms]:
+def app_state(house: House, extractor: Extractor) -> Iterator[AppState]:
     house.site._load_extractor = lambda: extractor
     house.declare("lab")
-    rooms = Rooms.of(house.site, model_threads=1, waiting=4)
-    yield rooms
-    rooms.close()
+    app_state = AppState.of(house.site, model_threads=1, waiting=4)
+    yield app_state
+    app_state.close()
 
 
 @pytest.fixture
-def client(rooms: Rooms) -> Iterator[TestClient]:
-    with TestClient(application(rooms), raise_server_exceptions=False) as client:
+def client(app_state: AppState) -> Iterator[TestClient]:
+    with TestClient(application(app_state), raise_server_exceptions=False) as client:
         yield client
 
 
 @pytest.fixture
-def bearer(rooms: Rooms) -> Callable[..., dict[str, str]]:
+def bearer(app_state: AppState) -> Callable[..., dict[str, str]]:
     """Issue a credential, and return the header that shows it."""
 
     def issue(role: Role, zone: str | None = None) -> dict[str, str]:
         if role is Role.DOOR:
             zone = zone or "lobby"
-        _, token = rooms.site.credentials.issue(label=role.value, role=role, zone=zone)
+        _, token = app_state.site.credentials.issue(label=role.value, role=role, zone=zone)
         return {"Authorization": f"Bearer {token.reveal()}"}
 
     return issue

@@ -9,15 +9,16 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 from house import House
 
-from enroll import RgbImage
-from index import Identification, Stages
-from service.http.rooms import Rooms
-from store import Role
 from tests.service.test_connections import listening
 from volens import Site
+from volens.face import RgbImage
+from volens.identify import Identification
+from volens.index import Stages
+from volens.service.http.app_state import AppState
+from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
-WORKERS, WAITING = 1, 4  # of the fixture `rooms`
+WORKERS, WAITING = 1, 4  # of the fixture `app_state`
 CROWD = 16
 
 
@@ -32,7 +33,7 @@ def ask(port: int, path: str, body: bytes, headers: dict[str, str]) -> tuple[HTT
 
 
 def test_of_a_burst_exactly_those_who_have_a_place_are_taken_and_withdrawals_go_on(
-    rooms: Rooms, house: House, bearer: Bearer, views: list[bytes], monkeypatch: pytest.MonkeyPatch
+    app_state: AppState, house: House, bearer: Bearer, views: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
     identify = Site.identify
@@ -43,7 +44,7 @@ def test_of_a_burst_exactly_those_who_have_a_place_are_taken_and_withdrawals_go_
 
     monkeypatch.setattr(Site, "identify", held_up)
     person, door = house.admit(), bearer(Role.DOOR) | {"Content-Type": "image/jpeg"}
-    with listening(rooms, 30) as port, ThreadPoolExecutor(CROWD) as crowd:
+    with listening(app_state, 30) as port, ThreadPoolExecutor(CROWD) as crowd:
         try:
             asked = [crowd.submit(ask, port, "/v1/zones/lobby/identify", views[3], door) for _ in range(CROWD)]
             # Nobody is through yet, so whoever has an answer was sent away.
@@ -52,7 +53,7 @@ def test_of_a_burst_exactly_those_who_have_a_place_are_taken_and_withdrawals_go_
             assert {answer.status for answer, _ in refused} == {503}
             assert all(int(answer.headers["Retry-After"]) > 0 for answer, _ in refused)
             assert {json.loads(body)["type"] for _, body in refused} == {"urn:volens:problem:busy"}
-            assert rooms.models.taken == WORKERS + WAITING
+            assert app_state.models.taken == WORKERS + WAITING
 
             body = json.dumps({"code": person.code}).encode()
             left, _ = ask(port, "/v1/withdrawals", body, {"Content-Type": "application/json"})
@@ -62,4 +63,4 @@ def test_of_a_burst_exactly_those_who_have_a_place_are_taken_and_withdrawals_go_
             gate.set()
         answers = [one.result()[0].status for one in asked]
     assert sorted(answers) == [200] * (WORKERS + WAITING) + [503] * (CROWD - WORKERS - WAITING)
-    assert rooms.models.taken == 0
+    assert app_state.models.taken == 0

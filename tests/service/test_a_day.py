@@ -10,14 +10,16 @@ from house import House
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from audit import leaf_hash, open_checkpoint, verify_consistency, verify_inclusion
-from consent import Purpose, ReceiptId, SubjectKey, sign_receipt
-from enroll import RgbImage
-from service import samples
-from service.http.rooms import Rooms
-from store import Role, zone_of
 from tests.service.conftest import jpeg
 from volens import Site
+from volens.audit import leaf_hash, open_checkpoint, verify_consistency, verify_inclusion
+from volens.consent import Purpose, ReceiptId, SubjectKey
+from volens.consent.receipt import sign_receipt
+from volens.face import RgbImage
+from volens.service import samples
+from volens.service.http.app_state import AppState
+from volens.store.programs import Role
+from volens.store.promises import zone_of
 
 Bearer = Callable[..., dict[str, str]]
 
@@ -107,7 +109,7 @@ def test_a_claim_is_checked_against_one_person_and_in_its_own_zone_only(
 
 
 def test_who_never_agreed_and_who_withdrew_get_the_same_answer(
-    client: TestClient, rooms: Rooms, bearer: Bearer, views: list[bytes]
+    client: TestClient, app_state: AppState, bearer: Bearer, views: list[bytes]
 ) -> None:
     door = bearer(Role.DOOR)
     withdrawn = say_yes(client, bearer(Role.DESK))["take_home"]
@@ -115,7 +117,7 @@ def test_who_never_agreed_and_who_withdrew_get_the_same_answer(
 
     answers = [
         client.post("/v1/zones/lobby/verify", headers=door, files={"frame": views[3], "receipt": receipt.encode()})
-        for receipt in (withdrawn, never_recorded(rooms.site))
+        for receipt in (withdrawn, never_recorded(app_state.site))
     ]
 
     assert {answer.status_code for answer in answers} == {404}
@@ -138,17 +140,17 @@ def never_recorded(site: Site) -> str:
     ).token
 
 
-def test_a_yes_to_an_older_notice_is_no_yes(client: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+def test_a_yes_to_an_older_notice_is_no_yes(client: TestClient, app_state: AppState, bearer: Bearer) -> None:
     desk = bearer(Role.DESK)
     shown = client.get("/v1/zones/lobby/notice", headers=desk).json()
-    rooms.site.publish_notice("lobby", language="en", text=b"We changed our mind.\n")
+    app_state.site.publish_notice("lobby", language="en", text=b"We changed our mind.\n")
     new = {"name": "Ada", "jurisdiction": "FR", "notice_sha256": shown["sha256"]}
 
     answer = client.post("/v1/zones/lobby/consents", headers=desk, json=new)
 
     assert answer.status_code == 403
     assert "another notice" in answer.json()["detail"]
-    assert rooms.site.status().zones[0].live_consents == 0
+    assert app_state.site.status().zones[0].live_consents == 0
 
 
 def test_an_operator_prepares_a_zone_and_an_auditor_checks_the_log(client: TestClient, bearer: Bearer) -> None:
@@ -177,10 +179,10 @@ def test_a_site_is_ready_unless_something_outlived_its_time(client: TestClient, 
 
 
 def test_a_stranger_with_the_site_s_key_checks_the_log_and_the_proofs_without_trusting_the_site(
-    client: TestClient, rooms: Rooms, bearer: Bearer
+    client: TestClient, app_state: AppState, bearer: Bearer
 ) -> None:
     auditor = bearer(Role.AUDITOR)
-    key = rooms.site.verifier_key
+    key = app_state.site.verifier_key
 
     def ask(path: str) -> dict[str, Any]:
         answer = client.get(f"/v1/log/{path}", headers=auditor)
@@ -188,7 +190,7 @@ def test_a_stranger_with_the_site_s_key_checks_the_log_and_the_proofs_without_tr
         return answer.json()
 
     old = open_checkpoint(client.get("/v1/log/checkpoint", headers=auditor).text, key)
-    rooms.site.add_zone("roof", custody="operator", justification="a", alternative="b", retention_days=30)
+    app_state.site.add_zone("roof", custody="operator", justification="a", alternative="b", retention_days=30)
     new = open_checkpoint(client.get("/v1/log/checkpoint", headers=auditor).text, key)
     first = ask("entries?count=2")
     page, leaves = first, list(first["entries"])

@@ -11,25 +11,25 @@ from house import House
 from reading_log import kinds, opened
 from starlette.testclient import TestClient
 
-from enroll import RgbImage
-from service import samples
-from service.http.access import WHO_MAY
-from service.http.decisions import Decisions
-from service.http.rooms import Rooms
-from store import Role
-from store.decisions import COUNTED, ENDED, MATCHED, STARTED
 from tests.service.conftest import jpeg
 from tests.service.test_the_server import free_port, home, served
 from volens import Site
+from volens.face import RgbImage
+from volens.service import samples
+from volens.service.http.access import WHO_MAY
+from volens.service.http.app_state import AppState
+from volens.service.http.decision_log import Decisions
+from volens.store.programs import Role
+from volens.store.programs.decision_counts import COUNTED, ENDED, MATCHED, STARTED
 
 __all__ = ["home"]
 
 Bearer = Callable[..., dict[str, str]]
 
 
-def counted(rooms: Rooms, house: House) -> dict[tuple[str, str], dict[str, int]]:
+def counted(app_state: AppState, house: House) -> dict[tuple[str, str], dict[str, int]]:
     """Write what was counted, and return the numbers by caller and operation."""
-    rooms.decisions.write(everything=True)
+    app_state.decisions.write(everything=True)
     found: dict[tuple[str, str], dict[str, int]] = {}
     for one in opened(house.store, COUNTED):
         numbers = {name: number for name, number in one.items() if name.startswith(("answers_", "faces_"))}
@@ -37,8 +37,8 @@ def counted(rooms: Rooms, house: House) -> dict[tuple[str, str], dict[str, int]]
     return found
 
 
-def id_of(rooms: Rooms, role: Role) -> str:
-    return next(one.credential_id for one in rooms.site.credentials.list() if one.role is role)
+def id_of(app_state: AppState, role: Role) -> str:
+    return next(one.credential_id for one in app_state.site.credentials.list() if one.role is role)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def take_home(client: TestClient, bearer: Bearer, views: list[bytes]) -> str:
 
 
 def test_what_a_door_decides_is_in_the_log_by_person_and_by_number(
-    client: TestClient, rooms: Rooms, house: House, bearer: Bearer, views: list[bytes], take_home: str
+    client: TestClient, app_state: AppState, house: House, bearer: Bearer, views: list[bytes], take_home: str
 ) -> None:
     door, lobby = bearer(Role.DOOR), "/v1/zones/lobby"
     stranger = jpeg(RgbImage(samples.group().pixels))
@@ -64,26 +64,26 @@ def test_what_a_door_decides_is_in_the_log_by_person_and_by_number(
         assert client.post(f"{lobby}/identify", headers=door, content=frame).status_code == 200
         files = {**claim, "frame": ("f.jpg", frame, "image/jpeg")}
         assert client.post(f"{lobby}/verify", headers=door, files=files).status_code == 200
-    caller = id_of(rooms, Role.DOOR)
+    caller = id_of(app_state, Role.DOOR)
     assert [(one["kind"], one["asked_by"]) for one in opened(house.store, MATCHED)] == [
         ("identify", caller),
         ("verify", caller),
     ]
-    found = counted(rooms, house)
+    found = counted(app_state, house)
     faces = found[caller, "identify"].pop("faces_no_match")
     assert faces >= 1
     assert found[caller, "identify"] == {"answers_allowed": 2, "faces_match": 1}
     assert found[caller, "verify"] == {"answers_allowed": 2, "faces_match": 1, "faces_no_match": 1}
     assert client.post("/v1/withdrawals", json={"receipt": take_home}).status_code == 200
     assert client.post(f"{lobby}/verify", headers=door, files=files).status_code == 404
-    assert counted(rooms, house)[caller, "verify"] == {"answers_not_found": 1}
+    assert counted(app_state, house)[caller, "verify"] == {"answers_not_found": 1}
     assert opened(house.store, MATCHED) == []
     log = client.get("/v1/log", headers=bearer(Role.AUDITOR)).json()
     assert (log["kinds"][MATCHED], log["kinds"][STARTED]) == (2, 1)
 
 
 def test_who_was_let_in_and_who_was_refused_is_in_the_log(
-    client: TestClient, rooms: Rooms, house: House, bearer: Bearer
+    client: TestClient, app_state: AppState, house: House, bearer: Bearer
 ) -> None:
     desk, wrong = bearer(Role.DESK), {"Authorization": f"Bearer volens_{'0' * 16}_{'A' * 43}"}
     client.get("/v1/zones", headers=desk)
@@ -95,8 +95,8 @@ def test_who_was_let_in_and_who_was_refused_is_in_the_log(
     client.post("/v1/hooks/revocations", content=b"x")
     client.get("/healthz")
     client.get("/nowhere", headers=desk)
-    mine = id_of(rooms, Role.DESK)
-    assert counted(rooms, house) == {
+    mine = id_of(app_state, Role.DESK)
+    assert counted(app_state, house) == {
         (mine, "list_zones"): {"answers_allowed": 1},
         (mine, "verify_log"): {"answers_forbidden": 1},
         (mine, "give_consent"): {"answers_unusable": 1},
@@ -106,11 +106,11 @@ def test_who_was_let_in_and_who_was_refused_is_in_the_log(
     }
 
 
-def test_a_flood_from_one_address_is_a_line_and_a_number(client: TestClient, rooms: Rooms, house: House) -> None:
+def test_a_flood_from_one_address_is_a_line_and_a_number(client: TestClient, app_state: AppState, house: House) -> None:
     before = len(kinds(house.store))
     for number in range(200):
         client.get("/v1/log", headers={"Authorization": f"Bearer {number}"})
-    numbers = counted(rooms, house)
+    numbers = counted(app_state, house)
     assert set(numbers) == {("none", "verify_log")}
     assert sum(numbers["none", "verify_log"].values()) == 200
     assert numbers["none", "verify_log"]["answers_too_often"] > 100
@@ -118,11 +118,11 @@ def test_a_flood_from_one_address_is_a_line_and_a_number(client: TestClient, roo
     house.site.log.verify()
 
 
-def test_who_shows_nothing_and_asks_for_everything_is_four_lines_a_minute(rooms: Rooms, house: House) -> None:
+def test_who_shows_nothing_and_asks_for_everything_is_four_lines_a_minute(app_state: AppState, house: House) -> None:
     operations = sorted(WHO_MAY)
     for operation in [*operations, *operations]:
-        rooms.decisions.answered(None, None, operation, 401, {})
-    numbers = counted(rooms, house)
+        app_state.decisions.answered(None, None, operation, 401, {})
+    numbers = counted(app_state, house)
     assert set(numbers) == {*(("none", one) for one in operations[:3]), ("none", "other")}
     assert numbers["none", "other"] == {"answers_unknown": 2 * (len(operations) - 3)}
     assert kinds(house.store).count(COUNTED) == 4

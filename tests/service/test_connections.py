@@ -11,39 +11,37 @@ from fastapi.routing import APIRoute
 from house import House
 from starlette.testclient import TestClient
 
-from service.http import (
-    certificates,
-    desk,
-    doors,
-    factors,
-    health,
-    hooks,
-    jobs,
-    log,
-    metrics,
-    orders,
-    requests,
-    rights,
-    zones,
-)
-from service.http.access import WHO_MAY, GuardedRoute
-from service.http.app import application
-from service.http.connections import MAX_HEADER_BYTES, PER_ADDRESS, PatientProtocol
-from service.http.rates import household
-from service.http.rooms import Rooms
-from service.http.server import Address, server
-from store import Role
 from tests.service.test_the_server import free_port
 from tests.service.test_who_may_what import STREAMS
+from volens.service.http import certificate_routes as certificates
+from volens.service.http import desk_routes as desk
+from volens.service.http import door_routes as doors
+from volens.service.http import factor_routes as factors
+from volens.service.http import health_routes as health
+from volens.service.http import hook_routes as hooks
+from volens.service.http import job_routes as jobs
+from volens.service.http import log_routes as log
+from volens.service.http import metrics_routes as metrics
+from volens.service.http import order_routes as orders
+from volens.service.http import request_routes as requests
+from volens.service.http import withdrawal_routes as rights
+from volens.service.http import zone_routes as zones
+from volens.service.http.access import WHO_MAY, GuardedRoute
+from volens.service.http.app_state import AppState
+from volens.service.http.connections import MAX_HEADER_BYTES, PER_ADDRESS, TimeoutProtocol
+from volens.service.http.http_app import application
+from volens.service.http.rate_limits import rate_limit_key
+from volens.service.http.server import Address, server
+from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
 
 
 @contextmanager
-def listening(rooms: Rooms, header_timeout_s: float, *, behind_proxy: bool = False) -> Iterator[int]:
+def listening(app_state: AppState, header_timeout_s: float, *, behind_proxy: bool = False) -> Iterator[int]:
     port = free_port()
     address = Address("127.0.0.1", port, behind_proxy=behind_proxy)
-    running = server(application(rooms), address, rooms.leave, header_timeout_s=header_timeout_s)
+    running = server(application(app_state), address, app_state.leave, header_timeout_s=header_timeout_s)
     thread = threading.Thread(target=running.run)
     thread.start()
     try:
@@ -68,8 +66,8 @@ def is_shut(one: socket.socket) -> bool:
         return True
 
 
-def test_headers_by_the_drop_are_cut_off_and_others_are_answered_meanwhile(rooms: Rooms) -> None:
-    with listening(rooms, 0.5) as port, ExitStack() as kept:
+def test_headers_by_the_drop_are_cut_off_and_others_are_answered_meanwhile(app_state: AppState) -> None:
+    with listening(app_state, 0.5) as port, ExitStack() as kept:
         slow = [kept.enter_context(connected(port)) for _ in range(20)]
         for one in slow[:10]:
             one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
@@ -89,8 +87,8 @@ def test_headers_by_the_drop_are_cut_off_and_others_are_answered_meanwhile(rooms
 
 
 @pytest.mark.parametrize("piece", [b"x" * 1000, b"x: y\r\n" * 200])
-def test_headers_without_end_are_cut_off_long_before_their_time(rooms: Rooms, piece: bytes) -> None:
-    with listening(rooms, 30) as port, connected(port) as one:
+def test_headers_without_end_are_cut_off_long_before_their_time(app_state: AppState, piece: bytes) -> None:
+    with listening(app_state, 30) as port, connected(port) as one:
         one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ")
         sent = 0
         with suppress(ConnectionError):
@@ -101,8 +99,8 @@ def test_headers_without_end_are_cut_off_long_before_their_time(rooms: Rooms, pi
         assert is_shut(one)
 
 
-def test_headers_and_a_large_body_in_one_piece_are_not_too_long(rooms: Rooms) -> None:
-    with listening(rooms, 30) as port, connected(port) as one:
+def test_headers_and_a_large_body_in_one_piece_are_not_too_long(app_state: AppState) -> None:
+    with listening(app_state, 30) as port, connected(port) as one:
         body = b"x" * 2 * MAX_HEADER_BYTES
         for _ in range(2):  # the second on the same connection
             one.sendall(b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -112,24 +110,24 @@ def test_headers_and_a_large_body_in_one_piece_are_not_too_long(rooms: Rooms) ->
             assert answer.startswith(b"HTTP/1.1 405")
 
 
-def test_one_address_has_so_many_connections_and_no_more(rooms: Rooms) -> None:
-    with listening(rooms, 30) as port, ExitStack() as kept:
+def test_one_address_has_so_many_connections_and_no_more(app_state: AppState) -> None:
+    with listening(app_state, 30) as port, ExitStack() as kept:
         for _ in range(PER_ADDRESS):
             kept.enter_context(connected(port))
         with connected(port) as one_more:
             assert is_shut(one_more)
 
 
-def test_a_proxy_has_as_many_as_it_likes(rooms: Rooms) -> None:
-    with listening(rooms, 30, behind_proxy=True) as port, ExitStack() as kept:
+def test_a_proxy_has_as_many_as_it_likes(app_state: AppState) -> None:
+    with listening(app_state, 30, behind_proxy=True) as port, ExitStack() as kept:
         for _ in range(PER_ADDRESS + 1):
             last = kept.enter_context(connected(port))
         last.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert last.recv(15) == b"HTTP/1.1 200 OK"
 
 
-def test_who_has_no_credential_is_refused_before_the_body_is_read(rooms: Rooms) -> None:
-    with listening(rooms, 30) as port, connected(port) as one:
+def test_who_has_no_credential_is_refused_before_the_body_is_read(app_state: AppState) -> None:
+    with listening(app_state, 30) as port, connected(port) as one:
         one.sendall(
             b"POST /v1/zones/lobby/enrollments HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
@@ -164,9 +162,9 @@ def test_a_certificate_is_there_for_whoever_checks_with_what_was_answered_since(
     assert unknown.status_code == 404
 
 
-def test_who_reads_no_answer_is_cut_off(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PatientProtocol, "answer_timeout_s", 0.2)
-    with listening(rooms, 30) as port, connected(port) as one:
+def test_who_reads_no_answer_is_cut_off(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TimeoutProtocol, "answer_timeout_s", 0.2)
+    with listening(app_state, 30) as port, connected(port) as one:
         # Answers to so many are more than all buffers on the way hold.
         one.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 300)
         read = 0
@@ -196,4 +194,4 @@ def test_who_reads_no_answer_is_cut_off(rooms: Rooms, monkeypatch: pytest.Monkey
     ],
 )
 def test_who_has_a_network_of_ipv6_is_one_caller(one: str, other: str, *, same: bool) -> None:
-    assert (household(one) == household(other)) == same
+    assert (rate_limit_key(one) == rate_limit_key(other)) == same

@@ -6,8 +6,8 @@ import pytest
 from jsonschema_rs import validator_for
 from starlette.testclient import TestClient
 
-from service.http.access import OPEN, WHO_MAY
-from service.http.description import EXAMPLES
+from volens.service.http.access import OPEN, WHO_MAY
+from volens.service.http.openapi import EXAMPLES
 
 
 @pytest.fixture

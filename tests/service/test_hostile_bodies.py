@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from enroll import Extractor, ImageError, decode
-from service import samples
-from service.http.rooms import Rooms
-from store import Role
 from tests.service.test_connections import connected, listening
+from volens.face import Extractor, ImageError, decode
+from volens.service import samples
+from volens.service.http.app_state import AppState
+from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM"]
@@ -193,9 +193,9 @@ def test_half_a_character_or_a_number_of_another_world_is_a_problem_and_no_bug(
     assert answer.json()["type"].startswith("urn:volens:problem:")
 
 
-def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(rooms: Rooms, bearer: Bearer) -> None:
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(app_state: AppState, bearer: Bearer) -> None:
     shown = bearer(Role.DOOR)["Authorization"]
-    with listening(rooms, 30) as port, connected(port) as one:
+    with listening(app_state, 30) as port, connected(port) as one:
         one.sendall(
             b"POST /v1/zones/lobby/identify HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n"
             b"Authorization: " + shown.encode() + b"\r\nContent-Type: image/jpeg\r\n\r\n"
@@ -204,11 +204,11 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(rooms: Ro
 
 
 def test_a_body_that_does_not_say_how_large_it_is_is_cut_off_where_it_is_too_large(
-    rooms: Rooms, bearer: Bearer
+    app_state: AppState, bearer: Bearer
 ) -> None:
     shown = bearer(Role.DOOR)["Authorization"]
     chunk = b"100000\r\n" + bytes(2**20) + b"\r\n"
-    with listening(rooms, 30) as port, connected(port) as one:
+    with listening(app_state, 30) as port, connected(port) as one:
         one.sendall(
             b"POST /v1/zones/lobby/identify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
             b"Authorization: " + shown.encode() + b"\r\nContent-Type: image/jpeg\r\n\r\n"
@@ -230,10 +230,10 @@ def test_a_body_that_does_not_say_how_large_it_is_is_cut_off_where_it_is_too_lar
         assert answer[:12] == b"HTTP/1.1 413"
 
 
-def test_a_body_of_the_wrong_length_holds_nobody_up(rooms: Rooms, bearer: Bearer) -> None:
+def test_a_body_of_the_wrong_length_holds_nobody_up(app_state: AppState, bearer: Bearer) -> None:
     shown = bearer(Role.DOOR)["Authorization"]
     body = encoded("JPEG", samples.astronaut().pixels)
-    with listening(rooms, 30) as port, connected(port) as one:
+    with listening(app_state, 30) as port, connected(port) as one:
         one.sendall(
             b"POST /v1/zones/lobby/identify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n"
             b"Authorization: %s\r\n\r\n%s" % (len(body) // 2, shown.encode(), body)
@@ -250,10 +250,10 @@ def test_a_body_of_the_wrong_length_holds_nobody_up(rooms: Rooms, bearer: Bearer
     [(6 * 2**20, "Bearer x", 401), (6 * 2**20, None, 401), (12 * 2**20, Role.DOOR, 413), (3 * 2**20, Role.DESK, 403)],
 )
 def test_whoever_is_refused_while_they_send_a_large_body_reads_why(
-    rooms: Rooms, bearer: Bearer, size: int, shown: Role | str | None, status: int
+    app_state: AppState, bearer: Bearer, size: int, shown: Role | str | None, status: int
 ) -> None:
     headers = bearer(shown) if isinstance(shown, Role) else {} if shown is None else {"Authorization": shown}
-    with listening(rooms, 30) as port:
+    with listening(app_state, 30) as port:
         for _ in range(5):
             # As urllib does it: everything is sent before anything is read, and then the connection ends.
             client = HTTPConnection("127.0.0.1", port, timeout=20)
@@ -263,8 +263,8 @@ def test_whoever_is_refused_while_they_send_a_large_body_reads_why(
             client.close()
 
 
-def test_whoever_is_refused_and_goes_on_sending_is_cut_off(rooms: Rooms) -> None:
-    with listening(rooms, 30) as port, connected(port) as one:
+def test_whoever_is_refused_and_goes_on_sending_is_cut_off(app_state: AppState) -> None:
+    with listening(app_state, 30) as port, connected(port) as one:
         one.sendall(b"POST /v1/zones/lobby/identify HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
         sent = 0
         with suppress(OSError):

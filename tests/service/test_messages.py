@@ -8,16 +8,16 @@ from house import House
 from receiver import receiver
 from starlette.testclient import TestClient
 
-from service.http.rooms import Rooms
-from store import MessageKind, Role
 from volens import SubjectKey, TakeHome
+from volens.service.http.app_state import AppState
+from volens.store.programs import MessageKind, Role
 
 Bearer = Callable[..., dict[str, str]]
 
 
-def enrolled(client: TestClient, rooms: Rooms, bearer: Bearer, views: list[bytes]) -> TakeHome:
-    notice = rooms.site.notice("lobby")
-    given = rooms.site.give_consent(notice, name="A", jurisdiction="FR", key=SubjectKey.from_seed(bytes(32)))
+def enrolled(client: TestClient, app_state: AppState, bearer: Bearer, views: list[bytes]) -> TakeHome:
+    notice = app_state.site.notice("lobby")
+    given = app_state.site.give_consent(notice, name="A", jurisdiction="FR", key=SubjectKey.from_seed(bytes(32)))
     photos = [("photos", ("photo", view, "image/jpeg")) for view in views[:3]]
     files = [("receipt", ("receipt", given.to_json(), "application/json")), *photos]
     assert client.post("/v1/zones/lobby/enrollments", headers=bearer(Role.DESK), files=files).status_code == 201
@@ -26,13 +26,13 @@ def enrolled(client: TestClient, rooms: Rooms, bearer: Bearer, views: list[bytes
 
 @pytest.mark.parametrize("opted_in", [True, False])
 def test_a_panel_is_told_who_came_in_once_for_each_passage_and_only_if_it_asked(
-    client: TestClient, house: House, rooms: Rooms, bearer: Bearer, views: list[bytes], *, opted_in: bool
+    client: TestClient, house: House, app_state: AppState, bearer: Bearer, views: list[bytes], *, opted_in: bool
 ) -> None:
     kinds = list(MessageKind) if opted_in else [MessageKind.SUBJECT_ERASED]
     with receiver() as panel:
-        rooms.site.rights.recipients.add("lobby", "panel")
-        rooms.site.rights.endpoints.add("lobby", "panel", url=panel.url, kinds=kinds, allow_private=True)
-        given = enrolled(client, rooms, bearer, views)
+        app_state.site.rights.recipients.add("lobby", "panel")
+        app_state.site.rights.endpoints.add("lobby", "panel", url=panel.url, kinds=kinds, allow_private=True)
+        given = enrolled(client, app_state, bearer, views)
         for _ in range(3):
             seen = client.post("/v1/zones/lobby/identify", headers=bearer(Role.DOOR), content=views[3])
             assert [face["decision"] for face in seen.json()["faces"]] == ["match"]
@@ -41,18 +41,20 @@ def test_a_panel_is_told_who_came_in_once_for_each_passage_and_only_if_it_asked(
         receipt = given.to_json().decode()
         assert client.post("/v1/withdrawals", json={"receipt": receipt}).status_code == 200
         got = panel.wait_for(3 if opted_in else 1)
-        rooms.courier.close()  # what was answered is noted by then
+        app_state.courier.close()  # what was answered is noted by then
     told = [json.loads(one.body)["type"] for one in got]
     assert told == ["consent.given", "door.decision", "subject.erased"] if opted_in else ["subject.erased"]
     assert house.site.rights.outbox.list() == []
 
 
-def test_the_service_answers_while_every_receiver_hangs(client: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+def test_the_service_answers_while_every_receiver_hangs(
+    client: TestClient, app_state: AppState, bearer: Bearer
+) -> None:
     headers = bearer(Role.DESK)
     with receiver() as panel:
         panel.behaviour = panel.hang
-        rooms.site.rights.recipients.add("lobby", "panel")
-        rooms.site.rights.endpoints.add("lobby", "panel", url=panel.url, allow_private=True)
+        app_state.site.rights.recipients.add("lobby", "panel")
+        app_state.site.rights.endpoints.add("lobby", "panel", url=panel.url, allow_private=True)
         notice = client.get("/v1/zones/lobby/notice", headers=headers).json()
         new = {"name": "Ada", "jurisdiction": "FR", "notice_sha256": notice["sha256"]}
         for _ in range(12):

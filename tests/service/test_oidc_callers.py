@@ -11,16 +11,16 @@ from issuer import AUDIENCE, HouseIssuer, loopback_issuer, signer
 from reading_log import opened
 from starlette.testclient import TestClient
 
-from service.http.access import WHO_MAY
-from service.http.app import application
-from service.http.issuer import Issuer
-from service.http.rates import Rates
-from service.http.rooms import Rooms
-from service.logs import log_to
-from service.oidc.trust import Trust
-from store import Role
-from store.decisions import COUNTED
 from tests.service.test_who_may_what import ASKED
+from volens.service.http.access import WHO_MAY
+from volens.service.http.app_state import AppState
+from volens.service.http.http_app import application
+from volens.service.http.issuer_cache import Issuer
+from volens.service.http.rate_limits import RateLimiter
+from volens.service.oidc.issuer_trust import Trust
+from volens.service.process.service_log import log_to
+from volens.store.programs import Role
+from volens.store.programs.decision_counts import COUNTED
 
 Bearer = Callable[..., dict[str, str]]
 SUBJECT = "canary-subject@example.org"
@@ -33,9 +33,9 @@ def issuer() -> Iterator[HouseIssuer]:
 
 
 @pytest.fixture
-def believing(rooms: Rooms, issuer: HouseIssuer) -> Iterator[Rooms]:
+def believing(app_state: AppState, issuer: HouseIssuer) -> Iterator[AppState]:
     trust = Trust(issuer.url, AUDIENCE, allow_private=True)
-    one = replace(rooms, issuer=Issuer(trust))
+    one = replace(app_state, issuer=Issuer(trust))
     yield one
     assert one.issuer is not None
     one.issuer.close()
@@ -47,7 +47,7 @@ def stream() -> StringIO:
 
 
 @pytest.fixture
-def client(believing: Rooms, stream: StringIO) -> Iterator[TestClient]:
+def client(believing: AppState, stream: StringIO) -> Iterator[TestClient]:
     with TestClient(application(believing, log=log_to(stream)), raise_server_exceptions=False) as client:
         yield client
 
@@ -113,8 +113,10 @@ def test_credentials_of_ours_are_good_as_before_and_ask_the_issuer_nothing(
     assert issuer.asked == []
 
 
-def test_a_service_that_believes_nobody_refuses_every_token(rooms: Rooms, token: Bearer, issuer: HouseIssuer) -> None:
-    with TestClient(application(rooms)) as client:
+def test_a_service_that_believes_nobody_refuses_every_token(
+    app_state: AppState, token: Bearer, issuer: HouseIssuer
+) -> None:
+    with TestClient(application(app_state)) as client:
         assert client.get("/v1/log", headers=token(Role.AUDITOR)).status_code == 401
     assert issuer.asked == []
 
@@ -150,7 +152,7 @@ def test_the_log_knows_the_caller_by_a_keyed_hash_and_by_nothing_else(
 
 
 def test_the_audit_log_counts_the_caller_by_the_same_hash(
-    client: TestClient, token: Bearer, believing: Rooms, house: House, issuer: HouseIssuer
+    client: TestClient, token: Bearer, believing: AppState, house: House, issuer: HouseIssuer
 ) -> None:
     client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR))
     client.get("/v1/log/checkpoint", headers=token(Role.DESK))
@@ -160,8 +162,8 @@ def test_the_audit_log_counts_the_caller_by_the_same_hash(
     assert (counted["answers_allowed"], counted["answers_forbidden"]) == (1, 1)
 
 
-def test_each_caller_of_the_issuer_has_a_rate_of_their_own(believing: Rooms, token: Bearer) -> None:
-    slow = replace(believing, credential_rates=Rates(1, 2, lambda: 0.0))
+def test_each_caller_of_the_issuer_has_a_rate_of_their_own(believing: AppState, token: Bearer) -> None:
+    slow = replace(believing, credential_rates=RateLimiter(1, 2, lambda: 0.0))
     with TestClient(application(slow)) as client:
         statuses = [client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR)).status_code for _ in range(3)]
         other = client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR, sub="somebody else"))

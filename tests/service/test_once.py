@@ -14,13 +14,13 @@ from httpx2 import Response
 from PIL import Image
 from starlette.testclient import TestClient
 
-from consent import Notice, SubjectKey, TakeHome
-from service.http import desk
-from service.http.once import REPLAYED, Done
-from service.http.rooms import Rooms
-from store import Role
 from tests.service.test_a_day import enroll, say_yes
 from volens import Site
+from volens.consent import Notice, SubjectKey, TakeHome
+from volens.service.http import desk_routes as desk
+from volens.service.http.app_state import AppState
+from volens.service.http.idempotency import REPLAYED, StoredOutcome
+from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
 NAME = "Ada Canary Example"
@@ -32,50 +32,54 @@ def ask(client: TestClient, shown: dict[str, str], zone: str = "lobby", name: st
     return client.post(f"/v1/zones/{zone}/consents", headers=shown, json=new)
 
 
-def live(rooms: Rooms) -> int:
-    return sum(one.live_consents for one in rooms.site.status().zones)
+def live(app_state: AppState) -> int:
+    return sum(one.live_consents for one in app_state.site.status().zones)
 
 
-def test_a_yes_that_is_asked_for_twice_is_one_and_told_twice(client: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+def test_a_yes_that_is_asked_for_twice_is_one_and_told_twice(
+    client: TestClient, app_state: AppState, bearer: Bearer
+) -> None:
     keyed = bearer(Role.DESK) | {"Idempotency-Key": str(uuid4())}
     first, second = ask(client, keyed), ask(client, keyed)
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json() == second.json()
     assert REPLAYED not in first.headers
     assert second.headers[REPLAYED] == "true"
-    assert live(rooms) == 1
+    assert live(app_state) == 1
 
 
-def test_without_a_key_or_with_another_it_is_two(client: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+def test_without_a_key_or_with_another_it_is_two(client: TestClient, app_state: AppState, bearer: Bearer) -> None:
     shown = bearer(Role.DESK)
     for key in ({}, {}, {"Idempotency-Key": str(uuid4())}, {"Idempotency-Key": str(uuid4())}):
         assert ask(client, shown | key).status_code == 201
-    assert live(rooms) == 4
+    assert live(app_state) == 4
 
 
-def test_the_same_key_of_another_program_is_another_key(client: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+def test_the_same_key_of_another_program_is_another_key(
+    client: TestClient, app_state: AppState, bearer: Bearer
+) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     first, second = (ask(client, bearer(Role.DESK) | key) for _ in range(2))
     assert first.json()["receipt_id"] != second.json()["receipt_id"]
-    assert live(rooms) == 2
+    assert live(app_state) == 2
 
 
-def test_a_key_is_for_one_request(client: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+def test_a_key_is_for_one_request(client: TestClient, app_state: AppState, bearer: Bearer) -> None:
     keyed = bearer(Role.DESK) | {"Idempotency-Key": str(uuid4())}
     ask(client, keyed)
     other = ask(client, keyed, name="Bob Canary Example")
     assert (other.status_code, other.json()["type"]) == (422, "urn:volens:problem:other-request")
     assert "Canary" not in other.text
-    assert live(rooms) == 1
+    assert live(app_state) == 1
 
 
 def test_where_the_answer_was_lost_after_the_commit_it_is_told_when_asked_again(
-    client: TestClient, rooms: Rooms, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, app_state: AppState, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keyed = bearer(Role.DESK) | {"Idempotency-Key": str(uuid4())}
     given, calls = desk._given, []
 
-    def lost(take_home: TakeHome, person: SubjectKey) -> Done:
+    def lost(take_home: TakeHome, person: SubjectKey) -> StoredOutcome:
         calls.append(given(take_home, person))
         if len(calls) == 2:
             raise ConnectionAbortedError
@@ -83,35 +87,35 @@ def test_where_the_answer_was_lost_after_the_commit_it_is_told_when_asked_again(
 
     monkeypatch.setattr(desk, "_given", lost)
     assert ask(client, keyed).status_code == 500
-    assert live(rooms) == 1
+    assert live(app_state) == 1
 
     again = ask(client, keyed)
 
     assert (again.status_code, again.headers[REPLAYED]) == (201, "true")
-    assert live(rooms) == 1
+    assert live(app_state) == 1
     assert client.post("/v1/withdrawals", json={"receipt": again.json()["take_home"]}).status_code == 200
 
 
-def test_an_error_is_not_kept(client: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+def test_an_error_is_not_kept(client: TestClient, app_state: AppState, bearer: Bearer) -> None:
     keyed = bearer(Role.DESK) | {"Idempotency-Key": str(uuid4())}
     new = {"name": NAME, "jurisdiction": "FR", "notice_sha256": "0" * 64}
     assert client.post("/v1/zones/lobby/consents", headers=keyed, json=new).status_code == 403
     assert ask(client, keyed).status_code == 201
-    assert live(rooms) == 1
+    assert live(app_state) == 1
 
 
 def test_while_it_is_being_done_the_same_is_told_to_wait(
-    client: TestClient, rooms: Rooms, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, app_state: AppState, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keyed = bearer(Role.DESK) | {"Idempotency-Key": str(uuid4())}
-    begun, go_on, add = threading.Event(), threading.Event(), type(rooms.site).publish_notice
+    begun, go_on, add = threading.Event(), threading.Event(), type(app_state.site).publish_notice
 
     def slowly(site: Site, zone: str, **more: Any) -> Notice:  # noqa: ANN401  as the method
         begun.set()
         assert go_on.wait(10)
         return add(site, zone, **more)
 
-    monkeypatch.setattr(type(rooms.site), "publish_notice", slowly)
+    monkeypatch.setattr(type(app_state.site), "publish_notice", slowly)
     shown = bearer(Role.OPERATOR) | {"Idempotency-Key": keyed["Idempotency-Key"]}
     answers: list[Response] = []
 
@@ -148,7 +152,7 @@ def test_an_enrollment_is_told_again_whatever_the_boundary_of_the_form(
 
 @pytest.mark.parametrize("custody", ["subject_key", "badge"])
 def test_what_the_site_never_keeps_is_told_once(
-    client: TestClient, house: House, rooms: Rooms, bearer: Bearer, views: list[bytes], custody: str
+    client: TestClient, house: House, app_state: AppState, bearer: Bearer, views: list[bytes], custody: str
 ) -> None:
     house.declare("vault", custody)
     shown = bearer(Role.DESK)
@@ -161,15 +165,15 @@ def test_what_the_site_never_keeps_is_told_once(
         assert len(first.json()["badge"]) > 100
     assert (again.status_code, again.json()["type"]) == (409, "urn:volens:problem:told-once")
     assert "Retry-After" not in again.headers
-    assert live(rooms) == 1
+    assert live(app_state) == 1
 
 
 @pytest.mark.parametrize("key", ["short", "x" * 256])
-def test_a_key_that_is_none_is_refused(client: TestClient, rooms: Rooms, bearer: Bearer, key: str) -> None:
+def test_a_key_that_is_none_is_refused(client: TestClient, app_state: AppState, bearer: Bearer, key: str) -> None:
     refused = ask(client, bearer(Role.DESK) | {"Idempotency-Key": key})
     assert refused.status_code == 422
     assert "such as a new UUID" in refused.json()["detail"]
-    assert live(rooms) == 0
+    assert live(app_state) == 0
 
 
 def test_everything_that_creates_takes_a_key(client: TestClient) -> None:

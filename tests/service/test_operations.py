@@ -18,17 +18,17 @@ import pytest
 from house import House
 from starlette.testclient import TestClient
 
-from consent import InputError
-from service.cli.app import run
-from service.http.app import application
-from service.http.rooms import Rooms
-from service.http.serving import serve_site
-from service.logs import ForeignRecords, fields_of, log_to
-from service.oidc.trust import Trust
-from service.service_config import ServiceConfig, read_config
-from service.supervision import Supervisor
-from store import Role
 from tests.service.test_the_server import free_port, home, served
+from volens.consent import InputError
+from volens.service.cli.app import run
+from volens.service.http.app_state import AppState
+from volens.service.http.http_app import application
+from volens.service.http.serving import serve_site
+from volens.service.oidc.issuer_trust import Trust
+from volens.service.process.service_log import ForeignRecords, fields_of, log_to
+from volens.service.process.supervision import Supervisor
+from volens.service.service_config import ServiceConfig, read_config
+from volens.store.programs import Role
 
 __all__ = ["home"]
 
@@ -43,8 +43,8 @@ def stream() -> StringIO:
 
 
 @pytest.fixture
-def watched(rooms: Rooms, stream: StringIO) -> Iterator[TestClient]:
-    app = application(rooms, log=log_to(stream))
+def watched(app_state: AppState, stream: StringIO) -> Iterator[TestClient]:
+    app = application(app_state, log=log_to(stream))
 
     @app.get("/v1/breaks", name="breaks")
     async def breaks() -> None:
@@ -59,10 +59,10 @@ def lines(stream: StringIO) -> list[dict[str, object]]:
 
 
 def test_a_request_is_one_line_with_its_id_its_operation_and_who_asked(
-    watched: TestClient, rooms: Rooms, stream: StringIO, bearer: Bearer
+    watched: TestClient, app_state: AppState, stream: StringIO, bearer: Bearer
 ) -> None:
     answer = watched.get("/v1/zones", headers=bearer(Role.OPERATOR) | {"X-Request-Id": "abc-1"})
-    (credential,) = rooms.site.credentials.list()
+    (credential,) = app_state.site.credentials.list()
     assert answer.status_code == 200
     (line,) = lines(stream)
     assert line.pop("timestamp")
@@ -145,8 +145,10 @@ def test_the_numbers_are_for_operator_and_auditor_and_name_nobody(
     assert "volens_overdue_consents 1.0" in watched.get("/metrics", headers=bearer(Role.OPERATOR)).text
 
 
-def test_numbers_of_what_waits_for_a_panel(watched: TestClient, house: House, rooms: Rooms, bearer: Bearer) -> None:
-    rooms.courier.close()
+def test_numbers_of_what_waits_for_a_panel(
+    watched: TestClient, house: House, app_state: AppState, bearer: Bearer
+) -> None:
+    app_state.courier.close()
     house.site.rights.recipients.add("lobby", "panel")
     house.site.rights.endpoints.add("lobby", "panel", url="https://example.org/")
     house.invite()
@@ -156,9 +158,11 @@ def test_numbers_of_what_waits_for_a_panel(watched: TestClient, house: House, ro
     assert "volens_outbox_lag_seconds 90.0" in said
 
 
-def test_who_leaves_is_not_ready_and_answers_all_the_same(watched: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+def test_who_leaves_is_not_ready_and_answers_all_the_same(
+    watched: TestClient, app_state: AppState, bearer: Bearer
+) -> None:
     assert watched.get("/readyz").status_code == 200
-    rooms.leave()
+    app_state.leave()
     answer = watched.get("/readyz")
     assert (answer.status_code, answer.json()["missing"]) == (503, ["the service is ending; send nobody here"])
     assert watched.get("/healthz").status_code == 200

@@ -9,14 +9,15 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from consent import InputError, TamperError, UnavailableError
-from service.http.app import application
-from service.http.bodies import MAX_FRAME_BYTES
-from service.http.rates import MAX_CALLERS, Rates
-from service.http.rooms import Rooms
-from service.http.server import Address
-from service.http.workroom import BusyError, Workroom
-from store import PublishedLog, Role
+from volens.consent import InputError, TamperError, UnavailableError
+from volens.rights import PublishedLog
+from volens.service.http.app_state import AppState
+from volens.service.http.bodies import MAX_FRAME_BYTES
+from volens.service.http.http_app import application
+from volens.service.http.rate_limits import MAX_CALLERS, RateLimiter
+from volens.service.http.server import Address
+from volens.service.http.thread_pool import BusyError, ThreadPool
+from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
 CANARY = "Canary-Example-4711"
@@ -103,12 +104,12 @@ def test_an_unknown_address_is_a_problem_too(client: TestClient, method: str, pa
 
 
 def test_a_bug_says_what_it_is_and_nothing_it_knows(
-    client: TestClient, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> None:
         raise KeyError(CANARY)
 
-    monkeypatch.setattr(type(rooms.site), "status", lambda _site: broken())
+    monkeypatch.setattr(type(app_state.site), "status", lambda _site: broken())
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["type"]) == (500, "urn:volens:problem:internal")
     assert CANARY not in answer.text
@@ -130,7 +131,7 @@ def test_the_machine_s_troubles_are_told_apart(
     assert ("Retry-After" in answer.headers) == (status == 503)
 
 
-def test_a_body_that_dribbles_is_not_waited_for(rooms: Rooms, bearer: Bearer) -> None:
+def test_a_body_that_dribbles_is_not_waited_for(app_state: AppState, bearer: Bearer) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in bearer(Role.DOOR).items()]
     scope = {
         "type": "http",
@@ -155,7 +156,7 @@ def test_a_body_that_dribbles_is_not_waited_for(rooms: Rooms, bearer: Bearer) ->
     async def send(message: dict[str, object]) -> None:
         sent.append(message)
 
-    asyncio.run(application(rooms, body_timeout_s=0.1)(scope, dribble, send))  # type: ignore[arg-type]
+    asyncio.run(application(app_state, body_timeout_s=0.1)(scope, dribble, send))  # type: ignore[arg-type]
 
     assert sent[0]["status"] == 408
 
@@ -180,7 +181,7 @@ def test_a_full_workroom_sends_away_and_a_place_is_free_only_when_its_thread_is(
         return "done"
 
     async def run() -> None:
-        room = Workroom("test", workers=1, waiting=1)
+        room = ThreadPool("test", workers=1, waiting=1)
         first = asyncio.create_task(room.do(work))
         second = asyncio.create_task(room.do(work))
         await asyncio.to_thread(begun.wait, 10)
@@ -200,7 +201,7 @@ def test_a_full_workroom_sends_away_and_a_place_is_free_only_when_its_thread_is(
 
 def test_a_caller_may_ask_so_often_and_then_has_to_wait() -> None:
     now = [0.0]
-    rates = Rates(per_s=2, burst=3, clock=lambda: now[0])
+    rates = RateLimiter(per_s=2, burst=3, clock=lambda: now[0])
     assert [rates.take("a") for _ in range(4)] == [0, 0, 0, 0.5]
     assert rates.take("b") == 0
     now[0] = 0.5
@@ -208,7 +209,7 @@ def test_a_caller_may_ask_so_often_and_then_has_to_wait() -> None:
 
 
 def test_many_callers_are_not_remembered_for_ever() -> None:
-    rates = Rates(1, 1, lambda: 0.0)
+    rates = RateLimiter(1, 1, lambda: 0.0)
     for number in range(MAX_CALLERS + 5):
         rates.take(str(number))
     assert len(rates._buckets) == MAX_CALLERS

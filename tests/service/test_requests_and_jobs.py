@@ -14,12 +14,14 @@ import pytest
 from house import House
 from starlette.testclient import TestClient
 
-from consent import ErasureIncompleteError
-from erase import OperatorKey, approval_file, approve, verify_answer, verify_dossier
-from service.http.app import application
-from service.http.rooms import Rooms
-from service.http.workroom import BusyError
-from store import Role
+from volens.consent import ErasureIncompleteError
+from volens.erase import OperatorKey, approval_file, approve
+from volens.erase.order import verify_dossier
+from volens.rights import verify_answer
+from volens.service.http.app_state import AppState
+from volens.service.http.http_app import application
+from volens.service.http.thread_pool import BusyError
+from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
 
@@ -30,9 +32,11 @@ def officer(bearer: Bearer) -> dict[str, str]:
 
 
 @pytest.fixture
-def ordering(rooms: Rooms, tmp_path: Path) -> Iterator[TestClient]:
+def ordering(app_state: AppState, tmp_path: Path) -> Iterator[TestClient]:
     (tmp_path / "orders").mkdir()
-    with TestClient(application(replace(rooms, orders=tmp_path / "orders")), raise_server_exceptions=False) as client:
+    with TestClient(
+        application(replace(app_state, orders=tmp_path / "orders")), raise_server_exceptions=False
+    ) as client:
         yield client
 
 
@@ -213,12 +217,12 @@ def test_jobs_come_in_pages_the_newest_first(client: TestClient, bearer: Bearer)
 
 
 def test_a_job_that_fails_says_why(
-    client: TestClient, rooms: Rooms, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, app_state: AppState, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise ErasureIncompleteError("a file of somebody is in the way")
 
-    monkeypatch.setattr(type(rooms.site), "sweep", fail)
+    monkeypatch.setattr(type(app_state.site), "sweep", fail)
     operator = bearer(Role.OPERATOR)
     job_id = client.post("/v1/jobs", headers=operator, json={"kind": "sweep"}).json()["job_id"]
     job = finished(client, operator, job_id)
@@ -226,7 +230,7 @@ def test_a_job_that_fails_says_why(
 
 
 @pytest.fixture
-def stuck(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+def stuck(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Sweeps that go on until this is set."""
     may_end = threading.Event()
 
@@ -234,7 +238,7 @@ def stuck(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.E
         may_end.wait(20)
         raise ErasureIncompleteError("it was in the way")
 
-    monkeypatch.setattr(type(rooms.site), "sweep", wait)
+    monkeypatch.setattr(type(app_state.site), "sweep", wait)
     yield may_end
     may_end.set()
 
@@ -255,12 +259,12 @@ def test_a_job_that_has_no_place_is_not_promised(
 
 @pytest.mark.usefixtures("stuck")
 def test_a_job_whose_place_was_taken_in_the_same_moment_says_so(
-    client: TestClient, rooms: Rooms, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, app_state: AppState, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = bearer(Role.OPERATOR)
     for _ in range(9):
         client.post("/v1/jobs", headers=operator, json={"kind": "sweep"})
-    monkeypatch.setattr(rooms.jobs, "check_place", full := FullFromTheSecondTime())
+    monkeypatch.setattr(app_state.jobs, "check_place", full := FullFromTheSecondTime())
 
     job_id = client.post("/v1/jobs", headers=operator, json={"kind": "sweep"}).json()["job_id"]
 
@@ -279,11 +283,11 @@ class FullFromTheSecondTime:
 
 
 def test_when_the_service_ends_a_sweep_stops_where_it_is_and_the_next_goes_on(
-    client: TestClient, house: House, rooms: Rooms, bearer: Bearer
+    client: TestClient, house: House, app_state: AppState, bearer: Bearer
 ) -> None:
     people = [house.admit() for _ in range(3)]
     house.clock.move(days=100)
-    rooms.leave()
+    app_state.leave()
     operator = bearer(Role.OPERATOR)
     job_id = client.post("/v1/jobs", headers=operator, json={"kind": "sweep"}).json()["job_id"]
 

@@ -14,14 +14,15 @@ from httpx2 import Response
 from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 
-from service.http import hooks
-from service.http.app import application
-from service.http.rates import Rates
-from service.http.rooms import Rooms
-from service.webhooks.inbound import key_of
-from service.webhooks.signatures import SignatureError, SigningKey, SymmetricKey, sign
-from store import Role, SenderKey, live_receipts
 from volens import SubjectKey
+from volens.service.http import hook_routes as hooks
+from volens.service.http.app_state import AppState
+from volens.service.http.http_app import application
+from volens.service.http.rate_limits import RateLimiter
+from volens.service.webhooks.inbound import key_of
+from volens.service.webhooks.signatures import SignatureError, SigningKey, SymmetricKey, sign
+from volens.store.people import live_receipts
+from volens.store.programs import Role, SenderKey
 
 URL = "/v1/hooks/revocations"
 Key = SymmetricKey | SigningKey
@@ -29,23 +30,23 @@ Send = Callable[..., Response]
 
 
 @pytest.fixture
-def key(rooms: Rooms) -> SenderKey:
-    return rooms.site.revocations.senders.add(label="staff list")
+def key(app_state: AppState) -> SenderKey:
+    return app_state.site.revocations.senders.add(label="staff list")
 
 
-def secret_of(rooms: Rooms, key: SenderKey) -> SymmetricKey:
-    found = key_of(rooms.site.revocations.senders, key)
+def secret_of(app_state: AppState, key: SenderKey) -> SymmetricKey:
+    found = key_of(app_state.site.revocations.senders, key)
     assert isinstance(found, SymmetricKey)
     return found
 
 
 @pytest.fixture
-def send(client: TestClient, rooms: Rooms, house: House, key: SenderKey) -> Send:
+def send(client: TestClient, app_state: AppState, house: House, key: SenderKey) -> Send:
     """Send a message, rightly signed unless told otherwise."""
 
     def sender(kind: str, message_id: str = "msg_1", *, signed_with: Key | None = None, **data: str) -> Response:
         body = json.dumps({"type": kind, "timestamp": "2099-03-01T12:00:00Z", "data": data}).encode()
-        headers = sign(message_id, house.clock(), body, [signed_with or secret_of(rooms, key)])
+        headers = sign(message_id, house.clock(), body, [signed_with or secret_of(app_state, key)])
         return client.post(URL, content=body, headers=headers)
 
     return sender
@@ -61,14 +62,14 @@ def linked(house: House, person: Person, external_id: str) -> Person:
     return person
 
 
-def finish(rooms: Rooms) -> None:
+def finish(app_state: AppState) -> None:
     """Wait until what was begun in the room of withdrawals is done."""
     done = threading.Event()
-    rooms.exit._threads.submit(done.set)
+    app_state.exit._threads.submit(done.set)
     assert done.wait(20)
 
 
-def test_who_has_left_is_not_matched_when_the_answer_comes(house: House, rooms: Rooms, send: Send) -> None:
+def test_who_has_left_is_not_matched_when_the_answer_comes(house: House, app_state: AppState, send: Send) -> None:
     gone, stays = linked(house, house.admit(), "4711"), linked(house, house.admit(), "4712")
     assert house.sees(gone)
 
@@ -76,13 +77,13 @@ def test_who_has_left_is_not_matched_when_the_answer_comes(house: House, rooms: 
 
     assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
     assert in_force(house) == {stays.receipt_id}
-    finish(rooms)
+    finish(app_state)
     assert house.store.keyring.wrapped(stays.receipt_id)
     assert house.store.keyring.wrapped(gone.receipt_id) is None
 
 
 def test_who_has_left_leaves_every_zone_and_who_took_one_yes_back_only_that(
-    house: House, rooms: Rooms, send: Send
+    house: House, app_state: AppState, send: Send
 ) -> None:
     key = SubjectKey.from_seed(bytes(32))
     given = [
@@ -97,30 +98,30 @@ def test_who_has_left_leaves_every_zone_and_who_took_one_yes_back_only_that(
     again = house.site.give_consent(house.site.notice("lobby"), name="A", jurisdiction="FR", key=key)
     assert send("employee.terminated", "msg_2", receipt_id=again.receipt.claims.receipt_id).status_code == 202
     assert in_force(house) == set()
-    finish(rooms)
+    finish(app_state)
 
 
-def test_a_consent_is_named_by_its_receipt(house: House, rooms: Rooms, send: Send) -> None:
+def test_a_consent_is_named_by_its_receipt(house: House, app_state: AppState, send: Send) -> None:
     person, other = house.admit(), house.admit()
     assert send("consent.revoked", receipt_id=person.receipt_id).status_code == 202
     assert in_force(house) == {other.receipt_id}
-    finish(rooms)
+    finish(app_state)
 
 
-def test_a_message_is_carried_out_once_however_often_it_is_sent(house: House, rooms: Rooms, send: Send) -> None:
+def test_a_message_is_carried_out_once_however_often_it_is_sent(house: House, app_state: AppState, send: Send) -> None:
     linked(house, house.admit(), "4711")
     assert send("employee.terminated", external_id="4711").status_code == 202
-    finish(rooms)
+    finish(app_state)
     returned = linked(house, house.admit(), "4711")  # hired again; the first message is still under way somewhere
 
     assert send("employee.terminated", external_id="4711").status_code == 202
     assert in_force(house) == {returned.receipt_id}
     assert send("employee.terminated", "msg_2", external_id="4711").status_code == 202
     assert in_force(house) == set()
-    finish(rooms)
+    finish(app_state)
 
 
-def test_unknown_ended_and_in_force_are_one_answer(house: House, rooms: Rooms, send: Send) -> None:
+def test_unknown_ended_and_in_force_are_one_answer(house: House, app_state: AppState, send: Send) -> None:
     ended = house.admit()
     house.withdraw(ended)
     answers = [
@@ -130,33 +131,33 @@ def test_unknown_ended_and_in_force_are_one_answer(house: House, rooms: Rooms, s
         send("employee.terminated", "msg_4", external_id="nobody"),
     ]
     assert {(answer.status_code, answer.text) for answer in answers} == {(202, '{"status":"accepted"}')}
-    finish(rooms)
+    finish(app_state)
 
 
-def test_a_sender_of_one_zone_ends_nothing_in_another(client: TestClient, house: House, rooms: Rooms) -> None:
+def test_a_sender_of_one_zone_ends_nothing_in_another(client: TestClient, house: House, app_state: AppState) -> None:
     here, there = house.admit(), house.invite("lab")
-    key = rooms.site.revocations.senders.add(label="lobby's desk", zone="lobby")
+    key = app_state.site.revocations.senders.add(label="lobby's desk", zone="lobby")
     for number, person in enumerate((there, here)):
         body = json.dumps({"type": "consent.revoked", "data": {"receipt_id": person.receipt_id}}).encode()
-        headers = sign(f"msg_{number}", house.clock(), body, [secret_of(rooms, key)])
+        headers = sign(f"msg_{number}", house.clock(), body, [secret_of(app_state, key)])
         assert client.post(URL, content=body, headers=headers).status_code == 202
     assert in_force(house) == {there.receipt_id}
-    finish(rooms)
+    finish(app_state)
 
 
-def test_a_sender_signs_with_a_key_of_its_own(house: House, rooms: Rooms, send: Send) -> None:
+def test_a_sender_signs_with_a_key_of_its_own(house: House, app_state: AppState, send: Send) -> None:
     own, person = SigningKey.from_seed(bytes(range(32))), house.admit()
-    rooms.site.revocations.senders.add(label="signs", public_key=own.public.raw)
+    app_state.site.revocations.senders.add(label="signs", public_key=own.public.raw)
     assert send("consent.revoked", signed_with=own, receipt_id=person.receipt_id).status_code == 202
     assert in_force(house) == set()
-    finish(rooms)
+    finish(app_state)
 
 
 def test_after_a_rotation_both_secrets_are_good_for_a_while_and_an_ended_sender_for_nothing(
-    house: House, rooms: Rooms, send: Send, key: SenderKey
+    house: House, app_state: AppState, send: Send, key: SenderKey
 ) -> None:
-    senders = rooms.site.revocations.senders
-    old, new = secret_of(rooms, key), secret_of(rooms, senders.rotate(key.sender.sender_id, grace_hours=24))
+    senders = app_state.site.revocations.senders
+    old, new = secret_of(app_state, key), secret_of(app_state, senders.rotate(key.sender.sender_id, grace_hours=24))
     assert old.reveal() != new.reveal()
     said = [
         send("consent.revoked", f"msg_{n}", signed_with=one, receipt_id="0" * 32) for n, one in enumerate((old, new))
@@ -182,7 +183,7 @@ def test_who_is_not_known_is_refused_and_slowed_down(client: TestClient, house: 
     assert statuses == {401, 429}
 
 
-def test_who_sends_wrong_ones_too_often_is_not_worked_for(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_sends_wrong_ones_too_often_is_not_worked_for(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = 0
 
     def count(*_: object) -> None:
@@ -191,7 +192,7 @@ def test_who_sends_wrong_ones_too_often_is_not_worked_for(rooms: Rooms, monkeypa
         raise SignatureError("unknown")
 
     monkeypatch.setattr(hooks, "signed_by", count)
-    standing = replace(rooms, address_rates=Rates(1, 20, lambda: 0.0))
+    standing = replace(app_state, address_rates=RateLimiter(1, 20, lambda: 0.0))
     with TestClient(application(standing), raise_server_exceptions=False) as client:
         statuses = [client.post(URL, content=b"{}").status_code for _ in range(40)]
 
@@ -200,10 +201,10 @@ def test_who_sends_wrong_ones_too_often_is_not_worked_for(rooms: Rooms, monkeypa
     assert asked == 20
 
 
-def test_a_replay_is_refused(client: TestClient, house: House, rooms: Rooms, key: SenderKey) -> None:
+def test_a_replay_is_refused(client: TestClient, house: House, app_state: AppState, key: SenderKey) -> None:
     person = house.admit()
     body = json.dumps({"type": "consent.revoked", "data": {"receipt_id": person.receipt_id}}).encode()
-    headers = sign("msg_1", house.clock() - timedelta(minutes=6), body, [secret_of(rooms, key)])
+    headers = sign("msg_1", house.clock() - timedelta(minutes=6), body, [secret_of(app_state, key)])
     answer = client.post(URL, content=body, headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (401, "urn:volens:problem:stale")
     assert in_force(house) == {person.receipt_id}
@@ -226,17 +227,19 @@ def test_a_replay_is_refused(client: TestClient, house: House, rooms: Rooms, key
     ],
 )
 def test_a_message_that_says_nothing_clear_is_refused_with_a_sentence(
-    client: TestClient, house: House, rooms: Rooms, key: SenderKey, body: bytes
+    client: TestClient, house: House, app_state: AppState, key: SenderKey, body: bytes
 ) -> None:
     person = linked(house, house.admit(), "canary-4711")
-    answer = client.post(URL, content=body, headers=sign("msg_1", house.clock(), body, [secret_of(rooms, key)]))
+    answer = client.post(URL, content=body, headers=sign("msg_1", house.clock(), body, [secret_of(app_state, key)]))
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("got ")
     assert "canary" not in answer.text
     assert in_force(house) == {person.receipt_id}
 
 
-def test_a_store_that_refuses_is_told_to_the_sender_who_comes_again(house: House, rooms: Rooms, send: Send) -> None:
+def test_a_store_that_refuses_is_told_to_the_sender_who_comes_again(
+    house: House, app_state: AppState, send: Send
+) -> None:
     person = house.admit()
     with closing(sqlite3.connect(house.site.home / "volens.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -245,13 +248,15 @@ def test_a_store_that_refuses_is_told_to_the_sender_who_comes_again(house: House
     assert in_force(house) == {person.receipt_id}
     assert send("consent.revoked", receipt_id=person.receipt_id).status_code == 202
     assert in_force(house) == set()
-    finish(rooms)
+    finish(app_state)
 
 
-def test_the_published_client_is_understood(client: TestClient, house: House, rooms: Rooms, key: SenderKey) -> None:
+def test_the_published_client_is_understood(
+    client: TestClient, house: House, app_state: AppState, key: SenderKey
+) -> None:
     person = linked(house, house.admit(), "4711")
     body = json.dumps({"type": "employee.terminated", "data": {"external_id": "4711"}})
-    published = Webhook(secret_of(rooms, key).reveal())
+    published = Webhook(secret_of(app_state, key).reveal())
     at = datetime.now(UTC)
     house.clock.time = at  # the published client takes the system's time
     headers = {
@@ -261,11 +266,11 @@ def test_the_published_client_is_understood(client: TestClient, house: House, ro
     }
     assert client.post(URL, content=body.encode(), headers=headers).status_code == 202
     assert person.receipt_id not in in_force(house)
-    finish(rooms)
+    finish(app_state)
 
 
 def test_the_desk_says_what_the_staff_list_calls_a_person(
-    client: TestClient, house: House, rooms: Rooms, bearer: Callable[..., dict[str, str]], send: Send
+    client: TestClient, house: House, app_state: AppState, bearer: Callable[..., dict[str, str]], send: Send
 ) -> None:
     desk = bearer(Role.DESK)
     notice = client.get("/v1/zones/lobby/notice", headers=desk).json()
@@ -278,7 +283,7 @@ def test_the_desk_says_what_the_staff_list_calls_a_person(
     assert in_force(house) == {given.json()["receipt_id"]}
     assert send("employee.terminated", external_id=" 4711 ").status_code == 202
     assert in_force(house) == set()
-    finish(rooms)
+    finish(app_state)
 
 
 def test_the_number_itself_is_nowhere_in_the_data_file(house: House) -> None:

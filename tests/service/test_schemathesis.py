@@ -11,17 +11,17 @@ from house import House
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case, CheckContext, GenerationMode, Response
 
-from enroll import Extractor
-from service.http.access import WHO_MAY
-from service.http.app import application
-from service.http.rates import Rates
-from service.http.rooms import Rooms
-from store import Role
 from tests.service.test_connections import listening
+from volens.face import Extractor
+from volens.service.http.access import WHO_MAY
+from volens.service.http.app_state import AppState
+from volens.service.http.http_app import application
+from volens.service.http.rate_limits import RateLimiter
+from volens.store.programs import Role
 
 
 @dataclass
-class Asked:
+class IdempotentRequest:
     url: str
     shown: dict[Role, str]
 
@@ -31,18 +31,18 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Iterator[Asked]:
+def asked(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Iterator[IdempotentRequest]:
     house = House.build(tmp_path_factory.mktemp("asked") / "home")
     house.site._load_extractor = lambda: extractor
     house.admit()
     issue = house.site.credentials.issue
     tokens = {role: issue(label=role, role=role, zone="lobby" if role is Role.DOOR else None)[1] for role in Role}
-    fast = Rates(1e6, 10**6, time.monotonic)
+    fast = RateLimiter(1e6, 10**6, time.monotonic)
     orders = tmp_path_factory.mktemp("orders")
-    rooms = replace(Rooms.of(house.site, 1, 4, orders=orders), credential_rates=fast, address_rates=fast)
-    with listening(rooms, 10) as port:
-        yield Asked(f"http://127.0.0.1:{port}", {role: token.reveal() for role, token in tokens.items()})
-    rooms.close()
+    app_state = replace(AppState.of(house.site, 1, 4, orders=orders), credential_rates=fast, address_rates=fast)
+    with listening(app_state, 10) as port:
+        yield IdempotentRequest(f"http://127.0.0.1:{port}", {role: token.reveal() for role, token in tokens.items()})
+    app_state.close()
     house.site.close()
 
 
@@ -51,7 +51,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Ite
 # That it is not refused for its shape is checked here.
 _CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 401, 403, 404, 409, 422, 503]}}}
 schema = schemathesis.openapi.from_dict(
-    application(Mock(spec=Rooms, site=Mock())).openapi(), config=schemathesis.Config.from_dict(_CONFIG)
+    application(Mock(spec=AppState, site=Mock())).openapi(), config=schemathesis.Config.from_dict(_CONFIG)
 )
 
 
@@ -71,5 +71,5 @@ def fits_and_is_not_refused_for_its_shape(ctx: CheckContext, response: Response,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_an_operation_answers_as_it_is_described(case: Case, asked: Asked) -> None:
+def test_an_operation_answers_as_it_is_described(case: Case, asked: IdempotentRequest) -> None:
     case.call_and_validate(base_url=asked.url, headers=asked.headers(case))

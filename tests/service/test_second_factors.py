@@ -10,11 +10,11 @@ from house import House
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from service.http.app import application
-from service.http.rooms import Rooms
-from service.logs import log_to
-from store import Role
 from tests.service.test_a_day import enroll, say_yes
+from volens.service.http.app_state import AppState
+from volens.service.http.http_app import application
+from volens.service.process.service_log import log_to
+from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
 NUMBER, PIN = "04A1B2C3D4E5F6", "719035826471"
@@ -22,7 +22,7 @@ NUMBER, PIN = "04A1B2C3D4E5F6", "719035826471"
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("store.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+    monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
 
 
 def come(client: TestClient, door: dict[str, str], zone: str, frame: bytes, **fields: str) -> Response:
@@ -133,12 +133,12 @@ def test_a_desk_sets_what_the_zone_asks_for_and_is_never_told_it_again(
 
 
 def test_neither_number_nor_pin_is_in_the_log_of_the_service(
-    house: House, rooms: Rooms, bearer: Bearer, views: list[bytes]
+    house: House, app_state: AppState, bearer: Bearer, views: list[bytes]
 ) -> None:
     house.declare("vault", second_factor="pin")
     person = house.invite("vault")
     written = io.StringIO()
-    with TestClient(application(rooms, log=log_to(written)), raise_server_exceptions=False) as client:
+    with TestClient(application(app_state, log=log_to(written)), raise_server_exceptions=False) as client:
         address = f"/v1/zones/vault/consents/{person.receipt_id}/factor"
         assert client.put(address, headers=bearer(Role.DESK), json={"pin": PIN}).status_code == 204
         assert client.put(address, headers=bearer(Role.DESK), json={"badge_number": NUMBER}).status_code == 422

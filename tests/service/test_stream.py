@@ -13,22 +13,22 @@ from starlette.testclient import TestClient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from service.http.bodies import MAX_FRAME_BYTES
-from service.http.rooms import Rooms
-from service.http.stream import MAX_STREAMS
-from store import Role
-from store.decisions import COUNTED, MATCHED
 from tests.service.test_a_day import enroll, say_yes
 from tests.service.test_connections import listening
+from volens.service.http.app_state import AppState
+from volens.service.http.bodies import MAX_FRAME_BYTES
+from volens.service.http.stream_routes import MAX_STREAMS
+from volens.store.programs import Role
+from volens.store.programs.decision_counts import COUNTED, MATCHED
 
 Bearer = Callable[..., dict[str, str]]
 Door = Callable[..., ClientConnection]
 
 
 @pytest.fixture
-def port(rooms: Rooms) -> Iterator[int]:
+def port(app_state: AppState) -> Iterator[int]:
     # Streams outlive the time that headers may take.
-    with listening(rooms, 0.5) as port:
+    with listening(app_state, 0.5) as port:
         yield port
 
 
@@ -63,7 +63,7 @@ def look(one: ClientConnection, frame: bytes) -> list[dict[str, Any]]:
 
 
 def test_who_stands_in_front_of_a_door_is_one_decision_until_they_withdraw(
-    client: TestClient, rooms: Rooms, bearer: Bearer, door: Door, views: list[bytes]
+    client: TestClient, app_state: AppState, bearer: Bearer, door: Door, views: list[bytes]
 ) -> None:
     desk = bearer(Role.DESK)
     *photos, frame = views
@@ -82,9 +82,9 @@ def test_who_stands_in_front_of_a_door_is_one_decision_until_they_withdraw(
     assert first == {"type": "frame", "number": 1, "faces": 1, "matches": 1}
     assert later == [[{"type": "frame", "number": number, "faces": 1, "matches": 1}] for number in (2, 3, 4)]
 
-    (match,) = opened(rooms.site._store, MATCHED)
+    (match,) = opened(app_state.site._store, MATCHED)
     assert match["asked_by"] == next(
-        one.credential_id for one in rooms.site.credentials.list() if one.role is Role.DOOR
+        one.credential_id for one in app_state.site.credentials.list() if one.role is Role.DOOR
     )
 
     code = json.loads(given["take_home"])["withdrawal_code"]
@@ -97,8 +97,8 @@ def test_who_stands_in_front_of_a_door_is_one_decision_until_they_withdraw(
         told += [message for message in look(one, frame) if message["type"] == "decision"]
     assert [(one["decision"], one["subject_id"], one["comparison_score"]) for one in told] == [("no_match", None, None)]
     assert [message["type"] for _ in range(3) for message in look(one, frame)] == ["frame"] * 3
-    rooms.decisions.write(everything=True)
-    (counted,) = [each for each in opened(rooms.site._store, COUNTED) if each["operation"] == "stream"]
+    app_state.decisions.write(everything=True)
+    (counted,) = [each for each in opened(app_state.site._store, COUNTED) if each["operation"] == "stream"]
     assert (counted["faces_match"], counted["faces_no_match"]) == (1, 1)
 
 
@@ -196,27 +196,29 @@ def test_where_the_person_holds_the_key_nobody_is_searched_for(door: Door, house
     assert refused.value.response.status_code == 403
 
 
-def test_the_stream_of_a_credential_that_was_ended_ends_though_nobody_sends_anything(door: Door, rooms: Rooms) -> None:
+def test_the_stream_of_a_credential_that_was_ended_ends_though_nobody_sends_anything(
+    door: Door, app_state: AppState
+) -> None:
     one = door()
     said(one)
-    (credential,) = rooms.site.credentials.list()
-    rooms.site.credentials.end(credential.credential_id)
+    (credential,) = app_state.site.credentials.list()
+    app_state.site.credentials.end(credential.credential_id)
     problem = said(one)
     assert (problem["type"], problem["status"]) == ("problem", 401)
     assert code_of(one) == 1008
-    rooms.decisions.write(everything=True)
-    (counted,) = [each for each in opened(rooms.site._store, COUNTED) if each["operation"] == "stream"]
+    app_state.decisions.write(everything=True)
+    (counted,) = [each for each in opened(app_state.site._store, COUNTED) if each["operation"] == "stream"]
     assert (counted["caller"], counted["answers_unknown"]) == (credential.credential_id, 1)
 
 
-def test_when_the_service_ends_doors_are_told_to_come_again(door: Door, rooms: Rooms) -> None:
+def test_when_the_service_ends_doors_are_told_to_come_again(door: Door, app_state: AppState) -> None:
     one = door()
     said(one)
-    rooms.leave()
+    app_state.leave()
     assert code_of(one) == 1012
 
 
-def test_a_credential_has_a_few_streams_and_no_more_until_one_is_closed(door: Door, rooms: Rooms) -> None:
+def test_a_credential_has_a_few_streams_and_no_more_until_one_is_closed(door: Door, app_state: AppState) -> None:
     opened = [door() for _ in range(MAX_STREAMS)]
     for one in opened:
         said(one)
@@ -225,7 +227,7 @@ def test_a_credential_has_a_few_streams_and_no_more_until_one_is_closed(door: Do
     assert refused.value.response.status_code == 429
     opened[0].close()
     until = time.monotonic() + 10
-    while rooms.streams.total() == MAX_STREAMS and time.monotonic() < until:
+    while app_state.streams.total() == MAX_STREAMS and time.monotonic() < until:
         time.sleep(0.02)
     assert said(door())["type"] == "ready"
 
@@ -241,12 +243,14 @@ def test_a_door_that_does_not_listen_holds_nobody_else_up(
     assert answer.status_code == 200
 
 
-def test_a_stream_is_counted_when_it_is_over(client: TestClient, door: Door, bearer: Bearer, rooms: Rooms) -> None:
+def test_a_stream_is_counted_when_it_is_over(
+    client: TestClient, door: Door, bearer: Bearer, app_state: AppState
+) -> None:
     one = door()
     said(one)
     one.close()
     until = time.monotonic() + 10
-    while rooms.streams and time.monotonic() < until:
+    while app_state.streams and time.monotonic() < until:
         time.sleep(0.02)
     time.sleep(0.05)
     numbers = client.get("/metrics", headers=bearer(Role.AUDITOR)).text

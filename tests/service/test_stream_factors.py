@@ -9,10 +9,10 @@ from house import House
 from starlette.testclient import TestClient
 from websockets.sync.client import ClientConnection
 
-from service.http.rooms import Rooms
-from store import Role
 from tests.service.test_a_day import enroll, say_yes
 from tests.service.test_stream import Door, door, look, port, said
+from volens.service.http.app_state import AppState
+from volens.store.programs import Role
 
 __all__ = ["door", "port"]
 
@@ -24,15 +24,15 @@ Vault = tuple[ClientConnection, str, bytes]
 def vault(
     house: House,
     client: TestClient,
-    rooms: Rooms,
+    app_state: AppState,
     bearer: Callable[..., dict[str, str]],
     door: Door,
     views: list[bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Vault:
     """The stream of a door, who is enrolled there, and what its camera sees."""
-    assert rooms.site is house.site
-    monkeypatch.setattr("store.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+    assert app_state.site is house.site
+    monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
     house.declare("vault", second_factor="pin")
     *photos, frame = views
     desk = bearer(Role.DESK)

@@ -13,15 +13,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from consent import InputError
-from enroll import ModelCache
-from service import samples
-from service.http.server import Address
-from store import Role
 from tests.service.conftest import jpeg
 from volens import Site
+from volens.consent import InputError
+from volens.face import ModelCache
+from volens.service import samples
+from volens.service.http.server import Address
+from volens.store.programs import Role
 
-COMMAND = [sys.executable, "-c", "from service.cli.app import main; main()"]
+COMMAND = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
 ROOT = Path(__file__).parents[2]
 
 

@@ -8,12 +8,12 @@ import pytest
 from house import House
 from starlette.testclient import TestClient
 
-from enroll import Extractor
-from service.http.access import OPEN, WHO_MAY
-from service.http.app import application
-from service.http.rates import Rates
-from service.http.rooms import Rooms
-from store import Role
+from volens.face import Extractor
+from volens.service.http.access import OPEN, WHO_MAY
+from volens.service.http.app_state import AppState
+from volens.service.http.http_app import application
+from volens.service.http.rate_limits import RateLimiter
+from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
 
@@ -79,11 +79,11 @@ def asked(
     issue = house.site.credentials.issue
     tokens = {role: issue(label=role, role=role, zone="lobby" if role is Role.DOOR else None)[1] for role in Role}
     shown = {role: {"Authorization": f"Bearer {token.reveal()}"} for role, token in tokens.items()}
-    fast = Rates(1e6, 10**6, time.monotonic)
-    rooms = replace(Rooms.of(house.site, 1, 4), credential_rates=fast, address_rates=fast)
-    with TestClient(application(rooms), raise_server_exceptions=False) as client:
+    fast = RateLimiter(1e6, 10**6, time.monotonic)
+    app_state = replace(AppState.of(house.site, 1, 4), credential_rates=fast, address_rates=fast)
+    with TestClient(application(app_state), raise_server_exceptions=False) as client:
         yield client, shown
-    rooms.close()
+    app_state.close()
     house.site.close()
 
 
@@ -122,12 +122,14 @@ def test_a_door_sees_its_own_zone_only(client: TestClient, bearer: Bearer) -> No
     assert client.post("/v1/zones/lab/identify", headers=bearer(Role.DOOR, "lab"), content=b"x").status_code == 422
 
 
-def test_a_credential_that_was_ended_is_refused_at_once(client: TestClient, rooms: Rooms, bearer: Bearer) -> None:
+def test_a_credential_that_was_ended_is_refused_at_once(
+    client: TestClient, app_state: AppState, bearer: Bearer
+) -> None:
     headers = bearer(Role.AUDITOR)
     assert client.get("/v1/log", headers=headers).status_code == 200
-    (credential,) = rooms.site.credentials.list()
+    (credential,) = app_state.site.credentials.list()
 
-    rooms.site.credentials.end(credential.credential_id)
+    app_state.site.credentials.end(credential.credential_id)
 
     assert client.get("/v1/log", headers=headers).status_code == 401
 

@@ -8,18 +8,12 @@ import pytest
 from house import START, House, Person
 from sqlalchemy import text
 
-import erase
-from consent import (
-    EndReason,
-    ErasureIncompleteError,
-    InputError,
-    NoLiveConsentError,
-    RefusedError,
-    SubjectKey,
-)
-from store import clocked, consent_ended, note_interactions, references_of
 from tests.unit.store.raw import DATA, drop_triggers
-from volens import verify_certificate
+from volens import erase, verify_certificate
+from volens.consent import EndReason, ErasureIncompleteError, InputError, NoLiveConsentError, RefusedError, SubjectKey
+from volens.store.people import clocked, references_of
+from volens.store.people.consents import consent_ended
+from volens.store.people.deadlines import note_interactions
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -162,7 +156,7 @@ def test_a_visit_is_noted_by_the_day_and_once_a_day(house: House) -> None:
 def test_a_door_that_cannot_note_a_visit_opens_all_the_same(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     person = house.admit()
     house.clock.move(days=1)
-    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.01)
     house.reopen()
     with house.store.write():
         note_interactions(house.store, [person.receipt_id])
@@ -259,14 +253,14 @@ def test_a_consent_that_crossed_with_a_notice_that_asks_again_ends_with_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The notice is published after the person signed and before the consent is recorded.
-    plain = erase.make_way
+    plain = erase.end_replaced_consent
 
     def meanwhile(*_arguments: object) -> None:
-        monkeypatch.setattr("erase.make_way", plain)
+        monkeypatch.setattr("volens.enroll.end_replaced_consent", plain)
         house.clock.move(seconds=1)
         ask_again(house, 2)
 
-    monkeypatch.setattr("erase.make_way", meanwhile)
+    monkeypatch.setattr("volens.enroll.end_replaced_consent", meanwhile)
     person = house.admit()
     assert house.sees(person)
     house.clock.move(days=2)

@@ -12,8 +12,8 @@ import pytest
 from broker import loopback_broker, subscriber
 from page import console_lines
 
-from service.cli.app import run
 from tests.doors.test_commands import kept_handlers
+from volens.service.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,13 +16,13 @@ VOLENS = Path(sys.executable).with_name("volens")
     "code",
     [
         "from enroll import Extractor; Extractor.load_default()",
-        "from enroll.inference import runtime; runtime(); import insightface.model_zoo",
-        "from service.cli.app import run; run(['doctor'])",
+        "from volens.face.inference import runtime; runtime(); import insightface.model_zoo",
+        "from volens.service.cli.app import run; run(['doctor'])",
     ],
     ids=["the library", "a pack", "the command line"],
 )
 def test_the_model_runtime_makes_no_device_identifier(tmp_path: Path, code: str) -> None:
-    from enroll import ModelCache  # noqa: PLC0415  only for where the models are
+    from volens.face import ModelCache  # noqa: PLC0415  only for where the models are
 
     models = ModelCache.default().status()[0].path.parent
     kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from page import console_lines
 
-from enroll import ModelCache
+from volens.face import ModelCache
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ def programs(folder: Path) -> Path:
     """Return a folder with `volens` and `python` of the interpreter that runs the tests."""
     folder.mkdir()
     (folder / "volens").write_text(
-        f"#!/bin/sh\nexec '{sys.executable}' -c 'from service.cli.app import main; main()' \"$@\"\n"
+        f"#!/bin/sh\nexec '{sys.executable}' -c 'from volens.service.cli.app import main; main()' \"$@\"\n"
     )
     (folder / "python").write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
     for name in ("volens", "python"):

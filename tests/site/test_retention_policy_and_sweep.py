@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from house import START, House
 
-from audit import VerifierKey
-from consent import LEGAL_SOURCES, InputError, TamperError, format_time
-from erase import policy_page, verify_policy
+from volens.audit import VerifierKey
+from volens.consent import InputError, TamperError, format_time
+from volens.consent.clocks import LEGAL_SOURCES
+from volens.rights import policy_page, verify_policy
 
 DAY = timedelta(days=1)
 

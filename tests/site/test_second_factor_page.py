@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from page import console_lines
 
-from enroll import Extractor
-from service.cli.app import run
+from volens.face import Extractor
+from volens.service.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +19,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
 ) -> None:
     shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
     extractor = Extractor.load_default()
-    monkeypatch.setattr("service.cli.session.default_models", lambda: extractor)
+    monkeypatch.setattr("volens.service.cli.session.default_models", lambda: extractor)
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "walk" / "site"))
     monkeypatch.chdir(tmp_path)
     lines = console_lines("second-factor.md")

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import volens
-from consent import ForeignReceiptError, NoLiveConsentError, RefusedError
-from enroll import AlreadyEnrolledError, Extractor, NoFaceError, RgbImage, TooFewPhotosError
-from service import samples as photos
 from volens import Site, SubjectKey, TakeHome
+from volens.consent import NoLiveConsentError, RefusedError
+from volens.consent.errors import ForeignReceiptError
+from volens.face import AlreadyEnrolledError, Extractor, NoFaceError, RgbImage, TooFewPhotosError
+from volens.service import samples as photos
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from page import console_lines
 
-from service.cli.app import run
+from volens.service.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 

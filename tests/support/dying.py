@@ -15,15 +15,16 @@ from unittest.mock import patch
 from house import Clock, no_models
 from sqlalchemy import Connection
 
-import erase.certify
-import erase.procedure
-import store.root_key.file as root_key_file
-import store.root_key.wrapped as wrapped_root_key
-from consent import EndReason, UnavailableError, VolensError
-from store import live_receipts, rotation
-from store.database import Database
-from store.root_key.vault import VaultTransit
+import volens.erase.procedure
+import volens.erase.proof.certify
+import volens.store.keys.root_key.key_file as root_key_file
+import volens.store.keys.root_key.wrapped_key as wrapped_root_key
 from volens import Site
+from volens.consent import EndReason, UnavailableError, VolensError
+from volens.store import key_rotation as rotation
+from volens.store.keys.root_key.vault_transit import VaultTransit
+from volens.store.people import live_receipts
+from volens.store.sqlite.database import Database
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["dying"])
@@ -60,8 +61,8 @@ def at_step(
     original_write = Database.write
 
     @contextmanager
-    def write(self: Database, *, hurried: bool = False) -> Generator[Connection]:
-        with original_write(self, hurried=hurried) as connection:
+    def write(self: Database, *, wait: bool = True) -> Generator[Connection]:
+        with original_write(self, wait=wait) as connection:
             yield connection
             now = step()
             if now:
@@ -83,7 +84,7 @@ def at_step(
 
     Database.write = write  # type: ignore[method-assign]
     Database.truncate_wal = around(Database.truncate_wal)  # type: ignore[method-assign]
-    erase.certify.write_private_files = around(erase.certify.write_private_files)
+    volens.erase.proof.certify.write_private_files = around(volens.erase.proof.certify.write_private_files)
     for owner, name in more:
         setattr(owner, name, around(getattr(owner, name)))
     return lambda: len(seen)
@@ -162,12 +163,12 @@ def withdraw_and_fail(home: Path, code: str, nth: int, moment: str, result: Path
 
 def erase_all_and_die(home: Path, nth: int, moment: str, result: Path) -> None:
     """Erase everybody in one batch, and be killed at the nth durable step; undisturbed, tell how many there are."""
-    erase.procedure.STOP_TOGETHER = erase.procedure.CERTIFY_TOGETHER = 100
+    volens.erase.procedure.STOP_TOGETHER = volens.erase.procedure.CERTIFY_TOGETHER = 100
     site = _open(home)
     with site._store.read() as connection:
         everybody = live_receipts(connection)
     steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
-    erase.erase_consents(site._store, site._galleries, home, everybody, EndReason.ORDERED)
+    volens.erase.erase_consents(site._store, site._galleries, home, everybody, EndReason.ORDERED)
     result.write_text(str(steps()))
 
 

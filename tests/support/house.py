@@ -11,14 +11,13 @@ from typing import Self
 
 import numpy as np
 
-from consent import (
+from volens import Site
+from volens.consent import (
     Badge,
     ConsentedEmbedding,
     ConsentGrant,
     Custody,
-    FloatArray,
     ModelId,
-    ProbeEmbedding,
     Purpose,
     ReceiptId,
     ReferenceId,
@@ -26,13 +25,15 @@ from consent import (
     SubjectKey,
     TakeHome,
     UnitVector,
-    permit_probe,
 )
-from enroll.keeping import Keeping
-from erase import Erased
-from index import Carried, Decision, Galleries, admit_claim, identify, verify_claim
-from store import Store, admit_receipt, zone_of
-from volens import Site
+from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.consent.gate import permit_probe
+from volens.enroll.placement import ReferencePlacement
+from volens.erase.proof import Erased
+from volens.index import Carried, Decision, Galleries, admit_claim, identify, verify_claim
+from volens.store import Store
+from volens.store.people import admit_receipt
+from volens.store.promises import zone_of
 
 MODEL = ModelId("made-up@00000000")
 DIMENSION = 128
@@ -173,7 +174,7 @@ class House:
             zone = zone_of(connection, grant.purpose)
         hand_over = (lambda badge: badges.append(badge.to_bytes())) if zone.custody is Custody.BADGE else None
         secret = None if zone.custody is not Custody.SUBJECT_KEY else person.take_home.secret
-        keeping = Keeping(zone, grant, secret, hand_over)
+        keeping = ReferencePlacement(zone, grant, secret, hand_over)
         with self.store.keyring.grant_secret(grant.receipt_id) as kept, self.store.write() as tx:
             person.reference_id = keeping.keep(tx, self.store, embedding, kept, licence="none", photo_count=3)
         embedding.vector.wipe()

@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 from loopback import serving
 
-from consent.jws import b64url
+from volens.consent.jws import b64url
 
 AUDIENCE = "volens"
 

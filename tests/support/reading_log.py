@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from audit import open_leaf, read_leaf
-from store import Store
-from store import schema as tables
+from volens.audit import open_leaf, read_leaf
+from volens.store import Store
+from volens.store.schema import data_tables as tables
 
 
 def opened(store: Store, kind: str) -> list[dict[str, Any]]:

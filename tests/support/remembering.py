@@ -19,16 +19,16 @@ from house import House
 from own_memory import OwnMemory, hide
 from sqlalchemy import func, select
 
-from consent import ErasureIncompleteError, ReceiptId, UnitVector
-from enroll import Extractor
-from enroll.embedder import EmbeddingModel, FaceEmbedder
-from enroll.image import Pixels
-from index import opened
-from service import samples
-from store import references_of
-from store.schema import live_consent
-from store.secrets import Secret
 from volens import Site, SubjectKey
+from volens.consent import ErasureIncompleteError, ReceiptId, UnitVector
+from volens.face import EmbeddingModel, Extractor
+from volens.face.embedder import FaceEmbedder
+from volens.face.image import Pixels
+from volens.index import opened
+from volens.service import samples
+from volens.store.keys.secrets import Secret
+from volens.store.people import references_of
+from volens.store.schema.data_tables import live_consent
 
 Report = dict[str, dict[str, int]]
 

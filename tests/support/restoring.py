@@ -10,13 +10,13 @@ from typing import Any
 import dying
 from house import Clock, no_models
 
-import erase.procedure
-import erase.replay
-import store.restore
-from consent import VolensError
-from erase import RestoreOrder
-from store.database import Database
+import volens.erase.procedure
+import volens.erase.replay
+import volens.store.backup.restore
 from volens import Site
+from volens.consent import VolensError
+from volens.erase import RestoreOrder
+from volens.store.sqlite.database import Database
 
 
 def restore(home: Path, order: RestoreOrder) -> Any:  # noqa: ANN401  Restored, which a child process drops
@@ -28,8 +28,8 @@ def _steps(happened: Callable[[], None]) -> None:
     write = Database.write
 
     @contextmanager
-    def told(self: Database, *, hurried: bool = False) -> Any:  # noqa: ANN401  stands in for `Database.write`
-        with write(self, hurried=hurried) as connection:
+    def told(self: Database, *, wait: bool = True) -> Any:  # noqa: ANN401  stands in for `Database.write`
+        with write(self, wait=wait) as connection:
             yield connection
         happened()
 
@@ -45,8 +45,8 @@ def _steps(happened: Callable[[], None]) -> None:
     places: tuple[tuple[Any, str], ...] = (
         (Database, "truncate_wal"),
         (Path, "replace"),
-        (store.restore, "copy_private"),
-        (erase.replay, "write_private"),
+        (volens.store.backup.restore, "copy_private"),
+        (volens.erase.replay, "write_private"),
     )
     for where, name in places:
         setattr(where, name, around(getattr(where, name)))

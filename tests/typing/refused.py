@@ -8,36 +8,31 @@ import copy
 from dataclasses import replace
 from datetime import datetime
 
-from audit import Event, VerifierKey, open_checkpoint
-from consent import (
+from volens.audit import Event, VerifierKey, open_checkpoint
+from volens.consent import (
     ConsentedEmbedding,
     ConsentGrant,
-    ConsentLedger,
-    Controller,
     DataSubjectId,
-    FloatArray,
     ModelId,
     Notice,
-    ProbeEmbedding,
-    ProbePermit,
     Purpose,
     ReceiptId,
     ReferenceId,
     SiteId,
     SubjectKey,
-    SubjectPublicKey,
     TakeHome,
     UnitVector,
     UnverifiedReceipt,
     VerifiedReceipt,
     WithdrawalCode,
     Zone,
-    admit,
     parse_purpose,
-    permit_probe,
-    sign_receipt,
-    verify_receipt,
 )
+from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.consent.gate import ConsentLedger, admit, permit_probe
+from volens.consent.grant import ProbePermit
+from volens.consent.receipt import Controller, sign_receipt, verify_receipt
+from volens.consent.subject_key import SubjectPublicKey
 
 
 def store(embedding: ConsentedEmbedding) -> None: ...

@@ -15,8 +15,9 @@ from typing import Any, Final
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from consent import Controller, Notice, Purpose, ReceiptId, SiteId, SubjectKey, Zone, sign_receipt
-from consent.jws import b64url, from_b64url, public_jwk
+from volens.consent import Notice, Purpose, ReceiptId, SiteId, SubjectKey, Zone, from_b64url
+from volens.consent.jws import b64url, public_jwk
+from volens.consent.receipt import Controller, sign_receipt
 
 FOLDER: Final = Path(__file__).parent
 ANN_SEED: Final = bytes.fromhex("a1" * 32)

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-import consent
-from consent import SubjectPublicKey, UnverifiedReceipt, VerifiedReceipt, verify_receipt
 from tests.vectors.build_vectors import FOLDER, VERIFIED, files
+from volens import consent
+from volens.consent import UnverifiedReceipt, VerifiedReceipt
+from volens.consent.receipt import verify_receipt
+from volens.consent.subject_key import SubjectPublicKey
 
 MANIFEST: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
 ANN = SubjectPublicKey(bytes.fromhex(MANIFEST["subject_public_key_hex"]))

@@ -18,11 +18,13 @@ from house import House
 from receiver import Received, Receiver, answer, receiver
 from standardwebhooks import Webhook
 
-from erase import OperatorKey, sign_statement, verify_certificate
-from service.webhooks.delivery import Courier, shared_secrets
-from service.webhooks.guard import Resolve, look_up
-from store import USUAL_KINDS, Endpoint, MessageKind
 from volens import Site, SubjectKey
+from volens.erase import OperatorKey
+from volens.erase.proof import sign_statement, verify_certificate
+from volens.service.webhooks.address_guard import Resolve, look_up
+from volens.service.webhooks.delivery import WebhookSender, shared_secrets
+from volens.store.programs import Endpoint, MessageKind
+from volens.store.programs.endpoints import USUAL_KINDS
 
 ROOT = Path(__file__).parents[2]
 PANEL = "door panel"
@@ -36,8 +38,8 @@ def endpoint(
 
 
 @contextmanager
-def courier(house: House, timeout_s: float = 5, resolve: Resolve = look_up) -> Iterator[Courier]:
-    one = Courier(house.site.rights, timeout_s=timeout_s, chance=lambda: 1.0, resolve=resolve)
+def courier(house: House, timeout_s: float = 5, resolve: Resolve = look_up) -> Iterator[WebhookSender]:
+    one = WebhookSender(house.site.rights, timeout_s=timeout_s, chance=lambda: 1.0, resolve=resolve)
     try:
         yield one
     finally:
@@ -360,7 +362,7 @@ def test_killed_while_it_delivers_nothing_is_lost(tmp_path: Path) -> None:
             site.rights.recipients.add("lobby", PANEL)
             site.rights.endpoints.add("lobby", PANEL, url=panel.url, allow_private=True)
             site.give_consent(notice, name="A", jurisdiction="FR", key=SubjectKey.from_seed(bytes(32)))
-        command = [sys.executable, "-c", "from service.cli.app import main; main()", "webhook", "deliver"]
+        command = [sys.executable, "-c", "from volens.service.cli.app import main; main()", "webhook", "deliver"]
         environment = {**os.environ, "VOLENS_HOME": str(home), "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(command, env=environment) as process:
             panel.wait_for(1)
@@ -368,7 +370,7 @@ def test_killed_while_it_delivers_nothing_is_lost(tmp_path: Path) -> None:
             assert process.wait(20) == -signal.SIGKILL
         panel.behaviour = answer(204)
         with Site.open(home, clock=lambda: datetime.now(UTC) + timedelta(minutes=2)) as site:
-            again = Courier(site.rights)
+            again = WebhookSender(site.rights)
             assert again.deliver_due() == 1
             again.close()
             assert site.rights.outbox.list() == []

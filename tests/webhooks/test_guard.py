@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent import InputError
-from service.webhooks.guard import AddressError, Target, checked_addresses, parse_target
-from service.webhooks.schedule import GIVE_UP_AFTER, LONGEST_DELAY, again_at
+from volens.consent import InputError
+from volens.service.webhooks.address_guard import AddressError, Target, checked_addresses, parse_target
+from volens.service.webhooks.retry_schedule import GIVE_UP_AFTER, LONGEST_DELAY, again_at
 
 NOW = datetime(2099, 1, 1, tzinfo=UTC)
 PUBLIC = ["93.184.215.14", "2606:4700::1111"]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from consent import InputError
-from service.webhooks.signatures import (
+from volens.consent import InputError
+from volens.service.webhooks.signatures import (
     REPLAY_WINDOW,
     SignatureError,
     SigningKey,

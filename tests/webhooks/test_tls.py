@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from service.webhooks.guard import parse_target
-from service.webhooks.posting import DeliveryError, post
+from volens.service.webhooks.address_guard import parse_target
+from volens.service.webhooks.posting import DeliveryError, post
 
 NAME = "panel.example"
 

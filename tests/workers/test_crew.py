@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from enroll import ModelCache
-from service.workers import _Worker
-from store import Role
 from tests.service.test_the_server import COMMAND, ROOT, free_port
 from volens import Site
+from volens.face import ModelCache
+from volens.service.process.workers import _Worker
+from volens.store.programs import Role
 
 PATIENCE_S = 90
 

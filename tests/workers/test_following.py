@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import pytest
 from house import DIMENSION, MODEL, House, no_models
 
-from consent import FloatArray, Purpose
-from erase.followers import CONFIRM_S
-from index import FaceDecision, Identification
-from service.following import Follower
-from service.webhooks.told import Told
-from store import MessageKind
-from store.processes import SILENT, Processes
 from volens import Site
+from volens.consent import Purpose
+from volens.consent.embedding import FloatArray
+from volens.erase.followers import CONFIRM_S
+from volens.identify import FaceDecision, Identification
+from volens.service.process.following import Follower
+from volens.service.webhooks.decision_notifier import DecisionNotifier
+from volens.store.programs import MessageKind, Processes
+from volens.store.programs.processes import SILENT
 
 LOBBY = Purpose("lobby")
 
@@ -104,7 +105,7 @@ def test_an_erasure_notes_how_many_others_have_followed_it(house: House, other: 
 def test_an_erasure_does_not_wait_for_ever_for_who_says_nothing(
     house: House, other: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("erase.followers.CONFIRM_S", CONFIRM_S / 20)
+    monkeypatch.setattr("volens.erase.followers.CONFIRM_S", CONFIRM_S / 20)
     other.site.feed.follow()
     house.withdraw(house.admit())
     assert facts(house)["processes"] == {"others": 1, "confirmed": 0}
@@ -137,14 +138,14 @@ def test_two_processes_tell_of_one_passage_once(house: House, other: House) -> N
     )
     ada = house.admit()
     found = seen(house, ada.face)
-    told = [Told(one.site.rights.outbox, lambda: 0.0) for one in (house, other)]
+    told = [DecisionNotifier(one.site.rights.outbox, lambda: 0.0) for one in (house, other)]
     for one in told:
         one.tell(found)
     outbox = house.site.rights.outbox
     (message,) = outbox.claim(8)
 
     outbox.delivered(message)
-    Told(other.site.rights.outbox, lambda: 0.0).tell(found)
+    DecisionNotifier(other.site.rights.outbox, lambda: 0.0).tell(found)
     assert outbox.list() == []
     assert outbox.state().waiting == 0
 
@@ -152,7 +153,7 @@ def test_two_processes_tell_of_one_passage_once(house: House, other: House) -> N
     assert outbox.claim(8) == []
     with house.store.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM webhook_outbox").scalar() == 0
-    Told(other.site.rights.outbox, lambda: 0.0).tell(found)
+    DecisionNotifier(other.site.rights.outbox, lambda: 0.0).tell(found)
     assert len(outbox.list()) == 1
 
 

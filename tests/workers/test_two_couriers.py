@@ -5,9 +5,9 @@ import json
 from house import House, no_models
 from receiver import receiver
 
-from service.webhooks.delivery import Courier
-from store import MessageKind
 from volens import Site
+from volens.service.webhooks.delivery import WebhookSender
+from volens.store.programs import MessageKind
 
 PEOPLE = 6
 
@@ -25,7 +25,7 @@ def test_two_couriers_deliver_everything_and_each_person_in_order(house: House) 
             allow_private=True,
             kinds=[MessageKind.CONSENT_GIVEN, MessageKind.SUBJECT_ERASED],
         )
-        couriers = [Courier(site.rights) for site in (house.site, other)]
+        couriers = [WebhookSender(site.rights) for site in (house.site, other)]
         for one in couriers:
             one.start()
         try:

@@ -10,19 +10,14 @@ from typing import ClassVar, Self
 
 from benchmarks.deletion.contestant import THRESHOLD, Contestant, FloatArray, Kept
 from benchmarks.enrolling import enroll_face
-from consent import (
-    ConsentedEmbedding,
-    ModelId,
-    ProbeEmbedding,
-    Purpose,
-    ReceiptId,
-    SubjectKey,
-    UnitVector,
-    permit_probe,
-)
-from index import Projection, identify
-from store import references_of, zone_of
 from volens import Site
+from volens.consent import ConsentedEmbedding, ModelId, Purpose, ReceiptId, SubjectKey, UnitVector
+from volens.consent.embedding import ProbeEmbedding
+from volens.consent.gate import permit_probe
+from volens.index import identify
+from volens.index.projection import Projection
+from volens.store.people import references_of
+from volens.store.promises import zone_of
 
 _MODEL = ModelId("benchmark@00000000")
 _ZONE = "door"

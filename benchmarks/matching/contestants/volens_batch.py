@@ -6,7 +6,7 @@ from typing import ClassVar
 from benchmarks.matching.contestant import Answer
 from benchmarks.matching.contestants.volens_door import VolensDoor, answer
 from benchmarks.matching.faces import FloatArray
-from index import identify_many
+from volens.index import identify_many
 
 
 class VolensBatch(VolensDoor):

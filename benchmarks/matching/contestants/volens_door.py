@@ -6,9 +6,12 @@ from typing import ClassVar, Self
 from benchmarks.matching.contestant import Answer, Contestant, Scene
 from benchmarks.matching.faces import FloatArray
 from benchmarks.matching.population import MODEL, ZONE
-from consent import ProbeEmbedding, Purpose, UnitVector, permit_probe
-from index import Decision, FlatEngine, Galleries, Gallery, identify
-from store import zone_of
+from volens.consent import Purpose, UnitVector
+from volens.consent.embedding import ProbeEmbedding
+from volens.consent.gate import permit_probe
+from volens.index import Decision, Galleries, Gallery, identify
+from volens.index.flat_engine import FlatEngine
+from volens.store.promises import zone_of
 
 
 class VolensDoor(Contestant):

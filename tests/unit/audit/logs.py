@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from audit import leaf_hash, new_nodes
+from volens.audit import leaf_hash, new_nodes
 
 # The eight leaves of the Certificate Transparency test vectors and the root after each.
 # Source: github.com/google/certificate-transparency, cpp/merkletree/merkle_tree_test.cc; the same in

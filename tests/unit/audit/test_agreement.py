@@ -10,7 +10,8 @@ from tlog_scales.signing import NoteSignature, PlainEd25519Signer, Vkey
 from tlog_scales.tlog import Checkpoint as OtherCheckpoint
 from tlog_scales.tlog import ConsistencyProof, ConsistencyProofInvalid, InclusionProof, InclusionProofInvalid
 
-from audit import (
+from tests.unit.audit.logs import MemoryLog, numbered, split
+from volens.audit import (
     Checkpoint,
     VerifierKey,
     consistency_proof,
@@ -23,8 +24,7 @@ from audit import (
     verify_consistency,
     verify_inclusion,
 )
-from consent import TamperError
-from tests.unit.audit.logs import MemoryLog, numbered, split
+from volens.consent import TamperError
 
 LARGEST = 33
 LEAVES = numbered(LARGEST)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import Checkpoint, VerifierKey, empty_root, open_checkpoint, sign_checkpoint
-from audit.checkpoint import MAX_NOTE_BYTES, MAX_SIZE
-from consent import InputError, TamperError
+from volens.audit import MAX_NOTE_BYTES, Checkpoint, VerifierKey, empty_root, open_checkpoint, sign_checkpoint
+from volens.audit.checkpoint import MAX_SIZE
+from volens.consent import InputError, TamperError
 
 ORIGIN = "volens.example/front-door"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import rfc8785
 
-from audit import Event, leaf_bytes, open_leaf, read_leaf
-from audit.leaf import MAX_LEAF_BYTES
-from consent import TamperError
-from consent.jws import b64url, from_b64url
+from volens.audit import Event, leaf_bytes, open_leaf, read_leaf
+from volens.audit.leaf import MAX_LEAF_BYTES
+from volens.consent import TamperError, from_b64url
+from volens.consent.jws import b64url
 
 NOW = datetime(2099, 3, 14, 9, 26, 53, tzinfo=UTC)
 SALT = bytes(range(32))

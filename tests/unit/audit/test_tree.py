@@ -5,18 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from audit import (
-    consistency_proof,
-    empty_root,
-    inclusion_proof,
-    leaf_hash,
-    new_nodes,
-    node_hash,
-    root,
-    verify_consistency,
-    verify_inclusion,
-)
-from consent import TamperError
 from tests.unit.audit.logs import (
     CT_LEAVES,
     CT_ROOTS,
@@ -26,6 +14,18 @@ from tests.unit.audit.logs import (
     rfc_root,
     rfc_subproof,
 )
+from volens.audit import (
+    consistency_proof,
+    empty_root,
+    inclusion_proof,
+    leaf_hash,
+    new_nodes,
+    root,
+    verify_consistency,
+    verify_inclusion,
+)
+from volens.audit.tree import node_hash
+from volens.consent import TamperError
 
 LARGEST = 33
 LEAVES = numbered(LARGEST)

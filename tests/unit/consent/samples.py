@@ -7,9 +7,8 @@ from typing import Any, Final
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from consent import (
+from volens.consent import (
     ConsentGrant,
-    Controller,
     DataSubjectId,
     Notice,
     Purpose,
@@ -18,12 +17,11 @@ from consent import (
     SubjectKey,
     UnverifiedReceipt,
     Zone,
-    admit,
-    sign_receipt,
-    verify_receipt,
+    from_b64url,
 )
-from consent.jws import b64url, from_b64url
-from consent.receipt import RECEIPT_TYPE
+from volens.consent.gate import admit
+from volens.consent.jws import b64url
+from volens.consent.receipt import RECEIPT_TYPE, Controller, sign_receipt, verify_receipt
 
 NOW: Final = datetime(2099, 3, 14, 9, 26, 53, tzinfo=UTC)
 SITE: Final = SiteId("site-5c1e")

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from consent import Badge, InputError, ModelId, PersonSecret, ReceiptId, ReferenceId, SiteId
-from consent.badge import MAX_PIECE_BYTES
+from volens.consent import Badge, InputError, ModelId, PersonSecret, ReceiptId, ReferenceId, SiteId
+from volens.consent.badge import MAX_PIECE_BYTES
 
 SMALL, LARGE = 128, 512
 BITS = random.Random(5)

@@ -10,8 +10,8 @@ from joserfc import jws as oracle
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from consent import SubjectKey, TamperError, jws
-from consent.canonical import loads_canonical
+from volens.consent import SubjectKey, TamperError, jws
+from volens.consent.canonical import loads_canonical
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-1e15, 1e15) | st.text(),

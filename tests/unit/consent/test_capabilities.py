@@ -7,22 +7,22 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-import consent
-from consent import (
+from tests.unit.consent.samples import ANN, DOOR, NOW, RECEIPT_ID, grant, receipt, zone
+from volens import consent
+from volens.consent import (
     ConsentedEmbedding,
     ConsentGrant,
-    ForgedGrantError,
     ModelId,
-    ProbeEmbedding,
-    ProbePermit,
     SubjectKey,
     UnitVector,
     VerifiedReceipt,
     WithdrawalCode,
-    permit_probe,
-    verify_receipt,
 )
-from tests.unit.consent.samples import ANN, DOOR, NOW, RECEIPT_ID, grant, receipt, zone
+from volens.consent.embedding import ProbeEmbedding
+from volens.consent.errors import ForgedGrantError
+from volens.consent.gate import permit_probe
+from volens.consent.grant import ProbePermit
+from volens.consent.receipt import verify_receipt
 
 MODEL = ModelId("sface_2021dec_int8bq@fb143eea")
 
@@ -44,9 +44,9 @@ def build_receipt(mint: object) -> object:
 
 
 BUILDERS: dict[str, tuple[Callable[[object], object], str]] = {
-    "ConsentGrant": (build_grant, "only consent.gate.admit() makes a ConsentGrant"),
-    "ProbePermit": (build_permit, "only consent.gate.permit_probe() makes a ProbePermit"),
-    "VerifiedReceipt": (build_receipt, "only consent.receipt.verify_receipt() makes a VerifiedReceipt"),
+    "ConsentGrant": (build_grant, "only volens.consent.gate.admit() makes a ConsentGrant"),
+    "ProbePermit": (build_permit, "only volens.consent.gate.permit_probe() makes a ProbePermit"),
+    "VerifiedReceipt": (build_receipt, "only volens.consent.receipt.verify_receipt() makes a VerifiedReceipt"),
 }
 FALSE_MINTS = {"None": None, "an object": object(), "True": True, "its name": "MINT", "a class": object}
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent import LEGAL_SOURCES, ClockFacts, EndReason, Superseding, deadlines, first_deadline, fixed_deadline
+from volens.consent import EndReason
+from volens.consent.clocks import LEGAL_SOURCES, ClockFacts, Superseding, deadlines, first_deadline, fixed_deadline
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -5,8 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from consent import ConsentedEmbedding, FloatArray, ModelId, ProbeEmbedding, UnitVector, permit_probe
 from tests.unit.consent.samples import grant, zone
+from volens.consent import ConsentedEmbedding, ModelId, UnitVector
+from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.consent.gate import permit_probe
 
 MODEL = ModelId("sface_2021dec_int8bq@fb143eea")
 

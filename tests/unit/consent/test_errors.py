@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-import consent
-from consent import (
-    Controller,
+from tests.unit.consent.samples import ANN, BOB, RECEIPT_ID, document, notice, receipt, token, zone
+from volens import consent
+from volens.consent import (
     SiteId,
     SubjectKey,
     TakeHome,
@@ -19,11 +19,9 @@ from consent import (
     VerifiedReceipt,
     VolensError,
     WithdrawalCode,
-    sign_receipt,
-    verify_receipt,
 )
-from consent import errors as errors_module
-from tests.unit.consent.samples import ANN, BOB, RECEIPT_ID, document, notice, receipt, token, zone
+from volens.consent import errors as errors_module
+from volens.consent.receipt import Controller, sign_receipt, verify_receipt
 
 # name, key and code as a careless message would show them
 SURNAME = "Zyxwvutsrq"

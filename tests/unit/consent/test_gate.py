@@ -4,20 +4,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from consent import (
-    ConsentExpiredError,
-    ForeignReceiptError,
-    NoLiveConsentError,
-    Purpose,
-    RefusedError,
-    SiteId,
-    VolensError,
-    admit,
-    permit_probe,
-    verify_receipt,
-)
-from consent.gate import CLOCK_SKEW
 from tests.unit.consent.samples import ANN, DOOR, NOW, RECEIPT_ID, SITE, FakeLedger, receipt, zone
+from volens.consent import NoLiveConsentError, Purpose, RefusedError, SiteId, VolensError
+from volens.consent.errors import ConsentExpiredError, ForeignReceiptError
+from volens.consent.gate import CLOCK_SKEW, admit, permit_probe
+from volens.consent.receipt import verify_receipt
 
 END = NOW + timedelta(days=365)
 SECOND = timedelta(seconds=1)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from consent.ids import is_receipt_id, is_subject_id
 from tests.unit.consent.samples import ANN, RECEIPT_ID
+from volens.consent.ids import is_receipt_id, is_subject_id
 
 NO_RECEIPT_IDS: dict[str, object] = {
     "empty": "",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from consent import InputError
-from consent.jurisdiction import covers, parse_jurisdiction
+from volens.consent import InputError
+from volens.consent.jurisdiction import covers, parse_jurisdiction
 
 
 @pytest.mark.parametrize("code", ["FR", "US-IL", "FR-BRE", "GB-1"])

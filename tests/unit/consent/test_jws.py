@@ -6,9 +6,9 @@ import pytest
 from joserfc import jws as reference
 from joserfc.jwk import OKPKey
 
-from consent import InputError, TamperError
-from consent.jws import b64url, from_b64url, peek, public_jwk, sign, verify
 from tests.unit.consent.samples import ANN, ANN_SEED, BOB, token
+from volens.consent import InputError, TamperError, from_b64url
+from volens.consent.jws import b64url, peek, public_jwk, sign, verify
 
 TYPE = "volens-test+jws"
 HEADER = b'{"alg":"Ed25519","typ":"volens-test+jws"}'

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent import months_later
+from volens.consent.times import months_later
 
 
 @pytest.mark.parametrize(

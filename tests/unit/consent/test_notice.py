@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from consent import InputError, TamperError
-from consent.notice import MAX_NOTICE_BYTES
 from tests.unit.consent.samples import NOTICE_TEXT, NOW, notice
+from volens.consent import InputError, TamperError
+from volens.consent.notice import MAX_NOTICE_BYTES
 
 EXACT = {
     "Windows line ends": b"one\r\ntwo\r\n",

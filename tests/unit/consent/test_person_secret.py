@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from consent import InputError, PersonSecret, ReceiptId
+from volens.consent import InputError, PersonSecret, ReceiptId
 
 VALUE = bytes(range(1, 33))
 RECEIPT, OTHER = ReceiptId("a" * 32), ReceiptId("b" * 32)

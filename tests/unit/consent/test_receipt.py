@@ -11,19 +11,6 @@ from typing import Any
 import pytest
 import rfc8785
 
-from consent import (
-    Custody,
-    DataSubjectId,
-    InputError,
-    Purpose,
-    ReceiptError,
-    ReceiptSignatureError,
-    UnverifiedReceipt,
-    sign_receipt,
-    verify_receipt,
-)
-from consent.jws import MAX_TOKEN_BYTES, b64url, from_b64url, public_jwk
-from consent.receipt import SCHEMA_VERSION
 from tests.unit.consent.samples import (
     ANN,
     BOB,
@@ -41,6 +28,10 @@ from tests.unit.consent.samples import (
     token,
     zone,
 )
+from volens.consent import Custody, DataSubjectId, InputError, Purpose, UnverifiedReceipt, from_b64url
+from volens.consent.errors import ReceiptError, ReceiptSignatureError
+from volens.consent.jws import MAX_TOKEN_BYTES, b64url, public_jwk
+from volens.consent.receipt import SCHEMA_VERSION, sign_receipt, verify_receipt
 
 JsonObject = dict[str, Any]
 

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from consent import InputError, SecondFactor, ShownFactor, check_kind
+from volens.consent import InputError, SecondFactor, ShownFactor, check_kind
 
 BADGES = {
     "as a reader reads it": ("04A1B2C3", b"04A1B2C3"),

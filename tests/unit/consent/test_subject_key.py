@@ -8,9 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from consent import InputError, SubjectKey, SubjectPublicKey
-from consent.jws import verify
 from tests.unit.consent.samples import ANN, ANN_SEED, BOB
+from volens.consent import InputError, SubjectKey
+from volens.consent.jws import verify
+from volens.consent.subject_key import SubjectPublicKey
 
 # RFC 8037, appendices A.1 to A.3: an Ed25519 key and its thumbprint.
 RFC8037_SEED = base64.urlsafe_b64decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")

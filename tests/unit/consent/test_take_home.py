@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from consent import ReceiptError, TakeHome, UnverifiedReceipt, WithdrawalCode
-from consent.notice import MAX_NOTICE_BYTES
-from consent.take_home import FORMAT, MAX_FILE_BYTES
 from tests.unit.consent.samples import NOTICE_TEXT, notice, receipt
+from volens.consent import TakeHome, UnverifiedReceipt, WithdrawalCode
+from volens.consent.errors import ReceiptError
+from volens.consent.notice import MAX_NOTICE_BYTES
+from volens.consent.take_home import FORMAT, MAX_FILE_BYTES
 
 CODE = WithdrawalCode.generate(lambda size: bytes(range(size)))
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from consent import InputError, format_time, parse_time, whole_seconds
+from volens.consent import InputError, format_time, parse_time
+from volens.consent.times import whole_seconds
 
 OTHER_FORMS: dict[str, object] = {
     "no zone": "2099-03-14T09:26:53",

@@ -5,8 +5,8 @@ from hashlib import sha256
 
 import pytest
 
-from consent import EndReason, InputError, WithdrawalCode
-from consent.withdrawal import QR_PREFIX
+from volens.consent import EndReason, InputError, WithdrawalCode
+from volens.consent.withdrawal import QR_PREFIX
 
 CANONICAL = "000G40R40M30E209185GR38E1W"  # the first 130 bits of 00 01 02 .. 10
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from consent import Custody, InputError, RefusedError, parse_purpose
-from consent.zone import MAX_RETENTION_DAYS
 from tests.unit.consent.samples import NOW, zone
+from volens.consent import Custody, InputError, RefusedError, parse_purpose
+from volens.consent.zone import MAX_RETENTION_DAYS
 
 BROKEN_PROMISES: dict[str, tuple[dict[str, Any], str]] = {
     "no alternative": ({"alternative": None}, "no alternative; give --alternative"),

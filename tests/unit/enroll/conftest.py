@@ -9,23 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from consent import (
-    ConsentGrant,
-    Controller,
-    DataSubjectId,
-    Notice,
-    ProbePermit,
-    Purpose,
-    ReceiptId,
-    SiteId,
-    SubjectKey,
-    Zone,
-    admit,
-    permit_probe,
-    sign_receipt,
-    verify_receipt,
-)
-from enroll import Extractor, RgbImage, read
+from volens.consent import ConsentGrant, DataSubjectId, Notice, Purpose, ReceiptId, SiteId, SubjectKey, Zone
+from volens.consent.gate import admit, permit_probe
+from volens.consent.grant import ProbePermit
+from volens.consent.receipt import Controller, sign_receipt, verify_receipt
+from volens.face import Extractor, RgbImage, read_image
 
 NOW = datetime(2099, 3, 14, 9, 26, 53, tzinfo=UTC)
 
@@ -87,13 +75,13 @@ def permit(zone: Zone) -> ProbePermit:
 @pytest.fixture(scope="session")
 def astronaut() -> RgbImage:
     """One face, 512x512 px, 47 px between the eyes."""
-    return read(photo_of("skimage", "data/astronaut.png"))
+    return read_image(photo_of("skimage", "data/astronaut.png"))
 
 
 @pytest.fixture(scope="session")
 def six_people() -> RgbImage:
     """Six faces, 1280x886 px."""
-    return read(photo_of("insightface", "data/images/t1.jpg"))
+    return read_image(photo_of("insightface", "data/images/t1.jpg"))
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from enroll import RgbImage, align, roll_degrees
-from enroll.alignment import TEMPLATE, eye_distance_px, similarity
+from volens.face import RgbImage, eye_distance_px
+from volens.face.alignment import TEMPLATE, align, roll_degrees, similarity
 
 
 def turned(points: np.ndarray, degrees: float, scale: float, shift: tuple[float, float]) -> np.ndarray:

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from consent import ConsentedEmbedding, ConsentGrant, ProbePermit, UnitVector
-from enroll import (
+from volens.consent import ConsentedEmbedding, ConsentGrant, UnitVector
+from volens.consent.grant import ProbePermit
+from volens.enroll.capture import capture_reference
+from volens.face import (
     DetectedFace,
     DifferentPeopleError,
     Extractor,
@@ -16,7 +18,6 @@ from enroll import (
     RgbImage,
     SeveralFacesError,
     TooFewPhotosError,
-    capture_reference,
 )
 
 EMPTY = RgbImage(np.full((200, 200, 3), 128, dtype=np.uint8))

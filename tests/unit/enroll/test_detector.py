@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from enroll import DetectedFace, Extractor, ModelMissingError, RgbImage, YuNetDetector
-from enroll.catalog import YUNET
-from enroll.model_cache import ModelCache
+from volens.face import YUNET, DetectedFace, Extractor, ModelCache, RgbImage, YuNetDetector
+from volens.face.face_errors import ModelMissingError
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from house import House, Person
 
-from consent import InputError, Purpose, RefusedError
-from enroll import DoorStream, Extractor, RgbImage
-from index import Match
-from store import add_reference
 from volens import Identification
+from volens.consent import InputError, Purpose, RefusedError
+from volens.face import Extractor, RgbImage
+from volens.identify import DoorStream
+from volens.index import Match
+from volens.store.people.references import add_reference
 
 FPS = 25
 SIDE = 260
@@ -139,7 +140,7 @@ def test_a_face_too_far_away_is_not_embedded_until_it_comes_nearer(
 ) -> None:
     admitted(house, extractor, frame((astronaut_tile, 500, 300)))
     stream, before = door(house, extractor), extractor.embeddings_computed
-    monkeypatch.setattr("enroll.door_stream.MIN_EYE_DISTANCE_PX", 30)
+    monkeypatch.setattr("volens.identify.door_stream.MIN_EYE_DISTANCE_PX", 30)
     far = cv2.resize(astronaut_tile, (120, 120), interpolation=cv2.INTER_AREA)
 
     assert matches([stream.look(frame((far, 570, 370)), 0.0)]) == [None]

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from house import House, Person
 
-from consent import InputError, ShownFactor
-from enroll import DoorStream, Extractor, RgbImage
-from enroll.door_stream import FACTOR_GOOD_S
-from index import FaceDecision
-from store import add_reference
-from store.second_factors import MOST_FAILURES
 from tests.unit.enroll.test_door_stream import SIDE, door, frame
+from volens.consent import InputError, ShownFactor
+from volens.face import Extractor, RgbImage
+from volens.identify import DoorStream, FaceDecision
+from volens.identify.door_stream import FACTOR_GOOD_S
+from volens.store.people.references import add_reference
+from volens.store.people.second_factors import MOST_FAILURES
 
 TEXT = {"badge": "04A1B2C3", "pin": "719035"}
 WRONG = {"badge": "04FFFFFF", "pin": "900817"}
@@ -20,7 +20,7 @@ KINDS = ("badge", "pin")
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("store.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+    monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
 
 
 @pytest.fixture(scope="module")

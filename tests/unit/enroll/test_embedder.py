@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from enroll import SFACE_MODEL, SFaceEmbedder
-from enroll.catalog import SFACE
-from enroll.model_cache import ModelCache
+from volens.face import ModelCache
+from volens.face.embedder import SFACE_MODEL, SFaceEmbedder
+from volens.face.model_catalog import SFACE
 
 # SFace's first eight components for `PATTERN`, computed once; no face is involved.
 RGB = [-0.0359, 0.0407, 0.0441, 0.0164, 0.0924, 0.0678, 0.0506, 0.0116]

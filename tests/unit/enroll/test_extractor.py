@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from consent import ConsentedEmbedding, ConsentGrant, ProbeEmbedding, ProbePermit
-from enroll import Extractor, ModelCache, ModelMissingError, RgbImage
+from volens.consent import ConsentedEmbedding, ConsentGrant
+from volens.consent.embedding import ProbeEmbedding
+from volens.consent.grant import ProbePermit
+from volens.face import Extractor, ModelCache, RgbImage
+from volens.face.face_errors import ModelMissingError
 
 
 class Models:

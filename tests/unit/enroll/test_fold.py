@@ -6,8 +6,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from consent import InputError
-from enroll.fold import fold
+from volens.consent import InputError
+from volens.face.model_folding import fold
 
 
 def model_with(

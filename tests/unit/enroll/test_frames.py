@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from enroll import ImageError, camera_frames, image_paths, is_video, video_frames
+from volens.face import ImageError, camera_frames, image_paths, is_video, video_frames
 
 
 @pytest.fixture

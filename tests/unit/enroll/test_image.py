@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from enroll import ImageError, RgbImage, decode, read
-from enroll.image import MAX_FILE_BYTES
+from volens.face import ImageError, RgbImage, decode, read_image
+from volens.face.image import MAX_FILE_BYTES
 
 RED_LEFT = np.zeros((20, 30, 3), dtype=np.uint8)
 RED_LEFT[:, :15, 0] = 255
@@ -143,7 +143,7 @@ def test_decoding_leaves_the_warning_filters_as_they_were() -> None:
 
 def test_a_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encoded(RED_LEFT, "PNG"))
-    np.testing.assert_array_equal(read(tmp_path / "a.png").pixels, RED_LEFT)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, RED_LEFT)
 
 
 def test_missing_files_folders_and_pipes_are_refused(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_missing_files_folders_and_pipes_are_refused(tmp_path: Path) -> None:
         (Path("nul\0byte.png"), "cannot read"),
     ]:
         with pytest.raises(ImageError, match=sentence):
-            read(path)
+            read_image(path)
 
 
 def test_an_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_an_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ImageError, match="PermissionError"):
-        read(path)
+        read_image(path)
 
 
 def test_a_large_file_is_not_read_to_its_end(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_large_file_is_not_read_to_its_end(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(8 * 2**30)  # sparse: reading it whole would take 8 GiB of memory
     with pytest.raises(ImageError, match="larger than 32 MiB"):
-        read(path)
+        read_image(path)
 
 
 def test_an_image_cannot_be_written_to_and_says_nothing_of_its_content() -> None:

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consent import UnitVector
-from enroll import ModelCache, ModelLicenceError, ModelMissingError, SFaceEmbedder, load_pack
-from enroll.catalog import SFACE, YUNET
-from enroll.inference import session
-from enroll.insightface_pack import DEFAULT_LICENCE
-from enroll.thresholds import SFACE as THRESHOLDS
+from volens.consent import UnitVector
+from volens.face import YUNET, ModelCache, load_pack
+from volens.face.embedder import SFaceEmbedder
+from volens.face.face_errors import ModelLicenceError, ModelMissingError
+from volens.face.inference import session
+from volens.face.insightface_pack import DEFAULT_LICENCE
+from volens.face.model_catalog import SFACE
+from volens.face.thresholds import SFACE as THRESHOLDS
 
 # insightface 2.1 and what it imports warn about their own future; nothing that a caller can change.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

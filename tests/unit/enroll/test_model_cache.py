@@ -16,9 +16,10 @@ from threading import Thread
 import pytest
 from onnx import TensorProto, helper
 
-from consent import InputError, UnavailableError
-from enroll import MODELS, ModelCache, ModelFile, ModelHashError, ModelMissingError, model_sources
-from enroll.catalog import SFACE, YUNET
+from volens.consent import InputError, UnavailableError
+from volens.face import YUNET, ModelCache, model_sources
+from volens.face.face_errors import ModelHashError, ModelMissingError
+from volens.face.model_catalog import MODELS, SFACE, ModelFile
 
 
 def tiny_model(operator: str) -> bytes:

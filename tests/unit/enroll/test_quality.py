@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from enroll import DetectedFace, Extractor, PoorQualityError, QualityReport, QualityRules, RgbImage, assess
-from enroll.alignment import TEMPLATE
+from volens.face import DetectedFace, Extractor, PoorQualityError, QualityReport, QualityRules, RgbImage
+from volens.face.alignment import TEMPLATE
+from volens.face.quality import assess
 
 RULES = QualityRules()
 GOOD = QualityReport(

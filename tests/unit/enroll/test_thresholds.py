@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from enroll import Thresholds
-from enroll.thresholds import SFACE
+from volens.face import Thresholds
+from volens.face.thresholds import SFACE
 
 
 def test_sface_keeps_its_measured_points() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from enroll.detector import DetectedFace
-from enroll.tracking import FOLLOWED_S, Box, Tracker, overlap
+from volens.face import DetectedFace
+from volens.identify.tracking import FOLLOWED_S, Box, Tracker, overlap
 
 
 def face(x: float, y: float, side: float = 100) -> DetectedFace:

@@ -7,11 +7,11 @@ from pathlib import Path
 from house import House, Person
 from sqlalchemy import insert, update
 
-from consent import ReceiptId
-from erase import AnswerRequests, CohortErased, OperatorKey, approve, read_plan_file
-from erase.plan import read_plan
-from store import Selection
-from store import schema as tables
+from volens.consent import ReceiptId
+from volens.erase import OperatorKey, approve
+from volens.erase.order import AnswerRequests, Selection, read_plan, read_plan_file
+from volens.erase.order.cohort import CohortErased
+from volens.store.schema import data_tables as tables
 
 FRENCH = Selection(jurisdiction="FR")
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from house import House, Person
 
-from audit import VerifierKey
-from consent import InputError, TamperError
-from erase import answer_access, is_about, verify_answer
-from erase.access_answer import SIGNED_FILE
-from store import HANGING
-from store import schema as tables
+from volens.audit import VerifierKey
+from volens.consent import InputError, TamperError
+from volens.rights import answer_access, is_about, verify_answer
+from volens.rights.access_answer import SIGNED_FILE
+from volens.rights.held_data import HANGING
+from volens.store.schema import data_tables as tables
 
 
 def answered(house: House, *people: Person, **options: bool) -> bytes:

@@ -12,18 +12,21 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from house import MODEL, House
 
-from audit import VerifierKey, inclusion_proof, leaf_bytes
-from consent import InputError, TamperError, VolensError
-from erase import verify_certificate
-from erase.acknowledgement import ACKNOWLEDGEMENT_TYPE
-from erase.certificate import (
+from volens.audit import VerifierKey, inclusion_proof, leaf_bytes
+from volens.consent import InputError, TamperError, VolensError
+from volens.erase.proof import verify_certificate
+from volens.erase.proof.acknowledgement import ACKNOWLEDGEMENT_TYPE
+from volens.erase.proof.certificate import (
     CERTIFICATE_TYPE,
     LogEntry,
     certificate_file,
     certificate_payload,
     log_details,
 )
-from store import node_reader, nonce_of, references_of, sealed_name
+from volens.store.keys import nonce_of
+from volens.store.log import node_reader
+from volens.store.people import references_of
+from volens.store.people.consents import sealed_name
 
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
 EVENT = "erasure.certified"
@@ -219,7 +222,7 @@ def test_it_says_when_each_step_was_done_and_what_the_searches_found(house: Hous
 def test_a_search_that_did_not_run_is_said_not_to_have_run(house: House) -> None:
     person = house.admit()
     with pytest.MonkeyPatch.context() as killed:
-        killed.setattr("erase.procedure._Batch.finish", interrupted)
+        killed.setattr("volens.erase.procedure._Batch.finish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             house.withdraw(person)
 

@@ -12,16 +12,18 @@ import pytest
 import rfc8785
 from house import MODEL, START, House, no_models
 
-from audit import VerifierKey
-from consent import InputError, Purpose, ReceiptId, RefusedError, TamperError
-from consent import jws as consent_jws
-from erase import OperatorKey, execution, read_plan, read_plan_file, verify_dossier
-from erase.operator_key import APPROVAL_TYPE
-from erase.plan import PLAN_TYPE, Plan, plan_file
-from store import Selection, consent_ended, select_live
 from tests.unit.erase.orders import FRENCH, Answerer, approval, ask, carry_out, operator, planned
 from tests.unit.store.raw import DATA, peek, tamper
 from volens import Site
+from volens.audit import VerifierKey
+from volens.consent import InputError, Purpose, ReceiptId, RefusedError, TamperError
+from volens.consent import jws as consent_jws
+from volens.erase import OperatorKey
+from volens.erase.operator_key import APPROVAL_TYPE
+from volens.erase.order import Plan, Selection, execution, read_plan, read_plan_file, verify_dossier
+from volens.erase.order.plan import PLAN_TYPE, plan_file
+from volens.erase.order.selection import select_live
+from volens.store.people.consents import consent_ended
 
 
 def plan_of(house: House, data: bytes) -> Plan:
@@ -214,7 +216,7 @@ def test_a_plan_runs_out_after_a_week_but_what_was_begun_is_finished(
 ) -> None:
     house.admit()
     late, begun = planned(house), planned(house)
-    monkeypatch.setattr("erase.execution.erase_consents", _stopped)
+    monkeypatch.setattr("volens.erase.order.execution.erase_consents", _stopped)
     with pytest.raises(KeyboardInterrupt):
         carry_out(house, begun)
     monkeypatch.undo()
@@ -541,7 +543,7 @@ def test_the_dossier_names_the_orders_that_keep_the_cohort_empty(house: House) -
 def test_nobody_is_enrolled_who_is_being_erased_by_order(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     person = house.invite()
     data = planned(house)
-    monkeypatch.setattr("erase.execution.erase_consents", _stopped)
+    monkeypatch.setattr("volens.erase.order.execution.erase_consents", _stopped)
     with pytest.raises(KeyboardInterrupt):
         carry_out(house, data)
     monkeypatch.undo()

@@ -12,14 +12,15 @@ import pytest
 import rfc8785
 from house import House
 
-from audit import VerifierKey, consistency_proof, open_checkpoint
-from consent import InputError, TamperError
-from erase import Dossier, execution, verify_dossier
-from erase.dossier import MANIFEST_TYPE, signature_file, signed_payload
-from erase.dossier_check import _add_up, _certificates
-from store import checkpoint_note, node_reader, select_live
 from tests.unit.erase.orders import approval, carry_out, operator, planned
 from tests.unit.erase.test_certificate import reissue, statement_of
+from volens.audit import VerifierKey, consistency_proof, open_checkpoint
+from volens.consent import InputError, TamperError
+from volens.erase.order import Dossier, checkpoint_note, execution, verify_dossier
+from volens.erase.order.dossier import MANIFEST_TYPE, signature_file, signed_payload
+from volens.erase.order.dossier_check import _add_up, _certificates
+from volens.erase.order.selection import select_live
+from volens.store.log import node_reader
 
 Files = dict[str, bytes]
 
@@ -371,11 +372,11 @@ def test_certificates_of_people_who_were_erased_before_do_not_count(
     house.withdraw(person)
     house.clock.move(minutes=1)
     pretended = iter([present, present])
-    for module in ("erase.plan", "erase.execution"):
+    for module in ("volens.erase.order.plan", "volens.erase.order.execution"):
         monkeypatch.setattr(
             f"{module}.select_live", lambda *arguments: next(pretended, None) or select_live(*arguments)
         )
-    monkeypatch.setattr("erase.execution._answer", lambda *_: 0)
+    monkeypatch.setattr("volens.erase.order.execution._answer", lambda *_: 0)
 
     dossier = carry_out(house, planned(house, selection), name="pretended").dossier
 

@@ -5,20 +5,30 @@ from hashlib import sha256
 import pytest
 from house import House, Person
 
-from consent import EndReason, ErasureIncompleteError, NoLiveConsentError, ReceiptId, TamperError, UnavailableError
-from erase import Erased, erase_consents, resume_all, resume_begun
-from store import entry, references_of, states_of
 from tests.unit.store.raw import DATA, tamper
 from volens import verify_certificate
+from volens.consent import (
+    EndReason,
+    ErasureIncompleteError,
+    NoLiveConsentError,
+    ReceiptId,
+    TamperError,
+    UnavailableError,
+)
+from volens.erase import erase_consents, resume_begun
+from volens.erase.journal import entry, states_of
+from volens.erase.procedure import resume_all
+from volens.erase.proof import Erased
+from volens.store.people import references_of
 
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of four, of chunks of two."""
-    monkeypatch.setattr("erase.procedure.BATCH", 4)
-    monkeypatch.setattr("erase.procedure.STOP_TOGETHER", 2)
-    monkeypatch.setattr("erase.procedure.CERTIFY_TOGETHER", 2)
-    monkeypatch.setattr("erase.procedure._READ_TOGETHER", 3)
+    monkeypatch.setattr("volens.erase.procedure.BATCH", 4)
+    monkeypatch.setattr("volens.erase.procedure.STOP_TOGETHER", 2)
+    monkeypatch.setattr("volens.erase.procedure.CERTIFY_TOGETHER", 2)
+    monkeypatch.setattr("volens.erase.procedure._READ_TOGETHER", 3)
 
 
 def erase_all(house: House, people: list[Person], calls: list[tuple[int, int]] | None = None) -> list[Erased]:
@@ -99,7 +109,7 @@ def test_somebody_of_whom_a_copy_is_found_holds_nobody_up(house: House) -> None:
 def test_what_could_be_finished_is_told_beside_what_could_not(house: House) -> None:
     people = [house.admit() for _ in range(2)]
     with pytest.MonkeyPatch.context() as killed:
-        killed.setattr("erase.procedure._Batch.finish", _interrupted)
+        killed.setattr("volens.erase.procedure._Batch.finish", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             erase_all(house, people)
     with house.store.read() as connection:
@@ -124,7 +134,7 @@ def peek_fingerprint(house: House, person: Person) -> bytes:
 def test_a_damaged_entry_of_the_journal_is_an_alarm_that_holds_nobody_up(house: House) -> None:
     people = [house.admit() for _ in range(4)]
     with pytest.MonkeyPatch.context() as killed:
-        killed.setattr("erase.procedure._Batch.finish", _interrupted)
+        killed.setattr("volens.erase.procedure._Batch.finish", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             erase_all(house, people)
     ids = [person.receipt_id for person in people]
@@ -146,10 +156,10 @@ def test_a_store_that_refuses_in_the_middle_leaves_the_others_in_force_and_says_
             raise UnavailableError("the disk is full")
         plain(*arguments)  # type: ignore[arg-type]
 
-    from erase.procedure import stop as plain  # noqa: PLC0415  before it is replaced
+    from volens.erase.procedure import stop as plain  # noqa: PLC0415  before it is replaced
 
     with pytest.MonkeyPatch.context() as full:
-        full.setattr("erase.procedure.stop", refuse)
+        full.setattr("volens.erase.procedure.stop", refuse)
         with pytest.raises(ErasureIncompleteError, match="4 of 6 consents are still in force: the disk is full"):
             erase_all(house, people)
 
@@ -162,13 +172,13 @@ def test_a_store_that_refuses_in_the_middle_leaves_the_others_in_force_and_says_
 def test_the_home_is_read_once_for_all_of_a_batch(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     people = [house.admit() for _ in range(4)]
     passes: list[int] = []
-    from erase.places import search_places as plain  # noqa: PLC0415  before it is replaced
+    from volens.erase.places import search_places as plain  # noqa: PLC0415  before it is replaced
 
     def counted(*arguments: object) -> object:
         passes.append(1)
         return plain(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("erase.absence.search_places", counted)
+    monkeypatch.setattr("volens.erase.absence.search_places", counted)
     erase_all(house, people)
     assert len(passes) == 1
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from erase import needles as module
-from erase.needles import PIECE_BYTES, Hit, Needles
+from volens.erase import needles as module
+from volens.erase.needles import PIECE_BYTES, Hit, Needles
 
 seeded = random.Random(11)
 VALUE = seeded.randbytes(541)

@@ -10,21 +10,15 @@ import pytest
 from house import House, Person, no_models
 from sqlalchemy.exc import SQLAlchemyError
 
-import erase
-from consent import (
-    EndReason,
-    ErasureIncompleteError,
-    NoLiveConsentError,
-    ReceiptId,
-    TamperError,
-    WithdrawalCode,
-)
-from erase import procedure
-from erase.needles import Needles
-from erase.procedure import _Batch
-from store import ErasureState, consent_ended, entry, references_of
 from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
-from volens import Site, verify_certificate
+from volens import Site, erase, verify_certificate
+from volens.consent import EndReason, ErasureIncompleteError, NoLiveConsentError, ReceiptId, TamperError, WithdrawalCode
+from volens.erase import procedure
+from volens.erase.journal import ErasureState, entry
+from volens.erase.needles import Needles
+from volens.erase.procedure import _Batch
+from volens.store.people import references_of
+from volens.store.people.consents import consent_ended
 
 
 @pytest.fixture
@@ -37,7 +31,7 @@ def second(house: House) -> Iterator[House]:
 @pytest.fixture
 def impatient(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     """A house that does not wait long for locks."""
-    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.02)
+    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.02)
     house.reopen()
     return house
 
@@ -318,7 +312,7 @@ def test_a_gallery_that_still_proposes_the_person_is_not_certified(
 
 def test_rows_and_secrets_that_came_back_are_not_certified(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as stuck:
-        stuck.setattr("store.keyring.Keyring.destroy_all", lambda *_: 0)
+        stuck.setattr("volens.store.keys.keyring.Keyring.destroy_all", lambda *_: 0)
         with pytest.raises(ErasureIncompleteError, match="the keyring still has the erased consent's secret"):
             house.withdraw(house.admit())
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from house import House, Person
 
-from consent import ErasureIncompleteError, NoLiveConsentError, RefusedError, TamperError
-from store import nonce_of, references_of
 from tests.unit.store.raw import DATA, lawless, tamper
+from volens.consent import ErasureIncompleteError, NoLiveConsentError, RefusedError, TamperError
+from volens.store.keys import nonce_of
+from volens.store.people import references_of
 
 
 def box_of(house: House, person: Person) -> bytes:

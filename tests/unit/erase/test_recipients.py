@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from house import House
 
-from consent import InputError, RefusedError, TamperError
-from consent import jws as consent_jws
-from erase import Certificate, Erased, OperatorKey, sign_statement, verify_certificate
-from erase.acknowledgement import ACKNOWLEDGEMENT_TYPE
-from erase.certificate import certificate_file
+from volens.consent import InputError, RefusedError, TamperError
+from volens.consent import jws as consent_jws
+from volens.erase import OperatorKey
+from volens.erase.proof import Certificate, Erased, sign_statement, verify_certificate
+from volens.erase.proof.acknowledgement import ACKNOWLEDGEMENT_TYPE
+from volens.erase.proof.certificate import certificate_file
 
 
 @pytest.fixture

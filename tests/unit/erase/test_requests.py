@@ -7,11 +7,12 @@ import pytest
 from house import House
 from sqlalchemy import select
 
-from consent import InputError, RefusedError, SubjectKey, UnavailableError
-from erase import verify_answer
-from store import Outcome, receipts_with_open_requests
-from store import schema as tables
 from tests.unit.erase.orders import FRENCH, carry_out, planned
+from volens.consent import InputError, RefusedError, SubjectKey, UnavailableError
+from volens.erase.order.order_rows import receipts_with_open_requests
+from volens.rights import verify_answer
+from volens.rights.request_rows import Outcome
+from volens.store.schema import data_tables as tables
 
 
 def test_a_request_is_due_in_a_month_and_overdue_after_it(house: House) -> None:
@@ -126,7 +127,7 @@ def test_an_answer_cut_short_before_the_request_was_closed_is_given_again(
     def dies(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("erase.requests.close_request", dies)
+    monkeypatch.setattr("volens.rights.request_handling.close_request", dies)
     with pytest.raises(KeyboardInterrupt):
         house.site.rights.answerer()([person.receipt_id], tmp_path / "answers")
     monkeypatch.undo()

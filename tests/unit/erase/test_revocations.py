@@ -3,9 +3,10 @@
 import pytest
 from house import House
 
-from consent import ErasureIncompleteError, InputError, ReceiptId
-from erase import Revocation, RevocationKind
-from store import consent_ended, live_receipts
+from volens.consent import ErasureIncompleteError, InputError, ReceiptId
+from volens.erase.revocations import Revocation, RevocationKind
+from volens.store.people import live_receipts
+from volens.store.people.consents import consent_ended
 
 
 def in_force(house: House) -> list[ReceiptId]:

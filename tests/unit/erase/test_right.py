@@ -5,21 +5,20 @@ from pathlib import Path
 import pytest
 from house import House, Person
 
-from consent import (
+from tests.unit.store.raw import DATA, tamper
+from volens.consent import (
     InputError,
     NoLiveConsentError,
     Purpose,
-    ReceiptError,
-    ReceiptSignatureError,
     SubjectKey,
     TamperError,
     UnverifiedReceipt,
     WithdrawalCode,
-    sign_receipt,
 )
-from erase import consent_of_code, consent_of_receipt
-from store import zone_of
-from tests.unit.store.raw import DATA, tamper
+from volens.consent.errors import ReceiptError, ReceiptSignatureError
+from volens.consent.receipt import sign_receipt
+from volens.rights.who_may_withdraw import consent_of_code, consent_of_receipt
+from volens.store.promises import zone_of
 
 SEED = bytes(range(32))
 

@@ -3,10 +3,10 @@
 import pytest
 from house import House
 
-from consent import ErasureIncompleteError, ReceiptId
-from erase import SweepReport
-from store import references_of
 from volens import verify_certificate
+from volens.consent import ErasureIncompleteError, ReceiptId
+from volens.erase import SweepReport
+from volens.store.people import references_of
 
 NOTHING = SweepReport((), (), 0)
 

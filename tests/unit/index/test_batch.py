@@ -6,22 +6,15 @@ import numpy as np
 import pytest
 from house import MODEL, THRESHOLD, House
 
-from consent import (
-    FloatArray,
-    InputError,
-    ModelId,
-    ProbeEmbedding,
-    Purpose,
-    ReceiptSignatureError,
-    RefusedError,
-    SubjectKey,
-    UnitVector,
-    permit_probe,
-)
-from index import Decision, FlatEngine, Shortlist, identify, identify_many
-from index.projection import SketchArray
-from store import zone_of
 from tests.unit.store.raw import DATA, tamper
+from volens.consent import InputError, ModelId, Purpose, RefusedError, SubjectKey, UnitVector
+from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.consent.errors import ReceiptSignatureError
+from volens.consent.gate import permit_probe
+from volens.index import Decision, SketchArray, identify, identify_many
+from volens.index.engine import Shortlist
+from volens.index.flat_engine import FlatEngine
+from volens.store.promises import zone_of
 
 COUNT = 60
 
@@ -69,8 +62,8 @@ def test_a_batch_costs_one_scan_and_two_queries(house: House, monkeypatch: pytes
     batch = probes(house, [person.face for person in house.people[:32]])
     decide(house, batch)
     asked: list[str] = []
-    scan, live = FlatEngine.within, "index.matching.live_candidates"
-    from store import live_candidates  # noqa: PLC0415  the one that is watched
+    scan, live = FlatEngine.within, "volens.index.matching.live_candidates"
+    from volens.store.people import live_candidates  # noqa: PLC0415  the one that is watched
 
     def watched_scan(self: FlatEngine, sketches: SketchArray, distance: int) -> list[Shortlist]:
         asked.append(f"scan of {len(sketches)}")

@@ -10,9 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from consent import ReferenceId
-from index import FlatEngine, Shortlist, flat_engine
-from index.projection import SketchArray
+from volens.consent import ReferenceId
+from volens.index import SketchArray, flat_engine
+from volens.index.engine import Shortlist
+from volens.index.flat_engine import FlatEngine
 
 BITS = 512
 BYTES = BITS // 8

@@ -7,11 +7,14 @@ import pytest
 from house import DIMENSION, MODEL, House, Person, no_models
 from sqlalchemy import Connection
 
-from consent import ConsentedEmbedding, ModelId, Purpose, ReferenceId, TamperError, UnitVector
-from index import FlatEngine, Galleries, Gallery, Projection, Shortlist
-from store import add_reference
 from tests.unit.store.raw import DATA, tamper
 from volens import Site
+from volens.consent import ConsentedEmbedding, ModelId, Purpose, ReferenceId, TamperError, UnitVector
+from volens.index import Galleries, Gallery
+from volens.index.engine import Shortlist
+from volens.index.flat_engine import FlatEngine
+from volens.index.projection import Projection
+from volens.store.people.references import add_reference
 
 LOBBY, LAB = Purpose("lobby"), Purpose("lab")
 OTHER_MODEL = ModelId("other@11111111")
@@ -120,7 +123,7 @@ def test_only_the_difference_is_opened(house: House, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("count", [1, 4, 5, 6, 11])
 def test_a_gallery_is_built_in_batches(house: House, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr("index.gallery._BATCH", 5)
+    monkeypatch.setattr("volens.index.gallery._BATCH", 5)
     people = [house.admit() for _ in range(count)]
 
     assert of(house).engine.held() == ids(people)

@@ -11,17 +11,14 @@ import pytest
 from house import DIMENSION, MODEL, THRESHOLD, House, Person
 from numpy.typing import NDArray
 
-from consent import (
+from tests.unit.store.raw import DATA, KEYRING, tamper
+from volens.consent import (
     ConsentGrant,
-    Controller,
-    FloatArray,
     InputError,
     ModelId,
     NoLiveConsentError,
-    ProbeEmbedding,
     Purpose,
     ReceiptId,
-    ReceiptSignatureError,
     ReferenceId,
     SiteId,
     SubjectKey,
@@ -29,15 +26,19 @@ from consent import (
     UnitVector,
     VolensError,
     WithdrawalCode,
-    permit_probe,
-    sign_receipt,
-    verify_receipt,
 )
-from consent._mint import MINT
-from index import Decision, Galleries, Projection, Shortlist, identify, opened, verify_claim
-from index.projection import SketchArray
-from store import GrantSecret, SealedReference, add_consent, references_of, zone_of
-from tests.unit.store.raw import DATA, KEYRING, tamper
+from volens.consent._mint import MINT
+from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.consent.errors import ReceiptSignatureError
+from volens.consent.gate import permit_probe
+from volens.consent.receipt import Controller, sign_receipt, verify_receipt
+from volens.index import Decision, Galleries, SketchArray, identify, opened, verify_claim
+from volens.index.engine import Shortlist
+from volens.index.projection import Projection
+from volens.store.keys import GrantSecret
+from volens.store.people import SealedReference, references_of
+from volens.store.people.consents import add_consent
+from volens.store.promises import zone_of
 
 LOBBY = Purpose("lobby")
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from consent import FloatArray
-from index import Projection, distance_bound, estimate_deviation, sketch_bits
+from volens.consent.embedding import FloatArray
+from volens.index.projection import Projection, distance_bound, estimate_deviation, sketch_bits
 
 SEED, OTHER_SEED = bytes(range(32)), bytes(range(1, 33))
 DEVIATIONS = 4.0

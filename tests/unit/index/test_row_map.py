@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.row_map import PAGE_IDS, RowMap
+from volens.index.row_map import PAGE_IDS, RowMap
 
 IDS = st.integers(1, 5 * PAGE_IDS)
 CHANGES = st.lists(st.tuples(st.sampled_from(["put", "pop", "put_new"]), IDS, st.integers(0, 2**31 - 1)), max_size=60)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from house import DIMENSION, MODEL, House, Person, no_models
 
-from consent import Purpose, ReferenceId
-from index import FlatEngine, Galleries, Gallery
-from index.snapshot import packed, unpacked
-from store import has_snapshot
 from tests.unit.store.raw import DATA, KEYRING, peek, tamper
 from volens import Site
+from volens.consent import Purpose, ReferenceId
+from volens.index import Galleries, Gallery
+from volens.index.flat_engine import FlatEngine
+from volens.index.snapshot_format import packed, unpacked
+from volens.store.backup import has_snapshot
 
 LOBBY = Purpose("lobby")
 
@@ -21,21 +22,21 @@ LOBBY = Purpose("lobby")
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep snapshots of small galleries too, in several parts."""
-    monkeypatch.setattr("index.gallery.SNAPSHOT_FROM", 1)
-    monkeypatch.setattr("index.snapshot.PART_ROWS", 3)
+    monkeypatch.setattr("volens.index.gallery.SNAPSHOT_FROM", 1)
+    monkeypatch.setattr("volens.index.snapshot_format.PART_ROWS", 3)
 
 
 @pytest.fixture
 def nothing_opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the sealed embeddings that galleries are built from."""
     count: list[int] = []
-    from index import opened  # noqa: PLC0415  the one that is watched
+    from volens.index import opened  # noqa: PLC0415  the one that is watched
 
     def watched(*arguments: object) -> object:
         count.append(len(arguments[1]))  # type: ignore[arg-type]
         return opened(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("index.gallery.opened", watched)
+    monkeypatch.setattr("volens.index.gallery.opened", watched)
     return count
 
 
@@ -225,16 +226,16 @@ def test_a_gallery_that_the_log_has_left_behind_is_not_kept(house: House, monkey
         path.unlink()
     tamper(house.site.home / KEYRING, "DELETE FROM gallery_snapshot")
     second = Site.open(house.site.home, load_extractor=no_models, clock=house.clock)
-    from index.snapshot import packed as pack  # noqa: PLC0415  the one that is interrupted
+    from volens.index.snapshot_format import packed as pack  # noqa: PLC0415  the one that is interrupted
 
     def meanwhile(engine: FlatEngine) -> list[bytearray]:
         parts = pack(engine)
-        monkeypatch.setattr("index.gallery.packed", pack)
+        monkeypatch.setattr("volens.index.gallery.packed", pack)
         second.withdraw(code=people[0].code)
         return parts
 
     with second:
-        monkeypatch.setattr("index.gallery.packed", meanwhile)
+        monkeypatch.setattr("volens.index.gallery.packed", meanwhile)
         house.galleries.close()
         assert peek(house.site.home / KEYRING, "SELECT * FROM gallery_snapshot") == []
         assert snapshots(house.site.home) == []
@@ -261,7 +262,7 @@ def test_what_a_killed_process_left_goes_with_the_next_erasure(house: House) -> 
 
 
 def test_a_small_gallery_is_not_worth_a_snapshot(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("index.gallery.SNAPSHOT_FROM", 10)
+    monkeypatch.setattr("volens.index.gallery.SNAPSHOT_FROM", 10)
     for _ in range(9):
         house.admit()
     house.reopen()

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 from said import Command, Said
 
-from enroll import Extractor
-from service import samples
-from service.cli.app import run
+from volens.face import Extractor
+from volens.service import samples
+from volens.service.cli.app import run
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: Extractor) -> 
     """A home in the environment, and models that are loaded once for all tests."""
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "site"))
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setattr("service.cli.session.default_models", lambda: loaded)
+    monkeypatch.setattr("volens.service.cli.session.default_models", lambda: loaded)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "site"
 

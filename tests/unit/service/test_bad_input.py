@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from said import Command
 
-from consent import VolensError
-from service.cli import app as cli
-from service.cli.exit_codes import ExitCode, code_of
+from volens.consent import VolensError
+from volens.service.cli import app as cli
+from volens.service.cli.exit_codes import ExitCode, code_of
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_a_consent_that_cannot_be_handed_over_is_taken_back(
     def full(_code: object) -> bytes:
         raise VolensError("the disk is full")
 
-    monkeypatch.setattr("service.cli.consent.withdrawal_qr", full)
+    monkeypatch.setattr("volens.service.cli.consent_commands.withdrawal_qr", full)
 
     assert give("--yes-i-read-it").code == 70
     assert not (lobby / "ada.receipt.json").exists()
@@ -308,7 +308,7 @@ def test_a_root_key_of_another_site_ends_with_4(lobby: Path, volens: Command, ho
 def test_an_erasure_that_cannot_finish_ends_with_5_and_sweep_finishes_it(
     enrolled: Path, volens: Command, home: Path, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.05)
     with closing(sqlite3.connect(home / "volens.db", isolation_level=None)) as other:
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM receipt").fetchone()
@@ -359,7 +359,7 @@ def test_a_reader_who_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 def test_help_and_certificates_load_no_models() -> None:
     code = (
-        "import sys; from service.cli.app import run; run(['--help']); "
+        "import sys; from volens.service.cli.app import run; run(['--help']); "
         "assert not {'insightface', 'skimage'} & set(sys.modules), 'loaded'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(cli.__file__).parents[2])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from said import Command
 
-from enroll import Extractor
+from volens.face import Extractor
 
 PROMISES = ("--alternative", "a key", "--retention-days", "30")
 

@@ -9,8 +9,8 @@ import pytest
 from house import House
 from said import Command
 
-from erase import verify_certificate
-from service.certificate_page import certificate_page
+from volens.erase.proof import verify_certificate
+from volens.service.certificate_page import certificate_page
 
 _LOADS: Final = {"src", "href", "xlink:href", "srcset", "action", "data", "poster"}
 _VOID: Final = {"meta", "path", "br"}

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from said import Command
 
-from consent import InputError
-from service.cli.leaver import _moment
-from service.process_memory import SwapProtection, may_lock_all
 from volens import Site
+from volens.consent import InputError
+from volens.service.cli.leaver_commands import _moment
+from volens.service.process.process_memory import SwapProtection, may_lock_all
 
 
 @pytest.fixture
@@ -151,8 +151,8 @@ def locked(home: Path) -> Iterator[Callable[[], object]]:
 @contextmanager
 def watching(home: Path, *more: str, patience_s: float = 5) -> Iterator[subprocess.Popen[str]]:
     program = (
-        f"import sys, store.database; store.database.BUSY_TIMEOUT_S = {patience_s}; "
-        "from service.cli.app import run; sys.exit(run(sys.argv[1:]))"
+        f"import sys, volens.store.sqlite.database; volens.store.sqlite.database.BUSY_TIMEOUT_S = {patience_s}; "
+        "from volens.service.cli.app import run; sys.exit(run(sys.argv[1:]))"
     )
     arguments = ("sweep", "--watch", "--json", *more)
     process = subprocess.Popen(

@@ -253,7 +253,7 @@ def test_an_order_cut_off_after_its_beginning_is_told_of_and_finished(
 ) -> None:
     plan = volens("erase", "--jurisdiction", "FR", "--json").json["plan"]
     with monkeypatch.context() as cut:
-        cut.setattr("erase.execution.erase_consents", _interrupted)
+        cut.setattr("volens.erase.order.execution.erase_consents", _interrupted)
         assert volens("erase", "--execute", plan).code == 130
     said = volens("status", "--json")
     assert said.json["unfinished_orders"] == 1

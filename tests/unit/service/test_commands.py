@@ -18,8 +18,8 @@ from PIL import Image
 from said import Command
 from typer.main import get_command
 
-from service.cli.app import app
 from volens import Site
+from volens.service.cli.app import app
 
 
 def test_every_command_explains_itself_and_prints_json(volens: Command) -> None:

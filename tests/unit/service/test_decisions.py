@@ -11,10 +11,10 @@ import pytest
 from house import START, House
 from reading_log import kinds, opened
 
-from consent import UnavailableError, format_time, parse_time
-from service.http.decisions import MAX_LEAVES, MAX_WAITING, OTHER, Decisions
-from store.decisions import COUNTED, ENDED, STARTED
 from tests.unit.store.test_passages import locked
+from volens.consent import UnavailableError, format_time, parse_time
+from volens.service.http.decision_log import MAX_LEAVES, MAX_WAITING, OTHER, Decisions
+from volens.store.programs.decision_counts import COUNTED, ENDED, STARTED
 
 
 @pytest.fixture

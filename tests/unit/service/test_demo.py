@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from audit import VerifierKey
-from erase import verify_certificate
-from service import demo
+from volens.audit import VerifierKey
+from volens.erase.proof import verify_certificate
+from volens.service import demo_story as demo
 
 
 def test_the_demo_tells_its_story_and_leaves_picture_certificate_and_key(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from said import Command
 
-from store import sealed_name, write_private
 from volens import Site
+from volens.store.files import write_private
+from volens.store.people.consents import sealed_name
 
 
 def planted(home: Path) -> Path:
@@ -49,7 +50,7 @@ def test_any_command_that_opens_the_store_finishes_an_erasure_that_was_cut_off(
     ada: Path, home: Path, volens: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     with monkeypatch.context() as cut:
-        cut.setattr("erase.procedure._Batch.finish", _interrupted)
+        cut.setattr("volens.erase.procedure._Batch.finish", _interrupted)
         assert volens("withdraw", ada).code == 130
     assert not list(home.glob("certificates/*"))
 
@@ -63,7 +64,7 @@ def test_a_service_that_stays_open_finishes_at_its_start_what_another_process_le
     ada: Path, home: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as cut:
-        cut.setattr("erase.procedure._Batch.finish", _interrupted)
+        cut.setattr("volens.erase.procedure._Batch.finish", _interrupted)
         assert volens("withdraw", ada).code == 130
 
     with Site.open(home) as site:

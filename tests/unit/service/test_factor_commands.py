@@ -11,7 +11,7 @@ PIN, NUMBER = "719035", "04A1B2C3"
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("store.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+    monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_a_withdrawal_and_its_certificate_hold_over_a_rotation(ada: Path, volens
 
 def test_a_rotation_that_was_cut_short_is_said_and_finished(ada: Path, volens: Command, home: Path) -> None:
     assert ada.exists()
-    from store import rotation  # noqa: PLC0415  its inside is broken for a moment
+    from volens.store import key_rotation as rotation  # noqa: PLC0415  its inside is broken for a moment
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rotation, "_wrap_anew", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from said import Command
 
-from consent import WithdrawalCode
-from service.cli import doctor
+from volens.consent import WithdrawalCode
+from volens.service.cli import doctor_commands as doctor
 
 VOLENS = Path(sys.executable).with_name("volens")
 LONG = "a" * 300
@@ -169,7 +169,7 @@ def test_ctrl_c_before_the_person_holds_everything_takes_the_consent_back(
     def interrupted(_code: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("service.cli.consent.withdrawal_qr", interrupted)
+    monkeypatch.setattr("volens.service.cli.consent_commands.withdrawal_qr", interrupted)
 
     assert give("--yes-i-read-it").code == 130
     assert not list(lobby.glob("ada*"))
@@ -185,7 +185,7 @@ def test_somebody_elses_file_stays_when_it_appears_while_a_consent_is_given(
         (lobby / "ada.receipt.qr.png").write_text("mine")
         return b"a picture"
 
-    monkeypatch.setattr("service.cli.consent.withdrawal_qr", meanwhile)
+    monkeypatch.setattr("volens.service.cli.consent_commands.withdrawal_qr", meanwhile)
 
     assert give("--yes-i-read-it").code == 2
     assert [path.name for path in lobby.glob("ada*")] == ["ada.receipt.qr.png"]

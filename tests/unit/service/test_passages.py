@@ -2,9 +2,10 @@
 
 import pytest
 
-from consent import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId
-from index import Decision, FaceDecision, Identification, Match
-from service.passages import Passages
+from volens.consent import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId
+from volens.identify import FaceDecision, Identification
+from volens.index import Decision, Match
+from volens.service.door_passages import Passages
 
 ADA, BOB = "a" * 32, "b" * 32
 NOBODY = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.process_memory import may_lock_all
+from volens.service.process.process_memory import may_lock_all
 
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGABRT)"
 READ_LIMIT = "from pathlib import Path; print(Path('/proc/self/status').read_text())"
@@ -35,7 +35,7 @@ def status(field: str, text: str) -> str:
 
 def test_every_command_forbids_core_dumps_first(tmp_path: Path) -> None:
     spy = (
-        "import sys, resource, ctypes; import service.cli.app as app; "
+        "import sys, resource, ctypes; import volens.service.cli.app as app; "
         "app.run = lambda _: print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)); "
         "app.main()"
     )
@@ -46,14 +46,17 @@ def test_every_command_forbids_core_dumps_first(tmp_path: Path) -> None:
 
 
 def test_a_crash_leaves_no_core(tmp_path: Path) -> None:
-    done = python(tmp_path, CRASH, "from service.process_memory import forbid_core_dumps as f; f()")
+    done = python(tmp_path, CRASH, "from volens.service.process.process_memory import forbid_core_dumps as f; f()")
 
     assert done.returncode == -signal.SIGABRT
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_service_locks_its_memory_where_it_may(tmp_path: Path) -> None:
-    lock = "from service.process_memory import lock_all; print('said:', lock_all()); x = bytearray(b'1') * 2**24"
+    lock = (
+        "from volens.service.process.process_memory import lock_all; "
+        "print('said:', lock_all()); x = bytearray(b'1') * 2**24"
+    )
 
     done = python(tmp_path, READ_LIMIT, lock)
 
@@ -70,17 +73,17 @@ def test_under_a_limit_nothing_is_locked_that_could_end_the_process_later(tmp_pa
     lock = (
         "import os; import resource as r; r.setrlimit(r.RLIMIT_MEMLOCK, (2**20, 2**20)); "
         "os.geteuid() == 0 and (os.setgroups([]), os.setgid(65534), os.setuid(65534)); "
-        "import service.process_memory as m; print('said:', m.lock_all()); x = bytearray(b'1') * 2**24"
+        "import volens.service.process.process_memory as m; print('said:', m.lock_all()); x = bytearray(b'1') * 2**24"
     )
 
-    done = python(tmp_path, READ_LIMIT, f"import service.process_memory; {lock}")
+    done = python(tmp_path, READ_LIMIT, f"import volens.service.process.process_memory; {lock}")
 
     assert status("said", done.stdout).startswith("only the long-lived keys are locked"), done.stderr
     assert status("VmLck", done.stdout).split()[0] == "0"
 
 
 def test_the_long_lived_keys_are_locked_and_short_lived_secrets_are_not(tmp_path: Path) -> None:
-    keys = "from store.secrets import GrantSecret, StoreKey; one = GrantSecret(bytes(32))"
+    keys = "from volens.store.keys.secrets import GrantSecret, StoreKey; one = GrantSecret(bytes(32))"
 
     without = python(tmp_path, READ_LIMIT, keys)
     with_key = python(tmp_path, READ_LIMIT, f"{keys}; two = StoreKey(bytes(32))")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from consent import Badge, InputError, ModelId, PersonSecret, ReceiptId, ReferenceId, SiteId
-from service.qr import badge_qrs, secret_qr
-from service.qr_reading import qr_texts
+from volens.consent import Badge, InputError, ModelId, PersonSecret, ReceiptId, ReferenceId, SiteId
+from volens.service.qr_codes import badge_qrs, secret_qr
+from volens.service.qr_reading import qr_texts
 
 
 def badge(seed: int, dimension: int) -> Badge:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from said import Command
 
-from service.webhooks.signatures import SigningKey
+from volens.service.webhooks.signatures import SigningKey
 
 
 def test_a_sender_is_added_listed_rotated_and_ended(volens: Command, lobby: Path, tmp_path: Path) -> None:

@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 from house import START, House, Person
 
-from consent import (
-    ConsentExpiredError,
+from tests.unit.store.raw import DATA, tamper
+from volens.consent import (
     ConsentGrant,
-    ForeignReceiptError,
     NoLiveConsentError,
     Purpose,
-    ReceiptSignatureError,
     RefusedError,
     SubjectKey,
     UnverifiedReceipt,
     VolensError,
-    sign_receipt,
 )
-from store import admit_receipt, check_receipt, zone_of
-from tests.unit.store.raw import DATA, tamper
+from volens.consent.errors import ConsentExpiredError, ForeignReceiptError, ReceiptSignatureError
+from volens.consent.receipt import sign_receipt
+from volens.store.people import admit_receipt
+from volens.store.people.admission import check_receipt
+from volens.store.promises import zone_of
 
 SEED = bytes(range(32))
 

@@ -8,11 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from house import House
 
-from audit import Checkpoint, VerifierKey, leaf_bytes, sign_checkpoint
-from audit.leaf import Event
-from consent import TamperError, VolensError
-from store import log_size, node_reader, verify_log
 from tests.unit.store.raw import DATA, lawless, peek, tamper
+from volens.audit import Checkpoint, Event, VerifierKey, leaf_bytes, sign_checkpoint
+from volens.consent import TamperError, VolensError
+from volens.store.log import log_size, node_reader, verify_log
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def change_leaf_and_nodes(house: House) -> None:
 
 
 def rewrite(house: House, seq: int, leaf: bytes) -> None:
-    from audit import leaf_hash, new_nodes  # noqa: PLC0415
+    from volens.audit import leaf_hash, new_nodes  # noqa: PLC0415
 
     nodes: dict[tuple[int, int], bytes] = {}
     with lawless(path(house)) as connection:

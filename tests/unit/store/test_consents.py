@@ -7,33 +7,30 @@ import pytest
 from house import START, House, Person
 from sqlalchemy.exc import IntegrityError
 
-from consent import (
+from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
+from volens.consent import (
     EndReason,
     Purpose,
     ReceiptId,
-    ReceiptSignatureError,
     RefusedError,
     SubjectKey,
     TamperError,
     VolensError,
     WithdrawalCode,
 )
-from store import (
-    GrantSecret,
-    Keyring,
+from volens.consent.errors import ReceiptSignatureError
+from volens.store.keys import GrantSecret
+from volens.store.keys.keyring import Keyring
+from volens.store.people import StoredReceipt, live_receipts, name_of, stored_receipt
+from volens.store.people.consents import (
     Ledger,
-    StoredReceipt,
     all_receipts,
     consent_ended,
     count_live,
     end_consent,
-    live_receipts,
-    name_of,
     receipt_of_code,
     sealed_name,
-    stored_receipt,
 )
-from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
 
 LOBBY = Purpose("lobby")
 

@@ -6,8 +6,9 @@ import pytest
 from house import House
 from sqlalchemy.exc import IntegrityError
 
-from consent import InputError, RefusedError
-from store import CredentialToken, Role
+from volens.consent import InputError, RefusedError
+from volens.store.programs import Role
+from volens.store.programs.credentials import CredentialToken
 
 
 def test_a_token_is_good_for_what_it_was_issued_for(house: House) -> None:

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from consent import TamperError, UnavailableError, VolensError
-from store import keyring_schema, schema
-from store.database import Database
+from volens.consent import TamperError, UnavailableError, VolensError
+from volens.store.keys import keyring_schema
+from volens.store.schema import data_tables as schema
+from volens.store.sqlite.database import Database
 
 LINES = {"data": schema.REVISIONS, "keyring": keyring_schema.REVISIONS}
 
@@ -146,8 +147,8 @@ def test_a_file_that_cannot_be_used_is_left_as_it_is(path: Path, case: str) -> N
 
 def test_a_file_that_must_not_be_written_is_refused_at_opening(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Root may write to files without write permission, so the refusal is SQLite's own.
-    monkeypatch.setattr("store.database._PRAGMAS", ())
-    monkeypatch.setattr("store.database._WRITE", "never")  # the lock is not taken, the file is read
+    monkeypatch.setattr("volens.store.sqlite.database._PRAGMAS", ())
+    monkeypatch.setattr("volens.store.sqlite.database._WRITE", "never")  # the lock is not taken, the file is read
     database = Database(path, "data", LINES["data"])
 
     def write() -> None:
@@ -163,7 +164,7 @@ def test_a_file_that_must_not_be_written_is_refused_at_opening(path: Path, monke
 def test_a_file_that_another_connection_writes_is_locked_and_free_again_afterwards(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError, match=r"some.db is locked by another process; try again"):
@@ -253,7 +254,7 @@ def test_the_write_ahead_log_is_cut_unless_a_reader_needs_it(
     assert database.truncate_wal()
     assert wal.stat().st_size == 0
 
-    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.01)
     impatient = Database(path, "data", LINES["data"])
     with database.read() as connection:
         connection.execute(text("SELECT * FROM zone")).all()

@@ -11,12 +11,14 @@ from house import MODEL, START, House
 from reading_log import kinds, opened
 from sqlalchemy import select
 
-from audit import read_leaf
-from consent import Purpose, format_time
-from store import Counted, Passed, Role, asked_by, held_under
-from store import schema as tables
-from store.decisions import COUNTED, COUNTS_KEPT, ENDED, MATCHED, STARTED
 from tests.unit.store.test_passages import comes_in, keep_for, locked
+from volens.audit import read_leaf
+from volens.consent import Purpose, format_time
+from volens.rights.held_data import held_under
+from volens.store.people.passages import MATCHED, Passed, asked_by
+from volens.store.programs import Role
+from volens.store.programs.decision_counts import COUNTED, COUNTS_KEPT, ENDED, STARTED, Counted
+from volens.store.schema import data_tables as tables
 
 
 def test_a_match_that_begins_a_passage_is_in_the_log_with_the_door_that_asked(house: House) -> None:

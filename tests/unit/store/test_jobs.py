@@ -3,9 +3,9 @@
 import pytest
 from house import House
 
-from consent import InputError
-from store import JobKind, JobState
 from tests.unit.store.raw import DATA, peek
+from volens.consent import InputError
+from volens.store.programs import JobKind, JobState
 
 WHO = "0123456789abcdef"
 

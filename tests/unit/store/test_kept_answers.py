@@ -6,9 +6,10 @@ from contextlib import closing
 import pytest
 from house import House
 
-from consent import InputError, SubjectKey, TamperError
-from store import AnswerKey, KeptAnswers, OtherRequestError, UnderWayError
 from tests.unit.store.raw import DATA, peek
+from volens.consent import InputError, SubjectKey, TamperError
+from volens.store.programs import IdempotencyStore
+from volens.store.programs.idempotency_store import AnswerKey, OtherRequestError, UnderWayError
 
 ASKED = ("0123456789abcdef", "give_consent", "lobby")
 KEY = AnswerKey("0b5e3a86-canary-key-ed4b2d2c", ASKED)
@@ -16,8 +17,8 @@ ONE, OTHER = b"1" * 32, b"2" * 32
 ANSWER = b'{"take_home": "canary-answer"}'
 
 
-def kept(house: House) -> KeptAnswers:
-    return house.site.kept_answers
+def kept(house: House) -> IdempotencyStore:
+    return house.site.idempotency_store
 
 
 def test_the_answer_to_what_was_done_is_told_again(house: House) -> None:
@@ -152,14 +153,14 @@ def test_an_answer_that_is_kept_beside_a_consent_is_there_exactly_when_the_conse
         raise InputError("no")
 
     with pytest.raises(InputError, match="no"):
-        house.site.give_consent(notice, **who, key=key, beside=fail)
+        house.site.give_consent(notice, **who, key=key, in_transaction=fail)
     assert house.site.status().zones[0].live_consents == 0
 
     given = house.site.give_consent(
         notice,
         **who,
         key=key,
-        beside=lambda tx, home: kept(house).keep(tx, KEY, ANSWER, home.receipt.claims.receipt_id),
+        in_transaction=lambda tx, home: kept(house).keep(tx, KEY, ANSWER, home.receipt.claims.receipt_id),
     )
     assert kept(house).begin(KEY, ONE) == ANSWER
     house.site.withdraw(receipt=given.to_json())

@@ -9,9 +9,10 @@ from random import Random
 import pytest
 from house import House
 
-from consent import ReceiptId, SiteId, TamperError, UnavailableError, VolensError
-from store import Keyring, RootKey
 from tests.unit.store.raw import KEYRING, lawless, peek, tamper
+from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError, VolensError
+from volens.store.keys.keyring import Keyring
+from volens.store.keys.secrets import RootKey
 
 SITE = SiteId("site-1")
 NOW = datetime(2099, 3, 1, tzinfo=UTC)
@@ -163,7 +164,7 @@ def test_a_missing_secret_is_an_integrity_error_one_by_one_and_left_out_of_many(
 
 
 def test_secrets_are_read_in_batches(keyring: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("store.keyring._BATCH", 3)
+    monkeypatch.setattr("volens.store.keys.keyring._BATCH", 3)
     wanted = [ReceiptId(f"{number:032x}") for number in range(8)]
     made = {receipt_id: give(keyring, receipt_id, seed) for seed, receipt_id in enumerate(wanted)}
 
@@ -204,7 +205,7 @@ def test_secrets_made_before_a_moment_are_told(keyring: Keyring) -> None:
 def test_a_keyring_that_another_process_reads_is_not_scrubbed(
     path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.database.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.01)
     with root_key() as key:
         impatient = Keyring.open(path, key)
     give(keyring, ANN)

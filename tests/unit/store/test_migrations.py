@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from alembic import command
 
-from store import schema
-from store.database import Database
 from tests.unit.store.raw import peek
+from volens.store.schema import data_tables as schema
+from volens.store.sqlite.database import Database
 
 ROWS = """
 INSERT INTO zone VALUES ('lobby', 'operator', 'because', 'a badge', 30, '2026-01-01T00:00:00Z');

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from house import House
 
-from consent import SiteId, TamperError, UnavailableError, VolensError
-from store import Store, make_root_key_file, read_root_key_file
-from store.keyring import Keyring
 from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
 from volens import Site
+from volens.consent import SiteId, TamperError, UnavailableError, VolensError
+from volens.store import Store
+from volens.store.keys.keyring import Keyring
+from volens.store.keys.root_key.key_file import make_root_key_file, read_root_key_file
 
 
 @pytest.fixture
@@ -164,7 +165,7 @@ def test_a_keyring_that_cannot_be_written_after_a_commit_does_not_undo_it_and_is
         raise UnavailableError("keyring.db is locked by another process")
 
     with monkeypatch.context() as locked:
-        locked.setattr("store.store.remember", refuse)
+        locked.setattr("volens.store.store.remember", refuse)
         house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=1)
     assert house.store.keyring.head().size < house.site.status().log_size
 

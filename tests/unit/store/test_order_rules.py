@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from store import schema
-from store.database import Database
+from volens.store.schema import data_tables as schema
+from volens.store.sqlite.database import Database
 
 VALUES = {"now": "2099-03-01T12:00:00Z", "cohort": "c" * 32, "stop": "a" * 32, "other": "d" * 32}
 SCENE = """

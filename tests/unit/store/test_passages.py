@@ -10,8 +10,9 @@ import pytest
 from house import MODEL, START, House, Person
 from sqlalchemy import select
 
-from store import Passed, Transaction, note_passages, prune_passages
-from store import schema as tables
+from volens.store import Transaction
+from volens.store.people.passages import Passed, note_passages, prune_passages
+from volens.store.schema import data_tables as tables
 
 
 def rows(house: House) -> list[Any]:

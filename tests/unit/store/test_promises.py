@@ -8,9 +8,10 @@ import pytest
 from house import House
 from sqlalchemy.exc import IntegrityError
 
-from consent import InputError, Purpose, RefusedError, SubjectKey, TamperError
-from store import Transaction, add_notice, add_zone, notice_of, zone_of, zones
 from tests.unit.store.raw import DATA, peek, tamper
+from volens.consent import InputError, Purpose, RefusedError, SubjectKey, TamperError
+from volens.store import Transaction
+from volens.store.promises import add_notice, add_zone, notice_of, zone_of, zones
 
 LOBBY, LAB = Purpose("lobby"), Purpose("lab")
 

@@ -8,7 +8,8 @@ from house import MODEL, House, Person
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from consent import (
+from tests.unit.store.raw import DATA, drop_triggers, lawless, one, peek, tamper
+from volens.consent import (
     ConsentedEmbedding,
     ModelId,
     NoLiveConsentError,
@@ -19,18 +20,10 @@ from consent import (
     UnitVector,
     VolensError,
 )
-from index import opened
-from store import (
-    add_reference,
-    count_references,
-    has_reference,
-    live_candidates,
-    reference_ids,
-    references_in,
-    references_of,
-    sealing,
-)
-from tests.unit.store.raw import DATA, drop_triggers, lawless, one, peek, tamper
+from volens.index import opened
+from volens.store.keys import sealing
+from volens.store.people import count_references, live_candidates, references_of
+from volens.store.people.references import add_reference, has_reference, reference_ids, references_in
 
 LOBBY = Purpose("lobby")
 OTHER_MODEL = ModelId("other@11111111")
@@ -227,8 +220,8 @@ def test_the_code_refuses_it_too_should_the_database_have_lost_its_rules(
 ) -> None:
     person = house.invite()
     grant = house.grant(person)
-    monkeypatch.setattr("store.database._PRAGMAS", ("PRAGMA journal_mode = WAL",))
-    monkeypatch.setattr("store.store.check_refusals", lambda _connection: None)
+    monkeypatch.setattr("volens.store.sqlite.database._PRAGMAS", ("PRAGMA journal_mode = WAL",))
+    monkeypatch.setattr("volens.store.store.check_refusals", lambda _connection: None)
     house.reopen()
     drop_triggers(house.site.home / DATA, "biometric_reference_needs_live_consent")
     with house.store.keyring.grant_secret(person.receipt_id) as secret:
@@ -254,7 +247,7 @@ def test_the_database_refuses_it_too_should_the_code_believe_otherwise(
         else:
             house.clock.move(days=91)
         far = grant.expires_at.replace(year=9998)
-        monkeypatch.setattr("store.references.Ledger.live_until", lambda *_: far)
+        monkeypatch.setattr("volens.store.people.references.Ledger.live_until", lambda *_: far)
         embedding = ConsentedEmbedding(grant, UnitVector(person.face), MODEL)
         with pytest.raises(NoLiveConsentError, match="nothing was stored"), house.store.write() as tx:
             add_reference(tx, embedding, secret, licence="none", photo_count=3)
@@ -331,7 +324,7 @@ def test_candidates_are_those_with_live_consent_of_this_zone_and_model_now(house
 
 
 def test_references_are_read_in_batches(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("store.references._BATCH", 2)
+    monkeypatch.setattr("volens.store.people.references._BATCH", 2)
     people = [house.admit() for _ in range(5)]
     wanted = [person.reference_id for person in people if person.reference_id is not None]
 

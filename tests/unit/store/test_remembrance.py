@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from house import House
 
-from consent import EndReason, TamperError
-from store import remembered_ends, undone_ends
-from store.remembrance import remember, remembered_leaves
 from tests.unit.store.raw import DATA, KEYRING, peek, tamper
+from volens.consent import EndReason, TamperError
+from volens.store.log import remembered_ends, undone_ends
+from volens.store.log.remembrance import remember, remembered_leaves
 
 
 def leaves(house: House) -> list[bytes]:
@@ -43,7 +43,7 @@ def test_after_notes_that_failed_the_next_write_remembers_all_of_it(
 ) -> None:
     ada, bob = house.admit(), house.admit()
     with monkeypatch.context() as deaf:
-        deaf.setattr("store.store.remember", lambda _keyring, _connection, **_: None)
+        deaf.setattr("volens.store.store.remember", lambda _keyring, _connection, **_: None)
         house.withdraw(ada)
         house.admit()
     assert ada.receipt_id not in remembered_ends(house.store.keyring)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from consent import InputError, TamperError, UnavailableError, VolensError
-from store import make_root_key_file, read_private, read_root_key_file, write_private
+from volens.consent import InputError, TamperError, UnavailableError, VolensError
+from volens.store.files import read_private, write_private
+from volens.store.keys.root_key.key_file import make_root_key_file, read_root_key_file
 
 seeded = random.Random(3)
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from house import House, no_models
 
-from consent import InputError, TamperError
-from store import Keyring, rotation
-from store.root_key import read_root_key_file
-from store.rotation import CHUNK
 from volens import Site
+from volens.consent import InputError, TamperError
+from volens.store import key_rotation as rotation
+from volens.store.key_rotation import CHUNK
+from volens.store.keys.keyring import Keyring
+from volens.store.keys.root_key.key_file import read_root_key_file
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 
-from store import keyring_schema, schema
-from store.database import Database
 from tests.unit.store.raw import peek
+from volens.store.keys import keyring_schema
+from volens.store.schema import data_tables as schema
+from volens.store.sqlite.database import Database
 
 LINES: dict[str, tuple[MetaData, tuple[str, ...]]] = {
     "data": (schema.metadata, schema.REVISIONS),

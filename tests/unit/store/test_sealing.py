@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId, TamperError
-from store import sealing
-from store._unseal import unseal_embedding
-from store.secrets import ProfileKey, ReferenceKey
+from volens.consent import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId, TamperError
+from volens.store.keys import sealing
+from volens.store.keys._unseal import unseal_embedding
+from volens.store.keys.secrets import ProfileKey, ReferenceKey
 
 KEY = ReferenceKey(bytes(range(32)))
 PLAIN = b"sixteen and a bit more"

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from store.secrets import GrantSecret, ProfileKey, ReferenceKey, RootKey, Secret, StoreKey
+from volens.store.keys import GrantSecret
+from volens.store.keys.secrets import ProfileKey, ReferenceKey, RootKey, Secret, StoreKey
 
 VALUE = bytes(range(32))
 KINDS = [RootKey, StoreKey, ReferenceKey, ProfileKey, GrantSecret]

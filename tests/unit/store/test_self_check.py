@@ -4,10 +4,10 @@ import pytest
 from house import House
 from sqlalchemy import text
 
-from consent import TamperError
-from store.self_check import FORBIDDEN, check_refusals
 from tests.unit.store.raw import DATA, change_schema, drop_triggers, peek
 from volens import Site
+from volens.consent import TamperError
+from volens.store.sqlite.self_check import FORBIDDEN, check_refusals
 
 _TO_LIVE = (
     ",\n    FOREIGN KEY (receipt_id, subject_id, purpose)\n"
@@ -133,7 +133,7 @@ def test_a_store_whose_database_accepts_the_forbidden_does_not_open(
         change_schema(house.site.home / DATA, table, old, new)
     # One missing rule may let several statements through: the case in question is tried first.
     first = sorted(FORBIDDEN, key=lambda one: one[0] != what)
-    monkeypatch.setattr("store.self_check.FORBIDDEN", first)
+    monkeypatch.setattr("volens.store.sqlite.self_check.FORBIDDEN", first)
 
     with pytest.raises(TamperError, match=f"integrity: the database accepts {what}; its rules were removed"):
         Site.open(house.site.home, clock=house.clock)
@@ -153,7 +153,7 @@ def test_what_a_trigger_and_a_key_both_say_holds_with_either(
         drop_triggers(house.site.home / DATA, *triggers)
     for table, old, new in keys if kept == "trigger" else []:
         change_schema(house.site.home / DATA, table, old, new)
-    monkeypatch.setattr("store.self_check.FORBIDDEN", [one for one in FORBIDDEN if one[0] == what])
+    monkeypatch.setattr("volens.store.sqlite.self_check.FORBIDDEN", [one for one in FORBIDDEN if one[0] == what])
 
     house.reopen()
 
@@ -161,7 +161,7 @@ def test_what_a_trigger_and_a_key_both_say_holds_with_either(
 def test_foreign_keys_that_are_off_are_seen(house: House) -> None:
     house.site.close()
     patch = pytest.MonkeyPatch()
-    patch.setattr("store.database._PRAGMAS", ("PRAGMA journal_mode = WAL",))
+    patch.setattr("volens.store.sqlite.database._PRAGMAS", ("PRAGMA journal_mode = WAL",))
     with patch.context(), pytest.raises(TamperError, match="integrity: the database does not hold its foreign keys"):
         Site.open(house.site.home, clock=house.clock)
     patch.undo()

@@ -4,10 +4,11 @@ import pytest
 from house import House
 from sqlalchemy.exc import IntegrityError
 
-from consent import InputError, NoLiveConsentError, RefusedError
-from store import add_external_id, consent_linked
 from tests.unit.store.raw import DATA, peek
 from volens import SubjectKey
+from volens.consent import InputError, NoLiveConsentError, RefusedError
+from volens.store.people import add_external_id
+from volens.store.people.external_ids import consent_linked
 
 
 def test_a_shared_secret_is_the_same_tomorrow_another_for_each_key_and_kept_nowhere(house: House) -> None:

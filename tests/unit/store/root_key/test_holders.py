@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from house import House, no_models
 
-from consent import InputError, TamperError, UnavailableError, VolensError
-from service.cli.exit_codes import code_of
-from store import ask_root_key_holder
-from store.root_key import RECORD_FILE
 from tests.unit.store.root_key.conftest import Held
 from volens import Site
+from volens.consent import InputError, TamperError, UnavailableError, VolensError
+from volens.service.cli.exit_codes import code_of
+from volens.store import ask_root_key_holder
+from volens.store.keys.root_key.key_record import RECORD_FILE
 
 
 def opened(home: Path, house: House) -> House:
@@ -127,7 +127,7 @@ def test_a_site_that_fails_after_its_root_key_was_made_leaves_neither(
         raise UnavailableError("injected: the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("store.home.write_private", fail)
+        patch.setattr("volens.store.site_home.write_private", fail)
         with pytest.raises(UnavailableError, match="injected"):
             House.build(tmp_path / "home", root_key=held.url)
     assert not (tmp_path / "home").exists()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from consent import InputError
-from store.root_key import (
+from volens.consent import InputError
+from volens.store.keys.root_key.key_url import (
     FileLocation,
     KeyringLocation,
     KmsLocation,

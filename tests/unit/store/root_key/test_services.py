@@ -11,11 +11,11 @@ from botocore.exceptions import ClientError
 from house import House, no_models
 from transit import TOKEN, Transit, transit
 
-from consent import InputError, TamperError, UnavailableError, VolensError
-from service.cli.exit_codes import code_of
-from store import ask_root_key_holder
-from store.root_key import RECORD_FILE
 from volens import Site
+from volens.consent import InputError, TamperError, UnavailableError, VolensError
+from volens.service.cli.exit_codes import code_of
+from volens.store import ask_root_key_holder
+from volens.store.keys.root_key.key_record import RECORD_FILE
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_token_file_and_a_namespace_of_the_url_are_used(
 def test_a_slow_server_is_not_waited_for_for_ever(
     behind_vault: House, vault: Transit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.root_key.vault.TIMEOUT_S", 0.05)
+    monkeypatch.setattr("volens.store.keys.root_key.vault_transit.TIMEOUT_S", 0.05)
     vault.delay_s = 0.4
     error = refusal(behind_vault.site.home)
     assert "did not answer within 0.05 seconds" in str(error)

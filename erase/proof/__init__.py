@@ -1,0 +1,10 @@
+"""Proof of an erasure: certificates, the repeated search, and the statements of recipients."""
+
+from volens.erase.proof.acknowledgement import MAX_STATEMENT_BYTES as MAX_STATEMENT_BYTES
+from volens.erase.proof.acknowledgement import sign_statement as sign_statement
+from volens.erase.proof.certificate import Certificate as Certificate
+from volens.erase.proof.certificate import verify_certificate as verify_certificate
+from volens.erase.proof.certify import Erased as Erased
+from volens.erase.proof.recipient_answers import Recipients as Recipients
+from volens.erase.proof.search_again import Absent as Absent
+from volens.erase.proof.search_again import Erasures as Erasures

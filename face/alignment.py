@@ -1,0 +1,120 @@
+"""Alignment: turn, scale and shift a face so that its five landmarks lie where the embedding model expects them.
+
+The transform is the least-squares similarity of Umeyama (1991), "Least-squares estimation of transformation
+parameters between two point patterns", eq. 40-43. The template is ArcFace's (insightface.utils.face_align.arcface_dst),
+which OpenCV uses for SFace as well.
+"""
+
+import math
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volens.face.image import Pixels, RgbImage
+
+Landmarks: TypeAlias = NDArray[np.float32]
+"""float32 (5, 2), x then y in pixels: right eye, left eye, nose tip, right and left mouth corner. Right is the person's
+right, so it comes first from the left in the image."""
+
+CROP_SIDE_PX: Final = 112
+TEMPLATE: Final = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
+    dtype=np.float64,
+)
+
+
+def align(image: RgbImage, landmarks: Landmarks, *, repeat_edge: bool = False) -> Pixels:
+    """Cut out a face, upright and at the embedding model's scale.
+
+    Args:
+        image: the whole photo.
+        landmarks: five points in the photo's pixels.
+        repeat_edge: fill what lies outside the photo with its edge instead of black, as measuring needs; the embedding
+            models were trained with black.
+
+    Returns:
+        uint8 (112, 112, 3), RGB, a new array.
+
+    Raises:
+        ValueError: the landmarks have another shape, are not finite, or all lie on one point.
+    """
+    return warp(image, similarity(landmarks, TEMPLATE), CROP_SIDE_PX, repeat_edge=repeat_edge)
+
+
+def warp(image: RgbImage, transform: NDArray[np.float64], side: int, *, repeat_edge: bool) -> Pixels:
+    """Cut a square out of a photo; where it shrinks, pixels are averaged: skipping them makes noise of fine texture.
+
+    Args:
+        image: the whole photo.
+        transform: float64 (2, 3), a similarity from the photo's pixels to the square's; read, never written.
+        side: of the square in pixels.
+        repeat_edge: fill what lies outside the photo with its edge instead of black.
+
+    Returns:
+        uint8 (side, side, 3), RGB, a new array.
+    """
+    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+
+    transform = transform.copy()
+    pixels: NDArray[Any] = image.pixels
+    shrink = math.floor(1 / math.hypot(transform[0, 0], transform[1, 0]))
+    if shrink > 1:
+        size = (max(1, image.width // shrink), max(1, image.height // shrink))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        factors = np.array([image.width / size[0], image.height / size[1]])
+        # Centres of pixels: x' + 1/2 = (x + 1/2) / factor.
+        transform[:, 2] += transform[:, :2] @ ((factors - 1) / 2)
+        transform[:, :2] *= factors
+    border = cv2.BORDER_REPLICATE if repeat_edge else cv2.BORDER_CONSTANT
+    crop = cv2.warpAffine(pixels, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=border)
+    return np.asarray(crop, dtype=np.uint8)
+
+
+def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the rotation, scaling and shift that brings `source` nearest to `target`, never a mirror image.
+
+    1. Centre both point sets.
+    2. Singular value decomposition of their covariance; the last sign makes the rotation proper.
+    3. Scale by the variance of the source, then shift.
+
+    Args:
+        source: (n, 2), finite, not all on one point.
+        target: (n, 2), finite.
+
+    Returns:
+        float64 (2, 3): ``target ~ matrix @ (x, y, 1)``.
+
+    Raises:
+        ValueError: shapes differ, a value is not finite, or the source has no extent.
+    """
+    a, b = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 2 or a.shape[1] != 2:  # noqa: PLR2004  (n, 2)
+        raise ValueError(f"got points of shapes {a.shape} and {b.shape}; expected the same (n, 2)")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("got a landmark that is not finite; expected pixels")
+    # 1.
+    centre_a, centre_b = a.mean(axis=0), b.mean(axis=0)
+    a, b = a - centre_a, b - centre_b
+    variance = float((a**2).sum()) / len(a)
+    if variance < np.finfo(np.float32).eps:
+        raise ValueError("got landmarks that all lie on one point; expected five points of a face")
+    # 2.
+    u, singular, vt = np.linalg.svd(b.T @ a / len(a))
+    signs = np.array([1.0, 1.0 if np.linalg.det(u) * np.linalg.det(vt) > 0 else -1.0])
+    rotation = u @ np.diag(signs) @ vt
+    # 3.
+    scaled = rotation * (float(singular @ signs) / variance)
+    return np.column_stack([scaled, centre_b - scaled @ centre_a])
+
+
+def roll_degrees(landmarks: Landmarks) -> float:
+    """Return how far the line through the eyes is turned from level: (-180, 180], positive is clockwise on screen."""
+    dx, dy = (float(value) for value in landmarks[1] - landmarks[0])
+    return math.degrees(math.atan2(dy, dx))
+
+
+def eye_distance_px(landmarks: Landmarks) -> float:
+    """Return the distance between the two eye landmarks in pixels."""
+    dx, dy = (float(value) for value in landmarks[1] - landmarks[0])
+    return math.hypot(dx, dy)

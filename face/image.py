@@ -1,0 +1,155 @@
+"""Photos as arrays: bytes from anywhere become RGB pixels or one clear refusal."""
+
+import stat
+import threading
+import warnings
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base as ExifTag
+
+from volens.face.face_errors import ImageError
+
+Pixels: TypeAlias = NDArray[np.uint8]
+
+MAX_FILE_BYTES: Final = 32 * 2**20
+MAX_PIXELS: Final = 40_000_000
+MIN_SIDE_PX: Final = 16
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF")
+_FORMAT_NAMES: Final = "JPEG, PNG, WebP, BMP, PPM, PGM or TIFF"
+# warnings.catch_warnings changes the filters of the whole process.
+_FILTERS: Final = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RgbImage:
+    """A photo or frame.
+
+    Attributes:
+        pixels: uint8 (h, w, 3), RGB, 0..255, C-contiguous, read-only view; row 0 is the top.
+    """
+
+    pixels: Pixels = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Check shape and type; a caller that gets them wrong has a bug.
+
+        Raises:
+            ValueError: the array is not uint8 (h, w, 3), or a side is shorter than `MIN_SIDE_PX`.
+        """
+        pixels = self.pixels
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:  # noqa: PLR2004  (h, w, 3)
+            raise ValueError(f"got pixels of shape {pixels.shape} and type {pixels.dtype}; expected uint8 (h, w, 3)")
+        if min(pixels.shape[:2]) < MIN_SIDE_PX:
+            raise ValueError(
+                f"got an image of {pixels.shape[1]}x{pixels.shape[0]} px; expected sides of {MIN_SIDE_PX} px"
+            )
+        view = np.ascontiguousarray(pixels).view()
+        view.flags.writeable = False
+        object.__setattr__(self, "pixels", view)
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+
+def read_image(path: Path) -> RgbImage:
+    """Read one image file; at most `MAX_FILE_BYTES` of it ever enter memory.
+
+    Raises:
+        ImageError: it is missing, a folder, no regular file, unreadable, or refused by `decode`.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError(f"{path} is a folder; expected an image file; give a file")
+        # A pipe or a device could block for ever, or never end.
+        if not stat.S_ISREG(mode):
+            raise ImageError(f"{path} is not a regular file; expected an image file; give a file")
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise ImageError(f"there is no file {path}; check the path") from None
+    except (OSError, ValueError) as error:
+        raise ImageError(f"cannot read {path} ({type(error).__name__}); check the path and its permissions") from None
+    return decode(data, path.name)
+
+
+def decode(data: bytes, name: str = "image") -> RgbImage:
+    """Decode one image; nothing is decoded before the header's claims are known to be within bounds.
+
+    EXIF orientation is honoured, grey becomes RGB, 16 bits become 8, transparency shows white. Of an animation or a
+    multi-page file the first image is taken. Anything that Pillow warns about is refused.
+
+    Args:
+        data: JPEG, PNG, WebP, BMP, PPM, PGM or TIFF; at most `MAX_FILE_BYTES`, `MAX_PIXELS`, sides from `MIN_SIDE_PX`.
+        name: what to call it in messages.
+
+    Raises:
+        ImageError: too large, too small, truncated, or no image.
+
+    Not checked: colour profiles (ICC); the pixels are taken as sRGB.
+    """
+    if not data:
+        raise ImageError(f"{name} is empty; expected {_FORMAT_NAMES}; take the photo again")
+    if len(data) > MAX_FILE_BYTES:
+        raise ImageError(
+            f"{name} is larger than {MAX_FILE_BYTES // 2**20} MiB; expected at most that; save it smaller or as JPEG"
+        )
+    try:
+        with _FILTERS, warnings.catch_warnings():
+            warnings.filterwarnings("error", module=r"PIL\.")
+            with Image.open(BytesIO(data), formats=_FORMATS) as image:
+                _check_size(image.size, name)
+                turned = image if image.getexif().get(ExifTag.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
+                return RgbImage(_to_rgb(turned, name))
+    except ImageError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError(f"{name} is no image that can be read; expected {_FORMAT_NAMES}; give another file") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ImageError(_too_many_pixels(name)) from None
+    except Exception as error:  # noqa: BLE001  whatever a decoder raises on hostile bytes, they are no photo
+        raise ImageError(
+            f"{name} is damaged or truncated ({type(error).__name__}); expected a complete {_FORMAT_NAMES} file; "
+            "copy or take it again"
+        ) from None
+
+
+def _too_many_pixels(name: str) -> str:
+    return f"{name} has more than {MAX_PIXELS // 10**6} million pixels; expected at most that; make it smaller"
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise ImageError(_too_many_pixels(name))
+    if min(size) < MIN_SIDE_PX:
+        raise ImageError(
+            f"{name} has {width}x{height} px; expected sides of {MIN_SIDE_PX} px or more; use a larger photo"
+        )
+
+
+def _to_rgb(image: Image.Image, name: str) -> Pixels:
+    if image.mode == "F":
+        raise ImageError(f"{name} has floating-point pixels of unknown range; expected 8 or 16 bits; save it as PNG")
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        # PNG, TIFF and PGM store 16-bit grey as 0..65535; Pillow's own conversion would clip it at 255.
+        grey = (np.clip(np.asarray(image, dtype=np.int64), 0, 65535) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, layer)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)

@@ -1,0 +1,54 @@
+"""A lock that many readers hold together and one writer holds alone. The standard library has none."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import final
+
+
+@final
+class ReadWriteLock:
+    """Readers share, a writer excludes. A waiting writer goes before new readers, so that withdrawals never starve.
+
+    Not re-entrant: a thread that holds it must not ask again.
+    """
+
+    def __init__(self) -> None:
+        """Be free."""
+        self._turn = threading.Condition()
+        self._readers = 0
+        self._writing = False
+        self._writers_waiting = 0
+
+    @contextmanager
+    def shared(self) -> Generator[None]:
+        """Hold it together with other readers."""
+        with self._turn:
+            while self._writing or self._writers_waiting:
+                self._turn.wait()
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._readers -= 1
+                if not self._readers:
+                    self._turn.notify_all()
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Hold it with nobody else."""
+        with self._turn:
+            self._writers_waiting += 1
+            try:
+                while self._writing or self._readers:
+                    self._turn.wait()
+            finally:
+                self._writers_waiting -= 1
+            self._writing = True
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._writing = False
+                self._turn.notify_all()

@@ -1,0 +1,96 @@
+"""Sealed references opened one after the other, each wiped before the next."""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Self, final
+
+from volens.consent import Custody, PersonSecret, ReceiptId, TamperError, UnitVector
+from volens.store import Store
+from volens.store.keys import GrantSecret
+from volens.store.people import SealedReference
+from volens.store.people.consents import Ledger
+
+
+@final
+class Opener:
+    """Opens sealed references. Holds the secrets that it was told to fetch until it is left, then wipes them."""
+
+    def __init__(self, store: Store, person: PersonSecret | None = None) -> None:
+        """Open references of a store, and with the person's half of a key those that need it."""
+        self._store = store
+        self._person = person
+        self._secrets: dict[ReceiptId, GrantSecret] = {}
+
+    def fetch(self, references: Iterable[SealedReference]) -> None:
+        """Unwrap the secrets of references, with one query; a destroyed one is left out.
+
+        Raises:
+            TamperError: a secret was put in another's place.
+        """
+        wanted = {reference.receipt.receipt_id for reference in references}.difference(self._secrets)
+        if wanted:
+            self._secrets.update(self._store.keyring.grant_secrets(wanted))
+
+    @contextmanager
+    def opened(self, reference: SealedReference) -> Generator[UnitVector | None]:
+        """Open a reference whose secret was fetched; wiped at the end of the block.
+
+        None where the secret was destroyed since the caller's snapshot, by a withdrawal in another process, or where
+        the reference opens only with the person's half of its key and that is not here.
+
+        Raises:
+            TamperError: it does not open, or the keyring lacks the secret of a consent that is in force.
+        """
+        secret = self._secrets.get(reference.receipt.receipt_id)
+        if secret is None:
+            _must_have_ended(self._store, reference)
+            yield None
+            return
+        if reference.custody is not Custody.OPERATOR and self._person is None:
+            yield None
+            return
+        vector = _open(reference, secret, self._person)
+        try:
+            yield vector
+        finally:
+            vector.wipe()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for secret in self._secrets.values():
+            secret.wipe()
+
+
+def opened(
+    store: Store, references: Sequence[SealedReference], person: PersonSecret | None = None
+) -> Iterator[tuple[SealedReference, UnitVector]]:
+    """Yield each reference that opens with its embedding, which is wiped when the next is asked for; see `Opener`.
+
+    Raises:
+        TamperError: a reference does not open, or the keyring lacks the secret of a consent that is in force.
+    """
+    with Opener(store, person) as opener:
+        opener.fetch(references)
+        for reference in references:
+            with opener.opened(reference) as vector:
+                if vector is not None:
+                    yield reference, vector
+
+
+def _open(reference: SealedReference, secret: GrantSecret, person: PersonSecret | None) -> UnitVector:
+    if reference.custody is Custody.OPERATOR or person is None:
+        return reference.open(secret)
+    with secret.joined(person) as whole:
+        return reference.open(whole)
+
+
+def _must_have_ended(store: Store, reference: SealedReference) -> None:
+    owner = reference.receipt
+    with store.read() as connection:
+        if Ledger(connection).live_until(owner.receipt_id, owner.subject_id, owner.purpose) is not None:
+            raise TamperError(
+                "integrity: the keyring has no secret for a consent in force; restore the keyring that belongs to this "
+                "data file"
+            )

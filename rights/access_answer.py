@@ -1,0 +1,256 @@
+"""The answer to somebody who asks what is held about them (GDPR 15 and 20): a zip that proves itself.
+
+1. Everything held under the person's consents is gathered in one snapshot (`volens.rights.held_data`).
+2. Each consent becomes a record (JSON-LD, the fields of ISO/IEC TS 27560, terms of the Data Privacy Vocabulary), with
+   the signed receipt, the notice's text, and the embedding in numbers, which is personal data as the photos were.
+3. That an answer was given is put into the audit log: the digest of the list of files, and no more.
+4. The site signs the list of files with the SHA-256 of each, the log's entry with its proof, and what was searched.
+
+Where nothing is held the answer is the same without records: what was searched, how many rows of each kind were found,
+which certificates were issued, signed and in the log.
+"""
+
+import base64
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, final
+
+import rfc8785
+
+from volens.audit import inclusion_proof, leaf_bytes
+from volens.consent import Custody, ReceiptId, SecondFactor, format_time
+from volens.erase.order import checkpoint_note
+from volens.index import opened
+from volens.rights.access_page import access_page
+from volens.rights.held_data import HeldConsent, held_under, recipients_named
+from volens.store import Store
+from volens.store.log import node_reader
+from volens.store.people import live_receipts, references_of
+from volens.store.people.consents import all_receipts
+
+ANSWER_TYPE: Final = "volens-access-answer+jws"
+EVENT: Final = "access.answered"
+SIGNED_FILE: Final = "answer.jws"
+VERSION: Final = 1
+_CONTEXT: Final = {
+    "dpv": "https://w3id.org/dpv#",
+    "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
+    "dct": "http://purl.org/dc/terms/",
+    "volens": "urn:volens:access#",
+}
+LOGIC: Final = (
+    "From photos taken with you present a model computed one list of numbers, an embedding; photos are not kept. "
+    "At a door the same model makes such a list of every face in the frame. It is compared with those of the people "
+    "who agreed for this zone; if the nearest one is alike enough (cosine similarity at or above a threshold measured "
+    "for the model and the number of people), the door takes the face for that person and opens. Nothing else is "
+    "decided by it, and of a face that is like nobody's nothing is kept but that there was one. The comparison can be "
+    "wrong: the alternative named in the record is always open to you."
+)
+SECOND_FACTOR: Final = (
+    " In this zone that is not enough: the door opens only if what you show besides (a badge's number, or a PIN) is "
+    "yours. Of it a keyed hash is kept, by which it is known again, and of wrong PINs how many there were of late."
+)
+EMBEDDING_IN_WORDS: Final = (
+    "a direction in the model's space: a unit vector, the mean of your photos' embeddings. It is not a photo, and a "
+    "photo cannot be read off it, but whoever has the same model can compare faces with it: keep it safe"
+)
+RIGHTS: Final = (
+    "withdraw at any time, with the code or the receipt, and everything held is erased (GDPR 7(3), 17)",
+    "have what is wrong corrected (GDPR 16): withdraw and enroll again",
+    "take this file elsewhere; it is machine-readable (GDPR 20)",
+    "restrict or object (GDPR 18, 21): withdrawal does both at once",
+    "complain to the data protection authority where you live or work (GDPR 77)",
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class AccessAnswer:
+    """An answer, ready to be handed over.
+
+    Attributes:
+        data: the zip's bytes; personal data, for the person alone.
+        held: how many consents anything is held under.
+        answer_id: of this answer.
+    """
+
+    data: bytes
+    held: int
+    answer_id: str
+
+
+def answer_access(
+    store: Store, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True, shown: str | None = None
+) -> AccessAnswer:
+    """Answer a request for access.
+
+    Args:
+        store: of the site.
+        receipt_ids: the consents of the person; none means that nothing was found under what they showed.
+        with_embedding: whether the embedding's numbers are given; without, only that there is one, and of which model.
+        shown: the receipt's token, the id or the name that was searched by. The answer holds a salted hash of it, by
+            which whoever asked can show that the answer is to them; the text itself is kept nowhere.
+
+    Raises:
+        TamperError: a stored receipt or a seal does not hold.
+        UnavailableError: the store refuses.
+    """
+    # 1.
+    with store.read() as connection:
+        found = [one for one in (held_under(store, connection, each) for each in receipt_ids) if one is not None]
+        among = {"receipts": len(all_receipts(connection)), "names": len(live_receipts(connection))}
+        recipients = {one.zone.purpose: recipients_named(connection, one.zone.purpose) for one in found}
+    # 2.
+    files: dict[str, bytes] = {}
+    for number, held in enumerate(found, start=1):
+        files |= _record(store, held, recipients[held.zone.purpose], f"consent-{number}", with_embedding=with_embedding)
+    statement = _statement(store, found, len(receipt_ids))
+    statement |= {"asked_with": None if shown is None else _salted(store, shown), "searched_among": among}
+    files["index.html"] = access_page(statement, found, recipients, LOGIC, RIGHTS).encode("utf-8")
+    statement["files"] = {name: sha256(data).hexdigest() for name, data in sorted(files.items())}
+    # 3. and 4.
+    files[SIGNED_FILE] = _signed(store, statement).encode("ascii")
+    return AccessAnswer(_zip(files), sum(one.anything for one in found), statement["answer_id"])
+
+
+def is_about(statement: Mapping[str, Any], shown: str) -> bool:
+    """Tell whether an answer was given to a question with exactly this receipt's token, id or name."""
+    asked = statement["asked_with"]
+    return asked is not None and bool(asked["salted_sha256"] == _digest(bytes.fromhex(asked["salt"]), shown))
+
+
+def digest_of(statement: Mapping[str, Any]) -> str:
+    """Return the digest of a statement by which the audit log knows it."""
+    return sha256(rfc8785.dumps(dict(statement))).hexdigest()
+
+
+def _salted(store: Store, shown: str) -> dict[str, str]:
+    salt = store.random(32)
+    return {"salt": salt.hex(), "salted_sha256": _digest(salt, shown)}
+
+
+def _digest(salt: bytes, shown: str) -> str:
+    return sha256(salt + shown.strip().casefold().encode("utf-8")).hexdigest()
+
+
+def _statement(store: Store, found: Sequence[HeldConsent], asked: int) -> dict[str, Any]:
+    controller = store.site.controller
+    return {
+        "version": VERSION,
+        "answer_id": store.random(16).hex(),
+        "answered_at": format_time(store.now()),
+        "controller": {"site_id": controller.site_id, "name": controller.name, "contact": controller.contact},
+        "consents_asked_for": asked,
+        "holds_anything": any(one.anything for one in found),
+        "searched": [
+            {
+                "receipt_sha256": sha256(one.token.encode("ascii")).hexdigest(),
+                "rows": dict(one.counts),
+                "ended": None if one.ended is None else one.ended[0].value,
+                "certificate_id": one.certificate_id,
+            }
+            for one in found
+        ],
+    }
+
+
+def _record(
+    store: Store, held: HeldConsent, recipients: Sequence[Mapping[str, Any]], folder: str, *, with_embedding: bool
+) -> dict[str, bytes]:
+    files = {f"{folder}/receipt.jws": held.token.encode("ascii"), f"{folder}/notice.txt": held.notice.encode("utf-8")}
+    embeddings = list(_embeddings(store, held)) if with_embedding else []
+    for number, embedding in enumerate(embeddings, start=1):
+        files[f"{folder}/embedding-{number}.json"] = _json(embedding)
+    zone = held.zone
+    record = {
+        "@context": _CONTEXT,
+        "@type": "dpv:ConsentRecord",
+        "dct:identifier": held.receipt_id,
+        "dct:conformsTo": held.agreed["schema_version"],
+        "dpv:hasDataSubject": {"dct:identifier": held.subject_id, "dpv:hasName": held.name},
+        "dpv:hasConsentStatus": "dpv:ConsentGiven" if held.ended is None else "dpv:ConsentWithdrawn",
+        "dpv:hasLegalBasis": ["eu-gdpr:A6-1-a", "eu-gdpr:A9-2-a"],
+        "volens:agreed": held.agreed,
+        "volens:inForceUntil": None if held.in_force_until is None else format_time(held.in_force_until),
+        "volens:clocks": [{"reason": one.reason.value, "at": format_time(one.at)} for one in held.clocks],
+        "volens:ended": None
+        if held.ended is None
+        else {"reason": held.ended[0].value, "at": format_time(held.ended[1])},
+        "volens:certificate": held.certificate_id,
+        "volens:zone": {
+            "name": zone.purpose,
+            "custody": zone.custody.value,
+            "justification": zone.justification,
+            "alternative": zone.alternative,
+            "retention_days": zone.retention_days,
+            "match_history_days": zone.match_history_days,
+            "second_factor": zone.second_factor.value,
+        },
+        "volens:held": held.rows,
+        "dpv:hasRecipient": recipients,
+        "volens:logic": LOGIC if zone.second_factor is SecondFactor.NONE else LOGIC + SECOND_FACTOR,
+        "dpv:hasRight": list(RIGHTS),
+        "volens:embeddings": [{key: value for key, value in one.items() if key != "values"} for one in embeddings]
+        or _why_not(held, with_embedding=with_embedding),
+    }
+    files[f"{folder}/record.jsonld"] = _json(record)
+    return files
+
+
+def _embeddings(store: Store, held: HeldConsent) -> Iterable[dict[str, Any]]:
+    with store.read() as connection:
+        references = references_of(connection, held.receipt_id)
+    for reference, vector in opened(store, references):
+        yield {
+            "model_id": reference.model_id,
+            "dimension": vector.dimension,
+            "what": EMBEDDING_IN_WORDS,
+            "values": [float(value) for value in vector.array],
+        }
+
+
+def _why_not(held: HeldConsent, *, with_embedding: bool) -> str:
+    if held.ended is not None or not (held.counts["biometric_reference"] or held.counts["badge"]):
+        return "none is held"
+    if held.zone.custody is Custody.BADGE:
+        return "it is on the badge that you carry; the site holds none"
+    if held.zone.custody is Custody.SUBJECT_KEY:
+        return "sealed under a key of which you hold one half; the site cannot open it"
+    return "held, and left out of this answer on demand" if not with_embedding else "held, but it does not open"
+
+
+def _signed(store: Store, statement: dict[str, Any]) -> str:
+    with store.write() as tx:
+        index, event = tx.log(EVENT, {"answer_sha256": digest_of(statement)})
+        head, _note = tx.sign_log()
+        proof = inclusion_proof(index, head.size, node_reader(tx.connection))
+        log: dict[str, Any] = {
+            "index": index,
+            "leaf": _text(leaf_bytes(event)),
+            "details": dict(event.details),
+            "salt": _text(event.salt),
+            "proof": [_text(one) for one in proof],
+            "checkpoint": checkpoint_note(tx.connection, head.size),
+        }
+    return store.keyring.sign(rfc8785.dumps({"statement": statement, "log": log}), ANSWER_TYPE)
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(files.items()):
+            # A fixed time: the answer's own time is in the signed list.
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

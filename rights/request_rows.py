@@ -1,0 +1,195 @@
+"""Requests of people about their data (GDPR 15 to 21), each with its clock: one month, once two more (12(3)).
+
+A request hangs on a receipt, or on nothing where nobody was found by what was shown: then it is a number and a date.
+No text is taken from anybody; why a request is extended or how it ended is one of a few words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, final
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from volens.consent import ReceiptId, RefusedError, UnknownError, format_time
+from volens.consent.times import months_later
+from volens.store import Transaction
+from volens.store.schema import data_tables as tables
+
+DUE_AFTER_MONTHS: Final = 1
+EXTENDED_TO_MONTHS: Final = 3
+_ID_BYTES: Final = 16
+_request = tables.access_request.c
+
+
+class RequestKind(StrEnum):
+    """What was asked for."""
+
+    ACCESS = "access"
+    PORTABILITY = "portability"
+    ERASURE = "erasure"
+    RECTIFICATION = "rectification"
+    OBJECTION = "objection"
+
+    @property
+    def asks_for_a_file(self) -> bool:
+        """Whether the answer is an export."""
+        return self in {RequestKind.ACCESS, RequestKind.PORTABILITY}
+
+
+class ExtendedFor(StrEnum):
+    """Why a request takes longer; the law knows these two reasons."""
+
+    COMPLEX = "complex"
+    MANY = "many"
+
+
+class Outcome(StrEnum):
+    """How a request ended."""
+
+    ANSWERED = "answered"
+    NOTHING_HELD = "nothing held"
+    CARRIED_OUT = "carried out"
+    REFUSED = "refused"
+    TAKEN_BACK = "taken back"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PersonsRequest:
+    """A request as it stands.
+
+    Attributes:
+        receipt_id: None where nobody was found.
+        due_at: the last moment to answer.
+        closed_at: None while it is open.
+    """
+
+    request_id: str
+    kind: RequestKind
+    receipt_id: ReceiptId | None
+    received_at: datetime
+    due_at: datetime
+    extended_for: ExtendedFor | None
+    closed_at: datetime | None
+    outcome: Outcome | None
+
+    def overdue(self, now: datetime) -> bool:
+        """Tell whether it is open and late."""
+        return self.closed_at is None and self.due_at < now
+
+
+def open_request(tx: Transaction, kind: RequestKind, receipt_id: ReceiptId | None) -> PersonsRequest:
+    """Take a request; its month begins now."""
+    request_id = tx.random(_ID_BYTES).hex()
+    due_at = months_later(tx.now, DUE_AFTER_MONTHS)
+    tx.connection.execute(
+        insert(tables.access_request).values(
+            request_id=request_id, kind=kind.value, receipt_id=receipt_id, received_at=tx.now, due_at=due_at
+        )
+    )
+    # The log says that somebody asked, never who: the entry is of no consent, and stays readable.
+    tx.log("request.opened", {"request_id": request_id, "kind": kind.value, "due_at": format_time(due_at)})
+    return request_of(tx.connection, request_id)
+
+
+def extend_request(tx: Transaction, request_id: str, reason: ExtendedFor) -> PersonsRequest:
+    """Take two months more. The person must be told within the first month; that is the desk's to do.
+
+    Raises:
+        InputError: there is no such request.
+        RefusedError: it is closed, was extended before, or the first month is over.
+    """
+    request = _open(tx, request_id)
+    if request.extended_for is not None:
+        raise RefusedError("this request was extended before, which is done once; answer it")
+    if tx.now > request.due_at:
+        raise RefusedError("the first month is over, and with it the time to extend; answer the request now")
+    due_at = months_later(request.received_at, EXTENDED_TO_MONTHS)
+    tx.connection.execute(
+        update(tables.access_request)
+        .where(_request.request_id == request_id)
+        .values(due_at=due_at, extended_at=tx.now, extended_for=reason.value)
+    )
+    tx.log("request.extended", {"request_id": request_id, "reason": reason.value, "due_at": format_time(due_at)})
+    return request_of(tx.connection, request_id)
+
+
+def close_request(tx: Transaction, request_id: str, outcome: Outcome) -> PersonsRequest:
+    """Note how a request ended.
+
+    Raises:
+        InputError: there is no such request.
+        RefusedError: it is closed already.
+    """
+    request = _open(tx, request_id)
+    tx.connection.execute(
+        update(tables.access_request)
+        .where(_request.request_id == request_id)
+        .values(answered_at=tx.now, outcome=outcome.value)
+    )
+    late = int(request.overdue(tx.now))
+    tx.log("request.closed", {"request_id": request_id, "outcome": outcome.value, "late": late})
+    return request_of(tx.connection, request_id)
+
+
+def request_of(connection: Connection, request_id: str) -> PersonsRequest:
+    """Return a request.
+
+    Raises:
+        InputError: there is none of this number.
+    """
+    row = connection.execute(select(tables.access_request).where(_request.request_id == request_id)).one_or_none()
+    if row is None:
+        raise UnknownError("there is no request of this number; 'volens request list' shows those that are open")
+    return _stored(row)
+
+
+def requests_kept(connection: Connection, *, closed: bool = False) -> list[PersonsRequest]:
+    """Return the requests, those due first in front; on demand also those that are closed."""
+    query = select(tables.access_request).order_by(_request.due_at, _request.request_id)
+    rows = connection.execute(query if closed else query.where(_request.answered_at.is_(None)))
+    return [_stored(row) for row in rows]
+
+
+def open_requests_of(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> list[PersonsRequest]:
+    """Return the open requests for a file of the people who gave these consents, whichever of theirs they named."""
+    receipt = tables.receipt.c
+    wanted = set(receipt_ids)
+    mine = {
+        row.receipt_id: row.subject_id
+        for row in connection.execute(
+            select(receipt.receipt_id, receipt.subject_id).where(
+                receipt.subject_id.in_(
+                    select(receipt.subject_id).join(tables.access_request, _request.receipt_id == receipt.receipt_id)
+                )
+            )
+        )
+    }
+    people = {subject for one, subject in mine.items() if one in wanted}
+    return [
+        one
+        for one in requests_kept(connection)
+        if one.kind.asks_for_a_file and one.receipt_id is not None and mine[one.receipt_id] in people
+    ]
+
+
+def _open(tx: Transaction, request_id: str) -> PersonsRequest:
+    request = request_of(tx.connection, request_id)
+    if request.closed_at is not None:
+        raise RefusedError("this request is closed already; nothing was changed")
+    return request
+
+
+def _stored(row: Row[*tuple[Any, ...]]) -> PersonsRequest:
+    return PersonsRequest(
+        row.request_id,
+        RequestKind(row.kind),
+        None if row.receipt_id is None else ReceiptId(row.receipt_id),
+        row.received_at,
+        row.due_at,
+        None if row.extended_for is None else ExtendedFor(row.extended_for),
+        row.answered_at,
+        None if row.outcome is None else Outcome(row.outcome),
+    )

@@ -1,0 +1,102 @@
+"""What a person shows besides the receipt, from files and QR codes; and the badge that they are handed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self, final
+
+from volens.consent import Badge, InputError, PersonSecret
+from volens.service.cli.named_files import must_be_new, read_file, write_private
+from volens.service.qr_codes import badge_qrs
+from volens.service.qr_reading import qr_texts
+
+
+@contextmanager
+def shown_secret(secret: Path | None, qr: Path | None) -> Iterator[PersonSecret | None]:
+    """Read the person's secret from its file or its QR, and wipe it afterwards. None where neither was given.
+
+    Raises:
+        InputError: both were given, or there is no such secret in them.
+    """
+    if secret is not None and qr is not None:
+        raise InputError("got both --secret and --secret-qr; give one of the two")
+    if secret is None and qr is None:
+        yield None
+        return
+    with _secret(secret, qr) as half:
+        yield half
+
+
+@contextmanager
+def shown(
+    secret: Path | None, secret_qr: Path | None, badge: Path | None, badge_qr: Sequence[Path]
+) -> Iterator[PersonSecret | Badge | None]:
+    """Read whichever was given, and wipe it afterwards.
+
+    Raises:
+        InputError: several kinds were given, or a file is not what it should be.
+    """
+    given = [secret is not None or secret_qr is not None, badge is not None, bool(badge_qr)]
+    if sum(given) > 1:
+        raise InputError("got a secret and a badge, or a badge twice; show one of them")
+    if badge is None and not badge_qr:
+        with shown_secret(secret, secret_qr) as half:
+            yield half
+        return
+    texts = [text for path in badge_qr for text in qr_texts(path)]
+    carried = Badge.parse(read_file(badge, "badge")) if badge is not None else Badge.from_qr_texts(texts)
+    try:
+        yield carried
+    finally:
+        carried.wipe()
+
+
+@final
+class BadgeToHandOver:
+    """Writes a badge and its QR codes into the person's hands; used as a context manager, takes them back on failure.
+
+    Attributes:
+        written: the files.
+    """
+
+    def __init__(self, out: Path) -> None:
+        """Name the badge's file; nothing is written yet."""
+        must_be_new(out, "badge")
+        must_be_new(self._qr(out, 1), "QR")
+        self.written: list[Path] = []
+        self._out = out
+
+    def write(self, badge: Badge) -> None:
+        """Write the badge (0600).
+
+        Raises:
+            InputError, UnavailableError: a file is already there, or the disk refuses; then no badge is issued.
+        """
+        files = [(self._out, badge.to_bytes())]
+        files += [(self._qr(self._out, number), code) for number, code in enumerate(badge_qrs(badge), start=1)]
+        for path, data in files:
+            must_be_new(path, "badge")
+            write_private(path, data)
+            self.written.append(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            # The transaction that issues the badge did not commit: what was written opens nothing.
+            for path in self.written:
+                path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _qr(out: Path, number: int) -> Path:
+        return out.with_suffix(f".qr-{number}.png")
+
+
+def _secret(secret: Path | None, qr: Path | None) -> PersonSecret:
+    if secret is not None:
+        return PersonSecret.parse(read_file(secret, "secret").decode("utf-8", errors="replace"))
+    texts = [] if qr is None else qr_texts(qr)
+    if len(texts) != 1:
+        raise InputError(f"got an image with {len(texts)} QR codes; show the one with the secret")
+    return PersonSecret.parse(texts[0])

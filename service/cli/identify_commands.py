@@ -1,0 +1,154 @@
+"""`volens identify`: who is in a frame, of those who said yes for this zone."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from volens import FaceDecision, Identification, RgbImage, Site
+from volens.consent import InputError, SecondFactor
+from volens.service.cli.exit_codes import ExitCode
+from volens.service.cli.factor_prompt import BadgeNumberFile, PinFile, factor_shown
+from volens.service.cli.options import (
+    HomeOption,
+    JsonOption,
+    LicenceOption,
+    PackClaimOption,
+    PackOption,
+    PackSearchOption,
+)
+from volens.service.cli.output import STDOUT, emit, tell, tracked
+from volens.service.cli.session import models, opened
+
+
+def identify(
+    zone: Annotated[str, typer.Option(help="At which door.")],
+    frames: Annotated[
+        list[Path] | None, typer.Argument(help="Images, folders of images, or videos.", show_default=False)
+    ] = None,
+    camera: Annotated[
+        int | None, typer.Option(min=0, help="Look through this camera until Ctrl-C; 0 is the first.")
+    ] = None,
+    camera_frame_count: Annotated[
+        int | None, typer.Option("--frames", min=1, help="Stop after so many camera frames.")
+    ] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="Write the (last) frame with what was decided, as PNG; overwrites.")
+    ] = None,
+    badge_number_file: BadgeNumberFile = None,
+    pin_file: PinFile = None,
+    pack: PackOption = None,
+    accept_licence: LicenceOption = None,
+    pack_claim: PackClaimOption = None,
+    pack_search: PackSearchOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say for every face whether it is somebody with a consent in force. Exit code 3 if nobody is."""
+    from volens.face import is_video  # noqa: PLC0415  loads OpenCV
+
+    paths = frames or []
+    if (camera is None) == (not paths):
+        raise InputError("got both or neither of frames and --camera; give one of the two")
+    if camera_frame_count is not None and camera is None:
+        raise InputError("got --frames without --camera; it counts camera frames only")
+    if draw is not None:
+        _check_drawing(draw, paths)
+    single = camera is None and len(paths) == 1 and not paths[0].is_dir() and not is_video(paths[0])
+    documents: list[dict[str, Any]] = []
+    matched = False
+    with (
+        factor_shown(badge_number_file, pin_file) as factor,
+        opened(home, models(pack, accept_licence, pack_claim, pack_search)) as site,
+        contextlib.ExitStack() as after,
+    ):
+        door = None if camera is None else site.watch(zone)
+        if door is not None and factor is not None:
+            after.callback(door.close)
+            door.present(factor, time.monotonic())
+        for label, image in _frames(paths, camera, camera_frame_count):
+            found = site.identify(zone, image, factor) if door is None else door.look(image, time.monotonic())
+            matched = matched or any(face.match for face in found.faces)
+            documents.append({"source": label} | _document(found))
+            if not as_json:
+                STDOUT.print(_said(site, label, found))
+            if draw is not None:
+                _draw(site, image, found, draw)
+    if as_json:
+        one = {key: value for key, value in documents[0].items() if key != "source"} if single else None
+        emit(one or {"frames": documents}, "", as_json=True)
+    elif draw is not None:
+        emit(None, f"drawn: {draw}", as_json=False)
+    raise typer.Exit(ExitCode.DONE if matched else ExitCode.NO_MATCH)
+
+
+def _frames(paths: list[Path], camera: int | None, count: int | None) -> Iterator[tuple[str, RgbImage]]:
+    from volens.face import camera_frames, image_paths, is_video, read_image, video_frames  # noqa: PLC0415  loads OpenCV
+
+    if camera is not None:
+        tell("looking through the camera; Ctrl-C ends")
+        yield from camera_frames(camera, count)
+        return
+    videos = [path for path in paths if is_video(path)]
+    stills = [path for path in paths if not is_video(path)]
+    images = image_paths(stills) if stills else []
+    if len(images) == 1:
+        yield str(images[0]), read_image(images[0])
+    else:
+        yield from ((str(path), read_image(path)) for path in tracked(images, "frames"))
+    for video in videos:
+        yield from video_frames(video)
+
+
+def _check_drawing(path: Path, frames: list[Path]) -> None:
+    if path.suffix.lower() != ".png" or path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"got --draw {path}; give the name of a .png file in a folder that is there")
+    drawn = path.resolve()
+    if any(drawn == frame.resolve() or drawn.parent == frame.resolve() for frame in frames):
+        raise InputError(f"got --draw {path}, which is among the frames; nothing was changed, choose another name")
+
+
+def _document(found: Identification) -> dict[str, Any]:
+    asked = {} if found.second_factor is SecondFactor.NONE else {"second_factor": found.second_factor.value}
+    return asked | {
+        "zone": found.purpose,
+        "model": found.model_id,
+        "threshold": found.threshold,
+        "faces": [face_document(face) for face in found.faces],
+    }
+
+
+def face_document(face: FaceDecision) -> dict[str, Any]:
+    """Return one face's decision as JSON has it."""
+    return {
+        "box": [round(side, 1) for side in face.box],
+        "decision": face.outcome,
+        "subject_id": face.subject_id,
+        "comparison_score": None if face.comparison_score is None else round(face.comparison_score, 4),
+        "sealed_opened": face.decision.sealed_opened,
+    }
+
+
+def _said(site: Site, label: str, found: Identification) -> str:
+    if not found.faces:
+        return f"{label}: no face"
+    lines = [f"{label}: {len(found.faces)} face(s), zone {found.purpose}, threshold {found.threshold:.2f}"]
+    for face in found.faces:
+        if face.factor_required:
+            lines.append(f"  known, and nobody without the second factor ({found.second_factor.value})")
+        elif face.match is None:
+            lines.append("  no match")
+        else:
+            name = site.name_of(face.match) or "(consent just ended)"
+            lines.append(f"  match: {name}, score {face.match.comparison_score:.2f}, subject {face.match.subject_id}")
+    return "\n".join(lines)
+
+
+def _draw(site: Site, image: RgbImage, found: Identification, path: Path) -> None:
+    from volens.service.drawing import annotated, write_png  # noqa: PLC0415  loads Pillow's drawing
+
+    labels = [None if face.match is None else site.name_of(face.match) for face in found.faces]
+    write_png(annotated(image, found, labels), path)

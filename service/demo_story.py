@@ -1,0 +1,243 @@
+"""The demo: refuse, sign, enroll, identify, withdraw, prove; each step is checked, and told in a line or two."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from volens import Extractor, FaceDecision, Identification, RgbImage, Site, SubjectKey, TakeHome
+from volens.audit import VerifierKey
+from volens.consent import NoLiveConsentError, ReceiptId, UnavailableError
+from volens.consent.receipt import Controller, sign_receipt
+from volens.erase.proof import verify_certificate
+from volens.face import ModelCache
+from volens.service import samples
+from volens.service.drawing import annotated, side_by_side, write_png
+from volens.store.files import write_private
+
+ZONE: Final = "lobby"
+ASTRONAUT: Final = "Ada"
+GROUP: Final = ("Ben", "Cleo", "Dan")
+LEAVER: Final = "Cleo"
+_CONTROLLER: Final = ("Example Ltd", "privacy@example.org")
+_NOTICE: Final = b"The lobby's doors compare your face with those of people who agreed. You may use a badge instead.\n"
+
+
+class StoryFailedError(Exception):
+    """A step of the demo did not turn out as it must."""
+
+
+@dataclass
+class _Person:
+    photos: list[RgbImage] = field(repr=False)
+    again: RgbImage = field(repr=False)
+    take_home: TakeHome | None = None
+
+
+def write_photos(folder: Path) -> list[Path]:
+    """Write the demo's photos, to try the other commands with; existing files are replaced.
+
+    Raises:
+        UnavailableError: the disk refuses, or the packages that the photos come with are not installed.
+    """
+    _make(folder)
+    *photos, door = samples.views(samples.astronaut(), 4)
+    named = {f"ada-{number}.png": photo for number, photo in enumerate(photos, start=1)}
+    named |= {"ada-door.png": door, "group.png": samples.group()}
+    for name, photo in named.items():
+        write_png(Image.fromarray(photo.pixels), folder / name)
+    return [folder / name for name in named]
+
+
+def tell_story(out: Path, *, quiet: bool = False) -> Mapping[str, Any]:
+    """Play the whole story in a fresh temporary home; leave a picture, the certificate and the public key in `out`.
+
+    Returns:
+        What was seen at each step.
+
+    Raises:
+        StoryFailedError: a step did not turn out as it must.
+        VolensError: something is missing on this machine.
+    """
+    _make(out)
+    with tempfile.TemporaryDirectory(prefix="volens-demo-") as folder:
+        story = _Story(Path(folder) / "home", out, Console(quiet=quiet, highlight=False, soft_wrap=True))
+        try:
+            return story.tell()
+        finally:
+            story.site.close()
+
+
+class _Story:
+    def __init__(self, home: Path, out: Path, console: Console) -> None:
+        self.out = out
+        self.console = console
+        self.start = time.perf_counter()
+        cache = ModelCache.default()
+        cache.pull()
+        self.extractor = Extractor.load_default(cache)
+        Site.create(home, name=_CONTROLLER[0], contact=_CONTROLLER[1]).close()
+        self.site = Site.open(home, load_extractor=lambda: self.extractor)
+        self.zone = self.site.add_zone(
+            ZONE,
+            custody="operator",
+            justification="hands are full of trays",
+            alternative="a badge at the same doors",
+            retention_days=90,
+        )
+        self.site.publish_notice(ZONE, language="en", text=_NOTICE)
+        self.frame = samples.group()
+        boxes = [face.box for face in self.extractor.detect(self.frame)]
+        self.people = {ASTRONAUT: _person(samples.astronaut())}
+        self.people |= {name: _person(samples.around(self.frame, box)) for name, box in zip(GROUP, boxes, strict=False)}
+        self.facts: dict[str, Any] = {"faces_in_frame": len(boxes)}
+
+    def tell(self) -> Mapping[str, Any]:
+        self._without_consent()
+        self._enroll()
+        self._identify()
+        before = self._frame("4", "The group before the door", {*GROUP})
+        self._withdraw()
+        after = self._frame("6", "The same frame again", {*GROUP} - {LEAVER})
+        self._prove()
+        titles = (f"before: {', '.join(GROUP)} agreed", f"after {LEAVER} withdrew")
+        left, right = annotated(self.frame, *before), annotated(self.frame, *after)
+        write_png(side_by_side(left, right, titles), self.out / "annotated.png")
+        self.facts["seconds"] = round(time.perf_counter() - self.start, 1)
+        self.console.print(
+            f"\nLeft for you in {self.out}: annotated.png, certificate.json, site.pub. "
+            f"The site itself is gone. {self.facts['seconds']} s."
+        )
+        return self.facts
+
+    def _without_consent(self) -> None:
+        self._title("1", "Nobody asked Ada: her photos must not even become numbers")
+        status = self.site.status()
+        controller = Controller(status.site_id, *_CONTROLLER)
+        unrecorded = sign_receipt(
+            self.zone,
+            self.site.notice(ZONE),
+            controller,
+            receipt_id=ReceiptId(os.urandom(16).hex()),
+            jurisdiction="FR",
+            key=SubjectKey.from_seed(os.urandom(32)),
+            now=self.zone.created_at,
+        )
+        try:
+            self.site.enroll(unrecorded.token.encode(), self.people[ASTRONAUT].photos)
+        except NoLiveConsentError as error:
+            self.console.print(f"  refused: {error}")
+        else:
+            raise StoryFailedError("somebody was enrolled without consent")
+        computed = self.extractor.embeddings_computed
+        _expect(computed == 0, f"{computed} embeddings were computed without consent")
+        self.console.print(f"  embeddings computed: {computed}")
+        self.facts["refused_without_consent"] = {"embeddings_computed": computed}
+
+    def _enroll(self) -> None:
+        self._title("2", "Four people read the notice, sign with their own keys, and are enrolled")
+        notice = self.site.notice(ZONE)
+        for name, person in self.people.items():
+            key = SubjectKey.from_seed(os.urandom(32))
+            person.take_home = self.site.give_consent(notice, name=name, jurisdiction="FR", key=key)
+            enrolled = self.site.enroll(person.take_home.to_json(), person.photos)
+            self.console.print(
+                f"  {name}: reference {enrolled.reference_id} from {enrolled.photo_count} photos, sealed under a key "
+                "that comes from the signed receipt"
+            )
+        self.facts["enrolled"] = list(self.people)
+
+    def _identify(self) -> None:
+        self._title("3", "Each of them comes to the door")
+        self.console.print(
+            "  (each photo is one picture turned, lit and scaled differently, which is easier than life)"
+        )
+        scores = {}
+        for name, person in self.people.items():
+            face = self._only_face(person.again)
+            _expect(face.match is not None and self.site.name_of(face.match) == name, f"{name} was not recognised")
+            scores[name] = round(face.comparison_score or 0.0, 3)
+            self.console.print(
+                f"  {name}: match, score {scores[name]:.2f}, {face.decision.sealed_opened} seal(s) opened"
+            )
+        self.facts["recognised"] = scores
+
+    def _frame(self, number: str, title: str, expected: set[str]) -> tuple[Identification, list[str | None]]:
+        self._title(number, title)
+        found = self.site.identify(ZONE, self.frame)
+        names = self._names(found)
+        known = {name for name in names if name is not None}
+        _expect(known == expected, f"expected {sorted(expected)} in the frame, found {sorted(known)}")
+        strangers = sum(name is None for name in names)
+        self.console.print(f"  {', '.join(sorted(known))}: match. The other {strangers} faces: no match, no trace kept")
+        self.facts[f"frame_{number}"] = {"matched": sorted(known), "no_match": strangers}
+        return found, names
+
+    def _withdraw(self) -> None:
+        self._title("5", f"{LEAVER} withdraws, with the code from the receipt: no login, no reason")
+        take_home = self.people[LEAVER].take_home
+        if take_home is None or take_home.code is None:
+            raise StoryFailedError(f"{LEAVER} has no receipt")
+        start = time.perf_counter()
+        erased = self.site.withdraw(code=take_home.code.reveal())
+        seconds = time.perf_counter() - start
+        shutil.copyfile(erased.certificate_path, self.out / "certificate.json")
+        (self.out / "certificate.json").chmod(0o600)
+        public = (self.site.home / "site.pub").read_bytes()
+        write_private(self.out / "site.pub", public, replace=True)
+        self.console.print(f"  withdrawn, erased, searched and certified in {1000 * seconds:.0f} ms")
+
+    def _prove(self) -> None:
+        self._title("7", "Proof, with nothing but the certificate and the public key")
+        key = VerifierKey.parse((self.out / "site.pub").read_text(encoding="utf-8").strip())
+        checked = verify_certificate((self.out / "certificate.json").read_bytes(), key)
+        log = self.site.log.verify()
+        take_home = self.people[LEAVER].take_home
+        signed = b"" if take_home is None else take_home.receipt.token.encode("ascii")
+        _expect(sha256(signed).hexdigest() == checked.receipt_sha256, "the certificate is for another receipt")
+        grid = Table("searched for", "pieces", "found", box=None, padding=(0, 2))
+        for one in checked.statement["searched"]:
+            grid.add_row(str(one["what"]), str(one["pieces"]), str(one["found"]))
+        self.console.print(f"  certificate {checked.certificate_id}: valid, entry of a log of {log.size} that verifies")
+        self.console.print(grid)
+        places = ", ".join(str(one["name"]) for one in checked.statement["searched_in"])
+        self.console.print(f"  searched in: {places}\n  not promised: {checked.statement['not_promised']}")
+        self.facts["certificate"] = {"id": checked.certificate_id, "searched": checked.statement["searched"]}
+        self.facts["log_size"] = log.size
+
+    def _only_face(self, photo: RgbImage) -> FaceDecision:
+        faces = self.site.identify(ZONE, photo).faces
+        _expect(bool(faces), "no face was found in a photo of one person")
+        return faces[0]
+
+    def _names(self, found: Identification) -> list[str | None]:
+        return [None if face.match is None else self.site.name_of(face.match) for face in found.faces]
+
+    def _title(self, number: str, text: str) -> None:
+        self.console.print(f"\n[bold]{number}. {text}[/bold]")
+
+
+def _person(image: RgbImage) -> _Person:
+    *photos, again = samples.views(image, 4)
+    return _Person(photos, again)
+
+
+def _expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001  reads as a sentence
+    if not holds:
+        raise StoryFailedError(otherwise)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"cannot make {folder}: {error.strerror}; check the disk and the rights") from None

@@ -1,0 +1,1 @@
+"""The processes of `volens serve`: workers, their supervision, memory locking, logs."""

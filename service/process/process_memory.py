@@ -1,0 +1,63 @@
+"""What the operating system may do with the memory of our own processes: not write it into a core dump, nor into swap.
+
+Only programs call this. A library does not change the process that uses it.
+"""
+
+import ctypes
+import resource
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+# linux/prctl.h, asm-generic/mman-common.h, linux/capability.h
+_PR_SET_DUMPABLE: Final = 4
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
+_CAP_IPC_LOCK: Final = 14
+
+
+class SwapProtection(StrEnum):
+    """Whether this process's memory can reach a swap device."""
+
+    LOCKED = "all memory is locked"
+    KEYS_ONLY = "only the long-lived keys are locked; encrypt the swap, or raise the limit (LimitMEMLOCK=infinity)"
+
+
+def forbid_core_dumps() -> None:
+    """Have no core dump written if this process crashes, nor by other processes of the same user while it lives.
+
+    On Linux this also stops debuggers of the same user from attaching (PR_SET_DUMPABLE). Root still can.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def may_lock_all() -> bool:
+    """Tell whether the system lets this process lock all memory that it has and will have."""
+    if sys.platform != "linux":
+        return False
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    return hard == resource.RLIM_INFINITY or _has_capability(_CAP_IPC_LOCK)
+
+
+def lock_all() -> SwapProtection:
+    """Keep all memory of a long-running process from swap, now and from now on.
+
+    Not tried under a limit: the lock would also hold for what is asked for later, and the limit would then end the
+    process in the middle of its work. The long-lived keys are locked in any case (`volens.store.files.page_lock`).
+    """
+    if not may_lock_all():
+        return SwapProtection.KEYS_ONLY
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+    # On fault: a page is locked when it is first used. Without it, the stacks of all threads would be filled at once.
+    refused = ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
+    return SwapProtection.KEYS_ONLY if refused else SwapProtection.LOCKED
+
+
+def _has_capability(number: int) -> bool:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> number & 1)
+    return False

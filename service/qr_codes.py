@@ -1,0 +1,34 @@
+"""The withdrawal code, the person's secret, their badge and the id of a certificate as pictures."""
+
+from io import BytesIO
+
+import segno
+
+from volens.consent import Badge, PersonSecret, WithdrawalCode
+
+
+def withdrawal_qr(code: WithdrawalCode) -> bytes:
+    """Return the QR of a withdrawal code as PNG (ISO/IEC 18004, error correction M)."""
+    return _png(code.qr_text())
+
+
+def secret_qr(secret: PersonSecret) -> bytes:
+    """Return the QR of a person's secret as PNG."""
+    return _png(secret.reveal())
+
+
+def badge_qrs(badge: Badge) -> list[bytes]:
+    """Return the QR codes of a badge, each as PNG."""
+    return [_png(text) for text in badge.qr_texts()]
+
+
+def certificate_qr(certificate_id: str) -> str:
+    """Return the QR of a certificate's id as SVG, to stand inside a page."""
+    svg: str = segno.make_qr(f"volens-certificate:{certificate_id}", error="m").svg_inline(scale=3)
+    return svg
+
+
+def _png(text: str) -> bytes:
+    picture = BytesIO()
+    segno.make_qr(text, error="m").save(picture, kind="png", scale=8)
+    return picture.getvalue()

@@ -1,0 +1,201 @@
+"""Sealed snapshots of galleries, so that a store opens without opening every embedding in it.
+
+A snapshot is a file of sealed parts, under a key that is made for it and kept in the keyring. It is bound to site,
+zone, model, store key and to the head of the audit log at which the gallery stood. Its key is destroyed in the
+transaction that destroys the secrets of whoever is erased next, so that no copy of the file opens afterwards; the file
+goes with it.
+
+A snapshot is a convenience. One that is missing, newer than the data file, changed, or of another store is no error:
+the gallery is built from the sealed embeddings then. Nor could it match anybody, for the store decides.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from volens.consent import ModelId, Purpose, UnavailableError
+from volens.store.files.private_files import write_private
+from volens.store.keys import keyring_schema as tables
+from volens.store.keys import sealing
+from volens.store.keys.secrets import KEY_BYTES, SnapshotKey
+from volens.store.log import audit_log
+from volens.store.store import Store
+
+FOLDER: Final = "galleries"
+_NAME_BYTES: Final = 16
+_LENGTH_BYTES: Final = 8
+_snapshot = tables.gallery_snapshot.c
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GalleryState:
+    """Which gallery, and at which moment.
+
+    Attributes:
+        epoch: of the store key that its sketches are keyed by.
+        log_size: of the audit log at which it stood.
+    """
+
+    purpose: Purpose
+    model_id: ModelId
+    epoch: int
+    log_size: int
+
+
+def keep_snapshot(store: Store, state: GalleryState, parts: Sequence[bytearray]) -> bool:
+    """Seal and keep what a gallery holds, in the place of its older snapshot.
+
+    Args:
+        store: of the site.
+        state: of the gallery. If the log has grown since, nothing is kept.
+        parts: what to seal, at least one; zeroed before this returns.
+
+    Returns:
+        Whether it was kept. A full disk or a busy file is no reason to keep a door waiting.
+    """
+    name = store.random(_NAME_BYTES).hex()
+    path = _folder(store) / name
+    kept = False
+    try:
+        with SnapshotKey.generate(store.random) as key:
+            with store.read() as connection:
+                root = audit_log.root_at(connection, state.log_size)
+            sealed = [
+                sealing.seal(part, key, _context(store, state, root, name, at, len(parts)), store.random)
+                for at, part in enumerate(parts)
+            ]
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            write_private(path, b"".join(len(box).to_bytes(_LENGTH_BYTES) + box for box in sealed))
+            kept = _put_down(store, state, key, root=root, name=name, parts=len(parts))
+    except (UnavailableError, OSError):
+        pass
+    finally:
+        for part in parts:
+            part[:] = bytes(len(part))
+        with suppress(UnavailableError):
+            remove_dead_snapshots(store)
+    return kept
+
+
+def open_snapshot(
+    store: Store, connection: Connection, purpose: Purpose, model_id: ModelId, epoch: int
+) -> tuple[GalleryState, Iterator[bytearray]] | None:
+    """Return what a gallery held; None if there is no snapshot that fits the log and the store key.
+
+    Args:
+        store: of the site.
+        connection: a snapshot of the data file.
+        purpose: of the gallery.
+        model_id: of the gallery.
+        epoch: of the store key in use.
+
+    Returns:
+        The gallery's state, and the parts, opened one by one; each is zeroed when the next is asked for. To open one
+        raises TamperError if the file was changed, and UnavailableError if it cannot be read.
+    """
+    with store.keyring.read() as keys:
+        row = keys.execute(select(tables.gallery_snapshot).where(_of(purpose, model_id))).one_or_none()
+    if row is None or row.epoch != epoch or row.log_size > audit_log.log_size(connection):
+        return None
+    if audit_log.root_at(connection, row.log_size) != row.log_root:
+        return None
+    state = GalleryState(purpose, model_id, row.epoch, row.log_size)
+    return state, _opened(store, state, row)
+
+
+def has_snapshot(store: Store, purpose: Purpose, model_id: ModelId) -> bool:
+    """Tell whether a gallery has a snapshot."""
+    with store.keyring.read() as keys:
+        return keys.scalar(select(_snapshot.name).where(_of(purpose, model_id))) is not None
+
+
+def remove_dead_snapshots(store: Store) -> None:
+    """Remove the files whose keys are destroyed, and what a killed process left of one.
+
+    Raises:
+        UnavailableError: the disk refuses.
+    """
+    with store.keyring.read() as keys:
+        known = set(keys.scalars(select(_snapshot.name)))
+    try:
+        for path in _folder(store).iterdir() if _folder(store).is_dir() else ():
+            if path.name not in known:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"cannot remove a file in {FOLDER}: {error.strerror}; make it writable") from None
+
+
+def _put_down(store: Store, state: GalleryState, key: SnapshotKey, *, root: bytes, name: str, parts: int) -> bool:
+    """Put the key into the keyring, in the place of the older snapshot's; False if the log has grown meanwhile.
+
+    An erasure commits to the log first, and then destroys keys, here, one process at a time. So either the log tells of
+    it, or it has yet to destroy what is put down now.
+    """
+    keyring = store.keyring
+    with keyring.write() as connection, keyring.store_keys.lock:
+        with store.read() as data:
+            if audit_log.log_size(data) != state.log_size or state.epoch not in keyring.store_keys:
+                return False
+        connection.execute(delete(tables.gallery_snapshot).where(_of(state.purpose, state.model_id)))
+        context = _key_context(store, state, name)
+        connection.execute(
+            insert(tables.gallery_snapshot),
+            {
+                "purpose": state.purpose,
+                "model_id": state.model_id,
+                "name": name,
+                "epoch": state.epoch,
+                "log_size": state.log_size,
+                "log_root": root,
+                "parts": parts,
+                "wrapped": sealing.seal(key.buffer, keyring.store_keys[state.epoch], context, store.random),
+            },
+        )
+        return True
+
+
+def _opened(store: Store, state: GalleryState, row: Row[Any]) -> Iterator[bytearray]:
+    keyring = store.keyring
+    try:
+        with SnapshotKey(bytes(KEY_BYTES)) as key, (_folder(store) / row.name).open("rb") as file:
+            with keyring.store_keys.lock:
+                if state.epoch not in keyring.store_keys:
+                    raise UnavailableError("the store key was rotated; the snapshot is of the old one")
+                context = _key_context(store, state, row.name)
+                sealing.open_into(row.wrapped, keyring.store_keys[state.epoch], context, key.buffer)
+            whole = os.fstat(file.fileno()).st_size
+            for at in range(row.parts):
+                box = file.read(min(whole, int.from_bytes(file.read(_LENGTH_BYTES))))
+                part = bytearray(max(0, len(box) - sealing.OVERHEAD_BYTES))
+                context = _context(store, state, row.log_root, row.name, at, row.parts)
+                sealing.open_into(box, key, context, part)
+                try:
+                    yield part
+                finally:
+                    part[:] = bytes(len(part))
+    except OSError as error:
+        raise UnavailableError(f"a gallery's snapshot could not be read: {error.strerror}") from None
+
+
+def _context(store: Store, state: GalleryState, root: bytes, name: str, at: int, parts: int) -> bytes:
+    numbers = (str(state.epoch), str(state.log_size), root.hex(), str(at), str(parts))
+    return sealing.context("gallery snapshot", store.keyring.site_id, state.purpose, state.model_id, name, *numbers)
+
+
+def _key_context(store: Store, state: GalleryState, name: str) -> bytes:
+    of_gallery = (store.keyring.site_id, state.purpose, state.model_id, str(state.epoch))
+    return sealing.context("gallery snapshot key", *of_gallery, name)
+
+
+def _of(purpose: Purpose, model_id: ModelId) -> Any:  # noqa: ANN401  a condition
+    return (_snapshot.purpose == purpose) & (_snapshot.model_id == model_id)
+
+
+def _folder(store: Store) -> Path:
+    return store.keyring.folder / FOLDER

@@ -1,0 +1,104 @@
+"""Files that only their owner may read, written whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from volens.consent import InputError, UnavailableError
+
+
+def write_private(path: Path, data: bytes, *, replace: bool = False) -> None:
+    """Write a file with mode 0600 so that it is there whole or not at all, also after a power cut.
+
+    Raises:
+        InputError: the file is already there and `replace` is false; nothing is changed.
+        UnavailableError: the disk refuses.
+    """
+    try:
+        _write(path, data, replace=replace)
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise InputError(f"{path} is already there; nothing was changed, choose another name") from None
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def write_private_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write some hundred files into a folder, each as `write_private` does, in the place of what has the name.
+
+    Raises:
+        UnavailableError: the disk refuses; some may be there, each whole.
+    """
+    path, drafts = folder, ExitStack()
+    try:
+        with drafts:
+            opened = []
+            for name, data in files.items():
+                path = folder / name
+                descriptor, draft = _draft(path)
+                drafts.callback(Path(draft).unlink, missing_ok=True)
+                with os.fdopen(descriptor, "wb", closefd=False) as file:
+                    drafts.callback(os.close, descriptor)
+                    file.write(data)
+                opened.append((path, descriptor, draft))
+            # All are written before the first must be on the disk: it then takes most of the others along.
+            for _, descriptor, _ in opened:
+                os.fsync(descriptor)
+            for path, _, draft in opened:
+                Path(draft).replace(path)
+        sync_folder(folder)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def _draft(path: Path) -> tuple[int, str]:
+    # Mode 0600, and a name that no draft of a killed process has.
+    return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+
+
+def _write(path: Path, data: bytes, *, replace: bool) -> None:
+    descriptor, name = _draft(path)
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            draft.replace(path)
+        else:
+            os.link(draft, path)  # unlike a rename, a link never takes the place of a file
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(f"cannot write {path}: {error.strerror}; check the disk and the folder's rights")
+
+
+def read_private(path: Path, limit_bytes: int) -> bytes:
+    """Read a file of at most `limit_bytes`.
+
+    Raises:
+        InputError: it is larger.
+        UnavailableError: it is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit_bytes + 1)
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror}; check the name and the file's rights") from None
+    if len(data) > limit_bytes:
+        raise InputError(f"got {path} of more than {limit_bytes} bytes; expected a smaller file")
+    return data
+
+
+def sync_folder(folder: Path) -> None:
+    """See that the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,71 @@
+"""A root key that a key service has wrapped: the home keeps the wrapped form, the service alone can unwrap it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, final
+
+from volens.consent import InputError, UnavailableError
+from volens.store.keys.root_key.holder import Slot
+from volens.store.keys.root_key.key_record import RECORD_FILE, RootKeyRecord, read_record, write_record
+from volens.store.keys.secrets import RootKey
+
+
+class KeyService(Protocol):
+    """Wraps and unwraps. Raises UnavailableError and TamperError as `RootKeyHolder` does."""
+
+    def wrap(self, *, renewed: bool) -> tuple[RootKey, str]:
+        """Make a root key and return it with its wrapped form; `renewed`: under a new version, where there are any."""
+        ...
+
+    def unwrap(self, wrapped: str) -> RootKey:
+        """Return the key; the caller wipes it."""
+        ...
+
+    def retire(self, wrapped: str) -> None:
+        """See that nothing older than `wrapped` can be unwrapped any more, as far as the service can; idempotent."""
+        ...
+
+
+@final
+class WrappedHolder:
+    """`RootKeyHolder` over a key service and the home's record."""
+
+    def __init__(self, home: Path, record: RootKeyRecord, service: KeyService) -> None:
+        """Keep wrapped keys in the record of `home`."""
+        self.url = record.url
+        self._home = home
+        self._empty = replace(record, wrapped=None, wrapped_next=None)
+        self._service = service
+
+    def create(self, slot: Slot) -> RootKey:
+        """Have a new key wrapped, and write down its wrapped form."""
+        record = self._record()
+        if slot is Slot.CURRENT and record.wrapped is not None:
+            raise InputError(f"{RECORD_FILE} has a root key already; nothing was changed")
+        key, wrapped = self._service.wrap(renewed=slot is Slot.NEXT)
+        current = slot is Slot.CURRENT
+        held = replace(record, wrapped=wrapped) if current else replace(record, wrapped_next=wrapped)
+        write_record(self._home, held)
+        return key
+
+    def open(self, slot: Slot) -> RootKey | None:
+        """Unwrap a key."""
+        record = self._record()
+        wrapped = record.wrapped if slot is Slot.CURRENT else record.wrapped_next
+        if wrapped is None and slot is Slot.CURRENT:
+            raise UnavailableError(f"{RECORD_FILE} has no wrapped root key; restore it")
+        return None if wrapped is None else self._service.unwrap(wrapped)
+
+    def succeed(self) -> None:
+        """Have the service refuse what is older than the waiting key, then forget the wrapped form of the old one."""
+        record = self._record()
+        if record.wrapped_next is None:
+            return
+        self._service.retire(record.wrapped_next)
+        write_record(self._home, replace(record, wrapped=record.wrapped_next, wrapped_next=None))
+
+    def discard(self) -> None:
+        """Do nothing: the wrapped form goes with the home."""
+
+    def _record(self) -> RootKeyRecord:
+        return read_record(self._home) or self._empty

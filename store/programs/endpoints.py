@@ -1,0 +1,199 @@
+"""Where recipients of a zone want to be told: an address, the kinds of messages, and the secret that signs them.
+
+The secret is derived from the site's signing key when it is needed, and kept nowhere (`Keyring.derived_key`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, final
+
+from sqlalchemy import Connection, insert, select, update
+
+from volens.consent import InputError, Purpose, UnknownError, parse_purpose
+from volens.store.keys.secrets import DerivedKey
+from volens.store.programs.recipients import recipient_named
+from volens.store.promises.label_bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within
+from volens.store.schema import data_tables as tables
+from volens.store.schema.schema_outbox import webhook_endpoint as table
+from volens.store.store import Store, Transaction
+
+MAX_URL_LENGTH: Final = 2000
+_ID_BYTES: Final = 8
+
+
+class MessageKind(StrEnum):
+    """What recipients are told."""
+
+    CONSENT_GIVEN = "consent.given"
+    CONSENT_EXPIRED = "consent.expired"
+    SUBJECT_ERASED = "subject.erased"
+    DOOR_DECISION = "door.decision"
+    """Somebody was known at a door: a trace of where people go, and so only on request."""
+
+
+USUAL_KINDS: Final = frozenset(MessageKind) - {MessageKind.DOOR_DECISION}
+OF_THE_LIVING: Final = frozenset({MessageKind.CONSENT_GIVEN, MessageKind.DOOR_DECISION})
+"""Messages that are dropped when the consent ends before they are delivered."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one recipient is told.
+
+    Attributes:
+        recipient: the recipient's name.
+        allow_private: whether the address may be one of this machine or of a private network.
+        number: of the secret, from 1, one more with each rotation.
+        previous_until: how long the secret before still signs too.
+        disabled_why: why nothing is sent; None while it is.
+    """
+
+    endpoint_id: str
+    recipient_id: str
+    recipient: str
+    zone: Purpose
+    url: str
+    kinds: frozenset[MessageKind]
+    allow_private: bool
+    number: int
+    previous_until: datetime | None
+    added_at: datetime
+    disabled_at: datetime | None
+    disabled_why: str | None
+
+
+@final
+class Endpoints:
+    """Adds, rotates, disables and lists endpoints."""
+
+    def __init__(self, store: Store) -> None:
+        """Work on an open store."""
+        self._store = store
+
+    def add(
+        self,
+        zone: str,
+        recipient: str,
+        *,
+        url: str,
+        kinds: Iterable[MessageKind] = USUAL_KINDS,
+        allow_private: bool = False,
+    ) -> Endpoint:
+        """Tell a recipient from now on.
+
+        Raises:
+            InputError: the zone has no such recipient, or had; no kind of message; or a url that is too long.
+
+        Not checked: the address, which is whenever something is sent (`volens.service.webhooks.address_guard`).
+        """
+        wanted = frozenset(kinds)
+        if not wanted or not 1 <= len(url) <= MAX_URL_LENGTH:
+            raise InputError(
+                f"got {len(wanted)} kinds of messages and an address of {len(url)} characters; expected one kind or "
+                f"more, and at most {MAX_URL_LENGTH} characters"
+            )
+        purpose = parse_purpose(zone)
+        with self._store.write() as tx:
+            who = recipient_named(tx.connection, purpose, recipient)
+            if who.removed_at is not None:
+                raise InputError("this recipient receives nothing any more; add another")
+            endpoint_id = tx.random(_ID_BYTES).hex()
+            tx.connection.execute(
+                insert(table).values(
+                    endpoint_id=endpoint_id,
+                    recipient_id=who.recipient_id,
+                    url=url,
+                    kinds=" ".join(sorted(wanted)),
+                    allow_private=int(allow_private),
+                    number=1,
+                    added_at=tx.now,
+                )
+            )
+            tx.log("endpoint.added", {"endpoint": endpoint_id, "zone": purpose, "kinds": " ".join(sorted(wanted))})
+            return _known(tx, endpoint_id)
+
+    def rotate(self, endpoint_id: str, *, grace_hours: int = DEFAULT_GRACE_HOURS) -> Endpoint:
+        """Sign with another secret; for `grace_hours` more, 0 to `MAX_GRACE_HOURS`, the old one signs too.
+
+        Raises:
+            InputError: there is no such endpoint, or the hours are out of range.
+        """
+        check_within(grace_hours, 0, MAX_GRACE_HOURS)
+        with self._store.write() as tx:
+            old = _known(tx, endpoint_id)
+            until = tx.now + timedelta(hours=grace_hours)
+            _change(tx, endpoint_id, number=old.number + 1, previous_until=until)
+            tx.log("endpoint.rotated", {"endpoint": endpoint_id, "number": old.number + 1})
+            return _known(tx, endpoint_id)
+
+    def disable(self, endpoint_id: str, why: str = "by the operator") -> Endpoint:
+        """Send nothing there; what waits goes on waiting. Doing it twice does no harm."""
+        with self._store.write() as tx:
+            if _known(tx, endpoint_id).disabled_at is None:
+                _change(tx, endpoint_id, disabled_at=tx.now, disabled_why=why)
+                tx.log("endpoint.disabled", {"endpoint": endpoint_id, "why": why})
+            return _known(tx, endpoint_id)
+
+    def enable(self, endpoint_id: str) -> Endpoint:
+        """Send there again, what waits first. Doing it twice does no harm."""
+        with self._store.write() as tx:
+            if _known(tx, endpoint_id).disabled_at is not None:
+                _change(tx, endpoint_id, disabled_at=None, disabled_why=None)
+                tx.log("endpoint.enabled", {"endpoint": endpoint_id})
+            return _known(tx, endpoint_id)
+
+    def list(self, zone: str | None = None) -> list[Endpoint]:
+        """Return the endpoints of a zone, or of all, in the order in which they were added."""
+        wanted = None if zone is None else parse_purpose(zone)
+        with self._store.read() as connection:
+            return [one for one in all_endpoints(connection) if wanted in {None, one.zone}]
+
+    def secrets(self, endpoint: Endpoint) -> Sequence[DerivedKey]:
+        """Return what messages are signed with now, the newest first; the caller wipes them."""
+        numbers = [endpoint.number]
+        if endpoint.previous_until is not None and endpoint.previous_until > self._store.now():
+            numbers.append(endpoint.number - 1)
+        return [self._store.keyring.derived_key(f"webhook endpoint|{endpoint.endpoint_id}|{one}") for one in numbers]
+
+
+def all_endpoints(connection: Connection) -> list[Endpoint]:
+    """Return all endpoints, disabled ones too, in the order in which they were added."""
+    return [_endpoint(row) for row in connection.execute(_ALL)]
+
+
+_ALL: Final = (
+    select(table, tables.recipient.c.name, tables.recipient.c.purpose)
+    .join_from(table, tables.recipient, tables.recipient.c.recipient_id == table.c.recipient_id)
+    .order_by(table.c.added_at, table.c.endpoint_id)
+)
+
+
+def _change(tx: Transaction, endpoint_id: str, **values: object) -> None:
+    tx.connection.execute(update(table).where(table.c.endpoint_id == endpoint_id).values(**values))
+
+
+def _known(tx: Transaction, endpoint_id: str) -> Endpoint:
+    row = tx.connection.execute(_ALL.where(table.c.endpoint_id == endpoint_id)).one_or_none()
+    if row is None:
+        raise UnknownError("there is no endpoint of this id; 'volens webhook list' shows them")
+    return _endpoint(row)
+
+
+def _endpoint(row: Any) -> Endpoint:  # noqa: ANN401  SQLAlchemy's row has no narrower type
+    return Endpoint(
+        row.endpoint_id,
+        row.recipient_id,
+        row.name,
+        Purpose(row.purpose),
+        row.url,
+        frozenset(MessageKind(one) for one in row.kinds.split()),
+        bool(row.allow_private),
+        row.number,
+        row.previous_until,
+        row.added_at,
+        row.disabled_at,
+        row.disabled_why,
+    )

@@ -1,0 +1,138 @@
+"""Work that takes longer than a caller waits: who asked for it, how far it is, how it ended. Kept for a month.
+
+What a job does is carried out, and finished after a crash, by what it calls; here is only what is told of it. A job
+whose process died is told of as cut off.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, final
+
+from sqlalchemy import delete, insert, select, update
+
+from volens.consent import UnknownError
+from volens.store.schema.schema_answers import job as table
+from volens.store.store import Store
+
+KEPT_FOR: Final = timedelta(days=30)
+CUT_OFF_AFTER: Final = timedelta(minutes=1)
+"""Whoever works on a job says so more often than this."""
+
+_ID_BYTES: Final = 16
+
+
+class JobKind(StrEnum):
+    """What is done."""
+
+    SWEEP = "sweep"
+    """Erase what ran out, finish what was begun."""
+    VERIFY_LOG = "verify_log"
+    """Check every leaf, node and signature of the audit log."""
+    ERASE = "erase"
+    """Carry out a plan of an erasure by order."""
+
+
+class JobState(StrEnum):
+    """How it stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CUT_OFF = "cut_off"
+    """The process ended before the job did. Erasures go on at the next opening; asked for again, the job goes on."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job.
+
+    Attributes:
+        done: how much is done, of `total`; 0 of 0 while that is not known.
+        outcome: numbers of what was done, or a problem's ``kind`` and ``detail``; None while it runs.
+    """
+
+    seq: int
+    job_id: str
+    kind: JobKind
+    credential_id: str
+    state: JobState
+    done: int
+    total: int
+    outcome: Mapping[str, Any] | None
+    begun_at: datetime
+
+
+@final
+class Jobs:
+    """The jobs of a site, as they are told of."""
+
+    def __init__(self, store: Store) -> None:
+        """Work on an open store."""
+        self._store = store
+
+    def begin(self, kind: JobKind, credential_id: str) -> Job:
+        """Note that a job begins. Those older than `KEPT_FOR` are forgotten."""
+        with self._store.write() as tx:
+            tx.connection.execute(delete(table).where(table.c.seen_at < tx.now - KEPT_FOR))
+            job_id = tx.random(_ID_BYTES).hex()
+            tx.connection.execute(
+                insert(table).values(
+                    job_id=job_id,
+                    kind=kind.value,
+                    credential_id=credential_id,
+                    state=JobState.RUNNING.value,
+                    done=0,
+                    total=0,
+                    begun_at=tx.now,
+                    seen_at=tx.now,
+                )
+            )
+            tx.log("job.begun", {"job_id": job_id, "kind": kind.value, "credential": credential_id})
+        return self.get(job_id)
+
+    def advance(self, job_id: str, done: int, total: int) -> None:
+        """Note how far a job is. One that has ended is left as it is."""
+        with self._store.write() as tx:
+            tx.connection.execute(_running(job_id).values(done=done, total=total, seen_at=tx.now))
+
+    def end(self, job_id: str, state: JobState, outcome: Mapping[str, Any]) -> None:
+        """Note how a job ended; `outcome` is numbers and words of ours, nothing about a person."""
+        with self._store.write() as tx:
+            told = json.dumps(dict(outcome))
+            tx.connection.execute(_running(job_id).values(state=state.value, outcome=told, seen_at=tx.now))
+            tx.log("job.ended", {"job_id": job_id, "state": state.value})
+
+    def get(self, job_id: str) -> Job:
+        """Return a job.
+
+        Raises:
+            InputError: there is none of this id, or it is forgotten.
+        """
+        with self._store.read() as connection:
+            row = connection.execute(select(table).where(table.c.job_id == job_id)).one_or_none()
+        if row is None:
+            raise UnknownError("there is no job of this id; jobs are told of for 30 days")
+        return self._job(row)
+
+    def list(self, most: int, before: int | None = None) -> list[Job]:
+        """Return jobs, the newest first: at most so many, and only those with a smaller `seq` than `before`."""
+        query = select(table).order_by(table.c.seq.desc()).limit(most)
+        with self._store.read() as connection:
+            rows = connection.execute(query if before is None else query.where(table.c.seq < before)).all()
+        return [self._job(row) for row in rows]
+
+    def _job(self, row: Any) -> Job:  # noqa: ANN401  SQLAlchemy's row has no narrower type
+        state = JobState(row.state)
+        if state is JobState.RUNNING and self._store.now() - row.seen_at > CUT_OFF_AFTER:
+            state = JobState.CUT_OFF
+        outcome = None if row.outcome is None else json.loads(row.outcome)
+        kind = JobKind(row.kind)
+        return Job(row.seq, row.job_id, kind, row.credential_id, state, row.done, row.total, outcome, row.begun_at)
+
+
+def _running(job_id: str) -> Any:  # noqa: ANN401  SQLAlchemy's update has no narrower type that two versions share
+    return update(table).where(table.c.job_id == job_id, table.c.state == JobState.RUNNING.value)

@@ -1,0 +1,177 @@
+"""Who receives data of a zone (GDPR 13(1)(e)), and what they answered when somebody in it was erased (GDPR 19).
+
+A recipient is added and removed, never changed: certificates name them. What they are told, and where, is in
+`volens.store.programs.endpoints` and `volens.store.programs.outbox`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, final
+
+from sqlalchemy import Connection, insert, select, update
+
+from volens.consent import InputError, Purpose, ReceiptId, RefusedError, UnverifiedReceipt
+from volens.store.promises.zones_and_notices import zone_of
+from volens.store.schema import data_tables as tables
+from volens.store.store import Transaction
+
+MAX_TEXT_LENGTH: Final = 200
+_ID_BYTES: Final = 16
+_recipient = tables.recipient.c
+_acknowledgement = tables.acknowledgement.c
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Somebody who receives data of a zone.
+
+    Attributes:
+        public_key: 32 bytes, Ed25519, with which they sign that they erased too; None if they sign nothing.
+        removed_at: None while they receive.
+    """
+
+    recipient_id: str
+    zone: Purpose
+    name: str
+    contact: str
+    public_key: bytes | None
+    added_at: datetime
+    removed_at: datetime | None
+
+
+def add_recipient(tx: Transaction, zone: Purpose, name: str, contact: str, public_key: bytes | None) -> Recipient:
+    """Record that somebody receives data of a zone from now on.
+
+    Raises:
+        InputError: no such zone, or no text that can be printed.
+        RefusedError: there is, or was, one of this name; it stands in certificates.
+    """
+    zone_of(tx.connection, zone)
+    for text in (name, contact):
+        if not 1 <= len(text.strip()) <= MAX_TEXT_LENGTH or not text.isprintable():
+            raise InputError(
+                f"got a name or contact of {len(text.strip())} characters; expected 1 to {MAX_TEXT_LENGTH} to print"
+            )
+    if any(one.name == name.strip() for one in recipients_of(tx.connection, zone, removed=True)):
+        raise RefusedError("this zone has, or had, a recipient of this name, which stands in certificates; use another")
+    recipient_id = tx.random(_ID_BYTES).hex()
+    tx.connection.execute(
+        insert(tables.recipient).values(
+            recipient_id=recipient_id,
+            purpose=zone,
+            name=name.strip(),
+            contact=contact.strip(),
+            public_key=public_key,
+            added_at=tx.now,
+        )
+    )
+    tx.log("recipient.added", {"recipient_id": recipient_id, "zone": zone, "recipient": name.strip()})
+    return recipient_named(tx.connection, zone, name.strip())
+
+
+def remove_recipient(tx: Transaction, zone: Purpose, name: str) -> Recipient:
+    """Record that somebody receives no more. Who was erased before, and is erased later, is still told to them.
+
+    Raises:
+        InputError: there is no such recipient.
+    """
+    found = recipient_named(tx.connection, zone, name)
+    if found.removed_at is not None:
+        raise InputError("this recipient was removed before; nothing was changed")
+    tx.connection.execute(
+        update(tables.recipient).where(_recipient.recipient_id == found.recipient_id).values(removed_at=tx.now)
+    )
+    tx.log("recipient.removed", {"recipient_id": found.recipient_id, "zone": zone, "recipient": name})
+    return recipient_named(tx.connection, zone, name)
+
+
+def recipients_of(connection: Connection, zone: Purpose, *, removed: bool = False) -> list[Recipient]:
+    """Return who receives data of a zone, by name; on demand also who did."""
+    query = select(tables.recipient).where(_recipient.purpose == zone).order_by(_recipient.name)
+    rows = connection.execute(query if removed else query.where(_recipient.removed_at.is_(None)))
+    return [
+        Recipient(
+            row.recipient_id,
+            Purpose(row.purpose),
+            row.name,
+            row.contact,
+            row.public_key,
+            row.added_at,
+            row.removed_at,
+        )
+        for row in rows
+    ]
+
+
+def recipient_named(connection: Connection, zone: Purpose, name: str) -> Recipient:
+    """Return a recipient, present or past.
+
+    Raises:
+        InputError: the zone never had one of this name.
+    """
+    for one in recipients_of(connection, zone, removed=True):
+        if one.name == name:
+            return one
+    raise InputError("this zone has no recipient of this name; 'volens recipient list' shows them")
+
+
+def recipients_to_tell(connection: Connection, zones: Mapping[ReceiptId, Purpose]) -> dict[ReceiptId, list[Recipient]]:
+    """Return for each erased consent who may have received data under it: all of its zone but those removed before.
+
+    Args:
+        connection: to the data file.
+        zones: of each consent.
+    """
+    known = {zone: recipients_of(connection, zone, removed=True) for zone in set(zones.values())}
+    told: dict[ReceiptId, list[Recipient]] = {}
+    for receipt_id, zone in zones.items():
+        here = known[zone]
+        if any(one.removed_at is not None for one in here):
+            since = _given_at(connection, receipt_id)
+            here = [one for one in here if one.removed_at is None or since is None or one.removed_at >= since]
+        told[receipt_id] = here
+    return told
+
+
+def add_acknowledgement(
+    tx: Transaction, receipt_id: ReceiptId, recipient: Recipient, token: str, details: Mapping[str, str | int]
+) -> None:
+    """Keep what a recipient answered about an erasure, once.
+
+    Raises:
+        RefusedError: they answered before.
+    """
+    same = select(_acknowledgement.token).where(
+        _acknowledgement.receipt_id == receipt_id, _acknowledgement.recipient_id == recipient.recipient_id
+    )
+    if tx.connection.scalar(same) is not None:
+        raise RefusedError("this recipient acknowledged this erasure before; nothing was changed")
+    tx.connection.execute(
+        insert(tables.acknowledgement).values(
+            receipt_id=receipt_id, recipient_id=recipient.recipient_id, token=token, acknowledged_at=tx.now
+        )
+    )
+    tx.log("erasure.acknowledged", details)
+
+
+def acknowledgements_of(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, list[str]]:
+    """Return what recipients answered about these erasures, in the order in which they did; only where any did."""
+    rows = connection.execute(
+        select(_acknowledgement.receipt_id, _acknowledgement.token)
+        .where(_acknowledgement.receipt_id.in_(receipt_ids))
+        .order_by(_acknowledgement.acknowledged_at, _acknowledgement.recipient_id)
+    )
+    found: dict[ReceiptId, list[str]] = {}
+    for row in rows:
+        found.setdefault(ReceiptId(row.receipt_id), []).append(row.token)
+    return found
+
+
+def _given_at(connection: Connection, receipt_id: ReceiptId) -> datetime | None:
+    token = connection.scalar(select(tables.receipt.c.token).where(tables.receipt.c.receipt_id == receipt_id))
+    try:
+        return UnverifiedReceipt.parse(str(token).encode("utf-8")).claims.issued_at
+    except InputError:
+        return None  # a damaged receipt: then rather one told too many

@@ -1,0 +1,107 @@
+"""The operators' public keys, and how many of them an erasure by cohort needs.
+
+What weakens the rule is done only with as many operators as the rule asks for: the caller proves that they agreed, and
+hands over for the audit log by whom it was approved.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, final
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from volens.consent import InputError, RefusedError, UnknownError
+from volens.store.promises.label_bounds import plain_label
+from volens.store.schema import data_tables as tables
+from volens.store.store import Transaction
+
+MAX_REQUIRED: Final = 2
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Somebody who may approve.
+
+    Attributes:
+        label: a name or a role; it stands in dossiers.
+        public_key: 32 bytes, Ed25519.
+        removed_at: None while they may.
+    """
+
+    label: str
+    public_key: bytes
+    added_at: datetime
+    removed_at: datetime | None
+
+
+def add_operator(tx: Transaction, label: str, public_key: bytes, approved: Mapping[str, str | int]) -> None:
+    """Let somebody approve.
+
+    Raises:
+        InputError: no label that can be printed.
+        RefusedError: label or key were used before; they never change hands.
+    """
+    label = plain_label(label)
+    known = list_operators(tx.connection, removed=True)
+    if any(one.label == label or one.public_key == public_key for one in known):
+        raise RefusedError("an operator of this label or key was added before; choose another label, or make a new key")
+    tx.connection.execute(insert(tables.operator_key).values(name=label, public_key=public_key, added_at=tx.now))
+    tx.log("operator.added", {"operator": label, "public_key": public_key.hex(), **approved})
+
+
+def remove_operator(tx: Transaction, label: str, approved: Mapping[str, str | int]) -> None:
+    """Take an operator's right to approve; what they approved stays on record.
+
+    Raises:
+        InputError: there is no such operator.
+        RefusedError: then there would be fewer than the site asks for, and nobody could approve anything any more.
+    """
+    present = list_operators(tx.connection)
+    if not any(one.label == label for one in present):
+        raise UnknownError("there is no operator of this label; 'volens operator list' shows them")
+    required = operators_required(tx.connection)
+    if required > 1 and len(present) - 1 < required:
+        raise RefusedError(
+            f"the site asks for {required} operators and has {len(present)}; add another first, or lower what is asked"
+        )
+    tx.connection.execute(
+        update(tables.operator_key).where(tables.operator_key.c.name == label).values(removed_at=tx.now)
+    )
+    tx.log("operator.removed", {"operator": label, **approved})
+
+
+def require_operators(tx: Transaction, required: int, approved: Mapping[str, str | int]) -> None:
+    """Set how many operators an erasure by cohort needs.
+
+    Raises:
+        InputError: neither 1 nor 2.
+        RefusedError: there are not so many.
+    """
+    if not 1 <= required <= MAX_REQUIRED:
+        raise InputError(f"got {required} operators; expected 1 or {MAX_REQUIRED}")
+    present = len(list_operators(tx.connection))
+    if required > 1 and present < required:
+        raise RefusedError(f"there are {present} operators, and {required} cannot agree; add them first")
+    newest = tx.connection.scalar(select(func.max(tables.operators_required.c.seq)))
+    tx.connection.execute(
+        insert(tables.operators_required).values(
+            seq=0 if newest is None else newest + 1, required=required, set_at=tx.now
+        )
+    )
+    tx.log("operator.required", {"required": required, **approved})
+
+
+def operators_required(connection: Connection) -> int:
+    """Return how many operators an erasure by cohort needs; 1, which is whoever sits at the desk, unless set."""
+    rule = tables.operators_required.c
+    newest = connection.scalar(select(rule.required).order_by(rule.seq.desc()).limit(1))
+    return 1 if newest is None else int(newest)
+
+
+def list_operators(connection: Connection, *, removed: bool = False) -> list[Operator]:
+    """Return the operators by label; on request also those who may no longer approve."""
+    query = select(tables.operator_key).order_by(tables.operator_key.c.name)
+    rows = connection.execute(query if removed else query.where(tables.operator_key.c.removed_at.is_(None)))
+    return [Operator(row.name, row.public_key, row.added_at, row.removed_at) for row in rows]

@@ -1,0 +1,179 @@
+"""What the site promises before anyone is asked: zones and notices, in the data file."""
+
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from volens.consent import Custody, InputError, Notice, Purpose, RefusedError, SecondFactor, UnknownError, Zone
+from volens.consent.clocks import MAX_SUPERSEDING_DAYS
+from volens.store.log.audit_log import ZONE_ADDED
+from volens.store.schema import data_tables as tables
+from volens.store.store import Transaction
+
+_ZONES: Final = select(
+    tables.zone,
+    select(func.min(tables.shorter_retention.c.retention_days))
+    .where(tables.shorter_retention.c.purpose == tables.zone.c.purpose)
+    .scalar_subquery()
+    .label("shorter"),
+)
+
+
+def add_zone(tx: Transaction, zone: Zone) -> None:
+    """Keep a new zone.
+
+    Raises:
+        RefusedError: there is one of this name; its promises are never changed under people who agreed to them.
+    """
+    if tx.connection.scalar(select(tables.zone.c.purpose).where(tables.zone.c.purpose == zone.purpose)):
+        raise RefusedError(
+            f"zone {zone.purpose!r} is already there, and what people agreed to is never changed; choose another name"
+        )
+    tx.connection.execute(
+        insert(tables.zone).values(
+            purpose=zone.purpose,
+            custody=zone.custody.value,
+            justification=zone.justification,
+            alternative=zone.alternative,
+            retention_days=zone.retention_days,
+            created_at=zone.created_at,
+            match_history_days=zone.match_history_days,
+            second_factor=zone.second_factor.value,
+        )
+    )
+    tx.log(
+        ZONE_ADDED,
+        {
+            "zone": zone.purpose,
+            "custody": zone.custody.value,
+            "retention_days": zone.retention_days,
+            "match_history_days": zone.match_history_days,
+            "second_factor": zone.second_factor.value,
+        },
+    )
+
+
+def zone_of(connection: Connection, purpose: Purpose) -> Zone:
+    """Return a zone.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    row = connection.execute(_ZONES.where(tables.zone.c.purpose == purpose)).one_or_none()
+    if row is None:
+        known = ", ".join(zone.purpose for zone in zones(connection)) or "none yet"
+        raise UnknownError(f"there is no zone {purpose!r} (known: {known}); add it with 'volens zone add'")
+    return _zone(row)
+
+
+def zones(connection: Connection) -> list[Zone]:
+    """Return all zones, by name."""
+    return [_zone(row) for row in connection.execute(_ZONES.order_by(tables.zone.c.purpose))]
+
+
+def shorten_retention(tx: Transaction, purpose: Purpose, retention_days: int) -> Zone:
+    """Keep what people gave in a zone for fewer days than promised; the caller then lets `shorten` act.
+
+    Raises:
+        InputError: there is no such zone, or not a number of days.
+        RefusedError: it is not shorter than it was.
+    """
+    zone = zone_of(tx.connection, purpose)
+    if retention_days < 1:
+        raise InputError(f"got a retention of {retention_days} days; expected at least 1")
+    if retention_days >= zone.retention_days:
+        raise RefusedError(
+            f"zone {purpose!r} has a retention of {zone.retention_days} days, which can only be shortened, for people "
+            "agreed to no longer one; give fewer days"
+        )
+    tx.connection.execute(
+        insert(tables.shorter_retention).values(purpose=purpose, retention_days=retention_days, decided_at=tx.now)
+    )
+    tx.log("zone.retention_shortened", {"zone": purpose, "retention_days": retention_days})
+    return replace(zone, retention_days=retention_days)
+
+
+def add_notice(
+    tx: Transaction, purpose: Purpose, language: str, text: bytes, supersedes_within_days: int | None = None
+) -> Notice:
+    """Publish the next version of a zone's notice in one language.
+
+    With `supersedes_within_days` whoever agreed to an older version has so many days to agree to this one; the caller
+    then lets `volens.store.people.deadlines.shorten` act in the same transaction.
+
+    Raises:
+        InputError: no such zone, no such text, or not 0 to 366 days.
+        RefusedError: the text is the one already published.
+    """
+    zone_of(tx.connection, purpose)
+    if supersedes_within_days is not None and not 0 <= supersedes_within_days <= MAX_SUPERSEDING_DAYS:
+        raise InputError(
+            f"got {supersedes_within_days} days for agreeing to the new notice; expected 0 to {MAX_SUPERSEDING_DAYS}"
+        )
+    newest = tx.connection.scalar(
+        select(func.max(tables.notice.c.version)).where(
+            tables.notice.c.purpose == purpose, tables.notice.c.language == language
+        )
+    )
+    notice = Notice.publish(purpose, language=language, version=(newest or 0) + 1, text=text, now=tx.now)
+    if newest is not None and notice_of(tx.connection, purpose, language).sha256 == notice.sha256:
+        raise RefusedError(f"this text is already published as version {newest}; nothing was changed")
+    tx.connection.execute(
+        insert(tables.notice).values(
+            purpose=purpose,
+            language=language,
+            version=notice.version,
+            text=notice.text,
+            sha256=notice.sha256,
+            published_at=notice.published_at,
+            supersedes_within_days=supersedes_within_days,
+        )
+    )
+    asks_again = {} if supersedes_within_days is None else {"supersedes_within_days": supersedes_within_days}
+    tx.log(
+        "notice.published",
+        {"zone": purpose, "language": language, "version": notice.version, "sha256": notice.sha256, **asks_again},
+    )
+    return notice
+
+
+def notice_of(connection: Connection, purpose: Purpose, language: str | None) -> Notice:
+    """Return the newest notice of a zone, in one language or in the only one there is; its hash is checked.
+
+    Raises:
+        InputError: there is none, or several languages and none was named.
+        TamperError: the text is not the one that was published.
+    """
+    rows = connection.execute(
+        select(tables.notice).where(tables.notice.c.purpose == purpose).order_by(tables.notice.c.version)
+    )
+    newest = {row.language: row for row in rows}
+    if language is None and len(newest) == 1:
+        language = next(iter(newest))
+    if language is None or language not in newest:
+        if not newest:
+            raise InputError(f"zone {purpose!r} has no notice yet; publish it with 'volens notice publish'")
+        known = ", ".join(sorted(newest))
+        got = f"no notice in language {language!r}" if language is not None else "notices in several languages"
+        raise InputError(
+            f"zone {purpose!r} has {got} (published: {known}); choose one with --language, or publish it with 'volens "
+            "notice publish'"
+        )
+    row = newest[language]
+    notice = Notice(purpose, row.language, row.version, row.text, row.sha256, row.published_at)
+    notice.check()
+    return notice
+
+
+def _zone(row: Row[tuple[object, ...]]) -> Zone:
+    return Zone(
+        Purpose(row.purpose),
+        Custody(row.custody),
+        row.justification,
+        row.alternative,
+        row.retention_days if row.shorter is None else row.shorter,
+        row.created_at,
+        row.match_history_days,
+        SecondFactor(row.second_factor),
+    )

@@ -1,0 +1,94 @@
+"""The home: the folder that holds all of a site. Made whole or not at all, opened with the root key that it names."""
+
+import shutil
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Final
+
+from volens.consent import InputError, SiteId, UnavailableError
+from volens.store.files.private_files import write_private
+from volens.store.key_rotation import settle_root
+from volens.store.keys.root_key.holder import RootKeys, Slot, root_keys
+from volens.store.keys.root_key.holder_choice import DEFAULT_URL, holder_at, new_holder
+from volens.store.keys.root_key.key_url import parse_root_key_url
+from volens.store.keys.secrets import Random
+from volens.store.store import Clock, Store
+
+PUBLIC_KEY_FILE: Final = "site.pub"
+
+
+def make_home(
+    home: Path, *, name: str, contact: str, clock: Clock, random: Random, root_key_url: str = DEFAULT_URL
+) -> None:
+    """Make a new site in a folder that is empty or not there yet.
+
+    Args:
+        home: the folder.
+        name: the controller's name, shown in every receipt (GDPR 4(7), 13(1)(a)).
+        contact: where to reach the controller.
+        clock: a function that returns aware time.
+        random: a function that returns n random bytes.
+        root_key_url: where the root key shall be; see `volens.store.keys.root_key.key_url`.
+
+    Raises:
+        InputError: the folder is not empty, name or contact is, or the URL means nothing or has a key already.
+        UnavailableError: the disk refuses, or the holder of the root key.
+    """
+    parse_root_key_url(root_key_url)
+    if not name.strip() or not contact.strip():
+        raise InputError("got no name or no contact of the controller; people must know who asks them (GDPR 13)")
+    try:
+        if home.exists() and (not home.is_dir() or any(home.iterdir())):
+            raise InputError(f"{home} is already there and not an empty folder; choose another with --home")
+        home.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
+        try:
+            site_id = SiteId(random(12).hex())
+            holder = new_holder(draft, root_key_url, site_id, random)
+            with ExitStack() as on_failure, holder.create(Slot.CURRENT) as root_key:
+                on_failure.callback(holder.discard)
+                store = Store.create(
+                    draft,
+                    root_key=root_key,
+                    site_id=site_id,
+                    name=name.strip(),
+                    contact=contact.strip(),
+                    clock=clock,
+                    random=random,
+                )
+                store.close()
+                write_private(draft / PUBLIC_KEY_FILE, f"{store.verifier_key.line()}\n".encode())
+                draft.replace(home)
+                on_failure.pop_all()
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise UnavailableError(f"cannot make {home}: {error.strerror}; check the disk and the rights") from None
+
+
+def open_home(home: Path, *, clock: Clock, random: Random, restoring: Path | None = None) -> Store:
+    """Open the store of a site; see `Store.open`.
+
+    Raises:
+        UnavailableError: there is no site, a file is missing, locked, unwritable or of a newer version, or the holder
+            of the root key does not answer.
+        TamperError: the files do not belong together, were changed, or are older than the keyring remembers.
+    """
+    if not home.is_dir():
+        raise UnavailableError(f"there is no site in {home}; make one with 'volens init'")
+    holder = holder_at(home, random)
+    waiting = False
+
+    def source() -> RootKeys:
+        nonlocal waiting
+        found = root_keys(holder)
+        waiting = len(found.keys) > 1 or found.problem is not None
+        return found
+
+    store = Store.open(home, root_key=source, clock=clock, random=random, restoring=restoring)
+    if waiting:
+        # A rotation was killed where two root keys are there. The site is open, whatever becomes of the older one.
+        with suppress(UnavailableError):
+            settle_root(store.keyring, holder)
+    return store

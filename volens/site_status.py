@@ -1,0 +1,72 @@
+"""What a site holds now, in numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import final
+
+from volens.consent import SiteId, Zone
+from volens.erase import unfinished, unfinished_since
+from volens.erase.order import unfinished_cohorts
+from volens.store import Store, rotation_due
+from volens.store.log import log_size
+from volens.store.people import count_references
+from volens.store.people.consents import count_live
+from volens.store.programs import Processes
+from volens.store.programs.processes import RunningProcess
+from volens.store.promises import zones
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ZoneStatus:
+    """How many people and references a zone has now; references by model."""
+
+    zone: Zone
+    live_consents: int
+    references: Mapping[str, int]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SiteStatus:
+    """A site in numbers. No names, no ids of people.
+
+    Attributes:
+        processes: that serve the site now.
+        unfinished_since: when the unfinished erasure that waits longest last went on; None if there is none.
+    """
+
+    site_id: SiteId
+    controller: str
+    zones: tuple[ZoneStatus, ...]
+    log_size: int
+    unfinished_erasures: int
+    unfinished_since: datetime | None
+    unfinished_orders: int
+    store_key_epoch: int
+    rotation_due_at: datetime
+    rotation_overdue: bool
+    processes: tuple[RunningProcess, ...]
+
+
+def site_status(store: Store) -> SiteStatus:
+    """Count in one consistent snapshot."""
+    due_at, running = rotation_due(store), tuple(Processes(store).running())
+    with store.read() as connection:
+        return SiteStatus(
+            site_id=store.site.controller.site_id,
+            controller=store.site.controller.name,
+            zones=tuple(
+                ZoneStatus(zone, count_live(connection, zone.purpose), count_references(connection, zone.purpose))
+                for zone in zones(connection)
+            ),
+            log_size=log_size(connection),
+            unfinished_erasures=len(unfinished(connection)),
+            unfinished_since=unfinished_since(connection),
+            unfinished_orders=len(unfinished_cohorts(connection)),
+            store_key_epoch=store.keyring.epoch,
+            rotation_due_at=due_at,
+            rotation_overdue=due_at < store.now(),
+            processes=running,
+        )
