@@ -1,18 +1,19 @@
-"""Rotation: a new store key, every grant secret wrapped anew, and the old key destroyed.
+"""Key rotation: a new store key, every grant secret wrapped again under it, and the old key destroyed.
 
-1. begun: in one transaction of the keyring the next store key is made. With a new root key, that is made first, in its
-   holder's second place, and the same transaction wraps both store keys with it: before it the keyring opens with the
-   old root key, after it with the new one, and the holder has both.
-2. succeeded: the new root key takes the old one's place, and the old one is destroyed.
-3. wrapped anew: the grant secrets, a chunk in each transaction. A row says which store key wraps it; whoever opens the
-   keyring meanwhile has both. New consents get the new one.
-4. switched: when no row of the old key is left, one transaction wraps the signing key anew (it does not change, nor
-   does the public key), puts the next store key in the place of the old one, and notes when.
-5. scrubbed: write-ahead log cut, file rewritten without free space, log cut again: no old wrapping is left in them.
-6. logged: ``keys.rotated``, the epochs' numbers only.
+1. begun: one transaction of the keyring makes the next store key. If a new root key is wanted, that is made before, in
+   the second slot of its holder, and the same transaction wraps both store keys with it: before it the keyring opens
+   with the old root key, after it with the new one, and the holder has both.
+2. root key exchanged: the new root key takes the slot of the old one, which is destroyed.
+3. wrapped again: the grant secrets, a chunk in each transaction. A row states which store key wraps it; a process that
+   opens the keyring in the meantime has both keys. New consents get the new one.
+4. switched: when no row of the old key is left, one transaction wraps the signing key again (neither it nor the public
+   key changes), replaces the old store key by the next one, and stores the time.
+5. scrubbed: the keyring is rewritten without free space and scrubbed, so that no old wrapping is left in it.
+6. logged: ``keys.rotated``, with the numbers of the epochs only.
 
-Killed anywhere, the site opens and matches; `rotate` goes on where it was. The projection of the galleries is derived
-from the store key, so that every sketch is made anew, in other processes when they next look (`volens.index.gallery`).
+After a kill at any point, the site opens and matches; `rotate` resumes. The projection of the galleries is derived from
+the store key, so that every sketch is computed again, in other processes when they next read the log
+(`volens.index.gallery`).
 """
 
 from collections.abc import Callable
@@ -23,18 +24,17 @@ from typing import Any, Final, final
 import rfc8785
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from volens.consent import InputError, TamperError, UnavailableError, VolensError
-from volens.store.keys import keyring_schema as tables
+from volens.consent import TamperError, UnavailableError, VolensError
 from volens.store.keys import sealing
-from volens.store.keys.keyring import Keyring, signing_key_context
+from volens.store.keys.keyring import Keyring, signing_key_context, unknown_epoch
 from volens.store.keys.root_key.holder import RootKeyHolder, Slot, root_keys
 from volens.store.keys.secrets import KEY_BYTES, GrantSecret, RootKey, StoreKey
 from volens.store.keys.store_keys import StoreKeys, store_key_context
 from volens.store.schema import data_tables as schema
+from volens.store.schema import keyring_tables as tables
 from volens.store.store import Store
 
 EVENT: Final = "keys.rotated"
-MAX_EVERY_DAYS: Final = 1098
 CHUNK: Final = 500
 Progress = Callable[[int, int], None]
 
@@ -44,13 +44,12 @@ _secret = tables.grant_secret.c
 @final
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What a rotation did.
+    """The result of a rotation.
 
     Attributes:
         epoch: of the store key now.
-        secrets: how many were wrapped anew, in this run.
-        new_root: whether there is a new root key too.
-        resumed: whether this finished a rotation that was cut short.
+        secrets: how many this run wrapped again.
+        resumed: whether this run finished an interrupted rotation.
     """
 
     epoch: int
@@ -62,17 +61,15 @@ class Rotated:
 @final
 @dataclass(frozen=True, slots=True)
 class KeysStatus:
-    """The keys in numbers and times.
+    """The state of the keys.
 
     Attributes:
         epoch: of the store key in use.
-        next_epoch: of the one that a rotation under way goes to; None if there is none.
-        unscrubbed: a rotation is over, but what it left in the file is not yet gone.
+        next_epoch: of the store key that a rotation in progress changes to; None if there is none.
+        unscrubbed: a rotation has switched keys, but step 5 or 6 is not done.
         secrets: how many grant secrets each epoch wraps.
         root_key: the URL of its holder.
-        rotated_at: when the store key was made.
-        root_rotated_at: when the root key was.
-        due_at: by when the store key is to be rotated.
+        due_at: the deadline for the next rotation of the store key.
     """
 
     epoch: int
@@ -88,23 +85,18 @@ class KeysStatus:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a rotation was cut short."""
+        """Whether a rotation was interrupted."""
         return self.unscrubbed or self.next_epoch is not None
 
 
-def _quiet(_done: int, _total: int) -> None:
-    return
-
-
 def rotation_due(store: Store) -> datetime:
-    """Return by when the store key in use is to be destroyed; it may have passed."""
+    """Return the deadline for the destruction of the store key in use; it may have passed."""
     with store.keyring.read() as connection:
-        rotated_at, _ = _times(store, connection)
-        return rotated_at + timedelta(days=_every_days(connection))
+        return _times(store, connection)[0] + timedelta(days=_every_days(connection))
 
 
 def keys_status(store: Store, holder: RootKeyHolder) -> KeysStatus:
-    """Return what there is to know of the keys. The holder is not asked."""
+    """Return the state of the keys. No request is made to the holder."""
     with store.keyring.read() as connection:
         following = _pending(connection)
         rotated_at, root_rotated_at = _times(store, connection)
@@ -125,35 +117,20 @@ def keys_status(store: Store, holder: RootKeyHolder) -> KeysStatus:
         )
 
 
-def schedule_rotation(store: Store, every_days: int) -> None:
-    """Set after how many days a store key is to be rotated; certificates promise it.
+def rotate(store: Store, holder: RootKeyHolder, *, new_root: bool, progress: Progress) -> Rotated:
+    """Rotate the store key, and the root key too if requested; or finish an interrupted rotation.
 
-    Raises:
-        InputError: not 1 to 1098 days.
-    """
-    if not 1 <= every_days <= MAX_EVERY_DAYS:
-        raise InputError(f"got a rotation every {every_days} days; expected 1 to {MAX_EVERY_DAYS}")
-    with store.keyring.write() as connection:
-        connection.execute(update(tables.rotation_schedule).values(every_days=every_days))
-
-
-def rotate(store: Store, holder: RootKeyHolder, *, new_root: bool, progress: Progress = _quiet) -> Rotated:
-    """Rotate the store key, and the root key too if asked; or finish a rotation that was cut short.
-
-    Args:
-        store: of the site.
-        holder: of its root key.
-        new_root: make a new root key, so that a copy of the old keyring opens with nothing that is left.
-        progress: called with how many secrets are wrapped anew, of how many.
+    With `new_root`, no key that is left opens a copy of the old keyring. `progress` is called with how many secrets are
+    wrapped again, of how many.
 
     Raises:
         UnavailableError: the holder, the disk or another process refuses. Everything opens as before; call it again.
         TamperError: a secret does not open under the key that its row names; the rotation stops before it.
 
-    Not done: galleries are made anew by those who hold them.
+    Not done: galleries; each process computes its own again.
     """
     keyring = store.keyring
-    # 2. of a rotation that was cut short there
+    # 2. of a rotation that was interrupted there
     settle_root(keyring, holder)
     keyring.refresh()
     with keyring.read() as connection:
@@ -173,7 +150,7 @@ def rotate(store: Store, holder: RootKeyHolder, *, new_root: bool, progress: Pro
 
 
 def settle_root(keyring: Keyring, holder: RootKeyHolder) -> None:
-    """Let a waiting root key take its place (2.) if it is the one that opens the keyring; otherwise change nothing.
+    """Exchange the root key (2.) if the key in the second slot is the one that opens the keyring; else do nothing.
 
     Raises:
         UnavailableError, TamperError: the holder refuses.
@@ -220,10 +197,10 @@ def _finish(store: Store, holder: RootKeyHolder, progress: Progress, *, new_root
     secrets = 0
     while True:
         keyring.refresh()
-        secrets += _wrap_anew(store, progress)
+        secrets += _wrap_again(store, progress)
         if _switch(store):
             break
-    # 2. once more: a process that was killed there may have left the old root key where it was
+    # 2. again: a process that was killed there may have left the old root key in its slot
     settle_root(keyring, holder)
     keyring.refresh()
     # 5. and 6.
@@ -231,7 +208,7 @@ def _finish(store: Store, holder: RootKeyHolder, progress: Progress, *, new_root
     return Rotated(keyring.epoch, secrets, new_root, resumed)
 
 
-def _wrap_anew(store: Store, progress: Progress) -> int:
+def _wrap_again(store: Store, progress: Progress) -> int:
     keyring = store.keyring
     with keyring.read() as connection:
         following = _pending(connection)
@@ -246,15 +223,15 @@ def _wrap_anew(store: Store, progress: Progress) -> int:
             rows = connection.execute(_OLD, {"epoch": epoch, "last": last}).all()
             if not rows or epoch not in keyring.store_keys:
                 return done
-            connection.execute(_WRAP_ANEW, [_anew(store, row, epoch) for row in rows])
+            connection.execute(_WRAP_AGAIN, [_wrapped_again(store, row, epoch) for row in rows])
         done, last = done + len(rows), rows[-1].receipt_id
         progress(done, max(done, total))
 
 
-def _anew(store: Store, row: Row[*tuple[Any, ...]], epoch: int) -> dict[str, object]:
+def _wrapped_again(store: Store, row: Row[*tuple[Any, ...]], epoch: int) -> dict[str, object]:
     keyring = store.keyring
     if row.epoch not in keyring.store_keys:
-        raise TamperError("integrity: a secret is of a store key that the keyring does not have; restore the keyring")
+        raise unknown_epoch()
     with GrantSecret(bytes(KEY_BYTES)) as secret:
         context = keyring.secret_context(row.receipt_id, row.epoch)
         sealing.open_into(row.wrapped, keyring.store_keys[row.epoch], context, secret.buffer)
@@ -264,12 +241,12 @@ def _anew(store: Store, row: Row[*tuple[Any, ...]], epoch: int) -> dict[str, obj
 
 
 def _switch(store: Store) -> bool:
-    """Put the next store key in its place; False if secrets of the old one are left."""
+    """Replace the store key by the next one; False if secrets of the old one are left."""
     keyring = store.keyring
     with keyring.write() as connection, keyring.store_keys.lock:
         following = _pending(connection)
         if following is None:
-            return True  # another process was faster
+            return True  # another process has already done it
         if connection.scalar(select(func.count()).where(_secret.epoch < following.epoch)):
             return False
         row = connection.execute(select(tables.keyring)).one()
@@ -295,16 +272,16 @@ def _switch(store: Store) -> bool:
 
 def _scrub_and_log(store: Store) -> None:
     keyring = store.keyring
-    # 5. Twice cut: what VACUUM writes goes through the log, whose old frames must not come back behind it.
-    keyring.scrub()
-    keyring.vacuum()
-    keyring.scrub()
+    # 5.
+    scrubbed = keyring.engine.compact()
+    if not scrubbed.complete:
+        raise UnavailableError(f"{scrubbed.obstacle}; try again when it is done")
     # 6.
     details: dict[str, str | int] = {"epoch": keyring.epoch, "destroyed_epoch": keyring.epoch - 1}
     with store.write() as tx:
         opening = schema.audit_opening.c
         text = rfc8785.dumps(dict(details)).decode("ascii")
-        # Killed behind this commit, it comes here again.
+        # After a kill behind this commit, the resumed rotation comes here again.
         logged = select(opening.seq).where(opening.receipt_id.is_(None), opening.details == text)
         if tx.connection.scalar(logged) is None:
             tx.log(EVENT, details)
@@ -319,7 +296,7 @@ def _root_key(keyring: Keyring, connection: Connection, holder: RootKeyHolder) -
             if _opens(keyring, connection, key):
                 return RootKey(key.buffer)
     problem: VolensError = found.problem or TamperError(
-        "integrity: the keyring does not open with this root key any more; use the root key that was made with it"
+        "integrity: the keyring no longer opens with this root key; use the root key that was made with it"
     )
     raise problem
 
@@ -347,7 +324,7 @@ def _unscrubbed(connection: Connection) -> Row[Any] | None:
 
 
 def _times(store: Store, connection: Connection) -> tuple[datetime, datetime]:
-    """Return when the store key and the root key were made; the first ones were with the site."""
+    """Return when the store key and the root key were made; the first ones were made with the site."""
     newest = select(func.max(tables.rotation.c.rotated_at, type_=tables.rotation.c.rotated_at.type))
     first = store.site.created_at
     rotated_at = connection.scalar(newest)
@@ -367,7 +344,7 @@ _OLD: Final = (
     .order_by(_secret.receipt_id)
     .limit(CHUNK)
 )
-_WRAP_ANEW: Final = (
+_WRAP_AGAIN: Final = (
     update(tables.grant_secret)
     .where(_secret.receipt_id == bindparam("id"))
     .values(wrapped=bindparam("wrapped"), epoch=bindparam("to"))

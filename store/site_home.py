@@ -1,4 +1,4 @@
-"""The home: the folder that holds all of a site. Made whole or not at all, opened with the root key that it names."""
+"""The home: the folder of a site. It is made atomically, and opened with the root key that it names."""
 
 import shutil
 import tempfile
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from volens.consent import InputError, SiteId, UnavailableError
+from volens.consent.receipt import Controller
 from volens.store.files.private_files import write_private
 from volens.store.key_rotation import settle_root
 from volens.store.keys.root_key.holder import RootKeys, Slot, root_keys
@@ -21,23 +22,17 @@ PUBLIC_KEY_FILE: Final = "site.pub"
 def make_home(
     home: Path, *, name: str, contact: str, clock: Clock, random: Random, root_key_url: str = DEFAULT_URL
 ) -> None:
-    """Make a new site in a folder that is empty or not there yet.
+    """Make a new site in a folder that is empty or does not exist yet.
 
-    Args:
-        home: the folder.
-        name: the controller's name, shown in every receipt (GDPR 4(7), 13(1)(a)).
-        contact: where to reach the controller.
-        clock: a function that returns aware time.
-        random: a function that returns n random bytes.
-        root_key_url: where the root key shall be; see `volens.store.keys.root_key.key_url`.
+    Name and contact of the controller are shown in every receipt (GDPR 4(7), 13(1)(a)).
 
     Raises:
-        InputError: the folder is not empty, name or contact is, or the URL means nothing or has a key already.
-        UnavailableError: the disk refuses, or the holder of the root key.
+        InputError: the folder is not empty, name or contact is empty, or the URL is not valid or already has a key.
+        UnavailableError: the disk refuses, or the holder of the root key does.
     """
     parse_root_key_url(root_key_url)
     if not name.strip() or not contact.strip():
-        raise InputError("got no name or no contact of the controller; people must know who asks them (GDPR 13)")
+        raise InputError("the controller's name or contact is missing; people must know who asks them (GDPR 13)")
     try:
         if home.exists() and (not home.is_dir() or any(home.iterdir())):
             raise InputError(f"{home} is already there and not an empty folder; choose another with --home")
@@ -48,15 +43,8 @@ def make_home(
             holder = new_holder(draft, root_key_url, site_id, random)
             with ExitStack() as on_failure, holder.create(Slot.CURRENT) as root_key:
                 on_failure.callback(holder.discard)
-                store = Store.create(
-                    draft,
-                    root_key=root_key,
-                    site_id=site_id,
-                    name=name.strip(),
-                    contact=contact.strip(),
-                    clock=clock,
-                    random=random,
-                )
+                controller = Controller(site_id, name.strip(), contact.strip())
+                store = Store.create(draft, root_key=root_key, controller=controller, clock=clock, random=random)
                 store.close()
                 write_private(draft / PUBLIC_KEY_FILE, f"{store.verifier_key.line()}\n".encode())
                 draft.replace(home)
@@ -71,7 +59,7 @@ def open_home(home: Path, *, clock: Clock, random: Random, restoring: Path | Non
     """Open the store of a site; see `Store.open`.
 
     Raises:
-        UnavailableError: there is no site, a file is missing, locked, unwritable or of a newer version, or the holder
+        UnavailableError: there is no site, a file is missing, locked, read-only or of a newer version, or the holder
             of the root key does not answer.
         TamperError: the files do not belong together, were changed, or are older than the keyring remembers.
     """
@@ -88,7 +76,7 @@ def open_home(home: Path, *, clock: Clock, random: Random, restoring: Path | Non
 
     store = Store.open(home, root_key=source, clock=clock, random=random, restoring=restoring)
     if waiting:
-        # A rotation was killed where two root keys are there. The site is open, whatever becomes of the older one.
+        # A rotation was killed while there were two root keys. The site is open, even if settling them fails.
         with suppress(UnavailableError):
             settle_root(store.keyring, holder)
     return store

@@ -1,21 +1,29 @@
-"""The keys of a site as its operator sees them."""
+"""Key management for the operator: status, rotation and schedule of the keys of a site."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
-from volens.store.key_rotation import KeysStatus, Rotated, keys_status, rotate, schedule_rotation
+from sqlalchemy import update
+
+from volens.consent import InputError
+from volens.store.key_rotation import KeysStatus, Rotated, keys_status, rotate
 from volens.store.keys.root_key.holder import root_keys
 from volens.store.keys.root_key.holder_choice import holder_at
+from volens.store.schema.keyring_tables import rotation_schedule
 from volens.store.store import Store
+
+MAX_EVERY_DAYS: Final = 1098
 
 
 @final
 class Keys:
-    """Shows, schedules and rotates keys; see `volens.store.key_rotation`."""
+    """Shows, schedules and rotates keys; see `volens.store.key_rotation`.
+
+    `reissue` drops what this process derived from an older store key.
+    """
 
     def __init__(self, store: Store, home: Path, reissue: Callable[[], None]) -> None:
-        """Work on an open store; `reissue` lets go of what was derived from an older store key in this process."""
         self._store = store
         self._home = home
         self._reissue = reissue
@@ -25,12 +33,12 @@ class Keys:
         return keys_status(self._store, holder_at(self._home, self._store.random))
 
     def rotate(self, *, root: bool = False, progress: Callable[[int, int], None] | None = None) -> Rotated:
-        """Make a new store key, and with `root` a new root key; destroy the old. Finishes what was cut short.
+        """Make a new store key, and with `root` a new root key; destroy the old. Resumes an interrupted rotation.
 
         Raises:
             UnavailableError: the holder of the root key, the disk or another process refuses; the site works as
                 before, call it again.
-            TamperError: a secret does not open under the key that it should.
+            TamperError: a secret does not open under the key that its row names.
         """
         holder = holder_at(self._home, self._store.random)
         try:
@@ -39,17 +47,24 @@ class Keys:
             self._reissue()
 
     def schedule(self, every_days: int) -> None:
-        """Set after how many days, 1 to 1098, the store key is to be rotated."""
-        schedule_rotation(self._store, every_days)
+        """Set after how many days a store key must be rotated; certificates promise it.
+
+        Raises:
+            InputError: not 1 to 1098 days.
+        """
+        if not 1 <= every_days <= MAX_EVERY_DAYS:
+            raise InputError(f"got a rotation every {every_days} days; expected 1 to {MAX_EVERY_DAYS}")
+        with self._store.keyring.write() as connection:
+            connection.execute(update(rotation_schedule).values(every_days=every_days))
 
 
 def ask_root_key_holder(home: Path) -> str:
-    """Return the URL of a home's root key, after its holder has answered.
+    """Return the URL of a home's root key, after reading the key from its holder.
 
     Raises:
-        UnavailableError, TamperError: it has not.
+        UnavailableError, TamperError: the holder did not return a key.
     """
-    # Nothing is made, so that nothing random is needed.
+    # No key is made, so no randomness is needed.
     holder = holder_at(home, bytes)
     with root_keys(holder):
         return holder.url

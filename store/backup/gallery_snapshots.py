@@ -1,18 +1,17 @@
-"""Sealed snapshots of galleries, so that a store opens without opening every embedding in it.
+"""Sealed snapshots of galleries: a site opens without unsealing every embedding in it.
 
-A snapshot is a file of sealed parts, under a key that is made for it and kept in the keyring. It is bound to site,
-zone, model, store key and to the head of the audit log at which the gallery stood. Its key is destroyed in the
-transaction that destroys the secrets of whoever is erased next, so that no copy of the file opens afterwards; the file
-goes with it.
+A snapshot is a file of sealed parts, under a key that is made for it and stored in the keyring. It is bound to site,
+zone, model, store key and to the head of the audit log at which the gallery was. The transaction of the next erasure
+that destroys secrets destroys this key too, so that no copy of the file opens afterwards; the file is then removed.
 
-A snapshot is a convenience. One that is missing, newer than the data file, changed, or of another store is no error:
-the gallery is built from the sealed embeddings then. Nor could it match anybody, for the store decides.
+A snapshot is a cache. If it is missing, newer than the data file, changed, or of another store, that is no error: the
+gallery is built from the sealed embeddings. Nor can it cause a match, because the store decides.
 """
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -20,10 +19,10 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from volens.consent import ModelId, Purpose, UnavailableError
 from volens.store.files.private_files import write_private
-from volens.store.keys import keyring_schema as tables
 from volens.store.keys import sealing
 from volens.store.keys.secrets import KEY_BYTES, SnapshotKey
 from volens.store.log import audit_log
+from volens.store.schema import keyring_tables as tables
 from volens.store.store import Store
 
 FOLDER: Final = "galleries"
@@ -35,11 +34,11 @@ _snapshot = tables.gallery_snapshot.c
 @final
 @dataclass(frozen=True, slots=True)
 class GalleryState:
-    """Which gallery, and at which moment.
+    """A gallery at one generation.
 
     Attributes:
         epoch: of the store key that its sketches are keyed by.
-        log_size: of the audit log at which it stood.
+        log_size: the size of the audit log at which it was.
     """
 
     purpose: Purpose
@@ -49,15 +48,10 @@ class GalleryState:
 
 
 def keep_snapshot(store: Store, state: GalleryState, parts: Sequence[bytearray]) -> bool:
-    """Seal and keep what a gallery holds, in the place of its older snapshot.
+    """Seal and store the contents of a gallery; this replaces its older snapshot. Return whether it was stored.
 
-    Args:
-        store: of the site.
-        state: of the gallery. If the log has grown since, nothing is kept.
-        parts: what to seal, at least one; zeroed before this returns.
-
-    Returns:
-        Whether it was kept. A full disk or a busy file is no reason to keep a door waiting.
+    `parts`, at least one, are zeroed before this returns. If the log has grown since `state`, nothing is stored. A full
+    disk or a locked file is no error, because a door must not wait for a snapshot.
     """
     name = store.random(_NAME_BYTES).hex()
     path = _folder(store) / name
@@ -72,7 +66,7 @@ def keep_snapshot(store: Store, state: GalleryState, parts: Sequence[bytearray])
             ]
             path.parent.mkdir(mode=0o700, exist_ok=True)
             write_private(path, b"".join(len(box).to_bytes(_LENGTH_BYTES) + box for box in sealed))
-            kept = _put_down(store, state, key, root=root, name=name, parts=len(parts))
+            kept = _store_key(store, state, key, root=root, name=name, parts=len(parts))
     except (UnavailableError, OSError):
         pass
     finally:
@@ -86,17 +80,10 @@ def keep_snapshot(store: Store, state: GalleryState, parts: Sequence[bytearray])
 def open_snapshot(
     store: Store, connection: Connection, purpose: Purpose, model_id: ModelId, epoch: int
 ) -> tuple[GalleryState, Iterator[bytearray]] | None:
-    """Return what a gallery held; None if there is no snapshot that fits the log and the store key.
-
-    Args:
-        store: of the site.
-        connection: a snapshot of the data file.
-        purpose: of the gallery.
-        model_id: of the gallery.
-        epoch: of the store key in use.
+    """Open the snapshot of a gallery; None if there is none that fits the log and the store key in use (`epoch`).
 
     Returns:
-        The gallery's state, and the parts, opened one by one; each is zeroed when the next is asked for. To open one
+        The gallery's state, and its parts, opened one by one; each is zeroed when the next one is read. Reading a part
         raises TamperError if the file was changed, and UnavailableError if it cannot be read.
     """
     with store.keyring.read() as keys:
@@ -110,13 +97,13 @@ def open_snapshot(
 
 
 def has_snapshot(store: Store, purpose: Purpose, model_id: ModelId) -> bool:
-    """Tell whether a gallery has a snapshot."""
+    """Return whether a gallery has a snapshot."""
     with store.keyring.read() as keys:
         return keys.scalar(select(_snapshot.name).where(_of(purpose, model_id))) is not None
 
 
 def remove_dead_snapshots(store: Store) -> None:
-    """Remove the files whose keys are destroyed, and what a killed process left of one.
+    """Remove the files whose keys are destroyed, and the unfinished files of killed processes.
 
     Raises:
         UnavailableError: the disk refuses.
@@ -131,11 +118,11 @@ def remove_dead_snapshots(store: Store) -> None:
         raise UnavailableError(f"cannot remove a file in {FOLDER}: {error.strerror}; make it writable") from None
 
 
-def _put_down(store: Store, state: GalleryState, key: SnapshotKey, *, root: bytes, name: str, parts: int) -> bool:
-    """Put the key into the keyring, in the place of the older snapshot's; False if the log has grown meanwhile.
+def _store_key(store: Store, state: GalleryState, key: SnapshotKey, *, root: bytes, name: str, parts: int) -> bool:
+    """Store the key in the keyring; this replaces the older snapshot's key. False if the log has grown since.
 
-    An erasure commits to the log first, and then destroys keys, here, one process at a time. So either the log tells of
-    it, or it has yet to destroy what is put down now.
+    An erasure first commits to the log, and then destroys keys under the keyring's write lock. So either the log
+    already shows the erasure, or the erasure will still destroy the key that is stored now.
     """
     keyring = store.keyring
     with keyring.write() as connection, keyring.store_keys.lock:
@@ -144,19 +131,9 @@ def _put_down(store: Store, state: GalleryState, key: SnapshotKey, *, root: byte
                 return False
         connection.execute(delete(tables.gallery_snapshot).where(_of(state.purpose, state.model_id)))
         context = _key_context(store, state, name)
-        connection.execute(
-            insert(tables.gallery_snapshot),
-            {
-                "purpose": state.purpose,
-                "model_id": state.model_id,
-                "name": name,
-                "epoch": state.epoch,
-                "log_size": state.log_size,
-                "log_root": root,
-                "parts": parts,
-                "wrapped": sealing.seal(key.buffer, keyring.store_keys[state.epoch], context, store.random),
-            },
-        )
+        wrapped = sealing.seal(key.buffer, keyring.store_keys[state.epoch], context, store.random)
+        values = {**asdict(state), "name": name, "log_root": root, "parts": parts, "wrapped": wrapped}
+        connection.execute(insert(tables.gallery_snapshot), values)
         return True
 
 
@@ -198,4 +175,4 @@ def _of(purpose: Purpose, model_id: ModelId) -> Any:  # noqa: ANN401  a conditio
 
 
 def _folder(store: Store) -> Path:
-    return store.keyring.folder / FOLDER
+    return store.folder / FOLDER

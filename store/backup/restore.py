@@ -1,83 +1,75 @@
-"""The file work of a restore: a backup is read, copied, brought level with what the keyring remembers, put in place.
+"""Restore, file operations: read and copy a backup, add the log entries that it lacks, put it in place.
 
-Nothing here ends a consent; see `volens.erase.replay`, which conducts.
+Nothing here ends a consent; `volens.erase.replay` runs the whole restore.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, final
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import select
 
-from volens.audit import Checkpoint, leaf_hash, new_nodes, read_leaf, root
+from volens.audit import Checkpoint, read_leaf
 from volens.consent import Custody, InputError, ReceiptId, TamperError, UnavailableError
-from volens.store.backup.manifest import MANIFEST_FILE, MAX_BYTES, Manifest, read_manifest, verify_manifest
-from volens.store.files.durable_copy import copy_private, sync_file
-from volens.store.files.private_files import read_private, sync_folder, write_private
-from volens.store.keys import keyring_schema
+from volens.store.backup.manifest import MANIFEST, MANIFEST_FILE, Manifest, read_manifest, verify_manifest
+from volens.store.files.durable_copy import copy_private
+from volens.store.files.private_files import put_folder_in_place, read_private, write_private
 from volens.store.keys.root_key.holder_choice import ROOT_KEY_FILE
 from volens.store.keys.root_key.key_record import RECORD_FILE
 from volens.store.log import audit_log
 from volens.store.log.remembrance import remembered_leaves
 from volens.store.schema import data_tables as tables
+from volens.store.schema import keyring_tables
 from volens.store.site_home import PUBLIC_KEY_FILE
-from volens.store.store import DATA_FILE, KEYRING_FILE, Store
+from volens.store.store import Store
 
-_IDS_NEVER_GIVEN_AGAIN: Final = ("biometric_reference", "badge")
+_NEVER_REUSED: Final = (tables.biometric_reference, tables.badge)
+"""Tables whose ids are bound into seals."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class BackupFolder:
-    """A backup as found; its manifest is not verified yet."""
+    """A backup whose manifest was read but is not verified yet."""
 
     folder: Path
     manifest: Manifest
 
-    @property
-    def has_keyring(self) -> bool:
-        """Tell whether it was made with the keyring."""
-        return self.manifest.fact(KEYRING_FILE) is not None
-
 
 @final
 @dataclass(frozen=True, slots=True)
-class Levelled:
-    """What bringing a data file level took.
-
-    Attributes:
-        log_size: entries in the log now.
-        put_back: entries that were put back into the log, by kind.
-    """
+class CaughtUp:
+    """The result of `catch_up`: entries in the log now, and by kind those that were put back into it."""
 
     log_size: int
     put_back: Mapping[str, int]
 
 
-def look_at(folder: Path) -> BackupFolder:
-    """Read a backup's manifest.
+def read_backup(folder: Path) -> BackupFolder:
+    """Read the manifest of a backup.
 
     Raises:
-        InputError: the folder is no backup.
+        InputError: the folder is not a backup.
     """
     path = folder / MANIFEST_FILE
     if not path.is_file() or path.is_symlink():
         raise InputError(f"got {folder}, which has no {MANIFEST_FILE}; give the folder that 'volens backup' wrote")
-    return BackupFolder(folder, read_manifest(read_private(path, MAX_BYTES)))
+    return BackupFolder(folder, read_manifest(read_private(path, MANIFEST.max_bytes)))
 
 
 def is_in_backup(path: Path) -> bool:
-    """Tell whether a file lies in the folder of a backup."""
+    """Return whether a file is in the folder of a backup."""
     return (path.parent / MANIFEST_FILE).exists()
 
 
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
-    """Give a private folder for work in progress, and take it away afterwards; what a killed run left goes first.
+    """Make a private temporary folder and remove it afterwards; a folder that a killed run left is removed first.
 
     Raises:
         UnavailableError: the disk refuses.
@@ -97,7 +89,7 @@ def copy_from_backup(backup: BackupFolder, name: str, into: Path) -> None:
 
     Raises:
         InputError: the backup has no such file.
-        TamperError: it is not the file that the manifest states.
+        TamperError: size or hash differ from the manifest.
     """
     fact = backup.manifest.fact(name)
     if fact is None:
@@ -106,33 +98,23 @@ def copy_from_backup(backup: BackupFolder, name: str, into: Path) -> None:
         raise TamperError(f"integrity: {name} in {backup.folder} is not the file of its manifest; use another backup")
 
 
-def copy_with_log(source: Path, into: Path, name: str) -> None:
-    """Copy an SQLite file as it lies there, with the write-ahead log that a killed process may have left beside it."""
-    copy_private(source, into / name)
-    log = Path(f"{source}-wal")
-    if log.is_file():
-        copy_private(log, into / f"{name}-wal")
-
-
 def copy_root_key(source: Path, into: Path) -> None:
-    """Copy the file of the root key, or the one that says where the root key is."""
+    """Copy the file of the root key, or the record that states where the root key is."""
     name = source.name if source.name == RECORD_FILE else ROOT_KEY_FILE
     copy_private(source, into / name)
 
 
-def level(store: Store, manifest: Manifest | None) -> Levelled:
-    """Bring the data file that a store works on level with the log that the keyring remembers, in one transaction.
+def catch_up(store: Store, manifest: Manifest | None) -> CaughtUp:
+    """Add to the data file of a store the log entries that only the keyring remembers, in one transaction.
 
     1. The file is sound: its pages, its foreign keys, its whole audit log.
     2. It is the file of the manifest.
     3. Its log and the remembered one are one log: the shorter is the beginning of the longer.
-    4. The entries that it lacks are put back, byte for byte, so that the head and its signature are the same as before:
-       the log does not fork. What would open these entries is lost.
-    5. No reference id that was given since then is given again.
+    4. The missing entries are put back, byte for byte, so that the head and its signature are the same as before: the
+       log does not fork. The openings of these entries are lost.
+    5. No reference id that was given out in the meantime is given out again.
 
-    Args:
-        store: opened with `restoring`.
-        manifest: None if the file is not from a backup.
+    The store was opened with `restoring`. `manifest` is None if the file is not from a backup.
 
     Raises:
         TamperError: 1, 2 or 3 does not hold.
@@ -141,7 +123,10 @@ def level(store: Store, manifest: Manifest | None) -> Levelled:
     with store.write() as tx:
         connection = tx.connection
         # 1.
-        _check_soundness(connection)
+        if not store.data.sound(connection):
+            raise TamperError(
+                "integrity: the data file is damaged; restore a backup with 'volens restore DIR --in-place'"
+            )
         audit_log.verify_log(connection, store.verifier_key)
         # 2.
         size = audit_log.log_size(connection)
@@ -159,47 +144,45 @@ def level(store: Store, manifest: Manifest | None) -> Levelled:
             )
         # 4.
         missing = leaves[size:]
-        _put_back(connection, size, missing)
+        if missing:
+            audit_log.add_leaves(connection, size, missing)
         remembered = store.keyring.head()
-        if root(remembered.size, audit_log.node_reader(connection)) != remembered.root:
+        if audit_log.root_at(connection, remembered.size) != remembered.root:
             raise TamperError("integrity: the keyring's entries are not those of the head that it remembers")
         # 5.
-        _skip_ids(connection, len(missing))
-    kinds: dict[str, int] = {}
-    for leaf in missing:
-        kind, _at = read_leaf(leaf)
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return Levelled(size + len(missing), kinds)
+        # Each id was given out in a transaction that left an entry, so at most as many ids as entries are missing.
+        for table in _NEVER_REUSED:
+            store.data.skip_ids(connection, table, len(missing))
+    return CaughtUp(size + len(missing), Counter(read_leaf(leaf)[0] for leaf in missing))
 
 
 def root_at(store: Store, checkpoint: Checkpoint) -> bytes | None:
-    """Return the root that the log had at the size of a checkpoint; None if it is not that long."""
+    """Return the root that the log had at the size of a checkpoint; None if the log is shorter."""
     with store.read() as connection:
-        if audit_log.log_size(connection) < checkpoint.size:
-            return None
-        return root(checkpoint.size, audit_log.node_reader(connection))
+        is_short = audit_log.log_size(connection) < checkpoint.size
+        return None if is_short else audit_log.root_at(connection, checkpoint.size)
 
 
 def unopenable(store: Store) -> list[ReceiptId]:
-    """Return the consents in force whose embedding nobody can open any more: the keyring has not their secret."""
+    """Return the consents in force whose embedding can no longer be opened: the keyring does not have their secret."""
     live = tables.live_consent.c
     query = select(live.receipt_id).join(tables.zone, tables.zone.c.purpose == live.purpose)
     with store.read() as connection:
-        # In the other custodies the person has it.
+        # In the other custody modes the person has the missing half.
         found = connection.scalars(query.where(tables.zone.c.custody == Custody.OPERATOR.value)).all()
-    held = _held(store)
+    held = _secrets(store)
     return [ReceiptId(one) for one in found if one not in held]
 
 
 def orphans(store: Store) -> list[ReceiptId]:
-    """Return the secrets in the keyring that belong to no consent in force."""
+    """Return the receipt ids of secrets in the keyring that belong to no consent in force."""
     with store.read() as connection:
         live = set(connection.scalars(select(tables.live_consent.c.receipt_id)))
-    return sorted(_held(store) - live)
+    return sorted(_secrets(store) - live)
 
 
 def live_by_digest(store: Store) -> dict[str, ReceiptId]:
-    """Return the consents in force by the SHA-256 of their receipts, in hex: what certificates call them."""
+    """Return the consents in force by the SHA-256 of their receipts, in hex, as certificates name them."""
     query = select(tables.receipt.c.token, tables.receipt.c.receipt_id).join(
         tables.live_consent, tables.live_consent.c.receipt_id == tables.receipt.c.receipt_id
     )
@@ -209,83 +192,25 @@ def live_by_digest(store: Store) -> dict[str, ReceiptId]:
 
 
 def stored_certificates(store: Store) -> list[tuple[str, str]]:
-    """Return every certificate in the data file: its id and its token."""
+    """Return id and token of every certificate in the data file."""
     with store.read() as connection:
         rows = connection.execute(select(tables.certificate.c.certificate_id, tables.certificate.c.token)).all()
     return [(row.certificate_id, row.token) for row in rows]
 
 
-def put_in_place(draft: Path, home: Path) -> None:
-    """Put a closed, levelled data file in the place of the home's.
-
-    The write-ahead log of the file that was there goes first: SQLite would play it into the new file. In between, the
-    home has at worst an older data file, which is refused when it is opened.
-
-    Raises:
-        UnavailableError: the disk refuses.
-    """
-    try:
-        if (leftover := Path(f"{draft}-wal")).exists() and leftover.stat().st_size:
-            raise UnavailableError(f"{draft.name} is still in use; end the other process, then restore again")
-        sync_file(draft)
-        for suffix in ("-wal", "-shm", "-journal"):
-            Path(f"{home / DATA_FILE}{suffix}").unlink(missing_ok=True)
-        draft.replace(home / DATA_FILE)
-        sync_folder(home)
-    except OSError as error:
-        raise UnavailableError(
-            f"cannot put {DATA_FILE} in its place: {error.strerror}; check the disk and the rights"
-        ) from None
-
-
 def put_home_in_place(draft: Path, home: Path, public_key_line: str) -> None:
-    """Give a home that was restored whole its name.
+    """Rename the folder of a home that was restored completely.
 
     Raises:
-        UnavailableError: the disk refuses, or somebody made the home meanwhile.
+        UnavailableError: the disk refuses, or the home was made in the meantime.
     """
     write_private(draft / PUBLIC_KEY_FILE, f"{public_key_line}\n".encode())
     try:
-        sync_folder(draft)
-        draft.replace(home)
-        sync_folder(home.parent)
+        put_folder_in_place(draft, home)
     except OSError as error:
         raise UnavailableError(f"cannot make {home}: {error.strerror}; check the disk and the rights") from None
 
 
-def _held(store: Store) -> set[ReceiptId]:
+def _secrets(store: Store) -> set[ReceiptId]:
     with store.keyring.read() as kept:
-        return {ReceiptId(one) for one in kept.scalars(select(keyring_schema.grant_secret.c.receipt_id))}
-
-
-def _check_soundness(connection: Connection) -> None:
-    pages = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
-    keys = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-    if pages != "ok" or keys is not None:
-        raise TamperError("integrity: the data file is damaged; restore a backup with 'volens restore DIR --in-place'")
-
-
-def _put_back(connection: Connection, size: int, leaves: Sequence[bytes]) -> None:
-    if not leaves:
-        return
-    stored, fresh = audit_log.node_reader(connection), dict[tuple[int, int], bytes]()
-
-    def read(level: int, index: int, /) -> bytes:
-        return fresh.get((level, index)) or stored(level, index)
-
-    for index, leaf in enumerate(leaves, size):
-        fresh.update({(level, at): node for level, at, node in new_nodes(index, leaf_hash(leaf), read)})
-    events = [{"seq": index, "leaf": leaf} for index, leaf in enumerate(leaves, size)]
-    nodes = [{"level": level, "position": position, "hash": node} for (level, position), node in fresh.items()]
-    connection.execute(insert(tables.audit_event), events)
-    connection.execute(insert(tables.audit_node), nodes)
-
-
-def _skip_ids(connection: Connection, count: int) -> None:
-    # Each id was given in a transaction that left an entry, so as many entries are missing as ids, or more.
-    for table in _IDS_NEVER_GIVEN_AGAIN:
-        known = {"table": table, "count": count}
-        if not connection.execute(
-            text("UPDATE sqlite_sequence SET seq = seq + :count WHERE name = :table"), known
-        ).rowcount:
-            connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :count)"), known)
+        return {ReceiptId(one) for one in kept.scalars(select(keyring_tables.grant_secret.c.receipt_id))}

@@ -1,4 +1,4 @@
-"""Copies of files that survive a power cut and that only their owner may read."""
+"""Durable copies of files: synced (fsync), and readable by their owner only (mode 0600)."""
 
 import os
 import stat
@@ -12,10 +12,10 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 def copy_private(source: Path, target: Path) -> tuple[int, str]:
-    """Copy a file into a new one with mode 0600, safe from a power cut; return its size and SHA-256 in hex.
+    """Copy a file into a new, synced file with mode 0600; return its size and SHA-256 in hex.
 
     Raises:
-        UnavailableError: the source cannot be read, the target is there already, or the disk refuses.
+        UnavailableError: the source cannot be read, the target already exists, or the disk refuses.
     """
     digest, size_bytes = sha256(), 0
     try:
@@ -35,7 +35,7 @@ def copy_private(source: Path, target: Path) -> tuple[int, str]:
 
 
 def sync_file(path: Path) -> tuple[int, str]:
-    """See that a file is on the disk; return its size and SHA-256 in hex.
+    """Sync a file to the disk (fsync); return its size and SHA-256 in hex.
 
     Raises:
         UnavailableError: the disk refuses.

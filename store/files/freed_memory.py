@@ -1,4 +1,4 @@
-"""Having freed memory overwritten, where the C library can: what SQLite gives back is not wiped by anybody else."""
+"""Overwriting of freed memory by the C library (glibc `mallopt`): database drivers do not wipe what they free."""
 
 import ctypes
 from collections.abc import Callable, Generator
@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Final
 
-# malloc.h of the GNU C library: freed memory is filled with this byte, new memory with its complement.
+# malloc.h of the GNU C library: it fills freed memory with this byte, and new memory with its complement.
 _M_PERTURB: Final = -6
 _FILL: Final = 0x5A
-_ASKED_FOR: Final = 1 << 14
+_ALLOCATIONS: Final = 1 << 14
 
 
 @contextmanager
 def overwritten() -> Generator[None]:
-    """Have everything that the C library frees inside the `with` overwritten, by any thread; elsewhere do nothing.
+    """Let the C library overwrite all memory that any thread frees inside the `with`; without glibc, do nothing.
 
-    Not reached: memory that was freed before, and Python's own small objects, which it keeps for itself.
+    Not reached: memory that was freed before, and Python's small objects, whose memory Python reuses itself.
     """
     set_option = _mallopt()
     if set_option is None:
@@ -30,11 +30,12 @@ def overwritten() -> Generator[None]:
 
 
 def overwrite_freed_bytes(size_bytes: int) -> None:
-    """Have `bytes` objects of one size, below 480, that Python has freed and keeps for itself, overwritten.
+    """Overwrite the memory of freed `bytes` objects of one size, below 480, that Python keeps for reuse.
 
-    Python gives out such memory again before it takes new, so we ask for more than it is likely to have, zeroed.
+    Python reuses such memory before it takes new memory, so this allocates more zeroed objects than it is likely to
+    have kept.
     """
-    [bytes(size_bytes) for _ in range(_ASKED_FOR)]
+    [bytes(size_bytes) for _ in range(_ALLOCATIONS)]
 
 
 @cache

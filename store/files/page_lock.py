@@ -1,17 +1,17 @@
-"""Keeping one buffer out of the swap, as far as the system allows."""
+"""Memory locking (mlock): keeps one buffer out of the swap, as far as the system allows."""
 
 import ctypes
 from functools import cache
 
 
 def lock_page(buffer: bytearray) -> bool:
-    """Keep the memory that holds `buffer` from being written to a swap device (mlock, POSIX.1-2001).
+    """Lock the memory of `buffer`, so that it is not written to a swap device (mlock, POSIX.1-2001).
 
-    The lock is on the whole page and is never taken back: another secret may have come to lie on it. The buffer must
-    not be resized afterwards.
+    The lock covers the whole page and is never released, because another secret may be on that page by then. The
+    buffer must not be resized afterwards.
 
     Returns:
-        False where the system knows no such lock, or the process has used up its limit (``RLIMIT_MEMLOCK``).
+        False if the system has no such lock, or the process has used up its limit (``RLIMIT_MEMLOCK``).
     """
     lock = _mlock()
     if lock is None:

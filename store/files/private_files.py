@@ -1,19 +1,20 @@
-"""Files that only their owner may read, written whole or not at all."""
+"""Private files (mode 0600), written atomically: complete or absent, also after a power cut."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from volens.consent import InputError, UnavailableError
 
 
 def write_private(path: Path, data: bytes, *, replace: bool = False) -> None:
-    """Write a file with mode 0600 so that it is there whole or not at all, also after a power cut.
+    """Write a file with mode 0600 atomically: it is complete or absent, also after a power cut.
 
     Raises:
-        InputError: the file is already there and `replace` is false; nothing is changed.
+        InputError: the file already exists and `replace` is false; nothing is changed.
         UnavailableError: the disk refuses.
     """
     try:
@@ -25,11 +26,41 @@ def write_private(path: Path, data: bytes, *, replace: bool = False) -> None:
         raise _cannot_write(path, error) from None
 
 
-def write_private_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write some hundred files into a folder, each as `write_private` does, in the place of what has the name.
+def make_private_folder(folder: Path) -> None:
+    """Make a folder with mode 0700 if it is not there.
 
     Raises:
-        UnavailableError: the disk refuses; some may be there, each whole.
+        UnavailableError: the disk refuses.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"cannot make {folder}: {error.strerror}; check the disk and the rights") from None
+
+
+@contextmanager
+def draft_folder(target: Path) -> Generator[Path]:
+    """Yield a new folder next to `target`, which replaces it durably at the end of the `with`: complete or absent."""
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.absolute().parent))
+    try:
+        yield draft
+        put_folder_in_place(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def put_folder_in_place(draft: Path, target: Path) -> None:
+    """Rename a folder, and sync its names and its new name to the disk (fsync)."""
+    sync_folder(draft)
+    draft.replace(target)
+    sync_folder(target.absolute().parent)
+
+
+def write_private_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write some hundred files into a folder, each atomically as `write_private` does; existing files are replaced.
+
+    Raises:
+        UnavailableError: the disk refuses; some files may be written, each complete.
     """
     path, drafts = folder, ExitStack()
     try:
@@ -39,11 +70,11 @@ def write_private_files(folder: Path, files: Mapping[str, bytes]) -> None:
                 path = folder / name
                 descriptor, draft = _draft(path)
                 drafts.callback(Path(draft).unlink, missing_ok=True)
+                drafts.callback(os.close, descriptor)
                 with os.fdopen(descriptor, "wb", closefd=False) as file:
-                    drafts.callback(os.close, descriptor)
                     file.write(data)
                 opened.append((path, descriptor, draft))
-            # All are written before the first must be on the disk: it then takes most of the others along.
+            # All are written before the first is synced: its fsync then writes most of the others too.
             for _, descriptor, _ in opened:
                 os.fsync(descriptor)
             for path, _, draft in opened:
@@ -69,7 +100,7 @@ def _write(path: Path, data: bytes, *, replace: bool) -> None:
         if replace:
             draft.replace(path)
         else:
-            os.link(draft, path)  # unlike a rename, a link never takes the place of a file
+            os.link(draft, path)  # unlike a rename, a link never replaces a file
     finally:
         draft.unlink(missing_ok=True)
 
@@ -96,7 +127,7 @@ def read_private(path: Path, limit_bytes: int) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """See that the names in a folder are on the disk."""
+    """Sync the names in a folder to the disk (fsync)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -8,16 +8,16 @@ from volens.store.keys.secrets import ReferenceKey
 
 
 def unseal_embedding(box: bytes, key: ReferenceKey, associated_data: bytes, model_id: ModelId) -> UnitVector:
-    """Open a sealed embedding into a vector that the caller must wipe.
+    """Open a sealed embedding; the caller must wipe the vector.
 
     Raises:
-        TamperError: it does not open, or what it holds is no unit vector.
+        TamperError: it does not open, or does not contain a unit vector.
     """
     buffer = bytearray(len(box) - sealing.OVERHEAD_BYTES if len(box) > sealing.OVERHEAD_BYTES else 0)
     try:
         sealing.open_into(box, key, associated_data, buffer)
         return UnitVector(np.frombuffer(buffer, dtype="<f4"))
     except ValueError:
-        raise TamperError(f"integrity: a sealed embedding of model {model_id} holds no unit vector") from None
+        raise TamperError(f"integrity: a sealed embedding of model {model_id} does not contain a unit vector") from None
     finally:
         buffer[:] = bytes(len(buffer))

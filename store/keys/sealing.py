@@ -1,10 +1,9 @@
 """Sealing: AES-256-GCM with a version byte and associated data that binds a box to its owner (NIST SP 800-38D).
 
 A sealed box is ``version (1 byte) | nonce (12) | ciphertext | tag (16)``. The nonce is random: each key seals
-one or a few boxes. The nonce also serves as the box's fingerprint when an erasure searches for what is left of it.
+one or a few boxes. The nonce is also the box's fingerprint when an erasure searches for what is left of it.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -21,13 +20,14 @@ OVERHEAD_BYTES: Final = 1 + NONCE_BYTES + 16
 def reference_context(
     reference_id: ReferenceId, receipt_id: ReceiptId, subject_id: DataSubjectId, purpose: Purpose, model_id: ModelId
 ) -> bytes:
-    """Return the associated data of a sealed embedding: a row moved to another owner, zone or model does not open."""
+    """Return the associated data of a sealed embedding: moved to another owner, zone or model, it does not open."""
     return context("embedding", str(reference_id), receipt_id, subject_id, purpose, model_id)
 
 
 def context(kind: str, *fields: str) -> bytes:
-    """Join the fields, each behind its length, so that no two lists of fields give the same bytes."""
-    return _length_prefixed([f"volens sealed v{VERSION}", kind, *fields])
+    """Join the fields, each with its length before it, so that no two lists of fields give the same bytes."""
+    encoded = [field.encode("utf-8") for field in (f"volens sealed v{VERSION}", kind, *fields)]
+    return b"".join(len(field).to_bytes(4) + field for field in encoded)
 
 
 def seal(plaintext: bytes | bytearray | memoryview, key: Secret, associated_data: bytes, random: Random) -> bytes:
@@ -40,8 +40,8 @@ def open_into(box: bytes, key: Secret, associated_data: bytes, into: bytearray |
     """Open a box into a buffer of exactly the plaintext's length; on failure the buffer is zeroed.
 
     Raises:
-        TamperError: the box was made under another key or for another owner, or has been changed. The message does not
-            say for whom; the caller adds what may be said.
+        TamperError: the box was made under another key or for another owner, or was changed. The message does not
+            name the owner; the caller adds what may be disclosed.
     """
     if len(box) != len(into) + OVERHEAD_BYTES or box[0] != VERSION:
         into[:] = bytes(len(into))
@@ -54,10 +54,5 @@ def open_into(box: bytes, key: Secret, associated_data: bytes, into: bytearray |
 
 
 def nonce_of(box: bytes) -> bytes:
-    """Return the box's nonce: 12 random bytes that say nothing about the content, and occur nowhere else."""
+    """Return the box's nonce: 12 random bytes that reveal nothing about the content, and occur nowhere else."""
     return box[1 : 1 + NONCE_BYTES]
-
-
-def _length_prefixed(fields: Sequence[str]) -> bytes:
-    encoded = [field.encode("utf-8") for field in fields]
-    return b"".join(len(field).to_bytes(4) + field for field in encoded)

@@ -1,54 +1,39 @@
-"""Secrets as types: each in a buffer of its own that can be zeroed, none with a way into a log or a pickle.
+"""Secret types: each secret is in its own buffer that can be zeroed, and cannot be logged or pickled.
 
 Zeroing is best effort: Python and the libraries below may have made copies (LIMITATIONS.md).
 """
 
 import hmac
 from collections.abc import Callable
-from typing import Final, NoReturn, Self, final
+from typing import Final, Self, TypeVar, final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from volens.consent import PersonSecret
+from volens.consent.in_process import WipedBuffer
 from volens.store.files.page_lock import lock_page
 
 KEY_BYTES: Final = 32
-_RECLAIMED: Final = 8
+_ALLOCATIONS: Final = 8
 Random = Callable[[int], bytes]
 """A function that returns n cryptographically random bytes; `os.urandom` in production."""
 
 
-class Secret:
-    """32 secret bytes. Use as a context manager, or call `wipe`, so that they do not outlive their use."""
+class Secret(WipedBuffer):
+    """32 secret bytes, copied. Use it as a context manager, or call `wipe`: they must not remain after their use."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ()
 
     def __init__(self, value: bytes | bytearray) -> None:
-        """Copy `value`, exactly 32 bytes."""
         if len(value) != KEY_BYTES:
             raise ValueError(f"got a secret of {len(value)} bytes; expected {KEY_BYTES}")
-        self._buffer = bytearray(value)
+        super().__init__(value)
 
     @classmethod
     def generate(cls, random: Random) -> Self:
         """Make a new secret."""
         return cls(random(KEY_BYTES))
-
-    @property
-    def buffer(self) -> bytearray:
-        """The bytes themselves, not a copy."""
-        return self._buffer
-
-    def wipe(self) -> None:
-        """Overwrite the bytes with zeros."""
-        self._buffer[:] = bytes(KEY_BYTES)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.wipe()
 
     def __eq__(self, other: object) -> bool:
         """Compare in constant time, with a secret of the same kind only."""
@@ -58,36 +43,32 @@ class Secret:
 
     __hash__ = None  # type: ignore[assignment]  # a secret is no dictionary key
 
-    def __repr__(self) -> str:
-        """Say nothing about the bytes."""
-        return f"{type(self).__name__}(...)"
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling."""
-        raise TypeError(f"a {type(self).__name__} is not pickled")
+Derived = TypeVar("Derived", bound=Secret)
 
 
-def _derive(key: bytearray, salt: bytes, info: bytes, into: bytearray) -> None:
-    HKDF(SHA256(), KEY_BYTES, salt=salt, info=info).derive_into(key, into)
-    # The library works in `bytes` objects of this size and frees them as they are. Whoever asks next for this size gets
-    # the same memory, so we ask, for more than it used, and are given it zeroed (found by a search of our own memory).
-    [bytes(KEY_BYTES) for _ in range(_RECLAIMED)]
+def _derived(kind: type[Derived], key: bytearray, salt: bytes, info: bytes) -> Derived:
+    derived = kind(bytes(KEY_BYTES))
+    HKDF(SHA256(), KEY_BYTES, salt=salt, info=info).derive_into(key, derived.buffer)
+    # The library uses `bytes` objects of this size and frees them without wiping. The next allocations of this size get
+    # the same memory, so we allocate more zeroed objects than it used (found by a search of our own memory).
+    [bytes(KEY_BYTES) for _ in range(_ALLOCATIONS)]
+    return derived
 
 
 class LongLivedSecret(Secret):
-    """A secret that stays open as long as a process runs, and is therefore kept from the swap where that is allowed."""
+    """A secret that a process keeps as long as it runs; its memory is locked against swapping where that is allowed."""
 
     __slots__ = ()
 
     def __init__(self, value: bytes | bytearray) -> None:
-        """Copy `value`, exactly 32 bytes, and lock the memory it lies in."""
         super().__init__(value)
         lock_page(self._buffer)
 
 
 @final
 class RootKey(LongLivedSecret):
-    """Unlocks the store key. Lives outside the store: in a file, or later in a key service."""
+    """Unlocks the store key. It is kept outside the store: in a file, an OS keyring or a key service."""
 
     __slots__ = ()
 
@@ -99,10 +80,8 @@ class StoreKey(LongLivedSecret):
     __slots__ = ()
 
     def projection_seed(self, model_id: str) -> bytes:
-        """Return 32 bytes from which the keyed rotations of one model's gallery are made."""
-        seed = bytearray(KEY_BYTES)
-        _derive(self.buffer, b"", b"volens gallery projection v1|" + model_id.encode(), seed)
-        return bytes(seed)
+        """Return 32 bytes from which the keyed rotations of one model's gallery are generated."""
+        return bytes(_derived(Secret, self.buffer, b"", b"volens gallery projection v1|" + model_id.encode()).buffer)
 
 
 @final
@@ -128,22 +107,22 @@ class SnapshotKey(Secret):
 
 @final
 class DerivedKey(Secret):
-    """A key of the site for one use, derived from its signing key: the same after every rotation, and kept nowhere."""
+    """A key of the site for one use, derived from its signing key: the same after every rotation, and never stored."""
 
     __slots__ = ()
 
     @classmethod
     def of(cls, signing_seed: bytes, use: str) -> Self:
-        """Derive the key of a use, a text that no other use has (RFC 5869)."""
-        key, seed = cls(bytes(KEY_BYTES)), bytearray(signing_seed)
-        _derive(seed, b"", b"volens derived key v1|" + use.encode(), key.buffer)
+        """Derive the key of a use; the text must be unique to that use (RFC 5869)."""
+        seed = bytearray(signing_seed)
+        key = _derived(cls, seed, b"", b"volens derived key v1|" + use.encode())
         seed[:] = bytes(len(seed))
         return key
 
 
 @final
 class GrantSecret(Secret):
-    """The 32 random bytes of one consent. Destroy them and nothing sealed under this consent opens again, anywhere.
+    """The 32 random bytes of one consent. Once destroyed, nothing that is sealed under this consent opens again.
 
     Where the person holds the key, this is the site's half: it opens the name, but no embedding.
     """
@@ -151,21 +130,16 @@ class GrantSecret(Secret):
     __slots__ = ()
 
     def joined(self, person: PersonSecret) -> "GrantSecret":
-        """Return the secret that both halves make; the caller wipes it. Either half alone says nothing about it."""
+        """Return the secret made of both halves; the caller wipes it. One half alone reveals nothing about it."""
         halves = person.buffer + self.buffer
-        whole = GrantSecret(bytes(KEY_BYTES))
-        _derive(halves, b"", b"volens split grant secret v1", whole.buffer)
+        whole = _derived(GrantSecret, halves, b"", b"volens split grant secret v1")
         halves[:] = bytes(len(halves))
         return whole
 
     def reference_key(self, receipt_sha256: bytes, model_id: str) -> ReferenceKey:
-        """Derive the key for the embedding; another receipt or model means another key (RFC 5869)."""
-        key = ReferenceKey(bytes(KEY_BYTES))
-        _derive(self.buffer, receipt_sha256, b"volens reference key v1|" + model_id.encode(), key.buffer)
-        return key
+        """Derive the key of the embedding; another receipt or model gives another key (RFC 5869)."""
+        return _derived(ReferenceKey, self.buffer, receipt_sha256, b"volens reference key v1|" + model_id.encode())
 
     def profile_key(self, receipt_sha256: bytes) -> ProfileKey:
-        """Derive the key for the name."""
-        key = ProfileKey(bytes(KEY_BYTES))
-        _derive(self.buffer, receipt_sha256, b"volens profile key v1", key.buffer)
-        return key
+        """Derive the key of the name."""
+        return _derived(ProfileKey, self.buffer, receipt_sha256, b"volens profile key v1")

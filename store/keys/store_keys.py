@@ -1,4 +1,4 @@
-"""The store keys that are unlocked: one, or two while a rotation is under way. A secret's row says which wraps it."""
+"""The unlocked store keys: one, or two during a rotation. The row of a secret states which key wraps it."""
 
 import threading
 from collections.abc import Mapping
@@ -16,14 +16,13 @@ def store_key_context(site_id: str, epoch: int) -> bytes:
 
 @final
 class StoreKeys:
-    """Store keys by epoch.
+    """Store keys by epoch; they are zeroed when they are dropped.
 
     Attributes:
-        lock: hold it while a key is used, so that nobody zeroes the key meanwhile.
+        lock: hold it while a key is used, so that no other thread zeroes the key in the meantime.
     """
 
     def __init__(self, keys: Mapping[int, StoreKey]) -> None:
-        """Hold the keys; they are zeroed when they are dropped."""
         self.lock: Final = threading.RLock()
         self._keys = dict(keys)
 
@@ -41,22 +40,22 @@ class StoreKeys:
         return cls(keys)
 
     def __contains__(self, epoch: int) -> bool:
-        """Tell whether the key of an epoch is here."""
+        """Return whether the key of an epoch is unlocked."""
         with self.lock:
             return epoch in self._keys
 
     def __getitem__(self, epoch: int) -> StoreKey:
-        """Return the key of an epoch; KeyError if it is not here."""
+        """Return the key of an epoch; KeyError if it is not unlocked."""
         with self.lock:
             return self._keys[epoch]
 
     def epochs(self) -> set[int]:
-        """Return the epochs whose keys are here."""
+        """Return the epochs whose keys are unlocked."""
         with self.lock:
             return set(self._keys)
 
     def take(self, others: "StoreKeys") -> None:
-        """Take over the keys of others, as far as they are new here."""
+        """Add the keys of others, of epochs that are not here yet."""
         with self.lock:
             for epoch in others.epochs() - self._keys.keys():
                 self._keys[epoch] = others[epoch]

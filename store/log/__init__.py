@@ -1,12 +1,14 @@
-"""The audit log in the data file, and what the keyring remembers of it to detect a rollback."""
+"""The audit log in the data file, and the copy of its leaves in the keyring that detects a rollback."""
 
 from volens.store.log.audit_log import LogReport as LogReport
-from volens.store.log.audit_log import entries_about_nobody as entries_about_nobody
-from volens.store.log.audit_log import forget_all as forget_all
+from volens.store.log.audit_log import entries_about_no_person as entries_about_no_person
+from volens.store.log.audit_log import erase_openings as erase_openings
 from volens.store.log.audit_log import kinds_since as kinds_since
 from volens.store.log.audit_log import log_size as log_size
 from volens.store.log.audit_log import node_reader as node_reader
 from volens.store.log.audit_log import verify_log as verify_log
 from volens.store.log.remembrance import CONSENT_ENDED as CONSENT_ENDED
+from volens.store.log.remembrance import remember as remember
 from volens.store.log.remembrance import remembered_ends as remembered_ends
+from volens.store.log.remembrance import remembered_leaves as remembered_leaves
 from volens.store.log.remembrance import undone_ends as undone_ends

@@ -1,43 +1,26 @@
-"""The audit log in the data file: leaves and nodes that stay, openings that are erased with the person."""
+"""The audit log in the data file (Merkle tree): leaves and nodes stay, openings are erased with the person."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, final
 
 import rfc8785
-from sqlalchemy import Connection, Text, bindparam, cast, delete, func, insert, literal_column, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
-from volens.audit import (
-    SALT_BYTES,
-    Checkpoint,
-    Event,
-    NodeReader,
-    VerifierKey,
-    consistency_proof,
-    leaf_bytes,
-    leaf_hash,
-    new_nodes,
-    open_checkpoint,
-    open_leaf,
-    read_leaf,
-    root,
-    verify_consistency,
-)
+from volens import audit
+from volens.audit import Checkpoint, Event, NodeReader, VerifierKey
 from volens.consent import ReceiptId, TamperError
 from volens.store.keys.secrets import Random
+from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.schema import data_tables as tables
-from volens.store.sqlite.prepared_query import Glance, PreparedQuery
 
 ZONE_ADDED: Final = "zone.added"
 
 _NEWEST: Final = PreparedQuery(select(func.max(tables.audit_event.c.seq)))
-_KINDS: Final = PreparedQuery(
-    select(func.json_extract(cast(tables.audit_event.c.leaf, Text), literal_column("'$.kind'")))
-    .where(tables.audit_event.c.seq >= bindparam("size"))
-    .distinct()
-)
+_SINCE: Final = PreparedQuery(select(tables.audit_event.c.leaf).where(tables.audit_event.c.seq >= bindparam("size")))
 _NODE: Final = select(tables.audit_node.c.hash).where(
     tables.audit_node.c.level == bindparam("at_level"), tables.audit_node.c.position == bindparam("at_position")
 )
@@ -46,7 +29,7 @@ _NODE: Final = select(tables.audit_node.c.hash).where(
 @final
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """What a verification of the whole log found."""
+    """The result of a verification of the whole log."""
 
     origin: str
     size: int
@@ -56,22 +39,28 @@ class LogReport:
     kinds: Mapping[str, int] = field(default_factory=dict)
 
 
-def log_size(connection: Connection | Glance) -> int:
-    """Return the number of leaves; it grows with every recorded change, so it also serves as a generation."""
+def log_size(connection: Connection | ReadSnapshot) -> int:
+    """Return the number of leaves. It grows with every recorded change, so it is also the store's generation."""
     ((newest,),) = _NEWEST.rows(connection, {})
     return 0 if newest is None else int(newest) + 1
 
 
 def kinds_since(connection: Connection, size: int) -> set[str]:
-    """Return the kinds of the events that followed when the log had this size."""
-    return {str(kind) for (kind,) in _KINDS.rows(connection, {"size": size})}
+    """Return the kinds of the events that were added since the log had this size.
+
+    Raises:
+        TamperError: a leaf is malformed.
+
+    Not checked: whether a leaf is canonical, which costs five times as much; `verify_log` does that.
+    """
+    try:
+        return {str(json.loads(leaf)["kind"]) for (leaf,) in _SINCE.rows(connection, {"size": size})}
+    except (ValueError, KeyError, TypeError):
+        raise TamperError("integrity: a leaf of the audit log is malformed; restore the data file") from None
 
 
 def node_reader(connection: Connection) -> NodeReader:
-    """Return a reader of stored nodes for proofs.
-
-    The reader raises TamperError where a node is missing.
-    """
+    """Return a function that reads stored nodes for proofs. It raises TamperError if a node is missing."""
 
     def read(level: int, index: int, /) -> bytes:
         value = connection.scalar(_NODE, {"at_level": level, "at_position": index})
@@ -86,47 +75,23 @@ def append(
     connection: Connection,
     kind: str,
     at: datetime,
-    details: Mapping[str, str | int],
-    *,
-    receipt_id: ReceiptId | None,
-    random: Random,
-    ends_at: datetime | None = None,
-) -> tuple[int, Event]:
-    """Append one event; its opening is tied to `receipt_id` and dies with that consent, at the latest after `ends_at`.
-
-    Returns:
-        The leaf's index, and the event with its salt.
-    """
-    (entry,) = append_all(connection, kind, at, [details], receipt_id=receipt_id, random=random, ends_at=ends_at)
-    return entry
-
-
-def append_all(
-    connection: Connection,
-    kind: str,
-    at: datetime,
     many_details: Sequence[Mapping[str, str | int]],
     *,
     receipt_id: ReceiptId | None,
     random: Random,
     ends_at: datetime | None = None,
 ) -> list[tuple[int, Event]]:
-    """Append one event for each of the details, a leaf of its own each; see `append`. Four statements for all."""
+    """Append one event, with its own leaf, for each of the details; return the leaves' indexes, and events with salts.
+
+    The openings belong to `receipt_id` and are erased with that consent, or at `ends_at`. Runs four statements in all.
+    """
     if not many_details:
         return []
-    stored, fresh = node_reader(connection), dict[tuple[int, int], bytes]()
-
-    def read(level: int, index: int, /) -> bytes:
-        return fresh.get((level, index)) or stored(level, index)
-
     first = log_size(connection)
     entries = [
-        (index, Event(kind, at, details, random(SALT_BYTES))) for index, details in enumerate(many_details, first)
+        (index, Event(kind, at, details, random(audit.SALT_BYTES))) for index, details in enumerate(many_details, first)
     ]
-    leaves = [leaf_bytes(event) for _index, event in entries]
-    for index, leaf in enumerate(leaves, first):
-        fresh.update({(level, at): node for level, at, node in new_nodes(index, leaf_hash(leaf), read)})
-    nodes = [{"level": level, "position": position, "hash": node} for (level, position), node in fresh.items()]
+    add_leaves(connection, first, [audit.leaf_bytes(event) for _index, event in entries])
     openings = [
         {
             "seq": index,
@@ -136,37 +101,44 @@ def append_all(
         }
         for index, event in entries
     ]
-    connection.execute(insert(tables.audit_event), [{"seq": at, "leaf": leaf} for at, leaf in enumerate(leaves, first)])
-    connection.execute(insert(tables.audit_node), nodes)
     connection.execute(insert(tables.audit_opening), openings)
     if ends_at is not None:
         connection.execute(insert(tables.opening_term), [{"seq": index, "ends_at": ends_at} for index, _ in entries])
     return entries
 
 
+def add_leaves(connection: Connection, first: int, leaves: Sequence[bytes]) -> None:
+    """Append leaves, at least one, with their tree nodes; `first` is the size of the log."""
+    stored, fresh = node_reader(connection), dict[tuple[int, int], bytes]()
+
+    def read(level: int, index: int, /) -> bytes:
+        return fresh.get((level, index)) or stored(level, index)
+
+    for index, leaf in enumerate(leaves, first):
+        fresh.update({(level, at): node for level, at, node in audit.new_nodes(index, audit.leaf_hash(leaf), read)})
+    nodes = [{"level": level, "position": position, "hash": node} for (level, position), node in fresh.items()]
+    connection.execute(insert(tables.audit_event), [{"seq": at, "leaf": leaf} for at, leaf in enumerate(leaves, first)])
+    connection.execute(insert(tables.audit_node), nodes)
+
+
 def checkpoint(connection: Connection, origin: str) -> Checkpoint:
-    """Return the head of the log as it is in this transaction."""
+    """Return the head of the log in this transaction."""
     size = log_size(connection)
-    return Checkpoint(origin, size, root(size, node_reader(connection)))
+    return Checkpoint(origin, size, audit.root(size, node_reader(connection)))
 
 
 def root_at(connection: Connection, size: int) -> bytes:
-    """Return the root of the first `size` leaves, of as many or more."""
-    return root(size, node_reader(connection))
+    """Return the root of the first `size` leaves; the log has at least as many."""
+    return audit.root(size, node_reader(connection))
 
 
 def add_note(connection: Connection, size: int, note: str) -> None:
-    """Keep a signed checkpoint."""
+    """Store a signed checkpoint."""
     connection.execute(insert(tables.audit_checkpoint).values(size=size, note=note))
 
 
-def forget(connection: Connection, receipt_id: ReceiptId) -> int:
-    """Erase what opens the leaves about one consent; the leaves stay, and say nothing more."""
-    return forget_all(connection, [receipt_id]).get(receipt_id, 0)
-
-
-def forget_all(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> Mapping[ReceiptId, int]:
-    """Do the same for many consents; return how many openings each had, where there were any."""
+def erase_openings(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> Mapping[ReceiptId, int]:
+    """Erase the openings of leaves about consents; the leaves stay, unreadable. Return how many each consent had."""
     about = tables.audit_opening.c.receipt_id.in_(list(receipt_ids))
     found = connection.execute(
         select(tables.audit_opening.c.receipt_id, func.count()).where(about).group_by(tables.audit_opening.c.receipt_id)
@@ -175,19 +147,19 @@ def forget_all(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> Mapp
     return {ReceiptId(row[0]): int(row[1]) for row in found}
 
 
-def forget_outlived(connection: Connection, now: datetime) -> int:
-    """Erase the openings whose time is over; return how many."""
+def erase_outdated_openings(connection: Connection, now: datetime) -> int:
+    """Erase the openings past their end; return how many."""
     over = select(tables.opening_term.c.seq).where(tables.opening_term.c.ends_at < now)
     return connection.execute(delete(tables.audit_opening).where(tables.audit_opening.c.seq.in_(over))).rowcount
 
 
-def entries_about_nobody(connection: Connection, kind: str | None = None) -> list[Event]:
-    """Return the events that can be opened and are about no consent, oldest first; of one kind, or of all.
+def entries_about_no_person(connection: Connection, kind: str | None = None) -> list[Event]:
+    """Return the events that can be opened and are about no consent, oldest first, of one kind or of all.
 
-    What is about a person is told to that person only (`volens.rights.held_data`).
+    Events about a person are shown to that person only (`volens.rights.held_data`).
 
     Raises:
-        TamperError: an opening is not that of its leaf.
+        TamperError: an opening does not match its leaf.
     """
     event, opening = tables.audit_event.c, tables.audit_opening.c
     query = select(event.leaf, opening.details, opening.salt).join_from(
@@ -195,32 +167,33 @@ def entries_about_nobody(connection: Connection, kind: str | None = None) -> lis
     )
     found = []
     for leaf, details, salt in connection.execute(query.where(opening.receipt_id.is_(None)).order_by(event.seq)):
-        of_kind, at = read_leaf(leaf)
+        of_kind, at = audit.read_leaf(leaf)
         if kind in {None, of_kind}:
             try:
-                said = json.loads(details)
-                open_leaf(leaf, said, salt)
+                opened = json.loads(details)
+                audit.open_leaf(leaf, opened, salt)
             except (ValueError, TypeError, AttributeError):
-                raise TamperError("integrity: an opening of the audit log is not one") from None
-            found.append(Event(of_kind, at, said, salt))
+                raise TamperError(
+                    "integrity: an opening of the audit log does not match its leaf; restore the data file"
+                ) from None
+            found.append(Event(of_kind, at, opened, salt))
     return found
 
 
 def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
-    """Verify the whole log as a stranger would, who has the tables and the public key.
+    """Verify the whole log from the tables and the public key alone, as an independent auditor would.
 
     1. Every leaf is well formed; the tree is computed again from the leaves, not from stored nodes.
     2. Every stored node is the computed one.
-    3. Every checkpoint is signed by the key, states a root that the leaves give, and each is consistent with the one
-       before; the last covers the whole log.
-    4. Every opening that is left opens its leaf.
-    5. Every zone whose leaf opens asks for what it was declared to ask for besides the face.
+    3. Every checkpoint is signed by the key, states the root of its leaves, and is consistent with the one before; the
+       last covers the whole log.
+    4. Every opening that exists opens its leaf.
+    5. Every zone whose leaf opens requires the second factor that it was declared with.
 
     Raises:
         TamperError: any of the above does not hold.
     """
     nodes: dict[tuple[int, int], bytes] = {}
-    kinds: dict[str, int] = {}
 
     def read(level: int, index: int, /) -> bytes:
         return nodes[level, index]
@@ -228,10 +201,9 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     # 1.
     leaves: list[bytes] = []
     for index, leaf in _leaves(connection):
-        kind, _at = read_leaf(leaf)
-        kinds[kind] = kinds.get(kind, 0) + 1
         leaves.append(leaf)
-        nodes.update({(level, at): node for level, at, node in new_nodes(index, leaf_hash(leaf), read)})
+        nodes.update({(level, at): node for level, at, node in audit.new_nodes(index, audit.leaf_hash(leaf), read)})
+    kinds = Counter(audit.read_leaf(leaf)[0] for leaf in leaves)
     # 2.
     stored = {(row.level, row.position): row.hash for row in connection.execute(select(tables.audit_node))}
     if stored != nodes:
@@ -244,9 +216,9 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     for row in connection.execute(select(tables.audit_opening).order_by(tables.audit_opening.c.seq)):
         try:
             details = json.loads(row.details)
-            kind, _at = open_leaf(leaves[row.seq], details, row.salt)
+            kind, _at = audit.open_leaf(leaves[row.seq], details, row.salt)
         except (ValueError, TypeError, AttributeError, IndexError):
-            raise TamperError(f"integrity: the opening of leaf {row.seq} is not one") from None
+            raise TamperError(f"integrity: the opening of leaf {row.seq} does not match it") from None
         if kind == ZONE_ADDED:
             declared.setdefault(details["zone"], details.get("second_factor", "none"))
         openings += 1
@@ -254,10 +226,10 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     for zone in connection.execute(select(tables.zone.c.purpose, tables.zone.c.second_factor)):
         if declared.get(zone.purpose, zone.second_factor) != zone.second_factor:
             raise TamperError(
-                f"integrity: zone {zone.purpose!r} asks for something else besides the face than it was declared to; "
+                f"integrity: zone {zone.purpose!r} requires another second factor than it was declared with; "
                 "restore the data file"
             )
-    return LogReport(key.name, len(leaves), root(len(leaves), read), count, openings, kinds)
+    return LogReport(key.name, len(leaves), audit.root(len(leaves), read), count, openings, kinds)
 
 
 def _leaves(connection: Connection) -> Iterator[tuple[int, bytes]]:
@@ -269,14 +241,16 @@ def _leaves(connection: Connection) -> Iterator[tuple[int, bytes]]:
 
 
 def _verify_checkpoints(connection: Connection, key: VerifierKey, size: int, read: NodeReader) -> int:
-    old = Checkpoint(key.name, 0, root(0, read))
+    old = Checkpoint(key.name, 0, audit.root(0, read))
     count = 0
     for row in connection.execute(select(tables.audit_checkpoint).order_by(tables.audit_checkpoint.c.size)):
-        new = open_checkpoint(row.note, key)
+        new = audit.open_checkpoint(row.note, key)
         if new.size != row.size or new.size > size:
             raise TamperError(f"integrity: the log has {size} leaves, a signed checkpoint states {new.size}")
-        verify_consistency(old.size, new.size, consistency_proof(old.size, new.size, read), old.root, new.root)
-        if root(new.size, read) != new.root:
+        audit.verify_consistency(
+            old.size, new.size, audit.consistency_proof(old.size, new.size, read), old.root, new.root
+        )
+        if audit.root(new.size, read) != new.root:
             raise TamperError(f"integrity: the first {new.size} leaves are not those of the signed checkpoint")
         old, count = new, count + 1
     if old.size != size:

@@ -1,18 +1,39 @@
-"""What belongs to a person: consents, references, second factors, visits, clocks. It ends with the consent."""
+"""What belongs to a person: consents, references, second factors, visits, expiry clocks. It ends with the consent."""
 
 from volens.store.people.admission import admit_receipt as admit_receipt
+from volens.store.people.admission import check_receipt as check_receipt
+from volens.store.people.badges import badge_reference as badge_reference
+from volens.store.people.consents import LiveConsents as LiveConsents
 from volens.store.people.consents import StoredReceipt as StoredReceipt
+from volens.store.people.consents import add_consent as add_consent
+from volens.store.people.consents import all_receipts as all_receipts
+from volens.store.people.consents import consent_ended as consent_ended
+from volens.store.people.consents import count_live as count_live
+from volens.store.people.consents import end_consents as end_consents
 from volens.store.people.consents import live_receipts as live_receipts
 from volens.store.people.consents import name_of as name_of
+from volens.store.people.consents import receipt_of_code as receipt_of_code
+from volens.store.people.consents import sealed_name as sealed_name
 from volens.store.people.consents import stored_receipt as stored_receipt
 from volens.store.people.consents import stored_receipts as stored_receipts
 from volens.store.people.deadlines import clocked as clocked
 from volens.store.people.deadlines import shorten as shorten
 from volens.store.people.external_ids import add_external_id as add_external_id
+from volens.store.people.external_ids import consent_linked as consent_linked
 from volens.store.people.external_ids import parse_external_id as parse_external_id
 from volens.store.people.people_search import receipts_of as receipts_of
 from volens.store.people.references import SealedReference as SealedReference
+from volens.store.people.references import add_reference as add_reference
 from volens.store.people.references import count_references as count_references
+from volens.store.people.references import has_reference as has_reference
 from volens.store.people.references import live_candidates as live_candidates
-from volens.store.people.references import references_of as references_of
+from volens.store.people.references import reference_ids as reference_ids
+from volens.store.people.references import references_in as references_in
+from volens.store.people.references import sealed_references as sealed_references
+from volens.store.people.second_factors import LOCKED_FOR as LOCKED_FOR
+from volens.store.people.second_factors import MOST_FAILURES as MOST_FAILURES
+from volens.store.people.second_factors import pin_owner as pin_owner
 from volens.store.people.subject_secrets import check_person_secret as check_person_secret
+from volens.store.people.visits import MATCHED as MATCHED
+from volens.store.people.visits import VisitKind as VisitKind
+from volens.store.people.visits import prune_visits as prune_visits

@@ -1,9 +1,8 @@
-"""Badges in the data file: that one was issued, and its digest. The embedding leaves with the person."""
+"""Issued badges in the data file: the fact and the digest. The sealed embedding is only on the badge."""
 
 import hmac
 
-from sqlalchemy import Connection, func, insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, select
 
 from volens.consent import (
     Badge,
@@ -13,7 +12,6 @@ from volens.consent import (
     ModelId,
     NoLiveConsentError,
     PersonSecret,
-    Purpose,
     ReceiptId,
     ReferenceId,
     RefusedError,
@@ -21,10 +19,9 @@ from volens.consent import (
     TamperError,
 )
 from volens.consent.errors import ForeignReceiptError
-from volens.store.keys import sealing
 from volens.store.keys.secrets import GrantSecret
 from volens.store.people.consents import stored_receipt
-from volens.store.people.references import SealedReference, refuse_second_reference, require_live
+from volens.store.people.references import SealedReference, insert_reference, new_reference_id, seal_embedding
 from volens.store.schema import data_tables as tables
 from volens.store.store import Store, Transaction
 
@@ -40,79 +37,46 @@ def issue_badge(
     licence: str,
     photo_count: int,
 ) -> Badge:
-    """Seal an embedding into a new badge under both halves of a new key, and note that it was issued.
+    """Seal an embedding into a new badge under both halves of a new key, and record that it was issued.
 
-    Args:
-        tx: the transaction; the badge counts once it is committed.
-        site_id: of the site.
-        embedding: with the grant that allows it.
-        secret: the site's half.
-        licence: of the model.
-        photo_count: how many photos it was made of.
-
-    Returns:
-        The badge, to be handed to the person and wiped; nothing in the store opens without it.
+    The badge is valid once the transaction is committed. It is handed to the person and wiped; the embedding does not
+    open without it. `secret` is the site's half.
 
     Raises:
         NoLiveConsentError: the consent ended since the grant was made; the database refuses as well.
-        RefusedError: a badge of this model was already issued under this consent.
+        RefusedError: a badge of this model was already issued under this consent, or collecting is stopped.
     """
     grant = embedding.grant
-    owner = {"receipt_id": grant.receipt_id, "subject_id": grant.subject_id, "purpose": grant.purpose}
-    if has_badge(tx.connection, grant.receipt_id, embedding.model_id):
-        refuse_second_reference()
-    require_live(tx, grant)
-    last = tx.connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'badge'"))
-    reference_id = ReferenceId((last or 0) + 1)
-    context = sealing.reference_context(
-        reference_id, grant.receipt_id, grant.subject_id, grant.purpose, embedding.model_id
-    )
+    reference_id = new_reference_id(tx, tables.badge, embedding)
     person = PersonSecret.generate(tx.random)
-    with secret.joined(person) as whole, whole.reference_key(grant.receipt_sha256, embedding.model_id) as key:
-        box = sealing.seal(embedding.vector.array.data.cast("B"), key, context, tx.random)
+    with secret.joined(person) as whole:
+        box = seal_embedding(tx, embedding, whole, reference_id)
     badge = Badge(site_id, grant.receipt_id, reference_id, embedding.model_id, person, box)
+    facts = {"model_licence": licence, "photo_count": photo_count, "badge_sha256": badge.digest()}
     try:
-        tx.connection.execute(
-            insert(tables.badge),
-            {
-                **owner,
-                "reference_id": reference_id,
-                "model_id": embedding.model_id,
-                "model_licence": licence,
-                "badge_sha256": badge.digest(),
-                "photo_count": photo_count,
-                "enrolled_at": tx.now,
-            },
-        )
-    except IntegrityError:
+        insert_reference(tx, tables.badge, embedding, {"reference_id": reference_id, **facts})
+    except NoLiveConsentError:
         badge.wipe()
-        raise NoLiveConsentError(
-            "the consent ended while the photos were looked at; nothing was stored, and no badge issued"
-        ) from None
-    tx.log(
-        "badge.issued",
-        {**owner, "reference_id": reference_id, "model_id": embedding.model_id, "photo_count": photo_count},
-        receipt_id=grant.receipt_id,
-    )
+        raise
     return badge
 
 
 def check_badge_site(store: Store, badge: Badge) -> None:
-    """Refuse the badge of another site.
+    """Check that a badge was issued by this site.
 
     Raises:
-        ForeignReceiptError: it is of another site.
+        ForeignReceiptError: another site issued it.
     """
     if badge.site_id != store.site.controller.site_id:
         raise ForeignReceiptError("this badge is of another site; use it at the site that issued it")
 
 
 def badge_reference(connection: Connection, grant: ConsentGrant, badge: Badge) -> SealedReference:
-    """Return what a badge holds as a reference, once the badge is, byte for byte, the one issued under this consent.
+    """Return the reference that a badge holds, if it is byte for byte the badge issued under this consent.
 
     Raises:
-        RefusedError: it belongs to another consent, or none was issued under this one.
-        TamperError: it was changed, or put together from others.
+        RefusedError: the badge belongs to another consent, or none was issued under this one.
+        TamperError: the badge was changed, or combined from other badges.
     """
     if badge.receipt_id != grant.receipt_id:
         raise RefusedError("this badge goes with another receipt; show the badge and the receipt of one person")
@@ -134,26 +98,12 @@ def badge_reference(connection: Connection, grant: ConsentGrant, badge: Badge) -
                 Custody.BADGE,
             )
     raise TamperError(
-        "integrity: this badge is not the one that was issued under this consent; it was changed, or put together from "
-        "others"
+        "integrity: this badge is not the one that was issued under this consent; it was changed, or "
+        "combined from other badges"
     )
 
 
 def has_badge(connection: Connection, receipt_id: ReceiptId, model_id: ModelId) -> bool:
-    """Tell whether a badge of a model was issued under a consent that is in force."""
+    """Return whether a badge of a model was issued under a consent that is in force."""
     query = select(_badge.reference_id).where(_badge.receipt_id == receipt_id, _badge.model_id == model_id)
     return connection.scalar(query) is not None
-
-
-def count_badges(connection: Connection, purpose: Purpose) -> int:
-    """Return the number of badges of a zone that are in force."""
-    return int(connection.scalar(select(func.count()).where(_badge.purpose == purpose)) or 0)
-
-
-def kept_digests(connection: Connection, receipt_id: ReceiptId) -> dict[str, list[bytes]]:
-    """Return what is kept of the things that a person carries, for an erasure to count and to search for afterwards."""
-    commitment = tables.subject_secret.c
-    badges = connection.scalars(select(_badge.badge_sha256).where(_badge.receipt_id == receipt_id)).all()
-    secrets = connection.scalars(select(commitment.commitment).where(commitment.receipt_id == receipt_id)).all()
-    found = {"digest of a badge": list(badges), "commitment to the person's secret": list(secrets)}
-    return {what: digests for what, digests in found.items() if digests}

@@ -1,4 +1,4 @@
-"""Consents in the data file: receipts, which stay, and the rows that say which are in force."""
+"""Consents in the data file: the receipts, which stay, and the rows of the consents in force."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,13 +26,14 @@ from volens.store.keys import sealing
 from volens.store.keys.secrets import GrantSecret
 from volens.store.promises.collection_stops import refuse_if_stopped
 from volens.store.schema import data_tables as tables
+from volens.store.schema.personal_tables import OWNER
 from volens.store.store import Store, Transaction
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class StoredReceipt:
-    """A receipt as the data file has it; nothing in it is believed before `verified`."""
+    """A receipt as stored; its content is not trusted before `verified`."""
 
     receipt_id: ReceiptId
     subject_id: DataSubjectId
@@ -42,7 +43,7 @@ class StoredReceipt:
 
     @property
     def sha256(self) -> bytes:
-        """SHA-256 of the stored bytes: the salt of the keys."""
+        """SHA-256 of the stored bytes: the salt of the keys derived for this consent."""
         return sha256(self.token.encode("utf-8")).digest()
 
     def verified(self) -> VerifiedReceipt:
@@ -54,25 +55,25 @@ class StoredReceipt:
         try:
             receipt = verify_stored(self.token, SubjectPublicKey(self.subject_key))
         except InputError:
-            raise TamperError("integrity: a stored receipt is none any more; restore the data file") from None
+            raise TamperError("integrity: a stored receipt does not verify; restore the data file") from None
         claims = receipt.claims
         if (claims.receipt_id, claims.subject_id, claims.purpose) != (self.receipt_id, self.subject_id, self.purpose):
-            raise TamperError("integrity: a stored receipt stands in the place of another; restore the data file")
+            raise TamperError("integrity: a stored receipt is in the place of another one; restore the data file")
         return receipt
 
 
 @final
-class Ledger:
-    """`volens.consent.gate.ConsentLedger` over one connection."""
+class LiveConsents:
+    """The consents in force, as one snapshot has them; a `volens.consent.gate.ConsentLedger`."""
 
     def __init__(self, connection: Connection) -> None:
-        """Answer from the snapshot of `connection`."""
         self._connection = connection
 
     def live_until(self, receipt_id: ReceiptId, subject_id: DataSubjectId, purpose: Purpose) -> datetime | None:
-        """Return when the consent in force ends, or None where there is none.
+        """Return when the consent in force ends, or None if there is none.
 
-        Every clock that is never postponed stands in the row; the one that a visit moves is looked up.
+        The row has the end by every expiry clock that is never postponed; the clock of inactivity, which a visit moves,
+        is computed here.
         """
         live, seen = tables.live_consent.c, tables.last_interaction.c
         row = self._connection.execute(
@@ -89,7 +90,7 @@ class Ledger:
 def add_consent(
     tx: Transaction, receipt: VerifiedReceipt, code: WithdrawalCode, name: str, secret: GrantSecret
 ) -> None:
-    """Put a consent in force: receipt, liveness, sealed name and audit leaf in one transaction.
+    """Put a consent in force: receipt, live row, sealed name and log leaf in one transaction.
 
     Raises:
         RefusedError: this person already has a consent in force for this zone, or collecting is stopped.
@@ -103,18 +104,16 @@ def add_consent(
         raise RefusedError(
             f"this person's consent for zone {claims.purpose!r} is already in force; withdraw it, then give a new one"
         )
+    owner = {name: getattr(claims, name) for name in OWNER}
     tx.connection.execute(
         insert(tables.receipt).values(
-            receipt_id=claims.receipt_id,
-            subject_id=claims.subject_id,
-            purpose=claims.purpose,
+            **owner,
             subject_key=claims.subject_key.raw,
             token=receipt.token,
             withdrawal_digest=code.digest(),
             expires_at=claims.expires_at,
         )
     )
-    owner = {"receipt_id": claims.receipt_id, "subject_id": claims.subject_id, "purpose": claims.purpose}
     tx.connection.execute(insert(tables.live_consent).values(**owner, expires_at=claims.expires_at))
     tx.connection.execute(insert(tables.last_interaction).values(**owner, interacted_at=claims.issued_at))
     with secret.profile_key(receipt.sha256) as key:
@@ -130,15 +129,22 @@ def stored_receipt(connection: Connection, receipt_id: ReceiptId) -> StoredRecei
 
 
 def stored_receipts(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> dict[ReceiptId, StoredReceipt]:
-    """Return those of the receipts that are stored, in force or not."""
+    """Return the receipts that are stored, in force or not."""
     rows = connection.execute(select(tables.receipt).where(tables.receipt.c.receipt_id.in_(list(receipt_ids))))
     return {ReceiptId(row.receipt_id): _stored(row) for row in rows}
+
+
+def live_owner(connection: Connection, receipt_id: ReceiptId) -> dict[str, str] | None:
+    """Return the `OWNER` columns for a row of a person whose consent is in force; None if it is not."""
+    query = select(tables.live_consent).where(tables.live_consent.c.receipt_id == receipt_id)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else {name: row[name] for name in OWNER}
 
 
 def receipt_of_code(connection: Connection, code: WithdrawalCode) -> StoredReceipt | None:
     """Return the receipt that a withdrawal code belongs to.
 
-    The look-up by digest leaks by its timing at most how much of a SHA-256 of 130 random bits was guessed.
+    The timing of the look-up by digest leaks at most how much of a SHA-256 of 130 random bits was guessed.
     """
     row = connection.execute(
         select(tables.receipt).where(tables.receipt.c.withdrawal_digest == code.digest())
@@ -147,7 +153,7 @@ def receipt_of_code(connection: Connection, code: WithdrawalCode) -> StoredRecei
 
 
 def live_receipts(connection: Connection, *, expired_at: datetime | None = None) -> list[ReceiptId]:
-    """Return the consents in force, or of these only the ones whose time has run out at a moment."""
+    """Return the consents in force; with `expired_at` only those whose term has ended by then."""
     live = tables.live_consent.c
     query = select(live.receipt_id).order_by(live.expires_at, live.receipt_id)
     if expired_at is not None:
@@ -183,10 +189,10 @@ def sealed_name(connection: Connection, receipt_id: ReceiptId) -> bytes | None:
 
 
 def name_of(store: Store, receipt_id: ReceiptId) -> str | None:
-    """Open the name of a person whose consent is in force; None where none is.
+    """Open the name of a person whose consent is in force; None if it is not.
 
     Raises:
-        TamperError: the sealed name is not this person's, or was changed.
+        TamperError: the sealed name is another person's, or was changed.
     """
     with store.read() as connection:
         receipt, box = stored_receipt(connection, receipt_id), sealed_name(connection, receipt_id)
@@ -206,13 +212,8 @@ def name_of(store: Store, receipt_id: ReceiptId) -> str | None:
     return name.decode("utf-8")
 
 
-def end_consent(tx: Transaction, receipt_id: ReceiptId, reason: EndReason) -> bool:
-    """Stop a consent: its row goes, with references and name; the fact stays. False if it ended before."""
-    return bool(end_consents(tx, [receipt_id], reason))
-
-
 def end_consents(tx: Transaction, receipt_ids: Iterable[ReceiptId], reason: EndReason) -> list[ReceiptId]:
-    """Stop many; see `end_consent`. Returns those that were in force, in the order given."""
+    """End consents: their rows are deleted, with references and names. Return those that were in force, in order."""
     wanted = list(receipt_ids)
     live = tables.live_consent.c.receipt_id
     in_force = set(tx.connection.scalars(select(live).where(live.in_(wanted))))

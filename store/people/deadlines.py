@@ -1,11 +1,10 @@
-"""The clocks of the consents in force: the rows they are read from, and the events that set them.
+"""The expiry clocks of the consents in force: the rows they are computed from, and the events that set them.
 
-What an event ends early stands in `live_consent.expires_at` from that commit on, so that matching ends on time without
-anybody sweeping. The reason is not kept beside it: it is read from the facts again when the consent is ended.
+If an event ends a consent early, `live_consent.expires_at` has the new end from that commit on, so that matching stops
+on time without a sweep. The reason is not stored with it: it is computed from the facts again when the consent ends.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, final
@@ -19,16 +18,16 @@ from volens.consent import (
     Purpose,
     ReceiptId,
     RefusedError,
-    UnavailableError,
     UnverifiedReceipt,
     format_time,
 )
-from volens.consent.clocks import ClockFacts, Deadline, Superseding, deadlines, fixed_deadline
+from volens.consent.clocks import ClockFacts, Deadline, deadlines, fixed_deadline, superseded_at
 from volens.consent.receipt import ReceiptClaims
 from volens.consent.times import whole_seconds
+from volens.store.people.consents import live_owner
 from volens.store.promises.zones_and_notices import zones
 from volens.store.schema import data_tables as tables
-from volens.store.store import Store, Transaction
+from volens.store.store import Transaction
 
 _live = tables.live_consent.c
 _seen = tables.last_interaction.c
@@ -37,11 +36,11 @@ _seen = tables.last_interaction.c
 @final
 @dataclass(frozen=True, slots=True)
 class ClockedConsent:
-    """A consent in force with its clocks.
+    """A consent in force with its expiry clocks.
 
     Attributes:
-        expires_at: when matching ends, as the row says.
-        facts: None where the stored receipt cannot be read any more; then the row alone counts.
+        expires_at: when matching ends, by the row.
+        facts: None if the stored receipt cannot be parsed; then only the row counts.
     """
 
     receipt_id: ReceiptId
@@ -52,23 +51,12 @@ class ClockedConsent:
 
     @property
     def deadline(self) -> Deadline:
-        """The clock that ends first. A row that ends before all clocks is believed: it was shortened on purpose."""
+        """The clock that ends first. A row that ends before all clocks counts: it was shortened on purpose."""
         first = Deadline(EndReason.EXPIRED, self.expires_at)
         if self.facts is None:
             return first
         clock = deadlines(self.facts)[0]
         return first if first.at < clock.at else clock
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Published:
-    purpose: str
-    language: str
-    version: int
-    sha256: str
-    published_at: datetime
-    within_days: int | None
 
 
 def clocked(
@@ -78,34 +66,24 @@ def clocked(
     subject_id: DataSubjectId | None = None,
     receipt_id: ReceiptId | None = None,
 ) -> Iterator[ClockedConsent]:
-    """Yield the consents in force with their clocks: all, or those of a zone, a person, a receipt. By receipt id.
+    """Yield the consents in force with their expiry clocks: all, or those of a zone, person or receipt. By receipt id.
 
-    Not checked: the receipts' signatures. A clock that a forged receipt postpones ends with the row all the same.
+    Not checked: the receipts' signatures. If a forged receipt postpones a clock, the row still ends the consent.
     Cost: one receipt is parsed for each consent, 0.2 to 0.5 ms.
     """
     retention = {zone.purpose: zone.retention_days for zone in zones(connection)}
-    published = _published(connection)
+    columns = ("purpose", "language", "version", "sha256", "published_at", "supersedes_within_days")
+    published = connection.execute(select(*(tables.notice.c[name] for name in columns))).all()
     query = (
-        select(
-            _live.receipt_id,
-            _live.subject_id,
-            _live.purpose,
-            _live.expires_at,
-            tables.receipt.c.token,
-            tables.leaving.c.leaves_at,
-            _seen.interacted_at,
-        )
+        select(tables.live_consent, tables.receipt.c.token, tables.leaving.c.leaves_at, _seen.interacted_at)
         .join_from(tables.live_consent, tables.receipt, tables.receipt.c.receipt_id == _live.receipt_id)
         .join(tables.leaving, tables.leaving.c.receipt_id == _live.receipt_id, isouter=True)
         .join(tables.last_interaction, _seen.receipt_id == _live.receipt_id, isouter=True)
         .order_by(_live.receipt_id)
     )
-    if purpose is not None:
-        query = query.where(_live.purpose == purpose)
-    if subject_id is not None:
-        query = query.where(_live.subject_id == subject_id)
-    if receipt_id is not None:
-        query = query.where(_live.receipt_id == receipt_id)
+    for column, wanted in ((_live.purpose, purpose), (_live.subject_id, subject_id), (_live.receipt_id, receipt_id)):
+        if wanted is not None:
+            query = query.where(column == wanted)
     for row in connection.execute(query):
         yield ClockedConsent(
             ReceiptId(row.receipt_id),
@@ -117,10 +95,10 @@ def clocked(
 
 
 def shorten(tx: Transaction, *, purpose: Purpose | None = None, receipt_id: ReceiptId | None = None) -> int:
-    """Let consents end when their clocks say, if that is earlier than their rows do; return how many were shortened.
+    """Move the end of consents to their earliest expiry clock, if that is before the end in the row; return how many.
 
-    Called in the transaction of every event that sets a clock. Inactivity is left out: a visit moves it, and a row is
-    never prolonged, so it is looked up at every admission instead.
+    Called in the transaction of every event that sets a clock. Inactivity is left out, because a visit moves it and a
+    row is never prolonged; it is computed at every admission instead.
     """
     changed = 0
     for one in list(clocked(tx.connection, purpose=purpose, receipt_id=receipt_id)):
@@ -134,89 +112,43 @@ def shorten(tx: Transaction, *, purpose: Purpose | None = None, receipt_id: Rece
 
 
 def set_leaving(tx: Transaction, receipt_id: ReceiptId, at: datetime) -> bool:
-    """Record when a person leaves, and end their consent then; False if it is not in force.
+    """Record the date on which a person leaves; the consent ends then. False if it is not in force.
 
     Raises:
-        RefusedError: they were to leave earlier already; a consent is never prolonged.
+        RefusedError: an earlier date is already recorded; a consent is never prolonged.
     """
-    row = tx.connection.execute(
-        select(_live.receipt_id, _live.subject_id, _live.purpose, tables.leaving.c.leaves_at)
-        .join_from(tables.live_consent, tables.leaving, tables.leaving.c.receipt_id == _live.receipt_id, isouter=True)
-        .where(_live.receipt_id == receipt_id)
-    ).one_or_none()
-    if row is None:
+    owner = live_owner(tx.connection, receipt_id)
+    if owner is None:
         return False
-    moment = whole_seconds(at)
-    if row.leaves_at is None:
-        tx.connection.execute(
-            insert(tables.leaving).values(
-                receipt_id=row.receipt_id, subject_id=row.subject_id, purpose=row.purpose, leaves_at=moment
-            )
-        )
-    elif row.leaves_at < moment:
+    moment, this = whole_seconds(at), tables.leaving.c.receipt_id == receipt_id
+    recorded = tx.connection.scalar(select(tables.leaving.c.leaves_at).where(this))
+    if recorded is None:
+        tx.connection.execute(insert(tables.leaving).values(**owner, leaves_at=moment))
+    elif recorded < moment:
         raise RefusedError(
-            "this person is to leave earlier than that already, and a consent is never prolonged; ask for a new one"
+            "an earlier leaving date is recorded, and a consent is never prolonged; ask the person for a new consent"
         )
     else:
-        tx.connection.execute(
-            update(tables.leaving).where(tables.leaving.c.receipt_id == receipt_id).values(leaves_at=moment)
-        )
-    tx.log("leaving.set", {"zone": row.purpose, "leaves_at": format_time(moment)}, receipt_id=receipt_id)
+        tx.connection.execute(update(tables.leaving).where(this).values(leaves_at=moment))
+    tx.log("leaving.set", {"zone": owner["purpose"], "leaves_at": format_time(moment)}, receipt_id=receipt_id)
     shorten(tx, receipt_id=receipt_id)
     return True
 
 
-def note_interactions(store: Store, receipt_ids: Sequence[ReceiptId]) -> None:
-    """Note that people came in, by the day and no finer: a matched face is an interaction.
-
-    A store that cannot be written now is no reason to keep a door shut: then the clock of inactivity ends earlier.
-    """
-    today = store.now().replace(hour=0, minute=0, second=0)
-    with suppress(UnavailableError):
-        with store.read() as connection:
-            known = connection.execute(
-                select(_seen.receipt_id).where(_seen.receipt_id.in_(receipt_ids), _seen.interacted_at < today)
-            )
-            stale = [row.receipt_id for row in known]
-        if not stale:
-            return
-        with store.write(wait=False) as tx:
-            tx.connection.execute(
-                update(tables.last_interaction)
-                .where(_seen.receipt_id.in_(stale), _seen.interacted_at < today)
-                .values(interacted_at=today)
-            )
-
-
 def count_outliving(connection: Connection, since: datetime) -> int:
-    """Return how many consents are still there that ended before `since`, by their rows: cheap, at every opening.
+    """Return how many consents are not erased though they ended before `since`, by their rows: cheap, at every opening.
 
-    `clocked` is the thorough way, which does not trust the rows.
+    `clocked` is thorough: it computes the clocks and does not rely on the rows.
     """
     query = select(func.count()).select_from(tables.live_consent).where(_live.expires_at < since)
     return int(connection.scalar(query) or 0)
 
 
-def _published(connection: Connection) -> list[_Published]:
-    notice = tables.notice.c
-    columns = (
-        notice.purpose,
-        notice.language,
-        notice.version,
-        notice.sha256,
-        notice.published_at,
-        notice.supersedes_within_days,
-    )
-    return [_Published(*row) for row in connection.execute(select(*columns))]
-
-
-def _facts(
-    row: Row[*tuple[Any, ...]], retention: Mapping[Purpose, int], published: Iterable[_Published]
-) -> ClockFacts | None:
+def _facts(row: Row[Any], retention: Mapping[Purpose, int], published: Sequence[Row[Any]]) -> ClockFacts | None:
     try:
         claims = UnverifiedReceipt.parse(row.token.encode("utf-8")).claims
     except InputError:
-        # A damaged receipt must not keep anybody from being erased; the row still ends.
+        # A damaged receipt must not prevent the erasure; the row still ends the consent.
         return None
     return ClockFacts(
         issued_at=claims.issued_at,
@@ -224,21 +156,21 @@ def _facts(
         retention_days=retention[Purpose(row.purpose)],
         last_interaction=row.interacted_at or claims.issued_at,
         leaves_at=row.leaves_at,
-        superseding=_superseding(claims, [one for one in published if one.purpose == row.purpose]),
+        superseded_at=_superseded_at(claims, [one for one in published if one.purpose == row.purpose]),
     )
 
 
-def _superseding(claims: ReceiptClaims, published: Sequence[_Published]) -> list[Superseding]:
-    """Return the notices that ask again, of those newer than the one agreed to and in its language.
+def _superseded_at(claims: ReceiptClaims, published: Sequence[Row[Any]]) -> list[datetime]:
+    """Return until when people may agree to the notices that ask again, newer than theirs and in its language.
 
-    One text may have been published twice; then the newest version of it that the person can have seen is meant.
+    If one text was published twice, the newest version that the person can have seen counts as the one agreed to.
     """
     agreed: dict[str, int] = {}
     for one in published:
         if one.sha256 == claims.notice_sha256 and one.published_at <= claims.issued_at:
             agreed[one.language] = max(agreed.get(one.language, 0), one.version)
     return [
-        Superseding(one.published_at, one.within_days)
+        superseded_at(one.published_at, one.supersedes_within_days)
         for one in published
-        if one.within_days is not None and one.version > agreed.get(one.language, one.version)
+        if one.supersedes_within_days is not None and one.version > agreed.get(one.language, one.version)
     ]

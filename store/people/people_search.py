@@ -1,4 +1,4 @@
-"""Whom a command means: a receipt in a file, an id, or the name that only the operator's own desk may ask by."""
+"""Finds a person's consents by an id or by name. Only the operator's own commands search by name."""
 
 from sqlalchemy import select
 
@@ -9,18 +9,16 @@ from volens.store.store import Store
 
 
 def receipts_of(store: Store, who: str) -> list[ReceiptId]:
-    """Return every consent, in force or ended, of the person meant; empty where there is none.
+    """Return every consent of a person, in force or ended; empty if there is none.
 
-    Args:
-        store: of the site.
-        who: a receipt id (32 hex digits), a data subject's id (43 characters), or a name as given with the consent,
-            compared without regard to case. Names are sealed and die with the consent, so a name finds those in force.
+    `who` is a receipt id (32 hex digits), a data subject's id (43 characters), or a name as given with the consent,
+    compared without case. Names are sealed and erased with the consent, so a name finds only consents in force.
 
     Raises:
-        InputError: the name is that of several people; ask with the receipt instead.
+        InputError: several people have this name; use the receipt instead.
         TamperError: a sealed name does not open.
 
-    Not checked: that whoever asks may ask. Cost of a name: every sealed name is opened.
+    Not checked: whether the caller may search. Cost of a name: every sealed name is opened.
     """
     receipt = tables.receipt.c
     with store.read() as connection:

@@ -1,16 +1,15 @@
-"""Biometric references in the data file: stored sealed, found only under live consent, opened one by one."""
+"""Biometric references in the data file: stored sealed, found only with a consent in force, opened one by one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, final
 
-from sqlalchemy import Connection, Select, bindparam, exists, func, insert, select, text
+from sqlalchemy import Connection, Select, Table, bindparam, exists, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from volens.consent import (
     ConsentedEmbedding,
-    ConsentGrant,
     Custody,
     DataSubjectId,
     ModelId,
@@ -27,17 +26,18 @@ from volens.consent.clocks import INACTIVE_AFTER_DAYS
 from volens.store.keys import sealing
 from volens.store.keys._unseal import unseal_embedding
 from volens.store.keys.secrets import GrantSecret
-from volens.store.people.consents import Ledger, StoredReceipt, stored_receipt
+from volens.store.people.consents import LiveConsents, StoredReceipt, stored_receipt
+from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.collection_stops import refuse_if_stopped
 from volens.store.schema import data_tables as tables
-from volens.store.sqlite.prepared_query import Glance, PreparedQuery, among, listed
+from volens.store.schema.personal_tables import OWNER
 from volens.store.store import Transaction
 
 _reference = tables.biometric_reference.c
 _live = tables.live_consent
 _receipt = tables.receipt
 _zone = tables.zone
-_GONE: Final = "the consent ended while the photos were looked at; nothing was stored"
+_ENDED: Final = "the consent ended while the photos were processed; nothing was stored"
 _BY_OPERATOR: Final = _zone.c.custody == Custody.OPERATOR.value
 
 
@@ -47,7 +47,7 @@ class SealedReference:
     """A reference as stored, with the receipt that its key is derived from.
 
     Attributes:
-        custody: of its zone; unless it is the operator's, the reference opens with the secret of both halves only.
+        custody: of its zone; unless it is ``operator``, the reference opens only with both halves of the key.
     """
 
     reference_id: ReferenceId
@@ -61,7 +61,7 @@ class SealedReference:
         """Open the embedding; the caller wipes it.
 
         Raises:
-            TamperError: reference, receipt, owner, zone or model is not what was sealed.
+            TamperError: reference, receipt, person, zone or model is not the one that was sealed.
         """
         owner = self.receipt
         context = sealing.reference_context(
@@ -80,70 +80,75 @@ def add_reference(
         NoLiveConsentError: the consent ended since the grant was made; the database refuses as well.
         RefusedError: this consent already has a reference of this model, or collecting is stopped.
     """
-    grant = embedding.grant
-    owner = {"receipt_id": grant.receipt_id, "subject_id": grant.subject_id, "purpose": grant.purpose}
-    if has_reference(tx.connection, grant.receipt_id, embedding.model_id):
-        refuse_second_reference()
-    require_live(tx, grant)
-    # The id is bound into the seal, so it must be known before the row is; the write lock keeps it ours.
-    last = tx.connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'biometric_reference'"))
-    reference_id = ReferenceId((last or 0) + 1)
-    context = sealing.reference_context(
-        reference_id, grant.receipt_id, grant.subject_id, grant.purpose, embedding.model_id
-    )
-    with secret.reference_key(grant.receipt_sha256, embedding.model_id) as key:
-        plain = embedding.vector.array.data.cast("B")
-        box = sealing.seal(plain, key, context, tx.random)
-    try:
-        tx.connection.execute(
-            insert(tables.biometric_reference),
-            {
-                **owner,
-                "reference_id": reference_id,
-                "model_id": embedding.model_id,
-                "model_licence": licence,
-                "sealed_embedding": box,
-                "photo_count": photo_count,
-                "enrolled_at": tx.now,
-            },
-        )
-    except IntegrityError:
-        raise NoLiveConsentError(_GONE) from None
-    tx.log(
-        "reference.enrolled",
-        {**owner, "reference_id": reference_id, "model_id": embedding.model_id, "photo_count": photo_count},
-        receipt_id=grant.receipt_id,
-    )
+    table = tables.biometric_reference
+    reference_id = new_reference_id(tx, table, embedding)
+    box = seal_embedding(tx, embedding, secret, reference_id)
+    facts = {"model_licence": licence, "photo_count": photo_count}
+    insert_reference(tx, table, embedding, {"reference_id": reference_id, "sealed_embedding": box, **facts})
     return reference_id
 
 
+def new_reference_id(tx: Transaction, table: Table, embedding: ConsentedEmbedding) -> ReferenceId:
+    """Check inside the transaction that an embedding may be enrolled, and return an id for its row.
+
+    The id is bound into the seal, so it must be known before the row is inserted.
+
+    Raises:
+        NoLiveConsentError: the consent ended since the grant was made.
+        RefusedError: the table has a row of this model under this consent, or collecting is stopped.
+    """
+    grant, its = embedding.grant, table.c
+    known = select(its.reference_id).where(its.receipt_id == grant.receipt_id, its.model_id == embedding.model_id)
+    if tx.connection.scalar(known) is not None:
+        refuse_second_reference()
+    until = LiveConsents(tx.connection).live_until(grant.receipt_id, grant.subject_id, grant.purpose)
+    receipt = stored_receipt(tx.connection, grant.receipt_id)
+    if until is None or until <= tx.now or receipt is None:
+        raise NoLiveConsentError(_ENDED)
+    refuse_if_stopped(tx.connection, receipt.verified().claims.jurisdiction, grant.purpose)
+    return ReferenceId(tx.next_id(table))
+
+
+def seal_embedding(
+    tx: Transaction, embedding: ConsentedEmbedding, secret: GrantSecret, reference_id: ReferenceId
+) -> bytes:
+    """Seal an embedding under the key that is derived from a secret, bound to its owner, zone, model and id."""
+    grant, model_id = embedding.grant, embedding.model_id
+    context = sealing.reference_context(reference_id, grant.receipt_id, grant.subject_id, grant.purpose, model_id)
+    with secret.reference_key(grant.receipt_sha256, model_id) as key:
+        return sealing.seal(embedding.vector.array.data.cast("B"), key, context, tx.random)
+
+
+def insert_reference(tx: Transaction, table: Table, embedding: ConsentedEmbedding, values: Mapping[str, Any]) -> None:
+    """Insert the row of a reference or badge, and log it.
+
+    Raises:
+        NoLiveConsentError: the database refused the row, because the consent ended.
+    """
+    grant = embedding.grant
+    row = {name: getattr(grant, name) for name in OWNER} | dict(values) | {"model_id": embedding.model_id}
+    try:
+        tx.connection.execute(insert(table), row | {"enrolled_at": tx.now})
+    except IntegrityError:
+        raise NoLiveConsentError(_ENDED) from None
+    event = "badge.issued" if table is tables.badge else "reference.enrolled"
+    logged = (*OWNER, "reference_id", "model_id", "photo_count")
+    tx.log(event, {name: row[name] for name in logged}, receipt_id=grant.receipt_id)
+
+
 def refuse_second_reference() -> NoReturn:
-    """Refuse a second reference of one model under one consent.
+    """Refuse a second reference of the same model under one consent.
 
     Raises:
         RefusedError: always.
     """
     raise RefusedError(
-        "this consent already has a reference of this model; withdraw, and give consent anew to enroll again"
+        "this consent already has a reference of this model; to enroll again, withdraw and give a new consent"
     )
 
 
-def require_live(tx: Transaction, grant: ConsentGrant) -> None:
-    """Ask again, inside the transaction, whether the consent is in force and the person may be enrolled.
-
-    Raises:
-        NoLiveConsentError: it ended since the grant was made.
-        RefusedError: collecting is stopped.
-    """
-    until = Ledger(tx.connection).live_until(grant.receipt_id, grant.subject_id, grant.purpose)
-    receipt = stored_receipt(tx.connection, grant.receipt_id)
-    if until is None or until <= tx.now or receipt is None:
-        raise NoLiveConsentError(_GONE)
-    refuse_if_stopped(tx.connection, receipt.verified().claims.jurisdiction, grant.purpose)
-
-
 def live_candidates(
-    connection: Connection | Glance,
+    connection: Connection | ReadSnapshot,
     purpose: Purpose,
     model_id: ModelId,
     candidates: Iterable[ReferenceId],
@@ -151,7 +156,7 @@ def live_candidates(
 ) -> dict[ReferenceId, SealedReference]:
     """Return, of the candidates that an index proposes, those that have a consent in force for this purpose now.
 
-    Where the person holds the key there are none, whatever an index proposes.
+    In a zone where the person holds the key there are none, whatever an index proposes.
     """
     rows = _CANDIDATES.rows(
         connection,
@@ -160,27 +165,22 @@ def live_candidates(
             "model_id": model_id,
             "now": format_time(now),
             "active_since": format_time(now - timedelta(days=INACTIVE_AFTER_DAYS)),
-            "ids": listed(int(one) for one in candidates),
+            "ids": [int(one) for one in candidates],
         },
     )
-    return {ReferenceId(row[0]): _sealed(*row) for row in rows}
+    return {ReferenceId(row[0]): _sealed(row) for row in rows}
 
 
-def references_of(connection: Connection, receipt_id: ReceiptId) -> list[SealedReference]:
-    """Return the references of one consent, of every model."""
-    return references_of_all(connection, [receipt_id])
-
-
-def references_of_all(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> list[SealedReference]:
-    """Return the references of many consents, of every model."""
+def sealed_references(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> list[SealedReference]:
+    """Return the references of consents, of every model."""
     wanted = _reference.receipt_id.in_(list(receipt_ids))
-    return [_sealed(*row) for row in connection.execute(_SEALED.where(wanted).order_by(_reference.reference_id))]
+    return [_sealed(row) for row in connection.execute(_SEALED.where(wanted).order_by(_reference.reference_id))]
 
 
 def references_in(
     connection: Connection, purpose: Purpose, model_id: ModelId, wanted: Iterable[ReferenceId]
 ) -> Iterator[SealedReference]:
-    """Yield references by id, for a gallery to be built from, in batches of 500; none where they hold the key."""
+    """Yield references by id, to build a gallery, in batches of 500; none in zones where the person holds the key."""
     ids = [int(reference_id) for reference_id in wanted]
     query = _SEALED.where(
         _BY_OPERATOR,
@@ -190,27 +190,27 @@ def references_in(
     ).order_by(_reference.reference_id)
     for start in range(0, len(ids), _BATCH):
         for row in connection.execute(query, {"ids": ids[start : start + _BATCH]}):
-            yield _sealed(*row)
+            yield _sealed(row)
 
 
 def reference_ids(connection: Connection, purpose: Purpose, model_id: ModelId, after: int = 0) -> set[ReferenceId]:
-    """Return the ids of all references of a purpose and model to search in; none where the person holds the key.
+    """Return the ids of all references in a gallery; none in zones where the person holds the key.
 
-    Ids are given once and grow, so those `after` one are those that were enrolled later.
+    Ids grow and are never reused, so the ids above `after` are those enrolled later.
     """
     values = {"purpose": purpose, "model_id": model_id, "after": int(after)}
     return {ReferenceId(row) for (row,) in _IDS.rows(connection, values)}
 
 
 def count_up_to(connection: Connection, purpose: Purpose, model_id: ModelId, newest: int) -> int:
-    """Return how many of a purpose and model there are still that were enrolled no later than a reference."""
+    """Return how many references of a purpose and model have an id up to `newest`."""
     values = {"purpose": purpose, "model_id": model_id, "newest": int(newest)}
     ((count,),) = _COUNT.rows(connection, values)
     return int(count)
 
 
 def has_reference(connection: Connection, receipt_id: ReceiptId, model_id: ModelId) -> bool:
-    """Tell whether a consent has a reference of a model."""
+    """Return whether a consent has a reference of a model."""
     query = select(_reference.reference_id).where(_reference.receipt_id == receipt_id, _reference.model_id == model_id)
     return connection.scalar(query) is not None
 
@@ -232,10 +232,7 @@ _SEALED: Final[Select[*tuple[Any, ...]]] = (
         _reference.reference_id,
         _reference.model_id,
         _reference.sealed_embedding,
-        _live.c.receipt_id,
-        _live.c.subject_id,
-        _live.c.purpose,
-        _live.c.expires_at,
+        *_live.c,
         _receipt.c.subject_key,
         _receipt.c.token,
         _zone.c.custody,
@@ -248,7 +245,7 @@ _SEALED: Final[Select[*tuple[Any, ...]]] = (
         & (_live.c.purpose == _reference.purpose),
     )
     .join(_receipt, _receipt.c.receipt_id == _live.c.receipt_id)
-    .outerjoin(_zone, _zone.c.purpose == _reference.purpose)  # of a row moved to no zone the seal will tell
+    .outerjoin(_zone, _zone.c.purpose == _reference.purpose)  # the seal detects a row that was moved to no zone
 )
 _OF_GALLERY: Final = (_reference.purpose == bindparam("purpose")) & (_reference.model_id == bindparam("model_id"))
 _IDS: Final = PreparedQuery(
@@ -264,7 +261,7 @@ _COUNT: Final = PreparedQuery(
 _CANDIDATES: Final = PreparedQuery(
     _SEALED.where(
         _BY_OPERATOR,
-        among(_reference.reference_id, "ids"),
+        InList(_reference.reference_id, "ids"),
         _OF_GALLERY,
         _live.c.expires_at > bindparam("now"),
         exists().where(
@@ -275,18 +272,9 @@ _CANDIDATES: Final = PreparedQuery(
 )
 
 
-def _sealed(  # noqa: PLR0913, PLR0917  the columns of `_SEALED`, in their order
-    reference_id: int,
-    model_id: str,
-    box: bytes,
-    receipt_id: str,
-    subject_id: str,
-    purpose: str,
-    expires_at: datetime | str,
-    subject_key: bytes,
-    token: str,
-    custody: str | None,
-) -> SealedReference:
+def _sealed(row: Sequence[Any]) -> SealedReference:
+    """Read the columns of `_SEALED`; a prepared query returns times as text."""
+    reference_id, model_id, box, receipt_id, subject_id, purpose, expires_at, subject_key, token, custody = row
     receipt = StoredReceipt(ReceiptId(receipt_id), DataSubjectId(subject_id), Purpose(purpose), subject_key, token)
     ends = parse_time(expires_at) if isinstance(expires_at, str) else expires_at
     held_by = Custody(custody or Custody.OPERATOR)

@@ -1,16 +1,17 @@
-"""Second factors: what people of a zone show besides their face. Kept is what tells it again, never the thing itself.
+"""Second factors: the badge number or PIN that a zone requires besides the face. Only verifiers are stored.
 
 | kind | `lookup`, finds the person | `verifier`, decides |
 |---|---|---|
 | badge | HMAC-SHA256 of the number | HMAC-SHA256 of receipt and number |
 | pin | none | scrypt of the HMAC-SHA256 of receipt and PIN, with a random salt |
 
-The key of the HMAC is the site's, another one for each zone (`Keyring.derived_key`), and outlives rotations: a data
-file without it says nothing. Whoever has it as well tries badge numbers at leisure, and PINs at one scrypt each.
+The key of the HMAC is derived from the site's keyring, a different one for each zone (`Keyring.derived_key`), and
+outlives key rotations: a data file alone discloses nothing. With the keyring as well, badge numbers can be tried
+quickly, and PINs at the cost of one scrypt each.
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, final
@@ -30,24 +31,26 @@ from volens.consent import (
     check_kind,
 )
 from volens.store.keys.keyring import Keyring
+from volens.store.people.consents import live_owner
+from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.promises.zones_and_notices import zone_of
-from volens.store.schema.data_tables import live_consent, zone
-from volens.store.schema.schema_factors import second_factor as table
-from volens.store.sqlite.prepared_query import Glance, PreparedQuery
+from volens.store.schema.data_tables import second_factor as table
+from volens.store.schema.data_tables import zone
+from volens.store.schema.personal_tables import OWNER
 from volens.store.store import Store, Transaction
 
 MOST_FAILURES: Final = 5
-"""So many wrong PINs, each within `LOCKED_FOR` of the one before, and no more are looked at for as long."""
+"""After this many wrong PINs, each within `LOCKED_FOR` of the one before, the PIN is locked for `LOCKED_FOR`."""
 
 LOCKED_FOR: Final = timedelta(minutes=15)
 
 SCRYPT: Final = {"n": 2**15, "r": 8, "p": 3}
-"""32 MiB and a quarter of a second (docs/adr/0025). Another cost needs another version byte in what is kept."""
+"""32 MiB and a quarter of a second (docs/adr/0025). Another cost needs another version byte in the verifier."""
 
 _VERSION: Final = b"\x01"
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
-# With parameters by name: a value inside a statement lives on in SQLAlchemy's cache of statements.
+# Named parameters, because a literal value would stay in SQLAlchemy's statement cache.
 _FOUND: Final = select(table.c.receipt_id, table.c.verifier).where(
     table.c.purpose == bindparam("in_zone"), table.c.lookup == bindparam("sought")
 )
@@ -56,16 +59,16 @@ _END: Final = (
     .where(table.c.receipt_id == bindparam("of"), table.c.verifier == bindparam("compared"))
     .values(failures=0)
 )
-_ASKED: Final = PreparedQuery(select(zone.c.second_factor).where(zone.c.purpose == bindparam("purpose")))
+_REQUIRED: Final = PreparedQuery(select(zone.c.second_factor).where(zone.c.purpose == bindparam("purpose")))
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class FactorState:
-    """That a person has a second factor; not which.
+    """The state of a person's second factor, without its value.
 
     Attributes:
-        locked_until: when a PIN is looked at again, after too many wrong ones; None if it is now.
+        locked_until: when the lock after too many wrong PINs ends; None if it is not locked.
     """
 
     kind: SecondFactor
@@ -75,51 +78,53 @@ class FactorState:
 
 @final
 class Factors:
-    """The second factors of a site's people, as the desk sets and removes them."""
+    """Sets and removes the second factors of people, at the desk."""
 
     def __init__(self, store: Store) -> None:
-        """Look at a store."""
         self._store = store
 
     def set(self, receipt_id: ReceiptId, factor: ShownFactor, zone: Purpose | None = None) -> None:
-        """Set a person's second factor, in the place of the one before: a lost card opens nothing from now on.
+        """Set a person's second factor, and replace the one before: a lost card stops working at once.
 
-        Args:
-            receipt_id: of a consent that is in force.
-            factor: read, and not kept; the caller wipes it.
-            zone: the only one in which this is asked; None where any will do.
+        The factor itself is not stored; the caller wipes it. `zone` is the only zone that the caller may change; None
+        for any.
 
         Raises:
-            InputError: the zone asks for another kind, or the PIN is among the first that others would try.
+            InputError: the zone requires another kind, or the PIN is one of the most guessed.
             NoLiveConsentError: no consent of this receipt is in force, or not in this zone.
-            RefusedError: the zone asks for none, or somebody else there has this badge.
+            RefusedError: the zone requires none, or another person there has this badge.
         """
         factor.refuse_if_obvious()
         with self._store.read() as connection:
             owner = _owner(connection, receipt_id, zone)
-            asked = zone_of(connection, owner["purpose"]).second_factor
-        if asked is SecondFactor.NONE:
-            raise RefusedError(f"zone {owner['purpose']!r} asks for no second factor; nothing was kept")
-        check_kind(asked, factor)
-        salt = self._store.random(_SALT_BYTES) if asked is SecondFactor.PIN else None
+            required = zone_of(connection, owner["purpose"]).second_factor
+        if required is SecondFactor.NONE:
+            raise RefusedError(f"zone {owner['purpose']!r} requires no second factor; nothing was stored")
+        check_kind(required, factor)
+        salt = self._store.random(_SALT_BYTES) if required is SecondFactor.PIN else None
         lookup = _lookup(self._store.keyring, owner["purpose"], factor) if salt is None else None
         kept = {
-            "kind": asked.value,
+            "kind": required.value,
             "lookup": lookup,
             "salt": salt,
             "verifier": _verifier(self._store.keyring, owner["purpose"], receipt_id, factor, salt),
         }
         with self._store.write() as tx:
-            _owner(tx.connection, receipt_id, zone)  # asked again: the consent may have ended meanwhile
+            _owner(tx.connection, receipt_id, zone)  # checked again: the consent may have ended meanwhile
             if lookup is not None:
-                _refuse_anothers(tx.connection, owner, lookup)
+                found = tx.connection.execute(_FOUND, {"in_zone": owner["purpose"], "sought": lookup}).one_or_none()
+                if found is not None and found.receipt_id != receipt_id:
+                    raise RefusedError(
+                        f"another person in zone {owner['purpose']!r} has this badge; check the number, or remove it "
+                        "there"
+                    )
             tx.connection.execute(delete(table).where(table.c.receipt_id == receipt_id))
             tx.connection.execute(insert(table), owner | kept | {"set_at": tx.now, "failures": 0, "tried_at": None})
-            tx.log("factor.set", owner | {"kind": asked.value}, receipt_id=receipt_id)
-        self._store.truncate_wal()  # the one before goes from there too, unless somebody reads just now
+            tx.log("factor.set", owner | {"kind": required.value}, receipt_id=receipt_id)
+        self._store.data.scrub()  # removes the replaced one from there too, unless another process is reading
 
     def remove(self, receipt_id: ReceiptId, zone: Purpose | None = None) -> bool:
-        """Remove a person's second factor, who then does not get in; False if there was none.
+        """Remove a person's second factor; without one the person does not match. False if there was none.
 
         Raises:
             NoLiveConsentError: no consent of this receipt is in force, or not in this zone.
@@ -129,11 +134,11 @@ class Factors:
             is_gone = tx.connection.execute(delete(table).where(table.c.receipt_id == receipt_id)).rowcount > 0
             if is_gone:
                 tx.log("factor.removed", owner, receipt_id=receipt_id)
-        self._store.truncate_wal()
+        self._store.data.scrub()
         return is_gone
 
     def of(self, receipt_id: ReceiptId) -> FactorState | None:
-        """Return whether a person has a second factor; None if not."""
+        """Return the state of a person's second factor; None if there is none."""
         with self._store.read() as connection:
             row = connection.execute(select(table).where(table.c.receipt_id == receipt_id)).one_or_none()
         if row is None:
@@ -143,23 +148,23 @@ class Factors:
         return FactorState(SecondFactor(row.kind), row.set_at, until if is_locked else None)
 
 
-def factor_asked(connection: Connection | Glance, purpose: Purpose) -> SecondFactor:
-    """Return what a zone asks for besides the face.
+def required_factor(connection: Connection | ReadSnapshot, purpose: Purpose) -> SecondFactor:
+    """Return the second factor that a zone requires.
 
     Raises:
         UnknownError: there is no such zone.
     """
-    rows = _ASKED.rows(connection, {"purpose": purpose})
+    rows = _REQUIRED.rows(connection, {"purpose": purpose})
     if not rows:
         raise UnknownError(f"there is no zone {purpose!r}; add it with 'volens zone add'")
     return SecondFactor(rows[0][0])
 
 
 def badge_owner(store: Store, purpose: Purpose, badge: ShownFactor) -> ReceiptId | None:
-    """Return the consent in force that the number of a badge belongs to in a zone; None if it is nobody's.
+    """Return the consent in force that a badge number belongs to in a zone; None if there is none.
 
     Raises:
-        TamperError: the row was put in another's place.
+        TamperError: the row was put in the place of another person's.
     """
     lookup = _lookup(store.keyring, purpose, badge)
     with store.read() as connection:
@@ -168,18 +173,20 @@ def badge_owner(store: Store, purpose: Purpose, badge: ShownFactor) -> ReceiptId
         return None
     receipt_id = ReceiptId(row.receipt_id)
     if not hmac.compare_digest(row.verifier, _verifier(store.keyring, purpose, receipt_id, badge, None)):
-        raise TamperError("integrity: a badge's row is not of the person it was set for; restore the data file")
+        raise TamperError(
+            "integrity: the row of a badge number is not of the person it was set for; restore the data file"
+        )
     return receipt_id
 
 
 def pin_owner(store: Store, purpose: Purpose, people: Sequence[ReceiptId], pin: ShownFactor) -> ReceiptId | None:
-    """Return whose PIN this is, of some people of a zone whose faces are known; None if not of exactly one.
+    """Return the owner of a PIN, of some people of a zone whose faces are known; None if it is not exactly one.
 
-    1. For each of them a try is counted before it is looked at, by one conditional statement: however many doors and
-       processes ask at once, no more than `MOST_FAILURES` are looked at. Who is locked, or has no PIN, is left out.
+    1. For each of them a try is counted before the PIN is compared, by one conditional statement: however many doors
+       and processes ask at once, at most `MOST_FAILURES` are compared. People who are locked or lack a PIN are skipped.
     2. The PIN is compared with each of theirs, in constant time.
-    3. If it was exactly one person's, the count of that person ends, unless the consent did meanwhile, and the others'
-       tries are taken back: who came along has tried nothing. If it was nobody's, all tries stay.
+    3. If it belongs to exactly one person, that person's count is reset, unless the consent ended meanwhile, and the
+       tries of the others are taken back, because they tried nothing. If it belongs to none of them, all tries stay.
 
     Raises:
         UnavailableError: the store cannot be written, and so no try can be counted.
@@ -200,20 +207,15 @@ def pin_owner(store: Store, purpose: Purpose, people: Sequence[ReceiptId], pin: 
         if not fitting:
             for one, row in rows.items():
                 if row["failures"] >= MOST_FAILURES:
-                    owner = {name: row[name] for name in ("receipt_id", "subject_id", "purpose")}
-                    tx.log("factor.locked", owner, receipt_id=one)
+                    tx.log("factor.locked", {name: row[name] for name in OWNER}, receipt_id=one)
             return None
-        for one in rows:
-            if one not in fitting or len(fitting) > 1:
-                _take_back(tx, one)
-        return fitting[0] if len(fitting) == 1 and _end_count(tx, fitting[0], rows[fitting[0]]["verifier"]) else None
-
-
-def kept_of_factor(connection: Connection, receipt_id: ReceiptId) -> dict[str, bytes]:
-    """Return the bytes that tell a person's second factor again, for an erasure to search for afterwards."""
-    query = select(table.c.lookup, table.c.salt, table.c.verifier).where(table.c.receipt_id == receipt_id)
-    row = connection.execute(query).mappings().one_or_none()
-    return {} if row is None else {f"{name} of the second factor": kept for name, kept in row.items() if kept}
+        owner = fitting[0] if len(fitting) == 1 else None
+        others = update(table).where(table.c.receipt_id.in_([one for one in rows if one != owner]))
+        tx.connection.execute(others.where(table.c.failures > 0).values(failures=table.c.failures - 1))
+        if owner is None:
+            return None
+        ended = tx.connection.execute(_END, {"of": owner, "compared": rows[owner]["verifier"]}).rowcount
+        return owner if ended else None
 
 
 def _count_try(tx: Transaction, purpose: Purpose, receipt_id: ReceiptId) -> bool:
@@ -227,30 +229,11 @@ def _count_try(tx: Transaction, purpose: Purpose, receipt_id: ReceiptId) -> bool
     return tx.connection.execute(tried).rowcount > 0
 
 
-def _take_back(tx: Transaction, receipt_id: ReceiptId) -> None:
-    counted = update(table).where(table.c.receipt_id == receipt_id, table.c.failures > 0)
-    tx.connection.execute(counted.values(failures=table.c.failures - 1))
-
-
-def _end_count(tx: Transaction, receipt_id: ReceiptId, verifier: bytes) -> bool:
-    return tx.connection.execute(_END, {"of": receipt_id, "compared": verifier}).rowcount > 0
-
-
 def _owner(connection: Connection, receipt_id: ReceiptId, zone: Purpose | None) -> dict[str, Any]:
-    row = (
-        connection.execute(select(live_consent).where(live_consent.c.receipt_id == receipt_id)).mappings().one_or_none()
-    )
-    if row is None or zone not in {None, row["purpose"]}:
+    owner = live_owner(connection, receipt_id)
+    if owner is None or zone not in {None, owner["purpose"]}:
         raise NoLiveConsentError("there is no consent in force for this receipt; nothing was changed")
-    return {"receipt_id": receipt_id, "subject_id": row["subject_id"], "purpose": Purpose(row["purpose"])}
-
-
-def _refuse_anothers(connection: Connection, owner: Mapping[str, Any], lookup: bytes) -> None:
-    found = connection.execute(_FOUND, {"in_zone": owner["purpose"], "sought": lookup}).one_or_none()
-    if found is not None and found.receipt_id != owner["receipt_id"]:
-        raise RefusedError(
-            f"somebody else in zone {owner['purpose']!r} has this badge; check the number, or remove it there"
-        )
+    return owner
 
 
 def _lookup(keyring: Keyring, purpose: Purpose, badge: ShownFactor) -> bytes:

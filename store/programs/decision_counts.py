@@ -1,12 +1,12 @@
-"""Decisions about who may in, as the audit log keeps them: each match that begins a passage, and the rest by number.
+"""Counts of decisions in the audit log: each match that begins a visit is a leaf, everything else is counted.
 
-* ``door.matched``: somebody was known. In the transaction of the passage; opens for as long as that is kept, and never
-  after the consent has ended (`volens.store.people.passages`).
-* ``decisions.counted``: what one caller asked in some minutes, how often, and what was decided. No person is in it.
-  Faces are counted only in zones that keep a history, and as long as that: in a zone of few people a number by the
-  minute would be one.
-* ``service.started`` and ``service.ended``: between them nothing is missing. After a start without an end, the counts
-  of the last minute are.
+* ``door.matched``: a person matched. Written in the transaction of the visit; its opening is kept as long as the visit,
+  and never after the consent has ended (`volens.store.people.visits`).
+* ``decisions.counted``: how often one caller called one operation in some minutes, and the results. It names no person.
+  Faces are counted only in zones that keep a match history, and for as long as that: in a zone with few people a count
+  for each minute would identify a person.
+* ``service.started`` and ``service.ended``: between them no count is missing. After a start without an end, the counts
+  of the last minute are missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,19 +24,19 @@ COUNTED: Final = "decisions.counted"
 STARTED: Final = "service.started"
 ENDED: Final = "service.ended"
 COUNTS_KEPT: Final = timedelta(days=365)
-"""How long it can be read who was refused how often. The leaves stay."""
+"""How long the openings of counts without faces are kept. The leaves stay."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """What one caller asked of one operation in a span of time.
+class DecisionCount:
+    """How often one caller called one operation in a span of time, and the results.
 
     Attributes:
-        caller: as logs know them; ``none`` for those who showed nothing that is in force.
+        caller: the id in logs; ``none`` for requests without a valid credential.
         zone: the caller's only zone; None for all.
-        answers: how they were answered, and how often.
-        faces: what was decided about faces, and about how many.
+        answers: how many requests got each kind of answer.
+        faces: how many faces got each decision.
     """
 
     caller: str
@@ -48,28 +48,23 @@ class Counted:
 
 @final
 class DecisionLog:
-    """Writes a service's decisions into a site's log."""
+    """Writes the counts of a service into the audit log."""
 
     def __init__(self, store: Store) -> None:
-        """Work on an open store."""
         self._store = store
 
-    def now(self) -> datetime:
-        """Return the time, UTC, whole seconds."""
-        return self._store.now()
-
     def started(self, run: str) -> None:
-        """Log that a service begins to answer; `run` tells one start from another."""
+        """Log that the service starts; `run` identifies this start."""
         with self._store.write() as tx:
             tx.log(STARTED, {"run": run})
 
     def ended(self, run: str) -> None:
-        """Log that it has answered everything, and counted it."""
+        """Log that the service ended, and that all its counts are written."""
         with self._store.write() as tx:
             tx.log(ENDED, {"run": run})
 
-    def counted(self, run: str, begin: datetime, end: datetime, counts: Sequence[Counted]) -> None:
-        """Log what was decided from one time to another, a leaf for each caller and operation, in one transaction."""
+    def counted(self, run: str, begin: datetime, end: datetime, counts: Sequence[DecisionCount]) -> None:
+        """Log the counts of a span of time: one leaf for each caller and operation, in one transaction."""
         if not counts:
             return
         with self._store.write() as tx:

@@ -1,6 +1,6 @@
-"""Where recipients of a zone want to be told: an address, the kinds of messages, and the secret that signs them.
+"""Webhook endpoints of recipients: the address, the kinds of messages, and the secret that signs them.
 
-The secret is derived from the site's signing key when it is needed, and kept nowhere (`Keyring.derived_key`).
+The secret is derived from the site's signing key when it is needed, and is not stored (`Keyring.derived_key`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from volens.store.keys.secrets import DerivedKey
 from volens.store.programs.recipients import recipient_named
 from volens.store.promises.label_bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within
 from volens.store.schema import data_tables as tables
-from volens.store.schema.schema_outbox import webhook_endpoint as table
+from volens.store.schema.data_tables import webhook_endpoint as table
 from volens.store.store import Store, Transaction
 
 MAX_URL_LENGTH: Final = 2000
@@ -24,31 +24,30 @@ _ID_BYTES: Final = 8
 
 
 class MessageKind(StrEnum):
-    """What recipients are told."""
+    """The kinds of webhook messages that recipients can get."""
 
     CONSENT_GIVEN = "consent.given"
     CONSENT_EXPIRED = "consent.expired"
     SUBJECT_ERASED = "subject.erased"
     DOOR_DECISION = "door.decision"
-    """Somebody was known at a door: a trace of where people go, and so only on request."""
+    """A person matched at a door. It traces where people go, so it is sent only if the endpoint requests it."""
 
 
 USUAL_KINDS: Final = frozenset(MessageKind) - {MessageKind.DOOR_DECISION}
-OF_THE_LIVING: Final = frozenset({MessageKind.CONSENT_GIVEN, MessageKind.DOOR_DECISION})
-"""Messages that are dropped when the consent ends before they are delivered."""
+WHILE_IN_FORCE: Final = frozenset({MessageKind.CONSENT_GIVEN, MessageKind.DOOR_DECISION})
+"""Messages that are dropped if the consent ends before they are delivered."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where one recipient is told.
+    """One webhook endpoint.
 
     Attributes:
-        recipient: the recipient's name.
-        allow_private: whether the address may be one of this machine or of a private network.
-        number: of the secret, from 1, one more with each rotation.
-        previous_until: how long the secret before still signs too.
-        disabled_why: why nothing is sent; None while it is.
+        allow_private: whether the address may be on this machine or in a private network.
+        number: of the secret, from 1; each rotation adds one.
+        previous_until: until when the previous secret signs too.
+        disabled_why: why it is disabled; None while it is enabled.
     """
 
     endpoint_id: str
@@ -67,10 +66,9 @@ class Endpoint:
 
 @final
 class Endpoints:
-    """Adds, rotates, disables and lists endpoints."""
+    """Adds, rotates, disables and lists the endpoints of a site."""
 
     def __init__(self, store: Store) -> None:
-        """Work on an open store."""
         self._store = store
 
     def add(
@@ -82,12 +80,12 @@ class Endpoints:
         kinds: Iterable[MessageKind] = USUAL_KINDS,
         allow_private: bool = False,
     ) -> Endpoint:
-        """Tell a recipient from now on.
+        """Add an endpoint: the recipient gets messages from now on.
 
         Raises:
-            InputError: the zone has no such recipient, or had; no kind of message; or a url that is too long.
+            InputError: the zone has no such recipient any more, no kind of message is given, or the URL is too long.
 
-        Not checked: the address, which is whenever something is sent (`volens.service.webhooks.address_guard`).
+        Not checked: the address; it is checked at each delivery (`volens.service.webhooks.address_guard`).
         """
         wanted = frozenset(kinds)
         if not wanted or not 1 <= len(url) <= MAX_URL_LENGTH:
@@ -99,7 +97,7 @@ class Endpoints:
         with self._store.write() as tx:
             who = recipient_named(tx.connection, purpose, recipient)
             if who.removed_at is not None:
-                raise InputError("this recipient receives nothing any more; add another")
+                raise InputError("this recipient was removed; add another one")
             endpoint_id = tx.random(_ID_BYTES).hex()
             tx.connection.execute(
                 insert(table).values(
@@ -116,7 +114,7 @@ class Endpoints:
             return _known(tx, endpoint_id)
 
     def rotate(self, endpoint_id: str, *, grace_hours: int = DEFAULT_GRACE_HOURS) -> Endpoint:
-        """Sign with another secret; for `grace_hours` more, 0 to `MAX_GRACE_HOURS`, the old one signs too.
+        """Sign with a new secret. The old one signs too for `grace_hours`, 0 to `MAX_GRACE_HOURS`.
 
         Raises:
             InputError: there is no such endpoint, or the hours are out of range.
@@ -130,7 +128,7 @@ class Endpoints:
             return _known(tx, endpoint_id)
 
     def disable(self, endpoint_id: str, why: str = "by the operator") -> Endpoint:
-        """Send nothing there; what waits goes on waiting. Doing it twice does no harm."""
+        """Stop sending to an endpoint; its messages wait. A repeated call changes nothing."""
         with self._store.write() as tx:
             if _known(tx, endpoint_id).disabled_at is None:
                 _change(tx, endpoint_id, disabled_at=tx.now, disabled_why=why)
@@ -138,7 +136,7 @@ class Endpoints:
             return _known(tx, endpoint_id)
 
     def enable(self, endpoint_id: str) -> Endpoint:
-        """Send there again, what waits first. Doing it twice does no harm."""
+        """Send to an endpoint again, waiting messages first. A repeated call changes nothing."""
         with self._store.write() as tx:
             if _known(tx, endpoint_id).disabled_at is not None:
                 _change(tx, endpoint_id, disabled_at=None, disabled_why=None)
@@ -152,7 +150,7 @@ class Endpoints:
             return [one for one in all_endpoints(connection) if wanted in {None, one.zone}]
 
     def secrets(self, endpoint: Endpoint) -> Sequence[DerivedKey]:
-        """Return what messages are signed with now, the newest first; the caller wipes them."""
+        """Return the secrets that sign messages now, the newest first; the caller wipes them."""
         numbers = [endpoint.number]
         if endpoint.previous_until is not None and endpoint.previous_until > self._store.now():
             numbers.append(endpoint.number - 1)
@@ -165,7 +163,7 @@ def all_endpoints(connection: Connection) -> list[Endpoint]:
 
 
 _ALL: Final = (
-    select(table, tables.recipient.c.name, tables.recipient.c.purpose)
+    select(table, tables.recipient.c.name.label("recipient"), tables.recipient.c.purpose.label("zone"))
     .join_from(table, tables.recipient, tables.recipient.c.recipient_id == table.c.recipient_id)
     .order_by(table.c.added_at, table.c.endpoint_id)
 )
@@ -183,17 +181,5 @@ def _known(tx: Transaction, endpoint_id: str) -> Endpoint:
 
 
 def _endpoint(row: Any) -> Endpoint:  # noqa: ANN401  SQLAlchemy's row has no narrower type
-    return Endpoint(
-        row.endpoint_id,
-        row.recipient_id,
-        row.name,
-        Purpose(row.purpose),
-        row.url,
-        frozenset(MessageKind(one) for one in row.kinds.split()),
-        bool(row.allow_private),
-        row.number,
-        row.previous_until,
-        row.added_at,
-        row.disabled_at,
-        row.disabled_why,
-    )
+    kinds = frozenset(MessageKind(one) for one in row.kinds.split())
+    return Endpoint(**row._asdict() | {"kinds": kinds, "allow_private": bool(row.allow_private)})

@@ -1,7 +1,7 @@
-"""Work that takes longer than a caller waits: who asked for it, how far it is, how it ended. Kept for a month.
+"""Jobs: long-running work that a caller starts over HTTP, with its progress and its result. Kept for 30 days.
 
-What a job does is carried out, and finished after a crash, by what it calls; here is only what is told of it. A job
-whose process died is told of as cut off.
+The work itself, and its continuation after a crash, is done by the procedure that the job calls; here is only its
+status. A job whose process died is reported as cut off.
 """
 
 import json
@@ -14,21 +14,21 @@ from typing import Any, Final, final
 from sqlalchemy import delete, insert, select, update
 
 from volens.consent import UnknownError
-from volens.store.schema.schema_answers import job as table
+from volens.store.schema.data_tables import job as table
 from volens.store.store import Store
 
 KEPT_FOR: Final = timedelta(days=30)
 CUT_OFF_AFTER: Final = timedelta(minutes=1)
-"""Whoever works on a job says so more often than this."""
+"""A running job reports progress more often than this; without a report it counts as cut off."""
 
 _ID_BYTES: Final = 16
 
 
 class JobKind(StrEnum):
-    """What is done."""
+    """The kind of work."""
 
     SWEEP = "sweep"
-    """Erase what ran out, finish what was begun."""
+    """Erase expired consents, finish begun erasures."""
     VERIFY_LOG = "verify_log"
     """Check every leaf, node and signature of the audit log."""
     ERASE = "erase"
@@ -36,13 +36,13 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """How it stands."""
+    """The state of a job."""
 
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     CUT_OFF = "cut_off"
-    """The process ended before the job did. Erasures go on at the next opening; asked for again, the job goes on."""
+    """The process ended before the job. Erasures continue at the next opening; starting the job again continues it."""
 
 
 @final
@@ -51,8 +51,8 @@ class Job:
     """One job.
 
     Attributes:
-        done: how much is done, of `total`; 0 of 0 while that is not known.
-        outcome: numbers of what was done, or a problem's ``kind`` and ``detail``; None while it runs.
+        done: progress, out of `total`; 0 of 0 while the total is unknown.
+        outcome: the result in numbers, or a problem's ``kind`` and ``detail``; None while it runs.
     """
 
     seq: int
@@ -68,14 +68,13 @@ class Job:
 
 @final
 class Jobs:
-    """The jobs of a site, as they are told of."""
+    """The jobs of a site."""
 
     def __init__(self, store: Store) -> None:
-        """Work on an open store."""
         self._store = store
 
     def begin(self, kind: JobKind, credential_id: str) -> Job:
-        """Note that a job begins. Those older than `KEPT_FOR` are forgotten."""
+        """Record that a job begins. Jobs older than `KEPT_FOR` are deleted."""
         with self._store.write() as tx:
             tx.connection.execute(delete(table).where(table.c.seen_at < tx.now - KEPT_FOR))
             job_id = tx.random(_ID_BYTES).hex()
@@ -95,31 +94,31 @@ class Jobs:
         return self.get(job_id)
 
     def advance(self, job_id: str, done: int, total: int) -> None:
-        """Note how far a job is. One that has ended is left as it is."""
+        """Record the progress of a job. A job that has ended is not changed."""
         with self._store.write() as tx:
             tx.connection.execute(_running(job_id).values(done=done, total=total, seen_at=tx.now))
 
     def end(self, job_id: str, state: JobState, outcome: Mapping[str, Any]) -> None:
-        """Note how a job ended; `outcome` is numbers and words of ours, nothing about a person."""
+        """Record how a job ended. `outcome` holds numbers and fixed words, nothing about a person."""
         with self._store.write() as tx:
-            told = json.dumps(dict(outcome))
-            tx.connection.execute(_running(job_id).values(state=state.value, outcome=told, seen_at=tx.now))
+            result = json.dumps(dict(outcome))
+            tx.connection.execute(_running(job_id).values(state=state.value, outcome=result, seen_at=tx.now))
             tx.log("job.ended", {"job_id": job_id, "state": state.value})
 
     def get(self, job_id: str) -> Job:
         """Return a job.
 
         Raises:
-            InputError: there is none of this id, or it is forgotten.
+            InputError: there is no job of this id, or it was deleted.
         """
         with self._store.read() as connection:
             row = connection.execute(select(table).where(table.c.job_id == job_id)).one_or_none()
         if row is None:
-            raise UnknownError("there is no job of this id; jobs are told of for 30 days")
+            raise UnknownError("there is no job of this id; jobs are kept for 30 days")
         return self._job(row)
 
     def list(self, most: int, before: int | None = None) -> list[Job]:
-        """Return jobs, the newest first: at most so many, and only those with a smaller `seq` than `before`."""
+        """Return at most `most` jobs, the newest first; with `before`, only those with a smaller `seq`."""
         query = select(table).order_by(table.c.seq.desc()).limit(most)
         with self._store.read() as connection:
             rows = connection.execute(query if before is None else query.where(table.c.seq < before)).all()

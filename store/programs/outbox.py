@@ -1,34 +1,33 @@
-"""Messages for recipients, written in the transaction that does what they tell of, and kept until they are delivered.
+"""Transactional outbox: webhook messages, written with the change that they report, and kept until they are delivered.
 
-At least once, and in order for each person and endpoint: a message waits until the ones before it about the same
-person were delivered or given up. Whoever delivers claims a message for a while, so that several processes can, and one
-that is killed keeps nothing back. Messages about a consent in force are dropped when it ends; that it ended is told.
+Delivery is at least once, and in order for each person and endpoint: a message waits until the earlier ones about the
+same person were delivered or given up. A process claims a message for a limited time (a lease), so several processes
+can deliver, and one that is killed blocks nothing. Messages about a consent in force are dropped when it ends; the
+message that it ended is still sent.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, final
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, insert, select, update
 
 from volens.consent import InputError, Purpose, ReceiptId, format_time
 from volens.store.people.consents import stored_receipts
-from volens.store.programs.endpoints import OF_THE_LIVING, Endpoint, MessageKind, all_endpoints
-from volens.store.programs.recipients import recipients_to_tell
-from volens.store.schema.data_tables import live_consent
-from volens.store.schema.schema_outbox import webhook_endpoint
-from volens.store.schema.schema_outbox import webhook_outbox as table
+from volens.store.people.visits import VISIT
+from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
+from volens.store.programs.endpoints import WHILE_IN_FORCE, Endpoint, MessageKind, all_endpoints
+from volens.store.programs.recipients import recipients_to_notify
+from volens.store.schema.data_tables import live_consent, recipient, webhook_endpoint
+from volens.store.schema.data_tables import webhook_outbox as table
 from volens.store.store import Store, Transaction
 
 CLAIMED_FOR: Final = timedelta(seconds=60)
-TOLD_AGAIN: Final = timedelta(seconds=10)
-"""Who was told of at a door so recently is still passing, whichever process they are seen by."""
-
 PER_ENDPOINT: Final = 2
-"""How many messages are under way to one endpoint at once."""
+"""How many messages are sent to one endpoint at the same time."""
 
 _ID_BYTES: Final = 16
 
@@ -36,13 +35,13 @@ _ID_BYTES: Final = 16
 @final
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message on its way.
+    """A message to be delivered.
 
     Attributes:
         message_id: the same at every attempt.
-        first_at: from when on it is tried.
-        attempts: that failed.
-        last_problem: why the last attempt failed, in a few words; None before.
+        first_at: when it was enqueued, or enqueued again.
+        attempts: how many failed.
+        last_problem: why the last attempt failed, in a few words; None before the first failure.
         dead_at: when it was given up; None while it is tried.
     """
 
@@ -61,27 +60,29 @@ class Message:
 @final
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """How many messages wait and how many were given up; and since when the oldest is due, None if none is."""
+    """How many messages wait and were given up, and since when the oldest one is due (None if none is)."""
 
     waiting: int
     dead: int
     oldest_due_at: datetime | None
 
 
-def tell(tx: Transaction, kind: MessageKind, facts: Mapping[ReceiptId, Mapping[str, str]]) -> None:
-    """Put a message about each of some consents into the outbox, for every endpoint that wants it.
+def enqueue(tx: Transaction, kind: MessageKind, facts: Mapping[ReceiptId, Mapping[str, str]]) -> None:
+    """Enqueue a message about each of some consents, for every endpoint that subscribes to this kind.
 
-    Thin: ids, times and reasons, never a name. Who received data under a consent is told that it ended, also if they
-    receive no more since.
+    A message holds ids, times and reasons, never a name. A recipient that was removed still gets the message that a
+    consent ended, if it received data under it.
     """
     endpoints = [one for one in all_endpoints(tx.connection) if one.disabled_at is None and kind in one.kinds]
     if not endpoints or not facts:
         return
     receipts = stored_receipts(tx.connection, facts)
-    told = recipients_to_tell(tx.connection, {one: Purpose(its.purpose) for one, its in receipts.items()})
+    recipients = recipients_to_notify(tx.connection, {one: Purpose(its.purpose) for one, its in receipts.items()})
     rows = []
     for one, receipt in receipts.items():
-        may = {who.recipient_id for who in told[one] if kind not in OF_THE_LIVING or who.removed_at is None}
+        allowed = {
+            each.recipient_id for each in recipients[one] if kind not in WHILE_IN_FORCE or each.removed_at is None
+        }
         data = {"zone": receipt.purpose, "receipt_id": one, "subject_id": receipt.subject_id, **facts[one]}
         document = {"type": kind.value, "timestamp": format_time(tx.now), "data": data}
         body = json.dumps(document, separators=(",", ":"), sort_keys=True)
@@ -97,66 +98,80 @@ def tell(tx: Transaction, kind: MessageKind, facts: Mapping[ReceiptId, Mapping[s
                 "attempts": 0,
             }
             for endpoint in endpoints
-            if endpoint.recipient_id in may
+            if endpoint.recipient_id in allowed
         ]
     if rows:
         tx.connection.execute(insert(table), rows)
 
 
+_DECISIONS_DUE: Final = PreparedQuery(
+    select(live_consent.c.receipt_id).where(
+        InList(live_consent.c.receipt_id, "receipt_ids"),
+        exists().where(
+            recipient.c.purpose == live_consent.c.purpose,
+            recipient.c.removed_at.is_(None),
+            webhook_endpoint.c.recipient_id == recipient.c.recipient_id,
+            webhook_endpoint.c.disabled_at.is_(None),
+            webhook_endpoint.c.kinds.contains(MessageKind.DOOR_DECISION.value),
+        ),
+        ~exists().where(
+            table.c.receipt_id == live_consent.c.receipt_id,
+            table.c.kind == MessageKind.DOOR_DECISION.value,
+            table.c.first_at > bindparam("since"),
+        ),
+    )
+)
+
+
+def decisions_due(
+    connection: Connection | ReadSnapshot, receipt_ids: Iterable[ReceiptId], now: datetime
+) -> list[ReceiptId]:
+    """Return the consents in force, of those that matched at a door, of which a `door.decision` message is missing.
+
+    It is missing if an endpoint of the zone wants such messages, and none was enqueued within the last 10 s (`VISIT`)
+    by any process.
+    """
+    rows = _DECISIONS_DUE.rows(connection, {"receipt_ids": list(receipt_ids), "since": format_time(now - VISIT)})
+    return [ReceiptId(receipt_id) for (receipt_id,) in rows]
+
+
 @final
 class Outbox:
-    """What is to be delivered, and what came of it."""
+    """The outbox of a site: claims messages for delivery, and records the results."""
 
     def __init__(self, store: Store) -> None:
-        """Work on an open store."""
         self._store = store
 
     def now(self) -> datetime:
         """Return the time by which messages are due."""
         return self._store.now()
 
-    def decided(self, receipt_ids: Sequence[ReceiptId]) -> None:
-        """Tell that people were known at a door, those whose consent is in force and who were not told of just now.
-
-        Raises:
-            UnavailableError: the store cannot be written just now; nobody is told.
-        """
-        with self._store.write(wait=False) as tx:
-            live = live_consent.c.receipt_id
-            told = exists().where(
-                table.c.receipt_id == live,
-                table.c.kind == MessageKind.DOOR_DECISION.value,
-                table.c.first_at > tx.now - TOLD_AGAIN,
-            )
-            found = tx.connection.scalars(select(live).where(live.in_(list(receipt_ids)), ~told)).all()
-            tell(tx, MessageKind.DOOR_DECISION, {ReceiptId(one): {"decision": "match"} for one in found})
-
     def claim(self, most: int) -> list[Message]:
-        """Return messages that are due, at most so many, and keep them from others for `CLAIMED_FOR`."""
+        """Claim at most `most` messages that are due: no other process gets them for `CLAIMED_FOR`."""
         now = self._store.now()
         with self._store.read() as connection:
-            if connection.scalar(select(table.c.seq).where(or_(and_(*_due(now)), _is_past(now))).limit(1)) is None:
+            if connection.scalar(select(table.c.seq).where(and_(*_due(now)) | _is_outdated(now)).limit(1)) is None:
                 return []
         with self._store.write() as tx:
-            tx.connection.execute(delete(table).where(_is_past(now)))
-            under_way = Counter(
+            tx.connection.execute(delete(table).where(_is_outdated(now)))
+            in_flight = Counter(
                 tx.connection.scalars(select(table.c.endpoint_id).where(table.c.claimed_until > now)).all()
             )
             endpoints = {one.endpoint_id: one for one in all_endpoints(tx.connection)}
-            taken: list[Message] = []
-            # More than are wanted, for some may be of endpoints that are busy.
+            claimed: list[Message] = []
+            # More rows than requested, because some may be of busy endpoints.
             for row in tx.connection.execute(_ordered().where(*_due(now)).limit(most * 16)):
-                if len(taken) < most and under_way[row.endpoint_id] < PER_ENDPOINT:
-                    under_way[row.endpoint_id] += 1
-                    taken.append(_message(row, endpoints))
-            ids = [one.message_id for one in taken]
+                if len(claimed) < most and in_flight[row.endpoint_id] < PER_ENDPOINT:
+                    in_flight[row.endpoint_id] += 1
+                    claimed.append(_message(row, endpoints))
+            ids = [one.message_id for one in claimed]
             tx.connection.execute(
                 update(table).where(table.c.message_id.in_(ids)).values(claimed_until=now + CLAIMED_FOR)
             )
-            return taken
+            return claimed
 
     def delivered(self, message: Message) -> None:
-        """Forget a message that was delivered; a decision at a door not before it may be told again."""
+        """Delete a message that was delivered; a door decision is kept for `VISIT`, against repetition."""
         which = table.c.message_id == message.message_id
         with self._store.write() as tx:
             if message.kind is MessageKind.DOOR_DECISION:
@@ -165,7 +180,7 @@ class Outbox:
                 tx.connection.execute(delete(table).where(which))
 
     def failed(self, message: Message, problem: str, again_at: datetime | None) -> None:
-        """Put a message off, or give it up where there is no time to try it again."""
+        """Record a failed attempt: try the message again at `again_at`, or give it up if that is None."""
         with self._store.write() as tx:
             tx.connection.execute(
                 update(table)
@@ -182,7 +197,7 @@ class Outbox:
                 tx.log("message.given_up", {"endpoint": message.endpoint.endpoint_id, "kind": message.kind.value})
 
     def list(self, *, dead: bool | None = None) -> list[Message]:
-        """Return the messages that are not delivered, the oldest first; on request only those (not) given up."""
+        """Return the messages that are not delivered, by due time; with `dead`, only those (not) given up."""
         with self._store.read() as connection:
             endpoints = {one.endpoint_id: one for one in all_endpoints(connection)}
             found = [
@@ -191,7 +206,7 @@ class Outbox:
         return [one for one in found if dead is None or (one.dead_at is not None) == dead]
 
     def redeliver(self, message_id: str | None = None) -> int:
-        """Try a message that was given up again from the beginning, or all of them; return how many.
+        """Enqueue a message that was given up again, or all of them; return how many.
 
         Raises:
             InputError: no message of this id was given up.
@@ -208,7 +223,7 @@ class Outbox:
         return done
 
     def state(self) -> OutboxState:
-        """Return how it stands, in numbers."""
+        """Return the number of messages by state."""
         dead = table.c.dead_at
         with self._store.read() as connection:
             waiting, given_up = (
@@ -218,12 +233,6 @@ class Outbox:
             oldest = connection.scalar(select(func.min(table.c.due_at)).where(*_due(self._store.now())))
         return OutboxState(waiting, given_up, oldest)
 
-    def wanted(self, zone: Purpose, kind: MessageKind) -> bool:
-        """Tell whether any endpoint of a zone wants such messages."""
-        with self._store.read() as connection:
-            found = all_endpoints(connection)
-        return any(one.zone == zone and kind in one.kinds and one.disabled_at is None for one in found)
-
 
 def _due(now: datetime) -> list[ColumnElement[bool]]:
     earlier = table.alias("earlier")
@@ -232,7 +241,7 @@ def _due(now: datetime) -> list[ColumnElement[bool]]:
         table.c.dead_at.is_(None),
         table.c.delivered_at.is_(None),
         table.c.due_at <= now,
-        or_(table.c.claimed_until.is_(None), table.c.claimed_until <= now),
+        table.c.claimed_until.is_(None) | (table.c.claimed_until <= now),
         table.c.endpoint_id.in_(enabled),
         ~exists().where(
             earlier.c.endpoint_id == table.c.endpoint_id,
@@ -244,8 +253,8 @@ def _due(now: datetime) -> list[ColumnElement[bool]]:
     ]
 
 
-def _is_past(now: datetime) -> ColumnElement[bool]:
-    return and_(table.c.delivered_at.is_not(None), table.c.first_at <= now - TOLD_AGAIN)
+def _is_outdated(now: datetime) -> ColumnElement[bool]:
+    return table.c.delivered_at.is_not(None) & (table.c.first_at <= now - VISIT)
 
 
 def _ordered() -> Any:  # noqa: ANN401  SQLAlchemy's select has no narrower type that two versions share

@@ -1,22 +1,21 @@
-"""The processes that serve a site, and the generation of the store that each has applied to what it holds in memory.
+"""Processes that serve a site: their heartbeats, and the generation of the store that each has applied in memory.
 
-A generation is the size of the audit log: it grows with every recorded change. Rows are about processes, never about
-people; they come and go without a trace in the log.
+A generation is the size of the audit log, which grows with every recorded change. Rows are about processes, never about
+people; they are added and deleted without an entry in the log.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, final
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import delete, insert, select, update
 
 from volens.store.log.audit_log import log_size
-from volens.store.schema.schema_processes import process as table
+from volens.store.schema.data_tables import process as table
 from volens.store.store import Store
 
 SILENT: Final = timedelta(seconds=15)
-"""Who has not reported for so long is taken for dead. Whoever lives reports more often, also when nothing happens."""
+"""A process that has not reported for 15 s counts as dead. A live process reports more often, even when idle."""
 
 _FORGOTTEN: Final = timedelta(minutes=10)
 
@@ -24,13 +23,13 @@ _FORGOTTEN: Final = timedelta(minutes=10)
 @final
 @dataclass(frozen=True, slots=True)
 class RunningProcess:
-    """A process that serves the site.
+    """A process that serves the site: the columns of its row, and its lag.
 
     Attributes:
-        process_id: random, 16 hexadecimal digits; another at each start.
-        generation: that it has applied.
-        galleries: that it holds.
-        lag: how long ago it reported, if it has not applied everything that is committed; nothing if it has.
+        process_id: random, 16 hexadecimal digits; new at each start.
+        generation: the generation that it has applied.
+        galleries: how many galleries it holds in memory.
+        lag: the age of its last report if it is behind the newest commit; zero if it is not.
     """
 
     process_id: str
@@ -43,52 +42,47 @@ class RunningProcess:
 
 @final
 class Processes:
-    """Who serves the site now."""
+    """The processes that serve the site now."""
 
     def __init__(self, store: Store) -> None:
-        """Work on an open store."""
         self._store = store
 
     def report(self, process_id: str, started_at: datetime, generation: int, galleries: int) -> None:
-        """Note that a process lives and what it has applied; forget those that have not been heard of for long.
+        """Record a heartbeat of a process and the generation it has applied; delete processes silent for long.
 
         Raises:
-            UnavailableError: the store cannot be written just now; nothing was noted.
+            UnavailableError: the store cannot be written now; nothing was recorded.
         """
         with self._store.write(wait=False) as tx:
-            # A clock that was set back is no reason to be refused.
-            told = {"seen_at": max(tx.now, started_at), "generation": generation, "galleries": galleries}
-            row = insert(table).values(process_id=process_id, started_at=started_at, **told)
-            tx.connection.execute(row.on_conflict_do_update(index_elements=["process_id"], set_=told))
+            # A clock that was set back must not make the database refuse the row.
+            values = {"seen_at": max(tx.now, started_at), "generation": generation, "galleries": galleries}
+            known = update(table).where(table.c.process_id == process_id).values(values)
+            if not tx.connection.execute(known).rowcount:
+                tx.connection.execute(insert(table).values(process_id=process_id, started_at=started_at, **values))
             tx.connection.execute(delete(table).where(table.c.seen_at < tx.now - _FORGOTTEN))
 
     def leave(self, process_id: str) -> None:
-        """Note that a process ends.
+        """Record that a process ends.
 
         Raises:
-            UnavailableError: the store cannot be written just now; it will be taken for dead soon.
+            UnavailableError: the store cannot be written now; the process will count as dead soon.
         """
         with self._store.write(wait=False) as tx:
             tx.connection.execute(delete(table).where(table.c.process_id == process_id))
 
     def running(self) -> list[RunningProcess]:
-        """Return the processes that have reported lately, the oldest first."""
+        """Return the processes with a heartbeat within `SILENT`, the oldest first."""
         now = self._store.now()
         query = select(table).where(table.c.seen_at >= now - SILENT).order_by(table.c.started_at, table.c.process_id)
         with self._store.read() as connection:
             newest, rows = log_size(connection), connection.execute(query).all()
         return [
             RunningProcess(
-                row.process_id,
-                row.started_at,
-                row.seen_at,
-                row.generation,
-                row.galleries,
-                max(timedelta(), now - row.seen_at) if row.generation < newest else timedelta(),
+                **row._asdict(), lag=max(timedelta(), now - row.seen_at) if row.generation < newest else timedelta()
             )
             for row in rows
         ]
 
     def others(self) -> list[RunningProcess]:
-        """Return those that are not this process."""
+        """Return the running processes other than this one."""
         return [one for one in self.running() if one.process_id != self._store.process_id]

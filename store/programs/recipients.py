@@ -1,6 +1,6 @@
-"""Who receives data of a zone (GDPR 13(1)(e)), and what they answered when somebody in it was erased (GDPR 19).
+"""Recipients of a zone's data (GDPR 13(1)(e)), and their acknowledgements of erasures (GDPR 19).
 
-A recipient is added and removed, never changed: certificates name them. What they are told, and where, is in
+A recipient is added and removed, never changed, because certificates name it. Webhooks to recipients are in
 `volens.store.programs.endpoints` and `volens.store.programs.outbox`.
 """
 
@@ -25,11 +25,11 @@ _acknowledgement = tables.acknowledgement.c
 @final
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Somebody who receives data of a zone.
+    """A recipient of a zone's data. The fields are the columns of the table, in their order.
 
     Attributes:
-        public_key: 32 bytes, Ed25519, with which they sign that they erased too; None if they sign nothing.
-        removed_at: None while they receive.
+        public_key: 32 bytes, Ed25519, which verifies its acknowledgements of erasures; None if it does not sign.
+        removed_at: None while it receives data.
     """
 
     recipient_id: str
@@ -42,20 +42,23 @@ class Recipient:
 
 
 def add_recipient(tx: Transaction, zone: Purpose, name: str, contact: str, public_key: bytes | None) -> Recipient:
-    """Record that somebody receives data of a zone from now on.
+    """Add a recipient, which receives data of a zone from now on.
 
     Raises:
-        InputError: no such zone, or no text that can be printed.
-        RefusedError: there is, or was, one of this name; it stands in certificates.
+        InputError: there is no such zone, or name or contact is not printable.
+        RefusedError: there is, or was, a recipient of this name, which certificates may contain.
     """
     zone_of(tx.connection, zone)
     for text in (name, contact):
         if not 1 <= len(text.strip()) <= MAX_TEXT_LENGTH or not text.isprintable():
             raise InputError(
-                f"got a name or contact of {len(text.strip())} characters; expected 1 to {MAX_TEXT_LENGTH} to print"
+                f"got a name or contact of {len(text.strip())} characters; expected 1 to {MAX_TEXT_LENGTH} "
+                "printable ones"
             )
     if any(one.name == name.strip() for one in recipients_of(tx.connection, zone, removed=True)):
-        raise RefusedError("this zone has, or had, a recipient of this name, which stands in certificates; use another")
+        raise RefusedError(
+            "this zone has, or had, a recipient of this name, and certificates name it; use another name"
+        )
     recipient_id = tx.random(_ID_BYTES).hex()
     tx.connection.execute(
         insert(tables.recipient).values(
@@ -72,7 +75,7 @@ def add_recipient(tx: Transaction, zone: Purpose, name: str, contact: str, publi
 
 
 def remove_recipient(tx: Transaction, zone: Purpose, name: str) -> Recipient:
-    """Record that somebody receives no more. Who was erased before, and is erased later, is still told to them.
+    """Remove a recipient. It is still notified of erasures of people whose data it received.
 
     Raises:
         InputError: there is no such recipient.
@@ -88,21 +91,10 @@ def remove_recipient(tx: Transaction, zone: Purpose, name: str) -> Recipient:
 
 
 def recipients_of(connection: Connection, zone: Purpose, *, removed: bool = False) -> list[Recipient]:
-    """Return who receives data of a zone, by name; on demand also who did."""
+    """Return the recipients of a zone, by name; with `removed`, former ones too."""
     query = select(tables.recipient).where(_recipient.purpose == zone).order_by(_recipient.name)
     rows = connection.execute(query if removed else query.where(_recipient.removed_at.is_(None)))
-    return [
-        Recipient(
-            row.recipient_id,
-            Purpose(row.purpose),
-            row.name,
-            row.contact,
-            row.public_key,
-            row.added_at,
-            row.removed_at,
-        )
-        for row in rows
-    ]
+    return [Recipient(*row) for row in rows]
 
 
 def recipient_named(connection: Connection, zone: Purpose, name: str) -> Recipient:
@@ -117,31 +109,28 @@ def recipient_named(connection: Connection, zone: Purpose, name: str) -> Recipie
     raise InputError("this zone has no recipient of this name; 'volens recipient list' shows them")
 
 
-def recipients_to_tell(connection: Connection, zones: Mapping[ReceiptId, Purpose]) -> dict[ReceiptId, list[Recipient]]:
-    """Return for each erased consent who may have received data under it: all of its zone but those removed before.
-
-    Args:
-        connection: to the data file.
-        zones: of each consent.
-    """
+def recipients_to_notify(
+    connection: Connection, zones: Mapping[ReceiptId, Purpose]
+) -> dict[ReceiptId, list[Recipient]]:
+    """Return for each consent the recipients that may have data under it: all of its zone, unless removed earlier."""
     known = {zone: recipients_of(connection, zone, removed=True) for zone in set(zones.values())}
-    told: dict[ReceiptId, list[Recipient]] = {}
+    found: dict[ReceiptId, list[Recipient]] = {}
     for receipt_id, zone in zones.items():
         here = known[zone]
         if any(one.removed_at is not None for one in here):
             since = _given_at(connection, receipt_id)
             here = [one for one in here if one.removed_at is None or since is None or one.removed_at >= since]
-        told[receipt_id] = here
-    return told
+        found[receipt_id] = here
+    return found
 
 
 def add_acknowledgement(
     tx: Transaction, receipt_id: ReceiptId, recipient: Recipient, token: str, details: Mapping[str, str | int]
 ) -> None:
-    """Keep what a recipient answered about an erasure, once.
+    """Record the acknowledgement of a recipient that it erased the data too, once.
 
     Raises:
-        RefusedError: they answered before.
+        RefusedError: it acknowledged this erasure before.
     """
     same = select(_acknowledgement.token).where(
         _acknowledgement.receipt_id == receipt_id, _acknowledgement.recipient_id == recipient.recipient_id
@@ -157,7 +146,7 @@ def add_acknowledgement(
 
 
 def acknowledgements_of(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, list[str]]:
-    """Return what recipients answered about these erasures, in the order in which they did; only where any did."""
+    """Return the acknowledgements of these erasures in the order received; only erasures that have any."""
     rows = connection.execute(
         select(_acknowledgement.receipt_id, _acknowledgement.token)
         .where(_acknowledgement.receipt_id.in_(receipt_ids))
@@ -174,4 +163,4 @@ def _given_at(connection: Connection, receipt_id: ReceiptId) -> datetime | None:
     try:
         return UnverifiedReceipt.parse(str(token).encode("utf-8")).claims.issued_at
     except InputError:
-        return None  # a damaged receipt: then rather one told too many
+        return None  # a damaged receipt: then notify one recipient too many

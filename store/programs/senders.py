@@ -1,26 +1,26 @@
-"""Who may tell the site by webhook that a consent is over: senders, the keys they sign with, and what they sent.
+"""Senders: programs that may send revocations by webhook, the keys they sign with, and the messages received.
 
-A sender either shares a secret with the site, or has a key of its own whose public half the site keeps. A shared
-secret is derived from the site's signing key when it is needed, and kept nowhere (`Keyring.derived_key`).
+A sender either shares a secret with the site, or has its own key, of which the site stores the public half. A shared
+secret is derived from the site's signing key when it is needed, and is not stored (`Keyring.derived_key`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final, final
+from typing import Final, final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from volens.consent import InputError, Purpose, UnknownError, parse_purpose
 from volens.store.keys.secrets import DerivedKey
 from volens.store.promises.label_bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within, plain_label
 from volens.store.promises.zones_and_notices import zone_of
-from volens.store.schema.schema_senders import webhook_message, webhook_sender, webhook_sender_key
+from volens.store.schema.data_tables import webhook_message, webhook_sender, webhook_sender_key
 from volens.store.store import Store, Transaction
 
 REMEMBERED_DAYS: Final = 30
-"""How long a message is remembered, to be carried out once. Senders give up much earlier."""
+"""How long message ids are stored against replay. Senders stop retrying much earlier."""
 
 _ID_BYTES: Final = 8
 
@@ -28,11 +28,11 @@ _ID_BYTES: Final = 8
 @final
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Somebody who may send revocations.
+    """A program that may send revocations. The fields are the columns of the table, in their order.
 
     Attributes:
-        zone: the only one whose consents it may end; None for all.
-        ended_at: None while it may.
+        zone: the only zone whose consents it may end; None for all.
+        ended_at: None while it may send.
     """
 
     sender_id: str
@@ -48,9 +48,9 @@ class SenderKey:
     """One key of a sender.
 
     Attributes:
-        number: from 1, one more with each rotation.
-        public_key: 32 bytes, Ed25519; None where the site and the sender share a secret.
-        expires_at: None until another key takes its place.
+        number: from 1; each rotation adds one.
+        public_key: 32 bytes, Ed25519; None if the site and the sender share a secret.
+        expires_at: None until a rotation replaces it.
     """
 
     sender: Sender
@@ -61,22 +61,19 @@ class SenderKey:
 
 @final
 class Senders:
-    """Adds, rotates, ends and knows the senders of a site."""
+    """Adds, rotates and removes the senders of a site, and records their messages."""
 
     def __init__(self, store: Store) -> None:
-        """Work on an open store."""
         self._store = store
 
     def add(self, *, label: str, zone: str | None = None, public_key: bytes | None = None) -> SenderKey:
-        """Let somebody send revocations from now on; return the first key.
+        """Add a sender, which may send revocations from now on; return its first key.
 
-        Args:
-            label: which program, see `volens.store.promises.label_bounds`.
-            zone: the only one that it may speak about; without it, all.
-            public_key: 32 bytes, if the sender signs with a key of its own.
+        `zone` is the only zone whose consents it may end; None for all. `public_key` is 32 bytes, if the sender signs
+        with its own key.
 
         Raises:
-            InputError: no such zone, or a label that does not print.
+            InputError: there is no such zone, or the label is not printable.
         """
         plain = plain_label(label.strip())
         purpose = None if zone is None else parse_purpose(zone)
@@ -94,7 +91,7 @@ class Senders:
     def rotate(
         self, sender_id: str, *, public_key: bytes | None = None, grace_hours: int = DEFAULT_GRACE_HOURS
     ) -> SenderKey:
-        """Give a sender another key; the older ones are good for `grace_hours` more, 0 to `MAX_GRACE_HOURS`.
+        """Give a sender a new key. The older ones stay valid for `grace_hours`, 0 to `MAX_GRACE_HOURS`.
 
         Raises:
             InputError: there is no such sender, or it was ended, or the hours are out of range.
@@ -115,10 +112,10 @@ class Senders:
             return _add_key(tx, sender, newest + 1, public_key)
 
     def end(self, sender_id: str) -> None:
-        """Believe a sender nothing more. Doing it twice does no harm.
+        """Accept no more messages of a sender. A repeated call changes nothing.
 
         Raises:
-            InputError: there never was such a sender.
+            InputError: there is no such sender.
         """
         with self._store.write() as tx:
             if _known(tx, sender_id).ended_at is None:
@@ -127,50 +124,47 @@ class Senders:
                 tx.log("sender.ended", {"sender": sender_id})
 
     def list(self, *, all_of_them: bool = False) -> list[Sender]:
-        """Return the senders by label; on request also those that were ended."""
+        """Return the senders by label; with `all_of_them`, ended ones too."""
         with self._store.read() as connection:
             rows = connection.execute(select(webhook_sender).order_by(webhook_sender.c.label)).all()
-        return [one for one in map(_sender, rows) if all_of_them or one.ended_at is None]
-
-    def now(self) -> datetime:
-        """Return the time by which messages are judged."""
-        return self._store.now()
+        return [Sender(*row) for row in rows if all_of_them or row.ended_at is None]
 
     def keys_in_force(self) -> Sequence[SenderKey]:
-        """Return the keys that are good now, of all senders that were not ended."""
+        """Return the keys that are valid now, of all senders that were not ended."""
         now, key = self._store.now(), webhook_sender_key.c
         query = select(webhook_sender, key.number, key.public_key, key.expires_at).join_from(
             webhook_sender, webhook_sender_key
         )
         with self._store.read() as connection:
             rows = connection.execute(query.where(webhook_sender.c.ended_at.is_(None)).order_by(key.number)).all()
-        found = [SenderKey(_sender(row), row.number, row.public_key, row.expires_at) for row in rows]
+        found = [SenderKey(Sender(*row[:-3]), *row[-3:]) for row in rows]
         return [one for one in found if one.expires_at is None or one.expires_at > now]
 
     def secret(self, key: SenderKey) -> DerivedKey:
         """Return the secret that a sender shares with the site; the caller wipes it."""
         return self._store.keyring.derived_key(f"webhook sender|{key.sender.sender_id}|{key.number}")
 
-    def knows(self, sender: Sender, message_id: str) -> bool:
-        """Tell whether a message was carried out before."""
-        row = webhook_message.c
+    def has_recorded(self, sender: Sender, message_id: str) -> bool:
+        """Return whether a message was recorded before (replay protection)."""
         with self._store.read() as connection:
-            query = select(row.received_at).where(
-                row.sender_id == sender.sender_id, row.message_sha256 == _digest(message_id)
-            )
-            return connection.scalar(query) is not None
+            return _is_known(connection, sender, message_id)
 
-    def note(self, sender: Sender, message_id: str, kind: str, consents: int) -> None:
-        """Remember a message for `REMEMBERED_DAYS`, and log how many consents it ended."""
+    def record(self, sender: Sender, message_id: str, kind: str, consents: int) -> None:
+        """Record a message for `REMEMBERED_DAYS`, and log how many consents it ended."""
         row = webhook_message
         with self._store.write() as tx:
             tx.connection.execute(delete(row).where(row.c.received_at < tx.now - timedelta(days=REMEMBERED_DAYS)))
-            tx.connection.execute(
-                insert(row)
-                .prefix_with("OR IGNORE")
-                .values(sender_id=sender.sender_id, message_sha256=_digest(message_id), received_at=tx.now)
-            )
+            # Another process may have noted the same message since; the write lock keeps it from doing so now.
+            if not _is_known(tx.connection, sender, message_id):
+                values = {"sender_id": sender.sender_id, "message_sha256": _digest(message_id), "received_at": tx.now}
+                tx.connection.execute(insert(row).values(values))
             tx.log("revocation.received", {"sender": sender.sender_id, "kind": kind, "consents": consents})
+
+
+def _is_known(connection: Connection, sender: Sender, message_id: str) -> bool:
+    row = webhook_message.c
+    query = select(row.received_at).where(row.sender_id == sender.sender_id, row.message_sha256 == _digest(message_id))
+    return connection.scalar(query) is not None
 
 
 def _digest(message_id: str) -> bytes:
@@ -190,9 +184,4 @@ def _known(tx: Transaction, sender_id: str) -> Sender:
     row = tx.connection.execute(select(webhook_sender).where(webhook_sender.c.sender_id == sender_id)).one_or_none()
     if row is None:
         raise UnknownError("there is no sender of this id; 'volens sender list' shows them")
-    return _sender(row)
-
-
-def _sender(row: Any) -> Sender:  # noqa: ANN401  SQLAlchemy's row has no narrower type
-    zone = None if row.purpose is None else Purpose(row.purpose)
-    return Sender(row.sender_id, row.label, zone, row.added_at, row.ended_at)
+    return Sender(*row)

@@ -1,4 +1,4 @@
-"""What the site promises before anyone consents: zones, notices, operators, stops of collection."""
+"""Promises that a site makes before people consent: zones, notices, operators, orders to stop collecting."""
 
 from volens.store.promises.collection_stops import CollectionStop as CollectionStop
 from volens.store.promises.collection_stops import lift_stop as lift_stop

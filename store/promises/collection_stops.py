@@ -1,15 +1,15 @@
-"""Orders to stop collecting: while one stands, nobody of that jurisdiction or zone can give consent or be enrolled.
+"""Orders to stop collecting: while one is in force, no person to whom it applies can consent or be enrolled.
 
-An order for a zone is held by the database too. One for a jurisdiction is held here only: the jurisdiction stands in
+The database enforces an order for a zone too. An order for a jurisdiction is enforced here only: the jurisdiction is in
 the signed receipt, which the database cannot read.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from volens.consent import InputError, Purpose, RefusedError, UnknownError, parse_purpose
 from volens.consent.jurisdiction import covers, parse_jurisdiction
@@ -21,13 +21,15 @@ from volens.store.store import Transaction
 @final
 @dataclass(frozen=True, slots=True)
 class CollectionStop:
-    """An order not to collect. Where both are named, it is for people to whom both apply.
+    """An order to stop collecting. If it names both a jurisdiction and a zone, it is for people to whom both apply.
+
+    The fields are the columns of its table, in their order.
 
     Attributes:
-        jurisdiction: whose law protects the people meant; None: whoever it is.
-        zone: None: every zone.
-        log_index: where the audit log tells of the order.
-        lifted_at: None while it stands.
+        jurisdiction: the law that protects the people concerned; None for every jurisdiction.
+        zone: None for every zone.
+        log_index: the index of its leaf in the audit log.
+        lifted_at: None while it is in force.
     """
 
     order_id: str
@@ -37,30 +39,30 @@ class CollectionStop:
     placed_at: datetime
     lifted_at: datetime | None
 
-    def meant_for(self, jurisdiction: str, zone: Purpose) -> bool:
-        """Tell whether somebody is meant."""
+    def applies_to(self, jurisdiction: str, zone: Purpose) -> bool:
+        """Return whether the order applies to a person of this jurisdiction in this zone."""
         return (self.zone is None or self.zone == zone) and (
             self.jurisdiction is None or covers(self.jurisdiction, jurisdiction)
         )
 
     def covers(self, jurisdiction: str | None, zone: Purpose | None) -> bool:
-        """Tell whether everybody whom a selection by jurisdiction and zone could mean is meant."""
+        """Return whether the order applies to all people that a selection by jurisdiction and zone can contain."""
         return (self.zone is None or self.zone == zone) and (
             self.jurisdiction is None or (jurisdiction is not None and covers(self.jurisdiction, jurisdiction))
         )
 
     def document(self) -> dict[str, str]:
-        """Return what is ordered, in words for documents."""
+        """Return the order in the form of plans and dossiers."""
         named = {"jurisdiction": self.jurisdiction, "zone": self.zone}
         return {"order_id": self.order_id} | {name: value for name, value in named.items() if value is not None}
 
 
 def stop_collecting(tx: Transaction, jurisdiction: str | None, zone: str | None) -> CollectionStop:
-    """Place an order; it stands until it is lifted.
+    """Place an order; it is in force until it is lifted.
 
     Raises:
-        InputError: neither is named, or one of the two is not known.
-        RefusedError: the same order stands already.
+        InputError: neither is named, or one of the two is unknown.
+        RefusedError: the same order is in force already.
     """
     if jurisdiction is None and zone is None:
         raise InputError("got neither a jurisdiction nor a zone; an order to stop collecting names at least one")
@@ -70,7 +72,7 @@ def stop_collecting(tx: Transaction, jurisdiction: str | None, zone: str | None)
     if purpose is not None:
         zone_of(tx.connection, purpose)
     if any((one.jurisdiction, one.zone) == (jurisdiction, purpose) for one in standing_stops(tx.connection)):
-        raise RefusedError("this order stands already; nothing was changed")
+        raise RefusedError("this order is in force already; nothing was changed")
     order_id = tx.random(16).hex()
     stop = CollectionStop(order_id, jurisdiction, purpose, -1, tx.now, None)
     index, _event = tx.log("collecting.stopped", stop.document())
@@ -79,22 +81,17 @@ def stop_collecting(tx: Transaction, jurisdiction: str | None, zone: str | None)
             order_id=order_id, jurisdiction=jurisdiction, purpose=purpose, log_index=index, placed_at=tx.now
         )
     )
-    return CollectionStop(order_id, jurisdiction, purpose, index, tx.now, None)
+    return replace(stop, log_index=index)
 
 
 def lift_stop(tx: Transaction, order_id: str, approved: Mapping[str, str | int]) -> None:
-    """Lift an order: people may be asked again.
-
-    Args:
-        tx: in which to do it.
-        order_id: which.
-        approved: by whom, for the audit log.
+    """Lift an order: people can give consent again. `approved` is logged.
 
     Raises:
-        InputError: no such order stands.
+        InputError: no such order is in force.
     """
     if not any(one.order_id == order_id for one in standing_stops(tx.connection)):
-        raise UnknownError("there is no such order standing; 'volens erase --standing' lists them")
+        raise UnknownError("no order of this id is in force; 'volens erase --standing' lists the orders")
     tx.connection.execute(
         update(tables.collection_stop).where(tables.collection_stop.c.order_id == order_id).values(lifted_at=tx.now)
     )
@@ -102,29 +99,24 @@ def lift_stop(tx: Transaction, order_id: str, approved: Mapping[str, str | int])
 
 
 def standing_stops(connection: Connection) -> list[CollectionStop]:
-    """Return the orders that stand, oldest first."""
+    """Return the orders in force, oldest first."""
     query = (
         select(tables.collection_stop)
         .where(tables.collection_stop.c.lifted_at.is_(None))
         .order_by(tables.collection_stop.c.placed_at, tables.collection_stop.c.order_id)
     )
-    return [_stop(row) for row in connection.execute(query)]
+    return [CollectionStop(*row) for row in connection.execute(query)]
 
 
 def refuse_if_stopped(connection: Connection, jurisdiction: str, zone: Purpose) -> None:
-    """Return if somebody may be asked and enrolled.
+    """Check that no order to stop collecting applies to a person.
 
     Raises:
-        RefusedError: an order to stop stands.
+        RefusedError: an order applies.
     """
     for stop in standing_stops(connection):
-        if stop.meant_for(jurisdiction, zone):
+        if stop.applies_to(jurisdiction, zone):
             raise RefusedError(
                 f"collecting is stopped by order {stop.order_id} of {stop.placed_at.date()}; nothing was recorded, "
                 "let the person use the alternative"
             )
-
-
-def _stop(row: Row[tuple[object, ...]]) -> CollectionStop:
-    zone = None if row.purpose is None else Purpose(row.purpose)
-    return CollectionStop(row.order_id, row.jurisdiction, zone, row.log_index, row.placed_at, row.lifted_at)

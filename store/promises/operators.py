@@ -1,7 +1,7 @@
-"""The operators' public keys, and how many of them an erasure by cohort needs.
+"""Operators who may approve: their public keys, and how many of them an erasure by order needs.
 
-What weakens the rule is done only with as many operators as the rule asks for: the caller proves that they agreed, and
-hands over for the audit log by whom it was approved.
+A change that weakens the rule needs the approval of as many operators as the rule requires. The caller checks the
+approvals and passes the names of the operators for the audit log.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ MAX_REQUIRED: Final = 2
 @final
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Somebody who may approve.
+    """An operator who may approve. The fields are the columns of the table, in their order.
 
     Attributes:
-        label: a name or a role; it stands in dossiers.
+        label: a name or a role; dossiers contain it.
         public_key: 32 bytes, Ed25519.
-        removed_at: None while they may.
+        removed_at: None while the operator may approve.
     """
 
     label: str
@@ -37,11 +37,11 @@ class Operator:
 
 
 def add_operator(tx: Transaction, label: str, public_key: bytes, approved: Mapping[str, str | int]) -> None:
-    """Let somebody approve.
+    """Add an operator who may approve.
 
     Raises:
-        InputError: no label that can be printed.
-        RefusedError: label or key were used before; they never change hands.
+        InputError: the label is not printable.
+        RefusedError: the label or the key was used before; they are never reassigned.
     """
     label = plain_label(label)
     known = list_operators(tx.connection, removed=True)
@@ -52,11 +52,11 @@ def add_operator(tx: Transaction, label: str, public_key: bytes, approved: Mappi
 
 
 def remove_operator(tx: Transaction, label: str, approved: Mapping[str, str | int]) -> None:
-    """Take an operator's right to approve; what they approved stays on record.
+    """Remove an operator's right to approve. Their earlier approvals stay on record.
 
     Raises:
         InputError: there is no such operator.
-        RefusedError: then there would be fewer than the site asks for, and nobody could approve anything any more.
+        RefusedError: fewer operators would be left than the site requires, so that no order could be approved.
     """
     present = list_operators(tx.connection)
     if not any(one.label == label for one in present):
@@ -64,7 +64,7 @@ def remove_operator(tx: Transaction, label: str, approved: Mapping[str, str | in
     required = operators_required(tx.connection)
     if required > 1 and len(present) - 1 < required:
         raise RefusedError(
-            f"the site asks for {required} operators and has {len(present)}; add another first, or lower what is asked"
+            f"the site requires {required} operators and has {len(present)}; add another first, or require fewer"
         )
     tx.connection.execute(
         update(tables.operator_key).where(tables.operator_key.c.name == label).values(removed_at=tx.now)
@@ -73,17 +73,17 @@ def remove_operator(tx: Transaction, label: str, approved: Mapping[str, str | in
 
 
 def require_operators(tx: Transaction, required: int, approved: Mapping[str, str | int]) -> None:
-    """Set how many operators an erasure by cohort needs.
+    """Set how many operators an erasure by order needs.
 
     Raises:
-        InputError: neither 1 nor 2.
-        RefusedError: there are not so many.
+        InputError: the number is neither 1 nor 2.
+        RefusedError: there are fewer operators.
     """
     if not 1 <= required <= MAX_REQUIRED:
         raise InputError(f"got {required} operators; expected 1 or {MAX_REQUIRED}")
     present = len(list_operators(tx.connection))
     if required > 1 and present < required:
-        raise RefusedError(f"there are {present} operators, and {required} cannot agree; add them first")
+        raise RefusedError(f"there are {present} operators, and {required} would be required; add operators first")
     newest = tx.connection.scalar(select(func.max(tables.operators_required.c.seq)))
     tx.connection.execute(
         insert(tables.operators_required).values(
@@ -94,14 +94,14 @@ def require_operators(tx: Transaction, required: int, approved: Mapping[str, str
 
 
 def operators_required(connection: Connection) -> int:
-    """Return how many operators an erasure by cohort needs; 1, which is whoever sits at the desk, unless set."""
+    """Return how many operators an erasure by order needs; 1 (the person at the desk) unless set."""
     rule = tables.operators_required.c
     newest = connection.scalar(select(rule.required).order_by(rule.seq.desc()).limit(1))
     return 1 if newest is None else int(newest)
 
 
 def list_operators(connection: Connection, *, removed: bool = False) -> list[Operator]:
-    """Return the operators by label; on request also those who may no longer approve."""
+    """Return the operators by label; with `removed`, former ones too."""
     query = select(tables.operator_key).order_by(tables.operator_key.c.name)
     rows = connection.execute(query if removed else query.where(tables.operator_key.c.removed_at.is_(None)))
-    return [Operator(row.name, row.public_key, row.added_at, row.removed_at) for row in rows]
+    return [Operator(*row) for row in rows]

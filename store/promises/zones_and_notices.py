@@ -1,6 +1,6 @@
-"""What the site promises before anyone is asked: zones and notices, in the data file."""
+"""Zones and notices in the data file: what a site promises before people consent."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Final
 
 from sqlalchemy import Connection, Row, func, insert, select
@@ -21,27 +21,16 @@ _ZONES: Final = select(
 
 
 def add_zone(tx: Transaction, zone: Zone) -> None:
-    """Keep a new zone.
+    """Add a zone.
 
     Raises:
-        RefusedError: there is one of this name; its promises are never changed under people who agreed to them.
+        RefusedError: a zone of this name exists; promises that people agreed to are never changed.
     """
     if tx.connection.scalar(select(tables.zone.c.purpose).where(tables.zone.c.purpose == zone.purpose)):
         raise RefusedError(
-            f"zone {zone.purpose!r} is already there, and what people agreed to is never changed; choose another name"
+            f"zone {zone.purpose!r} exists, and promises that people agreed to are never changed; choose another name"
         )
-    tx.connection.execute(
-        insert(tables.zone).values(
-            purpose=zone.purpose,
-            custody=zone.custody.value,
-            justification=zone.justification,
-            alternative=zone.alternative,
-            retention_days=zone.retention_days,
-            created_at=zone.created_at,
-            match_history_days=zone.match_history_days,
-            second_factor=zone.second_factor.value,
-        )
-    )
+    tx.connection.execute(insert(tables.zone).values(**asdict(zone)))
     tx.log(
         ZONE_ADDED,
         {
@@ -58,7 +47,7 @@ def zone_of(connection: Connection, purpose: Purpose) -> Zone:
     """Return a zone.
 
     Raises:
-        InputError: there is none of this name.
+        InputError: there is no zone of this name.
     """
     row = connection.execute(_ZONES.where(tables.zone.c.purpose == purpose)).one_or_none()
     if row is None:
@@ -73,19 +62,19 @@ def zones(connection: Connection) -> list[Zone]:
 
 
 def shorten_retention(tx: Transaction, purpose: Purpose, retention_days: int) -> Zone:
-    """Keep what people gave in a zone for fewer days than promised; the caller then lets `shorten` act.
+    """Shorten a zone's retention; the caller then calls `shorten` for the consents in force.
 
     Raises:
-        InputError: there is no such zone, or not a number of days.
-        RefusedError: it is not shorter than it was.
+        InputError: there is no such zone, or the number of days is not valid.
+        RefusedError: the new retention is not shorter.
     """
     zone = zone_of(tx.connection, purpose)
     if retention_days < 1:
         raise InputError(f"got a retention of {retention_days} days; expected at least 1")
     if retention_days >= zone.retention_days:
         raise RefusedError(
-            f"zone {purpose!r} has a retention of {zone.retention_days} days, which can only be shortened, for people "
-            "agreed to no longer one; give fewer days"
+            f"zone {purpose!r} has a retention of {zone.retention_days} days, which can only be shortened, because "
+            "people did not agree to a longer one; give fewer days"
         )
     tx.connection.execute(
         insert(tables.shorter_retention).values(purpose=purpose, retention_days=retention_days, decided_at=tx.now)
@@ -99,17 +88,17 @@ def add_notice(
 ) -> Notice:
     """Publish the next version of a zone's notice in one language.
 
-    With `supersedes_within_days` whoever agreed to an older version has so many days to agree to this one; the caller
-    then lets `volens.store.people.deadlines.shorten` act in the same transaction.
+    With `supersedes_within_days`, people who agreed to an older version have so many days to agree to this one; the
+    caller then calls `volens.store.people.deadlines.shorten` in the same transaction.
 
     Raises:
-        InputError: no such zone, no such text, or not 0 to 366 days.
-        RefusedError: the text is the one already published.
+        InputError: there is no such zone, the text is not valid, or the days are not 0 to 366.
+        RefusedError: this text is already published.
     """
     zone_of(tx.connection, purpose)
     if supersedes_within_days is not None and not 0 <= supersedes_within_days <= MAX_SUPERSEDING_DAYS:
         raise InputError(
-            f"got {supersedes_within_days} days for agreeing to the new notice; expected 0 to {MAX_SUPERSEDING_DAYS}"
+            f"got {supersedes_within_days} days to agree to the new notice; expected 0 to {MAX_SUPERSEDING_DAYS}"
         )
     newest = tx.connection.scalar(
         select(func.max(tables.notice.c.version)).where(
@@ -119,17 +108,8 @@ def add_notice(
     notice = Notice.publish(purpose, language=language, version=(newest or 0) + 1, text=text, now=tx.now)
     if newest is not None and notice_of(tx.connection, purpose, language).sha256 == notice.sha256:
         raise RefusedError(f"this text is already published as version {newest}; nothing was changed")
-    tx.connection.execute(
-        insert(tables.notice).values(
-            purpose=purpose,
-            language=language,
-            version=notice.version,
-            text=notice.text,
-            sha256=notice.sha256,
-            published_at=notice.published_at,
-            supersedes_within_days=supersedes_within_days,
-        )
-    )
+    values = {**asdict(notice), "supersedes_within_days": supersedes_within_days}
+    tx.connection.execute(insert(tables.notice).values(values))
     asks_again = {} if supersedes_within_days is None else {"supersedes_within_days": supersedes_within_days}
     tx.log(
         "notice.published",
@@ -139,10 +119,10 @@ def add_notice(
 
 
 def notice_of(connection: Connection, purpose: Purpose, language: str | None) -> Notice:
-    """Return the newest notice of a zone, in one language or in the only one there is; its hash is checked.
+    """Return the newest notice of a zone, in a language or in its only one. Its hash is checked.
 
     Raises:
-        InputError: there is none, or several languages and none was named.
+        InputError: there is no notice, or there are several languages and none was named.
         TamperError: the text is not the one that was published.
     """
     rows = connection.execute(

@@ -1,5 +1,16 @@
-"""The tables of the data file, declared once."""
+"""Schema of both database files: each table, its CHECK constraints and its row rules, declared once.
 
-from volens.store.schema.schema_answers import kept_answer as kept_answer
-from volens.store.schema.schema_factors import second_factor as second_factor
-from volens.store.schema.schema_senders import external_id as external_id
+The tables are grouped by lifetime: promises of the site, evidence that stays, rows about a person that end with the
+consent, records about programs, and the audit log. `data_tables` gives access to all tables of the data file.
+"""
+
+from volens.store.schema.data_tables import REVISIONS as REVISIONS
+from volens.store.schema.data_tables import live_consent as live_consent
+from volens.store.schema.data_tables import metadata as metadata
+from volens.store.schema.personal_tables import OWNER as OWNER
+from volens.store.schema.personal_tables import PERSONAL as PERSONAL
+from volens.store.schema.personal_tables import owner as owner
+from volens.store.schema.personal_tables import personal_table as personal_table
+from volens.store.schema.table_builder import bytes_of as bytes_of
+from volens.store.schema.table_builder import integer as integer
+from volens.store.schema.table_builder import rule_of as rule_of

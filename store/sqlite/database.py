@@ -1,33 +1,36 @@
-"""One SQLite file: the pragmas we rely on, migrations, immediate write transactions, errors in our own words."""
+"""`SqliteEngine`: one SQLite file with its pragmas, migrations, immediate write transactions and write-ahead log."""
 
-import os
 import sqlite3
-import stat
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError, DBAPIError
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.pool import NullPool, QueuePool
 
 from volens.consent import TamperError, UnavailableError
-from volens.store.files import live_files
+from volens.store.engine import Place, Scrubbed
+from volens.store.files import locked_files
+from volens.store.files.file_place import FilePlace
 from volens.store.files.freed_memory import overwritten
+from volens.store.sqlite.database_files import COMPANIONS, create_private, existing_files
+from volens.store.sqlite.self_check import check_refusals
+from volens.store.sqlite.sqlite_errors import translated
+from volens.store.sqlite.sqlite_snapshot import SqliteSnapshot, keep_snapshots
 
 BUSY_TIMEOUT_S: Final = 5.0
 NO_WAIT_S: Final = 0.02
 _WRITE: Final = "volens_write"
-_NO_WAIT: Final = "volens_hurried"
+_NO_WAIT: Final = "volens_no_wait"
 _SIZE: Final = ("page_count", "page_size")
 _TICK_INSTRUCTIONS: Final = 10_000
 _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",
     "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",  # a stop that was answered must survive a power cut
+    "PRAGMA synchronous = FULL",  # a withdrawal that was confirmed must survive a power cut
     "PRAGMA temp_store = MEMORY",  # nothing sealed or unsealed in temporary files
     "PRAGMA cell_size_check = ON",
     "PRAGMA trusted_schema = OFF",
@@ -35,13 +38,11 @@ _PRAGMAS: Final = (
 
 
 @final
-class Database:
-    """An SQLite file and its write-ahead log.
+class SqliteEngine:
+    """`StoreEngine` over an SQLite file and its write-ahead log.
 
-    Args:
-        path: the file; its folder exists.
-        revisions: the schema's revisions, oldest first; the last is the one this version writes.
-        create: make the file (0600) if it is not there.
+    `migrations` is the line of revisions; `revisions` are listed oldest first, and this version writes the last.
+    With `create`, the file (0600) is made; its folder exists.
 
     Raises:
         UnavailableError: missing, locked, read-only, full, or written by a newer version.
@@ -49,17 +50,16 @@ class Database:
     """
 
     def __init__(self, path: Path, migrations: str, revisions: tuple[str, ...], *, create: bool = False) -> None:
-        """Open the file, or make it, and migrate it."""
         self.path = path
         self._migrations = migrations
         self._revisions = revisions
         if create:
-            _create_private(path)
+            create_private(path)
         elif not path.is_file():
             raise UnavailableError(f"there is no {path.name} in {path.parent}; run 'volens init', or restore the file")
-        self._file = live_files.identity_of(path)
-        if self._file is not None:
-            live_files.opened(self._file)
+        self._identity = locked_files.identity_of(path)
+        if self._identity is not None:
+            locked_files.opened(self._identity, COMPANIONS)
         self._is_open = True
         self._engine = _engine(path)
         try:
@@ -69,66 +69,85 @@ class Database:
             self.close()
             raise
 
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self.path.name
+
     @contextmanager
     def read(self) -> Generator[Connection]:
         """Read in one consistent snapshot."""
-        self._must_be_in_place()
-        with _translated(self.path), self._engine.begin() as connection:
+        self._check_in_place()
+        with translated(self.path), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
-    def glance(self) -> Generator[sqlite3.Connection]:
-        """Read one consistent snapshot, with `PreparedQuery` queries only; costs a quarter of `read`."""
-        self._must_be_in_place()
-        with _translated(self.path), self._raw() as connection:
+    def read_prepared(self) -> Generator[SqliteSnapshot]:
+        """Read in one consistent snapshot, with prepared queries only; costs a quarter of `read`."""
+        self._check_in_place()
+        with translated(self.path), self._raw() as connection:
             connection.execute("BEGIN").close()
-            yield connection  # given back to the pool, which ends the transaction
+            yield SqliteSnapshot(connection)  # the pool ends the transaction when it gets the connection back
 
     @contextmanager
     def write(self, *, wait: bool = True) -> Generator[Connection]:
-        """Write in one transaction that takes the write lock at once: committed whole or not at all.
+        """Write in one transaction that takes the write lock at once: committed whole, or not at all.
 
-        With `wait=False` it waits for the lock `NO_WAIT_S` at most: an optional write must not delay a door.
+        With `wait=False` it waits `NO_WAIT_S` at most for the lock: an optional write must not delay a door.
         """
-        self._must_be_in_place()
+        self._check_in_place()
         with (
-            _translated(self.path),
+            translated(self.path),
             self._engine.connect().execution_options(**{_WRITE: True, _NO_WAIT: not wait}) as connection,
             connection.begin(),
         ):
             yield connection
 
-    def truncate_wal(self) -> bool:
-        """Copy the write-ahead log into the file and cut it to nothing; False if a reader still needs it."""
-        self._must_be_in_place()
-        with _translated(self.path), self._raw() as connection:
+    def next_id(self, connection: Connection, table: Table) -> int:
+        """Return an id that no row of an AUTOINCREMENT table ever had; the write lock keeps it free."""
+        last = connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table.name})
+        return int(last or 0) + 1
+
+    def skip_ids(self, connection: Connection, table: Table, count: int) -> None:
+        """Never give out the next `count` ids of an AUTOINCREMENT table."""
+        known = {"table": table.name, "count": count}
+        more = text("UPDATE sqlite_sequence SET seq = seq + :count WHERE name = :table")
+        if not connection.execute(more, known).rowcount:
+            connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :count)"), known)
+
+    def scrub(self) -> Scrubbed:
+        """Copy the write-ahead log into the file and truncate it; incomplete if a reader still needs the log."""
+        self._check_in_place()
+        with translated(self.path), self._raw() as connection:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            return not busy
+        if not busy:
+            return Scrubbed()
+        return Scrubbed(f"another process is reading {self.name}, whose write-ahead log cannot be cut")
 
-    def forget(self) -> None:
-        """Close the connections that nobody uses just now, so that what they remember of deleted rows is overwritten.
+    def compact(self) -> Scrubbed:
+        """Rewrite the file without free space, and with that what deleted rows may have left in pages.
 
-        SQLite keeps pages and the values last written, the wrapped secret of the last newcomer among them, in memory.
+        The log is truncated twice, because VACUUM writes through it and old frames must not remain behind the new.
+        """
+        before = self.scrub()
+        if not before.complete:
+            return before
+        with translated(self.path), self._raw() as connection:
+            connection.execute("VACUUM")
+        return self.scrub()
+
+    def drop_caches(self) -> None:
+        """Close the idle connections, so that what they cache of deleted rows is overwritten.
+
+        SQLite caches pages and the values last written, such as the wrapped secret of the newest consent.
         """
         with overwritten():
             self._engine.dispose()
 
-    def vacuum(self) -> None:
-        """Rewrite the file without free space, and with it what deleted rows may have left in pages."""
-        with _translated(self.path), self._raw() as connection:
-            connection.execute("VACUUM")
-
     def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
-        """Write one consistent snapshot into a new file (0600) while others read and write; it is not synced yet.
-
-        The copy is compact: written row by row, so no page of it has anything of a row that was deleted.
-
-        Args:
-            path: the new file.
-            progress: called with how many bytes are written, of about how many.
-        """
-        _create_private(path)
-        with _translated(self.path), self._raw() as connection:
+        """Write one consistent snapshot into a new file, row by row, so that it is compact; see `StoreEngine`."""
+        create_private(path)
+        with translated(self.path), self._raw() as connection:
             ((pages,), (page_bytes,)) = (connection.execute(f"PRAGMA {one}").fetchone() for one in _SIZE)
             total = pages * page_bytes
 
@@ -142,26 +161,48 @@ class Database:
                 connection.set_progress_handler(None, 0)
         progress(total, total)
 
-    def files(self) -> list[Path]:
-        """Return the file and those SQLite keeps beside it, as far as they exist."""
-        return [p for suffix in ("", "-wal", "-shm", "-journal") if (p := Path(f"{self.path}{suffix}")).exists()]
+    @contextmanager
+    def read_copy(self, path: Path) -> Generator[Connection]:
+        """Read a file that no process writes, as it is: no file is made next to it, and no lock is taken."""
+        where = f"sqlite:///file:{quote(str(path.resolve()))}?immutable=1&uri=true"
+        engine = create_engine(where, poolclass=NullPool, hide_parameters=True)
+        keep_snapshots(engine)
+        with translated(path), engine.begin() as connection:
+            yield connection
+
+    def sound(self, connection: Connection) -> bool:
+        """Check pages and foreign keys."""
+        pages = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+        return pages == "ok" and connection.exec_driver_sql("PRAGMA foreign_key_check").first() is None
+
+    def check_rules(self, connection: Connection) -> None:
+        """Try everything forbidden; see `check_refusals`."""
+        check_refusals(connection)
+
+    def places(self) -> list[Place]:
+        """Return the file, and those that SQLite keeps next to it, as far as they exist."""
+        return [FilePlace(one, one.name) for one in existing_files(self.path)]
+
+    def describe_scrub(self, databases: int = 1) -> str:
+        """Return what `secure_delete` and `scrub` do, for certificates."""
+        return f"deleted and zeroed, write-ahead log{'s' if databases > 1 else ''} cut"
 
     def close(self) -> None:
-        """Give back every connection; SQLite then removes the write-ahead log."""
+        """Close every connection; SQLite then removes the write-ahead log."""
         self._engine.dispose()
-        if self._is_open and self._file is not None:
-            live_files.closed(self.path, self._file)
-        self._is_open = False
+        was_open, self._is_open = self._is_open, False
+        if was_open and self._identity is not None:
+            locked_files.closed(self._identity)
 
-    def _must_be_in_place(self) -> None:
-        """Refuse a file that was moved away or replaced while it is open.
+    def _check_in_place(self) -> None:
+        """Refuse a file that was moved or replaced while it is open.
 
-        SQLite would go on with the file it has open, wherever that is now, and make an empty one under the old name for
-        the next connection. A secret would then be deleted in one file and live on in another.
+        SQLite would go on with the file that it has open, wherever that is now, and make an empty one under the old
+        name for the next connection. A secret would then be deleted in one file and remain in another.
         """
-        if live_files.identity_of(self.path) != self._file:
+        if locked_files.identity_of(self.path) != self._identity:
             raise UnavailableError(
-                f"{self.path.name} was moved away or replaced while it is in use; put it back, or start again with the "
+                f"{self.name} was moved away or replaced while it is in use; put it back, or start again with the "
                 "new one"
             )
 
@@ -181,25 +222,15 @@ class Database:
         if current == self._revisions[-1]:
             return
         if current is None and not create:
-            raise TamperError(f"integrity: {self.path.name} is no Volens file; restore it from a backup")
+            raise TamperError(f"integrity: {self.name} is no Volens file; restore it from a backup")
         if current is not None and current not in self._revisions:
             raise UnavailableError(
-                f"{self.path.name} was written by a newer Volens (schema {current[:40]!r}, this one knows up to "
+                f"{self.name} was written by a newer Volens (schema {current[:40]!r}, this one knows up to "
                 f"{self._revisions[-1]!r}); upgrade Volens"
             )
-        from volens.store.sqlite.migrations import upgrade  # noqa: PLC0415  Alembic costs 0.2 s, needed once in a file's life
+        from volens.store.sqlite import migrator  # noqa: PLC0415  Alembic costs 0.2 s, needed once in a file's life
 
-        upgrade(connection, self._migrations)
-
-
-@contextmanager
-def reading_copy(path: Path) -> Generator[Connection]:
-    """Read a file that nobody writes, as it is: nothing is made beside it, and no lock is taken."""
-    engine = create_engine(
-        f"sqlite:///file:{quote(str(path.resolve()))}?immutable=1&uri=true", poolclass=NullPool, hide_parameters=True
-    )
-    with _translated(path), engine.begin() as connection:
-        yield connection
+        (migrator.create if current is None else migrator.upgrade)(connection, self._migrations)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -207,26 +238,16 @@ def _revision(connection: Connection) -> str | None:
     return connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
 
 
-def _create_private(path: Path) -> None:
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IRUSR | stat.S_IWUSR))
-    except FileExistsError:
-        raise UnavailableError(f"{path} is already there; nothing was changed") from None
-    except OSError as error:
-        raise UnavailableError(
-            f"cannot make {path}: {error.strerror}; check the disk and the folder's rights"
-        ) from None
-
-
 def _engine(path: Path) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         poolclass=QueuePool,
         pool_size=4,
-        hide_parameters=True,  # an error message must not carry what was written
-        # isolation_level None: sqlite3 begins nothing by itself, `_on_begin` does.
+        hide_parameters=True,  # an error message must not have what was written
+        # isolation_level None: sqlite3 begins no transaction by itself, `_on_begin` does.
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None},
     )
+    keep_snapshots(engine)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
@@ -241,46 +262,13 @@ def _engine(path: Path) -> Engine:
             connection.exec_driver_sql(begin)
             return
         try:
-            _wait(connection, NO_WAIT_S)
+            _set_busy_timeout(connection, NO_WAIT_S)
             connection.exec_driver_sql(begin)
         finally:
-            _wait(connection, BUSY_TIMEOUT_S)
+            _set_busy_timeout(connection, BUSY_TIMEOUT_S)
 
     return engine
 
 
-def _wait(connection: Connection, seconds: float) -> None:
+def _set_busy_timeout(connection: Connection, seconds: float) -> None:
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
-
-
-_SAID: Final[dict[int, tuple[type[UnavailableError] | type[TamperError], str]]] = {
-    sqlite3.SQLITE_BUSY: (UnavailableError, "is locked by another process; try again when it is done"),
-    sqlite3.SQLITE_LOCKED: (UnavailableError, "is locked by another process; try again when it is done"),
-    sqlite3.SQLITE_FULL: (
-        UnavailableError,
-        "could not be written, the disk is full; this step was not done, make room",
-    ),
-    sqlite3.SQLITE_IOERR: (UnavailableError, "could not be read or written; this step was not done, check the disk"),
-    sqlite3.SQLITE_READONLY: (UnavailableError, "cannot be written; make the file and its folder writable"),
-    sqlite3.SQLITE_CANTOPEN: (UnavailableError, "cannot be opened; check the folder and its rights"),
-    sqlite3.SQLITE_PERM: (UnavailableError, "cannot be opened; check the folder and its rights"),
-    sqlite3.SQLITE_NOTADB: (TamperError, "is not a database; restore it from a backup"),
-    sqlite3.SQLITE_CORRUPT: (TamperError, "is damaged; restore it from a backup"),
-}
-
-
-@contextmanager
-def _translated(path: Path) -> Generator[None]:
-    try:
-        yield
-    except (DatabaseError, sqlite3.DatabaseError) as error:
-        original: Any = error.orig if isinstance(error, DBAPIError) else error
-        code = getattr(original, "sqlite_errorcode", None)
-        said = _SAID.get(code & 0xFF) if isinstance(code, int) else None
-        if str(original).startswith("Could not decode to UTF-8"):  # sqlite3 itself, without a code
-            said = _SAID[sqlite3.SQLITE_CORRUPT]
-        if said is None:
-            raise
-        kind, what = said
-        prefix = "integrity: " if kind is TamperError else ""
-        raise kind(f"{prefix}{path.name} {what}") from None

@@ -1,372 +1,335 @@
-"""Proof at start-up that the database refuses what the types refuse: the forbidden is tried, and must fail.
+"""Start-up self-check: tries every forbidden act in the database, and each must be refused.
 
-Everything happens inside the caller's transaction and is rolled back to a savepoint; the rows tried are synthetic, and
-their zone is called what no zone can be called.
+Everything happens inside the caller's transaction and is rolled back to a savepoint. The rows are synthetic: each table
+gets one, in zones with names that no zone can have. Most acts are derived from the rules of the tables
+(`volens.store.schema.table_builder.RowRule`) and from the registry of personal tables; the others are listed.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, final
 
-from sqlalchemy import Connection, text
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.exc import IntegrityError
 
 from volens.consent import TamperError
+from volens.store.schema import data_tables as tables
+from volens.store.schema.personal_tables import CUSTODIES, OWNER, PERSONAL, Personal
+from volens.store.schema.table_builder import UtcDateTime, rule_of, unique_columns
 
-_RECEIPT: Final = "0" * 32
-_OTHER: Final = "1" * 32
-_STOPPED: Final = "4" * 32
-_ORDERED: Final = "5" * 32
-_SUBJECT: Final = "s" * 43
 _PAST: Final = "2000-01-01T00:00:00Z"
+_OTHER_TIME: Final = "2000-01-01T00:00:01Z"
 _FUTURE: Final = "9999-01-01T00:00:00Z"
+_LATEST: Final = "9999-12-31T00:00:00Z"
+_NEW: Final = "!" * 32
+_Row = dict[str, Any]
 
-_REFERENCE: Final = (
-    "INSERT INTO biometric_reference "
-    "(receipt_id, subject_id, purpose, model_id, model_licence, sealed_embedding, photo_count, enrolled_at) "
-    "VALUES (:receipt, :subject, '~self-check', :model, 'none', zeroblob(64), 1, :now)"
-)
-_RECEIPT_ROW: Final = (
-    "INSERT INTO receipt (receipt_id, subject_id, purpose, subject_key, token, withdrawal_digest, expires_at) "
-    "VALUES (:receipt, :subject, '~self-check', zeroblob(32), 'none', randomblob(32), :until)"
-)
-_ZONE: Final = (
-    "INSERT INTO zone (purpose, custody, justification, alternative, retention_days, created_at) "
-    "VALUES ('~self-check', 'operator', 'none', 'none', 1, :now)"
-)
-_LIVE: Final = "INSERT INTO live_consent VALUES (:receipt, :subject, '~self-check', :until)"
-# Two zones in which the person holds the key, with a consent in force each.
-_COMMITMENT: Final = "INSERT INTO subject_secret VALUES (:receipt, :subject, :zone, randomblob(32))"
-_BADGE: Final = (
-    "INSERT INTO badge (receipt_id, subject_id, purpose, model_id, model_licence, badge_sha256, photo_count, "
-    "enrolled_at) VALUES (:receipt, :subject, :zone, :model, 'none', randomblob(32), 1, :now)"
-)
-_EXTERNAL_ID: Final = "INSERT INTO external_id VALUES (:receipt, :subject, '~self-check', randomblob(32))"
-_FACTOR: Final = (
-    "INSERT INTO second_factor (receipt_id, subject_id, purpose, kind, lookup, salt, verifier, set_at) "
-    "VALUES (:receipt, :subject, :zone, :kind, NULL, zeroblob(16), zeroblob(33), :now)"
-)
-_FACTOR_ZONE: Final = (
-    "INSERT INTO zone (purpose, custody, justification, alternative, retention_days, created_at, second_factor) "
-    "VALUES (:zone, :custody, 'none', 'none', 1, :now, 'pin')"
-)
-_ENDPOINT: Final = (
-    "INSERT INTO webhook_endpoint (endpoint_id, recipient_id, url, kinds, allow_private, number, added_at) "
-    "VALUES ('~~self-check-~~~', :receipt, 'none', 'none', 0, 1, :now)"
-)
-_MESSAGE: Final = (
-    "INSERT INTO webhook_outbox (message_id, endpoint_id, receipt_id, kind, body, first_at, due_at, attempts) "
-    "VALUES (:id, '~~self-check-~~~', :receipt, 'consent.given', 'none', :now, :now, 0)"
-)
-_BEGUN: Final = "INSERT INTO kept_answer VALUES (:key, zeroblob(32), :now, NULL, NULL, NULL, NULL)"
-_ANSWER: Final = (
-    "UPDATE kept_answer SET sealed_answer = zeroblob(29), receipt_id = :receipt, subject_id = :subject, "
-    "purpose = '~self-check' WHERE key_sha256 = :key"
-)
-_JOB: Final = (
-    "INSERT INTO job (job_id, kind, credential_id, state, done, total, outcome, begun_at, seen_at) "
-    "VALUES (:receipt, 'sweep', 'none', 'done', 0, 0, 'none', :now, :now)"
-)
-_EVENT: Final = "INSERT INTO audit_event SELECT COALESCE(MAX(seq) + 1, 0), x'00' FROM audit_event"
-_OF_BADGE: Final = {"receipt": "6" * 32, "subject": _SUBJECT, "zone": "~self-check-badge"}
-_OF_FACTOR: Final = {"receipt": "8" * 32, "subject": _SUBJECT, "zone": "~self-check-factor"}
-_OF_SECRET: Final = {"receipt": "7" * 32, "subject": _SUBJECT, "zone": "~self-check-secret"}
+_OWNERS: Final[Mapping[str, _Row]] = {
+    custody: dict(zip(OWNER, (mark * 32, "~" * 43, f"~{custody}"), strict=True))
+    for mark, custody in zip("~{|", CUSTODIES, strict=True)
+}
+"""For each custody a person whose consent is in force, in a zone of that custody."""
+_OTHERS: Final[Mapping[str, _Row]] = {
+    custody: {**_OWNERS[custody], "receipt_id": mark * 32, "subject_id": "}" * 43}
+    for mark, custody in zip("}^`", CUSTODIES, strict=True)
+}
+"""One more person in each of these zones, of whom there are no other rows."""
+_OWNER: Final = _OWNERS["operator"]
 
-_SCENE: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
-    (_ZONE, {"now": _PAST}),
-    (_RECEIPT_ROW, {"receipt": _RECEIPT, "subject": _SUBJECT, "until": _FUTURE}),
-    (_RECEIPT_ROW, {"receipt": _OTHER, "subject": _SUBJECT, "until": _PAST}),
-    (_LIVE, {"receipt": _RECEIPT, "subject": _SUBJECT, "until": _FUTURE}),
-    (_LIVE, {"receipt": _OTHER, "subject": _SUBJECT, "until": _PAST}),
-    (_REFERENCE, {"receipt": _RECEIPT, "subject": _SUBJECT, "model": "none", "now": _PAST}),
-    (
-        "INSERT INTO leaving VALUES (:receipt, :subject, '~self-check', :now)",
-        {"receipt": _RECEIPT, "subject": _SUBJECT, "now": _PAST},
-    ),
-    (_EVENT, {}),
-    (_ZONE.replace("~self-check", "~stopped"), {"now": _PAST}),
-    (
-        _RECEIPT_ROW.replace("~self-check", "~stopped"),
-        {"receipt": _STOPPED, "subject": _SUBJECT, "until": _FUTURE},
-    ),
-    ("INSERT INTO collection_stop VALUES (:order, NULL, '~stopped', 0, :now, NULL)", {"order": _OTHER, "now": _PAST}),
-    (_RECEIPT_ROW, {"receipt": _ORDERED, "subject": _SUBJECT, "until": _FUTURE}),
-    (_LIVE, {"receipt": _ORDERED, "subject": _SUBJECT, "until": _FUTURE}),
-    ("INSERT INTO cohort VALUES (:cohort, 'none', 'none', :now, NULL, 'none')", {"cohort": _ORDERED, "now": _PAST}),
-    ("INSERT INTO cohort_member VALUES (:cohort, :cohort)", {"cohort": _ORDERED}),
-    ("INSERT INTO operator_key VALUES ('~self-check', randomblob(32), :now, :now)", {"now": _PAST}),
-    (
-        "INSERT INTO api_credential VALUES ('~self-check', 'none', 'desk', NULL, randomblob(32), :now, :now, :now)",
-        {"now": _PAST},
-    ),
-    (
-        "INSERT INTO operators_required SELECT COALESCE(MAX(seq) + 1, 0), 2, :now FROM operators_required",
-        {"now": _PAST},
-    ),
-    *(
-        (statement.replace("'~self-check'", f"'{owner['zone']}'").replace("'operator'", f"'{custody}'"), values)
-        for owner, custody in ((_OF_BADGE, "badge"), (_OF_SECRET, "subject_key"))
-        for statement, values in (
-            (_ZONE, {"now": _PAST}),
-            (_RECEIPT_ROW, {"receipt": owner["receipt"], "subject": _SUBJECT, "until": _FUTURE}),
-            (_LIVE, {"receipt": owner["receipt"], "subject": _SUBJECT, "until": _FUTURE}),
-        )
-    ),
-    (_BADGE, _OF_BADGE | {"model": "none", "now": _PAST}),
-    (
-        "INSERT INTO access_request VALUES (:receipt, 'access', NULL, :now, :now, NULL, NULL, NULL, NULL)",
-        {"receipt": _RECEIPT, "now": _PAST},
-    ),
-    (
-        "INSERT INTO recipient VALUES (:receipt, '~self-check', 'none', 'none', NULL, :now, NULL)",
-        {"receipt": _RECEIPT, "now": _PAST},
-    ),
-    ("INSERT INTO webhook_sender VALUES ('~~self-check-~~~', 'none', NULL, :now, :now)", {"now": _PAST}),
-    ("INSERT INTO webhook_sender_key VALUES ('~~self-check-~~~', 1, NULL, :now, :now)", {"now": _PAST}),
-    (_EXTERNAL_ID, {"receipt": _RECEIPT, "subject": _SUBJECT}),
-    (_FACTOR_ZONE, {"zone": _OF_FACTOR["zone"], "custody": "operator", "now": _PAST}),
-    (
-        _RECEIPT_ROW.replace("~self-check", _OF_FACTOR["zone"]),
-        {"receipt": _OF_FACTOR["receipt"], "subject": _SUBJECT, "until": _FUTURE},
-    ),
-    (
-        _LIVE.replace("~self-check", _OF_FACTOR["zone"]),
-        {"receipt": _OF_FACTOR["receipt"], "subject": _SUBJECT, "until": _FUTURE},
-    ),
-    (_FACTOR, _OF_FACTOR | {"kind": "pin", "now": _PAST}),
-    (_ENDPOINT, {"receipt": _RECEIPT, "now": _PAST}),
-    (_MESSAGE, {"id": "~self-check", "receipt": _RECEIPT, "now": _PAST}),
-    (_BEGUN, {"key": bytes(32), "now": _PAST}),
-    (_BEGUN, {"key": bytes([1] * 32), "now": _PAST}),
-    (_ANSWER, {"key": bytes(32), "receipt": _RECEIPT, "subject": _SUBJECT}),
-    (_JOB, {"receipt": _RECEIPT, "now": _PAST}),
-    ("INSERT INTO audit_opening SELECT MAX(seq), NULL, 'none', randomblob(32) FROM audit_event", {}),
-    ("INSERT INTO opening_term SELECT MAX(seq), :now FROM audit_event", {"now": _PAST}),
-    (_EVENT, {}),
-    ("INSERT INTO process VALUES ('~~self-check-~~~', :now, :now, 1, 0)", {"now": _PAST}),
-)
-
-FORBIDDEN: Final[tuple[tuple[str, str, Mapping[str, Any]], ...]] = (
-    (
-        "a reference without consent",
-        _REFERENCE,
-        {"receipt": "2" * 32, "subject": _SUBJECT, "model": "none", "now": _PAST},
-    ),
-    (
-        "a reference of another person",
-        _REFERENCE,
-        # Of another model, for a second reference of one model is refused whoever it is of.
-        {"receipt": _RECEIPT, "subject": "t" * 43, "model": "another", "now": _PAST},
-    ),
-    (
-        "a reference under an expired consent",
-        _REFERENCE,
-        {"receipt": _OTHER, "subject": _SUBJECT, "model": "none", "now": _PAST},
-    ),
-    (
-        "a changed reference",
-        "UPDATE biometric_reference SET photo_count = photo_count + 1 WHERE purpose = '~self-check'",
-        {},
-    ),
-    (
-        "a longer consent",
-        "UPDATE live_consent SET expires_at = :until WHERE receipt_id = :receipt",
-        {"until": _FUTURE, "receipt": _OTHER},
-    ),
-    (
-        "a later leaving date",
-        "UPDATE leaving SET leaves_at = :until WHERE receipt_id = :receipt",
-        {"until": _FUTURE, "receipt": _RECEIPT},
-    ),
-    ("a leaving date taken back", "DELETE FROM leaving WHERE receipt_id = :receipt", {"receipt": _RECEIPT}),
-    (
-        "a longer retention",
-        "INSERT INTO shorter_retention VALUES ('~self-check', 2, :now)",
-        {"now": _PAST},
-    ),
-    ("a consent without a receipt", _LIVE, {"receipt": "3" * 32, "subject": _SUBJECT, "until": _FUTURE}),
-    ("a deleted receipt", "DELETE FROM receipt WHERE receipt_id = :receipt", {"receipt": _RECEIPT}),
-    (
-        "a replaced log entry",
-        "INSERT OR REPLACE INTO audit_event SELECT MAX(seq), x'01' FROM audit_event",
-        {},
-    ),
-    ("a gap in the log", "INSERT INTO audit_event SELECT MAX(seq) + 2, x'01' FROM audit_event", {}),
-    (
-        "a consent where collecting is stopped",
-        _LIVE.replace("~self-check", "~stopped"),
-        {"receipt": _STOPPED, "subject": _SUBJECT, "until": _FUTURE},
-    ),
-    (
-        "a reference of somebody who is being erased",
-        _REFERENCE,
-        {"receipt": _ORDERED, "subject": _SUBJECT, "model": "none", "now": _PAST},
-    ),
-    (
-        "a deleted stop",
-        "DELETE FROM collection_stop WHERE purpose = '~stopped'",
-        {},
-    ),
-    (
-        "a cohort without a second operator",
-        "INSERT INTO cohort VALUES (:cohort, 'none', NULL, :now, NULL, 'none')",
-        {"cohort": _OTHER, "now": _PAST},
-    ),
-    (
-        "a credential that comes back",
-        "UPDATE api_credential SET ended_at = NULL WHERE credential_id = '~self-check'",
-        {},
-    ),
-    (
-        "a credential that lasts longer than it was issued for",
-        "UPDATE api_credential SET expires_at = :until WHERE credential_id = '~self-check'",
-        {"until": _FUTURE},
-    ),
-    ("a credential that was never issued, as far as anybody sees", "DELETE FROM api_credential", {}),
-    (
-        "an operator who comes back",
-        "UPDATE operator_key SET removed_at = NULL WHERE name = '~self-check'",
-        {},
-    ),
-    (
-        "a reference on the server in badge custody",
-        _REFERENCE.replace("'~self-check'", ":zone"),
-        _OF_BADGE | {"model": "none", "now": _PAST},
-    ),
-    (
-        "a reference whose person holds no half of the key",
-        _REFERENCE.replace("'~self-check'", ":zone"),
-        _OF_SECRET | {"model": "none", "now": _PAST},
-    ),
-    (
-        "a badge in another custody",
-        _BADGE,
-        {"receipt": _RECEIPT, "subject": _SUBJECT, "zone": "~self-check", "model": "none", "now": _PAST},
-    ),
-    (
-        "a badge without consent",
-        _BADGE,
-        {"receipt": "2" * 32, "subject": _SUBJECT, "zone": "~self-check-badge", "model": "none", "now": _PAST},
-    ),
-    ("a changed badge", "UPDATE badge SET photo_count = photo_count + 1 WHERE purpose = :zone", _OF_BADGE),
-    (
-        "a commitment in another custody",
-        _COMMITMENT,
-        {"receipt": _RECEIPT, "subject": _SUBJECT, "zone": "~self-check"},
-    ),
-    (
-        "a request that waits longer and says not why",
-        "UPDATE access_request SET due_at = '2000-01-02T00:00:00Z' WHERE request_id = :receipt",
-        {"receipt": _RECEIPT},
-    ),
-    ("a deleted request", "DELETE FROM access_request WHERE request_id = :receipt", {"receipt": _RECEIPT}),
-    (
-        "a recipient under another name",
-        "UPDATE recipient SET name = 'other', removed_at = :now WHERE recipient_id = :receipt",
-        {"receipt": _RECEIPT, "now": _PAST},
-    ),
-    ("a sender who comes back", "UPDATE webhook_sender SET ended_at = NULL WHERE ended_at = :now", {"now": _PAST}),
-    ("a deleted sender", "DELETE FROM webhook_sender", {}),
-    (
-        "a sender's key that lasts longer",
-        "UPDATE webhook_sender_key SET expires_at = :until WHERE sender_id = '~~self-check-~~~'",
-        {"until": _FUTURE},
-    ),
-    ("a deleted key of a sender", "DELETE FROM webhook_sender_key", {}),
-    ("an external id without consent", _EXTERNAL_ID, {"receipt": "2" * 32, "subject": _SUBJECT}),
-    (
-        "a changed external id",
-        "UPDATE external_id SET digest = randomblob(32) WHERE purpose = '~self-check'",
-        {},
-    ),
-    (
-        "a second factor where the person carries the key",
-        _FACTOR_ZONE,
-        {"zone": "~self-check-two", "custody": "badge", "now": _PAST},
-    ),
-    ("a second factor without consent", _FACTOR, _OF_FACTOR | {"receipt": "2" * 32, "kind": "pin", "now": _PAST}),
-    (
-        "a second factor that the zone does not ask for",
-        _FACTOR,
-        {"receipt": _RECEIPT, "subject": _SUBJECT, "zone": "~self-check", "kind": "pin", "now": _PAST},
-    ),
-    ("a changed second factor", "UPDATE second_factor SET verifier = randomblob(33) WHERE purpose = :zone", _OF_FACTOR),
-    (
-        "a sixth try of a PIN",
-        "UPDATE second_factor SET failures = 6, tried_at = :now WHERE purpose = :zone",
-        _OF_FACTOR | {"now": _PAST},
-    ),
-    (
-        "an endpoint that sends elsewhere",
-        "UPDATE webhook_endpoint SET url = 'other' WHERE endpoint_id = '~~self-check-~~~'",
-        {},
-    ),
-    ("a deleted endpoint", "DELETE FROM webhook_endpoint WHERE endpoint_id = '~~self-check-~~~'", {}),
-    (
-        "a message that says something else",
-        "UPDATE webhook_outbox SET body = 'other' WHERE message_id = '~self-check'",
-        {},
-    ),
-    (
-        "a message about a person without consent",
-        _MESSAGE,
-        {"id": "~self-check-too", "receipt": _STOPPED, "now": _PAST},
-    ),
-    (
-        "an answer about a person without consent",
-        _ANSWER,
-        {"key": bytes([1] * 32), "receipt": _STOPPED, "subject": _SUBJECT},
-    ),
-    ("a changed answer", "UPDATE kept_answer SET sealed_answer = zeroblob(30) WHERE key_sha256 = zeroblob(32)", {}),
-    ("a job that goes on after its end", "UPDATE job SET done = 1 WHERE job_id = :receipt", {"receipt": _RECEIPT}),
-    ("a process that goes back", "UPDATE process SET generation = 0 WHERE process_id = '~~self-check-~~~'", {}),
-    ("a deleted recipient", "DELETE FROM recipient WHERE recipient_id = :receipt", {"receipt": _RECEIPT}),
-    (
-        "an opening of the log that is kept longer",
-        "UPDATE opening_term SET ends_at = :until WHERE seq = (SELECT MAX(seq) FROM opening_term)",
-        {"until": _FUTURE},
-    ),
-    (
-        "an opening of the log that is kept for ever",
-        "DELETE FROM opening_term WHERE seq = (SELECT MAX(seq) FROM opening_term)",
-        {},
-    ),
-    ("a deleted log entry", "DELETE FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event)", {}),
-)
-"""What is tried: a name for the error message, a statement, its parameters."""
+_EXAMPLES: Final[Mapping[str, _Row]] = {
+    "zone": {"purpose": _OWNER["purpose"], "custody": "operator", "second_factor": "pin", "retention_days": 3},
+    "receipt": {**_OWNER, "expires_at": _FUTURE},
+    "live_consent": {**_OWNER, "expires_at": _FUTURE},
+    "collection_stop": {"jurisdiction": "~"},
+    "cohort": {"approval": "~"},
+    "cohort_member": {"receipt_id": _OWNERS["badge"]["receipt_id"]},  # under an order no reference is added
+    "consent_end": {"receipt_id": _OTHERS["badge"]["receipt_id"]},
+    "api_credential": {"role": "desk"},
+    "audit_node": {"level": -1},
+    "audit_checkpoint": {"size": -1},
+    "webhook_sender_key": {"expires_at": _PAST},
+    "webhook_endpoint": {"number": 2},
+    "process": {"seen_at": _FUTURE},
+}
+"""Values of synthetic rows, where those that follow from the columns do not fit together."""
+_CLOSING: Final[Mapping[str, _Row]] = {"access_request": {"outcome": "answered"}, "job": {"state": "done"}}
+"""What a row gets together with the column that closes it."""
 
 
-def check_refusals(connection: Connection) -> None:
-    """Try each forbidden statement; and see that the end of a consent takes its reference along.
+_Prepared = tuple[str, tuple[Any, ...]]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A statement that the database must refuse, compiled, with its values.
+
+    Attributes:
+        what: a name for the error message.
+        statement: what is forbidden.
+        before: statements that prepare for it, and that the database must accept.
+    """
+
+    what: str
+    statement: _Prepared
+    before: tuple[_Prepared, ...] = ()
+
+
+def check_refusals(connection: sa.Connection, acts: Sequence[Act] | None = None) -> None:
+    """Try each forbidden act, or those given, and check that personal rows are deleted together with the consent.
 
     Raises:
         TamperError: the database accepts one; its rules were removed, and nothing may run on it.
     """
     if connection.exec_driver_sql("PRAGMA foreign_keys").scalar() != 1:
-        raise TamperError("integrity: the database does not hold its foreign keys; nothing may run on it")
-    scene = connection.begin_nested()
+        raise TamperError("integrity: the database does not enforce its foreign keys; nothing may run on it")
+    scene, known, ends = _statements(tuple(PERSONAL))
+    savepoint = connection.begin_nested()
     try:
-        for statement, parameters in _SCENE:
-            connection.execute(text(statement), parameters)
-        for what, statement, parameters in FORBIDDEN:
-            _must_refuse(connection, what, statement, parameters)
-        connection.execute(text("DELETE FROM live_consent WHERE receipt_id = :receipt"), {"receipt": _RECEIPT})
-        if connection.scalar(text("SELECT count(*) FROM biometric_reference WHERE purpose = '~self-check'")):
-            raise TamperError(_accepted("a reference that outlives its consent"))
+        for statement in scene:
+            connection.exec_driver_sql(*statement)
+        for act in known if acts is None else acts:
+            _must_refuse(connection, act)
+        for statement in ends:
+            connection.exec_driver_sql(*statement)
+        for table in (*(one.table for one in PERSONAL), tables.webhook_outbox):
+            if _count(connection, table):
+                raise TamperError(_accepted(f"a {table.name} row that outlives its consent"))
     except IntegrityError:
         raise TamperError("integrity: the database refuses what it should accept; restore the data file") from None
     finally:
-        scene.rollback()
+        savepoint.rollback()
 
 
-def _must_refuse(connection: Connection, what: str, statement: str, parameters: Mapping[str, Any]) -> None:
-    attempt = connection.begin_nested()
-    try:
-        connection.execute(text(statement), parameters)
-    except IntegrityError:
+def forbidden_acts() -> list[Act]:
+    """Return what is tried, in the order in which it is tried."""
+    return _statements(tuple(PERSONAL))[1]
+
+
+@cache
+def _statements(personal: tuple[Personal, ...]) -> tuple[list[_Prepared], list[Act], list[_Prepared]]:
+    """Return what makes the synthetic rows, the forbidden acts, and what ends the consents.
+
+    Compiled once: SQLAlchemy would do it anew for each engine, which takes 50 ms.
+    """
+    rows = _example_rows()
+    factors = {"operator": "pin"}
+    scene = [
+        _insert(
+            tables.zone,
+            {**rows["zone"], "purpose": f"~{one}", "custody": one, "second_factor": factors.get(one, "none")},
+        )
+        for one in CUSTODIES
+    ]
+    for owner in (*_OWNERS.values(), *_OTHERS.values()):
+        digest = {"withdrawal_digest": owner["receipt_id"].encode("ascii")}
+        scene.append(_insert(tables.receipt, {**rows["receipt"], **owner, **digest}))
+        scene.append(_insert(tables.live_consent, {**rows["live_consent"], **owner}))
+    made = {tables.site, tables.zone, tables.receipt, tables.live_consent}
+    every = tables.metadata.sorted_tables
+    scene += [_insert(table, rows[table.name]) for table in every if table not in made]
+    acts = [act for table in every for act in _acts_on(table, rows)]
+    acts += [act for one in personal for act in _acts_on_personal(one, rows)]
+    ends = [_owned(one, rows, _OWNER) for one in personal if one.is_owned_later]
+    live = tables.live_consent
+    ends += [_prepared(sa.delete(live).where(live.c.receipt_id == one["receipt_id"])) for one in _OWNERS.values()]
+    return scene, [*acts, *_listed_acts(rows)], ends
+
+
+def _prepared(statement: sa.UpdateBase) -> _Prepared:
+    """Return a statement as SQLite wants it, with its values; times are given as text."""
+    compiled = statement.compile(dialect=dialect(paramstyle="qmark"))
+    return str(compiled), tuple(compiled.params[name] for name in compiled.positiontup or ())
+
+
+def _acts_on(table: sa.Table, rows: Mapping[str, _Row]) -> Iterator[Act]:
+    """Yield what the rule of a table forbids."""
+    rule = rule_of(table)
+    if rule is None:
         return
+    name, row = table.name, rows[table.name]
+    fixed = {column: value for column, value in row.items() if column not in rule.changeable}
+    if rule.appended_by is not None:
+        fixed[rule.appended_by] = _last(table)
+        yield Act(f"a gap in {name}", _insert(table, {**row, rule.appended_by: _last(table, 2)}))
+    this = sa.and_(*(table.c[column] == value for column, value in fixed.items()))
+    if change := _change(table, fixed):
+        yield Act(f"a changed {name} row", _update(table, this, change))
+    if not rule.deletable:
+        yield Act(f"a deleted {name} row", _prepared(sa.delete(table).where(this)))
+        yield Act(f"a replaced {name} row", _replace(table, {**row, **fixed}))
+    if (column := rule.closed_by) is not None:
+        closing = _update(table, this, {column: _example(table.c[column]), **_CLOSING.get(name, {})})
+        again = _update(table, this, {column: _other(table.c[column])})
+        yield Act(f"a {name} row that is changed after {column}", again, (closing,))
+    for column in rule.only_earlier:
+        yield Act(f"a later {column} of {name}", _update(table, this, {column: _LATEST}))
+    for column in rule.only_higher:
+        yield Act(f"a lower {column} of {name}", _update(table, this, {column: row[column] - 1}))
+
+
+def _acts_on_personal(personal: Personal, rows: Mapping[str, _Row]) -> Iterator[Act]:
+    """Yield what is forbidden because a row is about a person."""
+    name, custody = personal.table.name, personal.custodies[0]
+    stranger = {**_OWNERS[custody], "receipt_id": _NEW}
+    mixed = {**_OTHERS[custody], "subject_id": _OWNERS[custody]["subject_id"]}
+    yield Act(f"a {name} row without consent", _owned(personal, rows, stranger))
+    yield Act(f"a {name} row of another person", _owned(personal, rows, mixed))
+    elsewhere = next((one for one in CUSTODIES if one not in personal.custodies), None)
+    if elsewhere is not None:
+        yield Act(f"a {name} row in a zone of another custody", _owned(personal, rows, _OTHERS[elsewhere]))
+
+
+def _listed_acts(rows: Mapping[str, _Row]) -> Iterator[Act]:
+    """Yield what single rules forbid."""
+
+    def new(table: sa.Table, **values: object) -> _Prepared:
+        return _insert(table, {**rows[table.name], **values})
+
+    def change(table: sa.Table, **values: object) -> _Prepared:
+        (column, this), *_ = rows[table.name].items()
+        return _update(table, table.c[column] == this, values)
+
+    other, keyed = _OTHERS["operator"], _OTHERS["subject_key"]
+    reference, factor, live, request = (
+        tables.biometric_reference,
+        tables.second_factor,
+        tables.live_consent,
+        tables.access_request,
+    )
+    expired = _update(live, live.c.receipt_id == other["receipt_id"], {"expires_at": _PAST})
+    yield Act("a reference under an expired consent", new(reference, **other), (expired,))
+    yield Act("a reference whose person holds no half of the key", new(reference, **keyed))
+    ordered = new(tables.cohort_member, receipt_id=other["receipt_id"])
+    yield Act("a reference of a person who is being erased", new(reference, **other), (ordered,))
+    signed = new(tables.receipt, receipt_id=_NEW, withdrawal_digest=_NEW.encode("ascii"))
+    yield Act("a consent without a receipt", new(live, receipt_id=_NEW))
+    stopped = new(tables.collection_stop, order_id=_NEW, jurisdiction=None, purpose=_OWNER["purpose"])
+    moved = _update(live, live.c.receipt_id == other["receipt_id"], {"subject_id": _NEW})
+    yield Act("a consent that is moved to another person", moved)
+    yield Act("a cohort that lists another consent", change(tables.cohort_member, receipt_id=other["receipt_id"]))
+    yield Act("a consent where collection is stopped", new(live, receipt_id=_NEW), (signed, stopped))
+    mine = tables.leaving.c.receipt_id == _OWNER["receipt_id"]
+    yield Act("a leaving date taken back", _prepared(sa.delete(tables.leaving).where(mine)))
+    yield Act("a replaced leaving date", _replace(tables.leaving, rows["leaving"]))
+    yield Act("a longer retention", new(tables.shorter_retention, retention_days=2))
+    yield Act("a request that waits longer without a reason", change(request, due_at=_OTHER_TIME))
+    two = new(tables.operators_required, required=2)
+    yield Act("a cohort without a second operator", new(tables.cohort, cohort_id=_NEW, approval=None), (two,))
+    yield Act("a second factor where the person carries the key", new(tables.zone, purpose="~two", custody="badge"))
+    unasked = new(factor, **other, kind="badge", salt=None, lookup=b"~" * 33)
+    yield Act("a second factor that the zone does not require", unasked)
+    yield Act("a sixth try of a PIN", change(factor, failures=6, tried_at=_PAST))
+    message = new(tables.webhook_outbox, message_id=_NEW, receipt_id=_NEW)
+    yield Act("a message about a person without consent", message, (signed,))
+    unbegun = new(tables.kept_answer, key_sha256=_NEW.encode("ascii"), sealed_answer=b"~" * 29)
+    yield Act("a response to a request that never began", unbegun)
+    opening = tables.opening_term.c.seq == _last(tables.audit_event)
+    yield Act("an opening of the log without an end", _prepared(sa.delete(tables.opening_term).where(opening)))
+
+
+def _example_rows() -> dict[str, _Row]:
+    """Return a synthetic row for each table; its references to other tables fit."""
+    rows: dict[str, _Row] = {}
+    personal = {one.table.name: one for one in PERSONAL}
+    for table in tables.metadata.sorted_tables:
+        row: _Row = {}
+        for column in table.columns:
+            parent = next((key.column for key in column.foreign_keys), None)
+            rule = rule_of(table)
+            if column is table.autoincrement_column or column.nullable:
+                continue
+            if rule is not None and rule.appended_by == column.name:
+                row[column.name] = _last(table, 1)
+            elif parent is None:
+                row[column.name] = _example(column)
+            elif isinstance(column.type, sa.Integer):
+                row[column.name] = _last(tables.audit_event)
+            else:
+                row[column.name] = rows[parent.table.name][parent.name]
+        row |= _EXAMPLES.get(table.name, {})
+        known = personal.get(table.name)
+        if known is not None and not known.is_owned_later:
+            row |= {**_OWNERS[known.custodies[0]], **known.example}
+        rows[table.name] = row
+    return rows
+
+
+def _owned(personal: Personal, rows: Mapping[str, _Row], owner: _Row) -> _Prepared:
+    """Return what gives a person a row: an insert, or an update where a row gets its owner later."""
+    table, row = personal.table, rows[personal.table.name]
+    if personal.is_owned_later:
+        this = sa.and_(*(column == row[column.name] for column in table.primary_key))
+        return _update(table, this, {**owner, **personal.example})
+    unique = {name for names in unique_columns(table) if "receipt_id" not in names for name in names}
+    fresh = {column: _other(table.c[column]) for column in unique.intersection(row).difference(OWNER)}
+    return _insert(table, {**row, **fresh, **owner})
+
+
+def _change(table: sa.Table, fixed: _Row) -> _Row:
+    """Return another value for one of the columns that never change; where only the owner is fixed, another owner."""
+    for column in table.columns:
+        is_free = not column.primary_key and not column.foreign_keys and not column.info.get("is_choice")
+        if is_free and column.name in fixed:
+            return {column.name: _other(column)}
+    return dict(_OTHERS["operator"]) if table in {one.table for one in PERSONAL} and "receipt_id" in fixed else {}
+
+
+def _example(column: sa.Column[Any]) -> Any:  # noqa: ANN401  a value of the column's type
+    kinds = ((UtcDateTime, _PAST), (sa.Integer, 1), (sa.LargeBinary, b"~"))
+    return column.info.get("example", next((value for kind, value in kinds if isinstance(column.type, kind)), "~"))
+
+
+def _other(column: sa.Column[Any]) -> Any:  # noqa: ANN401  a value of the column's type
+    value = _example(column)
+    if isinstance(value, bytes):
+        return b"}" * len(value)
+    if isinstance(value, str):
+        return _OTHER_TIME if value == _PAST else "}" * len(value)
+    return value + 1
+
+
+def _last(table: sa.Table, further: int = 0) -> sa.ColumnElement[int]:
+    """Return the number of the last row of a table that counts its rows, or of one that would follow."""
+    rule = rule_of(table)
+    if rule is None or rule.appended_by is None:
+        raise TypeError(f"{table.name} does not count its rows")
+    return sa.select(sa.func.coalesce(sa.func.max(table.c[rule.appended_by]), -1) + further).scalar_subquery()
+
+
+def _insert(table: sa.Table, row: _Row) -> _Prepared:
+    return _prepared(sa.insert(table).inline().values(row))
+
+
+def _replace(table: sa.Table, row: _Row) -> _Prepared:
+    return _prepared(sa.insert(table).prefix_with("OR REPLACE", dialect="sqlite").inline().values(row))
+
+
+def _update(table: sa.Table, this: sa.ColumnElement[bool], values: _Row) -> _Prepared:
+    return _prepared(sa.update(table).where(this).values(values))
+
+
+def _count(connection: sa.Connection, table: sa.Table) -> int:
+    mine = table.c.receipt_id.in_([owner["receipt_id"] for owner in _OWNERS.values()])
+    return int(connection.scalar(sa.select(sa.func.count()).select_from(table).where(mine)) or 0)
+
+
+def _must_refuse(connection: sa.Connection, act: Act) -> None:
+    # SQLite undoes a refused statement by itself, so only what prepares for it needs a savepoint.
+    attempt = connection.begin_nested() if act.before else None
+    try:
+        for statement in act.before:
+            connection.exec_driver_sql(*statement)
+        try:
+            connection.exec_driver_sql(*act.statement)
+        except IntegrityError:
+            return
     finally:
-        attempt.rollback()
-    raise TamperError(_accepted(what))
+        if attempt is not None:
+            attempt.rollback()
+    raise TamperError(_accepted(act.what))
 
 
 def _accepted(what: str) -> str:

@@ -1,7 +1,7 @@
 """A root key wrapped by AWS KMS: a data key (GenerateDataKey), bound to the site by its encryption context.
 
-KMS has no versions to destroy: a rotation makes a new data key and forgets the old one's wrapped form. Whoever has an
-old copy of ``root-key.json`` and may use the KMS key can still unwrap it, until the KMS key itself is deleted.
+KMS has no versions to destroy: a rotation makes a new data key and deletes the wrapped form of the old one. A person
+who has an old copy of ``root-key.json`` and may use the KMS key can still unwrap it, until the KMS key is deleted.
 """
 
 import base64
@@ -30,23 +30,23 @@ class AwsKms:
     """`KeyService` over one KMS key."""
 
     def __init__(self, location: KmsLocation, site_id: SiteId) -> None:
-        """Use the key at `location`; what it wraps opens for `site_id` only."""
+        """Use the key at `location`; a root key that it wraps opens for `site_id` only."""
         self._at = location
         self._context = {"volens-site": site_id}
 
     def wrap(self, *, renewed: bool) -> tuple[RootKey, str]:
-        """Have a data key made; every one is new, so `renewed` changes nothing."""
+        """Let KMS generate a data key; each one is new, so `renewed` changes nothing."""
         del renewed
-        answer = self._ask("generate_data_key", KeySpec="AES_256")
+        answer = self._request("generate_data_key", KeySpec="AES_256")
         return self._key(answer), base64.b64encode(answer["CiphertextBlob"]).decode("ascii")
 
     def unwrap(self, wrapped: str) -> RootKey:
-        """Have a data key decrypted."""
+        """Let KMS decrypt a data key."""
         try:
             blob = base64.b64decode(wrapped, validate=True)
         except binascii.Error:
             raise TamperError("integrity: the wrapped root key is not in KMS's form; restore root-key.json") from None
-        return self._key(self._ask("decrypt", CiphertextBlob=blob))
+        return self._key(self._request("decrypt", CiphertextBlob=blob))
 
     def retire(self, wrapped: str) -> None:
         """Do nothing: KMS cannot destroy one data key."""
@@ -54,32 +54,27 @@ class AwsKms:
     def _key(self, answer: dict[str, Any]) -> RootKey:
         plaintext = answer["Plaintext"]
         if len(plaintext) != KEY_BYTES:
-            raise TamperError("integrity: what AWS KMS unwraps is no root key; stop and look")
+            raise TamperError("integrity: AWS KMS did not return a root key; stop and find out why")
         return RootKey(plaintext)
 
-    def _ask(self, verb: str, **what: object) -> dict[str, Any]:
+    def _request(self, verb: str, **what: object) -> dict[str, Any]:
         with needs("boto3", "aws-kms", "AWS KMS"):
             import boto3  # noqa: PLC0415  an extra, and slow to import
+            from botocore import exceptions as aws  # noqa: PLC0415  the same
             from botocore.config import Config  # noqa: PLC0415  the same
-            from botocore.exceptions import (  # noqa: PLC0415  the same
-                BotoCoreError,
-                ClientError,
-                NoCredentialsError,
-                NoRegionError,
-            )
         config = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 2})
         where = f"AWS KMS{'' if self._at.region is None else f' in {self._at.region}'}"
         try:
-            # A session of its own: the default one keeps credentials that may have ended, and is not for threads.
+            # Not the default session: it keeps credentials that may have expired, and is not thread-safe.
             client = boto3.Session().client("kms", region_name=self._at.region, config=config)
             answer: dict[str, Any] = getattr(client, verb)(KeyId=self._at.key, EncryptionContext=self._context, **what)
-        except ClientError as error:
+        except aws.ClientError as error:
             raise self._refusal(error.response.get("Error", {}).get("Code", ""), where) from None
-        except NoCredentialsError:
-            raise UnavailableError(f"there are no credentials for {where}; log in as AWS's tools ask for it") from None
-        except NoRegionError:
+        except aws.NoCredentialsError:
+            raise UnavailableError(f"there are no credentials for {where}; log in with AWS's tools") from None
+        except aws.NoRegionError:
             raise UnavailableError("AWS KMS needs a region; add ?region=, or set AWS_REGION") from None
-        except (BotoCoreError, ValueError) as error:
+        except (aws.BotoCoreError, ValueError) as error:
             raise UnavailableError(
                 f"{where} cannot be reached ({type(error).__name__}); check network and configuration, try again"
             ) from None
@@ -87,16 +82,18 @@ class AwsKms:
 
     @staticmethod
     def _refusal(code: str, where: str) -> UnavailableError | TamperError:
-        """Say in our words what KMS refuses: its own text names accounts and principals."""
+        """Translate the refusal; the text of KMS names accounts and principals, so it is not passed on."""
         if code in _DENIED:
-            return UnavailableError(f"{where} denies; the credentials must allow kms:GenerateDataKey and kms:Decrypt")
+            return UnavailableError(
+                f"{where} denied the request; the credentials must allow kms:GenerateDataKey and kms:Decrypt"
+            )
         if code in _GONE:
             return UnavailableError(
-                f"{where} has no such key, or it is disabled or about to be deleted; enable it, for without it the "
+                f"{where} has no such key, or it is disabled or about to be deleted; enable it, because without it the "
                 "keyring does not open"
             )
         if code in {"InvalidCiphertextException", "IncorrectKeyException"}:
             return TamperError(
                 f"integrity: {where} does not unwrap this root key; root-key.json is of another site or another key"
             )
-        return UnavailableError(f"{where} fails ({code or 'unknown'}); try again")
+        return UnavailableError(f"{where} failed ({code or 'unknown'}); try again")

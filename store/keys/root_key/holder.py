@@ -1,4 +1,4 @@
-"""What a holder of root keys must do. It has two places, so that there is never a moment without a key that opens."""
+"""The protocol of root key holders. A holder has two slots, so that a key that opens exists at every moment."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from volens.store.keys.secrets import RootKey
 
 
 class Slot(Enum):
-    """The place of a root key: the one in use, and during a rotation the one that comes after it."""
+    """The slot of a root key: of the one in use, and during a rotation of its successor."""
 
     CURRENT = "current"
     NEXT = "next"
@@ -19,47 +19,47 @@ class Slot(Enum):
 class RootKeyHolder(Protocol):
     """Holds the root key of one site.
 
-    Every method raises UnavailableError where the holder does not answer, denies or has lost the key, and TamperError
-    where it answers with something that is no root key of this site.
+    Every method raises UnavailableError if the holder does not answer, denies the request or has lost the key, and
+    TamperError if it returns something that is not a root key of this site.
     """
 
     @property
     def url(self) -> str:
-        """Where the key is; no secret."""
+        """Where the key is; it contains no secret."""
         ...
 
     def create(self, slot: Slot) -> RootKey:
-        """Make a new key and hold it; the caller wipes it.
+        """Make and store a new key; the caller wipes it.
 
-        A key in use is never replaced (InputError); one that waits in `Slot.NEXT` was never used and may be.
+        A key in use is never replaced (InputError). A key in `Slot.NEXT` was never used, so it may be replaced.
         """
         ...
 
     def open(self, slot: Slot) -> RootKey | None:
-        """Return a key, which the caller wipes; None if nothing waits in `Slot.NEXT`."""
+        """Return a key, which the caller wipes; None if `Slot.NEXT` is empty."""
         ...
 
     def succeed(self) -> None:
-        """Let the key that waits take the place of the one in use, which is destroyed. Nothing waits: nothing changes.
+        """Replace the key in use by the one in `Slot.NEXT`, and destroy it. If that slot is empty, do nothing.
 
-        Killed at any point, one of the two places has the waiting key; done again, it goes on. The caller sees to it
-        that no two processes do this at once.
+        Idempotent: after a kill at any point, one of the slots has the next key, and a second call finishes. The
+        caller makes sure that no two processes do this at once.
         """
         ...
 
     def discard(self) -> None:
-        """Let go of a key that was made for a site that then could not be made."""
+        """Delete a key that was made for a site whose creation then failed."""
         ...
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class RootKeys:
-    """The keys that may open the keyring: the one in use and, if a rotation was cut short, the one after it.
+    """The keys that may open the keyring: the one in use and, if a rotation was interrupted, its successor.
 
     Attributes:
         keys: at least one; wiped at the end of the `with`.
-        problem: why the first one could not be had.
+        problem: why the first one could not be read.
     """
 
     keys: Sequence[RootKey]
@@ -74,14 +74,14 @@ class RootKeys:
 
 
 RootKeySource = Callable[[], RootKeys]
-"""Asks the holder again: a running process does when another one has rotated the keys."""
+"""Reads the keys from their holder. A running process calls it again after another one has rotated the keys."""
 
 
 def root_keys(holder: RootKeyHolder) -> RootKeys:
-    """Ask a holder for every key it has.
+    """Read every key that a holder has.
 
     Raises:
-        UnavailableError, TamperError, InputError: it has none that can be had; what was wrong with the first.
+        UnavailableError, TamperError, InputError: no key can be read; the problem with the first one.
     """
     keys: list[RootKey] = []
     problem: VolensError | None = None

@@ -1,4 +1,4 @@
-"""Which holder has the root key of a home."""
+"""The choice of the holder for the root key of a home, by its URL."""
 
 from pathlib import Path
 from typing import Final
@@ -25,10 +25,10 @@ DEFAULT_URL: Final = f"file:{ROOT_KEY_FILE}"
 
 
 def new_holder(home: Path, url: str, site_id: SiteId, random: Random) -> RootKeyHolder:
-    """Return the holder that a new home shall have, and write down which it is, unless it is the default.
+    """Return the holder for a new home, and record its URL in the home, unless it is the default.
 
     Raises:
-        InputError: the URL means nothing.
+        InputError: the URL is not valid.
     """
     holder = _holder(home, RootKeyRecord(site_id, url), random)
     if url != DEFAULT_URL:
@@ -37,10 +37,10 @@ def new_holder(home: Path, url: str, site_id: SiteId, random: Random) -> RootKey
 
 
 def holder_at(home: Path, random: Random) -> RootKeyHolder:
-    """Return the holder of a home's root key. Nothing is asked of it yet.
+    """Return the holder of a home's root key. No request is made to it yet.
 
     Raises:
-        UnavailableError, TamperError: what the home says about it cannot be read.
+        UnavailableError, TamperError: the record in the home cannot be read.
     """
     record = read_record(home)
     if record is None:
@@ -48,7 +48,7 @@ def holder_at(home: Path, random: Random) -> RootKeyHolder:
     try:
         return _holder(home, record, random)
     except InputError:
-        raise TamperError(f"integrity: {RECORD_FILE} names a root key URL that is none; restore it") from None
+        raise TamperError(f"integrity: {RECORD_FILE} has a root key URL that is not valid; restore it") from None
 
 
 def _holder(home: Path, record: RootKeyRecord, random: Random) -> RootKeyHolder:

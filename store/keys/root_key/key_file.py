@@ -1,4 +1,4 @@
-"""The root key in a file of its own (0600)."""
+"""Root key holder: a file (mode 0600)."""
 
 import os
 import stat
@@ -22,12 +22,12 @@ def encode_root_key(key: RootKey) -> str:
 
 
 def decode_root_key(text: str, where: str) -> RootKey:
-    """Read `encode_root_key`'s text.
+    """Read the text of `encode_root_key`.
 
     Raises:
-        TamperError: it is no root key; the message names `where` it was.
+        TamperError: it is not a root key; the message names `where` it was.
     """
-    problem = f"integrity: {where} is no Volens root key; restore it from where the key is kept"
+    problem = f"integrity: {where} is no Volens root key; restore it from your copy of the key"
     try:
         raw = from_b64url(text.removeprefix(_PREFIX))
     except InputError:
@@ -41,7 +41,7 @@ def make_root_key_file(path: Path, random: Random, *, replace: bool = False) -> 
     """Make a new root key and its file (0600).
 
     Raises:
-        InputError: the file is already there; a root key is never overwritten.
+        InputError: the file already exists; a root key is never overwritten.
         UnavailableError: the disk refuses.
     """
     key = RootKey.generate(random)
@@ -53,8 +53,8 @@ def read_root_key_file(path: Path) -> RootKey:
     """Read the root key.
 
     Raises:
-        UnavailableError: the file is missing, unreadable, or open to others than its owner.
-        TamperError: the file is no root key.
+        UnavailableError: the file is missing, unreadable, or readable by others than its owner.
+        TamperError: the file is not a root key.
     """
     data = read_private(path, _LIMIT_BYTES)
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -68,10 +68,9 @@ def read_root_key_file(path: Path) -> RootKey:
 
 @final
 class FileHolder:
-    """`RootKeyHolder` over a file. The key that waits is in a second file beside it, ``root.key.next``."""
+    """`RootKeyHolder` over a file. The next key is in a second file in the same folder, ``root.key.next``."""
 
     def __init__(self, path: Path, url: str, random: Random) -> None:
-        """Hold the key in `path`."""
         self.url = url
         self._random = random
         self._paths = {Slot.CURRENT: path, Slot.NEXT: path.with_name(f"{path.name}.next")}
@@ -86,7 +85,7 @@ class FileHolder:
         return None if slot is Slot.NEXT and not path.exists() else read_root_key_file(path)
 
     def succeed(self) -> None:
-        """Overwrite the old file where it is, then rename the new one over it."""
+        """Overwrite the old file in place, then rename the new one over it."""
         path, following = self._paths[Slot.CURRENT], self._paths[Slot.NEXT]
         if not following.exists():
             return
@@ -107,7 +106,7 @@ class FileHolder:
 
 
 def overwrite(path: Path) -> None:
-    """Write zeros over a file, in place, and see that they are on the disk."""
+    """Overwrite a file with zeros in place, and sync it to the disk."""
     with path.open("r+b") as file:
         file.write(bytes(path.stat().st_size))
         file.flush()
@@ -115,6 +114,6 @@ def overwrite(path: Path) -> None:
 
 
 def take_place(path: Path, of: Path) -> None:
-    """Rename a file over another, and see that it is on the disk."""
+    """Rename a file over another, and sync the folder to the disk."""
     path.replace(of)
     sync_folder(of.parent)

@@ -1,7 +1,7 @@
-"""``root-key.json`` (0600): where the root key of a home is, and for Vault and KMS the key as they have wrapped it.
+"""The record ``root-key.json`` (0600): the URL of a home's root key, and for Vault and KMS the wrapped key.
 
-A home without this file has its root key in ``root.key``. There is no secret in it: a wrapped key opens with the help
-of its holder only.
+A home without this file has its root key in ``root.key``. The record contains no secret: only the holder can open a
+wrapped key.
 """
 
 import json
@@ -20,11 +20,11 @@ _VERSION: Final = 1
 @final
 @dataclass(frozen=True, slots=True)
 class RootKeyRecord:
-    """What a home remembers of its root key.
+    """The record of a home about its root key.
 
     Attributes:
-        wrapped: the key in use, as wrapped by a key service; None where the holder keeps it itself.
-        wrapped_next: the key that waits during a rotation, likewise.
+        wrapped: the key in use, wrapped by a key service; None if the holder keeps the key itself.
+        wrapped_next: the same for the next key, during a rotation.
     """
 
     site_id: SiteId
@@ -34,11 +34,11 @@ class RootKeyRecord:
 
 
 def read_record(home: Path) -> RootKeyRecord | None:
-    """Return a home's record; None if the key is in the default file.
+    """Return the record of a home; None if the key is in the default file.
 
     Raises:
         UnavailableError: it cannot be read.
-        TamperError: it is not what `write_record` writes.
+        TamperError: `write_record` did not write it.
     """
     path = home / RECORD_FILE
     if not path.exists():
@@ -56,6 +56,6 @@ def read_record(home: Path) -> RootKeyRecord | None:
 
 
 def write_record(home: Path, record: RootKeyRecord) -> None:
-    """Write the record, whole or not at all."""
+    """Write the record atomically."""
     document = {"version": _VERSION} | {name: value for name, value in asdict(record).items() if value is not None}
     write_private(home / RECORD_FILE, f"{json.dumps(document, indent=1)}\n".encode("ascii"), replace=True)

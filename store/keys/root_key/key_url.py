@@ -1,4 +1,4 @@
-"""Where a root key lives, as a URL. Parsing is pure: nothing is looked at, and no URL may carry a secret.
+"""Root key URLs: where a root key is kept. Parsing is pure (no I/O), and no URL may contain a secret.
 
 ``file:PATH``
     A file (0600). Relative to the home; ``file:root.key`` is the default. Nothing in the path is decoded.
@@ -6,10 +6,10 @@
     An entry of the operating system's keyring. Without SERVICE ``volens``, without NAME the id of the site.
 ``vault:ADDRESS/MOUNT/KEY[?namespace=NAME&token-file=PATH&allow-http=yes]``
     A key of a Transit engine, as in ``vault:https://vault.example:8200/transit/volens``. It belongs to this site alone:
-    a rotation destroys its old versions. The token is taken from VAULT_TOKEN, the token file or ``~/.vault-token``.
-    Plain http is for loopback, unless it is allowed here.
+    a rotation destroys its old versions. The token is read from VAULT_TOKEN, the token file or ``~/.vault-token``.
+    Plain http is allowed for loopback only, unless the URL allows it.
 ``aws-kms:KEY[?region=REGION]``
-    An ARN, an id or ``alias/NAME`` of a symmetric KMS key. Credentials are taken from the usual chain of AWS.
+    An ARN, an id or ``alias/NAME`` of a symmetric KMS key. Credentials come from AWS's default credential chain.
 """
 
 import ipaddress
@@ -62,7 +62,7 @@ class VaultLocation:
 @final
 @dataclass(frozen=True, slots=True)
 class KmsLocation:
-    """A KMS key; no `region` means the one of the usual chain."""
+    """A KMS key; no `region` means the one of AWS's default configuration."""
 
     key: str
     region: str | None
@@ -72,14 +72,14 @@ RootKeyLocation: TypeAlias = FileLocation | KeyringLocation | VaultLocation | Km
 
 
 def parse_root_key_url(text: str) -> RootKeyLocation:
-    """Return what a root key URL means; see the module for the syntax.
+    """Parse a root key URL; see the module for the syntax.
 
     Raises:
-        InputError: it means nothing, carries a password, or would send a token over a network in the open. The message
-            repeats no more of the text than its kind.
+        InputError: it is not valid, contains a password, or would send a token unencrypted over a network. The message
+            repeats only the kind of the URL.
     """
     if len(text) > _MAX_CHARACTERS or not text.isprintable():
-        _refuse(f"got a root key URL of {len(text)} characters; expected at most {_MAX_CHARACTERS} that can be printed")
+        _refuse(f"got a root key URL of {len(text)} characters; expected at most {_MAX_CHARACTERS} printable ones")
     kind, colon, rest = text.partition(":")
     if not colon:
         _refuse(f"got a root key URL without a kind; expected {_KINDS}")
@@ -106,7 +106,7 @@ def _file(rest: str) -> FileLocation:
 def _keyring(rest: str) -> KeyringLocation:
     service, slash, name = rest.partition("/")
     if (service and not _NAME.fullmatch(service)) or (slash and not _NAME.fullmatch(name)):
-        _refuse("got a keyring: entry that is none; expected keyring:SERVICE/NAME of letters, digits and . _ -")
+        _refuse("this keyring: entry is not valid; expected keyring:SERVICE/NAME of letters, digits and . _ -")
     return KeyringLocation(service or "volens", name if slash else None)
 
 
@@ -116,7 +116,7 @@ def _vault(rest: str) -> VaultLocation:
         parts = urlsplit(rest)
         port = parts.port
     except ValueError:
-        _refuse(f"got vault: with an address that is none; {form}")
+        _refuse(f"got vault: with an address that is not valid; {form}")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         _refuse(f"got vault: without an address; {form}")
     if parts.username is not None or parts.password is not None:
@@ -126,7 +126,7 @@ def _vault(rest: str) -> VaultLocation:
         _refuse("got vault: with allow-http that is not 'yes'; leave it out, or write allow-http=yes")
     if parts.scheme == "http" and not _is_loopback(parts.hostname) and "allow-http" not in options:
         _refuse(
-            "got vault: over plain http to another machine, where everybody on the way reads token and key; use https, "
+            "got vault: over plain http to another machine, which shows token and key to the whole network; use https, "
             "or add ?allow-http=yes"
         )
     mount, _, key = parts.path.strip("/").rpartition("/")
@@ -144,7 +144,7 @@ def _kms(rest: str) -> KmsLocation:
     if key is None:
         _refuse("got aws-kms: without a key; expected an ARN, an id or alias/NAME")
     if region is not None and not _REGION.fullmatch(region):
-        _refuse("got aws-kms: with a region that is none; expected one such as eu-west-3")
+        _refuse("got aws-kms: with a region that is not valid; expected one such as eu-west-3")
     if region is not None and key["region"] not in {None, region}:
         _refuse("got aws-kms: with a region that is not the one in the ARN; leave it out")
     return KmsLocation(parts.path, key["region"] or region)
@@ -154,9 +154,7 @@ def _options(parts: SplitResult, kind: str, known: set[str]) -> dict[str, str]:
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     options = dict(pairs)
     if parts.fragment or len(options) < len(pairs) or not set(options) <= known or not all(options.values()):
-        _refuse(
-            f"got {kind}: with an option that is not known, empty or there twice; expected {', '.join(sorted(known))}"
-        )
+        _refuse(f"got {kind}: with an option that is unknown, empty or repeated; expected {', '.join(sorted(known))}")
     return options
 
 

@@ -1,4 +1,4 @@
-"""Packages that only one kind of holder needs."""
+"""Optional packages (extras) that only one kind of holder needs."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from volens.consent import UnavailableError
 
 @contextmanager
 def needs(package: str, extra: str, what: str) -> Generator[None]:
-    """Say which extra to install where the import inside the `with` fails.
+    """Name the extra to install if an import inside the `with` fails.
 
     Raises:
-        UnavailableError: the package is not there.
+        UnavailableError: the package cannot be imported.
     """
     try:
         yield

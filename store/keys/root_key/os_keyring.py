@@ -1,4 +1,4 @@
-"""The root key in the system's keyring: Secret Service, KWallet, macOS Keychain, Windows Credential Locker."""
+"""Root key holder: the OS keyring (Secret Service, KWallet, macOS Keychain, Windows Credential Locker)."""
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -14,10 +14,9 @@ from volens.store.keys.secrets import Random, RootKey
 
 @final
 class KeyringHolder:
-    """`RootKeyHolder` over one entry of the OS keyring. The key that waits is in a second entry, ``NAME.next``."""
+    """`RootKeyHolder` over one entry of the OS keyring. The next key is in a second entry, ``NAME.next``."""
 
     def __init__(self, location: KeyringLocation, name: str, url: str, random: Random) -> None:
-        """Hold the key under a service and a name."""
         self.url = url
         self._service = location.service
         self._names = {Slot.CURRENT: name, Slot.NEXT: f"{name}.next"}
@@ -28,7 +27,7 @@ class KeyringHolder:
         with self._backend() as keyring:
             if slot is Slot.CURRENT and keyring.get_password(self._service, self._names[slot]) is not None:
                 raise InputError(
-                    f"the OS keyring has a root key in {self._where(slot)} already; nothing was changed, choose "
+                    f"the OS keyring already has a root key in {self._where(slot)}; nothing was changed, choose "
                     "another name"
                 )
             key = RootKey.generate(self._random)
@@ -48,7 +47,7 @@ class KeyringHolder:
         )
 
     def succeed(self) -> None:
-        """Replace the old entry, then delete the one that waited."""
+        """Replace the old entry, then delete that of the next key."""
         with self._backend() as keyring:
             following = keyring.get_password(self._service, self._names[Slot.NEXT])
             if following is not None:
@@ -76,8 +75,8 @@ class KeyringHolder:
             raise UnavailableError(
                 "this machine or session has no OS keyring; unlock one, or keep the root key elsewhere (--root-key)"
             ) from None
-        # A backend raises what its platform raises, besides keyring's own errors; its text may hold what was stored.
+        # A backend may raise errors of its platform too; their text may contain the stored value.
         except Exception as error:  # noqa: BLE001
             raise UnavailableError(
-                f"the OS keyring refuses ({type(error).__name__}); unlock it and try again, nothing was changed"
+                f"the OS keyring failed ({type(error).__name__}); unlock it and try again, nothing was changed"
             ) from None

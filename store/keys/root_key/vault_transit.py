@@ -1,7 +1,7 @@
-"""A root key wrapped by the Transit engine of HashiCorp Vault (or OpenBao, which speaks the same).
+"""A root key wrapped by the Transit engine of HashiCorp Vault (or OpenBao, which has the same API).
 
-The root key is made here and sent once, to be wrapped; it comes back at every open. Both ways over TLS. A rotation
-makes a new version of the Transit key, wraps a new root key with it, and has Vault delete the versions before it.
+The root key is made here and sent once, to be wrapped; Vault returns it at every open. Both over TLS. A rotation makes
+a new version of the Transit key, wraps a new root key with it, and lets Vault delete the versions before it.
 """
 
 import base64
@@ -27,52 +27,54 @@ class VaultTransit:
     def __init__(
         self, location: VaultLocation, site_id: SiteId, random: Random, timeout_s: float | None = None
     ) -> None:
-        """Use the key at `location`; what it wraps opens for `site_id` only."""
+        """Use the key at `location`; a root key that it wraps opens for `site_id` only."""
         self._at = location
         self._random = random
         self._timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
         self._bound = base64.b64encode(f"volens root key v1|{site_id}".encode()).decode("ascii")
 
     def wrap(self, *, renewed: bool) -> tuple[RootKey, str]:
-        """Make a key here and have it wrapped."""
+        """Make a key here and let Vault wrap it."""
         if renewed:
-            self._ask("rotate_key")
+            self._request("rotate_key")
         key = RootKey.generate(self._random)
         plaintext = base64.b64encode(key.buffer).decode("ascii")
-        wrapped = self._ask("encrypt_data", plaintext=plaintext, associated_data=self._bound).get("ciphertext")
+        wrapped = self._request("encrypt_data", plaintext=plaintext, associated_data=self._bound).get("ciphertext")
         if not isinstance(wrapped, str) or _version(wrapped) is None:
-            raise UnavailableError(f"{self._at.address} wraps the root key in a form that is not Transit's; ask there")
+            raise UnavailableError(
+                f"{self._at.address} did not wrap the root key in the form of Transit; ask its administrator"
+            )
         return key, wrapped
 
     def unwrap(self, wrapped: str) -> RootKey:
-        """Have a key unwrapped."""
-        answer = self._ask("decrypt_data", ciphertext=wrapped, associated_data=self._bound)
+        """Let Vault unwrap a key."""
+        answer = self._request("decrypt_data", ciphertext=wrapped, associated_data=self._bound)
         try:
             raw = base64.b64decode(answer["plaintext"], validate=True)
         except (KeyError, TypeError, ValueError, binascii.Error):
             raw = b""
         if len(raw) != KEY_BYTES:
-            raise TamperError(f"integrity: what {self._at.address} unwraps is no root key; stop and look")
+            raise TamperError(f"integrity: {self._at.address} did not return a root key; stop and find out why")
         return RootKey(raw)
 
     def retire(self, wrapped: str) -> None:
-        """Have the versions of the Transit key before that of `wrapped` refused, and deleted."""
+        """Let Vault refuse and delete the versions of the Transit key before that of `wrapped`."""
         version = _version(wrapped)
         if version is None:
             raise TamperError("integrity: the wrapped root key is not in Transit's form; restore root-key.json")
-        # One after the other: trimming needs both, and the client library takes no two that are equal.
-        self._ask("update_key_configuration", min_encryption_version=version)
-        self._ask("update_key_configuration", min_decryption_version=version)
-        self._ask("trim_key", min_version=version)
+        # One after the other: trimming needs both, and the client library does not accept two equal versions.
+        self._request("update_key_configuration", min_encryption_version=version)
+        self._request("update_key_configuration", min_decryption_version=version)
+        self._request("trim_key", min_version=version)
 
-    def _ask(self, verb: str, **what: object) -> Mapping[str, Any]:
+    def _request(self, verb: str, **what: object) -> Mapping[str, Any]:
         with needs("hvac", "vault", "Vault"):
             import hvac  # noqa: PLC0415  an extra, and slow to import
-            import requests  # noqa: PLC0415  hvac speaks through it
-        # What to verify with is told to the session: hvac lets that overrule what it is told itself.
+            import requests  # noqa: PLC0415  hvac uses it
+        # The trusted authority is set on the session, because hvac lets the session overrule its own argument.
         session = requests.Session()
         session.verify = os.environ.get("VAULT_CACERT") or os.environ.get("VAULT_CAPATH") or True
-        # Over plain http nothing may go through a proxy that the environment names.
+        # Plain http must not use a proxy that the environment names.
         session.trust_env = self._at.address.startswith("https:")
         client = hvac.Client(
             url=self._at.address,
@@ -92,47 +94,44 @@ class VaultTransit:
             ) from None
         except requests.exceptions.SSLError:
             raise UnavailableError(
-                f"{self._at.address} shows no certificate that is trusted here; set VAULT_CACERT to the right authority"
+                f"the TLS certificate of {self._at.address} is not trusted; set VAULT_CACERT to the right authority"
             ) from None
         except (requests.RequestException, ValueError, OSError):
             raise UnavailableError(f"{self._at.address} cannot be reached; check the address and the network") from None
         finally:
             session.close()
-        if isinstance(answer, Mapping):
-            data = answer.get("data")
-            return data if isinstance(data, Mapping) else {}
-        if not isinstance(answer, requests.Response):
-            return {}
-        if answer.status_code in range(300, 400):
+        if isinstance(answer, requests.Response) and answer.status_code in range(300, 400):
             raise UnavailableError(
-                f"{self._at.address} sends to another address, where the token is not taken; name the active server"
+                f"{self._at.address} redirects to another address, and the token is not sent there; use the URL of "
+                "the active server"
             )
-        return {}
+        data = answer.get("data") if isinstance(answer, Mapping) else None
+        return data if isinstance(data, Mapping) else {}
 
     def _refusal(self, error: Exception, verb: str) -> UnavailableError | TamperError:
-        """Say in our words what Vault refuses: its own text may repeat what was sent."""
-        from hvac import exceptions as said_by_vault  # noqa: PLC0415  imported by the caller already
+        """Translate the refusal; the text of Vault may repeat what was sent, so it is not passed on."""
+        from hvac import exceptions as vault_errors  # noqa: PLC0415  the caller has imported it
 
         at = self._at
         text = " ".join(str(one) for one in getattr(error, "errors", None) or []).lower()
         match error:
-            case said_by_vault.Forbidden() | said_by_vault.Unauthorized():
-                what = f"denies; the token must be valid and allow encrypt, decrypt and keys/{at.key} below {at.mount}/"
-            case said_by_vault.VaultDown() | said_by_vault.VaultNotInitialized():
+            case vault_errors.Forbidden() | vault_errors.Unauthorized():
+                what = f"denied; the token must be valid and allow encrypt, decrypt and keys/{at.key} in {at.mount}"
+            case vault_errors.VaultDown() | vault_errors.VaultNotInitialized():
                 what = "is sealed or down; unseal it and try again"
-            case said_by_vault.InvalidPath():
+            case vault_errors.InvalidPath():
                 what = f"has no Transit engine at {at.mount!r}; check the URL"
-            case said_by_vault.InvalidRequest() if "too old" in text or "too new" in text:
-                what = "does not unwrap this version of the root key any more; use the newest root-key.json"
-            case said_by_vault.InvalidRequest() if "not found" in text:
+            case vault_errors.InvalidRequest() if "too old" in text or "too new" in text:
+                what = "no longer unwraps this version of the root key; use the newest root-key.json"
+            case vault_errors.InvalidRequest() if "not found" in text:
                 what = f"has no key {at.key!r}; without it the keyring does not open"
-            case said_by_vault.InvalidRequest() if verb == "decrypt_data":
+            case vault_errors.InvalidRequest() if verb == "decrypt_data":
                 return TamperError(
                     f"integrity: {at.address} does not unwrap this root key; root-key.json is of another site or "
                     "another Transit key"
                 )
             case _:
-                what = f"fails ({type(error).__name__}); look at its log, and try again"
+                what = f"failed ({type(error).__name__}); read its log, and try again"
         return UnavailableError(f"{at.address} {what}")
 
     def _token(self) -> str:
@@ -143,7 +142,7 @@ class VaultTransit:
                 token = path.read_text(encoding="ascii")[:_TOKEN_LIMIT].strip()
             except (OSError, UnicodeDecodeError):
                 raise UnavailableError(
-                    f"there is no token for {self._at.address}; set VAULT_TOKEN, or put one into {path}"
+                    f"there is no token for {self._at.address}; set VAULT_TOKEN, or write one into {path}"
                 ) from None
         return token
 

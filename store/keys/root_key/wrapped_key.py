@@ -1,4 +1,4 @@
-"""A root key that a key service has wrapped: the home keeps the wrapped form, the service alone can unwrap it."""
+"""Root key holder: a key service. The home keeps the wrapped key, and only the service can unwrap it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +11,10 @@ from volens.store.keys.secrets import RootKey
 
 
 class KeyService(Protocol):
-    """Wraps and unwraps. Raises UnavailableError and TamperError as `RootKeyHolder` does."""
+    """Wraps and unwraps root keys. Raises UnavailableError and TamperError as `RootKeyHolder` does."""
 
     def wrap(self, *, renewed: bool) -> tuple[RootKey, str]:
-        """Make a root key and return it with its wrapped form; `renewed`: under a new version, where there are any."""
+        """Make a root key and return it with its wrapped form; `renewed`: under a new version, if versions exist."""
         ...
 
     def unwrap(self, wrapped: str) -> RootKey:
@@ -22,7 +22,7 @@ class KeyService(Protocol):
         ...
 
     def retire(self, wrapped: str) -> None:
-        """See that nothing older than `wrapped` can be unwrapped any more, as far as the service can; idempotent."""
+        """Make everything older than `wrapped` impossible to unwrap, as far as the service can; idempotent."""
         ...
 
 
@@ -31,21 +31,21 @@ class WrappedHolder:
     """`RootKeyHolder` over a key service and the home's record."""
 
     def __init__(self, home: Path, record: RootKeyRecord, service: KeyService) -> None:
-        """Keep wrapped keys in the record of `home`."""
         self.url = record.url
         self._home = home
         self._empty = replace(record, wrapped=None, wrapped_next=None)
         self._service = service
 
     def create(self, slot: Slot) -> RootKey:
-        """Have a new key wrapped, and write down its wrapped form."""
+        """Let the service wrap a new key, and write the wrapped form into the record."""
         record = self._record()
         if slot is Slot.CURRENT and record.wrapped is not None:
-            raise InputError(f"{RECORD_FILE} has a root key already; nothing was changed")
+            raise InputError(f"{RECORD_FILE} already has a root key; nothing was changed")
         key, wrapped = self._service.wrap(renewed=slot is Slot.NEXT)
-        current = slot is Slot.CURRENT
-        held = replace(record, wrapped=wrapped) if current else replace(record, wrapped_next=wrapped)
-        write_record(self._home, held)
+        is_current = slot is Slot.CURRENT
+        write_record(
+            self._home, replace(record, wrapped=wrapped) if is_current else replace(record, wrapped_next=wrapped)
+        )
         return key
 
     def open(self, slot: Slot) -> RootKey | None:
@@ -57,7 +57,7 @@ class WrappedHolder:
         return None if wrapped is None else self._service.unwrap(wrapped)
 
     def succeed(self) -> None:
-        """Have the service refuse what is older than the waiting key, then forget the wrapped form of the old one."""
+        """Let the service retire everything older than the next key, then delete the wrapped form of the old key."""
         record = self._record()
         if record.wrapped_next is None:
             return
@@ -65,7 +65,7 @@ class WrappedHolder:
         write_record(self._home, replace(record, wrapped=record.wrapped_next, wrapped_next=None))
 
     def discard(self) -> None:
-        """Do nothing: the wrapped form goes with the home."""
+        """Do nothing: the wrapped form is deleted with the home."""
 
     def _record(self) -> RootKeyRecord:
         return read_record(self._home) or self._empty

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrate over the connection that the store hands in, in the store's own transaction."""
+"""Alembic's entry point: migrate over the connection that the store passes in, in the store's own transaction."""
 
 from alembic import context
 

@@ -1,0 +1,138 @@
+"""The storage engine protocol: what a database must do for a store. `volens.store.sqlite` implements it.
+
+Nothing outside an engine knows an SQL dialect, a driver, a file of the database or how deleted rows are scrubbed.
+`volens.store.engine_choice` says which engine a site uses. What a second engine must implement: docs/adr/0033.
+
+An engine promises:
+
+1. One writer at a time. Code above reads the newest number of a table and writes the next one, in one `write`.
+2. A read sees one snapshot: all of a committed `write`, or nothing of it.
+3. A commit is on the disk when `write` returns.
+4. Errors are `UnavailableError` (locked, full, missing, of a newer version) or `TamperError` (damaged). A broken rule
+   of the schema is SQLAlchemy's `IntegrityError`. No message has a value that was written.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, final
+
+from sqlalchemy import Connection, Table
+
+from volens.store.files.file_place import ReadAt
+from volens.store.prepared_query import ReadSnapshot
+
+
+class Place(Protocol):
+    """Where an engine may keep bytes of a row: a file, a relation. An erasure searches all of them."""
+
+    @property
+    def name(self) -> str:
+        """What certificates call it."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Return how much there is to read; OSError if it is gone."""
+        ...
+
+    def reading(self) -> AbstractContextManager[ReadAt]:
+        """Open it for reading; OSError if it cannot be read, FileNotFoundError if it is gone."""
+        ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Scrubbed:
+    """The result of a scrub.
+
+    Attributes:
+        obstacle: why bytes of deleted rows may be left, as the subject and verb of a sentence; empty if none are.
+    """
+
+    obstacle: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left of deleted rows in the places of the engine."""
+        return not self.obstacle
+
+
+class StoreEngine(Protocol):
+    """One open database."""
+
+    @property
+    def name(self) -> str:
+        """What errors call the database."""
+        ...
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """Read in one consistent snapshot."""
+        ...
+
+    def read_prepared(self) -> AbstractContextManager[ReadSnapshot]:
+        """Read in one consistent snapshot, with prepared queries only; cheaper than `read`."""
+        ...
+
+    def write(self, *, wait: bool = True) -> AbstractContextManager[Connection]:
+        """Write in one transaction, which holds the write lock from its beginning: committed whole, or not at all.
+
+        With `wait=False`, raise UnavailableError at once if another process holds the write lock: an optional write
+        must not delay a door.
+        """
+        ...
+
+    def next_id(self, connection: Connection, table: Table) -> int:
+        """Return an id that no row of a table ever had. The caller inserts a row with it in the same `write`."""
+        ...
+
+    def skip_ids(self, connection: Connection, table: Table, count: int) -> None:
+        """Never give out the next `count` ids of a table."""
+        ...
+
+    def scrub(self) -> Scrubbed:
+        """Remove what is left of deleted rows in the places of the engine; see `describe_scrub`."""
+        ...
+
+    def compact(self) -> Scrubbed:
+        """Rewrite the database without free space, and scrub it. If a scrub is not complete, nothing is rewritten."""
+        ...
+
+    def drop_caches(self) -> None:
+        """Overwrite what the memory of this process may hold of deleted rows, as far as no thread uses it now."""
+        ...
+
+    def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        """Write one consistent snapshot into a new file (0600) while others read and write; it is not synced yet.
+
+        Nothing of a deleted row is in the copy. `progress` gets how many bytes are written, of about how many.
+        """
+        ...
+
+    def read_copy(self, path: Path) -> AbstractContextManager[Connection]:
+        """Read a file that `copy_to` wrote; it is not changed, and nothing is made next to it."""
+        ...
+
+    def sound(self, connection: Connection) -> bool:
+        """Return whether storage and foreign keys are undamaged. Cost: reads the whole database."""
+        ...
+
+    def check_rules(self, connection: Connection) -> None:
+        """Prove that the database refuses what the types refuse; leaves nothing behind.
+
+        Raises:
+            TamperError: it accepts something forbidden.
+        """
+        ...
+
+    def places(self) -> list[Place]:
+        """Return every place that may hold bytes of a row, for an erasure to search."""
+        ...
+
+    def describe_scrub(self, databases: int = 1) -> str:
+        """Return what `scrub` does to deleted rows in so many databases, for certificates: the rows are ..."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...

@@ -1,0 +1,96 @@
+"""Tables of evidence that stays after a consent has ended: receipts, ends, erasures, certificates, requests, orders."""
+
+from typing import Final
+
+from sqlalchemy import CheckConstraint
+
+from volens.store.schema import table_builder as col
+from volens.store.schema.table_builder import APPEND_ONLY, RowRule, build_table
+
+_RECEIPT: Final = "receipt.receipt_id"
+_ENDED: Final = "consent_end.receipt_id"
+
+receipt: Final = build_table(
+    "receipt",
+    col.key(col.text_of("receipt_id", 32)),
+    col.text_of("subject_id", 43),
+    col.of_zone(),
+    col.bytes_of("subject_key", 32),
+    col.text("token"),
+    col.bytes_of("withdrawal_digest", 32, unique=True),
+    col.utc_time("expires_at"),
+    rule=APPEND_ONLY,
+)
+
+consent_end: Final = build_table(
+    "consent_end",
+    col.of_row("receipt_id", _RECEIPT, primary_key=True),
+    col.one_of("reason", "withdrawn", "expired", "retention", "inactive", "left", "superseded", "ordered", "lost"),
+    col.utc_time("ended_at"),
+    rule=APPEND_ONLY,
+)
+
+erasure: Final = build_table(
+    "erasure",
+    col.of_row("receipt_id", _ENDED, primary_key=True),
+    col.one_of("state", "requested", "stopped", "shredded", "removed", "scrubbed", "verified", "certified", "notified"),
+    col.text("facts"),
+    col.utc_time("changed_at"),
+    rule=None,
+)
+
+certificate: Final = build_table(
+    "certificate",
+    col.of_row("receipt_id", _ENDED, primary_key=True),
+    col.text("certificate_id", unique=True),
+    col.text("token"),
+    col.utc_time("issued_at"),
+    rule=APPEND_ONLY,
+)
+
+access_request: Final = build_table(
+    "access_request",
+    col.key(col.text_of("request_id", 32)),
+    col.one_of("kind", "access", "portability", "erasure", "rectification", "objection"),
+    col.of_row("receipt_id", _RECEIPT, nullable=True),
+    col.utc_time("received_at"),
+    col.utc_time("due_at"),
+    col.utc_time("extended_at", nullable=True),
+    col.one_of("extended_for", "complex", "many", nullable=True),
+    col.utc_time("answered_at", nullable=True),
+    col.one_of("outcome", "answered", "nothing held", "carried out", "refused", "taken back", nullable=True),
+    CheckConstraint("(answered_at IS NULL) = (outcome IS NULL)"),
+    CheckConstraint("(extended_at IS NULL) = (extended_for IS NULL)"),
+    CheckConstraint("due_at <= strftime('%Y-%m-%dT%H:%M:%SZ', received_at, '+3 months')"),
+    rule=RowRule(
+        changeable=frozenset({"due_at", "extended_at", "extended_for", "answered_at", "outcome"}),
+        closed_by="answered_at",
+    ),
+)
+
+cohort: Final = build_table(
+    "cohort",
+    col.key(col.text_of("cohort_id", 32)),
+    col.text("plan"),
+    col.text("approval", nullable=True),
+    col.utc_time("begun_at"),
+    col.utc_time("finished_at", nullable=True),
+    col.text("facts"),
+    rule=RowRule(changeable=frozenset({"finished_at", "facts"}), closed_by="finished_at"),
+)
+
+cohort_member: Final = build_table(
+    "cohort_member",
+    col.of_row("cohort_id", "cohort.cohort_id", primary_key=True),
+    col.of_row("receipt_id", _RECEIPT, primary_key=True),
+    rule=APPEND_ONLY,
+)
+
+acknowledgement: Final = build_table(
+    "acknowledgement",
+    col.of_row("receipt_id", _ENDED, primary_key=True),
+    col.of_row("recipient_id", "recipient.recipient_id", primary_key=True),
+    col.text("token"),
+    col.utc_time("acknowledged_at"),
+    rule=APPEND_ONLY,
+)

@@ -1,0 +1,45 @@
+"""Tables of the audit log: leaves and tree nodes stay; openings, which make a leaf readable, are erased in time."""
+
+from typing import Final
+
+from sqlalchemy import Column, ForeignKey, Integer
+
+from volens.store.schema import table_builder as col
+from volens.store.schema.table_builder import APPEND_ONLY, RowRule, build_table
+
+audit_event: Final = build_table(
+    "audit_event", col.integer("seq", primary_key=True), col.blob("leaf"), rule=RowRule(appended_by="seq")
+)
+
+audit_node: Final = build_table(
+    "audit_node",
+    col.integer("level", primary_key=True),
+    col.integer("position", primary_key=True),
+    col.bytes_of("hash", 32),
+    rule=APPEND_ONLY,
+)
+
+
+def _leaf(target: str, ondelete: str | None = None) -> Column[int]:
+    return Column("seq", Integer, ForeignKey(target, ondelete=ondelete), primary_key=True, autoincrement=False)
+
+
+audit_opening: Final = build_table(
+    "audit_opening",
+    _leaf("audit_event.seq"),
+    col.text("receipt_id", nullable=True, index=True),
+    col.text("details"),
+    col.bytes_of("salt", 32),
+    rule=RowRule(deletable=True),
+)
+
+opening_term: Final = build_table(
+    "opening_term",
+    _leaf("audit_opening.seq", ondelete="CASCADE"),
+    col.utc_time("ends_at", index=True),
+    rule=RowRule(deletable=True),
+)
+
+audit_checkpoint: Final = build_table(
+    "audit_checkpoint", col.integer("size", primary_key=True), col.text("note"), rule=APPEND_ONLY
+)

@@ -1,0 +1,127 @@
+"""Tables about programs: API credentials, senders and recipients of webhooks, the outbox, processes and jobs."""
+
+from typing import Final
+
+from sqlalchemy import CheckConstraint, Index
+
+from volens.store.schema import table_builder as col
+from volens.store.schema.table_builder import RowRule, build_table
+
+api_credential: Final = build_table(
+    "api_credential",
+    col.key(col.text("credential_id")),
+    col.text("label"),
+    col.one_of("role", "door", "desk", "auditor", "privacy_officer", "operator"),
+    col.of_zone(nullable=True),
+    col.bytes_of("secret_sha256", 32, unique=True),
+    col.utc_time("issued_at"),
+    col.utc_time("expires_at"),
+    col.utc_time("ended_at", nullable=True),
+    CheckConstraint("(role = 'door' AND purpose IS NOT NULL) OR role = 'desk' OR (role <> 'door' AND purpose IS NULL)"),
+    rule=RowRule(changeable=frozenset({"expires_at", "ended_at"}), closed_by="ended_at", only_earlier=("expires_at",)),
+)
+
+webhook_sender: Final = build_table(
+    "webhook_sender",
+    col.key(col.text_of("sender_id", 16)),
+    col.nonblank("label"),
+    col.of_zone(nullable=True),
+    col.utc_time("added_at"),
+    col.utc_time("ended_at", nullable=True),
+    rule=RowRule(changeable=frozenset({"ended_at"}), closed_by="ended_at"),
+)
+
+webhook_sender_key: Final = build_table(
+    "webhook_sender_key",
+    col.of_row("sender_id", "webhook_sender.sender_id", primary_key=True),
+    col.integer("number", ">= 1", primary_key=True),
+    col.bytes_of("public_key", 32, nullable=True),
+    col.utc_time("added_at"),
+    col.utc_time("expires_at", nullable=True),
+    rule=RowRule(changeable=frozenset({"expires_at"}), only_earlier=("expires_at",)),
+)
+
+webhook_message: Final = build_table(
+    "webhook_message",
+    col.of_row("sender_id", "webhook_sender.sender_id", primary_key=True),
+    col.key(col.bytes_of("message_sha256", 32)),
+    col.utc_time("received_at"),
+    rule=None,
+)
+
+webhook_endpoint: Final = build_table(
+    "webhook_endpoint",
+    col.key(col.text_of("endpoint_id", 16)),
+    col.of_row("recipient_id", "recipient.recipient_id"),
+    col.text("url"),
+    col.text("kinds"),
+    col.integer("allow_private", "IN (0, 1)"),
+    col.integer("number", ">= 1"),
+    col.utc_time("previous_until", nullable=True),
+    col.utc_time("added_at"),
+    col.utc_time("disabled_at", nullable=True),
+    col.text("disabled_why", nullable=True),
+    CheckConstraint("(disabled_at IS NULL) = (disabled_why IS NULL)"),
+    rule=RowRule(
+        changeable=frozenset({"number", "previous_until", "disabled_at", "disabled_why"}), only_higher=("number",)
+    ),
+)
+
+MESSAGES_OF_LIVE_CONSENT: Final = ("consent.given", "door.decision")
+"""Kinds of messages that need a live consent, and that are deleted from the outbox when it ends."""
+
+webhook_outbox: Final = build_table(
+    "webhook_outbox",
+    col.row_id("seq"),
+    col.text("message_id", unique=True),
+    col.of_row("endpoint_id", "webhook_endpoint.endpoint_id"),
+    col.of_row("receipt_id", "receipt.receipt_id"),
+    col.one_of("kind", *MESSAGES_OF_LIVE_CONSENT, "consent.expired", "subject.erased"),
+    col.text("body"),
+    col.utc_time("first_at"),
+    col.utc_time("due_at", index=True),
+    col.integer("attempts", ">= 0"),
+    col.utc_time("claimed_until", nullable=True),
+    col.utc_time("dead_at", nullable=True),
+    col.text("last_problem", nullable=True),
+    col.utc_time("delivered_at", nullable=True),
+    Index("ix_webhook_outbox_endpoint_id_receipt_id", "endpoint_id", "receipt_id"),
+    rule=RowRule(
+        changeable=frozenset(
+            {"first_at", "due_at", "attempts", "claimed_until", "dead_at", "last_problem", "delivered_at"}
+        ),
+        deletable=True,
+    ),
+    autoincrement=True,
+)
+
+process: Final = build_table(
+    "process",
+    col.key(col.text_of("process_id", 16)),
+    col.utc_time("started_at"),
+    col.utc_time("seen_at", also=" AND seen_at >= started_at"),
+    col.integer("generation", ">= 0"),
+    col.integer("galleries", ">= 0"),
+    rule=RowRule(
+        changeable=frozenset({"seen_at", "generation", "galleries"}), only_higher=("generation",), deletable=True
+    ),
+)
+
+job: Final = build_table(
+    "job",
+    col.row_id("seq"),
+    col.text_of("job_id", 32, unique=True),
+    col.one_of("kind", "sweep", "verify_log", "erase"),
+    col.text("credential_id"),
+    col.one_of("state", "running", "done", "failed"),
+    col.integer("done", ">= 0"),
+    col.integer("total", ">= 0"),
+    col.text("outcome", nullable=True),
+    col.utc_time("begun_at"),
+    col.utc_time("seen_at"),
+    CheckConstraint("(state = 'running') = (outcome IS NULL)"),
+    rule=RowRule(
+        changeable=frozenset({"state", "done", "total", "outcome", "seen_at"}), closed_by="outcome", deletable=True
+    ),
+    autoincrement=True,
+)

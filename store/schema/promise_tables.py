@@ -1,0 +1,96 @@
+"""Tables of what the site promises: itself, zones, notices, operators, recipients, and orders that stop collection."""
+
+from typing import Final
+
+from sqlalchemy import CheckConstraint, UniqueConstraint
+
+from volens.store.schema import table_builder as col
+from volens.store.schema.table_builder import APPEND_ONLY, RowRule, build_table
+
+site: Final = build_table(
+    "site",
+    col.key(col.text("site_id")),
+    col.text("controller_name"),
+    col.text("controller_contact"),
+    col.bytes_of("public_key", 32),
+    col.utc_time("created_at"),
+    rule=None,
+)
+
+zone: Final = build_table(
+    "zone",
+    col.key(col.text("purpose")),
+    col.one_of("custody", "badge", "subject_key", "operator"),
+    col.text("justification"),
+    col.nonblank("alternative"),
+    col.integer("retention_days", "BETWEEN 1 AND 1098"),
+    col.utc_time("created_at"),
+    col.integer("match_history_days", "BETWEEN 0 AND 366"),
+    col.one_of("second_factor", "none", "badge", "pin"),
+    CheckConstraint("length(purpose) BETWEEN 1 AND 63"),
+    CheckConstraint("custody <> 'operator' OR trim(justification) <> ''"),
+    CheckConstraint("second_factor = 'none' OR custody = 'operator'"),
+    rule=APPEND_ONLY,
+)
+
+notice: Final = build_table(
+    "notice",
+    col.of_zone(primary_key=True),
+    col.key(col.text("language")),
+    col.integer("version", ">= 1", primary_key=True),
+    col.nonblank("text"),
+    col.text_of("sha256", 64),
+    col.utc_time("published_at"),
+    col.integer("supersedes_within_days", "BETWEEN 0 AND 366", nullable=True),
+    rule=APPEND_ONLY,
+)
+
+shorter_retention: Final = build_table(
+    "shorter_retention",
+    col.of_zone(primary_key=True),
+    col.integer("retention_days", ">= 1", primary_key=True),
+    col.utc_time("decided_at"),
+    rule=APPEND_ONLY,
+)
+
+operator_key: Final = build_table(
+    "operator_key",
+    col.key(col.nonblank("name")),
+    col.bytes_of("public_key", 32, unique=True),
+    col.utc_time("added_at"),
+    col.utc_time("removed_at", nullable=True),
+    rule=RowRule(changeable=frozenset({"removed_at"}), closed_by="removed_at"),
+)
+
+operators_required: Final = build_table(
+    "operators_required",
+    col.integer("seq", primary_key=True),
+    col.integer("required", "IN (1, 2)"),
+    col.utc_time("set_at"),
+    rule=RowRule(appended_by="seq"),
+)
+
+collection_stop: Final = build_table(
+    "collection_stop",
+    col.key(col.text_of("order_id", 32)),
+    col.text("jurisdiction", nullable=True),
+    col.of_zone(nullable=True),
+    col.integer("log_index"),
+    col.utc_time("placed_at"),
+    col.utc_time("lifted_at", nullable=True),
+    CheckConstraint("jurisdiction IS NOT NULL OR purpose IS NOT NULL"),
+    rule=RowRule(changeable=frozenset({"lifted_at"}), closed_by="lifted_at"),
+)
+
+recipient: Final = build_table(
+    "recipient",
+    col.key(col.text_of("recipient_id", 32)),
+    col.of_zone(),
+    col.nonblank("name"),
+    col.nonblank("contact"),
+    col.bytes_of("public_key", 32, nullable=True),
+    col.utc_time("added_at"),
+    col.utc_time("removed_at", nullable=True),
+    UniqueConstraint("purpose", "name"),
+    rule=RowRule(changeable=frozenset({"removed_at"}), closed_by="removed_at"),
+)

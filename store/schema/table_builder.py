@@ -1,0 +1,151 @@
+"""Builds tables with their rules: columns with CHECK constraints, strict types, and `RowRule`, which triggers enforce.
+
+A CHECK that names GLOB or strftime is SQLite's dialect, and so are the triggers made from `RowRule`
+(`volens.store.sqlite.triggers`). Everything else is standard SQL.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, final
+
+from sqlalchemy import CheckConstraint, Column, Dialect, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.schema import SchemaItem, UniqueConstraint
+from sqlalchemy.types import TypeDecorator
+
+from volens.consent import format_time, parse_time
+
+metadata: Final = MetaData()
+"""All tables of the data file."""
+
+_UTC_TIME: Final = "GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z'"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RowRule:
+    """Which changes of its rows a table allows. The default is an append-only table.
+
+    Attributes:
+        changeable: columns that may change; all others never do.
+        closed_by: a column; once it has a value, the row never changes again.
+        only_earlier: columns whose value only ever decreases, and that keep a value once they have one.
+        only_higher: columns whose value never decreases.
+        appended_by: the key column that counts the rows: 0, 1, 2 and so on, without a gap.
+        deletable: rows may be deleted. Otherwise they are not replaced either.
+    """
+
+    changeable: frozenset[str] = frozenset()
+    closed_by: str | None = None
+    only_earlier: tuple[str, ...] = ()
+    only_higher: tuple[str, ...] = ()
+    appended_by: str | None = None
+    deletable: bool = False
+
+
+APPEND_ONLY: Final = RowRule()
+
+
+@final
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in whole seconds, stored as ``2026-11-23T16:00:00Z``: sorting the text sorts the times."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """Write a time."""
+        del dialect
+        return None if value is None else format_time(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        """Read a time."""
+        del dialect
+        return None if value is None else parse_time(value)
+
+
+def build_table(
+    name: str, *items: SchemaItem, rule: RowRule | None, of: MetaData = metadata, autoincrement: bool = False
+) -> Table:
+    """Declare a strict table; `rule` is None where rows may change freely. `autoincrement` never reuses an id."""
+    return Table(name, of, *items, info={"rule": rule}, sqlite_strict=True, sqlite_autoincrement=autoincrement)
+
+
+def rule_of(table: Table) -> RowRule | None:
+    """Return the rule that a table was declared with."""
+    rule: RowRule | None = table.info["rule"]
+    return rule
+
+
+def unique_columns(table: Table) -> list[list[str]]:
+    """Return the columns of each UNIQUE constraint of a table."""
+    return [[column.name for column in one.columns] for one in table.constraints if isinstance(one, UniqueConstraint)]
+
+
+def key(column: Column[Any]) -> Column[Any]:
+    """Make a column part of the primary key."""
+    column.primary_key = True
+    return column
+
+
+def text(name: str, *, nullable: bool = False, unique: bool | None = None, index: bool | None = None) -> Column[str]:
+    """Return a column of any text."""
+    return Column(name, Text, nullable=nullable, unique=unique, index=index)
+
+
+def nonblank(name: str) -> Column[str]:
+    """Return a column of text that is more than white space."""
+    return Column(name, Text, CheckConstraint(f"trim({name}) <> ''"), nullable=False)
+
+
+def text_of(name: str, length: int, *, unique: bool | None = None) -> Column[str]:
+    """Return a column of text of a fixed length."""
+    check = CheckConstraint(f"length({name}) = {length}")
+    return Column(name, Text, check, nullable=False, unique=unique, info={"example": "~" * length})
+
+
+def one_of(name: str, *values: str, nullable: bool = False) -> Column[str]:
+    """Return a column of text with one of a few values."""
+    check = CheckConstraint(f"{name} IN ({', '.join(map(repr, values))})")
+    return Column(name, Text, check, nullable=nullable, info={"example": values[0], "is_choice": True})
+
+
+def integer(
+    name: str, condition: str | None = None, *, primary_key: bool = False, nullable: bool = False
+) -> Column[int]:
+    """Return a column of an integer; `condition` follows the column's name in its CHECK, as in ``>= 1``."""
+    checks = [] if condition is None else [CheckConstraint(f"{name} {condition}")]
+    return Column(name, Integer, *checks, primary_key=primary_key, nullable=nullable, autoincrement=False)
+
+
+def row_id(name: str) -> Column[int]:
+    """Return the primary key of a table whose ids the database counts."""
+    return Column(name, Integer, primary_key=True)
+
+
+def blob(name: str, condition: str | None = None, *, example: bytes = b"~", nullable: bool = False) -> Column[bytes]:
+    """Return a column of bytes; `condition` follows their length in its CHECK, as in ``> 29``."""
+    checks = [] if condition is None else [CheckConstraint(f"length({name}) {condition}")]
+    return Column(name, LargeBinary, *checks, nullable=nullable, info={"example": example})
+
+
+def bytes_of(name: str, length: int, *, nullable: bool = False, unique: bool | None = None) -> Column[bytes]:
+    """Return a column of a fixed number of bytes."""
+    column = blob(name, f"= {length}", example=b"~" * length, nullable=nullable)
+    column.unique = unique
+    return column
+
+
+def utc_time(name: str, also: str = "", *, nullable: bool = False, index: bool | None = None) -> Column[datetime]:
+    """Return a column of a time; `also` is a further condition of its CHECK."""
+    check = CheckConstraint(f"{name} {_UTC_TIME}{also}")
+    return Column(name, UtcDateTime, check, nullable=nullable, index=index)
+
+
+def of_zone(*, nullable: bool = False, primary_key: bool = False) -> Column[str]:
+    """Return the column that names the zone of a row."""
+    return Column("purpose", Text, ForeignKey("zone.purpose"), nullable=nullable, primary_key=primary_key)
+
+
+def of_row(name: str, target: str, *, nullable: bool = False, primary_key: bool = False) -> Column[str]:
+    """Return a column that refers to a row of another table, named as ``table.column``."""
+    return Column(name, Text, ForeignKey(target), nullable=nullable, primary_key=primary_key)

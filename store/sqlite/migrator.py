@@ -1,0 +1,46 @@
+"""Migrations with Alembic: a new file is created from the tables as they are now, an older one is upgraded by steps.
+
+There is one line of revisions for each file: `migrations/data` and `migrations/keyring`. The first revision of a line
+is its baseline, which changes nothing; a revision that follows upgrades an existing file to the changed tables.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, insert
+
+from volens.store.schema import data_tables, keyring_tables
+from volens.store.sqlite.triggers import data_triggers, keyring_triggers
+
+FOLDER: Final = Path(__file__).parent / "migrations"
+
+
+def create(connection: Connection, line: str) -> None:
+    """Create tables, indexes and triggers in a new file, and mark it as of the newest revision."""
+    metadata, triggers = {
+        "data": (data_tables.metadata, data_triggers),
+        "keyring": (keyring_tables.metadata, keyring_triggers),
+    }[line]
+    metadata.create_all(connection, checkfirst=False)
+    for trigger in triggers():
+        connection.exec_driver_sql(trigger)
+    if line == "keyring":
+        schedule = {"only": 1, "every_days": keyring_tables.FIRST_ROTATION_DAYS}
+        connection.execute(insert(keyring_tables.rotation_schedule), schedule)
+    command.stamp(_config(connection, line), "head")
+
+
+def upgrade(connection: Connection, line: str) -> None:
+    """Bring the file behind `connection` to the newest revision of `line`, inside the transaction that is open."""
+    command.upgrade(_config(connection, line), "head")
+
+
+def _config(connection: Connection, line: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(FOLDER / line))
+    config.attributes["connection"] = connection
+    return config
