@@ -8,7 +8,7 @@ A checkpoint states "the log called `origin` has `size` leaves and this root"::
 
     — volens.example/front-door Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE...
 
-The keys are arguments; which checkpoint was signed last, and that the next one is consistent with it, is the caller's.
+Keys are arguments. The caller keeps the last signed checkpoint and ensures that the next one is consistent with it.
 Source: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
 """
 
@@ -25,7 +25,7 @@ from volens.audit.tree import HASH_BYTES, empty_root
 from volens.consent import InputError, TamperError
 
 MAX_NOTE_BYTES: Final = 64 * 1024
-"""Room for the 16 signatures that the specification asks for, each as large as an ML-DSA-44 cosignature."""
+"""Room for the 16 signatures that the specification requires, each as large as an ML-DSA-44 cosignature."""
 
 MAX_SIZE: Final = 2**63 - 1
 _ED25519: Final = b"\x01"
@@ -41,16 +41,16 @@ _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """Whose signature to expect: a name and a public key; public, and pinned by whoever verifies.
+    """The verifier key of a log: a name and a public key. The verifier pins it; it is not secret.
 
     Attributes:
-        name: what the log is called; not empty, without '+', Unicode spaces and control characters.
+        name: of the log; not empty, without '+', Unicode spaces and control characters.
         public_key: 32 bytes, Ed25519 (RFC 8032).
 
     Raises:
-        ValueError: another name or another length.
+        ValueError: an invalid name or another length.
 
-    Not checked: whether the 32 bytes are a point of the curve; if not, no signature verifies.
+    Not checked: whether the 32 bytes are a point of the curve; if they are not, no signature verifies.
     """
 
     name: str
@@ -63,39 +63,39 @@ class VerifierKey:
 
     @property
     def key_id(self) -> bytes:
-        """The 4 bytes that tell keys of one name apart; an identifier, not a fingerprint to trust."""
+        """The 4 bytes that distinguish keys of one name; an identifier, not a fingerprint to trust."""
         return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public_key).digest()[:_KEY_ID_BYTES]
 
     def line(self) -> str:
         """Return the text form ``name+key id+base64(0x01 || public key)``, without a newline."""
-        return f"{self.name}+{self.key_id.hex()}+{_to_base64(_ED25519 + self.public_key)}"
+        return f"{self.name}+{self.key_id.hex()}+{to_base64(_ED25519 + self.public_key)}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `line` writes.
+        """Read the text form that `line` writes.
 
         Raises:
-            InputError: another form, another signature type, or a key id that is not this name's and key's.
+            InputError: another form, another signature type, or a key id that does not match name and key.
         """
         match = _VKEY.fullmatch(text)
         if not match:
-            raise InputError("got text that is no verifier key; expected 'name+key id+base64'")
+            raise InputError("got text that is not a verifier key; expected 'name+key id+base64'")
         name, key_id, encoded = match.groups()
         try:
-            typed_key = _from_base64(encoded)
+            typed_key = from_base64(encoded)
             key = cls(name, typed_key[1:])
         except ValueError:
             raise InputError("got a verifier key with a bad name, base64 or length; expected one for Ed25519") from None
         if typed_key[:1] != _ED25519:
             raise InputError("got a verifier key of another signature type; expected Ed25519 (0x01)")
         if key.key_id.hex() != key_id:
-            raise InputError("got a verifier key whose key id does not fit; it was mistyped, copy it again")
+            raise InputError("got a verifier key whose key id does not match; it was mistyped, copy it again")
         return key
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A tree head: what the log called `origin` contained at one size.
+    """A tree head: the size and root of the log called `origin`.
 
     Attributes:
         origin: the log's name, as `VerifierKey.name`.
@@ -103,7 +103,7 @@ class Checkpoint:
         root: 32 bytes; of a log without leaves, `empty_root()`.
 
     Raises:
-        ValueError: a value out of its range.
+        ValueError: a value is out of range.
     """
 
     origin: str
@@ -117,47 +117,35 @@ class Checkpoint:
         if len(self.root) != HASH_BYTES:
             raise ValueError(f"got a root of {len(self.root)} bytes; expected {HASH_BYTES}")
         if self.size == 0 and self.root != empty_root():
-            raise ValueError("got a log without leaves and another root; expected the root of nothing")
+            raise ValueError("got a log without leaves and another root; expected the root of the empty log")
 
     def body(self) -> str:
         """Return the note text, the three lines that are signed, each with its newline."""
-        return f"{self.origin}\n{self.size}\n{_to_base64(self.root)}\n"
+        return f"{self.origin}\n{self.size}\n{to_base64(self.root)}\n"
 
 
-def sign_checkpoint(checkpoint: Checkpoint, key_name: str, private_key: Ed25519PrivateKey) -> str:
-    """Return a checkpoint as a note with one signature.
+def sign_checkpoint(checkpoint: Checkpoint, private_key: Ed25519PrivateKey) -> str:
+    """Return a checkpoint as a note with one signature by the log's key, whose name is the origin.
 
-    Args:
-        checkpoint: what to state.
-        key_name: the name in the signature line; the checkpoint's origin, said twice so that keys are not mixed up.
-        private_key: the log's key.
-
-    Raises:
-        ValueError: the name is not the origin; `open_checkpoint` would refuse the note.
-
-    Not checked: whether the log signed something inconsistent before. The caller proves consistency first.
+    Not checked: consistency with earlier checkpoints; the caller proves it first.
     """
-    if key_name != checkpoint.origin:
-        raise ValueError(f"got key {key_name!r} for a checkpoint of {checkpoint.origin!r}; expected the log's own key")
-    key = VerifierKey(key_name, private_key.public_key().public_bytes_raw())
+    key = VerifierKey(checkpoint.origin, private_key.public_key().public_bytes_raw())
     signature = private_key.sign(checkpoint.body().encode())
-    return f"{checkpoint.body()}\n{_SIGNATURE_PREFIX}{key.name} {_to_base64(key.key_id + signature)}\n"
+    return f"{checkpoint.body()}\n{_SIGNATURE_PREFIX}{key.name} {to_base64(key.key_id + signature)}\n"
 
 
 def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
-    """Return the checkpoint in a note that `key` has signed.
+    """Return the checkpoint in a note, if `key` has signed it.
 
-    1. The note is bounded UTF-8 without control characters; the last empty line parts text and signature lines.
-    2. Every signature line is well formed. Those of unknown keys are ignored, even under the same name or the same id.
-    3. At least one is by `key`, and every one that claims to be is valid.
-    4. Only then the text is read: origin, size, root, in the one form that `Checkpoint.body` writes.
+    1. At most 64 KiB of UTF-8 without control characters; the last empty line separates text and signature lines.
+    2. Every signature line is well formed. Lines by unknown keys are ignored, even with the same name or the same id.
+    3. At least one is by `key`, and every one that claims to be by it is valid.
+    4. Only then the text is parsed: origin, size, root, in the one form that `Checkpoint.body` writes.
 
-    Args:
-        note: text as published; at most 64 KiB in UTF-8.
-        key: pinned by the caller, never taken from where the note came from.
+    The caller pins the key and never takes it from where the note came from.
 
     Raises:
-        TamperError: any of the above does not hold.
+        TamperError: any of these does not hold.
 
     Stricter than the specification: extension lines are refused, and the origin must be the key's name.
     Not checked: whether the checkpoint is the newest, or consistent with an earlier one; see `verify_consistency`.
@@ -203,7 +191,7 @@ def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
     name, encoded = match.groups()
     try:
         _require_name(name)
-        blob = _from_base64(encoded)
+        blob = from_base64(encoded)
     except ValueError:
         raise TamperError(problem) from None
     if len(blob) <= _KEY_ID_BYTES:
@@ -216,28 +204,33 @@ def _parse_body(text: str, origin: str) -> Checkpoint:
     if len(lines) != _BODY_LINES:
         raise TamperError(f"integrity: got a checkpoint of {len(lines)} lines; expected origin, size and root")
     if lines[0] != origin:
-        raise TamperError("integrity: the checkpoint is of another log than the key's")
+        raise TamperError("integrity: the checkpoint is of another log than the key")
     if not _SIZE.fullmatch(lines[1]):
         raise TamperError("integrity: the checkpoint's size is not a decimal number without leading zeros")
     try:
-        return Checkpoint(origin, int(lines[1]), _from_base64(lines[2]))
+        return Checkpoint(origin, int(lines[1]), from_base64(lines[2]))
     except ValueError as error:
-        raise TamperError(f"integrity: the checkpoint is signed but makes no sense: {error}") from None
+        raise TamperError(f"integrity: the checkpoint is signed but invalid: {error}") from None
 
 
 def _require_name(name: str) -> None:
-    # A lone surrogate is no UTF-8: encode() refuses it with a UnicodeEncodeError, which is a ValueError.
+    # encode() refuses a lone surrogate with UnicodeEncodeError, which is a ValueError.
     if not name.encode() or "+" in name or _CONTROL.search(name) or any(letter.isspace() for letter in name):
         raise ValueError("got a key name that is empty or has '+', spaces or control characters")
 
 
-def _to_base64(data: bytes) -> str:
+def to_base64(data: bytes) -> str:
+    """Encode as base64 with padding (RFC 4648 section 4)."""
     return base64.b64encode(data).decode("ascii")
 
 
-def _from_base64(text: str) -> bytes:
-    """Decode canonical base64 (RFC 4648 section 4), so that one value has one text; ValueError otherwise."""
+def from_base64(text: str) -> bytes:
+    """Decode canonical base64, so that one value has one text.
+
+    Raises:
+        ValueError: not base64, or an encoding that is not the canonical one.
+    """
     data = base64.b64decode(text, validate=True)
-    if _to_base64(data) != text:
+    if to_base64(data) != text:
         raise ValueError("got base64 that is not canonical")
     return data

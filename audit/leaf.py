@@ -1,8 +1,9 @@
-"""What the log keeps of an event: its kind, its time, and a salted commitment to the rest.
+"""Audit leaves: the log keeps the kind and time of an event and a salted commitment to its details.
 
-The log must never forget, a person must be forgotten. So the details stay outside, beside a random salt; the leaf holds
-only a hash over both. Whoever has details and salt can show that they are the logged ones. Once the salt is erased the
-leaf says nothing more about anyone, not even to someone who guesses the details, and the log still verifies.
+The log is append-only, but a person's data must be erasable. So the details and a random salt (the opening) stay
+outside the log; the leaf has only a hash over both. A holder of details and salt can prove that they are the logged
+ones. Once the salt is erased the leaf reveals nothing about a person, even to a reader who guesses the details, and the
+log still verifies.
 
 A leaf is RFC 8785 canonical JSON::
 
@@ -36,19 +37,19 @@ _KIND: Final = re.compile(r"(?=.{1,64}\Z)[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened and is logged.
+    """An event to log.
 
     Attributes:
         kind: noun and past participle, ``consent.withdrawn``; 1 to 64 of ``a-z 0-9 _ .``. Public: the leaf shows it.
         at: aware, UTC, whole seconds. Public: the leaf shows it.
         details: what the commitment covers; own read-only copy. Integers between -(2**53 - 1) and 2**53 - 1.
-        salt: 32 random bytes, new for each event; kept with the details and erased with the person.
+        salt: 32 random bytes, new for each event; stored with the details and erased with the person's data.
 
     Raises:
-        ValueError: a value out of its range.
-        TypeError: a detail that is neither text nor an integer.
+        ValueError: a value is out of range.
+        TypeError: a detail is neither text nor an integer.
 
-    Not checked: whether the salt is random. A reused or guessable salt lets the details be guessed from the leaf.
+    Not checked: whether the salt is random. With a reused or guessable salt the details can be guessed from the leaf.
     """
 
     kind: str
@@ -66,15 +67,15 @@ class Event:
 
 
 def leaf_bytes(event: Event) -> bytes:
-    """Return the leaf of an event: at most 256 bytes of ASCII, safe to keep for ever. Same event, same bytes."""
+    """Return the leaf of an event: at most 256 bytes of ASCII, safe to keep forever. Deterministic."""
     return _encode(event.kind, event.at, _commit(event.details, event.salt))
 
 
 def read_leaf(leaf: bytes) -> tuple[str, datetime]:
-    """Return kind and time (aware UTC) of a leaf, also when its salt is erased.
+    """Return kind and time (aware UTC) of a leaf, also after its salt is erased.
 
     Raises:
-        TamperError: not byte for byte what `leaf_bytes` writes.
+        TamperError: the bytes are not exactly what `leaf_bytes` writes.
 
     Not checked: whether the leaf is in the log; see `verify_inclusion`.
     """
@@ -83,19 +84,14 @@ def read_leaf(leaf: bytes) -> tuple[str, datetime]:
 
 
 def open_leaf(leaf: bytes, details: Mapping[str, str | int], salt: bytes) -> tuple[str, datetime]:
-    """Return kind and time (aware UTC) of a leaf, if it is the leaf of these details.
-
-    Args:
-        leaf: from `leaf_bytes`, as logged.
-        details: what is claimed to have been logged.
-        salt: 32 bytes, the event's.
+    """Return kind and time (aware UTC) of a logged leaf, if it commits to these details and this salt (32 bytes).
 
     Raises:
-        TamperError: not byte for byte what `leaf_bytes` writes, or it commits to other details or another salt.
+        TamperError: the bytes are not exactly what `leaf_bytes` writes, or commit to other details or another salt.
         ValueError: the salt is not 32 bytes, or a detail has no canonical form.
-        TypeError: a detail that is neither text nor an integer.
+        TypeError: a detail is neither text nor an integer.
 
-    Compared in constant time: a salt must not leak to whoever may try details.
+    The comparison is constant-time, so that a caller who tries details learns nothing about the salt.
     """
     kind, at, commitment = _parse(leaf)
     if not hmac.compare_digest(commitment, _commit(details, salt)):
@@ -104,7 +100,7 @@ def open_leaf(leaf: bytes, details: Mapping[str, str | int], salt: bytes) -> tup
 
 
 def _commit(details: Mapping[str, str | int], salt: bytes) -> bytes:
-    """Return the commitment, 32 bytes; the fixed length of the salt keeps it apart from the details."""
+    """Return the commitment, 32 bytes; the fixed length of the salt separates it from the details."""
     if len(salt) != SALT_BYTES:
         raise ValueError(f"got a salt of {len(salt)} bytes; expected {SALT_BYTES}")
     for value in details.values():
@@ -119,7 +115,7 @@ def _encode(kind: str, at: datetime, commitment: bytes) -> bytes:
 
 
 def _parse(leaf: bytes) -> tuple[str, datetime, bytes]:
-    """Return kind, time and commitment; writing them again must give the same bytes, so there is one form only."""
+    """Return kind, time and commitment; encoding them again must give the same bytes, so there is one form only."""
     problem = f"integrity: got {len(leaf)} bytes that are not a Volens audit leaf"
     if len(leaf) > MAX_LEAF_BYTES:
         raise TamperError(problem)

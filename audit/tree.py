@@ -1,15 +1,15 @@
 """The Merkle tree of the audit log: RFC 9162 section 2.1 (the hashing is RFC 6962's), over stored nodes.
 
 A node ``(level, index, hash)`` is the complete subtree of ``2**level`` leaves that starts at leaf ``index << level``.
-It never changes once it exists, so a store only ever inserts nodes. A root or a proof reads O(log size) of them.
-The same cut as `HashReader` in Go's golang.org/x/mod/sumdb/tlog.
+Nodes are immutable, so a store only inserts them. A root or a proof reads O(log size) nodes. The same design as
+`HashReader` in Go's golang.org/x/mod/sumdb/tlog.
 
-Nothing here is secret, so nothing here runs in constant time.
+Nothing here is secret, so nothing needs constant time.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 from volens.consent import TamperError
 
@@ -22,16 +22,12 @@ Node: TypeAlias = tuple[int, int, bytes]
 """A complete subtree to store: level and index, 0 or more each, and its hash, 32 bytes."""
 
 
-class NodeReader(Protocol):
-    """Where the nodes are stored; the room that stores them implements it."""
-
-    def __call__(self, level: int, index: int, /) -> bytes:
-        """Return the hash (32 bytes) of a complete subtree; only nodes that `new_nodes` gave out are asked for."""
-        ...
+NodeReader: TypeAlias = Callable[[int, int], bytes]
+"""Returns the hash (32 bytes) of a stored node by level and index; called only for nodes that `new_nodes` returned."""
 
 
 def empty_root() -> bytes:
-    """Return the root of the log without leaves: SHA-256 of nothing."""
+    """Return the root of the empty log: SHA-256 of no bytes."""
     return hashlib.sha256(b"").digest()
 
 
@@ -46,20 +42,14 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def new_nodes(size: int, leaf_hash: bytes, read: NodeReader) -> list[Node]:
-    """Return the nodes to store when a leaf is appended to a log.
+    """Return the nodes to store when a leaf with this hash (32 bytes) is appended to a log of `size` leaves.
 
-    Args:
-        size: leaves in the log before the append, 0 or more; also the index of the new leaf.
-        leaf_hash: `leaf_hash()` of the new leaf, 32 bytes.
-        read: the nodes stored so far.
-
-    Returns:
-        The leaf's node (level 0), then every subtree the leaf completes, upwards. On average two nodes.
+    They are the leaf's node (level 0), then every subtree that the leaf completes, upwards. On average two nodes.
 
     Raises:
         ValueError: a negative size, or a leaf hash of another length.
 
-    Not checked: whether `read` knows exactly `size` leaves. Cost: at most log2(size) + 1 reads.
+    Not checked: whether `read` has exactly `size` leaves. Cost: at most log2(size) + 1 reads.
     """
     if size < 0:
         raise ValueError(f"got a log of {size} leaves; expected 0 or more")
@@ -74,7 +64,7 @@ def new_nodes(size: int, leaf_hash: bytes, read: NodeReader) -> list[Node]:
 
 
 def root(size: int, read: NodeReader) -> bytes:
-    """Return the root (32 bytes) of the first `size` leaves, also when the log has grown since.
+    """Return the root (32 bytes) of the first `size` leaves, also if the log has grown since.
 
     Raises:
         ValueError: a negative size.
@@ -85,71 +75,43 @@ def root(size: int, read: NodeReader) -> bytes:
 
 
 def inclusion_proof(index: int, size: int, read: NodeReader) -> list[bytes]:
-    """Return the proof that a leaf is in the log of `size` leaves.
+    """Return the inclusion proof of leaf `index` in the log of `size` leaves, not more than are stored.
 
-    Args:
-        index: which leaf, 0..size-1.
-        size: leaves in the log the proof is for; not more than are stored.
-        read: the stored nodes.
-
-    Returns:
-        At most ceil(log2(size)) hashes of 32 bytes, from the leaf's sibling up to the root's child.
+    It has at most ceil(log2(size)) hashes of 32 bytes, from the leaf's sibling up to the root's child.
 
     Raises:
         ValueError: an index outside the log.
 
-    Source: RFC 9162 section 2.1.3.1, its recursion written as a loop from the root down.
+    Source: RFC 9162 section 2.1.3.1, as a loop from the root down instead of a recursion.
     """
     if not 0 <= index < size:
         raise ValueError(f"got leaf {index} of a log of {size} leaves; expected an index from 0 to size - 1")
-    start, end, proof = 0, size, []
-    while end - start > 1:
-        middle = start + _split(end - start)
-        if index < middle:
-            proof.append(_range_hash(middle, end, read))
-            end = middle
-        else:
-            proof.append(_range_hash(start, middle, read))
-            start = middle
-    return proof[::-1]
+    siblings, _subtree = _descend(index, size, read, until=lambda start, end: end - start == 1)
+    return siblings[::-1]
 
 
 def consistency_proof(old_size: int, new_size: int, read: NodeReader) -> list[bytes]:
-    """Return the proof that a log of `old_size` leaves is the beginning of the log of `new_size` leaves.
+    """Return the consistency proof: a log of `old_size` leaves is the beginning of the log of `new_size` leaves.
 
-    Args:
-        old_size: 0..new_size.
-        new_size: not more than are stored.
-        read: the stored nodes.
-
-    Returns:
-        At most ceil(log2(new_size)) + 1 hashes of 32 bytes. Empty if `old_size` is 0 or `new_size`: nothing to prove.
+    It has at most ceil(log2(new_size)) + 1 hashes of 32 bytes, and is empty if `old_size` is 0 or `new_size`, because
+    there is nothing to prove. No more than `new_size` leaves need be stored.
 
     Raises:
         ValueError: sizes out of order or negative.
 
-    Source: RFC 9162 section 2.1.4.1, its recursion written as a loop from the root down.
+    Source: RFC 9162 section 2.1.4.1, as a loop from the root down instead of a recursion.
     """
     if not 0 <= old_size <= new_size:
         raise ValueError(f"got sizes {old_size} and {new_size}; expected 0 <= old size <= new size")
     if old_size == 0:
         return []
-    start, end, proof = 0, new_size, []
-    while old_size != end:
-        middle = start + _split(end - start)
-        if old_size <= middle:
-            proof.append(_range_hash(middle, end, read))
-            end = middle
-        else:
-            proof.append(_range_hash(start, middle, read))
-            start = middle
-    if start:  # else the subtree is the whole old log, and the verifier has its root
-        proof.append(_range_hash(start, end, read))
-    return proof[::-1]
+    siblings, (start, end) = _descend(old_size - 1, new_size, read, until=lambda _start, end: end == old_size)
+    # If it starts at 0, the subtree is the whole old log, and the verifier has its root.
+    return ([_range_hash(start, end, read)] if start else []) + siblings[::-1]
 
 
 def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    """Return if leaf `index` of the log with this size and root has this hash; raise otherwise.
+    """Verify an inclusion proof: leaf `index` of the log with this size and root has this hash.
 
     1. The index is inside the log.
     2. Set fn to the index and sn to size - 1.
@@ -158,12 +120,8 @@ def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[by
        sn right until LSB(fn) is set or fn is 0. Otherwise r = H(1 || r || p). Then shift fn and sn right once.
     5. sn is 0 and r is the root.
 
-    Args:
-        leaf_hash: 32 bytes; compute it from the leaf with `leaf_hash()`, never take it from the prover.
-        index: which leaf, from 0.
-        size: leaves in the log, from a checkpoint whose signature was verified.
-        proof: hashes of 32 bytes each, from `inclusion_proof`.
-        root: 32 bytes, from the same checkpoint.
+    The caller computes `leaf_hash` from the leaf and never accepts it from the prover; `size` and `root` come from a
+    checkpoint whose signature was verified.
 
     Raises:
         TamperError: the proof does not hold, is too long or short, or the index is outside the log.
@@ -173,24 +131,11 @@ def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[by
     """
     _require_hash(leaf_hash)
     _require_hashes(proof)
-    # 1. and what Python adds: a negative fn would never become 0 by shifting
+    # 1., and in Python a negative fn would never become 0 by shifting
     if not 0 <= index < size:
         raise TamperError(f"integrity: got leaf {index} of a log of {size} leaves; no such leaf can be in it")
-    # 2.
-    fn, sn = index, size - 1
-    # 3.
-    r = leaf_hash
-    # 4.
-    for p in proof:
-        if sn == 0:
-            raise TamperError(f"integrity: got {len(proof)} hashes; the inclusion proof is too long for {size} leaves")
-        if fn & 1 or fn == sn:
-            r = node_hash(p, r)
-            while not fn & 1 and fn:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            r = node_hash(r, p)
-        fn, sn = fn >> 1, sn >> 1
+    # 2. to 4.
+    _, r, sn = _climb(index, size - 1, leaf_hash, proof)
     # 5.
     if sn != 0:
         raise TamperError(f"integrity: got {len(proof)} hashes; the inclusion proof is too short for {size} leaves")
@@ -199,10 +144,10 @@ def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[by
 
 
 def verify_consistency(old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
-    """Return if the old log is the beginning of the new one; raise otherwise.
+    """Verify a consistency proof: the old log is the beginning of the new one.
 
-    0. Not in the RFC, which asks for 0 < old size < new size: with equal sizes the roots are equal and the proof is
-       empty; the log of 0 leaves has the root of nothing, an empty proof, and is the beginning of every log.
+    0. Not in the RFC, which requires 0 < old size < new size: with equal sizes the roots are equal and the proof is
+       empty; the empty log has the root of no bytes, an empty proof, and is the beginning of every log.
     1. An empty proof fails.
     2. If the old size is a power of two, put the old root in front of the proof.
     3. Set fn to old size - 1 and sn to new size - 1.
@@ -213,15 +158,10 @@ def verify_consistency(old_size: int, new_size: int, proof: Sequence[bytes], old
        Then shift fn and sn right once.
     7. fr is the old root, sr is the new root, and sn is 0.
 
-    Args:
-        old_size: leaves in the old log, from a checkpoint whose signature was verified.
-        new_size: leaves in the new log, from another such checkpoint.
-        proof: hashes of 32 bytes each, from `consistency_proof`.
-        old_root: 32 bytes, from the old checkpoint.
-        new_root: 32 bytes, from the new checkpoint.
+    Each size and its root come from one checkpoint whose signature was verified.
 
     Raises:
-        TamperError: the logs are not shown to be one: history was changed, or the proof is for something else.
+        TamperError: the proof does not hold: history was changed, or the proof is for other logs.
 
     Source: RFC 9162 section 2.1.4.2.
     """
@@ -238,28 +178,26 @@ def verify_consistency(old_size: int, new_size: int, proof: Sequence[bytes], old
     # 1.
     if not proof:
         raise TamperError(f"integrity: got no hashes; expected a proof from {old_size} to {new_size} leaves")
-    # 2. to 6.
-    fr, sr, sn = _climb(old_size, new_size, proof, old_root)
-    # 7.
-    if sn != 0 or fr != old_root or sr != new_root:
-        raise TamperError(f"integrity: the log of {old_size} leaves is not the beginning of the log of {new_size}")
-
-
-def _climb(old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes) -> tuple[bytes, bytes, int]:
-    """Return fr, sr and sn after steps 2 to 6 of `verify_consistency`."""
     # 2.
-    path = [old_root, *proof] if old_size & (old_size - 1) == 0 else list(proof)
+    first, *path = proof if old_size & (old_size - 1) else [old_root, *proof]
     # 3.
     fn, sn = old_size - 1, new_size - 1
     # 4.
     while fn & 1:
         fn, sn = fn >> 1, sn >> 1
-    # 5.
-    fr = sr = path[0]
-    # 6.
-    for c in path[1:]:
+    # 5. and 6.
+    fr, sr, sn = _climb(fn, sn, first, path)
+    # 7.
+    if sn != 0 or fr != old_root or sr != new_root:
+        raise TamperError(f"integrity: the log of {old_size} leaves is not the beginning of the log of {new_size}")
+
+
+def _climb(fn: int, sn: int, first: bytes, path: Sequence[bytes]) -> tuple[bytes, bytes, int]:
+    """Return fr, sr and sn after steps 5 and 6 of `verify_consistency`. sr is the r of step 4 of `verify_inclusion`."""
+    fr = sr = first
+    for c in path:
         if sn == 0:
-            raise TamperError(f"integrity: got {len(proof)} hashes; the consistency proof is too long")
+            raise TamperError(f"integrity: got {len(path)} hashes for the path to the root; the proof is too long")
         if fn & 1 or fn == sn:
             fr, sr = node_hash(c, fr), node_hash(c, sr)
             while not fn & 1 and fn:
@@ -270,9 +208,20 @@ def _climb(old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes
     return fr, sr, sn
 
 
-def _split(width: int) -> int:
-    """Return the largest power of two below a width of 2 or more: the leaves in its left subtree."""
-    return 1 << ((width - 1).bit_length() - 1)
+def _descend(
+    index: int, size: int, read: NodeReader, *, until: Callable[[int, int], bool]
+) -> tuple[list[bytes], tuple[int, int]]:
+    """Return the subtree (start, end) at which the way from the root to a leaf ends, and the siblings on the way."""
+    start, end, siblings = 0, size, list[bytes]()
+    while not until(start, end):
+        middle = start + (1 << ((end - start - 1).bit_length() - 1))  # the left subtree is the largest power of two
+        if index < middle:
+            siblings.append(_range_hash(middle, end, read))
+            end = middle
+        else:
+            siblings.append(_range_hash(start, middle, read))
+            start = middle
+    return siblings, (start, end)
 
 
 def _range_hash(start: int, end: int, read: NodeReader) -> bytes:
@@ -297,6 +246,6 @@ def _require_hash(value: bytes) -> None:
 
 
 def _require_hashes(proof: Sequence[bytes]) -> None:
-    """Refuse other lengths: of 31 and 33 bytes, a left and a right sibling would hash like 32 and 32."""
+    """Refuse other lengths, because a left and a right sibling of 31 and 33 bytes would hash like 32 and 32."""
     if any(len(value) != HASH_BYTES for value in proof):
         raise TamperError(f"integrity: the proof has a hash that is not {HASH_BYTES} bytes; obtain the proof again")

@@ -2,6 +2,7 @@
 
 from volens.consent.badge import Badge as Badge
 from volens.consent.embedding import ConsentedEmbedding as ConsentedEmbedding
+from volens.consent.embedding import ProbeEmbedding as ProbeEmbedding
 from volens.consent.embedding import UnitVector as UnitVector
 from volens.consent.errors import EnrollmentError as EnrollmentError
 from volens.consent.errors import ErasureIncompleteError as ErasureIncompleteError
@@ -12,6 +13,7 @@ from volens.consent.errors import TamperError as TamperError
 from volens.consent.errors import UnavailableError as UnavailableError
 from volens.consent.errors import UnknownError as UnknownError
 from volens.consent.errors import VolensError as VolensError
+from volens.consent.gate import permit_probe as permit_probe
 from volens.consent.grant import ConsentGrant as ConsentGrant
 from volens.consent.ids import DataSubjectId as DataSubjectId
 from volens.consent.ids import ModelId as ModelId
@@ -27,6 +29,7 @@ from volens.consent.receipt import UnverifiedReceipt as UnverifiedReceipt
 from volens.consent.receipt import VerifiedReceipt as VerifiedReceipt
 from volens.consent.shown_factor import ShownFactor as ShownFactor
 from volens.consent.shown_factor import check_kind as check_kind
+from volens.consent.signed_document import SignedDocument as SignedDocument
 from volens.consent.subject_key import SubjectKey as SubjectKey
 from volens.consent.take_home import TakeHome as TakeHome
 from volens.consent.times import format_time as format_time

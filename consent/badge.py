@@ -1,43 +1,38 @@
 """The badge: a person's own sealed reference, carried by the person as a file or a set of QR codes.
 
 It holds the sealed embedding and the person's half of its key. The other half is in the site's keyring: a badge alone
-opens nothing, the site alone has nothing to open, and a site that destroys its half has ended the badge for good.
+opens nothing, the site alone has no embedding to open, and once the site destroys its half the badge never opens again.
 
-The file is ``VOLENS-BADGE`` and a version byte; site, receipt, reference and model, each behind its length in two
-bytes; the person's half, 32 bytes; the sealed embedding. A QR carries a numbered piece of it in base 45 (RFC 9285),
-whose letters a QR packs tightest: ``VOLENS-BADGE:DIGEST:NUMBER/COUNT:PIECE``. The order of scanning does not matter.
+The file is ``VOLENS-BADGE`` and a version byte; site, receipt, reference and model, each preceded by its length in two
+bytes; the person's half, 32 bytes; the sealed embedding. Each QR code carries a numbered piece in base 45 (RFC 9285),
+which QR codes encode most compactly: ``VOLENS-BADGE:DIGEST:NUMBER/COUNT:PIECE``. They may be scanned in any order.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final, NoReturn, Self, final
+from typing import Final, Self, final
 
 from volens.consent.errors import InputError
 from volens.consent.ids import ModelId, ReceiptId, ReferenceId, SiteId
+from volens.consent.in_process import InProcess
 from volens.consent.person_secret import SECRET_BYTES, PersonSecret
 
 MAGIC: Final = b"VOLENS-BADGE\x01"
 MAX_BADGE_BYTES: Final = 16 * 1024
 MAX_PIECE_BYTES: Final = 560
-"""Of one QR: up to version 19, error correction M. A badge of 128 numbers is two codes, one of 512 numbers is four."""
-_LENGTH_BYTES: Final = 2
-_FIELDS: Final = 4
+"""Of one QR code: up to version 19, error correction M. A badge of 128 numbers needs two codes, of 512 numbers four."""
 _PIECE: Final = re.compile(r"VOLENS-BADGE:([0-9A-F]{16}):([1-9][0-9]?)/([1-9][0-9]?):([0-9A-Z $%*+./:-]+)")
 _BASE45: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
-_GROUP: Final = 3
-_BYTE: Final = 256
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Badge:
-    """What the person carries; nothing in it is believed before the store has compared it with what it issued.
+class Badge(InProcess):
+    """The content of a badge; not trusted until the store has compared it with the badge that it issued.
 
-    Attributes:
-        secret: the person's half of the key; wiped by `wipe`.
-        sealed_embedding: under a key of both halves, bound to reference, receipt, person, zone and model.
+    The embedding is sealed under a key from both halves, bound to reference, receipt, person, zone and model.
     """
 
     site_id: SiteId
@@ -52,28 +47,20 @@ class Badge:
         """Read a badge file.
 
         Raises:
-            InputError: the bytes are no badge of this version.
+            InputError: the bytes are not a badge of this version.
         """
-        problem = "got a file that is no badge of this version; use the file as it was written"
+        problem = "got a file that is not a badge of this version; use the file as it was written"
         if len(data) > MAX_BADGE_BYTES or not data.startswith(MAGIC):
             raise InputError(problem)
-        at, fields = len(MAGIC), list[str]()
+        rest, fields = data.removeprefix(MAGIC), list[str]()
         try:
-            for _ in range(_FIELDS):
-                length = int.from_bytes(data[at : at + _LENGTH_BYTES])
-                at += _LENGTH_BYTES
-                fields.append(data[at : at + length].decode("ascii"))
-                at += length
-            site_id, receipt_id, number, model_id = fields
-            secret, box = data[at : at + SECRET_BYTES], data[at + SECRET_BYTES :]
-            badge = cls(
-                SiteId(site_id),
-                ReceiptId(receipt_id),
-                ReferenceId(int(number)),
-                ModelId(model_id),
-                PersonSecret(secret),
-                box,
-            )
+            for _ in range(4):
+                end = 2 + int.from_bytes(rest[:2])
+                fields.append(rest[2:end].decode("ascii"))
+                rest = rest[end:]
+            site_id, receipt_id, reference_id = SiteId(fields[0]), ReceiptId(fields[1]), ReferenceId(int(fields[2]))
+            secret, box = PersonSecret(rest[:SECRET_BYTES]), rest[SECRET_BYTES:]
+            badge = cls(site_id, receipt_id, reference_id, ModelId(fields[3]), secret, box)
         except ValueError:
             raise InputError(problem) from None
         if badge.to_bytes() != data:
@@ -81,18 +68,18 @@ class Badge:
         return badge
 
     def to_bytes(self) -> bytes:
-        """Return the content of the badge file, for the person's hands only."""
+        """Return the content of the badge file, for the person only."""
         fields = [self.site_id, self.receipt_id, str(self.reference_id), self.model_id]
         encoded = [field.encode("ascii") for field in fields]
-        head = b"".join(len(one).to_bytes(_LENGTH_BYTES) + one for one in encoded)
+        head = b"".join(len(one).to_bytes(2) + one for one in encoded)
         return MAGIC + head + bytes(self.secret.buffer) + self.sealed_embedding
 
     def digest(self) -> bytes:
-        """Return SHA-256 of the file: all that the site keeps of a badge. It says nothing about the face."""
+        """Return the SHA-256 of the file: all that the site keeps of a badge. It reveals nothing about the face."""
         return sha256(self.to_bytes()).digest()
 
     def qr_texts(self) -> list[str]:
-        """Return the texts of the badge's QR codes, about equally long."""
+        """Return the texts of the badge's QR codes, of about equal length."""
         data = self.to_bytes()
         count = -(-len(data) // MAX_PIECE_BYTES)
         size = -(-len(data) // count)
@@ -104,17 +91,19 @@ class Badge:
 
     @classmethod
     def from_qr_texts(cls, texts: Sequence[str]) -> Self:
-        """Put a badge together from its QR codes, scanned in any order; the same one may have been scanned twice.
+        """Assemble a badge from its QR codes, scanned in any order; a code may be scanned twice.
 
         Raises:
-            InputError: a text is no code of a badge, one is missing, or they are of several badges.
+            InputError: a text is not a code of a badge, one is missing, or they belong to several badges.
         """
         pieces: dict[int, bytes] = {}
         sets = set[tuple[str, int]]()
         for text in texts:
             found = _PIECE.fullmatch(text)
             if found is None:
-                raise InputError("got a QR that is none of a badge; show the codes that were written with the badge")
+                raise InputError(
+                    "got a QR code that is not of a badge; show the codes that were written with the badge"
+                )
             name, number, count, piece = found[1], int(found[2]), int(found[3]), _from_base45(found[4])
             if number > count or pieces.setdefault(number, piece) != piece:
                 raise InputError("got QR codes of several badges; show the codes of one badge only")
@@ -133,10 +122,6 @@ class Badge:
         """Zero the person's half; the sealed embedding alone opens nothing."""
         self.secret.wipe()
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling."""
-        raise TypeError("a Badge is not pickled; use to_bytes()")
-
 
 def _to_base45(data: bytes) -> str:
     letters: list[str] = []
@@ -151,11 +136,11 @@ def _to_base45(data: bytes) -> str:
 
 def _from_base45(text: str) -> bytes:
     data = bytearray()
-    for at in range(0, len(text), _GROUP):
-        group = text[at : at + _GROUP]
+    for at in range(0, len(text), 3):
+        group = text[at : at + 3]
         number = sum(_BASE45.index(letter) * len(_BASE45) ** place for place, letter in enumerate(group))
         length = len(group) - 1
-        if not length or number >= _BYTE**length:
-            raise InputError("got a QR of a badge that was misread; show it again")
+        if not length or number >= 256**length:
+            raise InputError("got a QR code of a badge that was misread; show it again")
         data += number.to_bytes(length)
     return bytes(data)

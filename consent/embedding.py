@@ -1,21 +1,22 @@
-"""Embeddings that cannot be wrong, nor be parted from the consent that allows them."""
+"""Embeddings: validated unit vectors, bound to the consent or permit under which they were computed."""
 
 from dataclasses import dataclass
-from typing import Final, NoReturn, Self, TypeAlias, final
+from typing import Final, Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volens.consent.grant import ConsentGrant, ProbePermit
 from volens.consent.ids import ModelId
+from volens.consent.in_process import InProcess
 
 FloatArray: TypeAlias = NDArray[np.float32]
 _NORM_TOLERANCE: Final = 1e-3
 
 
 @final
-class UnitVector:
-    """A float32 vector of shape (d,), finite, of Euclidean norm 1; an own copy that can be zeroed.
+class UnitVector(InProcess):
+    """A float32 vector of shape (d,), finite, of Euclidean norm 1; a private copy that can be zeroed.
 
     `array` is a read-only view: numpy refuses writes through it, but a C library may not, so pass it only to
     code that is known to read.
@@ -66,16 +67,12 @@ class UnitVector:
         return int(self._own.shape[0])
 
     def wipe(self) -> None:
-        """Overwrite the values with zeros; the vector is of no use afterwards."""
+        """Overwrite the values with zeros; the vector is unusable afterwards."""
         self._own.fill(0)
 
     def __repr__(self) -> str:
-        """Tell the shape only: a vector never reaches a log."""
+        """Show the shape only, so that no vector reaches a log."""
         return f"UnitVector(dimension={self.dimension})"
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling: an embedding leaves the process sealed or not at all."""
-        raise TypeError("a UnitVector is not serialised; seal it")
 
 
 def _own_copy(values: object) -> FloatArray:
@@ -89,27 +86,19 @@ def _own_copy(values: object) -> FloatArray:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class ConsentedEmbedding:
-    """An embedding together with the grant that allows it, so that no call can mix two persons' values."""
+class ConsentedEmbedding(InProcess):
+    """An embedding together with the grant that allows it, so that no call can mix values of two people."""
 
     grant: ConsentGrant
     vector: UnitVector
     model_id: ModelId
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling."""
-        raise TypeError("a ConsentedEmbedding is not serialised; seal it")
-
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class ProbeEmbedding:
-    """An embedding to compare with references. Searchable; there is no way from it into the store."""
+class ProbeEmbedding(InProcess):
+    """An embedding to compare with references. It can be searched with, and there is no way to store it."""
 
     permit: ProbePermit
     vector: UnitVector
     model_id: ModelId
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling."""
-        raise TypeError("a ProbeEmbedding is not serialised; it is wiped after the comparison")

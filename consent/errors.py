@@ -1,7 +1,7 @@
-"""What can go wrong, named by who must act.
+"""Exceptions, named by who must act.
 
 Every message says what was got, what was expected and what to do next. None may carry a vector, an
-image, a key, a name or a withdrawal code: messages end up in logs and tickets.
+image, a key, a name or a withdrawal code, because messages are copied into logs and tickets.
 """
 
 
@@ -10,15 +10,15 @@ class VolensError(Exception):
 
 
 class InputError(VolensError):
-    """What the caller handed over cannot be used; the caller must change it."""
+    """The input cannot be used; the caller must change it."""
 
 
 class UnknownError(InputError):
-    """What is named is not there: a zone, a request, a certificate. Never said of a person or a consent."""
+    """The named thing does not exist: a zone, a request, a certificate. Never used for a person or a consent."""
 
 
 class RefusedError(VolensError):
-    """Policy said no; nothing is wrong with the program or the data."""
+    """Policy refuses this; nothing is wrong with the program or the data."""
 
 
 class EnrollmentError(VolensError):
@@ -30,11 +30,11 @@ class TamperError(VolensError):
 
 
 class ErasureIncompleteError(VolensError):
-    """An erasure is under way but not finished; matching has already stopped."""
+    """An erasure has begun but is not finished; matching has already stopped."""
 
 
 class UnavailableError(VolensError):
-    """Something this machine must provide (disk, lock, keyring, model) is missing or refuses."""
+    """A resource of this machine (disk, lock, keyring, model) is missing or refuses."""
 
 
 class ReceiptError(InputError):
@@ -42,7 +42,7 @@ class ReceiptError(InputError):
 
 
 class ReceiptSignatureError(TamperError):
-    """The receipt can be read, but it is not what the data subject signed."""
+    """The receipt is readable, but the data subject did not sign this text."""
 
 
 class ForeignReceiptError(RefusedError):
@@ -50,12 +50,12 @@ class ForeignReceiptError(RefusedError):
 
 
 class NoLiveConsentError(RefusedError):
-    """No consent is in force. Unknown, withdrawn and erased are one answer, on purpose."""
+    """No consent is in force. Unknown, withdrawn and erased give the same answer, on purpose."""
 
 
 class ConsentExpiredError(NoLiveConsentError):
-    """The consent has run out."""
+    """The consent has expired."""
 
 
 class ForgedGrantError(TypeError):
-    """A capability was built outside the gate that mints it; a programming error."""
+    """A capability was constructed outside the gate that mints it; a programming error."""

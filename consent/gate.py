@@ -1,4 +1,4 @@
-"""The gate: the one place where consent becomes leave to do something."""
+"""The gate: the only module that issues capabilities (a grant to enroll, a permit to probe) for a consent."""
 
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -14,26 +14,26 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 
 
 class ConsentLedger(Protocol):
-    """What the gate must know about consents in force; `store` implements it, and so do the fakes in tests."""
+    """Lookup of consents in force, as the gate needs it; `store` implements it, and so do the fakes in tests."""
 
     def live_until(self, receipt_id: ReceiptId, subject_id: DataSubjectId, purpose: Purpose) -> datetime | None:
-        """Return when the consent in force ends, or None where there is none."""
+        """Return when the consent in force ends, or None if there is none."""
         ...
 
 
 def admit(
     receipt: VerifiedReceipt, *, site_id: SiteId, purpose: Purpose, ledger: ConsentLedger, now: datetime
 ) -> ConsentGrant:
-    """Return a grant if this consent is in force, here, for this purpose, now.
+    """Return a grant if this consent is in force at this site, for this purpose, now.
 
     1. The receipt is for this site.
     2. It is for this zone.
-    3. Its time has begun and has not run out.
+    3. Its term has begun and has not expired.
     4. The ledger holds it as live, until the same moment or earlier.
 
     Raises:
         ForeignReceiptError: 1 or 2 fails.
-        ConsentExpiredError: 3 fails, or the ledger's term has run out.
+        ConsentExpiredError: 3 fails, or the term in the ledger has expired.
         NoLiveConsentError: 4 fails; unknown, withdrawn and erased are one answer.
         RefusedError: the receipt is dated in the future.
     """
@@ -71,9 +71,9 @@ def admit(
 
 
 def permit_probe(zone: Zone) -> ProbePermit:
-    """Return leave to compute probe embeddings for one declared zone.
+    """Return a permit to compute probe embeddings for one declared zone.
 
-    The person before the camera has not been identified, so nobody's consent can be asked for yet: a probe is compared
-    and wiped, and one that matches nobody leaves no trace.
+    The person before the camera is not identified yet, so no consent can be looked up. A probe is compared and wiped;
+    a probe without a match leaves no trace.
     """
     return ProbePermit(zone.purpose, mint=MINT)

@@ -1,58 +1,34 @@
-"""The capabilities: proof that consent was checked, carried by whoever extracts an embedding."""
+"""Capabilities: objects that prove a consent check and that extracting an embedding requires."""
 
-from dataclasses import KW_ONLY, InitVar, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NoReturn, final
+from typing import ClassVar, final
 
-from volens.consent._mint import MINT
-from volens.consent.errors import ForgedGrantError
+from volens.consent._mint import Capability
 from volens.consent.ids import DataSubjectId, Purpose, ReceiptId
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class ConsentGrant:
+class ConsentGrant(Capability):
     """Proof that one receipt was verified and live at `checked_at`. A capability, not a record.
 
-    Only `volens.consent.gate.admit` makes one. Python cannot stop `object.__new__`; the tables can, and do.
+    Python cannot prevent `object.__new__`; the database can.
     """
 
+    made_by: ClassVar = "gate.admit"
     receipt_id: ReceiptId
     subject_id: DataSubjectId
     purpose: Purpose
     checked_at: datetime
     expires_at: datetime
     receipt_sha256: bytes
-    _: KW_ONLY
-    mint: InitVar[object] = None
-
-    def __post_init__(self, mint: object) -> None:
-        """Refuse to exist outside the gate."""
-        if mint is not MINT:
-            raise ForgedGrantError("only volens.consent.gate.admit() makes a ConsentGrant")
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling and copying: the check does not travel."""
-        raise TypeError("a ConsentGrant stays in the process that checked it")
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class ProbePermit:
-    """Leave to compute a probe embedding for one zone. It opens no way to store anything.
+class ProbePermit(Capability):
+    """Permit to compute a probe embedding for one zone. It gives no access to storage."""
 
-    Only `volens.consent.gate.permit_probe` makes one.
-    """
-
+    made_by: ClassVar = "gate.permit_probe"
     purpose: Purpose
-    _: KW_ONLY
-    mint: InitVar[object] = None
-
-    def __post_init__(self, mint: object) -> None:
-        """Refuse to exist outside the gate."""
-        if mint is not MINT:
-            raise ForgedGrantError("only volens.consent.gate.permit_probe() makes a ProbePermit")
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling and copying: the check does not travel."""
-        raise TypeError("a ProbePermit stays in the process that checked it")

@@ -1,4 +1,4 @@
-"""Names for identifiers, so that mypy refuses to mix them."""
+"""Identifier types (`NewType`), so that mypy refuses to mix them."""
 
 import re
 from typing import Final, NewType
@@ -6,7 +6,7 @@ from typing import Final, NewType
 from volens.consent.errors import InputError
 
 SiteId = NewType("SiteId", str)
-"""Names one installation; part of every receipt, so that a receipt for one site is foreign to all others."""
+"""Identifies one installation; part of every receipt, so that all other sites refuse a receipt for this one."""
 
 Purpose = NewType("Purpose", str)
 """The zone name: one purpose (GDPR 5(1)(b)) at one set of doors."""
@@ -18,21 +18,21 @@ ReceiptId = NewType("ReceiptId", str)
 """16 random bytes in lower-case hexadecimal, 32 characters."""
 
 ReferenceId = NewType("ReferenceId", int)
-"""Number of a biometric reference, 1 upwards; never given out twice."""
+"""Number of a biometric reference, from 1; never reused."""
 
 ModelId = NewType("ModelId", str)
 """Embedding model and the first 8 hexadecimal digits of its weights' SHA-256: ``sface_2021dec_int8bq@fb143eea``."""
 
 _PURPOSE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_RECEIPT_ID: Final = re.compile(r"[0-9a-f]{32}")
-_SUBJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+RECEIPT_ID: Final = re.compile(r"[0-9a-f]{32}")
+SUBJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def parse_purpose(text: str) -> Purpose:
     """Return a zone name: 1 to 63 of ``a-z 0-9 _ -``, starting with a letter or digit.
 
     Raises:
-        InputError: the text is no zone name.
+        InputError: the text is not a zone name.
     """
     if not _PURPOSE.fullmatch(text):
         raise InputError(
@@ -40,13 +40,3 @@ def parse_purpose(text: str) -> Purpose:
             "letter or digit; choose another name"
         )
     return Purpose(text)
-
-
-def is_receipt_id(text: object) -> bool:
-    """Tell whether a parsed value has the form of a receipt id."""
-    return isinstance(text, str) and _RECEIPT_ID.fullmatch(text) is not None
-
-
-def is_subject_id(text: object) -> bool:
-    """Tell whether a parsed value has the form of a data subject id."""
-    return isinstance(text, str) and _SUBJECT_ID.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""Whose law protects a person: ISO 3166 codes, a country or a part of one."""
+"""Jurisdiction: the country, or part of one, whose law protects a person (ISO 3166 code)."""
 
 import re
 from typing import Final
@@ -12,7 +12,9 @@ def parse_jurisdiction(text: str) -> str:
     """Return an ISO 3166 code such as ``FR`` or ``US-IL``.
 
     Raises:
-        InputError: the text is none. Whether the country exists is not checked.
+        InputError: the text is not such a code.
+
+    Not checked: whether the country exists.
     """
     if not JURISDICTION.fullmatch(text):
         raise InputError(f"got jurisdiction {text[:20]!r}; expected an ISO 3166 code such as FR or US-IL")
@@ -20,5 +22,5 @@ def parse_jurisdiction(text: str) -> str:
 
 
 def covers(order: str, person: str) -> bool:
-    """Tell whether what is ordered for one jurisdiction is meant for a person: a country covers its parts."""
+    """Return whether an order for one jurisdiction applies to a person; a country covers its parts."""
     return person == order or person.startswith(f"{order}-")

@@ -1,7 +1,7 @@
 """Compact JWS with one algorithm: Ed25519 (RFC 7515; algorithm name from RFC 9864).
 
-The header is pinned: ``alg`` is ``Ed25519``, ``typ`` is what the caller expects, and there is nothing else. So there
-is no algorithm to confuse, no key to smuggle in and no critical extension to overlook.
+The header is pinned to ``alg`` ``Ed25519`` and the ``typ`` that the caller expects, and has no other member. This
+excludes algorithm confusion, keys supplied in the header, and critical extensions that a reader might ignore.
 """
 
 import base64
@@ -35,21 +35,21 @@ def peek(token: str, typ: str) -> bytes:
     Raises:
         InputError: not three canonical base64url segments, too large, or another header than the pinned one.
     """
-    payload, _signature = _taken_apart(token, typ)
+    payload, _signature = _split(token, typ)
     return payload
 
 
 def verify(token: str, typ: str, key: Ed25519PublicKey) -> bytes:
     """Return the payload of a token signed by `key`.
 
-    With the header pinned and the segments decoded, what is left of RFC 7515 is one signature over the first two
-    segments as they stand; a test holds this beside joserfc.
+    With the header pinned and the segments decoded, the rest of RFC 7515 is one signature over the first two segments
+    as received; a test compares this with joserfc.
 
     Raises:
         InputError: the token is malformed (see `peek`).
         TamperError: the signature is not by this key over these bytes.
     """
-    payload, signature = _taken_apart(token, typ)
+    payload, signature = _split(token, typ)
     try:
         key.verify(signature, token.rpartition(".")[0].encode("ascii"))
     except InvalidSignature:
@@ -57,7 +57,7 @@ def verify(token: str, typ: str, key: Ed25519PublicKey) -> bytes:
     return payload
 
 
-def _taken_apart(token: str, typ: str) -> tuple[bytes, bytes]:
+def _split(token: str, typ: str) -> tuple[bytes, bytes]:
     """Return payload and signature of a well-formed token."""
     if len(token) > MAX_TOKEN_BYTES:
         raise InputError(f"got a token of {len(token)} characters; expected at most {MAX_TOKEN_BYTES}")
@@ -68,10 +68,10 @@ def _taken_apart(token: str, typ: str) -> tuple[bytes, bytes]:
     return from_b64url(segments[1]), from_b64url(segments[2])
 
 
-@lru_cache(maxsize=32)  # of the headers that are right; a refusal is not kept
+@lru_cache(maxsize=32)  # caches valid headers; a refusal is not cached
 def _check_header(segment: str, typ: str) -> None:
     try:
-        # Decoded here, for json.loads would guess at UTF-16; as pairs, for of two members "alg" it would drop one.
+        # Decoded here because json.loads would accept UTF-16; as pairs because of two members "alg" it would drop one.
         header = json.loads(from_b64url(segment).decode("utf-8"), object_pairs_hook=list)
     except (ValueError, RecursionError):
         raise InputError("got a token whose header is not JSON; expected a compact JWS") from None

@@ -1,4 +1,4 @@
-"""The notice: the exact text that a person was shown before signing (GDPR 13)."""
+"""The notice: the exact text that a person is shown before signing (GDPR 13)."""
 
 import re
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ class Notice:
 
     @classmethod
     def publish(cls, purpose: Purpose, *, language: str, version: int, text: bytes, now: datetime) -> Self:
-        """Return a notice of the exact bytes of `text`, which are UTF-8, not empty, at most 256 KiB.
+        """Return a notice with the exact bytes of `text`: UTF-8, not empty, at most 256 KiB.
 
         Raises:
-            InputError: not such a text, or not a BCP 47 language tag.
+            InputError: the text breaks one of these rules, or the language is not a BCP 47 tag.
         """
         if not _LANGUAGE.fullmatch(language):
             raise InputError(f"got language {language[:40]!r}; expected a BCP 47 tag such as 'en' or 'fr-CA'")
@@ -42,17 +42,17 @@ class Notice:
         except UnicodeDecodeError:
             raise InputError("got a notice that is not UTF-8 text; save it as UTF-8") from None
         if not decoded.strip():
-            raise InputError("got an empty notice; write what people agree to")
+            raise InputError("got an empty notice; write the text that people agree to")
         return cls(purpose, language, version, decoded, sha256(text).hexdigest(), whole_seconds(now))
 
     def check(self) -> None:
-        """Compare the text with its hash.
+        """Compare the text with its SHA-256.
 
         Raises:
-            TamperError: the text is not the one that was published.
+            TamperError: the text is not the published one.
         """
         if sha256(self.text.encode("utf-8")).hexdigest() != self.sha256:
             raise TamperError(
-                f"integrity: notice {self.version} ({self.language}) of zone {self.purpose!r} is not the text "
-                "published; restore the data file"
+                f"integrity: notice {self.version} ({self.language}) of zone {self.purpose!r} is not the "
+                "published text; restore the data file"
             )

@@ -1,14 +1,15 @@
-"""The person's half of a consent's key: 32 random bytes in a file or a QR in the person's hands, and nowhere else."""
+"""The person's half of a consent's key: 32 random bytes in a file or a QR that only the person has."""
 
 import base64
 import binascii
 import hmac
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Final, NoReturn, Self, final
+from typing import Final, Self, final
 
 from volens.consent.errors import InputError
 from volens.consent.ids import ReceiptId
+from volens.consent.in_process import WipedBuffer
 
 SECRET_BYTES: Final = 32
 TEXT_PREFIX: Final = "VOLENS-SECRET:"
@@ -18,24 +19,22 @@ _IGNORED: Final = str.maketrans("", "", "- \t\r\n")
 
 
 @final
-class PersonSecret:
-    """A secret that the site never keeps. Use it as a context manager, or call `wipe` when it was used.
+class PersonSecret(WipedBuffer):
+    """A secret that the site never keeps.
 
-    Written down it is ``VOLENS-SECRET:`` and 56 letters and digits of base 32 (RFC 4648), the last of which tell a
-    misread one.
+    As text it is ``VOLENS-SECRET:`` and 56 letters and digits of base 32 (RFC 4648), the last of which are a checksum.
     """
 
-    __slots__ = ("_buffer",)
+    __slots__ = ()
 
     def __init__(self, value: bytes | bytearray) -> None:
-        """Copy `value`, exactly 32 bytes."""
         if len(value) != SECRET_BYTES:
             raise ValueError(f"got a secret of {len(value)} bytes; expected {SECRET_BYTES}")
-        self._buffer = bytearray(value)
+        super().__init__(value)
 
     @classmethod
     def generate(cls, random: Callable[[int], bytes]) -> Self:
-        """Make a new one from `random`, a function that returns n random bytes."""
+        """Return a new secret from `random`, a function that returns n random bytes."""
         return cls(random(SECRET_BYTES))
 
     @classmethod
@@ -43,7 +42,7 @@ class PersonSecret:
         """Read the text of the file or the QR.
 
         Raises:
-            InputError: it is no such secret, or was misread. The message does not repeat it.
+            InputError: the text is not such a secret, or was misread. The message does not repeat it.
         """
         plain = text.strip().upper().removeprefix(TEXT_PREFIX).translate(_IGNORED)
         try:
@@ -58,40 +57,17 @@ class PersonSecret:
             )
         return cls(value)
 
-    @property
-    def buffer(self) -> bytearray:
-        """The bytes themselves, not a copy."""
-        return self._buffer
-
     def reveal(self) -> str:
-        """Return the text for the person's file and QR only."""
+        """Return the text, for the person's file and QR only."""
         return TEXT_PREFIX + base64.b32encode(bytes(self._buffer) + _check(self._buffer)).decode("ascii")
 
     def commitment(self, receipt_id: ReceiptId) -> bytes:
-        """Return the 32 bytes that the site keeps; no salt, for 256 random bits cannot be guessed."""
+        """Return the 32 bytes that the site keeps; unsalted, because 256 random bits cannot be guessed."""
         return sha256(b"volens person secret v1\0" + receipt_id.encode("ascii") + b"\0" + self._buffer).digest()
 
     def matches(self, commitment: bytes, receipt_id: ReceiptId) -> bool:
-        """Compare with a kept commitment in constant time."""
+        """Compare with a stored commitment in constant time."""
         return hmac.compare_digest(self.commitment(receipt_id), commitment)
-
-    def wipe(self) -> None:
-        """Overwrite the bytes with zeros."""
-        self._buffer[:] = bytes(SECRET_BYTES)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.wipe()
-
-    def __repr__(self) -> str:
-        """Say nothing about the bytes."""
-        return "PersonSecret(...)"
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling."""
-        raise TypeError("a PersonSecret is not pickled; use reveal()")
 
 
 def _check(value: bytes | bytearray) -> bytes:

@@ -1,49 +1,43 @@
 """The consent receipt: what the data subject agreed to, signed with the subject's own key.
 
-The fields are those of ISO/IEC TS 27560:2023 (record header, PII processing, party identification, event), as
-canonical JSON (RFC 8785) inside a compact JWS. Each state is a type, each arrow one function::
+The fields are those of ISO/IEC TS 27560:2023 (record header, PII processing, party identification, event). Each state
+is a type, each arrow one function::
 
     bytes -> UnverifiedReceipt -> VerifiedReceipt      (then volens.consent.gate.admit -> ConsentGrant)
 """
 
 import re
-from dataclasses import KW_ONLY, InitVar, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final, NoReturn, Self, cast, final
-
-import rfc8785
+from typing import Any, ClassVar, Final, Self, cast, final
 
 from volens.consent import jws
-from volens.consent._mint import MINT
-from volens.consent.canonical import loads_canonical
-from volens.consent.errors import ForgedGrantError, InputError, ReceiptError, ReceiptSignatureError, TamperError
-from volens.consent.ids import DataSubjectId, Purpose, ReceiptId, SiteId, is_receipt_id, is_subject_id, parse_purpose
+from volens.consent._mint import MINT, Capability
+from volens.consent.errors import InputError, ReceiptError, ReceiptSignatureError, TamperError
+from volens.consent.ids import RECEIPT_ID, SUBJECT_ID, DataSubjectId, Purpose, ReceiptId, SiteId, parse_purpose
 from volens.consent.jurisdiction import JURISDICTION, parse_jurisdiction
 from volens.consent.notice import Notice
+from volens.consent.signed_document import SignedDocument
 from volens.consent.subject_key import SubjectKey, SubjectPublicKey
 from volens.consent.times import format_time, parse_time, whole_seconds
 from volens.consent.zone import Custody, Zone
 
-RECEIPT_TYPE: Final = "volens-receipt+jws"
 SCHEMA_VERSION: Final = "ISO/IEC TS 27560:2023 volens-receipt/1"
 _STORAGE: Final = {
     Custody.OPERATOR: "operated by the controller",
     Custody.SUBJECT_KEY: "operated by the controller; opens only with a secret that the data subject alone holds",
     Custody.BADGE: "a badge that the data subject carries; the controller holds no biometric data",
 }
-_ANOTHERS: Final = (
-    "integrity: the receipt names another data subject than the owner of the key; use the receipt and key that were "
-    "made together"
-)
-_NOT_SIGNED: Final = "integrity: the receipt's signature does not match its text; use the receipt as it was signed"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_ANY: Final = re.compile(r".*", re.DOTALL)
+_OTHER_FORM: Final = "a field has another form than this version writes"
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """Who decides and answers (GDPR 4(7)): the site's id, the organisation's name and where to reach it."""
+    """The controller (GDPR 4(7)): the site's id, the organisation's name and its contact."""
 
     site_id: SiteId
     name: str
@@ -53,7 +47,7 @@ class Controller:
 @final
 @dataclass(frozen=True, slots=True)
 class ReceiptClaims:
-    """What a receipt says, as far as Volens decides anything by it."""
+    """The fields of a receipt on which Volens bases decisions."""
 
     receipt_id: ReceiptId
     subject_id: DataSubjectId
@@ -70,7 +64,7 @@ class ReceiptClaims:
 @final
 @dataclass(frozen=True, slots=True)
 class UnverifiedReceipt:
-    """A well-formed receipt whose signature nobody has checked. Good for looking up, not for deciding."""
+    """A well-formed receipt whose signature was not checked. Use it for look-ups, never for decisions."""
 
     token: str
     claims: ReceiptClaims
@@ -80,39 +74,24 @@ class UnverifiedReceipt:
         """Read a compact JWS.
 
         Raises:
-            ReceiptError: the bytes are no receipt of this version.
+            ReceiptError: the bytes are not a receipt of this version.
         """
-        try:
-            token = data.decode("ascii").strip()
-            return cls(token, _claims(jws.peek(token, RECEIPT_TYPE)))
-        except UnicodeDecodeError:
-            raise ReceiptError("got a receipt that is not ASCII text; expected a compact JWS") from None
-        except InputError as error:
-            raise ReceiptError(f"this is not a Volens receipt: {error}") from None
+        token, _ = RECEIPT.from_file(data)
+        return cls(token, RECEIPT.peek(token))
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class VerifiedReceipt:
-    """A receipt that the data subject named in it has signed. Says nothing yet about being in force."""
+class VerifiedReceipt(Capability):
+    """A receipt that the data subject named in it has signed. Whether it is in force is not checked yet."""
 
+    made_by: ClassVar = "receipt.verify_receipt"
     token: str
     claims: ReceiptClaims
-    _: KW_ONLY
-    mint: InitVar[object] = None
-
-    def __post_init__(self, mint: object) -> None:
-        """Refuse to exist without a checked signature."""
-        if mint is not MINT:
-            raise ForgedGrantError("only volens.consent.receipt.verify_receipt() makes a VerifiedReceipt")
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling: the check does not travel."""
-        raise TypeError("a VerifiedReceipt stays in the process that checked it; keep the token")
 
     @property
     def sha256(self) -> bytes:
-        """SHA-256 of the exact signed bytes: the salt of the reference key, so another receipt means another key."""
+        """SHA-256 of the exact signed bytes: the salt of the reference key, so each receipt has its own key."""
         return sha256(self.token.encode("ascii")).digest()
 
 
@@ -127,14 +106,14 @@ def sign_receipt(
     now: datetime,
     valid_days: int | None = None,
 ) -> UnverifiedReceipt:
-    """Write down what was agreed and sign it with the person's key.
+    """Write the receipt and sign it with the person's key.
 
-    The receipt ends `valid_days` after `now`, or without them after the zone's retention. It carries no name: names are
-    sealed in the store.
+    The receipt ends after `valid_days`, by default after the zone's retention. It carries no name: names are sealed in
+    the store.
 
     Raises:
-        InputError: a term of no day, or longer than the zone's retention; the jurisdiction is no ISO 3166 code such as
-            ``FR`` or ``US-IL``; or the notice is another zone's.
+        InputError: the term is below one day or longer than the zone's retention; the jurisdiction is not an ISO 3166
+            code such as ``FR`` or ``US-IL``; or the notice is for another zone.
     """
     parse_jurisdiction(jurisdiction)
     if notice.purpose != zone.purpose:
@@ -142,8 +121,8 @@ def sign_receipt(
     term_days = zone.retention_days if valid_days is None else valid_days
     if not 1 <= term_days <= zone.retention_days:
         raise InputError(
-            f"got a term of {term_days} days; expected 1 to {zone.retention_days}, for nothing is kept longer in "
-            f"zone {zone.purpose!r}"
+            f"got a term of {term_days} days; expected 1 to {zone.retention_days}, the retention of zone "
+            f"{zone.purpose!r}"
         )
     issued_at = whole_seconds(now)
     expires_at = issued_at + timedelta(days=term_days)
@@ -170,56 +149,61 @@ def sign_receipt(
             "event_state": "consent given",
         },
     }
-    return UnverifiedReceipt.parse(key.sign(rfc8785.dumps(document), RECEIPT_TYPE).encode("ascii"))
+    return UnverifiedReceipt.parse(RECEIPT.sign(key, document).encode("ascii"))
 
 
 def verify_receipt(receipt: UnverifiedReceipt, trusted_key: SubjectPublicKey) -> VerifiedReceipt:
-    """Check who signed.
+    """Verify the signature of a receipt.
 
     1. The trusted key is the one that the receipt carries, and its thumbprint is the subject that the receipt names.
     2. The signature is by that key over these exact bytes.
-    3. The claims are those in the signed bytes: anyone can put an `UnverifiedReceipt` together by hand.
+    3. The claims are those in the signed bytes: any caller can construct an `UnverifiedReceipt`.
 
-    Not checked here: site, zone, expiry and liveness; `volens.consent.gate.admit` does. An expired receipt must still
+    Not checked: site, zone, expiry and liveness; `volens.consent.gate.admit` checks them. An expired receipt must still
     verify, because it must still be withdrawable (GDPR 7(3)).
 
     Raises:
-        ReceiptSignatureError: the receipt is not what this person signed.
+        ReceiptSignatureError: this person did not sign this receipt.
     """
     # 1.
-    if trusted_key.subject_id != receipt.claims.subject_id or trusted_key != receipt.claims.subject_key:
-        raise ReceiptSignatureError(_ANOTHERS)
+    _require_owner(receipt.claims, trusted_key)
     # 2.
-    try:
-        payload = jws.verify(receipt.token, RECEIPT_TYPE, trusted_key.key)
-    except TamperError:
-        raise ReceiptSignatureError(_NOT_SIGNED) from None
+    verified = verify_stored(receipt.token, trusted_key)
     # 3.
-    if _claims(payload) != receipt.claims:
+    if verified.claims != receipt.claims:
         raise ReceiptSignatureError(
             "integrity: the receipt's claims are not those in its signed text; parse it again from its bytes"
         )
-    return VerifiedReceipt(receipt.token, receipt.claims, mint=MINT)
+    return verified
 
 
 def verify_stored(token: str, trusted_key: SubjectPublicKey) -> VerifiedReceipt:
-    """Check who signed a receipt that the caller has as text only; see `verify_receipt`, whose steps these are.
+    """Verify the signature of a receipt of which the caller has only the text: steps 2 and 1 of `verify_receipt`.
 
-    Nothing is read out of the token before its signature holds, and it is taken apart once instead of three times.
+    Nothing is read out of the token before its signature holds, and the token is parsed once.
 
     Raises:
-        InputError: the token is no receipt of this version.
-        ReceiptSignatureError: it is not what the owner of the key signed.
+        ReceiptError: the token is not a receipt of this version.
+        ReceiptSignatureError: the owner of the key did not sign it.
     """
-    # 2. and 3.
+    # 2.
     try:
-        claims = _claims(jws.verify(token, RECEIPT_TYPE, trusted_key.key))
+        claims = RECEIPT.verify(token, trusted_key.raw)
     except TamperError:
-        raise ReceiptSignatureError(_NOT_SIGNED) from None
+        raise ReceiptSignatureError(
+            "integrity: the receipt's signature does not match its text; use the receipt as it was signed"
+        ) from None
     # 1.
-    if trusted_key.subject_id != claims.subject_id or trusted_key != claims.subject_key:
-        raise ReceiptSignatureError(_ANOTHERS)
+    _require_owner(claims, trusted_key)
     return VerifiedReceipt(token, claims, mint=MINT)
+
+
+def _require_owner(claims: ReceiptClaims, trusted_key: SubjectPublicKey) -> None:
+    if trusted_key.subject_id != claims.subject_id or trusted_key != claims.subject_key:
+        raise ReceiptSignatureError(
+            "integrity: the receipt names another data subject than the owner of the key; use the receipt and key that "
+            "were made together"
+        )
 
 
 def _processing(zone: Zone, notice: Notice, jurisdiction: str, controller: Controller) -> dict[str, object]:
@@ -255,45 +239,35 @@ def _processing(zone: Zone, notice: Notice, jurisdiction: str, controller: Contr
     }
 
 
-def _claims(payload: bytes) -> ReceiptClaims:
-    try:
-        document = loads_canonical(payload)
-    except (ValueError, RecursionError):  # also NaN, numbers beyond 2**53 and lone surrogates
-        raise InputError("its payload is not canonical JSON (RFC 8785)") from None
-    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"expected schema_version {SCHEMA_VERSION!r}")
+def _claims(document: dict[str, Any], _token: str) -> ReceiptClaims:
     processing = _section(document, "pii_processing")
     notice = _section(processing, "privacy_notice")
     event = _section(document, "event")
     parties = document.get("party_identification")
     if not isinstance(parties, list) or len(parties) != 1 or not isinstance(parties[0], dict):
         raise InputError("expected one party_identification")
-    key = SubjectPublicKey(_raw_key(_section(document, "pii_principal_key")))
+    jwk = _section(document, "pii_principal_key")
+    raw_key = jws.from_b64url(_text(jwk, "x"))
+    if jwk != jws.public_jwk(raw_key):
+        raise InputError("expected an Ed25519 public key as a JWK")
     try:
         custody = Custody(_text(processing, "custody"))
     except ValueError:
         raise InputError("expected a known custody") from None
     claims = ReceiptClaims(
-        receipt_id=ReceiptId(_text(document, "record_id")),
-        subject_id=DataSubjectId(_text(document, "pii_principal_id")),
+        receipt_id=ReceiptId(_text(document, "record_id", RECEIPT_ID)),
+        subject_id=DataSubjectId(_text(document, "pii_principal_id", SUBJECT_ID)),
         site_id=SiteId(_text(parties[0], "party_id")),
         purpose=parse_purpose(_text(processing, "purpose")),
         custody=custody,
-        jurisdiction=_text(processing, "jurisdiction"),
-        notice_sha256=_text(notice, "sha256"),
+        jurisdiction=_text(processing, "jurisdiction", JURISDICTION),
+        notice_sha256=_text(notice, "sha256", _SHA256),
         issued_at=parse_time(event.get("event_time")),
         expires_at=parse_time(event.get("expires_at")),
-        subject_key=key,
+        subject_key=SubjectPublicKey(raw_key),
     )
-    if (
-        not is_receipt_id(claims.receipt_id)
-        or not is_subject_id(claims.subject_id)
-        or not JURISDICTION.fullmatch(claims.jurisdiction)
-        or not _SHA256.fullmatch(claims.notice_sha256)
-        or claims.expires_at <= claims.issued_at
-        or event.get("event_state") != "consent given"
-    ):
-        raise InputError("a field has another form than this version writes")
+    if claims.expires_at <= claims.issued_at or event.get("event_state") != "consent given":
+        raise InputError(_OTHER_FORM)
     return claims
 
 
@@ -304,15 +278,23 @@ def _section(document: dict[str, object], name: str) -> dict[str, object]:
     return cast("dict[str, object]", value)
 
 
-def _text(document: dict[str, object], name: str) -> str:
+def _text(document: dict[str, object], name: str, form: re.Pattern[str] = _ANY) -> str:
     value = document.get(name)
     if not isinstance(value, str):
         raise InputError(f"expected text in {name!r}")
+    if not form.fullmatch(value):
+        raise InputError(_OTHER_FORM)
     return value
 
 
-def _raw_key(jwk: dict[str, object]) -> bytes:
-    raw = jws.from_b64url(_text(jwk, "x"))
-    if jwk != jws.public_jwk(raw):
-        raise InputError("expected an Ed25519 public key as a JWK")
-    return raw
+RECEIPT: Final = SignedDocument(
+    typ="volens-receipt+jws",
+    name="a Volens receipt",
+    advice="use the receipt as it was signed",
+    read=_claims,
+    versions=(SCHEMA_VERSION,),
+    version_member="schema_version",
+    error=ReceiptError,
+    signed_error=ReceiptError,
+    version_error=ReceiptError,
+)

@@ -1,9 +1,10 @@
-"""What somebody shows at a door besides their face: the number of a badge, or a PIN."""
+"""The second factor that a person shows at a door besides their face: the number of a badge, or a PIN."""
 
 from itertools import pairwise
-from typing import Final, NoReturn, Self, final
+from typing import Final, Self, final
 
 from volens.consent.errors import InputError
+from volens.consent.in_process import WipedBuffer
 from volens.consent.zone import SecondFactor
 
 BADGE_LENGTH: Final = range(4, 65)
@@ -13,26 +14,22 @@ _YEARS: Final = (b"19", b"20")
 
 
 @final
-class ShownFactor:
-    """The characters that were shown. Use it as a context manager, or call `wipe` when it was used.
+class ShownFactor(WipedBuffer):
+    """The characters that the person showed. Use it as a context manager, or call `wipe` after use."""
 
-    Attributes:
-        kind: what they are.
-    """
-
-    __slots__ = ("_buffer", "kind")
+    __slots__ = ("kind",)
 
     def __init__(self, kind: SecondFactor, plain: bytes | bytearray) -> None:
-        """Copy what is parsed already; use `badge` or `pin`."""
+        """Copy parsed characters; call `badge` or `pin` instead."""
+        super().__init__(plain)
         self.kind = kind
-        self._buffer = bytearray(plain)
 
     @classmethod
     def badge(cls, text: str) -> Self:
-        """Read the number of a badge, as a reader or a person types it: in any case, with or without - : and blanks.
+        """Read a badge number as a reader or a person types it: any case, with or without hyphens, colons and spaces.
 
         Raises:
-            InputError: it is none. The message does not repeat it.
+            InputError: the text is not a badge number. The message does not repeat it.
         """
         plain = text.strip().translate(_BETWEEN)
         if len(plain) not in BADGE_LENGTH or not plain.isascii() or not plain.isalnum():
@@ -47,7 +44,7 @@ class ShownFactor:
         """Read a PIN.
 
         Raises:
-            InputError: it is none. The message does not repeat it.
+            InputError: the text is not a PIN. The message does not repeat it.
         """
         plain = text.strip()
         if len(plain) not in PIN_LENGTH or not plain.isascii() or not plain.isdigit():
@@ -58,69 +55,55 @@ class ShownFactor:
 
     @classmethod
     def of(cls, kind: SecondFactor, text: str) -> Self:
-        """Read one of a kind, a badge or a PIN.
+        """Read a second factor of one kind, badge or PIN.
 
         Raises:
-            InputError: it is none. The message does not repeat it.
+            InputError: the text is not one. The message does not repeat it.
         """
         return {SecondFactor.BADGE: cls.badge, SecondFactor.PIN: cls.pin}[kind](text)
 
     @property
     def buffer(self) -> bytearray:
-        """The characters themselves, not a copy.
+        """The factor's own buffer, not a copy.
 
         Raises:
-            ValueError: they were wiped.
+            ValueError: it was wiped.
         """
         if not self._buffer:
-            raise ValueError("this factor was used and wiped; it has to be shown again")
+            raise ValueError("this second factor was wiped after use; show it again")
         return self._buffer
 
     def copy(self) -> Self:
-        """Return another one of the same, to be wiped by itself."""
+        """Return a copy, to be wiped separately."""
         return type(self)(self.kind, self.buffer)
 
     def refuse_if_obvious(self) -> None:
-        """Refuse a PIN that is among the first that anybody tries, before it is set.
+        """Refuse an easily guessed PIN before it is set.
 
-        These are one digit or group again and again (1111, 1212), runs (1234, 9876, 7890), and years of four digits.
+        These are one digit or group repeated (1111, 1212), runs (1234, 9876, 7890), and years of four digits.
 
         Raises:
-            InputError: it is such a PIN.
+            InputError: the PIN is one of these.
         """
         if self.kind is SecondFactor.PIN and _is_obvious(bytes(self.buffer)):
-            raise InputError("got a PIN that others would try first; choose one that is no run, repetition or year")
+            raise InputError("got a PIN that is easily guessed; choose one that is not a run, a repetition or a year")
 
     def wipe(self) -> None:
-        """Overwrite the characters with zeros, and forget how many there were."""
-        self._buffer[:] = bytes(len(self._buffer))
+        """Overwrite the characters with zeros and drop their number."""
+        super().wipe()
         self._buffer.clear()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.wipe()
-
-    def __repr__(self) -> str:
-        """Say nothing about the characters."""
-        return "ShownFactor(...)"
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling."""
-        raise TypeError("a ShownFactor is not pickled; it is used once and wiped")
-
-
-def check_kind(asked: SecondFactor, shown: ShownFactor | None) -> None:
-    """Refuse a factor that the zone does not ask for. Nothing shown is no mistake: it is a door's first question.
+def check_kind(required: SecondFactor, shown: ShownFactor | None) -> None:
+    """Refuse a second factor that the zone does not require. No factor is valid: a door decides on the face first.
 
     Raises:
-        InputError: a badge number where a PIN is asked for, or the other way round, or where the face alone is.
+        InputError: a badge number although the zone requires a PIN, or the reverse, or any factor if it requires none.
     """
-    if shown is None or shown.kind is asked:
+    if shown is None or shown.kind is required:
         return
-    wanted = {SecondFactor.NONE: "the face alone", SecondFactor.BADGE: "a badge number", SecondFactor.PIN: "a PIN"}
-    raise InputError(f"got {wanted[shown.kind]}, where {wanted[asked]} is asked for; show that")
+    names = {SecondFactor.NONE: "the face alone", SecondFactor.BADGE: "a badge number", SecondFactor.PIN: "a PIN"}
+    raise InputError(f"got {names[shown.kind]}, but this zone requires {names[required]}; show that")
 
 
 def _is_obvious(digits: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What the person takes home: the signed receipt, the withdrawal code and the text that was agreed to."""
+"""The take-home file: the signed receipt, the withdrawal code and the text of the notice, for the person."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Final, Self, final
 
 from volens.consent.errors import InputError, ReceiptError
 from volens.consent.jws import MAX_TOKEN_BYTES
-from volens.consent.notice import MAX_NOTICE_BYTES, Notice
+from volens.consent.notice import MAX_NOTICE_BYTES
 from volens.consent.person_secret import PersonSecret
 from volens.consent.receipt import UnverifiedReceipt
 from volens.consent.withdrawal import WithdrawalCode
@@ -18,10 +18,10 @@ MAX_FILE_BYTES: Final = MAX_TOKEN_BYTES + 2 * MAX_NOTICE_BYTES
 @final
 @dataclass(frozen=True, slots=True)
 class TakeHome:
-    """The content of the file that ``volens consent give --out`` writes; `code` is absent from a bare receipt.
+    """The content of the file that ``volens consent give --out`` writes; a bare receipt has no `code`.
 
-    `secret` is what only the person holds, in a zone of custody ``subject_key``. It is not part of the file: the
-    receipt is shown to many, the secret to a door.
+    `secret` is the person's half of the key, in a zone of custody ``subject_key``. It is not part of the file, because
+    the person shows the receipt to many people and the secret to a door only.
     """
 
     receipt: UnverifiedReceipt
@@ -30,18 +30,11 @@ class TakeHome:
     secret: PersonSecret | None = field(default=None, repr=False)
 
     @classmethod
-    def of(
-        cls, receipt: UnverifiedReceipt, code: WithdrawalCode, notice: Notice, secret: PersonSecret | None = None
-    ) -> Self:
-        """Put together what belongs together."""
-        return cls(receipt, code, notice.text, secret)
-
-    @classmethod
     def parse(cls, data: bytes) -> Self:
-        """Read such a file, or a file that holds nothing but the compact JWS.
+        """Read a take-home file, or a file that holds only the compact JWS.
 
         Raises:
-            ReceiptError: it is neither.
+            ReceiptError: the bytes are neither.
         """
         if len(data) > MAX_FILE_BYTES:
             raise ReceiptError(f"got a receipt file of {len(data)} bytes; expected at most {MAX_FILE_BYTES}")
@@ -53,21 +46,18 @@ class TakeHome:
             raise ReceiptError(
                 "got a receipt file that is cut off or not JSON; use the file as it was written"
             ) from None
-        token = document.get("receipt")
-        code = document.get("withdrawal_code")
-        notice = document.get("notice")
+        token, code, notice = (document.get(name) for name in ("receipt", "withdrawal_code", "notice"))
         if document.get("format") != FORMAT or not isinstance(token, str) or not token.isascii():
             raise ReceiptError(f"got a JSON file of another kind; expected format {FORMAT!r} with a receipt")
         try:
             parsed_code = WithdrawalCode.parse(code) if isinstance(code, str) else None
         except InputError as error:
             raise ReceiptError(str(error)) from None
-        return cls(
-            UnverifiedReceipt.parse(token.encode("ascii")), parsed_code, notice if isinstance(notice, str) else None
-        )
+        receipt = UnverifiedReceipt.parse(token.encode("ascii"))
+        return cls(receipt, parsed_code, notice if isinstance(notice, str) else None)
 
     def to_json(self) -> bytes:
-        """Write the file. It holds the withdrawal code: it is for the person, not for the site."""
+        """Return the file. It contains the withdrawal code, so it is for the person, not for the site."""
         document: dict[str, object] = {
             "format": FORMAT,
             "keep_this": "This is your proof of what you agreed to, and your way out.",

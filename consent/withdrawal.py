@@ -4,9 +4,10 @@ import hmac
 from collections.abc import Callable
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final, NoReturn, Self, final
+from typing import Final, Self, final
 
 from volens.consent.errors import InputError
+from volens.consent.in_process import InProcess
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U
 _BITS: Final = 130
@@ -16,7 +17,7 @@ QR_PREFIX: Final = "VOLENS-WITHDRAW:"
 
 
 class EndReason(StrEnum):
-    """Why a consent ended: the person's own act, one of the clocks, an order, or a key lost in a restore."""
+    """Why a consent ended: the person's own act, an expiry clock, an order, or a key lost in a restore."""
 
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
@@ -29,27 +30,27 @@ class EndReason(StrEnum):
 
 
 @final
-class WithdrawalCode:
-    """26 Crockford base-32 characters, 130 random bits. The site keeps only `digest`."""
+class WithdrawalCode(InProcess):
+    """26 Crockford base-32 characters with 130 random bits. The site keeps only `digest`."""
 
     __slots__ = ("_text",)
 
     def __init__(self, canonical: str) -> None:
-        """Wrap canonical text; use `generate` or `parse`."""
+        """Wrap canonical text; call `generate` or `parse` instead."""
         self._text = canonical
 
     @classmethod
     def generate(cls, random: Callable[[int], bytes]) -> Self:
-        """Make a code from `random`, a function that returns n random bytes."""
+        """Return a new code from `random`, a function that returns n random bytes."""
         number = int.from_bytes(random(17)) >> (17 * 8 - _BITS)
         return cls("".join(_ALPHABET[(number >> (5 * i)) & 31] for i in reversed(range(_LENGTH))))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a code as a person types it: any case, with or without hyphens, O for 0, I or L for 1; or the QR's text.
+        """Read a code as a person types it (any case, hyphens optional, O for 0, I or L for 1), or the text of the QR.
 
         Raises:
-            InputError: it is no withdrawal code. The message does not repeat it.
+            InputError: the text is not a withdrawal code. The message does not repeat it.
         """
         plain = text.strip().upper().removeprefix(QR_PREFIX).translate(_MISREAD)
         if len(plain) != _LENGTH or any(c not in _ALPHABET for c in plain):
@@ -64,21 +65,13 @@ class WithdrawalCode:
         return "-".join(self._text[i : i + 5] for i in range(0, _LENGTH, 5))
 
     def qr_text(self) -> str:
-        """Return what the QR on the receipt says."""
+        """Return the text of the QR code on the receipt."""
         return QR_PREFIX + self._text
 
     def digest(self) -> bytes:
-        """Return the 32 bytes that the site keeps. Unsalted: 130 random bits cannot be guessed."""
+        """Return the 32 bytes that the site keeps; unsalted, because 130 random bits cannot be guessed."""
         return sha256(b"volens withdrawal code v1\0" + self._text.encode("ascii")).digest()
 
     def matches(self, digest: bytes) -> bool:
-        """Compare with a kept digest in constant time."""
+        """Compare with a stored digest in constant time."""
         return hmac.compare_digest(self.digest(), digest)
-
-    def __repr__(self) -> str:
-        """Say nothing about the code."""
-        return "WithdrawalCode(...)"
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling."""
-        raise TypeError("a WithdrawalCode is not pickled")

@@ -1,4 +1,4 @@
-"""A zone: one purpose, one set of doors, and the promises made for it before anyone is asked."""
+"""A zone: one purpose, one set of doors, and the terms declared for it before the first consent is requested."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,13 +12,13 @@ from volens.consent.times import whole_seconds
 DEFAULT_MATCH_HISTORY_DAYS: Final = 90
 MAX_MATCH_HISTORY_DAYS: Final = 366
 MAX_RETENTION_DAYS: Final = 3 * 366
-"""A consent is asked again at least every three years; CNIL's guidance for workplace biometrics expects a limit."""
+"""Consent must be renewed at least every three years; CNIL's guidance for workplace biometrics expects a limit."""
 _MAX_TEXT: Final = 2000
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
 
 class Custody(StrEnum):
-    """Who holds what opens a reference (CNIL model regulation 2019-001, types 1, 2 and 3)."""
+    """Custody: who holds the key to a reference (CNIL model regulation 2019-001, types 1, 2 and 3)."""
 
     BADGE = "badge"
     SUBJECT_KEY = "subject_key"
@@ -26,7 +26,7 @@ class Custody(StrEnum):
 
 
 class SecondFactor(StrEnum):
-    """What a person shows besides their face: nothing, the number of a badge, or a PIN."""
+    """The second factor, besides the face: none, the number of a badge, or a PIN."""
 
     NONE = "none"
     BADGE = "badge"
@@ -34,7 +34,7 @@ class SecondFactor(StrEnum):
 
 
 class Promises(TypedDict):
-    """What is declared of a zone when it is added; see `Zone.declare`."""
+    """The terms of a zone when it is added; see `Zone.declare`."""
 
     custody: str
     justification: str | None
@@ -50,8 +50,8 @@ class Zone:
     """A purpose with its custody, its justification, its alternative and its retention.
 
     Attributes:
-        match_history_days: how long a person's own passages are kept for them to ask for; 0 keeps none.
-        second_factor: what nobody gets in without, whoever the face is.
+        match_history_days: how long a person's visits are kept, so that the person can request them; 0 keeps none.
+        second_factor: without it the door stays closed, even if the face matches.
     """
 
     purpose: Purpose
@@ -76,13 +76,13 @@ class Zone:
         match_history_days: int = DEFAULT_MATCH_HISTORY_DAYS,
         second_factor: str = SecondFactor.NONE,
     ) -> Self:
-        """Return a zone that may be offered to people, or say which promise is missing.
+        """Return a zone for which consent may be requested.
 
         Raises:
-            InputError: the name, the custody or the second factor is not one.
-            RefusedError: a promise is missing: an alternative for people who say no (GDPR 7(4)), a justification
-                for keeping references under the operator's control alone, or a retention of 1 to 1098 days
-                (GDPR 5(1)(e)). Or a second factor where the person carries the key, which is one.
+            InputError: the name, the custody or the second factor is invalid.
+            RefusedError: a term is missing: an alternative for people who refuse (GDPR 7(4)), a justification for
+                keeping references under the operator's control alone, or a retention of 1 to 1098 days
+                (GDPR 5(1)(e)). Or a second factor is given although the person carries the key, which is one.
         """
         purpose = parse_purpose(name)
         kind = _one_of(Custody, "custody", custody)
@@ -90,14 +90,14 @@ class Zone:
         why = _promise(justification)
         if not why and kind is Custody.OPERATOR:
             raise RefusedError(
-                f"zone {purpose!r} keeps references under the operator's control but says not why; give "
+                f"zone {purpose!r} keeps references under the operator's control but has no justification; give "
                 "--justification with the reason why a badge is not enough (CNIL model regulation 2019-001, art. 9)"
             )
         instead = _promise(alternative)
         if not instead:
             raise RefusedError(
-                f"zone {purpose!r} has no alternative; give --alternative with the way in for people who say no, "
-                "for consent without a choice is not free (GDPR 7(4))"
+                f"zone {purpose!r} has no alternative; give --alternative with the way in for people who refuse, "
+                "because consent without a choice is not free (GDPR 7(4))"
             )
         if retention_days is None or not 1 <= retention_days <= MAX_RETENTION_DAYS:
             got = "no retention" if retention_days is None else f"a retention of {retention_days} days"
@@ -111,22 +111,22 @@ class Zone:
             )
         if factor is not SecondFactor.NONE and kind is not Custody.OPERATOR:
             raise RefusedError(
-                f"zone {purpose!r} has custody {kind.value!r}, in which people show what they carry besides their face "
-                "already; leave --second-factor out, or choose custody 'operator'"
+                f"zone {purpose!r} has custody {kind.value!r}, in which people already show something they carry "
+                "besides their face; leave --second-factor out, or choose custody 'operator'"
             )
         return cls(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days, factor)
 
     def check_searchable(self) -> None:
-        """Refuse a search (1:N): where the person holds the key, nobody can be found who does not show it.
+        """Refuse an identification (1:N) if the person holds the key: no reference opens until the person shows it.
 
         Raises:
-            RefusedError: the zone's custody is not the operator's.
+            RefusedError: the zone's custody is not 'operator'.
         """
         if self.custody is not Custody.OPERATOR:
             raise RefusedError(
-                f"zone {self.purpose!r} has custody {self.custody.value!r}, in which nobody is searched for; ask for "
-                f"the person's {'badge' if self.custody is Custody.BADGE else 'receipt and secret'} and use 'volens "
-                "verify'"
+                f"zone {self.purpose!r} has custody {self.custody.value!r}, which allows no identification (1:N); ask "
+                f"for the person's {'badge' if self.custody is Custody.BADGE else 'receipt and secret'} and use "
+                "'volens verify'"
             )
 
 
