@@ -1,25 +1,35 @@
 """From an image to a face embedding: decoding, detection, quality, alignment, models. Knows nothing of people."""
 
+from volens.face.alignment import TEMPLATE as TEMPLATE
+from volens.face.alignment import align as align
 from volens.face.alignment import eye_distance_px as eye_distance_px
 from volens.face.detector import LONGEST_SIDE_PX as LONGEST_SIDE_PX
 from volens.face.detector import DetectedFace as DetectedFace
 from volens.face.detector import YuNetDetector as YuNetDetector
+from volens.face.downloads import Downloader as Downloader
 from volens.face.embedder import EmbeddingModel as EmbeddingModel
+from volens.face.embedder import FaceEmbedder as FaceEmbedder
+from volens.face.embedder import SFaceEmbedder as SFaceEmbedder
 from volens.face.extractor import Extractor as Extractor
 from volens.face.face_errors import AlreadyEnrolledError as AlreadyEnrolledError
 from volens.face.face_errors import DifferentPeopleError as DifferentPeopleError
+from volens.face.face_errors import DownloadError as DownloadError
+from volens.face.face_errors import DownloadHashError as DownloadHashError
 from volens.face.face_errors import ImageError as ImageError
+from volens.face.face_errors import ModelMissingError as ModelMissingError
 from volens.face.face_errors import NoFaceError as NoFaceError
 from volens.face.face_errors import PoorQualityError as PoorQualityError
 from volens.face.face_errors import SeveralFacesError as SeveralFacesError
 from volens.face.face_errors import TooFewPhotosError as TooFewPhotosError
 from volens.face.image import MIN_SIDE_PX as MIN_SIDE_PX
+from volens.face.image import Pixels as Pixels
 from volens.face.image import RgbImage as RgbImage
 from volens.face.image import decode as decode
 from volens.face.image import read_image as read_image
 from volens.face.inference import runtime as runtime
 from volens.face.insightface_pack import load_pack as load_pack
 from volens.face.model_cache import ModelCache as ModelCache
+from volens.face.model_catalog import SFACE as SFACE
 from volens.face.model_catalog import YUNET as YUNET
 from volens.face.photo_sources import camera_frames as camera_frames
 from volens.face.photo_sources import image_paths as image_paths

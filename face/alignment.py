@@ -1,8 +1,8 @@
-"""Alignment: turn, scale and shift a face so that its five landmarks lie where the embedding model expects them.
+"""Face alignment: rotate, scale and translate a face so that its landmarks lie where the embedding model expects them.
 
 The transform is the least-squares similarity of Umeyama (1991), "Least-squares estimation of transformation
-parameters between two point patterns", eq. 40-43. The template is ArcFace's (insightface.utils.face_align.arcface_dst),
-which OpenCV uses for SFace as well.
+parameters between two point patterns", eq. 40-43. The template is ArcFace's
+(insightface.utils.face_align.arcface_dst), which OpenCV uses for SFace as well.
 """
 
 import math
@@ -15,7 +15,7 @@ from volens.face.image import Pixels, RgbImage
 
 Landmarks: TypeAlias = NDArray[np.float32]
 """float32 (5, 2), x then y in pixels: right eye, left eye, nose tip, right and left mouth corner. Right is the person's
-right, so it comes first from the left in the image."""
+right, which is on the left side of the image."""
 
 CROP_SIDE_PX: Final = 112
 TEMPLATE: Final = np.array(
@@ -25,16 +25,10 @@ TEMPLATE: Final = np.array(
 
 
 def align(image: RgbImage, landmarks: Landmarks, *, repeat_edge: bool = False) -> Pixels:
-    """Cut out a face, upright and at the embedding model's scale.
+    """Crop a face, upright and at the embedding model's scale: uint8 (112, 112, 3), RGB, a new array.
 
-    Args:
-        image: the whole photo.
-        landmarks: five points in the photo's pixels.
-        repeat_edge: fill what lies outside the photo with its edge instead of black, as measuring needs; the embedding
-            models were trained with black.
-
-    Returns:
-        uint8 (112, 112, 3), RGB, a new array.
+    The area outside the photo is black, as the embedding models were trained; quality measurement needs `repeat_edge`,
+    which fills it with the photo's edge pixels.
 
     Raises:
         ValueError: the landmarks have another shape, are not finite, or all lie on one point.
@@ -43,18 +37,12 @@ def align(image: RgbImage, landmarks: Landmarks, *, repeat_edge: bool = False) -
 
 
 def warp(image: RgbImage, transform: NDArray[np.float64], side: int, *, repeat_edge: bool) -> Pixels:
-    """Cut a square out of a photo; where it shrinks, pixels are averaged: skipping them makes noise of fine texture.
+    """Crop a square by an affine transform: uint8 (side, side, 3), RGB, a new array; see `align` for `repeat_edge`.
 
-    Args:
-        image: the whole photo.
-        transform: float64 (2, 3), a similarity from the photo's pixels to the square's; read, never written.
-        side: of the square in pixels.
-        repeat_edge: fill what lies outside the photo with its edge instead of black.
-
-    Returns:
-        uint8 (side, side, 3), RGB, a new array.
+    `transform` is a similarity from the photo's pixels to the square's, float64 (2, 3). Downscaling averages pixels,
+    because skipping them aliases fine texture.
     """
-    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+    import cv2  # noqa: PLC0415  withdrawal must work on a machine where OpenCV does not load
 
     transform = transform.copy()
     pixels: NDArray[Any] = image.pixels
@@ -72,18 +60,13 @@ def warp(image: RgbImage, transform: NDArray[np.float64], side: int, *, repeat_e
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the rotation, scaling and shift that brings `source` nearest to `target`, never a mirror image.
+    """Return the least-squares similarity transform (rotation, scale, translation; no reflection) to `target`.
 
     1. Centre both point sets.
     2. Singular value decomposition of their covariance; the last sign makes the rotation proper.
-    3. Scale by the variance of the source, then shift.
+    3. Scale by the variance of the source, then translate.
 
-    Args:
-        source: (n, 2), finite, not all on one point.
-        target: (n, 2), finite.
-
-    Returns:
-        float64 (2, 3): ``target ~ matrix @ (x, y, 1)``.
+    Both sets are (n, 2); the result is float64 (2, 3): ``target ~ matrix @ (x, y, 1)``.
 
     Raises:
         ValueError: shapes differ, a value is not finite, or the source has no extent.
@@ -106,12 +89,6 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
     # 3.
     scaled = rotation * (float(singular @ signs) / variance)
     return np.column_stack([scaled, centre_b - scaled @ centre_a])
-
-
-def roll_degrees(landmarks: Landmarks) -> float:
-    """Return how far the line through the eyes is turned from level: (-180, 180], positive is clockwise on screen."""
-    dx, dy = (float(value) for value in landmarks[1] - landmarks[0])
-    return math.degrees(math.atan2(dy, dx))
 
 
 def eye_distance_px(landmarks: Landmarks) -> float:

@@ -1,12 +1,12 @@
-"""Face detection with YuNet: where faces are, and the five landmarks that alignment needs.
+"""Face detection with YuNet: bounding boxes, and the five landmarks that alignment needs.
 
 Decoding is that of OpenCV's FaceDetectorYN (modules/objdetect/src/face_detect.cpp). Source: Wu, Peng and Yu, "YuNet: A
 Tiny Millisecond-level Face Detector", Machine Intelligence Research 20 (2023).
 
-BUG: the landmarks of the int8 weights stay level while the face turns: a face turned by 30 degrees gets eyes turned by
-2 to 4. OpenCV computes the same from the same file, and knows of wrong landmarks in quantised weights (opencv_zoo issue
-116). SFace forgives it (median score against the upright photo 0.95 at 15 degrees, 0.89 at 30), but the roll must be
-measured in another way: see `YuNetDetector.roll_degrees`.
+BUG: the landmarks of the int8 weights hardly rotate with the face: on a face rotated by 30 degrees, the eye line is
+rotated by 2 to 4. OpenCV computes the same from the same file, and its maintainers know of wrong landmarks in quantised
+weights (opencv_zoo issue 116). SFace tolerates it (median score against the upright photo 0.95 at 15 degrees, 0.89 at
+30), but the roll must be measured in another way: see `YuNetDetector.roll_degrees`.
 """
 
 from dataclasses import dataclass, field
@@ -35,12 +35,9 @@ _ROLL_HIGHEST_SCORE: Final = 0.99
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectedFace:
-    """One face in one image.
+    """One face in one image; the score is 0..1, higher is more confident.
 
-    Attributes:
-        box: (x, y, width, height) in the image's pixels; may reach over its edge.
-        landmarks: see `volens.face.alignment.Landmarks`.
-        detection_score: 0..1, higher is surer.
+    The box is (x, y, width, height) in the image's pixels, and may extend beyond its edge.
     """
 
     box: tuple[float, float, float, float]
@@ -58,17 +55,12 @@ class YuNetDetector:
     def detect(
         self, image: RgbImage, *, longest_side: int = LONGEST_SIDE_PX, score_threshold: float = SCORE_THRESHOLD
     ) -> list[DetectedFace]:
-        """Find faces, largest first, and of equal size the surer first.
+        """Find faces, largest first; of equal size, the one with the higher score first.
 
-        Args:
-            image: any size; it is scaled down to `longest_side`, or up to 320 px, before the network sees it.
-            longest_side: pixels, from 32; smaller is faster and misses small faces.
-            score_threshold: lowest detection score kept, 0..1.
+        The image is scaled down to `longest_side` (pixels, from 32; smaller is faster and misses small faces), or up to
+        320 px, before the network sees it. The faces are in the image's own pixels.
 
-        Returns:
-            Faces in the image's own pixels; an empty list means that none was found.
-
-        Not checked: whether a face is a photo of a photo (no liveness test).
+        Not checked: whether the photo shows a photo of a face (no presentation attack detection).
         """
         scale = min(longest_side, max(_SMALLEST_SIDE_PX, image.width, image.height)) / max(image.width, image.height)
         blob, scales = _blob(image, scale)
@@ -77,34 +69,33 @@ class YuNetDetector:
         for index in _suppressed(scores, boxes):
             x, y, width, height = (float(value) for value in boxes[index] / np.tile(scales, 2))
             landmarks = (points[index] / scales).astype(np.float32)
-            if np.ptp(landmarks, axis=0).max() >= 1:  # else nothing can be aligned
+            if np.ptp(landmarks, axis=0).max() >= 1:  # otherwise alignment is not possible
                 faces.append(DetectedFace((x, y, width, height), landmarks, float(scores[index])))
         return sorted(faces, key=lambda face: (face.box[2] * face.box[3], face.detection_score), reverse=True)
 
     def roll_degrees(self, image: RgbImage, face: DetectedFace) -> float:
-        """Measure how far a face is turned from upright, by turning it back until the detector is surest.
+        """Estimate the roll of a face (in-plane rotation) by the rotation at which the detection score is highest.
 
-        The score is flat near its peak and falls at both sides, so the centre of the whole hill is taken, in log odds.
-        Measured on 46 faces turned by known angles up to 60 degrees: mean error below 6, standard deviation 7 degrees;
-        of the upright ones none above 23, of 77 turned by 45 three below 30. Costs 13 detections of 192x192 px.
+        The score is flat near its peak and falls on both sides, so the result is the centre of mass of the whole peak,
+        in log odds. Measured on 46 faces rotated by known angles up to 60 degrees: mean error below 6, standard
+        deviation 7 degrees; none of the upright faces above 23, 3 of 77 rotated by 45 below 30. Cost: 13 detections of
+        192x192 px.
 
-        Returns:
-            -90..90, positive is clockwise on screen; 0 if the face is found at no angle.
+        The result is -90..90, positive is clockwise on screen; 0 if the face is found at no angle.
         """
-        import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+        import cv2  # noqa: PLC0415  withdrawal must work on a machine where OpenCV does not load
 
         x, y, width, height = face.box
         centre = (x + width / 2, y + height / 2)
         side = 2 * _ROLL_FACE_PX
         odds = []
         for angle in _ROLL_STEPS_DEGREES:
-            transform = np.asarray(
-                cv2.getRotationMatrix2D(centre, angle, _ROLL_FACE_PX / max(width, height)), np.float64
-            )
+            scale = _ROLL_FACE_PX / max(width, height)
+            transform = np.asarray(cv2.getRotationMatrix2D(centre, angle, scale), np.float64)
             transform[:, 2] += side / 2 - np.array(centre)
             blob, _ = _blob(RgbImage(warp(image, transform, side, repeat_edge=True)), 1.0)
             scores, boxes, _ = self._run(blob, _ROLL_LOWEST_SCORE)
-            # A neighbour in the crop must not answer for this face.
+            # Ignore other faces in the crop.
             near = np.abs(boxes[:, :2] + boxes[:, 2:] / 2 - side / 2).max(axis=1) < _ROLL_FACE_PX / 2
             score = min(float(scores[near].max(initial=_ROLL_LOWEST_SCORE)), _ROLL_HIGHEST_SCORE)
             odds.append(np.log(score / (1 - score)))
@@ -120,7 +111,7 @@ class YuNetDetector:
 
 def _blob(image: RgbImage, scale: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return float32 (1, 3, h, w), BGR 0..255, sides multiples of 32 padded with black, and the scales in x and y."""
-    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+    import cv2  # noqa: PLC0415  withdrawal must work on a machine where OpenCV does not load
 
     width, height = (max(1, round(side * scale)) for side in (image.width, image.height))
     pixels: NDArray[Any] = image.pixels
@@ -151,7 +142,7 @@ def _decode(
 
 
 def _suppressed(scores: NDArray[np.float32], boxes: NDArray[np.float32]) -> list[int]:
-    """Return the indices that greedy non-maximum suppression keeps, surest first."""
+    """Return the indices that greedy non-maximum suppression keeps, highest score first."""
     order = np.argsort(-scores, kind="stable")[:_MAX_CANDIDATES]
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     areas = boxes[:, 2] * boxes[:, 3]

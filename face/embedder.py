@@ -1,4 +1,4 @@
-"""Face embedding: from an aligned crop to a unit vector."""
+"""Face embedding: computes a unit vector from an aligned crop."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,10 @@ from volens.face.thresholds import Thresholds
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingModel:
-    """What must be known about a model to use its embeddings.
+    """Description of an embedding model.
 
-    Attributes:
-        model_id: name and first 8 hexadecimal digits of the weights' SHA-256; embeddings of two ids never compare.
-        dimension: components of an embedding.
-        licence: of the weights; recorded with every reference.
-        thresholds: limits measured for this model.
+    Embeddings of two models (`model_id`) are never compared. The licence is that of the weights, and is recorded with
+    every reference; the thresholds were measured for this model.
     """
 
     model_id: ModelId
@@ -33,21 +30,14 @@ class EmbeddingModel:
 
 
 class FaceEmbedder(Protocol):
-    """Turns aligned faces into embeddings."""
+    """Interface of an embedding model: aligned face in, embedding out."""
 
-    @property
-    def model(self) -> EmbeddingModel:
-        """The model behind it."""
-        ...
+    model: EmbeddingModel
 
     def embed(self, aligned: Pixels) -> UnitVector:
-        """Return the embedding of one aligned face.
+        """Return the embedding (of `model.dimension`) of a face that `align` cropped, uint8 (112, 112, 3), RGB.
 
-        Args:
-            aligned: uint8 (112, 112, 3), RGB, from `volens.face.alignment.align`; read, never written.
-
-        Returns:
-            A new unit vector of `model.dimension` components; the caller wipes it.
+        It is a new vector that the caller zeroes.
 
         Raises:
             ValueError: the crop has another shape or type.
@@ -73,16 +63,12 @@ class SFaceEmbedder:
     def __init__(self, model: Path | bytes, threads: int = 1) -> None:
         """Load a folded SFace; see `volens.face.inference.session` for the arguments and errors."""
         self._session = session(model, threads)
-
-    @property
-    def model(self) -> EmbeddingModel:
-        """SFace of December 2021, int8 block-quantised."""
-        return SFACE_MODEL
+        self.model = SFACE_MODEL
 
     def embed(self, aligned: Pixels) -> UnitVector:
         """Return the embedding of one aligned face; see `FaceEmbedder.embed`."""
         check_crop(aligned)
-        # RGB, 0..255: the network subtracts and scales by itself. With BGR it seems to work and is merely worse.
+        # RGB, 0..255: the network normalises by itself. With BGR it works too, with lower accuracy.
         blob = np.ascontiguousarray(aligned.transpose(2, 0, 1)[None], dtype=np.float32)
         (output,) = self._session.run(None, {"data": blob})
         vector = UnitVector.normalised(output[0])
@@ -92,7 +78,7 @@ class SFaceEmbedder:
 
 
 def check_crop(aligned: Pixels) -> None:
-    """Check shape and type of an aligned face.
+    """Validate shape and type of an aligned face.
 
     Raises:
         ValueError: it is not uint8 (112, 112, 3).

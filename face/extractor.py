@@ -1,4 +1,4 @@
-"""The extractor: the only way from pixels to an embedding, and it needs a capability."""
+"""Embedding extraction: the only way from pixels to an embedding, and it requires a capability."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -16,32 +16,27 @@ from volens.face.quality import QualityReport, assess
 
 
 class Extractor:
-    """Detects faces and computes embeddings.
+    """Detects faces (with `detector`) and computes embeddings (with `embedder`).
 
-    Detection needs no capability: it says that there is a face, not whose. An embedding does: either a `ConsentGrant`
-    (the result can be stored) or a `ProbePermit` (the result can only be compared).
+    Detection needs no capability, because it does not identify a person. An embedding requires one: either a
+    `ConsentGrant` (the result can be stored) or a `ProbePermit` (the result can only be compared).
 
     Attributes:
-        embeddings_computed: how many embeddings this extractor has computed; tests count on it staying at 0 without
+        embeddings_computed: number of embeddings that this extractor has computed; tests check that it stays 0 without
             consent. Not exact if several threads share the extractor.
     """
 
     def __init__(self, detector: YuNetDetector, embedder: FaceEmbedder) -> None:
-        """Join a detector and an embedder."""
         self._detector = detector
         self._embedder = embedder
         self.embeddings_computed = 0
 
     @classmethod
     def load_default(cls, cache: ModelCache | None = None, threads: int = 1) -> Self:
-        """Load YuNet and SFace from the model cache.
-
-        Args:
-            cache: by default `ModelCache.default()`.
-            threads: for each of the two networks, from 1.
+        """Load YuNet and SFace from the model cache; `threads`, from 1, is for each of the two networks.
 
         Raises:
-            ModelMissingError: a model is not there; the message says how to get it.
+            ModelMissingError: a model is not in the cache; the message says how to get it.
             ModelHashError: a cached model was changed.
         """
         cache = cache or ModelCache.default()
@@ -64,37 +59,26 @@ class Extractor:
         return assess(image, face, roll=self._detector.roll_degrees(image, face))
 
     def consented(self, image: RgbImage, face: DetectedFace, grant: ConsentGrant) -> ConsentedEmbedding:
-        """Compute the embedding of a face whose owner agreed.
-
-        Args:
-            image: the photo.
-            face: a face that `detect` found in it.
-            grant: the person's consent, checked by `volens.consent.gate.admit`.
-
-        Returns:
-            The embedding with its grant; the caller wipes its vector.
+        """Compute the embedding of a face that `detect` found, with its grant; the caller zeroes the vector.
 
         Raises:
-            TypeError: `grant` is no ConsentGrant; nothing was computed.
+            TypeError: `grant` is not a ConsentGrant; nothing was computed.
 
-        Not checked: that the grant is still in force (the store checks when it writes), or that the face is its owner's
-        (whoever takes the photos answers for that).
+        Not checked: that the consent is still in force (the store checks when it writes), or that the face belongs to
+        the person who consented (the operator who takes the photos is responsible for that).
         """
-        # At run time too: the type checker does not see code that is written at the door.
+        # Checked at run time too, because callers of the library may not use a type checker.
         if not isinstance(grant, ConsentGrant):
             raise TypeError(
-                f"got {type(grant).__name__}; expected a ConsentGrant; ask for consent with volens.consent.gate.admit"
+                f"got {type(grant).__name__}; expected a ConsentGrant; get one from volens.consent.gate.admit"
             )
         return ConsentedEmbedding(grant, self._embed(image, face), self.model.model_id)
 
     def probes(self, image: RgbImage, faces: Sequence[DetectedFace], permit: ProbePermit) -> list[ProbeEmbedding]:
-        """Compute embeddings to compare, in the order of `faces`.
-
-        Returns:
-            One probe for each face; the caller wipes each vector after the comparison.
+        """Compute one probe for each face, in their order; the caller zeroes each vector after the comparison.
 
         Raises:
-            TypeError: `permit` is no ProbePermit; nothing was computed.
+            TypeError: `permit` is not a ProbePermit; nothing was computed.
         """
         if not isinstance(permit, ProbePermit):
             raise TypeError(

@@ -1,4 +1,4 @@
-"""What can go wrong between a photo and a biometric reference, named by who must act."""
+"""Errors between a photo and a biometric reference, named by who must act."""
 
 from volens.consent import EnrollmentError, InputError, RefusedError, TamperError, UnavailableError
 
@@ -7,16 +7,24 @@ class ImageError(InputError):
     """The file, frame or bytes cannot be used as a photo."""
 
 
+class DownloadError(UnavailableError):
+    """A model or sample photo cannot be downloaded, or the local source lacks it."""
+
+
+class DownloadHashError(TamperError):
+    """A downloaded file is not the one that the catalogue names."""
+
+
 class ModelHashError(TamperError):
-    """A model file is not the one that the catalog names, or was changed after it was checked."""
+    """A cached model was changed after it was checked and folded."""
 
 
 class ModelMissingError(UnavailableError):
-    """A model, or the program that runs it, is not on this machine or cannot be fetched."""
+    """A model is not in the cache, or the library that runs it cannot load it."""
 
 
 class ModelLicenceError(RefusedError):
-    """The model's licence was not accepted, or does not hold."""
+    """The model's licence was not accepted, or is not valid."""
 
 
 class NoFaceError(EnrollmentError):

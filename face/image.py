@@ -1,4 +1,4 @@
-"""Photos as arrays: bytes from anywhere become RGB pixels or one clear refusal."""
+"""Image decoding: untrusted bytes become an RGB array or one ImageError."""
 
 import stat
 import threading
@@ -22,22 +22,18 @@ MAX_PIXELS: Final = 40_000_000
 MIN_SIDE_PX: Final = 16
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF")
 _FORMAT_NAMES: Final = "JPEG, PNG, WebP, BMP, PPM, PGM or TIFF"
-# warnings.catch_warnings changes the filters of the whole process.
+# warnings.catch_warnings changes the warning filters of the whole process.
 _FILTERS: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RgbImage:
-    """A photo or frame.
-
-    Attributes:
-        pixels: uint8 (h, w, 3), RGB, 0..255, C-contiguous, read-only view; row 0 is the top.
-    """
+    """A photo or frame: uint8 (h, w, 3), RGB, 0..255, C-contiguous, read-only view; row 0 is the top."""
 
     pixels: Pixels = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Check shape and type; a caller that gets them wrong has a bug.
+        """Check shape and type; a wrong one is a bug of the caller.
 
         Raises:
             ValueError: the array is not uint8 (h, w, 3), or a side is shorter than `MIN_SIDE_PX`.
@@ -55,26 +51,26 @@ class RgbImage:
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """Width in pixels."""
         return int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
-        """Rows."""
+        """Height in pixels."""
         return int(self.pixels.shape[0])
 
 
 def read_image(path: Path) -> RgbImage:
-    """Read one image file; at most `MAX_FILE_BYTES` of it ever enter memory.
+    """Read and decode one image file; reads at most `MAX_FILE_BYTES` into memory.
 
     Raises:
-        ImageError: it is missing, a folder, no regular file, unreadable, or refused by `decode`.
+        ImageError: it is missing, a folder, not a regular file, unreadable, or refused by `decode`.
     """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise ImageError(f"{path} is a folder; expected an image file; give a file")
-        # A pipe or a device could block for ever, or never end.
+        # Reading a pipe or a device could block or never end.
         if not stat.S_ISREG(mode):
             raise ImageError(f"{path} is not a regular file; expected an image file; give a file")
         with path.open("rb") as file:
@@ -87,19 +83,16 @@ def read_image(path: Path) -> RgbImage:
 
 
 def decode(data: bytes, name: str = "image") -> RgbImage:
-    """Decode one image; nothing is decoded before the header's claims are known to be within bounds.
+    """Decode one image; the size in its header is checked against the limits before any pixel is decoded.
 
-    EXIF orientation is honoured, grey becomes RGB, 16 bits become 8, transparency shows white. Of an animation or a
-    multi-page file the first image is taken. Anything that Pillow warns about is refused.
-
-    Args:
-        data: JPEG, PNG, WebP, BMP, PPM, PGM or TIFF; at most `MAX_FILE_BYTES`, `MAX_PIXELS`, sides from `MIN_SIDE_PX`.
-        name: what to call it in messages.
+    The bytes are JPEG, PNG, WebP, BMP, PPM, PGM or TIFF; at most `MAX_FILE_BYTES`, `MAX_PIXELS`, sides from
+    `MIN_SIDE_PX`. EXIF orientation is applied, grey becomes RGB, 16 bits become 8, transparency becomes white. Of an
+    animation or a multi-page file, the first image is used. An image that Pillow warns about is refused.
 
     Raises:
-        ImageError: too large, too small, truncated, or no image.
+        ImageError: too large, too small, truncated, or not an image.
 
-    Not checked: colour profiles (ICC); the pixels are taken as sRGB.
+    Not checked: colour profiles (ICC); the pixels are treated as sRGB.
     """
     if not data:
         raise ImageError(f"{name} is empty; expected {_FORMAT_NAMES}; take the photo again")
@@ -117,18 +110,18 @@ def decode(data: bytes, name: str = "image") -> RgbImage:
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name} is no image that can be read; expected {_FORMAT_NAMES}; give another file") from None
+        raise ImageError(f"{name} is not a readable image; expected {_FORMAT_NAMES}; give another file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(_too_many_pixels(name)) from None
-    except Exception as error:  # noqa: BLE001  whatever a decoder raises on hostile bytes, they are no photo
+    except Exception as error:  # noqa: BLE001  a decoder may raise anything on hostile bytes
         raise ImageError(
             f"{name} is damaged or truncated ({type(error).__name__}); expected a complete {_FORMAT_NAMES} file; "
-            "copy or take it again"
+            "copy the file or take the photo again"
         ) from None
 
 
 def _too_many_pixels(name: str) -> str:
-    return f"{name} has more than {MAX_PIXELS // 10**6} million pixels; expected at most that; make it smaller"
+    return f"{name} has more than {MAX_PIXELS // 10**6} million pixels; expected at most that; scale it down"
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
@@ -145,7 +138,7 @@ def _to_rgb(image: Image.Image, name: str) -> Pixels:
     if image.mode == "F":
         raise ImageError(f"{name} has floating-point pixels of unknown range; expected 8 or 16 bits; save it as PNG")
     if image.mode == "I" or image.mode.startswith("I;16"):
-        # PNG, TIFF and PGM store 16-bit grey as 0..65535; Pillow's own conversion would clip it at 255.
+        # PNG, TIFF and PGM store 16-bit grey as 0..65535; Pillow's own conversion would clip at 255.
         grey = (np.clip(np.asarray(image, dtype=np.int64), 0, 65535) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.has_transparency_data:

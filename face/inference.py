@@ -1,36 +1,31 @@
-"""ONNX Runtime sessions, made the same way everywhere: on the processor, quiet, with a bounded number of threads."""
+"""ONNX Runtime sessions with one configuration: CPU only, errors only, a bounded number of threads, no telemetry."""
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from volens.face.face_errors import ModelMissingError
 
-_ERRORS_ONLY = 3
-# ONNX Runtime's own builds (1.29 and later) make a device identifier and report to their maker unless this is set
-# before they are imported; disable_telemetry_events() comes too late (measured with 1.32).
-_TELEMETRY_OFF: Final = "ORT_DISABLE_TELEMETRY"
-
 
 def runtime() -> Any:  # noqa: ANN401  onnxruntime ships no types
-    """Import ONNX Runtime so that it reports to nobody. Whatever else imports it must call this first.
+    """Import ONNX Runtime with telemetry disabled. Code that imports it in any other way must call this first.
 
     Raises:
-        ImportError: it is not installed, or does not load here.
+        ImportError: it is not installed, or does not load on this machine.
     """
-    os.environ[_TELEMETRY_OFF] = "1"
-    import onnxruntime  # noqa: PLC0415  after the line above; and what ends a consent must run where this does not
+    # Builds from 1.29 on create a device identifier and send telemetry to the vendor unless this variable is set before
+    # the import; disable_telemetry_events() is too late (measured with 1.32).
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime  # noqa: PLC0415  after the line above; withdrawal must work where it does not load
 
     return onnxruntime
 
 
 def session(model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  onnxruntime ships no types
-    """Load a model.
+    """Load a folded ONNX file, or its bytes as `ModelCache.read` returns them, into an inference session.
 
-    Args:
-        model: a folded ONNX file, or its bytes as `ModelCache.read` returns them.
-        threads: threads used inside one call, from 1. One is the default everywhere: a door's machine does other work
-            too, and latency stays even.
+    `threads`, from 1, work inside one call. The default everywhere is 1, because a door's machine does other work too,
+    and latency varies less.
 
     Raises:
         ValueError: `threads` is below 1.
@@ -40,10 +35,10 @@ def session(model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  onnxrunt
         raise ValueError(f"got {threads} threads; expected 1 or more")
     onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = 3  # errors only
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Idle threads must not spin between two frames.
+    # Idle threads must not use the CPU between two frames (spinning).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(

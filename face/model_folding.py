@@ -1,14 +1,15 @@
-"""Folding: make OpenCV Zoo's int8 block-quantised ONNX files run in ONNX Runtime, and run fast.
+"""Constant folding: makes OpenCV Zoo's int8 block-quantised ONNX files load and run fast in ONNX Runtime.
 
-As shipped, ONNX Runtime rejects them: initialisers are listed among the graph's inputs, and per-tensor biases carry a
-block attribute. Folding does the dequantisation once, at install time:
+ONNX Runtime rejects the published files: initialisers are listed among the graph's inputs, and per-tensor biases carry
+a block attribute. Folding dequantises once, when a model is pulled:
 
 1. Each DequantizeLinear over constants becomes a float32 initialiser: (quantised - zero point) * scale.
-2. Each PRelu with one slope for each channel becomes slope * x + (1 - slope) * relu(x), the same but for the last bit.
-   The runtime has no fast kernel for PRelu and leaves its blocked layout for it: half of SFace's time (docs/adr/0019).
-3. Initialisers that nothing uses are dropped, and so are graph inputs that are initialisers.
-4. Shapes recorded for intermediate values are dropped; the runtime infers them.
-5. Where asked, height and width of the input are set free.
+2. Each PRelu with one slope for each channel becomes slope * x + (1 - slope) * relu(x), equal up to rounding of the
+   last bit. The runtime has no fast kernel for PRelu and converts its blocked layout for it: half of SFace's time
+   (docs/adr/0019).
+3. Unused initialisers are removed, and so are graph inputs that are initialisers.
+4. Shapes recorded for intermediate values are removed; the runtime infers them.
+5. If requested, height and width of the input become variable.
 
 Source: ONNX operators DequantizeLinear, versions 10 to 21 (per tensor, per axis, blocked), and PRelu.
 """
@@ -24,19 +25,16 @@ from volens.consent import InputError
 def fold(onnx_bytes: bytes, *, free_spatial: bool) -> bytes:
     """Return the same network with float32 constants, in a form that ONNX Runtime loads.
 
-    The same bytes and the same versions of onnx and numpy give the same result, bit for bit.
-
-    Args:
-        onnx_bytes: a serialised ONNX model; check its hash before, not here.
-        free_spatial: let the runtime choose height and width of the input (NCHW) at each call.
+    The same bytes and the same versions of onnx and numpy give the same result, bit for bit. The caller has checked the
+    hash of the bytes. With `free_spatial`, height and width of the input (NCHW) may vary from call to call.
 
     Raises:
-        InputError: the bytes are no valid ONNX model, or a quantised constant has a form that is not known.
+        InputError: the bytes are not a valid ONNX model, or a quantised constant has an unknown form.
     """
     try:
         model = onnx.load_model_from_string(onnx_bytes)
     except Exception as error:  # protobuf's DecodeError has no stable place to import it from
-        raise InputError("got bytes that are no ONNX model; expected an .onnx file; fetch it again") from error
+        raise InputError("got bytes that are not an ONNX model; expected an .onnx file; fetch it again") from error
     graph = model.graph
     # 1.
     initialisers = {tensor.name: tensor for tensor in graph.initializer}
@@ -90,13 +88,13 @@ def _dequantised(node: onnx.NodeProto, inputs: list[NDArray[np.generic]]) -> NDA
     except (ValueError, IndexError):
         raise InputError(
             f"got a scale of shape {inputs[1].shape} for a constant of shape {quantised.shape}; expected one per "
-            "tensor, axis or block; use the file that the catalog names"
+            "tensor, axis or block; use the file that the catalogue names"
         ) from None
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def _without_prelu(node: onnx.NodeProto, initialisers: dict[str, onnx.TensorProto]) -> list[onnx.NodeProto]:
-    """Return nodes that compute what `node` does; the node itself if it is no PRelu of one slope for each channel."""
+    """Return nodes that compute the same as `node`: the node itself unless it is a PRelu with one slope per channel."""
     if node.op_type != "PRelu" or node.input[1] not in initialisers:
         return [node]
     slopes = numpy_helper.to_array(initialisers[node.input[1]])
@@ -112,7 +110,7 @@ def _without_prelu(node: onnx.NodeProto, initialisers: dict[str, onnx.TensorProt
         initialisers[f"{name}_{suffix}"] = numpy_helper.from_array(values, f"{name}_{suffix}")
 
     def scaled(of: str, by: str) -> onnx.NodeProto:
-        # A scale for each channel, in an operator for which there is a fast kernel.
+        # Scales each channel, with an operator that has a fast kernel.
         others = [f"{name}_{one}" for one in (by, "zero", "zero", "one")]
         return helper.make_node("BatchNormalization", [of, *others], [f"{name}_times_{by}"], epsilon=0.0)
 
@@ -122,8 +120,8 @@ def _without_prelu(node: onnx.NodeProto, initialisers: dict[str, onnx.TensorProt
 
 
 def _along(values: NDArray[np.float32], axis: int, block: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Spread scales or zero points over `shape`: one value for each `block` along `axis`, or one for each index."""
+    """Broadcast scales or zero points over `shape`: one value for each `block` along `axis`, or one for each index."""
     if not block:
         return values.reshape([-1 if dimension == axis else 1 for dimension in range(len(shape))])
-    # The last block may be cut short by the edge of the tensor.
+    # The last block may be shorter.
     return np.take(np.repeat(values, block, axis=axis), np.arange(shape[axis]), axis=axis)

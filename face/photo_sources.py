@@ -1,4 +1,4 @@
-"""Sources of photos: files and folders, videos, cameras. Frames are handed over one by one and kept nowhere."""
+"""Photo sources: files, folders, videos, cameras. Frames are yielded one by one and not stored."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,27 +12,28 @@ LabelledFrame: TypeAlias = tuple[str, RgbImage]
 _IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff"})
 _VIDEO_SUFFIXES: Final = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
 _DEFAULT_FPS: Final = 25.0
-# A camera may deliver a few empty or dark frames while it starts; after so many failures in a row it is taken for gone.
+# A camera may deliver a few empty or dark frames while it starts; after this many failed reads in a row it counts as
+# disconnected.
 _WARM_UP_FRAMES: Final = 5
 _MAX_FAILURES: Final = 50
 
 NETWORK_S: Final = 5.0
-"""So long may a camera in the network take to answer, and from one frame to the next."""
+"""Timeout of a network camera, for opening it and for each frame."""
 
 
 def is_video(path: Path) -> bool:
-    """Tell by the suffix whether a path names a video; the file is not opened."""
+    """Return whether the suffix of a path is that of a video; the file is not opened."""
     return path.suffix.lower() in _VIDEO_SUFFIXES
 
 
 def image_paths(paths: Sequence[Path]) -> list[Path]:
     """Return image files: each file as given, and of each folder the images directly in it, sorted by name.
 
-    A file that is named is always kept, whatever its suffix, so that `image.read` can say what is wrong with it. In a
-    folder what does not look like an image by its suffix is left out. A file that comes up twice is kept once.
+    A file that is named is always kept, whatever its suffix, so that `read_image` can report what is wrong with it. In
+    a folder, files without the suffix of an image are skipped. A file that occurs twice is returned once.
 
     Raises:
-        ImageError: a folder holds no image or cannot be listed, or `paths` is empty.
+        ImageError: a folder contains no image or cannot be listed, or `paths` is empty.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -40,38 +41,31 @@ def image_paths(paths: Sequence[Path]) -> list[Path]:
             found[path] = None
             continue
         try:
-            inside = sorted(
-                file for file in path.iterdir() if file.suffix.lower() in _IMAGE_SUFFIXES and file.is_file()
-            )
+            inside = sorted(one for one in path.iterdir() if one.suffix.lower() in _IMAGE_SUFFIXES and one.is_file())
         except OSError as error:
             raise ImageError(f"cannot list the folder {path} ({type(error).__name__}); check its permissions") from None
         if not inside:
             raise ImageError(
-                f"the folder {path} holds no images; expected JPEG, PNG, WebP, BMP, PPM, PGM or TIFF files"
+                f"the folder {path} contains no images; expected JPEG, PNG, WebP, BMP, PPM, PGM or TIFF files"
             )
         found.update(dict.fromkeys(inside))
     if not found:
-        raise ImageError("got no image; expected one file or folder at least; name one")
+        raise ImageError("got no image; expected at least one file or folder")
     return list(found)
 
 
 def video_frames(path: Path, every_s: float = 0.5) -> Iterator[LabelledFrame]:
-    """Yield frames of a video, the first one and then one for each `every_s` seconds.
+    """Yield frames of a video, the first one and then one every `every_s` seconds, in a format that OpenCV can read.
 
-    Args:
-        path: a video file in a format that OpenCV's build can read.
-        every_s: seconds between two frames, above 0.
-
-    Yields:
-        A label such as ``door.mp4 at 1.5 s``, and the frame.
+    Each frame has a label such as ``door.mp4 at 1.5 s``.
 
     Raises:
         ValueError: `every_s` is not above 0.
         ImageError: the file is missing, cannot be opened as a video, or has no frame.
 
-    Not checked: a video that breaks off in the middle looks like one that ends there.
+    Not checked: a video that is truncated looks like one that ends there.
     """
-    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+    import cv2  # noqa: PLC0415  withdrawal must work on a machine where OpenCV does not load
 
     if not every_s > 0:
         raise ValueError(f"got every_s {every_s}; expected more than 0 seconds")
@@ -80,9 +74,9 @@ def video_frames(path: Path, every_s: float = 0.5) -> Iterator[LabelledFrame]:
     refusal = f"{path.name} cannot be opened as a video; convert it to MP4 (H.264), or give photos"
     capture = _opened(lambda: cv2.VideoCapture(str(path)), refusal)
     try:
-        # Some containers do not say; then frames are counted at the usual rate.
+        # Some containers do not state a frame rate; then the default is used.
         rate = float(capture.get(cv2.CAP_PROP_FPS))
-        fps = rate if 1 <= rate <= 1000 else _DEFAULT_FPS  # noqa: PLR2004  what a video can mean
+        fps = rate if 1 <= rate <= 1000 else _DEFAULT_FPS  # noqa: PLR2004  plausible frame rates
         number = taken = 0
         while capture.grab():
             if number / fps >= taken * every_s:
@@ -92,21 +86,16 @@ def video_frames(path: Path, every_s: float = 0.5) -> Iterator[LabelledFrame]:
                     taken += 1
             number += 1
         if not taken:
-            raise ImageError(f"{path.name} has no frame that can be read; give another video, or photos")
+            raise ImageError(f"{path.name} has no readable frame; give another video, or photos")
     finally:
         capture.release()
 
 
 def camera_frames(index: int, count: int | None = None, every: int = 1) -> Iterator[LabelledFrame]:
-    """Yield frames of a camera, after a few that are thrown away while it adjusts to the light.
+    """Yield `count` frames of a local camera, or without it until the caller stops; `every` n-th frame, from 1.
 
-    Args:
-        index: number of the camera, 0 is the first.
-        count: stop after so many frames; None runs until the caller stops.
-        every: hand over each so-manieth frame, from 1.
-
-    Yields:
-        A label such as ``camera 0 frame 3``, and the frame.
+    Camera 0 is the first. The first few frames are discarded while it adjusts to the light. Each frame has a label such
+    as ``camera 0 frame 3``.
 
     Raises:
         ValueError: a number is out of range.
@@ -114,33 +103,30 @@ def camera_frames(index: int, count: int | None = None, every: int = 1) -> Itera
     """
     if index < 0 or every < 1 or (count is not None and count < 1):
         raise ValueError(f"got camera {index}, count {count}, every {every}; expected 0 or more, and 1 or more twice")
-    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+    import cv2  # noqa: PLC0415  withdrawal must work on a machine where OpenCV does not load
 
-    what = f"camera {index} cannot be opened; check that it is connected and used by nothing else"
+    what = f"camera {index} cannot be opened; check that it is connected and that no other program uses it"
     capture = _opened(lambda: cv2.VideoCapture(index), what)
     yield from _frames(capture, f"camera {index}", count, every, _MAX_FAILURES)
 
 
 def network_camera_frames(address: str) -> Iterator[LabelledFrame]:
-    """Yield frames of a camera in the network until it stops delivering, after a few that are thrown away.
+    """Yield frames of a network camera until it stops delivering; the first few are discarded.
 
-    Args:
-        address: RTSP, with the password in it if the camera wants one; it is in no label and no error.
-
-    Yields:
-        A label such as ``the camera frame 3``, and the frame.
+    The address is RTSP, including the password if the camera requires one; it appears in no label and no error. Each
+    frame has a label such as ``the camera frame 3``.
 
     Raises:
         ImageError: the camera does not answer, refuses, or has delivered nothing for `NETWORK_S`.
 
-    Not checked: which hosts an address leads to; whoever configures the door says so.
+    Not checked: to which host an address leads; the operator who configures the door is responsible for it.
     """
-    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+    import cv2  # noqa: PLC0415  withdrawal must work on a machine where OpenCV does not load
 
     milliseconds = round(1000 * NETWORK_S)
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
     refusal = "the camera cannot be opened; check its address, its user and password, and that it is on"
-    # A read that fails has waited as long as it may; another one would not be better.
+    # A failed read has already waited for the whole timeout, so it is not repeated.
     capture = _opened(lambda: cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits), refusal)
     yield from _frames(capture, "the camera", None, 1, 1)
 
@@ -165,10 +151,10 @@ def _frames(capture: Any, name: str, count: int | None, every: int, max_failures
 
 
 def _opened(opening: Callable[[], Any], refusal: str) -> Any:  # noqa: ANN401  cv2's own types change between releases
-    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+    import cv2  # noqa: PLC0415  withdrawal must work on a machine where OpenCV does not load
 
     level = cv2.utils.logging.getLogLevel()
-    # OpenCV tells on stderr, several times over and with source lines, what the error below says once.
+    # OpenCV would print on stderr, repeatedly and with source lines, what the error below says once.
     cv2.utils.logging.setLogLevel(0)
     try:
         capture = opening()
@@ -181,7 +167,7 @@ def _opened(opening: Callable[[], Any], refusal: str) -> Any:  # noqa: ANN401  c
 
 
 def _image(bgr: Any, name: str) -> RgbImage:  # noqa: ANN401  an array, as cv2 types it
-    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+    import cv2  # noqa: PLC0415  withdrawal must work on a machine where OpenCV does not load
 
     if bgr.shape[0] * bgr.shape[1] > MAX_PIXELS:
         raise ImageError(f"a frame of {name} has more than {MAX_PIXELS // 10**6} million pixels; expected at most that")

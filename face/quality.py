@@ -1,8 +1,8 @@
-"""Quality: whether a face in a photo is good enough to become part of a reference.
+"""Face image quality: whether a face in a photo is good enough to become part of a reference.
 
-Sharpness and exposure are measured on the aligned crop, between brows and chin, so that they do not depend on how large
-the photo is. The limits were set so that unspoiled photos pass with room to spare (AT&T faces of 92x112 px, grey; two
-colour photos) and photos spoiled so far that SFace scores them below about 0.8 against the unspoiled one do not.
+Sharpness and exposure are measured on the aligned crop, between brows and chin, so that they do not depend on the size
+of the photo. The limits were set so that unchanged photos pass with a margin (AT&T faces of 92x112 px, grey; two colour
+photos), and photos degraded until SFace scores them below about 0.8 against the unchanged one do not.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from volens.face.alignment import align, eye_distance_px, roll_degrees
+from volens.face.alignment import align, eye_distance_px
 from volens.face.detector import DetectedFace
 from volens.face.face_errors import PoorQualityError
 from volens.face.image import RgbImage
 
-# Rows and columns of the crop: brows to chin, without hair, background or what lies outside the photo.
+# Rows and columns of the crop: brows to chin, without hair, background or area outside the photo.
 _INNER: Final = (slice(40, 96), slice(28, 84))
 _SMOOTHING_PX: Final = 1.0
 _DARK: Final = 5
@@ -24,14 +24,13 @@ _BRIGHT: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class QualityReport:
-    """What was measured on one face; no limits applied.
+    """Measurements of one face; no limits applied.
 
     Attributes:
-        detection_score: of the detector, 0..1, higher is surer.
         eye_distance_px: between the eye landmarks, in pixels of the photo.
-        roll_degrees: turn of the face from upright, positive is clockwise on screen; standard deviation 7 degrees.
+        roll_degrees: in-plane rotation of the face, positive is clockwise on screen; standard deviation 7 degrees.
         sharpness: variance of the Laplacian of the slightly smoothed luma, over the variance of luma, on the aligned
-            crop; no unit, higher is sharper, does not change with brightness or contrast.
+            crop; no unit, higher is sharper, independent of brightness and contrast.
         mean_luma: 0..255, of the aligned crop.
         clipped_dark: share of the aligned crop's pixels with luma 5 or less, 0..1.
         clipped_bright: share with luma 250 or more, 0..1.
@@ -48,18 +47,15 @@ class QualityReport:
 
 @dataclass(frozen=True, slots=True)
 class QualityRules:
-    """Limits; a face must keep all of them.
+    """Quality limits; a face must meet all of them.
 
     Attributes:
-        min_detection_score: lowest detection score.
         min_eye_distance_px: SFace's score against the full-size photo is 0.95 or more at 20 px, 0.6 to 0.9 at 12 px.
-        max_roll_degrees: largest turn to either side; SFace forgives smaller ones (0.89 at 30).
-        min_sharpness: unspoiled photos measured 0.013 to 0.11. Gaussian blur of sigma 7 % of the eye distance, where
+        max_roll_degrees: largest rotation to either side; SFace tolerates smaller ones (0.89 at 30).
+        min_sharpness: unchanged photos measured 0.013 to 0.11. Gaussian blur of sigma 7 % of the eye distance, where
             the score against the original is 0.7, measured 0.005 in the median; 10 %, where it is 0.5, at most 0.006.
-        min_mean_luma: low on purpose. A well-exposed photo of a dark-skinned person is dark in the mean, and SFace is
-            hardly troubled by darkness: at a mean of 24 the score against the original is still 0.89.
-        max_mean_luma: highest mean.
-        max_clipped_dark: largest share of black pixels.
+        min_mean_luma: low on purpose. A well-exposed photo of a dark-skinned person has a low mean, and darkness hardly
+            affects SFace: at a mean of 24 the score against the original is still 0.89.
         max_clipped_bright: largest share of white pixels; with half of them white the score falls to 0.63.
     """
 
@@ -73,10 +69,10 @@ class QualityRules:
     max_clipped_bright: float = 0.25
 
     def check(self, report: QualityReport) -> None:
-        """Refuse a face that breaks a limit; the first broken one is named.
+        """Raise an error for the first limit that a face does not meet.
 
         Raises:
-            PoorQualityError: with what was got, what was expected and what to do about it.
+            PoorQualityError: states the measurement, the limit and what to do.
 
         Not checked: whether the face looks to the side (yaw, pitch), or is partly covered.
         """
@@ -87,10 +83,10 @@ class QualityRules:
             )
         if report.detection_score < self.min_detection_score:
             raise PoorQualityError(
-                f"the face is hard to make out: detection score {report.detection_score:.2f}, expected "
+                f"the face is hard to detect: detection score {report.detection_score:.2f}, expected "
                 f"{self.min_detection_score:.2f} or more; face the camera with nothing covering the face"
             )
-        # Exposure before sharpness: a face burnt out to white has no detail, and the light is what must be changed.
+        # Exposure before sharpness: an over-exposed face has no detail, and the light must be changed first.
         if report.mean_luma > self.max_mean_luma or report.clipped_bright > self.max_clipped_bright:
             raise PoorQualityError(
                 f"the face is over-exposed: {report.clipped_bright:.0%} white pixels and mean brightness "
@@ -108,7 +104,7 @@ class QualityRules:
                 f"the face is blurred: sharpness {report.sharpness:.4f}, expected {self.min_sharpness:.4f} or more; "
                 "hold still, clean the lens and let the camera focus"
             )
-        # Last, for in a spoiled photo the roll is hard to measure.
+        # Last, because the roll of a degraded photo cannot be measured reliably.
         if abs(report.roll_degrees) > self.max_roll_degrees:
             raise PoorQualityError(
                 f"the head is tilted by {abs(report.roll_degrees):.0f} degrees, expected at most "
@@ -116,31 +112,27 @@ class QualityRules:
             )
 
 
-def assess(image: RgbImage, face: DetectedFace, *, roll: float | None = None) -> QualityReport:
-    """Measure one face; no embedding is computed, so no consent is needed.
+def assess(image: RgbImage, face: DetectedFace, *, roll: float) -> QualityReport:
+    """Measure the quality of one face; computes no embedding, so it needs no consent.
 
-    Args:
-        image: the photo.
-        face: a face that the detector found in it.
-        roll: degrees, from `YuNetDetector.roll_degrees`; None takes it from the landmarks, which those of the bundled
-            detector do not show. `Extractor.assess` measures it.
+    The roll, in degrees, is from `YuNetDetector.roll_degrees`; `Extractor.assess` measures it.
     """
-    # A black edge would count as the sharpest line of all.
-    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+    import cv2  # noqa: PLC0415  withdrawal must work on a machine where OpenCV does not load
 
+    # repeat_edge: a black border would count as the sharpest edge.
     crop = align(image, face.landmarks, repeat_edge=True)
     luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[_INNER].astype(np.float64)
     crop.fill(0)
-    # Laplacian of Gaussian: without smoothing, a sensor's noise and the rounding to 256 levels look like fine detail,
-    # and a badly blurred face measures sharper than a slightly blurred one. The outermost pixels lack neighbours.
+    # Laplacian of Gaussian: without smoothing, sensor noise and quantisation to 256 levels count as fine detail, and a
+    # badly blurred face measures sharper than a slightly blurred one. The outermost pixels lack neighbours.
     smooth = cv2.GaussianBlur(luma, (0, 0), _SMOOTHING_PX)
     laplacian = cv2.Laplacian(smooth, cv2.CV_64F, ksize=1)[2:-2, 2:-2]
-    # A flat patch has neither contrast nor detail: sharpness 0, not 0 / 0. One grey level of noise is the floor.
+    # A flat patch has neither contrast nor detail: sharpness 0, not 0 / 0. The divisor is at least one grey level.
     sharpness = float(laplacian.var()) / max(float(luma.var()), 1.0)
     return QualityReport(
         detection_score=face.detection_score,
         eye_distance_px=eye_distance_px(face.landmarks),
-        roll_degrees=roll_degrees(face.landmarks) if roll is None else roll,
+        roll_degrees=roll,
         sharpness=sharpness,
         mean_luma=float(luma.mean()),
         clipped_dark=float((luma <= _DARK).mean()),

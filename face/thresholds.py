@@ -1,4 +1,4 @@
-"""Thresholds: from which comparison score on two faces count as the same person's."""
+"""Decision thresholds: the lowest comparison score that counts as a match."""
 
 import math
 from dataclasses import dataclass
@@ -8,33 +8,19 @@ _MAX_GALLERY: Final = 10**12
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
-    """One decision limit.
-
-    Attributes:
-        value: lowest comparison score accepted; cosine similarity [-1, 1], higher is closer.
-        gallery_size: number of references compared against; 1 for a claim (1:1).
-        extrapolated: True if nobody measured the error rate at this gallery size.
-    """
-
-    value: float
-    gallery_size: int
-    extrapolated: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The limits of one embedding model.
+    """The thresholds of one embedding model: cosine similarity [-1, 1], higher is closer.
 
-    A larger gallery gives a stranger more chances to resemble someone, so the limit for identification grows with the
-    logarithm of its size: at a constant false match rate FPIR would grow in proportion (ISO/IEC 19795-1, FPIR and FMR).
+    In a larger gallery a stranger is more likely to resemble one of the references, so the threshold for identification
+    grows with the logarithm of its size: at a constant false match rate, FPIR would grow in proportion to the size
+    (ISO/IEC 19795-1, FPIR and FMR).
 
     Attributes:
-        claim_value: limit for 1:1.
-        small: (gallery size, limit): measured; holds for every smaller gallery too.
-        large: (gallery size, limit): measured; between the two the limit follows the logarithm of the size.
-        cap: beyond `large` the same line is continued, which nobody measured, up to this value. Past the cap FPIR grows
-            with the gallery: split such a gallery, or use a stronger model.
+        claim_value: threshold for 1:1.
+        small: (gallery size, threshold): measured; also used for every smaller gallery.
+        large: (gallery size, threshold): measured; between the two the threshold follows the logarithm of the size.
+        cap: beyond `large` the same line is extrapolated up to this value, without a measurement. Above the cap, FPIR
+            grows with the gallery: split such a gallery, or use a stronger model.
     """
 
     claim_value: float
@@ -43,26 +29,24 @@ class Thresholds:
     cap: float
 
     def __post_init__(self) -> None:
-        """Refuse limits that would fall as the gallery grows.
+        """Check that thresholds do not fall as the gallery grows.
 
         Raises:
-            ValueError: sizes or limits are out of order or out of range.
+            ValueError: sizes or thresholds are out of order or out of range.
         """
         sizes_in_order = 1 <= self.small[0] < self.large[0]
         values_in_order = -1 <= self.small[1] <= self.large[1] <= self.cap <= 1
         if not (sizes_in_order and values_in_order and -1 <= self.claim_value <= 1):
-            raise ValueError(f"got {self}; expected gallery sizes and limits in rising order, limits within -1..1")
+            raise ValueError(
+                f"got {self}; expected gallery sizes and thresholds in rising order, thresholds within -1..1"
+            )
 
-    @property
-    def claim(self) -> Threshold:
-        """The limit for confirming a claim (1:1)."""
-        return Threshold(self.claim_value, 1, extrapolated=False)
+    def is_extrapolated(self, gallery_size: int) -> bool:
+        """Return whether the error rate of `identification` was not measured at this gallery size."""
+        return gallery_size > self.large[0]
 
-    def identification(self, gallery_size: int) -> Threshold:
-        """Return the limit for searching a gallery (1:N); never lower for a larger gallery.
-
-        Args:
-            gallery_size: references in the gallery of this purpose, from 0.
+    def identification(self, gallery_size: int) -> float:
+        """Return the threshold for searching a gallery (1:N) of so many references; never lower for a larger one.
 
         Raises:
             ValueError: the size is negative.
@@ -72,7 +56,7 @@ class Thresholds:
         (small, low), (large, high) = self.small, self.large
         size = min(max(gallery_size, small), _MAX_GALLERY)
         value = low + (high - low) * math.log(size / small) / math.log(large / small)
-        return Threshold(min(value, self.cap), gallery_size, extrapolated=gallery_size > large)
+        return min(value, self.cap)
 
 
 SFACE: Final = Thresholds(claim_value=0.45, small=(200, 0.50), large=(500, 0.55), cap=0.70)
