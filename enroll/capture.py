@@ -1,4 +1,4 @@
-"""Capture: several photos of one person who agreed become one embedding, or a refusal that says what to do better."""
+"""Capture: several photos of one person with consent become one embedding, or an error that says what to improve."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,18 +26,13 @@ DEFAULT_RULES: Final = QualityRules()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceDraft:
-    """An embedding ready to be sealed; nothing is stored yet.
+    """The mean of the photos' embeddings, ready to be sealed; the caller wipes its vector after that.
 
-    Attributes:
-        embedding: mean of the photos' embeddings, with the grant. Whoever seals it wipes its vector.
-        qualities: one report for each photo, in order.
-        photo_count: how many photos it is made of.
-        few: fewer than `MIN_PHOTOS`, on explicit demand.
+    There is one quality report for each photo, in order. `few`: there were fewer than `MIN_PHOTOS`.
     """
 
     embedding: ConsentedEmbedding
     qualities: tuple[QualityReport, ...]
-    photo_count: int
     few: bool
 
 
@@ -52,27 +47,22 @@ def capture_reference(
 ) -> ReferenceDraft:
     """Make one embedding out of several photos of one person.
 
-    1. There are enough photos.
+    1. There are 3 photos or more.
     2. Each shows exactly one face of good quality; all are checked before the first embedding is computed.
     3. Each photo's embedding is computed under the grant.
     4. Each photo agrees with the others: the median of its comparison scores with them reaches the 1:1 threshold. A
-       median lets one unlucky pair of poses pass, and lets no mixture of two people pass: whoever has the fewer photos,
-       or as many, scores low against most of the others.
+       median tolerates one unlucky pair of poses, but no mixture of two people: the photos of the person who has at
+       most half of them score low against most of the others.
     5. The mean of the unit vectors is scaled to norm 1; the vectors behind it are wiped.
 
-    Measured on the AT&T faces (39 people): three photos of one person refused in 0.6 % of all choices, at every pair
-    instead of the median in 1.6 %; of 1,482 mixtures 2 + 1 and as many 3 + 3 none accepted.
+    Measured on the AT&T faces (39 people): three photos of one person are refused in 0.6 % of all choices (1.6 % if
+    every pair had to agree instead of the median); of 1,482 mixtures 2 + 1 and as many 3 + 3, none is accepted.
 
-    Args:
-        photos: 3 or more, of the same person, not the same frame twice.
-        grant: the person's consent.
-        extractor: detector and embedder.
-        rules: quality limits.
-        allow_few: take 1 or 2 photos; the reference will be less reliable.
-        progress: called with (photos done, photos in all).
+    With `allow_few`, 1 or 2 photos are enough, and the reference is less reliable. `progress` is called with the number
+    of photos done and the total.
 
     Raises:
-        TypeError: `grant` is no ConsentGrant; no model was run.
+        TypeError: `grant` is not a ConsentGrant; no model was run.
         TooFewPhotosError: 1.
         NoFaceError, SeveralFacesError, PoorQualityError: 2; the message says which photo.
         DifferentPeopleError: 4.
@@ -80,9 +70,7 @@ def capture_reference(
     Not checked: liveness, whether the photos differ from each other, and whether the face is the grant's owner's.
     """
     if not isinstance(grant, ConsentGrant):
-        raise TypeError(
-            f"got {type(grant).__name__}; expected a ConsentGrant; ask for consent with volens.consent.gate.admit"
-        )
+        raise TypeError(f"got {type(grant).__name__}; expected a ConsentGrant; get one from volens.consent.gate.admit")
     # 1.
     few = len(photos) < MIN_PHOTOS
     if not photos or (few and not allow_few):
@@ -91,27 +79,21 @@ def capture_reference(
             "with --allow-few"
         )
     # 2.
-    faces: list[DetectedFace] = []
-    qualities: list[QualityReport] = []
-    for number, photo in enumerate(photos, start=1):
-        face, quality = _one_good_face(photo, number, extractor, rules)
-        faces.append(face)
-        qualities.append(quality)
+    found = [_one_good_face(photo, number, extractor, rules) for number, photo in enumerate(photos, start=1)]
     # 3.
     vectors: list[UnitVector] = []
     try:
-        for photo, face in zip(photos, faces, strict=True):
+        for photo, (face, _quality) in zip(photos, found, strict=True):
             vectors.append(extractor.consented(photo, face, grant).vector)
             if progress:
                 progress(len(vectors), len(photos))
         # 4. and 5.
-        mean = _agreeing_mean(vectors, extractor.model.thresholds.claim.value)
+        mean = _agreeing_mean(vectors, extractor.model.thresholds.claim_value)
     finally:
         for vector in vectors:
             vector.wipe()
-    return ReferenceDraft(
-        ConsentedEmbedding(grant, mean, extractor.model.model_id), tuple(qualities), photo_count=len(photos), few=few
-    )
+    embedding = ConsentedEmbedding(grant, mean, extractor.model.model_id)
+    return ReferenceDraft(embedding, tuple(quality for _face, quality in found), few)
 
 
 def _one_good_face(
@@ -120,13 +102,13 @@ def _one_good_face(
     found = extractor.detect(photo)
     if not found:
         raise NoFaceError(
-            f"photo {number} shows no face that can be found; expected one, upright and lit from the front; "
+            f"photo {number} shows no face that the detector finds; expected one, upright and lit from the front; "
             "take it again"
         )
     if len(found) > 1:
         raise SeveralFacesError(
-            f"photo {number} shows {len(found)} faces; expected one, of the person who agreed; take it again, or cut "
-            "the others off"
+            f"photo {number} shows {len(found)} faces; expected one, of the person who agreed; take the photo again, "
+            "or crop the other faces"
         )
     quality = extractor.assess(photo, found[0])
     try:
@@ -144,7 +126,7 @@ def _agreeing_mean(vectors: Sequence[UnitVector], threshold: float) -> UnitVecto
     """
     stack = np.stack([vector.array for vector in vectors])
     try:
-        # Not `stack @ stack.T`: a BLAS packs what it multiplies into a buffer of its own, and leaves it there.
+        # Not `stack @ stack.T`: a BLAS copies the factors into a buffer of its own and does not clear it.
         scores = np.einsum("id,jd->ij", stack, stack)
         count = len(vectors)
         for row in range(count if count > 1 else 0):

@@ -1,4 +1,4 @@
-"""Enrollment: a consent in force and photos of its owner become one biometric reference. Photos are never stored."""
+"""Enrollment: photos of a person with a consent in force become one biometric reference. Photos are never stored."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from volens.consent.gate import permit_probe
 from volens.enroll.capture import ReferenceDraft, capture_reference
 from volens.enroll.placement import HandOver, ReferencePlacement
 from volens.face import AlreadyEnrolledError, Extractor, QualityReport, RgbImage
-from volens.index import Galleries, identify
+from volens.index import Installation, identify
 from volens.store import Store
 from volens.store.keys import GrantSecret
 from volens.store.people import admit_receipt
@@ -32,12 +32,7 @@ from volens.store.promises import refuse_if_stopped, zone_of
 @final
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A reference that was stored, or handed to the person on a badge.
-
-    Attributes:
-        qualities: one report for each photo, in order.
-        few: True if there were fewer photos than advised; the reference is less reliable.
-    """
+    """A biometric reference that was stored, or handed to the person on a badge; see `ReferenceDraft`."""
 
     reference_id: ReferenceId
     subject_id: DataSubjectId
@@ -49,8 +44,7 @@ class Enrolled:
 
 
 def enroll(
-    store: Store,
-    galleries: Galleries,
+    installation: Installation,
     load_extractor: Callable[[], Extractor],
     receipt: UnverifiedReceipt,
     photos: Sequence[RgbImage],
@@ -62,49 +56,55 @@ def enroll(
 ) -> Enrolled:
     """Enroll the person who signed `receipt`.
 
-    1. The receipt is genuine, its consent in force, and no order says to stop collecting: only then there is a grant,
-       and without one nothing is computed. What the zone's custody asks for is at hand: the person's secret, or
-       somebody who takes the badge.
+    1. The receipt is genuine, its consent in force, and no order to stop collecting applies: only then there is a
+       grant, and without a grant nothing is computed. The caller passes what the zone's custody needs: the person's
+       secret, or a function that takes the badge.
     2. The consent has no reference of this model yet.
-    3. The photos show one person, well enough; their mean embedding is the draft.
-    4. Nobody else in this zone has this face, as far as the site can tell: where the person holds the key it cannot.
-    5. Seal and store it in one transaction, in which the database asks for live consent again; the gallery follows.
-       Sealed into a badge, it is handed over before that transaction ends: a badge nobody got does not count.
+    3. The photos show one person in good quality; their mean embedding is the draft.
+    4. No other person in this zone has this face, as far as the site can know: if the person holds the key, it cannot.
+    5. The draft is sealed and stored in one transaction, in which the database checks for live consent again; then the
+       gallery is updated. A badge is handed over before that transaction ends, and is wiped afterwards: if `hand_over`
+       raises, no badge was issued.
 
-    Args:
-        store: of the site.
-        galleries: of this process.
-        load_extractor: gives the models; not called before 1.
-        receipt: as presented.
-        photos: at least 3 of the same person, with one face each.
-        allow_few: accept fewer photos.
-        progress: called with how many photos are looked at, of how many.
-        secret: the person's half of the key; read, never kept. The caller wipes it.
-        hand_over: takes the badge, which is wiped afterwards; if it raises, no badge was issued.
+    The models are not loaded before 1. `allow_few` and `progress` as in `capture_reference`. The person's secret is
+    read, never stored; the caller wipes it.
 
     Raises:
-        InputError: `secret` or `hand_over` is not what the zone's custody asks for.
+        InputError: `secret` or `hand_over` is not what the zone's custody needs.
         RefusedError: 1 (another person's secret, no consent in force, another site's receipt, collecting stopped) or 2;
-            audited.
+            logged in the audit log.
         TamperError: the receipt is not the one recorded.
-        EnrollmentError: 3 or 4; audited. Nothing was stored.
+        EnrollmentError: 3 or 4; logged in the audit log. Nothing was stored.
 
     Not checked: that the person before the camera is the one who signed; the operator does that.
     """
+    store = installation.store
     try:
         with store.read() as connection:
             # 1.
             grant = admit_receipt(store, connection, receipt)
             refuse_if_stopped(connection, receipt.claims.jurisdiction, grant.purpose)
-            keeping = ReferencePlacement.of(connection, receipt, grant, secret, hand_over)
+            placement = ReferencePlacement.of(connection, receipt, grant, secret, hand_over)
         extractor = load_extractor()
+        model = extractor.model
         # 2.
         with store.read() as connection:
-            keeping.refuse_second(connection, extractor.model.model_id)
+            placement.refuse_second(connection, model.model_id)
         # 3.
         draft = capture_reference(photos, grant, extractor, allow_few=allow_few, progress=progress)
         try:
-            reference_id = _keep(store, galleries, extractor, receipt, keeping, draft)
+            # 4.
+            searchable = placement.zone.custody is Custody.OPERATOR
+            if searchable:
+                _refuse_known_face(installation, extractor, draft)
+            # 5.
+            with _grant_secret(store, receipt, grant) as half, store.write() as tx:
+                reference_id = placement.keep(
+                    tx, store, draft.embedding, half, licence=model.licence, photo_count=len(photos)
+                )
+            if searchable:
+                with store.read() as connection:
+                    installation.galleries.of(connection, grant.purpose, model.model_id, model.dimension)
         finally:
             draft.embedding.vector.wipe()
     except (RefusedError, EnrollmentError) as error:
@@ -115,56 +115,31 @@ def enroll(
         reference_id,
         grant.subject_id,
         grant.purpose,
-        draft.embedding.model_id,
+        model.model_id,
         draft.qualities,
-        draft.photo_count,
+        len(photos),
         draft.few,
     )
 
 
-def _keep(
-    store: Store,
-    galleries: Galleries,
-    extractor: Extractor,
-    receipt: UnverifiedReceipt,
-    keeping: ReferencePlacement,
-    draft: ReferenceDraft,
-) -> ReferenceId:
-    embedding = draft.embedding
-    searchable = keeping.zone.custody is Custody.OPERATOR
-    # 4.
-    if searchable:
-        _refuse_known_face(store, galleries, extractor, embedding.grant, draft)
-    # 5.
-    with _secret(store, receipt, embedding.grant) as secret, store.write() as tx:
-        reference_id = keeping.keep(
-            tx, store, embedding, secret, licence=extractor.model.licence, photo_count=draft.photo_count
-        )
-    if searchable:
-        with store.read() as connection:
-            galleries.of(connection, embedding.grant.purpose, embedding.model_id, embedding.vector.dimension)
-    return reference_id
-
-
-def _secret(store: Store, receipt: UnverifiedReceipt, grant: ConsentGrant) -> GrantSecret:
+def _grant_secret(store: Store, receipt: UnverifiedReceipt, grant: ConsentGrant) -> GrantSecret:
     try:
         return store.keyring.grant_secret(grant.receipt_id)
     except TamperError:
-        # Another process may have ended the consent while the photos were looked at; that is no tampering.
+        # Another process may have ended the consent while the photos were analysed; that is no tampering.
         with store.read() as connection:
             admit_receipt(store, connection, receipt)
         raise
 
 
-def _refuse_known_face(
-    store: Store, galleries: Galleries, extractor: Extractor, grant: ConsentGrant, draft: ReferenceDraft
-) -> None:
-    model = extractor.model
+def _refuse_known_face(installation: Installation, extractor: Extractor, draft: ReferenceDraft) -> None:
+    store, galleries = installation.store, installation.galleries
+    grant, model = draft.embedding.grant, extractor.model
     with store.read() as connection:
         permit = permit_probe(zone_of(connection, grant.purpose))
         size = len(galleries.of(connection, grant.purpose, model.model_id, model.dimension))
     probe = ProbeEmbedding(permit, draft.embedding.vector, model.model_id)
-    threshold = model.thresholds.identification(size).value
+    threshold = model.thresholds.identification(size)
     found = identify(store, galleries, probe, threshold, store.now()).match
     if found is not None and found.subject_id != grant.subject_id:
         raise AlreadyEnrolledError(

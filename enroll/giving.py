@@ -1,4 +1,4 @@
-"""Giving consent: what a person who was shown a notice and said yes signs, what is recorded, what they take home."""
+"""Giving consent: the person signs a receipt, the site records it, and the person gets a take-home file."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,28 +11,25 @@ from volens.consent import (
     ReceiptId,
     SubjectKey,
     TakeHome,
-    VerifiedReceipt,
     VolensError,
     WithdrawalCode,
     format_time,
 )
 from volens.consent.receipt import sign_receipt, verify_receipt
-from volens.store import Store, Transaction
+from volens.enroll.renewal import end_replaced_consent
+from volens.index import Installation
+from volens.store import Transaction
 from volens.store.people import add_external_id, parse_external_id, shorten
 from volens.store.people.consents import add_consent
 from volens.store.people.subject_secrets import add_commitment
-from volens.store.programs import MessageKind, tell
+from volens.store.programs import MessageKind, enqueue
 from volens.store.promises import notice_of, zone_of
 
 MAX_NAME_LENGTH: Final = 200
 
 
-def _nothing(_receipt: VerifiedReceipt) -> None:
-    return
-
-
 def give_consent(
-    store: Store,
+    installation: Installation,
     notice: Notice,
     *,
     name: str,
@@ -40,46 +37,47 @@ def give_consent(
     key: SubjectKey,
     valid_days: int | None = None,
     external_id: str | None = None,
-    end_replaced_consent: Callable[[VerifiedReceipt], None] = _nothing,
     in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
 ) -> TakeHome:
-    """Record the consent of a person who was shown `notice` and said yes.
+    """Record the consent of a person who read `notice` and agreed.
 
     1. The notice is still the newest of its zone.
     2. The person's key signs the receipt.
-    3. The grant secret is kept first: a consent without its secret could not be used, a stray secret is swept away.
-    4. Receipt, liveness, sealed name and audit leaf are committed together, and a clock that was set meanwhile, and the
-       messages to those who receive data; where the person holds a half of the key, also the commitment to it.
+    3. An older consent that the new one replaces ends, and is erased; see `volens.enroll.renewal`.
+    4. The grant secret is stored first: a consent without its secret could not be used, but a sweep deletes a secret
+       without a consent.
+    5. Receipt, liveness, sealed name and audit leaf are committed together, with expiry clocks that were set meanwhile
+       and the messages to recipients. If the person holds half of the key, the commitment to it is committed too.
 
-    Args:
-        store: of the site.
-        notice: the one that was shown.
-        name: the person's name, 1 to 200 characters; kept sealed, and gone with the consent.
-        jurisdiction: ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``.
-        key: the person's own key; it signs, and is not kept.
-        valid_days: the term that the person signs; without it, the zone's retention.
-        external_id: what others call the person, such as a personnel number; see `volens.store.people.external_ids`.
-        end_replaced_consent: ends what the new consent replaces (`volens.enroll.renewal`): called before it is recorded.
-        in_transaction: called in the transaction of 4, to write what must be there exactly when the consent is.
+    The name, 1 to 200 characters, is stored sealed, and erased with the consent. The jurisdiction is the ISO 3166 code
+    of the law that protects the person, such as ``FR`` or ``US-IL``. The person's own key is not stored. `valid_days`
+    is the term that the person signs, by default the zone's retention; `external_id` an id of another system, such as a
+    personnel number (`volens.store.people.external_ids`). `in_transaction` is called in the transaction of 5, for rows
+    that must exist exactly when the consent does.
 
-    Returns:
-        What the person takes home: the signed receipt, the withdrawal code, the notice's text, and in a zone of custody
-        ``subject_key`` the secret, which is not kept and must be wiped once it is handed over.
+    In a zone of custody ``subject_key`` the take-home holds the person's secret, which is not stored and must be wiped
+    after it is handed over.
 
     Raises:
-        InputError: a bad name, jurisdiction, term or external id, or 1 does not hold.
-        RefusedError: the person's consent to this zone is already in force, or the external id is somebody else's.
+        InputError: the name, jurisdiction, term or external id is not valid, or 1 does not hold.
+        RefusedError: the person's consent to this zone is in force already, or the external id is another person's, or
+            collecting is stopped.
+        ErasureIncompleteError: the older consent ended, but its erasure is not finished; the new one was not recorded.
 
-    Not checked: that the person was shown the notice, and is who the name says; the operator answers for both.
+    Not checked: that the person read the notice, and is who the name says; the operator is responsible for both.
     """
-    _check_name(name)
+    if not 1 <= len(name.strip()) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise InputError(
+            f"got a name of {len(name.strip())} characters; expected 1 to {MAX_NAME_LENGTH} printable ones"
+        )
     if external_id is not None:
         parse_external_id(external_id)
+    store = installation.store
     # 1.
     with store.read() as connection:
         zone = zone_of(connection, notice.purpose)
         if notice_of(connection, notice.purpose, notice.language) != notice:
-            raise InputError("a newer notice was published meanwhile; show that one, and ask again")
+            raise InputError("a newer notice was published meanwhile; show that one to the person, and start again")
     # 2.
     receipt_id = ReceiptId(store.random(16).hex())
     unverified = sign_receipt(
@@ -94,33 +92,26 @@ def give_consent(
     )
     receipt = verify_receipt(unverified, key.public)
     code = WithdrawalCode.generate(store.random)
-    end_replaced_consent(receipt)
-    person = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
-    take_home = TakeHome.of(unverified, code, notice, person)
     # 3.
+    end_replaced_consent(installation, receipt)
+    person = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
+    take_home = TakeHome(unverified, code, notice.text, person)
+    # 4.
     with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
         try:
-            # 4.
+            # 5.
             with store.write() as tx:
                 add_consent(tx, receipt, code, name.strip(), secret)
                 shorten(tx, receipt_id=receipt_id)
                 if external_id is not None:
                     add_external_id(tx, store.keyring, receipt_id, external_id)
-                tell(
-                    tx, MessageKind.CONSENT_GIVEN, {receipt_id: {"expires_at": format_time(receipt.claims.expires_at)}}
-                )
+                expires_at = format_time(receipt.claims.expires_at)
+                enqueue(tx, MessageKind.CONSENT_GIVEN, {receipt_id: {"expires_at": expires_at}})
                 if person is not None:
                     add_commitment(tx, receipt, person)
                 if in_transaction is not None:
                     in_transaction(tx, take_home)
         except VolensError:
-            store.keyring.destroy(receipt_id)
+            store.keyring.destroy_secrets([receipt_id])
             raise
     return take_home
-
-
-def _check_name(name: str) -> None:
-    if not 1 <= len(name.strip()) <= MAX_NAME_LENGTH or not name.isprintable():
-        raise InputError(
-            f"got a name of {len(name.strip())} characters; expected 1 to {MAX_NAME_LENGTH} that can be printed"
-        )

@@ -1,4 +1,4 @@
-"""Where a new reference goes, by the custody of its zone: into the store, under one key or two, or onto a badge."""
+"""Placement of a new reference, by the custody of its zone: in the store under one key or two, or on a badge."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from volens.store.promises import zone_of
 HandOver: TypeAlias = Callable[[Badge], None]
 """Puts a badge into the person's hands, or raises."""
 
-_ASKS_FOR: Final = {
+_NEEDED: Final = {
     Custody.OPERATOR: "neither a secret nor a place for a badge",
     Custody.SUBJECT_KEY: "the person's secret (--secret or --secret-qr), and nothing else",
     Custody.BADGE: "a place for the badge (--badge-out), and nothing else",
@@ -40,7 +40,7 @@ _ASKS_FOR: Final = {
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferencePlacement:
-    """A zone with what its custody asks for, checked."""
+    """A zone and the inputs that its custody needs, checked."""
 
     zone: Zone
     grant: ConsentGrant
@@ -56,17 +56,10 @@ class ReferencePlacement:
         secret: PersonSecret | None,
         hand_over: HandOver | None,
     ) -> Self:
-        """Check that all is at hand, before a photo is looked at.
-
-        Args:
-            connection: of the store.
-            receipt: as it was admitted.
-            grant: of `receipt`.
-            secret: the person's half of the key, for custody ``subject_key``.
-            hand_over: takes the badge, for custody ``badge``.
+        """Check that the inputs are complete, before a photo is analysed. The grant is for this receipt.
 
         Raises:
-            InputError: it is not what the zone asks for.
+            InputError: the inputs are not those that the zone needs.
             RefusedError: the secret is another person's.
             TamperError: the zone's custody is not the one that the person signed.
         """
@@ -78,9 +71,7 @@ class ReferencePlacement:
             )
         wanted = (zone.custody is Custody.SUBJECT_KEY, zone.custody is Custody.BADGE)
         if (secret is not None, hand_over is not None) != wanted:
-            raise InputError(
-                f"zone {zone.purpose!r} has custody {zone.custody.value!r}; give {_ASKS_FOR[zone.custody]}"
-            )
+            raise InputError(f"zone {zone.purpose!r} has custody {zone.custody.value!r}; give {_NEEDED[zone.custody]}")
         if secret is not None:
             check_person_secret(connection, grant, secret)
         return cls(zone, grant, secret, hand_over)
@@ -89,12 +80,12 @@ class ReferencePlacement:
         """Refuse a second reference of one model.
 
         Raises:
-            RefusedError: there is one.
+            RefusedError: the consent has one already.
         """
         has_one = has_badge if self.zone.custody is Custody.BADGE else has_reference
         if has_one(connection, self.grant.receipt_id, model_id):
             raise RefusedError(
-                "this consent already has a reference of this model; withdraw, and give consent anew to enroll again"
+                "this consent already has a reference of this model; to enroll again, withdraw and give a new consent"
             )
 
     def keep(
@@ -109,13 +100,8 @@ class ReferencePlacement:
     ) -> ReferenceId:
         """Seal the embedding and store it, or issue it as a badge; see `add_reference` and `issue_badge`.
 
-        Args:
-            tx: open; what was handed over counts once it is committed.
-            store: of the site.
-            embedding: with the grant that allows it.
-            secret: from the keyring: the whole secret, or the site's half.
-            licence: of the model.
-            photo_count: how many photos it was made of.
+        The secret is from the keyring: the whole secret, or the site's half. A badge that was handed over is valid once
+        the transaction is committed.
         """
         if self.hand_over is not None:
             site_id = store.site.controller.site_id

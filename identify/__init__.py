@@ -1,7 +1,13 @@
-"""From a frame to a decision: identification (1:N), verification of a claim (1:1), and a door's stream of frames."""
+"""From a frame to a decision: identification (1:N), verification of a claim (1:1), camera streams, and visits."""
 
+from volens.identify.door_stream import FACTOR_GOOD_S as FACTOR_GOOD_S
 from volens.identify.door_stream import DoorStream as DoorStream
+from volens.identify.face_tracker import FOLLOWED_S as FOLLOWED_S
+from volens.identify.face_tracker import Box as Box
+from volens.identify.face_tracker import FaceTracker as FaceTracker
+from volens.identify.face_tracker import overlap as overlap
 from volens.identify.identification import FaceDecision as FaceDecision
 from volens.identify.identification import Identification as Identification
-from volens.identify.recognition import identify_frame as identify_frame
-from volens.identify.recognition import verify_frame as verify_frame
+from volens.identify.recognition import Recognizer as Recognizer
+from volens.identify.visit_recorder import VisitRecorder as VisitRecorder
+from volens.identify.visit_tracker import VisitTracker as VisitTracker

@@ -1,4 +1,4 @@
-"""What was decided about one frame: every face in it, and for each whether it is somebody."""
+"""The decisions about one frame: every face in it, and for each whether it matches a person with a consent in force."""
 
 from dataclasses import dataclass
 from typing import final
@@ -10,19 +10,14 @@ from volens.index import Decision, Match
 @final
 @dataclass(frozen=True, slots=True)
 class FaceDecision:
-    """One face of a frame and what was decided about it.
-
-    Attributes:
-        box: x, y, width, height in pixels of the frame.
-        decision: what the matching core said.
-    """
+    """One face of a frame (x, y, width, height in its pixels) and the decision of the matching core about it."""
 
     box: tuple[float, float, float, float]
     decision: Decision
 
     @property
     def match(self) -> Match | None:
-        """Whom it is, or None."""
+        """The person that the face matches, or None."""
         return self.decision.match
 
     @property
@@ -32,28 +27,24 @@ class FaceDecision:
 
     @property
     def comparison_score(self) -> float | None:
-        """Cosine similarity with the reference that matched, or None; a stranger's score is nobody's business."""
+        """Cosine similarity with the reference that matched, or None; the score of a non-match is not disclosed."""
         return None if self.match is None else self.match.comparison_score
 
     @property
     def outcome(self) -> str:
-        """In a word: ``match``, ``no_match``, or ``factor_required``."""
+        """The outcome as one word: ``match``, ``no_match``, or ``factor_required``."""
         return "match" if self.match else "factor_required" if self.factor_required else "no_match"
 
     @property
     def factor_required(self) -> bool:
-        """Whether the face is known, and the person has to show what the zone asks for besides."""
+        """Whether the face is known, and the person must also present the second factor of the zone."""
         return self.decision.factor_required
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """The answer to one frame: every face in it, the largest first. No faces is an answer too.
-
-    Attributes:
-        second_factor: what the zone asks for besides the face.
-    """
+    """The decisions about every face of a frame, the largest face first, and what the zone requires besides a face."""
 
     purpose: Purpose
     model_id: ModelId

@@ -1,16 +1,29 @@
-"""The gallery: keyed binary sketches scanned by FAISS, exact comparison of sealed candidates. The matching core."""
+"""The gallery and the matching core: keyed binary sketches scanned by FAISS, sealed candidates compared exactly."""
 
 from volens.index.change_feed import ChangeFeed as ChangeFeed
-from volens.index.claims import Carried as Carried
+from volens.index.claims import PersonalToken as PersonalToken
 from volens.index.claims import admit_claim as admit_claim
+from volens.index.flat_engine import FlatEngine as FlatEngine
 from volens.index.gallery import Galleries as Galleries
 from volens.index.gallery import Gallery as Gallery
+from volens.index.installation import Installation as Installation
 from volens.index.match import Decision as Decision
 from volens.index.match import Match as Match
+from volens.index.matching import ESTIMATE_DEVIATIONS as ESTIMATE_DEVIATIONS
+from volens.index.matching import SCAN_DEVIATIONS as SCAN_DEVIATIONS
 from volens.index.matching import identify as identify
 from volens.index.matching import identify_many as identify_many
 from volens.index.matching import verify_claim as verify_claim
+from volens.index.projection import Projection as Projection
 from volens.index.projection import SketchArray as SketchArray
+from volens.index.projection import distance_bound as distance_bound
+from volens.index.projection import estimate_deviation as estimate_deviation
+from volens.index.projection import sketch_bits as sketch_bits
 from volens.index.reference_opener import opened as opened
-from volens.index.timing import Stages as Stages
-from volens.index.timing import untimed as untimed
+from volens.index.row_map import PAGE_IDS as PAGE_IDS
+from volens.index.row_map import RowMap as RowMap
+from volens.index.search_engine import Shortlist as Shortlist
+from volens.index.snapshot_format import packed as packed
+from volens.index.snapshot_format import unpacked as unpacked
+from volens.index.timing import StageTimer as StageTimer
+from volens.index.timing import no_timing as no_timing

@@ -1,6 +1,6 @@
-"""A claim to be one person: what they show besides their face, by the custody of the zone.
+"""Claims (1:1): a person claims to be one data subject, and presents what the custody of the zone requires.
 
-| custody | is shown | the sealed embedding is |
+| custody | the person presents | the sealed embedding is |
 |---|---|---|
 | ``operator`` | the receipt | in the store |
 | ``subject_key`` | the receipt and the person's secret | in the store |
@@ -11,16 +11,25 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
 
-from volens.consent import Badge, ConsentGrant, Custody, InputError, NoLiveConsentError, PersonSecret, UnverifiedReceipt
+from volens.consent import (
+    Badge,
+    ConsentGrant,
+    Custody,
+    InputError,
+    NoLiveConsentError,
+    PersonSecret,
+    UnverifiedReceipt,
+    Zone,
+)
 from volens.store import Store
-from volens.store.people import SealedReference, admit_receipt, check_person_secret, references_of, stored_receipt
+from volens.store.people import SealedReference, admit_receipt, check_person_secret, sealed_references, stored_receipt
 from volens.store.people.badges import badge_reference, check_badge_site
 from volens.store.promises import zone_of
 
-Carried: TypeAlias = PersonSecret | Badge | None
-"""What a person shows besides the receipt."""
+PersonalToken: TypeAlias = PersonSecret | Badge | None
+"""What a person presents besides the receipt."""
 
-_ASKS_FOR: Final = {
+_REQUIRED: Final = {
     Custody.OPERATOR: "the receipt alone",
     Custody.SUBJECT_KEY: "the receipt and the person's secret (--secret or --secret-qr)",
     Custody.BADGE: "the person's badge (--badge or --badge-qr)",
@@ -28,16 +37,16 @@ _ASKS_FOR: Final = {
 
 
 def admit_claim(
-    store: Store, connection: Connection, receipt: UnverifiedReceipt | None, carried: Carried
-) -> ConsentGrant:
-    """Check all of a claim that can be checked before a face is looked at; see `claimed_references`.
+    store: Store, connection: Connection, receipt: UnverifiedReceipt | None, carried: PersonalToken
+) -> tuple[ConsentGrant, Zone]:
+    """Check all of a claim that can be checked before a face is detected; return the grant and its zone.
 
-    1. A badge is of this site; where no receipt is shown, the badge says which one it goes with.
+    1. A badge is of this site; without a receipt, the badge names the receipt that it goes with.
     2. The receipt is genuine and its consent in force.
-    3. What is carried is what the zone asks for, and goes with this receipt.
+    3. `carried` is what the zone requires, and goes with this receipt (`claimed_references`).
 
     Raises:
-        InputError: neither receipt nor badge, or 3: another kind of thing than the zone asks for.
+        InputError: neither receipt nor badge, or 3: another kind of token than the zone requires.
         RefusedError: no consent in force, or 3: another person's secret or badge, or another site's badge.
         ReceiptError, TamperError: the receipt or the badge is not the one recorded.
     """
@@ -54,29 +63,29 @@ def admit_claim(
     # 2.
     grant = admit_receipt(store, connection, receipt)
     # 3.
-    claimed_references(store, connection, grant, carried)
-    return grant
+    zone = zone_of(connection, grant.purpose)
+    claimed_references(store, connection, zone, grant, carried)
+    return grant, zone
 
 
 def claimed_references(
-    store: Store, connection: Connection, grant: ConsentGrant, carried: Carried
+    store: Store, connection: Connection, zone: Zone, grant: ConsentGrant, carried: PersonalToken
 ) -> tuple[list[SealedReference], PersonSecret | None]:
     """Return the references, of every model, that a claim is about, and the person's half of their key if there is one.
 
     Raises:
-        InputError: what is carried is not what the zone's custody asks for.
+        InputError: `carried` is not what the zone's custody requires.
         RefusedError: it is another person's.
         TamperError: the badge was changed, or the data file.
     """
-    zone = zone_of(connection, grant.purpose)
     if zone.custody is Custody.BADGE and isinstance(carried, Badge):
         check_badge_site(store, carried)
         return [badge_reference(connection, grant, carried)], carried.secret
     if zone.custody is Custody.SUBJECT_KEY and isinstance(carried, PersonSecret):
         check_person_secret(connection, grant, carried)
-        return references_of(connection, grant.receipt_id), carried
+        return sealed_references(connection, [grant.receipt_id]), carried
     if zone.custody is Custody.OPERATOR and carried is None:
-        return references_of(connection, grant.receipt_id), None
+        return sealed_references(connection, [grant.receipt_id]), None
     raise InputError(
-        f"zone {zone.purpose!r} has custody {zone.custody.value!r}; show {_ASKS_FOR[zone.custody]}, and nothing else"
+        f"zone {zone.purpose!r} has custody {zone.custody.value!r}; show {_REQUIRED[zone.custody]}, and nothing else"
     )

@@ -1,11 +1,13 @@
-"""The embedded engine: slabs of sketches that we own, scanned by FAISS (docs/adr/0002, 0016).
+"""The embedded search engine: sketches in slabs that this module allocates and wipes, scanned by FAISS.
+
+See docs/adr/0002 and 0016.
 
 FAISS's own IndexBinaryFlat holds its codes in a buffer that it reallocates without zeroing, and `remove_ids` moves
-every row behind the hole. Here a removal is: overwrite the row with the last row, zero the last row, shrink. Nothing
-stays. Slabs of fixed size are never moved, so a gallery grows without holding everything twice.
+every row behind the hole. Here a removal overwrites the row with the last row, zeroes the last row, and
+shrinks: no copy remains. Slabs of fixed size are never moved, so a gallery grows without a second copy of itself.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
@@ -16,36 +18,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volens.consent import ReferenceId
-from volens.index.engine import Shortlist
 from volens.index.projection import SketchArray
 from volens.index.read_write_lock import ReadWriteLock
 from volens.index.row_map import RowMap
+from volens.index.search_engine import Shortlist
 
 SLAB_ROWS: Final = 1 << 17
-"""Rows of a slab: 8 MiB of 512-bit sketches. Smaller ones cost a call each, larger ones scan no faster (measured)."""
+"""Rows of a slab: 8 MiB of 512-bit sketches. Smaller slabs cost more calls, larger ones scan no faster (measured)."""
 
 _FIRST_ROWS: Final = 64
 
 _SMALLEST_PART: Final = 1 << 15
-"""Rows that are worth handing to a thread of their own: a twelfth of a millisecond."""
+"""The fewest rows worth a thread of their own: a twelfth of a millisecond of scanning."""
 
-_Found = tuple[NDArray[np.int32], NDArray[np.int64]]
-_Near = list[_Found]
+_Hits = tuple[NDArray[np.int32], NDArray[np.int64]]
+_HitsPerSketch = list[_Hits]
 
 
 @final
 class FlatEngine:
-    """`Engine` over slabs. Rows count through them without a gap; ids and rows are each other's inverse.
+    """A `SearchEngine` over slabs. Rows are numbered through all slabs without a gap; each id has one row.
 
-    Scans share a lock, a change holds it alone: a scan sees a row before a change or after it, never half of it.
+    Scans hold a lock together, a change holds it exclusively: a scan sees a row before or after a change, never half
+    of one.
     """
 
     def __init__(self, bits: int, *, threads: int = 1) -> None:
-        """Make an empty engine.
+        """Make an empty engine for sketches of so many bits, a multiple of 8.
 
-        Args:
-            bits: of a sketch, a multiple of 8.
-            threads: that one scan of several slabs may use. One is best where several doors ask at once.
+        `threads` may work on one scan. One is best if several doors search at the same time.
         """
         self._width = bits // 8
         self._slabs: list[SketchArray] = [np.zeros((_FIRST_ROWS, self._width), dtype=np.uint8)]
@@ -55,15 +56,11 @@ class FlatEngine:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "scan") if threads > 1 else None
 
-    def add(self, reference_id: ReferenceId, sketch: SketchArray) -> None:
-        """Append a row."""
-        self.add_many(np.array([reference_id], dtype=np.int64), sketch[None])
-
     def add_many(self, reference_ids: NDArray[np.int64], sketches: SketchArray) -> None:
-        """Append rows: ids int64 (n,), sketches uint8 (n, bits / 8). All of them or, on an error, none."""
+        """Append rows: ids int64 (n,), sketches uint8 (n, bits / 8). All of them, or on an error none."""
         if len(np.unique(reference_ids)) != len(reference_ids):
             raise ValueError("got a reference twice; expected each once")
-        with self._lock.alone():
+        with self._lock.exclusive():
             for reference_id in reference_ids.tolist():
                 if reference_id in self._rows:
                     raise ValueError(f"reference {reference_id} is already in the gallery; remove it first")
@@ -79,7 +76,7 @@ class FlatEngine:
 
     def remove(self, reference_id: ReferenceId) -> bool:
         """Overwrite the row with the last row, zero the last row, shrink: O(1)."""
-        with self._lock.alone():
+        with self._lock.exclusive():
             row = self._rows.pop(reference_id)
             if row is None:
                 return False
@@ -92,11 +89,11 @@ class FlatEngine:
             self._slabs[last_slab][last_at] = 0
             self._ids[last_slab][last_at] = 0
             if not last_at and last_slab:
-                del self._slabs[last_slab:], self._ids[last_slab:]  # all zero by now
+                del self._slabs[last_slab:], self._ids[last_slab:]  # all zero at this point
             return True
 
     def within(self, sketches: SketchArray, distance: int) -> list[Shortlist]:
-        """Scan all rows for each sketch, in one pass that keeps what is near enough, in the order of rows.
+        """Return the rows within a Hamming distance of each sketch, in the order of rows; one pass over all rows.
 
         Raises:
             ValueError: the distance is negative, or the sketches are of another shape or dtype.
@@ -104,11 +101,15 @@ class FlatEngine:
         if distance < 0:
             raise ValueError(f"got distance {distance}; expected 0 or more")
         sketches = self._checked(sketches)
+
+        def scan(part: tuple[int, slice]) -> _HitsPerSketch:
+            return _near(sketches, self._slabs[part[0]][part[1]], distance)
+
         with self._lock.shared():
             parts = self._parts()
             if not parts:
                 return [Shortlist.empty(self._width) for _ in sketches]
-            near = list(self._map(lambda part: _near(sketches, self._slabs[part[0]][part[1]], distance), parts))
+            near = list(self._pool.map(scan, parts) if self._pool and len(parts) > 1 else map(scan, parts))
             firsts = [slab * SLAB_ROWS + rows.start for slab, rows in parts]
             return [
                 self._gather(
@@ -119,7 +120,7 @@ class FlatEngine:
             ]
 
     def shortlists(self, sketches: SketchArray, k: int) -> list[Shortlist]:
-        """Scan all rows for each sketch; ties in no order.
+        """Return the k nearest rows of each sketch; ties in no particular order.
 
         Raises:
             ValueError: k is less than 1, or the sketches are of another shape or dtype.
@@ -139,7 +140,7 @@ class FlatEngine:
             return [self._gather(distances[query, chosen], rows[query, chosen]) for query, chosen in enumerate(order)]
 
     def copy(self) -> tuple[NDArray[np.int64], SketchArray]:
-        """Return ids, int64 (n,), and sketches, uint8 (n, bits / 8), of one moment."""
+        """Return a consistent copy: ids, int64 (n,), and sketches, uint8 (n, bits / 8)."""
         with self._lock.shared():
             count = len(self._rows)
             ids, sketches = np.empty(count, dtype=np.int64), np.empty((count, self._width), dtype=np.uint8)
@@ -155,29 +156,27 @@ class FlatEngine:
             return set(self._rows.ids())
 
     def buffers(self) -> Iterator[memoryview]:
-        """Yield the slabs, spare rows included."""
+        """Yield the memory of the slabs, unused rows included."""
         with self._lock.shared():
             for slab in self._slabs:
                 yield slab.data.cast("B")
 
     def nbytes(self) -> int:
-        """Return the memory that this engine takes, in bytes."""
+        """Return the memory that this engine uses, in bytes."""
         with self._lock.shared():
             held = sum(slab.nbytes for slab in self._slabs) + sum(ids.nbytes for ids in self._ids)
             return held + self._rows.nbytes()
 
     def __contains__(self, reference_id: ReferenceId) -> bool:
-        """Tell whether this id has a row."""
         return reference_id in self._rows
 
     def __len__(self) -> int:
-        """Return the number of rows in use."""
         return len(self._rows)
 
     def _used(self) -> int:
         return -(-len(self._rows) // SLAB_ROWS)
 
-    def _scan(self, slab: int, sketches: SketchArray, k: int) -> _Found:
+    def _scan(self, slab: int, sketches: SketchArray, k: int) -> _Hits:
         first = slab * SLAB_ROWS
         count = min(len(self._rows) - first, SLAB_ROWS)
         with _one_thread():
@@ -204,7 +203,7 @@ class FlatEngine:
         return np.ascontiguousarray(sketches)
 
     def _parts(self) -> list[tuple[int, slice]]:
-        """Return slabs and rows in them to scan: slabs as they are, or cut for the threads if they are few."""
+        """Return the parts to scan: whole slabs, or slabs split for the threads if there are few."""
         parts: list[tuple[int, slice]] = []
         cut = max(_SMALLEST_PART, -(-min(len(self._rows), SLAB_ROWS) // self._threads))
         for slab in range(self._used()):
@@ -212,11 +211,8 @@ class FlatEngine:
             parts += [(slab, slice(start, min(start + cut, count))) for start in range(0, count, cut)]
         return parts
 
-    def _map(self, scan: Callable[[tuple[int, slice]], _Near], parts: Sequence[tuple[int, slice]]) -> Iterable[_Near]:
-        return map(scan, parts) if self._pool is None or len(parts) < 2 else self._pool.map(scan, parts)  # noqa: PLR2004
-
     def _make_room(self, slab: int, row: int) -> None:
-        """Have a slab in which this row fits: the first doubles until it is full size, the others are made so."""
+        """Allocate room for a row: the first slab doubles until it has full size, the others start with full size."""
         if slab == len(self._slabs):
             self._slabs.append(np.zeros((SLAB_ROWS, self._width), dtype=np.uint8))
             self._ids.append(np.zeros(SLAB_ROWS, dtype=np.int64))
@@ -224,18 +220,18 @@ class FlatEngine:
             old = self._slabs[slab]
             self._slabs[slab] = np.zeros((2 * len(old), self._width), dtype=np.uint8)
             self._slabs[slab][: len(old)] = old
-            old.fill(0)  # it goes back to the allocator without anybody's sketch
+            old.fill(0)  # so that no sketch goes back to the allocator
             self._ids[slab] = np.concatenate([self._ids[slab], np.zeros_like(self._ids[slab])])
 
 
-def _near(sketches: SketchArray, rows: SketchArray, distance: int) -> _Near:
-    """Return, for each sketch, distances and numbers of the rows that differ from it in at most so many bits.
+def _near(sketches: SketchArray, rows: SketchArray, distance: int) -> _HitsPerSketch:
+    """Return, for each sketch, the distances and numbers of the rows within a Hamming distance.
 
-    FAISS keeps what is nearer than its radius, in memory of its own; ids and distances are copied out of it.
+    FAISS returns rows nearer than its radius, in its own memory; numbers and distances are copied out of it.
     """
     result = faiss.RangeSearchResult(len(sketches))
     with _one_thread():
-        # Not in the package's stubs, though in its C++ interface (utils/hamming.h) and in every wheel.
+        # Missing in the package's stubs, but in its C++ interface (utils/hamming.h) and in every wheel.
         faiss.hamming_range_search(  # type: ignore[attr-defined]
             faiss.swig_ptr(sketches),
             faiss.swig_ptr(rows),
@@ -255,10 +251,10 @@ def _near(sketches: SketchArray, rows: SketchArray, distance: int) -> _Near:
 
 @contextmanager
 def _one_thread() -> Generator[None]:
-    """Let the calling thread scan alone, and leave OpenMP as it was.
+    """Let OpenMP use only the calling thread, and restore its setting afterwards.
 
-    OpenMP opens a team for each thread that calls it, and those who wait for one another spin: where processors have
-    other work as well, a scan of a few rows then takes 5 to 20 ms (measured).
+    OpenMP starts a team of threads for each calling thread, and waiting threads spin: on a busy processor a scan of a
+    few rows then takes 5 to 20 ms (measured).
     """
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)

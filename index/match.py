@@ -1,4 +1,4 @@
-"""What the matching core says about one face."""
+"""The matching core's decision about one face."""
 
 from dataclasses import dataclass, field
 from typing import final
@@ -9,7 +9,7 @@ from volens.consent import DataSubjectId, ReceiptId, ReferenceId
 @final
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Whom a probe was identified as, or confirmed to be."""
+    """The person that a probe was identified as, or confirmed to be."""
 
     reference_id: ReferenceId
     receipt_id: ReceiptId
@@ -20,16 +20,18 @@ class Match:
 @final
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer to one probe.
+    """The decision about one probe.
 
     Attributes:
-        match: None means "no one here", not failure.
+        match: None means that no person matches; it is not a failure.
         threshold: the lowest comparison score (cosine similarity, -1 to 1) that would have matched.
         sealed_opened: how many sealed embeddings were opened to decide.
-        factor_required: the face is known, and nothing was shown besides. Whose it is is not said.
-        factor_refused: the face is known, and what was shown is not that person's, or is not looked at now. Outside of
-            this process that is no match like any other.
-        withheld: of a known face without its second factor: for whoever follows it, to ask whether consent ended.
+        factor_required: the face is known, and no second factor was presented. The decision does not disclose whose
+            face it is.
+        factor_refused: the face is known, and the factor that was presented is not that person's, or is locked. Outside
+            of this process it is a non-match like any other.
+        undisclosed_reference_id: of a known face without its second factor: for a stream that tracks the face, to check
+            whether the consent has ended.
     """
 
     match: Match | None
@@ -37,9 +39,9 @@ class Decision:
     sealed_opened: int
     factor_required: bool = False
     factor_refused: bool = False
-    withheld: ReferenceId | None = field(default=None, repr=False)
+    undisclosed_reference_id: ReferenceId | None = field(default=None, repr=False)
 
     @property
     def reference_id(self) -> ReferenceId | None:
-        """The reference that the face is like, whether the person may pass or not."""
-        return self.withheld if self.match is None else self.match.reference_id
+        """The reference that the face matches, whether the person may pass or not."""
+        return self.undisclosed_reference_id if self.match is None else self.match.reference_id

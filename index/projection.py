@@ -1,7 +1,8 @@
 """The keyed projection: embeddings to binary sketches whose Hamming distance follows the angle.
 
-``sketch(x) = sign(R x)``, R a stack of random rotations made from a seed that the store key gives. Without the seed
-the bits say nothing, and the sketches of two sites, or of one site before and after a key rotation, cannot be linked.
+``sketch(x) = sign(R x)``, R a stack of random rotations made from a seed that is derived from the store key. Without
+the seed the bits say nothing, and the sketches of two sites, or of one site before and after a key rotation, cannot be
+linked.
 For two unit vectors at angle a, each of n bits differs with probability a / pi (Goemans and Williamson 1995; Charikar
 2002); stacking whole rotations instead of independent Gaussian rows lowers the variance (Choromanski et al. 2017).
 """
@@ -19,25 +20,19 @@ SketchArray = NDArray[np.uint8]
 _SMALL_DIMENSION: Final = 256
 _SKETCH_BITS: Final = 512
 _SMALL_SKETCH_BITS: Final = 1024
-_COUNTER_BYTES: Final = 16
 _ESTIMATED_TOGETHER: Final = 4096
 _BYTE_SIGNS: Final = (2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[None], axis=0) - 1).astype(np.float32)
-"""The signs that each byte stands for, float32 (8, 256)."""
+"""The eight signs that each byte encodes, float32 (8, 256)."""
 
 
 def sketch_bits(dimension: int) -> int:
-    """Return the bits of a sketch: 1024 below 256 dimensions, 512 from there on (DESIGN.md 6, measured)."""
+    """Return the number of bits of a sketch: 1024 below 256 dimensions, 512 from there on (measured)."""
     return _SMALL_SKETCH_BITS if dimension < _SMALL_DIMENSION else _SKETCH_BITS
 
 
 @final
 class Projection:
-    """The rotations of one gallery.
-
-    Attributes:
-        dimension: components of an embedding.
-        bits: bits of a sketch, a multiple of 8.
-    """
+    """The rotations of one gallery: of embeddings of `dimension` components, to sketches of `bits`, a multiple of 8."""
 
     def __init__(self, seed: bytes, dimension: int) -> None:
         """Derive the rotations from 32 secret bytes; the same seed gives the same sketches."""
@@ -47,57 +42,41 @@ class Projection:
         normals = _normals(seed, count * dimension * dimension).reshape(count, dimension, dimension)
         rotations = [_rotation(block) for block in normals]
         # Of one component of a random unit vector.
-        self._mean_magnitude = math.exp(math.lgamma(dimension / 2) - math.lgamma((dimension + 1) / 2)) / math.sqrt(
-            math.pi
-        )
+        log_magnitude = math.lgamma(dimension / 2) - math.lgamma((dimension + 1) / 2)
+        self._mean_magnitude = math.exp(log_magnitude) / math.sqrt(math.pi)
         self._places = np.arange(self.bits // 8, dtype=np.intp) * 256
         self._ones = np.ones(self.bits // 8, dtype=np.float32)
         self._rows: FloatArray = np.ascontiguousarray(np.concatenate(rotations)[: self.bits], dtype=np.float32)
 
     def rotated(self, vector: FloatArray) -> FloatArray:
-        """Return what a sketch is the signs of.
+        """Return the rotated vector, whose signs are the sketch: float32 (dimension,), unit norm, to float32 (bits,).
 
-        Args:
-            vector: float32 (dimension,), unit norm; read, never written.
-
-        Returns:
-            float32 (bits,), a new array that the caller owns, and wipes: the vector can be computed from it.
+        It is a new array that the caller wipes: the vector can be computed from it.
         """
         return self._rows @ vector
 
     def sketch(self, vector: FloatArray) -> SketchArray:
-        """Return the sketch of one vector; uint8 (bits / 8,), a new array that the caller owns."""
-        sketch = np.empty(self.bits // 8, dtype=np.uint8)
-        self.sketch_into(vector, sketch)
-        return sketch
-
-    def sketch_into(self, vector: FloatArray, into: SketchArray) -> None:
-        """Write the sketch of one vector into an array of the caller's, uint8 (bits / 8,)."""
+        """Return the sketch of one vector; uint8 (bits / 8,), a new array that the caller wipes."""
         rotated = self.rotated(vector)
         sketch = signs(rotated)
-        into[:] = sketch
-        for own in (rotated, sketch):
-            own.fill(0)
+        rotated.fill(0)
+        return sketch
 
     def estimates(self, rotated: FloatArray, sketches: SketchArray) -> FloatArray:
-        """Estimate the comparison scores of a probe with references of which only the sketches are there.
+        """Estimate the comparison scores of a probe with references, from their sketches alone.
 
-        The probe's own numbers are used, not their signs, so the estimate is twice as sharp as the Hamming distance
+        The probe's own values are used, not their signs, so the estimate is twice as precise as the Hamming distance
         (Gao and Long, "RaBitQ", SIGMOD 2024, with one bit and without its correction for each reference).
 
-        Args:
-            rotated: the probe, from `rotated`.
-            sketches: uint8 (m, bits / 8).
-
-        Returns:
-            float32 (m,); unbiased, and as spread as `estimate_deviation` says.
+        The probe is from `rotated`, the sketches are uint8 (m, bits / 8). The estimates, float32 (m,), are unbiased and
+        have the standard deviation of `estimate_deviation`.
         """
-        # What each byte of a sketch adds, looked up; then the bits need not be unpacked.
+        # A table of what each byte of a sketch adds, so that the bits need not be unpacked.
         table = (rotated.reshape(-1, 8) / np.float32(self.bits * self._mean_magnitude)) @ _BYTE_SIGNS
         sums = np.empty(len(sketches), dtype=np.float32)
         for start in range(0, len(sketches), _ESTIMATED_TOGETHER):
             places = np.add(sketches[start : start + _ESTIMATED_TOGETHER], self._places, dtype=np.intp)
-            looked_up = table.ravel().take(places, mode="wrap")  # no place is out of range; "raise" is slower
+            looked_up = table.ravel().take(places, mode="wrap")  # no index is out of range; "raise" is slower
             sums[start : start + len(places)] = looked_up @ self._ones
             for own in (places, looked_up):
                 own.fill(0)
@@ -113,21 +92,18 @@ def signs(rotated: FloatArray) -> SketchArray:
 def estimate_deviation(score: float, bits: int) -> float:
     """Return the standard deviation of an estimate (`Projection.estimates`) of this comparison score.
 
-    For a unit vector y in d dimensions the sum of magnitudes varies by 1 - 3 / pi; the sign vector's part that is
-    perpendicular to y points anywhere, and has squared length d (1 - 2 / pi). Measured within 2 % at 128 and 512.
+    For a unit vector y in d dimensions the sum of magnitudes varies by 1 - 3 / pi; the part of the sign vector that is
+    perpendicular to y has a random direction and the squared length d (1 - 2 / pi). Measured within 2 % at 128 and 512.
     """
     square = min(1.0, score * score)
     return math.sqrt(((1 - square) * (math.pi / 2 - 1) + square * (math.pi - 3) / 2) / bits)
 
 
 def distance_bound(score: float, bits: int, deviations: float) -> float:
-    """Return the largest Hamming distance at which a vector of this comparison score is still to be expected.
+    """Return the largest Hamming distance at which a vector of this comparison score is still expected.
 
-    Args:
-        score: cosine similarity, -1 to 1.
-        bits: of the sketches.
-        deviations: how many standard deviations above the mean. The distance is at most as spread as a binomial
-            variable, so 4 misses about 3 in 100,000 vectors of exactly this score, and fewer of a higher one.
+    It is so many standard deviations above the mean. The distance varies at most as much as a binomial variable, so 4
+    misses about 3 in 100,000 vectors of exactly this score, and fewer of a higher one.
     """
     p = math.acos(min(1.0, max(-1.0, score))) / math.pi
     return bits * p + deviations * math.sqrt(bits * p * (1 - p))
@@ -136,7 +112,7 @@ def distance_bound(score: float, bits: int, deviations: float) -> float:
 def _normals(seed: bytes, count: int) -> NDArray[np.float64]:
     """Return standard normal numbers from an AES-256-CTR key stream, by the Box-Muller transform."""
     pairs = (count + 1) // 2
-    stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(_COUNTER_BYTES))).encryptor()
+    stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor()
     words = np.frombuffer(stream.update(bytes(16 * pairs)), dtype="<u8")
     uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # in (0, 1), never 0
     radius, angle = np.sqrt(-2.0 * np.log(uniform[:pairs])), 2.0 * np.pi * uniform[pairs:]

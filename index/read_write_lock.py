@@ -1,4 +1,4 @@
-"""A lock that many readers hold together and one writer holds alone. The standard library has none."""
+"""A reader-writer lock: readers hold it together, a writer holds it exclusively. The standard library has none."""
 
 import threading
 from collections.abc import Generator
@@ -8,13 +8,12 @@ from typing import final
 
 @final
 class ReadWriteLock:
-    """Readers share, a writer excludes. A waiting writer goes before new readers, so that withdrawals never starve.
+    """A waiting writer goes before new readers, so that withdrawals never starve.
 
-    Not re-entrant: a thread that holds it must not ask again.
+    Not re-entrant: a thread that holds it must not acquire it again.
     """
 
     def __init__(self) -> None:
-        """Be free."""
         self._turn = threading.Condition()
         self._readers = 0
         self._writing = False
@@ -22,7 +21,7 @@ class ReadWriteLock:
 
     @contextmanager
     def shared(self) -> Generator[None]:
-        """Hold it together with other readers."""
+        """Hold the lock together with other readers."""
         with self._turn:
             while self._writing or self._writers_waiting:
                 self._turn.wait()
@@ -36,8 +35,8 @@ class ReadWriteLock:
                     self._turn.notify_all()
 
     @contextmanager
-    def alone(self) -> Generator[None]:
-        """Hold it with nobody else."""
+    def exclusive(self) -> Generator[None]:
+        """Hold the lock exclusively."""
         with self._turn:
             self._writers_waiting += 1
             try:

@@ -1,4 +1,4 @@
-"""Sealed references opened one after the other, each wiped before the next."""
+"""Opens sealed references one after the other; each embedding is wiped before the next is opened."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,24 +8,24 @@ from volens.consent import Custody, PersonSecret, ReceiptId, TamperError, UnitVe
 from volens.store import Store
 from volens.store.keys import GrantSecret
 from volens.store.people import SealedReference
-from volens.store.people.consents import Ledger
+from volens.store.people.consents import LiveConsents
 
 
 @final
-class Opener:
-    """Opens sealed references. Holds the secrets that it was told to fetch until it is left, then wipes them."""
+class ReferenceOpener:
+    """Opens sealed references. A context manager: holds the fetched grant secrets, and wipes them at the end."""
 
     def __init__(self, store: Store, person: PersonSecret | None = None) -> None:
-        """Open references of a store, and with the person's half of a key those that need it."""
+        """Open references of a store; those that need the person's half of the key open only with `person`."""
         self._store = store
         self._person = person
         self._secrets: dict[ReceiptId, GrantSecret] = {}
 
     def fetch(self, references: Iterable[SealedReference]) -> None:
-        """Unwrap the secrets of references, with one query; a destroyed one is left out.
+        """Unwrap the grant secrets of references, with one query; destroyed ones are left out.
 
         Raises:
-            TamperError: a secret was put in another's place.
+            TamperError: a secret was put in the place of another.
         """
         wanted = {reference.receipt.receipt_id for reference in references}.difference(self._secrets)
         if wanted:
@@ -33,17 +33,23 @@ class Opener:
 
     @contextmanager
     def opened(self, reference: SealedReference) -> Generator[UnitVector | None]:
-        """Open a reference whose secret was fetched; wiped at the end of the block.
+        """Open a reference whose secret was fetched; the embedding is wiped at the end of the block.
 
-        None where the secret was destroyed since the caller's snapshot, by a withdrawal in another process, or where
-        the reference opens only with the person's half of its key and that is not here.
+        None if a withdrawal in another process destroyed the secret since the caller's snapshot, or if the reference
+        needs the person's half of its key and `person` was not given.
 
         Raises:
-            TamperError: it does not open, or the keyring lacks the secret of a consent that is in force.
+            TamperError: it does not open, or the keyring has no secret for a consent that is in force.
         """
         secret = self._secrets.get(reference.receipt.receipt_id)
         if secret is None:
-            _must_have_ended(self._store, reference)
+            owner = reference.receipt
+            with self._store.read() as connection:
+                if LiveConsents(connection).live_until(owner.receipt_id, owner.subject_id, owner.purpose) is not None:
+                    raise TamperError(
+                        "integrity: the keyring has no secret for a consent in force; restore the keyring that belongs "
+                        "to this data file"
+                    )
             yield None
             return
         if reference.custody is not Custody.OPERATOR and self._person is None:
@@ -66,12 +72,12 @@ class Opener:
 def opened(
     store: Store, references: Sequence[SealedReference], person: PersonSecret | None = None
 ) -> Iterator[tuple[SealedReference, UnitVector]]:
-    """Yield each reference that opens with its embedding, which is wiped when the next is asked for; see `Opener`.
+    """Yield each reference that opens, with its embedding, which is wiped before the next one; see `ReferenceOpener`.
 
     Raises:
-        TamperError: a reference does not open, or the keyring lacks the secret of a consent that is in force.
+        TamperError: a reference does not open, or the keyring has no secret for a consent that is in force.
     """
-    with Opener(store, person) as opener:
+    with ReferenceOpener(store, person) as opener:
         opener.fetch(references)
         for reference in references:
             with opener.opened(reference) as vector:
@@ -84,13 +90,3 @@ def _open(reference: SealedReference, secret: GrantSecret, person: PersonSecret 
         return reference.open(secret)
     with secret.joined(person) as whole:
         return reference.open(whole)
-
-
-def _must_have_ended(store: Store, reference: SealedReference) -> None:
-    owner = reference.receipt
-    with store.read() as connection:
-        if Ledger(connection).live_until(owner.receipt_id, owner.subject_id, owner.purpose) is not None:
-            raise TamperError(
-                "integrity: the keyring has no secret for a consent in force; restore the keyring that belongs to this "
-                "data file"
-            )

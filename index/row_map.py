@@ -1,4 +1,4 @@
-"""Which row a reference is in: 4 bytes for each, where a dict would take more than the sketch itself."""
+"""A compact map from reference id to row: 4 bytes for each id, where a dict would take more than the sketch itself."""
 
 from collections.abc import Iterator
 from typing import Final, final
@@ -14,10 +14,9 @@ _NONE: Final = -1
 
 @final
 class RowMap:
-    """A map from reference id to row, in pages of neighbouring ids. Ids count upwards and are never used again."""
+    """A map from reference id to row, in pages of neighbouring ids. Ids count upwards and are never reused."""
 
     def __init__(self) -> None:
-        """Hold nothing."""
         self._pages: dict[int, NDArray[np.int32]] = {}
         self._held: dict[int, int] = {}
         self._count = 0
@@ -30,7 +29,7 @@ class RowMap:
         return None if row == _NONE else row
 
     def put(self, reference_id: int, row: int) -> None:
-        """Set the row of an id, new or not."""
+        """Set the row of an id, whether the id is new or not."""
         number, at = divmod(reference_id, PAGE_IDS)
         page = self._page(number)
         if page[at] == _NONE:
@@ -49,7 +48,7 @@ class RowMap:
         self._count += len(reference_ids)
 
     def pop(self, reference_id: int) -> int | None:
-        """Forget an id; return the row it was in, or None."""
+        """Remove an id; return its row, or None."""
         row = self.get(reference_id)
         if row is not None:
             number, at = divmod(reference_id, PAGE_IDS)
@@ -61,21 +60,19 @@ class RowMap:
         return row
 
     def ids(self) -> Iterator[ReferenceId]:
-        """Yield the ids, in no order."""
+        """Yield the ids, in no particular order."""
         for number, page in self._pages.items():
             for at in np.flatnonzero(page != _NONE).tolist():
                 yield ReferenceId(number * PAGE_IDS + at)
 
     def nbytes(self) -> int:
-        """Return the memory that the pages take, in bytes."""
+        """Return the memory that the pages use, in bytes."""
         return sum(page.nbytes for page in self._pages.values())
 
     def __contains__(self, reference_id: int) -> bool:
-        """Tell whether an id has a row."""
         return self.get(reference_id) is not None
 
     def __len__(self) -> int:
-        """Return the number of ids."""
         return self._count
 
     def _page(self, number: int) -> NDArray[np.int32]:

@@ -1,4 +1,4 @@
-"""What a gallery holds as bytes, to be sealed, and back. Numbers only: whose they are, the seal says."""
+"""Serialises the content of a gallery, to be sealed as a snapshot. Only numbers: the seal binds zone and model."""
 
 from typing import Final
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volens.consent import TamperError
-from volens.index.engine import Engine
 from volens.index.projection import SketchArray
+from volens.index.search_engine import SearchEngine
 
 PART_ROWS: Final = 1 << 16
 """References in a part: 4.5 MiB with 512-bit sketches."""
@@ -15,10 +15,10 @@ PART_ROWS: Final = 1 << 16
 _ID: Final = np.dtype("<i8")
 
 
-def packed(engine: Engine) -> list[bytearray]:
-    """Return ids and sketches of one moment in parts, at least one: the ids (little-endian int64), then the sketches.
+def packed(engine: SearchEngine) -> list[bytearray]:
+    """Return a consistent copy of ids and sketches in one or more parts: the ids (little-endian int64), then sketches.
 
-    The caller wipes them.
+    The caller wipes the parts.
     """
     ids, sketches = engine.copy()
     parts = []
@@ -36,7 +36,7 @@ def unpacked(part: bytearray, width: int) -> tuple[NDArray[np.int64], SketchArra
     """Return ids, int64 (n,), and sketches, uint8 (n, width), as views of a part.
 
     Raises:
-        TamperError: it is not of a whole number of references.
+        TamperError: the part does not hold a whole number of references.
     """
     count, rest = divmod(len(part), _ID.itemsize + width)
     if rest:

@@ -1,19 +1,14 @@
-"""Where the time of a decision goes, for whoever wants to know; this room itself reads no clock and counts nothing."""
+"""Timing hook: called at the start and the end of each stage of a decision. This room itself reads no clock."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Final, Protocol
+from typing import TypeAlias
+
+StageTimer: TypeAlias = Callable[[str], AbstractContextManager[object]]
+"""Returns, for the name of a stage, a context manager that the deciding thread enters at its start and leaves at its
+end."""
 
 
-class Stages(Protocol):
-    """Is told when a stage of a decision begins, and when it has ended."""
-
-    def __call__(self, name: str, /) -> AbstractContextManager[object]:
-        """Return what is entered at the beginning of a stage and left at its end, in the thread that decides."""
-
-
-_NOBODY_ASKS: Final = nullcontext()
-
-
-def untimed(_name: str, /) -> AbstractContextManager[object]:
+def no_timing(_stage: str) -> AbstractContextManager[object]:
     """Measure nothing."""
-    return _NOBODY_ASKS
+    return nullcontext()

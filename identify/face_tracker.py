@@ -1,4 +1,4 @@
-"""Faces followed from frame to frame by where they are. Nothing of what they look like is kept."""
+"""Tracks faces from frame to frame by their boxes. Nothing of what they look like is kept."""
 
 import math
 from collections.abc import Sequence
@@ -12,25 +12,23 @@ Box: TypeAlias = tuple[float, float, float, float]
 """x, y, width, height in pixels of the frame."""
 
 FOLLOWED_S: Final = 0.5
-"""A face that was not seen for so long is somebody new."""
+"""A track ends when its face was not detected for this long; a face that appears later begins a new one."""
 
 _SAME_OVERLAP: Final = 0.3
 _MARGIN: Final = 1.0
-"""Of a face's size, to each side of it: how far it may go until the next frame."""
+"""How far a face may move until the next frame, to each side, in sizes of the face."""
 
 
 @final
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Track:
     """One face over several frames.
 
     Attributes:
-        box: where it was last.
-        seen_at: when, in seconds of the caller's clock.
-        decision: what the matching core said last; None before it was asked.
-        decided_at: when that was.
-        eye_distance_px: in the frame that was decided on.
-        passes_until: so long somebody who showed a second factor is passing, and is not asked again.
+        seen_at: when it was last detected, in seconds of the caller's clock.
+        decision: the last decision of the matching core; None before the first.
+        eye_distance_px: in the frame of that decision.
+        passes_until: until then a person who presented a second factor need not present it again.
     """
 
     box: Box
@@ -40,48 +38,41 @@ class Track:
     eye_distance_px: float = 0.0
     passes_until: float = -math.inf
 
-    def decided(self, decision: Decision | None, face: DetectedFace, at_s: float) -> None:
-        """Take down what was decided on a face of this track."""
+    def set_decision(self, decision: Decision | None, face: DetectedFace, at_s: float) -> None:
+        """Record the decision about a face of this track."""
         self.decision, self.decided_at, self.eye_distance_px = decision, at_s, eye_distance_px(face.landmarks)
 
 
 @final
-class Tracker:
-    """Says which face of a frame is which of the frame before, and where to look in the next."""
+class FaceTracker:
+    """Assigns the faces of a frame to the tracks of the frame before, and says where to detect in the next frame."""
 
     def __init__(self) -> None:
-        """Follow nobody yet."""
         self.tracks: list[Track] = []
 
     def follow(self, faces: Sequence[DetectedFace], at_s: float) -> list[Track]:
         """Return the track of each face, a new one where none fits; tracks not seen for `FOLLOWED_S` end.
 
-        A face continues the track whose last box it overlaps most, from a third on; each track goes to one face.
+        A face continues the track whose last box it overlaps most, if the overlap is 0.3 or more; each track continues
+        with one face.
         """
         self.tracks = [track for track in self.tracks if 0 <= at_s - track.seen_at <= FOLLOWED_S]
-        pairs = sorted(
-            (
-                (overlap(face.box, track.box), number, track)
-                for number, face in enumerate(faces)
-                for track in self.tracks
-            ),
-            key=lambda pair: -pair[0],
-        )
+        pairs = [
+            (overlap(face.box, track.box), number, track) for number, face in enumerate(faces) for track in self.tracks
+        ]
         found: dict[int, Track] = {}
-        taken: list[Track] = []
-        for share, number, track in pairs:
-            if share >= _SAME_OVERLAP and number not in found and not any(one is track for one in taken):
+        for share, number, track in sorted(pairs, key=lambda pair: -pair[0]):
+            if share >= _SAME_OVERLAP and number not in found and track not in found.values():
                 found[number] = track
-                taken.append(track)
         for number, face in enumerate(faces):
-            track = found.setdefault(number, Track(face.box, at_s))
-            track.box, track.seen_at = face.box, at_s
-        fresh = [track for track in found.values() if not any(one is track for one in self.tracks)]
-        self.tracks += fresh
+            if number not in found:
+                found[number] = Track(face.box, at_s)
+                self.tracks.append(found[number])
+            found[number].box, found[number].seen_at = face.box, at_s
         return [found[number] for number in range(len(faces))]
 
     def region(self, width: int, height: int) -> tuple[int, int, int, int] | None:
-        """Return left, top, right and bottom of where the followed faces will be next; None if there are none."""
+        """Return left, top, right and bottom of the region of the next frame with all tracked faces; None if none."""
         if not self.tracks:
             return None
         sides = [track.box for track in self.tracks]
@@ -92,12 +83,12 @@ class Tracker:
         return max(0, int(left)), max(0, int(top)), min(width, int(right)), min(height, int(bottom))
 
     def smallest_px(self) -> float:
-        """Return the shorter side of the smallest followed face."""
+        """Return the shorter side of the smallest tracked face."""
         return min((min(track.box[2:]) for track in self.tracks), default=0.0)
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Return the shared area of two boxes over the area of both together, 0 to 1."""
+    """Return the intersection over union of two boxes, 0 to 1."""
     width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
     shared = max(0.0, width) * max(0.0, height)

@@ -16,7 +16,7 @@ from volens.index.projection import SketchArray
 class Shortlist:
     """Proposals, nearest first: ids int64 (m,), Hamming distances int32 (m,), and a copy of their sketches.
 
-    The copy is uint8 (m, bits / 8); whoever asked for it wipes it.
+    The copy is uint8 (m, bits / 8); the caller wipes it.
     """
 
     ids: NDArray[np.int64]
@@ -28,20 +28,16 @@ class Shortlist:
         """Return no proposals, of sketches of `width` bytes."""
         return cls(np.empty(0, np.int64), np.empty(0, np.int32), np.empty((0, width), np.uint8))
 
-    def wipe(self) -> None:
-        """Overwrite the sketches with zeros."""
-        self.sketches.fill(0)
 
-
-class Engine(Protocol):
+class SearchEngine(Protocol):
     """Holds one sketch for each reference."""
 
     def add_many(self, reference_ids: NDArray[np.int64], sketches: SketchArray) -> None:
-        """Hold sketches: ids int64 (n,), uint8 (n, bits / 8). ValueError if an id has one: then none of them is."""
+        """Add sketches: ids int64 (n,), uint8 (n, bits / 8). ValueError if an id has one: then none is added."""
         ...
 
     def remove(self, reference_id: ReferenceId) -> bool:
-        """Let go of a sketch so that its bytes are nowhere in the engine; False if there was none."""
+        """Remove a sketch so that its bytes are nowhere in the engine; False if there was none."""
         ...
 
     def within(self, sketches: SketchArray, distance: int) -> list[Shortlist]:
@@ -64,10 +60,6 @@ class Engine(Protocol):
         """Yield the memory that holds sketches, spare room included, for an erasure to search."""
         ...
 
-    def __contains__(self, reference_id: ReferenceId) -> bool:
-        """Tell whether this id has a sketch."""
-        ...
+    def __contains__(self, reference_id: ReferenceId) -> bool: ...
 
-    def __len__(self) -> int:
-        """Return the number of sketches."""
-        ...
+    def __len__(self) -> int: ...
