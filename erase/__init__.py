@@ -1,17 +1,26 @@
 """Withdrawal, expiry and erasure: the procedure with its journal, the sweep, and the replay after a restore."""
 
-from volens.erase.journal import certificate_of as certificate_of
+from volens.erase.followers import CONFIRM_S as CONFIRM_S
+from volens.erase.journal import ErasureState as ErasureState
+from volens.erase.journal import certificates_of as certificates_of
+from volens.erase.journal import entries as entries
+from volens.erase.journal import held_by as held_by
+from volens.erase.journal import states_of as states_of
 from volens.erase.journal import unfinished as unfinished
 from volens.erase.journal import unfinished_since as unfinished_since
+from volens.erase.needles import PIECE_BYTES as PIECE_BYTES
+from volens.erase.needles import Hit as Hit
+from volens.erase.needles import Needles as Needles
+from volens.erase.operator_key import APPROVAL as APPROVAL
+from volens.erase.operator_key import OPERATOR_CHANGE as OPERATOR_CHANGE
 from volens.erase.operator_key import OperatorKey as OperatorKey
-from volens.erase.operator_key import approval_file as approval_file
 from volens.erase.operator_key import approve as approve
 from volens.erase.operator_key import is_protected as is_protected
 from volens.erase.operator_key import public_pem as public_pem
-from volens.erase.operator_key import read_approval_file as read_approval_file
 from volens.erase.operator_key import read_public_pem as read_public_pem
-from volens.erase.procedure import erase_consent as erase_consent
+from volens.erase.places import search_places as search_places
 from volens.erase.procedure import erase_consents as erase_consents
+from volens.erase.procedure import resume as resume
 from volens.erase.procedure import resume_begun as resume_begun
 from volens.erase.replay import Progress as Progress
 from volens.erase.replay import Restored as Restored

@@ -1,30 +1,28 @@
-"""Step 5 of an erasure, for many at once: they are looked for by id, by search and byte by byte, and not found."""
+"""Verification of an erasure (step 5): a search by id, by the old embedding and byte by byte must find nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, final
 
 from volens.consent import ErasureIncompleteError, ReceiptId, ReferenceId, VolensError, format_time
-from volens.erase.journal import rows_left
+from volens.erase.journal import batches, rows_left
 from volens.erase.needles import Needles
-from volens.erase.places import RESUME, Searched, search_places
+from volens.erase.places import RESUME, Searched, scrub, search_places
 from volens.erase.remains import Remains, ranks
-from volens.index import Galleries
+from volens.index import Installation
 from volens.store import Store
 
 _BY_ANOTHER: Final = "another process finished the erasure, and the old embedding opens no more"
-_TOGETHER: Final = 500
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """What the search came to.
+    """The result of the verification.
 
     Attributes:
-        findings: of those who are gone: what was searched, for the journal and the certificate.
-        left: of the others: what is left of them, and where.
+        findings: for each consent of which nothing is left: what was searched, for the journal and the certificate.
+        left: for each of the others: what is left of it, and where.
     """
 
     findings: Mapping[ReceiptId, Mapping[str, Any]]
@@ -32,45 +30,34 @@ class Absence:
 
 
 def verify_absence(
-    store: Store,
-    galleries: Galleries,
-    home: Path,
-    facts: Mapping[ReceiptId, Mapping[str, Any]],
-    remains: Mapping[ReceiptId, Remains],
-    cut_logs: Callable[[Store], None],
+    installation: Installation, facts: Mapping[ReceiptId, Mapping[str, Any]], remains: Mapping[ReceiptId, Remains]
 ) -> Absence:
-    """Look for people whose erasure has come to its end; one pass over the files for all of them.
+    """Verify that nothing is left of erased people; one pass over all places for all of them.
 
-    What is found is an error of the person it is of, and nobody else's.
+    What is found is an error of the consent that it belongs to, not of the others.
 
-    1. No row hangs on the consent, and the keyring has no secret of it.
-    2. No gallery of this process holds or proposes a reference, not by the old embedding either.
-    3. No needle is in any file of the home or in a gallery's memory. Where one is, both files are rewritten without
-       free space, and all is searched once more.
+    1. No row refers to the consent, and the keyring has no secret of it.
+    2. No gallery of this process holds or proposes a reference, also not when it is searched by the old embedding.
+    3. No needle is in a file of the home, in another place of a database, or in the memory of a gallery. If one is,
+       both databases are rewritten without free space, and everything is searched once more.
 
-    Args:
-        store: of the site.
-        galleries: of this process.
-        home: every file below it is read.
-        facts: from the journal.
-        remains: of those whose consents this process ended.
-        cut_logs: cuts both write-ahead logs.
+    Every file below the home is read. `facts` are from the journal; `remains` are of the consents that this process
+    ended.
 
     Raises:
-        ErasureIncompleteError: a file cannot be read.
+        ErasureIncompleteError: a place cannot be read, or another process reads a database.
     """
+    store = installation.store
     left: dict[ReceiptId, VolensError] = {}
     # 1.
-    everybody = list(facts)
-    for start in range(0, len(everybody), _TOGETHER):
-        ids = everybody[start : start + _TOGETHER]
+    for ids in batches(list(facts)):
         with store.read() as connection:
             rows = rows_left(connection, ids)
         left |= {one: _left("the data file still has rows of the erased consent") for one in rows}
-        kept = store.keyring.wrapped_all(ids)
+        kept = store.keyring.wrapped_secrets(ids)
         left |= {one: _left("the keyring still has the erased consent's secret") for one in kept}
     # 2.
-    held = {one for gallery in galleries.built() for one in gallery.engine.held()}
+    held = {one for gallery in installation.galleries.built().values() for one in gallery.engine.held()}
     proposed = ranks(remains[one] for one in facts if one in remains)
     for one, its in facts.items():
         ids_of = {ReferenceId(reference_id) for reference_id in its["reference_ids"]}
@@ -81,11 +68,11 @@ def verify_absence(
         [*(its.needles for one, its in remains.items() if one in facts), *map(fingerprints, facts, facts.values())]
     )
     try:
-        searched = search_places(needles, home, galleries)
+        searched = search_places(needles, installation)
         if searched.hits:
-            store.vacuum()
-            cut_logs(store)
-            searched = search_places(needles, home, galleries)
+            store.compact()
+            scrub(store)
+            searched = search_places(needles, installation)
         for hit in searched.hits:
             owner = ReceiptId(hit.owner)
             left.setdefault(owner, _left(f"found {hit.what} in {hit.where}; remove it", then="then "))
@@ -97,7 +84,7 @@ def verify_absence(
 
 
 def fingerprints(receipt_id: ReceiptId, facts: Mapping[str, Any]) -> Needles:
-    """Return the nonces of what existed: all that is left to search for once the keys are gone."""
+    """Return the nonces of the sealed values that existed: all that can be searched for once the keys are gone."""
     return Needles.of(
         ((f"fingerprint of {one['what']}", bytes.fromhex(one["fingerprint"])) for one in facts["existed"]), receipt_id
     )
@@ -107,7 +94,7 @@ def _findings(
     store: Store, receipt_id: ReceiptId, needles: Needles, searched: Searched, remains: Remains | None
 ) -> dict[str, Any]:
     counts = sorted(needles.counts(receipt_id).items())
-    # Who was proposed is not here: that is an error.
+    # A person who was still proposed is not here: that is an error.
     searches = [{"not_run": _BY_ANOTHER}] if remains is None else remains.search_report({})
     return {
         "searched": [{"what": what, "pieces": pieces, "found": 0} for what, pieces in counts],

@@ -1,4 +1,4 @@
-"""Whether other processes have let go of somebody as well: they report how far they follow the store."""
+"""Confirmation by other processes: they report which generation of the store they have applied."""
 
 import time
 from typing import Final
@@ -8,18 +8,18 @@ from volens.store.log import log_size
 from volens.store.programs import Processes
 
 CONFIRM_S: Final = 2.0
-"""So long an erasure waits for processes that have reported lately. They look every quarter of a second."""
+"""An erasure waits at most this long for processes that have reported lately. They poll every quarter of a second."""
 
 _AGAIN_S: Final = 0.05
 
 
 def await_followers(store: Store) -> dict[str, int]:
-    """Wait until the other processes that serve the site have applied all that is committed now, `CONFIRM_S` at most.
+    """Wait until the other processes that serve the site have applied all commits so far, `CONFIRM_S` at most.
 
     Returns:
-        How many ``others`` there are, and how many of them have ``confirmed``.
+        The number of other processes (``others``), and how many of them have ``confirmed``.
 
-    Not checked: processes that serve nobody and report nothing, such as a command that is running.
+    Not checked: processes that report nothing because they serve no requests, such as a running command.
     """
     with store.read() as connection:
         generation = log_size(connection)

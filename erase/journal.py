@@ -1,24 +1,26 @@
-"""The erasure journal and the certificates in the data file, and what an erasure has to ask of it for many at once."""
+"""Erasure journal: the state of each erasure, its certificate, and what the data file held of the consent."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, final
 
-from sqlalchemy import Connection, Table, Update, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
 from volens.consent import ReceiptId, TamperError
 from volens.store import Transaction
 from volens.store.people import SealedReference, StoredReceipt, stored_receipts
-from volens.store.people.references import references_of_all
+from volens.store.people.references import sealed_references
 from volens.store.schema import data_tables as tables
-from volens.store.schema import external_id, kept_answer, second_factor
+from volens.store.schema.personal_tables import PERSONAL
+
+_BATCH: Final = 500
 
 
 class ErasureState(StrEnum):
-    """How far an erasure is (docs: DESIGN.md 8). `requested` and `stopped` are one commit."""
+    """How far an erasure is. Its journal entry is opened in the commit that stops the consent."""
 
     STOPPED = "stopped"
     SHREDDED = "shredded"
@@ -32,12 +34,10 @@ class ErasureState(StrEnum):
 @final
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One erasure under way or done. `facts` holds counts and fingerprints only, nothing to be erased."""
+    """One erasure, running or finished. `facts` holds counts and fingerprints only, nothing that must be erased."""
 
-    receipt_id: ReceiptId
     state: ErasureState
     facts: Mapping[str, Any]
-    changed_at: datetime
 
 
 @final
@@ -56,66 +56,60 @@ class Held:
     """What the data file holds of one consent: the receipt, and what the end of the consent destroys.
 
     Attributes:
-        sealed_name: None where there is none, or the consent has ended.
-        rows: rows of the consent by what they are, references and name left out; where there are any.
+        rows: how many rows each personal table has, by the name in the certificate; only where there are any.
+        sealed: every sealed value, with its name: searched for afterwards, and recognised by the certificate.
+        found_by: every keyed hash of a guessable value, with its name: searched for in memory only.
     """
 
     receipt: StoredReceipt
     references: Sequence[SealedReference]
-    sealed_name: bytes | None
-    rows: Mapping[str, int]
+    rows: dict[str, int]
+    sealed: list[tuple[str, bytes]] = field(repr=False)
+    found_by: list[tuple[str, bytes]] = field(repr=False)
 
 
-_COUNTED: Final[Mapping[str, Table]] = {
-    "passages": tables.passage,
-    "last interactions": tables.last_interaction,
-    "leaving dates": tables.leaving,
-    "commitments to personal secrets": tables.subject_secret,
-    "badge records": tables.badge,
-    "external ids": external_id,
-    "kept answers": kept_answer,
-    "second factors": second_factor,
-}
-_DIE_WITH_CONSENT: Final = (
-    tables.live_consent,
-    tables.subject_profile,
-    tables.biometric_reference,
-    tables.audit_opening,
-    *_COUNTED.values(),
-)
+def batches(ids: Sequence[ReceiptId], size: int = _BATCH) -> Iterator[list[ReceiptId]]:
+    """Yield ids in lists of at most `size`, so that no statement has too many parameters."""
+    for start in range(0, len(ids), size):
+        yield list(ids[start : start + size])
 
 
 def held_by(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, Held]:
-    """Return what there is of each consent that was ever given here; at most some thousand at once."""
+    """Return what the data file holds of each consent that was ever given here; for some thousand at most."""
     references: dict[ReceiptId, list[SealedReference]] = {}
-    for reference in references_of_all(connection, receipt_ids):
+    for reference in sealed_references(connection, receipt_ids):
         references.setdefault(reference.receipt.receipt_id, []).append(reference)
-    profile = tables.subject_profile.c
-    query = select(profile.receipt_id, profile.sealed_name).where(profile.receipt_id.in_(receipt_ids))
-    names = {row.receipt_id: row.sealed_name for row in connection.execute(query)}
-    counts = {what: _count(connection, table, receipt_ids) for what, table in _COUNTED.items()}
-    return {
-        one: Held(
-            receipt,
-            references.get(one, []),
-            names.get(one),
-            {what: found[one] for what, found in counts.items() if one in found},
-        )
+    held = {
+        one: Held(receipt, references.get(one, []), dict[str, int](), [], [])
         for one, receipt in stored_receipts(connection, receipt_ids).items()
     }
+    for personal in PERSONAL:
+        for one, count in _counts(connection, personal.table, list(held)).items():
+            held[one].rows[personal.counted_as] = count
+        names = {**personal.sealed, **personal.found_by}
+        if not names:
+            continue
+        columns = [personal.table.c[name] for name in ("receipt_id", *names)]
+        query = select(*columns).where(personal.table.c.receipt_id.in_(list(held)))
+        for row in connection.execute(query).mappings():
+            for name, what in names.items():
+                its = held[ReceiptId(row["receipt_id"])]
+                kept = its.sealed if name in personal.sealed else its.found_by
+                kept += [(what, bytes(row[name]))] if row[name] else []
+    return held
 
 
 def rows_left(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, int]:
-    """Count the rows that should have died with their consents; only the consents that have any."""
+    """Count the rows that should have been deleted with their consents; only the consents that have any."""
     left: dict[ReceiptId, int] = {}
-    for table in _DIE_WITH_CONSENT:
-        for one, count in _count(connection, table, receipt_ids).items():
+    for table in (tables.live_consent, tables.audit_opening, *(one.table for one in PERSONAL)):
+        for one, count in _counts(connection, table, receipt_ids).items():
             left[one] = left.get(one, 0) + count
     return left
 
 
 def open_entries(tx: Transaction, facts: Mapping[ReceiptId, Mapping[str, Any]]) -> None:
-    """Begin erasures in the journal, in the transaction that stops the consents."""
+    """Open the journal entries of erasures, in the transaction that stops the consents."""
     rows = [
         {"receipt_id": one, "state": ErasureState.STOPPED.value, "facts": _encode(its), "changed_at": tx.now}
         for one, its in facts.items()
@@ -125,134 +119,111 @@ def open_entries(tx: Transaction, facts: Mapping[ReceiptId, Mapping[str, Any]]) 
 
 
 def advance(tx: Transaction, before: ErasureState, patches: Mapping[ReceiptId, Mapping[str, Any]]) -> None:
-    """Note that the step after `before` is done, and what it found out (merged into the facts, RFC 7396).
+    """Record that the step after `before` is done, and merge its findings into the facts (JSON merge patch, RFC 7396).
 
-    Who is not in that state any more, because another process was faster, is left alone: nobody is set back.
+    An erasure that is no longer in that state, because another process was faster, is not changed.
+
+    Raises:
+        TamperError: an entry is damaged.
     """
-    _update(tx, _MERGE, before, patches)
+    for ids in batches(list(patches)):
+        found = entries(tx.connection, ids)
+        reached = {one: its.facts for one, its in found.items() if its.state is before}
+        settle(tx, before, {one: _merged(facts, patches[one]) for one, facts in reached.items()})
 
 
 def settle(tx: Transaction, before: ErasureState, kept: Mapping[ReceiptId, Mapping[str, Any]]) -> None:
-    """Do the same, but keep of the facts only what is given."""
-    _update(tx, _REPLACE, before, kept)
-
-
-def entry(connection: Connection, receipt_id: ReceiptId) -> JournalEntry | None:
-    """Return one erasure.
-
-    Raises:
-        TamperError: its entry is damaged.
-    """
-    return entries(connection, [receipt_id]).get(receipt_id)
+    """Record that the step after `before` is done, and replace the facts."""
+    states = list(ErasureState)
+    fixed = {"before": before.value, "after": states[states.index(before) + 1].value, "now": tx.now}
+    rows = [fixed | {"of": one, "with": _encode(its)} for one, its in kept.items()]
+    if rows:
+        tx.connection.execute(_UPDATE, rows)
 
 
 def entries(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, JournalEntry]:
-    """Return the erasures that there are of these consents.
+    """Return the journal entries of these consents, as far as there are any.
 
     Raises:
-        TamperError: an entry is damaged; ask for them one by one to learn which.
+        TamperError: an entry is damaged; read them one by one to learn which.
     """
     query = select(tables.erasure).where(tables.erasure.c.receipt_id.in_(receipt_ids))
-    # All rows at once: an error that is kept would keep a half-read cursor open, and with it the write-ahead log.
+    # All rows at once: a stored exception would hold a half-read cursor open, and the write-ahead log could not be cut.
     return {ReceiptId(row.receipt_id): _entry(row) for row in connection.execute(query).all()}
 
 
 def states_of(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, ErasureState]:
-    """Return how far the erasures are, whatever their facts say."""
+    """Return the states of the erasures, without reading their facts."""
     table = tables.erasure.c
     query = select(table.receipt_id, table.state).where(table.receipt_id.in_(bindparam("ids", expanding=True)))
     return {
         ReceiptId(row.receipt_id): ErasureState(row.state)
-        for start in range(0, len(receipt_ids), _BATCH)
-        for row in connection.execute(query, {"ids": receipt_ids[start : start + _BATCH]})
+        for ids in batches(receipt_ids)
+        for row in connection.execute(query, {"ids": ids})
     }
 
 
 def unfinished(connection: Connection) -> list[ReceiptId]:
     """Return the erasures that are not finished, oldest first."""
-    query = (
-        select(tables.erasure.c.receipt_id)
-        .where(tables.erasure.c.state != ErasureState.NOTIFIED.value)
-        .order_by(tables.erasure.c.changed_at, tables.erasure.c.receipt_id)
-    )
-    return [ReceiptId(row) for row in connection.scalars(query)]
+    table = tables.erasure.c
+    query = select(table.receipt_id).where(table.state != ErasureState.NOTIFIED.value)
+    return [ReceiptId(row) for row in connection.scalars(query.order_by(table.changed_at, table.receipt_id))]
 
 
 def unfinished_since(connection: Connection) -> datetime | None:
-    """Return when the unfinished erasure that waits longest last went on; None if all are finished."""
+    """Return when the unfinished erasure that has waited longest last made progress; None if all are finished."""
     query = select(func.min(tables.erasure.c.changed_at)).where(tables.erasure.c.state != ErasureState.NOTIFIED.value)
     since: datetime | None = connection.scalar(query)
     return since
 
 
 def add_certificates(tx: Transaction, certificates: Mapping[ReceiptId, StoredCertificate]) -> None:
-    """Keep certificates."""
-    rows = [
-        {
-            "receipt_id": one,
-            "certificate_id": certificate.certificate_id,
-            "token": certificate.token,
-            "issued_at": certificate.issued_at,
-        }
-        for one, certificate in certificates.items()
-    ]
+    """Store certificates."""
+    rows = [{"receipt_id": one, **asdict(certificate)} for one, certificate in certificates.items()]
     if rows:
         tx.connection.execute(insert(tables.certificate), rows)
 
 
-def certificate_of(connection: Connection, receipt_id: ReceiptId) -> StoredCertificate | None:
-    """Return the certificate of an erased consent."""
-    return certificates_of(connection, [receipt_id]).get(receipt_id)
-
-
 def certificates_of(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, StoredCertificate]:
-    """Return the certificates that there are of these consents."""
+    """Return the certificates of these consents, as far as they were issued."""
     query = select(tables.certificate).where(tables.certificate.c.receipt_id.in_(receipt_ids))
-    return {
-        ReceiptId(row.receipt_id): StoredCertificate(row.certificate_id, row.token, row.issued_at)
-        for row in connection.execute(query)
-    }
+    return {ReceiptId(one): StoredCertificate(*its) for one, *its in connection.execute(query)}
 
 
 def receipt_of_certificate(connection: Connection, certificate_id: str) -> ReceiptId | None:
-    """Return the consent whose erasure a certificate of this id certifies."""
+    """Return the consent whose erasure the certificate with this id certifies."""
     table = tables.certificate.c
     found = connection.scalar(select(table.receipt_id).where(table.certificate_id == certificate_id))
     return None if found is None else ReceiptId(found)
 
 
-_BATCH: Final = 500
-_AT = update(tables.erasure).where(
-    tables.erasure.c.receipt_id == bindparam("of"), tables.erasure.c.state == bindparam("before")
+_UPDATE: Final = (
+    update(tables.erasure)
+    .where(tables.erasure.c.receipt_id == bindparam("of"), tables.erasure.c.state == bindparam("before"))
+    .values(state=bindparam("after"), changed_at=bindparam("now"), facts=bindparam("with"))
 )
-_TO: Final[dict[str, Any]] = {"state": bindparam("after"), "changed_at": bindparam("now")}
-_MERGE: Final = _AT.values(**_TO, facts=func.json_patch(tables.erasure.c.facts, bindparam("with")))
-_REPLACE: Final = _AT.values(**_TO, facts=bindparam("with"))
 
 
-def _update(
-    tx: Transaction,
-    statement: Update,
-    before: ErasureState,
-    values: Mapping[ReceiptId, Mapping[str, Any]],
-) -> None:
-    states = list(ErasureState)
-    fixed = {"before": before.value, "after": states[states.index(before) + 1].value, "now": tx.now}
-    rows = [fixed | {"of": one, "with": _encode(its)} for one, its in values.items()]
-    if rows:
-        tx.connection.execute(statement, rows)
+def _merged(facts: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts with a patch: objects are merged, any other value replaces the one before."""
+    both = {
+        name: _merged(facts[name], new)
+        for name, new in patch.items()
+        if isinstance(new, dict) and isinstance(facts.get(name), dict)
+    }
+    return {**facts, **patch, **both}
 
 
-def _count(connection: Connection, table: Table, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, int]:
+def _counts(connection: Connection, table: Table, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, int]:
     its = table.c.receipt_id
     query = select(its, func.count()).where(its.in_(receipt_ids)).group_by(its)
-    return {ReceiptId(row[0]): int(row[1]) for row in connection.execute(query)}
+    return {ReceiptId(one): int(count) for one, count in connection.execute(query)}
 
 
 def _entry(row: Any) -> JournalEntry:  # noqa: ANN401  a row of the journal
     try:
         facts = dict(json.loads(row.facts).items())
-        return JournalEntry(ReceiptId(row.receipt_id), ErasureState(row.state), facts, row.changed_at)
+        return JournalEntry(ErasureState(row.state), facts)
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise TamperError("integrity: an entry of the erasure journal is damaged; restore the data file") from None
 

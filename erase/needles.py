@@ -1,15 +1,13 @@
-"""What an erasure searches for afterwards: bytes that only the erased people's data has, all of them in one pass."""
+"""Needles: byte patterns of erased data that an erasure searches for in files and memory, all in one pass."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from volens.store.files import readable
+from volens.store import Place
 
 PIECE_BYTES: Final = 16
 _STRIDE: Final = 64
@@ -22,12 +20,12 @@ _Words = NDArray[np.uint64]
 @final
 @dataclass(frozen=True, slots=True)
 class Needle:
-    """One thing to search for, in pieces, so that a half overwritten copy is found as well.
+    """One value to search for, in pieces, so that a partly overwritten copy is found as well.
 
     Attributes:
-        what: in words, for the certificate.
-        value: an own copy, wiped by `Needles.wipe`.
-        owner: whose it is: the id of a consent, or empty.
+        what: its name in the certificate.
+        value: a copy, wiped by `Needles.wipe`.
+        owner: the id of the consent that it belongs to, or empty.
     """
 
     what: str
@@ -37,7 +35,7 @@ class Needle:
     def pieces(self) -> Iterator[memoryview]:
         """Yield 16 bytes of every 64, and the last 16; a shorter value whole.
 
-        Left out is what occurs anywhere: a damaged row may hold nothing but zeros, and must not stop an erasure.
+        Pieces of few distinct bytes are left out: a damaged row may hold only zeros, and must not stop an erasure.
         """
         view = memoryview(self.value)
         starts = [*range(0, len(view) - PIECE_BYTES, _STRIDE), max(0, len(view) - PIECE_BYTES)]
@@ -56,38 +54,41 @@ class Hit:
 
 @final
 class Needles:
-    """All that one erasure, of one person or of many, searches for. Not to be changed once it has searched."""
+    """All needles of one erasure, of one person or of many. They must not change after the first search."""
 
     def __init__(self, needles: Sequence[Needle]) -> None:
-        """Search for these."""
         self.needles = needles
         self._index: _Index | None = None
 
     @classmethod
     def of(cls, values: Iterable[tuple[str, bytes | bytearray | memoryview]], owner: str = "") -> Self:
-        """Copy the values; empty ones are left out."""
+        """Return needles with copies of the values; empty values are left out."""
         return cls([Needle(what, bytearray(value), owner) for what, value in values if len(value)])
 
     @classmethod
     def gathered(cls, many: Iterable["Needles"]) -> Self:
-        """Return all of many."""
+        """Return the needles of many in one."""
         return cls([needle for one in many for needle in one.needles])
 
     def search(self, haystack: bytes | bytearray | memoryview, where: str) -> list[Hit]:
-        """Return what is found in memory; the haystack is only read."""
+        """Return the needles found in a buffer, which is only read."""
         found = self._built().search(memoryview(haystack).cast("B"))
         return list(dict.fromkeys(Hit(self.needles[one].what, where, self.needles[one].owner) for one in found))
 
-    def search_file(self, path: Path, where: str) -> list[Hit]:
-        """Return what is found in a file, read in overlapping chunks; SQLite's locks on it stay."""
+    def search_place(self, place: Place) -> list[Hit]:
+        """Return what is found in a file or another place of a database, read in overlapping chunks.
+
+        Raises:
+            OSError: it cannot be read; FileNotFoundError if it is gone.
+        """
         hits: dict[Hit, None] = {}
         buffer, kept = bytearray(PIECE_BYTES + _CHUNK_BYTES), 0
         view = memoryview(buffer)
-        with readable(path) as descriptor:
+        with place.reading() as read:
             at = 0
-            while count := os.preadv(descriptor, [view[kept : kept + _CHUNK_BYTES]], at):
+            while count := read(view[kept : kept + _CHUNK_BYTES], at):
                 at += count
-                hits.update(dict.fromkeys(self.search(view[: kept + count], where)))
+                hits.update(dict.fromkeys(self.search(view[: kept + count], place.name)))
                 end = kept + count
                 kept = min(PIECE_BYTES - 1, end)  # a piece that ends in the next chunk begins here at the earliest
                 view[:kept] = bytes(view[end - kept : end])
@@ -95,7 +96,7 @@ class Needles:
         return list(hits)
 
     def counts(self, owner: str | None = None) -> Mapping[str, int]:
-        """Return how many pieces are searched for, by what they are of; of one owner, or of all."""
+        """Return how many pieces are searched for, by the name of the value; of one owner, or of all."""
         return self._built().counts.get(owner, {})
 
     def wipe(self) -> None:
@@ -106,7 +107,7 @@ class Needles:
             needle.value[:] = bytes(len(needle.value))
 
     def __repr__(self) -> str:
-        """Tell how many, never what."""
+        """Show the number of needles, never a value."""
         return f"Needles({len(self.needles)})"
 
     def _built(self) -> "_Index":
@@ -117,12 +118,12 @@ class Needles:
 
 @final
 class _Index:
-    """Every piece of every needle, found by one of its 8-byte windows.
+    """Index of the pieces of all needles: each piece is found by one of its 8-byte windows.
 
     1. Every 8 bytes of the haystack, at all eight alignments, are looked up in a table by a multiplicative hash:
-       one gather for each byte, and for random bytes about one window in 60 passes.
-    2. Those are looked up among the sorted windows of the needles.
-    3. Those are compared with the whole piece.
+       one gather for each byte; of random bytes about one window in 60 passes.
+    2. The windows that passed are looked up among the sorted windows of the needles.
+    3. Where a window is equal, the whole piece is compared.
     """
 
     def __init__(self, needles: Sequence[Needle]) -> None:
@@ -134,7 +135,7 @@ class _Index:
             for owner in (None, needle.owner):
                 counts = self.counts.setdefault(owner, {})
                 counts[needle.what] = counts.get(needle.what, 0) + len(own)
-        # Too short for a window: rare (damaged rows), so searched for one by one.
+        # Pieces too short for a window are rare (damaged rows), so they are searched for one by one.
         self._short = [(number, piece) for number, piece in pieces if len(piece) < _WINDOW_BYTES]
         self._pieces = [(number, piece) for number, piece in pieces if len(piece) >= _WINDOW_BYTES]
         self._at = [_window(piece) for _number, piece in self._pieces]
@@ -175,7 +176,7 @@ class _Index:
         nearest = self._windows[np.minimum(first, len(self._windows) - 1)]
         same = nearest == candidates
         for copy in (candidates, nearest):
-            copy.fill(0)  # of what is searched for, and of what may be others'
+            copy.fill(0)  # copies of needles, and of data that may be other people's
         # 3.
         for word, at in zip(first[same].tolist(), near[same].tolist(), strict=True):
             row, value = word, self._windows[word]
@@ -195,7 +196,7 @@ _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd 
 
 
 def _window(piece: memoryview) -> int:
-    """Return where in a piece its most varied 8 bytes begin: zeros in a damaged value would be met everywhere."""
+    """Return the offset of the 8 bytes of a piece with the most distinct values: zeros would be found everywhere."""
     if len(set(piece[:_WINDOW_BYTES])) >= _DISTINCT_BYTES:
         return 0
     starts = range(len(piece) - _WINDOW_BYTES + 1)

@@ -1,4 +1,4 @@
-"""Where an erasure looks for what is left: every file below the home, and the galleries of this process."""
+"""The search of an erasure: every file below the home, every place of the databases, the galleries of this process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,70 +7,87 @@ from typing import Final, final
 
 from volens.consent import ErasureIncompleteError
 from volens.erase.needles import Hit, Needles
-from volens.index import Galleries
+from volens.index import Installation
+from volens.store import Place, Store
+from volens.store.files import FilePlace
 
 RESUME: Final = "volens erase resume"
 IN_MEMORY: Final = "the gallery in memory"
 _NAMED: Final = 40
-Place = dict[str, str | int]
+SearchedPlace = dict[str, str | int]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What one pass over all places came to.
+    """The result of one pass over all places.
 
     Attributes:
         hits: what was found, and where.
-        places: name and size of each file at the top of the home, of each folder with its number of files, and of each
-            gallery in memory.
-        size_bytes: how much was read.
+        places: name and size of each file at the top of the home and of each other place of a database, of each folder
+            with its number of files, and of each gallery in memory.
     """
 
     hits: Sequence[Hit]
-    places: Sequence[Place]
-
-    @property
-    def size_bytes(self) -> int:
-        """How much was read."""
-        return sum(int(place["size_bytes"]) for place in self.places)
+    places: Sequence[SearchedPlace]
 
 
-def search_places(needles: Needles, home: Path, galleries: Galleries) -> Searched:
-    """Read every file below the home once, hidden ones too, and search it for all needles; then the galleries.
+def scrub(store: Store) -> None:
+    """Remove what is left of deleted rows from both databases and from the memory of this process.
 
     Raises:
-        ErasureIncompleteError: a file cannot be read.
+        ErasureIncompleteError: another process reads a database; bytes of deleted rows may be left in it.
+    """
+    scrubbed = store.scrub()
+    if not scrubbed.complete:
+        raise ErasureIncompleteError(f"matching has stopped, but {scrubbed.obstacle}; run '{RESUME}' when it is done")
+
+
+def search_places(needles: Needles, installation: Installation) -> Searched:
+    """Read every place once and search it for all needles: hidden files below the home too; then the galleries.
+
+    Raises:
+        ErasureIncompleteError: a place cannot be read.
 
     Not searched: what a link leads to outside the home if it is a folder; inside of compressed files.
     """
+    home = installation.home
     hits: list[Hit] = []
-    files: list[Place] = []
+    named: list[SearchedPlace] = []
     # Folder by folder: a line for every certificate would outgrow the certificate after some hundred erasures.
     folders: dict[str, tuple[int, int]] = {}
-    for path in sorted(one for one in home.rglob("*") if one.is_file()):
-        where = path.relative_to(home).as_posix()
+    for place in _places(installation.store, home):
         try:
-            hits += needles.search_file(path, where)
-            size_bytes = path.stat().st_size
+            hits += needles.search_place(place)
+            size_bytes = place.size_bytes()
         except FileNotFoundError:
-            continue  # another process took it away meanwhile
+            continue  # another process removed it in the meantime
         except OSError as error:
             raise ErasureIncompleteError(
-                f"cannot search {where}: {error.strerror}; make it readable or remove it, then run '{RESUME}'"
+                f"cannot search {place.name}: {error.strerror}; make it readable or remove it, then run '{RESUME}'"
             ) from None
-        folder, inside, _ = where.partition("/")
-        if not inside and len(files) < _NAMED:
-            files.append({"name": where, "size_bytes": size_bytes})
+        folder, inside, _ = place.name.partition("/")
+        if not inside and len(named) < _NAMED:
+            named.append({"name": place.name, "size_bytes": size_bytes})
         else:
             name = f"{folder}/" if inside else "other files"
             count, total_bytes = folders.get(name, (0, 0))
             folders[name] = (count + 1, total_bytes + size_bytes)
-    files += [
+    named += [
         {"name": name, "files": count, "size_bytes": total_bytes} for name, (count, total_bytes) in folders.items()
     ]
-    for gallery in galleries.built():
+    for gallery in installation.galleries.built().values():
         for buffer in gallery.engine.buffers():
             hits += needles.search(buffer, IN_MEMORY)
-            files.append({"name": IN_MEMORY, "size_bytes": len(buffer)})
-    return Searched(hits, files)
+            named.append({"name": IN_MEMORY, "size_bytes": len(buffer)})
+    return Searched(hits, named)
+
+
+def _places(store: Store, home: Path) -> list[Place]:
+    """Return the files below the home, and the places of the databases that are not among them."""
+    files = [FilePlace(one, one.relative_to(home).as_posix()) for one in sorted(home.rglob("*")) if one.is_file()]
+    known = {one.path.absolute() for one in files}
+    return [
+        *files,
+        *(one for one in store.places() if not isinstance(one, FilePlace) or one.path.absolute() not in known),
+    ]

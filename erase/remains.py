@@ -1,11 +1,12 @@
-"""What is kept of an ending consent, in memory only, from before its end to the proof: what to search for afterwards.
+"""Search terms of an erasure, held in memory from before the end of the consent until the proof.
 
-The search by the person's own old embedding runs twice with the same sketch: before the key dies it finds the person,
-which shows that the search works; afterwards it must not. The sketch dies with the process, so whoever resumes an
-erasure in another process can look by id and byte by byte, but not by search.
+The search by the person's own old embedding runs twice with the same sketch: before the key is destroyed it finds the
+person, which shows that the search works; afterwards it must not. The sketch is lost with the process, so a process
+that resumes an erasure searches by id and byte by byte, but not by embedding.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -15,16 +16,16 @@ from sqlalchemy import Connection
 from volens.consent import ModelId, Purpose, ReceiptId, ReferenceId, TamperError, UnitVector
 from volens.erase.journal import Held
 from volens.erase.needles import Needles
-from volens.index import Galleries, Gallery, SketchArray
+from volens.index import Galleries, Gallery, Installation, SketchArray
 from volens.store import Store
 from volens.store.keys import GrantSecret
 from volens.store.people import SealedReference, count_references
 
 _PROPOSED: Final = 32
-"""How many nearest the search with an old embedding looks at; its own reference must be the first."""
+"""How many nearest references a search by an old embedding returns; the person's own is expected to be the first."""
 
 BUILD_AT_MOST: Final = 2_000
-"""References, for each person who leaves, of a gallery that is built only to be searched once: about 0.2 s of delay."""
+"""The most references, per erased person, of a gallery that is built only for this search: about 0.2 s of delay."""
 
 _Key = tuple[Purpose, ModelId]
 
@@ -32,7 +33,7 @@ _Key = tuple[Purpose, ModelId]
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class OldSearch:
-    """A search by one old embedding: what `ranks` needs to run it, before the end and after."""
+    """One search by an old embedding, which `ranks` runs before the end of the consent and after it."""
 
     model_id: ModelId
     reference_id: ReferenceId
@@ -43,14 +44,14 @@ class OldSearch:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Remains:
-    """Of one consent: needles, and searches to run; `not_searched` says for which models there is none, and why."""
+    """Search terms of one consent: needles and searches; `not_searched` says which models have no search, and why."""
 
     needles: Needles
     searches: Sequence[OldSearch] = ()
     not_searched: Sequence[Mapping[str, str]] = ()
 
     def search_report(self, found: Mapping[ReferenceId, int]) -> list[dict[str, str | int | bool]]:
-        """Return what the searches found, for the certificate; the rank is the place in the shortlist, from 1."""
+        """Return the results of the searches for the certificate; the rank is the place in the shortlist, from 1."""
         report: list[dict[str, str | int | bool]] = []
         for one in self.searches:
             report.append({"model": one.model_id, "found": one.reference_id in found})
@@ -65,39 +66,30 @@ class Remains:
             one.sketch.fill(0)
 
 
-def gather(store: Store, connection: Connection, galleries: Galleries, held: Mapping[ReceiptId, Held]) -> "Gatherer":
-    """Open what is needed to gather remains: the secrets, and the galleries that the people are in.
+def gather(installation: Installation, connection: Connection, held: Mapping[ReceiptId, Held]) -> "Gatherer":
+    """Open the grant secrets, and build the galleries, from which the search terms of some people are made.
 
-    Damage keeps nobody in: a secret that does not open, or a gallery that cannot be built, is done without.
+    Damage does not stop an erasure: a secret that does not open, and a gallery that cannot be built, is left out.
 
-    Args:
-        store: of the site.
-        connection: a snapshot from before the end; not the transaction that stops, which would wait for galleries.
-        galleries: of this process.
-        held: the people.
+    `connection` is a snapshot from before the end of the consents: the write transaction must not wait for galleries.
     """
-    secrets = _secrets(store, held)
-    wanted = dict.fromkeys((one.receipt.purpose, one.model_id) for its in held.values() for one in its.references)
+    secrets = _secrets(installation.store, held)
+    references = [one for its in held.values() for one in its.references]
+    wanted = dict.fromkeys((one.receipt.purpose, one.model_id) for one in references)
     built: dict[_Key, Gallery | str] = {}
     for purpose, model_id in wanted:
-        of_both = (
-            one
-            for its in held.values()
-            for one in its.references
-            if (one.receipt.purpose, one.model_id) == (purpose, model_id)
-        )
+        of_both = [one for one in references if (one.receipt.purpose, one.model_id) == (purpose, model_id)]
         dimension = next((d for one in of_both if (d := _dimension(one, secrets)) is not None), None)
         limit = BUILD_AT_MOST * len(held)
-        built[purpose, model_id] = _gallery(connection, galleries, purpose, model_id, dimension, limit)
+        built[purpose, model_id] = _gallery(connection, installation.galleries, purpose, model_id, dimension, limit)
     return Gatherer(secrets, built)
 
 
 @final
 class Gatherer:
-    """Secrets and galleries of some people, from which the remains of each are made. Use as a context manager."""
+    """Grant secrets and galleries of some people, from which the search terms of each are made. A context manager."""
 
     def __init__(self, secrets: Mapping[ReceiptId, GrantSecret], built: Mapping[_Key, Gallery | str]) -> None:
-        """Hold what `gather` opened."""
         self._secrets = secrets
         self._built = built
 
@@ -109,7 +101,7 @@ class Gatherer:
             secret.wipe()
 
     def remains_of(self, receipt_id: ReceiptId, boxes: Iterable[tuple[str, bytes]], held: Held) -> Remains:
-        """Return the needles of one person, sealed and plain, and the searches by their old embedding."""
+        """Return the search terms of one person: sealed and plain values, and searches by the old embedding."""
         values: list[tuple[str, bytes | bytearray | memoryview]] = list(boxes)
         searches: list[OldSearch] = []
         not_searched: list[dict[str, str]] = []
@@ -122,7 +114,7 @@ class Gatherer:
             vector = None if secret is None else _opened(reference, secret)
             gallery = self._built.get((reference.receipt.purpose, reference.model_id), "it was enrolled just now")
             if vector is None:
-                # What cannot be opened cannot lie about in the open; the sealed bytes are searched for all the same.
+                # An embedding that does not open was never in the open; its sealed bytes are searched for nevertheless.
                 not_searched.append(its | {"not_run": "the sealed embedding does not open"})
                 continue
             vectors.append(vector)
@@ -140,7 +132,7 @@ class Gatherer:
 
 
 def ranks(remains: Iterable[Remains]) -> dict[ReferenceId, int]:
-    """Run the searches, each gallery's at once; return the place of each own reference that is proposed."""
+    """Run the searches of each gallery together; return the rank of each person's own reference that was proposed."""
     of_gallery: dict[int, list[OldSearch]] = {}
     for search in (search for one in remains for search in one.searches):
         of_gallery.setdefault(id(search.gallery), []).append(search)
@@ -151,7 +143,7 @@ def ranks(remains: Iterable[Remains]) -> dict[ReferenceId, int]:
         sketches.fill(0)
         for search, shortlist in zip(searches, shortlists, strict=True):
             proposed = shortlist.ids.tolist()
-            shortlist.wipe()
+            shortlist.sketches.fill(0)
             if search.reference_id in proposed:
                 found[search.reference_id] = proposed.index(search.reference_id) + 1
     return found
@@ -162,11 +154,9 @@ def _secrets(store: Store, held: Mapping[ReceiptId, Held]) -> dict[ReceiptId, Gr
         return dict(store.keyring.grant_secrets(held))
     except TamperError:
         found: dict[ReceiptId, GrantSecret] = {}
-        for one in held:  # one by one, so that only what is broken is missing
-            try:
+        for one in held:  # one by one, so that only damaged secrets are left out
+            with suppress(TamperError):
                 found.update(store.keyring.grant_secrets([one]))
-            except TamperError:
-                continue
         return found
 
 
@@ -193,9 +183,9 @@ def _gallery(
     if dimension is None:
         return "the sealed embedding does not open"
     size = count_references(connection, purpose).get(model_id, 0)
-    if model_id not in galleries.of_zone(purpose) and size > limit:
-        return "no gallery was in memory, and to build one would have delayed the end"
+    if (purpose, model_id) not in galleries.built() and size > limit:
+        return "no gallery was in memory, and building one would have delayed the end of the consent"
     try:
         return galleries.of(connection, purpose, model_id, dimension)
     except TamperError:
-        return "the gallery could not be built: a seal of somebody else's does not hold"
+        return "the gallery could not be built: the sealed embedding of another person does not open"

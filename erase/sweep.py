@@ -1,42 +1,45 @@
-"""The sweep: consents whose clock has run out are erased, begun erasures are finished, stray secrets destroyed.
+"""The sweep: erases expired consents, finishes begun erasures, deletes orphaned secrets and other outdated rows.
 
-1. Erasures that were begun are finished, under their own reasons; orders under way reach whoever is left of them.
-2. Every consent in force is checked against its clocks (`volens.consent.clocks`); expired ones are erased, by reason.
-3. What ends without a consent ending is cleared away: secrets that belong to nobody, passages past their days.
+1. Erasures that were begun are finished under their own reasons; unfinished orders are applied to their remaining
+   members.
+2. Every consent in force is checked against its expiry clocks (`volens.consent.clocks`); expired ones are erased, by
+   reason.
+3. Data with a clock of its own is deleted: secrets without a consent, and visits older than their zone's history.
 
-The clocks are read from the facts, not from the row that matching goes by: a row that ends too late is swept as
-well.
+The clocks are computed from the recorded facts, not from the expiry column that matching uses, so a wrong value there
+does not keep a consent.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Final, final
+from functools import partial
+from typing import Final, TypeVar, final
 
 from volens.consent import EndReason, ErasureIncompleteError, ReceiptId, TamperError, VolensError
 from volens.consent.clocks import LEGAL_SOURCES
 from volens.erase.journal import unfinished
 from volens.erase.order.execution import finish
 from volens.erase.order.order_rows import cohort_receipts, unfinished_cohorts
-from volens.erase.procedure import erase_consents, resume_all
+from volens.erase.procedure import erase_consents, resume
 from volens.erase.proof.certify import Erased
-from volens.index import Galleries
+from volens.index import Installation
 from volens.store import Store
 from volens.store.people import clocked, live_receipts
-from volens.store.people.passages import prune_passages
-from volens.store.programs.idempotency_store import prune_answers
+from volens.store.people.visits import prune_visits
+from volens.store.programs.idempotency_store import prune_responses
 
 STRAY_AFTER: Final = timedelta(hours=1)
-"""A secret is made just before its consent is recorded; after a crash between the two it belongs to nobody."""
+"""A secret is made just before its consent is recorded; a crash between the two leaves an orphan."""
 
 DUE_SOON: Final = timedelta(days=30)
 STALE_AFTER: Final = timedelta(days=1)
-"""How long a consent may outlive its clock before somebody is alarmed: a sweep a day was missed."""
+"""How long a consent may outlive its clock before the alarm is raised: the daily sweep was missed."""
 
 Progress = Callable[[int, int], None]
+Result = TypeVar("Result")
 
 
 @final
@@ -45,8 +48,9 @@ class SweepReport:
     """What a sweep did.
 
     Attributes:
-        expired: consents of which a clock ran out, each with its reason.
+        expired: consents that a clock ended, each with its reason.
         resumed: erasures that were begun before.
+        stray_secrets: how many orphaned secrets were deleted.
     """
 
     expired: tuple[Erased, ...]
@@ -55,18 +59,17 @@ class SweepReport:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many of `expired` for which reason."""
+        """How many of `expired` ended for each reason."""
         return dict(sorted(Counter(one.reason for one in self.expired).items()))
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class DueReport:
-    """What a sweep would do, in numbers; by reason, in the order of the clocks.
+    """How many consents a sweep would end, by reason, in the order of the clocks.
 
     Attributes:
-        now: clocks that have run out.
-        soon: clocks that run out until `until`.
+        soon: consents whose clock runs out before `until`.
         begun: erasures to be finished.
     """
 
@@ -76,47 +79,54 @@ class DueReport:
     until: datetime
 
 
-def _quiet(_done: int, _total: int) -> None:
-    return
+def sweep(installation: Installation, progress: Progress = lambda _done, _total: None) -> SweepReport:
+    """Do everything that is due now. An erasure that fails is left for the next sweep.
 
-
-def sweep(store: Store, galleries: Galleries, home: Path, progress: Progress = _quiet) -> SweepReport:
-    """Do all that is due now; what fails is left for the next sweep.
-
-    Args:
-        store: of the site.
-        galleries: of this process.
-        home: see `erase_consent`.
-        progress: called with how much is done, of how much, in people; see `erase_consents`. What it raises ends the
-            sweep there; the journal goes on from it.
+    `progress` is called with the number of people done and the total; see `erase_consents`. An exception that it raises
+    ends the sweep; the journal continues from there.
 
     Raises:
         ErasureIncompleteError, TamperError: an erasure could not be finished; all others were.
     """
+    store = installation.store
     with store.read() as connection:
         begun = unfinished(connection)
         orders = {
             one.cohort_id: set(cohort_receipts(connection, one.cohort_id, unerased=True)).difference(begun)
             for one in unfinished_cohorts(connection)
         }
-    ended = _ended(store, but=set().union(*orders.values()))
+    ended = _expired(store, but=set().union(*orders.values()))
     total = len(begun) + sum(map(len, orders.values())) + sum(map(len, ended.values()))
-    work = _Work(store, galleries, home, progress, total)
+    tried, stuck = 0, list[VolensError]()
+
+    def attempt(count: int, act: Callable[[Progress], Result]) -> Result | None:
+        """Do a part; if it fails, the others are done nevertheless, and its error is raised last."""
+        nonlocal tried
+        try:
+            return act(lambda done, _of_these: progress(tried + done, total))
+        except (ErasureIncompleteError, TamperError) as error:
+            stuck.append(error)
+            return None
+        finally:
+            tried += count
+
     # 1.
-    resumed = work.resume(begun)
+    resumed = attempt(len(begun), partial(resume, installation, begun)) or []
     for cohort_id, left in orders.items():
-        work.finish(cohort_id, len(left))
+        attempt(len(left), partial(finish, installation, cohort_id))
     # 2.
-    expired = [erased for reason, ids in ended.items() for erased in work.erase(ids, reason)]
+    expired: list[Erased] = []
+    for reason, ids in ended.items():
+        expired += attempt(len(ids), partial(erase_consents, installation, ids, reason)) or []
     # 3.
-    stray_secrets = _clear_away(store)
-    if work.stuck is not None:
-        raise work.stuck
+    stray_secrets = _delete_outdated(store)
+    if stuck:
+        raise stuck[0]
     return SweepReport(tuple(expired), tuple(resumed), stray_secrets)
 
 
 def due(store: Store, within: timedelta = DUE_SOON) -> DueReport:
-    """Return what a sweep would end now, and what comes due; changes nothing."""
+    """Return how many consents a sweep would end now and soon; changes nothing."""
     now = store.now()
     past: Counter[EndReason] = Counter()
     soon: Counter[EndReason] = Counter()
@@ -132,9 +142,9 @@ def due(store: Store, within: timedelta = DUE_SOON) -> DueReport:
 
 
 def outliving(store: Store, grace: timedelta = STALE_AFTER) -> dict[EndReason, int]:
-    """Return how many consents are still there although their clock ran out more than `grace` ago, by reason.
+    """Return how many consents still exist although their clock ran out more than `grace` ago, by reason.
 
-    Matching them has stopped; the data has not gone. Whoever runs the sweep must look.
+    Matching them has stopped, but the data is not erased: the operator must check why the sweep did not run.
     """
     limit = store.now() - grace
     with store.read() as connection:
@@ -142,49 +152,7 @@ def outliving(store: Store, grace: timedelta = STALE_AFTER) -> dict[EndReason, i
     return _in_order(Counter(one.reason for one in deadlines if one.at < limit))
 
 
-@final
-class _Work:
-    """The erasures of one sweep. One that is stuck must not keep the others from being erased; it is told last."""
-
-    def __init__(self, store: Store, galleries: Galleries, home: Path, progress: Progress, total: int) -> None:
-        self._store = store
-        self._galleries = galleries
-        self._home = home
-        self._progress = progress
-        self._total = total
-        self._tried = 0
-        self.stuck: VolensError | None = None
-
-    def resume(self, receipt_ids: Sequence[ReceiptId]) -> list[Erased]:
-        return self._tried_all(
-            len(receipt_ids),
-            lambda advance: resume_all(self._store, self._galleries, self._home, receipt_ids, advance),
-        )
-
-    def finish(self, cohort_id: str, count: int) -> None:
-        def act(advance: Progress) -> list[Erased]:
-            finish(self._store, self._galleries, self._home, cohort_id, advance)
-            return []
-
-        self._tried_all(count, act)
-
-    def erase(self, receipt_ids: Sequence[ReceiptId], reason: EndReason) -> list[Erased]:
-        return self._tried_all(
-            len(receipt_ids),
-            lambda advance: erase_consents(self._store, self._galleries, self._home, receipt_ids, reason, advance),
-        )
-
-    def _tried_all(self, count: int, act: Callable[[Progress], list[Erased]]) -> list[Erased]:
-        try:
-            return act(lambda done, _of_these: self._progress(self._tried + done, self._total))
-        except (ErasureIncompleteError, TamperError) as error:
-            self.stuck = self.stuck or error
-            return []
-        finally:
-            self._tried += count
-
-
-def _ended(store: Store, but: AbstractSet[ReceiptId]) -> dict[EndReason, list[ReceiptId]]:
+def _expired(store: Store, but: AbstractSet[ReceiptId]) -> dict[EndReason, list[ReceiptId]]:
     now = store.now()
     ended: dict[EndReason, list[ReceiptId]] = {reason: [] for reason in LEGAL_SOURCES}
     with store.read() as connection:
@@ -194,15 +162,15 @@ def _ended(store: Store, but: AbstractSet[ReceiptId]) -> dict[EndReason, list[Re
     return {reason: ids for reason, ids in ended.items() if ids}
 
 
-def _clear_away(store: Store) -> int:
-    """End what lives by a clock of its own; whatever else has one is ended here."""
+def _delete_outdated(store: Store) -> int:
+    """Delete data that has a clock of its own: visits, stored responses, orphaned secrets. Return how many of these."""
     with store.write() as tx:
-        prune_passages(tx)
-        prune_answers(tx)
+        prune_visits(tx)
+        prune_responses(tx)
     kept = store.keyring.kept(store.now() - STRAY_AFTER)
     with store.read() as connection:
         stray = kept - set(live_receipts(connection))
-    return store.keyring.destroy_all(stray)
+    return store.keyring.destroy_secrets(stray)
 
 
 def _in_order(counts: Counter[EndReason]) -> dict[EndReason, int]:

@@ -1,16 +1,15 @@
-"""The answer to somebody who asks what is held about them (GDPR 15 and 20): a zip that proves itself.
+"""The answer to an access request (GDPR 15 and 20): a zip that proves itself.
 
-1. Everything held under the person's consents is gathered in one snapshot (`volens.rights.held_data`).
+1. Everything held under the person's consents is read in one snapshot (`volens.rights.held_data`).
 2. Each consent becomes a record (JSON-LD, the fields of ISO/IEC TS 27560, terms of the Data Privacy Vocabulary), with
-   the signed receipt, the notice's text, and the embedding in numbers, which is personal data as the photos were.
-3. That an answer was given is put into the audit log: the digest of the list of files, and no more.
-4. The site signs the list of files with the SHA-256 of each, the log's entry with its proof, and what was searched.
+   the signed receipt, the text of the notice, and the embedding in numbers, which is personal data as the photos were.
+3. The audit log gets an entry for the answer, with only the digest of its statement.
+4. The site signs the statement (the files with the SHA-256 of each, what was searched) and the log entry's proof.
 
-Where nothing is held the answer is the same without records: what was searched, how many rows of each kind were found,
-which certificates were issued, signed and in the log.
+If nothing is held, the answer has no records but is signed and logged in the same way: it states what was searched, how
+many rows of each kind were found, and which certificates were issued.
 """
 
-import base64
 import io
 import json
 import zipfile
@@ -19,23 +18,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, final
 
-import rfc8785
-
-from volens.audit import inclusion_proof, leaf_bytes
-from volens.consent import Custody, ReceiptId, SecondFactor, format_time
-from volens.erase.order import checkpoint_note
+from volens.audit import LogEntry, LoggedStatement
+from volens.consent import Custody, InputError, ReceiptId, SecondFactor, SignedDocument, format_time
+from volens.consent.canonical import canonical_sha256
+from volens.erase.pages import render_page
 from volens.index import opened
-from volens.rights.access_page import access_page
 from volens.rights.held_data import HeldConsent, held_under, recipients_named
 from volens.store import Store
 from volens.store.log import node_reader
-from volens.store.people import live_receipts, references_of
+from volens.store.people import live_receipts, sealed_references
 from volens.store.people.consents import all_receipts
 
-ANSWER_TYPE: Final = "volens-access-answer+jws"
 EVENT: Final = "access.answered"
 SIGNED_FILE: Final = "answer.jws"
-VERSION: Final = 1
 _CONTEXT: Final = {
     "dpv": "https://w3id.org/dpv#",
     "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
@@ -44,38 +39,48 @@ _CONTEXT: Final = {
 }
 LOGIC: Final = (
     "From photos taken with you present a model computed one list of numbers, an embedding; photos are not kept. "
-    "At a door the same model makes such a list of every face in the frame. It is compared with those of the people "
-    "who agreed for this zone; if the nearest one is alike enough (cosine similarity at or above a threshold measured "
-    "for the model and the number of people), the door takes the face for that person and opens. Nothing else is "
-    "decided by it, and of a face that is like nobody's nothing is kept but that there was one. The comparison can be "
+    "At a door the same model computes such a list for every face in the frame. It is compared with the lists of the "
+    "people who agreed for this zone; if the nearest one is similar enough (cosine similarity at or above a threshold "
+    "measured for the model and the number of people), the door accepts the face as that person and opens. It decides "
+    "nothing else. Of a face that matches no person only one fact is kept: that there was one. The comparison can be "
     "wrong: the alternative named in the record is always open to you."
 )
 SECOND_FACTOR: Final = (
-    " In this zone that is not enough: the door opens only if what you show besides (a badge's number, or a PIN) is "
-    "yours. Of it a keyed hash is kept, by which it is known again, and of wrong PINs how many there were of late."
+    " In this zone the face alone is not enough: the door opens only if the second factor that you show (a badge "
+    "number, or a PIN) is yours. The site keeps a keyed hash of it for this comparison, and the number of recent wrong "
+    "PINs."
 )
 EMBEDDING_IN_WORDS: Final = (
     "a direction in the model's space: a unit vector, the mean of your photos' embeddings. It is not a photo, and a "
-    "photo cannot be read off it, but whoever has the same model can compare faces with it: keep it safe"
+    "photo cannot be read off it, but anyone who has the same model can compare faces with it: keep it safe"
 )
 RIGHTS: Final = (
     "withdraw at any time, with the code or the receipt, and everything held is erased (GDPR 7(3), 17)",
-    "have what is wrong corrected (GDPR 16): withdraw and enroll again",
+    "have wrong data corrected (GDPR 16): withdraw and enroll again",
     "take this file elsewhere; it is machine-readable (GDPR 20)",
     "restrict or object (GDPR 18, 21): withdrawal does both at once",
     "complain to the data protection authority where you live or work (GDPR 77)",
 )
 
 
+ACCESS_ANSWER: Final = SignedDocument(
+    typ="volens-access-answer+jws",
+    name="an access answer",
+    advice="use one as 'volens export' writes it",
+    read=lambda document, _token: LoggedStatement.from_json(document),
+    version_member="statement.version",
+    version_error=InputError,
+)
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class AccessAnswer:
-    """An answer, ready to be handed over.
+    """An answer, ready for the person.
 
     Attributes:
-        data: the zip's bytes; personal data, for the person alone.
-        held: how many consents anything is held under.
-        answer_id: of this answer.
+        data: the zip's bytes; personal data, for the person only.
+        held: the number of consents under which data is held.
     """
 
     data: bytes
@@ -88,12 +93,10 @@ def answer_access(
 ) -> AccessAnswer:
     """Answer a request for access.
 
-    Args:
-        store: of the site.
-        receipt_ids: the consents of the person; none means that nothing was found under what they showed.
-        with_embedding: whether the embedding's numbers are given; without, only that there is one, and of which model.
-        shown: the receipt's token, the id or the name that was searched by. The answer holds a salted hash of it, by
-            which whoever asked can show that the answer is to them; the text itself is kept nowhere.
+    `receipt_ids` are empty if the receipt, id or name that the person showed has no consent. Without `with_embedding`,
+    the answer states only that there is an embedding, and its model. `shown` is the receipt's token, the id or the name
+    that was searched by: the answer has a salted hash of it, with which the person can show that the answer is to them;
+    the text itself is stored nowhere.
 
     Raises:
         TamperError: a stored receipt or a seal does not hold.
@@ -110,7 +113,16 @@ def answer_access(
         files |= _record(store, held, recipients[held.zone.purpose], f"consent-{number}", with_embedding=with_embedding)
     statement = _statement(store, found, len(receipt_ids))
     statement |= {"asked_with": None if shown is None else _salted(store, shown), "searched_among": among}
-    files["index.html"] = access_page(statement, found, recipients, LOGIC, RIGHTS).encode("utf-8")
+    page = render_page(
+        "access_answer.html",
+        statement=statement,
+        controller=statement["controller"],
+        found=found,
+        recipients=recipients,
+        logic=LOGIC,
+        rights=RIGHTS,
+    )
+    files["index.html"] = page.encode("utf-8")
     statement["files"] = {name: sha256(data).hexdigest() for name, data in sorted(files.items())}
     # 3. and 4.
     files[SIGNED_FILE] = _signed(store, statement).encode("ascii")
@@ -118,14 +130,14 @@ def answer_access(
 
 
 def is_about(statement: Mapping[str, Any], shown: str) -> bool:
-    """Tell whether an answer was given to a question with exactly this receipt's token, id or name."""
-    asked = statement["asked_with"]
-    return asked is not None and bool(asked["salted_sha256"] == _digest(bytes.fromhex(asked["salt"]), shown))
+    """Return whether an answer is to a request with exactly this receipt's token, id or name."""
+    salted = statement["asked_with"]
+    return salted is not None and bool(salted["salted_sha256"] == _digest(bytes.fromhex(salted["salt"]), shown))
 
 
-def digest_of(statement: Mapping[str, Any]) -> str:
-    """Return the digest of a statement by which the audit log knows it."""
-    return sha256(rfc8785.dumps(dict(statement))).hexdigest()
+def log_details(statement: Mapping[str, Any]) -> dict[str, str | int]:
+    """Return the details to which the log's leaf commits: the whole statement, by its hash."""
+    return {"answer_sha256": canonical_sha256(statement)}
 
 
 def _salted(store: Store, shown: str) -> dict[str, str]:
@@ -137,14 +149,14 @@ def _digest(salt: bytes, shown: str) -> str:
     return sha256(salt + shown.strip().casefold().encode("utf-8")).hexdigest()
 
 
-def _statement(store: Store, found: Sequence[HeldConsent], asked: int) -> dict[str, Any]:
+def _statement(store: Store, found: Sequence[HeldConsent], requested: int) -> dict[str, Any]:
     controller = store.site.controller
     return {
-        "version": VERSION,
+        "version": ACCESS_ANSWER.version,
         "answer_id": store.random(16).hex(),
         "answered_at": format_time(store.now()),
         "controller": {"site_id": controller.site_id, "name": controller.name, "contact": controller.contact},
-        "consents_asked_for": asked,
+        "consents_asked_for": requested,
         "holds_anything": any(one.anything for one in found),
         "searched": [
             {
@@ -203,7 +215,7 @@ def _record(
 
 def _embeddings(store: Store, held: HeldConsent) -> Iterable[dict[str, Any]]:
     with store.read() as connection:
-        references = references_of(connection, held.receipt_id)
+        references = sealed_references(connection, [held.receipt_id])
     for reference, vector in opened(store, references):
         yield {
             "model_id": reference.model_id,
@@ -220,37 +232,25 @@ def _why_not(held: HeldConsent, *, with_embedding: bool) -> str:
         return "it is on the badge that you carry; the site holds none"
     if held.zone.custody is Custody.SUBJECT_KEY:
         return "sealed under a key of which you hold one half; the site cannot open it"
-    return "held, and left out of this answer on demand" if not with_embedding else "held, but it does not open"
+    return "held, and left out of this answer on request" if not with_embedding else "held, but it does not open"
 
 
 def _signed(store: Store, statement: dict[str, Any]) -> str:
     with store.write() as tx:
-        index, event = tx.log(EVENT, {"answer_sha256": digest_of(statement)})
-        head, _note = tx.sign_log()
-        proof = inclusion_proof(index, head.size, node_reader(tx.connection))
-        log: dict[str, Any] = {
-            "index": index,
-            "leaf": _text(leaf_bytes(event)),
-            "details": dict(event.details),
-            "salt": _text(event.salt),
-            "proof": [_text(one) for one in proof],
-            "checkpoint": checkpoint_note(tx.connection, head.size),
-        }
-    return store.keyring.sign(rfc8785.dumps({"statement": statement, "log": log}), ANSWER_TYPE)
+        index, event = tx.log(EVENT, log_details(statement))
+        head, note = tx.sign_log()
+        entry = LogEntry.of(event, index, head.size, node_reader(tx.connection))
+    return ACCESS_ANSWER.sign(store.keyring, LoggedStatement(statement, entry, note).to_json())
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sorted(files.items()):
-            # A fixed time: the answer's own time is in the signed list.
+            # A fixed time; the time of the answer is in the signed statement.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

@@ -1,48 +1,26 @@
-"""Everything that the store holds about one consent, gathered in one snapshot: what an access request is answered from.
+"""Data held about one consent, read in one snapshot: the content of the answer to an access request (GDPR 15).
 
-A table that hangs on a consent and is missing here would be an incomplete answer; a test compares the schema with
-`HANGING`.
+The sections come from the registry of personal tables, so a table that is registered is in the answer.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, final
+from typing import Any, final
 
 from sqlalchemy import Connection, Table, func, select
 
 from volens.consent import DataSubjectId, EndReason, Purpose, ReceiptId, Zone, format_time
-from volens.consent import jws as consent_jws
 from volens.consent.clocks import Deadline, deadlines
-from volens.consent.receipt import RECEIPT_TYPE
-from volens.erase import certificate_of
+from volens.consent.receipt import RECEIPT
+from volens.erase import certificates_of
 from volens.store import Store
 from volens.store.people import clocked, name_of, stored_receipt
 from volens.store.people.consents import consent_ended
 from volens.store.programs import recipients_of
 from volens.store.promises import zone_of
 from volens.store.schema import data_tables as tables
-from volens.store.schema import external_id, kept_answer, second_factor
-
-HANGING: Final[tuple[Table, ...]] = (
-    tables.live_consent,
-    tables.subject_profile,
-    tables.biometric_reference,
-    tables.badge,
-    tables.subject_secret,
-    tables.leaving,
-    tables.last_interaction,
-    tables.passage,
-    external_id,
-    kept_answer,
-    second_factor,
-)
-"""The tables whose rows are about a person and go with the consent."""
-
-_EVIDENCE: Final[tuple[Table, ...]] = (tables.access_request,)
-_SEALED: Final = {"sealed_embedding", "sealed_name", "sealed_answer", "lookup", "salt", "verifier"}
-_KEYS: Final = {"receipt_id", "subject_id", "purpose"} | _SEALED
+from volens.store.schema.personal_tables import OWNER, PERSONAL
 
 
 @final
@@ -51,16 +29,13 @@ class HeldConsent:
     """What is held about one consent, in force or ended.
 
     Attributes:
-        agreed: the claims of the signed receipt, as its text has them (ISO/IEC TS 27560).
-        token: the signed receipt.
+        agreed: the claims of the signed receipt (ISO/IEC TS 27560).
         name: as the person gave it; None once the consent has ended.
-        notice: the exact text that was agreed to.
+        notice: the exact text that the person agreed to.
         in_force_until: None once the consent has ended.
-        clocks: which clocks run, the one that ends first in front.
-        ended: why and when the consent ended.
-        certificate_id: of its erasure.
-        rows: of each table, what is in its rows; no sealed bytes and no key.
-        counts: how many rows of each table, the keyring included.
+        clocks: the expiry clocks that run, the one that ends first in front.
+        rows: the content of the rows of each table, without sealed bytes and keys.
+        counts: how many rows each table has, the keyring included.
     """
 
     receipt_id: ReceiptId
@@ -79,12 +54,12 @@ class HeldConsent:
 
     @property
     def anything(self) -> bool:
-        """Whether anything but evidence of an ended consent is held."""
+        """Whether anything besides evidence of an ended consent is held."""
         return any(self.counts.values())
 
 
 def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> HeldConsent | None:
-    """Return what is held under a receipt; None if it was never recorded here.
+    """Return the data held under a receipt; None if the receipt was never recorded here.
 
     Raises:
         TamperError: the stored receipt is not what the person signed.
@@ -97,15 +72,20 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
         select(tables.live_consent.c.expires_at).where(tables.live_consent.c.receipt_id == receipt_id)
     )
     clocks = next((deadlines(one.facts) for one in clocked(connection, receipt_id=receipt_id) if one.facts), ())
-    certificate = certificate_of(connection, receipt_id)
-    counts = {table.name: _count(connection, table, receipt_id) for table in HANGING}
+    certificate = certificates_of(connection, [receipt_id]).get(receipt_id)
+    withheld = {tables.live_consent: frozenset[str](), **{one.table: one.withheld for one in PERSONAL}}
+    counts = {table.name: _count(connection, table, receipt_id) for table in withheld}
+    rows = {
+        table.name: _rows(connection, table, receipt_id, columns)
+        for table, columns in (withheld | {tables.access_request: frozenset()}).items()
+    }
     counts["audit entries that open"] = _count(connection, tables.audit_opening, receipt_id)
-    counts["keyring"] = int(store.keyring.wrapped(receipt_id) is not None)
+    counts["keyring"] = len(store.keyring.wrapped_secrets([receipt_id]))
     return HeldConsent(
         receipt_id=receipt_id,
         subject_id=stored.subject_id,
         zone=zone_of(connection, Purpose(stored.purpose)),
-        agreed=json.loads(consent_jws.peek(receipt.token, RECEIPT_TYPE)),
+        agreed=RECEIPT.peek_json(receipt.token),
         token=receipt.token,
         name=None if until is None else name_of(store, receipt_id),
         notice=_notice(connection, receipt.claims.notice_sha256),
@@ -113,14 +93,13 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
         clocks=clocks,
         ended=consent_ended(connection, receipt_id),
         certificate_id=None if certificate is None else certificate.certificate_id,
-        rows={table.name: _rows(connection, table, receipt_id) for table in (*HANGING, *_EVIDENCE)}
-        | {tables.passage.name: _passages(connection, receipt_id)},
+        rows=rows | {tables.passage.name: _with_doors(connection, rows[tables.passage.name])},
         counts=counts,
     )
 
 
 def recipients_named(connection: Connection, zone: Purpose) -> list[dict[str, Any]]:
-    """Return who receives data of a zone, or did, by name (GDPR 15(1)(c))."""
+    """Return the recipients of data of a zone, present and former, by name (GDPR 15(1)(c))."""
     return [
         {
             "name": one.name,
@@ -137,17 +116,20 @@ def _count(connection: Connection, table: Table, receipt_id: ReceiptId) -> int:
     return int(found or 0)
 
 
-def _rows(connection: Connection, table: Table, receipt_id: ReceiptId) -> list[dict[str, Any]]:
+def _rows(
+    connection: Connection, table: Table, receipt_id: ReceiptId, withheld: frozenset[str]
+) -> list[dict[str, Any]]:
     rows = connection.execute(select(table).where(table.c.receipt_id == receipt_id)).mappings()
-    return [{str(name): _plain(value) for name, value in row.items() if name not in _KEYS} for row in rows]
+    return [
+        {str(name): _plain(value) for name, value in row.items() if name not in withheld.union(OWNER)} for row in rows
+    ]
 
 
-def _passages(connection: Connection, receipt_id: ReceiptId) -> list[dict[str, Any]]:
-    """Return the passages, each with what the door is called today."""
+def _with_doors(connection: Connection, passages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return passages with the door's present label."""
     door = tables.api_credential.c
-    called = {row.credential_id: row.label for row in connection.execute(select(door.credential_id, door.label))}
-    found = _rows(connection, tables.passage, receipt_id)
-    return [row | {"door": called.get(row["asked_by"])} for row in found]
+    labels = {row.credential_id: row.label for row in connection.execute(select(door.credential_id, door.label))}
+    return [row | {"door": labels.get(row["asked_by"])} for row in passages]
 
 
 def _plain(value: object) -> object:

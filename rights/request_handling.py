@@ -1,223 +1,190 @@
-"""Requests of people, taken and answered: `Site.rights`.
+"""`Site.rights`: data subject requests (GDPR 15 to 21), opened, answered and closed.
 
-A request for access or portability is answered with a zip (`volens.rights.access_answer`) over all consents of the
-person. The file is on disk before the request is closed: a process killed between the two writes the same file again.
+A request for access or portability is answered with a zip file (`volens.rights.access_answer`) about all consents of
+the person. The file is on disk before the request is closed; a process killed between the two writes the file again.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import final
+from typing import TypeVar, final
 
-from volens.consent import EndReason, InputError, ReceiptId, RefusedError, UnavailableError
+from volens.consent import EndReason, InputError, ReceiptId, RefusedError
 from volens.erase import erase_consents
-from volens.erase.order import AnswerRequests
 from volens.erase.proof import Erased, Recipients
-from volens.index import Galleries
+from volens.index import Installation
+from volens.rights import request_rows
 from volens.rights.access_answer import AccessAnswer, answer_access
-from volens.rights.request_rows import (
-    ExtendedFor,
-    Outcome,
-    PersonsRequest,
-    RequestKind,
-    close_request,
-    extend_request,
-    open_request,
-    open_requests_of,
-    request_of,
-    requests_kept,
-)
-from volens.rights.who_may_withdraw import consent_shown
-from volens.store import Store
-from volens.store.files import write_private
+from volens.rights.request_rows import ExtensionReason, Outcome, PersonsRequest, RequestKind
+from volens.rights.who_may_withdraw import consent_to_withdraw
+from volens.store.files import make_private_folder, write_private
 from volens.store.people import receipts_of, stored_receipt
-from volens.store.programs import Outbox
-from volens.store.programs.endpoints import Endpoints
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 @final
 class Rights:
-    """The desk where people ask about their data.
+    """Opens, answers and closes data subject requests.
 
     Attributes:
-        recipients: who receives data, and what they answer when somebody is erased.
-        endpoints: where they want to be told.
-        outbox: what they are still to be told.
+        recipients: the recipients of a zone's data, and their acknowledgements of erasures.
     """
 
-    def __init__(self, store: Store, home: Path, galleries: Galleries) -> None:
-        """Work on what the site holds open."""
-        self._store = store
-        self._galleries = galleries
-        self._home = home
-        self.recipients = Recipients(store, home)
-        self.endpoints = Endpoints(store)
-        self.outbox = Outbox(store)
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._store = installation.store
+        self.recipients = Recipients(installation)
 
     def open(self, kind: str, receipt_ids: Sequence[ReceiptId]) -> PersonsRequest:
-        """Take a request of one person.
-
-        Args:
-            kind: see `RequestKind`.
-            receipt_ids: the person's consents; none where nobody was found, then no more than a number is kept.
+        """Open a request of one person; see `RequestKind`. Without consents only a number is stored.
 
         Raises:
             InputError: there is no such kind.
         """
-        try:
-            wanted = RequestKind(kind)
-        except ValueError:
-            raise InputError(f"got a request of another kind; expected one of {', '.join(RequestKind)}") from None
+        wanted = _one_of(RequestKind, kind, "kind of request")
         with self._store.write() as tx:
-            return open_request(tx, wanted, receipt_ids[0] if receipt_ids else None)
+            return request_rows.open_request(tx, wanted, receipt_ids[0] if receipt_ids else None)
 
-    def ask(self, *, receipt: bytes | None = None, code: str | None = None) -> PersonsRequest:
-        """Take a request for access from whoever shows a receipt or a withdrawal code, or return the one that is open.
+    def open_access(self, *, receipt: bytes | None = None, code: str | None = None) -> PersonsRequest:
+        """Open an access request for the holder of a receipt or withdrawal code, or return the one that is open.
 
-        The answer is for the desk to hand over, to the person: what is shown here says whose it is, not who asks.
+        The desk hands the answer over to the person, because a receipt or code does not show who sent the request.
 
         Raises:
             NoLiveConsentError: there never was such a consent here.
-            InputError, ReceiptError: see `consent_shown`.
+            InputError, ReceiptError: see `consent_to_withdraw`.
         """
         with self._store.write() as tx:
-            receipt_id = consent_shown(tx.connection, receipt, code)
-            asked = [one for one in open_requests_of(tx.connection, [receipt_id]) if one.kind is RequestKind.ACCESS]
-            return asked[0] if asked else open_request(tx, RequestKind.ACCESS, receipt_id)
+            receipt_id = consent_to_withdraw(tx.connection, receipt, code)
+            opened = [
+                one
+                for one in request_rows.open_requests_of(tx.connection, [receipt_id])
+                if one.kind is RequestKind.ACCESS
+            ]
+            return opened[0] if opened else request_rows.open_request(tx, RequestKind.ACCESS, receipt_id)
 
     def request(self, request_id: str) -> PersonsRequest:
         """Return a request, open or closed.
 
         Raises:
-            InputError: there is none of this number.
+            InputError: there is no request of this number.
         """
         with self._store.read() as connection:
-            return request_of(connection, request_id)
+            return request_rows.request_of(connection, request_id)
 
     def carry_out(self, request_id: str) -> list[Erased]:
-        """Erase what the person of a request for erasure, or an objection, allowed, and close it (GDPR 17, 21).
+        """Carry out a request for erasure or an objection: erase the person's consents, and close it (GDPR 17, 21).
 
         Raises:
             InputError: there is no such request.
-            RefusedError: it asks for something else, or is closed.
-            ErasureIncompleteError: matching has stopped; the request is open until it is carried out once more.
+            RefusedError: it is of another kind, or closed.
+            ErasureIncompleteError: matching has stopped; the request stays open until it is carried out again.
         """
         request = self.request(request_id)
         if request.closed_at is not None or request.kind not in {RequestKind.ERASURE, RequestKind.OBJECTION}:
-            raise RefusedError("this request is closed, or asks for no erasure; see 'volens request list --all'")
-        theirs = self._theirs(request)
-        erased = erase_consents(self._store, self._galleries, self._home, theirs, EndReason.WITHDRAWN)
+            raise RefusedError("this request is closed or not about erasure; see 'volens request list --all'")
+        erased = erase_consents(self._installation, self._consents_of(request), EndReason.WITHDRAWN)
         with self._store.write() as tx:
-            close_request(tx, request_id, Outcome.CARRIED_OUT if erased else Outcome.NOTHING_HELD)
+            request_rows.close_request(tx, request_id, Outcome.CARRIED_OUT if erased else Outcome.NOTHING_HELD)
         return erased
 
     def requests(self, *, closed: bool = False) -> list[PersonsRequest]:
-        """Return the open requests, those due first in front; on demand also the closed ones."""
+        """Return the open requests in the order in which they are due; with `closed`, the closed ones too."""
         with self._store.read() as connection:
-            return requests_kept(connection, closed=closed)
+            return request_rows.list_requests(connection, closed=closed)
 
     def overdue(self) -> list[PersonsRequest]:
-        """Return the open requests whose month is over."""
-        now = self.now()
+        """Return the open requests that are past their due date."""
+        now = self._store.now()
         return [one for one in self.requests() if one.overdue(now)]
 
     def extend(self, request_id: str, reason: str) -> PersonsRequest:
-        """Take two months more, within the first; see `volens.rights.request_rows.extend_request`."""
-        try:
-            why = ExtendedFor(reason)
-        except ValueError:
-            raise InputError(f"got another reason; expected one of {', '.join(ExtendedFor)} (GDPR 12(3))") from None
+        """Extend a request by two months, within the first month; see `volens.rights.request_rows.extend_request`."""
+        why = _one_of(ExtensionReason, reason, "reason (GDPR 12(3))")
         with self._store.write() as tx:
-            return extend_request(tx, request_id, why)
+            return request_rows.extend_request(tx, request_id, why)
 
     def close(self, request_id: str, outcome: str) -> PersonsRequest:
-        """Note how a request ended; one for a file ends with `answer`, unless it is refused or taken back.
+        """Close a request with an outcome. Access and portability end with `answer`, unless refused or taken back.
 
         Raises:
             InputError: no such request or outcome.
-            RefusedError: it is closed, or would be closed as answered without an answer.
+            RefusedError: it is closed already, or must be answered with a file.
         """
-        try:
-            how = Outcome(outcome)
-        except ValueError:
-            raise InputError(f"got another outcome; expected one of {', '.join(Outcome)}") from None
+        how = _one_of(Outcome, outcome, "outcome")
         with self._store.write() as tx:
-            kind = request_of(tx.connection, request_id).kind
-            if kind.asks_for_a_file and how not in {Outcome.REFUSED, Outcome.TAKEN_BACK}:
-                raise RefusedError(f"a request for {kind.value} ends with its file; use 'volens request answer'")
-            return close_request(tx, request_id, how)
+            kind = request_rows.request_of(tx.connection, request_id).kind
+            if kind.needs_file and how not in {Outcome.REFUSED, Outcome.TAKEN_BACK}:
+                raise RefusedError(f"a request for {kind.value} is closed by its answer; use 'volens request answer'")
+            return request_rows.close_request(tx, request_id, how)
 
     def answer(
         self, request_id: str, path: Path, *, with_embedding: bool = True, replace: bool = False
     ) -> AccessAnswer:
-        """Write the file that a request for access or portability asks for, and close the request.
+        """Answer a request for access or portability: write the zip file, and close the request.
 
-        Args:
-            request_id: of the request.
-            path: the zip, 0600.
-            with_embedding: see `answer_access`.
-            replace: whether a file of this name may be replaced.
+        The mode of the file is 0600. For `with_embedding` see `answer_access`.
 
         Raises:
-            InputError: no such request, or the file is already there.
-            RefusedError: the request is closed, or asks for something else.
-            UnavailableError: the disk refuses; the request stays open.
+            InputError: there is no such request, or the file exists and `replace` is false.
+            RefusedError: the request is closed, or of another kind.
+            UnavailableError: the file cannot be written; the request stays open.
         """
         request = self.request(request_id)
         if request.closed_at is not None:
             raise RefusedError("this request is closed; see 'volens request list --all'")
-        answer = self._made(request, with_embedding=with_embedding)
+        answer = self._answer_of(request, with_embedding=with_embedding)
         write_private(path, answer.data, replace=replace)
-        self._answered(request_id, answer)
+        self._close_answered(request_id, answer)
         return answer
 
     def hand_over(self, request_id: str, *, with_embedding: bool = True) -> AccessAnswer:
-        """Return the file that a request asks for, and close it; asked again, it is made again.
+        """Return the answer to a request, and close it. A repeated call makes the answer again.
 
         Raises:
             InputError: there is no such request.
-            RefusedError: it asks for something else, was refused, or taken back.
+            RefusedError: it is of another kind, or was refused or taken back.
         """
         request = self.request(request_id)
         if request.outcome not in {None, Outcome.ANSWERED, Outcome.NOTHING_HELD}:
-            raise RefusedError("this request was not answered with a file; take a new one")
-        answer = self._made(request, with_embedding=with_embedding)
+            raise RefusedError("this request was closed without a file; open a new one")
+        answer = self._answer_of(request, with_embedding=with_embedding)
         if request.outcome is None:
-            self._answered(request_id, answer)
+            self._close_answered(request_id, answer)
         return answer
 
-    def _theirs(self, request: PersonsRequest) -> list[ReceiptId]:
-        """Return all consents of whoever a request is of; none where nobody was found."""
+    def answer_all(self, receipt_ids: Sequence[ReceiptId], folder: Path) -> int:
+        """Write the answers to the open requests of these consents into a folder; see `AnswerRequests`."""
+        with self._store.read() as connection:
+            requests = request_rows.open_requests_of(connection, receipt_ids)
+        make_private_folder(folder)
+        for one in requests:
+            self.answer(one.request_id, folder / f"{one.request_id}.zip", replace=True)
+        return len(requests)
+
+    def _consents_of(self, request: PersonsRequest) -> list[ReceiptId]:
+        """Return all consents of the person of a request; none if the person was not found."""
         if request.receipt_id is None:
             return []
         with self._store.read() as connection:
             receipt = stored_receipt(connection, request.receipt_id)
         return [] if receipt is None else receipts_of(self._store, receipt.subject_id)
 
-    def _made(self, request: PersonsRequest, *, with_embedding: bool) -> AccessAnswer:
-        if not request.kind.asks_for_a_file:
-            raise RefusedError(f"a request for {request.kind.value} asks for no file; see 'volens request list --all'")
-        return answer_access(self._store, self._theirs(request), with_embedding=with_embedding)
+    def _answer_of(self, request: PersonsRequest, *, with_embedding: bool) -> AccessAnswer:
+        if not request.kind.needs_file:
+            raise RefusedError(
+                f"a request for {request.kind.value} is not answered with a file; see 'volens request list --all'"
+            )
+        return answer_access(self._store, self._consents_of(request), with_embedding=with_embedding)
 
-    def _answered(self, request_id: str, answer: AccessAnswer) -> None:
+    def _close_answered(self, request_id: str, answer: AccessAnswer) -> None:
         with self._store.write() as tx:
-            close_request(tx, request_id, Outcome.ANSWERED if answer.held else Outcome.NOTHING_HELD)
+            request_rows.close_request(tx, request_id, Outcome.ANSWERED if answer.held else Outcome.NOTHING_HELD)
 
-    def answerer(self) -> AnswerRequests:
-        """Return what an erasure by order calls first: it answers the open requests of those who are meant."""
-        return self._answer_all
 
-    def now(self) -> datetime:
-        """Return the site's time."""
-        return self._store.now()
-
-    def _answer_all(self, receipt_ids: Sequence[ReceiptId], folder: Path) -> int:
-        with self._store.read() as connection:
-            requests = open_requests_of(connection, receipt_ids)
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise UnavailableError(f"cannot make {folder}: {error.strerror}; check the disk and the rights") from None
-        for one in requests:
-            self.answer(one.request_id, folder / f"{one.request_id}.zip", replace=True)
-        return len(requests)
+def _one_of(choices: type[_Choice], text: str, what: str) -> _Choice:
+    try:
+        return choices(text)
+    except ValueError:
+        raise InputError(f"got an unknown {what}; expected one of {', '.join(choices)}") from None

@@ -1,7 +1,7 @@
-"""Requests of people about their data (GDPR 15 to 21), each with its clock: one month, once two more (12(3)).
+"""Rows of data subject requests (GDPR 15 to 21) and their deadlines: one month, extended once by two (12(3)).
 
-A request hangs on a receipt, or on nothing where nobody was found by what was shown: then it is a number and a date.
-No text is taken from anybody; why a request is extended or how it ended is one of a few words.
+A request refers to a receipt. If the person was not found, it refers to nothing: it is only a number and a date. No
+free text is stored; the reason of an extension and the outcome are one of a few words.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _request = tables.access_request.c
 
 
 class RequestKind(StrEnum):
-    """What was asked for."""
+    """The right that the person exercises."""
 
     ACCESS = "access"
     PORTABILITY = "portability"
@@ -33,20 +33,20 @@ class RequestKind(StrEnum):
     OBJECTION = "objection"
 
     @property
-    def asks_for_a_file(self) -> bool:
-        """Whether the answer is an export."""
+    def needs_file(self) -> bool:
+        """Whether the answer is an exported file."""
         return self in {RequestKind.ACCESS, RequestKind.PORTABILITY}
 
 
-class ExtendedFor(StrEnum):
-    """Why a request takes longer; the law knows these two reasons."""
+class ExtensionReason(StrEnum):
+    """Why a request is extended; the law allows these two reasons."""
 
     COMPLEX = "complex"
     MANY = "many"
 
 
 class Outcome(StrEnum):
-    """How a request ended."""
+    """How a request was closed."""
 
     ANSWERED = "answered"
     NOTHING_HELD = "nothing held"
@@ -58,11 +58,12 @@ class Outcome(StrEnum):
 @final
 @dataclass(frozen=True, slots=True)
 class PersonsRequest:
-    """A request as it stands.
+    """A data subject request and its state.
 
     Attributes:
-        receipt_id: None where nobody was found.
+        receipt_id: one consent of the person; None if the person was not found.
         due_at: the last moment to answer.
+        extended_for: None if it was not extended.
         closed_at: None while it is open.
     """
 
@@ -71,17 +72,17 @@ class PersonsRequest:
     receipt_id: ReceiptId | None
     received_at: datetime
     due_at: datetime
-    extended_for: ExtendedFor | None
+    extended_for: ExtensionReason | None
     closed_at: datetime | None
     outcome: Outcome | None
 
     def overdue(self, now: datetime) -> bool:
-        """Tell whether it is open and late."""
+        """Return whether it is open and past its due date."""
         return self.closed_at is None and self.due_at < now
 
 
 def open_request(tx: Transaction, kind: RequestKind, receipt_id: ReceiptId | None) -> PersonsRequest:
-    """Take a request; its month begins now."""
+    """Open a request; its month begins now."""
     request_id = tx.random(_ID_BYTES).hex()
     due_at = months_later(tx.now, DUE_AFTER_MONTHS)
     tx.connection.execute(
@@ -89,13 +90,13 @@ def open_request(tx: Transaction, kind: RequestKind, receipt_id: ReceiptId | Non
             request_id=request_id, kind=kind.value, receipt_id=receipt_id, received_at=tx.now, due_at=due_at
         )
     )
-    # The log says that somebody asked, never who: the entry is of no consent, and stays readable.
+    # The log does not say whose request it is: the entry belongs to no consent, and stays readable.
     tx.log("request.opened", {"request_id": request_id, "kind": kind.value, "due_at": format_time(due_at)})
     return request_of(tx.connection, request_id)
 
 
-def extend_request(tx: Transaction, request_id: str, reason: ExtendedFor) -> PersonsRequest:
-    """Take two months more. The person must be told within the first month; that is the desk's to do.
+def extend_request(tx: Transaction, request_id: str, reason: ExtensionReason) -> PersonsRequest:
+    """Extend a request by two months. The desk must inform the person within the first month.
 
     Raises:
         InputError: there is no such request.
@@ -103,32 +104,24 @@ def extend_request(tx: Transaction, request_id: str, reason: ExtendedFor) -> Per
     """
     request = _open(tx, request_id)
     if request.extended_for is not None:
-        raise RefusedError("this request was extended before, which is done once; answer it")
+        raise RefusedError("this request was extended already, which is allowed once; answer it")
     if tx.now > request.due_at:
-        raise RefusedError("the first month is over, and with it the time to extend; answer the request now")
+        raise RefusedError("the first month is over, so the request can no longer be extended; answer it now")
     due_at = months_later(request.received_at, EXTENDED_TO_MONTHS)
-    tx.connection.execute(
-        update(tables.access_request)
-        .where(_request.request_id == request_id)
-        .values(due_at=due_at, extended_at=tx.now, extended_for=reason.value)
-    )
+    _update(tx, request_id, due_at=due_at, extended_at=tx.now, extended_for=reason)
     tx.log("request.extended", {"request_id": request_id, "reason": reason.value, "due_at": format_time(due_at)})
     return request_of(tx.connection, request_id)
 
 
 def close_request(tx: Transaction, request_id: str, outcome: Outcome) -> PersonsRequest:
-    """Note how a request ended.
+    """Close a request with an outcome.
 
     Raises:
         InputError: there is no such request.
         RefusedError: it is closed already.
     """
     request = _open(tx, request_id)
-    tx.connection.execute(
-        update(tables.access_request)
-        .where(_request.request_id == request_id)
-        .values(answered_at=tx.now, outcome=outcome.value)
-    )
+    _update(tx, request_id, answered_at=tx.now, outcome=outcome)
     late = int(request.overdue(tx.now))
     tx.log("request.closed", {"request_id": request_id, "outcome": outcome.value, "late": late})
     return request_of(tx.connection, request_id)
@@ -138,7 +131,7 @@ def request_of(connection: Connection, request_id: str) -> PersonsRequest:
     """Return a request.
 
     Raises:
-        InputError: there is none of this number.
+        InputError: there is no request of this number.
     """
     row = connection.execute(select(tables.access_request).where(_request.request_id == request_id)).one_or_none()
     if row is None:
@@ -146,32 +139,25 @@ def request_of(connection: Connection, request_id: str) -> PersonsRequest:
     return _stored(row)
 
 
-def requests_kept(connection: Connection, *, closed: bool = False) -> list[PersonsRequest]:
-    """Return the requests, those due first in front; on demand also those that are closed."""
+def list_requests(connection: Connection, *, closed: bool = False) -> list[PersonsRequest]:
+    """Return the open requests in the order in which they are due; with `closed`, the closed ones too."""
     query = select(tables.access_request).order_by(_request.due_at, _request.request_id)
     rows = connection.execute(query if closed else query.where(_request.answered_at.is_(None)))
     return [_stored(row) for row in rows]
 
 
 def open_requests_of(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> list[PersonsRequest]:
-    """Return the open requests for a file of the people who gave these consents, whichever of theirs they named."""
+    """Return the open access and portability requests of the people who gave these consents, under any consent."""
     receipt = tables.receipt.c
     wanted = set(receipt_ids)
-    mine = {
-        row.receipt_id: row.subject_id
-        for row in connection.execute(
-            select(receipt.receipt_id, receipt.subject_id).where(
-                receipt.subject_id.in_(
-                    select(receipt.subject_id).join(tables.access_request, _request.receipt_id == receipt.receipt_id)
-                )
-            )
-        )
-    }
+    asking = select(receipt.subject_id).join(tables.access_request, _request.receipt_id == receipt.receipt_id)
+    rows = connection.execute(select(receipt.receipt_id, receipt.subject_id).where(receipt.subject_id.in_(asking)))
+    mine = {row.receipt_id: row.subject_id for row in rows}
     people = {subject for one, subject in mine.items() if one in wanted}
     return [
         one
-        for one in requests_kept(connection)
-        if one.kind.asks_for_a_file and one.receipt_id is not None and mine[one.receipt_id] in people
+        for one in list_requests(connection)
+        if one.kind.needs_file and one.receipt_id is not None and mine[one.receipt_id] in people
     ]
 
 
@@ -182,6 +168,10 @@ def _open(tx: Transaction, request_id: str) -> PersonsRequest:
     return request
 
 
+def _update(tx: Transaction, request_id: str, **values: object) -> None:
+    tx.connection.execute(update(tables.access_request).where(_request.request_id == request_id).values(**values))
+
+
 def _stored(row: Row[*tuple[Any, ...]]) -> PersonsRequest:
     return PersonsRequest(
         row.request_id,
@@ -189,7 +179,7 @@ def _stored(row: Row[*tuple[Any, ...]]) -> PersonsRequest:
         None if row.receipt_id is None else ReceiptId(row.receipt_id),
         row.received_at,
         row.due_at,
-        None if row.extended_for is None else ExtendedFor(row.extended_for),
+        None if row.extended_for is None else ExtensionReason(row.extended_for),
         row.answered_at,
         None if row.outcome is None else Outcome(row.outcome),
     )

@@ -1,6 +1,6 @@
-"""Who may end a consent: whoever shows the receipt that the person signed, or the withdrawal code. No reason is asked.
+"""Withdrawal: a consent is ended by its signed receipt or by its withdrawal code. No reason is required.
 
-A broken row in the store must not keep anyone in, so the receipt is checked against itself, not against the row.
+A damaged row in the store must not prevent a withdrawal, so the receipt is checked against itself, not against the row.
 """
 
 from sqlalchemy import Connection
@@ -15,13 +15,13 @@ from volens.store.people.consents import receipt_of_code
 _UNKNOWN = "there is no consent for this receipt or code here; nothing was changed"
 
 
-def consent_shown(connection: Connection, receipt: bytes | None, code: str | None) -> ReceiptId:
-    """Return the consent that whoever shows one of the two may end: a take-home file or bare JWS, or a code or its QR.
+def consent_to_withdraw(connection: Connection, receipt: bytes | None, code: str | None) -> ReceiptId:
+    """Return the consent that a receipt (take-home file or bare JWS) or a withdrawal code (or its QR text) may end.
 
     Raises:
-        InputError: both or neither, or a code that is none.
-        NoLiveConsentError: there never was such a consent here.
-        ReceiptError: the receipt is malformed, or not by the person who gave the consent.
+        InputError: both or neither are given, or the code is malformed.
+        NoLiveConsentError: no such consent was ever given here.
+        ReceiptError: the receipt is malformed, or was not signed by the person who gave the consent.
     """
     if (receipt is None) == (code is None):
         raise InputError("got both or neither of receipt and code; give one of the two")
@@ -31,9 +31,9 @@ def consent_shown(connection: Connection, receipt: bytes | None, code: str | Non
 
 
 def consent_of_receipt(connection: Connection, receipt: UnverifiedReceipt) -> ReceiptId:
-    """Return the consent that a receipt as presented may end; it may have expired (GDPR 7(3)).
+    """Return the consent that an unverified receipt may end. An expired receipt is accepted (GDPR 7(3)).
 
-    1. It is signed by the key in it, whose thumbprint is the subject it names.
+    1. The receipt is signed by the key in it, whose thumbprint is its subject.
     2. The consent of this id was given by that subject.
 
     Raises:
@@ -48,7 +48,8 @@ def consent_of_receipt(connection: Connection, receipt: UnverifiedReceipt) -> Re
         raise NoLiveConsentError(_UNKNOWN)
     if stored.subject_id != claims.subject_id:
         raise ReceiptSignatureError(
-            "integrity: this receipt is not by the person who gave the consent of this id; use the withdrawal code"
+            "integrity: this receipt was not signed by the person who gave the consent of this id; use the withdrawal "
+            "code"
         )
     return stored.receipt_id
 
@@ -57,7 +58,7 @@ def consent_of_code(connection: Connection, code: WithdrawalCode) -> ReceiptId:
     """Return the consent that a withdrawal code belongs to.
 
     Raises:
-        NoLiveConsentError: to none.
+        NoLiveConsentError: there is no such consent.
     """
     stored = receipt_of_code(connection, code)
     if stored is None:
@@ -65,15 +66,13 @@ def consent_of_code(connection: Connection, code: WithdrawalCode) -> ReceiptId:
     return stored.receipt_id
 
 
-def consents_meant(store: Store, who: str | UnverifiedReceipt) -> list[ReceiptId]:
+def consents_of_person(store: Store, who: str | UnverifiedReceipt) -> list[ReceiptId]:
     """Return the consents of one person, in force or ended; empty where there is none.
 
-    Args:
-        store: of the site.
-        who: a receipt as presented, which is checked first; or a name or id, see `volens.store.people.receipts_of`.
+    An unverified receipt is checked first; for a name or id see `volens.store.people.receipts_of`.
 
     Raises:
-        ReceiptSignatureError: the receipt is not by the person who gave the consent.
+        ReceiptSignatureError: the receipt was not signed by the person who gave the consent.
         InputError: several people have this name.
     """
     if isinstance(who, str):

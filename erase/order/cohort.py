@@ -1,4 +1,4 @@
-"""Erasure by order, as a site offers it: plan, approve, carry out, prove; stop collecting; who may approve."""
+"""`Site.cohorts`: erasure by order (plan, approve, execute, prove), orders to stop collecting, and the operators."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,28 +11,17 @@ from volens.erase.operator_key import OperatorKey, approve, change_approved
 from volens.erase.order.dossier import write_dossier
 from volens.erase.order.execution import AnswerRequests, execute, finish
 from volens.erase.order.order_rows import Cohort, unfinished_cohorts
-from volens.erase.order.plan import Plan, make_plan, plan_file, read_plan, read_plan_file
+from volens.erase.order.plan import PLAN, Plan, make_plan, read_plan
 from volens.erase.order.selection import Selection
-from volens.index import Galleries
-from volens.store import Store, Transaction
-from volens.store.promises import (
-    CollectionStop,
-    Operator,
-    add_operator,
-    lift_stop,
-    list_operators,
-    operators_required,
-    remove_operator,
-    require_operators,
-    standing_stops,
-    stop_collecting,
-)
+from volens.index import Installation
+from volens.store import Transaction, promises
+from volens.store.promises import CollectionStop, Operator
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class CohortErased:
-    """An order that was carried out, and where its dossier is."""
+    """An order that was carried out, and the folder of its dossier."""
 
     cohort: Cohort
     dossier: Path
@@ -40,37 +29,36 @@ class CohortErased:
 
 @final
 class Cohorts:
-    """Erasures of many by order, and what belongs to them. `Site.cohorts` makes it."""
+    """Erasures of many people by order of an authority; see `volens.erase.order.execution`."""
 
-    def __init__(self, store: Store, galleries: Galleries, home: Path) -> None:
-        """Work on what an open site has."""
-        self._store = store
-        self._galleries = galleries
-        self._home = home
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._store = installation.store
 
     def plan(self, selection: Selection, key: OperatorKey | None = None) -> tuple[Plan, bytes]:
-        """Do a dry run; see `make_plan`. With the key of an operator, it is their approval as well.
+        """Make the plan of an erasure, a dry run; return it with the content of its file. See `make_plan`.
 
-        Returns:
-            The plan, and the content of its file.
+        With an operator's key, the plan is also approved.
 
         Raises:
-            RefusedError: the key is of nobody who may approve.
+            RefusedError: the key does not belong to an operator who may approve.
         """
         if key is not None and all(one.public_key != key.public_key for one in self.operators()):
-            raise RefusedError("got the key of nobody who may approve; 'volens operator list' shows who may")
+            raise RefusedError(
+                "this key does not belong to an operator who may approve; 'volens operator list' shows them"
+            )
         plan = make_plan(self._store, selection)
         approvals = [] if key is None else [approve(key, plan.token, plan.cohort_id, self._store.now())]
-        return plan, plan_file(plan.token, approvals)
+        return plan, PLAN.to_file(plan.token, approvals)
 
     def read(self, plan: bytes) -> Plan:
         """Return the plan in a file.
 
         Raises:
-            InputError: it is none.
-            TamperError: it is not signed by this site.
+            InputError: the file holds no plan.
+            TamperError: the plan is not signed by this site.
         """
-        return read_plan(read_plan_file(plan)[0], self._store.verifier_key)
+        return read_plan(PLAN.from_file(plan)[0], self._store.verifier_key)
 
     def execute(
         self,
@@ -82,21 +70,14 @@ class Cohorts:
         answer_requests: AnswerRequests | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> CohortErased:
-        """Carry a plan out, or go on with it, and write its dossier; see `volens.erase.order.execution`.
+        """Carry out a plan, or continue it, and write its dossier; see `volens.erase.order.execution.execute`.
 
-        Args:
-            plan: the content of its file.
-            approvals: of other operators, beside the one that the plan may carry.
-            dossier: a folder that is not there yet.
-            answers: a folder outside the home for the answers to open requests.
-            answer_requests: answers them; without it open requests stop the order.
-            progress: called with how many are erased, of how many.
+        `approvals` are of other operators, in addition to the one that the plan's file may hold. The folder `dossier`
+        must not exist yet.
         """
-        token, own = read_plan_file(plan)
+        token, own = PLAN.from_file(plan)
         cohort = execute(
-            self._store,
-            self._galleries,
-            self._home,
+            self._installation,
             read_plan(token, self._store.verifier_key),
             [*own, *approvals],
             answers,
@@ -107,54 +88,54 @@ class Cohorts:
         return CohortErased(cohort, dossier)
 
     def resume(self, progress: Callable[[int, int], None] | None = None) -> list[Cohort]:
-        """Finish every order that was begun; their dossiers are written by carrying the plan out again."""
-        return [finish(self._store, self._galleries, self._home, one.cohort_id, progress) for one in self.under_way()]
+        """Finish every order that was begun. Carrying out the plan again writes its dossier."""
+        return [finish(self._installation, one.cohort_id, progress) for one in self.unfinished()]
 
-    def under_way(self) -> list[Cohort]:
-        """Return the orders that were begun and not finished: who is left of them is still matched."""
+    def unfinished(self) -> list[Cohort]:
+        """Return the orders that were begun and not finished; members not erased yet are still matched."""
         with self._store.read() as connection:
             return unfinished_cohorts(connection)
 
     def stop_collecting(self, jurisdiction: str | None, zone: str | None) -> CollectionStop:
         """Refuse consent and enrollment from now on; see `volens.store.promises.stop_collecting`."""
         with self._store.write() as tx:
-            return stop_collecting(tx, jurisdiction, zone)
+            return promises.stop_collecting(tx, jurisdiction, zone)
 
     def lift_stop(self, order_id: str, keys: Sequence[OperatorKey] = ()) -> None:
-        """Allow them again; a change that needs as many operators as the site asks for."""
+        """Allow consent and enrollment again. Needs the approval of as many operators as the site requires."""
         with self._changing({"change": "lift", "order_id": order_id}, keys) as (tx, approved):
-            lift_stop(tx, order_id, approved)
+            promises.lift_stop(tx, order_id, approved)
 
     def standing_stops(self) -> list[CollectionStop]:
-        """Return the orders to stop collecting that stand."""
+        """Return the orders to stop collecting that are in force."""
         with self._store.read() as connection:
-            return standing_stops(connection)
+            return promises.standing_stops(connection)
 
     def add_operator(self, label: str, public_key: bytes, keys: Sequence[OperatorKey] = ()) -> None:
-        """Let somebody approve; a change that needs as many operators as the site asks for."""
+        """Add an operator who may approve. Needs the approval of as many operators as the site requires."""
         change: dict[str, str | int] = {"change": "add", "operator": label, "public_key": public_key.hex()}
         with self._changing(change, keys) as (tx, approved):
-            add_operator(tx, label, public_key, approved)
+            promises.add_operator(tx, label, public_key, approved)
 
     def remove_operator(self, label: str, keys: Sequence[OperatorKey] = ()) -> None:
-        """Take somebody's right to approve; a change that needs as many operators as the site asks for."""
+        """Remove an operator's right to approve. Needs the approval of as many operators as the site requires."""
         with self._changing({"change": "remove", "operator": label}, keys) as (tx, approved):
-            remove_operator(tx, label, approved)
+            promises.remove_operator(tx, label, approved)
 
     def require_operators(self, required: int, keys: Sequence[OperatorKey] = ()) -> None:
-        """Set how many operators an order needs; a change that needs as many as the site asks for until now."""
+        """Set how many operators an order needs. Needs the approval of as many operators as were required before."""
         with self._changing({"change": "require", "required": required}, keys) as (tx, approved):
-            require_operators(tx, required, approved)
+            promises.require_operators(tx, required, approved)
 
     def operators(self) -> list[Operator]:
-        """Return who may approve."""
+        """Return the operators who may approve."""
         with self._store.read() as connection:
-            return list_operators(connection)
+            return promises.list_operators(connection)
 
     def operators_required(self) -> int:
         """Return how many operators an order needs."""
         with self._store.read() as connection:
-            return operators_required(connection)
+            return promises.operators_required(connection)
 
     @contextmanager
     def _changing(

@@ -1,26 +1,22 @@
-"""The dossier of an erasure by order: a folder that whoever has the site's public key can check without the site.
+"""The dossier of an erasure by order: a folder that can be checked offline with the site's public key.
 
 ::
 
-    index.html               what was done, for people
+    index.html               a summary for people
     plan.json                the plan as signed
     approvals/1.json ...     the operators' approvals as signed
-    counts.json              what was there before and after, as measured, and when
-    log.json                 the two signed checkpoints, that one continues the other, and where each entry stands
-    certificates/<id>.json   one for each consent that was erased
-    site.pub                 the site's public key; whoever checks brings their own copy
+    counts.json              the counts before and after, and when they were measured
+    log.json                 the two signed checkpoints, their consistency proof, and inclusion proofs of all entries
+    certificates/<id>.json   one for each erased consent
+    site.pub                 the site's public key; a verifier uses their own copy
     manifest.json            the SHA-256 of each of these
     manifest.sig.json        the site's signature over the manifest
 
-It names operators by their labels and nobody else. `volens.erase.order.dossier_check` reads it again.
+It names operators by their labels and no other person. `volens.erase.order.dossier_check` verifies it.
 """
 
-import base64
 import functools
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -29,21 +25,20 @@ from typing import Any, Final
 import rfc8785
 from sqlalchemy import Connection
 
-from volens.audit import NodeReader, consistency_proof, inclusion_proof
-from volens.consent import InputError, TamperError, UnavailableError
-from volens.consent import jws as consent_jws
-from volens.erase.operator_key import approval_file
-from volens.erase.order.dossier_page import summary_page
-from volens.erase.order.order_rows import Cohort, LoggedEvent, checkpoint_note, cohort_certificates, logged_event
-from volens.erase.order.plan import Plan, plan_file, read_plan
-from volens.erase.proof.certificate import CERTIFICATE_TYPE, certificate_file
+from volens.audit import NodeReader, consistency_proof, inclusion_proof, to_base64
+from volens.consent import InputError, SignedDocument, TamperError, UnavailableError
+from volens.consent.signed_document import Signer
+from volens.erase.operator_key import APPROVAL
+from volens.erase.order.order_rows import Cohort, checkpoint_note, cohort_certificates, logged_entry
+from volens.erase.order.plan import PLAN, Plan, read_plan
+from volens.erase.pages import render_page
+from volens.erase.proof.certificate import CERTIFICATE
 from volens.store import Store
+from volens.store.files import draft_folder
 from volens.store.log import node_reader
 
-MANIFEST_TYPE: Final = "volens-dossier+jws"
-VERSION: Final = 1
 PAGE: Final = "index.html"
-PLAN: Final = "plan.json"
+PLAN_FILE: Final = "plan.json"
 APPROVALS: Final = "approvals"
 COUNTS: Final = "counts.json"
 LOG: Final = "log.json"
@@ -53,56 +48,52 @@ MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig.json"
 
 
+DOSSIER: Final = SignedDocument(
+    typ="volens-dossier+jws",
+    name="a dossier's signature",
+    advice="obtain the dossier again from the site",
+    read=lambda document, _token: (str(document["cohort_id"]), str(document["manifest_sha256"])),
+    member="dossier",
+)
+
+
 def write_dossier(store: Store, cohort: Cohort, folder: Path) -> None:
-    """Write the dossier of a finished cohort, whole or not at all. The same cohort gives the same bytes.
+    """Write the dossier of a finished cohort, atomically. The same cohort gives the same bytes.
 
     Raises:
-        InputError: the folder is there already, or the cohort is not finished.
+        InputError: the folder exists already, or the cohort is not finished.
         UnavailableError: the disk refuses.
     """
     if os.path.lexists(folder):
         raise InputError(f"{folder} is already there; nothing was changed, choose another name with --dossier")
     if cohort.finished_at is None:
-        raise InputError("got a cohort that is not finished; carry its plan out first")
+        raise InputError("got a cohort that is not finished; carry out its plan first")
     plan = read_plan(cohort.plan, store.verifier_key)
     with store.read() as connection:
         files = _files(store, connection, cohort, plan)
     manifest = rfc8785.dumps(
         {
-            "version": VERSION,
+            "version": DOSSIER.version,
             "cohort_id": cohort.cohort_id,
             "site_id": plan.site_id,
             "files": {name: sha256(data).hexdigest() for name, data in files.items()},
         }
     )
     files[MANIFEST] = manifest
-    files[SIGNATURE] = signature_file(store.keyring.sign(signed_payload(cohort.cohort_id, manifest), MANIFEST_TYPE))
+    files[SIGNATURE] = sign_manifest(store.keyring, cohort.cohort_id, manifest)
     try:
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        with draft_folder(folder) as draft:
             for name, data in files.items():
                 _write(draft / name, data)
-            draft.replace(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise UnavailableError(f"cannot write {folder}: {error.strerror}; check the disk and the rights") from None
 
 
-def signed_payload(cohort_id: str, manifest: bytes) -> bytes:
-    """Return what the site signs of a dossier."""
-    return rfc8785.dumps({"version": VERSION, "cohort_id": cohort_id, "manifest_sha256": sha256(manifest).hexdigest()})
-
-
-def signature_file(token: str) -> bytes:
+def sign_manifest(key: Signer, cohort_id: str, manifest: bytes) -> bytes:
     """Return the content of the signature's file."""
-    return json.dumps({"dossier": token}).encode("ascii") + b"\n"
-
-
-def place_of(certificate_token: str) -> tuple[int, bytes]:
-    """Return the index and the leaf that a certificate, whose signature was checked, states of itself."""
-    log = json.loads(consent_jws.peek(certificate_token, CERTIFICATE_TYPE))["log"]
-    return int(log["index"]), base64.b64decode(log["leaf"], validate=True)
+    digest = sha256(manifest).hexdigest()
+    content = {"version": DOSSIER.version, "cohort_id": cohort_id, "manifest_sha256": digest}
+    return DOSSIER.to_file(DOSSIER.sign(key, content))
 
 
 def _files(store: Store, connection: Connection, cohort: Cohort, plan: Plan) -> dict[str, bytes]:
@@ -111,14 +102,14 @@ def _files(store: Store, connection: Connection, cohort: Cohort, plan: Plan) -> 
         raise TamperError("integrity: certificates of a finished cohort are missing; restore the data file")
     counts = {"before": cohort.facts["before"], "after": cohort.facts["after"]}
     files = {
-        PAGE: summary_page(plan, counts).encode("utf-8"),
-        PLAN: plan_file(plan.token, []),
+        PAGE: render_page("dossier.html", plan=plan, **counts).encode("utf-8"),
+        PLAN_FILE: PLAN.to_file(plan.token),
         COUNTS: rfc8785.dumps(counts),
         LOG: rfc8785.dumps(_log(connection, cohort, certificates)),
         PUBLIC_KEY: f"{store.verifier_key.line()}\n".encode(),
     }
-    files |= {f"{APPROVALS}/{n}.json": approval_file(token) for n, token in enumerate(cohort.approvals, start=1)}
-    return files | {f"{CERTIFICATES}/{name}.json": certificate_file(token) for name, token in certificates.items()}
+    files |= {f"{APPROVALS}/{n}.json": APPROVAL.to_file(token) for n, token in enumerate(cohort.approvals, start=1)}
+    return files | {f"{CERTIFICATES}/{name}.json": CERTIFICATE.to_file(token) for name, token in certificates.items()}
 
 
 def _log(connection: Connection, cohort: Cohort, certificates: dict[str, str]) -> dict[str, Any]:
@@ -131,35 +122,21 @@ def _log(connection: Connection, cohort: Cohort, certificates: dict[str, str]) -
         "before": checkpoint_note(connection, old_size),
         "after": checkpoint_note(connection, size),
         "consistency": _texts(consistency_proof(old_size, size, read)),
-        "entries": [_entry(logged_event(connection, index), size, read) for index in entries],
+        "entries": [logged_entry(connection, index, size, read).to_json() for index in entries],
         "certificates": {
             name: {"index": index, "proof": _texts(inclusion_proof(index, size, read))}
             for name, token in certificates.items()
-            for index, _leaf in [place_of(token)]
+            for index in [CERTIFICATE.peek(token).logged.entry.index]
         },
     }
 
 
-def _entry(event: LoggedEvent, size: int, read: NodeReader) -> dict[str, Any]:
-    return {
-        "index": event.index,
-        "leaf": _text(event.leaf),
-        "details": dict(event.details),
-        "salt": _text(event.salt),
-        "proof": _texts(inclusion_proof(event.index, size, read)),
-    }
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
 def _texts(hashes: Sequence[bytes]) -> list[str]:
-    return [_text(one) for one in hashes]
+    return [to_base64(one) for one in hashes]
 
 
 def _write(path: Path, data: bytes) -> None:
-    # Not synced one by one: of ten thousand files that takes minutes, and the dossier can be written again.
+    # No fsync for each file: for ten thousand files it takes minutes, and the dossier can be written again.
     path.parent.mkdir(mode=0o700, exist_ok=True)
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         file.write(data)

@@ -1,4 +1,4 @@
-"""Cohorts: erasures of many by order. What was ordered, who is meant, and the facts that the dossier tells of."""
+"""Rows of cohorts (erasures by order): the plan, its members, and the facts that go into the dossier."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any, final
 import rfc8785
 from sqlalchemy import Connection, Row, insert, select, update
 
+from volens.audit import LogEntry, NodeReader, inclusion_proof
 from volens.consent import ReceiptId, TamperError
 from volens.erase.journal import ErasureState
 from volens.store import Transaction
@@ -21,11 +22,9 @@ class Cohort:
     """One order that was begun.
 
     Attributes:
-        cohort_id: that of its plan.
-        plan: as signed.
-        approvals: as signed.
-        facts: counts and places in the log; nothing to be erased.
-        finished_at: None while it is under way.
+        plan: as signed, and so are the approvals.
+        facts: counts and positions in the log; no personal data.
+        finished_at: None while it is in progress.
     """
 
     cohort_id: str
@@ -36,21 +35,10 @@ class Cohort:
     finished_at: datetime | None
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
-    """An entry of the audit log that can still be opened."""
-
-    index: int
-    leaf: bytes
-    details: Mapping[str, str | int]
-    salt: bytes
-
-
 def begin_cohort(
     tx: Transaction, cohort_id: str, plan: str, approvals: Sequence[str], members: Sequence[ReceiptId], facts: object
 ) -> None:
-    """Note that an order is carried out, and on whom."""
+    """Record that an order was begun, and its members."""
     tx.connection.execute(
         insert(tables.cohort).values(
             cohort_id=cohort_id,
@@ -68,7 +56,7 @@ def begin_cohort(
 
 
 def update_cohort(tx: Transaction, cohort_id: str, facts: object, *, finished: bool) -> None:
-    """Note how far an order is; once finished, the database refuses further notes."""
+    """Record the progress of an order. Once it is finished, the database refuses further changes."""
     tx.connection.execute(
         update(tables.cohort)
         .where(tables.cohort.c.cohort_id == cohort_id)
@@ -77,7 +65,7 @@ def update_cohort(tx: Transaction, cohort_id: str, facts: object, *, finished: b
 
 
 def cohort_of(connection: Connection, cohort_id: str) -> Cohort | None:
-    """Return an order that was begun."""
+    """Return an order that was begun; None if there is none of this id."""
     row = connection.execute(select(tables.cohort).where(tables.cohort.c.cohort_id == cohort_id)).one_or_none()
     return None if row is None else _cohort(row)
 
@@ -110,9 +98,9 @@ def cohort_certificates(connection: Connection, cohort_id: str) -> dict[str, str
 
 
 def receipts_with_open_requests(connection: Connection, of: Sequence[ReceiptId]) -> list[ReceiptId]:
-    """Return the consents, of these, of people who asked for access or portability and were not answered yet.
+    """Return those of the consents whose person has an open request for access or portability.
 
-    Who asked under one consent asked for all of theirs.
+    A request under one consent covers all consents of that person.
     """
     request, receipt = tables.access_request.c, tables.receipt.c
     asking = (
@@ -120,15 +108,15 @@ def receipts_with_open_requests(connection: Connection, of: Sequence[ReceiptId])
         .join(tables.access_request, request.receipt_id == receipt.receipt_id)
         .where(request.answered_at.is_(None), request.kind.in_(("access", "portability")))
     )
-    asked = set(connection.scalars(select(receipt.receipt_id).where(receipt.subject_id.in_(asking))))
-    return [one for one in of if one in asked]
+    requested = set(connection.scalars(select(receipt.receipt_id).where(receipt.subject_id.in_(asking))))
+    return [one for one in of if one in requested]
 
 
-def logged_event(connection: Connection, index: int) -> LoggedEvent:
-    """Return an entry of the log about the site itself; those about a person may have been closed.
+def logged_entry(connection: Connection, index: int, size: int, read: NodeReader) -> LogEntry:
+    """Return an entry about the site itself, proven in the log of `size`; openings about people may be erased.
 
     Raises:
-        TamperError: it is not there, or cannot be opened.
+        TamperError: the entry or its opening is missing.
     """
     event, opening = tables.audit_event.c, tables.audit_opening.c
     row = connection.execute(
@@ -138,14 +126,14 @@ def logged_event(connection: Connection, index: int) -> LoggedEvent:
     ).one_or_none()
     if row is None:
         raise TamperError(f"integrity: entry {index} of the audit log cannot be opened; restore the data file")
-    return LoggedEvent(index, row.leaf, json.loads(row.details), row.salt)
+    return LogEntry(row.leaf, json.loads(row.details), row.salt, index, inclusion_proof(index, size, read))
 
 
 def checkpoint_note(connection: Connection, size: int) -> str:
-    """Return the checkpoint that was signed at a size.
+    """Return the checkpoint that was signed at a size of the log.
 
     Raises:
-        TamperError: there is none.
+        TamperError: it is missing.
     """
     note = connection.scalar(select(tables.audit_checkpoint.c.note).where(tables.audit_checkpoint.c.size == size))
     if note is None:

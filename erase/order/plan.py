@@ -1,31 +1,23 @@
-"""The plan of an erasure by order: whom it means, how many there are now, until when it is good. Signed by the site.
+"""The plan of an erasure by order: the selection, the number of people now, the date of expiry. Signed by the site.
 
-It names nobody. Who is meant stands in it as a salted hash over the SHA-256 of their receipts, so that others can see
-later that the same people were erased who were planned, and nobody can read out of it who they are.
+It names no person. The people are in it as a salted hash over the SHA-256 of their receipts: a reader can check later
+that exactly the planned people were erased, and cannot find out from the plan who they are.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, final
 
-import rfc8785
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from volens.audit import VerifierKey
-from volens.consent import InputError, TamperError, format_time, parse_time
-from volens.consent import jws as consent_jws
+from volens.consent import SignedDocument, format_time, parse_time
 from volens.erase.order.order_rows import receipts_with_open_requests
-from volens.erase.order.selection import Selected, Selection, counted, members_sha256, select_live
+from volens.erase.order.selection import SelectedConsent, Selection, count_consents, members_sha256, select_live
 from volens.store import Store
 from volens.store.promises import operators_required, zone_of
 
-PLAN_TYPE: Final = "volens-cohort-plan+jws"
 GOOD_FOR: Final = timedelta(days=7)
 SALT_BYTES: Final = 32
-MAX_FILE_BYTES: Final = 128 * 1024
-_VERSION: Final = 1
 
 
 @final
@@ -35,10 +27,9 @@ class Plan:
 
     Attributes:
         token: as signed.
-        cohort_id: 16 random bytes in hexadecimal.
-        counts: what a dry run found: the cohort, those outside of it, damaged receipts, open requests.
-        members: salted hash over the receipts of those meant, in hexadecimal.
-        good_until: afterwards it is not begun any more; begun, it is finished.
+        counts: of a dry run: the cohort, everyone else, damaged receipts, open requests.
+        members: salted hash over the receipts of the cohort, in hexadecimal.
+        good_until: the plan cannot begin later; once begun, it is finished.
     """
 
     token: str
@@ -54,30 +45,59 @@ class Plan:
     good_until: datetime
 
 
+def _read(document: dict[str, Any], token: str) -> Plan:
+    return Plan(
+        token,
+        str(document["cohort_id"]),
+        str(document["site_id"]),
+        str(document["controller"]),
+        Selection.of(document["selection"]),
+        document["counts"],
+        int(document["operators_required"]),
+        bytes.fromhex(document["salt"]),
+        str(document["members_sha256"]),
+        parse_time(document["made_at"]),
+        parse_time(document["good_until"]),
+    )
+
+
+PLAN: Final = SignedDocument(
+    typ="volens-cohort-plan+jws",
+    name="a plan",
+    advice="use the file as 'volens erase' wrote it, or make a new plan",
+    read=_read,
+    max_bytes=128 * 1024,
+    member="plan",
+    list_member="approvals",
+    list_required=True,
+)
+
+
 def make_plan(store: Store, selection: Selection) -> Plan:
-    """Do a dry run: count, sign, and note in the audit log that it was planned. Nobody is erased.
+    """Do a dry run: count, sign, and log the plan. No data is erased.
 
     Raises:
-        UnknownError: there is no such zone. An order for a misspelt one would erase nobody, and prove it.
+        UnknownError: there is no such zone. Without this error an order for a misspelt zone would erase no data, and
+            prove it.
         UnavailableError: the store refuses.
 
     Cost: the signature of every receipt in force is checked, about 0.5 ms each.
     """
-    made_at = store.now()  # before anybody is looked at, so that who leaves meanwhile has left since
+    made_at = store.now()  # before the selection, so that a person who leaves meanwhile counts as having left since
     with store.read() as connection:
         if selection.zone is not None:
             zone_of(connection, selection.zone)
-        everybody = select_live(connection, selection)
+        selected = select_live(connection, selection)
     with store.write() as tx:
-        inside = [one for one in everybody if one.inside]
+        inside = [one for one in selected if one.inside]
         salt, cohort_id = tx.random(SALT_BYTES), tx.random(16).hex()
         document: dict[str, Any] = {
-            "version": _VERSION,
+            "version": PLAN.version,
             "cohort_id": cohort_id,
             "site_id": store.site.controller.site_id,
             "controller": store.site.controller.name,
             "selection": selection.document(),
-            "counts": census(everybody)
+            "counts": census(selected)
             | {"open_requests": len(receipts_with_open_requests(tx.connection, [one.receipt_id for one in inside]))},
             "operators_required": operators_required(tx.connection),
             "salt": salt.hex(),
@@ -85,71 +105,25 @@ def make_plan(store: Store, selection: Selection) -> Plan:
             "made_at": format_time(made_at),
             "good_until": format_time(made_at + GOOD_FOR),
         }
-        token = store.keyring.sign(rfc8785.dumps(document), PLAN_TYPE)
+        token = PLAN.sign(store.keyring, document)
         tx.log("cohort.planned", {"cohort_id": cohort_id, "consents": len(inside)})
     return read_plan(token, store.verifier_key)
 
 
-def census(everybody: Sequence[Selected]) -> dict[str, Any]:
-    """Return how many are meant and how many stay. Who has a consent in and one outside is counted in both."""
+def census(selected: Sequence[SelectedConsent]) -> dict[str, Any]:
+    """Return the counts of the cohort and of everyone else; a person with consents in both counts in both."""
     return {
-        "cohort": counted([one for one in everybody if one.inside]),
-        "outside": counted([one for one in everybody if not one.inside]),
-        "damaged_receipts": sum(one.damaged for one in everybody if one.inside),
+        "cohort": count_consents([one for one in selected if one.inside]),
+        "outside": count_consents([one for one in selected if not one.inside]),
+        "damaged_receipts": sum(one.damaged for one in selected if one.inside),
     }
-
-
-def plan_file(token: str, approvals: Sequence[str]) -> bytes:
-    """Return the content of a plan's file, with the approval of whoever made it."""
-    return json.dumps({"plan": token, "approvals": list(approvals)}).encode("ascii") + b"\n"
-
-
-def read_plan_file(data: bytes) -> tuple[str, list[str]]:
-    """Return the plan and the approvals in a file; nothing is checked yet.
-
-    Raises:
-        InputError: it is no plan's file.
-    """
-    problem = "got a file that is no plan; use it as 'volens erase' wrote it"
-    if len(data) > MAX_FILE_BYTES:
-        raise InputError(problem)
-    try:
-        document = json.loads(data)
-        token, approvals = document["plan"], document["approvals"]
-        texts = isinstance(token, str) and isinstance(approvals, list) and all(isinstance(a, str) for a in approvals)
-        if not texts or plan_file(token, approvals) != data:
-            raise InputError(problem)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise InputError(problem) from None
-    return token, approvals
 
 
 def read_plan(token: str, key: VerifierKey) -> Plan:
     """Return a plan that the site has signed.
 
     Raises:
-        InputError: this is no plan.
+        InputError: the token is not a plan.
         TamperError: it is not signed by this site, or has another form than this version writes.
     """
-    payload = consent_jws.verify(token, PLAN_TYPE, Ed25519PublicKey.from_public_bytes(key.public_key))
-    try:
-        document = json.loads(payload)
-        plan = Plan(
-            token,
-            str(document["cohort_id"]),
-            str(document["site_id"]),
-            str(document["controller"]),
-            Selection.of(document["selection"]),
-            document["counts"],
-            int(document["operators_required"]),
-            bytes.fromhex(document["salt"]),
-            str(document["members_sha256"]),
-            parse_time(document["made_at"]),
-            parse_time(document["good_until"]),
-        )
-        known = document["version"] == _VERSION
-    except (KeyError, TypeError, ValueError, InputError):
-        known = False
-    if not known:
-        raise TamperError("integrity: the plan is signed but has not the form of one; make it again")
-    return plan
+    return PLAN.verify(token, key.public_key)

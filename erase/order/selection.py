@@ -1,8 +1,7 @@
-"""Which consents an order means, and how many there are in and outside of it."""
+"""The selection of an order: which consents it covers, and how many are inside and outside of it."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Self, final
@@ -10,26 +9,24 @@ from typing import Any, Final, Self, final
 from sqlalchemy import Connection, Row, Table, select
 
 from volens.consent import InputError, Purpose, ReceiptId, TamperError, format_time, parse_purpose, parse_time
-from volens.consent import jws as consent_jws
 from volens.consent.jurisdiction import covers, parse_jurisdiction
-from volens.consent.receipt import RECEIPT_TYPE
+from volens.consent.receipt import RECEIPT
 from volens.store.people import StoredReceipt
 from volens.store.schema import data_tables as tables
 
-SALT_BYTES: Final = 32
 _MOST: Final = 2**31 - 1
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Whom an order means: those to whom everything named applies.
+    """Selection criteria of an order: a consent is selected if all criteria that are set apply to it.
 
     Attributes:
-        jurisdiction: ISO 3166; a country means its parts as well.
+        jurisdiction: ISO 3166; a country includes its subdivisions.
         zone: a zone's name.
-        notice_version: the version of the notice that was agreed to, of whatever zone and language.
-        model: a model's id, or its name without the hash; people with no reference of it are outside.
+        notice_version: the version of the notice that the person agreed to, in any zone and language.
+        model: a model's id, or its name without the hash; people without a reference of it are outside.
         before: aware; consents given before this moment.
     """
 
@@ -49,10 +46,10 @@ class Selection:
         model: str | None = None,
         before: datetime | None = None,
     ) -> Self:
-        """Check what somebody typed.
+        """Check criteria that an operator entered.
 
         Raises:
-            InputError: nothing is named, or something that cannot be.
+            InputError: no criterion is set, or one is not valid.
         """
         if (jurisdiction, zone, notice_version, model, before) == (None,) * 5:
             raise InputError(
@@ -67,7 +64,7 @@ class Selection:
                 format_time(before)
             except OverflowError:
                 raise InputError(
-                    "got a moment before that is in no year of UTC; expected the years 1 to 9999"
+                    "got a value of --before that is no year of UTC; expected the years 1 to 9999"
                 ) from None
         return cls(
             None if jurisdiction is None else parse_jurisdiction(jurisdiction),
@@ -79,44 +76,33 @@ class Selection:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """Read what `document` writes.
+        """Read the form that `document` writes.
 
         Raises:
-            InputError: it is not that.
+            InputError: the document has another form.
         """
-        before = document.get("before")
-        read = cls.declare(
-            jurisdiction=document.get("jurisdiction"),
-            zone=document.get("zone"),
-            notice_version=document.get("notice_version"),
-            model=document.get("model"),
-            before=None if before is None else parse_time(before),
-        )
+        named = {one.name: document.get(one.name) for one in fields(cls)}
+        before = named.pop("before")
+        read = cls.declare(**named, before=None if before is None else parse_time(before))
         if read.document() != document:
-            raise InputError("got a selection in another form than this version writes")
+            raise InputError("this selection has another form than this version writes; make a new plan")
         return read
 
     def document(self) -> dict[str, str | int]:
-        """Return what is named."""
-        named = {
-            "jurisdiction": self.jurisdiction,
-            "zone": self.zone,
-            "notice_version": self.notice_version,
-            "model": self.model,
-            "before": None if self.before is None else format_time(self.before),
-        }
+        """Return the criteria that are set."""
+        named = asdict(self) | ({} if self.before is None else {"before": format_time(self.before)})
         return {name: value for name, value in named.items() if value is not None}
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Selected:
-    """One consent that was looked at.
+class SelectedConsent:
+    """One consent that was compared with a selection.
 
     Attributes:
-        references: how many the store holds; those that a person carries are not among them.
-        inside: whether the selection means it.
-        damaged: its receipt is not what the person signed any more.
+        references: how many the store holds, without those on badges.
+        inside: whether the selection covers it.
+        damaged: whether its receipt is no longer what the person signed.
         issued_at: None if damaged.
     """
 
@@ -128,16 +114,16 @@ class Selected:
 
     @property
     def receipt_id(self) -> ReceiptId:
-        """Of which consent."""
+        """The id of the consent."""
         return self.receipt.receipt_id
 
 
-def select_live(connection: Connection, selection: Selection) -> list[Selected]:
-    """Look at every consent in force, or expired and not swept yet, by id.
+def select_live(connection: Connection, selection: Selection) -> list[SelectedConsent]:
+    """Compare every consent in force, or expired and not swept yet, with a selection; ordered by id.
 
-    The signature of each receipt is checked, so nobody leaves a cohort by a changed row. A receipt that was damaged is
-    meant by every order that its zone and model allow: nothing opens with it any more, and who cannot be shown to be
-    outside is inside.
+    The signature of each receipt is checked, so a changed row takes no person out of a cohort. A damaged receipt is
+    inside every order that its zone and model allow: it opens no embedding any more, and a consent that cannot be shown
+    to be outside counts as inside.
     """
     rows = connection.execute(
         select(tables.receipt)
@@ -145,13 +131,13 @@ def select_live(connection: Connection, selection: Selection) -> list[Selected]:
         .order_by(tables.receipt.c.receipt_id)
     )
     stored, carried = _models(connection, tables.biometric_reference), _models(connection, tables.badge)
-    return [_looked_at(row, selection, stored.get(row.receipt_id, []), carried.get(row.receipt_id, [])) for row in rows]
+    return [_compare(row, selection, stored.get(row.receipt_id, []), carried.get(row.receipt_id, [])) for row in rows]
 
 
-def select_left(connection: Connection, selection: Selection, since: datetime) -> list[Selected]:
-    """Return the consents that the selection means and that ended since a moment.
+def select_left(connection: Connection, selection: Selection, since: datetime) -> list[SelectedConsent]:
+    """Return the selected consents that ended since a moment.
 
-    A selection by model finds none: references are gone, and with them what they were of.
+    A selection by model finds none: the references are erased, and with them their model.
     """
     if selection.model is not None:
         return []
@@ -160,19 +146,19 @@ def select_left(connection: Connection, selection: Selection, since: datetime) -
         .join(tables.consent_end, tables.consent_end.c.receipt_id == tables.receipt.c.receipt_id)
         .where(tables.consent_end.c.ended_at >= since)
     )
-    return [one for row in rows if (one := _looked_at(row, selection, [], [])).inside]
+    return [one for row in rows if (one := _compare(row, selection, [], [])).inside]
 
 
 def members_sha256(salt: bytes, receipts: Iterable[bytes]) -> str:
-    """Return a salted hash that stands for a set of consents: over the sorted SHA-256 of their receipts.
+    """Return a salted hash that identifies a set of consents: over the sorted SHA-256 of their receipts.
 
-    Certificates name the same SHA-256, so whoever has the certificates can compute it again.
+    Certificates contain the same SHA-256, so an auditor who has the certificates can compute the hash again.
     """
     return sha256(salt + b"".join(sorted(receipts))).hexdigest()
 
 
-def counted(of: Sequence[Selected]) -> dict[str, Any]:
-    """Return how many people, consents and references there are, and how many in each zone."""
+def count_consents(of: Sequence[SelectedConsent]) -> dict[str, Any]:
+    """Return the number of people, consents and references, in all and in each zone."""
     zones: dict[str, dict[str, int]] = {}
     for one in of:
         zone = zones.setdefault(one.receipt.purpose, {"consents": 0, "references": 0})
@@ -193,9 +179,9 @@ def _models(connection: Connection, table: Table) -> dict[str, list[str]]:
     return models
 
 
-def _looked_at(
+def _compare(
     row: Row[tuple[object, ...]], selection: Selection, stored: Sequence[str], carried: Sequence[str]
-) -> Selected:
+) -> SelectedConsent:
     receipt = StoredReceipt(ReceiptId(row.receipt_id), row.subject_id, Purpose(row.purpose), row.subject_key, row.token)
     inside = (selection.zone is None or receipt.purpose == selection.zone) and (
         selection.model is None or any(selection.model in (one, one.partition("@")[0]) for one in (*stored, *carried))
@@ -208,10 +194,9 @@ def _looked_at(
         inside = inside and selection.notice_version in (None, _notice_version(receipt.token))
     except TamperError:
         damaged, issued_at = True, None
-    return Selected(receipt, len(stored), inside, damaged, issued_at)
+    return SelectedConsent(receipt, len(stored), inside, damaged, issued_at)
 
 
 def _notice_version(token: str) -> object:
     """Return the version of the notice in a receipt whose signature was checked."""
-    payload = json.loads(consent_jws.peek(token, RECEIPT_TYPE))
-    return payload["pii_processing"]["privacy_notice"]["version"]
+    return RECEIPT.peek_json(token)["pii_processing"]["privacy_notice"]["version"]

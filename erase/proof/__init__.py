@@ -1,8 +1,12 @@
-"""Proof of an erasure: certificates, the repeated search, and the statements of recipients."""
+"""Proof of an erasure: certificates, the repeated search, and the acknowledgements of recipients."""
 
+from volens.erase.proof.acknowledgement import ACKNOWLEDGEMENT as ACKNOWLEDGEMENT
 from volens.erase.proof.acknowledgement import MAX_STATEMENT_BYTES as MAX_STATEMENT_BYTES
+from volens.erase.proof.acknowledgement import STATEMENT as STATEMENT
 from volens.erase.proof.acknowledgement import sign_statement as sign_statement
+from volens.erase.proof.certificate import CERTIFICATE as CERTIFICATE
 from volens.erase.proof.certificate import Certificate as Certificate
+from volens.erase.proof.certificate import log_details as log_details
 from volens.erase.proof.certificate import verify_certificate as verify_certificate
 from volens.erase.proof.certify import Erased as Erased
 from volens.erase.proof.recipient_answers import Recipients as Recipients

@@ -1,8 +1,7 @@
-"""An erasure shown to have held, on demand: every file is searched again for the fingerprints in the certificate."""
+"""Proof on demand that an erasure still holds: searches every file again for the fingerprints in the certificate."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 from volens.audit import VerifierKey
@@ -18,10 +17,9 @@ from volens.consent import (
 from volens.erase.absence import fingerprints
 from volens.erase.journal import ErasureState, certificates_of, receipt_of_certificate, rows_left, states_of
 from volens.erase.needles import Hit, Needles
-from volens.erase.places import RESUME, Place, search_places
-from volens.erase.proof.certificate import certificate_file, verify_certificate
-from volens.index import Galleries
-from volens.store import Store
+from volens.erase.places import RESUME, SearchedPlace, search_places
+from volens.erase.proof.certificate import CERTIFICATE, verify_certificate
+from volens.index import Installation
 from volens.store.people import stored_receipts
 from volens.store.programs import acknowledgements_of
 
@@ -29,55 +27,52 @@ from volens.store.programs import acknowledgements_of
 @final
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """What a search after an erasure came to.
+    """The result of a search after an erasure.
 
     Attributes:
-        certificate_ids: of the erasures.
-        searched: how many fingerprints were searched for, by what they are of.
-        places: what was searched, as in the certificate.
-        hits: what was found nevertheless, and where.
+        searched: the number of fingerprints searched for, by the kind of data they identify.
+        places: the places searched, as in the certificate.
+        hits: fingerprints found nevertheless, and where.
     """
 
     certificate_ids: Sequence[str]
     searched: Mapping[str, int]
-    places: Sequence[Place]
+    places: Sequence[SearchedPlace]
     hits: Sequence[Hit]
 
     @property
     def size_bytes(self) -> int:
-        """How much was searched."""
+        """The number of bytes searched."""
         return sum(int(place["size_bytes"]) for place in self.places)
 
 
 @final
 class Erasures:
-    """The erasures of a site, looked back on."""
+    """The finished erasures of a site: certificates and repeated searches."""
 
-    def __init__(self, store: Store, galleries: Galleries, home: Path) -> None:
-        """Look at a site."""
-        self._store = store
-        self._galleries = galleries
-        self._home = home
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._store = installation.store
 
     def certificate(self, certificate_id: str) -> bytes:
-        """Return a certificate's file, with what recipients have answered so far.
+        """Return a certificate's file, with the answers of recipients so far.
 
         Raises:
-            InputError: there is none of this id here.
+            InputError: there is no certificate of this id here.
         """
         with self._store.read() as connection:
             receipt_id = receipt_of_certificate(connection, certificate_id)
             if receipt_id is None:
-                raise UnknownError("there is no certificate of this id here; it stands in the certificate's file")
+                raise UnknownError("there is no certificate of this id here; the id is in the certificate's file")
             stored = certificates_of(connection, [receipt_id])[receipt_id]
             answers = acknowledgements_of(connection, [receipt_id]).get(receipt_id, ())
-        return certificate_file(stored.token, answers)
+        return CERTIFICATE.to_file(stored.token, answers)
 
     def of_certificate(self, data: bytes) -> ReceiptId | None:
-        """Return the consent whose erasure a certificate file of this site certifies; None: it is no such file.
+        """Return the consent whose erasure a certificate's file certifies; None if it is not such a file.
 
         Raises:
-            TamperError: it is one, but was changed, or is another site's.
+            TamperError: it is a certificate, but was changed, or is another site's.
         """
         try:
             certificate = verify_certificate(data, self._store.verifier_key)
@@ -86,20 +81,22 @@ class Erasures:
         with self._store.read() as connection:
             found = receipt_of_certificate(connection, certificate.certificate_id)
         if found is None:
-            raise TamperError("integrity: this site signed a certificate that it does not know; restore the data file")
+            raise TamperError(
+                "integrity: this site signed a certificate that is not in its data file; restore the data file"
+            )
         return found
 
     def prove(self, receipt_ids: Sequence[ReceiptId]) -> Absent:
-        """Search for what is left of erased consents of one person: rows, secrets, and fingerprints in every file.
+        """Search for remains of the erased consents of one person: rows, secrets, and fingerprints in every file.
 
-        A fingerprint is the nonce of a sealed box: the first bytes of every copy of it. A piece of a box without its
-        beginning is not found; nobody has the key to it.
+        A fingerprint is the nonce of a sealed box, with which every copy of the box begins. A fragment without this
+        beginning is not found; the key to it does not exist any more.
 
         Raises:
-            NoLiveConsentError: no consent is meant.
+            NoLiveConsentError: there is no consent of this person.
             RefusedError: a consent is in force, so nothing was erased; or the certificate is of a version without
                 fingerprints.
-            ErasureIncompleteError: an erasure is not finished; or a row or a secret is there again.
+            ErasureIncompleteError: an erasure is not finished; or a row or a secret exists again.
             TamperError: a certificate is missing, or not the one that was signed.
         """
         ids = list(dict.fromkeys(receipt_ids))
@@ -117,9 +114,9 @@ class Erasures:
             raise ErasureIncompleteError(f"the erasure is not finished; run '{RESUME}'")
         if len(certificates) < len(ids):
             raise TamperError("integrity: a finished erasure has no certificate; restore the data file")
-        if rows or self._store.keyring.wrapped_all(ids):
+        if rows or self._store.keyring.wrapped_secrets(ids):
             raise ErasureIncompleteError(
-                "a row or a secret of the erased consent is there again; ask how it came there"
+                "a row or a secret of the erased consent exists again; find out how it was restored"
             )
         statements = {
             one: _statement(certificate.token, self._store.verifier_key) for one, certificate in certificates.items()
@@ -127,7 +124,7 @@ class Erasures:
         if any("existed" not in statement for statement in statements.values()):
             raise RefusedError("the certificate is of version 1, which kept no fingerprints to search for")
         needles = Needles.gathered(fingerprints(one, statement) for one, statement in statements.items())
-        searched = search_places(needles, self._home, self._galleries)
+        searched = search_places(needles, self._installation)
         return Absent(
             [certificates[one].certificate_id for one in ids], needles.counts(), searched.places, searched.hits
         )
@@ -135,6 +132,6 @@ class Erasures:
 
 def _statement(token: str, key: VerifierKey) -> Mapping[str, Any]:
     try:
-        return verify_certificate(certificate_file(token), key).statement
+        return verify_certificate(CERTIFICATE.to_file(token), key).statement
     except InputError:
         raise TamperError("integrity: a stored certificate is damaged; restore the data file") from None
