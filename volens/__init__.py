@@ -1,15 +1,15 @@
 """Volens: a consent-gated face-embedding store. The public interface of the library: `from volens import Site`.
 
-Each room is a subpackage (`volens.consent`, `volens.store` ...). Public names are loaded on first use, so that
-`import volens.consent` loads neither FAISS nor a model.
+Each room is a subpackage (`volens.consent`, `volens.store` ...). Public names are imported on first use, so that
+`import volens.consent` loads neither FAISS nor OpenCV.
 
 Example::
 
     import os
     from volens import Site, SubjectKey, read_image
     with Site.open(home) as site:
-        notice = site.notice("lobby")  # show it to the person, and ask
-        key = SubjectKey.from_seed(os.urandom(32))  # the person's own
+        notice = site.notice("lobby")  # show it to the person, who may agree
+        key = SubjectKey.from_seed(os.urandom(32))  # belongs to the person
         receipt = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key).to_json()
         site.enroll(receipt, [read_image(path) for path in photos])
         (face,) = site.identify("lobby", read_image(frame)).faces
@@ -48,45 +48,35 @@ if TYPE_CHECKING:
     from volens.site_status import ZoneStatus as ZoneStatus
     from volens.store.log import LogReport as LogReport
 
-_HOMES: Final = {
-    "Badge": ("volens.consent", "Badge"),
-    "Certificate": ("volens.erase.proof", "Certificate"),
-    "Decision": ("volens.index", "Decision"),
-    "Enrolled": ("volens.enroll", "Enrolled"),
-    "Erased": ("volens.erase.proof", "Erased"),
-    "Extractor": ("volens.face", "Extractor"),
-    "FaceDecision": ("volens.identify", "FaceDecision"),
-    "Identification": ("volens.identify", "Identification"),
-    "LogReport": ("volens.store.log", "LogReport"),
-    "Match": ("volens.index", "Match"),
-    "Notice": ("volens.consent", "Notice"),
-    "PersonSecret": ("volens.consent", "PersonSecret"),
-    "QualityReport": ("volens.face", "QualityReport"),
-    "RgbImage": ("volens.face", "RgbImage"),
-    "SecondFactor": ("volens.consent", "SecondFactor"),
-    "ShownFactor": ("volens.consent", "ShownFactor"),
-    "Site": ("volens.site", "Site"),
-    "SiteStatus": ("volens.site_status", "SiteStatus"),
-    "SubjectKey": ("volens.consent", "SubjectKey"),
-    "SweepReport": ("volens.erase", "SweepReport"),
-    "TakeHome": ("volens.consent", "TakeHome"),
-    "VerifierKey": ("volens.audit", "VerifierKey"),
-    "VolensError": ("volens.consent", "VolensError"),
-    "Zone": ("volens.consent", "Zone"),
-    "ZoneStatus": ("volens.site_status", "ZoneStatus"),
-    "read_image": ("volens.face", "read_image"),
-    "verify_certificate": ("volens.erase.proof", "verify_certificate"),
+_MODULES: Final = {
+    name: f"volens.{module}"
+    for module, names in {
+        "audit": "VerifierKey",
+        "consent": "Badge Notice PersonSecret SecondFactor ShownFactor SubjectKey TakeHome VolensError Zone",
+        "enroll": "Enrolled",
+        "erase": "SweepReport",
+        "erase.proof": "Certificate Erased verify_certificate",
+        "face": "Extractor QualityReport RgbImage read_image",
+        "identify": "FaceDecision Identification",
+        "index": "Decision Match",
+        "site": "Site",
+        "site_status": "SiteStatus ZoneStatus",
+        "store.log": "LogReport",
+    }.items()
+    for name in names.split()
 }
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its room. A submodule is never looked for here: that would import this package again."""
-    if name not in _HOMES:
+    """Load a public name on first use (lazy import, PEP 562).
+
+    It must not import the submodule `name` instead: the import system calls this first, so that would never end.
+    """
+    if name not in _MODULES:
         raise AttributeError(f"module 'volens' has no attribute '{name}'")
-    module, attribute = _HOMES[name]
-    return getattr(import_module(module), attribute)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
     """Return the public names."""
-    return sorted(_HOMES)
+    return sorted(_MODULES)

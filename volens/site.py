@@ -1,7 +1,8 @@
-"""`Site`: one installation of Volens, opened. What the library, the command line and the service work with."""
+"""`Site`: one open installation of Volens, used by the library, the command line and the service."""
 
 import os
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Self, Unpack, final
 
@@ -21,75 +22,65 @@ from volens.consent import (
     parse_purpose,
 )
 from volens.consent.zone import Promises
-from volens.enroll import Enrolled, end_replaced_consent, give_consent
+from volens.enroll import Enrolled, give_consent
 from volens.enroll import enroll as enroll_person
-from volens.erase import Progress, SweepReport, erase_consent, restore_site, resume_begun, sweep
+from volens.erase import Progress, SweepReport, erase_consents, restore_site, resume_begun, sweep
 from volens.erase.order import Cohorts
 from volens.erase.proof import Erased, Erasures
-from volens.erase.revocations import Revocations
 from volens.face import Extractor, RgbImage
-from volens.identify import DoorStream, FaceDecision, Identification, identify_frame, verify_frame
-from volens.index import Carried, ChangeFeed, Galleries, Match, Stages, untimed
-from volens.rights import AccessAnswer, PublishedLog, Rights, answer_access, consent_shown, consents_meant
+from volens.identify import DoorStream, FaceDecision, Identification, Recognizer
+from volens.index import ChangeFeed, Galleries, Installation, Match, PersonalToken, StageTimer, no_timing
+from volens.rights import AccessAnswer, PublishedLog, Rights, answer_access, consent_to_withdraw, consents_of_person
 from volens.site_clocks import SiteClocks
 from volens.site_status import SiteStatus, site_status
-from volens.store import Clock, Keys, Store, Transaction, make_home, open_home, utc_now
+from volens.store import Clock, Keys, Transaction, make_home, open_home, utc_now
 from volens.store.backup import Backup, make_backup
 from volens.store.keys import Random
 from volens.store.keys.root_key import DEFAULT_URL
-from volens.store.people import name_of, shorten
+from volens.store.people import add_external_id, name_of, shorten
 from volens.store.people.second_factors import Factors
-from volens.store.programs import DecisionLog, IdempotencyStore
-from volens.store.programs.credentials import Credentials
-from volens.store.programs.jobs import Jobs
+from volens.store.programs import Programs
 from volens.store.promises import add_notice, add_zone, notice_of, zone_of
 
 
 @final
 class Site:
-    """One installation: its store, its galleries, its models. Use as a context manager.
+    """One open site: its store, its galleries, its models. Use as a context manager.
 
     Attributes:
-        home: the folder that holds all of it.
-        resumed: the erasures that were begun before the site was opened, and finished by opening it.
-        unfinished: why erasures that were begun could not be finished when the site was opened; None if all are.
-        feed: applies what other processes change, for whoever keeps a site open for long.
-        cohorts: erasures of many by order, their dossiers, orders to stop collecting, and who may approve.
+        installation: the store, the galleries and the home folder.
+        programs: credentials, senders, endpoints, jobs and what else belongs to other programs.
+        resumed: erasures that were begun earlier, and finished by opening the site.
+        unfinished: the error of erasures that could not be finished when the site was opened; None if all were.
+        feed: applies the changes of other processes, for a process that keeps the site open.
+        cohorts: erasures by order, their dossiers, orders to stop collecting, and the operators who may approve.
         keys: the site's keys: their state and their rotation.
-        clocks: what the site does about time: leavers, what comes due, the alarm, the retention policy.
-        erasures: past erasures: whose they are, and the search that shows that they held.
-        rights: what people asked for, with the clock of each request; and who receives what.
-        credentials: the programs that may ask over the network.
-        decisions: what a service writes into the log about whom it let in.
-        kept_answers: answers to what those may ask for a second time.
-        jobs: what they asked for that takes long.
-        factors: what people of two-factor zones show besides their face: set, replaced, removed.
-        revocations: what others may tell of: who left, who took a yes back; and who they are.
+        clocks: people who leave, consents that are due, the alarm, the retention policy.
+        erasures: past erasures: whose they are, and the repeated search that shows that they held.
+        rights: data subject requests with their deadlines, and the recipients of personal data.
+        factors: the second factors of people in zones that require one: set, replaced, removed.
         log: the audit log.
     """
 
-    def __init__(self, home: Path, store: Store, load_extractor: Callable[[], Extractor]) -> None:
+    def __init__(self, installation: Installation, load_extractor: Callable[[], Extractor]) -> None:
         """Use `Site.open` or `Site.create`."""
-        self.home = home
+        store = installation.store
+        self.installation = installation
+        self.programs = Programs(store)
         self.resumed: list[Erased] = []
         self.unfinished: ErasureIncompleteError | None = None
+        self.feed = ChangeFeed(installation)
+        self.cohorts = Cohorts(installation)
+        self.keys = Keys(store, installation.home, installation.galleries.reissue)
+        self.clocks = SiteClocks(installation)
+        self.erasures = Erasures(installation)
+        self.rights = Rights(installation)
+        self.factors = Factors(store)
+        self.log = PublishedLog(store)
         self._store = store
-        self._galleries = Galleries(store)
-        self.feed = ChangeFeed(store, self._galleries)
         self._load_extractor = load_extractor
         self._extractor: Extractor | None = None
-        self.cohorts = Cohorts(store, self._galleries, home)
-        self.keys = Keys(store, home, self._galleries.reissue)
-        self.clocks = SiteClocks(store, self._galleries, home)
-        self.erasures = Erasures(store, self._galleries, home)
-        self.rights = Rights(store, home, self._galleries)
-        self.credentials = Credentials(store)
-        self.decisions = DecisionLog(store)
-        self.idempotency_store = IdempotencyStore(store)
-        self.jobs = Jobs(store)
-        self.factors = Factors(store)
-        self.revocations = Revocations(store, self._galleries, home)
-        self.log = PublishedLog(store)
+        self._recognizer = Recognizer(self.installation, lambda: self.extractor)
 
     @classmethod
     def create(
@@ -102,7 +93,7 @@ class Site:
         random: Random = os.urandom,
         root_key: str = DEFAULT_URL,
     ) -> Self:
-        """Make a new site in a folder that is empty or not there yet, and open it; see `volens.store.make_home`."""
+        """Make a new site in a folder that is empty or does not exist, and open it; see `volens.store.make_home`."""
         make_home(home, name=name, contact=contact, clock=clock, random=random, root_key_url=root_key)
         return cls.open(home, clock=clock, random=random)
 
@@ -116,33 +107,28 @@ class Site:
         random: Random = os.urandom,
         progress: Callable[[int, int], None] | None = None,
     ) -> Self:
-        """Open a site: unlock the keyring, prove that the database holds its rules, finish begun erasures.
+        """Open a site: unlock the keyring, check that the database enforces its rules, finish begun erasures.
 
-        Args:
-            home: the folder of the site.
-            load_extractor: gives the models; called when a face is first looked at.
-            clock: a function that returns aware time.
-            random: a function that returns n random bytes.
-            progress: called while begun erasures are finished, with how much is done, of how much.
+        The models are loaded before the first image is analysed. The clock returns aware time. `progress` is called
+        while begun erasures are finished, with the number of people done and the total.
 
         Raises:
-            UnavailableError: there is no site, or a file is locked, unwritable or of a newer version.
+            UnavailableError: there is no site, or a file is locked, read-only or of a newer version.
             TamperError: the files do not belong together, were changed, or are older than the keyring remembers.
         """
         store = open_home(Path(home), clock=clock, random=random)
-        site = cls(Path(home), store, load_extractor)
+        site = cls(Installation(store, Galleries(store), Path(home)), load_extractor)
         try:
-            # Matching has stopped in any case, so the door may go on; whoever looks at the site is told.
-            site.resumed, site.unfinished = resume_begun(store, site._galleries, site.home, progress)
+            # Matching has stopped in any case, so doors may continue; `unfinished` reports the error.
+            site.resumed, site.unfinished = resume_begun(site.installation, progress)
         except BaseException:
             store.close()
             raise
         return site
 
     def close(self) -> None:
-        """Give back the files and zero the keys."""
-        self._galleries.close()
-        self._store.close()
+        """Close the files and zero the keys."""
+        self.installation.close()
 
     def __enter__(self) -> Self:
         return self
@@ -151,20 +137,29 @@ class Site:
         self.close()
 
     @property
+    def home(self) -> Path:
+        """The folder that holds all files of the site."""
+        return self.installation.home
+
+    def now(self) -> datetime:
+        """Return the time of the site's clock: UTC, whole seconds."""
+        return self._store.now()
+
+    @property
     def extractor(self) -> Extractor:
-        """The models, loaded when first asked for."""
+        """The models, loaded at first use."""
         if self._extractor is None:
             self._extractor = self._load_extractor()
         return self._extractor
 
     @property
     def verifier_key(self) -> VerifierKey:
-        """The site's public key, as in ``site.pub``: what others need to check certificates and the log."""
+        """The site's public key, as in ``site.pub``, with which others check certificates and the log."""
         return self._store.verifier_key
 
     def add_zone(self, name: str, **promises: Unpack[Promises]) -> Zone:
-        """Declare a zone; see `consent.Zone.declare` for the promises, and for what is refused."""
-        zone = Zone.declare(name, now=self._store.now(), **promises)
+        """Add a zone; see `volens.consent.Zone.declare` for the promises and the errors."""
+        zone = Zone.declare(name, now=self.now(), **promises)
         with self._store.write() as tx:
             add_zone(tx, zone)
         return zone
@@ -174,7 +169,7 @@ class Site:
     ) -> Notice:
         """Publish the next version of a zone's notice: UTF-8, at most 256 KiB.
 
-        With `supersedes_within_days` whoever agreed to an older one has so many days to agree to this one.
+        With `supersedes_within_days`, people who agreed to an older notice have so many days to agree to this one.
         """
         with self._store.write() as tx:
             notice = add_notice(tx, parse_purpose(zone), language, text, supersedes_within_days)
@@ -182,7 +177,7 @@ class Site:
             return notice
 
     def notice(self, zone: str, language: str | None = None) -> Notice:
-        """Return the newest notice of a zone, to be shown to a person before they sign."""
+        """Return the newest notice of a zone, which the person reads before signing."""
         purpose = parse_purpose(zone)
         with self._store.read() as connection:
             zone_of(connection, purpose)
@@ -199,16 +194,15 @@ class Site:
         external_id: str | None = None,
         in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
     ) -> TakeHome:
-        """Record the consent of a person who was shown `notice` and said yes; see `volens.enroll.give_consent`."""
+        """Record the consent of a person who read `notice` and agreed; see `volens.enroll.give_consent`."""
         return give_consent(
-            self._store,
+            self.installation,
             notice,
             name=name,
             jurisdiction=jurisdiction,
             key=key,
             valid_days=valid_days,
             external_id=external_id,
-            end_replaced_consent=lambda receipt: end_replaced_consent(self._store, self._galleries, self.home, receipt),
             in_transaction=in_transaction,
         )
 
@@ -224,16 +218,16 @@ class Site:
     ) -> Enrolled:
         """Enroll the person who signed `receipt` (a take-home file or a bare JWS); see `volens.enroll.enroll`.
 
-        Where the person holds the key: `secret` is theirs (custody ``subject_key``), `hand_over` gives them the badge.
+        If the person holds the key, pass their `secret` (custody ``subject_key``), or `hand_over`, which takes their
+        badge (custody ``badge``).
 
         Raises:
             RefusedError: no consent in force; no embedding was computed.
-            EnrollmentError: the photos will not do; nothing was stored.
+            EnrollmentError: the photos are not good enough; nothing was stored.
             ReceiptError, TamperError: the receipt is malformed, or not the one recorded.
         """
         return enroll_person(
-            self._store,
-            self._galleries,
+            self.installation,
             lambda: self.extractor,
             TakeHome.parse(receipt).receipt,
             photos,
@@ -244,69 +238,82 @@ class Site:
         )
 
     def identify(
-        self, zone: str, image: RgbImage, factor: ShownFactor | None = None, stages: Stages = untimed
+        self,
+        zone: str,
+        image: RgbImage,
+        factor: ShownFactor | None = None,
+        *,
+        caller: str | None = None,
+        timer: StageTimer = no_timing,
     ) -> Identification:
-        """Find every face of a frame, and say for each whether it is somebody with a consent in force for this zone.
+        """Decide for every face of a frame whether it is a person with a consent in force for this zone (1:N).
 
-        Where the zone asks for a second factor, nobody matches without their own; the caller wipes it.
+        If the zone requires a second factor, a person matches only with their own; the caller wipes it. `caller` is the
+        id of the door, recorded with the visits that begin.
 
         Raises:
-            InputError: there is no such zone, or it asks for another factor.
-            RefusedError: in this zone the person holds the key, and nobody is searched for.
+            InputError: there is no such zone, or it requires another factor.
+            RefusedError: in this zone the person holds the key, so there is no gallery to search.
             TamperError: a candidate's seal or receipt does not hold.
 
-        Not checked: whether the faces are live. Probes are wiped; a face that matches nobody leaves no trace.
+        Not checked: whether the faces are live. Probes are wiped; a face that does not match leaves no trace.
         """
-        purpose = parse_purpose(zone)
-        return identify_frame(self._store, self._galleries, self.extractor, purpose, image, factor, stages)
+        return self._recognizer.identify(parse_purpose(zone), image, factor, caller=caller, timer=timer)
 
-    def watch(self, zone: str) -> DoorStream:
-        """Decide about the frames of a door's camera, much faster than `identify` frame by frame; see `DoorStream`."""
-        return DoorStream(self._store, self._galleries, self.extractor, parse_purpose(zone))
+    def watch(self, zone: str, *, caller: str | None = None) -> DoorStream:
+        """Identify faces in a camera stream, much faster than `identify` for each frame; see `DoorStream`."""
+        return DoorStream(self._recognizer, parse_purpose(zone), caller)
 
     def verify_claim(
         self,
         receipt: bytes | None,
         image: RgbImage,
         *,
-        carried: Carried = None,
+        carried: PersonalToken = None,
         zone: str | None = None,
         factor: ShownFactor | None = None,
+        caller: str | None = None,
     ) -> FaceDecision | None:
-        """Say whether the largest face of a frame is the person who signed `receipt` (1:1). None: there is no face.
+        """Verify that the largest face of a frame is the person who signed `receipt` (1:1). None: there is no face.
 
-        `carried` is what the person shows besides: their secret, or their badge, which needs no receipt; with `zone`,
-        what was given out for another is refused. `factor` as in `identify`; a receipt is none.
+        `carried` is the secret or the badge that the person presents; a badge needs no receipt. With `zone`, a claim
+        for another zone is refused. `factor` and `caller` as in `identify`; a receipt is no second factor.
 
         Raises:
-            RefusedError: no consent in force, or nobody is enrolled under it.
+            RefusedError: no consent is in force, or no reference is enrolled under it.
             ReceiptError, TamperError: the receipt is malformed, or not the one recorded.
         """
         shown = None if receipt is None else TakeHome.parse(receipt).receipt
         purpose = None if zone is None else parse_purpose(zone)
-        return verify_frame(self._store, lambda: self.extractor, shown, image, carried, purpose, factor)
+        return self._recognizer.verify(shown, image, carried, purpose, factor, caller=caller)
 
     def name_of(self, match: Match) -> str | None:
-        """Return the name of a person who matched, for the operator's eyes; None if the consent ended meanwhile."""
+        """Return the name of a person who matched, to show to the operator; None if the consent ended meanwhile."""
         return name_of(self._store, match.receipt_id)
 
     def withdraw(self, *, receipt: bytes | None = None, code: str | None = None) -> Erased:
-        """End a consent and erase what it allowed. No reason is asked; doing it twice gives the same certificate.
+        """Withdraw a consent and erase its data. No reason is required; a repeated call returns the same certificate.
 
-        Give one of the two: a receipt (take-home file or bare JWS, an expired one too), or the code or its QR's text.
+        Give one of the two: a receipt (take-home file or bare JWS, also an expired one), or the code (or its QR text).
 
         Raises:
-            NoLiveConsentError: there never was such a consent here.
+            NoLiveConsentError: no such consent was ever given here.
             ReceiptError, TamperError: the receipt is malformed, or was changed; the code works nevertheless.
-            ErasureIncompleteError: matching has stopped, but the erasure is not finished; `sweep` goes on.
+            ErasureIncompleteError: matching has stopped, but the erasure is not finished; `sweep` continues it.
         """
         with self._store.read() as connection:
-            receipt_id = consent_shown(connection, receipt, code)
-        return erase_consent(self._store, self._galleries, self.home, receipt_id, EndReason.WITHDRAWN)
+            receipt_id = consent_to_withdraw(connection, receipt, code)
+        (erased,) = erase_consents(self.installation, [receipt_id], EndReason.WITHDRAWN)
+        return erased
+
+    def link_external_id(self, receipt_id: ReceiptId, external_id: str) -> None:
+        """Link a consent in force to an id of another system, such as a personnel number; see `add_external_id`."""
+        with self._store.write() as tx:
+            add_external_id(tx, self._store.keyring, receipt_id, external_id)
 
     def sweep(self, progress: Callable[[int, int], None] | None = None) -> SweepReport:
-        """Erase what has expired and finish what was begun; see `volens.erase.sweep`."""
-        report = sweep(self._store, self._galleries, self.home, progress or (lambda _done, _total: None))
+        """Erase expired consents and finish begun erasures; see `volens.erase.sweep`."""
+        report = sweep(self.installation, progress or (lambda _done, _total: None))
         self.unfinished = None
         return report
 
@@ -317,15 +324,15 @@ class Site:
     restore = staticmethod(restore_site)
 
     def receipts_of(self, who: str | UnverifiedReceipt) -> list[ReceiptId]:
-        """Return the consents of one person, in force or ended; see `volens.rights.consents_meant`."""
-        return consents_meant(self._store, who)
+        """Return the consents of one person, in force or ended; see `volens.rights.consents_of_person`."""
+        return consents_of_person(self._store, who)
 
     def answer_access(
         self, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True, shown: str | None = None
     ) -> AccessAnswer:
-        """Answer a request for access; see `volens.rights.answer_access`."""
+        """Answer an access request; see `volens.rights.answer_access`."""
         return answer_access(self._store, receipt_ids, with_embedding=with_embedding, shown=shown)
 
     def status(self) -> SiteStatus:
-        """Return what is there now, in numbers."""
+        """Return the current numbers of the site."""
         return site_status(self._store)

@@ -1,16 +1,14 @@
-"""What a site does about time, in one place: `Site.clocks`."""
+"""`Site.clocks`: leaving dates, retention, and what the expiry clocks of consents say is due or overdue."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, final
 
 from volens.consent import EndReason, ErasureIncompleteError, NoLiveConsentError, ReceiptId, Zone, parse_purpose
 from volens.erase import DUE_SOON, STALE_AFTER, DueReport, due, erase_consents, outliving
 from volens.erase.proof import Erased
-from volens.index import Galleries
+from volens.index import Installation
 from volens.rights import build_policy, policy_file
-from volens.store import Store
 from volens.store.people import shorten
 from volens.store.people.deadlines import count_outliving, set_leaving
 from volens.store.promises import shorten_retention
@@ -18,16 +16,14 @@ from volens.store.promises import shorten_retention
 
 @final
 class SiteClocks:
-    """The clocks of one open site. `Site.sweep` ends what ran out."""
+    """The expiry clocks of one open site. `Site.sweep` erases the consents that a clock has ended."""
 
-    def __init__(self, store: Store, galleries: Galleries, home: Path) -> None:
-        """Work on what the site holds open."""
-        self._store = store
-        self._galleries = galleries
-        self._home = home
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._store = installation.store
 
     def due(self, within: timedelta = DUE_SOON) -> DueReport:
-        """Return what a sweep would end now, and what comes due; changes nothing."""
+        """Return how many consents a sweep would end now and soon; changes nothing."""
         return due(self._store, within)
 
     def leave(
@@ -36,16 +32,13 @@ class SiteClocks:
         on: datetime | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Erased]:
-        """Note that a person leaves: matching ends at `on`; if that is now or past, what was allowed is erased.
+        """Record that a person leaves: matching ends at `on`. If that is now or past, the data is erased at once.
 
-        Args:
-            receipt_ids: the person's consents; those that ended are passed over.
-            on: aware; now if it is not given.
-            progress: see `erase_consents`.
+        Of the person's consents, those that ended are ignored. `on` is aware; the default is now.
 
         Raises:
             NoLiveConsentError: none of them is in force.
-            RefusedError: they were to leave earlier already.
+            RefusedError: an earlier leaving date is recorded already.
         """
         now = self._store.now()
         at = now if on is None else on
@@ -55,33 +48,33 @@ class SiteClocks:
             raise NoLiveConsentError("no consent of this person is in force; nothing was changed")
         if at > now:
             return []
-        return erase_consents(self._store, self._galleries, self._home, noted, EndReason.LEFT, progress)
+        return erase_consents(self._installation, noted, EndReason.LEFT, progress)
 
     def shorten_retention(self, zone: str, retention_days: int) -> tuple[Zone, int]:
-        """Shorten a zone's retention, for those whose consent is in force too; return the zone and how many those are.
+        """Shorten a zone's retention, also for consents in force; return the zone and how many of them end earlier.
 
         Raises:
-            InputError: there is no such zone, or not a number of days.
-            RefusedError: it is not shorter.
+            InputError: there is no such zone, or the number of days is not valid.
+            RefusedError: the new retention is not shorter.
         """
         with self._store.write() as tx:
             shortened = shorten_retention(tx, parse_purpose(zone), retention_days)
             return shortened, shorten(tx, purpose=shortened.purpose)
 
     def alarm(self, grace: timedelta = STALE_AFTER) -> ErasureIncompleteError | None:
-        """Return what must be told if anything outlives its clock by more than `grace`, read from the facts."""
+        """Return an error if consents outlive their clock by more than `grace`, computed from the recorded facts."""
         counts = outliving(self._store, grace)
         reasons = ", ".join(f"{count} {reason.value}" for reason, count in counts.items())
         return _alarm(sum(counts.values()), grace, f" ({reasons})") if counts else None
 
     def quick_alarm(self, grace: timedelta = STALE_AFTER) -> ErasureIncompleteError | None:
-        """Return the same by the rows alone: cheap enough for every opening."""
+        """Return the same from the expiry column alone, which is cheap enough for every opening."""
         with self._store.read() as connection:
             count = count_outliving(connection, self._store.now() - grace)
         return _alarm(count, grace, "") if count else None
 
     def quick_due(self, within: timedelta = DUE_SOON) -> tuple[int, int]:
-        """Return how many consents ran out, and how many more will, by the rows alone: without inactivity."""
+        """Return how many consents expired and how many will soon, from the expiry column alone: without inactivity."""
         now = self._store.now()
         with self._store.read() as connection:
             past, soon = (count_outliving(connection, at + timedelta(seconds=1)) for at in (now, now + within))
@@ -92,13 +85,13 @@ class SiteClocks:
         return build_policy(self._store)
 
     def signed_policy(self) -> bytes:
-        """Return the policy as a file that everybody with the site's public key can check."""
+        """Return the policy as a signed file, which can be checked with the site's public key."""
         return policy_file(self._store)
 
 
 def _alarm(count: int, grace: timedelta, reasons: str) -> ErasureIncompleteError:
     hours = grace // timedelta(hours=1)
     return ErasureIncompleteError(
-        f"{count} consents outlive their clock by more than {hours} hours{reasons}; nobody is matched by them, but "
-        "their data is still here; run 'volens sweep', and once a day from now on"
+        f"{count} consents outlive their clock by more than {hours} hours{reasons}; they no longer match, but their "
+        "data is still here; run 'volens sweep' now, and once a day from now on"
     )

@@ -1,4 +1,4 @@
-"""What a site holds now, in numbers."""
+"""The status of a site in numbers: live consents, references, log size, unfinished work, processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from volens.store.promises import zones
 @final
 @dataclass(frozen=True, slots=True)
 class ZoneStatus:
-    """How many people and references a zone has now; references by model."""
+    """How many live consents and references a zone has now; references by model."""
 
     zone: Zone
     live_consents: int
@@ -30,11 +30,9 @@ class ZoneStatus:
 @final
 @dataclass(frozen=True, slots=True)
 class SiteStatus:
-    """A site in numbers. No names, no ids of people.
+    """The numbers of a site, without names or ids of people, and the processes that serve it now.
 
-    Attributes:
-        processes: that serve the site now.
-        unfinished_since: when the unfinished erasure that waits longest last went on; None if there is none.
+    `unfinished_since`: when the longest-waiting unfinished erasure last made progress; None if there is none.
     """
 
     site_id: SiteId
