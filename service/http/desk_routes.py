@@ -1,83 +1,106 @@
-"""What a reception desk does: take a yes, take photos."""
+"""Operations of a reception desk: record consents, enroll people, and set second factors."""
 
 import base64
 import os
-from datetime import datetime
+from dataclasses import asdict
 from typing import Annotated, Final
 
 from fastapi import APIRouter, File, Form, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from volens import Site
-from volens.consent import Badge, Custody, PersonSecret, RefusedError, SubjectKey, TakeHome
+from volens.consent import Badge, Custody, PersonSecret, Purpose, ReceiptId, RefusedError, SubjectKey, TakeHome
 from volens.consent.errors import ForeignReceiptError
 from volens.face import decode
-from volens.service.http.access import Caller, GuardedRoute
-from volens.service.http.app_state import RoomsOf
-from volens.service.http.bodies import MAX_FORM_BYTES, MAX_JSON_BYTES, whole
-from volens.service.http.idempotency import IdempotencyKey, IdempotentRequest, StoredOutcome, idempotent
+from volens.service.http.access import GuardedRoute
+from volens.service.http.app_state import SharedState
+from volens.service.http.bodies import (
+    EXACTLY_ONE,
+    EXAMPLE_SHA256,
+    MAX_FORM_BYTES,
+    Id,
+    IdInPath,
+    ModelName,
+    RequestBody,
+    SubjectId,
+    Time,
+    ZoneName,
+    read_upload,
+)
+from volens.service.http.door_routes import required_factor
+from volens.service.http.idempotency import Idempotent, IdempotentRequest, StorableResponse
 
 MAX_PHOTOS: Final = 32
 
 router: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
 
 
-class NewConsent(BaseModel):
-    """A yes."""
+class NewConsent(RequestBody):
+    """A consent that a person gave."""
 
-    model_config = ConfigDict(extra="forbid")
-    name: str = Field(description="kept sealed, gone with the consent", examples=["Ada Example"])
-    jurisdiction: str = Field(description="whose law protects the person: ISO 3166", examples=["FR"])
-    notice_sha256: str = Field(description="of the notice that the person was shown and said yes to")
+    name: str = Field(description="stored encrypted, and erased with the consent", examples=["Ada Example"])
+    jurisdiction: str = Field(description="the law that protects the person: ISO 3166", examples=["FR"])
+    notice_sha256: str = Field(
+        description="of the notice that the person was shown and agreed to", examples=[EXAMPLE_SHA256]
+    )
     language: str | None = Field(None, description="of that notice")
-    external_id: str | None = Field(None, description="what the staff list calls the person; only a keyed hash is kept")
+    external_id: str | None = Field(
+        None, description="the person's id in the staff list; only a keyed hash is stored", examples=["4711"]
+    )
     valid_days: StrictInt | None = Field(None, description="the term that the person wants; else the zone's retention")
 
 
 class ConsentAnswer(BaseModel):
-    """What the person takes home. The site keeps neither key nor code nor secret: this answer is the only copy."""
+    """What the person takes home. The site does not store the key, the code or the secret: this is the only copy."""
 
-    receipt_id: str
-    subject_id: str
-    zone: str
-    expires_at: datetime
-    take_home: str = Field(description="the file to hand over; it is also what enrolls the person")
-    person_key_pem: str = Field(description="the person's own key, for the person alone")
+    receipt_id: Id
+    subject_id: SubjectId
+    zone: ZoneName
+    expires_at: Time
+    take_home: str = Field(
+        description="the file to hand over; it is also needed to enroll the person",
+        examples=['{"receipt": "eyJ...", "withdrawal_code": "..."}'],
+    )
+    person_key_pem: str = Field(
+        description="the person's own key, for the person alone", examples=["-----BEGIN PRIVATE KEY-----\n..."]
+    )
     secret: str | None = Field(description="the person's half of the key, in a zone of custody subject_key")
 
 
 class EnrolledAnswer(BaseModel):
-    """A reference that was made. The photos were not kept."""
+    """The biometric reference that was created. The photos were not stored."""
 
-    reference_id: int
-    subject_id: str
-    zone: str
-    model: str
-    photo_count: int
-    few: bool = Field(description="fewer photos than advised; the reference is less reliable")
+    reference_id: int = Field(examples=[12])
+    subject_id: SubjectId
+    zone: ZoneName
+    model: ModelName
+    photo_count: int = Field(examples=[3])
+    few: bool = Field(description="fewer photos than recommended; the reference is less reliable", examples=[False])
     badge: str | None = Field(description="base64, in a zone of custody badge: the only copy")
 
 
-@router.post(
-    "/zones/{zone}/consents",
-    status_code=201,
-    response_model=ConsentAnswer,
-    summary="Record a yes",
-    max_body_size=MAX_JSON_BYTES,
-)
-async def give_consent(
-    zone: str, app_state: RoomsOf, caller: Caller, new: NewConsent, key: IdempotencyKey = None
-) -> Response:
-    """Record the consent of a person who was shown the notice and said yes, with a key made for them alone."""
-    site = app_state.site
-    asked = IdempotentRequest(site, caller.caller_id, "give_consent", key, zone, new)
-    return await idempotent(app_state.desk, asked, lambda: _recorded(site, zone, new, asked))
+class NewFactor(RequestBody):
+    """The second factor of a person: one of the two. Neither is stored, only a hash of it."""
+
+    model_config = ConfigDict(json_schema_extra=EXACTLY_ONE)
+    badge_number: str | None = Field(
+        None, max_length=200, description="as the reader at the door reads it", examples=["04:A1:B2:C3"]
+    )
+    pin: str | None = Field(None, max_length=200, description="4 to 12 digits that are hard to guess")
 
 
-def _recorded(site: Site, zone: str, new: NewConsent, asked: IdempotentRequest) -> StoredOutcome:
+@router.post("/zones/{zone}/consents", status_code=201, response_model=ConsentAnswer, summary="Record a consent")
+async def give_consent(zone: str, app_state: SharedState, new: NewConsent, idempotent: Idempotent) -> Response:
+    """Record the consent of a person who was shown the notice and agreed, with a new key for this person."""
+    return await idempotent.run(
+        app_state.desk_pool, lambda: _give_consent(app_state.site, zone, new, idempotent), zone, new
+    )
+
+
+def _give_consent(site: Site, zone: str, new: NewConsent, idempotent: IdempotentRequest) -> StorableResponse:
     notice = site.notice(zone, new.language)
     if notice.sha256 != new.notice_sha256:
-        raise RefusedError("the person was shown another notice than the newest; show them that, and ask again")
+        raise RefusedError("the person was shown another notice than the newest; show them the newest, and retry")
     person = SubjectKey.from_seed(os.urandom(32))
     given = site.give_consent(
         notice,
@@ -86,18 +109,19 @@ def _recorded(site: Site, zone: str, new: NewConsent, asked: IdempotentRequest) 
         key=person,
         valid_days=new.valid_days,
         external_id=new.external_id,
-        # Cut off after the commit, whoever asks again gets the receipt, and no consent is left that nobody holds.
-        in_transaction=lambda tx, take_home: asked.keep(tx, _given(take_home, person)),
+        # In the same transaction: if the connection breaks after the commit, a retry still gets the receipt, so that
+        # there is never a consent whose receipt no one has.
+        in_transaction=lambda tx, take_home: idempotent.store(tx, _consent_response(take_home, person)),
     )
-    done = _given(given, person)
+    response = _consent_response(given, person)
     if given.secret is not None:
         given.secret.wipe()
-    return done
+    return response
 
 
-def _given(given: TakeHome, person: SubjectKey) -> StoredOutcome:
+def _consent_response(given: TakeHome, person: SubjectKey) -> StorableResponse:
     claims = given.receipt.claims
-    answer = ConsentAnswer(
+    body = ConsentAnswer(
         receipt_id=claims.receipt_id,
         subject_id=claims.subject_id,
         zone=claims.purpose,
@@ -106,7 +130,7 @@ def _given(given: TakeHome, person: SubjectKey) -> StoredOutcome:
         person_key_pem=person.to_pem().decode("ascii"),
         secret=None if given.secret is None else given.secret.reveal(),
     )
-    return StoredOutcome(answer, claims.receipt_id, is_told_once=given.secret is not None)
+    return StorableResponse(body, claims.receipt_id, has_secret=given.secret is not None)
 
 
 @router.post(
@@ -118,36 +142,36 @@ def _given(given: TakeHome, person: SubjectKey) -> StoredOutcome:
 )
 async def enroll(
     zone: str,
-    app_state: RoomsOf,
-    caller: Caller,
+    app_state: SharedState,
     receipt: UploadFile,
     photos: Annotated[list[UploadFile], File(min_length=1, max_length=MAX_PHOTOS)],
+    idempotent: Idempotent,
     secret: UploadFile | None = None,
     allow_few: Annotated[bool, Form(description="accept fewer than 3 photos")] = False,  # noqa: FBT002  a form's field
-    key: IdempotencyKey = None,
 ) -> Response:
-    """Make the biometric reference of a person whose consent is in force. Photos are not kept."""
+    """Create the biometric reference of a person with a live consent. Photos are not stored."""
     site = app_state.site
-    shown = await whole(receipt) or b""
-    half = await whole(secret)
-    taken = [await whole(photo) or b"" for photo in photos]
-    asked = IdempotentRequest(site, caller.caller_id, "enroll", key, zone, shown, *taken, allow_few)
-    return await idempotent(
-        app_state.models, asked, lambda: _enroll(site, zone, shown, taken, half, allow_few=allow_few)
+    shown = await read_upload(receipt) or b""
+    half = await read_upload(secret)
+    files = [await read_upload(photo) or b"" for photo in photos]
+    return await idempotent.run(
+        app_state.model_pool,
+        lambda: _enroll(site, zone, shown, files, half, allow_few=allow_few),
+        *(zone, shown, *files, allow_few),
     )
 
 
 def _enroll(
     site: Site, zone: str, receipt: bytes, photos: list[bytes], half: bytes | None, *, allow_few: bool
-) -> StoredOutcome:
+) -> StorableResponse:
     claims = TakeHome.parse(receipt).receipt.claims
     if claims.purpose != zone:
         raise ForeignReceiptError("got a receipt of another zone; send it to that zone's enrollments")
     images = [decode(data, f"photo {number}") for number, data in enumerate(photos, 1)]
-    handed: list[str] = []
+    badges: list[bytes] = []
 
     def hand_over(badge: Badge) -> None:
-        handed.append(base64.b64encode(badge.to_bytes()).decode("ascii"))
+        badges.append(badge.to_bytes())
 
     secret = None if half is None else PersonSecret.parse(half.decode("ascii", "replace"))
     try:
@@ -161,13 +185,28 @@ def _enroll(
     finally:
         if secret is not None:
             secret.wipe()
-    answer = EnrolledAnswer(
-        reference_id=done.reference_id,
-        subject_id=done.subject_id,
-        zone=done.purpose,
-        model=done.model_id,
-        photo_count=done.photo_count,
-        few=done.few,
-        badge=handed[0] if handed else None,
-    )
-    return StoredOutcome(answer, claims.receipt_id, is_told_once=bool(handed))
+    badge = base64.b64encode(badges[0]).decode("ascii") if badges else None
+    body = EnrolledAnswer(zone=done.purpose, model=done.model_id, badge=badge, **asdict(done))
+    return StorableResponse(body, claims.receipt_id, has_secret=bool(badges))
+
+
+@router.put(
+    "/zones/{zone}/consents/{receipt_id}/factor",
+    status_code=204,
+    summary="Set a second factor; it replaces the previous one",
+)
+async def set_factor(zone: str, receipt_id: IdInPath, app_state: SharedState, new: NewFactor) -> None:
+    """Set the second factor of a person, in a zone that requires one."""
+
+    def keep() -> None:
+        with required_factor(new.badge_number, new.pin) as factor:
+            app_state.site.factors.set(ReceiptId(receipt_id), factor, Purpose(zone))
+
+    await app_state.desk_pool.run(keep)
+
+
+@router.delete("/zones/{zone}/consents/{receipt_id}/factor", status_code=204, summary="Remove a second factor")
+async def remove_factor(zone: str, receipt_id: IdInPath, app_state: SharedState) -> None:
+    """Remove a person's second factor: the door stays closed for them until they have a new one."""
+    site = app_state.site
+    await app_state.desk_pool.run(lambda: site.factors.remove(ReceiptId(receipt_id), Purpose(zone)))

@@ -1,9 +1,9 @@
-"""What doors ask: who of those who agreed is in this frame."""
+"""Operations of doors: identify the people in a frame (1:N), or verify a claim (1:1)."""
 
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
@@ -12,27 +12,45 @@ from volens.consent import Badge, InputError, PersonSecret, ShownFactor
 from volens.face import RgbImage, decode
 from volens.identify import FaceDecision, Identification
 from volens.service.http.access import Caller, GuardedRoute
-from volens.service.http.app_state import AppState, RoomsOf
-from volens.service.http.bodies import MAX_FRAME_BYTES, image_body, whole
-from volens.store.people.passages import asked_by
+from volens.service.http.app_state import AppState, SharedState
+from volens.service.http.bodies import (
+    EXAMPLE_SUBJECT,
+    MAX_FRAME_BYTES,
+    ModelName,
+    ZoneName,
+    read_upload,
+)
 
 router: Final = APIRouter(tags=["doors"], route_class=GuardedRoute)
 
+_IMAGE: Final = {"schema": {"type": "string", "format": "binary"}}
+_FRAME_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "description": "one frame, at most 8 MiB",
+        "content": {"image/jpeg": _IMAGE, "image/png": _IMAGE, "image/webp": _IMAGE},
+    }
+}
+
 
 class Face(BaseModel):
-    """A face of a frame, and whether it is somebody with a consent in force for this zone."""
+    """A face of a frame, and whether it matches a person with a live consent for this zone."""
 
-    box: tuple[float, float, float, float] = Field(description="left, top, right, bottom, in pixels of the frame")
+    box: tuple[float, float, float, float] = Field(
+        description="left, top, right, bottom, in pixels of the frame", examples=[[311.0, 96.5, 402.2, 221.9]]
+    )
     decision: str = Field(
-        description="'match', 'no_match', or 'factor_required': known, but nobody without badge or PIN",
+        description="'match', 'no_match', or 'factor_required': a known face, but the second factor is missing",
         examples=["match"],
     )
-    subject_id: str | None = Field(description="of the person who matched; doors never see names")
-    comparison_score: float | None = Field(description="cosine similarity; none for who does not match")
+    subject_id: str | None = Field(
+        description="of the person who matched; doors never receive names", examples=[EXAMPLE_SUBJECT]
+    )
+    comparison_score: float | None = Field(description="cosine similarity; null without a match", examples=[0.7134])
 
     @classmethod
-    def of(cls, face: FaceDecision) -> "Face":
-        """Say what was decided about a face."""
+    def of(cls, face: FaceDecision) -> Self:
+        """Return the response for a decision about a face."""
         x, y, width, height = face.box
         left, top, right, bottom = (round(float(side), 1) for side in (x, y, x + width, y + height))
         score = None if face.comparison_score is None else round(face.comparison_score, 4)
@@ -42,29 +60,19 @@ class Face(BaseModel):
 
 
 class Decisions(BaseModel):
-    """What was decided about every face of a frame."""
+    """The decisions about every face of a frame."""
 
-    zone: str
-    model: str
-    threshold: float
-    second_factor: str = Field(description="what the zone asks for besides the face: 'none', 'badge' or 'pin'")
+    zone: ZoneName
+    model: ModelName
+    threshold: float = Field(examples=[0.5])
+    second_factor: str = Field(
+        description="what the zone requires besides the face: 'none', 'badge' or 'pin'", examples=["none"]
+    )
     faces: list[Face]
-
-    @classmethod
-    def of(cls, found: Identification) -> "Decisions":
-        """Say what was decided."""
-        faces = [Face.of(face) for face in found.faces]
-        return cls(
-            zone=found.purpose,
-            model=found.model_id,
-            threshold=found.threshold,
-            second_factor=found.second_factor,
-            faces=faces,
-        )
 
 
 class Claim(BaseModel):
-    """Whether the largest face is the person who is claimed; no face is no match."""
+    """Whether the largest face is the claimed person; without a face it is no match."""
 
     decision: str = Field(description="'match', 'no_match' or 'factor_required'", examples=["match"])
     face: Face | None
@@ -72,110 +80,147 @@ class Claim(BaseModel):
 
 @router.post(
     "/zones/{zone}/identify",
-    summary="Who is in this frame (1:N)",
+    summary="Identify the people in a frame (1:N)",
     response_model=Decisions,
     max_body_size=MAX_FRAME_BYTES,
-    openapi_extra=image_body("one frame, at most 8 MiB"),
+    openapi_extra=_FRAME_BODY,
 )
-async def identify(zone: str, request: Request, app_state: RoomsOf, caller: Caller) -> Response:
-    """Decide about every face of one frame. The frame is not kept; of a face that matches nobody a number is left."""
+async def identify(zone: str, request: Request, app_state: SharedState, caller: Caller) -> Response:
+    """Decide about every face of one frame. The frame is not stored; a face that matches no one is only counted."""
     site = app_state.site
     data, stage = await request.body(), app_state.metrics.stage
-    return await decided(request, app_state, caller, data, lambda frame: site.identify(zone, frame, stages=stage))
-
-
-async def decided(
-    request: Request, app_state: AppState, caller: Caller, data: bytes, decide: Callable[[RgbImage], Identification]
-) -> Response:
-    """Answer with what is decided about a frame, in a thread for models; it is told, timed and counted.
-
-    Raises:
-        BusyError: there is no place.
-        ImageError: it is no frame.
-    """
-    asked = time.perf_counter()
-
-    def look() -> Identification:
-        app_state.metrics.waited(asked)
-        return looked_at(app_state, caller.caller_id, data, decide)
-
-    decisions = Decisions.of(await app_state.models.do(look))
-    request.state.faces = Counter(face.decision for face in decisions.faces)
-    # As FastAPI would answer, without validating our own answer once more.
-    return Response(decisions.model_dump_json(), media_type="application/json")
-
-
-def looked_at(
-    app_state: AppState, caller_id: str, data: bytes, decide: Callable[[RgbImage], Identification]
-) -> Identification:
-    """Decide about a frame, in the thread for it; timed, and told to recipients.
-
-    Raises:
-        ImageError: it is no frame.
-    """
-    with app_state.metrics.stage("decode"):
-        frame = decode(data, "the frame")
-    with app_state.metrics.stage("decide"), asked_by(caller_id):
-        found = decide(frame)
-    app_state.told.tell(found)
-    return found
+    return await _decisions(
+        request, app_state, data, lambda frame: site.identify(zone, frame, caller=caller.caller_id, timer=stage)
+    )
 
 
 @router.post(
-    "/zones/{zone}/verify", summary="Is this the person of this receipt or badge (1:1)", max_body_size=MAX_FRAME_BYTES
+    "/zones/{zone}/pass",
+    summary="Identify the people in a frame with a second factor",
+    response_model=Decisions,
+    max_body_size=MAX_FRAME_BYTES,
+)
+async def pass_door(
+    zone: str,
+    request: Request,
+    app_state: SharedState,
+    caller: Caller,
+    frame: UploadFile,
+    badge_number: Annotated[str | None, Form(description="in a zone that requires a badge")] = None,
+    pin: Annotated[str | None, Form(description="in a zone that requires a PIN")] = None,
+) -> Response:
+    """Decide about every face of a frame with a second factor. It belongs to one person, so only one person matches.
+
+    A wrong badge number or PIN, another person's, and a PIN that is locked after too many failures give one answer.
+    """
+    site = app_state.site
+    data = await read_upload(frame) or b""
+
+    def decide(image: RgbImage) -> Identification:
+        with required_factor(badge_number, pin) as factor:
+            return site.identify(zone, image, factor, caller=caller.caller_id, timer=app_state.metrics.stage)
+
+    return await _decisions(request, app_state, data, decide)
+
+
+async def _decisions(
+    request: Request, app_state: AppState, data: bytes, decide: Callable[[RgbImage], Identification]
+) -> Response:
+    queued_at = time.perf_counter()
+
+    def process() -> Identification:
+        app_state.metrics.waited(queued_at)
+        return decode_and_decide(app_state, data, decide)
+
+    found = await app_state.model_pool.run(process)
+    body = Decisions(
+        zone=found.purpose,
+        model=found.model_id,
+        threshold=found.threshold,
+        second_factor=found.second_factor,
+        faces=[Face.of(face) for face in found.faces],
+    )
+    request.state.faces = Counter(face.decision for face in body.faces)
+    # As FastAPI would respond, but without validating our own response again.
+    return Response(body.model_dump_json(), media_type="application/json")
+
+
+def decode_and_decide(app_state: AppState, data: bytes, decide: Callable[[RgbImage], Identification]) -> Identification:
+    """Decode a frame and decide about it, in the calling thread; both stages are timed.
+
+    Raises:
+        ImageError: the frame is not a readable image.
+    """
+    with app_state.metrics.stage("decode"):
+        frame = decode(data, "the frame")
+    with app_state.metrics.stage("decide"):
+        return decide(frame)
+
+
+@router.post(
+    "/zones/{zone}/verify",
+    summary="Verify that a person has this receipt or badge (1:1)",
+    max_body_size=MAX_FRAME_BYTES,
 )
 async def verify(  # noqa: PLR0913, PLR0917  a parameter for each field of the form
     zone: str,
     request: Request,
-    app_state: RoomsOf,
+    app_state: SharedState,
     caller: Caller,
     frame: UploadFile,
-    receipt: Annotated[UploadFile | None, File(description="what the person took home")] = None,
+    receipt: Annotated[UploadFile | None, File(description="the receipt or take-home file")] = None,
     secret: Annotated[UploadFile | None, File(description="in a zone of custody subject_key")] = None,
     badge: Annotated[UploadFile | None, File(description="in a zone of custody badge")] = None,
-    badge_number: Annotated[str | None, Form(description="in a zone that asks for a badge besides")] = None,
-    pin: Annotated[str | None, Form(description="in a zone that asks for a PIN besides")] = None,
+    badge_number: Annotated[str | None, Form(description="in a zone that requires a badge number")] = None,
+    pin: Annotated[str | None, Form(description="in a zone that requires a PIN")] = None,
 ) -> Claim:
-    """Compare the largest face of a frame with one person's reference; show a receipt, or a badge.
+    """Compare the largest face of a frame with one person's reference; a receipt or a badge says whose.
 
-    A receipt is a claim, and no second factor: a zone that asks for one asks for it here too.
+    A receipt is a claim, not a second factor: a zone that requires a second factor requires it here too.
     """
     site = app_state.site
-    shown = await whole(receipt)
-    half, carried_badge = await whole(secret), await whole(badge)
-    data = await whole(frame) or b""
+    shown = await read_upload(receipt)
+    half, badge_file = await read_upload(secret), await read_upload(badge)
+    data = await read_upload(frame) or b""
 
     def compare() -> FaceDecision | None:
-        carried, factor = _carried(half, carried_badge), factor_sent(badge_number, pin)
+        carried, factor = _carried_secret(half, badge_file), _factor(badge_number, pin)
         try:
-            with asked_by(caller.caller_id):
-                return site.verify_claim(shown, decode(data, "the frame"), carried=carried, zone=zone, factor=factor)
+            image = decode(data, "the frame")
+            return site.verify_claim(shown, image, carried=carried, zone=zone, factor=factor, caller=caller.caller_id)
         finally:
             for one in (carried, factor):
                 if one is not None:
                     one.wipe()
 
-    face = await app_state.models.do(compare)
-    said = None if face is None else Face.of(face)
-    claim = Claim(decision="no_match" if said is None else said.decision, face=said)
+    found = await app_state.model_pool.run(compare)
+    face = None if found is None else Face.of(found)
+    claim = Claim(decision="no_match" if face is None else face.decision, face=face)
     request.state.faces = {claim.decision: 1}
     return claim
 
 
-def factor_sent(badge_number: str | None, pin: str | None) -> ShownFactor | None:
-    """Return what was sent besides the face; None where nothing was.
+def required_factor(badge_number: str | None, pin: str | None) -> ShownFactor:
+    """Return the second factor of a request; the caller wipes it.
 
     Raises:
-        InputError: both, or what is none.
+        InputError: both or neither were sent, or it is not well-formed.
     """
+    factor = _factor(badge_number, pin)
+    if factor is None:
+        raise InputError("got neither badge_number nor pin; send the one that the zone requires")
+    return factor
+
+
+def _factor(badge_number: str | None, pin: str | None) -> ShownFactor | None:
     if badge_number is not None and pin is not None:
-        raise InputError("got both badge_number and pin; send the one that the zone asks for")
+        raise InputError("got both badge_number and pin; send the one that the zone requires")
     if pin is not None:
         return ShownFactor.pin(pin)
     return None if badge_number is None else ShownFactor.badge(badge_number)
 
 
-def _carried(secret: bytes | None, badge: bytes | None) -> PersonSecret | Badge | None:
+def _carried_secret(secret: bytes | None, badge: bytes | None) -> PersonSecret | Badge | None:
     if badge is not None:
         return Badge.parse(badge)
     return None if secret is None else PersonSecret.parse(secret.decode("ascii", "replace"))

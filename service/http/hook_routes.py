@@ -1,4 +1,4 @@
-"""What other programs of the house tell, signed: who has left, who took a yes back."""
+"""Inbound webhooks: signed messages of other programs that end consents, such as when an employee leaves."""
 
 import asyncio
 from typing import Annotated, Final
@@ -7,10 +7,10 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 
 from volens.consent import ReceiptId, VolensError
-from volens.service.http.access import check_not_slowed, slow_down
-from volens.service.http.app_state import RoomsOf
-from volens.service.http.bodies import MAX_JSON_BYTES
-from volens.service.webhooks.inbound import revocation_in, signed_by
+from volens.service.http.access import limit_address
+from volens.service.http.app_state import SharedState
+from volens.service.webhooks.inbound import parse_revocation, verify_sender
+from volens.service.webhooks.revocations import carry_out_revocation
 from volens.service.webhooks.signatures import SignatureError
 
 router: Final = APIRouter(prefix="/hooks", tags=["hooks"])
@@ -18,7 +18,7 @@ router: Final = APIRouter(prefix="/hooks", tags=["hooks"])
 _BODY: Final = {
     "requestBody": {
         "required": True,
-        "description": "signed after the Standard Webhooks specification, `v1` or `v1a`",
+        "description": "signed as the Standard Webhooks specification defines, `v1` or `v1a`",
         "content": {
             "application/json": {
                 "schema": {
@@ -29,7 +29,7 @@ _BODY: Final = {
                         "timestamp": {"type": "string", "format": "date-time"},
                         "data": {
                             "type": "object",
-                            "description": "one of the two",
+                            "description": "exactly one of the two",
                             "properties": {
                                 "receipt_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
                                 "external_id": {"type": "string", "minLength": 1, "maxLength": 200},
@@ -49,7 +49,7 @@ _BODY: Final = {
 
 
 class Accepted(BaseModel):
-    """Nobody is matched by the consents that were meant. Whether there were any is not told."""
+    """The consents that were meant no longer match. The response does not show whether there were any."""
 
     status: str = Field(examples=["accepted"])
 
@@ -57,49 +57,47 @@ class Accepted(BaseModel):
 @router.post(
     "/revocations",
     status_code=202,
-    summary="Somebody has left, or took a yes back",
-    max_body_size=MAX_JSON_BYTES,
+    summary="Revoke consents, such as when an employee leaves",
     openapi_extra=_BODY,
 )
 async def revoke_by_hook(
     request: Request,
-    app_state: RoomsOf,
+    app_state: SharedState,
     _message_id: Annotated[str, Header(alias="webhook-id", description="the same for every attempt")] = "",
-    _timestamp: Annotated[str, Header(alias="webhook-timestamp", description="seconds since 1970, of this one")] = "",
-    _signature: Annotated[str, Header(alias="webhook-signature", description="one or more, by blanks")] = "",
+    _timestamp: Annotated[str, Header(alias="webhook-timestamp", description="Unix time of this attempt")] = "",
+    _signature: Annotated[str, Header(alias="webhook-signature", description="one or more, by spaces")] = "",
 ) -> Accepted:
-    """End the consents that a known sender's message is about. The answer comes when matching has stopped."""
-    check_not_slowed(request, app_state)  # or a flood of wrong ones would take all places of those who withdraw
-    site = app_state.site
-    senders = site.revocations.senders
+    """End the consents that a known sender's message names. The response is sent when matching has stopped."""
+    # Before any work: a flood of invalid messages must not occupy the thread that withdrawals need.
+    limit_address(request, app_state, count=False)
+    site, pool = app_state.site, app_state.withdrawal_pool
     headers, body = dict(request.headers), await request.body()
     try:
-        sender, message = await app_state.exit.do(lambda: signed_by(senders, headers, body, senders.now()))
+        sender, message = await pool.run(lambda: verify_sender(site.programs.senders, headers, body, site.now()))
     except SignatureError:
-        slow_down(request, app_state)
+        limit_address(request, app_state)
         raise
-    wanted = revocation_in(body)
+    revocation = parse_revocation(body)
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[list[ReceiptId]] = loop.create_future()
 
     def when_stopped() -> None:
         loop.call_soon_threadsafe(lambda: None if stopped.done() else stopped.set_result([]))
 
-    work = asyncio.ensure_future(
-        app_state.exit.do(lambda: site.revocations.carry_out(sender, message.message_id, wanted, when_stopped))
+    erasure = asyncio.ensure_future(
+        pool.run(lambda: carry_out_revocation(site, sender, message.message_id, revocation, when_stopped))
     )
-    app_state.unwatched.add(work)
-    work.add_done_callback(app_state.unwatched.discard)
-    await asyncio.wait({stopped, work}, return_when=asyncio.FIRST_COMPLETED)
+    app_state.keep_until_done(erasure)
+    await asyncio.wait({stopped, erasure}, return_when=asyncio.FIRST_COMPLETED)
     if stopped.done():
-        work.add_done_callback(_finished_later)
+        erasure.add_done_callback(_finished_later)
     else:
-        await work  # what it raises is the answer; the sender comes again
+        await erasure  # an error is the response; the sender retries
     return Accepted(status="accepted")
 
 
-def _finished_later(work: asyncio.Future[list[ReceiptId]]) -> None:
-    # Matching has stopped. What is left of an erasure stands in the journal, and /readyz tells of it.
-    error = None if work.cancelled() else work.exception()
+def _finished_later(erasure: asyncio.Future[list[ReceiptId]]) -> None:
+    # Matching has stopped. An unfinished erasure is in the journal, and /readyz reports it.
+    error = None if erasure.cancelled() else erasure.exception()
     if error is not None and not isinstance(error, VolensError):
-        work.get_loop().call_exception_handler({"message": "an erasure ended by a bug", "future": work})
+        erasure.get_loop().call_exception_handler({"message": "an erasure ended by a bug", "future": erasure})

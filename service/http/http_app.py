@@ -1,4 +1,4 @@
-"""The application: operations, what stands before them, and what an error becomes."""
+"""The FastAPI application: all routes, the middleware, and the conversion of errors."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -7,39 +7,32 @@ from typing import Protocol
 
 from fastapi import FastAPI
 
-from volens.service.http import certificate_routes as certificates
 from volens.service.http import desk_routes as desk
 from volens.service.http import door_routes as doors
-from volens.service.http import factor_routes as factors
 from volens.service.http import health_routes as health
 from volens.service.http import hook_routes as hooks
 from volens.service.http import job_routes as jobs
 from volens.service.http import log_routes as audit_log
-from volens.service.http import metrics_routes as metrics
-from volens.service.http import order_routes as orders
+from volens.service.http import person_routes as people
 from volens.service.http import problems
 from volens.service.http import request_routes as requests
 from volens.service.http import stream_routes as stream
-from volens.service.http import withdrawal_routes as rights
 from volens.service.http import zone_routes as zones
 from volens.service.http.app_state import AppState
-from volens.service.http.bodies import keep_forms_in_memory
+from volens.service.http.bodies import MAX_JSON_BYTES, keep_forms_in_memory
 from volens.service.http.openapi import describe
-from volens.service.http.request_middleware import BODY_TIMEOUT_S, RequestMiddleware
-from volens.service.http.request_observer import RequestRecord
+from volens.service.http.request_middleware import BODY_TIMEOUT_S, RequestMiddleware, RequestRecord
 from volens.service.process.service_log import Log
 
-_SAID = """Doors that know only who said yes, and forget them on request. Errors are problem+json (RFC 9457)."""
 
-
-class Supervised(Protocol):
-    """Whoever started this process, and wants to be told."""
+class LifecycleListener(Protocol):
+    """The process that started this one, such as systemd or the parent of workers."""
 
     def ready(self) -> None:
-        """Requests are answered from now on."""
+        """Handle that the service is ready for requests."""
 
     def stopping(self) -> None:
-        """What was begun is being finished."""
+        """Handle that the service finishes running requests and then stops."""
 
 
 def application(
@@ -47,47 +40,42 @@ def application(
     *,
     body_timeout_s: float = BODY_TIMEOUT_S,
     log: Log | None = None,
-    supervisor: Supervised | None = None,
+    listener: LifecycleListener | None = None,
 ) -> FastAPI:
-    """Return the application of a site. Whoever runs it closes `app_state` and the site afterwards.
-
-    Args:
-        app_state: of the site.
-        body_timeout_s: within which a body must be here.
-        log: gets a line for each request; without it nothing is written.
-        supervisor: is told when requests are answered, and when no more.
-    """
+    """Return the application of a site. The caller closes `app_state` and then the site."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        await app_state.models.do(lambda: app_state.site.extractor)  # or the first person at a door would wait for it
-        app_state.courier.start()
-        await app_state.desk.do(app_state.decisions.start)
+        await app_state.model_pool.run(lambda: app_state.site.extractor)  # else the first person would wait for it
+        app_state.webhook_sender.start()
+        await app_state.desk_pool.run(app_state.decisions.start)
         app_state.follower.start()
-        if supervisor is not None:
-            supervisor.ready()
+        if listener is not None:
+            listener.ready()
         yield
-        if supervisor is not None:
-            supervisor.stopping()
+        if listener is not None:
+            listener.stopping()
 
-    def observe(seen: RequestRecord) -> None:
-        app_state.metrics(seen)
-        app_state.decisions.answered(seen.credential_id, seen.zone, seen.operation, seen.status, seen.faces or {})
+    def observe(record: RequestRecord) -> None:
+        app_state.metrics.count(record.operation, record.status, record.seconds)
+        app_state.decisions.count_request(
+            record.credential_id, record.zone, record.operation, record.status, record.faces or {}
+        )
         if log is not None:
-            log.info("request", **seen.fields())
+            log.info("request", **record.fields())
 
     app = FastAPI(
         title="Volens",
-        description=_SAID,
+        description="Face recognition for people who gave consent. Errors are problem+json (RFC 9457).",
         version=version("volens"),
         lifespan=lifespan,
         openapi_url="/openapi.json",
         docs_url=None,  # both pages load scripts from elsewhere
         redoc_url=None,
-        # Its records would carry messages and traces of exceptions to whatever exporter the machine has set.
+        # Its records would send messages and traces of exceptions to any exporter that the machine has configured.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
-        # Instead of what FastAPI would say of a body that does not fit, which is not what we answer.
+        # Instead of FastAPI's description of a validation error, which is not what we return.
         responses={"default": {"description": "a problem", "content": {problems.MEDIA_TYPE: {}}}},
         form_limits={"max_files": 40, "max_fields": 20},
     )
@@ -96,9 +84,9 @@ def application(
     app.add_middleware(RequestMiddleware, body_timeout_s=body_timeout_s, observe=observe)
     problems.install(app)
     app.include_router(health.router)
-    app.include_router(metrics.router)
-    app.include_router(requests.asking, prefix="/v1")
-    for part in (doors, stream, zones, desk, factors, rights, requests, orders, jobs, hooks, certificates, audit_log):
-        app.include_router(part.router, prefix="/v1")
+    app.include_router(health.guarded)
+    parts = (people, doors, stream, zones, desk, requests, jobs, hooks, audit_log)
+    for router in (*(part.router for part in parts), jobs.orders):
+        app.include_router(router, prefix="/v1", max_body_size=MAX_JSON_BYTES)
     describe(app)
     return app

@@ -1,10 +1,10 @@
-"""The keys of an issuer in a running service: asked for when a token needs them, kept, and asked for anew.
+"""Cache of a token issuer's keys in a running service.
 
-* Nothing is asked before the first token comes, so that the service starts though the issuer is down.
-* Keys are fresh for as long as the issuer said. After that it is asked before a token is believed. If that fails, the
-  old ones are good until `KEPT_S` after they came, and nobody waits for the next attempts.
-* A key that nobody knows lets the issuer be asked too: it may be new.
-* One question at a time, in a thread of its own, for all who wait; between two of them `PAUSE_S`, whoever sends what.
+* The keys are fetched when the first token comes, so that the service starts while the issuer is down.
+* Keys are fresh for as long as the issuer said. After that they are fetched before a token is accepted. If that fails,
+  the old keys are valid until `KEPT_S` after they were fetched, and later requests do not wait for the next attempts.
+* An unknown key id causes a fetch too, because the key may be new.
+* There is one fetch at a time for all requests that wait, in its own thread, and at most one every `PAUSE_S`.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final, final
 
 from volens.service.http.thread_pool import ThreadPool
-from volens.service.oidc.issuer_discovery import IssuerError, Published, fetch_keys
+from volens.service.oidc.issuer_discovery import IssuerError, PublishedKeys, fetch_keys
 from volens.service.oidc.issuer_keys import SigningKey
 from volens.service.oidc.issuer_token import UnknownKeyError, VerifiedToken, verify_token
 from volens.service.oidc.issuer_trust import Trust
@@ -25,80 +25,74 @@ KEPT_S: Final = 24 * 3600.0
 
 
 @final
-class Issuer:
-    """Believes the tokens of one issuer. For one event loop."""
+class IssuerCache:
+    """Verifies the tokens of one issuer. For one event loop."""
 
     def __init__(
         self,
         trust: Trust,
-        fetch: Callable[[Trust], Published] = fetch_keys,
+        fetch: Callable[[Trust], PublishedKeys] = fetch_keys,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Ask nothing yet.
-
-        Args:
-            trust: which issuer, and how far.
-            fetch: asks it for its keys; raises IssuerError.
-            clock: in seconds, never back.
-        """
+        """Fetch nothing yet; `fetch` raises IssuerError, `clock` returns seconds and is monotonic."""
         self._trust = trust
         self._fetch = fetch
         self._clock = clock
-        self._room = ThreadPool("issuer", 1, 0)
+        self._pool = ThreadPool("issuer", 1, 0)
         self._keys: tuple[SigningKey, ...] = ()
-        self._came_at = self._fresh_until = self._asked_at = -math.inf
-        self._asking: asyncio.Future[IssuerError | None] | None = None
+        self._fetched_at = self._fresh_until = self._attempted_at = -math.inf
+        self._attempt: asyncio.Future[IssuerError | None] | None = None
         self._is_down = False
 
-    async def vouched(self, token: str, now: datetime) -> VerifiedToken:
-        """Return who a token is about; see `verify_token`.
+    async def verify(self, token: str, now: datetime) -> VerifiedToken:
+        """Return the verified content of a token; see `verify_token`.
 
         Raises:
-            TokenError: it is none that is in force.
-            ForeignRoleError: it is in force, and names no role and zone of ours.
-            IssuerError: there are no keys, and the issuer gives none.
+            TokenError: the token is not valid.
+            ForeignRoleError: it is valid, but names no role and zone of this site.
+            IssuerError: there are no keys, and the issuer cannot be reached.
         """
-        keys = await self._good_keys()
+        keys = await self._current_keys()
         try:
             return verify_token(token, keys, self._trust, now)
         except UnknownKeyError:
-            await asyncio.shield(self._ask())
+            await asyncio.shield(self._refresh())
         return verify_token(token, self._keys, self._trust, now)
 
     def close(self) -> None:
-        """Finish what was begun."""
-        self._room.close()
+        """Wait for a fetch that runs, and stop the thread."""
+        self._pool.close()
 
-    async def _good_keys(self) -> tuple[SigningKey, ...]:
+    async def _current_keys(self) -> tuple[SigningKey, ...]:
         now = self._clock()
-        if now >= self._came_at + KEPT_S:
+        if now >= self._fetched_at + KEPT_S:
             self._keys = ()
         if self._keys and now < self._fresh_until:
             return self._keys
-        nobody_waits = bool(self._keys) and self._is_down
-        asking = self._ask()
-        problem = None if nobody_waits else await asyncio.shield(asking)
+        uses_old_keys = bool(self._keys) and self._is_down
+        attempt = self._refresh()
+        problem = None if uses_old_keys else await asyncio.shield(attempt)
         if not self._keys:
-            error = IssuerError("the issuer's keys cannot be had now" if problem is None else str(problem))
-            error.again_after_s = max(1, math.ceil(self._asked_at + PAUSE_S - self._clock()))
+            error = IssuerError("the issuer's keys are not available now" if problem is None else str(problem))
+            error.again_after_s = max(1, math.ceil(self._attempted_at + PAUSE_S - self._clock()))
             raise error
         return self._keys
 
-    def _ask(self) -> asyncio.Future[IssuerError | None]:
-        """Return the question that is under way, or was asked within the pause, or a new one."""
-        asking = self._asking
-        if asking is None or (asking.done() and self._clock() >= self._asked_at + PAUSE_S):
-            self._asked_at = self._clock()
-            self._asking = asking = asyncio.ensure_future(self._answered())
-        return asking
+    def _refresh(self) -> asyncio.Future[IssuerError | None]:
+        """Return the fetch that runs, or ended within the pause, or a new one."""
+        attempt = self._attempt
+        if attempt is None or (attempt.done() and self._clock() >= self._attempted_at + PAUSE_S):
+            self._attempted_at = self._clock()
+            self._attempt = attempt = asyncio.ensure_future(self._fetch_once())
+        return attempt
 
-    async def _answered(self) -> IssuerError | None:
+    async def _fetch_once(self) -> IssuerError | None:
         try:
-            published = await self._room.do(lambda: self._fetch(self._trust))
+            published = await self._pool.run(lambda: self._fetch(self._trust))
         except IssuerError as error:
             self._is_down = True
             return error
         self._is_down = False
-        self._keys, self._came_at = published.keys, self._clock()
-        self._fresh_until = self._came_at + published.fresh_for.total_seconds()
+        self._keys, self._fetched_at = published.keys, self._clock()
+        self._fresh_until = self._fetched_at + published.fresh_for.total_seconds()
         return None

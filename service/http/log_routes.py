@@ -1,91 +1,107 @@
-"""What an auditor looks at without an embedding in sight: the log, whose leaves name nobody, and its proofs."""
+"""The audit log, its proofs, and certificates of erasure, for auditors. A leaf names no person."""
 
 import base64
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
-from volens.service.http.access import Caller, GuardedRoute
-from volens.service.http.app_state import RoomsOf
-from volens.service.http.pagination import Cursor, cursor, number_at
+from volens.service.http.access import GuardedRoute
+from volens.service.http.app_state import SharedState
+from volens.service.http.bodies import EXAMPLE_SHA256, IdInPath
+from volens.service.http.pagination import (
+    NOT_MODIFIED,
+    Cursor,
+    IfNoneMatch,
+    NextCursor,
+    decode_number_cursor,
+    encode_cursor,
+    with_etag,
+)
 
-MOST_LEAVES: Final = 2**53 - 1
-"""What JSON holds exactly."""
+MAX_START: Final = 2**53 - 1
+"""The largest integer that JSON represents exactly."""
 
 router: Final = APIRouter(tags=["log"], route_class=GuardedRoute)
 
 
 class LogAnswer(BaseModel):
-    """The audit log held when it was checked just now."""
+    """The result of verifying the audit log now."""
 
-    size: int = Field(description="leaves")
-    root: str = Field(description="RFC 6962 tree head, hexadecimal")
-    checkpoints: int = Field(description="signed heads that were checked")
-    key: str = Field(description="the verifier's key, as in site.pub")
-    kinds: dict[str, int] = Field(description="how many leaves of each kind")
-
-
-@router.get("/log", summary="Verify the whole audit log")
-async def verify_log(app_state: RoomsOf, _caller: Caller) -> LogAnswer:
-    """Check every leaf, every node and every signature of the log."""
-    report = await app_state.desk.do(app_state.site.log.verify)
-    return LogAnswer(
-        size=report.size,
-        root=report.root.hex(),
-        checkpoints=report.checkpoints,
-        key=app_state.site.verifier_key.line(),
-        kinds=dict(report.kinds),
-    )
+    size: int = Field(description="number of leaves", examples=[17])
+    root: str = Field(description="RFC 6962 tree head, hexadecimal", examples=[EXAMPLE_SHA256])
+    checkpoints: int = Field(description="number of signed tree heads that were verified", examples=[9])
+    key: str = Field(description="the verifier's key, as in site.pub", examples=["volens/4f2a+1b2c3d4e+AbC..."])
+    kinds: dict[str, int] = Field(description="number of leaves of each kind", examples=[{"site.created": 1}])
 
 
-class Entries(BaseModel):
+class LogEntries(BaseModel):
     """Some leaves of the log."""
 
-    entries: list[str] = Field(description="leaves, base64")
-    start: int = Field(description="which leaf the first of them is, from 0")
-    next: str | None = Field(description="ask with this as `cursor` for what follows; none at the end")
+    entries: list[str] = Field(description="leaves, base64", examples=[["eyJhdCI6Li4ufQ=="]])
+    start: int = Field(description="index of the first of these leaves, from 0", examples=[0])
+    next: NextCursor
 
 
 class Proof(BaseModel):
     """A proof by RFC 6962."""
 
-    hashes: list[str] = Field(description="32 bytes each, hexadecimal")
+    hashes: list[str] = Field(description="32 bytes each, hexadecimal", examples=[[EXAMPLE_SHA256]])
 
 
-@router.get("/log/checkpoint", summary="The newest signed head", response_class=PlainTextResponse)
-async def read_checkpoint(app_state: RoomsOf, _caller: Caller) -> str:
-    """Return a C2SP signed note; check it with the key in site.pub."""
-    return await app_state.desk.do(app_state.site.log.checkpoint)
+@router.get("/log", summary="Verify the whole audit log")
+async def verify_log(app_state: SharedState) -> LogAnswer:
+    """Verify every leaf, every node and every signature of the log."""
+    report = await app_state.desk_pool.run(app_state.site.log.verify)
+    key, kinds = app_state.site.verifier_key.line(), dict(report.kinds)
+    return LogAnswer(size=report.size, root=report.root.hex(), checkpoints=report.checkpoints, key=key, kinds=kinds)
 
 
-@router.get("/log/entries", summary="Leaves")
+@router.get("/log/checkpoint", summary="The newest checkpoint", response_class=PlainTextResponse)
+async def read_checkpoint(app_state: SharedState) -> str:
+    """Return a C2SP signed note; verify it with the key in site.pub."""
+    return await app_state.desk_pool.run(app_state.site.log.checkpoint)
+
+
+@router.get("/log/entries", summary="Leaves of the audit log")
 async def read_entries(
-    app_state: RoomsOf,
-    _caller: Caller,
-    start: Annotated[int, Query(ge=0, le=MOST_LEAVES)] = 0,
+    app_state: SharedState,
+    start: Annotated[int, Query(ge=0, le=MAX_START)] = 0,
     count: Annotated[int, Query(ge=1, le=1000)] = 100,
-    shown: Annotated[Cursor, Query(alias="cursor")] = None,
-) -> Entries:
-    """Return some leaves; each is a salted commitment, and says nothing of whom it is about."""
-    first = number_at("entries", shown) or start
-    leaves = await app_state.desk.do(lambda: app_state.site.log.entries(first, count))
-    said = [base64.b64encode(leaf).decode("ascii") for leaf in leaves]
-    following = cursor("entries", first + len(leaves)) if len(leaves) == count else None
-    return Entries(entries=said, start=first, next=following)
+    cursor: Cursor = None,
+) -> LogEntries:
+    """Return some leaves; each is a salted commitment, and does not show whom it is about."""
+    first = decode_number_cursor("entries", cursor) or start
+    leaves = await app_state.desk_pool.run(lambda: app_state.site.log.entries(first, count))
+    entries = [base64.b64encode(leaf).decode("ascii") for leaf in leaves]
+    following = encode_cursor("entries", first + len(leaves)) if len(leaves) == count else None
+    return LogEntries(entries=entries, start=first, next=following)
 
 
-@router.get("/log/inclusion", summary="That a leaf is in the log")
-async def prove_inclusion(app_state: RoomsOf, _caller: Caller, index: int, size: int) -> Proof:
-    """Prove that leaf `index` is among the first `size`."""
-    return Proof(
-        hashes=[one.hex() for one in await app_state.desk.do(lambda: app_state.site.log.inclusion(index, size))]
-    )
-
-
-@router.get("/log/consistency", summary="That the log only grew")
-async def prove_consistency(app_state: RoomsOf, _caller: Caller, old_size: int, size: int) -> Proof:
-    """Prove that the first `old_size` leaves are the same in a log of `size`."""
-    hashes = await app_state.desk.do(lambda: app_state.site.log.consistency(old_size, size))
+@router.get("/log/inclusion", summary="Inclusion proof of a leaf")
+async def prove_inclusion(app_state: SharedState, index: int, size: int) -> Proof:
+    """Prove that leaf `index` is among the first `size` leaves."""
+    hashes = await app_state.desk_pool.run(lambda: app_state.site.log.inclusion(index, size))
     return Proof(hashes=[one.hex() for one in hashes])
+
+
+@router.get("/log/consistency", summary="Consistency proof: the log was only appended to")
+async def prove_consistency(app_state: SharedState, old_size: int, size: int) -> Proof:
+    """Prove that the first `old_size` leaves are the same in a log of `size` leaves."""
+    hashes = await app_state.desk_pool.run(lambda: app_state.site.log.consistency(old_size, size))
+    return Proof(hashes=[one.hex() for one in hashes])
+
+
+@router.get(
+    "/certificates/{certificate_id}",
+    summary="The certificate of an erasure",
+    responses={200: {"content": {"application/json": {}}}, **NOT_MODIFIED},
+    response_class=Response,
+)
+async def read_certificate(
+    certificate_id: IdInPath, request: Request, app_state: SharedState, _tags: IfNoneMatch = None
+) -> Response:
+    """Return the file, which anyone can verify; its ETag changes when a recipient acknowledges the erasure."""
+    site = app_state.site
+    return with_etag(request, await app_state.desk_pool.run(lambda: site.erasures.certificate(certificate_id)))

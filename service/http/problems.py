@@ -1,7 +1,6 @@
-"""Refusals as people and programs read them: ``application/problem+json`` (RFC 9457), one sentence, one kind.
+"""Errors as ``application/problem+json`` (RFC 9457): one sentence in ``detail``, one ``type`` for each mistake.
 
-What the caller sent and does not fit the description is never repeated, nor a name or a code; an unknown word (a
-zone, a jurisdiction) is.
+Invalid input, names and codes are never repeated; a well-formed but unknown word (a zone, a jurisdiction) is.
 """
 
 import re
@@ -30,23 +29,23 @@ from volens.service.http.access import CredentialError, RateError
 from volens.service.http.thread_pool import BusyError
 from volens.service.oidc.issuer_discovery import IssuerError
 from volens.service.webhooks.signatures import SignatureError, StaleError
-from volens.store.programs.idempotency_store import ToldOnceError, UnderWayError
+from volens.store.programs.idempotency_store import RequestInProgressError, ResponseUnavailableError
 
 MEDIA_TYPE: Final = "application/problem+json"
-KIND: Final = "urn:volens:problem:"
-AGAIN_AFTER_S: Final = 2
+TYPE_PREFIX: Final = "urn:volens:problem:"
+RETRY_AFTER_S: Final = 2
 
-_OTHER_METHOD: Final = 405
+_METHOD_NOT_ALLOWED: Final = 405
 _CONFLICT: Final = 409
 _UNAVAILABLE: Final = 503
-# The first that fits counts.
+# The first class that fits decides.
 _STATUS: Final[tuple[tuple[type[VolensError], int], ...]] = (
     (CredentialError, 401),
     (SignatureError, 401),
     (StaleError, 401),
     (RateError, 429),
-    (UnderWayError, _CONFLICT),
-    (ToldOnceError, _CONFLICT),
+    (RequestInProgressError, _CONFLICT),
+    (ResponseUnavailableError, _CONFLICT),
     (NoLiveConsentError, 404),
     (RefusedError, 403),
     (UnknownError, 404),
@@ -58,117 +57,96 @@ _STATUS: Final[tuple[tuple[type[VolensError], int], ...]] = (
     (TamperError, 500),
 )
 _HTTP: Final[Mapping[int, tuple[str, str]]] = {
-    400: ("bad-request", "the request cannot be read; see the description in /openapi.json"),
-    401: ("credential", "this needs a credential; send it as 'Authorization: Bearer ...'"),
-    403: ("role", "this credential is for another role or zone; ask the operator for one that may do this"),
+    400: ("bad-request", "the request cannot be parsed; see the description in /openapi.json"),
+    401: ("credential", "this operation needs a credential; send it as 'Authorization: Bearer ...'"),
+    403: ("role", "this credential is for another role or zone; ask the operator for one that is allowed to do this"),
     404: ("not-found", "there is nothing at this address; see the description in /openapi.json"),
-    405: ("method", "this address knows another method; see the description in /openapi.json"),
-    408: ("slow-body", "the body came too slowly; send it again"),
-    413: ("too-large", "the body is larger than this address takes; send a smaller photo"),
-    415: ("media-type", "this address takes another media type; see the description in /openapi.json"),
-    422: ("shape", "got a parameter in the query that is not known here; see the description in /openapi.json"),
+    405: ("method", "this address does not support this method; see the description in /openapi.json"),
+    408: ("slow-body", "the request body arrived too slowly; send it again"),
+    413: ("too-large", "the request body is larger than this address accepts; send a smaller photo"),
+    415: ("media-type", "this address expects another media type; see the description in /openapi.json"),
+    422: ("shape", "got an unknown query parameter; see the description in /openapi.json"),
 }
+_NO_CONSENT: Final = "there is no live consent for this; the answer is the same whether or not there ever was one"
 
 
-# What pydantic calls it, in words that go before "at" and the place. Others are told by pydantic's own name.
+# Pydantic's error types, or their first word, in words that fit between "got" and "at". Others keep their own name.
 _GOT: Final[Mapping[str, str]] = {
     "missing": "nothing",
     "extra_forbidden": "an unknown member",
-    "json_invalid": "a body that is no JSON",
-    "model_attributes_type": "no JSON object",
-    "int_type": "no whole number",
-    "int_parsing": "no whole number",
-    "string_type": "no text",
-    "string_too_long": "too long a text",
-    "string_pattern_mismatch": "another form than is described",
-    "bool_type": "neither true nor false",
-    "bool_parsing": "neither true nor false",
-    "list_type": "no list",
-    "enum": "none of the words that are known",
-    "greater_than_equal": "too small a number",
-    "less_than_equal": "too large a number",
-    "datetime_type": "no time such as 2026-11-24T12:00:00Z",
-    "datetime_parsing": "no time such as 2026-11-24T12:00:00Z",
-    "datetime_from_date_parsing": "no time such as 2026-11-24T12:00:00Z",
-    "timezone_aware": "a time that does not say its zone (such as Z)",
+    "json_invalid": "a body that is not JSON",
+    "model_attributes_type": "a value that is not a JSON object",
+    "int": "a value that is not a whole number",
+    "string_type": "a value that is not text",
+    "string_too_long": "a text that is too long",
+    "string_pattern_mismatch": "a text that does not match the described pattern",
+    "bool": "a value that is neither true nor false",
+    "list_type": "a value that is not a list",
+    "enum": "an unknown word",
+    "greater_than_equal": "a number that is too small",
+    "less_than_equal": "a number that is too large",
+    "datetime": "a value that is not a time such as 2026-11-24T12:00:00Z",
+    "timezone_aware": "a time without a time zone (such as Z)",
 }
-# Their places are the caller's own words, or a position in a body that cannot be read.
-_WITHOUT_PLACE: Final = frozenset({"extra_forbidden", "json_invalid"})
-
-
-def problem(
-    request: HTTPConnection, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    """Return a refusal.
-
-    Args:
-        request: names the instance, so that whoever runs the service finds it in the log.
-        status: of HTTP.
-        kind: the last part of the type; the same for the same mistake.
-        detail: one sentence: what was got, what was expected, what to do next.
-        headers: to add.
-    """
-    content = {"type": f"{KIND}{kind}", "title": kind.replace("-", " "), "status": status, "detail": detail}
-    content["instance"] = f"urn:volens:request:{getattr(request.state, 'request_id', 'unknown')}"
-    return JSONResponse(content, status, headers, MEDIA_TYPE)
+# The location of these is the caller's own text, or a position in a body that cannot be parsed.
+_WITHOUT_LOCATION: Final = frozenset({"extra_forbidden", "json_invalid"})
 
 
 def install(app: FastAPI) -> None:
-    """Let an application answer every error of its own, of the framework and of a bug with a problem."""
-    app.add_exception_handler(VolensError, _of_volens)
+    """Let an application answer every error of our own, of the framework and of a bug with a problem."""
+    app.add_exception_handler(VolensError, _of_error)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(Exception, _of_bug)
 
 
-def status_of(error: VolensError) -> int:
-    """Return the status that an error is answered with."""
-    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-
-
 def kind_of(error: VolensError) -> str:
-    """Return the kind of an error: its name, as words. No consent, one that ran out and an unknown one are the same."""
+    """Return the last part of a problem's type: the name of the error in words.
+
+    No consent, an expired consent and an unknown person give the same kind.
+    """
     name = NoLiveConsentError.__name__ if isinstance(error, NoLiveConsentError) else type(error).__name__
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name.removesuffix("Error")).lower()
 
 
-async def _of_volens(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, VolensError):  # what the signature of a handler leaves open
-        raise error
-    return of_error(request, error)
+def problem_of(request: HTTPConnection, error: VolensError | HTTPException) -> dict[str, Any]:
+    """Return the problem of an error; its ``instance`` names the request, so that the operator finds it in the log."""
+    if isinstance(error, HTTPException):
+        status = error.status_code
+        kind, detail = _HTTP.get(status, ("http", "the request was refused; see the description in /openapi.json"))
+        return _problem(request, status, kind, detail)
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    detail = _NO_CONSENT if isinstance(error, NoLiveConsentError) else str(error)
+    return _problem(request, status, kind_of(error), detail)
 
 
-def of_error(request: HTTPConnection, error: VolensError) -> JSONResponse:
-    """Return the refusal that an error of ours becomes."""
-    status = status_of(error)
+def problem_response(request: HTTPConnection, error: VolensError | HTTPException) -> JSONResponse:
+    """Return the response of an error."""
+    problem = problem_of(request, error)
     headers: dict[str, str] = {}
-    if isinstance(error, RateError | IssuerError):
+    if isinstance(error, HTTPException):
+        headers |= error.headers or {}
+    elif isinstance(error, RateError | IssuerError):
         headers["Retry-After"] = str(error.again_after_s)
-    elif status == _UNAVAILABLE or isinstance(error, UnderWayError):
-        headers["Retry-After"] = str(AGAIN_AFTER_S)
+    elif problem["status"] == _UNAVAILABLE or isinstance(error, RequestInProgressError):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
     elif isinstance(error, CredentialError):
         headers["WWW-Authenticate"] = 'Bearer realm="volens"'
-    detail = _UNKNOWN if isinstance(error, NoLiveConsentError) else str(error)
-    return problem(request, status, kind_of(error), detail, headers)
+    return _response(problem, headers)
 
 
-_UNKNOWN: Final = "no consent in force is known by this; whether there ever was one is not told here"
-
-
-def of_status(request: HTTPConnection, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """Return the refusal that a status of HTTP stands for."""
-    kind, detail = _HTTP.get(status, ("http", "the request was refused; see the description in /openapi.json"))
-    return problem(request, status, kind, detail, headers)
+async def _of_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, VolensError | HTTPException):  # never: Starlette types all handlers for `Exception`
+        raise error
+    return problem_response(request, error)
 
 
 async def _of_http(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, HTTPException):  # what the signature of a handler leaves open
-        raise error
-    headers = dict(error.headers or {})
-    if error.status_code == _OTHER_METHOD:
-        # The framework names the methods of one route only; an address can have several.
-        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
-    return of_status(request, error.status_code, headers)
+    response = await _of_error(request, error)
+    if response.status_code == _METHOD_NOT_ALLOWED:
+        # Starlette lists the methods of one route only; an address can have several.
+        response.headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+    return response
 
 
 def _methods_at(request: Request) -> set[str]:
@@ -178,20 +156,28 @@ def _methods_at(request: Request) -> set[str]:
 
 
 async def _of_validation(request: Request, error: Exception) -> JSONResponse:
-    # FastAPI's own answer repeats the input; here is only where it does not fit, and what is asked for there.
-    places = [_place(one) for one in error.errors()] if isinstance(error, RequestValidationError) else []
-    said = "; ".join(dict.fromkeys(places)) or "the request does not fit"
-    return problem(request, 422, "shape", f"{said}; see the description in /openapi.json")
+    # FastAPI's own response repeats the input; this one has only the location and what was wrong there.
+    mistakes = [_mistake(one) for one in error.errors()] if isinstance(error, RequestValidationError) else []
+    sentence = "; ".join(dict.fromkeys(mistakes)) or "the request does not match"
+    return _response(_problem(request, 422, "shape", f"{sentence}; see the description in /openapi.json"))
 
 
-def _place(one: Mapping[str, Any]) -> str:
+def _mistake(one: Mapping[str, Any]) -> str:
     kind = one["type"]
-    parts = [] if kind in _WITHOUT_PLACE else [part for part in one["loc"] if part not in {"body", "path", "query"}]
-    where = ".".join(str(part) for part in parts)
-    said = _GOT.get(kind) or kind.replace("_", " ")
-    return f"got {said} at {where}" if where else f"got {said}"
+    parts = [] if kind in _WITHOUT_LOCATION else [part for part in one["loc"] if part not in {"body", "path", "query"}]
+    got = f"got {_GOT.get(kind) or _GOT.get(kind.partition('_')[0]) or kind.replace('_', ' ')}"
+    return f"{got} at {'.'.join(map(str, parts))}" if parts else got
 
 
 async def _of_bug(request: Request, error: Exception) -> JSONResponse:
     detail = f"internal error ({type(error).__name__}); this is a bug, please report it with the instance"
-    return problem(request, 500, "internal", detail)
+    return _response(_problem(request, 500, "internal", detail))
+
+
+def _problem(request: HTTPConnection, status: int, kind: str, detail: str) -> dict[str, Any]:
+    content = {"type": f"{TYPE_PREFIX}{kind}", "title": kind.replace("-", " "), "status": status, "detail": detail}
+    return content | {"instance": f"urn:volens:request:{getattr(request.state, 'request_id', 'unknown')}"}
+
+
+def _response(problem: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(problem, problem["status"], headers, MEDIA_TYPE)

@@ -1,31 +1,37 @@
-"""uvicorn in front of the application: where it may listen, and how it ends."""
+"""The HTTP server: uvicorn in front of the application, where it may listen, and how it shuts down."""
 
 import ipaddress
+import signal
+import socket
 import ssl
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import final
+from typing import Self, final
 
 import uvicorn
 from fastapi import FastAPI
 
-from volens.consent import InputError
+from volens import Site
+from volens.consent import InputError, UnavailableError
+from volens.service.http.app_state import AppState
 from volens.service.http.bodies import MAX_FRAME_BYTES
-from volens.service.http.connections import HEADER_TIMEOUT_S, PER_ADDRESS, patient
+from volens.service.http.connections import HEADER_TIMEOUT_S, PER_ADDRESS, limited
+from volens.service.http.http_app import LifecycleListener, application
+from volens.service.process.service_log import ForeignRecords, Log
+from volens.service.service_config import ServiceConfig
 
-DRAIN_S = 10
+SHUTDOWN_S = 10
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen. Beyond this machine only with TLS, or behind something that says it does TLS.
+    """Where to listen. Other machines can connect only with TLS, or if a proxy in front does TLS.
 
     Raises:
-        InputError: it would send faces over a network in the clear, or one half of TLS is missing.
+        InputError: faces would be sent over a network without encryption, or one half of TLS is missing.
     """
 
     host: str
@@ -35,7 +41,7 @@ class Address:
     behind_proxy: bool = False
 
     def __post_init__(self) -> None:
-        """Check that."""
+        """Check it."""
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise InputError("got one of --tls-certificate and --tls-key; give both, or neither")
         for path in (self.tls_certificate, self.tls_key):
@@ -53,51 +59,55 @@ class Address:
                 ) from None
         if self.tls_key is None and not self.behind_proxy and not _is_loopback(self.host):
             raise InputError(
-                f"got {self.host}, which is beyond this machine, without TLS; give --tls-certificate and --tls-key, or "
-                "--behind-proxy if a proxy in front does TLS"
+                f"got {self.host}, which other machines can reach, without TLS; give --tls-certificate and --tls-key, "
+                "or --behind-proxy if a proxy in front does TLS"
             )
+
+    @classmethod
+    def of(cls, config: ServiceConfig) -> Self:
+        """Return the address of a configuration; raises like the constructor."""
+        return cls(config.host, config.port, config.tls_certificate, config.tls_key, config.behind_proxy)
+
+    def in_use(self) -> UnavailableError:
+        """Return the error if another process listens on this address."""
+        return UnavailableError(
+            f"cannot listen on {self.host}:{self.port}; stop what listens there, or give another --port"
+        )
 
 
 @final
-class Draining(uvicorn.Server):
-    """A server that is no longer ready for a while before it ends, so that whoever balances loads sends no more."""
+class DrainingServer(uvicorn.Server):
+    """A server that is not ready for a while before it shuts down, so that load balancers send no more requests."""
 
-    def __init__(self, config: uvicorn.Config, leave: Callable[[], None], drain_s: float) -> None:
-        """Call `leave` when it is told to end, and end `drain_s` seconds later."""
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event, drain_s: float) -> None:
+        """Set `stopping` at the first signal, and shut down `drain_s` seconds later."""
         super().__init__(config)
-        self._leave = leave
+        self._stopping = stopping
         self._drain_s = drain_s
-        self._told = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal; a second one is for the impatient."""
-        self._leave()
-        if self._told or not self._drain_s:
+        """Handle a signal; a second one shuts down at once."""
+        is_second = self._stopping.is_set()
+        self._stopping.set()
+        if is_second or not self._drain_s:
             super().handle_exit(sig, frame)
             return
-        self._told = True
-        alarm = threading.Timer(self._drain_s, super().handle_exit, (sig, None))
-        alarm.daemon = True
-        alarm.start()
+        timer = threading.Timer(self._drain_s, super().handle_exit, (sig, None))
+        timer.daemon = True
+        timer.start()
 
 
 def server(
     app: FastAPI,
     address: Address,
-    leave: Callable[[], None],
+    stopping: threading.Event,
     drain_s: float = 0.0,
     header_timeout_s: float = HEADER_TIMEOUT_S,
 ) -> uvicorn.Server:
-    """Return a server that is not running yet. SIGTERM lets it finish what it has begun, for `DRAIN_S` at most.
+    """Return a server that is not running yet; see `DrainingServer`.
 
-    Args:
-        app: to serve.
-        address: where.
-        leave: called when the server is told to end.
-        drain_s: how long it goes on answering then.
-        header_timeout_s: how long the headers of a request may take.
+    When it shuts down, it finishes running requests, for `SHUTDOWN_S` at most.
     """
-    protocol = patient(header_timeout_s, None if address.behind_proxy else PER_ADDRESS)
     config = uvicorn.Config(
         app,
         address.host,
@@ -108,20 +118,67 @@ def server(
         server_header=False,
         proxy_headers=address.behind_proxy,
         log_config=None,
-        http=protocol,
+        http=limited(header_timeout_s, None if address.behind_proxy else PER_ADDRESS),
         ws="websockets-sansio",
-        ws_max_size=MAX_FRAME_BYTES + 2**16,  # a little too much is told of, more is cut off
-        ws_per_message_deflate=False,  # frames are compressed already, and a bomb needs something to unpack it
+        ws_max_size=MAX_FRAME_BYTES + 2**16,  # a frame that is slightly too large gets an error, others are cut off
+        ws_per_message_deflate=False,  # frames are compressed already, and this prevents decompression bombs
         limit_concurrency=512,
         timeout_keep_alive=20,
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
         lifespan="on",
     )
-    return Draining(config, leave, drain_s)
+    return DrainingServer(config, stopping, drain_s)
+
+
+def check_orders_folder(orders: Path | None, home: Path) -> None:
+    """Check the folder for dossiers and answers of erasure orders; None needs no check.
+
+    Raises:
+        InputError: it is below the site's home, or does not exist.
+    """
+    if orders is not None and orders.resolve().is_relative_to(home.resolve()):
+        raise InputError("got 'orders' below the site's home, where answers to people must not be; choose another")
+    if orders is not None and not orders.is_dir():
+        raise InputError(f"got 'orders' {orders}, which is not a folder; create it first, for the service alone")
+
+
+def serve_site(
+    site: Site,
+    config: ServiceConfig,
+    log: Log,
+    listener: LifecycleListener,
+    *,
+    shared_socket: socket.socket | None = None,
+    workers: int = 1,
+) -> None:
+    """Serve an open site until SIGTERM or SIGINT, alone or as one of several workers; the caller closes it.
+
+    With `shared_socket`, a listening socket that all workers share, the address is not bound.
+
+    Raises:
+        InputError: the address or the folder for orders is not allowed.
+        UnavailableError: another process listens on the address.
+    """
+    address = Address.of(config)
+    check_orders_folder(config.orders, site.home)
+    app_state = AppState(
+        site, config.model_threads, config.waiting, workers=workers, orders_folder=config.orders, trust=config.trust()
+    )
+    ForeignRecords(log).install()
+    app = application(app_state, log=log, listener=listener)
+    running = server(app, address, app_state.stopping, config.drain_s)
+    # Before uvicorn handles the signal itself; it raises the signal again after it has shut down.
+    signal.signal(signal.SIGTERM, running.handle_exit)
+    try:
+        running.run(sockets=None if shared_socket is None else [shared_socket])
+    except SystemExit:  # uvicorn could not start
+        raise address.in_use() from None
+    finally:
+        app_state.close()
 
 
 def _no_password() -> str:
-    # Else OpenSSL would ask at the terminal.
+    # Otherwise OpenSSL would prompt at the terminal.
     raise InputError("got a key with a passphrase")
 
 

@@ -1,54 +1,252 @@
-"""A camera at a door, over one WebSocket: frames in, one decision for each passage out. docs/streams.md has the words.
+"""The WebSocket of a camera: frames in, one decision for each visit out. docs/streams.md describes the messages.
 
-Who asks is known before the socket is opened; a refusal is an ordinary answer of HTTP, as everywhere else.
+The caller is authenticated before the WebSocket is accepted; a refusal is an ordinary HTTP response. Then:
+
+1. The client's frames are numbered from 1. One is processed, the newest waits, those between are dropped.
+2. Before a frame is processed, the caller is authenticated again: revoking a credential ends its streams.
+3. Each frame gets one response, in order; the decisions of visits that begin with it are sent before.
+4. A second factor applies to the frame that is processed next, from the time at which it was received.
+
+Nothing of a frame is stored; of a visit, only that it was reported (`volens.identify.visit_tracker`).
 """
 
-from typing import Final
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final, final
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
-from volens.consent import VolensError
-from volens.service.http.access import RateError, known
+from volens.consent import InputError, SecondFactor, ShownFactor, TamperError, VolensError
+from volens.face import ImageError
+from volens.identify import DoorStream, Identification, VisitTracker
+from volens.service.http.access import RateError, authenticate, check_still_allowed
 from volens.service.http.app_state import AppState
-from volens.service.http.problems import of_error, of_status
-from volens.service.http.stream_session import StreamSession
+from volens.service.http.bodies import MAX_FRAME_BYTES
+from volens.service.http.door_routes import Face, decode_and_decide
+from volens.service.http.problems import problem_of, problem_response
+from volens.service.http.thread_pool import BusyError
 
 MAX_STREAMS: Final = 4
-"""Of one credential at a time: a door has one, and sometimes an old one that nobody has noticed to be dead."""
+"""Open streams of one credential: a door needs one, and an old one may not have been detected as broken yet."""
+MAX_TEXT: Final = 4096
+SEND_TIMEOUT_S: Final = 20.0
+
+_CHECK_S: Final = 1.0
+_MAX_QUEUE: Final = 64
+_POLICY, _TOO_LARGE, _INTERNAL, _RESTART = 1008, 1009, 1011, 1012
 
 router: Final = APIRouter(tags=["doors"])
 
 
+@final
+class _StreamEnd(Exception):  # noqa: N818  the end is not always an error
+    """Ends the stream, with a close code and, mostly, the error that is sent before."""
+
+    def __init__(self, code: int, error: VolensError | HTTPException | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.error = error
+
+
+@final
+class _StreamSession:
+    """A stream that was accepted. Use once."""
+
+    def __init__(self, socket: WebSocket, app_state: AppState, zone: str, door: DoorStream) -> None:
+        self._socket = socket
+        self._app_state = app_state
+        self._zone = zone
+        self._door = door
+        self._caller_id: str = socket.state.caller.caller_id
+        self._visits = VisitTracker()
+        self._received = 0
+        self._queue: deque[tuple[int, bytes | None]] = deque()
+        self._changed = asyncio.Condition()
+        self._factor: tuple[ShownFactor, float] | None = None
+
+    async def run(self) -> None:
+        """Run until the client disconnects or the stream ends; the socket is closed then."""
+        model = self._app_state.site.extractor.model.model_id
+        tasks = [asyncio.ensure_future(one()) for one in (self._receive, self._process, self._check)]
+        try:
+            await self._send({"type": "ready", "zone": self._zone, "model": model, "second_factor": self._required})
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            self._door.close()
+            self._wipe_factor()
+        end = next((one for one in results if isinstance(one, _StreamEnd)), None)
+        bug = next((one for one in results if isinstance(one, Exception)), None)
+        if end is not None:
+            await self._close(end)
+        elif bug is not None and not isinstance(bug, WebSocketDisconnect | TimeoutError):
+            await self._close(_StreamEnd(_INTERNAL))
+            raise bug
+
+    async def _receive(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            data = message.get("bytes")
+            if data is None:
+                await self._receive_text(message.get("text") or "")
+                continue
+            if len(data) > MAX_FRAME_BYTES:
+                raise _StreamEnd(_TOO_LARGE, HTTPException(413))
+            # 1.
+            async with self._changed:
+                await self._changed.wait_for(lambda: len(self._queue) < _MAX_QUEUE)
+                self._received += 1
+                if self._queue:
+                    self._queue[-1] = (self._queue[-1][0], None)
+                self._queue.append((self._received, data))
+                self._changed.notify_all()
+
+    @property
+    def _required(self) -> str | None:
+        factor = self._door.second_factor
+        return None if factor is SecondFactor.NONE else factor.value
+
+    async def _receive_text(self, text: str) -> None:
+        try:
+            message = json.loads(text) if len(text) <= MAX_TEXT else None
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict) or message.get("type") != "present":
+            raise _StreamEnd(_POLICY, HTTPException(400))
+        kind, value = message.get("factor"), message.get("value")
+        if self._required is None:
+            raise _StreamEnd(_POLICY, InputError("this zone requires no second factor; send frames only"))
+        if kind != self._required or not isinstance(value, str):
+            raise _StreamEnd(_POLICY, InputError(f"this zone requires a {self._required} as second factor; send that"))
+        # 4.
+        self._wipe_factor()
+        try:
+            factor = ShownFactor.of(self._door.second_factor, value)
+        except InputError:  # after a typing error, such as a PIN of three digits, the person may retry
+            await self._send({"type": "presented", "accepted": False})
+            return
+        self._factor = factor, time.monotonic()
+        await self._send({"type": "presented", "accepted": True})
+
+    def _take_factor(self) -> tuple[ShownFactor, float] | None:
+        factor, self._factor = self._factor, None
+        return factor
+
+    def _wipe_factor(self) -> None:
+        if self._factor is not None:
+            self._factor[0].wipe()
+            self._factor = None
+
+    async def _process(self) -> None:
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._queue)
+                number, data = self._queue.popleft()
+                self._changed.notify_all()
+            response: dict[str, Any] = {"type": "frame", "number": number, "faces": 0, "matches": 0}
+            found = None if data is None else await self._decide(data)
+            if found is None:
+                response["dropped"] = True
+            elif isinstance(found, Identification):
+                response |= {"faces": len(found.faces), "matches": sum(face.match is not None for face in found.faces)}
+                # 3.
+                await self._send_decisions(number, found)
+            else:
+                response["unreadable"] = True
+            await self._send(response)
+
+    async def _decide(self, data: bytes) -> Identification | ImageError | None:
+        """Return the decisions about a frame, the error if it is not an image, or None if there is no capacity."""
+        # 4.
+        factor = self._take_factor()
+        # 2.
+        try:
+            await authenticate(self._socket, self._app_state)
+            return await self._app_state.model_pool.run(lambda: self._decide_in_thread(data, factor))
+        except (BusyError, RateError):
+            self._factor = self._factor or factor  # unless a newer one was presented meanwhile
+            return None
+        except ImageError as error:
+            return error
+        except (VolensError, HTTPException) as error:
+            raise _StreamEnd(_INTERNAL if isinstance(error, TamperError) else _POLICY, error) from None
+        finally:
+            if factor is not None and factor is not self._factor:
+                factor[0].wipe()
+
+    def _decide_in_thread(self, data: bytes, presented: tuple[ShownFactor, float] | None) -> Identification:
+        if presented is not None:
+            with presented[0] as factor:
+                self._door.present(factor, presented[1])
+            self._visits.factor_presented()
+        return decode_and_decide(self._app_state, data, lambda frame: self._door.look(frame, time.monotonic()))
+
+    async def _send_decisions(self, number: int, found: Identification) -> None:
+        now = time.monotonic()
+        new = self._visits.new_visits(found, now)
+        stranger = self._visits.new_stranger(found, now)
+        new += self._visits.new_factor_requests(found, now)
+        for face in [*new, *([] if stranger is None else [stranger])]:
+            decision = Face.of(face).model_dump()
+            self._app_state.decisions.count(self._caller_id, self._zone, "stream", {}, {decision["decision"]: 1})
+            await self._send({"type": "decision", "passage": secrets.token_hex(8), "frame": number} | decision)
+
+    async def _check(self) -> None:
+        """End the stream when its credential is revoked, or the service shuts down."""
+        while True:
+            await asyncio.sleep(_CHECK_S)
+            if self._app_state.stopping.is_set():
+                raise _StreamEnd(_RESTART)
+            try:
+                await check_still_allowed(self._socket, self._app_state)
+            except (VolensError, HTTPException) as error:
+                raise _StreamEnd(_POLICY, error) from None
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            await self._socket.send_text(json.dumps(message))
+
+    async def _close(self, end: _StreamEnd) -> None:
+        problem = None if end.error is None else problem_of(self._socket, end.error)
+        if problem is not None:
+            self._app_state.decisions.count_request(self._caller_id, self._zone, "stream", problem["status"], {})
+        with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
+            if problem is not None:
+                # `type` must say which message this is, so the type of the problem, a URN, is in `problem`.
+                await self._send({**problem, "problem": problem["type"], "type": "problem"})
+            await self._socket.close(end.code)
+
+
 @router.websocket("/zones/{zone}/stream", name="stream")
 async def stream(socket: WebSocket, zone: str) -> None:
-    """Decide about the frames of one camera until the client goes, or may ask no more."""
+    """Decide about the frames of one camera until the client disconnects or is no longer allowed."""
     app_state: AppState = socket.app.state.app_state
     try:
-        caller = await known(socket, app_state)
-        if app_state.streams[caller.caller_id] >= MAX_STREAMS:
-            raise RateError(f"this credential has {MAX_STREAMS} streams open already; close one first")
-        app_state.streams[caller.caller_id] += 1
-    except VolensError as error:
-        await _refuse(socket, of_error(socket, error))
+        caller_id = (await authenticate(socket, app_state)).caller_id
+        if app_state.open_streams[caller_id] >= MAX_STREAMS:
+            raise RateError(f"this credential has {MAX_STREAMS} open streams already; close one first")
+    except (VolensError, HTTPException) as error:
+        await socket.send_denial_response(problem_response(socket, error))
         return
-    except HTTPException as error:
-        await _refuse(socket, of_status(socket, error.status_code))
-        return
+    app_state.open_streams[caller_id] += 1
     try:
-        try:
-            watched = await app_state.models.do(lambda: app_state.site.watch(zone))
-        except VolensError as error:
-            await _refuse(socket, of_error(socket, error))
-            return
+        door = await app_state.model_pool.run(lambda: app_state.site.watch(zone, caller=caller_id))
+    except VolensError as error:
+        await socket.send_denial_response(problem_response(socket, error))
+    else:
         await socket.accept()
-        await StreamSession(socket, app_state, zone, watched).run()
+        await _StreamSession(socket, app_state, zone, door).run()
     finally:
-        app_state.streams[caller.caller_id] -= 1
-        if not app_state.streams[caller.caller_id]:
-            del app_state.streams[caller.caller_id]
-
-
-async def _refuse(socket: WebSocket, answer: Response) -> None:
-    await socket.send_denial_response(answer)
+        app_state.open_streams[caller_id] -= 1
+        if not app_state.open_streams[caller_id]:
+            del app_state.open_streams[caller_id]

@@ -1,4 +1,4 @@
-"""Work that takes a processor, off the event loop: so many at once, so many waiting, and the next is sent away."""
+"""Bounded thread pool: `workers` calls run, `waiting` calls queue, and further calls raise `BusyError`."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,68 +11,56 @@ Result = TypeVar("Result")
 
 
 class BusyError(UnavailableError):
-    """All places are taken; the caller may come again."""
+    """The thread pool and its queue are full; the caller may retry."""
 
 
 @final
 class ThreadPool:
-    """Threads behind a bounded queue. For one event loop."""
+    """Threads behind a bounded queue. For one event loop. `in_use` is the number of calls that run or wait."""
 
     def __init__(self, name: str, workers: int, waiting: int) -> None:
-        """Make a workroom.
+        self._executor = ThreadPoolExecutor(workers, name)
+        self._capacity = workers + waiting
+        self.in_use = 0
 
-        Args:
-            name: of its threads.
-            workers: how many work at once, from 1.
-            waiting: how many may wait, from 0.
-        """
-        self._threads = ThreadPoolExecutor(workers, name)
-        self._places = workers + waiting
-        self._taken = 0
-
-    @property
-    def taken(self) -> int:
-        """How many are at work or waiting."""
-        return self._taken
-
-    def check_place(self) -> None:
-        """Check that somebody more may wait, as far as can be told now.
+    def check_capacity(self) -> None:
+        """Check that one more call fits into the queue now.
 
         Raises:
-            BusyError: nobody more may.
+            BusyError: it does not.
         """
-        if self._taken >= self._places:
-            raise BusyError("the service has as much to do as it can take; ask again in a moment")
+        if self.in_use >= self._capacity:
+            raise BusyError("the service is busy; retry in a moment")
 
-    async def do(self, work: Callable[[], Result]) -> Result:
-        """Do some work in a thread, and return what it returns.
+    async def run(self, call: Callable[[], Result]) -> Result:
+        """Run a call in a thread, and return its result.
 
         Raises:
-            BusyError: nobody more may wait; nothing was done.
+            BusyError: the queue is full; the call was not made.
         """
-        self.check_place()
+        self.check_capacity()
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Result] = loop.create_future()
+        result: asyncio.Future[Result] = loop.create_future()
 
-        def leave(done: Future[Result]) -> None:
-            self._taken -= 1
-            if answer.done():  # the caller has gone
+        def finish(done: Future[Result]) -> None:
+            self.in_use -= 1
+            if result.done():  # the caller was cancelled
                 return
             error = done.exception()
             if error is None:
-                answer.set_result(done.result())
+                result.set_result(done.result())
             else:
-                answer.set_exception(error)
+                result.set_exception(error)
 
-        def finished(done: Future[Result]) -> None:
+        def in_thread(done: Future[Result]) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(leave, done)
+                loop.call_soon_threadsafe(finish, done)
 
-        self._taken += 1
-        # Not when the caller has gone: a thread cannot be called back, and its place is taken until it has finished.
-        self._threads.submit(work).add_done_callback(finished)
-        return await answer
+        self.in_use += 1
+        # Not decremented when the caller is cancelled: a thread cannot be stopped, so its place stays in use.
+        self._executor.submit(call).add_done_callback(in_thread)
+        return await result
 
     def close(self) -> None:
-        """Finish what was begun, and take nothing more."""
-        self._threads.shutdown(wait=True)
+        """Wait for all calls that were accepted, and accept no more."""
+        self._executor.shutdown(wait=True)

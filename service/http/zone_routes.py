@@ -1,17 +1,17 @@
-"""What a site promises before anybody is asked: zones and their notices, which the operator prepares."""
+"""Zones and their notices, which the operator prepares before people are asked for consent."""
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, TypeAdapter
+from pydantic import BaseModel, Field, StrictInt, TypeAdapter
 
-from volens.consent import Notice, Zone
 from volens.service.http.access import Caller, GuardedRoute
-from volens.service.http.app_state import RoomsOf
-from volens.service.http.bodies import MAX_JSON_BYTES
-from volens.service.http.idempotency import IdempotencyKey, IdempotentRequest, StoredOutcome, idempotent
-from volens.service.http.pagination import NOT_MODIFIED, IfNoneMatch, tagged
+from volens.service.http.app_state import SharedState
+from volens.service.http.bodies import EXAMPLE_SHA256, RequestBody, ZoneName
+from volens.service.http.idempotency import Idempotent, StorableResponse
+from volens.service.http.pagination import NOT_MODIFIED, IfNoneMatch, with_etag
+from volens.site_status import ZoneStatus
 
 MAX_NOTICE_BYTES: Final = 512 * 2**10
 
@@ -19,121 +19,88 @@ router: Final = APIRouter(tags=["zones"], route_class=GuardedRoute)
 
 
 class ZoneAnswer(BaseModel):
-    """A zone, and how many people it knows now."""
+    """A zone, and its number of people now."""
 
-    zone: str
-    custody: str
-    second_factor: str = Field(description="what is asked for besides the face: 'none', 'badge' or 'pin'")
-    retention_days: int
-    live_consents: int
-    references: dict[str, int] = Field(description="how many, by model")
-
-    @classmethod
-    def of(cls, zone: Zone, live_consents: int, references: Mapping[str, int]) -> "ZoneAnswer":
-        """Say what a zone is, and how many people it knows."""
-        return cls(
-            zone=zone.purpose,
-            custody=zone.custody,
-            second_factor=zone.second_factor,
-            retention_days=zone.retention_days,
-            live_consents=live_consents,
-            references=dict(references),
-        )
+    zone: ZoneName
+    custody: str = Field(examples=["operator"])
+    second_factor: str = Field(
+        description="what the zone requires besides the face: 'none', 'badge' or 'pin'", examples=["none"]
+    )
+    retention_days: int = Field(examples=[90])
+    live_consents: int = Field(examples=[12])
+    references: dict[str, int] = Field(description="their number, by model", examples=[{"sface@fb143eea": 11}])
 
 
-ZONES: Final = TypeAdapter(list[ZoneAnswer])
+_ZONES: Final = TypeAdapter(list[ZoneAnswer])
 
 
-class NewZone(BaseModel):
+class NewZone(RequestBody):
     """A zone to declare."""
 
-    model_config = ConfigDict(extra="forbid")
     zone: str = Field(examples=["lobby"])
     custody: str = Field(description="'operator', 'subject_key' or 'badge'", examples=["operator"])
     justification: str | None = Field(None, examples=["doors without keys for staff who want that"])
     alternative: str | None = Field(None, examples=["badge at the same door"])
-    retention_days: StrictInt | None = Field(None, examples=[365])
+    retention_days: StrictInt | None = Field(None, examples=[90])
     match_history_days: StrictInt = 90
     second_factor: str = Field("none", description="'none', 'badge' or 'pin'; custody operator only", examples=["pin"])
 
 
 class NoticeAnswer(BaseModel):
-    """What a person is shown before they agree."""
+    """The text that a person is shown before they agree."""
 
-    zone: str
-    version: int
-    language: str
-    sha256: str = Field(description="name it when the consent is given: it was this text that was shown")
-    text: str
-
-    @classmethod
-    def of(cls, notice: Notice) -> "NoticeAnswer":
-        """Say what a notice says."""
-        return cls(
-            zone=notice.purpose,
-            version=notice.version,
-            language=notice.language,
-            sha256=notice.sha256,
-            text=notice.text,
-        )
+    zone: ZoneName
+    version: int = Field(examples=[1])
+    language: str = Field(examples=["en"])
+    sha256: str = Field(description="send it with the consent: it identifies this text", examples=[EXAMPLE_SHA256])
+    text: str = Field(examples=["We compare your face.\n"])
 
 
-class NewNotice(BaseModel):
+class NewNotice(RequestBody):
     """The next version of a zone's notice."""
 
-    model_config = ConfigDict(extra="forbid")
     language: str = Field(examples=["en"], max_length=100)
-    text: str
+    text: str = Field(examples=["We compare your face.\n"])
     supersedes_within_days: StrictInt | None = Field(
-        None, description="whoever agreed to an older one has so many days"
+        None, description="consents to an older version end after this number of days"
     )
 
 
-@router.get("/zones", summary="The zones, in numbers", response_model=list[ZoneAnswer], responses=NOT_MODIFIED)
-async def list_zones(request: Request, app_state: RoomsOf, caller: Caller, _tags: IfNoneMatch = None) -> Response:
-    """Return the zones that the caller's credential is good for, by name."""
-    status = await app_state.desk.do(app_state.site.status)
-    found = [
-        ZoneAnswer.of(one.zone, one.live_consents, one.references)
-        for one in status.zones
-        if caller.purpose in {None, one.zone.purpose}
-    ]
-    return tagged(request, ZONES.dump_json(found))
+@router.get("/zones", summary="List the zones, with numbers", response_model=list[ZoneAnswer], responses=NOT_MODIFIED)
+async def list_zones(request: Request, app_state: SharedState, caller: Caller, _tags: IfNoneMatch = None) -> Response:
+    """Return the zones that the caller may use, by name."""
+    status = await app_state.desk_pool.run(app_state.site.status)
+    zones = [_answer(one) for one in status.zones if caller.purpose in {None, one.zone.purpose}]
+    return with_etag(request, _ZONES.dump_json(zones))
 
 
-@router.post(
-    "/zones", status_code=201, response_model=ZoneAnswer, summary="Declare a zone", max_body_size=MAX_JSON_BYTES
-)
-async def add_zone(app_state: RoomsOf, caller: Caller, new: NewZone, key: IdempotencyKey = None) -> Response:
-    """Declare what faces are used for in a place, and why. Nobody is in it yet."""
-    site = app_state.site
-    fields = new.model_dump()
-    name = fields.pop("zone")
+@router.post("/zones", status_code=201, response_model=ZoneAnswer, summary="Declare a zone")
+async def add_zone(app_state: SharedState, new: NewZone, idempotent: Idempotent) -> Response:
+    """Declare a zone: what faces are used for in a place, and why. It starts without people."""
+    site, terms = app_state.site, new.model_dump(exclude={"zone"})
 
-    def add() -> StoredOutcome:
-        return StoredOutcome(ZoneAnswer.of(site.add_zone(name, **fields), 0, {}))
+    def add() -> StorableResponse:
+        return StorableResponse(_answer(ZoneStatus(site.add_zone(new.zone, **terms), 0, {})))
 
-    return await idempotent(app_state.desk, IdempotentRequest(site, caller.caller_id, "add_zone", key, new), add)
+    return await idempotent.run(app_state.desk_pool, add, new)
 
 
 @router.get(
     "/zones/{zone}/notice",
-    summary="What to show a person before they agree",
+    summary="The notice to show to a person before they agree",
     response_model=NoticeAnswer,
     responses=NOT_MODIFIED,
 )
 async def read_notice(
     zone: str,
     request: Request,
-    app_state: RoomsOf,
-    _caller: Caller,
+    app_state: SharedState,
     language: str | None = None,
     _tags: IfNoneMatch = None,
 ) -> Response:
     """Return the newest notice of a zone."""
-    site = app_state.site
-    notice = NoticeAnswer.of(await app_state.desk.do(lambda: site.notice(zone, language)))
-    return tagged(request, notice.model_dump_json().encode("utf-8"))
+    notice = await app_state.desk_pool.run(lambda: app_state.site.notice(zone, language))
+    return with_etag(request, NoticeAnswer(zone=notice.purpose, **asdict(notice)).model_dump_json().encode("utf-8"))
 
 
 @router.post(
@@ -143,19 +110,19 @@ async def read_notice(
     summary="Publish a notice",
     max_body_size=MAX_NOTICE_BYTES,
 )
-async def publish_notice(
-    zone: str, app_state: RoomsOf, caller: Caller, new: NewNotice, key: IdempotencyKey = None
-) -> Response:
+async def publish_notice(zone: str, app_state: SharedState, new: NewNotice, idempotent: Idempotent) -> Response:
     """Publish the next version of a zone's notice."""
-    site = app_state.site
     text = new.text.encode("utf-8", "surrogatepass")
 
-    def publish() -> StoredOutcome:
-        published = site.publish_notice(
+    def publish() -> StorableResponse:
+        published = app_state.site.publish_notice(
             zone, language=new.language, text=text, supersedes_within_days=new.supersedes_within_days
         )
-        return StoredOutcome(NoticeAnswer.of(published))
+        return StorableResponse(NoticeAnswer(zone=zone, **asdict(published)))
 
-    return await idempotent(
-        app_state.desk, IdempotentRequest(site, caller.caller_id, "publish_notice", key, zone, new), publish
-    )
+    return await idempotent.run(app_state.desk_pool, publish, zone, new)
+
+
+def _answer(one: ZoneStatus) -> ZoneAnswer:
+    references = dict(one.references)
+    return ZoneAnswer(**asdict(one.zone), zone=one.zone.purpose, live_consents=one.live_consents, references=references)

@@ -1,4 +1,4 @@
-"""What the operating system may do with the memory of our own processes: not write it into a core dump, nor into swap.
+"""Memory protection of our own processes: no core dumps, and memory locking (mlockall) against swap.
 
 Only programs call this. A library does not change the process that uses it.
 """
@@ -24,7 +24,7 @@ class SwapProtection(StrEnum):
 
 
 def forbid_core_dumps() -> None:
-    """Have no core dump written if this process crashes, nor by other processes of the same user while it lives.
+    """Prevent core dumps of this process, also by other processes of the same user while it runs.
 
     On Linux this also stops debuggers of the same user from attaching (PR_SET_DUMPABLE). Root still can.
     """
@@ -34,7 +34,7 @@ def forbid_core_dumps() -> None:
 
 
 def may_lock_all() -> bool:
-    """Tell whether the system lets this process lock all memory that it has and will have."""
+    """Return whether the system allows this process to lock all its memory, now and later."""
     if sys.platform != "linux":
         return False
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
@@ -42,10 +42,10 @@ def may_lock_all() -> bool:
 
 
 def lock_all() -> SwapProtection:
-    """Keep all memory of a long-running process from swap, now and from now on.
+    """Lock all memory of a long-running process, now and later, so that it is never swapped.
 
-    Not tried under a limit: the lock would also hold for what is asked for later, and the limit would then end the
-    process in the middle of its work. The long-lived keys are locked in any case (`volens.store.files.page_lock`).
+    Not tried under a limit, because the lock also applies to later allocations, and exceeding the limit would end the
+    process. The long-lived keys are locked in any case (`volens.store.files.page_lock`).
     """
     if not may_lock_all():
         return SwapProtection.KEYS_ONLY

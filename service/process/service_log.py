@@ -1,33 +1,31 @@
-"""What `volens serve` writes down: one line for each request and each thing that went wrong, and no personal data.
+"""The log of `volens serve`: one line for each request and each error, without personal data.
 
-Operations go by their name, never by the path that was asked for; errors by their type and the place in our code. What
-was sent, what was answered and what an exception says is not written: it could be a name, a code or a token.
+A line has the name of the operation, never the path; of an error, its type and the place in our code. Requests,
+responses and messages of exceptions are not logged, because they could contain a name, a code or a token.
 """
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, TextIO, final
 
 import structlog
 
-_OURS: Final = Path(__file__).parents[1]
 _FOREIGN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
 
 
 class Log(Protocol):
-    """Where lines go."""
+    """A structured log."""
 
     def info(self, event: str, **fields: object) -> Any:  # noqa: ANN401  structlog's
         """Write a line."""
 
     def error(self, event: str, **fields: object) -> Any:  # noqa: ANN401  as above
-        """Write a line about what went wrong."""
+        """Write a line about an error."""
 
 
 def log_to(stream: TextIO, **bound: object) -> Log:
-    """Return a log: JSON, one object in a line; on a terminal, columns. `bound` stands in every line.
+    """Return a log: JSON, one object in a line; on a terminal, columns. `bound` is in every line.
 
     A line is one write, so that several processes can share a stream.
     """
@@ -46,42 +44,41 @@ def log_to(stream: TextIO, **bound: object) -> Log:
         wrapper_class=structlog.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    named: Log = log.bind(**bound)
-    return named
+    bound_log: Log = log.bind(**bound)
+    return bound_log
 
 
 def where(trace: TracebackType | None) -> str:
-    """Return the innermost place in our own code that a traceback leads through, as ``module:line``."""
+    """Return the innermost frame of our own code in a traceback, as ``module:line``; ``elsewhere`` if there is none."""
     found = "elsewhere"
     while trace is not None:
-        path = Path(trace.tb_frame.f_code.co_filename)
-        if path.is_relative_to(_OURS) and "site-packages" not in path.parts:
-            found = f"{'.'.join(path.relative_to(_OURS).with_suffix('').parts)}:{trace.tb_lineno}"
+        module = str(trace.tb_frame.f_globals.get("__name__"))
+        if module.partition(".")[0] == "volens":
+            found = f"{module}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
 
 
 def fields_of(error: BaseException) -> Mapping[str, str]:
-    """Return what may be written about an exception: its type and where it was raised, not what it says."""
+    """Return the fields that are logged of an exception: its type and where it was raised, not its message."""
     return {"error": type(error).__name__, "where": where(error.__traceback__)}
 
 
 @final
 class ForeignRecords(logging.Handler):
-    """Takes what libraries log, without its arguments and tracebacks, which could hold anything."""
+    """Logs the records of libraries, without their arguments and tracebacks, which could contain anything."""
 
     def __init__(self, log: Log) -> None:
-        """Write to a log."""
         super().__init__(logging.WARNING)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record: who said it, and the type of the exception, if there was one."""
+        """Write one record: its logger, and the type of the exception, if there is one."""
         error = record.exc_info[1] if record.exc_info else None
         self._log.error("library", logger=record.name, **({} if error is None else fields_of(error)))
 
     def install(self) -> None:
-        """Take the records of the libraries that serve HTTP."""
+        """Handle the records of the libraries that serve HTTP."""
         for name in _FOREIGN_LOGGERS:
             logger = logging.getLogger(name)
             logger.handlers, logger.propagate = [self], False

@@ -1,11 +1,11 @@
-"""Several processes behind one listening socket: started in turn, started again when they die, ended together.
+"""Worker processes behind one listening socket: started in turn, restarted when they die, ended together.
 
-1. The parent binds the socket, holds no keys and answers nothing. A worker inherits the socket, and one end of a link.
-2. Over the link the parent says what to serve, as JSON, and the worker says when it is ready. The next is started then:
-   the first finishes what was begun before, and nobody else tries at the same time.
-3. A worker that dies is started again, later each time that it dies soon; the others go on answering meanwhile.
-4. A signal to the parent is passed on. Who does not end in time is killed.
-5. When the parent dies, however it does, the link breaks, and the workers end by themselves.
+1. The parent binds the socket, has no keys and serves no requests. A worker inherits the socket and a link.
+2. Over the link the parent sends what to serve, as JSON, and the worker sends that it is ready. Then the next worker is
+   started: the first one finishes interrupted erasures, and two workers must not try that at the same time.
+3. A worker that dies is restarted, with backoff if it dies repeatedly; the others continue to respond.
+4. A signal to the parent is passed on. A worker that does not end in time is killed.
+5. When the parent dies in any way, the link breaks, and the workers end by themselves.
 """
 
 import json
@@ -18,13 +18,12 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from types import FrameType
 from typing import Any, Final, final
 
 from volens.service.backoff import again_in_s
-from volens.service.http.server import DRAIN_S
+from volens.service.http.server import SHUTDOWN_S
 from volens.service.process.service_log import Log
-from volens.service.process.supervision import Supervisor
+from volens.service.process.systemd_notifier import SystemdNotifier
 from volens.service.service_config import PREFIX
 
 READY: Final = b"ready\n"
@@ -32,12 +31,14 @@ READY: Final = b"ready\n"
 _STEADY_S: Final = 30.0
 _TICK_S: Final = 0.25
 _PATIENCE_S: Final = 30.0
-"""How long workers may take beyond draining: a delivery that is under way takes half of it at most."""
+"""How long workers may take after draining: a webhook delivery that has started takes half of it at most."""
+# The assignment has the settings, and the parent alone notifies systemd.
+_PARENT_ONLY: Final = (PREFIX, "NOTIFY_SOCKET", "WATCHDOG_")
 
 
 @final
 class WorkerPool:
-    """The workers of one service, seen from the parent. For the main thread."""
+    """The workers of one service, in the parent process. For the main thread."""
 
     def __init__(
         self,
@@ -49,39 +50,32 @@ class WorkerPool:
         drain_s: float = 0.0,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """Start nothing yet.
+        """Start nothing yet; `listener` is closed at shutdown.
 
-        Args:
-            listener: the socket, bound and listening; closed when the service is told to end.
-            count: of workers, from 1.
-            assignment: what `volens.service.process.worker` is to serve; has a JSON form.
-            log: is told of workers that die.
-            drain_s: how long workers go on answering when they are told to end.
-            environment: of the workers, but for what is meant for the parent alone.
+        `assignment` is what each worker reads from its link; its environment is `environment` without the settings.
         """
-        # The assignment says how to run, and one process speaks to the system's supervisor.
-        mine = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
-        kept = {name: value for name, value in environment.items() if not name.startswith(PREFIX) and name not in mine}
+        inherited = {name: value for name, value in environment.items() if not name.startswith(_PARENT_ONLY)}
         self._listener = listener
         self._log = log
         self._drain_s = drain_s
-        self._supervisor = Supervisor(environment)
+        self._notifier = SystemdNotifier(environment)
         self._selector = selectors.DefaultSelector()
-        self._signals: list[int] = []
         self._was_ready = False
         self._end_by: float | None = None
         self._workers = [
-            _Worker(number, {**assignment, "number": number, "workers": count}, kept) for number in range(1, count + 1)
+            WorkerProcess(number, {**assignment, "number": number, "workers": count}, inherited)
+            for number in range(1, count + 1)
         ]
 
     def run(self) -> int:
-        """Serve until told to end; return 0, or the exit code of a worker if none ever was ready."""
+        """Serve until SIGTERM or SIGINT; return 0, or the exit code of a worker if none was ever ready."""
         woken, wakes = socket.socketpair()
         with woken, wakes:
             woken.setblocking(False)
             wakes.setblocking(False)
             self._selector.register(woken, selectors.EVENT_READ)
-            before = {one: signal.signal(one, self._note) for one in (signal.SIGTERM, signal.SIGINT)}
+            # A handler of our own, so that the signal is written to `wakes` instead of ending this process.
+            before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGTERM, signal.SIGINT)}
             wakeup = signal.set_wakeup_fd(wakes.fileno())
             try:
                 return self._run(woken)
@@ -101,16 +95,14 @@ class WorkerPool:
                 return code
             for key, _ in self._selector.select(_TICK_S):
                 if key.data is None:
+                    # 4.
                     with suppress(BlockingIOError):
-                        woken.recv(64)
-                elif not key.data.hear():
+                        for _ in woken.recv(64):
+                            self._end()
+                elif not key.data.receive():
                     self._selector.unregister(key.fileobj)
 
     def _tick(self) -> int | None:
-        # 4.
-        while self._signals:
-            self._signals.pop()
-            self._end()
         now = time.monotonic()
         for worker in self._workers:
             code = worker.poll()
@@ -120,16 +112,13 @@ class WorkerPool:
                 self._selector.unregister(worker.link)
             worker.ended(now)
             if self._end_by is None:
-                if not any(one.is_ready or one.was_ready for one in self._workers):
+                if not any(one.was_ready for one in self._workers):
                     return code if code > 0 else 1
                 # 3.
                 self._log.error("worker ended", worker=worker.number, exit_code=code)
         if self._end_by is not None:
-            if not any(one.is_running for one in self._workers):
-                return 0
-            if now >= self._end_by:
-                return 0  # `run` kills who is left
-            return None
+            # `run` kills those that still run at the deadline.
+            return 0 if now >= self._end_by or not any(one.is_running for one in self._workers) else None
         self._start_next(now)
         return None
 
@@ -144,29 +133,27 @@ class WorkerPool:
                 return
         if not self._was_ready and all(one.is_ready for one in self._workers):
             self._was_ready = True
-            self._supervisor.ready()
+            self._notifier.ready()
 
     def _end(self) -> None:
         if self._end_by is None:
-            self._end_by = time.monotonic() + self._drain_s + DRAIN_S + _PATIENCE_S
-            self._supervisor.stopping()
+            self._end_by = time.monotonic() + self._drain_s + SHUTDOWN_S + _PATIENCE_S
+            self._notifier.stopping()
             self._listener.close()  # the workers have their own
         for worker in self._workers:
-            worker.end()
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self._signals.append(number)
+            worker.terminate()
 
 
 @final
-class _Worker:
-    """One place in the crew, and the process that has it now."""
+class WorkerProcess:
+    """One place in the pool, and the process that has it now."""
 
     def __init__(self, number: int, assignment: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         self.number = number
         self.is_ready = self.was_ready = False
         self.not_before = 0.0
-        self.link: socket.socket = _no_link()
+        self.link = socket.socket(socket.AF_UNIX)
+        self.link.close()  # until a process is started
         self._assignment = json.dumps(assignment).encode("utf-8") + b"\n"
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
@@ -175,7 +162,7 @@ class _Worker:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a process that has not been seen to end."""
+        """Whether there is a process whose end was not noticed yet."""
         return self._process is not None
 
     def start(self, listener: socket.socket) -> None:
@@ -183,39 +170,40 @@ class _Worker:
         self.link, theirs = socket.socketpair()
         with theirs:
             fds = (listener.fileno(), theirs.fileno())
-            self._process = subprocess.Popen(  # noqa: S603  ourselves, without a shell
+            self._process = subprocess.Popen(  # noqa: S603  our own module, without a shell
                 [sys.executable, "-P", "-m", "volens.service.process.worker", *map(str, fds)],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 pass_fds=fds,
-                process_group=0,  # Ctrl-C is for the parent, who passes it on once
+                process_group=0,  # Ctrl-C goes to the parent, which passes it on once
             )
-        with suppress(OSError):  # it has died already; `poll` tells
+        with suppress(OSError):  # it has died already; `poll` notices that
             self.link.sendall(self._assignment)
 
-    def hear(self) -> bool:
-        """Take in what the process says; False if it says nothing any more."""
+    def receive(self) -> bool:
+        """Receive from the process; return False if it has closed the link."""
         try:
-            said = self.link.recv(64)
+            data = self.link.recv(64)
         except OSError:
-            said = b""
-        if said and not self.is_ready:
-            self.is_ready, self._ready_at = True, time.monotonic()
-        return bool(said)
+            data = b""
+        if data and not self.is_ready:
+            self.is_ready = self.was_ready = True
+            self._ready_at = time.monotonic()
+        return bool(data)
 
     def poll(self) -> int | None:
-        """Return the exit code of a process that has ended since this was last asked."""
+        """Return the exit code of a process that has ended, or None."""
         return None if self._process is None else self._process.poll()
 
     def ended(self, now: float) -> None:
-        """Note that the process ended, and when there may be another."""
+        """Note that the process ended, and compute when the next may start."""
         self._deaths = 1 if self.is_ready and now - self._ready_at >= _STEADY_S else self._deaths + 1
-        self.not_before = now + again_in_s(self._deaths, 1.0)  # one by one, so without jitter
-        self.was_ready, self.is_ready, self._process = self.was_ready or self.is_ready, False, None
+        self.not_before = now + again_in_s(self._deaths, 1.0)  # they start one by one, so without jitter
+        self.is_ready, self._process = False, None
         self.link.close()
 
-    def end(self) -> None:
-        """Tell the process to end, or not to be so patient about it."""
+    def terminate(self) -> None:
+        """Send SIGTERM to the process, if there is one; the second one skips draining."""
         if self._process is not None:
             self._process.terminate()
 
@@ -228,12 +216,6 @@ class _Worker:
             self.link.close()
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; OSError if there can be none."""
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a listening socket; OSError if the address is not available."""
     return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
-
-
-def _no_link() -> socket.socket:
-    link = socket.socket(socket.AF_UNIX)
-    link.close()
-    return link

@@ -1,0 +1,47 @@
+"""Follows the change feed in a background thread, so that this process applies what other processes commit."""
+
+import threading
+from contextlib import suppress
+from typing import Final, final
+
+from volens.consent import VolensError
+from volens.index import ChangeFeed
+
+POLL_S: Final = 0.25
+"""Seconds, plus the time it takes, for which a sketch may outlive the person's withdrawal in another process."""
+
+LATE_S: Final = 10.0
+"""A process that has not followed for this time is not ready: something keeps it from the store."""
+
+
+@final
+class FeedFollower:
+    """Follows a change feed. Close it before the site."""
+
+    def __init__(self, feed: ChangeFeed) -> None:
+        self._feed = feed
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Follow every `POLL_S` seconds from now on."""
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following, and remove this process from the list of processes."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._feed.leave()
+
+    def is_late(self) -> bool:
+        """Return whether this follower was started but has not followed for `LATE_S`."""
+        return self._thread is not None and self._feed.late_s() > LATE_S
+
+    def _run(self) -> None:
+        while True:
+            with suppress(VolensError):  # the store cannot be read now; operations report the reason
+                self._feed.follow()
+            if self._ended.wait(POLL_S):
+                return
