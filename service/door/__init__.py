@@ -1,1 +1,1 @@
-"""One door: frames from a camera, decisions from the service or the site here, a relay, and a broker that is told."""
+"""One door: frames from a camera, decisions from a service or the local site, outputs that open it, and MQTT."""

@@ -1,6 +1,8 @@
-"""Who decides about frames: the service over the network, or the site on this machine. One Protocol for both."""
+"""Deciders: a service over the network or the site on this machine decides about frames. One Protocol for both."""
 
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol, final
 from uuid import uuid4
@@ -8,125 +10,128 @@ from uuid import uuid4
 from volens import Site
 from volens.consent import InputError, SecondFactor, ShownFactor, UnavailableError
 from volens.face import ImageError
-from volens.identify import DoorStream, FaceDecision, Identification
+from volens.identify import DoorStream, FaceDecision, Identification, VisitTracker
 from volens.service.backoff import again_in_s
-from volens.service.door.door_events import Decided, Factor, Looked, Lost, Ready, Shown, Tell, Unusable, Verdict
-from volens.service.door.frame_queue import Frame, Frames
-from volens.service.door_passages import Passages
-from volens.service.webhooks.decision_notifier import DecisionNotifier
+from volens.service.door.door_events import (
+    DeciderLost,
+    DeciderReady,
+    DecisionReceived,
+    EventSink,
+    Factor,
+    FactorPresented,
+    FrameProcessed,
+    InputRejected,
+    Verdict,
+)
+from volens.service.door.frame_queue import Frame, FrameQueue
 
 TAKE_S: Final = 0.2
 
 
 class Decider(Protocol):
-    """Takes frames, and tells what was decided about them."""
+    """Takes frames and emits decisions about them."""
 
-    def decide(self, frames: Frames, tell: Tell) -> None:
-        """Take frames until there are no more, and tell what happened, in order.
+    def decide(self, frames: FrameQueue, emit: EventSink) -> None:
+        """Take frames until the queue is closed, and emit the events in order.
 
-        Every frame that was looked at is told as `Looked` and settled. Failures that may pass are told as `Lost`, and
-        end with `Ready`.
+        Every processed frame is emitted as `FrameProcessed` and marked as done. A failure that may pass is emitted as
+        `DeciderLost`, and ends with `DeciderReady`.
 
         Raises:
-            VolensError: trying again would not help.
+            VolensError: an error that a retry cannot fix.
         """
 
-    def present(self, shown: Shown) -> None:
-        """Take what somebody showed besides the face. From any thread, and never waits."""
+    def present(self, presented: FactorPresented) -> None:
+        """Take a second factor that a person presented. Thread-safe, does not block."""
+
+
+def fresh_factors(queue: "SimpleQueue[FactorPresented]") -> Iterator[FactorPresented]:
+    """Take the second factors from a queue; those that are too old are dropped."""
+    with suppress(Empty):
+        while True:
+            presented = queue.get_nowait()
+            if presented.is_fresh(time.monotonic()):
+                yield presented
 
 
 @final
 class LocalDecider:
-    """Decides with the site on this machine. `decide` is for one thread."""
+    """Decides with the site on this machine. Call `decide` in one thread only."""
 
     def __init__(self, site: Site, zone: str) -> None:
-        """Decide about a zone.
-
-        Args:
-            site: stays open until `decide` has ended.
-            zone: whose door this is.
-        """
+        """Decide about a zone; the site must stay open until `decide` has ended."""
         self._site = site
         self._zone = zone
-        self._shown: SimpleQueue[Shown] = SimpleQueue()
-        self._passages = Passages()
-        self._webhooks = DecisionNotifier(site.rights.outbox, time.monotonic)
+        self._factors: SimpleQueue[FactorPresented] = SimpleQueue()
+        self._visits = VisitTracker()
         self._size = (0, 0)
         self._stream: DoorStream | None = None
 
-    def present(self, shown: Shown) -> None:
-        """Keep what was shown for the next frame."""
-        self._shown.put(shown)
+    def present(self, presented: FactorPresented) -> None:
+        """Keep a second factor for the next frame."""
+        self._factors.put(presented)
 
-    def decide(self, frames: Frames, tell: Tell) -> None:
-        """Look at frames one after the other.
+    def decide(self, frames: FrameQueue, emit: EventSink) -> None:
+        """Process frames one after the other.
 
         Raises:
             InputError: there is no such zone.
-            RefusedError: in this zone the person holds the key, and nobody is searched for.
-            TamperError: a candidate's seal or receipt does not hold.
+            RefusedError: the people of this zone hold their own keys, so that 1:N identification is not possible.
+            TamperError: the integrity check of a candidate's reference or receipt failed.
         """
         self._stream = self._site.watch(self._zone)
-        asked = self._stream.second_factor
-        ready = Ready(
-            self._zone, self._site.extractor.model.model_id, None if asked is SecondFactor.NONE else Factor(asked)
+        required = self._stream.second_factor
+        ready = DeciderReady(
+            self._zone, self._site.extractor.model.model_id, None if required is SecondFactor.NONE else Factor(required)
         )
-        tell(ready)
+        emit(ready)
         failures = 0
         while not frames.is_closed:
             frame = frames.take(TAKE_S)
             if frame is None:
                 continue
             try:
-                found = self._look(frame, tell)
+                found = self._identify(frame, emit)
             except ImageError as error:
-                tell(Unusable(str(error)))
-            except UnavailableError as error:  # a store that is locked for a while
+                emit(InputRejected(str(error)))
+            except UnavailableError as error:  # the store is locked for a moment
                 failures += 1
-                tell(Lost(str(error)))
+                emit(DeciderLost(str(error)))
                 time.sleep(again_in_s(failures, 0.0))
-                frames.give_back(frame)
+                frames.put_back(frame)
                 continue
             else:
                 if failures:
-                    tell(ready)
+                    emit(ready)
                 failures = 0
-                self._tell(found, frame, tell)
-            frame.settle()
+                self._emit_decisions(found, frame, emit)
+            frame.mark_done()
 
-    def _look(self, frame: Frame, tell: Tell) -> Identification:
+    def _identify(self, frame: Frame, emit: EventSink) -> Identification:
         size = (frame.image.width, frame.image.height)
-        # Frames of a stream are of one size, and follow each other; photos in a folder need not.
-        if self._stream is None or frame.alone or size != self._size:
+        # The frames of a stream have one size and follow each other; photos of a folder need not.
+        if self._stream is None or frame.standalone or size != self._size:
             self._stream, self._size = self._site.watch(self._zone), size
-        while True:
+        for presented in fresh_factors(self._factors):
             try:
-                shown = self._shown.get_nowait()
-            except Empty:
-                break
-            if not shown.is_fresh(time.monotonic()):
-                continue
-            try:
-                with ShownFactor.of(SecondFactor(shown.factor), shown.value) as factor:
+                with ShownFactor.of(SecondFactor(presented.factor), presented.value) as factor:
                     self._stream.present(factor, frame.at_s)
-            except InputError as error:  # whoever typed three digits may type again
-                tell(Unusable(str(error)))
-            self._passages.shown()
-        found = self._stream.look(frame.image, frame.at_s)
-        self._webhooks.tell(found)
-        return found
+            except InputError as error:  # the person may type the PIN again
+                emit(InputRejected(str(error)))
+            self._visits.factor_presented()
+        return self._stream.look(frame.image, frame.at_s)
 
-    def _tell(self, found: Identification, frame: Frame, tell: Tell) -> None:
-        asked_at_s = time.monotonic()
-        for face in self._passages.begun(found, frame.at_s):
-            tell(_decided(Verdict.MATCH, face, asked_at_s))
-        for face in self._passages.asked(found, frame.at_s):
-            tell(_decided(Verdict(face.outcome), face, asked_at_s))
-        stranger = self._passages.stranger(found, frame.at_s)
+    def _emit_decisions(self, found: Identification, frame: Frame, emit: EventSink) -> None:
+        submitted_at_s = time.monotonic()
+        for face in self._visits.new_visits(found, frame.at_s):
+            emit(_decision_event(Verdict.MATCH, face, submitted_at_s))
+        for face in self._visits.new_factor_requests(found, frame.at_s):
+            emit(_decision_event(Verdict(face.outcome), face, submitted_at_s))
+        stranger = self._visits.new_stranger(found, frame.at_s)
         if stranger is not None:
-            tell(_decided(Verdict.NO_MATCH, stranger, asked_at_s))
-        tell(Looked(len(found.faces), sum(face.match is not None for face in found.faces)))
+            emit(_decision_event(Verdict.NO_MATCH, stranger, submitted_at_s))
+        emit(FrameProcessed(len(found.faces), sum(face.match is not None for face in found.faces)))
 
 
-def _decided(verdict: Verdict, face: FaceDecision, asked_at_s: float) -> Decided:
-    return Decided(verdict, uuid4().hex[:16], asked_at_s, face.subject_id)
+def _decision_event(verdict: Verdict, face: FaceDecision, submitted_at_s: float) -> DecisionReceived:
+    return DecisionReceived(verdict, uuid4().hex[:16], submitted_at_s, face.subject_id)

@@ -1,4 +1,4 @@
-"""How `volens door run` is to run: a TOML file, over it the environment (``VOLENS_DOOR_*``), then the command line."""
+"""Settings of `volens door run`: TOML file, then environment (``VOLENS_DOOR_*``), then command line; the last wins."""
 
 from pathlib import Path
 from typing import Final, final
@@ -16,44 +16,44 @@ PREFIX: Final = "VOLENS_DOOR_"
 
 @final
 class DoorConfig(Settings, env_prefix=PREFIX):
-    """What can be set, with what holds if nothing is."""
+    """All settings with their defaults."""
 
-    zone: str | None = Field(None, description="Which zone's door this is.")
-    door: str = Field("door", description="What this door is called in messages, of several in a zone.")
+    zone: str | None = Field(None, description="The zone of this door.")
+    door: str = Field("door", description="The door's name in messages, if the zone has several.")
 
     url: str | None = Field(
-        None, description="The service that decides, https://HOST:PORT; without it, the site on this machine does."
+        None, description="The service that decides, https://HOST:PORT. Without it, the site on this machine decides."
     )
     token: Path | None = Field(None, description="File (0600) with the token of a credential of role door.")
-    ca: Path | None = Field(None, description="PEM file: the authority of the service's certificate, if it is private.")
+    ca: Path | None = Field(None, description="PEM file: the CA of the service's certificate, if it is private.")
 
     camera: int | None = Field(None, ge=0, le=63, description="A camera of this machine, by number.")
-    rtsp: str | None = Field(None, description="A camera of the network, rtsp://[USER@]HOST[:PORT]/PATH.")
+    rtsp: str | None = Field(None, description="A network camera, rtsp://[USER@]HOST[:PORT]/PATH.")
     rtsp_password_file: Path | None = Field(None, description="File (0600) with the camera's password.")
-    folder: Path | None = Field(None, description="A folder that images are dropped into.")
-    consume: bool = Field(False, description="Delete each image of the folder after it was looked at.")
-    video: Path | None = Field(None, description="A video, for trying out.")
+    folder: Path | None = Field(None, description="A folder into which a program puts images.")
+    consume: bool = Field(False, description="Delete each image of the folder after it was processed.")
+    video: Path | None = Field(None, description="A video, for tests.")
     max_age_s: float = Field(30.0, gt=0, le=86_400, description="Older images and answers do not open the door.")
 
     output: list[str] = Field(
         ["console"],
         min_length=1,
         max_length=MAX_OUTPUTS,
-        description="What opens: console, file:PATH, osdp:DEVICE?address=0&relay=0; several may be given.",
+        description="What opens the door: console, file:PATH, osdp:DEVICE?address=0&relay=0; one or more.",
     )
-    open_s: float = Field(5.0, description="How long the door opens for a passage.")
+    open_s: float = Field(5.0, description="How long the door opens for a visit.")
     when_offline: WhenOffline = Field(
-        WhenOffline.SECURE, description="While nobody decides: secure keeps the door closed, safe holds it open."
+        WhenOffline.SECURE, description="Without decisions, secure keeps the door closed, safe holds it open."
     )
-    offline_after_s: float = Field(10.0, description="After how long without a decision the door is offline.")
+    offline_after_s: float = Field(10.0, description="The door is offline after this time without a decision.")
 
-    mqtt: str | None = Field(None, description="A broker that is told, mqtts://HOST[:PORT].")
-    mqtt_user: str | None = Field(None, description="Who the door is to the broker.")
+    mqtt: str | None = Field(None, description="An MQTT broker to notify, mqtts://HOST[:PORT].")
+    mqtt_user: str | None = Field(None, description="The door's user name at the broker.")
     mqtt_password_file: Path | None = Field(None, description="File (0600) with that user's password.")
-    mqtt_ca: Path | None = Field(None, description="PEM file: the authority of the broker's certificate.")
-    mqtt_in_clear: bool = Field(False, description="Allow mqtt:// beyond this machine.")
-    mqtt_subject_ids: bool = Field(False, description="Tell the broker who was recognised, by subject id.")
-    mqtt_discovery: bool = Field(True, description="Introduce the door to Home Assistant.")
+    mqtt_ca: Path | None = Field(None, description="PEM file: the CA of the broker's certificate.")
+    mqtt_in_clear: bool = Field(False, description="Allow mqtt:// to other machines.")
+    mqtt_subject_ids: bool = Field(False, description="Send the broker the subject id of recognised people.")
+    mqtt_discovery: bool = Field(True, description="Announce the door to Home Assistant (MQTT discovery).")
 
     factor_input: str | None = Field(
         None, description="Where badges and PINs are read: - for stdin, a device or a pipe."
@@ -64,17 +64,17 @@ class DoorConfig(Settings, env_prefix=PREFIX):
         """Return the zone.
 
         Raises:
-            InputError: none is said.
+            InputError: no zone is set.
         """
         if self.zone is None:
-            raise InputError("got no zone; say which zone's door this is with --zone")
+            raise InputError("got no zone; give the zone of this door with --zone")
         return self.zone
 
     def check_combinations(self) -> None:
-        """Refuse what does not go together.
+        """Check the combination of settings.
 
         Raises:
-            InputError: no source or several, a token without a service, and so on; a sentence for the first.
+            InputError: no source or several, a token without a service, and so on; the message names the first problem.
         """
         sources = [self.camera, self.rtsp, self.folder, self.video]
         if sum(one is not None for one in sources) != 1:

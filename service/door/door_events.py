@@ -1,15 +1,15 @@
-"""What happens at a door, as values: what deciders tell, and what people show besides their face."""
+"""Events at a door, as values: from sources, deciders and factor inputs to the loop of the door."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias, final
 
-MAX_SHOWN_CHARS: Final = 256
-SHOWN_S: Final = 10.0
+MAX_FACTOR_CHARS: Final = 256
+FACTOR_VALID_S: Final = 10.0
 
 
 class Verdict(StrEnum):
-    """What was decided about one passage."""
+    """Decision about one visit."""
 
     MATCH = "match"
     NO_MATCH = "no_match"
@@ -17,7 +17,7 @@ class Verdict(StrEnum):
 
 
 class Factor(StrEnum):
-    """What a person may show besides their face."""
+    """Second factor: what a person presents in addition to the face."""
 
     BADGE = "badge"
     PIN = "pin"
@@ -25,8 +25,8 @@ class Factor(StrEnum):
 
 @final
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A badge's number or a PIN, as it was read at the door. It is in no `repr`, and nobody here keeps it.
+class FactorPresented:
+    """A badge number or a PIN that was read at the door. It is not part of `repr`, and not stored.
 
     Attributes:
         at_s: when it was read, by `time.monotonic`.
@@ -37,19 +37,17 @@ class Shown:
     at_s: float
 
     def is_fresh(self, now_s: float) -> bool:
-        """Tell whether whoever showed it may still be there; later it would be held against somebody else."""
-        return now_s - self.at_s < SHOWN_S
+        """Return whether it is less than `FACTOR_VALID_S` old; an older one could be applied to the next person."""
+        return now_s - self.at_s < FACTOR_VALID_S
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """Frames are decided about from now on.
+class DeciderReady:
+    """The decider accepts frames from now on.
 
     Attributes:
-        zone: at which door.
-        model: which embedding model looks.
-        second_factor: what people must show besides; None if their face is enough.
+        second_factor: what people must present in addition to the face.
     """
 
     zone: str
@@ -59,13 +57,12 @@ class Ready:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """A frame was looked at.
+class FrameProcessed:
+    """The decider has answered a frame.
 
     Attributes:
-        faces: how many there were.
-        matches: how many of them are people who agreed.
-        dropped: nobody looked; a newer frame was there, or too many were waiting.
+        matches: how many of the faces are people with a consent.
+        dropped: the frame was not processed, because a newer one came or the decider was busy.
     """
 
     faces: int
@@ -75,79 +72,89 @@ class Looked:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """What was decided about one person's, or one stranger's, passage.
+class DecisionReceived:
+    """A decision about one visit, of a person with a consent or of a stranger.
 
     Attributes:
-        passage: 16 hex digits, the same for everything that is told of one passage.
-        asked_at_s: when the frame that this is about was handed over, by `time.monotonic`; None if that is long ago.
-        subject_id: of who matched. Who that is, is for the log of the site; a door needs it for nothing, and
-            how like, and where in the frame, it is not even told.
+        visit_id: 16 hex digits, the same in all messages about one visit (`passage` in JSON).
+        submitted_at_s: when the frame was handed to the decider, by `time.monotonic`; None if no longer known.
+        subject_id: the person who matched. Only the MQTT option for subject ids uses it; the comparison score and the
+            position in the frame are not passed on.
     """
 
     verdict: Verdict
-    passage: str
-    asked_at_s: float | None
+    visit_id: str
+    submitted_at_s: float | None
     subject_id: str | None = field(default=None, repr=False)
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """Nobody decides until the next `Ready`; the sentence says why."""
+class DeciderLost:
+    """There are no decisions until the next `DeciderReady`."""
 
-    sentence: str
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class SourceBroken:
-    """No frames come until the next `SourceWell`; the sentence says why."""
-
-    sentence: str
+    reason: str
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class SourceWell:
-    """Frames come."""
+class SourceLost:
+    """There are no frames until the next `SourceReady`."""
+
+    reason: str
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Unusable:
-    """A frame or a line that was shown is no such thing; the sentence says why, and does not repeat it."""
+class SourceReady:
+    """The source delivers frames."""
 
-    sentence: str
+
+@final
+@dataclass(frozen=True, slots=True)
+class InputRejected:
+    """A frame, or a line of the factor input, that cannot be used; the reason does not repeat its content."""
+
+    reason: str
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class SourceEnded:
-    """There are no more frames, and there will be none."""
+    """The source has no more frames."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """Something that trying again does not mend: the door ends, and whoever runs it is told."""
+class DoorFailed:
+    """An error that a retry cannot fix; the door ends, and `Door.run` raises it."""
 
     error: Exception = field(repr=False)
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """Somebody asked the door to end."""
+class StopRequested:
+    """The operator, or a signal, stops the door."""
 
 
 Event: TypeAlias = (
-    Ready | Looked | Decided | Lost | SourceBroken | SourceWell | SourceEnded | Unusable | Broken | Stop | Shown
+    DeciderReady
+    | FrameProcessed
+    | DecisionReceived
+    | DeciderLost
+    | SourceLost
+    | SourceReady
+    | SourceEnded
+    | InputRejected
+    | DoorFailed
+    | StopRequested
+    | FactorPresented
 )
 
 
-class Tell(Protocol):
-    """Takes what happened; from any thread, and never waits."""
+class EventSink(Protocol):
+    """Takes an event; thread-safe, does not block."""
 
     def __call__(self, event: Event, /) -> None:
         """Take one event."""

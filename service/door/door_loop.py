@@ -1,10 +1,10 @@
-"""The loop of one door: events come in from all sides, and one state machine says how the door stands.
+"""Event loop of one door: threads send events, and one state machine decides what the outputs do.
 
-1. Sources, deciders, readers of badges, outputs and the broker have threads of their own; the loop waits for none.
-2. That decisions can be got is shown by a frame that was looked at; where frames come rarely (a folder), by a decider
-   that is there and owes no answer.
-3. A match about a frame that was handed over more than `max_age_s` ago opens nothing.
-4. At the end the outputs are told how the door is left, then the broker is told that it is gone.
+1. Sources, deciders, factor inputs, outputs and the broker have their own threads; the loop waits for none of them.
+2. A processed frame shows that decisions are available. With an intermittent source (a folder), a decider that is
+   ready and owes no answer shows it too.
+3. A match about a frame that was submitted more than `max_age_s` ago opens nothing.
+4. At the end the outputs get the final state of the door; after that the broker is notified and disconnected.
 """
 
 import threading
@@ -16,70 +16,72 @@ from importlib.metadata import version
 from queue import Empty, SimpleQueue
 from typing import Final, final
 
-from volens.service.door.broadcast import Broadcast
+from volens.consent import format_time
 from volens.service.door.decider import Decider
 from volens.service.door.door_events import (
-    Broken,
-    Decided,
+    DeciderLost,
+    DeciderReady,
+    DecisionReceived,
+    DoorFailed,
     Event,
-    Looked,
-    Lost,
-    Ready,
-    Shown,
-    SourceBroken,
+    FactorPresented,
+    FrameProcessed,
     SourceEnded,
-    SourceWell,
-    Stop,
+    SourceLost,
+    SourceReady,
+    StopRequested,
     Verdict,
 )
 from volens.service.door.door_log import DoorLog
-from volens.service.door.door_state import DoorRules, DoorState, Standing
+from volens.service.door.door_state import DoorRules, DoorState, DoorStatus
 from volens.service.door.factor_input import FactorInput
-from volens.service.door.frame_queue import MAX_AGE_S, Frames
-from volens.service.door.frame_sources import Source, started
-from volens.service.door.mqtt_messages import Health
-from volens.service.door.output_threads import END_WITHIN_S, ThreadedOutput
+from volens.service.door.frame_queue import MAX_AGE_S, FrameQueue
+from volens.service.door.frame_sources import Source, start_source
+from volens.service.door.mqtt_bridge import Bridge
+from volens.service.door.mqtt_messages import Health, Message, Topics
+from volens.service.door.output_threads import END_TIMEOUT_S, ThreadedOutput
+from volens.store import utc_now
 
 HEALTH_EVERY_S: Final = 30.0
 TICK_S: Final = 0.25
-LINGER_S: Final = 0.5
-DECIDER_ENDS_WITHIN_S: Final = 15.0
+END_DELAY_S: Final = 0.5
+DECIDER_END_TIMEOUT_S: Final = 15.0
 _VERSION: Final = version("volens")
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a door ends by itself, which it does when it is tried out.
+    """When a door ends by itself, for trials and tests.
 
     Attributes:
-        frames: after so many frames were looked at; None for never.
-        once: after the first decision, when the door has closed again.
-        max_age_s: how old a frame may be that still opens the door.
+        frames: end after this number of processed frames.
+        once: end after the first decision, when the door has closed again.
+        max_age_s: an older frame does not open the door.
     """
 
     frames: int | None = None
-    idempotent: bool = False
+    once: bool = False
     max_age_s: float = MAX_AGE_S
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened while a door was watched.
+    """Result of running a door.
 
     Attributes:
-        is_by_itself: it ended because it was to, not because somebody stopped it.
+        ended_by_itself: a limit was reached; False if it was stopped.
     """
 
     frames: int
     openings: int
-    is_by_itself: bool
+    ended_by_itself: bool
 
 
 @final
 class Door:
-    """One door, put together. `run` once."""
+    """One door. Call `run` once."""
 
     def __init__(
         self,
@@ -87,51 +89,54 @@ class Door:
         source: Source,
         decider: Decider,
         outputs: Sequence[ThreadedOutput],
-        teller: DoorLog,
-        broadcast: Broadcast,
+        log: DoorLog,
+        topics: Topics,
         *,
+        bridge: Bridge | None = None,
         factor_input: FactorInput | None = None,
         limits: Limits = Limits(),
     ) -> None:
-        """Put a door together; nothing is started yet, but for the outputs, which are closed."""
+        """Connect the parts; nothing is started here. The outputs run already, in state closed."""
         self._source = source
         self._decider = decider
         self._outputs = outputs
-        self._teller = teller
-        self._broadcast = broadcast
+        self._log = log
+        self._topics = topics
+        self._bridge = bridge
         self._factor_input = factor_input
         self._limits = limits
         self._events: SimpleQueue[Event] = SimpleQueue()
-        self._frames = Frames(limits.max_age_s)
+        self._frames = FrameQueue(limits.max_age_s)
         self._stopped = threading.Event()
         self._rules = rules
         self._state = DoorState(rules, time.monotonic())
-        self._standing: Standing | None = None
+        self._status: DoorStatus | None = None
         self._source_ok = self._decider_ok = False
-        self._looked = self._openings = 0
-        self._ends_at_s: float | None = None
+        self._processed = self._openings = 0
+        self._end_at_s: float | None = None
         self._health: Health | None = None
         self._health_at_s = -HEALTH_EVERY_S
 
     def stop(self) -> None:
-        """Ask the door to end. From any thread, and from signal handlers."""
-        self._events.put(Stop())
+        """End the door; safe in any thread and in signal handlers."""
+        self._events.put(StopRequested())
 
     def run(self) -> Outcome:
-        """Watch the door until somebody stops it, or it has reached a limit.
+        """Run until `stop` is called or a limit is reached.
 
         Raises:
-            VolensError: something broke that trying again does not mend; the outputs were told how the door is left.
+            VolensError: an error that a retry cannot fix; the outputs have got the final state.
         """
         # 1.
-        tell = self._events.put
-        self._broadcast.start()
+        emit = self._events.put
+        if self._bridge is not None:
+            self._bridge.start()
         self._state = DoorState(self._rules, time.monotonic())
         decider = threading.Thread(target=self._decide, name="door-decider", daemon=True)
         decider.start()
-        source = started(self._source, self._frames, tell, self._stopped)
+        source = start_source(self._source, self._frames, emit, self._stopped)
         if self._factor_input is not None:
-            self._factor_input.start(tell, self._stopped)
+            self._factor_input.start(emit, self._stopped)
         try:
             return self._loop()
         finally:
@@ -139,125 +144,131 @@ class Door:
 
     def _loop(self) -> Outcome:
         while True:
-            self._settle()
+            self._update()
             event = self._next()
             match event:
                 case None:
                     pass
-                case Stop():
-                    return Outcome(self._looked, self._openings, is_by_itself=False)
-                case Broken(error):
+                case StopRequested():
+                    return Outcome(self._processed, self._openings, ended_by_itself=False)
+                case DoorFailed(error):
                     raise error
                 case _:
-                    self._take(event)
-            if self._is_over():
-                return Outcome(self._looked, self._openings, is_by_itself=True)
+                    self._handle(event)
+            if self._is_finished():
+                return Outcome(self._processed, self._openings, ended_by_itself=True)
 
     def _next(self) -> Event | None:
-        wait_s = min(TICK_S, self._state.changes_in_s(time.monotonic()))
+        wait_s = min(TICK_S, self._state.seconds_until_change(time.monotonic()))
         with suppress(Empty):
             return self._events.get(timeout=max(0.001, wait_s))
         return None
 
-    def _take(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         opens = False
         match event:
-            case Ready():
-                self._decider_ok = True
-            case Lost():
-                self._decider_ok = False
-            case SourceWell():
-                self._source_ok = True
-            case SourceBroken():
-                self._source_ok = False
+            case DeciderReady() | DeciderLost():
+                self._decider_ok = isinstance(event, DeciderReady)
+            case SourceReady() | SourceLost():
+                self._source_ok = isinstance(event, SourceReady)
             case SourceEnded():
-                self._ends()
-            case Looked(dropped=False):
+                self._schedule_end()
+            case FrameProcessed(dropped=False):
                 # 2.
                 self._source_ok = True
-                self._state.able(time.monotonic())
-                self._looked += 1
-                if self._limits.frames is not None and self._looked >= self._limits.frames:
-                    self._ends()
-            case Decided():
-                opens = self._decided(event)
-            case Shown():
+                self._state.note_available(time.monotonic())
+                self._processed += 1
+                if self._limits.frames is not None and self._processed >= self._limits.frames:
+                    self._schedule_end()
+            case DecisionReceived():
+                opens = self._handle_decision(event)
+            case FactorPresented():
                 self._decider.present(event)
             case _:
                 pass
-        self._teller.event(event, opens=opens)
+        self._log.event(event, opens=opens)
 
-    def _decided(self, decided: Decided) -> bool:
+    def _handle_decision(self, decision: DecisionReceived) -> bool:
         now = time.monotonic()
         # 3.
-        is_late = decided.asked_at_s is None or now - decided.asked_at_s > self._limits.max_age_s
-        opens = decided.verdict is Verdict.MATCH and not is_late and self._state.matched(decided.passage, now)
+        is_late = decision.submitted_at_s is None or now - decision.submitted_at_s > self._limits.max_age_s
+        opens = decision.verdict is Verdict.MATCH and not is_late and self._state.note_match(decision.visit_id, now)
         self._openings += opens
         for output in self._outputs:
-            output.show(decided.verdict)
-        self._broadcast.decision(decided)
-        if self._limits.idempotent and decided.verdict is not Verdict.FACTOR_REQUIRED:
-            self._ends()
+            output.show(decision.verdict)
+        self._publish(self._topics.decision(decision, _now()))
+        if self._limits.once and decision.verdict is not Verdict.FACTOR_REQUIRED:
+            self._schedule_end()
         return opens
 
-    def _settle(self) -> None:
+    def _update(self) -> None:
         now = time.monotonic()
         # 2.
-        if self._source.is_quiet and self._source_ok and self._decider_ok and self._frames.is_answered:
-            self._state.able(now)
-        standing = self._state.at(now)
-        if standing != self._standing:
+        if self._source.is_intermittent and self._source_ok and self._decider_ok and self._frames.is_idle:
+            self._state.note_available(now)
+        status = self._state.status_at(now)
+        if status != self._status:
             for output in self._outputs:
-                output.order(standing)
-            if self._standing is None or _shown(standing) != _shown(self._standing):
-                self._teller.standing(standing)
-                self._broadcast.state(standing)
-            self._standing = standing
-        self._teller.status(standing, self._frames.rate(now))
-        self._tell_health(now)
+                output.set_status(status)
+            if self._status is None or _reported(status) != _reported(self._status):
+                self._log.status(status)
+                self._publish(self._topics.state(status, _now()))
+            self._status = status
+        self._log.status_line(status, self._frames.rate(now))
+        self._publish_health(now)
 
-    def _tell_health(self, now: float) -> None:
+    def _publish_health(self, now: float) -> None:
         outputs = tuple(output.health() for output in self._outputs)
         age_s, rate = self._frames.age_s(now), self._frames.rate(now)
-        health = Health(rate, age_s, self._source_ok, self._decider_ok, outputs, _VERSION, self._broadcast.dropped)
-        is_news = self._health is None or self._health.signs != health.signs
-        if not is_news and now - self._health_at_s < HEALTH_EVERY_S:
+        dropped = 0 if self._bridge is None else self._bridge.dropped
+        health = Health(rate, age_s, self._source_ok, self._decider_ok, outputs, _VERSION, dropped)
+        has_changed = self._health is None or self._health.flags != health.flags
+        if not has_changed and now - self._health_at_s < HEALTH_EVERY_S:
             return
         self._health, self._health_at_s = health, now
-        self._teller.health(health, broker=self._broadcast.is_connected)
-        self._broadcast.health(health)
+        self._log.health(health, broker=None if self._bridge is None else self._bridge.is_connected)
+        self._publish(self._topics.health(health, _now()))
 
-    def _ends(self) -> None:
-        if self._ends_at_s is None:
-            # What was decided about the last frame may still be on its way.
-            self._ends_at_s = time.monotonic() + LINGER_S
+    def _publish(self, message: Message) -> None:
+        if self._bridge is not None:
+            self._bridge.publish(message)
 
-    def _is_over(self) -> bool:
+    def _schedule_end(self) -> None:
+        if self._end_at_s is None:
+            # The decision about the last frame may still be under way.
+            self._end_at_s = time.monotonic() + END_DELAY_S
+
+    def _is_finished(self) -> bool:
         now = time.monotonic()
-        return self._ends_at_s is not None and now >= self._ends_at_s and self._state.at(now).open_until_s is None
+        return self._end_at_s is not None and now >= self._end_at_s and self._state.status_at(now).open_until_s is None
 
     def _decide(self) -> None:
         try:
             self._decider.decide(self._frames, self._events.put)
-        except Exception as error:  # noqa: BLE001  the loop raises it, after it has seen to the outputs
-            self._events.put(Broken(error))
+        except Exception as error:  # noqa: BLE001  the loop raises it, after it has set the outputs
+            self._events.put(DoorFailed(error))
 
     def _end(self, decider: threading.Thread, source: threading.Thread) -> None:
         self._stopped.set()
         self._frames.close()
         # 4.
-        last = self._state.at_the_end()
+        last = self._state.final_lock()
         for output in self._outputs:
             output.end(last)
-        until = time.monotonic() + END_WITHIN_S
+        until = time.monotonic() + END_TIMEOUT_S
         for output in self._outputs:
             output.join(max(0.0, until - time.monotonic()))
-        self._broadcast.state(Standing(last, offline=True))
-        self._broadcast.end()
-        # A site must not be closed under somebody who looks.
-        decider.join(DECIDER_ENDS_WITHIN_S)
+        self._publish(self._topics.state(DoorStatus(last, offline=True), _now()))
+        if self._bridge is not None:
+            self._bridge.end()
+        # The site must not be closed while the decider uses it.
+        decider.join(DECIDER_END_TIMEOUT_S)
         source.join(1.0)
 
 
-def _shown(standing: Standing) -> tuple[object, ...]:
-    return standing.lock, standing.offline
+def _now() -> str:
+    return format_time(utc_now())
+
+
+def _reported(status: DoorStatus) -> tuple[object, ...]:
+    return status.lock, status.offline

@@ -1,11 +1,11 @@
-"""Whether the door is open: a pure state machine, with the clock as an argument.
+"""State machine of a door: open, closed or offline. Pure: the time is an argument.
 
-1. A match opens the door for `open_s`. Told again of the same passage, it stays open no longer; another passage begins
-   the time anew. Times do not add up.
-2. It closes by time.
-3. When no decision could be got for `offline_after_s`, it is offline: it closes and stays closed (secure), or is
-   released and stays open (safe), until a decision can be got again.
-4. A clock that goes back stands still.
+1. A match opens the door for `open_s`. Repeated reports of the same visit do not extend the opening; another visit
+   restarts the timer. Times are not added.
+2. The door closes when the time is over.
+3. Without a decision for `offline_after_s` the door is offline: it closes and stays closed (secure), or is held open
+   (safe), until decisions are available again.
+4. If the clock goes back, the last time is used.
 """
 
 from collections import deque
@@ -15,11 +15,11 @@ from typing import Final, final
 
 from volens.consent import InputError
 
-_PASSAGES_KEPT: Final = 64
+_VISITS_KEPT: Final = 64
 
 
 class Lock(StrEnum):
-    """What the door does."""
+    """State of the lock."""
 
     LOCKED = "locked"
     UNLOCKED = "unlocked"
@@ -27,7 +27,7 @@ class Lock(StrEnum):
 
 
 class WhenOffline(StrEnum):
-    """What a door does while nobody decides: keep people out, or let them out."""
+    """What a door does without decisions: stay closed (fail-secure) or be held open (fail-safe)."""
 
     SECURE = "secure"
     SAFE = "safe"
@@ -36,12 +36,11 @@ class WhenOffline(StrEnum):
 @final
 @dataclass(frozen=True, slots=True)
 class DoorRules:
-    """How a door behaves; seconds.
+    """Rules of a door; times in seconds.
 
     Attributes:
-        open_s: how long it opens for a passage, from 0.1 to 600.
-        offline_after_s: after how long without a decision it is offline, from 1 to 3600.
-        when_offline: what it does then.
+        open_s: how long the door opens for a visit, from 0.1 to 600.
+        offline_after_s: the door is offline after this time without a decision, from 1 to 3600.
     """
 
     open_s: float = 5.0
@@ -49,22 +48,22 @@ class DoorRules:
     when_offline: WhenOffline = WhenOffline.SECURE
 
     def __post_init__(self) -> None:
-        """Refuse times that no door has."""
-        if not 0.1 <= self.open_s <= 600:  # noqa: PLR2004  said in the sentence
-            raise InputError(f"got {self.open_s} s to keep a door open; expected 0.1 to 600; change --open-s")
+        """Refuse times out of range."""
+        if not 0.1 <= self.open_s <= 600:  # noqa: PLR2004  limits are in the message
+            raise InputError(f"got an opening time of {self.open_s} s; expected 0.1 to 600; change --open-s")
         if not 1 <= self.offline_after_s <= 3600:  # noqa: PLR2004  as above
             raise InputError(
-                f"got {self.offline_after_s} s until a door is offline; expected 1 to 3600; change --offline-after-s"
+                f"got {self.offline_after_s} s until the door is offline; expected 1 to 3600; change --offline-after-s"
             )
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a door stands at a moment.
+class DoorStatus:
+    """State of a door at one time.
 
     Attributes:
-        open_until_s: until when it is unlocked; None if it is not.
+        open_until_s: when the opening ends; None if the door is not unlocked.
     """
 
     lock: Lock
@@ -74,55 +73,55 @@ class Standing:
 
 @final
 class DoorState:
-    """One door. Every method takes the time, in seconds of any clock that does not go back."""
+    """State of one door. Every method takes the time, in seconds of any clock that does not go back."""
 
     def __init__(self, rules: DoorRules, now_s: float) -> None:
-        """Begin closed, and not offline yet."""
+        """Start closed and not offline."""
         self._rules = rules
         self._now_s = now_s
-        self._able_s = now_s
+        self._available_at_s = now_s
         self._open_until_s = now_s
-        self._passages: deque[str] = deque(maxlen=_PASSAGES_KEPT)
+        self._visits: deque[str] = deque(maxlen=_VISITS_KEPT)
 
-    def able(self, now_s: float) -> None:
-        """Note that a decision could be got just now."""
-        self._able_s = self._at(now_s)
+    def note_available(self, now_s: float) -> None:
+        """Note that decisions are available at this time."""
+        self._available_at_s = self._at(now_s)
 
-    def matched(self, passage: str, now_s: float) -> bool:
-        """Open for a passage, if it is a new one; that a decision could be got goes without saying.
+    def note_match(self, visit_id: str, now_s: float) -> bool:
+        """Open the door for a new visit; this also notes that decisions are available.
 
         Returns:
-            Whether it is new.
+            Whether the visit is new.
         """
         now_s = self._at(now_s)
-        self.able(now_s)
+        self.note_available(now_s)
         # 1.
-        if passage in self._passages:
+        if visit_id in self._visits:
             return False
-        self._passages.append(passage)
+        self._visits.append(visit_id)
         self._open_until_s = now_s + self._rules.open_s
         return True
 
-    def at(self, now_s: float) -> Standing:
-        """Return how the door stands."""
+    def status_at(self, now_s: float) -> DoorStatus:
+        """Return the state at a time."""
         now_s = self._at(now_s)
         # 3.
-        if now_s - self._able_s >= self._rules.offline_after_s:
+        if now_s - self._available_at_s >= self._rules.offline_after_s:
             self._open_until_s = now_s
-            return Standing(self.at_the_end(), offline=True)
+            return DoorStatus(self.final_lock(), offline=True)
         # 2.
         if now_s < self._open_until_s:
-            return Standing(Lock.UNLOCKED, offline=False, open_until_s=self._open_until_s)
-        return Standing(Lock.LOCKED, offline=False)
+            return DoorStatus(Lock.UNLOCKED, offline=False, open_until_s=self._open_until_s)
+        return DoorStatus(Lock.LOCKED, offline=False)
 
-    def changes_in_s(self, now_s: float) -> float:
-        """Return after how long `at` answers differently if nothing happens; infinity if it does not."""
+    def seconds_until_change(self, now_s: float) -> float:
+        """Return the time until `status_at` changes if no event comes; infinity if it never does."""
         now_s = self._at(now_s)
-        moments = (self._open_until_s, self._able_s + self._rules.offline_after_s)
+        moments = (self._open_until_s, self._available_at_s + self._rules.offline_after_s)
         return min((moment - now_s for moment in moments if moment > now_s), default=float("inf"))
 
-    def at_the_end(self) -> Lock:
-        """Return how the door is left when the program ends: as if it were offline, for nobody decides any more."""
+    def final_lock(self) -> Lock:
+        """Return the state in which the program leaves the door when it ends: the same as offline."""
         return Lock.HELD_OPEN if self._rules.when_offline is WhenOffline.SAFE else Lock.LOCKED
 
     def _at(self, now_s: float) -> float:

@@ -1,7 +1,7 @@
-"""Frames on their way from a source to whoever decides, and the one place where they wait.
+"""Queue of at most one frame, from a source to a decider.
 
-Of a camera only the newest frame waits: an old one shows who was there, not who is. Of a folder or a video every frame
-counts: the source puts one, and waits until it was looked at.
+A camera replaces the waiting frame by its newest one, because an old frame shows who was there before. A folder or
+video queues one frame and waits until it was processed, because each of its frames counts.
 """
 
 import threading
@@ -17,138 +17,136 @@ from volens.face import RgbImage
 JPEG_QUALITY: Final = 90
 _RATE_OVER_S: Final = 5.0
 MAX_AGE_S: Final = 30.0
-"""An older frame opens nothing, whether it waited for a service that was away or lay in a folder."""
+"""An older frame opens nothing, whether it waited for an unreachable service or lay in a folder."""
 
-MAX_TRIES: Final = 3
-"""A frame that was handed over so often without being looked at is given up: it may be what ends the sessions."""
+MAX_ATTEMPTS: Final = 3
+"""A frame is given up after so many attempts, because it may be what ends the sessions."""
 
 
 @final
 class Frame:
-    """One frame: its pixels, and the bytes that they came as, if they did.
+    """One frame: its pixels, and the encoded image if it was one.
 
     Attributes:
-        image: the pixels.
-        at_s: when it was taken, in seconds of any clock that does not go back, the same for all frames of a source.
-        alone: it does not follow the one before it; nothing is known of who is in it from others.
-        tries: how often it was handed over.
-        put_at_s: when it came, by `time.monotonic`.
+        at_s: when it was taken, in seconds of a clock that does not go back and that all frames of a source share.
+        standalone: it is independent of the frame before it; tracking starts anew.
+        attempts: how many times a decider has taken it.
+        queued_at_s: when it was queued, by `time.monotonic`.
     """
 
-    __slots__ = ("_data", "_settled", "alone", "at_s", "image", "put_at_s", "tries")
+    __slots__ = ("_data", "_done", "at_s", "attempts", "image", "queued_at_s", "standalone")
 
-    def __init__(self, image: RgbImage, at_s: float, data: bytes | None = None, *, alone: bool = False) -> None:
-        """Take a frame that nobody has looked at."""
+    def __init__(self, image: RgbImage, at_s: float, data: bytes | None = None, *, standalone: bool = False) -> None:
         self.image = image
         self.at_s = at_s
-        self.alone = alone
-        self.tries = 0
-        self.put_at_s = 0.0
+        self.standalone = standalone
+        self.attempts = 0
+        self.queued_at_s = 0.0
         self._data = data
-        self._settled = threading.Event()
+        self._done = threading.Event()
 
     def encoded(self) -> bytes:
-        """Return it as a file: the one it came from, or a JPEG.
+        """Return the frame as a file: the one it came from, or a JPEG.
 
         Raises:
-            UnavailableError: the picture cannot be written as JPEG.
+            UnavailableError: the frame cannot be encoded as JPEG.
         """
         if self._data is None:
-            import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+            import cv2  # noqa: PLC0415  withdrawal and erasure must run without OpenCV
 
             bgr = np.ascontiguousarray(self.image.pixels[:, :, ::-1])
             ok, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
             if not ok:
-                raise UnavailableError("a frame cannot be written as JPEG; see 'volens doctor'")
+                raise UnavailableError("a frame cannot be encoded as JPEG; see 'volens doctor'")
             self._data = bytes(jpeg)
         return self._data
 
-    def settle(self) -> None:
-        """Note that it needs no more looking at."""
-        self._settled.set()
+    def mark_done(self) -> None:
+        """Mark the frame as done: it is not processed again."""
+        self._done.set()
 
-    def is_settled(self, within_s: float) -> bool:
-        """Wait a while until it needs no more looking at, and tell whether that is so."""
-        return self._settled.wait(within_s)
+    def wait_done(self, timeout_s: float) -> bool:
+        """Wait until the frame is done, at most `timeout_s`, and return whether it is."""
+        return self._done.wait(timeout_s)
 
 
 @final
-class Frames:
-    """Where frames wait. One source puts, one decider takes."""
+class FrameQueue:
+    """Queue between one source and one decider."""
 
     def __init__(self, max_age_s: float = MAX_AGE_S) -> None:
-        """Nothing waits; and nothing waits longer than `max_age_s`, for a frame shows who was there then."""
+        """Create an empty queue; a frame older than `max_age_s` is dropped, because it shows who was there before."""
         self._max_age_s = max_age_s
         self._changed = threading.Condition()
         self._waiting: Frame | None = None
-        self._taken_at: deque[float] = deque(maxlen=64)
+        self._queued_times: deque[float] = deque(maxlen=64)
         self._last: Frame | None = None
         self._closed = False
 
     def put(self, frame: Frame) -> None:
-        """Let a frame wait, in the place of one that nobody took."""
+        """Queue a frame; it replaces one that was not taken."""
         with self._changed:
             self._waiting = self._last = frame
-            frame.put_at_s = time.monotonic()
-            self._taken_at.append(frame.put_at_s)
+            frame.queued_at_s = time.monotonic()
+            self._queued_times.append(frame.queued_at_s)
             self._changed.notify_all()
 
-    def take(self, within_s: float) -> Frame | None:
-        """Return the frame that waits, or the first one that comes within a time."""
+    def take(self, timeout_s: float) -> Frame | None:
+        """Return the waiting frame, or the first one that arrives within the timeout."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting is not None or self._closed, within_s)
+            self._changed.wait_for(lambda: self._waiting is not None or self._closed, timeout_s)
             frame, self._waiting = self._waiting, None
             if frame is None:
                 return None
-            if time.monotonic() - frame.put_at_s > self._max_age_s:
-                frame.settle()
+            if time.monotonic() - frame.queued_at_s > self._max_age_s:
+                frame.mark_done()
                 return None
-            frame.tries += 1
+            frame.attempts += 1
             return frame
 
-    def give_back(self, frame: Frame, *, counts: bool = True) -> None:
-        """Put back a frame that was taken and not looked at, unless a newer one waits or it was tried too often.
+    def put_back(self, frame: Frame, *, count_attempt: bool = True) -> None:
+        """Put back a frame that was not processed, unless a newer one waits or the attempts are used up.
 
-        `counts` is false where somebody was only too busy: then nothing is wrong with the frame.
+        `count_attempt` is False if the decider was only busy: the attempt then does not count.
         """
         with self._changed:
-            frame.tries -= not counts
-            if frame.tries >= MAX_TRIES:
-                frame.settle()
+            frame.attempts -= not count_attempt
+            if frame.attempts >= MAX_ATTEMPTS:
+                frame.mark_done()
             elif self._waiting is None:
                 self._waiting = frame
                 self._changed.notify_all()
 
     @property
-    def is_answered(self) -> bool:
-        """Whether the newest frame needs no more looking at; so it is when there is none."""
+    def is_idle(self) -> bool:
+        """Whether no frame is waiting or being processed."""
         with self._changed:
-            return self._last is None or self._last.is_settled(0)
+            return self._last is None or self._last.wait_done(0)
 
     @property
-    def has_come(self) -> bool:
-        """Whether there ever was a frame."""
+    def received_any(self) -> bool:
+        """Whether any frame was ever queued."""
         with self._changed:
             return self._last is not None
 
     def age_s(self, now_s: float) -> float | None:
-        """Return how long ago the newest frame came; None if none ever did."""
+        """Return the age of the newest frame; None if there was none."""
         with self._changed:
-            return None if self._last is None else max(0.0, now_s - self._last.put_at_s)
+            return None if self._last is None else max(0.0, now_s - self._last.queued_at_s)
 
     def rate(self, now_s: float) -> float:
-        """Return how many frames a second came in the last five seconds."""
+        """Return the frames per second of the last five seconds."""
         with self._changed:
-            return sum(now_s - at < _RATE_OVER_S for at in self._taken_at) / _RATE_OVER_S
+            return sum(now_s - at < _RATE_OVER_S for at in self._queued_times) / _RATE_OVER_S
 
     def close(self) -> None:
-        """Let nobody wait for frames any more."""
+        """Close the queue and wake the decider."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     @property
     def is_closed(self) -> bool:
-        """Whether there will be no more."""
+        """Whether the queue is closed."""
         with self._changed:
             return self._closed

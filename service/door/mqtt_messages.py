@@ -1,7 +1,7 @@
-"""What a broker is told, as topics and JSON. Pure. Nobody's id is in it unless that was asked for.
+"""MQTT messages of a door: topics and JSON. Pure. They identify no person, unless subject ids are enabled.
 
 Below ``volens/<zone>/<door>/``: ``availability`` (retained, and the last will), ``state`` (retained), ``health``
-(retained), ``decision`` (not retained: it is about a moment).
+(retained), ``decision`` (not retained, because it is about one moment).
 """
 
 import json
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from volens.consent import InputError, Purpose
-from volens.service.door.door_events import Decided
-from volens.service.door.door_state import Standing
+from volens.service.door.door_events import DecisionReceived
+from volens.service.door.door_state import DoorStatus
 from volens.service.door.output_threads import OutputHealth
 
 ONLINE: Final = "online"
@@ -22,10 +22,10 @@ _DOOR: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 @final
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message.
+    """One MQTT message.
 
     Attributes:
-        retained: the broker keeps it for who comes later; the newest of a topic is the truth.
+        retained: the broker keeps the newest message of a topic for later subscribers.
     """
 
     topic: str
@@ -36,7 +36,7 @@ class Message:
 @final
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a door does."""
+    """Health of a door."""
 
     frames_per_second: float
     last_frame_age_s: float | None
@@ -47,69 +47,68 @@ class Health:
     messages_dropped: int = 0
 
     @property
-    def signs(self) -> tuple[bool, ...]:
-        """What is told at once when it changes; the numbers are told now and then."""
-        return (self.source_ok, self.decider_ok, *(one.is_well for one in self.outputs))
+    def flags(self) -> tuple[bool, ...]:
+        """The flags whose change is published at once; numbers are published at intervals."""
+        return (self.source_ok, self.decider_ok, *(one.is_ok for one in self.outputs))
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics of one door, and what is said in them."""
+    """The topics of one door, and their messages; decisions have the subject id only with `with_subject_ids`.
+
+    Raises:
+        InputError: the name of the door is not valid as a topic level.
+    """
 
     zone: Purpose
     door: str
+    with_subject_ids: bool = False
 
-    @classmethod
-    def of(cls, zone: Purpose, door: str) -> "Topics":
-        """Name a door.
-
-        Raises:
-            InputError: the name would be no level of a topic.
-        """
-        if not _DOOR.fullmatch(door):
+    def __post_init__(self) -> None:
+        """Check the name of the door."""
+        if not _DOOR.fullmatch(self.door):
             raise InputError(
-                f"got door {door[:40]!r}; expected 1 to 32 characters of a-z, 0-9, '_' and '-', beginning with a "
+                f"got door {self.door[:40]!r}; expected 1 to 32 characters of a-z, 0-9, '_' and '-', beginning with a "
                 "letter or digit; change --door"
             )
-        return cls(zone, door)
 
     @property
     def base(self) -> str:
-        """What all topics begin with."""
+        """The prefix of all topics."""
         return f"volens/{self.zone}/{self.door}"
 
     def availability(self, *, online: bool) -> Message:
-        """Say whether somebody tells the truth of this door at all."""
+        """Return the message whether the door's program is online."""
         return Message(f"{self.base}/availability", ONLINE if online else OFFLINE, retained=True)
 
-    def state(self, standing: Standing, at: str) -> Message:
-        """Say how the door stands, since when."""
-        document = {"lock": standing.lock.value, "offline": standing.offline, "at": at}
+    def state(self, status: DoorStatus, at: str) -> Message:
+        """Return the message about the state of the door."""
+        document = {"lock": status.lock.value, "offline": status.offline, "at": at}
         return Message(f"{self.base}/state", json.dumps(document), retained=True)
 
     def health(self, health: Health, at: str) -> Message:
-        """Say how it does."""
+        """Return the message about the health of the door."""
         age = health.last_frame_age_s
         document = {
             "frames_per_second": round(health.frames_per_second, 1),
             "last_frame_age_s": None if age is None else round(age, 1),
             "source_ok": health.source_ok,
             "decider_ok": health.decider_ok,
-            "outputs": [{"name": one.name, "ok": one.is_well} for one in health.outputs],
+            "outputs": [{"name": one.name, "ok": one.is_ok} for one in health.outputs],
             "messages_dropped": health.messages_dropped,
             "version": health.version,
             "at": at,
         }
         return Message(f"{self.base}/health", json.dumps(document), retained=True)
 
-    def decision(self, decided: Decided, at: str, *, with_subject_id: bool = False) -> Message:
-        """Say what was decided; who it was only if that was asked for, the score never."""
-        document: dict[str, str | None] = {"decision": decided.verdict.value, "passage": decided.passage, "at": at}
-        if with_subject_id:
-            document |= {"subject_id": decided.subject_id}
+    def decision(self, decision: DecisionReceived, at: str) -> Message:
+        """Return the message about a decision; with the subject id only if it is enabled, never with the score."""
+        document: dict[str, str | None] = {"decision": decision.verdict.value, "passage": decision.visit_id, "at": at}
+        if self.with_subject_ids:
+            document |= {"subject_id": decision.subject_id}
         return Message(f"{self.base}/decision", json.dumps(document), retained=False)
 
-    def forgotten(self) -> list[Message]:
-        """Say that there is no such door any more: brokers drop what they retained when it becomes empty."""
+    def clear_messages(self) -> list[Message]:
+        """Return empty retained messages, with which the broker deletes those of this door."""
         return [Message(f"{self.base}/{name}", "", retained=True) for name in ("state", "health", "availability")]

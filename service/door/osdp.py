@@ -1,9 +1,9 @@
-"""A relay behind an OSDP peripheral, in the clear: the control panel's side of the conversation.
+"""OSDP output: a relay of an OSDP peripheral, not encrypted. This is the control panel's side of the protocol.
 
-1. Every command is answered within `ANSWER_S`, or is sent again with the same number, up to `TRIES` times; the
-   peripheral recognises a repetition by the number and does not carry it out twice.
-2. Numbers go 1, 2, 3, 1 and so on; 0 begins a conversation anew, after a silence or when the peripheral lost count.
-3. An opening is a timed output: the peripheral closes by itself, whatever becomes of this program or the cable.
+1. A command without an answer within `ANSWER_TIMEOUT_S` is repeated with the same sequence number, up to
+   `MAX_ATTEMPTS` times; the peripheral recognises the repetition by its number and does not execute it twice.
+2. Sequence numbers are 1, 2, 3, 1 and so on; 0 starts a new session, after a silence or when the peripheral lost count.
+3. An opening is a timed output: the peripheral closes by itself, also if this program or the cable fails.
 """
 
 import time
@@ -26,35 +26,35 @@ from volens.service.door.osdp_packets import (
     PacketError,
     Reply,
     beep,
-    light,
+    led,
     output_off,
     output_on,
     output_on_for,
+    packet_size,
     parse,
-    size_of,
 )
 
-ANSWER_S: Final = 0.3
-TRIES: Final = 3
-_BUSY_TRIES: Final = 10
-_SHOWN_S: Final = 2.0
-_SHOWS: Final = {Verdict.MATCH: (GREEN, 1), Verdict.NO_MATCH: (RED, 3), Verdict.FACTOR_REQUIRED: (AMBER, 2)}
+ANSWER_TIMEOUT_S: Final = 0.3
+MAX_ATTEMPTS: Final = 3
+_MAX_BUSY: Final = 10
+_SIGNAL_S: Final = 2.0
+_SIGNALS: Final = {Verdict.MATCH: (GREEN, 1), Verdict.NO_MATCH: (RED, 3), Verdict.FACTOR_REQUIRED: (AMBER, 2)}
 
 
 class Line(Protocol):
-    """What bytes go over."""
+    """A connection that carries bytes."""
 
-    def write(self, data: bytes, within_s: float) -> None:
-        """Write all of it, or raise UnavailableError."""
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """Write all bytes, or raise UnavailableError."""
 
-    def read(self, limit: int, within_s: float) -> bytes:
-        """Return what comes in time; nothing if nothing does."""
+    def read(self, limit: int, timeout_s: float) -> bytes:
+        """Return the bytes that arrive in time; empty if there are none."""
 
-    def forget(self) -> None:
-        """Throw away what came."""
+    def discard_input(self) -> None:
+        """Discard unread input."""
 
     def close(self) -> None:
-        """Let go."""
+        """Close the connection."""
 
 
 class _RefusedError(UnavailableError):
@@ -62,7 +62,7 @@ class _RefusedError(UnavailableError):
 
     def __init__(self, code: int) -> None:
         reason = Nak(code).name.lower().replace("_", " ") if code in set(Nak) else f"reason {code}"
-        super().__init__(f"the OSDP peripheral refuses a command ({reason}); see docs/doors.md")
+        super().__init__(f"the OSDP peripheral refused a command ({reason}); see docs/doors.md")
         self.code = code
 
 
@@ -72,7 +72,7 @@ class OsdpOutput:
 
     def __init__(
         self,
-        opened: Callable[[], Line],
+        open_line: Callable[[], Line],
         *,
         address: int,
         relay: int,
@@ -80,19 +80,19 @@ class OsdpOutput:
         name: str = "osdp",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Talk to the peripheral at an address; the line is opened when it is needed, and again after a failure."""
+        """Use the peripheral at an address; the line is opened at the first command, and again after a failure."""
         self.name = name
-        self._opened = opened
+        self._open_line = open_line
         self._address = address
         self._relay = relay
         self._reader = reader
         self._clock = clock
         self._line: Line | None = None
         self._sequence = 0
-        self._overlooked: set[int] = set()
+        self._unsupported: set[int] = set()
 
     def open_for(self, seconds: float) -> None:
-        """Switch the relay on for a while."""
+        """Switch the relay on for a time."""
         # 3.
         self._command(Command.OUT, output_on_for(self._relay, seconds))
 
@@ -101,34 +101,34 @@ class OsdpOutput:
         self._command(Command.OUT, output_off(self._relay))
 
     def hold_open(self) -> None:
-        """Switch the relay on, and leave it."""
+        """Switch the relay on until another command."""
         self._command(Command.OUT, output_on(self._relay))
 
     def show(self, verdict: Verdict) -> None:
-        """Light and sound; a peripheral that has no light or buzzer is not asked again."""
-        colour, beeps = _SHOWS[verdict]
-        shows = ((Command.LED, light(self._reader, colour, _SHOWN_S)), (Command.BUZ, beep(self._reader, beeps)))
+        """Use light and sound; if the peripheral has no LED or buzzer, the command is not sent again."""
+        colour, beeps = _SIGNALS[verdict]
+        shows = ((Command.LED, led(self._reader, colour, _SIGNAL_S)), (Command.BUZ, beep(self._reader, beeps)))
         for command, data in shows:
-            if command in self._overlooked:
+            if command in self._unsupported:
                 continue
             try:
                 self._command(command, data)
             except _RefusedError:
-                self._overlooked.add(command)
+                self._unsupported.add(command)
 
-    def tend(self) -> None:
-        """Poll, so that the peripheral knows that somebody is there, and the other way round."""
+    def poll(self) -> None:
+        """Send POLL, so that both sides notice if the other one is gone."""
         if self._command(Command.POLL, b""):
-            raise UnavailableError("the OSDP peripheral began anew; it is told again how the door stands")
+            raise UnavailableError("the OSDP peripheral was restarted; the state of the door is sent again")
 
     def close(self) -> None:
-        """Give the line back."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        """Close the line."""
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
 
     def _command(self, command: Command, data: bytes) -> bool:
-        """Return whether the peripheral had lost count: it may have been without power, and its relay with it."""
+        """Send a command; return whether the peripheral lost count: it may have lost power, and the relay its state."""
         try:
             self._exchange(command, data)
         except _RefusedError as error:
@@ -146,59 +146,59 @@ class OsdpOutput:
 
     def _exchange(self, command: Command, data: bytes) -> None:
         if self._line is None:
-            self._line = self._opened()
+            self._line = self._open_line()
         packet = Packet(self._address, self._sequence, command, data).to_bytes()
-        tries = busy = 0
-        while tries < TRIES:
-            self._line.forget()
-            # A mark before the packet lets a peripheral's receiver settle.
-            self._line.write(bytes([MARK]) + packet, ANSWER_S * TRIES)
-            reply = self._reply(self._line)
+        attempts = busy = 0
+        while attempts < MAX_ATTEMPTS:
+            self._line.discard_input()
+            # A mark byte before the packet lets the peripheral's receiver synchronise.
+            self._line.write(bytes([MARK]) + packet, ANSWER_TIMEOUT_S * MAX_ATTEMPTS)
+            reply = self._read_reply(self._line)
             # 1.
             if reply is None:
-                tries += 1
+                attempts += 1
                 continue
             if reply.code == Reply.BUSY:
                 busy += 1
-                if busy > _BUSY_TRIES:
+                if busy > _MAX_BUSY:
                     break
                 continue
             if reply.code == Reply.NAK:
-                # A refused packet has used up its number all the same.
-                self._count()
+                # A refused packet uses up its sequence number too.
+                self._advance_sequence()
                 raise _RefusedError(reply.data[0] if reply.data else 0)
             # 2.
-            self._count()
+            self._advance_sequence()
             return
         raise UnavailableError(
-            f"the OSDP peripheral at address {self._address} does not answer; check it and its cable"
+            f"the OSDP peripheral at address {self._address} does not answer; check the device and its cable"
         )
 
-    def _count(self) -> None:
+    def _advance_sequence(self) -> None:
         self._sequence = self._sequence % 3 + 1
 
-    def _reply(self, line: Line) -> Packet | None:
-        until = self._clock() + ANSWER_S
+    def _read_reply(self, line: Line) -> Packet | None:
+        until = self._clock() + ANSWER_TIMEOUT_S
         got = bytearray()
         while (left_s := until - self._clock()) > 0:
             got += line.read(MAX_PACKET_BYTES, left_s)
             with suppress(PacketError):
-                reply = self._whole(got)
+                reply = self._complete_packet(got)
                 if reply is not None:
                     return reply
                 continue
-            # What is no packet ends the wait: the command is sent again.
+            # A malformed packet ends the wait; the command is repeated.
             return None
         return None
 
-    def _whole(self, got: bytearray) -> Packet | None:
+    def _complete_packet(self, got: bytearray) -> Packet | None:
         begin = got.find(SOM)
         del got[: begin if begin >= 0 else len(got)]
-        size = size_of(bytes(got))
+        size = packet_size(bytes(got))
         if size is None or len(got) < size:
             return None
         reply = parse(bytes(got[:size]))
         is_ours = reply.is_reply and reply.address == self._address
         if not is_ours or (reply.code != Reply.BUSY and reply.sequence != self._sequence):
-            raise PacketError("it answers something else")
+            raise PacketError("it is not the answer to this command")
         return reply

@@ -1,8 +1,8 @@
-"""OSDP packets (IEC 60839-11-5), in the clear: framing, CRC, the commands that a door needs. Pure.
+"""OSDP packets (IEC 60839-11-5) without encryption: framing, CRC, and the commands that a door needs. Pure.
 
-``SOM 0x53 | address | length, 2 bytes, little end first | control | command or reply | data | CRC, 2 bytes``. The
-length counts everything from SOM to CRC. Control: bits 0 and 1 are the sequence number, bit 2 says that there is a CRC,
-bit 3 that there is a security block. Bit 7 of the address says that it is a reply.
+``SOM 0x53 | address | length, 2 bytes, little-endian | control | command or reply | data | CRC, 2 bytes``. The length
+counts all bytes from SOM to CRC. Control: bits 0 and 1 are the sequence number, bit 2 marks a CRC, bit 3 marks a
+security block. Bit 7 of the address marks a reply.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _TENTHS: Final = 10
 
 
 class Command(IntEnum):
-    """What is sent to a peripheral."""
+    """Commands to a peripheral."""
 
     POLL = 0x60
     OUT = 0x68
@@ -32,7 +32,7 @@ class Command(IntEnum):
 
 
 class Reply(IntEnum):
-    """What comes back, as far as a door tells them apart."""
+    """Replies that a door distinguishes."""
 
     ACK = 0x40
     NAK = 0x41
@@ -40,7 +40,7 @@ class Reply(IntEnum):
 
 
 class Nak(IntEnum):
-    """Why a peripheral refuses."""
+    """Reason codes of a NAK."""
 
     BAD_CRC = 0x01
     BAD_LENGTH = 0x02
@@ -51,7 +51,7 @@ class Nak(IntEnum):
 
 
 class PacketError(ValueError):
-    """Bytes that are no packet."""
+    """The bytes are not a valid packet."""
 
 
 @final
@@ -66,7 +66,7 @@ class Packet:
     is_reply: bool = False
 
     def to_bytes(self) -> bytes:
-        """Return it framed."""
+        """Return the packet with its frame and CRC."""
         size = _SMALLEST + len(self.data)
         head = bytes([SOM, self.address | (REPLY if self.is_reply else 0), size & 0xFF, size >> 8])
         body = head + bytes([HAS_CRC | self.sequence, self.code]) + self.data
@@ -74,7 +74,7 @@ class Packet:
 
 
 def crc(data: bytes) -> int:
-    """Return the CRC-16 that OSDP uses (CRC-16/AUG-CCITT: polynomial 0x1021, beginning with 0x1D0F)."""
+    """Return the CRC-16 of OSDP (CRC-16/AUG-CCITT: polynomial 0x1021, initial value 0x1D0F)."""
     value = 0x1D0F
     for byte in data:
         value ^= byte << 8
@@ -83,61 +83,61 @@ def crc(data: bytes) -> int:
     return value
 
 
-def size_of(begun: bytes) -> int | None:
-    """Return how long a packet is that begins so; None if that is not said yet.
+def packet_size(start: bytes) -> int | None:
+    """Return the length of a packet from its first bytes; None if there are too few bytes.
 
     Raises:
-        PacketError: no packet begins so.
+        PacketError: a packet cannot begin with these bytes.
     """
-    if begun and begun[0] != SOM:
-        raise PacketError("it does not begin as a packet")
-    if len(begun) < 4:  # noqa: PLR2004  the length is in bytes 2 and 3
+    if start and start[0] != SOM:
+        raise PacketError("it does not begin with SOM")
+    if len(start) < 4:  # noqa: PLR2004  the length is in bytes 2 and 3
         return None
-    size = int.from_bytes(begun[2:4], "little")
+    size = int.from_bytes(start[2:4], "little")
     if not _SMALLEST <= size <= MAX_PACKET_BYTES:
-        raise PacketError("its length is none of a packet")
+        raise PacketError("its length is out of range")
     return size
 
 
 def parse(data: bytes) -> Packet:
-    """Read one whole packet.
+    """Parse one complete packet.
 
     Raises:
-        PacketError: it is none, its CRC does not hold, or it has no CRC or a security block.
+        PacketError: it is malformed, its CRC is wrong, or it has no CRC or a security block.
     """
-    if size_of(data) != len(data):
-        raise PacketError("its length is another one")
+    if packet_size(data) != len(data):
+        raise PacketError("its length differs from the number of bytes")
     control = data[4]
     if not control & HAS_CRC or control & HAS_SECURITY_BLOCK:
         raise PacketError("it has no CRC, or a security block")
     if crc(data[:-2]) != int.from_bytes(data[-2:], "little"):
-        raise PacketError("its CRC does not hold")
+        raise PacketError("its CRC is wrong")
     return Packet(data[1] & ~REPLY & 0xFF, control & SEQUENCE, data[5], data[6:-2], bool(data[1] & REPLY))
 
 
 def output_off(relay: int) -> bytes:
-    """Return the data of OUT that ends whatever holds: off from now on."""
+    """Return the data of OUT that switches off permanently."""
     return bytes([relay, 0x01, 0, 0])
 
 
 def output_on(relay: int) -> bytes:
-    """Return the data of OUT that switches on from now on."""
+    """Return the data of OUT that switches on permanently."""
     return bytes([relay, 0x02, 0, 0])
 
 
 def output_on_for(relay: int, seconds: float) -> bytes:
-    """Return the data of OUT that switches on for a while; the peripheral switches off by itself."""
+    """Return the data of OUT that switches on for a time; the peripheral switches off by itself."""
     return bytes([relay, 0x05]) + _tenths(seconds).to_bytes(2, "little")
 
 
-def light(reader: int, colour: int, seconds: float) -> bytes:
-    """Return the data of LED that lights a reader's first LED for a while; then it is red again, as always."""
+def led(reader: int, colour: int, seconds: float) -> bytes:
+    """Return the data of LED that sets a reader's first LED to a colour for a time; after it the LED is red again."""
     temporary = bytes([0x02, 5, 0, colour, 0]) + _tenths(seconds).to_bytes(2, "little")
     return bytes([reader, 0]) + temporary + bytes([0x01, 5, 0, RED, 0])
 
 
 def beep(reader: int, count: int) -> bytes:
-    """Return the data of BUZ that sounds a reader's buzzer so often."""
+    """Return the data of BUZ that sounds a reader's buzzer `count` times."""
     return bytes([reader, 0x02, 1, 1, count])
 
 

@@ -1,11 +1,11 @@
-"""What opens the door: an output. References without wires (text, a file); `volens.service.door.osdp` has wires."""
+"""Outputs that open the door. Here: console and file; `volens.service.door.osdp` drives a relay."""
 
 import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol, final
+from typing import Final, Protocol, TypeAlias, final
 from urllib.parse import parse_qsl
 
 from volens.consent import InputError, UnavailableError
@@ -16,161 +16,131 @@ from volens.store.files import write_private
 
 MAX_OUTPUTS: Final = 8
 
+Report: TypeAlias = Callable[[Lock, float | None], None]
+"""Takes the state of the lock, and the seconds of an opening."""
+
 
 class Output(Protocol):
-    """A relay, or what stands for one. Called by one thread; each call may take its time, or raise and be tried again.
+    """A relay or its substitute. One thread calls it; a call may take time or raise, and is then repeated.
 
     Attributes:
-        name: what it is called in health, without secrets.
+        name: the name in health messages, without secrets.
+
+    Raises:
+        UnavailableError: from every method but `close`: the output is not reachable, or did not get the command.
     """
 
     name: str
 
     def open_for(self, seconds: float) -> None:
-        """Open, and close again by itself after so long, even if this program is gone by then.
-
-        Raises:
-            UnavailableError: it could not be told.
-        """
+        """Open for a time; the output closes by itself after it, also if this program has ended."""
 
     def keep_closed(self) -> None:
-        """Close now, and stay closed.
-
-        Raises:
-            UnavailableError: it could not be told.
-        """
+        """Close now and stay closed."""
 
     def hold_open(self) -> None:
-        """Open, and stay open until it is told something else.
-
-        Raises:
-            UnavailableError: it could not be told.
-        """
+        """Open and stay open until another call."""
 
     def show(self, verdict: Verdict) -> None:
-        """Tell the person in front of the door, if it can; what it cannot show it overlooks.
+        """Show a decision to the person in front of the door, if the output has light or sound."""
 
-        Raises:
-            UnavailableError: it could not be told.
-        """
-
-    def tend(self) -> None:
-        """Do what is to be done now and then while nothing happens.
-
-        Raises:
-            UnavailableError: it is not there.
-        """
+    def poll(self) -> None:
+        """Check the connection; called regularly while nothing else happens."""
 
     def close(self) -> None:
-        """Let go of it; how it stands stays as it is."""
+        """Release the device; the state of the relay does not change."""
 
 
-@final
-class ConsoleOutput:
-    """Says what a relay would do."""
+class _ReportingOutput:
+    """Reports the state of the lock, and the seconds of an opening; it has no light, no sound and no connection."""
 
-    def __init__(self, say: Callable[[Lock, float | None], None]) -> None:
-        """Say it with a function: how the door stands, and for how many seconds."""
-        self.name = "console"
-        self._say = say
+    def __init__(self, name: str, report: Report) -> None:
+        self.name = name
+        self._report = report
 
     def open_for(self, seconds: float) -> None:
-        """Say that it is open."""
-        self._say(Lock.UNLOCKED, seconds)
+        self._report(Lock.UNLOCKED, seconds)
 
     def keep_closed(self) -> None:
-        """Say that it is closed."""
-        self._say(Lock.LOCKED, None)
+        self._report(Lock.LOCKED, None)
 
     def hold_open(self) -> None:
-        """Say that it stays open."""
-        self._say(Lock.HELD_OPEN, None)
+        self._report(Lock.HELD_OPEN, None)
 
     def show(self, verdict: Verdict) -> None:
-        """Say nothing: whoever reads the console reads the decisions as well."""
+        pass
 
-    def tend(self) -> None:
-        """Do nothing."""
+    def poll(self) -> None:
+        pass
 
     def close(self) -> None:
-        """Do nothing."""
+        pass
 
 
 @final
-class FileOutput:
-    """Writes how the door stands into a file, whole each time, for a program that drives a relay.
+class ConsoleOutput(_ReportingOutput):
+    """Prints what a relay would do."""
 
-    ``{"lock": "unlocked", "until": "2026-11-27T08:00:05Z", "at": "2026-11-27T08:00:00Z"}``. Whoever reads it closes at
-    `until`, whether the file has changed by then or not: this program may be gone.
+    def __init__(self, report: Report) -> None:
+        super().__init__("console", report)
+
+
+@final
+class FileOutput(_ReportingOutput):
+    """Writes the state of the door into a file, atomically each time, for a program that drives a relay.
+
+    ``{"lock": "unlocked", "until": "2026-11-27T08:00:05Z", "at": "2026-11-27T08:00:00Z"}``. The reading program must
+    close at `until`, also if the file has not changed, because this program may have ended.
     """
 
     def __init__(self, path: Path, clock: Callable[[], datetime] = utc_now) -> None:
         """Write to a file.
 
         Raises:
-            InputError: its folder is not there.
+            InputError: its folder does not exist, or it is a folder itself.
         """
         if not path.parent.is_dir() or path.is_dir():
-            raise InputError(f"got output file:{path}; expected a file in a folder that is there; check --output")
-        self.name = f"file:{path.name}"
+            raise InputError(f"got output file:{path}; expected a file in an existing folder; check --output")
+        super().__init__(f"file:{path.name}", self._write)
         self._path = path
         self._clock = clock
 
-    def open_for(self, seconds: float) -> None:
-        """Write that it is open, and until when."""
-        self._write(Lock.UNLOCKED, seconds)
-
-    def keep_closed(self) -> None:
-        """Write that it is closed."""
-        self._write(Lock.LOCKED)
-
-    def hold_open(self) -> None:
-        """Write that it stays open."""
-        self._write(Lock.HELD_OPEN)
-
-    def show(self, verdict: Verdict) -> None:
-        """Write nothing: a file shows nobody anything."""
-
-    def tend(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def _write(self, lock: Lock, seconds: float | None = None) -> None:
+    def _write(self, lock: Lock, seconds: float | None) -> None:
         now = self._clock()
-        until = None if seconds is None else _seconds_of(now + timedelta(seconds=seconds))
-        document = {"lock": lock.value, "until": until, "at": _seconds_of(now)}
+        until = None if seconds is None else _format_time(now + timedelta(seconds=seconds))
+        document = {"lock": lock.value, "until": until, "at": _format_time(now)}
         try:
             write_private(self._path, json.dumps(document).encode("ascii") + b"\n", replace=True)
         except OSError as error:
             raise UnavailableError(f"cannot write {self._path}: {error.strerror}; check the folder") from None
 
 
-def parse_output(text: str, say: Callable[[Lock, float | None], None]) -> Output:
-    """Return the output that an option names: ``console``, ``file:PATH`` or ``osdp:DEVICE?address=0&relay=0``.
+def parse_output(text: str, report: Report) -> Output:
+    """Parse an output: ``console``, ``file:PATH`` or ``osdp:DEVICE?address=0&relay=0``.
 
     Raises:
-        InputError: it names none.
+        InputError: the text is not a valid output.
     """
-    from volens.service.door.osdp import OsdpOutput  # noqa: PLC0415  knows this module's Protocol
-    from volens.service.door.serial_line import SerialLine  # noqa: PLC0415  not on every system
+    from volens.service.door.osdp import OsdpOutput  # noqa: PLC0415  imports this module's Protocol
+    from volens.service.door.serial_line import SerialLine  # noqa: PLC0415  POSIX only
 
     kind, _, rest = text.partition(":")
     if text == "console":
-        return ConsoleOutput(say)
+        return ConsoleOutput(report)
     if kind == "file" and rest:
         return FileOutput(Path(rest))
     if kind == "osdp" and rest:
         device, _, query = rest.partition("?")
-        asked = {"address": 0, "relay": 0, "reader": 0, "baud": 9600}
-        given = parse_qsl(query, keep_blank_values=True)
-        if len({name for name, _ in given}) != len(given) or any(name not in asked for name, _ in given):
+        options = {"address": 0, "relay": 0, "reader": 0, "baud": 9600}
+        pairs = parse_qsl(query, keep_blank_values=True)
+        if len({name for name, _ in pairs}) != len(pairs) or any(name not in options for name, _ in pairs):
             raise InputError(f"got output {text[:100]!r}; expected osdp:DEVICE?address=0&relay=0&reader=0&baud=9600")
-        for name, value in given:
-            asked[name] = _number(name, value)
-        baud = asked.pop("baud")
-        return OsdpOutput(lambda: SerialLine(Path(device), baud), **asked, clock=time.monotonic, name=f"osdp:{device}")
+        for name, value in pairs:
+            options[name] = _number(name, value)
+        baud = options.pop("baud")
+        return OsdpOutput(
+            lambda: SerialLine(Path(device), baud), **options, clock=time.monotonic, name=f"osdp:{device}"
+        )
     raise InputError(f"got output {text[:100]!r}; expected console, file:PATH or osdp:DEVICE?address=0&relay=0")
 
 
@@ -181,5 +151,5 @@ def _number(name: str, value: str) -> int:
     return int(value)
 
 
-def _seconds_of(when: datetime) -> str:
+def _format_time(when: datetime) -> str:
     return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""A serial device, raw, with a time limit on everything. POSIX only."""
+"""Serial device in raw mode; every operation has a timeout. POSIX only."""
 
 import os
 import select
@@ -9,46 +9,44 @@ from typing import Final, final
 
 from volens.consent import InputError, UnavailableError
 
-_BAUDS: Final = {
-    9600: termios.B9600,
-    19_200: termios.B19200,
-    38_400: termios.B38400,
-    57_600: termios.B57600,
-    115_200: termios.B115200,
-    230_400: termios.B230400,
+_BAUDS: Final[dict[int, int]] = {
+    baud: getattr(termios, f"B{baud}") for baud in (9600, 19_200, 38_400, 57_600, 115_200, 230_400)
 }
+_CLOSED: Final = -1
 
 
 @final
 class SerialLine:
-    """An open device: eight bits, no parity, one stop bit, nothing translated."""
+    """An open device: 8 data bits, no parity, 1 stop bit, no translation of characters."""
 
     def __init__(self, path: Path, baud: int) -> None:
-        """Open it.
+        """Open the device.
 
         Raises:
-            InputError: no device runs at this speed.
-            UnavailableError: it is not there, not ours to open, or no serial device.
+            InputError: the baud rate is not supported.
+            UnavailableError: the device does not exist, cannot be opened, or is not a serial device.
         """
         if baud not in _BAUDS:
             raise InputError(f"got baud={baud}; expected one of {', '.join(str(one) for one in _BAUDS)}")
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise UnavailableError(f"cannot open {path}: {error.strerror}; check the device and its rights") from None
+            raise UnavailableError(
+                f"cannot open {path}: {error.strerror}; check the device and its permissions"
+            ) from None
         try:
             self._make_raw(_BAUDS[baud])
         except (OSError, termios.error):
-            os.close(self._descriptor)
-            raise UnavailableError(f"{path} is no serial device; check --output") from None
+            self.close()
+            raise UnavailableError(f"{path} is not a serial device; check --output") from None
 
-    def write(self, data: bytes, within_s: float) -> None:
-        """Write all of it.
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """Write all bytes.
 
         Raises:
-            UnavailableError: it takes longer, or the device is gone.
+            UnavailableError: the timeout is over, or the device was disconnected.
         """
-        until = time.monotonic() + within_s
+        until = time.monotonic() + timeout_s
         left = memoryview(data)
         while left:
             self._wait(until, for_writing=True)
@@ -59,13 +57,13 @@ class SerialLine:
             except OSError as error:
                 raise _gone(error) from None
 
-    def read(self, limit: int, within_s: float) -> bytes:
-        """Return what is there, at least one byte and at most `limit`; nothing if nothing comes in time.
+    def read(self, limit: int, timeout_s: float) -> bytes:
+        """Return 1 to `limit` bytes; empty if none arrive in time.
 
         Raises:
-            UnavailableError: the device is gone.
+            UnavailableError: the device was disconnected.
         """
-        if not self._wait(time.monotonic() + within_s, for_writing=False, must=False):
+        if not self._wait(time.monotonic() + timeout_s, for_writing=False, must=False):
             return b""
         try:
             data = os.read(self._descriptor, limit)
@@ -74,23 +72,25 @@ class SerialLine:
         except OSError as error:
             raise _gone(error) from None
         if not data:
-            raise UnavailableError("the serial device is gone; connect it again")
+            raise UnavailableError("the serial device was disconnected; connect it again")
         return data
 
-    def forget(self) -> None:
-        """Throw away what came and was not read."""
+    def discard_input(self) -> None:
+        """Discard unread input."""
         termios.tcflush(self._descriptor, termios.TCIFLUSH)
 
     def close(self) -> None:
-        """Give the device back."""
-        os.close(self._descriptor)
+        """Close the device; a second call does nothing, because its number may be another file's by then."""
+        descriptor, self._descriptor = self._descriptor, _CLOSED
+        if descriptor != _CLOSED:
+            os.close(descriptor)
 
     def _wait(self, until: float, *, for_writing: bool, must: bool = True) -> bool:
         left_s = max(0.0, until - time.monotonic())
         wanted = [self._descriptor]
         ready = select.select([] if for_writing else wanted, wanted if for_writing else [], [], left_s)
         if not any(ready) and must:
-            raise UnavailableError("the serial device takes nothing; check the cable")
+            raise UnavailableError("the serial device does not accept data; check the cable")
         return any(ready)
 
     def _make_raw(self, speed: int) -> None:
@@ -102,4 +102,4 @@ class SerialLine:
 
 
 def _gone(error: OSError) -> UnavailableError:
-    return UnavailableError(f"the serial device is gone ({error.strerror}); connect it again")
+    return UnavailableError(f"the serial device was disconnected ({error.strerror}); connect it again")

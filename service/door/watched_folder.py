@@ -1,9 +1,9 @@
-"""A folder that a camera, or its upload, drops images into: each is looked at once, the oldest first.
+"""Watched folder: a camera or an upload adds images, and each is processed once, oldest first.
 
-1. What is younger than a moment may still be being written: a file counts when its size and time have stood still.
-   One that cannot be decoded is given more time, for an upload may pause.
-2. What is older than `max_age_s` is not looked at: it shows who was there, not who is.
-3. A file is deleted after it was looked at, and only if that was asked for.
+1. A file counts as complete when its size and time have not changed for `STILL_S`. A file that cannot be decoded gets
+   `INCOMPLETE_S`, because an upload may pause.
+2. An image older than `max_age_s` is not processed: it shows who was there before.
+3. With `consume`, a file is deleted after it was processed.
 """
 
 import threading
@@ -16,12 +16,12 @@ from typing import Final, final
 
 from volens.consent import InputError
 from volens.face import ImageError, decode
-from volens.service.door.door_events import SourceBroken, SourceEnded, SourceWell, Tell, Unusable
-from volens.service.door.frame_queue import MAX_AGE_S, Frame, Frames
-from volens.service.door.frame_sources import until_settled
-from volens.service.door.stream_messages import plain
+from volens.service.door.door_events import EventSink, InputRejected, SourceEnded, SourceLost, SourceReady
+from volens.service.door.frame_queue import MAX_AGE_S, Frame, FrameQueue
+from volens.service.door.frame_sources import wait_until_processed
+from volens.service.door.stream_messages import printable
 
-LOOK_EVERY_S: Final = 0.2
+SCAN_EVERY_S: Final = 0.2
 STILL_S: Final = 0.4
 INCOMPLETE_S: Final = 10.0
 MAX_FILE_BYTES: Final = 8 * 2**20
@@ -31,7 +31,7 @@ _SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _FileState:
     size: int
     modified_ns: int
     since_s: float
@@ -39,9 +39,9 @@ class _Seen:
 
 @final
 class Folder:
-    """A folder of images that others write."""
+    """A folder into which another program writes images."""
 
-    is_quiet = True
+    is_intermittent = True
 
     def __init__(
         self,
@@ -49,106 +49,105 @@ class Folder:
         *,
         consume: bool = False,
         max_age_s: float = MAX_AGE_S,
-        ends: bool = False,
+        end_when_empty: bool = False,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Watch a folder.
+        """Watch a folder, without its subfolders; with `end_when_empty`, end when all files were processed.
 
-        Args:
-            path: the folder; subfolders are not looked into.
-            consume: delete each file afterwards.
-            max_age_s: older files are not looked at.
-            ends: stop when all that is there was looked at.
-            wall_clock: seconds since 1970, as files have them.
+        `wall_clock` returns seconds since 1970, to compare with file times.
 
         Raises:
-            InputError: it is no folder.
+            InputError: the folder does not exist.
         """
         if not path.is_dir():
-            raise InputError(f"there is no folder {path}; make it, or check --folder")
+            raise InputError(f"there is no folder {path}; create it, or check --folder")
         self._path = path
         self._consume = consume
         self._max_age_s = max_age_s
-        self._ends = ends
+        self._end_when_empty = end_when_empty
         self._wall_clock = wall_clock
-        self._growing: dict[str, _Seen] = {}
+        self._incomplete: dict[str, _FileState] = {}
         self._done: dict[str, tuple[int, int]] = {}
 
-    def run(self, frames: Frames, tell: Tell, stopped: threading.Event) -> None:
-        """Look for new files until it is stopped."""
-        is_well: bool | None = None
+    def run(self, frames: FrameQueue, emit: EventSink, stopped: threading.Event) -> None:
+        """Process new files until `stopped` is set."""
+        is_ok: bool | None = None
         while not stopped.is_set():
             try:
                 files = self._files()
             except OSError as error:
-                if is_well is not False:
-                    tell(SourceBroken(f"cannot list {self._path}: {error.strerror}; check it and its rights"))
-                is_well = False
+                if is_ok is not False:
+                    emit(
+                        SourceLost(f"cannot list {self._path}: {error.strerror}; check the folder and its permissions")
+                    )
+                is_ok = False
                 stopped.wait(1.0)
                 continue
-            if not is_well:
-                tell(SourceWell())
-            is_well = True
-            for path, seen in files:
-                if self._is_complete(path, seen) and not self._look(path, seen, frames, tell, stopped):
+            if not is_ok:
+                emit(SourceReady())
+            is_ok = True
+            for path, state in files:
+                if self._is_complete(path, state) and not self._process(path, state, frames, emit, stopped):
                     return
-            if self._ends and not self._growing:
-                tell(SourceEnded())
+            if self._end_when_empty and not self._incomplete:
+                emit(SourceEnded())
                 return
-            stopped.wait(LOOK_EVERY_S)
+            stopped.wait(SCAN_EVERY_S)
 
-    def _files(self) -> list[tuple[Path, _Seen]]:
+    def _files(self) -> list[tuple[Path, _FileState]]:
         now = time.monotonic()
-        found: list[tuple[Path, _Seen]] = []
+        found: list[tuple[Path, _FileState]] = []
         for path in self._path.iterdir():
             if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
                 continue
-            with suppress(OSError):  # gone again, or not ours to see
-                state = path.stat()
+            with suppress(OSError):  # deleted meanwhile, or not readable
+                info = path.stat()
                 if path.is_file():
-                    found.append((path, _Seen(state.st_size, state.st_mtime_ns, now)))
+                    found.append((path, _FileState(info.st_size, info.st_mtime_ns, now)))
         names = {path.name for path, _ in found}
-        self._growing = {name: seen for name, seen in self._growing.items() if name in names}
-        self._done = {name: seen for name, seen in self._done.items() if name in names}
-        fresh = [(path, seen) for path, seen in found if self._done.get(path.name) != (seen.size, seen.modified_ns)]
+        self._incomplete = {name: state for name, state in self._incomplete.items() if name in names}
+        self._done = {name: state for name, state in self._done.items() if name in names}
+        fresh = [(path, state) for path, state in found if self._done.get(path.name) != (state.size, state.modified_ns)]
         return sorted(fresh, key=lambda one: (one[1].modified_ns, one[0].name))
 
-    def _is_complete(self, path: Path, seen: _Seen) -> bool:
+    def _is_complete(self, path: Path, state: _FileState) -> bool:
         # 1.
-        before = self._growing.get(path.name)
-        if before is None or (before.size, before.modified_ns) != (seen.size, seen.modified_ns):
-            self._growing[path.name] = seen
+        before = self._incomplete.get(path.name)
+        if before is None or (before.size, before.modified_ns) != (state.size, state.modified_ns):
+            self._incomplete[path.name] = state
             return False
-        return seen.since_s - before.since_s >= STILL_S
+        return state.since_s - before.since_s >= STILL_S
 
-    def _look(self, path: Path, seen: _Seen, frames: Frames, tell: Tell, stopped: threading.Event) -> bool:
+    def _process(
+        self, path: Path, state: _FileState, frames: FrameQueue, emit: EventSink, stopped: threading.Event
+    ) -> bool:
         # 2.
-        age_s = self._wall_clock() - seen.modified_ns / 1e9
+        age_s = self._wall_clock() - state.modified_ns / 1e9
         if age_s > self._max_age_s:
-            tell(Unusable(f"{plain(path.name)} is {age_s:.0f} s old and was not looked at; see --max-age-s"))
-            self._end(path, seen)
+            emit(InputRejected(f"{printable(path.name)} is {age_s:.0f} s old and was not processed; see --max-age-s"))
+            self._finish(path, state)
             return True
         try:
             data = _read(path)
-            image = decode(data, plain(path.name))
+            image = decode(data, printable(path.name))
         except OSError:
-            return True  # gone again
+            return True  # deleted meanwhile
         except ImageError as error:
-            if seen.since_s - self._growing[path.name].since_s >= INCOMPLETE_S or self._ends:
-                tell(Unusable(str(error)))
-                self._end(path, seen)
+            if state.since_s - self._incomplete[path.name].since_s >= INCOMPLETE_S or self._end_when_empty:
+                emit(InputRejected(str(error)))
+                self._finish(path, state)
             return True
-        frame = Frame(image, time.monotonic(), data, alone=True)
+        frame = Frame(image, time.monotonic(), data, standalone=True)
         frames.put(frame)
-        if not until_settled(frame, stopped):
+        if not wait_until_processed(frame, stopped):
             return False
         # 3.
-        self._end(path, seen)
+        self._finish(path, state)
         return True
 
-    def _end(self, path: Path, seen: _Seen) -> None:
-        self._growing.pop(path.name, None)
-        self._done[path.name] = (seen.size, seen.modified_ns)
+    def _finish(self, path: Path, state: _FileState) -> None:
+        self._incomplete.pop(path.name, None)
+        self._done[path.name] = (state.size, state.modified_ns)
         if self._consume:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -158,5 +157,5 @@ def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise ImageError(f"{plain(path.name)} is larger than {MAX_FILE_BYTES // 2**20} MiB; expected at most that")
+        raise ImageError(f"{printable(path.name)} is larger than {MAX_FILE_BYTES // 2**20} MiB; send smaller images")
     return data

@@ -1,7 +1,8 @@
-"""Asking an issuer for its keys, as OpenID Connect Discovery 1.0 has it: two questions to addresses that are judged.
+"""OpenID Connect Discovery 1.0: fetches an issuer's keys with two requests to checked addresses.
 
-1. What the issuer says about itself is read where its own URL leads; it must call itself exactly what we call it.
-2. The keys are read where it says they are, under the same rules; never in plain ``http`` if the issuer itself is not.
+1. The issuer's configuration is read below its own URL; it must name exactly the configured issuer.
+2. The keys are read from the address in the configuration, under the same rules; not over plain ``http`` unless the
+   issuer itself uses it.
 
 No redirect is followed, at most 64 KiB are read, and each request has `TIMEOUT_S` (`volens.service.webhooks.posting`).
 """
@@ -16,21 +17,21 @@ from volens.consent import InputError, UnavailableError
 from volens.service.oidc.issuer_keys import SigningKey, parse_keys
 from volens.service.oidc.issuer_trust import Trust
 from volens.service.webhooks.address_guard import AddressError, Resolve, checked_addresses, look_up, parse_target
-from volens.service.webhooks.posting import Answer, DeliveryError, get
+from volens.service.webhooks.posting import DeliveryError, Response, request
 
 TIMEOUT_S: Final = 5.0
-LEAST_AGE: Final = timedelta(minutes=5)
-MOST_AGE: Final = timedelta(hours=24)
+MIN_AGE: Final = timedelta(minutes=5)
+MAX_AGE: Final = timedelta(hours=24)
 
 _OK: Final = 200
 _HEADERS: Final = {"Accept": "application/json", "User-Agent": "Volens"}
 
 
 class IssuerError(UnavailableError):
-    """The issuer's keys cannot be had. The message says why in a few words, and nothing of what it answered.
+    """The issuer's keys cannot be fetched. The message is a few words and repeats nothing of the response.
 
     Attributes:
-        again_after_s: in how many seconds it may be asked again.
+        again_after_s: seconds until the next attempt is allowed.
     """
 
     again_after_s = 1
@@ -38,8 +39,8 @@ class IssuerError(UnavailableError):
 
 @final
 @dataclass(frozen=True, slots=True)
-class Published:
-    """The keys of an issuer, and how long they may be used without asking again: `LEAST_AGE` to `MOST_AGE`."""
+class PublishedKeys:
+    """The keys of an issuer, and how long they may be used before a new request: `MIN_AGE` to `MAX_AGE`."""
 
     keys: tuple[SigningKey, ...]
     fresh_for: timedelta
@@ -51,50 +52,46 @@ def fetch_keys(
     resolve: Resolve = look_up,
     timeout_s: float = TIMEOUT_S,
     context: ssl.SSLContext | None = None,
-) -> Published:
-    """Ask an issuer for its keys, by the steps above.
-
-    Args:
-        trust: which issuer.
-        resolve: looks up names.
-        timeout_s: for each of the two questions.
-        context: for TLS; the machine's trust store without it.
+) -> PublishedKeys:
+    """Fetch the keys of an issuer, in the steps above; `timeout_s` limits each of the two requests.
 
     Raises:
-        IssuerError: 1 or 2 cannot be done.
+        IssuerError: 1 or 2 fails.
     """
 
-    def ask(url: str) -> Answer:
+    def fetch(url: str) -> Response:
         target = parse_target(url, allow_private=trust.allow_private)
         addresses = checked_addresses(target, allow_private=trust.allow_private, resolve=resolve)
-        answer = get(target, addresses, _HEADERS, timeout_s=timeout_s, context=context)
-        if answer.status != _OK:
-            raise IssuerError(f"the issuer answers with status {answer.status}")
-        return answer
+        response = request("GET", target, addresses, _HEADERS, timeout_s=timeout_s, context=context)
+        if response.status != _OK:
+            raise IssuerError(f"the issuer responds with status {response.status}")
+        return response
 
     try:
         # 1.
-        where = _keys_url(ask(trust.configuration_url).body, trust)
+        keys_url = _keys_url(fetch(trust.configuration_url).body, trust)
         # 2.
-        answer = ask(where)
-        keys = parse_keys(answer.body)
+        response = fetch(keys_url)
+        keys = parse_keys(response.body)
     except DeliveryError as error:
-        raise IssuerError(f"the issuer gives {error}") from None
+        raise IssuerError(f"the request to the issuer failed: {error}") from None
     except (AddressError, InputError) as error:
         raise IssuerError(f"the issuer cannot be used: {error}") from None
     except OSError:
         raise IssuerError("the issuer's name has no address") from None
-    return Published(keys, min(max(answer.max_age or LEAST_AGE, LEAST_AGE), MOST_AGE))
+    return PublishedKeys(keys, min(max(response.max_age or MIN_AGE, MIN_AGE), MAX_AGE))
 
 
 def _keys_url(data: bytes, trust: Trust) -> str:
     try:
         found = json.loads(data.decode("utf-8"))
-        issuer, where = found["issuer"], found["jwks_uri"]
+        issuer, keys_url = found["issuer"], found["jwks_uri"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise InputError("got no description of an issuer; expected 'issuer' and 'jwks_uri'") from None
+        raise InputError("got no configuration of an issuer; expected 'issuer' and 'jwks_uri'") from None
     if issuer != trust.issuer:
-        raise InputError("got the description of another issuer; check the configuration, letter by letter")
-    if not isinstance(where, str) or (trust.issuer.startswith("https:") and not where.startswith("https:")):
-        raise InputError("got keys that are not behind https")
-    return where
+        raise InputError(
+            "got the configuration of another issuer; check that the configured issuer is spelled exactly as its own"
+        )
+    if not isinstance(keys_url, str) or (trust.issuer.startswith("https:") and not keys_url.startswith("https:")):
+        raise InputError("got an address of keys that is not https")
+    return keys_url

@@ -1,4 +1,4 @@
-"""The public keys of an issuer, out of its JWK set (RFC 7517): those that may sign a token, and no others. Pure."""
+"""The public keys of an issuer, from its JWK set (RFC 7517): only those that may sign a token. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,23 +16,17 @@ PublicKey: TypeAlias = RSAKey | ECKey | OKPKey
 MAX_KEYS: Final = 64
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
-"""Larger ones only take time."""
+"""Larger keys only cost time."""
 
-# What is not here cannot be asked for: no "none", no shared secrets, no other curve. "EdDSA" is the older name of the
+# Other algorithms are refused: no "none", no shared secrets, no other curve. "EdDSA" is the older name of the
 # algorithm that RFC 9864 calls "Ed25519".
 _MODELS: Final[Mapping[str, Any]] = {
-    name: JWSRegistry.algorithms[model]
-    for name, model in (
-        ("RS256", "RS256"),
-        ("PS256", "PS256"),
-        ("ES256", "ES256"),
-        ("EdDSA", "Ed25519"),
-        ("Ed25519", "Ed25519"),
-    )
+    **{name: JWSRegistry.algorithms[name] for name in ("RS256", "PS256", "ES256", "Ed25519")},
+    "EdDSA": JWSRegistry.algorithms["Ed25519"],
 }
 ALGORITHMS: Final = frozenset(_MODELS)
 
-_FITTING: Final[Mapping[tuple[str, object], frozenset[str]]] = {
+_USABLE: Final[Mapping[tuple[str, object], frozenset[str]]] = {
     ("RSA", None): frozenset({"RS256", "PS256"}),
     ("EC", "P-256"): frozenset({"ES256"}),
     ("OKP", "Ed25519"): frozenset({"EdDSA", "Ed25519"}),
@@ -46,8 +40,8 @@ class SigningKey:
     """One public key.
 
     Attributes:
-        kid: what the issuer calls it; None where it does not.
-        algorithms: what it may be used with.
+        kid: the key id; None if the issuer gives none.
+        algorithms: the algorithms that it may be used with.
     """
 
     kid: str | None
@@ -55,17 +49,17 @@ class SigningKey:
     public: PublicKey = field(repr=False)
 
     def has_signed(self, algorithm: str, signed: bytes, signature: bytes) -> bool:
-        """Tell whether a signature over some bytes is by this key, with an algorithm that it may be used with."""
+        """Return whether the signature is by this key, with an algorithm that the key may be used with."""
         return algorithm in self.algorithms and bool(_MODELS[algorithm].verify(signed, signature, self.public))
 
 
 def parse_keys(data: bytes) -> tuple[SigningKey, ...]:
-    """Return the keys of a JWK set that may sign tokens; those of other kinds and for other uses are left out.
+    """Parse a JWK set; return the keys that may sign tokens, and skip keys of other kinds and for other uses.
 
-    Left out as well: a private key, which should never have been published, and RSA below `MIN_RSA_BITS`.
+    Also skipped: a private key, which should not have been published, and RSA keys below `MIN_RSA_BITS`.
 
     Raises:
-        InputError: it is no JWK set, or has more than `MAX_KEYS` keys, or none that could sign a token.
+        InputError: it is not a JWK set, or has more than `MAX_KEYS` keys, or none that can sign a token.
     """
     try:
         found = json.loads(data.decode("utf-8"))["keys"]
@@ -79,8 +73,8 @@ def parse_keys(data: bytes) -> tuple[SigningKey, ...]:
     return keys
 
 
-def fitting(keys: Sequence[SigningKey], algorithm: str, kid: str | None) -> list[SigningKey]:
-    """Return the keys of a name that may be used with an algorithm; without a name, all that may."""
+def usable_keys(keys: Sequence[SigningKey], algorithm: str, kid: str | None) -> list[SigningKey]:
+    """Return the keys with a key id that may be used with an algorithm; without a key id, all that may."""
     return [key for key in keys if algorithm in key.algorithms and kid in {None, key.kid}]
 
 
@@ -91,7 +85,7 @@ def _signing_key(jwk: object) -> SigningKey | None:
     curve = jwk.get("crv")
     if not isinstance(kty, str) or not isinstance(curve, str | None) or not isinstance(kid, str | None):
         return None
-    algorithms = _FITTING.get((kty, curve), frozenset())
+    algorithms = _USABLE.get((kty, curve), frozenset())
     if "alg" in jwk:
         algorithms &= {jwk["alg"]} if isinstance(jwk["alg"], str) else frozenset()
     operations = jwk.get("key_ops", ["verify"])
@@ -99,10 +93,10 @@ def _signing_key(jwk: object) -> SigningKey | None:
     if not algorithms or not may_verify or "d" in jwk:
         return None
     try:
-        # Judged first: joserfc warns of small keys, and large ones take time.
+        # Checked first, because joserfc warns of small keys, and large ones cost time.
         if kty == "RSA" and not MIN_RSA_BITS <= _bits(jwk["n"]) <= MAX_RSA_BITS:
             return None
-        # Only what the key is made of; the rest was judged above.
+        # Only the parameters of the key; the other members were checked above.
         public = _TYPES[kty].import_key({name: jwk[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in jwk})
     except (JoseError, InputError, ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -1,4 +1,4 @@
-"""Which issuer is believed, and how far. Pure."""
+"""Trust in an issuer: its URL, the audience, the claims and the limits of its tokens. Pure."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,19 +18,19 @@ _CONFIGURATION: Final = "/.well-known/openid-configuration"
 @final
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """One issuer, and what its tokens must say.
+    """A trusted issuer, and the requirements on its tokens.
 
     Attributes:
-        issuer: compared with a token's ``iss`` and with the issuer's own description, letter by letter.
+        issuer: must be equal to a token's ``iss`` and to the issuer in its own configuration.
         audience: must be among a token's ``aud``.
-        role_claim: names the claim that holds one of our roles.
-        zone_claim: names the claim that holds the caller's only zone.
-        allow_private: the issuer may be in a private network, and may then speak plain ``http``.
-        max_lifetime: longest time from ``iat`` to ``exp``: nobody can take a token back.
-        leeway: by how much the issuer's clock may be wrong.
+        role_claim: name of the claim with one of our roles.
+        zone_claim: name of the claim with the caller's only zone.
+        allow_private: the issuer may be in a private network, and may then use plain ``http``.
+        max_lifetime: longest time from ``iat`` to ``exp``, because a token cannot be revoked.
+        leeway: tolerated error of the issuer's clock.
 
     Raises:
-        InputError: the issuer is no ``https`` URL without query, or the audience or a claim's name is empty.
+        InputError: the issuer is not an ``https`` URL without query, or the audience or a claim's name is empty.
     """
 
     issuer: str
@@ -42,24 +42,23 @@ class Trust:
     leeway: timedelta = LEEWAY
 
     def __post_init__(self) -> None:
-        """Check that."""
-        if "?" in self.issuer or not _is_plain(self.configuration_url, allow_private=self.allow_private):
+        """Check the values."""
+        try:
+            parse_target(self.configuration_url, allow_private=self.allow_private)
+            is_plain = "?" not in self.issuer
+        except InputError:
+            is_plain = False
+        if not is_plain:
             raise InputError(
-                "got an issuer that is no plain https URL; expected https://host or https://host/path, as it stands in "
+                "got an issuer that is not a plain https URL; expected https://host or https://host/path, as in "
                 "its tokens (http only in a private network that is allowed)"
             )
         if not (self.audience and self.role_claim and self.zone_claim):
-            raise InputError("got an empty audience or name of a claim; expected what the issuer writes into tokens")
+            raise InputError(
+                "got an empty audience or claim name; expected the values that the issuer writes into tokens"
+            )
 
     @property
     def configuration_url(self) -> str:
-        """Return where the issuer describes itself (OpenID Connect Discovery 1.0, section 4)."""
+        """URL of the issuer's configuration (OpenID Connect Discovery 1.0, section 4)."""
         return self.issuer.removesuffix("/") + _CONFIGURATION
-
-
-def _is_plain(url: str, *, allow_private: bool) -> bool:
-    try:
-        parse_target(url, allow_private=allow_private)
-    except InputError:
-        return False
-    return True

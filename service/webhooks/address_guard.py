@@ -1,7 +1,7 @@
-"""Where messages may go: addresses that somebody typed must not lead into the house's own network (SSRF).
+"""Protection against SSRF: a configured URL must not lead into the site's own network.
 
-A name is looked up each time something is sent, every address it has is checked, and the connection is made to an
-address that was checked, not to the name. So a name that changes its mind in between gains nothing.
+The name is resolved for each request, every address of it is checked, and the connection goes to a checked address,
+not to the name. So a name that changes its address in between (DNS rebinding) gains nothing.
 """
 
 import ipaddress
@@ -23,13 +23,13 @@ _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 
 
 class AddressError(RefusedError):
-    """The name leads to where nothing may be sent."""
+    """The name resolves to an address that is not allowed."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address of the web, taken apart. `path` has the query."""
+    """The parts of a URL. `path` includes the query."""
 
     scheme: str
     host: str
@@ -38,16 +38,16 @@ class Target:
 
 
 def parse_target(url: str, *, allow_private: bool = False) -> Target:
-    """Take a URL apart.
+    """Parse a URL.
 
     Raises:
-        InputError: it is no plain ``https`` URL; ``http`` needs `allow_private`, and stays in the private network.
+        InputError: it is not a plain ``https`` URL; ``http`` needs `allow_private` and stays in the private network.
     """
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise InputError("got an address that is no URL; expected https://host/path") from None
+        raise InputError("got an address that is not a URL; expected https://host/path") from None
     if parts.scheme not in ({"https", "http"} if allow_private else {"https"}):
         raise InputError(
             "got an address that is not https; expected https://host/path (http only with --allow-private)"
@@ -66,21 +66,21 @@ def parse_target(url: str, *, allow_private: bool = False) -> Target:
 
 
 def look_up(host: str, port: int) -> Sequence[str]:
-    """Return the addresses of a name, as the machine knows them.
+    """Resolve a name with the resolver of the machine.
 
     Raises:
-        OSError: it has none.
+        OSError: the name has no address.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 def checked_addresses(target: Target, *, allow_private: bool, resolve: Resolve = look_up) -> Sequence[IpAddress]:
-    """Return the addresses to which a message may go now.
+    """Resolve the name and return its addresses, all of which are allowed.
 
     Raises:
-        AddressError: one of them is not public, or, with `allow_private`, neither public nor private; or ``http``
-            would leave the private network.
+        AddressError: an address is not public (with `allow_private`: neither public nor private), or ``http`` would
+            leave the private network.
         OSError: the name has no address.
     """
     addresses = [ipaddress.ip_address(one.partition("%")[0]) for one in resolve(target.host, target.port)]
@@ -89,34 +89,34 @@ def checked_addresses(target: Target, *, allow_private: bool, resolve: Resolve =
     for one in addresses:
         public, private = _is_public(one), _is_private(one)
         if not (public or (private and allow_private)):
-            raise AddressError("the address leads into a private or reserved network; see --allow-private")
+            raise AddressError("the address is in a private or reserved network; see --allow-private")
         if target.scheme == "http" and public:
             raise AddressError("http would leave the private network; use https")
     return addresses
 
 
 def _is_public(address: IpAddress) -> bool:
-    inner = _inside(address)
-    if inner is not None:
-        return _is_public(inner)
+    embedded = _embedded_ipv4(address)
+    if embedded is not None:
+        return _is_public(embedded)
     if isinstance(address, ipaddress.IPv6Address) and (address in _NAT64_LOCAL or address.is_site_local):
-        return False  # where an address of ours would be in the first, the network decides
+        return False  # in the first, the network decides where the IPv4 address is embedded
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
 def _is_private(address: IpAddress) -> bool:
-    inner = _inside(address)
-    if inner is not None:
-        return _is_private(inner)
+    embedded = _embedded_ipv4(address)
+    if embedded is not None:
+        return _is_private(embedded)
     if address.is_loopback:
         return True
     if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved:
-        return False  # where clouds answer questions about the machine, among others
+        return False  # among others, clouds serve credentials at link-local addresses
     return address.is_private
 
 
-def _inside(address: IpAddress) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address stands for: mapped, translated, tunnelled."""
+def _embedded_ipv4(address: IpAddress) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address embeds (mapped, translated or tunnelled)."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address.ipv4_mapped is not None:

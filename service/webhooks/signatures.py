@@ -1,20 +1,20 @@
-"""Signatures of webhooks after the Standard Webhooks specification: ``v1`` (HMAC-SHA256) and ``v1a`` (Ed25519).
+"""Signatures of the Standard Webhooks specification: ``v1`` (HMAC-SHA256) and ``v1a`` (Ed25519).
 
-A message is an id, a time in whole seconds since 1970, and a body. What is signed is ``id.time.body``; three headers
+A message is an id, a time in whole seconds since 1970, and a body. The signature covers ``id.time.body``; three headers
 carry id, time and signatures. Pure: bytes in, a verified message or an exception out.
 """
 
 import base64
-import binascii
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn, Self, final
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from volens.consent import InputError, RefusedError
 
@@ -23,30 +23,30 @@ TIME_HEADER: Final = "webhook-timestamp"
 SIGNATURE_HEADER: Final = "webhook-signature"
 
 REPLAY_WINDOW: Final = timedelta(minutes=5)
-"""How far a message's time may be from ours, either way."""
+"""Largest difference between a message's time and ours, in both directions."""
 
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105  what secrets begin with
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105  the prefix of secrets
 PUBLIC_PREFIX: Final = "whpk_"
 MIN_SECRET_BYTES: Final = 24
 MAX_SECRET_BYTES: Final = 64
-_SEED_BYTES: Final = 32
+_KEY_BYTES: Final = 32
 _MAX_SIGNATURES: Final = 16
-# No full stop, which would let an id and a time be cut in another place than where the sender joined them.
+# No full stop, because then the signed text could be split into id and time in more than one way.
 _ID: Final = re.compile(r"[A-Za-z0-9_:-]{1,200}")
 _TIME: Final = re.compile(r"[0-9]{1,12}")
 
 
 class SignatureError(RefusedError):
-    """The message is not by a sender that is known here. Missing, malformed and wrong signatures are one answer."""
+    """The message is not signed by a registered sender. Missing, malformed and wrong signatures give the same error."""
 
 
 class StaleError(RefusedError):
-    """The message is rightly signed, but from another time: a replay, or a clock that is wrong."""
+    """The signature is valid, but the time is too far from ours: a replay, or a wrong clock."""
 
 
 @final
 class SymmetricKey:
-    """A secret that sender and receiver share; ``v1``. Written down: ``whsec_`` and base64."""
+    """A shared secret for ``v1`` signatures. As text: ``whsec_`` and base64."""
 
     __slots__ = ("_buffer",)
 
@@ -56,32 +56,17 @@ class SymmetricKey:
             raise ValueError(f"got a secret of {len(value)} bytes; expected {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES}")
         self._buffer = bytearray(value)
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a secret as senders show it.
-
-        Raises:
-            InputError: it is none. The message does not repeat it.
-        """
-        value = _decoded(text, SECRET_PREFIX)
-        if value is None or not MIN_SECRET_BYTES <= len(value) <= MAX_SECRET_BYTES:
-            raise InputError(
-                f"got {len(text.strip())} characters that are no webhook secret; expected '{SECRET_PREFIX}' and "
-                f"{MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes in base64"
-            )
-        return cls(value)
-
     @property
     def buffer(self) -> bytearray:
-        """The bytes themselves, not a copy."""
+        """The secret bytes, not a copy."""
         return self._buffer
 
     def reveal(self) -> str:
-        """Return the text, for the other side only."""
+        """Return the secret as text, for the other party only."""
         return SECRET_PREFIX + base64.b64encode(self._buffer).decode("ascii")
 
     def signature(self, signed: bytes) -> str:
-        """Return the ``v1`` signature of some bytes."""
+        """Return the ``v1`` signature of the bytes."""
         return "v1," + base64.b64encode(hmac.digest(self._buffer, signed, "sha256")).decode("ascii")
 
     def matches(self, signature: str, signed: bytes) -> bool:
@@ -93,7 +78,7 @@ class SymmetricKey:
         self._buffer[:] = bytes(len(self._buffer))
 
     def __repr__(self) -> str:
-        """Say nothing about the bytes."""
+        """Hide the bytes."""
         return "SymmetricKey(...)"
 
     def __reduce__(self) -> NoReturn:
@@ -103,7 +88,7 @@ class SymmetricKey:
 
 @final
 class VerifyKey:
-    """The public half of a key that signs ``v1a``. Written down: ``whpk_`` and base64 of 32 bytes."""
+    """A public key that verifies ``v1a`` signatures. As text: ``whpk_`` and base64 of 32 bytes."""
 
     __slots__ = ("_key", "raw")
 
@@ -114,25 +99,22 @@ class VerifyKey:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a public key as senders show it.
+        """Parse the text of a public key.
 
         Raises:
-            InputError: it is none.
+            InputError: it is not a valid public key.
         """
-        raw = _decoded(text, PUBLIC_PREFIX)
-        if raw is None or len(raw) != _SEED_BYTES:
-            raise InputError(
-                f"got {len(text.strip())} characters that are no public key of a webhook; expected '{PUBLIC_PREFIX}' "
-                f"and {_SEED_BYTES} bytes in base64"
-            )
-        return cls(raw)
-
-    def text(self) -> str:
-        """Return the key as others read it."""
-        return PUBLIC_PREFIX + base64.b64encode(self.raw).decode("ascii")
+        plain = text.strip()
+        if plain.startswith(PUBLIC_PREFIX):
+            with suppress(ValueError):  # not base64, or not 32 bytes
+                return cls(base64.b64decode(plain.removeprefix(PUBLIC_PREFIX), validate=True))
+        raise InputError(
+            f"got {len(plain)} characters that are not a webhook public key; expected '{PUBLIC_PREFIX}' and "
+            f"{_KEY_BYTES} bytes in base64"
+        )
 
     def matches(self, signature: str, signed: bytes) -> bool:
-        """Verify a ``v1a`` signature; False where it is none."""
+        """Verify a ``v1a`` signature; False for any other version."""
         version, _, encoded = signature.partition(",")
         if version != "v1a":
             return False
@@ -144,46 +126,13 @@ class VerifyKey:
 
 
 @final
-class SigningKey:
-    """A key that signs ``v1a``."""
-
-    __slots__ = ("_key",)
-
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        """Use `from_seed`."""
-        self._key = key
-
-    @classmethod
-    def from_seed(cls, seed: bytes | bytearray) -> Self:
-        """Make the key of 32 secret bytes."""
-        return cls(Ed25519PrivateKey.from_private_bytes(bytes(seed)))
-
-    @property
-    def public(self) -> VerifyKey:
-        """What receivers verify with."""
-        return VerifyKey(self._key.public_key().public_bytes_raw())
-
-    def signature(self, signed: bytes) -> str:
-        """Return the ``v1a`` signature of some bytes."""
-        return "v1a," + base64.b64encode(self._key.sign(signed)).decode("ascii")
-
-    def __repr__(self) -> str:
-        """Say nothing about the key."""
-        return "SigningKey(...)"
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse pickling."""
-        raise TypeError("a SigningKey is not pickled")
-
-
-@final
 @dataclass(frozen=True, slots=True)
 class VerifiedMessage:
-    """A message by a sender that is known.
+    """A message with a valid signature.
 
     Attributes:
-        at: when the sender says it was sent; within `REPLAY_WINDOW`.
-        key: which of the keys signed it, as an index; the first, if several did.
+        at: the time in the message; within `REPLAY_WINDOW`.
+        key: index of the key that signed it; the first one, if there are several.
     """
 
     message_id: str
@@ -192,11 +141,11 @@ class VerifiedMessage:
     key: int
 
 
-def sign(message_id: str, at: datetime, body: bytes, keys: Sequence[SymmetricKey | SigningKey]) -> dict[str, str]:
-    """Return the three headers of a message, with a signature by each key.
+def sign(message_id: str, at: datetime, body: bytes, keys: Sequence[SymmetricKey]) -> dict[str, str]:
+    """Return the three headers of a message, with one signature for each key.
 
     Raises:
-        ValueError: the id has other characters than letters, digits, ``_``, ``:`` and ``-``, or more than 200.
+        ValueError: the id has characters other than letters, digits, ``_``, ``:`` and ``-``, or more than 200.
     """
     if _ID.fullmatch(message_id) is None:
         raise ValueError("got an id that cannot be signed; expected 1 to 200 letters, digits, '_', ':' or '-'")
@@ -212,23 +161,23 @@ def sign(message_id: str, at: datetime, body: bytes, keys: Sequence[SymmetricKey
 def verify(
     headers: Mapping[str, str], body: bytes, keys: Sequence[SymmetricKey | VerifyKey], now: datetime
 ) -> VerifiedMessage:
-    """Return the message if one of the keys signed it, just now.
+    """Verify a message: signed by one of the keys, and recent.
 
-    1. The three headers are there and well formed.
-    2. A signature is by one of the keys. All keys are tried, whichever holds.
+    1. The three headers are present and well-formed.
+    2. One signature is by one of the keys. All keys are tried, also after a match (constant time).
     3. Its time is within `REPLAY_WINDOW` of `now`. Only the true sender learns that it is not.
 
     Args:
-        headers: by their names in lower case.
-        body: as it came, byte for byte.
-        keys: of all senders, the old ones of a rotation too.
+        headers: with names in lower case.
+        body: the received bytes, unchanged.
+        keys: the keys of all senders, including the old ones of a rotation.
         now: aware.
 
     Raises:
         SignatureError: 1 or 2 fails.
         StaleError: 3 fails.
 
-    Not checked: that a message came before. Whoever acts on it asks for its id.
+    Not checked: whether the message was received before. The caller compares its id.
     """
     # 1.
     message_id, seconds = headers.get(ID_HEADER, ""), headers.get(TIME_HEADER, "")
@@ -237,34 +186,24 @@ def verify(
         raise _unknown_sender()
     # 2.
     signed = _signed(message_id, seconds, body)
-    held = [any([key.matches(one, signed) for one in signatures]) for key in keys]  # noqa: C419  all, not until one holds
-    if True not in held:
+    matched = [any([key.matches(one, signed) for one in signatures]) for key in keys]  # noqa: C419  all of them, not only up to the first match
+    if True not in matched:
         raise _unknown_sender()
     # 3.
     apart_s, window_s = abs(int(now.timestamp()) - int(seconds)), int(REPLAY_WINDOW.total_seconds())
     if apart_s > window_s:
         raise StaleError(
-            f"got a message signed {apart_s} s from now; expected at most {window_s}; set the clocks, and send it "
-            "signed anew"
+            f"got a message signed {apart_s} s from now; expected at most {window_s}; correct the clocks, and send it "
+            "with a new signature"
         )
-    return VerifiedMessage(message_id, datetime.fromtimestamp(int(seconds), UTC), body, held.index(True))
+    return VerifiedMessage(message_id, datetime.fromtimestamp(int(seconds), UTC), body, matched.index(True))
 
 
 def _signed(message_id: str, seconds: str, body: bytes) -> bytes:
     return f"{message_id}.{seconds}.".encode("ascii") + body
 
 
-def _decoded(text: str, prefix: str) -> bytes | None:
-    plain = text.strip()
-    if not plain.startswith(prefix):
-        return None
-    try:
-        return base64.b64decode(plain.removeprefix(prefix), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
 def _unknown_sender() -> SignatureError:
     return SignatureError(
-        "got a message that no sender known here has signed; check its secret, and that it is sent whole"
+        "got a message that is not signed by a registered sender; check the secret, and that the body is sent unchanged"
     )
