@@ -1,10 +1,10 @@
-"""The demo: refuse, sign, enroll, identify, withdraw, prove; each step is checked, and told in a line or two."""
+"""The demo: refuse, sign, enroll, identify, withdraw, prove; each step is checked and printed in a line or two."""
 
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +20,7 @@ from volens.consent import NoLiveConsentError, ReceiptId, UnavailableError
 from volens.consent.receipt import Controller, sign_receipt
 from volens.erase.proof import verify_certificate
 from volens.face import ModelCache
+from volens.face.downloads import Source
 from volens.service import samples
 from volens.service.drawing import annotated, side_by_side, write_png
 from volens.store.files import write_private
@@ -33,7 +34,7 @@ _NOTICE: Final = b"The lobby's doors compare your face with those of people who 
 
 
 class StoryFailedError(Exception):
-    """A step of the demo did not turn out as it must."""
+    """A step of the demo had a wrong result."""
 
 
 @dataclass
@@ -43,13 +44,17 @@ class _Person:
     take_home: TakeHome | None = None
 
 
-def write_photos(folder: Path) -> list[Path]:
-    """Write the demo's photos, to try the other commands with; existing files are replaced.
+def write_photos(
+    folder: Path, source: Source = "registry", progress: Callable[[str], None] | None = None
+) -> list[Path]:
+    """Write the demo photos, to try other commands; existing files are replaced.
 
     Raises:
-        UnavailableError: the disk refuses, or the packages that the photos come with are not installed.
+        DownloadError: a photo cannot be downloaded.
+        UnavailableError: the disk refuses.
     """
     _make(folder)
+    samples.default_cache().pull(source, progress)
     *photos, door = samples.views(samples.astronaut(), 4)
     named = {f"ada-{number}.png": photo for number, photo in enumerate(photos, start=1)}
     named |= {"ada-door.png": door, "group.png": samples.group()}
@@ -58,21 +63,29 @@ def write_photos(folder: Path) -> list[Path]:
     return [folder / name for name in named]
 
 
-def tell_story(out: Path, *, quiet: bool = False) -> Mapping[str, Any]:
-    """Play the whole story in a fresh temporary home; leave a picture, the certificate and the public key in `out`.
+def play_story(
+    out: Path,
+    source: Source = "registry",
+    progress: Callable[[str], None] | None = None,
+    *,
+    quiet: bool = False,
+) -> Mapping[str, Any]:
+    """Run the demo in a new temporary home; write a picture, the certificate and the public key to `out`.
 
     Returns:
-        What was seen at each step.
+        The results of each step.
 
     Raises:
-        StoryFailedError: a step did not turn out as it must.
+        StoryFailedError: a step had a wrong result.
         VolensError: something is missing on this machine.
     """
     _make(out)
+    ModelCache.default().pull(source, progress)
+    samples.default_cache().pull(source, progress)
     with tempfile.TemporaryDirectory(prefix="volens-demo-") as folder:
         story = _Story(Path(folder) / "home", out, Console(quiet=quiet, highlight=False, soft_wrap=True))
         try:
-            return story.tell()
+            return story.play()
         finally:
             story.site.close()
 
@@ -82,9 +95,7 @@ class _Story:
         self.out = out
         self.console = console
         self.start = time.perf_counter()
-        cache = ModelCache.default()
-        cache.pull()
-        self.extractor = Extractor.load_default(cache)
+        self.extractor = Extractor.load_default()
         Site.create(home, name=_CONTROLLER[0], contact=_CONTROLLER[1]).close()
         self.site = Site.open(home, load_extractor=lambda: self.extractor)
         self.zone = self.site.add_zone(
@@ -101,11 +112,13 @@ class _Story:
         self.people |= {name: _person(samples.around(self.frame, box)) for name, box in zip(GROUP, boxes, strict=False)}
         self.facts: dict[str, Any] = {"faces_in_frame": len(boxes)}
 
-    def tell(self) -> Mapping[str, Any]:
+    def play(self) -> Mapping[str, Any]:
+        for photo in samples.PHOTOS:
+            self.console.print(f"Sample photo: {photo.origin}.")
         self._without_consent()
         self._enroll()
         self._identify()
-        before = self._frame("4", "The group before the door", {*GROUP})
+        before = self._frame("4", "The group in front of the door", {*GROUP})
         self._withdraw()
         after = self._frame("6", "The same frame again", {*GROUP} - {LEAVER})
         self._prove()
@@ -114,13 +127,13 @@ class _Story:
         write_png(side_by_side(left, right, titles), self.out / "annotated.png")
         self.facts["seconds"] = round(time.perf_counter() - self.start, 1)
         self.console.print(
-            f"\nLeft for you in {self.out}: annotated.png, certificate.json, site.pub. "
-            f"The site itself is gone. {self.facts['seconds']} s."
+            f"\nWritten to {self.out}: annotated.png, certificate.json, site.pub. "
+            f"The demo site is deleted. {self.facts['seconds']} s."
         )
         return self.facts
 
     def _without_consent(self) -> None:
-        self._title("1", "Nobody asked Ada: her photos must not even become numbers")
+        self._title("1", "Without consent, not even an embedding of Ada's photos is computed")
         status = self.site.status()
         controller = Controller(status.site_id, *_CONTROLLER)
         unrecorded = sign_receipt(
@@ -137,7 +150,7 @@ class _Story:
         except NoLiveConsentError as error:
             self.console.print(f"  refused: {error}")
         else:
-            raise StoryFailedError("somebody was enrolled without consent")
+            raise StoryFailedError("a person was enrolled without consent")
         computed = self.extractor.embeddings_computed
         _expect(computed == 0, f"{computed} embeddings were computed without consent")
         self.console.print(f"  embeddings computed: {computed}")
@@ -151,15 +164,15 @@ class _Story:
             person.take_home = self.site.give_consent(notice, name=name, jurisdiction="FR", key=key)
             enrolled = self.site.enroll(person.take_home.to_json(), person.photos)
             self.console.print(
-                f"  {name}: reference {enrolled.reference_id} from {enrolled.photo_count} photos, sealed under a key "
-                "that comes from the signed receipt"
+                f"  {name}: reference {enrolled.reference_id} from {enrolled.photo_count} photos, sealed with a key "
+                "derived from the signed receipt"
             )
         self.facts["enrolled"] = list(self.people)
 
     def _identify(self) -> None:
         self._title("3", "Each of them comes to the door")
         self.console.print(
-            "  (each photo is one picture turned, lit and scaled differently, which is easier than life)"
+            "  (the photos are one picture rotated, lit and scaled differently, which is easier than real life)"
         )
         scores = {}
         for name, person in self.people.items():
@@ -167,7 +180,7 @@ class _Story:
             _expect(face.match is not None and self.site.name_of(face.match) == name, f"{name} was not recognised")
             scores[name] = round(face.comparison_score or 0.0, 3)
             self.console.print(
-                f"  {name}: match, score {scores[name]:.2f}, {face.decision.sealed_opened} seal(s) opened"
+                f"  {name}: match, score {scores[name]:.2f}, {face.decision.sealed_opened} sealed embedding(s) opened"
             )
         self.facts["recognised"] = scores
 
@@ -178,12 +191,14 @@ class _Story:
         known = {name for name in names if name is not None}
         _expect(known == expected, f"expected {sorted(expected)} in the frame, found {sorted(known)}")
         strangers = sum(name is None for name in names)
-        self.console.print(f"  {', '.join(sorted(known))}: match. The other {strangers} faces: no match, no trace kept")
+        self.console.print(
+            f"  {', '.join(sorted(known))}: match. The other {strangers} faces: no match, no data stored"
+        )
         self.facts[f"frame_{number}"] = {"matched": sorted(known), "no_match": strangers}
         return found, names
 
     def _withdraw(self) -> None:
-        self._title("5", f"{LEAVER} withdraws, with the code from the receipt: no login, no reason")
+        self._title("5", f"{LEAVER} withdraws with the code from the receipt: no login, no reason needed")
         take_home = self.people[LEAVER].take_home
         if take_home is None or take_home.code is None:
             raise StoryFailedError(f"{LEAVER} has no receipt")
@@ -197,7 +212,7 @@ class _Story:
         self.console.print(f"  withdrawn, erased, searched and certified in {1000 * seconds:.0f} ms")
 
     def _prove(self) -> None:
-        self._title("7", "Proof, with nothing but the certificate and the public key")
+        self._title("7", "The proof, checked with only the certificate and the public key")
         key = VerifierKey.parse((self.out / "site.pub").read_text(encoding="utf-8").strip())
         checked = verify_certificate((self.out / "certificate.json").read_bytes(), key)
         log = self.site.log.verify()
@@ -207,7 +222,7 @@ class _Story:
         grid = Table("searched for", "pieces", "found", box=None, padding=(0, 2))
         for one in checked.statement["searched"]:
             grid.add_row(str(one["what"]), str(one["pieces"]), str(one["found"]))
-        self.console.print(f"  certificate {checked.certificate_id}: valid, entry of a log of {log.size} that verifies")
+        self.console.print(f"  certificate {checked.certificate_id}: valid, in a verified log of {log.size} entries")
         self.console.print(grid)
         places = ", ".join(str(one["name"]) for one in checked.statement["searched_in"])
         self.console.print(f"  searched in: {places}\n  not promised: {checked.statement['not_promised']}")
@@ -231,13 +246,15 @@ def _person(image: RgbImage) -> _Person:
     return _Person(photos, again)
 
 
-def _expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001  reads as a sentence
-    if not holds:
-        raise StoryFailedError(otherwise)
+def _expect(condition: bool, failure: str) -> None:  # noqa: FBT001  reads as a sentence
+    if not condition:
+        raise StoryFailedError(failure)
 
 
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UnavailableError(f"cannot make {folder}: {error.strerror}; check the disk and the rights") from None
+        raise UnavailableError(
+            f"cannot create {folder}: {error.strerror}; check the disk and the permissions"
+        ) from None

@@ -1,4 +1,4 @@
-"""A frame with what was decided drawn on it. Told apart by words too, not by colour alone."""
+"""Draws the decisions on a frame: boxes and labels. Labels, not only colours, tell a match from no match."""
 
 import os
 from collections.abc import Sequence
@@ -11,19 +11,13 @@ from PIL import Image, ImageDraw, ImageFont
 from volens import Identification, RgbImage
 from volens.store.files import write_private
 
-MATCH: Final = (0, 158, 115)  # Okabe and Ito's bluish green and grey: apart for colour-blind eyes too
+MATCH: Final = (0, 158, 115)  # Okabe and Ito's bluish green and grey: distinct for colour-blind people, too
 NO_MATCH: Final = (110, 110, 110)
 _INK: Final = (255, 255, 255)
 
 
 def annotated(image: RgbImage, found: Identification, names: Sequence[str | None]) -> Image.Image:
-    """Return a copy of a frame with a box and a label on every face.
-
-    Args:
-        image: the frame.
-        found: what was decided about it.
-        names: for each face the name to show; None where there is none.
-    """
+    """Return a copy of a frame with a box and a label on every face, with its name unless that is None."""
     picture = Image.fromarray(image.pixels).copy()
     pen = ImageDraw.Draw(picture)
     size = max(12, round(max(picture.size) / 55))
@@ -40,7 +34,7 @@ def annotated(image: RgbImage, found: Identification, names: Sequence[str | None
 
 
 def side_by_side(left: Image.Image, right: Image.Image, titles: tuple[str, str]) -> Image.Image:
-    """Return two pictures of the same size beside each other, with a title over each."""
+    """Return two pictures of the same size side by side, with a title above each."""
     font = ImageFont.load_default(max(16, left.width // 40))
     bar = 2 * max(16, left.width // 40)
     sheet = Image.new("RGB", (left.width + right.width + 8, max(left.height, right.height) + bar), (255, 255, 255))
@@ -52,10 +46,10 @@ def side_by_side(left: Image.Image, right: Image.Image, titles: tuple[str, str])
 
 
 def write_png(picture: Image.Image, path: Path) -> None:
-    """Write a picture for its owner's eyes only (0600), whole or not at all; takes the place of an older one.
+    """Write a picture with mode 0600, atomically; replaces an older file.
 
     Raises:
-        UnavailableError: the disk refuses.
+        UnavailableError: the disk fails.
     """
     data = BytesIO()
     picture.save(data, format="PNG")
@@ -69,6 +63,10 @@ def _label(
     colour: tuple[int, int, int],
     font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
 ) -> None:
+    """Draw a label at a corner, moved so that it lies in the picture: a face may reach the picture's edge."""
     left, top, right, bottom = pen.textbbox(corner, text, font=font)
-    pen.rectangle((left - 3, top - 3, right + 3, bottom + 3), fill=colour)
-    pen.text(corner, text, fill=_INK, font=font)
+    width, height = pen.im.size
+    x = max(3 - left, min(0, width - 4 - right))
+    y = max(3 - top, min(0, height - 4 - bottom))
+    pen.rectangle((left + x - 3, top + y - 3, right + x + 3, bottom + y + 3), fill=colour)
+    pen.text((corner[0] + x, corner[1] + y), text, fill=_INK, font=font)

@@ -1,4 +1,4 @@
-"""Who asks, whatever they have shown: a credential of ours, or a token of an issuer that is believed."""
+"""The authenticated caller of an HTTP request: by one of our credentials, or by a token of a trusted issuer."""
 
 from dataclasses import dataclass
 from typing import Self, final
@@ -10,12 +10,12 @@ from volens.store.programs import Credential, Role
 @final
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """What decides about a request: nothing else is asked about a caller.
+    """What authorisation depends on; nothing else about a caller matters.
 
     Attributes:
-        caller_id: stands in logs, and for how often somebody asks: a credential's id, or ``oidc:`` and a keyed hash.
-        role: what they may do.
-        purpose: the only zone they may do it in; None for all.
+        caller_id: for logs and rate limits: a credential's id, or ``oidc:`` and a keyed hash.
+        role: what the caller may do.
+        purpose: the only zone that the caller may use; None for all.
     """
 
     caller_id: str
@@ -24,5 +24,5 @@ class Principal:
 
     @classmethod
     def of(cls, credential: Credential) -> Self:
-        """Return who shows a credential."""
+        """Return the caller that presents a credential."""
         return cls(credential.credential_id, credential.role, credential.purpose)

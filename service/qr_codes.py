@@ -1,4 +1,4 @@
-"""The withdrawal code, the person's secret, their badge and the id of a certificate as pictures."""
+"""QR codes: the withdrawal code, the person's secret, the badge and the id of a certificate as pictures."""
 
 from io import BytesIO
 
@@ -8,12 +8,12 @@ from volens.consent import Badge, PersonSecret, WithdrawalCode
 
 
 def withdrawal_qr(code: WithdrawalCode) -> bytes:
-    """Return the QR of a withdrawal code as PNG (ISO/IEC 18004, error correction M)."""
+    """Return the QR code of a withdrawal code as PNG (ISO/IEC 18004, error correction M)."""
     return _png(code.qr_text())
 
 
 def secret_qr(secret: PersonSecret) -> bytes:
-    """Return the QR of a person's secret as PNG."""
+    """Return the QR code of a person's secret as PNG."""
     return _png(secret.reveal())
 
 
@@ -23,7 +23,7 @@ def badge_qrs(badge: Badge) -> list[bytes]:
 
 
 def certificate_qr(certificate_id: str) -> str:
-    """Return the QR of a certificate's id as SVG, to stand inside a page."""
+    """Return the QR code of a certificate's id as SVG, to embed in a page."""
     svg: str = segno.make_qr(f"volens-certificate:{certificate_id}", error="m").svg_inline(scale=3)
     return svg
 

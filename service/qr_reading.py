@@ -1,4 +1,4 @@
-"""QR codes read out of images: a photo of a phone or a print, or the file itself."""
+"""Reads QR codes from images: a photo of a phone or of paper, or the file itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,36 +7,40 @@ from typing import Final
 from volens.consent import InputError
 from volens.face import RgbImage
 
-# OpenCV's two detectors miss different codes, and each misses some at one size that it reads at another.
+# OpenCV's two detectors miss different codes, and each misses codes at one size that it reads at another.
 _SCALES: Final = (1.0, 0.5, 1.5, 2.0, 0.75)
 
 
 def qr_texts(path: Path) -> list[str]:
-    """Return the text of every QR in an image, each once.
+    """Return the text of every QR code in an image, each once.
 
     Raises:
-        InputError: the file is no image, or no QR in it can be read.
+        InputError: the file is not an image, or no QR code in it can be read.
     """
     from volens.face import read_image  # noqa: PLC0415  loads OpenCV
 
     for texts in _attempts(read_image(path)):
         if texts:
             return list(dict.fromkeys(texts))
-    raise InputError(f"got {path}, in which no QR can be read; hold it flat, close and in good light")
+    raise InputError(f"found no readable QR code in {path}; photograph it flat, close and in good light")
 
 
 def _attempts(image: RgbImage) -> Iterator[list[str]]:
-    import cv2  # noqa: PLC0415  what ends a consent must run where OpenCV does not
+    import cv2  # noqa: PLC0415  a withdrawal must work even if OpenCV cannot be imported
 
     detectors = (cv2.QRCodeDetector(), cv2.QRCodeDetectorAruco())
     for scale in _SCALES:
-        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        scaled = image.pixels if scale == 1 else cv2.resize(image.pixels, None, fx=scale, fy=scale, interpolation=way)
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        scaled = (
+            image.pixels
+            if scale == 1
+            else cv2.resize(image.pixels, None, fx=scale, fy=scale, interpolation=interpolation)
+        )
         found: list[str] = []
         for detector in detectors:
             try:
                 _seen, texts, _points, _straight = detector.detectAndDecodeMulti(scaled)
                 found += [text for text in texts if text] or [detector.detectAndDecode(scaled)[0]]
-            except (cv2.error, UnicodeDecodeError):  # a code that is damaged, or none
+            except (cv2.error, UnicodeDecodeError):  # a damaged code, or not a code
                 continue
         yield [text for text in found if text]

@@ -1,4 +1,4 @@
-"""How `volens serve` is to run: a TOML file, over it the environment (``VOLENS_SERVE_*``), over it the command line."""
+"""Configuration of `volens serve`: a TOML file, overridden by ``VOLENS_SERVE_*``, overridden by the command line."""
 
 import os
 from datetime import timedelta
@@ -16,40 +16,40 @@ PREFIX: Final = "VOLENS_SERVE_"
 
 @final
 class ServiceConfig(Settings, env_prefix=PREFIX):
-    """What can be set, with what holds if nothing is."""
+    """All settings with their defaults."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Beyond this machine only with TLS.")
+    host: str = Field("127.0.0.1", description="Address to listen on. Other machines can connect only with TLS.")
     port: int = Field(8470, ge=1, le=65535, description="Port to listen on.")
     tls_certificate: Path | None = Field(None, description="PEM file: the certificate and its chain.")
     tls_key: Path | None = Field(None, description="PEM file: the certificate's private key.")
-    behind_proxy: bool = Field(False, description="A proxy in front does TLS; believe what it says about callers.")
+    behind_proxy: bool = Field(False, description="A proxy in front does TLS; trust its headers about callers.")
     model_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         le=256,
-        description="Frames that a worker looks at together; without it, one for each processor, shared by workers.",
+        description="Frames that one worker processes at a time. Default: one for each CPU, shared by the workers.",
     )
-    workers: int = Field(1, ge=1, le=64, description="Processes that answer, each with its own models and memory.")
-    waiting: int = Field(32, ge=0, le=10_000, description="Frames that may wait; more are sent away with 503.")
+    workers: int = Field(1, ge=1, le=64, description="Worker processes, each with its own models and memory.")
+    waiting: int = Field(32, ge=0, le=10_000, description="Frames that may wait; further ones get 503.")
     orders: Path | None = Field(
-        None, description="Folder for dossiers and answers of orders to erase; outside the home. Without it, none."
+        None, description="Folder for dossiers and answers of erasure orders, outside the home. Without it, no orders."
     )
     drain_s: float = Field(
-        0.0, ge=0, le=600, description="How long /readyz says 503 before the service ends, so that nobody sends more."
+        0.0, ge=0, le=600, description="How long /readyz answers 503 before the service ends, for load balancers."
     )
-    oidc_issuer: str | None = Field(None, description="Issuer whose tokens are believed too: https://host/path.")
-    oidc_audience: str | None = Field(None, description="What its tokens must be for; given together with oidc_issuer.")
-    oidc_role_claim: str = Field(ROLE_CLAIM, description="Claim that holds a role, as 'volens credential' knows them.")
-    oidc_zone_claim: str = Field(ZONE_CLAIM, description="Claim that holds the caller's only zone.")
+    oidc_issuer: str | None = Field(None, description="OIDC issuer whose tokens are accepted, too: https://HOST/PATH.")
+    oidc_audience: str | None = Field(None, description="Audience of its tokens; required with oidc_issuer.")
+    oidc_role_claim: str = Field(ROLE_CLAIM, description="Claim with the role; the roles of 'volens credential'.")
+    oidc_zone_claim: str = Field(ZONE_CLAIM, description="Claim with the caller's only zone.")
     oidc_allow_private: bool = Field(False, description="The issuer is in a private network; http is allowed there.")
     oidc_max_lifetime_s: int = Field(
         round(MAX_LIFETIME.total_seconds()),
         ge=60,
         le=86_400,
-        description="Longest life of a token; nobody can take one back.",
+        description="Longest lifetime of a token; a token cannot be revoked.",
     )
     oidc_leeway_s: int = Field(
-        round(LEEWAY.total_seconds()), ge=0, le=300, description="By how much the issuer's clock may be wrong."
+        round(LEEWAY.total_seconds()), ge=0, le=300, description="Clock difference to the issuer that is tolerated."
     )
 
     @model_validator(mode="after")
@@ -58,18 +58,18 @@ class ServiceConfig(Settings, env_prefix=PREFIX):
         return self
 
     def trust(self) -> Trust | None:
-        """Return whose tokens are believed; None for nobody's.
+        """Return the trusted token issuer, or None.
 
         Raises:
-            ValueError: a part of it is set and another is missing, or the issuer is none. Values are not repeated.
+            ValueError: a part of it is missing, or the issuer is invalid. Values are not repeated.
         """
         if self.oidc_issuer is None or self.oidc_audience is None:
             fields = type(self).model_fields
-            told = [name for name in fields if name.startswith("oidc_") and getattr(self, name) != fields[name].default]
-            if told:
-                raise ValueError(
-                    f"got {', '.join(told)}; expected both oidc_issuer and oidc_audience, or nothing of oidc"
-                )
+            found = [
+                name for name in fields if name.startswith("oidc_") and getattr(self, name) != fields[name].default
+            ]
+            if found:
+                raise ValueError(f"got {', '.join(found)}; set both oidc_issuer and oidc_audience, or no oidc setting")
             return None
         try:
             return Trust(
@@ -86,14 +86,14 @@ class ServiceConfig(Settings, env_prefix=PREFIX):
 
 
 def read_config(path: Path | None) -> ServiceConfig:
-    """Read a file, and the environment over it; without a file, the environment alone.
+    """Read a file, overridden by the environment; without a file, the environment alone.
 
     Raises:
-        InputError: all mistakes there are, a sentence for each, in lines. Values are not repeated.
+        InputError: names every mistake, and repeats no value.
     """
     return read_settings(ServiceConfig, path, "see 'volens config example'")
 
 
 def example() -> str:
-    """Return a file that sets everything to what holds without it, with a comment for each."""
+    """Return a configuration file with every setting at its default, each with a comment."""
     return example_of(ServiceConfig, "volens serve", f"{PREFIX}PORT=...")

@@ -1,6 +1,6 @@
-"""How something is to run: a TOML file, over it the environment, over it the command line; all of it checked.
+"""Configuration: a TOML file, overridden by the environment, overridden by the command line; all values are checked.
 
-A mistake is a sentence that names the setting, and never repeats its value, which may be a secret.
+An error names the setting and never repeats its value, because the value may be a secret.
 """
 
 import json
@@ -21,7 +21,7 @@ Kind = TypeVar("Kind", bound="Settings")
 
 
 class Settings(BaseSettings):
-    """What can be set, with what holds if nothing is. Each kind has fields, and a prefix of its own (`env_prefix`)."""
+    """Base of all settings; a subclass has fields with defaults, and its own environment prefix (`env_prefix`)."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -34,32 +34,32 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the environment, and under it what was found in the file; nothing else."""
+        """Use the environment first, then the values from the file; nothing else."""
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
 
-def read_settings(kind: type[Kind], path: Path | None, hint: str, said_over: Mapping[str, Any] | None = None) -> Kind:
-    """Read settings of a kind: a file, over it the environment, over it what is said.
+def read_settings(kind: type[Kind], path: Path | None, hint: str, overrides: Mapping[str, Any] | None = None) -> Kind:
+    """Read settings: a file, overridden by the environment, overridden by `overrides` (the command line).
 
     Raises:
-        InputError: all mistakes there are, a sentence for each, in lines. Values are not repeated.
+        InputError: names every mistake, and repeats no value.
     """
-    said: Mapping[str, Any] = {} if path is None else _read_file(path, hint)
+    in_file: Mapping[str, Any] = {} if path is None else _read_file(path, hint)
     prefix = kind.model_config.get("env_prefix") or ""
     known = {f"{prefix}{name.upper()}" for name in (*kind.model_fields, "config")}
     unknown = sorted(name for name in os.environ if name.startswith(prefix) and name not in known)
-    mistakes = [f"the environment sets {name}, which is no setting" for name in unknown]
+    mistakes = [f"the environment sets {name}, which is not a setting" for name in unknown]
     config = None
     try:
-        config = kind(**said)
-        if said_over:
-            # Checked like the rest. The prefix is none that a variable of the environment can have.
-            config = kind(**(config.model_dump() | dict(said_over) | {"_env_prefix": "="}))
+        config = kind(**in_file)
+        if overrides:
+            # Checked like the rest. No environment variable can have this prefix.
+            config = kind(**(config.model_dump() | dict(overrides) | {"_env_prefix": "="}))
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
         mistakes += [_sentence(kind, one["loc"], one["msg"]) for one in found]
-    except SettingsError as error:  # a value of the environment that is no JSON where JSON is expected
+    except SettingsError as error:  # an environment variable that must be JSON and is not
         mistakes.append(f"the environment: {str(error).partition(' from source')[0]}")
     if mistakes or config is None:
         raise InputError("; ".join(mistakes) + f"; {hint}")
@@ -67,12 +67,12 @@ def read_settings(kind: type[Kind], path: Path | None, hint: str, said_over: Map
 
 
 def example_of(kind: type[Settings], command: str, instance: str) -> str:
-    """Return such a file for settings of a kind; `instance` is one of them as the environment has it."""
-    lines = [f"# How '{command}' is to run. The environment ({instance}) and the command line win."]
+    """Return a configuration file with every setting; `instance` is an example of an environment variable."""
+    lines = [f"# Configuration of '{command}'. The environment ({instance}) and the command line override it."]
     for name, field in kind.model_fields.items():
         value = field.default
         plain = isinstance(value, bool | int | float | str | list)
-        # What JSON and TOML write alike: numbers, truth, text of ASCII, lists of it.
+        # JSON and TOML write these alike: numbers, booleans, ASCII text, lists.
         lines += ["", f"# {field.description}", f"{name} = {json.dumps(value)}" if plain else f"# {name} ="]
     return "\n".join(lines) + "\n"
 
@@ -81,19 +81,19 @@ def _read_file(path: Path, hint: str) -> Mapping[str, Any]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; check the path and the rights") from None
+        raise InputError(f"cannot read {path}: {error.strerror}; check the path and the permissions") from None
     if len(data) > MAX_FILE_BYTES:
         raise InputError(f"got a file of {len(data)} bytes; expected a configuration, {hint}")
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         line = f" ({error})" if isinstance(error, tomllib.TOMLDecodeError) else ""
-        raise InputError(f"got a file that is no TOML{line}; {hint}") from None
+        raise InputError(f"got a file that is not TOML{line}; {hint}") from None
 
 
 def _sentence(kind: type[Settings], loc: tuple[int | str, ...], message: str) -> str:
     name = ".".join(str(part) for part in loc)
-    if not loc:  # said by a validator of ours about several settings
+    if not loc:  # from our own validator of several settings
         return message.removeprefix("Value error, ")
     if loc[0] not in kind.model_fields:
         return f"there is no setting {name!r}"

@@ -1,37 +1,36 @@
-"""The command `volens`: its nouns together, and the one place where an error becomes a sentence and an exit code."""
+"""The program `volens`: all commands, and the only place that maps errors to sentences and exit codes."""
 
 import contextlib
 import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Final, NoReturn
 
 import typer
+from typer import completion
+from typer._click import Context
+from typer._click.exceptions import NoSuchOption
 from typer.exceptions import TyperException
 
 from volens.consent import VolensError
 from volens.service.cli import audit_commands as audit
 from volens.service.cli import backup_commands as backup
 from volens.service.cli import certificate_commands as certificate
-from volens.service.cli import config_commands as config
 from volens.service.cli import consent_commands as consent
 from volens.service.cli import credential_commands as credential
 from volens.service.cli import demo_commands as demo
 from volens.service.cli import doctor_commands as doctor
 from volens.service.cli import door_commands as door
-from volens.service.cli import dossier_commands as dossier
 from volens.service.cli import enroll_commands as enroll
 from volens.service.cli import erase_commands as erase
 from volens.service.cli import export_commands as export
 from volens.service.cli import identify_commands as identify
 from volens.service.cli import keys_commands as keys
-from volens.service.cli import leaver_commands as leaver
 from volens.service.cli import models_commands as models
-from volens.service.cli import notice_commands as notice
 from volens.service.cli import operator_commands as operator
 from volens.service.cli import policy_commands as policy
 from volens.service.cli import recipient_commands as recipient
@@ -44,59 +43,46 @@ from volens.service.cli import verify_commands as verify
 from volens.service.cli import webhook_commands as webhook
 from volens.service.cli import withdraw_commands as withdraw
 from volens.service.cli import zone_commands as zone
+from volens.service.cli.command_types import Commands, Group
 from volens.service.cli.exit_codes import ExitCode, code_of
 from volens.service.process.process_memory import forbid_core_dumps
 
 _INTERRUPTED: Final = 130
 _BROKEN_PIPE: Final = 141
+_COMPLETION: Final = "_VOLENS_COMPLETE"
+"""Set by the shell when it asks for completions."""
 
-app = typer.Typer(
-    name="volens",
-    help="Doors that know only who said yes, and forget them on request. Start with 'volens demo'.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    rich_markup_mode=None,
-)
+_PANELS: Final = {
+    "Person and desk": [one.app for one in (consent, enroll, identify, verify, withdraw)],
+    "Privacy": [
+        *(zone.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
+        *(certificate.app, certificate.dossier_app, recipient.app, audit.app),
+    ],
+    "Operation": [one.app for one in (demo, setup, doctor, sweep, backup, keys, models)],
+    "Integration": [serve.app, serve.config_app, credential.app, door.app, sender.app, webhook.app],
+}
 
-for _noun, _group in (
-    ("zone", zone.app),
-    ("notice", notice.app),
-    ("consent", consent.app),
-    ("credential", credential.app),
-    ("config", config.app),
-    ("models", models.app),
-    ("audit", audit.app),
-    ("keys", keys.app),
-    ("certificate", certificate.app),
-    ("erase", erase.app),
-    ("door", door.app),
-    ("dossier", dossier.app),
-    ("operator", operator.app),
-    ("policy", policy.app),
-    ("request", request.app),
-    ("recipient", recipient.app),
-    ("sender", sender.app),
-    ("webhook", webhook.app),
-):
-    app.add_typer(_group, name=_noun)
-for _name, _command in (
-    ("init", setup.init),
-    ("demo", demo.demo),
-    ("doctor", doctor.doctor),
-    ("enroll", enroll.enroll),
-    ("identify", identify.identify),
-    ("verify", verify.verify),
-    ("withdraw", withdraw.withdraw),
-    ("serve", serve.serve),
-    ("leaver", leaver.leaver),
-    ("sweep", sweep.sweep),
-    ("backup", backup.backup),
-    ("restore", backup.restore),
-    ("status", setup.status),
-    ("export", export.export),
-):
-    app.command(_name)(_command)
+
+class _Program(Group):
+    """The program; its commands are grouped by whom they are for."""
+
+    def list_panels(self) -> Mapping[str, Sequence[str]]:
+        """Return the names of the commands in each panel."""
+        return {panel: [name for one in apps for name in one.names()] for panel, apps in _PANELS.items()}
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse arguments. Typer detects the shell for completion; a shell that is named is used instead."""
+        match args:
+            case ["--show-completion", shell]:
+                completion.show_callback(ctx, self.params[0], shell)
+            case ["--install-completion", shell]:
+                completion.install_callback(ctx, self.params[0], shell)
+        return super().parse_args(ctx, args)
+
+
+app = Commands("volens", cls=_Program, no_args_is_help=True, pretty_exceptions_enable=False)
+for _noun in (one for apps in _PANELS.values() for one in apps):
+    app.add_typer(_noun)
 
 
 def _show_version(wanted: bool) -> None:
@@ -111,26 +97,33 @@ def volens(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Doors that know only who said yes, and forget them on request. Start with 'volens demo'."""
+    """Open doors by face for people who gave consent; erase their face data when they withdraw.
+
+    Start with 'volens demo'. 'volens COMMAND --help' explains each command, with an example.
+    """
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
-    An error is one sentence on stderr; with ``--json``, one document ``{"error": {...}}`` on stdout. Nothing else of it
-    is shown: a traceback could carry what its frames hold. VOLENS_DEBUG=1 shows where an internal error happened.
+    An error is one sentence on stderr; with ``--json``, one document ``{"error": {...}}`` on stdout. No traceback is
+    shown, because its frames may hold secrets; VOLENS_DEBUG=1 shows where an internal error happened.
     """
     try:
         code = app(args=list(arguments), prog_name="volens", standalone_mode=False)
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):
-        # Whoever read our output is gone; typer says so with SystemExit.
+    except SystemExit as ended:
+        if _COMPLETION in os.environ or "completion" in " ".join(arguments[:1]):
+            return int(ended.code or 0)
+        _silence_stdout()  # Typer's answer to a broken pipe
+        return _BROKEN_PIPE
+    except BrokenPipeError:
         _silence_stdout()
         return _BROKEN_PIPE
     except (typer.Abort, KeyboardInterrupt):
         return _INTERRUPTED
-    except Exception as error:  # noqa: BLE001  the last boundary: nobody may see a traceback by surprise
-        return _tell(error, as_json="--json" in arguments)
+    except Exception as error:  # noqa: BLE001  the last boundary: no user sees a traceback
+        return _report(error, as_json="--json" in arguments)
     return code if isinstance(code, int) else ExitCode.DONE
 
 
@@ -139,11 +132,11 @@ def main() -> NoReturn:
     forbid_core_dumps()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot write is no error
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot write is not an error
     sys.exit(run(sys.argv[1:]))
 
 
-def _tell(error: Exception, *, as_json: bool) -> int:
+def _report(error: Exception, *, as_json: bool) -> int:
     sentence, code = _sentence(error)
     try:
         if as_json:
@@ -154,12 +147,15 @@ def _tell(error: Exception, *, as_json: bool) -> int:
         _silence_stdout()
         as_json = False
     if not as_json:
-        with contextlib.suppress(OSError):  # then nobody can be told, but for the exit code
+        with contextlib.suppress(OSError):  # then the exit code alone has to do
             sys.stderr.write(f"volens: {sentence}\n")
     return int(code)
 
 
 def _sentence(error: Exception) -> tuple[str, ExitCode]:
+    if isinstance(error, NoSuchOption) and error.possibilities:
+        options = " or ".join(f"'{one}'" for one in sorted(error.possibilities))
+        return f"{error.message}. Did you mean {options}?", ExitCode.USAGE
     if isinstance(error, TyperException):
         return error.format_message(), ExitCode.USAGE
     if isinstance(error, VolensError):
@@ -167,11 +163,11 @@ def _sentence(error: Exception) -> tuple[str, ExitCode]:
     if os.environ.get("VOLENS_DEBUG") == "1":
         traceback.print_tb(error.__traceback__)
     if isinstance(error, ImportError):
-        return f"{error.name or 'a package'} does not import; see 'volens doctor'", ExitCode.UNAVAILABLE
+        return f"{error.name or 'a package'} cannot be imported; see 'volens doctor'", ExitCode.UNAVAILABLE
     if isinstance(error, OSError):
-        # The rooms have sentences for the files they know. What is left is the machine's: a full disk under stdout.
+        # The rooms report the files that they know. What is left comes from the machine: a full disk under stdout.
         reason = error.strerror or type(error).__name__
-        return f"the system refuses: {reason}; check the disk, the path and the rights", ExitCode.UNAVAILABLE
+        return f"system error: {reason}; check the disk, the path and the permissions", ExitCode.UNAVAILABLE
     return (
         f"internal error ({type(error).__name__}); this is a bug, please report it; VOLENS_DEBUG=1 shows where it "
         "happened"
@@ -179,5 +175,5 @@ def _sentence(error: Exception) -> tuple[str, ExitCode]:
 
 
 def _silence_stdout() -> None:
-    """Let Python's last flush go nowhere; it would fail once more, with a traceback and an exit code of its own."""
+    """Send the interpreter's last flush to /dev/null; it would fail again, with a traceback and its own exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

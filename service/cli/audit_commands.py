@@ -1,50 +1,38 @@
-"""`volens audit`: the log that everything leaves a trace in."""
+"""`volens audit`: the audit log, a Merkle tree of signed events."""
 
 from typing import Annotated
 
 import typer
 
+from volens import Site
 from volens.consent import format_time
-from volens.service.cli.options import HomeOption, JsonOption
-from volens.service.cli.output import emit
-from volens.service.cli.session import opened
+from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.output import members
 
-app = typer.Typer(help="The audit log.", no_args_is_help=True)
+app = Commands("audit", "Verify and show the audit log.")
 
 
 @app.command("verify")
-def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Verify the whole log: leaves, tree, signed checkpoints, openings. Exit code 4 if it does not hold."""
-    with opened(home) as site:
-        report = site.log.verify()
-    document = {
-        "origin": report.origin,
-        "size": report.size,
-        "root": report.root.hex(),
-        "checkpoints": report.checkpoints,
-        "openings": report.openings,
-        "kinds": dict(report.kinds),
-    }
+def verify(site: Site) -> Output:
+    """Verify the whole audit log: leaves, tree, signed checkpoints, openings. Exit code 4 if it does not hold."""
+    report = site.log.verify()
     kinds = "\n".join(f"  {count:6} {kind}" for kind, count in sorted(report.kinds.items()))
-    said = (
+    text = (
         f"the log {report.origin} holds: {report.size} entries, {report.checkpoints} signed checkpoints, "
         f"{report.openings} entries that can still be opened\n{kinds}"
     )
-    emit(document, said, as_json=as_json)
+    return members(report, "origin size root checkpoints openings kinds"), text
 
 
-@app.command("show")
+@app.command("show", "decisions.counted")
 def show(
+    site: Site,
     kind: Annotated[str | None, typer.Argument(help="Only events of this kind, such as 'decisions.counted'.")] = None,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what the log says, as far as it can be opened and is about no person: who asked what, and how often."""
-    with opened(home) as site:
-        found = site.log.opened(kind)
-    document = [{"kind": one.kind, "at": format_time(one.at), "details": dict(one.details)} for one in found]
-    said = "\n".join(
+) -> Output:
+    """Show events of the audit log that can be opened and concern no person, such as requests for each caller."""
+    found = site.log.opened(kind)
+    text = "\n".join(
         f"{format_time(one.at)} {one.kind}  {', '.join(f'{name} {value}' for name, value in one.details.items())}"
         for one in found
     )
-    emit({"events": document}, said or "there is no such event that can be opened", as_json=as_json)
+    return {"events": [members(one, "kind at details") for one in found]}, text or "no event of this kind can be opened"

@@ -1,4 +1,4 @@
-"""What a person shows besides the receipt, from files and QR codes; and the badge that they are handed."""
+"""The person's secret and badge: read from files and QR codes, and a new badge written for the person."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,17 +13,24 @@ from volens.service.qr_reading import qr_texts
 
 @contextmanager
 def shown_secret(secret: Path | None, qr: Path | None) -> Iterator[PersonSecret | None]:
-    """Read the person's secret from its file or its QR, and wipe it afterwards. None where neither was given.
+    """Read the person's secret from its file or its QR code, and wipe it afterwards; None if neither was given.
 
     Raises:
-        InputError: both were given, or there is no such secret in them.
+        InputError: both were given, or neither holds a secret.
     """
     if secret is not None and qr is not None:
-        raise InputError("got both --secret and --secret-qr; give one of the two")
-    if secret is None and qr is None:
+        raise InputError("pass only one of --secret and --secret-qr")
+    if secret is not None:
+        text = read_file(secret, "secret").decode("utf-8", errors="replace")
+    elif qr is not None:
+        texts = qr_texts(qr)
+        if len(texts) != 1:
+            raise InputError(f"got an image with {len(texts)} QR codes; pass an image of the secret's QR code alone")
+        text = texts[0]
+    else:
         yield None
         return
-    with _secret(secret, qr) as half:
+    with PersonSecret.parse(text) as half:
         yield half
 
 
@@ -31,14 +38,14 @@ def shown_secret(secret: Path | None, qr: Path | None) -> Iterator[PersonSecret 
 def shown(
     secret: Path | None, secret_qr: Path | None, badge: Path | None, badge_qr: Sequence[Path]
 ) -> Iterator[PersonSecret | Badge | None]:
-    """Read whichever was given, and wipe it afterwards.
+    """Read the secret or the badge that was given, and wipe it afterwards.
 
     Raises:
-        InputError: several kinds were given, or a file is not what it should be.
+        InputError: several kinds were given, or a file holds something else.
     """
     given = [secret is not None or secret_qr is not None, badge is not None, bool(badge_qr)]
     if sum(given) > 1:
-        raise InputError("got a secret and a badge, or a badge twice; show one of them")
+        raise InputError("got a secret and a badge, or a badge twice; pass only one of them")
     if badge is None and not badge_qr:
         with shown_secret(secret, secret_qr) as half:
             yield half
@@ -53,14 +60,14 @@ def shown(
 
 @final
 class BadgeToHandOver:
-    """Writes a badge and its QR codes into the person's hands; used as a context manager, takes them back on failure.
+    """Writes a badge and its QR codes for the person; as a context manager, it deletes the files on failure.
 
     Attributes:
-        written: the files.
+        written: the files written so far.
     """
 
     def __init__(self, out: Path) -> None:
-        """Name the badge's file; nothing is written yet."""
+        """Check the badge's file name; nothing is written yet."""
         must_be_new(out, "badge")
         must_be_new(self._qr(out, 1), "QR")
         self.written: list[Path] = []
@@ -70,7 +77,7 @@ class BadgeToHandOver:
         """Write the badge (0600).
 
         Raises:
-            InputError, UnavailableError: a file is already there, or the disk refuses; then no badge is issued.
+            InputError, UnavailableError: a file exists already, or the disk fails; then no badge is issued.
         """
         files = [(self._out, badge.to_bytes())]
         files += [(self._qr(self._out, number), code) for number, code in enumerate(badge_qrs(badge), start=1)]
@@ -84,19 +91,10 @@ class BadgeToHandOver:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
-            # The transaction that issues the badge did not commit: what was written opens nothing.
+            # The transaction that issues the badge did not commit: the files would open nothing.
             for path in self.written:
                 path.unlink(missing_ok=True)
 
     @staticmethod
     def _qr(out: Path, number: int) -> Path:
         return out.with_suffix(f".qr-{number}.png")
-
-
-def _secret(secret: Path | None, qr: Path | None) -> PersonSecret:
-    if secret is not None:
-        return PersonSecret.parse(read_file(secret, "secret").decode("utf-8", errors="replace"))
-    texts = [] if qr is None else qr_texts(qr)
-    if len(texts) != 1:
-        raise InputError(f"got an image with {len(texts)} QR codes; show the one with the secret")
-    return PersonSecret.parse(texts[0])

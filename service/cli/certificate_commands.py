@@ -1,4 +1,7 @@
-"""`volens certificate`: checked by anybody, anywhere; shown as a page; with the answers of recipients."""
+"""`volens certificate` and `volens dossier`: check certificates and dossiers of erasures offline, with a public key.
+
+Also: show a certificate as a page, and add acknowledgements of recipients.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,81 +9,75 @@ from typing import Annotated, Any
 
 import typer
 
+from volens import Site
 from volens.audit import VerifierKey
-from volens.consent import InputError, format_time
+from volens.consent import format_time
+from volens.erase.order import Dossier, verify_dossier
 from volens.erase.proof import Certificate, verify_certificate
 from volens.service.certificate_page import certificate_page
-from volens.service.cli.named_files import must_be_new, read_file, write_private
-from volens.service.cli.options import HomeOption, JsonOption
-from volens.service.cli.output import emit
-from volens.service.cli.session import opened
+from volens.service.cli.cohort_commands import people_counted
+from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_private
+from volens.service.cli.options import TrustOption
+from volens.service.cli.output import counted
 
-app = typer.Typer(help="Erasure certificates.", no_args_is_help=True)
+app = Commands("certificate", "Check erasure certificates, or show them as a page.")
+dossier_app = Commands("dossier", "Check the dossier of an erasure order.")
+
+_File = Annotated[Path, typer.Argument(help="The certificate's file.", show_default=False)]
 
 
-@app.command("verify")
-def verify(
-    certificate: Annotated[Path, typer.Argument(help="The certificate's file.", show_default=False)],
-    trust: Annotated[Path, typer.Option(help="The site's public key, site.pub.", show_default=False)],
-    as_json: JsonOption = False,
-) -> None:
-    """Check a certificate offline: signature, place in the log, and what was searched for. Needs no site."""
-    checked, key = _checked(certificate, trust)
+@app.command("verify", "certificate.json --trust site.pub")
+def verify(certificate: _File, trust: TrustOption) -> Output:
+    """Check a certificate offline: signature, place in the log, what was searched for. No site is needed."""
+    key = read_site_key(trust)
+    checked = verify_certificate(read_file(certificate, "certificate"), key)
     document = {
         "valid": True,
         "signed_by": key.name,
         "statement": dict(checked.statement),
         "acknowledgements": [dict(one) for one in checked.acknowledgements],
     }
-    emit(document, _said(checked, key), as_json=as_json)
+    return document, _text(checked, key)
 
 
-@app.command("show")
+@app.command("show", "certificate.json --trust site.pub --html certificate.html")
 def show(
-    certificate: Annotated[Path, typer.Argument(help="The certificate's file.", show_default=False)],
-    trust: Annotated[Path, typer.Option(help="The site's public key, site.pub.", show_default=False)],
+    certificate: _File,
+    trust: TrustOption,
     html: Annotated[Path, typer.Option(help="The page to write: one sheet of A4, for the person.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Check a certificate and write it as a page in plain words. Needs no site and no network."""
+) -> Output:
+    """Check a certificate and write it as an HTML page in plain words. No site and no network are needed."""
     must_be_new(html, "the page")
-    checked, key = _checked(certificate, trust)
+    key = read_site_key(trust)
+    checked = verify_certificate(read_file(certificate, "certificate"), key)
     write_private(html, certificate_page(checked, key).encode("utf-8"))
     document = {"page": str(html), "certificate_id": checked.certificate_id}
-    emit(document, f"wrote {html}; open it in a browser, or print it", as_json=as_json)
+    return document, f"wrote {html}; open it in a browser, or print it"
 
 
-@app.command("acknowledge")
+@app.command("acknowledge", 'certificate.json --recipient "Door panels" --statement erased.json')
 def acknowledge(
+    site: Site,
     certificate: Annotated[str, typer.Argument(help="The certificate's id, or its file.", show_default=False)],
-    recipient: Annotated[str, typer.Option(help="Who answered, as 'volens recipient list' has them.")],
-    statement: Annotated[Path, typer.Option(help="What they answered; signed, if the recipient has a key here.")],
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Add to a certificate that a recipient erased too (GDPR 19)."""
+    recipient: Annotated[str, typer.Option(help="The recipient's name, as in 'volens recipient list'.")],
+    statement: Annotated[Path, typer.Option(help="The recipient's statement; signed, if the site has its key.")],
+) -> Output:
+    """Add to a certificate a recipient's acknowledgement that it erased the data, too (GDPR 19)."""
     data = read_file(statement, "statement")
     path = Path(certificate)
     certificate_id = path.stem if path.suffix else certificate
-    with opened(home) as site:
-        written = site.rights.recipients.acknowledge(certificate_id, recipient, data)
+    written = site.rights.recipients.acknowledge(certificate_id, recipient, data)
     document = {"certificate_id": certificate_id, "recipient": recipient, "certificate": str(written)}
-    emit(document, f"{recipient} has acknowledged; give the person the file anew: {written}", as_json=as_json)
+    text = f"acknowledgement of {recipient} added; give the person the new file: {written}"
+    return document, text
 
 
-def _checked(certificate: Path, trust: Path) -> tuple[Certificate, VerifierKey]:
-    try:
-        key = VerifierKey.parse(read_file(trust, "public key").decode("utf-8").strip())
-    except UnicodeDecodeError:
-        raise InputError(f"got {trust}, which is no public key; give the site's site.pub") from None
-    return verify_certificate(read_file(certificate, "certificate"), key), key
-
-
-def _said(checked: Certificate, key: VerifierKey) -> str:
+def _text(checked: Certificate, key: VerifierKey) -> str:
     statement = checked.statement
     destroyed = "\n".join(f"  {count} {what}" for what, count in sorted(statement["destroyed"].items()))
     searched = "\n".join(
-        f"  {one['what']}: {one['pieces']} pieces, found {one['found']}" for one in statement["searched"]
+        f"  {one['what']}: {counted(one['pieces'], 'piece')}, found {one['found']}" for one in statement["searched"]
     )
     existed = "".join(
         f"\n  {one['what']}, salted SHA-256 {one['salted_sha256']}" for one in statement.get("existed", ())
@@ -91,24 +88,24 @@ def _said(checked: Certificate, key: VerifierKey) -> str:
     )
     answers = "".join(
         f"\nacknowledged by {one.get('recipient', 'a recipient')} at {one.get('acknowledged_at', 'an unknown time')}, "
-        f"{'signed by themselves' if 'statement' in one else 'as the site recorded it'}"
+        f"{'signed by the recipient' if 'statement' in one else 'recorded by the site'}"
         for one in checked.acknowledgements
     )
-    told = "".join(f"\nrecipient: {one['name']}" for one in statement.get("recipients", ()))
+    recipients = "".join(f"\nrecipient: {one['name']}" for one in statement.get("recipients", ()))
     places = ", ".join(one["name"] for one in statement["searched_in"])
     return (
-        f"valid: signed by {key.name}, entry of a log of {checked.checkpoint.size} entries\n"
+        f"valid: signed by {key.name}, in a log of {counted(checked.checkpoint.size, 'entry', 'entries')}\n"
         f"certificate {checked.certificate_id}\n"
         f"for the receipt with SHA-256 {checked.receipt_sha256}\n"
         f"zone {checked.zone}, {checked.reason}; matching ended {format_time(checked.ended_at)}, "
         f"erased {format_time(checked.erased_at)}\n"
-        + (f"what there was, sealed:{existed}\n" if existed else "")
+        + (f"sealed data that existed:{existed}\n" if existed else "")
         + f"destroyed:\n{destroyed}\n"
-        f"search by the old embedding, before the end: {before}\n"
-        f"search by the old embedding, afterwards: {after}\n"
+        f"search with the old embedding, before: {before}\n"
+        f"search with the old embedding, afterwards: {after}\n"
         f"searched for, and not found:\n{searched}\n"
         f"searched in: {places}\n"
-        f"not promised: {statement['not_promised']}{told}{answers}"
+        f"not promised: {statement['not_promised']}{recipients}{answers}"
     )
 
 
@@ -116,3 +113,42 @@ def _search(one: Mapping[str, Any]) -> str:
     if "not_run" in one:
         return f"not run, {one['not_run']}"
     return f"found at rank {one['rank']}" if "rank" in one else "found" if one["found"] else "not found"
+
+
+@dossier_app.command("verify", "order-7.dossier --key site.pub")
+def verify_order(
+    dossier: Annotated[Path, typer.Argument(help="The dossier's folder.", show_default=False)],
+    key: Annotated[
+        Path,
+        typer.Option(help="The site's public key, site.pub, from another source than the dossier.", show_default=False),
+    ],
+) -> Output:
+    """Check a dossier offline: plan, approvals, counts, every certificate, the log. Exit code 4 if it does not hold."""
+    trusted = read_site_key(key)
+    checked = verify_dossier(dossier, trusted)
+    document = {
+        "valid": True,
+        "signed_by": trusted.name,
+        "cohort_id": checked.plan.cohort_id,
+        "selection": checked.plan.selection.document(),
+        "certificates": len(checked.certificates),
+        "approved_by": list(checked.approved_by),
+        "before": checked.counts["before"],
+        "after": checked.counts["after"],
+        "log_size": checked.checkpoint.size,
+    }
+    return document, _dossier_text(checked, trusted)
+
+
+def _dossier_text(checked: Dossier, key: VerifierKey) -> str:
+    before, after = checked.counts["before"], checked.counts["after"]
+    selection = ", ".join(f"{name} {value}" for name, value in checked.plan.selection.document().items())
+    return (
+        f"valid: signed by {key.name}, in a log of {counted(checked.checkpoint.size, 'entry', 'entries')}\n"
+        f"ordered: {selection}; approved by {', '.join(checked.approved_by) or 'the operator at the desk'}\n"
+        f"before ({before['measured_at']}): {people_counted(before['cohort'])}; "
+        f"{counted(before['requests_answered'], 'request')} for access answered first\n"
+        f"after ({after['measured_at']}): {people_counted(after['cohort'])}\n"
+        f"{counted(len(checked.certificates), 'certificate')}, each of them checked; "
+        f"others: {people_counted(after['outside'])}"
+    )

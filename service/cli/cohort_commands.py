@@ -1,20 +1,21 @@
-"""What `volens erase` does for many at once; `volens.service.cli.erase_commands` parses."""
+"""Erasure orders for many people; `volens.service.cli.erase_commands` parses the options."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, final
 
 from volens import Site
-from volens.audit import VerifierKey
 from volens.consent import InputError, RefusedError, format_time
-from volens.erase import OperatorKey, approval_file, read_approval_file
+from volens.erase import APPROVAL, OperatorKey
 from volens.erase import approve as approve_plan
-from volens.erase.order import AnswerRequests, Plan, Selection, read_plan, read_plan_file
-from volens.service.cli.named_files import must_be_new, read_file, write_private
+from volens.erase.order import PLAN, AnswerRequests, Plan, Selection, read_plan
+from volens.service.cli.command_types import Output
+from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_private
 from volens.service.cli.operator_commands import operator_keys
 from volens.service.cli.options import home_folder
-from volens.service.cli.output import emit, progress, table
+from volens.service.cli.output import counted, progress, table
 from volens.service.cli.session import opened
 from volens.store import PUBLIC_KEY_FILE
 
@@ -24,31 +25,30 @@ _SHORT: Final = 8
 @final
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The operators' keys that were named, not opened yet."""
+    """The files of operators' keys, not opened yet."""
 
     paths: list[Path]
     passphrase_file: Path | None
 
     def open(self) -> list[OperatorKey]:
-        """Open them; see `operator_keys`."""
+        """Open all keys; see `operator_keys`."""
         return operator_keys(self.paths, self.passphrase_file)
 
     def one(self) -> OperatorKey:
-        """Open the one there must be."""
+        """Open the only key."""
         if len(self.paths) != 1:
-            raise InputError(f"got {len(self.paths)} operator keys; expected one, with --operator-key")
+            raise InputError(f"got {len(self.paths)} operator keys; pass exactly one --operator-key")
         return self.open()[0]
 
 
 def answer_open_requests(site: Site) -> AnswerRequests:
-    """Return what answers open requests for access on a site."""
-    return site.rights.answerer()
+    """Return the site's function that answers open access requests."""
+    return site.rights.answer_all
 
 
-def plan(selection: Selection, keys: Keys, out: Path | None, home: Path | None, *, as_json: bool) -> None:
-    """Do a dry run, and write the plan."""
-    if out is not None:
-        must_be_new(out, "plan")
+def plan(selection: Selection, keys: Keys, out: Path | None, home: Path | None) -> Output:
+    """Count the people selected (a dry run), and write the plan."""
+    must_be_new(out, "plan")
     key = keys.one() if keys.paths else None
     with opened(home) as site:
         made, data = site.cohorts.plan(selection, key)
@@ -65,72 +65,59 @@ def plan(selection: Selection, keys: Keys, out: Path | None, home: Path | None, 
         "approvals_missing": approvals_missing,
         "good_until": format_time(made.good_until),
     }
-    emit(document, _planned(made, path, approvals_missing), as_json=as_json)
+    return document, _plan_text(made, path, approvals_missing)
 
 
-def _planned(made: Plan, path: Path, approvals_missing: int) -> str:
+def _plan_text(made: Plan, path: Path, approvals_missing: int) -> str:
     cohort, outside = made.counts["cohort"], made.counts["outside"]
     zones = "".join(
-        f"\n  {zone}: {of['consents']} consents, {of['references']} references"
+        f"\n  {zone}: {counted(of['consents'], 'consent')}, {counted(of['references'], 'reference')}"
         for zone, of in sorted(cohort["zones"].items())
     )
-    counted = f"{cohort['people']} people, {cohort['consents']} consents, {cohort['references']} references"
-    said = [
-        f"dry run, nobody is erased: {counted}{zones}",
-        f"others who stay: {outside['people']} people, {outside['consents']} consents",
-        f"open requests for access: {made.counts['open_requests']}, to be answered first",
+    lines = [
+        f"dry run, nothing is erased: {people_counted(cohort)}{zones}",
+        f"not affected: {people_counted(outside)}",
+        f"open access requests, answered first: {made.counts['open_requests']}",
     ]
     if damaged := made.counts["damaged_receipts"]:
-        said.append(f"{damaged} of them have damaged receipts, and cannot be shown to be others")
-    said.append(f"plan: {path}, good until {format_time(made.good_until)}")
+        lines.append(f"{damaged} with damaged receipts: it cannot be shown that the order does not concern them")
+    lines.append(f"plan: {path}, valid until {format_time(made.good_until)}")
     if approvals_missing:
-        said.append(f"next, by {approvals_missing} more: volens erase --approve {path} --operator-key KEY")
+        lines.append(
+            f"next, {counted(approvals_missing, 'more operator')}: volens erase --approve {path} --operator-key KEY"
+        )
     approval = " --approval APPROVAL" * approvals_missing
-    said.append(f"next: volens erase --execute {path}{approval}")
-    return "\n".join(said)
+    lines.append(f"next: volens erase --execute {path}{approval}")
+    return "\n".join(lines)
 
 
-def approve(path: Path, keys: Keys, trust: Path | None, out: Path | None, home: Path | None, *, as_json: bool) -> None:
+def approve(path: Path, keys: Keys, trust: Path | None, out: Path | None, home: Path | None) -> Output:
     """Approve a plan with an operator's key. The site is not opened; its public key is enough."""
-    public = trust or home_folder(home) / PUBLIC_KEY_FILE
-    try:
-        trusted = VerifierKey.parse(read_file(public, "public key").decode("utf-8").strip())
-    except UnicodeDecodeError:
-        raise InputError(f"got {public}, which is no public key; give the site's site.pub with --trust") from None
-    token, _approvals = read_plan_file(read_file(path, "plan"))
+    trusted = read_site_key(trust or home_folder(home) / PUBLIC_KEY_FILE)
+    token, _approvals = PLAN.from_file(read_file(path, "plan"))
     made = read_plan(token, trusted)
     now = datetime.now(UTC)
     if now > made.good_until:
-        raise RefusedError(f"the plan was good until {format_time(made.good_until)}; make a new one")
+        raise RefusedError(f"the plan expired at {format_time(made.good_until)}; make a new one")
     key = keys.one()
     stem = path.name.removesuffix(".plan.json")
     written = out or path.with_name(f"{stem}.{key.public_key.hex()[:_SHORT]}.approval.json")
     must_be_new(written, "approval")
-    write_private(written, approval_file(approve_plan(key, token, made.cohort_id, now)))
-    cohort = made.counts["cohort"]
-    said = (
-        f"approved: the erasure of {cohort['people']} people, {cohort['consents']} consents, planned "
-        f"{format_time(made.made_at)}\n"
+    write_private(written, APPROVAL.to_file(approve_plan(key, token, made.cohort_id, now)))
+    text = (
+        f"approved: the erasure of {people_counted(made.counts['cohort'])}, planned {format_time(made.made_at)}\n"
         f"approval: {written}\nnext: volens erase --execute {path} --approval {written}"
     )
-    emit({"approval": str(written), "cohort_id": made.cohort_id, "counts": dict(made.counts)}, said, as_json=as_json)
+    return {"approval": str(written), "cohort_id": made.cohort_id, "counts": dict(made.counts)}, text
 
 
-def execute(
-    path: Path,
-    approvals: list[Path],
-    dossier: Path | None,
-    answers: Path | None,
-    home: Path | None,
-    *,
-    as_json: bool,
-) -> None:
-    """Carry a plan out, and write the dossier."""
+def execute(path: Path, approvals: list[Path], dossier: Path | None, answers: Path | None, home: Path | None) -> Output:
+    """Carry out a plan, and write the dossier."""
     stem = path.name.removesuffix(".plan.json").removesuffix(".json")
     folder = dossier or path.with_name(f"{stem}.dossier")
     must_be_new(folder, "dossier")
     data = read_file(path, "plan")
-    tokens = [read_approval_file(read_file(one, "approval")) for one in approvals]
+    tokens = [APPROVAL.from_file(read_file(one, "approval"))[0] for one in approvals]
     with opened(home) as site, progress("erasing") as advance:
         done = site.cohorts.execute(
             data,
@@ -142,11 +129,10 @@ def execute(
         )
         public = site.home / PUBLIC_KEY_FILE
     before, after = done.cohort.facts["before"], done.cohort.facts["after"]
-    said = (
-        f"erased: {before['cohort']['people']} people, {before['cohort']['consents']} consents, "
-        f"{before['cohort']['references']} references; {after['certificates']} certificates\n"
-        f"requests for access answered first: {before['requests_answered']}\n"
-        f"others: {after['outside']['people']} people, {after['outside']['consents']} consents\n"
+    text = (
+        f"erased: {people_counted(before['cohort'])}; {counted(after['certificates'], 'certificate')}\n"
+        f"access requests answered first: {before['requests_answered']}\n"
+        f"not affected: {people_counted(after['outside'])}\n"
         f"dossier: {folder}\ncheck it with: volens dossier verify {folder} --key {public}"
     )
     document: dict[str, Any] = {
@@ -155,37 +141,43 @@ def execute(
         "before": before,
         "after": after,
     }
-    emit(document, said, as_json=as_json)
+    return document, text
 
 
-def stop(selection: Selection, keys: Keys, out: Path | None, home: Path | None, *, as_json: bool) -> None:
-    """Place an order to stop collecting."""
+def stop(selection: Selection, keys: Keys, out: Path | None, home: Path | None) -> Output:
+    """Place an order to stop collecting consents and references."""
     if (selection.notice_version, selection.model, selection.before) != (None, None, None):
-        raise InputError("got --stop-collecting with what new consents have not got; use --jurisdiction and --zone")
+        raise InputError("--stop-collecting selects by --jurisdiction and --zone only; remove the other options")
     if keys.paths or out is not None:
-        raise InputError("got --stop-collecting with a key or --out; stopping needs neither")
+        raise InputError("--stop-collecting takes neither --operator-key nor --out; remove them")
     with opened(home) as site:
         placed = site.cohorts.stop_collecting(selection.jurisdiction, selection.zone)
     named = " ".join(f"--{name} {value}" for name, value in placed.document().items() if name != "order_id")
-    said = (
-        f"order {placed.order_id} stands: consent and enrollment are refused until it is lifted\n"
-        f"next, to erase those who are there: volens erase {named}"
+    text = (
+        f"order {placed.order_id} is in force: consent and enrollment are refused until it is lifted\n"
+        f"next, to erase the people who are enrolled: volens erase {named}"
     )
-    emit(placed.document(), said, as_json=as_json)
+    return placed.document(), text
 
 
-def standing(home: Path | None, *, as_json: bool) -> None:
-    """List the orders to stop collecting."""
+def standing(home: Path | None) -> Output:
+    """List the orders to stop collecting that are in force."""
     with opened(home) as site:
         stops = site.cohorts.standing_stops()
     document = [one.document() | {"placed_at": format_time(one.placed_at)} for one in stops]
     rows = [(one.order_id, one.jurisdiction or "any", one.zone or "any", format_time(one.placed_at)) for one in stops]
-    emit(document, table(("order", "jurisdiction", "zone", "since"), rows), as_json=as_json)
+    return document, table(("order", "jurisdiction", "zone", "since"), rows)
 
 
-def lift(order_id: str, keys: Keys, home: Path | None, *, as_json: bool) -> None:
+def lift(order_id: str, keys: Keys, home: Path | None) -> Output:
     """Lift an order to stop collecting."""
     opened_keys = keys.open()
     with opened(home) as site:
         site.cohorts.lift_stop(order_id, opened_keys)
-    emit({"order_id": order_id}, f"order {order_id} is lifted; people may be asked again", as_json=as_json)
+    return {"order_id": order_id}, f"order {order_id} is lifted; people may be asked for consent again"
+
+
+def people_counted(counts: Mapping[str, int]) -> str:
+    """Return the number of people, consents and references in words."""
+    people, consents = counted(counts["people"], "person", "people"), counted(counts["consents"], "consent")
+    return f"{people}, {consents}, {counted(counts['references'], 'reference')}"

@@ -1,4 +1,4 @@
-"""`volens consent`: a person reads, says yes, signs, and takes the proof home; and what goes with a yes."""
+"""`volens consent`: record a signed consent, link it to the staff list, set its second factor."""
 
 import os
 import sys
@@ -18,52 +18,53 @@ from volens.consent import (
     VolensError,
     format_time,
 )
+from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.factor_prompt import read_factor
 from volens.service.cli.named_files import must_be_new, read_file, write_private
-from volens.service.cli.options import HomeOption, JsonOption
-from volens.service.cli.output import STDERR, emit
-from volens.service.cli.person_argument import receipts_meant
+from volens.service.cli.options import HomeOption
+from volens.service.cli.output import STDERR, members
+from volens.service.cli.person_argument import receipt_meant
 from volens.service.cli.session import opened
 from volens.service.qr_codes import secret_qr, withdrawal_qr
 
-app = typer.Typer(help="Consents: read, say yes, sign, take the proof home.", no_args_is_help=True)
+app = Commands("consent", "Record a person's signed consent, and what belongs to it.")
 
 _YES: Final = "yes"
 
+_Receipt = Annotated[
+    str, typer.Argument(metavar="RECEIPT", help="The receipt's file or id; the consent must be in force.")
+]
 
-@app.command("give")
+
+@app.command("give", '--zone lobby --name "Ada Example" --jurisdiction FR --new-key ada.key --out ada.receipt.json')
 def give(
-    zone: Annotated[str, typer.Option(help="For which zone.")],
-    name: Annotated[str, typer.Option(help="The person's name; kept sealed, gone with the consent.")],
-    jurisdiction: Annotated[str, typer.Option(help="Whose law protects the person: ISO 3166, such as FR or US-IL.")],
-    out: Annotated[Path, typer.Option(help="Where to write what the person takes home; its QR goes beside it.")],
-    new_key: Annotated[Path | None, typer.Option(help="Make the person's key and write it here (0600).")] = None,
-    key: Annotated[Path | None, typer.Option(help="The person's key, if they have one.")] = None,
+    zone: Annotated[str, typer.Option(help="The zone.")],
+    name: Annotated[str, typer.Option(help="The person's name; stored encrypted, erased with the consent.")],
+    jurisdiction: Annotated[str, typer.Option(help="The law that protects the person: ISO 3166, such as FR or US-IL.")],
+    out: Annotated[
+        Path, typer.Option(help="File for the receipt that the person keeps; its QR code is written next to it.")
+    ],
+    new_key: Annotated[
+        Path | None, typer.Option(help="Make a key for the person and write it to this file (0600).")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="The person's own key, if they have one.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of the notice.")] = None,
     valid_days: Annotated[
-        int | None, typer.Option(help="The term that the person wants; without it, the zone's retention.")
+        int | None, typer.Option(help="How long the consent lasts. Default: the zone's retention.")
     ] = None,
     external_id: Annotated[
-        str | None, typer.Option(help="What the staff list calls the person; only a keyed hash of it is kept.")
+        str | None, typer.Option(help="The person's id in the staff list; only a keyed hash is stored.")
     ] = None,
     yes_i_read_it: Annotated[
-        bool, typer.Option("--yes-i-read-it", help="The person has read the notice and agrees; for scripts.")
+        bool, typer.Option("--yes-i-read-it", help="For scripts: the person has read the notice and agrees.")
     ] = False,
     home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show the notice, take an explicit yes, sign with the person's key, record the consent."""
+) -> Output:
+    """Show the notice, take explicit consent, sign it with the person's key, record it."""
     if (new_key is None) == (key is None):
-        raise InputError("got both or neither of --new-key and --key; give one of the two")
-    must_be_new(out, "receipt")
+        raise InputError("pass exactly one of --new-key or --key")
     qr = out.with_suffix(".qr.png")
-    must_be_new(qr, "QR")
-    for path in (_secret_file(out), _secret_qr_file(out)):
-        must_be_new(path, "secret")
-    if new_key is not None:
-        must_be_new(new_key, "key")
-        if new_key.absolute() in {one.absolute() for one in (out, qr, _secret_file(out), _secret_qr_file(out))}:
-            raise InputError(f"got {new_key} for the key and for what is written beside it; choose two names")
+    _check_files(out, qr, new_key)
     subject_key = SubjectKey.from_seed(os.urandom(32)) if key is None else SubjectKey.from_pem(read_file(key, "key"))
     with opened(home) as site:
         notice = site.notice(zone, language)
@@ -71,92 +72,96 @@ def give(
             _ask(notice)
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
-        take_home = _record(site, notice, name, jurisdiction, subject_key, new_key, valid_days, external_id)
+        try:
+            take_home = site.give_consent(
+                notice,
+                name=name,
+                jurisdiction=jurisdiction,
+                key=subject_key,
+                valid_days=valid_days,
+                external_id=external_id,
+            )
+        except VolensError:
+            if new_key is not None:
+                new_key.unlink(missing_ok=True)  # the key has signed nothing
+            raise
         _hand_over(site, take_home, out, qr, new_key)
-        asked = next(one.zone.second_factor for one in site.status().zones if one.zone.purpose == notice.purpose)
+        required = next(one.zone.second_factor for one in site.status().zones if one.zone.purpose == notice.purpose)
     claims = take_home.receipt.claims
-    document = {
-        "receipt": str(out),
-        "qr": str(qr),
-        "receipt_id": claims.receipt_id,
-        "subject_id": claims.subject_id,
-        "zone": claims.purpose,
-        "expires_at": format_time(claims.expires_at),
-    }
-    whose = f"volens enroll {out} PHOTOS"
+    document = {"receipt": str(out), "qr": str(qr)}
+    document |= members(claims, "receipt_id subject_id zone=purpose expires_at")
+    enroll = f"volens enroll {out} PHOTOS"
     secret = ""
     if take_home.secret is not None:
         take_home.secret.wipe()
         document |= {"secret": str(_secret_file(out)), "secret_qr": str(_secret_qr_file(out))}
         secret = (
-            f"\nfor the person alone: {_secret_file(out)}, {_secret_qr_file(out)} (the same as QR); the site does not "
-            "keep this secret, and nobody can enroll or come in without it"
+            f"\nfor the person alone: {_secret_file(out)}, {_secret_qr_file(out)} (the same as a QR code); the site "
+            "does not store this secret, and without it the person can neither be enrolled nor recognised"
         )
-        whose += f" --secret {_secret_file(out)}"
+        enroll += f" --secret {_secret_file(out)}"
     elif claims.custody is Custody.BADGE:
-        whose += " --badge-out BADGE"
-    if asked is not SecondFactor.NONE:
-        option = "--pin" if asked is SecondFactor.PIN else "--badge-number"
-        whose += f"\nthen, for without it nobody comes in here: volens consent factor {out} {option}"
-    said = (
+        enroll += " --badge-out BADGE"
+    if required is not SecondFactor.NONE:
+        option = "--pin" if required is SecondFactor.PIN else "--badge-number"
+        enroll += f"\nthen, because this zone requires a second factor: volens consent factor {out} {option}"
+    text = (
         f"recorded the consent for zone {claims.purpose}, until {format_time(claims.expires_at)}\n"
-        f"for the person to keep: {out} (receipt and withdrawal code), {qr} (the code as QR)"
+        f"give to the person: {out} (receipt and withdrawal code), {qr} (the code as a QR code)"
         + (f", {new_key} (their key)" if new_key else "")
         + secret
-        + f"\nnext: {whose}"
+        + f"\nnext: {enroll}"
     )
-    emit(document, said, as_json=as_json)
+    return document, text
 
 
-@app.command("link")
+@app.command("link", "ada.receipt.json employee-4711")
 def link(
-    who: Annotated[str, typer.Argument(metavar="RECEIPT", help="The receipt's file or id; the consent is in force.")],
-    external_id: Annotated[str, typer.Argument(help="What the staff list calls the person.")],
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Say what the staff list calls a person, so that it may tell when they leave. Only a keyed hash is kept."""
-    with opened(home) as site:
-        meant = receipts_meant(site, who)
-        if len(meant) != 1:
-            raise InputError(f"got {len(meant)} consents for this; give the file or the id of one receipt")
-        site.revocations.link(meant[0], external_id)
-    emit(
-        {"receipt_id": meant[0]},
-        "linked; whoever keeps the staff list may now say that the person left",
-        as_json=as_json,
-    )
+    site: Site,
+    receipt: _Receipt,
+    external_id: Annotated[str, typer.Argument(help="The person's id in the staff list.")],
+) -> Output:
+    """Link a consent to the person's id in the staff list, which can then revoke it. Only a keyed hash is stored."""
+    receipt_id = receipt_meant(site, receipt)
+    site.link_external_id(receipt_id, external_id)
+    return {"receipt_id": receipt_id}, "linked; the staff list can now report that the person left"
 
 
-@app.command("factor")
+@app.command("factor", "ada.receipt.json --pin")
 def factor(
-    who: Annotated[str, typer.Argument(metavar="RECEIPT", help="The receipt's file or id; the consent is in force.")],
+    site: Site,
+    receipt: _Receipt,
     badge_number: Annotated[bool, typer.Option("--badge-number", help="Set the number of the person's badge.")] = False,
     pin: Annotated[bool, typer.Option("--pin", help="Set the person's PIN, 4 to 12 digits.")] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove it; the person does not get in then.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove it; the door then stays closed for the person.")
+    ] = False,
     file: Annotated[
         Path | None,
-        typer.Option("--from", help="Holds the number or PIN; without it you are asked.", show_default=False),
+        typer.Option("--from", help="File with the number or PIN. Default: you are asked.", show_default=False),
     ] = None,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Set, replace or remove what a person shows besides their face, in a zone that asks for it."""
+) -> Output:
+    """Set, replace or remove a person's second factor, in a zone that requires one."""
     if badge_number + pin + remove != 1 or (remove and file is not None):
-        raise InputError("give one of --badge-number, --pin and --remove, and --from with the first two only")
-    with opened(home) as site:
-        meant = receipts_meant(site, who)
-        if len(meant) != 1:
-            raise InputError(f"got {len(meant)} consents for this; give the file or the id of one receipt")
-        if remove:
-            is_gone = site.factors.remove(meant[0])
-            emit({"receipt_id": meant[0], "removed": is_gone}, "removed" if is_gone else "none is set", as_json=as_json)
-            return
-        kind = SecondFactor.PIN if pin else SecondFactor.BADGE
-        with read_factor(kind, file, again=pin) as shown:
-            site.factors.set(meant[0], shown)
-    said = "set; what was set before opens nothing any more. Only a keyed hash is kept"
-    emit({"receipt_id": meant[0], "kind": kind.value}, said, as_json=as_json)
+        raise InputError("pass exactly one of --badge-number, --pin and --remove; --from goes with the first two only")
+    receipt_id = receipt_meant(site, receipt)
+    if remove:
+        done = site.factors.remove(receipt_id)
+        return {"receipt_id": receipt_id, "removed": done}, "removed" if done else "none was set"
+    kind = SecondFactor.PIN if pin else SecondFactor.BADGE
+    with read_factor(kind, file, again=pin) as shown:
+        site.factors.set(receipt_id, shown)
+    text = "set; an earlier number or PIN is no longer accepted. Only a keyed hash is stored"
+    return {"receipt_id": receipt_id, "kind": kind.value}, text
+
+
+def _check_files(out: Path, qr: Path, new_key: Path | None) -> None:
+    files = {out: "receipt", qr: "QR code", _secret_file(out): "secret", _secret_qr_file(out): "secret"}
+    for path, what in files.items():
+        must_be_new(path, what)
+    must_be_new(new_key, "key")
+    if new_key is not None and new_key.absolute() in {path.absolute() for path in files}:
+        raise InputError(f"got {new_key} for the key and for another file; choose two names")
 
 
 def _secret_file(out: Path) -> Path:
@@ -170,38 +175,18 @@ def _secret_qr_file(out: Path) -> Path:
 def _ask(notice: Notice) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the notice is shown on stderr; stdout is for the result
         raise InputError(
-            "nobody can be asked here, for this is no terminal; let the person read the notice ('volens notice show'), "
-            "then give --yes-i-read-it"
+            "there is no terminal to ask on; let the person read the notice ('volens notice show'), then pass "
+            "--yes-i-read-it"
         )
     STDERR.print(notice.text)
-    answer = typer.prompt(f"Do you agree? Type {_YES} to agree, anything else to say no", err=True, default="no")
+    answer = typer.prompt(f"Do you agree? Type {_YES} to agree, anything else to refuse", err=True, default="no")
     if answer.strip().lower() != _YES:
         raise RefusedError("the person did not agree; nothing was recorded")
 
 
-def _record(
-    site: Site,
-    notice: Notice,
-    name: str,
-    jurisdiction: str,
-    key: SubjectKey,
-    new_key: Path | None,
-    valid_days: int | None,
-    external_id: str | None,
-) -> TakeHome:
-    try:
-        return site.give_consent(
-            notice, name=name, jurisdiction=jurisdiction, key=key, valid_days=valid_days, external_id=external_id
-        )
-    except VolensError:
-        if new_key is not None:
-            new_key.unlink(missing_ok=True)  # a key that has signed nothing
-        raise
-
-
 def _hand_over(site: Site, take_home: TakeHome, out: Path, qr: Path, new_key: Path | None) -> None:
     if take_home.code is None:
-        raise InputError("got a take-home file without a code")
+        raise InputError("got a receipt file without a withdrawal code")
     written = [] if new_key is None else [new_key]
     try:
         files = [(out, take_home.to_json()), (qr, withdrawal_qr(take_home.code))]
@@ -212,7 +197,7 @@ def _hand_over(site: Site, take_home: TakeHome, out: Path, qr: Path, new_key: Pa
             write_private(path, data)
             written.append(path)
     except BaseException:  # Ctrl-C too
-        # Without the receipt in the person's hands there is no way out, so there must be no way in.
+        # Without the receipt the person could not withdraw, so the consent must not stay in force.
         site.withdraw(receipt=take_home.to_json())
         for path in written:
             path.unlink(missing_ok=True)

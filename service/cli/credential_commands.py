@@ -1,104 +1,82 @@
-"""`volens credential`: which programs may ask over the network, and what."""
+"""`volens credential`: bearer tokens of the programs that call `volens serve`, each with a role and a zone."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from volens import Site
 from volens.consent import format_time
-from volens.service.cli.named_files import must_be_new, write_private
-from volens.service.cli.options import HomeOption, JsonOption
-from volens.service.cli.output import emit, table
-from volens.service.cli.session import opened
+from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.named_files import hand_out, must_be_new
+from volens.service.cli.options import OutOption
+from volens.service.cli.output import members, table
 from volens.store.programs import Credential, Role
 from volens.store.programs.credentials import CredentialToken
 
-app = typer.Typer(help="Credentials of the programs that ask 'volens serve'.", no_args_is_help=True)
+app = Commands("credential", "Issue credentials to programs that call 'volens serve'.")
 
-_Days = Annotated[int, typer.Option("--days", help="For how many days, 1 to 825.")]
-_Out = Annotated[
-    Path | None, typer.Option(help="Write the token here (0600) instead of showing it.", show_default=False)
-]
+_Id = Annotated[str, typer.Argument(help="The id that 'volens credential list' shows.")]
+_Days = Annotated[int, typer.Option("--days", help="Valid for this many days, 1 to 825.")]
 
 
-@app.command("add")
+@app.command("add", '"lobby, left door" --role door --zone lobby --out door.token')
 def add(
-    label: Annotated[str, typer.Argument(help="Which program, such as 'lobby, left door'.")],
-    role: Annotated[Role, typer.Option(help="What it may do.")],
-    zone: Annotated[str | None, typer.Option(help="Where; a door needs one, a desk may have one.")] = None,
+    site: Site,
+    label: Annotated[str, typer.Argument(help="The program, such as 'lobby, left door'.")],
+    role: Annotated[Role, typer.Option(help="What the program may do.")],
+    zone: Annotated[str | None, typer.Option(help="The only zone; required for a door, optional for a desk.")] = None,
     days: _Days = 365,
-    out: _Out = None,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Issue a credential. Its token is told once, and not kept."""
-    if out is not None:
-        must_be_new(out, "token")
-    with opened(home) as site:
-        issued = site.credentials.issue(label=label, role=role, zone=zone, valid_days=days)
-    _tell(*issued, out, as_json=as_json)
+    out: OutOption = None,
+) -> Output:
+    """Issue a credential. Its token is shown once, and not stored."""
+    must_be_new(out, "token")
+    issued = site.programs.credentials.issue(label=label, role=role, zone=zone, valid_days=days)
+    return _token_shown(*issued, out)
 
 
-@app.command("rotate")
+@app.command("rotate", "86c42cc34fe8d921 --out door.token")
 def rotate(
-    credential_id: Annotated[str, typer.Argument(help="As 'volens credential list' shows it.")],
-    grace_hours: Annotated[int, typer.Option(help="How long the old one is still good for, 0 to 720.")] = 24,
+    site: Site,
+    credential_id: _Id,
+    grace_hours: Annotated[int, typer.Option(help="The old credential stays valid this long, 0 to 720.")] = 24,
     days: _Days = 365,
-    out: _Out = None,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Issue another credential for the same program; the old one runs out soon."""
-    if out is not None:
-        must_be_new(out, "token")
-    with opened(home) as site:
-        issued = site.credentials.rotate(credential_id, grace_hours=grace_hours, valid_days=days)
-    _tell(*issued, out, as_json=as_json)
+    out: OutOption = None,
+) -> Output:
+    """Issue a new credential for the same program; the old one expires soon."""
+    must_be_new(out, "token")
+    issued = site.programs.credentials.rotate(credential_id, grace_hours=grace_hours, valid_days=days)
+    return _token_shown(*issued, out)
 
 
-@app.command("end")
-def end(
-    credential_id: Annotated[str, typer.Argument(help="As 'volens credential list' shows it.")],
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """End a credential now. Doing it twice does no harm."""
-    with opened(home) as site:
-        site.credentials.end(credential_id)
-    emit({"credential": credential_id}, f"ended credential {credential_id}; nobody gets in with it", as_json=as_json)
+@app.command("end", "86c42cc34fe8d921")
+def end(site: Site, credential_id: _Id) -> Output:
+    """End a credential now. Repeating the command is safe."""
+    site.programs.credentials.end(credential_id)
+    return {"credential": credential_id}, f"ended credential {credential_id}; it is refused from now on"
 
 
-@app.command("list")
+@app.command("list", "--all")
 def show(
-    everything: Annotated[bool, typer.Option("--all", help="Also those that ran out or were ended.")] = False,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List credentials; the tokens are not kept."""
-    with opened(home) as site:
-        found = site.credentials.list(all_of_them=everything)
+    site: Site,
+    everything: Annotated[bool, typer.Option("--all", help="Include expired and ended credentials.")] = False,
+) -> Output:
+    """List credentials. Tokens are not stored, so they cannot be shown."""
+    found = site.programs.credentials.list(all_of_them=everything)
     rows = [(one.credential_id, one.label, one.role, one.purpose or "", format_time(one.expires_at)) for one in found]
-    said = table(("credential", "label", "role", "zone", "until"), rows)
-    emit({"credentials": [_document(one) for one in found]}, said, as_json=as_json)
+    text = table(("credential", "label", "role", "zone", "until"), rows)
+    return {"credentials": [_document(one) for one in found]}, text
 
 
 def _document(one: Credential) -> dict[str, Any]:
-    return {
-        "credential": one.credential_id,
-        "label": one.label,
-        "role": one.role.value,
-        "zone": one.purpose,
-        "expires_at": format_time(one.expires_at),
-        "ended_at": None if one.ended_at is None else format_time(one.ended_at),
-    }
+    return members(one, "credential=credential_id label role zone=purpose expires_at ended_at")
 
 
-def _tell(credential: Credential, token: CredentialToken, out: Path | None, *, as_json: bool) -> None:
-    shown = token.reveal()
-    if out is not None:
-        write_private(out, shown.encode("ascii") + b"\n")
-    document = _document(credential) | ({"token": shown} if out is None else {"token_file": str(out)})
-    where = f"its token, told this once: {shown}" if out is None else f"its token: {out}"
-    until = format_time(credential.expires_at)
-    said = f"issued credential {credential.credential_id} ({credential.role}), until {until}\n{where}"
-    emit(document, f"{said}\nit is shown to 'volens serve' as 'Authorization: Bearer TOKEN'", as_json=as_json)
+def _token_shown(credential: Credential, token: CredentialToken, out: Path | None) -> Output:
+    member, line = hand_out("token", token.reveal(), out)
+    text = (
+        f"issued credential {credential.credential_id} ({credential.role}), "
+        f"valid until {format_time(credential.expires_at)}\n"
+        f"{line}\nthe program sends it to 'volens serve' as 'Authorization: Bearer TOKEN'"
+    )
+    return _document(credential) | member, text

@@ -1,4 +1,4 @@
-"""`volens doctor`: is this machine fit, and if not, what to do next."""
+"""`volens doctor`: check the machine, the models and the site, and say what to do next."""
 
 import os
 import platform
@@ -6,6 +6,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -15,12 +16,15 @@ import typer
 
 from volens import Site
 from volens.consent import RefusedError, UnavailableError, VolensError, format_time
+from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode, code_of
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
-from volens.service.cli.output import emit, table
-from volens.service.process.following import LATE_S
+from volens.service.cli.output import counted, emit, facts
+from volens.service.process.feed_follower import LATE_S
 from volens.service.process.process_memory import SwapProtection, may_lock_all
 from volens.store import ask_root_key_holder
+
+app = Commands()
 
 _OLDEST = (3, 11)
 _PUBLIC = "site.pub"
@@ -28,20 +32,21 @@ _PUBLIC = "site.pub"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     found: str
     code: ExitCode = ExitCode.DONE
 
 
+@app.command("doctor")
 def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Check this machine, the models and the site. Exit code 0, or that of the worst finding."""
-    findings = [_checked(what, look) for what, look in _checks(home_folder(home))]
+    findings = [_checked(what, check) for what, check in _checks(home_folder(home))]
     worst = max((one.code for one in findings), key=_badness)
     document = [{"what": one.what, "ok": not one.code, "found": one.found} for one in findings]
     rows = [("problem" if one.code else "ok", one.what, one.found) for one in findings]
-    emit(document, table(("", "", ""), rows), as_json=as_json)
+    emit(document, facts(rows), as_json=as_json)
     raise typer.Exit(worst)
 
 
@@ -54,31 +59,29 @@ def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "python", _python
     yield "opencv", _opencv
     yield "onnxruntime", _onnxruntime
-    yield "faiss", lambda: _imports("faiss", "faiss-cpu")
+    yield "faiss", _faiss
     yield "insightface", _insightface
     yield "models", _models
     yield "memory", _memory
     yield "home", lambda: _home(home)
     if home.is_dir():
         yield "root key", lambda: _root_key(home)
-        yield "site", lambda: _site(home)
-        yield "store key", lambda: _store_key(home)
-        yield "clocks", lambda: _clocks(home)
-        yield "requests", lambda: _requests(home)
-        yield "processes", lambda: _processes(home)
+        checks = {"site": _site, "store key": _store_key, "clocks": _clocks, "requests": _requests}
+        for what, check in (checks | {"processes": _processes}).items():
+            yield what, partial(_on_site, home, check)
 
 
-def _checked(what: str, look: Callable[[], str]) -> Finding:
+def _checked(what: str, check: Callable[[], str]) -> Finding:
     try:
-        return Finding(what, look())
+        return Finding(what, check())
     except VolensError as error:
         return Finding(what, str(error), code_of(error))
     except ImportError as error:
-        return Finding(what, f"does not import ({error}); install it again with 'make install'", ExitCode.UNAVAILABLE)
-    except Exception as error:  # noqa: BLE001  one thing that is broken must not hide what is found of the others
-        found = (
-            f"fails ({type(error).__name__}); install again with 'make install', and report it if that does not help"
+        return Finding(
+            what, f"cannot be imported ({error}); install it again with 'make install'", ExitCode.UNAVAILABLE
         )
+    except Exception as error:  # noqa: BLE001  one broken check must not hide the results of the others
+        found = f"fails ({type(error).__name__}); install again with 'make install'; report it if that does not help"
         return Finding(what, found, ExitCode.UNAVAILABLE)
 
 
@@ -89,7 +92,7 @@ def _python() -> str:
 
 
 def _opencv() -> str:
-    import cv2  # noqa: PLC0415  that it can be imported is what is asked
+    import cv2  # noqa: PLC0415  the check is whether it can be imported
 
     builds = []
     for name in ("opencv-python-headless", "opencv-python"):
@@ -103,28 +106,28 @@ def _opencv() -> str:
 
 
 def _onnxruntime() -> str:
-    from volens.face import runtime  # noqa: PLC0415  that it can be imported is what is asked
+    from volens.face import runtime  # noqa: PLC0415  the check is whether it can be imported
 
-    return f"imports, version {runtime().__version__}, reports to nobody"
+    return f"imports, version {runtime().__version__}, telemetry is off"
 
 
-def _imports(module: str, package: str | None = None) -> str:
-    import_module(module)
-    return f"imports, version {version(package or module)}"
+def _faiss() -> str:
+    import_module("faiss")
+    return f"imports, version {version('faiss-cpu')}"
 
 
 def _insightface() -> str:
     if find_spec("insightface") is None:
-        return "not installed; only packs and the demo need it"
+        return "not installed; only InsightFace packs need it"
     return f"version {version('insightface')}, imported only when a pack is used"
 
 
 def _models() -> str:
-    from volens.face import ModelCache  # noqa: PLC0415  loads OpenCV, which is looked at before
+    from volens.face import ModelCache  # noqa: PLC0415  loads OpenCV, which is checked before
 
     cache = ModelCache.default()
     cache.verify()
-    return ", ".join(f"{one.name} ({one.licence})" for one in cache.status())
+    return ", ".join(f"{one.model.name} ({one.model.licence})" for one in cache.status())
 
 
 def _memory() -> str:
@@ -142,54 +145,54 @@ def _home(home: Path) -> str:
     ]
     if open_to_others:
         raise UnavailableError(
-            f"others may read {', '.join(open_to_others)} in {home}; run chmod 600 on each, and think of who could have"
+            f"other users may read {', '.join(open_to_others)} in {home}; run chmod 600 on each; they may have read it"
         )
     return f"{home}, {sum(1 for _ in os.scandir(home))} entries, readable by their owner only"
 
 
 def _root_key(home: Path) -> str:
-    return f"its holder answers: {ask_root_key_holder(home)}"
+    return f"answers: {ask_root_key_holder(home)}"
 
 
-def _site(home: Path) -> str:
+def _on_site(home: Path, check: Callable[[Site], str]) -> str:
     with Site.open(home) as site:
-        if site.unfinished is not None:
-            raise site.unfinished
-        report = site.log.verify()
-    return f"opens, refuses what it must refuse, log of {report.size} entries holds, no erasure unfinished"
+        return check(site)
 
 
-def _store_key(home: Path) -> str:
-    with Site.open(home) as site:
-        found = site.keys.status()
+def _site(site: Site) -> str:
+    if site.unfinished is not None:
+        raise site.unfinished
+    report = site.log.verify()
+    return f"opens, its rules are in force, the log of {report.size} entries holds, no erasure is unfinished"
+
+
+def _store_key(site: Site) -> str:
+    found = site.keys.status()
     if found.unfinished:
-        raise UnavailableError("a rotation was cut short, and the old key is still there; run 'volens keys rotate'")
+        raise UnavailableError("a rotation was interrupted, and the old key still exists; run 'volens keys rotate'")
     if found.overdue:
-        raise UnavailableError(f"it was to be rotated by {format_time(found.due_at)}; run 'volens keys rotate'")
-    return f"number {found.epoch}, to be rotated by {format_time(found.due_at)}"
+        raise UnavailableError(f"rotation was due by {format_time(found.due_at)}; run 'volens keys rotate'")
+    return f"number {found.epoch}, rotation due by {format_time(found.due_at)}"
 
 
-def _clocks(home: Path) -> str:
-    with Site.open(home) as site:
-        alarm = site.clocks.alarm()
-        if alarm is not None:
-            raise alarm
-        due = site.clocks.due()
-    return f"nothing outlives its clock by more than a day; {sum(due.now.values())} due, {sum(due.soon.values())} soon"
+def _clocks(site: Site) -> str:
+    alarm = site.clocks.alarm()
+    if alarm is not None:
+        raise alarm
+    due = site.clocks.due()
+    return f"no consent is overdue by more than a day; {sum(due.now.values())} due now, {sum(due.soon.values())} soon"
 
 
-def _requests(home: Path) -> str:
-    with Site.open(home) as site:
-        late, waiting = len(site.rights.overdue()), len(site.rights.requests())
+def _requests(site: Site) -> str:
+    late, waiting = len(site.rights.overdue()), len(site.rights.requests())
     if late:
-        raise RefusedError(f"{late} requests of people are overdue (GDPR 12(3)); see 'volens request list'")
+        raise RefusedError(f"{counted(late, 'request')} overdue (GDPR 12(3)); see 'volens request list'")
     return f"{waiting} open, none overdue"
 
 
-def _processes(home: Path) -> str:
-    with Site.open(home) as site:
-        running = site.status().processes
+def _processes(site: Site) -> str:
+    running = site.status().processes
     late = [one.process_id for one in running if one.lag.total_seconds() > LATE_S]
     if late:
-        raise UnavailableError(f"{', '.join(late)} do not follow the store; see their logs, and start them again")
-    return f"{len(running)} serve the site, all level with it"
+        raise UnavailableError(f"not up to date: {', '.join(late)}; check their logs, then restart them")
+    return f"{counted(len(running), 'process', 'processes')} serving, all up to date"

@@ -1,4 +1,4 @@
-"""Exit codes, in one table: what a script may rely on."""
+"""Exit codes of all commands, in one table that scripts may rely on."""
 
 from enum import IntEnum
 
@@ -14,7 +14,7 @@ from volens.consent import (
 
 
 class ExitCode(IntEnum):
-    """What a command ends with; the same table is in the README."""
+    """The exit code of a command; the README has the same table."""
 
     DONE = 0
     REFUSED = 1

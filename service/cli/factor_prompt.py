@@ -1,4 +1,7 @@
-"""A badge number or a PIN from a terminal, stdin or a file; never from a command's arguments, which others can see."""
+"""The second factor, a badge number or a PIN: read from a terminal, stdin or a file.
+
+Never from the command's arguments, because other users of the machine can see them.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -14,29 +17,29 @@ from volens.service.cli.named_files import read_file
 BadgeNumberFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        help="Holds the number of the badge that was shown, in a zone that asks for one; - asks, or reads stdin.",
+        help="File with the number of the badge shown, if the zone requires one; - asks, or reads stdin.",
         show_default=False,
     ),
 ]
 PinFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option(help="Holds the PIN that was typed, in a zone that asks for one; - asks, or reads stdin."),
+    typer.Option(help="File with the PIN typed, if the zone requires one; - asks, or reads stdin."),
 ]
 
 _STDIN: Final = Path("-")
 _LINE: Final = 200
-_SAID: Final = {SecondFactor.BADGE: "Number of the badge", SecondFactor.PIN: "PIN"}
+_PROMPTS: Final = {SecondFactor.BADGE: "Badge number", SecondFactor.PIN: "PIN"}
 
 
 @contextmanager
 def factor_shown(badge_number_file: Path | None, pin_file: Path | None) -> Iterator[ShownFactor | None]:
-    """Read whichever was named, and wipe it afterwards. None where neither was.
+    """Read the second factor from the file given, and wipe it afterwards; None if neither file was given.
 
     Raises:
-        InputError: both were named, or what is read is none.
+        InputError: both were given, or the text is not a badge number or PIN.
     """
     if badge_number_file is not None and pin_file is not None:
-        raise InputError("got both --badge-number-file and --pin-file; give the one that the zone asks for")
+        raise InputError("got both --badge-number-file and --pin-file; pass the one that the zone requires")
     if badge_number_file is None and pin_file is None:
         yield None
         return
@@ -50,16 +53,16 @@ def read_factor(kind: SecondFactor, file: Path | None, *, again: bool = False) -
 
     Args:
         kind: which of the two.
-        file: holds it; None or ``-`` asks at a terminal, and reads a line of stdin where there is none.
-        again: asks twice at a terminal.
+        file: contains it; None or ``-`` asks at a terminal, or reads a line of stdin if there is no terminal.
+        again: ask twice at a terminal.
 
     Raises:
-        InputError: there is no such file, or what is read is none.
+        InputError: there is no such file, or the text is not a badge number or PIN.
     """
     if file is not None and file != _STDIN:
         text = read_file(file, "file").decode("utf-8", errors="replace")
     elif sys.stdin.isatty():
-        text = typer.prompt(_SAID[kind], hide_input=True, confirmation_prompt=again, err=True)
+        text = typer.prompt(_PROMPTS[kind], hide_input=True, confirmation_prompt=again, err=True)
     else:
         text = sys.stdin.readline(_LINE)
     return ShownFactor.of(kind, text)

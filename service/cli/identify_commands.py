@@ -1,4 +1,4 @@
-"""`volens identify`: who is in a frame, of those who said yes for this zone."""
+"""`volens identify`: 1:N identification: which people with consent for a zone are in a frame."""
 
 import contextlib
 import time
@@ -10,51 +10,45 @@ import typer
 
 from volens import FaceDecision, Identification, RgbImage, Site
 from volens.consent import InputError, SecondFactor
+from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode
 from volens.service.cli.factor_prompt import BadgeNumberFile, PinFile, factor_shown
-from volens.service.cli.options import (
-    HomeOption,
-    JsonOption,
-    LicenceOption,
-    PackClaimOption,
-    PackOption,
-    PackSearchOption,
-)
-from volens.service.cli.output import STDOUT, emit, tell, tracked
+from volens.service.cli.options import HomeOption, JsonOption, PackOptions
+from volens.service.cli.output import STDOUT, counted, emit, info, tracked
 from volens.service.cli.session import models, opened
 
+app = Commands()
 
+
+@app.command("identify", "--zone lobby door.jpg --draw decided.png")
 def identify(
-    zone: Annotated[str, typer.Option(help="At which door.")],
+    zone: Annotated[str, typer.Option(help="The zone whose consents count.")],
     frames: Annotated[
         list[Path] | None, typer.Argument(help="Images, folders of images, or videos.", show_default=False)
     ] = None,
     camera: Annotated[
-        int | None, typer.Option(min=0, help="Look through this camera until Ctrl-C; 0 is the first.")
+        int | None, typer.Option(min=0, help="Read this camera until Ctrl-C; 0 is the first camera.")
     ] = None,
     camera_frame_count: Annotated[
-        int | None, typer.Option("--frames", min=1, help="Stop after so many camera frames.")
+        int | None, typer.Option("--frames", min=1, help="Stop after this many camera frames.")
     ] = None,
     draw: Annotated[
-        Path | None, typer.Option(help="Write the (last) frame with what was decided, as PNG; overwrites.")
+        Path | None, typer.Option(help="Write the last frame with its decisions to this PNG file; it is overwritten.")
     ] = None,
     badge_number_file: BadgeNumberFile = None,
     pin_file: PinFile = None,
-    pack: PackOption = None,
-    accept_licence: LicenceOption = None,
-    pack_claim: PackClaimOption = None,
-    pack_search: PackSearchOption = None,
+    pack: PackOptions = PackOptions(),
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say for every face whether it is somebody with a consent in force. Exit code 3 if nobody is."""
+    """Identify every face among people whose consent is in force. Exit code 3 if there is no match."""
     from volens.face import is_video  # noqa: PLC0415  loads OpenCV
 
     paths = frames or []
     if (camera is None) == (not paths):
-        raise InputError("got both or neither of frames and --camera; give one of the two")
+        raise InputError("pass either frames or --camera")
     if camera_frame_count is not None and camera is None:
-        raise InputError("got --frames without --camera; it counts camera frames only")
+        raise InputError("--frames counts camera frames; it needs --camera")
     if draw is not None:
         _check_drawing(draw, paths)
     single = camera is None and len(paths) == 1 and not paths[0].is_dir() and not is_video(paths[0])
@@ -62,7 +56,7 @@ def identify(
     matched = False
     with (
         factor_shown(badge_number_file, pin_file) as factor,
-        opened(home, models(pack, accept_licence, pack_claim, pack_search)) as site,
+        opened(home, models(pack)) as site,
         contextlib.ExitStack() as after,
     ):
         door = None if camera is None else site.watch(zone)
@@ -74,14 +68,14 @@ def identify(
             matched = matched or any(face.match for face in found.faces)
             documents.append({"source": label} | _document(found))
             if not as_json:
-                STDOUT.print(_said(site, label, found))
+                STDOUT.print(_text(site, label, found))
             if draw is not None:
                 _draw(site, image, found, draw)
     if as_json:
         one = {key: value for key, value in documents[0].items() if key != "source"} if single else None
         emit(one or {"frames": documents}, "", as_json=True)
     elif draw is not None:
-        emit(None, f"drawn: {draw}", as_json=False)
+        emit(None, f"picture: {draw}", as_json=False)
     raise typer.Exit(ExitCode.DONE if matched else ExitCode.NO_MATCH)
 
 
@@ -89,7 +83,7 @@ def _frames(paths: list[Path], camera: int | None, count: int | None) -> Iterato
     from volens.face import camera_frames, image_paths, is_video, read_image, video_frames  # noqa: PLC0415  loads OpenCV
 
     if camera is not None:
-        tell("looking through the camera; Ctrl-C ends")
+        info("reading the camera; Ctrl-C ends")
         yield from camera_frames(camera, count)
         return
     videos = [path for path in paths if is_video(path)]
@@ -105,15 +99,15 @@ def _frames(paths: list[Path], camera: int | None, count: int | None) -> Iterato
 
 def _check_drawing(path: Path, frames: list[Path]) -> None:
     if path.suffix.lower() != ".png" or path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"got --draw {path}; give the name of a .png file in a folder that is there")
+        raise InputError(f"got --draw {path}; pass the name of a .png file in a folder that exists")
     drawn = path.resolve()
     if any(drawn == frame.resolve() or drawn.parent == frame.resolve() for frame in frames):
-        raise InputError(f"got --draw {path}, which is among the frames; nothing was changed, choose another name")
+        raise InputError(f"got --draw {path}, which is one of the frames; nothing was changed, choose another name")
 
 
 def _document(found: Identification) -> dict[str, Any]:
-    asked = {} if found.second_factor is SecondFactor.NONE else {"second_factor": found.second_factor.value}
-    return asked | {
+    factor = {} if found.second_factor is SecondFactor.NONE else {"second_factor": found.second_factor.value}
+    return factor | {
         "zone": found.purpose,
         "model": found.model_id,
         "threshold": found.threshold,
@@ -122,7 +116,7 @@ def _document(found: Identification) -> dict[str, Any]:
 
 
 def face_document(face: FaceDecision) -> dict[str, Any]:
-    """Return one face's decision as JSON has it."""
+    """Return the decision on one face, for JSON."""
     return {
         "box": [round(side, 1) for side in face.box],
         "decision": face.outcome,
@@ -132,13 +126,15 @@ def face_document(face: FaceDecision) -> dict[str, Any]:
     }
 
 
-def _said(site: Site, label: str, found: Identification) -> str:
+def _text(site: Site, label: str, found: Identification) -> str:
     if not found.faces:
         return f"{label}: no face"
-    lines = [f"{label}: {len(found.faces)} face(s), zone {found.purpose}, threshold {found.threshold:.2f}"]
+    lines = [f"{label}: {counted(len(found.faces), 'face')}, zone {found.purpose}, threshold {found.threshold:.2f}"]
     for face in found.faces:
         if face.factor_required:
-            lines.append(f"  known, and nobody without the second factor ({found.second_factor.value})")
+            lines.append(
+                f"  face recognised, but the zone also requires the second factor ({found.second_factor.value})"
+            )
         elif face.match is None:
             lines.append("  no match")
         else:

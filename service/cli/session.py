@@ -1,4 +1,4 @@
-"""The site that a command works on, with the models it asks for."""
+"""The site that a command works on, and the models that it loads."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from volens import Extractor, Site
 from volens.consent import InputError
-from volens.service.cli.options import home_folder
-from volens.service.cli.output import tell, warn
+from volens.service.cli.options import PackOptions, home_folder
+from volens.service.cli.output import counted, info, warn
 
 
 @contextmanager
@@ -16,13 +16,12 @@ def opened(
     load_extractor: Callable[[], Extractor] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Site]:
-    """Open the site; say on stderr if an erasure could not be finished, or if the sweep is late."""
+    """Open the site; warn on stderr if an erasure is not finished, or if the sweep is late."""
     with Site.open(home_folder(home), load_extractor=load_extractor or default_models, progress=progress) as site:
         if site.unfinished is not None:
             warn(str(site.unfinished))
-        orders = site.cohorts.under_way()
-        if orders:
-            warn(f"{len(orders)} orders to erase were begun and not finished; run 'volens erase resume'")
+        if orders := len(site.cohorts.unfinished()):
+            warn(f"{counted(orders, 'erasure order')} not finished; run 'volens erase resume'")
         late = site.clocks.quick_alarm()
         if late is not None:
             warn(str(late))
@@ -30,39 +29,38 @@ def opened(
 
 
 def default_models() -> Extractor:
-    """Load YuNet and SFace, and fetch them first if this machine has not got them."""
+    """Load YuNet and SFace; download them first if this machine does not have them."""
     from volens.face import ModelCache  # noqa: PLC0415  loads what most commands do without
 
     cache = ModelCache.default()
-    cache.pull(progress=tell)
+    cache.pull(progress=info)
     return Extractor.load_default(cache)
 
 
-def models(
-    pack: Path | None, accept_licence: str | None, claim: float | None, search: float | None
-) -> Callable[[], Extractor]:
+def models(options: PackOptions) -> Callable[[], Extractor]:
     """Return a loader of the default models, or of a pack.
 
     Raises:
         InputError: a pack without its thresholds, or thresholds without a pack.
     """
+    pack, claim, search = options.pack, options.pack_claim, options.pack_search
     if pack is None:
-        if accept_licence is not None or claim is not None or search is not None:
-            raise InputError("got options of a pack but no --pack; name the pack's folder")
+        if options != PackOptions():
+            raise InputError("got options for a pack but no --pack; pass the pack's folder with --pack")
         return default_models
     if claim is None or search is None or not (-1 <= claim <= 1 and -1 <= search <= 1):
         raise InputError(
-            "got --pack without thresholds; give --pack-claim and --pack-search, cosine similarities that were "
-            "measured for this model, for those of SFace do not carry over"
+            "got --pack without thresholds; pass --pack-claim and --pack-search, cosine similarities measured for "
+            "this model (the thresholds of SFace do not fit another model)"
         )
 
     def load() -> Extractor:
         from volens.face import YUNET, ModelCache, Thresholds, YuNetDetector, load_pack  # noqa: PLC0415  as above
 
         thresholds = Thresholds(claim, (1, search), (2, search), search)
-        embedder = load_pack(pack, accept_licence=accept_licence, thresholds=thresholds)
+        embedder = load_pack(pack, accept_licence=options.accept_licence, thresholds=thresholds)
         cache = ModelCache.default()
-        cache.pull(progress=tell)
+        cache.pull(progress=info)
         return Extractor(YuNetDetector(cache.read(YUNET.name)), embedder)
 
     return load

@@ -1,102 +1,79 @@
-"""`volens init` and `volens status`: the site itself."""
+"""`volens init` creates a site; `volens status` shows what it stores, in numbers."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from volens import Site
 from volens.consent import format_time
+from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
-from volens.service.cli.output import emit, table, warn
+from volens.service.cli.output import counted, emit, members, table, warn
 from volens.service.cli.session import opened
 from volens.store.keys.root_key import DEFAULT_URL
+
+app = Commands()
 
 _UNNAMED = "the operator of this machine"
 _UNREACHABLE = "ask at the desk"
 
 
+@app.command("init", '--controller "Example Ltd" --contact privacy@example.org')
 def init(
     home: HomeOption = None,
     controller: Annotated[
-        str, typer.Option(help="Who decides and answers: the name that stands in every receipt (GDPR 4(7)).")
+        str, typer.Option(help="The organisation responsible; every receipt names it (GDPR 4(7)).")
     ] = _UNNAMED,
-    contact: Annotated[str, typer.Option(help="Where people reach the controller.")] = _UNREACHABLE,
+    contact: Annotated[str, typer.Option(help="How people reach the controller.")] = _UNREACHABLE,
     root_key: Annotated[
         str,
         typer.Option(
-            help="Where the root key shall be: file:PATH, keyring:SERVICE/NAME, vault:https://HOST/MOUNT/KEY or "
+            help="Where to keep the root key: file:PATH, keyring:SERVICE/NAME, vault:https://HOST/MOUNT/KEY or "
             "aws-kms:KEY (docs/keys.md)."
         ),
     ] = DEFAULT_URL,
-    as_json: JsonOption = False,
-) -> None:
-    """Make a new site: keys, keyring, data file, public key."""
+) -> Output:
+    """Create a new site: keys, keyring, data file, public key."""
     folder = home_folder(home)
     with Site.create(folder, name=controller, contact=contact, root_key=root_key) as site:
         status = site.status()
-    said = [
-        f"made site {status.site_id} in {folder}",
+    secret = f"{folder / 'root.key'} and keyring.db"
+    if root_key != DEFAULT_URL:
+        secret = f"keyring.db and the credentials for {root_key}"
+    lines = [
+        f"created site {status.site_id} in {folder}",
         f"controller: {status.controller}, {contact}",
-        f"give {folder / 'site.pub'} to everybody who shall be able to check certificates",
-        f"keep {_root_key(folder, root_key)} out of the backups that hold volens.db",
+        f"publish {folder / 'site.pub'}: it is needed to check certificates",
+        f"keep {secret} out of the backups that hold volens.db",
     ]
     if controller == _UNNAMED or contact == _UNREACHABLE:
-        said.append(
-            "receipts will not say by name who asks; that is right for a try-out only (--controller, --contact)"
-        )
-    document = {
-        "home": str(folder),
-        "site_id": status.site_id,
-        "controller": status.controller,
-        "contact": contact,
-        "root_key": root_key,
-    }
-    emit(document, "\n".join(said), as_json=as_json)
+        lines.append("receipts will not name the controller; use this only to try Volens (--controller, --contact)")
+    document = {"home": str(folder)} | members(status, "site_id controller")
+    document |= {"contact": contact, "root_key": root_key}
+    return document, "\n".join(lines)
 
 
-def _root_key(folder: Path, url: str) -> str:
-    return f"{folder / 'root.key'} and keyring.db" if url == DEFAULT_URL else f"keyring.db and whatever opens {url}"
-
-
+@app.command("status")
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show what the site holds now, in numbers."""
+    """Show what the site stores now, in numbers."""
     with opened(home) as site:
         found, (due_now, due_soon) = site.status(), site.clocks.quick_due()
         waiting, late = len(site.rights.requests()), len(site.rights.overdue())
-    document = {
-        "site_id": found.site_id,
-        "controller": found.controller,
+    document = members(found, "site_id controller") | {
         "zones": [
-            {
-                "zone": one.zone.purpose,
-                "custody": one.zone.custody.value,
-                "second_factor": one.zone.second_factor.value,
-                "retention_days": one.zone.retention_days,
-                "live_consents": one.live_consents,
-                "references": dict(one.references),
-            }
+            members(one.zone, "zone=purpose custody second_factor retention_days")
+            | members(one, "live_consents references")
             for one in found.zones
         ],
-        "log_size": found.log_size,
-        "unfinished_erasures": found.unfinished_erasures,
-        "unfinished_orders": found.unfinished_orders,
+        **members(found, "log_size unfinished_erasures unfinished_orders"),
         "due_now": due_now,
         "due_soon": due_soon,
         "open_requests": waiting,
         "overdue_requests": late,
-        "store_key_epoch": found.store_key_epoch,
-        "rotation_due_at": format_time(found.rotation_due_at),
-        "rotation_overdue": found.rotation_overdue,
+        **members(found, "store_key_epoch rotation_due_at rotation_overdue"),
         "processes": [
-            {
-                "process": one.process_id,
-                "started_at": format_time(one.started_at),
-                "seen_at": format_time(one.seen_at),
-                "generation": one.generation,
-                "galleries": one.galleries,
-                "lag_s": one.lag.total_seconds(),
-            }
+            members(one, "process=process_id started_at seen_at generation galleries")
+            | {"lag_s": one.lag.total_seconds()}
             for one in found.processes
         ],
     }
@@ -104,18 +81,19 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         (one.zone.purpose, one.zone.custody.value, one.live_consents, sum(one.references.values()))
         for one in found.zones
     ]
-    emit(document, table(("zone", "custody", "consents in force", "references"), rows), as_json=as_json)
-    if not as_json:
-        emit(
-            None,
-            f"{found.log_size} entries in the log, {found.unfinished_erasures} erasures not finished, "
-            f"{due_now} consents to be swept, {due_soon} more within 30 days",
-            as_json=False,
-        )
-        for one in found.processes:
-            behind = f"{one.lag.total_seconds():.0f} s behind" if one.lag else "level with the store"
-            emit(None, f"process {one.process_id} serves since {format_time(one.started_at)}, {behind}", as_json=False)
-        if late:
-            warn(f"{late} of {waiting} open requests of people are overdue; see 'volens request list'")
-        if found.rotation_overdue:
-            warn("the store key should have been rotated by now; run 'volens keys rotate'")
+    lines = [
+        table(("zone", "custody", "consents in force", "references"), rows),
+        (
+            f"{counted(found.log_size, 'log entry', 'log entries')}, "
+            f"{counted(found.unfinished_erasures, 'erasure')} not finished, "
+            f"{counted(due_now, 'consent')} due for the sweep, {due_soon} more within 30 days"
+        ),
+    ]
+    for one in found.processes:
+        behind = f"{one.lag.total_seconds():.0f} s behind" if one.lag else "up to date"
+        lines.append(f"process {one.process_id} serving since {format_time(one.started_at)}, {behind}")
+    emit(document, "\n".join(lines), as_json=as_json)
+    if late and not as_json:
+        warn(f"{late} of {counted(waiting, 'open request')} overdue; see 'volens request list'")
+    if found.rotation_overdue and not as_json:
+        warn("rotation of the store key is overdue; run 'volens keys rotate'")

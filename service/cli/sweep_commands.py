@@ -1,4 +1,4 @@
-"""`volens sweep`: what time has ended is erased; once, or for ever as a service."""
+"""`volens sweep`: erase expired consents, once or continuously as a service."""
 
 import signal
 import threading
@@ -13,36 +13,40 @@ import typer
 
 from volens import Erased, Site, SweepReport
 from volens.consent import EndReason, ErasureIncompleteError, InputError, UnavailableError, format_time
+from volens.service.cli.command_types import Commands
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
-from volens.service.cli.output import emit, progress
+from volens.service.cli.output import counted, emit, members, progress
 from volens.service.cli.session import default_models
 from volens.service.process.process_memory import lock_all
 
+app = Commands()
+
 _GIVE_UP_S: Final = 0.6
-"""How long a watch that shall end waits for the erasure under way. What is cut off then, the journal finishes later."""
+"""When a signal ends the watch, it waits this long for the current erasure; the journal finishes the rest later."""
 
 Advance = Callable[[int, int], None]
 
 
+@app.command("sweep", "\n--dry-run")
 def sweep(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is due now and within 30 days.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is due now and within 30 days.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Only look whether anything outlives its clock; exit code 5 if so.")
+        bool, typer.Option("--check", help="Only check whether any consent is overdue; exit code 5 if so.")
     ] = False,
-    grace_hours: Annotated[int, typer.Option(min=0, help="With --check: how late a sweep may be.")] = 24,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on for ever, as a service; SIGTERM ends it.")] = False,
-    interval: Annotated[int, typer.Option(min=1, help="With --watch: seconds from one sweep to the next.")] = 3600,
+    grace_hours: Annotated[int, typer.Option(min=0, help="With --check: the delay allowed, in hours.")] = 24,
+    watch: Annotated[bool, typer.Option("--watch", help="Run continuously as a service, until SIGTERM.")] = False,
+    interval: Annotated[int, typer.Option(min=1, help="With --watch: seconds between sweeps.")] = 3600,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase what time has ended, finish erasures that were begun, and say why for each. Run it once a day."""
+    """Erase expired consents, and finish interrupted erasures. Run it once a day."""
     if dry_run + check + watch > 1:
-        raise InputError("got more than one of --dry-run, --check and --watch; give one of them")
+        raise InputError("pass only one of --dry-run, --check and --watch")
     folder = home_folder(home)
     if watch:
         _watch(folder, interval, as_json=as_json)
         return
-    # Not `session.opened`: its warning that the sweep is late would be the last thing to say to whoever sweeps.
+    # Not `session.opened`: it would warn that the sweep is late, while the operator is sweeping.
     with Site.open(folder, load_extractor=default_models) as site:
         if dry_run:
             _show_due(site, as_json=as_json)
@@ -51,28 +55,23 @@ def sweep(
         else:
             with progress("erasing") as advance:
                 report = site.sweep(advance)
-            emit(_document(report), _said(report), as_json=as_json)
+            emit(_document(report), _text(report), as_json=as_json)
 
 
 def erased_document(erased: Erased) -> dict[str, object]:
-    """Return what a program is told of one erasure."""
-    return {
-        "certificate": str(erased.certificate_path),
-        "certificate_id": erased.certificate_id,
-        "zone": erased.zone,
-        "reason": erased.reason,
-    }
+    """Return one erasure as JSON."""
+    return members(erased, "certificate=certificate_path certificate_id zone reason")
 
 
 def _show_due(site: Site, *, as_json: bool) -> None:
     found = site.clocks.due()
     document = {"now": _counted(found.now), "soon": _counted(found.soon), "begun": found.begun}
-    said = (
+    text = (
         f"would be erased now: {_listed(document['now'])}\n"
-        f"comes due until {format_time(found.until)}: {_listed(document['soon'])}\n"
-        f"begun erasures to finish: {found.begun}"
+        f"due before {format_time(found.until)}: {_listed(document['soon'])}\n"
+        f"interrupted erasures to finish: {found.begun}"
     )
-    emit(document | {"until": format_time(found.until)}, said, as_json=as_json)
+    emit(document | {"until": format_time(found.until)}, text, as_json=as_json)
 
 
 def _check(site: Site, grace: timedelta, *, as_json: bool) -> None:
@@ -84,7 +83,7 @@ def _check(site: Site, grace: timedelta, *, as_json: bool) -> None:
     hours = grace // timedelta(hours=1)
     emit(
         {"outliving": 0, "grace_hours": hours},
-        f"nothing outlives its clock by more than {hours} hours",
+        f"no consent is overdue by more than {counted(hours, 'hour')}",
         as_json=as_json,
     )
 
@@ -98,10 +97,11 @@ def _document(report: SweepReport) -> dict[str, object]:
     }
 
 
-def _said(report: SweepReport) -> str:
+def _text(report: SweepReport) -> str:
     lines = [
-        f"{len(report.expired)} erased ({_listed(report.reasons)}), {len(report.resumed)} begun erasures finished"
-        + (f", {report.stray_secrets} stray secrets destroyed" if report.stray_secrets else "")
+        f"{len(report.expired)} erased ({_listed(report.reasons)}), "
+        f"{counted(len(report.resumed), 'interrupted erasure')} finished"
+        + (f", {counted(report.stray_secrets, 'stray secret')} destroyed" if report.stray_secrets else "")
     ]
     lines += [
         f"  {one.reason} in zone {one.zone}: {one.certificate_path}" for one in (*report.expired, *report.resumed)
@@ -118,19 +118,19 @@ def _listed(counts: object) -> str:
 
 
 @final
-class _Ending(Exception):  # noqa: N818  it is not an error: the sweep under way was asked to end
-    """The watch ends: leave the sweep at the next person."""
+class _Ending(Exception):  # noqa: N818  not an error: a signal ends the sweep
+    """The watch ends: stop the sweep before the next person."""
 
 
 def _watch(home: Path, interval: int, *, as_json: bool) -> None:
-    """Sweep again and again until a signal comes.
+    """Sweep repeatedly until a signal arrives.
 
-    1. The site is opened anew for each sweep, so that between two no key is in memory and no file is held.
-    2. What this machine does not provide just now (lock, disk) is told and tried again; broken integrity ends it.
-    3. A sweep runs beside the thread that hears signals: SQLite waiting for a lock would keep it from hearing.
+    1. Open the site for each sweep, so that between sweeps no key is in memory and no file is open.
+    2. Report a temporary failure of the machine (lock, disk) and retry; broken integrity ends the watch.
+    3. Sweep in another thread than the one that receives signals: SQLite waiting for a lock would block them.
     """
-    with _heard() as ending:
-        _tell("watching", {"interval_s": interval, "swap": lock_all().value}, as_json=as_json)
+    with _signals() as ending:
+        _print_event("watching", {"interval_s": interval, "swap": lock_all().value}, as_json=as_json)
         while not ending.is_set():
             failed: list[Exception] = []
             one = threading.Thread(target=_round, args=(home, ending, failed, as_json), daemon=True)
@@ -143,7 +143,7 @@ def _watch(home: Path, interval: int, *, as_json: bool) -> None:
             if failed:
                 raise failed[0]
             ending.wait(interval)
-        _tell("ended", {}, as_json=as_json)
+        _print_event("ended", {}, as_json=as_json)
 
 
 def _round(home: Path, ending: threading.Event, failed: list[Exception], as_json: bool) -> None:
@@ -159,24 +159,24 @@ def _round(home: Path, ending: threading.Event, failed: list[Exception], as_json
         return
     except (UnavailableError, ErasureIncompleteError) as error:
         # 2.
-        _tell("failed", {"reason": str(error)}, as_json=as_json)
-    except Exception as error:  # noqa: BLE001  a thread has nobody to tell; `_watch` raises it
+        _print_event("failed", {"reason": str(error)}, as_json=as_json)
+    except Exception as error:  # noqa: BLE001  `_watch` raises it in the main thread
         failed.append(error)
     else:
         counts = {"resumed": len(report.resumed), "stray_secrets": report.stray_secrets}
-        _tell("swept", {"erased": len(report.expired), "reasons": report.reasons, **counts}, as_json=as_json)
+        _print_event("swept", {"erased": len(report.expired), "reasons": report.reasons, **counts}, as_json=as_json)
 
 
-def _tell(what: str, more: Mapping[str, Any], *, as_json: bool) -> None:
-    """Write one line at once: what happened, in numbers."""
+def _print_event(what: str, more: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print one line: an event and its numbers."""
     at = format_time(datetime.now(UTC))
     words = ", ".join(f"{name} {_listed(value) if isinstance(value, dict) else value}" for name, value in more.items())
     emit({"at": at, "event": what, **more}, f"{at} {what}" + (f": {words}" if words else ""), as_json=as_json)
 
 
 @contextmanager
-def _heard() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM and SIGINT set; afterwards they do what they did before."""
+def _signals() -> Iterator[threading.Event]:
+    """Yield an event that SIGTERM and SIGINT set; restore their handlers afterwards."""
     ending = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:

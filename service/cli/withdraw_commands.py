@@ -1,32 +1,40 @@
-"""`volens withdraw`: a person changes their mind, and what they allowed is erased."""
+"""`volens withdraw` ends a consent and erases its data; `volens leaver` ends all consents of a person who leaves."""
 
 import sys
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from volens.consent import InputError
+from volens import Site
+from volens.consent import InputError, format_time, parse_time
+from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
-from volens.service.cli.options import HomeOption, JsonOption
-from volens.service.cli.output import emit
+from volens.service.cli.options import HomeOption
+from volens.service.cli.output import progress
+from volens.service.cli.person_argument import receipts_meant
 from volens.service.cli.session import opened
 from volens.service.cli.sweep_commands import erased_document
+
+app = Commands()
 
 _MAX_CODE_CHARACTERS = 200
 
 
+@app.command("withdraw", "ada.receipt.json")
 def withdraw(
-    receipt: Annotated[Path | None, typer.Argument(help="The receipt, expired or not.", show_default=False)] = None,
+    receipt: Annotated[
+        Path | None, typer.Argument(help="The receipt file, expired or not.", show_default=False)
+    ] = None,
     code: Annotated[
-        str | None, typer.Option(help="The withdrawal code instead; '-' reads it from standard input.")
+        str | None, typer.Option(help="The withdrawal code instead of the receipt; '-' reads it from stdin.")
     ] = None,
     home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """End a consent and erase what it allowed. No login, no reason; doing it twice does no harm."""
+) -> Output:
+    """End a consent and erase its data. No login and no reason are needed; repeating the command is safe."""
     if (receipt is None) == (code is None):
-        raise InputError("got both or neither of a receipt and --code; give one of the two")
+        raise InputError("pass either a receipt or --code")
     if code == "-":
         code = sys.stdin.readline(_MAX_CODE_CHARACTERS)
     shown = read_file(receipt, "receipt") if receipt is not None else None
@@ -34,9 +42,50 @@ def withdraw(
         erased = site.withdraw(receipt=shown, code=code)
         if site.unfinished is not None:
             raise site.unfinished
-    said = (
-        f"withdrawn: zone {erased.zone} knows this person no more\n"
+    text = (
+        f"consent ended in zone {erased.zone}; face data erased\n"
         f"certificate: {erased.certificate_path}\n"
         f"check it with: volens certificate verify {erased.certificate_path} --trust {site.home / 'site.pub'}"
     )
-    emit(erased_document(erased), said, as_json=as_json)
+    return erased_document(erased), text
+
+
+@app.command("leaver", "ada.receipt.json --on 2026-12-31")
+def leaver(
+    site: Site,
+    who: Annotated[str, typer.Argument(metavar="PERSON", help="A receipt file, an id, or a name.", show_default=False)],
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on", help="Last day (2026-12-31, until midnight UTC) or moment (2026-12-31T16:00:00Z). Default: now."
+        ),
+    ] = None,
+) -> Output:
+    """End all consents of a person who leaves, now or on a date. A date can be moved earlier, never later."""
+    at = None if on is None else _moment(on)
+    with progress("erasing") as advance:
+        erased = site.clocks.leave(receipts_meant(site, who), at, advance)
+    if site.unfinished is not None:
+        raise site.unfinished
+    if erased or at is None:
+        text = "\n".join(
+            f"consent ended in zone {one.zone}; face data erased; certificate: {one.certificate_path}" for one in erased
+        )
+    else:
+        text = f"noted: the person is not matched any more from {format_time(at)}; then 'volens sweep' erases the data"
+    document = {
+        "ends_at": None if at is None else format_time(at),
+        "erased": [erased_document(one) for one in erased],
+    }
+    return document, text
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return parse_time(text)
+    except InputError:
+        raise InputError("got another date format; expected 2026-12-31 or 2026-12-31T16:00:00Z") from None
