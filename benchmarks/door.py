@@ -1,8 +1,8 @@
 """From the bytes of a frame to a decision: ``python -m benchmarks.door``, three minutes. ``--table`` derives the table.
 
-A photo, and three seconds of a 720p video in which somebody walks by and one with six people who stand, are made of
-pictures that come with packages. Everybody gets the same JPEG bytes, in turns of ten frames. The peers are what one
-would write otherwise with the same two networks; they hold plain embeddings and ask nobody for consent.
+A photo, and three seconds of a 720p video in which a person walks by and one with six people who stand, are made of
+the sample photos. Everybody gets the same JPEG bytes, in turns of ten frames. The peers are what one
+would write otherwise with the same two networks; they hold plain embeddings and ask for no consent.
 
 * volens-photo: decoding and `Site.identify`, frame by frame.
 * volens-stream: decoding and `Site.watch`.
@@ -32,16 +32,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from PIL import Image
-from skimage.data import astronaut
 
 from benchmarks.enrolling import enroll_face
 from benchmarks.machine import machine
 from volens import Site
 from volens.consent import ConsentedEmbedding, SubjectKey, UnitVector
-from volens.face import YUNET, Extractor, ModelCache, RgbImage, YuNetDetector, decode
-from volens.face.alignment import align
-from volens.face.embedder import SFaceEmbedder
-from volens.face.model_catalog import SFACE
+from volens.face import SFACE, YUNET, Extractor, ModelCache, RgbImage, SFaceEmbedder, YuNetDetector, align, decode
+from volens.service import samples
 
 RESULTS: Final = Path(__file__).parent / "results" / "door.json"
 FPS: Final = 25
@@ -73,7 +70,7 @@ def main() -> None:
 
 def observe(seconds: int) -> dict[str, Any]:
     """Return what everybody took for each frame, in nanoseconds, and whom they knew."""
-    person = cv2.resize(astronaut()[0:260, 90:350], (260, 260), interpolation=cv2.INTER_AREA)
+    person = cv2.resize(samples.astronaut().pixels[0:260, 90:350], (260, 260), interpolation=cv2.INTER_AREA)
     scenes = {
         "photo": [_jpeg(_frame(person, 500, 250))] * _TURN,
         "one walks by": [
@@ -162,7 +159,7 @@ def _volens(
     site = Site.create(home, name="benchmark", contact="nobody")
     site.add_zone("door", custody="operator", justification="measured", alternative="none", retention_days=30)
     notice = site.publish_notice("door", language="en", text=b"benchmark")
-    store = site._store  # noqa: SLF001  the way in is short here
+    store = site.installation.store
 
     def enroll(vector: UnitVector | None) -> None:
         given = site.give_consent(notice, name="nobody", jurisdiction="FR", key=SubjectKey.from_seed(os.urandom(32)))
@@ -256,12 +253,8 @@ def _frame(tile: Pixels, x: int, y: int) -> Pixels:
 
 
 def _group(step: int) -> Pixels:
-    import insightface  # noqa: PLC0415  for one picture that comes with it
-
-    path = Path(insightface.__file__).parent / "data" / "images" / "t1.jpg"
-    with Image.open(path) as image:
-        pixels = np.array(image.convert("RGB").resize((1040, 720)))
-    shift = 20 + round(10 * np.sin(step / 10))  # nobody stands quite still
+    pixels = np.array(Image.fromarray(samples.group().pixels).resize((1040, 720)))
+    shift = 20 + round(10 * np.sin(step / 10))  # no person stands quite still
     return _frame(pixels, 100 + shift, 0)
 
 

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from volens.consent import ConsentedEmbedding, ConsentGrant, ReferenceId, UnverifiedReceipt
 from volens.store import Store
-from volens.store.people import admit_receipt
-from volens.store.people.references import add_reference
+from volens.store.people import add_reference, admit_receipt
 
 
 def enroll_face(

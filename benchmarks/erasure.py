@@ -33,7 +33,7 @@ MODEL: Final = ModelId("benchmark@00000000")
 
 def fill(site: Site, notice: Notice, faces: np.ndarray[Any, Any]) -> list[ReceiptId]:
     """Give everybody's consent, and store their face as enrollment does after the photos."""
-    store = site._store  # noqa: SLF001  the parts are what is measured
+    store = site.installation.store
     given: list[ReceiptId] = []
     for row, face in enumerate(faces):
         if row % 100 == 0:
@@ -55,18 +55,15 @@ def run(size: int, dimension: int) -> None:
         site.add_zone("door", custody="operator", justification="measured", alternative="none", retention_days=30)
         notice = site.publish_notice("door", language="en", text=b"benchmark")
         receipts = fill(site, notice, made_up(dimension).draw(size + ONES, np.random.default_rng(SEED)))
-        store, galleries = site._store, site._galleries  # noqa: SLF001  as above
         ones: list[int] = []
         for receipt_id in receipts[:ONES]:
             start = time.perf_counter_ns()
-            erase_consents(store, galleries, home, [receipt_id], EndReason.WITHDRAWN)
+            erase_consents(site.installation, [receipt_id], EndReason.WITHDRAWN)
             ones.append(time.perf_counter_ns() - start)
         seen: list[tuple[int, int]] = []
         start = time.perf_counter_ns()
         erased = erase_consents(
-            store,
-            galleries,
-            home,
+            site.installation,
             receipts[ONES:],
             EndReason.ORDERED,
             lambda done, _of: seen.append((time.perf_counter_ns() - start, done)),

@@ -1,4 +1,4 @@
-"""Made-up people: random directions. Their bytes occur nowhere else, and nobody's face is in them."""
+"""Made-up people: random directions. Their bytes occur nowhere else, and they are no person's face."""
 
 from dataclasses import dataclass
 from typing import final

@@ -40,7 +40,7 @@ def load(folder: Path = RESULTS) -> list[Document]:
 def left(document: Document, phase: str, place: str) -> str:
     """Return one cell: of how many deleted people something was found in a place, in all runs together.
 
-    What is sealed counts apart: it opens for nobody, unless the wrapped secret is there too. A wrapped secret that was
+    What is sealed counts apart: it does not open unless the wrapped secret is there too. A wrapped secret that was
     found whole counts, for the sealed embedding may be had from an old backup.
     Nothing is said if the control fails: before the deletion something of every deleted person must have been found
     there, and in this very search something of everybody who was kept. A backup is its own control.
@@ -69,7 +69,7 @@ def matched(document: Document, phase: str) -> str:
         return "refused"
     if any("refused" in one for one in runs):
         return _NOT_MEASURED
-    # Who was kept must be known, or the door knows nobody.
+    # The people who were kept must be recognised, or the control failed.
     if any(one["matched_kept"] < document["deleted"] for one in runs):
         return _NOT_MEASURED
     return _share(sum(one["matched_deleted"] for one in runs), document["deleted"] * len(runs))

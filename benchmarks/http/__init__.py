@@ -1,1 +1,1 @@
-"""What HTTP adds to the library: the same frames, asked both ways in turn."""
+"""Overhead of HTTP: the same frames are sent to the library and to the service in turn."""

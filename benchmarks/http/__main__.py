@@ -1,4 +1,4 @@
-"""`python -m benchmarks.http`: what HTTP adds to the library, a minute. `--page` writes the table into its page."""
+"""`python -m benchmarks.http`: the overhead of HTTP, in a minute. `--page` writes the table into its page."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ RESULTS: Final = Path(__file__).parents[1] / "results" / "http" / "identify.json
 
 
 def main() -> None:
-    """Observe, keep, tell; or only derive the table from what was kept."""
+    """Observe, store and print; or only derive the table from stored results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http", description=__doc__)
     parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--out", type=Path, default=RESULTS)

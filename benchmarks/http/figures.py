@@ -25,9 +25,9 @@ _HEAD: Final = (
 
 
 def table(observed: Mapping[str, Any]) -> str:
-    """Return the table. What HTTP adds is the difference of two questions about one frame, asked in turn.
+    """Return the table. The overhead of HTTP is the difference of the times of two requests for one frame.
 
-    The first of those in a row is left out, on both sides: it finds the processor busy with the other's memory.
+    The first request of each row is left out, on both sides, because the processor's caches hold the other's memory.
     """
     lines = [_HEAD, ("---",) * len(_HEAD)]
     for name, times in observed["nanoseconds"].items():
@@ -54,13 +54,13 @@ def table(observed: Mapping[str, Any]) -> str:
     count = min(len(times["http"]) for times in observed["nanoseconds"].values())
     said = (
         f"{on['processor']}, {on['cores']} cores, Python {on['python']}; {versions}. Threads: {threads}. {count} "
-        f"questions each, {IN_A_ROW} in a row."
+        f"requests each, {IN_A_ROW} in a row."
     )
     return f"{rows}\n\n{said}"
 
 
 def write(observed: Mapping[str, Any], page: Path = PAGE) -> None:
-    """Put the table between its marks."""
+    """Write the table between its markers."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     page.write_text(f"{before}{BEGIN}\n\n{table(observed)}\n\n{END}{after}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""One run: a service as a process of its own, beside it the library in this one; both get the same frames in turn."""
+"""One run: a service as a separate process, and the library in this one; both get the same frames in turn."""
 
 import socket
 import time
@@ -27,7 +27,7 @@ Answer = TypeVar("Answer")
 
 _PACKAGES: Final = ("fastapi", "uvicorn", "onnxruntime", "faiss-cpu", "opencv-python-headless")
 IN_A_ROW: Final = 10
-"""Questions of one kind before it is another's turn, as a door asks frame after frame."""
+"""Requests of one kind in a row, because a door sends frame after frame."""
 _WARM: Final = 2
 _END: Final = b"\r\n\r\n"
 
@@ -35,10 +35,10 @@ _END: Final = b"\r\n\r\n"
 @final
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a door shows.
+    """A frame of a door.
 
     Attributes:
-        name: as the table calls it.
+        name: in the table.
         jpeg: its bytes.
     """
 
@@ -47,9 +47,9 @@ class Frame:
 
 
 def frames() -> list[Frame]:
-    """Return the frames, the smallest first. Nobody can send an embedding; three of them are of its size, some 2 KiB.
+    """Return the frames, the smallest first. Three have the size of an embedding, 2 KiB; an embedding cannot be sent.
 
-    The first is no image and is refused by both: what is left of HTTP's share where models take no time.
+    The first is not an image and is refused by both: it shows the share of HTTP when models take no time.
     """
     person = samples.astronaut().pixels
     # A gradient compresses to almost nothing; a little noise makes it as large as an embedding.
@@ -65,7 +65,7 @@ def frames() -> list[Frame]:
 
 
 def observe(home: Path, turns: int) -> dict[str, Any]:
-    """Return how long each frame took each way, in nanoseconds, in the order in which they were asked."""
+    """Return the time of each frame each way, in nanoseconds, in the order of the requests."""
     shown, token = frames(), _site(home)
     with Site.open(home) as site, Service(home, 1) as service, Caller(service.port, token) as caller:
         ways: dict[str, dict[str, Callable[[], bool]]] = {
@@ -107,10 +107,9 @@ def _in_a_row(ask: Callable[[], Answer]) -> tuple[list[int], set[Answer]]:
 
 @final
 class Caller:
-    """A client whose own cost is a few microseconds: one connection that is kept, requests that are made beforehand."""
+    """A client that costs a few microseconds: one persistent connection, requests built beforehand."""
 
     def __init__(self, port: int, token: str) -> None:
-        """Connect."""
         self._socket = socket.create_connection(("127.0.0.1", port), 60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._head = (
@@ -125,11 +124,11 @@ class Caller:
         self._socket.close()
 
     def identify(self, jpeg: bytes) -> bytes:
-        """Return the answer's body; RuntimeError if it is neither a decision nor that this is no image."""
+        """Return the response body; RuntimeError if it is neither a decision nor the refusal of an unreadable image."""
         return self._ask(self._head + str(len(jpeg)).encode() + _END + jpeg)
 
     def healthz(self) -> bytes:
-        """Ask for nothing: what a request costs whatever is asked."""
+        """Send a request that does nothing: the cost of any request."""
         return self._ask(b"GET /healthz HTTP/1.1\r\nHost: door\r\n\r\n")
 
     def _ask(self, request: bytes) -> bytes:
@@ -139,7 +138,7 @@ class Caller:
             answer += self._more()
         head, _, body = answer.partition(_END)
         if not head.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 422 ")):
-            raise RuntimeError(f"the service answered {head[:16]!r}; expected 200, or 422 for what is no image")
+            raise RuntimeError(f"the service answered {head[:16]!r}; expected 200, or 422 for an unreadable image")
         lines = (line.partition(b":") for line in head.lower().split(b"\r\n"))
         size = next(int(value) for name, _, value in lines if name == b"content-length")
         while len(body) < size:
@@ -149,7 +148,7 @@ class Caller:
     def _more(self) -> bytes:
         data = self._socket.recv(65536)
         if not data:
-            raise RuntimeError("the service hung up")
+            raise RuntimeError("the service closed the connection")
         return data
 
 
@@ -160,7 +159,7 @@ def _site(home: Path) -> str:
         key = SubjectKey.from_seed(bytes(32))
         receipt = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key).to_json()
         site.enroll(receipt, samples.views(samples.astronaut(), 3))
-        return site.credentials.issue(label="door", role=Role.DOOR, zone=ZONE)[1].reveal()
+        return site.programs.credentials.issue(label="door", role=Role.DOOR, zone=ZONE)[1].reveal()
 
 
 def _is_known(site: Site, jpeg: bytes) -> bool:

@@ -1,1 +1,1 @@
-"""A service under load: doors ask all the time, people come and go, and nobody is known after they have left."""
+"""A service under load: doors ask all the time, people come and go, and no person matches after they have left."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.load`: two minutes of eight doors, and what came of it; raw records are kept."""
+"""`python -m benchmarks.load`: two minutes with eight doors, and the results; raw records are stored."""
 
 import argparse
 import json
@@ -17,13 +17,13 @@ RESULTS = Path(__file__).parents[1] / "results" / "load"
 
 
 def main() -> int:
-    """Run, check, keep, tell. Exit code 1 if a promise was broken."""
+    """Run, check, store and print. Exit code 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load")
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--doors", type=int, default=8)
     parser.add_argument("--frames-per-s", type=float, default=5)
-    parser.add_argument("--kill-at", type=float, help="seconds after which the service is killed and started again")
-    parser.add_argument("--workers", type=int, default=1, help="with --kill-at, one of several is killed")
+    parser.add_argument("--kill-at", type=float, help="seconds after which the service is killed and restarted")
+    parser.add_argument("--workers", type=int, default=1, help="with --kill-at, one of them is killed")
     parser.add_argument("--model-threads", type=int, default=2, help="of each worker")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def record(plan: Plan, history: History) -> dict[str, object]:
-    """Return everything that was observed, for whoever derives other figures later."""
+    """Return all observations, so that other figures can be derived later."""
     return {
         "machine": machine(),
         "plan": asdict(plan),
@@ -51,7 +51,7 @@ def record(plan: Plan, history: History) -> dict[str, object]:
 
 
 def tell(history: History, verdict: Verdict) -> str:
-    """Return what came of it, for people."""
+    """Return the results as text."""
     took = sorted((one.span.ended or 0) - one.span.began for one in history.decisions) or [0]
     memory = [one for one in history.resident_bytes if one] or [0]
     half = len(memory) // 2
@@ -61,12 +61,12 @@ def tell(history: History, verdict: Verdict) -> str:
     first, second = (statistics.median(part) / 2**20 for part in (memory[: half or 1], memory[half:]))
     return f"""\
 decisions: {len(history.decisions)}, p50 {p50:.0f} ms, p95 {p95:.0f} ms
-answers: {answers}
+responses: {answers}
 people enrolled and withdrawn: {ended}
-matched after the answer to a withdrawal: {len(verdict.after_withdrawal)}
+matched after the response to a withdrawal: {len(verdict.after_withdrawal)}
 matched before an enrollment, or unknown: {len(verdict.before_enrollment) + len(verdict.strangers)}
 recognised: {verdict.recognised}, missed: {len(verdict.missed)}
-erasures that the panel was not told of: {len(verdict.untold)}
+erasures that the panel was not notified of: {len(verdict.untold)}
 memory: {first:.0f} MiB in the first half, {second:.0f} MiB in the second"""
 
 

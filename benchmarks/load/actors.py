@@ -1,4 +1,4 @@
-"""Six people out of installed packages: the astronaut and five of the group, photographed four times each."""
+"""Six people from samples: the astronaut and five of the group, with four photos each."""
 
 from io import BytesIO
 from typing import Final
@@ -9,11 +9,11 @@ from volens.face import Extractor, RgbImage
 from volens.service import samples
 
 _TILTED: Final = 1
-"""The one of the group who holds her head too far to the side to be enrolled in every view."""
+"""Index of a person of the group whose head is turned too far for enrollment in every view."""
 
 
 def actors(count: int) -> list[list[bytes]]:
-    """Return four photos (JPEG) of each of some people, at most 6; the fourth is what a door sees."""
+    """Return four photos (JPEG) of each of some people, at most 6; the fourth is the frame of a door."""
     group = samples.group()
     faces = Extractor.load_default().detect(group)
     upright = [face for number, face in enumerate(faces) if number != _TILTED]

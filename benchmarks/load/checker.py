@@ -1,7 +1,7 @@
-"""Whether a history of what was asked and answered can be explained: nobody is matched after they have left.
+"""Linearizability checker: in a history of requests and responses, no person matches after their withdrawal.
 
 Every operation has a beginning and an end, and takes effect at one moment between them (Herlihy and Wing 1990). A match
-of somebody must therefore find a moment after the beginning of their enrollment and before the end of their withdrawal.
+of a person must therefore have a moment after the beginning of their enrollment and before the end of their withdrawal.
 Pure: records in, violations out.
 """
 
@@ -13,7 +13,7 @@ from typing import final
 @final
 @dataclass(frozen=True, slots=True)
 class Span:
-    """When something was asked and when it was answered, in nanoseconds of one clock; `ended` is None if never."""
+    """The times of a request and its response, in nanoseconds of one clock; `ended` is None without a response."""
 
     began: int
     ended: int | None
@@ -26,8 +26,8 @@ class Decision:
 
     Attributes:
         span: of the request.
-        shown: whose face it was, as a number of the actor; actors come back under new subject ids.
-        matched: the subject ids that were answered.
+        shown: number of the actor whose face it was; actors come back under new subject ids.
+        matched: the subject ids in the response.
     """
 
     span: Span
@@ -41,9 +41,9 @@ class Stay:
     """From one enrollment of an actor to the withdrawal.
 
     Attributes:
-        enrolled: None until it is asked for.
-        withdrawn: None until it is asked for.
-        told: when a recipient was told that they are erased; empty if never.
+        enrolled: None until it is requested.
+        withdrawn: None until it is requested.
+        told: when a recipient was notified of the erasure; empty if never.
     """
 
     subject_id: str
@@ -56,15 +56,15 @@ class Stay:
 @final
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a history came to; all tuples empty and `recognised` above 0 is how it should be.
+    """The result of checking a history. If all is well, all tuples are empty, and `recognised` is above 0.
 
     Attributes:
-        after_withdrawal: decisions that name somebody whose withdrawal had been answered when the door asked.
-        before_enrollment: decisions that name somebody nobody had begun to enroll when the door was answered.
-        strangers: decisions that name somebody whom no door should know.
-        missed: decisions that did not name the person shown, who was enrolled all the time.
-        untold: stays that ended, but no recipient was told.
-        recognised: decisions that named the person shown.
+        after_withdrawal: decisions that name a person whose withdrawal had its response before the request.
+        before_enrollment: decisions that name a person whose enrollment began after the response.
+        strangers: decisions that name an unknown subject id.
+        missed: decisions that do not name the person shown, who was enrolled all the time.
+        untold: stays that ended without a notification of a recipient.
+        recognised: decisions that name the person shown.
     """
 
     after_withdrawal: tuple[Decision, ...]
@@ -76,12 +76,12 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether the promises held; a face that was not recognised is an annoyance, not a broken promise."""
+        """Whether the promises were kept; a face that was not recognised does not break one."""
         return not (self.after_withdrawal or self.before_enrollment or self.strangers or self.untold)
 
 
 def check(decisions: Sequence[Decision], stays: Iterable[Stay]) -> Verdict:
-    """Check a history. Decisions that were never answered say nothing and are passed over."""
+    """Check a history. Requests without a response are ignored."""
     known = {stay.subject_id: stay for stay in stays}
     answered = [one for one in decisions if one.span.ended is not None]
     return Verdict(
@@ -106,7 +106,7 @@ def _is_early(decision: Decision, stay: Stay | None) -> bool:
 
 
 def _present(decision: Decision, known: Mapping[str, Stay]) -> set[str]:
-    """Return under which ids the actor shown was enrolled for all of a decision."""
+    """Return the ids under which the actor shown was enrolled during the whole decision."""
     end = decision.span.ended
     return {
         stay.subject_id

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.load.figures`: what the kept runs came to, into the table of benchmarks/README.md."""
+"""`python -m benchmarks.load.figures`: writes the results of the stored runs into the table of benchmarks/README.md."""
 
 import json
 import statistics
@@ -26,7 +26,7 @@ _HEAD: Final = (
 
 
 def row(kept: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the figures of one run. Known afterwards: decisions that name who had been told that they are gone."""
+    """Return the figures of one run. Known afterwards: decisions about a person whose withdrawal had its response."""
     plan, decisions = kept["plan"], kept["decisions"]
     took = sorted((ended - began) / 1e6 for began, ended, _, _ in decisions)
     gone = {one["subject_id"]: one["withdrawn"]["ended"] for one in kept["stays"] if one["withdrawn"]}
@@ -46,7 +46,7 @@ def row(kept: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Write the table between its marks."""
+    """Write the table between its markers."""
     runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"), reverse=True)]
     lines = [_HEAD, ("---",) * len(_HEAD), *map(row, runs)]
     on = runs[0]["machine"]

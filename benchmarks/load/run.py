@@ -1,4 +1,4 @@
-"""One run: doors, people who come and go, a panel that is told; everything that was asked and answered is kept."""
+"""One run: doors, people who enroll and withdraw, and a panel that receives webhooks; all requests are recorded."""
 
 import http.client
 import json
@@ -20,19 +20,19 @@ from volens.store.programs import Role
 
 ZONE = "lobby"
 BOUNDARY = "volens-load"
-_TOLD_WITHIN_S = 30
+_TOLD_WITHIN_S = 180
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done.
+    """The load.
 
     Attributes:
-        seconds: how long.
-        doors: how many ask at the same time.
+        seconds: duration.
+        doors: number of doors that send frames at the same time.
         frames_per_s: of each door.
-        kill_at_s: when the service is killed and started again, or one worker of several; None for never.
+        kill_at_s: when the service is killed and restarted, or one of several workers; None for never.
     """
 
     seconds: float = 120
@@ -47,21 +47,37 @@ class Plan:
 @final
 @dataclass(slots=True)
 class History:
-    """What happened.
+    """The records of a run.
 
     Attributes:
-        statuses: how often which status of HTTP was answered, by operation; 0 for no answer.
+        statuses: number of responses by operation and HTTP status; status 0 is no response.
         resident_bytes: of the service, each second.
+        killed_at: when the service was killed, or one of several workers; None if it was not.
     """
 
     decisions: list[Decision] = field(default_factory=list)
     stays: dict[str, Stay] = field(default_factory=dict)
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     resident_bytes: list[int] = field(default_factory=list)
+    killed_at: int | None = None
 
 
-def run(home: Path, photos: list[list[bytes]], plan: Plan) -> History:
-    """Make a site, serve it, and load it; the history says what came of it."""
+def run(
+    home: Path,
+    photos: list[list[bytes]],
+    plan: Plan,
+    is_enough: Callable[[History], bool] = lambda _: True,
+    at_most_s: float = 0.0,
+) -> History:
+    """Create a site, serve it under load, and return the history.
+
+    Args:
+        home: of the site; new.
+        photos: four of each person.
+        plan: the load and its duration.
+        is_enough: called after the planned time; returns whether the history has what is checked. If not, it goes on.
+        at_most_s: the longest duration then; 0 for no longer than planned.
+    """
     history, ended = History(), threading.Event()
     with ExitStack() as kept:
         panel = kept.enter_context(_panel(history))
@@ -80,9 +96,11 @@ def run(home: Path, photos: list[list[bytes]], plan: Plan) -> History:
             thread.start()
         began = time.monotonic()
         killed = plan.kill_at_s is None
-        while (elapsed := time.monotonic() - began) < plan.seconds:
+        while (elapsed := time.monotonic() - began) < plan.seconds or (
+            elapsed < at_most_s and not (killed and is_enough(history))
+        ):
             if not killed and plan.kill_at_s is not None and elapsed >= plan.kill_at_s:
-                killed = True
+                killed, history.killed_at = True, time.monotonic_ns()
                 if plan.workers > 1:
                     service.kill_a_worker()
                 else:
@@ -109,10 +127,10 @@ def _site(home: Path, plan: Plan, panel_url: str) -> _Tokens:
         site.add_zone(ZONE, custody="operator", justification="load", alternative="a badge", retention_days=30)
         site.publish_notice(ZONE, language="en", text=b"We compare your face at the door.\n")
         site.rights.recipients.add(ZONE, "panel")
-        site.rights.endpoints.add(ZONE, "panel", url=panel_url, allow_private=True)
-        desk = site.credentials.issue(label="desk", role=Role.DESK)[1].reveal()
+        site.programs.endpoints.add(ZONE, "panel", url=panel_url, allow_private=True)
+        desk = site.programs.credentials.issue(label="desk", role=Role.DESK)[1].reveal()
         doors = [
-            site.credentials.issue(label=f"door {number}", role=Role.DOOR, zone=ZONE)[1].reveal()
+            site.programs.credentials.issue(label=f"door {number}", role=Role.DOOR, zone=ZONE)[1].reveal()
             for number in range(plan.doors)
         ]
     return _Tokens(desk, doors)
@@ -151,7 +169,7 @@ def _door(
     token: str,
     ended: threading.Event,
 ) -> None:
-    chance = random.Random(plan.seed * 1000 + number)  # noqa: S311  which face comes next
+    chance = random.Random(plan.seed * 1000 + number)  # noqa: S311  the order of faces
     client = _Client(service, history)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"}
     due = time.monotonic() + number / plan.doors / plan.frames_per_s
@@ -168,7 +186,7 @@ def _door(
 def _comes_and_goes(
     service: Service, history: History, photos: list[list[bytes]], actor: int, token: str, ended: threading.Event
 ) -> None:
-    chance = random.Random(actor)  # noqa: S311  how long somebody stays
+    chance = random.Random(actor)  # noqa: S311  the length of a stay
     client = _Client(service, history)
     desk = {"Authorization": f"Bearer {token}"}
     _, _, notice = client.ask("notice", f"/v1/zones/{ZONE}/notice", None, desk)
@@ -195,7 +213,7 @@ def _comes_and_goes(
         began = time.monotonic_ns()
         stay.withdrawn = Span(began, None)
         body = json.dumps({"receipt": given["take_home"]}).encode()
-        for _ in range(100):  # a person who wants out asks until somebody answers
+        for _ in range(100):  # a person who withdraws retries until there is a response
             span, status, _ = client.ask("withdraw", "/v1/withdrawals", body, {"Content-Type": "application/json"})
             if status == http.client.OK:
                 stay.withdrawn = Span(began, span.ended)
@@ -206,7 +224,7 @@ def _comes_and_goes(
 
 @final
 class _Client:
-    """One connection that is kept, and made again when it breaks."""
+    """One persistent connection, reopened when it breaks."""
 
     def __init__(self, service: Service, history: History) -> None:
         self._service = service
@@ -214,7 +232,7 @@ class _Client:
         self._connection: http.client.HTTPConnection | None = None
 
     def ask(self, what: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[Span, int, Any]:
-        """Ask once; return when, the status, and what was answered: 0 and None for no answer."""
+        """Send one request; return its span, its status and its body; status 0 and None for no response."""
         began = time.monotonic_ns()
         status, said = 0, None
         try:
@@ -234,7 +252,7 @@ class _Client:
         return Span(began, time.monotonic_ns() if status else None), status, said
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
 

@@ -1,4 +1,4 @@
-"""The service as a process of its own, on loopback: started, killed, started again; its memory read from outside."""
+"""The service as a separate process on loopback: start, kill and restart it, and read its memory use."""
 
 import http.client
 import os
@@ -15,11 +15,11 @@ from typing import final
 from volens.store import DATA_FILE
 
 ROOT = Path(__file__).parents[2]
-_START_S = 90
+_START_S = 180
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
+    """Return a free port of loopback."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
@@ -31,7 +31,6 @@ class Service:
     """`volens serve` of one home. Use as a context manager."""
 
     def __init__(self, home: Path, model_threads: int, workers: int = 1) -> None:
-        """Start nothing yet."""
         self._workers = workers
         self.port = free_port()
         self._home = home
@@ -50,7 +49,7 @@ class Service:
         self.kill()
 
     def start(self) -> None:
-        """Start, and return when it is ready."""
+        """Start it, and return when it is ready."""
         environment = {**os.environ, "VOLENS_HOME": str(self._home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
         command = [sys.executable, "-c", "from volens.service.cli.app import main; main()", "serve"]
         options = ["--port", str(self.port), "--model-threads", str(self._model_threads)]
@@ -77,19 +76,26 @@ class Service:
         return int(count)
 
     def kill(self) -> None:
-        """Kill it, without a word."""
+        """Kill it with SIGKILL."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
 
     def kill_a_worker(self) -> None:
-        """Kill one of several workers, without a word; the parent is to start another."""
-        if self._process is not None:
-            os.kill(_children(self._process.pid)[0], signal.SIGKILL)
+        """Kill one of several workers with SIGKILL; return when the parent has started another."""
+        if self._process is None:
+            return
+        killed, *_ = _children(self._process.pid)
+        os.kill(killed, signal.SIGKILL)
+        until = time.monotonic() + _START_S
+        while killed in (now := _children(self._process.pid)) or len(now) < self._workers:
+            if time.monotonic() >= until:
+                raise RuntimeError("no other worker was started")
+            time.sleep(0.1)
 
     def resident_bytes(self) -> int:
-        """Return how much memory it has in use, all workers together; 0 while it is down."""
+        """Return the memory in use, of all workers together; 0 while it is down."""
         process = self._process
         return 0 if process is None else sum(map(_resident_bytes, (process.pid, *_children(process.pid))))
 

@@ -26,7 +26,7 @@ _PHOTOS_ENROLLED: Final = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """One question: is this somebody, and who?
+    """One question: is this an enrolled person, and which?
 
     Attributes:
         face: float32 (d,), unit norm.
@@ -114,7 +114,7 @@ def distribution(data: str, dimension: int, photos: Path | None) -> Distribution
 
 def threshold_of(data: str, size: int) -> float:
     """Return the threshold of a run: SFace's own for photos, 0.4 for made-up faces."""
-    return _THRESHOLD if data == "made-up" else SFACE.identification(size).value
+    return _THRESHOLD if data == "made-up" else SFACE.identification(size)
 
 
 def made_up(dimension: int) -> Distribution:

@@ -185,7 +185,7 @@ def _enroll(door: VolensDoor, scene: Scene, drawn: Distribution, count: int, see
 def _withdraw(door: VolensDoor, size: int, count: int) -> list[int]:
     """Return how long the gallery took to let go of each of some people; their rows stay, the home is a copy."""
     with door.store.read() as connection:
-        (held,) = door.galleries.built()
+        (held,) = door.galleries.built().values()
         del connection
     spent = []
     for reference_id in np.random.default_rng(0).choice(size, size=min(count, size), replace=False) + 1:

@@ -13,9 +13,7 @@ def main() -> None:
 
     from benchmarks.matching.population import MODEL, ZONE  # noqa: PLC0415  as above
     from volens import Site  # noqa: PLC0415  as above
-    from volens.consent import Purpose, UnitVector  # noqa: PLC0415  as above
-    from volens.consent.embedding import ProbeEmbedding  # noqa: PLC0415  as above
-    from volens.consent.gate import permit_probe  # noqa: PLC0415  as above
+    from volens.consent import ProbeEmbedding, Purpose, UnitVector, permit_probe  # noqa: PLC0415  as above
     from volens.index import identify  # noqa: PLC0415  as above
     from volens.store.promises import zone_of  # noqa: PLC0415  as above
 
@@ -23,7 +21,7 @@ def main() -> None:
     home, dimension = sys.argv[1:]
     with Site.open(Path(home)) as site:
         stamps["opened"] = time.time_ns()
-        store, galleries = site._store, site._galleries  # noqa: SLF001  the parts are what is measured
+        store, galleries = site.installation.store, site.installation.galleries
         with store.read() as connection:
             permit = permit_probe(zone_of(connection, Purpose(ZONE)))
         face = np.random.default_rng(0).standard_normal(int(dimension))

@@ -20,7 +20,7 @@ _SIZE: Final = (7.5, 4.2)
 
 
 def agreement(document: Document) -> Any:  # noqa: ANN401  Matplotlib's figures
-    """Plot agreement with the exact search against latency: a line for whoever can be tuned, a dot for the others."""
+    """Plot agreement with the exact search against latency: a line for a tunable contestant, a dot for the others."""
     figure, axes = plt.subplots(figsize=_SIZE)
     of_run = {one["contestant"]: one for one in rows([document]) if one["task"] == EVERYBODY}
     for name, one in document["contestants"].items():

@@ -34,13 +34,11 @@ from volens.consent import (
     from_b64url,
 )
 from volens.consent.jws import b64url
-from volens.consent.receipt import RECEIPT_TYPE, sign_receipt
+from volens.consent.receipt import RECEIPT, sign_receipt
 from volens.store import Store
-from volens.store.keys import GrantSecret, sealing
-from volens.store.keys.keyring import FIRST_EPOCH
+from volens.store.keys import FIRST_EPOCH, GrantSecret, sealing
 from volens.store.log import log_size, node_reader
-from volens.store.people import live_candidates
-from volens.store.people.references import reference_ids
+from volens.store.people import live_candidates, reference_ids
 from volens.store.promises import zone_of
 
 ZONE: Final = "door"
@@ -75,7 +73,7 @@ def fill(home: Path, faces: FloatArray) -> None:
     with Site.create(home, name="benchmark", contact="nobody") as site:
         site.add_zone(ZONE, custody="operator", justification="measured", alternative="none", retention_days=365)
         notice = site.publish_notice(ZONE, language="en", text=b"benchmark")
-        store = site._store  # noqa: SLF001  the bulk way in is no part of the product
+        store = site.installation.store
         with store.read() as connection:
             zone = zone_of(connection, Purpose(ZONE))
         first = _given(store, zone, notice)
@@ -102,7 +100,7 @@ class _Given:
             .replace(self.subject_id.encode(), key.public.subject_id.encode())
             .replace(self.jwk, _x(key))
         )
-        return key.sign(payload, RECEIPT_TYPE)
+        return key.sign(payload, RECEIPT.typ)
 
 
 def _given(store: Store, zone: Zone, notice: Notice) -> _Given:
@@ -244,7 +242,7 @@ def _look(site: Site, count: int) -> None:
         TamperError: it does not.
         RuntimeError: not everybody is there.
     """
-    store = site._store  # noqa: SLF001  as above
+    store = site.installation.store
     with store.read() as connection:
         ids = reference_ids(connection, Purpose(ZONE), MODEL)
         if len(ids) != count:

@@ -6,9 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.matching.grid import Scan
-from volens.index.flat_engine import FlatEngine
-from volens.index.matching import SCAN_DEVIATIONS
-from volens.index.projection import distance_bound
+from volens.index import SCAN_DEVIATIONS, FlatEngine, distance_bound
 
 _CHUNK: Final = 1 << 18
 _THRESHOLD: Final = 0.4

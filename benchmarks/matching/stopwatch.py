@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import volens.index.matching
 from volens.index import Gallery
-from volens.store.keys.keyring import Keyring
+from volens.store.keys import Keyring
 from volens.store.people import SealedReference, StoredReceipt
 
 PARTS: Final = ("scan", "query", "unseal", "verify")

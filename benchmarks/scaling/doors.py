@@ -13,12 +13,9 @@ import numpy as np
 
 from benchmarks.enrolling import enroll_face
 from volens import Site
-from volens.consent import ConsentedEmbedding, ModelId, Notice, SubjectKey, UnitVector
-from volens.consent.embedding import FloatArray, ProbeEmbedding
-from volens.consent.gate import permit_probe
-from volens.index import identify
-from volens.index.matching import SCAN_DEVIATIONS
-from volens.index.projection import distance_bound
+from volens.consent import ConsentedEmbedding, ModelId, Notice, ProbeEmbedding, SubjectKey, UnitVector, permit_probe
+from volens.consent.embedding import FloatArray
+from volens.index import SCAN_DEVIATIONS, distance_bound, identify
 
 THRESHOLD: Final = 0.4
 MODEL: Final = ModelId("benchmark@00000000")
@@ -49,7 +46,7 @@ def doors(people: int, dimension: int, probes: int, seed: int) -> dict[str, Any]
         site = Site.open(home)
         for face in faces:
             _enroll(site, notice, face)
-        store, galleries = site._store, site._galleries  # noqa: SLF001  the parts are what is measured
+        store, galleries = site.installation.store, site.installation.galleries
         with store.read() as connection:
             gallery = galleries.of(connection, zone.purpose, MODEL, dimension)
         within = int(distance_bound(THRESHOLD, gallery.projection.bits, SCAN_DEVIATIONS))
@@ -103,7 +100,7 @@ def in_tables(home: Path) -> dict[str, int]:
 
 def _enroll(site: Site, notice: Notice, face: FloatArray) -> None:
     """Give consent and store a face as enrollment does after the photos."""
-    store = site._store  # noqa: SLF001  as above
+    store = site.installation.store
     key = SubjectKey.from_seed(os.urandom(32))
     receipt = site.give_consent(notice, name="nobody", jurisdiction="FR", key=key).receipt
     vector = UnitVector.normalised(face)

@@ -14,10 +14,7 @@ import faiss
 import numpy as np
 
 from volens.consent import ReferenceId
-from volens.index import SketchArray
-from volens.index.flat_engine import FlatEngine
-from volens.index.matching import SCAN_DEVIATIONS
-from volens.index.projection import distance_bound
+from volens.index import SCAN_DEVIATIONS, FlatEngine, SketchArray, distance_bound
 
 BATCH: Final = 32
 """Probes of one batch."""
@@ -121,7 +118,7 @@ def changes(engine: FlatEngine, size: int, bits: int, rng: np.random.Generator) 
     removed: list[int] = []
     for number, row in enumerate(sketches(min(_CHANGES, size), bits, rng)):
         start = time.perf_counter_ns()
-        engine.add(ReferenceId(size + 1 + number), row)
+        engine.add_many(np.array([size + 1 + number], dtype=np.int64), row[None])
         added.append(time.perf_counter_ns() - start)
     for one in rng.permutation(size)[:_CHANGES].tolist():
         start = time.perf_counter_ns()

@@ -63,7 +63,7 @@ def answers(
         network: between the one who asks and the shards.
         rng: seeded by the caller.
         scale: expected scan of these shards over that of the measured ones.
-        hedge: asks a replica; None asks nobody twice.
+        hedge: asks a replica; None asks no replica twice.
         queries: how many to simulate.
     """
     shape = (queries, shards)

@@ -9,8 +9,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from volens.index.matching import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS
-from volens.index.projection import distance_bound, estimate_deviation
+from volens.index import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS, distance_bound, estimate_deviation
 
 CACHE_BYTES: Final = 16 << 20
 """Sketches up to here are read from the processor's cache, again and again; larger galleries come from memory."""
@@ -19,6 +18,8 @@ GENUINE: Final = NormalDist(0.6, 0.1)
 """Comparison scores of people with their own reference, as the benchmarks draw them."""
 
 _STEPS: Final = 4_001
+_LEAST_NS: Final = 1e-3
+"""Of a row: no machine is as fast, and what is derived divides by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,10 @@ class Scan:
 
     @classmethod
     def fitted(cls, observed: Mapping[int, Sequence[int]], row_bytes: int) -> Self:
-        """Fit raw observations, nanoseconds of every query by size; sizes count alike, for errors are relative.
+        """Fit raw observations with least squares: nanoseconds of every query by size.
+
+        Sizes count alike, because errors are relative. No cost is negative, also where the observations are noise:
+        if the best line has a negative call or row cost, the best line without it is taken.
 
         Raises:
             ValueError: fewer than two sizes fit the cache.
@@ -50,9 +54,10 @@ class Scan:
             raise ValueError(f"got {len(cached)} sizes that fit the cache; expected at least 2")
         sizes, times = np.array(list(cached), dtype=float), np.array(list(cached.values()), dtype=float)
         lines = np.stack([1 / times, sizes / times], axis=1)
-        (call, per_row), *_ = np.linalg.lstsq(lines, np.ones(len(times)), rcond=None)
+        call, per_row = _not_negative(lines)
+        per_row = max(per_row, _LEAST_NS)
         beyond = [(time - call) / size for size, time in medians.items() if size not in cached]
-        return cls(float(call), float(per_row), float(median(beyond)) if beyond else float(per_row), row_bytes)
+        return cls(call, per_row, max(float(median(beyond)), _LEAST_NS) if beyond else per_row, row_bytes)
 
     def ns(self, size: float) -> float:
         """Return the expected nanoseconds of a scan of `size` rows."""
@@ -65,6 +70,21 @@ class Scan:
     def bandwidth(self) -> float:
         """Return the bytes that a scan of a large gallery reads in a second."""
         return 1e9 * self.row_bytes / self.memory_ns
+
+
+def _not_negative(lines: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the two factors, from 0, with which the columns come nearest to ones (NNLS, Lawson and Hanson 1974)."""
+    ones = np.ones(len(lines))
+    (call, per_row), *_ = np.linalg.lstsq(lines, ones, rcond=None)
+    if call >= 0 and per_row >= 0:
+        return float(call), float(per_row)
+    # The columns are above 0, and so is the best factor of one alone.
+    alone = [
+        (float(factor[0]), float(rest[0]))
+        for factor, rest, *_ in (np.linalg.lstsq(column[:, None], ones, rcond=None) for column in lines.T)
+    ]
+    (call, call_rest), (per_row, row_rest) = alone
+    return (call, 0.0) if call_rest < row_rest else (0.0, per_row)
 
 
 def identify_ns(size: float, scan: Scan, gate_ns: float) -> float:
@@ -115,12 +135,12 @@ def even_dimensions(threshold: float, rate: float) -> float:
 
 
 def false_identification_rate(size: float, threshold: float, dimensions: float) -> float:
-    """Return the share of strangers who are taken for somebody (FPIR)."""
+    """Return the share of strangers who are taken for an enrolled person (FPIR)."""
     return -math.expm1(size * math.log1p(-min(false_match_rate(threshold, dimensions), 1 - 1e-16)))
 
 
 def threshold_for(size: float, rate: float, dimensions: float) -> float:
-    """Return the threshold at which strangers are taken for somebody in this share of cases."""
+    """Return the threshold at which strangers are taken for an enrolled person in this share of cases."""
     low, high = 0.0, 1.0
     while high - low > 1e-6:  # noqa: PLR2004  far finer than anybody can measure
         middle = (low + high) / 2

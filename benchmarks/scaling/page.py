@@ -53,7 +53,7 @@ STRANGERS_TAKEN: Final = 0.01
 MACHINES: Final = {10**7: (1, 4, 16), 10**8: (8, 32, 128), 10**9: (64, 256, 1024)}
 LOADS: Final = ((10**8, 32), (10**9, 256))
 SFACE_EVEN: Final = even_dimensions(0.363, 1 - (1 - 0.23) ** (1 / 200))
-"""What SFace's strangers are like: 23 of 100 find somebody of 200 at OpenCV's limit (DESIGN.md 10)."""
+"""What SFace's strangers are like: 23 of 100 match one of 200 people at OpenCV's limit (docs/performance.md)."""
 
 EVEN: Final = 128
 """Even dimensions of the galleries of which candidates are counted; a guess, as good as the data that one has."""
@@ -259,7 +259,7 @@ def _growth(document: Document, measured: Measured) -> str:
 def _errors() -> str:
     rows = []
     for size in GROWTH:
-        limit = SFACE.identification(size).value
+        limit = SFACE.identification(size)
         cells = [
             f"{size:,}",
             f"{limit:.2f}",

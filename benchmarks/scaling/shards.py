@@ -15,7 +15,7 @@ import faiss
 import numpy as np
 
 from benchmarks.scaling.engines import fill, reach, sketches
-from volens.index.flat_engine import FlatEngine
+from volens.index import FlatEngine
 
 _ECHO: Final = b"echo"
 _WARM_UP: Final = 20

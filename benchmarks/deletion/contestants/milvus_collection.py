@@ -90,7 +90,7 @@ class MilvusCollection(Contestant):
 
 @final
 class MilvusRebuilt(MilvusCollection):
-    """The same, by somebody who does not leave it at compaction."""
+    """The same, followed by a rebuild of the collection."""
 
     maintenance: ClassVar[str] = "collection read, dropped, made anew"
 

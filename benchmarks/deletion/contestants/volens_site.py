@@ -11,12 +11,18 @@ from typing import ClassVar, Self
 from benchmarks.deletion.contestant import THRESHOLD, Contestant, FloatArray, Kept
 from benchmarks.enrolling import enroll_face
 from volens import Site
-from volens.consent import ConsentedEmbedding, ModelId, Purpose, ReceiptId, SubjectKey, UnitVector
-from volens.consent.embedding import ProbeEmbedding
-from volens.consent.gate import permit_probe
-from volens.index import identify
-from volens.index.projection import Projection
-from volens.store.people import references_of
+from volens.consent import (
+    ConsentedEmbedding,
+    ModelId,
+    ProbeEmbedding,
+    Purpose,
+    ReceiptId,
+    SubjectKey,
+    UnitVector,
+    permit_probe,
+)
+from volens.index import Projection, identify
+from volens.store.people import sealed_references
 from volens.store.promises import zone_of
 
 _MODEL = ModelId("benchmark@00000000")
@@ -54,7 +60,7 @@ class VolensSite(Contestant):
 
     def enroll(self, person: int, face: FloatArray) -> None:
         """Give consent, and store the face as enrollment does after the photos."""
-        site, store = self._site, self._site._store  # noqa: SLF001  faces without photos have no public way in
+        site, store = self._site, self._site.installation.store
         key = SubjectKey.from_seed(os.urandom(32))
         take_home = site.give_consent(site.notice(_ZONE), name=f"person {person}", jurisdiction="FR", key=key)
         if take_home.code is None:
@@ -67,11 +73,11 @@ class VolensSite(Contestant):
 
     def identify(self, probe: FloatArray) -> int | None:
         """See `Contestant`."""
-        site, store = self._site, self._site._store  # noqa: SLF001  as above
+        site, store = self._site, self._site.installation.store
         with store.read() as connection:
             permit = permit_probe(zone_of(connection, Purpose(_ZONE)))
         taken = ProbeEmbedding(permit, UnitVector(probe), _MODEL)
-        match = identify(store, site._galleries, taken, THRESHOLD, store.now()).match  # noqa: SLF001  as above
+        match = identify(store, site.installation.galleries, taken, THRESHOLD, store.now()).match
         taken.vector.wipe()
         return None if match is None else match.reference_id - 1
 
@@ -105,17 +111,17 @@ class VolensSite(Contestant):
             kind: {} for kind in ("sealed embedding", "wrapped secret", "sketch", "grant secret", "reference key")
         }
         with Site.open(folder / _HOME) as site:
-            store = site._store  # noqa: SLF001  what must be gone is asked where it is kept
+            store = site.installation.store
             projection = Projection(store.keyring.projection_seed(_MODEL), dimension)
             by_reference = {}
             with store.read() as connection:
                 for receipt_id in _receipts(folder / _HOME / _DATA):
-                    for reference in references_of(connection, receipt_id):
+                    for reference in sealed_references(connection, [receipt_id]):
                         by_reference[int(reference.reference_id)] = reference
             for person, face in faces.items():
                 reference = by_reference[person + 1]
                 receipt_id = reference.receipt.receipt_id
-                wrapped = store.keyring.wrapped(receipt_id)
+                wrapped = store.keyring.wrapped_secrets([receipt_id]).get(receipt_id)
                 with store.keyring.grant_secret(receipt_id) as secret:
                     kinds["grant secret"][person] = bytes(secret.buffer)
                     with secret.reference_key(reference.receipt.sha256, _MODEL) as key:

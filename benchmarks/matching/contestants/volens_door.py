@@ -6,11 +6,8 @@ from typing import ClassVar, Self
 from benchmarks.matching.contestant import Answer, Contestant, Scene
 from benchmarks.matching.faces import FloatArray
 from benchmarks.matching.population import MODEL, ZONE
-from volens.consent import Purpose, UnitVector
-from volens.consent.embedding import ProbeEmbedding
-from volens.consent.gate import permit_probe
-from volens.index import Decision, Galleries, Gallery, identify
-from volens.index.flat_engine import FlatEngine
+from volens.consent import ProbeEmbedding, Purpose, UnitVector, permit_probe
+from volens.index import Decision, FlatEngine, Galleries, Gallery, identify
 from volens.store.promises import zone_of
 
 
@@ -28,7 +25,7 @@ class VolensDoor(Contestant):
 
     def __init__(self, scene: Scene) -> None:
         """Open the site, and build its gallery as a door does."""
-        self.store = scene.site._store  # noqa: SLF001  the parts are what is measured
+        self.store = scene.site.installation.store
         self.galleries = Galleries(self.store, lambda bits: FlatEngine(bits, threads=self.threads))
         self._threshold = scene.threshold
         with self.store.read() as connection:

@@ -8,8 +8,7 @@ import numpy as np
 from benchmarks.matching.contestant import Answer, Contestant, Scene
 from benchmarks.matching.contestants.volens_door import VolensDoor
 from benchmarks.matching.faces import FloatArray
-from volens.index.matching import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS
-from volens.index.projection import distance_bound, estimate_deviation
+from volens.index import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS, distance_bound, estimate_deviation
 
 
 class VolensUngated(Contestant):
