@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,25 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 from house import House
 
-SLOW = ("site", "report", "load", "workers", "faults", "backup", "erasure", "typing", "benchmarks", "properties")
+# Every test opens databases that wait for the disk at each commit. Memory is faster, and SIGKILL, unlike a power cut,
+# takes nothing from it. pytest reads the variable when the first folder is made.
+MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108  folders in it are pytest's, with mode 0700
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > NEEDED_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+SLOW = (
+    "site",
+    "report",
+    "load",
+    "workers",
+    "faults",
+    "backup",
+    "erasure",
+    "typing",
+    "benchmarks",
+    "properties",
+    "packaging",
+)
 
 
 @pytest.hookimpl(trylast=True)
@@ -33,3 +52,11 @@ def house(template: Path, tmp_path: Path) -> Iterator[House]:
     house = House.copied(template, tmp_path / "home")
     yield house
     house.site.close()
+
+
+@pytest.fixture
+def impatient(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+    """The house with a short lock timeout, for tests in which a lock is not released before it."""
+    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.1)
+    house.reopen()
+    return house

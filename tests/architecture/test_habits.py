@@ -6,13 +6,14 @@ import subprocess
 from collections.abc import Iterator
 
 from tests.architecture.code import ROOT, called, imported_by, modules, room_of
+from volens.store.schema import PERSONAL
 
 IMPURE_MODULES = {
     *("os", "random", "secrets", "time", "pathlib", "io"),
     *("socket", "subprocess", "sqlite3", "logging", "uuid"),
 }
 IMPURE_CALLS = {"open", "print", "input", "datetime.now", "datetime.utcnow", "datetime.today"}
-SEALED_TABLES = ("grant_secret", "biometric_reference", "subject_profile", "badge", "subject_secret")
+SEALED_TABLES = ["grant_secret", *(one.table.name for one in PERSONAL if one.sealed or one.found_by)]
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".npy", ".npz", ".pkl")
 LEFT_OUT = {".git", ".venv", "node_modules", "demo-out", "dist", "build"}
 
@@ -50,6 +51,17 @@ def test_sealed_values_are_never_written_inside_an_sql_statement() -> None:
         for node in ast.walk(tree)
         for table in SEALED_TABLES
         if called(node) == f"insert(tables.{table}).values"
+    }
+    assert offenders == set()
+
+
+def test_store_galleries_and_home_are_passed_as_one_installation() -> None:
+    offenders = {
+        f"{name}: {node.name}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and {"galleries", "home"} <= {one.arg for one in (*node.args.args, *node.args.kwonlyargs)}
     }
     assert offenders == set()
 

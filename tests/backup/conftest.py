@@ -9,7 +9,7 @@ from house import House, Person
 from volens.audit import Checkpoint, root
 from volens.erase.proof import Erased
 from volens.store.log import log_size, node_reader
-from volens.store.people import references_of
+from volens.store.people import sealed_references
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,7 +21,7 @@ def _stop_the_fork_server() -> Iterator[None]:
 
 @dataclass
 class Past:
-    """A site that was backed up while Ada was enrolled; since then she withdrew, and Eve came."""
+    """A site that was backed up while Ada was enrolled; since then she withdrew, and Eve was enrolled."""
 
     house: House
     backup: Path
@@ -51,7 +51,7 @@ def head_of(house: House) -> Checkpoint:
 def past(house: House, tmp_path: Path) -> Past:
     ada, bob = house.admit(), house.admit()
     with house.store.read() as connection:
-        (reference,) = references_of(connection, ada.receipt_id)
+        (reference,) = sealed_references(connection, [ada.receipt_id])
     house.site.backup(tmp_path / "backup")
     house.site.backup(tmp_path / "full", with_keyring=True)
     house.clock.move(hours=2)

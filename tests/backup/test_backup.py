@@ -1,4 +1,4 @@
-"""A backup is whole, private, without keys, and made while others write; where it cannot be made, nothing is left."""
+"""Backup: complete, private, without keys, and made while other processes write; a failed backup leaves nothing."""
 
 import hashlib
 import json
@@ -17,9 +17,8 @@ from tests.erasure.test_bytes_after_withdrawal import canaries, files_with
 from tests.unit.store.raw import DATA, KEYRING, peek
 from volens import Site
 from volens.consent import InputError
-from volens.store.backup.manifest import read_manifest, verify_manifest
+from volens.store.backup import read_manifest, verify_manifest
 from volens.store.log import log_size
-from volens.store.sqlite.database import reading_copy
 
 
 def test_a_backup_is_the_data_file_and_a_signed_manifest_for_the_owner_only(house: House, tmp_path: Path) -> None:
@@ -40,7 +39,7 @@ def test_a_backup_is_the_data_file_and_a_signed_manifest_for_the_owner_only(hous
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
-def test_the_log_tells_that_a_backup_was_made(house: House, tmp_path: Path) -> None:
+def test_a_backup_is_logged(house: House, tmp_path: Path) -> None:
     house.site.backup(tmp_path / "backup")
     details = peek(tmp_path / "backup" / DATA, "SELECT details FROM audit_opening ORDER BY seq DESC LIMIT 1")
     assert json.loads(details[0][0]) == {"with_keyring": 0}
@@ -48,11 +47,11 @@ def test_the_log_tells_that_a_backup_was_made(house: House, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("more", [{}, {"with_keyring": True}])
-def test_no_backup_has_the_root_key_and_only_one_that_was_asked_for_has_the_keyring(
+def test_a_backup_never_has_the_root_key_and_the_keyring_on_request_only(
     house: House, tmp_path: Path, more: dict[str, bool]
 ) -> None:
     person = house.admit()
-    wrapped = house.store.keyring.wrapped(person.receipt_id)
+    wrapped = house.store.keyring.wrapped_secrets([person.receipt_id]).get(person.receipt_id)
     assert wrapped is not None
     root_key = (house.site.home / "root.key").read_bytes().strip().rpartition(b":")[2]
 
@@ -65,7 +64,7 @@ def test_no_backup_has_the_root_key_and_only_one_that_was_asked_for_has_the_keyr
     assert "root.key" not in files
 
 
-def test_nothing_of_somebody_who_withdrew_before_is_in_a_backup(house: House, tmp_path: Path) -> None:
+def test_a_backup_has_nothing_of_a_person_who_withdrew_before(house: House, tmp_path: Path) -> None:
     people = [house.admit() for _ in range(5)]
     searched = canaries(house, people[2])
     house.withdraw(people[2])
@@ -74,7 +73,7 @@ def test_nothing_of_somebody_who_withdrew_before_is_in_a_backup(house: House, tm
 
     assert not any(files_with(tmp_path / "backup", value) for value in searched.values())
     # No page is unused, so none has old content.
-    with reading_copy(tmp_path / "backup" / DATA) as connection:
+    with house.store.data.read_copy(tmp_path / "backup" / DATA) as connection:
         assert connection.exec_driver_sql("PRAGMA freelist_count").scalar() == 0
 
 
@@ -85,22 +84,22 @@ def test_a_backup_is_one_snapshot_while_another_process_writes(
     for _ in range(3):
         house.admit()
     other = House.of(Site.open(house.site.home, load_extractor=no_models, clock=house.clock))
-    before, told = house.site.status().log_size, list[tuple[int, int]]()
+    before, reported = house.site.status().log_size, list[tuple[int, int]]()
 
     def progress(done: int, total: int) -> None:
-        if not told:
+        if not reported:
             other.admit()
-        told.append((done, total))
+        reported.append((done, total))
 
     made = house.site.backup(tmp_path / "backup", progress=progress)
 
     assert house.site.status().log_size == before + 1 + 2
-    with reading_copy(tmp_path / "backup" / DATA) as connection:
+    with house.store.data.read_copy(tmp_path / "backup" / DATA) as connection:
         assert log_size(connection) == made.log_size == before + 1
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
-    assert len(told) > 2
-    assert told[-1][0] == told[-1][1]
-    assert all(0 <= done <= total for done, total in told)
+    assert len(reported) > 2
+    assert reported[-1][0] == reported[-1][1]
+    assert all(0 <= done <= total for done, total in reported)
     other.site.close()
 
 
@@ -127,9 +126,7 @@ FOLDERS = {
 
 
 @pytest.mark.parametrize("case", FOLDERS)
-def test_a_folder_that_will_not_do_is_refused_before_anything_is_written(
-    house: House, tmp_path: Path, case: str
-) -> None:
+def test_an_unsuitable_folder_is_refused_before_anything_is_written(house: House, tmp_path: Path, case: str) -> None:
     said, place = FOLDERS[case]
     folder = place(house.site.home, tmp_path)
     before = sorted(tmp_path.rglob("*"))
@@ -142,18 +139,18 @@ def test_a_folder_that_will_not_do_is_refused_before_anything_is_written(
     assert house.site.status().log_size == size
 
 
-def test_an_empty_folder_will_do(house: House, tmp_path: Path) -> None:
+def test_an_empty_folder_is_accepted(house: House, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     house.site.backup(tmp_path / "empty")
     assert (tmp_path / "empty" / DATA).is_file()
 
 
-def test_on_a_full_disk_a_backup_is_not_made_and_nothing_is_left_of_it(house: House, tmp_path: Path) -> None:
+def test_on_a_full_disk_no_backup_is_made_and_nothing_is_left(house: House, tmp_path: Path) -> None:
     house.admit()
     house.site.close()
     (tmp_path / "disk").mkdir()
     result = tmp_path / "said.txt"
-    room = (house.site.home / DATA).stat().st_size - 1  # the copy is of this size, and all else is smaller
+    room = (house.site.home / DATA).stat().st_size - 1  # the copy has this size, and all other files are smaller
 
     folder = tmp_path / "disk" / "backup"
     assert dying.run(restoring.back_up_on_a_full_disk, house.site.home, folder, room, result) == 0

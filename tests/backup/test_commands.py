@@ -1,4 +1,4 @@
-"""`volens backup` and `volens restore` as people run them, by the photos of one of them."""
+"""`volens backup` and `volens restore` on the command line, with the photos of a person."""
 
 import shutil
 from pathlib import Path
@@ -6,9 +6,31 @@ from pathlib import Path
 import pytest
 from said import Command
 
-from tests.unit.service.conftest import ada, album, enrolled, give, home, loaded, lobby, volens
+from tests.unit.service.conftest import (
+    ada,
+    album,
+    enrolled,
+    enrolled_template,
+    give,
+    home,
+    loaded,
+    lobby,
+    lobby_template,
+    volens,
+)
 
-__all__ = ["ada", "album", "enrolled", "give", "home", "loaded", "lobby", "volens"]
+__all__ = [
+    "ada",
+    "album",
+    "enrolled",
+    "enrolled_template",
+    "give",
+    "home",
+    "loaded",
+    "lobby",
+    "lobby_template",
+    "volens",
+]
 
 DATA = "volens.db"
 
@@ -18,7 +40,7 @@ def door(album: Path) -> Path:
     return album / "ada-door.png"
 
 
-def test_ada_is_backed_up_withdraws_and_comes_back_by_no_way(
+def test_ada_withdraws_after_a_backup_and_no_restore_brings_her_back(
     enrolled: Path, volens: Command, home: Path, tmp_path: Path, door: Path
 ) -> None:
     made = volens("backup", tmp_path / "backup", "--json")
@@ -41,7 +63,7 @@ def test_ada_is_backed_up_withdraws_and_comes_back_by_no_way(
     (home / DATA).unlink()
     said = volens("restore", tmp_path / "backup", "--in-place")
     assert said.code == 0
-    assert "1 consents that had ended since were ended and erased again" in said.out
+    assert "1 consent that had ended since: ended and erased again" in said.out
     assert volens("identify", "--zone", "lobby", door).code == 3
     for certificate in (home / "certificates").iterdir():
         assert volens("certificate", "verify", certificate, "--trust", home / "site.pub").code == 0
@@ -52,7 +74,7 @@ def test_a_backup_with_the_keyring_warns_and_is_restored_only_with_proof(
 ) -> None:
     made = volens("backup", tmp_path / "full", "--with-keyring")
     assert made.code == 0
-    assert "warning: whoever has both this backup and the root key can open everything in it" in made.err
+    assert "warning: anyone who has both this backup and the root key can open everything in it" in made.err
     assert volens("withdraw", ada).code == 0
     lost = home.rename(tmp_path / "lost")
 
@@ -66,17 +88,17 @@ def test_a_backup_with_the_keyring_warns_and_is_restored_only_with_proof(
     shutil.rmtree(home)
     accepted = volens(*order, "--accept-lost-withdrawals")
     assert accepted.code == 0
-    assert "warning: people who withdrew since the backup may be known again" in accepted.err
+    assert "warning: people who withdrew since the backup may be recognised again" in accepted.err
 
 
-def test_bad_usage_ends_with_2_and_a_sentence(lobby: Path, volens: Command, home: Path, tmp_path: Path) -> None:
+def test_bad_usage_ends_with_code_2_and_a_sentence(lobby: Path, volens: Command, home: Path, tmp_path: Path) -> None:
     assert lobby == tmp_path
     for arguments, said in (
         (("backup", home / "inside"), "is inside the site's home"),
         (("restore", tmp_path / "nothing"), "has no manifest.json"),
         (("restore", tmp_path / "nothing", "--in-place"), "has no manifest.json"),
         (("restore",), "no root key for a new home"),
-        (("restore", "--in-place", "--root-key", home / "root.key"), "the home's own are used"),
+        (("restore", "--in-place", "--root-key", home / "root.key"), "uses the home's own keyring and root key"),
     ):
         answer = volens(*arguments)
         assert (answer.code, answer.out) == (2, "")

@@ -1,4 +1,4 @@
-"""A restore that is killed after any durable step: nothing half restored serves, and it can be run again."""
+"""A restore that is killed after any durable step: a partial restore does not open, and can be run again."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ from volens.store.backup import root_at
 
 
 def sights(past: Past, home: Path) -> list[bool] | None:
-    """Return who is seen, or None where the site does not open."""
+    """Return who is matched; None if the site does not open."""
     try:
         site = Site.open(home, load_extractor=no_models, clock=past.house.clock)
     except VolensError:

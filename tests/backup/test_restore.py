@@ -1,4 +1,4 @@
-"""A backup from before a withdrawal, brought back in every way: nobody who withdrew is matched, or in the files."""
+"""Restore of a backup from before a withdrawal, in every way: the person is not matched, and not in the files."""
 
 import shutil
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def opened(past: Past, home: Path | None = None) -> House:
 
 
 def check(past: Past, home: Path | None = None) -> None:
-    """See that a restored site knows Bob and nobody else, and that its log is the one that it was."""
+    """Check that a restored site matches only Bob, and that its log is unchanged."""
     home = home or past.home
     house = opened(past, home)
     assert [house.sees(person) for person in past.people()] == [False, True, False]
@@ -36,7 +36,7 @@ def check(past: Past, home: Path | None = None) -> None:
     assert root_at(house.store, past.head) == past.head.root
     assert house.site.status().unfinished_erasures == 0
     assert peek(home / KEYRING, "SELECT receipt_id FROM grant_secret") == [(past.bob.receipt_id,)]
-    house.invite()  # the site goes on
+    house.invite()  # the site works
     house.site.close()
     assert files_with(home, past.sealed) == set()
     again = opened(past, home)
@@ -44,12 +44,12 @@ def check(past: Past, home: Path | None = None) -> None:
     again.site.close()
 
 
-def test_the_backup_itself_has_the_sealed_embedding_so_there_is_something_to_find(past: Past) -> None:
+def test_the_backup_itself_has_the_sealed_embedding(past: Past) -> None:
     assert files_with(past.backup, past.sealed) == {DATA}
 
 
 @pytest.mark.parametrize("how", ["lost", "damaged", "emptied"])
-def test_in_place_over_a_data_file_that_is_gone_or_damaged(past: Past, how: str) -> None:
+def test_a_missing_or_damaged_data_file_is_restored_in_place(past: Past, how: str) -> None:
     data = past.home / DATA
     if how == "lost":
         data.unlink()
@@ -70,7 +70,7 @@ def test_in_place_over_a_data_file_that_is_gone_or_damaged(past: Past, how: str)
     check(past)
 
 
-def test_an_old_data_file_copied_over_the_live_one_by_hand_is_refused_until_it_was_replayed(past: Past) -> None:
+def test_an_old_data_file_copied_by_hand_is_refused_until_a_restore(past: Past) -> None:
     shutil.copy(past.backup / DATA, past.home / DATA)
     for _ in range(2):
         with pytest.raises(TamperError, match=OLDER):
@@ -83,7 +83,7 @@ def test_an_old_data_file_copied_over_the_live_one_by_hand_is_refused_until_it_w
 
 
 def with_logs_left(past: Past) -> Mapping[Path, bytes]:
-    """Go on for a while, and return what would lie beside the data file if the process were killed."""
+    """Use the site for a while, and return the log that a killed process would leave next to the data file."""
     live = opened(past)
     live.withdraw(past.eve)
     live.invite()
@@ -93,7 +93,7 @@ def with_logs_left(past: Past) -> Mapping[Path, bytes]:
     return left
 
 
-def test_a_write_ahead_log_that_the_lost_file_left_is_not_played_into_the_restored_one(past: Past) -> None:
+def test_the_log_of_a_lost_file_is_not_applied_to_the_restored_one(past: Past) -> None:
     logs = with_logs_left(past)
     (past.home / DATA).unlink()
     for path, content in logs.items():
@@ -105,7 +105,7 @@ def test_a_write_ahead_log_that_the_lost_file_left_is_not_played_into_the_restor
     check(past)
 
 
-def test_an_old_data_file_beside_a_newer_write_ahead_log_brings_nobody_back(past: Past) -> None:
+def test_an_old_data_file_with_a_newer_log_brings_no_consent_back(past: Past) -> None:
     logs = with_logs_left(past)
     shutil.copy(past.backup / DATA, past.home / DATA)
     for path, content in logs.items():
@@ -124,7 +124,7 @@ def test_an_old_data_file_beside_a_newer_write_ahead_log_brings_nobody_back(past
     assert files_with(past.home, past.sealed) == set()
 
 
-def test_into_a_new_home_with_the_keyring_last_in_use(past: Past, tmp_path: Path) -> None:
+def test_a_backup_is_restored_into_a_new_home_with_the_newest_keyring(past: Past, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     for name in (KEYRING, "root.key"):
@@ -142,7 +142,7 @@ def test_into_a_new_home_with_the_keyring_last_in_use(past: Past, tmp_path: Path
 
 
 def all_lost(past: Past, tmp_path: Path) -> tuple[Path, Path]:
-    """Lose the home; the root key, and Ada's certificate, are kept elsewhere. Returns root key and certificates."""
+    """Lose the home; root key and Ada's certificate are kept elsewhere. Return their paths."""
     kept = tmp_path / "kept"
     (kept / "certificates").mkdir(parents=True)
     shutil.copy(past.home / "root.key", kept)
@@ -151,13 +151,15 @@ def all_lost(past: Past, tmp_path: Path) -> tuple[Path, Path]:
     return kept / "root.key", kept / "certificates"
 
 
-def test_where_nothing_remembers_the_withdrawals_a_restore_is_refused(past: Past, tmp_path: Path) -> None:
+def test_a_restore_is_refused_if_nothing_remembers_the_withdrawals(past: Past, tmp_path: Path) -> None:
     root_key, _ = all_lost(past, tmp_path)
 
-    with pytest.raises(RefusedError, match=r"nothing here remembers who withdrew since this backup, .*--replay"):
+    with pytest.raises(
+        RefusedError, match=r"nothing on this machine remembers who withdrew since this backup, .*--replay"
+    ):
         restore(past.home, RestoreOrder(past.full_backup, root_key=root_key))
-    # A copy of the keyring out of a backup is no better for being named.
-    with pytest.raises(RefusedError, match="nothing here remembers"):
+    # Naming the copy of the keyring in a backup changes nothing.
+    with pytest.raises(RefusedError, match="nothing on this machine remembers"):
         restore(past.home, RestoreOrder(past.backup, keyring=past.full_backup / KEYRING, root_key=root_key))
 
     assert not past.home.exists()
@@ -178,7 +180,7 @@ def test_certificates_kept_elsewhere_are_replayed(past: Past, tmp_path: Path) ->
     verify_certificate(put_back.read_bytes(), past.house.store.verifier_key)
 
 
-def test_a_checkpoint_tells_whether_entries_are_missing(past: Past, tmp_path: Path) -> None:
+def test_a_checkpoint_shows_whether_entries_are_missing(past: Past, tmp_path: Path) -> None:
     notes = peek(past.home / DATA, "SELECT size, note FROM audit_checkpoint ORDER BY size")
     backed_up = peek(past.full_backup / DATA, "SELECT max(size) FROM audit_checkpoint")[0][0]
     root_key, _ = all_lost(past, tmp_path)
@@ -186,14 +188,14 @@ def test_a_checkpoint_tells_whether_entries_are_missing(past: Past, tmp_path: Pa
     newer.write_text(notes[-1][1])
     same.write_text(dict(notes)[backed_up])
 
-    with pytest.raises(RefusedError, match=r"a log of \d+ entries, here are \d+, and withdrawals"):
+    with pytest.raises(RefusedError, match=r"a log of \d+ entries, this log has \d+, and withdrawals"):
         restore(past.home, RestoreOrder(past.full_backup, root_key=root_key, checkpoint=newer))
     restored = restore(past.home, RestoreOrder(past.full_backup, root_key=root_key, checkpoint=same))
 
     assert restored.lost_entries == 0
 
 
-def test_lost_withdrawals_can_be_accepted_in_words_only(past: Past, tmp_path: Path) -> None:
+def test_lost_withdrawals_are_accepted_by_an_explicit_option_only(past: Past, tmp_path: Path) -> None:
     root_key, _ = all_lost(past, tmp_path)
 
     restore(past.home, RestoreOrder(past.full_backup, root_key=root_key, accept_lost=True))
@@ -205,7 +207,7 @@ def test_lost_withdrawals_can_be_accepted_in_words_only(past: Past, tmp_path: Pa
     house.site.close()
 
 
-def test_certificates_of_people_who_came_after_the_backup_are_put_back(past: Past, tmp_path: Path) -> None:
+def test_certificates_of_people_enrolled_after_the_backup_are_put_back(past: Past, tmp_path: Path) -> None:
     house = opened(past)
     late = house.withdraw(past.eve)
     house.site.close()
@@ -219,7 +221,7 @@ def test_certificates_of_people_who_came_after_the_backup_are_put_back(past: Pas
     assert (past.home / "certificates" / f"{late.certificate_id}.json").is_file()
 
 
-def test_a_withdrawal_that_the_keyring_was_not_told_of_is_learnt_at_the_next_opening(
+def test_a_withdrawal_missing_in_the_keyring_is_added_at_the_next_opening(
     past: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = opened(past)
@@ -231,7 +233,7 @@ def test_a_withdrawal_that_the_keyring_was_not_told_of_is_learnt_at_the_next_ope
     house.site.close()
 
     house = opened(past)
-    assert remembered_ends(house.store.keyring)[past.bob.receipt_id].reason is EndReason.WITHDRAWN
+    assert remembered_ends(house.store.keyring)[past.bob.receipt_id] is EndReason.WITHDRAWN
     house.site.close()
     shutil.copy(past.backup / DATA, past.home / DATA)
 
@@ -256,14 +258,14 @@ def test_a_data_file_with_the_right_log_but_an_ended_consent_in_force_is_refused
     check(past)
 
 
-def test_a_process_whose_data_file_is_replaced_by_an_older_one_writes_nothing_more(past: Past) -> None:
+def test_a_process_writes_nothing_into_an_older_data_file(past: Past) -> None:
     house = opened(past)
     past.house.site = house.site
-    with house.store._data._raw() as connection:
+    with house.store.data._raw() as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    for name in house.store._data.files():
-        name.unlink()
-    house.store._data._engine.dispose()
+    for place in house.store.data.places():
+        (past.home / place.name).unlink()
+    house.store.data._engine.dispose()
     shutil.copy(past.backup / DATA, past.home / DATA)
 
     with pytest.raises(VolensError, match=r"older data file|was moved away or replaced"):
@@ -273,7 +275,7 @@ def test_a_process_whose_data_file_is_replaced_by_an_older_one_writes_nothing_mo
     house.site.close()
 
 
-def test_a_reference_id_given_since_the_backup_is_never_given_again(past: Past) -> None:
+def test_a_reference_id_given_out_since_the_backup_is_never_reused(past: Past) -> None:
     (past.home / DATA).unlink()
     restore(past.home, RestoreOrder(past.backup, in_place=True))
 
@@ -285,9 +287,9 @@ def test_a_reference_id_given_since_the_backup_is_never_given_again(past: Past) 
     house.site.close()
 
 
-def test_a_consent_whose_key_is_lost_ends_and_says_so(past: Past) -> None:
+def test_a_consent_whose_secret_is_lost_ends_with_that_reason(past: Past) -> None:
     house = opened(past)
-    house.store.keyring.destroy(past.bob.receipt_id)
+    house.store.keyring.destroy_secrets([past.bob.receipt_id])
     house.site.close()
     (past.home / DATA).unlink()
 
@@ -296,14 +298,14 @@ def test_a_consent_whose_key_is_lost_ends_and_says_so(past: Past) -> None:
     assert (restored.replayed, restored.unopenable) == (1, 1)
     house = opened(past)
     assert not house.sees(past.bob)
-    assert remembered_ends(house.store.keyring)[past.bob.receipt_id].reason is EndReason.LOST
+    assert remembered_ends(house.store.keyring)[past.bob.receipt_id] is EndReason.LOST
     house.site.close()
 
 
-def test_a_site_in_order_is_not_overwritten_and_looking_at_it_does_no_harm(past: Past) -> None:
+def test_an_undamaged_site_is_not_overwritten_and_the_check_is_harmless(past: Past) -> None:
     # Row by row: opening a database may count up in its header.
     before = contents(past.home / DATA)
-    with pytest.raises(RefusedError, match="the data file in the home is in order, and newer than any backup"):
+    with pytest.raises(RefusedError, match="the data file in the home is undamaged, and newer than any backup"):
         restore(past.home, RestoreOrder(past.backup, in_place=True))
     assert contents(past.home / DATA) == before
 
@@ -317,9 +319,9 @@ def test_a_site_in_order_is_not_overwritten_and_looking_at_it_does_no_harm(past:
 BAD_BACKUPS = {
     "another data file": ("is not the file of its manifest", lambda past: _flip(past.backup / DATA, 5000)),
     "a shorter data file": ("is not the file of its manifest", lambda past: _cut(past.backup / DATA)),
-    "a changed manifest": ("got a manifest that is none|not signed by this site", lambda past: _edit(past.backup)),
+    "a changed manifest": ("this is not a backup's manifest|not signed by this site", lambda past: _edit(past.backup)),
     "no manifest": ("has no manifest.json", lambda past: (past.backup / "manifest.json").unlink()),
-    "a manifest that is none": ("got a manifest that is none", lambda past: _none(past.backup)),
+    "a manifest that is none": ("this is not a backup's manifest", lambda past: _none(past.backup)),
 }
 
 
@@ -348,7 +350,7 @@ def test_a_backup_of_another_site_is_refused(past: Past, tmp_path: Path) -> None
         restore(past.home, RestoreOrder(tmp_path / "foreign", in_place=True))
 
 
-def test_a_backup_of_a_history_that_went_another_way_is_refused(past: Past, tmp_path: Path) -> None:
+def test_a_backup_of_a_forked_history_is_refused(past: Past, tmp_path: Path) -> None:
     fork = shutil.copytree(past.home, tmp_path / "fork")
     forked = opened(past, fork)
     forked.invite()
@@ -363,7 +365,7 @@ def test_a_backup_of_a_history_that_went_another_way_is_refused(past: Past, tmp_
         restore(past.home, RestoreOrder(tmp_path / "forked", in_place=True))
 
 
-def test_a_certificate_of_a_history_that_went_another_way_is_refused(past: Past, tmp_path: Path) -> None:
+def test_a_certificate_of_a_forked_history_is_refused(past: Past, tmp_path: Path) -> None:
     fork = shutil.copytree(past.home, tmp_path / "fork")
     shutil.rmtree(fork / "certificates")
     forked = opened(past, fork)
@@ -375,13 +377,13 @@ def test_a_certificate_of_a_history_that_went_another_way_is_refused(past: Past,
     house.site.close()
     (past.home / DATA).unlink()
 
-    with pytest.raises(TamperError, match=r"is of a log whose first \d+ entries are others"):
+    with pytest.raises(TamperError, match=r"is of a log whose first \d+ entries differ"):
         restore(past.home, RestoreOrder(past.backup, in_place=True, certificates=fork / "certificates"))
 
     assert not (past.home / DATA).exists()
 
 
-def test_a_certificate_of_another_site_is_refused_and_a_folder_without_any(past: Past, tmp_path: Path) -> None:
+def test_a_certificate_of_another_site_and_an_empty_folder_are_refused(past: Past, tmp_path: Path) -> None:
     other = House.build(tmp_path / "other", seed=9)
     other.withdraw(other.admit())
     other.site.close()
@@ -389,16 +391,16 @@ def test_a_certificate_of_another_site_is_refused_and_a_folder_without_any(past:
     order = RestoreOrder(past.backup, in_place=True, certificates=tmp_path / "other" / "certificates")
     with pytest.raises(TamperError, match="integrity: "):
         restore(past.home, order)
-    with pytest.raises(InputError, match="in which no certificate is"):
+    with pytest.raises(InputError, match="which has no certificate"):
         restore(past.home, RestoreOrder(past.backup, in_place=True, certificates=past.backup.parent))
 
 
-def test_a_keyring_that_forgot_its_entries_says_that_nothing_older_can_be_restored(past: Past) -> None:
+def test_a_keyring_without_its_entries_allows_no_restore(past: Past) -> None:
     # As after an upgrade from a version that kept none.
     tamper(past.home / KEYRING, "DELETE FROM log_leaf")
     shutil.copy(past.backup / DATA, past.home / DATA)
 
-    with pytest.raises(TamperError, match="cannot be brought level with it, restore the newest"):
+    with pytest.raises(TamperError, match="cannot be brought up to date with it; restore the newest"):
         restore(past.home, RestoreOrder(None, in_place=True))
 
 
@@ -406,7 +408,7 @@ ORDERS = {
     "no root key for a new home": ("no root key for a new home", lambda past: RestoreOrder(past.backup)),
     "no backup for a new home": ("got no backup or no root key", lambda past: RestoreOrder(None, root_key=past.backup)),
     "a keyring in place": (
-        "got --in-place with a keyring",
+        "--in-place uses the home's own keyring",
         lambda past: RestoreOrder(None, in_place=True, keyring=past.home / KEYRING),
     ),
     "a home that is there": (
@@ -417,7 +419,7 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("case", ORDERS)
-def test_an_order_that_makes_no_sense_is_refused(past: Past, case: str) -> None:
+def test_contradicting_options_are_refused(past: Past, case: str) -> None:
     said, order = ORDERS[case]
     with pytest.raises(InputError, match=said):
         restore(past.home, order(past))

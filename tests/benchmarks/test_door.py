@@ -4,9 +4,7 @@ import numpy as np
 import onnx
 
 from benchmarks.door import table, with_prelu
-from volens.face import ModelCache
-from volens.face.embedder import SFaceEmbedder
-from volens.face.model_catalog import SFACE
+from volens.face import SFACE, ModelCache, SFaceEmbedder
 
 
 def test_the_network_as_published_computes_the_same_embeddings() -> None:

@@ -20,9 +20,7 @@ from benchmarks.matching.rows import KEYS, find, load, rows, summary
 from benchmarks.matching.stopwatch import PARTS, stopwatch
 from benchmarks.matching.targets import Target, targets
 from volens import Site
-from volens.consent import Purpose, UnitVector
-from volens.consent.embedding import ProbeEmbedding
-from volens.consent.gate import permit_probe
+from volens.consent import ProbeEmbedding, Purpose, UnitVector, permit_probe
 from volens.index import identify
 from volens.store.promises import zone_of
 
@@ -162,25 +160,25 @@ def test_a_site_filled_in_bulk_holds_what_the_product_would_have_written(tmp_pat
         report = site.log.verify()
         assert report.kinds["consent.given"] == report.kinds["reference.enrolled"] == len(faces)
         assert site.status().zones[0].live_consents == len(faces)
-        store = site._store
+        store = site.installation.store
         with store.read() as connection:
             permit = permit_probe(zone_of(connection, Purpose(ZONE)))
         for row, face in enumerate(faces):
             probe = ProbeEmbedding(permit, UnitVector(face), MODEL)
-            match = identify(store, site._galleries, probe, 0.4, store.now()).match
+            match = identify(store, site.installation.galleries, probe, 0.4, store.now()).match
             assert match is not None
             assert match.reference_id == row + 1
 
 
 def test_the_stopwatch_sees_every_part_and_puts_everything_back(tmp_path: Path) -> None:
     with filled(tmp_path / "home") as (site, faces):
-        store = site._store
+        store = site.installation.store
         with store.read() as connection:
             permit = permit_probe(zone_of(connection, Purpose(ZONE)))
         probe = ProbeEmbedding(permit, UnitVector(faces[0]), MODEL)
         before = type(store.keyring).grant_secrets
         with stopwatch() as spent:
-            assert identify(store, site._galleries, probe, 0.4, store.now()).match is not None
+            assert identify(store, site.installation.galleries, probe, 0.4, store.now()).match is not None
         assert all(spent[part] > 0 for part in PARTS)
         assert type(store.keyring).grant_secrets is before
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any, Final
@@ -25,10 +26,10 @@ from benchmarks.scaling.model import (
     threshold_for,
 )
 from benchmarks.scaling.plot import Series, svg
-from volens.index.matching import ESTIMATE_DEVIATIONS
-from volens.index.projection import Projection, estimate_deviation
+from volens.index import ESTIMATE_DEVIATIONS, Projection, estimate_deviation
 
 NEAR: Final = Network(median_ns=1e-6, sigma=0.0)
+NONSENSE: Final = r"\bnan\b|\binf\b|\| -\d"  # in the part "check" a difference may be negative
 SCAN: Final = Scan(call_ns=10_000.0, cached_ns=1.0, memory_ns=2.0, row_bytes=64)
 
 
@@ -56,6 +57,25 @@ def test_one_slow_query_does_not_move_the_fit() -> None:
 def test_a_fit_needs_two_sizes_in_the_cache() -> None:
     with pytest.raises(ValueError, match="got 1 sizes that fit the cache; expected at least 2"):
         Scan.fitted({1_000: [20_000], 10_000_000: [10**7]}, 64)
+
+
+@pytest.mark.parametrize(
+    ("times", "call_ns", "cached_ns"),
+    [
+        ({1_000: 20_000, 4_000: 10_000}, pytest.approx(12_000), pytest.approx(1e-3)),
+        ({1_000: 1_000, 4_000: 9_000}, 0.0, pytest.approx(1.206, rel=1e-3)),
+    ],
+    ids=["a larger gallery was faster", "a small gallery was faster than a call"],
+)
+def test_a_fit_to_noise_has_no_negative_cost(times: dict[int, int], call_ns: float, cached_ns: float) -> None:
+    fit = Scan.fitted({size: [time] * 5 for size, time in times.items()}, 64)
+    assert (fit.call_ns, fit.cached_ns) == (call_ns, cached_ns)
+
+
+def test_a_fit_to_noise_beyond_the_cache_has_no_negative_cost() -> None:
+    fit = Scan.fitted({1_000: [20_000], 10_000: [20_000], 1_000_000: [100]}, 64)
+    assert fit.call_ns > 0
+    assert fit.memory_ns > 0
 
 
 def test_time_and_memory_are_turned_into_rows_and_back() -> None:
@@ -119,7 +139,7 @@ def test_only_who_is_near_is_opened() -> None:
     assert 0 < found.opened <= found.within
 
 
-def test_a_reference_of_the_thresholds_score_is_missed_as_often_as_the_matching_core_says() -> None:
+def test_a_reference_at_the_threshold_is_missed_as_often_as_the_core_says() -> None:
     assert scan_miss(0.5, 512, 0.5) == pytest.approx(6e-3, rel=0.05)
     assert scan_miss(0.6, 512, 0.5) < 1e-4
 
@@ -197,7 +217,19 @@ def test_a_tiny_run_has_every_raw_observation_and_makes_every_table(tiny: dict[s
         assert sum(door["disk_after"].values()) >= sum(door["disk_before"].values())
     parts = page.blocks(document)
     assert "these are no figures" in parts["machine"]
-    assert all("nan" not in text for text in parts.values())
+    assert not any(re.search(NONSENSE, text) for name, text in parts.items() if name != "check")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_page_can_be_made_of_times_that_are_noise(tiny: dict[str, Any], seed: int) -> None:
+    rng, document = random(seed), json.loads(json.dumps(tiny))
+    for engine in document["engines"]:
+        pace = 10 ** rng.uniform(3, 7)  # whatever its size
+        for name in ("scan_ns", "two_at_once_ns", "batch_ns"):
+            if name in engine:
+                engine[name] = [1 + int(one) for one in rng.exponential(pace, len(engine[name]))]
+    parts = page.blocks(document)
+    assert not any(re.search(NONSENSE, text) for name, text in parts.items() if name != "check")
 
 
 def test_a_page_with_other_parts_is_refused_and_the_rest_of_a_page_is_kept() -> None:

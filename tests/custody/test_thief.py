@@ -10,15 +10,12 @@ from house import MODEL, House, Person, no_models
 
 from volens import Site
 from volens.consent import Badge, Custody, PersonSecret, TamperError
-from volens.enroll.placement import ReferencePlacement
+from volens.enroll import ReferencePlacement
 from volens.index import opened
 from volens.store import Store
-from volens.store.keys import GrantSecret
-from volens.store.keys.root_key.key_file import read_root_key_file
-from volens.store.keys.sealing import OVERHEAD_BYTES, open_into, reference_context
-from volens.store.keys.secrets import ReferenceKey
-from volens.store.people import SealedReference, references_of
-from volens.store.people.badges import badge_reference
+from volens.store.keys import OVERHEAD_BYTES, GrantSecret, ReferenceKey, open_into, reference_context
+from volens.store.keys.root_key import read_root_key_file
+from volens.store.people import SealedReference, badge_reference, sealed_references
 
 WINDOW = 8
 
@@ -83,15 +80,13 @@ def plundered(reference: SealedReference, keys: list[bytes]) -> bytes | None:
     return None
 
 
-def test_a_thief_with_the_whole_server_opens_no_embedding_whose_key_the_person_holds(
-    doors: House, tmp_path: Path
-) -> None:
+def test_a_stolen_server_opens_no_embedding_whose_key_the_person_holds(doors: House, tmp_path: Path) -> None:
     ada, bob = doors.admit("vault"), doors.admit("vault")
     loot = stolen(doors, tmp_path / "loot")
     with Site.open(loot, load_extractor=no_models, clock=doors.clock) as site:
-        store = site._store
+        store = site.installation.store
         with store.read() as connection:
-            (reference,) = references_of(connection, ada.receipt_id)
+            (reference,) = sealed_references(connection, [ada.receipt_id])
         # With the program's own code
         assert list(opened(store, [reference])) == []
         with store.keyring.grant_secret(ada.receipt_id) as half, pytest.raises(TamperError, match="does not open"):
@@ -109,23 +104,23 @@ def test_a_thief_with_the_whole_server_opens_no_embedding_whose_key_the_person_h
         assert not vector.array.any()  # wiped when the iteration ended
 
 
-def test_the_same_thief_opens_what_the_operator_holds(doors: House, tmp_path: Path) -> None:
+def test_a_stolen_server_opens_embeddings_whose_key_the_operator_holds(doors: House, tmp_path: Path) -> None:
     ada = doors.admit("lobby")
     loot = stolen(doors, tmp_path / "loot")
     with Site.open(loot, load_extractor=no_models, clock=doors.clock) as site:
-        with site._store.read() as connection:
-            (reference,) = references_of(connection, ada.receipt_id)
+        with site.installation.store.read() as connection:
+            (reference,) = sealed_references(connection, [ada.receipt_id])
 
-        assert plundered(reference, keys_of(site._store, loot)) == ada.face.tobytes()
+        assert plundered(reference, keys_of(site.installation.store, loot)) == ada.face.tobytes()
 
 
-def test_the_server_holds_no_part_of_a_persons_secret(doors: House) -> None:
+def test_no_file_holds_any_part_of_a_persons_secret(doors: House) -> None:
     ada = doors.admit("vault")
     secret = ada.take_home.secret
     assert secret is not None
     home = doors.site.home
     with doors.store.read() as connection:
-        (reference,) = references_of(connection, ada.receipt_id)
+        (reference,) = sealed_references(connection, [ada.receipt_id])
 
     assert files_with(home, reference.sealed_embedding[13:])  # what is kept is found, so the search works
     for value in (bytes(secret.buffer), secret.reveal().partition(":")[2].encode(), secret.buffer.hex().encode()):
@@ -133,7 +128,7 @@ def test_the_server_holds_no_part_of_a_persons_secret(doors: House) -> None:
     assert files_with(home, ada.face.tobytes()) == set()
 
 
-def test_the_server_holds_no_biometrics_of_who_carries_a_badge(doors: House) -> None:
+def test_no_file_holds_biometrics_of_a_person_with_a_badge(doors: House) -> None:
     ada = doors.admit("gate")
     assert ada.badge is not None
     badge = Badge.parse(ada.badge)
@@ -143,11 +138,11 @@ def test_the_server_holds_no_biometrics_of_who_carries_a_badge(doors: House) -> 
     for value in (ada.face.tobytes(), badge.sealed_embedding, bytes(badge.secret.buffer)):
         assert files_with(home, value) == set()
     with doors.store.read() as connection:
-        assert references_of(connection, ada.receipt_id) == []
+        assert sealed_references(connection, [ada.receipt_id]) == []
         assert connection.exec_driver_sql("SELECT count(*) FROM biometric_reference").scalar() == 0
 
 
-def test_a_badge_alone_opens_nothing_nor_does_the_server_with_another_badge(doors: House, tmp_path: Path) -> None:
+def test_a_badge_opens_only_together_with_its_own_server(doors: House, tmp_path: Path) -> None:
     ada, bob = doors.admit("gate"), doors.admit("gate")
     assert ada.badge is not None
     assert bob.badge is not None
@@ -159,20 +154,20 @@ def test_a_badge_alone_opens_nothing_nor_does_the_server_with_another_badge(door
     assert plundered(reference, [carried, badge.digest(), bytes(32)]) is None
     loot = stolen(doors, tmp_path / "loot")
     with Site.open(loot, load_extractor=no_models, clock=doors.clock) as site:
-        keys = keys_of(site._store, loot)
+        keys = keys_of(site.installation.store, loot)
         assert plundered(reference, [*keys, bytes(other.secret.buffer)]) is None
         # Badge and server together are what a door has.
         assert plundered(reference, [*keys, carried]) == ada.face.tobytes()
 
 
 @pytest.mark.parametrize("zone", ["vault", "gate"])
-def test_after_a_withdrawal_person_and_server_together_open_nothing(doors: House, tmp_path: Path, zone: str) -> None:
+def test_after_a_withdrawal_person_and_server_together_cannot_open_it(doors: House, tmp_path: Path, zone: str) -> None:
     ada, bob = doors.admit(zone), doors.admit(zone)
     reference = sealed(doors, ada)
     half = bytes(carried_half(ada).buffer)
     with doors.store.keyring.grant_secret(ada.receipt_id) as secret:
         servers_half = bytes(secret.buffer)
-    wrapped = doors.store.keyring.wrapped(ada.receipt_id)
+    wrapped = doors.store.keyring.wrapped_secrets([ada.receipt_id]).get(ada.receipt_id)
     assert wrapped is not None
     assert plundered(reference, [servers_half, half]) == ada.face.tobytes()
 
@@ -182,13 +177,13 @@ def test_after_a_withdrawal_person_and_server_together_open_nothing(doors: House
     assert files_with(loot, wrapped[13:]) == set()
     assert files_with(loot, reference.sealed_embedding[13:]) == set()
     with Site.open(loot, load_extractor=no_models, clock=doors.clock) as site:
-        assert plundered(reference, keys_of(site._store, loot, half)) is None
+        assert plundered(reference, keys_of(site.installation.store, loot, half)) is None
     with pytest.raises(TamperError, match="the keyring has no secret"):
         doors.store.keyring.grant_secret(ada.receipt_id)
     assert doors.verify(bob, bob.carried).match is not None
 
 
-def test_a_zone_whose_custody_was_changed_in_the_file_opens_no_more(doors: House) -> None:
+def test_a_custody_changed_in_the_data_file_opens_no_more_embeddings(doors: House) -> None:
     from tests.unit.store.raw import DATA, tamper  # noqa: PLC0415  only this thief writes
 
     ada, bob = doors.admit("vault"), doors.invite("vault")
@@ -208,7 +203,7 @@ def sealed(house: House, person: Person) -> SealedReference:
     with house.store.read() as connection:
         if person.badge is not None:
             return badge_reference(connection, house.grant(person), Badge.parse(person.badge))
-        (reference,) = references_of(connection, person.receipt_id)
+        (reference,) = sealed_references(connection, [person.receipt_id])
         assert reference.custody is Custody.SUBJECT_KEY
         return reference
 

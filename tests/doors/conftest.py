@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from volens.face import RgbImage
 from volens.service.door.decider import Decider
 from volens.service.door.door_events import Event
-from volens.service.door.frame_queue import Frame, Frames
+from volens.service.door.frame_queue import Frame, FrameQueue
 
 Made = Callable[..., Frame]
 
@@ -20,8 +21,8 @@ def picture(shade: int = 90, side: int = 64) -> RgbImage:
 
 
 @dataclass
-class Heard:
-    """What was told, for tests that wait until it was."""
+class RecordedEvents:
+    """Records events, and waits for them."""
 
     events: list[Event] = field(default_factory=list)
     came: threading.Condition = field(default_factory=threading.Condition)
@@ -35,51 +36,51 @@ class Heard:
         with self.came:
             return [event for event in self.events if isinstance(event, kind)]
 
-    def wait_for(self, kind: type[Event], count: int = 1, timeout_s: float = 20) -> list[Event]:
+    def wait_for(self, kind: type[Event], count: int = 1, timeout_s: float = PATIENCE_S) -> list[Event]:
         with self.came:
             came = self.came.wait_for(lambda: len(self.of(kind)) >= count, timeout_s)
-            assert came, f"expected {count} {kind.__name__}, heard {self.events}"
+            assert came, f"expected {count} {kind.__name__}, got {self.events}"
             return self.of(kind)
 
 
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
+def recorded() -> RecordedEvents:
+    return RecordedEvents()
 
 
 @dataclass
-class Deciding:
+class DeciderThread:
     """A decider in a thread."""
 
     decider: Decider
-    frames: Frames
+    frames: FrameQueue
     thread: threading.Thread
     raised: list[Exception] = field(default_factory=list)
 
-    def put(self, frame: Frame, *, within_s: float = 20) -> None:
-        """Put a frame, and wait until it was looked at."""
+    def put(self, frame: Frame, *, timeout_s: float = PATIENCE_S) -> None:
+        """Queue a frame and wait until it was processed."""
         self.frames.put(frame)
-        assert frame.is_settled(within_s)
+        assert frame.wait_done(timeout_s)
 
     def end(self) -> None:
         self.frames.close()
-        self.thread.join(20)
+        self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
 
 
 @pytest.fixture
-def deciding(heard: Heard) -> Iterator[Callable[[Decider], Deciding]]:
+def start_decider(recorded: RecordedEvents) -> Iterator[Callable[[Decider], DeciderThread]]:
     """Start a decider, and end it after the test."""
-    started: list[Deciding] = []
+    started: list[DeciderThread] = []
 
-    def start(decider: Decider) -> Deciding:
-        frames = Frames()
-        one = Deciding(decider, frames, threading.Thread())
+    def start(decider: Decider) -> DeciderThread:
+        frames = FrameQueue()
+        one = DeciderThread(decider, frames, threading.Thread())
 
         def run() -> None:
             try:
-                decider.decide(frames, heard)
-            except Exception as error:  # noqa: BLE001  the test looks at it
+                decider.decide(frames, recorded)
+            except Exception as error:  # noqa: BLE001  the test inspects it
                 one.raised.append(error)
 
         one.thread = threading.Thread(target=run)
@@ -102,8 +103,8 @@ def token(tmp_path: Path) -> Path:
     return file
 
 
-def until(holds: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
+def until(holds: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
     end = time.monotonic() + timeout_s
     while not holds():
-        assert time.monotonic() < end, f"it did not come to pass that {what}"
+        assert time.monotonic() < end, f"timeout: {what}"
         time.sleep(0.02)

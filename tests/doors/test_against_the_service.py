@@ -1,14 +1,15 @@
-"""`volens door run` beside the real `volens serve`, with the real models."""
+"""`volens door run` against the real `volens serve`, with the real models."""
 
 import json
 import os
 from pathlib import Path
 
 import pytest
+from patience import free_port
 
 from tests.doors.test_commands import kept_handlers
 from tests.service.conftest import jpeg
-from tests.service.test_the_server import free_port, home, served
+from tests.service.test_the_server import home, served
 from volens import Site, SubjectKey
 from volens.service import samples
 from volens.service.cli.app import run
@@ -16,7 +17,7 @@ from volens.service.cli.app import run
 __all__ = ["home"]
 
 
-def test_a_door_asks_the_service_opens_for_who_agreed_and_ends_when_its_credential_does(
+def test_a_door_opens_for_an_enrolled_person_until_its_credential_is_revoked(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos = tmp_path / "in"
@@ -45,8 +46,8 @@ def test_a_door_asks_the_service_opens_for_who_agreed_and_ends_when_its_credenti
         (photos / "2.jpg").write_bytes(jpeg(samples.group()))
         closed = watch()
         with Site.open(home) as site:
-            (credential,) = site.credentials.list()
-            site.credentials.end(credential.credential_id)
+            (credential,) = site.programs.credentials.list()
+            site.programs.credentials.end(credential.credential_id)
         ended = watch()
 
     assert opened[0] == 0, opened[1]

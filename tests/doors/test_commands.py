@@ -1,4 +1,4 @@
-"""`volens door` as it is typed: refusals, configuration, the site on this machine, signals, and a kill."""
+"""`volens door` as a command: errors, configuration, the site on this machine, signals, and a kill."""
 
 import json
 import os
@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from broker import LoopbackBroker, loopback_broker, subscriber
 from fake_service import MATCH, TOKEN, fake_service
+from patience import PATIENCE_S
 
-from tests.doors.conftest import Heard, until
+from tests.doors.conftest import RecordedEvents, until
 from tests.doors.test_osdp import Peripheral, peripheral
 from tests.service.conftest import jpeg
 from volens import Site, SubjectKey
@@ -29,8 +30,17 @@ from volens.service import samples
 from volens.service.cli.app import run
 from volens.service.door.decider import LocalDecider
 from volens.service.door.door_config import DoorConfig
-from volens.service.door.door_events import Decided, Factor, Looked, Lost, Ready, Shown, Unusable, Verdict
-from volens.service.door.frame_queue import Frame, Frames
+from volens.service.door.door_events import (
+    DeciderLost,
+    DeciderReady,
+    DecisionReceived,
+    Factor,
+    FactorPresented,
+    FrameProcessed,
+    InputRejected,
+    Verdict,
+)
+from volens.service.door.frame_queue import Frame, FrameQueue
 
 __all__ = ["peripheral"]
 
@@ -59,28 +69,32 @@ USAGE: dict[str, tuple[list[str], int, str]] = {
     "no source": (["--zone", "lobby"], 2, "got no source of frames, or several"),
     "two sources": (["--zone", "lobby", "--camera", "0", "--video", "a"], 2, "or several"),
     "no zone": (["--camera", "0"], 2, "got no zone"),
-    "a zone that is no name": (["--zone", "../x", "--camera", "0"], 2, "expected 1 to 63 characters"),
+    "an invalid zone name": (["--zone", "../x", "--camera", "0"], 2, "expected 1 to 63 characters"),
     "a service without a token": (["--zone", "a", "--camera", "0", "--url", "https://x"], 2, "--url and --token"),
     "a token in the clear": (
         ["--zone", "a", "--camera", "0", "--url", "http://x", "--token", "t"],
         2,
-        "show the token",
+        "reveal the token",
     ),
     "no such folder": (["--zone", "a", "--folder", "none"], 2, "check --folder"),
     "--consume without --folder": (["--zone", "a", "--camera", "0", "--consume"], 2, "--consume without --folder"),
     "a door that never closes": (["--zone", "a", "--camera", "0", "--open-s", "1e9"], 2, "expected 0.1 to 600"),
     "neither secure nor safe": (["--zone", "a", "--camera", "0", "--when-offline", "open"], 2, "'secure' or 'safe'"),
-    "an output that is none": (["--zone", "a", "--camera", "0", "--output", "gpio:1"], 2, "expected console, file"),
+    "an invalid output": (["--zone", "a", "--camera", "0", "--output", "gpio:1"], 2, "expected console, file"),
     "a broker in the clear": (["--zone", "a", "--camera", "0", "--mqtt", "mqtt://b"], 2, "--mqtt-in-clear"),
     "a broker's user without one": (["--zone", "a", "--camera", "0", "--mqtt-user", "b"], 2, "without --mqtt"),
-    "a kind of nothing": (["--zone", "a", "--camera", "0", "--factor-input-kind", "pin"], 2, "without --factor-input"),
+    "a factor kind without an input": (
+        ["--zone", "a", "--camera", "0", "--factor-input-kind", "pin"],
+        2,
+        "without --factor-input",
+    ),
     "a password in an address": (["--zone", "a", "--rtsp", "rtsp://a:Canary@b/c"], 2, "--rtsp-password-file"),
     "no such zone": (["--zone", "nowhere", "--folder", "."], 2, "nowhere"),
 }
 
 
 @pytest.mark.parametrize("name", USAGE)
-def test_it_is_refused_in_one_sentence_to_watch_a_door_with(
+def test_door_run_fails_with_a_one_line_error_for(
     name: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments, code, why = USAGE[name]
@@ -90,10 +104,10 @@ def test_it_is_refused_in_one_sentence_to_watch_a_door_with(
     monkeypatch.setenv("VOLENS_HOME", str(home))
     with kept_handlers():
         assert run(["door", "run", *arguments]) == code
-    said = capsys.readouterr().err
-    assert why in said
-    assert "Canary" not in said
-    assert len(said.splitlines()) == 1
+    output = capsys.readouterr().err
+    assert why in output
+    assert "Canary" not in output
+    assert len(output.splitlines()) == 1
 
 
 @contextmanager
@@ -104,40 +118,38 @@ def kept_handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def test_a_configuration_is_read_from_a_file_then_the_environment_then_the_command_line(
+def test_the_environment_overrides_the_file_and_the_command_line_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "door.toml"
     file.write_text('zone = "lobby"\ncamera = 1\nopen_s = 3\noutput = ["console", "file:/tmp/door"]\n')
     monkeypatch.setenv("VOLENS_DOOR_OPEN_S", "4")
     assert run(["door", "check", str(file), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["zone"], said["camera"], said["open_s"], len(said["output"])) == ("lobby", 1, 4.0, 2)
+    output = json.loads(capsys.readouterr().out)
+    assert (output["zone"], output["camera"], output["open_s"], len(output["output"])) == ("lobby", 1, 4.0, 2)
     with kept_handlers():
         assert run(["door", "run", "--config", str(file), "--open-s", "1000"]) == 2
-    assert "got 1000.0 s to keep a door open" in capsys.readouterr().err
+    assert "got an opening time of 1000.0 s" in capsys.readouterr().err
     monkeypatch.setenv("VOLENS_DOOR_COLOUR", "red")
     file.write_text('camera = "first"\nflavour = 1\n')
     assert run(["door", "check", str(file)]) == 2
-    said = capsys.readouterr().err
-    assert all(one in said for one in ("VOLENS_DOOR_COLOUR, which is no setting", "camera: ", "no setting 'flavour'"))
+    output = capsys.readouterr().err
+    assert all(one in output for one in ("DOOR_COLOUR, which is not a setting", "camera: ", "no setting 'flavour'"))
 
 
-def test_the_example_sets_everything_and_is_what_holds_without_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_example_lists_every_setting_with_its_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["door", "example"]) == 0
     text = capsys.readouterr().out
     assert set(re.findall(r"^(?:# )?([a-z_]+) =", text, flags=re.MULTILINE)) == set(DoorConfig.model_fields)
     file = tmp_path / "door.toml"
     file.write_text(text + 'zone = "lobby"\ncamera = 0\n')
     assert run(["door", "check", str(file), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert {name: said[name] for name in ("zone", "camera")} == {"zone": "lobby", "camera": 0}
-    assert DoorConfig(**said | {"zone": None, "camera": None}) == DoorConfig()
+    output = json.loads(capsys.readouterr().out)
+    assert {name: output[name] for name in ("zone", "camera")} == {"zone": "lobby", "camera": 0}
+    assert DoorConfig(**output | {"zone": None, "camera": None}) == DoorConfig()
 
 
-def test_somebody_who_walks_in_a_video_is_one_decision_and_the_door_opens_once(
+def test_a_person_walking_through_a_video_opens_the_door_once(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "walk.avi"
@@ -161,23 +173,21 @@ def test_somebody_who_walks_in_a_video_is_one_decision_and_the_door_opens_once(
     assert [line["decision"] for line in lines if line["event"] == "decision"] == ["match"]
     assert [line["lock"] for line in lines if line["event"] == "output"][:3] == ["locked", "unlocked", "locked"]
     assert run(["webhook", "outbox", *there]) == 0
-    assert capsys.readouterr().out.count("door.decision") == 1  # recipients who asked are told as a service tells them
+    assert capsys.readouterr().out.count("door.decision") == 1  # recipients get the same webhook as from a service
 
 
-def test_photos_of_different_people_are_looked_at_on_their_own(home: Path, heard: Heard) -> None:
+def test_photos_of_a_folder_are_processed_independently(home: Path, recorded: RecordedEvents) -> None:
     group = samples.group()
     with Site.open(home) as site:
-        decide(LocalDecider(site, "lobby"), heard, [group, ada(), group, ada()])
-    looked = [(one.faces, one.matches) for one in heard.of(Looked) if isinstance(one, Looked)]
-    assert looked == [(6, 0), (1, 1), (6, 0), (1, 1)]
-    # Ada was seen twice in ten seconds, which is one passage.
-    decided = [one.verdict for one in heard.of(Decided) if isinstance(one, Decided)]
-    assert decided.count(Verdict.MATCH) == 1
+        decide(LocalDecider(site, "lobby"), recorded, [group, ada(), group, ada()])
+    processed = [(one.faces, one.matches) for one in recorded.of(FrameProcessed) if isinstance(one, FrameProcessed)]
+    assert processed == [(6, 0), (1, 1), (6, 0), (1, 1)]
+    # Ada appears twice within ten seconds, which is one visit.
+    decision = [one.verdict for one in recorded.of(DecisionReceived) if isinstance(one, DecisionReceived)]
+    assert decision.count(Verdict.MATCH) == 1
 
 
-def test_where_a_pin_is_asked_for_too_a_face_alone_opens_nothing_nor_does_a_pin_that_was_shown_a_minute_ago(
-    home: Path, heard: Heard
-) -> None:
+def test_a_zone_with_a_pin_does_not_open_without_a_pin_or_with_an_old_one(home: Path, recorded: RecordedEvents) -> None:
     with Site.open(home) as site:
         site.add_zone(
             "vault",
@@ -194,59 +204,66 @@ def test_where_a_pin_is_asked_for_too_a_face_alone_opens_nothing_nor_does_a_pin_
         site.factors.set(given.receipt.claims.receipt_id, ShownFactor.pin("918273"))
         decider = LocalDecider(site, "vault")
 
-        decider.present(Shown(Factor.PIN, "918273", time.monotonic() - 60))
-        decide(decider, heard, [ada()])
-        decider.present(Shown(Factor.PIN, "12", time.monotonic()))
-        decide(decider, heard, [ada()])
-        decider.present(Shown(Factor.PIN, "918273", time.monotonic()))
-        decide(decider, heard, [ada()])
+        decider.present(FactorPresented(Factor.PIN, "918273", time.monotonic() - 60))
+        decide(decider, recorded, [ada()])
+        decider.present(FactorPresented(Factor.PIN, "12", time.monotonic()))
+        decide(decider, recorded, [ada()])
+        decider.present(FactorPresented(Factor.PIN, "918273", time.monotonic()))
+        decide(decider, recorded, [ada()])
 
-    (first, *_) = (one for one in heard.of(Ready) if isinstance(one, Ready))
+    (first, *_) = (one for one in recorded.of(DeciderReady) if isinstance(one, DeciderReady))
     assert first.second_factor is Factor.PIN
-    decided = [one for one in heard.of(Decided) if isinstance(one, Decided)]
-    assert {one.verdict for one in decided[:-1]} == {Verdict.FACTOR_REQUIRED}
-    assert [one.subject_id for one in decided[:-1]] == [None] * (len(decided) - 1)
-    assert (decided[-1].verdict, decided[-1].subject_id) == (Verdict.MATCH, given.receipt.claims.subject_id)
-    said = [one for one in heard.of(Unusable) if isinstance(one, Unusable)]
-    assert len(said) == 1
-    assert "918273" not in repr(heard.events)
+    decision = [one for one in recorded.of(DecisionReceived) if isinstance(one, DecisionReceived)]
+    assert {one.verdict for one in decision[:-1]} == {Verdict.FACTOR_REQUIRED}
+    assert [one.subject_id for one in decision[:-1]] == [None] * (len(decision) - 1)
+    assert (decision[-1].verdict, decision[-1].subject_id) == (Verdict.MATCH, given.receipt.claims.subject_id)
+    output = [one for one in recorded.of(InputRejected) if isinstance(one, InputRejected)]
+    assert len(output) == 1
+    assert "918273" not in repr(recorded.events)
 
 
-def decide(decider: LocalDecider, heard: Heard, images: list[RgbImage]) -> None:
-    """Let a decider look at photos, each on its own."""
-    frames = Frames()
-    thread = threading.Thread(target=decider.decide, args=(frames, heard))
+def decide(decider: LocalDecider, recorded: RecordedEvents, images: list[RgbImage]) -> None:
+    """Let a decider process independent photos."""
+    frames = FrameQueue()
+    thread = threading.Thread(target=decider.decide, args=(frames, recorded))
     thread.start()
-    for image in images:
-        frame = Frame(image, time.monotonic(), alone=True)
+    for number, image in enumerate(images):
+        frame = Frame(image, float(number), standalone=True)
         frames.put(frame)
-        assert frame.is_settled(30)
+        assert frame.wait_done(PATIENCE_S)
     frames.close()
-    thread.join(20)
+    thread.join(PATIENCE_S)
 
 
-def test_a_store_that_is_busy_for_a_moment_and_a_frame_that_is_none_end_no_door(
-    home: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+def test_a_busy_store_and_an_invalid_frame_do_not_end_the_door(
+    home: Path, recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = DoorStream.look
+    original = DoorStream.look
     errors: list[Exception] = [UnavailableError("the store is locked"), ImageError("it is too small")]
 
     def look(stream: DoorStream, image: RgbImage, at_s: float) -> Identification:
         if errors:
             raise errors.pop(0)
-        return looked(stream, image, at_s)
+        return original(stream, image, at_s)
 
     monkeypatch.setattr(DoorStream, "look", look)
     with Site.open(home) as site:
-        decider, frames = LocalDecider(site, "lobby"), Frames()
-        thread = threading.Thread(target=decider.decide, args=(frames, heard))
+        decider, frames = LocalDecider(site, "lobby"), FrameQueue()
+        thread = threading.Thread(target=decider.decide, args=(frames, recorded))
         thread.start()
         for number in range(2):
             frames.put(frame := Frame(ada(), float(number)))
-            assert frame.is_settled(30)
+            assert frame.wait_done(PATIENCE_S)
         frames.close()
-        thread.join(20)
-    assert [type(event) for event in heard.events] == [Ready, Lost, Unusable, Ready, Decided, Looked]
+        thread.join(PATIENCE_S)
+    assert [type(event) for event in recorded.events] == [
+        DeciderReady,
+        DeciderLost,
+        InputRejected,
+        DeciderReady,
+        DecisionReceived,
+        FrameProcessed,
+    ]
 
 
 @contextmanager
@@ -274,7 +291,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_a_door_that_is_killed_leaves_a_last_will_and_an_opening_that_ends(
+def test_a_killed_door_leaves_a_last_will_and_an_opening_that_ends(
     broker: LoopbackBroker, photos: Path, tmp_path: Path, token: Path, peripheral: Peripheral
 ) -> None:
     state, relay = tmp_path / "state", f"osdp:{peripheral.device}?address=7&relay=2"
@@ -284,22 +301,22 @@ def test_a_door_that_is_killed_leaves_a_last_will_and_an_opening_that_ends(
         with door(*arguments) as process:
             panel.wait_for("/lobby/door/availability", payload="online")
             panel.wait_for("/lobby/door/decision")
-            until(lambda: state.exists() and json.loads(state.read_text())["lock"] == "unlocked", "it opened")
+            until(lambda: state.exists() and json.loads(state.read_text())["lock"] == "unlocked", "the door opened")
             until(lambda: len(peripheral.relay) >= 2, "the relay opened")
             process.kill()
-            process.wait(20)
+            process.wait(PATIENCE_S)
         panel.wait_for("/lobby/door/availability", payload="offline")
-    # Nobody closes it now: whoever drives the relay reads until when it is open.
+    # No program closes the door now: the reader of the file closes at `until`.
     assert json.loads(state.read_text())["until"] is not None
-    # The relay was closed first, then switched on for at most a minute: it goes off by itself.
+    # The relay was closed first, then switched on for at most a minute, after which it switches off by itself.
     closed, opened = peripheral.relay
     assert closed == bytes([2, 1, 0, 0])
     assert opened[:2] == bytes([2, 5])
     assert 0 < int.from_bytes(opened[2:], "little") <= 600
-    heard = str(panel.heard)
-    assert MATCH["subject_id"] not in heard
-    assert "0.71" not in heard
-    assert TOKEN not in heard
+    recorded = str(panel.heard)
+    assert MATCH["subject_id"] not in recorded
+    assert "0.71" not in recorded
+    assert TOKEN not in recorded
     assert TOKEN not in (process.stdout.read() if process.stdout and not process.stdout.closed else "")
 
 
@@ -308,7 +325,7 @@ def test_a_door_that_is_killed_leaves_a_last_will_and_an_opening_that_ends(
     [(signal.SIGTERM, "secure", "locked"), (signal.SIGINT, "safe", "held_open")],
     ids=["SIGTERM", "SIGINT"],
 )
-def test_a_door_that_is_told_to_end_says_so_and_is_left_as_was_said(
+def test_a_stopped_door_publishes_offline_and_is_left_in_its_offline_state(
     number: signal.Signals,
     when_offline: str,
     left: str,
@@ -325,12 +342,12 @@ def test_a_door_that_is_told_to_end_says_so_and_is_left_as_was_said(
             panel.wait_for("/decision")
             panel.wait_for("/state", 2)
             process.send_signal(number)
-            out, _ = process.communicate(timeout=20)
+            out, _ = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0, out
         panel.wait_for("/availability", payload="offline")
     assert json.loads(state.read_text())["lock"] == left
     assert panel.documents("/state")[-1]["lock"] == left
-    assert panel.documents("/decision")[0]["subject_id"] == MATCH["subject_id"]  # it was asked for
+    assert panel.documents("/decision")[0]["subject_id"] == MATCH["subject_id"]  # the option is set
     assert MATCH["subject_id"] not in out
     assert TOKEN not in out
 
@@ -341,6 +358,6 @@ def test_a_refused_credential_ends_the_command_with_code_1(
     with fake_service(refuse=[(401, {})]) as service, kept_handlers():
         arguments = ["--zone", "lobby", "--folder", str(photos), "--url", service.url, "--token", str(token)]
         assert run(["door", "run", *arguments]) == 1
-    said = capsys.readouterr().err
-    assert "refuses this door's credential (401)" in said
-    assert TOKEN not in said
+    output = capsys.readouterr().err
+    assert "refuses this door's credential (401)" in output
+    assert TOKEN not in output

@@ -1,4 +1,4 @@
-"""Asking a service for decisions: one that is well, slow, dying, lying, huge, busy, or not there."""
+"""WebSocket client of a service that is well, slow, dying, malicious, huge, busy or unreachable."""
 
 import json
 import socket
@@ -10,55 +10,70 @@ from pathlib import Path
 
 import pytest
 from fake_service import MATCH, STRANGER, TOKEN, FakeService, Script, fake_service, hanging, obliging
+from patience import PATIENCE_S
 from websockets.sync.server import ServerConnection
 
-from tests.doors.conftest import Deciding, Heard, picture, until
+from tests.doors.conftest import DeciderThread, RecordedEvents, picture, until
 from tests.webhooks.test_tls import certificate
 from volens.consent import InputError, RefusedError
-from volens.service.door.door_events import Decided, Factor, Looked, Lost, Ready, Shown, Unusable, Verdict
+from volens.service.door.addresses import ServiceAddress
+from volens.service.door.door_events import (
+    DeciderLost,
+    DeciderReady,
+    DecisionReceived,
+    Factor,
+    FactorPresented,
+    FrameProcessed,
+    InputRejected,
+    Verdict,
+)
 from volens.service.door.frame_queue import Frame
 from volens.service.door.remote_decider import MAX_FRAME_BYTES, MAX_UNANSWERED, RemoteDecider
-from volens.service.door.service_address import Service
 
-Start = Callable[[RemoteDecider], Deciding]
+Start = Callable[[RemoteDecider], DeciderThread]
 
 
-def decider(service: FakeService, token: Path, *, answer_s: float = 10.0) -> RemoteDecider:
-    # No jitter: pauses are as short as they can be.
-    return RemoteDecider(Service.at(service.url, "lobby", token), "lobby", chance=lambda: 0.0, answer_s=answer_s)
+def decider(service: FakeService, token: Path, *, answer_timeout_s: float = PATIENCE_S) -> RemoteDecider:
+    # No jitter: the pauses are as short as possible.
+    return RemoteDecider(
+        ServiceAddress.from_url(service.url, "lobby", token),
+        "lobby",
+        chance=lambda: 0.0,
+        answer_timeout_s=answer_timeout_s,
+    )
 
 
 def frame(shade: int = 90) -> Frame:
     return Frame(picture(shade), time.monotonic(), b"frame %d" % shade)
 
 
-def test_frames_go_out_and_decisions_come_in(deciding: Start, heard: Heard, token: Path) -> None:
+def test_frames_are_sent_and_decisions_received(start_decider: Start, recorded: RecordedEvents, token: Path) -> None:
     with fake_service() as service:
-        one = deciding(decider(service, token))
+        one = start_decider(decider(service, token))
         one.put(frame(1))
         one.put(frame(2))
         one.end()
     assert service.frames == [b"frame 1", b"frame 2"]
     assert service.paths == ["/v1/zones/lobby/stream"]
     assert service.tokens == [f"Bearer {TOKEN}"]
-    assert heard.events[0] == Ready("lobby", "made-up", None)
-    (decided,) = heard.of(Decided)
-    assert isinstance(decided, Decided)
-    assert (decided.verdict, decided.passage, decided.subject_id) == (Verdict.MATCH, "0" * 15 + "1", "c0ffee" * 5)
-    assert decided.asked_at_s is not None
-    assert heard.of(Looked) == [Looked(1, 1), Looked(1, 1)]
+    assert recorded.events[0] == DeciderReady("lobby", "made-up", None)
+    (decision,) = recorded.of(DecisionReceived)
+    assert isinstance(decision, DecisionReceived)
+    assert (decision.verdict, decision.visit_id, decision.subject_id) == (Verdict.MATCH, "0" * 15 + "1", "c0ffee" * 5)
+    assert decision.submitted_at_s is not None
+    assert recorded.of(FrameProcessed) == [FrameProcessed(1, 1), FrameProcessed(1, 1)]
 
 
-def test_a_frame_without_bytes_goes_out_as_jpeg(deciding: Start, token: Path) -> None:
+def test_a_frame_without_an_encoded_image_is_sent_as_jpeg(start_decider: Start, token: Path) -> None:
     with fake_service() as service:
-        one = deciding(decider(service, token))
+        one = start_decider(decider(service, token))
         one.put(Frame(picture(), 0.0))
         one.end()
     assert service.frames[0].startswith(b"\xff\xd8\xff")
 
 
-def test_at_most_two_frames_are_unanswered_and_the_newest_of_the_others_waits(
-    deciding: Start, heard: Heard, token: Path
+def test_at_most_two_frames_are_unanswered_and_the_newest_one_waits(
+    start_decider: Start, recorded: RecordedEvents, token: Path
 ) -> None:
     go_on = threading.Event()
 
@@ -67,15 +82,15 @@ def test_at_most_two_frames_are_unanswered_and_the_newest_of_the_others_waits(
         for number in (1, 2):
             service.frame(line)
             if number == MAX_UNANSWERED:
-                go_on.wait(20)
+                go_on.wait(PATIENCE_S)
                 service.answer(line, 1)
                 service.answer(line, 2)
         service.frame(line)
         service.answer(line, 3)
-        service.ended.wait(20)
+        service.ended.wait(PATIENCE_S)
 
     with fake_service(slow) as service:
-        one = deciding(decider(service, token))
+        one = start_decider(decider(service, token))
         for shade in (1, 2):
             one.frames.put(frame(shade))
             until(lambda shade=shade: len(service.frames) == shade, "the frame is sent")  # type: ignore[misc]  bound here
@@ -84,13 +99,13 @@ def test_at_most_two_frames_are_unanswered_and_the_newest_of_the_others_waits(
         time.sleep(0.3)
         assert len(service.frames) == MAX_UNANSWERED
         go_on.set()
-        heard.wait_for(Looked, 3)
+        recorded.wait_for(FrameProcessed, 3)
         one.end()
     assert service.frames == [b"frame 1", b"frame 2", b"frame 5"]
 
 
-def test_a_frame_that_was_dropped_is_asked_again_and_does_not_count_as_looked_at(
-    deciding: Start, heard: Heard, token: Path
+def test_a_dropped_frame_is_sent_again_and_does_not_count_as_processed(
+    start_decider: Start, recorded: RecordedEvents, token: Path
 ) -> None:
     def busy(service: FakeService, line: ServerConnection) -> None:
         service.ready(line)
@@ -98,27 +113,27 @@ def test_a_frame_that_was_dropped_is_asked_again_and_does_not_count_as_looked_at
         service.answer(line, 1, dropped=True)
         service.frame(line)
         service.answer(line, 2)
-        service.ended.wait(20)
+        service.ended.wait(PATIENCE_S)
 
     with fake_service(busy) as service:
-        deciding(decider(service, token)).put(frame(7))
+        start_decider(decider(service, token)).put(frame(7))
     assert service.frames == [b"frame 7", b"frame 7"]
-    assert [one.dropped for one in heard.of(Looked) if isinstance(one, Looked)] == [True, False]
+    assert [one.dropped for one in recorded.of(FrameProcessed) if isinstance(one, FrameProcessed)] == [True, False]
 
 
-def test_a_frame_that_is_no_image_to_the_service_is_given_up_and_proves_no_decision(
-    deciding: Start, heard: Heard, token: Path
+def test_an_unreadable_frame_is_given_up_and_does_not_count_as_a_decision(
+    start_decider: Start, recorded: RecordedEvents, token: Path
 ) -> None:
     def unreading(service: FakeService, line: ServerConnection) -> None:
         service.ready(line)
         service.frame(line)
         service.answer(line, 1, faces=0, matches=0, unreadable=True)
-        service.ended.wait(20)
+        service.ended.wait(PATIENCE_S)
 
     with fake_service(unreading) as service:
-        deciding(decider(service, token)).put(frame())
-    assert len(heard.of(Unusable)) == 1
-    assert heard.of(Looked) == [Looked(0, 0, dropped=True)]
+        start_decider(decider(service, token)).put(frame())
+    assert len(recorded.of(InputRejected)) == 1
+    assert recorded.of(FrameProcessed) == [FrameProcessed(0, 0, dropped=True)]
 
 
 def closing(code: int) -> Script:
@@ -142,19 +157,19 @@ def saying(*messages: str | bytes) -> Script:
         service.frame(line)
         for message in messages:
             line.send(message)
-        service.ended.wait(20)
+        service.ended.wait(PATIENCE_S)
 
     return say
 
 
 def silent(service: FakeService, line: ServerConnection) -> None:
     del line
-    service.ended.wait(20)
+    service.ended.wait(PATIENCE_S)
 
 
 def early(service: FakeService, line: ServerConnection) -> None:
     service.answer(line, 1)
-    service.ended.wait(20)
+    service.ended.wait(PATIENCE_S)
 
 
 def made_up(number: int) -> str:
@@ -162,109 +177,113 @@ def made_up(number: int) -> str:
 
 
 ILL: dict[str, tuple[Script, str]] = {
-    "ends because the credential ended": (closing(1008), "not in force"),
+    "ends because the credential was revoked": (closing(1008), "not valid any more"),
     "ends because a frame was too large": (closing(1009), "too large"),
-    "has a bug": (closing(1011), "went wrong there"),
-    "is ending": (closing(1012), "it is ending"),
+    "has a bug": (closing(1011), "internal error"),
+    "is shutting down": (closing(1012), "it is shutting down"),
     "is busy": (closing(1013), "it is busy"),
     "dies": (dying, "ended the session"),
-    "says why it ends": (saying('{"type": "problem", "title": "No more"}'), "No more"),
-    "lies about a frame that it was never sent": (saying(made_up(99)), "not sent"),
-    "lies about frame 0": (saying(made_up(0)), "not sent"),
-    "answers out of order": (saying('{"type": "frame", "number": 2}'), "out of their order"),
-    "answers twice": (saying('{"type": "frame", "number": 1}', '{"type": "frame", "number": 1}'), "out of their order"),
+    "sends a reason before it ends": (saying('{"type": "problem", "title": "No more"}'), "No more"),
+    "decides about a frame that was never sent": (saying(made_up(99)), "not sent"),
+    "decides about frame 0": (saying(made_up(0)), "not sent"),
+    "answers out of order": (saying('{"type": "frame", "number": 2}'), "out of order"),
+    "answers twice": (saying('{"type": "frame", "number": 1}', '{"type": "frame", "number": 1}'), "out of order"),
     "answers in bytes": (saying(b"\x00"), "not JSON text"),
     "answers with a megabyte": (saying("x" * 2**20), "ended the session"),
-    "never says that it is ready": (silent, "has not answered"),
-    "answers before it is ready": (early, "ready first"),
+    "never sends 'ready'": (silent, "has not answered"),
+    "answers before it is ready": (early, "did not send 'ready' first"),
     "hangs": (hanging, "has not answered"),
 }
 
 
 @pytest.mark.parametrize("name", ILL)
-def test_a_session_ends_and_the_frame_is_asked_in_the_next_one_when_the_service(
-    name: str, deciding: Start, heard: Heard, token: Path
+def test_the_session_ends_and_the_next_one_gets_the_frame_when_the_service(
+    name: str, start_decider: Start, recorded: RecordedEvents, token: Path
 ) -> None:
     script, why = ILL[name]
     with fake_service(script, obliging) as service:
-        one = deciding(decider(service, token, answer_s=0.5))
+        one = start_decider(decider(service, token, answer_timeout_s=0.5 if why == "has not answered" else PATIENCE_S))
         one.put(frame(5))
-        # Whoever answered the frame before it became strange is told of once there is a new session.
-        heard.wait_for(Lost)
+        # A service that answered the frame before the fault is reported as lost all the same.
+        recorded.wait_for(DeciderLost)
         until(lambda: service.sessions >= 2, "there is another session")
         one.put(frame(6))
         one.end()
-    lost = heard.of(Lost)[0]
-    assert isinstance(lost, Lost)
-    assert why in lost.sentence
-    assert TOKEN not in repr(heard.events)
-    assert not [one for one in heard.of(Decided) if isinstance(one, Decided) and one.passage == "0" * 16]
+    lost = recorded.of(DeciderLost)[0]
+    assert isinstance(lost, DeciderLost)
+    assert why in lost.reason
+    assert TOKEN not in repr(recorded.events)
+    assert not [
+        one for one in recorded.of(DecisionReceived) if isinstance(one, DecisionReceived) and one.visit_id == "0" * 16
+    ]
 
 
-def test_a_service_that_reads_nothing_holds_up_nobody(deciding: Start, heard: Heard, token: Path) -> None:
+def test_a_service_that_does_not_read_does_not_block_the_client(
+    start_decider: Start, recorded: RecordedEvents, token: Path
+) -> None:
     def deaf(service: FakeService, line: ServerConnection) -> None:
         service.ready(line)
         line.recv_messages.pause()  # the buffers fill up
-        service.ended.wait(20)
+        service.ended.wait(PATIENCE_S)
         line.recv_messages.resume()
 
     with fake_service(deaf, obliging) as service:
-        one = deciding(decider(service, token, answer_s=0.5))
+        one = start_decider(decider(service, token, answer_timeout_s=0.5))
         for _ in range(3):
             one.frames.put(Frame(picture(), 0.0, bytes(8 * 2**20)))
             time.sleep(0.1)
-        heard.wait_for(Lost)
+        recorded.wait_for(DeciderLost)
         until(lambda: service.sessions >= 2, "there is another session")
         one.end()
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_credential_that_is_refused_ends_the_door_with_a_sentence(
-    status: int, deciding: Start, heard: Heard, token: Path
+def test_a_refused_credential_ends_the_door_with_an_error(
+    status: int, start_decider: Start, recorded: RecordedEvents, token: Path
 ) -> None:
     with fake_service(refuse=[(status, {})]) as service:
-        one = deciding(decider(service, token))
-        one.thread.join(20)
+        one = start_decider(decider(service, token))
+        one.thread.join(PATIENCE_S)
     (error,) = one.raised
     assert isinstance(error, RefusedError)
-    assert f"refuses this door's credential ({status}); issue one with" in str(error)
+    assert f"refuses this door's credential ({status}); create one with" in str(error)
     assert TOKEN not in str(error)
-    assert not heard.events
+    assert not recorded.events
 
 
 @pytest.mark.parametrize("status", [404, 429, 500, 503])
-def test_other_refusals_are_asked_again(status: int, deciding: Start, heard: Heard, token: Path) -> None:
+def test_other_refusals_are_retried(status: int, start_decider: Start, recorded: RecordedEvents, token: Path) -> None:
     with fake_service(refuse=[(status, {"Retry-After": "0"})]) as service:
-        one = deciding(decider(service, token))
+        one = start_decider(decider(service, token))
         one.put(frame())
         one.end()
-    (lost,) = heard.of(Lost)
-    assert isinstance(lost, Lost)
-    assert str(status) in lost.sentence
+    (lost,) = recorded.of(DeciderLost)
+    assert isinstance(lost, DeciderLost)
+    assert str(status) in lost.reason
     assert service.sessions == 1
 
 
-def test_a_service_that_is_not_there_is_asked_until_it_is(deciding: Start, heard: Heard, token: Path) -> None:
+def test_an_unreachable_service_is_retried(start_decider: Start, recorded: RecordedEvents, token: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        one = deciding(RemoteDecider(Service.at(url, "lobby", token), "lobby", chance=lambda: 0.0))
-        heard.wait_for(Lost, 2)
+        one = start_decider(RemoteDecider(ServiceAddress.from_url(url, "lobby", token), "lobby", chance=lambda: 0.0))
+        recorded.wait_for(DeciderLost, 2)
         one.end()
     assert not one.raised
 
 
-def test_a_service_that_decides_about_another_zone_ends_the_door(deciding: Start, token: Path) -> None:
+def test_a_service_that_decides_about_another_zone_ends_the_door(start_decider: Start, token: Path) -> None:
     with fake_service(zone="lab") as service:
-        one = deciding(decider(service, token))
-        one.thread.join(20)
+        one = start_decider(decider(service, token))
+        one.thread.join(PATIENCE_S)
     (error,) = one.raised
     assert isinstance(error, InputError)
     assert "'lab'; expected 'lobby'" in str(error)
 
 
-def test_what_is_shown_goes_out_where_the_zone_asks_for_it_while_it_is_fresh(
-    deciding: Start, heard: Heard, token: Path
+def test_only_a_fresh_factor_of_the_zones_kind_is_sent(
+    start_decider: Start, recorded: RecordedEvents, token: Path
 ) -> None:
     def asking(service: FakeService, line: ServerConnection) -> None:
         service.ready(line)
@@ -273,111 +292,115 @@ def test_what_is_shown_goes_out_where_the_zone_asks_for_it_while_it_is_fresh(
         service.answer(line, 1)
         service.frame(line)
         service.answer(line, 2)
-        service.ended.wait(20)
+        service.ended.wait(PATIENCE_S)
 
     with fake_service(asking, factor="pin") as service:
-        one = deciding(decider(service, token))
+        one = start_decider(decider(service, token))
         one.put(frame())
         now = time.monotonic()
-        one.decider.present(Shown(Factor.PIN, "1111", now - 60))
-        one.decider.present(Shown(Factor.BADGE, "2222", now))
-        one.decider.present(Shown(Factor.PIN, "3333", now))
+        one.decider.present(FactorPresented(Factor.PIN, "1111", now - 60))
+        one.decider.present(FactorPresented(Factor.BADGE, "2222", now))
+        one.decider.present(FactorPresented(Factor.PIN, "3333", now))
         one.put(frame())
         one.end()
     assert [json.loads(text)["value"] for text in service.texts] == ["3333"]
-    assert len(heard.of(Unusable)) == 1
-    (decided,) = heard.of(Decided)
-    assert isinstance(decided, Decided)
-    assert decided.verdict is Verdict.FACTOR_REQUIRED
-    assert not [value for value in ("1111", "2222", "3333") if value in repr(heard.events)]
+    assert len(recorded.of(InputRejected)) == 1
+    (decision,) = recorded.of(DecisionReceived)
+    assert isinstance(decision, DecisionReceived)
+    assert decision.verdict is Verdict.FACTOR_REQUIRED
+    assert not [value for value in ("1111", "2222", "3333") if value in repr(recorded.events)]
 
 
-def test_nothing_is_shown_to_a_zone_that_asks_for_a_face_only(deciding: Start, heard: Heard, token: Path) -> None:
+def test_no_factor_is_sent_in_a_zone_without_a_second_factor(
+    start_decider: Start, recorded: RecordedEvents, token: Path
+) -> None:
     with fake_service() as service:
-        one = deciding(decider(service, token))
-        one.decider.present(Shown(Factor.PIN, "3333", time.monotonic()))
+        one = start_decider(decider(service, token))
+        one.decider.present(FactorPresented(Factor.PIN, "3333", time.monotonic()))
         one.put(frame())
         one.end()
     assert not service.texts
-    assert len(heard.of(Unusable)) == 1
+    assert len(recorded.of(InputRejected)) == 1
 
 
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("http://door.example:8470", "would show the token"),
-        ("http://10.0.0.1", "would show the token"),
-        ("http://localhost.example", "would show the token"),
+        ("http://door.example:8470", "would reveal the token"),
+        ("http://10.0.0.1", "would reveal the token"),
+        ("http://localhost.example", "would reveal the token"),
         ("ftp://127.0.0.1", "expected --url"),
         ("https://", "expected --url"),
         ("https://a b/", "expected --url"),
         ("https://127.0.0.1/v1", "expected --url"),
         ("https://127.0.0.1:99999", "expected --url"),
         ("https://127.0.0.1/?token=x", "expected --url"),
-        ("https://ada:secret@127.0.0.1", "a user's name in it"),
+        ("https://ada:secret@127.0.0.1", "a URL with a user name"),
         ("", "expected --url"),
     ],
 )
-def test_an_address_that_would_not_do_is_refused(url: str, why: str, token: Path) -> None:
+def test_an_invalid_or_unsafe_service_url_is_refused(url: str, why: str, token: Path) -> None:
     with pytest.raises(InputError, match=why) as refused:
-        Service.at(url, "lobby", token)
+        ServiceAddress.from_url(url, "lobby", token)
     assert "secret" not in str(refused.value)
 
 
-def test_loopback_may_be_asked_in_the_clear_and_everybody_over_tls(token: Path) -> None:
-    assert Service.at("http://[::1]:8470/", "lobby", token).url == "ws://[::1]:8470/v1/zones/lobby/stream"
-    there = Service.at("https://door.example", "lobby", token)
+def test_loopback_may_use_http_and_other_hosts_need_tls(token: Path) -> None:
+    assert ServiceAddress.from_url("http://[::1]:8470/", "lobby", token).url == "ws://[::1]:8470/v1/zones/lobby/stream"
+    there = ServiceAddress.from_url("https://door.example", "lobby", token)
     assert there.url == "wss://door.example/v1/zones/lobby/stream"
     assert there.tls is not None
     assert TOKEN not in repr(there)
 
 
-def test_a_token_that_others_may_read_is_refused(token: Path) -> None:
+def test_a_token_file_that_other_users_can_read_is_refused(token: Path) -> None:
     token.chmod(0o640)
-    with pytest.raises(InputError, match="others may read the token"):
-        Service.at("http://127.0.0.1:1", "lobby", token)
+    with pytest.raises(InputError, match="other users can read the token"):
+        ServiceAddress.from_url("http://127.0.0.1:1", "lobby", token)
     token.chmod(0o600)
     for content in (b"", b"\n", b"two\nlines", "gr\u00fc\u00dfe".encode(), b"a\x1bb"):
         token.write_bytes(content)
         with pytest.raises(InputError, match="expected one line"):
-            Service.at("http://127.0.0.1:1", "lobby", token)
+            ServiceAddress.from_url("http://127.0.0.1:1", "lobby", token)
     token.write_bytes(b"x" * 4096)
     with pytest.raises(InputError, match="more than 512 bytes"):
-        Service.at("http://127.0.0.1:1", "lobby", token)
+        ServiceAddress.from_url("http://127.0.0.1:1", "lobby", token)
 
 
-def test_authorities_that_are_none_are_refused(token: Path, tmp_path: Path) -> None:
+def test_a_ca_file_without_certificates_is_refused(token: Path, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no")
     for ca in (tmp_path / "ca.pem", tmp_path / "none.pem"):
         with pytest.raises(InputError, match="expected a PEM file"):
-            Service.at("https://127.0.0.1:1", "lobby", token, ca)
-    with pytest.raises(InputError, match="--ca with an http address"):
-        Service.at("http://127.0.0.1:1", "lobby", token, tmp_path / "ca.pem")
+            ServiceAddress.from_url("https://127.0.0.1:1", "lobby", token, ca)
+    with pytest.raises(InputError, match="--ca with an http URL"):
+        ServiceAddress.from_url("http://127.0.0.1:1", "lobby", token, tmp_path / "ca.pem")
 
 
-def test_a_service_is_believed_over_tls_only_with_a_certificate_of_its_authority(
-    deciding: Start, heard: Heard, token: Path, tmp_path: Path
+def test_a_tls_service_is_trusted_only_with_a_certificate_of_the_given_ca(
+    start_decider: Start, recorded: RecordedEvents, token: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "ours").mkdir()
     ours, theirs = certificate(tmp_path / "ours", "localhost", 20), certificate(tmp_path, "localhost", 20)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(ours)
     with fake_service(tls=context) as service:
-        wrong = deciding(RemoteDecider(Service.at(service.url, "lobby", token, theirs), "lobby", chance=lambda: 0.0))
-        (lost, *_) = heard.wait_for(Lost)
-        assert isinstance(lost, Lost)
-        assert "TLS does not hold" in lost.sentence
+        wrong = start_decider(
+            RemoteDecider(ServiceAddress.from_url(service.url, "lobby", token, theirs), "lobby", chance=lambda: 0.0)
+        )
+        (lost, *_) = recorded.wait_for(DeciderLost)
+        assert isinstance(lost, DeciderLost)
+        assert "TLS connection to the service failed" in lost.reason
         wrong.end()
         assert not service.tokens
-        right = deciding(RemoteDecider(Service.at(service.url, "lobby", token, ours), "lobby"))
+        right = start_decider(RemoteDecider(ServiceAddress.from_url(service.url, "lobby", token, ours), "lobby"))
         right.put(frame(3))
         right.end()
     assert service.frames == [b"frame 3"]
 
 
-def test_a_frame_that_is_larger_than_a_service_takes_is_not_sent(deciding: Start, token: Path) -> None:
+def test_a_frame_above_the_size_limit_of_the_service_is_not_sent(start_decider: Start, token: Path) -> None:
     with fake_service() as service:
-        one = deciding(decider(service, token))
+        one = start_decider(decider(service, token))
         one.put(Frame(picture(), 0.0, bytes(MAX_FRAME_BYTES + 1)))
         one.put(frame(4))
         one.end()

@@ -1,4 +1,4 @@
-"""Where frames come from: a folder that others write to, a video, cameras that come and go, and their addresses."""
+"""Frame sources: a watched folder, a video, cameras that fail and come back, and camera URLs."""
 
 import os
 import subprocess
@@ -12,19 +12,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from PIL import Image
 
-from tests.doors.conftest import Heard, picture, until
+from tests.doors.conftest import RecordedEvents, picture, until
 from volens.consent import InputError
 from volens.face import ImageError, RgbImage
 from volens.service.door import watched_folder as folder_module
-from volens.service.door.door_events import SourceBroken, SourceEnded, SourceWell, Unusable
-from volens.service.door.frame_queue import MAX_TRIES, Frame, Frames
-from volens.service.door.frame_sources import Camera, Source, Video, camera_address, started
+from volens.service.door.door_events import InputRejected, SourceEnded, SourceLost, SourceReady
+from volens.service.door.frame_queue import MAX_ATTEMPTS, Frame, FrameQueue
+from volens.service.door.frame_sources import Camera, Source, Video, camera_address, start_source
 from volens.service.door.watched_folder import Folder
 
 ROOT = Path(__file__).parents[2]
-START = Callable[[Source], Frames]
+START = Callable[[Source], FrameQueue]
 
 
 def png(shade: int) -> bytes:
@@ -34,35 +35,35 @@ def png(shade: int) -> bytes:
 
 
 @pytest.fixture
-def start(heard: Heard) -> Iterator[Callable[[Source], Frames]]:
+def start(recorded: RecordedEvents) -> Iterator[Callable[[Source], FrameQueue]]:
     stopped, threads = threading.Event(), list[threading.Thread]()
 
-    def begin(source: Source) -> Frames:
-        frames = Frames()
-        threads.append(started(source, frames, heard, stopped))
+    def begin(source: Source) -> FrameQueue:
+        frames = FrameQueue()
+        threads.append(start_source(source, frames, recorded, stopped))
         return frames
 
     yield begin
     stopped.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
-def shades(frames: Frames, count: int) -> list[int]:
-    """Look at so many frames, and return how bright they are."""
+def shades(frames: FrameQueue, count: int) -> list[int]:
+    """Process `count` frames, and return how bright they are."""
     found: list[int] = []
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while len(found) < count and time.monotonic() < end:
         frame = frames.take(0.1)
         if frame is not None:
             found.append(int(frame.image.pixels[0, 0, 0]))
-            frame.settle()
+            frame.mark_done()
     return found
 
 
-def test_images_of_a_folder_are_looked_at_once_the_oldest_first_and_left_there(
-    tmp_path: Path, start: START, heard: Heard
+def test_images_of_a_folder_are_processed_once_oldest_first_and_kept(
+    tmp_path: Path, start: START, recorded: RecordedEvents
 ) -> None:
     now = time.time()
     for shade, age in ((10, 3), (20, 9), (30, 6)):
@@ -77,12 +78,10 @@ def test_images_of_a_folder_are_looked_at_once_the_oldest_first_and_left_there(
     time.sleep(0.5)
     assert frames.take(0) is None
     assert len(list(tmp_path.iterdir())) == 6
-    assert heard.of(SourceWell)
+    assert recorded.of(SourceReady)
 
 
-def test_images_are_deleted_after_they_were_looked_at_and_not_before_if_that_was_asked_for(
-    tmp_path: Path, start: START
-) -> None:
+def test_with_consume_images_are_deleted_after_processing_and_not_before(tmp_path: Path, start: START) -> None:
     file = tmp_path / "1.png"
     file.write_bytes(png(1))
     frames = start(Folder(tmp_path, consume=True))
@@ -91,25 +90,27 @@ def test_images_are_deleted_after_they_were_looked_at_and_not_before_if_that_was
         frame = frames.take(1)
     time.sleep(0.3)
     assert file.exists()
-    frame.settle()
+    frame.mark_done()
     until(lambda: not file.exists(), "the file is deleted")
 
 
-def test_what_is_still_being_written_is_waited_for(tmp_path: Path, start: START, heard: Heard) -> None:
+def test_an_incomplete_image_is_processed_when_it_is_complete(
+    tmp_path: Path, start: START, recorded: RecordedEvents
+) -> None:
     whole = png(7)
     with (tmp_path / "7.png").open("wb") as file:
         file.write(whole[:40])
         file.flush()
         frames = start(Folder(tmp_path))
-        time.sleep(0.8)  # it has stood still for long enough, and is no image
+        time.sleep(0.8)  # unchanged for long enough, but not an image yet
         assert frames.take(0) is None
         file.write(whole[40:])
     assert shades(frames, 1) == [7]
-    assert not heard.of(Unusable)
+    assert not recorded.of(InputRejected)
 
 
-def test_what_never_becomes_an_image_is_told_of_and_given_up(
-    tmp_path: Path, start: START, heard: Heard, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_never_becomes_an_image_is_rejected(
+    tmp_path: Path, start: START, recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_module, "INCOMPLETE_S", 0.5)
     (tmp_path / "bad.png").write_bytes(b"\x89PNG no")
@@ -117,45 +118,47 @@ def test_what_never_becomes_an_image_is_told_of_and_given_up(
     (tmp_path / "good.png").write_bytes(png(9))
     frames = start(Folder(tmp_path, consume=True))
     assert shades(frames, 1) == [9]
-    heard.wait_for(Unusable, 2)
+    recorded.wait_for(InputRejected, 2)
     until(lambda: not list(tmp_path.iterdir()), "all are deleted")
 
 
-def test_an_old_image_opens_no_door(tmp_path: Path, start: START, heard: Heard) -> None:
+def test_an_old_image_is_rejected(tmp_path: Path, start: START, recorded: RecordedEvents) -> None:
     file = tmp_path / "old\x1b[31m.png"
     file.write_bytes(png(5))
     os.utime(file, (time.time() - 60, time.time() - 60))
-    frames = start(Folder(tmp_path, max_age_s=30, ends=True))
-    heard.wait_for(SourceEnded)
-    (told,) = heard.of(Unusable)
-    assert isinstance(told, Unusable)
-    assert "s old and was not looked at; see --max-age-s" in told.sentence
-    assert "\x1b" not in told.sentence
-    assert not frames.has_come
+    frames = start(Folder(tmp_path, max_age_s=30, end_when_empty=True))
+    recorded.wait_for(SourceEnded)
+    (commands,) = recorded.of(InputRejected)
+    assert isinstance(commands, InputRejected)
+    assert "s old and was not processed; see --max-age-s" in commands.reason
+    assert "\x1b" not in commands.reason
+    assert not frames.received_any
 
 
-def test_a_folder_that_goes_away_is_told_of_once_and_used_when_it_is_back(
-    tmp_path: Path, start: START, heard: Heard
+def test_a_missing_folder_is_reported_once_and_used_when_it_is_back(
+    tmp_path: Path, start: START, recorded: RecordedEvents
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     frames = start(Folder(folder))
-    heard.wait_for(SourceWell)
+    recorded.wait_for(SourceReady)
     folder.rmdir()
-    heard.wait_for(SourceBroken)
+    recorded.wait_for(SourceLost)
     folder.mkdir()
-    heard.wait_for(SourceWell, 2)
+    recorded.wait_for(SourceReady, 2)
     (folder / "1.png").write_bytes(png(1))
     assert shades(frames, 1) == [1]
-    assert len(heard.of(SourceBroken)) == 1
+    assert len(recorded.of(SourceLost)) == 1
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="check --folder"):
         Folder(tmp_path / "none")
 
 
-def test_every_frame_of_a_video_is_looked_at_and_then_it_ends(tmp_path: Path, start: START, heard: Heard) -> None:
+def test_every_frame_of_a_video_is_processed_and_then_the_source_ends(
+    tmp_path: Path, start: START, recorded: RecordedEvents
+) -> None:
     file = tmp_path / "walk.avi"
     writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 64))
     for number in range(20):
@@ -163,23 +166,23 @@ def test_every_frame_of_a_video_is_looked_at_and_then_it_ends(tmp_path: Path, st
     writer.release()
     frames = start(Video(file))
     found = shades(frames, 10)
-    heard.wait_for(SourceEnded)
+    recorded.wait_for(SourceEnded)
     assert len(found) == 10
     assert found == sorted(found)
     assert found[-1] > 150
 
 
-def test_a_video_that_is_none_ends_the_door(tmp_path: Path, start: START, heard: Heard) -> None:
-    from volens.service.door.door_events import Broken  # noqa: PLC0415  only here
+def test_a_missing_video_ends_the_door(tmp_path: Path, start: START, recorded: RecordedEvents) -> None:
+    from volens.service.door.door_events import DoorFailed  # noqa: PLC0415  only here
 
     start(Video(tmp_path / "none.mp4"))
-    (broken,) = heard.wait_for(Broken)
-    assert isinstance(broken, Broken)
+    (broken,) = recorded.wait_for(DoorFailed)
+    assert isinstance(broken, DoorFailed)
     assert "there is no video file" in str(broken.error)
 
 
-def test_of_a_camera_only_the_newest_frame_waits_and_it_is_opened_again_when_it_breaks_off(
-    start: START, heard: Heard
+def test_a_camera_keeps_its_newest_frame_and_is_reopened_after_a_failure(
+    start: START, recorded: RecordedEvents
 ) -> None:
     opened = 0
     go_on = threading.Event()
@@ -189,36 +192,36 @@ def test_of_a_camera_only_the_newest_frame_waits_and_it_is_opened_again_when_it_
         opened += 1
         if opened == 1:
             yield from ((f"{shade}", picture(shade)) for shade in range(5))
-            raise ImageError("it delivers no frames")
+            raise ImageError("the camera delivers no frames")
         if opened == 2:
-            raise ImageError("it cannot be opened")
+            raise ImageError("the camera cannot be opened")
         yield "9", picture(9)
-        go_on.wait(20)
+        go_on.wait(PATIENCE_S)
 
     frames = start(Camera(open_camera, chance=lambda: 0.0))
-    heard.wait_for(SourceBroken)
+    recorded.wait_for(SourceLost)
     assert shades(frames, 1) == [4]
-    heard.wait_for(SourceWell, 2)
+    recorded.wait_for(SourceReady, 2)
     assert shades(frames, 1) == [9]
-    assert len(heard.of(SourceBroken)) == 2
+    assert len(recorded.of(SourceLost)) == 2
     go_on.set()
 
 
-def test_a_frame_that_waited_too_long_or_was_handed_over_too_often_is_given_up() -> None:
-    frames = Frames(max_age_s=0.0)
+def test_a_frame_is_given_up_when_it_is_too_old_or_was_tried_too_often() -> None:
+    frames = FrameQueue(max_age_s=0.0)
     frame = Frame(picture(), 0.0)
     frames.put(frame)
     time.sleep(0.01)
     assert frames.take(0) is None
-    assert frames.is_answered
+    assert frames.is_idle
 
-    frames = Frames()
+    frames = FrameQueue()
     frames.put(frame := Frame(picture(), 0.0))
-    for _ in range(MAX_TRIES):
+    for _ in range(MAX_ATTEMPTS):
         assert frames.take(0) is frame
-        assert not frame.is_settled(0)
-        frames.give_back(frame)
-    assert frame.is_settled(0)
+        assert not frame.wait_done(0)
+        frames.put_back(frame)
+    assert frame.wait_done(0)
     assert frames.take(0) is None
 
 
@@ -235,7 +238,7 @@ def test_a_frame_that_waited_too_long_or_was_handed_over_too_often_is_given_up()
         ("rtsp://ada:Canary4711@camera/stream", "--rtsp-password-file FILE"),
     ],
 )
-def test_an_address_that_is_none_of_a_camera_or_shows_a_password_is_refused(url: str, why: str) -> None:
+def test_an_invalid_camera_url_or_one_with_a_password_is_refused(url: str, why: str) -> None:
     with pytest.raises(InputError, match=why) as refused:
         camera_address(url)
     assert "Canary" not in str(refused.value)
@@ -251,17 +254,17 @@ def test_a_cameras_password_comes_from_a_file_and_is_quoted(tmp_path: Path) -> N
         camera_address("rtsp://camera/s", file)
 
 
-def test_a_camera_that_refuses_is_told_of_without_its_address_and_password(tmp_path: Path) -> None:
+def test_a_camera_failure_is_reported_without_its_url_and_password(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("Canary4711\n")
     file.chmod(0o600)
-    done = watched_for_a_while(file)
-    assert "the camera cannot be opened" in done
-    assert "Canary" not in done
+    output = run_until_source_fails(file)
+    assert "the camera cannot be opened" in output
+    assert "Canary" not in output
 
 
-def watched_for_a_while(file: Path) -> str:
-    """Run a process of its own, for what FFmpeg itself writes."""
+def run_until_source_fails(file: Path) -> str:
+    """Run a separate process, because FFmpeg itself writes to stderr."""
     command = [
         sys.executable,
         "-c",
@@ -278,10 +281,10 @@ def watched_for_a_while(file: Path) -> str:
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
-        said = ""
+        output = ""
         for line in process.stdout:
-            said += line
+            output += line
             if '"event": "source"' in line:
                 process.terminate()
-        assert process.wait(20) == 0
-        return said
+        assert process.wait(PATIENCE_S) == 0
+        return output

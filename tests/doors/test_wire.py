@@ -1,21 +1,20 @@
-"""What a service says, and what no service says."""
+"""Parsing of the messages of a service, valid and malformed."""
 
 import json
 from typing import Any
 
 import pytest
 
-from volens.service.door.door_events import Factor, Shown, Verdict
+from volens.service.door.door_events import DeciderReady, Factor, FactorPresented, Verdict
 from volens.service.door.stream_messages import (
     MAX_MESSAGE_BYTES,
     DecisionMessage,
     FrameMessage,
     ProblemMessage,
-    ReadyMessage,
     ServiceError,
     parse,
-    plain,
-    shown,
+    present_message,
+    printable,
 )
 
 READY = {"type": "ready", "zone": "lobby", "model": "sface", "second_factor": None}
@@ -34,8 +33,8 @@ DECISION = {
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        (READY, ReadyMessage("lobby", "sface", None)),
-        (READY | {"second_factor": "pin"}, ReadyMessage("lobby", "sface", Factor.PIN)),
+        (READY, DeciderReady("lobby", "sface", None)),
+        (READY | {"second_factor": "pin"}, DeciderReady("lobby", "sface", Factor.PIN)),
         (FRAME, FrameMessage(3, 2, 1, dropped=False, unreadable=False)),
         ({"type": "frame", "number": 4, "dropped": True}, FrameMessage(4, 0, 0, dropped=True, unreadable=False)),
         (FRAME | {"unreadable": True}, FrameMessage(3, 2, 1, dropped=False, unreadable=True)),
@@ -52,7 +51,7 @@ DECISION = {
         ({"type": "weather"}, None),
     ],
 )
-def test_a_message_is_read(message: dict[str, Any], expected: object) -> None:
+def test_a_valid_message_is_parsed(message: dict[str, Any], expected: object) -> None:
     assert parse(json.dumps(message)) == expected
 
 
@@ -61,11 +60,11 @@ STRANGE: dict[str, str | bytes] = {
     "nothing": "",
     "no JSON": "{",
     "a list": "[]",
-    "a number that JSON has not": '{"type": "frame", "number": NaN}',
+    "a number that JSON does not have": '{"type": "frame", "number": NaN}',
     "deep": "[" * 60_000,
     "long": '"' + "a" * MAX_MESSAGE_BYTES + '"',
     "no type": "{}",
-    "a type that is no text": '{"type": 1}',
+    "a type that is not text": '{"type": 1}',
     **{
         name: json.dumps(message)
         for name, message in {
@@ -74,8 +73,8 @@ STRANGE: dict[str, str | bytes] = {
             "an unknown factor": READY | {"second_factor": "voice"},
             "a frame without a number": {"type": "frame"},
             "a frame with a number in text": FRAME | {"number": "3"},
-            "minus one face": FRAME | {"faces": -1},
-            "true faces": FRAME | {"faces": True},
+            "a negative number of faces": FRAME | {"faces": -1},
+            "faces that are a boolean": FRAME | {"faces": True},
             "a million faces": FRAME | {"faces": 10**6},
             "an unknown decision": DECISION | {"decision": "maybe"},
             "a passage in capitals": DECISION | {"passage": "00112233445566FF"},
@@ -87,7 +86,7 @@ STRANGE: dict[str, str | bytes] = {
             "a score in text": DECISION | {"comparison_score": "0.7"},
             "a box of three": DECISION | {"box": [1, 2, 3]},
             "a box of text": DECISION | {"box": ["1", "2", "3", "4"]},
-            "a box that is none": DECISION | {"box": "1234"},
+            "a box that is text": DECISION | {"box": "1234"},
             "no frame": {name: value for name, value in DECISION.items() if name != "frame"},
         }.items()
     },
@@ -95,17 +94,17 @@ STRANGE: dict[str, str | bytes] = {
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_what_no_service_says_is_refused_without_being_repeated(name: str) -> None:
-    with pytest.raises(ServiceError, match=r"the service sent .*; see whether --url") as refused:
+def test_a_malformed_message_is_refused_without_being_repeated(name: str) -> None:
+    with pytest.raises(ServiceError, match=r"the service sent .*; check that --url") as refused:
         parse(STRANGE[name])
     assert "aaaa" not in str(refused.value)
 
 
-def test_what_was_shown_goes_out_as_the_service_takes_it_and_is_in_no_repr() -> None:
-    one = Shown(Factor.PIN, "918273", 1.0)
-    assert json.loads(shown(one.factor, one.value)) == {"type": "present", "factor": "pin", "value": "918273"}
+def test_a_factor_is_sent_as_the_service_expects_and_is_in_no_repr() -> None:
+    one = FactorPresented(Factor.PIN, "918273", 1.0)
+    assert json.loads(present_message(one.factor, one.value)) == {"type": "present", "factor": "pin", "value": "918273"}
     assert "918273" not in repr(one)
 
 
-def test_text_of_others_is_made_fit_for_a_terminal() -> None:
-    assert plain("Grüße\x07\r\n\x1b]0;x" + "y" * 500) == "Gre]0;x" + "y" * (200 - 13)
+def test_text_from_outside_is_made_safe_for_a_terminal() -> None:
+    assert printable("Grüße\x07\r\n\x1b]0;x" + "y" * 500) == "Gre]0;x" + "y" * (200 - 13)

@@ -73,8 +73,8 @@ def test_every_command_of_the_page_ends_as_it_says(
     assert len(said) >= 25
     by_start = {typed: one.out + one.err for typed, one in said.items()}
     (planned,) = (out for typed, out in by_start.items() if typed.startswith("erase --jurisdiction FR --operator-key"))
-    assert "2 people, 2 consents, 1 references" in planned
-    assert "others who stay: 1 people" in planned
+    assert "2 people, 2 consents, 1 reference" in planned
+    assert "not affected: 1 person" in planned
     (checked,) = (out for typed, out in by_start.items() if typed.startswith("dossier verify"))
     assert "approved by anna, ben" in checked
     assert "2 certificates, each of them checked" in checked

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from house import Clock, House, Person
+from patience import PATIENCE_S
 
 import volens.store.people.second_factors as pins
 from tests.factors.conftest import PINS
 from volens.consent import Purpose, ShownFactor, UnavailableError
 from volens.store import open_home
-from volens.store.people.second_factors import LOCKED_FOR, MOST_FAILURES, pin_owner
+from volens.store.people import LOCKED_FOR, MOST_FAILURES, pin_owner
 
 Staff = Callable[[str], tuple[Person, Person]]
 ZONE = Purpose("pin")
@@ -38,14 +39,14 @@ def locked(house: House, person: Person) -> bool:
     return state.locked_until is not None
 
 
-def test_four_wrong_ones_are_forgiven_by_a_right_one(house: House, staff: Staff) -> None:
+def test_a_right_pin_resets_the_count_of_four_wrong_ones(house: House, staff: Staff) -> None:
     ann, _ = staff("pin")
     for _ in range(3):
         guess(house, ann, MOST_FAILURES - 1)
         assert passes(house, ann, PINS[0])
 
 
-def test_after_five_wrong_ones_the_right_one_is_not_looked_at_for_fifteen_minutes(house: House, staff: Staff) -> None:
+def test_five_wrong_pins_lock_the_right_one_for_fifteen_minutes(house: House, staff: Staff) -> None:
     ann, bob = staff("pin")
     guess(house, ann, MOST_FAILURES)
 
@@ -60,7 +61,7 @@ def test_after_five_wrong_ones_the_right_one_is_not_looked_at_for_fifteen_minute
     assert house.site.log.verify().kinds["factor.locked"] == 1
 
 
-def test_what_is_tried_while_it_is_locked_does_not_lock_it_longer(house: House, staff: Staff) -> None:
+def test_tries_during_the_lock_do_not_extend_it(house: House, staff: Staff) -> None:
     ann, _ = staff("pin")
     guess(house, ann, MOST_FAILURES)
     house.clock.move(minutes=14)
@@ -69,14 +70,14 @@ def test_what_is_tried_while_it_is_locked_does_not_lock_it_longer(house: House, 
     assert passes(house, ann, PINS[0])
 
 
-def test_a_lock_answers_as_a_wrong_pin_does(house: House, staff: Staff) -> None:
+def test_a_locked_pin_and_a_wrong_pin_give_the_same_decision(house: House, staff: Staff) -> None:
     ann, _ = staff("pin")
     first = house.look_at(ann.face, "pin", noise=0, factor=ShownFactor.pin("900817"))
     guess(house, ann, MOST_FAILURES)
     assert house.look_at(ann.face, "pin", noise=0, factor=ShownFactor.pin(PINS[0])) == first
 
 
-def test_wrong_ones_fifteen_minutes_apart_never_lock(house: House, staff: Staff) -> None:
+def test_wrong_pins_fifteen_minutes_apart_never_lock(house: House, staff: Staff) -> None:
     ann, _ = staff("pin")
     for _ in range(2 * MOST_FAILURES):
         guess(house, ann, 1)
@@ -84,7 +85,7 @@ def test_wrong_ones_fifteen_minutes_apart_never_lock(house: House, staff: Staff)
     assert passes(house, ann, PINS[0])
 
 
-def test_no_quarter_of_an_hour_holds_more_than_five_however_they_are_spread(house: House, staff: Staff) -> None:
+def test_no_fifteen_minutes_allow_more_than_five_wrong_pins(house: House, staff: Staff) -> None:
     ann, _ = staff("pin")
     looked_at = []
     original = pins._verifier
@@ -98,7 +99,7 @@ def test_no_quarter_of_an_hour_holds_more_than_five_however_they_are_spread(hous
         assert sum(begin <= at < begin + timedelta(minutes=15) for at in looked_at) <= MOST_FAILURES
 
 
-def test_a_lock_outlives_the_process(house: House, staff: Staff) -> None:
+def test_a_lock_survives_a_restart(house: House, staff: Staff) -> None:
     ann, _ = staff("pin")
     guess(house, ann, MOST_FAILURES - 1)
     house.reopen()
@@ -108,7 +109,7 @@ def test_a_lock_outlives_the_process(house: House, staff: Staff) -> None:
     assert not passes(house, ann, PINS[0])
 
 
-def test_a_pin_set_anew_at_the_desk_is_not_locked(house: House, staff: Staff) -> None:
+def test_a_new_pin_set_at_the_desk_is_not_locked(house: House, staff: Staff) -> None:
     ann, _ = staff("pin")
     guess(house, ann, MOST_FAILURES)
     house.site.factors.set(ann.receipt_id, ShownFactor.pin("518264"))
@@ -116,7 +117,7 @@ def test_a_pin_set_anew_at_the_desk_is_not_locked(house: House, staff: Staff) ->
     assert passes(house, ann, "518264")
 
 
-def test_of_many_doors_at_once_no_more_than_five_look_at_a_pin(
+def test_many_doors_at_once_compare_at_most_five_pins(
     house: House, staff: Staff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All are past the count before the first is done: the limit must have been spent by then."""
@@ -125,7 +126,7 @@ def test_of_many_doors_at_once_no_more_than_five_look_at_a_pin(
 
     def slow(*these: object) -> bytes:
         inside.release()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE_S)
         return original(*these)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pins, "_verifier", slow)
@@ -134,7 +135,7 @@ def test_of_many_doors_at_once_no_more_than_five_look_at_a_pin(
             doors.submit(pin_owner, house.store, ZONE, [ann.receipt_id], ShownFactor.pin("900817")) for _ in range(8)
         ]
         for _ in range(MOST_FAILURES):
-            assert inside.acquire(timeout=20)
+            assert inside.acquire(timeout=PATIENCE_S)
         # The other three are answered while those five are still at it.
         while sum(one.done() for one in asked) < 8 - MOST_FAILURES:
             threading.Event().wait(0.01)
@@ -164,7 +165,7 @@ def _guesses(home: Path, receipt_id: str, count: int, counted: "multiprocessing.
     counted.put(looked_at)
 
 
-def test_two_processes_that_guess_at_once_have_five_tries_together(house: House, staff: Staff) -> None:
+def test_two_processes_share_the_five_tries(house: House, staff: Staff) -> None:
     ann, _ = staff("pin")
     home = house.site.home
     house.site.close()
@@ -172,14 +173,14 @@ def test_two_processes_that_guess_at_once_have_five_tries_together(house: House,
     doors = [_context.Process(target=_guesses, args=(home, ann.receipt_id, 4, counted)) for _ in range(2)]
     for door in doors:
         door.start()
-    looked_at = sorted(counted.get(timeout=60) for _ in doors)
+    looked_at = sorted(counted.get(timeout=PATIENCE_S) for _ in doors)
     for door in doors:
-        door.join(60)
+        door.join(PATIENCE_S)
     assert sum(looked_at) == MOST_FAILURES
     house.reopen()
 
 
-def test_where_no_try_can_be_counted_none_is_looked_at(
+def test_a_pin_is_not_compared_if_the_try_cannot_be_counted(
     house: House, staff: Staff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, _ = staff("pin")

@@ -10,8 +10,7 @@ from house import Clock, House, no_models
 
 from tests.unit.store.raw import DATA, peek
 from volens import Site
-from volens.erase.order import Selection, verify_dossier
-from volens.erase.order.order_rows import cohort_of
+from volens.erase.order import Selection, cohort_of, verify_dossier
 
 # Which steps of all: the beginning, the middle of several people, the end.
 PLACES = [0.0, 0.3, 0.6, 0.97, 1.0]
@@ -63,7 +62,7 @@ def test_resuming_finishes_every_order_that_was_begun(scene: tuple[Path, House, 
 
     with Site.open(home, load_extractor=no_models, clock=Clock()) as site:
         (cohort,) = site.cohorts.resume()
-        with site._store.read() as connection:
+        with site.installation.store.read() as connection:
             assert cohort_of(connection, cohort.cohort_id) == cohort
         assert cohort.finished_at is not None
         house = House.of(site, built.people)

@@ -12,10 +12,10 @@ from house import Clock, House, Person, no_models
 from volens import Site, verify_certificate
 from volens.audit import VerifierKey
 from volens.consent import EndReason
-from volens.erase import erase_consents
-from volens.erase.journal import ErasureState, states_of
+from volens.erase import ErasureState, erase_consents, states_of
+from volens.index import Galleries, Installation
 from volens.store import Store
-from volens.store.keys.root_key.key_file import read_root_key_file
+from volens.store.keys.root_key import read_root_key_file
 from volens.store.people import live_receipts
 
 PEOPLE = 300
@@ -80,7 +80,7 @@ def test_a_batch_killed_anywhere_is_finished_on_reopening_for_those_who_were_sto
         check_sample(house, alive, sees=True)
         check_certificates(house, len(stopped))
         # What was not stopped is erased by asking again, and who was erased gets no second certificate.
-        erase_consents(house.store, house.galleries, home, crowd.ids, EndReason.ORDERED)
+        erase_consents(house.site.installation, crowd.ids, EndReason.ORDERED)
         check_sample(house, crowd.people, sees=False)
         check_certificates(house, PEOPLE)
         kinds = site.log.verify().kinds
@@ -99,7 +99,7 @@ def test_the_points_cover_a_batch_of_which_only_some_were_stopped(crowd: Crowd) 
 
 
 def stopped_before_anything_resumes(home: Path, crowd: Crowd) -> set[str]:
-    """Ask a process that opens the store but finishes nothing: everybody is in force or stopped, nobody both."""
+    """Ask a process that opens the store but finishes nothing: each person is in force or stopped, none is both."""
     with read_root_key_file(home / "root.key") as root_key:
         store = Store.open(home, root_key=root_key, clock=Clock(), random=bytes)
     try:
@@ -107,7 +107,7 @@ def stopped_before_anything_resumes(home: Path, crowd: Crowd) -> set[str]:
             live, states = set(live_receipts(connection)), states_of(connection, crowd.ids)
         assert live | states.keys() == set(crowd.ids)
         assert not live & states.keys()
-        house = House.of(Site(home, store, no_models), crowd.people)  # type: ignore[arg-type]
+        house = House.of(Site(Installation(store, Galleries(store), home), no_models), crowd.people)  # type: ignore[arg-type]
         check_sample(house, [one for one in crowd.people if one.receipt_id in states], sees=False)
         check_sample(house, [one for one in crowd.people if one.receipt_id in live], sees=True)
         assert Counter(states.values()).keys() <= set(ErasureState)

@@ -1,7 +1,7 @@
-"""An erasure reads the files of the database that it has open, and must not take away the locks that SQLite has there.
+"""An erasure reads the files of the database that the process has open, and must not drop SQLite's locks on them.
 
-POSIX drops all locks of a process on a file when the process closes any descriptor of it. Whoever opens the site then
-takes the shared memory for abandoned, empties it, and the two damage the database between them.
+POSIX drops all locks of a process on a file when the process closes any descriptor of it. The next process that opens
+the site then takes the shared memory for abandoned and empties it, and the two damage the database between them.
 """
 
 import fcntl
@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from house import House
+from patience import PATIENCE_S
 
 from tests.unit.store.raw import DATA
 from volens import Site
 from volens.store.files import readable
 
-# Where SQLite says that somebody has the shared memory in use: byte UNIX_SHM_DMS of the file, os_unix.c.
+# The byte that SQLite locks while the shared memory is in use: UNIX_SHM_DMS, os_unix.c.
 IN_USE = 128
 ASK = """
 import fcntl, os, sys
@@ -32,18 +33,20 @@ with open(sys.argv[1], "r+b") as file:
 
 
 def is_in_use(home: Path, name: str) -> bool:
-    """Ask as another process would, for a lock of a process never stands in its own way."""
+    """Try the lock from another process, because a process is never blocked by its own locks."""
     asked = subprocess.run([sys.executable, "-c", ASK, str(home / f"{name}-shm"), str(IN_USE)], check=False)
     assert asked.returncode in {0, 3}
     return asked.returncode == 3
 
 
 @pytest.mark.parametrize("search", [lambda house: house.withdraw(house.people[0]), None], ids=["withdrawal", "reading"])
-def test_what_sqlite_has_in_use_stays_in_use(house: House, search: Callable[[House], object] | None) -> None:
+def test_files_that_sqlite_has_locked_stay_locked(house: House, search: Callable[[House], object] | None) -> None:
     house.admit()
     home = house.site.home
-    # A connection of the pool is in use for as long as anybody asks anything.
-    with house.store.read(), house.store.keyring._database.read():
+    # In another thread, as in a service; the snapshot of this thread makes its scrub wait.
+    one = threading.Thread(target=lambda: search and search(house))
+    # A connection of the pool is in use as long as a query runs.
+    with house.store.read(), house.store.keyring.engine.read():
         for name in (DATA, "keyring.db"):
             assert is_in_use(home, name)
         if search is None:
@@ -51,15 +54,15 @@ def test_what_sqlite_has_in_use_stays_in_use(house: House, search: Callable[[Hou
                 with readable(path) as descriptor:
                     assert os.preadv(descriptor, [bytearray(16)], 0) == 16
         else:
-            # By a thread of its own, as in a service; this one's snapshot is in its way, and the rest waits for it.
-            one = threading.Thread(target=lambda: search(house))
             one.start()
             one.join(0.5)
         for name in (DATA, "keyring.db"):
             assert is_in_use(home, name)
+    if search is not None:
+        one.join()
 
 
-def test_a_process_that_opens_the_site_after_a_withdrawal_and_one_that_writes_meanwhile_damage_nothing(
+def test_processes_that_open_and_write_after_a_withdrawal_damage_nothing(
     house: House,
 ) -> None:
     home, script = house.site.home, "import sys; from volens import Site; Site.open(sys.argv[1]).close()"
@@ -74,7 +77,7 @@ def test_a_process_that_opens_the_site_after_a_withdrawal_and_one_that_writes_me
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         assert opened.returncode == 0, opened.stderr
         assert house.sees(other)
@@ -83,7 +86,7 @@ def test_a_process_that_opens_the_site_after_a_withdrawal_and_one_that_writes_me
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
 
 
-def test_what_was_kept_open_is_given_back_with_the_last_who_has_the_database_open(house: House) -> None:
+def test_descriptors_are_closed_when_the_database_is_closed_last(house: House) -> None:
     home = house.site.home
 
     def descriptors() -> int:
@@ -101,7 +104,7 @@ def test_what_was_kept_open_is_given_back_with_the_last_who_has_the_database_ope
     house.reopen()
 
 
-def test_a_file_that_is_of_no_open_database_is_closed_again(tmp_path: Path) -> None:
+def test_a_file_of_no_open_database_is_closed_again(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc")
     with readable(path) as descriptor:

@@ -117,7 +117,7 @@ def test_on_a_full_disk_a_rotation_is_refused_and_finished_when_there_is_room(tm
     scene = scene_of(tmp_path, "file:root.key", root=root)
     said: set[str] = set()
     # Each limit stops the write-ahead log, or the file, at another point.
-    for size_bytes in (0, 8_000, 30_000, 50_000, 70_000, 100_000, 300_000):
+    for size_bytes in (0, 8_000, 30_000, 50_000, 70_000, 100_000, 300_000, 1_000_000):
         home = scene.copy(str(size_bytes))
         result = tmp_path / f"{size_bytes}.txt"
         assert dying.run(dying.rotate_on_a_full_disk, home, root, size_bytes, result) == 0

@@ -1,4 +1,4 @@
-"""Bad tokens and bad keys, each named for its flaw; RFC 8725 says what becomes of whoever takes them."""
+"""Bad tokens and bad keys, each named for its flaw; RFC 8725 explains the attacks."""
 
 import hmac
 import json
@@ -13,16 +13,19 @@ from joserfc.jwk import ECKey, OKPKey
 
 from volens.consent import InputError, from_b64url
 from volens.consent.jws import b64url
-from volens.service.oidc.issuer_keys import ALGORITHMS, MAX_KEYS, SigningKey, parse_keys
-from volens.service.oidc.issuer_token import (
+from volens.service.oidc import (
+    ALGORITHMS,
+    MAX_KEYS,
     MAX_TOKEN_BYTES,
     ForeignRoleError,
+    SigningKey,
     TokenError,
+    Trust,
     UnknownKeyError,
     VerifiedToken,
+    parse_keys,
     verify_token,
 )
-from volens.service.oidc.issuer_trust import Trust
 from volens.store.programs import Role
 
 ISSUER = "https://id.example.org/realm"
@@ -32,13 +35,13 @@ TRUST = Trust(ISSUER, AUDIENCE)
 GOOD: dict[str, Any] = {
     "iss": ISSUER,
     "aud": AUDIENCE,
-    "sub": "somebody",
+    "sub": "a caller",
     "iat": AT - 10,
     "exp": AT + 600,
     "volens_role": "door",
     "volens_zone": "lobby",
 }
-DOOR = VerifiedToken(ISSUER, "somebody", Role.DOOR, "lobby")  # type: ignore[arg-type]  # a zone's name is text
+DOOR = VerifiedToken(ISSUER, "a caller", Role.DOOR, "lobby")  # type: ignore[arg-type]  # a zone's name is text
 
 
 def published(*signers: Signer, **changed: object) -> tuple[SigningKey, ...]:
@@ -54,7 +57,7 @@ def claims(**changed: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("alg", sorted(ALGORITHMS))
-def test_each_algorithm_that_is_named_is_taken(alg: str) -> None:
+def test_each_supported_algorithm_is_accepted(alg: str) -> None:
     assert verified(signer(alg).token(claims()), published(signer(alg))) == DOOR
 
 
@@ -70,15 +73,15 @@ def test_each_algorithm_that_is_named_is_taken(alg: str) -> None:
         ({}, {"typ": "JWT"}),
         ({}, {"typ": "application/at+JWT"}),
         ({}, {"kid": None}),
-        ({}, {"nonce": "what nobody must understand", "x5t": "abc"}),
+        ({}, {"nonce": "an unknown member", "x5t": "abc"}),
     ],
 )
-def test_what_an_issuer_may_well_write_is_taken(changed: dict[str, object], header: dict[str, object]) -> None:
+def test_valid_variants_of_a_token_are_accepted(changed: dict[str, object], header: dict[str, object]) -> None:
     assert verified(signer().token(claims(**changed), **header)) == DOOR
 
 
 @pytest.mark.parametrize(("role", "zone"), [(Role.DESK, "lab"), (Role.DESK, None), (Role.AUDITOR, None)])
-def test_roles_and_zones_are_those_of_our_own_credentials(role: Role, zone: str | None) -> None:
+def test_roles_and_zones_are_the_same_as_those_of_our_credentials(role: Role, zone: str | None) -> None:
     found = verified(signer().token(claims(volens_role=role.value, volens_zone=zone)))
     assert (found.role, found.purpose) == (role, zone)
 
@@ -115,14 +118,14 @@ def header(**changes: object) -> Callable[[], str]:
 
 BAD: dict[str, tuple[Callable[[], str], str]] = {
     # 2.1, 3.1: algorithms
-    "alg none": (lambda: unsigned(claims(), "none"), "another algorithm"),
-    "alg None, in other letters": (lambda: unsigned(claims(), "nOnE"), "another algorithm"),
+    "alg none": (lambda: unsigned(claims(), "none"), "unsupported algorithm"),
+    "alg None, in other letters": (lambda: unsigned(claims(), "nOnE"), "unsupported algorithm"),
     "no signature under a good header": (lambda: unsigned(claims(), "ES256"), "not signed"),
-    "HMAC keyed with the public key": (hmac_with_the_public_key, "another algorithm"),
-    "an algorithm that is not named": (lambda: signer("ES384").token(claims()), "another algorithm"),
-    "alg that is no text": (header(alg=["ES256"]), "another algorithm"),
-    "no alg": (header(alg=None), "another algorithm"),
-    "alg of another kind of key": (header(alg="RS256"), "no such key"),
+    "HMAC keyed with the public key": (hmac_with_the_public_key, "unsupported algorithm"),
+    "an algorithm that is not supported": (lambda: signer("ES384").token(claims()), "unsupported algorithm"),
+    "alg that is not text": (header(alg=["ES256"]), "unsupported algorithm"),
+    "no alg": (header(alg=None), "unsupported algorithm"),
+    "alg of another kind of key": (header(alg="RS256"), "unknown key"),
     # 2.3, 3.2: the signature
     "another payload": (lambda: with_payload_of_another({"volens_role": "operator"}), "not signed"),
     "a stranger's key of the same name": (
@@ -134,76 +137,82 @@ BAD: dict[str, tuple[Callable[[], str], str]] = {
         lambda: signer().token(claims()).rpartition(".")[0] + "." + b64url(bytes(64)),
         "not signed",
     ),
-    # 3.10: what the header asks us to fetch or believe
-    "a key in the header": (lambda: signer().token(claims(), jwk=signer(kid="a stranger's").jwk), "a key of its own"),
-    "an address of keys": (header(jku="http://127.0.0.1/keys"), "a key of its own"),
-    "an address of a certificate": (header(x5u="http://169.254.169.254/"), "a key of its own"),
-    "a certificate in the header": (header(x5c=["MIIB"]), "a key of its own"),
-    "crit": (header(crit=["exp"]), "an extension"),
-    "an empty crit": (header(crit=[]), "an extension"),
-    "an unencoded payload": (header(b64=False), "an extension"),
-    "kid that is no text": (header(kid=1), "a key's name"),
-    "kid that is a path": (header(kid="../../first"), "no such key"),
-    "kid that is a query": (header(kid="' OR 1=1 --"), "no such key"),
+    # 3.10: keys and addresses in the header
+    "a key in the header": (
+        lambda: signer().token(claims(), jwk=signer(kid="a stranger's").jwk),
+        "the header contains a key",
+    ),
+    "an address of keys": (header(jku="http://127.0.0.1/keys"), "the header contains a key"),
+    "an address of a certificate": (header(x5u="http://169.254.169.254/"), "the header contains a key"),
+    "a certificate in the header": (header(x5c=["MIIB"]), "the header contains a key"),
+    "crit": (header(crit=["exp"]), "a critical extension"),
+    "an empty crit": (header(crit=[]), "a critical extension"),
+    "an unencoded payload": (header(b64=False), "a critical extension"),
+    "kid that is not text": (header(kid=1), "a key id"),
+    "kid that is a path": (header(kid="../../first"), "unknown key"),
+    "kid that is a query": (header(kid="' OR 1=1 --"), "unknown key"),
     # 3.11: another type
-    "a logout token": (header(typ="logout+jwt"), "another type"),
-    "typ that is no text": (header(typ=1), "another type"),
+    "a logout token": (header(typ="logout+jwt"), "unsupported type"),
+    "typ that is no text": (header(typ=1), "unsupported type"),
     # 3.8, 3.9: issuer, subject, audience
-    "another issuer": (changed(iss="https://id.example.org/other"), "another issuer"),
-    "an issuer that only begins alike": (changed(iss=ISSUER + "/"), "another issuer"),
-    "an issuer in other letters": (changed(iss=ISSUER.upper()), "another issuer"),
-    "issuers in a list": (changed(iss=[ISSUER]), "another issuer"),
-    "no issuer": (changed(iss=None), "another issuer"),
-    "another audience": (changed(aud="other"), "another audience"),
-    "audience as a part of a text": (changed(aud=f"{AUDIENCE} other"), "another audience"),
-    "no audience": (changed(aud=None), "another audience"),
-    "audiences in an object": (changed(aud={AUDIENCE: 1}), "another audience"),
-    "an audience that is no text": (changed(aud=[AUDIENCE, 1]), "another audience"),
+    "another issuer": (changed(iss="https://id.example.org/other"), "wrong issuer"),
+    "an issuer that only begins alike": (changed(iss=ISSUER + "/"), "wrong issuer"),
+    "an issuer in other letters": (changed(iss=ISSUER.upper()), "wrong issuer"),
+    "issuers in a list": (changed(iss=[ISSUER]), "wrong issuer"),
+    "no issuer": (changed(iss=None), "wrong issuer"),
+    "another audience": (changed(aud="other"), "wrong audience"),
+    "audience as a part of a text": (changed(aud=f"{AUDIENCE} other"), "wrong audience"),
+    "no audience": (changed(aud=None), "wrong audience"),
+    "audiences in an object": (changed(aud={AUDIENCE: 1}), "wrong audience"),
+    "an audience that is no text": (changed(aud=[AUDIENCE, 1]), "wrong audience"),
     "no subject": (changed(sub=None), "no subject"),
     "an empty subject": (changed(sub=""), "no subject"),
     "a subject that is no text": (changed(sub=1), "no subject"),
     "an endless subject": (changed(sub="s" * 256), "no subject"),
     # times
-    "run out": (changed(exp=AT - 60), "has run out"),
-    "no end": (changed(exp=None), "no time exp"),
-    "an end in words": (changed(exp="2099-01-01"), "no time exp"),
-    "an end that is true": (changed(exp=True), "no time exp"),
-    "an end at infinity": (changed(exp=float("inf")), "no time exp"),
-    "an end that is no number": (changed(exp=float("nan")), "no time exp"),
-    "an end past all floats": (changed(exp=10**400), "no time exp"),
-    "an end far away": (changed(exp=AT + 7191), "lasts too long"),
-    "no beginning": (changed(iat=None), "no time iat"),
+    "expired": (changed(exp=AT - 60), "expired"),
+    "no end": (changed(exp=None), "invalid exp"),
+    "an end in words": (changed(exp="2099-01-01"), "invalid exp"),
+    "an end that is true": (changed(exp=True), "invalid exp"),
+    "an end at infinity": (changed(exp=float("inf")), "invalid exp"),
+    "an end that is no number": (changed(exp=float("nan")), "invalid exp"),
+    "an end past all floats": (changed(exp=10**400), "invalid exp"),
+    "an end far away": (changed(exp=AT + 7191), "lifetime too long"),
+    "no beginning": (changed(iat=None), "invalid iat"),
     "issued tomorrow": (changed(iat=AT + 86_400, exp=AT + 86_500), "issued in the future"),
-    "not yet": (changed(nbf=AT + 61), "has not begun"),
-    "not before no time": (changed(nbf="now"), "no time nbf"),
+    "not yet": (changed(nbf=AT + 61), "not valid yet"),
+    "not before no time": (changed(nbf="now"), "invalid nbf"),
     # 2.4, 3.5: how it is written
     "two segments": (lambda: signer().token(claims()).rpartition(".")[0], "three segments"),
     "encrypted": (lambda: "a.b.c.d.e", "three segments"),
     "not ASCII": (lambda: signer().token(claims()).replace(".", ".\u00e9", 1), "three segments"),
     "too large": (changed(more="x" * MAX_TOKEN_BYTES), "too large"),
-    "base64 that is not canonical": (lambda: signer().token(claims()) + "=", "no base64url"),
-    "a header that is no JSON": (lambda: signer().sign("{", "{}"), "header is no JSON"),
-    "a header that is a list": (lambda: signer().sign("[]", "{}"), "header is no object"),
-    "a header nested deep": (lambda: signer().sign("[" * 5000, "{}"), "header is no JSON"),
-    "alg twice": (lambda: signer().sign('{"alg":"none","alg":"ES256","kid":"first"}', "{}"), "header is no JSON"),
-    "a payload that is no JSON": (lambda: signer().sign('{"alg":"ES256","kid":"first"}', "{"), "payload is no JSON"),
-    "a payload that is a text": (lambda: signer().sign('{"alg":"ES256","kid":"first"}', '"x"'), "payload is no obj"),
+    "base64 that is not canonical": (lambda: signer().token(claims()) + "=", "not base64url"),
+    "a header that is no JSON": (lambda: signer().sign("{", "{}"), "header is not JSON"),
+    "a header that is a list": (lambda: signer().sign("[]", "{}"), "header is not an object"),
+    "a header nested deep": (lambda: signer().sign("[" * 5000, "{}"), "header is not JSON"),
+    "alg twice": (lambda: signer().sign('{"alg":"none","alg":"ES256","kid":"first"}', "{}"), "header is not JSON"),
+    "a payload that is no JSON": (lambda: signer().sign('{"alg":"ES256","kid":"first"}', "{"), "payload is not JSON"),
+    "a payload that is a text": (
+        lambda: signer().sign('{"alg":"ES256","kid":"first"}', '"x"'),
+        "payload is not an obj",
+    ),
     "exp twice": (
         lambda: signer().sign('{"alg":"ES256","kid":"first"}', json.dumps(claims())[:-1] + ',"exp":1}'),
-        "payload is no JSON",
+        "payload is not JSON",
     ),
 }
 
 
 @pytest.mark.parametrize("flaw", BAD)
 def test_a_bad_token_is_refused_for_its_flaw(flaw: str) -> None:
-    make, said = BAD[flaw]
-    with pytest.raises(TokenError, match=said):
+    make, problem = BAD[flaw]
+    with pytest.raises(TokenError, match=problem):
         verified(make())
 
 
-def test_the_table_of_bad_tokens_is_about_one_flaw_each() -> None:
-    """Else a token could be refused for another flaw than the one it is named for."""
+def test_the_unchanged_token_of_the_table_is_valid() -> None:
+    """Otherwise a token could be refused for a flaw other than the one it is named for."""
     assert verified(changed()()) == DOOR
 
 
@@ -225,19 +234,19 @@ def test_the_table_of_bad_tokens_is_about_one_flaw_each() -> None:
         {"volens_role": "operator", "volens_zone": ""},
     ],
 )
-def test_a_role_that_is_not_ours_or_a_zone_that_it_may_not_have_is_refused_and_never_guessed(
+def test_an_unknown_role_or_a_zone_that_it_cannot_have_is_refused(
     reach: dict[str, object],
 ) -> None:
     with pytest.raises(ForeignRoleError):
         verified(signer().token(claims(**reach)))
 
 
-def test_a_key_that_is_not_known_may_be_a_new_one() -> None:
+def test_an_unknown_key_id_has_its_own_error() -> None:
     with pytest.raises(UnknownKeyError):
         verified(signer(kid="second").token(claims()))
 
 
-def test_without_a_name_only_one_key_may_do() -> None:
+def test_a_token_without_a_key_id_needs_exactly_one_usable_key() -> None:
     nameless = signer().token(claims(), kid=None)
     assert verified(nameless, published(signer(), signer("RS256"))) == DOOR
     with pytest.raises(TokenError, match="several"):
@@ -271,7 +280,7 @@ UNFIT: dict[str, Callable[[], dict[str, object] | object]] = {
 
 
 @pytest.mark.parametrize("flaw", UNFIT)
-def test_a_key_that_is_not_for_signing_tokens_is_left_out(flaw: str) -> None:
+def test_a_key_that_is_not_for_signing_tokens_is_skipped(flaw: str) -> None:
     unfit = UNFIT[flaw]()
     with pytest.raises(InputError, match="without a key"):
         parse_keys(json.dumps({"keys": [unfit]}).encode())
@@ -280,7 +289,7 @@ def test_a_key_that_is_not_for_signing_tokens_is_left_out(flaw: str) -> None:
 
 
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
-def test_a_key_without_an_algorithm_is_good_for_those_of_its_kind_only(alg: str) -> None:
+def test_a_key_without_an_algorithm_is_used_only_with_those_of_its_kind(alg: str) -> None:
     jwk = {name: value for name, value in signer(alg).jwk.items() if name not in {"alg", "use"}}
     (key,) = parse_keys(json.dumps({"keys": [jwk]}).encode())
     expected = {"R": {"RS256", "PS256"}, "P": {"RS256", "PS256"}, "ES": {"ES256"}, "Ed": {"EdDSA", "Ed25519"}}
@@ -300,7 +309,7 @@ def test_a_key_without_an_algorithm_is_good_for_those_of_its_kind_only(alg: str)
         json.dumps({"keys": [{}] * (MAX_KEYS + 1)}).encode(),
     ],
 )
-def test_what_is_no_key_set_is_refused(data: bytes) -> None:
+def test_an_invalid_key_set_is_refused(data: bytes) -> None:
     with pytest.raises(InputError, match="got"):
         parse_keys(data)
 
@@ -317,21 +326,21 @@ def test_what_is_no_key_set_is_refused(data: bytes) -> None:
         ("", True),
     ],
 )
-def test_an_issuer_is_an_https_url_without_query(issuer: str, *, private: bool) -> None:
+def test_an_issuer_must_be_an_https_url_without_query(issuer: str, *, private: bool) -> None:
     with pytest.raises(InputError):
         Trust(issuer, AUDIENCE, allow_private=private)
 
 
-def test_an_issuer_describes_itself_below_its_own_url() -> None:
+def test_the_configuration_is_below_the_url_of_the_issuer() -> None:
     expected = "https://id.example.org/realm/.well-known/openid-configuration"
     assert {Trust(one, AUDIENCE).configuration_url for one in (ISSUER, ISSUER + "/")} == {expected}
     with pytest.raises(InputError, match="empty audience"):
         Trust(ISSUER, "")
 
 
-def test_a_short_life_is_held_against_the_configuration() -> None:
+def test_the_configured_lifetime_and_leeway_are_applied() -> None:
     short = Trust(ISSUER, AUDIENCE, max_lifetime=timedelta(minutes=5), leeway=timedelta())
-    with pytest.raises(TokenError, match="lasts too long"):
+    with pytest.raises(TokenError, match="lifetime too long"):
         verify_token(signer().token(claims()), published(signer()), short, NOW)
-    with pytest.raises(TokenError, match="has run out"):
+    with pytest.raises(TokenError, match="expired"):
         verify_token(signer().token(claims(exp=AT)), published(signer()), short, NOW)

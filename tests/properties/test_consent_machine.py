@@ -75,7 +75,7 @@ class ConsentMachine(RuleBasedStateMachine):
         now = self.house.store.now()
         for person in list(self.alive):
             if person.take_home.receipt.claims.expires_at <= now:
-                # Nobody swept yet, and still nobody may match: that is the invariant below.
+                # No sweep ran yet, and still no expired consent may match: that is the invariant below.
                 self.alive.remove(person)
                 self.gone.append(person)
 

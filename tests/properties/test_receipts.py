@@ -103,7 +103,7 @@ def test_a_receipt_that_is_cut_off_is_refused(cut: int) -> None:
 
 @REPEATABLE
 @given(name=st.sampled_from(sorted(DOCUMENT)), value=json_values)
-def test_any_json_in_the_place_of_a_section_is_read_or_refused_and_nothing_else(name: str, value: object) -> None:
+def test_any_json_in_the_place_of_a_section_gives_a_receipt_error(name: str, value: object) -> None:
     try:
         payload = rfc8785.dumps(DOCUMENT | {name: value})  # type: ignore[operator]
     except ValueError:
@@ -114,7 +114,7 @@ def test_any_json_in_the_place_of_a_section_is_read_or_refused_and_nothing_else(
 
 @REPEATABLE
 @given(section=st.sampled_from(["event", "pii_processing"]), data=st.data(), value=json_values)
-def test_any_json_in_the_place_of_a_field_is_read_or_refused_and_nothing_else(
+def test_any_json_in_the_place_of_a_field_is_read_or_gives_a_receipt_error(
     section: str, data: st.DataObject, value: object
 ) -> None:
     name = data.draw(st.sampled_from(sorted(DOCUMENT[section])))
@@ -136,7 +136,7 @@ def test_any_json_in_the_place_of_a_field_is_read_or_refused_and_nothing_else(
 @given(random=st.binary(min_size=17, max_size=17), notice_text=texts.filter(lambda text: text.strip()))
 def test_every_take_home_file_survives_writing_and_reading(random: bytes, notice_text: str) -> None:
     code = WithdrawalCode.generate(lambda _: random)
-    home = TakeHome.of(receipt(), code, notice(text=notice_text.encode()))
+    home = TakeHome(receipt(), code, notice(text=notice_text.encode()).text)
     again = TakeHome.parse(home.to_json())
     assert again.receipt == home.receipt
     assert again.notice_text == notice_text

@@ -69,7 +69,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     report.site.close()
 
 
-def test_people_are_found_strangers_are_not_and_ten_withdrawals_make_exactly_ten_strangers(report: Report) -> None:
+def test_people_are_found_strangers_are_not_and_ten_withdrawals_make_ten(report: Report) -> None:
     found = {person: report.recognised(person) for person in ENROLLED}
     strangers = {person: report.accepted(person) for person in STRANGERS}
     identified = sum(found.values()) / (7 * len(found))

@@ -1,4 +1,4 @@
-"""What doors, desks and people do in a day, over HTTP, with the real models."""
+"""A day of doors, desks and people over HTTP, with the real models."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ from volens.consent import Purpose, ReceiptId, SubjectKey
 from volens.consent.receipt import sign_receipt
 from volens.face import RgbImage
 from volens.service import samples
-from volens.service.http.app_state import AppState
+from volens.service.http import AppState
 from volens.store.programs import Role
 from volens.store.promises import zone_of
 
@@ -47,7 +47,7 @@ def look(client: TestClient, door: dict[str, str], frame: bytes, zone: str = "lo
     return answer.json()
 
 
-def test_somebody_agrees_is_enrolled_comes_in_withdraws_and_is_a_stranger_in_the_very_next_frame(
+def test_a_person_consents_enrolls_matches_withdraws_and_matches_no_more(
     client: TestClient, bearer: Bearer, views: list[bytes]
 ) -> None:
     desk, door = bearer(Role.DESK), bearer(Role.DOOR)
@@ -79,7 +79,7 @@ def test_somebody_agrees_is_enrolled_comes_in_withdraws_and_is_a_stranger_in_the
     assert client.post("/v1/withdrawals", json={"receipt": given["take_home"]}).json() == gone.json()
 
 
-def test_a_box_has_the_face_in_it(client: TestClient, bearer: Bearer) -> None:
+def test_a_box_contains_the_face(client: TestClient, bearer: Bearer) -> None:
     frame = np.zeros((512, 1024, 3), dtype=np.uint8)
     frame[:, 512:] = samples.astronaut().pixels
     (face,) = look(client, bearer(Role.DOOR), jpeg(RgbImage(frame)))["faces"]
@@ -91,7 +91,7 @@ def test_a_box_has_the_face_in_it(client: TestClient, bearer: Bearer) -> None:
     assert right - left < 200
 
 
-def test_a_claim_is_checked_against_one_person_and_in_its_own_zone_only(
+def test_a_claim_is_verified_against_one_person_in_its_own_zone_only(
     client: TestClient, bearer: Bearer, views: list[bytes]
 ) -> None:
     desk = bearer(Role.DESK)
@@ -108,7 +108,7 @@ def test_a_claim_is_checked_against_one_person_and_in_its_own_zone_only(
     assert enroll(client, desk, given["take_home"], photos, "lab").status_code == 403
 
 
-def test_who_never_agreed_and_who_withdrew_get_the_same_answer(
+def test_a_withdrawn_and_an_unknown_receipt_get_the_same_response(
     client: TestClient, app_state: AppState, bearer: Bearer, views: list[bytes]
 ) -> None:
     door = bearer(Role.DOOR)
@@ -126,21 +126,21 @@ def test_who_never_agreed_and_who_withdrew_get_the_same_answer(
 
 
 def never_recorded(site: Site) -> str:
-    """Return a receipt that somebody signed for this site at home, and nobody recorded."""
-    with site._store.read() as connection:
+    """Return a receipt that a person signed for this site, but that was never recorded."""
+    with site.installation.store.read() as connection:
         zone = zone_of(connection, Purpose("lobby"))
     return sign_receipt(
         zone,
         site.notice("lobby"),
-        site._store.site.controller,
+        site.installation.store.site.controller,
         receipt_id=ReceiptId("0" * 32),
         jurisdiction="FR",
         key=SubjectKey.from_seed(bytes(32)),
-        now=site._store.now(),
+        now=site.installation.store.now(),
     ).token
 
 
-def test_a_yes_to_an_older_notice_is_no_yes(client: TestClient, app_state: AppState, bearer: Bearer) -> None:
+def test_a_consent_to_an_older_notice_is_refused(client: TestClient, app_state: AppState, bearer: Bearer) -> None:
     desk = bearer(Role.DESK)
     shown = client.get("/v1/zones/lobby/notice", headers=desk).json()
     app_state.site.publish_notice("lobby", language="en", text=b"We changed our mind.\n")
@@ -153,7 +153,7 @@ def test_a_yes_to_an_older_notice_is_no_yes(client: TestClient, app_state: AppSt
     assert app_state.site.status().zones[0].live_consents == 0
 
 
-def test_an_operator_prepares_a_zone_and_an_auditor_checks_the_log(client: TestClient, bearer: Bearer) -> None:
+def test_an_operator_declares_a_zone_and_an_auditor_verifies_the_log(client: TestClient, bearer: Bearer) -> None:
     operator, auditor = bearer(Role.OPERATOR), bearer(Role.AUDITOR)
     zone = {"zone": "roof", "custody": "operator", "justification": "a", "alternative": "b", "retention_days": 30}
 
@@ -166,7 +166,7 @@ def test_an_operator_prepares_a_zone_and_an_auditor_checks_the_log(client: TestC
     assert log["checkpoints"] > 0
 
 
-def test_a_site_is_ready_unless_something_outlived_its_time(client: TestClient, house: House) -> None:
+def test_a_site_is_not_ready_while_data_outlives_its_clock(client: TestClient, house: House) -> None:
     house.admit()
     assert client.get("/healthz").json()["status"] == "ok"
     assert client.get("/readyz").json() == {"status": "ok", "missing": []}
@@ -175,10 +175,10 @@ def test_a_site_is_ready_unless_something_outlived_its_time(client: TestClient, 
 
     late = client.get("/readyz")
     assert late.status_code == 503
-    assert late.json()["missing"] == ["something outlived its time; run 'volens sweep'"]
+    assert late.json()["missing"] == ["data has outlived its clock; run 'volens sweep'"]
 
 
-def test_a_stranger_with_the_site_s_key_checks_the_log_and_the_proofs_without_trusting_the_site(
+def test_the_log_and_its_proofs_verify_with_the_public_key_alone(
     client: TestClient, app_state: AppState, bearer: Bearer
 ) -> None:
     auditor = bearer(Role.AUDITOR)
@@ -205,4 +205,4 @@ def test_a_stranger_with_the_site_s_key_checks_the_log_and_the_proofs_without_tr
         hashes = [bytes.fromhex(one) for one in ask(f"inclusion?index={index}&size={new.size}")["hashes"]]
         verify_inclusion(leaf_hash(base64.b64decode(leaf)), index, new.size, hashes, new.root)
     beyond = client.get(f"/v1/log/inclusion?index=0&size={new.size + 1}", headers=auditor)
-    assert (beyond.status_code, f"the log has {new.size} leaves" in beyond.json()["detail"]) == (422, True)
+    assert (beyond.status_code, f"expected at most {new.size}" in beyond.json()["detail"]) == (422, True)

@@ -1,4 +1,4 @@
-"""Bodies that mean no good: whatever comes, the answer is a problem, soon, and the next caller is answered."""
+"""Hostile request bodies: the response is a problem, soon, and the next client gets its response."""
 
 import json
 import random
@@ -11,13 +11,14 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from PIL import Image
 from starlette.testclient import TestClient
 
 from tests.service.test_connections import connected, listening
 from volens.face import Extractor, ImageError, decode
 from volens.service import samples
-from volens.service.http.app_state import AppState
+from volens.service.http import AppState
 from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
@@ -31,7 +32,7 @@ def encoded(kind: str, pixels: np.ndarray) -> bytes:
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
-    """Return the bytes with a few of them changed, cut out, doubled or made up; headers more often than the rest."""
+    """Return the bytes with a few of them changed, removed, doubled or inserted; headers more often than the rest."""
     changed = bytearray(data)
     for _ in range(chance.randint(1, 8)):
         at = chance.randrange(min(len(changed), 200)) if chance.random() < 0.6 else chance.randrange(len(changed))
@@ -52,7 +53,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_changed_image_is_an_image_or_a_problem(kind: str, extractor: Extractor) -> None:
+def test_a_corrupted_image_is_decoded_or_refused(kind: str, extractor: Extractor) -> None:
     seed = FORMATS.index(kind) + 1
     chance = random.Random(seed)
     small = encoded(kind, samples.astronaut().pixels[80:200, 180:300])
@@ -70,7 +71,7 @@ def test_a_changed_image_is_an_image_or_a_problem(kind: str, extractor: Extracto
     assert read + refused == 400
 
 
-def test_changed_frames_over_the_network_crash_nobody(client: TestClient, bearer: Bearer) -> None:
+def test_corrupted_frames_over_the_network_crash_nothing(client: TestClient, bearer: Bearer) -> None:
     chance = random.Random(7)
     headers = bearer(Role.DOOR) | {"Content-Type": "image/jpeg"}
     frame = encoded("JPEG", samples.astronaut().pixels[40:300, 120:380])
@@ -83,7 +84,7 @@ def test_changed_frames_over_the_network_crash_nobody(client: TestClient, bearer
 
 
 @pytest.mark.parametrize("size", [(64, 12_000), (12_000, 64), (64, 64), (65, 4097)])
-def test_a_frame_of_an_odd_form_is_looked_at(client: TestClient, bearer: Bearer, size: tuple[int, int]) -> None:
+def test_a_frame_of_an_unusual_format_is_processed(client: TestClient, bearer: Bearer, size: tuple[int, int]) -> None:
     body = encoded("PNG", np.zeros((*size, 3), dtype=np.uint8))
     answer = client.post("/v1/zones/lobby/identify", headers=bearer(Role.DOOR), content=body)
     assert answer.status_code == 200, answer.text
@@ -103,7 +104,9 @@ def bomb(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_bomb_is_refused_by_its_header_and_costs_no_memory(client: TestClient, bearer: Bearer, kind: str) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header_without_memory(
+    client: TestClient, bearer: Bearer, kind: str
+) -> None:
     headers = bearer(Role.DOOR)
     client.post("/v1/zones/lobby/identify", headers=headers, content=b"x")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -138,10 +141,10 @@ FORM = "multipart/form-data; boundary=x"
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
-@pytest.mark.filterwarnings(  # Starlette leaves the part of a form that breaks off to the garbage collector
+@pytest.mark.filterwarnings(  # Starlette leaves the last part of a broken form to the garbage collector
     "ignore:Unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-def test_a_form_that_is_none_is_a_problem(client: TestClient, bearer: Bearer, content_type: str, body: bytes) -> None:
+def test_a_malformed_form_is_refused(client: TestClient, bearer: Bearer, content_type: str, body: bytes) -> None:
     headers = bearer(Role.DOOR) | {"Content-Type": content_type}
     answer = client.post("/v1/zones/lobby/verify", headers=headers, content=body)
     assert answer.status_code in {400, 413, 415, 422}, answer.text
@@ -152,7 +155,7 @@ def test_a_form_that_is_none_is_a_problem(client: TestClient, bearer: Bearer, co
 @pytest.mark.parametrize(
     "body", [b"[" * 60_000, b'{"code": ' * 6000, b'{"code": 1e999999}', b"\xff\xfe{}", b"1" * 60_000]
 )
-def test_json_that_is_deep_long_or_none_is_a_problem(client: TestClient, body: bytes) -> None:
+def test_json_that_is_deep_long_or_malformed_is_refused(client: TestClient, body: bytes) -> None:
     answer = client.post("/v1/withdrawals", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in {400, 422}, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -175,7 +178,7 @@ ZONE = {"zone": "x", "custody": "operator", "justification": "a", "alternative":
         (Role.DESK, "zones/lobby/consents", {"name": "\ud800", "jurisdiction": "FR", "notice_sha256": "0"}),
     ],
 )
-def test_half_a_character_or_a_number_of_another_world_is_a_problem_and_no_bug(
+def test_a_lone_surrogate_or_a_huge_number_is_refused_without_a_crash(
     client: TestClient,
     bearer: Bearer,
     role: Role | None,
@@ -193,7 +196,9 @@ def test_half_a_character_or_a_number_of_another_world_is_a_problem_and_no_bug(
     assert answer.json()["type"].startswith("urn:volens:problem:")
 
 
-def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(app_state: AppState, bearer: Bearer) -> None:
+def test_a_body_with_a_too_large_content_length_is_refused_before_it_is_sent(
+    app_state: AppState, bearer: Bearer
+) -> None:
     shown = bearer(Role.DOOR)["Authorization"]
     with listening(app_state, 30) as port, connected(port) as one:
         one.sendall(
@@ -203,9 +208,7 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(app_state
         assert one.recv(12) == b"HTTP/1.1 413"
 
 
-def test_a_body_that_does_not_say_how_large_it_is_is_cut_off_where_it_is_too_large(
-    app_state: AppState, bearer: Bearer
-) -> None:
+def test_a_chunked_body_is_cut_off_at_the_size_limit(app_state: AppState, bearer: Bearer) -> None:
     shown = bearer(Role.DOOR)["Authorization"]
     chunk = b"100000\r\n" + bytes(2**20) + b"\r\n"
     with listening(app_state, 30) as port, connected(port) as one:
@@ -226,11 +229,13 @@ def test_a_body_that_does_not_say_how_large_it_is_is_cut_off_where_it_is_too_lar
             while len(answer) < 12:
                 answer += one.recv(4096) or b"?" * 12
         except OSError:
-            answer = b"HTTP/1.1 413"  # the answer was there, and went with the connection that we kept writing to
+            answer = (
+                b"HTTP/1.1 413"  # the response had arrived, and was lost with the connection that we still wrote to
+            )
         assert answer[:12] == b"HTTP/1.1 413"
 
 
-def test_a_body_of_the_wrong_length_holds_nobody_up(app_state: AppState, bearer: Bearer) -> None:
+def test_a_body_of_the_wrong_length_blocks_no_other_client(app_state: AppState, bearer: Bearer) -> None:
     shown = bearer(Role.DOOR)["Authorization"]
     body = encoded("JPEG", samples.astronaut().pixels)
     with listening(app_state, 30) as port, connected(port) as one:
@@ -249,21 +254,21 @@ def test_a_body_of_the_wrong_length_holds_nobody_up(app_state: AppState, bearer:
     ("size", "shown", "status"),
     [(6 * 2**20, "Bearer x", 401), (6 * 2**20, None, 401), (12 * 2**20, Role.DOOR, 413), (3 * 2**20, Role.DESK, 403)],
 )
-def test_whoever_is_refused_while_they_send_a_large_body_reads_why(
+def test_a_client_refused_while_it_sends_a_large_body_can_read_the_error(
     app_state: AppState, bearer: Bearer, size: int, shown: Role | str | None, status: int
 ) -> None:
     headers = bearer(shown) if isinstance(shown, Role) else {} if shown is None else {"Authorization": shown}
     with listening(app_state, 30) as port:
         for _ in range(5):
-            # As urllib does it: everything is sent before anything is read, and then the connection ends.
-            client = HTTPConnection("127.0.0.1", port, timeout=20)
+            # As urllib does: everything is sent before anything is read, and then the connection is closed.
+            client = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
             client.request("POST", "/v1/zones/lobby/identify", bytes(size), {**headers, "Connection": "close"})
             answer = client.getresponse()
             assert (answer.status, json.loads(answer.read())["status"]) == (status, status)
             client.close()
 
 
-def test_whoever_is_refused_and_goes_on_sending_is_cut_off(app_state: AppState) -> None:
+def test_a_refused_client_that_continues_to_send_is_disconnected(app_state: AppState) -> None:
     with listening(app_state, 30) as port, connected(port) as one:
         one.sendall(b"POST /v1/zones/lobby/identify HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
         sent = 0

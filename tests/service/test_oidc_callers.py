@@ -1,8 +1,7 @@
-"""Callers with a token of the house's issuer: the same table of roles, and no name in log or answer."""
+"""Callers with a token of an OpenID Connect issuer: the same table of roles, and no name in log or response."""
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -11,16 +10,11 @@ from issuer import AUDIENCE, HouseIssuer, loopback_issuer, signer
 from reading_log import opened
 from starlette.testclient import TestClient
 
-from tests.service.test_who_may_what import ASKED
-from volens.service.http.access import WHO_MAY
-from volens.service.http.app_state import AppState
-from volens.service.http.http_app import application
-from volens.service.http.issuer_cache import Issuer
-from volens.service.http.rate_limits import RateLimiter
-from volens.service.oidc.issuer_trust import Trust
+from tests.service.test_authorization import ASKED
+from volens.service.http import ALLOWED_ROLES, AppState, IssuerCache, RateLimiter, application
+from volens.service.oidc import Trust
 from volens.service.process.service_log import log_to
-from volens.store.programs import Role
-from volens.store.programs.decision_counts import COUNTED
+from volens.store.programs import COUNTED, Role
 
 Bearer = Callable[..., dict[str, str]]
 SUBJECT = "canary-subject@example.org"
@@ -33,12 +27,10 @@ def issuer() -> Iterator[HouseIssuer]:
 
 
 @pytest.fixture
-def believing(app_state: AppState, issuer: HouseIssuer) -> Iterator[AppState]:
+def believing(app_state: AppState, issuer: HouseIssuer) -> AppState:
     trust = Trust(issuer.url, AUDIENCE, allow_private=True)
-    one = replace(app_state, issuer=Issuer(trust))
-    yield one
-    assert one.issuer is not None
-    one.issuer.close()
+    app_state.issuer = IssuerCache(trust)  # the fixture `app_state` closes it
+    return app_state
 
 
 @pytest.fixture
@@ -54,7 +46,7 @@ def client(believing: AppState, stream: StringIO) -> Iterator[TestClient]:
 
 @pytest.fixture
 def token(issuer: HouseIssuer, house: House) -> Bearer:
-    """Let the issuer sign a token, and return the header that shows it."""
+    """Let the issuer sign a token, and return its header."""
 
     def sign(role: object, zone: str | None = None, **more: object) -> dict[str, str]:
         now = house.clock().timestamp()
@@ -64,26 +56,26 @@ def token(issuer: HouseIssuer, house: House) -> Bearer:
     return sign
 
 
-def test_a_role_may_do_what_it_may_with_a_credential_of_ours(client: TestClient, token: Bearer) -> None:
+def test_a_token_allows_what_a_credential_of_the_same_role_allows(client: TestClient, token: Bearer) -> None:
     statuses = {}
     for operation in ("identify", "enroll", "verify_log", "add_zone", "read_certificate"):
         method, path = ASKED[operation]
         for role in Role:
             statuses[operation, role] = client.request(method, path, headers=token(role)).status_code
     assert {key for key, status in statuses.items() if status != 403} == {
-        (operation, role) for operation, role in statuses if role in WHO_MAY[operation]
+        (operation, role) for operation, role in statuses if role in ALLOWED_ROLES[operation]
     }
     assert set(statuses.values()) <= {200, 403, 404, 422}
 
 
-def test_a_door_of_the_issuer_sees_its_own_zone_only(client: TestClient, token: Bearer) -> None:
+def test_a_door_with_a_token_uses_its_own_zone_only(client: TestClient, token: Bearer) -> None:
     for zone, status in (("lab", 422), ("lobby", 403)):
         asked = client.post(f"/v1/zones/{zone}/identify", headers=token(Role.DOOR, "lab"), content=b"x")
         assert asked.status_code == status
 
 
 @pytest.mark.parametrize("reach", [{"role": "admin"}, {"role": None}, {"role": Role.AUDITOR, "zone": "lobby"}])
-def test_who_is_vouched_for_and_has_no_role_of_ours_may_nothing(
+def test_a_valid_token_with_an_unknown_role_is_refused(
     client: TestClient, token: Bearer, reach: dict[str, object]
 ) -> None:
     answer = client.get("/v1/log", headers=token(**reach))
@@ -91,7 +83,7 @@ def test_who_is_vouched_for_and_has_no_role_of_ours_may_nothing(
     assert answer.json()["type"] == "urn:volens:problem:role"
 
 
-def test_a_token_that_is_not_in_force_is_refused_as_a_wrong_credential_is(
+def test_an_invalid_token_is_refused_like_an_invalid_credential(
     client: TestClient, token: Bearer, house: House, issuer: HouseIssuer
 ) -> None:
     stranger = signer(kid="a stranger's").token(issuer.claims(house.clock().timestamp(), volens_role="auditor"))
@@ -104,7 +96,7 @@ def test_a_token_that_is_not_in_force_is_refused_as_a_wrong_credential_is(
     assert client.get("/v1/log", headers=token(Role.AUDITOR)).status_code == 200
 
 
-def test_credentials_of_ours_are_good_as_before_and_ask_the_issuer_nothing(
+def test_our_own_credentials_stay_valid_without_a_request_to_the_issuer(
     client: TestClient, bearer: Bearer, issuer: HouseIssuer
 ) -> None:
     assert client.get("/v1/log", headers=bearer(Role.AUDITOR)).status_code == 200
@@ -113,7 +105,7 @@ def test_credentials_of_ours_are_good_as_before_and_ask_the_issuer_nothing(
     assert issuer.asked == []
 
 
-def test_a_service_that_believes_nobody_refuses_every_token(
+def test_a_service_without_an_issuer_refuses_every_token(
     app_state: AppState, token: Bearer, issuer: HouseIssuer
 ) -> None:
     with TestClient(application(app_state)) as client:
@@ -121,7 +113,7 @@ def test_a_service_that_believes_nobody_refuses_every_token(
     assert issuer.asked == []
 
 
-def test_with_the_issuer_down_the_service_runs_and_says_when_to_come_again(
+def test_while_the_issuer_is_down_tokens_get_503_with_retry_after(
     client: TestClient, token: Bearer, bearer: Bearer, issuer: HouseIssuer
 ) -> None:
     issuer.says = {"issuer": "https://another.example.org"}
@@ -135,7 +127,7 @@ def test_with_the_issuer_down_the_service_runs_and_says_when_to_come_again(
     assert client.get("/readyz").status_code == 200
 
 
-def test_the_log_knows_the_caller_by_a_keyed_hash_and_by_nothing_else(
+def test_the_log_identifies_the_caller_by_a_keyed_hash_only(
     client: TestClient, token: Bearer, stream: StringIO, house: House, issuer: HouseIssuer
 ) -> None:
     shown = token(Role.DOOR)
@@ -143,7 +135,7 @@ def test_the_log_knows_the_caller_by_a_keyed_hash_and_by_nothing_else(
     client.get("/v1/log", headers=token(Role.AUDITOR, sub="somebody else"))
     client.get("/v1/log", headers=token("admin"))
     mine, other, nobody = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert mine["credential_id"] == house.site.credentials.name_for(issuer.url, SUBJECT)
+    assert mine["credential_id"] == house.site.programs.credentials.name_for(issuer.url, SUBJECT)
     assert (mine["zone"], len(mine["credential_id"])) == ("lobby", len("oidc:") + 16)
     assert other["credential_id"] not in {mine["credential_id"], None}
     assert "credential_id" not in nobody
@@ -158,23 +150,23 @@ def test_the_audit_log_counts_the_caller_by_the_same_hash(
     client.get("/v1/log/checkpoint", headers=token(Role.DESK))
     believing.decisions.write(everything=True)
     (counted,) = opened(house.store, COUNTED)
-    assert counted["caller"] == house.site.credentials.name_for(issuer.url, SUBJECT)
+    assert counted["caller"] == house.site.programs.credentials.name_for(issuer.url, SUBJECT)
     assert (counted["answers_allowed"], counted["answers_forbidden"]) == (1, 1)
 
 
-def test_each_caller_of_the_issuer_has_a_rate_of_their_own(believing: AppState, token: Bearer) -> None:
-    slow = replace(believing, credential_rates=RateLimiter(1, 2, lambda: 0.0))
-    with TestClient(application(slow)) as client:
+def test_each_caller_of_the_issuer_has_its_own_rate_limit(believing: AppState, token: Bearer) -> None:
+    believing.caller_limiter = RateLimiter(1, 2, lambda: 0.0)
+    with TestClient(application(believing)) as client:
         statuses = [client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR)).status_code for _ in range(3)]
         other = client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR, sub="somebody else"))
     assert statuses[2] == 429
     assert 429 not in {*statuses[:2], other.status_code}
 
 
-def test_the_name_of_a_caller_is_of_this_site_and_tells_issuer_and_subject_apart(house: House) -> None:
-    name = house.site.credentials.name_for
+def test_a_caller_id_depends_on_the_site_the_issuer_and_the_subject(house: House) -> None:
+    name = house.site.programs.credentials.name_for
     names = [name("https://a", "b"), name("https://a", "c"), name("https://ab", ""), name("https://a", '","')]
     assert len(set(names)) == 4
     assert name("https://a", "b") == names[0]
     house.reopen()
-    assert house.site.credentials.name_for("https://a", "b") == names[0]
+    assert house.site.programs.credentials.name_for("https://a", "b") == names[0]

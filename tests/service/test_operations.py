@@ -1,4 +1,4 @@
-"""What whoever runs the service sees of it: logs, numbers, readiness; and that nobody's data is in them."""
+"""Operating the service: logs, metrics and readiness, without personal data."""
 
 import configparser
 import json
@@ -16,17 +16,16 @@ from pathlib import Path
 import httpx2
 import pytest
 from house import House
+from patience import PATIENCE_S, free_port
 from starlette.testclient import TestClient
 
-from tests.service.test_the_server import free_port, home, served
+from tests.service.test_the_server import home, served
 from volens.consent import InputError
 from volens.service.cli.app import run
-from volens.service.http.app_state import AppState
-from volens.service.http.http_app import application
-from volens.service.http.serving import serve_site
-from volens.service.oidc.issuer_trust import Trust
+from volens.service.http import AppState, application, serve_site
+from volens.service.oidc import Trust
 from volens.service.process.service_log import ForeignRecords, fields_of, log_to
-from volens.service.process.supervision import Supervisor
+from volens.service.process.systemd_notifier import SystemdNotifier
 from volens.service.service_config import ServiceConfig, read_config
 from volens.store.programs import Role
 
@@ -58,11 +57,11 @@ def lines(stream: StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_a_request_is_one_line_with_its_id_its_operation_and_who_asked(
+def test_a_request_is_one_line_with_its_id_its_operation_and_its_caller(
     watched: TestClient, app_state: AppState, stream: StringIO, bearer: Bearer
 ) -> None:
     answer = watched.get("/v1/zones", headers=bearer(Role.OPERATOR) | {"X-Request-Id": "abc-1"})
-    (credential,) = app_state.site.credentials.list()
+    (credential,) = app_state.site.programs.credentials.list()
     assert answer.status_code == 200
     (line,) = lines(stream)
     assert line.pop("timestamp")
@@ -77,7 +76,7 @@ def test_a_request_is_one_line_with_its_id_its_operation_and_who_asked(
     }
 
 
-def test_nothing_that_anybody_sent_or_was_answered_is_in_the_log(
+def test_no_content_of_a_request_or_a_response_is_in_the_log(
     watched: TestClient, stream: StringIO, bearer: Bearer, views: list[bytes]
 ) -> None:
     desk, door = bearer(Role.DESK), bearer(Role.DOOR)
@@ -117,16 +116,18 @@ def test_nothing_that_anybody_sent_or_was_answered_is_in_the_log(
         assert one not in written
 
 
-def test_an_exception_is_told_by_its_type_and_place_only() -> None:
+def test_the_log_has_only_the_type_and_the_place_of_an_exception(tmp_path: Path) -> None:
+    path = tmp_path / "serve.toml"
+    path.write_text(f'port = "{CANARY}"\n')
     try:
-        ServiceConfig(port=CANARY)
-    except ValueError as error:
+        read_config(path)
+    except InputError as error:
         told = fields_of(error)
     assert CANARY not in str(told)
-    assert re.fullmatch(r"tests\.service\.test_operations:\d+", told["where"])
+    assert re.fullmatch(r"volens\.service\.settings:\d+", told["where"])
 
 
-def test_the_numbers_are_for_operator_and_auditor_and_name_nobody(
+def test_metrics_need_an_operator_or_auditor_and_name_no_person(
     watched: TestClient, house: House, bearer: Bearer, views: list[bytes]
 ) -> None:
     person = house.invite(name=CANARY)
@@ -145,12 +146,12 @@ def test_the_numbers_are_for_operator_and_auditor_and_name_nobody(
     assert "volens_overdue_consents 1.0" in watched.get("/metrics", headers=bearer(Role.OPERATOR)).text
 
 
-def test_numbers_of_what_waits_for_a_panel(
+def test_metrics_count_the_messages_that_wait(
     watched: TestClient, house: House, app_state: AppState, bearer: Bearer
 ) -> None:
-    app_state.courier.close()
+    app_state.webhook_sender.close()
     house.site.rights.recipients.add("lobby", "panel")
-    house.site.rights.endpoints.add("lobby", "panel", url="https://example.org/")
+    house.site.programs.endpoints.add("lobby", "panel", url="https://example.org/")
     house.invite()
     house.clock.move(seconds=90)
     said = watched.get("/metrics", headers=bearer(Role.AUDITOR)).text
@@ -158,44 +159,46 @@ def test_numbers_of_what_waits_for_a_panel(
     assert "volens_outbox_lag_seconds 90.0" in said
 
 
-def test_who_leaves_is_not_ready_and_answers_all_the_same(
+def test_during_shutdown_the_service_is_not_ready_but_responds(
     watched: TestClient, app_state: AppState, bearer: Bearer
 ) -> None:
     assert watched.get("/readyz").status_code == 200
-    app_state.leave()
+    app_state.stopping.set()
     answer = watched.get("/readyz")
-    assert (answer.status_code, answer.json()["missing"]) == (503, ["the service is ending; send nobody here"])
+    assert (answer.status_code, answer.json()["missing"]) == (
+        503,
+        ["the service is shutting down; send requests to another one"],
+    )
     assert watched.get("/healthz").status_code == 200
     assert watched.get("/v1/zones", headers=bearer(Role.OPERATOR)).status_code == 200
 
 
-def test_systemd_is_told_and_gets_signs_of_life(tmp_path: Path) -> None:
+def test_systemd_gets_notifications_and_watchdog_signals(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(10)
-        one = Supervisor({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "40000"})
+        manager.settimeout(PATIENCE_S)
+        one = SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "40000"})
         one.ready()
         assert [manager.recv(64) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
         one.stopping()
         said = b""
         while said != b"STOPPING=1":
             said = manager.recv(64)
-    Supervisor({}).ready()
-    Supervisor({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
+    SystemdNotifier({}).ready()
+    SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
 
 
-def test_the_process_drains_as_the_environment_tells_it_and_logs_json(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VOLENS_SERVE_DRAIN_S", "3")
+def test_the_process_drains_as_configured_and_logs_json(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOLENS_SERVE_DRAIN_S", "300")
     port = free_port()
     with served(home, port) as process:
         process.send_signal(signal.SIGTERM)
-        until = time.monotonic() + 2
+        until = time.monotonic() + PATIENCE_S
         while (status := httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code) == 200:
             assert time.monotonic() < until
         assert status == 503
-        assert process.wait(20) == 0
+        process.send_signal(signal.SIGTERM)  # the second signal skips the rest of the five minutes
+        assert process.wait(PATIENCE_S) == 0
         assert process.stderr is not None
         logged = [json.loads(line) for line in process.stderr.read().splitlines() if line.startswith(b"{")]
     assert {line["operation"] for line in logged} == {"readyz"}
@@ -242,7 +245,7 @@ class TestConfiguration:
     ) -> None:
         (tmp_path / "serve.toml").write_text("port = 1000\nwaiting = 5\n")
         monkeypatch.setenv("VOLENS_SERVE_PORT", "2000")
-        monkeypatch.setenv("VOLENS_SERVE_CONFIG", str(tmp_path / "serve.toml"))  # what 'serve' itself reads
+        monkeypatch.setenv("VOLENS_SERVE_CONFIG", str(tmp_path / "serve.toml"))  # 'serve' reads it
         assert self.check("check", tmp_path / "serve.toml", "--json") == 0
         found = json.loads(capsys.readouterr().out)
         assert (found["port"], found["waiting"]) == (2000, 5)
@@ -250,14 +253,14 @@ class TestConfiguration:
     @pytest.mark.parametrize(
         ("set_to", "told"),
         [
-            ({"ISSUER": "https://id.example.org"}, "got oidc_issuer; expected both oidc_issuer and oidc_audience"),
-            ({"AUDIENCE": CANARY}, "got oidc_audience; expected both"),
-            ({"ALLOW_PRIVATE": "true", "ROLE_CLAIM": CANARY}, "got oidc_role_claim, oidc_allow_private; expected both"),
+            ({"ISSUER": "https://id.example.org"}, "got oidc_issuer; set both oidc_issuer and oidc_audience"),
+            ({"AUDIENCE": CANARY}, "got oidc_audience; set both"),
+            ({"ALLOW_PRIVATE": "true", "ROLE_CLAIM": CANARY}, "got oidc_role_claim, oidc_allow_private; set both"),
             (
                 {"ISSUER": f"http://{CANARY}", "AUDIENCE": CANARY},
-                "oidc_issuer: got an issuer that is no plain https URL",
+                "oidc_issuer: got an issuer that is not a plain https URL",
             ),
-            ({"ISSUER": f"https://{CANARY}/?a", "AUDIENCE": CANARY}, "oidc_issuer: got an issuer that is no plain"),
+            ({"ISSUER": f"https://{CANARY}/?a", "AUDIENCE": CANARY}, "oidc_issuer: got an issuer that is not a plain"),
             ({"ISSUER": f"https://{CANARY}", "AUDIENCE": ""}, "got an empty audience"),
             ({"ISSUER": f"https://{CANARY}", "AUDIENCE": CANARY, "MAX_LIFETIME_S": "86401"}, "oidc_max_lifetime_s: "),
         ],
@@ -295,7 +298,7 @@ class TestConfiguration:
         assert self.check("check") == 0
 
 
-def test_the_unit_runs_commands_that_exist_and_locks_the_process_in(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_systemd_unit_runs_existing_commands_in_a_sandbox(capsys: pytest.CaptureFixture[str]) -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(ROOT / "deploy" / "volens.service")
@@ -312,7 +315,7 @@ def test_the_unit_runs_commands_that_exist_and_locks_the_process_in(capsys: pyte
         assert service[name] == "yes"
 
 
-def test_the_container_file_is_nobody_in_particular_and_sets_only_what_there_is() -> None:
+def test_the_container_file_uses_an_unprivileged_user_and_known_settings() -> None:
     text = (ROOT / "deploy" / "Containerfile").read_text().replace("\\\n", " ")
     steps = [line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#")]
     users = [rest for word, rest in steps if word == "USER"]
@@ -323,21 +326,22 @@ def test_the_container_file_is_nobody_in_particular_and_sets_only_what_there_is(
 
 
 @pytest.mark.parametrize(
-    ("folder", "said"), [("nowhere", "which is no folder; make it first"), ("home/orders", "below the site's home")]
+    ("folder", "said"),
+    [("nowhere", "which is not a folder; create it first"), ("home/orders", "below the site's home")],
 )
-def test_a_service_does_not_start_without_the_folder_for_what_orders_leave(
+def test_a_service_does_not_start_without_its_folder_for_orders(
     house: House, tmp_path: Path, folder: str, said: str
 ) -> None:
     place = tmp_path / folder if folder == "nowhere" else house.site.home / "orders"
     with pytest.raises(InputError, match=re.escape(said)):
-        serve_site(house.site, ServiceConfig(orders=place), log_to(StringIO()), Supervisor())
+        serve_site(house.site, ServiceConfig(orders=place), log_to(StringIO()), SystemdNotifier())
 
 
-def test_several_workers_do_not_each_find_out_that_a_folder_is_missing(
+def test_a_missing_folder_for_orders_is_one_error_also_with_workers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("VOLENS_SERVE_ORDERS", str(tmp_path / "nowhere"))
     assert run(["serve", "--workers", "2", "--home", str(tmp_path / "home"), "--port", str(free_port())]) == 2
     said = capsys.readouterr().err
-    assert "make it first" in said
+    assert "create it first" in said
     assert "listening" not in said

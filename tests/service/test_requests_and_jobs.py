@@ -1,26 +1,24 @@
-"""What people ask about their data, and what takes long, over HTTP."""
+"""Data subject requests, jobs and erasure orders over HTTP."""
 
 import json
 import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from house import House
+from patience import PATIENCE_S
 from starlette.testclient import TestClient
 
 from volens.consent import ErasureIncompleteError
-from volens.erase import OperatorKey, approval_file, approve
+from volens.erase import OperatorKey, approve
 from volens.erase.order import verify_dossier
 from volens.rights import verify_answer
-from volens.service.http.app_state import AppState
-from volens.service.http.http_app import application
-from volens.service.http.thread_pool import BusyError
+from volens.service.http import AppState, BusyError, application
 from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
@@ -34,14 +32,13 @@ def officer(bearer: Bearer) -> dict[str, str]:
 @pytest.fixture
 def ordering(app_state: AppState, tmp_path: Path) -> Iterator[TestClient]:
     (tmp_path / "orders").mkdir()
-    with TestClient(
-        application(replace(app_state, orders=tmp_path / "orders")), raise_server_exceptions=False
-    ) as client:
+    app_state.orders_folder = tmp_path / "orders"
+    with TestClient(application(app_state), raise_server_exceptions=False) as client:
         yield client
 
 
 def finished(client: TestClient, shown: dict[str, str], job_id: str) -> dict[str, Any]:
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         job: dict[str, Any] = client.get(f"/v1/jobs/{job_id}", headers=shown).json()
         if job["state"] != "running":
@@ -50,7 +47,7 @@ def finished(client: TestClient, shown: dict[str, str], job_id: str) -> dict[str
     raise AssertionError("the job goes on and on")
 
 
-def test_a_person_asks_with_the_code_and_the_desk_has_the_answer(
+def test_an_access_request_with_the_code_is_answered_at_the_desk(
     client: TestClient, house: House, officer: dict[str, str]
 ) -> None:
     person = house.admit()
@@ -74,11 +71,11 @@ def test_a_person_asks_with_the_code_and_the_desk_has_the_answer(
     )
     assert client.get("/v1/requests", headers=officer).json()["items"] == []
     assert client.get(f"/v1/requests/{number}", headers=officer).json()["outcome"] == "answered"
-    # Lost on the way, it is made again.
+    # If the response is lost, the file is created again.
     assert client.post(f"/v1/requests/{number}/answer", headers=officer).status_code == 200
 
 
-def test_who_asks_with_what_nobody_was_given_is_told_what_everybody_is_told(client: TestClient, house: House) -> None:
+def test_an_access_request_with_an_unknown_code_gets_the_common_error(client: TestClient, house: House) -> None:
     person = house.admit()
     wrong = person.code[:-1] + ("0" if person.code[-1] != "0" else "1")
     unknown = client.post("/v1/access-requests", json={"code": wrong})
@@ -113,7 +110,7 @@ def test_a_request_for_erasure_is_carried_out(client: TestClient, house: House, 
         ({"kind": "access", "subject_id": "nobody"}, 201),
     ],
 )
-def test_a_request_says_whose_it_is_once(
+def test_a_request_identifies_the_person_in_exactly_one_way(
     client: TestClient, officer: dict[str, str], new: dict[str, Any], status: int
 ) -> None:
     answer = client.post("/v1/requests", headers=officer, json=new)
@@ -138,7 +135,9 @@ def test_a_request_is_extended_once_and_closed_with_an_outcome(
     assert client.post(f"{path}/closing", headers=officer, json={"outcome": "refused"}).status_code == 403
 
 
-def test_requests_come_in_pages_and_none_twice(client: TestClient, house: House, officer: dict[str, str]) -> None:
+def test_the_pages_of_requests_contain_each_request_once(
+    client: TestClient, house: House, officer: dict[str, str]
+) -> None:
     numbers = []
     for _ in range(5):
         new = {"kind": "access", "unknown": True}
@@ -152,7 +151,7 @@ def test_requests_come_in_pages_and_none_twice(client: TestClient, house: House,
         found += [one["request_id"] for one in page["items"]]
         if page["next"] is None:
             break
-        # Meanwhile the first of all is closed, and another comes.
+        # Meanwhile the first request is closed, and another one is opened.
         if len(found) == 2:
             client.post(f"/v1/requests/{numbers[0]}/closing", headers=officer, json={"outcome": "taken back"})
         following = {"cursor": page["next"]}
@@ -164,7 +163,7 @@ def test_requests_come_in_pages_and_none_twice(client: TestClient, house: House,
 def test_a_cursor_of_another_list_is_refused(client: TestClient, officer: dict[str, str], shown: str) -> None:
     answer = client.get("/v1/requests", headers=officer, params={"cursor": shown})
     assert answer.status_code == 422
-    assert "from the beginning" in answer.json()["detail"]
+    assert "start again without a cursor" in answer.json()["detail"]
 
 
 def test_a_sweep_is_a_job(client: TestClient, house: House, bearer: Bearer) -> None:
@@ -201,11 +200,13 @@ def test_the_log_is_verified_by_a_job(client: TestClient, bearer: Bearer) -> Non
         (Role.PRIVACY_OFFICER, "erase", 422),
     ],
 )
-def test_who_may_begin_what(client: TestClient, bearer: Bearer, role: Role, kind: str, status: int) -> None:
+def test_each_kind_of_job_has_its_own_roles(
+    client: TestClient, bearer: Bearer, role: Role, kind: str, status: int
+) -> None:
     assert client.post("/v1/jobs", headers=bearer(role), json={"kind": kind}).status_code == status
 
 
-def test_jobs_come_in_pages_the_newest_first(client: TestClient, bearer: Bearer) -> None:
+def test_the_pages_of_jobs_begin_with_the_newest(client: TestClient, bearer: Bearer) -> None:
     auditor = bearer(Role.AUDITOR)
     ids = [client.post("/v1/jobs", headers=auditor, json={"kind": "verify_log"}).json()["job_id"] for _ in range(3)]
     first = client.get("/v1/jobs?limit=2", headers=auditor).json()
@@ -216,7 +217,7 @@ def test_jobs_come_in_pages_the_newest_first(client: TestClient, bearer: Bearer)
         finished(client, auditor, job_id)
 
 
-def test_a_job_that_fails_says_why(
+def test_a_failed_job_has_the_reason(
     client: TestClient, app_state: AppState, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -231,11 +232,11 @@ def test_a_job_that_fails_says_why(
 
 @pytest.fixture
 def stuck(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Sweeps that go on until this is set."""
+    """Sweeps run until this is set."""
     may_end = threading.Event()
 
     def wait(*_: object) -> None:
-        may_end.wait(20)
+        may_end.wait(PATIENCE_S)
         raise ErasureIncompleteError("it was in the way")
 
     monkeypatch.setattr(type(app_state.site), "sweep", wait)
@@ -243,7 +244,7 @@ def stuck(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[thre
     may_end.set()
 
 
-def test_a_job_that_has_no_place_is_not_promised(
+def test_a_job_is_refused_while_the_queue_is_full(
     client: TestClient, house: House, bearer: Bearer, stuck: threading.Event
 ) -> None:
     operator = bearer(Role.OPERATOR)
@@ -251,20 +252,20 @@ def test_a_job_that_has_no_place_is_not_promised(
 
     assert [one.status_code for one in answers] == [202] * 9 + [503] * 2
     assert answers[-1].headers["Retry-After"]
-    assert len(house.site.jobs.list(50)) == 9
+    assert len(house.site.programs.jobs.list(50)) == 9
     stuck.set()
     for one in answers[:9]:
         assert finished(client, operator, one.json()["job_id"])["state"] == "failed"
 
 
 @pytest.mark.usefixtures("stuck")
-def test_a_job_whose_place_was_taken_in_the_same_moment_says_so(
+def test_a_job_fails_as_busy_if_its_place_was_taken_in_the_same_moment(
     client: TestClient, app_state: AppState, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = bearer(Role.OPERATOR)
     for _ in range(9):
         client.post("/v1/jobs", headers=operator, json={"kind": "sweep"})
-    monkeypatch.setattr(app_state.jobs, "check_place", full := FullFromTheSecondTime())
+    monkeypatch.setattr(app_state.job_pool, "check_capacity", full := FullFromTheSecondTime())
 
     job_id = client.post("/v1/jobs", headers=operator, json={"kind": "sweep"}).json()["job_id"]
 
@@ -282,12 +283,12 @@ class FullFromTheSecondTime:
             raise BusyError("taken")
 
 
-def test_when_the_service_ends_a_sweep_stops_where_it_is_and_the_next_goes_on(
+def test_a_shutdown_stops_a_sweep_and_the_next_sweep_continues(
     client: TestClient, house: House, app_state: AppState, bearer: Bearer
 ) -> None:
     people = [house.admit() for _ in range(3)]
     house.clock.move(days=100)
-    app_state.leave()
+    app_state.stopping.set()
     operator = bearer(Role.OPERATOR)
     job_id = client.post("/v1/jobs", headers=operator, json={"kind": "sweep"}).json()["job_id"]
 
@@ -299,7 +300,7 @@ def test_when_the_service_ends_a_sweep_stops_where_it_is_and_the_next_goes_on(
     assert len(list((house.site.home / "certificates").iterdir())) == len(people)
 
 
-def test_an_order_is_planned_approved_elsewhere_carried_out_by_a_job_and_proved(
+def test_an_order_is_planned_approved_executed_and_proved(
     ordering: TestClient, house: House, officer: dict[str, str], tmp_path: Path
 ) -> None:
     keys = [OperatorKey.from_seed(bytes([number] * 32)) for number in (1, 2)]
@@ -319,9 +320,7 @@ def test_an_order_is_planned_approved_elsewhere_carried_out_by_a_job_and_proved(
     assert house.sees(meant)
 
     token = json.loads(plan["plan"])["plan"]
-    approvals = [
-        json.loads(approval_file(approve(key, token, plan["cohort_id"], house.store.now())))["approval"] for key in keys
-    ]
+    approvals = [approve(key, token, plan["cohort_id"], house.store.now()) for key in keys]
     job_id = ordering.post("/v1/jobs", headers=officer, json=new | {"approvals": approvals}).json()["job_id"]
     job = finished(ordering, officer, job_id)
 
@@ -334,7 +333,7 @@ def test_an_order_is_planned_approved_elsewhere_carried_out_by_a_job_and_proved(
     verify_dossier(tmp_path / "dossier", house.site.verifier_key)
 
 
-def test_an_order_that_the_service_has_no_place_for_is_refused_before_it_begins(
+def test_an_order_without_a_configured_folder_is_refused_before_it_starts(
     client: TestClient, house: House, officer: dict[str, str]
 ) -> None:
     house.admit()
@@ -344,21 +343,19 @@ def test_an_order_that_the_service_has_no_place_for_is_refused_before_it_begins(
     assert client.get("/v1/jobs", headers=officer).json()["items"] == []
 
 
-def test_an_order_whose_dossier_could_not_be_written_is_refused_before_it_begins(
+def test_an_order_with_a_missing_folder_is_refused_before_it_starts(
     ordering: TestClient, house: House, officer: dict[str, str], tmp_path: Path
 ) -> None:
     meant = house.admit()
     plan = ordering.post("/v1/orders/plans", headers=officer, json={"jurisdiction": "FR"}).json()["plan"]
     (tmp_path / "orders").rmdir()
     refused = ordering.post("/v1/jobs", headers=officer, json={"kind": "erase", "plan": plan})
-    assert (refused.status_code, "'orders' names is not there" in refused.json()["detail"]) == (503, True)
+    assert (refused.status_code, "'orders' names does not exist" in refused.json()["detail"]) == (503, True)
     assert ordering.get("/v1/jobs", headers=officer).json()["items"] == []
     assert house.sees(meant)
 
 
-def test_an_order_for_a_misspelt_zone_is_no_order_for_nobody(
-    client: TestClient, house: House, officer: dict[str, str]
-) -> None:
+def test_an_order_for_an_unknown_zone_is_refused(client: TestClient, house: House, officer: dict[str, str]) -> None:
     house.admit()
     refused = client.post("/v1/orders/plans", headers=officer, json={"zone": "loby"})
     assert (refused.status_code, "there is no zone 'loby'" in refused.json()["detail"]) == (404, True)

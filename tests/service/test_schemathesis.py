@@ -1,8 +1,8 @@
-"""Every operation of the description, with what fits it and what does not: all checks of schemathesis."""
+"""All checks of schemathesis on every operation, with valid and invalid requests."""
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from unittest.mock import Mock
 
 import pytest
@@ -13,10 +13,7 @@ from schemathesis import Case, CheckContext, GenerationMode, Response
 
 from tests.service.test_connections import listening
 from volens.face import Extractor
-from volens.service.http.access import WHO_MAY
-from volens.service.http.app_state import AppState
-from volens.service.http.http_app import application
-from volens.service.http.rate_limits import RateLimiter
+from volens.service.http import ALLOWED_ROLES, AppState, RateLimiter, application
 from volens.store.programs import Role
 
 
@@ -26,29 +23,30 @@ class IdempotentRequest:
     shown: dict[Role, str]
 
     def headers(self, case: Case) -> dict[str, str]:
-        roles = WHO_MAY.get(case.operation.definition.raw["operationId"])
+        roles = ALLOWED_ROLES.get(case.operation.definition.raw["operationId"])
         return {} if roles is None else {"Authorization": f"Bearer {self.shown[min(roles)]}"}
 
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Iterator[IdempotentRequest]:
     house = House.build(tmp_path_factory.mktemp("asked") / "home")
-    house.site._load_extractor = lambda: extractor
+    house.reopen(lambda: extractor)
     house.admit()
-    issue = house.site.credentials.issue
+    issue = house.site.programs.credentials.issue
     tokens = {role: issue(label=role, role=role, zone="lobby" if role is Role.DOOR else None)[1] for role in Role}
     fast = RateLimiter(1e6, 10**6, time.monotonic)
     orders = tmp_path_factory.mktemp("orders")
-    app_state = replace(AppState.of(house.site, 1, 4, orders=orders), credential_rates=fast, address_rates=fast)
+    app_state = AppState(house.site, 1, 4, orders_folder=orders)
+    app_state.caller_limiter = app_state.address_limiter = fast
     with listening(app_state, 10) as port:
         yield IdempotentRequest(f"http://127.0.0.1:{port}", {role: token.reveal() for role, token in tokens.items()})
     app_state.close()
     house.site.close()
 
 
-# Tests are collected from the description alone, which needs no site; `asked` serves one.
-# A body may fit the description and be no image, no receipt, no name: then it is refused with 422, as it should be.
-# That it is not refused for its shape is checked here.
+# Tests are collected from the description alone, which needs no site; the fixture `running` serves one.
+# A body may match its schema without being an image, a receipt or a name; then 422 is the correct response.
+# This checks that it is not refused as a mismatch of the schema.
 _CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 401, 403, 404, 409, 422, 503]}}}
 schema = schemathesis.openapi.from_dict(
     application(Mock(spec=AppState, site=Mock())).openapi(), config=schemathesis.Config.from_dict(_CONFIG)
@@ -71,5 +69,5 @@ def fits_and_is_not_refused_for_its_shape(ctx: CheckContext, response: Response,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_an_operation_answers_as_it_is_described(case: Case, asked: IdempotentRequest) -> None:
+def test_an_operation_responds_as_it_is_described(case: Case, asked: IdempotentRequest) -> None:
     case.call_and_validate(base_url=asked.url, headers=asked.headers(case))

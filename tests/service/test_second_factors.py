@@ -1,4 +1,4 @@
-"""Two-factor zones over HTTP: set at the desk, shown at the door, said by nobody."""
+"""Second factors over HTTP: set at the desk, presented at the door, never returned."""
 
 import io
 import json
@@ -11,8 +11,7 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from tests.service.test_a_day import enroll, say_yes
-from volens.service.http.app_state import AppState
-from volens.service.http.http_app import application
+from volens.service.http import AppState, application
 from volens.service.process.service_log import log_to
 from volens.store.programs import Role
 
@@ -38,7 +37,7 @@ def decisions(answer: Response) -> list[tuple[str, str | None]]:
     ("kind", "field", "right", "wrong"),
     [("badge", "badge_number", NUMBER, "04FFFFFFFFFFFF"), ("pin", "pin", PIN, "900817264305")],
 )
-def test_a_person_comes_in_with_face_and_factor_and_with_neither_alone(
+def test_a_person_matches_with_face_and_factor_and_with_neither_alone(
     house: House, client: TestClient, bearer: Bearer, views: list[bytes], kind: str, field: str, right: str, wrong: str
 ) -> None:
     operator, desk = bearer(Role.OPERATOR), bearer(Role.DESK)
@@ -86,11 +85,11 @@ def test_a_person_comes_in_with_face_and_factor_and_with_neither_alone(
         ({"badge_number": NUMBER, "pin": PIN}, "got both badge_number and pin"),
         ({"pin": "secret7190"}, "got a PIN of 10 characters"),
         ({"badge_number": "secret;7190"}, "got a badge number of 11 characters"),
-        ({"pin": PIN}, "got a PIN, where the face alone is asked for"),
+        ({"pin": PIN}, "got a PIN, but this zone requires the face alone"),
     ],
-    ids=["neither", "both", "no PIN", "no number", "none is asked for"],
+    ids=["neither", "both", "no PIN", "no number", "none is required"],
 )
-def test_what_does_not_fit_is_refused_with_a_sentence_that_does_not_repeat_it(
+def test_an_invalid_factor_is_refused_without_being_repeated(
     client: TestClient, bearer: Bearer, views: list[bytes], fields: dict[str, str], said: str
 ) -> None:
     answer = come(client, bearer(Role.DOOR), "lobby", views[3], **fields)
@@ -112,7 +111,7 @@ def test_what_does_not_fit_is_refused_with_a_sentence_that_does_not_repeat_it(
         ({"pin": "7190"}, 204),
     ],
 )
-def test_a_desk_sets_what_the_zone_asks_for_and_is_never_told_it_again(
+def test_a_desk_sets_the_required_factor_and_cannot_read_it(
     house: House, client: TestClient, bearer: Bearer, new: dict[str, Any], status: int
 ) -> None:
     house.declare("vault", second_factor="pin")
@@ -132,7 +131,7 @@ def test_a_desk_sets_what_the_zone_asks_for_and_is_never_told_it_again(
     )
 
 
-def test_neither_number_nor_pin_is_in_the_log_of_the_service(
+def test_no_badge_number_and_no_pin_is_in_the_log(
     house: House, app_state: AppState, bearer: Bearer, views: list[bytes]
 ) -> None:
     house.declare("vault", second_factor="pin")

@@ -1,4 +1,4 @@
-"""A camera over a WebSocket, with the real models and a real server: frames in, one decision for each passage out."""
+"""The WebSocket of a camera, with real models and a real server: frames in, one decision for each visit out."""
 
 import json
 import time
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from house import House
+from patience import PATIENCE_S
 from reading_log import opened
 from starlette.testclient import TestClient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -15,11 +16,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.service.test_a_day import enroll, say_yes
 from tests.service.test_connections import listening
-from volens.service.http.app_state import AppState
-from volens.service.http.bodies import MAX_FRAME_BYTES
-from volens.service.http.stream_routes import MAX_STREAMS
-from volens.store.programs import Role
-from volens.store.programs.decision_counts import COUNTED, MATCHED
+from volens.service.http import MAX_FRAME_BYTES, MAX_STREAMS, AppState
+from volens.store.people import MATCHED
+from volens.store.programs import COUNTED, Role
 
 Bearer = Callable[..., dict[str, str]]
 Door = Callable[..., ClientConnection]
@@ -27,7 +26,7 @@ Door = Callable[..., ClientConnection]
 
 @pytest.fixture
 def port(app_state: AppState) -> Iterator[int]:
-    # Streams outlive the time that headers may take.
+    # Streams outlive the time limit of headers.
     with listening(app_state, 0.5) as port:
         yield port
 
@@ -40,7 +39,7 @@ def door(port: int, bearer: Bearer) -> Iterator[Door]:
     def opened(zone: str = "lobby", shown: dict[str, str] | None = None) -> ClientConnection:
         shown = headers if shown is None else shown
         url = f"ws://127.0.0.1:{port}/v1/zones/{zone}/stream"
-        kept.append(connect(url, additional_headers=shown, open_timeout=20, close_timeout=1))
+        kept.append(connect(url, additional_headers=shown, open_timeout=PATIENCE_S, close_timeout=1))
         return kept[-1]
 
     yield opened
@@ -49,12 +48,12 @@ def door(port: int, bearer: Bearer) -> Iterator[Door]:
 
 
 def said(one: ClientConnection) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(one.recv(timeout=20))
+    message: dict[str, Any] = json.loads(one.recv(timeout=PATIENCE_S))
     return message
 
 
 def look(one: ClientConnection, frame: bytes) -> list[dict[str, Any]]:
-    """Send a frame, and return what is said until it is answered."""
+    """Send a frame, and return all messages up to its response."""
     one.send(frame)
     found = [said(one)]
     while found[-1]["type"] != "frame":
@@ -62,7 +61,7 @@ def look(one: ClientConnection, frame: bytes) -> list[dict[str, Any]]:
     return found
 
 
-def test_who_stands_in_front_of_a_door_is_one_decision_until_they_withdraw(
+def test_a_person_at_a_door_is_one_decision_until_they_withdraw(
     client: TestClient, app_state: AppState, bearer: Bearer, door: Door, views: list[bytes]
 ) -> None:
     desk = bearer(Role.DESK)
@@ -82,29 +81,27 @@ def test_who_stands_in_front_of_a_door_is_one_decision_until_they_withdraw(
     assert first == {"type": "frame", "number": 1, "faces": 1, "matches": 1}
     assert later == [[{"type": "frame", "number": number, "faces": 1, "matches": 1}] for number in (2, 3, 4)]
 
-    (match,) = opened(app_state.site._store, MATCHED)
+    (match,) = opened(app_state.site.installation.store, MATCHED)
     assert match["asked_by"] == next(
-        one.credential_id for one in app_state.site.credentials.list() if one.role is Role.DOOR
+        one.credential_id for one in app_state.site.programs.credentials.list() if one.role is Role.DOOR
     )
 
     code = json.loads(given["take_home"])["withdrawal_code"]
     assert client.post("/v1/withdrawals", json={"code": code}).status_code == 200
     assert look(one, frame) == [{"type": "frame", "number": 5, "faces": 1, "matches": 0}]
 
-    # Not at once: the next frame might have been a better one.
-    until, told = time.monotonic() + 20, list[dict[str, Any]]()
+    # Not at once, because the next frame may be a better one.
+    until, told = time.monotonic() + PATIENCE_S, list[dict[str, Any]]()
     while not told and time.monotonic() < until:
         told += [message for message in look(one, frame) if message["type"] == "decision"]
     assert [(one["decision"], one["subject_id"], one["comparison_score"]) for one in told] == [("no_match", None, None)]
     assert [message["type"] for _ in range(3) for message in look(one, frame)] == ["frame"] * 3
     app_state.decisions.write(everything=True)
-    (counted,) = [each for each in opened(app_state.site._store, COUNTED) if each["operation"] == "stream"]
+    (counted,) = [each for each in opened(app_state.site.installation.store, COUNTED) if each["operation"] == "stream"]
     assert (counted["faces_match"], counted["faces_no_match"]) == (1, 1)
 
 
-def test_frames_that_come_faster_than_they_are_looked_at_are_dropped_and_the_newest_is_not(
-    door: Door, views: list[bytes]
-) -> None:
+def test_frames_that_come_too_fast_are_dropped_except_the_newest(door: Door, views: list[bytes]) -> None:
     one = door()
     said(one)
     for _ in range(200):
@@ -120,7 +117,7 @@ def test_frames_that_come_faster_than_they_are_looked_at_are_dropped_and_the_new
     assert 0 < dropped < 200
 
 
-def test_what_is_no_image_is_told_of_and_the_next_frame_is_looked_at(door: Door, views: list[bytes]) -> None:
+def test_an_unreadable_frame_is_reported_and_the_next_is_processed(door: Door, views: list[bytes]) -> None:
     one = door()
     said(one)
     assert look(one, b"GIF89a no") == [{"type": "frame", "number": 1, "faces": 0, "matches": 0, "unreadable": True}]
@@ -129,7 +126,7 @@ def test_what_is_no_image_is_told_of_and_the_next_frame_is_looked_at(door: Door,
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"type": "frame"}', '"' * 5000, "[" * 4000])
-def test_text_that_means_nothing_ends_a_stream(door: Door, text: str) -> None:
+def test_an_invalid_text_message_ends_a_stream(door: Door, text: str) -> None:
     one = door()
     said(one)
     one.send(text)
@@ -138,14 +135,14 @@ def test_text_that_means_nothing_ends_a_stream(door: Door, text: str) -> None:
     assert code_of(one) == 1008
 
 
-def test_something_shown_at_a_door_that_asks_for_nothing_but_a_face_is_refused_without_being_repeated(
+def test_a_factor_in_a_zone_without_one_is_refused_without_being_repeated(
     door: Door,
 ) -> None:
     one = door()
     said(one)
     one.send(json.dumps({"type": "present", "factor": "pin", "value": "918273"}))
     problem = said(one)
-    assert "nothing besides" in problem["detail"]
+    assert "no second factor" in problem["detail"]
     assert "918273" not in json.dumps(problem)
     assert code_of(one) == 1008
 
@@ -158,10 +155,10 @@ def test_a_frame_that_is_too_large_ends_a_stream(door: Door) -> None:
     assert code_of(one) == 1009
 
 
-def test_a_frame_that_is_far_too_large_is_cut_off_before_it_is_here(door: Door) -> None:
+def test_a_frame_that_is_far_too_large_is_cut_off_before_its_end(door: Door) -> None:
     one = door()
     said(one)
-    with suppress(ConnectionClosed):  # where it is noticed, here or below, is chance
+    with suppress(ConnectionClosed):  # the end is noticed here or below
         one.send(bytes(8 * MAX_FRAME_BYTES))
     assert code_of(one) in {1006, 1009}
 
@@ -176,7 +173,7 @@ def test_a_frame_that_is_far_too_large_is_cut_off_before_it_is_here(door: Door) 
         (Role.DOOR, "lab", 403),
     ],
 )
-def test_who_may_not_is_refused_as_everywhere_else(
+def test_a_stream_is_refused_with_an_ordinary_problem(
     door: Door, bearer: Bearer, shown: Role | str | None, zone: str, status: int
 ) -> None:
     headers = bearer(shown) if isinstance(shown, Role) else {} if shown is None else {"Authorization": shown}
@@ -189,36 +186,34 @@ def test_who_may_not_is_refused_as_everywhere_else(
     assert json.loads(answer.body or b"")["status"] == status
 
 
-def test_where_the_person_holds_the_key_nobody_is_searched_for(door: Door, house: House, bearer: Bearer) -> None:
+def test_a_zone_of_custody_subject_key_has_no_stream(door: Door, house: House, bearer: Bearer) -> None:
     house.declare("vault", "subject_key")
     with pytest.raises(InvalidStatus) as refused:
         door("vault", bearer(Role.DOOR, "vault"))
     assert refused.value.response.status_code == 403
 
 
-def test_the_stream_of_a_credential_that_was_ended_ends_though_nobody_sends_anything(
-    door: Door, app_state: AppState
-) -> None:
+def test_revoking_a_credential_ends_its_idle_streams(door: Door, app_state: AppState) -> None:
     one = door()
     said(one)
-    (credential,) = app_state.site.credentials.list()
-    app_state.site.credentials.end(credential.credential_id)
+    (credential,) = app_state.site.programs.credentials.list()
+    app_state.site.programs.credentials.end(credential.credential_id)
     problem = said(one)
     assert (problem["type"], problem["status"]) == ("problem", 401)
     assert code_of(one) == 1008
     app_state.decisions.write(everything=True)
-    (counted,) = [each for each in opened(app_state.site._store, COUNTED) if each["operation"] == "stream"]
+    (counted,) = [each for each in opened(app_state.site.installation.store, COUNTED) if each["operation"] == "stream"]
     assert (counted["caller"], counted["answers_unknown"]) == (credential.credential_id, 1)
 
 
-def test_when_the_service_ends_doors_are_told_to_come_again(door: Door, app_state: AppState) -> None:
+def test_a_shutdown_closes_streams_with_the_code_for_reconnecting(door: Door, app_state: AppState) -> None:
     one = door()
     said(one)
-    app_state.leave()
+    app_state.stopping.set()
     assert code_of(one) == 1012
 
 
-def test_a_credential_has_a_few_streams_and_no_more_until_one_is_closed(door: Door, app_state: AppState) -> None:
+def test_the_number_of_streams_of_a_credential_is_limited(door: Door, app_state: AppState) -> None:
     opened = [door() for _ in range(MAX_STREAMS)]
     for one in opened:
         said(one)
@@ -226,13 +221,13 @@ def test_a_credential_has_a_few_streams_and_no_more_until_one_is_closed(door: Do
         door()
     assert refused.value.response.status_code == 429
     opened[0].close()
-    until = time.monotonic() + 10
-    while app_state.streams.total() == MAX_STREAMS and time.monotonic() < until:
+    until = time.monotonic() + PATIENCE_S
+    while app_state.open_streams.total() == MAX_STREAMS and time.monotonic() < until:
         time.sleep(0.02)
     assert said(door())["type"] == "ready"
 
 
-def test_a_door_that_does_not_listen_holds_nobody_else_up(
+def test_a_door_that_does_not_read_blocks_no_other_door(
     client: TestClient, door: Door, bearer: Bearer, views: list[bytes]
 ) -> None:
     deaf = door()
@@ -243,23 +238,21 @@ def test_a_door_that_does_not_listen_holds_nobody_else_up(
     assert answer.status_code == 200
 
 
-def test_a_stream_is_counted_when_it_is_over(
-    client: TestClient, door: Door, bearer: Bearer, app_state: AppState
-) -> None:
+def test_a_stream_is_counted_when_it_ends(client: TestClient, door: Door, bearer: Bearer, app_state: AppState) -> None:
     one = door()
     said(one)
     one.close()
-    until = time.monotonic() + 10
-    while app_state.streams and time.monotonic() < until:
+    counted, headers = 'volens_requests_total{operation="stream",status="1xx"} 1.0', bearer(Role.AUDITOR)
+    until = time.monotonic() + PATIENCE_S
+    while counted not in (numbers := client.get("/metrics", headers=headers).text):
+        assert time.monotonic() < until
         time.sleep(0.02)
-    time.sleep(0.05)
-    numbers = client.get("/metrics", headers=bearer(Role.AUDITOR)).text
-    assert 'volens_requests_total{operation="stream",status="1xx"} 1.0' in numbers
+    assert not app_state.open_streams
     assert 'volens_request_seconds_count{operation="stream"}' not in numbers
 
 
 def code_of(one: ClientConnection) -> int | None:
     with suppress(ConnectionClosed):
         while True:
-            one.recv(timeout=20)
+            one.recv(timeout=PATIENCE_S)
     return one.close_code

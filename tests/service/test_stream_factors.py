@@ -1,4 +1,4 @@
-"""A camera's stream in a zone that asks for a PIN: asked for once, refused once, one passage for each right one."""
+"""The stream of a zone with a PIN: one request for the factor, one refusal, one visit for each correct PIN."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from websockets.sync.client import ClientConnection
 
 from tests.service.test_a_day import enroll, say_yes
 from tests.service.test_stream import Door, door, look, port, said
-from volens.service.http.app_state import AppState
+from volens.service.http import AppState
 from volens.store.programs import Role
 
 __all__ = ["door", "port"]
@@ -30,7 +30,7 @@ def vault(
     views: list[bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Vault:
-    """The stream of a door, who is enrolled there, and what its camera sees."""
+    """The stream of a door, the enrolled person, and a frame of them."""
     assert app_state.site is house.site
     monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
     house.declare("vault", second_factor="pin")
@@ -51,7 +51,7 @@ def told(messages: list[dict[str, Any]]) -> list[tuple[str, str | None]]:
     return [(one["decision"], one["subject_id"]) for one in messages if one["type"] == "decision"]
 
 
-def test_who_is_known_is_asked_for_the_pin_and_comes_in_with_it(vault: Vault) -> None:
+def test_a_known_face_requires_the_pin_and_matches_with_it(vault: Vault) -> None:
     one, subject_id, frame = vault
     assert said(one)["second_factor"] == "pin"
 
@@ -71,11 +71,13 @@ def test_who_is_known_is_asked_for_the_pin_and_comes_in_with_it(vault: Vault) ->
 
 
 @pytest.mark.parametrize(("value", "factor"), [("04A1B2C3", "badge"), (719035, "pin"), (None, "pin"), ("x", "iris")])
-def test_what_is_not_asked_for_ends_the_stream_without_being_repeated(vault: Vault, value: object, factor: str) -> None:
+def test_a_wrong_kind_of_factor_ends_the_stream_without_being_repeated(
+    vault: Vault, value: object, factor: str
+) -> None:
     one, _, _ = vault
     said(one)
     present(one, value, factor)
     problem = said(one)
     assert problem["type"] == "problem"
-    assert "asks for a pin besides" in problem["detail"]
+    assert "requires a pin as second factor" in problem["detail"]
     assert value is None or str(value) not in problem["detail"]

@@ -1,10 +1,11 @@
-"""`volens serve` as a process: it listens, answers, drains, and refuses what it must."""
+"""`volens serve` as a process: it listens, responds, drains and refuses."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,24 +13,19 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from fastapi import FastAPI
+from patience import PATIENCE_S, free_port
 
 from tests.service.conftest import jpeg
 from volens import Site
 from volens.consent import InputError
 from volens.face import ModelCache
 from volens.service import samples
-from volens.service.http.server import Address
+from volens.service.http import Address, server
 from volens.store.programs import Role
 
 COMMAND = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -45,7 +41,7 @@ def served(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         if process.poll() is not None:
             raise AssertionError(process.stderr.read() if process.stderr else "")
@@ -54,7 +50,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
                 return
         except httpx2.TransportError:
             time.sleep(0.1)
-    raise AssertionError("the service did not come up in a minute")
+    raise AssertionError("the service did not come up")
 
 
 @pytest.fixture
@@ -67,9 +63,9 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def test_a_process_answers_a_door_and_ends_when_it_is_told_to(home: Path) -> None:
+def test_a_process_responds_to_a_door_and_ends_on_sigterm(home: Path) -> None:
     with Site.open(home) as site:
-        _, token = site.credentials.issue(label="door 1", role=Role.DOOR, zone="lobby")
+        _, token = site.programs.credentials.issue(label="door 1", role=Role.DOOR, zone="lobby")
     headers = {"Authorization": f"Bearer {token.reveal()}", "Content-Type": "image/jpeg"}
     port = free_port()
     with served(home, port) as process:
@@ -80,10 +76,10 @@ def test_a_process_answers_a_door_and_ends_when_it_is_told_to(home: Path) -> Non
 
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
-def test_a_port_that_is_taken_is_one_sentence(home: Path) -> None:
+def test_a_port_in_use_is_one_sentence(home: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -93,18 +89,37 @@ def test_a_port_that_is_taken_is_one_sentence(home: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE_S,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
     assert run.returncode == 6
-    assert "see whether something else does" in run.stderr
+    assert "stop what listens there" in run.stderr
     assert "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("key", [b"no key", b""])
-def test_a_key_that_is_none_is_refused_before_anything_is_said_to_listen(tmp_path: Path, key: bytes) -> None:
+def test_an_invalid_tls_key_is_refused_before_the_service_listens(tmp_path: Path, key: bytes) -> None:
     certificate, secret = tmp_path / "a.pem", tmp_path / "a.key"
     certificate.write_bytes(b"no certificate")
     secret.write_bytes(key)
     with pytest.raises(InputError, match="cannot be read, or do not belong together"):
         Address("127.0.0.1", 8470, certificate, secret)
+
+
+def test_a_signal_drains_a_server_before_it_ends() -> None:
+    stopping = threading.Event()
+    one = server(FastAPI(), Address("127.0.0.1", 8470), stopping, drain_s=0.05)
+    one.handle_exit(signal.SIGTERM, None)
+    assert stopping.is_set()
+    until = time.monotonic() + PATIENCE_S
+    while not one.should_exit:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_second_signal_ends_a_draining_server_at_once() -> None:
+    one = server(FastAPI(), Address("127.0.0.1", 8470), threading.Event(), drain_s=PATIENCE_S)
+    one.handle_exit(signal.SIGTERM, None)
+    assert not one.should_exit
+    one.handle_exit(signal.SIGTERM, None)
+    assert one.should_exit

@@ -1,4 +1,4 @@
-"""Clocks on a real site: each ends matching at its second without a sweep, and the sweep erases it and says why."""
+"""Expiry clocks on a real site: each ends matching at its second without a sweep, and the sweep erases and reports."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -9,11 +9,10 @@ from house import START, House, Person
 from sqlalchemy import text
 
 from tests.unit.store.raw import DATA, drop_triggers
-from volens import erase, verify_certificate
+from volens import verify_certificate
 from volens.consent import EndReason, ErasureIncompleteError, InputError, NoLiveConsentError, RefusedError, SubjectKey
-from volens.store.people import clocked, references_of
-from volens.store.people.consents import consent_ended
-from volens.store.people.deadlines import note_interactions
+from volens.enroll import end_replaced_consent
+from volens.store.people import clocked, consent_ended, sealed_references
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -30,7 +29,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def give(house: House, key: SubjectKey, zone: str = "lobby", valid_days: int | None = None) -> Person:
-    """Say yes with a key that is kept, and enroll."""
+    """Give consent with a key that is kept, and enroll."""
     take_home = house.site.give_consent(
         house.site.notice(zone), name="Ada Canary", jurisdiction="FR", key=key, valid_days=valid_days
     )
@@ -41,7 +40,7 @@ def new_key(house: House) -> SubjectKey:
     return SubjectKey.from_seed(house.bits.randbytes(32))
 
 
-def ask_again(house: House, days: int, words: bytes = b"A new text.\n") -> None:
+def supersede(house: House, days: int, words: bytes = b"A new text.\n") -> None:
     house.site.publish_notice("lobby", language="en", text=words, supersedes_within_days=days)
 
 
@@ -55,13 +54,13 @@ def expires(house: House) -> tuple[Person, str]:
     return give(house, new_key(house), valid_days=20), "lobby"
 
 
-def is_kept_shorter(house: House) -> tuple[Person, str]:
+def has_shorter_retention(house: House) -> tuple[Person, str]:
     person = house.admit()
     assert house.site.clocks.shorten_retention("lobby", 20)[1] == 1
     return person, "lobby"
 
 
-def stays_away(house: House) -> tuple[Person, str]:
+def is_inactive(house: House) -> tuple[Person, str]:
     person = house.admit("long")
     house.clock.move(days=1075)
     return person, "long"
@@ -73,23 +72,25 @@ def leaves(house: House) -> tuple[Person, str]:
     return person, "lobby"
 
 
-def is_asked_again(house: House) -> tuple[Person, str]:
+def is_superseded(house: House) -> tuple[Person, str]:
     person = house.admit()
-    ask_again(house, 20)
+    supersede(house, 20)
     return person, "lobby"
 
 
 WAYS: dict[EndReason, Callable[[House], tuple[Person, str]]] = {
     EndReason.EXPIRED: expires,
-    EndReason.RETENTION: is_kept_shorter,
-    EndReason.INACTIVE: stays_away,
+    EndReason.RETENTION: has_shorter_retention,
+    EndReason.INACTIVE: is_inactive,
     EndReason.LEFT: leaves,
-    EndReason.SUPERSEDED: is_asked_again,
+    EndReason.SUPERSEDED: is_superseded,
 }
 
 
 @pytest.mark.parametrize("reason", WAYS)
-def test_each_clock_ends_matching_at_its_second_and_the_sweep_says_why(house: House, reason: EndReason) -> None:
+def test_each_clock_ends_matching_at_its_second_and_the_sweep_reports_the_reason(
+    house: House, reason: EndReason
+) -> None:
     person, zone = WAYS[reason](house)
     untouched = house.admit("long")
     house.clock.move(days=20, seconds=-1)
@@ -120,19 +121,19 @@ def test_each_clock_ends_matching_at_its_second_and_the_sweep_says_why(house: Ho
     house.site.log.verify()
 
 
-def test_a_consent_ends_by_the_clock_that_ends_first_whatever_was_set_later(house: House) -> None:
+def test_a_consent_ends_by_the_earliest_clock(house: House) -> None:
     person = house.admit()
     house.site.clocks.leave([person.receipt_id], START + 30 * DAY)
-    ask_again(house, 10)
+    supersede(house, 10)
     house.site.clocks.shorten_retention("lobby", 20)
     house.clock.move(days=40)
     assert house.site.sweep().reasons == {"superseded": 1}
 
 
-def test_a_visit_moves_the_clock_of_inactivity_and_no_other(house: House) -> None:
+def test_a_visit_moves_only_the_inactivity_clock(house: House) -> None:
     visitor, absent = house.admit("long"), house.admit("long")
     house.clock.move(days=30, hours=5)
-    note_interactions(house.store, [visitor.receipt_id])
+    house.visit(visitor)
     house.clock.move(days=1066)
     assert house.sees(visitor, "long")
     assert not house.sees(absent, "long")
@@ -141,11 +142,11 @@ def test_a_visit_moves_the_clock_of_inactivity_and_no_other(house: House) -> Non
     assert house.site.sweep().reasons == {"expired": 1}
 
 
-def test_a_visit_is_noted_by_the_day_and_once_a_day(house: House) -> None:
+def test_a_visit_is_recorded_once_a_day_and_by_the_day(house: House) -> None:
     person = house.admit()
     house.clock.move(days=3, hours=7)
     for _ in range(2):
-        note_interactions(house.store, [person.receipt_id])
+        house.visit(person)
         with house.store.read() as connection:
             (one,) = clocked(connection)
         assert one.facts is not None
@@ -153,16 +154,16 @@ def test_a_visit_is_noted_by_the_day_and_once_a_day(house: House) -> None:
         house.clock.move(hours=1)
 
 
-def test_a_door_that_cannot_note_a_visit_opens_all_the_same(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_door_opens_even_if_the_visit_cannot_be_recorded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     person = house.admit()
     house.clock.move(days=1)
     monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.01)
     house.reopen()
     with house.store.write():
-        note_interactions(house.store, [person.receipt_id])
+        house.visit(person)
 
 
-def test_somebody_who_leaves_now_is_erased_at_once_in_every_zone(house: House) -> None:
+def test_a_person_who_leaves_now_is_erased_at_once_in_every_zone(house: House) -> None:
     key = new_key(house)
     here, there, colleague = give(house, key), give(house, key, "long"), house.admit()
 
@@ -178,7 +179,7 @@ def test_somebody_who_leaves_now_is_erased_at_once_in_every_zone(house: House) -
         house.site.clocks.leave([])
 
 
-def test_a_leaving_date_is_moved_earlier_and_never_later(house: House) -> None:
+def test_a_leaving_date_can_be_moved_earlier_but_never_later(house: House) -> None:
     person = house.admit()
     house.site.clocks.leave([person.receipt_id], START + 30 * DAY)
     house.site.clocks.leave([person.receipt_id], START + 20 * DAY)
@@ -188,12 +189,12 @@ def test_a_leaving_date_is_moved_earlier_and_never_later(house: House) -> None:
     assert house.site.sweep().reasons == {"left": 1}
 
 
-def test_a_new_notice_asks_those_again_who_agreed_to_an_older_one_in_its_language(house: House) -> None:
+def test_a_superseding_notice_ends_older_consents_in_its_language(house: House) -> None:
     old = house.admit()
     house.site.publish_notice("lobby", language="fr", text=b"Bonjour.\n")
     key = new_key(house)
     french = house.site.give_consent(house.site.notice("lobby", "fr"), name="Bea", jurisdiction="FR", key=key)
-    ask_again(house, 10)
+    supersede(house, 10)
     house.clock.move(days=1)
     new = house.site.give_consent(house.site.notice("lobby", "en"), name="Cleo", jurisdiction="FR", key=new_key(house))
     house.clock.move(days=9)
@@ -204,7 +205,7 @@ def test_a_new_notice_asks_those_again_who_agreed_to_an_older_one_in_its_languag
     assert left == {one.receipt.claims.receipt_id for one in (french, new)}
 
 
-def test_a_notice_that_does_not_ask_again_ends_nothing_and_an_old_text_published_again_is_a_new_version(
+def test_a_notice_without_a_deadline_ends_nothing_and_an_old_text_is_a_new_version(
     house: House,
 ) -> None:
     person = house.admit()
@@ -214,20 +215,20 @@ def test_a_notice_that_does_not_ask_again_ends_nothing_and_an_old_text_published
     with house.store.read() as connection:
         (one,) = clocked(connection)
     assert one.facts is not None
-    assert one.facts.superseding == []
-    ask_again(house, 5, b"We compare your face at the door.\n")  # the very text that the person agreed to
+    assert one.facts.superseded_at == []
+    supersede(house, 5, b"We compare your face at the door.\n")  # the very text that the person agreed to
     house.clock.move(days=5)
     assert not house.sees(person)
     assert house.site.sweep().reasons == {"superseded": 1}
 
 
-def test_who_agrees_to_the_new_notice_in_time_ends_the_old_consent_and_is_enrolled_again(house: House) -> None:
+def test_a_new_consent_in_time_ends_the_old_one_and_needs_a_new_enrollment(house: House) -> None:
     key = new_key(house)
     old = give(house, key)
     with pytest.raises(RefusedError, match="already in force"):
         give(house, key)
     house.clock.move(days=1)
-    ask_again(house, 10)
+    supersede(house, 10)
 
     with pytest.raises(InputError):  # a slip must not cost the person the consent that they have
         house.site.give_consent(house.site.notice("lobby"), name="Ada", jurisdiction="nowhere", key=key)
@@ -240,7 +241,7 @@ def test_who_agrees_to_the_new_notice_in_time_ends_the_old_consent_and_is_enroll
     assert house.site.sweep().expired == ()
 
 
-def test_who_comes_back_after_the_clock_ran_out_need_not_wait_for_the_sweep(house: House) -> None:
+def test_a_person_can_consent_again_after_expiry_without_a_sweep(house: House) -> None:
     key = new_key(house)
     old = give(house, key, valid_days=3)
     house.clock.move(days=3)
@@ -249,18 +250,18 @@ def test_who_comes_back_after_the_clock_ran_out_need_not_wait_for_the_sweep(hous
     assert house.sees(new)
 
 
-def test_a_consent_that_crossed_with_a_notice_that_asks_again_ends_with_it(
+def test_a_consent_signed_while_a_superseding_notice_was_published_ends_with_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The notice is published after the person signed and before the consent is recorded.
-    plain = erase.end_replaced_consent
+    plain = end_replaced_consent
 
     def meanwhile(*_arguments: object) -> None:
-        monkeypatch.setattr("volens.enroll.end_replaced_consent", plain)
+        monkeypatch.setattr("volens.enroll.giving.end_replaced_consent", plain)
         house.clock.move(seconds=1)
-        ask_again(house, 2)
+        supersede(house, 2)
 
-    monkeypatch.setattr("volens.enroll.end_replaced_consent", meanwhile)
+    monkeypatch.setattr("volens.enroll.giving.end_replaced_consent", meanwhile)
     person = house.admit()
     assert house.sees(person)
     house.clock.move(days=2)
@@ -268,13 +269,13 @@ def test_a_consent_that_crossed_with_a_notice_that_asks_again_ends_with_it(
 
 
 @pytest.mark.parametrize("days", [0, 91, -1])
-def test_a_term_of_no_day_or_longer_than_the_zone_keeps_anything_is_refused(house: House, days: int) -> None:
+def test_a_term_of_zero_days_or_beyond_the_retention_is_refused(house: House, days: int) -> None:
     with pytest.raises(InputError, match=r"expected 1 to 90"):
         give(house, new_key(house), valid_days=days)
 
 
 @pytest.mark.parametrize("days", [90, 91])
-def test_a_retention_is_only_shortened(house: House, days: int) -> None:
+def test_a_retention_can_only_be_shortened(house: House, days: int) -> None:
     with pytest.raises(RefusedError, match="only be shortened"):
         house.site.clocks.shorten_retention("lobby", days)
     house.site.clocks.shorten_retention("lobby", 30)
@@ -284,7 +285,7 @@ def test_a_retention_is_only_shortened(house: House, days: int) -> None:
         house.site.clocks.shorten_retention("lobby", 0)
 
 
-def test_the_alarm_rings_after_the_grace_and_is_quiet_after_the_sweep(house: House) -> None:
+def test_the_alarm_is_raised_after_the_grace_period_and_cleared_by_the_sweep(house: House) -> None:
     house.admit()
     house.site.clocks.leave([house.admit().receipt_id], START + 89 * DAY)
     house.clock.move(days=91)
@@ -298,12 +299,12 @@ def test_the_alarm_rings_after_the_grace_and_is_quiet_after_the_sweep(house: Hou
     assert house.site.clocks.quick_alarm(timedelta(0)) is None
 
 
-def test_a_row_that_ends_too_late_is_seen_by_the_alarm_and_swept_all_the_same(house: House) -> None:
+def test_an_expiry_column_set_too_late_raises_the_alarm_and_is_swept(house: House) -> None:
     # As after a restore that lost the shortening, or a hand in the file: the facts are believed, not the row.
     person = house.admit()
     house.site.clocks.leave([person.receipt_id], START + DAY)
-    drop_triggers(house.site.home / DATA, "live_consent_is_only_shortened")
-    with house.store._data.write() as connection:
+    drop_triggers(house.site.home / DATA, "live_consent_expires_at_is_only_moved_earlier")
+    with house.store.data.write() as connection:
         connection.execute(text("UPDATE live_consent SET expires_at = '2100-01-01T00:00:00Z'"))
     house.clock.move(days=3)
     assert house.site.clocks.quick_alarm() is None
@@ -311,21 +312,21 @@ def test_a_row_that_ends_too_late_is_seen_by_the_alarm_and_swept_all_the_same(ho
     assert house.site.sweep().reasons == {"left": 1}
 
 
-def test_a_damaged_receipt_does_not_keep_anybody_from_being_swept(house: House) -> None:
+def test_a_consent_with_a_damaged_receipt_is_swept(house: House) -> None:
     for _ in range(2):
         house.admit()
     drop_triggers(house.site.home / DATA, "receipt_is_not_changed")
-    with house.store._data.write() as connection:
+    with house.store.data.write() as connection:
         connection.execute(text("UPDATE receipt SET token = 'x' WHERE rowid = 1"))
     house.clock.move(days=90)
     assert house.site.sweep().reasons == {"expired": 2}
 
 
-def test_an_erasure_that_is_stuck_in_a_batch_does_not_stop_the_rest_of_it(house: House) -> None:
+def test_a_failed_erasure_in_a_batch_does_not_stop_the_rest(house: House) -> None:
     people = [house.admit() for _ in range(3)]
     stuck = people[1]
     with house.store.read() as connection:
-        (reference,) = references_of(connection, stuck.receipt_id)
+        (reference,) = sealed_references(connection, [stuck.receipt_id])
     (house.site.home / "copy").write_bytes(reference.sealed_embedding)
     house.clock.move(days=90)
     calls: list[tuple[int, int]] = []

@@ -47,10 +47,10 @@ def test_every_command_of_the_page_does_what_the_page_says(
         "door: open for 1 s",
         "door: closed",
     ]
-    assert any(line.startswith("decision: match (passage ") for line in opened)
+    assert any(line.startswith("decision: match (visit ") for line in opened)
     assert json.loads((tmp_path / "door.state").read_text())["lock"] == "locked"
 
-    # What the page's table says that a broker is told, and nobody's id.
+    # What the page's table says that a broker is told, and no person's id.
     page = (ROOT / "docs" / "doors.md").read_text()
     topics = re.findall(r"^\| `([a-z]+)` \| (?:yes|no)", page, flags=re.MULTILINE)
     assert topics == ["availability", "state", "health", "decision"]

@@ -15,7 +15,7 @@ VOLENS = Path(sys.executable).with_name("volens")
 @pytest.mark.parametrize(
     "code",
     [
-        "from enroll import Extractor; Extractor.load_default()",
+        "from volens.face import Extractor; Extractor.load_default()",
         "from volens.face.inference import runtime; runtime(); import insightface.model_zoo",
         "from volens.service.cli.app import run; run(['doctor'])",
     ],

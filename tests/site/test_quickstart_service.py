@@ -2,25 +2,16 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 from page import console_lines
+from patience import free_port
 
 from volens.face import ModelCache
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_ports(count: int) -> list[str]:
-    with ExitStack() as kept:
-        sockets = [kept.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [str(one.getsockname()[1]) for one in sockets]
 
 
 def programs(folder: Path) -> Path:
@@ -38,7 +29,7 @@ def programs(folder: Path) -> Path:
 def test_the_page_goes_from_nothing_to_a_door_a_revocation_and_a_notification(tmp_path: Path) -> None:
     ModelCache.default().pull()
     shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
-    service, panel = free_ports(2)
+    service, panel = str(free_port()), str(free_port())
     lines = console_lines("quickstart-service.md")
     assert all(line.startswith("$ ") for line in lines)
     assert len(lines) == 23
@@ -65,8 +56,8 @@ def test_the_page_goes_from_nothing_to_a_door_a_revocation_and_a_notification(tm
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
     (opened,) = (number for number, line in enumerate(said) if line.startswith("open: "))
-    closed = said.index("closed: nobody here agreed to this door")
-    assert opened < said.index("told the service: 202 accepted") < closed
+    closed = said.index("closed: no face in the frame has a consent for this door")
+    assert opened < said.index("reported to the service: 202 accepted") < closed
     assert said[closed + 1] == "exit code 3: she is a stranger"
     log = (tmp_path / "service-walk" / "panel.log").read_text()
     assert [line.split(" ", 1)[0] for line in log.splitlines()] == ["consent.given", "subject.erased"]

@@ -1,4 +1,4 @@
-"""The public retention policy: signed, without people, and true: its numbers are what the sweep applies."""
+"""The public retention policy: signed, without personal data, and with the numbers that the sweep applies."""
 
 import json
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def test_the_days_in_the_policy_are_those_after_which_the_sweep_erases(
     assert len(before) <= 1  # of the case with a shorter retention: who was there a day earlier
 
 
-def test_the_policy_says_until_when_older_consents_live_and_the_sweep_keeps_to_it(house: House) -> None:
+def test_the_policy_states_the_end_of_older_consents_and_the_sweep_applies_it(house: House) -> None:
     person = house.admit()
     house.clock.move(hours=5)
     house.site.publish_notice("lobby", language="en", text=b"New.\n", supersedes_within_days=9)
@@ -76,7 +76,7 @@ def test_the_policy_says_until_when_older_consents_live_and_the_sweep_keeps_to_i
     assert house.site.sweep().reasons == {"superseded": 1}
 
 
-def test_every_clock_that_can_end_a_consent_is_in_the_policy_with_its_source_and_no_other(house: House) -> None:
+def test_the_policy_lists_exactly_the_clocks_that_can_end_a_consent(house: House) -> None:
     for zone in house.site.clocks.policy()["dpv:hasPersonalDataHandling"]:
         stated = {one["volens:reason"]: one["dpv:hasLegalBasis"] for one in zone["volens:clocks"]}
         assert stated == {reason.value: source for reason, source in LEGAL_SOURCES.items()}
@@ -95,7 +95,7 @@ def test_another_configuration_is_another_policy(house: House) -> None:
     assert len(set(seen)) == len(seen)
 
 
-def test_the_policy_names_no_person_and_does_not_change_with_them(house: House) -> None:
+def test_the_policy_contains_no_personal_data_and_does_not_depend_on_people(house: House) -> None:
     before = house.site.clocks.policy()
     person = house.admit()
     after = house.site.clocks.policy()
@@ -106,13 +106,13 @@ def test_the_policy_names_no_person_and_does_not_change_with_them(house: House) 
         assert secret not in policy_page(after)
 
 
-def test_the_signed_policy_verifies_with_the_sites_key_also_when_it_was_laid_out_anew(house: House) -> None:
+def test_the_signed_policy_verifies_with_the_sites_key_also_when_reformatted(house: House) -> None:
     signed, key = house.site.clocks.signed_policy(), house.site.verifier_key
     assert verify_policy(signed, key) == house.site.clocks.policy()
     assert verify_policy(json.dumps(json.loads(signed), sort_keys=True).encode(), key) == house.site.clocks.policy()
 
 
-def test_a_policy_with_one_word_changed_or_by_another_site_does_not_verify(house: House, tmp_path: Path) -> None:
+def test_a_changed_policy_or_one_of_another_site_does_not_verify(house: House, tmp_path: Path) -> None:
     signed, key = house.site.clocks.signed_policy(), house.site.verifier_key
     assert signed.count(b'"volens:retentionDays": 90') == 1
     changed = {
@@ -145,12 +145,12 @@ def test_a_policy_with_one_word_changed_or_by_another_site_does_not_verify(house
         b" " * (4 * 1024 * 1024 + 1),
     ],
 )
-def test_what_is_no_policy_is_refused(house: House, data: bytes) -> None:
+def test_a_file_without_a_policy_is_refused(house: House, data: bytes) -> None:
     with pytest.raises(InputError):
         verify_policy(data, house.site.verifier_key)
 
 
-def test_the_page_for_people_writes_what_the_operator_wrote_as_text(house: House) -> None:
+def test_the_policy_page_escapes_the_operators_text(house: House) -> None:
     house.site.add_zone("x", custody="operator", justification="a", alternative="<script>1", retention_days=7)
     page = policy_page(house.site.clocks.policy())
     assert "<script" not in page

@@ -1,4 +1,4 @@
-"""The library as its users call it, with the real models and real photos."""
+"""The public library, with the real models and real photos."""
 
 import inspect
 import os
@@ -79,7 +79,7 @@ def test_without_consent_nothing_is_computed(tmp_path: Path, site: Site, extract
     assert site.log.verify().kinds["enrollment.refused"] == 2
 
 
-def test_a_person_is_found_in_a_group_with_many_strangers_and_is_one_of_them_after_withdrawing(site: Site) -> None:
+def test_a_person_matches_in_a_group_of_strangers_until_they_withdraw(site: Site) -> None:
     receipts = []
     frame = photos.group()
     boxes = [face.box for face in site.extractor.detect(frame)]
@@ -114,7 +114,7 @@ def test_the_same_face_is_not_enrolled_under_two_people_in_one_zone(site: Site) 
     site.enroll(consent(site, "lab").to_json(), views)
 
 
-def test_few_photos_are_taken_only_when_asked_for_and_said(site: Site) -> None:
+def test_few_photos_are_accepted_only_on_request_and_reported(site: Site) -> None:
     receipt = consent(site).to_json()
     views = photos.views(photos.astronaut(), 2)
 
@@ -137,7 +137,7 @@ def test_a_refused_photo_stores_nothing(site: Site) -> None:
     site.enroll(receipt, photos.views(photos.astronaut(), 3))
 
 
-def test_a_claim_is_confirmed_for_its_owner_and_for_nobody_else(site: Site) -> None:
+def test_a_claim_is_verified_for_its_owner_and_for_nobody_else(site: Site) -> None:
     receipt = consent(site).to_json()
     site.enroll(receipt, photos.views(photos.astronaut(), 3))
 
@@ -154,7 +154,7 @@ def test_the_embedding_on_disk_is_not_the_one_that_was_computed(site: Site) -> N
     photo = photos.astronaut()
     receipt = consent(site).to_json()
     site.enroll(receipt, photos.views(photo, 3))
-    store = site._store
+    store = site.installation.store
     with store.read() as connection:
         rows = connection.exec_driver_sql("SELECT sealed_embedding, model_licence FROM biometric_reference").all()
 
@@ -164,7 +164,7 @@ def test_the_embedding_on_disk_is_not_the_one_that_was_computed(site: Site) -> N
     assert len(box) == 29 + 128 * 4
 
 
-def test_a_consent_that_ends_while_the_photos_are_looked_at_is_no_tampering(site: Site) -> None:
+def test_a_consent_that_ends_during_enrollment_is_no_tampering(site: Site) -> None:
     receipt = consent(site).to_json()
     views = photos.views(photos.astronaut(), 3)
 

@@ -12,12 +12,13 @@ import aiomqtt
 from amqtt.broker import Broker
 from amqtt.plugins.base import BaseAuthPlugin
 from amqtt.session import Session
+from patience import PATIENCE_S
 
 PASSWORD = "let me in"  # noqa: S105  of a broker of the tests
 
 
 class OnePassword(BaseAuthPlugin):
-    """Admits whoever has no password, or the right one."""
+    """Admits clients without a password, and clients with the right one."""
 
     async def authenticate(self, *, session: Session) -> bool:
         return session.password in {None, "", PASSWORD}
@@ -36,10 +37,10 @@ class LoopbackBroker:
         return f"mqtt://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._start(), self.loop).result(20)
+        asyncio.run_coroutine_threadsafe(self._start(), self.loop).result(PATIENCE_S)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self.loop).result(20)
+        asyncio.run_coroutine_threadsafe(self._stop(), self.loop).result(PATIENCE_S)
 
     async def _start(self) -> None:
         listener = {"type": "tcp", "bind": f"127.0.0.1:{self.port}"}
@@ -80,7 +81,7 @@ async def _finish() -> None:
         task.cancel()
     if left:
         await asyncio.wait(left, timeout=5)
-    # One that was accepted while the broker stopped belongs to nobody any more.
+    # One that was accepted while the broker stopped belongs to no session any more.
     for transport in list(asyncio.get_running_loop()._transports.values()):  # type: ignore[attr-defined]  asyncio's
         transport.abort()
     await asyncio.sleep(0.05)
@@ -101,7 +102,7 @@ class Subscriber:
     def documents(self, topic: str) -> list[dict[str, Any]]:
         return [json.loads(payload) for payload in self.payloads(topic) if payload]
 
-    def wait_for(self, topic: str, count: int = 1, *, payload: str | None = None, timeout_s: float = 20) -> list[str]:
+    def wait_for(self, topic: str, count: int = 1, *, payload: str | None = None) -> list[str]:
         """Wait until so many messages came in a topic that ends so, or one with a payload."""
 
         def is_enough() -> bool:
@@ -109,7 +110,7 @@ class Subscriber:
             return payload in found if payload is not None else len(found) >= count
 
         with self.came:
-            assert self.came.wait_for(is_enough, timeout_s), f"expected {topic} {payload or count}, heard {self.heard}"
+            assert self.came.wait_for(is_enough, PATIENCE_S), f"expected {topic} {payload or count}, heard {self.heard}"
             return self.payloads(topic)
 
 
@@ -119,7 +120,7 @@ def subscriber(port: int, topic: str = "#") -> Iterator[Subscriber]:
     one, loop = Subscriber(), asyncio.new_event_loop()
 
     async def listen() -> None:
-        async with aiomqtt.Client("127.0.0.1", port, timeout=20) as client:
+        async with aiomqtt.Client("127.0.0.1", port, timeout=PATIENCE_S) as client:
             await client.subscribe(topic, qos=1)
             one.is_there.set()
             async for message in client.messages:
@@ -139,7 +140,7 @@ def subscriber(port: int, topic: str = "#") -> Iterator[Subscriber]:
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        assert one.is_there.wait(20), "the broker takes no subscriber"
+        assert one.is_there.wait(PATIENCE_S), "the broker takes no subscriber"
         yield one
     finally:
         loop.call_soon_threadsafe(task.cancel)

@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from house import Clock, no_models
+from patience import PATIENCE_S
 from sqlalchemy import Connection
 
 import volens.erase.procedure
@@ -22,9 +23,9 @@ import volens.store.keys.root_key.wrapped_key as wrapped_root_key
 from volens import Site
 from volens.consent import EndReason, UnavailableError, VolensError
 from volens.store import key_rotation as rotation
-from volens.store.keys.root_key.vault_transit import VaultTransit
+from volens.store.keys.root_key import VaultTransit
 from volens.store.people import live_receipts
-from volens.store.sqlite.database import Database
+from volens.store.sqlite import SqliteEngine
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["dying"])
@@ -36,7 +37,7 @@ def run(target: Callable[..., None], *arguments: object) -> int | None:
     # The fork server imports this module once, for which it must find it.
     with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
         process.start()
-    process.join(timeout=60)
+    process.join(timeout=PATIENCE_S)
     return process.exitcode
 
 
@@ -58,10 +59,10 @@ def at_step(
         seen.append(next(count))
         return seen[-1] == nth
 
-    original_write = Database.write
+    original_write = SqliteEngine.write
 
     @contextmanager
-    def write(self: Database, *, wait: bool = True) -> Generator[Connection]:
+    def write(self: SqliteEngine, *, wait: bool = True) -> Generator[Connection]:
         with original_write(self, wait=wait) as connection:
             yield connection
             now = step()
@@ -82,8 +83,8 @@ def at_step(
 
         return wrapped
 
-    Database.write = write  # type: ignore[method-assign]
-    Database.truncate_wal = around(Database.truncate_wal)  # type: ignore[method-assign]
+    SqliteEngine.write = write  # type: ignore[method-assign]
+    SqliteEngine.scrub = around(SqliteEngine.scrub)  # type: ignore[method-assign]
     volens.erase.proof.certify.write_private_files = around(volens.erase.proof.certify.write_private_files)
     for owner, name in more:
         setattr(owner, name, around(getattr(owner, name)))
@@ -165,15 +166,15 @@ def erase_all_and_die(home: Path, nth: int, moment: str, result: Path) -> None:
     """Erase everybody in one batch, and be killed at the nth durable step; undisturbed, tell how many there are."""
     volens.erase.procedure.STOP_TOGETHER = volens.erase.procedure.CERTIFY_TOGETHER = 100
     site = _open(home)
-    with site._store.read() as connection:
+    with site.installation.store.read() as connection:
         everybody = live_receipts(connection)
     steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
-    volens.erase.erase_consents(site._store, site._galleries, home, everybody, EndReason.ORDERED)
+    volens.erase.erase_consents(site.installation, everybody, EndReason.ORDERED)
     result.write_text(str(steps()))
 
 
 _OF_KEYS = (
-    (Database, "vacuum"),
+    (SqliteEngine, "compact"),
     (root_key_file, "make_root_key_file"),
     (root_key_file, "overwrite"),
     (root_key_file, "take_place"),

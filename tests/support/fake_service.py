@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from patience import PATIENCE_S
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -94,7 +95,7 @@ def obliging(service: FakeService, line: ServerConnection) -> None:
 def hanging(service: FakeService, line: ServerConnection) -> None:
     """Say that it is ready, and nothing else."""
     service.ready(line)
-    service.ended.wait(20)
+    service.ended.wait(PATIENCE_S)
     del line
 
 

@@ -3,7 +3,7 @@
 import os
 import random as stdlib_random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from volens.consent import (
     ConsentGrant,
     Custody,
     ModelId,
+    ProbeEmbedding,
     Purpose,
     ReceiptId,
     ReferenceId,
@@ -25,14 +26,15 @@ from volens.consent import (
     SubjectKey,
     TakeHome,
     UnitVector,
+    permit_probe,
 )
-from volens.consent.embedding import FloatArray, ProbeEmbedding
-from volens.consent.gate import permit_probe
-from volens.enroll.placement import ReferencePlacement
+from volens.consent.embedding import FloatArray
+from volens.enroll import ReferencePlacement
 from volens.erase.proof import Erased
-from volens.index import Carried, Decision, Galleries, admit_claim, identify, verify_claim
+from volens.face import Extractor
+from volens.index import Decision, Galleries, PersonalToken, admit_claim, identify, verify_claim
 from volens.store import Store
-from volens.store.people import admit_receipt
+from volens.store.people import VisitKind, admit_receipt
 from volens.store.promises import zone_of
 
 MODEL = ModelId("made-up@00000000")
@@ -69,7 +71,7 @@ class Person:
     badge: bytes | None = None
 
     @property
-    def carried(self) -> Carried:
+    def carried(self) -> PersonalToken:
         """What the person shows at a door besides the receipt."""
         return self.take_home.secret if self.badge is None else Badge.parse(self.badge)
 
@@ -132,29 +134,29 @@ class House:
     @classmethod
     def of(cls, site: Site, people: Sequence[Person] = (), seed: int = 2) -> Self:
         """Use a site that is there."""
-        clock = site._store.clock
+        clock = site.installation.store.clock
         assert isinstance(clock, Clock)
         return cls(site, clock, np.random.default_rng(seed), stdlib_random.Random(os.urandom(8)), list(people))
 
     @property
     def store(self) -> Store:
-        return self.site._store
+        return self.site.installation.store
 
     @property
     def galleries(self) -> Galleries:
-        return self.site._galleries
+        return self.site.installation.galleries
 
-    def reopen(self) -> None:
+    def reopen(self, load_extractor: Callable[[], Extractor] = no_models) -> None:
         home = self.site.home
         self.site.close()
-        self.site = Site.open(home, load_extractor=no_models, clock=self.clock, random=self.bits.randbytes)
+        self.site = Site.open(home, load_extractor=load_extractor, clock=self.clock, random=self.bits.randbytes)
 
     def face(self) -> FloatArray:
         """Return a new made-up face: a random direction, far from all others."""
         return UnitVector.normalised(self.faces.standard_normal(DIMENSION)).array
 
     def invite(self, zone: str = "lobby", name: str = "Ada Canary Example", jurisdiction: str = "FR") -> Person:
-        """Have somebody say yes."""
+        """Record the consent of a new person."""
         key = SubjectKey.from_seed(self.bits.randbytes(32))
         take_home = self.site.give_consent(self.site.notice(zone), name=name, jurisdiction=jurisdiction, key=key)
         person = Person(take_home, self.face())
@@ -207,16 +209,21 @@ class House:
     def verify(
         self,
         person: Person,
-        carried: Carried = None,
+        carried: PersonalToken = None,
         face: FloatArray | None = None,
         factor: ShownFactor | None = None,
     ) -> Decision:
         """Compare a face at a door with that of the person it claims to be (1:1)."""
         with self.store.read() as connection:
-            grant = admit_claim(self.store, connection, person.take_home.receipt, carried)
-            permit = permit_probe(zone_of(connection, grant.purpose))
+            grant, zone = admit_claim(self.store, connection, person.take_home.receipt, carried)
+        permit = permit_probe(zone)
         probe = ProbeEmbedding(permit, UnitVector(person.face if face is None else face), MODEL)
         return verify_claim(self.store, grant, probe, THRESHOLD, carried, factor)
+
+    def visit(self, *people: Person, kind: VisitKind = VisitKind.IDENTIFIED, caller: str | None = None) -> None:
+        """Record what a door records when people match."""
+        receipt_ids = [person.receipt_id for person in people]
+        self.site._recognizer.visits.record(receipt_ids, kind, MODEL, caller)
 
     def withdraw(self, person: Person) -> Erased:
         return self.site.withdraw(receipt=person.take_home.to_json())

@@ -12,6 +12,7 @@ from typing import Any
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 from loopback import serving
+from patience import PATIENCE_S
 
 from volens.consent.jws import b64url
 
@@ -83,7 +84,7 @@ class HouseIssuer:
 
     def hang(self, _handler: BaseHTTPRequestHandler) -> None:
         """Say nothing until the test lets go."""
-        self.ended.wait(30)
+        self.ended.wait(PATIENCE_S)
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Say what an honest issuer says."""

@@ -1,4 +1,4 @@
-"""What a site's log says to whoever has the data file: the events that still open, and all kinds."""
+"""What a site's log reveals to a reader of the data file: the events that still open, and all kinds."""
 
 import json
 from typing import Any

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
 from loopback import serving
+from patience import PATIENCE_S
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Receiver:
     came: threading.Condition = field(default_factory=threading.Condition)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def wait_for(self, count: int, timeout_s: float = 30) -> list[Received]:
+    def wait_for(self, count: int, timeout_s: float = PATIENCE_S) -> list[Received]:
         """Wait until so many requests came."""
         with self.came:
             assert self.came.wait_for(lambda: len(self.got) >= count, timeout_s), f"got {len(self.got)} of {count}"
@@ -52,7 +53,7 @@ class Receiver:
 
     def hang(self, _handler: BaseHTTPRequestHandler, _received: Received) -> None:
         """Say nothing until the test ends."""
-        self.ended.wait(30)
+        self.ended.wait(PATIENCE_S)
 
 
 @contextmanager

@@ -19,16 +19,15 @@ from house import House
 from own_memory import OwnMemory, hide
 from sqlalchemy import func, select
 
+import volens.store.sqlite.database
 from volens import Site, SubjectKey
 from volens.consent import ErasureIncompleteError, ReceiptId, UnitVector
-from volens.face import EmbeddingModel, Extractor
-from volens.face.embedder import FaceEmbedder
-from volens.face.image import Pixels
+from volens.face import EmbeddingModel, Extractor, FaceEmbedder, Pixels
 from volens.index import opened
 from volens.service import samples
-from volens.store.keys.secrets import Secret
-from volens.store.people import references_of
-from volens.store.schema.data_tables import live_consent
+from volens.store.keys import Secret
+from volens.store.people import sealed_references
+from volens.store.schema import live_consent
 
 Report = dict[str, dict[str, int]]
 
@@ -64,6 +63,7 @@ def reopened() -> Report:
 
 def refused_midway() -> Report:
     """Withdraw while a reader stands in the way of the scrubbing, and finish it when the reader has gone."""
+    volens.store.sqlite.database.BUSY_TIMEOUT_S = 0.1  # type: ignore[misc]  the reader does not go before it
     house = House.build(_home())
     for _ in range(3):
         house.admit()
@@ -146,23 +146,23 @@ def _withdrawn(house: House) -> Report:
 
 def _look_for(memory: OwnMemory, site: Site, receipt_id: ReceiptId) -> list[Secret | UnitVector]:
     """Look for everything of a person; return the copies by which it was done, to be wiped."""
-    with site._store.read() as connection:
-        references = references_of(connection, receipt_id)
-    secret = site._store.keyring.grant_secret(receipt_id)
+    with site.installation.store.read() as connection:
+        references = sealed_references(connection, [receipt_id])
+    secret = site.installation.store.keyring.grant_secret(receipt_id)
     memory.look_for("grant secret", hide(secret.buffer))
-    wrapped = site._store.keyring.wrapped(receipt_id)
+    wrapped = site.installation.store.keyring.wrapped_secrets([receipt_id]).get(receipt_id)
     assert wrapped is not None
     memory.look_for("wrapped grant secret", hide(wrapped))
     _overwrite(wrapped)
     held: list[Secret | UnitVector] = [secret]
-    for reference, vector in opened(site._store, references):
+    for reference, vector in opened(site.installation.store, references):
         key = secret.reference_key(reference.receipt.sha256, reference.model_id)
         memory.look_for("reference key", hide(key.buffer))
         memory.look_for("embedding", hide(vector.array))
         wide = vector.array.astype(np.float64)
         memory.look_for("embedding in double precision", hide(wide))
         wide.fill(0)
-        for gallery in site._galleries.built():
+        for gallery in site.installation.galleries.built().values():
             sketch = gallery.projection.sketch(vector.array)
             memory.look_for("sketch", hide(sketch))
             sketch.fill(0)

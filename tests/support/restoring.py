@@ -13,10 +13,11 @@ from house import Clock, no_models
 import volens.erase.procedure
 import volens.erase.replay
 import volens.store.backup.restore
+import volens.store.sqlite.database_files
 from volens import Site
 from volens.consent import VolensError
 from volens.erase import RestoreOrder
-from volens.store.sqlite.database import Database
+from volens.store.sqlite import SqliteEngine
 
 
 def restore(home: Path, order: RestoreOrder) -> Any:  # noqa: ANN401  Restored, which a child process drops
@@ -25,10 +26,10 @@ def restore(home: Path, order: RestoreOrder) -> Any:  # noqa: ANN401  Restored, 
 
 def _steps(happened: Callable[[], None]) -> None:
     """Call back after every durable step of this process."""
-    write = Database.write
+    write = SqliteEngine.write
 
     @contextmanager
-    def told(self: Database, *, wait: bool = True) -> Any:  # noqa: ANN401  stands in for `Database.write`
+    def told(self: SqliteEngine, *, wait: bool = True) -> Any:  # noqa: ANN401  stands in for `SqliteEngine.write`
         with write(self, wait=wait) as connection:
             yield connection
         happened()
@@ -41,11 +42,12 @@ def _steps(happened: Callable[[], None]) -> None:
 
         return wrapped
 
-    Database.write = told  # type: ignore[method-assign]
+    SqliteEngine.write = told  # type: ignore[method-assign]
     places: tuple[tuple[Any, str], ...] = (
-        (Database, "truncate_wal"),
+        (SqliteEngine, "scrub"),
         (Path, "replace"),
         (volens.store.backup.restore, "copy_private"),
+        (volens.store.sqlite.database_files, "copy_private"),
         (volens.erase.replay, "write_private"),
     )
     for where, name in places:

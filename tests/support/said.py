@@ -1,4 +1,4 @@
-"""What a command said, and the type of a fixture that runs one."""
+"""The output of a command, and the type of a fixture that runs one."""
 
 import json
 from collections.abc import Callable

@@ -15,6 +15,7 @@ from volens.consent import (
     DataSubjectId,
     ModelId,
     Notice,
+    ProbeEmbedding,
     Purpose,
     ReceiptId,
     ReferenceId,
@@ -27,9 +28,10 @@ from volens.consent import (
     WithdrawalCode,
     Zone,
     parse_purpose,
+    permit_probe,
 )
-from volens.consent.embedding import FloatArray, ProbeEmbedding
-from volens.consent.gate import ConsentLedger, admit, permit_probe
+from volens.consent.embedding import FloatArray
+from volens.consent.gate import ConsentLedger, admit
 from volens.consent.grant import ProbePermit
 from volens.consent.receipt import Controller, sign_receipt, verify_receipt
 from volens.consent.subject_key import SubjectPublicKey

@@ -9,23 +9,18 @@ from volens import Site
 from volens.consent import (
     ConsentedEmbedding,
     ConsentGrant,
+    ProbeEmbedding,
     ReferenceId,
     UnverifiedReceipt,
     VerifiedReceipt,
     WithdrawalCode,
 )
-from volens.consent.embedding import ProbeEmbedding
 from volens.consent.grant import ProbePermit
 from volens.face import DetectedFace, Extractor, RgbImage
-from volens.index import Galleries, identify, verify_claim
-from volens.index.flat_engine import FlatEngine
+from volens.index import FlatEngine, Galleries, identify, verify_claim
 from volens.store import Store, Transaction
-from volens.store.keys import GrantSecret
-from volens.store.keys.sealing import seal
-from volens.store.keys.secrets import RootKey
-from volens.store.people import SealedReference
-from volens.store.people.consents import add_consent
-from volens.store.people.references import add_reference
+from volens.store.keys import GrantSecret, RootKey, seal
+from volens.store.people import SealedReference, add_consent, add_reference
 
 
 def storing(tx: Transaction, mine: ConsentedEmbedding, seen: ProbeEmbedding, secret: GrantSecret) -> None:

@@ -1,4 +1,4 @@
-"""Where messages may go, and when they are tried again: two pure decisions."""
+"""Address guard (SSRF) and retry schedule: two pure decisions."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,8 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volens.consent import InputError
-from volens.service.webhooks.address_guard import AddressError, Target, checked_addresses, parse_target
-from volens.service.webhooks.retry_schedule import GIVE_UP_AFTER, LONGEST_DELAY, again_at
+from volens.service.webhooks import (
+    GIVE_UP_AFTER,
+    LONGEST_DELAY,
+    AddressError,
+    Target,
+    checked_addresses,
+    next_attempt_at,
+    parse_target,
+)
 
 NOW = datetime(2099, 1, 1, tzinfo=UTC)
 PUBLIC = ["93.184.215.14", "2606:4700::1111"]
@@ -37,13 +44,13 @@ def check(url: str, *addresses: str, allow_private: bool = False) -> None:
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_are_good(address: str) -> None:
+def test_public_addresses_are_allowed(address: str) -> None:
     check("https://example.org/hook", address)
     check("https://example.org/hook", address, allow_private=True)
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_private_addresses_in_any_dress_need_to_be_allowed(address: str) -> None:
+def test_private_addresses_in_any_notation_need_allow_private(address: str) -> None:
     with pytest.raises(AddressError):
         check("https://example.org", address)
     check("https://example.org", address, allow_private=True)
@@ -51,13 +58,13 @@ def test_private_addresses_in_any_dress_need_to_be_allowed(address: str) -> None
 
 
 @pytest.mark.parametrize("address", NEVER)
-def test_some_addresses_are_never_good(address: str) -> None:
+def test_some_addresses_are_never_allowed(address: str) -> None:
     for allowed in (False, True):
         with pytest.raises(AddressError):
             check("https://example.org", address, allow_private=allowed)
 
 
-def test_one_bad_address_among_good_ones_is_enough() -> None:
+def test_one_forbidden_address_among_several_is_refused() -> None:
     with pytest.raises(AddressError):
         check("https://example.org", PUBLIC[0], "10.0.0.1")
 
@@ -67,7 +74,7 @@ def test_http_stays_in_the_private_network() -> None:
         check("http://example.org", PUBLIC[0], allow_private=True)
 
 
-def test_a_name_without_an_address_is_nowhere() -> None:
+def test_a_name_without_an_address_is_an_error() -> None:
     with pytest.raises(OSError, match="no address"):
         check("https://example.org")
 
@@ -81,12 +88,12 @@ def test_a_name_without_an_address_is_nowhere() -> None:
         "https://[::1", "https://example.org/a\r\nb",
     ],
 )  # fmt: skip
-def test_what_is_no_plain_https_address_is_refused(url: str) -> None:
+def test_a_url_that_is_not_plain_https_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="got an address"):
         parse_target(url)
 
 
-def test_an_address_is_taken_apart() -> None:
+def test_a_url_is_split_into_its_parts() -> None:
     assert parse_target("https://Example.org/a?b=c") == Target("https", "example.org", 443, "/a?b=c")
     assert parse_target("https://[2606:4700::1111]:8443") == Target("https", "2606:4700::1111", 8443, "/")
     assert parse_target("http://localhost:80", allow_private=True) == Target("http", "localhost", 80, "/")
@@ -98,13 +105,13 @@ def test_an_address_is_taken_apart() -> None:
     age_s=st.integers(0, 300_000),
     retry_after_s=st.none() | st.integers(0, 10**6),
 )
-def test_tries_come_later_and_later_and_end(
+def test_attempts_come_with_growing_delays_and_end(
     failures: int, chance: float, age_s: int, retry_after_s: int | None
 ) -> None:
     wait = None if retry_after_s is None else timedelta(seconds=retry_after_s)
     now = NOW + timedelta(seconds=age_s)
 
-    at = again_at(NOW, now, failures, chance, wait)
+    at = next_attempt_at(NOW, now, failures, chance, wait)
 
     if at is None:
         assert now + LONGEST_DELAY > NOW + GIVE_UP_AFTER
@@ -115,11 +122,11 @@ def test_tries_come_later_and_later_and_end(
         assert at - now >= min(wait, LONGEST_DELAY) - timedelta(seconds=1)
 
 
-def test_three_days_hold_between_ten_and_forty_tries() -> None:
+def test_there_are_between_ten_and_forty_attempts_in_three_days() -> None:
     for chance in (0.0, 1.0):
         at: datetime | None = NOW
         tries = 0
         while at is not None:
             tries += 1
-            at = again_at(NOW, at, tries, chance)
+            at = next_attempt_at(NOW, at, tries, chance)
         assert 10 < tries < 40

@@ -1,4 +1,4 @@
-"""Delivery over TLS: the certificate must be of the name, in time, and by somebody who is trusted."""
+"""Delivery over TLS: the certificate must be valid for the name and the time, and by a trusted issuer."""
 
 import socket
 import ssl
@@ -13,15 +13,15 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from patience import PATIENCE_S
 
-from volens.service.webhooks.address_guard import parse_target
-from volens.service.webhooks.posting import DeliveryError, post
+from volens.service.webhooks import DeliveryError, parse_target, request
 
 NAME = "panel.example"
 
 
 def certificate(folder: Path, name: str, days: int) -> Path:
-    """Return a file with a key and a certificate that it has signed itself, good from 10 days ago, for some days."""
+    """Return a file with a key and a self-signed certificate, valid from 10 days ago for the given days."""
     key = ec.generate_private_key(ec.SECP256R1())
     who = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     begin = datetime.now(UTC) - timedelta(days=10)
@@ -45,7 +45,7 @@ def certificate(folder: Path, name: str, days: int) -> Path:
 
 @contextmanager
 def panel(file: Path, names: list[str | None]) -> Iterator[int]:
-    """Answer one request over TLS; keep which name was asked for."""
+    """Answer one request over TLS; record the requested server name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     context.sni_callback = lambda _line, name, _context: names.append(name)
@@ -59,7 +59,7 @@ def panel(file: Path, names: list[str | None]) -> Iterator[int]:
             tls.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(10)
+        listening.settimeout(PATIENCE_S)
         thread = threading.Thread(target=serve)
         thread.start()
         yield listening.getsockname()[1]
@@ -69,10 +69,10 @@ def panel(file: Path, names: list[str | None]) -> Iterator[int]:
 def send(port: int, trust: Path | None) -> int:
     target = parse_target(f"https://{NAME}:{port}/in", allow_private=True)
     context = None if trust is None else ssl.create_default_context(cafile=trust)
-    return post(target, [ip_address("127.0.0.1")], {}, b"{}", timeout_s=10, context=context).status
+    return request("POST", target, [ip_address("127.0.0.1")], {}, b"{}", timeout_s=PATIENCE_S, context=context).status
 
 
-def test_the_name_is_asked_for_though_the_connection_goes_to_an_address(tmp_path: Path) -> None:
+def test_the_server_name_is_sent_although_the_connection_goes_to_an_address(tmp_path: Path) -> None:
     names: list[str | None] = []
     file = certificate(tmp_path, NAME, 20)
     with panel(file, names) as port:
@@ -81,7 +81,7 @@ def test_the_name_is_asked_for_though_the_connection_goes_to_an_address(tmp_path
 
 
 @pytest.mark.parametrize(("name", "days", "trusted"), [("other.example", 20, True), (NAME, 5, True), (NAME, 20, False)])
-def test_a_certificate_of_another_name_or_time_or_by_nobody_known_is_refused(
+def test_a_certificate_of_another_name_time_or_issuer_is_refused(
     tmp_path: Path, name: str, days: int, *, trusted: bool
 ) -> None:
     file = certificate(tmp_path, name, days)

@@ -178,7 +178,7 @@ def theirs_consistent(claimed: int, new: int, proof: list[bytes], old: int) -> b
 
 @pytest.mark.parametrize("size", range(LARGEST + 1))
 def test_tlog_scales_reads_and_verifies_our_checkpoint_of_size(size: int) -> None:
-    note = sign_checkpoint(Checkpoint(ORIGIN, size, ROOTS[size]), ORIGIN, PRIVATE)
+    note = sign_checkpoint(Checkpoint(ORIGIN, size, ROOTS[size]), PRIVATE)
     theirs = OtherCheckpoint.from_text(note)
     assert (theirs.origin, theirs.size, theirs.root_hash) == (ORIGIN, size, ROOTS[size])
     assert theirs.serialize() == note
@@ -192,7 +192,7 @@ def test_we_read_and_verify_the_checkpoint_of_tlog_scales_of_size(size: int) -> 
     signer = PlainEd25519Signer(ORIGIN, SEED)
     note = OtherCheckpoint.make_signed(ORIGIN, size, ROOTS[size], [signer]).serialize()
     assert open_checkpoint(note, VerifierKey.parse(signer.vkey.serialize())) == Checkpoint(ORIGIN, size, ROOTS[size])
-    assert note == sign_checkpoint(Checkpoint(ORIGIN, size, ROOTS[size]), ORIGIN, PRIVATE), "Ed25519 is deterministic"
+    assert note == sign_checkpoint(Checkpoint(ORIGIN, size, ROOTS[size]), PRIVATE), "Ed25519 is deterministic"
 
 
 def test_both_write_the_same_verifier_key() -> None:
@@ -216,11 +216,11 @@ def test_a_signature_by_another_key_is_refused_by_both() -> None:
         open_checkpoint(theirs.serialize(), KEY)
 
 
-def test_where_we_are_stricter_a_checkpoint_of_no_leaves_has_the_root_of_nothing() -> None:
+def test_a_checkpoint_of_no_leaves_must_have_the_root_of_the_empty_log() -> None:
     signer = PlainEd25519Signer(ORIGIN, SEED)
     theirs = OtherCheckpoint.make_signed(ORIGIN, 0, ZERO, [signer])
     theirs.verify(signer.vkey)
-    with pytest.raises(TamperError, match="expected the root of nothing"):
+    with pytest.raises(TamperError, match="expected the root of the empty log"):
         open_checkpoint(theirs.serialize(), KEY)
     assert NoteSignature.from_line(theirs.serialize().splitlines()[4]).name == ORIGIN
     assert ROOTS[0] == empty_root()

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import rfc8785
 
-from volens.audit import Event, leaf_bytes, open_leaf, read_leaf
-from volens.audit.leaf import MAX_LEAF_BYTES
+from volens.audit import MAX_LEAF_BYTES, Event, leaf_bytes, open_leaf, read_leaf
 from volens.consent import TamperError, from_b64url
 from volens.consent.jws import b64url
 
@@ -46,7 +45,7 @@ def test_a_leaf_shows_nothing_of_the_details() -> None:
     assert b64url(SALT) not in text
 
 
-def test_a_leaf_is_read_without_salt_so_that_it_outlives_its_erasure() -> None:
+def test_a_leaf_is_read_without_its_salt() -> None:
     assert read_leaf(LEAF) == ("consent.withdrawn", NOW)
 
 

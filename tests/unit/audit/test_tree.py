@@ -20,11 +20,11 @@ from volens.audit import (
     inclusion_proof,
     leaf_hash,
     new_nodes,
+    node_hash,
     root,
     verify_consistency,
     verify_inclusion,
 )
-from volens.audit.tree import node_hash
 from volens.consent import TamperError
 
 LARGEST = 33

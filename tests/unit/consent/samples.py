@@ -21,13 +21,13 @@ from volens.consent import (
 )
 from volens.consent.gate import admit
 from volens.consent.jws import b64url
-from volens.consent.receipt import RECEIPT_TYPE, Controller, sign_receipt, verify_receipt
+from volens.consent.receipt import RECEIPT, Controller, sign_receipt, verify_receipt
 
 NOW: Final = datetime(2099, 3, 14, 9, 26, 53, tzinfo=UTC)
 SITE: Final = SiteId("site-5c1e")
 DOOR: Final = Purpose("front-door")
 RECEIPT_ID: Final = ReceiptId("00112233445566778899aabbccddeeff")
-HEADER: Final = b'{"alg":"Ed25519","typ":"' + RECEIPT_TYPE.encode() + b'"}'
+HEADER: Final = b'{"alg":"Ed25519","typ":"' + RECEIPT.typ.encode() + b'"}'
 
 ANN_SEED: Final = bytes(range(32))
 ANN: Final = SubjectKey.from_seed(ANN_SEED)

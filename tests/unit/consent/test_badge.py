@@ -42,7 +42,7 @@ def test_a_badge_file_that_is_cut_off_or_too_long_is_none(length: int) -> None:
     """From 139 bytes on it is the sealed embedding that is cut off, which the store tells by the digest."""
     data = badge().to_bytes()
 
-    with pytest.raises(InputError, match="no badge of this version"):
+    with pytest.raises(InputError, match="not a badge of this version"):
         Badge.parse((data + bytes(length))[:length])
 
 
@@ -51,15 +51,17 @@ def test_a_badge_file_that_is_cut_off_or_too_long_is_none(length: int) -> None:
     [b"", b"VOLENS-BADGE\x02" + bytes(700), b"\x89PNG", b"VOLENS-BADGE\x01" + b"\xff" * 700],
     ids=["empty", "another version", "a picture", "no text"],
 )
-def test_what_is_no_badge_is_refused(data: bytes) -> None:
-    with pytest.raises(InputError, match="got a file that is no badge of this version; use the file as it was written"):
+def test_bytes_that_are_not_a_badge_are_refused(data: bytes) -> None:
+    with pytest.raises(
+        InputError, match="got a file that is not a badge of this version; use the file as it was written"
+    ):
         Badge.parse(data)
 
 
 def test_a_number_that_is_written_otherwise_is_refused() -> None:
     data = badge(number=7).to_bytes().replace(b"\x00\x017", b"\x00\x0207")
 
-    with pytest.raises(InputError, match="no badge of this version"):
+    with pytest.raises(InputError, match="not a badge of this version"):
         Badge.parse(data)
 
 
@@ -84,7 +86,7 @@ def test_qr_codes_that_are_not_one_badge_are_refused() -> None:
         "one missing": (mine[:3], "got 3 of the 4 QR codes of a badge; show the others as well"),
         "of two": ([*mine[:3], other[3]], "got QR codes of 2 badges"),
         "same number twice": ([*mine, other[0]], "several badges"),
-        "no badge": (["https://example.org"], "got a QR that is none of a badge"),
+        "no badge": (["https://example.org"], "got a QR code that is not of a badge"),
         "misread": ([mine[0], misread, *mine[2:]], "misread"),
         "number above count": ([mine[0].replace(":1/4:", ":5/4:")], "several badges"),
         "letters that are none": ([mine[0][:34] + ":::"], "misread"),

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from tests.unit.consent.samples import grant, zone
-from volens.consent import ConsentedEmbedding, ModelId, UnitVector
-from volens.consent.embedding import FloatArray, ProbeEmbedding
-from volens.consent.gate import permit_probe
+from volens.consent import ConsentedEmbedding, ModelId, ProbeEmbedding, UnitVector, permit_probe
+from volens.consent.embedding import FloatArray
 
 MODEL = ModelId("sface_2021dec_int8bq@fb143eea")
 
@@ -51,7 +50,7 @@ def test_normalising_does_not_help_against(case: str) -> None:
 
 
 @pytest.mark.parametrize("values", [["a", "b"], [None, object()], [[1.0], [1.0, 2.0]]])
-def test_what_is_no_array_of_numbers_is_refused(values: object) -> None:
+def test_values_that_are_not_an_array_of_numbers_are_refused(values: object) -> None:
     with pytest.raises((ValueError, TypeError)):
         UnitVector(values)
 
@@ -150,7 +149,7 @@ def test_an_embedding_keeps_grant_vector_and_model_together() -> None:
         consented.vector = UnitVector(unit(seed=8))  # type: ignore[misc]
 
 
-def test_embeddings_are_compared_by_identity_so_that_equality_leaks_and_costs_nothing() -> None:
+def test_embeddings_are_compared_by_identity() -> None:
     given, vector = grant(), UnitVector(unit())
     assert ConsentedEmbedding(given, vector, MODEL) != ConsentedEmbedding(given, vector, MODEL)
 

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.unit.consent.samples import ANN, DOOR, NOW, RECEIPT_ID, SITE, FakeLedger, receipt, zone
-from volens.consent import NoLiveConsentError, Purpose, RefusedError, SiteId, VolensError
+from volens.consent import NoLiveConsentError, Purpose, RefusedError, SiteId, VolensError, permit_probe
 from volens.consent.errors import ConsentExpiredError, ForeignReceiptError
-from volens.consent.gate import CLOCK_SKEW, admit, permit_probe
+from volens.consent.gate import CLOCK_SKEW, admit
 from volens.consent.receipt import verify_receipt
 
 END = NOW + timedelta(days=365)
@@ -26,7 +26,7 @@ def pass_gate(
     )
 
 
-def test_consent_in_force_gives_a_grant_for_just_that() -> None:
+def test_a_consent_in_force_gives_a_grant_for_that_consent_only() -> None:
     verified = verify_receipt(receipt(), ANN.public)
     ledger = FakeLedger()
     grant = admit(verified, site_id=SITE, purpose=DOOR, ledger=ledger, now=NOW)
@@ -80,12 +80,12 @@ def test_the_ledger_is_not_asked_about_what_is_refused_before(changes: dict[str,
     assert ledger.asked == []
 
 
-def test_a_term_that_is_earlier_in_the_ledger_ends_the_grant_earlier() -> None:
+def test_an_earlier_term_in_the_ledger_ends_the_grant_earlier() -> None:
     earlier = NOW + timedelta(days=30)
     assert pass_gate(ledger=FakeLedger(earlier)).expires_at == earlier  # type: ignore[attr-defined]
 
 
-def test_a_term_that_is_later_in_the_ledger_does_not_outlast_what_was_signed() -> None:
+def test_a_later_term_in_the_ledger_does_not_extend_the_signed_one() -> None:
     later = NOW + timedelta(days=3650)
     assert pass_gate(ledger=FakeLedger(later)).expires_at == END  # type: ignore[attr-defined]
     with pytest.raises(ConsentExpiredError):
@@ -93,7 +93,7 @@ def test_a_term_that_is_later_in_the_ledger_does_not_outlast_what_was_signed() -
 
 
 @pytest.mark.parametrize("now", [NOW - CLOCK_SKEW, NOW, END - SECOND])
-def test_consent_is_in_force_from_its_date_less_the_clock_skew_until_the_second_before_its_end(now: datetime) -> None:
+def test_a_consent_is_in_force_from_its_date_minus_skew_until_its_end(now: datetime) -> None:
     assert pass_gate(now=now).checked_at == now  # type: ignore[attr-defined]
 
 

@@ -18,12 +18,12 @@ def test_other_text_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(("order", "person"), [("FR", "FR"), ("FR", "FR-BRE"), ("FR-BRE", "FR-BRE")])
-def test_an_order_for_a_country_means_its_parts(order: str, person: str) -> None:
+def test_an_order_for_a_country_covers_its_parts(order: str, person: str) -> None:
     assert covers(order, person)
 
 
 @pytest.mark.parametrize(
     ("order", "person"), [("FR-BRE", "FR"), ("FR-B", "FR-BRE"), ("FR", "DE"), ("DE", "FR-DE"), ("FR", "")]
 )
-def test_an_order_means_nobody_else(order: str, person: str) -> None:
+def test_an_order_for_one_jurisdiction_covers_no_other(order: str, person: str) -> None:
     assert not covers(order, person)

@@ -22,7 +22,7 @@ EXACT = {
 }
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "nothing": ({"text": b""}, "got an empty notice; write what people agree to"),
+    "nothing": ({"text": b""}, "got an empty notice; write the text that people agree to"),
     "white space": ({"text": b" \r\n\t"}, "got an empty notice"),
     "Latin-1": ({"text": b"caf\xe9"}, "not UTF-8 text; save it as UTF-8"),
     "a surrogate in UTF-8": ({"text": b"\xed\xa0\x80"}, "not UTF-8 text"),
@@ -73,7 +73,7 @@ def test_a_notice_says_when_it_was_published_in_whole_seconds() -> None:
     "text", [NOTICE_TEXT.decode() + " ", NOTICE_TEXT.decode().replace("\r\n", "\n"), "", "something else"]
 )
 def test_a_changed_notice_fails_its_check(text: str) -> None:
-    with pytest.raises(TamperError, match=r"integrity: notice 1 \(en\) of zone 'front-door' is not the text published"):
+    with pytest.raises(TamperError, match=r"integrity: notice 1 \(en\) of zone 'front-door' is not the published text"):
         replace(notice(), text=text).check()
 
 

@@ -31,7 +31,7 @@ def test_a_misread_letter_is_noticed_wherever_it_is(at: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "VOLENS-SECRET:", TEXT[:-1], TEXT + "A", TEXT + TEXT, "é" * 56, "1" * 56])
-def test_what_is_no_secret_is_refused_and_not_repeated(text: str) -> None:
+def test_text_that_is_not_a_secret_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(InputError, match="expected 56 letters and digits") as caught:
         PersonSecret.parse(text)
     assert not text or text not in str(caught.value)

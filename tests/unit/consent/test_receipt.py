@@ -258,8 +258,11 @@ MALFORMED_TOKENS: dict[str, tuple[bytes, str]] = {
     "a key address in the header": (header(GOOD_HEADER[:-1] + ',"jku":"https://a.example"}'), "another JWS header"),
     "a critical extension": (header(GOOD_HEADER[:-1] + ',"crit":["b64"],"b64":false}'), "another JWS header"),
     "compression": (header(GOOD_HEADER[:-1] + ',"zip":"DEF"}'), "another JWS header"),
-    "64 KiB and more": (b"A" * (MAX_TOKEN_BYTES + 1), f"got a token of {MAX_TOKEN_BYTES + 1} characters"),
-    "a megabyte of dots": (b"." * 1_000_000, "got a token of 1000000 characters"),
+    "64 KiB and more": (
+        b"A" * (MAX_TOKEN_BYTES + 1),
+        f"got {MAX_TOKEN_BYTES + 1} bytes; expected at most {MAX_TOKEN_BYTES}",
+    ),
+    "a megabyte of dots": (b"." * 1_000_000, "got 1000000 bytes; expected at most"),
 }
 
 
@@ -269,7 +272,7 @@ def test_a_token_is_refused_with(case: str) -> None:
     with pytest.raises(ReceiptError) as caught:
         UnverifiedReceipt.parse(data)
     assert words in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 NOT_CANONICAL: dict[str, bytes] = {
@@ -310,7 +313,7 @@ def test_a_payload_is_refused_in_another_form_than_the_canonical_one(case: str) 
 
 @pytest.mark.parametrize("path", NEEDED)
 def test_a_receipt_is_refused_without(path: str) -> None:
-    with pytest.raises(ReceiptError, match="this is not a Volens receipt: "):
+    with pytest.raises(ReceiptError, match="this is not a Volens receipt "):
         parse(token(without(path)))
 
 
@@ -320,8 +323,10 @@ WRONG_VALUES: dict[str, tuple[str, object, str]] = {
     "a schema version that is a number": ("schema_version", 1, "expected schema_version"),
     "a receipt id in upper case": ("record_id", "A" * 32, "another form"),
     "a receipt id that is a number": ("record_id", 7, "expected text in 'record_id'"),
+    "a receipt id that is null": ("record_id", None, "expected text in 'record_id'"),
     "a short receipt id": ("record_id", "00", "another form"),
     "a subject id with padding": ("pii_principal_id", "a" * 43 + "=", "another form"),
+    "a subject id that is null": ("pii_principal_id", None, "expected text in 'pii_principal_id'"),
     "no object for the key": ("pii_principal_key", "key", "expected an object 'pii_principal_key'"),
     "a key of 31 bytes": ("pii_principal_key", public_jwk(bytes(31)), "32-byte Ed25519 public key"),
     "a key of 33 bytes": ("pii_principal_key", public_jwk(bytes(33)), "32-byte Ed25519 public key"),
@@ -457,7 +462,7 @@ def test_a_receipt_is_not_what_ann_signed_with(case: str) -> None:
 
 
 @pytest.mark.parametrize(("subject", "key"), [(True, False), (False, True)])
-def test_half_a_swap_does_not_verify_under_the_key_that_the_receipt_itself_carries(*, subject: bool, key: bool) -> None:
+def test_a_receipt_with_half_a_swap_does_not_verify_under_its_own_key(*, subject: bool, key: bool) -> None:
     bad = swapped(subject=subject, key=key)
     with pytest.raises(ReceiptSignatureError, match="names another data subject"):
         verify_receipt(bad, bad.claims.subject_key)

@@ -71,8 +71,8 @@ def test_no_pin_is(case: str) -> None:
 
 
 @pytest.mark.parametrize("text", OBVIOUS)
-def test_a_pin_that_others_would_try_first_is_refused_without_repeating_it(text: str) -> None:
-    with pytest.raises(InputError, match="others would try first") as caught:
+def test_an_easily_guessed_pin_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(InputError, match="easily guessed") as caught:
         ShownFactor.pin(text).refuse_if_obvious()
     assert text not in str(caught.value)
 
@@ -83,7 +83,7 @@ def test_another_pin_may_be_set_and_any_badge_number(text: str) -> None:
     ShownFactor.badge("1111").refuse_if_obvious()
 
 
-def test_it_says_nothing_and_is_not_pickled() -> None:
+def test_a_factor_does_not_show_itself_and_is_not_pickled() -> None:
     factor = ShownFactor.pin("719035")
     assert f"{factor!r} {factor}" == "ShownFactor(...) ShownFactor(...)"
     with pytest.raises(TypeError, match="not pickled"):
@@ -91,23 +91,25 @@ def test_it_says_nothing_and_is_not_pickled() -> None:
     assert not hasattr(factor, "__dict__")
 
 
-def test_what_was_wiped_is_of_no_use_and_a_copy_is() -> None:
+def test_a_wiped_factor_is_unusable_and_its_copy_is_not() -> None:
     with ShownFactor.pin("719035") as factor:
         own, buffer = factor.copy(), factor.buffer
     assert not buffer
-    with pytest.raises(ValueError, match="used and wiped"):
+    with pytest.raises(ValueError, match="wiped after use"):
         _ = factor.buffer
-    with pytest.raises(ValueError, match="used and wiped"):
+    with pytest.raises(ValueError, match="wiped after use"):
         factor.copy()
     assert bytes(own.buffer) == b"719035"
 
 
 @pytest.mark.parametrize("asked", SecondFactor)
 @pytest.mark.parametrize("text", ["7190", None])
-def test_what_is_not_asked_for_is_refused_and_nothing_shown_never_is(asked: SecondFactor, text: str | None) -> None:
+def test_a_factor_that_the_zone_does_not_require_is_refused_and_none_is_not(
+    asked: SecondFactor, text: str | None
+) -> None:
     shown = None if text is None else ShownFactor.pin(text)
     if shown is None or asked is SecondFactor.PIN:
         check_kind(asked, shown)
         return
-    with pytest.raises(InputError, match=r"got a PIN, where .* is asked for; show that"):
+    with pytest.raises(InputError, match=r"got a PIN, but this zone requires .*; show that"):
         check_kind(asked, shown)

@@ -15,7 +15,7 @@ CODE = WithdrawalCode.generate(lambda size: bytes(range(size)))
 
 
 def take_home() -> TakeHome:
-    return TakeHome.of(receipt(), CODE, notice())
+    return TakeHome(receipt(), CODE, notice().text)
 
 
 def content() -> dict[str, Any]:
@@ -105,7 +105,7 @@ def test_a_file_is_refused_that_is_or_has(case: str) -> None:
 
 
 def test_the_largest_notice_of_quotation_marks_fits_into_the_file() -> None:
-    largest = TakeHome.of(receipt(), CODE, notice(text=b'"' * (MAX_NOTICE_BYTES - 2048)))
+    largest = TakeHome(receipt(), CODE, notice(text=b'"' * (MAX_NOTICE_BYTES - 2048)).text)
     assert TakeHome.parse(largest.to_json()).notice_text == largest.notice_text
 
 

@@ -118,7 +118,7 @@ def test_a_code_shows_itself_only_when_asked() -> None:
     assert repr(code()) == str(code()) == f"{code()}" == "WithdrawalCode(...)"
 
 
-def test_a_consent_ends_by_the_person_by_a_clock_or_by_an_order() -> None:
+def test_the_reasons_of_an_end_are_the_person_a_clock_an_order_or_a_loss() -> None:
     assert [reason.value for reason in EndReason] == [
         "withdrawn",
         "expired",

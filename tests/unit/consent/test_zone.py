@@ -14,9 +14,9 @@ BROKEN_PROMISES: dict[str, tuple[dict[str, Any], str]] = {
     "no alternative": ({"alternative": None}, "no alternative; give --alternative"),
     "an empty alternative": ({"alternative": ""}, "no alternative; give --alternative"),
     "an alternative of spaces": ({"alternative": " \t\n"}, "no alternative; give --alternative"),
-    "no justification": ({"justification": None}, "says not why; give --justification"),
-    "an empty justification": ({"justification": ""}, "says not why; give --justification"),
-    "a justification of spaces": ({"justification": "   "}, "says not why; give --justification"),
+    "no justification": ({"justification": None}, "has no justification; give --justification"),
+    "an empty justification": ({"justification": ""}, "has no justification; give --justification"),
+    "a justification of spaces": ({"justification": "   "}, "has no justification; give --justification"),
     "no retention": ({"retention_days": None}, "got no retention; give --retention-days"),
     "a retention of no day": ({"retention_days": 0}, "got a retention of 0 days"),
     "a negative retention": ({"retention_days": -1}, "got a retention of -1 days"),
@@ -50,12 +50,12 @@ def test_a_zone_is_refused_with(case: str) -> None:
 
 
 @pytest.mark.parametrize("custody", ["badge", "subject_key"])
-def test_a_zone_in_which_the_person_holds_the_key_needs_no_justification_and_is_not_searched(custody: str) -> None:
+def test_a_zone_whose_people_hold_the_key_allows_no_identification(custody: str) -> None:
     made = zone(custody=custody, justification=None)
 
     assert made.justification == ""
     with pytest.raises(
-        RefusedError, match=f"custody '{custody}', in which nobody is searched for; ask for the person's"
+        RefusedError, match=f"custody '{custody}', which allows no identification \\(1:N\\); ask for the person's"
     ):
         made.check_searchable()
     zone(custody="operator").check_searchable()
@@ -97,7 +97,7 @@ def test_the_shortest_and_the_longest_retention_are_allowed(days: int) -> None:
     assert zone(retention_days=days).retention_days == days
 
 
-def test_a_zone_keeps_its_promises_without_spaces_around_and_its_time_in_utc() -> None:
+def test_a_zone_stores_its_terms_stripped_and_its_time_in_utc() -> None:
     paris = timezone(timedelta(hours=2))
     made = zone(
         alternative="  a key\n", justification="\tdough ", now=datetime(2099, 7, 1, 12, 0, 0, 999_999, tzinfo=paris)

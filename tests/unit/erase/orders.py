@@ -9,8 +9,7 @@ from sqlalchemy import insert, update
 
 from volens.consent import ReceiptId
 from volens.erase import OperatorKey, approve
-from volens.erase.order import AnswerRequests, Selection, read_plan, read_plan_file
-from volens.erase.order.cohort import CohortErased
+from volens.erase.order import PLAN, AnswerRequests, CohortErased, Selection, read_plan
 from volens.store.schema import data_tables as tables
 
 FRENCH = Selection(jurisdiction="FR")
@@ -24,7 +23,7 @@ def operator(house: House, label: str) -> OperatorKey:
 
 
 def approval(house: House, plan: bytes, key: OperatorKey) -> str:
-    token, _ = read_plan_file(plan)
+    token, _ = PLAN.from_file(plan)
     return approve(key, token, read_plan(token, house.site.verifier_key).cohort_id, house.clock())
 
 
@@ -46,7 +45,7 @@ def carry_out(
 
 
 def ask(house: House, person: Person) -> str:
-    """Have somebody ask for access, past the desk that takes requests."""
+    """Open an access request of a person, without the desk."""
     request_id = house.bits.randbytes(16).hex()
     with house.store.write() as tx:
         tx.connection.execute(

@@ -16,10 +16,8 @@ from tests.unit.erase.orders import approval, carry_out, operator, planned
 from tests.unit.erase.test_certificate import reissue, statement_of
 from volens.audit import VerifierKey, consistency_proof, open_checkpoint
 from volens.consent import InputError, TamperError
-from volens.erase.order import Dossier, checkpoint_note, execution, verify_dossier
-from volens.erase.order.dossier import MANIFEST_TYPE, signature_file, signed_payload
+from volens.erase.order import Dossier, checkpoint_note, execution, select_live, sign_manifest, verify_dossier
 from volens.erase.order.dossier_check import _add_up, _certificates
-from volens.erase.order.selection import select_live
 from volens.store.log import node_reader
 
 Files = dict[str, bytes]
@@ -66,8 +64,8 @@ def signed_again(house: House, files: Files) -> Files:
     manifest = json.loads(files["manifest.json"])
     manifest["files"] = {name: sha256(data).hexdigest() for name, data in inside.items()}
     data = rfc8785.dumps(manifest)
-    token = house.store.keyring.sign(signed_payload(manifest["cohort_id"], data), MANIFEST_TYPE)
-    return inside | {"manifest.json": data, "manifest.sig.json": signature_file(token)}
+    signature = sign_manifest(house.store.keyring, manifest["cohort_id"], data)
+    return inside | {"manifest.json": data, "manifest.sig.json": signature}
 
 
 def refused(house: House, folder: Path, words: str) -> None:
@@ -127,11 +125,11 @@ def test_a_file_a_folder_or_a_link_too_many_fails(house: House, folder: Path, tm
         refused(house, copy, "there are 1 files that the manifest does not list")
         (copy / name).unlink()
     (copy / "more").mkdir()
-    refused(house, copy, "there is another folder in it")
+    refused(house, copy, "it contains another folder")
     (copy / "more").rmdir()
     (copy / "index.html").unlink()
     (copy / "index.html").symlink_to(folder / "index.html")
-    refused(house, copy, "there is a link in it")
+    refused(house, copy, "it contains a symbolic link")
 
 
 def test_the_key_of_another_site_fails(house: House, folder: Path) -> None:
@@ -143,7 +141,7 @@ def test_the_key_of_another_site_fails(house: House, folder: Path) -> None:
         verify_dossier(folder, renamed)
 
 
-def test_what_is_no_dossier_is_told_from_one_that_does_not_hold(house: House, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_dossier_is_an_input_error(house: House, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no dossier"):
         verify_dossier(tmp_path / "nothing", house.site.verifier_key)
     refused(house, tmp_path, "the manifest or its signature is missing")
@@ -257,7 +255,7 @@ LIES: dict[str, tuple[Callable[[House, Files], None], str]] = {
     "a certificate and its proof left out": (without_a_certificate_and_its_proof, "not of the people whom the plan"),
     "another person's certificate": (with_anothers_certificate, "not of the people whom the plan counted"),
     "a certificate twice": (with_a_certificate_twice, "a certificate has another's name"),
-    "another plan": (with_another_plan, "it has the plan of another order"),
+    "another plan": (with_another_plan, "it contains the plan of another order"),
     "an approval left out": (without_an_approval, "more or fewer approvals than were counted"),
     "one approval where two are needed": (with_one_approval_only, "the approvals do not hold"),
     "a rule that was never set": (with_one_approval_required, "the log's beginning is not of"),
@@ -267,7 +265,7 @@ LIES: dict[str, tuple[Callable[[House, Files], None], str]] = {
     "no consistency": (in_json("log.json", put("consistency", value=[])), "expected a proof from"),
     "a proof of another place": (
         in_json("log.json", lambda log: next(iter(log["certificates"].values())).update(index=0)),
-        "a certificate stands elsewhere in the log than it says",
+        "a certificate has another place in the log than it states",
     ),
     "an empty proof": (
         in_json("log.json", lambda log: next(iter(log["certificates"].values())).update(proof=[])),
@@ -277,9 +275,12 @@ LIES: dict[str, tuple[Callable[[House, Files], None], str]] = {
         in_json("log.json", lambda log: log["certificates"].popitem()),
         "the log's proofs are of other certificates",
     ),
-    "no beginning": (in_json("log.json", lambda log: log["entries"].pop(0)), "has not the form of one"),
-    "no end": (in_json("log.json", lambda log: log["entries"].pop(1)), "has not the form of one"),
-    "no entry of the order to stop": (in_json("log.json", lambda log: log["entries"].pop()), "other orders to stop"),
+    "no beginning": (in_json("log.json", lambda log: log["entries"].pop(0)), "not have the form of a dossier"),
+    "no end": (in_json("log.json", lambda log: log["entries"].pop(1)), "not have the form of a dossier"),
+    "no entry of the order to stop": (
+        in_json("log.json", lambda log: log["entries"].pop()),
+        "other orders to stop collecting",
+    ),
     "an entry without a proof": (
         in_json("log.json", put("entries", 0, "proof", value=[])),
         "the inclusion proof is too short",
@@ -289,13 +290,19 @@ LIES: dict[str, tuple[Callable[[House, Files], None], str]] = {
         in_json("log.json", put("entries", 0, "salt", value="A" * 43 + "=")),
         "was not made from these details and this salt",
     ),
-    "a file of another kind": (lambda _house, files: files.update({"more.txt": b""}), "other files in it than"),
-    "counts that are none": (lambda _house, files: files.update({"counts.json": b"[]"}), "has not the form of one"),
+    "a file of another kind": (
+        lambda _house, files: files.update({"more.txt": b""}),
+        "files that do not belong to a dossier",
+    ),
+    "counts that are none": (
+        lambda _house, files: files.update({"counts.json": b"[]"}),
+        "not have the form of a dossier",
+    ),
 }
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_what_the_site_signs_later_must_be_what_it_logged_then(
+def test_signed_files_that_differ_from_the_log_are_refused(
     house: House, folder: Path, tmp_path: Path, lie: str
 ) -> None:
     change, words = LIES[lie]
@@ -319,8 +326,8 @@ COUNTS: dict[str, tuple[Callable[[Any, Any], None], str]] = {
         lambda before, _after: before["cohort"].update(references=2),
         "the references before, less those after",
     ),
-    "another zone": (lambda before, _after: before["cohort"]["zones"].update(lab={}), "by zone is not what was"),
-    "somebody left": (lambda _before, after: after["cohort"].update(consents=1), "some of those meant are left"),
+    "another zone": (lambda before, _after: before["cohort"]["zones"].update(lab={}), "by zone are not what was"),
+    "somebody left": (lambda _before, after: after["cohort"].update(consents=1), "some people of the cohort are left"),
     "a certificate more": (lambda _before, after: after.update(certificates=3), "more or fewer certificates"),
     "a leaver without a certificate": (
         lambda before, _after: before["left_since_plan"].append("00"),

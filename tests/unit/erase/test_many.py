@@ -1,4 +1,4 @@
-"""Many at once: the same as one by one, in chunks; who is stuck or unknown holds nobody else up."""
+"""Erasure of many people at once: the same result as one by one; a failed one does not delay the others."""
 
 from hashlib import sha256
 
@@ -15,11 +15,9 @@ from volens.consent import (
     TamperError,
     UnavailableError,
 )
-from volens.erase import erase_consents, resume_begun
-from volens.erase.journal import entry, states_of
-from volens.erase.procedure import resume_all
+from volens.erase import entries, erase_consents, resume, resume_begun, states_of
 from volens.erase.proof import Erased
-from volens.store.people import references_of
+from volens.store.people import sealed_references
 
 
 @pytest.fixture(autouse=True)
@@ -35,16 +33,14 @@ def erase_all(house: House, people: list[Person], calls: list[tuple[int, int]] |
     told = [] if calls is None else calls
     ids = [person.receipt_id for person in people]
     return erase_consents(
-        house.store,
-        house.galleries,
-        house.site.home,
+        house.site.installation,
         ids,
         EndReason.ORDERED,
         lambda done, total: told.append((done, total)),
     )
 
 
-def test_many_are_erased_as_one_is_and_the_others_stay(house: House) -> None:
+def test_many_people_are_erased_like_one_and_the_others_stay(house: House) -> None:
     leavers, stayers = [house.admit() for _ in range(7)], [house.admit() for _ in range(2)]
     assert house.sees(leavers[0])
     calls: list[tuple[int, int]] = []
@@ -65,7 +61,7 @@ def test_many_are_erased_as_one_is_and_the_others_stay(house: House) -> None:
     assert calls[-1] == (7, 7)
 
 
-def test_the_answers_are_in_the_order_asked_and_the_same_when_asked_again(house: House) -> None:
+def test_results_keep_the_order_of_the_call_and_a_repeated_call_returns_the_same(house: House) -> None:
     people = [house.admit() for _ in range(5)]
     first = erase_all(house, people[3:])
 
@@ -76,22 +72,22 @@ def test_the_answers_are_in_the_order_asked_and_the_same_when_asked_again(house:
     assert len(list((house.site.home / "certificates").iterdir())) == 5
 
 
-def test_nobody_is_nothing(house: House) -> None:
+def test_an_empty_list_erases_nobody(house: House) -> None:
     assert erase_all(house, []) == []
 
 
-def test_somebody_unknown_among_them_changes_nothing(house: House) -> None:
+def test_one_unknown_consent_changes_nothing(house: House) -> None:
     people = [house.admit() for _ in range(3)]
     ids = [*(person.receipt_id for person in people), ReceiptId("f" * 32)]
     with pytest.raises(NoLiveConsentError, match="nothing was changed"):
-        erase_consents(house.store, house.galleries, house.site.home, ids, EndReason.ORDERED)
+        erase_consents(house.site.installation, ids, EndReason.ORDERED)
     assert all(house.sees(person) for person in people)
 
 
-def test_somebody_of_whom_a_copy_is_found_holds_nobody_up(house: House) -> None:
+def test_a_copy_found_of_one_person_does_not_delay_the_others(house: House) -> None:
     people = [house.admit() for _ in range(6)]
     with house.store.read() as connection:
-        (reference,) = references_of(connection, people[1].receipt_id)
+        (reference,) = sealed_references(connection, [people[1].receipt_id])
     (house.site.home / "copy").write_bytes(reference.sealed_embedding[100:300])
 
     with pytest.raises(ErasureIncompleteError, match=r"1 of 6 erasures are not finished; the first: found .* in copy"):
@@ -101,12 +97,12 @@ def test_somebody_of_whom_a_copy_is_found_holds_nobody_up(house: House) -> None:
     assert house.site.status().unfinished_erasures == 1
     assert len(list((house.site.home / "certificates").iterdir())) == 5
     (house.site.home / "copy").unlink()
-    finished, stuck = resume_begun(house.store, house.galleries, house.site.home)
+    finished, stuck = resume_begun(house.site.installation)
     assert stuck is None
     assert finished == [house.withdraw(people[1])]
 
 
-def test_what_could_be_finished_is_told_beside_what_could_not(house: House) -> None:
+def test_resuming_returns_the_finished_erasures_and_the_error_of_the_rest(house: House) -> None:
     people = [house.admit() for _ in range(2)]
     with pytest.MonkeyPatch.context() as killed:
         killed.setattr("volens.erase.procedure._Batch.finish", _interrupted)
@@ -117,7 +113,7 @@ def test_what_could_be_finished_is_told_beside_what_could_not(house: House) -> N
     nonce = peek_fingerprint(house, people[0])
     (house.site.home / "copy").write_bytes(bytes(40) + nonce + bytes(40))
 
-    finished, stuck = resume_begun(house.store, house.galleries, house.site.home)
+    finished, stuck = resume_begun(house.site.installation)
 
     assert len(begun) == 2
     assert finished == [house.withdraw(people[1])]
@@ -126,12 +122,12 @@ def test_what_could_be_finished_is_told_beside_what_could_not(house: House) -> N
 
 def peek_fingerprint(house: House, person: Person) -> bytes:
     with house.store.read() as connection:
-        found = entry(connection, person.receipt_id)
+        found = entries(connection, [person.receipt_id]).get(person.receipt_id)
     assert found is not None
     return bytes.fromhex(found.facts["existed"][0]["fingerprint"])
 
 
-def test_a_damaged_entry_of_the_journal_is_an_alarm_that_holds_nobody_up(house: House) -> None:
+def test_a_damaged_journal_entry_is_an_error_that_does_not_delay_the_others(house: House) -> None:
     people = [house.admit() for _ in range(4)]
     with pytest.MonkeyPatch.context() as killed:
         killed.setattr("volens.erase.procedure._Batch.finish", _interrupted)
@@ -141,12 +137,12 @@ def test_a_damaged_entry_of_the_journal_is_an_alarm_that_holds_nobody_up(house: 
     tamper(house.site.home / DATA, "UPDATE erasure SET facts = '{' WHERE receipt_id = ?", ids[0])
 
     with pytest.raises(TamperError, match="integrity: an entry of the erasure journal is damaged"):
-        resume_all(house.store, house.galleries, house.site.home, ids)
+        resume(house.site.installation, ids)
 
     assert len(list((house.site.home / "certificates").iterdir())) == 3
 
 
-def test_a_store_that_refuses_in_the_middle_leaves_the_others_in_force_and_says_how_many(house: House) -> None:
+def test_a_store_that_refuses_half_way_leaves_the_rest_in_force_and_counts_them(house: House) -> None:
     people = [house.admit() for _ in range(6)]
     stops: list[int] = []
 
@@ -169,10 +165,10 @@ def test_a_store_that_refuses_in_the_middle_leaves_the_others_in_force_and_says_
     assert len(erase_all(house, people)) == 6
 
 
-def test_the_home_is_read_once_for_all_of_a_batch(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_is_read_once_for_a_whole_batch(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     people = [house.admit() for _ in range(4)]
     passes: list[int] = []
-    from volens.erase.places import search_places as plain  # noqa: PLC0415  before it is replaced
+    from volens.erase import search_places as plain  # noqa: PLC0415  before it is replaced
 
     def counted(*arguments: object) -> object:
         passes.append(1)

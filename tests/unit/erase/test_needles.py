@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from volens.erase import PIECE_BYTES, Hit, Needles
 from volens.erase import needles as module
-from volens.erase.needles import PIECE_BYTES, Hit, Needles
+from volens.store.files import FilePlace
 
 seeded = random.Random(11)
 VALUE = seeded.randbytes(541)
@@ -47,15 +48,15 @@ def test_a_piece_across_two_chunks_of_a_file_is_found(
     path = tmp_path / "file"
     path.write_bytes(bytes(at) + VALUE[:PIECE_BYTES] + bytes(300))
 
-    assert needles.search_file(path, "file") == [Hit("face", "file")]
+    assert needles.search_place(FilePlace(path, "file")) == [Hit("face", "file")]
 
 
 def test_a_file_is_told_once_for_each_thing_in_it(needles: Needles, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes((VALUE + b"short!") * 3)
-    assert needles.search_file(path, "file") == [Hit("face", "file"), Hit("short", "file")]
+    assert needles.search_place(FilePlace(path, "file")) == [Hit("face", "file"), Hit("short", "file")]
     path.write_bytes(b"")
-    assert needles.search_file(path, "file") == []
+    assert needles.search_place(FilePlace(path, "file")) == []
 
 
 @pytest.mark.parametrize("value", [bytes(541), b"\x01", b"\xff" * 40, b"ab" * 50])

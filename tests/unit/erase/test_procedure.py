@@ -1,4 +1,4 @@
-"""Erasure: it stops matching first, does everything once, goes on where it stopped, and stops at what is left."""
+"""The erasure procedure: matching stops first, steps are idempotent and resumed, and leftovers block a certificate."""
 
 import json
 import sqlite3
@@ -13,24 +13,22 @@ from sqlalchemy.exc import SQLAlchemyError
 from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
 from volens import Site, erase, verify_certificate
 from volens.consent import EndReason, ErasureIncompleteError, NoLiveConsentError, ReceiptId, TamperError, WithdrawalCode
-from volens.erase import procedure
-from volens.erase.journal import ErasureState, entry
-from volens.erase.needles import Needles
+from volens.erase import ErasureState, Needles, entries, procedure
 from volens.erase.procedure import _Batch
-from volens.store.people import references_of
-from volens.store.people.consents import consent_ended
+from volens.store import Place
+from volens.store.people import consent_ended, sealed_references
 
 
 @pytest.fixture
 def second(house: House) -> Iterator[House]:
-    """Another process on the same home."""
+    """A second process on the same home."""
     with Site.open(house.site.home, load_extractor=no_models, clock=house.clock, random=house.bits.randbytes) as site:  # type: ignore[arg-type]
         yield House.of(site)
 
 
 @pytest.fixture
 def impatient(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
-    """A house that does not wait long for locks."""
+    """A house with a short timeout for locks."""
     monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.02)
     house.reopen()
     return house
@@ -48,7 +46,7 @@ def being_read(path: Path) -> Iterator[None]:
 
 def state(house: House, person: Person) -> ErasureState | None:
     with house.store.read() as connection:
-        found = entry(connection, person.receipt_id)
+        found = entries(connection, [person.receipt_id]).get(person.receipt_id)
     return None if found is None else found.state
 
 
@@ -62,12 +60,12 @@ def rows(house: House) -> list[int]:
 
 
 def verified(house: House, person: Person) -> str:
-    """Withdraw once more, and check the certificate that there is."""
+    """Withdraw again, and verify the certificate."""
     erased = house.withdraw(person)
     return verify_certificate(erased.certificate_path.read_bytes(), house.site.verifier_key).certificate_id
 
 
-def test_an_erasure_takes_everything_of_the_person_and_of_nobody_else(house: House) -> None:
+def test_an_erasure_deletes_all_data_of_the_person_and_of_nobody_else(house: House) -> None:
     leaver, stayer = house.admit(), house.admit()
     assert rows(house) == [2, 2, 2, 0, 0, 0]
 
@@ -81,7 +79,7 @@ def test_an_erasure_takes_everything_of_the_person_and_of_nobody_else(house: Hou
     house.site.log.verify()
 
 
-def test_a_withdrawal_is_idempotent_by_receipt_and_by_code_here_and_after_a_restart(house: House) -> None:
+def test_a_withdrawal_is_idempotent_by_receipt_by_code_and_after_a_restart(house: House) -> None:
     person = house.admit()
     first = house.withdraw(person)
     content, size = first.certificate_path.read_bytes(), house.site.status().log_size
@@ -96,7 +94,7 @@ def test_a_withdrawal_is_idempotent_by_receipt_and_by_code_here_and_after_a_rest
     assert len(list(first.certificate_path.parent.iterdir())) == 1
 
 
-def test_a_certificate_that_was_lost_is_written_again(house: House) -> None:
+def test_a_lost_certificate_file_is_written_again(house: House) -> None:
     person = house.admit()
     first = house.withdraw(person)
     content = first.certificate_path.read_bytes()
@@ -105,7 +103,7 @@ def test_a_certificate_that_was_lost_is_written_again(house: House) -> None:
     assert house.withdraw(person).certificate_path.read_bytes() == content
 
 
-def test_who_was_never_enrolled_can_withdraw(house: House) -> None:
+def test_a_person_who_was_never_enrolled_can_withdraw(house: House) -> None:
     person = house.invite()
     statement = json.loads(json.dumps(_statement(house, person)))
     assert statement["destroyed"]["sealed embedding"] == 0
@@ -117,7 +115,7 @@ def _statement(house: House, person: Person) -> dict[str, object]:
     return dict(verify_certificate(data, house.site.verifier_key).statement)
 
 
-def test_an_expired_consent_can_be_withdrawn_before_anybody_swept(house: House) -> None:
+def test_an_expired_consent_can_be_withdrawn_before_the_sweep(house: House) -> None:
     person = house.admit()
     house.clock.move(days=400)
 
@@ -126,7 +124,7 @@ def test_an_expired_consent_can_be_withdrawn_before_anybody_swept(house: House) 
 
 
 @pytest.mark.parametrize("by", ["receipt", "code"])
-def test_an_unknown_consent_is_no_consent_and_nothing_is_changed(house: House, tmp_path: Path, by: str) -> None:
+def test_an_unknown_consent_is_refused_and_nothing_is_changed(house: House, tmp_path: Path, by: str) -> None:
     other = House.build(tmp_path / "other", seed=8)
     stranger = other.admit()
     other.site.close()
@@ -142,9 +140,9 @@ def test_an_unknown_consent_is_no_consent_and_nothing_is_changed(house: House, t
     assert house.sees(person)
 
 
-def test_an_unknown_id_is_no_consent(house: House) -> None:
+def test_an_unknown_id_is_refused(house: House) -> None:
     with pytest.raises(NoLiveConsentError, match="nothing was changed"):
-        erase.erase_consent(house.store, house.galleries, house.site.home, ReceiptId("f" * 32), EndReason.WITHDRAWN)
+        erase.erase_consents(house.site.installation, [ReceiptId("f" * 32)], EndReason.WITHDRAWN)
     assert rows(house) == [0] * 6
 
 
@@ -166,7 +164,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("by", ["receipt", "code"])
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_row_keeps_nobody_in(house: House, case: str, by: str) -> None:
+def test_a_broken_row_does_not_prevent_an_erasure(house: House, case: str, by: str) -> None:
     person = house.admit()
     tamper(house.site.home / DATA, BROKEN[case])
 
@@ -181,7 +179,7 @@ def test_a_broken_row_keeps_nobody_in(house: House, case: str, by: str) -> None:
 
 
 @pytest.mark.parametrize("change", ["DELETE FROM grant_secret", "UPDATE grant_secret SET wrapped = zeroblob(61)"])
-def test_a_missing_or_broken_secret_keeps_nobody_in(house: House, change: str) -> None:
+def test_a_missing_or_broken_secret_does_not_prevent_an_erasure(house: House, change: str) -> None:
     person = house.admit()
     tamper(house.site.home / KEYRING, change)
 
@@ -191,7 +189,7 @@ def test_a_missing_or_broken_secret_keeps_nobody_in(house: House, change: str) -
     assert peek(house.site.home / KEYRING, "SELECT * FROM grant_secret") == []
 
 
-def test_another_process_that_is_open_and_matching_stops_at_once(house: House, second: House) -> None:
+def test_matching_stops_at_once_in_another_process(house: House, second: House) -> None:
     person, stayer = house.admit(), house.admit()
     assert second.sees(person)
 
@@ -204,7 +202,7 @@ def test_another_process_that_is_open_and_matching_stops_at_once(house: House, s
 
 
 @pytest.mark.parametrize("name", [DATA, KEYRING])
-def test_a_reader_in_the_way_leaves_it_incomplete_and_it_is_resumed_afterwards(impatient: House, name: str) -> None:
+def test_an_erasure_blocked_by_a_reader_is_resumed_afterwards(impatient: House, name: str) -> None:
     house = impatient
     person, stayer = house.admit(), house.admit()
     with being_read(house.site.home / name):
@@ -227,7 +225,7 @@ def test_a_reader_in_the_way_leaves_it_incomplete_and_it_is_resumed_afterwards(i
 
 def box_of(house: House, person: Person) -> bytes:
     with house.store.read() as connection:
-        (reference,) = references_of(connection, person.receipt_id)
+        (reference,) = sealed_references(connection, [person.receipt_id])
     return reference.sealed_embedding
 
 
@@ -241,7 +239,7 @@ def box_of(house: House, person: Person) -> bytes:
         ("nonce", lambda box: box[1:13], "fingerprint of sealed embedding"),
     ],
 )
-def test_a_copy_somewhere_in_the_home_is_found_and_named_and_the_erasure_goes_on_without_it(
+def test_a_copy_in_the_home_is_found_and_named_and_blocks_until_removed(
     house: House, where: str, part: Callable[[bytes], bytes], what: str
 ) -> None:
     person = house.admit()
@@ -262,13 +260,13 @@ def test_a_copy_somewhere_in_the_home_is_found_and_named_and_the_erasure_goes_on
     assert verified(house, person) == erased.certificate_id
 
 
-def test_the_plain_embedding_the_secret_and_the_sketch_are_searched_for_too(house: House) -> None:
+def test_the_plain_embedding_the_secret_and_the_sketch_are_searched_for(house: House) -> None:
     for what in ("plain embedding", "grant secret", "gallery sketch"):
         person = house.admit()
         assert house.sees(person)
         with house.store.keyring.grant_secret(person.receipt_id) as secret:
             plain = {"plain embedding": person.face.tobytes(), "grant secret": bytes(secret.buffer)}
-        (gallery,) = house.galleries.built()
+        (gallery,) = house.galleries.built().values()
         plain["gallery sketch"] = gallery.projection.sketch(person.face).tobytes()
         planted = house.site.home / "core.dump"
         planted.write_bytes(b"\0" * 99 + plain[what])
@@ -279,10 +277,10 @@ def test_the_plain_embedding_the_secret_and_the_sketch_are_searched_for_too(hous
         house.withdraw(person)
 
 
-def test_what_lies_in_a_gallery_that_did_not_let_go_is_found(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sketch_left_in_the_memory_of_a_gallery_is_found(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     person = house.admit()
     assert house.sees(person)
-    (gallery,) = house.galleries.built()
+    (gallery,) = house.galleries.built().values()
     (buffer,) = gallery.engine.buffers()
     sketch = gallery.projection.sketch(person.face).tobytes()
     original = _Batch._scrub
@@ -302,17 +300,17 @@ def test_a_gallery_that_still_proposes_the_person_is_not_certified(
 ) -> None:
     person = house.admit()
     assert house.sees(person)
-    (gallery,) = house.galleries.built()
+    (gallery,) = house.galleries.built().values()
     with monkeypatch.context() as stuck:
-        stuck.setattr(type(gallery), "remove", lambda *_: False)
+        stuck.setattr(type(gallery.engine), "remove", lambda *_: False)
         with pytest.raises(ErasureIncompleteError, match="a gallery still proposes the erased person"):
             house.withdraw(person)
         assert not house.sees(person)
 
 
-def test_rows_and_secrets_that_came_back_are_not_certified(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_or_secrets_that_reappear_are_not_certified(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as stuck:
-        stuck.setattr("volens.store.keys.keyring.Keyring.destroy_all", lambda *_: 0)
+        stuck.setattr("volens.store.keys.keyring.Keyring.destroy_secrets", lambda *_: 0)
         with pytest.raises(ErasureIncompleteError, match="the keyring still has the erased consent's secret"):
             house.withdraw(house.admit())
 
@@ -331,41 +329,37 @@ def test_rows_and_secrets_that_came_back_are_not_certified(house: House, monkeyp
             house.withdraw(person)
 
 
-def test_a_file_that_cannot_be_read_leaves_it_incomplete_and_names_it(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_file_is_named_and_blocks_the_erasure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     person = house.admit()
     (house.site.home / "foreign").write_bytes(b"x")
-    original = Needles.search_file
+    original = Needles.search_place
 
-    def refuse(self: Needles, path: Path, where: str) -> object:
-        if where == "foreign":
+    def refuse(self: Needles, place: Place) -> object:
+        if place.name == "foreign":
             raise PermissionError(13, "Permission denied")
-        return original(self, path, where)
+        return original(self, place)
 
     with monkeypatch.context() as unreadable:
-        unreadable.setattr(Needles, "search_file", refuse)
+        unreadable.setattr(Needles, "search_place", refuse)
         with pytest.raises(ErasureIncompleteError, match="cannot search foreign: Permission denied; make it readable"):
             house.withdraw(person)
-        house.reopen()  # the door goes on
+        house.reopen()  # opening the site does not fail
         assert house.site.unfinished is not None
     house.site.sweep()
     verified(house, person)
 
 
-def test_a_file_that_goes_away_while_it_is_searched_is_no_obstacle(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_disappears_during_the_search_is_ignored(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     person = house.admit()
     (house.site.home / "fleeting").write_bytes(b"x")
-    original = Needles.search_file
+    original = Needles.search_place
 
-    def vanish(self: Needles, path: Path, where: str) -> object:
-        if where == "fleeting":
-            path.unlink()
-        return original(self, path, where)
+    def vanish(self: Needles, place: Place) -> object:
+        if place.name == "fleeting":
+            (house.site.home / "fleeting").unlink()
+        return original(self, place)
 
-    monkeypatch.setattr(Needles, "search_file", vanish)
+    monkeypatch.setattr(Needles, "search_place", vanish)
     house.withdraw(person)
     verified(house, person)
 
@@ -416,7 +410,7 @@ def test_an_interrupted_erasure_is_finished_by_opening_the_site_again(
 
 
 @pytest.mark.parametrize("stop_at", STEPS[:-1])
-def test_a_step_that_was_done_but_not_noted_is_done_again_to_the_same_effect(
+def test_a_step_that_was_done_but_not_recorded_is_repeated_with_the_same_result(
     house: House, stop_at: ErasureState
 ) -> None:
     person = house.admit()
@@ -449,7 +443,7 @@ def test_two_processes_that_finish_the_same_erasure_issue_one_certificate(
     def overtaken(self: _Batch, reached: ErasureState, act: Step) -> None:
         if reached is moment and not others:
             others.append(None)
-            others[0] = erase.resume(second.store, second.galleries, second.site.home, person.receipt_id)
+            (others[0],) = procedure.resume(second.site.installation, [person.receipt_id])
         original(self, reached, act)
 
     monkeypatch.setattr(_Batch, "step", overtaken)
@@ -464,14 +458,14 @@ def test_two_processes_that_finish_the_same_erasure_issue_one_certificate(
     verified(house, person)
 
 
-def test_the_journal_keeps_nothing_of_the_person_once_it_is_done(house: House) -> None:
+def test_a_finished_journal_entry_holds_nothing_about_the_person(house: House) -> None:
     person = house.admit()
     house.withdraw(person)
 
     assert peek(house.site.home / DATA, "SELECT facts FROM erasure") == [('{"reason":"withdrawn","zone":"lobby"}',)]
 
 
-def test_a_certificate_stays_small_enough_to_be_verified_however_many_there_are(house: House) -> None:
+def test_a_certificate_stays_small_with_thousands_of_certificates(house: House) -> None:
     folder = house.site.home / "certificates"
     folder.mkdir()
     for number in range(2000):
@@ -483,7 +477,7 @@ def test_a_certificate_stays_small_enough_to_be_verified_however_many_there_are(
     assert listed["certificates/"] == {"name": "certificates/", "files": 2000, "size_bytes": 4000}
 
 
-def test_an_ended_consent_without_an_erasure_is_an_alarm(house: House) -> None:
+def test_an_ended_consent_without_an_erasure_is_tampering(house: House) -> None:
     person = house.admit()
     house.withdraw(person)
     tamper(house.site.home / DATA, "DELETE FROM erasure")
@@ -491,7 +485,7 @@ def test_an_ended_consent_without_an_erasure_is_an_alarm(house: House) -> None:
         house.withdraw(person)
 
 
-def test_a_finished_erasure_without_a_certificate_is_an_alarm(house: House) -> None:
+def test_a_finished_erasure_without_a_certificate_is_tampering(house: House) -> None:
     person = house.admit()
     house.withdraw(person)
     tamper(house.site.home / DATA, "DELETE FROM certificate")

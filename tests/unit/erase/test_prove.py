@@ -8,16 +8,16 @@ from house import House, Person
 from tests.unit.store.raw import DATA, lawless, tamper
 from volens.consent import ErasureIncompleteError, NoLiveConsentError, RefusedError, TamperError
 from volens.store.keys import nonce_of
-from volens.store.people import references_of
+from volens.store.people import sealed_references
 
 
 def box_of(house: House, person: Person) -> bytes:
     with house.store.read() as connection:
-        (reference,) = references_of(connection, person.receipt_id)
+        (reference,) = sealed_references(connection, [person.receipt_id])
     return reference.sealed_embedding
 
 
-def test_nothing_is_found_of_somebody_erased(house: House) -> None:
+def test_nothing_is_found_of_an_erased_person(house: House) -> None:
     person = house.admit()
     erased = house.withdraw(person)
 
@@ -36,7 +36,7 @@ def test_nothing_is_found_of_somebody_erased(house: House) -> None:
 
 
 @pytest.mark.parametrize("where", ["restored.db", "exports/ada.zip", ".draft.tmp"])
-def test_a_copy_that_comes_back_years_later_is_found_and_named(house: House, where: str) -> None:
+def test_a_copy_restored_years_later_is_found_and_named(house: House, where: str) -> None:
     person = house.admit()
     box = box_of(house, person)
     house.withdraw(person)
@@ -51,21 +51,21 @@ def test_a_copy_that_comes_back_years_later_is_found_and_named(house: House, whe
     assert not house.site.erasures.prove([person.receipt_id]).hits
 
 
-def test_a_row_or_a_secret_that_came_back_is_an_alarm(house: House) -> None:
+def test_a_row_or_a_secret_that_exists_again_is_reported(house: House) -> None:
     person = house.admit()
     house.withdraw(person)
     house.store.keyring.new_grant_secret(person.receipt_id, house.bits.randbytes, house.store.now()).wipe()
-    with pytest.raises(ErasureIncompleteError, match="a row or a secret of the erased consent is there again"):
+    with pytest.raises(ErasureIncompleteError, match="a row or a secret of the erased consent exists again"):
         house.site.erasures.prove([person.receipt_id])
-    house.store.keyring.destroy(person.receipt_id)
+    house.store.keyring.destroy_secrets([person.receipt_id])
     with lawless(house.site.home / DATA) as connection:
         connection.execute("DELETE FROM audit_opening WHERE seq = 0")
         connection.execute("INSERT INTO audit_opening VALUES (0, ?, '{}', zeroblob(16))", (person.receipt_id,))
-    with pytest.raises(ErasureIncompleteError, match="is there again"):
+    with pytest.raises(ErasureIncompleteError, match="exists again"):
         house.site.erasures.prove([person.receipt_id])
 
 
-def test_who_is_in_force_unfinished_or_unknown_is_not_proved_erased(house: House) -> None:
+def test_a_consent_in_force_unfinished_or_unknown_is_not_proved_erased(house: House) -> None:
     person, half = house.admit(), house.admit()
     with pytest.raises(RefusedError, match="1 of 1 consents of this person are in force and not erased"):
         house.site.erasures.prove([person.receipt_id])
@@ -78,7 +78,7 @@ def test_who_is_in_force_unfinished_or_unknown_is_not_proved_erased(house: House
         house.site.erasures.prove([])
 
 
-def test_a_certificate_says_whose_erasure_is_meant(house: House, tmp_path: Path) -> None:
+def test_a_certificate_leads_to_its_consent(house: House, tmp_path: Path) -> None:
     person = house.admit()
     data = house.withdraw(person).certificate_path.read_bytes()
 

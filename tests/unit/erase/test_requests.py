@@ -1,4 +1,4 @@
-"""Requests: a month, once two more in time, answered with a file first and closed then; unknown people stay unknown."""
+"""Data subject requests: deadline and extension, an answer before the request is closed, people not found."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +9,8 @@ from sqlalchemy import select
 
 from tests.unit.erase.orders import FRENCH, carry_out, planned
 from volens.consent import InputError, RefusedError, SubjectKey, UnavailableError
-from volens.erase.order.order_rows import receipts_with_open_requests
-from volens.rights import verify_answer
-from volens.rights.request_rows import Outcome
+from volens.erase.order import receipts_with_open_requests
+from volens.rights import Outcome, verify_answer
 from volens.store.schema import data_tables as tables
 
 
@@ -26,23 +25,23 @@ def test_a_request_is_due_in_a_month_and_overdue_after_it(house: House) -> None:
     assert house.site.rights.overdue() == [request]
 
 
-def test_two_months_more_are_taken_once_and_in_the_first_month_only(house: House) -> None:
+def test_a_request_is_extended_once_and_only_in_the_first_month(house: House) -> None:
     rights = house.site.rights
     first, second = rights.open("access", []), rights.open("access", [])
     house.clock.move(days=20)
     extended = rights.extend(first.request_id, "complex")
     assert extended.due_at == datetime(2099, 6, 1, 12, tzinfo=UTC)
-    with pytest.raises(RefusedError, match="extended before"):
+    with pytest.raises(RefusedError, match="extended already"):
         rights.extend(first.request_id, "many")
     house.clock.move(days=20)
     with pytest.raises(RefusedError, match="the first month is over"):
         rights.extend(second.request_id, "many")
-    with pytest.raises(InputError, match="another reason"):
+    with pytest.raises(InputError, match="got an unknown reason"):
         rights.extend(second.request_id, "because Ada moved")
     assert [one.request_id for one in rights.overdue()] == [second.request_id]
 
 
-def test_an_answer_is_on_the_disk_before_the_request_is_closed(house: House, tmp_path: Path) -> None:
+def test_an_answer_is_on_disk_before_the_request_is_closed(house: House, tmp_path: Path) -> None:
     rights, person = house.site.rights, house.admit()
     request = rights.open("portability", [person.receipt_id])
     with pytest.raises(UnavailableError):
@@ -59,7 +58,7 @@ def test_an_answer_is_on_the_disk_before_the_request_is_closed(house: House, tmp
         rights.answer(request.request_id, tmp_path / "again.zip")
 
 
-def test_an_answer_covers_all_consents_of_the_person_whichever_was_named(house: House, tmp_path: Path) -> None:
+def test_an_answer_covers_all_consents_of_the_person(house: House, tmp_path: Path) -> None:
     house.declare("lab")
     key = SubjectKey.from_seed(house.bits.randbytes(32))
     one, two = (
@@ -72,14 +71,14 @@ def test_an_answer_covers_all_consents_of_the_person_whichever_was_named(house: 
     with house.store.read() as connection:
         asked = receipts_with_open_requests(connection, [two.receipt_id, other.receipt_id])
     assert asked == [two.receipt_id]
-    answerer = house.site.rights.answerer()
+    answerer = house.site.rights.answer_all
     assert answerer([other.receipt_id], tmp_path / "answers") == 0
     assert answerer([two.receipt_id], tmp_path / "answers") == 1
     data = (tmp_path / "answers" / f"{request.request_id}.zip").read_bytes()
     assert len(verify_answer(data, house.site.verifier_key)["searched"]) == 2
 
 
-def test_whoever_is_unknown_leaves_a_number_and_is_told_that_nothing_is_held(house: House, tmp_path: Path) -> None:
+def test_a_person_not_found_is_answered_that_nothing_is_held(house: House, tmp_path: Path) -> None:
     request = house.site.rights.open("access", [])
     with house.store.read() as connection:
         (row,) = connection.execute(select(tables.access_request)).all()
@@ -89,11 +88,11 @@ def test_whoever_is_unknown_leaves_a_number_and_is_told_that_nothing_is_held(hou
     assert closed.outcome is Outcome.NOTHING_HELD
 
 
-def test_a_request_for_a_file_is_not_closed_without_one(house: House) -> None:
+def test_an_access_request_is_not_closed_without_its_file(house: House) -> None:
     rights = house.site.rights
     access, erasure = rights.open("access", []), rights.open("erasure", [])
     for outcome in ("answered", "nothing held", "carried out"):
-        with pytest.raises(RefusedError, match="ends with its file"):
+        with pytest.raises(RefusedError, match="is closed by its answer"):
             rights.close(access.request_id, outcome)
     rights.close(access.request_id, "refused")
     rights.close(erasure.request_id, "carried out")
@@ -104,13 +103,13 @@ def test_a_request_for_a_file_is_not_closed_without_one(house: House) -> None:
     assert rights.requests() == []
 
 
-def test_an_order_to_erase_answers_first_and_a_request_to_erase_does_not_stop_it(house: House) -> None:
+def test_an_order_answers_access_requests_first_and_ignores_erasure_requests(house: House) -> None:
     rights = house.site.rights
     ada, bea = house.admit(), house.admit()
     access = rights.open("access", [ada.receipt_id])
     rights.open("erasure", [bea.receipt_id])
 
-    done = carry_out(house, planned(house, FRENCH), answer_requests=rights.answerer())
+    done = carry_out(house, planned(house, FRENCH), answer_requests=rights.answer_all)
 
     assert done.cohort.facts["before"]["requests_answered"] == 1
     (answer,) = (house.site.home.parent / "answers").iterdir()
@@ -119,7 +118,7 @@ def test_an_order_to_erase_answers_first_and_a_request_to_erase_does_not_stop_it
     assert not house.sees(ada)
 
 
-def test_an_answer_cut_short_before_the_request_was_closed_is_given_again(
+def test_an_answer_interrupted_before_the_request_was_closed_is_made_again(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = house.site.rights.open("access", [(person := house.admit()).receipt_id])
@@ -127,10 +126,10 @@ def test_an_answer_cut_short_before_the_request_was_closed_is_given_again(
     def dies(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("volens.rights.request_handling.close_request", dies)
+    monkeypatch.setattr("volens.rights.request_rows.close_request", dies)
     with pytest.raises(KeyboardInterrupt):
-        house.site.rights.answerer()([person.receipt_id], tmp_path / "answers")
+        house.site.rights.answer_all([person.receipt_id], tmp_path / "answers")
     monkeypatch.undo()
     assert house.site.rights.requests() == [request]
-    assert house.site.rights.answerer()([person.receipt_id], tmp_path / "answers") == 1
+    assert house.site.rights.answer_all([person.receipt_id], tmp_path / "answers") == 1
     assert house.site.rights.requests() == []

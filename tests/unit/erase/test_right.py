@@ -1,4 +1,4 @@
-"""Who may end a consent: whoever has the receipt that the person signed, or the code. No reason is asked."""
+"""Withdrawal: a consent is ended by the receipt that the person signed, or by the withdrawal code."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from volens.consent import (
 )
 from volens.consent.errors import ReceiptError, ReceiptSignatureError
 from volens.consent.receipt import sign_receipt
-from volens.rights.who_may_withdraw import consent_of_code, consent_of_receipt
+from volens.rights import consent_of_code, consent_of_receipt
 from volens.store.promises import zone_of
 
 SEED = bytes(range(32))
@@ -56,9 +56,11 @@ def test_the_receipt_and_the_code_lead_to_the_consent(house: House, person: Pers
         assert consent_of_code(connection, WithdrawalCode.parse(person.code)) == person.receipt_id
 
 
-def test_somebody_elses_receipt_under_my_id_ends_nothing(house: House, person: Person) -> None:
+def test_another_persons_receipt_under_the_same_id_ends_nothing(house: House, person: Person) -> None:
     forged = signed(house, person, bytes(32))
-    words = "integrity: this receipt is not by the person who gave the consent of this id; use the withdrawal code"
+    words = (
+        "integrity: this receipt was not signed by the person who gave the consent of this id; use the withdrawal code"
+    )
     with pytest.raises(ReceiptSignatureError, match=words):
         house.site.withdraw(receipt=forged.token.encode())
     assert house.sees(person)
@@ -79,12 +81,12 @@ def test_a_receipt_whose_text_was_changed_ends_nothing(house: House, person: Per
     assert house.sees(person)
 
 
-def test_the_same_person_may_sign_the_way_out_anew(house: House, person: Person) -> None:
-    """Their key is who they are: a lost receipt, signed again, still lets them go."""
+def test_the_same_person_can_sign_a_lost_receipt_again(house: House, person: Person) -> None:
+    """The key identifies the person: a lost receipt that is signed again still ends the consent."""
     assert ends(house, signed(house, person, SEED, "DE")) == person.receipt_id
 
 
-def test_an_expired_and_an_ended_receipt_still_lead_to_the_consent(house: House, person: Person) -> None:
+def test_expired_and_ended_receipts_still_lead_to_the_consent(house: House, person: Person) -> None:
     house.clock.move(days=4000)
     assert ends(house, person.take_home.receipt) == person.receipt_id
     house.site.sweep()
@@ -94,14 +96,14 @@ def test_an_expired_and_an_ended_receipt_still_lead_to_the_consent(house: House,
 @pytest.mark.parametrize(
     "change", ["token = 'a.b.c'", "subject_key = zeroblob(32)", "expires_at = '2000-01-01T00:00:00Z'"]
 )
-def test_a_row_that_was_changed_does_not_take_the_right_away(house: House, person: Person, change: str) -> None:
+def test_a_changed_row_does_not_prevent_a_withdrawal(house: House, person: Person, change: str) -> None:
     tamper(house.site.home / DATA, f"UPDATE receipt SET {change}")  # noqa: S608  names of our own
     assert ends(house, person.take_home.receipt) == person.receipt_id
     with house.store.read() as connection:
         assert consent_of_code(connection, WithdrawalCode.parse(person.code)) == person.receipt_id
 
 
-def test_where_even_the_row_names_another_person_the_code_still_works(house: House, person: Person) -> None:
+def test_the_code_works_if_the_row_names_another_person(house: House, person: Person) -> None:
     tamper(house.site.home / DATA, "UPDATE receipt SET subject_id = ?", "x" * 43)
     with pytest.raises(TamperError, match="use the withdrawal code"):
         ends(house, person.take_home.receipt)
@@ -111,7 +113,7 @@ def test_where_even_the_row_names_another_person_the_code_still_works(house: Hou
     assert not house.sees(person)
 
 
-def test_where_even_the_code_was_changed_the_receipt_still_works(house: House, person: Person) -> None:
+def test_the_receipt_works_if_the_stored_code_was_changed(house: House, person: Person) -> None:
     tamper(house.site.home / DATA, "UPDATE receipt SET withdrawal_digest = zeroblob(32)")
     with pytest.raises(NoLiveConsentError, match="nothing was changed"):
         house.site.withdraw(code=person.code)
@@ -119,7 +121,7 @@ def test_where_even_the_code_was_changed_the_receipt_still_works(house: House, p
     assert not house.sees(person)
 
 
-def test_unknown_receipts_and_codes_have_one_answer(house: House, person: Person, tmp_path: Path) -> None:
+def test_unknown_receipts_and_codes_get_the_same_answer(house: House, person: Person, tmp_path: Path) -> None:
     other = House.build(tmp_path / "other", seed=8)
     stranger = other.invite()
     other.site.close()
@@ -136,7 +138,7 @@ def test_unknown_receipts_and_codes_have_one_answer(house: House, person: Person
     assert house.sees(person)
 
 
-def test_one_of_receipt_and_code_is_given(house: House, person: Person) -> None:
+def test_exactly_one_of_receipt_and_code_is_required(house: House, person: Person) -> None:
     for arguments in ({}, {"receipt": person.take_home.to_json(), "code": person.code}):
         with pytest.raises(InputError, match="got both or neither of receipt and code; give one of the two"):
             house.site.withdraw(**arguments)  # type: ignore[arg-type]

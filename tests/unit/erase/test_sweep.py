@@ -1,4 +1,4 @@
-"""The sweep: what has expired is erased, what was begun is finished, what belongs to nobody is destroyed."""
+"""The sweep: expired consents are erased, begun erasures finished, orphaned secrets deleted."""
 
 import pytest
 from house import House
@@ -6,12 +6,12 @@ from house import House
 from volens import verify_certificate
 from volens.consent import ErasureIncompleteError, ReceiptId
 from volens.erase import SweepReport
-from volens.store.people import references_of
+from volens.store.people import sealed_references
 
 NOTHING = SweepReport((), (), 0)
 
 
-def test_a_sweep_with_nothing_to_do_does_nothing(house: House) -> None:
+def test_a_sweep_without_due_work_changes_nothing(house: House) -> None:
     person = house.admit()
     size = house.site.status().log_size
     calls: list[tuple[int, int]] = []
@@ -23,7 +23,7 @@ def test_a_sweep_with_nothing_to_do_does_nothing(house: House) -> None:
     assert house.sees(person)
 
 
-def test_what_has_expired_is_erased_with_that_reason_and_the_rest_stays(house: House) -> None:
+def test_an_expired_consent_is_erased_for_that_reason_and_the_rest_stays(house: House) -> None:
     old = [house.admit(), house.invite()]
     house.clock.move(days=1)
     young = house.admit()
@@ -40,7 +40,7 @@ def test_what_has_expired_is_erased_with_that_reason_and_the_rest_stays(house: H
     assert house.site.sweep() == NOTHING
 
 
-def test_a_consent_is_swept_from_the_second_of_its_end(house: House) -> None:
+def test_a_consent_is_swept_from_the_second_at_which_it_ends(house: House) -> None:
     house.admit()
     house.clock.move(days=90, seconds=-1)
     assert house.site.sweep() == NOTHING
@@ -52,7 +52,7 @@ def test_a_consent_is_swept_from_the_second_of_its_end(house: House) -> None:
 def test_an_erasure_that_was_begun_is_finished_under_its_own_reason(house: House) -> None:
     person = house.admit()
     with house.store.read() as connection:
-        (reference,) = references_of(connection, person.receipt_id)
+        (reference,) = sealed_references(connection, [person.receipt_id])
     planted = house.site.home / "copy"
     planted.write_bytes(reference.sealed_embedding)
     with pytest.raises(ErasureIncompleteError):
@@ -66,10 +66,10 @@ def test_an_erasure_that_was_begun_is_finished_under_its_own_reason(house: House
     assert house.site.sweep() == NOTHING
 
 
-def test_one_that_is_stuck_does_not_keep_the_others_from_being_erased(house: House) -> None:
+def test_a_failed_erasure_does_not_keep_the_others_from_being_erased(house: House) -> None:
     stuck, expiring = house.admit(), [house.admit(), house.admit()]
     with house.store.read() as connection:
-        (reference,) = references_of(connection, stuck.receipt_id)
+        (reference,) = sealed_references(connection, [stuck.receipt_id])
     planted = house.site.home / "copy"
     planted.write_bytes(reference.sealed_embedding)
     with pytest.raises(ErasureIncompleteError):
@@ -91,7 +91,7 @@ def test_one_that_is_stuck_does_not_keep_the_others_from_being_erased(house: Hou
     assert house.site.unfinished is None
 
 
-def test_progress_counts_up_to_all_there_is_to_do(house: House) -> None:
+def test_progress_counts_up_to_the_total(house: House) -> None:
     for _ in range(3):
         house.invite()
     house.clock.move(days=90)
@@ -102,17 +102,17 @@ def test_progress_counts_up_to_all_there_is_to_do(house: House) -> None:
     assert calls == [(1, 3), (2, 3), (3, 3)]  # stopped, certified, written
 
 
-def test_stray_secrets_are_destroyed_after_an_hour_and_those_in_use_never(house: House) -> None:
+def test_orphaned_secrets_are_deleted_after_an_hour_and_those_in_use_never(house: House) -> None:
     person = house.admit()
     stray = ReceiptId("f" * 32)
     house.store.keyring.new_grant_secret(stray, house.bits.randbytes, house.store.now()).wipe()
     house.clock.move(hours=1)
     assert house.site.sweep().stray_secrets == 0
-    assert house.store.keyring.wrapped(stray) is not None
+    assert house.store.keyring.wrapped_secrets([stray]).get(stray) is not None
 
     house.clock.move(seconds=1)
 
     assert house.site.sweep().stray_secrets == 1
-    assert house.store.keyring.wrapped(stray) is None
+    assert house.store.keyring.wrapped_secrets([stray]).get(stray) is None
     assert house.site.sweep().stray_secrets == 0
     assert house.sees(person)

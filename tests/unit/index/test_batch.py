@@ -7,13 +7,19 @@ import pytest
 from house import MODEL, THRESHOLD, House
 
 from tests.unit.store.raw import DATA, tamper
-from volens.consent import InputError, ModelId, Purpose, RefusedError, SubjectKey, UnitVector
-from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.consent import (
+    InputError,
+    ModelId,
+    ProbeEmbedding,
+    Purpose,
+    RefusedError,
+    SubjectKey,
+    UnitVector,
+    permit_probe,
+)
+from volens.consent.embedding import FloatArray
 from volens.consent.errors import ReceiptSignatureError
-from volens.consent.gate import permit_probe
-from volens.index import Decision, SketchArray, identify, identify_many
-from volens.index.engine import Shortlist
-from volens.index.flat_engine import FlatEngine
+from volens.index import Decision, FlatEngine, Shortlist, SketchArray, identify, identify_many
 from volens.store.promises import zone_of
 
 COUNT = 60
@@ -39,7 +45,7 @@ def mixed(house: House) -> list[FloatArray]:
     return [faces[one] for one in rng.permutation(len(faces))]
 
 
-def test_a_batch_is_decided_as_one_by_one(house: House) -> None:
+def test_a_batch_gives_the_same_decisions_as_single_probes(house: House) -> None:
     for _ in range(COUNT):
         house.admit()
     batch = probes(house, mixed(house))
@@ -89,7 +95,7 @@ def test_a_batch_costs_one_scan_and_two_queries(house: House, monkeypatch: pytes
     assert asked == ["scan of 32", "consents", "secrets"]
 
 
-def test_who_withdrew_is_nobody_in_a_batch_either(house: House) -> None:
+def test_a_batch_does_not_match_after_a_withdrawal(house: House) -> None:
     leaver, stayer = house.admit(), house.admit()
     batch = probes(house, [leaver.face, stayer.face])
     assert all(one.match for one in decide(house, batch))
@@ -99,7 +105,7 @@ def test_who_withdrew_is_nobody_in_a_batch_either(house: House) -> None:
     assert [one.match and one.match.receipt_id for one in decide(house, batch)] == [None, stayer.receipt_id]
 
 
-def test_nobody_of_a_batch_is_matched_past_a_signature_that_does_not_hold(house: House) -> None:
+def test_a_broken_signature_fails_the_whole_batch(house: House) -> None:
     person, other = house.admit(), house.admit()
     stranger = SubjectKey.from_seed(bytes(32)).public.raw
     tamper(

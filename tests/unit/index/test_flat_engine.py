@@ -9,11 +9,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from patience import PATIENCE_S
 
 from volens.consent import ReferenceId
-from volens.index import SketchArray, flat_engine
-from volens.index.engine import Shortlist
-from volens.index.flat_engine import FlatEngine
+from volens.index import FlatEngine, Shortlist, SketchArray, flat_engine
 
 BITS = 512
 BYTES = BITS // 8
@@ -27,8 +26,12 @@ def sketch_of(number: int) -> SketchArray:
 def holding(*numbers: int) -> FlatEngine:
     engine = FlatEngine(BITS)
     for number in numbers:
-        engine.add(ReferenceId(number), sketch_of(number))
+        add(engine, number, sketch_of(number))
     return engine
+
+
+def add(engine: FlatEngine, number: int, sketch: SketchArray) -> None:
+    engine.add_many(np.array([number], dtype=np.int64), sketch[None])
 
 
 def memory(engine: FlatEngine) -> bytes:
@@ -92,7 +95,7 @@ def test_proposals_come_nearest_first_with_their_true_distances() -> None:
 
 
 @pytest.mark.parametrize(("k", "count"), [(1, 1), (3, 3), (4, 3), (1000, 3)])
-def test_no_more_than_asked_for_or_there_are_is_proposed(k: int, count: int) -> None:
+def test_at_most_k_and_at_most_all_are_proposed(k: int, count: int) -> None:
     assert len(found(holding(1, 2, 3), 1, k)) == count
 
 
@@ -104,13 +107,13 @@ def test_no_more_than_asked_for_or_there_are_is_proposed(k: int, count: int) -> 
         np.zeros((1, BYTES), dtype=np.int8),
     ],
 )
-def test_sketches_of_another_form_are_refused(sketches: SketchArray) -> None:
+def test_sketches_of_another_shape_or_dtype_are_refused(sketches: SketchArray) -> None:
     for search in (holding(1).shortlists, holding(1).within):
         with pytest.raises(ValueError, match=r"^got sketches u?int8 \(.*\); expected uint8 \(n, 64\)$"):
             search(sketches, 1)
 
 
-def test_no_fewer_than_one_and_no_nearer_than_the_same_is_asked_for() -> None:
+def test_k_below_one_and_a_negative_distance_are_refused() -> None:
     engine, sketches = holding(1), np.zeros((1, BYTES), dtype=np.uint8)
     for k in (0, -1):
         with pytest.raises(ValueError, match=f"got k {k}; expected 1 or more"):
@@ -122,7 +125,7 @@ def test_no_fewer_than_one_and_no_nearer_than_the_same_is_asked_for() -> None:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("distance", [0, 200, 240, 256, 512])
 @pytest.mark.usefixtures("small_slabs")
-def test_all_within_a_distance_are_found_and_nobody_else(
+def test_all_rows_within_the_distance_are_found_and_no_others(
     distance: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flat_engine, "_SMALLEST_PART", 10)
@@ -139,7 +142,7 @@ def test_all_within_a_distance_are_found_and_nobody_else(
         assert all(np.array_equal(sketches[n], s) for n, s in zip(near.ids.tolist(), near.sketches, strict=True))
 
 
-def test_nobody_is_near_in_an_empty_engine() -> None:
+def test_an_empty_engine_has_no_rows_within_any_distance() -> None:
     (near,) = FlatEngine(BITS).within(np.zeros((1, BYTES), dtype=np.uint8), BITS)
     assert len(near.ids) == len(near.sketches) == 0
 
@@ -154,12 +157,12 @@ def test_sketches_are_read_whatever_their_layout() -> None:
 def test_an_id_has_one_sketch() -> None:
     engine = holding(1, 2)
     with pytest.raises(ValueError, match="reference 2 is already in the gallery; remove it first"):
-        engine.add(ReferenceId(2), sketch_of(3))
+        add(engine, 2, sketch_of(3))
     consistent(engine, {1: sketch_of(1), 2: sketch_of(2)})
 
 
 @pytest.mark.parametrize("victim", [1, 2, 35, 69, 70], ids=["first", "second", "middle", "last but one", "last"])
-def test_of_a_removed_sketch_no_byte_is_left(victim: int) -> None:
+def test_no_byte_of_a_removed_sketch_is_left(victim: int) -> None:
     engine = holding(*range(1, 71))
     gone = sketch_of(victim).tobytes()
     assert gone in memory(engine)
@@ -174,7 +177,7 @@ def test_of_a_removed_sketch_no_byte_is_left(victim: int) -> None:
         assert memory(engine).count(sketch_of(other).tobytes()) == 1
 
 
-def test_removing_twice_changes_nothing_and_says_so() -> None:
+def test_removing_twice_returns_false_and_changes_nothing() -> None:
     engine = holding(1, 2, 3)
     assert engine.remove(ReferenceId(1))
     before = memory(engine)
@@ -185,10 +188,10 @@ def test_removing_twice_changes_nothing_and_says_so() -> None:
     consistent(engine, {2: sketch_of(2), 3: sketch_of(3)})
 
 
-def test_what_was_removed_can_be_added_again() -> None:
+def test_a_removed_reference_can_be_added_again() -> None:
     engine = holding(1, 2, 3)
     engine.remove(ReferenceId(1))
-    engine.add(ReferenceId(1), sketch_of(9))
+    add(engine, 1, sketch_of(9))
 
     assert found(engine, 9) == [(1, 0)]
     consistent(engine, {1: sketch_of(9), 2: sketch_of(2), 3: sketch_of(3)})
@@ -207,7 +210,7 @@ def test_growing_zeroes_the_old_buffer_and_keeps_every_row() -> None:
     engine = FlatEngine(BITS)
     old: list[np.ndarray] = [engine._slabs[0]]
     for number in range(1, 600):
-        engine.add(ReferenceId(number), sketch_of(number))
+        add(engine, number, sketch_of(number))
         if engine._slabs[0] is not old[-1]:
             old.append(engine._slabs[0])
 
@@ -218,12 +221,12 @@ def test_growing_zeroes_the_old_buffer_and_keeps_every_row() -> None:
 
 def test_the_sketch_given_is_copied() -> None:
     engine, mine = FlatEngine(BITS), sketch_of(1)
-    engine.add(ReferenceId(1), mine)
+    add(engine, 1, mine)
     mine.fill(0)
     assert found(engine, 1) == [(1, 0)]
 
 
-def test_the_memory_shown_is_all_there_is_spare_rows_included() -> None:
+def test_buffers_are_all_the_memory_unused_rows_included() -> None:
     engine = holding(*range(1, 66))
     (buffer,) = engine.buffers()
     assert len(buffer) == engine._slabs[0].nbytes == 128 * BYTES
@@ -242,9 +245,9 @@ class BesideADict(RuleBasedStateMachine):
     def add(self, number: int, seed: int) -> None:
         if number in self.oracle:
             with pytest.raises(ValueError, match="already in the gallery"):
-                self.engine.add(ReferenceId(number), sketch_of(seed))
+                add(self.engine, number, sketch_of(seed))
             return
-        self.engine.add(ReferenceId(number), sketch_of(seed))
+        add(self.engine, number, sketch_of(seed))
         self.oracle[number] = sketch_of(seed)
         if self.engine._slabs[0] is not self.buffers[-1]:
             self.buffers.append(self.engine._slabs[0])
@@ -288,17 +291,17 @@ def test_scans_share_the_lock_and_every_change_waits_for_them(monkeypatch: pytes
     original = flat_engine.faiss.knn_hamming
 
     def slow(*arguments: object) -> object:
-        inside.wait(timeout=10)  # two scans are in here at once, or this breaks
-        go_on.wait(timeout=10)
+        inside.wait(timeout=PATIENCE_S)  # two scans are in here at once, or this breaks
+        go_on.wait(timeout=PATIENCE_S)
         return original(*arguments)
 
     monkeypatch.setattr(flat_engine.faiss, "knn_hamming", slow)
     scans = [threading.Thread(target=found, args=(engine, 1)) for _ in range(2)]
     for scan in scans:
         scan.start()
-    inside.wait(timeout=10)
+    inside.wait(timeout=PATIENCE_S)
     changes: list[Callable[[], object]] = [
-        lambda: engine.add(ReferenceId(7), sketch_of(7)),
+        lambda: add(engine, 7, sketch_of(7)),
         lambda: engine.remove(ReferenceId(1)),
     ]
     done = [threading.Event() for _ in changes]
@@ -311,7 +314,7 @@ def test_scans_share_the_lock_and_every_change_waits_for_them(monkeypatch: pytes
     assert not any(event.wait(0.02) for event in done)
     go_on.set()
     for thread in (*scans, *threads):
-        thread.join(timeout=10)
+        thread.join(timeout=PATIENCE_S)
 
     assert all(event.is_set() for event in done)
     consistent(engine, {2: sketch_of(2), 3: sketch_of(3), 7: sketch_of(7)})
@@ -341,7 +344,7 @@ def test_several_slabs_are_searched_as_one(threads: int) -> None:
     consistent(engine, {number: sketch_of(number) for number in range(1, 201)})
 
 
-def test_several_probes_at_once_are_answered_as_one_by_one() -> None:
+def test_several_sketches_at_once_give_the_same_shortlists() -> None:
     engine = holding(*range(1, 300))
     queries = np.stack([sketch_of(number) for number in (5, 1000, 299)])
 
@@ -355,7 +358,7 @@ def test_several_probes_at_once_are_answered_as_one_by_one() -> None:
             assert np.array_equal(sketch, sketch_of(number))
 
 
-def test_many_are_added_or_none() -> None:
+def test_all_rows_are_added_or_none() -> None:
     engine = holding(1, 2)
     sketches = np.stack([sketch_of(number) for number in (3, 4)])
     for ids, words in (([3, 2], "reference 2 is already in the gallery"), ([3, 3], "got a reference twice")):
@@ -383,7 +386,7 @@ def test_scans_beside_changes_never_see_half_a_row() -> None:
         mine = [number for number in range(1, 400) if number % 2 == seed]
         for number in numbers.choice(mine, total).tolist():
             if engine.remove(ReferenceId(number)):
-                engine.add(ReferenceId(number), sketches[number])
+                add(engine, number, sketches[number])
         stop.set()
 
     def scan(seed: int) -> None:

@@ -10,11 +10,8 @@ from sqlalchemy import Connection
 from tests.unit.store.raw import DATA, tamper
 from volens import Site
 from volens.consent import ConsentedEmbedding, ModelId, Purpose, ReferenceId, TamperError, UnitVector
-from volens.index import Galleries, Gallery
-from volens.index.engine import Shortlist
-from volens.index.flat_engine import FlatEngine
-from volens.index.projection import Projection
-from volens.store.people.references import add_reference
+from volens.index import FlatEngine, Galleries, Gallery, Projection, Shortlist
+from volens.store.people import add_reference
 
 LOBBY, LAB = Purpose("lobby"), Purpose("lab")
 OTHER_MODEL = ModelId("other@11111111")
@@ -67,7 +64,7 @@ def test_galleries_of_two_models_and_two_sites_are_keyed_differently(house: Hous
     assert sketch(of(house)) != sketch(of(house, model=OTHER_MODEL))
 
 
-def test_a_gallery_follows_what_another_process_did(house: House, second: House) -> None:
+def test_a_gallery_follows_the_changes_of_another_process(house: House, second: House) -> None:
     first = house.admit()
     assert of(second).engine.held() == ids([first])
     assert second.sees(first)
@@ -85,9 +82,7 @@ def test_a_gallery_follows_what_another_process_did(house: House, second: House)
     assert house.sees(again)
 
 
-def test_a_gallery_is_read_from_the_store_only_when_something_happened(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gallery_reads_the_store_only_after_a_change(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.admit()
     levelled = []
     original = Galleries._level
@@ -102,7 +97,7 @@ def test_a_gallery_is_read_from_the_store_only_when_something_happened(
     assert levelled == [1, 1]
 
 
-def test_only_the_difference_is_opened(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_new_references_are_opened(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     people = [house.admit() for _ in range(3)]
     of(house)
     added: list[int] = []
@@ -151,7 +146,7 @@ def test_an_erased_id_never_comes_back_from_an_older_snapshot(house: House, buil
     assert of(house, model=MODEL).engine.held() == ids([stayer])
 
 
-def test_what_was_enrolled_elsewhere_is_read_by_id_and_the_rest_is_not_looked_at(
+def test_enrollments_in_another_process_are_read_by_id(
     house: House, second: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = [house.admit() for _ in range(3)]
@@ -166,7 +161,7 @@ def test_what_was_enrolled_elsewhere_is_read_by_id_and_the_rest_is_not_looked_at
     assert gallery.engine.held() == ids(people)
 
 
-def test_an_erasure_here_is_known_and_one_elsewhere_is_looked_for(
+def test_ids_are_compared_only_after_an_erasure_in_another_process(
     house: House, second: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stayer, here, elsewhere = (house.admit() for _ in range(3))
@@ -212,7 +207,7 @@ def test_erasing_removes_from_every_gallery_and_counts(house: House) -> None:
     assert of(house).engine.held() == ids(people[2:])
 
 
-def test_a_gallery_is_not_built_from_what_does_not_open(house: House) -> None:
+def test_a_gallery_is_not_built_if_a_reference_does_not_open(house: House) -> None:
     house.admit()
     broken = house.admit()
     tamper(
@@ -251,5 +246,5 @@ def test_a_gallery_wipes_the_sketches_it_makes(house: House, monkeypatch: pytest
     assert proposals.ids.tolist() == [5]
     assert proposals.estimates[0] == pytest.approx(1.0, abs=0.05)
     assert [bool(one.any()) for one in made] == [False] * 4
-    assert gallery.remove(ReferenceId(5))
-    assert not gallery.remove(ReferenceId(5))
+    assert gallery.engine.remove(ReferenceId(5))
+    assert not gallery.engine.remove(ReferenceId(5))

@@ -17,6 +17,7 @@ from volens.consent import (
     InputError,
     ModelId,
     NoLiveConsentError,
+    ProbeEmbedding,
     Purpose,
     ReceiptId,
     ReferenceId,
@@ -26,18 +27,15 @@ from volens.consent import (
     UnitVector,
     VolensError,
     WithdrawalCode,
+    permit_probe,
 )
 from volens.consent._mint import MINT
-from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.consent.embedding import FloatArray
 from volens.consent.errors import ReceiptSignatureError
-from volens.consent.gate import permit_probe
 from volens.consent.receipt import Controller, sign_receipt, verify_receipt
-from volens.index import Decision, Galleries, SketchArray, identify, opened, verify_claim
-from volens.index.engine import Shortlist
-from volens.index.projection import Projection
+from volens.index import Decision, Galleries, Projection, Shortlist, SketchArray, identify, opened, verify_claim
 from volens.store.keys import GrantSecret
-from volens.store.people import SealedReference, references_of
-from volens.store.people.consents import add_consent
+from volens.store.people import SealedReference, add_consent, sealed_references
 from volens.store.promises import zone_of
 
 LOBBY = Purpose("lobby")
@@ -63,7 +61,7 @@ def frozen(house: House) -> Galleries:
 
 @dataclass
 class Forged:
-    """An engine in the hands of somebody else: proposes whom it likes, as near as it likes."""
+    """An engine under an attacker's control: it proposes any reference, at any distance."""
 
     proposals: list[tuple[int, int]]
 
@@ -118,7 +116,7 @@ def no_match(decision: Decision) -> bool:
     return decision.match is None and decision.threshold == THRESHOLD
 
 
-def test_whom_the_door_knows_is_matched_with_the_exact_score(house: House) -> None:
+def test_a_known_face_matches_with_the_exact_score(house: House) -> None:
     people = [house.admit() for _ in range(5)]
     for person in people:
         seen = UnitVector.normalised(person.face + np.float32(0.05) * house.face()).array
@@ -147,7 +145,7 @@ def at_score(house: House, face: FloatArray, score: float) -> FloatArray:
     return (score * face + math.sqrt(1 - score**2) * other).astype(np.float32)
 
 
-def test_a_stale_gallery_proposes_whom_was_erased_and_nobody_is_matched(house: House) -> None:
+def test_an_erased_person_in_a_stale_gallery_does_not_match(house: House) -> None:
     leaver, stayer = house.admit(), house.admit()
     stale = frozen(house)
     house.withdraw(leaver)
@@ -164,7 +162,7 @@ def test_a_stale_gallery_proposes_whom_was_erased_and_nobody_is_matched(house: H
     assert match.subject_id == stayer.subject_id
 
 
-def test_whose_consent_has_expired_is_not_matched_though_nobody_swept(house: House) -> None:
+def test_an_expired_consent_does_not_match_before_the_sweep(house: House) -> None:
     person = house.admit()
     house.clock.move(days=90, seconds=-1)
     assert house.sees(person)
@@ -176,7 +174,7 @@ def test_whose_consent_has_expired_is_not_matched_though_nobody_swept(house: Hou
     assert decision.sealed_opened == 0
 
 
-def test_a_consent_for_one_zone_opens_no_other_whatever_the_index_proposes(house: House) -> None:
+def test_a_consent_for_one_zone_does_not_match_in_another(house: House) -> None:
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
     person = house.admit()
 
@@ -195,7 +193,7 @@ def test_a_reference_of_another_model_is_never_compared(house: House) -> None:
         assert decision.sealed_opened == 0
 
 
-def test_an_engine_that_proposes_everybody_as_identical_cannot_cause_a_match_of_a_stranger(house: House) -> None:
+def test_an_engine_that_proposes_everyone_cannot_make_a_stranger_match(house: House) -> None:
     people = [house.admit() for _ in range(20)]
     liar = forged(house, everybody(house))
 
@@ -220,12 +218,14 @@ def test_an_engine_that_proposes_everybody_as_identical_cannot_cause_a_match_of_
     ],
     ids=["nobody", "who is not there", "one again and again", "nearer than near", "farther than far"],
 )
-def test_an_engine_that_talks_nonsense_matches_no_stranger(house: House, proposals: list[tuple[int, int]]) -> None:
+def test_an_engine_that_returns_nonsense_cannot_make_a_stranger_match(
+    house: House, proposals: list[tuple[int, int]]
+) -> None:
     house.admit(), house.admit()
     assert no_match(look(house, forged(house, proposals), house.face()))
 
 
-def test_a_strangers_face_is_nobodys(house: House) -> None:
+def test_a_stranger_does_not_match(house: House) -> None:
     for _ in range(30):
         house.admit()
     decisions = [look(house, house.galleries, house.face()) for _ in range(60)]
@@ -235,7 +235,7 @@ def test_a_strangers_face_is_nobodys(house: House) -> None:
     assert sum(decision.sealed_opened for decision in decisions) < 15
 
 
-def test_a_stranger_near_nobody_unwraps_nobodys_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stranger_far_from_all_references_unwraps_no_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(5):
         house.admit()
     with house.store.read() as connection:
@@ -267,7 +267,7 @@ def test_every_sealed_embedding_that_was_opened_is_counted(house: House, monkeyp
 
 
 def lookalikes(house: House, face: FloatArray) -> Person:
-    """Admit 40 people who look a little like somebody, and one who does more, but sits behind all of them by sketch."""
+    """Admit 40 people who resemble a face, and one who resembles it more but has a more distant sketch."""
     projection = Projection(house.store.keyring.projection_seed(MODEL), DIMENSION)
 
     def distance(other: FloatArray) -> int:
@@ -286,7 +286,7 @@ def lookalikes(house: House, face: FloatArray) -> Person:
     return house.enroll(person)
 
 
-def test_the_right_one_is_found_behind_40_lookalikes(house: House) -> None:
+def test_the_right_reference_is_found_among_40_lookalikes(house: House) -> None:
     face = house.face()
     right = lookalikes(house, face)
     with house.store.read() as connection:
@@ -311,7 +311,7 @@ def test_the_probe_is_read_and_never_written(house: House) -> None:
     assert hashlib.sha256(mine.vector.array.tobytes()).digest() == before
 
 
-def test_a_winner_whose_signature_does_not_hold_is_no_match_but_an_alarm(house: House) -> None:
+def test_a_winner_with_a_broken_signature_is_tampering(house: House) -> None:
     person, other = house.admit(), house.admit()
     stranger = SubjectKey.from_seed(bytes(32)).public.raw
     grant, seen = house.grant(person), probe(house, person.face)  # admitted before the row was changed
@@ -326,7 +326,7 @@ def test_a_winner_whose_signature_does_not_hold_is_no_match_but_an_alarm(house: 
     assert house.sees(other)
 
 
-def test_a_winner_whose_row_outlasts_the_receipt_is_an_alarm(house: House) -> None:
+def test_a_winner_whose_row_outlasts_the_receipt_is_tampering(house: House) -> None:
     person = house.admit()
     for table in ("live_consent", "receipt"):
         tamper(house.site.home / DATA, f"UPDATE {table} SET expires_at = '2199-01-01T00:00:00Z'")  # noqa: S608  names of our own
@@ -336,7 +336,7 @@ def test_a_winner_whose_row_outlasts_the_receipt_is_an_alarm(house: House) -> No
         house.sees(person)
 
 
-def test_a_winner_whose_receipt_is_for_another_site_is_an_alarm(house: House) -> None:
+def test_a_winner_with_a_receipt_for_another_site_is_tampering(house: House) -> None:
     key = SubjectKey.from_seed(bytes(32))
     now = house.store.now()
     with house.store.read() as connection:
@@ -373,7 +373,7 @@ def test_a_winner_whose_receipt_is_for_another_site_is_an_alarm(house: House) ->
 
 def references(house: House) -> list[SealedReference]:
     with house.store.read() as connection:
-        return [one for person in house.people for one in references_of(connection, person.receipt_id)]
+        return [one for person in house.people for one in sealed_references(connection, [person.receipt_id])]
 
 
 def test_embeddings_and_secrets_are_wiped_one_after_the_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,7 +400,7 @@ def test_embeddings_and_secrets_are_wiped_one_after_the_other(house: House, monk
 
 
 @pytest.mark.parametrize("how", ["breaks off", "fails"])
-def test_what_was_opened_is_wiped_however_the_iteration_ends(house: House, how: str) -> None:
+def test_opened_embeddings_are_wiped_however_the_iteration_ends(house: House, how: str) -> None:
     for _ in range(3):
         house.admit()
     seen: list[UnitVector] = []
@@ -424,7 +424,7 @@ def test_what_was_opened_is_wiped_however_the_iteration_ends(house: House, how: 
     assert not seen[0].array.any()
 
 
-def test_a_reference_whose_secret_went_with_its_consent_is_left_out(house: House) -> None:
+def test_a_reference_whose_secret_was_destroyed_is_left_out(house: House) -> None:
     leaver, stayer = house.admit(), house.admit()
     before = references(house)  # a snapshot from before the withdrawal
     house.withdraw(leaver)
@@ -432,7 +432,7 @@ def test_a_reference_whose_secret_went_with_its_consent_is_left_out(house: House
     assert [one.reference_id for one, _ in opened(house.store, before)] == [stayer.reference_id]
 
 
-def test_a_reference_in_force_without_its_secret_is_an_alarm(house: House) -> None:
+def test_a_reference_in_force_without_its_secret_is_tampering(house: House) -> None:
     person = house.admit()
     tamper(house.site.home / KEYRING, "DELETE FROM grant_secret")
     with pytest.raises(TamperError, match="the keyring has no secret for a consent in force"):
@@ -445,7 +445,7 @@ def claim(house: House, person: Person, face: FloatArray, zone: str = "lobby", m
     return verify_claim(house.store, house.grant(person), probe(house, face, zone, model), THRESHOLD)
 
 
-def test_a_claim_is_confirmed_for_the_person_and_for_nobody_else(house: House) -> None:
+def test_a_claim_matches_the_person_and_no_other(house: House) -> None:
     ann, bob = house.admit(), house.admit()
 
     decision = claim(house, ann, at_score(house, ann.face, 0.8))
@@ -468,20 +468,22 @@ def test_a_claim_needs_a_probe_for_its_own_zone(house: House) -> None:
         claim(house, person, person.face, "lab")
 
 
-def test_a_claim_by_who_is_not_enrolled_is_refused(house: House) -> None:
+def test_a_claim_without_an_enrolled_reference_is_refused(house: House) -> None:
     person = house.invite()
-    with pytest.raises(NoLiveConsentError, match="nobody is enrolled under this consent; enroll the person first"):
+    with pytest.raises(
+        NoLiveConsentError, match="no reference is enrolled under this consent; enroll the person first"
+    ):
         claim(house, person, person.face)
     house.enroll(person)
-    with pytest.raises(NoLiveConsentError, match="nobody is enrolled under this consent"):
+    with pytest.raises(NoLiveConsentError, match="no reference is enrolled under this consent"):
         claim(house, person, person.face, model=ModelId("other@11111111"))
 
 
-def test_a_grant_from_before_the_withdrawal_confirms_nothing(house: House) -> None:
+def test_a_grant_from_before_the_withdrawal_does_not_verify(house: House) -> None:
     person = house.admit()
     grant, seen = house.grant(person), probe(house, person.face)
     house.withdraw(person)
-    with pytest.raises(NoLiveConsentError, match="nobody is enrolled under this consent"):
+    with pytest.raises(NoLiveConsentError, match="no reference is enrolled under this consent"):
         verify_claim(house.store, grant, seen, THRESHOLD)
 
 
@@ -500,7 +502,7 @@ def test_a_claim_does_not_go_past_a_broken_seal(house: House) -> None:
         assert type(caught.value) is TamperError
 
 
-def test_consent_is_asked_for_at_the_moment_given(house: House) -> None:
+def test_consent_is_checked_at_the_given_time(house: House) -> None:
     person = house.admit()
     seen = probe(house, person.face)
     ends: datetime = person.take_home.receipt.claims.expires_at

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from volens.consent.embedding import FloatArray
-from volens.index.projection import Projection, distance_bound, estimate_deviation, sketch_bits
+from volens.index import Projection, distance_bound, estimate_deviation, sketch_bits
 
 SEED, OTHER_SEED = bytes(range(32)), bytes(range(1, 33))
 DEVIATIONS = 4.0
@@ -39,7 +39,7 @@ def test_small_models_get_more_bits(dimension: int, bits: int) -> None:
 
 
 @pytest.mark.parametrize("dimension", [2, 100, 128, 512, 600])
-def test_a_sketch_has_as_many_bits_as_it_should(dimension: int) -> None:
+def test_a_sketch_has_the_declared_number_of_bits(dimension: int) -> None:
     projection = Projection(SEED, dimension)
     sketch = projection.sketch(unit(np.random.default_rng(1), dimension))
 
@@ -119,7 +119,7 @@ def test_the_distance_follows_the_angle(dimension: int, score: float) -> None:
     assert np.std(distances) <= 1.1 * spread
 
 
-def test_the_bound_is_the_mean_and_so_many_deviations() -> None:
+def test_the_distance_bound_is_the_mean_plus_deviations() -> None:
     for bits, score, deviations in ((512, 0.0, 4.0), (1024, 0.5, 2.0), (1024, 0.9, 0.0)):
         p = math.acos(score) / math.pi
         expected = bits * p + deviations * math.sqrt(bits * p * (1 - p))
@@ -138,7 +138,7 @@ def test_a_higher_score_allows_a_smaller_distance_and_more_deviations_a_larger_o
 
 
 @pytest.mark.parametrize(("score", "like"), [(1.0000001, 1.0), (2.0, 1.0), (-1.1, -1.0)])
-def test_scores_a_little_outside_are_as_those_at_the_edge(score: float, like: float) -> None:
+def test_scores_slightly_out_of_range_are_clamped(score: float, like: float) -> None:
     assert distance_bound(score, 512, DEVIATIONS) == distance_bound(like, 512, DEVIATIONS)
 
 
@@ -152,7 +152,7 @@ def samples(score: float, count: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("deviations", "at_most"), [(2.0, 0.0228), (3.0, 0.00135), (4.0, 0.00003)])
-def test_the_bound_misses_no_more_than_it_says(deviations: float, at_most: float) -> None:
+def test_the_distance_bound_misses_no_more_than_documented(deviations: float, at_most: float) -> None:
     """The stated 3 in 100,000 at four deviations is the normal tail; the smaller ones can be counted."""
     count = 8000
     bound = distance_bound(0.5, 1024, deviations)
@@ -165,7 +165,7 @@ def test_the_bound_misses_no_more_than_it_says(deviations: float, at_most: float
 
 @pytest.mark.parametrize("dimension", [100, 128, 512])
 @pytest.mark.parametrize("score", [-0.4, 0.0, 0.3, 0.5, 0.7, 0.9])
-def test_an_estimate_from_signs_is_unbiased_and_as_spread_as_it_says(dimension: int, score: float) -> None:
+def test_the_estimate_is_unbiased_with_the_documented_deviation(dimension: int, score: float) -> None:
     projection, numbers, count = Projection(SEED, dimension), np.random.default_rng(6), 1500
     estimates = []
     for _ in range(count):
@@ -179,7 +179,7 @@ def test_an_estimate_from_signs_is_unbiased_and_as_spread_as_it_says(dimension: 
     assert np.std(estimates) == pytest.approx(spread, rel=0.08)
 
 
-def test_an_estimate_is_sharper_than_the_hamming_distance() -> None:
+def test_the_estimate_is_more_precise_than_the_hamming_distance() -> None:
     projection, numbers, score = Projection(SEED, 512), np.random.default_rng(7), 0.5
     by_estimate, by_distance = [], []
     for _ in range(600):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from volens.index.row_map import PAGE_IDS, RowMap
+from volens.index import PAGE_IDS, RowMap
 
 IDS = st.integers(1, 5 * PAGE_IDS)
 CHANGES = st.lists(st.tuples(st.sampled_from(["put", "pop", "put_new"]), IDS, st.integers(0, 2**31 - 1)), max_size=60)
@@ -12,7 +12,7 @@ CHANGES = st.lists(st.tuples(st.sampled_from(["put", "pop", "put_new"]), IDS, st
 
 @given(CHANGES)
 @settings(max_examples=100, deadline=None, derandomize=True)
-def test_any_order_of_changes_gives_what_a_dict_gives(changes: list[tuple[str, int, int]]) -> None:
+def test_the_row_map_behaves_like_a_dict(changes: list[tuple[str, int, int]]) -> None:
     rows, oracle = RowMap(), dict[int, int]()
     for change, number, row in changes:
         if change == "put":
@@ -28,7 +28,7 @@ def test_any_order_of_changes_gives_what_a_dict_gives(changes: list[tuple[str, i
     assert rows.get(6 * PAGE_IDS) is None
 
 
-def test_pages_of_forgotten_ids_are_given_back() -> None:
+def test_pages_without_ids_are_freed() -> None:
     rows = RowMap()
     rows.put_new(np.arange(1, 3 * PAGE_IDS, dtype=np.int64), 0)
     full = rows.nbytes()

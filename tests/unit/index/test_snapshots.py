@@ -11,9 +11,7 @@ from house import DIMENSION, MODEL, House, Person, no_models
 from tests.unit.store.raw import DATA, KEYRING, peek, tamper
 from volens import Site
 from volens.consent import Purpose, ReferenceId
-from volens.index import Galleries, Gallery
-from volens.index.flat_engine import FlatEngine
-from volens.index.snapshot_format import packed, unpacked
+from volens.index import FlatEngine, Galleries, Gallery, packed, unpacked
 from volens.store.backup import has_snapshot
 
 LOBBY = Purpose("lobby")
@@ -77,19 +75,19 @@ def test_a_gallery_is_opened_from_its_snapshot(house: House, nothing_opened: lis
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in snapshots(house.site.home))
 
 
-def test_what_was_enrolled_since_is_all_that_is_opened(house: House, nothing_opened: list[int]) -> None:
+def test_only_references_newer_than_the_snapshot_are_opened(house: House, nothing_opened: list[int]) -> None:
     people = built(house)
     with Site.open(house.site.home, load_extractor=no_models, clock=house.clock) as site:
         people += [House.of(site, seed=9).admit() for _ in range(2)]
         nothing_opened.clear()
-        other = Galleries(site._store)
+        other = Galleries(site.installation.store)
 
         assert gallery(House.of(site), other).engine.held() == ids(people)
 
     assert sum(nothing_opened) == 2
 
 
-def test_an_erasure_takes_every_snapshot_and_its_key(house: House) -> None:
+def test_an_erasure_deletes_every_snapshot_and_its_key(house: House) -> None:
     leaver, stayer = built(house, 2)
     (kept,) = snapshots(house.site.home)
     copy = shutil.copy(kept, house.site.home.parent / "copy")
@@ -106,7 +104,7 @@ def test_an_erasure_takes_every_snapshot_and_its_key(house: House) -> None:
     assert gallery(house).engine.held() == ids([stayer])
 
 
-def test_a_snapshot_is_born_again_without_who_was_erased(house: House, nothing_opened: list[int]) -> None:
+def test_a_new_snapshot_does_not_contain_the_erased_person(house: House, nothing_opened: list[int]) -> None:
     leaver, *stayers = built(house)
     house.withdraw(leaver)
     nothing_opened.clear()
@@ -118,7 +116,7 @@ def test_a_snapshot_is_born_again_without_who_was_erased(house: House, nothing_o
     assert sum(nothing_opened) == 0
 
 
-def test_killed_between_the_end_of_a_consent_and_the_end_of_the_key_nobody_is_proposed_who_left(house: House) -> None:
+def test_after_a_kill_before_the_key_is_destroyed_the_person_is_not_proposed(house: House) -> None:
     leaver, *stayers = built(house)
     house.site.close()
     home = Path(shutil.copytree(house.site.home, house.site.home.parent / "killed"))
@@ -133,7 +131,7 @@ def test_killed_between_the_end_of_a_consent_and_the_end_of_the_key_nobody_is_pr
 
 
 @pytest.mark.parametrize("place", [0, 8, 9, 40, 200, -1])
-def test_a_changed_snapshot_is_not_believed(house: House, place: int, nothing_opened: list[int]) -> None:
+def test_a_changed_snapshot_is_rejected(house: House, place: int, nothing_opened: list[int]) -> None:
     people = built(house)
     (kept,) = snapshots(house.site.home)
     data = bytearray(kept.read_bytes())
@@ -162,7 +160,7 @@ def _swapped(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_cut, _missing, _swapped])
-def test_a_snapshot_that_is_not_whole_is_not_believed(
+def test_an_incomplete_snapshot_is_rejected(
     house: House, spoil: Callable[[Path], None], nothing_opened: list[int]
 ) -> None:
     people = built(house)
@@ -195,7 +193,7 @@ def test_a_snapshot_is_bound_to_log_and_key(house: House, statement: str, nothin
     assert sum(nothing_opened) == len(people)
 
 
-def test_the_snapshot_of_one_zone_is_none_of_another(house: House, nothing_opened: list[int]) -> None:
+def test_a_snapshot_is_bound_to_its_zone(house: House, nothing_opened: list[int]) -> None:
     house.declare("lab")
     built(house)
     tamper(house.site.home / KEYRING, "UPDATE gallery_snapshot SET purpose = 'lab'")
@@ -218,15 +216,15 @@ def test_after_a_rotation_there_is_a_snapshot_of_the_new_key_only(house: House) 
     assert before not in snapshots(house.site.home)
 
 
-def test_a_gallery_that_the_log_has_left_behind_is_not_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if another process erased somebody while this one wrote: the key is never put down."""
+def test_a_gallery_older_than_the_log_is_not_saved(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if another process erased a person while this one wrote: the key is never stored."""
     people = [house.admit() for _ in range(2)]
     gallery(house)
     for path in snapshots(house.site.home):
         path.unlink()
     tamper(house.site.home / KEYRING, "DELETE FROM gallery_snapshot")
     second = Site.open(house.site.home, load_extractor=no_models, clock=house.clock)
-    from volens.index.snapshot_format import packed as pack  # noqa: PLC0415  the one that is interrupted
+    from volens.index import packed as pack  # noqa: PLC0415  the one that is interrupted
 
     def meanwhile(engine: FlatEngine) -> list[bytearray]:
         parts = pack(engine)
@@ -241,7 +239,7 @@ def test_a_gallery_that_the_log_has_left_behind_is_not_kept(house: House, monkey
         assert snapshots(house.site.home) == []
 
 
-def test_where_the_disk_refuses_there_is_no_snapshot_and_the_door_goes_on(house: House) -> None:
+def test_a_full_disk_costs_the_snapshot_and_not_the_decision(house: House) -> None:
     people = [house.admit() for _ in range(3)]
     (house.site.home / "galleries").write_text("in the way")
 
@@ -251,7 +249,7 @@ def test_where_the_disk_refuses_there_is_no_snapshot_and_the_door_goes_on(house:
     assert peek(house.site.home / KEYRING, "SELECT * FROM gallery_snapshot") == []
 
 
-def test_what_a_killed_process_left_goes_with_the_next_erasure(house: House) -> None:
+def test_the_next_erasure_deletes_the_files_of_a_killed_process(house: House) -> None:
     leaver, _stayer = built(house, 2)
     draft = house.site.home / "galleries" / ".0123.draft.tmp"
     draft.write_bytes(b"sealed, without a key")
@@ -271,7 +269,7 @@ def test_a_small_gallery_is_not_worth_a_snapshot(house: House, monkeypatch: pyte
     assert snapshots(house.site.home) == []
 
 
-def test_packing_reads_one_moment_and_is_undone_by_unpacking() -> None:
+def test_packing_and_unpacking_are_inverse() -> None:
     engine = FlatEngine(128)
     sketches = np.random.default_rng(1).integers(0, 256, (8, 16), dtype=np.uint8)
     engine.add_many(np.arange(1, 9), sketches)

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def loaded() -> Extractor:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: Extractor) -> Path:
-    """A home in the environment, and models that are loaded once for all tests."""
+    """The path of a home, set in the environment; models are loaded once for all tests."""
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "site"))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr("volens.service.cli.session.default_models", lambda: loaded)
@@ -27,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: Extractor) -> 
 
 @pytest.fixture
 def volens(home: Path, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command as `main` does, and return what it said."""
+    """Run a command as `main` does, and return its output."""
     assert home.parent.is_dir()
 
     def command(*arguments: object) -> Said:
@@ -55,21 +56,49 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def lobby(volens: Command, tmp_path: Path) -> Iterator[Path]:
-    """A site with a zone and a notice."""
-    (tmp_path / "notice.md").write_text("We compare your face at the door.\n")
-    assert volens("init", "--controller", "Example Ltd", "--contact", "privacy@example.org").code == 0
+def done_in(folder: Path, *arguments: object) -> None:
+    """Run a command with its site in a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VOLENS_HOME", str(folder / "site"))
+        patch.setattr("volens.service.cli.session.default_models", Extractor.load_default)
+        patch.chdir(folder)
+        assert run([str(argument) for argument in arguments]) == 0
+
+
+@pytest.fixture(scope="session")
+def lobby_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `lobby`'s site: migrations are run for the first test only."""
+    folder = tmp_path_factory.mktemp("lobby")
+    (folder / "notice.md").write_text("We compare your face at the door.\n")
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
-    assert volens("zone", "add", "lobby", "--custody", "operator", *promises).code == 0
-    assert volens("notice", "publish", "--zone", "lobby", "--language", "en", "notice.md").code == 0
+    done_in(folder, "init", "--controller", "Example Ltd", "--contact", "privacy@example.org")
+    done_in(folder, "zone", "add", "lobby", "--custody", "operator", *promises)
+    done_in(folder, "notice", "publish", "--zone", "lobby", "--language", "en", "notice.md")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def enrolled_template(tmp_path_factory: pytest.TempPathFactory, lobby_template: Path, album: Path) -> Path:
+    """The same with Ada, who said yes and is enrolled."""
+    folder = Path(shutil.copytree(lobby_template, tmp_path_factory.mktemp("enrolled") / "copy"))
+    who = ("--zone", "lobby", "--name", "Ada Canary", "--jurisdiction", "FR", "--yes-i-read-it")
+    done_in(folder, "consent", "give", *who, "--out", "ada.receipt.json", "--new-key", "ada.key")
+    done_in(folder, "enroll", "ada.receipt.json", *(album / f"ada-{number}.png" for number in (1, 2, 3)))
+    return folder
+
+
+@pytest.fixture
+def lobby(home: Path, tmp_path: Path, lobby_template: Path) -> Iterator[Path]:
+    """A site with a zone and a notice."""
+    assert not home.exists()
+    shutil.copytree(lobby_template, tmp_path, dirs_exist_ok=True)
     yield tmp_path
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "site").rglob("*") if path.is_file())
 
 
 @pytest.fixture
 def give(volens: Command) -> Command:
-    """Have somebody say yes for the lobby."""
+    """Give consent for the lobby."""
 
     def command(*more: object, name: str = "Ada Canary", out: str = "ada") -> Said:
         arguments = ("--zone", "lobby", "--name", name, "--jurisdiction", "FR", "--out", f"{out}.receipt.json")
@@ -81,15 +110,15 @@ def give(volens: Command) -> Command:
 
 @pytest.fixture
 def ada(lobby: Path, give: Command) -> Path:
-    """Ada's receipt; she said yes and is not enrolled yet."""
+    """Ada's receipt; she gave consent and is not enrolled yet."""
     given = give("--yes-i-read-it")
     assert given.code == 0, given.err
     return lobby / "ada.receipt.json"
 
 
 @pytest.fixture
-def enrolled(ada: Path, volens: Command, album: Path) -> Path:
+def enrolled(lobby: Path, enrolled_template: Path) -> Path:
     """Ada's receipt; she is enrolled."""
-    done = volens("enroll", ada, *(album / f"ada-{number}.png" for number in (1, 2, 3)))
-    assert done.code == 0, done.err
-    return ada
+    shutil.rmtree(lobby / "site")
+    shutil.copytree(enrolled_template, lobby, dirs_exist_ok=True)
+    return lobby / "ada.receipt.json"

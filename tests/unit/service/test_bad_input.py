@@ -1,4 +1,4 @@
-"""Bad input everywhere: one clear sentence, the right exit code, nothing half-written or lost, never a traceback."""
+"""Bad input: one clear sentence, the right exit code, no partial files, no lost data, no traceback."""
 
 import json
 import shutil
@@ -104,7 +104,7 @@ CASES = {
             *("--justification", "x", "--retention-days", "9"),
         ),
         1,
-        "zone 'lobby' is already there",
+        "zone 'lobby' exists",
     ),
     "a notice that is not there": (
         ("notice", "publish", "--zone", "lobby", "--language", "en", "nowhere.md"),
@@ -113,33 +113,33 @@ CASES = {
     ),
     "a receipt that is not there": (("enroll", "nowhere.json", "{photo}"), 2, "there is no receipt nowhere.json"),
     "a receipt that is something else": (("enroll", "notice.md", "{photo}"), 2, "this is not a Volens receipt"),
-    "enrolling without photos": (("enroll", "{receipt}"), 2, "give one of the two"),
+    "enrolling without photos": (("enroll", "{receipt}"), 2, "pass either photos or --camera"),
     "fewer than three photos": (("enroll", "{receipt}", "{photo}"), 1, "--allow-few"),
-    "somebody's withdrawal code of the wrong length": (
+    "a withdrawal code of the wrong length": (
         ("withdraw", "--code", "ABCDE-SECRET"),
         2,
         "got a withdrawal code of 11 characters; expected 26",
     ),
-    "a withdrawal code of nobody": (
+    "an unknown withdrawal code": (
         ("withdraw", "--code", "ABCDE-FGHJK-MNPQR-STVWX-YZ012-3"),
         1,
         "there is no consent for this receipt or code here",
     ),
-    "neither receipt nor code": (("withdraw",), 2, "give one of the two"),
+    "neither receipt nor code": (("withdraw",), 2, "pass either a receipt or --code"),
     "a certificate that is a receipt": (
         ("certificate", "verify", "{receipt}", "--trust", "site/site.pub"),
         2,
-        "no erasure certificate",
+        "this is not an erasure certificate",
     ),
     "a public key that is a notice": (
         ("certificate", "verify", "{receipt}", "--trust", "notice.md"),
         2,
-        "got text that is no verifier key",
+        "got text that is not a verifier key",
     ),
     "thresholds without a pack": (
         ("identify", "--zone", "lobby", "{photo}", "--pack-claim", "0.4"),
         2,
-        "no --pack; name the pack's folder",
+        "no --pack; pass the pack's folder",
     ),
     "a pack that is not there": (
         (
@@ -155,7 +155,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_mistake_is_told_in_one_sentence_with_what_to_do_next(
+def test_a_mistake_is_reported_in_one_sentence_with_the_next_step(
     case: str, ada: Path, volens: Command, album: Path
 ) -> None:
     arguments, code, sentence = CASES[case]
@@ -177,7 +177,7 @@ def test_with_json_an_error_is_one_document(lobby: Path, volens: Command) -> Non
     assert said.err == ""
 
 
-def test_a_consent_needs_a_person_or_the_word_of_a_script(lobby: Path, give: Command) -> None:
+def test_a_consent_without_a_terminal_needs_an_explicit_option(lobby: Path, give: Command) -> None:
     said = give()
 
     assert said.code == 2
@@ -186,7 +186,7 @@ def test_a_consent_needs_a_person_or_the_word_of_a_script(lobby: Path, give: Com
 
 
 @pytest.mark.parametrize("there", ["ada.receipt.json", "ada.receipt.qr.png", "ada.key"])
-def test_a_consent_overwrites_nothing_and_is_not_recorded_then(
+def test_a_consent_is_not_recorded_if_a_file_exists_already(
     lobby: Path, give: Command, volens: Command, there: str
 ) -> None:
     (lobby / there).write_text("mine")
@@ -194,13 +194,13 @@ def test_a_consent_overwrites_nothing_and_is_not_recorded_then(
     said = give("--yes-i-read-it")
 
     assert said.code == 2
-    assert "is already there; nothing was changed" in said.err
+    assert "exists already; nothing was changed" in said.err
     assert (lobby / there).read_text() == "mine"
     assert [path.name for path in lobby.glob("ada*")] == [there]
     assert volens("status", "--json").json["zones"][0]["live_consents"] == 0
 
 
-def test_a_consent_that_cannot_be_handed_over_is_taken_back(
+def test_a_consent_whose_files_cannot_be_written_is_withdrawn(
     lobby: Path, give: Command, volens: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_code: object) -> bytes:
@@ -251,15 +251,15 @@ def test_another_sites_receipt_is_refused(enrolled: Path, volens: Command, album
 def test_a_tampered_row_ends_with_4(enrolled: Path, volens: Command, album: Path, home: Path) -> None:
     assert enrolled.exists()
     with closing(sqlite3.connect(home / "volens.db")) as other:
-        other.execute("DROP TRIGGER biometric_reference_is_never_changed")
+        other.execute("DROP TRIGGER biometric_reference_is_not_changed")
         rules = other.execute(
-            "SELECT sql FROM sqlite_master WHERE name = 'biometric_reference_is_never_changed'"
+            "SELECT sql FROM sqlite_master WHERE name = 'biometric_reference_is_not_changed'"
         ).fetchone()
         assert rules is None
         other.execute("UPDATE biometric_reference SET sealed_embedding = zeroblob(541)")
         other.execute(
-            "CREATE TRIGGER biometric_reference_is_never_changed BEFORE UPDATE ON biometric_reference "
-            "BEGIN SELECT RAISE(ABORT, 'volens: a reference is never changed'); END"
+            "CREATE TRIGGER biometric_reference_is_not_changed BEFORE UPDATE ON biometric_reference "
+            "BEGIN SELECT RAISE(ABORT, 'volens: biometric_reference rows are never changed'); END"
         )
         other.commit()
 
@@ -272,13 +272,13 @@ def test_a_tampered_row_ends_with_4(enrolled: Path, volens: Command, album: Path
 def test_a_home_without_rules_ends_with_4(enrolled: Path, volens: Command, home: Path) -> None:
     assert enrolled.exists()
     with closing(sqlite3.connect(home / "volens.db")) as other:
-        other.execute("DROP TRIGGER biometric_reference_is_never_changed")
+        other.execute("DROP TRIGGER biometric_reference_is_not_changed")
         other.commit()
 
     said = volens("status")
 
     assert said.code == 4
-    assert "the database accepts a changed reference; its rules were removed" in said.err
+    assert "the database accepts a changed biometric_reference row; its rules were removed" in said.err
 
 
 def test_no_site_and_lost_files_end_with_6(lobby: Path, volens: Command, home: Path) -> None:
@@ -330,7 +330,7 @@ def test_an_internal_error_is_one_sentence_without_what_it_held(
     def broken(*_: object) -> None:
         raise RuntimeError("secret in a message")
 
-    monkeypatch.setattr("volens.site_status", broken)
+    monkeypatch.setattr("volens.site.site_status", broken)
 
     said = volens("status")
 
@@ -349,7 +349,7 @@ def test_every_kind_of_error_has_its_exit_code() -> None:
         assert (code_of(kind("x")) is ExitCode.INTERNAL) is (kind is VolensError), kind
 
 
-def test_a_reader_who_leaves_early_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     script = f"{Path(sys.executable).with_name('volens')} models list --json | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
 

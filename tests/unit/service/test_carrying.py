@@ -1,4 +1,4 @@
-"""Secrets and badges on the command line: what is written for the person, and what each wrong thing ends with."""
+"""Secrets and badges on the command line: the files for the person, and the exit code of each mistake."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PROMISES = ("--alternative", "a key", "--retention-days", "30")
 
 @pytest.fixture
 def vault(lobby: Path, volens: Command) -> Path:
-    """A zone in which Ada holds a secret; she said yes."""
+    """A zone in which Ada holds a secret; she gave consent."""
     assert volens("zone", "add", "vault", "--custody", "subject_key", *PROMISES).code == 0
     assert volens("notice", "publish", "--zone", "vault", "--language", "en", "notice.md").code == 0
     give(volens, "vault", "ada")
@@ -21,7 +21,7 @@ def vault(lobby: Path, volens: Command) -> Path:
 
 @pytest.fixture
 def gate(lobby: Path, volens: Command) -> Path:
-    """A zone with badges; Ada said yes."""
+    """A zone with badges; Ada gave consent."""
     assert volens("zone", "add", "gate", "--custody", "badge", *PROMISES).code == 0
     assert volens("notice", "publish", "--zone", "gate", "--language", "en", "notice.md").code == 0
     give(volens, "gate", "ada")
@@ -40,7 +40,7 @@ def photos(album: Path) -> list[Path]:
     return [album / f"ada-{number}.png" for number in (1, 2, 3)]
 
 
-def test_without_the_persons_secret_nothing_is_computed(
+def test_without_the_persons_secret_no_embedding_is_computed(
     vault: Path, volens: Command, album: Path, loaded: Extractor
 ) -> None:
     give(volens, "vault", "bob")
@@ -83,7 +83,7 @@ def test_a_secret_opens_the_door_to_its_owner_only(vault: Path, volens: Command,
     assert all(secret not in said.out + said.err for said in (done, opened, other, torn))
 
 
-def test_a_badge_is_written_for_the_person_and_counts_only_then(gate: Path, volens: Command, album: Path) -> None:
+def test_a_badge_is_valid_only_after_it_was_written_for_the_person(gate: Path, volens: Command, album: Path) -> None:
     (gate / "taken.qr-2.png").write_bytes(b"somebody's")
 
     nowhere = volens("enroll", "ada.json", *photos(album))
@@ -92,7 +92,7 @@ def test_a_badge_is_written_for_the_person_and_counts_only_then(gate: Path, vole
     assert nowhere.code == 2
     assert "give a place for the badge (--badge-out)" in nowhere.err
     assert taken.code == 2
-    assert "taken.qr-2.png is already there" in taken.err
+    assert "taken.qr-2.png exists already" in taken.err
     assert sorted(path.name for path in gate.glob("taken*")) == ["taken.qr-2.png"]  # the rest was taken back
     done = volens("enroll", "ada.json", *photos(album), "--badge-out", "ada.badge", "--json")
     assert done.code == 0, done.err
@@ -100,7 +100,7 @@ def test_a_badge_is_written_for_the_person_and_counts_only_then(gate: Path, vole
     assert volens("verify", "--badge", "ada.badge", album / "ada-door.png").code == 0
 
 
-def test_what_is_wrong_with_a_badge_has_its_exit_code(gate: Path, volens: Command, album: Path) -> None:
+def test_each_kind_of_invalid_badge_has_its_exit_code(gate: Path, volens: Command, album: Path) -> None:
     assert volens("enroll", "ada.json", *photos(album), "--badge-out", "ada.badge").code == 0
     door = album / "ada-door.png"
     changed = bytearray((gate / "ada.badge").read_bytes())

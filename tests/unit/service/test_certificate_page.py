@@ -49,7 +49,7 @@ def page_of(house: House, path: Path) -> Page:
     return Page(certificate_page(checked, house.site.verifier_key))
 
 
-def test_the_page_says_in_plain_words_what_the_certificate_states(house: House) -> None:
+def test_the_page_shows_the_statement_in_plain_words(house: House) -> None:
     erased = house.withdraw(house.admit())
     page = page_of(house, erased.certificate_path)
 
@@ -57,7 +57,7 @@ def test_the_page_says_in_plain_words_what_the_certificate_states(house: House) 
     assert "because you withdrew your consent" in page.text
     assert "from 01 March 2099, 12:00 UTC on" in page.text
     assert "afterwards it did not" in page.text
-    assert "Nobody that the site has on record." in page.text
+    assert "The site has no recipients on record." in page.text
     assert erased.certificate_id in page.text
     assert "svg" in page.tags
     assert "script" not in page.tags
@@ -69,7 +69,7 @@ def test_the_page_promises_no_search_that_was_not_run(house: House) -> None:
     assert "afterwards it did not" not in page.text
 
 
-def test_what_is_in_names_is_text_and_no_markup(house: House) -> None:
+def test_names_are_shown_as_text_not_as_markup(house: House) -> None:
     house.site.rights.recipients.add("lobby", "<script>alert(1)</script> & Sons")
     page = page_of(house, house.withdraw(house.admit()).certificate_path)
     assert "<script>alert(1)</script> & Sons: has not answered yet" in page.text
@@ -97,12 +97,12 @@ def test_a_recipient_signs_and_the_person_reads_it(ada: Path, volens: Command) -
     assert volens(*acknowledge, "Guards", "--statement", "letter.txt").code == 0
 
     said = volens("certificate", "verify", certificate, *trust)
-    assert re.search(r"acknowledged by Badge office at \S+, signed by themselves", said.out)
-    assert re.search(r"acknowledged by Guards at \S+, as the site recorded it", said.out)
+    assert re.search(r"acknowledged by Badge office at \S+, signed by the recipient", said.out)
+    assert re.search(r"acknowledged by Guards at \S+, recorded by the site", said.out)
     assert volens("certificate", "show", certificate, *trust, "--html", "page.html").code == 0
     page = Page(Path("page.html").read_text(encoding="utf-8"))
-    assert "Badge office: erased it too, signed by themselves" in page.text
-    assert "Guards: erased it too, as they told the site" in page.text
+    assert "Badge office: erased it too, signed by the recipient" in page.text
+    assert "Guards: erased it too, according to the site" in page.text
     assert volens("certificate", "show", certificate, *trust, "--html", "page.html").code == 2
     listed = volens("recipient", "list", "--json").json
     assert [one["name"] for one in listed] == ["Badge office", "Guards"]
@@ -110,7 +110,7 @@ def test_a_recipient_signs_and_the_person_reads_it(ada: Path, volens: Command) -
     assert len(volens("recipient", "list", "--all", "--json").json) == 2
 
 
-def test_no_page_is_made_of_a_certificate_that_does_not_hold(ada: Path, volens: Command) -> None:
+def test_no_page_is_written_for_a_certificate_that_does_not_verify(ada: Path, volens: Command) -> None:
     assert volens("withdraw", ada).code == 0
     certificate = next(Path("site/certificates").iterdir())
     data = bytearray(certificate.read_bytes())
@@ -122,7 +122,7 @@ def test_no_page_is_made_of_a_certificate_that_does_not_hold(ada: Path, volens: 
 
 
 @pytest.mark.parametrize("arguments", [("list", "--zone", "attic!"), ("remove", "Nobody", "--zone", "lobby")])
-def test_a_recipient_that_is_not_there_is_a_usage_error(
+def test_an_unknown_recipient_or_zone_is_a_usage_error(
     lobby: Path, volens: Command, arguments: tuple[str, ...]
 ) -> None:
     assert lobby.is_dir()

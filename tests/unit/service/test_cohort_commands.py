@@ -26,7 +26,7 @@ def people(lobby: Path, give: Command) -> Path:
 
 @pytest.fixture
 def two(people: Path, volens: Command) -> Path:
-    """Two operators, and a site that asks for both."""
+    """Two operators, and a site that requires both."""
     for label in ("anna", "carl"):
         assert volens("operator", "keygen", f"{label}.key", "--no-passphrase").code == 0
         assert volens("operator", "add", label, "--key", f"{label}.key.pub").code == 0
@@ -42,8 +42,8 @@ def test_a_dry_run_counts_writes_a_plan_and_says_what_comes_next(people: Path, v
     said = volens("erase", "--jurisdiction", "FR", "--out", "fr.plan.json")
 
     assert said.code == 0
-    assert "dry run, nobody is erased: 1 people, 1 consents, 0 references\n  lobby: 1 consents" in said.out
-    assert "others who stay: 1 people, 1 consents" in said.out
+    assert "dry run, nothing is erased: 1 person, 1 consent, 0 references\n  lobby: 1 consent" in said.out
+    assert "not affected: 1 person, 1 consent" in said.out
     assert "next: volens erase --execute fr.plan.json\n" in said.out
     assert stat.S_IMODE((people / "fr.plan.json").stat().st_mode) == 0o600
     assert in_force(volens) == 2
@@ -62,18 +62,18 @@ def test_a_plan_is_carried_out_and_its_dossier_verifies_elsewhere(people: Path, 
     assert checked.code == 0
     assert (checked.json["valid"], checked.json["certificates"]) == (True, 1)
     assert checked.json["after"] == done.json["after"]
-    assert "1 certificates, each of them checked" in volens("dossier", "verify", "dossier", "--key", "site.pub").out
+    assert "1 certificate, each of them checked" in volens("dossier", "verify", "dossier", "--key", "site.pub").out
     (people / "dossier" / "counts.json").unlink()
     assert volens("dossier", "verify", "dossier", "--key", "site.pub").code == 4
     assert volens("dossier", "verify", "nothing", "--key", "site.pub").code == 2
 
 
-def test_two_operators_are_asked_for(two: Path, volens: Command) -> None:
+def test_two_operators_are_required(two: Path, volens: Command) -> None:
     planned = volens("erase", "--jurisdiction", "FR", "--operator-key", "anna.key", "--out", "fr.plan.json")
-    assert "next, by 1 more: volens erase --approve fr.plan.json --operator-key KEY" in planned.out
+    assert "next, 1 more operator: volens erase --approve fr.plan.json --operator-key KEY" in planned.out
     alone = volens("erase", "--execute", "fr.plan.json")
     assert (alone.code, in_force(volens)) == (1, 2)
-    assert "this site asks for 2 different operators" in alone.err
+    assert "this site requires 2 different operators" in alone.err
     (two / "copy.pub").write_bytes((two / "site" / "site.pub").read_bytes())
 
     # The second operator looks at it on a machine that has the plan and the public key only.
@@ -91,7 +91,7 @@ def test_two_operators_are_asked_for(two: Path, volens: Command) -> None:
     ]
 
 
-def test_the_rule_is_lowered_by_two_only(two: Path, volens: Command) -> None:
+def test_only_two_operators_can_lower_the_number_required(two: Path, volens: Command) -> None:
     assert two.exists()
     assert volens("operator", "require", "1", "--operator-key", "anna.key").code == 1
     assert volens("operator", "remove", "carl", "--operator-key", "anna.key").code == 1
@@ -100,12 +100,12 @@ def test_the_rule_is_lowered_by_two_only(two: Path, volens: Command) -> None:
     assert volens("operator", "require", "1", *both).code == 0
     assert volens("operator", "remove", "carl").code == 0
     assert [one["operator"] for one in volens("operator", "list", "--json").json["operators"]] == ["anna"]
-    assert "needs nobody but whoever sits at the desk" in volens("operator", "list").out
+    assert "needs no operator's key" in volens("operator", "list").out
 
 
 def test_a_stop_is_placed_listed_refuses_and_is_lifted(people: Path, volens: Command, give: Command) -> None:
     stopped = volens("erase", "--jurisdiction", "FR", "--stop-collecting")
-    assert "next, to erase those who are there: volens erase --jurisdiction FR" in stopped.out
+    assert "next, to erase the people who are enrolled: volens erase --jurisdiction FR" in stopped.out
     (order,) = volens("erase", "--standing", "--json").json
     refused = give("--yes-i-read-it", out="eve")
     assert (refused.code, (people / "eve.receipt.json").exists(), (people / "eve.key").exists()) == (1, False, False)
@@ -120,7 +120,7 @@ def test_a_stop_is_placed_listed_refuses_and_is_lifted(people: Path, volens: Com
     assert give("--yes-i-read-it", out="eve").code == 0
 
 
-def test_enroll_is_refused_while_a_stop_stands(people: Path, volens: Command, album: Path) -> None:
+def test_enroll_is_refused_while_collecting_is_stopped(people: Path, volens: Command, album: Path) -> None:
     assert people.exists()
     volens("erase", "--zone", "lobby", "--stop-collecting")
 
@@ -135,20 +135,20 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     (("--jurisdiction", "France"), "expected an ISO 3166 code"),
     (("--zone", "cellar", "--stop-collecting"), "there is no zone 'cellar'"),
     (("--before", "yesterday"), "yesterday"),
-    (("--model", "x", "--stop-collecting"), "with what new consents have not got"),
-    (("--jurisdiction", "FR", "--standing"), "got a selection with something that takes none"),
-    (("--standing", "--lift", "x"), "got several of"),
-    (("--jurisdiction", "FR", "--dossier", "x"), "without --execute"),
+    (("--model", "x", "--stop-collecting"), "selects by --jurisdiction and --zone only"),
+    (("--jurisdiction", "FR", "--standing"), "remove the selection"),
+    (("--standing", "--lift", "x"), "pass only one of"),
+    (("--jurisdiction", "FR", "--dossier", "x"), "need --execute"),
     (("--execute", "nothing"), "there is no plan nothing"),
-    (("--execute", "notice.md"), "got a file that is no plan"),
-    (("--approve", "notice.md", "--operator-key", "x"), "got a file that is no plan"),
-    (("--lift", "x"), "there is no such order standing"),
-    (("--jurisdiction", "FR", "--out", "notice.md"), "is already there"),
+    (("--execute", "notice.md"), "this is not a plan"),
+    (("--approve", "notice.md", "--operator-key", "x"), "this is not a plan"),
+    (("--lift", "x"), "no order of this id is in force"),
+    (("--jurisdiction", "FR", "--out", "notice.md"), "exists already"),
     (("--jurisdiction", "FR", "--operator-key", "notice.md"), "got an operator key that does not open"),
 ]
 
 
-def test_wrong_usage_is_told_and_changes_nothing(people: Path, volens: Command) -> None:
+def test_wrong_usage_is_reported_and_changes_nothing(people: Path, volens: Command) -> None:
     assert people.exists()
     for arguments, words in WRONG:
         said = volens("erase", *arguments)
@@ -156,7 +156,7 @@ def test_wrong_usage_is_told_and_changes_nothing(people: Path, volens: Command) 
     assert in_force(volens) == 2
 
 
-def test_a_date_selects_who_said_yes_before_it(people: Path, volens: Command) -> None:
+def test_a_date_selects_consents_given_before_it(people: Path, volens: Command) -> None:
     assert people.exists()
     tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
 
@@ -168,9 +168,7 @@ def test_a_date_selects_who_said_yes_before_it(people: Path, volens: Command) ->
     assert counts == [0, 0, 2]
 
 
-def test_an_approval_of_a_plan_that_has_run_out_is_refused(
-    two: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_approval_of_an_expired_plan_is_refused(two: Path, volens: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert two.exists()
     long_ago = datetime.now(UTC) - timedelta(days=8)
     monkeypatch.setitem(Site.open.__func__.__kwdefaults__, "clock", lambda: long_ago)
@@ -184,10 +182,10 @@ def test_an_approval_of_a_plan_that_has_run_out_is_refused(
     assert (said.code, "make a new one" in said.err) == (1, True)
 
 
-def test_a_key_is_made_with_a_passphrase_or_says_that_nobody_can_be_asked(lobby: Path, volens: Command) -> None:
+def test_a_key_without_passphrase_file_needs_a_terminal(lobby: Path, volens: Command) -> None:
     refused = volens("operator", "keygen", "a.key")
     assert (refused.code, (lobby / "a.key").exists()) == (2, False)
-    assert "nobody can be asked for a passphrase here" in refused.err
+    assert "there is no terminal to ask for a passphrase" in refused.err
     (lobby / "short").write_text("short\n")
     assert (
         "got a passphrase of 5 bytes; expected 8 or more"
@@ -207,7 +205,7 @@ def test_a_key_is_made_with_a_passphrase_or_says_that_nobody_can_be_asked(lobby:
     assert volens("erase", "--zone", "lobby", *with_words, "--json").json["approvals_missing"] == 0
 
 
-def test_a_passphrase_is_asked_for_at_a_terminal(lobby: Path) -> None:
+def test_a_terminal_prompts_for_the_passphrase(lobby: Path) -> None:
     ours, theirs = pty.openpty()
     command = [Path(sys.executable).with_name("volens"), "operator", "keygen", "a.key"]
     # A session of its own, for a passphrase is asked for at the terminal that the process belongs to.
@@ -229,7 +227,7 @@ def test_a_passphrase_is_asked_for_at_a_terminal(lobby: Path) -> None:
     assert b"correct horse" not in shown
 
 
-def test_a_plan_prints_json_that_names_nobody(people: Path, volens: Command) -> None:
+def test_a_plan_prints_json_without_names(people: Path, volens: Command) -> None:
     said = volens("erase", "--jurisdiction", "FR", "--json")
 
     document = json.loads(said.out)
@@ -248,7 +246,7 @@ def test_a_plan_prints_json_that_names_nobody(people: Path, volens: Command) -> 
 
 
 @pytest.mark.parametrize("command", [("erase", "resume"), ("sweep",)])
-def test_an_order_cut_off_after_its_beginning_is_told_of_and_finished(
+def test_an_interrupted_order_is_reported_and_finished(
     people: Path, volens: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     plan = volens("erase", "--jurisdiction", "FR", "--json").json["plan"]
@@ -257,7 +255,7 @@ def test_an_order_cut_off_after_its_beginning_is_told_of_and_finished(
         assert volens("erase", "--execute", plan).code == 130
     said = volens("status", "--json")
     assert said.json["unfinished_orders"] == 1
-    assert "1 orders to erase were begun and not finished; run 'volens erase resume'" in said.err
+    assert "1 erasure order not finished; run 'volens erase resume'" in said.err
     assert in_force(volens) == 2
 
     assert volens(*command).code == 0

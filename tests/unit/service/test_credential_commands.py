@@ -25,7 +25,7 @@ def test_a_credential_is_issued_listed_rotated_and_ended(volens: Command, lobby:
     assert len(json.loads(volens("credential", "list", "--all", "--json").out)["credentials"]) == 2
 
 
-def test_a_token_is_not_written_over_a_file(volens: Command, lobby: Path, tmp_path: Path) -> None:
+def test_a_token_does_not_overwrite_a_file(volens: Command, lobby: Path, tmp_path: Path) -> None:
     assert lobby
     file = tmp_path / "kept"
     file.write_text("mine")

@@ -11,19 +11,19 @@ import pytest
 from house import START, House
 from reading_log import kinds, opened
 
-from tests.unit.store.test_passages import locked
+from tests.unit.store.test_visits import locked
 from volens.consent import UnavailableError, format_time, parse_time
-from volens.service.http.decision_log import MAX_LEAVES, MAX_WAITING, OTHER, Decisions
-from volens.store.programs.decision_counts import COUNTED, ENDED, STARTED
+from volens.service.http import MAX_LEAVES, MAX_WAITING, OTHER, DecisionCounter
+from volens.store.programs import COUNTED, ENDED, STARTED
 
 
 @pytest.fixture
-def decisions(house: House) -> Decisions:
-    return Decisions(house.site.decisions, "run")
+def decisions(house: House) -> DecisionCounter:
+    return DecisionCounter(house.site.programs.decisions, "run", house.site.now)
 
 
-def door(decisions: Decisions, caller: str = "door", status: int = 200, **faces: int) -> None:
-    decisions.answered(caller, "lobby", "identify", status, faces)
+def door(decisions: DecisionCounter, caller: str = "door", status: int = 200, **faces: int) -> None:
+    decisions.count_request(caller, "lobby", "identify", status, faces)
 
 
 def total(house: House, what: str) -> int:
@@ -32,14 +32,14 @@ def total(house: House, what: str) -> int:
 
 @contextmanager
 def locked_at_once(house: House) -> Iterator[None]:
-    """Have another process write, and wait for nobody."""
+    """Have another process write, without waiting for a lock."""
     with house.store.read() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
     with locked(house):
         yield
 
 
-def test_a_minute_is_written_when_it_is_over_and_not_before(house: House, decisions: Decisions) -> None:
+def test_a_minute_is_written_when_it_is_over_and_not_before(house: House, decisions: DecisionCounter) -> None:
     house.clock.move(seconds=10)
     door(decisions, match=1)
     door(decisions, no_match=2)
@@ -66,9 +66,9 @@ def test_a_minute_is_written_when_it_is_over_and_not_before(house: House, decisi
     assert [one["faces_match"] for one in opened(house.store, COUNTED)] == [1, 1]
 
 
-def test_each_answer_has_a_name(house: House, decisions: Decisions) -> None:
+def test_each_answer_has_a_name(house: House, decisions: DecisionCounter) -> None:
     for status in (101, 200, 202, 401, 403, 404, 413, 422, 429, 500, 503, 0):
-        decisions.answered(None, None, "enroll", status, {})
+        decisions.count_request(None, None, "enroll", status, {})
     decisions.write(everything=True)
     (one,) = opened(house.store, COUNTED)
     assert (one["caller"], one["operation"]) == ("none", "enroll")
@@ -83,20 +83,20 @@ def test_each_answer_has_a_name(house: House, decisions: Decisions) -> None:
     }
 
 
-def test_what_decides_nothing_is_not_counted(house: House, decisions: Decisions) -> None:
+def test_what_decides_nothing_is_not_counted(house: House, decisions: DecisionCounter) -> None:
     for operation, status in (("healthz", 200), ("readyz", 503), ("none", 404), ("read_metrics", 200)):
-        decisions.answered("prometheus", None, operation, status, {})
+        decisions.count_request("prometheus", None, operation, status, {})
     decisions.write(everything=True)
     assert COUNTED not in kinds(house.store)
-    decisions.answered("prometheus", None, "read_metrics", 403, {})
+    decisions.count_request("prometheus", None, "read_metrics", 403, {})
     decisions.write(everything=True)
     assert total(house, "answers_forbidden") == 1
 
 
-def test_a_flood_of_callers_is_bounded_and_none_of_it_uncounted(house: House, decisions: Decisions) -> None:
+def test_a_flood_of_callers_is_bounded_and_none_of_it_uncounted(house: House, decisions: DecisionCounter) -> None:
     for number in range(1000):
-        decisions.answered(f"oidc:{number:016x}", None, "verify_log", 200, {})
-        decisions.answered(None, None, "verify_log", 401, {})
+        decisions.count_request(f"oidc:{number:016x}", None, "verify_log", 200, {})
+        decisions.count_request(None, None, "verify_log", 401, {})
     decisions.write(everything=True)
     leaves = opened(house.store, COUNTED)
     assert len(leaves) == MAX_LEAVES
@@ -105,7 +105,9 @@ def test_a_flood_of_callers_is_bounded_and_none_of_it_uncounted(house: House, de
     assert (other["operation"], other["answers_allowed"]) == (OTHER, 1000 - (MAX_LEAVES - 2))
 
 
-def test_a_locked_database_loses_nothing_and_is_written_when_it_is_free(house: House, decisions: Decisions) -> None:
+def test_a_locked_database_loses_nothing_and_is_written_when_it_is_free(
+    house: House, decisions: DecisionCounter
+) -> None:
     with locked_at_once(house):
         door(decisions, match=1)
         house.clock.move(minutes=1)
@@ -123,9 +125,9 @@ def test_a_locked_database_loses_nothing_and_is_written_when_it_is_free(house: H
 
 
 def test_a_failure_between_two_minutes_writes_each_once(
-    house: House, decisions: Decisions, monkeypatch: pytest.MonkeyPatch
+    house: House, decisions: DecisionCounter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, failures = type(house.site.decisions).counted, [1, 3]
+    write, failures = type(house.site.programs.decisions).counted, [1, 3]
 
     def fails_sometimes(*arguments: Any) -> None:  # noqa: ANN401  handed on
         failures[0] += 1
@@ -133,7 +135,7 @@ def test_a_failure_between_two_minutes_writes_each_once(
             raise UnavailableError("locked")
         write(*arguments)
 
-    monkeypatch.setattr(type(house.site.decisions), "counted", fails_sometimes)
+    monkeypatch.setattr(type(house.site.programs.decisions), "counted", fails_sometimes)
     for _ in range(3):
         door(decisions)
         house.clock.move(minutes=1)
@@ -143,7 +145,7 @@ def test_a_failure_between_two_minutes_writes_each_once(
     assert [one["answers_allowed"] for one in opened(house.store, COUNTED)] == [1, 1, 1]
 
 
-def test_when_the_store_stays_locked_the_oldest_minutes_are_added_up(house: House, decisions: Decisions) -> None:
+def test_when_the_store_stays_locked_the_oldest_minutes_are_added_up(house: House, decisions: DecisionCounter) -> None:
     minutes = MAX_WAITING + 20
     for _ in range(minutes):
         door(decisions, match=1)
@@ -156,7 +158,7 @@ def test_when_the_store_stays_locked_the_oldest_minutes_are_added_up(house: Hous
     assert [one["to"] for one in spans[:-1]] == [one["from"] for one in spans[1:]]
 
 
-def test_the_end_writes_the_running_minute_and_that_it_is_the_end(house: House, decisions: Decisions) -> None:
+def test_the_end_writes_the_running_minute_and_that_it_is_the_end(house: House, decisions: DecisionCounter) -> None:
     decisions.start()
     decisions.start()
     door(decisions, match=1)
@@ -166,12 +168,12 @@ def test_the_end_writes_the_running_minute_and_that_it_is_the_end(house: House, 
     assert opened(house.store, STARTED) == opened(house.store, ENDED)
 
 
-def test_a_count_that_never_started_ends_without_a_word(house: House, decisions: Decisions) -> None:
+def test_a_count_that_never_started_ends_without_a_word(house: House, decisions: DecisionCounter) -> None:
     decisions.close()
     assert ENDED not in kinds(house.store)
 
 
-def test_many_threads_count_as_one(house: House, decisions: Decisions) -> None:
+def test_many_threads_count_as_one(house: House, decisions: DecisionCounter) -> None:
     def ask() -> None:
         for _ in range(200):
             door(decisions, no_match=1)
@@ -185,7 +187,7 @@ def test_many_threads_count_as_one(house: House, decisions: Decisions) -> None:
     assert total(house, "faces_no_match") == 800
 
 
-def test_numbers_of_a_door_name_nobody_who_was_there(house: House, decisions: Decisions) -> None:
+def test_numbers_of_a_door_name_nobody_who_was_there(house: House, decisions: DecisionCounter) -> None:
     person = house.admit()
     door(decisions, match=1)
     decisions.write(everything=True)

@@ -12,7 +12,7 @@ from volens.erase.proof import verify_certificate
 from volens.service import demo_story as demo
 
 
-def test_the_demo_tells_its_story_and_leaves_picture_certificate_and_key(tmp_path: Path) -> None:
+def test_the_demo_runs_and_leaves_picture_certificate_and_key(tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("volens"), "demo", "--out", tmp_path / "out", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -33,4 +33,4 @@ def test_a_withdrawal_that_does_not_stop_matching_fails_the_demo(
     monkeypatch.setattr(demo._Story, "_withdraw", lambda _self: None)
 
     with pytest.raises(demo.StoryFailedError, match="expected \\['Ben', 'Dan'\\] in the frame"):
-        demo.tell_story(tmp_path, quiet=True)
+        demo.play_story(tmp_path, quiet=True)

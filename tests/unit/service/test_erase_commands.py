@@ -7,12 +7,12 @@ from said import Command
 
 from volens import Site
 from volens.store.files import write_private
-from volens.store.people.consents import sealed_name
+from volens.store.people import sealed_name
 
 
 def planted(home: Path) -> Path:
     """Put a copy of the sealed name where an erasure must find it."""
-    with Site.open(home) as site, site._store.read() as connection:
+    with Site.open(home) as site, site.installation.store.read() as connection:
         (one,) = site.receipts_of("Ada Canary")
         name = sealed_name(connection, one)
     assert name is not None
@@ -21,7 +21,7 @@ def planted(home: Path) -> Path:
     return copy
 
 
-def test_resume_finishes_what_was_begun_and_says_5_while_it_cannot(ada: Path, home: Path, volens: Command) -> None:
+def test_resume_finishes_erasures_and_ends_with_5_while_it_cannot(ada: Path, home: Path, volens: Command) -> None:
     copy = planted(home)
     assert volens("withdraw", ada).code == 5
     stuck = volens("erase", "resume", "--json")
@@ -37,16 +37,16 @@ def test_resume_finishes_what_was_begun_and_says_5_while_it_cannot(ada: Path, ho
     assert finished["reason"] == "withdrawn"
     checked = volens("certificate", "verify", finished["certificate"], "--trust", home / "site.pub")
     assert checked.code == 0
-    assert "what there was, sealed:\n  sealed name, salted SHA-256 " in checked.out
+    assert "sealed data that existed:\n  sealed name, salted SHA-256 " in checked.out
     assert "afterwards: not run, another process finished the erasure" in checked.out
     again = volens("erase", "resume")
-    assert (again.code, again.out) == (0, "0 begun erasures finished, none is left\n")
+    assert (again.code, again.out) == (0, "0 erasures finished, none is left\n")
 
 
 @pytest.mark.parametrize(
     "command", [("status",), ("audit", "verify"), ("sweep",), ("doctor",), ("erase", "resume"), ("zone", "list")]
 )
-def test_any_command_that_opens_the_store_finishes_an_erasure_that_was_cut_off(
+def test_any_command_that_opens_the_store_finishes_an_interrupted_erasure(
     ada: Path, home: Path, volens: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     with monkeypatch.context() as cut:
@@ -60,7 +60,7 @@ def test_any_command_that_opens_the_store_finishes_an_erasure_that_was_cut_off(
     assert volens("erase", "prove", ada).code == 0
 
 
-def test_a_service_that_stays_open_finishes_at_its_start_what_another_process_left(
+def test_a_service_finishes_interrupted_erasures_of_another_process_at_its_start(
     ada: Path, home: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as cut:
@@ -73,7 +73,7 @@ def test_a_service_that_stays_open_finishes_at_its_start_what_another_process_le
         assert site.status().unfinished_erasures == 0
 
 
-def test_prove_says_what_was_searched_and_finds_what_came_back(ada: Path, home: Path, volens: Command) -> None:
+def test_prove_lists_what_was_searched_and_finds_restored_data(ada: Path, home: Path, volens: Command) -> None:
     copy = planted(home)
     content = copy.read_bytes()
     copy.unlink()

@@ -16,7 +16,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def agreed(lobby: Path, volens: Command) -> Path:
-    """Somebody who said yes in a zone that asks for a PIN."""
+    """A person who gave consent in a zone that requires a PIN."""
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
     assert volens("zone", "add", "vault", "--custody", "operator", *promises, "--second-factor", "pin").code == 0
     assert volens("notice", "publish", "--zone", "vault", "--language", "en", "notice.md").code == 0
@@ -48,7 +48,7 @@ def test_a_pin_is_set_shown_and_removed(volens: Command, vault: Path, monkeypatc
     typed = volens(*door, "--pin-file", "-", "--json")
     verify = ("verify", "ada.json", vault)
 
-    assert (alone.code, "known, and nobody without the second factor (pin)" in alone.out) == (3, True)
+    assert (alone.code, "face recognised, but the zone also requires the second factor (pin)" in alone.out) == (3, True)
     assert (wrong.code, "no match" in wrong.out) == (3, True)
     assert (right.code, "match: Ada" in right.out) == (0, True)
     assert (typed.code, typed.json["second_factor"], typed.json["faces"][0]["decision"]) == (0, "pin", "match")
@@ -59,7 +59,7 @@ def test_a_pin_is_set_shown_and_removed(volens: Command, vault: Path, monkeypatc
     assert volens("consent", "factor", "ada.json", "--remove", "--json").json["removed"] is False
 
 
-def test_a_pin_is_read_from_stdin_where_nobody_can_be_asked(
+def test_a_pin_is_read_from_stdin_without_a_terminal(
     volens: Command, vault: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PIN}\nmore\n"))
@@ -86,9 +86,7 @@ def test_a_mistake_is_one_sentence(volens: Command, agreed: Path, case: str) -> 
     assert NUMBER not in said.err
 
 
-def test_at_a_door_one_factor_is_shown_and_only_where_it_is_asked_for(
-    volens: Command, agreed: Path, album: Path
-) -> None:
+def test_a_door_accepts_one_factor_and_only_if_the_zone_requires_it(volens: Command, agreed: Path, album: Path) -> None:
     assert agreed.is_dir()
     door = ("identify", album / "ada-door.png", "--zone")
     assert volens(*door, "vault", "--pin-file", "pin", "--badge-number-file", "number").code == 2
@@ -96,7 +94,7 @@ def test_at_a_door_one_factor_is_shown_and_only_where_it_is_asked_for(
     assert volens(*door, "lobby", "--pin-file", "pin").code == 2
 
 
-def test_zones_say_what_they_ask_for(volens: Command, agreed: Path) -> None:
+def test_zones_show_their_second_factor(volens: Command, agreed: Path) -> None:
     assert agreed.is_dir()
     for said in (volens("zone", "list", "--json").json, volens("status", "--json").json["zones"]):
         assert {one["zone"]: one["second_factor"] for one in said} == {"lobby": "none", "vault": "pin"}

@@ -1,4 +1,4 @@
-"""What the machine does to a command: full disks, odd names, poor terminals, Ctrl-C; and what is never said."""
+"""Failures of the machine: full disks, odd names, poor terminals, Ctrl-C; and what is never printed."""
 
 import json
 import os
@@ -37,12 +37,12 @@ def test_a_full_disk_under_the_output_ends_with_6_and_one_sentence(arguments: tu
 
     assert done.returncode == 6
     assert done.stderr.decode() == (
-        "volens: the system refuses: No space left on device; check the disk, the path and the rights\n"
+        "volens: system error: No space left on device; check the disk, the path and the permissions\n"
     )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
-def test_an_error_that_json_cannot_be_written_about_is_told_on_stderr(tmp_path: Path) -> None:
+def test_an_error_that_cannot_be_written_as_json_goes_to_stderr(tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         done = _process("status", "--json", "--home", tmp_path / "nowhere", stdout=full)
@@ -68,7 +68,7 @@ def test_a_name_that_the_terminal_cannot_write_is_written_in_escapes(lobby: Path
     assert "Łódź" in {zone["justification"] for zone in json.loads(as_json.stdout)}
 
 
-def test_json_takes_a_file_name_that_is_no_text(enrolled: Path, volens: Command, album: Path, tmp_path: Path) -> None:
+def test_json_holds_a_file_name_that_is_not_text(enrolled: Path, volens: Command, album: Path, tmp_path: Path) -> None:
     assert enrolled.exists()
     names = [os.fsdecode(b"one\xff.png"), "two.png"]
     for name in names:
@@ -82,15 +82,17 @@ def test_json_takes_a_file_name_that_is_no_text(enrolled: Path, volens: Command,
 
 
 PATHS = {
-    "a receipt": (("enroll", LONG, "{photo}"), 2, "cannot look at receipt"),
-    "a notice": (("notice", "publish", "--zone", "lobby", "--language", "en", LONG), 2, "cannot look at notice"),
-    "a certificate": (("certificate", "verify", LONG, "--trust", "site/site.pub"), 2, "cannot look at certificate"),
+    "a receipt": (("enroll", LONG, "{photo}"), 2, "cannot check receipt"),
+    "a notice": (("notice", "publish", "--zone", "lobby", "--language", "en", LONG), 2, "cannot check notice"),
+    "a certificate": (("certificate", "verify", LONG, "--trust", "site/site.pub"), 2, "cannot check certificate"),
     "a frame": (("identify", "--zone", "lobby", LONG), 6, "File name too long"),
 }
 
 
 @pytest.mark.parametrize("what", PATHS)
-def test_a_path_that_the_system_refuses_is_no_bug(what: str, ada: Path, volens: Command, album: Path) -> None:
+def test_a_path_that_the_system_refuses_is_not_an_internal_error(
+    what: str, ada: Path, volens: Command, album: Path
+) -> None:
     assert ada.exists()
     arguments, code, sentence = PATHS[what]
     said = volens(*(part.format(photo=album / "ada-1.png") for part in arguments))
@@ -100,11 +102,11 @@ def test_a_path_that_the_system_refuses_is_no_bug(what: str, ada: Path, volens: 
     assert "File name too long" in said.err
 
 
-def test_a_home_of_nobody_is_refused(volens: Command) -> None:
+def test_a_home_of_an_unknown_user_is_refused(volens: Command) -> None:
     said = volens("status", "--home", "~no-such-user-here/site")
 
     assert (said.code, said.out) == (2, "")
-    assert "a user who is not known here; check --home" in said.err
+    assert "this machine has no such user; check --home" in said.err
 
 
 @pytest.mark.parametrize(
@@ -112,15 +114,15 @@ def test_a_home_of_nobody_is_refused(volens: Command) -> None:
     [
         (("--camera", "-1"), "greater than or equal to 0"),
         (("--camera", "0", "--frames", "0"), "greater than or equal to 1"),
-        (("{photo}", "--frames", "3"), "got --frames without --camera"),
-        (("{photo}", "--camera", "0"), "give one of the two"),
-        (("{photo}", "--draw", "door.jpg"), "give the name of a .png file"),
-        (("{photo}", "--draw", "nowhere/door.png"), "in a folder that is there"),
-        (("{photo}", "--draw", "{photo}"), "which is among the frames; nothing was changed"),
-        (("{folder}", "--draw", "{folder}/new.png"), "which is among the frames; nothing was changed"),
+        (("{photo}", "--frames", "3"), "it needs --camera"),
+        (("{photo}", "--camera", "0"), "pass either frames or --camera"),
+        (("{photo}", "--draw", "door.jpg"), "pass the name of a .png file"),
+        (("{photo}", "--draw", "nowhere/door.png"), "in a folder that exists"),
+        (("{photo}", "--draw", "{photo}"), "which is one of the frames; nothing was changed"),
+        (("{folder}", "--draw", "{folder}/new.png"), "which is one of the frames; nothing was changed"),
     ],
 )
-def test_identify_refuses_what_it_could_not_keep_before_it_looks_at_a_face(
+def test_identify_refuses_bad_options_before_it_processes_a_face(
     more: tuple[str, ...], sentence: str, lobby: Path, volens: Command, album: Path
 ) -> None:
     (lobby / "photos").mkdir()
@@ -136,7 +138,7 @@ def test_identify_refuses_what_it_could_not_keep_before_it_looks_at_a_face(
     assert list(photo.parent.iterdir()) == [photo]
 
 
-def test_a_camera_that_is_not_there_is_told(lobby: Path, volens: Command) -> None:
+def test_a_missing_camera_is_reported(lobby: Path, volens: Command) -> None:
     assert lobby.is_dir()
     said = volens("identify", "--zone", "lobby", "--camera", "97")
 
@@ -145,7 +147,7 @@ def test_a_camera_that_is_not_there_is_told(lobby: Path, volens: Command) -> Non
 
 
 @pytest.mark.parametrize("name", ["ada.receipt.json", "ada.receipt.qr.png"])
-def test_a_key_and_what_is_written_beside_it_need_two_names(lobby: Path, give: Command, name: str) -> None:
+def test_the_key_and_the_receipt_files_need_different_names(lobby: Path, give: Command, name: str) -> None:
     said = give("--yes-i-read-it", "--new-key", name)
 
     assert said.code == 2
@@ -153,7 +155,7 @@ def test_a_key_and_what_is_written_beside_it_need_two_names(lobby: Path, give: C
     assert not list(lobby.glob("ada*"))
 
 
-def test_a_link_that_leads_nowhere_is_not_written_over(lobby: Path, give: Command) -> None:
+def test_a_broken_link_is_not_overwritten(lobby: Path, give: Command) -> None:
     (lobby / "ada.receipt.json").symlink_to(lobby / "gone")
 
     said = give("--yes-i-read-it")
@@ -163,7 +165,7 @@ def test_a_link_that_leads_nowhere_is_not_written_over(lobby: Path, give: Comman
     assert not (lobby / "ada.key").exists()
 
 
-def test_ctrl_c_before_the_person_holds_everything_takes_the_consent_back(
+def test_ctrl_c_before_all_files_are_written_withdraws_the_consent(
     lobby: Path, give: Command, volens: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_code: object) -> bytes:
@@ -177,7 +179,7 @@ def test_ctrl_c_before_the_person_holds_everything_takes_the_consent_back(
     monkeypatch.undo()
 
 
-def test_somebody_elses_file_stays_when_it_appears_while_a_consent_is_given(
+def test_a_file_that_appears_during_a_consent_is_not_overwritten(
     lobby: Path, give: Command, volens: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def meanwhile(code: WithdrawalCode) -> bytes:
@@ -199,7 +201,7 @@ def test_ctrl_c_ends_with_130(lobby: Path, volens: Command, monkeypatch: pytest.
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("volens.site_status", interrupted)
+    monkeypatch.setattr("volens.site.site_status", interrupted)
 
     said = volens("status")
 
@@ -207,7 +209,7 @@ def test_ctrl_c_ends_with_130(lobby: Path, volens: Command, monkeypatch: pytest.
     assert "Traceback" not in said.err
 
 
-def test_a_package_that_does_not_import_is_no_bug(
+def test_a_package_that_cannot_be_imported_is_not_an_internal_error(
     enrolled: Path, volens: Command, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -218,7 +220,7 @@ def test_a_package_that_does_not_import_is_no_bug(
     said = volens("verify", enrolled, album / "ada-door.png")
 
     assert (said.code, said.out) == (6, "")
-    assert said.err == "volens: cv2 does not import; see 'volens doctor'\n"
+    assert said.err == "volens: cv2 cannot be imported; see 'volens doctor'\n"
     assert volens("withdraw", enrolled).code == 0
 
 
@@ -244,7 +246,7 @@ def test_no_error_repeats_a_name_or_a_code(lobby: Path, give: Command, volens: C
         assert (one.out == "") is not bool(more)
 
 
-def test_doctor_calls_a_file_that_others_may_read_a_problem(lobby: Path, volens: Command, home: Path) -> None:
+def test_doctor_reports_files_that_other_users_may_read(lobby: Path, volens: Command, home: Path) -> None:
     assert lobby.is_dir()
     (home / "site.pub").chmod(0o644)  # it is there to be given away
     assert volens("doctor").code == 0
@@ -256,7 +258,7 @@ def test_doctor_calls_a_file_that_others_may_read_a_problem(lobby: Path, volens:
     assert said.code == 6
     (problem,) = (one for one in said.json if not one["ok"])
     assert problem["what"] == "home"
-    assert "others may read keyring.db" in problem["found"]
+    assert "other users may read keyring.db" in problem["found"]
     assert "chmod 600" in problem["found"]
     (home / "keyring.db").chmod(0o600)
 
@@ -275,12 +277,12 @@ def test_doctor_goes_on_when_one_check_breaks(volens: Command, monkeypatch: pyte
     assert found["models"]["ok"]
 
 
-def test_pull_prints_its_document_even_if_it_is_to_be_quiet(volens: Command) -> None:
+def test_pull_prints_json_even_with_quiet(volens: Command) -> None:
     assert len(volens("models", "pull", "--quiet", "--json").json) == 2
 
 
 @pytest.mark.parametrize("command", [("--help",), ("certificate", "verify", "--help"), ("models", "list")])
-def test_a_command_leaves_nothing_in_the_users_folder_and_reports_to_nobody(
+def test_a_command_leaves_no_files_and_no_telemetry_in_the_users_folder(
     command: tuple[str, ...], tmp_path: Path
 ) -> None:
     # ONNX Runtime would leave a device identifier and a queue of events for its maker in ~/.cache.

@@ -1,4 +1,4 @@
-"""Core dumps and swap, seen from outside: what the system says of a process that has been told to keep its memory."""
+"""Core dumps and swap: what the system reports about a process that protects its memory."""
 
 import os
 import resource
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 from volens.service.process.process_memory import may_lock_all
 
@@ -25,7 +26,7 @@ def python(folder: Path, program: str, before: str = "pass") -> subprocess.Compl
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 
@@ -69,7 +70,7 @@ def test_a_service_locks_its_memory_where_it_may(tmp_path: Path) -> None:
         assert locked_kib == 0
 
 
-def test_under_a_limit_nothing_is_locked_that_could_end_the_process_later(tmp_path: Path) -> None:
+def test_under_a_limit_no_lock_can_end_the_process_later(tmp_path: Path) -> None:
     lock = (
         "import os; import resource as r; r.setrlimit(r.RLIMIT_MEMLOCK, (2**20, 2**20)); "
         "os.geteuid() == 0 and (os.setgroups([]), os.setgid(65534), os.setuid(65534)); "

@@ -22,7 +22,7 @@ def record(path: Path) -> dict[str, object]:
     return found
 
 
-def test_who_came_in_finds_it_in_the_answer(enrolled: Path, volens: Command, album: Path) -> None:
+def test_an_answer_contains_the_persons_visits(enrolled: Path, volens: Command, album: Path) -> None:
     assert volens("identify", "--zone", "lobby", album / "ada-door.png").code == 0
     assert volens("verify", enrolled, album / "ada-door.png").code == 0
     assert volens("identify", "--zone", "lobby", album / "group.png").code == 3
@@ -37,7 +37,7 @@ def test_who_came_in_finds_it_in_the_answer(enrolled: Path, volens: Command, alb
     assert volens("request", "list").out.strip() == "no request is open"
 
 
-def test_a_request_that_is_late_is_told_wherever_somebody_looks(
+def test_an_overdue_request_is_reported_by_list_status_and_doctor(
     ada: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = volens("request", "open", ada, "--kind", "access", "--json").json["request_id"]
@@ -48,7 +48,7 @@ def test_a_request_that_is_late_is_told_wherever_somebody_looks(
     assert (listed["request_id"], listed["overdue"], listed["known"]) == (number, True, True)
     assert "OVERDUE" in volens("request", "list").out
     assert volens("status", "--json").json["overdue_requests"] == 1
-    assert "1 of 1 open requests of people are overdue" in volens("status").err
+    assert "1 of 1 open request overdue" in volens("status").err
     (found,) = [one for one in volens("doctor", "--json").json if one["what"] == "requests"]
     assert not found["ok"]
     assert volens("request", "extend", number, "--because", "many").code == 1
@@ -56,11 +56,11 @@ def test_a_request_that_is_late_is_told_wherever_somebody_looks(
     assert volens("status", "--json").json["overdue_requests"] == 0
 
 
-def test_a_stranger_who_asks_is_kept_as_a_number(ada: Path, volens: Command) -> None:
+def test_a_request_of_an_unknown_person_is_stored_as_a_number(ada: Path, volens: Command) -> None:
     assert ada.exists()
     said = volens("request", "open", "Nobody Here", "--kind", "access")
     assert said.code == 0
-    assert "nobody is found by this" in said.out
+    assert "no person was found" in said.out
     (listed,) = volens("request", "list", "--json").json
     assert listed["known"] is False
     assert not [path for path in Path("site").rglob("*") if path.is_file() and b"Nobody Here" in path.read_bytes()]
@@ -77,20 +77,18 @@ def test_a_stranger_who_asks_is_kept_as_a_number(ada: Path, volens: Command) -> 
         (("close", "0" * 32, "--outcome", "refused"), 2),
     ],
 )
-def test_a_request_that_makes_no_sense_is_refused(
-    ada: Path, volens: Command, arguments: tuple[str, ...], code: int
-) -> None:
+def test_an_invalid_request_is_refused(ada: Path, volens: Command, arguments: tuple[str, ...], code: int) -> None:
     assert ada.exists()
     assert volens("request", *arguments).code == code
     assert volens("request", "list", "--json").json == []
 
 
-def test_an_answer_is_checked_to_be_about_whoever_asked(ada: Path, volens: Command) -> None:
+def test_an_answer_is_checked_to_be_about_the_person(ada: Path, volens: Command) -> None:
     check = ("--verify", "answer.zip", "--key", "site/site.pub")
     assert volens("export", ada).code == 0
     assert volens("export", *check).code == 0
     assert volens("export", ada, *check).code == 0
     said = volens("export", "Somebody Else", *check)
     assert said.code == 4
-    assert "given to another question" in said.err
+    assert "about another person" in said.err
     assert "Somebody" not in said.err

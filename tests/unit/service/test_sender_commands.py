@@ -5,8 +5,7 @@ import stat
 from pathlib import Path
 
 from said import Command
-
-from volens.service.webhooks.signatures import SigningKey
+from webhook_signer import Ed25519Signer
 
 
 def test_a_sender_is_added_listed_rotated_and_ended(volens: Command, lobby: Path, tmp_path: Path) -> None:
@@ -29,12 +28,12 @@ def test_a_sender_is_added_listed_rotated_and_ended(volens: Command, lobby: Path
 
 def test_a_sender_with_a_key_of_its_own_shares_no_secret(volens: Command, lobby: Path) -> None:
     assert lobby
-    public = SigningKey.from_seed(bytes(32)).public.text()
+    public = Ed25519Signer(bytes(32)).public_text
     assert "secret" not in volens("sender", "add", "signs", "--public-key", public, "--json").json
     assert volens("sender", "add", "signs", "--public-key", "whpk_x").code == 2
 
 
-def test_a_secret_is_not_written_over_a_file(volens: Command, lobby: Path, tmp_path: Path) -> None:
+def test_a_secret_does_not_overwrite_a_file(volens: Command, lobby: Path, tmp_path: Path) -> None:
     assert lobby
     file = tmp_path / "kept"
     file.write_text("mine")

@@ -1,5 +1,6 @@
-"""What somebody with the file can do, who goes past our code: plain sqlite3, with the rules taken off and put back."""
+"""What a program with the file can do past our code: plain sqlite3, with the rules removed and put back."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -49,6 +50,17 @@ def change_schema(path: Path, table: str, old: str, new: str) -> None:
         connection.execute(
             "UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (sql.replace(old, new), table)
         )
+        connection.execute("PRAGMA writable_schema = RESET")
+
+
+def remove_foreign_keys(path: Path, name: str = "%") -> None:
+    """Take the foreign keys out of a table's definition, or out of those of all tables."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        tables = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name LIKE ?", (name,))
+        for table, sql in tables.fetchall():
+            without = re.sub(r",\s*FOREIGN KEY\([^)]*\) REFERENCES \w+ \([^)]*\)( ON DELETE CASCADE)?", "", sql)
+            connection.execute("UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (without, table))
         connection.execute("PRAGMA writable_schema = RESET")
 
 

@@ -18,8 +18,7 @@ from volens.consent import (
 )
 from volens.consent.errors import ConsentExpiredError, ForeignReceiptError, ReceiptSignatureError
 from volens.consent.receipt import sign_receipt
-from volens.store.people import admit_receipt
-from volens.store.people.admission import check_receipt
+from volens.store.people import admit_receipt, check_receipt
 from volens.store.promises import zone_of
 
 SEED = bytes(range(32))
@@ -69,7 +68,7 @@ def test_the_recorded_receipt_gives_a_grant_for_its_own_zone(house: House) -> No
         assert grant.receipt_sha256 == check_receipt(connection, person.take_home.receipt).sha256
 
 
-def test_a_receipt_that_says_the_same_signed_again_is_the_same(house: House) -> None:
+def test_a_receipt_signed_again_with_the_same_content_is_the_same(house: House) -> None:
     person = invite(house)
     assert again(house, person).token == person.take_home.receipt.token  # Ed25519 is deterministic
     admit(house, again(house, person))
@@ -98,7 +97,7 @@ def test_a_receipt_whose_signature_was_changed_is_refused(house: House) -> None:
 
 
 @pytest.mark.parametrize("changed", ["token", "subject_key"])
-def test_a_recorded_receipt_that_was_changed_admits_nobody(house: House, changed: str) -> None:
+def test_a_changed_stored_receipt_gives_no_grant(house: House, changed: str) -> None:
     person = invite(house)
     value: object = {
         "token": again(house, person, jurisdiction="DE").token,
@@ -109,7 +108,7 @@ def test_a_recorded_receipt_that_was_changed_admits_nobody(house: House, changed
     refused(house, person.take_home.receipt, ReceiptSignatureError, "integrity")
 
 
-def test_a_receipt_that_was_exchanged_with_its_key_for_the_attackers_own_admits_neither(house: House) -> None:
+def test_a_receipt_and_key_replaced_by_an_attacker_give_no_grant(house: House) -> None:
     person = invite(house)
     mine = again(house, person, seed=bytes(32))
     tamper(
@@ -123,14 +122,14 @@ def test_a_receipt_that_was_exchanged_with_its_key_for_the_attackers_own_admits_
     refused(house, mine, NoLiveConsentError, "no consent is in force for this receipt")
 
 
-def test_an_unknown_receipt_is_a_consent_that_is_not_in_force(house: House) -> None:
+def test_an_unknown_receipt_has_no_consent_in_force(house: House) -> None:
     person = invite(house)
     tamper(house.site.home / DATA, "DELETE FROM live_consent")
     tamper(house.site.home / DATA, "DELETE FROM receipt")
     refused(house, person.take_home.receipt, NoLiveConsentError, "no consent is in force for this receipt")
 
 
-def test_an_ended_consent_and_an_unknown_one_have_one_answer(house: House) -> None:
+def test_an_ended_consent_and_an_unknown_one_give_the_same_error(house: House) -> None:
     person = invite(house)
     house.withdraw(person)
     refused(house, person.take_home.receipt, NoLiveConsentError, "no consent is in force for this receipt")

@@ -1,4 +1,4 @@
-"""The audit log in the data file: whoever changes any row of it is found out by whoever has the public key."""
+"""The audit log in the data file: a change of any row is detected with the public key."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def refused(house: House, words: str) -> None:
     assert type(caught.value) is TamperError
 
 
-def test_a_log_that_holds_is_reported_in_numbers(house: House) -> None:
+def test_a_valid_log_is_reported_in_numbers(house: House) -> None:
     report = house.site.log.verify()
 
     assert report.origin == f"volens/{house.store.site.controller.site_id}"
@@ -93,7 +93,7 @@ def add_node(house: House) -> None:
 
 
 def change_leaf_and_nodes(house: House) -> None:
-    """Rewrite history as far as it goes without the site's key."""
+    """Rewrite history as far as possible without the site's key."""
     rewrite(house, 3, another_leaf(house))
 
 
@@ -112,7 +112,7 @@ def rewrite(house: House, seq: int, leaf: bytes) -> None:
 
 
 def change_leaf_and_nodes_and_leave_one_note(house: House) -> None:
-    """Rewrite history, and take away every signed head but the last, so that nothing is left to be consistent with."""
+    """Rewrite history, and delete every signed head but the last, so that no consistency can be checked."""
     change_leaf_and_nodes(house)
     tamper(path(house), "DELETE FROM audit_checkpoint WHERE size < (SELECT max(size) FROM audit_checkpoint)")
 
@@ -125,12 +125,12 @@ def change_note(house: House) -> None:
 def forge_note(house: House) -> None:
     """Sign with another key, under the site's name."""
     origin = house.store.origin
-    note = sign_checkpoint(Checkpoint(origin, 4, bytes(32)), origin, Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    note = sign_checkpoint(Checkpoint(origin, 4, bytes(32)), Ed25519PrivateKey.from_private_bytes(bytes(32)))
     tamper(path(house), "UPDATE audit_checkpoint SET note = ? WHERE size = 4", note)
 
 
 def sign_another_root(house: House) -> None:
-    """Sign with the site's own key what is not so: even the site cannot."""
+    """Sign a wrong root with the site's own key: the site cannot do that either."""
     note = house.store.keyring.sign_checkpoint(Checkpoint(house.store.origin, 4, bytes(32)))
     tamper(path(house), "UPDATE audit_checkpoint SET note = ? WHERE size = 4", note)
 
@@ -149,7 +149,7 @@ def remove_all_notes(house: House) -> None:
 
 
 def cut_tail(house: House) -> None:
-    """Take off the last leaf with its opening and whatever nodes came with it."""
+    """Remove the last leaf with its opening and its nodes."""
     with lawless(path(house)) as connection:
         (last,) = connection.execute("SELECT max(seq) FROM audit_event").fetchone()
         connection.execute("DELETE FROM audit_event WHERE seq = ?", (last,))
@@ -179,7 +179,7 @@ def move_opening(house: House) -> None:
 
 
 NOT_ITS_OPENING = "integrity: the leaf was not made from these details and this salt"
-NO_OPENING = "integrity: the opening of leaf 1 is not one"
+NO_OPENING = "integrity: the opening of leaf 1 does not match it"
 CHANGES: dict[str, tuple[Callable[[House], None], str]] = {
     "a changed leaf": (change_leaf, "the stored nodes of the audit log are not those of its leaves"),
     "a leaf that is none": (garble_leaf, "integrity: got 1 bytes that are not a Volens audit leaf"),
@@ -209,19 +209,19 @@ CHANGES: dict[str, tuple[Callable[[House], None], str]] = {
     "an opening that is no JSON": (opening("{"), NO_OPENING),
     "an opening that is a list": (opening("[]"), NO_OPENING),
     "an opening that is a number": (opening("1"), NO_OPENING),
-    "an opening of a leaf that is not there": (move_opening, "integrity: the opening of leaf 99 is not one"),
+    "an opening of a leaf that is not there": (move_opening, "integrity: the opening of leaf 99 does not match it"),
 }
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_a_log_that_was_changed_does_not_verify(house: House, case: str) -> None:
+def test_a_changed_log_does_not_verify(house: House, case: str) -> None:
     change, words = CHANGES[case]
     change(house)
 
     refused(house, words)
 
 
-def test_another_sites_key_does_not_verify_the_log(house: House) -> None:
+def test_the_key_of_another_site_does_not_verify_the_log(house: House) -> None:
     stranger = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
     with house.store.read() as connection:
         for key in (
@@ -232,7 +232,7 @@ def test_another_sites_key_does_not_verify_the_log(house: House) -> None:
                 verify_log(connection, key)
 
 
-def test_a_truncated_log_with_fitting_checkpoints_is_still_told_by_the_keyring(house: House) -> None:
+def test_the_keyring_detects_a_truncated_log_with_matching_checkpoints(house: House) -> None:
     cut_tail(house)
     remove_last_note(house)
     house.site.log.verify()  # a shorter log is a log; that it was longer only the keyring knows
@@ -242,7 +242,7 @@ def test_a_truncated_log_with_fitting_checkpoints_is_still_told_by_the_keyring(h
         house.reopen()
 
 
-def test_erasing_openings_leaves_a_log_that_verifies(house: House) -> None:
+def test_a_log_verifies_after_openings_are_erased(house: House) -> None:
     before = house.site.log.verify()
     tamper(path(house), "DELETE FROM audit_opening")
 
@@ -251,7 +251,7 @@ def test_erasing_openings_leaves_a_log_that_verifies(house: House) -> None:
     assert (after.size, after.root, after.openings) == (before.size, before.root, 0)
 
 
-def test_what_opens_a_leaf_dies_with_the_consent_and_nobody_elses_does(house: House) -> None:
+def test_openings_are_erased_with_their_consent_only(house: House) -> None:
     stayer, leaver = house.admit(), house.admit()
     about = "SELECT count(*) FROM audit_opening WHERE receipt_id = ?"
     assert peek(path(house), about, leaver.receipt_id) == peek(path(house), about, stayer.receipt_id) == [(2,)]
@@ -265,7 +265,7 @@ def test_what_opens_a_leaf_dies_with_the_consent_and_nobody_elses_does(house: Ho
     assert not any(leaver.subject_id in details for (details,) in peek(path(house), openings))
 
 
-def test_a_leaf_names_nobody(house: House) -> None:
+def test_a_leaf_contains_no_personal_data(house: House) -> None:
     person = house.admit()
 
     leaves = b"".join(leaf for (leaf,) in peek(path(house), "SELECT leaf FROM audit_event"))
@@ -274,7 +274,7 @@ def test_a_leaf_names_nobody(house: House) -> None:
         assert secret.encode() not in leaves
 
 
-def test_a_missing_node_is_told_by_the_reader(house: House) -> None:
+def test_a_missing_node_is_an_error_of_the_reader(house: House) -> None:
     with house.store.read() as connection:
         assert log_size(connection) == house.site.status().log_size
         with pytest.raises(TamperError, match="integrity: a node of the audit log is missing; restore the data file"):

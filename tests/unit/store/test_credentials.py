@@ -1,4 +1,4 @@
-"""Credentials: told once, kept as a digest, shortened or ended, never changed."""
+"""Credentials: shown once, stored as a digest, shortened or revoked, never changed."""
 
 import pickle
 
@@ -7,29 +7,28 @@ from house import House
 from sqlalchemy.exc import IntegrityError
 
 from volens.consent import InputError, RefusedError
-from volens.store.programs import Role
-from volens.store.programs.credentials import CredentialToken
+from volens.store.programs import CredentialToken, Role
 
 
-def test_a_token_is_good_for_what_it_was_issued_for(house: House) -> None:
-    credential, token = house.site.credentials.issue(label=" left door ", role=Role.DOOR, zone="lobby")
+def test_a_token_is_valid_for_the_role_and_zone_it_was_issued_for(house: House) -> None:
+    credential, token = house.site.programs.credentials.issue(label=" left door ", role=Role.DOOR, zone="lobby")
 
-    assert house.site.credentials.check(token.reveal()) == credential
+    assert house.site.programs.credentials.check(token.reveal()) == credential
     assert (credential.label, credential.role, credential.purpose) == ("left door", Role.DOOR, "lobby")
-    assert [one.credential_id for one in house.site.credentials.list()] == [credential.credential_id]
+    assert [one.credential_id for one in house.site.programs.credentials.list()] == [credential.credential_id]
 
 
 @pytest.mark.parametrize("text", ["", "volens_", "volens_0_0", "x" * 66, f"volens_{'0' * 16}_{'ä' * 43}"])
-def test_what_is_no_token_is_refused_and_not_repeated(house: House, text: str) -> None:
+def test_a_malformed_token_is_refused_and_not_repeated(house: House, text: str) -> None:
     with pytest.raises(RefusedError, match="not in force") as refused:
-        house.site.credentials.check(text)
+        house.site.programs.credentials.check(text)
     assert not text or text not in str(refused.value)
     with pytest.raises(InputError):
         CredentialToken.parse(text)
 
 
-def test_unknown_wrong_ended_and_run_out_are_one_answer(house: House) -> None:
-    credentials = house.site.credentials
+def test_unknown_wrong_revoked_and_expired_tokens_get_the_same_answer(house: House) -> None:
+    credentials = house.site.programs.credentials
     ended, ended_token = credentials.issue(label="a", role=Role.AUDITOR)
     _, short = credentials.issue(label="b", role=Role.AUDITOR, valid_days=1)
     kept, _ = credentials.issue(label="c", role=Role.AUDITOR)
@@ -50,8 +49,8 @@ def test_unknown_wrong_ended_and_run_out_are_one_answer(house: House) -> None:
     assert len(said) == 1
 
 
-def test_a_rotated_credential_has_its_grace_and_no_more(house: House) -> None:
-    credentials = house.site.credentials
+def test_a_rotated_credential_ends_after_its_grace_period(house: House) -> None:
+    credentials = house.site.programs.credentials
     old, old_token = credentials.issue(label="door", role=Role.DOOR, zone="lobby")
 
     new, new_token = credentials.rotate(old.credential_id, grace_hours=2)
@@ -63,16 +62,16 @@ def test_a_rotated_credential_has_its_grace_and_no_more(house: House) -> None:
     with pytest.raises(RefusedError):
         credentials.check(old_token.reveal())
     credentials.check(new_token.reveal())
-    with pytest.raises(InputError, match="not in force any more"):
+    with pytest.raises(InputError, match="no longer in force"):
         credentials.rotate(old.credential_id)
 
 
-def test_grace_never_prolongs(house: House) -> None:
-    old, token = house.site.credentials.issue(label="x", role=Role.DESK, valid_days=1)
-    house.site.credentials.rotate(old.credential_id, grace_hours=720)
+def test_a_grace_period_never_prolongs_a_credential(house: House) -> None:
+    old, token = house.site.programs.credentials.issue(label="x", role=Role.DESK, valid_days=1)
+    house.site.programs.credentials.rotate(old.credential_id, grace_hours=720)
     house.clock.move(days=1)
     with pytest.raises(RefusedError):
-        house.site.credentials.check(token.reveal())
+        house.site.programs.credentials.check(token.reveal())
 
 
 @pytest.mark.parametrize(
@@ -82,20 +81,20 @@ def test_grace_never_prolongs(house: House) -> None:
         ({"role": Role.AUDITOR, "zone": "lobby"}, "for the whole site"),
         ({"role": Role.DOOR, "zone": "nowhere"}, "zone"),
         ({"role": Role.DESK, "label": " "}, "label of 0 characters"),
-        ({"role": Role.DESK, "label": "a\nb"}, "to print"),
+        ({"role": Role.DESK, "label": "a\nb"}, "printable"),
         ({"role": Role.DESK, "valid_days": 0}, "got 0 days; expected 1 to 825"),
         ({"role": Role.DESK, "valid_days": 826}, "got 826 days"),
     ],
 )
-def test_what_makes_no_sense_is_not_issued(house: House, fields: dict[str, object], said: str) -> None:
+def test_an_invalid_credential_is_not_issued(house: House, fields: dict[str, object], said: str) -> None:
     before = house.site.log.verify().size
     with pytest.raises(InputError, match=said):
-        house.site.credentials.issue(**({"label": "x"} | fields))  # type: ignore[arg-type]
+        house.site.programs.credentials.issue(**({"label": "x"} | fields))  # type: ignore[arg-type]
     assert house.site.log.verify().size == before
 
 
-def test_the_secret_is_nowhere_but_in_its_own_hands(house: House) -> None:
-    _, token = house.site.credentials.issue(label="x", role=Role.OPERATOR)
+def test_the_secret_of_a_credential_is_stored_nowhere(house: House) -> None:
+    _, token = house.site.programs.credentials.issue(label="x", role=Role.OPERATOR)
     secret = token.reveal().rpartition("_")[2].encode()
     house.site.close()
 
@@ -125,14 +124,14 @@ def test_the_secret_is_nowhere_but_in_its_own_hands(house: House) -> None:
     ],
 )
 def test_the_database_refuses_what_the_types_refuse(house: House, statement: str) -> None:
-    house.site.credentials.issue(label="x", role=Role.AUDITOR)
+    house.site.programs.credentials.issue(label="x", role=Role.AUDITOR)
     with pytest.raises(IntegrityError), house.store.write() as tx:
         tx.connection.exec_driver_sql(statement)
 
 
-def test_everything_leaves_a_trace_in_the_log(house: House) -> None:
-    credential, _ = house.site.credentials.issue(label="x", role=Role.AUDITOR)
-    new, _ = house.site.credentials.rotate(credential.credential_id)
-    house.site.credentials.end(new.credential_id)
+def test_every_change_is_logged(house: House) -> None:
+    credential, _ = house.site.programs.credentials.issue(label="x", role=Role.AUDITOR)
+    new, _ = house.site.programs.credentials.rotate(credential.credential_id)
+    house.site.programs.credentials.end(new.credential_id)
     kinds = house.site.log.verify().kinds
     assert [kinds[f"credential.{act}"] for act in ("issued", "rotated", "ended")] == [1, 1, 1]

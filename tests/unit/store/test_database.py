@@ -1,4 +1,4 @@
-"""The files: what cannot be opened says why, every connection has our pragmas, a transaction is whole or not at all."""
+"""The SQLite engine: opening, pragmas, transactions, and scrubbing of deleted rows."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,50 +10,50 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from volens.consent import TamperError, UnavailableError, VolensError
-from volens.store.keys import keyring_schema
 from volens.store.schema import data_tables as schema
-from volens.store.sqlite.database import Database
+from volens.store.schema import keyring_tables
+from volens.store.sqlite import SqliteEngine
 
-LINES = {"data": schema.REVISIONS, "keyring": keyring_schema.REVISIONS}
+LINES = {"data": schema.REVISIONS, "keyring": keyring_tables.REVISIONS}
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A new data file, closed."""
     path = tmp_path / "some.db"
-    Database(path, "data", LINES["data"], create=True).close()
+    SqliteEngine(path, "data", LINES["data"], create=True).close()
     return path
 
 
 @pytest.fixture
-def database(path: Path) -> Iterator[Database]:
-    database = Database(path, "data", LINES["data"])
+def database(path: Path) -> Iterator[SqliteEngine]:
+    database = SqliteEngine(path, "data", LINES["data"])
     yield database
     database.close()
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_new_file_is_for_its_owner_only_and_so_are_those_beside_it(tmp_path: Path, line: str) -> None:
-    database = Database(tmp_path / "new.db", line, LINES[line], create=True)
-    files = {file.name: file.stat().st_mode & 0o777 for file in database.files()}
+def test_a_new_database_and_its_companion_files_have_mode_0600(tmp_path: Path, line: str) -> None:
+    database = SqliteEngine(tmp_path / "new.db", line, LINES[line], create=True)
+    files = {place.name: (tmp_path / place.name).stat().st_mode & 0o777 for place in database.places()}
     database.close()
 
     assert files == {"new.db": 0o600, "new.db-wal": 0o600, "new.db-shm": 0o600}
-    assert [file.name for file in database.files()] == ["new.db"]
+    assert [place.name for place in database.places()] == ["new.db"]
 
 
-def test_a_file_that_is_there_is_never_made_anew(path: Path) -> None:
+def test_an_existing_file_is_never_overwritten_by_a_new_database(path: Path) -> None:
     before = path.read_bytes()
 
     with pytest.raises(UnavailableError, match="is already there; nothing was changed"):
-        Database(path, "data", LINES["data"], create=True)
+        SqliteEngine(path, "data", LINES["data"], create=True)
 
     assert path.read_bytes() == before
 
 
-def test_a_file_in_a_folder_that_is_not_there_cannot_be_made(tmp_path: Path) -> None:
+def test_a_database_in_a_missing_folder_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"cannot make .*: No such file or directory; check the disk"):
-        Database(tmp_path / "nowhere" / "new.db", "data", LINES["data"], create=True)
+        SqliteEngine(tmp_path / "nowhere" / "new.db", "data", LINES["data"], create=True)
 
 
 def missing(path: Path) -> None:
@@ -113,24 +113,24 @@ UNUSABLE = {
     "newer": (
         newer,
         UnavailableError,
-        r"written by a newer Volens \(schema '9999', .* up to '[0-9]{4}'\); upgrade Volens",
+        r"written by a newer Volens \(schema '9999', .* up to 'baseline'\); upgrade Volens",
     ),
 }
 
 
 @pytest.mark.parametrize("case", UNUSABLE)
-def test_a_file_that_cannot_be_used_says_why(path: Path, case: str) -> None:
+def test_a_file_that_cannot_be_used_is_refused_with_the_reason(path: Path, case: str) -> None:
     spoil, kind, words = UNUSABLE[case]
     spoil(path)
 
     with pytest.raises(VolensError, match=words) as caught:
-        Database(path, "data", LINES["data"])
+        SqliteEngine(path, "data", LINES["data"])
 
     assert type(caught.value) is kind
 
 
 @pytest.mark.parametrize("case", ["text", "another program's", "newer"])
-def test_a_file_that_cannot_be_used_is_left_as_it_is(path: Path, case: str) -> None:
+def test_a_file_that_cannot_be_used_is_not_changed(path: Path, case: str) -> None:
     UNUSABLE[case][0](path)
 
     def content() -> str:
@@ -140,16 +140,16 @@ def test_a_file_that_cannot_be_used_is_left_as_it_is(path: Path, case: str) -> N
     before = path.read_bytes() if case == "text" else content()
 
     with pytest.raises(VolensError, match=r"some\.db"):
-        Database(path, "data", LINES["data"])
+        SqliteEngine(path, "data", LINES["data"])
 
     assert (path.read_bytes() if case == "text" else content()) == before
 
 
-def test_a_file_that_must_not_be_written_is_refused_at_opening(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Root may write to files without write permission, so the refusal is SQLite's own.
+def test_a_write_to_a_read_only_file_is_refused_with_the_reason(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may write to files without write permission, so SQLite itself must refuse.
     monkeypatch.setattr("volens.store.sqlite.database._PRAGMAS", ())
     monkeypatch.setattr("volens.store.sqlite.database._WRITE", "never")  # the lock is not taken, the file is read
-    database = Database(path, "data", LINES["data"])
+    database = SqliteEngine(path, "data", LINES["data"])
 
     def write() -> None:
         with database.write() as connection:
@@ -161,16 +161,14 @@ def test_a_file_that_must_not_be_written_is_refused_at_opening(path: Path, monke
     database.close()
 
 
-def test_a_file_that_another_connection_writes_is_locked_and_free_again_afterwards(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_is_locked_while_another_connection_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError, match=r"some.db is locked by another process; try again"):
-            Database(path, "data", LINES["data"])
+            SqliteEngine(path, "data", LINES["data"])
         other.execute("ROLLBACK")
-        database = Database(path, "data", LINES["data"])
+        database = SqliteEngine(path, "data", LINES["data"])
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError, match=r"some.db is locked by another process; try again"):
             database.write().__enter__()  # the lock is taken at once, not at the first change
@@ -190,7 +188,7 @@ PRAGMAS = {
 }
 
 
-def test_every_connection_has_our_pragmas(database: Database) -> None:
+def test_every_connection_has_our_pragmas(database: SqliteEngine) -> None:
     with database.read() as first, database.read() as second, database.write() as third, database._raw() as fourth:
         for pragma, value in PRAGMAS.items():
             query = f"PRAGMA {pragma}"
@@ -201,12 +199,12 @@ def test_every_connection_has_our_pragmas(database: Database) -> None:
 ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'because', 'a badge', 1, '2099-01-01T00:00:00Z', 90, 'none')"
 
 
-def zones(database: Database) -> list[str]:
+def zones(database: SqliteEngine) -> list[str]:
     with database.read() as connection:
         return list(connection.scalars(text("SELECT purpose FROM zone ORDER BY purpose")))
 
 
-def two_zones_and(database: Database, error: BaseException | None) -> None:
+def two_zones_and(database: SqliteEngine, error: BaseException | None) -> None:
     with database.write() as connection:
         connection.execute(text(ZONE), {"name": "one"})
         connection.execute(text(ZONE), {"name": "two"})
@@ -215,7 +213,7 @@ def two_zones_and(database: Database, error: BaseException | None) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt(), TamperError("no")])
-def test_a_transaction_is_rolled_back_whole_on_an_exception(database: Database, error: BaseException) -> None:
+def test_a_transaction_is_rolled_back_whole_on_an_exception(database: SqliteEngine, error: BaseException) -> None:
     with pytest.raises(type(error)):
         two_zones_and(database, error)
     assert zones(database) == []
@@ -224,19 +222,19 @@ def test_a_transaction_is_rolled_back_whole_on_an_exception(database: Database, 
     assert zones(database) == ["one", "two"]
 
 
-def test_a_broken_rule_is_told_as_such_without_the_values(database: Database) -> None:
+def test_a_broken_rule_is_reported_without_the_values(database: SqliteEngine) -> None:
     two_zones_and(database, None)
     with database.write() as connection:
         connection.execute(text(ZONE), {"name": "canary"})
     with pytest.raises(IntegrityError) as caught, database.write() as connection:
         connection.execute(text(ZONE), {"name": "canary"})
 
-    assert "zone rows are never replaced" in str(caught.value)
+    assert "zone is not replaced" in str(caught.value)
     assert "canary" not in str(caught.value)
     assert zones(database) == ["canary", "one", "two"]
 
 
-def test_a_reader_sees_one_snapshot(database: Database) -> None:
+def test_a_reader_sees_one_snapshot(database: SqliteEngine) -> None:
     with database.read() as connection:
         count = text("SELECT count(*) FROM zone")
         assert connection.scalar(count) == 0
@@ -246,49 +244,50 @@ def test_a_reader_sees_one_snapshot(database: Database) -> None:
 
 
 def test_the_write_ahead_log_is_cut_unless_a_reader_needs_it(
-    path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+    path: Path, database: SqliteEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two_zones_and(database, None)
     wal = path.with_name("some.db-wal")
     assert wal.stat().st_size > 0
-    assert database.truncate_wal()
+    assert database.scrub().complete
     assert wal.stat().st_size == 0
 
     monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.01)
-    impatient = Database(path, "data", LINES["data"])
+    impatient = SqliteEngine(path, "data", LINES["data"])
     with database.read() as connection:
         connection.execute(text("SELECT * FROM zone")).all()
         with impatient.write() as other:
             other.execute(text(ZONE), {"name": "three"})
-        assert not impatient.truncate_wal()
+        left = impatient.scrub()
+        assert not left.complete
+        assert left.obstacle == "another process is reading some.db, whose write-ahead log cannot be cut"
         assert wal.stat().st_size > 0
-    assert impatient.truncate_wal()
+    assert impatient.scrub().complete
     impatient.close()
 
 
-def test_vacuum_leaves_nothing_of_deleted_rows_and_all_of_the_others(path: Path) -> None:
-    database = Database(path, "data", LINES["data"])
+def test_compact_removes_all_bytes_of_deleted_rows_and_keeps_the_others(path: Path) -> None:
+    database = SqliteEngine(path, "data", LINES["data"])
     two_zones_and(database, None)
     with database.write() as connection:
         connection.execute(text("DROP TABLE alembic_version"))
-    database.vacuum()
-    database.truncate_wal()
+    assert database.compact().complete
 
     assert b"alembic_version" not in path.read_bytes()
     assert zones(database) == ["one", "two"]
     database.close()
 
 
-def test_secure_delete_leaves_no_bytes_of_a_deleted_row_even_without_vacuum(path: Path) -> None:
-    database = Database(path, "data", LINES["data"])
+def test_secure_delete_leaves_no_bytes_of_a_deleted_row_without_compact(path: Path) -> None:
+    database = SqliteEngine(path, "data", LINES["data"])
     with database.write() as connection:
         connection.execute(text("CREATE TABLE scratch (value TEXT)"))
         connection.execute(text("INSERT INTO scratch VALUES ('canary in the coal mine')"))
-    assert database.truncate_wal()
+    assert database.scrub().complete
     assert b"canary in the coal mine" in path.read_bytes()
     with database.write() as connection:
         connection.execute(text("DELETE FROM scratch"))
-    assert database.truncate_wal()
+    assert database.scrub().complete
 
     assert b"canary in the coal mine" not in path.read_bytes()
     database.close()

@@ -1,4 +1,4 @@
-"""The keyring: every secret opens in its own place, with the key above it, and nowhere else."""
+"""The keyring: every secret opens only in its own place, and only with the key above it."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,8 +11,7 @@ from house import House
 
 from tests.unit.store.raw import KEYRING, lawless, peek, tamper
 from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError, VolensError
-from volens.store.keys.keyring import Keyring
-from volens.store.keys.secrets import RootKey
+from volens.store.keys import Keyring, RootKey
 
 SITE = SiteId("site-1")
 NOW = datetime(2099, 3, 1, tzinfo=UTC)
@@ -41,7 +40,7 @@ def give(keyring: Keyring, receipt_id: ReceiptId, seed: int = 2, now: datetime =
         return bytes(secret.buffer)
 
 
-def test_a_keyring_opens_with_its_root_key_as_it_was(path: Path, keyring: Keyring) -> None:
+def test_a_keyring_opens_unchanged_with_its_root_key(path: Path, keyring: Keyring) -> None:
     secret = give(keyring, ANN)
     with root_key() as key:
         again = Keyring.open(path, key)
@@ -55,9 +54,9 @@ def test_a_keyring_opens_with_its_root_key_as_it_was(path: Path, keyring: Keyrin
     again.close()
 
 
-def test_no_secret_is_in_the_file_in_the_open(path: Path, keyring: Keyring) -> None:
+def test_no_secret_is_in_the_file_unencrypted(path: Path, keyring: Keyring) -> None:
     secret = give(keyring, ANN)
-    keyring.scrub()
+    keyring.engine.scrub()
 
     store_key, seed = Random(1).randbytes(32), Random(1)
     seed.randbytes(32)
@@ -66,7 +65,7 @@ def test_no_secret_is_in_the_file_in_the_open(path: Path, keyring: Keyring) -> N
     assert not any(one in content for one in (secret, store_key, seed.randbytes(32)))
 
 
-def test_a_keyring_is_never_made_over_another(path: Path, keyring: Keyring) -> None:
+def test_a_keyring_never_overwrites_another(path: Path, keyring: Keyring) -> None:
     secret = give(keyring, ANN)
 
     with pytest.raises(UnavailableError, match=r"keyring.db is already there; nothing was changed"):
@@ -102,17 +101,17 @@ def test_a_changed_keyring_does_not_open(path: Path, keyring: Keyring, case: str
         Keyring.open(path, root_key())
 
 
-def test_a_keyring_without_a_site_is_none(path: Path, keyring: Keyring) -> None:
+def test_a_keyring_without_a_site_is_refused(path: Path, keyring: Keyring) -> None:
     keyring.close()
     tamper(path, "DELETE FROM keyring")
 
-    with pytest.raises(TamperError, match=r"integrity: keyring.db holds no site; restore the keyring"):
+    with pytest.raises(TamperError, match=r"integrity: keyring.db has no site; restore the keyring"):
         Keyring.open(path, root_key())
 
 
 def test_secrets_are_new_for_every_consent(keyring: Keyring) -> None:
     assert give(keyring, ANN, 2) != give(keyring, BOB, 3)
-    assert keyring.wrapped(ANN) != keyring.wrapped(BOB)
+    assert keyring.wrapped_secrets([ANN]).get(ANN) != keyring.wrapped_secrets([BOB]).get(BOB)
 
 
 MOVES = {
@@ -128,7 +127,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize("case", MOVES)
-def test_a_secret_in_anothers_place_does_not_open(path: Path, keyring: Keyring, case: str) -> None:
+def test_a_secret_in_the_place_of_another_does_not_open(path: Path, keyring: Keyring, case: str) -> None:
     give(keyring, ANN, 2)
     give(keyring, BOB, 3)
     with lawless(path) as connection:
@@ -151,7 +150,7 @@ def test_a_secret_of_another_sites_keyring_does_not_open(path: Path, keyring: Ke
         keyring.grant_secret(ANN)
 
 
-def test_a_missing_secret_is_an_integrity_error_one_by_one_and_left_out_of_many(keyring: Keyring) -> None:
+def test_a_missing_secret_is_an_error_for_one_and_left_out_of_many(keyring: Keyring) -> None:
     give(keyring, ANN)
 
     with pytest.raises(
@@ -177,23 +176,23 @@ def test_secrets_are_read_in_batches(keyring: Keyring, monkeypatch: pytest.Monke
 def test_a_destroyed_secret_is_gone_for_good_and_from_the_file(path: Path, keyring: Keyring) -> None:
     give(keyring, ANN)
     kept = give(keyring, BOB, 3)
-    wrapped = keyring.wrapped(ANN)
+    wrapped = keyring.wrapped_secrets([ANN]).get(ANN)
     assert wrapped is not None
 
-    assert keyring.destroy(ANN)
-    assert not keyring.destroy(ANN)
-    keyring.scrub()
+    assert keyring.destroy_secrets([ANN])
+    assert not keyring.destroy_secrets([ANN])
+    keyring.engine.scrub()
 
-    assert keyring.wrapped(ANN) is None
+    assert keyring.wrapped_secrets([ANN]).get(ANN) is None
     with pytest.raises(TamperError, match="no secret"):
         keyring.grant_secret(ANN)
-    assert not any(wrapped in file.read_bytes() for file in keyring.files())
+    assert not any(wrapped in file.read_bytes() for file in path.parent.iterdir())
     with keyring.grant_secret(BOB) as secret:
         assert secret.buffer == kept
-    assert path in keyring.files()
+    assert path.name in {place.name for place in keyring.engine.places()}
 
 
-def test_secrets_made_before_a_moment_are_told(keyring: Keyring) -> None:
+def test_secrets_made_before_a_time_are_listed(keyring: Keyring) -> None:
     give(keyring, ANN, 2, NOW)
     give(keyring, BOB, 3, NOW + timedelta(hours=1))
 
@@ -209,12 +208,11 @@ def test_a_keyring_that_another_process_reads_is_not_scrubbed(
     with root_key() as key:
         impatient = Keyring.open(path, key)
     give(keyring, ANN)
-    with keyring._database.read() as connection:
+    with keyring.engine.read() as connection:
         connection.exec_driver_sql("SELECT * FROM grant_secret").all()
-        impatient.destroy(ANN)
-        with pytest.raises(UnavailableError, match="another process is reading the keyring; try again"):
-            impatient.scrub()
-    impatient.scrub()
+        impatient.destroy_secrets([ANN])
+        assert impatient.engine.scrub().obstacle.startswith("another process is reading keyring.db")
+    assert impatient.engine.scrub().complete
     impatient.close()
 
 
@@ -235,7 +233,7 @@ def test_a_live_consent_without_its_secret_stops_the_door_as_an_integrity_error(
         house.sees(person)
 
 
-def test_two_persons_secrets_exchanged_stop_the_door(house: House) -> None:
+def test_exchanged_secrets_of_two_people_stop_the_door(house: House) -> None:
     ann, bob = house.admit(), house.admit()
     with lawless(house.site.home / KEYRING) as connection:
         swap = "UPDATE grant_secret SET receipt_id = ? WHERE receipt_id = ?"
@@ -257,8 +255,8 @@ def test_an_orphan_secret_opens_nothing_and_is_no_consent(house: House) -> None:
     assert house.site.status().zones[0].live_consents == 1
 
 
-def test_an_older_keyring_is_repaired_from_the_log_and_brings_nobody_back(house: House) -> None:
-    house.store.keyring.scrub()
+def test_an_older_keyring_is_repaired_from_the_log_and_no_consent_returns(house: House) -> None:
+    house.store.keyring.engine.scrub()
     path = house.site.home / KEYRING
     person = house.admit()
     secret_rows = peek(path, "SELECT count(*) FROM grant_secret")

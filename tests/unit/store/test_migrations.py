@@ -1,62 +1,54 @@
-"""A file of an earlier revision becomes one of this version, with every row in its place."""
+"""Migrations: an existing file is upgraded to a later revision with every row in its place."""
 
-import sqlite3
-from contextlib import closing
+import shutil
 from pathlib import Path
 
 import pytest
-from alembic import command
 
 from tests.unit.store.raw import peek
-from volens.store.schema import data_tables as schema
-from volens.store.sqlite.database import Database
+from volens.store.sqlite import SqliteEngine, migrator
 
-ROWS = """
-INSERT INTO zone VALUES ('lobby', 'operator', 'because', 'a badge', 30, '2026-01-01T00:00:00Z');
-INSERT INTO receipt VALUES (hex(zeroblob(16)), 'sssssssssssssssssssssssssssssssssssssssssss', 'lobby', zeroblob(32),
-    't', randomblob(32), '2026-02-01T00:00:00Z');
-INSERT INTO consent_end VALUES (hex(zeroblob(16)), 'withdrawn', '2026-01-02T00:00:00Z');
-INSERT INTO erasure VALUES (hex(zeroblob(16)), 'notified', '{}', '2026-01-02T00:00:00Z');
-INSERT INTO certificate VALUES (hex(zeroblob(16)), 'c', 'token', '2026-01-02T00:00:00Z');
-"""
-KEPT = ("zone", "receipt", "consent_end", "erasure", "certificate")
+NEXT = '''"""A later revision."""
+from alembic import op
+
+revision = "next"
+down_revision = "baseline"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE rotation_schedule ADD COLUMN remark TEXT NOT NULL DEFAULT 'none'")
+'''
 
 
 @pytest.fixture
-def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data file of the first revision."""
-    path = tmp_path / "volens.db"
-    upgrade = command.upgrade
-    monkeypatch.setattr(command, "upgrade", lambda config, _to: upgrade(config, "0001"))
-    Database(path, "data", ("0001",), create=True).close()
-    monkeypatch.undo()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(ROWS)
+def path(tmp_path: Path) -> Path:
+    """A keyring of the baseline."""
+    path = tmp_path / "keyring.db"
+    SqliteEngine(path, "keyring", ("baseline",), create=True).close()
     return path
 
 
-def test_a_file_of_the_first_revision_keeps_its_rows_and_gets_the_new_rules(first: Path) -> None:
-    before = {table: peek(first, f"SELECT * FROM {table}") for table in KEPT}  # noqa: S608  names are ours
-
-    Database(first, "data", schema.REVISIONS).close()
-
-    after = {table: peek(first, f"SELECT * FROM {table}") for table in KEPT}  # noqa: S608  names are ours
-    assert after == before | {"zone": [(*before["zone"][0], 90, "none")]}
-    assert peek(first, "PRAGMA foreign_key_check") == []
-    with closing(sqlite3.connect(first)) as connection, pytest.raises(sqlite3.IntegrityError, match="never replaced"):
-        connection.execute("DELETE FROM consent_end")
+@pytest.fixture
+def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """The revisions of a later version of the program."""
+    shutil.copytree(migrator.FOLDER, tmp_path / "migrations")
+    (tmp_path / "migrations" / "keyring" / "next.py").write_text(NEXT)
+    monkeypatch.setattr(migrator, "FOLDER", tmp_path / "migrations")
+    return ("baseline", "next")
 
 
-def test_a_consent_of_the_first_revision_was_last_heard_of_when_it_was_signed(first: Path) -> None:
-    receipt, subject, until = "a" * 32, "t" * 43, "2026-02-01T00:00:00Z"
-    with closing(sqlite3.connect(first, isolation_level=None)) as connection:
-        connection.execute(
-            "INSERT INTO receipt VALUES (?, ?, 'lobby', zeroblob(32), 't', randomblob(32), ?)",
-            (receipt, subject, until),
-        )
-        connection.execute("INSERT INTO live_consent VALUES (?, ?, 'lobby', ?)", (receipt, subject, until))
+def test_an_older_file_is_upgraded_and_keeps_its_rows(path: Path, later: tuple[str, ...]) -> None:
+    assert peek(path, "SELECT * FROM rotation_schedule") == [(1, 90)]
 
-    Database(first, "data", schema.REVISIONS).close()
+    SqliteEngine(path, "keyring", later).close()
 
-    kept = peek(first, "SELECT * FROM last_interaction")
-    assert kept == [(receipt, subject, "lobby", "2026-01-02T00:00:00Z")]
+    assert peek(path, "SELECT * FROM rotation_schedule") == [(1, 90, "none")]
+    assert peek(path, "SELECT version_num FROM alembic_version") == [("next",)]
+
+
+def test_a_new_file_is_created_as_of_the_newest_revision(tmp_path: Path, later: tuple[str, ...]) -> None:
+    """Its tables are those of the schema, so no revision runs."""
+    SqliteEngine(tmp_path / "new.db", "keyring", later, create=True).close()
+
+    assert peek(tmp_path / "new.db", "SELECT version_num FROM alembic_version") == [("next",)]
+    assert peek(tmp_path / "new.db", "SELECT * FROM rotation_schedule") == [(1, 90)]

@@ -1,4 +1,4 @@
-"""Opening a store: keyring and data file belong together, and neither is an older one than the other remembers."""
+"""Opening a store: keyring and data file must be of one site, and neither may be an older copy."""
 
 import shutil
 from pathlib import Path
@@ -9,9 +9,10 @@ from house import House
 from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
 from volens import Site
 from volens.consent import SiteId, TamperError, UnavailableError, VolensError
+from volens.consent.receipt import Controller
 from volens.store import Store
-from volens.store.keys.keyring import Keyring
-from volens.store.keys.root_key.key_file import make_root_key_file, read_root_key_file
+from volens.store.keys import Keyring
+from volens.store.keys.root_key import make_root_key_file, read_root_key_file
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def refused(house: House, words: str) -> None:
     assert type(caught.value) is TamperError
 
 
-def test_a_store_opens_as_it_was_closed(house: House) -> None:
+def test_a_store_opens_unchanged(house: House) -> None:
     person = house.admit()
     before = house.site.status()
 
@@ -45,7 +46,7 @@ def test_a_data_file_of_another_site_is_refused(house: House, other: House) -> N
     refused(house, "integrity: keyring and data file are of different sites; use the two that belong together")
 
 
-def test_a_data_file_that_only_says_it_is_of_this_site_is_refused(house: House, other: House) -> None:
+def test_a_data_file_with_a_forged_site_id_is_refused(house: House, other: House) -> None:
     site_id = house.store.site.controller.site_id
     house.site.close()
     shutil.copy(other.site.home / DATA, house.site.home / DATA)
@@ -54,7 +55,7 @@ def test_a_data_file_that_only_says_it_is_of_this_site_is_refused(house: House, 
     refused(house, "integrity: keyring and data file are of different sites")
 
 
-def test_a_data_file_that_says_everything_right_has_not_the_log_that_is_remembered(house: House, other: House) -> None:
+def test_a_data_file_with_a_forged_site_and_key_has_another_log(house: House, other: House) -> None:
     record = house.store.site
     house.site.close()
     shutil.copy(other.site.home / DATA, house.site.home / DATA)
@@ -88,7 +89,7 @@ def test_a_data_file_without_a_site_is_refused(house: House) -> None:
     house.site.close()
     tamper(house.site.home / DATA, "DELETE FROM site")
 
-    refused(house, r"integrity: volens.db holds no site; restore the data file")
+    refused(house, r"integrity: volens.db has no site; restore the data file")
 
 
 def test_an_older_copy_of_the_data_file_is_refused(house: House) -> None:
@@ -105,7 +106,7 @@ def test_an_older_copy_of_the_data_file_is_refused(house: House) -> None:
     refused(house, "integrity: the data file's log has 5 entries, the keyring remembers 7; this is an older data file")
 
 
-def test_an_older_copy_that_has_gone_its_own_way_since_is_refused_however_long_its_log(house: House) -> None:
+def test_an_older_copy_with_a_forked_log_is_refused_at_any_length(house: House) -> None:
     person = house.admit()
     home = house.site.home
     house.site.close()
@@ -123,7 +124,7 @@ def test_an_older_copy_that_has_gone_its_own_way_since_is_refused_however_long_i
     refused(house, "integrity: the data file's log is not the one that the keyring remembers")
 
 
-def test_a_node_of_the_remembered_head_that_is_missing_is_told(house: House) -> None:
+def test_a_missing_node_of_the_remembered_head_is_reported(house: House) -> None:
     house.site.close()
     tamper(house.site.home / DATA, "DELETE FROM audit_node")
 
@@ -142,7 +143,7 @@ def test_a_keyring_behind_the_log_is_repaired(house: House) -> None:
     assert house.store.keyring.head() == head
 
 
-def test_a_keyring_that_remembers_another_root_is_told(house: House) -> None:
+def test_a_keyring_that_remembers_another_root_is_reported(house: House) -> None:
     house.site.close()
     tamper(house.site.home / KEYRING, "UPDATE keyring SET log_root = zeroblob(32)")
 
@@ -158,9 +159,7 @@ def test_the_keyring_remembers_every_change_at_once(house: House) -> None:
     assert sizes == sorted(set(sizes))
 
 
-def test_a_keyring_that_cannot_be_written_after_a_commit_does_not_undo_it_and_is_repaired_later(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_commit_stands_if_the_keyring_cannot_be_written_then(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_keyring: Keyring, _connection: object, **_options: object) -> None:
         raise UnavailableError("keyring.db is locked by another process")
 
@@ -185,31 +184,26 @@ def test_a_write_that_changes_nothing_signs_nothing(house: House) -> None:
     assert peek(house.site.home / DATA, count) == before
 
 
-def test_a_store_is_made_once(house: House, tmp_path: Path) -> None:
+ANOTHER = Controller(SiteId("x"), "n", "c")
+
+
+def test_a_store_is_never_made_over_another(house: House, tmp_path: Path) -> None:
     home = house.site.home
     before = peek(home / DATA, "SELECT * FROM site")
     with read_root_key_file(home / "root.key") as key, pytest.raises(UnavailableError, match="is already there"):
-        Store.create(
-            home,
-            root_key=key,
-            site_id=SiteId("x"),
-            name="n",
-            contact="c",
-            clock=house.clock,
-            random=house.bits.randbytes,
-        )
+        Store.create(home, root_key=key, controller=ANOTHER, clock=house.clock, random=house.bits.randbytes)
     assert peek(home / DATA, "SELECT * FROM site") == before
 
-    # The keyring alone: nothing of the data file is begun.
+    # Only the keyring exists: no data file was made.
     folder = tmp_path / "half"
     folder.mkdir()
     shutil.copy(home / DATA, folder / DATA)
     with make_root_key_file(folder / "root.key", house.bits.randbytes) as key, pytest.raises(UnavailableError):
-        Store.create(folder, root_key=key, site_id=SiteId("x"), name="n", contact="c", clock=house.clock, random=bytes)
+        Store.create(folder, root_key=key, controller=ANOTHER, clock=house.clock, random=bytes)
     assert peek(folder / DATA, "SELECT * FROM site") == before
 
 
-def test_closing_gives_back_both_files(house: House) -> None:
+def test_closing_a_store_closes_both_databases(house: House) -> None:
     house.admit()
     house.site.close()
 

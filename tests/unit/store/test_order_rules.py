@@ -1,4 +1,4 @@
-"""What the database itself refuses of cohorts, operators and orders to stop, whoever writes to it."""
+"""Database rules for cohorts, operators and orders that stop collection: they hold for any program that writes."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from volens.store.schema import data_tables as schema
-from volens.store.sqlite.database import Database
+from volens.store.sqlite import SqliteEngine
 
 VALUES = {"now": "2099-03-01T12:00:00Z", "cohort": "c" * 32, "stop": "a" * 32, "other": "d" * 32}
 SCENE = """
@@ -33,7 +33,7 @@ REFUSED = {
     "a rule replaced": "INSERT OR REPLACE INTO operators_required VALUES (1, 1, :now)",
     "a rule in between": "INSERT INTO operators_required VALUES (-1, 1, :now)",
     "a rule far ahead": "INSERT INTO operators_required VALUES (9, 1, :now)",
-    "a rule that asks for nobody": "INSERT INTO operators_required VALUES (2, 0, :now)",
+    "a rule that requires no operator": "INSERT INTO operators_required VALUES (2, 0, :now)",
     "a changed rule": "UPDATE operators_required SET required = 1",
     "a deleted rule": "DELETE FROM operators_required WHERE seq = 1",
     "a stop for nobody": "INSERT INTO collection_stop VALUES (:other, NULL, NULL, 0, :now, NULL)",
@@ -46,13 +46,13 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rules") / "data.db"
-    Database(path, "data", schema.REVISIONS, create=True).close()
+    SqliteEngine(path, "data", schema.REVISIONS, create=True).close()
     return path
 
 
 @pytest.fixture
 def connection(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection as anybody makes it, whose changes are taken back."""
+    """A plain SQLite connection; its changes are rolled back."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN")
         for statement in SCENE.split(";"):
@@ -62,12 +62,12 @@ def connection(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_the_database_refuses(connection: sqlite3.Connection, what: str) -> None:
+def test_the_database_refuses_the_statement(connection: sqlite3.Connection, what: str) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         connection.execute(REFUSED[what], VALUES)
 
 
-def test_what_is_allowed_is_allowed_once(connection: sqlite3.Connection) -> None:
+def test_a_row_is_closed_once_and_never_changed_again(connection: sqlite3.Connection) -> None:
     once = (
         "UPDATE operator_key SET removed_at = :now",
         "UPDATE collection_stop SET lifted_at = :now",

@@ -1,4 +1,4 @@
-"""Zones and notices: what people agreed to is never changed, and a text that was changed is told."""
+"""Zones and notices: promises that people agreed to never change, and a changed text is detected."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -22,7 +22,7 @@ def tx(house: House) -> Iterator[Transaction]:
         yield tx
 
 
-def test_a_zone_is_kept_as_it_was_declared(house: House) -> None:
+def test_a_zone_is_stored_as_declared(house: House) -> None:
     declared = house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=7)
 
     with house.store.read() as connection:
@@ -30,12 +30,12 @@ def test_a_zone_is_kept_as_it_was_declared(house: House) -> None:
         assert [zone.purpose for zone in zones(connection)] == ["lab", "lobby"]
 
 
-def test_a_zone_is_never_replaced_not_even_by_itself(house: House) -> None:
+def test_a_zone_is_never_replaced_even_by_itself(house: House) -> None:
     with house.store.read() as connection:
         before = zone_of(connection, LOBBY)
-    with pytest.raises(RefusedError, match="zone 'lobby' is already there, and what people agreed to is never changed"):
+    with pytest.raises(RefusedError, match="zone 'lobby' exists, and promises that people agreed to are never changed"):
         house.site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=1)
-    with pytest.raises(RefusedError, match="is already there"), house.store.write() as tx:
+    with pytest.raises(RefusedError, match="zone 'lobby' exists"), house.store.write() as tx:
         add_zone(tx, before)
 
     with house.store.read() as connection:
@@ -43,7 +43,7 @@ def test_a_zone_is_never_replaced_not_even_by_itself(house: House) -> None:
     assert house.site.log.verify().kinds["zone.added"] == 1
 
 
-def test_a_zone_that_is_not_there_is_told_with_those_that_are(house: House) -> None:
+def test_the_error_for_an_unknown_zone_lists_the_known_zones(house: House) -> None:
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=7)
     with (
         house.store.read() as connection,
@@ -52,7 +52,7 @@ def test_a_zone_that_is_not_there_is_told_with_those_that_are(house: House) -> N
         zone_of(connection, Purpose("attic"))
 
 
-def test_a_house_without_zones_says_so(house: House) -> None:
+def test_the_error_for_an_unknown_zone_says_if_there_are_none(house: House) -> None:
     tamper(house.site.home / DATA, "DELETE FROM zone")
     with house.store.read() as connection, pytest.raises(InputError, match=r"\(known: none yet\)"):
         zone_of(connection, LOBBY)
@@ -71,7 +71,7 @@ def test_versions_of_a_notice_count_from_one_in_each_language(house: House) -> N
     assert kept == [("We compare your face at the door.\n",), ("two",), ("three",)]
 
 
-def test_a_notice_is_kept_to_the_byte(house: House) -> None:
+def test_a_notice_is_stored_byte_for_byte(house: House) -> None:
     text = "  Zażółć\r\n\tgęślą — jaźń \n\n".encode()
     house.clock.move(seconds=7)
 
@@ -84,7 +84,7 @@ def test_a_notice_is_kept_to_the_byte(house: House) -> None:
     assert notice.published_at == house.store.now()
 
 
-def test_the_only_language_needs_no_naming_and_of_several_one_is_chosen(house: House) -> None:
+def test_a_language_must_be_named_only_if_there_are_several(house: House) -> None:
     assert house.site.notice("lobby").language == "en"
     house.site.publish_notice("lobby", language="fr", text=b"un")
 
@@ -97,7 +97,7 @@ def test_the_only_language_needs_no_naming_and_of_several_one_is_chosen(house: H
     assert house.site.notice("lobby", "fr").text == "un"
 
 
-def test_a_zone_without_a_notice_says_so(house: House) -> None:
+def test_the_error_for_a_zone_without_a_notice_says_so(house: House) -> None:
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=7)
     with pytest.raises(InputError, match=r"zone 'lab' has no notice yet; publish it"):
         house.site.notice("lab")
@@ -111,7 +111,7 @@ def test_the_same_text_is_not_published_twice_in_a_row(house: House) -> None:
     assert house.site.publish_notice("lobby", language="en", text=b"We compare your face at the door.\n").version == 3
 
 
-def test_a_notice_for_no_zone_is_not_published(house: House) -> None:
+def test_a_notice_for_an_unknown_zone_is_not_published(house: House) -> None:
     with pytest.raises(InputError, match="there is no zone 'lab'"):
         house.site.publish_notice("lab", language="en", text=b"new")
 
@@ -124,11 +124,11 @@ def test_a_notice_for_no_zone_is_not_published(house: House) -> None:
         "UPDATE notice SET sha256 = replace(hex(zeroblob(32)), '0', 'a')",
     ],
 )
-def test_a_text_that_was_changed_is_neither_shown_nor_signed(house: House, statement: str) -> None:
+def test_a_changed_notice_text_is_neither_shown_nor_signed(house: House, statement: str) -> None:
     notice = house.site.notice("lobby")
     tamper(house.site.home / DATA, statement)
 
-    words = r"integrity: notice 1 \(en\) of zone 'lobby' is not the text published; restore the data file"
+    words = r"integrity: notice 1 \(en\) of zone 'lobby' is not the published text; restore the data file"
     with pytest.raises(TamperError, match=words):
         house.site.notice("lobby")
     with pytest.raises(TamperError, match=words):
@@ -148,6 +148,6 @@ def test_promises_are_logged(house: House) -> None:
 def test_the_database_refuses_a_second_version_of_the_same_number(house: House, tx: Transaction) -> None:
     add_notice(tx, LOBBY, "en", b"two")
     row = "SELECT purpose, language, version, 'other', sha256, published_at, NULL FROM notice"
-    with pytest.raises(IntegrityError, match="notice rows are never replaced"):
+    with pytest.raises(IntegrityError, match="notice is not replaced"):
         tx.connection.exec_driver_sql(f"INSERT INTO notice {row}")
     assert house.store.now() - tx.now == timedelta(0)

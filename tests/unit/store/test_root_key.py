@@ -1,4 +1,4 @@
-"""The root key's file, and files of that kind: private, whole, never overwritten."""
+"""The file of the root key and other private files: mode 0600, written atomically, never overwritten."""
 
 import os
 import random
@@ -9,7 +9,7 @@ import pytest
 
 from volens.consent import InputError, TamperError, UnavailableError, VolensError
 from volens.store.files import read_private, write_private
-from volens.store.keys.root_key.key_file import make_root_key_file, read_root_key_file
+from volens.store.keys.root_key import make_root_key_file, read_root_key_file
 
 seeded = random.Random(3)
 
@@ -39,7 +39,7 @@ def test_a_root_key_is_read_back_from_its_file(tmp_path: Path) -> None:
     assert any(key.buffer)
 
 
-def test_the_file_is_for_its_owner_only_whatever_the_umask(tmp_path: Path) -> None:
+def test_the_root_key_file_has_mode_0600_with_any_umask(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         make_root_key_file(tmp_path / "root.key", seeded.randbytes)
@@ -59,14 +59,14 @@ def test_a_root_key_is_never_overwritten(path: Path) -> None:
 
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601])
-def test_a_root_key_that_others_can_use_is_refused_with_what_to_do(path: Path, bits: int) -> None:
+def test_a_root_key_readable_by_others_is_refused_with_the_remedy(path: Path, bits: int) -> None:
     path.chmod(bits)
 
     with pytest.raises(UnavailableError, match="can be read by others than its owner; run: chmod 600"):
         read_root_key_file(path)
 
 
-def test_a_root_key_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_root_key_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"cannot read .*root.key: No such file or directory"):
         read_root_key_file(tmp_path / "root.key")
 
@@ -87,7 +87,7 @@ GARBAGE: dict[str, tuple[bytes, type[VolensError], str]] = {
 
 
 @pytest.mark.parametrize("case", GARBAGE)
-def test_a_file_that_holds_no_root_key_is_refused_without_repeating_it(path: Path, case: str) -> None:
+def test_a_file_without_a_root_key_is_refused_without_quoting_it(path: Path, case: str) -> None:
     content, kind, words = GARBAGE[case]
     path.write_bytes(content)
 
@@ -98,7 +98,7 @@ def test_a_file_that_holds_no_root_key_is_refused_without_repeating_it(path: Pat
     assert "AAAA" not in str(caught.value)
 
 
-def test_a_private_file_is_written_whole_with_mode_0600(tmp_path: Path) -> None:
+def test_a_private_file_is_written_atomically_with_mode_0600(tmp_path: Path) -> None:
     write_private(tmp_path / "some.json", b"content")
 
     assert read_private(tmp_path / "some.json", 7) == b"content"
@@ -175,12 +175,12 @@ def test_a_replacement_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatc
     assert names(tmp_path) == ["some.json"]
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"cannot write .*: No such file or directory"):
         write_private(tmp_path / "nowhere" / "some.json", b"content")
 
 
-def test_what_a_killed_process_of_the_same_number_left_is_not_in_the_way(tmp_path: Path) -> None:
+def test_a_draft_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / f".some.json.{os.getpid()}.tmp").write_bytes(b"half")
 
     write_private(tmp_path / "some.json", b"content")

@@ -1,4 +1,4 @@
-"""Sealing: what was sealed opens with its key and for its owner, and nothing else does."""
+"""Sealing: a box opens only with its key and for its owner."""
 
 import itertools
 import os
@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volens.consent import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId, TamperError
-from volens.store.keys import sealing
+from volens.store.keys import ProfileKey, ReferenceKey, sealing
 from volens.store.keys._unseal import unseal_embedding
-from volens.store.keys.secrets import ProfileKey, ReferenceKey
 
 KEY = ReferenceKey(bytes(range(32)))
 PLAIN = b"sixteen and a bit more"
@@ -36,7 +35,7 @@ def opened(box: bytes, key: ReferenceKey = KEY, context: bytes = CONTEXT, length
 
 
 @given(st.binary(max_size=300), st.binary(min_size=32, max_size=32), st.lists(st.text(max_size=9), max_size=5))
-def test_what_was_sealed_opens(plain: bytes, key: bytes, fields: list[str]) -> None:
+def test_a_sealed_value_opens(plain: bytes, key: bytes, fields: list[str]) -> None:
     context = sealing.context("test", *fields)
     box = sealing.seal(plain, ReferenceKey(key), context, os.urandom)
 
@@ -44,7 +43,7 @@ def test_what_was_sealed_opens(plain: bytes, key: bytes, fields: list[str]) -> N
     assert len(box) == len(plain) + sealing.OVERHEAD_BYTES
 
 
-def test_a_box_is_version_nonce_and_aes_gcm_as_another_hand_writes_it() -> None:
+def test_a_box_is_version_nonce_and_aes_gcm_made_independently() -> None:
     nonce = bytes(range(100, 112))
 
     box = sealing.seal(PLAIN, KEY, CONTEXT, lambda _count: nonce)
@@ -60,7 +59,7 @@ def test_no_two_boxes_share_a_nonce() -> None:
     assert len({box[13:] for box in boxes}) == 200
 
 
-def test_every_flipped_bit_is_noticed() -> None:
+def test_every_flipped_bit_is_detected() -> None:
     box = sealed()
     for at, bit in itertools.product(range(len(box)), (0x01, 0x80)):
         changed = bytearray(box)
@@ -121,7 +120,7 @@ def test_no_two_lists_of_fields_have_one_context(one: list[str], other: list[str
     assert (sealing.context(*["k", *one]) == sealing.context(*["k", *other])) is (one == other)
 
 
-def test_the_kind_of_what_is_sealed_is_part_of_its_context() -> None:
+def test_the_kind_of_a_sealed_value_is_part_of_its_context() -> None:
     assert sealing.context("name", "a") != sealing.context("embedding", "a")
     assert sealing.context("a", "b") != sealing.context("ab")
 
@@ -132,7 +131,7 @@ def unit() -> np.ndarray:
     return vector
 
 
-def test_an_embedding_is_unsealed_as_the_numbers_it_was() -> None:
+def test_an_embedding_is_unsealed_unchanged() -> None:
     vector = unseal_embedding(sealed(unit().tobytes()), KEY, CONTEXT, ModelId("m@1"))
 
     assert vector.array.tolist() == unit().tolist()
@@ -141,24 +140,24 @@ def test_an_embedding_is_unsealed_as_the_numbers_it_was() -> None:
 @pytest.mark.parametrize(
     ("plain", "words"),
     [
-        (b"", "holds no unit vector"),
-        (b"abc", "holds no unit vector"),
-        ((unit() * 2).tobytes(), "holds no unit vector"),
-        ((unit() * np.float32("nan")).tobytes(), "holds no unit vector"),
+        (b"", "does not contain a unit vector"),
+        (b"abc", "does not contain a unit vector"),
+        ((unit() * 2).tobytes(), "does not contain a unit vector"),
+        ((unit() * np.float32("nan")).tobytes(), "does not contain a unit vector"),
     ],
 )
-def test_what_is_no_embedding_is_not_unsealed_as_one(plain: bytes, words: str) -> None:
+def test_a_sealed_value_that_is_not_a_unit_vector_is_refused(plain: bytes, words: str) -> None:
     with pytest.raises(TamperError, match=f"integrity: a sealed embedding of model m@1 {words}"):
         unseal_embedding(sealed(plain), KEY, CONTEXT, ModelId("m@1"))
 
 
 @pytest.mark.parametrize("box", [b"", b"\x01", bytes(29)])
-def test_what_is_no_box_is_not_unsealed(box: bytes) -> None:
+def test_a_malformed_box_is_not_unsealed(box: bytes) -> None:
     with pytest.raises(TamperError, match="integrity: a sealed value"):
         unseal_embedding(box, KEY, CONTEXT, ModelId("m@1"))
 
 
-def test_an_embedding_passes_through_one_buffer_which_is_zeroed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_embedding_is_opened_in_one_buffer_that_is_zeroed(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[bytearray] = []
     original = sealing.open_into
 

@@ -1,4 +1,4 @@
-"""Secrets as types: nothing prints, pickles or mixes them up, and derived keys are those of RFC 5869."""
+"""Secret types: they are never printed, pickled or mixed up, and derived keys are those of RFC 5869."""
 
 import copy
 import hashlib
@@ -10,8 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from volens.store.keys import GrantSecret
-from volens.store.keys.secrets import ProfileKey, ReferenceKey, RootKey, Secret, StoreKey
+from volens.store.keys import GrantSecret, ProfileKey, ReferenceKey, RootKey, Secret, StoreKey
 
 VALUE = bytes(range(32))
 KINDS = [RootKey, StoreKey, ReferenceKey, ProfileKey, GrantSecret]
@@ -20,7 +19,7 @@ OTHER_SHA = hashlib.sha256(b"another receipt").digest()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_secret_says_nothing_about_its_bytes(kind: type[Secret]) -> None:
+def test_a_secret_shows_nothing_of_its_bytes(kind: type[Secret]) -> None:
     assert repr(kind(VALUE)) == str(kind(VALUE)) == f"{kind.__name__}(...)"
     assert f"{kind(VALUE)}" == f"{kind.__name__}(...)"
 
@@ -35,13 +34,13 @@ def test_a_secret_is_neither_pickled_nor_copied_nor_hashed(kind: type[Secret]) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_secret_has_no_place_for_anything_else(kind: type[Secret]) -> None:
+def test_a_secret_has_no_other_attributes(kind: type[Secret]) -> None:
     with pytest.raises(AttributeError):
         kind(VALUE).note = "x"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("length", [0, 16, 31, 33, 64])
-def test_a_secret_of_another_length_is_none(length: int) -> None:
+def test_a_secret_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match=f"got a secret of {length} bytes; expected 32"):
         RootKey(bytes(length))
 
@@ -62,7 +61,7 @@ def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
     assert compared == [(VALUE, bytes(32))]
 
 
-def test_a_secret_is_a_copy_that_is_wiped_by_itself_and_at_the_end_of_its_use() -> None:
+def test_a_secret_is_a_copy_that_is_wiped_on_request_and_after_use() -> None:
     mine = bytearray(VALUE)
     with RootKey(mine) as secret:
         mine[:] = bytes(32)
@@ -82,7 +81,7 @@ def test_a_secret_is_wiped_when_its_use_fails() -> None:
     assert secret.buffer == bytes(32)
 
 
-def test_a_new_secret_is_all_of_the_randomness_it_asks_for() -> None:
+def test_a_new_secret_is_exactly_the_random_bytes() -> None:
     assert GrantSecret.generate(random.Random(1).randbytes).buffer == random.Random(1).randbytes(32)
 
 

@@ -1,173 +1,147 @@
-"""The start-up check: whichever rule was taken out of the database, the store refuses to open and names it."""
+"""Start-up self-check: a store whose database lost any of its rules does not open, and says what is accepted."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from house import House
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from tests.unit.store.raw import DATA, change_schema, drop_triggers, peek
+from tests.unit.store.raw import DATA, change_schema, drop_triggers, peek, remove_foreign_keys
 from volens import Site
 from volens.consent import TamperError
-from volens.store.sqlite.self_check import FORBIDDEN, check_refusals
+from volens.store.schema import REVISIONS
+from volens.store.sqlite import SqliteEngine, check_refusals, forbidden_acts
 
-_TO_LIVE = (
-    ",\n    FOREIGN KEY (receipt_id, subject_id, purpose)\n"
-    "        REFERENCES live_consent (receipt_id, subject_id, purpose) ON DELETE CASCADE"
+# Triggers that state together what one act tries: only when all of a row are gone is it accepted.
+TOGETHER = (
+    ("audit_event_is_appended", "audit_event_is_not_replaced"),
+    ("operators_required_is_appended", "operators_required_is_not_replaced"),
+    ("shorter_retention_is_shorter", "shorter_retention_is_not_replaced"),
+    ("biometric_reference_needs_live_consent", "biometric_reference_needs_an_unexpired_consent"),
+    ("second_factor_needs_its_custody", "second_factor_is_of_the_kind_that_the_zone_requires"),
 )
-_TO_LIVE_12 = _TO_LIVE.replace("\n    ", "\n        ").replace("\n            REF", "\n            REF")
-_LIVE_TO_RECEIPT = "receipt_id TEXT NOT NULL REFERENCES receipt (receipt_id)"
-_WITHOUT = "receipt_id TEXT NOT NULL"
-
-# What is accepted -> the triggers and the keys that refuse it, all of which must be taken out before it is accepted.
-GUARDS: dict[str, tuple[list[str], list[tuple[str, str, str]]]] = {
-    "a reference without consent": (
-        ["biometric_reference_needs_live_consent"],
-        [("biometric_reference", _TO_LIVE, "")],
-    ),
-    "a reference of another person": (
-        ["biometric_reference_needs_live_consent"],
-        [("biometric_reference", _TO_LIVE, "")],
-    ),
-    "a reference under an expired consent": (["biometric_reference_needs_live_consent"], []),
-    "a changed reference": (["biometric_reference_is_never_changed"], []),
-    "a credential that comes back": (["api_credential_is_only_shortened"], []),
-    "a credential that lasts longer than it was issued for": (["api_credential_is_only_shortened"], []),
-    "a credential that was never issued, as far as anybody sees": (["api_credential_stays"], []),
-    "an opening of the log that is kept longer": (["opening_term_is_never_changed"], []),
-    "an opening of the log that is kept for ever": (["opening_term_stays_with_its_opening"], []),
-    "a longer consent": (["live_consent_is_only_shortened"], []),
-    "a later leaving date": (["leaving_is_only_moved_earlier"], []),
-    "a leaving date taken back": (["leaving_is_not_taken_back"], []),
-    "a longer retention": (["shorter_retention_is_shorter"], []),
-    "a consent without a receipt": (
-        ["live_consent_needs_its_receipt"],
-        [("live_consent", _LIVE_TO_RECEIPT, _WITHOUT)],
-    ),
-    "a deleted receipt": (
-        ["receipt_is_not_deleted"],
-        [
-            ("live_consent", _LIVE_TO_RECEIPT, _WITHOUT),
-            ("webhook_outbox", " REFERENCES receipt (receipt_id)", ""),
-        ],
-    ),
-    "a replaced log entry": (["audit_event_is_appended", "audit_event_is_not_replaced"], []),
-    "a gap in the log": (["audit_event_is_appended"], []),
-    "a reference on the server in badge custody": (
-        ["biometric_reference_stays_off_the_server_in_badge_custody"],
-        [],
-    ),
-    "a reference whose person holds no half of the key": (
-        ["biometric_reference_needs_the_persons_commitment"],
-        [],
-    ),
-    "a badge in another custody": (["badge_is_for_badge_custody"], []),
-    "a badge without consent": (["badge_needs_live_consent"], [("badge", _TO_LIVE, "")]),
-    "a changed badge": (["badge_is_never_changed"], []),
-    "a commitment in another custody": (["subject_secret_is_for_subject_key_custody"], []),
-    "a deleted log entry": (["audit_event_is_not_deleted"], []),
-    "a consent where collecting is stopped": (["live_consent_is_not_given_where_collecting_is_stopped"], []),
-    "a reference of somebody who is being erased": (["biometric_reference_is_not_added_under_an_order"], []),
-    "a deleted stop": (["collection_stop_is_not_deleted"], []),
-    "a cohort without a second operator": (["cohort_needs_its_approvals"], []),
-    "an operator who comes back": (["operator_key_is_only_removed"], []),
-    "a request that waits longer and says not why": (["access_request_is_extended_once_and_in_time"], []),
-    "a deleted request": (["access_request_is_not_deleted"], []),
-    "a recipient under another name": (["recipient_is_only_removed"], []),
-    "a deleted recipient": (
-        ["recipient_is_not_deleted"],
-        [("webhook_endpoint", " REFERENCES recipient (recipient_id)", "")],
-    ),
-    "an endpoint that sends elsewhere": (["webhook_endpoint_sends_where_it_was_added_for"], []),
-    "a deleted endpoint": (
-        ["webhook_endpoint_stays"],
-        [("webhook_outbox", " REFERENCES webhook_endpoint (endpoint_id)", "")],
-    ),
-    "a message that says something else": (["webhook_outbox_says_what_it_said"], []),
-    "a message about a person without consent": (["webhook_outbox_tells_of_the_living_only"], []),
-    "an answer about a person without consent": (
-        ["kept_answer_is_of_a_live_consent"],
-        [("kept_answer", _TO_LIVE_12, "")],
-    ),
-    "a changed answer": (["kept_answer_is_kept_once"], []),
-    "a job that goes on after its end": (["job_ends_once"], []),
-    "a process that goes back": (["process_follows_and_never_goes_back"], []),
-    "a sender who comes back": (["webhook_sender_is_only_ended"], []),
-    "a deleted sender": (
-        ["webhook_sender_stays"],
-        [("webhook_sender_key", " REFERENCES webhook_sender (sender_id)", "")],
-    ),
-    "a sender's key that lasts longer": (["webhook_sender_key_is_only_shortened"], []),
-    "a deleted key of a sender": (["webhook_sender_key_stays"], []),
-    "an external id without consent": (["external_id_needs_live_consent"], [("external_id", _TO_LIVE_12, "")]),
-    "a changed external id": (["external_id_is_never_changed"], []),
-    "a second factor where the person carries the key": (
-        ["zone_has_a_second_factor_in_operator_custody_only"],
-        [("zone", " AND (second_factor = 'none' OR custody = 'operator')", "")],
-    ),
-    "a second factor without consent": (["second_factor_needs_live_consent"], [("second_factor", _TO_LIVE_12, "")]),
-    "a second factor that the zone does not ask for": (["second_factor_is_what_the_zone_asks_for"], []),
-    "a changed second factor": (["second_factor_is_set_anew_never_changed"], []),
-    "a sixth try of a PIN": (
-        ["second_factor_is_tried_five_times_and_then_locked"],
-        [("second_factor", "failures BETWEEN 0 AND 5", "failures >= 0")],
-    ),
-    "a reference that outlives its consent": (
-        ["live_consent_ends_with_all_that_hangs_on_it"],
-        [("biometric_reference", " ON DELETE CASCADE", " DEFERRABLE INITIALLY DEFERRED")],
-    ),
+# Rules that a CHECK states as well.
+CHECKED = {
+    "zone": "CHECK (second_factor = 'none' OR custody = 'operator')",
+    "second_factor": "CHECK (failures BETWEEN 0 AND 5)",
+}
+NOT_TRIED = {
+    "audit_opening_deletes_its_term",  # test_decisions
+}
+BY_KEY_TOO = {
+    *(f"a {name} row {whose}" for name in ("badge", "passage") for whose in ("without consent", "of another person")),
+    *("a consent without a receipt", "a deleted receipt row", "a deleted zone row", "a deleted recipient row"),
+    *("a deleted webhook_endpoint row", "a deleted webhook_sender row", "a deleted cohort row"),
+    "a sixth try of a PIN",
+    "a second factor where the person carries the key",
 }
 
 
-def test_every_forbidden_statement_has_its_case_here() -> None:
-    assert {what for what, _, _ in FORBIDDEN} | {"a reference that outlives its consent"} == set(GUARDS)
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / DATA
+    SqliteEngine(path, "data", REVISIONS, create=True).close()
+    return path
 
 
-@pytest.mark.parametrize("what", GUARDS)
-def test_a_store_whose_database_accepts_the_forbidden_does_not_open(
-    house: House, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+@contextmanager
+def without(path: Path, *triggers: str) -> Iterator[Connection]:
+    """Drop triggers inside a transaction that is rolled back."""
+    database = SqliteEngine(path, "data", REVISIONS)
+    try:
+        with database.write() as connection:
+            for name in triggers:
+                connection.execute(text(f"DROP TRIGGER {name}"))
+            yield connection
+            connection.rollback()
+    finally:
+        database.close()
+
+
+def triggers_of(path: Path) -> set[str]:
+    return {name for (name,) in peek(path, "SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+
+
+def is_refused_by_all(connection: Connection) -> bool:
+    try:
+        check_refusals(connection)
+    except TamperError:
+        return False
+    return True
+
+
+def test_any_trigger_that_is_missing_is_noticed(path: Path, tmp_path: Path) -> None:
+    """Each in a file without foreign keys and without the CHECKs that state the same rule."""
+    copy = tmp_path / DATA
+    copy.write_bytes(path.read_bytes())
+    remove_foreign_keys(copy)
+    for table, check in CHECKED.items():
+        change_schema(copy, table, check, "CHECK (true)")
+    with without(copy) as connection:
+        assert is_refused_by_all(connection)
+    paired = {name for names in TOGETHER for name in names}
+    groups = [*TOGETHER, *((name,) for name in triggers_of(copy) - paired - NOT_TRIED)]
+
+    unnoticed = []
+    for names in groups:
+        with without(copy, *names) as connection:
+            unnoticed += [names] if is_refused_by_all(connection) else []
+
+    assert unnoticed == []
+
+
+def test_what_a_key_or_a_check_also_states_holds_without_triggers(path: Path) -> None:
+    acts = {act.what: act for act in forbidden_acts()}
+    everything = triggers_of(path) - {"live_consent_deletes_messages_about_it"}
+    with without(path, *everything) as connection:
+        check_refusals(connection, [acts[what] for what in sorted(BY_KEY_TOO)])
+        for what in set(acts) - BY_KEY_TOO:
+            if "without consent" in what and "message" not in what:
+                check_refusals(connection, [acts[what]])
+
+
+@pytest.mark.parametrize(
+    ("trigger", "what"),
+    [
+        ("biometric_reference_is_not_changed", "a changed biometric_reference row"),
+        ("receipt_is_not_replaced", "a replaced receipt row"),
+        ("live_consent_expires_at_is_only_moved_earlier", "a later expires_at of live_consent"),
+        ("badge_needs_its_custody", "a badge row in a zone of another custody"),
+        ("job_is_not_changed_when_closed", "a job row that is changed after outcome"),
+        ("biometric_reference_needs_an_unexpired_consent", "a reference under an expired consent"),
+        ("live_consent_deletes_messages_about_it", "a webhook_outbox row that outlives its consent"),
+    ],
+)
+def test_a_store_with_a_missing_rule_does_not_open_and_names_the_act(house: House, trigger: str, what: str) -> None:
     house.admit()
     house.site.close()
-    triggers, keys = GUARDS[what]
-    drop_triggers(house.site.home / DATA, *triggers)
-    for table, old, new in keys:
-        change_schema(house.site.home / DATA, table, old, new)
-    # One missing rule may let several statements through: the case in question is tried first.
-    first = sorted(FORBIDDEN, key=lambda one: one[0] != what)
-    monkeypatch.setattr("volens.store.sqlite.self_check.FORBIDDEN", first)
+    drop_triggers(house.site.home / DATA, trigger)
 
     with pytest.raises(TamperError, match=f"integrity: the database accepts {what}; its rules were removed"):
         Site.open(house.site.home, clock=house.clock)
 
 
-TWICE = [what for what, (_triggers, keys) in GUARDS.items() if keys]
-
-
-@pytest.mark.parametrize("kept", ["trigger", "key"])
-@pytest.mark.parametrize("what", TWICE)
-def test_what_a_trigger_and_a_key_both_say_holds_with_either(
-    house: House, monkeypatch: pytest.MonkeyPatch, what: str, kept: str
-) -> None:
+def test_rows_that_outlive_their_consent_are_noticed(house: House) -> None:
     house.site.close()
-    triggers, keys = GUARDS[what]
-    if kept == "key":
-        drop_triggers(house.site.home / DATA, *triggers)
-    for table, old, new in keys if kept == "trigger" else []:
-        change_schema(house.site.home / DATA, table, old, new)
-    monkeypatch.setattr("volens.store.sqlite.self_check.FORBIDDEN", [one for one in FORBIDDEN if one[0] == what])
+    remove_foreign_keys(house.site.home / DATA)
+    drop_triggers(house.site.home / DATA, "live_consent_deletes_personal_rows")
 
-    house.reopen()
+    with pytest.raises(TamperError, match="accepts a biometric_reference row that outlives its consent"):
+        Site.open(house.site.home, clock=house.clock)
 
 
-def test_foreign_keys_that_are_off_are_seen(house: House) -> None:
+def test_foreign_keys_that_are_off_are_noticed(house: House) -> None:
     house.site.close()
     patch = pytest.MonkeyPatch()
     patch.setattr("volens.store.sqlite.database._PRAGMAS", ("PRAGMA journal_mode = WAL",))
-    with patch.context(), pytest.raises(TamperError, match="integrity: the database does not hold its foreign keys"):
+    with patch.context(), pytest.raises(TamperError, match="integrity: the database does not enforce its foreign keys"):
         Site.open(house.site.home, clock=house.clock)
     patch.undo()
 
 
-def test_a_database_that_refuses_too_much_is_seen(house: House) -> None:
+def test_a_database_that_refuses_too_much_is_noticed(house: House) -> None:
     house.site.close()
     change_schema(house.site.home / DATA, "biometric_reference", "photo_count >= 1", "photo_count >= 2")
 
@@ -189,7 +163,7 @@ def test_what_was_tried_leaves_no_trace(house: House) -> None:
 
 
 def test_no_name_of_a_zone_gets_in_the_way_of_the_check(house: House) -> None:
-    for name in ("self-check", "none", "zone"):
+    for name in ("operator", "badge", "zone"):
         house.site.add_zone(name, custody="operator", justification="a", alternative="b", retention_days=1)
 
     house.reopen()
@@ -198,6 +172,6 @@ def test_no_name_of_a_zone_gets_in_the_way_of_the_check(house: House) -> None:
 
 
 def test_the_check_is_part_of_the_callers_transaction(house: House) -> None:
-    with house.store._data.write() as connection:
+    with house.store.data.write() as connection:
         check_refusals(connection)
         assert connection.scalar(text("SELECT count(*) FROM zone")) == 1

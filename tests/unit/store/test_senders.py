@@ -1,4 +1,4 @@
-"""Senders and their keys; what others call our people."""
+"""Senders and their keys; external ids of people."""
 
 import pytest
 from house import House
@@ -7,12 +7,11 @@ from sqlalchemy.exc import IntegrityError
 from tests.unit.store.raw import DATA, peek
 from volens import SubjectKey
 from volens.consent import InputError, NoLiveConsentError, RefusedError
-from volens.store.people import add_external_id
-from volens.store.people.external_ids import consent_linked
+from volens.store.people import add_external_id, consent_linked
 
 
-def test_a_shared_secret_is_the_same_tomorrow_another_for_each_key_and_kept_nowhere(house: House) -> None:
-    senders = house.site.revocations.senders
+def test_a_shared_secret_is_derived_for_each_key_and_not_stored(house: House) -> None:
+    senders = house.site.programs.senders
     first, other = senders.add(label=" staff list "), senders.add(label="payroll", zone="lobby")
     second = senders.rotate(first.sender.sender_id)
     assert first.sender.label == "staff list"
@@ -21,7 +20,7 @@ def test_a_shared_secret_is_the_same_tomorrow_another_for_each_key_and_kept_nowh
 
     house.reopen()
 
-    again = house.site.revocations.senders
+    again = house.site.programs.senders
     assert sorted(bytes(again.secret(key).buffer) for key in again.keys_in_force()) == sorted(secrets)
     for path in house.site.home.rglob("*"):
         if path.is_file():
@@ -29,7 +28,7 @@ def test_a_shared_secret_is_the_same_tomorrow_another_for_each_key_and_kept_nowh
 
 
 def test_a_rotation_never_prolongs_an_older_key(house: House) -> None:
-    senders = house.site.revocations.senders
+    senders = house.site.programs.senders
     sender = senders.add(label="a").sender
     senders.rotate(sender.sender_id, grace_hours=1)
     senders.rotate(sender.sender_id, grace_hours=720)
@@ -39,13 +38,13 @@ def test_a_rotation_never_prolongs_an_older_key(house: House) -> None:
 
 
 @pytest.mark.parametrize("label", ["", "   ", "x" * 101, "a\nb"])
-def test_a_label_that_does_not_print_is_refused(house: House, label: str) -> None:
+def test_a_label_that_is_not_printable_is_refused(house: House, label: str) -> None:
     with pytest.raises(InputError, match="got a label of"):
-        house.site.revocations.senders.add(label=label)
+        house.site.programs.senders.add(label=label)
 
 
-def test_what_is_not_there_cannot_be_rotated_or_ended(house: House) -> None:
-    senders = house.site.revocations.senders
+def test_unknown_and_ended_senders_cannot_be_rotated(house: House) -> None:
+    senders = house.site.programs.senders
     for act in (senders.rotate, senders.end):
         with pytest.raises(InputError, match="no sender of this id"):
             act("0" * 16)
@@ -60,30 +59,30 @@ def test_what_is_not_there_cannot_be_rotated_or_ended(house: House) -> None:
     assert [one.sender_id for one in senders.list(all_of_them=True)] == [gone]
 
 
-def test_a_message_is_remembered_for_thirty_days(house: House) -> None:
-    senders = house.site.revocations.senders
+def test_a_message_is_recorded_for_thirty_days(house: House) -> None:
+    senders = house.site.programs.senders
     sender, other = senders.add(label="a").sender, senders.add(label="b").sender
-    senders.note(sender, "msg_1", "consent.revoked", 1)
-    assert senders.knows(sender, "msg_1")
-    assert not senders.knows(other, "msg_1")
+    senders.record(sender, "msg_1", "consent.revoked", 1)
+    assert senders.has_recorded(sender, "msg_1")
+    assert not senders.has_recorded(other, "msg_1")
     house.clock.move(days=31)
-    senders.note(sender, "msg_2", "consent.revoked", 0)
-    assert not senders.knows(sender, "msg_1")
+    senders.record(sender, "msg_2", "consent.revoked", 0)
+    assert not senders.has_recorded(sender, "msg_1")
 
 
-def test_an_external_id_is_linked_once_in_one_zone_and_goes_with_the_consent(house: House) -> None:
+def test_an_external_id_is_linked_once_in_a_zone_and_erased_with_the_consent(house: House) -> None:
     house.declare("lab")
     person, other, in_lab = house.invite(), house.invite(), house.invite("lab")
-    link = house.site.revocations.link
+    link = house.site.link_external_id
     link(person.receipt_id, "Zoë 4711")
-    link(person.receipt_id, " Zoe\u0308 4711 ")  # the same in another form of Unicode
+    link(person.receipt_id, " Zoe\u0308 4711 ")  # the same text in another Unicode form
     link(in_lab.receipt_id, "Zoë 4711")
     with pytest.raises(RefusedError, match="another external id"):
         link(person.receipt_id, "4712")
     with pytest.raises(RefusedError, match="another consent in zone 'lobby'"):
         link(other.receipt_id, "Zoë 4711")
     digests = peek(house.site.home / DATA, "SELECT digest FROM external_id")
-    assert len(set(digests)) == 2  # of two zones, which cannot be put together
+    assert len(set(digests)) == 2  # two zones, which cannot be linked to each other
 
     house.withdraw(person)
 
@@ -96,7 +95,7 @@ def test_an_external_id_is_linked_once_in_one_zone_and_goes_with_the_consent(hou
 
 
 @pytest.mark.parametrize("external_id", ["", "  ", "x" * 201, "a\0b"])
-def test_an_external_id_that_is_none_is_refused_before_anything_is_recorded(house: House, external_id: str) -> None:
+def test_an_invalid_external_id_is_refused_before_anything_is_recorded(house: House, external_id: str) -> None:
     with pytest.raises(InputError, match="external id"):
         house.site.give_consent(
             house.site.notice("lobby"),
@@ -108,7 +107,7 @@ def test_an_external_id_that_is_none_is_refused_before_anything_is_recorded(hous
     assert house.site.status().zones[0].live_consents == 0
 
 
-def test_a_stranger_in_the_store_cannot_link_without_consent(house: House) -> None:
+def test_an_external_id_without_a_live_consent_is_refused(house: House) -> None:
     person = house.invite()
     house.withdraw(person)
     with pytest.raises(NoLiveConsentError), house.store.write() as tx:

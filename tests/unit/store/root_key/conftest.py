@@ -1,4 +1,4 @@
-"""Holders of root keys that are really asked: a file, a backend of `keyring`, a Transit server, and moto's KMS."""
+"""Real holders of root keys: a file, a backend of `keyring`, a Transit server, and moto's KMS."""
 
 import os
 import shutil
@@ -20,12 +20,12 @@ REGION = "eu-west-3"
 
 @dataclass
 class Held:
-    """A place for a root key, and what can happen to it.
+    """A holder of a root key, and its failures.
 
     Attributes:
         stop, start: the holder goes away, and comes back.
         lose: the key is gone for good.
-        down, lost: what is said then.
+        down, lost: the error then.
         canaries: credentials, which must not be seen anywhere.
     """
 

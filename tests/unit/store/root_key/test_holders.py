@@ -1,4 +1,4 @@
-"""Every kind of holder: made with a site, opened, rotated; away, lost, wrong. Nothing half-made, no credential seen."""
+"""Every kind of root key holder: create, open, rotate; unreachable, lost, wrong. No partial site, no leaked key."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from volens import Site
 from volens.consent import InputError, TamperError, UnavailableError, VolensError
 from volens.service.cli.exit_codes import code_of
 from volens.store import ask_root_key_holder
-from volens.store.keys.root_key.key_record import RECORD_FILE
+from volens.store.keys.root_key import RECORD_FILE
 
 
 def opened(home: Path, house: House) -> House:
@@ -23,9 +23,7 @@ def everything(home: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file())
 
 
-def test_a_site_is_made_used_and_opened_again_and_the_home_holds_neither_key_nor_credential(
-    held: Held, tmp_path: Path
-) -> None:
+def test_a_site_works_with_each_holder_and_the_home_has_no_key_or_credential(held: Held, tmp_path: Path) -> None:
     home = tmp_path / "home"
     house = House.build(home, root_key=held.url)
     person = house.admit()
@@ -40,11 +38,11 @@ def test_a_site_is_made_used_and_opened_again_and_the_home_holds_neither_key_nor
     assert not any(canary.encode() in everything(home) for canary in held.canaries)
 
 
-def test_the_root_key_is_rotated_and_the_old_one_opens_nothing_any_more(held: Held, tmp_path: Path) -> None:
+def test_after_a_root_key_rotation_the_old_key_opens_nothing(held: Held, tmp_path: Path) -> None:
     home = tmp_path / "home"
     house = House.build(home, root_key=held.url)
     people = [house.admit() for _ in range(2)]
-    house.store.keyring.scrub()
+    house.store.keyring.engine.scrub()
     stolen = Path(shutil.copytree(home, tmp_path / "stolen"))
     for _ in range(2):
         house.site.keys.rotate(root=True)
@@ -53,15 +51,13 @@ def test_the_root_key_is_rotated_and_the_old_one_opens_nothing_any_more(held: He
     assert house.site.keys.status().epoch == 3
     house.site.close()
 
-    # The thief has a copy of the home from before, and today's record, and may ask the holder.
+    # The thief has an old copy of the home and the current record, and may use the holder.
     shutil.copy(home / RECORD_FILE, stolen / RECORD_FILE)
     with pytest.raises(TamperError, match="does not open with this root key"):
         opened(stolen, house)
 
 
-def test_a_holder_that_is_away_at_open_is_said_in_a_sentence_and_the_site_works_when_it_is_back(
-    held: Held, tmp_path: Path
-) -> None:
+def test_an_unreachable_holder_is_reported_and_the_site_works_later(held: Held, tmp_path: Path) -> None:
     home = tmp_path / "home"
     house = House.build(home, root_key=held.url)
     person = house.admit()
@@ -82,7 +78,7 @@ def test_a_holder_that_is_away_at_open_is_said_in_a_sentence_and_the_site_works_
     again.site.close()
 
 
-def test_a_holder_that_goes_away_refuses_a_rotation_and_a_running_site_goes_on(held: Held, tmp_path: Path) -> None:
+def test_a_running_site_works_while_its_holder_is_unreachable(held: Held, tmp_path: Path) -> None:
     house = House.build(tmp_path / "home", root_key=held.url)
     person = house.admit()
 
@@ -99,7 +95,7 @@ def test_a_holder_that_goes_away_refuses_a_rotation_and_a_running_site_goes_on(h
     house.site.close()
 
 
-def test_a_key_that_is_lost_is_said_and_nothing_is_changed(held: Held, tmp_path: Path) -> None:
+def test_a_lost_key_is_reported_and_nothing_is_changed(held: Held, tmp_path: Path) -> None:
     home = tmp_path / "home"
     house = House.build(home, root_key=held.url)
     house.site.close()
@@ -110,7 +106,7 @@ def test_a_key_that_is_lost_is_said_and_nothing_is_changed(held: Held, tmp_path:
     assert code_of(caught.value) == 6
 
 
-def test_a_site_that_cannot_have_a_root_key_is_not_made_at_all(held: Held, tmp_path: Path) -> None:
+def test_a_site_without_a_root_key_is_not_made(held: Held, tmp_path: Path) -> None:
     held.stop()
     before = sorted(tmp_path.iterdir())
     with pytest.raises(UnavailableError):
@@ -120,7 +116,7 @@ def test_a_site_that_cannot_have_a_root_key_is_not_made_at_all(held: Held, tmp_p
     House.build(tmp_path / "home", root_key=held.url).site.close()
 
 
-def test_a_site_that_fails_after_its_root_key_was_made_leaves_neither(
+def test_a_site_that_fails_after_its_root_key_was_made_leaves_no_key(
     held: Held, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -132,13 +128,11 @@ def test_a_site_that_fails_after_its_root_key_was_made_leaves_neither(
             House.build(tmp_path / "home", root_key=held.url)
     assert not (tmp_path / "home").exists()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
-    # The same place can be used: nothing is left in it.
+    # The same URL can be used again: no key is left there.
     House.build(tmp_path / "home", root_key=held.url).site.close()
 
 
-def test_two_sites_do_not_share_a_root_key_in_one_place_unless_a_service_keeps_them_apart(
-    held: Held, tmp_path: Path
-) -> None:
+def test_two_sites_do_not_share_a_root_key(held: Held, tmp_path: Path) -> None:
     first = House.build(tmp_path / "home", root_key=held.url)
     first.site.close()
     if held.url.startswith(("vault:", "aws-kms:")):
@@ -157,7 +151,7 @@ def test_two_sites_do_not_share_a_root_key_in_one_place_unless_a_service_keeps_t
         assert not (tmp_path / "second").exists()
 
 
-def test_a_record_that_was_changed_is_tampering(tmp_path: Path, held: Held) -> None:
+def test_a_changed_record_is_tampering(tmp_path: Path, held: Held) -> None:
     home = tmp_path / "home"
     house = House.build(home, root_key=held.url)
     house.site.close()

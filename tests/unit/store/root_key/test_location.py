@@ -1,9 +1,9 @@
-"""Root key URLs: what they mean, and what is refused without repeating a secret."""
+"""Root key URLs: parsing, and refusals that do not quote a secret."""
 
 import pytest
 
 from volens.consent import InputError
-from volens.store.keys.root_key.key_url import (
+from volens.store.keys.root_key import (
     FileLocation,
     KeyringLocation,
     KmsLocation,
@@ -45,44 +45,44 @@ REFUSED = {
     "file:": "without the path",
     "file://host/root.key": "without the path",
     "file:folder/": "without the path",
-    "file:a\nb": "that can be printed",
+    "file:a\nb": "printable ones",
     "file:" + "a" * 1000: "at most 1000",
-    "keyring:a/": "that is none",
-    "keyring:a/b/c": "that is none",
-    "keyring:a b": "that is none",
+    "keyring:a/": "entry is not valid",
+    "keyring:a/b/c": "entry is not valid",
+    "keyring:a b": "entry is not valid",
     "vault:vault.example/transit/k": "without an address",
     "vault:ftp://vault.example/transit/k": "without an address",
     "vault:https:///transit/k": "without an address",
-    "vault:https://vault.example:port/transit/k": "address that is none",
+    "vault:https://vault.example:port/transit/k": "address that is not valid",
     "vault:https://vault.example": "without the engine's mount",
     "vault:https://vault.example/k": "without the engine's mount",
     "vault:https://vault.example/../k": "without the engine's mount",
     "vault:https://vault.example/transit/a%2Fb": "without the engine's mount",
     "vault:https://CANARY@vault.example/transit/k": "with a name or password",
     "vault:https://a:CANARY@vault.example/transit/k": "with a name or password",
-    "vault:https://vault.example/transit/k?token=CANARY": "option that is not known",
+    "vault:https://vault.example/transit/k?token=CANARY": "option that is unknown",
     "vault:https://vault.example/transit/k?namespace=": "empty",
-    "vault:https://vault.example/transit/k?namespace=a&namespace=b": "there twice",
-    "vault:https://vault.example/transit/k#CANARY": "option that is not known",
+    "vault:https://vault.example/transit/k?namespace=a&namespace=b": "repeated",
+    "vault:https://vault.example/transit/k#CANARY": "option that is unknown",
     "vault:http://vault.example/transit/k": "over plain http",
     "vault:http://127.0.0.1.example/transit/k": "over plain http",
     "vault:http://10.0.0.1/transit/k": "over plain http",
     "vault:http://vault.example/transit/k?allow-http=no": "not 'yes'",
     "aws-kms:": "without a key",
     "aws-kms:arn:aws:s3:::bucket": "without a key",
-    "aws-kms:alias/volens?region=paris": "region that is none",
+    "aws-kms:alias/volens?region=paris": "region that is not valid",
     f"aws-kms:{ARN}?region=us-east-1": "not the one in the ARN",
-    "aws-kms:alias/volens?secret=CANARY": "option that is not known",
+    "aws-kms:alias/volens?secret=CANARY": "option that is unknown",
 }
 
 
 @pytest.mark.parametrize("url", MEANT)
-def test_a_url_means_one_place(url: str) -> None:
+def test_a_url_is_parsed_into_its_location(url: str) -> None:
     assert parse_root_key_url(url) == MEANT[url]
 
 
 @pytest.mark.parametrize("url", REFUSED)
-def test_what_means_nothing_or_carries_a_secret_is_refused_without_repeating_it(url: str) -> None:
+def test_an_invalid_url_or_one_with_a_secret_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(InputError, match=REFUSED[url]) as caught:
         parse_root_key_url(url)
     assert "CANARY" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What Vault, KMS and the OS keyring may say besides yes."""
+"""Errors of Vault, KMS and the OS keyring."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from volens import Site
 from volens.consent import InputError, TamperError, UnavailableError, VolensError
 from volens.service.cli.exit_codes import code_of
 from volens.store import ask_root_key_holder
-from volens.store.keys.root_key.key_record import RECORD_FILE
+from volens.store.keys.root_key import RECORD_FILE
 
 
 @pytest.fixture
@@ -34,14 +34,14 @@ def refusal(home: Path) -> VolensError:
     return caught.value
 
 
-def test_a_token_that_is_wrong_or_missing_is_said_and_never_repeated(
+def test_a_wrong_or_missing_token_is_reported_and_never_quoted(
     behind_vault: House, vault: Transit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     home = behind_vault.site.home
     monkeypatch.setenv("VAULT_TOKEN", "hvs.wrong-canary")
     error = refusal(home)
     assert code_of(error) == 6
-    assert "denies; the token must be valid" in str(error)
+    assert "denied; the token must be valid" in str(error)
     assert "wrong-canary" not in repr(error)
 
     monkeypatch.delenv("VAULT_TOKEN")
@@ -65,7 +65,7 @@ def test_a_token_file_and_a_namespace_of_the_url_are_used(
     assert {namespace for _, _, namespace in vault.asked} == {"doors"}
 
 
-def test_a_slow_server_is_not_waited_for_for_ever(
+def test_a_request_to_a_slow_server_times_out(
     behind_vault: House, vault: Transit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("volens.store.keys.root_key.vault_transit.TIMEOUT_S", 0.05)
@@ -80,17 +80,17 @@ def test_a_redirect_is_not_followed_with_the_token(behind_vault: House, vault: T
         vault.redirect_to = other.address
         error = refusal(behind_vault.site.home)
         assert other.asked == []
-    assert "sends to another address, where the token is not taken" in str(error)
+    assert "redirects to another address, and the token is not sent there" in str(error)
     assert code_of(error) == 6
 
 
 @pytest.mark.parametrize("garbage", [b"", b"no json", b"[]", b"{}", b'{"data": {"plaintext": "AAAA"}}', b'{"data": 1}'])
-def test_an_answer_that_is_none_ends_in_a_sentence(behind_vault: House, vault: Transit, garbage: bytes) -> None:
+def test_a_malformed_answer_is_reported_in_a_sentence(behind_vault: House, vault: Transit, garbage: bytes) -> None:
     vault.garbage = garbage
     assert code_of(refusal(behind_vault.site.home)) in {4, 6}
 
 
-def test_a_server_that_is_not_there_and_a_mount_that_is_not(behind_vault: House, vault: Transit) -> None:
+def test_an_unreachable_server_and_a_missing_mount_are_reported(behind_vault: House, vault: Transit) -> None:
     home = behind_vault.site.home
     record = (home / RECORD_FILE).read_text()
     (home / RECORD_FILE).write_text(record.replace("/transit/", "/other/"))
@@ -99,14 +99,14 @@ def test_a_server_that_is_not_there_and_a_mount_that_is_not(behind_vault: House,
     assert "http://127.0.0.1:9 cannot be reached" in str(refusal(home))
 
 
-def test_what_is_tampered_with_does_not_unwrap(behind_vault: House, vault: Transit) -> None:
+def test_a_changed_wrapped_key_does_not_unwrap(behind_vault: House, vault: Transit) -> None:
     home = behind_vault.site.home
     record = json.loads((home / RECORD_FILE).read_text())
     box = record["wrapped"]
     record["wrapped"] = box[:-8] + ("AAAA" if box[-8:-4] != "AAAA" else "BBBB") + box[-4:]
     (home / RECORD_FILE).write_text(json.dumps(record))
     assert code_of(refusal(home)) == 4
-    # Another Transit key by the same name: the server was set up anew.
+    # Another Transit key by the same name: the server was installed again.
     record["wrapped"] = box
     (home / RECORD_FILE).write_text(json.dumps(record))
     del vault.keys["volens"]
@@ -123,11 +123,11 @@ def test_a_rotation_leaves_the_newest_version_of_the_transit_key_alone(behind_va
 
     (home / RECORD_FILE).write_bytes(old)
     error = refusal(home)
-    assert "does not unwrap this version of the root key any more" in str(error)
+    assert "no longer unwraps this version of the root key" in str(error)
     assert code_of(error) == 6
 
 
-def test_the_root_key_never_travels_in_an_address_and_only_over_transit(behind_vault: House, vault: Transit) -> None:
+def test_the_root_key_is_never_in_an_address_and_sent_to_transit_only(behind_vault: House, vault: Transit) -> None:
     behind_vault.site.keys.rotate(root=True)
     assert {path.rpartition("/")[0] for _, path, _ in vault.asked} <= {
         "/v1/transit/encrypt",
@@ -136,9 +136,7 @@ def test_the_root_key_never_travels_in_an_address_and_only_over_transit(behind_v
     }
 
 
-def test_aws_without_credentials_or_region_says_which(
-    kms: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_aws_credentials_or_region_are_named(kms: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     House.build(home, root_key=f"aws-kms:{kms}").site.close()
     with pytest.raises(UnavailableError, match="AWS KMS needs a region"):
@@ -154,13 +152,13 @@ def test_aws_without_credentials_or_region_says_which(
 @pytest.mark.parametrize(
     ("code", "words", "exit_code"),
     [
-        ("AccessDeniedException", "denies; the credentials must allow", 6),
+        ("AccessDeniedException", "denied the request; the credentials must allow", 6),
         ("DisabledException", "has no such key, or it is disabled", 6),
-        ("ThrottlingException", "fails (ThrottlingException); try again", 6),
+        ("ThrottlingException", "failed (ThrottlingException); try again", 6),
         ("InvalidCiphertextException", "does not unwrap this root key", 4),
     ],
 )
-def test_what_aws_refuses_is_said_in_our_words(
+def test_an_error_of_aws_is_translated_and_not_quoted(
     kms: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, words: str, exit_code: int
 ) -> None:
     home = tmp_path / "home"
@@ -176,7 +174,7 @@ def test_what_aws_refuses_is_said_in_our_words(
     assert code_of(error) == exit_code
 
 
-def test_a_backend_of_the_os_keyring_that_breaks_is_not_quoted(
+def test_an_error_of_an_os_keyring_backend_is_not_quoted(
     os_keyring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
@@ -188,10 +186,10 @@ def test_a_backend_of_the_os_keyring_that_breaks_is_not_quoted(
 
     monkeypatch.setattr(type(keyring.get_keyring()), "get_password", fail)
     error = refusal(home)
-    assert str(error) == "the OS keyring refuses (OSError); unlock it and try again, nothing was changed"
+    assert str(error) == "the OS keyring failed (OSError); unlock it and try again, nothing was changed"
 
 
-def test_an_entry_that_is_no_root_key_is_tampering(os_keyring: Path, tmp_path: Path) -> None:
+def test_an_entry_that_is_not_a_root_key_is_tampering(os_keyring: Path, tmp_path: Path) -> None:
     house = House.build(tmp_path / "home", root_key="keyring:doors/main")
     house.site.close()
     keyring.set_password("doors", "main", "CANARY")
@@ -201,7 +199,7 @@ def test_an_entry_that_is_no_root_key_is_tampering(os_keyring: Path, tmp_path: P
     assert os_keyring.is_file()
 
 
-def test_another_keys_entry_does_not_open_the_keyring(os_keyring: Path, tmp_path: Path) -> None:
+def test_the_entry_of_another_key_does_not_open_the_keyring(os_keyring: Path, tmp_path: Path) -> None:
     assert os_keyring.parent.name == "os-keyring"
     for seed, name in enumerate(("one", "two")):
         House.build(tmp_path / name, seed=seed, root_key=f"keyring:doors/{name}").site.close()
@@ -215,7 +213,7 @@ def test_another_keys_entry_does_not_open_the_keyring(os_keyring: Path, tmp_path
 @pytest.mark.parametrize(
     ("package", "url"), [("keyring", "keyring:"), ("hvac", "vault:http://localhost/t/k"), ("boto3", "aws-kms:alias/k")]
 )
-def test_a_package_that_is_not_installed_is_named_with_its_extra(
+def test_a_missing_package_is_named_with_its_extra(
     package: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
@@ -224,7 +222,7 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(
     assert not any(tmp_path.iterdir())
 
 
-def test_a_url_that_means_nothing_makes_nothing(tmp_path: Path) -> None:
+def test_an_invalid_url_makes_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         House.build(tmp_path / "home", root_key="vault:https://a:b@c/d/e")
     assert not any(tmp_path.iterdir())

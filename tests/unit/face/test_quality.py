@@ -1,0 +1,137 @@
+"""Face image quality: unchanged photos pass, and each kind of degradation is refused by its own rule."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from volens.face import (
+    TEMPLATE,
+    DetectedFace,
+    Extractor,
+    PoorQualityError,
+    QualityReport,
+    QualityRules,
+    RgbImage,
+    eye_distance_px,
+)
+from volens.face.quality import assess
+
+RULES = QualityRules()
+GOOD = QualityReport(
+    detection_score=0.93,
+    eye_distance_px=47.0,
+    roll_degrees=1.0,
+    sharpness=0.07,
+    mean_luma=150.0,
+    clipped_dark=0.0,
+    clipped_bright=0.0,
+)
+
+
+def test_unchanged_photos_pass(extractor: Extractor, astronaut: RgbImage, six_people: RgbImage) -> None:
+    for photo in (astronaut, six_people):
+        for face in extractor.detect(photo):
+            RULES.check(extractor.assess(photo, face))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        pytest.param({"blur_px": 5.0}, "the face is blurred", id="blur of a tenth of the eye distance"),
+        pytest.param({"blur_px": 10.0}, "the face is blurred", id="heavy blur"),
+        pytest.param({"gain": 1.5}, "the face is over-exposed", id="too bright"),
+        pytest.param({"gain": 2.0}, "the face is over-exposed", id="much too bright"),
+        pytest.param({"gain": 0.1}, "the face is under-exposed", id="too dark"),
+        pytest.param({"scale": 0.3}, "the face is too small", id="too far away"),
+        pytest.param({"turn_degrees": 45.0}, "the head is tilted by [34][0-9] degrees", id="head on the shoulder"),
+        pytest.param({"turn_degrees": -45.0}, "the head is tilted by [34][0-9] degrees", id="on the other shoulder"),
+    ],
+)
+def test_a_degraded_photo_is_refused_for_its_degradation(
+    extractor: Extractor,
+    astronaut: RgbImage,
+    changed: Callable[..., RgbImage],
+    spoil: dict[str, float],
+    sentence: str,
+) -> None:
+    photo = changed(astronaut, **spoil)
+    face = extractor.detect(photo)[0]
+    with pytest.raises(PoorQualityError, match=sentence):
+        RULES.check(extractor.assess(photo, face))
+
+
+@pytest.mark.parametrize("blur", [0.1, 0.2])
+def test_blur_is_refused_for_each_of_six_people(
+    extractor: Extractor, six_people: RgbImage, changed: Callable[..., RgbImage], blur: float
+) -> None:
+    for face in extractor.detect(six_people):
+        report = assess(changed(six_people, blur_px=blur * eye_distance_px(face.landmarks)), face, roll=0.0)
+        with pytest.raises(PoorQualityError, match="blurred"):
+            RULES.check(report)
+
+
+def test_sharpness_falls_with_blur_but_not_with_darkness_or_size(
+    extractor: Extractor, astronaut: RgbImage, changed: Callable[..., RgbImage]
+) -> None:
+    face = extractor.detect(astronaut)[0]
+    falling = [assess(changed(astronaut, blur_px=sigma), face, roll=0.0).sharpness for sigma in (0, 1, 2, 3, 5, 8, 12)]
+    assert falling == sorted(falling, reverse=True)
+    assert assess(changed(astronaut, gain=0.4), face, roll=0.0).sharpness == pytest.approx(falling[0], rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"detection_score": 0.69}, "hard to detect"),
+        ({"eye_distance_px": 19.9}, "too small"),
+        ({"roll_degrees": 30.1}, "tilted"),
+        ({"roll_degrees": -30.1}, "tilted"),
+        ({"sharpness": 0.0079}, "blurred"),
+        ({"mean_luma": 24.9}, "under-exposed"),
+        ({"clipped_dark": 0.51}, "under-exposed"),
+        ({"mean_luma": 225.1}, "over-exposed"),
+        ({"clipped_bright": 0.26}, "over-exposed"),
+    ],
+)
+def test_a_value_just_beyond_each_limit_is_refused_with_one_error(change: dict[str, float], sentence: str) -> None:
+    RULES.check(GOOD)
+    with pytest.raises(PoorQualityError, match=sentence) as caught:
+        RULES.check(replace(GOOD, **change))
+    assert "expected" in str(caught.value)
+    assert ";" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"detection_score": 0.7},
+        {"eye_distance_px": 20.0},
+        {"roll_degrees": 30.0},
+        {"roll_degrees": -30.0},
+        {"sharpness": 0.008},
+        {"mean_luma": 25.0},
+        {"mean_luma": 225.0},
+        {"clipped_dark": 0.5},
+        {"clipped_bright": 0.25},
+    ],
+)
+def test_a_face_exactly_on_a_limit_passes(change: dict[str, float]) -> None:
+    RULES.check(replace(GOOD, **change))
+
+
+def test_a_flat_patch_has_no_sharpness() -> None:
+    flat = RgbImage(np.full((112, 112, 3), 120, dtype=np.uint8))
+    face = DetectedFace((0, 0, 112, 112), TEMPLATE.astype(np.float32), 1.0)
+    report = assess(flat, face, roll=0.0)
+    assert report.sharpness == 0
+    assert report.mean_luma == 120
+    assert report.clipped_dark == report.clipped_bright == 0
+
+
+def test_the_edge_of_the_photo_does_not_count_as_sharp() -> None:
+    # A soft slope from 60 to 180, cut off in the middle of the face.
+    slope = np.linspace(60, 180, 112)[:, None, None] * np.ones((1, 60, 3))
+    face = DetectedFace((0, 0, 112, 112), TEMPLATE.astype(np.float32), 1.0)
+    assert assess(RgbImage(slope.round().astype(np.uint8)), face, roll=0.0).sharpness < RULES.min_sharpness

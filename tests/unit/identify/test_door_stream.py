@@ -1,0 +1,174 @@
+"""A door's stream with the real models: a face is tracked, seldom embedded, and never matches without consent."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+from house import House, Person
+
+from volens import Identification
+from volens.consent import InputError, Purpose, RefusedError
+from volens.face import Extractor, RgbImage
+from volens.identify import DoorStream, Recognizer
+from volens.index import Match
+from volens.store.people import add_reference
+
+FPS = 25
+SIDE = 260
+
+
+@pytest.fixture(scope="module")
+def astronaut_tile(astronaut: RgbImage) -> np.ndarray:
+    """The astronaut's head and shoulders, so large that the face is 100 pixels wide."""
+    return cv2.resize(astronaut.pixels[0:260, 90:350], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+
+def frame(*tiles: tuple[np.ndarray, int, int]) -> RgbImage:
+    pixels = np.full((720, 1280, 3), 110, dtype=np.uint8)
+    for tile, x, y in tiles:
+        pixels[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
+    return RgbImage(pixels)
+
+
+def admitted(house: House, extractor: Extractor, photo: RgbImage) -> Person:
+    """Enroll the person in a photo, with the real model."""
+    person = house.invite()
+    grant = house.grant(person)
+    embedding = extractor.consented(photo, extractor.detect(photo)[0], grant)
+    with house.store.keyring.grant_secret(grant.receipt_id) as secret, house.store.write() as tx:
+        add_reference(tx, embedding, secret, licence="none", photo_count=3)
+    return person
+
+
+def door(house: House, extractor: Extractor, zone: str = "lobby") -> DoorStream:
+    return DoorStream(Recognizer(house.site.installation, lambda: extractor), Purpose(zone))
+
+
+def walk(stream: DoorStream, tile: np.ndarray, steps: Sequence[int], start: int = 0) -> list[Identification]:
+    return [stream.look(frame((tile, 100 + 8 * step, 200)), (start + step) / FPS) for step in steps]
+
+
+def matches(found: Sequence[Identification]) -> list[Match | None]:
+    assert all(len(one.faces) == 1 for one in found)
+    return [one.faces[0].match for one in found]
+
+
+def test_a_moving_face_matches_in_every_frame_and_is_embedded_once_a_second(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    person = admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    stream, before = door(house, extractor), extractor.embeddings_computed
+
+    found = walk(stream, astronaut_tile, range(2 * FPS))
+
+    assert [match and match.receipt_id for match in matches(found)] == [person.receipt_id] * (2 * FPS)
+    assert extractor.embeddings_computed - before == 2
+    boxes = np.array([one.faces[0].box for one in found])
+    assert np.abs(np.diff(boxes[:, 0]) - 8).max() < 6  # in pixels of the frame, whatever region was searched
+
+
+def test_after_a_withdrawal_the_person_does_not_match_in_the_next_frame(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    person = admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    stream = door(house, extractor)
+    assert all(matches(walk(stream, astronaut_tile, range(3))))
+
+    house.withdraw(person)
+
+    assert matches(walk(stream, astronaut_tile, range(3, 9))) == [None] * 6
+
+
+def test_after_the_expiry_the_person_does_not_match_in_the_next_frame(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    stream = door(house, extractor)
+    assert all(matches(walk(stream, astronaut_tile, range(3))))
+
+    house.clock.move(days=90)
+
+    assert matches(walk(stream, astronaut_tile, range(3, 5))) == [None] * 2
+
+
+def test_a_stranger_is_embedded_again_but_not_in_every_frame(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    house.admit()
+    stream, before = door(house, extractor), extractor.embeddings_computed
+
+    assert matches(walk(stream, astronaut_tile, range(FPS))) == [None] * FPS
+
+    assert 3 <= extractor.embeddings_computed - before <= 5
+
+
+def test_a_person_who_joins_is_detected_within_half_a_second(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    stream = door(house, extractor)
+    walk(stream, astronaut_tile, range(2))
+    mirrored = np.ascontiguousarray(astronaut_tile[:, ::-1])
+
+    seen = [
+        len(stream.look(frame((astronaut_tile, 116, 200), (mirrored, 900, 300)), (2 + step) / FPS).faces)
+        for step in range(FPS // 2 + 2)
+    ]
+
+    assert seen[0] == 1
+    assert seen[-1] == 2
+
+
+def test_the_whole_frame_is_searched_when_a_face_jumps_or_leaves(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    person = admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    stream = door(house, extractor)
+    walk(stream, astronaut_tile, range(2))
+
+    (elsewhere,) = stream.look(frame((astronaut_tile, 1000, 400)), 2 / FPS).faces
+    gone = stream.look(frame(), 3 / FPS)
+
+    assert elsewhere.match is not None
+    assert elsewhere.match.receipt_id == person.receipt_id
+    assert gone.faces == ()
+
+
+def test_a_face_is_not_embedded_before_it_is_near_enough(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    stream, before = door(house, extractor), extractor.embeddings_computed
+    monkeypatch.setattr("volens.identify.door_stream.MIN_EYE_DISTANCE_PX", 30)
+    far = cv2.resize(astronaut_tile, (120, 120), interpolation=cv2.INTER_AREA)
+
+    assert matches([stream.look(frame((far, 570, 370)), 0.0)]) == [None]
+    assert extractor.embeddings_computed == before
+
+    assert all(matches([stream.look(frame((astronaut_tile, 500, 300)), 1 / FPS)]))
+
+
+def test_no_embedding_is_kept_between_frames(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    original = Extractor.probes
+
+    def watched(self: Extractor, *arguments: object) -> object:
+        made.extend(original(self, *arguments))  # type: ignore[arg-type]
+        return made[-1:]
+
+    monkeypatch.setattr(Extractor, "probes", watched)
+    walk(door(house, extractor), astronaut_tile, range(2))
+
+    assert made
+    assert not any(one.vector.array.any() for one in made)
+
+
+def test_a_stream_needs_a_zone_with_a_gallery(house: House, extractor: Extractor) -> None:
+    house.declare("vault", custody="subject_key")
+    with pytest.raises(RefusedError):
+        door(house, extractor, "vault")
+    with pytest.raises(InputError):
+        door(house, extractor, "nowhere")
