@@ -1,4 +1,4 @@
-"""A staff list: tells the service, signed after Standard Webhooks, that somebody has left. Standard library only.
+"""Example of a sender: report to the service, with a signed webhook, that a person left. Standard library only.
 
 python hr.py --secret hr.secret --left 4711
 """
@@ -17,20 +17,20 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Send one message; the answer comes when nobody is matched by the consent any more."""
+    """Send one message (Standard Webhooks, `v1`); the response comes when matching has stopped."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--left", required=True, help="what the staff list calls the person")
+    parser.add_argument("--left", required=True, help="the person's id in the staff list")
     parser.add_argument("--secret", type=Path, required=True)
     parser.add_argument("--url", default="http://127.0.0.1:8470/v1/hooks/revocations")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     message_id, now = f"msg_{secrets.token_hex(8)}", str(int(time.time()))
-    said = {
+    message = {
         "type": "employee.terminated",
         "timestamp": datetime.now(UTC).isoformat(),
-        "data": {"external_id": asked.left},
+        "data": {"external_id": arguments.left},
     }
-    body = json.dumps(said).encode()
-    key = base64.b64decode(asked.secret.read_text().strip().removeprefix("whsec_"))
+    body = json.dumps(message).encode()
+    key = base64.b64decode(arguments.secret.read_text().strip().removeprefix("whsec_"))
     digest = hmac.digest(key, f"{message_id}.{now}.".encode() + body, "sha256")
     headers = {
         "Content-Type": "application/json",
@@ -39,12 +39,12 @@ def main() -> None:
         "webhook-signature": "v1," + base64.b64encode(digest).decode(),
     }
     try:
-        with urllib.request.urlopen(urllib.request.Request(asked.url, body, headers), timeout=30) as answer:
-            print(f"told the service: {answer.status} {json.load(answer)['status']}")
-    except urllib.error.HTTPError as refusal:
-        sys.exit(f"refused: {refusal.status} {json.load(refusal)['detail']}")
-    except OSError as error:  # nothing was told; the same message can be sent again
-        sys.exit(f"no answer from {asked.url}: {error}")
+        with urllib.request.urlopen(urllib.request.Request(arguments.url, body, headers), timeout=30) as response:
+            print(f"reported to the service: {response.status} {json.load(response)['status']}")
+    except urllib.error.HTTPError as error:
+        sys.exit(f"refused: {error.status} {json.load(error)['detail']}")
+    except OSError as error:  # not delivered; the same message can be sent again
+        sys.exit(f"no response from {arguments.url}: {error}")
 
 
 if __name__ == "__main__":
