@@ -1,4 +1,4 @@
-# Every target makes the environment that it needs; a second run finds it up to date.
+# Every target creates the environment that it needs; a second run finds it up to date.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,22 +11,23 @@ OUT ?= demo-out
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
 
-install: $(STAMP) ## Make the virtual environment from the lock file
+install: $(STAMP) ## Create the virtual environment from the lock file
 
-# --no-deps: the lock file is complete, and leaves out the OpenCV that needs libGL (docs/adr/0006).
+# --no-deps: the lock file is complete, and leaves out the second OpenCV, which needs libGL (docs/adr/0006).
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-models: $(STAMP) ## Obtain, check and fold the two default models (once)
+models: $(STAMP) ## Download and check the two default models and the sample photos (once)
 	$(BIN)/volens models pull --quiet
+	@$(BIN)/volens demo --photos $(VENV)/sample-photos > /dev/null
 
 demo: models ## The main job in one minute, on real photos; leaves demo-out/
 	$(BIN)/volens demo --out $(OUT)
 
-# One process for each core; the half of the tests that is slower is shared out when one has nothing left to do.
+# One process for each core; an idle process takes tests from the others (work stealing).
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 test: models ## Run every test
@@ -45,16 +46,16 @@ imports: $(STAMP)
 check: lint types imports models ## The gate: ruff, mypy --strict, import-linter, tests with branch coverage
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
-# The interpreter of the peers' environment (docs/performance.md); ours leaves the missing ones out, and says so.
+# The interpreter of the peers' environment (docs/performance.md). With ours, missing peers are left out and named.
 PEERS ?= $(BIN)/python
 PICTURES = @$(PEERS) -c "import matplotlib" 2>/dev/null && $(PEERS) -m benchmarks.matching.plots || echo "no pictures: matplotlib is not installed"
 
-bench: models ## Measure identification beside its peers; minutes
+bench: models ## Measure identification and its peers; takes minutes
 	$(PEERS) -m benchmarks.matching small
 	$(PICTURES)
 	$(PEERS) -m benchmarks.matching.figures
 
-bench-full: models ## The same up to a million people; hours
+bench-full: models ## The same up to a million people; takes hours
 	$(PEERS) -m benchmarks.matching full
 	$(PICTURES)
 	$(PEERS) -m benchmarks.matching.figures
