@@ -51,7 +51,7 @@ def test_on_a_full_disk_a_withdrawal_is_refused_or_resumed_as_a_whole(tmp_path: 
     house.site.close()
     said: set[str] = set()
     # Each limit stops the write-ahead log at another point, from the first page on.
-    for size_bytes in (0, 40_000, 150_000, 300_000, *range(400_000, 500_000, 10_000)):
+    for size_bytes in (0, 40_000, 90_000, 150_000, 300_000, 340_000, 360_000, *range(400_000, 500_000, 10_000)):
         home = Path(shutil.copytree(tmp_path / "template", tmp_path / str(size_bytes)))
         result = tmp_path / f"{size_bytes}.txt"
         assert dying.run(dying.withdraw_on_a_full_disk, home, leaver.code, size_bytes, result) == 0
