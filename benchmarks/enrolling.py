@@ -1,4 +1,4 @@
-"""The short way in: a face without photos, stored under its person's consent as enrollment does after the photos."""
+"""Enrollment without photos: stores a given face under its person's consent, as `enroll` does after the photos."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
-"""Erasing many at once: how long, by stage, and how long for one.
+"""Duration of an erasure of many people in one batch, by stage, and of an erasure of one.
 
 People are enrolled through the store with made-up embeddings; then one of them is erased, then all others in one batch.
-Every call of the progress function is written down with its time, from which the figures are derived.
+Every call of the progress function is recorded with its time; the figures are derived from these records.
 """
 
 import argparse
@@ -32,7 +32,7 @@ MODEL: Final = ModelId("benchmark@00000000")
 
 
 def fill(site: Site, notice: Notice, faces: np.ndarray[Any, Any]) -> list[ReceiptId]:
-    """Give everybody's consent, and store their face as enrollment does after the photos."""
+    """Give consent for every person, and store their face as enrollment does after the photos."""
     store = site.installation.store
     given: list[ReceiptId] = []
     for row, face in enumerate(faces):
@@ -48,10 +48,10 @@ def fill(site: Site, notice: Notice, faces: np.ndarray[Any, Any]) -> list[Receip
 
 
 def run(size: int, dimension: int) -> None:
-    """Measure, and write down what was seen."""
+    """Measure, and store the observations."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        site = Site.create(home, name="benchmark", contact="nobody")
+        site = Site.create(home, name="benchmark", contact="tester")
         site.add_zone("door", custody="operator", justification="measured", alternative="none", retention_days=30)
         notice = site.publish_notice("door", language="en", text=b"benchmark")
         receipts = fill(site, notice, made_up(dimension).draw(size + ONES, np.random.default_rng(SEED)))

@@ -1,4 +1,4 @@
-"""What the figures of a benchmark depend on besides the programs."""
+"""Description of the machine, for the results of a benchmark."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """Return the processor's name, how many cores there are, the system, and the version of Python."""
+    """Return the name of the processor, the number of cores, the system, and the version of Python."""
     model, cpuinfo = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if cpuinfo.exists():
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()

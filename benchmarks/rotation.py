@@ -1,9 +1,9 @@
-"""One rotation of the keys of a site with many people: how long, and what a door notices of it.
+"""Duration of a key rotation in a site with many people, and its effect on the latency of a door.
 
-People are grant secrets as a consent makes them; faces are not needed, since a rotation wraps secrets. While it runs, a
-second opening of the same site, in a thread, asks for one secret again and again, as a door does.
+People are grant secrets as a consent makes them; faces are not needed, because a rotation wraps secrets. While it runs,
+a second instance of the same site, in a thread, reads one secret again and again, as a door does.
 
-Not measured: the sketches, which the doors make anew when they next look (as when they start).
+Not measured: the sketches, which the doors make again at their next refresh (as at their start).
 """
 
 import argparse
@@ -38,8 +38,8 @@ def people(store: Store, count: int) -> list[ReceiptId]:
 
 
 def observe(home: Path, receipt_id: ReceiptId, *, root: bool) -> dict[str, Any]:
-    """Rotate once, while another opening of the site asks for a secret."""
-    asked: list[int] = []
+    """Rotate once, while another instance of the site reads a secret."""
+    reads: list[int] = []
     stop = threading.Event()
 
     def door() -> None:
@@ -47,30 +47,30 @@ def observe(home: Path, receipt_id: ReceiptId, *, root: bool) -> dict[str, Any]:
             while not stop.is_set():
                 start = time.perf_counter_ns()
                 other.installation.store.keyring.grant_secret(receipt_id).wipe()
-                asked.append(time.perf_counter_ns() - start)
+                reads.append(time.perf_counter_ns() - start)
                 time.sleep(0.005)
 
     with Site.open(home) as site:
         thread = threading.Thread(target=door)
         thread.start()
         time.sleep(0.5)
-        before = len(asked)
+        before = len(reads)
         chunks: list[int] = []
         start = time.perf_counter_ns()
         done = site.keys.rotate(root=root, progress=lambda _done, _total: chunks.append(time.perf_counter_ns() - start))
         took = time.perf_counter_ns() - start
         stop.set()
         thread.join()
-    return {"root": root, "secrets": done.secrets, "ns": took, "chunks_ns": chunks, "door_ns": asked[before:]}
+    return {"root": root, "secrets": done.secrets, "ns": took, "chunks_ns": chunks, "door_ns": reads[before:]}
 
 
 def run(size: int, rounds: int) -> None:
-    """Measure, and write down what was seen."""
+    """Measure, and store the observations."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        with Site.create(home, name="benchmark", contact="nobody") as site:
-            somebody = people(site.installation.store, size)[0]
-        rotations = [observe(home, somebody, root=root) for _ in range(rounds) for root in (False, True)]
+        with Site.create(home, name="benchmark", contact="tester") as site:
+            receipt_id = people(site.installation.store, size)[0]
+        rotations = [observe(home, receipt_id, root=root) for _ in range(rounds) for root in (False, True)]
     document = {
         "machine": machine(),
         "versions": {name: version(name) for name in ("sqlalchemy", "cryptography", "volens")},
@@ -85,7 +85,7 @@ def table() -> None:
     """Derive the figures from the raw observations."""
     document = json.loads(RESULTS.read_text())
     print(f"{document['size']} people, {document['machine']['cores']} cores\n")
-    print("| rotation | seconds | ms for 1000 people | slowest answer at a door meanwhile, ms |")
+    print("| rotation | seconds | ms for 1000 people | slowest read at a door meanwhile, ms |")
     print("|---|---|---|---|")
     for one in document["rotations"]:
         seconds = one["ns"] / 1e9

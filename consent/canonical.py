@@ -17,7 +17,7 @@ class _SlowPath(Exception):  # noqa: N818  no error: a number that the fast path
     """Use `rfc8785`."""
 
 
-def loads_canonical(payload: bytes) -> Any:  # noqa: ANN401  whatever the JSON is
+def loads_canonical(payload: bytes) -> Any:  # noqa: ANN401  any JSON value
     """Return the value of canonical JSON.
 
     Fast path: the standard library writes text, objects, lists and small integers as RFC 8785 says, twenty times as

@@ -29,7 +29,7 @@ def is_video(path: Path) -> bool:
 def image_paths(paths: Sequence[Path]) -> list[Path]:
     """Return image files: each file as given, and of each folder the images directly in it, sorted by name.
 
-    A file that is named is always kept, whatever its suffix, so that `read_image` can report what is wrong with it. In
+    A file that is named is always kept, with any suffix, so that `read_image` can report what is wrong with it. In
     a folder, files without the suffix of an image are skipped. A file that occurs twice is returned once.
 
     Raises:

@@ -146,7 +146,7 @@ class Recognizer:
         with self.store.read() as connection:
             claimed_zone = _claimed_zone(connection, receipt, carried)
             if None not in {purpose, claimed_zone} and purpose != claimed_zone:
-                raise ForeignReceiptError("this is for another zone; show what was given out for this one")
+                raise ForeignReceiptError("this is for another zone; present the receipt or badge for this zone")
             grant, zone = admit_claim(self.store, connection, receipt, carried)
         extractor = self.extractor
         faces = extractor.detect(image)[:1]

@@ -18,10 +18,10 @@ from volens.store.programs.outbox import decisions_due
 
 @final
 class VisitRecorder:
-    """Records visits after the decision, which stands whatever happens here. One for each open site; thread-safe.
+    """Records visits after the decision, which no error here changes. One for each open site; thread-safe.
 
     Remembers the consents that matched within the last 10 s, so that a visit that goes on costs no query. Other
-    processes have their own memory: what they recorded is found in the data file.
+    processes have their own memory: their records are found in the data file.
     """
 
     def __init__(self, store: Store) -> None:

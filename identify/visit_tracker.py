@@ -67,7 +67,7 @@ class VisitTracker:
     def new_stranger(self, found: Identification, at_s: float) -> FaceDecision | None:
         """Return the largest unknown face, once unknown faces were in view for `STRANGER_S`; then not again.
 
-        A known face starts this anew, also without its second factor; so do two seconds without any face.
+        A known face restarts the time, also without its second factor; so do two seconds without any face.
         """
         is_known = any(face.decision.reference_id is not None for face in found.faces)
         if is_known or at_s - self._strangers_at >= _GONE_S:

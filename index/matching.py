@@ -47,7 +47,7 @@ ESTIMATE_DEVIATIONS: Final = 2.25
 """How far below its score the estimate of a reference may be for it still to be opened; see `estimate_deviation`.
 
 Of references of exactly the threshold's score 12 in 1000 are missed, and fewer than 1 in a million at 0.1 more. The
-number of references that are opened in vain grows with it: of a million strangers whose scores spread by 0.066, three
+number of needlessly opened references grows with it: of a million strangers whose scores spread by 0.066, three
 at 2.25, a hundred at 4.
 """
 

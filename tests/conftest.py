@@ -3,7 +3,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-# Many small matrices: threads of OpenBLAS only wait for each other, most of all when tests run side by side. Set
+# Many small matrices: threads of OpenBLAS only wait for each other, most of all when tests run in parallel. Set
 # before NumPy is imported, which reads it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -33,7 +33,7 @@ SLOW = (
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the folders whose tests are long, where several processes share them, so that none ends alone."""
+    """Run the folders with long tests first if several processes share them, so that all end at about the same time."""
     if hasattr(config, "workerinput"):
         folder = Path(__file__).parent
         items.sort(key=lambda item: item.path.relative_to(folder).parts[0] not in SLOW)

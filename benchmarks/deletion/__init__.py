@@ -1,1 +1,1 @@
-"""What deleting a person leaves behind, in Volens and in what one would otherwise have used (docs/deletion.md)."""
+"""Deletion benchmark: what a deletion leaves behind, in Volens and in alternative products (docs/deletion.md)."""

@@ -1,6 +1,6 @@
-"""Run the scenario: ``python -m benchmarks.deletion``. Raw observations go to results/, one file a contestant.
+"""Run the scenario: ``python -m benchmarks.deletion``. Raw observations go to results/, one file for each contestant.
 
-Each contestant whose packages are installed is run (requirements.lock has them all); what is not, is said so.
+Each contestant whose packages are installed is run (requirements.lock has them all); the others are listed as not run.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def observe(name: str, people: int, deleted: int, dimension: int, runs: int) -> 
         return document | {"not_run": f"not installed: {error.name}"}
     document |= {"kept_as": kind.kept_as, "maintenance": kind.maintenance, "runs": []}
     for run in range(runs):
-        # Short: PostgreSQL's socket lives in there.
+        # The path must be short, because PostgreSQL's socket is in this folder.
         with tempfile.TemporaryDirectory(prefix="del") as work:
             made_up = People.made_up(people, deleted, dimension, SEED + run)
             try:
@@ -58,14 +58,14 @@ def main() -> None:
     parser.add_argument("--deleted", type=int, default=20, help="deleted in each run; as many others are the control")
     parser.add_argument("--dimension", type=int, default=512)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--tiny", action="store_true", help="a quick look; writes nothing without --out")
+    parser.add_argument("--tiny", action="store_true", help="a quick run; writes nothing without --out")
     parser.add_argument("--out", type=Path, help="folder for the results")
     arguments = parser.parse_args()
     names = arguments.contestants.split(",")
     if unknown := set(names) - set(NAMES):
         parser.error(f"got {', '.join(sorted(unknown))}; expected some of {', '.join(NAMES)}")
     sizes = TINY if arguments.tiny else {name: getattr(arguments, name) for name in TINY}
-    # One thread: which thread copied what must not depend on the machine's cores.
+    # One thread, so that the copies in memory do not depend on the number of cores.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     out = arguments.out or (None if arguments.tiny else RESULTS)
     documents = []
@@ -82,7 +82,7 @@ def main() -> None:
 def _plain(value: object) -> object:
     if isinstance(value, np.integer):
         return int(value)
-    raise TypeError(f"got {type(value).__name__}; expected what JSON knows")
+    raise TypeError(f"got {type(value).__name__}; expected a type that JSON has")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a contestant can do: a small protocol, so that all of them are asked the same."""
+"""Protocol of a contestant: the operations that the scenario calls on each of them in the same way."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 
 Kept = Mapping[str, Mapping[int, bytes]]
-"""What is kept of people: by kind, then by person."""
+"""Byte values that a contestant stores about people: by kind, then by person."""
 
 THRESHOLD = 0.5
 """Lowest cosine similarity that counts as the same person, for every contestant."""
@@ -21,8 +21,8 @@ class Contestant(Protocol):
     """A store of faces in a folder, open in this process.
 
     Attributes:
-        packages: whose versions are written into the results.
-        kept_as: how it keeps a face, in a few words, for the table.
+        packages: those whose versions are written into the results.
+        kept_as: how it stores a face, in a few words, for the table.
         maintenance: what `maintain` does, in a few words, for the table.
     """
 
@@ -38,16 +38,16 @@ class Contestant(Protocol):
 
     @abstractmethod
     def enroll(self, person: int, face: FloatArray) -> None:
-        """Keep a face, a unit vector, under a number. The caller overwrites `face` afterwards."""
+        """Store a face, a unit vector, under a number. The caller overwrites `face` afterwards."""
         ...
 
     def save(self) -> None:
-        """Make everybody enrolled so far durable, where `enroll` does not."""
+        """Make all enrollments so far durable, if `enroll` does not."""
         return
 
     @abstractmethod
     def identify(self, probe: FloatArray) -> int | None:
-        """Return who a probe is, or None; `THRESHOLD` decides."""
+        """Identify a probe: return the person, or None below `THRESHOLD`."""
         ...
 
     @abstractmethod
@@ -57,22 +57,22 @@ class Contestant(Protocol):
 
     @abstractmethod
     def maintain(self) -> None:
-        """Do what a careful user would do afterwards, with what the contestant offers, so that less is left."""
+        """Run the maintenance that a careful operator would run after deletions, so that less is left."""
         ...
 
     @abstractmethod
     def backup(self, backup: Path) -> None:
-        """Write a backup into an empty folder, as one usually would, while the store is open."""
+        """Write a backup into an empty folder by the usual method, while the store is open."""
         ...
 
     @classmethod
     @abstractmethod
     def restore(cls, folder: Path, backup: Path) -> None:
-        """Put a backup back in place by hand, while the store is closed."""
+        """Restore a backup by copying files, while the store is closed."""
         ...
 
     def processes(self) -> Sequence[int]:
-        """Return the process ids of servers that this contestant keeps, besides this process."""
+        """Return the process ids of the servers of this contestant, without this process."""
         return []
 
     def facts(self) -> Mapping[str, str]:
@@ -81,11 +81,11 @@ class Contestant(Protocol):
 
     @classmethod
     def witness(cls, folder: Path, dimension: int, faces: Mapping[int, FloatArray]) -> Kept:
-        """Return what else is kept of people besides the embedding. Runs in a process of its own."""
+        """Return the stored values about people other than the embedding. Runs in a separate process."""
         del folder, dimension, faces
         return {}
 
     @abstractmethod
     def close(self) -> None:
-        """Give everything back."""
+        """Close the store, and stop its servers."""
         ...

@@ -1,7 +1,7 @@
-"""The process that a contestant lives in. It is told what to do on standard input and answers on standard output.
+"""Driver process of a contestant: reads commands from standard input and answers on standard output.
 
 A message is a length (4 bytes, big endian) and JSON; faces follow as raw bytes, which are read straight into one
-array and overwritten after use, so that no copy of them in this process is of the benchmark's making.
+array and overwritten after use, so that the benchmark itself leaves no copy of them in this process.
 """
 
 import ctypes
@@ -37,7 +37,7 @@ class Driver:
         self._face: FloatArray = np.zeros(dimension, dtype=np.float32)
 
     def answer(self, message: Message) -> Message:
-        """Do what a message says; how long it took is in the answer, reading the face not included."""
+        """Execute one message; the answer has its duration, without the time to read the face."""
         acts: Mapping[str, Callable[[Message], Message | None]] = {
             "open": self._open,
             "enroll": self._enroll,
@@ -57,7 +57,7 @@ class Driver:
         answer = acts[message["do"]](message) or {}
         answer["ns"] = time.perf_counter_ns() - start
         self._face.fill(0)
-        # A contestant that forbids others to look at its memory is looked at all the same; its bytes do not change.
+        # Allow the search of the memory even if the contestant forbids it; this does not change its bytes.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
         return answer
 
@@ -112,7 +112,7 @@ def _read_message() -> Message | None:
 def main() -> None:
     """Serve until standard input ends."""
     name, folder, dimension = sys.argv[1:]
-    # Libraries print; what they print must not get between the answers.
+    # Output of libraries must not mix with the answers.
     out = os.dup(1)
     os.dup2(2, 1)
     driver: Driver | None = None
@@ -120,7 +120,7 @@ def main() -> None:
         try:
             driver = driver or Driver(contestant(name), Path(folder), int(dimension))
             answer = driver.answer(message)
-        except Exception as error:  # noqa: BLE001  whatever a contestant says is an observation
+        except Exception as error:  # noqa: BLE001  any error of a contestant is an observation
             answer = {"error": type(error).__name__, "said": str(error)[:400]}
         body = json.dumps(answer).encode()
         os.write(out, len(body).to_bytes(4) + body)

@@ -1,8 +1,8 @@
 """The search for bytes of people: every 16-byte piece of every value, at any alignment, in one pass.
 
-A value that is searched for is known as the 8-byte words at all of its offsets. The searched bytes are looked at as
-aligned 8-byte words only: a copy of 16 bytes or more, wherever it begins, has such a word in it. Around each word that
-occurs, the bytes are compared with the value, and runs of 16 or more equal bytes count.
+The search indexes a value by the 8-byte words at all of its offsets. It reads the searched bytes as aligned 8-byte
+words only: a copy of 16 bytes or more contains such a word at any offset. Around each word that occurs, the bytes are
+compared with the value, and runs of 16 or more equal bytes count.
 """
 
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ _FEWEST_DISTINCT_BYTES: Final = 4
 @final
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A value of one person to look for.
+    """A value of one person to search for.
 
     Attributes:
-        kind: what it is.
-        person: whose.
-        group: 'deleted' or 'kept'; who is kept must be found, or the search is worth nothing.
+        kind: of the value.
+        person: its owner.
+        group: 'deleted' or 'kept'; people who are kept must be found, otherwise the search proves nothing.
         value: 16 bytes or more.
     """
 
@@ -43,7 +43,7 @@ class Sought:
 @final
 @dataclass(slots=True)
 class Findings:
-    """What was found in one set of places: for every sought value, which of its bytes, and in how many places."""
+    """Findings in one set of places: for every value searched for, which of its bytes, and in how many places."""
 
     covered: list[NDArray[np.bool_]]
     where: dict[str, set[int]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Needles:
     """Values to search for, prepared."""
 
     def __init__(self, sought: list[Sought]) -> None:
-        """Prepare the search. Words of few different bytes, such as zeros, would be found anywhere and are left out."""
+        """Prepare the search. Words of few different bytes, such as zeros, occur everywhere and are left out."""
         self.sought = sought
         words: list[NDArray[np.uint64]] = []
         places: list[NDArray[np.int64]] = []
@@ -79,7 +79,7 @@ class Needles:
         return Findings([np.zeros(len(one.value), dtype=np.bool_) for one in self.sought])
 
     def search(self, chunk: NDArray[np.uint8], where: str, findings: Findings) -> None:
-        """Add what is in a chunk to the findings."""
+        """Search a chunk, and add to the findings."""
         findings.searched_bytes += len(chunk)
         words = chunk[: len(chunk) // _WORD * _WORD].view(np.uint64)
         likely = np.flatnonzero(self._table[_hash(words)])

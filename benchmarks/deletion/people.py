@@ -1,4 +1,4 @@
-"""Made-up people: random directions. Their bytes occur nowhere else, and they are no person's face."""
+"""Synthetic people: random unit vectors. Their bytes occur nowhere else, and they are not the face of a person."""
 
 from dataclasses import dataclass
 from typing import final
@@ -11,12 +11,12 @@ from benchmarks.deletion.contestant import FloatArray
 @final
 @dataclass(frozen=True, slots=True)
 class People:
-    """Everybody in a run.
+    """All people of a run.
 
     Attributes:
-        faces: float32 (count, dimension), unit norm, one row a person.
-        deleted: who will be deleted.
-        kept: as many who will not be; the search must find them.
+        faces: float32 (count, dimension), unit norm, one row for each person.
+        deleted: the people who will be deleted.
+        kept: as many who will not be deleted; the search must find them.
     """
 
     faces: FloatArray
@@ -30,12 +30,12 @@ class People:
         rng = np.random.default_rng(seed)
         faces = rng.standard_normal((count, dimension)).astype(np.float32)
         faces /= np.linalg.norm(faces, axis=1, keepdims=True)
-        # Whoever is at the end is a case of its own where a hole is filled with the last row.
+        # The last row is a special case in an index that fills a hole with its last row.
         chosen = [count - 1, *(int(one) for one in rng.permutation(count - 1))][: 2 * deleted]
         return cls(faces, tuple(chosen[:deleted]), tuple(chosen[deleted:]), seed)
 
     def probe(self, person: int, turn: int) -> FloatArray:
-        """Return a person as a camera sees them: score about 0.8, and no four bytes of the reference in it."""
+        """Return a probe of a person as from a camera: score about 0.8, no four bytes in common with the reference."""
         rng = np.random.default_rng([self.seed, person, turn])
         away: FloatArray = rng.standard_normal((1, self.faces.shape[1])).astype(np.float32)[0]
         away /= np.linalg.norm(away)

@@ -1,4 +1,4 @@
-"""Where bytes are searched for: the memory of processes, from outside, and files."""
+"""Places that are searched: the memory of other processes, and files."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -16,10 +16,10 @@ _STAT_PARENT: Final = 1
 
 
 def search_memory(needles: Needles, processes: Iterable[int], folder: Path) -> Findings:
-    """Search the memory of processes. They must not run meanwhile, and this process must not be one of them.
+    """Search the memory of processes. They must be stopped meanwhile, and this process must not be one of them.
 
     Left out: pages of read-only files outside `folder` (programs and libraries). Memory that several processes share
-    is searched once. What cannot be read is counted.
+    is searched once. Regions that cannot be read are counted.
 
     Raises:
         PermissionError: the system does not allow it.
@@ -48,7 +48,7 @@ def search_files(needles: Needles, folder: Path) -> Findings:
 
 
 def family(process: int) -> list[int]:
-    """Return a process and all that descend from it."""
+    """Return a process and all its descendants."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

@@ -1,14 +1,14 @@
-"""The one scenario that every contestant goes through, and what is observed on the way.
+"""The scenario that every contestant runs through, and the observations after each step.
 
-1. Everybody is enrolled; those who will be deleted, and as many others, are identified. The bytes are searched for:
-   this is the control, for what is not found now says nothing when it is not found later.
+1. All people are enrolled; those who will be deleted, and as many others, are identified. The bytes are searched for:
+   this is the control, because bytes that are not found now prove nothing when they are not found later.
 2. A backup is taken, and searched.
 3. People are deleted one by one; then, in the same process: identified again, memory and files searched.
 4. The contestant's best maintenance is done; identified and searched again.
 5. A new process opens the store: identified and searched again.
-6. The backup is put back by hand. A new process opens the store: identified again.
+6. The backup is restored by hand. A new process opens the store: identified again.
 
-The contestant lives in a process of its own and is looked at from this one.
+The contestant runs in a separate process and is searched from this one.
 """
 
 import json
@@ -32,7 +32,7 @@ Answer = dict[str, Any]
 
 
 class NotRunError(Exception):
-    """A contestant could not be run; the message says why."""
+    """A contestant could not be run; the message has the reason."""
 
 
 @final
@@ -69,7 +69,7 @@ class Process:
         return answer
 
     def must(self, do: str, *faces: np.ndarray[Any, Any], **more: object) -> Answer:
-        """Ask; an error ends the run of this contestant."""
+        """Send a message; an error ends the run of this contestant."""
         answer = self.ask(do, *faces, **more)
         if "error" in answer:
             raise NotRunError(f"cannot {do}: {answer['error']}: {answer['said']}")
@@ -97,7 +97,7 @@ class Process:
 
 @final
 class Run:
-    """One contestant going through the scenario."""
+    """One run of the scenario with one contestant."""
 
     def __init__(self, name: str, work: Path, people: People) -> None:
         """Prepare to run in an empty folder."""
@@ -114,7 +114,7 @@ class Run:
         """Go through the scenario; see the module.
 
         Raises:
-            NotRunError: the contestant is not installed, or fails where it should not.
+            NotRunError: the contestant is not installed, or fails in a step that must succeed.
         """
         seen: Answer = {"people": {"deleted": self._people.deleted, "kept": self._people.kept}}
         with self._process() as process:
@@ -161,7 +161,7 @@ class Run:
         return (*self._people.kept, *self._people.deleted)
 
     def _identified(self, process: Process, who: Sequence[int]) -> Answer:
-        """Show every person to the door once: whether they are found as themselves, and in what time."""
+        """Identify every person once; return whether the result is that person, and the time."""
         self._turn += 1
         answers = [(one, process.must("identify", self._people.probe(one, self._turn))) for one in who]
         deleted = set(self._people.deleted)
@@ -172,7 +172,7 @@ class Run:
         }
 
     def _sought(self) -> list[Sought]:
-        """Return what to look for: the embedding in three forms, and what the witness tells."""
+        """Return the values to search for: the embedding in three forms, and those that the contestant itself lists."""
         faces = {one: self._people.faces[one] for one in self._both()}
         values = {
             "embedding": {one: face.tobytes() for one, face in faces.items()},

@@ -22,7 +22,7 @@ Document = Mapping[str, Any]
 
 
 def tables(documents: Sequence[Document]) -> str:
-    """Return what is left after the deletion, what is left later, and what it costs; and who was not run."""
+    """Return the tables: remains after the deletion, remains later, costs, and the contestants that were not run."""
     run = [one for one in documents if "not_run" not in one]
     absent = [f"Not run: {one['contestant']} ({one['not_run']})." for one in documents if "not_run" in one]
     return "\n\n".join([_right_after(run), _afterwards(run), _costs(run), *absent])
@@ -38,12 +38,12 @@ def load(folder: Path = RESULTS) -> list[Document]:
 
 
 def left(document: Document, phase: str, place: str) -> str:
-    """Return one cell: of how many deleted people something was found in a place, in all runs together.
+    """Return one cell: the number of deleted people of whom something was found in a place, in all runs together.
 
-    What is sealed counts apart: it does not open unless the wrapped secret is there too. A wrapped secret that was
-    found whole counts, for the sealed embedding may be had from an old backup.
-    Nothing is said if the control fails: before the deletion something of every deleted person must have been found
-    there, and in this very search something of everybody who was kept. A backup is its own control.
+    Sealed values are counted separately, because they do not open unless the wrapped secret is there too. A wrapped
+    secret that was found whole counts, because the sealed embedding may be available in an old backup.
+    The cell is "not measured" if the control fails: before the deletion something of every deleted person must have
+    been found there, and in this search something of every person who was kept. A backup is its own control.
     """
     count = sealed = total = 0
     for run in document["runs"]:
@@ -63,13 +63,13 @@ def left(document: Document, phase: str, place: str) -> str:
 
 
 def matched(document: Document, phase: str) -> str:
-    """Return one cell: how many deleted people the door still knew."""
+    """Return one cell: the number of deleted people who still matched."""
     runs = [run[phase] for run in document["runs"]]
     if all("refused" in one for one in runs):
         return "refused"
     if any("refused" in one for one in runs):
         return _NOT_MEASURED
-    # The people who were kept must be recognised, or the control failed.
+    # The control: the people who were kept must match.
     if any(one["matched_kept"] < document["deleted"] for one in runs):
         return _NOT_MEASURED
     return _share(sum(one["matched_deleted"] for one in runs), document["deleted"] * len(runs))
@@ -88,7 +88,7 @@ def _right_after(documents: Sequence[Document]) -> str:
         ]
         for one in documents
     ]
-    return _table([*head, "matched after the backup was put back"], rows)
+    return _table([*head, "matched after the backup was restored"], rows)
 
 
 def _afterwards(documents: Sequence[Document]) -> str:
@@ -117,7 +117,7 @@ def _costs(documents: Sequence[Document]) -> str:
             _median_ms(run["maintain_ns"] for run in one["runs"]),
             one["maintenance"],
             one["kept_as"],
-            _undone_by(matched(one, "restored")),
+            _undone(matched(one, "restored")),
         ]
         for one in documents
     ]
@@ -126,17 +126,17 @@ def _costs(documents: Sequence[Document]) -> str:
         "identify",
         "delete",
         "maintain",
-        "its best maintenance",
-        "keeps a face as",
-        "who can undo a deletion",
+        "best maintenance",
+        "storage of a face",
+        "deletion can be undone",
     ]
     return _table(["median ms", *head], rows)
 
 
-def _undone_by(restored: str) -> str:
+def _undone(restored: str) -> str:
     if restored == "refused":
-        return "nobody, with this backup"
-    return "nobody seen" if restored.startswith("0 ") else "whoever has the backup"
+        return "not with this backup"
+    return "not observed" if restored.startswith("0 ") else "with the backup"
 
 
 def _found(seen: Document, kind: str, group: str) -> set[int]:

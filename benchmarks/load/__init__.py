@@ -1,1 +1,1 @@
-"""A service under load: doors ask all the time, people come and go, and no person matches after they have left."""
+"""Load test: doors send frames all the time, people enroll and withdraw, and no person matches after a withdrawal."""

@@ -34,7 +34,7 @@ def main() -> int:
     asked.out.mkdir(parents=True, exist_ok=True)
     name = f"{'steady' if plan.kill_at_s is None else 'killed'}{plan.workers if plan.workers > 1 else ''}.json"
     (asked.out / name).write_text(json.dumps(record(plan, history), sort_keys=True) + "\n")
-    print(tell(history, verdict))
+    print(summary(history, verdict))
     return 0 if verdict.holds else 1
 
 
@@ -50,7 +50,7 @@ def record(plan: Plan, history: History) -> dict[str, object]:
     }
 
 
-def tell(history: History, verdict: Verdict) -> str:
+def summary(history: History, verdict: Verdict) -> str:
     """Return the results as text."""
     took = sorted((one.span.ended or 0) - one.span.began for one in history.decisions) or [0]
     memory = [one for one in history.resident_bytes if one] or [0]
@@ -66,7 +66,7 @@ people enrolled and withdrawn: {ended}
 matched after the response to a withdrawal: {len(verdict.after_withdrawal)}
 matched before an enrollment, or unknown: {len(verdict.before_enrollment) + len(verdict.strangers)}
 recognised: {verdict.recognised}, missed: {len(verdict.missed)}
-erasures that the panel was not notified of: {len(verdict.untold)}
+erasures that the panel was not notified of: {len(verdict.not_notified)}
 memory: {first:.0f} MiB in the first half, {second:.0f} MiB in the second"""
 
 

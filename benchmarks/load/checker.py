@@ -43,14 +43,14 @@ class Stay:
     Attributes:
         enrolled: None until it is requested.
         withdrawn: None until it is requested.
-        told: when a recipient was notified of the erasure; empty if never.
+        notified: when a recipient was notified of the erasure; empty if never.
     """
 
     subject_id: str
     actor: int
     enrolled: Span | None = None
     withdrawn: Span | None = None
-    told: list[int] = field(default_factory=list)
+    notified: list[int] = field(default_factory=list)
 
 
 @final
@@ -63,7 +63,7 @@ class Verdict:
         before_enrollment: decisions that name a person whose enrollment began after the response.
         strangers: decisions that name an unknown subject id.
         missed: decisions that do not name the person shown, who was enrolled all the time.
-        untold: stays that ended without a notification of a recipient.
+        not_notified: stays that ended without a notification of a recipient.
         recognised: decisions that name the person shown.
     """
 
@@ -71,13 +71,13 @@ class Verdict:
     before_enrollment: tuple[Decision, ...]
     strangers: tuple[Decision, ...]
     missed: tuple[Decision, ...]
-    untold: tuple[Stay, ...]
+    not_notified: tuple[Stay, ...]
     recognised: int
 
     @property
     def holds(self) -> bool:
         """Whether the promises were kept; a face that was not recognised does not break one."""
-        return not (self.after_withdrawal or self.before_enrollment or self.strangers or self.untold)
+        return not (self.after_withdrawal or self.before_enrollment or self.strangers or self.not_notified)
 
 
 def check(decisions: Sequence[Decision], stays: Iterable[Stay]) -> Verdict:
@@ -89,7 +89,7 @@ def check(decisions: Sequence[Decision], stays: Iterable[Stay]) -> Verdict:
         before_enrollment=tuple(one for one in answered if any(_is_early(one, known.get(who)) for who in one.matched)),
         strangers=tuple(one for one in answered if not one.matched <= known.keys()),
         missed=tuple(one for one in answered if _present(one, known) - one.matched),
-        untold=tuple(one for one in known.values() if one.withdrawn and one.withdrawn.ended and not one.told),
+        not_notified=tuple(one for one in known.values() if one.withdrawn and one.withdrawn.ended and not one.notified),
         recognised=sum(bool(_present(one, known) & one.matched) for one in answered),
     )
 

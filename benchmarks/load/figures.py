@@ -15,18 +15,21 @@ _HEAD: Final = (
     "workers x model threads",
     "killed",
     "decisions",
-    "of",
+    "frames due",
     "p50 ms",
     "p95 ms",
     "withdrawn",
-    "known afterwards",
-    "MiB, first half",
-    "MiB, second half",
+    "matched after withdrawal",
+    "memory MiB, first half",
+    "memory MiB, second half",
 )
 
 
 def row(kept: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the figures of one run. Known afterwards: decisions about a person whose withdrawal had its response."""
+    """Return the figures of one run.
+
+    Matched after withdrawal: decisions that name a person whose withdrawal had its response before.
+    """
     plan, decisions = kept["plan"], kept["decisions"]
     took = sorted((ended - began) / 1e6 for began, ended, _, _ in decisions)
     gone = {one["subject_id"]: one["withdrawn"]["ended"] for one in kept["stays"] if one["withdrawn"]}

@@ -111,7 +111,9 @@ def run(
         ended.set()
         for thread in threads:
             thread.join()
-        _wait_until(lambda: all(one.told for one in history.stays.values() if one.withdrawn and one.withdrawn.ended))
+        _wait_until(
+            lambda: all(one.notified for one in history.stays.values() if one.withdrawn and one.withdrawn.ended)
+        )
     return history
 
 
@@ -143,7 +145,7 @@ def _panel(history: History) -> Iterator[ThreadingHTTPServer]:
             said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             stay = history.stays.get(said["data"]["subject_id"])
             if said["type"] == "subject.erased" and stay is not None:
-                stay.told.append(time.monotonic_ns())
+                stay.notified.append(time.monotonic_ns())
             self.send_response(204)
             self.end_headers()
 

@@ -1,1 +1,1 @@
-"""How fast a face is found, by Volens whole and by what one would otherwise have used (docs/performance.md)."""
+"""Matching benchmark: latency of an identification by Volens and by alternative libraries (docs/performance.md)."""

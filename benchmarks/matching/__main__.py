@@ -1,7 +1,7 @@
-"""Run a grid: ``python -m benchmarks.matching small``. Raw observations go to results, one file a run.
+"""Run a grid: ``python -m benchmarks.matching small``. Raw observations go to results, one file for each run.
 
-Each run is a process of its own, with one thread but where a contestant says otherwise. Contestants whose packages are
-not installed are left out, and named. The figures are derived afterwards, by ``python -m benchmarks.matching.figures``.
+Each run is a separate process, with one thread unless a contestant declares more. Contestants whose packages are not
+installed are left out and listed. The figures are derived afterwards, by ``python -m benchmarks.matching.figures``.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def run_one(grid: Grid, number: int, out: Path, build: Path, photos: Path | None
         drawn = distribution(run.data, run.dimension, photos)
         faces = drawn.references(run.size, np.random.default_rng(grid.seed))
         home = home_of(build, f"{drawn.name}-{run.dimension}-{grid.seed}", faces)
-        # Short: PostgreSQL's socket lives in there.
+        # The path must be short, because PostgreSQL's socket is in this folder.
         with tempfile.TemporaryDirectory(prefix="vm", dir=build) as work:
             scene = Scene(faces, threshold_of(run.data, run.size), home, Path(work), os.cpu_count() or 1)
             document |= {"run": asdict(run)} | observe(run, drawn, scene, grid.seed, grid.agreement, print)
@@ -59,7 +59,7 @@ def run_one(grid: Grid, number: int, out: Path, build: Path, photos: Path | None
 
 
 def main() -> None:
-    """Parse the command line; run each run and scan of the grid in a process of its own."""
+    """Parse the command line; run each run and scan of the grid in a separate process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("grid", nargs="?", default="small", help="a name in grids/, or a YAML file")
     parser.add_argument("--sizes", help="only runs and scans of these sizes, such as 10000,100000")
@@ -68,7 +68,7 @@ def main() -> None:
         "--photos", type=Path, default=_photos(), help="a folder with a folder of photos for each person"
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
-    parser.add_argument("--build", type=Path, default=BUILD, help="folder for sites full of people, kept between runs")
+    parser.add_argument("--build", type=Path, default=BUILD, help="folder for filled sites, kept between runs")
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     path = Path(arguments.grid)

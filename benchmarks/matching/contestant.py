@@ -1,4 +1,4 @@
-"""What a contestant can do: a small protocol, so that all of them are asked the same."""
+"""Protocol of a contestant: the operations that the benchmark calls on each of them in the same way."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from volens import Site
 
 
 class Answer(NamedTuple):
-    """Who a probe is: the row of the person, or None; and how many sealed embeddings were opened to say so."""
+    """Result of an identification: the person's row or None, and the number of sealed embeddings opened for it."""
 
     row: int | None
     opened: int | None = None
@@ -22,14 +22,14 @@ class Answer(NamedTuple):
 
 @dataclass(eq=False)
 class Scene:
-    """What all contestants of one run share.
+    """Data that all contestants of one run share.
 
     Attributes:
-        faces: of everybody enrolled, float32 (n, d), unit norm; read, never written.
+        faces: of all enrolled people, float32 (n, d), unit norm; read, never written.
         threshold: lowest cosine similarity that counts as the same person.
-        home: the site in which everybody is enrolled, reference n + 1 being face n. Kept as it is: `site` is a copy.
+        home: the site in which all are enrolled; reference n + 1 is face n. It is not changed: `site` is a copy.
         work: an empty folder.
-        build_threads: how many threads may build an index; searching takes as many as the contestant says.
+        build_threads: number of threads that may build an index; a search uses the number that the contestant declares.
     """
 
     faces: FloatArray
@@ -40,7 +40,7 @@ class Scene:
 
     @cached_property
     def copy(self) -> Path:
-        """The folder of the copied site; the kept one gives up its place in the machine's page cache."""
+        """The folder of the copied site; the original is dropped from the page cache of the machine."""
         copied = Path(shutil.copytree(self.home, self.work / "home"))
         for path in (one for one in self.home.rglob("*") if one.is_file()):
             with path.open("rb") as file:
@@ -59,14 +59,14 @@ class Scene:
 
 
 class Contestant(Protocol):
-    """Something that says who a probe is.
+    """A matcher that identifies probes.
 
     Attributes:
-        packages: whose versions are written into the results.
+        packages: those whose versions are written into the results.
         gated: whether consent, seal and signature are checked for every answer.
         threads: that a search may use.
-        batch: how many probes are asked together.
-        efforts: what can be tuned, from quick to thorough; empty if nothing.
+        batch: number of probes in one search.
+        efforts: values of the tuning parameter, from quick to thorough; empty if there is none.
     """
 
     packages: ClassVar[Sequence[str]] = ()
@@ -78,10 +78,10 @@ class Contestant(Protocol):
     @classmethod
     @abstractmethod
     def build(cls, scene: Scene) -> Self:
-        """Hold everybody's face.
+        """Take the faces of all enrolled people.
 
         Raises:
-            ImportError: what it needs is not there.
+            ImportError: a package that it needs is not installed.
         """
         ...
 
@@ -95,18 +95,18 @@ class Contestant(Protocol):
         return [self.identify(probe) for probe in probes]
 
     def tune(self, effort: int) -> None:
-        """Search as thoroughly as one of `efforts` says."""
+        """Set the tuning parameter to one of `efforts`."""
         raise NotImplementedError
 
     @abstractmethod
     def size_bytes(self) -> int:
-        """Return the memory that searching needs, as far as the contestant can tell."""
+        """Return the bytes of memory that a search needs, as far as the contestant knows."""
         ...
 
     def settings(self) -> Mapping[str, int | str]:
-        """Return what the result depends on, for the record."""
+        """Return the settings that the result depends on, for the record."""
         return {}
 
     def close(self) -> None:
-        """Give everything back."""
+        """Close the contestant, and free its memory."""
         return

@@ -1,8 +1,8 @@
-"""The faces of a run: made up with a stated spectrum, or computed from photos and filled up from what was fitted.
+"""Faces of a run: synthetic with a given spectrum, or computed from photos and completed from the fitted distribution.
 
-Real embeddings are not random directions: few directions carry most of the variance, which makes strangers look more
-alike and searching harder. So made-up faces have a spectrum: the variance in direction k falls as 1 / (k + 20), which
-in 512 dimensions gives two strangers a score with a standard deviation of 0.06, as face models do.
+Real embeddings are not random directions: few directions carry most of the variance, which makes strangers more
+similar and the search harder. So synthetic faces have a spectrum: the variance in direction k falls as 1 / (k + 20),
+which in 512 dimensions gives two strangers a score with a standard deviation of 0.06, as face models do.
 """
 
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ _PHOTOS_ENROLLED: Final = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """One question: is this an enrolled person, and which?
+    """A probe of the benchmark.
 
     Attributes:
         face: float32 (d,), unit norm.
-        kind: "genuine" or "stranger", as it was made; who is right is what the exact search says.
+        kind: "genuine" or "stranger", as it was generated; the correct answer is that of the exact search.
     """
 
     face: FloatArray
@@ -39,14 +39,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
-    """Where faces come from: a mean, and a matrix that makes their covariance out of normal numbers.
+    """A distribution of faces: a mean, and a matrix that gives normal numbers their covariance.
 
     Attributes:
         mean: float64 (d,).
         factor: float64 (d, d).
         scores: mean and standard deviation of a person's score with their own reference.
         name: a word for it.
-        said: what it is, for the record.
+        said: description, for the record.
         real: embeddings of photos of some people, by person, a list of float32 (d,) each; empty where there are none.
     """
 
@@ -69,7 +69,7 @@ class Distribution:
         return faces
 
     def references(self, count: int, rng: np.random.Generator) -> FloatArray:
-        """Return everybody who is enrolled: the real people first, filled up with drawn ones."""
+        """Return the faces of all enrolled people: the real people first, then drawn ones."""
         faces = self.draw(count, rng)
         for row, person in enumerate(self._enrolled()[:count]):
             faces[row] = _unit(np.mean(self.real[person][:_PHOTOS_ENROLLED], axis=0))
@@ -97,10 +97,10 @@ class Distribution:
 
 
 def distribution(data: str, dimension: int, photos: Path | None) -> Distribution:
-    """Return where the faces of a run come from.
+    """Return the distribution of the faces of a run.
 
     Raises:
-        ValueError: the model that looks at photos gives embeddings of another dimension.
+        ValueError: the model for photos gives embeddings of another dimension.
     """
     if data == "made-up":
         return made_up(dimension)
@@ -113,19 +113,19 @@ def distribution(data: str, dimension: int, photos: Path | None) -> Distribution
 
 
 def threshold_of(data: str, size: int) -> float:
-    """Return the threshold of a run: SFace's own for photos, 0.4 for made-up faces."""
+    """Return the threshold of a run: SFace's own for photos, 0.4 for synthetic faces."""
     return _THRESHOLD if data == "made-up" else SFACE.identification(size)
 
 
 def made_up(dimension: int) -> Distribution:
-    """Return faces of the stated spectrum, centred."""
+    """Return the distribution with the given spectrum, centred."""
     variances = 1 / (np.arange(1, dimension + 1) + SPECTRUM_OFFSET)
     said = f"made up, variance in direction k falls as 1 / (k + {SPECTRUM_OFFSET}); genuine scores 0.6, sd 0.1"
     return Distribution(np.zeros(dimension), np.diag(np.sqrt(variances)), (0.6, 0.1), "made-up", said, {})
 
 
 def stand_in(dimension: int) -> Distribution:
-    """Return faces for where there are no photos: the same spectrum and genuine scores as SFace gave on photos."""
+    """Return a replacement if there are no photos: the same spectrum, with genuine scores as SFace gave on photos."""
     drawn = made_up(dimension)
     said = (
         f"no photos here; made up, variance in direction k falls as 1 / (k + {SPECTRUM_OFFSET}); "
@@ -135,16 +135,16 @@ def stand_in(dimension: int) -> Distribution:
 
 
 def fitted(folder: Path) -> Distribution:
-    """Return faces as in the photos of a folder, a folder for each person; embeddings stay in memory.
+    """Return the distribution fitted to photos, one folder for each person; embeddings stay in memory.
 
     Raises:
-        ModelMissingError: the models are not there.
+        ModelMissingError: the models are not installed.
     """
     real = _embedded(folder)
     everything = np.concatenate([np.stack(photos) for photos in real.values()]).astype(np.float64)
     dimension = everything.shape[1]
     covariance = np.cov(everything, rowvar=False)
-    # Fewer photos than would give a covariance of full rank with certainty: a little of a round one is mixed in.
+    # The photos may be too few for a covariance of full rank, so a small multiple of the identity is added.
     covariance = (1 - _SHRINKAGE) * covariance + _SHRINKAGE * np.trace(covariance) / dimension * np.eye(dimension)
     values, vectors = np.linalg.eigh(covariance)
     factor = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
@@ -162,7 +162,7 @@ def fitted(folder: Path) -> Distribution:
 
 
 def _embedded(folder: Path) -> dict[str, list[FloatArray]]:
-    from volens import Extractor, read_image  # noqa: PLC0415  the models are needed here alone
+    from volens import Extractor, read_image  # noqa: PLC0415  the models are needed only here
 
     extractor = Extractor.load_default()
     found: dict[str, list[FloatArray]] = {}
@@ -170,7 +170,7 @@ def _embedded(folder: Path) -> dict[str, list[FloatArray]]:
         for photo in sorted(person.iterdir()):
             image = read_image(photo)
             for face in extractor.detect(image)[:1]:
-                vector = extractor._embed(image, face)  # noqa: SLF001  no probe, no reference: a figure
+                vector = extractor._embed(image, face)  # noqa: SLF001  neither probe nor reference: a figure
                 found.setdefault(person.name, []).append(vector.array.copy())
                 vector.wipe()
     return {person: photos for person, photos in found.items() if len(photos) > _PHOTOS_ENROLLED}

@@ -1,6 +1,6 @@
-"""The figures, derived from the raw observations: ``python -m benchmarks.matching.figures``.
+"""The tables, derived from the raw observations: ``python -m benchmarks.matching.figures``.
 
-Writes `summary.json` beside the observations' folder, and the tables of docs/performance.md.
+Writes `summary.json` next to the folder of the observations, and the tables of docs/performance.md.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmarks.matching.__main__ import RESULTS
 from benchmarks.matching.contestants import NAMES
-from benchmarks.matching.rows import BASELINE, EVERYBODY, Document, Row, find, load, rows, summary, versions
+from benchmarks.matching.rows import BASELINE, IDENTIFY, Document, Row, find, load, rows, summary, versions
 from benchmarks.matching.targets import targets
 
 PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "performance.md"
@@ -21,7 +21,7 @@ END: Final = "<!-- end -->"
 
 
 def page(documents: Sequence[Document], pictures: Iterable[Path] = ()) -> str:
-    """Return the generated part of docs/performance.md, with the pictures that are there."""
+    """Return the generated part of docs/performance.md, with the existing plots."""
     if not documents:
         return "Nothing was measured yet."
     found, machine = rows(documents), documents[0]["machine"]
@@ -29,14 +29,22 @@ def page(documents: Sequence[Document], pictures: Iterable[Path] = ()) -> str:
     parts = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}.",
         f"{packages}.",
-        _table(["target", "measured", ""], [[one.said, one.measured, one.verdict] for one in targets(found)]),
+        _table(["target", "measured", "result"], [[one.said, one.measured, one.verdict] for one in targets(found)]),
     ]
     for document in documents:
         if "run" in document:
             parts += _of_run(document, found)
     scans = [one for one in found if one["task"] == "scan"]
     if scans:
-        head = ["sketches alone", "bits", "threads", "nearest asked for", "p50 ms", "p99 ms", "bytes each"]
+        head = [
+            "sketches, scan only",
+            "bits",
+            "threads",
+            "k nearest (0: within the threshold)",
+            "p50 ms",
+            "p99 ms",
+            "bytes per sketch",
+        ]
         cells = [
             [
                 f"{one['size']:,}",
@@ -56,11 +64,20 @@ def page(documents: Sequence[Document], pictures: Iterable[Path] = ()) -> str:
 def _of_run(document: Document, found: Sequence[Row]) -> list[str]:
     run = document["run"]
     here = [one for one in found if (one["data"], one["dim"], one["size"]) == _place(run)]
-    flat = find(here, contestant=BASELINE, task=EVERYBODY)
-    head = ["", "gate", "threads", "p50 ms", "p99 ms", "times exact", "agreement", "opened: genuine, stranger"]
+    flat = find(here, contestant=BASELINE, task=IDENTIFY)
+    head = [
+        "contestant",
+        "gate",
+        "threads",
+        "p50 ms",
+        "p99 ms",
+        "speedup over exact",
+        "agreement",
+        "opened: genuine, stranger",
+    ]
     cells = []
     for name in NAMES:
-        one = find(here, contestant=name, task=EVERYBODY)
+        one = find(here, contestant=name, task=IDENTIFY)
         if one is not None:
             opened = [find(here, contestant=name, task=f"identify {kind}") for kind in ("genuine", "stranger")]
             cells.append(
@@ -81,12 +98,12 @@ def _of_run(document: Document, found: Sequence[Row]) -> list[str]:
     made = [
         f"### {run['size']:,} people, {run['dimension']} dimensions",
         f"{document['data'][0].upper()}{document['data'][1:]}. Threshold {document['threshold']:.3f}.",
-        _table([*head, "bytes each", "built in s", "settings"], cells),
+        _table([*head, "bytes per person", "build s", "settings"], cells),
     ]
     if tasks:
         made.append(
             _table(
-                ["volens", "p50 ms", "p99 ms", "mean ms", "times"],
+                ["volens", "p50 ms", "p99 ms", "mean ms", "count"],
                 [[one["task"], *_times(one), f"{one['mean_ms']:.3g}", str(one["count"])] for one in tasks],
             )
         )
@@ -114,7 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the raw observations")
     parser.add_argument("--page", type=Path, default=PAGE)
-    parser.add_argument("--print", action="store_true", help="print the tables, and leave the page as it is")
+    parser.add_argument("--print", action="store_true", help="print the tables, and do not change the page")
     arguments = parser.parse_args()
     documents = load(arguments.results)
     path = arguments.results.parent / "summary.json"

@@ -1,4 +1,4 @@
-"""A grid: what is measured, read from a YAML file."""
+"""Grid of runs and scans to measure, read from a YAML file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,19 +15,19 @@ DATA: Final = ("made-up", "photos")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One set of faces, and who is asked to find them.
+    """One run: a set of faces, and the contestants that search them.
 
     Attributes:
-        data: "made-up", or "photos": as SFace sees the people on photos, where there are any.
+        data: "made-up", or "photos": embeddings by SFace, if there are photos.
         dimension: of an embedding.
-        size: how many people are enrolled.
-        probes: how many probes are made up, half of them strangers.
-        seconds: a contestant who has taken as long is not asked further; 0 asks everybody everything.
-        contestants: who is asked.
-        withdraw: how many are taken out of the gallery, one by one.
-        enroll: how many are enrolled and identified, one by one.
-        opens: how often a process is started and asked once.
-        parts: how many probes are answered with a stopwatch at every part of Volens.
+        size: number of enrolled people.
+        probes: number of probes, half of them strangers.
+        seconds: time limit of a contestant, after which it gets no further probe; 0 for no limit.
+        contestants: names.
+        withdraw: number of people removed from the gallery, one by one.
+        enroll: number of people enrolled and identified, one by one.
+        opens: number of processes that are started and answer one probe.
+        parts: number of probes for which every part of Volens is timed.
     """
 
     data: str
@@ -43,7 +43,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What the files of this run are called."""
+        """The name of the files of this run."""
         return f"{self.data}-{self.dimension}-{self.size}"
 
     def __post_init__(self) -> None:
@@ -57,14 +57,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A scan of made-up sketches alone, for sizes of which no store is filled.
+    """A scan of random sketches without a store, for sizes at which no store is filled.
 
     Attributes:
-        size: how many sketches.
+        size: number of sketches.
         bits: of each.
         threads: that a scan may use.
-        count: how many scans.
-        nearest: how many are asked for; 0 asks for as many as an identification at the threshold does.
+        count: number of scans.
+        nearest: number of nearest sketches to return; 0 for all within the threshold, as in an identification.
     """
 
     size: int
@@ -75,19 +75,19 @@ class Scan:
 
     @property
     def name(self) -> str:
-        """What the file of this scan is called."""
+        """The name of the file of this scan."""
         return f"scan-{self.bits}-{self.size}-{self.threads}-{self.nearest}"
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """All of it.
+    """A complete grid.
 
     Attributes:
         name: of the file.
         seed: of faces and probes.
-        agreement: with the exact search, that contestants are tuned to, if they can.
-        runs: one after the other, each in a process of its own.
+        agreement: with the exact search, to which contestants are tuned if possible.
+        runs: one after the other, each in a separate process.
         scans: after them.
     """
 
@@ -102,7 +102,7 @@ class Grid:
         """Read a file.
 
         Raises:
-            ValueError: it is no grid.
+            ValueError: it is not a valid grid.
         """
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         known = {"seed", "agreement", "runs", "scans"}

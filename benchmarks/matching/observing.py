@@ -1,4 +1,4 @@
-"""One run: everybody is built, tuned, and asked the same probes in turn, so that a busy machine hits all alike."""
+"""One run: contestants are built and tuned, then get the same probes in turn, so that load affects all alike."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ Progress = Callable[[str], None]
 
 @dataclass(slots=True, eq=False)
 class _Observed:
-    """A contestant, and what was seen of it."""
+    """A contestant and its observations."""
 
     contestant: Contestant
     build_s: float
@@ -49,7 +49,7 @@ class _Observed:
     ns: list[int] = field(default_factory=list)
 
     def ask(self, probes: Sequence[Probe], first: int) -> None:
-        """Ask the next few probes, and write down each answer with its time; of a batch, each one's share."""
+        """Send the next probes, and record each answer with its time; in a batch, the time divided by its size."""
         batch = self.contestant.batch
         for start in range(first, min(first + max(_TURN, batch), len(probes)), batch):
             faces = [one.face for one in probes[start : start + batch]]
@@ -62,7 +62,7 @@ class _Observed:
             self.ns += [spent] * len(faces)
 
     def document(self) -> dict[str, Any]:
-        """Return what was seen, as JSON has it."""
+        """Return the observations as JSON values."""
         one = self.contestant
         return {
             "gated": one.gated,
@@ -78,7 +78,7 @@ class _Observed:
 
 
 def observe(run: Run, drawn: Distribution, scene: Scene, seed: int, agreement: float, say: Progress) -> dict[str, Any]:
-    """Measure everything that a run asks for."""
+    """Measure all tasks of a run."""
     probes = drawn.probes(scene.faces, run.probes, np.random.default_rng(seed + 1))
     exact = exactly(scene.faces, probes, scene.threshold)
     document: dict[str, Any] = {
@@ -116,7 +116,7 @@ def observe(run: Run, drawn: Distribution, scene: Scene, seed: int, agreement: f
 
 
 def exactly(faces: FloatArray, probes: Sequence[Probe], threshold: float) -> list[int | None]:
-    """Return who each probe is, by comparison with everybody."""
+    """Return the correct answer for each probe, by comparison with all faces."""
     found: list[int | None] = []
     for start in range(0, len(probes), _EXACT_AT_ONCE):
         some = np.stack([one.face for one in probes[start : start + _EXACT_AT_ONCE]])
@@ -128,9 +128,9 @@ def exactly(faces: FloatArray, probes: Sequence[Probe], threshold: float) -> lis
 def _tune(
     one: _Observed, probes: Sequence[Probe], exact: Sequence[int | None], agreement: float, say: Progress
 ) -> None:
-    """Take the least effort that agrees with the exact search as often as asked, or else the most.
+    """Select the least effort that reaches the agreement with the exact search, otherwise the largest.
 
-    On the probes that are asked afterwards, so that what is compared is compared at that agreement.
+    It is tuned on the probes of the measurement, so that latencies are compared at that agreement.
     """
     begin = time.perf_counter()
     for effort in one.contestant.efforts:
@@ -145,15 +145,15 @@ def _tune(
             return
 
 
-def _ask_in_turn(everybody: Sequence[_Observed], probes: Sequence[Probe], seconds: float) -> None:
+def _ask_in_turn(contestants: Sequence[_Observed], probes: Sequence[Probe], seconds: float) -> None:
     for start in range(0, len(probes), _TURN):
-        for one in everybody:
+        for one in contestants:
             if not seconds or sum(one.ns) < seconds * 1e9:
                 one.ask(probes, start)
 
 
 def _parts(door: VolensDoor, probes: Sequence[Probe], threshold: float) -> list[dict[str, Any]]:
-    """Return what each part of each answer took."""
+    """Return the time of each part of each answer."""
     seen = []
     with stopwatch() as spent:
         for probe in probes:
@@ -167,11 +167,11 @@ def _parts(door: VolensDoor, probes: Sequence[Probe], threshold: float) -> list[
 
 
 def _enroll(door: VolensDoor, scene: Scene, drawn: Distribution, count: int, seed: int) -> list[int]:
-    """Return how long each newcomer took, from an embedding and a receipt until the door knew them."""
+    """Return the time of each enrollment, from an embedding and a receipt until the person matches."""
     site, spent = scene.site, []
     for face in drawn.draw(count, np.random.default_rng(seed + 3)):
         key = SubjectKey.from_seed(np.random.default_rng().bytes(32))
-        receipt = site.give_consent(site.notice(ZONE), name="nobody", jurisdiction="FR", key=key).receipt
+        receipt = site.give_consent(site.notice(ZONE), name="person", jurisdiction="FR", key=key).receipt
         start = time.perf_counter_ns()
         vector = UnitVector.normalised(face)
         reference_id = enroll_face(door.store, receipt, partial(ConsentedEmbedding, vector=vector, model_id=MODEL))
@@ -183,7 +183,7 @@ def _enroll(door: VolensDoor, scene: Scene, drawn: Distribution, count: int, see
 
 
 def _withdraw(door: VolensDoor, size: int, count: int) -> list[int]:
-    """Return how long the gallery took to let go of each of some people; their rows stay, the home is a copy."""
+    """Return the time to remove each of some people from the gallery; their rows stay, because the home is a copy."""
     with door.store.read() as connection:
         (held,) = door.galleries.built().values()
         del connection
@@ -193,14 +193,14 @@ def _withdraw(door: VolensDoor, size: int, count: int) -> list[int]:
         removed = door.galleries.erase([reference_id])
         spent.append(time.perf_counter_ns() - start)
         if removed != 1 or reference_id in held.engine:
-            raise RuntimeError("got a sketch that was not there, or stayed")
+            raise RuntimeError("got a sketch that was missing before, or still there after the removal")
     return spent
 
 
 def _opens(scene: Scene, run: Run) -> dict[str, Any]:
-    """Return when each of some processes was started, had imported, opened, and answered one probe.
+    """Return when each of some processes was started, had imported, had opened, and had answered one probe.
 
-    The first makes the sketches from the sealed embeddings, and leaves a snapshot if they are many; the others find it.
+    The first makes the sketches from the sealed embeddings, and writes a snapshot if there are many; the others use it.
     """
     if not run.opens:
         return {}

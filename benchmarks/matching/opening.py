@@ -1,4 +1,4 @@
-"""A door that starts: ``python -m benchmarks.matching.opening HOME DIMENSION`` says when it has answered one probe."""
+"""Start of a door: ``python -m benchmarks.matching.opening HOME DIMENSION`` prints when it has answered one probe."""
 
 import json
 import sys
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Open the site, identify a made-up face, and write what the clock said in between."""
+    """Open the site, identify a synthetic face, and print the time after each step."""
     stamps = {"started": time.time_ns()}
-    import numpy as np  # noqa: PLC0415  importing is a part of starting
+    import numpy as np  # noqa: PLC0415  the import is a part of the start
 
     from benchmarks.matching.population import MODEL, ZONE  # noqa: PLC0415  as above
     from volens import Site  # noqa: PLC0415  as above

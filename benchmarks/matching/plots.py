@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 
 from benchmarks.matching.__main__ import RESULTS
 from benchmarks.matching.contestants import NAMES
-from benchmarks.matching.rows import EVERYBODY, Document, Row, load, rows
+from benchmarks.matching.rows import IDENTIFY, Document, Row, load, rows
 from benchmarks.matching.stopwatch import PARTS
 
 PICTURES: Final = Path(__file__).parent.parent.parent / "docs" / "performance"
@@ -22,7 +22,7 @@ _SIZE: Final = (7.5, 4.2)
 def agreement(document: Document) -> Any:  # noqa: ANN401  Matplotlib's figures
     """Plot agreement with the exact search against latency: a line for a tunable contestant, a dot for the others."""
     figure, axes = plt.subplots(figsize=_SIZE)
-    of_run = {one["contestant"]: one for one in rows([document]) if one["task"] == EVERYBODY}
+    of_run = {one["contestant"]: one for one in rows([document]) if one["task"] == IDENTIFY}
     for name, one in document["contestants"].items():
         if "not_run" in one:
             continue
@@ -42,7 +42,7 @@ def sizes(found: Sequence[Row], dimension: int) -> Any:  # noqa: ANN401  as abov
         mine = sorted(
             (one["size"], one["p50_ms"])
             for one in found
-            if (one["contestant"], one["task"], one["dim"]) == (name, EVERYBODY, dimension)
+            if (one["contestant"], one["task"], one["dim"]) == (name, IDENTIFY, dimension)
         )
         if mine:
             axes.plot(*zip(*mine, strict=True), marker="o", label=name, color=_COLOURS[name])

@@ -1,4 +1,4 @@
-"""A site full of people, written in bulk. Keys, receipts, secrets, seals and log are real; only the way in is short.
+"""Filled site for benchmarks, written in bulk. Keys, receipts, secrets, seals and log are real; the API is bypassed.
 
 The statements of giving consent and enrolling (`volens.enroll.give_consent`, `add_reference`) are made for thousands of
 people in one transaction. All triggers of the database are on, the log is signed after each batch, and a sample of the
@@ -45,16 +45,16 @@ ZONE: Final = "door"
 MODEL: Final = ModelId("benchmark@00000000")
 _BATCH: Final = 5000
 _SAMPLE: Final = 50
-_CACHE: Final = "PRAGMA cache_size = -1000000"  # a gigabyte: receipt ids are random, so pages are touched all over
+_CACHE: Final = "PRAGMA cache_size = -1000000"  # a gigabyte: receipt ids are random, so all pages are accessed
 _JURISDICTION: Final = "FR"
 
 _Row = tuple[Any, ...]
 
 
 def home_of(folder: Path, name: str, faces: FloatArray) -> Path:
-    """Return a home in which everybody is enrolled, reference n + 1 being face n; made once, then kept.
+    """Return a home in which all are enrolled; reference n + 1 is face n. It is made once, then kept.
 
-    Whoever uses it copies it first: it stays as it is.
+    Callers copy it before use, so that it does not change.
     """
     home = folder / f"{name}-{len(faces)}"
     if not home.exists():
@@ -69,8 +69,8 @@ def home_of(folder: Path, name: str, faces: FloatArray) -> Path:
 
 
 def fill(home: Path, faces: FloatArray) -> None:
-    """Make a site, and enroll everybody."""
-    with Site.create(home, name="benchmark", contact="nobody") as site:
+    """Make a site, and enroll all people."""
+    with Site.create(home, name="benchmark", contact="tester") as site:
         site.add_zone(ZONE, custody="operator", justification="measured", alternative="none", retention_days=365)
         notice = site.publish_notice(ZONE, language="en", text=b"benchmark")
         store = site.installation.store
@@ -84,7 +84,7 @@ def fill(home: Path, faces: FloatArray) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A consent that was given as the product does it: the payload of all others, but for id and key."""
+    """A template consent, made by the product: the payload of all others, except id and key."""
 
     payload: bytes
     receipt_id: str
@@ -126,7 +126,7 @@ def _x(key: SubjectKey) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Person:
-    """One row of everything."""
+    """The rows of one person."""
 
     receipt_id: ReceiptId
     subject_id: DataSubjectId
@@ -150,14 +150,14 @@ class _Person:
             place = keyring.secret_context(receipt_id, FIRST_EPOCH)
             wrapped = sealing.seal(secret.buffer, keyring.store_keys[FIRST_EPOCH], place, os.urandom)
             with secret.profile_key(digest) as profile:
-                name = sealing.seal(b"nobody", profile, sealing.context("name", *owner), os.urandom)
+                name = sealing.seal(b"person", profile, sealing.context("name", *owner), os.urandom)
             with secret.reference_key(digest, MODEL) as seal:
                 context = sealing.reference_context(reference_id, *owner, MODEL)
                 box = sealing.seal(face.data.cast("B"), seal, context, os.urandom)
         return cls(receipt_id, subject_id, key.public.raw, token, reference_id, wrapped, name, box)
 
     def events(self) -> Iterator[tuple[str, dict[str, str | int]]]:
-        """Yield what the log says of this person."""
+        """Yield the log entries of this person."""
         owner = {"receipt_id": self.receipt_id, "subject_id": self.subject_id, "purpose": ZONE}
         yield "consent.given", {**owner, "receipt_sha256": sha256(self.token.encode()).hexdigest()}
         yield (
@@ -226,7 +226,7 @@ def _log(connection: Connection, people: Sequence[_Person], at: datetime) -> Non
 
 
 def _canonical(details: dict[str, str | int]) -> str:
-    """Return the RFC 8785 form; of plain names and numbers the standard library makes the same, and quicker."""
+    """Return the RFC 8785 form; for plain names and numbers the standard library gives the same bytes, faster."""
     return json.dumps(details, sort_keys=True, separators=(",", ":"))
 
 
@@ -236,11 +236,11 @@ def _insert(connection: Connection, table: str, columns: str, rows: list[_Row]) 
 
 
 def _look(site: Site, count: int) -> None:
-    """Read some of what was written through the store: it opens, and the receipts are those of their owners.
+    """Read a sample through the store: embeddings open, and the receipts are those of their owners.
 
     Raises:
-        TamperError: it does not.
-        RuntimeError: not everybody is there.
+        TamperError: a row does not verify.
+        RuntimeError: a person is missing.
     """
     store = site.installation.store
     with store.read() as connection:

@@ -1,4 +1,4 @@
-"""Rows of figures, derived from the raw observations: one for each contestant and task. What `summary.json` holds."""
+"""Rows of figures, derived from the raw observations: one for each contestant and task. They are in `summary.json`."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +11,9 @@ from benchmarks.matching.__main__ import RESULTS
 from benchmarks.matching.stopwatch import PARTS
 
 KEYS: Final = ("contestant", "task", "dim", "size", "threads", "p50_ms", "p99_ms", "agreement", "gated")
-"""Of every row; others may be added, and are null where they mean nothing."""
+"""Keys of every row; rows may have more. A key that does not apply is null."""
 
-EVERYBODY: Final = "identify"
+IDENTIFY: Final = "identify"
 BASELINE: Final = "faiss-flat"
 WHOLE: Final = "volens"
 
@@ -38,7 +38,7 @@ def load(folder: Path = RESULTS) -> list[Document]:
 
 
 def summary(documents: Sequence[Document]) -> dict[str, Any]:
-    """Return what `summary.json` holds."""
+    """Return the content of `summary.json`."""
     machine = dict(documents[0]["machine"]) | {"versions": versions(documents)} if documents else {}
     return {"machine": machine, "rows": rows(documents)}
 
@@ -78,7 +78,7 @@ def _answers(document: Document, name: str, one: Document) -> list[Row]:
     spent, opened = np.array(queries["ns"]), queries["opened"]
     made: list[Row] = []
     for task, chosen in (
-        (EVERYBODY, np.full(len(kinds), fill_value=True)),
+        (IDENTIFY, np.full(len(kinds), fill_value=True)),
         ("identify genuine", kinds == "genuine"),
         ("identify stranger", kinds == "stranger"),
     ):
@@ -145,7 +145,7 @@ def _row(name: str, task: str, dimension: int, size: int, threads: int, ns: Sequ
 
 
 def versions(documents: Iterable[Document]) -> dict[str, str]:
-    """Return the versions of all packages that took part."""
+    """Return the versions of all packages that were used."""
     found: dict[str, str] = {}
     for document in documents:
         found |= document["versions"]

@@ -1,4 +1,4 @@
-"""The scan of made-up sketches alone: ten million people fit in no minute, their sketches do."""
+"""Scan of random sketches without a store, because enrolling ten million people would take too long."""
 
 import time
 from typing import Any, Final

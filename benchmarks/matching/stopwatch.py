@@ -1,4 +1,4 @@
-"""What each part of one identification takes: the functions of the parts are wrapped, and put back."""
+"""Times of the parts of one identification: wraps the functions of the parts, and unwraps them afterwards."""
 
 import time
 from collections.abc import Callable, Generator
@@ -12,7 +12,7 @@ from volens.store.people import SealedReference, StoredReceipt
 
 PARTS: Final = ("scan", "query", "unseal", "verify")
 """The scan of the sketches with its estimates; the queries for consent, sealed rows and secrets; keys, seals and exact
-scores; the winner's receipt. What is left is `rest`."""
+scores; the winner's receipt. The remainder is `rest`."""
 
 _WRAPPED: Final[tuple[tuple[str, Any, str], ...]] = (
     ("scan", Gallery, "propose"),
@@ -25,7 +25,7 @@ _WRAPPED: Final[tuple[tuple[str, Any, str], ...]] = (
 
 @contextmanager
 def stopwatch() -> Generator[dict[str, int]]:
-    """Give nanoseconds by part, which grow while identifications run. Not for several threads."""
+    """Yield nanoseconds by part, which grow while identifications run. Not thread-safe."""
     spent = dict.fromkeys(PARTS, 0)
     kept = [(place, name, getattr(place, name)) for _, place, name in _WRAPPED]
     try:
@@ -38,7 +38,7 @@ def stopwatch() -> Generator[dict[str, int]]:
 
 
 def _timed(function: Callable[..., Any], part: str, spent: dict[str, int]) -> Callable[..., Any]:
-    def timed(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  whatever the part takes and gives
+    def timed(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  the signature of any part
         start = time.perf_counter_ns()
         try:
             return function(*arguments, **named)

@@ -1,1 +1,1 @@
-"""What a reference costs, how that grows, and where one machine ends: docs/scaling.md."""
+"""Scaling benchmark: the cost of one more reference, its growth, and the limits of one machine: docs/scaling.md."""

@@ -1,6 +1,6 @@
-"""Measure what the tables and the simulation of docs/scaling.md are made of: ``python -m benchmarks.scaling``.
+"""Measure the raw data for the tables and the simulation of docs/scaling.md: ``python -m benchmarks.scaling``.
 
-Raw observations go to results/scaling.json; ``python -m benchmarks.scaling.page`` makes the page of them.
+Raw observations go to results/scaling.json; ``python -m benchmarks.scaling.page`` derives the page from them.
 """
 
 import argparse
@@ -24,12 +24,12 @@ SEED: Final = 20261124
 
 
 def said(what: str) -> None:
-    """Tell on standard error what is being measured."""
+    """Report on standard error what is being measured."""
     print(what, file=sys.stderr, flush=True)
 
 
 def measured(*, tiny: bool, largest: int) -> dict[str, Any]:
-    """Return everything that is measured; `tiny` takes a second or two and is no figure of anything."""
+    """Return all observations; `tiny` takes a second or two, and its values must not be used as figures."""
     faiss.omp_set_num_threads(1)
     started = time.perf_counter()
     sizes = [1000, 4000] if tiny else [one for one in (10**3, 10**4, 10**5, 10**6, 10**7) if one <= largest]
@@ -56,9 +56,9 @@ def measured(*, tiny: bool, largest: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, and write down what was seen."""
+    """Measure, and store the observations."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiny", action="store_true", help="a second or two: to see that it runs")
+    parser.add_argument("--tiny", action="store_true", help="a test run of a second or two")
     parser.add_argument("--largest", type=int, default=10**7, help="most rows; 10,000,000 of 1024 bits take 1.5 GB")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()

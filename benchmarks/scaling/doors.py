@@ -1,4 +1,4 @@
-"""Measured: a real store, for what the gate adds to a scan, and for what a reference takes on disk."""
+"""Measurement of a real store: the time that the gate adds to a scan, and the bytes of a reference on disk."""
 
 import os
 import sqlite3
@@ -34,12 +34,12 @@ def doors(people: int, dimension: int, probes: int, seed: int) -> dict[str, Any]
     faces = [_face(dimension, rng) for _ in range(people)]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        site = Site.create(home, name="benchmark", contact="nobody")
+        site = Site.create(home, name="benchmark", contact="tester")
         zone = site.add_zone(
             "door", custody="operator", justification="measured", alternative="none", retention_days=30
         )
         notice = site.publish_notice("door", language="en", text=b"benchmark")
-        # What the first reference makes room for (tables, a first page of each) is not counted for the others.
+        # The space that the first reference allocates (tables, a first page of each) is not counted for the others.
         _enroll(site, notice, _face(dimension, rng))
         site.close()
         empty, tables_empty = on_disk(home), in_tables(home)
@@ -102,7 +102,7 @@ def _enroll(site: Site, notice: Notice, face: FloatArray) -> None:
     """Give consent and store a face as enrollment does after the photos."""
     store = site.installation.store
     key = SubjectKey.from_seed(os.urandom(32))
-    receipt = site.give_consent(notice, name="nobody", jurisdiction="FR", key=key).receipt
+    receipt = site.give_consent(notice, name="person", jurisdiction="FR", key=key).receipt
     vector = UnitVector.normalised(face)
     enroll_face(store, receipt, partial(ConsentedEmbedding, vector=vector, model_id=MODEL))
 

@@ -1,4 +1,4 @@
-"""Measured: the engine alone, at sizes that no store is filled to. Its sketches are random bits, as strangers' are."""
+"""Measurement of the engine without a store, at sizes that no store is filled to. Sketches are random bits."""
 
 import ctypes
 import gc
@@ -32,14 +32,14 @@ Said = Callable[[str], None]
 def engines(
     sizes: Sequence[int], bits: Sequence[int], seconds: float, seed: int, said: Said
 ) -> Iterator[dict[str, Any]]:
-    """Yield what was seen of each engine: scans by one thread and by two, memory, batches, adding, removing.
+    """Yield the observations of each engine: scans by one thread and by two, memory, batches, adding, removing.
 
     Args:
         sizes: rows.
         bits: of a sketch.
-        seconds: that each is asked for; at least 30 queries, at most 1000.
+        seconds: of queries to each; at least 30 queries, at most 1000.
         seed: of sketches and queries.
-        said: is told what is being measured.
+        said: called with a description of each measurement.
     """
     for row_bits, size, threads in product(bits, sizes, (1, 2)):
         said(f"{size} x {row_bits} bits, threads {threads}")
@@ -64,14 +64,14 @@ def engines(
 
 
 def fill(engine: FlatEngine, size: int, bits: int, rng: np.random.Generator) -> None:
-    """Add so many rows of random bits; ids count from 1, as a store's do."""
+    """Add rows of random bits; ids count from 1, as in a store."""
     for start in range(0, size, _CHUNK):
         count = min(_CHUNK, size - start)
         engine.add_many(np.arange(start + 1, start + count + 1), sketches(count, bits, rng))
 
 
 def reach(bits: int) -> int:
-    """Return the distance within which a scan looks, at a threshold of 0.5."""
+    """Return the distance within which a scan returns sketches, at a threshold of 0.5."""
     return int(distance_bound(_THRESHOLD, bits, SCAN_DEVIATIONS))
 
 
@@ -93,7 +93,7 @@ def scans(engine: FlatEngine, bits: int, seconds: float, rng: np.random.Generato
 
 
 def two_at_once(engine: FlatEngine, bits: int, seconds: float, seed: int) -> list[int]:
-    """Return the nanoseconds of queries of two doors that ask all the time, each in a thread of its own."""
+    """Return the nanoseconds of queries of two doors that send probes all the time, each in its own thread."""
     generators = [np.random.default_rng([seed, number]) for number in range(2)]
     with ThreadPoolExecutor(2, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
         doors = list(pool.map(lambda rng: scans(engine, bits, seconds / 2, rng), generators))
@@ -113,7 +113,7 @@ def batches(engine: FlatEngine, bits: int, seconds: float, rng: np.random.Genera
 
 
 def changes(engine: FlatEngine, size: int, bits: int, rng: np.random.Generator) -> dict[str, list[int]]:
-    """Return the nanoseconds of adding one row, and of removing one from anywhere."""
+    """Return the nanoseconds of adding one row, and of removing a random one."""
     added: list[int] = []
     removed: list[int] = []
     for number, row in enumerate(sketches(min(_CHANGES, size), bits, rng)):
@@ -128,8 +128,8 @@ def changes(engine: FlatEngine, size: int, bits: int, rng: np.random.Generator) 
 
 
 def resident_bytes() -> int:
-    """Return the memory that this process really takes."""
+    """Return the resident memory of this process."""
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what an engine before gave back must not hide what this one takes
+    ctypes.CDLL(None).malloc_trim(0)  # memory freed by an earlier engine must not hide the allocation of this one
     pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")

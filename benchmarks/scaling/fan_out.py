@@ -1,7 +1,7 @@
-"""A gallery in many shards, simulated: every probe asks all of them, and the answer waits for the slowest.
+"""Fan-out simulation of a sharded gallery: every probe goes to all shards, and the answer waits for the slowest.
 
-Times of a shard are drawn from measured ones. What is made up, because there is one machine, is the network: a
-log-normal round trip, whose median and spread are arguments. Times are in nanoseconds; the same seed gives the same.
+Times of a shard are drawn from measured ones. The network is assumed, because there is one machine: a log-normal round
+trip, whose median and spread are arguments. Times are in nanoseconds; the same seed gives the same.
 """
 
 import math
@@ -35,7 +35,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Hedge:
-    """A second replica of each shard is asked when the first has not answered after this share of all answers."""
+    """Hedged request: a second replica of a shard gets the probe if the first has not answered after this share."""
 
     after: float = 0.95
 
@@ -55,16 +55,16 @@ def answers(
     hedge: Hedge | None = None,
     queries: int = QUERIES,
 ) -> tuple[Times, float]:
-    """Return the times of answers from unloaded shards, and how many more requests a hedge made, as a share.
+    """Return the times of answers from unloaded shards, and the additional requests of a hedge, as a share.
 
     Args:
         observed: measured scans of one shard.
-        shards: how many are asked.
-        network: between the one who asks and the shards.
+        shards: number of shards.
+        network: between the coordinator and the shards.
         rng: seeded by the caller.
         scale: expected scan of these shards over that of the measured ones.
-        hedge: asks a replica; None asks no replica twice.
-        queries: how many to simulate.
+        hedge: when a second replica gets the probe; None for never.
+        queries: number of queries to simulate.
     """
     shape = (queries, shards)
     first = drawn(observed, shape, rng, scale) + network.drawn(shape, rng)
@@ -94,11 +94,11 @@ def loaded(
     arrives = np.cumsum(rng.exponential(1e9 / probes_per_s, queries))
     service = drawn(observed, (queries, shards), rng, scale)
     free = np.zeros((shards, servers))
-    everyone = np.arange(shards)
+    every_shard = np.arange(shards)
     finished = np.empty((queries, shards))
     for query, at in enumerate(arrives):
         server = free.argmin(axis=1)
-        free[everyone, server] = finished[query] = np.maximum(free[everyone, server], at) + service[query]
+        free[every_shard, server] = finished[query] = np.maximum(free[every_shard, server], at) + service[query]
     times = finished - arrives[:, None] + network.drawn((queries, shards), rng)
     return np.asarray(times.max(axis=1)[queries // 10 :])
 
@@ -106,7 +106,7 @@ def loaded(
 def on_cores(
     observed: Times, shards: int, cores: int, overhead: Times, rng: np.random.Generator, *, queries: int = QUERIES
 ) -> Times:
-    """Return the times of answers when shards share the cores of one machine: what a test on one machine can check.
+    """Return the times of answers when shards share the cores of one machine, which a test on one machine can check.
 
     Shards are tied to cores in turn; the answer waits for the core that is done last. `overhead` are measured times of
     the same messages without a scan.

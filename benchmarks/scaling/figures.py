@@ -1,4 +1,4 @@
-"""Figures derived from the raw observations, and what the model and the simulation make of them."""
+"""Figures derived from the raw observations, from the model and from the simulation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ SEED: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Milliseconds within which a half, and 99 of 100, are answered."""
+    """Percentiles of a latency in milliseconds: 50th and 99th."""
 
     p50: float
     p99: float
 
     @classmethod
     def of(cls, times_ns: Sequence[int] | Times) -> Self:
-        """Derive them from nanoseconds."""
+        """Compute them from nanoseconds."""
         p50, p99 = np.percentile(np.asarray(times_ns, dtype=float) / 1e6, [50, 99])
         return cls(float(p50), float(p99))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """What the model and the simulation are fed with: sketches of 512 bits, one thread; the gate of 512 dimensions."""
+    """Input of the model and the simulation: sketches of 512 bits, one thread; the gate of 512 dimensions."""
 
     scans: Mapping[int, Times]
     contended: Mapping[int, Times]
@@ -41,7 +41,7 @@ class Measured:
 
     @classmethod
     def of(cls, document: Document) -> Self:
-        """Take them out of the raw observations."""
+        """Extract them from the raw observations."""
         kept = {
             size: entry
             for entry in document["engines"]
@@ -99,25 +99,25 @@ def under_load(measured: Measured, size: int, shards: int, servers: int, busy: f
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A gallery that really was in several processes, beside what the simulation says of it."""
+    """A gallery measured in several processes, and the predictions of the simulation for it."""
 
     shards: int
     measured: Percentiles
     from_engine: Percentiles
     from_processes: Percentiles
 
-    def error(self, foretold: Percentiles) -> tuple[float, float]:
-        """Return by how much p50 and p99 are foretold wrong, as a share of what was measured."""
-        return foretold.p50 / self.measured.p50 - 1, foretold.p99 / self.measured.p99 - 1
+    def error(self, predicted: Percentiles) -> tuple[float, float]:
+        """Return the relative error of a prediction, for p50 and p99."""
+        return predicted.p50 / self.measured.p50 - 1, predicted.p99 / self.measured.p99 - 1
 
 
 def checks(document: Document, measured: Measured) -> list[Check]:
-    """Foretell what was measured with several processes on this machine, twice.
+    """Predict the measurements with several processes on this machine, in two ways.
 
-    First from what the tables are made of: scans of one engine alone for a single process, of two doors at once for
-    several. Then from the scans inside as many processes as there are cores, measured in the same minute, which leaves
-    out what is different between threads and processes, and between one minute and another. Of a run that is foretold
-    the echo of its messages is used, and in the second way also the scans, if it has no more processes than cores.
+    The first uses the data of the tables: scans of one engine for a single process, of two doors at once for several.
+    The second uses the scans inside as many processes as there are cores, measured in the same minute, which excludes
+    the differences between threads and processes, and between one minute and another. A prediction uses the echo time
+    of the messages of its own run; the second also uses its scans, if it has no more processes than cores.
     """
     cores = document["machine"]["cores"]
     runs = {run["shards"]: run for run in document["shards"]["runs"]}
@@ -127,6 +127,6 @@ def checks(document: Document, measured: Measured) -> list[Check]:
         observed, scale = measured.near(document["shards"]["rows"], contended=count > 1)
         side_by_side = np.array(runs[min(full, count)]["scan_ns"], dtype=float).ravel()
         rng, echo = np.random.default_rng([SEED, count]), np.array(run["echo_ns"], dtype=float)
-        foretold = [on_cores(times, count, cores, echo, rng) for times in (observed * scale, side_by_side)]
-        found.append(Check(count, Percentiles.of(run["answer_ns"]), *map(Percentiles.of, foretold)))
+        predicted = [on_cores(times, count, cores, echo, rng) for times in (observed * scale, side_by_side)]
+        found.append(Check(count, Percentiles.of(run["answer_ns"]), *map(Percentiles.of, predicted)))
     return found

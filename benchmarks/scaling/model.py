@@ -1,4 +1,4 @@
-"""What a size costs, in plain functions: time, memory, doors, and the errors of the comparison itself."""
+"""Cost model of a gallery as pure functions of its size: time, memory, doors, and error rates of the comparison."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,17 +19,17 @@ GENUINE: Final = NormalDist(0.6, 0.1)
 
 _STEPS: Final = 4_001
 _LEAST_NS: Final = 1e-3
-"""Of a row: no machine is as fast, and what is derived divides by it."""
+"""Lower limit of the cost of a row; no machine is as fast, and derived values divide by it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Time of one scan by one thread, in nanoseconds: a call, and so much for each row.
+    """Time of one scan by one thread, in nanoseconds: the cost of a call plus a cost for each row.
 
     Attributes:
-        call_ns: of a scan of nothing.
-        cached_ns: for each row, where the sketches fit the cache.
-        memory_ns: for each row, where they do not.
+        call_ns: of a scan of no rows.
+        cached_ns: for each row, if the sketches fit the cache.
+        memory_ns: for each row, if they do not.
         row_bytes: of a sketch.
     """
 
@@ -64,7 +64,7 @@ class Scan:
         return self.call_ns + size * (self.cached_ns if size * self.row_bytes <= CACHE_BYTES else self.memory_ns)
 
     def rows_within(self, budget_ns: float) -> int:
-        """Return how many rows of a large gallery are scanned in this time; 0 if not even the call is."""
+        """Return how many rows of a large gallery are scanned in this time; 0 if the call itself takes longer."""
         return max(0, int((budget_ns - self.call_ns) / self.memory_ns))
 
     def bandwidth(self) -> float:
@@ -93,14 +93,14 @@ def identify_ns(size: float, scan: Scan, gate_ns: float) -> float:
 
 
 def doors_per_core(size: float, scan: Scan, gate_ns: float, *, probes_per_s: float, busy: float) -> float:
-    """Return how many doors one core serves, each with so many probes in a second, if it may be busy this much.
+    """Return how many doors one core serves, each with so many probes in a second, at this utilisation.
 
     Args:
         size: references.
         scan: of one thread.
         gate_ns: see `identify_ns`.
-        probes_per_s: faces that one door asks about, on average.
-        busy: share of the core's time, above 0, below 1; what is left keeps queues short.
+        probes_per_s: of one door, on average.
+        busy: share of the core's time, above 0, below 1; the remainder keeps queues short.
     """
     return busy * 1e9 / identify_ns(size, scan, gate_ns) / probes_per_s
 
@@ -113,7 +113,7 @@ def rows_in_memory(size_bytes: float, bytes_per_row: float) -> int:
 def false_match_rate(threshold: float, dimensions: float) -> float:
     """Return the share of strangers' scores from a threshold on, if faces were spread evenly in so many dimensions.
 
-    Faces are not; a model behaves like fewer dimensions than it has numbers (`even_dimensions`).
+    Real faces are not; a model behaves like fewer dimensions than it has numbers (`even_dimensions`).
     """
     at = np.linspace(threshold, 1.0, _STEPS)
     return float(np.trapezoid(_density(at, dimensions), at))
@@ -142,7 +142,7 @@ def false_identification_rate(size: float, threshold: float, dimensions: float) 
 def threshold_for(size: float, rate: float, dimensions: float) -> float:
     """Return the threshold at which strangers are taken for an enrolled person in this share of cases."""
     low, high = 0.0, 1.0
-    while high - low > 1e-6:  # noqa: PLR2004  far finer than anybody can measure
+    while high - low > 1e-6:  # noqa: PLR2004  far finer than can be measured
         middle = (low + high) / 2
         low, high = (middle, high) if false_identification_rate(size, middle, dimensions) > rate else (low, middle)
     return high
@@ -155,7 +155,7 @@ def missed(threshold: float, genuine: NormalDist = GENUINE) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What one stranger's probe brings up, on average.
+    """References that one stranger's probe selects, on average.
 
     Attributes:
         within: references near enough, by their sketches, for their scores to be estimated.
@@ -167,10 +167,10 @@ class Candidates:
 
 
 def candidates(size: int, bits: int, threshold: float, dimensions: float) -> Candidates:
-    """Return how many references a stranger's probe brings up, if faces were spread evenly in so many dimensions.
+    """Return how many references a stranger's probe selects, if faces were spread evenly in so many dimensions.
 
     A stranger's reference is opened if its sketch is near enough and its estimate within `ESTIMATE_DEVIATIONS` of the
-    threshold. The estimate is the score, and the sketch's own error, which grows smaller with the bits.
+    threshold. The estimate is the score plus the error of the sketch, which decreases with the number of bits.
     """
     scores = np.linspace(-1.0, 1.0, _STEPS)
     dense = _density(scores, dimensions)
@@ -190,7 +190,7 @@ def _normal(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _density(scores: NDArray[np.float64], dimensions: float) -> NDArray[np.float64]:
-    """Return how dense the scores of evenly spread vectors are."""
+    """Return the density of the scores of evenly spread vectors."""
     inside = np.minimum(scores**2, 1 - 1e-12)
     whole = math.sqrt(math.pi) * math.exp(math.lgamma((dimensions - 1) / 2) - math.lgamma(dimensions / 2))
     return np.asarray(np.exp((dimensions - 3) / 2 * np.log1p(-inside)) / whole)

@@ -47,16 +47,16 @@ PROBES_PER_S: Final = 0.2
 """Of one door in its busiest hour: a face every five seconds."""
 
 BUSY: Final = 0.5
-STRANGERS_TAKEN: Final = 0.01
+STRANGERS_ACCEPTED: Final = 0.01
 """FPIR that the thresholds of the table aim at."""
 
 MACHINES: Final = {10**7: (1, 4, 16), 10**8: (8, 32, 128), 10**9: (64, 256, 1024)}
 LOADS: Final = ((10**8, 32), (10**9, 256))
 SFACE_EVEN: Final = even_dimensions(0.363, 1 - (1 - 0.23) ** (1 / 200))
-"""What SFace's strangers are like: 23 of 100 match one of 200 people at OpenCV's limit (docs/performance.md)."""
+"""Even dimensions of SFace: 23 of 100 strangers match one of 200 people at OpenCV's limit (docs/performance.md)."""
 
 EVEN: Final = 128
-"""Even dimensions of the galleries of which candidates are counted; a guess, as good as the data that one has."""
+"""Even dimensions of the galleries for which candidates are counted; an assumption, not a measurement."""
 
 
 def blocks(document: Document) -> Mapping[str, str]:
@@ -158,8 +158,15 @@ def _scans(document: Document) -> str:
                 f"{sketches / alone.p50 / 1e6:.1f}",
             ]
         )
-    head = ["references", "bits", "one thread, p50 / p99 ms", "model", "two threads", "two doors at once, times one's"]
-    return _table([*head, f"batch of {BATCH}, ms each (times)", "ns per reference", "GB/s"], rows)
+    head = [
+        "references",
+        "bits",
+        "one thread, p50 / p99 ms",
+        "model",
+        "two threads",
+        "throughput of two doors / of one",
+    ]
+    return _table([*head, f"batch of {BATCH}, ms per probe (speedup)", "ns per reference", "GB/s"], rows)
 
 
 def _memory(document: Document) -> str:
@@ -175,13 +182,13 @@ def _memory(document: Document) -> str:
                 f"{one['size']:,}",
                 str(one["bits"]),
                 f"{each:.1f}",
-                f"{resident:.1f}" if one["size"] * sketch > 4 << 20 else "too small to tell",
+                f"{resident:.1f}" if one["size"] * sketch > 4 << 20 else "too small to measure",
                 f"{1.3 * sketch + 64:.1f}",
                 f"{add[0]:.1f} / {add[1]:.1f}",
                 f"{remove[0]:.1f} / {remove[1]:.1f}",
             ]
         )
-    head = ["references", "bits", "bytes each, engine", "bytes each, process", "goal", "add, p50 / p99 µs"]
+    head = ["references", "bits", "bytes per reference, engine", "process", "goal", "add, p50 / p99 µs"]
     return _table([*head, "remove, p50 / p99 µs"], rows)
 
 
@@ -196,12 +203,12 @@ def _doors(document: Document) -> str:
         ]
         for one in document["doors"]
     ]
-    head = ["dimensions", "whole, enrolled / strangers, p50 ms"]
+    head = ["dimensions", "identification, enrolled / strangers, p50 ms"]
     return _table([*head, "scan", "gate, p50 / p99", "opened, enrolled / strangers"], rows)
 
 
 def _disk(document: Document) -> str:
-    """Return what one more reference took in each table."""
+    """Return the bytes that one more reference took in each table."""
     grown = [
         {
             table: (size - one["tables_before"].get(table, 0)) / one["people"]
@@ -244,7 +251,7 @@ def _growth(document: Document, measured: Measured) -> str:
                 f"{doors:,.1f}" if doors < 10 else f"{doors:,.0f}",  # noqa: PLR2004
             ]
         )
-    head = ["references", "memory", "disk", "scan, ms", "whole, ms", "gate's share", "probes/s per core"]
+    head = ["references", "memory", "disk", "scan, ms", "identification, ms", "gate's share", "probes/s per core"]
     table = _table([*head, "doors per core"], rows)
     memory = document["machine"]["memory_bytes"]
     scan = measured.scan
@@ -267,13 +274,13 @@ def _errors() -> str:
             _share(missed(limit)),
         ]
         for dimensions in (SFACE_EVEN, EVEN, 256):
-            wanted = threshold_for(size, STRANGERS_TAKEN, dimensions)
+            wanted = threshold_for(size, STRANGERS_ACCEPTED, dimensions)
             cells.append(f"{wanted:.2f} / {_share(missed(wanted))}")
-        limit = threshold_for(size, STRANGERS_TAKEN, EVEN)
+        limit = threshold_for(size, STRANGERS_ACCEPTED, EVEN)
         both = [candidates(size, bits, limit, EVEN) for bits in (512, 1024)]
         cells.append(" / ".join(f"{one.within:,.0f}" for one in both))
         rows.append([*cells, " / ".join(f"{one.opened:.1f}" for one in both)])
-    head = ["references", "SFace's limit", "strangers taken", "people missed"]
+    head = ["references", "SFace's limit", "strangers accepted", "people missed"]
     limits = [f"limit / missed, {dimensions:.0f} even dimensions" for dimensions in (SFACE_EVEN, EVEN, 256)]
     candidate = [f"{what}, {EVEN} even, 512 / 1024 bits" for what in ("estimated", "opened by strangers")]
     return _table([*head, *limits, *candidate], rows)
@@ -298,8 +305,8 @@ def _shards(measured: Measured) -> str:
                     f"{twice:.0%}",
                 ]
             )
-    head = ["references", "shards", "rows of each", "one scan, ms", "answer, p50", "p99"]
-    return _table([*head, "with a second replica asked, p50 / p99", "asked twice"], rows)
+    head = ["references", "shards", "rows per shard", "scan, ms", "answer, p50 ms", "p99 ms"]
+    return _table([*head, "hedged answer, p50 / p99 ms", "requests sent twice"], rows)
 
 
 def _load(measured: Measured) -> str:
@@ -326,9 +333,9 @@ def _check(document: Document, measured: Measured) -> str:
     rows = []
     for one in checks(document, measured):
         cells = [str(one.shards), f"{_ms(one.measured.p50)} / {_ms(one.measured.p99)}"]
-        for foretold in (one.from_engine, one.from_processes):
-            p50, p99 = one.error(foretold)
-            cells += [f"{_ms(foretold.p50)} / {_ms(foretold.p99)}", f"{p50:+.0%} / {p99:+.0%}"]
+        for predicted in (one.from_engine, one.from_processes):
+            p50, p99 = one.error(predicted)
+            cells += [f"{_ms(predicted.p50)} / {_ms(predicted.p99)}", f"{p50:+.0%} / {p99:+.0%}"]
         rows.append(cells)
     head = [f"processes of {document['shards']['rows']:,} references", "measured, p50 / p99 ms"]
     return _table(
@@ -336,7 +343,7 @@ def _check(document: Document, measured: Measured) -> str:
             *head,
             "simulated from the engine's scans",
             "error",
-            "simulated from those of as many as there are cores",
+            "simulated from the scans of one process per core",
             "error",
         ],
         rows,

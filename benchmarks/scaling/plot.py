@@ -1,4 +1,4 @@
-"""A plot with two logarithmic axes as SVG text: points, lines, a legend. Enough for one page; nothing to install."""
+"""A plot with two logarithmic axes as SVG text: points, lines, a legend. It needs no package."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ class Series:
         name: in the legend.
         points: x and y.
         colour: any that CSS knows.
-        line: drawn as a line; else as points.
+        line: whether drawn as a line; otherwise as points.
         dashed: a line of dashes.
     """
 
@@ -41,7 +41,9 @@ def svg(series: Sequence[Series], x_label: str, y_label: str) -> str:
     """
     points = [point for one in series for point in one.points]
     if not points or min(min(point) for point in points) <= 0:
-        raise ValueError("got no values, or some that are not above 0; expected what logarithmic axes can show")
+        raise ValueError(
+            "got no values, or some that are not above 0; expected values above 0, because axes are logarithmic"
+        )
     (x_low, x_high), (y_low, y_high) = (_powers(point[axis] for point in points) for axis in (0, 1))
 
     def across(x: float) -> float:

@@ -1,7 +1,7 @@
-"""Measured: a gallery in several processes of this machine, each with a shard; what the simulation must foretell.
+"""Measurement of a sharded gallery in several processes of this machine, to check the simulation against.
 
 The parent sends a sketch to every process and waits for the last answer. Messages are plain bytes over pipes. Each
-process is tied to a core, in turn: left to itself, the scheduler wakes two of them on one core, one after the other.
+process is pinned to a core, in turn, because the scheduler would otherwise run two of them on one core.
 """
 
 import os
@@ -22,7 +22,7 @@ _WARM_UP: Final = 20
 
 
 def shards(counts: Sequence[int], rows: int, bits: int, queries: int, seed: int) -> dict[str, Any]:
-    """Return raw observations of galleries in so many shards, each of so many rows.
+    """Return raw observations of galleries for each number of shards, with the given rows in each.
 
     For each count: nanoseconds of whole answers, of the scan inside each process, and of an echo by all without a scan.
     """
@@ -45,7 +45,7 @@ def _run(count: int, rows: int, bits: int, queries: int, seed: int) -> dict[str,
     ends = [here for here, _ in pipes]
     try:
         for end in ends:
-            end.recv_bytes()  # its shard is full
+            end.recv_bytes()  # its shard is filled
         rng = np.random.default_rng([seed, count])
         answer_ns, echo_ns = [], []
         scan_ns: list[list[int]] = []
@@ -68,7 +68,7 @@ def _run(count: int, rows: int, bits: int, queries: int, seed: int) -> dict[str,
 
 
 def ask(ends: Sequence[Connection], message: bytes) -> tuple[int, list[int]]:
-    """Send a message to all; return the nanoseconds until the last answer, and what each says its scan took."""
+    """Send a message to all; return the nanoseconds until the last answer, and the scan time that each reports."""
     start = time.perf_counter_ns()
     for end in ends:
         end.send_bytes(message)
@@ -77,9 +77,9 @@ def ask(ends: Sequence[Connection], message: bytes) -> tuple[int, list[int]]:
 
 
 def serve(end: Connection, rows: int, bits: int, seed: list[int]) -> None:
-    """Be one shard, until the pipe closes. An answer is the nanoseconds of the scan, ids and distances.
+    """Run one shard until the pipe closes. An answer is the nanoseconds of the scan, ids and distances.
 
-    The last number of the seed is the shard's own, which says on which core it is.
+    The last number of the seed is that of the shard, which selects its core.
     """
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[seed[-1] % len(cores)]})

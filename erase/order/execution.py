@@ -156,13 +156,13 @@ def _begin(store: Store, plan: Plan, approvals: Sequence[str], answered: int) ->
     with store.write() as tx:
         # Checked again under the write lock, because an operator may have been removed meanwhile.
         approving = _approving(tx.connection, plan, approvals)
-        everybody = _select_again(tx, plan.selection, selected)
-        inside = [one for one in everybody if one.inside]
+        people = _select_again(tx, plan.selection, selected)
+        inside = [one for one in people if one.inside]
         left = _left_since(tx, plan, inside)
         requested = order_rows.receipts_with_open_requests(tx.connection, [one.receipt_id for one in inside])
         if requested:
             raise RefusedError(f"{len(requested)} access requests were opened meanwhile; carry out the plan again")
-        before = census(everybody) | {
+        before = census(people) | {
             "measured_at": format_time(tx.now),
             "left_since_plan": sorted(one.receipt.sha256.hex() for one in left),
             "requests_answered": answered,
@@ -205,7 +205,7 @@ def _log_resumed(store: Store, cohort: Cohort) -> None:
         order_rows.update_cohort(tx, cohort.cohort_id, facts | {"resumed": facts["resumed"] + 1}, finished=False)
 
 
-def _finish(tx: Transaction, cohort: Cohort, selection: Selection, everybody: Sequence[SelectedConsent]) -> None:
+def _finish(tx: Transaction, cohort: Cohort, selection: Selection, people: Sequence[SelectedConsent]) -> None:
     members = set(order_rows.cohort_receipts(tx.connection, cohort.cohort_id))
     certificates = list(order_rows.cohort_certificates(tx.connection, cohort.cohort_id))
     if len(certificates) != len(members):
@@ -215,9 +215,9 @@ def _finish(tx: Transaction, cohort: Cohort, selection: Selection, everybody: Se
     stops = [one for one in standing_stops(tx.connection) if one.covers(selection.jurisdiction, selection.zone)]
     after = {
         "measured_at": format_time(tx.now),
-        "cohort": count_consents([one for one in everybody if one.receipt_id in members]),
-        "outside": count_consents([one for one in everybody if not one.inside]),
-        "joined_since": sum(one.inside and one.receipt_id not in members for one in everybody),
+        "cohort": count_consents([one for one in people if one.receipt_id in members]),
+        "outside": count_consents([one for one in people if not one.inside]),
+        "joined_since": sum(one.inside and one.receipt_id not in members for one in people),
         "certificates": len(certificates),
         "resumed": cohort.facts["resumed"],
         "collecting_stopped_by": [one.document() | {"placed_at": format_time(one.placed_at)} for one in stops],
@@ -251,8 +251,8 @@ def _select_again(
     tx: Transaction, selection: Selection, before: tuple[int, list[SelectedConsent]]
 ) -> list[SelectedConsent]:
     """Return the earlier selection if the log did not grow: every consent, end and enrollment is logged."""
-    size, everybody = before
-    return everybody if log_size(tx.connection) == size else select_live(tx.connection, selection)
+    size, people = before
+    return people if log_size(tx.connection) == size else select_live(tx.connection, selection)
 
 
 def _in_progress(connection: Connection, cohort_id: str) -> Cohort:

@@ -29,7 +29,7 @@ class Frame:
 
     Attributes:
         at_s: when it was taken, in seconds of a clock that does not go back and that all frames of a source share.
-        standalone: it is independent of the frame before it; tracking starts anew.
+        standalone: it is independent of the frame before it; tracking restarts.
         attempts: how many times a decider has taken it.
         queued_at_s: when it was queued, by `time.monotonic`.
     """

@@ -112,7 +112,7 @@ def catch_up(store: Store, manifest: Manifest | None) -> CaughtUp:
     3. Its log and the remembered one are one log: the shorter is the beginning of the longer.
     4. The missing entries are put back, byte for byte, so that the head and its signature are the same as before: the
        log does not fork. The openings of these entries are lost.
-    5. No reference id that was given out in the meantime is given out again.
+    5. No reference id that was assigned in the meantime is assigned again.
 
     The store was opened with `restoring`. `manifest` is None if the file is not from a backup.
 
@@ -150,7 +150,7 @@ def catch_up(store: Store, manifest: Manifest | None) -> CaughtUp:
         if audit_log.root_at(connection, remembered.size) != remembered.root:
             raise TamperError("integrity: the keyring's entries are not those of the head that it remembers")
         # 5.
-        # Each id was given out in a transaction that left an entry, so at most as many ids as entries are missing.
+        # Each id was assigned in a transaction that left an entry, so at most as many ids as entries are missing.
         for table in _NEVER_REUSED:
             store.data.skip_ids(connection, table, len(missing))
     return CaughtUp(size + len(missing), Counter(read_leaf(leaf)[0] for leaf in missing))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 Identity: TypeAlias = tuple[int, int]
-"""Of a file, whatever its name: device and inode."""
+"""Identity of a file under any name: device and inode."""
 
 
 @dataclass(slots=True, eq=False)

@@ -156,7 +156,7 @@ def live_candidates(
 ) -> dict[ReferenceId, SealedReference]:
     """Return, of the candidates that an index proposes, those that have a consent in force for this purpose now.
 
-    In a zone where the person holds the key there are none, whatever an index proposes.
+    In a zone where the person holds the key there are none for any candidates.
     """
     rows = _CANDIDATES.rows(
         connection,

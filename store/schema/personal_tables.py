@@ -44,7 +44,7 @@ class Personal:
     Attributes:
         table: with the columns of `OWNER`.
         counted_as: what its rows are called in the certificate of an erasure.
-        sealed: columns whose bytes are random to everybody without a key (ciphertext, digests of ciphertext or of
+        sealed: columns whose bytes are random without a key (ciphertext, digests of ciphertext or of
             random secrets), and what they are called. An erasure searches for them, and the certificate keeps a salted
             hash and the first bytes of each, to recognise an old copy.
         found_by: columns with a keyed hash of something that can be guessed, such as a badge number, and what they are

@@ -112,7 +112,7 @@ def forbidden_acts() -> list[Act]:
 def _statements(personal: tuple[Personal, ...]) -> tuple[list[_Prepared], list[Act], list[_Prepared]]:
     """Return what makes the synthetic rows, the forbidden acts, and what ends the consents.
 
-    Compiled once: SQLAlchemy would do it anew for each engine, which takes 50 ms.
+    Compiled once: SQLAlchemy would compile them again for each engine, which takes 50 ms.
     """
     rows = _example_rows()
     factors = {"operator": "pin"}

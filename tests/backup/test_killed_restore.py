@@ -18,7 +18,7 @@ from volens.store.backup import root_at
 
 
 def sights(past: Past, home: Path) -> list[bool] | None:
-    """Return who is matched; None if the site does not open."""
+    """Return the people who match; None if the site does not open."""
     try:
         site = Site.open(home, load_extractor=no_models, clock=past.house.clock)
     except VolensError:

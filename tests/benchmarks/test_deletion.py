@@ -1,4 +1,4 @@
-"""The search finds what is there, a table says nothing where its control fails, and Volens leaves nothing."""
+"""Deletion benchmark: the search finds known bytes, a failed control gives no figure, and Volens leaves nothing."""
 
 import re
 import subprocess
@@ -39,7 +39,7 @@ def found(needles: Needles, findings: Findings) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("shift", range(16))
-def test_the_search_finds_a_value_wherever_it_begins(shift: int) -> None:
+def test_the_search_finds_a_value_at_any_offset(shift: int) -> None:
     assert pieces(b"\1" * shift + FACE + b"\2" * 40) == len(FACE) // 16
 
 
@@ -96,7 +96,7 @@ def test_the_memory_of_another_process_is_searched_from_outside(tmp_path: Path) 
 
 @pytest.fixture(scope="module")
 def documents() -> Mapping[str, Any]:
-    """Return a tiny run of Volens, and of what is installed wherever Volens is."""
+    """Return a tiny run of Volens, and of a contestant that needs no further package."""
     names = ("volens", "faiss-sqlite-plain")
     return {name: observe(name, people=12, deleted=DELETED, dimension=128, runs=1) for name in names}
 
@@ -111,7 +111,7 @@ def everything(document: Mapping[str, Any], phase: str, place: str) -> dict[str,
 
 @pytest.mark.parametrize("name", ["volens", "faiss-sqlite-plain"])
 @pytest.mark.parametrize("place", ["memory", "files"])
-def test_before_the_deletion_everybody_is_found_and_afterwards_still_who_was_kept(
+def test_all_are_found_before_the_deletion_and_the_kept_people_afterwards(
     documents: Mapping[str, Any], name: str, place: str
 ) -> None:
     document = documents[name]
@@ -124,24 +124,24 @@ def test_before_the_deletion_everybody_is_found_and_afterwards_still_who_was_kep
 
 
 @pytest.mark.parametrize("phase", ["deleted", "maintained", "restarted"])
-def test_volens_matches_nobody_any_more_and_leaves_no_byte_in_files(documents: Mapping[str, Any], phase: str) -> None:
+def test_volens_matches_no_deleted_person_and_leaves_no_byte_in_files(documents: Mapping[str, Any], phase: str) -> None:
     assert table.matched(documents["volens"], phase) == "0 of 3"
     assert everything(documents["volens"], phase, "files") == {}
 
 
 @pytest.mark.parametrize("phase", ["deleted", "maintained", "restarted"])
 def test_volens_leaves_no_embedding_sketch_or_opened_key_in_memory(documents: Mapping[str, Any], phase: str) -> None:
-    # What is sealed or wrapped may lie in SQLite's freed pages until they are used again (LIMITATIONS.md).
+    # Sealed or wrapped values may stay in SQLite's freed pages until they are used again (LIMITATIONS.md).
     assert everything(documents["volens"], phase, "memory").keys() <= {"sealed embedding", "wrapped secret"}
 
 
-def test_a_backup_of_volens_opens_for_nobody_and_is_refused_when_put_back(documents: Mapping[str, Any]) -> None:
+def test_a_backup_of_volens_opens_no_embedding_and_its_restore_is_refused(documents: Mapping[str, Any]) -> None:
     assert everything(documents["volens"], "backup", "files").keys() == {"sealed embedding"}
     assert table.matched(documents["volens"], "restored") == "refused"
     assert "older data file" in documents["volens"]["runs"][0]["restored"]["refused"]
 
 
-def test_where_deletion_is_a_row_less_the_harness_finds_it(documents: Mapping[str, Any]) -> None:
+def test_the_harness_finds_what_a_deleted_row_leaves_behind(documents: Mapping[str, Any]) -> None:
     faiss = documents["faiss-sqlite-plain"]
     assert table.matched(faiss, "deleted") == "0 of 3"
     assert len(everything(faiss, "deleted", "files")["embedding"]) == DELETED
@@ -185,11 +185,11 @@ def made_up_result(*, kept: list[int], deleted: Mapping[str, list[int]], before:
         "sealed",
         "a part of its key",
         "sealed with its key",
-        "the kept are not found",
+        "the kept people are not found",
         "nothing to find before",
     ],
 )
-def test_a_cell_says_what_was_found_or_that_the_control_failed(
+def test_a_cell_states_the_findings_or_that_the_control_failed(
     kept: list[int], before: list[int], deleted: Mapping[str, list[int]], cell: str
 ) -> None:
     assert table.left(made_up_result(kept=kept, deleted=deleted, before=before), "deleted", "memory") == cell

@@ -1,4 +1,4 @@
-"""The door's benchmark: its peers see what Volens sees, and its table says what was observed."""
+"""Door benchmark: its peers compute the same embeddings, and its table is derived from the observations."""
 
 import numpy as np
 import onnx

@@ -1,4 +1,4 @@
-"""The harness runs from a grid to the page, and says nothing that was not observed."""
+"""Matching benchmark: it runs from a grid to the page, and states nothing that was not observed."""
 
 import json
 import subprocess
@@ -49,7 +49,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def observed(results: Path) -> dict[str, Any]:
-    """The observations of people, to be changed at will."""
+    """The observations of a run with people; tests may change them."""
     return deepcopy(dict(next(one for one in load(results) if "run" in one)))
 
 
@@ -93,7 +93,7 @@ def test_volens_agrees_with_the_exact_search_on_every_probe_of_the_tiny_grid(res
     assert row["agreement"] == 1.0
 
 
-def test_who_did_not_run_is_named(observed: dict[str, Any]) -> None:
+def test_a_contestant_that_did_not_run_is_listed(observed: dict[str, Any]) -> None:
     observed["contestants"]["hnswlib"] = {"not_run": "not installed: hnswlib"}
     assert "Not run: hnswlib (not installed: hnswlib)." in page([observed])
 
@@ -143,11 +143,11 @@ def test_the_page_in_the_repository_has_the_marks_and_every_grid_can_be_read() -
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("contestants: [nobody]", r"got data 'made-up' and contestants \['nobody'\]; expected made-up or photos"),
+        ("contestants: [unknown]", r"got data 'made-up' and contestants \['unknown'\]; expected made-up or photos"),
         ("nonsense: 1", "got nonsense in a run; expected data, dimension"),
     ],
 )
-def test_a_grid_that_asks_for_what_is_not_there_is_refused(change: str, said: str, tmp_path: Path) -> None:
+def test_a_grid_with_an_unknown_contestant_or_key_is_refused(change: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "odd.yaml"
     one = f"{{data: made-up, dimension: 8, size: 2, probes: 2, seconds: 0, {change}}}"
     path.write_text(f"seed: 1\nagreement: 1\nruns: [{one}]\n")
@@ -170,7 +170,7 @@ def test_a_site_filled_in_bulk_holds_what_the_product_would_have_written(tmp_pat
             assert match.reference_id == row + 1
 
 
-def test_the_stopwatch_sees_every_part_and_puts_everything_back(tmp_path: Path) -> None:
+def test_the_stopwatch_times_every_part_and_unwraps_all_functions(tmp_path: Path) -> None:
     with filled(tmp_path / "home") as (site, faces):
         store = site.installation.store
         with store.read() as connection:
@@ -194,5 +194,5 @@ def test_made_up_faces_resemble_each_other_as_the_spectrum_says() -> None:
     assert (np.mean(own), np.std(own)) == (pytest.approx(0.6, abs=0.02), pytest.approx(0.1, abs=0.02))
 
 
-def test_without_photos_a_stand_in_is_said_to_be_one(tmp_path: Path) -> None:
+def test_without_photos_the_record_names_the_replacement(tmp_path: Path) -> None:
     assert distribution("photos", 128, tmp_path / "none").said.startswith("no photos here; made up")

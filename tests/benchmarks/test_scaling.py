@@ -1,4 +1,4 @@
-"""The model says what can be worked out by hand, the simulation what theory says, the page what was seen."""
+"""Scaling benchmark: the model agrees with hand calculation, the simulation with theory, the page with the data."""
 
 import json
 import math
@@ -85,7 +85,7 @@ def test_time_and_memory_are_turned_into_rows_and_back() -> None:
     assert rows_in_memory(1e9, 80.0) == 12_500_000
 
 
-def test_doors_of_a_core_are_what_is_left_of_a_second() -> None:
+def test_the_doors_of_a_core_follow_from_its_utilisation() -> None:
     # 20 ms of scan and 5 ms of gate: 40 probes in a busy second, 20 in a half busy one.
     size = (20e6 - SCAN.call_ns) / SCAN.memory_ns
     assert doors_per_core(size, SCAN, 5e6, probes_per_s=0.5, busy=0.5) == pytest.approx(40)
@@ -121,7 +121,7 @@ def test_a_larger_gallery_takes_more_strangers_or_misses_more_people() -> None:
     assert missed(0.6) == 0.5
 
 
-def test_as_many_are_opened_for_a_stranger_as_the_projection_brings_up() -> None:
+def test_as_many_are_opened_for_a_stranger_as_the_projection_selects() -> None:
     size, dimension, threshold = 20_000, 128, 0.4
     rng, projection = random(), Projection(bytes(32), dimension)
     faces = rng.standard_normal((size, dimension)).astype(np.float32)
@@ -134,7 +134,7 @@ def test_as_many_are_opened_for_a_stranger_as_the_projection_brings_up() -> None
     assert candidates(size, projection.bits, threshold, dimension).opened == pytest.approx(np.mean(seen), rel=0.25)
 
 
-def test_only_who_is_near_is_opened() -> None:
+def test_only_near_references_are_opened() -> None:
     found = candidates(10**7, 512, 0.4, 64)
     assert 0 < found.opened <= found.within
 
@@ -152,7 +152,7 @@ def test_an_answer_waits_for_the_slowest_shard() -> None:
         assert twice == 0.0
 
 
-def test_a_network_has_the_median_that_was_asked_for() -> None:
+def test_a_network_has_the_given_median() -> None:
     times, _ = answers(np.zeros(1), 1, Network(median_ns=3.0), random(), queries=20_000)
     assert np.median(times) == pytest.approx(3.0, rel=0.03)
 
@@ -221,10 +221,10 @@ def test_a_tiny_run_has_every_raw_observation_and_makes_every_table(tiny: dict[s
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_page_can_be_made_of_times_that_are_noise(tiny: dict[str, Any], seed: int) -> None:
+def test_a_page_can_be_derived_from_times_that_are_noise(tiny: dict[str, Any], seed: int) -> None:
     rng, document = random(seed), json.loads(json.dumps(tiny))
     for engine in document["engines"]:
-        pace = 10 ** rng.uniform(3, 7)  # whatever its size
+        pace = 10 ** rng.uniform(3, 7)  # independent of its size
         for name in ("scan_ns", "two_at_once_ns", "batch_ns"):
             if name in engine:
                 engine[name] = [1 + int(one) for one in rng.exponential(pace, len(engine[name]))]

@@ -1,4 +1,4 @@
-"""The gallery beside an exact oracle of ten lines, also after deletes, double deletes, re-adds and rebuilds."""
+"""The gallery compared with an exact oracle of ten lines, also after deletes, double deletes, re-adds and rebuilds."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from volens.consent.embedding import FloatArray
 
 
 class Oracle:
-    """Exact search over what should be there."""
+    """Exact search over the expected references."""
 
     def __init__(self) -> None:
         self.faces: dict[str, FloatArray] = {}
@@ -29,7 +29,7 @@ def agree(house: House, oracle: Oracle, faces: list[FloatArray]) -> None:
 
 
 def probes(house: House, oracle: Oracle) -> list[FloatArray]:
-    """Return probes of everybody at every closeness, down to strangers."""
+    """Return probes of all people at every similarity, down to strangers."""
     seen: list[FloatArray] = []
     for face in oracle.faces.values():
         noises = (0.03, 0.08, 0.12, 0.15, 0.2)
@@ -63,7 +63,7 @@ def test_the_gallery_agrees_with_exact_search_after_any_order_of_changes(house: 
     agree(house, oracle, [*probes(house, oracle), *(person.face for person in leavers)])
 
 
-def test_lookalikes_are_told_apart_by_the_exact_score(house: House) -> None:
+def test_lookalikes_are_distinguished_by_the_exact_score(house: House) -> None:
     oracle = Oracle()
     first = house.admit()
     oracle.faces[first.subject_id] = first.face

@@ -1,4 +1,4 @@
-"""Claims at doors where the person holds the key: who is let in, and what each wrong thing ends with."""
+"""Claims at doors where the person holds the key: the right claim matches, and each wrong one has its error."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -197,7 +197,7 @@ def test_no_zone_where_the_person_holds_the_key_can_be_searched(doors: House, zo
     with pytest.raises(RefusedError, match=f"zone '{zone}' has custody .* allows no identification"):
         doors.look_at(ada.face, zone)
     with doors.store.read() as connection:
-        # The index refuses a gallery, and the store has nothing to put into one, whatever is asked for.
+        # The index refuses a gallery, and the store has no reference for one under any query.
         with pytest.raises(RefusedError, match="allows no identification"):
             doors.galleries.of(connection, purpose, MODEL, DIMENSION)
         everything = [ReferenceId(number) for number in range(10)]

@@ -1,4 +1,4 @@
-"""The thief has the whole server, keyring and root key included, and this program; then what people hold."""
+"""Attacker model: a thief has the whole server with its root key, and this program; then also the people's secrets."""
 
 import shutil
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def files_with(folder: Path, value: bytes) -> set[str]:
 
 
 def keys_of(store: Store, home: Path, *more: bytes) -> list[bytes]:
-    """Return every 32 bytes of the server that are, or could be, a key; and what the thief has besides."""
+    """Return every 32 bytes of the server that are, or could be, a key; and the other values that the thief has."""
     keyring = store.keyring
     found = [bytes(read_root_key_file(home / "root.key").buffer), bytes(keyring.store_keys[keyring.epoch].buffer)]
     found += [keyring._signing_key.private_bytes_raw(), keyring.projection_seed(MODEL)]
@@ -54,7 +54,7 @@ def keys_of(store: Store, home: Path, *more: bytes) -> list[bytes]:
 
 
 def attempts(reference: SealedReference, keys: list[bytes]) -> Iterator[ReferenceKey]:
-    """Yield every key that can be made of the keys that are there, in every role of the derivation."""
+    """Yield every key that can be derived from the existing keys, in every role of the derivation."""
     for key in keys:
         yield ReferenceKey(key)
         yield GrantSecret(key).reference_key(reference.receipt.sha256, MODEL)
@@ -91,7 +91,7 @@ def test_a_stolen_server_opens_no_embedding_whose_key_the_person_holds(doors: Ho
         assert list(opened(store, [reference])) == []
         with store.keyring.grant_secret(ada.receipt_id) as half, pytest.raises(TamperError, match="does not open"):
             reference.open(half)
-        # and with every key there is, another person's secret included.
+        # and with every existing key, another person's secret included.
         assert bob.take_home.secret is not None
         keys = keys_of(store, loot, bytes(bob.take_home.secret.buffer))
         assert len(keys) >= 10
@@ -122,7 +122,7 @@ def test_no_file_holds_any_part_of_a_persons_secret(doors: House) -> None:
     with doors.store.read() as connection:
         (reference,) = sealed_references(connection, [ada.receipt_id])
 
-    assert files_with(home, reference.sealed_embedding[13:])  # what is kept is found, so the search works
+    assert files_with(home, reference.sealed_embedding[13:])  # the control: stored values are found
     for value in (bytes(secret.buffer), secret.reveal().partition(":")[2].encode(), secret.buffer.hex().encode()):
         assert files_with(home, value) == set()
     assert files_with(home, ada.face.tobytes()) == set()

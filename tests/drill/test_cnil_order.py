@@ -1,4 +1,4 @@
-"""The order of the CNIL, played end to end: as the page in docs/ says, and with more people, requests and faces."""
+"""Drill of an order by the CNIL, end to end: as in the page in docs/, and with more people, requests and faces."""
 
 import random
 import re
@@ -81,8 +81,8 @@ def test_every_command_of_the_page_ends_as_it_says(
     assert volens("status", "--json").json["zones"][0]["live_consents"] == 1
 
 
-def test_the_page_names_no_option_and_no_command_that_is_not_there() -> None:
-    from typer.main import get_command  # noqa: PLC0415  the other tests need no command line's insides
+def test_the_page_names_existing_commands_and_options_only() -> None:
+    from typer.main import get_command  # noqa: PLC0415  the other tests do not need the command tree
 
     known = set(get_command(app).commands)
     assert {arguments[1] for arguments, _code in lines() if arguments[0] == "volens"} <= known
@@ -91,7 +91,7 @@ def test_the_page_names_no_option_and_no_command_that_is_not_there() -> None:
 def test_the_order_is_obeyed_within_one_afternoon(
     volens: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three people under French law, two under German; one of each asked for access; two zones; faces at the door."""
+    """Three people under French law, two under German, one access request of each; two zones; faces at a door."""
     promises = ("--custody", "operator", "--justification", "trays", "--alternative", "a badge")
     (tmp_path / "notice.md").write_text("We compare your face at the door.\n")
     volens("init", "--controller", "Example Ltd", "--contact", "privacy@example.org")
@@ -143,7 +143,7 @@ def test_the_order_is_obeyed_within_one_afternoon(
     for name, zone, _law in german:
         assert house.sees(people[name], zone)
     site.close()
-    # 4. what the authority checks, with the folder and the key alone
+    # 4. the check by the authority, with the folder and the key alone
     shutil.copy(tmp_path / "site" / "site.pub", tmp_path / "site.pub")
     assert volens("audit", "verify").code == 0
     (tmp_path / "site").rename(tmp_path / "gone")

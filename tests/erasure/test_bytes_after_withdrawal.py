@@ -25,7 +25,7 @@ def files_with(folder: Path, value: bytes) -> set[str]:
 
 
 def canaries(house: House, person: Person) -> Mapping[str, bytes]:
-    """Return everything that must be gone."""
+    """Return all values that must be erased."""
     receipt = person.take_home.receipt
     with house.store.read() as connection:
         (reference,) = sealed_references(connection, [person.receipt_id])
@@ -46,7 +46,7 @@ def canaries(house: House, person: Person) -> Mapping[str, bytes]:
         "plain embedding": person.face.tobytes(),
         "plain name": b"Ada Canary Example",
         "sketch": projection.sketch(person.face).tobytes(),
-        # without version byte and nonce, which the product searches for by itself
+        # without version byte and nonce, which the product searches for itself
         "sealed embedding": reference.sealed_embedding[13:],
         "sealed name": name[13:],
         "wrapped grant secret": wrapped[13:],
@@ -59,7 +59,7 @@ def test_everything_of_the_person_is_gone_from_every_file_and_from_the_gallery(h
     assert house.sees(person)
     home = house.site.home
     searched = canaries(house, person)
-    # What is kept is where it should be, so the search can find it; what is never written is nowhere.
+    # The control: stored values are found by the same search, values that are never written are not.
     found = {what: files_with(home, value) for what, value in searched.items()}
     assert found["sealed embedding"] & {"volens.db", "volens.db-wal"}
     assert found["sealed name"] & {"volens.db", "volens.db-wal"}
@@ -96,14 +96,14 @@ FILES = ["volens.db-journal", "gallery.snapshot", "logs/volens.log", "tmp/.draft
 
 @pytest.mark.parametrize("where", FILES)
 def test_each_canary_in_any_kind_of_file_is_found_before_anything_is_certified(house: House, where: str) -> None:
-    """The control: neither this file's search nor the product's is blind to a form or a place."""
+    """The control: the search of this file and that of the product find every form in every place."""
     for number, what in enumerate(("plain embedding", "sketch", "sealed embedding", "wrapped grant secret")):
         person = house.admit()
         house.sees(person)
         value = canaries(house, person)[what]
         planted = house.site.home / where
         planted.parent.mkdir(exist_ok=True)
-        # Whole in one, 80 bytes of it in the next: what a page, a core or a log line may keep.
+        # The whole value in one file, 80 bytes of it in the next, as in a page, a core dump or a log line.
         planted.write_bytes(b"\0" * 77 + (value if number % 2 or len(value) < 200 else value[120:200]) + b"\n")
         assert planted.name in files_with(house.site.home, value)
 

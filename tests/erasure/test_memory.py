@@ -1,7 +1,7 @@
 """After a withdrawal the memory of a process holds no embedding, sketch, opened grant secret or reference key.
 
 Each scenario runs in a process of its own, which searches itself (tests/support/remembering.py). Not promised, and not
-checked here: photos and frames, names, and what is sealed. The *wrapped* grant secret is sealed: SQLite frees copies of
+checked here: photos and frames, names, and sealed values. The *wrapped* grant secret is sealed: SQLite frees copies of
 it before the erasure without overwriting them, and the whole of it may remain (LIMITATIONS.md).
 """
 
@@ -19,7 +19,7 @@ SUPPORT = Path(__file__).parents[1] / "support"
 
 
 def remembered(scenario: str, home: Path, blas_threads: int = 1) -> dict[str, dict[str, int]]:
-    """Run a scenario; return what it found in its memory, and when."""
+    """Run a scenario; return the values found in its memory, by step."""
     path = os.pathsep.join([str(SUPPORT), *sys.path])
     done = subprocess.run(
         [sys.executable, SUPPORT / "remembering.py", scenario, home],
@@ -33,12 +33,12 @@ def remembered(scenario: str, home: Path, blas_threads: int = 1) -> dict[str, di
 
 
 def opened(found: dict[str, int]) -> dict[str, int]:
-    """Return what was found of a person, without the wrapped grant secret: its remains are not excluded yet."""
+    """Return the findings about a person, without the wrapped grant secret: its remains are not excluded yet."""
     return {name: count for name, count in found.items() if name != "wrapped grant secret"}
 
 
 @pytest.mark.parametrize("scenario", ["made_up_faces", "made_up_large_faces"])
-def test_after_a_withdrawal_nothing_opened_is_found_of_what_was_held(tmp_path: Path, scenario: str) -> None:
+def test_after_a_withdrawal_no_opened_value_is_found_in_memory(tmp_path: Path, scenario: str) -> None:
     report = remembered(scenario, tmp_path / "home")
 
     assert set(report["held"]) >= {"embedding", "sketch", "grant secret", "reference key"}

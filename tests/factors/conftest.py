@@ -11,7 +11,7 @@ NUMBERS = ("04A1B2C3D4E5", "04F6A7B8C9D0")
 
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let PINs cost next to nothing, where the cost is not what the test is about."""
+    """Lower the cost of the PIN hash for tests that do not measure it."""
     monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
 
 

@@ -1,4 +1,4 @@
-"""Wrong PINs are counted before they are looked at: in every process, over restarts, and however many ask at once."""
+"""Wrong PINs are counted before the comparison: in every process, over restarts, and for concurrent requests."""
 
 import multiprocessing
 import os
@@ -120,7 +120,7 @@ def test_a_new_pin_set_at_the_desk_is_not_locked(house: House, staff: Staff) -> 
 def test_many_doors_at_once_compare_at_most_five_pins(
     house: House, staff: Staff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All are past the count before the first is done: the limit must have been spent by then."""
+    """All are counted before the first comparison ends, so the limit must be used up by then."""
     ann, _ = staff("pin")
     inside, go_on, original = threading.Semaphore(0), threading.Event(), pins._verifier
 
@@ -136,7 +136,7 @@ def test_many_doors_at_once_compare_at_most_five_pins(
         ]
         for _ in range(MOST_FAILURES):
             assert inside.acquire(timeout=PATIENCE_S)
-        # The other three are answered while those five are still at it.
+        # The other three get an answer while those five are still compared.
         while sum(one.done() for one in asked) < 8 - MOST_FAILURES:
             threading.Event().wait(0.01)
         assert not inside.acquire(blocking=False)

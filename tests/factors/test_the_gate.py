@@ -65,7 +65,7 @@ def test_a_stranger_gets_one_decision_and_no_factor_is_compared(
     house: House, staff: Staff, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     ann, _ = staff(kind)
-    monkeypatch.setattr("volens.store.people.second_factors._verifier", None)  # to look at anything would be an error
+    monkeypatch.setattr("volens.store.people.second_factors._verifier", None)  # any comparison would raise an error
     face = house.face()
 
     answers = [house.look_at(face, kind, factor=of_kind(kind, text[kind])) for text in (OWN, OTHERS, NOBODYS)]

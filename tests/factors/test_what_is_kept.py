@@ -55,7 +55,7 @@ def test_no_file_holds_a_number_a_pin_or_its_plain_hash(house: House, staff: Sta
         plain = value.encode()
         for canary in (plain, plain.hex().encode(), sha256(plain).digest(), sha256(plain).hexdigest().encode()):
             assert files_with(house.site.home, canary) == set()
-    # The control: what is kept is found by the same search.
+    # The control: stored values are found by the same search.
     for value in kept(house, ann).values():
         assert files_with(house.site.home, value) & {"volens.db", "volens.db-wal"}
 

@@ -1,4 +1,4 @@
-"""An order killed in the middle: carried out again it is finished, and the dossier tells the truth of it."""
+"""An order that is killed in the middle: the second execution finishes it, and its dossier is correct."""
 
 import shutil
 import signal
@@ -12,7 +12,7 @@ from tests.unit.store.raw import DATA, peek
 from volens import Site
 from volens.erase.order import Selection, cohort_of, verify_dossier
 
-# Which steps of all: the beginning, the middle of several people, the end.
+# The selected steps: the beginning, the middle of several people, the end.
 PLACES = [0.0, 0.3, 0.6, 0.97, 1.0]
 
 

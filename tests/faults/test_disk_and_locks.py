@@ -1,4 +1,4 @@
-"""A full disk, a locked file, a reader in the way, a missing file: refused or resumed, never half-believed."""
+"""Faults of disk and locks: a full disk, a locked file, a blocking reader, a missing file. All or nothing changes."""
 
 import shutil
 import sqlite3
@@ -85,7 +85,7 @@ def test_a_full_data_file_refuses_a_new_consent_and_keeps_what_is_there(house: H
 
 @pytest.mark.parametrize("name", [DATA, KEYRING])
 def test_a_locked_file_refuses_a_new_consent_and_nothing_is_left_of_it(house: House, name: str) -> None:
-    house.reopen()  # with the short patience
+    house.reopen()  # with the short lock timeout
     before = house.site.status()
 
     with locked(house.site.home, name), pytest.raises(UnavailableError, match=f"{name} is locked by another process"):
@@ -122,7 +122,7 @@ def test_a_locked_keyring_stops_matching_at_once_and_the_erasure_is_finished_lat
 
 
 @pytest.mark.parametrize("name", [DATA, KEYRING])
-def test_a_reader_in_the_way_leaves_the_erasure_unfinished_until_it_is_done(house: House, name: str) -> None:
+def test_a_blocking_reader_leaves_the_erasure_unfinished_until_it_ends(house: House, name: str) -> None:
     person = house.admit()
     house.reopen()
 
@@ -169,7 +169,7 @@ def test_a_file_of_a_newer_version_is_left_alone(house: House, name: str) -> Non
     assert (house.site.home / name).read_bytes() == before
 
 
-def test_a_read_only_file_is_refused_with_what_to_do(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_file_is_refused_with_the_remedy(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.site.close()
     # Root may write to files without write permission, so the refusal is SQLite's own.
     monkeypatch.setattr("volens.store.sqlite.database._PRAGMAS", ("PRAGMA query_only = ON",))
@@ -179,7 +179,7 @@ def test_a_read_only_file_is_refused_with_what_to_do(house: House, monkeypatch: 
 
 
 @pytest.mark.parametrize("name", [DATA, KEYRING])
-def test_an_older_copy_of_a_file_is_told_from_the_newest(house: House, name: str) -> None:
+def test_an_older_copy_of_a_file_is_distinguished_from_the_newest(house: House, name: str) -> None:
     person = house.admit()
     house.site.close()
     home = house.site.home
@@ -200,7 +200,7 @@ def test_an_older_copy_of_a_file_is_told_from_the_newest(house: House, name: str
         assert house.site.sweep().stray_secrets == 1
 
 
-def test_a_keyring_that_was_moved_away_refuses_a_withdrawal_and_opens_for_nobody(house: House) -> None:
+def test_without_its_keyring_a_site_refuses_a_withdrawal_and_opens_no_door(house: House) -> None:
     person, other = house.admit(), house.admit()
     assert house.sees(person)
     away = house.site.home.parent / KEYRING
@@ -208,12 +208,12 @@ def test_a_keyring_that_was_moved_away_refuses_a_withdrawal_and_opens_for_nobody
 
     with pytest.raises(UnavailableError, match=r"keyring.db was moved away or replaced while it is in use"):
         house.withdraw(person)
-    with pytest.raises(UnavailableError, match="moved away"):  # no door opens without it, for anybody
+    with pytest.raises(UnavailableError, match="moved away"):  # no door opens without it
         house.sees(other)
-    assert not (house.site.home / KEYRING).exists()  # nothing was made in its place
+    assert not (house.site.home / KEYRING).exists()  # no new file was made in its place
 
     away.rename(house.site.home / KEYRING)
-    assert house.sees(person)  # refused whole
+    assert house.sees(person)  # refused as a whole
     house.withdraw(person)
     assert not house.sees(person)
 
@@ -257,7 +257,7 @@ def test_a_keyring_that_cannot_be_read_refuses_a_withdrawal(house: House) -> Non
     assert not house.sees(person)
 
 
-def test_many_on_a_locked_keyring_stop_matching_at_once_and_are_finished_later(house: House) -> None:
+def test_with_a_locked_keyring_a_batch_stops_matching_and_is_finished_later(house: House) -> None:
     people = [house.admit() for _ in range(5)]
     house.reopen()
     ids = [person.receipt_id for person in people]

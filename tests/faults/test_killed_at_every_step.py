@@ -48,7 +48,7 @@ def opened(home: Path, people: list[Person]) -> House:
 
 
 def matches_before_anything_resumes(home: Path, scene: Scene) -> bool:
-    """Ask a process that opens the store but finishes nothing."""
+    """Query in a process that opens the store but finishes no erasure."""
     with read_root_key_file(home / "root.key") as root_key:
         store = Store.open(home, root_key=root_key, clock=Clock(), random=bytes)
     house = House.of(Site(Installation(store, Galleries(store), home), no_models), scene.people())  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ def test_a_sweep_of_many_survives_a_kill_in_the_middle(scene: Scene) -> None:
         site.log.verify()
 
 
-def test_a_failed_step_is_refused_or_resumed_also_if_only_its_answer_was_lost(scene: Scene, steps: int) -> None:
+def test_a_failed_step_is_refused_or_resumed_also_if_only_its_result_was_lost(scene: Scene, steps: int) -> None:
     for nth in range(steps):
         for moment in ("before", "after"):
             home, result = scene.copy(f"fail-{nth}-{moment}"), scene.folder / f"said-{nth}-{moment}"

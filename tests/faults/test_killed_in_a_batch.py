@@ -1,4 +1,4 @@
-"""An erasure of many, killed in the middle: who was stopped is never matched again, who was not is as before."""
+"""An erasure batch that is killed in the middle: stopped people never match again, others are unchanged."""
 
 import shutil
 import signal
@@ -63,7 +63,7 @@ def steps(crowd: Crowd) -> int:
         (1.0, "after"),
     ],
 )
-def test_a_batch_killed_anywhere_is_finished_on_reopening_for_those_who_were_stopped(
+def test_a_killed_batch_is_finished_on_reopening_for_stopped_people(
     crowd: Crowd, steps: int, share: float, moment: str
 ) -> None:
     nth = round(share * (steps - 1))
@@ -79,7 +79,7 @@ def test_a_batch_killed_anywhere_is_finished_on_reopening_for_those_who_were_sto
         alive = [person for person in crowd.people if person.receipt_id not in stopped]
         check_sample(house, alive, sees=True)
         check_certificates(house, len(stopped))
-        # What was not stopped is erased by asking again, and who was erased gets no second certificate.
+        # A second call erases the remaining people, and erased people get no second certificate.
         erase_consents(house.site.installation, crowd.ids, EndReason.ORDERED)
         check_sample(house, crowd.people, sees=False)
         check_certificates(house, PEOPLE)
@@ -99,7 +99,7 @@ def test_the_points_cover_a_batch_of_which_only_some_were_stopped(crowd: Crowd) 
 
 
 def stopped_before_anything_resumes(home: Path, crowd: Crowd) -> set[str]:
-    """Ask a process that opens the store but finishes nothing: each person is in force or stopped, none is both."""
+    """Query in a process that finishes no erasure: the consent of each person is either in force or stopped."""
     with read_root_key_file(home / "root.key") as root_key:
         store = Store.open(home, root_key=root_key, clock=Clock(), random=bytes)
     try:

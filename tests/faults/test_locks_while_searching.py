@@ -1,7 +1,7 @@
 """An erasure reads the files of the database that the process has open, and must not drop SQLite's locks on them.
 
 POSIX drops all locks of a process on a file when the process closes any descriptor of it. The next process that opens
-the site then takes the shared memory for abandoned and empties it, and the two damage the database between them.
+the site then treats the shared memory as abandoned and clears it, and the two processes damage the database.
 """
 
 import fcntl

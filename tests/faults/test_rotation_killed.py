@@ -20,7 +20,7 @@ from volens.store import ask_root_key_holder
 
 @dataclass
 class Scene:
-    """A closed home of three people, one of whom has withdrawn; and what must not be found after a rotation."""
+    """A closed home of three people, one of whom has withdrawn, and the values that a rotation must remove."""
 
     folder: Path
     root: bool
@@ -86,7 +86,7 @@ def check_all_is_done(scene: Scene, home: Path, what: str) -> None:
     finally:
         house.site.close()
     now = b"".join(path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file())
-    # Of a wrapping 8 bytes in a row are enough to be found: SQLite may have split it over pages.
+    # 8 consecutive bytes of a wrapped secret count as found, because SQLite may have split it over pages.
     left = [box for box in scene.old if any(box[at : at + 8] in now for at in range(13, len(box) - 8, 8))]
     assert not left, what
 
@@ -96,7 +96,7 @@ def test_a_rotation_killed_at_any_step_opens_matches_and_is_finished_by_the_next
     assert dying.run(dying.rotate_and_die, scene.copy("counted"), scene.root, -1, "", result) == 0
     steps = int(result.read_text())
     assert steps >= (12 if scene.root else 8)
-    # What is killed after one step is killed before the next: nothing that lasts is done between two.
+    # A kill after one step is a kill before the next, because nothing durable happens between two.
     for nth, moment in [(0, "before"), *((nth, "after") for nth in range(steps))]:
         what = f"step {nth}, {moment}"
         home = scene.copy(f"{nth}-{moment}")

@@ -64,4 +64,4 @@ def test_a_face_that_was_not_recognised_is_counted_but_breaks_no_promise() -> No
 
 def test_an_erasure_without_a_notification_is_found() -> None:
     forgotten = Stay("bob", 1, Span(0, 1), Span(2, 3))
-    assert check([], [ADA, forgotten]).untold == (forgotten,)
+    assert check([], [ADA, forgotten]).not_notified == (forgotten,)

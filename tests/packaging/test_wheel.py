@@ -30,7 +30,7 @@ NOT_REQUIRED = ("insightface", "skimage", "scipy", "requests", "hatchling")
 
 @dataclass
 class Project:
-    """A project of its own with Volens in its environment, and what the installation added there."""
+    """A separate project with Volens in its environment, and the files that the installation added."""
 
     folder: Path
     packages_added: set[str]

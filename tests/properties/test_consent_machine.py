@@ -1,4 +1,4 @@
-"""A state machine: give, enroll, identify, withdraw, expire, reopen, in any order, beside a model of what must hold."""
+"""A state machine: give, enroll, identify, withdraw, expire, reopen, in any order, compared with a model."""
 
 import shutil
 import tempfile
@@ -17,7 +17,7 @@ ZONES = ("lobby", "lab")
 
 
 class ConsentMachine(RuleBasedStateMachine):
-    """`alive` is the model: who has a consent in force, and for which zone."""
+    """`alive` is the model: the people with a consent in force, and its zone."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""However a number is written, it is one number; and nothing else is taken for it."""
+"""Normalisation of second factors: every spelling of a number is the same number, and no other text is."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ NUMBERS = st.text(LETTERS, min_size=4, max_size=64)
 
 
 @given(NUMBERS, st.randoms(use_true_random=False))
-def test_a_badge_number_is_the_same_in_any_case_and_with_anything_between(number: str, chance: object) -> None:
+def test_a_badge_number_is_the_same_in_any_case_and_with_any_separators(number: str, chance: object) -> None:
     written = "".join(
         (one.lower() if chance.random() < 0.5 else one) + chance.choice(["", "", "-", ":", " "])  # type: ignore[attr-defined]
         for one in number
@@ -27,7 +27,7 @@ def test_two_numbers_are_never_read_as_one(one: str, other: str) -> None:
 
 
 @given(st.text(max_size=80))
-def test_any_text_is_a_factor_or_a_sentence(text: str) -> None:
+def test_any_text_is_a_factor_or_an_error_in_a_sentence(text: str) -> None:
     for read in (ShownFactor.badge, ShownFactor.pin):
         try:
             factor = read(text)

@@ -1,4 +1,4 @@
-"""For every log, every leaf and every two sizes: what is proved is verified, and nothing else is."""
+"""Merkle proofs for every log, every leaf and every two sizes: correct proofs verify, and no others do."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""For every receipt: it survives its bytes, and no other bytes pass for it."""
+"""Serialisation of every receipt: its bytes are read back as the same receipt, and no other bytes are."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,7 @@ from volens.consent.receipt import Controller, sign_receipt, verify_receipt
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100, database=None)
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
-moments = st.datetimes(datetime(1, 1, 1), datetime(9990, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  as it is asked for
+moments = st.datetimes(datetime(1, 1, 1), datetime(9990, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  hypothesis requires naive limits
 seeds = st.binary(min_size=32, max_size=32)
 receipt_ids = st.binary(min_size=16, max_size=16).map(lambda data: ReceiptId(data.hex()))
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -127,7 +127,7 @@ def test_any_json_in_the_place_of_a_field_is_read_or_gives_a_receipt_error(
         read = UnverifiedReceipt.parse(signed.encode())
     except ReceiptError:
         return
-    # What is not decided by may say anything that was signed; what is decided by, is as strict as ever.
+    # Fields that decide nothing may have any signed value; fields that decide are checked as always.
     assert UnverifiedReceipt.parse(read.token.encode()) == read
     assert verify_receipt(read, ANN.public).claims == read.claims
 

@@ -1,4 +1,4 @@
-"""The figures on real faces: photos 1 to 3 of s1..s30 enrolled, 4 to 10 of everyone probed. Written down in docs/.
+"""Error rates on real faces: photos 1 to 3 of s1..s30 enrolled, 4 to 10 of all people probed. Results are in docs/.
 
 Run with ``-s`` to see them. The AT&T faces are never part of the product; set VOLENS_ATT_FACES to where they are.
 """
@@ -23,7 +23,7 @@ pytestmark = [
 
 
 class Report:
-    """A site with thirty people, and what it says of every probe."""
+    """A site with thirty people, and its decision for every probe."""
 
     def __init__(self, home: Path) -> None:
         self.site = Site.create(home, name="Example Ltd", contact="privacy@example.org")
@@ -45,11 +45,11 @@ class Report:
         return [self.site.identify("lobby", read_image(photo(person, n))) for n in range(4, 11)]
 
     def recognised(self, person: int) -> int:
-        """Return in how many of a person's probes exactly they were found."""
+        """Return the number of a person's probes that matched this person."""
         return sum(self.subject(person) in subjects(answer) for answer in self.probe(person))
 
     def accepted(self, person: int) -> int:
-        """Return in how many of a person's probes anybody was found."""
+        """Return the number of a person's probes that matched any person."""
         return sum(bool(subjects(answer)) for answer in self.probe(person))
 
 
@@ -69,7 +69,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     report.site.close()
 
 
-def test_people_are_found_strangers_are_not_and_ten_withdrawals_make_ten(report: Report) -> None:
+def test_people_match_strangers_do_not_and_ten_people_withdraw(report: Report) -> None:
     found = {person: report.recognised(person) for person in ENROLLED}
     strangers = {person: report.accepted(person) for person in STRANGERS}
     identified = sum(found.values()) / (7 * len(found))

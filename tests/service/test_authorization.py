@@ -157,4 +157,4 @@ def test_a_door_learns_nothing_about_a_receipt_of_another_zone(
 
     in_force = asked()
     house.withdraw(person)
-    assert asked() == in_force == (403, "this is for another zone; show what was given out for this one")
+    assert asked() == in_force == (403, "this is for another zone; present the receipt or badge for this zone")

@@ -42,8 +42,8 @@ def test_a_recipient_that_subscribed_gets_one_message_per_visit(
         assert client.post("/v1/withdrawals", json={"receipt": receipt}).status_code == 200
         got = panel.wait_for(3 if opted_in else 1)
         app_state.webhook_sender.close()  # acknowledgements are stored by then
-    told = [json.loads(one.body)["type"] for one in got]
-    assert told == ["consent.given", "door.decision", "subject.erased"] if opted_in else ["subject.erased"]
+    types = [json.loads(one.body)["type"] for one in got]
+    assert types == ["consent.given", "door.decision", "subject.erased"] if opted_in else ["subject.erased"]
     assert house.site.programs.outbox.list() == []
 
 

@@ -132,13 +132,13 @@ def test_the_log_identifies_the_caller_by_a_keyed_hash_only(
 ) -> None:
     shown = token(Role.DOOR)
     client.post("/v1/zones/lobby/identify", headers=shown, content=b"x")
-    client.get("/v1/log", headers=token(Role.AUDITOR, sub="somebody else"))
+    client.get("/v1/log", headers=token(Role.AUDITOR, sub="another person"))
     client.get("/v1/log", headers=token("admin"))
-    mine, other, nobody = [json.loads(line) for line in stream.getvalue().splitlines()]
+    mine, other, anonymous = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert mine["credential_id"] == house.site.programs.credentials.name_for(issuer.url, SUBJECT)
     assert (mine["zone"], len(mine["credential_id"])) == ("lobby", len("oidc:") + 16)
     assert other["credential_id"] not in {mine["credential_id"], None}
-    assert "credential_id" not in nobody
+    assert "credential_id" not in anonymous
     for part in (SUBJECT, "canary", *shown["Authorization"].split(" ")[1].split(".")):
         assert part not in stream.getvalue()
 
@@ -158,7 +158,7 @@ def test_each_caller_of_the_issuer_has_its_own_rate_limit(believing: AppState, t
     believing.caller_limiter = RateLimiter(1, 2, lambda: 0.0)
     with TestClient(application(believing)) as client:
         statuses = [client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR)).status_code for _ in range(3)]
-        other = client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR, sub="somebody else"))
+        other = client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR, sub="another person"))
     assert statuses[2] == 429
     assert 429 not in {*statuses[:2], other.status_code}
 

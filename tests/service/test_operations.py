@@ -122,9 +122,9 @@ def test_the_log_has_only_the_type_and_the_place_of_an_exception(tmp_path: Path)
     try:
         read_config(path)
     except InputError as error:
-        told = fields_of(error)
-    assert CANARY not in str(told)
-    assert re.fullmatch(r"volens\.service\.settings:\d+", told["where"])
+        logged = fields_of(error)
+    assert CANARY not in str(logged)
+    assert re.fullmatch(r"volens\.service\.settings:\d+", logged["where"])
 
 
 def test_metrics_need_an_operator_or_auditor_and_name_no_person(
@@ -209,7 +209,7 @@ class TestConfiguration:
     def check(self, *arguments: object) -> int:
         return run(["config", *map(str, arguments)])
 
-    def test_the_example_is_what_holds_without_it(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_example_file_states_the_defaults(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.check("example") == 0
         (tmp_path / "serve.toml").write_text(capsys.readouterr().out)
         assert self.check("check", tmp_path / "serve.toml", "--json") == 0
@@ -218,7 +218,7 @@ class TestConfiguration:
         assert json.loads(capsys.readouterr().out) == with_it
         assert set(with_it) == set(ServiceConfig.model_fields)
 
-    def test_every_mistake_is_told_at_once_and_no_value(
+    def test_all_mistakes_are_reported_at_once_without_values(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         file = tmp_path / "serve.toml"
@@ -232,7 +232,7 @@ class TestConfiguration:
         assert said.count("\n") == 1
 
     @pytest.mark.parametrize("text", ["port = ", "\xff\xfe", "[[["])
-    def test_what_is_no_toml_is_one_sentence(
+    def test_invalid_toml_is_reported_without_a_traceback(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
     ) -> None:
         (tmp_path / "serve.toml").write_bytes(text.encode("latin-1"))
@@ -240,7 +240,7 @@ class TestConfiguration:
         assert self.check("check", tmp_path / "nowhere.toml") == 2
         assert "Traceback" not in capsys.readouterr().err
 
-    def test_the_environment_wins_over_the_file(
+    def test_the_environment_overrides_the_file(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "serve.toml").write_text("port = 1000\nwaiting = 5\n")
@@ -251,7 +251,7 @@ class TestConfiguration:
         assert (found["port"], found["waiting"]) == (2000, 5)
 
     @pytest.mark.parametrize(
-        ("set_to", "told"),
+        ("set_to", "message"),
         [
             ({"ISSUER": "https://id.example.org"}, "got oidc_issuer; set both oidc_issuer and oidc_audience"),
             ({"AUDIENCE": CANARY}, "got oidc_audience; set both"),
@@ -265,21 +265,21 @@ class TestConfiguration:
             ({"ISSUER": f"https://{CANARY}", "AUDIENCE": CANARY, "MAX_LIFETIME_S": "86401"}, "oidc_max_lifetime_s: "),
         ],
     )
-    def test_an_issuer_is_set_whole_or_not_at_all(
+    def test_incomplete_or_invalid_settings_of_an_issuer_are_refused(
         self,
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
         set_to: dict[str, str],
-        told: str,
+        message: str,
     ) -> None:
         for name, value in set_to.items():
             monkeypatch.setenv(f"VOLENS_SERVE_OIDC_{name}", value)
         assert self.check("check") == 2
         said = capsys.readouterr().err
-        assert told in said
+        assert message in said
         assert CANARY not in said
 
-    def test_an_issuer_in_the_house_may_be_had_over_http(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_issuer_in_the_private_network_may_use_http(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert read_config(None).trust() is None
         monkeypatch.setenv("VOLENS_SERVE_OIDC_ISSUER", "http://id.house/realm")
         monkeypatch.setenv("VOLENS_SERVE_OIDC_AUDIENCE", "volens")
@@ -291,7 +291,7 @@ class TestConfiguration:
             expected, leeway=timedelta(seconds=5), max_lifetime=timedelta(minutes=15)
         )
 
-    def test_an_address_beyond_this_machine_without_tls_is_a_mistake(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_public_address_without_tls_or_proxy_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("VOLENS_SERVE_HOST", "0.0.0.0")  # noqa: S104  nothing is bound
         assert self.check("check") == 2
         monkeypatch.setenv("VOLENS_SERVE_BEHIND_PROXY", "true")

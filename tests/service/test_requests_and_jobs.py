@@ -221,7 +221,7 @@ def test_a_failed_job_has_the_reason(
     client: TestClient, app_state: AppState, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise ErasureIncompleteError("a file of somebody is in the way")
+        raise ErasureIncompleteError("a file of a person is in use")
 
     monkeypatch.setattr(type(app_state.site), "sweep", fail)
     operator = bearer(Role.OPERATOR)

@@ -47,7 +47,7 @@ def present(one: ClientConnection, value: object, factor: str = "pin") -> None:
     one.send(json.dumps({"type": "present", "factor": factor, "value": value}))
 
 
-def told(messages: list[dict[str, Any]]) -> list[tuple[str, str | None]]:
+def decisions(messages: list[dict[str, Any]]) -> list[tuple[str, str | None]]:
     return [(one["decision"], one["subject_id"]) for one in messages if one["type"] == "decision"]
 
 
@@ -55,19 +55,19 @@ def test_a_known_face_requires_the_pin_and_matches_with_it(vault: Vault) -> None
     one, subject_id, frame = vault
     assert said(one)["second_factor"] == "pin"
 
-    assert told(look(one, frame)) == [("factor_required", None)]
-    assert told(look(one, frame)) == []
+    assert decisions(look(one, frame)) == [("factor_required", None)]
+    assert decisions(look(one, frame)) == []
     present(one, "900817")
     assert said(one) == {"type": "presented", "accepted": True}
-    assert told(look(one, frame)) == [("no_match", None)]
+    assert decisions(look(one, frame)) == [("no_match", None)]
     present(one, "90")
     assert said(one) == {"type": "presented", "accepted": False}
     present(one, PIN)
     assert said(one) == {"type": "presented", "accepted": True}
     *decided, answer = look(one, frame)
-    assert told(decided) == [("match", subject_id)]
+    assert decisions(decided) == [("match", subject_id)]
     assert answer["matches"] == 1
-    assert told(look(one, frame)) == []
+    assert decisions(look(one, frame)) == []
 
 
 @pytest.mark.parametrize(("value", "factor"), [("04A1B2C3", "badge"), (719035, "pin"), (None, "pin"), ("x", "iris")])

@@ -29,7 +29,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def give(house: House, key: SubjectKey, zone: str = "lobby", valid_days: int | None = None) -> Person:
-    """Give consent with a key that is kept, and enroll."""
+    """Give consent with a key that the test keeps, and enroll."""
     take_home = house.site.give_consent(
         house.site.notice(zone), name="Ada Canary", jurisdiction="FR", key=key, valid_days=valid_days
     )
@@ -101,7 +101,7 @@ def test_each_clock_ends_matching_at_its_second_and_the_sweep_reports_the_reason
 
     house.clock.move(seconds=1)
 
-    # Nobody has swept: matching has stopped all the same, 1:N and 1:1, and in a process that opens the site anew.
+    # No sweep has run, but matching has stopped, 1:N and 1:1, also in a process that opens the site again.
     assert not house.sees(person, zone)
     with pytest.raises(NoLiveConsentError):
         house.grant(person)
@@ -230,7 +230,7 @@ def test_a_new_consent_in_time_ends_the_old_one_and_needs_a_new_enrollment(house
     house.clock.move(days=1)
     supersede(house, 10)
 
-    with pytest.raises(InputError):  # a slip must not cost the person the consent that they have
+    with pytest.raises(InputError):  # a mistake must not end the consent that the person has
         house.site.give_consent(house.site.notice("lobby"), name="Ada", jurisdiction="nowhere", key=key)
     assert house.sees(old)
     new = give(house, key)
@@ -300,7 +300,7 @@ def test_the_alarm_is_raised_after_the_grace_period_and_cleared_by_the_sweep(hou
 
 
 def test_an_expiry_column_set_too_late_raises_the_alarm_and_is_swept(house: House) -> None:
-    # As after a restore that lost the shortening, or a hand in the file: the facts are believed, not the row.
+    # As after a restore that lost the shortening, or a manual change of the file: the facts count, not the row.
     person = house.admit()
     house.site.clocks.leave([person.receipt_id], START + DAY)
     drop_triggers(house.site.home / DATA, "live_consent_expires_at_is_only_moved_earlier")

@@ -37,13 +37,13 @@ def test_every_command_of_the_page_does_what_the_page_says(
     verified = [out for line, out in said.items() if " verify " in line and "#" not in line and "audit" not in line]
     assert len(verified) == 4
     assert all(out.startswith("match: score 0.") for out in verified)
-    # What is in the person's hands is theirs alone, and the size is the one that the page tells.
+    # Only the owner can read the person's files, and the size of the badge is that of the page.
     walk = tmp_path / "walk"
     for name in ("ada.secret.txt", "ada.secret.qr.png", "ada.badge", "ada.qr-1.png", "ada.qr-2.png"):
         assert (walk / name).stat().st_mode & 0o077 == 0
     assert (walk / "ada.badge").stat().st_size == 680
     assert not (walk / "ada.qr-3.png").exists()
-    # A byte scan of the home, after the end, for what the person still carries.
+    # A byte scan of the home, after the end, for the values that the person still holds.
     badge = (walk / "ada.badge").read_bytes()
     secret = (walk / "ada.secret.txt").read_text().strip().partition(":")[2].encode()
     for path in (walk / "site").rglob("*"):

@@ -1,4 +1,4 @@
-"""docs/doors.md, command by command, as its reader types them, with a real broker beside it."""
+"""docs/doors.md, command by command, as its reader types them, with a real broker."""
 
 import configparser
 import json
@@ -50,7 +50,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     assert any(line.startswith("decision: match (visit ") for line in opened)
     assert json.loads((tmp_path / "door.state").read_text())["lock"] == "locked"
 
-    # What the page's table says that a broker is told, and no person's id.
+    # The broker gets the messages in the table of the page, and no id of a person.
     page = (ROOT / "docs" / "doors.md").read_text()
     topics = re.findall(r"^\| `([a-z]+)` \| (?:yes|no)", page, flags=re.MULTILINE)
     assert topics == ["availability", "state", "health", "decision"]
@@ -65,7 +65,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     assert not [value for value in receipt.values() if isinstance(value, str) and len(value) > 12 and value in heard]
 
 
-def test_the_unit_runs_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_unit_runs_existing_commands(capsys: pytest.CaptureFixture[str]) -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]  systemd's names have capitals
     unit.read(ROOT / "deploy" / "volens-door.service")

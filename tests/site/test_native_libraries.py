@@ -1,4 +1,4 @@
-"""What native libraries do behind our back: one reports home unless told not to, another may not load at all."""
+"""Side effects of native libraries: one sends telemetry unless it is disabled, another may fail to load."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def test_the_model_runtime_makes_no_device_identifier(tmp_path: Path, code: str)
     assert not [path for path in tmp_path.rglob("*") if "icrosoft" in str(path)]
 
 
-def test_who_wants_out_gets_out_where_opencv_does_not_load(house: House, tmp_path: Path) -> None:
+def test_a_person_can_withdraw_if_opencv_does_not_load(house: House, tmp_path: Path) -> None:
     person = house.admit()
     (tmp_path / "receipt.json").write_bytes(person.take_home.to_json())
     house.site.close()

@@ -1,4 +1,4 @@
-"""A table that is added to the registry of personal tables: all that concerns it follows from the one declaration."""
+"""A table that is added to the registry of personal tables: its rules and searches follow from one declaration."""
 
 import io
 import json
@@ -80,7 +80,7 @@ def test_a_row_needs_a_live_consent_by_trigger_and_by_foreign_key(shop: House) -
         run(shop, stranger, foreign_keys=True)
 
 
-def test_a_row_is_never_changed_but_where_it_may_be(shop: House) -> None:
+def test_only_mutable_columns_of_a_row_can_be_changed(shop: House) -> None:
     run(shop, "UPDATE shoe_size SET width = 8")
     with pytest.raises(sqlite3.IntegrityError, match="shoe_size is not changed"):
         run(shop, "UPDATE shoe_size SET size_hash = zeroblob(32)")
@@ -94,11 +94,11 @@ def test_a_row_is_never_changed_but_where_it_may_be(shop: House) -> None:
         (["live_consent_deletes_personal_rows"], "a shoe_size row that outlives its consent"),
     ],
 )
-def test_a_site_whose_rules_for_it_were_removed_does_not_open(shop: House, triggers: list[str], what: str) -> None:
+def test_a_site_without_the_rules_of_the_table_does_not_open(shop: House, triggers: list[str], what: str) -> None:
     shop.reopen()
     shop.site.close()
     drop_triggers(shop.site.home / DATA, *triggers)
-    if "changed" not in what:  # which a foreign key states as well
+    if "changed" not in what:  # a foreign key states the same rule
         remove_foreign_keys(shop.site.home / DATA, "shoe_size")
 
     with pytest.raises(TamperError, match=f"accepts {what}"):

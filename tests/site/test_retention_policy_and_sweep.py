@@ -35,7 +35,7 @@ def just_the_retention(house: House) -> tuple[str, str, int]:
 
 
 def a_shorter_retention(house: House) -> tuple[str, str, int]:
-    house.clock.move(days=-1)  # those who are there agreed to more
+    house.clock.move(days=-1)  # people enrolled before agreed to a longer retention
     house.admit()
     house.clock.move(days=1)
     house.site.clocks.shorten_retention("lobby", 33)
@@ -58,7 +58,7 @@ def test_the_days_in_the_policy_are_those_after_which_the_sweep_erases(
     assert house.sees(person, zone)
     house.clock.move(seconds=1)
     assert house.site.sweep().reasons == {reason: 1}
-    assert len(before) <= 1  # of the case with a shorter retention: who was there a day earlier
+    assert len(before) <= 1  # in the case with a shorter retention: the person enrolled a day earlier
 
 
 def test_the_policy_states_the_end_of_older_consents_and_the_sweep_applies_it(house: House) -> None:

@@ -38,7 +38,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
         capsys.readouterr()
         assert run(arguments) == (int(expected[1]) if expected else 0), f"{line}: {capsys.readouterr().err}"
 
-    # What was typed stays with who typed it.
+    # No typed PIN or badge number is in the files of the site.
     for path in (tmp_path / "walk" / "site").rglob("*"):
         data = path.read_bytes() if path.is_file() else b""
         assert not [text for text in (b"719035", b"04A1B2C3", b"04F6A7B8", b"04:A1:B2:C3") if text in data]

@@ -1,4 +1,4 @@
-"""A broker of MQTT messages on loopback (amqtt), and a subscriber that keeps what it hears."""
+"""A broker of MQTT messages on loopback (amqtt), and a subscriber that records messages."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ class OnePassword(BaseAuthPlugin):
 
 @dataclass
 class LoopbackBroker:
-    """A broker that can be stopped and started again on its port; it then has forgotten everything."""
+    """A broker that can be stopped and started again on its port; it keeps no state."""
 
     port: int = 0
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
@@ -50,7 +50,7 @@ class LoopbackBroker:
         self.port = server.instance.sockets[0].getsockname()[1]
 
     async def _stop(self) -> None:
-        """End as a broker does that is killed; amqtt's own shutdown now and then waits for ever for its clients."""
+        """End like a killed broker, because amqtt's own shutdown sometimes waits forever for its clients."""
         if self.broker is not None:
             for server in self.broker._servers.values():
                 server.instance.close()
@@ -75,13 +75,13 @@ def loopback_broker() -> Iterator[LoopbackBroker]:
 
 
 async def _finish() -> None:
-    """End what the broker leaves running: its tasks, and the connections of clients that were killed."""
+    """End the remaining tasks of the broker, and the connections of clients that were killed."""
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in left:
         task.cancel()
     if left:
         await asyncio.wait(left, timeout=5)
-    # One that was accepted while the broker stopped belongs to no session any more.
+    # A connection that was accepted while the broker stopped belongs to no session.
     for transport in list(asyncio.get_running_loop()._transports.values()):  # type: ignore[attr-defined]  asyncio's
         transport.abort()
     await asyncio.sleep(0.05)
@@ -89,7 +89,7 @@ async def _finish() -> None:
 
 @dataclass
 class Subscriber:
-    """What was heard: topic, payload, whether the broker had kept it."""
+    """A received message: topic, payload, and whether it was retained."""
 
     heard: list[tuple[str, str, bool]] = field(default_factory=list)
     came: threading.Condition = field(default_factory=threading.Condition)
@@ -103,7 +103,7 @@ class Subscriber:
         return [json.loads(payload) for payload in self.payloads(topic) if payload]
 
     def wait_for(self, topic: str, count: int = 1, *, payload: str | None = None) -> list[str]:
-        """Wait until so many messages came in a topic that ends so, or one with a payload."""
+        """Wait for a number of messages in topics with a suffix, or for one with a payload."""
 
         def is_enough() -> bool:
             found = self.payloads(topic)

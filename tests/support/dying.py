@@ -32,9 +32,9 @@ _context.set_forkserver_preload(["dying"])
 
 
 def run(target: Callable[..., None], *arguments: object) -> int | None:
-    """Run a function of this module in a process of its own; return the exit code, negative for a signal."""
+    """Run a function of this module in a separate process; return the exit code, negative for a signal."""
     process = _context.Process(target=target, args=arguments)
-    # The fork server imports this module once, for which it must find it.
+    # The fork server imports this module once, so it must be on its path.
     with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
         process.start()
     process.join(timeout=PATIENCE_S)
@@ -50,7 +50,7 @@ def at_step(
 ) -> Callable[[], int]:
     """Patch every durable operation of this process; call back around the nth. Returns a counter of steps so far.
 
-    `more` are further functions that do something durable, each by its owner and name.
+    `more` are further durable functions, each by its owner and name.
     """
     count = itertools.count()
     seen: list[int] = []
@@ -72,7 +72,7 @@ def at_step(
             after()
 
     def around(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  stands in for any function
+        def wrapped(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  replaces any function
             now = step()
             if now:
                 before()
@@ -96,7 +96,7 @@ def _open(home: Path) -> Site:
 
 
 def count_steps(home: Path, code: str, result: Path) -> None:
-    """Withdraw undisturbed; write down how many durable steps that took."""
+    """Withdraw without a fault; record the number of durable steps."""
     site = _open(home)
     steps = at_step(-1, die, die)
     site.withdraw(code=code)
@@ -111,7 +111,7 @@ def withdraw_and_die(home: Path, code: str, nth: int, moment: str) -> None:
 
 
 def withdraw_on_a_full_disk(home: Path, code: str, size_bytes: int, result: Path) -> None:
-    """Withdraw where no file may grow beyond a size; write down what was said."""
+    """Withdraw with a limit on the file size; record the error."""
     site = _open(home)
     report = os.open(result, os.O_CREAT | os.O_WRONLY)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
@@ -143,7 +143,7 @@ def sweep_and_die(home: Path, nth: int) -> None:
 
 
 def carry_out_and_die(home: Path, plan: Path, nth: int, moment: str, result: Path) -> None:
-    """Carry a plan out, and be killed at the nth durable step; undisturbed, write down how many there were."""
+    """Carry a plan out, and be killed at the nth durable step; without a kill, record the number of steps."""
     site = _open(home)
     steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
     site.cohorts.execute(plan.read_bytes(), [], result.with_suffix(".dossier"), answers=result.with_suffix(".answers"))
@@ -151,7 +151,7 @@ def carry_out_and_die(home: Path, plan: Path, nth: int, moment: str, result: Pat
 
 
 def withdraw_and_fail(home: Path, code: str, nth: int, moment: str, result: Path) -> None:
-    """Withdraw, and see an error at the nth durable step, before or after it was done; then finish. Write down both."""
+    """Withdraw, and see an error at the nth durable step, before or after it was done; finish; record both results."""
     site = _open(home)
 
     def fail() -> None:
@@ -163,13 +163,13 @@ def withdraw_and_fail(home: Path, code: str, nth: int, moment: str, result: Path
 
 
 def erase_all_and_die(home: Path, nth: int, moment: str, result: Path) -> None:
-    """Erase everybody in one batch, and be killed at the nth durable step; undisturbed, tell how many there are."""
+    """Erase all people in one batch, and be killed at the nth durable step; without a kill, count the steps."""
     volens.erase.procedure.STOP_TOGETHER = volens.erase.procedure.CERTIFY_TOGETHER = 100
     site = _open(home)
     with site.installation.store.read() as connection:
-        everybody = live_receipts(connection)
+        receipts = live_receipts(connection)
     steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
-    volens.erase.erase_consents(site.installation, everybody, EndReason.ORDERED)
+    volens.erase.erase_consents(site.installation, receipts, EndReason.ORDERED)
     result.write_text(str(steps()))
 
 
@@ -185,7 +185,7 @@ _OF_KEYS = (
 
 
 def rotate_and_die(home: Path, root: bool, nth: int, moment: str, result: Path) -> None:  # noqa: FBT001  by position
-    """Rotate the keys two secrets at a time, and be killed at the nth durable step; undisturbed, tell how many."""
+    """Rotate the keys two secrets at a time, and be killed at the nth durable step; without a kill, count the steps."""
     rotation._OLD = rotation._OLD.limit(2)  # type: ignore[misc]
     site = _open(home)
     steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)), _OF_KEYS)
@@ -194,7 +194,7 @@ def rotate_and_die(home: Path, root: bool, nth: int, moment: str, result: Path) 
 
 
 def rotate_on_a_full_disk(home: Path, root: bool, size_bytes: int, result: Path) -> None:  # noqa: FBT001  by position
-    """Rotate the keys where no file may grow beyond a size; write down what was said."""
+    """Rotate the keys with a limit on the file size; record the error."""
     site = _open(home)
     report = os.open(result, os.O_CREAT | os.O_WRONLY)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))

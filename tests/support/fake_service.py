@@ -1,4 +1,4 @@
-"""A service that decides about frames, of our own, on loopback: it says what it is told to say, well-behaved or not."""
+"""Fake service that decides about frames, on loopback: it sends scripted messages, well-behaved or not."""
 
 import json
 import ssl
@@ -24,11 +24,11 @@ Script = Callable[["FakeService", ServerConnection], None]
 
 @dataclass
 class FakeService:
-    """Where it is, and what it got.
+    """The address of the service, and the frames that it received.
 
     Attributes:
-        scripts: how each session goes, the last one again and again.
-        refuse: with what status handshakes are refused, one for each; then they are taken.
+        scripts: one for each session; the last one is repeated.
+        refuse: HTTP statuses that refuse one handshake each; later handshakes are accepted.
     """
 
     scripts: list[Script]
@@ -56,7 +56,7 @@ class FakeService:
         self.say(line, **({"type": "frame", "number": number, "faces": 1, "matches": 1} | changed))
 
     def frame(self, line: ServerConnection) -> bytes:
-        """Return the next frame; what is shown besides is kept."""
+        """Return the next frame; record second factors that come with it."""
         while True:
             message = line.recv()
             if isinstance(message, bytes):
@@ -81,7 +81,7 @@ class FakeService:
 
 
 def obliging(service: FakeService, line: ServerConnection) -> None:
-    """Be a good service: everybody is known, in one passage."""
+    """Behave correctly: every frame matches, in one visit."""
     service.ready(line)
     number = 0
     while True:
@@ -93,7 +93,7 @@ def obliging(service: FakeService, line: ServerConnection) -> None:
 
 
 def hanging(service: FakeService, line: ServerConnection) -> None:
-    """Say that it is ready, and nothing else."""
+    """Send `ready` and nothing else."""
     service.ready(line)
     service.ended.wait(PATIENCE_S)
     del line

@@ -1,4 +1,4 @@
-"""A house with one site for tests: real store, keyring, gallery and erasure; made-up faces and a clock that is set."""
+"""Test site: real store, keyring, gallery and erasure; synthetic faces, and a clock that the test sets."""
 
 import os
 import random as stdlib_random
@@ -40,12 +40,12 @@ from volens.store.promises import zone_of
 MODEL = ModelId("made-up@00000000")
 DIMENSION = 128
 THRESHOLD = 0.5
-# Later than today: the database's own clock must also find consents in force.
+# Later than today, because consents must also be in force by the database's own clock.
 START = datetime(2099, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that changes only when it is moved."""
 
     def __init__(self) -> None:
         self.time = START
@@ -63,7 +63,7 @@ def no_models() -> None:
 
 @dataclass
 class Person:
-    """Somebody who said yes, with a made-up face."""
+    """A person who gave consent, with a synthetic face."""
 
     take_home: TakeHome
     face: FloatArray
@@ -72,7 +72,7 @@ class Person:
 
     @property
     def carried(self) -> PersonalToken:
-        """What the person shows at a door besides the receipt."""
+        """The secret or badge that the person presents at a door with the receipt."""
         return self.take_home.secret if self.badge is None else Badge.parse(self.badge)
 
     @property
@@ -91,7 +91,7 @@ class Person:
 
 @dataclass
 class House:
-    """Everything a test does to a site, in words."""
+    """A site, and the operations of tests on it."""
 
     site: Site
     clock: Clock
@@ -113,7 +113,7 @@ class House:
 
     @classmethod
     def copied(cls, template: Path, home: Path) -> Self:
-        """Open a copy of a home; its randomness goes on from another seed, so that nothing is drawn twice."""
+        """Open a copy of a home; its randomness has another seed, so that no value is drawn twice."""
         clock, bits = Clock(), stdlib_random.Random(2)
         shutil.copytree(template, home)
         site = Site.open(home, load_extractor=no_models, clock=clock, random=bits.randbytes)
@@ -133,7 +133,7 @@ class House:
 
     @classmethod
     def of(cls, site: Site, people: Sequence[Person] = (), seed: int = 2) -> Self:
-        """Use a site that is there."""
+        """Use an existing site."""
         clock = site.installation.store.clock
         assert isinstance(clock, Clock)
         return cls(site, clock, np.random.default_rng(seed), stdlib_random.Random(os.urandom(8)), list(people))
@@ -152,7 +152,7 @@ class House:
         self.site = Site.open(home, load_extractor=load_extractor, clock=self.clock, random=self.bits.randbytes)
 
     def face(self) -> FloatArray:
-        """Return a new made-up face: a random direction, far from all others."""
+        """Return a new synthetic face: a random direction, far from all others."""
         return UnitVector.normalised(self.faces.standard_normal(DIMENSION)).array
 
     def invite(self, zone: str = "lobby", name: str = "Ada Canary Example", jurisdiction: str = "FR") -> Person:
@@ -202,7 +202,7 @@ class House:
             seen.fill(0)
 
     def sees(self, person: Person, zone: str = "lobby") -> bool:
-        """Tell whether the door opens for a person as themselves."""
+        """Return whether a person matches as themselves."""
         match = self.look_at(person.face, zone).match
         return match is not None and match.subject_id == person.subject_id
 

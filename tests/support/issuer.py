@@ -1,4 +1,4 @@
-"""An issuer of tokens on loopback, honest and not, and the keys it signs with; stops at the end of its `with`."""
+"""Fake OpenID Connect issuer on loopback, correct or not, and its signing keys; stops at the end of its `with`."""
 
 import json
 import threading
@@ -29,7 +29,7 @@ class Signer:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        """Return what the issuer publishes of it."""
+        """Return the public JWK."""
         return {**self.pair.as_dict(private=False), "kid": self.kid, "alg": self.alg, "use": "sig"}
 
     def token(self, claims: object, **header: object) -> str:
@@ -46,7 +46,7 @@ class Signer:
 
 @cache
 def signer(alg: str = "ES256", kid: str = "first") -> Signer:
-    """Make a key pair once; a name is one key."""
+    """Make a key pair once for each name."""
     if alg.startswith("ES"):
         return Signer(kid, alg, ECKey.generate_key({"ES256": "P-256", "ES384": "P-384"}[alg]))
     if alg.startswith("HS"):
@@ -61,7 +61,7 @@ Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class HouseIssuer:
-    """What the issuer says, and what it was asked."""
+    """Answers of the issuer, and the requests that it received."""
 
     url: str
     keys: list[Signer] = field(default_factory=lambda: [signer()])
@@ -74,7 +74,7 @@ class HouseIssuer:
 
     @property
     def fetches(self) -> int:
-        """Return how often the keys were asked for."""
+        """Return the number of times that the keys were fetched."""
         return len([path for path in self.asked if path.endswith("openid-configuration")])
 
     def claims(self, now: float, **more: object) -> dict[str, Any]:
@@ -83,11 +83,11 @@ class HouseIssuer:
         return {name: value for name, value in (said | more).items() if value is not None}
 
     def hang(self, _handler: BaseHTTPRequestHandler) -> None:
-        """Say nothing until the test lets go."""
+        """Send no response until the test ends."""
         self.ended.wait(PATIENCE_S)
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Say what an honest issuer says."""
+        """Send the response of a correct issuer."""
         found: dict[str, Any] = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"} | self.says
         if handler.path.endswith("/keys"):
             found = {"keys": [one.jwk for one in self.keys]}
@@ -110,7 +110,7 @@ def loopback_issuer() -> Iterator[HouseIssuer]:
             try:
                 (here.behaviour or here.answer)(self)
             except OSError:
-                return  # who asked had enough
+                return  # the client disconnected
 
         def log_message(self, *_: object) -> None:
             return

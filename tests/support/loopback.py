@@ -1,4 +1,4 @@
-"""A server of HTTP on a free port of loopback, which stops by itself."""
+"""HTTP server on a free port of loopback, which stops by itself."""
 
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""A search of this process's own memory for values that must be gone from it.
+"""Search of this process's own memory for values that must be erased from it.
 
-A search must not find itself. So a value is kept only hidden, every byte raised by a constant, and memory is read into
-one buffer of known address, which is left out, and hidden there before anything is compared. Nothing readable is made.
+A search must not find itself. So a value is kept only masked, every byte raised by a constant, and memory is read into
+one buffer of known address, which is left out, and masked there before any comparison. No plain copy is made.
 """
 
 import mmap
@@ -22,13 +22,13 @@ Hidden = NDArray[np.uint8]
 
 
 def hide(value: object) -> Hidden:
-    """Return the bytes of an array or a buffer, hidden; no other copy is made."""
+    """Return the masked bytes of an array or a buffer; no other copy is made."""
     plain = np.frombuffer(value, dtype=np.uint8)  # type: ignore[call-overload]
     return plain + SHIFT
 
 
 class OwnMemory:
-    """What to look for, and the buffer to look through."""
+    """The values to search for, and the buffer for the searched memory."""
 
     def __init__(self) -> None:
         self._buffer = mmap.mmap(-1, CHUNK_BYTES)
@@ -37,7 +37,7 @@ class OwnMemory:
         self._names: list[str] = []
 
     def look_for(self, name: str, hidden: Hidden) -> None:
-        """Look for a value from now on: for every 15 bytes of it in a row, at any address."""
+        """Search for a value from now on: for every 15 bytes of it in a row, at any address."""
         windows = np.lib.stride_tricks.sliding_window_view(hidden, WORD_BYTES)
         words = np.ascontiguousarray(windows).view(np.uint64)[:, 0]
         self._words.append(words)
@@ -48,7 +48,7 @@ class OwnMemory:
         words = np.concatenate(self._words)
         order = np.argsort(words)
         words, names = words[order], [self._names[at] for at in order]
-        first = np.zeros(1 << 16, dtype=bool)  # most of memory is told apart by two bytes
+        first = np.zeros(1 << 16, dtype=bool)  # two bytes exclude most of the memory
         first[words & np.uint64(0xFFFF)] = True
         found: Counter[str] = Counter()
         memory = os.open("/proc/self/mem", os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""How long tests wait for a state, and free ports: nothing here depends on how busy the machine is."""
+"""Time limit of tests that wait for a state, and free ports; no test depends on the load of the machine."""
 
 import random
 import socket

@@ -1,4 +1,4 @@
-"""Receivers of webhooks on loopback, well-behaved and not; each stops by itself at the end of its `with`."""
+"""Webhook receivers on loopback, well-behaved or not; each stops by itself at the end of its `with`."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from patience import PATIENCE_S
 
 @dataclass
 class Received:
-    """One request as it came."""
+    """A received request."""
 
     path: str
     headers: dict[str, str]
@@ -37,7 +37,7 @@ def answer(status: int, body: bytes = b"", **headers: str) -> Behaviour:
 
 @dataclass
 class Receiver:
-    """A receiver, and what it got."""
+    """A receiver, and its requests."""
 
     url: str
     got: list[Received] = field(default_factory=list)
@@ -46,13 +46,13 @@ class Receiver:
     ended: threading.Event = field(default_factory=threading.Event)
 
     def wait_for(self, count: int, timeout_s: float = PATIENCE_S) -> list[Received]:
-        """Wait until so many requests came."""
+        """Wait for a number of requests."""
         with self.came:
             assert self.came.wait_for(lambda: len(self.got) >= count, timeout_s), f"got {len(self.got)} of {count}"
             return list(self.got)
 
     def hang(self, _handler: BaseHTTPRequestHandler, _received: Received) -> None:
-        """Say nothing until the test ends."""
+        """Send no response until the test ends."""
         self.ended.wait(PATIENCE_S)
 
 
@@ -73,7 +73,7 @@ def receiver(behaviour: Behaviour | None = None) -> Iterator[Receiver]:
             try:
                 here.behaviour(self, received)
             except OSError:
-                return  # the sender had enough
+                return  # the sender disconnected
 
         def log_message(self, *_: object) -> None:
             return

@@ -1,7 +1,7 @@
-"""Processes that enroll, identify and erase, and then say what of it is left in their own memory.
+"""Processes that enroll, identify and erase, and then report what is left in their own memory.
 
-Started as ``python remembering.py SCENARIO HOME``; each prints one JSON object of what was found when. It runs alone:
-whatever a test framework keeps of values and messages would be found as well.
+Started as ``python remembering.py SCENARIO HOME``; each prints one JSON object of the findings by step. It runs alone,
+because the search would also find values and messages that a test framework keeps.
 """
 
 import ctypes
@@ -38,7 +38,7 @@ def made_up_faces() -> Report:
 
 
 def made_up_large_faces() -> Report:
-    """Do the same where an embedding is larger than what an allocator reuses at once."""
+    """Do the same with embeddings larger than the blocks that an allocator reuses at once."""
     made_up.DIMENSION = 512
     return _withdrawn(House.build(_home()))
 
@@ -62,7 +62,7 @@ def reopened() -> Report:
 
 
 def refused_midway() -> Report:
-    """Withdraw while a reader stands in the way of the scrubbing, and finish it when the reader has gone."""
+    """Withdraw while a reader blocks the scrub, and finish when the reader has ended."""
     volens.store.sqlite.database.BUSY_TIMEOUT_S = 0.1  # type: ignore[misc]  the reader does not go before it
     house = House.build(_home())
     for _ in range(3):
@@ -110,7 +110,7 @@ def real_faces() -> Report:
 
 
 class _Watched:
-    """An embedder whose every embedding is looked for, photo by photo."""
+    """An embedder; every embedding of it is searched for, photo by photo."""
 
     def __init__(self, embedder: FaceEmbedder, memory: OwnMemory) -> None:
         self._embedder = embedder
@@ -145,7 +145,7 @@ def _withdrawn(house: House) -> Report:
 
 
 def _look_for(memory: OwnMemory, site: Site, receipt_id: ReceiptId) -> list[Secret | UnitVector]:
-    """Look for everything of a person; return the copies by which it was done, to be wiped."""
+    """Search for all values of a person; return the copies made for it, which the caller wipes."""
     with site.installation.store.read() as connection:
         references = sealed_references(connection, [receipt_id])
     secret = site.installation.store.keyring.grant_secret(receipt_id)
@@ -176,12 +176,12 @@ def _wipe(held: Iterable[Secret | UnitVector]) -> None:
 
 
 def _overwrite(value: bytes) -> None:
-    """Overwrite immutable bytes, which only a test may do: it read what the program would not have read."""
+    """Overwrite immutable bytes, which only a test may do, because it read them and the program would not."""
     ctypes.memset(id(value) + bytes.__basicsize__ - 1, 0, len(value))
 
 
 def _forget_ours(house: House) -> None:
-    """Wipe the faces that the test itself remembers."""
+    """Wipe the faces that the test itself holds."""
     for person in house.people:
         own = person.face.base
         assert isinstance(own, np.ndarray)

@@ -1,4 +1,4 @@
-"""Restores and backups in processes of their own: killed after a chosen durable step, or without room on the disk."""
+"""Restores and backups in separate processes: killed after a chosen durable step, or without room on the disk."""
 
 import os
 import resource
@@ -29,20 +29,20 @@ def _steps(happened: Callable[[], None]) -> None:
     write = SqliteEngine.write
 
     @contextmanager
-    def told(self: SqliteEngine, *, wait: bool = True) -> Any:  # noqa: ANN401  stands in for `SqliteEngine.write`
+    def counted(self: SqliteEngine, *, wait: bool = True) -> Any:  # noqa: ANN401  replaces `SqliteEngine.write`
         with write(self, wait=wait) as connection:
             yield connection
         happened()
 
     def around(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  stands in for any function
+        def wrapped(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  replaces any function
             result = function(*arguments, **options)
             happened()
             return result
 
         return wrapped
 
-    SqliteEngine.write = told  # type: ignore[method-assign]
+    SqliteEngine.write = counted  # type: ignore[method-assign]
     places: tuple[tuple[Any, str], ...] = (
         (SqliteEngine, "scrub"),
         (Path, "replace"),
@@ -55,7 +55,7 @@ def _steps(happened: Callable[[], None]) -> None:
 
 
 def count_steps(home: Path, order: RestoreOrder, result: Path) -> None:
-    """Restore undisturbed; write down how many durable steps that took."""
+    """Restore without a fault; record the number of durable steps."""
     seen: list[None] = []
     _steps(lambda: seen.append(None))
     restore(home, order)
@@ -77,7 +77,7 @@ def restore_and_die(home: Path, order: RestoreOrder, nth: int) -> None:
 
 
 def back_up_on_a_full_disk(home: Path, folder: Path, size_bytes: int, result: Path) -> None:
-    """Back up where no file may grow beyond a size; write down what was said."""
+    """Back up with a limit on the file size; record the error."""
     site = Site.open(home, load_extractor=no_models, clock=Clock())
     report = os.open(result, os.O_CREAT | os.O_WRONLY)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass
 class Said:
-    """What a command ended with and printed."""
+    """The exit code and output of a command."""
 
     code: int
     out: str

@@ -1,7 +1,7 @@
-"""A Transit engine as Vault speaks it over HTTP, on loopback: real AES-GCM, versions, tokens and refusals.
+"""Fake Transit engine of Vault over HTTP, on loopback: real AES-GCM, versions, tokens and refusals.
 
 Written after Vault's documented API (secrets engines, transit), as far as a root key needs it. It can be sealed, made
-slow, made to redirect, and it remembers every request, so that a test can look what was sent.
+slow, made to redirect, and it remembers every request, so that a test can check the requests.
 """
 
 import base64
@@ -46,7 +46,7 @@ class Transit:
     """The state of the server.
 
     Attributes:
-        sealed, delay_s, redirect_to: what is wrong with it now.
+        sealed, delay_s, redirect_to: its faults now.
         asked: method, path and namespace of every request.
     """
 
@@ -61,13 +61,13 @@ class Transit:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def url(self, key: str = "volens", **options: str) -> str:
-        """Return the root key URL of a key here, which is made if it is not there."""
+        """Return the root key URL of a key of this server, which is made if it does not exist."""
         self.keys.setdefault(key, TransitKey())
         query = "&".join(f"{name.replace('_', '-')}={value}" for name, value in options.items())
         return f"vault:{self.address}/{MOUNT}/{key}" + (f"?{query}" if query else "")
 
     def answer(self, path: str, token: str | None, body: dict[str, Any]) -> dict[str, Any]:
-        """Do what is asked; the data of the answer."""
+        """Execute a request; return the data of the response."""
         if self.sealed:
             raise _RefusedError(503, "Vault is sealed")
         if token != self.token:
@@ -178,7 +178,7 @@ def transit() -> Iterator[Transit]:
             try:
                 self.wfile.write(body)
             except BrokenPipeError:
-                return  # who asked did not wait
+                return  # the client did not wait
 
         do_PUT = do_GET = do_POST  # noqa: N815  names of the standard library
 

@@ -1,7 +1,7 @@
 """What mypy must refuse, line by line: `# refused: <error code>` marks each error, and there must be no other.
 
-Never run, never imported; `test_refused.py` reads it. The functions at the top stand for any code that asks for the
-right type, so that what is tested is the types of `consent` and `audit` and not who happens to use them today.
+Never run, never imported; `test_refused.py` reads it. The functions at the top stand for any code that requires the
+right type, so that the test covers the types of `consent` and `audit` and not their present callers.
 """
 
 import copy

@@ -17,7 +17,7 @@ Found = Counter[tuple[int, str]]
 
 
 def first_lines(source: Path) -> dict[int, int]:
-    """Return the first line of the statement on each line, for the formatter may break a long one before its mark."""
+    """Return the first line of the statement on each line, because the formatter may break a long one."""
     first: dict[int, int] = {}
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -34,7 +34,7 @@ def marked(source: Path) -> Found:
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
-    """What mypy says of all files, each by its name; it reads our own modules once for all."""
+    """The output of mypy for all files, by name; it analyses our modules only once."""
     sources = sorted(FOLDER.glob("refused*.py"))
     output, problem, _ = api.run(
         [

@@ -1,8 +1,8 @@
-"""Write the signed receipts of this folder, good ones and bad ones, one file each, and the manifest that judges them.
+"""Write the signed receipts of this folder, valid and invalid, one file each, and the manifest of expected results.
 
 Run from the root of the project: ``python -m tests.vectors.build_vectors``. Keys come from fixed seeds and Ed25519 is
 deterministic, so the same code writes the same bytes; a test holds it to that. A change to a file here is a change to
-the format of receipts that people already hold: think twice, then say so in the CHANGELOG.
+the format of receipts that people already hold: avoid it, otherwise state it in the CHANGELOG.
 """
 
 import json
@@ -34,7 +34,7 @@ NOT_SIGNED: Final = "ReceiptSignatureError"
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One file: a token, what must come of it under Ann's key, and words that the refusal must say."""
+    """One file: a token, its expected result under Ann's key, and words of the error."""
 
     token: str
     expected: str
@@ -64,7 +64,7 @@ def good(seed: bytes = ANN_SEED, *, jurisdiction: str = "FR", days: int = 365, n
 
 
 def document() -> dict[str, Any]:
-    """Return what the good receipt says."""
+    """Return the payload of the good receipt."""
     said: dict[str, Any] = json.loads(payload_of(good()))
     return said
 

@@ -1,4 +1,4 @@
-"""The stored receipts: built again they are the same bytes, and each gets the answer that the manifest says."""
+"""The stored receipts: built again they are the same bytes, and each has the result that the manifest states."""
 
 import json
 from typing import Any

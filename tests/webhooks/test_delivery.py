@@ -163,7 +163,7 @@ def test_the_second_message_about_a_person_waits_for_the_first(house: House) -> 
     assert kinds(panel.got)[-2:] == ["consent.expired", "subject.erased"]
 
 
-def test_messages_keep_their_id_and_are_signed_anew(house: House) -> None:
+def test_messages_keep_their_id_and_are_signed_again(house: House) -> None:
     with receiver(answer(503, Retry_After="120")) as panel:
         endpoint(house, panel.url)
         house.invite()

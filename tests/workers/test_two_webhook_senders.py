@@ -38,8 +38,8 @@ def test_two_webhook_senders_deliver_everything_in_order_for_each_person(house: 
             for one in couriers:
                 one.close()
         assert house.site.programs.outbox.state().waiting == 0
-        told: dict[str, list[str]] = {}
+        types: dict[str, list[str]] = {}
         for received in panel.got:
             said = json.loads(received.body)
-            told.setdefault(said["data"]["subject_id"], []).append(said["type"])
-    assert told == {person.subject_id: ["consent.given", "subject.erased"] for person in people}
+            types.setdefault(said["data"]["subject_id"], []).append(said["type"])
+    assert types == {person.subject_id: ["consent.given", "subject.erased"] for person in people}

@@ -1,4 +1,4 @@
-"""One module for each contestant. Nothing is imported before it is asked for: each has packages of its own."""
+"""One module for each contestant. Modules are imported on demand, because each needs its own packages."""
 
 from importlib import import_module
 from typing import Final

@@ -1,6 +1,6 @@
 """deepface's own datastore on SQLite: its register, build_index and search, with the face model left out.
 
-Only `represent`, which turns a photo into an embedding, is replaced, by one that returns the embedding it is given;
+Only `represent`, which turns a photo into an embedding, is replaced, by one that returns a given embedding;
 everything from there on is deepface's code. deepface has no function that deletes, so the row is deleted by SQL.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self, final
 
-# deepface makes a folder for its weights and logs what it does; neither belongs into a benchmark.
+# deepface makes a folder for its weights and logs to the console; a benchmark needs neither.
 os.environ.setdefault("DEEPFACE_LOG_LEVEL", "40")
 
 import numpy as np
@@ -28,8 +28,8 @@ class DeepfaceDatastore(Contestant):
     """Rows and an HNSW index as a blob, both in one SQLite file. Its own threshold decides."""
 
     packages: ClassVar = ("deepface", "faiss-cpu", "numpy")
-    kept_as: ClassVar = "float64 in rows, float32 in the index's blob"
-    maintenance: ClassVar = "index's blob deleted and built anew; VACUUM"
+    kept_as: ClassVar = "float64 in rows, float32 in the index blob"
+    maintenance: ClassVar = "index blob deleted and rebuilt; VACUUM"
 
     def __init__(self, folder: Path) -> None:
         """Open or make the file."""
@@ -61,7 +61,7 @@ class DeepfaceDatastore(Contestant):
         datastore.build_index(database_type="sqlite", connection=self._connection, **_CRITERIA)
 
     def identify(self, probe: FloatArray) -> int | None:
-        """Search by index, as for more than a few people; an id without a row is a match without a name."""
+        """Search by the index, as deepface does for many people; an id without a row is a match without a name."""
         self._given = probe
         found = datastore.search(
             img=np.zeros((8, 8, 3)),
@@ -78,7 +78,7 @@ class DeepfaceDatastore(Contestant):
         return int(found[0][0]["id"]) - 1 if found and found[0] else None
 
     def delete(self, person: int) -> None:
-        """Delete the row, which is all that there is to call."""
+        """Delete the row; deepface has no function for more."""
         with self._connection:
             self._connection.execute("DELETE FROM embeddings WHERE img_name = ?", (f"person {person}",))
 

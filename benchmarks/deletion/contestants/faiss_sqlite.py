@@ -1,4 +1,4 @@
-"""FAISS IndexIDMap2 over a flat index, and SQLite rows beside it: what the tutorials build."""
+"""FAISS IndexIDMap2 over a flat index, with rows in SQLite, as tutorials build it."""
 
 import gc
 import os
@@ -21,7 +21,7 @@ class FaissSqlite(Contestant):
 
     packages: ClassVar[Sequence[str]] = ("faiss-cpu", "numpy")
     kept_as: ClassVar[str] = "float32 in index and rows"
-    maintenance: ClassVar[str] = "VACUUM; index built anew from the rows and written again"
+    maintenance: ClassVar[str] = "VACUUM; index rebuilt from the rows and saved"
     pragma: ClassVar[str] = ""
 
     def __init__(self, folder: Path, dimension: int) -> None:

@@ -20,7 +20,7 @@ class HnswlibIndex(Contestant):
 
     packages: ClassVar = ("hnswlib", "numpy")
     kept_as: ClassVar = "float32 in the graph"
-    maintenance: ClassVar = "index built anew from those not marked, and written again"
+    maintenance: ClassVar = "index rebuilt from the entries not marked, and saved"
 
     def __init__(self, folder: Path, dimension: int) -> None:
         """Load or make the index."""

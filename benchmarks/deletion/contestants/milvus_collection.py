@@ -69,13 +69,13 @@ class MilvusCollection(Contestant):
         self._client.load_collection(_PEOPLE)
 
     def backup(self, backup: Path) -> None:
-        """Flush, and copy the folder; there is nothing else for it."""
+        """Flush, and copy the folder; Milvus Lite has no other backup."""
         self.save()
         shutil.copytree(self._path, backup / _DATA, ignore=shutil.ignore_patterns("LOCK"))
 
     @classmethod
     def restore(cls, folder: Path, backup: Path) -> None:
-        """Put the folder back."""
+        """Copy the folder back."""
         shutil.rmtree(folder / _DATA)
         shutil.copytree(backup / _DATA, folder / _DATA)
 
@@ -92,7 +92,7 @@ class MilvusCollection(Contestant):
 class MilvusRebuilt(MilvusCollection):
     """The same, followed by a rebuild of the collection."""
 
-    maintenance: ClassVar[str] = "collection read, dropped, made anew"
+    maintenance: ClassVar[str] = "collection read, dropped and created again"
 
     def maintain(self) -> None:
         """See `maintenance`."""

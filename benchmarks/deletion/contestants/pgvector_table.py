@@ -59,7 +59,7 @@ class PgvectorTable(Contestant):
         """See `maintenance`."""
         for statement in (
             "VACUUM FULL",
-            "ALTER SYSTEM SET wal_recycle = off",  # else the old log is renamed and used again, bytes and all
+            "ALTER SYSTEM SET wal_recycle = off",  # otherwise the old log is renamed and reused with its bytes
             "SELECT pg_reload_conf()",
             "SELECT pg_sleep(0.2)",
             "SELECT pg_switch_wal()",
@@ -75,7 +75,7 @@ class PgvectorTable(Contestant):
 
     @classmethod
     def restore(cls, folder: Path, backup: Path) -> None:
-        """Put the table back with pg_restore."""
+        """Restore the table with pg_restore."""
         store = cls(folder, 1)
         store._run("pg_restore", "--clean", "-d", store._server.get_uri(), str(backup / _DUMP))
         store.close()

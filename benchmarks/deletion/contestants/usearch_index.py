@@ -1,4 +1,4 @@
-"""usearch and its remove."""
+"""usearch with its function `remove`."""
 
 import gc
 import shutil
@@ -19,7 +19,7 @@ class UsearchIndex(Contestant):
 
     packages: ClassVar = ("usearch", "numpy")
     kept_as: ClassVar = "float32 in the graph"
-    maintenance: ClassVar = "index built anew from those not removed, and written again"
+    maintenance: ClassVar = "index rebuilt from the entries not removed, and saved"
 
     def __init__(self, folder: Path, dimension: int) -> None:
         """Load or make the index."""

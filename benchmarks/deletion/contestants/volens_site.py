@@ -1,4 +1,4 @@
-"""Volens: a whole site, with real consents, sealing, keyring, gallery and erasure; no face models."""
+"""Volens: a complete site, with real consents, sealing, keyring, gallery and erasure; no face models."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ class VolensSite(Contestant):
     def __init__(self, home: Path, dimension: int) -> None:
         """Open or make the site."""
         if not home.exists():
-            with Site.create(home, name="benchmark", contact="nobody") as site:
+            with Site.create(home, name="benchmark", contact="tester") as site:
                 site.add_zone(
                     _ZONE, custody="operator", justification="measured", alternative="none", retention_days=30
                 )
@@ -86,10 +86,10 @@ class VolensSite(Contestant):
         self._site.withdraw(code=self._codes.pop(person))
 
     def maintain(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: the withdrawal has done everything."""
 
     def backup(self, backup: Path) -> None:
-        """Back up the data file, and what else a variant copies, with SQLite's own backup."""
+        """Back up the data file, and the other files of a variant, with SQLite's own backup."""
         for name in self.copied:
             with sqlite3.connect(self._home / name) as live, sqlite3.connect(backup / name) as copy:
                 live.backup(copy)
@@ -98,7 +98,7 @@ class VolensSite(Contestant):
 
     @classmethod
     def restore(cls, folder: Path, backup: Path) -> None:
-        """Copy what was backed up over what is there, by hand."""
+        """Copy the files of the backup over those of the site."""
         for name in cls.copied:
             for log in ("-wal", "-shm"):
                 (folder / _HOME / f"{name}{log}").unlink(missing_ok=True)
@@ -106,7 +106,7 @@ class VolensSite(Contestant):
 
     @classmethod
     def witness(cls, folder: Path, dimension: int, faces: Mapping[int, FloatArray]) -> Kept:
-        """Return everything by which Volens keeps a person, and the keys."""
+        """Return all stored values about a person, and the keys."""
         kinds: dict[str, dict[int, bytes]] = {
             kind: {} for kind in ("sealed embedding", "wrapped secret", "sketch", "grant secret", "reference key")
         }
@@ -127,7 +127,7 @@ class VolensSite(Contestant):
                     with secret.reference_key(reference.receipt.sha256, _MODEL) as key:
                         kinds["reference key"][person] = bytes(key.buffer)
                 kinds["sealed embedding"][person] = reference.sealed_embedding[13:]
-                # Without version, nonce and tag: who has these 32 bytes and the root key has the secret.
+                # Without version, nonce and tag: these 32 bytes and the root key together give the secret.
                 kinds["wrapped secret"][person] = (wrapped or b"")[13:45]
                 kinds["sketch"][person] = projection.sketch(face).tobytes()
         return kinds
@@ -142,7 +142,7 @@ class VolensSite(Contestant):
 
 
 class VolensKeyringCopied(VolensSite):
-    """The same, by an operator who backs the keyring up with the data, against the advice."""
+    """The same, with a backup that includes the keyring, against the advice of the documentation."""
 
     copied: ClassVar[Sequence[str]] = (_DATA, _KEYRING)
 

@@ -1,4 +1,4 @@
-"""One module for each contestant. Nothing is imported before it is asked for: peers have packages of their own."""
+"""One module for each contestant. Modules are imported on demand, because peers need their own packages."""
 
 from importlib import import_module
 from typing import Final

@@ -1,4 +1,4 @@
-"""FAISS exact search, without any gate: the baseline."""
+"""FAISS exact search without checks of consent: the baseline."""
 
 from typing import Any, ClassVar, Self
 
@@ -9,12 +9,12 @@ from benchmarks.matching.faces import FloatArray
 
 
 class FaissFlat(Contestant):
-    """A FAISS index of plain embeddings; what differs is `make` and `tune`."""
+    """A FAISS index of plain embeddings; subclasses override `make` and `tune`."""
 
     packages: ClassVar = ("faiss-cpu",)
 
     def __init__(self, scene: Scene) -> None:
-        """Make the index, and add everybody."""
+        """Make the index, and add all faces."""
         faiss.omp_set_num_threads(scene.build_threads)
         self._index: Any = self.make(scene.faces)
         self._index.add(scene.faces)
@@ -37,5 +37,5 @@ class FaissFlat(Contestant):
         return Answer(int(rows[0, 0]) if scores[0, 0] >= self._threshold else None)
 
     def size_bytes(self) -> int:
-        """As long as the index is when it is written."""
+        """Return the size of the index as a file."""
         return len(faiss.serialize_index(self._index))

@@ -19,7 +19,7 @@ class HnswlibGraph(Contestant):
     efforts: ClassVar = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
     def __init__(self, scene: Scene) -> None:
-        """Add everybody."""
+        """Add all faces."""
         self._index: Any = hnswlib.Index(space="ip", dim=scene.faces.shape[1])
         self._index.init_index(len(scene.faces), ef_construction=_EF_CONSTRUCTION, M=_M, random_seed=1)
         self._index.add_items(scene.faces, num_threads=scene.build_threads)
@@ -41,7 +41,7 @@ class HnswlibGraph(Contestant):
         self._index.set_ef(effort)
 
     def size_bytes(self) -> int:
-        """As long as the index is when it is written."""
+        """Return the size of the index as a file."""
         return int(self._index.index_file_size())
 
     def settings(self) -> Mapping[str, int | str]:

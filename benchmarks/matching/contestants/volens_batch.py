@@ -1,4 +1,4 @@
-"""Volens whole, 32 probes at once."""
+"""Volens with all checks, 32 probes in one batch."""
 
 from collections.abc import Sequence
 from typing import ClassVar

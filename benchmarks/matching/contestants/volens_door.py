@@ -1,4 +1,4 @@
-"""Volens whole: live consent, unsealing, exact score and the winner's signature in every answer."""
+"""Volens with all checks: live consent, unsealing, exact score and the winner's signature in every answer."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Self
@@ -16,8 +16,8 @@ class VolensDoor(Contestant):
 
     Attributes:
         store: of the site.
-        galleries: of this contestant alone.
-        gallery: the one that is searched.
+        galleries: of this contestant only.
+        gallery: the one to search.
     """
 
     packages: ClassVar = ("faiss-cpu", "numpy", "sqlalchemy", "cryptography")
@@ -38,7 +38,7 @@ class VolensDoor(Contestant):
         return cls(scene)
 
     def probe(self, face: FloatArray) -> ProbeEmbedding:
-        """Return a face as the models hand it over."""
+        """Return a face as the models return it."""
         return ProbeEmbedding(self._permit, UnitVector.normalised(face), MODEL)
 
     def identify(self, probe: FloatArray) -> Answer:
@@ -65,6 +65,6 @@ class VolensTwoThreads(VolensDoor):
 
 
 def answer(decision: Decision) -> Answer:
-    """Return a decision as an answer."""
+    """Convert a decision to an answer of the benchmark."""
     row = None if decision.match is None else decision.match.reference_id - 1
     return Answer(row, decision.sealed_opened)

@@ -1,4 +1,4 @@
-"""The sketch scan and an exact comparison with plain embeddings: what Volens would cost without the gate."""
+"""The sketch scan and an exact comparison with plain embeddings: the time of Volens without the gate."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Self
@@ -12,7 +12,7 @@ from volens.index import ESTIMATE_DEVIATIONS, SCAN_DEVIATIONS, distance_bound, e
 
 
 class VolensUngated(Contestant):
-    """Proposals of the same gallery, compared with the faces as they are in memory."""
+    """Candidates of the same gallery, compared with the plain faces in memory."""
 
     packages: ClassVar = ("faiss-cpu", "numpy")
 
@@ -41,7 +41,7 @@ class VolensUngated(Contestant):
         return Answer(int(rows[best]) if scores[best] >= self._threshold else None)
 
     def size_bytes(self) -> int:
-        """The faces besides the sketches."""
+        """Return the bytes of the faces and the sketches."""
         return self._faces.nbytes + sum(len(one) for one in self._gallery.engine.buffers())
 
     def settings(self) -> Mapping[str, int | str]:

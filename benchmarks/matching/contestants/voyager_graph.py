@@ -19,7 +19,7 @@ class VoyagerGraph(Contestant):
     efforts: ClassVar = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
     def __init__(self, scene: Scene) -> None:
-        """Add everybody."""
+        """Add all faces."""
         self._index: Any = voyager.Index(
             voyager.Space.InnerProduct, scene.faces.shape[1], M=_M, ef_construction=_EF_CONSTRUCTION, random_seed=1
         )
@@ -43,7 +43,7 @@ class VoyagerGraph(Contestant):
         self._effort = effort
 
     def size_bytes(self) -> int:
-        """As long as the index is when it is written."""
+        """Return the size of the index as a file."""
         return self._bytes
 
     def settings(self) -> Mapping[str, int | str]:

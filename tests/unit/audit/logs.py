@@ -39,7 +39,7 @@ CT_ROOTS: Final = [
 
 
 class MemoryLog:
-    """Stores nodes as a store does: inserted once, never changed; an unknown one is a mistake of the reader."""
+    """Stores nodes as a store does: inserted once, never changed; reading an unknown one is a bug of the reader."""
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
         self.nodes: dict[tuple[int, int], bytes] = {}

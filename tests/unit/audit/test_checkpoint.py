@@ -277,7 +277,7 @@ NO_KEYS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("case", NO_KEYS)
-def test_no_verifier_key_is(case: str) -> None:
+def test_an_invalid_verifier_key_is_refused(case: str) -> None:
     text, words = NO_KEYS[case]
     with pytest.raises(InputError, match=words):
         VerifierKey.parse(text)

@@ -1,4 +1,4 @@
-"""A leaf keeps a promise about details that it does not contain."""
+"""Leaves of the audit log: each commits to details that it does not contain."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ SALT = bytes(range(32))
 DETAILS: dict[str, str | int] = {"receipt_id": "00" * 16, "references": 3, "zone": "front-door"}
 
 
-def event(**changes: Any) -> Event:  # noqa: ANN401  whatever Event takes
+def event(**changes: Any) -> Event:  # noqa: ANN401  any argument of Event
     given: dict[str, Any] = {"kind": "consent.withdrawn", "at": NOW, "details": DETAILS, "salt": SALT}
     return Event(**given | changes)
 
@@ -86,7 +86,7 @@ def test_a_leaf_does_not_open_with(case: str) -> None:
 
 
 def test_details_cannot_reach_into_the_salt() -> None:
-    # Were the salt not of one length, salt + details could be cut in another place.
+    # If the salt had no fixed length, salt + details could be split in another place.
     with pytest.raises(ValueError, match="got a salt of 33 bytes; expected 32"):
         open_leaf(LEAF, {}, SALT + b"{")
     with pytest.raises(ValueError, match="got a salt of 0 bytes"):
@@ -142,7 +142,7 @@ NO_LEAVES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("case", NO_LEAVES)
-def test_no_leaf_is(case: str) -> None:
+def test_an_invalid_leaf_is_refused(case: str) -> None:
     problem = re.escape(f"integrity: got {len(NO_LEAVES[case])} bytes that are not a Volens audit leaf")
     with pytest.raises(TamperError, match=problem):
         read_leaf(NO_LEAVES[case])

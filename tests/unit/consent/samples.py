@@ -1,4 +1,4 @@
-"""Values that the tests of consent, and of what rests on it, begin with. Keys come from fixed seeds."""
+"""Sample values for the tests of consent and of the rooms above it. Keys come from fixed seeds."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -38,8 +38,8 @@ CONTROLLER: Final = Controller(SITE, "Lakeside Bakery", "privacy@lakeside.exampl
 NOTICE_TEXT: Final = "We keep a number made from your face — not the photo — to open the front door.\r\n".encode()
 
 
-def zone(name: str = "front-door", **changes: Any) -> Zone:  # noqa: ANN401  whatever declare() takes
-    """Declare a zone that lacks nothing, but for the changes."""
+def zone(name: str = "front-door", **changes: Any) -> Zone:  # noqa: ANN401  any argument of declare()
+    """Declare a complete zone, with changes."""
     promises: dict[str, Any] = {
         "custody": "operator",
         "justification": "bakers come in with dough on both hands",
@@ -50,8 +50,8 @@ def zone(name: str = "front-door", **changes: Any) -> Zone:  # noqa: ANN401  wha
     return Zone.declare(name, **promises | changes)
 
 
-def notice(purpose: Purpose = DOOR, **changes: Any) -> Notice:  # noqa: ANN401  whatever publish() takes
-    """Publish a notice that is in order, but for the changes."""
+def notice(purpose: Purpose = DOOR, **changes: Any) -> Notice:  # noqa: ANN401  any argument of publish()
+    """Publish a valid notice, with changes."""
     given: dict[str, Any] = {"language": "en", "version": 1, "text": NOTICE_TEXT, "now": NOW}
     return Notice.publish(purpose, **given | changes)
 
@@ -77,7 +77,7 @@ def receipt(
 
 
 def document(token: str) -> dict[str, Any]:
-    """Return what a token says, as plain JSON."""
+    """Return the payload of a token as plain JSON."""
     parsed: dict[str, Any] = json.loads(from_b64url(token.split(".")[1]))
     return parsed
 
@@ -90,14 +90,14 @@ def token(payload: object, *, header: bytes = HEADER, seed: bytes = ANN_SEED) ->
 
 
 class FakeLedger:
-    """One consent in force until a moment; checks that the gate asks with the right three values."""
+    """A ledger with one consent in force until a moment; checks that the gate passes the right three values."""
 
     def __init__(self, live_until: datetime | None = NOW + timedelta(days=365)) -> None:
         self.answer = live_until
         self.asked: list[tuple[ReceiptId, DataSubjectId, Purpose]] = []
 
     def live_until(self, receipt_id: ReceiptId, subject_id: DataSubjectId, purpose: Purpose) -> datetime | None:
-        """Answer as told, and remember the question."""
+        """Return the given answer, and record the arguments."""
         assert len(receipt_id) == 32
         assert len(subject_id) == 43
         self.asked.append((receipt_id, subject_id, purpose))

@@ -38,8 +38,8 @@ def test_a_badge_is_read_back(dimension: int) -> None:
 
 
 @pytest.mark.parametrize("length", [*range(139), 10**5])
-def test_a_badge_file_that_is_cut_off_or_too_long_is_none(length: int) -> None:
-    """From 139 bytes on it is the sealed embedding that is cut off, which the store tells by the digest."""
+def test_a_badge_file_that_is_cut_off_or_too_long_is_refused(length: int) -> None:
+    """From 139 bytes on the sealed embedding is cut off, which the store detects by the digest."""
     data = badge().to_bytes()
 
     with pytest.raises(InputError, match="not a badge of this version"):

@@ -1,4 +1,4 @@
-"""Canonical JSON, read the quick way and the slow way, and always as RFC 8785 has it."""
+"""Canonical JSON: the fast and the slow path of the reader accept exactly the form of RFC 8785."""
 
 import json
 
@@ -23,11 +23,11 @@ VALUES = st.recursive(
 
 @given(VALUES)
 @settings(max_examples=300, deadline=None, derandomize=True)
-def test_what_rfc_8785_writes_is_read_and_any_other_form_refused(value: object) -> None:
+def test_the_form_of_rfc_8785_is_read_and_any_other_form_refused(value: object) -> None:
     try:
         payload = rfc8785.dumps(value)  # type: ignore[arg-type]
     except rfc8785.CanonicalizationError:
-        return  # a lone surrogate: no JSON has it
+        return  # a lone surrogate: invalid in JSON
     assert rfc8785.dumps(loads_canonical(payload)) == payload
     for other in (payload + b" ", b" " + payload, json.dumps(value, indent=1).encode()):
         if other != payload:

@@ -1,4 +1,4 @@
-"""Errors say who must act, and never what must stay secret."""
+"""Error messages: the class says who must act, and no message or traceback has a secret."""
 
 import traceback
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_neither_message_nor_traceback_shows_the_secret_in(case: str) -> None:
     act, secrets = CARELESS[case]
     with pytest.raises((VolensError, TypeError, ValueError)) as caught:
         act()
-    # Without the source lines, for those of this file do show what is looked for.
+    # Without the source lines, because those of this file contain the secret.
     shown = [str(error) for error in chain(caught.value)]
     for secret in secrets:
         assert not any(secret in text for text in shown)

@@ -25,12 +25,12 @@ NO_SUBJECT_IDS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("case", NO_RECEIPT_IDS)
-def test_no_receipt_id_is(case: str) -> None:
+def test_an_invalid_receipt_id_is_refused(case: str) -> None:
     assert not RECEIPT_ID.fullmatch(NO_RECEIPT_IDS[case])
 
 
 @pytest.mark.parametrize("case", NO_SUBJECT_IDS)
-def test_no_subject_id_is(case: str) -> None:
+def test_an_invalid_subject_id_is_refused(case: str) -> None:
     assert not SUBJECT_ID.fullmatch(NO_SUBJECT_IDS[case])
 
 

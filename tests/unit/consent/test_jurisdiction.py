@@ -1,4 +1,4 @@
-"""Jurisdictions: which codes there are, and whom an order for one means."""
+"""Jurisdictions: the valid codes, and the people that an order for one covers."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def test_a_country_or_a_part_of_one_is_a_jurisdiction(code: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "fr", "FRA", "FR-", "FR-ABCD", "FR ", " FR", "FR\n", "F", "FR-br"])
-def test_other_text_is_none(text: str) -> None:
+def test_other_text_is_not_a_jurisdiction(text: str) -> None:
     with pytest.raises(InputError, match="expected an ISO 3166 code such as FR or US-IL"):
         parse_jurisdiction(text)
 

@@ -1,4 +1,4 @@
-"""Months as the law counts them: the same day, or the last one there is."""
+"""Time limits in months: the same day of the month, or its last day."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +25,7 @@ def test_a_month_later_is_the_same_day_or_the_last_of_the_month(received: str, m
     assert months_later(start, months) == end
 
 
-@given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)), st.integers(1, 12))  # noqa: DTZ001  given a zone by the next argument
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)), st.integers(1, 12))  # noqa: DTZ001  the next argument sets the zone
 def test_months_are_never_longer_than_the_law_lets_them_be(start: datetime, months: int) -> None:
     end = months_later(start, months)
     assert (end.year * 12 + end.month) - (start.year * 12 + start.month) == months

@@ -1,4 +1,4 @@
-"""The person's half of a key: what is written down is read back, and nothing else is."""
+"""The person's half of a key: every way that people write it is read back, and other text is refused."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""A receipt says all that ISO/IEC TS 27560 asks for, is read in one form only, and stands for one signature."""
+"""A receipt has the fields of ISO/IEC TS 27560, one accepted form, and one valid signature."""
 
 import copy
 import json
@@ -67,7 +67,7 @@ FIELDS = [
     "event.entity_id",
     "event.event_type",
     "event.event_state",
-    # Not in the standard; Volens decides by them.
+    # Not in the standard; Volens needs them to decide.
     "pii_principal_key.x",
     "pii_processing.privacy_notice.sha256",
     "pii_processing.custody",
@@ -76,7 +76,7 @@ FIELDS = [
     "event.expires_at",
 ]
 
-# What `parse` reads. Without any of these there is nothing to decide by.
+# The fields that `parse` requires.
 NEEDED = [
     "schema_version",
     "record_id",
@@ -127,7 +127,7 @@ def parse(text: str) -> UnverifiedReceipt:
     return UnverifiedReceipt.parse(text.encode())
 
 
-# --- what every receipt says
+# --- fields of every receipt
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -385,7 +385,7 @@ def test_an_expired_receipt_still_verifies_so_that_it_can_be_withdrawn() -> None
 
 
 def swapped(*, subject: bool, key: bool) -> UnverifiedReceipt:
-    """Return what Bob makes of Ann's receipt under his own signature, putting himself in."""
+    """Return Ann's receipt with Bob's id and key, signed by Bob."""
     content = document(receipt().token)
     if subject:
         content["pii_principal_id"] = BOB.public.subject_id

@@ -1,4 +1,4 @@
-"""What is shown besides a face: read in one way, said nowhere, gone after its use."""
+"""Second factors as presented: parsed in one way, never shown in a repr, wiped after use."""
 
 import pickle
 
@@ -51,7 +51,7 @@ def test_a_badge_number_is_read(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", NO_BADGES)
-def test_no_badge_number_is(case: str) -> None:
+def test_an_invalid_badge_number_is_refused(case: str) -> None:
     with pytest.raises(InputError, match=r"got a badge number of .* characters; expected 4 to 64 letters") as caught:
         ShownFactor.badge(NO_BADGES[case])
     assert not NO_BADGES[case] or NO_BADGES[case] not in str(caught.value)
@@ -64,7 +64,7 @@ def test_a_pin_is_read(text: str) -> None:
 
 
 @pytest.mark.parametrize("case", NO_PINS)
-def test_no_pin_is(case: str) -> None:
+def test_an_invalid_pin_is_refused(case: str) -> None:
     with pytest.raises(InputError, match=r"got a PIN of .* characters; expected 4 to 12 digits") as caught:
         ShownFactor.pin(NO_PINS[case])
     assert not NO_PINS[case] or NO_PINS[case] not in str(caught.value)

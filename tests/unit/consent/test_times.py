@@ -1,4 +1,4 @@
-"""One form of time."""
+"""Timestamps: one accepted form."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -84,7 +84,7 @@ def test_a_code_is_understood(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", NO_CODES)
-def test_no_code_is(case: str) -> None:
+def test_an_invalid_code_is_refused(case: str) -> None:
     with pytest.raises(InputError, match=r"got a withdrawal code of \d+ characters; expected 26") as caught:
         WithdrawalCode.parse(NO_CODES[case])
     message = str(caught.value)

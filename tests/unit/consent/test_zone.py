@@ -1,4 +1,4 @@
-"""A zone is refused until every promise is made."""
+"""Declaration of a zone: refused unless every promise is stated."""
 
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta, timezone

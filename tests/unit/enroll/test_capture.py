@@ -1,4 +1,4 @@
-"""Capture: three good photos of one consenting person become one embedding, everything else a refusal."""
+"""Capture: three good photos of one consenting person become one embedding, anything else is refused."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ def three(astronaut: RgbImage, changed: Callable[..., RgbImage]) -> list[RgbImag
 
 
 class Watched(Extractor):
-    """Remembers the embeddings that it handed out."""
+    """An embedder that records the embeddings that it returned."""
 
     def consented(self, image: RgbImage, face: DetectedFace, grant: ConsentGrant) -> ConsentedEmbedding:
         embedding = super().consented(image, face, grant)
@@ -50,12 +50,12 @@ def watched() -> Watched:
 def test_three_photos_become_the_mean_and_the_single_vectors_are_wiped(
     watched: Watched, three: list[RgbImage], grant: ConsentGrant
 ) -> None:
-    told: list[tuple[int, int]] = []
-    draft = capture_reference(three, grant, watched, progress=lambda done, total: told.append((done, total)))
+    reported: list[tuple[int, int]] = []
+    draft = capture_reference(three, grant, watched, progress=lambda done, total: reported.append((done, total)))
     assert draft.embedding.grant is grant
     assert draft.embedding.model_id == watched.model.model_id
     assert (draft.few, len(draft.qualities)) == (False, 3)
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert reported == [(1, 3), (2, 3), (3, 3)]
     mean = np.mean([copy for copy, _ in watched.seen], axis=0)
     np.testing.assert_allclose(draft.embedding.vector.array, mean / np.linalg.norm(mean), atol=1e-6)
     assert all(not vector.array.any() for _, vector in watched.seen)
@@ -112,7 +112,7 @@ def test_a_photo_without_a_face_is_named_and_nothing_is_embedded(
     assert extractor.embeddings_computed == 0
 
 
-def test_a_photo_with_bystanders_is_named_with_the_count_and_nobody_is_embedded(
+def test_a_photo_with_bystanders_is_named_with_the_count_and_not_embedded(
     extractor: Extractor, three: list[RgbImage], six_people: RgbImage, grant: ConsentGrant
 ) -> None:
     with pytest.raises(SeveralFacesError, match="photo 2 shows 6 faces; expected one"):

@@ -62,7 +62,7 @@ def ask(house: House, person: Person) -> str:
 
 @dataclass
 class Answerer:
-    """Answers requests for access as the site's desk does: a file for each, marked answered."""
+    """Answers access requests as the site's desk does: a file for each, marked answered."""
 
     house: House
     asked: list[ReceiptId] = field(default_factory=list)

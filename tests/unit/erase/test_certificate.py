@@ -58,7 +58,7 @@ def reissue(
     payload: Callable[[bytes], bytes] = lambda payload: payload,
     typ: str = CERTIFICATE.typ,
 ) -> bytes:
-    """Log and sign a statement with the site's own key, as a site would that lies or errs."""
+    """Log and sign a statement with the site's own key, as a dishonest or faulty site would."""
     with house.store.write() as tx:
         index, event = tx.log(kind, details(statement))
         head, note = tx.sign_log()
@@ -73,7 +73,7 @@ def refused(house: House, data: bytes, kind: type[VolensError], words: str) -> N
     assert type(caught.value) is kind
 
 
-def test_a_certificate_says_what_was_destroyed_and_names_nobody(house: House) -> None:
+def test_a_certificate_states_what_was_destroyed_and_names_no_person(house: House) -> None:
     person = house.admit()
     house.clock.move(days=3)
     erased = house.withdraw(person)

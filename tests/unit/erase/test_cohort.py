@@ -25,7 +25,7 @@ def plan_of(house: House, data: bytes) -> Plan:
     return read_plan(PLAN.from_file(data)[0], house.site.verifier_key)
 
 
-def test_an_order_erases_the_selected_people_and_nobody_else(house: House) -> None:
+def test_an_order_erases_the_selected_people_only(house: House) -> None:
     french, german = [house.admit(), house.admit()], house.admit(jurisdiction="DE")
 
     done = carry_out(house, planned(house))
@@ -129,7 +129,7 @@ def test_an_invalid_selection_is_refused(named: dict[str, object], said: str) ->
         Selection.declare(**named)  # type: ignore[arg-type]
 
 
-def test_a_changed_row_takes_nobody_out_of_a_cohort(house: House) -> None:
+def test_a_changed_row_removes_no_person_from_a_cohort(house: House) -> None:
     """Bob's receipt is put in Ada's place, so hers would be German."""
     person, german = house.admit(), house.admit(jurisdiction="DE")
     house.site.close()
@@ -172,9 +172,9 @@ def test_a_person_who_joins_at_the_last_moment_stops_it_too(house: House, monkey
     select_now = execution._select_now
 
     def then_joined(*arguments: Any) -> Any:  # noqa: ANN401  as the original
-        everybody = select_now(*arguments)
+        selected = select_now(*arguments)
         house.admit()
-        return everybody
+        return selected
 
     monkeypatch.setattr(execution, "_select_now", then_joined)
 
@@ -259,7 +259,7 @@ def test_carrying_a_plan_out_twice_erases_once_and_gives_the_same_dossier(house:
     house.admit()
     data = planned(house)
     first = carry_out(house, data).dossier
-    house.admit()  # joined afterwards: none of this plan's business
+    house.admit()  # joined afterwards, so not part of this plan
     size = house.site.status().log_size
 
     second = carry_out(house, data, name="again").dossier
@@ -270,7 +270,7 @@ def test_carrying_a_plan_out_twice_erases_once_and_gives_the_same_dossier(house:
     assert all((first / name).read_bytes() == (second / name).read_bytes() for name in names)
 
 
-def test_an_order_that_selects_nobody_has_a_dossier_too(house: House) -> None:
+def test_an_order_that_selects_no_person_has_a_dossier_too(house: House) -> None:
     house.admit(jurisdiction="DE")
 
     dossier = verify_dossier(carry_out(house, planned(house)).dossier, house.site.verifier_key)

@@ -59,7 +59,7 @@ def written(files: Files, folder: Path) -> Path:
 
 
 def signed_again(house: House, files: Files) -> Files:
-    """Return the files under a manifest that the site has signed over whatever they are now."""
+    """Return the files with a new manifest that the site signed over their present content."""
     inside = {name: data for name, data in files.items() if not name.startswith("manifest")}
     manifest = json.loads(files["manifest.json"])
     manifest["files"] = {name: sha256(data).hexdigest() for name, data in inside.items()}
@@ -224,7 +224,7 @@ def with_the_first_approver_twice(_house: House, files: Files) -> None:
 
 
 def with_an_older_beginning(house: House, files: Files) -> None:
-    """Both checkpoints are the log's own; the older one covers what was no part of the order."""
+    """Both checkpoints are the log's own; the older one covers entries that are not part of the order."""
     log = json.loads(files["log.json"])
     old, new = (open_checkpoint(log[name], house.site.verifier_key) for name in ("before", "after"))
     with house.store.read() as connection:
@@ -313,7 +313,7 @@ def test_signed_files_that_differ_from_the_log_are_refused(
 
 
 def test_the_same_files_signed_again_hold(house: House, folder: Path, tmp_path: Path) -> None:
-    """The lies above are refused for what they say, not for how they were made."""
+    """The control: the false files above are refused for their content, not for the way they were made."""
     verify_dossier(written(signed_again(house, read(folder)), tmp_path / "again"), house.site.verifier_key)
 
 
@@ -327,7 +327,7 @@ COUNTS: dict[str, tuple[Callable[[Any, Any], None], str]] = {
         "the references before, less those after",
     ),
     "another zone": (lambda before, _after: before["cohort"]["zones"].update(lab={}), "by zone are not what was"),
-    "somebody left": (lambda _before, after: after["cohort"].update(consents=1), "some people of the cohort are left"),
+    "people left": (lambda _before, after: after["cohort"].update(consents=1), "some people of the cohort are left"),
     "a certificate more": (lambda _before, after: after.update(certificates=3), "more or fewer certificates"),
     "a leaver without a certificate": (
         lambda before, _after: before["left_since_plan"].append("00"),
@@ -351,13 +351,13 @@ def test_the_counts_add_up(house: House, folder: Path, case: str) -> None:
 def test_a_count_that_was_wrong_from_the_start_does_not_verify(
     house: House, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Logged, signed and consistent, and yet not what was certified."""
+    """The count is logged, signed and consistent, but differs from the certificates."""
     assert folder.exists()
     house.admit(jurisdiction="IT")
     true = execution.census
 
-    def wrong(everybody: Any) -> dict[str, Any]:  # noqa: ANN401  as the original
-        counts = true(everybody)
+    def wrong(people: Any) -> dict[str, Any]:  # noqa: ANN401  as the original
+        counts = true(people)
         counts["cohort"]["references"] += 1
         return counts
 
@@ -370,7 +370,7 @@ def test_a_count_that_was_wrong_from_the_start_does_not_verify(
 def test_certificates_of_people_who_were_erased_before_do_not_count(
     house: House, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A site that wants to look obedient counts people as present whom it erased long ago."""
+    """A dishonest site counts people as present whom it erased long ago."""
     assert folder.exists()
     person = house.admit(jurisdiction="ES")
     selection = execution.Selection(jurisdiction="ES")

@@ -30,13 +30,13 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def erase_all(house: House, people: list[Person], calls: list[tuple[int, int]] | None = None) -> list[Erased]:
-    told = [] if calls is None else calls
+    reported = [] if calls is None else calls
     ids = [person.receipt_id for person in people]
     return erase_consents(
         house.site.installation,
         ids,
         EndReason.ORDERED,
-        lambda done, total: told.append((done, total)),
+        lambda done, total: reported.append((done, total)),
     )
 
 
@@ -72,7 +72,7 @@ def test_results_keep_the_order_of_the_call_and_a_repeated_call_returns_the_same
     assert len(list((house.site.home / "certificates").iterdir())) == 5
 
 
-def test_an_empty_list_erases_nobody(house: House) -> None:
+def test_an_empty_list_erases_no_person(house: House) -> None:
     assert erase_all(house, []) == []
 
 

@@ -1,4 +1,4 @@
-"""Needles: what is left of a value is found whole or in part, in memory and in files of any size, and in no other."""
+"""Byte search (needles): remains of a value are found whole or in part, in memory and in files of any size."""
 
 import random
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_any_80_bytes_of_a_value_are_found(needles: Needles) -> None:
     assert needles.search(VALUE[-PIECE_BYTES:], "x")
 
 
-def test_nothing_is_found_where_nothing_is(needles: Needles) -> None:
+def test_nothing_is_found_in_unrelated_bytes(needles: Needles) -> None:
     assert needles.search(seeded.randbytes(100_000), "here") == []
     assert needles.search(b"", "here") == []
     assert needles.search(bytes(10_000), "here") == []
@@ -51,7 +51,7 @@ def test_a_piece_across_two_chunks_of_a_file_is_found(
     assert needles.search_place(FilePlace(path, "file")) == [Hit("face", "file")]
 
 
-def test_a_file_is_told_once_for_each_thing_in_it(needles: Needles, tmp_path: Path) -> None:
+def test_a_file_is_reported_once_for_each_value_in_it(needles: Needles, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes((VALUE + b"short!") * 3)
     assert needles.search_place(FilePlace(path, "file")) == [Hit("face", "file"), Hit("short", "file")]
@@ -60,7 +60,7 @@ def test_a_file_is_told_once_for_each_thing_in_it(needles: Needles, tmp_path: Pa
 
 
 @pytest.mark.parametrize("value", [bytes(541), b"\x01", b"\xff" * 40, b"ab" * 50])
-def test_what_occurs_anywhere_is_not_searched_for(value: bytes) -> None:
+def test_a_value_that_occurs_everywhere_is_not_searched_for(value: bytes) -> None:
     needles = Needles.of([("damaged", value)])
     assert needles.search(value * 3, "here") == []
     assert needles.counts() == {"damaged": 0}
@@ -72,12 +72,12 @@ def test_of_a_value_that_is_half_zeros_the_other_half_is_searched_for() -> None:
     assert needles.search(VALUE, "here") == [Hit("damaged", "here")]
 
 
-def test_pieces_are_counted_by_what_they_are_of(needles: Needles) -> None:
+def test_pieces_are_counted_by_the_name_of_their_value(needles: Needles) -> None:
     assert needles.counts() == {"face": 10, "secret": 2, "short": 1}
     assert Needles.gathered([needles, needles]).counts() == {"face": 20, "secret": 4, "short": 2}
 
 
-def test_needles_are_copies_that_are_wiped_and_say_nothing() -> None:
+def test_needles_are_copies_that_are_wiped_and_show_no_bytes() -> None:
     mine = bytearray(VALUE)
     own = Needles.of([("face", mine)])
     mine[:] = bytes(len(mine))

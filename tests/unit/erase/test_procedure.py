@@ -65,7 +65,7 @@ def verified(house: House, person: Person) -> str:
     return verify_certificate(erased.certificate_path.read_bytes(), house.site.verifier_key).certificate_id
 
 
-def test_an_erasure_deletes_all_data_of_the_person_and_of_nobody_else(house: House) -> None:
+def test_an_erasure_deletes_all_data_of_this_person_only(house: House) -> None:
     leaver, stayer = house.admit(), house.admit()
     assert rows(house) == [2, 2, 2, 0, 0, 0]
 

@@ -1,4 +1,4 @@
-"""The proof on demand: everything is searched again, and what is not erased or was put back is said so."""
+"""The proof on demand: everything is searched again, and data that is not erased or was restored is reported."""
 
 from pathlib import Path
 

@@ -68,7 +68,7 @@ def test_a_signed_answer_is_in_the_file_and_checked_with_it(house: House, office
     house.site.log.verify()
 
 
-def test_an_answer_is_kept_where_the_file_is_lost(house: House, office: OperatorKey) -> None:
+def test_an_answer_is_stored_even_if_the_file_is_lost(house: House, office: OperatorKey) -> None:
     person = house.admit()
     erased = house.withdraw(person)
     path = answer(house, erased, sign_statement(office, erased.certificate_id, house.clock()))
@@ -135,7 +135,7 @@ def test_a_statement_that_the_recipient_did_not_sign_is_refused(house: House, of
         verify_certificate(CERTIFICATE.to_file(data["certificate"], [token]), house.site.verifier_key)
 
 
-def test_a_recipients_name_never_changes_hands(house: House) -> None:
+def test_the_name_of_a_recipient_is_never_reassigned(house: House) -> None:
     recipients = house.site.rights.recipients
     recipients.add("lobby", "Badge office")
     recipients.remove("lobby", "Badge office")

@@ -56,7 +56,7 @@ def test_an_image_is_aligned_to_the_template_within_a_fraction_of_a_pixel(degree
     landmarks = turned(TEMPLATE, degrees, scale, (400, 300))
     size = 2000
     rows, columns = np.mgrid[0:size, 0:size]
-    # Brightness rises linearly along x and y, so each pixel of the crop tells which point of the photo it shows.
+    # Brightness rises linearly along x and y, so each pixel of the crop identifies its point in the photo.
     pixels = np.stack([columns / size * 255, rows / size * 255, columns * 0], axis=2).round().astype(np.uint8)
     crop = align(RgbImage(pixels), landmarks.astype(np.float32))
     assert crop.shape == (112, 112, 3)

@@ -65,7 +65,7 @@ def test_a_moving_face_matches_in_every_frame_and_is_embedded_once_a_second(
     assert [match and match.receipt_id for match in matches(found)] == [person.receipt_id] * (2 * FPS)
     assert extractor.embeddings_computed - before == 2
     boxes = np.array([one.faces[0].box for one in found])
-    assert np.abs(np.diff(boxes[:, 0]) - 8).max() < 6  # in pixels of the frame, whatever region was searched
+    assert np.abs(np.diff(boxes[:, 0]) - 8).max() < 6  # in pixels of the frame, for any searched region
 
 
 def test_after_a_withdrawal_the_person_does_not_match_in_the_next_frame(

@@ -1,4 +1,4 @@
-"""Several probes at once: the answers of one by one, for one scan and two queries."""
+"""Batch of probes: the decisions of single probes, with one scan and two queries."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ def decide(house: House, batch: Sequence[ProbeEmbedding]) -> list[Decision]:
 
 
 def mixed(house: House) -> list[FloatArray]:
-    """Return noisy faces of everybody, one of them twice, and as many strangers, in no order."""
+    """Return noisy faces of all people, one of them twice, and as many strangers, in random order."""
     rng = np.random.default_rng(5)
     faces = [person.face + 0.05 * rng.standard_normal(len(person.face)).astype(np.float32) for person in house.people]
     faces += [faces[0], *(house.face() for _ in house.people)]
@@ -142,7 +142,7 @@ def test_a_probe_of_another_dimension_is_refused_in_one_sentence(house: House) -
         decide(house, probes(house, [np.ones(64, dtype=np.float32)]))
 
 
-def test_faces_are_read_whatever_their_layout_and_never_written(house: House) -> None:
+def test_faces_are_read_in_any_memory_layout_and_never_written(house: House) -> None:
     person = house.admit()
     strided = np.repeat(person.face, 2)[::2]
     read_only = person.face.copy()

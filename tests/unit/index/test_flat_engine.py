@@ -147,7 +147,7 @@ def test_an_empty_engine_has_no_rows_within_any_distance() -> None:
     assert len(near.ids) == len(near.sketches) == 0
 
 
-def test_sketches_are_read_whatever_their_layout() -> None:
+def test_sketches_are_read_in_any_memory_layout() -> None:
     wide = np.repeat(sketch_of(2), 2)[None, ::2]
     wide.flags.writeable = False
     (proposals,) = holding(1, 2, 3).shortlists(wide, 1)
@@ -234,7 +234,7 @@ def test_buffers_are_all_the_memory_unused_rows_included() -> None:
 
 
 class BesideADict(RuleBasedStateMachine):
-    """Any order of adding, removing, doubly removing and adding again, beside a dict."""
+    """Any order of adding, removing, doubly removing and adding again, compared with a dict."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -291,7 +291,7 @@ def test_scans_share_the_lock_and_every_change_waits_for_them(monkeypatch: pytes
     original = flat_engine.faiss.knn_hamming
 
     def slow(*arguments: object) -> object:
-        inside.wait(timeout=PATIENCE_S)  # two scans are in here at once, or this breaks
+        inside.wait(timeout=PATIENCE_S)  # fails unless two scans are here at once
         go_on.wait(timeout=PATIENCE_S)
         return original(*arguments)
 
@@ -375,8 +375,8 @@ def test_a_reference_takes_little_more_memory_than_its_sketch() -> None:
     assert engine.nbytes() / count < 1.3 * BYTES + 64
 
 
-def test_scans_beside_changes_never_see_half_a_row() -> None:
-    """Whatever is proposed is proposed at the distance of the sketch that this very id has."""
+def test_scans_during_changes_never_see_half_a_row() -> None:
+    """Every proposal has the distance of the sketch that its id has."""
     engine, total, wrong = holding(*range(1, 400)), 3000, list[object]()
     sketches = {number: sketch_of(number) for number in range(1, 400)}
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Matching: the index proposes and has no say. Only live consent, the exact score and the signature open a door."""
+"""Matching: the index only proposes candidates. Only live consent, the exact score and the signature open a door."""
 
 import hashlib
 import math
@@ -66,17 +66,17 @@ class Forged:
     proposals: list[tuple[int, int]]
 
     def add(self, reference_id: ReferenceId, sketch: SketchArray) -> None:
-        """Look away."""
+        """Ignore the sketches."""
 
     def remove(self, reference_id: ReferenceId) -> bool:
         del reference_id
         return True
 
     def add_many(self, reference_ids: NDArray[np.int64], sketches: SketchArray) -> None:
-        """Look away."""
+        """Ignore the sketches."""
 
     def _all(self, sketch: SketchArray) -> Shortlist:
-        """Return the probe's own sketch as everybody's: nothing could look more alike."""
+        """Return the probe's own sketch for every proposal, the highest possible similarity."""
         ids, distances = zip(*self.proposals, strict=True) if self.proposals else ((), ())
         sketches = np.repeat(sketch[None], len(ids), axis=0)
         return Shortlist(np.array(ids, dtype=np.int64), np.array(distances, dtype=np.int32), sketches)
@@ -108,7 +108,7 @@ def forged(house: House, proposals: list[tuple[int, int]]) -> Galleries:
     return Galleries(house.store, lambda _bits: Forged(proposals))
 
 
-def everybody(house: House) -> list[tuple[int, int]]:
+def everyone_at_0(house: House) -> list[tuple[int, int]]:
     return [(person.reference_id, 0) for person in house.people if person.reference_id is not None]
 
 
@@ -178,7 +178,7 @@ def test_a_consent_for_one_zone_does_not_match_in_another(house: House) -> None:
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
     person = house.admit()
 
-    for galleries in (house.galleries, forged(house, everybody(house))):
+    for galleries in (house.galleries, forged(house, everyone_at_0(house))):
         decision = look(house, galleries, person.face, "lab")
         assert no_match(decision)
         assert decision.sealed_opened == 0
@@ -187,7 +187,7 @@ def test_a_consent_for_one_zone_does_not_match_in_another(house: House) -> None:
 def test_a_reference_of_another_model_is_never_compared(house: House) -> None:
     person = house.admit()
     other = probe(house, person.face, model=ModelId("other@11111111"))
-    for galleries in (house.galleries, forged(house, everybody(house))):
+    for galleries in (house.galleries, forged(house, everyone_at_0(house))):
         decision = identify(house.store, galleries, other, THRESHOLD, house.store.now())
         assert no_match(decision)
         assert decision.sealed_opened == 0
@@ -195,7 +195,7 @@ def test_a_reference_of_another_model_is_never_compared(house: House) -> None:
 
 def test_an_engine_that_proposes_everyone_cannot_make_a_stranger_match(house: House) -> None:
     people = [house.admit() for _ in range(20)]
-    liar = forged(house, everybody(house))
+    liar = forged(house, everyone_at_0(house))
 
     for _ in range(10):
         decision = look(house, liar, house.face())
@@ -216,7 +216,7 @@ def test_an_engine_that_proposes_everyone_cannot_make_a_stranger_match(house: Ho
         [(1, -5), (2, -(2**31))],
         [(1, 2**31 - 1)],
     ],
-    ids=["nobody", "who is not there", "one again and again", "nearer than near", "farther than far"],
+    ids=["no proposal", "unknown ids", "one id repeated", "negative distances", "a huge distance"],
 )
 def test_an_engine_that_returns_nonsense_cannot_make_a_stranger_match(
     house: House, proposals: list[tuple[int, int]]
@@ -258,7 +258,7 @@ def test_every_sealed_embedding_that_was_opened_is_counted(house: House, monkeyp
     with house.store.read() as connection:
         house.galleries.of(connection, LOBBY, MODEL, DIMENSION)
     monkeypatch.setattr(SealedReference, "open", watched)
-    for galleries in (house.galleries, forged(house, everybody(house))):
+    for galleries in (house.galleries, forged(house, everyone_at_0(house))):
         with house.store.read() as connection:
             galleries.of(connection, LOBBY, MODEL, DIMENSION)
         for person in house.people:

@@ -1,4 +1,4 @@
-"""The row map beside a dict."""
+"""The row map, compared with a dict."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -124,7 +124,7 @@ def test_after_a_kill_before_the_key_is_destroyed_the_person_is_not_proposed(hou
     house.withdraw(leaver)
     assert not has_snapshot(house.store, LOBBY, MODEL)
     house.site.close()
-    shutil.copy(house.site.home / DATA, home / DATA)  # the log tells of the erasure, the keyring is from before it
+    shutil.copy(house.site.home / DATA, home / DATA)  # the log has the erasure, the keyring is from before it
 
     with Site.open(home, load_extractor=no_models, clock=house.clock) as site:
         assert gallery(House.of(site)).engine.held() == ids(stayers)

@@ -79,7 +79,7 @@ def lobby_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def enrolled_template(tmp_path_factory: pytest.TempPathFactory, lobby_template: Path, album: Path) -> Path:
-    """The same with Ada, who said yes and is enrolled."""
+    """The same with Ada, who gave consent and is enrolled."""
     folder = Path(shutil.copytree(lobby_template, tmp_path_factory.mktemp("enrolled") / "copy"))
     who = ("--zone", "lobby", "--name", "Ada Canary", "--jurisdiction", "FR", "--yes-i-read-it")
     done_in(folder, "consent", "give", *who, "--out", "ada.receipt.json", "--new-key", "ada.key")

@@ -84,7 +84,7 @@ def test_a_secret_opens_the_door_to_its_owner_only(vault: Path, volens: Command,
 
 
 def test_a_badge_is_valid_only_after_it_was_written_for_the_person(gate: Path, volens: Command, album: Path) -> None:
-    (gate / "taken.qr-2.png").write_bytes(b"somebody's")
+    (gate / "taken.qr-2.png").write_bytes(b"another file")
 
     nowhere = volens("enroll", "ada.json", *photos(album))
     taken = volens("enroll", "ada.json", *photos(album), "--badge-out", "taken.badge")
@@ -93,7 +93,7 @@ def test_a_badge_is_valid_only_after_it_was_written_for_the_person(gate: Path, v
     assert "give a place for the badge (--badge-out)" in nowhere.err
     assert taken.code == 2
     assert "taken.qr-2.png exists already" in taken.err
-    assert sorted(path.name for path in gate.glob("taken*")) == ["taken.qr-2.png"]  # the rest was taken back
+    assert sorted(path.name for path in gate.glob("taken*")) == ["taken.qr-2.png"]  # the other files were deleted again
     done = volens("enroll", "ada.json", *photos(album), "--badge-out", "ada.badge", "--json")
     assert done.code == 0, done.err
     assert done.json["badge"] == ["ada.badge", "ada.qr-1.png", "ada.qr-2.png"]

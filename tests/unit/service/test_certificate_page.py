@@ -17,7 +17,7 @@ _VOID: Final = {"meta", "path", "br"}
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page; every tag must be closed, and nothing may be loaded."""
+    """The text of a page as a browser shows it; every tag must be closed, and nothing may be loaded."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

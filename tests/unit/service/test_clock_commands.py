@@ -173,7 +173,7 @@ def watching(home: Path, *more: str, patience_s: float = 5, ahead_s: float = 0) 
         process.communicate()
 
 
-def told(process: subprocess.Popen[str], event: str) -> dict[str, object]:
+def next_event(process: subprocess.Popen[str], event: str) -> dict[str, object]:
     """Read to the next line of one kind."""
     assert process.stdout is not None
     for line in process.stdout:
@@ -195,10 +195,10 @@ def test_a_watch_erases_due_consents_prints_no_names_and_ends_on_a_signal(
     ada: Path, lobby: Path, volens: Command
 ) -> None:
     with watching(lobby / "site", "--interval", "1", ahead_s=3600) as process:
-        assert told(process, "swept")["erased"] == 0
+        assert next_event(process, "swept")["erased"] == 0
         soon = (datetime.now(UTC) + timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
         assert volens("leaver", ada, "--on", soon).code == 0
-        while (swept := told(process, "swept"))["erased"] == 0:
+        while (swept := next_event(process, "swept"))["erased"] == 0:
             pass
         assert swept["reasons"] == {"left": 1}
         assert "Canary" not in json.dumps(swept)
@@ -210,15 +210,15 @@ def test_a_watch_erases_due_consents_prints_no_names_and_ends_on_a_signal(
 def test_a_watch_survives_a_locked_file_and_goes_on(ada: Path, lobby: Path) -> None:
     assert ada.exists()
     with locked(lobby / "site") as release, watching(lobby / "site", "--interval", "1", patience_s=0.2) as process:
-        assert "locked by another process" in str(told(process, "failed")["reason"])
+        assert "locked by another process" in str(next_event(process, "failed")["reason"])
         release()
-        assert told(process, "swept")["erased"] == 0
+        assert next_event(process, "swept")["erased"] == 0
 
 
 def test_a_signal_does_not_wait_for_a_lock(ada: Path, lobby: Path) -> None:
     assert ada.exists()
     with locked(lobby / "site"), watching(lobby / "site", patience_s=PATIENCE_S) as process:
-        told(process, "watching")
+        next_event(process, "watching")
         time.sleep(0.5)  # SQLite waits for the lock meanwhile
         # The promise is a second; the machine that tests this may be busy. Without it, it would be all of that time.
         assert ended(process) < PATIENCE_S / 2
@@ -233,7 +233,7 @@ def test_a_watch_stops_where_integrity_is_broken(lobby: Path) -> None:
 
 def test_a_watch_locks_its_memory_where_it_may_and_says_whether(lobby: Path) -> None:
     with watching(lobby / "site") as process:
-        said = told(process, "watching")["swap"]
+        said = next_event(process, "watching")["swap"]
         status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
 
     locked_kib = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmLck:")))

@@ -76,7 +76,7 @@ def test_two_operators_are_required(two: Path, volens: Command) -> None:
     assert "this site requires 2 different operators" in alone.err
     (two / "copy.pub").write_bytes((two / "site" / "site.pub").read_bytes())
 
-    # The second operator looks at it on a machine that has the plan and the public key only.
+    # The second operator inspects it on a machine that has the plan and the public key only.
     approved = volens(
         "erase", "--approve", "fr.plan.json", "--operator-key", "carl.key", "--trust", "copy.pub", "--json"
     )
@@ -208,7 +208,7 @@ def test_a_key_without_passphrase_file_needs_a_terminal(lobby: Path, volens: Com
 def test_a_terminal_prompts_for_the_passphrase(lobby: Path) -> None:
     ours, theirs = pty.openpty()
     command = [Path(sys.executable).with_name("volens"), "operator", "keygen", "a.key"]
-    # A session of its own, for a passphrase is asked for at the terminal that the process belongs to.
+    # A session of its own, because the passphrase prompt uses the controlling terminal of the process.
     options = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "cwd": lobby, "start_new_session": True}
     with subprocess.Popen(command, **options) as process:
         os.close(theirs)

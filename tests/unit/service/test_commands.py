@@ -229,7 +229,7 @@ def test_the_version_is_shown(volens: Command) -> None:
 
 
 @pytest.mark.parametrize(("answer", "code"), [("yes", 0), ("no", 1), ("", 1), ("y", 1)])
-def test_a_person_at_a_terminal_reads_the_notice_and_is_asked(lobby: Path, answer: str, code: int) -> None:
+def test_a_person_at_a_terminal_reads_the_notice_and_answers_a_prompt(lobby: Path, answer: str, code: int) -> None:
     ours, theirs = pty.openpty()
     command = [Path(sys.executable).with_name("volens"), "consent", "give", "--zone", "lobby", "--name", "Ada"]
     command += ["--jurisdiction", "FR", "--new-key", "ada.key", "--out", "ada.receipt.json"]

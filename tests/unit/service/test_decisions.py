@@ -83,7 +83,7 @@ def test_each_answer_has_a_name(house: House, decisions: DecisionCounter) -> Non
     }
 
 
-def test_what_decides_nothing_is_not_counted(house: House, decisions: DecisionCounter) -> None:
+def test_requests_without_a_decision_are_not_counted(house: House, decisions: DecisionCounter) -> None:
     for operation, status in (("healthz", 200), ("readyz", 503), ("none", 404), ("read_metrics", 200)):
         decisions.count_request("prometheus", None, operation, status, {})
     decisions.write(everything=True)
@@ -168,7 +168,7 @@ def test_the_end_writes_the_running_minute_and_that_it_is_the_end(house: House, 
     assert opened(house.store, STARTED) == opened(house.store, ENDED)
 
 
-def test_a_count_that_never_started_ends_without_a_word(house: House, decisions: DecisionCounter) -> None:
+def test_a_counter_that_never_started_ends_silently(house: House, decisions: DecisionCounter) -> None:
     decisions.close()
     assert ENDED not in kinds(house.store)
 
@@ -187,7 +187,7 @@ def test_many_threads_count_as_one(house: House, decisions: DecisionCounter) -> 
     assert total(house, "faces_no_match") == 800
 
 
-def test_numbers_of_a_door_name_nobody_who_was_there(house: House, decisions: DecisionCounter) -> None:
+def test_the_counts_of_a_door_name_no_person(house: House, decisions: DecisionCounter) -> None:
     person = house.admit()
     door(decisions, match=1)
     decisions.write(everything=True)

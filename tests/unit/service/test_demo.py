@@ -1,4 +1,4 @@
-"""The demo as `make demo` runs it, in a process of its own; and that it fails when its story does."""
+"""The demo as `make demo` runs it, in a separate process; it fails if one of its steps does."""
 
 import json
 import subprocess

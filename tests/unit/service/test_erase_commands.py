@@ -90,8 +90,8 @@ def test_prove_lists_what_was_searched_and_finds_restored_data(ada: Path, home: 
     assert "volens.db: " in said.out
     assert "nothing was found" in said.out
     # The name has died with the consent.
-    nobody = volens("erase", "prove", "Ada Canary")
-    assert (nobody.code, nobody.out) == (1, "")
+    unproved = volens("erase", "prove", "Ada Canary")
+    assert (unproved.code, unproved.out) == (1, "")
 
     write_private(copy, content)
     found = volens("erase", "prove", ada, "--json")

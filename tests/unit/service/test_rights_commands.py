@@ -1,4 +1,4 @@
-"""The commands for people's rights: what they print, how they end, and what stands in the files that they write."""
+"""The commands for people's rights: output, exit codes, and the content of the files that they write."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""What a program with the file can do past our code: plain sqlite3, with the rules removed and put back."""
+"""Direct access to a database file past our code: plain sqlite3, with the rules removed and restored."""
 
 import re
 import sqlite3
@@ -13,7 +13,7 @@ KEYRING = "keyring.db"
 
 @contextmanager
 def lawless(path: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection without triggers, foreign keys and checks; afterwards the triggers are back."""
+    """Yield a connection without triggers, foreign keys and checks; restore the triggers afterwards."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute("BEGIN IMMEDIATE")
@@ -27,7 +27,7 @@ def lawless(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def tamper(path: Path, statement: str, *values: object) -> int:
-    """Run one statement past all rules; return how many rows it changed, of which there must be some."""
+    """Run one statement past all rules; return how many rows it changed, at least one."""
     with lawless(path) as connection:
         changed = connection.execute(statement, values).rowcount
         assert changed > 0, "the test changed nothing"
@@ -35,14 +35,14 @@ def tamper(path: Path, statement: str, *values: object) -> int:
 
 
 def drop_triggers(path: Path, *names: str) -> None:
-    """Take triggers off for good."""
+    """Drop triggers permanently."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for name in names:
             connection.execute(f"DROP TRIGGER {name}")
 
 
 def change_schema(path: Path, table: str, old: str, new: str) -> None:
-    """Change a table's definition in place, as ``PRAGMA writable_schema`` lets anybody do."""
+    """Change a table's definition in place, as ``PRAGMA writable_schema`` allows."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
         (sql,) = one(connection, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", table)
@@ -54,7 +54,7 @@ def change_schema(path: Path, table: str, old: str, new: str) -> None:
 
 
 def remove_foreign_keys(path: Path, name: str = "%") -> None:
-    """Take the foreign keys out of a table's definition, or out of those of all tables."""
+    """Remove the foreign keys from the definition of one table, or of all tables."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
         tables = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name LIKE ?", (name,))
@@ -65,13 +65,13 @@ def remove_foreign_keys(path: Path, name: str = "%") -> None:
 
 
 def one(connection: sqlite3.Connection, query: str, *values: object) -> tuple[Any, ...]:
-    """Return the one row there is."""
+    """Return the only row."""
     (row,) = connection.execute(query, values).fetchall()
     return tuple(row)
 
 
 def contents(path: Path) -> list[str]:
-    """Return everything that is in the tables, as statements."""
+    """Return the content of all tables, as statements."""
     with closing(sqlite3.connect(path)) as connection:
         return list(connection.iterdump())
 

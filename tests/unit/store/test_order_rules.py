@@ -36,7 +36,7 @@ REFUSED = {
     "a rule that requires no operator": "INSERT INTO operators_required VALUES (2, 0, :now)",
     "a changed rule": "UPDATE operators_required SET required = 1",
     "a deleted rule": "DELETE FROM operators_required WHERE seq = 1",
-    "a stop for nobody": "INSERT INTO collection_stop VALUES (:other, NULL, NULL, 0, :now, NULL)",
+    "a stop without zone and jurisdiction": "INSERT INTO collection_stop VALUES (:other, NULL, NULL, 0, :now, NULL)",
     "a stop for others": "UPDATE collection_stop SET jurisdiction = 'DE', lifted_at = :now",
     "a stop replaced": "INSERT OR REPLACE INTO collection_stop VALUES (:stop, 'DE', NULL, 0, :now, NULL)",
     "a deleted stop": "DELETE FROM collection_stop",

@@ -67,7 +67,7 @@ def test_every_table_with_an_owner_is_personal_or_evidence() -> None:
     """A new table with a person's rows is registered, or named here with the reason why not."""
     others = {
         "receipt",  # in the access answer as the signed receipt
-        "live_consent",  # what the personal tables hang on; in the answer
+        "live_consent",  # the table that personal tables reference; in the answer
         "consent_end",  # in the answer as `ended`
         "erasure",  # the journal of an ended consent
         "certificate",  # in the answer by its id

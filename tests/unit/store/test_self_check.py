@@ -1,4 +1,4 @@
-"""Start-up self-check: a store whose database lost any of its rules does not open, and says what is accepted."""
+"""Start-up self-check: a store whose database lost any of its rules does not open; the error names the statement."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from volens.consent import TamperError
 from volens.store.schema import REVISIONS
 from volens.store.sqlite import SqliteEngine, check_refusals, forbidden_acts
 
-# Triggers that state together what one act tries: only when all of a row are gone is it accepted.
+# Triggers that together refuse one statement: it is accepted only if all of a row are missing.
 TOGETHER = (
     ("audit_event_is_appended", "audit_event_is_not_replaced"),
     ("operators_required_is_appended", "operators_required_is_not_replaced"),
@@ -92,7 +92,7 @@ def test_any_trigger_that_is_missing_is_noticed(path: Path, tmp_path: Path) -> N
     assert unnoticed == []
 
 
-def test_what_a_key_or_a_check_also_states_holds_without_triggers(path: Path) -> None:
+def test_rules_that_a_key_or_a_check_also_states_hold_without_triggers(path: Path) -> None:
     acts = {act.what: act for act in forbidden_acts()}
     everything = triggers_of(path) - {"live_consent_deletes_messages_about_it"}
     with without(path, *everything) as connection:
@@ -149,7 +149,7 @@ def test_a_database_that_refuses_too_much_is_noticed(house: House) -> None:
         Site.open(house.site.home, clock=house.clock)
 
 
-def test_what_was_tried_leaves_no_trace(house: House) -> None:
+def test_the_statements_of_the_check_leave_no_trace(house: House) -> None:
     house.admit()
     path = house.site.home / DATA
     everything = "SELECT group_concat(name || ':' || sql) FROM sqlite_master"
@@ -162,7 +162,7 @@ def test_what_was_tried_leaves_no_trace(house: House) -> None:
     house.site.log.verify()
 
 
-def test_no_name_of_a_zone_gets_in_the_way_of_the_check(house: House) -> None:
+def test_the_check_works_with_any_name_of_a_zone(house: House) -> None:
     for name in ("operator", "badge", "zone"):
         house.site.add_zone(name, custody="operator", justification="a", alternative="b", retention_days=1)
 
