@@ -45,7 +45,7 @@ from volens.service.cli import withdraw_commands as withdraw
 from volens.service.cli import zone_commands as zone
 from volens.service.cli.command_types import Commands, Group
 from volens.service.cli.exit_codes import ExitCode, code_of
-from volens.service.process.process_memory import forbid_core_dumps
+from volens.service.process import forbid_core_dumps
 
 _INTERRUPTED: Final = 130
 _BROKEN_PIPE: Final = 141

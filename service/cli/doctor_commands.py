@@ -20,8 +20,7 @@ from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode, code_of
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, facts
-from volens.service.process.feed_follower import LATE_S
-from volens.service.process.process_memory import SwapProtection, may_lock_all
+from volens.service.process import LATE_S, SwapProtection, may_lock_all
 from volens.store import ask_root_key_holder
 
 app = Commands()

@@ -15,7 +15,8 @@ from volens.service.cli.exit_codes import ExitCode
 from volens.service.cli.options import HomeOption, PackOptions, SettingsOptions
 from volens.service.cli.output import STDERR, STDOUT, counted
 from volens.service.cli.session import models, opened
-from volens.service.door.door_config import PREFIX, DoorConfig
+from volens.service.door import PREFIX, Broker, DoorConfig, DoorLog, Limits, Topics, removal_messages
+from volens.service.process import SystemdNotifier
 from volens.service.settings import example_of, read_settings
 
 app = Commands("door", "Run a door: camera, decisions, relay, MQTT.")
@@ -43,10 +44,7 @@ def run(
     """Run a door until Ctrl-C or SIGTERM. Exit code 3 if it ended by itself and never opened."""
     # FFmpeg prints errors with addresses on stderr; Volens reports them itself. FFmpeg reads this when it is loaded.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    from volens.service.door.door_assembly import DoorPlan  # noqa: PLC0415  loads OpenCV
-    from volens.service.door.door_log import DoorLog  # noqa: PLC0415  as above
-    from volens.service.door.door_loop import Limits  # noqa: PLC0415  as above
-    from volens.service.process.systemd_notifier import SystemdNotifier  # noqa: PLC0415  with the others
+    from volens.service.door.door_assembly import DoorPlan  # noqa: PLC0415  loads websockets
 
     plan = DoorPlan.of(_config(config, options))
     limits = Limits(frames, once, plan.config.max_age_s)
@@ -71,7 +69,7 @@ def check(
     file: Annotated[Path | None, typer.Argument(help="TOML file. Default: the environment alone.")] = None,
 ) -> Output:
     """Check a door's configuration: print all settings, or what is wrong. Nothing is opened or connected."""
-    from volens.service.door.door_assembly import DoorPlan  # noqa: PLC0415  loads OpenCV
+    from volens.service.door.door_assembly import DoorPlan  # noqa: PLC0415  loads websockets
 
     config = _config(file, {})
     DoorPlan.of(config)
@@ -94,10 +92,7 @@ def forget(
     door: Annotated[str, typer.Option(help="The door's name.")] = "door",
 ) -> Output:
     """Delete a removed door from the broker and from Home Assistant. End its 'volens door run' first."""
-    from volens.service.door.addresses import Broker  # noqa: PLC0415  as above
-    from volens.service.door.home_assistant import removal_messages  # noqa: PLC0415  as above
     from volens.service.door.mqtt_bridge import publish_once  # noqa: PLC0415  only here
-    from volens.service.door.mqtt_messages import Topics  # noqa: PLC0415  as above
 
     topics = Topics(parse_purpose(zone), door)
     target = Broker.from_url(mqtt, **{name.removeprefix("mqtt_"): value for name, value in broker.items()})

@@ -13,7 +13,7 @@ from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.options import HomeOption, JsonOption, PackOptions, SettingsOptions, home_folder
 from volens.service.cli.output import STDERR, emit
 from volens.service.cli.session import models, opened
-from volens.service.process.process_memory import lock_all
+from volens.service.process import SystemdNotifier, lock_all
 from volens.service.service_config import ServiceConfig, example, read_config
 
 app = Commands()
@@ -41,7 +41,6 @@ def serve(
     """Serve the site over HTTP until Ctrl-C or SIGTERM. Callers need credentials: see 'volens credential add'."""
     from volens.service.http.server import Address, check_orders_folder, serve_site  # noqa: PLC0415  loads FastAPI
     from volens.service.process.service_log import log_to  # noqa: PLC0415  loads structlog
-    from volens.service.process.systemd_notifier import SystemdNotifier  # noqa: PLC0415  with the others
     from volens.service.process.workers import WorkerPool, listening_socket  # noqa: PLC0415  as above
 
     setting = read_config(config).model_copy(update=options)

@@ -17,7 +17,7 @@ from volens.service.cli.command_types import Commands
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, members, progress
 from volens.service.cli.session import default_models
-from volens.service.process.process_memory import lock_all
+from volens.service.process import lock_all
 
 app = Commands()
 

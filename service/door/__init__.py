@@ -1,1 +1,35 @@
 """One door: frames from a camera, decisions from a service or the local site, outputs that open it, and MQTT."""
+
+from volens.service.door.addresses import Broker as Broker
+from volens.service.door.addresses import ServiceAddress as ServiceAddress
+from volens.service.door.door_config import PREFIX as PREFIX
+from volens.service.door.door_config import DoorConfig as DoorConfig
+from volens.service.door.door_events import DeciderLost as DeciderLost
+from volens.service.door.door_events import DeciderReady as DeciderReady
+from volens.service.door.door_events import DecisionReceived as DecisionReceived
+from volens.service.door.door_events import DoorFailed as DoorFailed
+from volens.service.door.door_events import Event as Event
+from volens.service.door.door_events import EventSink as EventSink
+from volens.service.door.door_events import Factor as Factor
+from volens.service.door.door_events import FactorPresented as FactorPresented
+from volens.service.door.door_events import FrameProcessed as FrameProcessed
+from volens.service.door.door_events import InputRejected as InputRejected
+from volens.service.door.door_events import SourceEnded as SourceEnded
+from volens.service.door.door_events import SourceLost as SourceLost
+from volens.service.door.door_events import SourceReady as SourceReady
+from volens.service.door.door_events import Verdict as Verdict
+from volens.service.door.door_log import DoorLog as DoorLog
+from volens.service.door.door_loop import Door as Door
+from volens.service.door.door_loop import Limits as Limits
+from volens.service.door.door_loop import Outcome as Outcome
+from volens.service.door.door_state import DoorRules as DoorRules
+from volens.service.door.door_state import DoorStatus as DoorStatus
+from volens.service.door.door_state import Lock as Lock
+from volens.service.door.door_state import WhenOffline as WhenOffline
+from volens.service.door.frame_queue import Frame as Frame
+from volens.service.door.frame_queue import FrameQueue as FrameQueue
+from volens.service.door.home_assistant import removal_messages as removal_messages
+from volens.service.door.mqtt_messages import Health as Health
+from volens.service.door.mqtt_messages import Topics as Topics
+from volens.service.door.output_threads import OutputHealth as OutputHealth
+from volens.service.door.output_threads import ThreadedOutput as ThreadedOutput

@@ -17,7 +17,7 @@ from volens.service.http.prometheus_metrics import Metrics
 from volens.service.http.rate_limits import RateLimiter
 from volens.service.http.thread_pool import ThreadPool
 from volens.service.oidc.issuer_trust import Trust
-from volens.service.process.feed_follower import FeedFollower
+from volens.service.process import FeedFollower
 from volens.service.webhooks.delivery import WebhookSender
 
 
