@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
+from connections import lock_timeout
 from house import House
 
 # Every test opens databases that wait for the disk at each commit. Memory is faster, and SIGKILL, unlike a power cut,
@@ -55,8 +56,7 @@ def house(template: Path, tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture
-def impatient(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+def impatient(house: House) -> Iterator[House]:
     """The house with a short lock timeout, for tests in which a lock is not released before it."""
-    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.1)
-    house.reopen()
-    return house
+    with lock_timeout(0.1):
+        yield house

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 from house import House, no_models
+from interruptions import before_consents_end, interrupt
 from restoring import restore
 
 from tests.backup.conftest import Past
@@ -226,7 +227,7 @@ def test_a_withdrawal_missing_in_the_keyring_is_added_at_the_next_opening(
 ) -> None:
     house = opened(past)
     with monkeypatch.context() as killed:
-        killed.setattr("volens.store.store.remember", _killed)
+        killed.setattr("volens.store.store.remember", interrupted)
         with pytest.raises(KeyboardInterrupt):
             house.withdraw(past.bob)
     assert past.bob.receipt_id not in remembered_ends(house.store.keyring)
@@ -242,14 +243,10 @@ def test_a_withdrawal_missing_in_the_keyring_is_added_at_the_next_opening(
     assert restore(past.home, RestoreOrder(None, in_place=True)).replayed == 2
 
 
-def test_a_data_file_with_the_right_log_but_an_ended_consent_in_force_is_refused(
-    past: Past, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_data_file_with_the_right_log_but_an_ended_consent_in_force_is_refused(past: Past) -> None:
     (past.home / DATA).unlink()
-    with monkeypatch.context() as killed:
-        killed.setattr("volens.erase.replay._erase", _killed)
-        with pytest.raises(KeyboardInterrupt):
-            restore(past.home, RestoreOrder(past.backup, in_place=True))
+    with before_consents_end(interrupt), pytest.raises(KeyboardInterrupt):
+        restore(past.home, RestoreOrder(past.backup, in_place=True))
     assert peek(past.home / DATA, "SELECT count(*) FROM audit_event") == [(past.head.size,)]
 
     with pytest.raises(TamperError, match="has 1 consents in force that the keyring knows to have ended; run 'volens"):
@@ -425,7 +422,7 @@ def test_contradicting_options_are_refused(past: Past, case: str) -> None:
         restore(past.home, order(past))
 
 
-def _killed(*_: object, **_more: object) -> None:
+def interrupted(*_: object, **_more: object) -> None:
     raise KeyboardInterrupt
 
 

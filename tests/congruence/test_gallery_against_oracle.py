@@ -3,23 +3,22 @@
 import numpy as np
 import pytest
 from house import DIMENSION, THRESHOLD, House
-
-from volens.consent.embedding import FloatArray
+from numpy.typing import NDArray
 
 
 class Oracle:
     """Exact search over the expected references."""
 
     def __init__(self) -> None:
-        self.faces: dict[str, FloatArray] = {}
+        self.faces: dict[str, NDArray[np.float32]] = {}
 
-    def look_at(self, face: FloatArray) -> tuple[str | None, float]:
+    def look_at(self, face: NDArray[np.float32]) -> tuple[str | None, float]:
         scores = {subject: float(np.dot(face, known)) for subject, known in self.faces.items()}
         best = max(scores, key=scores.__getitem__, default=None)
         return (best, scores[best]) if best is not None and scores[best] >= THRESHOLD else (None, 0.0)
 
 
-def agree(house: House, oracle: Oracle, faces: list[FloatArray]) -> None:
+def agree(house: House, oracle: Oracle, faces: list[NDArray[np.float32]]) -> None:
     for face in faces:
         match = house.look_at(face, noise=0.0).match
         subject, score = oracle.look_at(face)
@@ -28,9 +27,9 @@ def agree(house: House, oracle: Oracle, faces: list[FloatArray]) -> None:
             assert match.comparison_score == pytest.approx(score, abs=1e-5)
 
 
-def probes(house: House, oracle: Oracle) -> list[FloatArray]:
+def probes(house: House, oracle: Oracle) -> list[NDArray[np.float32]]:
     """Return probes of all people at every similarity, down to strangers."""
-    seen: list[FloatArray] = []
+    seen: list[NDArray[np.float32]] = []
     for face in oracle.faces.values():
         noises = (0.03, 0.08, 0.12, 0.15, 0.2)
         seen += [face + house.faces.standard_normal(DIMENSION).astype(np.float32) * noise for noise in noises]

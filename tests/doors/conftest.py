@@ -9,9 +9,8 @@ import pytest
 from patience import PATIENCE_S
 
 from volens.face import RgbImage
+from volens.service.door import Event, Frame, FrameQueue
 from volens.service.door.decider import Decider
-from volens.service.door.door_events import Event
-from volens.service.door.frame_queue import Frame, FrameQueue
 
 Made = Callable[..., Frame]
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from command_line import run
 from patience import free_port
 
 from tests.doors.test_commands import kept_handlers
@@ -12,7 +13,6 @@ from tests.service.conftest import jpeg
 from tests.service.test_the_server import home, served
 from volens import Site, SubjectKey
 from volens.service import samples
-from volens.service.cli.app import run
 
 __all__ = ["home"]
 

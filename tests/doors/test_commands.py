@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from broker import LoopbackBroker, loopback_broker, subscriber
+from command_line import run
 from fake_service import MATCH, TOKEN, fake_service
 from patience import PATIENCE_S
 
@@ -27,20 +28,20 @@ from volens.consent import ShownFactor, UnavailableError
 from volens.face import ImageError, RgbImage
 from volens.identify import DoorStream, Identification
 from volens.service import samples
-from volens.service.cli.app import run
-from volens.service.door.decider import LocalDecider
-from volens.service.door.door_config import DoorConfig
-from volens.service.door.door_events import (
+from volens.service.door import (
     DeciderLost,
     DeciderReady,
     DecisionReceived,
+    DoorConfig,
     Factor,
     FactorPresented,
+    Frame,
     FrameProcessed,
+    FrameQueue,
     InputRejected,
     Verdict,
 )
-from volens.service.door.frame_queue import Frame, FrameQueue
+from volens.service.door.decider import LocalDecider
 
 __all__ = ["peripheral"]
 

@@ -15,28 +15,36 @@ from rich.console import Console
 from tests.doors.conftest import RecordedEvents, picture, until
 from tests.doors.test_outputs import Relay
 from volens.consent import Purpose, RefusedError, TamperError
-from volens.service.door.door_events import (
+from volens.service.door import (
     DeciderLost,
     DeciderReady,
     DecisionReceived,
+    Door,
+    DoorLog,
+    DoorRules,
+    DoorStatus,
     Event,
     EventSink,
     Factor,
     FactorPresented,
+    Frame,
     FrameProcessed,
+    FrameQueue,
+    Health,
     InputRejected,
+    Limits,
+    Lock,
+    Outcome,
+    OutputHealth,
     SourceEnded,
     SourceLost,
     SourceReady,
+    ThreadedOutput,
+    Topics,
     Verdict,
+    WhenOffline,
 )
-from volens.service.door.door_log import DoorLog
-from volens.service.door.door_loop import Door, Limits, Outcome
-from volens.service.door.door_state import DoorRules, DoorStatus, Lock, WhenOffline
 from volens.service.door.factor_input import FactorInput, parse_factor
-from volens.service.door.frame_queue import Frame, FrameQueue
-from volens.service.door.mqtt_messages import Health, Topics
-from volens.service.door.output_threads import OutputHealth, ThreadedOutput
 
 WHO = "c0ffee" * 5
 READY = DeciderReady("lobby", "made-up", None)

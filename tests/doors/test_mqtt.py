@@ -1,6 +1,5 @@
 """MQTT: broker addresses, topics and messages, Home Assistant discovery, and a real broker on loopback."""
 
-import builtins
 import json
 import re
 import socket
@@ -10,22 +9,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from broker import PASSWORD, LoopbackBroker, loopback_broker, subscriber
+from command_line import run
 from patience import PATIENCE_S
 
 from tests.doors.conftest import until
 from volens.consent import InputError, Purpose, UnavailableError
-from volens.service.cli.app import run
-from volens.service.door.addresses import Broker
-from volens.service.door.door_events import DecisionReceived, Verdict
-from volens.service.door.door_state import DoorStatus, Lock
-from volens.service.door.home_assistant import discovery_messages, removal_messages
+from volens.service.door import (
+    Broker,
+    DecisionReceived,
+    DoorStatus,
+    Health,
+    Lock,
+    OutputHealth,
+    Topics,
+    Verdict,
+    removal_messages,
+)
+from volens.service.door.home_assistant import discovery_messages
 from volens.service.door.mqtt_bridge import MAX_WAITING, Bridge
-from volens.service.door.mqtt_messages import Health, Message, Topics
-from volens.service.door.output_threads import OutputHealth
+from volens.service.door.mqtt_messages import Message
 
 TOPICS = Topics(Purpose("lobby"), "left")
 AT = "2026-11-27T08:00:00Z"
@@ -262,15 +267,7 @@ def test_a_broker_that_refuses_or_does_not_respond_does_not_block(
 def test_without_the_package_the_error_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    imported = builtins.__import__
-
-    def missing(name: str, *rest: object) -> ModuleType:
-        if name == "aiomqtt":
-            raise ImportError(name)
-        return imported(name, *rest)  # type: ignore[arg-type]  handed through
-
-    monkeypatch.delitem(sys.modules, "aiomqtt", raising=False)
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setitem(sys.modules, "aiomqtt", None)  # cannot be imported
     with pytest.raises(UnavailableError, match="install the extra 'mqtt'"):
         Bridge(Broker("127.0.0.1", 1), TOPICS)
     assert run(["door", "forget", "--zone", "lobby", "--mqtt", "mqtt://127.0.0.1:1"]) == 6

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volens.consent import InputError, UnavailableError
-from volens.service.door.door_events import Verdict
+from volens.service.door import Verdict
 from volens.service.door.osdp import MAX_ATTEMPTS, OsdpOutput
 from volens.service.door.osdp_packets import (
     HAS_CRC,

@@ -13,10 +13,8 @@ from patience import PATIENCE_S
 
 from tests.doors.conftest import until
 from volens.consent import InputError, UnavailableError
-from volens.service.door.door_events import Verdict
-from volens.service.door.door_state import DoorStatus, Lock
+from volens.service.door import DoorStatus, Lock, ThreadedOutput, Verdict
 from volens.service.door.osdp import OsdpOutput
-from volens.service.door.output_threads import ThreadedOutput
 from volens.service.door.outputs import ConsoleOutput, FileOutput, parse_output
 
 LOCKED = DoorStatus(Lock.LOCKED, offline=False)

@@ -16,18 +16,18 @@ from websockets.sync.server import ServerConnection
 from tests.doors.conftest import DeciderThread, RecordedEvents, picture, until
 from tests.webhooks.test_tls import certificate
 from volens.consent import InputError, RefusedError
-from volens.service.door.addresses import ServiceAddress
-from volens.service.door.door_events import (
+from volens.service.door import (
     DeciderLost,
     DeciderReady,
     DecisionReceived,
     Factor,
     FactorPresented,
+    Frame,
     FrameProcessed,
     InputRejected,
+    ServiceAddress,
     Verdict,
 )
-from volens.service.door.frame_queue import Frame
 from volens.service.door.remote_decider import MAX_FRAME_BYTES, MAX_UNANSWERED, RemoteDecider
 
 Start = Callable[[RemoteDecider], DeciderThread]

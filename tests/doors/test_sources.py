@@ -18,9 +18,9 @@ from PIL import Image
 from tests.doors.conftest import RecordedEvents, picture, until
 from volens.consent import InputError
 from volens.face import ImageError, RgbImage
+from volens.service.door import DoorFailed, Frame, FrameQueue, InputRejected, SourceEnded, SourceLost, SourceReady
 from volens.service.door import watched_folder as folder_module
-from volens.service.door.door_events import InputRejected, SourceEnded, SourceLost, SourceReady
-from volens.service.door.frame_queue import MAX_ATTEMPTS, Frame, FrameQueue
+from volens.service.door.frame_queue import MAX_ATTEMPTS
 from volens.service.door.frame_sources import Camera, Source, Video, camera_address, start_source
 from volens.service.door.watched_folder import Folder
 
@@ -173,8 +173,6 @@ def test_every_frame_of_a_video_is_processed_and_then_the_source_ends(
 
 
 def test_a_missing_video_ends_the_door(tmp_path: Path, start: START, recorded: RecordedEvents) -> None:
-    from volens.service.door.door_events import DoorFailed  # noqa: PLC0415  only here
-
     start(Video(tmp_path / "none.mp4"))
     (broken,) = recorded.wait_for(DoorFailed)
     assert isinstance(broken, DoorFailed)

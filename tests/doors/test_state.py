@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from volens.consent import InputError
 from volens.service.backoff import again_in_s
-from volens.service.door.door_state import DoorRules, DoorState, DoorStatus, Lock, WhenOffline
+from volens.service.door import DoorRules, DoorStatus, Lock, WhenOffline
+from volens.service.door.door_state import DoorState
 
 SECURE = DoorRules(open_s=5, offline_after_s=10, when_offline=WhenOffline.SECURE)
 SAFE = DoorRules(open_s=5, offline_after_s=10, when_offline=WhenOffline.SAFE)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from volens.service.door.door_events import DeciderReady, Factor, FactorPresented, Verdict
+from volens.service.door import DeciderReady, Factor, FactorPresented, Verdict
 from volens.service.door.stream_messages import (
     MAX_MESSAGE_BYTES,
     DecisionMessage,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import every_command, load_models_by, run_captured
 from house import Clock, House, Person, no_models
 from said import Command, Said
 
@@ -17,7 +18,6 @@ from tests.unit.erase.orders import Answerer, ask
 from volens import Site
 from volens.consent import TakeHome
 from volens.face import Extractor
-from volens.service.cli.app import app, run
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "drill-cnil-order.md"
@@ -31,10 +31,7 @@ def volens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.chdir(tmp_path)
 
     def command(*arguments: object) -> Said:
-        capsys.readouterr()
-        code = run([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Said(int(code), out, err)
+        return run_captured(capsys, *arguments)
 
     return command
 
@@ -57,7 +54,7 @@ def test_every_command_of_the_page_ends_as_it_says(
         loaded.extend([] if loaded else [Extractor.load_default()])
         return loaded[0]
 
-    monkeypatch.setattr("volens.service.cli.session.default_models", models)
+    load_models_by(monkeypatch, models)
     said: dict[str, Said] = {}
     for (program, *arguments), code in lines():
         if program == "export":
@@ -82,9 +79,7 @@ def test_every_command_of_the_page_ends_as_it_says(
 
 
 def test_the_page_names_existing_commands_and_options_only() -> None:
-    from typer.main import get_command  # noqa: PLC0415  the other tests do not need the command tree
-
-    known = set(get_command(app).commands)
+    known = set(every_command().commands)
     assert {arguments[1] for arguments, _code in lines() if arguments[0] == "volens"} <= known
 
 
@@ -116,7 +111,7 @@ def test_the_order_is_obeyed_within_one_afternoon(
     }
     asked = {name: ask(house, people[name]) for name in ("ada", "dan")}
     answerer = Answerer(house)
-    monkeypatch.setattr("volens.service.cli.cohort_commands.answer_open_requests", lambda _site: answerer)
+    monkeypatch.setattr("volens.service.cli.cohort_commands.answer_open_requests", lambda *_: answerer)
     for label in ("anna", "ben"):
         volens("operator", "keygen", f"{label}.key", "--no-passphrase")
         volens("operator", "add", label, "--key", f"{label}.key.pub")

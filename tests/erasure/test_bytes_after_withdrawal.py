@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from house import DIMENSION, MODEL, House, Person
+from interruptions import interrupted_after_stop
 
 from volens.consent import EndReason, ErasureIncompleteError
 from volens.erase import erase_consents
@@ -79,11 +80,8 @@ def test_everything_of_the_person_is_gone_from_every_file_and_from_the_gallery(h
 def test_a_second_reader_of_the_files_finds_nothing_after_a_crash_and_resume_either(house: House) -> None:
     person = house.admit()
     searched = canaries(house, person)
-    stop = pytest.MonkeyPatch()
-    stop.setattr("volens.erase.procedure._Batch.step", _stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_after_stop(), pytest.raises(KeyboardInterrupt):
         house.withdraw(person)
-    stop.undo()
     assert not house.sees(person)
 
     house.reopen()

@@ -1,7 +1,8 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from house import House, Person
+from pins import cheap_pins
 
 from volens.consent import SecondFactor, ShownFactor
 
@@ -10,9 +11,10 @@ NUMBERS = ("04A1B2C3D4E5", "04F6A7B8C9D0")
 
 
 @pytest.fixture
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+def cheap() -> Iterator[None]:
     """Lower the cost of the PIN hash for tests that do not measure it."""
-    monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+    with cheap_pins():
+        yield
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from connections import lock_timeout
 from house import Clock, House, Person
 from patience import PATIENCE_S
+from pins import cheap_pins, comparisons
 
-import volens.store.people.second_factors as pins
 from tests.factors.conftest import PINS
 from volens.consent import Purpose, ShownFactor, UnavailableError
 from volens.store import open_home
@@ -88,9 +89,7 @@ def test_wrong_pins_fifteen_minutes_apart_never_lock(house: House, staff: Staff)
 def test_no_fifteen_minutes_allow_more_than_five_wrong_pins(house: House, staff: Staff) -> None:
     ann, _ = staff("pin")
     looked_at = []
-    original = pins._verifier
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pins, "_verifier", lambda *these: looked_at.append(house.clock.time) or original(*these))
+    with comparisons(lambda: looked_at.append(house.clock.time)):
         for _ in range(30):
             guess(house, ann, 1)
             house.clock.move(minutes=2, seconds=17)
@@ -117,20 +116,16 @@ def test_a_new_pin_set_at_the_desk_is_not_locked(house: House, staff: Staff) -> 
     assert passes(house, ann, "518264")
 
 
-def test_many_doors_at_once_compare_at_most_five_pins(
-    house: House, staff: Staff, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_doors_at_once_compare_at_most_five_pins(house: House, staff: Staff) -> None:
     """All are counted before the first comparison ends, so the limit must be used up by then."""
     ann, _ = staff("pin")
-    inside, go_on, original = threading.Semaphore(0), threading.Event(), pins._verifier
+    inside, go_on = threading.Semaphore(0), threading.Event()
 
-    def slow(*these: object) -> bytes:
+    def slow() -> None:
         inside.release()
         assert go_on.wait(PATIENCE_S)
-        return original(*these)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pins, "_verifier", slow)
-    with ThreadPoolExecutor(8) as doors:
+    with comparisons(slow), ThreadPoolExecutor(8) as doors:
         asked = [
             doors.submit(pin_owner, house.store, ZONE, [ann.receipt_id], ShownFactor.pin("900817")) for _ in range(8)
         ]
@@ -146,23 +141,13 @@ def test_many_doors_at_once_compare_at_most_five_pins(
 
 
 def _guesses(home: Path, receipt_id: str, count: int, counted: "multiprocessing.Queue[int]") -> None:
-    looked_at = 0
-
-    class Counting:
-        def __init__(self, **_: object) -> None:
-            pass
-
-        def derive(self, _key: bytes) -> bytes:
-            nonlocal looked_at
-            looked_at += 1
-            return bytes(32)
-
-    pins.Scrypt = Counting  # type: ignore[misc,assignment]
+    looked_at: list[None] = []
     store = open_home(home, clock=Clock(), random=os.urandom)
-    for _ in range(count):
-        pin_owner(store, ZONE, [receipt_id], ShownFactor.pin("900817"))  # type: ignore[list-item]
+    with cheap_pins(), comparisons(lambda: looked_at.append(None)):
+        for _ in range(count):
+            pin_owner(store, ZONE, [receipt_id], ShownFactor.pin("900817"))  # type: ignore[list-item]
     store.close()
-    counted.put(looked_at)
+    counted.put(len(looked_at))
 
 
 def test_two_processes_share_the_five_tries(house: House, staff: Staff) -> None:
@@ -180,15 +165,11 @@ def test_two_processes_share_the_five_tries(house: House, staff: Staff) -> None:
     house.reopen()
 
 
-def test_a_pin_is_not_compared_if_the_try_cannot_be_counted(
-    house: House, staff: Staff, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pin_is_not_compared_if_the_try_cannot_be_counted(house: House, staff: Staff) -> None:
     ann, _ = staff("pin")
-    looked_at: list[object] = []
-    monkeypatch.setattr(pins, "_verifier", lambda *these: looked_at.append(these))
-    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.05)
-    house.reopen()
-    with ThreadPoolExecutor(1) as other, house.store.write():
+    looked_at: list[None] = []
+    watched = comparisons(lambda: looked_at.append(None))
+    with watched, lock_timeout(0.05), ThreadPoolExecutor(1) as other, house.store.write():
         door = other.submit(passes, house, ann, PINS[0])
         with pytest.raises(UnavailableError, match="locked by another process"):
             door.result()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dying
 import pytest
+from connections import lock_timeout, pragmas
 from house import Clock, House, no_models
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
@@ -22,8 +23,9 @@ KEYRING = "keyring.db"
 
 
 @pytest.fixture(autouse=True)
-def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.05)
+def _short_patience() -> Iterator[None]:
+    with lock_timeout(0.05):
+        yield
 
 
 @contextmanager
@@ -169,12 +171,11 @@ def test_a_file_of_a_newer_version_is_left_alone(house: House, name: str) -> Non
     assert (house.site.home / name).read_bytes() == before
 
 
-def test_a_read_only_file_is_refused_with_the_remedy(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_file_is_refused_with_the_remedy(house: House) -> None:
     house.site.close()
     # Root may write to files without write permission, so the refusal is SQLite's own.
-    monkeypatch.setattr("volens.store.sqlite.database._PRAGMAS", ("PRAGMA query_only = ON",))
-
-    with pytest.raises(UnavailableError, match=r"cannot be written; make the file and its folder writable"):
+    refused = pytest.raises(UnavailableError, match=r"cannot be written; make the file and its folder writable")
+    with pragmas("PRAGMA query_only = ON"), refused:
         Site.open(house.site.home, clock=house.clock)
 
 

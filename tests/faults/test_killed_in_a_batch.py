@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dying
 import pytest
+from connections import pragmas
 from house import Clock, House, Person, no_models
 
 from volens import Site, verify_certificate
@@ -37,8 +38,7 @@ class Crowd:
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Crowd:
-    with pytest.MonkeyPatch.context() as hurry:
-        hurry.setattr("volens.store.sqlite.database._PRAGMAS", ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = OFF"))
+    with pragmas("PRAGMA synchronous = OFF"):  # in a hurry
         return Crowd(tmp_path_factory.mktemp("crowd"))
 
 

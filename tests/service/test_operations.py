@@ -15,17 +15,17 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from command_line import run
 from house import House
 from patience import PATIENCE_S, free_port
 from starlette.testclient import TestClient
 
 from tests.service.test_the_server import home, served
 from volens.consent import InputError
-from volens.service.cli.app import run
 from volens.service.http import AppState, application, serve_site
 from volens.service.oidc import Trust
+from volens.service.process import SystemdNotifier
 from volens.service.process.service_log import ForeignRecords, fields_of, log_to
-from volens.service.process.systemd_notifier import SystemdNotifier
 from volens.service.service_config import ServiceConfig, read_config
 from volens.store.programs import Role
 

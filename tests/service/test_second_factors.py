@@ -2,12 +2,13 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from house import House
 from httpx2 import Response
+from pins import cheap_pins
 from starlette.testclient import TestClient
 
 from tests.service.test_a_day import enroll, say_yes
@@ -20,8 +21,9 @@ NUMBER, PIN = "04A1B2C3D4E5F6", "719035826471"
 
 
 @pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+def cheap() -> Iterator[None]:
+    with cheap_pins():
+        yield
 
 
 def come(client: TestClient, door: dict[str, str], zone: str, frame: bytes, **fields: str) -> Response:

@@ -1,11 +1,12 @@
 """The stream of a zone with a PIN: one request for the factor, one refusal, one visit for each correct PIN."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from house import House
+from pins import cheap_pins
 from starlette.testclient import TestClient
 from websockets.sync.client import ClientConnection
 
@@ -21,6 +22,12 @@ Vault = tuple[ClientConnection, str, bytes]
 
 
 @pytest.fixture
+def cheap() -> Iterator[None]:
+    with cheap_pins():
+        yield
+
+
+@pytest.fixture
 def vault(
     house: House,
     client: TestClient,
@@ -28,11 +35,10 @@ def vault(
     bearer: Callable[..., dict[str, str]],
     door: Door,
     views: list[bytes],
-    monkeypatch: pytest.MonkeyPatch,
+    cheap: None,
 ) -> Vault:
     """The stream of a door, the enrolled person, and a frame of them."""
-    assert app_state.site is house.site
-    monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+    assert (app_state.site, cheap) == (house.site, None)
     house.declare("vault", second_factor="pin")
     *photos, frame = views
     desk = bearer(Role.DESK)

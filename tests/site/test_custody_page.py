@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from command_line import load_models_by, run
 from page import console_lines
 
 from volens.face import Extractor
-from volens.service.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +19,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
 ) -> None:
     shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
     extractor = Extractor.load_default()
-    monkeypatch.setattr("volens.service.cli.session.default_models", lambda: extractor)
+    load_models_by(monkeypatch, lambda: extractor)
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "walk" / "site"))
     monkeypatch.chdir(tmp_path)
     lines = console_lines("custody.md")

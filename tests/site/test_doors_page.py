@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from broker import loopback_broker, subscriber
+from command_line import run
 from page import console_lines
 
 from tests.doors.test_commands import kept_handlers
-from volens.service.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,9 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from command_line import run
 from page import console_lines
-
-from volens.service.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 

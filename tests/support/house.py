@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from volens import Site
 from volens.consent import (
@@ -28,7 +29,6 @@ from volens.consent import (
     UnitVector,
     permit_probe,
 )
-from volens.consent.embedding import FloatArray
 from volens.enroll import ReferencePlacement
 from volens.erase.proof import Erased
 from volens.face import Extractor
@@ -66,7 +66,7 @@ class Person:
     """A person who gave consent, with a synthetic face."""
 
     take_home: TakeHome
-    face: FloatArray
+    face: NDArray[np.float32]
     reference_id: ReferenceId | None = None
     badge: bytes | None = None
 
@@ -151,7 +151,7 @@ class House:
         self.site.close()
         self.site = Site.open(home, load_extractor=load_extractor, clock=self.clock, random=self.bits.randbytes)
 
-    def face(self) -> FloatArray:
+    def face(self) -> NDArray[np.float32]:
         """Return a new synthetic face: a random direction, far from all others."""
         return UnitVector.normalised(self.faces.standard_normal(DIMENSION)).array
 
@@ -188,7 +188,7 @@ class House:
         return self.enroll(self.invite(zone, jurisdiction=jurisdiction))
 
     def look_at(
-        self, face: FloatArray, zone: str = "lobby", noise: float = 0.05, factor: ShownFactor | None = None
+        self, face: NDArray[np.float32], zone: str = "lobby", noise: float = 0.05, factor: ShownFactor | None = None
     ) -> Decision:
         """Identify a face at a door, as a camera sees it: a little different each time."""
         with self.store.read() as connection:
@@ -210,7 +210,7 @@ class House:
         self,
         person: Person,
         carried: PersonalToken = None,
-        face: FloatArray | None = None,
+        face: NDArray[np.float32] | None = None,
         factor: ShownFactor | None = None,
     ) -> Decision:
         """Compare a face at a door with that of the person it claims to be (1:1)."""

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import house as made_up
 import numpy as np
+from connections import lock_timeout
 from house import House
 from own_memory import OwnMemory, hide
 from sqlalchemy import func, select
 
-import volens.store.sqlite.database
 from volens import Site, SubjectKey
 from volens.consent import ErasureIncompleteError, ReceiptId, UnitVector
 from volens.face import EmbeddingModel, Extractor, FaceEmbedder, Pixels
@@ -63,7 +63,6 @@ def reopened() -> Report:
 
 def refused_midway() -> Report:
     """Withdraw while a reader blocks the scrub, and finish when the reader has ended."""
-    volens.store.sqlite.database.BUSY_TIMEOUT_S = 0.1  # type: ignore[misc]  the reader does not go before it
     house = House.build(_home())
     for _ in range(3):
         house.admit()
@@ -72,7 +71,7 @@ def refused_midway() -> Report:
     memory, report = OwnMemory(), Report()
     _wipe(_look_for(memory, house.site, person.receipt_id))
     _forget_ours(house)
-    with house.store.read() as connection:
+    with lock_timeout(0.1), house.store.read() as connection:
         connection.scalar(select(func.count()).select_from(live_consent))  # from here on it needs the log
         try:
             house.withdraw(person)

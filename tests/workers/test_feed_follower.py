@@ -13,7 +13,7 @@ from volens.consent import Purpose
 from volens.erase import CONFIRM_S
 from volens.identify import VisitRecorder
 from volens.index import ChangeFeed
-from volens.service.process.feed_follower import FeedFollower
+from volens.service.process import FeedFollower
 from volens.store.people import VisitKind
 from volens.store.programs import SILENT, MessageKind, Processes
 

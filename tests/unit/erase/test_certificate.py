@@ -12,6 +12,7 @@ import pytest
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from house import MODEL, House
+from interruptions import interrupted_after_stop
 
 from volens.audit import LogEntry, LoggedStatement, VerifierKey
 from volens.consent import InputError, TamperError, VolensError
@@ -211,10 +212,8 @@ def test_a_certificate_states_the_time_of_each_step_and_the_search_results(house
 
 def test_a_search_that_did_not_run_is_stated_as_not_run(house: House) -> None:
     person = house.admit()
-    with pytest.MonkeyPatch.context() as killed:
-        killed.setattr("volens.erase.procedure._Batch.finish", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            house.withdraw(person)
+    with interrupted_after_stop(), pytest.raises(KeyboardInterrupt):
+        house.withdraw(person)
 
     statement = statement_of(house.withdraw(person).certificate_path.read_bytes())
 
@@ -223,10 +222,6 @@ def test_a_search_that_did_not_run_is_stated_as_not_run(house: House) -> None:
         {"not_run": "another process finished the erasure, and the old embedding opens no more"}
     ]
     assert {one["what"].split(" of ")[0] for one in statement["searched"]} == {"fingerprint"}
-
-
-def interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def test_certificates_of_version_1_stay_verifiable() -> None:

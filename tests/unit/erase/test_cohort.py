@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from house import MODEL, START, House, no_models
+from interruptions import before_consents_end, interrupt
 
 from tests.unit.erase.orders import FRENCH, Answerer, approval, ask, carry_out, operator, planned
 from tests.unit.store.raw import DATA, peek, tamper
@@ -169,14 +170,16 @@ def test_a_person_who_joins_at_the_last_moment_stops_it_too(house: House, monkey
     house.admit()
     data = planned(house)
     house.clock.move(minutes=1)
-    select_now = execution._select_now
+    calls: list[None] = []
 
     def then_joined(*arguments: Any) -> Any:  # noqa: ANN401  as the original
-        selected = select_now(*arguments)
-        house.admit()
+        selected = select_live(*arguments)
+        calls.append(None)
+        if len(calls) == 2:  # the first looks for open requests, the second is checked again under the write lock
+            house.admit()
         return selected
 
-    monkeypatch.setattr(execution, "_select_now", then_joined)
+    monkeypatch.setattr(execution, "select_live", then_joined)
 
     with pytest.raises(RefusedError, match="the plan counted 1 consents, and those in force now"):
         carry_out(house, data)
@@ -208,24 +211,16 @@ def test_one_person_leaving_and_one_joining_stop_it(house: House) -> None:
         carry_out(house, data)
 
 
-def test_a_plan_expires_after_a_week_but_an_order_in_progress_is_finished(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_plan_expires_after_a_week_but_an_order_in_progress_is_finished(house: House) -> None:
     house.admit()
     late, begun = planned(house), planned(house)
-    monkeypatch.setattr("volens.erase.order.execution.erase_consents", _stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with before_consents_end(interrupt), pytest.raises(KeyboardInterrupt):
         carry_out(house, begun)
-    monkeypatch.undo()
     house.clock.move(days=8)
 
     with pytest.raises(RefusedError, match=r"the plan expired at 2099-03-08T12:00:00Z; make a new one"):
         carry_out(house, late)
     carry_out(house, begun)
-
-
-def _stopped(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def test_a_plan_of_another_site_or_with_a_changed_byte_is_refused(house: House, tmp_path: Path) -> None:
@@ -537,13 +532,11 @@ def test_the_dossier_lists_the_orders_that_keep_the_cohort_empty(house: House) -
     assert [one["order_id"] for one in dossier.counts["after"]["collecting_stopped_by"]] == [meant.order_id]
 
 
-def test_a_person_being_erased_by_order_cannot_be_enrolled(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_being_erased_by_order_cannot_be_enrolled(house: House) -> None:
     person = house.invite()
     data = planned(house)
-    monkeypatch.setattr("volens.erase.order.execution.erase_consents", _stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with before_consents_end(interrupt), pytest.raises(KeyboardInterrupt):
         carry_out(house, data)
-    monkeypatch.undo()
 
     with pytest.raises(RefusedError):
         house.enroll(person)

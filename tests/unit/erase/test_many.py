@@ -4,6 +4,7 @@ from hashlib import sha256
 
 import pytest
 from house import House, Person
+from interruptions import before_consents_end, interrupted_after_stop
 
 from tests.unit.store.raw import DATA, tamper
 from volens import verify_certificate
@@ -104,10 +105,8 @@ def test_a_copy_found_of_one_person_does_not_delay_the_others(house: House) -> N
 
 def test_resuming_returns_the_finished_erasures_and_the_error_of_the_rest(house: House) -> None:
     people = [house.admit() for _ in range(2)]
-    with pytest.MonkeyPatch.context() as killed:
-        killed.setattr("volens.erase.procedure._Batch.finish", _interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            erase_all(house, people)
+    with interrupted_after_stop(), pytest.raises(KeyboardInterrupt):
+        erase_all(house, people)
     with house.store.read() as connection:
         begun = states_of(connection, [person.receipt_id for person in people])
     nonce = peek_fingerprint(house, people[0])
@@ -129,10 +128,8 @@ def peek_fingerprint(house: House, person: Person) -> bytes:
 
 def test_a_damaged_journal_entry_is_an_error_that_does_not_delay_the_others(house: House) -> None:
     people = [house.admit() for _ in range(4)]
-    with pytest.MonkeyPatch.context() as killed:
-        killed.setattr("volens.erase.procedure._Batch.finish", _interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            erase_all(house, people)
+    with interrupted_after_stop(), pytest.raises(KeyboardInterrupt):
+        erase_all(house, people)
     ids = [person.receipt_id for person in people]
     tamper(house.site.home / DATA, "UPDATE erasure SET facts = '{' WHERE receipt_id = ?", ids[0])
 
@@ -146,18 +143,14 @@ def test_a_store_that_refuses_half_way_leaves_the_rest_in_force_and_counts_them(
     people = [house.admit() for _ in range(6)]
     stops: list[int] = []
 
-    def refuse(*arguments: object) -> None:
+    def refuse_the_second() -> None:
         stops.append(1)
         if len(stops) == 2:
             raise UnavailableError("the disk is full")
-        plain(*arguments)  # type: ignore[arg-type]
 
-    from volens.erase.procedure import stop as plain  # noqa: PLC0415  before it is replaced
-
-    with pytest.MonkeyPatch.context() as full:
-        full.setattr("volens.erase.procedure.stop", refuse)
-        with pytest.raises(ErasureIncompleteError, match="4 of 6 consents are still in force: the disk is full"):
-            erase_all(house, people)
+    refused = pytest.raises(ErasureIncompleteError, match="4 of 6 consents are still in force: the disk is full")
+    with before_consents_end(refuse_the_second), refused:
+        erase_all(house, people)
 
     assert [house.sees(person) for person in people] == [False, False, True, True, True, True]
     assert house.site.status().unfinished_erasures == 0
@@ -177,7 +170,3 @@ def test_the_home_is_read_once_for_a_whole_batch(house: House, monkeypatch: pyte
     monkeypatch.setattr("volens.erase.absence.search_places", counted)
     erase_all(house, people)
     assert len(passes) == 1
-
-
-def _interrupted(*_: object) -> None:
-    raise KeyboardInterrupt

@@ -1,13 +1,15 @@
 """Byte search (needles): remains of a value are found whole or in part, in memory and in files of any size."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from volens.erase import PIECE_BYTES, Hit, Needles
-from volens.erase import needles as module
-from volens.store.files import FilePlace
+from volens.store.files import FilePlace, ReadAt
 
 seeded = random.Random(11)
 VALUE = seeded.randbytes(541)
@@ -40,15 +42,28 @@ def test_nothing_is_found_in_unrelated_bytes(needles: Needles) -> None:
     assert needles.search(bytes(10_000), "here") == []
 
 
+@dataclass(frozen=True)
+class SlowPlace:
+    """A place that is read in chunks of 64 bytes, as a long file is in longer ones."""
+
+    file: FilePlace
+    name: str = "file"
+
+    def size_bytes(self) -> int:
+        return self.file.size_bytes()
+
+    @contextmanager
+    def reading(self) -> Iterator[ReadAt]:
+        with self.file.reading() as read:
+            yield lambda buffer, position: read(buffer[:64], position)
+
+
 @pytest.mark.parametrize("at", range(40, 70))
-def test_a_piece_across_two_chunks_of_a_file_is_found(
-    needles: Needles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
-) -> None:
-    monkeypatch.setattr(module, "_CHUNK_BYTES", 64)
+def test_a_piece_across_two_chunks_of_a_file_is_found(needles: Needles, tmp_path: Path, at: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(at) + VALUE[:PIECE_BYTES] + bytes(300))
 
-    assert needles.search_place(FilePlace(path, "file")) == [Hit("face", "file")]
+    assert needles.search_place(SlowPlace(FilePlace(path, "file"))) == [Hit("face", "file")]
 
 
 def test_a_file_is_reported_once_for_each_value_in_it(needles: Needles, tmp_path: Path) -> None:

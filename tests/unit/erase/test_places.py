@@ -40,7 +40,7 @@ class Relation:
 def test_a_place_of_a_database_that_is_not_a_file_is_searched(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     relation = Relation("relation biometric_reference", b"x" * 100 + SECRET)
     of_files = house.store.places()
-    monkeypatch.setattr(Store, "places", lambda _store: [*of_files, relation])
+    monkeypatch.setattr(Store, "places", lambda *_: [*of_files, relation])
 
     searched = places.search_places(Needles.of([("secret", SECRET)]), house.site.installation)
 
@@ -72,11 +72,8 @@ def test_a_certificate_states_how_the_engine_scrubs(house: House) -> None:
     ]
 
 
-def test_an_erasure_names_the_database_that_another_process_reads(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.02)
-    house.reopen()
+def test_an_erasure_names_the_database_that_another_process_reads(impatient: House) -> None:
+    house = impatient
     person = house.admit()
     with house.store.keyring.read() as connection:
         connection.exec_driver_sql("SELECT * FROM grant_secret").all()

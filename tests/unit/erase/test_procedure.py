@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 from house import House, Person, no_models
+from interruptions import after_each_write
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
 from volens import Site, erase, verify_certificate
 from volens.consent import EndReason, ErasureIncompleteError, NoLiveConsentError, ReceiptId, TamperError, WithdrawalCode
-from volens.erase import ErasureState, Needles, entries, procedure
-from volens.erase.procedure import _Batch
-from volens.store import Place
+from volens.erase import ErasureState, Needles, entries, resume
+from volens.erase.proof import Erased
+from volens.store import Place, Store
+from volens.store.keys import Keyring
 from volens.store.people import consent_ended, sealed_references
 
 
@@ -24,14 +26,6 @@ def second(house: House) -> Iterator[House]:
     """A second process on the same home."""
     with Site.open(house.site.home, load_extractor=no_models, clock=house.clock, random=house.bits.randbytes) as site:  # type: ignore[arg-type]
         yield House.of(site)
-
-
-@pytest.fixture
-def impatient(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
-    """A house with a short timeout for locks."""
-    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.02)
-    house.reopen()
-    return house
 
 
 @contextmanager
@@ -283,13 +277,13 @@ def test_a_sketch_left_in_the_memory_of_a_gallery_is_found(house: House, monkeyp
     (gallery,) = house.galleries.built().values()
     (buffer,) = gallery.engine.buffers()
     sketch = gallery.projection.sketch(person.face).tobytes()
-    original = _Batch._scrub
+    original = Store.scrub
 
-    def late(self: _Batch, facts: procedure.Facts) -> None:
+    def late(store: Store) -> object:
         buffer[640 : 640 + len(sketch)] = sketch
-        original(self, facts)
+        return original(store)
 
-    monkeypatch.setattr(_Batch, "_scrub", late)
+    monkeypatch.setattr(Store, "scrub", late)
     with pytest.raises(ErasureIncompleteError, match="found gallery sketch in the gallery in memory"):
         house.withdraw(person)
     monkeypatch.undo()
@@ -310,21 +304,21 @@ def test_a_gallery_that_still_proposes_the_person_is_not_certified(
 
 def test_rows_or_secrets_that_reappear_are_not_certified(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as stuck:
-        stuck.setattr("volens.store.keys.keyring.Keyring.destroy_secrets", lambda *_: 0)
+        stuck.setattr(Keyring, "destroy_secrets", lambda *_: 0)
         with pytest.raises(ErasureIncompleteError, match="the keyring still has the erased consent's secret"):
             house.withdraw(house.admit())
 
-    person, original = house.admit(), _Batch._scrub
+    person, original = house.admit(), Store.scrub
 
-    def late(self: _Batch, facts: procedure.Facts) -> None:
+    def late(store: Store) -> object:
         with lawless(house.site.home / DATA) as connection:
             connection.execute("INSERT INTO audit_opening VALUES (0, ?, '{}', zeroblob(16))", (person.receipt_id,))
-        original(self, facts)
+        return original(store)
 
     with lawless(house.site.home / DATA) as connection:
         connection.execute("DELETE FROM audit_opening WHERE seq = 0")
     with monkeypatch.context() as stuck:
-        stuck.setattr(_Batch, "_scrub", late)
+        stuck.setattr(Store, "scrub", late)
         with pytest.raises(ErasureIncompleteError, match="the data file still has rows of the erased consent"):
             house.withdraw(person)
 
@@ -378,25 +372,18 @@ def test_a_certificate_that_cannot_be_written_is_written_later(house: House) -> 
 
 
 STEPS = list(ErasureState)
-Step = Callable[[procedure.Facts], None]
 
 
 @pytest.mark.parametrize("stop_at", STEPS[:-1])
-def test_an_interrupted_erasure_is_finished_by_opening_the_site_again(
-    house: House, monkeypatch: pytest.MonkeyPatch, stop_at: ErasureState
-) -> None:
+def test_an_interrupted_erasure_is_finished_by_opening_the_site_again(house: House, stop_at: ErasureState) -> None:
     person, stayer = house.admit(), house.admit()
-    original = _Batch.step
 
-    def interrupted(self: _Batch, reached: ErasureState, act: Step) -> None:
-        if reached is stop_at:
+    def interrupt() -> None:
+        if state(house, person) is stop_at:
             raise KeyboardInterrupt
-        original(self, reached, act)
 
-    with monkeypatch.context() as stuck:
-        stuck.setattr(_Batch, "step", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            house.withdraw(person)
+    with after_each_write(Store, interrupt), pytest.raises(KeyboardInterrupt):
+        house.withdraw(person)
     assert state(house, person) is stop_at
     assert not house.sees(person)
 
@@ -435,20 +422,18 @@ def test_a_step_that_was_done_but_not_recorded_is_repeated_with_the_same_result(
 
 @pytest.mark.parametrize("moment", STEPS[:-1])
 def test_two_processes_that_finish_the_same_erasure_issue_one_certificate(
-    house: House, second: House, monkeypatch: pytest.MonkeyPatch, moment: ErasureState
+    house: House, second: House, moment: ErasureState
 ) -> None:
-    person = house.admit()
-    original, others = _Batch.step, []
+    person, others = house.admit(), list[Erased | None]()
 
-    def overtaken(self: _Batch, reached: ErasureState, act: Step) -> None:
-        if reached is moment and not others:
+    def overtake() -> None:
+        if not others and state(house, person) is moment:
             others.append(None)
-            (others[0],) = procedure.resume(second.site.installation, [person.receipt_id])
-        original(self, reached, act)
+            (others[0],) = resume(second.site.installation, [person.receipt_id])
 
-    monkeypatch.setattr(_Batch, "step", overtaken)
     try:
-        erased = house.withdraw(person)
+        with after_each_write(Store, overtake):
+            erased = house.withdraw(person)
     except SQLAlchemyError as error:
         pytest.fail(f"the slower process failed: {type(error).__name__}")
 

@@ -1,9 +1,12 @@
 """A door's stream in a zone that requires a badge or a PIN, with the real models."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import pytest
 from house import House, Person
+from pins import cheap_pins
 
 from tests.unit.identify.test_door_stream import SIDE, door, frame
 from volens.consent import InputError, ShownFactor
@@ -17,8 +20,9 @@ KINDS = ("badge", "pin")
 
 
 @pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+def cheap() -> Iterator[None]:
+    with cheap_pins():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from house import MODEL, THRESHOLD, House
+from numpy.typing import NDArray
 
 from tests.unit.store.raw import DATA, tamper
 from volens.consent import (
@@ -17,7 +18,6 @@ from volens.consent import (
     UnitVector,
     permit_probe,
 )
-from volens.consent.embedding import FloatArray
 from volens.consent.errors import ReceiptSignatureError
 from volens.index import Decision, FlatEngine, Shortlist, SketchArray, identify, identify_many
 from volens.store.promises import zone_of
@@ -26,7 +26,7 @@ COUNT = 60
 
 
 def probes(
-    house: House, faces: Sequence[FloatArray], zone: str = "lobby", model: ModelId = MODEL
+    house: House, faces: Sequence[NDArray[np.float32]], zone: str = "lobby", model: ModelId = MODEL
 ) -> list[ProbeEmbedding]:
     with house.store.read() as connection:
         permit = permit_probe(zone_of(connection, Purpose(zone)))
@@ -37,7 +37,7 @@ def decide(house: House, batch: Sequence[ProbeEmbedding]) -> list[Decision]:
     return identify_many(house.store, house.galleries, batch, THRESHOLD, house.store.now())
 
 
-def mixed(house: House) -> list[FloatArray]:
+def mixed(house: House) -> list[NDArray[np.float32]]:
     """Return noisy faces of all people, one of them twice, and as many strangers, in random order."""
     rng = np.random.default_rng(5)
     faces = [person.face + 0.05 * rng.standard_normal(len(person.face)).astype(np.float32) for person in house.people]

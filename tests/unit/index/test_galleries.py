@@ -1,5 +1,6 @@
 """Galleries follow the store: also what other processes did, never back to what was erased, never across zones."""
 
+import sqlite3
 from collections.abc import Iterator
 
 import numpy as np
@@ -82,19 +83,24 @@ def test_a_gallery_follows_the_changes_of_another_process(house: House, second: 
     assert house.sees(again)
 
 
-def test_a_gallery_reads_the_store_only_after_a_change(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def reads_references(house: House) -> bool:
+    """Bring the gallery up to date; return whether SQLite was given a query about references for it."""
+    statements: list[str] = []
+    with house.store.read() as connection:
+        database = connection.connection.driver_connection
+        assert isinstance(database, sqlite3.Connection)
+        database.set_trace_callback(statements.append)
+        house.galleries.of(connection, LOBBY, MODEL, DIMENSION)
+        database.set_trace_callback(None)
+    return any("biometric_reference" in statement for statement in statements)
+
+
+def test_a_gallery_reads_the_store_only_after_a_change(house: House) -> None:
     house.admit()
-    levelled = []
-    original = Galleries._level
-    monkeypatch.setattr(Galleries, "_level", lambda *args: (levelled.append(1), original(*args)))
-    for _ in range(3):
-        of(house)
-    assert levelled == [1]
+    assert [reads_references(house) for _ in range(3)] == [True, False, False]
 
     house.invite()
-    for _ in range(3):
-        of(house)
-    assert levelled == [1, 1]
+    assert [reads_references(house) for _ in range(3)] == [True, False, False]
 
 
 def test_only_new_references_are_opened(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +157,7 @@ def test_enrollments_in_another_process_are_read_by_id(
 ) -> None:
     people = [house.admit() for _ in range(3)]
     gallery = of(house)
-    monkeypatch.setattr(FlatEngine, "held", _refused)
+    monkeypatch.setattr(FlatEngine, "held", refused)
     people += [second.admit() for _ in range(2)]
     second.invite()
 
@@ -167,7 +173,7 @@ def test_ids_are_compared_only_after_an_erasure_in_another_process(
     stayer, here, elsewhere = (house.admit() for _ in range(3))
     gallery = of(house)
     house.withdraw(here)
-    monkeypatch.setattr(FlatEngine, "held", _refused)
+    monkeypatch.setattr(FlatEngine, "held", refused)
     assert len(of(house)) == 2
     monkeypatch.undo()
     second.withdraw(elsewhere)
@@ -178,7 +184,7 @@ def test_ids_are_compared_only_after_an_erasure_in_another_process(
     assert gallery.engine.held() == ids([stayer, newcomer])
 
 
-def _refused(_engine: FlatEngine) -> set[ReferenceId]:
+def refused(_engine: FlatEngine) -> set[ReferenceId]:
     raise AssertionError("every id was compared")
 
 

@@ -30,7 +30,6 @@ from volens.consent import (
     permit_probe,
 )
 from volens.consent._mint import MINT
-from volens.consent.embedding import FloatArray
 from volens.consent.errors import ReceiptSignatureError
 from volens.consent.receipt import Controller, sign_receipt, verify_receipt
 from volens.index import Decision, Galleries, Projection, Shortlist, SketchArray, identify, opened, verify_claim
@@ -41,13 +40,13 @@ from volens.store.promises import zone_of
 LOBBY = Purpose("lobby")
 
 
-def probe(house: House, face: FloatArray, zone: str = "lobby", model: ModelId = MODEL) -> ProbeEmbedding:
+def probe(house: House, face: NDArray[np.float32], zone: str = "lobby", model: ModelId = MODEL) -> ProbeEmbedding:
     with house.store.read() as connection:
         permit = permit_probe(zone_of(connection, Purpose(zone)))
     return ProbeEmbedding(permit, UnitVector.normalised(face), model)
 
 
-def look(house: House, galleries: Galleries, face: FloatArray, zone: str = "lobby") -> Decision:
+def look(house: House, galleries: Galleries, face: NDArray[np.float32], zone: str = "lobby") -> Decision:
     return identify(house.store, galleries, probe(house, face, zone), THRESHOLD, house.store.now())
 
 
@@ -138,7 +137,7 @@ def test_the_threshold_decides_by_the_exact_score(house: House, score: float, ma
         assert (look(house, house.galleries, at_score(house, person.face, score)).match is not None) is matches
 
 
-def at_score(house: House, face: FloatArray, score: float) -> FloatArray:
+def at_score(house: House, face: NDArray[np.float32], score: float) -> NDArray[np.float32]:
     other = house.face().astype(np.float64)
     other -= other @ face * face
     other /= np.linalg.norm(other)
@@ -266,11 +265,11 @@ def test_every_sealed_embedding_that_was_opened_is_counted(house: House, monkeyp
             assert look(house, galleries, person.face).sealed_opened == len(count) >= 1
 
 
-def lookalikes(house: House, face: FloatArray) -> Person:
+def lookalikes(house: House, face: NDArray[np.float32]) -> Person:
     """Admit 40 people who resemble a face, and one who resembles it more but has a more distant sketch."""
     projection = Projection(house.store.keyring.projection_seed(MODEL), DIMENSION)
 
-    def distance(other: FloatArray) -> int:
+    def distance(other: NDArray[np.float32]) -> int:
         return int(np.unpackbits(projection.sketch(other) ^ projection.sketch(face)).sum())
 
     middle = 128
@@ -441,7 +440,9 @@ def test_a_reference_in_force_without_its_secret_is_tampering(house: House) -> N
         claim(house, person, person.face)
 
 
-def claim(house: House, person: Person, face: FloatArray, zone: str = "lobby", model: ModelId = MODEL) -> Decision:
+def claim(
+    house: House, person: Person, face: NDArray[np.float32], zone: str = "lobby", model: ModelId = MODEL
+) -> Decision:
     return verify_claim(house.store, house.grant(person), probe(house, face, zone, model), THRESHOLD)
 
 

@@ -6,20 +6,20 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from volens.consent.embedding import FloatArray
 from volens.index import Projection, distance_bound, estimate_deviation, sketch_bits
 
 SEED, OTHER_SEED = bytes(range(32)), bytes(range(1, 33))
 DEVIATIONS = 4.0
 
 
-def unit(numbers: np.random.Generator, dimension: int) -> FloatArray:
+def unit(numbers: np.random.Generator, dimension: int) -> NDArray[np.float32]:
     vector = numbers.standard_normal(dimension)
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-def at_angle(numbers: np.random.Generator, vector: FloatArray, score: float) -> FloatArray:
+def at_angle(numbers: np.random.Generator, vector: NDArray[np.float32], score: float) -> NDArray[np.float32]:
     """Return a unit vector whose cosine similarity with another is `score`."""
     other = numbers.standard_normal(len(vector))
     other -= other @ vector * vector

@@ -3,12 +3,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import load_models_by, run, run_captured
 from PIL import Image
 from said import Command, Said
 
 from volens.face import Extractor
 from volens.service import samples
-from volens.service.cli.app import run
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: Extractor) -> 
     """The path of a home, set in the environment; models are loaded once for all tests."""
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "site"))
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setattr("volens.service.cli.session.default_models", lambda: loaded)
+    load_models_by(monkeypatch, lambda: loaded)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "site"
 
@@ -32,10 +32,7 @@ def volens(home: Path, capsys: pytest.CaptureFixture[str]) -> Command:
     assert home.parent.is_dir()
 
     def command(*arguments: object) -> Said:
-        capsys.readouterr()
-        code = run([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Said(int(code), out, err)
+        return run_captured(capsys, *arguments)
 
     return command
 
@@ -60,7 +57,7 @@ def done_in(folder: Path, *arguments: object) -> None:
     """Run a command with its site in a folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VOLENS_HOME", str(folder / "site"))
-        patch.setattr("volens.service.cli.session.default_models", Extractor.load_default)
+        load_models_by(patch, Extractor.load_default)
         patch.chdir(folder)
         assert run([str(argument) for argument in arguments]) == 0
 

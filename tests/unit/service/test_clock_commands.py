@@ -19,7 +19,7 @@ from said import Command
 from volens import Site
 from volens.consent import InputError
 from volens.service.cli.withdraw_commands import _moment
-from volens.service.process.process_memory import SwapProtection, may_lock_all
+from volens.service.process import SwapProtection, may_lock_all
 
 
 @pytest.fixture

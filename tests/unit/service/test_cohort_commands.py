@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from interruptions import before_consents_end, interrupt
 from said import Command
 
 from volens import Site
@@ -246,12 +247,9 @@ def test_a_plan_prints_json_without_names(people: Path, volens: Command) -> None
 
 
 @pytest.mark.parametrize("command", [("erase", "resume"), ("sweep",)])
-def test_an_interrupted_order_is_reported_and_finished(
-    people: Path, volens: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
-) -> None:
+def test_an_interrupted_order_is_reported_and_finished(people: Path, volens: Command, command: tuple[str, ...]) -> None:
     plan = volens("erase", "--jurisdiction", "FR", "--json").json["plan"]
-    with monkeypatch.context() as cut:
-        cut.setattr("volens.erase.order.execution.erase_consents", _interrupted)
+    with before_consents_end(interrupt):
         assert volens("erase", "--execute", plan).code == 130
     said = volens("status", "--json")
     assert said.json["unfinished_orders"] == 1
@@ -265,7 +263,3 @@ def test_an_interrupted_order_is_reported_and_finished(
     assert (said.json["unfinished_orders"], said.err) == (0, "")
     assert volens("erase", "--execute", plan, "--dossier", "dossier").code == 0
     assert volens("dossier", "verify", "dossier", "--key", people / "site" / "site.pub").code == 0
-
-
-def _interrupted(*_arguments: object, **_options: object) -> None:
-    raise KeyboardInterrupt

@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import every_command
 from said import Command
 from typer.core import TyperGroup
-from typer.main import get_command
-
-from volens.service.cli.app import app
 
 PROGRAM = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
 
@@ -27,7 +25,7 @@ def _commands() -> Iterator[tuple[str, ...]]:
             for name, one in command.commands.items():
                 yield from below((*path, name), one)
 
-    yield from below((), get_command(app))
+    yield from below((), every_command())
 
 
 def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +36,7 @@ def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 
 def _parse(arguments: list[str]) -> None:
     """Parse a command line as Click does, without running it."""
-    command = get_command(app)
+    command = every_command()
     context = command.make_context("volens", list(arguments))
     while isinstance(command, TyperGroup) and context._protected_args:
         name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
@@ -87,7 +85,7 @@ def test_help_fits_a_terminal_of_80_columns_and_lists_every_command_once(
     lines = texts[()].splitlines()
     assert [line for line in lines if line in panels] == panels
     listed = [line.split()[0] for line in lines[lines.index(panels[0]) :] if line.startswith("  ") and line[2] != " "]
-    assert sorted(listed) == sorted(get_command(app).commands)
+    assert sorted(listed) == sorted(every_command().commands)
     assert "..." not in "\n".join(lines[lines.index(panels[0]) :])
 
 

@@ -14,16 +14,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from command_line import every_command
 from PIL import Image
 from said import Command
-from typer.main import get_command
 
 from volens import Site
-from volens.service.cli.app import app
 
 
 def test_every_command_explains_itself_and_prints_json(volens: Command) -> None:
-    group = get_command(app)
+    group = every_command()
     commands = []
     for name, command in group.commands.items():
         inner = getattr(command, "commands", None)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from volens import Site
 from volens.audit import VerifierKey
-from volens.erase.proof import verify_certificate
+from volens.erase.proof import Erased, verify_certificate
 from volens.service import demo_story as demo
 
 
@@ -30,7 +31,9 @@ def test_the_demo_runs_and_leaves_picture_certificate_and_key(tmp_path: Path) ->
 def test_a_withdrawal_that_does_not_stop_matching_fails_the_demo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo._Story, "_withdraw", lambda _self: None)
+    forged = tmp_path / "forged.json"
+    forged.write_text("{}")
+    monkeypatch.setattr(Site, "withdraw", lambda *_, **__: Erased("0" * 32, forged, "lobby", "withdrawn"))
 
     with pytest.raises(demo.StoryFailedError, match="expected \\['Ben', 'Dan'\\] in the frame"):
         demo.play_story(tmp_path, quiet=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from interruptions import interrupted_after_stop
 from said import Command
 
 from volens import Site
@@ -47,10 +48,9 @@ def test_resume_finishes_erasures_and_ends_with_5_while_it_cannot(ada: Path, hom
     "command", [("status",), ("audit", "verify"), ("sweep",), ("doctor",), ("erase", "resume"), ("zone", "list")]
 )
 def test_any_command_that_opens_the_store_finishes_an_interrupted_erasure(
-    ada: Path, home: Path, volens: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+    ada: Path, home: Path, volens: Command, command: tuple[str, ...]
 ) -> None:
-    with monkeypatch.context() as cut:
-        cut.setattr("volens.erase.procedure._Batch.finish", _interrupted)
+    with interrupted_after_stop():
         assert volens("withdraw", ada).code == 130
     assert not list(home.glob("certificates/*"))
 
@@ -61,10 +61,9 @@ def test_any_command_that_opens_the_store_finishes_an_interrupted_erasure(
 
 
 def test_a_service_finishes_interrupted_erasures_of_another_process_at_its_start(
-    ada: Path, home: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
+    ada: Path, home: Path, volens: Command
 ) -> None:
-    with monkeypatch.context() as cut:
-        cut.setattr("volens.erase.procedure._Batch.finish", _interrupted)
+    with interrupted_after_stop():
         assert volens("withdraw", ada).code == 130
 
     with Site.open(home) as site:

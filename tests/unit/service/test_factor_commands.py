@@ -1,17 +1,20 @@
 """`volens consent factor`, and doors of two-factor zones on the command line."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pins import cheap_pins
 from said import Command
 
 PIN, NUMBER = "719035", "04A1B2C3"
 
 
 @pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("volens.store.people.second_factors.SCRYPT", {"n": 2, "r": 8, "p": 1})
+def cheap() -> Iterator[None]:
+    with cheap_pins():
+        yield
 
 
 @pytest.fixture

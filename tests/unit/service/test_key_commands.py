@@ -8,11 +8,14 @@ from pathlib import Path
 
 import keyring
 import pytest
+from interruptions import after_each_write
 from keyring.backends.fail import Keyring as NoKeyring
 from keyrings.alt.file import PlaintextKeyring
 from said import Command, Said
 
+from tests.unit.store.raw import KEYRING, peek
 from volens import Site
+from volens.store.keys import Keyring
 
 
 @pytest.fixture
@@ -58,10 +61,12 @@ def test_a_withdrawal_and_its_certificate_hold_over_a_rotation(ada: Path, volens
 
 def test_an_interrupted_rotation_is_reported_and_finished(ada: Path, volens: Command, home: Path) -> None:
     assert ada.exists()
-    from volens.store import key_rotation as rotation  # noqa: PLC0415  its inside is broken for a moment
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rotation, "_wrap_again", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    def interrupt() -> None:
+        if peek(home / KEYRING, "SELECT count(*) FROM next_store_key") == [(1,)]:
+            raise KeyboardInterrupt
+
+    with after_each_write(Keyring, interrupt):
         assert volens("keys", "rotate").code not in {0, 4}
     shown = volens("keys", "show", "--json").json
     assert (shown["epoch"], shown["next_epoch"], shown["rotation_unfinished"]) == (1, 2, True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from patience import PATIENCE_S
 
-from volens.service.process.process_memory import may_lock_all
+from volens.service.process import may_lock_all
 
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGABRT)"
 READ_LIMIT = "from pathlib import Path; print(Path('/proc/self/status').read_text())"

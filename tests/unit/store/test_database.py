@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from connections import lock_timeout
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -145,10 +146,8 @@ def test_a_file_that_cannot_be_used_is_not_changed(path: Path, case: str) -> Non
     assert (path.read_bytes() if case == "text" else content()) == before
 
 
-def test_a_write_to_a_read_only_file_is_refused_with_the_reason(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_to_a_read_only_file_is_refused_with_the_reason(path: Path) -> None:
     # Root may write to files without write permission, so SQLite itself must refuse.
-    monkeypatch.setattr("volens.store.sqlite.database._PRAGMAS", ())
-    monkeypatch.setattr("volens.store.sqlite.database._WRITE", "never")  # the lock is not taken, the file is read
     database = SqliteEngine(path, "data", LINES["data"])
 
     def write() -> None:
@@ -161,9 +160,8 @@ def test_a_write_to_a_read_only_file_is_refused_with_the_reason(path: Path, monk
     database.close()
 
 
-def test_a_file_is_locked_while_another_connection_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.01)
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+def test_a_file_is_locked_while_another_connection_writes(path: Path) -> None:
+    with lock_timeout(0.01), closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError, match=r"some.db is locked by another process; try again"):
             SqliteEngine(path, "data", LINES["data"])
@@ -243,18 +241,15 @@ def test_a_reader_sees_one_snapshot(database: SqliteEngine) -> None:
     assert len(zones(database)) == 2
 
 
-def test_the_write_ahead_log_is_cut_unless_a_reader_needs_it(
-    path: Path, database: SqliteEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_write_ahead_log_is_cut_unless_a_reader_needs_it(path: Path, database: SqliteEngine) -> None:
     two_zones_and(database, None)
     wal = path.with_name("some.db-wal")
     assert wal.stat().st_size > 0
     assert database.scrub().complete
     assert wal.stat().st_size == 0
 
-    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", 0.01)
     impatient = SqliteEngine(path, "data", LINES["data"])
-    with database.read() as connection:
+    with lock_timeout(0.01), database.read() as connection:
         connection.execute(text("SELECT * FROM zone")).all()
         with impatient.write() as other:
             other.execute(text(ZONE), {"name": "three"})

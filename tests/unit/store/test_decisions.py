@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from connections import lock_timeout
 from house import MODEL, START, House
 from patience import PATIENCE_S
 from reading_log import kinds, opened
@@ -83,13 +84,9 @@ def test_a_face_that_does_not_match_is_not_in_the_log(house: House) -> None:
 
 
 @pytest.mark.parametrize("file", ["volens.db", "keyring.db"])
-def test_a_locked_file_does_not_delay_the_door_and_the_log_stays_whole(
-    house: House, file: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", PATIENCE_S)
-    house.reopen()
+def test_a_locked_file_does_not_delay_the_door_and_the_log_stays_whole(house: House, file: str) -> None:
     ada = house.admit()
-    with locked(house, file):
+    with lock_timeout(PATIENCE_S), locked(house, file):
         began = time.monotonic()
         house.visit(ada)
         assert time.monotonic() - began < PATIENCE_S / 2

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing, nullcontext
 
 import pytest
+from connections import pragmas
 from house import MODEL, House, Person
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -23,6 +24,7 @@ from volens.consent import (
 from volens.index import opened
 from volens.store.keys import sealing
 from volens.store.people import (
+    LiveConsents,
     add_reference,
     count_references,
     has_reference,
@@ -225,17 +227,12 @@ def test_a_reference_after_expiry_is_refused_before_the_sweep(house: House) -> N
 
 
 @pytest.mark.parametrize("ended", ["withdrawn", "expired"])
-def test_the_code_refuses_it_even_without_the_rules_of_the_database(
-    house: House, monkeypatch: pytest.MonkeyPatch, ended: str
-) -> None:
+def test_the_code_refuses_it_even_without_the_rules_of_the_database(house: House, ended: str) -> None:
     person = house.invite()
     grant = house.grant(person)
-    monkeypatch.setattr("volens.store.sqlite.database._PRAGMAS", ("PRAGMA journal_mode = WAL",))
-    monkeypatch.setattr("volens.store.sqlite.database.check_refusals", lambda _connection: None)
-    house.reopen()
     for rule in ("needs_live_consent", "needs_an_unexpired_consent"):
         drop_triggers(house.site.home / DATA, f"biometric_reference_{rule}")
-    with house.store.keyring.grant_secret(person.receipt_id) as secret:
+    with pragmas("PRAGMA foreign_keys = OFF"), house.store.keyring.grant_secret(person.receipt_id) as secret:
         if ended == "withdrawn":
             house.withdraw(person)
         else:
@@ -258,7 +255,7 @@ def test_the_database_refuses_it_even_if_the_code_does_not(
         else:
             house.clock.move(days=91)
         far = grant.expires_at.replace(year=9998)
-        monkeypatch.setattr("volens.store.people.references.LiveConsents.live_until", lambda *_: far)
+        monkeypatch.setattr(LiveConsents, "live_until", lambda *_: far)
         embedding = ConsentedEmbedding(grant, UnitVector(person.face), MODEL)
         with pytest.raises(NoLiveConsentError, match="nothing was stored"), house.store.write() as tx:
             add_reference(tx, embedding, secret, licence="none", photo_count=3)
@@ -334,13 +331,14 @@ def test_candidates_are_those_with_live_consent_of_this_zone_and_model_now(house
         assert live_candidates(connection, LOBBY, MODEL, [], now) == {}
 
 
-def test_references_are_read_in_batches(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("volens.store.people.references._BATCH", 2)
+def test_references_are_read_in_batches(house: House) -> None:
     people = [house.admit() for _ in range(5)]
     wanted = [person.reference_id for person in people if person.reference_id is not None]
+    others = [ReferenceId(number) for number in range(100, 1500)]  # one query takes 500 ids at most
 
     with house.store.read() as connection:
-        found = list(references_in(connection, LOBBY, MODEL, [*wanted, ReferenceId(99)]))
+        asked = [*wanted[:2], *others[:700], *wanted[2:3], *others[700:], *wanted[3:]]
+        found = list(references_in(connection, LOBBY, MODEL, asked))
         assert list(references_in(connection, Purpose("lab"), MODEL, wanted)) == []
 
     assert [reference.reference_id for reference in found] == wanted

@@ -42,7 +42,7 @@ def test_every_end_is_copied_with_its_reason_and_time(house: House) -> None:
 def test_the_next_write_copies_everything_after_failed_copies(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     ada, bob = house.admit(), house.admit()
     with monkeypatch.context() as deaf:
-        deaf.setattr("volens.store.store.remember", lambda _keyring, _connection, **_: None)
+        deaf.setattr("volens.store.store.remember", lambda *_, **__: None)
         house.withdraw(ada)
         house.admit()
     assert ada.receipt_id not in remembered_ends(house.store.keyring)

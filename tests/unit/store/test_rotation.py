@@ -3,15 +3,15 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from house import House, no_models
+from interruptions import after_each_write
 
+from tests.unit.store.raw import KEYRING, peek, tamper
 from volens import Site
 from volens.consent import InputError, TamperError
 from volens.store import CHUNK
-from volens.store import key_rotation as rotation
 from volens.store.keys import Keyring
 from volens.store.keys.root_key import read_root_key_file
 
@@ -117,17 +117,21 @@ def test_more_secrets_than_one_chunk_are_wrapped_again(house: House) -> None:
     assert house.sees(person)
 
 
-def test_the_old_key_remains_as_long_as_one_secret_needs_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    person = house.admit()
-    wrap_again, calls = rotation._wrap_again, list[int]()
+def test_the_old_key_remains_as_long_as_one_secret_needs_it(house: House) -> None:
+    """A secret is under the old key again when the rotation has passed it: the key must not be replaced before it."""
+    person, path = house.admit(), house.site.home / KEYRING
+    ((wrapped,),) = peek(path, "SELECT wrapped FROM grant_secret")
+    put_back: list[None] = []
 
-    def skip_once(*arguments: Any) -> int:  # noqa: ANN401  stands in for the function
-        calls.append(0)
-        return wrap_again(*arguments) if len(calls) > 1 else 0
+    def put_it_back() -> None:
+        if not put_back and house.site.keys.status().secrets == {2: 1}:
+            put_back.append(None)
+            tamper(path, "UPDATE grant_secret SET epoch = 1, wrapped = ?", wrapped)
 
-    monkeypatch.setattr(rotation, "_wrap_again", skip_once)
-    assert house.site.keys.rotate().secrets == 1
-    assert len(calls) == 2
+    with after_each_write(Keyring, put_it_back):
+        assert house.site.keys.rotate().secrets == 2
+    assert put_back
+    assert house.site.keys.status().secrets == {2: 1}
     assert house.sees(person)
 
 

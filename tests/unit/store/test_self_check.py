@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from connections import pragmas
 from house import House
 from sqlalchemy import Connection, text
 
@@ -134,11 +135,9 @@ def test_rows_that_outlive_their_consent_are_noticed(house: House) -> None:
 
 def test_foreign_keys_that_are_off_are_noticed(house: House) -> None:
     house.site.close()
-    patch = pytest.MonkeyPatch()
-    patch.setattr("volens.store.sqlite.database._PRAGMAS", ("PRAGMA journal_mode = WAL",))
-    with patch.context(), pytest.raises(TamperError, match="integrity: the database does not enforce its foreign keys"):
+    refused = pytest.raises(TamperError, match="integrity: the database does not enforce its foreign keys")
+    with pragmas("PRAGMA foreign_keys = OFF"), refused:
         Site.open(house.site.home, clock=house.clock)
-    patch.undo()
 
 
 def test_a_database_that_refuses_too_much_is_noticed(house: House) -> None:

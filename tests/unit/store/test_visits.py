@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 import pytest
+from connections import lock_timeout
 from house import MODEL, START, House
 from patience import PATIENCE_S
 from reading_log import kinds
@@ -90,13 +91,9 @@ def test_the_sweep_deletes_visits_past_the_days_of_their_zone_and_no_others(hous
         assert prune_visits(tx) == 0
 
 
-def test_a_locked_data_file_costs_the_record_and_does_not_delay_the_door(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("volens.store.sqlite.database.BUSY_TIMEOUT_S", PATIENCE_S)
-    house.reopen()
+def test_a_locked_data_file_costs_the_record_and_does_not_delay_the_door(house: House) -> None:
     ada = house.admit()
-    with locked(house):
+    with lock_timeout(PATIENCE_S), locked(house):
         began = time.monotonic()
         house.visit(ada)
         assert time.monotonic() - began < PATIENCE_S / 2

@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from command_line import exit_code_of
 from house import House, no_models
 
 from tests.unit.store.root_key.conftest import Held
 from volens import Site
 from volens.consent import InputError, TamperError, UnavailableError, VolensError
-from volens.service.cli.exit_codes import code_of
 from volens.store import ask_root_key_holder
 from volens.store.keys.root_key import RECORD_FILE
 
@@ -68,7 +68,7 @@ def test_an_unreachable_holder_is_reported_and_the_site_works_later(held: Held, 
     for act in (lambda: opened(home, house), lambda: ask_root_key_holder(home)):
         with pytest.raises(UnavailableError, match=held.down) as caught:
             act()
-        assert (code_of(caught.value), str(caught.value).count("\n")) == (6, 0)
+        assert (exit_code_of(caught.value), str(caught.value).count("\n")) == (6, 0)
         assert not any(canary in repr(caught.value) for canary in held.canaries)
     held.start()
 
@@ -103,7 +103,7 @@ def test_a_lost_key_is_reported_and_nothing_is_changed(held: Held, tmp_path: Pat
 
     with pytest.raises(UnavailableError, match=held.lost) as caught:
         opened(home, house)
-    assert code_of(caught.value) == 6
+    assert exit_code_of(caught.value) == 6
 
 
 def test_a_site_without_a_root_key_is_not_made(held: Held, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_two_sites_do_not_share_a_root_key(held: Held, tmp_path: Path) -> None:
         (tmp_path / "home" / RECORD_FILE).write_text(texts[1].replace(ids[1], ids[0]))
         with pytest.raises(TamperError, match="does not unwrap this root key") as caught:
             opened(tmp_path / "home", first)
-        assert code_of(caught.value) == 4
+        assert exit_code_of(caught.value) == 4
     else:
         with pytest.raises(InputError, match="already"):
             House.build(tmp_path / "second", seed=2, root_key=held.url)
@@ -160,4 +160,4 @@ def test_a_changed_record_is_tampering(tmp_path: Path, held: Held) -> None:
         (home / RECORD_FILE).write_text(bad)
         with pytest.raises(VolensError, match=r"integrity: root-key\.json") as caught:
             opened(home, house)
-        assert code_of(caught.value) == 4
+        assert exit_code_of(caught.value) == 4

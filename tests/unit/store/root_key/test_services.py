@@ -8,12 +8,12 @@ from pathlib import Path
 import keyring
 import pytest
 from botocore.exceptions import ClientError
+from command_line import exit_code_of
 from house import House, no_models
 from transit import TOKEN, Transit, transit
 
 from volens import Site
 from volens.consent import InputError, TamperError, UnavailableError, VolensError
-from volens.service.cli.exit_codes import code_of
 from volens.store import ask_root_key_holder
 from volens.store.keys.root_key import RECORD_FILE
 
@@ -40,7 +40,7 @@ def test_a_wrong_or_missing_token_is_reported_and_never_quoted(
     home = behind_vault.site.home
     monkeypatch.setenv("VAULT_TOKEN", "hvs.wrong-canary")
     error = refusal(home)
-    assert code_of(error) == 6
+    assert exit_code_of(error) == 6
     assert "denied; the token must be valid" in str(error)
     assert "wrong-canary" not in repr(error)
 
@@ -72,7 +72,7 @@ def test_a_request_to_a_slow_server_times_out(
     vault.delay_s = 0.4
     error = refusal(behind_vault.site.home)
     assert "did not answer within 0.05 seconds" in str(error)
-    assert code_of(error) == 6
+    assert exit_code_of(error) == 6
 
 
 def test_a_redirect_is_not_followed_with_the_token(behind_vault: House, vault: Transit) -> None:
@@ -81,13 +81,13 @@ def test_a_redirect_is_not_followed_with_the_token(behind_vault: House, vault: T
         error = refusal(behind_vault.site.home)
         assert other.asked == []
     assert "redirects to another address, and the token is not sent there" in str(error)
-    assert code_of(error) == 6
+    assert exit_code_of(error) == 6
 
 
 @pytest.mark.parametrize("garbage", [b"", b"no json", b"[]", b"{}", b'{"data": {"plaintext": "AAAA"}}', b'{"data": 1}'])
 def test_a_malformed_answer_is_reported_in_a_sentence(behind_vault: House, vault: Transit, garbage: bytes) -> None:
     vault.garbage = garbage
-    assert code_of(refusal(behind_vault.site.home)) in {4, 6}
+    assert exit_code_of(refusal(behind_vault.site.home)) in {4, 6}
 
 
 def test_an_unreachable_server_and_a_missing_mount_are_reported(behind_vault: House, vault: Transit) -> None:
@@ -105,7 +105,7 @@ def test_a_changed_wrapped_key_does_not_unwrap(behind_vault: House, vault: Trans
     box = record["wrapped"]
     record["wrapped"] = box[:-8] + ("AAAA" if box[-8:-4] != "AAAA" else "BBBB") + box[-4:]
     (home / RECORD_FILE).write_text(json.dumps(record))
-    assert code_of(refusal(home)) == 4
+    assert exit_code_of(refusal(home)) == 4
     # Another Transit key by the same name: the server was installed again.
     record["wrapped"] = box
     (home / RECORD_FILE).write_text(json.dumps(record))
@@ -124,7 +124,7 @@ def test_a_rotation_leaves_the_newest_version_of_the_transit_key_alone(behind_va
     (home / RECORD_FILE).write_bytes(old)
     error = refusal(home)
     assert "no longer unwraps this version of the root key" in str(error)
-    assert code_of(error) == 6
+    assert exit_code_of(error) == 6
 
 
 def test_the_root_key_is_never_in_an_address_and_sent_to_transit_only(behind_vault: House, vault: Transit) -> None:
@@ -146,7 +146,7 @@ def test_missing_aws_credentials_or_region_are_named(kms: str, tmp_path: Path, m
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     error = refusal(home)
     assert "there are no credentials for AWS KMS in eu-west-3" in str(error)
-    assert code_of(error) == 6
+    assert exit_code_of(error) == 6
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_an_error_of_aws_is_translated_and_not_quoted(
     error = refusal(home)
     assert words in str(error)
     assert "canary-account" not in repr(error)
-    assert code_of(error) == exit_code
+    assert exit_code_of(error) == exit_code
 
 
 def test_an_error_of_an_os_keyring_backend_is_not_quoted(
