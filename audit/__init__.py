@@ -16,6 +16,13 @@ from volens.audit.leaf import open_leaf as open_leaf
 from volens.audit.leaf import read_leaf as read_leaf
 from volens.audit.log_entry import LogEntry as LogEntry
 from volens.audit.log_entry import LoggedStatement as LoggedStatement
+from volens.audit.log_file import MAX_LINE_BYTES as MAX_LINE_BYTES
+from volens.audit.log_file import LogFile as LogFile
+from volens.audit.log_file import checkpoint_line as checkpoint_line
+from volens.audit.log_file import header_line as header_line
+from volens.audit.log_file import leaf_line as leaf_line
+from volens.audit.log_file import opening_line as opening_line
+from volens.audit.log_file import verify_log_file as verify_log_file
 from volens.audit.tree import NodeReader as NodeReader
 from volens.audit.tree import consistency_proof as consistency_proof
 from volens.audit.tree import empty_root as empty_root

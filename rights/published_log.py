@@ -1,17 +1,27 @@
-"""The published audit log, for readers who do not trust the site: leaves, checkpoints and proofs.
+"""The audit log for readers with a credential: leaves, checkpoints, proofs, and the export for an auditor.
 
-Leaves are commitments that name no person, and their openings are not published. So all leaves may be public.
+Leaves are commitments that name no person, but they show the kind and the time of each event. What may be read without
+a credential is in `volens.rights.public_log`.
 """
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final, final
-
-from sqlalchemy import select
 
 from volens.audit import Event, consistency_proof, inclusion_proof
 from volens.consent import InputError
+from volens.rights.log_export import export_lines
+from volens.rights.public_log import PublicLog
 from volens.store import Store
-from volens.store.log import LogReport, entries_about_no_person, log_size, node_reader, verify_log
-from volens.store.schema import data_tables as tables
+from volens.store.log import (
+    LogReport,
+    entries_about_no_person,
+    leaves_from,
+    log_size,
+    newest_head,
+    node_reader,
+    verify_log,
+)
 
 MAX_ENTRIES: Final = 1000
 
@@ -28,11 +38,18 @@ class PublishedLog:
         with self._store.read() as connection:
             return verify_log(connection, self._store.verifier_key)
 
+    def public(self, period: timedelta) -> PublicLog:
+        """Return what anyone may read; it grows at the end of each `period`."""
+        return PublicLog(self._store, period)
+
+    def export(self) -> Iterator[bytes]:
+        """Yield the lines of the whole log, as `volens.audit.verify_log_file` reads them; see `export_lines`."""
+        return export_lines(self._store)
+
     def checkpoint(self) -> str:
         """Return the newest checkpoint: a C2SP signed note."""
-        notes = tables.audit_checkpoint.c
         with self._store.read() as connection:
-            return str(connection.scalars(select(notes.note).order_by(notes.size.desc()).limit(1)).one())
+            return newest_head(connection).note
 
     def entries(self, start: int, count: int) -> list[bytes]:
         """Return up to `count` leaves from leaf `start`; fewer or none at the end of the log.
@@ -44,10 +61,8 @@ class PublishedLog:
             raise InputError(
                 f"got start {start} and count {count}; expected a start of 0 or more, and a count of 1 to {MAX_ENTRIES}"
             )
-        event = tables.audit_event.c
         with self._store.read() as connection:
-            rows = connection.scalars(select(event.leaf).where(event.seq >= start).order_by(event.seq).limit(count))
-            return [bytes(leaf) for leaf in rows]
+            return leaves_from(connection, start, count)
 
     def opened(self, kind: str | None = None) -> list[Event]:
         """Return the events about no person with their details, for the operator; never over the network.

@@ -34,6 +34,12 @@ class ServiceConfig(Settings, env_prefix=PREFIX):
     orders: Path | None = Field(
         None, description="Folder for dossiers and answers of erasure orders, outside the home. Without it, no orders."
     )
+    public_log_hours: int = Field(
+        24,
+        ge=0,
+        le=24,
+        description="The public audit log grows at the end of every so many hours (UTC). 0: at once, with each event.",
+    )
     drain_s: float = Field(
         0.0, ge=0, le=600, description="How long /readyz answers 503 before the service ends, for load balancers."
     )

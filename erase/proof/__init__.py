@@ -6,6 +6,7 @@ from volens.erase.proof.acknowledgement import STATEMENT as STATEMENT
 from volens.erase.proof.acknowledgement import sign_statement as sign_statement
 from volens.erase.proof.certificate import CERTIFICATE as CERTIFICATE
 from volens.erase.proof.certificate import Certificate as Certificate
+from volens.erase.proof.certificate import is_for as is_for
 from volens.erase.proof.certificate import log_details as log_details
 from volens.erase.proof.certificate import verify_certificate as verify_certificate
 from volens.erase.proof.certify import Erased as Erased

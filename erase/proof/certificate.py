@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, final
 
 from volens.audit import Checkpoint, LogEntry, LoggedStatement, VerifierKey
-from volens.consent import SignedDocument, TamperError, parse_time
+from volens.consent import SignedDocument, TamperError, VerifiedReceipt, parse_time
 from volens.consent.canonical import canonical_sha256
 from volens.erase.proof.acknowledgement import open_acknowledgement
 
@@ -122,3 +122,19 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
         statement,
         answers,
     )
+
+
+def is_for(certificate: Certificate, receipt: VerifiedReceipt) -> bool:
+    """Return whether a verified certificate is about the consent of exactly this receipt.
+
+    Raises:
+        TamperError: it names the receipt, and states something else than the receipt: another site or zone, or an end
+            before the receipt was signed.
+    """
+    if certificate.receipt_sha256 != receipt.sha256.hex():
+        return False
+    claims = receipt.claims
+    same = (certificate.statement["site_id"], certificate.zone) == (claims.site_id, claims.purpose)
+    if not same or certificate.ended_at < claims.issued_at:
+        raise TamperError("integrity: the certificate names this receipt, but contradicts it; ask the site")
+    return True

@@ -1,27 +1,79 @@
 """`volens audit`: the audit log, a Merkle tree of signed events."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from volens import Site
-from volens.consent import format_time
+from volens.audit import MAX_LINE_BYTES, Checkpoint, VerifierKey, open_checkpoint, verify_log_file
+from volens.consent import InputError, format_time
+from volens.erase.proof import verify_certificate
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.output import members
+from volens.service.cli.named_files import lines_of, must_be_new, read_file, read_site_key, write_private
+from volens.service.cli.options import HomeOption
+from volens.service.cli.output import counted, members
+from volens.service.cli.session import opened
 
-app = Commands("audit", "Verify and show the audit log.")
+app = Commands("audit", "Verify, show and export the audit log.")
 
 
-@app.command("verify")
-def verify(site: Site) -> Output:
-    """Verify the whole audit log: leaves, tree, signed checkpoints, openings. Exit code 4 if it does not hold."""
-    report = site.log.verify()
-    kinds = "\n".join(f"  {count:6} {kind}" for kind, count in sorted(report.kinds.items()))
+@app.command("verify", "\nvolens-log.jsonl --trust site.pub --evidence certificate.json")
+def verify(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="What 'volens audit export' wrote. Default: the log of the site.", show_default=False),
+    ] = None,
+    trust: Annotated[
+        Path | None, typer.Option("--trust", help="With FILE: the site's public key, site.pub.", show_default=False)
+    ] = None,
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="<path>",
+            help="With FILE: a certificate or checkpoint kept elsewhere, which the log must continue; repeat it.",
+        ),
+    ] = None,
+    home: HomeOption = None,
+) -> Output:
+    """Verify the whole audit log: leaves, tree, signed checkpoints, openings. Exit code 4 if it does not hold.
+
+    With FILE, verify an exported log with the public key alone: no site and no keyring are needed.
+    """
+    if file is not None:
+        return _verify_file(file, trust, evidence or [])
+    if trust is not None or evidence:
+        raise InputError("got --trust or --evidence without FILE; pass the log that 'volens audit export' wrote")
+    with opened(home) as site:
+        report = site.log.verify()
     text = (
         f"the log {report.origin} holds: {report.size} entries, {report.checkpoints} signed checkpoints, "
-        f"{report.openings} entries that can still be opened\n{kinds}"
+        f"{report.openings} entries that can still be opened\n{_by_kind(report.kinds)}"
     )
     return members(report, "origin size root checkpoints openings kinds"), text
+
+
+@app.command("export", "volens-log.jsonl")
+def export(
+    site: Site, out: Annotated[Path, typer.Argument(help="The file to write (JSON Lines).", show_default=False)]
+) -> Output:
+    """Write the whole audit log into a file that anyone can verify with site.pub alone.
+
+    It has every leaf and every signed checkpoint, and the details of zones, notices and recipients only. Leaves show
+    the kind and the time of each event, so give the file to an auditor and do not publish it.
+    """
+    must_be_new(out, "the log")
+    write_private(out, site.log.export())
+    with lines_of(out, "log", MAX_LINE_BYTES) as lines:
+        checked = verify_log_file(lines, site.verifier_key)
+    document = {"file": str(out), "key": site.verifier_key.line()} | members(checked.head, "origin size root")
+    text = (
+        f"wrote {out}: {counted(checked.head.size, 'entry', 'entries')}, "
+        f"{counted(checked.checkpoints, 'signed checkpoint')}, {counted(checked.openings, 'entry', 'entries')} with "
+        f"details\ncheck it with: volens audit verify {out} --trust {site.home / 'site.pub'}"
+    )
+    return document, text
 
 
 @app.command("show", "decisions.counted")
@@ -36,3 +88,33 @@ def show(
         for one in found
     )
     return {"events": [members(one, "kind at details") for one in found]}, text or "no event of this kind can be opened"
+
+
+def _verify_file(file: Path, trust: Path | None, evidence: list[Path]) -> Output:
+    if trust is None:
+        raise InputError("a FILE also needs --trust with the site's site.pub, from another source than the log")
+    key = read_site_key(trust)
+    seen = [_checkpoint_in(path, key) for path in evidence]
+    with lines_of(file, "log", MAX_LINE_BYTES) as lines:
+        checked = verify_log_file(lines, key, seen)
+    document = members(checked.head, "origin size root") | members(checked, "checkpoints openings kinds")
+    text = (
+        f"valid: the log {key.name}, {counted(checked.head.size, 'entry', 'entries')}, "
+        f"{counted(checked.checkpoints, 'signed checkpoint')}, {counted(checked.openings, 'entry', 'entries')} with "
+        f"details; it continues {counted(len(seen), 'piece')} of evidence\n{_by_kind(checked.kinds)}"
+    )
+    return document | {"valid": True, "evidence": len(seen)}, text
+
+
+def _checkpoint_in(path: Path, key: VerifierKey) -> Checkpoint:
+    data = read_file(path, "evidence")
+    if data.startswith(b"{"):
+        return verify_certificate(data, key).checkpoint
+    try:
+        return open_checkpoint(data.decode("utf-8"), key)
+    except UnicodeDecodeError:
+        raise InputError(f"got {path}, which is neither a certificate nor a checkpoint; use it unchanged") from None
+
+
+def _by_kind(kinds: Mapping[str, int]) -> str:
+    return "\n".join(f"  {count:6} {kind}" for kind, count in sorted(kinds.items()))

@@ -3,42 +3,65 @@
 Also: show a certificate as a page, and add acknowledgements of recipients.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
 from volens import Site
 from volens.audit import VerifierKey
-from volens.consent import format_time
+from volens.consent import TakeHome, TamperError, VerifiedReceipt, VolensError, format_time
+from volens.consent.receipt import verify_receipt
 from volens.erase.order import Dossier, verify_dossier
-from volens.erase.proof import Certificate, verify_certificate
+from volens.erase.proof import Certificate, is_for, verify_certificate
 from volens.service.certificate_page import certificate_page
 from volens.service.cli.cohort_commands import people_counted
 from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.exit_codes import ExitCode, code_of
 from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_private
-from volens.service.cli.options import TrustOption
-from volens.service.cli.output import counted
+from volens.service.cli.options import JsonOption, TrustOption
+from volens.service.cli.output import counted, emit, tracked
 
 app = Commands("certificate", "Check erasure certificates, or show them as a page.")
 dossier_app = Commands("dossier", "Check the dossier of an erasure order.")
 
+_ANOTHER: Final = "integrity: no certificate here is about this receipt's consent; ask the site for the right one"
 _File = Annotated[Path, typer.Argument(help="The certificate's file.", show_default=False)]
 
 
-@app.command("verify", "certificate.json --trust site.pub")
-def verify(certificate: _File, trust: TrustOption) -> Output:
-    """Check a certificate offline: signature, place in the log, what was searched for. No site is needed."""
+@app.command(
+    "verify", "certificate.json --trust site.pub --receipt ada.receipt.json\ncertificates/*.json --trust site.pub"
+)
+def verify(
+    certificates: Annotated[
+        list[Path], typer.Argument(metavar="CERTIFICATE", help="The certificates' files.", show_default=False)
+    ],
+    trust: TrustOption,
+    receipt: Annotated[
+        Path | None,
+        typer.Option(
+            help="A receipt, or the take-home file: one of the certificates must be about its consent.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check certificates offline: signature, statement, place in the log, what was searched for. No site is needed.
+
+    Of several files, each has a line and the last line counts them; the exit code is that of the worst.
+    """
     key = read_site_key(trust)
-    checked = verify_certificate(read_file(certificate, "certificate"), key)
-    document = {
-        "valid": True,
-        "signed_by": key.name,
-        "statement": dict(checked.statement),
-        "acknowledgements": [dict(one) for one in checked.acknowledgements],
-    }
-    return document, _text(checked, key)
+    consent = None if receipt is None else _signed_receipt(receipt)
+    if len(certificates) == 1:
+        checked = _checked(certificates[0], key, consent)
+        if consent is not None and not checked.is_for_receipt:
+            raise TamperError(_ANOTHER)
+        emit(_document(checked, key), _text(checked.certificate, key, checked.is_for_receipt), as_json=as_json)
+        return
+    document, text, code = _verify_all(certificates, key, consent)
+    emit(document, text, as_json=as_json)
+    raise typer.Exit(code)
 
 
 @app.command("show", "certificate.json --trust site.pub --html certificate.html")
@@ -73,7 +96,72 @@ def acknowledge(
     return document, text
 
 
-def _text(checked: Certificate, key: VerifierKey) -> str:
+class _Checked(NamedTuple):
+    """A certificate that verified; whether it is about the receipt's consent, None if there is no receipt."""
+
+    certificate: Certificate
+    is_for_receipt: bool | None
+
+
+def _signed_receipt(path: Path) -> VerifiedReceipt:
+    """Read a receipt; the person's key is in it, and its thumbprint is the person's id."""
+    receipt = TakeHome.parse(read_file(path, "receipt")).receipt
+    return verify_receipt(receipt, receipt.claims.subject_key)
+
+
+def _checked(path: Path, key: VerifierKey, consent: VerifiedReceipt | None) -> _Checked:
+    certificate = verify_certificate(read_file(path, "certificate"), key)
+    return _Checked(certificate, None if consent is None else is_for(certificate, consent))
+
+
+def _document(checked: _Checked, key: VerifierKey) -> dict[str, Any]:
+    certificate = checked.certificate
+    document = {
+        "valid": True,
+        "signed_by": key.name,
+        "statement": dict(certificate.statement),
+        "statement_sha256": certificate.entry.details["statement_sha256"],
+        "acknowledgements": [dict(one) for one in certificate.acknowledgements],
+    }
+    return document if checked.is_for_receipt is None else document | {"is_for_receipt": checked.is_for_receipt}
+
+
+def _verify_all(
+    paths: Sequence[Path], key: VerifierKey, consent: VerifiedReceipt | None
+) -> tuple[dict[str, Any], str, ExitCode]:
+    documents: list[dict[str, Any]] = []
+    lines: list[str] = []
+    codes: list[ExitCode] = []
+    is_found = False
+    for path in tracked(paths, "checking"):
+        try:
+            checked = _checked(path, key, consent)
+        except VolensError as error:
+            codes.append(code_of(error))
+            documents.append({"file": str(path), "valid": False, "error": str(error)})
+            lines.append(f"NOT VALID  {path}: {error}")
+            continue
+        is_found = is_found or checked.is_for_receipt is True
+        documents.append({"file": str(path), **_document(checked, key)})
+        mine = {None: "", True: ", for this receipt", False: ", for another receipt"}[checked.is_for_receipt]
+        zone, reason = checked.certificate.zone, checked.certificate.reason
+        lines.append(f"valid  {path}: zone {zone}, {reason}, {format_time(checked.certificate.erased_at)}{mine}")
+    lines.append(f"{len(paths) - len(codes)} of {counted(len(paths), 'certificate')} valid, signed by {key.name}")
+    if consent is not None and not is_found:
+        codes.append(ExitCode.INTEGRITY)
+        lines.append(_ANOTHER)
+    document: dict[str, Any] = {"valid": not codes, "signed_by": key.name, "certificates": documents}
+    if consent is not None:
+        document["is_for_receipt"] = is_found
+    return document, "\n".join(lines), _worst(codes)
+
+
+def _worst(codes: Sequence[ExitCode]) -> ExitCode:
+    """Return the code of what must be investigated before anything else: a wrong signature, then an unusable file."""
+    return ExitCode.INTEGRITY if ExitCode.INTEGRITY in codes else max(codes, default=ExitCode.DONE)
+
+
+def _text(checked: Certificate, key: VerifierKey, is_for_receipt: bool | None) -> str:
     statement = checked.statement
     destroyed = "\n".join(f"  {count} {what}" for what, count in sorted(statement["destroyed"].items()))
     searched = "\n".join(
@@ -96,7 +184,8 @@ def _text(checked: Certificate, key: VerifierKey) -> str:
     return (
         f"valid: signed by {key.name}, in a log of {counted(checked.checkpoint.size, 'entry', 'entries')}\n"
         f"certificate {checked.certificate_id}\n"
-        f"for the receipt with SHA-256 {checked.receipt_sha256}\n"
+        f"for the receipt with SHA-256 {checked.receipt_sha256}{', which is this receipt' if is_for_receipt else ''}\n"
+        f"statement with SHA-256 {checked.entry.details['statement_sha256']}, as the log has it\n"
         f"zone {checked.zone}, {checked.reason}; matching ended {format_time(checked.ended_at)}, "
         f"erased {format_time(checked.erased_at)}\n"
         + (f"sealed data that existed:{existed}\n" if existed else "")

@@ -1,6 +1,9 @@
 """Files named on the command line: reads with a size limit, private writes (0600) that never overwrite."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +26,22 @@ def read_file(path: Path, what: str) -> bytes:
         return read_private(path, MAX_TEXT_FILE_BYTES)
     except UnavailableError as error:
         raise InputError(str(error)) from None
+
+
+@contextmanager
+def lines_of(path: Path, what: str, limit_bytes: int) -> Iterator[Iterator[bytes]]:
+    """Yield the lines of a file of any size, each with its newline; a line beyond the limit comes in pieces.
+
+    Raises:
+        InputError: it is missing, a folder or unreadable.
+    """
+    if not _checked(path, what).is_file():
+        raise InputError(f"there is no {what} {path}; check the path")
+    try:
+        with path.open("rb") as file:
+            yield iter(partial(file.readline, limit_bytes), b"")
+    except OSError as error:
+        raise InputError(f"cannot read {what} {path}: {error.strerror}; check the permissions") from None
 
 
 def read_site_key(path: Path) -> VerifierKey:
@@ -67,4 +86,4 @@ def _checked(path: Path, what: str) -> Path:
     return path
 
 
-__all__ = ["hand_out", "must_be_new", "read_file", "read_site_key", "write_private"]
+__all__ = ["hand_out", "lines_of", "must_be_new", "read_file", "read_site_key", "write_private"]

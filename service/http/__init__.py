@@ -1,7 +1,6 @@
 """The HTTP service: the application, its state, and the server."""
 
 from volens.service.http.access import ALLOWED_ROLES as ALLOWED_ROLES
-from volens.service.http.access import PUBLIC_OPERATIONS as PUBLIC_OPERATIONS
 from volens.service.http.app_state import AppState as AppState
 from volens.service.http.bodies import MAX_FRAME_BYTES as MAX_FRAME_BYTES
 from volens.service.http.connections import MAX_HEADER_BYTES as MAX_HEADER_BYTES
@@ -16,6 +15,8 @@ from volens.service.http.idempotency import REPLAYED as REPLAYED
 from volens.service.http.issuer_cache import KEPT_S as KEPT_S
 from volens.service.http.issuer_cache import PAUSE_S as PAUSE_S
 from volens.service.http.issuer_cache import IssuerCache as IssuerCache
+from volens.service.http.public_operations import PUBLIC_LOG_OPERATIONS as PUBLIC_LOG_OPERATIONS
+from volens.service.http.public_operations import PUBLIC_OPERATIONS as PUBLIC_OPERATIONS
 from volens.service.http.rate_limits import MAX_CALLERS as MAX_CALLERS
 from volens.service.http.rate_limits import RateLimiter as RateLimiter
 from volens.service.http.rate_limits import rate_limit_key as rate_limit_key

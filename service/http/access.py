@@ -36,9 +36,6 @@ ALLOWED_ROLES: Final[Mapping[str, frozenset[Role]]] = {
 }
 """The roles that may call each operation. An operation that is neither here nor in `PUBLIC_OPERATIONS` is refused."""
 
-PUBLIC_OPERATIONS: Final = frozenset({"healthz", "readyz", "withdraw", "ask_for_access", "revoke_by_hook"})
-"""Operations without a credential. To withdraw is as easy as to consent: no login (GDPR 7(3)). Hooks are signed."""
-
 
 class CredentialError(RefusedError):
     """No valid credential was sent. Unknown, wrong, ended and expired credentials give the same error."""
@@ -117,8 +114,20 @@ def limit_address(request: HTTPConnection, app_state: AppState, *, count: bool =
     Raises:
         RateError: the address exceeded the limit.
     """
-    address = rate_limit_key(request.client.host) if request.client else ""
-    _limit(app_state.address_limiter.take(address, count=count))
+    _limit(app_state.address_limiter.take(_address_of(request), count=count))
+
+
+def limit_log_reader(request: HTTPConnection, app_state: AppState) -> None:
+    """Apply the rate limit of readers of the public log; it takes nothing from the limit of people who withdraw.
+
+    Raises:
+        RateError: the address exceeded the limit.
+    """
+    _limit(app_state.log_reader_limiter.take(_address_of(request)))
+
+
+def _address_of(request: HTTPConnection) -> str:
+    return rate_limit_key(request.client.host) if request.client else ""
 
 
 def _limit(wait_s: float) -> None:

@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, final
 
@@ -33,6 +34,9 @@ class AppState:
         issuer: verifies tokens of a trusted issuer; None if only our own credentials are accepted.
         address_limiter: limits addresses that send no valid credential. All workers together allow as many guesses as
             one worker would. The limit of a caller is per worker: a door that keeps its connection talks to one worker.
+        log_reader_limiter: limits addresses that read the public log.
+        public_log: what anyone may read of the audit log.
+        public_log_pool: its own thread, so that anonymous readers never delay a door, a desk or a withdrawal.
         stopping: set when the service begins to shut down.
         orders_folder: for dossiers and answers of erasure orders; None if there is none.
         open_streams: number of open streams of each caller.
@@ -47,13 +51,19 @@ class AppState:
         workers: int = 1,
         orders_folder: Path | None = None,
         trust: Trust | None = None,
+        public_log_period: timedelta = timedelta(days=1),
     ) -> None:
-        """Create the state for an open site; `waiting` requests may queue for a thread of each pool."""
+        """Create the state for an open site; `waiting` requests may queue for a thread of each pool.
+
+        `public_log_period` is the time at whose end the public log grows; zero publishes everything at once.
+        """
         self.site = site
         self.model_pool = ThreadPool("models", model_threads, waiting)
         self.desk_pool = ThreadPool("desk", 2, waiting)
         self.withdrawal_pool = ThreadPool("withdrawals", 1, waiting)
         self.job_pool = ThreadPool("jobs", 1, 8)
+        self.public_log = site.log.public(public_log_period)
+        self.public_log_pool = ThreadPool("public log", 1, 32)
         self.webhook_sender = WebhookSender(site)
         self.follower = FeedFollower(site.feed)
         self.metrics = Metrics(site)
@@ -61,6 +71,7 @@ class AppState:
         self.issuer = None if trust is None else IssuerCache(trust)
         self.caller_limiter = RateLimiter(50, 100, time.monotonic)
         self.address_limiter = RateLimiter(1 / workers, max(1, 20 // workers), time.monotonic)
+        self.log_reader_limiter = RateLimiter(10 / workers, max(1, 100 // workers), time.monotonic)
         self.stopping = threading.Event()
         self.orders_folder = orders_folder
         self.open_streams = Counter[str]()
@@ -75,7 +86,7 @@ class AppState:
         """Finish all work that has started, and stop the threads."""
         self.webhook_sender.close()
         self.follower.close()
-        for pool in (self.model_pool, self.job_pool, self.desk_pool, self.withdrawal_pool):
+        for pool in (self.model_pool, self.job_pool, self.public_log_pool, self.desk_pool, self.withdrawal_pool):
             pool.close()
         if self.issuer is not None:
             self.issuer.close()

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias, final
 
 from volens.consent import Purpose, VolensError
+from volens.service.http.public_operations import PUBLIC_LOG_OPERATIONS
 from volens.store.programs import DecisionCount, DecisionLog
 
 MAX_LEAVES: Final = 64
@@ -29,8 +30,8 @@ _MINUTE: Final = timedelta(minutes=1)
 _ATTEMPTS: Final = 3
 _RESULTS: Final[Mapping[int, str]] = {401: "unknown", 403: "forbidden", 404: "not_found", 429: "too_often"}
 _UNCOUNTED: Final = frozenset({"healthz", "readyz", "none"})  # the last: there is no such address
-# Programs call these all the time; only refusals are worth a leaf.
-_ROUTINE: Final = frozenset({"read_metrics"})
+# Programs call these all the time; only refusals are worth a leaf. A reader of the log must not make it grow.
+_ROUTINE: Final = frozenset({"read_metrics"}) | PUBLIC_LOG_OPERATIONS
 
 _Key: TypeAlias = tuple[str, Purpose | None, str]
 

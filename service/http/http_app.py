@@ -15,6 +15,7 @@ from volens.service.http import job_routes as jobs
 from volens.service.http import log_routes as audit_log
 from volens.service.http import person_routes as people
 from volens.service.http import problems
+from volens.service.http import public_log_routes as public_log
 from volens.service.http import request_routes as requests
 from volens.service.http import stream_routes as stream
 from volens.service.http import zone_routes as zones
@@ -85,7 +86,7 @@ def application(
     problems.install(app)
     app.include_router(health.router)
     app.include_router(health.guarded)
-    parts = (people, doors, stream, zones, desk, requests, jobs, hooks, audit_log)
+    parts = (people, doors, stream, zones, desk, requests, jobs, hooks, audit_log, public_log)
     for router in (*(part.router for part in parts), jobs.orders):
         app.include_router(router, prefix="/v1", max_body_size=MAX_JSON_BYTES)
     describe(app)

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Self, final
@@ -162,7 +163,13 @@ def serve_site(
     address = Address.of(config)
     check_orders_folder(config.orders, site.home)
     app_state = AppState(
-        site, config.model_threads, config.waiting, workers=workers, orders_folder=config.orders, trust=config.trust()
+        site,
+        config.model_threads,
+        config.waiting,
+        workers=workers,
+        orders_folder=config.orders,
+        trust=config.trust(),
+        public_log_period=timedelta(hours=config.public_log_hours),
     )
     ForeignRecords(log).install()
     app = application(app_state, log=log, listener=listener)

@@ -3,15 +3,17 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from volens.consent import InputError, UnavailableError
 
 
-def write_private(path: Path, data: bytes, *, replace: bool = False) -> None:
+def write_private(path: Path, data: bytes | Iterable[bytes], *, replace: bool = False) -> None:
     """Write a file with mode 0600 atomically: it is complete or absent, also after a power cut.
+
+    `data` is the content, or its parts in order, for a file that is larger than the memory.
 
     Raises:
         InputError: the file already exists and `replace` is false; nothing is changed.
@@ -89,12 +91,12 @@ def _draft(path: Path) -> tuple[int, str]:
     return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
 
 
-def _write(path: Path, data: bytes, *, replace: bool) -> None:
+def _write(path: Path, data: bytes | Iterable[bytes], *, replace: bool) -> None:
     descriptor, name = _draft(path)
     draft = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines((data,) if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         if replace:

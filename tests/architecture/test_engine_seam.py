@@ -26,7 +26,6 @@ ROWS_OUTSIDE_THE_STORE = {
     "volens.erase.order.selection",
     "volens.rights.held_data",
     "volens.rights.policy",
-    "volens.rights.published_log",
     "volens.rights.request_rows",
 }
 

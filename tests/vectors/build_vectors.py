@@ -1,5 +1,7 @@
 """Write the signed receipts of this folder, valid and invalid, one file each, and the manifest of expected results.
 
+Also the worked example of docs/certificate-format.md: a site's key, a log of three leaves, a certificate.
+
 Run from the root of the project: ``python -m tests.vectors.build_vectors``. Keys come from fixed seeds and Ed25519 is
 deterministic, so the same code writes the same bytes; a test holds it to that. A change to a file here is a change to
 the format of receipts that people already hold: avoid it, otherwise state it in the CHANGELOG.
@@ -9,20 +11,40 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from volens.audit import (
+    Checkpoint,
+    Event,
+    LogEntry,
+    LoggedStatement,
+    VerifierKey,
+    checkpoint_line,
+    header_line,
+    leaf_bytes,
+    leaf_hash,
+    leaf_line,
+    new_nodes,
+    opening_line,
+    root,
+    sign_checkpoint,
+)
 from volens.consent import Notice, Purpose, ReceiptId, SiteId, SubjectKey, Zone, from_b64url
 from volens.consent.jws import b64url, public_jwk
 from volens.consent.receipt import Controller, sign_receipt
+from volens.erase.proof import CERTIFICATE, log_details
 
 FOLDER: Final = Path(__file__).parent
 ANN_SEED: Final = bytes.fromhex("a1" * 32)
 BOB_SEED: Final = bytes.fromhex("b0" * 32)
+SITE_SEED: Final = bytes.fromhex("c5" * 32)
 NOW: Final = datetime(2099, 3, 14, 9, 26, 53, tzinfo=UTC)
+ERASED: Final = datetime(2099, 4, 1, 8, 0, 1, tzinfo=UTC)
 TYPE: Final = '"typ":"volens-receipt+jws"'
 HEADER: Final = '{"alg":"Ed25519",' + TYPE + "}"
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's group, RFC 8032 section 5.1
@@ -235,6 +257,79 @@ def vectors() -> dict[str, Vector]:
     }
 
 
+class SiteKey:
+    """The site's key, whose JWS are made as receipts are."""
+
+    def sign(self, payload: bytes, typ: str) -> str:
+        return signed(payload, f'{{"alg":"Ed25519","typ":"{typ}"}}', SITE_SEED)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkedExample:
+    """A log of three leaves and the certificate in it; `lines` are the values that docs/certificate-format.md shows."""
+
+    key: VerifierKey
+    certificate: bytes
+    log: bytes
+    lines: list[str]
+
+
+def worked_example() -> WorkedExample:
+    """Return a site that certified the erasure of `receipt_good.txt`."""
+    private = Ed25519PrivateKey.from_private_bytes(SITE_SEED)
+    key = VerifierKey("volens/site-5c1e", private.public_key().public_bytes_raw())
+    statement = {
+        "version": CERTIFICATE.version,
+        "certificate_id": "f0" * 16,
+        "site_id": "site-5c1e",
+        "controller": "Lakeside Bakery",
+        "receipt_sha256": sha256(good().encode("ascii")).hexdigest(),
+        "zone": "front-door",
+        "reason": "withdrawn",
+        "ended_at": "2099-04-01T08:00:00Z",
+        "erased_at": "2099-04-01T08:00:01Z",
+        "destroyed": {"sealed embedding": 1},
+        "searched": [{"what": "sealed embedding", "pieces": 10, "found": 0}],
+        "searched_in": [{"name": "volens.db", "size_bytes": 286720}],
+        "not_promised": "spare blocks of an SSD",
+        "recipients": [],
+    }
+    events = [
+        Event("site.created", NOW, {"site_id": "site-5c1e"}, bytes([1]) * 32),
+        Event("zone.added", NOW, {"zone": "front-door", "retention_days": 365}, bytes([2]) * 32),
+        Event("erasure.certified", ERASED, log_details(statement), bytes([3]) * 32),
+    ]
+    nodes: dict[tuple[int, int], bytes] = {}
+
+    def read(level: int, index: int, /) -> bytes:
+        return nodes[level, index]
+
+    leaves = [leaf_bytes(one) for one in events]
+    log = b""
+    for size, leaf in enumerate(leaves):
+        nodes |= {(level, at): node for level, at, node in new_nodes(size, leaf_hash(leaf), read)}
+        log += leaf_line(leaf)
+        log += opening_line(events[size].details, events[size].salt) if size < 2 else b""
+        note = sign_checkpoint(Checkpoint(key.name, size + 1, root(size + 1, read)), private)
+        log += checkpoint_line(note)
+    entry = LogEntry.of(events[2], 2, 3, read)
+    token = CERTIFICATE.sign(SiteKey(), LoggedStatement(statement, entry, note).to_json())
+    lines = [
+        f"site.pub          {key.line()}",
+        f"details           {rfc8785.dumps(dict(events[2].details)).decode()}",
+        f"salt              {events[2].salt.hex()}",
+        f"commitment        {json.loads(leaves[2])['commitment']}",
+        *(f"leaf {index}            {leaf.decode()}" for index, leaf in enumerate(leaves)),
+        *(f"hash of leaf {index}    {leaf_hash(leaf).hex()}" for index, leaf in enumerate(leaves)),
+        f"inclusion proof   {' '.join(one.hex() for one in entry.proof)}",
+        f"root              {root(3, read).hex()}",
+        f"statement_sha256  {log_details(statement)['statement_sha256']}",
+        f"receipt_sha256    {statement['receipt_sha256']}",
+        *(f"checkpoint        {line}".rstrip() for line in note.removesuffix("\n").split("\n")),
+    ]
+    return WorkedExample(key, CERTIFICATE.to_file(token), header_line(key, note) + log, lines)
+
+
 def files() -> dict[str, bytes]:
     """Return every file of this folder that is built, by name."""
     made = vectors()
@@ -248,7 +343,13 @@ def files() -> dict[str, bytes]:
         },
     }
     built = {f"{name}.txt": f"{vector.token}\n".encode("ascii") for name, vector in made.items()}
-    return built | {"manifest.json": (json.dumps(manifest, indent=2) + "\n").encode()}
+    worked = worked_example()
+    return built | {
+        "manifest.json": (json.dumps(manifest, indent=2) + "\n").encode(),
+        "worked_certificate.json": worked.certificate,
+        "worked_log.jsonl": worked.log,
+        "worked_site.pub": f"{worked.key.line()}\n".encode(),
+    }
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ from interruptions import interrupted_after_stop
 
 from volens.audit import LogEntry, LoggedStatement, VerifierKey
 from volens.consent import InputError, TamperError, VolensError
-from volens.erase.proof import ACKNOWLEDGEMENT, CERTIFICATE, log_details, verify_certificate
+from volens.consent.receipt import verify_receipt
+from volens.erase.proof import ACKNOWLEDGEMENT, CERTIFICATE, is_for, log_details, verify_certificate
 from volens.store.keys import nonce_of
 from volens.store.log import node_reader
 from volens.store.people import sealed_name, sealed_references
@@ -109,6 +110,22 @@ def test_a_certificate_states_what_was_destroyed_and_names_no_person(house: Hous
 def test_a_reissued_certificate_verifies(house: House, data: bytes) -> None:
     statement = statement_of(data)
     assert verify_certificate(reissue(house, statement), house.site.verifier_key).statement == statement
+
+
+def test_a_certificate_is_for_exactly_one_receipt_and_may_not_contradict_it(house: House) -> None:
+    person, other = house.admit(), house.admit()
+    mine, theirs = (
+        verify_receipt(one.take_home.receipt, one.take_home.receipt.claims.subject_key) for one in (person, other)
+    )
+    data = house.withdraw(person).certificate_path.read_bytes()
+    certificate = verify_certificate(data, house.site.verifier_key)
+    assert is_for(certificate, mine)
+    assert not is_for(certificate, theirs)
+    for lie in ({"zone": "vault"}, {"site_id": "site-5c1e"}, {"ended_at": "2001-01-01T00:00:00Z"}):
+        wrong = verify_certificate(reissue(house, statement_of(data) | lie), house.site.verifier_key)
+        with pytest.raises(TamperError, match="names this receipt, but contradicts it"):
+            is_for(wrong, mine)
+        assert not is_for(wrong, theirs)
 
 
 def test_a_certificate_verifies_without_the_store_and_after_the_log_has_grown(house: House, data: bytes) -> None:

@@ -1,0 +1,11 @@
+"""Operations that need no credential. Every other operation is in `volens.service.http.access.ALLOWED_ROLES`."""
+
+from typing import Final
+
+PUBLIC_LOG_OPERATIONS: Final = frozenset(
+    {"read_public_checkpoint", "read_public_tile", "prove_public_inclusion", "prove_public_consistency"}
+)
+"""Anyone may verify that the log only grows, and that a certificate is in it (docs/adr/0039)."""
+
+PUBLIC_OPERATIONS: Final = PUBLIC_LOG_OPERATIONS | {"healthz", "readyz", "withdraw", "ask_for_access", "revoke_by_hook"}
+"""To withdraw is as easy as to consent: no login (GDPR 7(3)). Hooks are signed."""
