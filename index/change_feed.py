@@ -53,10 +53,12 @@ class ChangeFeed:
                 newest = log_size(connection)
                 is_urgent = self._generation > 0 and CONSENT_ENDED in kinds_since(connection, self._generation)
                 self._galleries.level(connection)
+                self._store.note_newest_time(connection)
             if is_urgent:
                 self._store.drop_caches()
             self._is_reported = self._is_reported and not is_urgent
             self._generation = newest
+        self._store.now()  # a process whose clock is behind the log is not up to date
         self._followed_at = self._clock()
         if not self._is_reported or self._followed_at - self._reported_at >= REPORT_S:
             self._report(self._store.process_id)

@@ -10,6 +10,8 @@ An engine promises:
 3. A commit is on the disk when `write` returns.
 4. Errors are `UnavailableError` (locked, full, missing, of a newer version) or `TamperError` (damaged). A broken rule
    of the schema is SQLAlchemy's `IntegrityError`. No message has a value that was written.
+5. It opens, and begins a transaction, only if the schema (tables, indexes, rules) is exactly the one that this version
+   makes from its declarations; otherwise TamperError.
 """
 
 from collections.abc import Callable
@@ -118,7 +120,10 @@ class StoreEngine(Protocol):
         ...
 
     def check_rules(self, connection: Connection) -> None:
-        """Prove that the database refuses what the types refuse; leaves nothing behind.
+        """Prove, by trying it, that the database refuses what the types refuse; leaves nothing behind.
+
+        At every opening the schema is compared instead (promise 5); tests and `volens doctor` call this, to show that
+        these rules, in the database software of this machine, do what they are for.
 
         Raises:
             TamperError: it accepts something forbidden.

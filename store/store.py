@@ -10,7 +10,7 @@ from typing import Final, Self, final
 from sqlalchemy import Connection, Table, insert, select
 
 from volens.audit import Checkpoint, Event, VerifierKey, root
-from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError
+from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError, format_time
 from volens.consent.receipt import Controller
 from volens.consent.times import whole_seconds
 from volens.store.engine import Place, Scrubbed, StoreEngine
@@ -19,12 +19,14 @@ from volens.store.keys.keyring import Keyring
 from volens.store.keys.root_key.holder import RootKeySource
 from volens.store.keys.secrets import Random, RootKey
 from volens.store.log import audit_log
+from volens.store.log.log_time import store_time
 from volens.store.log.remembrance import remember, undone_ends
 from volens.store.prepared_query import ReadSnapshot
 from volens.store.schema import data_tables as tables
 
 DATA_FILE: Final = "volens.db"
 KEYRING_FILE: Final = "keyring.db"
+TIME_CORRECTED: Final = "time.corrected"
 Clock = Callable[[], datetime]
 
 
@@ -47,9 +49,9 @@ class SiteRecord:
 class Transaction:
     """One write transaction: rows and their audit leaves, committed together."""
 
-    def __init__(self, store: "Store", connection: Connection) -> None:
+    def __init__(self, store: "Store", connection: Connection, now: datetime) -> None:
         self.connection = connection
-        self.now = store.now()
+        self.now = now
         self.random = store.random
         self._keyring = store.keyring
         self._origin = store.origin
@@ -102,7 +104,7 @@ class Transaction:
 
 @final
 class Store:
-    """The store of one site. `open` proves that the database refuses what the types refuse; `close` it when done.
+    """The store of one site. `open` checks that the databases have the rules of this version; `close` it when done.
 
     Attributes:
         folder: where the store is.
@@ -129,6 +131,7 @@ class Store:
         self._restoring = restoring
         with data.read() as connection:
             row = connection.execute(select(tables.site)).one_or_none()
+            self._newest_time = audit_log.newest_time(connection)
         if row is None:
             raise TamperError(f"integrity: {data.name} has no site; restore the data file")
         controller = Controller(SiteId(row.site_id), row.controller_name, row.controller_contact)
@@ -175,17 +178,16 @@ class Store:
     ) -> Self:
         """Open a store.
 
-        1. Keyring and data file open, and belong to one site.
-        2. The database refuses an embedding without consent, and everything else that the types refuse.
-        3. Rollback protection: the audit log contains the log that the keyring remembers, and no consent is in force
+        1. Keyring and data file open, with the schema of this version, and belong to one site.
+        2. Rollback protection: the audit log contains the log that the keyring remembers, and no consent is in force
            that the keyring knows to have ended. So the data file is not an older one.
 
-        `restoring` names the data file that a restore works on, instead of the folder's. Then step 3 is left out:
+        `restoring` names the data file that a restore works on, instead of the folder's. Then step 2 is left out:
         `volens.store.backup.restore` adds what the file lacks before any other process opens it.
 
         Raises:
             UnavailableError: a file is missing, locked, read-only, or of a newer version.
-            TamperError: 1, 2 or 3 does not hold.
+            TamperError: 1 or 2 does not hold.
         """
         # 1.
         with ExitStack() as on_failure:
@@ -198,11 +200,9 @@ class Store:
                 raise TamperError(
                     "integrity: keyring and data file are of different sites; use the two that belong together"
                 )
-            with data.write() as connection:
-                # 2.
-                data.check_rules(connection)
-                # 3.
-                if restoring is None:
+            # 2.
+            if restoring is None:
+                with data.write() as connection:
                     store._check_head(connection)
             on_failure.pop_all()
             return store
@@ -218,8 +218,27 @@ class Store:
         return f"volens/{self.site.controller.site_id}"
 
     def now(self) -> datetime:
-        """Return the current time, UTC, whole seconds."""
-        return whole_seconds(self.clock())
+        """Return the current time, UTC, whole seconds; never before the newest log entry that this process has seen.
+
+        Raises:
+            UnavailableError: the clock is too far behind that entry; see `store_time`.
+        """
+        return store_time(whole_seconds(self.clock()), self._newest_time)
+
+    def note_newest_time(self, connection: Connection | ReadSnapshot) -> None:
+        """Read the time of the newest log entry, which another process may have written."""
+        self._newest_time = audit_log.newest_time(connection)
+
+    def correct_time(self) -> tuple[datetime | None, datetime]:
+        """Go on with the clock's time although the newest log entry is later, and log that; return both times.
+
+        For a clock that was ahead, and is right again. Terms that seemed to be over may then run again.
+        """
+        newest, clock = self._newest_time, whole_seconds(self.clock())
+        if newest is not None and newest > clock:
+            with self.write(at=clock) as tx:
+                tx.log(TIME_CORRECTED, {"from": format_time(newest), "to": format_time(clock)})
+        return newest, clock
 
     def read(self) -> AbstractContextManager[Connection]:
         """Read in one consistent snapshot."""
@@ -230,26 +249,40 @@ class Store:
         return self.data.read_prepared()
 
     @contextmanager
-    def write(self, *, wait: bool = True) -> Generator[Transaction]:
+    def write(self, *, wait: bool = True, at: datetime | None = None) -> Generator[Transaction]:
         """Write in one transaction. Its log entries are signed before the commit; then the keyring remembers them.
 
-        With `wait=False`, raise at once if another process holds the write lock; see `StoreEngine.write`.
+        With `wait=False`, raise at once if another process holds the write lock; see `StoreEngine.write`. `at` is for
+        `correct_time` only.
 
         Raises:
             TamperError: the data file was replaced by an older one while it was in use.
+            UnavailableError: the clock is too far behind the newest log entry; see `now`.
         """
         with self.data.write(wait=wait) as connection:
             if not self._restoring and audit_log.log_size(connection) < (known := self.keyring.head().size):
                 # Otherwise the log would fork: different entries under the same numbers.
                 raise TamperError(_older(audit_log.log_size(connection), known))
-            tx = Transaction(self, connection)
+            self.note_newest_time(connection)
+            tx = Transaction(self, connection, at or self.now())
             yield tx
             grown = tx.finish()
         # The commit stands even if the keyring cannot be written now. A crash or a locked keyring leaves the keyring
         # behind the log, which the next write or `open` repairs; it is never ahead of the log.
         if grown:
+            self._newest_time = tx.now
             with suppress(UnavailableError), self.data.read() as connection:
                 remember(self.keyring, connection, wait=wait)
+
+    def check_rules(self) -> None:
+        """Try everything that the data file must refuse; see `StoreEngine.check_rules`. Leaves nothing behind."""
+        with self.data.write() as connection:
+            self.data.check_rules(connection)
+
+    def is_sound(self) -> bool:
+        """Return whether the storage of both databases is undamaged. Cost: reads both whole."""
+        with self.data.read() as data, self.keyring.read() as kept:
+            return self.data.sound(data) and self.keyring.engine.sound(kept)
 
     def scrub(self) -> Scrubbed:
         """Remove what is left of deleted rows and secrets on the disk and in the memory of this process."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Self, Unpack, final
@@ -17,6 +18,7 @@ from volens.consent import (
     ShownFactor,
     SubjectKey,
     TakeHome,
+    TamperError,
     UnverifiedReceipt,
     Zone,
     parse_purpose,
@@ -113,18 +115,28 @@ class Site:
         while begun erasures are finished, with the number of people done and the total.
 
         Raises:
-            UnavailableError: there is no site, or a file is locked, read-only or of a newer version.
+            UnavailableError: there is no site, a file is locked, read-only or of a newer version, or the clock is
+                behind the audit log.
             TamperError: the files do not belong together, were changed, or are older than the keyring remembers.
         """
         store = open_home(Path(home), clock=clock, random=random)
-        site = cls(Installation(store, Galleries(store), Path(home)), load_extractor)
         try:
+            store.now()  # refuses a clock that is behind the log, before anything is done by it
+            site = cls(Installation(store, Galleries(store), Path(home)), load_extractor)
             # Matching has stopped in any case, so doors may continue; `unfinished` reports the error.
             site.resumed, site.unfinished = resume_begun(site.installation, progress)
         except BaseException:
             store.close()
             raise
         return site
+
+    @staticmethod
+    def correct_time(
+        home: Path | str, *, clock: Clock = utc_now, random: Random = os.urandom
+    ) -> tuple[datetime | None, datetime]:
+        """Let a site go on with the clock's time although its newest log entry is later; see `Store.correct_time`."""
+        with closing(open_home(Path(home), clock=clock, random=random)) as store:
+            return store.correct_time()
 
     def close(self) -> None:
         """Close the files and zero the keys."""
@@ -144,6 +156,21 @@ class Site:
     def now(self) -> datetime:
         """Return the time of the site's clock: UTC, whole seconds."""
         return self._store.now()
+
+    def check_rules(self) -> None:
+        """Check both databases more closely than at every opening; changes nothing. Cost: reads them whole.
+
+        1. Every act that the data file must refuse is tried, and undone.
+        2. Pages, indexes and foreign keys of both files are sound.
+
+        Raises:
+            TamperError: 1 or 2 does not hold.
+        """
+        # 1.
+        self._store.check_rules()
+        # 2.
+        if not self._store.is_sound():
+            raise TamperError("integrity: a database is damaged; restore it from a backup")
 
     @property
     def extractor(self) -> Extractor:

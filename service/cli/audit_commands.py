@@ -12,8 +12,8 @@ from volens.consent import InputError, format_time
 from volens.erase.proof import verify_certificate
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import lines_of, must_be_new, read_file, read_site_key, write_private
-from volens.service.cli.options import HomeOption
-from volens.service.cli.output import counted, members
+from volens.service.cli.options import HomeOption, JsonOption, home_folder
+from volens.service.cli.output import counted, emit, members
 from volens.service.cli.session import opened
 
 app = Commands("audit", "Verify, show and export the audit log.")
@@ -74,6 +74,19 @@ def export(
         f"details\ncheck it with: volens audit verify {out} --trust {site.home / 'site.pub'}"
     )
     return document, text
+
+
+@app.command("correct-time")
+def correct_time(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Go on after this machine's clock was ahead and was set right. Terms may then run again; the audit log says so."""
+    newest, now = Site.correct_time(home_folder(home))
+    if newest is None or newest <= now:
+        text = "the clock is not behind the newest entry of the audit log; nothing was changed"
+        emit({"corrected": False, "now": format_time(now)}, text, as_json=as_json)
+        return
+    times = {"now": format_time(now), "newest": format_time(newest)}
+    text = f"the time is {times['now']} from now on; the newest entry was of {times['newest']}"
+    emit({"corrected": True, **times}, text, as_json=as_json)
 
 
 @app.command("show", "decisions.counted")

@@ -65,7 +65,7 @@ def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "home", lambda: _home(home)
     if home.is_dir():
         yield "root key", lambda: _root_key(home)
-        checks = {"site": _site, "store key": _store_key, "clocks": _clocks, "requests": _requests}
+        checks = {"site": _site, "rules": _rules, "store key": _store_key, "clocks": _clocks, "requests": _requests}
         for what, check in (checks | {"processes": _processes}).items():
             yield what, partial(_on_site, home, check)
 
@@ -162,7 +162,12 @@ def _site(site: Site) -> str:
     if site.unfinished is not None:
         raise site.unfinished
     report = site.log.verify()
-    return f"opens, its rules are in force, the log of {report.size} entries holds, no erasure is unfinished"
+    return f"opens, the log of {report.size} entries holds, no erasure is unfinished"
+
+
+def _rules(site: Site) -> str:
+    site.check_rules()
+    return "both databases are sound, and the data file refuses every forbidden act"
 
 
 def _store_key(site: Site) -> str:

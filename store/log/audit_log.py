@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from volens import audit
 from volens.audit import Checkpoint, Event, NodeReader, VerifierKey
-from volens.consent import ReceiptId, TamperError
+from volens.consent import InputError, ReceiptId, TamperError, parse_time
 from volens.store.keys.secrets import Random
 from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.schema import data_tables as tables
@@ -20,6 +20,9 @@ from volens.store.schema import data_tables as tables
 ZONE_ADDED: Final = "zone.added"
 
 _NEWEST: Final = PreparedQuery(select(func.max(tables.audit_event.c.seq)))
+_NEWEST_LEAF: Final = PreparedQuery(
+    select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq.desc()).limit(1)
+)
 _SINCE: Final = PreparedQuery(select(tables.audit_event.c.leaf).where(tables.audit_event.c.seq >= bindparam("size")))
 _NODE: Final = select(tables.audit_node.c.hash).where(
     tables.audit_node.c.level == bindparam("at_level"), tables.audit_node.c.position == bindparam("at_position")
@@ -43,6 +46,21 @@ def log_size(connection: Connection | ReadSnapshot) -> int:
     """Return the number of leaves. It grows with every recorded change, so it is also the store's generation."""
     ((newest,),) = _NEWEST.rows(connection, {})
     return 0 if newest is None else int(newest) + 1
+
+
+def newest_time(connection: Connection | ReadSnapshot) -> datetime | None:
+    """Return the time of the newest leaf; None if the log is empty.
+
+    Raises:
+        TamperError: the leaf is malformed.
+
+    Not checked: whether it is canonical, as in `kinds_since`.
+    """
+    rows = _NEWEST_LEAF.rows(connection, {})
+    try:
+        return parse_time(json.loads(rows[0][0])["at"]) if rows else None
+    except (ValueError, KeyError, TypeError, InputError):
+        raise TamperError("integrity: the newest leaf of the audit log is malformed; restore the data file") from None
 
 
 def kinds_since(connection: Connection, size: int) -> set[str]:

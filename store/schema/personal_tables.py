@@ -6,7 +6,7 @@
 |---|---|
 | foreign key to `live_consent` with ON DELETE CASCADE | `personal_table` |
 | triggers: needs a live consent, fixed columns, deleted with the consent, custody | `volens.store.sqlite.triggers` |
-| forbidden acts that are tried at every start | `volens.store.sqlite.self_check` |
+| forbidden acts that tests and doctor try | `volens.store.sqlite.self_check` |
 | counts in the certificate, search terms, rows that are left over | `volens.erase.journal`, `volens.erase.stop` |
 | sections and counts of the access answer | `volens.rights.held_data` |
 """

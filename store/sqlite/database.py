@@ -1,10 +1,10 @@
 """`SqliteEngine`: one SQLite file with its pragmas, migrations, immediate write transactions and write-ahead log."""
 
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
@@ -15,6 +15,7 @@ from volens.store.engine import Place, Scrubbed
 from volens.store.files import locked_files
 from volens.store.files.file_place import FilePlace
 from volens.store.files.freed_memory import overwritten
+from volens.store.sqlite.catalogue import CatalogueCheck, check_catalogue
 from volens.store.sqlite.database_files import COMPANIONS, create_private, existing_files
 from volens.store.sqlite.self_check import check_refusals
 from volens.store.sqlite.sqlite_errors import translated
@@ -42,11 +43,12 @@ class SqliteEngine:
     """`StoreEngine` over an SQLite file and its write-ahead log.
 
     `migrations` is the line of revisions; `revisions` are listed oldest first, and this version writes the last.
-    With `create`, the file (0600) is made; its folder exists.
+    With `create`, the file (0600) is made; its folder exists. Each transaction begins with a look whether the schema is
+    the one of this version; see `CatalogueCheck`.
 
     Raises:
         UnavailableError: missing, locked, read-only, full, or written by a newer version.
-        TamperError: the file is not a database, or damaged.
+        TamperError: the file is not a database, damaged, or its rules are not those of this version.
     """
 
     def __init__(self, path: Path, migrations: str, revisions: tuple[str, ...], *, create: bool = False) -> None:
@@ -61,10 +63,13 @@ class SqliteEngine:
         if self._identity is not None:
             locked_files.opened(self._identity, COMPANIONS)
         self._is_open = True
-        self._engine = _engine(path)
+        self._catalogue = CatalogueCheck(path.name, migrations)
+        self._engine = _engine(path, self._catalogue)
         try:
-            with self.write() as connection:
+            with self._begun_to_write() as connection:
                 self._migrate(connection, create=create)
+                self._catalogue.check(*_driver(connection))
+            self._catalogue.on_connect = True
         except BaseException:
             self.close()
             raise
@@ -79,14 +84,16 @@ class SqliteEngine:
         """Read in one consistent snapshot."""
         self._check_in_place()
         with translated(self.path), self._engine.begin() as connection:
+            self._catalogue.check(*_driver(connection))
             yield connection
 
     @contextmanager
     def read_prepared(self) -> Generator[SqliteSnapshot]:
         """Read in one consistent snapshot, with prepared queries only; costs a quarter of `read`."""
         self._check_in_place()
-        with translated(self.path), self._raw() as connection:
+        with translated(self.path), self._raw() as (connection, info):
             connection.execute("BEGIN").close()
+            self._catalogue.check(connection, info)
             yield SqliteSnapshot(connection)  # the pool ends the transaction when it gets the connection back
 
     @contextmanager
@@ -95,12 +102,8 @@ class SqliteEngine:
 
         With `wait=False` it waits `NO_WAIT_S` at most for the lock: an optional write must not delay a door.
         """
-        self._check_in_place()
-        with (
-            translated(self.path),
-            self._engine.connect().execution_options(**{_WRITE: True, _NO_WAIT: not wait}) as connection,
-            connection.begin(),
-        ):
+        with self._begun_to_write(wait=wait) as connection:
+            self._catalogue.check(*_driver(connection))
             yield connection
 
     def next_id(self, connection: Connection, table: Table) -> int:
@@ -118,7 +121,7 @@ class SqliteEngine:
     def scrub(self) -> Scrubbed:
         """Copy the write-ahead log into the file and truncate it; incomplete if a reader still needs the log."""
         self._check_in_place()
-        with translated(self.path), self._raw() as connection:
+        with translated(self.path), self._raw() as (connection, _):
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if not busy:
             return Scrubbed()
@@ -132,7 +135,7 @@ class SqliteEngine:
         before = self.scrub()
         if not before.complete:
             return before
-        with translated(self.path), self._raw() as connection:
+        with translated(self.path), self._raw() as (connection, _):
             connection.execute("VACUUM")
         return self.scrub()
 
@@ -147,7 +150,7 @@ class SqliteEngine:
     def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
         """Write one consistent snapshot into a new file, row by row, so that it is compact; see `StoreEngine`."""
         create_private(path)
-        with translated(self.path), self._raw() as connection:
+        with translated(self.path), self._raw() as (connection, _):
             ((pages,), (page_bytes,)) = (connection.execute(f"PRAGMA {one}").fetchone() for one in _SIZE)
             total = pages * page_bytes
 
@@ -168,10 +171,11 @@ class SqliteEngine:
         engine = create_engine(where, poolclass=NullPool, hide_parameters=True)
         keep_snapshots(engine)
         with translated(path), engine.begin() as connection:
+            check_catalogue(_driver(connection)[0], path.name, self._migrations)
             yield connection
 
     def sound(self, connection: Connection) -> bool:
-        """Check pages and foreign keys."""
+        """Check pages, the content of indexes, and foreign keys."""
         pages = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
         return pages == "ok" and connection.exec_driver_sql("PRAGMA foreign_key_check").first() is None
 
@@ -207,13 +211,20 @@ class SqliteEngine:
             )
 
     @contextmanager
-    def _raw(self) -> Generator[sqlite3.Connection]:
+    def _begun_to_write(self, *, wait: bool = True) -> Generator[Connection]:
+        self._check_in_place()
+        with (
+            translated(self.path),
+            self._engine.connect().execution_options(**{_WRITE: True, _NO_WAIT: not wait}) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _raw(self) -> Generator[tuple[sqlite3.Connection, MutableMapping[Any, Any]]]:
         pooled = self._engine.raw_connection()
         try:
-            connection = pooled.driver_connection
-            if not isinstance(connection, sqlite3.Connection):
-                raise TypeError("this file is not opened through sqlite3")
-            yield connection
+            yield _checked_driver(pooled.driver_connection), pooled.info
         finally:
             pooled.close()
 
@@ -233,12 +244,23 @@ class SqliteEngine:
         (migrator.create if current is None else migrator.upgrade)(connection, self._migrations)
 
 
+def _driver(connection: Connection) -> tuple[sqlite3.Connection, MutableMapping[Any, Any]]:
+    """Return the driver's connection, and the dictionary that the pool keeps for it."""
+    return _checked_driver(connection.connection.driver_connection), connection.info
+
+
+def _checked_driver(connection: object) -> sqlite3.Connection:
+    if not isinstance(connection, sqlite3.Connection):
+        raise TypeError("this file is not opened through sqlite3")
+    return connection
+
+
 def _revision(connection: Connection) -> str | None:
     known = connection.scalar(text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"))
     return connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, catalogue: CatalogueCheck) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         poolclass=QueuePool,
@@ -250,9 +272,12 @@ def _engine(path: Path) -> Engine:
     keep_snapshots(engine)
 
     @event.listens_for(engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
-        for pragma in _PRAGMAS:
-            connection.execute(pragma).close()
+    def _on_connect(connection: sqlite3.Connection, record: Any) -> None:  # noqa: ANN401  untyped in SQLAlchemy
+        try:
+            _prepare(connection, catalogue, record.info)
+        except BaseException:
+            connection.close()
+            raise
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
@@ -268,6 +293,17 @@ def _engine(path: Path) -> Engine:
             _set_busy_timeout(connection, BUSY_TIMEOUT_S)
 
     return engine
+
+
+def _prepare(connection: sqlite3.Connection, catalogue: CatalogueCheck, info: MutableMapping[Any, Any]) -> None:
+    if catalogue.on_connect:
+        connection.execute("BEGIN").close()
+        catalogue.check(connection, info)
+        connection.execute("COMMIT").close()
+    for pragma in _PRAGMAS:
+        connection.execute(pragma).close()
+    if connection.execute("PRAGMA foreign_keys").fetchone() != (1,):
+        raise TamperError("integrity: the database does not enforce its foreign keys; nothing may run on it")
 
 
 def _set_busy_timeout(connection: Connection, seconds: float) -> None:

@@ -1,7 +1,9 @@
 """Migrations with Alembic: a new file is created from the tables as they are now, an older one is upgraded by steps.
 
 There is one line of revisions for each file: `migrations/data` and `migrations/keyring`. The first revision of a line
-is its baseline, which changes nothing; a revision that follows upgrades an existing file to the changed tables.
+is its baseline, which changes nothing; a revision that follows upgrades an existing file to the changed tables. What it
+leaves must be what a new file has, to the letter (`volens.store.sqlite.catalogue`): so it makes a changed table anew
+and copies the rows, instead of ALTER TABLE.
 """
 
 from pathlib import Path
@@ -11,21 +13,16 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, insert
 
-from volens.store.schema import data_tables, keyring_tables
-from volens.store.sqlite.triggers import data_triggers, keyring_triggers
+from volens.store.schema import keyring_tables
+from volens.store.sqlite.catalogue import schema_statements
 
 FOLDER: Final = Path(__file__).parent / "migrations"
 
 
 def create(connection: Connection, line: str) -> None:
     """Create tables, indexes and triggers in a new file, and mark it as of the newest revision."""
-    metadata, triggers = {
-        "data": (data_tables.metadata, data_triggers),
-        "keyring": (keyring_tables.metadata, keyring_triggers),
-    }[line]
-    metadata.create_all(connection, checkfirst=False)
-    for trigger in triggers():
-        connection.exec_driver_sql(trigger)
+    for statement in schema_statements(line):
+        connection.exec_driver_sql(statement)
     if line == "keyring":
         schedule = {"only": 1, "every_days": keyring_tables.FIRST_ROTATION_DAYS}
         connection.execute(insert(keyring_tables.rotation_schedule), schedule)

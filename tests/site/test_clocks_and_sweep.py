@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from connections import lock_timeout
 from house import START, House, Person
-from sqlalchemy import text
 
-from tests.unit.store.raw import DATA, drop_triggers
+from tests.unit.store.raw import DATA, tamper
 from volens import verify_certificate
 from volens.consent import EndReason, ErasureIncompleteError, InputError, NoLiveConsentError, RefusedError, SubjectKey
 from volens.enroll import end_replaced_consent
@@ -302,9 +301,7 @@ def test_an_expiry_column_set_too_late_raises_the_alarm_and_is_swept(house: Hous
     # As after a restore that lost the shortening, or a manual change of the file: the facts count, not the row.
     person = house.admit()
     house.site.clocks.leave([person.receipt_id], START + DAY)
-    drop_triggers(house.site.home / DATA, "live_consent_expires_at_is_only_moved_earlier")
-    with house.store.data.write() as connection:
-        connection.execute(text("UPDATE live_consent SET expires_at = '2100-01-01T00:00:00Z'"))
+    tamper(house.site.home / DATA, "UPDATE live_consent SET expires_at = '2100-01-01T00:00:00Z'")
     house.clock.move(days=3)
     assert house.site.clocks.quick_alarm() is None
     assert isinstance(house.site.clocks.alarm(), ErasureIncompleteError)
@@ -314,9 +311,7 @@ def test_an_expiry_column_set_too_late_raises_the_alarm_and_is_swept(house: Hous
 def test_a_consent_with_a_damaged_receipt_is_swept(house: House) -> None:
     for _ in range(2):
         house.admit()
-    drop_triggers(house.site.home / DATA, "receipt_is_not_changed")
-    with house.store.data.write() as connection:
-        connection.execute(text("UPDATE receipt SET token = 'x' WHERE rowid = 1"))
+    tamper(house.site.home / DATA, "UPDATE receipt SET token = 'x' WHERE rowid = 1")
     house.clock.move(days=90)
     assert house.site.sweep().reasons == {"expired": 2}
 

@@ -12,12 +12,13 @@ import pytest
 from house import House, Person
 from sqlalchemy import Table, insert
 
-from tests.unit.store.raw import DATA, drop_triggers, peek, remove_foreign_keys
+from tests.unit.store.raw import DATA, drop_triggers, peek, remove_foreign_keys, rolled_back
 from volens import Site
 from volens.consent import ErasureIncompleteError, TamperError
 from volens.erase.proof import verify_certificate
 from volens.rights import answer_access
 from volens.store.schema import PERSONAL, bytes_of, integer, metadata, owner, personal_table
+from volens.store.sqlite import check_refusals
 
 SEALED, HASHED = bytes(range(100, 140)), bytes(range(60, 92))
 
@@ -86,23 +87,32 @@ def test_only_mutable_columns_of_a_row_can_be_changed(shop: House) -> None:
         run(shop, "UPDATE shoe_size SET size_hash = zeroblob(32)")
 
 
-@pytest.mark.parametrize(
-    ("triggers", "what"),
-    [
-        (["shoe_size_is_not_changed"], "a changed shoe_size row"),
-        (["shoe_size_needs_live_consent"], "a shoe_size row without consent"),
-        (["live_consent_deletes_personal_rows"], "a shoe_size row that outlives its consent"),
-    ],
-)
-def test_a_site_without_the_rules_of_the_table_does_not_open(shop: House, triggers: list[str], what: str) -> None:
+RULES = [
+    ("shoe_size_is_not_changed", "a changed shoe_size row"),
+    ("shoe_size_needs_live_consent", "a shoe_size row without consent"),
+    ("live_consent_deletes_personal_rows", "a shoe_size row that outlives its consent"),
+]
+
+
+@pytest.mark.parametrize("trigger", [trigger for trigger, _ in RULES])
+def test_a_site_without_the_rules_of_the_table_does_not_open(shop: House, trigger: str) -> None:
     shop.reopen()
     shop.site.close()
-    drop_triggers(shop.site.home / DATA, *triggers)
-    if "changed" not in what:  # a foreign key states the same rule
-        remove_foreign_keys(shop.site.home / DATA, "shoe_size")
+    drop_triggers(shop.site.home / DATA, trigger)
 
-    with pytest.raises(TamperError, match=f"accepts {what}"):
+    with pytest.raises(TamperError, match=f"lacks the trigger '{trigger}'"):
         Site.open(shop.site.home, clock=shop.clock)
+
+
+@pytest.mark.parametrize(("trigger", "what"), RULES)
+def test_the_self_check_tries_what_the_rules_of_the_table_forbid(shop: House, trigger: str, what: str) -> None:
+    shop.site.check_rules()
+    shop.site.close()
+    remove_foreign_keys(shop.site.home / DATA, "shoe_size")  # a foreign key states the same rule
+    drop_triggers(shop.site.home / DATA, trigger)
+
+    with rolled_back(shop.site.home / DATA) as connection, pytest.raises(TamperError, match=f"accepts {what}"):
+        check_refusals(connection)
 
 
 def test_the_access_answer_has_a_section_for_it_without_sealed_bytes(shop: House) -> None:
@@ -139,8 +149,9 @@ def test_a_copy_of_its_bytes_in_any_file_keeps_the_erasure_open(shop: House, val
         shop.withdraw(person)
 
 
-def test_a_row_that_is_left_over_keeps_the_erasure_open(shop: House) -> None:
+def test_a_row_that_is_left_over_keeps_the_erasure_open(shop: House, monkeypatch: pytest.MonkeyPatch) -> None:
     (person,) = shop.people
+    monkeypatch.setattr("volens.store.sqlite.database.CatalogueCheck.check", lambda *_: None)
     remove_foreign_keys(shop.site.home / DATA, "shoe_size")
     drop_triggers(shop.site.home / DATA, "live_consent_deletes_personal_rows")
 

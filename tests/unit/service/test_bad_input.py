@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import exit_code_of
 from connections import lock_timeout
+from house import House
 from PIL import Image
 from said import Command
 
@@ -279,7 +280,25 @@ def test_a_home_without_rules_ends_with_4(enrolled: Path, volens: Command, home:
     said = volens("status")
 
     assert said.code == 4
-    assert "the database accepts a changed biometric_reference row; its rules were removed" in said.err
+    assert "lacks the trigger 'biometric_reference_is_not_changed'; another program changed it" in said.err
+
+
+def test_a_clock_behind_the_log_ends_with_6_until_it_is_corrected(house: House, volens: Command) -> None:
+    """The log of this site is of 2099."""
+    home = house.site.home
+    house.site.close()
+
+    said = volens("status", "--home", home)
+    assert said.code == 6
+    assert "the newest entry of the audit log is of 2099-03-01T12:00:00Z; set the clock right, or run" in said.err
+    said = volens("audit", "correct-time", "--home", home, "--json")
+    assert said.code == 0
+    assert json.loads(said.out)["newest"] == "2099-03-01T12:00:00Z"
+
+    assert volens("status", "--home", home).code == 0
+    said = volens("audit", "correct-time", "--home", home)
+    assert said.code == 0
+    assert "nothing was changed" in said.out
 
 
 def test_no_site_and_lost_files_end_with_6(lobby: Path, volens: Command, home: Path) -> None:

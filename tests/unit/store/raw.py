@@ -7,6 +7,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import NullPool
+
 DATA = "volens.db"
 KEYRING = "keyring.db"
 
@@ -62,6 +65,17 @@ def remove_foreign_keys(path: Path, name: str = "%") -> None:
             without = re.sub(r",\s*FOREIGN KEY\([^)]*\) REFERENCES \w+ \([^)]*\)( ON DELETE CASCADE)?", "", sql)
             connection.execute("UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (without, table))
         connection.execute("PRAGMA writable_schema = RESET")
+
+
+@contextmanager
+def rolled_back(path: Path) -> Iterator[Connection]:
+    """Give a connection that enforces foreign keys and compares no catalogue; what it did is undone."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"isolation_level": None})
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+        connection.exec_driver_sql("ROLLBACK")
 
 
 def one(connection: sqlite3.Connection, query: str, *values: object) -> tuple[Any, ...]:

@@ -187,13 +187,15 @@ PRAGMAS = {
 
 
 def test_every_connection_has_our_pragmas(database: SqliteEngine) -> None:
-    with database.read() as first, database.read() as second, database.write() as third, database._raw() as fourth:
+    with database.read() as first, database.read() as second, database.write() as third, database._raw() as (fourth, _):
         for pragma, value in PRAGMAS.items():
             query = f"PRAGMA {pragma}"
             said = [one.exec_driver_sql(query).scalar() for one in (first, second, third)]
             assert [*said, fourth.execute(query).fetchone()[0]] == [value] * 4, pragma
 
 
+CANARY = "canaryinthecoalm"
+PROCESS = f"INSERT INTO process VALUES ('{CANARY}', '2099-01-01T00:00:00Z', '2099-01-01T00:00:00Z', 0, 0)"  # noqa: S608
 ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'because', 'a badge', 1, '2099-01-01T00:00:00Z', 90, 'none')"
 
 
@@ -265,10 +267,14 @@ def test_compact_removes_all_bytes_of_deleted_rows_and_keeps_the_others(path: Pa
     database = SqliteEngine(path, "data", LINES["data"])
     two_zones_and(database, None)
     with database.write() as connection:
-        connection.execute(text("DROP TABLE alembic_version"))
+        connection.execute(text(PROCESS))
+    assert database.scrub().complete
+    assert CANARY.encode() in path.read_bytes()
+    with database.write() as connection:
+        connection.execute(text("DELETE FROM process"))
     assert database.compact().complete
 
-    assert b"alembic_version" not in path.read_bytes()
+    assert CANARY.encode() not in path.read_bytes()
     assert zones(database) == ["one", "two"]
     database.close()
 
@@ -276,13 +282,12 @@ def test_compact_removes_all_bytes_of_deleted_rows_and_keeps_the_others(path: Pa
 def test_secure_delete_leaves_no_bytes_of_a_deleted_row_without_compact(path: Path) -> None:
     database = SqliteEngine(path, "data", LINES["data"])
     with database.write() as connection:
-        connection.execute(text("CREATE TABLE scratch (value TEXT)"))
-        connection.execute(text("INSERT INTO scratch VALUES ('canary in the coal mine')"))
+        connection.execute(text(PROCESS))
     assert database.scrub().complete
-    assert b"canary in the coal mine" in path.read_bytes()
+    assert CANARY.encode() in path.read_bytes()
     with database.write() as connection:
-        connection.execute(text("DELETE FROM scratch"))
+        connection.execute(text("DELETE FROM process"))
     assert database.scrub().complete
 
-    assert b"canary in the coal mine" not in path.read_bytes()
+    assert CANARY.encode() not in path.read_bytes()
     database.close()

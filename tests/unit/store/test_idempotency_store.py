@@ -1,12 +1,9 @@
 """Idempotency: a stored response is replayed, opens only with the caller's key, and is erased with the consent."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 from house import House
 
-from tests.unit.store.raw import DATA, peek
+from tests.unit.store.raw import DATA, lawless, peek
 from volens.consent import InputError, SubjectKey, TamperError
 from volens.store.programs import IdempotencyKey, IdempotencyStore, KeyReusedError, RequestInProgressError
 
@@ -112,8 +109,7 @@ def test_a_copy_of_the_file_does_not_open_a_response_after_the_consent_ended(hou
     house.withdraw(person)
 
     # Simulates an earlier copy that is read with the site's keys and the caller's key.
-    with closing(sqlite3.connect(house.site.home / DATA)) as raw, raw:
-        raw.execute("DROP TRIGGER kept_answer_begins_empty")
+    with lawless(house.site.home / DATA) as raw:
         raw.executemany("INSERT INTO kept_answer VALUES (?, ?, ?, ?, NULL, NULL, NULL)", copied)
     with pytest.raises(TamperError):
         responses_of(house).begin(KEY, ONE)

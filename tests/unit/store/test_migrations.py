@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.store.raw import peek
+from volens.consent import TamperError
 from volens.store.sqlite import SqliteEngine, migrator
 
 NEXT = '''"""A later revision."""
@@ -16,8 +17,10 @@ down_revision = "baseline"
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE rotation_schedule ADD COLUMN remark TEXT NOT NULL DEFAULT 'none'")
+    op.execute("UPDATE rotation_schedule SET every_days = every_days + 1")
 '''
+
+ADD_COLUMN = "ALTER TABLE rotation_schedule ADD COLUMN remark TEXT"
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def test_an_older_file_is_upgraded_and_keeps_its_rows(path: Path, later: tuple[s
 
     SqliteEngine(path, "keyring", later).close()
 
-    assert peek(path, "SELECT * FROM rotation_schedule") == [(1, 90, "none")]
+    assert peek(path, "SELECT * FROM rotation_schedule") == [(1, 91)]
     assert peek(path, "SELECT version_num FROM alembic_version") == [("next",)]
 
 
@@ -52,3 +55,16 @@ def test_a_new_file_is_created_as_of_the_newest_revision(tmp_path: Path, later: 
 
     assert peek(tmp_path / "new.db", "SELECT version_num FROM alembic_version") == [("next",)]
     assert peek(tmp_path / "new.db", "SELECT * FROM rotation_schedule") == [(1, 90)]
+
+
+def test_a_revision_that_leaves_other_tables_than_a_new_file_has_is_undone(
+    path: Path, later: tuple[str, ...], tmp_path: Path
+) -> None:
+    revision = tmp_path / "migrations" / "keyring" / "next.py"
+    revision.write_text(NEXT.replace("UPDATE rotation_schedule SET every_days = every_days + 1", ADD_COLUMN))
+
+    with pytest.raises(TamperError, match=r"keyring\.db has another table 'rotation_schedule' than this version makes"):
+        SqliteEngine(path, "keyring", later)
+
+    assert peek(path, "SELECT version_num FROM alembic_version") == [("baseline",)]
+    SqliteEngine(path, "keyring", ("baseline",)).close()

@@ -1,4 +1,4 @@
-"""Start-up self-check: a store whose database lost any of its rules does not open; the error names the statement."""
+"""Self-check: with all rules every act is refused, and if any rule is missing, the check names what is accepted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from connections import pragmas
 from house import House
 from sqlalchemy import Connection, text
 
-from tests.unit.store.raw import DATA, change_schema, drop_triggers, peek, remove_foreign_keys
+from tests.unit.store.raw import DATA, change_schema, peek, remove_foreign_keys, rolled_back
 from volens import Site
 from volens.consent import TamperError
 from volens.store.schema import REVISIONS
@@ -50,15 +50,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def without(path: Path, *triggers: str) -> Iterator[Connection]:
     """Drop triggers inside a transaction that is rolled back."""
-    database = SqliteEngine(path, "data", REVISIONS)
-    try:
-        with database.write() as connection:
-            for name in triggers:
-                connection.execute(text(f"DROP TRIGGER {name}"))
-            yield connection
-            connection.rollback()
-    finally:
-        database.close()
+    with rolled_back(path) as connection:
+        for name in triggers:
+            connection.execute(text(f"DROP TRIGGER {name}"))
+        yield connection
 
 
 def triggers_of(path: Path) -> set[str]:
@@ -115,22 +110,24 @@ def test_rules_that_a_key_or_a_check_also_states_hold_without_triggers(path: Pat
         ("live_consent_deletes_messages_about_it", "a webhook_outbox row that outlives its consent"),
     ],
 )
-def test_a_store_with_a_missing_rule_does_not_open_and_names_the_act(house: House, trigger: str, what: str) -> None:
-    house.admit()
-    house.site.close()
-    drop_triggers(house.site.home / DATA, trigger)
+def test_a_missing_rule_is_called_by_the_act_that_it_forbids(path: Path, trigger: str, what: str) -> None:
+    with (
+        without(path, trigger) as connection,
+        pytest.raises(TamperError, match=f"integrity: the database accepts {what}; its rules were removed"),
+    ):
+        check_refusals(connection)
 
-    with pytest.raises(TamperError, match=f"integrity: the database accepts {what}; its rules were removed"):
-        Site.open(house.site.home, clock=house.clock)
 
+def test_rows_that_outlive_their_consent_are_noticed(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / DATA
+    copy.write_bytes(path.read_bytes())
+    remove_foreign_keys(copy)
 
-def test_rows_that_outlive_their_consent_are_noticed(house: House) -> None:
-    house.site.close()
-    remove_foreign_keys(house.site.home / DATA)
-    drop_triggers(house.site.home / DATA, "live_consent_deletes_personal_rows")
-
-    with pytest.raises(TamperError, match="accepts a biometric_reference row that outlives its consent"):
-        Site.open(house.site.home, clock=house.clock)
+    with (
+        without(copy, "live_consent_deletes_personal_rows") as connection,
+        pytest.raises(TamperError, match="accepts a biometric_reference row that outlives its consent"),
+    ):
+        check_refusals(connection)
 
 
 def test_foreign_keys_that_are_off_are_noticed(house: House) -> None:
@@ -140,12 +137,16 @@ def test_foreign_keys_that_are_off_are_noticed(house: House) -> None:
         Site.open(house.site.home, clock=house.clock)
 
 
-def test_a_database_that_refuses_too_much_is_noticed(house: House) -> None:
-    house.site.close()
-    change_schema(house.site.home / DATA, "biometric_reference", "photo_count >= 1", "photo_count >= 2")
+def test_a_database_that_refuses_too_much_is_noticed(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / DATA
+    copy.write_bytes(path.read_bytes())
+    change_schema(copy, "biometric_reference", "photo_count >= 1", "photo_count >= 2")
 
-    with pytest.raises(TamperError, match="integrity: the database refuses what it should accept"):
-        Site.open(house.site.home, clock=house.clock)
+    with (
+        rolled_back(copy) as connection,
+        pytest.raises(TamperError, match="integrity: the database refuses what it should accept"),
+    ):
+        check_refusals(connection)
 
 
 def test_the_statements_of_the_check_leave_no_trace(house: House) -> None:
@@ -155,7 +156,7 @@ def test_the_statements_of_the_check_leave_no_trace(house: House) -> None:
     sequence = "SELECT seq FROM sqlite_sequence"
     before = peek(path, everything), peek(path, sequence), house.site.status()
 
-    house.reopen()
+    house.site.check_rules()
 
     assert (peek(path, everything), peek(path, sequence), house.site.status()) == before
     house.site.log.verify()
@@ -165,7 +166,7 @@ def test_the_check_works_with_any_name_of_a_zone(house: House) -> None:
     for name in ("operator", "badge", "zone"):
         house.site.add_zone(name, custody="operator", justification="a", alternative="b", retention_days=1)
 
-    house.reopen()
+    house.site.check_rules()
 
     assert len(house.site.status().zones) == 4
 
