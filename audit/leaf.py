@@ -14,7 +14,6 @@ A leaf is RFC 8785 canonical JSON::
 
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from typing import Final
 import rfc8785
 
 from volens.consent import InputError, TamperError, format_time, from_b64url, parse_time
+from volens.consent.json_reader import read_json
 from volens.consent.jws import b64url
 
 SALT_BYTES: Final = 32
@@ -120,7 +120,7 @@ def _parse(leaf: bytes) -> tuple[str, datetime, bytes]:
     if len(leaf) > MAX_LEAF_BYTES:
         raise TamperError(problem)
     try:
-        fields = json.loads(leaf)
+        fields = read_json(leaf)
         kind, at, commitment = fields["kind"], parse_time(fields["at"]), from_b64url(fields["commitment"])
         again = _encode(kind, at, commitment)
     except (InputError, ValueError, TypeError, KeyError):

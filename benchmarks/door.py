@@ -167,7 +167,7 @@ def _volens(
             store,
             given.receipt,
             lambda grant: (
-                extractor.consented(photo, extractor.detect(photo)[0], grant)
+                extractor.consented(extractor.crop(photo, extractor.detect(photo)[0]), grant)
                 if vector is None
                 else ConsentedEmbedding(grant, vector, extractor.model.model_id)
             ),

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import rfc8785
 
+from volens.consent.json_reader import read_json
+
 # U+E000 and beyond: RFC 8785 sorts by UTF-16 code units, whose order differs from that of code points there.
 _BEYOND: Final = re.compile(rb"[\xee-\xff]")
 _SAFE_DIGITS: Final = 15
@@ -33,7 +35,7 @@ def loads_canonical(payload: bytes) -> Any:  # noqa: ANN401  any JSON value
             pass
         else:
             return _same(document, _ENCODER.encode(document).encode("utf-8"), payload)
-    document = json.loads(payload)
+    document = read_json(payload)
     return _same(document, rfc8785.dumps(document), payload)
 
 

@@ -6,7 +6,6 @@ excludes algorithm confusion, keys supplied in the header, and critical extensio
 
 import base64
 import binascii
-import json
 from functools import lru_cache
 from typing import Final
 
@@ -16,6 +15,7 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 
 from volens.consent.errors import InputError, TamperError
+from volens.consent.json_reader import DuplicateMemberError, JsonError, read_json
 
 ALGORITHM: Final = "Ed25519"
 MAX_TOKEN_BYTES: Final = 64 * 1024
@@ -71,12 +71,12 @@ def _split(token: str, typ: str) -> tuple[bytes, bytes]:
 @lru_cache(maxsize=32)  # caches valid headers; a refusal is not cached
 def _check_header(segment: str, typ: str) -> None:
     try:
-        # Decoded here because json.loads would accept UTF-16; as pairs because of two members "alg" it would drop one.
-        header = json.loads(from_b64url(segment).decode("utf-8"), object_pairs_hook=list)
-    except (ValueError, RecursionError):
+        header = read_json(from_b64url(segment))
+    except DuplicateMemberError:
+        header = None
+    except JsonError:
         raise InputError("got a token whose header is not JSON; expected a compact JWS") from None
-    alg_pair, typ_pair = ("alg", ALGORITHM), ("typ", typ)
-    if header not in ([alg_pair, typ_pair], [typ_pair, alg_pair]):
+    if header != {"alg": ALGORITHM, "typ": typ}:
         raise InputError(f"got another JWS header; expected exactly alg {ALGORITHM!r} and typ {typ!r}")
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from volens.consent import jws
 from volens.consent.canonical import loads_canonical
 from volens.consent.errors import InputError, TamperError, VolensError
+from volens.consent.json_reader import read_json
 
 Content = TypeVar("Content")
 _UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, RecursionError, InputError)
@@ -98,7 +99,7 @@ class SignedDocument(Generic[Content]):
             except UnicodeDecodeError:
                 raise self._refusal(self.error, "not ASCII text") from None
         try:
-            document = json.loads(data)
+            document = read_json(data)
             token, others = document[self.member], document.get(self.list_member, [])
             same = all(isinstance(one, str) for one in (token, *others)) and self.to_file(token, others) == data
         except _UNREADABLE:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self, final
 
 from volens.consent.errors import InputError, ReceiptError
+from volens.consent.json_reader import DuplicateMemberError, JsonError, read_json
 from volens.consent.jws import MAX_TOKEN_BYTES
 from volens.consent.notice import MAX_NOTICE_BYTES
 from volens.consent.person_secret import PersonSecret
@@ -41,8 +42,10 @@ class TakeHome:
         if not data.lstrip().startswith(b"{"):
             return cls(UnverifiedReceipt.parse(data))
         try:
-            document = json.loads(data)
-        except (ValueError, RecursionError):
+            document = read_json(data)
+        except DuplicateMemberError as error:
+            raise ReceiptError(str(error)) from None
+        except JsonError:
             raise ReceiptError(
                 "got a receipt file that is cut off or not JSON; use the file as it was written"
             ) from None

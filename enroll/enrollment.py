@@ -19,9 +19,9 @@ from volens.consent import (
 )
 from volens.consent.embedding import ProbeEmbedding
 from volens.consent.gate import permit_probe
-from volens.enroll.capture import ReferenceDraft, capture_reference
+from volens.enroll.capture import Photo, ReferenceDraft, capture_reference
 from volens.enroll.placement import HandOver, ReferencePlacement
-from volens.face import AlreadyEnrolledError, Extractor, QualityReport, RgbImage
+from volens.face import AlreadyEnrolledError, Extractor, QualityReport
 from volens.index import Installation, identify
 from volens.store import Store
 from volens.store.keys import GrantSecret
@@ -47,7 +47,7 @@ def enroll(
     installation: Installation,
     load_extractor: Callable[[], Extractor],
     receipt: UnverifiedReceipt,
-    photos: Sequence[RgbImage],
+    photos: Sequence[Photo],
     *,
     allow_few: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -57,8 +57,8 @@ def enroll(
     """Enroll the person who signed `receipt`.
 
     1. The receipt is genuine, its consent in force, and no order to stop collecting applies: only then there is a
-       grant, and without a grant nothing is computed. The caller passes what the zone's custody needs: the person's
-       secret, or a function that takes the badge.
+       grant, and without a grant no photo is decoded and nothing is computed. The caller passes what the zone's custody
+       needs: the person's secret, or a function that takes the badge.
     2. The consent has no reference of this model yet.
     3. The photos show one person in good quality; their mean embedding is the draft.
     4. No other person in this zone has this face, as far as the site can know: if the person holds the key, it cannot.

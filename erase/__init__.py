@@ -26,6 +26,8 @@ from volens.erase.replay import Progress as Progress
 from volens.erase.replay import Restored as Restored
 from volens.erase.replay import RestoreOrder as RestoreOrder
 from volens.erase.replay import restore_site as restore_site
+from volens.erase.revocations import carry_out_pending as carry_out_pending
+from volens.erase.revocations import carry_out_revocation as carry_out_revocation
 from volens.erase.sweep import DUE_SOON as DUE_SOON
 from volens.erase.sweep import STALE_AFTER as STALE_AFTER
 from volens.erase.sweep import DueReport as DueReport

@@ -10,6 +10,7 @@ from typing import Any, Final, final
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
 from volens.consent import ReceiptId, TamperError
+from volens.consent.json_reader import read_json
 from volens.store import Transaction
 from volens.store.people import SealedReference, StoredReceipt, stored_receipts
 from volens.store.people.references import sealed_references
@@ -222,7 +223,7 @@ def _counts(connection: Connection, table: Table, receipt_ids: Sequence[ReceiptI
 
 def _entry(row: Any) -> JournalEntry:  # noqa: ANN401  a row of the journal
     try:
-        facts = dict(json.loads(row.facts).items())
+        facts = dict(read_json(row.facts).items())
         return JournalEntry(ErasureState(row.state), facts)
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise TamperError("integrity: an entry of the erasure journal is damaged; restore the data file") from None

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from volens.consent import ErasureIncompleteError
+from volens.consent import ErasureIncompleteError, UnavailableError
 from volens.erase.needles import Hit, Needles
 from volens.index import Installation
 from volens.store import Place, Store
-from volens.store.files import FilePlace
+from volens.store.files import FilePlace, check_home_entry
 
 RESUME: Final = "volens erase resume"
 IN_MEMORY: Final = "the gallery in memory"
@@ -47,9 +47,9 @@ def search_places(needles: Needles, installation: Installation) -> Searched:
     """Read every place once and search it for all needles: hidden files below the home too; then the galleries.
 
     Raises:
-        ErasureIncompleteError: a place cannot be read.
+        ErasureIncompleteError: a place cannot be read, or a link below the home leads to a folder.
 
-    Not searched: what a link leads to outside the home if it is a folder; inside of compressed files.
+    Not searched: inside of compressed files.
     """
     home = installation.home
     hits: list[Hit] = []
@@ -85,7 +85,13 @@ def search_places(needles: Needles, installation: Installation) -> Searched:
 
 def _places(store: Store, home: Path) -> list[Place]:
     """Return the files below the home, and the places of the databases that are not among them."""
-    files = [FilePlace(one, one.relative_to(home).as_posix()) for one in sorted(home.rglob("*")) if one.is_file()]
+    below = sorted(home.rglob("*"))
+    try:
+        for one in below:
+            check_home_entry(one, home)
+    except UnavailableError as error:
+        raise ErasureIncompleteError(f"cannot search the whole home: {error}; then run '{RESUME}'") from None
+    files = [FilePlace(one, one.relative_to(home).as_posix()) for one in below if one.is_file()]
     known = {one.path.absolute() for one in files}
     return [
         *files,

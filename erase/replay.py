@@ -20,7 +20,7 @@ from volens.erase.proof.kept_proof import Proof, check_history, read_proof
 from volens.index import Galleries, Installation
 from volens.store import DATA_FILE, KEYRING_FILE, Clock, Store, open_home
 from volens.store.backup import copy_closed, put_in_place, restore
-from volens.store.files import make_private_folder, write_private
+from volens.store.files import make_home_folder, write_private
 from volens.store.keys import Random
 from volens.store.log import remembered_ends, undone_ends
 
@@ -279,8 +279,7 @@ def _put_certificates_back(store: Store, home: Path, proof: Proof) -> int:
     stored = {
         certificate_id: CERTIFICATE.to_file(token) for certificate_id, token in restore.stored_certificates(store)
     }
-    folder = home / CERTIFICATES
-    make_private_folder(folder)
+    folder = make_home_folder(home, CERTIFICATES)
     for certificate_id, data in (stored | files).items():
         if not (path := folder / f"{certificate_id}.json").exists():
             write_private(path, data)

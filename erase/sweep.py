@@ -1,7 +1,7 @@
 """The sweep: erases expired consents, finishes begun erasures, deletes orphaned secrets and other outdated rows.
 
-1. Erasures that were begun are finished under their own reasons; unfinished orders are applied to their remaining
-   members.
+1. Revocations that were received are carried out; erasures that were begun are finished under their own reasons;
+   unfinished orders are applied to their remaining members.
 2. Every consent in force is checked against its expiry clocks (`volens.consent.clocks`); expired ones are erased, by
    reason.
 3. Data with a clock of its own is deleted: secrets without a consent, and visits older than their zone's history.
@@ -25,6 +25,7 @@ from volens.erase.order.execution import finish
 from volens.erase.order.order_rows import cohort_receipts, unfinished_cohorts
 from volens.erase.procedure import erase_consents, resume
 from volens.erase.proof.certify import Erased
+from volens.erase.revocations import carry_out_pending
 from volens.index import Installation
 from volens.store import Store
 from volens.store.people import clocked, live_receipts
@@ -111,6 +112,7 @@ def sweep(installation: Installation, progress: Progress = lambda _done, _total:
             tried += count
 
     # 1.
+    attempt(0, lambda _progress: carry_out_pending(installation))
     resumed = attempt(len(begun), partial(resume, installation, begun)) or []
     for cohort_id, left in orders.items():
         attempt(len(left), partial(finish, installation, cohort_id))

@@ -1,6 +1,5 @@
 """From an image to a face embedding: decoding, detection, quality, alignment, models. Knows nothing of people."""
 
-from volens.face.alignment import TEMPLATE as TEMPLATE
 from volens.face.alignment import align as align
 from volens.face.alignment import eye_distance_px as eye_distance_px
 from volens.face.detector import LONGEST_SIDE_PX as LONGEST_SIDE_PX
@@ -22,6 +21,7 @@ from volens.face.face_errors import PoorQualityError as PoorQualityError
 from volens.face.face_errors import SeveralFacesError as SeveralFacesError
 from volens.face.face_errors import TooFewPhotosError as TooFewPhotosError
 from volens.face.image import MIN_SIDE_PX as MIN_SIDE_PX
+from volens.face.image import EncodedImage as EncodedImage
 from volens.face.image import Pixels as Pixels
 from volens.face.image import RgbImage as RgbImage
 from volens.face.image import decode as decode

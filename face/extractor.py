@@ -10,7 +10,7 @@ from volens.face import model_catalog as catalog
 from volens.face.alignment import align
 from volens.face.detector import LONGEST_SIDE_PX, DetectedFace, YuNetDetector
 from volens.face.embedder import EmbeddingModel, FaceEmbedder, SFaceEmbedder
-from volens.face.image import RgbImage
+from volens.face.image import Pixels, RgbImage
 from volens.face.model_cache import ModelCache
 from volens.face.quality import QualityReport, assess
 
@@ -58,8 +58,12 @@ class Extractor:
         """Measure the quality of a face; no embedding is computed."""
         return assess(image, face, roll=self._detector.roll_degrees(image, face))
 
-    def consented(self, image: RgbImage, face: DetectedFace, grant: ConsentGrant) -> ConsentedEmbedding:
-        """Compute the embedding of a face that `detect` found, with its grant; the caller zeroes the vector.
+    def crop(self, image: RgbImage, face: DetectedFace) -> Pixels:
+        """Crop a face that `detect` found, as the embedder takes it; no embedding is computed. The caller zeroes it."""
+        return align(image, face.landmarks)
+
+    def consented(self, crop: Pixels, grant: ConsentGrant) -> ConsentedEmbedding:
+        """Compute the embedding of a face that `crop` cut out, with its grant; the caller zeroes the vector.
 
         Raises:
             TypeError: `grant` is not a ConsentGrant; nothing was computed.
@@ -72,7 +76,7 @@ class Extractor:
             raise TypeError(
                 f"got {type(grant).__name__}; expected a ConsentGrant; get one from volens.consent.gate.admit"
             )
-        return ConsentedEmbedding(grant, self._embed(image, face), self.model.model_id)
+        return ConsentedEmbedding(grant, self._embed(crop), self.model.model_id)
 
     def probes(self, image: RgbImage, faces: Sequence[DetectedFace], permit: ProbePermit) -> list[ProbeEmbedding]:
         """Compute one probe for each face, in their order; the caller zeroes each vector after the comparison.
@@ -84,12 +88,15 @@ class Extractor:
             raise TypeError(
                 f"got {type(permit).__name__}; expected a ProbePermit; get one from volens.consent.gate.permit_probe"
             )
-        return [ProbeEmbedding(permit, self._embed(image, face), self.model.model_id) for face in faces]
+        return [ProbeEmbedding(permit, self._embed_face(image, face), self.model.model_id) for face in faces]
 
-    def _embed(self, image: RgbImage, face: DetectedFace) -> UnitVector:
-        crop = align(image, face.landmarks)
+    def _embed_face(self, image: RgbImage, face: DetectedFace) -> UnitVector:
+        crop = self.crop(image, face)
         try:
-            self.embeddings_computed += 1
-            return self._embedder.embed(crop)
+            return self._embed(crop)
         finally:
             crop.fill(0)
+
+    def _embed(self, crop: Pixels) -> UnitVector:
+        self.embeddings_computed += 1
+        return self._embedder.embed(crop)

@@ -16,7 +16,7 @@ class DownloadHashError(TamperError):
 
 
 class ModelHashError(TamperError):
-    """A cached model was changed after it was checked and folded."""
+    """A model on this machine is not the one that the catalogue or the site's configuration pins by its SHA-256."""
 
 
 class ModelMissingError(UnavailableError):

@@ -1,12 +1,15 @@
 """Image decoding: untrusted bytes become an RGB array or one ImageError."""
 
+import re
 import stat
 import threading
 import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +25,7 @@ MAX_PIXELS: Final = 40_000_000
 MIN_SIDE_PX: Final = 16
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF")
 _FORMAT_NAMES: Final = "JPEG, PNG, WebP, BMP, PPM, PGM or TIFF"
-# warnings.catch_warnings changes the warning filters of the whole process.
+_FILTER: Final = ("error", None, Warning, re.compile(r"PIL\."), 0)
 _FILTERS: Final = threading.Lock()
 
 
@@ -60,26 +63,66 @@ class RgbImage:
         return int(self.pixels.shape[0])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedImage:
+    """An image file in memory that is not decoded yet; `name` is for error messages.
+
+    Photos of an enrollment are passed like this, so that none is decoded before the consent was checked, and only one
+    at a time is in memory as pixels.
+    """
+
+    data: bytes = field(repr=False)
+    name: str = "image"
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read one image file, at most `MAX_FILE_BYTES` of it, without decoding it.
+
+        Raises:
+            ImageError: it is missing, a folder, not a regular file or unreadable.
+        """
+        try:
+            mode = path.stat().st_mode
+            if stat.S_ISDIR(mode):
+                raise ImageError(f"{path} is a folder; expected an image file; give a file")
+            # Reading a pipe or a device could block or never end.
+            if not stat.S_ISREG(mode):
+                raise ImageError(f"{path} is not a regular file; expected an image file; give a file")
+            with path.open("rb") as file:
+                return cls(file.read(MAX_FILE_BYTES + 1), path.name)
+        except FileNotFoundError:
+            raise ImageError(f"there is no file {path}; check the path") from None
+        except (OSError, ValueError) as error:
+            raise ImageError(
+                f"cannot read {path} ({type(error).__name__}); check the path and its permissions"
+            ) from None
+
+    @property
+    def pixel_count(self) -> int:
+        """Number of pixels that the header claims; no pixel is decoded.
+
+        Raises:
+            ImageError: see `decode`.
+        """
+        with _opened(self.data, self.name) as image:
+            return image.width * image.height
+
+    def decode(self) -> RgbImage:
+        """Decode the image; see `decode`.
+
+        Raises:
+            ImageError: too large, too small, truncated, or not an image.
+        """
+        return decode(self.data, self.name)
+
+
 def read_image(path: Path) -> RgbImage:
     """Read and decode one image file; reads at most `MAX_FILE_BYTES` into memory.
 
     Raises:
         ImageError: it is missing, a folder, not a regular file, unreadable, or refused by `decode`.
     """
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise ImageError(f"{path} is a folder; expected an image file; give a file")
-        # Reading a pipe or a device could block or never end.
-        if not stat.S_ISREG(mode):
-            raise ImageError(f"{path} is not a regular file; expected an image file; give a file")
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise ImageError(f"there is no file {path}; check the path") from None
-    except (OSError, ValueError) as error:
-        raise ImageError(f"cannot read {path} ({type(error).__name__}); check the path and its permissions") from None
-    return decode(data, path.name)
+    return EncodedImage.read(path).decode()
 
 
 def decode(data: bytes, name: str = "image") -> RgbImage:
@@ -87,26 +130,33 @@ def decode(data: bytes, name: str = "image") -> RgbImage:
 
     The bytes are JPEG, PNG, WebP, BMP, PPM, PGM or TIFF; at most `MAX_FILE_BYTES`, `MAX_PIXELS`, sides from
     `MIN_SIDE_PX`. EXIF orientation is applied, grey becomes RGB, 16 bits become 8, transparency becomes white. Of an
-    animation or a multi-page file, the first image is used. An image that Pillow warns about is refused.
+    animation or a multi-page file, the first image is used. An image that Pillow warns about is refused: the first call
+    adds a warning filter for the modules of Pillow to this process. Several threads decode at the same time.
 
     Raises:
         ImageError: too large, too small, truncated, or not an image.
 
     Not checked: colour profiles (ICC); the pixels are treated as sRGB.
     """
+    with _opened(data, name) as image:
+        turned = image if image.getexif().get(ExifTag.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
+        return RgbImage(_to_rgb(turned, name))
+
+
+@contextmanager
+def _opened(data: bytes, name: str) -> Generator[Image.Image]:
+    """Yield an image whose header was checked; whatever a decoder raises inside the `with` becomes an ImageError."""
     if not data:
         raise ImageError(f"{name} is empty; expected {_FORMAT_NAMES}; take the photo again")
     if len(data) > MAX_FILE_BYTES:
         raise ImageError(
             f"{name} is larger than {MAX_FILE_BYTES // 2**20} MiB; expected at most that; save it smaller or as JPEG"
         )
+    _refuse_warnings()
     try:
-        with _FILTERS, warnings.catch_warnings():
-            warnings.filterwarnings("error", module=r"PIL\.")
-            with Image.open(BytesIO(data), formats=_FORMATS) as image:
-                _check_size(image.size, name)
-                turned = image if image.getexif().get(ExifTag.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
-                return RgbImage(_to_rgb(turned, name))
+        with Image.open(BytesIO(data), formats=_FORMATS) as image:
+            _check_size(image.size, name)
+            yield image
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -118,6 +168,18 @@ def decode(data: bytes, name: str = "image") -> RgbImage:
             f"{name} is damaged or truncated ({type(error).__name__}); expected a complete {_FORMAT_NAMES} file; "
             "copy the file or take the photo again"
         ) from None
+
+
+def _refuse_warnings() -> None:
+    """Make the warnings of Pillow errors, for this process and for good.
+
+    `warnings.catch_warnings` would restore the filters after each image, but it changes those of the whole process, so
+    that only one thread at a time could decode.
+    """
+    if _FILTER not in warnings.filters:
+        with _FILTERS:
+            if _FILTER not in warnings.filters:
+                warnings.filterwarnings("error", module=r"PIL\.")
 
 
 def _too_many_pixels(name: str) -> str:

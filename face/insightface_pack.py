@@ -4,7 +4,8 @@ Volens neither ships nor downloads them. `insightface` is an optional extra and 
 imported only here, and only when a pack is loaded.
 """
 
-from hashlib import sha256
+import hashlib
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ import numpy as np
 from volens.consent import ModelId, UnitVector
 from volens.face.alignment import CROP_SIDE_PX
 from volens.face.embedder import EmbeddingModel, FaceEmbedder, check_crop
-from volens.face.face_errors import ModelLicenceError, ModelMissingError
+from volens.face.face_errors import ModelHashError, ModelLicenceError, ModelMissingError
 from volens.face.image import Pixels
 from volens.face.inference import runtime
 from volens.face.thresholds import Thresholds
@@ -42,25 +43,28 @@ class PackEmbedder:
         return vector
 
 
-def load_pack(folder: Path, *, accept_licence: str | None, thresholds: Thresholds) -> FaceEmbedder:
+def load_pack(folder: Path, *, sha256: str | None, accept_licence: str | None, thresholds: Thresholds) -> FaceEmbedder:
     """Load the recognition model of a pack.
 
     1. Determine the licence: a signed MODEL.LICENSE in the folder, or else the non-commercial default. A licence file
        that is expired, not yet valid, malformed or for another pack is refused.
     2. Compare its name with the name that the site accepted, exactly.
-    3. Find the one .onnx file that is a recognition model: one image input of 112x112, one output.
+    3. Find the .onnx file with the SHA-256 that the site pinned, and load exactly those bytes, from a private folder
+       in which no other file can be loaded with them. It must be a recognition model: one image input of 112x112, one
+       output.
 
     `folder` is the unpacked pack, such as ``~/.insightface/models/buffalo_l``; `accept_licence` is the licence's name,
-    as the error message states it: the site's explicit statement that its use is covered. The thresholds must be
-    measured for this model; those of SFace are not valid for it. The id of the model is the folder's name @ the first 8
-    hexadecimal digits of the file's SHA-256.
+    as the error message states it: the site's explicit statement that its use is covered. `sha256` is that of the
+    recognition model's file, 64 hexadecimal digits, from a source that the site trusts: packs are not signed. The
+    thresholds must be measured for this model; those of SFace are not valid for it. The id of the model is the folder's
+    name @ the first 8 digits of `sha256`.
 
     Raises:
-        ModelMissingError: insightface is not installed, or the folder holds no recognition model, or several.
+        ModelMissingError: insightface is not installed, or cannot load the file, or it is no recognition model.
         ModelLicenceError: the licence was not accepted, or is not valid.
+        ModelHashError: no file of the pack has this SHA-256; the message lists those that are there.
 
-    Not checked: the weights' hash against a publisher (packs are not signed); whether the licence allows the
-    site's use; whether the thresholds suit the model.
+    Not checked: whether the licence allows the site's use; whether the thresholds suit the model.
     """
     if not folder.is_dir():
         raise ModelMissingError(
@@ -85,10 +89,9 @@ def load_pack(folder: Path, *, accept_licence: str | None, thresholds: Threshold
             f'read the licence, and if your use is covered pass accept_licence="{licence}"'
         )
     # 3.
-    path, arcface = _recognition_model(folder, model_zoo)
+    arcface = _recognition_model(_pinned(folder, sha256), model_zoo)
     dimension = int(arcface.output_shape[1])
-    digest = sha256(path.read_bytes()).hexdigest()
-    model = EmbeddingModel(ModelId(f"{folder.name}@{digest[:8]}"), dimension, licence, thresholds)
+    model = EmbeddingModel(ModelId(f"{folder.name}@{str(sha256)[:8]}"), dimension, licence, thresholds)
     return PackEmbedder(arcface, model)
 
 
@@ -102,20 +105,34 @@ def _licence(folder: Path, model_license: Any) -> str:  # noqa: ANN401  insightf
     return COMMERCIAL_LICENCE if found.commercial_use_permitted else DEFAULT_LICENCE
 
 
-def _recognition_model(folder: Path, model_zoo: Any) -> tuple[Path, Any]:  # noqa: ANN401  the same
-    found: list[tuple[Path, Any]] = []
+def _pinned(folder: Path, sha256: str | None) -> bytes:
+    found: dict[str, str] = {}
     for path in sorted(folder.glob("*.onnx")):
+        data = path.read_bytes()
+        found[path.name] = hashlib.sha256(data).hexdigest()
+        if found[path.name] == sha256:
+            return data
+    there = ", ".join(f"{name} with {digest}" for name, digest in found.items()) or "no .onnx file"
+    raise ModelHashError(
+        f"integrity: no file of the pack {folder.name} has the pinned sha256; got {there}; compare with the pack's "
+        "publisher, then pass that of its recognition model with --pack-sha256"
+    )
+
+
+def _recognition_model(data: bytes, model_zoo: Any) -> Any:  # noqa: ANN401  insightface ships no types
+    # insightface loads paths only. In a new folder no other program replaces the file after its hash was compared, and
+    # the model finds no external data.
+    with tempfile.TemporaryDirectory(prefix="volens-pack-") as private:
+        path = Path(private) / "model.onnx"
+        path.write_bytes(data)
         try:
             model = model_zoo.get_model(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:  # insightface and the runtime share no public base class
             raise ModelMissingError(
-                f"insightface cannot load {path.name} ({type(error).__name__}); unpack the pack again"
+                f"insightface cannot load the pinned file ({type(error).__name__}); unpack the pack again"
             ) from error
-        if isinstance(model, model_zoo.ArcFaceONNX) and tuple(model.input_size) == (CROP_SIDE_PX, CROP_SIDE_PX):
-            found.append((path, model))
-    if len(found) != 1:
+    if not isinstance(model, model_zoo.ArcFaceONNX) or tuple(model.input_size) != (CROP_SIDE_PX, CROP_SIDE_PX):
         raise ModelMissingError(
-            f"got {len(found)} recognition models for 112x112 px in {folder}; expected one .onnx file; "
-            "keep one pack in one folder"
+            "the pinned file is not a recognition model for 112x112 px; pass the sha256 of the pack's recognition model"
         )
-    return found[0]
+    return model

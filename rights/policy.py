@@ -14,6 +14,7 @@ from volens.audit import VerifierKey
 from volens.consent import EndReason, InputError, SignedDocument, TamperError, Zone, format_time
 from volens.consent.canonical import canonical_sha256
 from volens.consent.clocks import INACTIVE_AFTER_DAYS, LEGAL_SOURCES, superseded_at
+from volens.consent.json_reader import read_json
 from volens.erase.pages import render_page
 from volens.store import Store
 from volens.store.programs import recipients_of
@@ -91,7 +92,7 @@ def verify_policy(data: bytes, key: VerifierKey) -> dict[str, Any]:
     if len(data) > RETENTION_POLICY.max_bytes:
         raise InputError(problem)
     try:
-        document = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+        document = read_json(data)
         token = document.pop(_SIGNATURE)
         digest = canonical_sha256(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -165,11 +166,3 @@ def _asked_again(connection: Connection, zone: Zone) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a duplicate member, because readers would differ on which one counts."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a member occurs twice")
-    return found

@@ -1,14 +1,15 @@
 """Configuration of `volens serve`: a TOML file, overridden by ``VOLENS_SERVE_*``, overridden by the command line."""
 
 import os
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final, Self, final
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from volens.consent import InputError
 from volens.service.oidc.issuer_trust import LEEWAY, MAX_LIFETIME, ROLE_CLAIM, ZONE_CLAIM, Trust
+from volens.service.security_contact import SecurityContact
 from volens.service.settings import Settings, example_of, read_settings
 
 PREFIX: Final = "VOLENS_SERVE_"
@@ -58,10 +59,39 @@ class ServiceConfig(Settings, env_prefix=PREFIX):
         round(LEEWAY.total_seconds()), ge=0, le=300, description="Clock difference to the issuer that is tolerated."
     )
 
+    security_contact: str | None = Field(
+        None,
+        description="For /.well-known/security.txt: e-mail, https:// or phone. Default: the controller's contact.",
+    )
+    security_expires: AwareDatetime | None = Field(
+        None, description="Until when that is valid: 2027-06-01T00:00:00Z. Default: 30 days from each response."
+    )
+    security_languages: str | None = Field(None, description="Languages of reports: 'en, fr'.")
+    security_policy: str | None = Field(None, description="Your rules for reports of vulnerabilities: https://...")
+    security_canonical: str | None = Field(None, description="Public address of that file: https://...")
+
     @model_validator(mode="after")
-    def _oidc_is_whole(self) -> Self:
+    def _parts_are_whole(self) -> Self:
         self.trust()
+        self.security()
         return self
+
+    def security(self) -> SecurityContact:
+        """Return what ``security.txt`` says.
+
+        Raises:
+            ValueError: a part of it has another form. Values are not repeated.
+        """
+        try:
+            return SecurityContact(
+                self.security_contact,
+                None if self.security_expires is None else self.security_expires.astimezone(UTC),
+                self.security_languages,
+                self.security_policy,
+                self.security_canonical,
+            )
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
     def trust(self) -> Trust | None:
         """Return the trusted token issuer, or None.

@@ -8,13 +8,14 @@ from typing import Final
 
 from volens.consent import InputError, SiteId, UnavailableError
 from volens.consent.receipt import Controller
+from volens.store.files.home_folders import check_home_folders
 from volens.store.files.private_files import write_private
 from volens.store.key_rotation import settle_root
 from volens.store.keys.root_key.holder import RootKeys, Slot, root_keys
 from volens.store.keys.root_key.holder_choice import DEFAULT_URL, holder_at, new_holder
 from volens.store.keys.root_key.key_url import parse_root_key_url
 from volens.store.keys.secrets import Random
-from volens.store.store import Clock, Store
+from volens.store.store import DATA_FILE, KEYRING_FILE, Clock, Store
 
 PUBLIC_KEY_FILE: Final = "site.pub"
 
@@ -59,12 +60,13 @@ def open_home(home: Path, *, clock: Clock, random: Random, restoring: Path | Non
     """Open the store of a site; see `Store.open`.
 
     Raises:
-        UnavailableError: there is no site, a file is missing, locked, read-only or of a newer version, or the holder
-            of the root key does not answer.
+        UnavailableError: there is no site, a file is missing, locked, read-only or of a newer version, a folder of the
+            home is a link or another user's, or the holder of the root key does not answer.
         TamperError: the files do not belong together, were changed, or are older than the keyring remembers.
     """
     if not home.is_dir():
         raise UnavailableError(f"there is no site in {home}; make one with 'volens init'")
+    check_home_folders(home, (DATA_FILE, KEYRING_FILE))
     holder = holder_at(home, random)
     waiting = False
 

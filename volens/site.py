@@ -24,9 +24,9 @@ from volens.consent import (
     parse_purpose,
 )
 from volens.consent.zone import Promises
-from volens.enroll import Enrolled, give_consent
+from volens.enroll import Enrolled, Photo, give_consent
 from volens.enroll import enroll as enroll_person
-from volens.erase import Progress, SweepReport, erase_consents, restore_site, resume_begun, sweep
+from volens.erase import Progress, SweepReport, carry_out_pending, erase_consents, restore_site, resume_begun, sweep
 from volens.erase.order import Cohorts
 from volens.erase.proof import Erased, Erasures
 from volens.face import Extractor, RgbImage
@@ -111,6 +111,8 @@ class Site:
     ) -> Self:
         """Open a site: unlock the keyring, check that the database enforces its rules, finish begun erasures.
 
+        Revocations that were received and not carried out are carried out before the first match.
+
         The models are loaded before the first image is analysed. The clock returns aware time. `progress` is called
         while begun erasures are finished, with the number of people done and the total.
 
@@ -125,6 +127,12 @@ class Site:
             site = cls(Installation(store, Galleries(store), Path(home)), load_extractor)
             # Matching has stopped in any case, so doors may continue; `unfinished` reports the error.
             site.resumed, site.unfinished = resume_begun(site.installation, progress)
+            try:
+                carry_out_pending(site.installation)
+            except ErasureIncompleteError as error:
+                site.unfinished = site.unfinished or error
+            except TamperError:
+                pass  # the sweep reports it; a planted message must not keep the site closed
         except BaseException:
             store.close()
             raise
@@ -236,7 +244,7 @@ class Site:
     def enroll(
         self,
         receipt: bytes,
-        photos: Sequence[RgbImage],
+        photos: Sequence[Photo],
         *,
         allow_few: bool = False,
         progress: Callable[[int, int], None] | None = None,

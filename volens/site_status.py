@@ -12,7 +12,7 @@ from volens.store import Store, rotation_due
 from volens.store.log import log_size
 from volens.store.people import count_references
 from volens.store.people.consents import count_live
-from volens.store.programs import Processes
+from volens.store.programs import Inbox, Processes
 from volens.store.programs.processes import RunningProcess
 from volens.store.promises import zones
 
@@ -33,6 +33,7 @@ class SiteStatus:
     """The numbers of a site, without names or ids of people, and the processes that serve it now.
 
     `unfinished_since`: when the longest-waiting unfinished erasure last made progress; None if there is none.
+    `revocations_since`: when the oldest revocation was received that was not carried out yet; None if there is none.
     """
 
     site_id: SiteId
@@ -41,6 +42,7 @@ class SiteStatus:
     log_size: int
     unfinished_erasures: int
     unfinished_since: datetime | None
+    revocations_since: datetime | None
     unfinished_orders: int
     store_key_epoch: int
     rotation_due_at: datetime
@@ -62,6 +64,7 @@ def site_status(store: Store) -> SiteStatus:
             log_size=log_size(connection),
             unfinished_erasures=len(unfinished(connection)),
             unfinished_since=unfinished_since(connection),
+            revocations_since=Inbox(store).pending_since(connection),
             unfinished_orders=len(unfinished_cohorts(connection)),
             store_key_epoch=store.keyring.epoch,
             rotation_due_at=due_at,

@@ -13,7 +13,6 @@ Not checked: that the site's counts are true. If a site lies in its counts and i
 receipt and no certificate for it can expose it.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -31,6 +30,7 @@ from volens.audit import (
     verify_inclusion,
 )
 from volens.consent import InputError, RefusedError, TamperError, from_b64url
+from volens.consent.json_reader import read_json
 from volens.erase.operator_key import APPROVAL, check_approvals, token_sha256
 from volens.erase.order import dossier
 from volens.erase.order.execution import BEGUN, FINISHED, ids_sha256, sha256_of
@@ -76,7 +76,7 @@ def verify_dossier(folder: Path, key: VerifierKey) -> Dossier:
         # 1.
         files = _read(folder, key)
         # 2.
-        counts = json.loads(files[dossier.COUNTS])
+        counts = read_json(files[dossier.COUNTS])
         before, after = counts["before"], counts["after"]
         plan, approved_by = _plan(files, key, before)
         # 3.
@@ -116,7 +116,7 @@ def _read(folder: Path, key: VerifierKey) -> dict[str, bytes]:
         read_private(found.pop(name), MAX_FILE_BYTES) for name in (dossier.MANIFEST, dossier.SIGNATURE)
     )
     signed = dossier.DOSSIER.verify(dossier.DOSSIER.from_file(signature)[0], key.public_key)
-    document = json.loads(manifest)
+    document = read_json(manifest)
     _require(
         signed == (document["cohort_id"], sha256(manifest).hexdigest())
         and document["version"] == dossier.DOSSIER.version,
@@ -190,7 +190,7 @@ def _log(
     counts: Mapping[str, Any],
 ) -> Checkpoint:
     before, after = counts["before"], counts["after"]
-    log = json.loads(files[dossier.LOG])
+    log = read_json(files[dossier.LOG])
     # 4.
     old, new = open_checkpoint(log["before"], key), open_checkpoint(log["after"], key)
     verify_consistency(old.size, new.size, _hashes(log["consistency"]), old.root, new.root)

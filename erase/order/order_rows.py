@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from volens.audit import LogEntry, NodeReader, inclusion_proof
 from volens.consent import ReceiptId, TamperError
+from volens.consent.json_reader import read_json
 from volens.erase.journal import ErasureState
 from volens.store import Transaction
 from volens.store.schema import data_tables as tables
@@ -126,7 +127,7 @@ def logged_entry(connection: Connection, index: int, size: int, read: NodeReader
     ).one_or_none()
     if row is None:
         raise TamperError(f"integrity: entry {index} of the audit log cannot be opened; restore the data file")
-    return LogEntry(row.leaf, json.loads(row.details), row.salt, index, inclusion_proof(index, size, read))
+    return LogEntry(row.leaf, read_json(row.details), row.salt, index, inclusion_proof(index, size, read))
 
 
 def checkpoint_note(connection: Connection, size: int) -> str:
@@ -146,5 +147,5 @@ def _encode(facts: object) -> str:
 
 
 def _cohort(row: Row[tuple[object, ...]]) -> Cohort:
-    approvals = [] if row.approval is None else json.loads(row.approval)
-    return Cohort(row.cohort_id, row.plan, approvals, json.loads(row.facts), row.begun_at, row.finished_at)
+    approvals = [] if row.approval is None else read_json(row.approval)
+    return Cohort(row.cohort_id, row.plan, approvals, read_json(row.facts), row.begun_at, row.finished_at)

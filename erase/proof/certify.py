@@ -20,7 +20,7 @@ from volens.erase.journal import (
 )
 from volens.erase.proof.certificate import CERTIFICATE, EVENT, log_details
 from volens.store import Store, Transaction, rotation_due
-from volens.store.files import make_private_folder, write_private_files
+from volens.store.files import make_home_folder, write_private_files
 from volens.store.log import node_reader
 from volens.store.programs import MessageKind, Recipient, acknowledgements_of, enqueue
 from volens.store.programs.recipients import recipients_to_notify
@@ -159,9 +159,7 @@ def _statement(
 
 
 def _write(home: Path, certificates: Iterable[tuple[StoredCertificate, Sequence[str]]]) -> None:
-    folder = home / CERTIFICATES
-    make_private_folder(folder)
     write_private_files(
-        folder,
+        make_home_folder(home, CERTIFICATES),
         {certificate_path(home, one).name: CERTIFICATE.to_file(one.token, answers) for one, answers in certificates},
     )

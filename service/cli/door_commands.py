@@ -1,6 +1,5 @@
 """`volens door`: run one door: a camera, decisions, an output that opens it, and an MQTT broker."""
 
-import json
 import os
 import signal
 from contextlib import nullcontext
@@ -73,7 +72,7 @@ def check(
 
     config = _config(file, {})
     DoorPlan.of(config)
-    document = json.loads(config.model_dump_json())
+    document = config.model_dump(mode="json")
     return document, "\n".join(f"{name} = {value}" for name, value in document.items())
 
 

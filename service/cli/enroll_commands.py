@@ -1,5 +1,6 @@
 """`volens enroll`: create the biometric reference of a person who gave consent."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from volens import Enrolled, RgbImage
+from volens import Enrolled
 from volens.consent import InputError
+from volens.enroll import Photo
 from volens.service.cli.carried_secrets import BadgeToHandOver, shown_secret
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
@@ -74,15 +76,15 @@ def enroll(
     return document, text
 
 
-def _photos(paths: list[Path], camera: int | None) -> list[RgbImage]:
-    from volens.face import camera_frames, image_paths, read_image  # noqa: PLC0415  loads OpenCV
+def _photos(paths: list[Path], camera: int | None) -> Sequence[Photo]:
+    from volens.face import EncodedImage, camera_frames, image_paths  # noqa: PLC0415  loads OpenCV
 
     if (camera is None) == (not paths):
         raise InputError("pass either photos or --camera")
     if camera is not None:
         info(f"taking {_CAMERA_PHOTOS} photos; look into the camera, and move a little between them")
         return [frame for _label, frame in camera_frames(camera, _CAMERA_PHOTOS, _CAMERA_EVERY)]
-    return [read_image(path) for path in image_paths(paths)]
+    return [EncodedImage.read(path) for path in image_paths(paths)]
 
 
 def _text(enrolled: Enrolled) -> str:

@@ -59,6 +59,7 @@ def _state() -> Output:
             "present": one.present,
             "ok": one.ok,
             "source_sha256": one.model.sha256,
+            "folded_sha256": one.model.folded_sha256,
             "path": str(one.path),
         }
         for one in found

@@ -66,10 +66,13 @@ class PackOptions:
 
     pack: Annotated[
         Path | None,
-        typer.Option(help="Folder of an InsightFace pack to use instead of SFace; needs the three options below."),
+        typer.Option(help="Folder of an InsightFace pack to use instead of SFace; needs the four options below."),
     ] = None
     accept_licence: Annotated[
         str | None, typer.Option(help="Name of the pack's licence, word for word: it covers your use.")
+    ] = None
+    pack_sha256: Annotated[
+        str | None, typer.Option(help="SHA-256 of the pack's recognition model, from its publisher.")
     ] = None
     pack_claim: Annotated[
         float | None, typer.Option(help="The pack's threshold for 1:1 comparison, cosine similarity.")

@@ -1,12 +1,12 @@
 """`volens policy`: the signed, machine-readable retention policy, made from the rules that the sweep applies."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from volens.consent import InputError
+from volens.consent.json_reader import read_json
 from volens.rights import policy_page, verify_policy
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file, read_site_key
@@ -33,7 +33,7 @@ def show(
         signed = site.clocks.signed_policy().decode("utf-8")
         page = policy_page(site.clocks.policy())
     if as_json:
-        emit(json.loads(signed), "", as_json=True)
+        emit(read_json(signed), "", as_json=True)
     else:
         STDOUT.out((page if html else signed).rstrip("\n"), highlight=False)
 

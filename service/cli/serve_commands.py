@@ -1,6 +1,5 @@
 """`volens serve`: the HTTP service of the site, for doors, desks and people. `volens config` checks its settings."""
 
-import json
 import os
 import sys
 import tempfile
@@ -86,7 +85,7 @@ def check(
 
     config = read_config(file)
     Address.of(config)
-    document = json.loads(config.model_dump_json())
+    document = config.model_dump(mode="json")
     return document, "\n".join(f"{name} = {value}" for name, value in document.items())
 
 

@@ -58,7 +58,9 @@ def models(options: PackOptions) -> Callable[[], Extractor]:
         from volens.face import YUNET, ModelCache, Thresholds, YuNetDetector, load_pack  # noqa: PLC0415  as above
 
         thresholds = Thresholds(claim, (1, search), (2, search), search)
-        embedder = load_pack(pack, accept_licence=options.accept_licence, thresholds=thresholds)
+        embedder = load_pack(
+            pack, sha256=options.pack_sha256, accept_licence=options.accept_licence, thresholds=thresholds
+        )
         cache = ModelCache.default()
         cache.pull(progress=info)
         return Extractor(YuNetDetector(cache.read(YUNET.name)), embedder)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, final
 
 from volens.consent import UnavailableError
+from volens.consent.json_reader import JsonError, read_json
 from volens.service.door.door_events import DeciderReady, Factor, Verdict
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -70,8 +71,8 @@ def parse(message: str | bytes) -> ServiceMessage | None:
     if isinstance(message, bytes) or len(message) > MAX_MESSAGE_BYTES:
         raise _malformed("a message that is not JSON text")
     try:
-        document = json.loads(message, parse_constant=_no_such_number)
-    except (ValueError, RecursionError):
+        document = read_json(message)
+    except JsonError:
         raise _malformed("a message that is not JSON") from None
     if not isinstance(document, dict):
         raise _malformed("a message that is not an object")
@@ -141,10 +142,6 @@ def _box(value: object) -> Box | None:
     if len(sides) != 4 or not all(math.isfinite(side) for side in sides):  # noqa: PLR2004  left, top, right, bottom
         raise _malformed("an invalid box")
     return sides[0], sides[1], sides[2], sides[3]
-
-
-def _no_such_number(name: str) -> float:
-    raise ValueError(name)
 
 
 def _malformed(what: str) -> ServiceError:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any, Final, TypeAlias, final
 
 from fastapi import Depends, Request, Response
-from fastapi.routing import APIRoute
 from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from volens.consent import RefusedError
 from volens.service.http.app_state import AppState
+from volens.service.http.bodies import JsonRoute
 from volens.service.http.rate_limits import rate_limit_key
 from volens.service.oidc.issuer_token import ForeignRoleError
 from volens.service.principal import Principal
@@ -139,7 +139,7 @@ def _limit(wait_s: float) -> None:
 
 
 @final
-class GuardedRoute(APIRoute):
+class GuardedRoute(JsonRoute):
     """A route that authenticates the caller before it reads the body, and refuses unknown query parameters.
 
     They are refused because a misspelt parameter would return the answer to a different question.

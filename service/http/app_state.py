@@ -19,6 +19,7 @@ from volens.service.http.rate_limits import RateLimiter
 from volens.service.http.thread_pool import ThreadPool
 from volens.service.oidc.issuer_trust import Trust
 from volens.service.process import FeedFollower
+from volens.service.security_contact import SecurityContact
 from volens.service.webhooks.delivery import WebhookSender
 
 
@@ -27,9 +28,14 @@ class AppState:
     """The state of one running service.
 
     Attributes:
-        model_pool: decodes photos and processes faces.
+        model_pool: decodes the frames of doors and decides about the faces in them.
+        enrollment_pool: decodes photos and creates references. It has its own thread, so that a large enrollment never
+            delays a door.
         desk_pool: reads and writes rows.
         withdrawal_pool: runs withdrawals. It has its own thread, so that a queue at a door never delays a withdrawal.
+        hook_pool: verifies and stores revocations of senders.
+        revocation_pool: carries them out. Neither of the two waits for the other, or for withdrawals, so that no answer
+            shows what an earlier message did.
         job_pool: runs long jobs, one after the other.
         issuer: verifies tokens of a trusted issuer; None if only our own credentials are accepted.
         address_limiter: limits addresses that send no valid credential. All workers together allow as many guesses as
@@ -38,6 +44,7 @@ class AppState:
         public_log: what anyone may read of the audit log.
         public_log_pool: its own thread, so that anonymous readers never delay a door, a desk or a withdrawal.
         stopping: set when the service begins to shut down.
+        security: what ``security.txt`` says.
         orders_folder: for dossiers and answers of erasure orders; None if there is none.
         open_streams: number of open streams of each caller.
     """
@@ -52,6 +59,7 @@ class AppState:
         orders_folder: Path | None = None,
         trust: Trust | None = None,
         public_log_period: timedelta = timedelta(days=1),
+        security: SecurityContact | None = None,
     ) -> None:
         """Create the state for an open site; `waiting` requests may queue for a thread of each pool.
 
@@ -59,8 +67,11 @@ class AppState:
         """
         self.site = site
         self.model_pool = ThreadPool("models", model_threads, waiting)
+        self.enrollment_pool = ThreadPool("enrollments", 1, waiting)
         self.desk_pool = ThreadPool("desk", 2, waiting)
         self.withdrawal_pool = ThreadPool("withdrawals", 1, waiting)
+        self.hook_pool = ThreadPool("hooks", 1, waiting)
+        self.revocation_pool = ThreadPool("revocations", 1, waiting)
         self.job_pool = ThreadPool("jobs", 1, 8)
         self.public_log = site.log.public(public_log_period)
         self.public_log_pool = ThreadPool("public log", 1, 32)
@@ -73,9 +84,19 @@ class AppState:
         self.address_limiter = RateLimiter(1 / workers, max(1, 20 // workers), time.monotonic)
         self.log_reader_limiter = RateLimiter(10 / workers, max(1, 100 // workers), time.monotonic)
         self.stopping = threading.Event()
+        self.security = security or SecurityContact()
         self.orders_folder = orders_folder
         self.open_streams = Counter[str]()
         self._background_tasks = set[asyncio.Future[Any]]()
+
+    def security_txt(self) -> str | None:
+        """Return ``security.txt``; None if there is no contact to state."""
+        return self.security.text(self.site.installation.store.site.controller.contact, self.site.now())
+
+    @property
+    def is_busy_afterwards(self) -> bool:
+        """Whether work that outlives its request is under way."""
+        return bool(self._background_tasks)
 
     def keep_until_done(self, task: asyncio.Future[Any]) -> None:
         """Keep a reference to a task that outlives its request; the event loop has only a weak one."""
@@ -86,7 +107,10 @@ class AppState:
         """Finish all work that has started, and stop the threads."""
         self.webhook_sender.close()
         self.follower.close()
-        for pool in (self.model_pool, self.job_pool, self.public_log_pool, self.desk_pool, self.withdrawal_pool):
+        for pool in (
+            *(self.model_pool, self.enrollment_pool, self.job_pool, self.public_log_pool, self.desk_pool),
+            *(self.withdrawal_pool, self.hook_pool, self.revocation_pool),
+        ):
             pool.close()
         if self.issuer is not None:
             self.issuer.close()

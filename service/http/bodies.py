@@ -1,11 +1,16 @@
-"""Request and response bodies: base classes, size limits, uploads and files. An example stands with each member."""
+"""Request and response bodies: base classes, JSON, size limits, uploads and files. Each member has an example."""
 
+import json
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import Path, Response, UploadFile
+from fastapi import Path, Request, Response, UploadFile
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.formparsers import MultiPartParser
+
+from volens.consent.json_reader import DuplicateMemberError, JsonError, read_json
 
 MAX_FRAME_BYTES: Final = 8 * 2**20
 MAX_FORM_BYTES: Final = 64 * 2**20
@@ -27,6 +32,36 @@ SubjectId = Annotated[str, Field(examples=[EXAMPLE_SUBJECT])]
 ZoneName = Annotated[str, Field(examples=["lobby"])]
 Time = Annotated[datetime, Field(examples=["2026-11-27T08:00:00Z"])]
 ModelName = Annotated[str, Field(examples=["sface@fb143eea"])]
+
+
+DUPLICATE_MEMBER: Final = "duplicate member"
+"""What FastAPI's error about a JSON body says if a member occurs twice."""
+
+
+class _JsonRequest(Request):
+    """A request whose JSON body is parsed by `read_json`."""
+
+    async def json(self) -> Any:  # noqa: ANN401  whatever the JSON is
+        """Return the value of the body, as FastAPI expects it; also its errors."""
+        try:
+            return read_json(await self.body())
+        except DuplicateMemberError:
+            raise json.JSONDecodeError(DUPLICATE_MEMBER, "", 0) from None
+        except JsonError:
+            raise json.JSONDecodeError("not JSON", "", 0) from None
+
+
+class JsonRoute(APIRoute):
+    """A route that refuses JSON bodies with duplicate members, as every other reader of JSON here does."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of the route, which parses the body with `read_json`."""
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handle(_JsonRequest(request.scope, request.receive))
+
+        return strict
 
 
 class RequestBody(BaseModel):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from volens import Site
 from volens.consent import Badge, Custody, PersonSecret, Purpose, ReceiptId, RefusedError, SubjectKey, TakeHome
 from volens.consent.errors import ForeignReceiptError
-from volens.face import decode
+from volens.face import EncodedImage
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import (
@@ -155,7 +155,7 @@ async def enroll(
     half = await read_upload(secret)
     files = [await read_upload(photo) or b"" for photo in photos]
     return await idempotent.run(
-        app_state.model_pool,
+        app_state.enrollment_pool,
         lambda: _enroll(site, zone, shown, files, half, allow_few=allow_few),
         *(zone, shown, *files, allow_few),
     )
@@ -167,7 +167,8 @@ def _enroll(
     claims = TakeHome.parse(receipt).receipt.claims
     if claims.purpose != zone:
         raise ForeignReceiptError("got a receipt of another zone; send it to that zone's enrollments")
-    images = [decode(data, f"photo {number}") for number, data in enumerate(photos, 1)]
+    # Not decoded here: a desk's credential alone must not make the site decode photos.
+    images = [EncodedImage(data, f"photo {number}") for number, data in enumerate(photos, 1)]
     badges: list[bytes] = []
 
     def hand_over(badge: Badge) -> None:

@@ -1,9 +1,12 @@
-"""Liveness, readiness, and metrics."""
+"""Liveness, readiness, metrics, and the contact for reports of vulnerabilities."""
 
+from datetime import datetime, timedelta
 from typing import Final
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
@@ -11,6 +14,13 @@ from volens.service.http.app_state import SharedState
 router: Final = APIRouter(tags=["health"])
 guarded: Final = APIRouter(tags=["health"], route_class=GuardedRoute)
 """With a credential, because the metrics describe a workplace."""
+
+
+LATE: Final = timedelta(minutes=1)
+"""How long an erasure may be under way before the service counts as not ready.
+
+No one needs a credential to ask: an erasure must not show while it makes progress, or the sender of a revocation would
+see whether it ended a consent."""
 
 
 class Health(BaseModel):
@@ -34,16 +44,36 @@ async def readyz(app_state: SharedState, response: Response) -> Health:
         status = app_state.site.status()
         if app_state.stopping.is_set():
             return ["the service is shutting down; send requests to another one"]
-        found = ["an erasure is not finished; run 'volens sweep'"] * bool(status.unfinished_erasures)
+        late = app_state.site.now() - LATE
+        found = ["an erasure is not finished; run 'volens sweep'"] * _before(late, status.unfinished_since)
+        found += ["a revocation is not carried out; run 'volens sweep'"] * _before(late, status.revocations_since)
         found += ["an erasure order is not finished; run 'volens erase resume'"] * bool(status.unfinished_orders)
         found += ["this process does not follow the store; check whether it is locked"] * app_state.follower.is_late()
-        late = app_state.site.clocks.quick_alarm()
-        return found + ([] if late is None else ["data has outlived its clock; run 'volens sweep'"])
+        alarm = app_state.site.clocks.quick_alarm()
+        return found + ([] if alarm is None else ["data has outlived its clock; run 'volens sweep'"])
 
     found = await app_state.desk_pool.run(missing)
     if found:
         response.status_code = 503
     return Health(status="not ready" if found else "ok", missing=found)
+
+
+@router.get(
+    "/.well-known/security.txt",
+    summary="How to report a vulnerability (RFC 9116)",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "the contact, and until when it is valid"}},
+)
+async def security_txt(app_state: SharedState) -> str:
+    """Return the contact that the operator set, or else the controller's. 404 if there is none, or it ended."""
+    text = app_state.security_txt()
+    if text is None:
+        raise HTTPException(404)
+    return text
+
+
+def _before(limit: datetime, since: datetime | None) -> bool:
+    return since is not None and since <= limit
 
 
 @guarded.get("/metrics", summary="Metrics for Prometheus", response_class=Response)

@@ -1,17 +1,20 @@
 """Inbound webhooks: signed messages of other programs that end consents, such as when an employee leaves."""
 
 import asyncio
+from secrets import SystemRandom
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, BackgroundTasks, Header, Request
 from pydantic import BaseModel, Field
 
-from volens.consent import ReceiptId, VolensError
+from volens.consent import UnavailableError, VolensError
+from volens.erase import carry_out_revocation
+from volens.service.backoff import again_in_s
 from volens.service.http.access import limit_address
-from volens.service.http.app_state import SharedState
+from volens.service.http.app_state import AppState, SharedState
 from volens.service.webhooks.inbound import parse_revocation, verify_sender
-from volens.service.webhooks.revocations import carry_out_revocation
 from volens.service.webhooks.signatures import SignatureError
+from volens.store.programs import ReceivedMessage
 
 router: Final = APIRouter(prefix="/hooks", tags=["hooks"])
 
@@ -48,8 +51,17 @@ _BODY: Final = {
 }
 
 
+ANSWER_STEP_S: Final = 0.5
+"""An answer is sent this long after its request, or a multiple of it, plus a random part of as much again. So it does
+not show whether the store or the processor was busy with what an earlier message did, unless that takes longer; and a
+sender can end a person's consent, and look at the times, only once."""
+
+
+_RANDOM: Final = SystemRandom()
+
+
 class Accepted(BaseModel):
-    """The consents that were meant no longer match. The response does not show whether there were any."""
+    """The message is stored and will be carried out. The response does not show whether it is about a known person."""
 
     status: str = Field(examples=["accepted"])
 
@@ -63,41 +75,52 @@ class Accepted(BaseModel):
 async def revoke_by_hook(
     request: Request,
     app_state: SharedState,
+    tasks: BackgroundTasks,
     _message_id: Annotated[str, Header(alias="webhook-id", description="the same for every attempt")] = "",
     _timestamp: Annotated[str, Header(alias="webhook-timestamp", description="Unix time of this attempt")] = "",
     _signature: Annotated[str, Header(alias="webhook-signature", description="one or more, by spaces")] = "",
 ) -> Accepted:
-    """End the consents that a known sender's message names. The response is sent when matching has stopped."""
-    # Before any work: a flood of invalid messages must not occupy the thread that withdrawals need.
+    """End the consents that a known sender's message names: matching stops right after the response."""
+    arrived_s = asyncio.get_running_loop().time()
+    # Before any work: a flood of invalid messages must not occupy the thread that verifies them.
     limit_address(request, app_state, count=False)
-    site, pool = app_state.site, app_state.withdrawal_pool
-    headers, body = dict(request.headers), await request.body()
+    site, headers, body = app_state.site, dict(request.headers), await request.body()
+
+    def accept() -> ReceivedMessage | None:
+        sender, message = verify_sender(site.programs.senders, headers, body, site.now())
+        return site.programs.inbox.accept(sender, message.message_id, parse_revocation(body).to_json())
+
     try:
-        sender, message = await pool.run(lambda: verify_sender(site.programs.senders, headers, body, site.now()))
+        message = await app_state.hook_pool.run(accept)
     except SignatureError:
         limit_address(request, app_state)
         raise
-    revocation = parse_revocation(body)
-    loop = asyncio.get_running_loop()
-    stopped: asyncio.Future[list[ReceiptId]] = loop.create_future()
-
-    def when_stopped() -> None:
-        loop.call_soon_threadsafe(lambda: None if stopped.done() else stopped.set_result([]))
-
-    erasure = asyncio.ensure_future(
-        pool.run(lambda: carry_out_revocation(site, sender, message.message_id, revocation, when_stopped))
-    )
-    app_state.keep_until_done(erasure)
-    await asyncio.wait({stopped, erasure}, return_when=asyncio.FIRST_COMPLETED)
-    if stopped.done():
-        erasure.add_done_callback(_finished_later)
-    else:
-        await erasure  # an error is the response; the sender retries
+    # Up to here, nothing has looked for the person whom the message names.
+    if message is not None:
+        tasks.add_task(_carry_out_later, app_state, message)
+    past_s = asyncio.get_running_loop().time() - arrived_s
+    await asyncio.sleep(ANSWER_STEP_S - past_s % ANSWER_STEP_S + _RANDOM.uniform(0, ANSWER_STEP_S))
     return Accepted(status="accepted")
 
 
-def _finished_later(erasure: asyncio.Future[list[ReceiptId]]) -> None:
-    # Matching has stopped. An unfinished erasure is in the journal, and /readyz reports it.
-    error = None if erasure.cancelled() else erasure.exception()
-    if error is not None and not isinstance(error, VolensError):
-        erasure.get_loop().call_exception_handler({"message": "an erasure ended by a bug", "future": erasure})
+async def _carry_out_later(app_state: AppState, message: ReceivedMessage) -> None:
+    # Called when the response was sent. It returns at once, so that the connection is free for the next request.
+    app_state.keep_until_done(asyncio.ensure_future(_carry_out(app_state, message)))
+
+
+async def _carry_out(app_state: AppState, message: ReceivedMessage) -> None:
+    """Carry out a message, again and again while the store cannot be written, until the service stops.
+
+    What is left then is carried out when a process opens the site, or by the sweep; /readyz reports it.
+    """
+    failures, installation = 0, app_state.site.installation
+    while not app_state.stopping.is_set():
+        try:
+            await app_state.revocation_pool.run(lambda: carry_out_revocation(installation, message))
+        except UnavailableError:
+            failures += 1
+            await asyncio.sleep(again_in_s(failures, _RANDOM.random()))
+        except VolensError:
+            return  # matching has stopped; the rest is in the journal
+        else:
+            return

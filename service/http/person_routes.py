@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from volens.consent import InputError
 from volens.service.http.access import limit_address
 from volens.service.http.app_state import SharedState
-from volens.service.http.bodies import EXACTLY_ONE, Id, RequestBody, Time, ZoneName
+from volens.service.http.bodies import EXACTLY_ONE, Id, JsonRoute, RequestBody, Time, ZoneName
 from volens.service.http.idempotency import Idempotent, StorableResponse
 
-router: Final = APIRouter(tags=["rights"])
+router: Final = APIRouter(tags=["rights"], route_class=JsonRoute)
 
 
 class CodeOrReceipt(RequestBody):

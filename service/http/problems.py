@@ -26,6 +26,7 @@ from volens.consent import (
     VolensError,
 )
 from volens.service.http.access import CredentialError, RateError
+from volens.service.http.bodies import DUPLICATE_MEMBER
 from volens.service.http.thread_pool import BusyError
 from volens.service.oidc.issuer_discovery import IssuerError
 from volens.service.webhooks.signatures import SignatureError, StaleError
@@ -75,6 +76,7 @@ _GOT: Final[Mapping[str, str]] = {
     "missing": "nothing",
     "extra_forbidden": "an unknown member",
     "json_invalid": "a body that is not JSON",
+    "json_duplicate": "a JSON object that has one member twice",
     "model_attributes_type": "a value that is not a JSON object",
     "int": "a value that is not a whole number",
     "string_type": "a value that is not text",
@@ -89,7 +91,7 @@ _GOT: Final[Mapping[str, str]] = {
     "timezone_aware": "a time without a time zone (such as Z)",
 }
 # The location of these is the caller's own text, or a position in a body that cannot be parsed.
-_WITHOUT_LOCATION: Final = frozenset({"extra_forbidden", "json_invalid"})
+_WITHOUT_LOCATION: Final = frozenset({"extra_forbidden", "json_invalid", "json_duplicate"})
 
 
 def install(app: FastAPI) -> None:
@@ -163,7 +165,7 @@ async def _of_validation(request: Request, error: Exception) -> JSONResponse:
 
 
 def _mistake(one: Mapping[str, Any]) -> str:
-    kind = one["type"]
+    kind = "json_duplicate" if one.get("ctx", {}).get("error") == DUPLICATE_MEMBER else one["type"]
     parts = [] if kind in _WITHOUT_LOCATION else [part for part in one["loc"] if part not in {"body", "path", "query"}]
     got = f"got {_GOT.get(kind) or _GOT.get(kind.partition('_')[0]) or kind.replace('_', ' ')}"
     return f"{got} at {'.'.join(map(str, parts))}" if parts else got

@@ -7,5 +7,12 @@ PUBLIC_LOG_OPERATIONS: Final = frozenset(
 )
 """Anyone may verify that the log only grows, and that a certificate is in it (docs/adr/0039)."""
 
-PUBLIC_OPERATIONS: Final = PUBLIC_LOG_OPERATIONS | {"healthz", "readyz", "withdraw", "ask_for_access", "revoke_by_hook"}
+PUBLIC_OPERATIONS: Final = PUBLIC_LOG_OPERATIONS | {
+    "healthz",
+    "readyz",
+    "security_txt",
+    "withdraw",
+    "ask_for_access",
+    "revoke_by_hook",
+}
 """To withdraw is as easy as to consent: no login (GDPR 7(3)). Hooks are signed."""

@@ -170,7 +170,10 @@ def serve_site(
         orders_folder=config.orders,
         trust=config.trust(),
         public_log_period=timedelta(hours=config.public_log_hours),
+        security=config.security(),
     )
+    if app_state.security_txt() is None:
+        log.info("no security.txt", advice="set security_contact, and security_expires to a date to come")
     ForeignRecords(log).install()
     app = application(app_state, log=log, listener=listener)
     running = server(app, address, app_state.stopping, config.drain_s)

@@ -23,6 +23,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.exceptions import HTTPException
 
 from volens.consent import InputError, SecondFactor, ShownFactor, TamperError, VolensError
+from volens.consent.json_reader import JsonError, read_json
 from volens.face import ImageError
 from volens.identify import DoorStream, Identification, VisitTracker
 from volens.service.http.access import RateError, authenticate, check_still_allowed
@@ -118,8 +119,8 @@ class _StreamSession:
 
     async def _receive_text(self, text: str) -> None:
         try:
-            message = json.loads(text) if len(text) <= MAX_TEXT else None
-        except (ValueError, RecursionError):
+            message = read_json(text) if len(text) <= MAX_TEXT else None
+        except JsonError:
             message = None
         if not isinstance(message, dict) or message.get("type") != "present":
             raise _StreamEnd(_POLICY, HTTPException(400))

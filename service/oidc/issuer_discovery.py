@@ -7,13 +7,13 @@
 No redirect is followed, at most 64 KiB are read, and each request has `TIMEOUT_S` (`volens.service.webhooks.posting`).
 """
 
-import json
 import ssl
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, final
 
 from volens.consent import InputError, UnavailableError
+from volens.consent.json_reader import read_json
 from volens.service.oidc.issuer_keys import SigningKey, parse_keys
 from volens.service.oidc.issuer_trust import Trust
 from volens.service.webhooks.address_guard import AddressError, Resolve, checked_addresses, look_up, parse_target
@@ -84,9 +84,9 @@ def fetch_keys(
 
 def _keys_url(data: bytes, trust: Trust) -> str:
     try:
-        found = json.loads(data.decode("utf-8"))
+        found = read_json(data)
         issuer, keys_url = found["issuer"], found["jwks_uri"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         raise InputError("got no configuration of an issuer; expected 'issuer' and 'jwks_uri'") from None
     if issuer != trust.issuer:
         raise InputError(

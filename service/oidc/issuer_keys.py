@@ -1,6 +1,5 @@
 """The public keys of an issuer, from its JWK set (RFC 7517): only those that may sign a token. Pure."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, final
@@ -10,6 +9,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from volens.consent import InputError, from_b64url
+from volens.consent.json_reader import read_json
 
 PublicKey: TypeAlias = RSAKey | ECKey | OKPKey
 
@@ -62,8 +62,8 @@ def parse_keys(data: bytes) -> tuple[SigningKey, ...]:
         InputError: it is not a JWK set, or has more than `MAX_KEYS` keys, or none that can sign a token.
     """
     try:
-        found = json.loads(data.decode("utf-8"))["keys"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        found = read_json(data)["keys"]
+    except (ValueError, TypeError, KeyError):
         raise InputError("got no JWK set; expected an object with 'keys'") from None
     if not isinstance(found, list) or len(found) > MAX_KEYS:
         raise InputError(f"got no list of at most {MAX_KEYS} keys; expected a JWK set")

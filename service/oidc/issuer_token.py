@@ -9,7 +9,6 @@ After RFC 7519 and the advice of RFC 8725; the table of bad tokens in the tests 
 5. The role is one of ours, and has a zone if it needs one.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from datetime import datetime
 from typing import Any, Final, final
 
 from volens.consent import InputError, Purpose, RefusedError, from_b64url, parse_purpose
+from volens.consent.json_reader import JsonError, read_json
 from volens.service.oidc.issuer_keys import ALGORITHMS, SigningKey, usable_keys
 from volens.service.oidc.issuer_trust import Trust
 from volens.store.programs import Role
@@ -164,18 +164,9 @@ def _reach(claims: Mapping[str, Any], trust: Trust) -> tuple[Role, Purpose | Non
 
 
 def _object(segment: str, what: str) -> dict[str, Any]:
-    """Parse a JSON object without duplicate members, because parsers disagree about which duplicate counts."""
-
-    def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        if len(members) != len(pairs):
-            raise ValueError("duplicate")
-        return members
-
     try:
-        # Decoded here, because json.loads would guess UTF-16.
-        found = json.loads(from_b64url(segment).decode("utf-8"), object_pairs_hook=without_repeats)
-    except (InputError, ValueError, RecursionError):
+        found = read_json(from_b64url(segment))
+    except (InputError, JsonError):
         raise TokenError(f"{what} is not JSON") from None
     if not isinstance(found, dict):
         raise TokenError(f"{what} is not an object")

@@ -4,7 +4,6 @@ Not a command for people: the parent (`volens.service.process.workers`) starts i
 sends over the link what to serve.
 """
 
-import json
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from volens.consent import VolensError
+from volens.consent.json_reader import read_json
 from volens.service.cli.exit_codes import ExitCode, code_of
 from volens.service.cli.options import PackOptions
 from volens.service.cli.session import models, opened
@@ -38,7 +38,7 @@ class ParentLink:
     def assignment(self) -> Any:  # noqa: ANN401  JSON
         """Return what to serve, and watch the parent from now on."""
         with self._link.makefile("rb") as file:
-            assignment = json.loads(file.readline(_MAX_ASSIGNMENT_BYTES))
+            assignment = read_json(file.readline(_MAX_ASSIGNMENT_BYTES))
         threading.Thread(target=self._watch, name="link", daemon=True).start()
         return assignment
 

@@ -14,9 +14,6 @@ from volens.service.webhooks.posting import request as request
 from volens.service.webhooks.retry_schedule import GIVE_UP_AFTER as GIVE_UP_AFTER
 from volens.service.webhooks.retry_schedule import LONGEST_DELAY as LONGEST_DELAY
 from volens.service.webhooks.retry_schedule import next_attempt_at as next_attempt_at
-from volens.service.webhooks.revocations import Revocation as Revocation
-from volens.service.webhooks.revocations import RevocationKind as RevocationKind
-from volens.service.webhooks.revocations import carry_out_revocation as carry_out_revocation
 from volens.service.webhooks.signatures import REPLAY_WINDOW as REPLAY_WINDOW
 from volens.service.webhooks.signatures import SignatureError as SignatureError
 from volens.service.webhooks.signatures import StaleError as StaleError

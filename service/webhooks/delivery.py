@@ -9,7 +9,6 @@
 5. Any other response, or none: retry with backoff (`retry_schedule`); the message is given up after three days.
 """
 
-import json
 import random
 import ssl
 import threading
@@ -21,6 +20,7 @@ from typing import Final, final
 
 from volens import Site
 from volens.consent import UnavailableError, VolensError
+from volens.consent.json_reader import read_json
 from volens.erase.proof import MAX_STATEMENT_BYTES
 from volens.service.webhooks.address_guard import AddressError, Resolve, checked_addresses, look_up, parse_target
 from volens.service.webhooks.posting import TIMEOUT_S, DeliveryError, Response, request
@@ -184,4 +184,4 @@ def shared_secrets(endpoints: Endpoints, endpoint: Endpoint) -> list[SymmetricKe
 
 def certificate_id(message: Message) -> str:
     """Return the id of the certificate that a `subject.erased` message names."""
-    return str(json.loads(message.body)["data"]["certificate_id"])
+    return str(read_json(message.body)["data"]["certificate_id"])

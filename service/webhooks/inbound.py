@@ -5,14 +5,14 @@ A message names the event and the person, by the receipt's id or by the sender's
     {"type": "employee.terminated", "timestamp": "2026-11-24T12:00:00Z", "data": {"external_id": "4711"}}
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from volens.consent import InputError, ReceiptId
-from volens.service.webhooks.revocations import Revocation, RevocationKind
+from volens.consent.json_reader import DuplicateMemberError, JsonError, read_json
+from volens.erase.revocations import Revocation, RevocationKind
 from volens.service.webhooks.signatures import SymmetricKey, VerifiedMessage, VerifyKey, verify
 from volens.store.programs import Sender, SenderKey, Senders
 
@@ -54,8 +54,10 @@ def parse_revocation(body: bytes) -> Revocation:
         InputError: it is not a JSON object of a supported type, or does not identify a person.
     """
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = read_json(body)
+    except DuplicateMemberError as error:
+        raise InputError(str(error)) from None
+    except JsonError:
         raise InputError("got a message that is not JSON; send an object with type, timestamp and data") from None
     kind = _member(document, "type")
     if kind not in set(RevocationKind):

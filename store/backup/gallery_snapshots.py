@@ -18,6 +18,7 @@ from typing import Any, Final, final
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from volens.consent import ModelId, Purpose, UnavailableError
+from volens.store.files.home_folders import check_home_entry, make_home_folder
 from volens.store.files.private_files import write_private
 from volens.store.keys import sealing
 from volens.store.keys.secrets import KEY_BYTES, SnapshotKey
@@ -54,7 +55,6 @@ def keep_snapshot(store: Store, state: GalleryState, parts: Sequence[bytearray])
     disk or a locked file is no error, because a door must not wait for a snapshot.
     """
     name = store.random(_NAME_BYTES).hex()
-    path = _folder(store) / name
     kept = False
     try:
         with SnapshotKey.generate(store.random) as key:
@@ -64,8 +64,10 @@ def keep_snapshot(store: Store, state: GalleryState, parts: Sequence[bytearray])
                 sealing.seal(part, key, _context(store, state, root, name, at, len(parts)), store.random)
                 for at, part in enumerate(parts)
             ]
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            write_private(path, b"".join(len(box).to_bytes(_LENGTH_BYTES) + box for box in sealed))
+            write_private(
+                make_home_folder(store.folder, FOLDER) / name,
+                b"".join(len(box).to_bytes(_LENGTH_BYTES) + box for box in sealed),
+            )
             kept = _store_key(store, state, key, root=root, name=name, parts=len(parts))
     except (UnavailableError, OSError):
         pass
@@ -111,6 +113,7 @@ def remove_dead_snapshots(store: Store) -> None:
     with store.keyring.read() as keys:
         known = set(keys.scalars(select(_snapshot.name)))
     try:
+        check_home_entry(_folder(store), store.folder)
         for path in _folder(store).iterdir() if _folder(store).is_dir() else ():
             if path.name not in known:
                 path.unlink(missing_ok=True)

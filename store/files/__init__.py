@@ -2,6 +2,9 @@
 
 from volens.store.files.file_place import FilePlace as FilePlace
 from volens.store.files.file_place import ReadAt as ReadAt
+from volens.store.files.home_folders import check_home_entry as check_home_entry
+from volens.store.files.home_folders import check_home_folders as check_home_folders
+from volens.store.files.home_folders import make_home_folder as make_home_folder
 from volens.store.files.locked_files import Identity as Identity
 from volens.store.files.locked_files import closed as closed
 from volens.store.files.locked_files import identity_of as identity_of

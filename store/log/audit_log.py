@@ -1,6 +1,5 @@
 """The audit log in the data file (Merkle tree): leaves and nodes stay, openings are erased with the person."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from volens import audit
 from volens.audit import Checkpoint, Event, NodeReader, VerifierKey
 from volens.consent import InputError, ReceiptId, TamperError, parse_time
+from volens.consent.json_reader import read_json
 from volens.store.keys.secrets import Random
 from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.schema import data_tables as tables
@@ -58,7 +58,7 @@ def newest_time(connection: Connection | ReadSnapshot) -> datetime | None:
     """
     rows = _NEWEST_LEAF.rows(connection, {})
     try:
-        return parse_time(json.loads(rows[0][0])["at"]) if rows else None
+        return parse_time(read_json(rows[0][0])["at"]) if rows else None
     except (ValueError, KeyError, TypeError, InputError):
         raise TamperError("integrity: the newest leaf of the audit log is malformed; restore the data file") from None
 
@@ -72,7 +72,7 @@ def kinds_since(connection: Connection, size: int) -> set[str]:
     Not checked: whether a leaf is canonical, which costs five times as much; `verify_log` does that.
     """
     try:
-        return {str(json.loads(leaf)["kind"]) for (leaf,) in _SINCE.rows(connection, {"size": size})}
+        return {str(read_json(leaf)["kind"]) for (leaf,) in _SINCE.rows(connection, {"size": size})}
     except (ValueError, KeyError, TypeError):
         raise TamperError("integrity: a leaf of the audit log is malformed; restore the data file") from None
 
@@ -188,7 +188,7 @@ def entries_about_no_person(connection: Connection, kind: str | None = None) -> 
         of_kind, at = audit.read_leaf(leaf)
         if kind in {None, of_kind}:
             try:
-                opened = json.loads(details)
+                opened = read_json(details)
                 audit.open_leaf(leaf, opened, salt)
             except (ValueError, TypeError, AttributeError):
                 raise TamperError(
@@ -233,7 +233,7 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     declared: dict[str, str] = {}
     for row in connection.execute(select(tables.audit_opening).order_by(tables.audit_opening.c.seq)):
         try:
-            details = json.loads(row.details)
+            details = read_json(row.details)
             kind, _at = audit.open_leaf(leaves[row.seq], details, row.salt)
         except (ValueError, TypeError, AttributeError, IndexError):
             raise TamperError(f"integrity: the opening of leaf {row.seq} does not match it") from None

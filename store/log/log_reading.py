@@ -1,12 +1,12 @@
 """Reading the audit log row by row, for those who publish or export it: leaves, nodes, openings, signed checkpoints."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
 from volens.consent import TamperError
+from volens.consent.json_reader import read_json
 from volens.store.schema import data_tables as tables
 
 _event, _node, _opening, _note = (
@@ -69,6 +69,6 @@ def openings_about_no_consent(connection: Connection, start: int, count: int) ->
         _opening.seq >= start, _opening.seq < start + count, _opening.receipt_id.is_(None)
     )
     try:
-        return {row.seq: (json.loads(row.details), bytes(row.salt)) for row in connection.execute(query)}
+        return {row.seq: (read_json(row.details), bytes(row.salt)) for row in connection.execute(query)}
     except ValueError:
         raise TamperError("integrity: an opening of the audit log is malformed; restore the data file") from None

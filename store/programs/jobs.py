@@ -14,6 +14,7 @@ from typing import Any, Final, final
 from sqlalchemy import delete, insert, select, update
 
 from volens.consent import UnknownError
+from volens.consent.json_reader import read_json
 from volens.store.schema.data_tables import job as table
 from volens.store.store import Store
 
@@ -128,7 +129,7 @@ class Jobs:
         state = JobState(row.state)
         if state is JobState.RUNNING and self._store.now() - row.seen_at > CUT_OFF_AFTER:
             state = JobState.CUT_OFF
-        outcome = None if row.outcome is None else json.loads(row.outcome)
+        outcome = None if row.outcome is None else read_json(row.outcome)
         kind = JobKind(row.kind)
         return Job(row.seq, row.job_id, kind, row.credential_id, state, row.done, row.total, outcome, row.begun_at)
 

@@ -1,4 +1,4 @@
-"""Senders: programs that may send revocations by webhook, the keys they sign with, and the messages received.
+"""Senders: programs that may send revocations by webhook, and the keys they sign with.
 
 A sender either shares a secret with the site, or has its own key, of which the site stores the public half. A shared
 secret is derived from the site's signing key when it is needed, and is not stored (`Keyring.derived_key`).
@@ -7,20 +7,16 @@ secret is derived from the site's signing key when it is needed, and is not stor
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Final, final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from volens.consent import InputError, Purpose, UnknownError, parse_purpose
 from volens.store.keys.secrets import DerivedKey
 from volens.store.promises.label_bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within, plain_label
 from volens.store.promises.zones_and_notices import zone_of
-from volens.store.schema.data_tables import webhook_message, webhook_sender, webhook_sender_key
+from volens.store.schema.data_tables import webhook_sender, webhook_sender_key
 from volens.store.store import Store, Transaction
-
-REMEMBERED_DAYS: Final = 30
-"""How long message ids are stored against replay. Senders stop retrying much earlier."""
 
 _ID_BYTES: Final = 8
 
@@ -61,7 +57,7 @@ class SenderKey:
 
 @final
 class Senders:
-    """Adds, rotates and removes the senders of a site, and records their messages."""
+    """Adds, rotates and removes the senders of a site."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -143,32 +139,6 @@ class Senders:
     def secret(self, key: SenderKey) -> DerivedKey:
         """Return the secret that a sender shares with the site; the caller wipes it."""
         return self._store.keyring.derived_key(f"webhook sender|{key.sender.sender_id}|{key.number}")
-
-    def has_recorded(self, sender: Sender, message_id: str) -> bool:
-        """Return whether a message was recorded before (replay protection)."""
-        with self._store.read() as connection:
-            return _is_known(connection, sender, message_id)
-
-    def record(self, sender: Sender, message_id: str, kind: str, consents: int) -> None:
-        """Record a message for `REMEMBERED_DAYS`, and log how many consents it ended."""
-        row = webhook_message
-        with self._store.write() as tx:
-            tx.connection.execute(delete(row).where(row.c.received_at < tx.now - timedelta(days=REMEMBERED_DAYS)))
-            # Another process may have noted the same message since; the write lock keeps it from doing so now.
-            if not _is_known(tx.connection, sender, message_id):
-                values = {"sender_id": sender.sender_id, "message_sha256": _digest(message_id), "received_at": tx.now}
-                tx.connection.execute(insert(row).values(values))
-            tx.log("revocation.received", {"sender": sender.sender_id, "kind": kind, "consents": consents})
-
-
-def _is_known(connection: Connection, sender: Sender, message_id: str) -> bool:
-    row = webhook_message.c
-    query = select(row.received_at).where(row.sender_id == sender.sender_id, row.message_sha256 == _digest(message_id))
-    return connection.scalar(query) is not None
-
-
-def _digest(message_id: str) -> bytes:
-    return sha256(message_id.encode("utf-8")).digest()
 
 
 def _add_key(tx: Transaction, sender: Sender, number: int, public_key: bytes | None) -> SenderKey:

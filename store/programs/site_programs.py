@@ -6,6 +6,7 @@ from volens.store.programs.credentials import Credentials
 from volens.store.programs.decision_counts import DecisionLog
 from volens.store.programs.endpoints import Endpoints
 from volens.store.programs.idempotency_store import IdempotencyStore
+from volens.store.programs.inbox import Inbox
 from volens.store.programs.jobs import Jobs
 from volens.store.programs.outbox import Outbox
 from volens.store.programs.processes import Processes
@@ -20,6 +21,7 @@ class Programs:
     def __init__(self, store: Store) -> None:
         self.credentials = Credentials(store)
         self.senders = Senders(store)
+        self.inbox = Inbox(store)
         self.endpoints = Endpoints(store)
         self.outbox = Outbox(store)
         self.idempotency_store = IdempotencyStore(store)

@@ -46,6 +46,7 @@ webhook_message: Final = build_table(
     col.of_row("sender_id", "webhook_sender.sender_id", primary_key=True),
     col.key(col.bytes_of("message_sha256", 32)),
     col.utc_time("received_at"),
+    col.blob("sealed_request", "> 29", example=b"~" * 30, nullable=True),
     rule=None,
 )
 

@@ -14,6 +14,7 @@ IMPURE_MODULES = {
 }
 IMPURE_CALLS = {"open", "print", "input", "datetime.now", "datetime.utcnow", "datetime.today"}
 SEALED_TABLES = ["grant_secret", *(one.table.name for one in PERSONAL if one.sealed or one.found_by)]
+JSON_READERS = {"volens.consent.json_reader", "volens.consent.canonical"}
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".npy", ".npz", ".pkl")
 LEFT_OUT = {".git", ".venv", "node_modules", "demo-out", "dist", "build"}
 
@@ -27,6 +28,21 @@ def test_no_module_loads_an_array_with_pickle() -> None:
         for key in node.keywords
         if key.arg == "allow_pickle" and ast.unparse(key.value) != "False"
     }
+    assert offenders == set()
+
+
+def test_json_is_parsed_by_one_reader_only() -> None:
+    """Others accept duplicate members and NaN, and guess the encoding."""
+    parsers = {"json.loads", "json.load", "json.JSONDecoder", "pydantic_core.from_json"}
+    methods = (".json", ".model_validate_json", ".validate_json")
+    offenders = {
+        f"{name}:{node.lineno}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if called(node) in parsers or called(node).endswith(methods)
+    }
+    offenders |= {name for name, tree in modules().items() if parsers & set(imported_by(tree))}
+    offenders = {one for one in offenders if one.partition(":")[0] not in JSON_READERS}
     assert offenders == set()
 
 

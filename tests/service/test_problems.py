@@ -57,6 +57,27 @@ def test_an_invalid_frame_gets_one_sentence(
 
 
 @pytest.mark.parametrize(
+    ("role", "path", "body"),
+    [
+        (None, "withdrawals", f'{{"code": "{CANARY}", "code": "x"}}'),
+        (None, "access-requests", '{"receipt": "a", "receipt": "a"}'),
+        (Role.DESK, "zones/lobby/consents", '{"name": "A", "jurisdiction": "FR", "notice_sha256": "0", "name": "B"}'),
+        (Role.OPERATOR, "zones/lobby/notices", '{"language": "en", "text": "hello", "text": "hello"}'),
+    ],
+)
+def test_a_body_with_a_member_twice_is_refused(
+    client: TestClient, bearer: Bearer, role: Role | None, path: str, body: str
+) -> None:
+    headers = ({} if role is None else bearer(role)) | {"Content-Type": "application/json"}
+
+    answer = client.post(f"/v1/{path}", headers=headers, content=body)
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:volens:problem:shape")
+    assert answer.json()["detail"].startswith("got a JSON object that has one member twice;")
+    assert CANARY not in answer.text
+
+
+@pytest.mark.parametrize(
     "body",
     [
         f'{{"name": {{"{CANARY}": 1}}}}',

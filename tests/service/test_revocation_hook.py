@@ -49,7 +49,9 @@ def send(client: TestClient, app_state: AppState, house: House, key: SenderKey) 
     return sender
 
 
-def in_force(house: House) -> set[str]:
+def in_force(house: House, app_state: AppState) -> set[str]:
+    """Return the consents in force when everything that was accepted has been carried out."""
+    finish(app_state)
     with house.store.read() as connection:
         return set(live_receipts(connection))
 
@@ -60,23 +62,21 @@ def linked(house: House, person: Person, external_id: str) -> Person:
 
 
 def finish(app_state: AppState) -> None:
-    """Wait until the pool for withdrawals has finished."""
+    """Wait until the work that outlives its requests has finished."""
     until = time.monotonic() + PATIENCE_S
-    while app_state.withdrawal_pool.in_use:
+    while app_state.is_busy_afterwards:
         assert time.monotonic() < until
         time.sleep(0.01)
 
 
-def test_a_person_does_not_match_when_the_response_to_a_revocation_comes(
-    house: House, app_state: AppState, send: Send
-) -> None:
+def test_a_revocation_stops_matching_and_destroys_the_key(house: House, app_state: AppState, send: Send) -> None:
     gone, stays = linked(house, house.admit(), "4711"), linked(house, house.admit(), "4712")
     assert house.sees(gone)
 
     answer = send("employee.terminated", external_id="4711")
 
     assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
-    assert in_force(house) == {stays.receipt_id}
+    assert in_force(house, app_state) == {stays.receipt_id}
     finish(app_state)
     assert house.store.keyring.wrapped_secrets([stays.receipt_id]).get(stays.receipt_id)
     assert house.store.keyring.wrapped_secrets([gone.receipt_id]).get(gone.receipt_id) is None
@@ -93,18 +93,18 @@ def test_a_termination_ends_all_consents_and_a_revocation_only_one(
     ids = [one.receipt.claims.receipt_id for one in given]
 
     assert send("consent.revoked", "msg_1", external_id="4711").status_code == 202
-    assert in_force(house) == {ids[1]}
+    assert in_force(house, app_state) == {ids[1]}
 
     again = house.site.give_consent(house.site.notice("lobby"), name="A", jurisdiction="FR", key=key)
     assert send("employee.terminated", "msg_2", receipt_id=again.receipt.claims.receipt_id).status_code == 202
-    assert in_force(house) == set()
+    assert in_force(house, app_state) == set()
     finish(app_state)
 
 
 def test_a_revocation_can_name_a_receipt(house: House, app_state: AppState, send: Send) -> None:
     person, other = house.admit(), house.admit()
     assert send("consent.revoked", receipt_id=person.receipt_id).status_code == 202
-    assert in_force(house) == {other.receipt_id}
+    assert in_force(house, app_state) == {other.receipt_id}
     finish(app_state)
 
 
@@ -115,9 +115,9 @@ def test_a_repeated_message_is_executed_once(house: House, app_state: AppState, 
     returned = linked(house, house.admit(), "4711")  # hired again, while the first message may be delivered again
 
     assert send("employee.terminated", external_id="4711").status_code == 202
-    assert in_force(house) == {returned.receipt_id}
+    assert in_force(house, app_state) == {returned.receipt_id}
     assert send("employee.terminated", "msg_2", external_id="4711").status_code == 202
-    assert in_force(house) == set()
+    assert in_force(house, app_state) == set()
     finish(app_state)
 
 
@@ -141,7 +141,7 @@ def test_a_sender_of_one_zone_ends_nothing_in_another(client: TestClient, house:
         body = json.dumps({"type": "consent.revoked", "data": {"receipt_id": person.receipt_id}}).encode()
         headers = sign(f"msg_{number}", house.clock(), body, [secret_of(app_state, key)])
         assert client.post(URL, content=body, headers=headers).status_code == 202
-    assert in_force(house) == {there.receipt_id}
+    assert in_force(house, app_state) == {there.receipt_id}
     finish(app_state)
 
 
@@ -149,7 +149,7 @@ def test_a_sender_can_sign_with_its_own_key_pair(house: House, app_state: AppSta
     own, person = Ed25519Signer(bytes(range(32))), house.admit()
     app_state.site.programs.senders.add(label="signs", public_key=own.public.raw)
     assert send("consent.revoked", signed_with=own, receipt_id=person.receipt_id).status_code == 202
-    assert in_force(house) == set()
+    assert in_force(house, app_state) == set()
     finish(app_state)
 
 
@@ -171,14 +171,16 @@ def test_after_a_rotation_both_secrets_are_valid_until_the_sender_is_ended(
     assert send("consent.revoked", "msg_5", signed_with=new, receipt_id="0" * 32).status_code == 401
 
 
-def test_an_unknown_sender_is_refused_and_rate_limited(client: TestClient, house: House, send: Send) -> None:
+def test_an_unknown_sender_is_refused_and_rate_limited(
+    client: TestClient, house: House, app_state: AppState, send: Send
+) -> None:
     person = house.admit()
     stranger = SymmetricKey(bytes(32))
     refused = send("consent.revoked", signed_with=stranger, receipt_id=person.receipt_id)
     assert refused.status_code == 401
     assert refused.json()["type"] == "urn:volens:problem:signature"
     assert client.post(URL, content=b"{}").status_code == 401
-    assert in_force(house) == {person.receipt_id}
+    assert in_force(house, app_state) == {person.receipt_id}
     statuses = {send("consent.revoked", signed_with=stranger, receipt_id="0" * 32).status_code for _ in range(30)}
     assert statuses == {401, 429}
 
@@ -197,7 +199,6 @@ def test_beyond_the_rate_limit_signatures_are_not_verified(
     with TestClient(application(app_state), raise_server_exceptions=False) as client:
         statuses = [client.post(URL, content=b"{}").status_code for _ in range(40)]
 
-    # Signatures are verified in the thread that withdrawals need.
     assert statuses == [401] * 20 + [429] * 20
     assert len(checked) == 20
 
@@ -208,7 +209,7 @@ def test_a_replay_is_refused(client: TestClient, house: House, app_state: AppSta
     headers = sign("msg_1", house.clock() - timedelta(minutes=6), body, [secret_of(app_state, key)])
     answer = client.post(URL, content=body, headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (401, "urn:volens:problem:stale")
-    assert in_force(house) == {person.receipt_id}
+    assert in_force(house, app_state) == {person.receipt_id}
 
 
 @pytest.mark.parametrize(
@@ -235,7 +236,7 @@ def test_an_incomplete_message_is_refused_with_a_sentence(
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("got ")
     assert "canary" not in answer.text
-    assert in_force(house) == {person.receipt_id}
+    assert in_force(house, app_state) == {person.receipt_id}
 
 
 def test_a_locked_store_gets_503_and_the_sender_can_retry(impatient: House, app_state: AppState, send: Send) -> None:
@@ -245,9 +246,9 @@ def test_a_locked_store_gets_503_and_the_sender_can_retry(impatient: House, app_
         other.execute("BEGIN IMMEDIATE")
         assert send("consent.revoked", receipt_id=person.receipt_id).status_code == 503
         other.execute("ROLLBACK")
-    assert in_force(house) == {person.receipt_id}
+    assert in_force(house, app_state) == {person.receipt_id}
     assert send("consent.revoked", receipt_id=person.receipt_id).status_code == 202
-    assert in_force(house) == set()
+    assert in_force(house, app_state) == set()
     finish(app_state)
 
 
@@ -265,7 +266,7 @@ def test_messages_of_the_standard_webhooks_client_are_accepted(
         "webhook-signature": published.sign("msg_2mBYK", at, body),
     }
     assert client.post(URL, content=body.encode(), headers=headers).status_code == 202
-    assert person.receipt_id not in in_force(house)
+    assert person.receipt_id not in in_force(house, app_state)
     finish(app_state)
 
 
@@ -280,9 +281,9 @@ def test_the_desk_records_the_external_id_of_a_person(
     again = client.post("/v1/zones/lobby/consents", headers=desk, json=new)
     assert again.status_code == 403
     assert "4711" not in again.text
-    assert in_force(house) == {given.json()["receipt_id"]}
+    assert in_force(house, app_state) == {given.json()["receipt_id"]}
     assert send("employee.terminated", external_id=" 4711 ").status_code == 202
-    assert in_force(house) == set()
+    assert in_force(house, app_state) == set()
     finish(app_state)
 
 

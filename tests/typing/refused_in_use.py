@@ -32,9 +32,10 @@ def storing(tx: Transaction, mine: ConsentedEmbedding, seen: ProbeEmbedding, sec
 def extracting(
     extractor: Extractor, photo: RgbImage, face: DetectedFace, grant: ConsentGrant, permit: ProbePermit
 ) -> None:
-    extractor.consented(photo, face, grant)
-    extractor.consented(photo, face, permit)  # refused: arg-type
-    extractor.consented(photo, face)  # refused: call-arg
+    crop = extractor.crop(photo, face)
+    extractor.consented(crop, grant)
+    extractor.consented(crop, permit)  # refused: arg-type
+    extractor.consented(crop)  # refused: call-arg
     extractor.probes(photo, [face], grant)  # refused: arg-type
     extractor.probes(photo, [face], None)  # refused: arg-type
 

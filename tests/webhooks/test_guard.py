@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,25 @@ NEVER = [
     "240.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::",
     "64:ff9b:1:a00:0:100:808:808", "fec0::1",
 ]  # fmt: skip
+CLOUD_SERVICES = [
+    "169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.42.42", "169.254.0.23", "168.63.129.16",
+    "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "FD00:0EC2:0:0::0254", "fd00:ec2::23", "fd00:ec2::253",
+    "fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:100::100:200", "fd00:42::42", "fd00:a9fe:a9fe::1",
+    "fe80::a9fe:a9fe%eth0",
+]  # fmt: skip
+EMBEDDINGS = {
+    "mapped": "::ffff:{0}", "compatible": "::{0}", "translated": "::ffff:0:{0}", "NAT64": "64:ff9b::{0}",
+    "local NAT64": "64:ff9b:1::{0}", "6to4": "2002:{1}::1", "Teredo": "2001:0:4136:e378:8000:63bf:{2}",
+    "ISATAP": "2606:4700::5efe:{0}", "ISATAP, global": "fd12::200:5efe:{0}",
+}  # fmt: skip
+
+
+def embedded(form: str, address: str) -> str:
+    """Return an IPv6 address that embeds an IPv4 address; Teredo's has all bits inverted."""
+    number = int(IPv4Address(address))
+    inverted = number ^ 0xFFFFFFFF
+    words = (f"{one >> 16:x}:{one & 0xFFFF:x}" for one in (number, inverted))
+    return EMBEDDINGS[form].format(address, *words)
 
 
 def known_as(*addresses: str) -> object:
@@ -62,6 +82,33 @@ def test_some_addresses_are_never_allowed(address: str) -> None:
     for allowed in (False, True):
         with pytest.raises(AddressError):
             check("https://example.org", address, allow_private=allowed)
+
+
+@pytest.mark.parametrize("address", CLOUD_SERVICES)
+def test_metadata_services_of_clouds_are_never_allowed(address: str) -> None:
+    for allowed in (False, True):
+        with pytest.raises(AddressError, match="metadata service; it is refused also with --allow-private"):
+            check("https://example.org", address, allow_private=allowed)
+
+
+@pytest.mark.parametrize("form", EMBEDDINGS)
+@pytest.mark.parametrize("address", [one for one in CLOUD_SERVICES if ":" not in one])
+def test_a_metadata_service_inside_an_ipv6_address_is_never_allowed(form: str, address: str) -> None:
+    for allowed in (False, True):
+        with pytest.raises(AddressError):
+            check("https://example.org", embedded(form, address), allow_private=allowed)
+
+
+@pytest.mark.parametrize("prefix", ["fd12:3456:64::", "2606:4700:64::"])
+def test_instance_metadata_behind_a_translated_prefix_is_never_allowed(prefix: str) -> None:
+    with pytest.raises(AddressError, match="metadata service"):
+        check("https://example.org", f"{prefix}a9fe:a9fe", allow_private=True)
+
+
+def test_private_addresses_next_to_a_metadata_service_are_allowed() -> None:
+    for address in ("fd20:ce::253", "fd00:c1::a9fe:a9ff", "fd00:42::43", "fd00:100::100:201", "192.168.169.254"):
+        check("https://example.org", address, allow_private=True)
+    check("https://example.org", "168.63.129.17")
 
 
 def test_one_forbidden_address_among_several_is_refused() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, final
 
 from volens.consent import SiteId, TamperError
+from volens.consent.json_reader import read_json
 from volens.store.files.private_files import read_private, write_private
 
 RECORD_FILE: Final = "root-key.json"
@@ -44,7 +45,7 @@ def read_record(home: Path) -> RootKeyRecord | None:
     if not path.exists():
         return None
     try:
-        fields = json.loads(read_private(path, _LIMIT_BYTES))
+        fields = read_json(read_private(path, _LIMIT_BYTES))
         version = fields.pop("version")
         record = RootKeyRecord(**fields)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -1,9 +1,13 @@
 """Capture: three good photos of one consenting person become one embedding, anything else is refused."""
 
+import weakref
 from collections.abc import Callable
+from io import BytesIO
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from volens.consent import ConsentedEmbedding, ConsentGrant, UnitVector
 from volens.consent.grant import ProbePermit
@@ -11,8 +15,11 @@ from volens.enroll import capture_reference
 from volens.face import (
     DetectedFace,
     DifferentPeopleError,
+    EncodedImage,
     Extractor,
+    ImageError,
     NoFaceError,
+    Pixels,
     PoorQualityError,
     QualityRules,
     RgbImage,
@@ -32,8 +39,8 @@ def three(astronaut: RgbImage, changed: Callable[..., RgbImage]) -> list[RgbImag
 class Watched(Extractor):
     """An embedder that records the embeddings that it returned."""
 
-    def consented(self, image: RgbImage, face: DetectedFace, grant: ConsentGrant) -> ConsentedEmbedding:
-        embedding = super().consented(image, face, grant)
+    def consented(self, crop: Pixels, grant: ConsentGrant) -> ConsentedEmbedding:
+        embedding = super().consented(crop, grant)
         self.seen.append((embedding.vector.array.copy(), embedding.vector))
         return embedding
 
@@ -174,6 +181,45 @@ def test_an_embedding_that_agrees_with_half_of_the_others_only_is_refused(grant:
         capture_reference([EMPTY] * 4, grant, extractor, rules=ANYTHING)
 
 
+class OneAtATime(EncodedImage):
+    """Notes how many decoded photos are alive when the next one is decoded."""
+
+    decoded: ClassVar[list[weakref.ref[Pixels]]]
+    counted: ClassVar[list[int]]
+
+    def decode(self) -> RgbImage:
+        self.counted.append(sum(one() is not None for one in self.decoded))
+        image = super().decode()
+        self.decoded.append(weakref.ref(image.pixels))
+        return image
+
+
+def png(image: RgbImage) -> bytes:
+    out = BytesIO()
+    Image.fromarray(image.pixels).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def test_encoded_photos_are_decoded_one_at_a_time(
+    extractor: Extractor, three: list[RgbImage], grant: ConsentGrant
+) -> None:
+    OneAtATime.decoded, OneAtATime.counted = [], []
+    draft = capture_reference([OneAtATime(png(photo)) for photo in three], grant, extractor)
+    assert OneAtATime.counted == [0, 0, 0]
+    plain = capture_reference(three, grant, extractor)
+    np.testing.assert_array_equal(draft.embedding.vector.array, plain.embedding.vector.array)
+
+
+def test_encoded_photos_with_too_many_pixels_together_are_refused_before_one_is_decoded(
+    extractor: Extractor, grant: ConsentGrant
+) -> None:
+    OneAtATime.decoded, OneAtATime.counted = [], []
+    blank = OneAtATime(png(RgbImage(np.zeros((5_000, 7_000, 3), dtype=np.uint8))))
+    with pytest.raises(ImageError, match="photos 1 to 6 have more than 200 million pixels together"):
+        capture_reference([blank] * 8, grant, extractor)
+    assert OneAtATime.counted == []
+
+
 ANYTHING = QualityRules(
     min_detection_score=0, min_eye_distance_px=0, max_roll_degrees=180, min_sharpness=0, min_mean_luma=0
 )
@@ -191,11 +237,6 @@ class Scripted(Extractor):
         landmarks = np.array([[80, 80], [120, 80], [100, 100], [85, 120], [115, 120]], dtype=np.float32)
         return [DetectedFace((60, 60, 80, 80), landmarks, 1.0)]
 
-    def consented(
-        self,
-        image: RgbImage,  # noqa: ARG002  the script decides
-        face: DetectedFace,  # noqa: ARG002  the same
-        grant: ConsentGrant,
-    ) -> ConsentedEmbedding:
+    def consented(self, crop: Pixels, grant: ConsentGrant) -> ConsentedEmbedding:  # noqa: ARG002  the script decides
         angle = np.deg2rad(self.degrees.pop(0))
         return ConsentedEmbedding(grant, UnitVector([np.cos(angle), np.sin(angle)]), self.model.model_id)

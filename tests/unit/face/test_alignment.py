@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from volens.face import TEMPLATE, RgbImage, align, eye_distance_px
-from volens.face.alignment import similarity
+from volens.face import RgbImage, align, eye_distance_px
+from volens.face.alignment import TEMPLATE, similarity
 
 
 def turned(points: np.ndarray, degrees: float, scale: float, shift: tuple[float, float]) -> np.ndarray:

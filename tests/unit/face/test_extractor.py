@@ -19,7 +19,7 @@ def test_without_a_grant_no_model_runs(astronaut: RgbImage, permit: ProbePermit)
     extractor = Extractor(Models(), Models())  # type: ignore[arg-type]
     for wrong in (None, permit, object(), ConsentGrant):
         with pytest.raises(TypeError, match="expected a ConsentGrant"):
-            extractor.consented(astronaut, None, wrong)  # type: ignore[arg-type]
+            extractor.consented(astronaut.pixels, wrong)  # type: ignore[arg-type]
     assert extractor.embeddings_computed == 0
 
 
@@ -39,7 +39,7 @@ def test_detection_computes_no_embedding(extractor: Extractor, six_people: RgbIm
 def test_a_consented_embedding_carries_its_grant_and_model(
     extractor: Extractor, astronaut: RgbImage, grant: ConsentGrant
 ) -> None:
-    embedding = extractor.consented(astronaut, extractor.detect(astronaut)[0], grant)
+    embedding = extractor.consented(extractor.crop(astronaut, extractor.detect(astronaut)[0]), grant)
     assert isinstance(embedding, ConsentedEmbedding)
     assert embedding.grant is grant
     assert embedding.model_id == extractor.model.model_id

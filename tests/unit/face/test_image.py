@@ -2,6 +2,7 @@
 
 import os
 import struct
+import threading
 import warnings
 import zlib
 from io import BytesIO
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from patience import PATIENCE_S
+from PIL import Image, ImageFile
 
-from volens.face import ImageError, RgbImage, decode, read_image
+from volens.face import EncodedImage, ImageError, RgbImage, decode, read_image
 from volens.face.image import MAX_FILE_BYTES
 
 RED_LEFT = np.zeros((20, 30, 3), dtype=np.uint8)
@@ -33,6 +35,13 @@ def png_claiming(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = chunk(b"IDAT", zlib.compress(bytes(1000)))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def with_a_warning() -> bytes:
+    """Build a JPEG that Pillow decodes with a warning: its EXIF data is cut off."""
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    return encoded(RED_LEFT, "JPEG", exif=exif.tobytes()[:-9])
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "TIFF", "WEBP"])
@@ -133,12 +142,50 @@ def test_floating_point_pixels_are_refused() -> None:
         decode(encoded(np.ones((20, 20), dtype=np.float32), "TIFF"))
 
 
-def test_decoding_leaves_the_warning_filters_as_they_were() -> None:
-    before = list(warnings.filters)
-    decode(encoded(RED_LEFT, "PNG"))
-    with pytest.raises(ImageError):
-        decode(png_claiming(10_000, 10_000))
-    assert list(warnings.filters) == before
+def test_decoding_adds_one_warning_filter_and_adds_it_again_after_it_was_lost() -> None:
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        for _ in range(3):
+            decode(encoded(RED_LEFT, "PNG"))
+        assert [(what, module.pattern) for what, _, _, module, _ in warnings.filters] == [("error", r"PIL\.")]
+        warnings.resetwarnings()
+        with pytest.raises(ImageError, match="truncated"):
+            decode(with_a_warning())
+        assert len(warnings.filters) == 1
+
+
+def test_an_image_that_pillow_warns_about_is_refused() -> None:
+    with pytest.raises(ImageError, match="truncated"):
+        decode(with_a_warning())
+
+
+def test_one_image_is_decoded_while_another_is_still_being_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, entered, released = encoded(RED_LEFT, "PNG"), threading.Event(), threading.Event()
+    load = ImageFile.ImageFile.load
+
+    def held_up(image: ImageFile.ImageFile) -> object:
+        if threading.current_thread() is thread:
+            entered.set()
+            assert released.wait(PATIENCE_S)
+        return load(image)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", held_up)
+    thread = threading.Thread(target=decode, args=(slow,))
+    thread.start()
+    try:
+        assert entered.wait(PATIENCE_S)
+        assert decode(encoded(RED_LEFT, "PNG")).width == 30
+        assert thread.is_alive()
+    finally:
+        released.set()
+        thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+
+
+def test_the_pixels_of_an_encoded_image_are_counted_by_its_header() -> None:
+    assert EncodedImage(png_claiming(6_000, 5_000)).pixel_count == 30_000_000  # its pixels cannot be decoded
+    with pytest.raises(ImageError, match="more than 40 million pixels"):
+        _ = EncodedImage(png_claiming(8_000, 5_001)).pixel_count
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def admitted(house: House, extractor: Extractor, photo: RgbImage) -> Person:
     """Enroll the person in a photo, with the real model."""
     person = house.invite()
     grant = house.grant(person)
-    embedding = extractor.consented(photo, extractor.detect(photo)[0], grant)
+    embedding = extractor.consented(extractor.crop(photo, extractor.detect(photo)[0]), grant)
     with house.store.keyring.grant_secret(grant.receipt_id) as secret, house.store.write() as tx:
         add_reference(tx, embedding, secret, licence="none", photo_count=3)
     return person

@@ -39,7 +39,7 @@ def known(house: House, extractor: Extractor, tile: np.ndarray, kind: str) -> tu
     house.declare(kind, second_factor=kind)
     person = house.invite(kind)
     grant, photo = house.grant(person), frame((tile, 500, 300))
-    embedding = extractor.consented(photo, extractor.detect(photo)[0], grant)
+    embedding = extractor.consented(extractor.crop(photo, extractor.detect(photo)[0]), grant)
     with house.store.keyring.grant_secret(grant.receipt_id) as secret, house.store.write() as tx:
         add_reference(tx, embedding, secret, licence="none", photo_count=3)
     house.site.factors.set(person.receipt_id, shown(kind, TEXT[kind]))

@@ -59,17 +59,6 @@ def test_unknown_and_ended_senders_cannot_be_rotated(house: House) -> None:
     assert [one.sender_id for one in senders.list(all_of_them=True)] == [gone]
 
 
-def test_a_message_is_recorded_for_thirty_days(house: House) -> None:
-    senders = house.site.programs.senders
-    sender, other = senders.add(label="a").sender, senders.add(label="b").sender
-    senders.record(sender, "msg_1", "consent.revoked", 1)
-    assert senders.has_recorded(sender, "msg_1")
-    assert not senders.has_recorded(other, "msg_1")
-    house.clock.move(days=31)
-    senders.record(sender, "msg_2", "consent.revoked", 0)
-    assert not senders.has_recorded(sender, "msg_1")
-
-
 def test_an_external_id_is_linked_once_in_a_zone_and_erased_with_the_consent(house: House) -> None:
     house.declare("lab")
     person, other, in_lab = house.invite(), house.invite(), house.invite("lab")
