@@ -69,6 +69,7 @@ class SqliteEngine:
             with self._begun_to_write() as connection:
                 self._migrate(connection, create=create)
                 self._catalogue.check(*_driver(connection))
+                _check_foreign_keys(connection)
             self._catalogue.on_connect = True
         except BaseException:
             self.close()
@@ -253,6 +254,11 @@ def _checked_driver(connection: object) -> sqlite3.Connection:
     if not isinstance(connection, sqlite3.Connection):
         raise TypeError("this file is not opened through sqlite3")
     return connection
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    if connection.exec_driver_sql("PRAGMA foreign_keys").scalar() != 1:
+        raise TamperError("integrity: the database does not enforce its foreign keys; nothing may run on it")
 
 
 def _revision(connection: Connection) -> str | None:

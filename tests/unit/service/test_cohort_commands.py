@@ -11,10 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from interruptions import before_consents_end, interrupt
 from said import Command
-
-from volens import Site
 
 
 @pytest.fixture
@@ -169,16 +168,12 @@ def test_a_date_selects_consents_given_before_it(people: Path, volens: Command) 
     assert counts == [0, 0, 2]
 
 
-def test_an_approval_of_an_expired_plan_is_refused(two: Path, volens: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approval_of_an_expired_plan_is_refused(two: Path, volens: Command) -> None:
     assert two.exists()
-    long_ago = datetime.now(UTC) - timedelta(days=8)
-    monkeypatch.setitem(Site.open.__func__.__kwdefaults__, "clock", lambda: long_ago)
     volens("erase", "--jurisdiction", "FR", "--out", "fr.plan.json")
-    monkeypatch.undo()
-    monkeypatch.chdir(two)
-    monkeypatch.setenv("VOLENS_HOME", str(two / "site"))
 
-    said = volens("erase", "--approve", "fr.plan.json", "--operator-key", "carl.key")
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=8)):
+        said = volens("erase", "--approve", "fr.plan.json", "--operator-key", "carl.key")
 
     assert (said.code, "make a new one" in said.err) == (1, True)
 
