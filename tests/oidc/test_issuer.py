@@ -109,7 +109,7 @@ def test_an_invalid_configuration_gives_no_keys_and_no_second_request(
         ({"issuer": None}, "another issuer"),
         ({"jwks_uri": None}, "address of keys that is not https"),
         ({"jwks_uri": "file:///etc/passwd"}, "not https"),
-        ({"jwks_uri": "http://169.254.169.254/keys"}, "private or reserved"),
+        ({"jwks_uri": "http://169.254.169.254/keys"}, "metadata service"),
     ],
 )
 def test_a_configuration_of_another_issuer_or_with_a_bad_address_gives_no_keys(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from volens.face import (
-    TEMPLATE,
     DetectedFace,
     Extractor,
     PoorQualityError,
@@ -16,6 +15,7 @@ from volens.face import (
     RgbImage,
     eye_distance_px,
 )
+from volens.face.alignment import TEMPLATE
 from volens.face.quality import assess
 
 RULES = QualityRules()

@@ -73,7 +73,11 @@ PHOTOS = {
 
 @pytest.mark.parametrize("photo", PHOTOS, indirect=True)
 def test_an_unusable_photo_is_refused_in_one_sentence(photo: Path, ada: Path, volens: Command) -> None:
-    for arguments in (("identify", "--zone", "lobby", photo), ("enroll", ada, photo), ("verify", ada, photo)):
+    for arguments in (
+        ("identify", "--zone", "lobby", photo),
+        ("enroll", ada, photo, "--allow-few"),
+        ("verify", ada, photo),
+    ):
         said = volens(*arguments)
         assert said.code == 2, said
         assert said.out == ""
