@@ -65,7 +65,7 @@ def verify_absence(
             left[one] = _left("a gallery still proposes the erased person")
     # 3.
     needles = Needles.gathered(
-        [*(its.needles for one, its in remains.items() if one in facts), *map(fingerprints, facts, facts.values())]
+        [*(its.needles for one, its in remains.items() if one in facts), *map(beginnings, facts, facts.values())]
     )
     try:
         searched = search_places(needles, installation)
@@ -83,11 +83,13 @@ def verify_absence(
         needles.wipe()
 
 
-def fingerprints(receipt_id: ReceiptId, facts: Mapping[str, Any]) -> Needles:
-    """Return the nonces of the sealed values that existed: all that can be searched for once the keys are gone."""
-    return Needles.of(
-        ((f"fingerprint of {one['what']}", bytes.fromhex(one["fingerprint"])) for one in facts["existed"]), receipt_id
-    )
+def beginnings(receipt_id: ReceiptId, facts: Mapping[str, Any]) -> Needles:
+    """Return the nonces of the sealed values that existed: what the journal keeps for another process to search for.
+
+    They are deleted with the rest of the facts when the certificate is signed; the certificate has only hashes.
+    """
+    found = ((f"beginning of {one['what']}", bytes.fromhex(one["nonce"])) for one in facts["beginnings"])
+    return Needles.of(found, receipt_id)
 
 
 def _findings(

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from volens.consent import ErasureIncompleteError, UnavailableError
-from volens.erase.needles import Hit, Needles
+from volens.erase.needles import Hit
 from volens.index import Installation
 from volens.store import Place, Store
 from volens.store.files import FilePlace, check_home_entry
@@ -15,6 +15,18 @@ RESUME: Final = "volens erase resume"
 IN_MEMORY: Final = "the gallery in memory"
 _NAMED: Final = 40
 SearchedPlace = dict[str, str | int]
+
+
+class Searcher(Protocol):
+    """Searches for something; the haystacks are only read."""
+
+    def search(self, haystack: memoryview, where: str) -> list[Hit]:
+        """Return what is found in a buffer."""
+        ...
+
+    def search_place(self, place: Place) -> list[Hit]:
+        """Return what is found in a place; OSError if it cannot be read."""
+        ...
 
 
 @final
@@ -43,8 +55,8 @@ def scrub(store: Store) -> None:
         raise ErasureIncompleteError(f"matching has stopped, but {scrubbed.obstacle}; run '{RESUME}' when it is done")
 
 
-def search_places(needles: Needles, installation: Installation) -> Searched:
-    """Read every place once and search it for all needles: hidden files below the home too; then the galleries.
+def search_places(searcher: Searcher, installation: Installation) -> Searched:
+    """Read every place once and search it: hidden files below the home too; then the galleries.
 
     Raises:
         ErasureIncompleteError: a place cannot be read, or a link below the home leads to a folder.
@@ -58,7 +70,7 @@ def search_places(needles: Needles, installation: Installation) -> Searched:
     folders: dict[str, tuple[int, int]] = {}
     for place in _places(installation.store, home):
         try:
-            hits += needles.search_place(place)
+            hits += searcher.search_place(place)
             size_bytes = place.size_bytes()
         except FileNotFoundError:
             continue  # another process removed it in the meantime
@@ -78,7 +90,7 @@ def search_places(needles: Needles, installation: Installation) -> Searched:
     ]
     for gallery in installation.galleries.built().values():
         for buffer in gallery.engine.buffers():
-            hits += needles.search(buffer, IN_MEMORY)
+            hits += searcher.search(buffer, IN_MEMORY)
             named.append({"name": IN_MEMORY, "size_bytes": len(buffer)})
     return Searched(hits, named)
 

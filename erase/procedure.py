@@ -2,7 +2,9 @@
 
 1. stopped: one transaction deletes the consents' rows, references, names and the openings of their audit leaves, logs
    that the consents ended, and opens the journal. From here on they no longer match.
-2. shredded: the grant secrets are deleted from the keyring, so no copy of the embeddings can be decrypted.
+2. shredded: the grant secrets are deleted from the keyring, and every key that wrapped them is destroyed: the keys of
+   their buckets, the store key, and the root key if its holder answers (`volens.store.keys.key_change`). So no copy of
+   the embeddings can be decrypted, and old copies of the keyring open with nothing that is left here.
 3. removed: this process overwrites and zeroes the sketches in its galleries. Other processes get a short time to
    confirm the same; the number of confirmations is recorded.
 4. scrubbed: what is left of deleted rows is removed from both databases and from the memory of this process.
@@ -39,6 +41,7 @@ from volens.erase.remains import Remains
 from volens.erase.stop import STOP_TOGETHER, stop
 from volens.index import Installation
 from volens.store.backup import remove_dead_snapshots
+from volens.store.keys import destroy_secrets
 from volens.store.people import stored_receipts
 
 BATCH: Final = 5_000
@@ -46,6 +49,8 @@ BATCH: Final = 5_000
 CERTIFY_TOGETHER: Final = 250
 _READ_TOGETHER: Final = 500
 _STAGES: Final = 3
+_FINDS: Final = frozenset({ErasureState.STOPPED, ErasureState.SHREDDED, ErasureState.SCRUBBED})
+"""The states after which a step has findings for the journal."""
 
 Facts = Mapping[ReceiptId, Mapping[str, Any]]
 Progress = Callable[[int, int], None]
@@ -107,7 +112,8 @@ def resume(
 ) -> list[Erased]:
     """Finish erasures that this process, or one that was killed, has begun.
 
-    The embeddings can no longer be decrypted, so the search uses only the nonces of their sealed copies.
+    The embeddings can no longer be decrypted, so the search uses only the beginnings of their sealed copies, which
+    the journal keeps until the certificate is signed.
 
     Raises:
         ErasureIncompleteError: some still cannot be finished; all others were.
@@ -245,8 +251,10 @@ class _Batch:
 
     def _shred(self, facts: Facts) -> None:
         # 2.
-        self._store.keyring.destroy_secrets(facts)
-        self._advance(ErasureState.STOPPED, facts)
+        store = self._store
+        change = destroy_secrets(store.keyring, facts, store.random, store.now())
+        keys = {"store_key_epoch": change.destroyed_epoch, "root_key_destroyed": change.root_key_destroyed}
+        self._advance(ErasureState.STOPPED, {one: {"keys": keys} for one in facts})
 
     def _remove(self, facts: Facts) -> None:
         # 3.
@@ -287,7 +295,7 @@ class _Batch:
         for chunk in batches(list(findings), _READ_TOGETHER):
             with self._store.write() as tx:
                 times = {"times": {reached: format_time(tx.now)}}
-                new = findings if before in {ErasureState.SHREDDED, ErasureState.SCRUBBED} else {}
+                new = findings if before in _FINDS else {}
                 advance(tx, before, {one: {**new.get(one, {}), **times} for one in chunk})
 
 

@@ -1,7 +1,8 @@
-"""The change feed: polls the audit log, and applies to the galleries in memory what other processes have committed.
+"""The change feed: polls the audit log and the keyring, and applies in memory what other processes have committed.
 
-Every change of references is in the audit log, so the size of the log is the generation of the store. Each process
-reports the generation that it has applied, so that an erasure can say which processes have followed it.
+Every change of references is in the audit log, so the size of the log is the generation of the store. Every erasure
+makes a new store key; a process that notices it unlocks the new keys and zeroes the old ones. Each process reports the
+generation and the epoch of the store key that it has applied, so that an erasure can say which processes have followed.
 """
 
 import secrets
@@ -16,7 +17,7 @@ from volens.store.log import CONSENT_ENDED, kinds_since, log_size
 from volens.store.programs import Processes
 
 REPORT_S: Final = 3.0
-"""Seconds between two reports of a process. A consent that ended is reported at once."""
+"""Seconds between two reports of a process. A consent that ended, and new keys, are reported at once."""
 
 
 @final
@@ -40,8 +41,9 @@ class ChangeFeed:
         If a consent has ended, its sketches are overwritten, and SQLite's cache drops the pages with its rows.
 
         Raises:
-            UnavailableError: the store cannot be read now; nothing was applied.
-            TamperError: a reference does not open, or the data file was replaced.
+            UnavailableError: the store cannot be read now, so nothing was applied; or the holder of the root key does
+                not answer, so the keys are the old ones.
+            TamperError: a reference or the keyring does not open, or the data file was replaced.
         """
         if self._store.process_id is None:
             # Not the store's randomness, which tests repeat: two processes must never have the same id.
@@ -58,10 +60,20 @@ class ChangeFeed:
                 self._store.drop_caches()
             self._is_reported = self._is_reported and not is_urgent
             self._generation = newest
-        self._store.now()  # a process whose clock is behind the log is not up to date
-        self._followed_at = self._clock()
-        if not self._is_reported or self._followed_at - self._reported_at >= REPORT_S:
+        problem: UnavailableError | None = None
+        try:
+            if self._store.keyring.refresh():
+                self._store.drop_caches()
+                self._is_reported = False
+            self._store.now()  # a process whose clock is behind the log is not up to date
+            self._followed_at = self._clock()
+        except UnavailableError as error:
+            # The secrets in the buckets that no erasure has touched still open.
+            problem = error
+        if not self._is_reported or self._clock() - self._reported_at >= REPORT_S:
             self._report(self._store.process_id)
+        if problem is not None:
+            raise problem
         return self._generation
 
     def late_s(self) -> float:

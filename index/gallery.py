@@ -45,7 +45,7 @@ class Gallery:
     """The references of one purpose and model as keyed sketches. It proposes candidates, and never decides."""
 
     def __init__(self, projection: Projection, engine: SearchEngine, epoch: int) -> None:
-        """Start with an empty engine; `epoch` is that of the store key from which the projection was derived."""
+        """Start with an empty engine; `epoch` is that of the projection key."""
         self.projection = projection
         self.epoch = epoch
         self.engine = engine
@@ -94,7 +94,11 @@ class Galleries:
     def at(self, snapshot: ReadSnapshot, purpose: Purpose, model_id: ModelId, dimension: int) -> Gallery:
         """Return a gallery as in a snapshot, or in a newer one; see `of`."""
         gallery = self._galleries.get((purpose, model_id))
-        if gallery is None or gallery.generation < log_size(snapshot) or gallery.epoch != self._store.keyring.epoch:
+        if (
+            gallery is None
+            or gallery.generation < log_size(snapshot)
+            or gallery.epoch != self._store.keyring.projection_epoch
+        ):
             with self._store.read() as connection:
                 return self.of(connection, purpose, model_id, dimension)
         _check_dimension(gallery, dimension)
@@ -117,13 +121,17 @@ class Galleries:
             gallery = self._galleries.get((purpose, model_id))
             generation = log_size(connection)
             if gallery is not None and gallery.generation < generation:
-                keyring.refresh()  # a rotation in another process is in the log as well
-            if gallery is None or gallery.epoch != keyring.epoch:
+                # A rotation in another process is in the log as well. Without its holder the old keys must do: erased
+                # people are dropped all the same, and those whose bucket has a new key are reported when opened.
+                with suppress(UnavailableError):
+                    keyring.refresh()
+            if gallery is None or gallery.epoch != keyring.projection_epoch:
                 if gallery is None:
                     zone_of(connection, purpose).check_searchable()  # once: a zone's custody never changes
                 else:
                     _empty(gallery)
-                epoch, seed = keyring.epoch, keyring.projection_seed(model_id)
+                with keyring.unlocked.lock:  # both of the same key
+                    epoch, seed = keyring.projection_epoch, keyring.projection_seed(model_id)
                 projection = Projection(seed, dimension)
                 gallery = Gallery(projection, self._make_engine(projection.bits), epoch)
                 self._load(connection, gallery, purpose, model_id)
@@ -153,9 +161,9 @@ class Galleries:
             return sum(gallery.engine.remove(one) for gallery in self._galleries.values() for one in gone)
 
     def reissue(self) -> None:
-        """Remove every sketch that was made under an older store key; the galleries are rebuilt when next needed."""
+        """Remove every sketch of an older projection key; the galleries are rebuilt when next needed."""
         with self._lock:
-            epoch = self._store.keyring.epoch
+            epoch = self._store.keyring.projection_epoch
             for key, gallery in list(self._galleries.items()):
                 if gallery.epoch != epoch:
                     _empty(gallery)

@@ -1,8 +1,8 @@
 """The keyed projection: embeddings to binary sketches whose Hamming distance follows the angle.
 
-``sketch(x) = sign(R x)``, R a stack of random rotations made from a seed that is derived from the store key. Without
-the seed the bits say nothing, and the sketches of two sites, or of one site before and after a key rotation, cannot be
-linked.
+``sketch(x) = sign(R x)``, R a stack of random rotations made from a seed, which is derived from the projection key of
+the site. Without the seed the bits say nothing, and the sketches of two sites, or of one site before and after a key
+rotation, cannot be linked.
 For two unit vectors at angle a, each of n bits differs with probability a / pi (Goemans and Williamson 1995; Charikar
 2002); stacking whole rotations instead of independent Gaussian rows lowers the variance (Choromanski et al. 2017).
 """

@@ -6,12 +6,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
-from volens.consent import InputError, SiteId, UnavailableError
+from volens.consent import InputError, SiteId, UnavailableError, VolensError
 from volens.consent.receipt import Controller
 from volens.store.files.home_folders import check_home_folders
 from volens.store.files.private_files import write_private
-from volens.store.key_rotation import settle_root
-from volens.store.keys.root_key.holder import RootKeys, Slot, root_keys
+from volens.store.keys.key_change import settle_root
+from volens.store.keys.root_key.holder import Slot
 from volens.store.keys.root_key.holder_choice import DEFAULT_URL, holder_at, new_holder
 from volens.store.keys.root_key.key_url import parse_root_key_url
 from volens.store.keys.secrets import Random
@@ -56,8 +56,13 @@ def make_home(
         raise UnavailableError(f"cannot make {home}: {error.strerror}; check the disk and the rights") from None
 
 
-def open_home(home: Path, *, clock: Clock, random: Random, restoring: Path | None = None) -> Store:
+def open_home(
+    home: Path, *, clock: Clock, random: Random, restoring: Path | None = None, keep_root_key: bool = False
+) -> Store:
     """Open the store of a site; see `Store.open`.
+
+    With `keep_root_key`, an erasure does not replace the root key: a draft must not destroy the key that another copy
+    of its keyring still needs. The first sweep of the finished home does.
 
     Raises:
         UnavailableError: there is no site, a file is missing, locked, read-only or of a newer version, a folder of the
@@ -67,18 +72,10 @@ def open_home(home: Path, *, clock: Clock, random: Random, restoring: Path | Non
     if not home.is_dir():
         raise UnavailableError(f"there is no site in {home}; make one with 'volens init'")
     check_home_folders(home, (DATA_FILE, KEYRING_FILE))
-    holder = holder_at(home, random)
-    waiting = False
-
-    def source() -> RootKeys:
-        nonlocal waiting
-        found = root_keys(holder)
-        waiting = len(found.keys) > 1 or found.problem is not None
-        return found
-
-    store = Store.open(home, root_key=source, clock=clock, random=random, restoring=restoring)
-    if waiting:
-        # A rotation was killed while there were two root keys. The site is open, even if settling them fails.
-        with suppress(UnavailableError):
-            settle_root(store.keyring, holder)
+    store = Store.open(home, root_key=holder_at(home, random), clock=clock, random=random, restoring=restoring)
+    if keep_root_key:
+        store.keyring.holder = None
+    # An erasure or a rotation may have been killed while there were two root keys. The site is open in any case.
+    with suppress(VolensError):
+        settle_root(store.keyring)
     return store

@@ -20,34 +20,32 @@ MAX_EVERY_DAYS: Final = 1098
 class Keys:
     """Shows, schedules and rotates keys; see `volens.store.key_rotation`.
 
-    `reissue` drops what this process derived from an older store key.
+    `reissue` drops what this process derived from an older projection key.
     """
 
-    def __init__(self, store: Store, home: Path, reissue: Callable[[], None]) -> None:
+    def __init__(self, store: Store, reissue: Callable[[], None]) -> None:
         self._store = store
-        self._home = home
         self._reissue = reissue
 
     def status(self) -> KeysStatus:
         """Return epochs, times, and where the root key is."""
-        return keys_status(self._store, holder_at(self._home, self._store.random))
+        return keys_status(self._store)
 
     def rotate(self, *, root: bool = False, progress: Callable[[int, int], None] | None = None) -> Rotated:
-        """Make a new store key, and with `root` a new root key; destroy the old. Resumes an interrupted rotation.
+        """Make new keys, and with `root` a new root key; destroy the old. Resumes an interrupted rotation.
 
         Raises:
             UnavailableError: the holder of the root key, the disk or another process refuses; the site works as
                 before, call it again.
-            TamperError: a secret does not open under the key that its row names.
+            TamperError: the keyring no longer opens.
         """
-        holder = holder_at(self._home, self._store.random)
         try:
-            return rotate(self._store, holder, new_root=root, progress=progress or (lambda _done, _total: None))
+            return rotate(self._store, new_root=root, progress=progress or (lambda _done, _total: None))
         finally:
             self._reissue()
 
     def schedule(self, every_days: int) -> None:
-        """Set after how many days a store key must be rotated; certificates promise it.
+        """Set after how many days the keys must be rotated.
 
         Raises:
             InputError: not 1 to 1098 days.

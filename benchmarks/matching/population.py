@@ -36,10 +36,13 @@ from volens.consent import (
 from volens.consent.jws import b64url
 from volens.consent.receipt import RECEIPT, sign_receipt
 from volens.store import Store
-from volens.store.keys import FIRST_EPOCH, GrantSecret, sealing
+from volens.store.keys import GrantSecret, KeyId, sealing
+from volens.store.keys.secrets import BucketKey
+from volens.store.keys.wrapped_keys import bucket_context, secret_context
 from volens.store.log import log_size, node_reader
 from volens.store.people import live_candidates, reference_ids
 from volens.store.promises import zone_of
+from volens.store.schema.keyring_tables import BUCKET_SIZE, bucket
 
 ZONE: Final = "door"
 MODEL: Final = ModelId("benchmark@00000000")
@@ -133,28 +136,31 @@ class _Person:
     subject_key: bytes
     token: str
     reference_id: ReferenceId
+    bucket: KeyId
     wrapped_secret: bytes
     sealed_name: bytes
     sealed_embedding: bytes
 
     @classmethod
-    def made(cls, store: Store, given: _Given, face: FloatArray, number: int) -> "_Person":
+    def made(
+        cls, store: Store, given: _Given, face: FloatArray, number: int, bucket: tuple[KeyId, BucketKey]
+    ) -> "_Person":
         """Give consent and enroll in memory, as the product does it: secret, receipt, keys derived from both, seals."""
         key = SubjectKey.from_seed(os.urandom(32))
         receipt_id, subject_id = ReceiptId(os.urandom(16).hex()), key.public.subject_id
         reference_id, purpose = ReferenceId(number + 1), Purpose(ZONE)
         token = given.again(receipt_id, key)
-        digest, keyring = sha256(token.encode()).digest(), store.keyring
+        digest, (key_id, bucket_key) = sha256(token.encode()).digest(), bucket
         owner = (receipt_id, subject_id, purpose)
         with GrantSecret.generate(os.urandom) as secret:
-            place = keyring.secret_context(receipt_id, FIRST_EPOCH)
-            wrapped = sealing.seal(secret.buffer, keyring.store_keys[FIRST_EPOCH], place, os.urandom)
+            place = secret_context(store.keyring.site_id, receipt_id, key_id)
+            wrapped = sealing.seal(secret.buffer, bucket_key, place, os.urandom)
             with secret.profile_key(digest) as profile:
                 name = sealing.seal(b"person", profile, sealing.context("name", *owner), os.urandom)
             with secret.reference_key(digest, MODEL) as seal:
                 context = sealing.reference_context(reference_id, *owner, MODEL)
                 box = sealing.seal(face.data.cast("B"), seal, context, os.urandom)
-        return cls(receipt_id, subject_id, key.public.raw, token, reference_id, wrapped, name, box)
+        return cls(receipt_id, subject_id, key.public.raw, token, reference_id, key_id, wrapped, name, box)
 
     def events(self) -> Iterator[tuple[str, dict[str, str | int]]]:
         """Yield the log entries of this person."""
@@ -167,11 +173,15 @@ class _Person:
 
 
 def _write(store: Store, given: _Given, faces: FloatArray, start: int) -> None:
-    people = [_Person.made(store, given, face, number) for number, face in enumerate(faces, start)]
+    buckets = _buckets(store, len(faces))
+    people = [
+        _Person.made(store, given, face, start + number, buckets[number // BUCKET_SIZE])
+        for number, face in enumerate(faces)
+    ]
     until, now = format_time(given.expires_at), format_time(given.issued_at)
     with store.keyring.write() as connection:
-        secrets = [(one.receipt_id, FIRST_EPOCH, one.wrapped_secret, now) for one in people]
-        _insert(connection, "grant_secret", "receipt_id, epoch, wrapped, created_at", secrets)
+        secrets = [(one.receipt_id, *one.bucket, one.wrapped_secret, now) for one in people]
+        _insert(connection, "grant_secret", "receipt_id, bucket_id, key_number, wrapped, created_at", secrets)
     owners = [(one.receipt_id, one.subject_id, ZONE) for one in people]
     with store.write() as tx:
         connection = tx.connection
@@ -200,6 +210,21 @@ def _write(store: Store, given: _Given, faces: FloatArray, start: int) -> None:
             ],
         )
         _log(connection, people, given.issued_at)
+
+
+def _buckets(store: Store, people: int) -> list[tuple[KeyId, BucketKey]]:
+    """Make the buckets of so many new people, all of them full but the last."""
+    keyring, made = store.keyring, list[tuple[KeyId, BucketKey]]()
+    with keyring.write() as connection, keyring.current(connection) as keys:
+        for first in range(0, people, BUCKET_SIZE):
+            key_id, key = KeyId(keyring.engine.next_id(connection, bucket), 1), BucketKey.generate(os.urandom)
+            box = sealing.seal(key.buffer, keys.store_key, bucket_context(keyring.site_id, key_id), os.urandom)
+            row = (*key_id, min(BUCKET_SIZE, people - first), box)
+            _insert(connection, "bucket", "bucket_id, number, held, wrapped", [row])
+            made.append((key_id, key))
+    for key_id, key in made:
+        keyring.unlocked.add(key_id, key)
+    return made
 
 
 def _log(connection: Connection, people: Sequence[_Person], at: datetime) -> None:

@@ -1,8 +1,8 @@
-"""Proof on demand that an erasure still holds: searches every file again for the fingerprints in the certificate."""
+"""Proof on demand that an erasure still holds: searches every file again for the boxes that the certificate hashed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 from volens.audit import VerifierKey
 from volens.consent import (
@@ -14,14 +14,17 @@ from volens.consent import (
     TamperError,
     UnknownError,
 )
-from volens.erase.absence import fingerprints
+from volens.erase.box_search import BoxHash, BoxSearch
 from volens.erase.journal import ErasureState, certificates_of, receipt_of_certificate, rows_left, states_of
-from volens.erase.needles import Hit, Needles
+from volens.erase.needles import Hit
 from volens.erase.places import RESUME, SearchedPlace, search_places
 from volens.erase.proof.certificate import CERTIFICATE, verify_certificate
 from volens.index import Installation
 from volens.store.people import stored_receipts
 from volens.store.programs import acknowledgements_of
+
+_SEARCHABLE: Final = 3
+"""Certificates of this version state the size of each hashed value."""
 
 
 @final
@@ -30,9 +33,9 @@ class Absent:
     """The result of a search after an erasure.
 
     Attributes:
-        searched: the number of fingerprints searched for, by the kind of data they identify.
+        searched: the number of sealed values searched for, by their kind.
         places: the places searched, as in the certificate.
-        hits: fingerprints found nevertheless, and where.
+        hits: copies found nevertheless, and where.
     """
 
     certificate_ids: Sequence[str]
@@ -87,15 +90,15 @@ class Erasures:
         return found
 
     def prove(self, receipt_ids: Sequence[ReceiptId]) -> Absent:
-        """Search for remains of the erased consents of one person: rows, secrets, and fingerprints in every file.
+        """Search for remains of the erased consents of one person: rows, secrets, and copies of sealed values.
 
-        A fingerprint is the nonce of a sealed box, with which every copy of the box begins. A fragment without this
-        beginning is not found; the key to it does not exist any more.
+        A copy is recognised by its salted hash, in every file and as a whole. A fragment is not found; the key to it
+        does not exist any more. Cost: `volens.erase.box_search`.
 
         Raises:
             NoLiveConsentError: there is no consent of this person.
-            RefusedError: a consent is in force, so nothing was erased; or the certificate is of a version without
-                fingerprints.
+            RefusedError: a consent is in force, so nothing was erased; or the certificate is of an older version,
+                without the sizes of the hashed values.
             ErasureIncompleteError: an erasure is not finished; or a row or a secret exists again.
             TamperError: a certificate is missing, or not the one that was signed.
         """
@@ -121,12 +124,12 @@ class Erasures:
         statements = {
             one: _statement(certificate.token, self._store.verifier_key) for one, certificate in certificates.items()
         }
-        if any("existed" not in statement for statement in statements.values()):
-            raise RefusedError("the certificate is of version 1, which kept no fingerprints to search for")
-        needles = Needles.gathered(fingerprints(one, statement) for one, statement in statements.items())
-        searched = search_places(needles, self._installation)
+        if any(statement["version"] < _SEARCHABLE for statement in statements.values()):
+            raise RefusedError(f"the certificate is older than version {_SEARCHABLE}; it cannot be searched by")
+        search = BoxSearch([BoxHash.from_json(one) for its in statements.values() for one in its["existed"]])
+        searched = search_places(search, self._installation)
         return Absent(
-            [certificates[one].certificate_id for one in ids], needles.counts(), searched.places, searched.hits
+            [certificates[one].certificate_id for one in ids], search.counts(), searched.places, searched.hits
         )
 
 

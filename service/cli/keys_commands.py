@@ -25,8 +25,8 @@ def rotate(
     site: Site,
     root: Annotated[bool, typer.Option("--root", help="Make a new root key, too, and destroy the old one.")] = False,
 ) -> Output:
-    """Make a new store key, re-wrap every grant secret, destroy the old key. Finishes an interrupted rotation."""
-    with progress("re-wrapping secrets") as advance:
+    """Make new keys, wrap every grant secret again, destroy the old keys. Finishes an interrupted rotation."""
+    with progress("wrapping buckets again") as advance:
         done = site.keys.rotate(root=root, progress=advance)
     old_copies = (
         "older copies of the keyring can no longer be decrypted"
@@ -34,20 +34,18 @@ def rotate(
         else "older copies of the keyring still open with the root key; 'volens keys rotate --root' ends that"
     )
     lines = [
-        f"store key {done.epoch} is in use, {counted(done.secrets, 'secret')} re-wrapped; the old key is destroyed",
+        f"store key {done.epoch} is in use, {counted(done.buckets, 'bucket')} wrapped again; the old keys are gone",
         old_copies,
         "sketches are computed again when a gallery is next used",
     ]
     if done.resumed:
         lines.insert(0, "finished an interrupted rotation")
-    return members(done, "epoch secrets new_root_key=new_root resumed"), "\n".join(lines)
+    return members(done, "epoch buckets new_root_key=new_root resumed"), "\n".join(lines)
 
 
 @app.command("schedule", "90")
-def schedule(
-    site: Site, every_days: Annotated[int, typer.Argument(help="Days, 1 to 1098; certificates state them.")]
-) -> Output:
-    """Set after how many days the store key must be rotated. Rotation is not automatic: run 'rotate' from a timer."""
+def schedule(site: Site, every_days: Annotated[int, typer.Argument(help="Days, 1 to 1098.")]) -> Output:
+    """Set after how many days the keys must be rotated. Rotation is not automatic: run 'rotate' from a timer."""
     site.keys.schedule(every_days)
     found = site.keys.status()
     return _document(found), f"rotation of the store key is due by {format_time(found.due_at)}"
@@ -56,18 +54,20 @@ def schedule(
 def _document(found: KeysStatus) -> dict[str, object]:
     return members(
         found,
-        "root_key root_rotated_at epoch next_epoch rotation_unfinished=unfinished secrets rotated_at every_days due_at "
-        "overdue",
+        "root_key root_key_at root_key_due epoch store_key_at buckets secrets rotation_unfinished=unfinished "
+        "every_days due_at overdue",
     )
 
 
 def _rows(found: KeysStatus) -> list[tuple[str, str]]:
     rows = [
-        ("root key", f"{found.root_key}, since {format_time(found.root_rotated_at)}"),
-        ("store key", f"{found.epoch}, since {format_time(found.rotated_at)}"),
-        ("secrets", ", ".join(f"{count} under store key {epoch}" for epoch, count in found.secrets.items()) or "none"),
+        ("root key", f"{found.root_key}, since {format_time(found.root_key_at)}"),
+        ("store key", f"{found.epoch}, since {format_time(found.store_key_at)}"),
+        ("secrets", f"{found.secrets} in {counted(found.buckets, 'bucket')}"),
         ("rotation due by", f"{format_time(found.due_at)}{' (overdue)' if found.overdue else ''}"),
     ]
+    if found.root_key_due:
+        rows.append(("root key", "outlived an erasure, its holder did not answer; run 'volens sweep' when it does"))
     if found.unfinished:
         rows.append(("rotation", "interrupted; run 'volens keys rotate' to finish it"))
     return rows

@@ -1,8 +1,8 @@
 """Sealed snapshots of galleries: a site opens without unsealing every embedding in it.
 
 A snapshot is a file of sealed parts, under a key that is made for it and stored in the keyring. It is bound to site,
-zone, model, store key and to the head of the audit log at which the gallery was. The transaction of the next erasure
-that destroys secrets destroys this key too, so that no copy of the file opens afterwards; the file is then removed.
+zone, model, projection key and to the head of the audit log at which the gallery was. The next change of the store key,
+in an erasure, destroys this key too, so that no copy of the file opens afterwards; the file is then removed.
 
 A snapshot is a cache. If it is missing, newer than the data file, changed, or of another store, that is no error: the
 gallery is built from the sealed embeddings. Nor can it cause a match, because the store decides.
@@ -38,7 +38,7 @@ class GalleryState:
     """A gallery at one generation.
 
     Attributes:
-        epoch: of the store key that its sketches are keyed by.
+        epoch: of the projection key that its sketches are keyed by.
         log_size: the size of the audit log at which it was.
     """
 
@@ -82,7 +82,7 @@ def keep_snapshot(store: Store, state: GalleryState, parts: Sequence[bytearray])
 def open_snapshot(
     store: Store, connection: Connection, purpose: Purpose, model_id: ModelId, epoch: int
 ) -> tuple[GalleryState, Iterator[bytearray]] | None:
-    """Open the snapshot of a gallery; None if there is none that fits the log and the store key in use (`epoch`).
+    """Open the snapshot of a gallery; None if there is none that fits the log and the projection key in use (`epoch`).
 
     Returns:
         The gallery's state, and its parts, opened one by one; each is zeroed when the next one is read. Reading a part
@@ -128,13 +128,12 @@ def _store_key(store: Store, state: GalleryState, key: SnapshotKey, *, root: byt
     already shows the erasure, or the erasure will still destroy the key that is stored now.
     """
     keyring = store.keyring
-    with keyring.write() as connection, keyring.store_keys.lock:
+    with keyring.write() as connection, keyring.current(connection) as keys:
         with store.read() as data:
-            if audit_log.log_size(data) != state.log_size or state.epoch not in keyring.store_keys:
+            if audit_log.log_size(data) != state.log_size or state.epoch != keyring.projection_epoch:
                 return False
         connection.execute(delete(tables.gallery_snapshot).where(_of(state.purpose, state.model_id)))
-        context = _key_context(store, state, name)
-        wrapped = sealing.seal(key.buffer, keyring.store_keys[state.epoch], context, store.random)
+        wrapped = sealing.seal(key.buffer, keys.store_key, _key_context(store, state, name), store.random)
         values = {**asdict(state), "name": name, "log_root": root, "parts": parts, "wrapped": wrapped}
         connection.execute(insert(tables.gallery_snapshot), values)
         return True
@@ -144,11 +143,9 @@ def _opened(store: Store, state: GalleryState, row: Row[Any]) -> Iterator[bytear
     keyring = store.keyring
     try:
         with SnapshotKey(bytes(KEY_BYTES)) as key, (_folder(store) / row.name).open("rb") as file:
-            with keyring.store_keys.lock:
-                if state.epoch not in keyring.store_keys:
-                    raise UnavailableError("the store key was rotated; the snapshot is of the old one")
-                context = _key_context(store, state, row.name)
-                sealing.open_into(row.wrapped, keyring.store_keys[state.epoch], context, key.buffer)
+            with keyring.unlocked.lock:
+                store_key, context = keyring.unlocked.store_key, _key_context(store, state, row.name)
+                sealing.open_into(row.wrapped, store_key, context, key.buffer)
             whole = os.fstat(file.fileno()).st_size
             for at in range(row.parts):
                 box = file.read(min(whole, int.from_bytes(file.read(_LENGTH_BYTES))))

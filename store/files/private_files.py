@@ -10,7 +10,7 @@ from pathlib import Path
 from volens.consent import InputError, UnavailableError
 
 
-def write_private(path: Path, data: bytes | Iterable[bytes], *, replace: bool = False) -> None:
+def write_private(path: Path, data: bytes | bytearray | Iterable[bytes], *, replace: bool = False) -> None:
     """Write a file with mode 0600 atomically: it is complete or absent, also after a power cut.
 
     `data` is the content, or its parts in order, for a file that is larger than the memory.
@@ -91,13 +91,15 @@ def _draft(path: Path) -> tuple[int, str]:
     return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
 
 
-def _write(path: Path, data: bytes | Iterable[bytes], *, replace: bool) -> None:
+def _write(path: Path, data: bytes | bytearray | Iterable[bytes], *, replace: bool) -> None:
     descriptor, name = _draft(path)
     draft = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines((data,) if isinstance(data, bytes) else data)
-            file.flush()
+        with os.fdopen(descriptor, "wb", buffering=0) as file:  # a buffer would keep a copy of a key
+            for one in (data,) if isinstance(data, bytes | bytearray) else data:
+                left = memoryview(one)
+                while left:
+                    left = left[file.write(left) :]
             os.fsync(file.fileno())
         if replace:
             draft.replace(path)

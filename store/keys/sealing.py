@@ -1,7 +1,7 @@
 """Sealing: AES-256-GCM with a version byte and associated data that binds a box to its owner (NIST SP 800-38D).
 
 A sealed box is ``version (1 byte) | nonce (12) | ciphertext | tag (16)``. The nonce is random: each key seals
-one or a few boxes. The nonce is also the box's fingerprint when an erasure searches for what is left of it.
+at most some hundred boxes. An erasure that another process finishes searches for what is left of a box by its nonce.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from volens.consent import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId, TamperError
 from volens.store.keys.secrets import Random, Secret
 
-VERSION: Final = 1
+SEALED_VERSION: Final = 1
 NONCE_BYTES: Final = 12
 OVERHEAD_BYTES: Final = 1 + NONCE_BYTES + 16
 
@@ -26,14 +26,14 @@ def reference_context(
 
 def context(kind: str, *fields: str) -> bytes:
     """Join the fields, each with its length before it, so that no two lists of fields give the same bytes."""
-    encoded = [field.encode("utf-8") for field in (f"volens sealed v{VERSION}", kind, *fields)]
+    encoded = [field.encode("utf-8") for field in (f"volens sealed v{SEALED_VERSION}", kind, *fields)]
     return b"".join(len(field).to_bytes(4) + field for field in encoded)
 
 
 def seal(plaintext: bytes | bytearray | memoryview, key: Secret, associated_data: bytes, random: Random) -> bytes:
     """Seal `plaintext` of any length."""
     nonce = random(NONCE_BYTES)
-    return bytes((VERSION,)) + nonce + AESGCM(key.buffer).encrypt(nonce, plaintext, associated_data)
+    return bytes((SEALED_VERSION,)) + nonce + AESGCM(key.buffer).encrypt(nonce, plaintext, associated_data)
 
 
 def open_into(box: bytes, key: Secret, associated_data: bytes, into: bytearray | memoryview) -> None:
@@ -43,7 +43,7 @@ def open_into(box: bytes, key: Secret, associated_data: bytes, into: bytearray |
         TamperError: the box was made under another key or for another owner, or was changed. The message does not
             name the owner; the caller adds what may be disclosed.
     """
-    if len(box) != len(into) + OVERHEAD_BYTES or box[0] != VERSION:
+    if len(box) != len(into) + OVERHEAD_BYTES or box[0] != SEALED_VERSION:
         into[:] = bytes(len(into))
         raise TamperError("integrity: a sealed value has another length or version than expected")
     try:

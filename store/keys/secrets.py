@@ -33,7 +33,9 @@ class Secret(WipedBuffer):
     @classmethod
     def generate(cls, random: Random) -> Self:
         """Make a new secret."""
-        return cls(random(KEY_BYTES))
+        secret = cls(random(KEY_BYTES))
+        _reuse_freed_memory()
+        return secret
 
     def __eq__(self, other: object) -> bool:
         """Compare in constant time, with a secret of the same kind only."""
@@ -50,10 +52,17 @@ Derived = TypeVar("Derived", bound=Secret)
 def _derived(kind: type[Derived], key: bytearray, salt: bytes, info: bytes) -> Derived:
     derived = kind(bytes(KEY_BYTES))
     HKDF(SHA256(), KEY_BYTES, salt=salt, info=info).derive_into(key, derived.buffer)
-    # The library uses `bytes` objects of this size and frees them without wiping. The next allocations of this size get
-    # the same memory, so we allocate more zeroed objects than it used (found by a search of our own memory).
-    [bytes(KEY_BYTES) for _ in range(_ALLOCATIONS)]
+    _reuse_freed_memory()
     return derived
+
+
+def _reuse_freed_memory() -> None:
+    """Overwrite `bytes` objects of the size of a key, which a library has just freed without wiping.
+
+    The next allocations of this size get the same memory, so we allocate more zeroed objects than it used (found by a
+    search of our own memory).
+    """
+    [bytes(KEY_BYTES) for _ in range(_ALLOCATIONS)]
 
 
 class LongLivedSecret(Secret):
@@ -75,13 +84,38 @@ class RootKey(LongLivedSecret):
 
 @final
 class StoreKey(LongLivedSecret):
-    """Wraps grant secrets and the site's signing key; the gallery's projection is derived from it."""
+    """Wraps the bucket keys and the keys of the site. Each erasure makes a new one and destroys the old one."""
+
+    __slots__ = ()
+
+
+@final
+class BucketKey(LongLivedSecret):
+    """Wraps the grant secrets of one bucket: of at most 256 consents."""
+
+    __slots__ = ()
+
+
+@final
+class ProjectionKey(LongLivedSecret):
+    """The key from which the projections of the galleries are derived."""
 
     __slots__ = ()
 
     def projection_seed(self, model_id: str) -> bytes:
         """Return 32 bytes from which the keyed rotations of one model's gallery are generated."""
         return bytes(_derived(Secret, self.buffer, b"", b"volens gallery projection v1|" + model_id.encode()).buffer)
+
+
+@final
+class AuthenticationKey(LongLivedSecret):
+    """The key from which the site's HMAC keys are derived, one for each use."""
+
+    __slots__ = ()
+
+    def derived_key(self, use: str) -> "DerivedKey":
+        """Derive the key of a use; the text must be unique to that use (RFC 5869). The caller wipes it."""
+        return _derived(DerivedKey, self.buffer, b"", b"volens derived key v1|" + use.encode())
 
 
 @final
@@ -107,17 +141,9 @@ class SnapshotKey(Secret):
 
 @final
 class DerivedKey(Secret):
-    """A key of the site for one use, derived from its signing key: the same after every rotation, and never stored."""
+    """A key of the site for one use: the same after every rotation, and never stored."""
 
     __slots__ = ()
-
-    @classmethod
-    def of(cls, signing_seed: bytes, use: str) -> Self:
-        """Derive the key of a use; the text must be unique to that use (RFC 5869)."""
-        seed = bytearray(signing_seed)
-        key = _derived(cls, seed, b"", b"volens derived key v1|" + use.encode())
-        seed[:] = bytes(len(seed))
-        return key
 
 
 @final

@@ -1,6 +1,7 @@
-"""Processes that serve a site: their heartbeats, and the generation of the store that each has applied in memory.
+"""Processes that serve a site: their heartbeats, and what of the store each has applied in memory.
 
-A generation is the size of the audit log, which grows with every recorded change. Rows are about processes, never about
+That is the generation, the size of the audit log, which grows with every recorded change; and the epoch of the store
+key, which every erasure changes. Rows are about processes, never about
 people; they are added and deleted without an entry in the log.
 """
 
@@ -28,6 +29,7 @@ class RunningProcess:
     Attributes:
         process_id: random, 16 hexadecimal digits; new at each start.
         generation: the generation that it has applied.
+        key_epoch: the epoch of the store key that it holds; it has zeroed the older ones.
         galleries: how many galleries it holds in memory.
         lag: the age of its last report if it is behind the newest commit; zero if it is not.
     """
@@ -36,6 +38,7 @@ class RunningProcess:
     started_at: datetime
     seen_at: datetime
     generation: int
+    key_epoch: int
     galleries: int
     lag: timedelta
 
@@ -48,14 +51,19 @@ class Processes:
         self._store = store
 
     def report(self, process_id: str, started_at: datetime, generation: int, galleries: int) -> None:
-        """Record a heartbeat of a process and the generation it has applied; delete processes silent for long.
+        """Record a heartbeat of this process, and what it has applied; delete processes silent for long.
 
         Raises:
             UnavailableError: the store cannot be written now; nothing was recorded.
         """
         with self._store.write(wait=False) as tx:
             # A clock that was set back must not make the database refuse the row.
-            values = {"seen_at": max(tx.now, started_at), "generation": generation, "galleries": galleries}
+            values = {
+                "seen_at": max(tx.now, started_at),
+                "generation": generation,
+                "key_epoch": self._store.keyring.epoch,
+                "galleries": galleries,
+            }
             known = update(table).where(table.c.process_id == process_id).values(values)
             if not tx.connection.execute(known).rowcount:
                 tx.connection.execute(insert(table).values(process_id=process_id, started_at=started_at, **values))

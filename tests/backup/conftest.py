@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
@@ -21,11 +22,16 @@ def _stop_the_fork_server() -> Iterator[None]:
 
 @dataclass
 class Past:
-    """A site that was backed up while Ada was enrolled; since then she withdrew, and Eve was enrolled."""
+    """A site that was backed up while Ada was enrolled; since then she withdrew, and Eve was enrolled.
+
+    Attributes:
+        root_key: a copy of the root key that was made with the full backup. Ada's withdrawal replaced that key.
+    """
 
     house: House
     backup: Path
     full_backup: Path
+    root_key: Path
     ada: Person
     bob: Person
     eve: Person
@@ -54,6 +60,8 @@ def past(house: House, tmp_path: Path) -> Past:
         (reference,) = sealed_references(connection, [ada.receipt_id])
     house.site.backup(tmp_path / "backup")
     house.site.backup(tmp_path / "full", with_keyring=True)
+    root_key = tmp_path / "root key of the backup"
+    shutil.copy(house.site.home / "root.key", root_key)
     house.clock.move(hours=2)
     erased = house.withdraw(ada)
     eve = house.admit()
@@ -63,6 +71,7 @@ def past(house: House, tmp_path: Path) -> Past:
         house,
         tmp_path / "backup",
         tmp_path / "full",
+        root_key,
         ada,
         bob,
         eve,

@@ -75,10 +75,12 @@ def test_a_backup_with_the_keyring_warns_and_is_restored_only_with_proof(
     made = volens("backup", tmp_path / "full", "--with-keyring")
     assert made.code == 0
     assert "warning: anyone who has both this backup and the root key can open everything in it" in made.err
+    root_key = shutil.copy(home / "root.key", tmp_path / "root key of the backup")
     assert volens("withdraw", ada).code == 0
     lost = home.rename(tmp_path / "lost")
+    assert volens("restore", tmp_path / "full", "--root-key", lost / "root.key").code == 4
 
-    order = ("restore", tmp_path / "full", "--root-key", lost / "root.key")
+    order = ("restore", tmp_path / "full", "--root-key", root_key)
     refused = volens(*order)
     assert refused.code == 1
     assert "--accept-lost-withdrawals" in refused.err

@@ -1,4 +1,4 @@
-"""After a withdrawal the memory of a process holds no embedding, sketch, opened grant secret or reference key.
+"""After a withdrawal the memory of a process holds no embedding, sketch, opened grant secret or key that opens one.
 
 Each scenario runs in a process of its own, which searches itself (tests/support/remembering.py). Not promised, and not
 checked here: photos and frames, names, and sealed values. The *wrapped* grant secret is sealed: SQLite frees copies of
@@ -14,6 +14,9 @@ from typing import cast
 
 import pytest
 from patience import PATIENCE_S
+
+KEYS = {"root key", "store key", "bucket key"}
+"""In use until the erasure, which replaces them."""
 
 SUPPORT = Path(__file__).parents[1] / "support"
 
@@ -43,7 +46,7 @@ def test_after_a_withdrawal_no_opened_value_is_found_in_memory(tmp_path: Path, s
 
     assert set(report["held"]) >= {"embedding", "sketch", "grant secret", "reference key"}
     # Between two decisions there is the sketch in the gallery, the database's copy of what it wrote, and nothing else.
-    assert opened(report["before"]).keys() == {"sketch"}
+    assert opened(report["before"]).keys() == {"sketch", *KEYS}
     assert opened(report["after"]) == {}
     assert opened(report["later"]) == {}
 
@@ -51,14 +54,14 @@ def test_after_a_withdrawal_no_opened_value_is_found_in_memory(tmp_path: Path, s
 def test_real_photos_leave_nothing_opened_in_models_threads_or_matrix_library(tmp_path: Path) -> None:
     report = remembered("real_faces", tmp_path / "home", blas_threads=2)
 
-    assert opened(report["before"]).keys() == {"sketch"}
+    assert opened(report["before"]).keys() == {"sketch", *KEYS}
     assert opened(report["after"]) == {}
 
 
 def test_a_gallery_built_from_the_store_forgets_what_was_opened(tmp_path: Path) -> None:
     report = remembered("reopened", tmp_path / "home")
 
-    assert opened(report["before"]).keys() == {"sketch"}
+    assert opened(report["before"]).keys() == {"sketch", *KEYS}
     assert opened(report["after"]) == {}
 
 

@@ -15,8 +15,7 @@ from volens.audit import VerifierKey
 from volens.consent import EndReason
 from volens.erase import ErasureState, erase_consents, states_of
 from volens.index import Galleries, Installation
-from volens.store import Store
-from volens.store.keys.root_key import read_root_key_file
+from volens.store import open_home
 from volens.store.people import live_receipts
 
 PEOPLE = 300
@@ -100,8 +99,7 @@ def test_the_points_cover_a_batch_of_which_only_some_were_stopped(crowd: Crowd) 
 
 def stopped_before_anything_resumes(home: Path, crowd: Crowd) -> set[str]:
     """Query in a process that finishes no erasure: the consent of each person is either in force or stopped."""
-    with read_root_key_file(home / "root.key") as root_key:
-        store = Store.open(home, root_key=root_key, clock=Clock(), random=bytes)
+    store = open_home(home, clock=Clock(), random=bytes)
     try:
         with store.read() as connection:
             live, states = set(live_receipts(connection)), states_of(connection, crowd.ids)

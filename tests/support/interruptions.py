@@ -19,7 +19,7 @@ def interrupted_after_stop() -> Iterator[None]:
     def interrupt(*_: object) -> int:
         raise KeyboardInterrupt
 
-    with patch.object(Keyring, "destroy_secrets", interrupt):
+    with patch("volens.erase.procedure.destroy_secrets", interrupt):
         yield
 
 

@@ -26,6 +26,7 @@ from volens.face import EmbeddingModel, Extractor, FaceEmbedder, Pixels
 from volens.index import opened
 from volens.service import samples
 from volens.store.keys import Secret
+from volens.store.keys.root_key.key_file import encode_root_key
 from volens.store.people import sealed_references
 from volens.store.schema import live_consent
 
@@ -153,6 +154,7 @@ def _look_for(memory: OwnMemory, site: Site, receipt_id: ReceiptId) -> list[Secr
     assert wrapped is not None
     memory.look_for("wrapped grant secret", hide(wrapped))
     _overwrite(wrapped)
+    _look_for_keys(memory, site)
     held: list[Secret | UnitVector] = [secret]
     for reference, vector in opened(site.installation.store, references):
         key = secret.reference_key(reference.receipt.sha256, reference.model_id)
@@ -167,6 +169,18 @@ def _look_for(memory: OwnMemory, site: Site, receipt_id: ReceiptId) -> list[Secr
             sketch.fill(0)
         held += [key, UnitVector(vector.array)]
     return held
+
+
+def _look_for_keys(memory: OwnMemory, site: Site) -> None:
+    """Look for the keys above the grant secrets, which an erasure replaces, and for the text of the root key."""
+    keys = site.installation.store.keyring.unlocked
+    (bucket,) = [keys.bucket_key(one) for one in keys.key_ids()]
+    assert bucket is not None
+    for name, key in (("root key", keys.root_key), ("store key", keys.store_key), ("bucket key", bucket)):
+        memory.look_for(name, hide(key.buffer))
+    text = encode_root_key(keys.root_key)
+    memory.look_for("text of the root key", hide(text[len("volens-root-key-1:") :]))
+    text[:] = bytes(len(text))
 
 
 def _wipe(held: Iterable[Secret | UnitVector]) -> None:

@@ -8,8 +8,8 @@ import pytest
 from house import DIMENSION, MODEL, House, no_models
 from patience import PATIENCE_S
 
-from volens import Site
-from volens.consent import Purpose
+from volens import Site, verify_certificate
+from volens.consent import Purpose, UnavailableError
 from volens.erase import CONFIRM_S
 from volens.identify import VisitRecorder
 from volens.index import ChangeFeed
@@ -100,9 +100,13 @@ def test_an_erasure_records_how_many_processes_confirmed_it(
     try:
         while len(Processes(house.store).running()) < 2:
             threading.Event().wait(0.05)
-        house.withdraw(ada)
+        certificate = house.withdraw(ada).certificate_path.read_bytes()
+        epochs = {one.process_id: one.key_epoch for one in Processes(house.store).running()}
     finally:
         follower.close()
+    assert epochs[str(other.store.process_id)] == house.store.keyring.epoch == 2
+    stated = verify_certificate(certificate, house.store.verifier_key).statement["keys"]
+    assert stated["other_processes"] == {"others": 1, "confirmed": 1}
     assert facts(house) == {"reason": "withdrawn", "zone": "lobby", "processes": {"others": 1, "confirmed": 1}}
 
 
@@ -113,6 +117,48 @@ def test_an_erasure_does_not_wait_forever_for_a_silent_process(
     other.site.feed.follow()
     house.withdraw(house.admit())
     assert facts(house)["processes"] == {"others": 1, "confirmed": 0}
+
+
+def test_the_keys_that_an_erasure_replaced_are_zeroed_in_an_idle_process(house: House, other: House) -> None:
+    ada, bob = house.admit(), house.admit()
+    assert other.sees(bob)
+    keys = other.store.keyring.unlocked
+    (key_id,) = keys.key_ids()
+    bucket_key = keys.bucket_key(key_id)
+    assert bucket_key is not None
+    old = [keys.root_key.buffer, keys.store_key.buffer, bucket_key.buffer]
+    house.withdraw(ada)
+    assert all(any(buffer) for buffer in old)
+
+    other.site.feed.follow()
+
+    assert not any(any(buffer) for buffer in old)
+    assert other.sees(bob)
+    assert house.sees(bob)
+
+
+def test_a_process_that_cannot_ask_for_the_new_root_key_drops_sketches_and_says_it_is_late(
+    house: House, other: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = house.admit(), house.admit()
+    assert held(other) == 2
+    other.site.feed.follow()
+    epoch = other.store.keyring.epoch
+    house.withdraw(ada)
+    with monkeypatch.context() as silent:
+        silent.setattr(type(other.store.keyring.holder), "open", _silent)
+        with pytest.raises(UnavailableError, match="injected"):
+            other.site.feed.follow()
+        assert sum(map(len, other.galleries.built().values())) == 1
+        epochs = {one.process_id: one.key_epoch for one in Processes(house.store).running()}
+        assert epochs[str(other.store.process_id)] == epoch
+    other.site.feed.follow()
+    assert other.store.keyring.epoch == epoch + 1
+    assert other.sees(bob)
+
+
+def _silent(*_: object) -> None:
+    raise UnavailableError("injected: the holder does not answer")
 
 
 def facts(house: House) -> dict[str, object]:

@@ -29,6 +29,8 @@ _GONE: Final = {"NotFoundException", "DisabledException", "KMSInvalidStateExcept
 class AwsKms:
     """`KeyService` over one KMS key."""
 
+    copies: Final = "copies of an older root-key.json, which AWS KMS unwraps until the KMS key is deleted"
+
     def __init__(self, location: KmsLocation, site_id: SiteId) -> None:
         """Use the key at `location`; a root key that it wraps opens for `site_id` only."""
         self._at = location

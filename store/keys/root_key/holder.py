@@ -1,6 +1,6 @@
 """The protocol of root key holders. A holder has two slots, so that a key that opens exists at every moment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, final
@@ -26,6 +26,11 @@ class RootKeyHolder(Protocol):
     @property
     def url(self) -> str:
         """Where the key is; it contains no secret."""
+        ...
+
+    @property
+    def copies(self) -> str:
+        """Where a copy of a key that was replaced may still be, for certificates."""
         ...
 
     def create(self, slot: Slot) -> RootKey:
@@ -71,10 +76,6 @@ class RootKeys:
     def __exit__(self, *_: object) -> None:
         for key in self.keys:
             key.wipe()
-
-
-RootKeySource = Callable[[], RootKeys]
-"""Reads the keys from their holder. A running process calls it again after another one has rotated the keys."""
 
 
 def root_keys(holder: RootKeyHolder) -> RootKeys:

@@ -1,40 +1,54 @@
 """Root key holder: a file (mode 0600)."""
 
+import binascii
 import os
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
-from volens.consent import InputError, TamperError, UnavailableError, from_b64url
-from volens.consent.jws import b64url
-from volens.store.files.private_files import read_private, sync_folder, write_private
+from volens.consent import InputError, TamperError, UnavailableError
+from volens.store.files.freed_memory import overwrite_freed_bytes
+from volens.store.files.private_files import sync_folder, write_private
 from volens.store.keys.root_key.holder import Slot
 from volens.store.keys.secrets import KEY_BYTES, Random, RootKey
 
-_PREFIX: Final = "volens-root-key-1:"
+_PREFIX: Final = b"volens-root-key-1:"
 _LIMIT_BYTES: Final = 200
+_ENCODED_BYTES: Final = 43
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = bytes.maketrans(b"-_+/", b"+/..")  # "+" and "/" are no base64url, and "." is no base64
 
 
-def encode_root_key(key: RootKey) -> str:
-    """Return a root key as text."""
-    return f"{_PREFIX}{b64url(bytes(key.buffer))}"
+def encode_root_key(key: RootKey) -> bytearray:
+    """Return a root key as text, which the caller overwrites."""
+    text = bytearray(_PREFIX)
+    text += binascii.b2a_base64(key.buffer, newline=False).rstrip(b"=").translate(_TO_URL)
+    overwrite_freed_bytes(KEY_BYTES)  # base64 of a key has the same size class in Python's memory as the key
+    return text
 
 
-def decode_root_key(text: str, where: str) -> RootKey:
-    """Read the text of `encode_root_key`.
+def decode_root_key(text: bytearray, where: str) -> RootKey:
+    """Read the text of `encode_root_key`, and overwrite it.
 
     Raises:
         TamperError: it is not a root key; the message names `where` it was.
     """
-    problem = f"integrity: {where} is no Volens root key; restore it from your copy of the key"
+    stripped = text.strip()
+    body = stripped.removeprefix(_PREFIX).translate(_FROM_URL)
+    is_form = stripped.startswith(_PREFIX) and len(body) == _ENCODED_BYTES
     try:
-        raw = from_b64url(text.removeprefix(_PREFIX))
-    except InputError:
-        raise TamperError(problem) from None
-    if not text.startswith(_PREFIX) or len(raw) != KEY_BYTES:
-        raise TamperError(problem)
-    return RootKey(raw)
+        raw = binascii.a2b_base64(body + b"=", strict_mode=True) if is_form else b""
+        if len(raw) == KEY_BYTES and binascii.b2a_base64(raw, newline=False)[:-1] == body:
+            return RootKey(raw)
+    except binascii.Error:
+        pass
+    finally:
+        raw = b""
+        for one in (text, stripped, body):
+            one[:] = bytes(len(one))
+        overwrite_freed_bytes(KEY_BYTES)
+    raise TamperError(f"integrity: {where} is no Volens root key; restore it from your copy of the key")
 
 
 def make_root_key_file(path: Path, random: Random, *, replace: bool = False) -> RootKey:
@@ -45,7 +59,9 @@ def make_root_key_file(path: Path, random: Random, *, replace: bool = False) -> 
         UnavailableError: the disk refuses.
     """
     key = RootKey.generate(random)
-    write_private(path, f"{encode_root_key(key)}\n".encode("ascii"), replace=replace)
+    text = encode_root_key(key) + b"\n"
+    write_private(path, text, replace=replace)
+    text[:] = bytes(len(text))
     return key
 
 
@@ -56,19 +72,26 @@ def read_root_key_file(path: Path) -> RootKey:
         UnavailableError: the file is missing, unreadable, or readable by others than its owner.
         TamperError: the file is not a root key.
     """
-    data = read_private(path, _LIMIT_BYTES)
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise UnavailableError(f"{path.name} can be read by others than its owner; run: chmod 600 {path}")
+    text = bytearray(_LIMIT_BYTES + 1)
     try:
-        text = data.decode("ascii").strip()
-    except UnicodeDecodeError:
-        text = ""
+        with path.open("rb", buffering=0) as file:  # a buffer would keep a copy
+            size_bytes = file.readinto(text) or 0
+            mode = os.fstat(file.fileno()).st_mode
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror}; check the name and the file's rights") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UnavailableError(f"{path.name} can be read by others than its owner; run: chmod 600 {path}")
+    if size_bytes > _LIMIT_BYTES:
+        raise InputError(f"got {path} of more than {_LIMIT_BYTES} bytes; expected a smaller file")
+    del text[size_bytes:]
     return decode_root_key(text, path.name)
 
 
 @final
 class FileHolder:
     """`RootKeyHolder` over a file. The next key is in a second file in the same folder, ``root.key.next``."""
+
+    copies: Final = "backups and other copies of the key file, and blocks that the disk has set aside"
 
     def __init__(self, path: Path, url: str, random: Random) -> None:
         self.url = url

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import Any, final
+from typing import Any, Final, final
 
 from volens.consent import InputError, UnavailableError, VolensError
 from volens.store.keys.root_key.holder import Slot
@@ -15,6 +15,8 @@ from volens.store.keys.secrets import Random, RootKey
 @final
 class KeyringHolder:
     """`RootKeyHolder` over one entry of the OS keyring. The next key is in a second entry, ``NAME.next``."""
+
+    copies: Final = "backups of what the OS keyring stores"
 
     def __init__(self, location: KeyringLocation, name: str, url: str, random: Random) -> None:
         self.url = url
@@ -31,7 +33,7 @@ class KeyringHolder:
                     "another name"
                 )
             key = RootKey.generate(self._random)
-            keyring.set_password(self._service, self._names[slot], encode_root_key(key))
+            keyring.set_password(self._service, self._names[slot], encode_root_key(key).decode("ascii"))
             return key
 
     def open(self, slot: Slot) -> RootKey | None:
@@ -39,7 +41,7 @@ class KeyringHolder:
         with self._backend() as keyring:
             text = keyring.get_password(self._service, self._names[slot])
         if text is not None:
-            return decode_root_key(text, f"{self._where(slot)} of the OS keyring")
+            return decode_root_key(bytearray(text, "utf-8"), f"{self._where(slot)} of the OS keyring")
         if slot is Slot.NEXT:
             return None
         raise UnavailableError(

@@ -24,6 +24,8 @@ _TOKEN_LIMIT: Final = 4096
 class VaultTransit:
     """`KeyService` over one Transit key."""
 
+    copies: Final = "backups of Vault's storage, which have the deleted versions of the Transit key"
+
     def __init__(
         self, location: VaultLocation, site_id: SiteId, random: Random, timeout_s: float | None = None
     ) -> None:

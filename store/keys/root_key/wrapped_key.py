@@ -13,6 +13,11 @@ from volens.store.keys.secrets import RootKey
 class KeyService(Protocol):
     """Wraps and unwraps root keys. Raises UnavailableError and TamperError as `RootKeyHolder` does."""
 
+    @property
+    def copies(self) -> str:
+        """Where a copy of a root key that was retired may still be, for certificates."""
+        ...
+
     def wrap(self, *, renewed: bool) -> tuple[RootKey, str]:
         """Make a root key and return it with its wrapped form; `renewed`: under a new version, if versions exist."""
         ...
@@ -32,6 +37,7 @@ class WrappedHolder:
 
     def __init__(self, home: Path, record: RootKeyRecord, service: KeyService) -> None:
         self.url = record.url
+        self.copies = service.copies
         self._home = home
         self._empty = replace(record, wrapped=None, wrapped_next=None)
         self._service = service

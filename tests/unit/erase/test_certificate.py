@@ -18,9 +18,9 @@ from volens.audit import LogEntry, LoggedStatement, VerifierKey
 from volens.consent import InputError, TamperError, VolensError
 from volens.consent.receipt import verify_receipt
 from volens.erase.proof import ACKNOWLEDGEMENT, CERTIFICATE, is_for, log_details, verify_certificate
-from volens.store.keys import nonce_of
+from volens.store.keys import OVERHEAD_BYTES, nonce_of
 from volens.store.log import node_reader
-from volens.store.people import sealed_name, sealed_references
+from volens.store.people import name_of, sealed_name, sealed_references
 
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
 EVENT = "erasure.certified"
@@ -209,20 +209,55 @@ def test_a_certificate_states_the_hashes_of_what_existed(house: House) -> None:
         box = boxes[one["what"]]
         assert box is not None
         assert one["salted_sha256"] == sha256(bytes.fromhex(one["salt"]) + box).hexdigest()
-        assert one["fingerprint"] == nonce_of(box).hex()
+        assert one["size_bytes"] == len(box)
     assert len({one["salt"] for one in existed}) == len(existed)
+
+
+def test_a_certificate_prints_no_byte_of_a_sealed_box(house: House) -> None:
+    person = house.admit()
+    with house.store.read() as connection:
+        (reference,) = sealed_references(connection, [person.receipt_id])
+        name = sealed_name(connection, person.receipt_id)
+    wrapped = house.store.keyring.wrapped_secrets([person.receipt_id])[person.receipt_id]
+    assert name is not None
+
+    statement = json.dumps(statement_of(house.withdraw(person).certificate_path.read_bytes()))
+
+    for box in (reference.sealed_embedding, name, wrapped):
+        assert not [at for at in range(len(box) - 3) if box[at : at + 4].hex() in statement]
+        assert nonce_of(box).hex() not in statement
+
+
+def test_the_size_of_a_sealed_name_says_little_about_the_name(house: House) -> None:
+    sizes = set()
+    for name in ("Al", "Ada Canary Example", "x" * 64):
+        person = house.invite(name=name)
+        with house.store.read() as connection:
+            box = sealed_name(connection, person.receipt_id)
+        assert box is not None
+        sizes.add(len(box))
+        assert name_of(house.store, person.receipt_id) == name
+    assert sizes == {64 + OVERHEAD_BYTES}
 
 
 def test_a_certificate_states_the_time_of_each_step_and_the_search_results(house: House) -> None:
     person = house.admit()
     assert house.sees(person)
+    epoch = house.site.keys.status().epoch
     statement = statement_of(house.withdraw(person).certificate_path.read_bytes())
 
     assert list(statement["times"]) == ["removed", "scrubbed", "shredded", "stopped", "verified"]
     assert statement["search_before"] == [{"found": True, "model": MODEL, "rank": 1}]
     assert statement["search_after"] == [{"found": False, "model": MODEL}]
     assert [one["what"] for one in statement["touched"]][:2] == ["data file", "keyring"]
-    assert statement["store_key"]["epoch"] == 1
+    assert statement["keys"] == {
+        "store_key_destroyed": epoch,
+        "root_key_destroyed": True,
+        "root_key": "replaced by its holder, and destroyed there; a copy of it that was made before may be in: backups "
+        "and other copies of the key file, and blocks that the disk has set aside",
+        "root_key_holder": "file",
+        "other_processes": {"others": 0, "confirmed": 0},
+    }
     assert statement["recipients"] == []
     assert str(house.site.home) not in json.dumps(statement)
 
@@ -238,7 +273,7 @@ def test_a_search_that_did_not_run_is_stated_as_not_run(house: House) -> None:
     assert statement["search_after"] == [
         {"not_run": "another process finished the erasure, and the old embedding opens no more"}
     ]
-    assert {one["what"].split(" of ")[0] for one in statement["searched"]} == {"fingerprint"}
+    assert {one["what"].split(" of ")[0] for one in statement["searched"]} == {"beginning"}
 
 
 def test_certificates_of_version_1_stay_verifiable() -> None:
@@ -315,7 +350,7 @@ STATEMENTS: dict[str, tuple[Callable[[Statement], Statement], str]] = {
     "something found last": (lambda s: found(s, *[0] * (len(s["searched"]) - 1), 1), LEFT),
     "something found and made up for": (lambda s: found(s, 1, -1), LEFT),
     "found again by search": (lambda s: s | {"search_after": [{"model": "x", "found": True}]}, LEFT),
-    "another version": (lambda s: s | {"version": 3}, r"expected statement.version 1 or 2"),
+    "another version": (lambda s: s | {"version": 4}, r"expected statement.version 1 or 2 or 3"),
     "no version": (lambda s: {k: v for k, v in s.items() if k != "version"}, FORM),
     "nothing searched": (lambda s: {k: v for k, v in s.items() if k != "searched"}, FORM),
     "a search that found no number": (lambda s: s | {"searched": [{"what": "x"}]}, FORM),

@@ -109,7 +109,7 @@ def test_resuming_returns_the_finished_erasures_and_the_error_of_the_rest(house:
         erase_all(house, people)
     with house.store.read() as connection:
         begun = states_of(connection, [person.receipt_id for person in people])
-    nonce = peek_fingerprint(house, people[0])
+    nonce = peek_nonce(house, people[0])
     (house.site.home / "copy").write_bytes(bytes(40) + nonce + bytes(40))
 
     finished, stuck = resume_begun(house.site.installation)
@@ -119,11 +119,11 @@ def test_resuming_returns_the_finished_erasures_and_the_error_of_the_rest(house:
     assert isinstance(stuck, ErasureIncompleteError)
 
 
-def peek_fingerprint(house: House, person: Person) -> bytes:
+def peek_nonce(house: House, person: Person) -> bytes:
     with house.store.read() as connection:
         found = entries(connection, [person.receipt_id]).get(person.receipt_id)
     assert found is not None
-    return bytes.fromhex(found.facts["existed"][0]["fingerprint"])
+    return bytes.fromhex(found.facts["beginnings"][0]["nonce"])
 
 
 def test_a_damaged_journal_entry_is_an_error_that_does_not_delay_the_others(house: House) -> None:

@@ -13,6 +13,7 @@ from volens.erase import Hit, Needles, places
 from volens.erase.journal import _merged
 from volens.store import Store
 from volens.store.files import ReadAt
+from volens.store.keys import destroy_secrets
 
 SECRET = b"a secret of sixteen bytes or more"
 
@@ -63,12 +64,12 @@ def test_a_certificate_states_how_the_engine_scrubs(house: House) -> None:
     statement = verify_certificate(path.read_bytes(), house.store.verifier_key).statement
 
     assert statement["method"] == (
-        "rows deleted and zeroed, write-ahead logs cut, the only key destroyed, "
+        "rows deleted and zeroed, write-ahead logs cut, every key that wrapped the person's key destroyed, "
         "the gallery's row overwritten and zeroed"
     )
     assert [one["how"] for one in statement["touched"][:2]] == [
         "rows deleted and zeroed, write-ahead log cut",
-        "grant secret deleted and zeroed, write-ahead log cut",
+        "grant secret deleted and zeroed, write-ahead log cut; keys above it replaced",
     ]
 
 
@@ -77,7 +78,7 @@ def test_an_erasure_names_the_database_that_another_process_reads(impatient: Hou
     person = house.admit()
     with house.store.keyring.read() as connection:
         connection.exec_driver_sql("SELECT * FROM grant_secret").all()
-        house.store.keyring.destroy_secrets([person.receipt_id])
+        destroy_secrets(house.store.keyring, [person.receipt_id], house.bits.randbytes, house.store.now())
         with pytest.raises(
             ErasureIncompleteError, match=r"another process is reading keyring\.db, .* cannot be cut; run 'volens erase"
         ):

@@ -27,7 +27,7 @@ def test_resume_finishes_erasures_and_ends_with_5_while_it_cannot(ada: Path, hom
     assert volens("withdraw", ada).code == 5
     stuck = volens("erase", "resume", "--json")
     assert (stuck.code, stuck.json["error"]["kind"]) == (5, "ErasureIncompleteError")
-    assert "found fingerprint of sealed name in copy" in stuck.json["error"]["message"]
+    assert "found beginning of sealed name in copy" in stuck.json["error"]["message"]
     assert volens("erase", "prove", ada).code == 5
     copy.unlink()
 
@@ -84,7 +84,7 @@ def test_prove_lists_what_was_searched_and_finds_restored_data(ada: Path, home: 
         assert proved.code == 0
         assert proved.json["found"] == []
         assert proved.json["size_bytes"] > 100_000
-        assert proved.json["searched"]["fingerprint of sealed name"] == 1
+        assert proved.json["searched"]["sealed name"] == 1
     said = volens("erase", "prove", ada)
     assert "volens.db: " in said.out
     assert "nothing was found" in said.out
@@ -95,8 +95,8 @@ def test_prove_lists_what_was_searched_and_finds_restored_data(ada: Path, home: 
     write_private(copy, content)
     found = volens("erase", "prove", ada, "--json")
     assert found.code == 5
-    assert found.json["found"] == [{"what": "fingerprint of sealed name", "where": "copy"}]
-    assert "FOUND fingerprint of sealed name in copy" in volens("erase", "prove", certificate).out
+    assert found.json["found"] == [{"what": "sealed name", "where": "copy"}]
+    assert "FOUND sealed name in copy" in volens("erase", "prove", certificate).out
 
 
 def _interrupted(*_: object) -> None:

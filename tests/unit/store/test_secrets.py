@@ -10,10 +10,21 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from volens.store.keys import GrantSecret, ProfileKey, ReferenceKey, RootKey, Secret, StoreKey
+from volens.store.keys import GrantSecret, ProfileKey, ReferenceKey, RootKey, Secret
+from volens.store.keys.secrets import AuthenticationKey, BucketKey, DerivedKey, ProjectionKey, StoreKey
 
 VALUE = bytes(range(32))
-KINDS = [RootKey, StoreKey, ReferenceKey, ProfileKey, GrantSecret]
+KINDS = [
+    RootKey,
+    StoreKey,
+    BucketKey,
+    AuthenticationKey,
+    ProjectionKey,
+    DerivedKey,
+    ReferenceKey,
+    ProfileKey,
+    GrantSecret,
+]
 SHA = hashlib.sha256(b"a receipt").digest()
 OTHER_SHA = hashlib.sha256(b"another receipt").digest()
 
@@ -103,7 +114,9 @@ def test_derived_keys_are_those_of_rfc_5869() -> None:
 
     assert secret.reference_key(SHA, "m@1").buffer == hkdf(SHA, reference) == by_hand(SHA, reference)
     assert secret.profile_key(SHA).buffer == hkdf(SHA, profile) == by_hand(SHA, profile)
-    assert StoreKey(VALUE).projection_seed("m@1") == hkdf(None, projection) == by_hand(bytes(32), projection)
+    assert ProjectionKey(VALUE).projection_seed("m@1") == hkdf(None, projection) == by_hand(bytes(32), projection)
+    use = b"volens derived key v1|senders"
+    assert AuthenticationKey(VALUE).derived_key("senders").buffer == hkdf(None, use) == by_hand(bytes(32), use)
 
 
 def test_another_receipt_model_secret_or_use_gives_another_key() -> None:
@@ -120,7 +133,7 @@ def test_another_receipt_model_secret_or_use_gives_another_key() -> None:
     assert [type(key) for key in keys] == [ReferenceKey] * 4 + [ProfileKey] * 2
 
 
-def test_another_model_or_store_key_gives_another_projection() -> None:
-    seeds = {StoreKey(value).projection_seed(model) for value in (VALUE, bytes(32)) for model in ("m@1", "m@2")}
+def test_another_model_or_projection_key_gives_another_projection() -> None:
+    seeds = {ProjectionKey(value).projection_seed(model) for value in (VALUE, bytes(32)) for model in ("m@1", "m@2")}
 
     assert len(seeds) == 4

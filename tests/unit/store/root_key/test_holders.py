@@ -8,7 +8,7 @@ from command_line import exit_code_of
 from house import House, no_models
 
 from tests.unit.store.root_key.conftest import Held
-from volens import Site
+from volens import Site, verify_certificate
 from volens.consent import InputError, TamperError, UnavailableError, VolensError
 from volens.store import ask_root_key_holder
 from volens.store.keys.root_key import RECORD_FILE
@@ -82,17 +82,70 @@ def test_a_running_site_works_while_its_holder_is_unreachable(held: Held, tmp_pa
     house = House.build(tmp_path / "home", root_key=held.url)
     person = house.admit()
 
-    for root in (False, True):
-        held.stop()
-        with pytest.raises(UnavailableError):
-            house.site.keys.rotate(root=root)
-        assert house.sees(person)
-        assert not house.site.keys.status().unfinished
-        held.start()
-        assert house.site.keys.rotate(root=root).new_root is root
+    held.stop()
+    with pytest.raises(UnavailableError):
+        house.site.keys.rotate(root=True)
+    assert house.sees(person)
+    assert not house.site.keys.status().unfinished
+    assert not house.site.keys.rotate(root=False).new_root
+    held.start()
+    assert house.site.keys.rotate(root=True).new_root
     house.reopen()
     assert house.sees(person)
     house.site.close()
+
+
+def test_an_erasure_destroys_the_store_key_also_if_the_holder_is_silent(held: Held, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    house = House.build(home, root_key=held.url)
+    ada, ben = house.admit(), house.admit()
+    held.stop()
+
+    erased = house.withdraw(ada)
+
+    keys = verify_certificate(erased.certificate_path.read_bytes(), house.store.verifier_key).statement["keys"]
+    assert (keys["store_key_destroyed"], keys["root_key_destroyed"]) == (1, False)
+    assert "its holder did not answer" in keys["root_key"]
+    assert (house.site.keys.status().epoch, house.site.keys.status().root_key_due) == (2, True)
+    assert house.sees(ben)
+    house.site.sweep()
+    assert house.site.keys.status().root_key_due
+
+    held.start()
+    house.store.keyring.engine.scrub()
+    stolen = Path(shutil.copytree(home, tmp_path / "stolen"))
+    house.site.sweep()
+
+    assert (house.site.keys.status().epoch, house.site.keys.status().root_key_due) == (3, False)
+    assert house.sees(ben)
+    house.reopen()
+    assert house.sees(ben)
+    house.site.close()
+    shutil.copy(home / RECORD_FILE, stolen / RECORD_FILE)
+    with pytest.raises(TamperError, match="does not open with this root key"):
+        opened(stolen, house)
+
+
+def test_after_an_erasure_the_old_root_key_is_gone_from_its_holder(held: Held, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    house = House.build(home, root_key=held.url)
+    ada, ben = house.admit(), house.admit()
+    house.store.keyring.engine.scrub()
+    stolen = Path(shutil.copytree(home, tmp_path / "stolen"))
+
+    keys = verify_certificate(house.withdraw(ada).certificate_path.read_bytes(), house.store.verifier_key).statement[
+        "keys"
+    ]
+
+    assert keys["root_key_destroyed"]
+    assert keys["root_key_holder"] == held.url.partition(":")[0]
+    house.reopen()
+    assert house.sees(ben)
+    house.site.close()
+    # The thief has an old copy of the home and the current record, and may use the holder.
+    shutil.copy(home / RECORD_FILE, stolen / RECORD_FILE)
+    with pytest.raises(TamperError, match="does not open with this root key"):
+        opened(stolen, house)
 
 
 def test_a_lost_key_is_reported_and_nothing_is_changed(held: Held, tmp_path: Path) -> None:
