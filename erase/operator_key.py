@@ -162,7 +162,8 @@ def check_approvals(
     if required > 1 and len(labels) < required:
         raise RefusedError(
             f"got {len(labels)} approvals; this site requires {required} different operators; have the plan approved "
-            "with 'volens erase --approve PLAN --operator-key FILE'"
+            "with 'volens erase --approve PLAN --operator-key FILE'; a site with one operator can require fewer with "
+            "'volens operator require 1', which is logged"
         )
     return labels
 
@@ -170,24 +171,27 @@ def check_approvals(
 def change_approved(
     store: Store, tx: Transaction, change: Mapping[str, str | int], keys: Sequence[OperatorKey]
 ) -> dict[str, str | int]:
-    """Approve a change to the approval rule with as many operators as the present rule requires.
+    """Approve a change to the approval rule with as many operators as the present rule requires, and there are.
 
-    Each operator signs the change with its time, at the same desk. Return the operators and their signatures for the
-    audit log.
+    The first operators of a site, and a higher number, weaken nothing and need no approval. Each operator signs the
+    change with its time, at the same desk. Return the operators and their signatures for the audit log.
 
     Raises:
         RefusedError: the keys are too few, not different, or not of operators.
     """
-    required = operators_required(tx.connection)
-    if required < 2:  # noqa: PLR2004  one is the operator at the desk
+    operators, rule = list_operators(tx.connection), operators_required(tx.connection)
+    is_first = change["change"] == "add" and len(operators) < rule
+    is_higher = change["change"] == "require" and int(change["required"]) >= rule
+    if rule == 1 or not operators or is_first or is_higher:  # one is the operator at the desk
         return {}
+    required = min(rule, len(operators))
     content = {
         "version": OPERATOR_CHANGE.version,
         "site_id": store.site.controller.site_id,
         "at": format_time(tx.now),
         **change,
     }
-    known = {one.public_key: one.label for one in list_operators(tx.connection)}
+    known = {one.public_key: one.label for one in operators}
     tokens = [OPERATOR_CHANGE.sign(key, content) for key in keys]
     labels = {known[key.public_key] for key in keys if key.public_key in known}
     if len(labels) < required or len(labels) != len(keys):

@@ -29,7 +29,7 @@ from volens.store.people import parse_external_id, stored_receipt
 from volens.store.people.consents import live_receipts_of
 from volens.store.people.external_ids import consent_linked
 from volens.store.programs import Inbox, ReceivedMessage, Sender
-from volens.store.promises import zones
+from volens.store.promises import inspect_zones
 
 
 class RevocationKind(StrEnum):
@@ -125,7 +125,7 @@ def carry_out_pending(installation: Installation) -> None:
 
 
 def _consents_of(connection: Connection, keyring: Keyring, sender: Sender, revocation: Revocation) -> list[ReceiptId]:
-    allowed = [sender.zone] if sender.zone is not None else [zone.purpose for zone in zones(connection)]
+    allowed = [sender.zone] if sender.zone is not None else [zone.purpose for zone, _ in inspect_zones(connection)]
     named: list[tuple[ReceiptId, DataSubjectId]] = []
     if revocation.receipt_id is not None:
         stored = stored_receipt(connection, revocation.receipt_id)

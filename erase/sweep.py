@@ -4,10 +4,12 @@
    unfinished orders are applied to their remaining members.
 2. Every consent in force is checked against its expiry clocks (`volens.consent.clocks`); expired ones are erased, by
    reason.
-3. Data with a clock of its own is deleted: secrets without a consent, and visits older than their zone's history.
+3. Data with a clock of its own is deleted: secrets without a consent, and visits older than their zone's history. A
+   root key that an erasure could not replace, because its holder did not answer, is replaced now if it answers.
 
 The clocks are computed from the recorded facts, not from the expiry column that matching uses, so a wrong value there
-does not keep a consent.
+does not keep a consent. Consents whose rows do not verify are closed and end with the term that the person signed at
+the latest; the sweep reports them after it has done everything else.
 """
 
 from collections import Counter
@@ -28,7 +30,9 @@ from volens.erase.proof.certify import Erased
 from volens.erase.revocations import carry_out_pending
 from volens.index import Installation
 from volens.store import Store
+from volens.store.keys import destroy_secrets, renew_root_key
 from volens.store.people import clocked, live_receipts
+from volens.store.people.consents import inspect_consents
 from volens.store.people.visits import prune_visits
 from volens.store.programs.idempotency_store import prune_responses
 
@@ -87,7 +91,8 @@ def sweep(installation: Installation, progress: Progress = lambda _done, _total:
     ends the sweep; the journal continues from there.
 
     Raises:
-        ErasureIncompleteError, TamperError: an erasure could not be finished; all others were.
+        ErasureIncompleteError, TamperError: an erasure could not be finished, or the rows of a consent that is not due
+            do not verify; everything else was done.
     """
     store = installation.store
     with store.read() as connection:
@@ -96,9 +101,9 @@ def sweep(installation: Installation, progress: Progress = lambda _done, _total:
             one.cohort_id: set(cohort_receipts(connection, one.cohort_id, unerased=True)).difference(begun)
             for one in unfinished_cohorts(connection)
         }
-    ended = _expired(store, but=set().union(*orders.values()))
+    ended, problems = _expired(store, but=set().union(*orders.values()))
     total = len(begun) + sum(map(len, orders.values())) + sum(map(len, ended.values()))
-    tried, stuck = 0, list[VolensError]()
+    tried, stuck = 0, list[VolensError](problems)
 
     def attempt(count: int, act: Callable[[Progress], Result]) -> Result | None:
         """Do a part; if it fails, the others are done nevertheless, and its error is raised last."""
@@ -121,7 +126,8 @@ def sweep(installation: Installation, progress: Progress = lambda _done, _total:
     for reason, ids in ended.items():
         expired += attempt(len(ids), partial(erase_consents, installation, ids, reason)) or []
     # 3.
-    stray_secrets = _delete_outdated(store)
+    stray_secrets, vanished = _delete_outdated(store)
+    stuck += vanished
     if stuck:
         raise stuck[0]
     return SweepReport(tuple(expired), tuple(resumed), stray_secrets)
@@ -154,25 +160,37 @@ def outliving(store: Store, grace: timedelta = STALE_AFTER) -> dict[EndReason, i
     return _in_order(Counter(one.reason for one in deadlines if one.at < limit))
 
 
-def _expired(store: Store, but: AbstractSet[ReceiptId]) -> dict[EndReason, list[ReceiptId]]:
-    now = store.now()
+def _expired(store: Store, but: AbstractSet[ReceiptId]) -> tuple[dict[EndReason, list[ReceiptId]], list[TamperError]]:
+    """Return the consents that are due, by reason, and what is wrong with those that stay."""
+    now, problems = store.now(), list[TamperError]()
     ended: dict[EndReason, list[ReceiptId]] = {reason: [] for reason in LEGAL_SOURCES}
     with store.read() as connection:
         for one in clocked(connection):
             if one.deadline.at <= now and one.receipt_id not in but:
                 ended[one.deadline.reason].append(one.receipt_id)
-    return {reason: ids for reason, ids in ended.items() if ids}
+            elif one.problem is not None:
+                problems.append(one.problem)
+    return {reason: ids for reason, ids in ended.items() if ids}, problems
 
 
-def _delete_outdated(store: Store) -> int:
-    """Delete data that has a clock of its own: visits, stored responses, orphaned secrets. Return how many of these."""
+def _delete_outdated(store: Store) -> tuple[int, list[TamperError]]:
+    """Delete data that has a clock of its own: visits, stored responses, orphaned secrets. Return how many of these.
+
+    The secret of a consent whose rows vanished is kept, and the error about it returned: a restore can bring the rows
+    back.
+    """
     with store.write() as tx:
         prune_visits(tx)
         prune_responses(tx)
     kept = store.keyring.kept(store.now() - STRAY_AFTER)
     with store.read() as connection:
         stray = kept - set(live_receipts(connection))
-    return store.keyring.destroy_secrets(stray)
+        vanished = inspect_consents(connection, stray)
+    problems = [one for one in vanished.values() if isinstance(one, TamperError)]
+    if gone := stray - vanished.keys():
+        destroy_secrets(store.keyring, gone, store.random, store.now())
+    renew_root_key(store.keyring, store.random, store.now())
+    return len(gone), problems
 
 
 def _in_order(counts: Counter[EndReason]) -> dict[EndReason, int]:

@@ -1,7 +1,7 @@
 """Matching: the index proposes, the store decides; the exact score and the person's own signature settle it."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias, final
@@ -14,6 +14,7 @@ from volens.consent import (
     ModelId,
     NoLiveConsentError,
     Purpose,
+    ReceiptId,
     ReferenceId,
     SecondFactor,
     ShownFactor,
@@ -29,7 +30,8 @@ from volens.index.projection import distance_bound, estimate_deviation
 from volens.index.reference_opener import ReferenceOpener, opened
 from volens.index.timing import StageTimer, no_timing
 from volens.store import ReadSnapshot, Store
-from volens.store.people import SealedReference, live_candidates
+from volens.store.people import SealedReference, authenticate_consents, live_candidates
+from volens.store.people.consents import AuthenticConsent
 from volens.store.people.second_factors import required_factor
 from volens.store.promises import zone_of
 
@@ -70,7 +72,7 @@ def identify(
     3. Open their sealed embeddings, the highest estimate first, under their own keys; stop where the estimate says
        that no later one can reach the best score so far, or the threshold.
     4. Compare exactly; below the threshold there is no match.
-    5. Verify the winner's receipt: signature, site, zone, person, term.
+    5. Verify the winner's rows (`authenticate_consents`) and receipt: signature, site, zone, person, term.
     6. In a zone that requires a second factor, a match stays only with the factor of that person (`factor_gate`). What
        the zone requires is read from the store here, so that no caller can leave it out.
 
@@ -79,7 +81,8 @@ def identify(
 
     Raises:
         InputError: `factor` is not the kind that the zone requires.
-        TamperError: a candidate's seal or the winner's receipt does not verify. No match is returned then.
+        TamperError: a candidate's seal, the winner's rows or receipt, or the rows of the zone do not verify. No match
+            is returned then.
 
     Not checked: whether the probe shows a live face. A reference of exactly the threshold's score is missed with a
     probability of 2 in 100, of 0.1 more with 5 in 100,000 (`SCAN_DEVIATIONS`, `ESTIMATE_DEVIATIONS`).
@@ -132,9 +135,11 @@ def identify_many(
             searches = [
                 _search(candidates, vector, found, least, bits) for vector, found in zip(vectors, proposed, strict=True)
             ]
-    # 5.
-    with timer("signature"):
-        decisions = [_decision(store, search, least, purpose, now) for search in searches]
+        # 5.
+        with timer("signature"):
+            winners = [winner.receipt.receipt_id for winner, _score, _opened in searches if winner is not None]
+            authentic = authenticate_consents(snapshot, winners)
+            decisions = [_decision(store, authentic, search, least, purpose, now) for search in searches]
     # 6.
     if required is SecondFactor.NONE:
         return decisions
@@ -232,10 +237,20 @@ def _least_estimate(score: float, bits: int) -> float:
     return score - ESTIMATE_DEVIATIONS * estimate_deviation(score, bits)
 
 
-def _decision(store: Store, found: _Found, threshold: float, purpose: Purpose, now: datetime) -> Decision:
+def _decision(
+    store: Store,
+    authentic: Mapping[ReceiptId, AuthenticConsent],
+    found: _Found,
+    threshold: float,
+    purpose: Purpose,
+    now: datetime,
+) -> Decision:
     winner, score, sealed_opened = found
     if winner is None:
         return Decision(None, threshold, sealed_opened)
+    consent = authentic.get(winner.receipt.receipt_id)
+    if consent is None or consent.ends_at <= now:
+        raise TamperError("integrity: the matched person's consent is not in force by its verified rows")
     _check_winner(store, winner, purpose, now)
     return Decision(_match(winner, score), threshold, sealed_opened)
 

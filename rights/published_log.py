@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final, final
 
 from volens.audit import Event, consistency_proof, inclusion_proof
-from volens.consent import InputError
+from volens.consent import InputError, TamperError
 from volens.rights.log_export import export_lines
 from volens.rights.public_log import PublicLog
 from volens.store import Store
@@ -22,8 +22,11 @@ from volens.store.log import (
     node_reader,
     verify_log,
 )
+from volens.store.people import broken_rows
 
 MAX_ENTRIES: Final = 1000
+MAX_NAMED: Final = 20
+"""How many broken sets of rows an error names."""
 
 
 @final
@@ -34,9 +37,28 @@ class PublishedLog:
         self._store = store
 
     def verify(self) -> LogReport:
+        """Verify the whole audit log, and the seals of all authenticated rows; see `verify_log` and `broken_rows`.
+
+        Raises:
+            TamperError: the log or a seal does not hold; the message names the rows.
+        """
+        report = self.verify_entries()
+        self.verify_rows()
+        return report
+
+    def verify_entries(self) -> LogReport:
         """Verify the whole audit log; see `verify_log`."""
         with self._store.read() as connection:
             return verify_log(connection, self._store.verifier_key)
+
+    def verify_rows(self) -> None:
+        """Verify the seals of all authenticated rows; see `broken_rows`.
+
+        Raises:
+            TamperError: a seal does not hold; the message names the rows.
+        """
+        if broken := broken_rows(self._store):
+            raise TamperError("; ".join(dict.fromkeys(map(str, broken[:MAX_NAMED]))) + _more(len(broken)))
 
     def public(self, period: timedelta) -> PublicLog:
         """Return what anyone may read; it grows at the end of each `period`."""
@@ -94,6 +116,10 @@ class PublishedLog:
             if not 0 <= old_size <= size <= log_size(connection):
                 raise InputError(_beyond(f"{old_size} and {size} leaves", log_size(connection)))
             return consistency_proof(old_size, size, node_reader(connection))
+
+
+def _more(count: int) -> str:
+    return f"; and {count - MAX_NAMED} more" if count > MAX_NAMED else ""
 
 
 def _beyond(got: str, size: int) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 from sqlalchemy import Connection, Table
 
@@ -66,6 +66,11 @@ class StoreEngine(Protocol):
     @property
     def name(self) -> str:
         """What errors call the database."""
+        ...
+
+    @property
+    def attached(self) -> dict[str, Any]:
+        """What code above keeps with the engine, and finds again from each of its connections."""
         ...
 
     def read(self) -> AbstractContextManager[Connection]:

@@ -17,6 +17,11 @@ SNAPSHOT: Final = "volens_snapshot"
 class ReadSnapshot(Protocol):
     """A connection inside a read transaction, for prepared queries only."""
 
+    @property
+    def attached(self) -> dict[str, Any]:
+        """What code above the engine keeps with all its connections; see `StoreEngine.attached`."""
+        ...
+
     def rows(self, query: "PreparedQuery", values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Return the rows of a query; KeyError if a parameter has no value."""
         ...
@@ -37,6 +42,12 @@ class PreparedQuery:
         """Return the rows, as of the connection's snapshot; KeyError if a parameter has no value."""
         snapshot: ReadSnapshot = connection.info[SNAPSHOT] if isinstance(connection, Connection) else connection
         return snapshot.rows(self, values)
+
+
+def attached(connection: Connection | ReadSnapshot) -> dict[str, Any]:
+    """Return what code above the engine keeps with all its connections."""
+    snapshot: ReadSnapshot = connection.info[SNAPSHOT] if isinstance(connection, Connection) else connection
+    return snapshot.attached
 
 
 class InList(ColumnElement[bool]):

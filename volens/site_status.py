@@ -14,7 +14,7 @@ from volens.store.people import count_references
 from volens.store.people.consents import count_live
 from volens.store.programs import Inbox, Processes
 from volens.store.programs.processes import RunningProcess
-from volens.store.promises import zones
+from volens.store.promises import inspect_zones
 
 
 @final
@@ -59,7 +59,7 @@ def site_status(store: Store) -> SiteStatus:
             controller=store.site.controller.name,
             zones=tuple(
                 ZoneStatus(zone, count_live(connection, zone.purpose), count_references(connection, zone.purpose))
-                for zone in zones(connection)
+                for zone, _problem in inspect_zones(connection)
             ),
             log_size=log_size(connection),
             unfinished_erasures=len(unfinished(connection)),

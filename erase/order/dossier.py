@@ -117,7 +117,7 @@ def _log(connection: Connection, cohort: Cohort, certificates: dict[str, str]) -
     old_size, size = facts["begun_size"], facts["finished_size"]
     # Proofs of one tree share most of their nodes.
     read: NodeReader = functools.cache(node_reader(connection))
-    entries = [facts["begun_index"], facts["finished_index"], *facts["stop_indexes"]]
+    entries = [facts["begun_index"], facts["finished_index"], *facts["stop_indexes"], *facts["operator_indexes"]]
     return {
         "before": checkpoint_note(connection, old_size),
         "after": checkpoint_note(connection, size),

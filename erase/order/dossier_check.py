@@ -5,12 +5,13 @@
 3. Every certificate verifies, no receipt twice, and they are of exactly the people whom the plan counted.
 4. Both checkpoints are signed, and the later log continues the earlier one.
 5. At the later checkpoint the log has: the beginning, which commits to plan and counts before; the end, which commits
-   to counts after and to these certificates; every certificate; and every claimed order to stop collecting.
+   to counts after and to these certificates; every certificate; every claimed order to stop collecting; and, before the
+   beginning, that each operator who approved was added with the key that approved.
 6. The counts add up, in total and by zone: the data before, less the data left, is what was certified, and no person of
    the cohort is left.
 
-Not checked: that the site's counts are true. If a site lies in its counts and its log alike, only a person who holds a
-receipt and no certificate for it can expose it.
+Not checked: that an operator was not removed again before the beginning, and that the site's counts are true. If a site
+lies in its counts and its log alike, only a person who holds a receipt and no certificate for it can expose it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ from volens.erase.order.plan import PLAN, Plan, read_plan
 from volens.erase.order.selection import members_sha256
 from volens.erase.proof.certificate import Certificate, verify_certificate
 from volens.store.files import read_private
+from volens.store.promises import ADDED
 
 STOPPED: Final = "collecting.stopped"
 MAX_FILE_BYTES: Final = 1 << 30
@@ -215,8 +217,15 @@ def _log(
     claimed = [
         {name: value for name, value in one.items() if name != "placed_at"} for one in after["collecting_stopped_by"]
     ]
+    added = [one for kind, one in opened if kind == ADDED]
     _require(
-        stops == claimed and len(opened) == 2 + len(stops),
+        [(one.details["operator"], one.details["public_key"]) for one in added]
+        == [(one["operator"], from_b64url(one["public_key"]).hex()) for one in before["approved_by"]]
+        and all(one.index < begun.index for one in added),
+        "the log does not have that the operators who approved were added before",
+    )
+    _require(
+        stops == claimed and len(opened) == 2 + len(stops) + len(added),
         "the log has other orders to stop collecting than are claimed",
     )
     _require(

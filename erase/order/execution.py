@@ -47,7 +47,7 @@ from volens.erase.procedure import erase_consents
 from volens.index import Installation
 from volens.store import Store, Transaction
 from volens.store.log import log_size
-from volens.store.promises import list_operators, operators_required, standing_stops
+from volens.store.promises import Operator, list_operators, operators_required, standing_stops
 
 BEGUN: Final = "cohort.begun"
 FINISHED: Final = "cohort.finished"
@@ -102,6 +102,7 @@ def finish(installation: Installation, cohort_id: str, progress: Callable[[int, 
     # 4.
     store = installation.store
     with store.read() as connection:
+        _in_progress(connection, cohort_id)
         left = order_rows.cohort_receipts(connection, cohort_id, unerased=True)
     erase_consents(installation, left, EndReason.ORDERED, progress)
     # 5.
@@ -126,12 +127,12 @@ def ids_sha256(certificate_ids: Sequence[str]) -> str:
     return sha256("\n".join(sorted(certificate_ids)).encode("ascii")).hexdigest()
 
 
-def _approving(connection: Connection, plan: Plan, approvals: Sequence[str]) -> list[tuple[str, bytes]]:
-    """Return label and public key of the operators who approved a plan, as the site requires them now."""
-    known = {one.label: one.public_key for one in list_operators(connection)}
+def _approving(connection: Connection, plan: Plan, approvals: Sequence[str]) -> list[Operator]:
+    """Return the operators who approved a plan, as many as the site requires now."""
+    known = {one.label: one for one in list_operators(connection)}
+    keys = {label: one.public_key for label, one in known.items()}
     required, between = operators_required(connection), (plan.made_at, plan.good_until)
-    labels = check_approvals(approvals, plan.token, known, required=required, between=between)
-    return [(label, known[label]) for label in labels]
+    return [known[label] for label in check_approvals(approvals, plan.token, keys, required=required, between=between)]
 
 
 def _answer(installation: Installation, plan: Plan, answers: Path, answer_requests: AnswerRequests | None) -> int:
@@ -168,8 +169,12 @@ def _begin(store: Store, plan: Plan, approvals: Sequence[str], answered: int) ->
             "requests_answered": answered,
             "operators_required": operators_required(tx.connection),
             "approved_by": [
-                {"operator": label, "public_key": consent_jws.b64url(key), "approval_sha256": token_sha256(approval)}
-                for (label, key), approval in zip(approving, approvals, strict=True)
+                {
+                    "operator": one.label,
+                    "public_key": consent_jws.b64url(one.public_key),
+                    "approval_sha256": token_sha256(approval),
+                }
+                for one, approval in zip(approving, approvals, strict=True)
             ],
         }
         details: dict[str, str | int] = {
@@ -179,7 +184,13 @@ def _begin(store: Store, plan: Plan, approvals: Sequence[str], answered: int) ->
         }
         index, _event = tx.log(BEGUN, details)
         head, _note = tx.sign_log()
-        facts = {"before": before, "begun_index": index, "begun_size": head.size, "resumed": 0}
+        facts = {
+            "before": before,
+            "operator_indexes": [one.log_index for one in approving],
+            "begun_index": index,
+            "begun_size": head.size,
+            "resumed": 0,
+        }
         members = [one.receipt_id for one in (*inside, *left)]
         order_rows.begin_cohort(tx, plan.cohort_id, plan.token, approvals, members, facts)
 

@@ -13,7 +13,8 @@ from volens.audit import LogEntry, NodeReader, inclusion_proof
 from volens.consent import ReceiptId, TamperError
 from volens.consent.json_reader import read_json
 from volens.erase.journal import ErasureState
-from volens.store import Transaction
+from volens.store import Transaction, seals_of
+from volens.store.schema import Scope
 from volens.store.schema import data_tables as tables
 
 
@@ -40,39 +41,49 @@ def begin_cohort(
     tx: Transaction, cohort_id: str, plan: str, approvals: Sequence[str], members: Sequence[ReceiptId], facts: object
 ) -> None:
     """Record that an order was begun, and its members."""
-    tx.connection.execute(
-        insert(tables.cohort).values(
-            cohort_id=cohort_id,
-            plan=plan,
-            approval=json.dumps(list(approvals)) if approvals else None,
-            begun_at=tx.now,
-            finished_at=None,
-            facts=_encode(facts),
-        )
-    )
-    if members:
+    with tx.changing(Scope.ORDER, [cohort_id]):
         tx.connection.execute(
-            insert(tables.cohort_member), [{"cohort_id": cohort_id, "receipt_id": member} for member in members]
+            insert(tables.cohort).values(
+                cohort_id=cohort_id,
+                plan=plan,
+                approval=json.dumps(list(approvals)) if approvals else None,
+                begun_at=tx.now,
+                finished_at=None,
+                facts=_encode(facts),
+            )
         )
+        if members:
+            tx.connection.execute(
+                insert(tables.cohort_member), [{"cohort_id": cohort_id, "receipt_id": member} for member in members]
+            )
 
 
 def update_cohort(tx: Transaction, cohort_id: str, facts: object, *, finished: bool) -> None:
     """Record the progress of an order. Once it is finished, the database refuses further changes."""
-    tx.connection.execute(
-        update(tables.cohort)
-        .where(tables.cohort.c.cohort_id == cohort_id)
-        .values(facts=_encode(facts), finished_at=tx.now if finished else None)
-    )
+    with tx.changing(Scope.ORDER, [cohort_id]):
+        tx.connection.execute(
+            update(tables.cohort)
+            .where(tables.cohort.c.cohort_id == cohort_id)
+            .values(facts=_encode(facts), finished_at=tx.now if finished else None)
+        )
 
 
 def cohort_of(connection: Connection, cohort_id: str) -> Cohort | None:
-    """Return an order that was begun; None if there is none of this id."""
+    """Return an order that was begun; None if there is none of this id.
+
+    Raises:
+        TamperError: its rows or its members were changed by another program.
+    """
+    seals_of(connection).verified(connection, Scope.ORDER, [cohort_id])
     row = connection.execute(select(tables.cohort).where(tables.cohort.c.cohort_id == cohort_id)).one_or_none()
     return None if row is None else _cohort(row)
 
 
 def unfinished_cohorts(connection: Connection) -> list[Cohort]:
-    """Return the orders that were begun and not finished, oldest first."""
+    """Return the orders that were begun and not finished, oldest first.
+
+    Not checked: their rows; `cohort_of` verifies those of the one that is carried out.
+    """
     query = select(tables.cohort).where(tables.cohort.c.finished_at.is_(None)).order_by(tables.cohort.c.begun_at)
     return [_cohort(row) for row in connection.execute(query)]
 

@@ -37,7 +37,7 @@ def verify(
     ] = None,
     home: HomeOption = None,
 ) -> Output:
-    """Verify the whole audit log: leaves, tree, signed checkpoints, openings. Exit code 4 if it does not hold.
+    """Verify the whole audit log, and every authenticated row of the site. Exit code 4 if something does not hold.
 
     With FILE, verify an exported log with the public key alone: no site and no keyring are needed.
     """

@@ -19,6 +19,7 @@ from volens.service.cli.session import opened
 app = Commands("operator", "Manage the operators who approve erasure orders.")
 
 _MIN_PASSPHRASE_BYTES: Final = 8
+_FEW: Final = "add one with 'volens operator add', or require fewer with 'volens operator require 1', which is logged"
 _DESK_ALONE: Final = "an erasure order needs no operator's key; change this with 'volens operator require 2'"
 
 
@@ -56,7 +57,7 @@ def add(
     passphrase_file: PassphraseOption = None,
     home: HomeOption = None,
 ) -> Output:
-    """Add an operator who may approve. If two operators are required, two must agree, each with --operator-key."""
+    """Add an operator who may approve. As soon as there are as many as are required, all of these must agree."""
     public = read_public_pem(read_file(key, "public key"))
     keys = operator_keys(operator_key, passphrase_file)
     with opened(home) as site:
@@ -71,6 +72,8 @@ def show(site: Site) -> Output:
     document = [members(one, "operator=label public_key added_at") for one in present]
     rows = [(one.label, one.public_key.hex()[:16], format_time(one.added_at)) for one in present]
     needs = f"an erasure order needs {required} operators" if required > 1 else _DESK_ALONE
+    if len(present) < required:
+        needs += f", and there {'is' if len(present) == 1 else 'are'} {len(present)}: {_FEW}"
     return {"required": required, "operators": document}, f"{table(('operator', 'key', 'added'), rows)}\n{needs}"
 
 

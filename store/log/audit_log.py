@@ -17,8 +17,6 @@ from volens.store.keys.secrets import Random
 from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.schema import data_tables as tables
 
-ZONE_ADDED: Final = "zone.added"
-
 _NEWEST: Final = PreparedQuery(select(func.max(tables.audit_event.c.seq)))
 _NEWEST_LEAF: Final = PreparedQuery(
     select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq.desc()).limit(1)
@@ -206,7 +204,6 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     3. Every checkpoint is signed by the key, states the root of its leaves, and is consistent with the one before; the
        last covers the whole log.
     4. Every opening that exists opens its leaf.
-    5. Every zone whose leaf opens requires the second factor that it was declared with.
 
     Raises:
         TamperError: any of the above does not hold.
@@ -230,23 +227,13 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     count = _verify_checkpoints(connection, key, len(leaves), read)
     # 4.
     openings = 0
-    declared: dict[str, str] = {}
     for row in connection.execute(select(tables.audit_opening).order_by(tables.audit_opening.c.seq)):
         try:
             details = read_json(row.details)
-            kind, _at = audit.open_leaf(leaves[row.seq], details, row.salt)
+            audit.open_leaf(leaves[row.seq], details, row.salt)
         except (ValueError, TypeError, AttributeError, IndexError):
             raise TamperError(f"integrity: the opening of leaf {row.seq} does not match it") from None
-        if kind == ZONE_ADDED:
-            declared.setdefault(details["zone"], details.get("second_factor", "none"))
         openings += 1
-    # 5.
-    for zone in connection.execute(select(tables.zone.c.purpose, tables.zone.c.second_factor)):
-        if declared.get(zone.purpose, zone.second_factor) != zone.second_factor:
-            raise TamperError(
-                f"integrity: zone {zone.purpose!r} requires another second factor than it was declared with; "
-                "restore the data file"
-            )
     return LogReport(key.name, len(leaves), audit.root(len(leaves), read), count, openings, kinds)
 
 

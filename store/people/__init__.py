@@ -7,6 +7,7 @@ from volens.store.people.consents import LiveConsents as LiveConsents
 from volens.store.people.consents import StoredReceipt as StoredReceipt
 from volens.store.people.consents import add_consent as add_consent
 from volens.store.people.consents import all_receipts as all_receipts
+from volens.store.people.consents import authenticate_consents as authenticate_consents
 from volens.store.people.consents import consent_ended as consent_ended
 from volens.store.people.consents import count_live as count_live
 from volens.store.people.consents import end_consents as end_consents
@@ -30,6 +31,7 @@ from volens.store.people.references import live_candidates as live_candidates
 from volens.store.people.references import reference_ids as reference_ids
 from volens.store.people.references import references_in as references_in
 from volens.store.people.references import sealed_references as sealed_references
+from volens.store.people.seal_check import broken_rows as broken_rows
 from volens.store.people.second_factors import LOCKED_FOR as LOCKED_FOR
 from volens.store.people.second_factors import MOST_FAILURES as MOST_FAILURES
 from volens.store.people.second_factors import pin_owner as pin_owner

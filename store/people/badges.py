@@ -20,7 +20,7 @@ from volens.consent import (
 )
 from volens.consent.errors import ForeignReceiptError
 from volens.store.keys.secrets import GrantSecret
-from volens.store.people.consents import stored_receipt
+from volens.store.people.consents import authenticate_consents
 from volens.store.people.references import SealedReference, insert_reference, new_reference_id, seal_embedding
 from volens.store.schema import data_tables as tables
 from volens.store.store import Store, Transaction
@@ -76,25 +76,23 @@ def badge_reference(connection: Connection, grant: ConsentGrant, badge: Badge) -
 
     Raises:
         RefusedError: the badge belongs to another consent, or none was issued under this one.
-        TamperError: the badge was changed, or combined from other badges.
+        TamperError: the badge was changed, or combined from other badges; or the rows of the consent were changed.
     """
     if badge.receipt_id != grant.receipt_id:
         raise RefusedError("this badge goes with another receipt; show the badge and the receipt of one person")
-    issued = connection.execute(
-        select(_badge.badge_sha256, _badge.reference_id, _badge.model_id).where(_badge.receipt_id == grant.receipt_id)
-    ).all()
-    receipt = stored_receipt(connection, grant.receipt_id)
-    if not issued or receipt is None:
+    consent = authenticate_consents(connection, [grant.receipt_id]).get(grant.receipt_id)
+    issued = [] if consent is None else consent.rows.records(tables.badge)
+    if consent is None or not issued:
         raise RefusedError("no badge was issued under this consent; enroll the person first")
     digest = badge.digest()
     for row in issued:
-        if hmac.compare_digest(row.badge_sha256, digest):
+        if hmac.compare_digest(row["badge_sha256"], digest):
             return SealedReference(
-                ReferenceId(row.reference_id),
-                ModelId(row.model_id),
+                ReferenceId(row["reference_id"]),
+                ModelId(row["model_id"]),
                 badge.sealed_embedding,
                 grant.expires_at,
-                receipt,
+                consent.receipt,
                 Custody.BADGE,
             )
     raise TamperError(

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import final
+from hmac import compare_digest
+from typing import Final, final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
@@ -18,16 +19,23 @@ from volens.consent import (
     TamperError,
     VerifiedReceipt,
     WithdrawalCode,
+    parse_time,
 )
 from volens.consent.clocks import inactive_at
 from volens.consent.receipt import verify_stored
 from volens.consent.subject_key import SubjectPublicKey
 from volens.store.keys import sealing
+from volens.store.keys.generations import receipt_of_digest
 from volens.store.keys.secrets import GrantSecret
+from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.collection_stops import refuse_if_stopped
+from volens.store.row_seals import SealedRows, seals_of
 from volens.store.schema import data_tables as tables
+from volens.store.schema.authenticated import Scope
 from volens.store.schema.personal_tables import OWNER
 from volens.store.store import Store, Transaction
+
+_NAME_STEP_BYTES: Final = 64
 
 
 @final
@@ -63,8 +71,78 @@ class StoredReceipt:
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class AuthenticConsent:
+    """A consent in force whose rows were verified.
+
+    Attributes:
+        expires_at: when it ends by every expiry clock that is never postponed, as the database stores it.
+        interacted_at: the last visit, which moves the clock of inactivity, as the database stores it.
+        rows: all rows of its scope (`volens.store.schema.authenticated`).
+    """
+
+    receipt: StoredReceipt
+    expires_at: str
+    interacted_at: str
+    rows: SealedRows
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it ends, by every clock."""
+        return min(parse_time(self.expires_at), inactive_at(parse_time(self.interacted_at)))
+
+
+def authenticate_consents(
+    connection: Connection | ReadSnapshot, receipt_ids: Iterable[ReceiptId]
+) -> dict[ReceiptId, AuthenticConsent]:
+    """Return those of the consents that are in force, expired or not, after verifying their rows.
+
+    Raises:
+        TamperError: the rows of one do not verify.
+    """
+    found: dict[ReceiptId, AuthenticConsent] = {}
+    for receipt_id, one in inspect_consents(connection, receipt_ids).items():
+        if isinstance(one, TamperError):
+            raise one
+        found[receipt_id] = one
+    return found
+
+
+def inspect_consents(
+    connection: Connection | ReadSnapshot, receipt_ids: Iterable[ReceiptId]
+) -> dict[ReceiptId, AuthenticConsent | TamperError]:
+    """Return what `authenticate_consents` does, or the error of a consent, so that it closes no other.
+
+    Cost: ten queries, and 15 us for each consent.
+    """
+    seals, wanted = seals_of(connection), list(receipt_ids)
+    visits = {
+        receipt_id: (interacted_at, mac)
+        for receipt_id, interacted_at, mac in _INTERACTIONS.rows(connection, {"ids": wanted})
+    }
+    found: dict[ReceiptId, AuthenticConsent | TamperError] = {}
+    for receipt_id, rows in seals.inspected(connection, Scope.CONSENT, wanted).items():
+        one = ReceiptId(receipt_id)
+        if isinstance(rows, TamperError):
+            found[one] = rows
+            continue
+        interacted_at, mac = visits.get(receipt_id, ("", b""))
+        if not compare_digest(mac, seals.interaction_mac(receipt_id, interacted_at)):
+            found[one] = TamperError(
+                f"integrity: the row of consent {receipt_id!r} in last_interaction was changed by another program; it "
+                "is closed; restore the data file: volens restore"
+            )
+            continue
+        ((_, subject_id, purpose, expires_at),) = rows.tables[tables.live_consent.name]
+        ((*_, subject_key, token, _digest, _term),) = rows.tables[tables.receipt.name]
+        receipt = StoredReceipt(one, DataSubjectId(subject_id), Purpose(purpose), subject_key, token)
+        found[one] = AuthenticConsent(receipt, expires_at, interacted_at, rows)
+    return found
+
+
+@final
 class LiveConsents:
-    """The consents in force, as one snapshot has them; a `volens.consent.gate.ConsentLedger`."""
+    """The consents in force, as one snapshot has them, verified; a `volens.consent.gate.ConsentLedger`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -72,19 +150,13 @@ class LiveConsents:
     def live_until(self, receipt_id: ReceiptId, subject_id: DataSubjectId, purpose: Purpose) -> datetime | None:
         """Return when the consent in force ends, or None if there is none.
 
-        The row has the end by every expiry clock that is never postponed; the clock of inactivity, which a visit moves,
-        is computed here.
+        Raises:
+            TamperError: its rows do not verify.
         """
-        live, seen = tables.live_consent.c, tables.last_interaction.c
-        row = self._connection.execute(
-            select(live.expires_at, seen.interacted_at)
-            .join_from(tables.live_consent, tables.last_interaction, seen.receipt_id == live.receipt_id, isouter=True)
-            .where(live.receipt_id == receipt_id, live.subject_id == subject_id, live.purpose == purpose)
-        ).one_or_none()
-        if row is None or row.interacted_at is None:
+        found = authenticate_consents(self._connection, [receipt_id]).get(receipt_id)
+        if found is None or (found.receipt.subject_id, found.receipt.purpose) != (subject_id, purpose):
             return None
-        until: datetime = min(row.expires_at, inactive_at(row.interacted_at))
-        return until
+        return found.ends_at
 
 
 def add_consent(
@@ -105,21 +177,23 @@ def add_consent(
             f"this person's consent for zone {claims.purpose!r} is already in force; withdraw it, then give a new one"
         )
     owner = {name: getattr(claims, name) for name in OWNER}
-    tx.connection.execute(
-        insert(tables.receipt).values(
-            **owner,
-            subject_key=claims.subject_key.raw,
-            token=receipt.token,
-            withdrawal_digest=code.digest(),
-            expires_at=claims.expires_at,
-        )
-    )
-    tx.connection.execute(insert(tables.live_consent).values(**owner, expires_at=claims.expires_at))
-    tx.connection.execute(insert(tables.last_interaction).values(**owner, interacted_at=claims.issued_at))
+    visited = tx.interaction(claims.receipt_id, claims.issued_at)
     with secret.profile_key(receipt.sha256) as key:
-        sealed_name = sealing.seal(name.encode("utf-8"), key, _name_context(**owner), tx.random)
-    tx.connection.execute(insert(tables.subject_profile), {**owner, "sealed_name": sealed_name})
-    tx.log("consent.given", {**owner, "receipt_sha256": receipt.sha256.hex()}, receipt_id=claims.receipt_id)
+        sealed_name = sealing.seal(_padded(name), key, _name_context(**owner), tx.random)
+    with tx.changing(Scope.CONSENT, [claims.receipt_id]):
+        tx.connection.execute(
+            insert(tables.receipt).values(
+                **owner,
+                subject_key=claims.subject_key.raw,
+                token=receipt.token,
+                withdrawal_digest=code.digest(),
+                expires_at=claims.expires_at,
+            )
+        )
+        tx.connection.execute(insert(tables.live_consent).values(**owner, expires_at=claims.expires_at))
+        tx.connection.execute(insert(tables.last_interaction).values(**owner, **visited))
+        tx.connection.execute(insert(tables.subject_profile), {**owner, "sealed_name": sealed_name})
+        tx.log("consent.given", {**owner, "receipt_sha256": receipt.sha256.hex()}, receipt_id=claims.receipt_id)
 
 
 def stored_receipt(connection: Connection, receipt_id: ReceiptId) -> StoredReceipt | None:
@@ -144,12 +218,24 @@ def live_owner(connection: Connection, receipt_id: ReceiptId) -> dict[str, str] 
 def receipt_of_code(connection: Connection, code: WithdrawalCode) -> StoredReceipt | None:
     """Return the receipt that a withdrawal code belongs to.
 
+    The keyring decides, which has the digest of every code: a code works although its row in the data file was
+    changed. The row counts where the keyring is older, and only if the consent has ended or its rows verify: a changed
+    row must not end the consent of another person.
     The timing of the look-up by digest leaks at most how much of a SHA-256 of 130 random bits was guessed.
+
+    Raises:
+        TamperError: only a row that does not verify has this code.
     """
+    remembered = receipt_of_digest(seals_of(connection).keyring, code.digest())
+    if remembered is not None:
+        return stored_receipt(connection, remembered)
     row = connection.execute(
         select(tables.receipt).where(tables.receipt.c.withdrawal_digest == code.digest())
     ).one_or_none()
-    return _stored(row) if row is not None and code.matches(row.withdrawal_digest) else None
+    if row is None or not code.matches(row.withdrawal_digest):
+        return None
+    authenticate_consents(connection, [ReceiptId(row.receipt_id)])
+    return _stored(row)
 
 
 def live_receipts(connection: Connection, *, expired_at: datetime | None = None) -> list[ReceiptId]:
@@ -209,7 +295,7 @@ def name_of(store: Store, receipt_id: ReceiptId) -> str | None:
     owner = _name_context(receipt.receipt_id, receipt.subject_id, receipt.purpose)
     with secret, secret.profile_key(receipt.sha256) as key:
         sealing.open_into(box, key, owner, name)
-    return name.decode("utf-8")
+    return name.rstrip(b"\0").decode("utf-8")
 
 
 def end_consents(tx: Transaction, receipt_ids: Iterable[ReceiptId], reason: EndReason) -> list[ReceiptId]:
@@ -219,6 +305,7 @@ def end_consents(tx: Transaction, receipt_ids: Iterable[ReceiptId], reason: EndR
     in_force = set(tx.connection.scalars(select(live).where(live.in_(wanted))))
     ended = [receipt_id for receipt_id in wanted if receipt_id in in_force]
     if ended:
+        tx.ending(Scope.CONSENT, ended)
         tx.connection.execute(delete(tables.live_consent).where(live.in_(ended)))
         rows = [{"receipt_id": one, "reason": reason.value, "ended_at": tx.now} for one in ended]
         tx.connection.execute(insert(tables.consent_end), rows)
@@ -237,6 +324,19 @@ def _stored(row: Row[tuple[object, ...]]) -> StoredReceipt:
     return StoredReceipt(
         ReceiptId(row.receipt_id), DataSubjectId(row.subject_id), Purpose(row.purpose), row.subject_key, row.token
     )
+
+
+def _padded(name: str) -> bytes:
+    """Return a name with zeros up to a multiple of 64 bytes, so that the size of its box says little about it."""
+    encoded = name.encode("utf-8")
+    return encoded + bytes(-len(encoded) % _NAME_STEP_BYTES)
+
+
+_INTERACTIONS: Final = PreparedQuery(
+    select(
+        tables.last_interaction.c.receipt_id, tables.last_interaction.c.interacted_at, tables.last_interaction.c.mac
+    ).where(InList(tables.last_interaction.c.receipt_id, "ids"))
+)
 
 
 def _name_context(receipt_id: str, subject_id: str, purpose: str) -> bytes:

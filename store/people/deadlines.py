@@ -7,9 +7,9 @@ on time without a sweep. The reason is not stored with it: it is computed from t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, final
+from typing import Any, Final, final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from volens.consent import (
     DataSubjectId,
@@ -18,19 +18,25 @@ from volens.consent import (
     Purpose,
     ReceiptId,
     RefusedError,
+    TamperError,
     UnverifiedReceipt,
     format_time,
 )
 from volens.consent.clocks import ClockFacts, Deadline, deadlines, fixed_deadline, superseded_at
 from volens.consent.receipt import ReceiptClaims
 from volens.consent.times import whole_seconds
-from volens.store.people.consents import live_owner
-from volens.store.promises.zones_and_notices import zones
+from volens.store.people.consents import inspect_consents, live_owner
+from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.schema import data_tables as tables
+from volens.store.schema.authenticated import Scope
 from volens.store.store import Transaction
 
 _live = tables.live_consent.c
 _seen = tables.last_interaction.c
+_BATCH: Final = 500
+_SHORTEN: Final = (
+    update(tables.live_consent).where(_live.receipt_id == bindparam("of")).values(expires_at=bindparam("until"))
+)
 
 
 @final
@@ -41,6 +47,7 @@ class ClockedConsent:
     Attributes:
         expires_at: when matching ends, by the row.
         facts: None if the stored receipt cannot be parsed; then only the row counts.
+        problem: what is wrong with the rows of the consent or of its zone; then the clocks may be later than promised.
     """
 
     receipt_id: ReceiptId
@@ -48,6 +55,7 @@ class ClockedConsent:
     purpose: Purpose
     expires_at: datetime
     facts: ClockFacts | None
+    problem: TamperError | None = None
 
     @property
     def deadline(self) -> Deadline:
@@ -68,10 +76,14 @@ def clocked(
 ) -> Iterator[ClockedConsent]:
     """Yield the consents in force with their expiry clocks: all, or those of a zone, person or receipt. By receipt id.
 
+    Rows that do not verify are yielded with their problem: the consent is closed, and can still be erased.
+
     Not checked: the receipts' signatures. If a forged receipt postpones a clock, the row still ends the consent.
     Cost: one receipt is parsed for each consent, 0.2 to 0.5 ms.
     """
-    retention = {zone.purpose: zone.retention_days for zone in zones(connection)}
+    inspected = inspect_zones(connection)
+    retention = {zone.purpose: zone.retention_days for zone, _problem in inspected}
+    zone_problems = {zone.purpose: problem for zone, problem in inspected}
     columns = ("purpose", "language", "version", "sha256", "published_at", "supersedes_within_days")
     published = connection.execute(select(*(tables.notice.c[name] for name in columns))).all()
     query = (
@@ -84,14 +96,20 @@ def clocked(
     for column, wanted in ((_live.purpose, purpose), (_live.subject_id, subject_id), (_live.receipt_id, receipt_id)):
         if wanted is not None:
             query = query.where(column == wanted)
-    for row in connection.execute(query):
-        yield ClockedConsent(
-            ReceiptId(row.receipt_id),
-            DataSubjectId(row.subject_id),
-            Purpose(row.purpose),
-            row.expires_at,
-            _facts(row, retention, published),
-        )
+    rows = connection.execute(query).all()
+    for start in range(0, len(rows), _BATCH):
+        batch = rows[start : start + _BATCH]
+        found = inspect_consents(connection, [row.receipt_id for row in batch])
+        for row in batch:
+            own = found.get(row.receipt_id)
+            yield ClockedConsent(
+                ReceiptId(row.receipt_id),
+                DataSubjectId(row.subject_id),
+                Purpose(row.purpose),
+                row.expires_at,
+                _facts(row, retention, published),
+                own if isinstance(own, TamperError) else zone_problems[Purpose(row.purpose)],
+            )
 
 
 def shorten(tx: Transaction, *, purpose: Purpose | None = None, receipt_id: ReceiptId | None = None) -> int:
@@ -100,37 +118,45 @@ def shorten(tx: Transaction, *, purpose: Purpose | None = None, receipt_id: Rece
     Called in the transaction of every event that sets a clock. Inactivity is left out, because a visit moves it and a
     row is never prolonged; it is computed at every admission instead.
     """
-    changed = 0
-    for one in list(clocked(tx.connection, purpose=purpose, receipt_id=receipt_id)):
-        if one.facts is None or (until := fixed_deadline(one.facts).at) >= one.expires_at:
+    earlier: dict[ReceiptId, datetime] = {}
+    for one in clocked(tx.connection, purpose=purpose, receipt_id=receipt_id):
+        # A consent that does not verify is closed already, and its rows must not be sealed.
+        if one.facts is None or one.problem is not None:
             continue
-        tx.connection.execute(
-            update(tables.live_consent).where(_live.receipt_id == one.receipt_id).values(expires_at=until)
-        )
-        changed += 1
-    return changed
+        if (until := fixed_deadline(one.facts).at) < one.expires_at:
+            earlier[one.receipt_id] = until
+    with tx.changing(Scope.CONSENT, earlier):
+        if earlier:
+            tx.connection.execute(_SHORTEN, [{"of": one, "until": until} for one, until in earlier.items()])
+    return len(earlier)
 
 
 def set_leaving(tx: Transaction, receipt_id: ReceiptId, at: datetime) -> bool:
     """Record the date on which a person leaves; the consent ends then. False if it is not in force.
 
+    If the date is now or past and the rows of the consent do not verify, nothing is recorded: the caller erases it.
+
     Raises:
         RefusedError: an earlier date is already recorded; a consent is never prolonged.
+        TamperError: the date is to come, and the rows do not verify.
     """
     owner = live_owner(tx.connection, receipt_id)
     if owner is None:
         return False
     moment, this = whole_seconds(at), tables.leaving.c.receipt_id == receipt_id
     recorded = tx.connection.scalar(select(tables.leaving.c.leaves_at).where(this))
-    if recorded is None:
-        tx.connection.execute(insert(tables.leaving).values(**owner, leaves_at=moment))
-    elif recorded < moment:
+    if moment <= tx.now and isinstance(inspect_consents(tx.connection, [receipt_id]).get(receipt_id), TamperError):
+        return True
+    if recorded is not None and recorded < moment:
         raise RefusedError(
             "an earlier leaving date is recorded, and a consent is never prolonged; ask the person for a new consent"
         )
-    else:
-        tx.connection.execute(update(tables.leaving).where(this).values(leaves_at=moment))
-    tx.log("leaving.set", {"zone": owner["purpose"], "leaves_at": format_time(moment)}, receipt_id=receipt_id)
+    with tx.changing(Scope.CONSENT, [receipt_id]):
+        if recorded is None:
+            tx.connection.execute(insert(tables.leaving).values(**owner, leaves_at=moment))
+        else:
+            tx.connection.execute(update(tables.leaving).where(this).values(leaves_at=moment))
+        tx.log("leaving.set", {"zone": owner["purpose"], "leaves_at": format_time(moment)}, receipt_id=receipt_id)
     shorten(tx, receipt_id=receipt_id)
     return True
 

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, insert, select
 
 from volens.consent import DataSubjectId, InputError, NoLiveConsentError, Purpose, ReceiptId, RefusedError
 from volens.store.keys.keyring import Keyring
-from volens.store.people.consents import live_owner
+from volens.store.people.consents import authenticate_consents, live_owner
+from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import external_id as table
 from volens.store.store import Transaction
 
@@ -61,14 +62,22 @@ def add_external_id(tx: Transaction, keyring: Keyring, receipt_id: ReceiptId, ex
         raise RefusedError(
             f"another consent in zone {zone!r} has this external id already; check the number, or withdraw that one"
         )
-    tx.connection.execute(insert(table), {**owner, "digest": digest})
-    tx.log("external_id.linked", owner, receipt_id=receipt_id)
+    with tx.changing(Scope.CONSENT, [receipt_id]):
+        tx.connection.execute(insert(table), {**owner, "digest": digest})
+        tx.log("external_id.linked", owner, receipt_id=receipt_id)
 
 
 def consent_linked(
     connection: Connection, keyring: Keyring, zone: Purpose, external_id: str
 ) -> tuple[ReceiptId, DataSubjectId] | None:
-    """Return the consent in force in a zone that an external id is linked to, and its person; None if there is none."""
+    """Return the consent in force in a zone that an external id is linked to, and its person; None if there is none.
+
+    Raises:
+        TamperError: the rows of that consent were changed; the id may be another person's.
+    """
     digest = external_digest(keyring, zone, external_id)
     row = connection.execute(select(table).where(table.c.purpose == zone, table.c.digest == digest)).one_or_none()
-    return None if row is None else (ReceiptId(row.receipt_id), DataSubjectId(row.subject_id))
+    if row is None:
+        return None
+    authenticate_consents(connection, [ReceiptId(row.receipt_id)])
+    return ReceiptId(row.receipt_id), DataSubjectId(row.subject_id)

@@ -30,6 +30,7 @@ from volens.store.people.consents import LiveConsents, StoredReceipt, stored_rec
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.collection_stops import refuse_if_stopped
 from volens.store.schema import data_tables as tables
+from volens.store.schema.authenticated import Scope
 from volens.store.schema.personal_tables import OWNER
 from volens.store.store import Transaction
 
@@ -127,13 +128,14 @@ def insert_reference(tx: Transaction, table: Table, embedding: ConsentedEmbeddin
     """
     grant = embedding.grant
     row = {name: getattr(grant, name) for name in OWNER} | dict(values) | {"model_id": embedding.model_id}
-    try:
-        tx.connection.execute(insert(table), row | {"enrolled_at": tx.now})
-    except IntegrityError:
-        raise NoLiveConsentError(_ENDED) from None
     event = "badge.issued" if table is tables.badge else "reference.enrolled"
     logged = (*OWNER, "reference_id", "model_id", "photo_count")
-    tx.log(event, {name: row[name] for name in logged}, receipt_id=grant.receipt_id)
+    with tx.changing(Scope.CONSENT, [grant.receipt_id]):
+        try:
+            tx.connection.execute(insert(table), row | {"enrolled_at": tx.now})
+        except IntegrityError:
+            raise NoLiveConsentError(_ENDED) from None
+        tx.log(event, {name: row[name] for name in logged}, receipt_id=grant.receipt_id)
 
 
 def refuse_second_reference() -> NoReturn:

@@ -31,9 +31,11 @@ from volens.consent import (
     check_kind,
 )
 from volens.store.keys.keyring import Keyring
-from volens.store.people.consents import live_owner
-from volens.store.prepared_query import PreparedQuery, ReadSnapshot
+from volens.store.people.consents import authenticate_consents, live_owner
+from volens.store.prepared_query import ReadSnapshot
 from volens.store.promises.zones_and_notices import zone_of
+from volens.store.row_seals import seals_of
+from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import second_factor as table
 from volens.store.schema.data_tables import zone
 from volens.store.schema.personal_tables import OWNER
@@ -59,7 +61,6 @@ _END: Final = (
     .where(table.c.receipt_id == bindparam("of"), table.c.verifier == bindparam("compared"))
     .values(failures=0)
 )
-_REQUIRED: Final = PreparedQuery(select(zone.c.second_factor).where(zone.c.purpose == bindparam("purpose")))
 
 
 @final
@@ -118,9 +119,10 @@ class Factors:
                         f"another person in zone {owner['purpose']!r} has this badge; check the number, or remove it "
                         "there"
                     )
-            tx.connection.execute(delete(table).where(table.c.receipt_id == receipt_id))
-            tx.connection.execute(insert(table), owner | kept | {"set_at": tx.now, "failures": 0, "tried_at": None})
-            tx.log("factor.set", owner | {"kind": required.value}, receipt_id=receipt_id)
+            with tx.changing(Scope.CONSENT, [receipt_id]):
+                tx.connection.execute(delete(table).where(table.c.receipt_id == receipt_id))
+                tx.connection.execute(insert(table), owner | kept | {"set_at": tx.now, "failures": 0, "tried_at": None})
+                tx.log("factor.set", owner | {"kind": required.value}, receipt_id=receipt_id)
         self._store.data.scrub()  # removes the replaced one from there too, unless another process is reading
 
     def remove(self, receipt_id: ReceiptId, zone: Purpose | None = None) -> bool:
@@ -131,9 +133,12 @@ class Factors:
         """
         with self._store.write() as tx:
             owner = _owner(tx.connection, receipt_id, zone)
-            is_gone = tx.connection.execute(delete(table).where(table.c.receipt_id == receipt_id)).rowcount > 0
+            mine = table.c.receipt_id == receipt_id
+            is_gone = tx.connection.scalar(select(table.c.receipt_id).where(mine)) is not None
             if is_gone:
-                tx.log("factor.removed", owner, receipt_id=receipt_id)
+                with tx.changing(Scope.CONSENT, [receipt_id]):
+                    tx.connection.execute(delete(table).where(mine))
+                    tx.log("factor.removed", owner, receipt_id=receipt_id)
         self._store.data.scrub()
         return is_gone
 
@@ -149,29 +154,31 @@ class Factors:
 
 
 def required_factor(connection: Connection | ReadSnapshot, purpose: Purpose) -> SecondFactor:
-    """Return the second factor that a zone requires.
+    """Return the second factor that a zone requires; the rows of the zone are verified.
 
     Raises:
         UnknownError: there is no such zone.
+        TamperError: the rows of the zone do not verify.
     """
-    rows = _REQUIRED.rows(connection, {"purpose": purpose})
-    if not rows:
+    rows = seals_of(connection).cached(connection, Scope.ZONE, purpose)
+    if rows is None:
         raise UnknownError(f"there is no zone {purpose!r}; add it with 'volens zone add'")
-    return SecondFactor(rows[0][0])
+    return SecondFactor(rows.records(zone)[0]["second_factor"])
 
 
 def badge_owner(store: Store, purpose: Purpose, badge: ShownFactor) -> ReceiptId | None:
     """Return the consent in force that a badge number belongs to in a zone; None if there is none.
 
     Raises:
-        TamperError: the row was put in the place of another person's.
+        TamperError: the rows of that person were changed, or put in the place of another's.
     """
     lookup = _lookup(store.keyring, purpose, badge)
     with store.read() as connection:
         row = connection.execute(_FOUND, {"in_zone": purpose, "sought": lookup}).one_or_none()
-    if row is None:
-        return None
-    receipt_id = ReceiptId(row.receipt_id)
+        if row is None:
+            return None
+        receipt_id = ReceiptId(row.receipt_id)
+        authenticate_consents(connection, [receipt_id])
     if not hmac.compare_digest(row.verifier, _verifier(store.keyring, purpose, receipt_id, badge, None)):
         raise TamperError(
             "integrity: the row of a badge number is not of the person it was set for; restore the data file"
@@ -190,12 +197,14 @@ def pin_owner(store: Store, purpose: Purpose, people: Sequence[ReceiptId], pin: 
 
     Raises:
         UnavailableError: the store cannot be written, and so no try can be counted.
+        TamperError: the rows of one of these people were changed.
     """
     # 1.
     with store.write() as tx:
         counted = [one for one in dict.fromkeys(people) if _count_try(tx, purpose, one)]
         query = select(table).where(table.c.receipt_id.in_(counted))
         rows = {ReceiptId(row["receipt_id"]): dict(row) for row in tx.connection.execute(query).mappings()}
+        authenticate_consents(tx.connection, rows)
     # 2.
     fitting = [
         one

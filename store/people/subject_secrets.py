@@ -1,9 +1,11 @@
 """Commitments to people's secrets, their half of a key: they open nothing, and are erased with the consent."""
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
 from volens.consent import ConsentGrant, PersonSecret, RefusedError, TamperError, VerifiedReceipt
+from volens.store.people.consents import authenticate_consents
 from volens.store.schema import data_tables as tables
+from volens.store.schema.authenticated import Scope
 from volens.store.schema.personal_tables import OWNER
 from volens.store.store import Transaction
 
@@ -12,7 +14,9 @@ def add_commitment(tx: Transaction, receipt: VerifiedReceipt, secret: PersonSecr
     """Store the commitment to a person's secret, in the transaction that puts the consent in force."""
     claims = receipt.claims
     owner = {name: getattr(claims, name) for name in OWNER}
-    tx.connection.execute(insert(tables.subject_secret), {**owner, "commitment": secret.commitment(claims.receipt_id)})
+    with tx.changing(Scope.CONSENT, [claims.receipt_id]):
+        commitment = secret.commitment(claims.receipt_id)
+        tx.connection.execute(insert(tables.subject_secret), {**owner, "commitment": commitment})
 
 
 def check_person_secret(connection: Connection, grant: ConsentGrant, secret: PersonSecret) -> None:
@@ -20,14 +24,13 @@ def check_person_secret(connection: Connection, grant: ConsentGrant, secret: Per
 
     Raises:
         RefusedError: it is another secret.
-        TamperError: the commitment is missing.
+        TamperError: the commitment is missing, or the rows of the consent were changed.
     """
-    commitment = connection.scalar(
-        select(tables.subject_secret.c.commitment).where(tables.subject_secret.c.receipt_id == grant.receipt_id)
-    )
-    if commitment is None:
+    consent = authenticate_consents(connection, [grant.receipt_id]).get(grant.receipt_id)
+    kept = [] if consent is None else consent.rows.records(tables.subject_secret)
+    if not kept:
         raise TamperError("integrity: a consent has lost the commitment to its secret; restore the data file")
-    if not secret.matches(commitment, grant.receipt_id):
+    if not secret.matches(kept[0]["commitment"], grant.receipt_id):
         raise RefusedError(
             "this secret is not the one that goes with this receipt; show the secret that was written next to it"
         )

@@ -15,7 +15,7 @@ All of it ends with the consent. A face that matches no person leaves no record.
 answer to the person (`volens.rights.access_answer`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple, final
@@ -25,7 +25,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, insert, select, up
 from volens.consent import DataSubjectId, ModelId, Purpose, ReceiptId, format_time
 from volens.store.log.audit_log import erase_outdated_openings
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
-from volens.store.promises.zones_and_notices import zones
+from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.schema import data_tables as tables
 from volens.store.schema.personal_tables import OWNER
 from volens.store.store import Transaction
@@ -56,6 +56,13 @@ _UNRECORDED: Final = PreparedQuery(
     .join_from(tables.live_consent, tables.zone, _zone.purpose == _live.purpose)
     .join(tables.last_interaction, _interaction.receipt_id == _live.receipt_id)
     .where(InList(_live.receipt_id, "receipt_ids"))
+)
+
+
+_VISITED: Final = (
+    update(tables.last_interaction)
+    .where(_interaction.receipt_id == bindparam("of"))
+    .values(interacted_at=bindparam("at"), mac=bindparam("under"))
 )
 
 
@@ -117,8 +124,7 @@ def add_visits(
     minute, asked_by = _minute(now), {} if caller is None else {"asked_by": caller}
     returning = [one.receipt_id for one in visits if one.needs_interaction]
     if returning:
-        visited = update(tables.last_interaction).where(_interaction.receipt_id.in_(returning))
-        tx.connection.execute(visited.values(interacted_at=_day(now)))
+        tx.connection.execute(_VISITED, [{"of": one} | _named(tx.interaction(one, _day(now))) for one in returning])
     for one in visits:
         if not one.needs_passage:
             continue
@@ -146,12 +152,17 @@ def prune_visits(tx: Transaction) -> int:
     The openings of their log leaves are deleted too, and every other opening whose term has passed.
     """
     deleted = 0
-    for zone in zones(tx.connection):
+    for zone, _problem in inspect_zones(tx.connection):
         oldest = tx.now - timedelta(days=zone.match_history_days)
         rows = delete(tables.passage).where(_passage.purpose == zone.purpose, _passage.matched_at < oldest)
         deleted += tx.connection.execute(rows).rowcount
     erase_outdated_openings(tx.connection, tx.now)
     return deleted
+
+
+def _named(interaction: Mapping[str, object]) -> dict[str, object]:
+    """Return a last interaction under the names of the parameters of `_VISITED`."""
+    return {"at": interaction["interacted_at"], "under": interaction["mac"]}
 
 
 def _day(now: datetime) -> datetime:

@@ -1,27 +1,32 @@
 """Credentials (bearer tokens) of programs that call the HTTP API: their role, their zone, their expiry.
 
-A token is random and shown once. The store keeps its SHA-256: 256 random bits cannot be guessed, so a slow hash would
-only delay doors.
+A token is random and shown once. The store keeps its HMAC under a key of the keyring: 256 random bits cannot be
+guessed, so a slow hash would only delay doors. The row is sealed (`volens.store.row_seals`), and counts only with the
+leaf of the audit log that says that the credential was issued: a program that can write the data file, and has no key,
+makes no credential.
 """
 
 import base64
 import hmac
 import json
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
 from typing import Any, Final, Self, final
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from volens.consent import InputError, Purpose, RefusedError, UnknownError, format_time, parse_purpose, parse_time
+from volens.consent import InputError, Purpose, RefusedError, UnknownError, format_time, parse_purpose
 from volens.consent.in_process import InProcess
-from volens.store.prepared_query import PreparedQuery
+from volens.store.keys.keyring import Keyring
+from volens.store.log.referenced_leaf import check_logged
+from volens.store.prepared_query import ReadSnapshot
 from volens.store.promises.label_bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within, plain_label
 from volens.store.promises.zones_and_notices import zone_of
+from volens.store.row_seals import RowSeals, SealedRows
+from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import api_credential as table
 from volens.store.store import Store, Transaction
 
@@ -30,6 +35,8 @@ DEFAULT_VALID_DAYS: Final = 365
 CREDENTIAL_PREFIX: Final = "volens_"
 """The prefix of these tokens, and of no other kind of token."""
 
+ISSUED: Final = "credential.issued"
+ROTATED: Final = "credential.rotated"
 _ID_BYTES: Final = 8
 _SECRET_BYTES: Final = 32
 _TOKEN: Final = re.compile(CREDENTIAL_PREFIX + r"([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
@@ -107,9 +114,9 @@ class CredentialToken(InProcess):
         """Return the token as text, to hand it over."""
         return f"{CREDENTIAL_PREFIX}{self.credential_id}_{self._secret}"
 
-    def digest(self) -> bytes:
-        """Return the SHA-256 that the store keeps."""
-        return sha256(b"volens credential v1\0" + self.reveal().encode("ascii")).digest()
+    def mac(self, seals: RowSeals) -> bytes:
+        """Return the keyed hash that the store keeps: HMAC-SHA256, 32 bytes."""
+        return seals.token_mac(b"volens credential v2\0" + self.reveal().encode("ascii"))
 
 
 @final
@@ -118,6 +125,7 @@ class Credentials:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._logged: dict[str, SealedRows] = {}
 
     def issue(
         self, *, label: str, role: Role, zone: str | None = None, valid_days: int = DEFAULT_VALID_DAYS
@@ -135,7 +143,7 @@ class Credentials:
         with self._store.write() as tx:
             if purpose is not None:
                 zone_of(tx.connection, purpose)
-            return _issue(tx, "credential.issued", label, role, purpose, valid_days)
+            return _issue(tx, self._store.seals, ISSUED, label, role, purpose, valid_days)
 
     def rotate(
         self, credential_id: str, *, grace_hours: int = DEFAULT_GRACE_HOURS, valid_days: int = DEFAULT_VALID_DAYS
@@ -152,8 +160,11 @@ class Credentials:
             if old.ended_at is not None or old.expires_at <= tx.now:
                 raise InputError("this credential is no longer in force; issue a new one")
             until = min(old.expires_at, tx.now + timedelta(hours=grace_hours))
-            tx.connection.execute(update(table).where(table.c.credential_id == credential_id).values(expires_at=until))
-            return _issue(tx, "credential.rotated", old.label, old.role, old.purpose, valid_days)
+            issued = _issue(tx, self._store.seals, ROTATED, old.label, old.role, old.purpose, valid_days)
+            with tx.changing(Scope.CREDENTIAL, [credential_id]):
+                ends = update(table).where(table.c.credential_id == credential_id).values(expires_at=until)
+                tx.connection.execute(ends)
+            return issued
 
     def end(self, credential_id: str) -> None:
         """Revoke a credential at once. A repeated call changes nothing.
@@ -164,15 +175,21 @@ class Credentials:
         with self._store.write() as tx:
             if _known(tx, credential_id).ended_at is None:
                 ended = update(table).where(table.c.credential_id == credential_id).values(ended_at=tx.now)
-                tx.connection.execute(ended)
-                tx.log("credential.ended", {"credential": credential_id})
+                with tx.changing(Scope.CREDENTIAL, [credential_id]):
+                    tx.connection.execute(ended)
+                    tx.log("credential.ended", {"credential": credential_id})
 
     def list(self, *, all_of_them: bool = False) -> list[Credential]:
-        """Return the credentials in force by label; with `all_of_them`, expired and revoked ones too."""
+        """Return the credentials in force by label; with `all_of_them`, expired and revoked ones too.
+
+        Raises:
+            TamperError: the row of one does not verify.
+        """
         now = self._store.now()
         with self._store.read() as connection:
-            rows = connection.execute(select(table).order_by(table.c.label))
-            found = [_credential(row) for row in rows]
+            ids = connection.scalars(select(table.c.credential_id)).all()
+            rows = self._store.seals.verified(connection, Scope.CREDENTIAL, ids).values()
+            found = sorted((_credential(one.records(table)[0]) for one in rows), key=lambda one: one.label)
         return [one for one in found if all_of_them or (one.ended_at is None and one.expires_at > now)]
 
     def check(self, token: str) -> Credential:
@@ -180,24 +197,28 @@ class Credentials:
 
         Raises:
             RefusedError: there is none. Unknown, wrong, revoked and expired tokens get the same answer.
+            TamperError: the row of the credential does not verify, or the log does not say that it was issued.
+
+        Cost: until the log grows, one query.
         """
         try:
             shown = CredentialToken.parse(token)
         except InputError:
             raise RefusedError(_NOT_IN_FORCE) from None
         with self._store.read_prepared() as snapshot:
-            rows = _ONE.rows(snapshot, {"wanted": shown.credential_id})
-        # Compared in any case, so that timing does not reveal which ids exist.
-        kept = bytes(rows[0][-1]) if rows else bytes(32)
-        same = hmac.compare_digest(shown.digest(), kept)
-        if not rows or not same:
+            rows = self._store.seals.cached(snapshot, Scope.CREDENTIAL, shown.credential_id)
+            row = None if rows is None else rows.records(table)[0]
+            if row is not None and rows is not None and self._logged.get(shown.credential_id) is not rows:
+                _check_issued(snapshot, self._store.keyring, row)
+                self._logged[shown.credential_id] = rows
+        # Compared in any case; which ids exist is no secret, the log has them.
+        same = hmac.compare_digest(shown.mac(self._store.seals), bytes(32) if row is None else row["token_mac"])
+        if row is None or not same:
             raise RefusedError(_NOT_IN_FORCE)
-        credential_id, label, role, purpose, issued_at, expires_at, ended_at, _ = rows[0]
-        if ended_at is not None or parse_time(expires_at) <= self._store.now():
+        credential = _credential(row)
+        if credential.ended_at is not None or credential.expires_at <= self._store.now():
             raise RefusedError(_NOT_IN_FORCE)
-        where = None if purpose is None else Purpose(purpose)
-        times = parse_time(issued_at), parse_time(expires_at)
-        return Credential(credential_id, label, Role(role), where, *times, None)
+        return credential
 
     def name_for(self, issuer: str, subject: str) -> str:
         """Return the pseudonym of a subject of an OIDC issuer: ``oidc:`` and 16 hexadecimal digits.
@@ -222,34 +243,36 @@ def check_reach(role: Role, zone: Purpose | None) -> None:
         raise InputError(f"got a zone for the role {role.value!r}, which is for the whole site; leave the zone out")
 
 
-_ONE: Final = PreparedQuery(
-    select(*(table.c[each.name] for each in fields(Credential)), table.c.secret_sha256).where(
-        table.c.credential_id == bindparam("wanted")
-    )
-)
+def _check_issued(snapshot: Connection | ReadSnapshot, keyring: Keyring, row: Mapping[str, Any]) -> None:
+    """Check that the log says that a credential was issued, for this role and zone."""
+    facts = {"credential": row["credential_id"], "role": row["role"]}
+    zone = {} if row["purpose"] is None else {"zone": row["purpose"]}
+    check_logged(snapshot, keyring, row["log_index"], (ISSUED, ROTATED), facts | zone)
 
 
 def _issue(
-    tx: Transaction, event: str, label: str, role: Role, purpose: Purpose | None, valid_days: int
+    tx: Transaction, seals: RowSeals, event: str, label: str, role: Role, purpose: Purpose | None, valid_days: int
 ) -> tuple[Credential, CredentialToken]:
     token = CredentialToken.generate(tx.random)
     expires_at = tx.now + timedelta(days=valid_days)
     credential = Credential(token.credential_id, label, role, purpose, tx.now, expires_at, None)
-    tx.connection.execute(insert(table).values(**asdict(credential), secret_sha256=token.digest()))
     details = {"credential": credential.credential_id, "role": role.value, "expires_at": format_time(expires_at)}
-    tx.log(event, details if purpose is None else details | {"zone": purpose})
+    with tx.changing(Scope.CREDENTIAL, [credential.credential_id]):
+        index, _event = tx.log(event, details if purpose is None else details | {"zone": purpose})
+        values = {**asdict(credential), "token_mac": token.mac(seals), "log_index": index}
+        tx.connection.execute(insert(table), values)
     return credential, token
 
 
 def _known(tx: Transaction, credential_id: str) -> Credential:
-    row = tx.connection.execute(select(table).where(table.c.credential_id == credential_id)).one_or_none()
+    query = select(table).where(table.c.credential_id == credential_id)
+    row = tx.connection.execute(query).mappings().one_or_none()
     if row is None:
         raise UnknownError("there is no credential of this id; 'volens credential list' shows them")
     return _credential(row)
 
 
-def _credential(row: Any) -> Credential:  # noqa: ANN401  SQLAlchemy's row has no narrower type
-    purpose = None if row.purpose is None else Purpose(row.purpose)
-    return Credential(
-        row.credential_id, row.label, Role(row.role), purpose, row.issued_at, row.expires_at, row.ended_at
-    )
+def _credential(row: Mapping[Any, Any]) -> Credential:
+    known = {name: row[name] for name in ("credential_id", "label", "issued_at", "expires_at", "ended_at")}
+    purpose = None if row["purpose"] is None else Purpose(row["purpose"])
+    return Credential(role=Role(row["role"]), purpose=purpose, **known)

@@ -3,7 +3,7 @@
 The secret is derived from the site's signing key when it is needed, and is not stored (`Keyring.derived_key`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,7 +15,9 @@ from volens.consent import InputError, Purpose, UnknownError, parse_purpose
 from volens.store.keys.secrets import DerivedKey
 from volens.store.programs.recipients import recipient_named
 from volens.store.promises.label_bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within
+from volens.store.row_seals import SealedRows, seals_of
 from volens.store.schema import data_tables as tables
+from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import webhook_endpoint as table
 from volens.store.store import Store, Transaction
 
@@ -99,18 +101,20 @@ class Endpoints:
             if who.removed_at is not None:
                 raise InputError("this recipient was removed; add another one")
             endpoint_id = tx.random(_ID_BYTES).hex()
-            tx.connection.execute(
-                insert(table).values(
-                    endpoint_id=endpoint_id,
-                    recipient_id=who.recipient_id,
-                    url=url,
-                    kinds=" ".join(sorted(wanted)),
-                    allow_private=int(allow_private),
-                    number=1,
-                    added_at=tx.now,
+            kinds_text = " ".join(sorted(wanted))
+            with tx.changing(Scope.ENDPOINT, [endpoint_id]):
+                tx.connection.execute(
+                    insert(table).values(
+                        endpoint_id=endpoint_id,
+                        recipient_id=who.recipient_id,
+                        url=url,
+                        kinds=kinds_text,
+                        allow_private=int(allow_private),
+                        number=1,
+                        added_at=tx.now,
+                    )
                 )
-            )
-            tx.log("endpoint.added", {"endpoint": endpoint_id, "zone": purpose, "kinds": " ".join(sorted(wanted))})
+                tx.log("endpoint.added", {"endpoint": endpoint_id, "zone": purpose, "kinds": kinds_text})
             return _known(tx, endpoint_id)
 
     def rotate(self, endpoint_id: str, *, grace_hours: int = DEFAULT_GRACE_HOURS) -> Endpoint:
@@ -123,24 +127,23 @@ class Endpoints:
         with self._store.write() as tx:
             old = _known(tx, endpoint_id)
             until = tx.now + timedelta(hours=grace_hours)
-            _change(tx, endpoint_id, number=old.number + 1, previous_until=until)
-            tx.log("endpoint.rotated", {"endpoint": endpoint_id, "number": old.number + 1})
+            details: dict[str, str | int] = {"endpoint": endpoint_id, "number": old.number + 1}
+            _change(tx, "endpoint.rotated", details, number=old.number + 1, previous_until=until)
             return _known(tx, endpoint_id)
 
     def disable(self, endpoint_id: str, why: str = "by the operator") -> Endpoint:
         """Stop sending to an endpoint; its messages wait. A repeated call changes nothing."""
         with self._store.write() as tx:
             if _known(tx, endpoint_id).disabled_at is None:
-                _change(tx, endpoint_id, disabled_at=tx.now, disabled_why=why)
-                tx.log("endpoint.disabled", {"endpoint": endpoint_id, "why": why})
+                details = {"endpoint": endpoint_id, "why": why}
+                _change(tx, "endpoint.disabled", details, disabled_at=tx.now, disabled_why=why)
             return _known(tx, endpoint_id)
 
     def enable(self, endpoint_id: str) -> Endpoint:
         """Send to an endpoint again, waiting messages first. A repeated call changes nothing."""
         with self._store.write() as tx:
             if _known(tx, endpoint_id).disabled_at is not None:
-                _change(tx, endpoint_id, disabled_at=None, disabled_why=None)
-                tx.log("endpoint.enabled", {"endpoint": endpoint_id})
+                _change(tx, "endpoint.enabled", {"endpoint": endpoint_id}, disabled_at=None, disabled_why=None)
             return _known(tx, endpoint_id)
 
     def list(self, zone: str | None = None) -> list[Endpoint]:
@@ -158,8 +161,24 @@ class Endpoints:
 
 
 def all_endpoints(connection: Connection) -> list[Endpoint]:
-    """Return all endpoints, disabled ones too, in the order in which they were added."""
+    """Return all endpoints, disabled ones too, in the order in which they were added.
+
+    Not checked: their rows; see `verified_endpoints`.
+    """
     return [_endpoint(row) for row in connection.execute(_ALL)]
+
+
+def verified_endpoints(connection: Connection) -> list[Endpoint]:
+    """Return the endpoints whose rows verify, their zones' too: to others nothing is sent, and nothing else stops."""
+    found = all_endpoints(connection)
+    seals = seals_of(connection)
+    endpoints = seals.inspected(connection, Scope.ENDPOINT, [one.endpoint_id for one in found])
+    zones = seals.inspected(connection, Scope.ZONE, [one.zone for one in found])
+    return [
+        one
+        for one in found
+        if isinstance(endpoints.get(one.endpoint_id), SealedRows) and isinstance(zones.get(one.zone), SealedRows)
+    ]
 
 
 _ALL: Final = (
@@ -169,8 +188,11 @@ _ALL: Final = (
 )
 
 
-def _change(tx: Transaction, endpoint_id: str, **values: object) -> None:
-    tx.connection.execute(update(table).where(table.c.endpoint_id == endpoint_id).values(**values))
+def _change(tx: Transaction, event: str, details: Mapping[str, str | int], **values: object) -> None:
+    endpoint_id = str(details["endpoint"])
+    with tx.changing(Scope.ENDPOINT, [endpoint_id]):
+        tx.connection.execute(update(table).where(table.c.endpoint_id == endpoint_id).values(**values))
+        tx.log(event, details)
 
 
 def _known(tx: Transaction, endpoint_id: str) -> Endpoint:

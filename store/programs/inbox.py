@@ -16,6 +16,7 @@ from volens.consent import TamperError
 from volens.store.keys import sealing
 from volens.store.keys.secrets import DerivedKey
 from volens.store.programs.senders import Sender
+from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import webhook_message as table
 from volens.store.schema.data_tables import webhook_sender
 from volens.store.store import Store
@@ -87,8 +88,10 @@ class Inbox:
         """Open a message.
 
         Raises:
-            TamperError: it was not sealed by this site for this sender and id.
+            TamperError: it was not sealed by this site for this sender and id, or the rows of the sender were changed.
         """
+        with self._store.read() as connection:
+            self._store.seals.verified(connection, Scope.SENDER, [message.sender.sender_id])
         request = bytearray(max(0, len(message.sealed_request) - sealing.OVERHEAD_BYTES))
         context = _context(message.sender.sender_id, message.message_sha256)
         try:

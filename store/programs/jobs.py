@@ -15,6 +15,7 @@ from sqlalchemy import delete, insert, select, update
 
 from volens.consent import UnknownError
 from volens.consent.json_reader import read_json
+from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import job as table
 from volens.store.store import Store
 
@@ -77,21 +78,24 @@ class Jobs:
     def begin(self, kind: JobKind, credential_id: str) -> Job:
         """Record that a job begins. Jobs older than `KEPT_FOR` are deleted."""
         with self._store.write() as tx:
-            tx.connection.execute(delete(table).where(table.c.seen_at < tx.now - KEPT_FOR))
+            outdated = table.c.seen_at < tx.now - KEPT_FOR
+            tx.ending(Scope.JOB, tx.connection.scalars(select(table.c.job_id).where(outdated)).all())
+            tx.connection.execute(delete(table).where(outdated))
             job_id = tx.random(_ID_BYTES).hex()
-            tx.connection.execute(
-                insert(table).values(
-                    job_id=job_id,
-                    kind=kind.value,
-                    credential_id=credential_id,
-                    state=JobState.RUNNING.value,
-                    done=0,
-                    total=0,
-                    begun_at=tx.now,
-                    seen_at=tx.now,
+            with tx.changing(Scope.JOB, [job_id]):
+                tx.connection.execute(
+                    insert(table).values(
+                        job_id=job_id,
+                        kind=kind.value,
+                        credential_id=credential_id,
+                        state=JobState.RUNNING.value,
+                        done=0,
+                        total=0,
+                        begun_at=tx.now,
+                        seen_at=tx.now,
+                    )
                 )
-            )
-            tx.log("job.begun", {"job_id": job_id, "kind": kind.value, "credential": credential_id})
+                tx.log("job.begun", {"job_id": job_id, "kind": kind.value, "credential": credential_id})
         return self.get(job_id)
 
     def advance(self, job_id: str, done: int, total: int) -> None:
@@ -103,26 +107,34 @@ class Jobs:
         """Record how a job ended. `outcome` holds numbers and fixed words, nothing about a person."""
         with self._store.write() as tx:
             result = json.dumps(dict(outcome))
-            tx.connection.execute(_running(job_id).values(state=state.value, outcome=result, seen_at=tx.now))
-            tx.log("job.ended", {"job_id": job_id, "state": state.value})
+            with tx.changing(Scope.JOB, [job_id]):
+                tx.connection.execute(_running(job_id).values(state=state.value, outcome=result, seen_at=tx.now))
+                tx.log("job.ended", {"job_id": job_id, "state": state.value})
 
     def get(self, job_id: str) -> Job:
         """Return a job.
 
         Raises:
             InputError: there is no job of this id, or it was deleted.
+            TamperError: its row was changed by another program.
         """
         with self._store.read() as connection:
+            self._store.seals.verified(connection, Scope.JOB, [job_id])
             row = connection.execute(select(table).where(table.c.job_id == job_id)).one_or_none()
         if row is None:
             raise UnknownError("there is no job of this id; jobs are kept for 30 days")
         return self._job(row)
 
     def list(self, most: int, before: int | None = None) -> list[Job]:
-        """Return at most `most` jobs, the newest first; with `before`, only those with a smaller `seq`."""
+        """Return at most `most` jobs, the newest first; with `before`, only those with a smaller `seq`.
+
+        Raises:
+            TamperError: the row of one was changed by another program.
+        """
         query = select(table).order_by(table.c.seq.desc()).limit(most)
         with self._store.read() as connection:
             rows = connection.execute(query if before is None else query.where(table.c.seq < before)).all()
+            self._store.seals.verified(connection, Scope.JOB, [row.job_id for row in rows])
         return [self._job(row) for row in rows]
 
     def _job(self, row: Any) -> Job:  # noqa: ANN401  SQLAlchemy's row has no narrower type

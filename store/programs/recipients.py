@@ -13,7 +13,9 @@ from sqlalchemy import Connection, insert, select, update
 
 from volens.consent import InputError, Purpose, ReceiptId, RefusedError, UnverifiedReceipt
 from volens.store.promises.zones_and_notices import zone_of
+from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
+from volens.store.schema.authenticated import Scope
 from volens.store.store import Transaction
 
 MAX_TEXT_LENGTH: Final = 200
@@ -60,17 +62,18 @@ def add_recipient(tx: Transaction, zone: Purpose, name: str, contact: str, publi
             "this zone has, or had, a recipient of this name, and certificates name it; use another name"
         )
     recipient_id = tx.random(_ID_BYTES).hex()
-    tx.connection.execute(
-        insert(tables.recipient).values(
-            recipient_id=recipient_id,
-            purpose=zone,
-            name=name.strip(),
-            contact=contact.strip(),
-            public_key=public_key,
-            added_at=tx.now,
+    with tx.changing(Scope.ZONE, [zone]):
+        tx.connection.execute(
+            insert(tables.recipient).values(
+                recipient_id=recipient_id,
+                purpose=zone,
+                name=name.strip(),
+                contact=contact.strip(),
+                public_key=public_key,
+                added_at=tx.now,
+            )
         )
-    )
-    tx.log("recipient.added", {"recipient_id": recipient_id, "zone": zone, "recipient": name.strip()})
+        tx.log("recipient.added", {"recipient_id": recipient_id, "zone": zone, "recipient": name.strip()})
     return recipient_named(tx.connection, zone, name.strip())
 
 
@@ -83,15 +86,19 @@ def remove_recipient(tx: Transaction, zone: Purpose, name: str) -> Recipient:
     found = recipient_named(tx.connection, zone, name)
     if found.removed_at is not None:
         raise InputError("this recipient was removed before; nothing was changed")
-    tx.connection.execute(
-        update(tables.recipient).where(_recipient.recipient_id == found.recipient_id).values(removed_at=tx.now)
-    )
-    tx.log("recipient.removed", {"recipient_id": found.recipient_id, "zone": zone, "recipient": name})
+    with tx.changing(Scope.ZONE, [zone]):
+        tx.connection.execute(
+            update(tables.recipient).where(_recipient.recipient_id == found.recipient_id).values(removed_at=tx.now)
+        )
+        tx.log("recipient.removed", {"recipient_id": found.recipient_id, "zone": zone, "recipient": name})
     return recipient_named(tx.connection, zone, name)
 
 
 def recipients_of(connection: Connection, zone: Purpose, *, removed: bool = False) -> list[Recipient]:
-    """Return the recipients of a zone, by name; with `removed`, former ones too."""
+    """Return the recipients of a zone, by name; with `removed`, former ones too.
+
+    Not checked: the rows, because an erasure names the recipients too; `recipient_named` verifies them.
+    """
     query = select(tables.recipient).where(_recipient.purpose == zone).order_by(_recipient.name)
     rows = connection.execute(query if removed else query.where(_recipient.removed_at.is_(None)))
     return [Recipient(*row) for row in rows]
@@ -102,7 +109,9 @@ def recipient_named(connection: Connection, zone: Purpose, name: str) -> Recipie
 
     Raises:
         InputError: the zone never had one of this name.
+        TamperError: the rows of the zone do not verify.
     """
+    seals_of(connection).verified(connection, Scope.ZONE, [zone])
     for one in recipients_of(connection, zone, removed=True):
         if one.name == name:
             return one

@@ -15,6 +15,8 @@ from volens.consent import InputError, Purpose, UnknownError, parse_purpose
 from volens.store.keys.secrets import DerivedKey
 from volens.store.promises.label_bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within, plain_label
 from volens.store.promises.zones_and_notices import zone_of
+from volens.store.row_seals import SealedRows
+from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import webhook_sender, webhook_sender_key
 from volens.store.store import Store, Transaction
 
@@ -77,12 +79,12 @@ class Senders:
             if purpose is not None:
                 zone_of(tx.connection, purpose)
             sender = Sender(tx.random(_ID_BYTES).hex(), plain, purpose, tx.now, None)
-            tx.connection.execute(
-                insert(webhook_sender).values(sender_id=sender.sender_id, label=plain, purpose=purpose, added_at=tx.now)
-            )
             details = {"sender": sender.sender_id, "signs": "v1" if public_key is None else "v1a"}
-            tx.log("sender.added", details if purpose is None else details | {"zone": purpose})
-            return _add_key(tx, sender, 1, public_key)
+            values = {"sender_id": sender.sender_id, "label": plain, "purpose": purpose, "added_at": tx.now}
+            with tx.changing(Scope.SENDER, [sender.sender_id]):
+                tx.connection.execute(insert(webhook_sender), values)
+                tx.log("sender.added", details if purpose is None else details | {"zone": purpose})
+                return _add_key(tx, sender, 1, public_key)
 
     def rotate(
         self, sender_id: str, *, public_key: bytes | None = None, grace_hours: int = DEFAULT_GRACE_HOURS
@@ -98,14 +100,15 @@ class Senders:
             if sender.ended_at is not None:
                 raise InputError("this sender was ended; add a new one")
             until, row = tx.now + timedelta(hours=grace_hours), webhook_sender_key
-            tx.connection.execute(
-                update(row)
-                .where(row.c.sender_id == sender_id, (row.c.expires_at.is_(None)) | (row.c.expires_at > until))
-                .values(expires_at=until)
-            )
-            newest = tx.connection.scalar(select(func.max(row.c.number)).where(row.c.sender_id == sender_id)) or 0
-            tx.log("sender.rotated", {"sender": sender_id, "number": newest + 1})
-            return _add_key(tx, sender, newest + 1, public_key)
+            with tx.changing(Scope.SENDER, [sender_id]):
+                tx.connection.execute(
+                    update(row)
+                    .where(row.c.sender_id == sender_id, (row.c.expires_at.is_(None)) | (row.c.expires_at > until))
+                    .values(expires_at=until)
+                )
+                newest = tx.connection.scalar(select(func.max(row.c.number)).where(row.c.sender_id == sender_id)) or 0
+                tx.log("sender.rotated", {"sender": sender_id, "number": newest + 1})
+                return _add_key(tx, sender, newest + 1, public_key)
 
     def end(self, sender_id: str) -> None:
         """Accept no more messages of a sender. A repeated call changes nothing.
@@ -116,8 +119,9 @@ class Senders:
         with self._store.write() as tx:
             if _known(tx, sender_id).ended_at is None:
                 row = webhook_sender
-                tx.connection.execute(update(row).where(row.c.sender_id == sender_id).values(ended_at=tx.now))
-                tx.log("sender.ended", {"sender": sender_id})
+                with tx.changing(Scope.SENDER, [sender_id]):
+                    tx.connection.execute(update(row).where(row.c.sender_id == sender_id).values(ended_at=tx.now))
+                    tx.log("sender.ended", {"sender": sender_id})
 
     def list(self, *, all_of_them: bool = False) -> list[Sender]:
         """Return the senders by label; with `all_of_them`, ended ones too."""
@@ -126,14 +130,22 @@ class Senders:
         return [Sender(*row) for row in rows if all_of_them or row.ended_at is None]
 
     def keys_in_force(self) -> Sequence[SenderKey]:
-        """Return the keys that are valid now, of all senders that were not ended."""
+        """Return the keys that are valid now, of all senders that were not ended.
+
+        A sender whose rows do not verify has none: it is closed, and the others are not.
+        """
         now, key = self._store.now(), webhook_sender_key.c
         query = select(webhook_sender, key.number, key.public_key, key.expires_at).join_from(
             webhook_sender, webhook_sender_key
         )
         with self._store.read() as connection:
             rows = connection.execute(query.where(webhook_sender.c.ended_at.is_(None)).order_by(key.number)).all()
-        found = [SenderKey(Sender(*row[:-3]), *row[-3:]) for row in rows]
+            verified = self._store.seals.inspected(connection, Scope.SENDER, [row.sender_id for row in rows])
+        found = [
+            SenderKey(Sender(*row[:-3]), *row[-3:])
+            for row in rows
+            if isinstance(verified.get(row.sender_id), SealedRows)
+        ]
         return [one for one in found if one.expires_at is None or one.expires_at > now]
 
     def secret(self, key: SenderKey) -> DerivedKey:

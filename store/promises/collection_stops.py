@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from volens.consent import InputError, Purpose, RefusedError, UnknownError, parse_purpose
 from volens.consent.jurisdiction import covers, parse_jurisdiction
 from volens.store.promises.zones_and_notices import zone_of
+from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
+from volens.store.schema.authenticated import Scope
 from volens.store.store import Transaction
 
 
@@ -75,12 +77,13 @@ def stop_collecting(tx: Transaction, jurisdiction: str | None, zone: str | None)
         raise RefusedError("this order is in force already; nothing was changed")
     order_id = tx.random(16).hex()
     stop = CollectionStop(order_id, jurisdiction, purpose, -1, tx.now, None)
-    index, _event = tx.log("collecting.stopped", stop.document())
-    tx.connection.execute(
-        insert(tables.collection_stop).values(
-            order_id=order_id, jurisdiction=jurisdiction, purpose=purpose, log_index=index, placed_at=tx.now
+    with tx.changing(Scope.SITE, [seals_of(tx.connection).keyring.site_id]):
+        index, _event = tx.log("collecting.stopped", stop.document())
+        tx.connection.execute(
+            insert(tables.collection_stop).values(
+                order_id=order_id, jurisdiction=jurisdiction, purpose=purpose, log_index=index, placed_at=tx.now
+            )
         )
-    )
     return replace(stop, log_index=index)
 
 
@@ -92,20 +95,22 @@ def lift_stop(tx: Transaction, order_id: str, approved: Mapping[str, str | int])
     """
     if not any(one.order_id == order_id for one in standing_stops(tx.connection)):
         raise UnknownError("no order of this id is in force; 'volens erase --standing' lists the orders")
-    tx.connection.execute(
-        update(tables.collection_stop).where(tables.collection_stop.c.order_id == order_id).values(lifted_at=tx.now)
-    )
-    tx.log("collecting.resumed", {"order_id": order_id, **approved})
+    with tx.changing(Scope.SITE, [seals_of(tx.connection).keyring.site_id]):
+        tx.connection.execute(
+            update(tables.collection_stop).where(tables.collection_stop.c.order_id == order_id).values(lifted_at=tx.now)
+        )
+        tx.log("collecting.resumed", {"order_id": order_id, **approved})
 
 
 def standing_stops(connection: Connection) -> list[CollectionStop]:
-    """Return the orders in force, oldest first."""
-    query = (
-        select(tables.collection_stop)
-        .where(tables.collection_stop.c.lifted_at.is_(None))
-        .order_by(tables.collection_stop.c.placed_at, tables.collection_stop.c.order_id)
-    )
-    return [CollectionStop(*row) for row in connection.execute(query)]
+    """Return the orders in force, oldest first.
+
+    Raises:
+        TamperError: the rows of the site do not verify.
+    """
+    rows = seals_of(connection).site(connection).records(tables.collection_stop)
+    standing = [CollectionStop(*row.values()) for row in rows if row["lifted_at"] is None]
+    return sorted(standing, key=lambda one: (one.placed_at, one.order_id))
 
 
 def refuse_if_stopped(connection: Connection, jurisdiction: str, zone: Purpose) -> None:

@@ -1,23 +1,29 @@
 """Zones and notices in the data file: what a site promises before people consent."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
-from volens.consent import Custody, InputError, Notice, Purpose, RefusedError, SecondFactor, UnknownError, Zone
+from volens.consent import (
+    Custody,
+    InputError,
+    Notice,
+    Purpose,
+    RefusedError,
+    SecondFactor,
+    TamperError,
+    UnknownError,
+    Zone,
+)
 from volens.consent.clocks import MAX_SUPERSEDING_DAYS
-from volens.store.log.audit_log import ZONE_ADDED
+from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
+from volens.store.schema.authenticated import Scope
 from volens.store.store import Transaction
 
-_ZONES: Final = select(
-    tables.zone,
-    select(func.min(tables.shorter_retention.c.retention_days))
-    .where(tables.shorter_retention.c.purpose == tables.zone.c.purpose)
-    .scalar_subquery()
-    .label("shorter"),
-)
+_NAMES: Final = select(tables.zone.c.purpose).order_by(tables.zone.c.purpose)
 
 
 def add_zone(tx: Transaction, zone: Zone) -> None:
@@ -30,17 +36,18 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
         raise RefusedError(
             f"zone {zone.purpose!r} exists, and promises that people agreed to are never changed; choose another name"
         )
-    tx.connection.execute(insert(tables.zone).values(**asdict(zone)))
-    tx.log(
-        ZONE_ADDED,
-        {
-            "zone": zone.purpose,
-            "custody": zone.custody.value,
-            "retention_days": zone.retention_days,
-            "match_history_days": zone.match_history_days,
-            "second_factor": zone.second_factor.value,
-        },
-    )
+    with tx.changing(Scope.ZONE, [zone.purpose]):
+        tx.connection.execute(insert(tables.zone).values(**asdict(zone)))
+        tx.log(
+            "zone.added",
+            {
+                "zone": zone.purpose,
+                "custody": zone.custody.value,
+                "retention_days": zone.retention_days,
+                "match_history_days": zone.match_history_days,
+                "second_factor": zone.second_factor.value,
+            },
+        )
 
 
 def zone_of(connection: Connection, purpose: Purpose) -> Zone:
@@ -48,17 +55,35 @@ def zone_of(connection: Connection, purpose: Purpose) -> Zone:
 
     Raises:
         InputError: there is no zone of this name.
+        TamperError: its rows do not verify.
     """
-    row = connection.execute(_ZONES.where(tables.zone.c.purpose == purpose)).one_or_none()
-    if row is None:
-        known = ", ".join(zone.purpose for zone in zones(connection)) or "none yet"
+    rows = seals_of(connection).cached(connection, Scope.ZONE, purpose)
+    if rows is None:
+        known = ", ".join(connection.scalars(_NAMES)) or "none yet"
         raise UnknownError(f"there is no zone {purpose!r} (known: {known}); add it with 'volens zone add'")
-    return _zone(row)
+    return _zone(rows.records(tables.zone)[0], rows.records(tables.shorter_retention))
 
 
 def zones(connection: Connection) -> list[Zone]:
-    """Return all zones, by name."""
-    return [_zone(row) for row in connection.execute(_ZONES.order_by(tables.zone.c.purpose))]
+    """Return all zones, by name.
+
+    Raises:
+        TamperError: the rows of one do not verify.
+    """
+    return [zone_of(connection, Purpose(name)) for name in connection.scalars(_NAMES).all()]
+
+
+def inspect_zones(connection: Connection) -> list[tuple[Zone, TamperError | None]]:
+    """Return all zones, by name, each with what is wrong with its rows; for what must go on nevertheless."""
+    found: list[tuple[Zone, TamperError | None]] = []
+    shorter = [dict(row) for row in connection.execute(select(tables.shorter_retention)).mappings()]
+    for row in connection.execute(select(tables.zone).order_by(tables.zone.c.purpose)).mappings().all():
+        try:
+            found.append((zone_of(connection, Purpose(row["purpose"])), None))
+        except TamperError as problem:
+            own = [one for one in shorter if one["purpose"] == row["purpose"]]
+            found.append((_zone(dict(row), own), problem))
+    return found
 
 
 def shorten_retention(tx: Transaction, purpose: Purpose, retention_days: int) -> Zone:
@@ -76,10 +101,11 @@ def shorten_retention(tx: Transaction, purpose: Purpose, retention_days: int) ->
             f"zone {purpose!r} has a retention of {zone.retention_days} days, which can only be shortened, because "
             "people did not agree to a longer one; give fewer days"
         )
-    tx.connection.execute(
-        insert(tables.shorter_retention).values(purpose=purpose, retention_days=retention_days, decided_at=tx.now)
-    )
-    tx.log("zone.retention_shortened", {"zone": purpose, "retention_days": retention_days})
+    with tx.changing(Scope.ZONE, [purpose]):
+        tx.connection.execute(
+            insert(tables.shorter_retention).values(purpose=purpose, retention_days=retention_days, decided_at=tx.now)
+        )
+        tx.log("zone.retention_shortened", {"zone": purpose, "retention_days": retention_days})
     return replace(zone, retention_days=retention_days)
 
 
@@ -109,22 +135,24 @@ def add_notice(
     if newest is not None and notice_of(tx.connection, purpose, language).sha256 == notice.sha256:
         raise RefusedError(f"this text is already published as version {newest}; nothing was changed")
     values = {**asdict(notice), "supersedes_within_days": supersedes_within_days}
-    tx.connection.execute(insert(tables.notice).values(values))
     asks_again = {} if supersedes_within_days is None else {"supersedes_within_days": supersedes_within_days}
-    tx.log(
-        "notice.published",
-        {"zone": purpose, "language": language, "version": notice.version, "sha256": notice.sha256, **asks_again},
-    )
+    with tx.changing(Scope.ZONE, [purpose]):
+        tx.connection.execute(insert(tables.notice).values(values))
+        tx.log(
+            "notice.published",
+            {"zone": purpose, "language": language, "version": notice.version, "sha256": notice.sha256, **asks_again},
+        )
     return notice
 
 
 def notice_of(connection: Connection, purpose: Purpose, language: str | None) -> Notice:
-    """Return the newest notice of a zone, in a language or in its only one. Its hash is checked.
+    """Return the newest notice of a zone, in a language or in its only one. Rows and hash are checked.
 
     Raises:
         InputError: there is no notice, or there are several languages and none was named.
         TamperError: the text is not the one that was published.
     """
+    zone_of(connection, purpose)
     rows = connection.execute(
         select(tables.notice).where(tables.notice.c.purpose == purpose).order_by(tables.notice.c.version)
     )
@@ -146,14 +174,14 @@ def notice_of(connection: Connection, purpose: Purpose, language: str | None) ->
     return notice
 
 
-def _zone(row: Row[tuple[object, ...]]) -> Zone:
+def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]]) -> Zone:
     return Zone(
-        Purpose(row.purpose),
-        Custody(row.custody),
-        row.justification,
-        row.alternative,
-        row.retention_days if row.shorter is None else row.shorter,
-        row.created_at,
-        row.match_history_days,
-        SecondFactor(row.second_factor),
+        Purpose(row["purpose"]),
+        Custody(row["custody"]),
+        row["justification"],
+        row["alternative"],
+        min(one["retention_days"] for one in (row, *shorter)),
+        row["created_at"],
+        row["match_history_days"],
+        SecondFactor(row["second_factor"]),
     )

@@ -4,6 +4,9 @@ The tables are grouped by lifetime: promises of the site, evidence that stays, r
 consent, records about programs, and the audit log. `data_tables` gives access to all tables of the data file.
 """
 
+from volens.store.schema.authenticated import Scope as Scope
+from volens.store.schema.authenticated import ScopedTable as ScopedTable
+from volens.store.schema.authenticated import scoped_tables as scoped_tables
 from volens.store.schema.data_tables import REVISIONS as REVISIONS
 from volens.store.schema.data_tables import live_consent as live_consent
 from volens.store.schema.data_tables import metadata as metadata

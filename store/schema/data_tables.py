@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from volens.store.schema.authenticated import row_seal as row_seal
 from volens.store.schema.evidence_tables import access_request as access_request
 from volens.store.schema.evidence_tables import acknowledgement as acknowledgement
 from volens.store.schema.evidence_tables import certificate as certificate

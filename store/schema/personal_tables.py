@@ -9,6 +9,7 @@
 | forbidden acts that tests and doctor try | `volens.store.sqlite.self_check` |
 | counts in the certificate, search terms, rows that are left over | `volens.erase.journal`, `volens.erase.stop` |
 | sections and counts of the access answer | `volens.rights.held_data` |
+| the rows that are sealed with the consent | `volens.store.schema.authenticated` |
 """
 
 from collections.abc import Iterable, Mapping
@@ -53,6 +54,8 @@ class Personal:
         withheld: columns that the access answer leaves out.
         custodies: in zones of which custody the table may have rows.
         always_counted: the certificate counts it even where there was no row.
+        authenticated: the rows grant or limit something, and are sealed with the consent (`volens.store.row_seals`).
+        counters: columns of an authenticated table that change without an entry in the log, and that no MAC covers.
         example: values for a synthetic row, where those of the columns' types do not fit together.
     """
 
@@ -63,6 +66,8 @@ class Personal:
     withheld: frozenset[str] = frozenset()
     custodies: tuple[str, ...] = CUSTODIES
     always_counted: bool = False
+    authenticated: bool = False
+    counters: frozenset[str] = frozenset()
     example: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -146,6 +151,7 @@ badge: Final = personal_table(
     counted_as="badge records",
     sealed={"badge_sha256": "digest of a badge"},
     custodies=("badge",),
+    authenticated=True,
 )
 
 subject_secret: Final = personal_table(
@@ -155,6 +161,7 @@ subject_secret: Final = personal_table(
     counted_as="commitments to personal secrets",
     sealed={"commitment": "commitment to the person's secret"},
     custodies=("subject_key",),
+    authenticated=True,
 )
 
 leaving: Final = personal_table(
@@ -164,14 +171,17 @@ leaving: Final = personal_table(
     counted_as="leaving dates",
     changeable=("leaves_at",),
     only_earlier=("leaves_at",),
+    authenticated=True,
 )
 
 last_interaction: Final = personal_table(
     "last_interaction",
     *owner(one_row=True),
     col.utc_time("interacted_at"),
+    col.bytes_of("mac", 32),
     counted_as="last interactions",
-    changeable=("interacted_at",),
+    changeable=("interacted_at", "mac"),
+    withheld=frozenset({"mac"}),
 )
 
 passage: Final = personal_table(
@@ -194,6 +204,7 @@ external_id: Final = personal_table(
     UniqueConstraint("purpose", "digest"),
     counted_as="external ids",
     found_by={"digest": "digest of the external id"},
+    authenticated=True,
 )
 
 kept_answer: Final = personal_table(
@@ -231,5 +242,7 @@ second_factor: Final = personal_table(
     found_by={name: f"{name} of the second factor" for name in ("lookup", "salt", "verifier")},
     withheld=frozenset({"lookup", "salt", "verifier"}),
     custodies=("operator",),
+    authenticated=True,
+    counters=frozenset({"failures", "tried_at"}),
     example={"kind": "pin", "salt": b"~" * 16},
 )

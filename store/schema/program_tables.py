@@ -13,7 +13,8 @@ api_credential: Final = build_table(
     col.text("label"),
     col.one_of("role", "door", "desk", "auditor", "privacy_officer", "operator"),
     col.of_zone(nullable=True),
-    col.bytes_of("secret_sha256", 32, unique=True),
+    col.bytes_of("token_mac", 32, unique=True),
+    col.integer("log_index", ">= 0"),
     col.utc_time("issued_at"),
     col.utc_time("expires_at"),
     col.utc_time("ended_at", nullable=True),
@@ -102,9 +103,12 @@ process: Final = build_table(
     col.utc_time("started_at"),
     col.utc_time("seen_at", also=" AND seen_at >= started_at"),
     col.integer("generation", ">= 0"),
+    col.integer("key_epoch", ">= 0"),
     col.integer("galleries", ">= 0"),
     rule=RowRule(
-        changeable=frozenset({"seen_at", "generation", "galleries"}), only_higher=("generation",), deletable=True
+        changeable=frozenset({"seen_at", "generation", "key_epoch", "galleries"}),
+        only_higher=("generation", "key_epoch"),
+        deletable=True,
     ),
 )
 

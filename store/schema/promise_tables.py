@@ -57,6 +57,7 @@ operator_key: Final = build_table(
     "operator_key",
     col.key(col.nonblank("name")),
     col.bytes_of("public_key", 32, unique=True),
+    col.integer("log_index", ">= 0"),
     col.utc_time("added_at"),
     col.utc_time("removed_at", nullable=True),
     rule=RowRule(changeable=frozenset({"removed_at"}), closed_by="removed_at"),

@@ -63,6 +63,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else parse_time(value)
 
 
+def read_value(column: Column[Any], value: Any) -> Any:  # noqa: ANN401  a value of the column's type
+    """Return a value as SQLAlchemy would, from what the database stores."""
+    return parse_time(value) if isinstance(column.type, UtcDateTime) and value is not None else value
+
+
 def build_table(
     name: str, *items: SchemaItem, rule: RowRule | None, of: MetaData = metadata, autoincrement: bool = False
 ) -> Table:

@@ -18,10 +18,11 @@ from volens.store.prepared_query import SNAPSHOT, InList, PreparedQuery
 class SqliteSnapshot:
     """`ReadSnapshot` over a connection of the driver; the caller begins and ends the transaction."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "attached")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, attached: dict[str, Any]) -> None:
         self._connection = connection
+        self.attached = attached
 
     def rows(self, query: PreparedQuery, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Return the rows; a list is bound as one JSON text."""
@@ -32,12 +33,12 @@ class SqliteSnapshot:
         ).fetchall()
 
 
-def keep_snapshots(engine: Engine) -> None:
-    """Let `PreparedQuery.rows` accept the connections of an engine."""
+def keep_snapshots(engine: Engine, attached: dict[str, Any]) -> None:
+    """Let `PreparedQuery.rows` accept the connections of an engine; see `StoreEngine.attached`."""
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, record: Any) -> None:  # noqa: ANN401  untyped in SQLAlchemy
-        record.info[SNAPSHOT] = SqliteSnapshot(connection)
+        record.info[SNAPSHOT] = SqliteSnapshot(connection, attached)
 
 
 @cache

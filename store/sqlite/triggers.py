@@ -183,7 +183,7 @@ _SINGLE_RULES: Final = (
         "needs_its_approvals",
         "INSERT",
         "cohort",
-        "NEW.approval IS NULL AND (SELECT required FROM operators_required ORDER BY seq DESC LIMIT 1) > 1",
+        "NEW.approval IS NULL AND COALESCE((SELECT required FROM operators_required ORDER BY seq DESC LIMIT 1), 2) > 1",
     ),
     refuse(
         "needs_live_consent",

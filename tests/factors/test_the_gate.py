@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from pins import comparisons
 
 from tests.factors.conftest import NUMBERS, PINS, of_kind
-from tests.unit.store.raw import DATA, tamper
+from tests.unit.store.raw import DATA, seal_again, tamper
 from volens.consent import InputError, ProbeEmbedding, Purpose, ShownFactor, TamperError, UnitVector, permit_probe
 from volens.index import Decision, identify_many
 from volens.store.promises import zone_of
 
 Staff = Callable[[str], tuple[Person, Person]]
 KINDS = ("badge", "pin")
+BROKEN = "were changed by another program"
 OWN = {"badge": NUMBERS[0], "pin": PINS[0]}
 OTHERS = {"badge": NUMBERS[1], "pin": PINS[1]}
 NOBODYS = {"badge": "0499999999", "pin": "900817"}
@@ -174,6 +175,10 @@ def test_a_badge_row_moved_to_another_person_is_tampering(house: House, staff: S
     tamper(path, "UPDATE second_factor SET receipt_id = ?, subject_id = ?", bob.receipt_id, bob.subject_id)
 
     for person in (ann, bob):
+        with pytest.raises(TamperError, match=BROKEN):
+            house.look_at(person.face, "badge", factor=ShownFactor.badge(NUMBERS[0]))
+    seal_again(house.store)
+    for person in (ann, bob):
         with pytest.raises(TamperError, match="the row of a badge number is not of the person it was set for"):
             house.look_at(person.face, "badge", factor=ShownFactor.badge(NUMBERS[0]))
 
@@ -184,6 +189,9 @@ def test_a_pin_row_moved_to_another_person_does_not_verify(house: House, staff: 
     house.site.factors.remove(bob.receipt_id)
     tamper(path, "UPDATE second_factor SET receipt_id = ?, subject_id = ?", bob.receipt_id, bob.subject_id)
 
+    with pytest.raises(TamperError, match=BROKEN):
+        house.look_at(bob.face, "pin", factor=ShownFactor.pin(PINS[0]))
+    seal_again(house.store)
     assert house.look_at(bob.face, "pin", factor=ShownFactor.pin(PINS[0])).match is None
 
 

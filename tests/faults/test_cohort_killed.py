@@ -21,6 +21,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, House, int]:
     """A closed home with three French people and a German one, its plan, and how many steps the order takes."""
     folder = tmp_path_factory.mktemp("orders")
     house = House.build(folder / "template")
+    house.site.cohorts.require_operators(1)
     for jurisdiction in ("FR", "DE", "FR", "FR"):
         house.admit(jurisdiction=jurisdiction)
     (folder / "plan").write_bytes(house.site.cohorts.plan(Selection(jurisdiction="FR"))[1])

@@ -101,6 +101,9 @@ def dossier(site: Site, folder: Path) -> dict[str, Any]:
     need(entries[new[0] - 1] == ("cohort.finished", order | counted))
     stops = [{name: one[name] for name in one if name != "placed_at"} for one in after["collecting_stopped_by"]]
     need([details for kind, details in entries.values() if kind == "collecting.stopped"] == stops)
+    added = [(at, said) for at, (kind, said) in entries.items() if kind == "operator.added"]
+    approved = [(who["operator"], b64(who["public_key"]).hex()) for who in before["approved_by"]]
+    need([(said["operator"], said["public_key"]) for _, said in added] == approved, all(at < old[0] for at, _ in added))
     left = set(before["left_since_plan"])
     need(proofs["certificates"].keys() == certified.keys())
     for name, place in proofs["certificates"].items():

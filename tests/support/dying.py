@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,9 +21,9 @@ import volens.erase.procedure
 import volens.erase.proof.certify
 import volens.store.keys.root_key.key_file as root_key_file
 import volens.store.keys.root_key.wrapped_key as wrapped_root_key
+import volens.store.store
 from volens import Site
-from volens.consent import EndReason, UnavailableError, VolensError
-from volens.store import key_rotation as rotation
+from volens.consent import EndReason, ReceiptId, UnavailableError, VolensError
 from volens.store.keys.root_key import VaultTransit
 from volens.store.people import live_receipts
 from volens.store.sqlite import SqliteEngine
@@ -33,12 +34,18 @@ _context.set_forkserver_preload(["dying"])
 
 def run(target: Callable[..., None], *arguments: object) -> int | None:
     """Run a function of this module in a separate process; return the exit code, negative for a signal."""
+    process = begin(target, *arguments)
+    process.join(timeout=PATIENCE_S)
+    return process.exitcode
+
+
+def begin(target: Callable[..., None], *arguments: object) -> "multiprocessing.process.BaseProcess":
+    """Start a function of this module in a process of its own."""
     process = _context.Process(target=target, args=arguments)
     # The fork server imports this module once, so it must be on its path.
     with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
         process.start()
-    process.join(timeout=PATIENCE_S)
-    return process.exitcode
+    return process
 
 
 def die() -> None:
@@ -98,7 +105,7 @@ def _open(home: Path) -> Site:
 def count_steps(home: Path, code: str, result: Path) -> None:
     """Withdraw without a fault; record the number of durable steps."""
     site = _open(home)
-    steps = at_step(-1, die, die)
+    steps = at_step(-1, die, die, _OF_KEYS)
     site.withdraw(code=code)
     result.write_text(str(steps()))
 
@@ -106,8 +113,15 @@ def count_steps(home: Path, code: str, result: Path) -> None:
 def withdraw_and_die(home: Path, code: str, nth: int, moment: str) -> None:
     """Withdraw, and be killed at the nth durable step: not persisted, or persisted but not reported."""
     site = _open(home)
-    at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
+    at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)), _OF_KEYS)
     site.withdraw(code=code)
+
+
+def withdraw_many(home: Path, codes: Sequence[str]) -> None:
+    """Withdraw some people, one after the other."""
+    site = _open(home)
+    for code in codes:
+        site.withdraw(code=code)
 
 
 def withdraw_on_a_full_disk(home: Path, code: str, size_bytes: int, result: Path) -> None:
@@ -150,6 +164,13 @@ def carry_out_and_die(home: Path, plan: Path, nth: int, moment: str, result: Pat
     result.write_text(str(steps()))
 
 
+def leave_and_die(home: Path, receipt_id: str) -> None:
+    """Record that a person leaves tomorrow, and be killed between the commits of data file and keyring."""
+    site = _open(home)
+    volens.store.store.remember = lambda *_arguments, **_options: die()  # type: ignore[assignment]
+    site.clocks.leave([ReceiptId(receipt_id)], site.now() + timedelta(days=1))
+
+
 def withdraw_and_fail(home: Path, code: str, nth: int, moment: str, result: Path) -> None:
     """Withdraw, and see an error at the nth durable step, before or after it was done; finish; record both results."""
     site = _open(home)
@@ -157,7 +178,7 @@ def withdraw_and_fail(home: Path, code: str, nth: int, moment: str, result: Path
     def fail() -> None:
         raise UnavailableError("injected: the disk says no")
 
-    at_step(nth, *((fail, _nothing) if moment == "before" else (_nothing, fail)))
+    at_step(nth, *((fail, _nothing) if moment == "before" else (_nothing, fail)), _OF_KEYS)
     said = _said(lambda: site.withdraw(code=code))
     result.write_text(f"{said}\n{_said(site.sweep)}")
 
@@ -185,8 +206,7 @@ _OF_KEYS = (
 
 
 def rotate_and_die(home: Path, root: bool, nth: int, moment: str, result: Path) -> None:  # noqa: FBT001  by position
-    """Rotate the keys two secrets at a time, and be killed at the nth durable step; without a kill, count the steps."""
-    rotation._OLD = rotation._OLD.limit(2)  # type: ignore[misc]
+    """Rotate the keys, and be killed at the nth durable step; without a kill, count the steps."""
     site = _open(home)
     steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)), _OF_KEYS)
     site.keys.rotate(root=root)

@@ -12,7 +12,7 @@ import pytest
 import rfc8785
 from house import House
 
-from tests.unit.erase.orders import approval, carry_out, operator, planned
+from tests.unit.erase.orders import approval, carry_out, desk_alone, operator, planned
 from tests.unit.erase.test_certificate import reissue, statement_of
 from volens.audit import VerifierKey, consistency_proof, open_checkpoint
 from volens.consent import InputError, TamperError
@@ -25,7 +25,7 @@ Files = dict[str, bytes]
 
 @pytest.fixture(scope="module")
 def house(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    house = House.copied(template, tmp_path_factory.mktemp("dossiers") / "home")
+    house = desk_alone(House.copied(template, tmp_path_factory.mktemp("dossiers") / "home"))
     yield house
     house.site.close()
 
@@ -278,8 +278,16 @@ LIES: dict[str, tuple[Callable[[House, Files], None], str]] = {
     "no beginning": (in_json("log.json", lambda log: log["entries"].pop(0)), "not have the form of a dossier"),
     "no end": (in_json("log.json", lambda log: log["entries"].pop(1)), "not have the form of a dossier"),
     "no entry of the order to stop": (
-        in_json("log.json", lambda log: log["entries"].pop()),
+        in_json("log.json", lambda log: log["entries"].pop(2)),
         "other orders to stop collecting",
+    ),
+    "no entry of an operator": (
+        in_json("log.json", lambda log: log["entries"].pop()),
+        "the operators who approved were added",
+    ),
+    "the operators' entries in another order": (
+        in_json("log.json", lambda log: log["entries"].append(log["entries"].pop(-2))),
+        "the operators who approved were added",
     ),
     "an entry without a proof": (
         in_json("log.json", put("entries", 0, "proof", value=[])),

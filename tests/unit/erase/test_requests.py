@@ -7,7 +7,7 @@ import pytest
 from house import House
 from sqlalchemy import select
 
-from tests.unit.erase.orders import FRENCH, carry_out, planned
+from tests.unit.erase.orders import FRENCH, carry_out, desk_alone, planned
 from volens.consent import InputError, RefusedError, SubjectKey, UnavailableError
 from volens.erase.order import receipts_with_open_requests
 from volens.rights import Outcome, verify_answer
@@ -15,10 +15,10 @@ from volens.store.schema import data_tables as tables
 
 
 def test_a_request_is_due_in_a_month_and_overdue_after_it(house: House) -> None:
-    house.clock.time = datetime(2099, 1, 31, 9, 30, tzinfo=UTC)
+    house.clock.time = datetime(2100, 1, 31, 9, 30, tzinfo=UTC)
     request = house.site.rights.open("access", [house.invite().receipt_id])
 
-    assert request.due_at == datetime(2099, 2, 28, 9, 30, tzinfo=UTC)
+    assert request.due_at == datetime(2100, 2, 28, 9, 30, tzinfo=UTC)
     house.clock.time = request.due_at
     assert house.site.rights.overdue() == []
     house.clock.move(seconds=1)
@@ -109,6 +109,7 @@ def test_an_order_answers_access_requests_first_and_ignores_erasure_requests(hou
     access = rights.open("access", [ada.receipt_id])
     rights.open("erasure", [bea.receipt_id])
 
+    desk_alone(house)
     done = carry_out(house, planned(house, FRENCH), answer_requests=rights.answer_all)
 
     assert done.cohort.facts["before"]["requests_answered"] == 1

@@ -7,7 +7,7 @@ import pytest
 from house import MODEL, THRESHOLD, House
 from numpy.typing import NDArray
 
-from tests.unit.store.raw import DATA, tamper
+from tests.unit.store.raw import DATA, seal_again, tamper
 from volens.consent import (
     InputError,
     ModelId,
@@ -111,6 +111,7 @@ def test_a_broken_signature_fails_the_whole_batch(house: House) -> None:
     tamper(
         house.site.home / DATA, "UPDATE receipt SET subject_key = ? WHERE receipt_id = ?", stranger, person.receipt_id
     )
+    seal_again(house.store)
 
     with pytest.raises(ReceiptSignatureError, match="integrity"):
         decide(house, probes(house, [other.face, person.face]))

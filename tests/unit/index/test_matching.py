@@ -11,7 +11,7 @@ import pytest
 from house import DIMENSION, MODEL, THRESHOLD, House, Person
 from numpy.typing import NDArray
 
-from tests.unit.store.raw import DATA, KEYRING, tamper
+from tests.unit.store.raw import DATA, KEYRING, seal_again, tamper
 from volens.consent import (
     ConsentGrant,
     InputError,
@@ -316,6 +316,7 @@ def test_a_winner_with_a_broken_signature_is_tampering(house: House) -> None:
     grant, seen = house.grant(person), probe(house, person.face)  # admitted before the row was changed
     statement = "UPDATE receipt SET subject_key = ? WHERE receipt_id = ?"
     tamper(house.site.home / DATA, statement, stranger, person.receipt_id)
+    seal_again(house.store)
 
     with pytest.raises(TamperError, match="integrity") as caught:
         house.sees(person)
@@ -329,6 +330,7 @@ def test_a_winner_whose_row_outlasts_the_receipt_is_tampering(house: House) -> N
     person = house.admit()
     for table in ("live_consent", "receipt"):
         tamper(house.site.home / DATA, f"UPDATE {table} SET expires_at = '2199-01-01T00:00:00Z'")  # noqa: S608  names of our own
+    seal_again(house.store)
     house.clock.move(days=91)
 
     with pytest.raises(TamperError, match="integrity: the matched person's receipt is for another site, zone or time"):

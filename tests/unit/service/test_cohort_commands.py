@@ -17,8 +17,9 @@ from said import Command
 
 
 @pytest.fixture
-def people(lobby: Path, give: Command) -> Path:
-    """One person under French law, one under German."""
+def people(lobby: Path, give: Command, volens: Command) -> Path:
+    """One person under French law, one under German; the operator at the desk may carry out orders alone."""
+    assert volens("operator", "require", "1").code == 0
     assert give("--yes-i-read-it").code == 0
     assert give("--yes-i-read-it", "--jurisdiction", "DE", out="ben").code == 0
     return lobby
@@ -198,7 +199,7 @@ def test_a_key_without_passphrase_file_needs_a_terminal(lobby: Path, volens: Com
     assert volens("operator", "add", "ben", "--key", "a.key").code == 2  # never the private one
     assert volens("erase", "--zone", "lobby", "--operator-key", "a.key").code == 2
     with_words = ("--operator-key", "a.key", "--passphrase-file", "words")
-    assert volens("erase", "--zone", "lobby", *with_words, "--json").json["approvals_missing"] == 0
+    assert volens("erase", "--zone", "lobby", *with_words, "--json").json["approvals_missing"] == 1
 
 
 def test_a_terminal_prompts_for_the_passphrase(lobby: Path) -> None:

@@ -7,8 +7,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, select, update
 from sqlalchemy.pool import NullPool
+
+from volens.store import Store
+from volens.store.schema import Scope, scoped_tables
+from volens.store.schema.data_tables import last_interaction
 
 DATA = "volens.db"
 KEYRING = "keyring.db"
@@ -94,3 +98,16 @@ def peek(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
     """Read past our code."""
     with closing(sqlite3.connect(path)) as connection:
         return [tuple(row) for row in connection.execute(query, values)]
+
+
+def seal_again(store: Store) -> None:
+    """Seal all rows as they are now, as only the holder of the keyring can: for tests of what is behind the seals."""
+    with store.write() as tx:
+        size = tx.log("test.sealed_again", {})[0] + 1
+        for scope in Scope:
+            anchor = scoped_tables(scope)[0]
+            column = next(iter(anchor.table.primary_key)) if anchor.key is None else anchor.table.c[anchor.key]
+            store.seals.write(tx.connection, scope, list(tx.connection.scalars(select(column))), size)
+        for row in tx.connection.execute(select(last_interaction)).all():
+            visited = update(last_interaction).where(last_interaction.c.receipt_id == row.receipt_id)
+            tx.connection.execute(visited.values(tx.interaction(row.receipt_id, row.interacted_at)))

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from house import START, House, Person
 
-from tests.unit.store.raw import DATA, tamper
+from tests.unit.store.raw import DATA, seal_again, tamper
 from volens.consent import (
     ConsentGrant,
     NoLiveConsentError,
     Purpose,
+    ReceiptId,
     RefusedError,
     SubjectKey,
+    TamperError,
     UnverifiedReceipt,
     VolensError,
 )
@@ -30,15 +32,22 @@ def invite(house: House, seed: bytes = SEED) -> Person:
     return Person(take_home, house.face())
 
 
-def again(house: House, person: Person, *, seed: bytes = SEED, jurisdiction: str = "FR") -> UnverifiedReceipt:
-    """Sign another receipt under the same id."""
+def again(
+    house: House,
+    person: Person,
+    *,
+    seed: bytes = SEED,
+    jurisdiction: str = "FR",
+    receipt_id: ReceiptId | None = None,
+) -> UnverifiedReceipt:
+    """Sign another receipt, under the same id unless one is given."""
     with house.store.read() as connection:
         zone = zone_of(connection, Purpose("lobby"))
     return sign_receipt(
         zone,
         house.site.notice("lobby"),
         house.store.site.controller,
-        receipt_id=person.receipt_id,
+        receipt_id=receipt_id or person.receipt_id,
         jurisdiction=jurisdiction,
         key=SubjectKey.from_seed(seed),
         now=house.store.now(),
@@ -119,14 +128,22 @@ def test_a_receipt_and_key_replaced_by_an_attacker_give_no_grant(house: House) -
     )
 
     refused(house, person.take_home.receipt, ReceiptSignatureError, "integrity")
+    refused(house, mine, TamperError, "were changed by another program")
+    seal_again(house.store)
     refused(house, mine, NoLiveConsentError, "no consent is in force for this receipt")
 
 
 def test_an_unknown_receipt_has_no_consent_in_force(house: House) -> None:
     person = invite(house)
+    unknown = again(house, person, receipt_id=ReceiptId("0" * 32))
+    refused(house, unknown, NoLiveConsentError, "no consent is in force for this receipt")
+
+
+def test_a_receipt_whose_rows_vanished_is_tampering(house: House) -> None:
+    person = invite(house)
     tamper(house.site.home / DATA, "DELETE FROM live_consent")
     tamper(house.site.home / DATA, "DELETE FROM receipt")
-    refused(house, person.take_home.receipt, NoLiveConsentError, "no consent is in force for this receipt")
+    refused(house, person.take_home.receipt, TamperError, "are missing")
 
 
 def test_an_ended_consent_and_an_unknown_one_give_the_same_error(house: House) -> None:
@@ -159,6 +176,7 @@ def test_an_expired_receipt_is_refused_from_the_second_of_its_end(house: House) 
 def test_a_term_that_the_database_cuts_short_ends_the_grant(house: House) -> None:
     person = invite(house)
     tamper(house.site.home / DATA, "UPDATE live_consent SET expires_at = '2099-03-01T12:00:00Z'")
+    seal_again(house.store)
     refused(house, person.take_home.receipt, ConsentExpiredError, "this consent has expired")
 
 

@@ -111,15 +111,15 @@ def test_the_secret_of_a_credential_is_stored_nowhere(house: House) -> None:
     [
         "UPDATE api_credential SET expires_at = '2999-01-01T00:00:00Z'",
         "UPDATE api_credential SET role = 'operator'",
-        "UPDATE api_credential SET secret_sha256 = zeroblob(32)",
+        "UPDATE api_credential SET token_mac = zeroblob(32)",
         "DELETE FROM api_credential",
         (
-            "INSERT INTO api_credential VALUES ('x', 'x', 'door', NULL, randomblob(32), '2026-01-01T00:00:00Z', "
-            "'2027-01-01T00:00:00Z', NULL)"
+            "INSERT INTO api_credential VALUES ('x', 'x', 'door', NULL, randomblob(32), 0, "
+            "'2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z', NULL)"
         ),
         (
-            "INSERT INTO api_credential VALUES ('x', 'x', 'auditor', 'lobby', randomblob(32), '2026-01-01T00:00:00Z', "
-            "'2027-01-01T00:00:00Z', NULL)"
+            "INSERT INTO api_credential VALUES ('x', 'x', 'auditor', 'lobby', randomblob(32), 0, "
+            "'2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z', NULL)"
         ),
     ],
 )

@@ -13,7 +13,7 @@ from volens.store.sqlite import SqliteEngine
 VALUES = {"now": "2099-03-01T12:00:00Z", "cohort": "c" * 32, "stop": "a" * 32, "other": "d" * 32}
 SCENE = """
 INSERT INTO zone VALUES ('lobby', 'operator', 'a', 'b', 1, :now, 90, 'none');
-INSERT INTO operator_key VALUES ('anna', zeroblob(32), :now, NULL);
+INSERT INTO operator_key VALUES ('anna', zeroblob(32), 0, :now, NULL);
 INSERT INTO operators_required VALUES (0, 1, :now);
 INSERT INTO operators_required VALUES (1, 2, :now);
 INSERT INTO collection_stop VALUES (:stop, 'FR', NULL, 0, :now, NULL);
@@ -27,8 +27,8 @@ REFUSED = {
     "another beginning": "UPDATE cohort SET begun_at = '2000-01-01T00:00:00Z'",
     "a cohort without approvals": "INSERT INTO cohort VALUES (:other, 'plan', NULL, :now, NULL, 'facts')",
     "an operator's other key": "UPDATE operator_key SET public_key = randomblob(32), removed_at = :now",
-    "an operator replaced": "INSERT OR REPLACE INTO operator_key VALUES ('anna', randomblob(32), :now, NULL)",
-    "a key replaced": "INSERT OR REPLACE INTO operator_key VALUES ('ben', zeroblob(32), :now, NULL)",
+    "an operator replaced": "INSERT OR REPLACE INTO operator_key VALUES ('anna', randomblob(32), 0, :now, NULL)",
+    "a key replaced": "INSERT OR REPLACE INTO operator_key VALUES ('ben', zeroblob(32), 0, :now, NULL)",
     "a deleted operator": "DELETE FROM operator_key",
     "a rule replaced": "INSERT OR REPLACE INTO operators_required VALUES (1, 1, :now)",
     "a rule in between": "INSERT INTO operators_required VALUES (-1, 1, :now)",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from house import House
@@ -52,10 +53,11 @@ def test_the_error_for_an_unknown_zone_lists_the_known_zones(house: House) -> No
         zone_of(connection, Purpose("attic"))
 
 
-def test_the_error_for_an_unknown_zone_says_if_there_are_none(house: House) -> None:
-    tamper(house.site.home / DATA, "DELETE FROM zone")
+def test_the_error_for_an_unknown_zone_says_if_there_are_none(tmp_path: Path) -> None:
+    house = House.build(tmp_path / "empty", zones=())
     with house.store.read() as connection, pytest.raises(InputError, match=r"\(known: none yet\)"):
         zone_of(connection, LOBBY)
+    house.site.close()
 
 
 def test_versions_of_a_notice_count_from_one_in_each_language(house: House) -> None:
@@ -121,7 +123,6 @@ def test_a_notice_for_an_unknown_zone_is_not_published(house: House) -> None:
     [
         "UPDATE notice SET text = text || ' And sell it.'",
         "UPDATE notice SET text = 'x'",
-        "UPDATE notice SET sha256 = replace(hex(zeroblob(32)), '0', 'a')",
     ],
 )
 def test_a_changed_notice_text_is_neither_shown_nor_signed(house: House, statement: str) -> None:
