@@ -8,6 +8,7 @@ from volens.audit.checkpoint import from_base64 as from_base64
 from volens.audit.checkpoint import open_checkpoint as open_checkpoint
 from volens.audit.checkpoint import sign_checkpoint as sign_checkpoint
 from volens.audit.checkpoint import to_base64 as to_base64
+from volens.audit.evidence import checkpoints_in as checkpoints_in
 from volens.audit.leaf import MAX_LEAF_BYTES as MAX_LEAF_BYTES
 from volens.audit.leaf import SALT_BYTES as SALT_BYTES
 from volens.audit.leaf import Event as Event

@@ -1,4 +1,4 @@
-"""The take-home file: the signed receipt, the withdrawal code and the text of the notice, for the person."""
+"""The take-home file: signed receipt, withdrawal code, text of the notice, and a checkpoint, for the person."""
 
 import json
 from dataclasses import dataclass, field
@@ -23,12 +23,16 @@ class TakeHome:
 
     `secret` is the person's half of the key, in a zone of custody ``subject_key``. It is not part of the file, because
     the person shows the receipt to many people and the secret to a door only.
+
+    `checkpoint` is a signed note: a checkpoint of the audit log in which the consent is recorded. With it the person
+    can show later that the log was so long. It is not part of the signed receipt, and is not checked here.
     """
 
     receipt: UnverifiedReceipt
     code: WithdrawalCode | None = field(default=None, repr=False)
     notice_text: str | None = None
     secret: PersonSecret | None = field(default=None, repr=False)
+    checkpoint: str | None = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -50,6 +54,7 @@ class TakeHome:
                 "got a receipt file that is cut off or not JSON; use the file as it was written"
             ) from None
         token, code, notice = (document.get(name) for name in ("receipt", "withdrawal_code", "notice"))
+        note = document.get("checkpoint")
         if document.get("format") != FORMAT or not isinstance(token, str) or not token.isascii():
             raise ReceiptError(f"got a JSON file of another kind; expected format {FORMAT!r} with a receipt")
         try:
@@ -57,7 +62,12 @@ class TakeHome:
         except InputError as error:
             raise ReceiptError(str(error)) from None
         receipt = UnverifiedReceipt.parse(token.encode("ascii"))
-        return cls(receipt, parsed_code, notice if isinstance(notice, str) else None)
+        return cls(
+            receipt,
+            parsed_code,
+            notice if isinstance(notice, str) else None,
+            checkpoint=note if isinstance(note, str) else None,
+        )
 
     def to_json(self) -> bytes:
         """Return the file. It contains the withdrawal code, so it is for the person, not for the site."""
@@ -74,4 +84,6 @@ class TakeHome:
             )
         if self.notice_text is not None:
             document["notice"] = self.notice_text
+        if self.checkpoint is not None:
+            document["checkpoint"] = self.checkpoint
         return json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8") + b"\n"

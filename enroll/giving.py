@@ -1,6 +1,7 @@
 """Giving consent: the person signs a receipt, the site records it, and the person gets a take-home file."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from volens.consent import (
@@ -47,7 +48,8 @@ def give_consent(
     4. The grant secret is stored first: a consent without its secret could not be used, but a sweep deletes a secret
        without a consent.
     5. Receipt, liveness, sealed name and audit leaf are committed together, with expiry clocks that were set meanwhile
-       and the messages to recipients. If the person holds half of the key, the commitment to it is committed too.
+       and the messages to recipients. If the person holds half of the key, the commitment to it is committed too. The
+       take-home gets the signed checkpoint of the log with this entry.
 
     The name, 1 to 200 characters, is stored sealed, and erased with the consent. The jurisdiction is the ISO 3166 code
     of the law that protects the person, such as ``FR`` or ``US-IL``. The person's own key is not stored. `valid_days`
@@ -109,9 +111,10 @@ def give_consent(
                 enqueue(tx, MessageKind.CONSENT_GIVEN, {receipt_id: {"expires_at": expires_at}})
                 if person is not None:
                     add_commitment(tx, receipt, person)
+                take_home = replace(take_home, checkpoint=tx.newest_checkpoint())
                 if in_transaction is not None:
                     in_transaction(tx, take_home)
         except VolensError:
-            store.keyring.destroy_secrets([receipt_id])
+            store.keyring.discard_secrets([receipt_id])
             raise
     return take_home

@@ -1,8 +1,8 @@
 """Restore: every consent that ended since the backup is ended and erased again before the site can be used.
 
-The data file comes from the past; the keyring remembers what happened since. The opening of the store refuses a data
-file whose log is shorter than the remembered one, or with a consent in force that is known to have ended. So a killed
-restore leaves a site that refuses to open, and the operator runs the restore again.
+The data file comes from the past; the keyring remembers what happened since. From before the data file is put in its
+place until the last erasure is done, the keyring is marked (`begin_restore`), and the opening of the store is refused.
+So a killed restore leaves a site that refuses to open, and the operator runs the restore again.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,14 +15,23 @@ from typing import Final, final
 from volens.consent import EndReason, InputError, ReceiptId, RefusedError, TamperError, UnavailableError
 from volens.erase.procedure import erase_consents
 from volens.erase.proof.certificate import CERTIFICATE
-from volens.erase.proof.certify import CERTIFICATES
-from volens.erase.proof.kept_proof import Proof, check_history, read_proof
+from volens.erase.proof.kept_proof import Proof, read_home_proof, read_proof, unproved
 from volens.index import Galleries, Installation
 from volens.store import DATA_FILE, KEYRING_FILE, Clock, Store, open_home
 from volens.store.backup import copy_closed, put_in_place, restore
 from volens.store.files import make_home_folder, write_private
-from volens.store.keys import Random
-from volens.store.log import remembered_ends, undone_ends
+from volens.store.keys import Random, destroy_secrets
+from volens.store.log import (
+    CERTIFICATES,
+    abandoned_heads,
+    begin_restore,
+    end_restore,
+    is_authentic,
+    orphans,
+    remembered_ends,
+    undone_ends,
+    unopenable,
+)
 
 DRAFT: Final = ".restoring"
 Progress = Callable[[int, int], None]
@@ -39,7 +48,7 @@ class RestoreOrder:
         keyring: for a new home, the keyring file last in use; None takes the backup's copy.
         root_key: for a new home, the file of the root key.
         certificates: a folder of certificates that were kept elsewhere, to be replayed.
-        checkpoint: a signed checkpoint that was kept elsewhere.
+        checkpoint: a file that was kept elsewhere and carries a signed checkpoint.
         accept_lost: continue even if withdrawals may have been lost.
     """
 
@@ -63,6 +72,7 @@ class Restored:
         put_back: entries that were put back into the log, by kind; the rows that they describe are lost.
         replayed: consents that had ended since the backup, and were ended and erased again.
         enroll_again: people who gave consent since the backup; they must give consent and be enrolled again.
+        older_rows: sets of rows (a consent, a zone, a credential) of which a later change is lost with the backup.
         unopenable: consents whose secret is in no keyring any more; they were ended.
         certificates: certificates whose files were put back.
         lost_entries: entries of the log that are known to have existed, and are lost.
@@ -73,6 +83,7 @@ class Restored:
     put_back: Mapping[str, int]
     replayed: int
     enroll_again: int
+    older_rows: int
     unopenable: int
     certificates: int
     lost_entries: int
@@ -83,12 +94,13 @@ def restore_site(home: Path, order: RestoreOrder, *, clock: Clock, random: Rando
 
     1. A draft is made: a copy of the data file, and for a new home of keyring and root key.
     2. The log entries that only the keyring remembers are added to the draft (`volens.store.backup.restore.catch_up`).
-    3. Certificates and checkpoints that were kept elsewhere must be of the same log. If nothing on this machine
-       remembers what happened since the backup, the operator must give some.
-    4. The data file is put in its place; a new home stays a draft until the end.
+    3. Certificates and checkpoints, of the home or kept elsewhere, must be of the same log. If they prove entries that
+       are lost, or nothing on this machine remembers what happened since the backup, the operator must give some.
+    4. The keyring is marked, and the data file is put in its place; a new home stays a draft until the end.
     5. Consents that ended since the backup are ended and erased again: those that the keyring knows, those that
        certificates prove, and those whose secret is gone.
-    6. Secrets that belong to no consent any more are destroyed, certificates are put back, the restore is logged.
+    6. Secrets that belong to no consent any more are destroyed, certificates are put back, the restore is logged, the
+       mark is removed.
 
     `progress` is called with how many erasures are done, of how many.
 
@@ -119,10 +131,10 @@ def restore_site(home: Path, order: RestoreOrder, *, clock: Clock, random: Rando
             copy_closed(order.keyring, draft, KEYRING_FILE)
         restore.copy_from_backup(backup, DATA_FILE, draft)
         remembers = order.keyring is not None and not restore.is_in_backup(order.keyring)
-        with closing(open_home(draft, clock=clock, random=random, restoring=draft / DATA_FILE)) as store:
+        draft_store = open_home(draft, clock=clock, random=random, restoring=draft / DATA_FILE, keep_root_key=True)
+        with closing(draft_store) as store:
             # 2. and 3.
-            caught_up = restore.catch_up(store, backup.manifest)
-            proof, lost = _known_since(store, caught_up, order, remembers=remembers)
+            caught_up, proof, lost = _prepare(store, backup, order, None, remembers=remembers)
             # 5. and 6.
             restored = _replay(store, draft, backup, caught_up, proof, lost, progress)
             key_line = store.verifier_key.line()
@@ -160,11 +172,9 @@ def _in_place(
             )
         with closing(open_home(home, clock=clock, random=random, restoring=draft / DATA_FILE)) as store:
             # 2. and 3.
-            caught_up = restore.catch_up(store, None if backup is None else backup.manifest)
-            proof, lost = _known_since(store, caught_up, order, remembers=True)
+            caught_up, proof, lost = _prepare(store, backup, order, home, remembers=True)
         # 4.
         if not in_order:
-            # A crash leaves at worst an older data file in the home, which is refused when it is opened.
             put_in_place(draft / DATA_FILE, home / DATA_FILE)
     with closing(open_home(home, clock=clock, random=random, restoring=home / DATA_FILE)) as store:
         # 5. and 6.
@@ -179,27 +189,52 @@ def _is_in_order(home: Path, clock: Clock, random: Random) -> bool:
     return False
 
 
-def _known_since(
-    store: Store, caught_up: restore.CaughtUp, order: RestoreOrder, *, remembers: bool
-) -> tuple[Proof, int]:
-    """Return what certificates and checkpoints prove, and how many entries of the log are lost."""
-    proof = read_proof(order.certificates, order.checkpoint, store.verifier_key)
-    check_history(store, proof)
-    lost = max(0, proof.log_size - caught_up.log_size)
-    if order.accept_lost or proof.certificates:
-        return proof, lost
-    if lost:
+def _prepare(
+    store: Store, backup: restore.BackupFolder | None, order: RestoreOrder, home: Path | None, *, remembers: bool
+) -> tuple[restore.CaughtUp, Proof, int]:
+    """Do steps 2 and 3, and mark the keyring; return also what is proved, and how many entries of the log are lost.
+
+    `home` is the home that is restored in place. `remembers`: the keyring was in use until now.
+    """
+    key, given = store.verifier_key, Proof((), ())
+    own = given if home is None else read_home_proof(home, store)
+    given = read_proof(order.certificates, order.checkpoint, key)
+    proof = given.joined(own)
+    authentic = is_authentic(store.keyring)
+    # 2.
+    manifest = None if backup is None else backup.manifest
+    caught_up = restore.catch_up(store, manifest, proof.checkpoints, is_authentic=authentic)
+    # 3.
+    with store.keyring.read() as kept:
+        abandoned = abandoned_heads(kept, store.keyring)
+    left = [
+        one for one in unproved(store, proof, accept_other=order.accept_lost) if (one.size, one.root) not in abandoned
+    ]
+    lost = max((one.size - caught_up.log_size for one in left), default=0)
+    _check_proved(order, given, lost, caught_up.log_size, remembers=remembers and authentic)
+    # 4.
+    if home is not None and given.certificates:
+        _write_certificates(home, {one.certificate_id: data for one, data in given.certificates})
+    with store.read() as connection:
+        begin_restore(store.keyring, connection, left)
+    return caught_up, proof, max(0, lost)
+
+
+def _check_proved(order: RestoreOrder, given: Proof, lost: int, log_size: int, *, remembers: bool) -> None:
+    if order.accept_lost or given.certificates:
+        return
+    if lost > 0:
         raise RefusedError(
-            f"the checkpoint is of a log of {proof.log_size} entries, this log has {caught_up.log_size}, and "
+            f"a checkpoint or certificate is of a log of {log_size + lost} entries, this log has {log_size}, and "
             "withdrawals may be among the rest; use a newer backup or keyring, or --replay the certificates that were "
             "issued since"
         )
-    if not remembers and not proof.checkpoints:
+    if not remembers and not given.checkpoints:
         raise RefusedError(
             "nothing on this machine remembers who withdrew since this backup, because the keyring is of the backup "
-            "too; --replay the certificates kept elsewhere, give the newest --checkpoint, or --accept-lost-withdrawals"
+            "too, or was changed; --replay the certificates kept elsewhere, give the newest --checkpoint, or "
+            "--accept-lost-withdrawals"
         )
-    return proof, lost
 
 
 def _replay(
@@ -212,6 +247,7 @@ def _replay(
     progress: Progress,
 ) -> Restored:
     # 5.
+    older_rows = restore.accept_older_rows(store)
     ended = remembered_ends(store.keyring)
     with store.read() as connection:
         due = dict(undone_ends(store.keyring, connection))
@@ -219,13 +255,15 @@ def _replay(
     for certificate, _data in proof.certificates:
         if certificate.receipt_sha256 in live:
             due.setdefault(live[certificate.receipt_sha256], _reason(certificate.reason))
-    dead = [receipt_id for receipt_id in restore.unopenable(store) if receipt_id not in due]
+    with store.read() as connection:
+        dead = [receipt_id for receipt_id in unopenable(connection, store.keyring) if receipt_id not in due]
     replayed, due = len(due), due | dict.fromkeys(dead, EndReason.LOST)
     _erase(store, home, due, progress)
     # 6.
-    stray = restore.orphans(store)
+    with store.read() as connection:
+        stray = orphans(connection, store.keyring)
     if stray:
-        store.keyring.destroy_secrets(stray)
+        destroy_secrets(store.keyring, stray, store.random, store.now())
         scrubbed = store.keyring.engine.scrub()
         if not scrubbed.complete:
             raise UnavailableError(f"{scrubbed.obstacle}; try again when it is done")
@@ -235,6 +273,7 @@ def _replay(
         put_back=caught_up.put_back,
         replayed=replayed,
         enroll_again=sum(receipt_id not in ended for receipt_id in stray),
+        older_rows=older_rows,
         unopenable=len(dead),
         certificates=_put_certificates_back(store, home, proof),
         lost_entries=lost,
@@ -250,6 +289,8 @@ def _replay(
                 "lost_entries": lost,
             },
         )
+    store.keep_checkpoint()
+    end_restore(store.keyring)
     return restored
 
 
@@ -279,8 +320,12 @@ def _put_certificates_back(store: Store, home: Path, proof: Proof) -> int:
     stored = {
         certificate_id: CERTIFICATE.to_file(token) for certificate_id, token in restore.stored_certificates(store)
     }
+    _write_certificates(home, stored | files)
+    return len(files.keys() - stored.keys())
+
+
+def _write_certificates(home: Path, files: Mapping[str, bytes]) -> None:
     folder = make_home_folder(home, CERTIFICATES)
-    for certificate_id, data in (stored | files).items():
+    for certificate_id, data in files.items():
         if not (path := folder / f"{certificate_id}.json").exists():
             write_private(path, data)
-    return len(files.keys() - stored.keys())

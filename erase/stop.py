@@ -1,10 +1,10 @@
 """Step 1 of an erasure, for many people at once: one transaction ends the consents, and with them all matching."""
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any, Final
 
 from volens.consent import EndReason, ReceiptId, format_time
+from volens.erase.box_search import BoxHash
 from volens.erase.journal import Held, held_by, open_entries
 from volens.erase.remains import Remains, gather, ranks
 from volens.index import Installation
@@ -64,7 +64,8 @@ def stop(
                 "ended_at": format_time(tx.now),
                 "times": {"stopped": format_time(tx.now)},
                 "reference_ids": [reference.reference_id for reference in its.references],
-                "existed": [_existed(what, box, tx.random(SALT_BYTES)) for what, box in boxes],
+                "existed": [BoxHash.of(what, box, tx.random(SALT_BYTES)).to_json() for what, box in boxes],
+                "beginnings": [{"what": what, "nonce": nonce_of(box).hex()} for what, box in boxes],
                 "destroyed": _destroyed(boxes, its, remains[one]),
                 "search_before": remains[one].search_report(found),
             }
@@ -73,27 +74,13 @@ def stop(
         for one in ended:
             facts[one]["destroyed"]["openings of audit leaves"] = openings.get(one, 0)
         open_entries(tx, {one: facts[one] for one in ended})
+        tx.log_all("consent.ended", [{"reason": reason.value, "zone": held[one].receipt.purpose} for one in ended])
         if reason in _OF_TIME:
             expiry = {"reason": reason.value, "ended_at": format_time(tx.now)}
             enqueue(tx, MessageKind.CONSENT_EXPIRED, dict.fromkeys(ended, expiry))
-        tx.log_all("consent.ended", [{"reason": reason.value, "zone": held[one].receipt.purpose} for one in ended])
 
 
 _WRAPPED: Final = "wrapped grant secret"
-
-
-def _existed(what: str, box: bytes, salt: bytes) -> dict[str, str]:
-    """Return the salted hash of a sealed box, which recognises an old copy, and the box's nonce, which finds it.
-
-    Nothing plain is hashed: an embedding could be guessed from its hash by trying photos. A sealed box is random
-    without its key, which no longer exists; its nonce is a random number that says nothing (docs/adr/0007).
-    """
-    return {
-        "what": what,
-        "salt": salt.hex(),
-        "salted_sha256": sha256(salt + box).hexdigest(),
-        "fingerprint": nonce_of(box).hex(),
-    }
 
 
 def _destroyed(boxes: Sequence[tuple[str, bytes]], held: Held, remains: Remains) -> dict[str, int]:

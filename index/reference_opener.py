@@ -4,9 +4,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self, final
 
-from volens.consent import Custody, PersonSecret, ReceiptId, TamperError, UnitVector
+from volens.consent import Custody, PersonSecret, ReceiptId, UnitVector
 from volens.store import Store
-from volens.store.keys import GrantSecret
+from volens.store.keys import GrantSecret, lost_secret
 from volens.store.people import SealedReference
 from volens.store.people.consents import LiveConsents
 
@@ -46,10 +46,7 @@ class ReferenceOpener:
             owner = reference.receipt
             with self._store.read() as connection:
                 if LiveConsents(connection).live_until(owner.receipt_id, owner.subject_id, owner.purpose) is not None:
-                    raise TamperError(
-                        "integrity: the keyring has no secret for a consent in force; restore the keyring that belongs "
-                        "to this data file"
-                    )
+                    raise lost_secret()
             yield None
             return
         if reference.custody is not Custody.OPERATOR and self._person is None:

@@ -1,31 +1,45 @@
 """An open store: data and keyring databases, and transactions whose audit log entries are signed before the commit."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self, final
 
 from sqlalchemy import Connection, Table, insert, select
 
-from volens.audit import Checkpoint, Event, VerifierKey, root
+from volens.audit import Checkpoint, Event, VerifierKey
 from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError, format_time
 from volens.consent.receipt import Controller
 from volens.consent.times import whole_seconds
 from volens.store.engine import Place, Scrubbed, StoreEngine
 from volens.store.engine_choice import open_engine
 from volens.store.keys.keyring import Keyring
-from volens.store.keys.root_key.holder import RootKeySource
+from volens.store.keys.root_key.holder import RootKeyHolder
 from volens.store.keys.secrets import Random, RootKey
 from volens.store.log import audit_log
+from volens.store.log.freshness import Evidence, Misfit
+from volens.store.log.home_evidence import home_evidence, keep_checkpoint
+from volens.store.log.keyring_memory import begin_memory
+from volens.store.log.log_reading import newest_head
 from volens.store.log.log_time import store_time
-from volens.store.log.remembrance import remember, undone_ends
+from volens.store.log.remembrance import remember
+from volens.store.log.rollback_check import (
+    KeyringRepair,
+    check_newest,
+    check_write,
+    find_rollback,
+    repair_keyring,
+)
 from volens.store.prepared_query import ReadSnapshot
+from volens.store.row_seals import RowSeals, mark_writing
 from volens.store.schema import data_tables as tables
+from volens.store.schema.authenticated import Scope
 
 DATA_FILE: Final = "volens.db"
 KEYRING_FILE: Final = "keyring.db"
+KEYRING_REPAIRED: Final = "keyring.repaired"
 TIME_CORRECTED: Final = "time.corrected"
 Clock = Callable[[], datetime]
 
@@ -56,7 +70,8 @@ class Transaction:
         self._keyring = store.keyring
         self._origin = store.origin
         self._engine = store.data
-        self._signed: Checkpoint | None = None
+        self._seals = store.seals
+        self._signed: tuple[Checkpoint, str] | None = None
         self._start = audit_log.log_size(connection)
 
     def next_id(self, table: Table) -> int:
@@ -87,19 +102,52 @@ class Transaction:
         )
 
     def sign_log(self) -> tuple[Checkpoint, str]:
-        """Sign the log's current head as a checkpoint, and store it."""
-        head = audit_log.checkpoint(self.connection, self._origin)
-        note = self._keyring.sign_checkpoint(head)
-        audit_log.add_note(self.connection, head.size, note)
-        self._signed = head
-        return head, note
+        """Sign the log's current head as a checkpoint, and store it; if that was done, return the same."""
+        if self._signed is None or self._signed[0].size < audit_log.log_size(self.connection):
+            head = audit_log.checkpoint(self.connection, self._origin)
+            note = self._keyring.sign_checkpoint(head)
+            audit_log.add_note(self.connection, head.size, note)
+            self._signed = head, note
+        return self._signed
+
+    def newest_checkpoint(self) -> str:
+        """Return the signed checkpoint of all entries so far, also of those that this transaction has added."""
+        if audit_log.log_size(self.connection) > self._start:
+            return self.sign_log()[1]
+        return newest_head(self.connection).note
+
+    @contextmanager
+    def changing(self, scope: Scope, scope_ids: Iterable[str]) -> Generator[None]:
+        """Change rows of scopes in the block: they are verified before it, and sealed again after it.
+
+        The generation of the seals is the size of the log, so every change needs an entry in it, before the block or in
+        it. Inside the block nothing may read the scopes as verified rows.
+
+        Raises:
+            TamperError: the rows were changed by another program; they are not sealed, nor is anything written.
+        """
+        wanted = list(dict.fromkeys(scope_ids))
+        self._seals.verified(self.connection, scope, wanted)
+        yield
+        size = audit_log.log_size(self.connection)
+        if size == self._start:
+            raise RuntimeError(f"rows of {scope.value} were changed without an entry in the audit log")
+        self._seals.write(self.connection, scope, wanted, size)
+
+    def ending(self, scope: Scope, scope_ids: Iterable[str]) -> None:
+        """Delete the seals of scopes that end, whether they verify or not: a broken seal never stops an erasure."""
+        self._seals.delete(self.connection, scope, scope_ids)
+
+    def interaction(self, receipt_id: str, at: datetime) -> dict[str, datetime | bytes]:
+        """Return a last interaction with its MAC, as the columns of `last_interaction`."""
+        return {"interacted_at": at, "mac": self._seals.interaction_mac(receipt_id, format_time(at))}
 
     def finish(self) -> bool:
         """Sign a checkpoint if leaves are not covered by one; return whether the log grew."""
-        size = audit_log.log_size(self.connection)
-        if size > self._start and (self._signed is None or self._signed.size < size):
+        has_grown = audit_log.log_size(self.connection) > self._start
+        if has_grown:
             self.sign_log()
-        return size > self._start
+        return has_grown
 
 
 @final
@@ -108,8 +156,10 @@ class Store:
 
     Attributes:
         folder: where the store is.
+        seals: the seals of authenticated rows.
         data: the engine of the data file. Its own `write` neither signs nor remembers log entries: use `Store.write`.
         process_id: the id under which this process reports what it has applied; None if it does not (`ChangeFeed`).
+        keyring_repair: what the opening repaired, because the keyring was older than the data file; None if it was not.
     """
 
     def __init__(
@@ -128,6 +178,7 @@ class Store:
         self.clock = clock
         self.random = random
         self.process_id: str | None = None
+        self.keyring_repair: KeyringRepair | None = None
         self._restoring = restoring
         with data.read() as connection:
             row = connection.execute(select(tables.site)).one_or_none()
@@ -136,6 +187,7 @@ class Store:
             raise TamperError(f"integrity: {data.name} has no site; restore the data file")
         controller = Controller(SiteId(row.site_id), row.controller_name, row.controller_contact)
         self.site = SiteRecord(controller, row.public_key, row.created_at)
+        self.seals = RowSeals(data, keyring)
 
     @classmethod
     def create(cls, folder: Path, *, root_key: RootKey, controller: Controller, clock: Clock, random: Random) -> Self:
@@ -146,7 +198,7 @@ class Store:
         """
         now = whole_seconds(clock())
         with ExitStack() as on_failure:
-            keyring = Keyring.create(folder / KEYRING_FILE, controller.site_id, root_key, random)
+            keyring = Keyring.create(folder / KEYRING_FILE, controller.site_id, root_key, random, now)
             on_failure.callback(keyring.close)
             data = open_engine(folder / DATA_FILE, "data", tables.REVISIONS, create=True)
             on_failure.callback(data.close)
@@ -160,9 +212,11 @@ class Store:
                         created_at=now,
                     )
                 )
+            begin_memory(keyring)
             store = cls(folder, data, keyring, clock, random)
             with store.write() as tx:
-                tx.log("site.created", {"site_id": controller.site_id})
+                index, _event = tx.log("site.created", {"site_id": controller.site_id})
+                store.seals.write(tx.connection, Scope.SITE, [controller.site_id], index + 1)
             on_failure.pop_all()
             return store
 
@@ -171,7 +225,7 @@ class Store:
         cls,
         folder: Path,
         *,
-        root_key: RootKey | RootKeySource,
+        root_key: RootKey | RootKeyHolder,
         clock: Clock,
         random: Random,
         restoring: Path | None = None,
@@ -179,15 +233,21 @@ class Store:
         """Open a store.
 
         1. Keyring and data file open, with the schema of this version, and belong to one site.
-        2. Rollback protection: the audit log contains the log that the keyring remembers, and no consent is in force
-           that the keyring knows to have ended. So the data file is not an older one.
+        2. Rollback protection (`volens.store.log.freshness`): the keyring's memory is authentic; the audit log contains
+           the log that it remembers, with the newest entries byte for byte, and those of the checkpoint and the
+           certificates in the home; no row was sealed later than the log ends; no consent is in force that the keyring
+           knows to have ended; no restore was interrupted.
+        3. A keyring that is older than the data file is repaired: secrets that were destroyed since are destroyed again
+           (`keyring_repair`), and it remembers the rest of the log.
 
-        `restoring` names the data file that a restore works on, instead of the folder's. Then step 2 is left out:
+        Opened with the holder of its root key, an erasure can replace that key; with the key alone, it cannot.
+
+        `restoring` names the data file that a restore works on, instead of the folder's. Then 2 and 3 are left out:
         `volens.store.backup.restore` adds what the file lacks before any other process opens it.
 
         Raises:
             UnavailableError: a file is missing, locked, read-only, or of a newer version.
-            TamperError: 1 or 2 does not hold.
+            TamperError: 1 or 2 does not hold; or the older keyring has no secret for a consent in force.
         """
         # 1.
         with ExitStack() as on_failure:
@@ -196,14 +256,24 @@ class Store:
             data = open_engine(restoring or folder / DATA_FILE, "data", tables.REVISIONS)
             on_failure.callback(data.close)
             store = cls(folder, data, keyring, clock, random, restoring=restoring is not None)
+            on_failure.callback(store.seals.close)
             if keyring.site_id != store.site.controller.site_id or keyring.public_key != store.site.public_key:
                 raise TamperError(
                     "integrity: keyring and data file are of different sites; use the two that belong together"
                 )
-            # 2.
             if restoring is None:
                 with data.write() as connection:
-                    store._check_head(connection)
+                    # 2.
+                    kept = home_evidence(folder, connection, store.verifier_key)
+                    if (misfit := find_rollback(folder, connection, keyring, kept)) is not None:
+                        raise misfit.error()
+                    check_newest(connection, keyring, store.seals)
+                    # 3.
+                    store.keyring_repair = repair_keyring(connection, keyring, random, store.now())
+                    remember(keyring, connection)
+            if store.keyring_repair is not None:
+                with store.write() as tx:
+                    tx.log(KEYRING_REPAIRED, asdict(store.keyring_repair))
             on_failure.pop_all()
             return store
 
@@ -256,23 +326,29 @@ class Store:
         `correct_time` only.
 
         Raises:
-            TamperError: the data file was replaced by an older one while it was in use.
+            TamperError: the data file was replaced by an older one while it was in use, the memory of the keyring was
+                changed, or a restore is in progress.
             UnavailableError: the clock is too far behind the newest log entry; see `now`.
         """
         with self.data.write(wait=wait) as connection:
-            if not self._restoring and audit_log.log_size(connection) < (known := self.keyring.head().size):
-                # Otherwise the log would fork: different entries under the same numbers.
-                raise TamperError(_older(audit_log.log_size(connection), known))
+            if not self._restoring:
+                check_write(self.folder, connection, self.keyring)
             self.note_newest_time(connection)
-            tx = Transaction(self, connection, at or self.now())
-            yield tx
-            grown = tx.finish()
+            mark_writing(connection, writing=True)
+            try:
+                tx = Transaction(self, connection, at or self.now())
+                yield tx
+                grown = tx.finish()
+            finally:
+                mark_writing(connection, writing=False)
         # The commit stands even if the keyring cannot be written now. A crash or a locked keyring leaves the keyring
         # behind the log, which the next write or `open` repairs; it is never ahead of the log.
         if grown:
             self._newest_time = tx.now
             with suppress(UnavailableError), self.data.read() as connection:
                 remember(self.keyring, connection, wait=wait)
+            if not self._restoring:
+                self.keep_checkpoint()
 
     def check_rules(self) -> None:
         """Try everything that the data file must refuse; see `StoreEngine.check_rules`. Leaves nothing behind."""
@@ -308,30 +384,17 @@ class Store:
 
     def close(self) -> None:
         """Close both databases."""
+        self.seals.close()
         self.data.close()
         self.keyring.close()
 
-    def _check_head(self, connection: Connection) -> None:
-        remembered = self.keyring.head()
-        size = audit_log.log_size(connection)
-        read = audit_log.node_reader(connection)
-        if size < remembered.size:
-            raise TamperError(_older(size, remembered.size))
-        if root(remembered.size, read) != remembered.root:
-            raise TamperError(
-                "integrity: the data file's log is not the one that the keyring remembers; restore a backup of this "
-                "site"
-            )
-        if undone := undone_ends(self.keyring, connection):
-            raise TamperError(
-                f"integrity: the data file has {len(undone)} consents in force that the keyring knows to have ended; "
-                "run 'volens restore --in-place'"
-            )
-        remember(self.keyring, connection)
+    def keep_checkpoint(self) -> None:
+        """Write the newest checkpoint into the home; see `volens.store.log.home_evidence`."""
+        with self.data.read() as connection:
+            note = newest_head(connection).note
+        keep_checkpoint(self.folder, note)
 
-
-def _older(size: int, remembered: int) -> str:
-    return (
-        f"integrity: the data file's log has {size} entries, the keyring remembers {remembered}; this is an older data "
-        "file, and withdrawals since then would be undone; run 'volens restore --in-place'"
-    )
+    def hold_against(self, evidence: Sequence[Evidence]) -> Misfit | None:
+        """Hold the log against evidence that was kept elsewhere; return what does not fit, with its cure."""
+        with self.data.read() as connection:
+            return find_rollback(self.folder, connection, self.keyring, evidence)

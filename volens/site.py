@@ -34,6 +34,7 @@ from volens.identify import DoorStream, FaceDecision, Identification, Recognizer
 from volens.index import ChangeFeed, Galleries, Installation, Match, PersonalToken, StageTimer, no_timing
 from volens.rights import AccessAnswer, PublishedLog, Rights, answer_access, consent_to_withdraw, consents_of_person
 from volens.site_clocks import SiteClocks
+from volens.site_evidence import SiteEvidence
 from volens.site_status import SiteStatus, site_status
 from volens.store import Clock, Keys, Transaction, make_home, open_home, utc_now
 from volens.store.backup import Backup, make_backup
@@ -62,6 +63,8 @@ class Site:
         rights: data subject requests with their deadlines, and the recipients of personal data.
         factors: the second factors of people in zones that require one: set, replaced, removed.
         log: the audit log.
+        evidence: holds data file and keyring against checkpoints that were kept elsewhere.
+        keyring_repair: what opening the site repaired, because the keyring was an older copy; None if it was not.
     """
 
     def __init__(self, installation: Installation, load_extractor: Callable[[], Extractor]) -> None:
@@ -73,12 +76,14 @@ class Site:
         self.unfinished: ErasureIncompleteError | None = None
         self.feed = ChangeFeed(installation)
         self.cohorts = Cohorts(installation)
-        self.keys = Keys(store, installation.home, installation.galleries.reissue)
+        self.keys = Keys(store, installation.galleries.reissue)
         self.clocks = SiteClocks(installation)
         self.erasures = Erasures(installation)
         self.rights = Rights(installation)
         self.factors = Factors(store)
         self.log = PublishedLog(store)
+        self.evidence = SiteEvidence(installation)
+        self.keyring_repair = store.keyring_repair
         self._store = store
         self._load_extractor = load_extractor
         self._extractor: Extractor | None = None

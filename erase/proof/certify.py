@@ -19,20 +19,21 @@ from volens.erase.journal import (
     settle,
 )
 from volens.erase.proof.certificate import CERTIFICATE, EVENT, log_details
-from volens.store import Store, Transaction, rotation_due
+from volens.store import Store, Transaction
 from volens.store.files import make_home_folder, write_private_files
-from volens.store.log import node_reader
+from volens.store.log import CERTIFICATES, node_reader
 from volens.store.programs import MessageKind, Recipient, acknowledgements_of, enqueue
 from volens.store.programs.recipients import recipients_to_notify
 
-CERTIFICATES: Final = "certificates"
 NOT_PROMISED: Final = (
-    "spare blocks of an SSD (over-provisioning), memory of other running processes, and copies of the keyring made "
-    "before the erasure; a badge or secret that the person carries stays with the person, and opens nothing any more"
+    "copies that were made before the erasure of the keyring together with its root key, and memory of other running "
+    "processes; a badge or secret that the person carries stays with the person, and opens nothing any more"
 )
-_METHOD: Final = "the only key destroyed, the gallery's row overwritten and zeroed"
-_AFTERWARDS: Final = (
-    "a copy of the keyring made before the erasure opens until this epoch's store key is destroyed by a rotation"
+_METHOD: Final = "every key that wrapped the person's key destroyed, the gallery's row overwritten and zeroed"
+_DESTROYED: Final = "replaced by its holder, and destroyed there; a copy of it that was made before may be in: {copies}"
+_KEPT_ROOT: Final = (
+    "not replaced, because its holder did not answer; until it is, a copy of the keyring made before the erasure opens "
+    "with it"
 )
 _KEPT: Final = ("zone", "reason", "processes")
 """What the journal keeps of a certified erasure."""
@@ -142,19 +143,28 @@ def _statement(
         "issued_at": format_time(tx.now),
         "touched": [
             {"what": "data file", "how": f"rows {store.data.describe_scrub()}"},
-            {"what": "keyring", "how": f"grant secret {store.keyring.engine.describe_scrub()}"},
+            {"what": "keyring", "how": f"grant secret {store.keyring.engine.describe_scrub()}; keys above it replaced"},
             {"what": "galleries of the process that ended the consent", "how": f"{removed} sketches overwritten"},
             {"what": "galleries of other processes", "how": "cannot match; sketches go when they next follow the log"},
         ],
         "method": f"rows {store.data.describe_scrub(2)}, {_METHOD}",
         "searched_in": facts["files"],
-        "store_key": {
-            "epoch": store.keyring.epoch,
-            "destroyed_by": format_time(rotation_due(store)),
-            "afterwards": _AFTERWARDS,
-        },
+        "keys": _keys(store, facts),
         "not_promised": NOT_PROMISED,
         "recipients": [{"recipient_id": one.recipient_id, "name": one.name} for one in recipients],
+    }
+
+
+def _keys(store: Store, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the certificate states about the keys that were destroyed, and where copies of them may still be."""
+    keys, holder = facts["keys"], store.keyring.holder
+    is_destroyed = bool(keys["root_key_destroyed"]) and holder is not None
+    return {
+        "store_key_destroyed": keys["store_key_epoch"],
+        "root_key_destroyed": is_destroyed,
+        "root_key": _DESTROYED.format(copies=holder.copies) if is_destroyed and holder is not None else _KEPT_ROOT,
+        "root_key_holder": "none" if holder is None else holder.url.partition(":")[0],
+        "other_processes": facts.get("processes", {"others": 0, "confirmed": 0}),
     }
 
 

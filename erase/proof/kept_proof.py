@@ -1,16 +1,21 @@
-"""Proof kept outside the site (certificates and checkpoints), from which a restored site learns of later erasures."""
+"""Proof of later erasures, from which a restored site learns of them: certificates and checkpoints.
+
+It was kept outside the site, or in the home.
+"""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from volens.audit import MAX_NOTE_BYTES, Checkpoint, VerifierKey, open_checkpoint
-from volens.consent import InputError, TamperError
+from volens.audit import Checkpoint, VerifierKey
+from volens.consent import InputError, TamperError, VolensError
 from volens.erase.proof.certificate import CERTIFICATE, Certificate, verify_certificate
 from volens.store import Store
 from volens.store.backup.restore import root_at
 from volens.store.files import read_private
+from volens.store.log import kept_checkpoint, read_evidence, unknown_certificates
 
 _HEX: Final = frozenset("0123456789abcdef")
 
@@ -23,16 +28,16 @@ class Proof:
     certificates: Sequence[tuple[Certificate, bytes]]
     checkpoints: Sequence[Checkpoint]
 
-    @property
-    def log_size(self) -> int:
-        """The smallest size that the log can have."""
-        return max((checkpoint.size for checkpoint in self.checkpoints), default=0)
+    def joined(self, other: "Proof") -> "Proof":
+        """Return both."""
+        return Proof([*self.certificates, *other.certificates], [*self.checkpoints, *other.checkpoints])
 
 
 def read_proof(certificates: Path | None, checkpoint: Path | None, key: VerifierKey) -> Proof:
-    """Read a folder of certificates and a checkpoint, and verify that this site signed them.
+    """Read a folder of certificates and a file that carries a checkpoint, and verify that this site signed them.
 
-    Every file in the folder whose name ends in ``.json`` must be a certificate; the checkpoint is a signed note.
+    Every file in the folder whose name ends in ``.json`` must be a certificate. A checkpoint is in every file that the
+    site gives out; see `volens.store.log.checkpoints_of_file`.
 
     Raises:
         InputError: the folder or file is missing, or of another kind.
@@ -43,25 +48,42 @@ def read_proof(certificates: Path | None, checkpoint: Path | None, key: Verifier
     if checkpoint is not None:
         if not checkpoint.is_file():
             raise InputError(f"there is no checkpoint {checkpoint}; check the path")
-        try:
-            heads.append(open_checkpoint(read_private(checkpoint, MAX_NOTE_BYTES).decode("utf-8"), key))
-        except UnicodeDecodeError:
-            raise InputError(f"got {checkpoint}, which is not a checkpoint; give the signed note unchanged") from None
+        heads += read_evidence(checkpoint, key)
     return Proof(found, heads)
 
 
-def check_history(store: Store, proof: Proof) -> None:
-    """Check that the log of a store is the log of the proof, up to the smaller of their sizes.
+def read_home_proof(home: Path, store: Store) -> Proof:
+    """Return what the home itself proves: its checkpoint, and the certificates that the data file does not know.
+
+    Files that do not verify are left out.
+    """
+    key, found, heads = store.verifier_key, list[tuple[Certificate, bytes]](), list[Checkpoint]()
+    with store.read() as connection:
+        paths = unknown_certificates(home, connection)
+    for path in paths:
+        with suppress(VolensError):
+            found.append(_certificate(path, key))
+    with suppress(TamperError):
+        head = kept_checkpoint(home, key)
+        heads += [] if head is None else [head]
+    return Proof(found, [*heads, *(certificate.checkpoint for certificate, _data in found)])
+
+
+def unproved(store: Store, proof: Proof, *, accept_other: bool) -> list[Checkpoint]:
+    """Return the checkpoints of a proof that the log of a store does not contain: it is shorter.
 
     Raises:
-        TamperError: the two logs have different entries.
+        TamperError: the log has other entries, and `accept_other` is false; otherwise such checkpoints are returned
+            too.
     """
-    for checkpoint in proof.checkpoints:
-        if root_at(store, checkpoint) not in (None, checkpoint.root):
+    left = [one for one in proof.checkpoints if root_at(store, one) != one.root]
+    for one in left:
+        if not accept_other and root_at(store, one) is not None:
             raise TamperError(
-                f"integrity: a checkpoint or certificate is of a log whose first {checkpoint.size} entries differ; ask "
-                "its holder where it is from"
+                f"integrity: a checkpoint or certificate is of a log whose first {one.size} entries differ; ask its "
+                "holder where it is from, or add --accept-lost-withdrawals"
             )
+    return left
 
 
 def _files(folder: Path) -> list[Path]:

@@ -67,7 +67,11 @@ def restore(
         Path | None, typer.Option(help="A folder of certificates kept elsewhere; these withdrawals are replayed, too.")
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="A signed checkpoint of the log, kept elsewhere; it shows how long the log was.")
+        Path | None,
+        typer.Option(
+            help="A file kept elsewhere that carries a signed checkpoint: it shows how long the log was. Any file that "
+            "the site gave out does (receipt, webhook message, certificate, answer, manifest)."
+        ),
     ] = None,
     accept_lost: Annotated[
         bool,
@@ -99,7 +103,7 @@ def restore(
             "people who withdrew since the backup may be recognised again; ask them for receipts, codes or certificates"
         )
     document = {"home": str(place)} | members(
-        restored, "made_at log_size put_back replayed enroll_again unopenable certificates lost_entries"
+        restored, "made_at log_size put_back replayed enroll_again older_rows unopenable certificates lost_entries"
     )
     return document, _text(restored, place)
 
@@ -120,6 +124,11 @@ def _text(restored: Restored, home: Path) -> str:
     if enrolled := restored.put_back.get("reference.enrolled"):
         lines.append(
             f"{counted(enrolled, 'enrollment')} since the backup lost; enroll again those whose consent is in force"
+        )
+    if restored.older_rows:
+        lines.append(
+            f"{counted(restored.older_rows, 'consent, zone or credential', 'consents, zones or credentials')} changed "
+            "since the backup; set again what was set since: leaving dates, PINs, retention, notices, orders"
         )
     if restored.unopenable:
         lines.append(f"{counted(restored.unopenable, 'consent')} ended, because no keyring has the key any more")

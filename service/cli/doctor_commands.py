@@ -4,13 +4,14 @@ import os
 import platform
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -22,6 +23,8 @@ from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, facts
 from volens.service.process import LATE_S, SwapProtection, may_lock_all
 from volens.store import ask_root_key_holder
+from volens.store.files import read_private
+from volens.store.log import MAX_EVIDENCE_BYTES
 
 app = Commands()
 
@@ -39,9 +42,21 @@ class Finding:
 
 
 @app.command("doctor")
-def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A file that the site gave out (receipt, webhook message, certificate, answer, manifest, checkpoint): "
+            "is the log still as long as it says? May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check this machine, the models and the site. Exit code 0, or that of the worst finding."""
-    findings = [_checked(what, check) for what, check in _checks(home_folder(home))]
+    findings = [_checked(what, check) for what, check in _checks(home_folder(home), evidence or [])]
     worst = max((one.code for one in findings), key=_badness)
     document = [{"what": one.what, "ok": not one.code, "found": one.found} for one in findings]
     rows = [("problem" if one.code else "ok", one.what, one.found) for one in findings]
@@ -54,7 +69,7 @@ def _badness(code: ExitCode) -> int:
     return order.index(code) if code in order else 1
 
 
-def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+def _checks(home: Path, evidence: Sequence[Path]) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "python", _python
     yield "opencv", _opencv
     yield "onnxruntime", _onnxruntime
@@ -65,9 +80,13 @@ def _checks(home: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "home", lambda: _home(home)
     if home.is_dir():
         yield "root key", lambda: _root_key(home)
-        checks = {"site": _site, "rules": _rules, "store key": _store_key, "clocks": _clocks, "requests": _requests}
+        checks = {"site": _site, "rules": _rules, "rows": _rows, "store key": _store_key}
+        checks |= {"clocks": _clocks, "requests": _requests}
         for what, check in (checks | {"processes": _processes}).items():
             yield what, partial(_on_site, home, check)
+        yield "evidence", partial(_on_site, home, _kept_evidence)
+        for path in evidence:
+            yield str(path), partial(_on_site, home, partial(_evidence, path))
 
 
 def _checked(what: str, check: Callable[[], str]) -> Finding:
@@ -161,7 +180,7 @@ def _on_site(home: Path, check: Callable[[Site], str]) -> str:
 def _site(site: Site) -> str:
     if site.unfinished is not None:
         raise site.unfinished
-    report = site.log.verify()
+    report = site.log.verify_entries()
     return f"opens, the log of {report.size} entries holds, no erasure is unfinished"
 
 
@@ -170,10 +189,36 @@ def _rules(site: Site) -> str:
     return "both databases are sound, and the data file refuses every forbidden act"
 
 
+def _rows(site: Site) -> str:
+    site.log.verify_rows()
+    return "every row that grants or limits something has its seal, and is not older than the keyring remembers"
+
+
+def _kept_evidence(site: Site) -> str:
+    head = site.evidence.check_kept()
+    found = "no checkpoint in the home" if head is None else f"the checkpoint in the home is of {head.size} entries"
+    repairs = site.evidence.keyring_repairs()
+    if repairs:
+        times = counted(len(repairs), "time")
+        found += f"; an older keyring was repaired {times}, last on {format_time(repairs[-1].at)}"
+    return found
+
+
+def _evidence(path: Path, site: Site) -> str:
+    checked = site.evidence.check(read_private(path, MAX_EVIDENCE_BYTES), str(path))
+    if checked.given_up:
+        return f"a checkpoint of {checked.head.size} entries, the last of which were lost when the site was restored"
+    return f"a checkpoint of {checked.head.size} entries, which are the first of this log"
+
+
 def _store_key(site: Site) -> str:
     found = site.keys.status()
     if found.unfinished:
         raise UnavailableError("a rotation was interrupted, and the old key still exists; run 'volens keys rotate'")
+    if found.root_key_due:
+        raise UnavailableError(
+            "the root key outlived an erasure, because its holder did not answer; run 'volens sweep' when it does"
+        )
     if found.overdue:
         raise UnavailableError(f"rotation was due by {format_time(found.due_at)}; run 'volens keys rotate'")
     return f"number {found.epoch}, rotation due by {format_time(found.due_at)}"

@@ -18,6 +18,12 @@ def opened(
 ) -> Iterator[Site]:
     """Open the site; warn on stderr if an erasure is not finished, or if the sweep is late."""
     with Site.open(home_folder(home), load_extractor=load_extractor or default_models, progress=progress) as site:
+        if (repair := site.keyring_repair) is not None:
+            warn(
+                f"keyring.db was an older copy, {counted(repair.entries, 'entry', 'entries')} behind the data file; "
+                f"{counted(repair.destroyed_secrets, 'secret')} of erased consents in it destroyed again; find out "
+                "where the copy came from"
+            )
         if site.unfinished is not None:
             warn(str(site.unfinished))
         if orders := len(site.cohorts.unfinished()):

@@ -5,7 +5,7 @@ Nothing here ends a consent; `volens.erase.replay` runs the whole restore.
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,19 +15,21 @@ from typing import Final, final
 from sqlalchemy import select
 
 from volens.audit import Checkpoint, read_leaf
-from volens.consent import Custody, InputError, ReceiptId, TamperError, UnavailableError
+from volens.consent import InputError, ReceiptId, TamperError, UnavailableError
 from volens.store.backup.manifest import MANIFEST, MANIFEST_FILE, Manifest, read_manifest, verify_manifest
 from volens.store.files.durable_copy import copy_private
 from volens.store.files.private_files import put_folder_in_place, read_private, write_private
+from volens.store.keys.generations import all_remembered, forget
 from volens.store.keys.root_key.holder_choice import ROOT_KEY_FILE
 from volens.store.keys.root_key.key_record import RECORD_FILE
 from volens.store.log import audit_log
 from volens.store.log.remembrance import remembered_leaves
 from volens.store.schema import data_tables as tables
-from volens.store.schema import keyring_tables
+from volens.store.schema.authenticated import Scope
 from volens.store.site_home import PUBLIC_KEY_FILE
 from volens.store.store import Store
 
+_seal_scope = tables.row_seal.c.scope
 _NEVER_REUSED: Final = (tables.biometric_reference, tables.badge)
 """Tables whose ids are bound into seals."""
 
@@ -104,22 +106,24 @@ def copy_root_key(source: Path, into: Path) -> None:
     copy_private(source, into / name)
 
 
-def catch_up(store: Store, manifest: Manifest | None) -> CaughtUp:
+def catch_up(store: Store, manifest: Manifest | None, signed: Sequence[Checkpoint], *, is_authentic: bool) -> CaughtUp:
     """Add to the data file of a store the log entries that only the keyring remembers, in one transaction.
 
     1. The file is sound: its pages, its foreign keys, its whole audit log.
     2. It is the file of the manifest.
     3. Its log and the remembered one are one log: the shorter is the beginning of the longer.
     4. The missing entries are put back, byte for byte, so that the head and its signature are the same as before: the
-       log does not fork. The openings of these entries are lost.
+       log does not fork. The openings of these entries are lost. If the keyring's memory is not authentic, they are put
+       back only if the whole log is then that of a checkpoint of `signed`.
     5. No reference id that was assigned in the meantime is assigned again.
 
-    The store was opened with `restoring`. `manifest` is None if the file is not from a backup.
+    The store was opened with `restoring`. `manifest` is None if the file is not from a backup; `signed` are the
+    checkpoints that are known.
 
     Raises:
-        TamperError: 1, 2 or 3 does not hold.
+        TamperError: 1, 2 or 3 does not hold, or entries cannot be put back.
     """
-    leaves = remembered_leaves(store.keyring)
+    leaves = remembered_leaves(store.keyring, is_authentic=is_authentic)
     with store.write() as tx:
         connection = tx.connection
         # 1.
@@ -147,8 +151,13 @@ def catch_up(store: Store, manifest: Manifest | None) -> CaughtUp:
         if missing:
             audit_log.add_leaves(connection, size, missing)
         remembered = store.keyring.head()
-        if audit_log.root_at(connection, remembered.size) != remembered.root:
+        if is_authentic and audit_log.root_at(connection, remembered.size) != remembered.root:
             raise TamperError("integrity: the keyring's entries are not those of the head that it remembers")
+        if missing and not is_authentic and audit_log.checkpoint(connection, store.origin) not in signed:
+            raise TamperError(
+                "integrity: the keyring was changed, and has entries of the log that no checkpoint proves; put the "
+                "newest keyring.db back, or give the newest --checkpoint"
+            )
         # 5.
         # Each id was assigned in a transaction that left an entry, so at most as many ids as entries are missing.
         for table in _NEVER_REUSED:
@@ -156,29 +165,38 @@ def catch_up(store: Store, manifest: Manifest | None) -> CaughtUp:
     return CaughtUp(size + len(missing), Counter(read_leaf(leaf)[0] for leaf in missing))
 
 
+def accept_older_rows(store: Store) -> int:
+    """Seal again the rows that are older than the keyring remembers, and forget those that the data file lacks.
+
+    What was set since the backup (a leaving date, a PIN, an order to stop collecting) is lost, and the operator is
+    told. Rows that do not verify stay refused. Return how many scopes have older rows, or none at all.
+    """
+    older, lost = dict[Scope, list[str]](), list[tuple[str, str]]()
+    with store.write() as tx:
+        with store.keyring.read() as kept:
+            known = {scope: all_remembered(kept, scope.value) for scope in Scope}
+        for scope, remembered in known.items():
+            sealed = set(tx.connection.scalars(select(tables.row_seal.c.scope_id).where(_seal_scope == scope.value)))
+            current = [one for one, its in remembered.items() if not its.is_over]
+            lost += [(scope.value, one) for one in current if one not in sealed]
+            older[scope] = store.seals.rolled_back(tx.connection, scope, [one for one in current if one in sealed])
+        # Consents that were given since are counted by the caller, whose people are asked again.
+        count = sum(map(len, older.values())) + sum(scope != Scope.CONSENT.value for scope, _one in lost)
+        if count:
+            index, _event = tx.log("rows.accepted", {"scopes": count})
+            for scope, ids in older.items():
+                store.seals.write(tx.connection, scope, ids, index + 1)
+    if lost:
+        with store.keyring.write() as kept:
+            forget(kept, lost)
+    return count
+
+
 def root_at(store: Store, checkpoint: Checkpoint) -> bytes | None:
     """Return the root that the log had at the size of a checkpoint; None if the log is shorter."""
     with store.read() as connection:
         is_short = audit_log.log_size(connection) < checkpoint.size
         return None if is_short else audit_log.root_at(connection, checkpoint.size)
-
-
-def unopenable(store: Store) -> list[ReceiptId]:
-    """Return the consents in force whose embedding can no longer be opened: the keyring does not have their secret."""
-    live = tables.live_consent.c
-    query = select(live.receipt_id).join(tables.zone, tables.zone.c.purpose == live.purpose)
-    with store.read() as connection:
-        # In the other custody modes the person has the missing half.
-        found = connection.scalars(query.where(tables.zone.c.custody == Custody.OPERATOR.value)).all()
-    held = _secrets(store)
-    return [ReceiptId(one) for one in found if one not in held]
-
-
-def orphans(store: Store) -> list[ReceiptId]:
-    """Return the receipt ids of secrets in the keyring that belong to no consent in force."""
-    with store.read() as connection:
-        live = set(connection.scalars(select(tables.live_consent.c.receipt_id)))
-    return sorted(_secrets(store) - live)
 
 
 def live_by_digest(store: Store) -> dict[str, ReceiptId]:
@@ -209,8 +227,3 @@ def put_home_in_place(draft: Path, home: Path, public_key_line: str) -> None:
         put_folder_in_place(draft, home)
     except OSError as error:
         raise UnavailableError(f"cannot make {home}: {error.strerror}; check the disk and the rights") from None
-
-
-def _secrets(store: Store) -> set[ReceiptId]:
-    with store.keyring.read() as kept:
-        return {ReceiptId(one) for one in kept.scalars(select(keyring_tables.grant_secret.c.receipt_id))}

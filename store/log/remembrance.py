@@ -1,21 +1,42 @@
 """Rollback detection: the keyring keeps a copy of the log and of ended consents, so an older data file is noticed.
 
-Leaves, ends and head are copied in one keyring transaction after each commit of the data file. So a keyring that has
-the first n leaves also has every end that they report. After a crash between the two commits it is behind, and catches
-up at the next write or opening; it is never ahead.
+Leaves, ends, head and the generations of row seals are copied in one keyring transaction after each commit of the data
+file. So a keyring that has the first n leaves also has every end that they report. After a crash between the two
+commits it is behind, and catches up at the next write or opening; it is never ahead. The memory is authenticated
+(`volens.store.log.keyring_memory`).
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, text
 
-from volens.audit import read_leaf, root
+from volens.audit import Checkpoint, read_leaf
 from volens.consent import EndReason, ReceiptId, TamperError
-from volens.store.keys.keyring import Keyring
+from volens.store.keys.generations import (
+    all_remembered,
+    forget,
+    remember_codes,
+    remember_generations,
+    remember_over,
+)
+from volens.store.keys.keyring import Keyring, LogHead
 from volens.store.log import audit_log
+from volens.store.log.keyring_memory import (
+    EMPTY_DIGEST,
+    MEMORY_CHANGED,
+    Memory,
+    abandon_heads,
+    authentic_memory,
+    chained,
+    ended_rows,
+    verified_ends,
+    write_memory,
+)
 from volens.store.schema import data_tables as tables
 from volens.store.schema import keyring_tables
+from volens.store.schema.authenticated import Scope
 
 CONSENT_ENDED: Final = "consent.ended"
 CONSENT_GIVEN: Final = "consent.given"
@@ -26,35 +47,61 @@ def remember(keyring: Keyring, connection: Connection, *, wait: bool = True) -> 
 
     `connection` is a snapshot of the data file, whose log is known to continue the one in the keyring. With
     `wait=False`, raise at once if another process holds the write lock; see `StoreEngine.write`.
+
+    A memory that was changed without its key stays as it is: the next write or opening refuses it.
     """
     size = audit_log.log_size(connection)
     with keyring.write(wait=wait) as kept:
-        leaf = tables.audit_event.c
-        newest = kept.scalar(select(func.max(keyring_tables.log_leaf.c.seq)))
-        known = 0 if newest is None else newest + 1
-        query = select(leaf.seq, leaf.leaf).where(leaf.seq >= known).order_by(leaf.seq)
-        rows = [{"seq": row.seq, "leaf": row.leaf} for row in connection.execute(query)]
-        if rows:
-            kept.execute(insert(keyring_tables.log_leaf), rows)
+        before = memory = authentic_memory(kept, keyring)
+        if memory is None:
+            return
+        rows = _add_leaves(kept, connection)
         if any(read_leaf(row["leaf"])[0] == CONSENT_ENDED for row in rows):
-            _remember_ends(kept, connection)
-        kept.execute(
-            update(keyring_tables.keyring)
-            .where(keyring_tables.keyring.c.log_size < size)
-            .values(log_size=size, log_root=root(size, audit_log.node_reader(connection)))
+            memory = _with_new_ends(kept, connection, memory, size)
+        _remember_seals(kept, connection, rows[0]["seq"] if rows else size, size)
+        if memory.head.size < size:
+            memory = replace(memory, head=LogHead(size, audit_log.root_at(connection, size)))
+        if memory != before:
+            write_memory(kept, keyring, memory)
+
+
+NEWEST_CHECKED: Final = 10_000
+"""How many of the newest leaves are compared with the keyring's at every opening; `volens audit verify` reads all."""
+
+
+def check_newest_leaves(keyring: Keyring, connection: Connection) -> None:
+    """Check that the newest leaves of the data file are those that the keyring has. Cost: 2 us each.
+
+    Raises:
+        TamperError: one is another, or is missing.
+    """
+    event, leaf = tables.audit_event.c, keyring_tables.log_leaf.c
+    with keyring.read() as kept:
+        newest = kept.scalar(select(func.max(leaf.seq)))
+        if newest is None:
+            return
+        first = newest + 1 - NEWEST_CHECKED
+        known = kept.execute(select(leaf.seq, leaf.leaf).where(leaf.seq >= first).order_by(leaf.seq)).all()
+    own = connection.execute(
+        select(event.seq, event.leaf).where(event.seq >= first, event.seq <= newest).order_by(event.seq)
+    ).all()
+    if [tuple(row) for row in own] != [tuple(row) for row in known]:
+        raise TamperError(
+            "integrity: an entry of the data file's log is not the one that the keyring has; restore the data file: "
+            "volens restore"
         )
 
 
-def remembered_leaves(keyring: Keyring) -> list[bytes]:
+def remembered_leaves(keyring: Keyring, *, is_authentic: bool = True) -> list[bytes]:
     """Return the leaves of the log that the keyring has.
 
     Raises:
-        TamperError: leaves that its head covers are missing, as after an upgrade from a version that kept none.
+        TamperError: they are not as many as its head states. Not checked if its memory is not authentic anyway.
     """
     with keyring.read() as kept:
         rows = kept.execute(select(keyring_tables.log_leaf).order_by(keyring_tables.log_leaf.c.seq)).all()
         size = kept.scalar(select(keyring_tables.keyring.c.log_size))
-    if [row.seq for row in rows] != list(range(len(rows))) or len(rows) != size:
+    if [row.seq for row in rows] != list(range(len(rows))) or (is_authentic and len(rows) != size):
         raise TamperError(
             f"integrity: the keyring remembers a log of {size} entries and has {len(rows)} of them; an older data file "
             "cannot be brought up to date with it; restore the newest"
@@ -63,11 +110,17 @@ def remembered_leaves(keyring: Keyring) -> list[bytes]:
 
 
 def remembered_ends(keyring: Keyring) -> Mapping[ReceiptId, EndReason]:
-    """Return every consent that ended, according to the keyring, and why."""
-    ended = keyring_tables.ended_consent.c
-    with keyring.read() as kept:
-        rows = kept.execute(select(ended.receipt_id, ended.reason)).all()
-    return {ReceiptId(one): EndReason(reason) for one, reason in rows}
+    """Return every consent that ended, according to the keyring, and why.
+
+    Raises:
+        TamperError: the list was changed without the key of the keyring.
+    """
+    with keyring.engine.read_prepared() as kept:
+        memory = authentic_memory(kept, keyring)
+        rows = None if memory is None else verified_ends(kept, memory)
+    if rows is None:
+        raise TamperError(f"integrity: {MEMORY_CHANGED}; put the newest keyring.db back")
+    return {ReceiptId(receipt_id): EndReason(reason) for receipt_id, reason, _ended_at in rows}
 
 
 def undone_ends(keyring: Keyring, connection: Connection) -> Mapping[ReceiptId, EndReason]:
@@ -76,10 +129,84 @@ def undone_ends(keyring: Keyring, connection: Connection) -> Mapping[ReceiptId, 
     return {receipt_id: reason for receipt_id, reason in remembered_ends(keyring).items() if receipt_id in live}
 
 
-def _remember_ends(kept: Connection, connection: Connection) -> None:
+def _remember_seals(kept: Connection, connection: Connection, known: int, size: int) -> None:
+    """Remember the row seals that were made since the log had `known` entries: a generation is the log's size then."""
+    seal, receipt = tables.row_seal.c, tables.receipt.c
+    new = (seal.generation > known) & (seal.generation <= size)
+    rows = connection.execute(select(seal.scope, seal.scope_id, seal.generation).where(new)).all()
+    remember_generations(kept, [(row.scope, row.scope_id, row.generation) for row in rows])
+    if any(row.scope == Scope.JOB.value for row in rows):
+        jobs = set(connection.scalars(select(seal.scope_id).where(seal.scope == Scope.JOB.value)))
+        deleted = all_remembered(kept, Scope.JOB.value).keys() - jobs
+        forget(kept, [(Scope.JOB.value, one) for one in deleted])
+    codes = connection.execute(
+        select(receipt.receipt_id, receipt.withdrawal_digest)
+        .join(tables.row_seal, seal.scope_id == receipt.receipt_id)
+        .where(new, seal.scope == Scope.CONSENT.value)
+    )
+    remember_codes(kept, {ReceiptId(row.receipt_id): row.withdrawal_digest for row in codes})
+
+
+def is_authentic(keyring: Keyring) -> bool:
+    """Return whether the whole memory of the keyring is authentic."""
+    with keyring.engine.read_prepared() as kept:
+        memory = authentic_memory(kept, keyring)
+        return memory is not None and verified_ends(kept, memory) is not None
+
+
+def begin_restore(keyring: Keyring, connection: Connection, abandoned: Iterable[Checkpoint]) -> None:
+    """Mark that a restore has begun, in one transaction: until `end_restore`, an opening is refused.
+
+    `connection` is a snapshot of the restored data file, whose log is the one that counts from now on: a memory that is
+    not authentic is replaced by it. `abandoned` are heads of entries that are lost.
+    """
+    with keyring.write() as kept:
+        memory = authentic_memory(kept, keyring)
+        if memory is None or verified_ends(kept, memory) is None:
+            _add_leaves(kept, connection)
+            size, ends = audit_log.log_size(connection), ended_rows(kept)
+            head = LogHead(size, audit_log.root_at(connection, size))
+            memory = Memory(head, len(ends), chained(EMPTY_DIGEST, ends), restoring=True)
+            memory = _with_new_ends(kept, connection, memory, size)
+        abandon_heads(kept, keyring, abandoned)
+        write_memory(kept, keyring, replace(memory, restoring=True))
+
+
+def end_restore(keyring: Keyring) -> None:
+    """Mark that the restore is finished.
+
+    Raises:
+        TamperError: the memory of the keyring was changed meanwhile.
+    """
+    with keyring.write() as kept:
+        memory = authentic_memory(kept, keyring)
+        if memory is None:
+            raise TamperError(f"integrity: {MEMORY_CHANGED}; put the newest keyring.db back")
+        write_memory(kept, keyring, replace(memory, restoring=False))
+
+
+def _add_leaves(kept: Connection, connection: Connection) -> list[dict[str, Any]]:
+    leaf = tables.audit_event.c
+    newest = kept.scalar(select(func.max(keyring_tables.log_leaf.c.seq)))
+    query = select(leaf.seq, leaf.leaf).where(leaf.seq >= (0 if newest is None else newest + 1)).order_by(leaf.seq)
+    rows = [{"seq": row.seq, "leaf": row.leaf} for row in connection.execute(query)]
+    if rows:
+        kept.execute(insert(keyring_tables.log_leaf), rows)
+    return rows
+
+
+def _with_new_ends(kept: Connection, connection: Connection, memory: Memory, size: int) -> Memory:
     # Copied as text, which both files hold: parsing and formatting the times would cost ten times as much.
     known = set(kept.scalars(select(keyring_tables.ended_consent.c.receipt_id)))
-    rows = connection.execute(text("SELECT receipt_id, reason, ended_at FROM consent_end"))
-    fresh = [dict(row) for row in rows.mappings() if row["receipt_id"] not in known]
-    if fresh:
-        kept.execute(text("INSERT INTO ended_consent VALUES (:receipt_id, :reason, :ended_at)"), fresh)
+    found = connection.execute(text("SELECT receipt_id, reason, ended_at FROM consent_end"))
+    fresh = [tuple(row) for row in found if row.receipt_id not in known]
+    if not fresh or len(known) != memory.ended_count:  # rows were added or removed: the next opening refuses them
+        return memory
+    remember_over(kept, Scope.CONSENT.value, [receipt_id for receipt_id, _reason, _at in fresh], size)
+    newest = kept.scalar(select(func.max(keyring_tables.ended_consent.c.seq)))
+    rows = [
+        {"seq": seq, "receipt_id": receipt_id, "reason": reason, "ended_at": ended_at}
+        for seq, (receipt_id, reason, ended_at) in enumerate(fresh, 0 if newest is None else newest + 1)
+    ]
+    kept.execute(text("INSERT INTO ended_consent VALUES (:seq, :receipt_id, :reason, :ended_at)"), rows)
+    return replace(memory, ended_count=len(known) + len(fresh), ended_digest=chained(memory.ended_digest, fresh))

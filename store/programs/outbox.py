@@ -19,7 +19,7 @@ from volens.consent import InputError, Purpose, ReceiptId, format_time
 from volens.store.people.consents import stored_receipts
 from volens.store.people.visits import VISIT
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
-from volens.store.programs.endpoints import WHILE_IN_FORCE, Endpoint, MessageKind, all_endpoints
+from volens.store.programs.endpoints import WHILE_IN_FORCE, Endpoint, MessageKind, all_endpoints, verified_endpoints
 from volens.store.programs.recipients import recipients_to_notify
 from volens.store.schema.data_tables import live_consent, recipient, webhook_endpoint
 from volens.store.schema.data_tables import webhook_outbox as table
@@ -70,21 +70,23 @@ class OutboxState:
 def enqueue(tx: Transaction, kind: MessageKind, facts: Mapping[ReceiptId, Mapping[str, str]]) -> None:
     """Enqueue a message about each of some consents, for every endpoint that subscribes to this kind.
 
-    A message holds ids, times and reasons, never a name. A recipient that was removed still gets the message that a
-    consent ended, if it received data under it.
+    A message holds ids, times and reasons, never a name. It also has the newest checkpoint, with which the recipient
+    can show later how long the log was; so call this after the entry about the change was logged. A recipient that was
+    removed still gets the message that a consent ended, if it received data under it.
     """
-    endpoints = [one for one in all_endpoints(tx.connection) if one.disabled_at is None and kind in one.kinds]
+    endpoints = [one for one in verified_endpoints(tx.connection) if one.disabled_at is None and kind in one.kinds]
     if not endpoints or not facts:
         return
     receipts = stored_receipts(tx.connection, facts)
     recipients = recipients_to_notify(tx.connection, {one: Purpose(its.purpose) for one, its in receipts.items()})
+    checkpoint = tx.newest_checkpoint()
     rows = []
     for one, receipt in receipts.items():
         allowed = {
             each.recipient_id for each in recipients[one] if kind not in WHILE_IN_FORCE or each.removed_at is None
         }
         data = {"zone": receipt.purpose, "receipt_id": one, "subject_id": receipt.subject_id, **facts[one]}
-        document = {"type": kind.value, "timestamp": format_time(tx.now), "data": data}
+        document = {"type": kind.value, "timestamp": format_time(tx.now), "data": data, "checkpoint": checkpoint}
         body = json.dumps(document, separators=(",", ":"), sort_keys=True)
         rows += [
             {
@@ -157,11 +159,12 @@ class Outbox:
             in_flight = Counter(
                 tx.connection.scalars(select(table.c.endpoint_id).where(table.c.claimed_until > now)).all()
             )
-            endpoints = {one.endpoint_id: one for one in all_endpoints(tx.connection)}
+            endpoints = {one.endpoint_id: one for one in verified_endpoints(tx.connection)}
             claimed: list[Message] = []
             # More rows than requested, because some may be of busy endpoints.
             for row in tx.connection.execute(_ordered().where(*_due(now)).limit(most * 16)):
-                if len(claimed) < most and in_flight[row.endpoint_id] < PER_ENDPOINT:
+                is_free = row.endpoint_id in endpoints and in_flight[row.endpoint_id] < PER_ENDPOINT
+                if len(claimed) < most and is_free:
                     in_flight[row.endpoint_id] += 1
                     claimed.append(_message(row, endpoints))
             ids = [one.message_id for one in claimed]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import MetaData
+from sqlalchemy import Column, ForeignKey, Integer, MetaData
 
 from volens.store.schema import table_builder as col
 from volens.store.schema.table_builder import RowRule, build_table
@@ -11,27 +11,58 @@ REVISIONS: Final = ("baseline",)
 """Schema revisions, oldest first; see `volens.store.sqlite.migrator`."""
 
 FIRST_ROTATION_DAYS: Final = 90
-"""The store key of a new site is rotated this often, until the operator sets another schedule."""
+"""The keys of a new site are due for a rotation this often, until the operator sets another schedule."""
 
 metadata: Final = MetaData()
+
+BUCKET_SIZE: Final = 256
+"""How many grant secrets one bucket key wraps at most. An erasure wraps the others of a bucket again."""
+
+_BOX: Final = "= 61"  # a sealed key: version, nonce, 32 bytes, tag
 
 keyring: Final = build_table(
     "keyring",
     col.key(col.text("site_id")),
     col.integer("epoch", ">= 1"),
-    col.blob("wrapped_store_key"),
-    col.blob("wrapped_signing_key"),
+    col.blob("wrapped_store_key", _BOX),
+    col.utc_time("store_key_at"),
+    col.utc_time("root_key_at"),
+    col.integer("root_key_due", "IN (0, 1)"),
     col.integer("log_size", ">= 0"),
     col.bytes_of("log_root", 32),
     rule=None,
     of=metadata,
 )
+"""`epoch` numbers the store key; `root_key_due`: an erasure wanted a new root key, and its holder did not answer."""
+
+site_key: Final = build_table(
+    "site_key",
+    col.key(col.one_of("kind", "signing", "authentication", "projection")),
+    col.integer("epoch", ">= 1"),
+    col.blob("wrapped", _BOX),
+    col.utc_time("made_at"),
+    rule=None,
+    of=metadata,
+)
+
+bucket: Final = build_table(
+    "bucket",
+    col.row_id("bucket_id"),
+    col.integer("number", ">= 1"),
+    col.integer("held", f"BETWEEN 0 AND {BUCKET_SIZE}"),
+    col.blob("wrapped", _BOX),
+    rule=None,
+    of=metadata,
+    autoincrement=True,
+)
+"""`number` counts the keys that the bucket has had, `held` the grant secrets in it."""
 
 grant_secret: Final = build_table(
     "grant_secret",
     col.key(col.text_of("receipt_id", 32)),
-    col.integer("epoch", ">= 1"),
-    col.blob("wrapped"),
+    Column("bucket_id", Integer, ForeignKey("bucket.bucket_id"), nullable=False, index=True),
+    col.integer("key_number", ">= 1"),
+    col.blob("wrapped", _BOX),
     col.utc_time("created_at"),
     rule=None,
     of=metadata,
@@ -43,32 +74,65 @@ log_leaf: Final = build_table(
 
 ended_consent: Final = build_table(
     "ended_consent",
-    col.key(col.text_of("receipt_id", 32)),
+    col.integer("seq", primary_key=True),
+    col.text_of("receipt_id", 32, unique=True),
     col.text("reason"),
     col.utc_time("ended_at"),
+    rule=RowRule(appended_by="seq"),
+    of=metadata,
+)
+
+keyring_memory: Final = build_table(
+    "keyring_memory",
+    col.integer("only", "= 1", primary_key=True),
+    col.integer("ended_count", ">= 0"),
+    col.bytes_of("ended_digest", 32),
+    col.integer("restoring", "IN (0, 1)"),
+    col.bytes_of("mac", 32),
+    rule=None,
+    of=metadata,
+)
+"""Authenticates what the keyring remembers; see `volens.store.log.keyring_memory`."""
+
+abandoned_head: Final = build_table(
+    "abandoned_head",
+    col.integer("log_size", ">= 1", primary_key=True),
+    col.key(col.bytes_of("log_root", 32)),
+    col.bytes_of("mac", 32),
     rule=RowRule(),
     of=metadata,
 )
 
-next_store_key: Final = build_table(
-    "next_store_key",
-    col.integer("epoch", ">= 2", primary_key=True),
-    col.blob("wrapped"),
+sealed_scope: Final = build_table(
+    "sealed_scope",
+    col.key(col.text("scope")),
+    col.key(col.text("scope_id")),
+    col.integer("generation", ">= 0"),
+    col.integer("is_over", "IN (0, 1)"),
+    rule=RowRule(changeable=frozenset({"generation", "is_over"}), only_higher=("generation",), deletable=True),
+    of=metadata,
+)
+
+withdrawal_code: Final = build_table(
+    "withdrawal_code",
+    col.key(col.bytes_of("digest", 32)),
+    col.text_of("receipt_id", 32),
+    rule=RowRule(),
+    of=metadata,
+)
+
+key_rotation: Final = build_table(
+    "key_rotation",
+    col.integer("only", "= 1", primary_key=True),
     col.integer("new_root", "IN (0, 1)"),
+    col.integer("done_through", ">= 0"),
+    col.integer("last_bucket", ">= 0"),
+    col.integer("destroyed_epoch", ">= 1", nullable=True),
     col.utc_time("begun_at"),
     rule=None,
     of=metadata,
 )
-
-rotation: Final = build_table(
-    "rotation",
-    col.integer("epoch", ">= 2", primary_key=True),
-    col.integer("new_root", "IN (0, 1)"),
-    col.utc_time("rotated_at"),
-    col.integer("scrubbed", "IN (0, 1)"),
-    rule=None,
-    of=metadata,
-)
+"""A rotation in progress: the buckets up to `done_through`, of those up to `last_bucket`, have new keys."""
 
 gallery_snapshot: Final = build_table(
     "gallery_snapshot",
@@ -79,7 +143,7 @@ gallery_snapshot: Final = build_table(
     col.integer("log_size", ">= 1"),
     col.bytes_of("log_root", 32),
     col.integer("parts", ">= 1"),
-    col.blob("wrapped", "= 61"),
+    col.blob("wrapped", _BOX),
     rule=None,
     of=metadata,
 )

@@ -58,13 +58,16 @@ class SqliteEngine:
         if create:
             create_private(path)
         elif not path.is_file():
-            raise UnavailableError(f"there is no {path.name} in {path.parent}; run 'volens init', or restore the file")
+            raise UnavailableError(
+                f"there is no {path.name} in {path.parent}; run 'volens init', or 'volens restore' with a backup"
+            )
         self._identity = locked_files.identity_of(path)
         if self._identity is not None:
             locked_files.opened(self._identity, COMPANIONS)
         self._is_open = True
         self._catalogue = CatalogueCheck(path.name, migrations)
-        self._engine = _engine(path, self._catalogue)
+        self.attached: dict[str, Any] = {}
+        self._engine = _engine(path, self._catalogue, self.attached)
         try:
             with self._begun_to_write() as connection:
                 self._migrate(connection, create=create)
@@ -95,7 +98,8 @@ class SqliteEngine:
         with translated(self.path), self._raw() as (connection, info):
             connection.execute("BEGIN").close()
             self._catalogue.check(connection, info)
-            yield SqliteSnapshot(connection)  # the pool ends the transaction when it gets the connection back
+            # The pool ends the transaction when it gets the connection back.
+            yield SqliteSnapshot(connection, self.attached)
 
     @contextmanager
     def write(self, *, wait: bool = True) -> Generator[Connection]:
@@ -170,7 +174,7 @@ class SqliteEngine:
         """Read a file that no process writes, as it is: no file is made next to it, and no lock is taken."""
         where = f"sqlite:///file:{quote(str(path.resolve()))}?immutable=1&uri=true"
         engine = create_engine(where, poolclass=NullPool, hide_parameters=True)
-        keep_snapshots(engine)
+        keep_snapshots(engine, {})
         with translated(path), engine.begin() as connection:
             check_catalogue(_driver(connection)[0], path.name, self._migrations)
             yield connection
@@ -266,7 +270,7 @@ def _revision(connection: Connection) -> str | None:
     return connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
 
 
-def _engine(path: Path, catalogue: CatalogueCheck) -> Engine:
+def _engine(path: Path, catalogue: CatalogueCheck, attached: dict[str, Any]) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         poolclass=QueuePool,
@@ -275,7 +279,7 @@ def _engine(path: Path, catalogue: CatalogueCheck) -> Engine:
         # isolation_level None: sqlite3 begins no transaction by itself, `_on_begin` does.
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None},
     )
-    keep_snapshots(engine)
+    keep_snapshots(engine, attached)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, record: Any) -> None:  # noqa: ANN401  untyped in SQLAlchemy

@@ -17,9 +17,12 @@ from volens import Site, verify_certificate
 from volens.consent import EndReason, InputError, RefusedError, TamperError, VolensError
 from volens.erase import RestoreOrder
 from volens.store.backup import root_at
+from volens.store.keys import destroy_secrets
 from volens.store.log import remembered_ends
 
 OLDER = r"integrity: the data file's log has \d+ entries, the keyring remembers \d+; this is an older.*restore"
+
+UNFINISHED = "integrity: a restore of this site was not finished; run 'volens restore --in-place'"
 
 
 def opened(past: Past, home: Path | None = None) -> House:
@@ -143,13 +146,12 @@ def test_a_backup_is_restored_into_a_new_home_with_the_newest_keyring(past: Past
 
 
 def all_lost(past: Past, tmp_path: Path) -> tuple[Path, Path]:
-    """Lose the home; root key and Ada's certificate are kept elsewhere. Return their paths."""
+    """Lose the home; the backup's root key and Ada's certificate are kept elsewhere. Return their paths."""
     kept = tmp_path / "kept"
     (kept / "certificates").mkdir(parents=True)
-    shutil.copy(past.home / "root.key", kept)
     shutil.copy(past.certificate.certificate_path, kept / "certificates")
     shutil.rmtree(past.home)
-    return kept / "root.key", kept / "certificates"
+    return past.root_key, kept / "certificates"
 
 
 def test_a_restore_is_refused_if_nothing_remembers_the_withdrawals(past: Past, tmp_path: Path) -> None:
@@ -164,6 +166,32 @@ def test_a_restore_is_refused_if_nothing_remembers_the_withdrawals(past: Past, t
         restore(past.home, RestoreOrder(past.backup, keyring=past.full_backup / KEYRING, root_key=root_key))
 
     assert not past.home.exists()
+
+
+def test_the_root_key_of_today_does_not_open_the_keyring_of_an_older_backup(past: Past, tmp_path: Path) -> None:
+    root_key, certificates = shutil.copy(past.home / "root.key", tmp_path), past.home / "certificates"
+    order = RestoreOrder(past.full_backup, root_key=Path(root_key), certificates=certificates)
+
+    with pytest.raises(TamperError, match="does not open with this root key"):
+        restore(tmp_path / "new", order)
+
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_first_sweep_of_a_restored_home_replaces_the_root_key(past: Past, tmp_path: Path) -> None:
+    root_key, certificates = all_lost(past, tmp_path)
+    restore(past.home, RestoreOrder(past.full_backup, root_key=root_key, certificates=certificates))
+    assert (past.home / "root.key").read_bytes() == root_key.read_bytes()
+    house = opened(past)
+    assert house.site.keys.status().root_key_due
+
+    house.site.sweep()
+
+    assert not house.site.keys.status().root_key_due
+    assert (past.home / "root.key").read_bytes() != root_key.read_bytes()
+    house.reopen()
+    assert house.sees(past.bob)
+    house.site.close()
 
 
 def test_certificates_kept_elsewhere_are_replayed(past: Past, tmp_path: Path) -> None:
@@ -243,23 +271,33 @@ def test_a_withdrawal_missing_in_the_keyring_is_added_at_the_next_opening(
     assert restore(past.home, RestoreOrder(None, in_place=True)).replayed == 2
 
 
-def test_a_data_file_with_the_right_log_but_an_ended_consent_in_force_is_refused(past: Past) -> None:
+def test_a_data_file_with_the_right_log_but_an_unfinished_restore_is_refused(past: Past) -> None:
     (past.home / DATA).unlink()
     with before_consents_end(interrupt), pytest.raises(KeyboardInterrupt):
         restore(past.home, RestoreOrder(past.backup, in_place=True))
     assert peek(past.home / DATA, "SELECT count(*) FROM audit_event") == [(past.head.size,)]
 
-    with pytest.raises(TamperError, match="has 1 consents in force that the keyring knows to have ended; run 'volens"):
+    with pytest.raises(TamperError, match=UNFINISHED):
         opened(past)
     restore(past.home, RestoreOrder(None, in_place=True))
     check(past)
 
 
+def test_no_process_writes_before_a_restore_is_finished(past: Past) -> None:
+    running = opened(past)
+    tamper(past.home / KEYRING, "DELETE FROM grant_secret WHERE receipt_id = ?", past.bob.receipt_id)
+    with before_consents_end(interrupt), pytest.raises(KeyboardInterrupt):
+        restore(past.home, RestoreOrder(None, in_place=True))
+
+    with pytest.raises(TamperError, match=UNFINISHED):
+        running.invite()
+    running.site.close()
+
+
 def test_a_process_writes_nothing_into_an_older_data_file(past: Past) -> None:
     house = opened(past)
     past.house.site = house.site
-    with house.store.data._raw() as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    house.store.data.scrub()
     for place in house.store.data.places():
         (past.home / place.name).unlink()
     house.store.data._engine.dispose()
@@ -286,7 +324,7 @@ def test_a_reference_id_given_out_since_the_backup_is_never_reused(past: Past) -
 
 def test_a_consent_whose_secret_is_lost_ends_with_that_reason(past: Past) -> None:
     house = opened(past)
-    house.store.keyring.destroy_secrets([past.bob.receipt_id])
+    destroy_secrets(house.store.keyring, [past.bob.receipt_id], house.bits.randbytes, house.store.now())
     house.site.close()
     (past.home / DATA).unlink()
 

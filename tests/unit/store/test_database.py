@@ -103,7 +103,7 @@ def without_revision(path: Path) -> None:
 
 
 UNUSABLE = {
-    "missing": (missing, UnavailableError, "there is no some.db in .*; run 'volens init', or restore the file"),
+    "missing": (missing, UnavailableError, "there is no some.db in .*; run 'volens init', or 'volens restore'"),
     "a folder": (a_folder, UnavailableError, "there is no some.db"),
     "text": (text_file, TamperError, "integrity: some.db is not a database; restore it from a backup"),
     "empty": (empty, TamperError, "integrity: some.db is no Volens file"),
@@ -195,7 +195,7 @@ def test_every_connection_has_our_pragmas(database: SqliteEngine) -> None:
 
 
 CANARY = "canaryinthecoalm"
-PROCESS = f"INSERT INTO process VALUES ('{CANARY}', '2099-01-01T00:00:00Z', '2099-01-01T00:00:00Z', 0, 0)"  # noqa: S608
+PROCESS = f"INSERT INTO process VALUES ('{CANARY}', '2099-01-01T00:00:00Z', '2099-01-01T00:00:00Z', 0, 0, 0)"  # noqa: S608
 ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'because', 'a badge', 1, '2099-01-01T00:00:00Z', 90, 'none')"
 
 

@@ -12,7 +12,7 @@ from house import House
 
 from tests.unit.store.raw import KEYRING, lawless, peek, tamper
 from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError, VolensError
-from volens.store.keys import Keyring, RootKey
+from volens.store.keys import KeyChange, Keyring, RootKey, destroy_secrets
 
 SITE = SiteId("site-1")
 NOW = datetime(2099, 3, 1, tzinfo=UTC)
@@ -24,6 +24,18 @@ def root_key(fill: int = 7) -> RootKey:
     return RootKey(bytes([fill] * 32))
 
 
+def destroy(keyring: Keyring, *receipt_ids: ReceiptId) -> KeyChange:
+    return destroy_secrets(keyring, receipt_ids, Random(b"".join(map(str.encode, receipt_ids))).randbytes, NOW)
+
+
+def buffers_of(keyring: Keyring) -> list[bytearray]:
+    """Return the buffers of the root key, the store key, the keys of the site and the bucket keys."""
+    keys = keyring.unlocked
+    buckets = [keys.bucket_key(one) for one in sorted(keys.key_ids())]
+    secrets = [keys.root_key, keys.store_key, keys.site.authentication, keys.site.projection, *buckets]
+    return [one.buffer for one in secrets if one is not None]
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / KEYRING
@@ -31,7 +43,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def keyring(path: Path) -> Iterator[Keyring]:
-    keyring = Keyring.create(path, SITE, root_key(), Random(1).randbytes)
+    keyring = Keyring.create(path, SITE, root_key(), Random(1).randbytes, NOW)
     yield keyring
     keyring.close()
 
@@ -59,18 +71,25 @@ def test_no_secret_is_in_the_file_unencrypted(path: Path, keyring: Keyring) -> N
     secret = give(keyring, ANN)
     keyring.engine.scrub()
 
-    store_key, seed = Random(1).randbytes(32), Random(1)
-    seed.randbytes(32)
-    content = path.read_bytes()
-    assert bytes(keyring.store_keys[1].buffer) == store_key
-    assert not any(one in content for one in (secret, store_key, seed.randbytes(32)))
+    bits, content = Random(1), path.read_bytes()
+    store_key = bits.randbytes(32)
+    assert bytes(keyring.unlocked.store_key.buffer) == store_key
+    bits.randbytes(12)  # the nonce of its box
+    made: list[bytes] = []
+    for _kind in ("signing", "authentication", "projection"):
+        made.append(bits.randbytes(32))
+        bits.randbytes(12)
+    assert bytes(keyring.unlocked.site.authentication.buffer) == made[1]
+    (bucket_key,) = [keyring.unlocked.bucket_key(one) for one in keyring.unlocked.key_ids()]
+    assert bucket_key is not None
+    assert not any(one in content for one in (secret, store_key, bytes(bucket_key.buffer), *made))
 
 
 def test_a_keyring_never_overwrites_another(path: Path, keyring: Keyring) -> None:
     secret = give(keyring, ANN)
 
     with pytest.raises(UnavailableError, match=r"keyring.db is already there; nothing was changed"):
-        Keyring.create(path, SITE, root_key(), Random(5).randbytes)
+        Keyring.create(path, SITE, root_key(), Random(5).randbytes, NOW)
 
     with keyring.grant_secret(ANN) as opened:
         assert opened.buffer == secret
@@ -87,9 +106,19 @@ CHANGES = {
     "another epoch": "UPDATE keyring SET epoch = 2",
     "a changed store key": "UPDATE keyring SET wrapped_store_key = CAST(x'01' || zeroblob(60) AS BLOB)",
     "a store key cut off": "UPDATE keyring SET wrapped_store_key = substr(wrapped_store_key, 1, 40)",
-    "a changed signing key": "UPDATE keyring SET wrapped_signing_key = CAST(x'01' || zeroblob(60) AS BLOB)",
-    "the store key in the place of the signing key": "UPDATE keyring SET wrapped_signing_key = wrapped_store_key",
-    "the signing key in the place of the store key": "UPDATE keyring SET wrapped_store_key = wrapped_signing_key",
+}
+BELOW = {
+    "a changed signing key": "UPDATE site_key SET wrapped = CAST(x'01' || zeroblob(60) AS BLOB) WHERE kind = 'signing'",
+    "the store key in the place of the signing key": "UPDATE site_key SET wrapped = (SELECT wrapped_store_key "
+    "FROM keyring) WHERE kind = 'signing'",
+    "one key of the site in the place of another": "UPDATE site_key SET wrapped = (SELECT wrapped FROM site_key "
+    "WHERE kind = 'projection') WHERE kind = 'authentication'",
+    "another epoch of a key": "UPDATE site_key SET epoch = 2 WHERE kind = 'projection'",
+    "a key of the site deleted": "DELETE FROM site_key WHERE kind = 'projection'",
+    "a changed bucket key": "UPDATE bucket SET wrapped = CAST(x'01' || zeroblob(60) AS BLOB)",
+    "another number of a bucket key": "UPDATE bucket SET number = 2",
+    "the key of another bucket": "UPDATE bucket SET bucket_id = 7",
+    "a key of the site as a bucket key": "UPDATE bucket SET wrapped = (SELECT wrapped FROM site_key LIMIT 1)",
 }
 
 
@@ -99,6 +128,16 @@ def test_a_changed_keyring_does_not_open(path: Path, keyring: Keyring, case: str
     tamper(path, CHANGES[case])
 
     with pytest.raises(TamperError, match=DOES_NOT_OPEN):
+        Keyring.open(path, root_key())
+
+
+@pytest.mark.parametrize("case", BELOW)
+def test_a_changed_key_below_the_store_key_stops_the_opening(path: Path, keyring: Keyring, case: str) -> None:
+    give(keyring, ANN)
+    keyring.close()
+    tamper(path, BELOW[case])
+
+    with pytest.raises(TamperError, match=r"integrity: (a sealed value does not open|keyring.db lacks a key)"):
         Keyring.open(path, root_key())
 
 
@@ -119,7 +158,8 @@ MOVES = {
     "another's secret": "UPDATE grant_secret SET wrapped = (SELECT wrapped FROM grant_secret WHERE receipt_id = :bob) "
     "WHERE receipt_id = :ann",
     "another's row": "UPDATE grant_secret SET receipt_id = CASE receipt_id WHEN :ann THEN 'x' ELSE :ann END",
-    "another epoch": "UPDATE grant_secret SET epoch = 2 WHERE receipt_id = :ann AND :bob <> ''",
+    "another number": "UPDATE grant_secret SET key_number = 2 WHERE receipt_id = :ann AND :bob <> ''",
+    "another bucket": "UPDATE grant_secret SET bucket_id = 2 WHERE receipt_id = :ann AND :bob <> ''",
     "a changed byte": "UPDATE grant_secret SET wrapped = CAST(substr(wrapped, 1, 60) || x'00' AS BLOB) "
     "WHERE receipt_id = :ann AND :bob <> ''",
     "a secret cut off": "UPDATE grant_secret SET wrapped = substr(wrapped, 1, 60) "
@@ -141,7 +181,7 @@ def test_a_secret_in_the_place_of_another_does_not_open(path: Path, keyring: Key
 
 def test_a_secret_of_another_sites_keyring_does_not_open(path: Path, keyring: Keyring, tmp_path: Path) -> None:
     give(keyring, ANN)
-    other = Keyring.create(tmp_path / "other.db", SiteId("site-2"), root_key(), Random(9).randbytes)
+    other = Keyring.create(tmp_path / "other.db", SiteId("site-2"), root_key(), Random(9).randbytes, NOW)
     give(other, ANN)
     ((wrapped,),) = peek(tmp_path / "other.db", "SELECT wrapped FROM grant_secret")
     other.close()
@@ -155,7 +195,7 @@ def test_a_missing_secret_is_an_error_for_one_and_left_out_of_many(keyring: Keyr
     give(keyring, ANN)
 
     with pytest.raises(
-        TamperError, match="integrity: the keyring has no secret for a consent in force; restore"
+        TamperError, match="integrity: the keyring has no secret for a consent in force; put the newest"
     ) as caught:
         keyring.grant_secret(EVE)
     assert type(caught.value) is TamperError
@@ -181,8 +221,8 @@ def test_a_destroyed_secret_is_gone_for_good_and_from_the_file(path: Path, keyri
     wrapped = keyring.wrapped_secrets([ANN]).get(ANN)
     assert wrapped is not None
 
-    assert keyring.destroy_secrets([ANN])
-    assert not keyring.destroy_secrets([ANN])
+    assert destroy(keyring, ANN).secrets == 1
+    assert destroy(keyring, ANN).secrets == 0
     keyring.engine.scrub()
 
     assert keyring.wrapped_secrets([ANN]).get(ANN) is None
@@ -209,19 +249,21 @@ def test_a_keyring_that_another_process_reads_is_not_scrubbed(path: Path, keyrin
     give(keyring, ANN)
     with lock_timeout(0.01), keyring.engine.read() as connection:
         connection.exec_driver_sql("SELECT * FROM grant_secret").all()
-        impatient.destroy_secrets([ANN])
+        destroy(impatient, ANN)
         assert impatient.engine.scrub().obstacle.startswith("another process is reading keyring.db")
     assert impatient.engine.scrub().complete
     impatient.close()
 
 
-def test_closing_zeroes_the_store_key(keyring: Keyring) -> None:
-    buffer = keyring.store_keys[1].buffer
-    assert any(buffer)
+def test_closing_zeroes_every_key(keyring: Keyring) -> None:
+    give(keyring, ANN)
+    buffers = buffers_of(keyring)
+    assert len(buffers) == 5
+    assert all(any(buffer) for buffer in buffers)
 
     keyring.close()
 
-    assert not any(buffer)
+    assert not any(any(buffer) for buffer in buffers)
 
 
 def test_a_live_consent_without_its_secret_stops_the_door_as_an_integrity_error(house: House) -> None:
@@ -254,21 +296,33 @@ def test_an_orphan_secret_opens_nothing_and_is_no_consent(house: House) -> None:
     assert house.site.status().zones[0].live_consents == 1
 
 
-def test_an_older_keyring_is_repaired_from_the_log_and_no_consent_returns(house: House) -> None:
+def test_an_older_keyring_is_repaired_from_the_log(house: House) -> None:
     house.store.keyring.engine.scrub()
-    path = house.site.home / KEYRING
-    person = house.admit()
-    secret_rows = peek(path, "SELECT count(*) FROM grant_secret")
-    house.site.close()
-    shutil.copy(path, path.parent.with_name("older"))
-    house.reopen()
-    house.withdraw(person)
+    path, older = house.site.home / KEYRING, house.site.home.with_name("older")
+    shutil.copy(path, older)
+    house.declare("vault")
     size = house.site.status().log_size
     house.site.close()
-    path.parent.with_name("older").replace(path)
-    assert peek(path, "SELECT count(*) FROM grant_secret") == secret_rows
+    older.replace(path)
 
     house.reopen()
 
     assert house.store.keyring.head().size == size
-    assert not house.sees(person)
+
+
+def test_a_keyring_from_before_an_erasure_does_not_open(house: House) -> None:
+    path, older = house.site.home / KEYRING, house.site.home.with_name("older")
+    person, other = house.admit(), house.admit()
+    house.store.keyring.engine.scrub()
+    shutil.copy(path, older)
+    house.withdraw(person)
+    house.site.close()
+    newer = shutil.copy(path, older.with_name("newer"))
+    older.replace(path)
+
+    with pytest.raises(TamperError, match=DOES_NOT_OPEN):
+        house.reopen()
+
+    shutil.copy(newer, path)
+    house.reopen()
+    assert [house.sees(one) for one in (person, other)] == [False, True]

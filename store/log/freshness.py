@@ -1,0 +1,129 @@
+"""Freshness: decides whether data file and keyring are the newest, from what is known of the log.
+
+The facts come from different places: the head that the keyring remembers, the consents that it knows to have ended, and
+checkpoints that were kept in the home or elsewhere. A log may be longer than any of them, and must contain each of
+them. What does not fit is returned with the advice that cures it.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from volens.audit import Checkpoint
+from volens.consent import TamperError
+from volens.store.log.keyring_memory import MEMORY_CHANGED, Memory
+
+RESTORE_IN_PLACE: Final = "volens restore --in-place"
+RESTORE: Final = f"run '{RESTORE_IN_PLACE}'"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A checkpoint that was kept, and what it was found in, as the subject of a sentence."""
+
+    source: str
+    head: Checkpoint
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one site's log.
+
+    Attributes:
+        log_size: entries of the log in the data file.
+        roots: the root that this log had at the size of the remembered head and of each evidence, as far as it is that
+            long.
+        memory: what the keyring remembers; None if it was changed without the key.
+        undone: how many consents are in force in the data file, but ended according to the keyring.
+        evidence: what was kept; `abandoned` are heads, by size and root, that a restore gave up.
+        certificates: a folder with certificates that prove withdrawals; None if there is none.
+    """
+
+    log_size: int
+    roots: Mapping[int, bytes]
+    memory: Memory | None
+    undone: int = 0
+    evidence: Sequence[Evidence] = ()
+    abandoned: AbstractSet[tuple[int, bytes]] = field(default=frozenset())
+    certificates: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Two facts that contradict each other, and what the operator does about it."""
+
+    problem: str
+    advice: str
+
+    def error(self) -> TamperError:
+        """Return it as an error."""
+        return TamperError(f"integrity: {self.problem}; {self.advice}")
+
+
+def find_misfit(facts: Facts) -> Misfit | None:
+    """Return the first contradiction; None if all facts fit.
+
+    1. The keyring's memory is authentic, and no restore was interrupted.
+    2. The log contains the remembered log: the data file is not older than the keyring.
+    3. No consent is in force that the keyring knows to have ended.
+    4. The log contains every log of the evidence: data file and keyring are not both older copies.
+    """
+    return misfit_of_memory(facts.log_size, facts.memory, facts.certificates) or _undone(facts) or _older_copies(facts)
+
+
+def misfit_of_memory(log_size: int, memory: Memory | None, certificates: str | None = None) -> Misfit | None:
+    """Return what does not hold of 1, and of the sizes in 2; for the arguments see `Facts`."""
+    # 1.
+    if memory is None:
+        cure = f"{RESTORE_IN_PLACE} {_proof(certificates)}"
+        return Misfit(MEMORY_CHANGED, f"put the newest keyring.db back; if there is none, run '{cure}'")
+    if memory.restoring:
+        return Misfit("a restore of this site was not finished", f"{RESTORE}, with the same backup if it had one")
+    # 2.
+    if log_size < memory.head.size:
+        return Misfit(
+            f"the data file's log has {log_size} entries, the keyring remembers {memory.head.size}; this is an "
+            "older data file, and withdrawals since then would be undone",
+            RESTORE,
+        )
+    return None
+
+
+def _undone(facts: Facts) -> Misfit | None:
+    # 2.
+    memory = facts.memory
+    if memory is not None and facts.roots[memory.head.size] != memory.head.root:
+        return Misfit("the data file's log is not the one that the keyring remembers", "restore a backup of this site")
+    # 3.
+    if facts.undone:
+        return Misfit(
+            f"the data file has {facts.undone} consents in force that the keyring knows to have ended", RESTORE
+        )
+    return None
+
+
+def _older_copies(facts: Facts) -> Misfit | None:
+    # 4.
+    for one in sorted(facts.evidence, key=lambda one: one.head.size, reverse=True):
+        head = one.head
+        if (head.size, head.root) in facts.abandoned or facts.roots.get(head.size) == head.root:
+            continue
+        if head.size > facts.log_size:
+            problem = (
+                f"{one.source} is of a log of {head.size} entries, and this log has {facts.log_size}; data file and "
+                "keyring are older copies, and withdrawals since then would be undone"
+            )
+            cure = f"{RESTORE_IN_PLACE} {_proof(facts.certificates)}"
+        else:
+            problem = f"{one.source} is of a log whose first {head.size} entries differ from this one"
+            cure = f"{RESTORE_IN_PLACE} --accept-lost-withdrawals"
+        return Misfit(problem, f"put the newest data file and keyring back; if there are none, run '{cure}'")
+    return None
+
+
+def _proof(certificates: str | None) -> str:
+    return "--accept-lost-withdrawals" if certificates is None else f"--replay {certificates}"
