@@ -267,7 +267,7 @@ class Store:
                     kept = home_evidence(folder, connection, store.verifier_key)
                     if (misfit := find_rollback(folder, connection, keyring, kept)) is not None:
                         raise misfit.error()
-                    check_newest(connection, keyring, store.seals)
+                    check_newest(connection, keyring, store.seals.newer_than)
                     # 3.
                     store.keyring_repair = repair_keyring(connection, keyring, random, store.now())
                     remember(keyring, connection)

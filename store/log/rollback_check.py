@@ -1,6 +1,6 @@
 """The check of an opening and of each write that data file and keyring are the newest; and what it repairs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from volens.store.log.home_evidence import certificates_folder
 from volens.store.log.keyring_memory import abandoned_heads, authentic_memory, verified_ends
 from volens.store.log.remembrance import check_newest_leaves
 from volens.store.log.secrets_held import returned_secrets, unopenable
-from volens.store.row_seals import RowSeals
 from volens.store.schema import data_tables as tables
 
 
@@ -83,15 +82,19 @@ def find_rollback(home: Path, connection: Connection, keyring: Keyring, evidence
     return misfit and find_misfit(replace(facts, certificates=certificates_folder(home)))
 
 
-def check_newest(connection: Connection, keyring: Keyring, seals: RowSeals) -> None:
+def check_newest(
+    connection: Connection, keyring: Keyring, newest_seal: Callable[[Connection, int], int | None]
+) -> None:
     """Check that the newest entries of the log are those that the keyring has, and that no row was sealed after them.
+
+    `newest_seal` returns the highest generation of a row seal above a size of the log; see `RowSeals.newer_than`.
 
     Raises:
         TamperError: an entry was changed, or entries were cut off in both files.
     """
     check_newest_leaves(keyring, connection)
     size = audit_log.log_size(connection)
-    if (newest := seals.newer_than(connection, size)) is not None:
+    if (newest := newest_seal(connection, size)) is not None:
         raise TamperError(
             f"integrity: the data file's log has {size} entries, and rows were sealed when it had {newest}; entries "
             f"were cut off; {RESTORE}"
