@@ -65,14 +65,20 @@ def test_files_that_sqlite_has_locked_stay_locked(house: House, search: Callable
 def test_processes_that_open_and_write_after_a_withdrawal_damage_nothing(
     house: House,
 ) -> None:
-    home, script = house.site.home, "import sys; from volens import Site; Site.open(sys.argv[1]).close()"
+    home, script = (
+        house.site.home,
+        (
+            "import sys; from datetime import datetime; from volens import Site; "
+            "Site.open(sys.argv[1], clock=lambda: datetime.fromisoformat(sys.argv[2])).close()"
+        ),
+    )
     for _ in range(3):
         person, other = house.admit(), house.admit()
         with house.store.read():
             pass
         house.withdraw(person)
         opened = subprocess.run(
-            [sys.executable, "-c", script, str(home)],
+            [sys.executable, "-c", script, str(home), house.clock.time.isoformat()],
             cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
