@@ -57,7 +57,13 @@ def make_home(
 
 
 def open_home(
-    home: Path, *, clock: Clock, random: Random, restoring: Path | None = None, keep_root_key: bool = False
+    home: Path,
+    *,
+    clock: Clock,
+    random: Random,
+    restoring: Path | None = None,
+    keep_root_key: bool = False,
+    any_time: bool = False,
 ) -> Store:
     """Open the store of a site; see `Store.open`.
 
@@ -72,7 +78,8 @@ def open_home(
     if not home.is_dir():
         raise UnavailableError(f"there is no site in {home}; make one with 'volens init'")
     check_home_folders(home, (DATA_FILE, KEYRING_FILE))
-    store = Store.open(home, root_key=holder_at(home, random), clock=clock, random=random, restoring=restoring)
+    holder = holder_at(home, random)
+    store = Store.open(home, root_key=holder, clock=clock, random=random, restoring=restoring, any_time=any_time)
     if keep_root_key:
         store.keyring.holder = None
     # An erasure or a rotation may have been killed while there were two root keys. The site is open in any case.

@@ -63,9 +63,9 @@ class SiteRecord:
 class Transaction:
     """One write transaction: rows and their audit leaves, committed together."""
 
-    def __init__(self, store: "Store", connection: Connection, now: datetime) -> None:
+    def __init__(self, store: "Store", connection: Connection) -> None:
         self.connection = connection
-        self.now = now
+        self.now = store.now()
         self.random = store.random
         self._keyring = store.keyring
         self._origin = store.origin
@@ -180,6 +180,7 @@ class Store:
         self.process_id: str | None = None
         self.keyring_repair: KeyringRepair | None = None
         self._restoring = restoring
+        self._any_time = False
         with data.read() as connection:
             row = connection.execute(select(tables.site)).one_or_none()
             self._newest_time = audit_log.newest_time(connection)
@@ -229,6 +230,7 @@ class Store:
         clock: Clock,
         random: Random,
         restoring: Path | None = None,
+        any_time: bool = False,
     ) -> Self:
         """Open a store.
 
@@ -238,15 +240,16 @@ class Store:
            certificates in the home; no row was sealed later than the log ends; no consent is in force that the keyring
            knows to have ended; no restore was interrupted.
         3. A keyring that is older than the data file is repaired: secrets that were destroyed since are destroyed again
-           (`keyring_repair`), and it remembers the rest of the log.
+           (`keyring_repair`), and it remembers the rest of the log. Not before the clock was checked (`now`).
 
         Opened with the holder of its root key, an erasure can replace that key; with the key alone, it cannot.
 
         `restoring` names the data file that a restore works on, instead of the folder's. Then 2 and 3 are left out:
-        `volens.store.backup.restore` adds what the file lacks before any other process opens it.
+        `volens.store.backup.restore` adds what the file lacks before any other process opens it. With `any_time`, a
+        clock that is behind the log is accepted, for `correct_time`.
 
         Raises:
-            UnavailableError: a file is missing, locked, read-only, or of a newer version.
+            UnavailableError: a file is missing, locked, read-only, or of a newer version; or the clock is behind.
             TamperError: 1 or 2 does not hold; or the older keyring has no secret for a consent in force.
         """
         # 1.
@@ -256,6 +259,7 @@ class Store:
             data = open_engine(restoring or folder / DATA_FILE, "data", tables.REVISIONS)
             on_failure.callback(data.close)
             store = cls(folder, data, keyring, clock, random, restoring=restoring is not None)
+            store._any_time = any_time
             on_failure.callback(store.seals.close)
             if keyring.site_id != store.site.controller.site_id or keyring.public_key != store.site.public_key:
                 raise TamperError(
@@ -293,7 +297,8 @@ class Store:
         Raises:
             UnavailableError: the clock is too far behind that entry; see `store_time`.
         """
-        return store_time(whole_seconds(self.clock()), self._newest_time)
+        clock = whole_seconds(self.clock())
+        return clock if self._any_time else store_time(clock, self._newest_time)
 
     def note_newest_time(self, connection: Connection | ReadSnapshot) -> None:
         """Read the time of the newest log entry, which another process may have written."""
@@ -302,11 +307,12 @@ class Store:
     def correct_time(self) -> tuple[datetime | None, datetime]:
         """Go on with the clock's time although the newest log entry is later, and log that; return both times.
 
-        For a clock that was ahead, and is right again. Terms that seemed to be over may then run again.
+        For a clock that was ahead, and is right again. Terms that seemed to be over may then run again. The store was
+        opened with `any_time`.
         """
-        newest, clock = self._newest_time, whole_seconds(self.clock())
+        newest, clock = self._newest_time, self.now()
         if newest is not None and newest > clock:
-            with self.write(at=clock) as tx:
+            with self.write() as tx:
                 tx.log(TIME_CORRECTED, {"from": format_time(newest), "to": format_time(clock)})
         return newest, clock
 
@@ -319,11 +325,10 @@ class Store:
         return self.data.read_prepared()
 
     @contextmanager
-    def write(self, *, wait: bool = True, at: datetime | None = None) -> Generator[Transaction]:
+    def write(self, *, wait: bool = True) -> Generator[Transaction]:
         """Write in one transaction. Its log entries are signed before the commit; then the keyring remembers them.
 
-        With `wait=False`, raise at once if another process holds the write lock; see `StoreEngine.write`. `at` is for
-        `correct_time` only.
+        With `wait=False`, raise at once if another process holds the write lock; see `StoreEngine.write`.
 
         Raises:
             TamperError: the data file was replaced by an older one while it was in use, the memory of the keyring was
@@ -336,7 +341,7 @@ class Store:
             self.note_newest_time(connection)
             mark_writing(connection, writing=True)
             try:
-                tx = Transaction(self, connection, at or self.now())
+                tx = Transaction(self, connection)
                 yield tx
                 grown = tx.finish()
             finally:

@@ -128,7 +128,6 @@ class Site:
         """
         store = open_home(Path(home), clock=clock, random=random)
         try:
-            store.now()  # refuses a clock that is behind the log, before anything is done by it
             site = cls(Installation(store, Galleries(store), Path(home)), load_extractor)
             # Matching has stopped in any case, so doors may continue; `unfinished` reports the error.
             site.resumed, site.unfinished = resume_begun(site.installation, progress)
@@ -148,7 +147,7 @@ class Site:
         home: Path | str, *, clock: Clock = utc_now, random: Random = os.urandom
     ) -> tuple[datetime | None, datetime]:
         """Let a site go on with the clock's time although its newest log entry is later; see `Store.correct_time`."""
-        with closing(open_home(Path(home), clock=clock, random=random)) as store:
+        with closing(open_home(Path(home), clock=clock, random=random, any_time=True)) as store:
             return store.correct_time()
 
     def close(self) -> None:
