@@ -355,16 +355,6 @@ class Store:
             if not self._restoring:
                 self.keep_checkpoint()
 
-    def check_rules(self) -> None:
-        """Try everything that the data file must refuse; see `StoreEngine.check_rules`. Leaves nothing behind."""
-        with self.data.write() as connection:
-            self.data.check_rules(connection)
-
-    def is_sound(self) -> bool:
-        """Return whether the storage of both databases is undamaged. Cost: reads both whole."""
-        with self.data.read() as data, self.keyring.read() as kept:
-            return self.data.sound(data) and self.keyring.engine.sound(kept)
-
     def scrub(self) -> Scrubbed:
         """Remove what is left of deleted rows and secrets on the disk and in the memory of this process."""
         scrubbed = self.data.scrub()

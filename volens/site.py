@@ -178,10 +178,14 @@ class Site:
         Raises:
             TamperError: 1 or 2 does not hold.
         """
+        data, keyring = self._store.data, self._store.keyring.engine
         # 1.
-        self._store.check_rules()
+        with data.write() as connection:
+            data.check_rules(connection)
         # 2.
-        if not self._store.is_sound():
+        with data.read() as first, keyring.read() as second:
+            sound = data.sound(first) and keyring.sound(second)
+        if not sound:
             raise TamperError("integrity: a database is damaged; restore it from a backup")
 
     @property
