@@ -27,7 +27,7 @@ def reference_context(
 def context(kind: str, *fields: str) -> bytes:
     """Join the fields, each with its length before it, so that no two lists of fields give the same bytes."""
     encoded = [field.encode("utf-8") for field in (f"volens sealed v{SEALED_VERSION}", kind, *fields)]
-    return b"".join(len(field).to_bytes(4) + field for field in encoded)
+    return b"".join([len(field).to_bytes(4) + field for field in encoded])
 
 
 def seal(plaintext: bytes | bytearray | memoryview, key: Secret, associated_data: bytes, random: Random) -> bytes:
