@@ -1,5 +1,6 @@
 """Embeddings: validated unit vectors, bound to the consent or permit under which they were computed."""
 
+import math
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias, final
 
@@ -73,6 +74,12 @@ class UnitVector(InProcess):
     def __repr__(self) -> str:
         """Show the shape only, so that no vector reaches a log."""
         return f"UnitVector(dimension={self.dimension})"
+
+
+def is_unit(values: FloatArray) -> bool:
+    """Return whether a vector, float32 (d,), is finite and has norm 1 within 0.001."""
+    # An infinity or a NaN makes the square infinite or a NaN, which is not within any distance of 1.
+    return abs(math.sqrt(float(np.dot(values, values))) - 1.0) <= _NORM_TOLERANCE
 
 
 def _own_copy(values: object) -> FloatArray:

@@ -26,8 +26,7 @@ from volens.identify.face_tracker import FaceTracker, Track
 from volens.identify.identification import FaceDecision, Identification
 from volens.identify.recognition import Recognizer
 from volens.index import Decision
-from volens.store import ReadSnapshot
-from volens.store.people import live_candidates
+from volens.store.people.references import live_ids
 
 WHOLE_FRAME_S: Final = 0.5
 """How long a person who joins others in the picture may stay undetected."""
@@ -111,9 +110,8 @@ class DoorStream:
         # 2.
         tracks = self._tracker.follow(faces, at_s)
         # 3.
-        with self._recognizer.store.read_prepared() as snapshot:
-            threshold = self._recognizer.threshold_in(snapshot, self._zone)
-            self._drop_ended_consents(snapshot, tracks)
+        threshold = self._recognizer.threshold_in(self._zone)
+        self._drop_ended_consents(tracks)
         # 4.
         due = [(face, track) for face, track in zip(faces, tracks, strict=True) if _is_due(face, track, at_s)]
         self._identify(image, due, at_s)
@@ -148,7 +146,7 @@ class DoorStream:
             for face in found
         ]
 
-    def _drop_ended_consents(self, snapshot: ReadSnapshot, tracks: Sequence[Track]) -> None:
+    def _drop_ended_consents(self, tracks: Sequence[Track]) -> None:
         known = [
             (track, reference_id)
             for track in tracks
@@ -157,7 +155,9 @@ class DoorStream:
         if not known:
             return
         model_id, ids = self._recognizer.extractor.model.model_id, [reference_id for _, reference_id in known]
-        live = live_candidates(snapshot, self._zone.purpose, model_id, ids, self._recognizer.store.now())
+        store = self._recognizer.store
+        with store.read_prepared() as snapshot:
+            live = live_ids(snapshot, self._zone.purpose, model_id, ids, store.now())
         for track, reference_id in known:
             if reference_id not in live:
                 track.decision = None

@@ -12,7 +12,6 @@ from volens.face import DetectedFace, Extractor, RgbImage
 from volens.identify.identification import FaceDecision, Identification
 from volens.identify.visit_recorder import VisitRecorder
 from volens.index import Decision, Installation, StageTimer, admit_claim, identify_many, no_timing, verify_claim
-from volens.store import ReadSnapshot
 from volens.store.people import stored_receipt
 from volens.store.people.visits import VisitKind
 from volens.store.promises import zone_of
@@ -74,11 +73,7 @@ class Recognizer:
         with timer("detect"):
             faces = self.extractor.detect(image)
         decisions = self.identify_faces(zone, image, faces, factor, caller=caller, timer=timer)
-        if decisions:
-            threshold = decisions[0].threshold
-        else:
-            with self.store.read_prepared() as snapshot:
-                threshold = self.threshold_in(snapshot, zone)
+        threshold = decisions[0].threshold if decisions else self.threshold_in(zone)
         decided = tuple(FaceDecision(face.box, decision) for face, decision in zip(faces, decisions, strict=True))
         return Identification(purpose, self.extractor.model.model_id, threshold, decided, zone.second_factor)
 
@@ -112,14 +107,14 @@ class Recognizer:
             self.visits.record(matched, VisitKind.IDENTIFIED, extractor.model.model_id, caller)
         return decisions
 
-    def threshold_in(self, snapshot: ReadSnapshot, zone: Zone) -> float:
-        """Return the lowest comparison score that identifies a person in a zone, with its gallery as in a snapshot.
+    def threshold_in(self, zone: Zone) -> float:
+        """Return the lowest comparison score that identifies a person in a zone, with its gallery as it is now.
 
         Raises:
             RefusedError, TamperError: see `identify`.
         """
         model = self.extractor.model
-        return self._threshold(len(self.galleries.at(snapshot, zone.purpose, model.model_id, model.dimension)))
+        return self._threshold(len(self.galleries.at(zone.purpose, model.model_id, model.dimension)))
 
     def verify(
         self,

@@ -1,11 +1,15 @@
 """The gallery and the matching core: keyed binary sketches scanned by FAISS, sealed candidates compared exactly."""
 
+from volens.index.candidate_gate import CandidateGate as CandidateGate
 from volens.index.change_feed import ChangeFeed as ChangeFeed
 from volens.index.claims import PersonalToken as PersonalToken
 from volens.index.claims import admit_claim as admit_claim
 from volens.index.flat_engine import FlatEngine as FlatEngine
 from volens.index.gallery import Galleries as Galleries
 from volens.index.gallery import Gallery as Gallery
+from volens.index.hot_row import row_bytes as row_bytes
+from volens.index.hot_set import HOT_SET_BYTES as HOT_SET_BYTES
+from volens.index.hot_set import HotSet as HotSet
 from volens.index.installation import Installation as Installation
 from volens.index.match import Decision as Decision
 from volens.index.match import Match as Match

@@ -76,6 +76,10 @@ class ChangeFeed:
             raise problem
         return self._generation
 
+    def fill_hot_sets(self) -> bool:
+        """Read a few references into a hot set; False if none are left to read. See `Galleries.fill_hot_sets`."""
+        return self._galleries.fill_hot_sets()
+
     def late_s(self) -> float:
         """Return the seconds since everything committed had been applied; infinite before the first `follow`."""
         return self._clock() - self._followed_at

@@ -7,11 +7,11 @@ every row behind the hole. Here a removal overwrites the row with the last row, 
 shrinks: no copy remains. Slabs of fixed size are never moved, so a gallery grows without a second copy of itself.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 import faiss
 import numpy as np
@@ -31,8 +31,41 @@ _FIRST_ROWS: Final = 64
 _SMALLEST_PART: Final = 1 << 15
 """The fewest rows worth a thread of their own: a twelfth of a millisecond of scanning."""
 
+_BLOCK_DISTANCES: Final = 1 << 17
+"""How many distances are computed before they are compared: half a megabyte, which stays in a cache."""
+
 _Hits = tuple[NDArray[np.int32], NDArray[np.int64]]
-_HitsPerSketch = list[_Hits]
+
+
+@final
+class _Near(NamedTuple):
+    """Rows near some sketches: the numbers of the sketches (None for a single one), the distances, the rows."""
+
+    query: NDArray[np.int64] | None
+    distances: NDArray[np.int32]
+    rows: NDArray[np.int64]
+
+    @classmethod
+    def joined(cls, several: Sequence["_Near"]) -> "_Near":
+        if len(several) == 1:
+            return several[0]
+        queries = [one.query for one in several if one.query is not None]
+        return cls(
+            np.concatenate(queries) if queries else None,
+            np.concatenate([one.distances for one in several]),
+            np.concatenate([one.rows for one in several]),
+        )
+
+    def by_query(self, count: int) -> Iterator[_Hits]:
+        """Yield distances and rows for each sketch, in the order of rows."""
+        if self.query is None:
+            yield self.distances, self.rows
+            return
+        order = np.argsort(self.query, kind="stable")
+        ends = np.searchsorted(self.query[order], np.arange(count + 1)).tolist()
+        for start, end in pairwise(ends):
+            its = order[start:end]
+            yield self.distances[its], self.rows[its]
 
 
 @final
@@ -102,22 +135,18 @@ class FlatEngine:
             raise ValueError(f"got distance {distance}; expected 0 or more")
         sketches = self._checked(sketches)
 
-        def scan(part: tuple[int, slice]) -> _HitsPerSketch:
-            return _near(sketches, self._slabs[part[0]][part[1]], distance)
-
-        with self._lock.shared():
-            parts = self._parts()
-            if not parts:
+        self._lock.acquire_shared()
+        try:
+            count = len(self._rows)
+            if not count:
                 return [Shortlist.empty(self._width) for _ in sketches]
-            near = list(self._pool.map(scan, parts) if self._pool and len(parts) > 1 else map(scan, parts))
-            firsts = [slab * SLAB_ROWS + rows.start for slab, rows in parts]
-            return [
-                self._gather(
-                    np.concatenate([found[query][0] for found in near]),
-                    np.concatenate([found[query][1] + first for found, first in zip(near, firsts, strict=True)]),
-                )
-                for query in range(len(sketches))
-            ]
+            if count <= SLAB_ROWS and self._pool is None:
+                near = _near(sketches, self._slabs[0][:count], distance, 0)
+            else:
+                near = self._scanned(sketches, distance)
+            return [self._gather(*hits) for hits in near.by_query(len(sketches))]
+        finally:
+            self._lock.release_shared()
 
     def shortlists(self, sketches: SketchArray, k: int) -> list[Shortlist]:
         """Return the k nearest rows of each sketch; ties in no particular order.
@@ -173,6 +202,14 @@ class FlatEngine:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def _scanned(self, sketches: SketchArray, distance: int) -> "_Near":
+        def scan(part: tuple[int, slice]) -> _Near:
+            slab, rows = part
+            return _near(sketches, self._slabs[slab][rows], distance, slab * SLAB_ROWS + rows.start)
+
+        parts = self._parts()
+        return _Near.joined(list(self._pool.map(scan, parts) if self._pool and len(parts) > 1 else map(scan, parts)))
+
     def _used(self) -> int:
         return -(-len(self._rows) // SLAB_ROWS)
 
@@ -224,29 +261,33 @@ class FlatEngine:
             self._ids[slab] = np.concatenate([self._ids[slab], np.zeros_like(self._ids[slab])])
 
 
-def _near(sketches: SketchArray, rows: SketchArray, distance: int) -> _HitsPerSketch:
-    """Return, for each sketch, the distances and numbers of the rows within a Hamming distance.
+def _near(sketches: SketchArray, rows: SketchArray, distance: int, first: int) -> _Near:
+    """Return the rows within a Hamming distance of each sketch; `first` is the number of the first row.
 
-    FAISS returns rows nearer than its radius, in its own memory; numbers and distances are copied out of it.
+    All distances of a block of rows are computed, and then compared: FAISS's own range search takes as long with 512
+    bits, and nearly twice as long with 1024 (docs/adr/0036).
     """
-    result = faiss.RangeSearchResult(len(sketches))
-    with _one_thread():
-        # Missing in the package's stubs, but in its C++ interface (utils/hamming.h) and in every wheel.
-        faiss.hamming_range_search(  # type: ignore[attr-defined]
-            faiss.swig_ptr(sketches),
-            faiss.swig_ptr(rows),
-            len(sketches),
-            len(rows),
-            distance + 1,
-            rows.shape[1],
-            result,
-        )
-    limits = faiss.rev_swig_ptr(result.lims, len(sketches) + 1).tolist()
-    if not limits[-1]:
-        return [(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64))] * len(sketches)
-    distances = faiss.rev_swig_ptr(result.distances, limits[-1]).astype(np.int32)
-    numbers = faiss.rev_swig_ptr(result.labels, limits[-1]).astype(np.int64)
-    return [(distances[a:b], numbers[a:b]) for a, b in pairwise(limits)]
+    queries, width = len(sketches), rows.shape[1]
+    block = max(1, _BLOCK_DISTANCES // queries)
+    distances = np.empty(queries * min(block, len(rows)), dtype=np.int32)
+    found: list[_Near] = []
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)  # see `_one_thread`
+    try:
+        for start in range(0, len(rows), block):
+            some = rows[start : start + block]
+            its = distances[: queries * len(some)]
+            # Missing in the package's stubs, but in its C++ interface (utils/hamming.h) and in every wheel.
+            faiss.hammings(  # type: ignore[attr-defined]
+                faiss.swig_ptr(sketches), faiss.swig_ptr(some), queries, len(some), width, faiss.swig_ptr(its)
+            )
+            near = np.flatnonzero(its <= distance)
+            query, number = (None, near) if queries == 1 else np.divmod(near, len(some))
+            found.append(_Near(query, its[near], number + (first + start)))
+    finally:
+        faiss.omp_set_num_threads(threads)
+        distances.fill(0)
+    return _Near.joined(found)
 
 
 @contextmanager

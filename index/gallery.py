@@ -10,18 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from volens.consent import InputError, ModelId, Purpose, ReferenceId, TamperError, UnavailableError, VolensError
+from volens.consent import (
+    InputError,
+    ModelId,
+    Purpose,
+    ReferenceId,
+    SecondFactor,
+    TamperError,
+    UnavailableError,
+    VolensError,
+)
 from volens.consent.embedding import FloatArray
+from volens.index.event_effects import changes_nothing, outdates_rows
 from volens.index.flat_engine import FlatEngine
+from volens.index.hot_set import HOT_SET_BYTES, HotSet
 from volens.index.projection import Projection, SketchArray, signs
 from volens.index.reference_opener import opened
 from volens.index.search_engine import SearchEngine
 from volens.index.snapshot_format import packed, unpacked
-from volens.store import ReadSnapshot, Store
+from volens.store import Store
 from volens.store.backup import GalleryState, has_snapshot, keep_snapshot, open_snapshot
 from volens.store.log import CONSENT_ENDED, kinds_since, log_size
 from volens.store.people import SealedReference
 from volens.store.people.references import count_up_to, reference_ids, references_in
+from volens.store.people.second_factors import required_factor
 from volens.store.promises import zone_of
 
 SNAPSHOT_FROM: Final = 10_000
@@ -40,15 +52,36 @@ class Proposals:
     estimates: FloatArray
 
 
+_NO_PROPOSALS: Final = Proposals(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+
+
 @final
 class Gallery:
-    """The references of one purpose and model as keyed sketches. It proposes candidates, and never decides."""
+    """The references of one purpose and model as keyed sketches. It proposes candidates, and never decides.
 
-    def __init__(self, projection: Projection, engine: SearchEngine, epoch: int) -> None:
+    Attributes:
+        hot: the rows that a decision needs of the references.
+        second_factor: what the zone requires besides the face.
+        generation: of the store (`Store.generation`) to which sketches, hot set and second factor were levelled.
+    """
+
+    def __init__(
+        self,
+        purpose: Purpose,
+        model_id: ModelId,
+        projection: Projection,
+        engine: SearchEngine,
+        epoch: int,
+        hot_set_bytes: int = HOT_SET_BYTES,
+    ) -> None:
         """Start with an empty engine; `epoch` is that of the projection key."""
+        self.purpose = purpose
+        self.model_id = model_id
         self.projection = projection
         self.epoch = epoch
         self.engine = engine
+        self.hot = HotSet(purpose, model_id, projection.dimension, engine.__contains__, hot_set_bytes)
+        self.second_factor = SecondFactor.NONE
         self.generation = _UNBUILT
         self.newest = 0
 
@@ -63,17 +96,35 @@ class Gallery:
         Their sketches are at most `distance` bits from the probe's, and the estimates of their scores `least` or more.
         """
         rotated = [self.projection.rotated(vector) for vector in vectors]
-        sketches = np.stack([signs(one) for one in rotated])
+        sketches = np.empty((len(rotated), self.projection.bits // 8), dtype=np.uint8)
+        for one, sketch in zip(rotated, sketches, strict=True):
+            sketch[:] = signs(one)
         proposed: list[Proposals] = []
         for one, shortlist in zip(rotated, self.engine.within(sketches, distance), strict=True):
-            estimates = self.projection.estimates(one, shortlist.sketches)
-            chosen = np.flatnonzero(estimates >= least)
-            chosen = chosen[np.argsort(-estimates[chosen], kind="stable")]
-            proposed.append(Proposals(shortlist.ids[chosen], estimates[chosen]))
-            shortlist.sketches.fill(0)
+            if len(shortlist.ids):
+                estimates = self.projection.estimates(one, shortlist.sketches)
+                chosen = np.flatnonzero(estimates >= least)
+                if len(chosen) > 1:
+                    chosen = chosen[np.argsort(-estimates[chosen], kind="stable")]
+                proposed.append(Proposals(shortlist.ids[chosen], estimates[chosen]))
+                shortlist.sketches.fill(0)
+            else:
+                proposed.append(_NO_PROPOSALS)
             one.fill(0)
         sketches.fill(0)
         return proposed
+
+    def remove(self, reference_id: ReferenceId) -> bool:
+        """Remove sketch and row, so that their bytes are nowhere in the gallery; False if it held no sketch."""
+        held = self.engine.remove(reference_id)  # first: the hot set keeps no row of what the engine does not hold
+        self.hot.remove(reference_id)
+        return held
+
+    def clear(self) -> None:
+        """Overwrite all sketches and rows."""
+        for reference_id in self.engine.held():
+            self.engine.remove(reference_id)
+        self.hot.wipe()
 
     def __len__(self) -> int:
         return len(self.engine)
@@ -81,24 +132,26 @@ class Gallery:
 
 @final
 class Galleries:
-    """All galleries of a process. Each is built when it is first needed, and follows the store's log."""
+    """All galleries of a process. Each is built when it is first needed, and follows the store's log.
+
+    Attributes:
+        hot_set_bytes: the most memory of the hot set of each gallery that is built from now on.
+    """
 
     def __init__(self, store: Store, make_engine: Callable[[int], SearchEngine] = FlatEngine) -> None:
         """Serve the galleries of a store; `make_engine` takes the number of bits of a sketch."""
+        self.hot_set_bytes = HOT_SET_BYTES
         self._store = store
         self._make_engine = make_engine
         self._galleries: dict[tuple[Purpose, ModelId], Gallery] = {}
         self._erased: set[ReferenceId] = set()
         self._lock = threading.Lock()
 
-    def at(self, snapshot: ReadSnapshot, purpose: Purpose, model_id: ModelId, dimension: int) -> Gallery:
-        """Return a gallery as in a snapshot, or in a newer one; see `of`."""
+    def at(self, purpose: Purpose, model_id: ModelId, dimension: int) -> Gallery:
+        """Return a gallery as the store is now; see `of`. Cost: one prepared statement, if nothing has changed."""
         gallery = self._galleries.get((purpose, model_id))
-        if (
-            gallery is None
-            or gallery.generation < log_size(snapshot)
-            or gallery.epoch != self._store.keyring.projection_epoch
-        ):
+        generation = self._store.generation()
+        if gallery is None or gallery.generation < generation or gallery.epoch != self._store.keyring.projection_epoch:
             with self._store.read() as connection:
                 return self.of(connection, purpose, model_id, dimension)
         _check_dimension(gallery, dimension)
@@ -121,19 +174,25 @@ class Galleries:
             gallery = self._galleries.get((purpose, model_id))
             generation = log_size(connection)
             if gallery is not None and gallery.generation < generation:
-                # A rotation in another process is in the log as well. Without its holder the old keys must do: erased
-                # people are dropped all the same, and those whose bucket has a new key are reported when opened.
-                with suppress(UnavailableError):
-                    keyring.refresh()
+                if changes_nothing(kinds_since(connection, gallery.generation)):
+                    gallery.generation = generation
+                else:
+                    # A rotation in another process is in the log as well. Without its holder the old keys must do:
+                    # erased people are dropped all the same, and those whose bucket has a new key are reported when
+                    # opened.
+                    with suppress(UnavailableError):
+                        keyring.refresh()
             if gallery is None or gallery.epoch != keyring.projection_epoch:
                 if gallery is None:
                     zone_of(connection, purpose).check_searchable()  # once: a zone's custody never changes
                 else:
-                    _empty(gallery)
+                    gallery.clear()
                 with keyring.unlocked.lock:  # both of the same key
                     epoch, seed = keyring.projection_epoch, keyring.projection_seed(model_id)
                 projection = Projection(seed, dimension)
-                gallery = Gallery(projection, self._make_engine(projection.bits), epoch)
+                gallery = Gallery(
+                    purpose, model_id, projection, self._make_engine(projection.bits), epoch, self.hot_set_bytes
+                )
                 self._load(connection, gallery, purpose, model_id)
                 self._galleries[purpose, model_id] = gallery
             _check_dimension(gallery, dimension)
@@ -158,7 +217,21 @@ class Galleries:
         with self._lock:
             gone = set(ids)
             self._erased |= gone
-            return sum(gallery.engine.remove(one) for gallery in self._galleries.values() for one in gone)
+            return sum(gallery.remove(one) for gallery in self._galleries.values() for one in gone)
+
+    def fill_hot_sets(self) -> bool:
+        """Read the next 64 references into the hot set of a gallery; False if none are left to read.
+
+        For a process that keeps the site open; until a row is there, a decision reads it from the store.
+
+        Raises:
+            UnavailableError, TamperError: the store cannot be read.
+        """
+        for gallery in self.built().values():
+            if gallery.hot.filled_to < gallery.newest:
+                gallery.hot.fill(self._store, ReferenceId(gallery.newest))
+                return True
+        return False
 
     def reissue(self) -> None:
         """Remove every sketch of an older projection key; the galleries are rebuilt when next needed."""
@@ -166,7 +239,7 @@ class Galleries:
             epoch = self._store.keyring.projection_epoch
             for key, gallery in list(self._galleries.items()):
                 if gallery.epoch != epoch:
-                    _empty(gallery)
+                    gallery.clear()
                     del self._galleries[key]
 
     def built(self) -> dict[tuple[Purpose, ModelId], Gallery]:
@@ -175,8 +248,12 @@ class Galleries:
             return dict(self._galleries)
 
     def close(self) -> None:
-        """Save snapshots of the galleries that are costly to build; one that cannot be saved is rebuilt when needed."""
+        """Save snapshots of the galleries that are costly to build, and overwrite all hot sets.
+
+        A snapshot that cannot be saved is made when the gallery is built again.
+        """
         for (purpose, model_id), gallery in self.built().items():
+            gallery.hot.wipe()
             with suppress(VolensError):
                 if len(gallery) >= SNAPSHOT_FROM and not has_snapshot(self._store, purpose, model_id):
                     with self._store.read() as connection:
@@ -198,7 +275,7 @@ class Galleries:
                 ids, sketches = unpacked(part, gallery.projection.bits // 8)
                 gallery.add_many(ids, sketches)
         except (TamperError, UnavailableError):
-            _empty(gallery)
+            gallery.clear()
             gallery.newest = 0
             return
         for reference_id in self._erased:
@@ -207,14 +284,16 @@ class Galleries:
 
     def _level(self, connection: Connection, gallery: Gallery, purpose: Purpose, model_id: ModelId) -> None:
         """Add what was enrolled since, and remove what was erased. References disappear only when a consent ends."""
+        kinds = {CONSENT_ENDED, ""} if gallery.generation == _UNBUILT else kinds_since(connection, gallery.generation)
         after, held = gallery.newest, set[ReferenceId]()
-        if (
-            gallery.generation == _UNBUILT or CONSENT_ENDED in kinds_since(connection, gallery.generation)
-        ) and count_up_to(connection, purpose, model_id, gallery.newest) != len(gallery):
+        if CONSENT_ENDED in kinds and count_up_to(connection, purpose, model_id, gallery.newest) != len(gallery):
             after, held = 0, gallery.engine.held()
         wanted = reference_ids(connection, purpose, model_id, after) - self._erased
         for reference_id in held - wanted:
-            gallery.engine.remove(reference_id)
+            gallery.remove(reference_id)
+        if outdates_rows(kinds):
+            gallery.second_factor = required_factor(connection, purpose)
+            gallery.hot.outdate(log_size(connection))
         batch: list[SealedReference] = []
         for reference in references_in(connection, purpose, model_id, sorted(wanted - held)):
             batch.append(reference)
@@ -243,8 +322,3 @@ def _check_dimension(gallery: Gallery, dimension: int) -> None:
             f"got an embedding of {dimension} dimensions; the gallery of this zone and model has "
             f"{gallery.projection.dimension}, so use the model that the people were enrolled with"
         )
-
-
-def _empty(gallery: Gallery) -> None:
-    for reference_id in gallery.engine.held():
-        gallery.engine.remove(reference_id)

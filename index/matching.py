@@ -1,38 +1,33 @@
 """Matching: the index proposes, the store decides; the exact score and the person's own signature settle it."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from volens.consent import (
     ConsentGrant,
     InputError,
-    ModelId,
     NoLiveConsentError,
-    Purpose,
-    ReceiptId,
     ReferenceId,
     SecondFactor,
     ShownFactor,
-    TamperError,
     check_kind,
 )
 from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.index.candidate_gate import CandidateGate
 from volens.index.claims import PersonalToken, claimed_references
 from volens.index.factor_gate import enforce_factor
 from volens.index.gallery import Galleries, Proposals
+from volens.index.hot_row import HotFacts
 from volens.index.match import Decision, Match
 from volens.index.projection import distance_bound, estimate_deviation
-from volens.index.reference_opener import ReferenceOpener, opened
+from volens.index.reference_opener import opened
 from volens.index.timing import StageTimer, no_timing
-from volens.store import ReadSnapshot, Store
-from volens.store.people import SealedReference, authenticate_consents, live_candidates
-from volens.store.people.consents import AuthenticConsent
-from volens.store.people.second_factors import required_factor
+from volens.store import Store
+from volens.store.people.consents import other_receipt
 from volens.store.promises import zone_of
 
 Threshold: TypeAlias = float | Callable[[int], float]
@@ -53,7 +48,7 @@ number of needlessly opened references grows with it: of a million strangers who
 at 2.25, a hundred at 4.
 """
 
-_OPENED_TOGETHER: Final = 8
+_PREFETCHED: Final = 8
 
 
 def identify(
@@ -66,15 +61,16 @@ def identify(
 ) -> Decision:
     """Return the reference most similar to a probe, if it reaches the threshold (1:N, open-set identification).
 
-    1. Take from the gallery of this purpose and model, and of no other, the sketches that are so near that they may
+    1. Read the store's generation: if anything was committed since, gallery and hot set are levelled first.
+    2. Take from the gallery of this purpose and model, and of no other, the sketches that are so near that they may
        reach the threshold: one scan, and an estimate of the score for each that it proposes.
-    2. Keep the candidates that have a consent in force for this purpose now: one query for eight.
-    3. Open their sealed embeddings, the highest estimate first, under their own keys; stop where the estimate says
+    3. Keep the candidates that have a consent in force for this purpose now, from the hot set (`CandidateGate`).
+    4. Open their sealed embeddings, the highest estimate first, under their own keys; stop where the estimate says
        that no later one can reach the best score so far, or the threshold.
-    4. Compare exactly; below the threshold there is no match.
-    5. Verify the winner's rows (`authenticate_consents`) and receipt: signature, site, zone, person, term.
-    6. In a zone that requires a second factor, a match stays only with the factor of that person (`factor_gate`). What
-       the zone requires is read from the store here, so that no caller can leave it out.
+    5. Compare exactly; below the threshold there is no match.
+    6. Check the winner's receipt: signature, site, zone, person, term.
+    7. In a zone that requires a second factor, a match stays only with the factor of that person (`factor_gate`). What
+       the zone requires comes from the store, so that no caller can leave it out.
 
     The threshold is a cosine similarity, -1 to 1, higher is closer; `now` is the aware time at which consent must be in
     force. Probe and factor are read, never written; the caller wipes them.
@@ -101,10 +97,10 @@ def identify_many(
     factor: ShownFactor | None = None,
     timer: StageTimer = no_timing,
 ) -> list[Decision]:
-    """Do for each of several probes of one zone and model what `identify` does, in one snapshot and with one scan.
+    """Do for each of several probes of one zone and model what `identify` does, at one generation and with one scan.
 
-    A factor belongs to one person: of the probes it lets one person match. The stages are ``scan`` (1), ``compare`` (2
-    to 4), ``signature`` (5) and, if the zone requires one, ``factor`` (6).
+    A factor belongs to one person: of the probes it lets one person match. The stages are ``scan`` (2), ``compare`` (3
+    to 5), ``signature`` (6) and, if the zone requires one, ``factor`` (7).
 
     Raises:
         InputError: the probes are of different zones or models, or the factor is not the kind that the zone requires.
@@ -117,30 +113,29 @@ def identify_many(
         (one.permit.purpose, one.model_id, one.vector.dimension) != (purpose, model_id, dimension) for one in probes
     ):
         raise InputError("got probes of different zones or models; expected a batch of one zone and one model")
-    with store.read_prepared() as snapshot, ReferenceOpener(store) as opener:
-        required = required_factor(snapshot, purpose)
-        check_kind(required, factor)
-        # 1.
+    # 1.
+    gallery = galleries.at(purpose, model_id, dimension)
+    required = gallery.second_factor
+    check_kind(required, factor)
+    with gallery.hot.borrowed_row() as row:
+        # 2.
         with timer("scan"):
-            gallery = galleries.at(snapshot, purpose, model_id, dimension)
             least = threshold(len(gallery)) if callable(threshold) else threshold
             bits = gallery.projection.bits
             distance = max(0, math.floor(distance_bound(least, bits, SCAN_DEVIATIONS)))
             vectors = [probe.vector.array for probe in probes]
             proposed = gallery.propose(vectors, distance, _least_estimate(least, bits))
-        # 2. to 4.
+        # 3. to 5.
         with timer("compare"):
-            candidates = _CandidateList(snapshot, opener, purpose, model_id, now)
-            candidates.fetch(ReferenceId(one) for found in proposed for one in found.ids[:_OPENED_TOGETHER].tolist())
+            gate = CandidateGate(store, gallery, row, now)
+            gate.prefetch(ReferenceId(one) for found in proposed for one in found.ids[:_PREFETCHED].tolist())
             searches = [
-                _search(candidates, vector, found, least, bits) for vector, found in zip(vectors, proposed, strict=True)
+                _search(gate, vector, found, least, bits) for vector, found in zip(vectors, proposed, strict=True)
             ]
-        # 5.
+        # 6.
         with timer("signature"):
-            winners = [winner.receipt.receipt_id for winner, _score, _opened in searches if winner is not None]
-            authentic = authenticate_consents(snapshot, winners)
-            decisions = [_decision(store, authentic, search, least, purpose, now) for search in searches]
-    # 6.
+            decisions = [_decision(gate, search, least) for search in searches]
+    # 7.
     if required is SecondFactor.NONE:
         return decisions
     with timer("factor"):
@@ -157,7 +152,7 @@ def verify_claim(
 ) -> Decision:
     """Compare a probe with the one reference of a consent in force (1:1); see `identify` for the arguments.
 
-    A receipt is a claim, not a second factor: a zone that requires one requires it here too, as in step 6 of
+    A receipt is a claim, not a second factor: a zone that requires one requires it here too, as in step 7 of
     `identify`. `carried` is the secret or badge that the person presents besides the receipt (`volens.index.claims`);
     with a badge, the reference is not in the store.
 
@@ -174,62 +169,33 @@ def verify_claim(
         claimed, person = claimed_references(store, connection, zone, grant, carried)
     references = [reference for reference in claimed if reference.model_id == probe.model_id]
     for reference, vector in opened(store, references, person):
-        score = _score(vector.array, probe.vector.array)
+        score = float(np.dot(vector.array, probe.vector.array))
         if score < threshold:
             return Decision(None, threshold, 1)
-        _check_winner(store, reference, grant.purpose, grant.checked_at)
-        found = Decision(_match(reference, score), threshold, 1)
+        owner = reference.receipt
+        if owner.verified_until(store.site.controller.site_id, grant.purpose) <= grant.checked_at:
+            raise other_receipt()
+        match = Match(reference.reference_id, owner.receipt_id, owner.subject_id, score)
+        found = Decision(match, threshold, 1)
         (decision,) = enforce_factor(store, grant.purpose, zone.second_factor, [found], factor)
         return decision
     raise NoLiveConsentError("no reference is enrolled under this consent; enroll the person first")
 
 
-@final
-@dataclass(slots=True, eq=False)
-class _CandidateList:
-    """The candidates that were fetched (`live`; None without a consent in force), with the secrets that open them."""
-
-    snapshot: ReadSnapshot
-    opener: ReferenceOpener
-    purpose: Purpose
-    model_id: ModelId
-    now: datetime
-    live: dict[ReferenceId, SealedReference | None] = field(default_factory=dict)
-
-    def fetch(self, ids: Iterable[ReferenceId]) -> None:
-        """Query consent and sealed rows of those not fetched yet, with one query, and unwrap their secrets."""
-        wanted = [one for one in dict.fromkeys(ids) if one not in self.live]
-        if not wanted:
-            return
-        live = live_candidates(self.snapshot, self.purpose, self.model_id, wanted, self.now)
-        self.live.update((one, live.get(one)) for one in wanted)
-        self.opener.fetch(live.values())
-
-
-_Found: TypeAlias = tuple[SealedReference | None, float, int]
+_Found: TypeAlias = tuple[HotFacts | None, float, int]
 """The winner of a search, its comparison score, and how many sealed embeddings were opened."""
 
 
-def _search(candidates: _CandidateList, probe: FloatArray, proposals: Proposals, threshold: float, bits: int) -> _Found:
-    """Do steps 2 to 4 of `identify` for one probe: compare, the highest estimate first, until no later one can win."""
-    winner, best, sealed_opened = None, threshold, 0
-    ids, estimates = [ReferenceId(one) for one in proposals.ids.tolist()], proposals.estimates.tolist()
-    for number, (reference_id, estimate) in enumerate(zip(ids, estimates, strict=True)):
+def _search(gate: CandidateGate, probe: FloatArray, proposals: Proposals, threshold: float, bits: int) -> _Found:
+    """Do steps 3 to 5 of `identify` for one probe: compare, the highest estimate first, until no later one can win."""
+    winner, best, opened_before = None, threshold, gate.opened
+    for number, estimate in zip(proposals.ids.tolist(), proposals.estimates.tolist(), strict=True):
         if estimate < _least_estimate(best, bits):
             break
-        if not number % _OPENED_TOGETHER:
-            candidates.fetch(ids[number : number + _OPENED_TOGETHER])
-        reference = candidates.live[reference_id]
-        if reference is None:
-            continue
-        with candidates.opener.opened(reference) as vector:
-            if vector is None:
-                continue
-            sealed_opened += 1
-            score = _score(vector.array, probe)
-        if score >= best:
-            winner, best = reference, score
-    return winner, best, sealed_opened
+        compared = gate.score(ReferenceId(number), probe)
+        if compared is not None and compared[0] >= best:
+            best, winner = compared
+    return winner, best, gate.opened - opened_before
 
 
 def _least_estimate(score: float, bits: int) -> float:
@@ -237,39 +203,9 @@ def _least_estimate(score: float, bits: int) -> float:
     return score - ESTIMATE_DEVIATIONS * estimate_deviation(score, bits)
 
 
-def _decision(
-    store: Store,
-    authentic: Mapping[ReceiptId, AuthenticConsent],
-    found: _Found,
-    threshold: float,
-    purpose: Purpose,
-    now: datetime,
-) -> Decision:
+def _decision(gate: CandidateGate, found: _Found, threshold: float) -> Decision:
     winner, score, sealed_opened = found
-    if winner is None:
+    if winner is None or not gate.is_verified(winner):
         return Decision(None, threshold, sealed_opened)
-    consent = authentic.get(winner.receipt.receipt_id)
-    if consent is None or consent.ends_at <= now:
-        raise TamperError("integrity: the matched person's consent is not in force by its verified rows")
-    _check_winner(store, winner, purpose, now)
-    return Decision(_match(winner, score), threshold, sealed_opened)
-
-
-def _score(reference: FloatArray, probe: FloatArray) -> float:
-    """Return the cosine similarity of two unit vectors."""
-    return float(np.dot(reference, probe))
-
-
-def _match(reference: SealedReference, score: float) -> Match:
-    owner = reference.receipt
-    return Match(reference.reference_id, owner.receipt_id, owner.subject_id, score)
-
-
-def _check_winner(store: Store, reference: SealedReference, purpose: Purpose, now: datetime) -> None:
-    claims = reference.receipt.verified().claims
-    site_id = store.site.controller.site_id
-    if claims.site_id != site_id or claims.purpose != purpose or claims.expires_at <= now:
-        raise TamperError(
-            "integrity: the matched person's receipt is for another site, zone or time than its row says; restore the "
-            "data file"
-        )
+    match = Match(winner.reference_id, winner.receipt_id, winner.subject_id, score)
+    return Decision(match, threshold, sealed_opened)

@@ -14,7 +14,7 @@ class ReadWriteLock:
     """
 
     def __init__(self) -> None:
-        self._turn = threading.Condition()
+        self._turn = threading.Condition(threading.Lock())
         self._readers = 0
         self._writing = False
         self._writers_waiting = 0
@@ -22,17 +22,25 @@ class ReadWriteLock:
     @contextmanager
     def shared(self) -> Generator[None]:
         """Hold the lock together with other readers."""
+        self.acquire_shared()
+        try:
+            yield
+        finally:
+            self.release_shared()
+
+    def acquire_shared(self) -> None:
+        """Acquire what `shared` holds; call `release_shared` in a ``finally``. It is for scans, which are short."""
         with self._turn:
             while self._writing or self._writers_waiting:
                 self._turn.wait()
             self._readers += 1
-        try:
-            yield
-        finally:
-            with self._turn:
-                self._readers -= 1
-                if not self._readers:
-                    self._turn.notify_all()
+
+    def release_shared(self) -> None:
+        """Release it."""
+        with self._turn:
+            self._readers -= 1
+            if not self._readers and self._writers_waiting:
+                self._turn.notify_all()
 
     @contextmanager
     def exclusive(self) -> Generator[None]:

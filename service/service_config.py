@@ -8,6 +8,7 @@ from typing import Final, Self, final
 from pydantic import AwareDatetime, Field, model_validator
 
 from volens.consent import InputError
+from volens.index import HOT_SET_BYTES
 from volens.service.oidc.issuer_trust import LEEWAY, MAX_LIFETIME, ROLE_CLAIM, ZONE_CLAIM, Trust
 from volens.service.security_contact import SecurityContact
 from volens.service.settings import Settings, example_of, read_settings
@@ -32,6 +33,13 @@ class ServiceConfig(Settings, env_prefix=PREFIX):
     )
     workers: int = Field(1, ge=1, le=64, description="Worker processes, each with its own models and memory.")
     waiting: int = Field(32, ge=0, le=10_000, description="Frames that may wait; further ones get 503.")
+    hot_set_mb: int = Field(
+        HOT_SET_BYTES >> 20,
+        ge=0,
+        le=1 << 20,
+        description="Most memory for the sealed rows of a zone in one worker: 2,300 MB for a million people with "
+        "512-d embeddings. Beyond it, decisions read the database.",
+    )
     orders: Path | None = Field(
         None, description="Folder for dossiers and answers of erasure orders, outside the home. Without it, no orders."
     )

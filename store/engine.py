@@ -23,7 +23,7 @@ from typing import Any, Protocol, final
 from sqlalchemy import Connection, Table
 
 from volens.store.files.file_place import ReadAt
-from volens.store.prepared_query import ReadSnapshot
+from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 
 
 class Place(Protocol):
@@ -79,6 +79,10 @@ class StoreEngine(Protocol):
 
     def read_prepared(self) -> AbstractContextManager[ReadSnapshot]:
         """Read in one consistent snapshot, with prepared queries only; cheaper than `read`."""
+        ...
+
+    def read_value(self, query: PreparedQuery) -> Any:  # noqa: ANN401  whatever the column has
+        """Return the one value of a query without parameters, as committed now: the cheapest read."""
         ...
 
     def write(self, *, wait: bool = True) -> AbstractContextManager[Connection]:

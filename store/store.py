@@ -324,6 +324,13 @@ class Store:
         """Read in one consistent snapshot, with `PreparedQuery` queries only; see `StoreEngine.read_prepared`."""
         return self.data.read_prepared()
 
+    def generation(self) -> int:
+        """Return the size of the audit log as committed now: every change of people, zones and keys makes it grow.
+
+        Cost: one prepared statement, 5 microseconds on SQLite.
+        """
+        return audit_log.generation_of(self.data.read_value(audit_log.NEWEST))
+
     @contextmanager
     def write(self, *, wait: bool = True) -> Generator[Transaction]:
         """Write in one transaction. Its log entries are signed before the commit; then the keyring remembers them.

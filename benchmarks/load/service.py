@@ -94,10 +94,13 @@ class Service:
                 raise RuntimeError("no other worker was started")
             time.sleep(0.1)
 
+    def pids(self) -> list[int]:
+        """Return the process and its workers; none while it is down."""
+        return [] if self._process is None else [self._process.pid, *_children(self._process.pid)]
+
     def resident_bytes(self) -> int:
         """Return the memory in use, of all workers together; 0 while it is down."""
-        process = self._process
-        return 0 if process is None else sum(map(_resident_bytes, (process.pid, *_children(process.pid))))
+        return sum(map(_resident_bytes, self.pids()))
 
 
 def _children(pid: int) -> list[int]:

@@ -4,13 +4,14 @@ import os
 import shutil
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, Self
 
 from benchmarks.matching.faces import FloatArray
 from volens import Site
+from volens.index import FlatEngine, Galleries
 
 
 class Answer(NamedTuple):
@@ -37,6 +38,7 @@ class Scene:
     home: Path
     work: Path
     build_threads: int
+    _galleries: dict[int, Galleries] = field(default_factory=dict)
 
     @cached_property
     def copy(self) -> Path:
@@ -51,6 +53,13 @@ class Scene:
     def site(self) -> Site:
         """The copied site, opened once."""
         return Site.open(self.copy)
+
+    def galleries(self, threads: int) -> Galleries:
+        """Return the galleries of the site with so many threads for a scan; shared, so that memory holds them once."""
+        if threads not in self._galleries:
+            store = self.site.installation.store
+            self._galleries[threads] = Galleries(store, lambda bits: FlatEngine(bits, threads=threads))
+        return self._galleries[threads]
 
     def close(self) -> None:
         """Close the site, if it was opened."""

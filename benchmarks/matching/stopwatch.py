@@ -5,21 +5,17 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import volens.index.matching
-from volens.index import Gallery
-from volens.store.keys import Keyring
-from volens.store.people import SealedReference, StoredReceipt
+from volens.index import CandidateGate, Galleries, Gallery
 
 PARTS: Final = ("scan", "query", "unseal", "verify")
-"""The scan of the sketches with its estimates; the queries for consent, sealed rows and secrets; keys, seals and exact
-scores; the winner's receipt. The remainder is `rest`."""
+"""The scan of the sketches with its estimates; the store's generation; keys, seals and exact scores; the winner's
+receipt. The remainder is `rest`."""
 
 _WRAPPED: Final[tuple[tuple[str, Any, str], ...]] = (
     ("scan", Gallery, "propose"),
-    ("query", volens.index.matching, "live_candidates"),
-    ("query", Keyring, "grant_secrets"),
-    ("unseal", SealedReference, "open"),
-    ("verify", StoredReceipt, "verified"),
+    ("query", Galleries, "at"),
+    ("unseal", CandidateGate, "score"),
+    ("verify", CandidateGate, "check_receipt"),
 )
 
 

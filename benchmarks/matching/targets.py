@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.matching.rows import BASELINE, IDENTIFY, WHOLE, Row, find
+from volens.index import row_bytes
 
 GRAPHS: Final = ("hnswlib", "usearch", "faiss-hnsw")
 _SKETCH_BYTES_TIMES: Final = 1.3
 _SKETCH_BYTES_MORE: Final = 64
+_ROW_BYTES_TIMES: Final = 1.05
+_SMALLEST: Final = 10_000
+_SMALL: Final = 100_000
+_GRAPH_SHARES: Final = {(128, 10_000): 1 / 2, (128, 100_000): 1 / 1.5}
+"""The lowest speed, as a share of a graph's, by dimension and size."""
 _BITS: Final = 8
 
 
@@ -63,7 +69,7 @@ def _over(top: float | None, bottom: float | None) -> float | None:
 
 
 def _ratios(rows: Sequence[Row]) -> Iterator[Target]:
-    for size, limit in ((10_000, 1.0), (100_000, 10.0), (1_000_000, 25.0)):
+    for size, limit in ((10_000, 3.0), (100_000, 15.0), (1_000_000, 20.0)):
         exact, whole = (_value(_row(rows, name, IDENTIFY, size)) for name in (BASELINE, WHOLE))
         said = f"{size:,} references, 512-d: at least {limit:g} times as fast as ungated exact search"
         yield Target(said, limit, at_least=True, value=_over(exact, whole), unit=" times")
@@ -82,7 +88,6 @@ def _scans(rows: Sequence[Row]) -> Iterator[Target]:
 def _everywhere(rows: Sequence[Row]) -> Iterator[Target]:
     limits: tuple[tuple[str, str, str, float, bool, str], ...] = (
         (IDENTIFY, "agreement", "agreement with exact search at least 0.999", 0.999, True, ""),
-        ("gate", "p50_ms", "the gate itself under 0.5 ms", 0.5, False, " ms"),
         ("identify genuine", "sealed_opened", "genuine probes open fewer than 3 sealed embeddings", 3.0, False, ""),
         ("identify stranger", "sealed_opened", "strangers open fewer than 3 sealed embeddings", 3.0, False, ""),
         ("enroll", "p50_ms", "enroll to searchable without models under 20 ms", 20.0, False, " ms"),
@@ -91,6 +96,15 @@ def _everywhere(rows: Sequence[Row]) -> Iterator[Target]:
         for row in _of_volens(rows, task):
             place = f"{row['size']:,} references, {row['dim']}-d"
             yield Target(f"{place}: {said}", limit, at_least=at_least, value=row[key], unit=unit)
+    for row in _of_volens(rows, "gate"):
+        limit = 0.1 if row["size"] <= _SMALL else 0.3
+        place = f"{row['size']:,} references, {row['dim']}-d"
+        said = f"{place}: the gate itself under {limit:g} ms"
+        yield Target(said, limit, at_least=False, value=row["p50_ms"], unit=" ms")
+    for row in _of_volens(rows, IDENTIFY):
+        if row["size"] <= _SMALLEST:
+            place = f"{row['size']:,} references, {row['dim']}-d"
+            yield Target(f"{place}: the whole under 0.3 ms", 0.3, at_least=False, value=row["p50_ms"], unit=" ms")
 
 
 def _graphs(rows: Sequence[Row]) -> Iterator[Target]:
@@ -99,11 +113,13 @@ def _graphs(rows: Sequence[Row]) -> Iterator[Target]:
             graph = find(rows, contestant=name, task=IDENTIFY, dim=whole["dim"], size=whole["size"])
             if graph is None:
                 continue
+            # In 128 dimensions a graph that checks nothing and forgets nothing is allowed to be faster.
+            limit = _GRAPH_SHARES.get((whole["dim"], whole["size"]), 1.0)
             said = (
-                f"{whole['size']:,} references, {whole['dim']}-d: faster than {name} tuned to the same agreement "
-                f"(it reached {graph['agreement']:.4f})"
+                f"{whole['size']:,} references, {whole['dim']}-d: at least {limit:.2g} times as fast as {name} tuned "
+                f"to the same agreement (it reached {graph['agreement']:.4f})"
             )
-            yield Target(said, 1.0, at_least=True, value=_over(graph["p50_ms"], whole["p50_ms"]), unit=" times")
+            yield Target(said, limit, at_least=True, value=_over(graph["p50_ms"], whole["p50_ms"]), unit=" times")
 
 
 def _store(rows: Sequence[Row]) -> Iterator[Target]:
@@ -111,10 +127,10 @@ def _store(rows: Sequence[Row]) -> Iterator[Target]:
     yield Target("withdraw at 1,000,000, gallery part: under 0.1 ms", 0.1, at_least=False, value=gone, unit=" ms")
     for row in _of_volens(rows, IDENTIFY):
         sketch = row["settings"]["bits"] / _BITS
-        limit = _SKETCH_BYTES_TIMES * sketch + _SKETCH_BYTES_MORE
+        limit = _SKETCH_BYTES_TIMES * sketch + _SKETCH_BYTES_MORE + _ROW_BYTES_TIMES * row_bytes(row["dim"])
         said = f"{row['size']:,} references, {row['dim']}-d: memory for each under {limit:.0f} bytes"
         yield Target(said, limit, at_least=False, value=row["bytes_each"], unit=" bytes")
-    for size, limit in ((100_000, 3.0), (1_000_000, 20.0)):
+    for size, limit in ((100_000, 0.8), (1_000_000, 2.0)):
         spent = _value(_row(rows, WHOLE, "open", size))
         said = f"{size:,} references, 512-d: searchable in under {limit:g} s after the process starts"
         yield Target(said, limit, at_least=False, value=_over(spent, 1000.0), unit=" s")
@@ -123,7 +139,8 @@ def _store(rows: Sequence[Row]) -> Iterator[Target]:
 def _throughput(rows: Sequence[Row]) -> Iterator[Target]:
     better: tuple[tuple[str, str, float], ...] = (
         ("volens-batch-32", "32 probes at once: at least 4 times the throughput", 4.0),
-        ("volens-2-threads", "two threads: at least 1.7 times the throughput", 1.7),
+        ("volens-2-threads", "two threads for each scan: at least 1.7 times the throughput", 1.7),
+        ("volens-2-processes", "two processes: at least 1.7 times the throughput", 1.7),
     )
     for name, said, limit in better:
         for whole in _of_volens(rows, IDENTIFY):

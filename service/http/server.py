@@ -162,6 +162,7 @@ def serve_site(
     """
     address = Address.of(config)
     check_orders_folder(config.orders, site.home)
+    site.installation.galleries.hot_set_bytes = config.hot_set_mb << 20
     app_state = AppState(
         site,
         config.model_threads,

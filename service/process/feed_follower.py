@@ -10,6 +10,9 @@ from volens.index import ChangeFeed
 POLL_S: Final = 0.25
 """Seconds, plus the time it takes, for which a sketch may outlive the person's withdrawal in another process."""
 
+FILL_S: Final = 0.004
+"""Seconds between two batches that are read into a hot set, as long as a batch takes: doors decide in between."""
+
 LATE_S: Final = 10.0
 """A process that has not followed for this time is not ready: something keeps it from the store."""
 
@@ -41,7 +44,9 @@ class FeedFollower:
 
     def _run(self) -> None:
         while True:
+            is_filling = False
             with suppress(VolensError):  # the store cannot be read now; operations report the reason
                 self._feed.follow()
-            if self._ended.wait(POLL_S):
+                is_filling = self._feed.fill_hot_sets()
+            if self._ended.wait(FILL_S if is_filling else POLL_S):
                 return

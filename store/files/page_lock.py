@@ -1,14 +1,15 @@
 """Memory locking (mlock): keeps one buffer out of the swap, as far as the system allows."""
 
 import ctypes
+import mmap
 from functools import cache
 
 
-def lock_page(buffer: bytearray) -> bool:
+def lock_page(buffer: bytearray | mmap.mmap) -> bool:
     """Lock the memory of `buffer`, so that it is not written to a swap device (mlock, POSIX.1-2001).
 
-    The lock covers the whole page and is never released, because another secret may be on that page by then. The
-    buffer must not be resized afterwards.
+    The lock covers whole pages. It is never released while they exist, because another secret may be on a page by then;
+    a map gives its pages back with their locks. The buffer must not be resized afterwards.
 
     Returns:
         False if the system has no such lock, or the process has used up its limit (``RLIMIT_MEMLOCK``).

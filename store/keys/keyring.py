@@ -72,7 +72,7 @@ class Wrapped(NamedTuple):
     """A wrapped grant secret, and which bucket key wraps it."""
 
     key_id: KeyId
-    box: bytes
+    box: bytes | memoryview
 
 
 @final
@@ -245,7 +245,7 @@ class Keyring:
 
     def wrapped_secrets(self, receipt_ids: Iterable[ReceiptId]) -> Mapping[ReceiptId, bytes]:
         """Return the wrapped secrets that exist, as they are on disk; an erasure searches for them afterwards."""
-        return {receipt_id: one.box for receipt_id, one in self.wrapped(receipt_ids).items()}
+        return {receipt_id: bytes(one.box) for receipt_id, one in self.wrapped(receipt_ids).items()}
 
     def open_wrapped(self, receipt_id: ReceiptId, wrapped: Wrapped, into: GrantSecret) -> bool:
         """Open a wrapped secret into a buffer, without access to the database.

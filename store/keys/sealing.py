@@ -36,7 +36,7 @@ def seal(plaintext: bytes | bytearray | memoryview, key: Secret, associated_data
     return bytes((SEALED_VERSION,)) + nonce + AESGCM(key.buffer).encrypt(nonce, plaintext, associated_data)
 
 
-def open_into(box: bytes, key: Secret, associated_data: bytes, into: bytearray | memoryview) -> None:
+def open_into(box: bytes | memoryview, key: Secret, associated_data: bytes, into: bytearray | memoryview) -> None:
     """Open a box into a buffer of exactly the plaintext's length; on failure the buffer is zeroed.
 
     Raises:

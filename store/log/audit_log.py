@@ -17,7 +17,7 @@ from volens.store.keys.secrets import Random
 from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.schema import data_tables as tables
 
-_NEWEST: Final = PreparedQuery(select(func.max(tables.audit_event.c.seq)))
+NEWEST: Final = PreparedQuery(select(func.max(tables.audit_event.c.seq)))
 _NEWEST_LEAF: Final = PreparedQuery(
     select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq.desc()).limit(1)
 )
@@ -42,7 +42,12 @@ class LogReport:
 
 def log_size(connection: Connection | ReadSnapshot) -> int:
     """Return the number of leaves. It grows with every recorded change, so it is also the store's generation."""
-    ((newest,),) = _NEWEST.rows(connection, {})
+    ((newest,),) = NEWEST.rows(connection, {})
+    return generation_of(newest)
+
+
+def generation_of(newest: int | None) -> int:
+    """Return the size of a log whose last leaf has this number; see `NEWEST`."""
     return 0 if newest is None else int(newest) + 1
 
 
@@ -61,7 +66,7 @@ def newest_time(connection: Connection | ReadSnapshot) -> datetime | None:
         raise TamperError("integrity: the newest leaf of the audit log is malformed; restore the data file") from None
 
 
-def kinds_since(connection: Connection, size: int) -> set[str]:
+def kinds_since(connection: Connection | ReadSnapshot, size: int) -> set[str]:
     """Return the kinds of the events that were added since the log had this size.
 
     Raises:

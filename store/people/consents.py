@@ -16,6 +16,7 @@ from volens.consent import (
     Purpose,
     ReceiptId,
     RefusedError,
+    SiteId,
     TamperError,
     VerifiedReceipt,
     WithdrawalCode,
@@ -68,6 +69,25 @@ class StoredReceipt:
         if (claims.receipt_id, claims.subject_id, claims.purpose) != (self.receipt_id, self.subject_id, self.purpose):
             raise TamperError("integrity: a stored receipt is in the place of another one; restore the data file")
         return receipt
+
+    def verified_until(self, site_id: SiteId, purpose: Purpose) -> datetime:
+        """Verify the receipt, and return when the term ends that the person signed for this site and zone.
+
+        Raises:
+            TamperError: the row was changed, or the receipt is for another site or zone.
+        """
+        claims = self.verified().claims
+        if claims.site_id != site_id or claims.purpose != purpose:
+            raise other_receipt()
+        return claims.expires_at
+
+
+def other_receipt() -> TamperError:
+    """Return the error about a match whose receipt does not allow it."""
+    return TamperError(
+        "integrity: the matched person's receipt is for another site, zone or time than its row says; restore the data "
+        "file"
+    )
 
 
 @final

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn, final
 
-from sqlalchemy import Connection, Select, Table, bindparam, exists, func, insert, select
+from sqlalchemy import Connection, Select, Table, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from volens.consent import (
@@ -22,9 +22,10 @@ from volens.consent import (
     format_time,
     parse_time,
 )
-from volens.consent.clocks import INACTIVE_AFTER_DAYS
+from volens.consent.clocks import INACTIVE_AFTER_DAYS, inactive_at
+from volens.consent.embedding import FloatArray
 from volens.store.keys import sealing
-from volens.store.keys._unseal import unseal_embedding
+from volens.store.keys._unseal import unseal_embedding, unseal_into
 from volens.store.keys.secrets import GrantSecret
 from volens.store.people.consents import LiveConsents, StoredReceipt, stored_receipt
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
@@ -36,6 +37,7 @@ from volens.store.store import Transaction
 
 _reference = tables.biometric_reference.c
 _live = tables.live_consent
+_seen = tables.last_interaction
 _receipt = tables.receipt
 _zone = tables.zone
 _ENDED: Final = "the consent ended while the photos were processed; nothing was stored"
@@ -48,13 +50,14 @@ class SealedReference:
     """A reference as stored, with the receipt that its key is derived from.
 
     Attributes:
+        live_until: when the consent ends, by the expiry clocks in its row or by inactivity, which a visit postpones.
         custody: of its zone; unless it is ``operator``, the reference opens only with both halves of the key.
     """
 
     reference_id: ReferenceId
     model_id: ModelId
     sealed_embedding: bytes
-    expires_at: datetime
+    live_until: datetime
     receipt: StoredReceipt
     custody: Custody
 
@@ -70,6 +73,23 @@ class SealedReference:
         )
         with secret.reference_key(owner.sha256, self.model_id) as key:
             return unseal_embedding(self.sealed_embedding, key, context, self.model_id)
+
+
+def open_reference_into(
+    box: memoryview,
+    secret: GrantSecret,
+    receipt_sha256: bytes,
+    owner: tuple[ReferenceId, ReceiptId, DataSubjectId, Purpose],
+    model_id: ModelId,
+    into: FloatArray,
+) -> None:
+    """Open a sealed embedding into an array that the caller wipes, as `SealedReference.open` does.
+
+    Raises:
+        TamperError: reference, receipt, person, zone or model is not the one that was sealed.
+    """
+    with secret.reference_key(receipt_sha256, model_id) as key:
+        unseal_into(box, key, sealing.reference_context(*owner, model_id), model_id, into)
 
 
 def add_reference(
@@ -160,17 +180,24 @@ def live_candidates(
 
     In a zone where the person holds the key there are none for any candidates.
     """
-    rows = _CANDIDATES.rows(
-        connection,
-        {
-            "purpose": purpose,
-            "model_id": model_id,
-            "now": format_time(now),
-            "active_since": format_time(now - timedelta(days=INACTIVE_AFTER_DAYS)),
-            "ids": [int(one) for one in candidates],
-        },
-    )
-    return {ReferenceId(row[0]): _sealed(row) for row in rows}
+    values = _live_now(purpose, model_id, now) | {"ids": [int(one) for one in candidates]}
+    return {ReferenceId(row[0]): _sealed(row) for row in _CANDIDATES.rows(connection, values)}
+
+
+def live_references_after(
+    snapshot: ReadSnapshot, purpose: Purpose, model_id: ModelId, after: ReferenceId, now: datetime
+) -> list[SealedReference]:
+    """Return the next 64 references, by id, that `live_candidates` would return for all ids above `after`."""
+    values = _live_now(purpose, model_id, now) | {"after": int(after)}
+    return [_sealed(row) for row in _NEXT.rows(snapshot, values)]
+
+
+def live_ids(
+    snapshot: ReadSnapshot, purpose: Purpose, model_id: ModelId, ids: Iterable[ReferenceId], now: datetime
+) -> set[ReferenceId]:
+    """Return which references have a consent in force for this purpose now. Nothing sealed is read."""
+    values = _live_now(purpose, model_id, now) | {"ids": [int(one) for one in ids]}
+    return {ReferenceId(row) for (row,) in _LIVE_IDS.rows(snapshot, values)}
 
 
 def sealed_references(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> list[SealedReference]:
@@ -229,12 +256,14 @@ def count_references(connection: Connection, purpose: Purpose) -> dict[str, int]
 
 
 _BATCH: Final = 500
+_READ_AHEAD: Final = 64
 _SEALED: Final[Select[*tuple[Any, ...]]] = (
     select(
         _reference.reference_id,
         _reference.model_id,
         _reference.sealed_embedding,
         *_live.c,
+        _seen.c.interacted_at,
         _receipt.c.subject_key,
         _receipt.c.token,
         _zone.c.custody,
@@ -247,6 +276,7 @@ _SEALED: Final[Select[*tuple[Any, ...]]] = (
         & (_live.c.purpose == _reference.purpose),
     )
     .join(_receipt, _receipt.c.receipt_id == _live.c.receipt_id)
+    .outerjoin(_seen, _seen.c.receipt_id == _live.c.receipt_id)
     .outerjoin(_zone, _zone.c.purpose == _reference.purpose)  # the seal detects a row that was moved to no zone
 )
 _OF_GALLERY: Final = (_reference.purpose == bindparam("purpose")) & (_reference.model_id == bindparam("model_id"))
@@ -260,24 +290,44 @@ _COUNT: Final = PreparedQuery(
     .select_from(tables.biometric_reference)
     .where(_OF_GALLERY, _reference.reference_id <= bindparam("newest"))
 )
+_LIVE_NOW: Final = (_live.c.expires_at > bindparam("now")) & (_seen.c.interacted_at > bindparam("active_since"))
 _CANDIDATES: Final = PreparedQuery(
-    _SEALED.where(
-        _BY_OPERATOR,
-        InList(_reference.reference_id, "ids"),
-        _OF_GALLERY,
-        _live.c.expires_at > bindparam("now"),
-        exists().where(
-            tables.last_interaction.c.receipt_id == _live.c.receipt_id,
-            tables.last_interaction.c.interacted_at > bindparam("active_since"),
-        ),
-    )
+    _SEALED.where(_BY_OPERATOR, InList(_reference.reference_id, "ids"), _OF_GALLERY, _LIVE_NOW)
 )
+_NEXT: Final = PreparedQuery(
+    _SEALED.where(_BY_OPERATOR, _reference.reference_id > bindparam("after"), _OF_GALLERY, _LIVE_NOW)
+    .order_by(_reference.reference_id)
+    .limit(_READ_AHEAD)
+)
+_LIVE_IDS: Final = PreparedQuery(
+    select(_reference.reference_id)
+    .join_from(
+        tables.biometric_reference,
+        _live,
+        (_live.c.receipt_id == _reference.receipt_id)
+        & (_live.c.subject_id == _reference.subject_id)
+        & (_live.c.purpose == _reference.purpose),
+    )
+    .join(_seen, _seen.c.receipt_id == _live.c.receipt_id)
+    .where(InList(_reference.reference_id, "ids"), _OF_GALLERY, _LIVE_NOW)
+)
+_NOT_LIVE: Final = datetime.fromtimestamp(0, UTC)
 
 
 def _sealed(row: Sequence[Any]) -> SealedReference:
     """Read the columns of `_SEALED`; a prepared query returns times as text."""
-    reference_id, model_id, box, receipt_id, subject_id, purpose, expires_at, subject_key, token, custody = row
+    reference_id, model_id, box, receipt_id, subject_id, purpose, expires_at, seen, subject_key, token, custody = row
     receipt = StoredReceipt(ReceiptId(receipt_id), DataSubjectId(subject_id), Purpose(purpose), subject_key, token)
-    ends = parse_time(expires_at) if isinstance(expires_at, str) else expires_at
     held_by = Custody(custody or Custody.OPERATOR)
-    return SealedReference(ReferenceId(reference_id), ModelId(model_id), box, ends, receipt, held_by)
+    until = min(_time(expires_at), inactive_at(_time(seen))) if seen else _NOT_LIVE
+    return SealedReference(ReferenceId(reference_id), ModelId(model_id), box, until, receipt, held_by)
+
+
+def _time(value: str | datetime) -> datetime:
+    return parse_time(value) if isinstance(value, str) else value
+
+
+def _live_now(purpose: Purpose, model_id: ModelId, now: datetime) -> dict[str, object]:
+    """Return the parameters of `_OF_GALLERY` and `_LIVE_NOW`."""
+    active_since = format_time(now - timedelta(days=INACTIVE_AFTER_DAYS))
+    return {"purpose": purpose, "model_id": model_id, "now": format_time(now), "active_since": active_since}

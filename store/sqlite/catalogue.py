@@ -63,6 +63,10 @@ class CatalogueCheck:
         self._line = line
         self.on_connect = False
 
+    def is_checked(self, version: int, info: MutableMapping[Any, Any]) -> bool:
+        """Return whether the schema of this version was compared on the connection of this dictionary."""
+        return bool(info.get(_CHECKED) == version)
+
     def check(self, connection: sqlite3.Connection, info: MutableMapping[Any, Any]) -> None:
         """Check inside a transaction that was just begun; `info` is the pool's dictionary of this connection.
 
@@ -74,7 +78,7 @@ class CatalogueCheck:
         Not checked: rows, and whether the content of an index is that of its table; see `SqliteEngine.sound`.
         """
         ((version,),) = connection.execute("PRAGMA schema_version").fetchall()
-        if info.get(_CHECKED) == version:
+        if self.is_checked(version, info):
             return
         # Compile the schema anew, in this snapshot: a program may rewrite it between two transactions, and put the
         # former text and version back, while the connection keeps what it compiled in between.

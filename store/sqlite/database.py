@@ -1,13 +1,15 @@
 """`SqliteEngine`: one SQLite file with its pragmas, migrations, immediate write transactions and write-ahead log."""
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Generator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, final
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from volens.consent import TamperError, UnavailableError
@@ -15,11 +17,12 @@ from volens.store.engine import Place, Scrubbed
 from volens.store.files import locked_files
 from volens.store.files.file_place import FilePlace
 from volens.store.files.freed_memory import overwritten
+from volens.store.prepared_query import PreparedQuery
 from volens.store.sqlite.catalogue import CatalogueCheck, check_catalogue
 from volens.store.sqlite.database_files import COMPANIONS, create_private, existing_files
 from volens.store.sqlite.self_check import check_refusals
 from volens.store.sqlite.sqlite_errors import translated
-from volens.store.sqlite.sqlite_snapshot import SqliteSnapshot, keep_snapshots
+from volens.store.sqlite.sqlite_snapshot import SqliteSnapshot, keep_snapshots, value_statement
 
 BUSY_TIMEOUT_S: Final = 5.0
 NO_WAIT_S: Final = 0.02
@@ -65,6 +68,7 @@ class SqliteEngine:
         if self._identity is not None:
             locked_files.opened(self._identity, COMPANIONS)
         self._is_open = True
+        self._readers: deque[tuple[sqlite3.Connection, dict[Any, Any]]] = deque()
         self._catalogue = CatalogueCheck(path.name, migrations)
         self.attached: dict[str, Any] = {}
         self._engine = _engine(path, self._catalogue, self.attached)
@@ -100,6 +104,23 @@ class SqliteEngine:
             self._catalogue.check(connection, info)
             # The pool ends the transaction when it gets the connection back.
             yield SqliteSnapshot(connection, self.attached)
+
+    def read_value(self, query: PreparedQuery) -> Any:  # noqa: ANN401  whatever the column has
+        """Return the one value of a query without parameters, as committed now.
+
+        On connections that are kept for this, outside the pool: checking one out costs more than the query (measured).
+        """
+        self._check_in_place()
+        try:
+            connection, info = self._readers.pop() if self._readers else self._new_reader()
+            value = self._value(query, connection, info)
+        except (IndexError, sqlite3.DatabaseError, DatabaseError):
+            # An error, or another thread took the last one.
+            with translated(self.path):
+                connection, info = self._new_reader()
+                value = self._value(query, connection, info)
+        self._readers.append((connection, info))
+        return value
 
     @contextmanager
     def write(self, *, wait: bool = True) -> Generator[Connection]:
@@ -150,6 +171,7 @@ class SqliteEngine:
         SQLite caches pages and the values last written, such as the wrapped secret of the newest consent.
         """
         with overwritten():
+            self._close_readers()
             self._engine.dispose()
 
     def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
@@ -198,10 +220,31 @@ class SqliteEngine:
 
     def close(self) -> None:
         """Close every connection; SQLite then removes the write-ahead log."""
+        self._close_readers()
         self._engine.dispose()
         was_open, self._is_open = self._is_open, False
         if was_open and self._identity is not None:
             locked_files.closed(self._identity)
+
+    def _value(self, query: PreparedQuery, connection: sqlite3.Connection, info: MutableMapping[Any, Any]) -> Any:  # noqa: ANN401  see `read_value`
+        ((value, version),) = connection.execute(value_statement(query)).fetchall()
+        if not self._catalogue.is_checked(version, info):
+            connection.execute("BEGIN").close()
+            self._catalogue.check(connection, info)
+            ((value, _),) = connection.execute(value_statement(query)).fetchall()
+            connection.execute("COMMIT").close()
+        return value
+
+    def _new_reader(self) -> tuple[sqlite3.Connection, dict[Any, Any]]:
+        pooled = self._engine.raw_connection()
+        connection, info = _checked_driver(pooled.driver_connection), dict(pooled.info)
+        pooled.detach()
+        return connection, info
+
+    def _close_readers(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._readers.pop()[0].close()
 
     def _check_in_place(self) -> None:
         """Refuse a file that was moved or replaced while it is open.

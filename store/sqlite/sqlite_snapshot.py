@@ -42,6 +42,15 @@ def keep_snapshots(engine: Engine, attached: dict[str, Any]) -> None:
 
 
 @cache
+def value_statement(query: PreparedQuery) -> str:
+    """Return one statement for the value of a query without parameters, and the version of the schema that it obeyed.
+
+    A single statement sees one snapshot, so no transaction needs to be begun and ended.
+    """
+    return f"SELECT ({_compiled(query)[0]}), schema_version FROM pragma_schema_version"  # noqa: S608  SQL of our own
+
+
+@cache
 def _compiled(query: PreparedQuery) -> tuple[str, list[str], dict[str, Any]]:
     """Return the SQL, its parameters in order, and the values of those that SQLAlchemy has set itself."""
     compiled = query.query.compile(dialect=dialect(paramstyle="qmark"))

@@ -21,7 +21,7 @@ from benchmarks.matching.stopwatch import PARTS, stopwatch
 from benchmarks.matching.targets import Target, targets
 from volens import Site
 from volens.consent import ProbeEmbedding, Purpose, UnitVector, permit_probe
-from volens.index import identify
+from volens.index import Galleries, identify
 from volens.store.promises import zone_of
 
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -116,9 +116,11 @@ def test_a_target_is_reached_or_missed_or_not_measured(observed: dict[str, Any])
         ours["ns"] = [10] * len(ours["ns"])
         exact["ns"] = [50] * len(exact["ns"])
         (one,) = [
-            one for one in targets(rows([observed])) if one.said.startswith(f"{size:,} references, 512-d: at least")
+            one
+            for one in targets(rows([observed]))
+            if one.said.startswith(f"{size:,} references, 512-d: at least") and "ungated" in one.said
         ]
-        assert (one.value, one.verdict) == (5.0, "reached" if size == 10_000 else "**missed** by 5 times")
+        assert (one.value, one.verdict) == (5.0, "reached" if size == 10_000 else "**missed** by 10 times")
 
 
 def test_the_page_is_written_between_its_marks(results: Path, tmp_path: Path) -> None:
@@ -176,11 +178,11 @@ def test_the_stopwatch_times_every_part_and_unwraps_all_functions(tmp_path: Path
         with store.read() as connection:
             permit = permit_probe(zone_of(connection, Purpose(ZONE)))
         probe = ProbeEmbedding(permit, UnitVector(faces[0]), MODEL)
-        before = type(store.keyring).grant_secrets
+        before = Galleries.at
         with stopwatch() as spent:
             assert identify(store, site.installation.galleries, probe, 0.4, store.now()).match is not None
         assert all(spent[part] > 0 for part in PARTS)
-        assert type(store.keyring).grant_secrets is before
+        assert Galleries.at is before
 
 
 def test_made_up_faces_resemble_each_other_as_the_spectrum_says() -> None:

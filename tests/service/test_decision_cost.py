@@ -12,11 +12,11 @@ from tests.service.test_door_messages import enrolled
 from volens.service.http import AppState
 from volens.store.programs import Role
 
-MOST_SNAPSHOTS = 3
-"""The credential, the zone, and the matching core."""
+MOST_SNAPSHOTS = 2
+"""The credential and the zone; the matching core reads the store's generation and nothing else."""
 
 
-def test_identifying_a_visitor_over_http_takes_three_snapshots_and_no_write(
+def test_identifying_a_visitor_over_http_takes_two_snapshots_and_no_write(
     client: TestClient,
     house: House,
     app_state: AppState,

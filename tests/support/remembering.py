@@ -167,6 +167,9 @@ def _look_for(memory: OwnMemory, site: Site, receipt_id: ReceiptId) -> list[Secr
             sketch = gallery.projection.sketch(vector.array)
             memory.look_for("sketch", hide(sketch))
             sketch.fill(0)
+            rotated = gallery.projection.rotated(vector.array)
+            memory.look_for("rotated embedding", hide(rotated))
+            rotated.fill(0)
         held += [key, UnitVector(vector.array)]
     return held
 

@@ -10,6 +10,7 @@ NAMES: Final = {
     "volens": "volens_door:VolensDoor",
     "volens-ungated": "volens_ungated:VolensUngated",
     "volens-2-threads": "volens_door:VolensTwoThreads",
+    "volens-2-processes": "volens_processes:VolensTwoProcesses",
     "volens-batch-32": "volens_batch:VolensBatch",
     "faiss-hnsw": "faiss_hnsw:FaissHnsw",
     "faiss-ivf": "faiss_ivf:FaissIvf",

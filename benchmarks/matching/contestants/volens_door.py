@@ -8,6 +8,7 @@ from benchmarks.matching.faces import FloatArray
 from benchmarks.matching.population import MODEL, ZONE
 from volens.consent import ProbeEmbedding, Purpose, UnitVector, permit_probe
 from volens.index import Decision, FlatEngine, Galleries, Gallery, identify
+from volens.store import Store
 from volens.store.promises import zone_of
 
 
@@ -22,20 +23,24 @@ class VolensDoor(Contestant):
 
     packages: ClassVar = ("faiss-cpu", "numpy", "sqlalchemy", "cryptography")
     gated: ClassVar = True
+    scan_threads: ClassVar = 1
 
-    def __init__(self, scene: Scene) -> None:
-        """Open the site, and build its gallery as a door does."""
-        self.store = scene.site.installation.store
-        self.galleries = Galleries(self.store, lambda bits: FlatEngine(bits, threads=self.threads))
-        self._threshold = scene.threshold
+    def __init__(self, store: Store, galleries: Galleries, threshold: float, dimension: int) -> None:
+        """Use galleries that are built and filled, as those of a door that has been open for some minutes."""
+        self.store = store
+        self.galleries = galleries
+        self._threshold = threshold
         with self.store.read() as connection:
             self._permit = permit_probe(zone_of(connection, Purpose(ZONE)))
-            self.gallery: Gallery = self.galleries.of(connection, Purpose(ZONE), MODEL, scene.faces.shape[1])
+        self.gallery: Gallery = galleries.at(Purpose(ZONE), MODEL, dimension)
+        while galleries.fill_hot_sets():
+            pass
 
     @classmethod
     def build(cls, scene: Scene) -> Self:
         """See `Contestant`."""
-        return cls(scene)
+        store = scene.site.installation.store
+        return cls(store, scene.galleries(cls.scan_threads), scene.threshold, scene.faces.shape[1])
 
     def probe(self, face: FloatArray) -> ProbeEmbedding:
         """Return a face as the models return it."""
@@ -51,7 +56,7 @@ class VolensDoor(Contestant):
     def size_bytes(self) -> int:
         """See `Contestant`."""
         engine = self.gallery.engine
-        return engine.nbytes() if isinstance(engine, FlatEngine) else 0
+        return (engine.nbytes() if isinstance(engine, FlatEngine) else 0) + self.gallery.hot.nbytes()
 
     def settings(self) -> Mapping[str, int | str]:
         """See `Contestant`."""
@@ -62,6 +67,7 @@ class VolensTwoThreads(VolensDoor):
     """The same with two threads for each scan."""
 
     threads: ClassVar = 2
+    scan_threads: ClassVar = 2
 
 
 def answer(decision: Decision) -> Answer:

@@ -99,7 +99,11 @@ def test_a_gallery_reads_the_store_only_after_a_change(house: House) -> None:
     house.admit()
     assert [reads_references(house) for _ in range(3)] == [True, False, False]
 
-    house.invite()
+    house.invite()  # a consent alone changes nothing in a gallery
+    assert [reads_references(house) for _ in range(3)] == [False, False, False]
+    assert of(house).generation == house.store.generation()
+
+    house.admit()
     assert [reads_references(house) for _ in range(3)] == [True, False, False]
 
 

@@ -33,7 +33,8 @@ from volens.consent._mint import MINT
 from volens.consent.errors import ReceiptSignatureError
 from volens.consent.receipt import Controller, sign_receipt, verify_receipt
 from volens.index import Decision, Galleries, Projection, Shortlist, SketchArray, identify, opened, verify_claim
-from volens.store.keys import GrantSecret
+from volens.index.hot_row import HotRow
+from volens.store.keys import GrantSecret, Keyring
 from volens.store.people import SealedReference, add_consent, sealed_references
 from volens.store.promises import zone_of
 
@@ -239,7 +240,7 @@ def test_a_stranger_far_from_all_references_unwraps_no_secret(house: House, monk
         house.admit()
     with house.store.read() as connection:
         house.galleries.of(connection, LOBBY, MODEL, DIMENSION)
-    monkeypatch.setattr(type(house.store.keyring), "grant_secrets", lambda *_: pytest.fail("a secret was unwrapped"))
+    monkeypatch.setattr(HotRow, "open", lambda *_: pytest.fail("a secret was unwrapped"))
 
     assert look(house, house.galleries, house.face()) == Decision(None, THRESHOLD, 0)
 
@@ -248,15 +249,15 @@ def test_every_sealed_embedding_that_was_opened_is_counted(house: House, monkeyp
     for _ in range(10):
         house.admit()
     count = []
-    original = SealedReference.open
+    original = HotRow.open
 
-    def watched(self: SealedReference, secret: GrantSecret) -> UnitVector:
-        count.append(self.reference_id)
-        return original(self, secret)
+    def watched(self: HotRow, keyring: Keyring) -> bool:
+        count.append(self.facts.reference_id)
+        return original(self, keyring)
 
     with house.store.read() as connection:
         house.galleries.of(connection, LOBBY, MODEL, DIMENSION)
-    monkeypatch.setattr(SealedReference, "open", watched)
+    monkeypatch.setattr(HotRow, "open", watched)
     for galleries in (house.galleries, forged(house, everyone_at_0(house))):
         with house.store.read() as connection:
             galleries.of(connection, LOBBY, MODEL, DIMENSION)

@@ -2,15 +2,18 @@
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import pytest
 from connections import lock_timeout
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from volens.consent import TamperError, UnavailableError, VolensError
+from volens.store.prepared_query import PreparedQuery
 from volens.store.schema import data_tables as schema
 from volens.store.schema import keyring_tables
 from volens.store.sqlite import SqliteEngine
@@ -241,6 +244,45 @@ def test_a_reader_sees_one_snapshot(database: SqliteEngine) -> None:
         two_zones_and(database, None)
         assert connection.scalar(count) == 0
     assert len(zones(database)) == 2
+
+
+NAMES: Final = PreparedQuery(select(func.count()).select_from(schema.zone))
+
+
+def test_a_value_is_read_as_committed_now_and_leaves_no_lock(database: SqliteEngine) -> None:
+    assert database.read_value(NAMES) == 0
+    two_zones_and(database, None)
+    assert database.read_value(NAMES) == 2
+    with database.write() as connection:
+        connection.execute(text(ZONE), {"name": "three"})
+        assert database.read_value(NAMES) == 2
+    assert database.read_value(NAMES) == 3
+    assert database.scrub().complete  # which a reader would prevent
+
+
+def test_values_are_read_by_many_threads_and_after_the_caches_were_dropped(database: SqliteEngine) -> None:
+    two_zones_and(database, None)
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: database.read_value(NAMES), range(200))) == {2}
+    database.drop_caches()
+    assert database.read_value(NAMES) == 2
+
+
+def test_a_value_is_not_read_from_a_view_in_the_place_of_a_table(database: SqliteEngine, path: Path) -> None:
+    assert database.read_value(NAMES) == 0
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("ALTER TABLE zone RENAME TO other_zone")
+        other.execute("CREATE VIEW zone AS SELECT * FROM other_zone UNION ALL SELECT * FROM other_zone")
+
+    with pytest.raises(TamperError, match=r"integrity: some\.db"):
+        database.read_value(NAMES)
+
+
+def test_a_value_is_not_read_from_a_file_that_was_moved_or_cannot_be_read(database: SqliteEngine, path: Path) -> None:
+    assert database.read_value(NAMES) == 0
+    path.rename(path.with_suffix(".away"))
+    with pytest.raises(UnavailableError, match="was moved away or replaced while it is in use"):
+        database.read_value(NAMES)
 
 
 def test_the_write_ahead_log_is_cut_unless_a_reader_needs_it(path: Path, database: SqliteEngine) -> None:

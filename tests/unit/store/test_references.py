@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing, nullcontext
 
 import pytest
-from house import MODEL, House, Person
+from house import DIMENSION, MODEL, House, Person
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -159,7 +159,8 @@ def test_a_changed_consent_does_not_match(house: House, case: str, built: bool) 
     ann, bob = house.admit(), house.admit()
     probe = ann.face
     if built:
-        assert house.sees(ann)  # the gallery holds the sketches of before
+        with house.store.read() as connection:  # the gallery holds the sketches of before
+            house.galleries.of(connection, LOBBY, MODEL, DIMENSION)
     with lawless(house.site.home / DATA) as connection:
         TAMPERINGS[case](connection, ann, bob)
     if not built:
@@ -169,6 +170,23 @@ def test_a_changed_consent_does_not_match(house: House, case: str, built: bool) 
     gone = built and case == "another reference id"
     with nullcontext() if gone else pytest.raises(TamperError, match="integrity: a sealed value"):
         assert house.look_at(probe).match is None
+
+
+@pytest.mark.parametrize("case", sorted(TAMPERINGS))
+def test_what_was_changed_in_the_file_is_noticed_when_it_is_read_again(house: House, case: str) -> None:
+    ann, bob = house.admit(), house.admit()
+    assert house.sees(ann)  # from now on her row is in the hot set, as it was sealed
+    with lawless(house.site.home / DATA) as connection:
+        TAMPERINGS[case](connection, ann, bob)
+    match = house.look_at(ann.face).match
+    assert match is not None
+    assert match.receipt_id == ann.receipt_id
+
+    house.site.publish_notice("lobby", language="en", text=b"Another text.\n")  # an event that may concern everybody
+
+    gone = case in {"another zone", "another model"}
+    with nullcontext() if gone else pytest.raises(TamperError, match="integrity: a sealed value"):
+        assert house.look_at(ann.face).match is None
 
 
 @pytest.mark.parametrize("case", ["another zone", "another model"])

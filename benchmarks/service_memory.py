@@ -1,0 +1,214 @@
+"""Memory of `volens serve` after a withdrawal, as an attacker searches it: ``python -m benchmarks.service_memory``.
+
+1. A site with two people is made. A real service starts, with one or two workers.
+2. Both people are identified over HTTP. A backup is made by the command line next to the service.
+3. What the attacker is after is noted: the wrapped grant secret, the sealed embedding and the sketch of one person.
+4. This person withdraws over HTTP.
+5. The memory of every process of the service is read from outside (``/proc/PID/mem``) and searched for them.
+6. The noted secret is opened, if that is possible, with the keyring and the root key as they are now.
+
+Not shown: registers, swap devices, and memory that a process has given back to the system.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, final
+
+from benchmarks.load.actors import actors
+from benchmarks.load.service import ROOT, Service
+from volens import Site
+from volens.consent import ReceiptId, SubjectKey, TamperError
+from volens.face import EncodedImage, ModelCache
+from volens.index.projection import Projection
+from volens.index.reference_opener import opened
+from volens.store import open_home
+from volens.store.keys import GrantSecret, Wrapped
+from volens.store.keys.secrets import KEY_BYTES
+from volens.store.people.references import sealed_references
+from volens.store.programs import Role
+
+ZONE: Final = "lobby"
+SHORTEST: Final = 24
+"""A run of so many bytes counts as found. Less of a wrapped secret holds neither half of its content nor its tag."""
+
+_ANCHOR: Final = 8
+_CHUNK: Final = 1 << 24
+_OVERLAP: Final = 1 << 13
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found in one service after the withdrawal: the longest run of each value, in bytes; 0 if less than 24.
+
+    Attributes:
+        opened: whether the wrapped secret of before still opens with the keyring and the root key of after.
+        searched_bytes: how much memory was read.
+    """
+
+    longest: Mapping[str, int]
+    opened: bool
+    searched_bytes: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Person:
+    receipt_id: ReceiptId
+    code: str
+    frame: bytes
+
+
+def observe(home: Path, workers: int = 1) -> Findings:
+    """Do steps 1 to 6 in a new home."""
+    # 1.
+    people, door = _site(home)
+    with Service(home, model_threads=2, workers=workers) as service:
+        # 2.
+        for person in people * 2:
+            faces = _post(service, f"/v1/zones/{ZONE}/identify", person.frame, "image/jpeg", door)["faces"]
+            if [face["decision"] for face in faces] != ["match"]:
+                raise RuntimeError("a person who was enrolled did not match")
+        _backup(home)
+        # 3.
+        victim = people[0]
+        wrapped, values = _noted(home, victim.receipt_id)
+        if not _opens(home, victim.receipt_id, wrapped):
+            raise RuntimeError("the secret does not open before the withdrawal")
+        # 4.
+        _post(service, "/v1/withdrawals", json.dumps({"code": victim.code}).encode(), "application/json")
+        # 5.
+        longest, searched = Counter(dict.fromkeys(values, 0)), 0
+        for pid in service.pids():
+            for memory in _memory(pid):
+                searched += len(memory)
+                for name, value in values.items():
+                    longest[name] = max(longest[name], longest_run(memory, value))
+        # 6.
+        return Findings(dict(longest), _opens(home, victim.receipt_id, wrapped), searched)
+
+
+def longest_run(memory: bytes, value: bytes) -> int:
+    """Return the length of the longest part of `value` that is in `memory`; 0 if it is shorter than `SHORTEST`.
+
+    Every part of that length contains eight bytes that begin at a multiple of 16 in `value`.
+    """
+    longest = 0
+    for at in range(0, len(value) - _ANCHOR + 1, 2 * _ANCHOR):
+        for found in re.finditer(re.escape(value[at : at + _ANCHOR]), memory):
+            first, last = found.start(), found.end()
+            before, after = at, at + _ANCHOR
+            while first > 0 and before > 0 and memory[first - 1] == value[before - 1]:
+                first, before = first - 1, before - 1
+            while last < len(memory) and after < len(value) and memory[last] == value[after]:
+                last, after = last + 1, after + 1
+            longest = max(longest, last - first)
+    return longest if longest >= SHORTEST else 0
+
+
+def _site(home: Path) -> tuple[list[_Person], str]:
+    with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
+        site.add_zone(ZONE, custody="operator", justification="a test", alternative="a badge", retention_days=30)
+        notice = site.publish_notice(ZONE, language="en", text=b"We compare your face at the door.\n")
+        people = []
+        for number, photos in enumerate(actors(2)):
+            key = SubjectKey.from_seed(os.urandom(32))
+            given = site.give_consent(notice, name=f"Actor {number}", jurisdiction="FR", key=key)
+            site.enroll(given.to_json(), [EncodedImage(one) for one in photos[:3]])
+            document = json.loads(given.to_json())
+            people.append(_Person(given.receipt.claims.receipt_id, document["withdrawal_code"], photos[3]))
+        door = site.programs.credentials.issue(label="door", role=Role.DOOR, zone=ZONE)[1].reveal()
+    return people, door
+
+
+def _post(service: Service, path: str, body: bytes, kind: str, token: str | None = None) -> dict[str, object]:
+    headers = {"Content-Type": kind} | ({} if token is None else {"Authorization": f"Bearer {token}"})
+    with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=120)) as connection:
+        connection.request("POST", path, body, headers)
+        response = connection.getresponse()
+        document: dict[str, object] = json.loads(response.read())
+    if response.status != http.client.OK:
+        raise RuntimeError(f"{path}: {response.status}")
+    return document
+
+
+def _backup(home: Path) -> None:
+    command = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
+    environment = {**os.environ, "VOLENS_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    subprocess.run([*command, "backup", str(home.parent / "backup")], env=environment, check=True, capture_output=True)  # noqa: S603  ours
+
+
+def _noted(home: Path, receipt_id: ReceiptId) -> tuple[Wrapped, dict[str, bytes]]:
+    """Return what an attacker is after, by name: read in this process, so that the service holds no copy for us."""
+    with closing(open_home(home, clock=_now, random=os.urandom)) as store:
+        with store.read() as connection:
+            (reference,) = sealed_references(connection, [receipt_id])
+        wrapped = store.keyring.wrapped([receipt_id])[receipt_id]
+        seed = store.keyring.projection_seed(reference.model_id)
+        ((_, vector),) = list(opened(store, [reference], None))
+        sketch = Projection(seed, vector.dimension).sketch(vector.array).tobytes()
+    values = {"wrapped secret": bytes(wrapped.box), "sealed embedding": reference.sealed_embedding, "sketch": sketch}
+    return wrapped, values
+
+
+def _opens(home: Path, receipt_id: ReceiptId, wrapped: Wrapped) -> bool:
+    with (
+        closing(open_home(home, clock=_now, random=os.urandom)) as store,
+        GrantSecret(bytes(KEY_BYTES)) as secret,
+        suppress(TamperError),
+    ):
+        return store.keyring.open_wrapped(receipt_id, wrapped, secret)
+    return False
+
+
+def _memory(pid: int) -> Iterator[bytes]:
+    """Yield the readable memory of another process in pieces that overlap."""
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
+            span, rights, *_ = line.split()
+            if "r" not in rights or "[v" in line:
+                continue
+            start, end = (int(one, 16) for one in span.split("-"))
+            for at in range(start, end, _CHUNK):
+                try:
+                    yield os.pread(memory.fileno(), min(_CHUNK + _OVERLAP, end - at), at)
+                except OSError:
+                    break  # a guard page, or a region that is gone meanwhile
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def main() -> None:
+    """Parse the command line, run, and print one line for each service and the sum."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("services", type=int, nargs="?", default=20, help="how many services are started")
+    services = parser.parse_args().services
+    ModelCache.default().pull()
+    found: Counter[str] = Counter()
+    for number in range(services):
+        workers = 1 + number % 2
+        with tempfile.TemporaryDirectory(prefix="volens-memory-") as work:
+            one = observe(Path(work) / "home", workers)
+        found.update(name for name, longest in one.longest.items() if longest)
+        found["opened"] += one.opened
+        runs = ", ".join(f"{name}: {longest or 'nothing'}" for name, longest in one.longest.items())
+        print(f"{number + 1}: {workers} worker(s), {one.searched_bytes >> 20} MiB searched; bytes in a row: {runs}")
+    print(f"of {services} services: " + ", ".join(f"{name} {found[name]}" for name in (*one.longest, "opened")))
+
+
+if __name__ == "__main__":
+    main()

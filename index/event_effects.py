@@ -1,0 +1,61 @@
+"""What an event of the audit log changes for a gallery and its hot set; of a kind that is unknown here, everything.
+
+| events | gallery | rows of the hot set |
+|---|---|---|
+| ``reference.enrolled`` | one more sketch | none: the new one is read when it is needed |
+| ``consent.ended`` | a sketch is removed | its row is removed |
+| ``zone``, ``notice``, ``leaving``, ``keys``, ``store`` and unknown ones | none | all are read again |
+| all others, such as visits, requests, certificates and new consents | none | none |
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from volens.store.log import CONSENT_ENDED
+
+_ENROLLED: Final = "reference.enrolled"
+
+_WITHOUT_EFFECT: Final = frozenset(
+    {
+        *(
+            "access",
+            "backup",
+            "badge",
+            "cohort",
+            "collecting",
+            "credential",
+            "decisions",
+            "door",
+            "endpoint",
+            "enrollment",
+        ),
+        *(
+            "erasure",
+            "external_id",
+            "factor",
+            "job",
+            "message",
+            "operator",
+            "recipient",
+            "request",
+            "revocation",
+            "sender",
+        ),
+        "service",
+    }
+)
+"""Kinds up to the dot. What a second factor or an order says is read from the store where it is needed."""
+
+
+def changes_nothing(kinds: Iterable[str]) -> bool:
+    """Return whether neither a gallery nor its hot set need change after events of these kinds."""
+    return all(kind.partition(".")[0] in _WITHOUT_EFFECT or kind == "consent.given" for kind in kinds)
+
+
+def outdates_rows(kinds: frozenset[str] | set[str]) -> bool:
+    """Return whether these events may have changed the end of a consent, a rule of a zone, or how secrets are wrapped.
+
+    Not the end of a consent itself: its row is removed. An erasure may also wrap other people's secrets again; a row of
+    before does not open then, and is read again.
+    """
+    return not changes_nothing(kinds - {CONSENT_ENDED, _ENROLLED})
