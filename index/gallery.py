@@ -228,8 +228,9 @@ class Galleries:
             UnavailableError, TamperError: the store cannot be read.
         """
         for gallery in self.built().values():
-            if gallery.hot.filled_to < gallery.newest:
-                gallery.hot.fill(self._store, ReferenceId(gallery.newest))
+            newest = ReferenceId(gallery.newest)
+            if gallery.hot.needs_filling(self._store.keyring, newest):
+                gallery.hot.fill(self._store, newest)
                 return True
         return False
 

@@ -28,16 +28,17 @@ from volens.index.hot_row import HotFacts, HotRow, facts_in, facts_of, row_bytes
 from volens.index.row_map import RowMap
 from volens.store import Store
 from volens.store.files.locked_memory import LockedMemory
-from volens.store.keys import Wrapped
+from volens.store.keys import KeyId, Keyring, Wrapped
 from volens.store.log import log_size
 from volens.store.people import SealedReference
 from volens.store.people.consents import AuthenticConsent, inspect_consents
-from volens.store.people.references import live_references_after
+from volens.store.people.references import live_candidates, live_references_after
 
 HOT_SET_BYTES: Final = 4 << 30
 """The default limit of the hot set of one gallery: 1.8 million people with 512 dimensions, 5.4 million with 128."""
 
 _SLAB_BYTES: Final = 1 << 20
+_READ_TOGETHER: Final = 64
 
 
 @final
@@ -69,6 +70,8 @@ class HotSet:
         self._next = 0
         self._oldest = 0
         self._outdated_before = 0
+        self._to_read_again: list[ReferenceId] = []
+        self._keys_epoch = 0
         self._lock = threading.Lock()
         self._spare: deque[HotRow] = deque()
 
@@ -129,9 +132,13 @@ class HotSet:
             UnavailableError, TamperError: the store cannot be read.
         """
         purpose, model_id, _ = self._of
+        again, self._to_read_again = self._to_read_again[:_READ_TOGETHER], self._to_read_again[_READ_TOGETHER:]
         with store.read_prepared() as snapshot:
             as_of = log_size(snapshot)
-            found = live_references_after(snapshot, purpose, model_id, self.filled_to, store.now())
+            if again:
+                found = list(live_candidates(snapshot, purpose, model_id, again, store.now()).values())
+            else:
+                found = live_references_after(snapshot, purpose, model_id, self.filled_to, store.now())
             consents = inspect_consents(snapshot, [one.receipt.receipt_id for one in found])
         wrapped = store.keyring.wrapped([one.receipt.receipt_id for one in found])
         for reference in found:
@@ -140,7 +147,20 @@ class HotSet:
                 until = _verified_until(store, reference, consents.get(reference.receipt.receipt_id))
                 self.add(reference, its, as_of, receipt_until=until)
             time.sleep(0)  # let other threads run: without this, each would wait for Python's switch interval
-        self.filled_to = newest if not found or self._is_full() else found[-1].reference_id
+        if not again:
+            self.filled_to = newest if not found or self._is_full() else found[-1].reference_id
+
+    def needs_filling(self, keyring: Keyring, newest: ReferenceId) -> bool:
+        """Return whether `fill` has something to do.
+
+        After a change of keys these are also the rows whose grant secret is wrapped under a key that was destroyed.
+        """
+        if self._keys_epoch != (epoch := keyring.epoch):
+            with keyring.unlocked.lock:
+                held = keyring.unlocked.key_ids()
+            self._to_read_again = [one for one, key_id in self._key_ids() if key_id not in held]
+            self._keys_epoch = epoch
+        return bool(self._to_read_again) or self.filled_to < newest
 
     def set_verified(self, verified: HotFacts, receipt_until: int) -> None:
         """Remember that rows and receipt of a consent were verified, and when it ends; not if a newer row is here."""
@@ -187,6 +207,17 @@ class HotSet:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def _key_ids(self) -> Iterator[tuple[ReferenceId, KeyId]]:
+        """Yield the key that wraps the secret of each row."""
+        for slab in range(len(self._slabs)):
+            with self._lock:
+                rows = range(slab * self._slab_rows, min(self._next, (slab + 1) * self._slab_rows))
+                facts = [facts_in(self._row(number)) for number in rows]
+            for one in facts:
+                if one.number:
+                    yield one.reference_id, KeyId(one.bucket_id, one.key_number)
+            time.sleep(0)  # as in `fill`
 
     def _is_full(self) -> bool:
         with self._lock:

@@ -247,6 +247,23 @@ def test_visits_and_new_consents_do_not_make_rows_be_read_again(house: House, mo
     assert house.sees(person)
 
 
+def test_an_erasure_wraps_others_again_and_the_hot_set_is_filled_with_that(house: House) -> None:
+    leaver, *stayers = (house.admit() for _ in range(4))
+    hot = filled(house)
+    before = house.store.keyring.wrapped([one.receipt_id for one in stayers])
+    house.withdraw(leaver)
+    assert all(bytes(one.box) in content(hot) for one in before.values())
+
+    assert filled(house) is hot
+
+    after = house.store.keyring.wrapped([one.receipt_id for one in stayers])
+    for old, new in zip(before.values(), after.values(), strict=True):
+        assert old.key_id != new.key_id
+        assert bytes(old.box) not in content(hot)
+        assert bytes(new.box) in content(hot)
+    assert all(house.sees(person) for person in stayers)
+
+
 def test_an_event_of_a_kind_that_is_unknown_makes_every_row_be_read_again() -> None:
     known_kinds = {"consent.given", "consent.ended", "reference.enrolled", "door.matched", "erasure.certified"}
     assert not outdates_rows(known_kinds)
