@@ -10,7 +10,7 @@ from typing import Any, final
 
 from sqlalchemy import Connection, Table, func, select
 
-from volens.consent import DataSubjectId, EndReason, Purpose, ReceiptId, Zone, format_time
+from volens.consent import Custody, DataSubjectId, EndReason, Purpose, ReceiptId, Zone, format_time
 from volens.consent.clocks import Deadline, deadlines
 from volens.consent.receipt import RECEIPT
 from volens.erase import certificates_of
@@ -81,10 +81,13 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
     }
     counts["audit entries that open"] = _count(connection, tables.audit_opening, receipt_id)
     counts["keyring"] = len(store.keyring.wrapped_secrets([receipt_id]))
+    zone = zone_of(connection, Purpose(stored.purpose))
+    # A sketch with the site's projection key is a template, so it is biometric data too.
+    counts["sketches"] = counts[tables.biometric_reference.name] if zone.custody is Custody.OPERATOR else 0
     return HeldConsent(
         receipt_id=receipt_id,
         subject_id=stored.subject_id,
-        zone=zone_of(connection, Purpose(stored.purpose)),
+        zone=zone,
         agreed=RECEIPT.peek_json(receipt.token),
         token=receipt.token,
         name=None if until is None else name_of(store, receipt_id),
