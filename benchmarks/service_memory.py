@@ -40,7 +40,7 @@ from volens.store.people.references import sealed_references
 from volens.store.programs import Role
 
 ZONE: Final = "lobby"
-SHORTEST: Final = 24
+SHORTEST: Final = {"wrapped secret": 24, "sealed embedding": 64, "sketch": 24}
 """A run of so many bytes counts as found. Less of a wrapped secret holds neither half of its content nor its tag."""
 
 _ANCHOR: Final = 8
@@ -51,14 +51,17 @@ _OVERLAP: Final = 1 << 13
 @final
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found in one service after the withdrawal: the longest run of each value, in bytes; 0 if less than 24.
+    """What was found in one service: the longest run of each value, in bytes; 0 if it is less than `SHORTEST`.
 
     Attributes:
+        before: before the withdrawal. The search works, because it finds the gallery's sketch and the hot set's rows.
+        after: after the withdrawal.
         opened: whether the wrapped secret of before still opens with the keyring and the root key of after.
         searched_bytes: how much memory was read.
     """
 
-    longest: Mapping[str, int]
+    before: Mapping[str, int]
+    after: Mapping[str, int]
     opened: bool
     searched_bytes: int
 
@@ -87,26 +90,32 @@ def observe(home: Path, workers: int = 1) -> Findings:
         wrapped, values = _noted(home, victim.receipt_id)
         if not _opens(home, victim.receipt_id, wrapped):
             raise RuntimeError("the secret does not open before the withdrawal")
+        before, _ = _searched(service, values)
         # 4.
         _post(service, "/v1/withdrawals", json.dumps({"code": victim.code}).encode(), "application/json")
         # 5.
-        longest, searched = Counter(dict.fromkeys(values, 0)), 0
-        for pid in service.pids():
-            for memory in _memory(pid):
-                searched += len(memory)
-                for name, value in values.items():
-                    longest[name] = max(longest[name], longest_run(memory, value))
+        after, searched_bytes = _searched(service, values)
         # 6.
-        return Findings(dict(longest), _opens(home, victim.receipt_id, wrapped), searched)
+        return Findings(before, after, _opens(home, victim.receipt_id, wrapped), searched_bytes)
 
 
-def longest_run(memory: bytes, value: bytes) -> int:
-    """Return the length of the longest part of `value` that is in `memory`; 0 if it is shorter than `SHORTEST`.
+def _searched(service: Service, values: Mapping[str, bytes]) -> tuple[dict[str, int], int]:
+    longest, searched_bytes = dict.fromkeys(values, 0), 0
+    for pid in service.pids():
+        for memory in _memory(pid):
+            searched_bytes += len(memory)
+            for name, value in values.items():
+                longest[name] = max(longest[name], longest_run(memory, value, SHORTEST[name]))
+    return longest, searched_bytes
 
-    Every part of that length contains eight bytes that begin at a multiple of 16 in `value`.
+
+def longest_run(memory: bytes, value: bytes, shortest: int) -> int:
+    """Return the length of the longest part of `value` that is in `memory`; 0 if it is shorter than `shortest`.
+
+    Every part of that length contains the eight bytes at one of the places that are searched for.
     """
     longest = 0
-    for at in range(0, len(value) - _ANCHOR + 1, 2 * _ANCHOR):
+    for at in range(0, len(value) - _ANCHOR + 1, shortest - _ANCHOR + 1):
         for found in re.finditer(re.escape(value[at : at + _ANCHOR]), memory):
             first, last = found.start(), found.end()
             before, after = at, at + _ANCHOR
@@ -115,7 +124,7 @@ def longest_run(memory: bytes, value: bytes) -> int:
             while last < len(memory) and after < len(value) and memory[last] == value[after]:
                 last, after = last + 1, after + 1
             longest = max(longest, last - first)
-    return longest if longest >= SHORTEST else 0
+    return longest if longest >= shortest else 0
 
 
 def _site(home: Path) -> tuple[list[_Person], str]:
@@ -157,8 +166,9 @@ def _noted(home: Path, receipt_id: ReceiptId) -> tuple[Wrapped, dict[str, bytes]
             (reference,) = sealed_references(connection, [receipt_id])
         wrapped = store.keyring.wrapped([receipt_id])[receipt_id]
         seed = store.keyring.projection_seed(reference.model_id)
-        ((_, vector),) = list(opened(store, [reference], None))
-        sketch = Projection(seed, vector.dimension).sketch(vector.array).tobytes()
+        # The vector is wiped when the loop goes on.
+        for _, vector in opened(store, [reference], None):
+            sketch = Projection(seed, vector.dimension).sketch(vector.array).tobytes()
     values = {"wrapped secret": bytes(wrapped.box), "sealed embedding": reference.sealed_embedding, "sketch": sketch}
     return wrapped, values
 
@@ -203,11 +213,11 @@ def main() -> None:
         workers = 1 + number % 2
         with tempfile.TemporaryDirectory(prefix="volens-memory-") as work:
             one = observe(Path(work) / "home", workers)
-        found.update(name for name, longest in one.longest.items() if longest)
+        found.update(name for name, longest in one.after.items() if longest)
         found["opened"] += one.opened
-        runs = ", ".join(f"{name}: {longest or 'nothing'}" for name, longest in one.longest.items())
+        runs = ", ".join(f"{name}: {one.before[name]} -> {longest}" for name, longest in one.after.items())
         print(f"{number + 1}: {workers} worker(s), {one.searched_bytes >> 20} MiB searched; bytes in a row: {runs}")
-    print(f"of {services} services: " + ", ".join(f"{name} {found[name]}" for name in (*one.longest, "opened")))
+    print(f"of {services} services: " + ", ".join(f"{name} {found[name]}" for name in (*one.after, "opened")))
 
 
 if __name__ == "__main__":
