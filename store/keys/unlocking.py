@@ -51,6 +51,6 @@ def unlock_keyring(
         if is_last:
             break
     raise problem or TamperError(
-        f"integrity: {engine.name} does not open with this root key; use the root key that was made with it, or put the "
-        "newest keyring.db back"
+        f"integrity: {engine.name} does not open with this root key; use the root key that was made with it, or put "
+        "the newest keyring.db back"
     )
