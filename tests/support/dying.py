@@ -7,7 +7,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import volens.store.keys.root_key.key_file as root_key_file
 import volens.store.keys.root_key.wrapped_key as wrapped_root_key
 import volens.store.store
 from volens import Site
-from volens.consent import EndReason, ReceiptId, UnavailableError, VolensError
+from volens.consent import EndReason, ErasureIncompleteError, ReceiptId, UnavailableError, VolensError
 from volens.store.keys.root_key import VaultTransit
 from volens.store.people import live_receipts
 from volens.store.sqlite import SqliteEngine
@@ -117,11 +117,23 @@ def withdraw_and_die(home: Path, code: str, nth: int, moment: str) -> None:
     site.withdraw(code=code)
 
 
+ATTEMPTS = 50
+
+
 def withdraw_many(home: Path, codes: Sequence[str]) -> None:
-    """Withdraw some people, one after the other."""
+    """Withdraw some people, one after the other.
+
+    A reader in another process can keep the write-ahead log from being cut for longer than an erasure waits. Then the
+    person is stopped, and the erasure is finished by another call, as its message says.
+    """
     site = _open(home)
     for code in codes:
-        site.withdraw(code=code)
+        for _ in range(ATTEMPTS):
+            with suppress(ErasureIncompleteError):
+                site.withdraw(code=code)
+                break
+        else:
+            raise AssertionError("an erasure could not be finished")
 
 
 def withdraw_on_a_full_disk(home: Path, code: str, size_bytes: int, result: Path) -> None:
