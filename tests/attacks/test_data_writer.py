@@ -28,11 +28,10 @@ from volens.consent import (
     TamperError,
     UnavailableError,
 )
-from volens.erase import RestoreOrder
-from volens.erase.operator_key import OperatorKey, approve
+from volens.erase import OperatorKey, RestoreOrder, approve
 from volens.erase.order import Selection
 from volens.store.people import authenticate_consents, broken_rows
-from volens.store.programs.credentials import Role
+from volens.store.programs import Role
 
 PROLONG = (
     "UPDATE live_consent SET expires_at = (SELECT expires_at FROM receipt WHERE receipt_id = live_consent.receipt_id)"

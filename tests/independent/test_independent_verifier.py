@@ -287,7 +287,7 @@ def test_both_verifiers_refuse_a_dossier_in_which_any_file_was_changed(dossier: 
         ("approvals/2.json", b'": "', b'": "x'),
     ],
 )
-def test_both_verifiers_refuse_a_dossier_that_the_site_signed_again_with_other_claims(
+def test_both_verifiers_refuse_a_dossier_signed_again_with_other_claims(
     dossier: tuple[House, Path], tmp_path: Path, name: str, old: bytes, new: bytes
 ) -> None:
     house, folder = dossier

@@ -112,7 +112,7 @@ def test_an_answer_takes_the_same_time_for_known_and_unknown_people(
         assert statistic(known, order) <= bound, statistic.__name__
 
 
-def test_the_statistics_notice_a_difference_that_one_cut_sorts_and_one_in_spread_alone() -> None:
+def test_the_statistics_notice_a_shift_and_a_difference_in_spread() -> None:
     chance = np.random.default_rng(3)
     known = np.arange(2 * OF_EACH_KIND) % 2 == 0
     shuffled = chance.permuted(np.tile(known, (PERMUTATIONS, 1)), axis=1)

@@ -137,7 +137,7 @@ def test_the_keys_that_an_erasure_replaced_are_zeroed_in_an_idle_process(house: 
     assert house.sees(bob)
 
 
-def test_a_process_that_cannot_ask_for_the_new_root_key_drops_sketches_and_says_it_is_late(
+def test_a_process_without_the_new_root_key_drops_sketches_and_is_late(
     house: House, other: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, bob = house.admit(), house.admit()

@@ -210,7 +210,7 @@ def test_encoded_photos_are_decoded_one_at_a_time(
     np.testing.assert_array_equal(draft.embedding.vector.array, plain.embedding.vector.array)
 
 
-def test_encoded_photos_with_too_many_pixels_together_are_refused_before_one_is_decoded(
+def test_photos_with_too_many_pixels_together_are_refused_before_decoding(
     extractor: Extractor, grant: ConsentGrant
 ) -> None:
     OneAtATime.decoded, OneAtATime.counted = [], []

@@ -14,14 +14,12 @@ from volens import Site
 from volens.consent import ProbeEmbedding, Purpose, ReferenceId, TamperError, UnitVector, permit_probe
 from volens.consent.clocks import INACTIVE_AFTER_DAYS
 from volens.consent.receipt import verify_stored
-from volens.index import Galleries, Gallery, identify
+from volens.index import Galleries, Gallery, HotSet, identify
 from volens.index.event_effects import changes_nothing, outdates_rows
 from volens.index.hot_row import HotRow, row_bytes
-from volens.index.hot_set import HotSet
 from volens.store.files.locked_memory import LockedMemory
 from volens.store.keys import KeyId, Wrapped
-from volens.store.people import StoredReceipt
-from volens.store.people.references import live_candidates
+from volens.store.people import StoredReceipt, live_candidates
 from volens.store.promises import zone_of
 from volens.store.schema.data_tables import last_interaction
 

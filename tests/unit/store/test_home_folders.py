@@ -87,7 +87,7 @@ def test_a_folder_of_another_user_is_refused(house: House, monkeypatch: pytest.M
         Site.open(house.site.home, clock=house.clock)
 
 
-def test_an_erasure_does_not_finish_while_a_folder_is_a_link_and_writes_nothing_there(house: House) -> None:
+def test_an_erasure_neither_finishes_nor_writes_behind_a_linked_folder(house: House) -> None:
     house.withdraw(house.admit())
     person = house.admit()
     home = house.site.home

@@ -17,8 +17,7 @@ from volens.erase import OperatorKey
 from volens.erase.order import Selection
 from volens.store.authenticated_rows import rows_mac
 from volens.store.people import authenticate_consents, broken_rows, end_consents
-from volens.store.programs.credentials import Role
-from volens.store.programs.jobs import JobKind, JobState
+from volens.store.programs import JobKind, JobState, Role
 from volens.store.promises import zone_of
 from volens.store.schema import Scope, scoped_tables
 from volens.store.schema import data_tables as tables
