@@ -42,6 +42,7 @@ from volens.store.keys.wrapped_keys import bucket_context, secret_context
 from volens.store.log import log_size, node_reader
 from volens.store.people import live_candidates, reference_ids
 from volens.store.promises import zone_of
+from volens.store.schema import Scope
 from volens.store.schema.keyring_tables import BUCKET_SIZE, bucket
 
 ZONE: Final = "door"
@@ -197,7 +198,8 @@ def _write(store: Store, given: _Given, faces: FloatArray, start: int) -> None:
         )
         columns = "receipt_id, subject_id, purpose, "
         _insert(connection, "live_consent", columns + "expires_at", [(*owner, until) for owner in owners])
-        _insert(connection, "last_interaction", columns + "interacted_at", [(*owner, now) for owner in owners])
+        visits = [(*owner, now, store.seals.interaction_mac(owner[0], now)) for owner in owners]
+        _insert(connection, "last_interaction", columns + "interacted_at, mac", visits)
         names = [(*owner, one.sealed_name) for owner, one in zip(owners, people, strict=True)]
         _insert(connection, "subject_profile", columns + "sealed_name", names)
         _insert(
@@ -210,6 +212,7 @@ def _write(store: Store, given: _Given, faces: FloatArray, start: int) -> None:
             ],
         )
         _log(connection, people, given.issued_at)
+        store.seals.write(connection, Scope.CONSENT, [one.receipt_id for one in people], log_size(connection))
 
 
 def _buckets(store: Store, people: int) -> list[tuple[KeyId, BucketKey]]:
