@@ -15,7 +15,7 @@ _WRAPPED: Final[tuple[tuple[str, Any, str], ...]] = (
     ("scan", Gallery, "propose"),
     ("query", Galleries, "at"),
     ("unseal", CandidateGate, "score"),
-    ("verify", CandidateGate, "check_receipt"),
+    ("verify", CandidateGate, "is_verified"),
 )
 
 
