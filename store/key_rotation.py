@@ -1,7 +1,7 @@
 """Key rotation: new keys for everything below the root key, and on request a new root key; the old ones are destroyed.
 
 An erasure destroys the keys that it must (`volens.store.keys.key_change`). A rotation destroys all: it also renews the
-buckets from which nobody was erased, and the projection of the galleries.
+buckets without an erased person, and the projection of the galleries.
 
 1. begun: one row in the keyring says so.
 2. buckets: each bucket gets a new key, one transaction each, so that no other process waits long.

@@ -6,7 +6,7 @@
 2. The keyring remembers the newest generation of each scope, in the transaction in which it remembers the head of the
    log (`volens.store.log.remembrance`). So old rows with their old seal are noticed too.
 3. A write transaction verifies a scope before it changes it, and seals it afterwards (`Transaction.changing`). So it
-   never seals what somebody else has changed.
+   never seals what another program has changed.
 
 A scope that does not verify is refused with TamperError; every other scope goes on working. Its erasure is not stopped.
 """
@@ -185,7 +185,7 @@ class RowSeals:
     def write(self, connection: Connection, scope: Scope, scope_ids: Sequence[str], generation: int) -> None:
         """Seal scopes as they are now, and delete the seals of those that are gone.
 
-        Not checked: that nobody else has changed them; `Transaction.changing` does that before the change.
+        Not checked: that no other program has changed them; `Transaction.changing` does that before the change.
         """
         rows, anchor = _read(connection, scope, scope_ids), scoped_tables(scope)[0].table.name
         self.delete(connection, scope, scope_ids)

@@ -80,7 +80,7 @@ class CatalogueCheck:
         ((version,),) = connection.execute("PRAGMA schema_version").fetchall()
         if self.is_checked(version, info):
             return
-        # Compile the schema anew, in this snapshot: a program may rewrite it between two transactions, and put the
+        # Compile the schema again, in this snapshot: a program may rewrite it between two transactions, and put the
         # former text and version back, while the connection keeps what it compiled in between.
         connection.execute("PRAGMA writable_schema = RESET").close()
         check_catalogue(connection, self._name, self._line)
