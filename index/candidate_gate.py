@@ -11,10 +11,11 @@ from volens.consent import ReferenceId, TamperError, UnavailableError
 from volens.consent.embedding import FloatArray
 from volens.index.gallery import Gallery
 from volens.index.hot_row import HotFacts, HotRow
+from volens.index.reference_opener import check_ended
 from volens.store import Store
-from volens.store.keys import Wrapped, lost_secret
+from volens.store.keys import Wrapped
 from volens.store.log import log_size
-from volens.store.people import LiveConsents, SealedReference, authenticate_consents
+from volens.store.people import SealedReference, authenticate_consents
 from volens.store.people.consents import other_receipt
 from volens.store.people.references import live_candidates
 
@@ -115,18 +116,11 @@ class CandidateGate:
         for reference_id, reference in live.items():
             its = wrapped.get(reference.receipt.receipt_id)
             if its is None:
-                self._check_ended(reference)
+                check_ended(self._store, reference)
                 continue
             self._hot.add(reference, its, as_of)
             found[reference_id] = (reference, its, as_of)
         return found
-
-    def _check_ended(self, reference: SealedReference) -> None:
-        """Check that a consent without a secret has ended in another process since it was read."""
-        owner = reference.receipt
-        with self._store.read() as connection:
-            if LiveConsents(connection).live_until(owner.receipt_id, owner.subject_id, owner.purpose) is not None:
-                raise lost_secret()
 
     def _is_verified_now(self, winner: HotFacts) -> bool:
         with self._store.read_prepared() as snapshot:

@@ -43,10 +43,7 @@ class ReferenceOpener:
         """
         secret = self._secrets.get(reference.receipt.receipt_id)
         if secret is None:
-            owner = reference.receipt
-            with self._store.read() as connection:
-                if LiveConsents(connection).live_until(owner.receipt_id, owner.subject_id, owner.purpose) is not None:
-                    raise lost_secret()
+            check_ended(self._store, reference)
             yield None
             return
         if reference.custody is not Custody.OPERATOR and self._person is None:
@@ -64,6 +61,18 @@ class ReferenceOpener:
     def __exit__(self, *_: object) -> None:
         for secret in self._secrets.values():
             secret.wipe()
+
+
+def check_ended(store: Store, reference: SealedReference) -> None:
+    """Check that a consent without a secret has ended in another process since it was read.
+
+    Raises:
+        TamperError: it is in force.
+    """
+    owner = reference.receipt
+    with store.read() as connection:
+        if LiveConsents(connection).live_until(owner.receipt_id, owner.subject_id, owner.purpose) is not None:
+            raise lost_secret()
 
 
 def opened(
