@@ -182,8 +182,8 @@ def _gallery(
 ) -> Gallery | str:
     if dimension is None:
         return "the sealed embedding does not open"
-    size = count_references(connection, purpose).get(model_id, 0)
-    if (purpose, model_id) not in galleries.built() and size > limit:
+    is_built = (purpose, model_id) in galleries.built()
+    if not is_built and count_references(connection, purpose).get(model_id, 0) > limit:
         return "no gallery was in memory, and building one would have delayed the end of the consent"
     try:
         return galleries.of(connection, purpose, model_id, dimension)

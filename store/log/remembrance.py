@@ -40,6 +40,7 @@ from volens.store.schema.authenticated import Scope
 
 CONSENT_ENDED: Final = "consent.ended"
 CONSENT_GIVEN: Final = "consent.given"
+_BATCH: Final = 500
 
 
 def remember(keyring: Keyring, connection: Connection, *, wait: bool = True) -> None:
@@ -139,12 +140,14 @@ def _remember_seals(kept: Connection, connection: Connection, known: int, size: 
         jobs = set(connection.scalars(select(seal.scope_id).where(seal.scope == Scope.JOB.value)))
         deleted = all_remembered(kept, Scope.JOB.value).keys() - jobs
         forget(kept, [(Scope.JOB.value, one) for one in deleted])
-    codes = connection.execute(
-        select(receipt.receipt_id, receipt.withdrawal_digest)
-        .join(tables.row_seal, seal.scope_id == receipt.receipt_id)
-        .where(new, seal.scope == Scope.CONSENT.value)
-    )
-    remember_codes(kept, {ReceiptId(row.receipt_id): row.withdrawal_digest for row in codes})
+    consents = [row.scope_id for row in rows if row.scope == Scope.CONSENT.value]
+    for start in range(0, len(consents), _BATCH):
+        codes = connection.execute(
+            select(receipt.receipt_id, receipt.withdrawal_digest).where(
+                receipt.receipt_id.in_(consents[start : start + _BATCH])
+            )
+        )
+        remember_codes(kept, {ReceiptId(row.receipt_id): row.withdrawal_digest for row in codes})
 
 
 def is_authentic(keyring: Keyring) -> bool:

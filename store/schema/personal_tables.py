@@ -98,6 +98,9 @@ def personal_table(
         rule=RowRule(frozenset(changeable), closed_by, only_earlier, deletable=True),
         autoincrement=autoincrement,
     )
+    if not table.c.receipt_id.primary_key:
+        # Otherwise the cascade from `live_consent` may read all rows of a zone, by an index that begins with `purpose`.
+        Index(f"ix_{name}_owner", *(table.c[column] for column in OWNER))
     PERSONAL.append(Personal(table, counted_as, **facts))
     return table
 
@@ -216,7 +219,6 @@ kept_answer: Final = personal_table(
     *owner(nullable=True),
     CheckConstraint("(receipt_id IS NULL) = (subject_id IS NULL) AND (receipt_id IS NULL) = (purpose IS NULL)"),
     CheckConstraint("receipt_id IS NULL OR sealed_answer IS NOT NULL"),
-    Index("ix_kept_answer_receipt_id", "receipt_id"),
     counted_as="kept answers",
     changeable=("begun_at", "sealed_answer", *OWNER),
     closed_by="sealed_answer",

@@ -63,6 +63,15 @@ def test_every_personal_table_has_a_cascading_key_to_the_live_consent(files: dic
     assert keys == {name: [("live_consent", column, "CASCADE") for column in OWNER] for name in keys}
 
 
+@pytest.mark.parametrize("table", [one.table.name for one in PERSONAL])
+def test_the_cascade_finds_the_rows_of_one_consent_by_an_index(files: dict[str, Path], table: str) -> None:
+    columns = " AND ".join(f"{column} = ?" for column in OWNER)
+    with closing(sqlite3.connect(files["data"])) as data:
+        query = f"EXPLAIN QUERY PLAN DELETE FROM {table} WHERE {columns}"  # noqa: S608  a declared table
+        plan = data.execute(query, [""] * len(OWNER)).fetchall()
+    assert [re.search(r"USING (COVERING )?INDEX \w+ \(receipt_id=\?", step[3]) is not None for step in plan] == [True]
+
+
 def test_every_table_with_an_owner_is_personal_or_evidence() -> None:
     """A new table with a person's rows is registered, or named here with the reason why not."""
     others = {
