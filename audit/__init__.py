@@ -3,11 +3,8 @@
 from volens.audit.checkpoint import MAX_NOTE_BYTES as MAX_NOTE_BYTES
 from volens.audit.checkpoint import MAX_SIZE as MAX_SIZE
 from volens.audit.checkpoint import Checkpoint as Checkpoint
-from volens.audit.checkpoint import VerifierKey as VerifierKey
-from volens.audit.checkpoint import from_base64 as from_base64
 from volens.audit.checkpoint import open_checkpoint as open_checkpoint
 from volens.audit.checkpoint import sign_checkpoint as sign_checkpoint
-from volens.audit.checkpoint import to_base64 as to_base64
 from volens.audit.evidence import checkpoints_in as checkpoints_in
 from volens.audit.leaf import MAX_LEAF_BYTES as MAX_LEAF_BYTES
 from volens.audit.leaf import SALT_BYTES as SALT_BYTES
@@ -34,3 +31,7 @@ from volens.audit.tree import node_hash as node_hash
 from volens.audit.tree import root as root
 from volens.audit.tree import verify_consistency as verify_consistency
 from volens.audit.tree import verify_inclusion as verify_inclusion
+from volens.audit.verifier_key import VerifierKey as VerifierKey
+from volens.audit.verifier_key import from_base64 as from_base64
+from volens.audit.verifier_key import introduce as introduce
+from volens.audit.verifier_key import to_base64 as to_base64

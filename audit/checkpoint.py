@@ -12,85 +12,26 @@ Keys are arguments. The caller keeps the last signed checkpoint and ensures that
 Source: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
 """
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from volens.audit.tree import HASH_BYTES, empty_root
-from volens.consent import InputError, TamperError
+from volens.audit.verifier_key import KEY_ID_BYTES, VerifierKey, from_base64, require_name, to_base64
+from volens.consent import TamperError
 
 MAX_NOTE_BYTES: Final = 64 * 1024
 """Room for the 16 signatures that the specification requires, each as large as an ML-DSA-44 cosignature."""
 
 MAX_SIZE: Final = 2**63 - 1
-_ED25519: Final = b"\x01"
-_KEY_BYTES: Final = 32
-_KEY_ID_BYTES: Final = 4
 _SIGNATURE_PREFIX: Final = "\N{EM DASH} "
 _SIGNATURE_LINE: Final = re.compile(_SIGNATURE_PREFIX + r"([^ ]+) ([A-Za-z0-9+/=]+)")
-_VKEY: Final = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _BODY_LINES: Final = 3
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
-
-
-@dataclass(frozen=True, slots=True)
-class VerifierKey:
-    """The verifier key of a log: a name and a public key. The verifier pins it; it is not secret.
-
-    Attributes:
-        name: of the log; not empty, without '+', Unicode spaces and control characters.
-        public_key: 32 bytes, Ed25519 (RFC 8032).
-
-    Raises:
-        ValueError: an invalid name or another length.
-
-    Not checked: whether the 32 bytes are a point of the curve; if they are not, no signature verifies.
-    """
-
-    name: str
-    public_key: bytes
-
-    def __post_init__(self) -> None:
-        _require_name(self.name)
-        if len(self.public_key) != _KEY_BYTES:
-            raise ValueError(f"got a public key of {len(self.public_key)} bytes; expected {_KEY_BYTES}")
-
-    @property
-    def key_id(self) -> bytes:
-        """The 4 bytes that distinguish keys of one name; an identifier, not a fingerprint to trust."""
-        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public_key).digest()[:_KEY_ID_BYTES]
-
-    def line(self) -> str:
-        """Return the text form ``name+key id+base64(0x01 || public key)``, without a newline."""
-        return f"{self.name}+{self.key_id.hex()}+{to_base64(_ED25519 + self.public_key)}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read the text form that `line` writes.
-
-        Raises:
-            InputError: another form, another signature type, or a key id that does not match name and key.
-        """
-        match = _VKEY.fullmatch(text)
-        if not match:
-            raise InputError("got text that is not a verifier key; expected 'name+key id+base64'")
-        name, key_id, encoded = match.groups()
-        try:
-            typed_key = from_base64(encoded)
-            key = cls(name, typed_key[1:])
-        except ValueError:
-            raise InputError("got a verifier key with a bad name, base64 or length; expected one for Ed25519") from None
-        if typed_key[:1] != _ED25519:
-            raise InputError("got a verifier key of another signature type; expected Ed25519 (0x01)")
-        if key.key_id.hex() != key_id:
-            raise InputError("got a verifier key whose key id does not match; it was mistyped, copy it again")
-        return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +52,7 @@ class Checkpoint:
     root: bytes
 
     def __post_init__(self) -> None:
-        _require_name(self.origin)
+        require_name(self.origin)
         if not 0 <= self.size <= MAX_SIZE:
             raise ValueError(f"got a log of {self.size} leaves; expected 0 to {MAX_SIZE}")
         if len(self.root) != HASH_BYTES:
@@ -139,8 +80,9 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
 
     1. At most 64 KiB of UTF-8 without control characters; the last empty line separates text and signature lines.
     2. Every signature line is well formed. Lines by unknown keys are ignored, even with the same name or the same id.
-    3. At least one is by `key`, and every one that claims to be by it is valid.
+    3. At least one is by a key of the site (`key` or a successor), and every one that claims to be by one is valid.
     4. Only then the text is parsed: origin, size, root, in the one form that `Checkpoint.body` writes.
+    5. A key that has a successor has signed no checkpoint of a longer log than at its succession.
 
     The caller pins the key and never takes it from where the note came from.
 
@@ -155,17 +97,28 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
     # 2.
     signatures = [_parse_signature(line) for line in signature_lines]
     # 3.
-    claimed = [signature for name, key_id, signature in signatures if (name, key_id) == (key.name, key.key_id)]
+    known = {(key.name, one.key_id): one for one in key.epochs()}
+    claimed = [(known[name, key_id], signature) for name, key_id, signature in signatures if (name, key_id) in known]
     if not claimed:
-        raise TamperError(f"integrity: got {len(signatures)} signatures, none by the log's key; expected at least one")
-    public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
-    for signature in claimed:
+        raise TamperError(
+            f"integrity: got {len(signatures)} signatures, none by the log's key; if the site has replaced its "
+            "key since, get its newest site.pub, whose first line is the one that you have"
+        )
+    for one, signature in claimed:
         try:
-            public_key.verify(signature, text.encode())
+            Ed25519PublicKey.from_public_bytes(one.public_key).verify(signature, text.encode())
         except InvalidSignature:
             raise TamperError("integrity: the checkpoint's signature does not match its text and the key") from None
     # 4.
-    return _parse_body(text, key.name)
+    checkpoint = _parse_body(text, key.name)
+    # 5.
+    for one, _signature in claimed:
+        if one.last_size is not None and checkpoint.size > one.last_size:
+            raise TamperError(
+                f"integrity: a checkpoint of {checkpoint.size} leaves is signed with a key that was replaced at "
+                f"{one.last_size} leaves; do not trust it"
+            )
+    return checkpoint
 
 
 def _split_note(note: str) -> tuple[str, list[str]]:
@@ -190,13 +143,13 @@ def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
         raise TamperError(problem)
     name, encoded = match.groups()
     try:
-        _require_name(name)
+        require_name(name)
         blob = from_base64(encoded)
     except ValueError:
         raise TamperError(problem) from None
-    if len(blob) <= _KEY_ID_BYTES:
+    if len(blob) <= KEY_ID_BYTES:
         raise TamperError(f"integrity: got a signature of {len(blob)} bytes; expected a key id and a signature")
-    return name, blob[:_KEY_ID_BYTES], blob[_KEY_ID_BYTES:]
+    return name, blob[:KEY_ID_BYTES], blob[KEY_ID_BYTES:]
 
 
 def _parse_body(text: str, origin: str) -> Checkpoint:
@@ -211,26 +164,3 @@ def _parse_body(text: str, origin: str) -> Checkpoint:
         return Checkpoint(origin, int(lines[1]), from_base64(lines[2]))
     except ValueError as error:
         raise TamperError(f"integrity: the checkpoint is signed but invalid: {error}") from None
-
-
-def _require_name(name: str) -> None:
-    # encode() refuses a lone surrogate with UnicodeEncodeError, which is a ValueError.
-    if not name.encode() or "+" in name or _CONTROL.search(name) or any(letter.isspace() for letter in name):
-        raise ValueError("got a key name that is empty or has '+', spaces or control characters")
-
-
-def to_base64(data: bytes) -> str:
-    """Encode as base64 with padding (RFC 4648 section 4)."""
-    return base64.b64encode(data).decode("ascii")
-
-
-def from_base64(text: str) -> bytes:
-    """Decode canonical base64, so that one value has one text.
-
-    Raises:
-        ValueError: not base64, or an encoding that is not the canonical one.
-    """
-    data = base64.b64decode(text, validate=True)
-    if to_base64(data) != text:
-        raise ValueError("got base64 that is not canonical")
-    return data

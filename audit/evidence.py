@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from volens.audit.checkpoint import Checkpoint, VerifierKey, open_checkpoint
+from volens.audit.checkpoint import Checkpoint, open_checkpoint
+from volens.audit.verifier_key import VerifierKey
 from volens.consent.json_reader import JsonError, read_json
 
 _MAX_DEPTH: Final = 8

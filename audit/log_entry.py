@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, final
 
-from volens.audit.checkpoint import Checkpoint, VerifierKey, from_base64, open_checkpoint, to_base64
+from volens.audit.checkpoint import Checkpoint, open_checkpoint
 from volens.audit.leaf import SALT_BYTES, Event, leaf_bytes, open_leaf
 from volens.audit.tree import NodeReader, inclusion_proof, leaf_hash, verify_inclusion
+from volens.audit.verifier_key import VerifierKey, from_base64, to_base64
 from volens.consent import TamperError
 
 

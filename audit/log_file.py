@@ -19,9 +19,10 @@ from typing import Any, Final, final
 
 import rfc8785
 
-from volens.audit.checkpoint import Checkpoint, VerifierKey, from_base64, open_checkpoint, to_base64
+from volens.audit.checkpoint import Checkpoint, open_checkpoint
 from volens.audit.leaf import open_leaf, read_leaf
 from volens.audit.tree import empty_root, leaf_hash, new_nodes, root
+from volens.audit.verifier_key import VerifierKey, from_base64, to_base64
 from volens.consent import InputError, TamperError
 from volens.consent.canonical import loads_canonical
 

@@ -7,6 +7,7 @@ Bytes that are damaged in any way give the one error that the kind declares, and
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar, final
 
@@ -124,22 +125,26 @@ class SignedDocument(Generic[Content]):
         """
         return self._object(self._payload(token, None), self.error)
 
-    def verify(self, token: str, public_key: bytes) -> Content:
-        """Return the content of a token that `public_key` (Ed25519, 32 bytes) signed.
+    def verify(self, token: str, *public_keys: bytes) -> Content:
+        """Return the content of a token that one of `public_keys` (Ed25519, 32 bytes each, at least one) signed.
 
         Nothing is read out of the payload before the signature holds.
 
         Raises:
             VolensError: `error`, the token is malformed; `signed_error` or `version_error`, see the attributes.
-            TamperError: the signature is not by this key over these bytes.
+            TamperError: the signature is not by one of these keys over these bytes.
         """
-        return self._content(self._payload(token, public_key), token, self.signed_error, self.version_error)
+        return self._content(self._payload(token, public_keys), token, self.signed_error, self.version_error)
 
-    def _payload(self, token: str, public_key: bytes | None) -> bytes:
+    def _payload(self, token: str, public_keys: Sequence[bytes] | None) -> bytes:
         try:
-            if public_key is None:
+            if public_keys is None:
                 return jws.peek(token, self.typ)
-            return jws.verify(token, self.typ, Ed25519PublicKey.from_public_bytes(public_key))
+            *others, last = (Ed25519PublicKey.from_public_bytes(one) for one in public_keys)
+            for one in others:
+                with suppress(TamperError):
+                    return jws.verify(token, self.typ, one)
+            return jws.verify(token, self.typ, last)
         except InputError as problem:
             raise self._refusal(self.error, str(problem)) from None
 

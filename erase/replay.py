@@ -137,9 +137,9 @@ def restore_site(home: Path, order: RestoreOrder, *, clock: Clock, random: Rando
             caught_up, proof, lost = _prepare(store, backup, order, None, remembers=remembers)
             # 5. and 6.
             restored = _replay(store, draft, backup, caught_up, proof, lost, progress)
-            key_line = store.verifier_key.line()
+            public_key = store.verifier_key
         # 4.
-        restore.put_home_in_place(draft, home.absolute(), key_line)
+        restore.put_home_in_place(draft, home.absolute(), public_key)
     return restored
 
 

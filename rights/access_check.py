@@ -30,7 +30,7 @@ def verify_answer(data: bytes, key: VerifierKey) -> Mapping[str, Any]:
     files = _unpacked(data)
     # 1.
     token, _ = ACCESS_ANSWER.from_file(files.pop(SIGNED_FILE))
-    answer = ACCESS_ANSWER.verify(token, key.public_key)
+    answer = ACCESS_ANSWER.verify(token, *key.public_keys)
     # 2.
     if {name: sha256(one).hexdigest() for name, one in files.items()} != answer.statement["files"]:
         raise TamperError("integrity: the files are not the ones that the site signed; get the answer again")

@@ -99,7 +99,7 @@ def verify_policy(data: bytes, key: VerifierKey) -> dict[str, Any]:
         raise InputError(problem) from None
     if not isinstance(document, dict) or not isinstance(token, str):
         raise InputError(problem)
-    if RETENTION_POLICY.verify(token, key.public_key) != digest:
+    if RETENTION_POLICY.verify(token, *key.public_keys) != digest:
         raise TamperError("integrity: the retention policy is not the one that was signed; get it from the site again")
     return document
 

@@ -5,8 +5,8 @@ from volens.store.engine import StoreEngine as StoreEngine
 from volens.store.key_rotation import KeysStatus as KeysStatus
 from volens.store.key_rotation import rotation_due as rotation_due
 from volens.store.prepared_query import ReadSnapshot as ReadSnapshot
+from volens.store.public_key_file import PUBLIC_KEY_FILE as PUBLIC_KEY_FILE
 from volens.store.row_seals import seals_of as seals_of
-from volens.store.site_home import PUBLIC_KEY_FILE as PUBLIC_KEY_FILE
 from volens.store.site_home import make_home as make_home
 from volens.store.site_home import open_home as open_home
 from volens.store.site_keys import Keys as Keys

@@ -5,10 +5,12 @@ buckets without an erased person, and the projection of the galleries.
 
 1. begun: one row in the keyring says so.
 2. buckets: each bucket gets a new key, one transaction each, so that no other process waits long.
-3. switched: one transaction makes a new store key and a new projection key, and on request a new root key. The old root
+3. introduced, on request: one transaction makes a new signing key, and stores the statement, signed with the old key,
+   that introduces it. Then the log and ``site.pub`` tell it (`volens.store.signing_key`).
+4. switched: one transaction makes a new store key and a new projection key, and on request a new root key. The old root
    key is destroyed by its holder.
-4. scrubbed: the keyring is rewritten without free space and scrubbed, so that no old wrapping is left in it.
-5. logged: ``keys.rotated``, with the numbers of the epochs only; then the row of 1 is deleted.
+5. scrubbed: the keyring is rewritten without free space and scrubbed, so that no old wrapping is left in it.
+6. logged: ``keys.rotated``, with the numbers of the epochs only; then the row of 1 is deleted.
 
 After a kill at any point, the site opens and matches; `rotate` resumes. Every sketch is computed again with the new
 projection, in other processes when they next read the log (`volens.index.gallery`).
@@ -19,14 +21,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, final
 
-import rfc8785
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from volens.consent import UnavailableError
 from volens.store.keys.buckets import rekey_bucket
 from volens.store.keys.key_change import NewRootKey, change_keys, check_holder, settle_root
-from volens.store.schema import data_tables as schema
+from volens.store.keys.wrapped_keys import SiteKeyKind
+from volens.store.log import audit_log
 from volens.store.schema import keyring_tables as tables
+from volens.store.signing_key import announce_successors, replace_signing_key
 from volens.store.store import Store
 
 EVENT: Final = "keys.rotated"
@@ -44,12 +47,14 @@ class Rotated:
         epoch: of the store key now.
         buckets: how many this run gave a new key.
         new_root: the root key was replaced, and the old one destroyed as far as its holder can.
+        new_signing_key: the number of the new signing key; None if it was not replaced.
         resumed: whether this run finished an interrupted rotation.
     """
 
     epoch: int
     buckets: int
     new_root: bool
+    new_signing_key: int | None
     resumed: bool
 
 
@@ -64,6 +69,7 @@ class KeysStatus:
         unfinished: a rotation was interrupted.
         root_key: the URL of its holder; empty if the site was opened with the key alone.
         root_key_due: an erasure could not replace the root key, because its holder did not answer.
+        signing_key: the number of the signing key.
         due_at: the deadline for the next rotation.
     """
 
@@ -75,6 +81,8 @@ class KeysStatus:
     root_key_due: bool
     store_key_at: datetime
     root_key_at: datetime
+    signing_key: int
+    signing_key_at: datetime
     every_days: int
     due_at: datetime
     overdue: bool
@@ -92,6 +100,8 @@ def keys_status(store: Store) -> KeysStatus:
     due_at, holder = rotation_due(store), store.keyring.holder
     with store.keyring.read() as connection:
         row = connection.execute(select(tables.keyring)).one()
+        is_signing = tables.site_key.c.kind == SiteKeyKind.SIGNING.value
+        signing = connection.execute(select(tables.site_key).where(is_signing)).one()
         return KeysStatus(
             epoch=row.epoch,
             buckets=int(connection.scalar(select(func.count()).select_from(tables.bucket)) or 0),
@@ -101,14 +111,16 @@ def keys_status(store: Store) -> KeysStatus:
             root_key_due=bool(row.root_key_due),
             store_key_at=row.store_key_at,
             root_key_at=row.root_key_at,
+            signing_key=signing.epoch,
+            signing_key_at=signing.made_at,
             every_days=_every_days(connection),
             due_at=due_at,
             overdue=due_at < store.now(),
         )
 
 
-def rotate(store: Store, *, new_root: bool, progress: Progress) -> Rotated:
-    """Rotate the keys, the root key too if requested; or finish an interrupted rotation.
+def rotate(store: Store, *, new_root: bool, new_signing: bool = False, progress: Progress) -> Rotated:
+    """Rotate the keys, the root key and the signing key too if requested; or finish an interrupted rotation.
 
     With `new_root`, no key that is left opens a copy of the old keyring. `progress` is called with how many buckets
     have a new key, of how many.
@@ -130,19 +142,23 @@ def rotate(store: Store, *, new_root: bool, progress: Progress) -> Rotated:
                 insert(tables.key_rotation).values(
                     only=1,
                     new_root=int(new_root),
+                    new_signing=int(new_signing),
                     done_through=0,
                     last_bucket=connection.scalar(select(func.max(_bucket.bucket_id))) or 0,
                     begun_at=store.now(),
                 )
             )
-        elif new_root and not begun.new_root:
-            connection.execute(update(tables.key_rotation).values(new_root=1))
+        else:
+            wanted = {"new_root": int(new_root or begun.new_root), "new_signing": int(new_signing or begun.new_signing)}
+            connection.execute(update(tables.key_rotation).values(wanted))
     # 2.
     buckets = _renew_buckets(store, progress)
-    # 3. to 5.
+    # 3.
+    new_signing_key = _introduce(store)
+    # 4. to 6.
     _switch(store)
     rotated_root = _scrub_and_log(store)
-    return Rotated(keyring.epoch, buckets, rotated_root, begun is not None)
+    return Rotated(keyring.epoch, buckets, rotated_root, new_signing_key, begun is not None)
 
 
 def _renew_buckets(store: Store, progress: Progress) -> int:
@@ -167,6 +183,19 @@ def _renew_buckets(store: Store, progress: Progress) -> int:
             keyring.unlocked.add(*made)  # after the commit
         done += 1
         progress(before + 1, total)
+
+
+def _introduce(store: Store) -> int | None:
+    """Make the new signing key, if that is wanted and not done yet; return its number if this rotation made it."""
+    with store.keyring.read() as connection:
+        rotation = _rotation(connection)
+    if rotation is None or not rotation.new_signing:
+        return None
+    epoch: int = rotation.signing_epoch or len(store.verifier_key.successions) + 2
+    if rotation.signing_epoch is None:
+        replace_signing_key(store, epoch)
+    announce_successors(store)
+    return epoch
 
 
 def _switch(store: Store) -> None:
@@ -196,25 +225,22 @@ def _switch(store: Store) -> None:
 
 
 def _scrub_and_log(store: Store) -> bool:
-    """Do 4. and 5.; return whether the root key was replaced."""
+    """Do 5. and 6.; return whether the root key was replaced."""
     keyring = store.keyring
-    # 4.
+    # 5.
     scrubbed = keyring.engine.compact()
     if not scrubbed.complete:
         raise UnavailableError(f"{scrubbed.obstacle}; try again when it is done")
     keyring.drop_caches()
-    # 5.
+    # 6.
     with keyring.read() as connection:
         rotation = _rotation(connection)
     if rotation is None:
         return False  # another process has finished it
     details: dict[str, str | int] = {"destroyed_epoch": rotation.destroyed_epoch, "new_root": rotation.new_root}
     with store.write() as tx:
-        opening = schema.audit_opening.c
-        text = rfc8785.dumps(dict(details)).decode("ascii")
         # After a kill behind this commit, the resumed rotation comes here again.
-        logged = select(opening.seq).where(opening.receipt_id.is_(None), opening.details == text)
-        if tx.connection.scalar(logged) is None:
+        if not audit_log.has_entry(tx.connection, details):
             tx.log(EVENT, details)
     with keyring.write() as connection:
         connection.execute(delete(tables.key_rotation))

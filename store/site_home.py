@@ -4,20 +4,18 @@ import shutil
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final
 
 from volens.consent import InputError, SiteId, UnavailableError, VolensError
 from volens.consent.receipt import Controller
 from volens.store.files.home_folders import check_home_folders
-from volens.store.files.private_files import write_private
 from volens.store.keys.key_change import settle_root
 from volens.store.keys.root_key.holder import Slot
 from volens.store.keys.root_key.holder_choice import DEFAULT_URL, holder_at, new_holder
 from volens.store.keys.root_key.key_url import parse_root_key_url
 from volens.store.keys.secrets import Random
+from volens.store.public_key_file import write_public_key
+from volens.store.signing_key import announce_successors
 from volens.store.store import DATA_FILE, KEYRING_FILE, Clock, Store
-
-PUBLIC_KEY_FILE: Final = "site.pub"
 
 
 def make_home(
@@ -46,8 +44,8 @@ def make_home(
                 on_failure.callback(holder.discard)
                 controller = Controller(site_id, name.strip(), contact.strip())
                 store = Store.create(draft, root_key=root_key, controller=controller, clock=clock, random=random)
+                write_public_key(draft, store.verifier_key)
                 store.close()
-                write_private(draft / PUBLIC_KEY_FILE, f"{store.verifier_key.line()}\n".encode())
                 draft.replace(home)
                 on_failure.pop_all()
         finally:
@@ -85,4 +83,7 @@ def open_home(
     # An erasure or a rotation may have been killed while there were two root keys. The site is open in any case.
     with suppress(VolensError):
         settle_root(store.keyring)
+    if restoring is None:
+        with suppress(UnavailableError):
+            announce_successors(store)
     return store

@@ -31,8 +31,12 @@ class Keys:
         """Return epochs, times, and where the root key is."""
         return keys_status(self._store)
 
-    def rotate(self, *, root: bool = False, progress: Callable[[int, int], None] | None = None) -> Rotated:
-        """Make new keys, and with `root` a new root key; destroy the old. Resumes an interrupted rotation.
+    def rotate(
+        self, *, root: bool = False, signing: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> Rotated:
+        """Make new keys, with `root` a new root key and with `signing` a new signing key; destroy the old.
+
+        Resumes an interrupted rotation.
 
         Raises:
             UnavailableError: the holder of the root key, the disk or another process refuses; the site works as
@@ -40,7 +44,9 @@ class Keys:
             TamperError: the keyring no longer opens.
         """
         try:
-            return rotate(self._store, new_root=root, progress=progress or (lambda _done, _total: None))
+            return rotate(
+                self._store, new_root=root, new_signing=signing, progress=progress or (lambda _done, _total: None)
+            )
         finally:
             self._reissue()
 

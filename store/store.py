@@ -33,6 +33,7 @@ from volens.store.log.rollback_check import (
     repair_keyring,
 )
 from volens.store.prepared_query import ReadSnapshot
+from volens.store.public_key_file import check_public_key
 from volens.store.row_seals import RowSeals, mark_writing
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -40,7 +41,6 @@ from volens.store.schema.authenticated import Scope
 DATA_FILE: Final = "volens.db"
 KEYRING_FILE: Final = "keyring.db"
 KEYRING_REPAIRED: Final = "keyring.repaired"
-TIME_CORRECTED: Final = "time.corrected"
 Clock = Callable[[], datetime]
 
 
@@ -246,7 +246,7 @@ class Store:
 
         `restoring` names the data file that a restore works on, instead of the folder's. Then 2 and 3 are left out:
         `volens.store.backup.restore` adds what the file lacks before any other process opens it. With `any_time`, a
-        clock that is behind the log is accepted, for `correct_time`.
+        clock that is behind the log is accepted, for `volens.store.time_correction`.
 
         Raises:
             UnavailableError: a file is missing, locked, read-only, or of a newer version; or the clock is behind.
@@ -261,10 +261,7 @@ class Store:
             store = cls(folder, data, keyring, clock, random, restoring=restoring is not None)
             store._any_time = any_time
             on_failure.callback(store.seals.close)
-            if keyring.site_id != store.site.controller.site_id or keyring.public_key != store.site.public_key:
-                raise TamperError(
-                    "integrity: keyring and data file are of different sites; use the two that belong together"
-                )
+            store._check_one_site()
             if restoring is None:
                 with data.write() as connection:
                     # 2.
@@ -283,8 +280,12 @@ class Store:
 
     @property
     def verifier_key(self) -> VerifierKey:
-        """The site's public key under the log's name: with it anyone can verify certificates and the log."""
-        return VerifierKey(self.origin, self.site.public_key)
+        """The site's public keys under the log's name: with them anyone can verify certificates and the log.
+
+        Raises:
+            TamperError: the statements in the keyring that introduce the later keys do not hold.
+        """
+        return VerifierKey(self.origin, self.site.public_key).followed_by(self.keyring.successions())
 
     @property
     def origin(self) -> str:
@@ -300,21 +301,14 @@ class Store:
         clock = whole_seconds(self.clock())
         return clock if self._any_time else store_time(clock, self._newest_time)
 
+    @property
+    def newest_time(self) -> datetime | None:
+        """The time of the newest log entry that this process has seen; None of an empty log."""
+        return self._newest_time
+
     def note_newest_time(self, connection: Connection | ReadSnapshot) -> None:
         """Read the time of the newest log entry, which another process may have written."""
         self._newest_time = audit_log.newest_time(connection)
-
-    def correct_time(self) -> tuple[datetime | None, datetime]:
-        """Go on with the clock's time although the newest log entry is later, and log that; return both times.
-
-        For a clock that was ahead, and is right again. Terms that seemed to be over may then run again. The store was
-        opened with `any_time`.
-        """
-        newest, clock = self._newest_time, self.now()
-        if newest is not None and newest > clock:
-            with self.write() as tx:
-                tx.log(TIME_CORRECTED, {"from": format_time(newest), "to": format_time(clock)})
-        return newest, clock
 
     def read(self) -> AbstractContextManager[Connection]:
         """Read in one consistent snapshot."""
@@ -386,6 +380,12 @@ class Store:
         self.seals.close()
         self.data.close()
         self.keyring.close()
+
+    def _check_one_site(self) -> None:
+        key = self.verifier_key
+        if (self.keyring.site_id, self.keyring.public_key) != (self.site.controller.site_id, key.newest.public_key):
+            raise TamperError("integrity: keyring and data file are of different sites; use two that belong together")
+        check_public_key(self.folder, key)
 
     def keep_checkpoint(self) -> None:
         """Write the newest checkpoint into the home; see `volens.store.log.home_evidence`."""

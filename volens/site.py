@@ -44,6 +44,7 @@ from volens.store.people import add_external_id, name_of, shorten
 from volens.store.people.second_factors import Factors
 from volens.store.programs import Programs
 from volens.store.promises import add_notice, add_zone, notice_of, zone_of
+from volens.store.time_correction import correct_time
 
 
 @final
@@ -146,9 +147,9 @@ class Site:
     def correct_time(
         home: Path | str, *, clock: Clock = utc_now, random: Random = os.urandom
     ) -> tuple[datetime | None, datetime]:
-        """Let a site go on with the clock's time although its newest log entry is later; see `Store.correct_time`."""
+        """Let a site go on with the clock's time although its newest log entry is later (`store.time_correction`)."""
         with closing(open_home(Path(home), clock=clock, random=random, any_time=True)) as store:
-            return store.correct_time()
+            return correct_time(store)
 
     def close(self) -> None:
         """Close the files and zero the keys."""

@@ -106,7 +106,7 @@ def _files(store: Store, connection: Connection, cohort: Cohort, plan: Plan) -> 
         PLAN_FILE: PLAN.to_file(plan.token),
         COUNTS: rfc8785.dumps(counts),
         LOG: rfc8785.dumps(_log(connection, cohort, certificates)),
-        PUBLIC_KEY: f"{store.verifier_key.line()}\n".encode(),
+        PUBLIC_KEY: store.verifier_key.text().encode("ascii"),
     }
     files |= {f"{APPROVALS}/{n}.json": APPROVAL.to_file(token) for n, token in enumerate(cohort.approvals, start=1)}
     return files | {f"{CERTIFICATES}/{name}.json": CERTIFICATE.to_file(token) for name, token in certificates.items()}

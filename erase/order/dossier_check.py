@@ -117,7 +117,7 @@ def _read(folder: Path, key: VerifierKey) -> dict[str, bytes]:
     manifest, signature = (
         read_private(found.pop(name), MAX_FILE_BYTES) for name in (dossier.MANIFEST, dossier.SIGNATURE)
     )
-    signed = dossier.DOSSIER.verify(dossier.DOSSIER.from_file(signature)[0], key.public_key)
+    signed = dossier.DOSSIER.verify(dossier.DOSSIER.from_file(signature)[0], *key.public_keys)
     document = read_json(manifest)
     _require(
         signed == (document["cohort_id"], sha256(manifest).hexdigest())

@@ -126,4 +126,4 @@ def read_plan(token: str, key: VerifierKey) -> Plan:
         InputError: the token is not a plan.
         TamperError: it is not signed by this site, or has another form than this version writes.
     """
-    return PLAN.verify(token, key.public_key)
+    return PLAN.verify(token, *key.public_keys)

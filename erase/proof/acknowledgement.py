@@ -4,7 +4,7 @@ The recipient's statement is a JWS by the recipient's key that names the certifi
 whom and under which key the answer arrived. If a recipient has no key, the site signs what its operator recorded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -90,7 +90,7 @@ def acknowledgement_content(
     return document
 
 
-def open_acknowledgement(token: str, certificate_id: str, site_key: bytes) -> Mapping[str, Any]:
+def open_acknowledgement(token: str, certificate_id: str, site_keys: Sequence[bytes]) -> Mapping[str, Any]:
     """Return an acknowledgement that the site signed for a certificate; a statement of the recipient in it holds too.
 
     Raises:
@@ -98,7 +98,7 @@ def open_acknowledgement(token: str, certificate_id: str, site_key: bytes) -> Ma
 
     Not checked: that the key is the recipient's. The site vouches for it; in doubt, ask the recipient.
     """
-    answer = ACKNOWLEDGEMENT.verify(token, site_key)
+    answer = ACKNOWLEDGEMENT.verify(token, *site_keys)
     if "statement" in answer:
         key = from_b64url(answer["recipient_key"])
         try:

@@ -100,7 +100,7 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
     # 1.
     token, acknowledgements = CERTIFICATE.from_file(data)
     # 2.
-    payload = CERTIFICATE.verify(token, key.public_key)
+    payload = CERTIFICATE.verify(token, *key.public_keys)
     statement = payload.logged.statement
     # 3. and 4.
     checkpoint = payload.logged.verify(key, EVENT, log_details(statement))
@@ -109,7 +109,7 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
         raise TamperError("integrity: the certificate states an erasure that left something behind; ask the site")
     # 6.
     certificate_id: str = statement["certificate_id"]
-    answers = [open_acknowledgement(one, certificate_id, key.public_key) for one in acknowledgements]
+    answers = [open_acknowledgement(one, certificate_id, key.public_keys) for one in acknowledgements]
     return Certificate(
         certificate_id,
         statement["receipt_sha256"],

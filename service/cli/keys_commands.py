@@ -20,14 +20,17 @@ def show(site: Site) -> Output:
     return _document(found), facts(_rows(found))
 
 
-@app.command("rotate", "--root")
+@app.command("rotate", "--root\n--signing")
 def rotate(
     site: Site,
     root: Annotated[bool, typer.Option("--root", help="Make a new root key, too, and destroy the old one.")] = False,
+    signing: Annotated[
+        bool, typer.Option("--signing", help="Make a new signing key, too; the old one introduces it in site.pub.")
+    ] = False,
 ) -> Output:
     """Make new keys, wrap every grant secret again, destroy the old keys. Finishes an interrupted rotation."""
     with progress("wrapping buckets again") as advance:
-        done = site.keys.rotate(root=root, progress=advance)
+        done = site.keys.rotate(root=root, signing=signing, progress=advance)
     old_copies = (
         "older copies of the keyring can no longer be decrypted"
         if done.new_root
@@ -38,9 +41,14 @@ def rotate(
         old_copies,
         "sketches are computed again when a gallery is next used",
     ]
+    if done.new_signing_key is not None:
+        lines.append(
+            f"signing key {done.new_signing_key} is in use; publish {site.home / 'site.pub'} again: its first line is "
+            "the same, and what older keys signed still verifies"
+        )
     if done.resumed:
         lines.insert(0, "finished an interrupted rotation")
-    return members(done, "epoch buckets new_root_key=new_root resumed"), "\n".join(lines)
+    return members(done, "epoch buckets new_root_key=new_root new_signing_key resumed"), "\n".join(lines)
 
 
 @app.command("schedule", "90")
@@ -55,7 +63,7 @@ def _document(found: KeysStatus) -> dict[str, object]:
     return members(
         found,
         "root_key root_key_at root_key_due epoch store_key_at buckets secrets rotation_unfinished=unfinished "
-        "every_days due_at overdue",
+        "signing_key signing_key_at every_days due_at overdue",
     )
 
 
@@ -63,6 +71,7 @@ def _rows(found: KeysStatus) -> list[tuple[str, str]]:
     rows = [
         ("root key", f"{found.root_key}, since {format_time(found.root_key_at)}"),
         ("store key", f"{found.epoch}, since {format_time(found.store_key_at)}"),
+        ("signing key", f"{found.signing_key}, since {format_time(found.signing_key_at)}"),
         ("secrets", f"{found.secrets} in {counted(found.buckets, 'bucket')}"),
         ("rotation due by", f"{format_time(found.due_at)}{' (overdue)' if found.overdue else ''}"),
     ]

@@ -78,7 +78,7 @@ def verify_manifest(manifest: Manifest, key: VerifierKey) -> Checkpoint:
         TamperError: the site has not signed it.
     """
     try:
-        MANIFEST.verify(manifest.token, key.public_key)
+        MANIFEST.verify(manifest.token, *key.public_keys)
     except (InputError, TamperError):
         raise TamperError(
             "integrity: the backup's manifest is not signed by this site; use a backup of the keyring's site"

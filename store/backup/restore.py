@@ -14,19 +14,19 @@ from typing import Final, final
 
 from sqlalchemy import select
 
-from volens.audit import Checkpoint, read_leaf
+from volens.audit import Checkpoint, VerifierKey, read_leaf
 from volens.consent import InputError, ReceiptId, TamperError, UnavailableError
 from volens.store.backup.manifest import MANIFEST, MANIFEST_FILE, Manifest, read_manifest, verify_manifest
 from volens.store.files.durable_copy import copy_private
-from volens.store.files.private_files import put_folder_in_place, read_private, write_private
+from volens.store.files.private_files import put_folder_in_place, read_private
 from volens.store.keys.generations import all_remembered, forget
 from volens.store.keys.root_key.holder_choice import ROOT_KEY_FILE
 from volens.store.keys.root_key.key_record import RECORD_FILE
 from volens.store.log import audit_log
 from volens.store.log.remembrance import remembered_leaves
+from volens.store.public_key_file import write_public_key
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.site_home import PUBLIC_KEY_FILE
 from volens.store.store import Store
 
 _seal_scope = tables.row_seal.c.scope
@@ -216,13 +216,13 @@ def stored_certificates(store: Store) -> list[tuple[str, str]]:
     return [(row.certificate_id, row.token) for row in rows]
 
 
-def put_home_in_place(draft: Path, home: Path, public_key_line: str) -> None:
+def put_home_in_place(draft: Path, home: Path, public_key: VerifierKey) -> None:
     """Rename the folder of a home that was restored completely.
 
     Raises:
         UnavailableError: the disk refuses, or the home was made in the meantime.
     """
-    write_private(draft / PUBLIC_KEY_FILE, f"{public_key_line}\n".encode())
+    write_public_key(draft, public_key)
     try:
         put_folder_in_place(draft, home)
     except OSError as error:

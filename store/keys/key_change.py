@@ -16,20 +16,22 @@ in 3, so one process at a time changes keys or exchanges the root key.
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Final, final
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from volens.audit import VerifierKey, introduce
 from volens.consent import ReceiptId, TamperError, UnavailableError, VolensError
 from volens.store.keys import sealing
 from volens.store.keys.buckets import rekey_bucket, remove_secrets, unknown_key
 from volens.store.keys.keyring import Keyring
 from volens.store.keys.root_key.holder import Slot, root_keys
-from volens.store.keys.secrets import ProjectionKey, Random, RootKey, StoreKey
-from volens.store.keys.unlocked_keys import SiteKeys, UnlockedKeys
+from volens.store.keys.secrets import ProjectionKey, Random, RootKey, Secret, StoreKey
+from volens.store.keys.unlocked_keys import UnlockedKeys
 from volens.store.keys.wrapped_keys import (
     SiteKeyKind,
     WrappedKeys,
@@ -52,6 +54,21 @@ class NewRootKey(Enum):
     NO = "no"
     IF_HOLDER_ANSWERS = "if the holder answers"
     REQUIRED = "required"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SigningKeyChange:
+    """A request for a new signing key.
+
+    Attributes:
+        key: the public keys until now; the newest is the one that the keyring holds.
+        log_size: number of leaves of the log now. The caller holds the write lock of the data file, so that the old key
+            signs no checkpoint of a longer log.
+    """
+
+    key: VerifierKey
+    log_size: int
 
 
 @final
@@ -92,6 +109,7 @@ def change_keys(
     destroy: Sequence[ReceiptId] = (),
     root_key: NewRootKey = NewRootKey.IF_HOLDER_ANSWERS,
     new_projection: bool = False,
+    new_signing_key: SigningKeyChange | None = None,
     in_transaction: Callable[[Connection, int], None] | None = None,
 ) -> KeyChange:
     """Make a new store key; see `destroy_secrets`, which raises the same errors.
@@ -122,7 +140,10 @@ def change_keys(
                 made = rekey_bucket(connection, newer, keyring.site_id, bucket_id, random)
                 if made is not None:
                     newer.add(*made)
-            _change_store_key(keyring, connection, newer, successor, random, now, new_projection=new_projection)
+            _change_store_key(keyring, connection, newer, successor, random, now)
+            _replace_site_keys(
+                keyring, connection, newer, random, now, new_projection=new_projection, new_signing_key=new_signing_key
+            )
             if root_key is not NewRootKey.NO:
                 connection.execute(update(tables.keyring).values(root_key_due=int(successor is None)))
             if in_transaction is not None:
@@ -180,19 +201,12 @@ def _change_store_key(
     successor: RootKey | None,
     random: Random,
     now: datetime,
-    *,
-    new_projection: bool,
 ) -> None:
     """Give `keys` a new store key, and a new root key if there is one, and store them all wrapped again."""
     site_id, wrapped = keyring.site_id, read_wrapped_keys(connection, keyring.engine.name)
     old, new, epoch = keys.store_key, StoreKey.generate(random), keys.epoch + 1
     for kind, its in rewrapped_site_keys(wrapped, old, new, random).items():
         connection.execute(update(tables.site_key).where(tables.site_key.c.kind == kind.value).values(wrapped=its.box))
-    if new_projection:
-        projection, number = ProjectionKey.generate(random), keys.site.projection_epoch + 1
-        keys.site.projection.wipe()
-        keys.site = SiteKeys(keys.site.signing, keys.site.authentication, projection, number)
-        add_site_key(connection, site_id, SiteKeyKind.PROJECTION, number, projection, new, random=random, now=now)
     keys.keep_only(wrapped.buckets)
     boxes: list[dict[str, object]] = []
     for key_id in wrapped.buckets:
@@ -214,6 +228,60 @@ def _change_store_key(
     connection.execute(update(tables.keyring).values(values | ({} if successor is None else {"root_key_at": now})))
     old.wipe()
     keys.store_key, keys.epoch = new, epoch
+
+
+def _replace_site_keys(
+    keyring: Keyring,
+    connection: Connection,
+    keys: UnlockedKeys,
+    random: Random,
+    now: datetime,
+    *,
+    new_projection: bool,
+    new_signing_key: SigningKeyChange | None,
+) -> None:
+    if new_projection:
+        _replace_projection_key(keyring, connection, keys, random, now)
+    if new_signing_key is not None:
+        _replace_signing_key(keyring, connection, keys, new_signing_key, random, now)
+
+
+def _replace_projection_key(
+    keyring: Keyring, connection: Connection, keys: UnlockedKeys, random: Random, now: datetime
+) -> None:
+    projection, epoch = ProjectionKey.generate(random), keys.site.projection_epoch + 1
+    keys.site.projection.wipe()
+    keys.site = replace(keys.site, projection=projection, projection_epoch=epoch)
+    add_site_key(
+        connection,
+        keyring.site_id,
+        SiteKeyKind.PROJECTION,
+        epoch,
+        projection,
+        keys.store_key,
+        random=random,
+        now=now,
+    )
+
+
+def _replace_signing_key(
+    keyring: Keyring,
+    connection: Connection,
+    keys: UnlockedKeys,
+    change: SigningKeyChange,
+    random: Random,
+    now: datetime,
+) -> None:
+    """Store a new signing key, and the statement, signed with the old key, that introduces it."""
+    epoch = len(change.key.successions) + 2
+    with Secret.generate(random) as seed:
+        signing = Ed25519PrivateKey.from_private_bytes(seed.buffer)
+        add_site_key(
+            connection, keyring.site_id, SiteKeyKind.SIGNING, epoch, seed, keys.store_key, random=random, now=now
+        )
+    statement = introduce(keyring, change.key, signing.public_key().public_bytes_raw(), change.log_size)
+    connection.execute(insert(tables.key_succession).values(epoch=epoch, statement=statement))
+    keys.site = replace(keys.site, signing=signing)
 
 
 def _problem_of_holder(keyring: Keyring) -> VolensError | None:

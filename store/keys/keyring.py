@@ -170,12 +170,23 @@ class Keyring:
         """The site's public key, 32 bytes, Ed25519."""
         return self.unlocked.site.signing.public_key().public_bytes_raw()
 
+    def successions(self) -> list[str]:
+        """Return the signed statements that introduced the site's later signing keys, oldest first."""
+        with self.engine.read() as connection:
+            return list(connection.scalars(select(_succession.statement).order_by(_succession.epoch)))
+
     def sign(self, payload: bytes, typ: str) -> str:
-        """Sign `payload` as the site, as a compact JWS."""
+        """Sign `payload` as the site, as a compact JWS, with the newest signing key.
+
+        Raises:
+            UnavailableError, TamperError: as `refresh`.
+        """
+        self.refresh()
         return consent_jws.sign(payload, typ, self.unlocked.site.signing)
 
     def sign_checkpoint(self, checkpoint: Checkpoint) -> str:
-        """Sign a tree head as the site, as a note."""
+        """Sign a tree head that was read before this call as the site, as a note; see `sign`."""
+        self.refresh()
         return sign_checkpoint(checkpoint, self.unlocked.site.signing)
 
     def derived_key(self, use: str) -> DerivedKey:
@@ -366,6 +377,7 @@ class Keyring:
 
 
 _secret = tables.grant_secret.c
+_succession = tables.key_succession.c
 _EPOCH: Final = PreparedQuery(select(tables.keyring.c.epoch))
 _WRAPPED: Final = PreparedQuery(
     select(_secret.receipt_id, _secret.bucket_id, _secret.key_number, _secret.wrapped).where(

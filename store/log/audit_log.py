@@ -201,6 +201,14 @@ def entries_about_no_person(connection: Connection, kind: str | None = None) -> 
     return found
 
 
+def has_entry(connection: Connection, details: Mapping[str, str | int]) -> bool:
+    """Return whether an entry about no person has exactly these details. Cost: reads every opening."""
+    opening = tables.audit_opening.c
+    text = rfc8785.dumps(dict(details)).decode("utf-8")
+    query = select(opening.seq).where(opening.receipt_id.is_(None), opening.details == text)
+    return connection.scalar(query) is not None
+
+
 def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     """Verify the whole log from the tables and the public key alone, as an independent auditor would.
 

@@ -45,6 +45,15 @@ site_key: Final = build_table(
     of=metadata,
 )
 
+key_succession: Final = build_table(
+    "key_succession",
+    col.key(col.integer("epoch", ">= 2")),
+    col.text("statement"),
+    rule=None,
+    of=metadata,
+)
+"""The signed statements that introduce the later signing keys of the site (`volens.audit.verifier_key`)."""
+
 bucket: Final = build_table(
     "bucket",
     col.row_id("bucket_id"),
@@ -125,6 +134,8 @@ key_rotation: Final = build_table(
     "key_rotation",
     col.integer("only", "= 1", primary_key=True),
     col.integer("new_root", "IN (0, 1)"),
+    col.integer("new_signing", "IN (0, 1)"),
+    col.integer("signing_epoch", ">= 2", nullable=True),
     col.integer("done_through", ">= 0"),
     col.integer("last_bucket", ">= 0"),
     col.integer("destroyed_epoch", ">= 1", nullable=True),
@@ -132,7 +143,10 @@ key_rotation: Final = build_table(
     rule=None,
     of=metadata,
 )
-"""A rotation in progress: the buckets up to `done_through`, of those up to `last_bucket`, have new keys."""
+"""A rotation in progress: the buckets up to `done_through`, of those up to `last_bucket`, have new keys.
+
+`signing_epoch` is the number of the signing key that it made; null as long as it did not.
+"""
 
 gallery_snapshot: Final = build_table(
     "gallery_snapshot",

@@ -217,20 +217,20 @@ _OF_KEYS = (
 )
 
 
-def rotate_and_die(home: Path, root: bool, nth: int, moment: str, result: Path) -> None:  # noqa: FBT001  by position
+def rotate_and_die(home: Path, asked: dict[str, bool], nth: int, moment: str, result: Path) -> None:
     """Rotate the keys, and be killed at the nth durable step; without a kill, count the steps."""
     site = _open(home)
     steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)), _OF_KEYS)
-    site.keys.rotate(root=root)
+    site.keys.rotate(**asked)
     result.write_text(str(steps()))
 
 
-def rotate_on_a_full_disk(home: Path, root: bool, size_bytes: int, result: Path) -> None:  # noqa: FBT001  by position
+def rotate_on_a_full_disk(home: Path, asked: dict[str, bool], size_bytes: int, result: Path) -> None:
     """Rotate the keys with a limit on the file size; record the error."""
     site = _open(home)
     report = os.open(result, os.O_CREAT | os.O_WRONLY)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
-    said = _said(lambda: site.keys.rotate(root=root))
+    said = _said(lambda: site.keys.rotate(**asked))
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     os.write(report, said.encode())
 

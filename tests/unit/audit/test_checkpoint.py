@@ -264,8 +264,6 @@ NO_KEYS: dict[str, tuple[str, str]] = {
     "a key id that does not fit": (f"{ORIGIN}+00000000+{TYPED}", "does not match; it was mistyped"),
     "another name": (KEY.line().replace("front", "back"), "does not match; it was mistyped"),
     "a name with a space": (KEY.line().replace("-", " ", 1), "bad name, base64 or length"),
-    "a newline at the end": (KEY.line() + "\n", "not a verifier key"),
-    "a space before it": (" " + KEY.line(), "bad name, base64 or length"),
     "31 bytes": (f"{ORIGIN}+00000000+{b64(bytes([1, *bytes(31)]))}", "base64 or length"),
     "no bytes but the type": (f"{ORIGIN}+00000000+AQ==", "bad name, base64 or length"),
     "bad padding": (f"{ORIGIN}+{KEY.key_id.hex()}+{TYPED.rstrip('=')}A", "integrity|base64|fit"),

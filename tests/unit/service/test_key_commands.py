@@ -33,8 +33,9 @@ def test_show_rotate_and_schedule_show_the_keys(ada: Path, volens: Command) -> N
     assert (first["root_key"], first["epoch"], first["secrets"]) == ("file:root.key", 1, 1)
     assert (first["every_days"], first["overdue"], first["rotation_unfinished"]) == (90, False, False)
 
+    done = {"epoch": 2, "buckets": 1, "new_root_key": False, "new_signing_key": None, "resumed": False}
     said = volens("keys", "rotate", "--json")
-    assert (said.code, said.json) == (0, {"epoch": 2, "buckets": 1, "new_root_key": False, "resumed": False})
+    assert (said.code, said.json) == (0, done)
     assert "older copies of the keyring still open" in volens("keys", "rotate").out.replace("\n", " ")
     assert "can no longer be decrypted" in volens("keys", "rotate", "--root").out.replace("\n", " ")
     assert volens("keys", "rotate", "--root", "--json").json["new_root_key"] is True
@@ -52,7 +53,10 @@ def test_show_rotate_and_schedule_show_the_keys(ada: Path, volens: Command) -> N
 def test_a_withdrawal_and_its_certificate_hold_over_a_rotation(ada: Path, volens: Command) -> None:
     withdrawn = volens("withdraw", ada, "--json")
     assert withdrawn.code == 0, withdrawn.err
-    assert volens("keys", "rotate", "--root").code == 0
+    said = volens("keys", "rotate", "--root", "--signing")
+    assert said.code == 0, said.err
+    assert "signing key 2 is in use; publish" in said.out.replace("\n", " ")
+    assert volens("keys", "show", "--json").json["signing_key"] == 2
     again = volens("withdraw", ada, "--json")
     assert (again.code, again.json["certificate"]) == (0, withdrawn.json["certificate"])
     key = ada.parent / "site" / "site.pub"

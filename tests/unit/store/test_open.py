@@ -43,7 +43,7 @@ def test_a_data_file_of_another_site_is_refused(house: House, other: House) -> N
     house.site.close()
     shutil.copy(other.site.home / DATA, house.site.home / DATA)
 
-    refused(house, "integrity: keyring and data file are of different sites; use the two that belong together")
+    refused(house, "integrity: keyring and data file are of different sites; use two that belong together")
 
 
 def test_a_data_file_with_a_forged_site_id_is_refused(house: House, other: House) -> None:
