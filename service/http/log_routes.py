@@ -32,7 +32,8 @@ class LogAnswer(BaseModel):
     size: int = Field(description="number of leaves", examples=[17])
     root: str = Field(description="RFC 6962 tree head, hexadecimal", examples=[EXAMPLE_SHA256])
     checkpoints: int = Field(description="number of signed tree heads that were verified", examples=[9])
-    key: str = Field(description="the verifier's key, as in site.pub", examples=["volens/4f2a+1b2c3d4e+AbC..."])
+    key: str = Field(description="the first line of site.pub", examples=["volens/4f2a+1b2c3d4e+AbC..."])
+    successions: list[str] = Field(description="further lines of site.pub, which introduce later keys", examples=[[]])
     kinds: dict[str, int] = Field(description="number of leaves of each kind", examples=[{"site.created": 1}])
 
 
@@ -54,8 +55,15 @@ class Proof(BaseModel):
 async def verify_log(app_state: SharedState) -> LogAnswer:
     """Verify every leaf, every node and every signature of the log."""
     report = await app_state.desk_pool.run(app_state.site.log.verify)
-    key, kinds = app_state.site.verifier_key.line(), dict(report.kinds)
-    return LogAnswer(size=report.size, root=report.root.hex(), checkpoints=report.checkpoints, key=key, kinds=kinds)
+    key = await app_state.desk_pool.run(lambda: app_state.site.verifier_key)
+    return LogAnswer(
+        size=report.size,
+        root=report.root.hex(),
+        checkpoints=report.checkpoints,
+        key=key.line(),
+        successions=[one.token for one in key.successions],
+        kinds=dict(report.kinds),
+    )
 
 
 @router.get("/log/checkpoint", summary="The newest checkpoint", response_class=PlainTextResponse)

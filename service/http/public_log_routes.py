@@ -31,6 +31,13 @@ async def read_public_checkpoint(request: Request, app_state: SharedState) -> st
     return await app_state.public_log_pool.run(app_state.public_log.checkpoint)
 
 
+@router.get("/public-log/site.pub", summary="The site's public keys", response_class=PlainTextResponse)
+async def read_public_key(request: Request, app_state: SharedState) -> str:
+    """Return `site.pub`. Trust it only if its first line is the one that you have from elsewhere."""
+    limit_log_reader(request, app_state)
+    return await app_state.public_log_pool.run(lambda: app_state.site.verifier_key.text())  # noqa: PLW0108  reads the keyring, in the pool
+
+
 @router.get(
     "/public-log/tile/{level}/{place:path}",
     summary="Hashes of the public log",

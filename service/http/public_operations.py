@@ -3,7 +3,13 @@
 from typing import Final
 
 PUBLIC_LOG_OPERATIONS: Final = frozenset(
-    {"read_public_checkpoint", "read_public_tile", "prove_public_inclusion", "prove_public_consistency"}
+    {
+        "read_public_checkpoint",
+        "read_public_key",
+        "read_public_tile",
+        "prove_public_inclusion",
+        "prove_public_consistency",
+    }
 )
 """Anyone may verify that the log only grows, and that a certificate is in it (docs/adr/0039)."""
 

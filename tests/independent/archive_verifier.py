@@ -1,17 +1,18 @@
-"""Checks an exported log, an access answer or a dossier; written from docs/certificate-format.md alone.
+"""Checks a receipt, an exported log, an access answer or a dossier; written from docs/certificate-format.md alone.
 
 Usage: python archive_verifier.py SITE_PUB FILE...
 """
 
 import base64
 import json
+import re
 import sys
 import zipfile
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from verifier import Site, b64, canonical, jws, need, receipt, root_of, sha
+from verifier import Site, b64, canonical, jws, need, root_of, sha
 
 
 def roots_of(m: int, n: int, proof: list[bytes], old: bytes, *, whole: bool = True) -> tuple[bytes, bytes]:
@@ -25,6 +26,18 @@ def roots_of(m: int, n: int, proof: list[bytes], old: bytes, *, whole: bool = Tr
         return first, sha(b"\1", both, proof[-1])
     first, both = roots_of(m - k, n - k, proof[:-1], old, whole=False)
     return sha(b"\1", proof[-1], first), sha(b"\1", proof[-1], both)
+
+
+def receipt(data: bytes) -> tuple[str, dict[str, Any]]:
+    token = json.loads(data)["receipt"] if data[:1] == b"{" else data.decode().strip()
+    agreed = jws(token, "receipt")
+    key, terms, times = agreed["pii_principal_key"], agreed["pii_processing"], agreed["event"]
+    need(key == {"crv": "Ed25519", "kty": "OKP", "x": key["x"]}, b64(agreed["pii_principal_id"]) == sha(canonical(key)))
+    need(agreed["schema_version"].endswith(" volens-receipt/1"), times["event_state"] == "consent given")
+    said = [terms["purpose"], terms["jurisdiction"], times["event_time"], times["expires_at"]]
+    form = "[a-z0-9][a-z0-9_-]{0,62} [A-Z]{2}(-[A-Z0-9]{1,3})?( [0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z){2}"
+    need(re.fullmatch(form, " ".join(said)), said[2] < said[3])
+    return sha(token).hex(), agreed
 
 
 def log(site: Site, data: bytes) -> tuple[int, bytes]:
@@ -63,14 +76,14 @@ def dossier(site: Site, folder: Path) -> dict[str, Any]:
     files = {one.relative_to(folder).as_posix(): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
     # 1. The manifest.
     listed, signature = files.pop("manifest.json"), json.loads(files.pop("manifest.sig.json"))["dossier"]
-    signed, manifest = jws(signature, "dossier", site.key), json.loads(listed)
+    signed, manifest = jws(signature, "dossier", *site.keys), json.loads(listed)
     order = {"cohort_id": manifest["cohort_id"]}
     need(signed == {"version": 1, "manifest_sha256": sha(listed).hex()} | order)
     need({name: sha(data).hex() for name, data in files.items()} == manifest["files"])
     counts, proofs, token = (json.loads(files[name]) for name in ("counts.json", "log.json", "plan.json"))
     before, after, token = counts["before"], counts["after"], token["plan"]
     # 2. The plan and its approvals.
-    plan = jws(token, "cohort-plan", site.key)
+    plan = jws(token, "cohort-plan", *site.keys)
     need(plan["cohort_id"] == manifest["cohort_id"])
     for number, who in enumerate(before["approved_by"], start=1):
         approval = json.loads(files[f"approvals/{number}.json"])["approval"]
@@ -137,7 +150,7 @@ def main(site_pub: str, *paths: str) -> None:
             site.certificate(data)
         elif b'"volens-audit-log/1"' in data.partition(b"\n")[0]:
             log(site, data)
-        elif data.startswith(site.named[0].encode()):
+        elif data.startswith(site.name.encode()):
             site.checkpoint(data.decode())
         else:
             receipt(data)

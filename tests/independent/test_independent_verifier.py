@@ -21,7 +21,7 @@ from tests.unit.erase.orders import approval, carry_out, operator, planned
 from tests.unit.erase.test_certificate import reissue, statement_of
 from tests.unit.erase.test_dossier import read, signed_again, written
 from tests.vectors.build_vectors import FOLDER, VERIFIED, worked_example
-from volens.audit import open_checkpoint, verify_log_file
+from volens.audit import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint, verify_log_file
 from volens.consent import VolensError
 from volens.consent.receipt import UnverifiedReceipt, verify_receipt
 from volens.erase import OperatorKey
@@ -97,7 +97,7 @@ def documents(house: House, site: verifier.Site) -> dict[str, tuple[bytes, Check
 
     return {
         "certificate": (newest_certificate(house), site.certificate, lambda data: verify_certificate(data, key)),
-        "receipt": (person.take_home.receipt.token.encode(), verifier.receipt, our_receipt),
+        "receipt": (person.take_home.receipt.token.encode(), archive_verifier.receipt, our_receipt),
         "checkpoint": (
             house.site.log.checkpoint().encode(),
             lambda data: site.checkpoint(data.decode()),
@@ -152,7 +152,7 @@ def test_the_verifier_uses_the_standard_library_and_cryptography_and_has_100_lin
 @pytest.mark.parametrize("name", sorted(MANIFEST["receipts"]))
 def test_the_verifier_judges_every_stored_receipt_as_the_manifest_does(name: str) -> None:
     def of_ann(data: bytes) -> None:
-        _, agreed = verifier.receipt(data)
+        _, agreed = archive_verifier.receipt(data)
         assert agreed["pii_principal_id"] == MANIFEST["subject_id"]
 
     said = MANIFEST["receipts"][name]["expected"]
@@ -240,7 +240,7 @@ def test_what_one_site_has_signed_is_refused_under_the_key_of_another(
     house: House, site: verifier.Site, dossier: tuple[House, Path]
 ) -> None:
     other = verifier.Site((FOLDER / "worked_site.pub").read_text("utf-8"))
-    other.named[0] = site.named[0]  # only the key is another
+    other.name = site.name  # only the key is another
     by_kind: dict[str, Check] = {
         "certificate": other.certificate,
         "checkpoint": lambda data: other.checkpoint(data.decode()),
@@ -347,3 +347,29 @@ def test_the_commands_of_the_page_say_that_the_worked_example_is_valid(
     for words in typed[1:]:
         assert run(words[1:]) == 0
         assert capsys.readouterr().out.startswith("valid: ")
+
+
+def test_after_rotations_both_verify_what_each_key_signed_and_no_longer_log(template: Path, tmp_path: Path) -> None:
+    house = House.copied(template, tmp_path / "home")
+    thief = house.store.keyring.unlocked.site.signing
+    files, notes, texts = [], [], []
+    for _ in range(3):
+        files.append(house.withdraw(house.admit()).certificate_path.read_bytes())
+        notes.append(house.site.log.checkpoint())
+        texts.append((house.site.home / "site.pub").read_text("utf-8"))
+        house.site.keys.rotate(signing=True)
+    newest = verifier.Site(texts[-1])
+    assert newest.line == verifier.Site(texts[0]).line
+    for data, note in zip(files, notes, strict=True):
+        verify_certificate(data, VerifierKey.parse(texts[-1]))
+        newest.certificate(data)
+        newest.checkpoint(note)
+    for data, note in zip(files[1:], notes[1:], strict=True):
+        assert is_refused(verifier.Site(texts[0]).certificate, data)
+        assert is_refused(lambda data: verifier.Site(texts[0]).checkpoint(data.decode()), note.encode())
+    house.invite()
+    head = Checkpoint(newest.name, house.site.log.verify().size, bytes(32))
+    house.site.close()
+    late = sign_checkpoint(head, thief)
+    for check in (newest.checkpoint, lambda note: open_checkpoint(note, VerifierKey.parse(texts[-1]))):
+        assert is_refused(lambda data, check=check: check(data.decode()), late.encode())

@@ -1,11 +1,12 @@
-"""Checks what a site signed (certificate, receipt, checkpoint); written from docs/certificate-format.md alone."""
+"""Checks what a site signed (site.pub, checkpoint, certificate); written from docs/certificate-format.md alone."""
 
 import base64
 import hashlib
 import json
-import re
+from contextlib import suppress
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey as Key
 
 
@@ -28,13 +29,16 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
-def jws(token: str, typ: str, key: bytes = b"") -> dict[str, Any]:  # a receipt brings its own key
+def jws(token: str, typ: str, *keys: bytes) -> dict[str, Any]:  # a receipt brings its own key
     head, body, signature = token.split(".")
     need(json.loads(b64(head).decode(), object_pairs_hook=sorted) == [("alg", "Ed25519"), ("typ", f"volens-{typ}+jws")])
     said = json.loads(b64(body), parse_float=need, parse_int=lambda one: need(abs(int(one)) < 2**53) or int(one))
     need(canonical(said) == b64(body))
-    Key.from_public_bytes(key or b64(said["pii_principal_key"]["x"])).verify(b64(signature), f"{head}.{body}".encode())
-    return said
+    for key in keys or [b64(said["pii_principal_key"]["x"])]:
+        with suppress(InvalidSignature):
+            Key.from_public_bytes(key).verify(b64(signature), f"{head}.{body}".encode())
+            return said
+    raise InvalidSignature
 
 
 def root_of(leaf: bytes, m: int, n: int, proof: list[bytes]) -> bytes:
@@ -46,32 +50,28 @@ def root_of(leaf: bytes, m: int, n: int, proof: list[bytes]) -> bytes:
     return sha(b"\1", half, proof[-1]) if m < k else sha(b"\1", proof[-1], half)
 
 
-def receipt(data: bytes) -> tuple[str, dict[str, Any]]:
-    token = json.loads(data)["receipt"] if data[:1] == b"{" else data.decode().strip()
-    agreed = jws(token, "receipt")
-    key, terms, times = agreed["pii_principal_key"], agreed["pii_processing"], agreed["event"]
-    need(key == {"crv": "Ed25519", "kty": "OKP", "x": key["x"]}, b64(agreed["pii_principal_id"]) == sha(canonical(key)))
-    need(agreed["schema_version"].endswith(" volens-receipt/1"), times["event_state"] == "consent given")
-    said = [terms["purpose"], terms["jurisdiction"], times["event_time"], times["expires_at"]]
-    form = "[a-z0-9][a-z0-9_-]{0,62} [A-Z]{2}(-[A-Z0-9]{1,3})?( [0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z){2}"
-    need(re.fullmatch(form, " ".join(said)), said[2] < said[3])
-    return sha(token).hex(), agreed
-
-
 class Site:
-    def __init__(self, line: str) -> None:
-        self.named, key = line.strip().split("+", 2)[:2], line.strip().split("+", 2)[2]
-        self.line, self.key = line.strip(), b64(key, b"+/")[1:]
-        need(self.named[1] == sha(self.named[0], "\n\1", self.key)[:4].hex(), b64(key, b"+/")[:1] == b"\1")
+    def __init__(self, text: str) -> None:  # site.pub: the first key, and statements that introduce the next ones
+        self.line, *tokens = text.split()
+        self.name, line, self.ids = self.line.split("+")[0], self.line, dict[str, tuple[bytes, float]]()
+        for epoch, token in enumerate([*tokens, ""], 2):
+            name, key_id, encoded = line.split("+", 2)
+            need(key_id == sha(name, "\n", key := b64(encoded, b"+/"))[:4].hex(), name == self.name, key[:1] == b"\1")
+            said = jws(token, "key-succession", key[1:]) if token else {"log_size": float("inf")}
+            need(not token or [said["version"], said["epoch"], said["old_key"]] == [1, epoch, line])
+            need(said["log_size"] >= max((size for _, size in self.ids.values()), default=0))
+            self.ids[key_id], line = (key[1:], said["log_size"]), said.get("new_key", "")
+        self.keys = [key for key, _ in self.ids.values()]
 
     def checkpoint(self, note: str) -> tuple[int, bytes]:
         text, _, lines = note.rpartition("\n\n")
         origin, size, root = text.split("\n")
-        signed = [one.removeprefix("— ").split(" ") for one in lines[:-1].split("\n")]
-        own = [data[4:] for name, blob in signed if [name, (data := b64(blob, b"+/"))[:4].hex()] == self.named]
-        need(own, origin == self.named[0], size == str(int(size)), lines[-1] == "\n")
-        for signature in own:
-            Key.from_public_bytes(self.key).verify(signature, f"{text}\n".encode())
+        mine = f"— {self.name} "
+        signed = [b64(one.removeprefix(mine), b"+/") for one in lines.split("\n") if one.startswith(mine)]
+        own = [(self.ids[data[:4].hex()], data[4:]) for data in signed if data[:4].hex() in self.ids]
+        need(own, origin == self.name, size == str(int(size)), lines[-1] == "\n")
+        for (key, last_size), signature in own:
+            need(Key.from_public_bytes(key).verify(signature, f"{text}\n".encode()) is None, int(size) <= last_size)
         return int(size), b64(root, b"+/")
 
     def entry(self, log: dict[str, Any], size: int, root: bytes) -> tuple[str, dict[str, Any]]:
@@ -82,7 +82,7 @@ class Site:
         return fields["kind"], log["details"]
 
     def logged(self, token: str, typ: str) -> tuple[Any, object, str]:
-        signed = jws(token, typ, self.key)
+        signed = jws(token, typ, *self.keys)
         entry = self.entry(signed["log"], *self.checkpoint(signed["log"]["checkpoint"]))
         return signed["statement"], entry, sha(canonical(signed["statement"])).hex()
 
@@ -92,7 +92,7 @@ class Site:
         said, entry, digest = self.logged(file["certificate"], "erasure-certificate")
         need(entry == ("erasure.certified", {"certificate_id": said["certificate_id"], "statement_sha256": digest}))
         need(not any(one.get("found") for one in said["searched"] + said.get("search_after", [])))
-        for answer in (jws(one, "erasure-acknowledgement", self.key) for one in file.get("acknowledgements", [])):
+        for answer in (jws(one, "erasure-acknowledgement", *self.keys) for one in file.get("acknowledgements", [])):
             need(answer["certificate_id"] == said["certificate_id"])
             if "statement" in answer:
                 theirs = jws(answer["statement"], "recipient-statement", b64(answer["recipient_key"]))

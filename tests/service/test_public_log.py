@@ -26,6 +26,7 @@ Bearer = Callable[..., dict[str, str]]
 LOG = "/v1/public-log"
 ADDRESSES = {
     "read_public_checkpoint": f"{LOG}/checkpoint",
+    "read_public_key": f"{LOG}/site.pub",
     "read_public_tile": f"{LOG}/tile/0/000.p/1",
     "prove_public_inclusion": f"{LOG}/inclusion?index=0&size=1",
     "prove_public_consistency": f"{LOG}/consistency?old_size=1&size=1",
@@ -72,6 +73,15 @@ def test_another_implementation_reads_the_log_and_finds_a_certificate_in_it(
     proof = client.get(f"{LOG}/inclusion?index={index}&size={head.size}").json()["hashes"]
     InclusionProof(index, head.size, [bytes.fromhex(one) for one in proof]).check(leaf, head.root_hash)
     assert max(index, 256) < head.size, "more than one tile"
+
+
+def test_anyone_reads_the_public_keys_of_a_site_after_a_rotation(client: TestClient, house: House) -> None:
+    before = client.get(f"{LOG}/site.pub").text
+    house.site.keys.rotate(signing=True)
+    after = client.get(f"{LOG}/site.pub").text
+    assert after.startswith(before)
+    assert VerifierKey.parse(after) == house.site.verifier_key
+    assert len(after.splitlines()) == len(before.splitlines()) + 1
 
 
 def test_the_public_log_ends_with_yesterday_and_the_log_of_an_auditor_does_not(
