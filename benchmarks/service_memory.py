@@ -6,6 +6,8 @@
 4. This person withdraws over HTTP.
 5. The memory of every process of the service is read from outside (``/proc/PID/mem``) and searched for them.
 6. The noted secret is opened, if that is possible, with the keyring and the root key as they are now.
+7. Before and after the withdrawal, every 32 bytes of the writable memory that could be a key are tried as the key of
+   the noted secret (`benchmarks.blind_search`). Before it, one of them opens it: the bucket key.
 
 Not shown: registers, swap devices, and memory that a process has given back to the system.
 """
@@ -26,6 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, final
 
+from benchmarks.blind_search import opens_with_a_key_in
 from benchmarks.load.actors import actors
 from benchmarks.load.service import ROOT, Service
 from volens import Site
@@ -36,6 +39,7 @@ from volens.index.reference_opener import opened
 from volens.store import open_home
 from volens.store.keys import GrantSecret, Wrapped
 from volens.store.keys.secrets import KEY_BYTES
+from volens.store.keys.wrapped_keys import secret_context
 from volens.store.people.references import sealed_references
 from volens.store.programs import Role
 
@@ -57,12 +61,15 @@ class Findings:
         before: before the withdrawal. The search works, because it finds the gallery's sketch and the hot set's rows.
         after: after the withdrawal.
         opened: whether the wrapped secret of before still opens with the keyring and the root key of after.
+        blind_before, blind_after: whether a key in the memory opens it, before and after the withdrawal.
         searched_bytes: how much memory was read.
     """
 
     before: Mapping[str, int]
     after: Mapping[str, int]
     opened: bool
+    blind_before: bool
+    blind_after: bool
     searched_bytes: int
 
 
@@ -74,8 +81,8 @@ class _Person:
     frame: bytes
 
 
-def observe(home: Path, workers: int = 1) -> Findings:
-    """Do steps 1 to 6 in a new home."""
+def observe(home: Path, workers: int = 1, *, blind: bool = True) -> Findings:
+    """Do steps 1 to 6 in a new home, and with `blind` also 7, which takes a minute for each process."""
     # 1.
     people, door = _site(home)
     with Service(home, model_threads=2, workers=workers) as service:
@@ -90,23 +97,30 @@ def observe(home: Path, workers: int = 1) -> Findings:
         wrapped, values = _noted(home, victim.receipt_id)
         if not _opens(home, victim.receipt_id, wrapped):
             raise RuntimeError("the secret does not open before the withdrawal")
-        before, _ = _searched(service, values)
+        context = secret_context(_site_id(home), victim.receipt_id, wrapped.key_id)
+        before, blind_before, _ = _searched(service, values, context if blind else None)
         # 4.
         _post(service, "/v1/withdrawals", json.dumps({"code": victim.code}).encode(), "application/json")
         # 5.
-        after, searched_bytes = _searched(service, values)
+        after, blind_after, searched_bytes = _searched(service, values, context if blind else None)
         # 6.
-        return Findings(before, after, _opens(home, victim.receipt_id, wrapped), searched_bytes)
+        opened = _opens(home, victim.receipt_id, wrapped)
+        return Findings(before, after, opened, blind_before, blind_after, searched_bytes)
 
 
-def _searched(service: Service, values: Mapping[str, bytes]) -> tuple[dict[str, int], int]:
-    longest, searched_bytes = dict.fromkeys(values, 0), 0
+def _searched(service: Service, values: Mapping[str, bytes], context: bytes | None) -> tuple[dict[str, int], bool, int]:
+    """Do steps 5 and 7."""
+    longest, is_open, searched_bytes = dict.fromkeys(values, 0), False, 0
     for pid in service.pids():
-        for memory in _memory(pid):
+        for is_writable, memory in _memory(pid):
             searched_bytes += len(memory)
+            # 7.
+            if is_writable and context is not None and not is_open:
+                is_open = opens_with_a_key_in(memory, values["wrapped secret"], context)
+            # 5.
             for name, value in values.items():
                 longest[name] = max(longest[name], longest_run(memory, value, SHORTEST[name]))
-    return longest, searched_bytes
+    return longest, is_open, searched_bytes
 
 
 def longest_run(memory: bytes, value: bytes, shortest: int) -> int:
@@ -153,6 +167,11 @@ def _post(service: Service, path: str, body: bytes, kind: str, token: str | None
     return document
 
 
+def _site_id(home: Path) -> str:
+    with closing(open_home(home, clock=_now, random=os.urandom)) as store:
+        return store.keyring.site_id
+
+
 def _backup(home: Path) -> None:
     command = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
     environment = {**os.environ, "VOLENS_HOME": str(home), "PYTHONPATH": str(ROOT)}
@@ -183,8 +202,8 @@ def _opens(home: Path, receipt_id: ReceiptId, wrapped: Wrapped) -> bool:
     return False
 
 
-def _memory(pid: int) -> Iterator[bytes]:
-    """Yield the readable memory of another process in pieces that overlap."""
+def _memory(pid: int) -> Iterator[tuple[bool, bytes]]:
+    """Yield the readable memory of another process in pieces that overlap, and whether the process can write to it."""
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
             span, rights, *_ = line.split()
@@ -193,7 +212,7 @@ def _memory(pid: int) -> Iterator[bytes]:
             start, end = (int(one, 16) for one in span.split("-"))
             for at in range(start, end, _CHUNK):
                 try:
-                    yield os.pread(memory.fileno(), min(_CHUNK + _OVERLAP, end - at), at)
+                    yield "w" in rights, os.pread(memory.fileno(), min(_CHUNK + _OVERLAP, end - at), at)
                 except OSError:
                     break  # a guard page, or a region that is gone meanwhile
 
@@ -215,9 +234,14 @@ def main() -> None:
             one = observe(Path(work) / "home", workers)
         found.update(name for name, longest in one.after.items() if longest)
         found["opened"] += one.opened
+        found["blind, before"] += one.blind_before
+        found["blind, after"] += one.blind_after
         runs = ", ".join(f"{name}: {one.before[name]} -> {longest}" for name, longest in one.after.items())
         print(f"{number + 1}: {workers} worker(s), {one.searched_bytes >> 20} MiB searched; bytes in a row: {runs}")
-    print(f"of {services} services: " + ", ".join(f"{name} {found[name]}" for name in (*one.after, "opened")))
+    print(
+        f"of {services} services: "
+        + ", ".join(f"{name} {found[name]}" for name in (*one.after, "opened", "blind, before", "blind, after"))
+    )
 
 
 if __name__ == "__main__":
