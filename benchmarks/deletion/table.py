@@ -14,8 +14,9 @@ PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "deletion.md"
 BEGIN: Final = "<!-- begin: python -m benchmarks.deletion.table -->"
 END: Final = "<!-- end -->"
 
-_SEALED: Final = "sealed embedding"
-_ITS_KEY: Final = "wrapped secret"
+_SEALED: Final = frozenset({"sealed embedding", "wrapped secret"})
+"""Ciphertext. The keys that wrapped the secret of a deleted person are destroyed with the deletion (docs/adr/0035)."""
+
 _NOT_MEASURED: Final = "not measured"
 
 Document = Mapping[str, Any]
@@ -40,8 +41,7 @@ def load(folder: Path = RESULTS) -> list[Document]:
 def left(document: Document, phase: str, place: str) -> str:
     """Return one cell: the number of deleted people of whom something was found in a place, in all runs together.
 
-    Sealed values are counted separately, because they do not open unless the wrapped secret is there too. A wrapped
-    secret that was found whole counts, because the sealed embedding may be available in an old backup.
+    Sealed values are counted separately, because no key that is left opens them.
     The cell is "not measured" if the control fails: before the deletion something of every deleted person must have
     been found there, and in this search something of every person who was kept. A backup is its own control.
     """
@@ -53,9 +53,8 @@ def left(document: Document, phase: str, place: str) -> str:
         kept, deleted = set(run["people"]["kept"]), set(run["people"]["deleted"])
         if _anything(seen, "kept") != kept or _anything(before, "deleted") != deleted:
             return _NOT_MEASURED
-        plain = [kind for kind in seen["kinds"] if kind not in {_SEALED, _ITS_KEY}]
+        plain = [kind for kind in seen["kinds"] if kind not in _SEALED]
         readable = {one for kind in plain for one in _found(seen, kind, "deleted")}
-        readable |= set(seen["kinds"].get(_ITS_KEY, {}).get("deleted", {}).get("whole", ()))
         count += len(readable)
         sealed += len(_anything(seen, "deleted") - readable)
         total += len(deleted)

@@ -175,7 +175,7 @@ def made_up_result(*, kept: list[int], deleted: Mapping[str, list[int]], before:
         ([3, 4], [1, 2], {"embedding": [1]}, "1 of 2"),
         ([3, 4], [1, 2], {"sealed embedding": [1, 2]}, "0 of 2 (2 sealed)"),
         ([3, 4], [1, 2], {"sealed embedding": [1, 2], "wrapped secret": [2]}, "0 of 2 (2 sealed)"),
-        ([3, 4], [1, 2], {"sealed embedding": [1, 2], "wrapped secret, whole": [2]}, "1 of 2 (1 sealed)"),
+        ([3, 4], [1, 2], {"sealed embedding": [1, 2], "wrapped secret, whole": [2]}, "0 of 2 (2 sealed)"),
         ([3], [1, 2], {}, "not measured"),
         ([3, 4], [1], {}, "not measured"),
     ],
