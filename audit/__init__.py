@@ -21,6 +21,10 @@ from volens.audit.log_file import header_line as header_line
 from volens.audit.log_file import leaf_line as leaf_line
 from volens.audit.log_file import opening_line as opening_line
 from volens.audit.log_file import verify_log_file as verify_log_file
+from volens.audit.signer import origin_of as origin_of
+from volens.audit.signer import refuse_other_key as refuse_other_key
+from volens.audit.signer import refuse_other_origin as refuse_other_origin
+from volens.audit.signer import refuse_other_signer as refuse_other_signer
 from volens.audit.tree import NodeReader as NodeReader
 from volens.audit.tree import consistency_proof as consistency_proof
 from volens.audit.tree import empty_root as empty_root

@@ -121,6 +121,19 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
     return checkpoint
 
 
+def named_signers(note: str) -> list[tuple[str, bytes]]:
+    """Return name and key id (4 bytes) of each signature line of a note WITHOUT checking any; [] if it is malformed.
+
+    A note whose first line is not the name of one of them contradicts itself, and names nobody.
+    """
+    try:
+        text, lines = _split_note(note)
+        named = [(name, key_id) for name, key_id, _ in map(_parse_signature, lines)]
+    except TamperError:
+        return []
+    return named if text.partition("\n")[0] in {name for name, _ in named} else []
+
+
 def _split_note(note: str) -> tuple[str, list[str]]:
     """Return the text with its last newline, and the signature lines without theirs."""
     try:

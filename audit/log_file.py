@@ -14,6 +14,7 @@ above it. The header's checkpoint covers all leaves, so a file that was cut off 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
@@ -21,6 +22,7 @@ import rfc8785
 
 from volens.audit.checkpoint import Checkpoint, open_checkpoint
 from volens.audit.leaf import open_leaf, read_leaf
+from volens.audit.signer import refuse_other_key, refuse_other_signer
 from volens.audit.tree import empty_root, leaf_hash, new_nodes, root
 from volens.audit.verifier_key import VerifierKey, from_base64, to_base64
 from volens.consent import InputError, TamperError
@@ -109,8 +111,14 @@ def _read_header(line: bytes, key: VerifierKey) -> Checkpoint:
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise InputError("this is not an exported audit log; use the file as 'volens audit export' wrote it") from None
     if named != key.line():
+        with suppress(InputError):
+            refuse_other_key("this log", named, key)
         raise _tampered("the log is of another site than the public key")
-    return open_checkpoint(note, key)
+    try:
+        return open_checkpoint(note, key)
+    except TamperError:
+        refuse_other_signer("this log", note, key)
+        raise
 
 
 def _read_lines(lines: Iterator[bytes], key: VerifierKey, evidence: Sequence[Checkpoint]) -> LogFile:

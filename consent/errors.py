@@ -29,6 +29,13 @@ class TamperError(VolensError):
     """A seal, a signature or a chain does not hold; stop and investigate."""
 
 
+class WrongKeyError(TamperError):
+    """A document says that another site signed it than the one whose public key was given; get the right key.
+
+    It is a `TamperError`, because what the document says is not proved either: nothing is valid under this key.
+    """
+
+
 class ErasureIncompleteError(VolensError):
     """An erasure has begun but is not finished; matching has already stopped."""
 

@@ -18,6 +18,7 @@ from volens.consent import jws
 from volens.consent.canonical import loads_canonical
 from volens.consent.errors import InputError, TamperError, VolensError
 from volens.consent.json_reader import read_json
+from volens.consent.plain_text import plain_bytes
 
 Content = TypeVar("Content")
 _UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, RecursionError, InputError)
@@ -89,11 +90,12 @@ class SignedDocument(Generic[Content]):
         """Return the token of a file and the further tokens in it. No signature is checked.
 
         Raises:
-            VolensError: `error`; the file is not byte for byte what `to_file` writes. Around a bare token, white space
-                is allowed.
+            VolensError: `error`; the file is not byte for byte what `to_file` writes, except for a byte order mark and
+                line ends of CR LF, which no document contains. Around a bare token, white space is allowed.
         """
         if len(data) > self.max_bytes:
             raise self._refusal(self.error, f"got {len(data)} bytes; expected at most {self.max_bytes}")
+        data = plain_bytes(data)
         if self.member is None:
             try:
                 return data.decode("ascii").strip(), []

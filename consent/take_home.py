@@ -9,6 +9,7 @@ from volens.consent.json_reader import DuplicateMemberError, JsonError, read_jso
 from volens.consent.jws import MAX_TOKEN_BYTES
 from volens.consent.notice import MAX_NOTICE_BYTES
 from volens.consent.person_secret import PersonSecret
+from volens.consent.plain_text import plain_bytes
 from volens.consent.receipt import UnverifiedReceipt
 from volens.consent.withdrawal import WithdrawalCode
 
@@ -43,6 +44,7 @@ class TakeHome:
         """
         if len(data) > MAX_FILE_BYTES:
             raise ReceiptError(f"got a receipt file of {len(data)} bytes; expected at most {MAX_FILE_BYTES}")
+        data = plain_bytes(data)
         if not data.lstrip().startswith(b"{"):
             return cls(UnverifiedReceipt.parse(data))
         try:

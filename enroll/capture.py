@@ -71,16 +71,22 @@ def capture_reference(
     of photos done and the total.
 
     Raises:
-        TypeError: `grant` is not a ConsentGrant; no photo was decoded, and no model was run.
+        TypeError: `grant` is not a ConsentGrant, or a photo is no image; no photo was decoded, and no model was run.
         TooFewPhotosError: 1.
         ImageError: 1, or a photo is not a readable image.
-        NoFaceError, SeveralFacesError, PoorQualityError: 2; the message says which photo.
+        NoFaceError, SeveralFacesError, PoorQualityError: 2; the message names the photo, by its file if it has one.
         DifferentPeopleError: 4.
 
     Not checked: liveness, whether the photos differ from each other, and whether the face is the grant's owner's.
     """
     if not isinstance(grant, ConsentGrant):
         raise TypeError(f"got {type(grant).__name__}; expected a ConsentGrant; get one from volens.consent.gate.admit")
+    for photo in photos:
+        if not isinstance(photo, RgbImage | EncodedImage):
+            raise TypeError(
+                f"got a photo of type {type(photo).__name__}; expected RgbImage or EncodedImage; use read_image"
+            )
+    names = [_name(photo, number) for number, photo in enumerate(photos, start=1)]
     # 1.
     few = len(photos) < MIN_PHOTOS
     if not photos or (few and not allow_few):
@@ -94,9 +100,9 @@ def capture_reference(
     qualities: list[QualityReport] = []
     vectors: list[UnitVector] = []
     try:
-        for number, photo in enumerate(photos, start=1):
+        for name, photo in zip(names, photos, strict=True):
             image = photo.decode() if isinstance(photo, EncodedImage) else photo
-            face, quality = _one_good_face(image, number, extractor, rules)
+            face, quality = _one_good_face(image, name, extractor, rules)
             crops.append(extractor.crop(image, face))
             qualities.append(quality)
             del image  # before the next one is decoded
@@ -106,7 +112,7 @@ def capture_reference(
             if progress:
                 progress(len(vectors), len(photos))
         # 4. and 5.
-        mean = _agreeing_mean(vectors, extractor.model.thresholds.claim_value)
+        mean = _agreeing_mean(vectors, names, extractor.model.thresholds.claim_value)
     finally:
         for crop in crops:
             crop.fill(0)
@@ -114,6 +120,10 @@ def capture_reference(
             vector.wipe()
     embedding = ConsentedEmbedding(grant, mean, extractor.model.model_id)
     return ReferenceDraft(embedding, tuple(qualities), few)
+
+
+def _name(photo: Photo, number: int) -> str:
+    return photo.name if isinstance(photo, EncodedImage) else f"photo {number}"
 
 
 def _check_pixels(photos: Sequence[Photo]) -> None:
@@ -129,28 +139,27 @@ def _check_pixels(photos: Sequence[Photo]) -> None:
 
 
 def _one_good_face(
-    photo: RgbImage, number: int, extractor: Extractor, rules: QualityRules
+    photo: RgbImage, name: str, extractor: Extractor, rules: QualityRules
 ) -> tuple[DetectedFace, QualityReport]:
     found = extractor.detect(photo)
     if not found:
         raise NoFaceError(
-            f"photo {number} shows no face that the detector finds; expected one, upright and lit from the front; "
-            "take it again"
+            f"{name} shows no face that the detector finds; expected one, upright and lit from the front; take it again"
         )
     if len(found) > 1:
         raise SeveralFacesError(
-            f"photo {number} shows {len(found)} faces; expected one, of the person who agreed; take the photo again, "
+            f"{name} shows {len(found)} faces; expected one, of the person who agreed; take the photo again, "
             "or crop the other faces"
         )
     quality = extractor.assess(photo, found[0])
     try:
         rules.check(quality)
     except PoorQualityError as error:
-        raise PoorQualityError(f"photo {number}: {error}") from None
+        raise PoorQualityError(f"{name}: {error}") from None
     return found[0], quality
 
 
-def _agreeing_mean(vectors: Sequence[UnitVector], threshold: float) -> UnitVector:
+def _agreeing_mean(vectors: Sequence[UnitVector], names: Sequence[str], threshold: float) -> UnitVector:
     """Return the normalised mean; `vectors` stay as they are.
 
     Raises:
@@ -165,7 +174,7 @@ def _agreeing_mean(vectors: Sequence[UnitVector], threshold: float) -> UnitVecto
             agreement = float(np.median(np.delete(scores[row], row)))
             if agreement < threshold:
                 raise DifferentPeopleError(
-                    f"photo {row + 1} does not seem to show the same person as the others: median comparison score "
+                    f"{names[row]} does not seem to show the same person as the others: median comparison score "
                     f"{agreement:.2f}, expected {threshold:.2f} or more; use photos of one person, or take it again"
                 )
         mean = stack.mean(axis=0)

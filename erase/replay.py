@@ -19,7 +19,7 @@ from volens.erase.proof.kept_proof import Proof, read_home_proof, read_proof, un
 from volens.index import Galleries, Installation
 from volens.store import DATA_FILE, KEYRING_FILE, Clock, Store, open_home
 from volens.store.backup import copy_closed, put_in_place, restore
-from volens.store.files import make_home_folder, write_private
+from volens.store.files import make_home_folder, write_public
 from volens.store.keys import Random, destroy_secrets
 from volens.store.log import (
     CERTIFICATES,
@@ -328,4 +328,4 @@ def _write_certificates(home: Path, files: Mapping[str, bytes]) -> None:
     folder = make_home_folder(home, CERTIFICATES)
     for certificate_id, data in files.items():
         if not (path := folder / f"{certificate_id}.json").exists():
-            write_private(path, data)
+            write_public(path, data)

@@ -22,7 +22,6 @@ from volens.face.face_errors import SeveralFacesError as SeveralFacesError
 from volens.face.face_errors import TooFewPhotosError as TooFewPhotosError
 from volens.face.image import MIN_SIDE_PX as MIN_SIDE_PX
 from volens.face.image import EncodedImage as EncodedImage
-from volens.face.image import Pixels as Pixels
 from volens.face.image import RgbImage as RgbImage
 from volens.face.image import decode as decode
 from volens.face.image import read_image as read_image
@@ -36,6 +35,7 @@ from volens.face.photo_sources import image_paths as image_paths
 from volens.face.photo_sources import is_video as is_video
 from volens.face.photo_sources import network_camera_frames as network_camera_frames
 from volens.face.photo_sources import video_frames as video_frames
+from volens.face.pixel_types import Pixels as Pixels
 from volens.face.quality import QualityReport as QualityReport
 from volens.face.quality import QualityRules as QualityRules
 from volens.face.thresholds import Thresholds as Thresholds

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from volens.face.image import Pixels, RgbImage
+from volens.face.image import RgbImage
+from volens.face.pixel_types import Pixels
 
 Landmarks: TypeAlias = NDArray[np.float32]
 """float32 (5, 2), x then y in pixels: right eye, left eye, nose tip, right and left mouth corner. Right is the person's
@@ -34,6 +35,21 @@ def align(image: RgbImage, landmarks: Landmarks, *, repeat_edge: bool = False) -
         ValueError: the landmarks have another shape, are not finite, or all lie on one point.
     """
     return warp(image, similarity(landmarks, TEMPLATE), CROP_SIDE_PX, repeat_edge=repeat_edge)
+
+
+def share_inside(image: RgbImage, landmarks: Landmarks, rows: slice, columns: slice) -> float:
+    """Return which share of some rows and columns of the aligned crop shows the photo, 0 to 1, and not its outside.
+
+    Raises:
+        ValueError: as `align`.
+    """
+    transform = similarity(landmarks, TEMPLATE)
+    y, x = np.mgrid[rows, columns]
+    crop_points = np.stack([x.ravel(), y.ravel()]) - transform[:, 2:]
+    points = np.linalg.solve(transform[:, :2], crop_points)
+    sides = np.array([[image.width], [image.height]])
+    # A pixel reaches half a pixel beyond its centre.
+    return float(((points >= -1 / 2) & (points <= sides - 1 / 2)).all(axis=0).mean())
 
 
 def warp(image: RgbImage, transform: NDArray[np.float64], side: int, *, repeat_edge: bool) -> Pixels:

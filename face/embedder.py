@@ -9,8 +9,8 @@ import numpy as np
 from volens.consent import ModelId, UnitVector
 from volens.face import model_catalog as catalog
 from volens.face.alignment import CROP_SIDE_PX
-from volens.face.image import Pixels
 from volens.face.inference import session
+from volens.face.pixel_types import Pixels
 from volens.face.thresholds import SFACE as SFACE_THRESHOLDS
 from volens.face.thresholds import Thresholds
 

@@ -10,8 +10,9 @@ from volens.face import model_catalog as catalog
 from volens.face.alignment import align
 from volens.face.detector import LONGEST_SIDE_PX, DetectedFace, YuNetDetector
 from volens.face.embedder import EmbeddingModel, FaceEmbedder, SFaceEmbedder
-from volens.face.image import Pixels, RgbImage
+from volens.face.image import RgbImage
 from volens.face.model_cache import ModelCache
+from volens.face.pixel_types import Pixels
 from volens.face.quality import QualityReport, assess
 
 
@@ -51,12 +52,22 @@ class Extractor:
         return self._embedder.model
 
     def detect(self, image: RgbImage, *, longest_side: int = LONGEST_SIDE_PX) -> list[DetectedFace]:
-        """Find faces, largest first; see `YuNetDetector.detect`."""
+        """Find faces, largest first; see `YuNetDetector.detect`.
+
+        Raises:
+            TypeError: `image` is no RgbImage, such as the path of one.
+        """
+        if not isinstance(image, RgbImage):
+            raise TypeError(f"got an image of type {type(image).__name__}; expected RgbImage; read it with read_image")
         return self._detector.detect(image, longest_side=longest_side)
 
     def assess(self, image: RgbImage, face: DetectedFace) -> QualityReport:
         """Measure the quality of a face; no embedding is computed."""
         return assess(image, face, roll=self._detector.roll_degrees(image, face))
+
+    def is_upside_down(self, image: RgbImage, face: DetectedFace) -> bool:
+        """Return whether a face is turned by more than 90 degrees; no embedding is computed."""
+        return self._detector.is_upside_down(image, face)
 
     def crop(self, image: RgbImage, face: DetectedFace) -> Pixels:
         """Crop a face that `detect` found, as the embedder takes it; no embedding is computed. The caller zeroes it."""

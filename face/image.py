@@ -9,24 +9,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.ExifTags import Base as ExifTag
+from PIL import Image
 
 from volens.face.face_errors import ImageError
-
-Pixels: TypeAlias = NDArray[np.uint8]
+from volens.face.image_formats import PHOTO_FORMATS, Formats, format_of, named
+from volens.face.image_metadata import orientation, without_metadata
+from volens.face.pixel_types import Pixels, to_rgb
 
 MAX_FILE_BYTES: Final = 32 * 2**20
 MAX_PIXELS: Final = 40_000_000
 MIN_SIDE_PX: Final = 16
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF")
-_FORMAT_NAMES: Final = "JPEG, PNG, WebP, BMP, PPM, PGM or TIFF"
-_FILTER: Final = ("error", None, Warning, re.compile(r"PIL\."), 0)
+_FILTER: Final = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 _FILTERS: Final = threading.Lock()
+# What the values of the EXIF orientation mean: transposed first (rows become columns), then flipped along these axes.
+_TURNS: Final[dict[int, tuple[bool, tuple[int, ...]]]] = {
+    2: (False, (1,)),
+    3: (False, (0, 1)),
+    4: (False, (0,)),
+    5: (True, ()),
+    6: (True, (1,)),
+    7: (True, (0, 1)),
+    8: (True, (0,)),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,14 +80,19 @@ class EncodedImage:
 
     data: bytes = field(repr=False)
     name: str = "image"
+    formats: Formats = PHOTO_FORMATS
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path | str) -> Self:
         """Read one image file, at most `MAX_FILE_BYTES` of it, without decoding it.
 
         Raises:
+            TypeError: `path` is neither a path nor text.
             ImageError: it is missing, a folder, not a regular file or unreadable.
         """
+        if not isinstance(path, Path | str):
+            raise TypeError(f"got a path of type {type(path).__name__}; expected pathlib.Path or str")
+        path = Path(path)
         try:
             mode = path.stat().st_mode
             if stat.S_ISDIR(mode):
@@ -104,7 +116,7 @@ class EncodedImage:
         Raises:
             ImageError: see `decode`.
         """
-        with _opened(self.data, self.name) as image:
+        with _opened(self.data, self.name, self.formats) as image:
             return image.width * image.height
 
     def decode(self) -> RgbImage:
@@ -113,73 +125,74 @@ class EncodedImage:
         Raises:
             ImageError: too large, too small, truncated, or not an image.
         """
-        return decode(self.data, self.name)
+        return decode(self.data, self.name, self.formats)
 
 
-def read_image(path: Path) -> RgbImage:
+def read_image(path: Path | str) -> RgbImage:
     """Read and decode one image file; reads at most `MAX_FILE_BYTES` into memory.
 
     Raises:
+        TypeError: `path` is neither a path nor text.
         ImageError: it is missing, a folder, not a regular file, unreadable, or refused by `decode`.
     """
     return EncodedImage.read(path).decode()
 
 
-def decode(data: bytes, name: str = "image") -> RgbImage:
+def decode(data: bytes, name: str = "image", formats: Formats = PHOTO_FORMATS) -> RgbImage:
     """Decode one image; the size in its header is checked against the limits before any pixel is decoded.
 
-    The bytes are JPEG, PNG, WebP, BMP, PPM, PGM or TIFF; at most `MAX_FILE_BYTES`, `MAX_PIXELS`, sides from
-    `MIN_SIDE_PX`. EXIF orientation is applied, grey becomes RGB, 16 bits become 8, transparency becomes white. Of an
-    animation or a multi-page file, the first image is used. An image that Pillow warns about is refused: the first call
-    adds a warning filter for the modules of Pillow to this process. Several threads decode at the same time.
+    The bytes are of one of the formats; at most `MAX_FILE_BYTES`, `MAX_PIXELS`, sides from `MIN_SIDE_PX`. EXIF
+    orientation is applied if it can be read; no other metadata is used, and none decides whether an image is readable.
+    Pixels become RGB as in `to_rgb`. Of an animation or a multi-page file, the first image is used. The first call adds
+    a filter for warnings of Pillow, which are about metadata, to this process. Several threads decode at the same time.
 
     Raises:
-        ImageError: too large, too small, truncated, or not an image.
+        ImageError: too large, too small, truncated, of another format (the message names it), or not an image.
 
-    Not checked: colour profiles (ICC); the pixels are treated as sRGB.
+    Not checked: colour profiles (ICC), except those of CMYK; the pixels are treated as sRGB.
     """
-    with _opened(data, name) as image:
-        turned = image if image.getexif().get(ExifTag.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
-        return RgbImage(_to_rgb(turned, name))
+    with _opened(data, name, formats) as image:
+        is_transposed, flipped = _TURNS.get(orientation(image), (False, ()))
+        pixels = to_rgb(image, name)
+        return RgbImage(np.flip(pixels.swapaxes(0, 1) if is_transposed else pixels, flipped))
 
 
 @contextmanager
-def _opened(data: bytes, name: str) -> Generator[Image.Image]:
+def _opened(data: bytes, name: str, formats: Formats) -> Generator[Image.Image]:
     """Yield an image whose header was checked; whatever a decoder raises inside the `with` becomes an ImageError."""
     if not data:
-        raise ImageError(f"{name} is empty; expected {_FORMAT_NAMES}; take the photo again")
+        raise ImageError(f"{name} is empty; expected {named(formats)}; take the photo again")
     if len(data) > MAX_FILE_BYTES:
         raise ImageError(
             f"{name} is larger than {MAX_FILE_BYTES // 2**20} MiB; expected at most that; save it smaller or as JPEG"
         )
-    _refuse_warnings()
+    kind = format_of(data, name, formats)
+    _ignore_warnings()
     try:
-        with Image.open(BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(BytesIO(without_metadata(data)), formats=(kind.plugin,)) as image:
             _check_size(image.size, name)
             yield image
     except ImageError:
         raise
-    except UnidentifiedImageError:
-        raise ImageError(f"{name} is not a readable image; expected {_FORMAT_NAMES}; give another file") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Image.DecompressionBombError:
         raise ImageError(_too_many_pixels(name)) from None
     except Exception as error:  # noqa: BLE001  a decoder may raise anything on hostile bytes
         raise ImageError(
-            f"{name} is damaged or truncated ({type(error).__name__}); expected a complete {_FORMAT_NAMES} file; "
+            f"{name} is damaged or truncated ({type(error).__name__}); expected a complete {kind.name} file; "
             "copy the file or take the photo again"
         ) from None
 
 
-def _refuse_warnings() -> None:
-    """Make the warnings of Pillow errors, for this process and for good.
+def _ignore_warnings() -> None:
+    """Ignore the warnings of Pillow, for this process and for good: they are about metadata.
 
-    `warnings.catch_warnings` would restore the filters after each image, but it changes those of the whole process, so
-    that only one thread at a time could decode.
+    It warns also about large images, which `_check_size` refuses. `warnings.catch_warnings` would restore the filters
+    after each image, but it changes those of the whole process, so that only one thread at a time could decode.
     """
     if _FILTER not in warnings.filters:
         with _FILTERS:
             if _FILTER not in warnings.filters:
-                warnings.filterwarnings("error", module=r"PIL\.")
+                warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _too_many_pixels(name: str) -> str:
@@ -194,17 +207,3 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         raise ImageError(
             f"{name} has {width}x{height} px; expected sides of {MIN_SIDE_PX} px or more; use a larger photo"
         )
-
-
-def _to_rgb(image: Image.Image, name: str) -> Pixels:
-    if image.mode == "F":
-        raise ImageError(f"{name} has floating-point pixels of unknown range; expected 8 or 16 bits; save it as PNG")
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        # PNG, TIFF and PGM store 16-bit grey as 0..65535; Pillow's own conversion would clip at 255.
-        grey = (np.clip(np.asarray(image, dtype=np.int64), 0, 65535) >> 8).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, layer)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)

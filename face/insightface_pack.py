@@ -15,8 +15,8 @@ from volens.consent import ModelId, UnitVector
 from volens.face.alignment import CROP_SIDE_PX
 from volens.face.embedder import EmbeddingModel, FaceEmbedder, check_crop
 from volens.face.face_errors import ModelHashError, ModelLicenceError, ModelMissingError
-from volens.face.image import Pixels
 from volens.face.inference import runtime
+from volens.face.pixel_types import Pixels
 from volens.face.thresholds import Thresholds
 
 DEFAULT_LICENCE: Final = "insightface non-commercial research"

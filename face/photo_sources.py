@@ -6,10 +6,11 @@ from typing import Any, Final, TypeAlias
 
 from volens.face.face_errors import ImageError
 from volens.face.image import MAX_PIXELS, RgbImage
+from volens.face.image_formats import PHOTO_FORMATS, named
 
 LabelledFrame: TypeAlias = tuple[str, RgbImage]
 
-_IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff"})
+_IMAGE_SUFFIXES: Final = frozenset(suffix for one in PHOTO_FORMATS for suffix in one.suffixes)
 _VIDEO_SUFFIXES: Final = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
 _DEFAULT_FPS: Final = 25.0
 # A camera may deliver a few empty or dark frames while it starts; after this many failed reads in a row it counts as
@@ -45,9 +46,7 @@ def image_paths(paths: Sequence[Path]) -> list[Path]:
         except OSError as error:
             raise ImageError(f"cannot list the folder {path} ({type(error).__name__}); check its permissions") from None
         if not inside:
-            raise ImageError(
-                f"the folder {path} contains no images; expected JPEG, PNG, WebP, BMP, PPM, PGM or TIFF files"
-            )
+            raise ImageError(f"the folder {path} contains no images; expected {named(PHOTO_FORMATS)} files")
         found.update(dict.fromkeys(inside))
     if not found:
         raise ImageError("got no image; expected at least one file or folder")

@@ -1,10 +1,13 @@
 """The decisions about one frame: every face in it, and for each whether it matches a person with a consent in force."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from volens.consent import DataSubjectId, ModelId, Purpose, SecondFactor
 from volens.index import Decision, Match
+
+REASONS: Final = {"upside_down": "the face is upside down; check how the camera is mounted"}
+"""Why a face was not compared with anybody (`FaceDecision.reason`), in words for people."""
 
 
 @final
@@ -34,6 +37,11 @@ class FaceDecision:
     def outcome(self) -> str:
         """The outcome as one word: ``match``, ``no_match``, or ``factor_required``."""
         return "match" if self.match else "factor_required" if self.factor_required else "no_match"
+
+    @property
+    def reason(self) -> str | None:
+        """Why the face was not compared with anybody, as one word: ``upside_down``; None if it was compared."""
+        return "upside_down" if self.decision.upside_down else None
 
     @property
     def factor_required(self) -> bool:

@@ -89,6 +89,8 @@ class Recognizer:
     ) -> list[Decision]:
         """Decide about some faces of a frame together, and record the visits that begin. Probes are wiped.
 
+        A face that is upside down is never matched: no probe of it is computed.
+
         The stages are ``embed``, those of `volens.index.identify_many`, and ``note``.
 
         Raises:
@@ -96,12 +98,15 @@ class Recognizer:
         """
         extractor, now = self.extractor, self.store.now
         with timer("embed"):
-            probes = extractor.probes(image, faces, permit_probe(zone))
+            upright = [face for face in faces if not extractor.is_upside_down(image, face)]
+            probes = extractor.probes(image, upright, permit_probe(zone))
         try:
-            decisions = identify_many(self.store, self.galleries, probes, self._threshold, now(), factor, timer)
+            decided = iter(identify_many(self.store, self.galleries, probes, self._threshold, now(), factor, timer))
         finally:
             for probe in probes:
                 probe.vector.wipe()
+        refused = Decision(None, self.threshold_in(zone) if len(upright) < len(faces) else 0.0, 0, upside_down=True)
+        decisions = [next(decided) if face in upright else refused for face in faces]
         matched = [one.match.receipt_id for one in decisions if one.match]
         with timer("note"):
             self.visits.record(matched, VisitKind.IDENTIFIED, extractor.model.model_id, caller)
@@ -147,9 +152,12 @@ class Recognizer:
         faces = extractor.detect(image)[:1]
         if not faces:
             return None
+        claim_value = extractor.model.thresholds.claim_value
+        if extractor.is_upside_down(image, faces[0]):
+            return FaceDecision(faces[0].box, Decision(None, claim_value, 0, upside_down=True))
         (probe,) = extractor.probes(image, faces, permit_probe(zone))
         try:
-            decision = verify_claim(self.store, grant, probe, extractor.model.thresholds.claim_value, carried, factor)
+            decision = verify_claim(self.store, grant, probe, claim_value, carried, factor)
         finally:
             probe.vector.wipe()
         if decision.match:

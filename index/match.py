@@ -30,6 +30,8 @@ class Decision:
             face it is.
         factor_refused: the face is known, and the factor that was presented is not that person's, or is locked. Outside
             of this process it is a non-match like any other.
+        upside_down: the face is turned by more than 90 degrees, so nothing was compared: an embedding of it would be
+            close to those of other faces that are upside down.
         undisclosed_reference_id: of a known face without its second factor: for a stream that tracks the face, to check
             whether the consent has ended.
     """
@@ -39,6 +41,7 @@ class Decision:
     sealed_opened: int
     factor_required: bool = False
     factor_refused: bool = False
+    upside_down: bool = False
     undisclosed_reference_id: ReferenceId | None = field(default=None, repr=False)
 
     @property

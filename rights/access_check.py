@@ -9,10 +9,11 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final
 
-from volens.audit import VerifierKey
+from volens.audit import VerifierKey, refuse_other_signer
 from volens.consent import InputError, TamperError
 from volens.rights.access_answer import ACCESS_ANSWER, EVENT, SIGNED_FILE, log_details
 
@@ -25,12 +26,18 @@ def verify_answer(data: bytes, key: VerifierKey) -> Mapping[str, Any]:
 
     Raises:
         InputError: the bytes are not an access answer of this version.
+        WrongKeyError: the answer says that another site signed it.
         TamperError: 1, 2 or 3 does not hold.
     """
     files = _unpacked(data)
     # 1.
     token, _ = ACCESS_ANSWER.from_file(files.pop(SIGNED_FILE))
-    answer = ACCESS_ANSWER.verify(token, *key.public_keys)
+    try:
+        answer = ACCESS_ANSWER.verify(token, *key.public_keys)
+    except TamperError:
+        with suppress(InputError):
+            refuse_other_signer("this answer", ACCESS_ANSWER.peek(token).note, key)
+        raise
     # 2.
     if {name: sha256(one).hexdigest() for name, one in files.items()} != answer.statement["files"]:
         raise TamperError("integrity: the files are not the ones that the site signed; get the answer again")

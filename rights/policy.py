@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from volens.audit import VerifierKey
+from volens.audit import VerifierKey, origin_of, refuse_other_origin
 from volens.consent import EndReason, InputError, SignedDocument, TamperError, Zone, format_time
 from volens.consent.canonical import canonical_sha256
 from volens.consent.clocks import INACTIVE_AFTER_DAYS, LEGAL_SOURCES, superseded_at
@@ -86,7 +86,8 @@ def verify_policy(data: bytes, key: VerifierKey) -> dict[str, Any]:
 
     Raises:
         InputError: the file is not a policy.
-        TamperError: it was changed, or another site signed it.
+        WrongKeyError: the policy says that it is of another site.
+        TamperError: it was changed.
     """
     problem = f"this is not {RETENTION_POLICY.name}; {RETENTION_POLICY.advice}"
     if len(data) > RETENTION_POLICY.max_bytes:
@@ -99,7 +100,13 @@ def verify_policy(data: bytes, key: VerifierKey) -> dict[str, Any]:
         raise InputError(problem) from None
     if not isinstance(document, dict) or not isinstance(token, str):
         raise InputError(problem)
-    if RETENTION_POLICY.verify(token, *key.public_keys) != digest:
+    try:
+        signed = RETENTION_POLICY.verify(token, *key.public_keys)
+    except TamperError:
+        if isinstance(site_id := document.get("volens:site"), str):
+            refuse_other_origin("this policy", origin_of(site_id), key)
+        raise
+    if signed != digest:
         raise TamperError("integrity: the retention policy is not the one that was signed; get it from the site again")
     return document
 

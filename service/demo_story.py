@@ -23,7 +23,7 @@ from volens.face import ModelCache
 from volens.face.downloads import Source
 from volens.service import samples
 from volens.service.drawing import annotated, side_by_side, write_png
-from volens.store.files import write_private
+from volens.store.files import write_public
 
 ZONE: Final = "lobby"
 ASTRONAUT: Final = "Ada"
@@ -208,7 +208,7 @@ class _Story:
         shutil.copyfile(erased.certificate_path, self.out / "certificate.json")
         (self.out / "certificate.json").chmod(0o600)
         public = (self.site.home / "site.pub").read_bytes()
-        write_private(self.out / "site.pub", public, replace=True)
+        write_public(self.out / "site.pub", public, replace=True)
         self.console.print(f"  withdrawn, erased, searched and certified in {1000 * seconds:.0f} ms")
 
     def _prove(self) -> None:

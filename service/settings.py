@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from volens.consent import InputError
+from volens.store.files import read_text_file
 
 MAX_FILE_BYTES: Final = 64 * 2**10
 
@@ -79,16 +80,9 @@ def example_of(kind: type[Settings], command: str, instance: str) -> str:
 
 def _read_file(path: Path, hint: str) -> Mapping[str, Any]:
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; check the path and the permissions") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"got a file of {len(data)} bytes; expected a configuration, {hint}")
-    try:
-        return tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        line = f" ({error})" if isinstance(error, tomllib.TOMLDecodeError) else ""
-        raise InputError(f"got a file that is not TOML{line}; {hint}") from None
+        return tomllib.loads(read_text_file(path, "configuration", MAX_FILE_BYTES, hint).decode("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"got a file that is not TOML ({error}); {hint}") from None
 
 
 def _sentence(kind: type[Settings], loc: tuple[int | str, ...], message: str) -> str:

@@ -5,7 +5,8 @@ from typing import Final
 
 from volens.audit import VerifierKey
 from volens.consent import InputError, TamperError, UnavailableError
-from volens.store.files.private_files import write_private
+from volens.consent.plain_text import plain_text
+from volens.store.files.private_files import write_public
 
 PUBLIC_KEY_FILE: Final = "site.pub"
 
@@ -16,7 +17,7 @@ def write_public_key(folder: Path, key: VerifierKey) -> None:
     Raises:
         UnavailableError: the disk refuses.
     """
-    write_private(folder / PUBLIC_KEY_FILE, key.text().encode("ascii"), replace=True)
+    write_public(folder / PUBLIC_KEY_FILE, key.text().encode("ascii"), replace=True)
 
 
 def check_public_key(folder: Path, key: VerifierKey) -> None:
@@ -42,8 +43,8 @@ def published_successors(folder: Path, key: VerifierKey) -> int:
         UnavailableError: it cannot be read.
     """
     try:
-        published = VerifierKey.parse((folder / PUBLIC_KEY_FILE).read_text("ascii"))
-    except (FileNotFoundError, UnicodeDecodeError, InputError, TamperError):
+        published = VerifierKey.parse(plain_text((folder / PUBLIC_KEY_FILE).read_bytes(), PUBLIC_KEY_FILE))
+    except (FileNotFoundError, InputError, TamperError):
         return -1
     except OSError as error:
         raise UnavailableError(f"cannot read {folder / PUBLIC_KEY_FILE}: {error.strerror}; check the rights") from None

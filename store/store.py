@@ -9,7 +9,7 @@ from typing import Final, Self, final
 
 from sqlalchemy import Connection, Table, insert, select
 
-from volens.audit import Checkpoint, Event, VerifierKey
+from volens.audit import Checkpoint, Event, VerifierKey, origin_of
 from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError, format_time
 from volens.consent.receipt import Controller
 from volens.consent.times import whole_seconds
@@ -290,7 +290,7 @@ class Store:
     @property
     def origin(self) -> str:
         """The name (origin) of the log."""
-        return f"volens/{self.site.controller.site_id}"
+        return origin_of(self.site.controller.site_id)
 
     def now(self) -> datetime:
         """Return the current time, UTC, whole seconds; never before the newest log entry that this process has seen.

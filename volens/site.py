@@ -93,7 +93,7 @@ class Site:
     @classmethod
     def create(
         cls,
-        home: Path,
+        home: Path | str,
         *,
         name: str,
         contact: str,
@@ -102,6 +102,7 @@ class Site:
         root_key: str = DEFAULT_URL,
     ) -> Self:
         """Make a new site in a folder that is empty or does not exist, and open it; see `volens.store.make_home`."""
+        home = Path(home)
         make_home(home, name=name, contact=contact, clock=clock, random=random, root_key_url=root_key)
         return cls.open(home, clock=clock, random=random)
 
@@ -123,13 +124,15 @@ class Site:
         while begun erasures are finished, with the number of people done and the total.
 
         Raises:
+            TypeError: `home` is neither a path nor text.
             UnavailableError: there is no site, a file is locked, read-only or of a newer version, or the clock is
                 behind the audit log.
             TamperError: the files do not belong together, were changed, or are older than the keyring remembers.
         """
-        store = open_home(Path(home), clock=clock, random=random)
+        home = Path(home)
+        store = open_home(home, clock=clock, random=random)
         try:
-            site = cls(Installation(store, Galleries(store), Path(home)), load_extractor)
+            site = cls(Installation(store, Galleries(store), home), load_extractor)
             # Matching has stopped in any case, so doors may continue; `unfinished` reports the error.
             site.resumed, site.unfinished = resume_begun(site.installation, progress)
             try:

@@ -34,9 +34,10 @@ from volens.erase.order.plan import PLAN, Plan, read_plan
 from volens.erase.pages import render_page
 from volens.erase.proof.certificate import CERTIFICATE
 from volens.store import Store
-from volens.store.files import draft_folder
+from volens.store.files import PUBLIC, draft_folder
 from volens.store.log import node_reader
 
+_SHOWN_FOLDER: Final = 0o755  # the dossier is made to be shown, and nothing in it is secret
 PAGE: Final = "index.html"
 PLAN_FILE: Final = "plan.json"
 APPROVALS: Final = "approvals"
@@ -137,6 +138,8 @@ def _texts(hashes: Sequence[bytes]) -> list[str]:
 
 def _write(path: Path, data: bytes) -> None:
     # No fsync for each file: for ten thousand files it takes minutes, and the dossier can be written again.
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+    path.parent.mkdir(exist_ok=True)
+    path.parent.chmod(_SHOWN_FOLDER)
+    with path.open("xb") as file:
         file.write(data)
+        os.fchmod(file.fileno(), PUBLIC)

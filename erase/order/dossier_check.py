@@ -27,11 +27,13 @@ from volens.audit import (
     from_base64,
     leaf_hash,
     open_checkpoint,
+    refuse_other_key,
     verify_consistency,
     verify_inclusion,
 )
 from volens.consent import InputError, RefusedError, TamperError, from_b64url
 from volens.consent.json_reader import read_json
+from volens.consent.plain_text import plain_bytes, plain_text
 from volens.erase.operator_key import APPROVAL, check_approvals, token_sha256
 from volens.erase.order import dossier
 from volens.erase.order.execution import BEGUN, FINISHED, ids_sha256, sha256_of
@@ -115,9 +117,14 @@ def _read(folder: Path, key: VerifierKey) -> dict[str, bytes]:
             found[path.relative_to(folder).as_posix()] = path
     _require(dossier.MANIFEST in found and dossier.SIGNATURE in found, "the manifest or its signature is missing")
     manifest, signature = (
-        read_private(found.pop(name), MAX_FILE_BYTES) for name in (dossier.MANIFEST, dossier.SIGNATURE)
+        plain_bytes(read_private(found.pop(name), MAX_FILE_BYTES)) for name in (dossier.MANIFEST, dossier.SIGNATURE)
     )
-    signed = dossier.DOSSIER.verify(dossier.DOSSIER.from_file(signature)[0], *key.public_keys)
+    try:
+        signed = dossier.DOSSIER.verify(dossier.DOSSIER.from_file(signature)[0], *key.public_keys)
+    except TamperError:
+        if (carried := found.get(dossier.PUBLIC_KEY)) is not None:
+            refuse_other_key("this dossier", plain_text(read_private(carried, MAX_FILE_BYTES), "its key"), key)
+        raise
     document = read_json(manifest)
     _require(
         signed == (document["cohort_id"], sha256(manifest).hexdigest())
@@ -127,7 +134,7 @@ def _read(folder: Path, key: VerifierKey) -> dict[str, bytes]:
     listed = document["files"]
     _require(not (missing := set(listed) - set(found)), f"{len(missing)} files that the manifest lists are missing")
     _require(not (extra := set(found) - set(listed)), f"there are {len(extra)} files that the manifest does not list")
-    files = {name: read_private(path, MAX_FILE_BYTES) for name, path in found.items()}
+    files = {name: _unchanged(read_private(path, MAX_FILE_BYTES), listed[name]) for name, path in found.items()}
     changed = [name for name, data in files.items() if sha256(data).hexdigest() != listed[name]]
     _require(not changed, f"{len(changed)} files were changed")
     known = {dossier.PAGE, dossier.PLAN_FILE, dossier.COUNTS, dossier.LOG, dossier.PUBLIC_KEY}
@@ -136,12 +143,20 @@ def _read(folder: Path, key: VerifierKey) -> dict[str, bytes]:
         and all(name.split("/")[0] in {dossier.APPROVALS, dossier.CERTIFICATES} for name in set(files) - known),
         "it contains files that do not belong to a dossier",
     )
-    _require(files[dossier.PUBLIC_KEY] == f"{key.line()}\n".encode(), "it is of another site than the public key")
+    _require(
+        files[dossier.PUBLIC_KEY].startswith(f"{key.line()}\n".encode()), "it is of another site than the public key"
+    )
     _require(
         read_plan(PLAN.from_file(files[dossier.PLAN_FILE])[0], key).cohort_id == document["cohort_id"],
         "it contains the plan of another order",
     )
     return files
+
+
+def _unchanged(data: bytes, listed: str) -> bytes:
+    """Return a file as it was listed, if only its line ends or a byte order mark differ."""
+    plain = plain_bytes(data)
+    return plain if sha256(plain).hexdigest() == listed else data
 
 
 def _plan(files: Mapping[str, bytes], key: VerifierKey, before: Mapping[str, Any]) -> tuple[Plan, list[str]]:

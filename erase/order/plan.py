@@ -5,12 +5,13 @@ that exactly the planned people were erased, and cannot find out from the plan w
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, final
 
-from volens.audit import VerifierKey
-from volens.consent import SignedDocument, format_time, parse_time
+from volens.audit import VerifierKey, origin_of, refuse_other_origin
+from volens.consent import InputError, SignedDocument, TamperError, format_time, parse_time
 from volens.erase.order.order_rows import receipts_with_open_requests
 from volens.erase.order.selection import SelectedConsent, Selection, count_consents, members_sha256, select_live
 from volens.store import Store
@@ -124,6 +125,12 @@ def read_plan(token: str, key: VerifierKey) -> Plan:
 
     Raises:
         InputError: the token is not a plan.
+        WrongKeyError: the plan says that it is of another site.
         TamperError: it is not signed by this site, or has another form than this version writes.
     """
-    return PLAN.verify(token, *key.public_keys)
+    try:
+        return PLAN.verify(token, *key.public_keys)
+    except TamperError:
+        with suppress(InputError):
+            refuse_other_origin("this plan", origin_of(PLAN.peek(token).site_id), key)
+        raise

@@ -6,12 +6,13 @@ the receipt recognises it.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, final
 
-from volens.audit import Checkpoint, LogEntry, LoggedStatement, VerifierKey
-from volens.consent import SignedDocument, TamperError, VerifiedReceipt, parse_time
+from volens.audit import Checkpoint, LogEntry, LoggedStatement, VerifierKey, refuse_other_signer
+from volens.consent import InputError, SignedDocument, TamperError, VerifiedReceipt, parse_time
 from volens.consent.canonical import canonical_sha256
 from volens.erase.proof.acknowledgement import open_acknowledgement
 
@@ -95,12 +96,18 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
 
     Raises:
         InputError: the file is not a certificate.
+        WrongKeyError: the certificate says that another site signed it.
         TamperError: any of 2 to 6 does not hold.
     """
     # 1.
     token, acknowledgements = CERTIFICATE.from_file(data)
     # 2.
-    payload = CERTIFICATE.verify(token, *key.public_keys)
+    try:
+        payload = CERTIFICATE.verify(token, *key.public_keys)
+    except TamperError:
+        with suppress(InputError):
+            refuse_other_signer("this certificate", CERTIFICATE.peek(token).logged.note, key)
+        raise
     statement = payload.logged.statement
     # 3. and 4.
     checkpoint = payload.logged.verify(key, EVENT, log_details(statement))

@@ -20,7 +20,7 @@ from volens.erase.journal import (
 )
 from volens.erase.proof.certificate import CERTIFICATE, EVENT, log_details
 from volens.store import Store, Transaction
-from volens.store.files import make_home_folder, write_private_files
+from volens.store.files import make_home_folder, write_public_files
 from volens.store.log import CERTIFICATES, node_reader
 from volens.store.programs import MessageKind, Recipient, acknowledgements_of, enqueue
 from volens.store.programs.recipients import recipients_to_notify
@@ -169,7 +169,7 @@ def _keys(store: Store, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write(home: Path, certificates: Iterable[tuple[StoredCertificate, Sequence[str]]]) -> None:
-    write_private_files(
+    write_public_files(
         make_home_folder(home, CERTIFICATES),
         {certificate_path(home, one).name: CERTIFICATE.to_file(one.token, answers) for one, answers in certificates},
     )

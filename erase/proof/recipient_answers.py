@@ -10,7 +10,7 @@ from volens.erase.proof.acknowledgement import ACKNOWLEDGEMENT, acknowledgement_
 from volens.erase.proof.certificate import CERTIFICATE, verify_certificate
 from volens.erase.proof.certify import certificate_path
 from volens.index import Installation
-from volens.store.files import make_home_folder, write_private
+from volens.store.files import make_home_folder, write_public
 from volens.store.programs import Recipient, acknowledgements_of, recipients_of
 from volens.store.programs.recipients import add_acknowledgement, add_recipient, recipient_named, remove_recipient
 from volens.store.promises import zones
@@ -81,5 +81,5 @@ class Recipients:
             answers = acknowledgements_of(connection, [receipt_id])[receipt_id]
         path = certificate_path(self._home, certificate)
         make_home_folder(self._home, path.parent.name)
-        write_private(path, CERTIFICATE.to_file(certificate.token, answers), replace=True)
+        write_public(path, CERTIFICATE.to_file(certificate.token, answers), replace=True)
         return path

@@ -17,6 +17,7 @@ from typer._click.exceptions import NoSuchOption
 from typer.exceptions import TyperException
 
 from volens.consent import VolensError
+from volens.consent.plain_text import escaped
 from volens.service.cli import audit_commands as audit
 from volens.service.cli import backup_commands as backup
 from volens.service.cli import certificate_commands as certificate
@@ -150,7 +151,7 @@ def _report(error: Exception, *, as_json: bool) -> int:
         as_json = False
     if not as_json:
         with contextlib.suppress(OSError):  # then the exit code alone has to do
-            sys.stderr.write(f"volens: {sentence}\n")
+            sys.stderr.write(f"volens: {escaped(sentence)}\n")
     return int(code)
 
 

@@ -7,14 +7,16 @@ from typing import Annotated
 import typer
 
 from volens import Site
-from volens.audit import MAX_LINE_BYTES, Checkpoint, VerifierKey, open_checkpoint, verify_log_file
-from volens.consent import InputError, format_time
+from volens.audit import MAX_LINE_BYTES, Checkpoint, VerifierKey, open_checkpoint, refuse_other_signer, verify_log_file
+from volens.consent import InputError, TamperError, format_time
 from volens.erase.proof import verify_certificate
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import lines_of, must_be_new, read_file, read_site_key, write_private
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
-from volens.service.cli.output import counted, emit, members
+from volens.service.cli.output import counted, emit, members, shown
 from volens.service.cli.session import opened
+from volens.store import PUBLIC_KEY_FILE
+from volens.store.files import shell_command
 
 app = Commands("audit", "Verify, show and export the audit log.")
 
@@ -69,9 +71,10 @@ def export(
         checked = verify_log_file(lines, site.verifier_key)
     document = {"file": str(out), "key": site.verifier_key.line()} | members(checked.head, "origin size root")
     text = (
-        f"wrote {out}: {counted(checked.head.size, 'entry', 'entries')}, "
+        f"wrote {shown(out)}: {counted(checked.head.size, 'entry', 'entries')}, "
         f"{counted(checked.checkpoints, 'signed checkpoint')}, {counted(checked.openings, 'entry', 'entries')} with "
-        f"details\ncheck it with: volens audit verify {out} --trust {site.home / 'site.pub'}"
+        f"details\ncheck it with: "
+        + shell_command("volens", "audit", "verify", out, "--trust", site.home / PUBLIC_KEY_FILE)
     )
     return document, text
 
@@ -123,10 +126,12 @@ def _checkpoint_in(path: Path, key: VerifierKey) -> Checkpoint:
     data = read_file(path, "evidence")
     if data.startswith(b"{"):
         return verify_certificate(data, key).checkpoint
+    note = data.decode("utf-8")
     try:
-        return open_checkpoint(data.decode("utf-8"), key)
-    except UnicodeDecodeError:
-        raise InputError(f"got {path}, which is neither a certificate nor a checkpoint; use it unchanged") from None
+        return open_checkpoint(note, key)
+    except TamperError:
+        refuse_other_signer("this checkpoint", note, key)
+        raise
 
 
 def _by_kind(kinds: Mapping[str, int]) -> str:

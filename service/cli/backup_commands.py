@@ -11,7 +11,7 @@ from volens.consent import format_time
 from volens.erase import Restored, RestoreOrder
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.options import HomeOption, home_folder
-from volens.service.cli.output import counted, members, progress, warn
+from volens.service.cli.output import counted, members, progress, shown, warn
 from volens.store import utc_now
 from volens.store.backup import WITH_KEYRING
 
@@ -42,7 +42,7 @@ def backup(
         "files": [members(fact, "name size_bytes sha256") for fact in made.files],
     }
     text = (
-        f"backed up to {made.folder}: {', '.join(fact.name for fact in made.files)}, {size_bytes} bytes, "
+        f"backed up to {shown(made.folder)}: {', '.join(fact.name for fact in made.files)}, {size_bytes} bytes, "
         f"{made.log_size} entries in the log"
     )
     return document, text
@@ -111,7 +111,7 @@ def restore(
 def _text(restored: Restored, home: Path) -> str:
     since = "" if restored.made_at is None else f" from a backup of {format_time(restored.made_at)}"
     lines = [
-        f"restored {home}{since}: a log of {restored.log_size} entries",
+        f"restored {shown(home)}{since}: a log of {restored.log_size} entries",
         f"{counted(restored.replayed, 'consent')} that had ended since: ended and erased again",
     ]
     if restored.put_back:

@@ -9,6 +9,7 @@ from volens.consent import Badge, InputError, PersonSecret
 from volens.service.cli.named_files import must_be_new, read_file, write_private
 from volens.service.qr_codes import badge_qrs
 from volens.service.qr_reading import qr_texts
+from volens.store.files import read_small_file
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def shown_secret(secret: Path | None, qr: Path | None) -> Iterator[PersonSecret 
     if secret is not None and qr is not None:
         raise InputError("pass only one of --secret and --secret-qr")
     if secret is not None:
-        text = read_file(secret, "secret").decode("utf-8", errors="replace")
+        text = read_file(secret, "secret").decode("utf-8")
     elif qr is not None:
         texts = qr_texts(qr)
         if len(texts) != 1:
@@ -51,7 +52,7 @@ def shown(
             yield half
         return
     texts = [text for path in badge_qr for text in qr_texts(path)]
-    carried = Badge.parse(read_file(badge, "badge")) if badge is not None else Badge.from_qr_texts(texts)
+    carried = Badge.parse(read_small_file(badge, "badge")) if badge is not None else Badge.from_qr_texts(texts)
     try:
         yield carried
     finally:

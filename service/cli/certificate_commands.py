@@ -12,6 +12,7 @@ import typer
 from volens import Site
 from volens.audit import VerifierKey
 from volens.consent import TakeHome, TamperError, VerifiedReceipt, VolensError, format_time
+from volens.consent.errors import WrongKeyError
 from volens.consent.receipt import verify_receipt
 from volens.erase.order import Dossier, verify_dossier
 from volens.erase.proof import Certificate, is_for, verify_certificate
@@ -19,9 +20,9 @@ from volens.service.certificate_page import certificate_page
 from volens.service.cli.cohort_commands import people_counted
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.exit_codes import ExitCode, code_of
-from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_private
+from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_public
 from volens.service.cli.options import JsonOption, TrustOption
-from volens.service.cli.output import counted, emit, tracked
+from volens.service.cli.output import counted, emit, shown, tracked
 
 app = Commands("certificate", "Check erasure certificates, or show them as a page.")
 dossier_app = Commands("dossier", "Check the dossier of an erasure order.")
@@ -74,9 +75,9 @@ def show(
     must_be_new(html, "the page")
     key = read_site_key(trust)
     checked = verify_certificate(read_file(certificate, "certificate"), key)
-    write_private(html, certificate_page(checked, key).encode("utf-8"))
+    write_public(html, certificate_page(checked, key).encode("utf-8"))
     document = {"page": str(html), "certificate_id": checked.certificate_id}
-    return document, f"wrote {html}; open it in a browser, or print it"
+    return document, f"wrote {shown(html)}; open it in a browser, or print it"
 
 
 @app.command("acknowledge", 'certificate.json --recipient "Door panels" --statement erased.json')
@@ -92,7 +93,7 @@ def acknowledge(
     certificate_id = path.stem if path.suffix else certificate
     written = site.rights.recipients.acknowledge(certificate_id, recipient, data)
     document = {"certificate_id": certificate_id, "recipient": recipient, "certificate": str(written)}
-    text = f"acknowledgement of {recipient} added; give the person the new file: {written}"
+    text = f"acknowledgement of {shown(recipient)} added; give the person the new file: {shown(written)}"
     return document, text
 
 
@@ -139,13 +140,15 @@ def _verify_all(
         except VolensError as error:
             codes.append(code_of(error))
             documents.append({"file": str(path), "valid": False, "error": str(error)})
-            lines.append(f"NOT VALID  {path}: {error}")
+            lines.append(
+                f"{'WRONG KEY' if isinstance(error, WrongKeyError) else 'NOT VALID'}  {shown(path)}: {shown(error)}"
+            )
             continue
         is_found = is_found or checked.is_for_receipt is True
         documents.append({"file": str(path), **_document(checked, key)})
         mine = {None: "", True: ", for this receipt", False: ", for another receipt"}[checked.is_for_receipt]
         zone, reason = checked.certificate.zone, checked.certificate.reason
-        lines.append(f"valid  {path}: zone {zone}, {reason}, {format_time(checked.certificate.erased_at)}{mine}")
+        lines.append(f"valid  {shown(path)}: zone {zone}, {reason}, {format_time(checked.certificate.erased_at)}{mine}")
     lines.append(f"{len(paths) - len(codes)} of {counted(len(paths), 'certificate')} valid, signed by {key.name}")
     if consent is not None and not is_found:
         codes.append(ExitCode.INTEGRITY)
@@ -175,12 +178,13 @@ def _text(checked: Certificate, key: VerifierKey, is_for_receipt: bool | None) -
         for when in ("before", "after")
     )
     answers = "".join(
-        f"\nacknowledged by {one.get('recipient', 'a recipient')} at {one.get('acknowledged_at', 'an unknown time')}, "
+        f"\nacknowledged by {shown(one.get('recipient', 'a recipient'))} at "
+        f"{shown(one.get('acknowledged_at', 'an unknown time'))}, "
         f"{'signed by the recipient' if 'statement' in one else 'recorded by the site'}"
         for one in checked.acknowledgements
     )
-    recipients = "".join(f"\nrecipient: {one['name']}" for one in statement.get("recipients", ()))
-    places = ", ".join(one["name"] for one in statement["searched_in"])
+    recipients = "".join(f"\nrecipient: {shown(one['name'])}" for one in statement.get("recipients", ()))
+    places = ", ".join(shown(one["name"]) for one in statement["searched_in"])
     return (
         f"valid: signed by {key.name}, in a log of {counted(checked.checkpoint.size, 'entry', 'entries')}\n"
         f"certificate {checked.certificate_id}\n"

@@ -15,9 +15,10 @@ from volens.service.cli.command_types import Output
 from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_private
 from volens.service.cli.operator_commands import operator_keys
 from volens.service.cli.options import home_folder
-from volens.service.cli.output import counted, progress, table
+from volens.service.cli.output import counted, progress, shown, table
 from volens.service.cli.session import opened
 from volens.store import PUBLIC_KEY_FILE
+from volens.store.files import shell_command
 
 _SHORT: Final = 8
 
@@ -81,13 +82,14 @@ def _plan_text(made: Plan, path: Path, approvals_missing: int) -> str:
     ]
     if damaged := made.counts["damaged_receipts"]:
         lines.append(f"{damaged} with damaged receipts: it cannot be shown that the order does not concern them")
-    lines.append(f"plan: {path}, valid until {format_time(made.good_until)}")
+    lines.append(f"plan: {shown(path)}, valid until {format_time(made.good_until)}")
     if approvals_missing:
         lines.append(
-            f"next, {counted(approvals_missing, 'more operator')}: volens erase --approve {path} --operator-key KEY"
+            f"next, {counted(approvals_missing, 'more operator')}: "
+            f"{shell_command('volens', 'erase', '--approve', path, '--operator-key', 'KEY')}"
         )
     approval = " --approval APPROVAL" * approvals_missing
-    lines.append(f"next: volens erase --execute {path}{approval}")
+    lines.append(f"next: {shell_command('volens', 'erase', '--execute', path)}{approval}")
     return "\n".join(lines)
 
 
@@ -106,7 +108,8 @@ def approve(path: Path, keys: Keys, trust: Path | None, out: Path | None, home: 
     write_private(written, APPROVAL.to_file(approve_plan(key, token, made.cohort_id, now)))
     text = (
         f"approved: the erasure of {people_counted(made.counts['cohort'])}, planned {format_time(made.made_at)}\n"
-        f"approval: {written}\nnext: volens erase --execute {path} --approval {written}"
+        f"approval: {shown(written)}\n"
+        f"next: {shell_command('volens', 'erase', '--execute', path, '--approval', written)}"
     )
     return {"approval": str(written), "cohort_id": made.cohort_id, "counts": dict(made.counts)}, text
 
@@ -133,7 +136,8 @@ def execute(path: Path, approvals: list[Path], dossier: Path | None, answers: Pa
         f"erased: {people_counted(before['cohort'])}; {counted(after['certificates'], 'certificate')}\n"
         f"access requests answered first: {before['requests_answered']}\n"
         f"not affected: {people_counted(after['outside'])}\n"
-        f"dossier: {folder}\ncheck it with: volens dossier verify {folder} --key {public}"
+        f"dossier: {shown(folder)}\n"
+        f"check it with: {shell_command('volens', 'dossier', 'verify', folder, '--key', public)}"
     )
     document: dict[str, Any] = {
         "cohort_id": done.cohort.cohort_id,
@@ -152,10 +156,10 @@ def stop(selection: Selection, keys: Keys, out: Path | None, home: Path | None) 
         raise InputError("--stop-collecting takes neither --operator-key nor --out; remove them")
     with opened(home) as site:
         placed = site.cohorts.stop_collecting(selection.jurisdiction, selection.zone)
-    named = " ".join(f"--{name} {value}" for name, value in placed.document().items() if name != "order_id")
+    options = (word for name, value in placed.document().items() if name != "order_id" for word in (f"--{name}", value))
     text = (
         f"order {placed.order_id} is in force: consent and enrollment are refused until it is lifted\n"
-        f"next, to erase the people who are enrolled: volens erase {named}"
+        f"next, to erase the people who are enrolled: {shell_command('volens', 'erase', *options)}"
     )
     return placed.document(), text
 

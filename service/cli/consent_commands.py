@@ -22,10 +22,11 @@ from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.factor_prompt import read_factor
 from volens.service.cli.named_files import must_be_new, read_file, write_private
 from volens.service.cli.options import HomeOption
-from volens.service.cli.output import STDERR, members
+from volens.service.cli.output import members, note, shown
 from volens.service.cli.person_argument import receipt_meant
 from volens.service.cli.session import opened
 from volens.service.qr_codes import secret_qr, withdrawal_qr
+from volens.store.files import shell_command
 
 app = Commands("consent", "Record a person's signed consent, and what belongs to it.")
 
@@ -90,25 +91,26 @@ def give(
     claims = take_home.receipt.claims
     document = {"receipt": str(out), "qr": str(qr)}
     document |= members(claims, "receipt_id subject_id zone=purpose expires_at")
-    enroll = f"volens enroll {out} PHOTOS"
+    enroll = f"{shell_command('volens', 'enroll', out)} PHOTOS"
     secret = ""
     if take_home.secret is not None:
         take_home.secret.wipe()
         document |= {"secret": str(_secret_file(out)), "secret_qr": str(_secret_qr_file(out))}
         secret = (
-            f"\nfor the person alone: {_secret_file(out)}, {_secret_qr_file(out)} (the same as a QR code); the site "
-            "does not store this secret, and without it the person can neither be enrolled nor recognised"
+            f"\nfor the person alone: {shown(_secret_file(out))}, {shown(_secret_qr_file(out))} (the same as a QR); "
+            "the site does not store this secret, and without it the person can neither be enrolled nor recognised"
         )
-        enroll += f" --secret {_secret_file(out)}"
+        enroll += f" {shell_command('--secret', _secret_file(out))}"
     elif claims.custody is Custody.BADGE:
         enroll += " --badge-out BADGE"
     if required is not SecondFactor.NONE:
         option = "--pin" if required is SecondFactor.PIN else "--badge-number"
-        enroll += f"\nthen, because this zone requires a second factor: volens consent factor {out} {option}"
+        factor = shell_command("volens", "consent", "factor", out, option)
+        enroll += f"\nthen, because this zone requires a second factor: {factor}"
     text = (
         f"recorded the consent for zone {claims.purpose}, until {format_time(claims.expires_at)}\n"
-        f"give to the person: {out} (receipt and withdrawal code), {qr} (the code as a QR code)"
-        + (f", {new_key} (their key)" if new_key else "")
+        f"give to the person: {shown(out)} (receipt and withdrawal code), {shown(qr)} (the code as a QR code)"
+        + (f", {shown(new_key)} (their key)" if new_key else "")
         + secret
         + f"\nnext: {enroll}"
     )
@@ -178,7 +180,7 @@ def _ask(notice: Notice) -> None:
             "there is no terminal to ask on; let the person read the notice ('volens notice show'), then pass "
             "--yes-i-read-it"
         )
-    STDERR.print(notice.text)
+    note(notice.text)
     answer = typer.prompt(f"Do you agree? Type {_YES} to agree, anything else to refuse", err=True, default="no")
     if answer.strip().lower() != _YES:
         raise RefusedError("the person did not agree; nothing was recorded")

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, facts
 from volens.service.process import LATE_S, SwapProtection, may_lock_all
 from volens.store import ask_root_key_holder
-from volens.store.files import read_private
-from volens.store.log import MAX_EVIDENCE_BYTES
+from volens.store.files import read_private, secret_problem
+from volens.store.log import CERTIFICATES, MAX_EVIDENCE_BYTES
 
 app = Commands()
 
@@ -123,6 +122,10 @@ def _opencv() -> str:
     return f"imports, version {cv2.__version__}, installed as {builds[0] if builds else 'an unknown package'}"
 
 
+def _is_public(path: Path, home: Path) -> bool:
+    return path == home / _PUBLIC or path.parent == home / CERTIFICATES
+
+
 def _onnxruntime() -> str:
     from volens.face import runtime  # noqa: PLC0415  the check is whether it can be imported
 
@@ -159,7 +162,7 @@ def _home(home: Path) -> str:
     open_to_others = [
         path.name
         for path in sorted(home.rglob("*"))
-        if path.is_file() and path.name != _PUBLIC and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        if path.is_file() and not _is_public(path, home) and secret_problem(path, path.stat(), "file") is not None
     ]
     if open_to_others:
         raise UnavailableError(

@@ -15,7 +15,7 @@ from volens.service.cli.carried_secrets import BadgeToHandOver, shown_secret
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import HomeOption, PackOptions, SecretOption, SecretQrOption
-from volens.service.cli.output import counted, info, members, progress, warn
+from volens.service.cli.output import counted, info, members, progress, shown, warn
 from volens.service.cli.session import models, opened
 
 app = Commands()
@@ -53,7 +53,7 @@ def enroll(
 
     In a zone with custody subject_key the person shows their secret; with custody badge they get their badge.
     """
-    taken = read_file(receipt, "receipt")
+    taken = read_file(receipt, "receipt", "give the receipt first, then the photos: volens enroll RECEIPT PHOTO ...")
     images = _photos(photos or [], camera)
     badge = None if badge_out is None else BadgeToHandOver(badge_out)
     with (
@@ -72,7 +72,7 @@ def enroll(
     text = _text(enrolled)
     if badge is not None:
         document["badge"] = [str(path) for path in badge.written]
-        text += f"\ngive to the person: {', '.join(map(str, badge.written))}; the site keeps no copy"
+        text += f"\ngive to the person: {', '.join(map(shown, badge.written))}; the site keeps no copy"
     return document, text
 
 

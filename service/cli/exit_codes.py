@@ -11,6 +11,7 @@ from volens.consent import (
     UnavailableError,
     VolensError,
 )
+from volens.consent.errors import WrongKeyError
 
 
 class ExitCode(IntEnum):
@@ -23,6 +24,7 @@ class ExitCode(IntEnum):
     INTEGRITY = 4
     ERASURE_INCOMPLETE = 5
     UNAVAILABLE = 6
+    WRONG_KEY = 7
     INTERNAL = 70
 
 
@@ -30,6 +32,7 @@ _CODES: tuple[tuple[type[VolensError], ExitCode], ...] = (
     (InputError, ExitCode.USAGE),
     (RefusedError, ExitCode.REFUSED),
     (EnrollmentError, ExitCode.REFUSED),
+    (WrongKeyError, ExitCode.WRONG_KEY),  # before the error that it is a kind of
     (TamperError, ExitCode.INTEGRITY),
     (ErasureIncompleteError, ExitCode.ERASURE_INCOMPLETE),
     (UnavailableError, ExitCode.UNAVAILABLE),

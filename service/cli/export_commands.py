@@ -10,7 +10,7 @@ from volens.rights import MAX_FILE_BYTES, is_about, verify_answer
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import must_be_new, read_site_key, write_private
 from volens.service.cli.options import HomeOption
-from volens.service.cli.output import counted, members
+from volens.service.cli.output import counted, members, shown
 from volens.service.cli.person_argument import receipts_meant, text_shown
 from volens.service.cli.session import opened
 from volens.store.files import read_private
@@ -54,9 +54,9 @@ def export(
         )
     write_private(path, answer.data)
     text = (
-        f"wrote {path}: data stored under {counted(answer.held, 'consent')}"
+        f"wrote {shown(path)}: data stored under {counted(answer.held, 'consent')}"
         if answer.held
-        else f"wrote {path}: nothing is stored; the file proves what was searched"
+        else f"wrote {shown(path)}: nothing is stored; the file proves what was searched"
     )
     document = {"file": str(path)} | members(answer, "answer_id held")
     return document, f"{text}\ngive the file to this person only, then delete it here"

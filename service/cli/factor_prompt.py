@@ -12,7 +12,7 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from volens.consent import InputError, SecondFactor, ShownFactor
-from volens.service.cli.named_files import read_file
+from volens.service.cli.named_files import read_file, read_stdin_line
 
 BadgeNumberFile: TypeAlias = Annotated[
     Path | None,
@@ -60,9 +60,9 @@ def read_factor(kind: SecondFactor, file: Path | None, *, again: bool = False) -
         InputError: there is no such file, or the text is not a badge number or PIN.
     """
     if file is not None and file != _STDIN:
-        text = read_file(file, "file").decode("utf-8", errors="replace")
+        text = read_file(file, "file").decode("utf-8")
     elif sys.stdin.isatty():
         text = typer.prompt(_PROMPTS[kind], hide_input=True, confirmation_prompt=again, err=True)
     else:
-        text = sys.stdin.readline(_LINE)
+        text = read_stdin_line(_LINE, "the second factor")
     return ShownFactor.of(kind, text)

@@ -10,11 +10,12 @@ import typer
 
 from volens import FaceDecision, Identification, RgbImage, Site
 from volens.consent import InputError, SecondFactor
+from volens.identify import REASONS
 from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode
 from volens.service.cli.factor_prompt import BadgeNumberFile, PinFile, factor_shown
 from volens.service.cli.options import HomeOption, JsonOption, PackOptions
-from volens.service.cli.output import STDOUT, counted, emit, info, tracked
+from volens.service.cli.output import counted, emit, info, shown, tracked
 from volens.service.cli.session import models, opened
 
 app = Commands()
@@ -68,14 +69,14 @@ def identify(
             matched = matched or any(face.match for face in found.faces)
             documents.append({"source": label} | _document(found))
             if not as_json:
-                STDOUT.print(_text(site, label, found))
+                emit(None, _text(site, label, found), as_json=False)
             if draw is not None:
                 _draw(site, image, found, draw)
     if as_json:
         one = {key: value for key, value in documents[0].items() if key != "source"} if single else None
         emit(one or {"frames": documents}, "", as_json=True)
     elif draw is not None:
-        emit(None, f"picture: {draw}", as_json=False)
+        emit(None, f"picture: {shown(draw)}", as_json=False)
     raise typer.Exit(ExitCode.DONE if matched else ExitCode.NO_MATCH)
 
 
@@ -122,24 +123,29 @@ def face_document(face: FaceDecision) -> dict[str, Any]:
         "decision": face.outcome,
         "subject_id": face.subject_id,
         "comparison_score": None if face.comparison_score is None else round(face.comparison_score, 4),
+        "reason": face.reason,
         "sealed_opened": face.decision.sealed_opened,
     }
 
 
 def _text(site: Site, label: str, found: Identification) -> str:
     if not found.faces:
-        return f"{label}: no face"
-    lines = [f"{label}: {counted(len(found.faces), 'face')}, zone {found.purpose}, threshold {found.threshold:.2f}"]
+        return f"{shown(label)}: no face"
+    lines = [
+        f"{shown(label)}: {counted(len(found.faces), 'face')}, zone {found.purpose}, threshold {found.threshold:.2f}"
+    ]
     for face in found.faces:
         if face.factor_required:
             lines.append(
                 f"  face recognised, but the zone also requires the second factor ({found.second_factor.value})"
             )
         elif face.match is None:
-            lines.append("  no match")
+            lines.append("  no match" + ("" if face.reason is None else f": {REASONS[face.reason]}"))
         else:
             name = site.name_of(face.match) or "(consent just ended)"
-            lines.append(f"  match: {name}, score {face.match.comparison_score:.2f}, subject {face.match.subject_id}")
+            lines.append(
+                f"  match: {shown(name)}, score {face.match.comparison_score:.2f}, subject {face.match.subject_id}"
+            )
     return "\n".join(lines)
 
 

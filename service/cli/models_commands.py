@@ -6,7 +6,7 @@ import typer
 
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.options import JsonOption
-from volens.service.cli.output import STDERR, emit, table
+from volens.service.cli.output import emit, note, table
 
 app = Commands("models", "List, download and check the face models.")
 
@@ -31,7 +31,7 @@ def pull(
 
     def show_progress(sentence: str) -> None:
         if not quiet and not as_json:
-            STDERR.print(sentence)
+            note(sentence)
 
     ModelCache.default().pull(parse_source(source), progress=show_progress)
     if as_json or not quiet:

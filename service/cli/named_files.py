@@ -1,36 +1,38 @@
-"""Files named on the command line: reads with a size limit, private writes (0600) that never overwrite."""
+"""Files named on the command line: reads with a size limit, and writes that never overwrite."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO
 
 from volens.audit import VerifierKey
-from volens.consent import InputError, UnavailableError
-from volens.store.files import read_private, write_private
+from volens.consent import InputError
+from volens.consent.plain_text import escaped, plain_bytes, plain_text
+from volens.store.files import read_text_file, write_private, write_public
 
-MAX_TEXT_FILE_BYTES: Final = 1 << 20
+
+def read_file(path: Path, what: str, advice: str = "check the path") -> bytes:
+    """Read a small text file; see `volens.store.files.read_text_file`, which raises the same errors."""
+    return read_text_file(path, what, advice=advice)
 
 
-def read_file(path: Path, what: str) -> bytes:
-    """Read a small file.
+def read_stdin_line(limit: int, what: str) -> str:
+    """Read a line of at most `limit` characters from standard input, as text without a byte order mark.
 
     Raises:
-        InputError: it is missing, a folder, too large or unreadable.
+        InputError: it is not text in UTF-8.
     """
-    if not _checked(path, what).is_file():
-        raise InputError(f"there is no {what} {path}; check the path")
-    try:
-        return read_private(path, MAX_TEXT_FILE_BYTES)
-    except UnavailableError as error:
-        raise InputError(str(error)) from None
+    source = getattr(sys.stdin, "buffer", None)
+    return plain_text(sys.stdin.readline(limit).encode() if source is None else source.readline(limit), what)
 
 
 @contextmanager
 def lines_of(path: Path, what: str, limit_bytes: int) -> Iterator[Iterator[bytes]]:
-    """Yield the lines of a file of any size, each with its newline; a line beyond the limit comes in pieces.
+    """Yield the lines of a text file of any size, each with its newline (LF); a line beyond the limit comes in pieces.
 
     Raises:
         InputError: it is missing, a folder or unreadable.
@@ -39,7 +41,9 @@ def lines_of(path: Path, what: str, limit_bytes: int) -> Iterator[Iterator[bytes
         raise InputError(f"there is no {what} {path}; check the path")
     try:
         with path.open("rb") as file:
-            yield iter(partial(file.readline, limit_bytes), b"")
+            # The mark of the first line only: a line of the file that begins with one is damaged.
+            first = plain_bytes(file.readline(limit_bytes))
+            yield chain([first] if first else [], iter(partial(_plain_line, file, limit_bytes), b""))
     except OSError as error:
         raise InputError(f"cannot read {what} {path}: {error.strerror}; check the permissions") from None
 
@@ -50,10 +54,7 @@ def read_site_key(path: Path) -> VerifierKey:
     Raises:
         InputError: there is no such file, or it holds something else.
     """
-    try:
-        return VerifierKey.parse(read_file(path, "public key").decode("utf-8").strip())
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a public key; pass the site's site.pub") from None
+    return VerifierKey.parse(read_file(path, "public key", "pass the site's site.pub").decode("utf-8").strip())
 
 
 def must_be_new(path: Path | None, what: str) -> None:
@@ -75,7 +76,12 @@ def hand_out(what: str, secret: str, out: Path | None) -> tuple[dict[str, str], 
     if out is None:
         return {what: secret}, f"{what}, shown only this once: {secret}"
     write_private(out, secret.encode("ascii") + b"\n")
-    return {f"{what}_file": str(out)}, f"{what}: {out}"
+    return {f"{what}_file": str(out)}, f"{what}: {escaped(out)}"
+
+
+def _plain_line(file: BinaryIO, limit_bytes: int) -> bytes:
+    line = file.readline(limit_bytes)
+    return line[:-2] + b"\n" if line.endswith(b"\r\n") else line
 
 
 def _checked(path: Path, what: str) -> Path:
@@ -86,4 +92,13 @@ def _checked(path: Path, what: str) -> Path:
     return path
 
 
-__all__ = ["hand_out", "lines_of", "must_be_new", "read_file", "read_site_key", "write_private"]
+__all__ = [
+    "hand_out",
+    "lines_of",
+    "must_be_new",
+    "read_file",
+    "read_site_key",
+    "read_stdin_line",
+    "write_private",
+    "write_public",
+]

@@ -11,10 +11,11 @@ from volens import Site
 from volens.consent import InputError, format_time
 from volens.erase import OperatorKey, is_protected, public_pem, read_public_pem
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.named_files import must_be_new, read_file, write_private
+from volens.service.cli.named_files import must_be_new, read_file, write_private, write_public
 from volens.service.cli.options import HomeOption, OperatorKeyOption, PassphraseOption
-from volens.service.cli.output import counted, members, table
+from volens.service.cli.output import counted, members, shown, table
 from volens.service.cli.session import opened
+from volens.store.files import shell_command
 
 app = Commands("operator", "Manage the operators who approve erasure orders.")
 
@@ -44,8 +45,11 @@ def keygen(
         raise InputError(f"got a passphrase of {len(passphrase)} bytes; expected {_MIN_PASSPHRASE_BYTES} or more")
     key = OperatorKey.from_seed(os.urandom(32))
     write_private(file, key.to_pem(passphrase))
-    write_private(public, public_pem(key.public_key))
-    text = f"made {file} (the operator keeps it) and {public}\nnext: volens operator add LABEL --key {public}"
+    write_public(public, public_pem(key.public_key))
+    text = (
+        f"made {shown(file)} (the operator keeps it) and {shown(public)}\n"
+        f"next: {shell_command('volens', 'operator', 'add', 'LABEL', '--key', public)}"
+    )
     return {"key": str(file), "public_key": str(public), "protected": passphrase is not None}, text
 
 

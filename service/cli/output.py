@@ -1,4 +1,8 @@
-"""Output: the result of a command on stdout, as text or as one JSON document; everything else on stderr."""
+"""Output: the result of a command on stdout, as text or as one JSON document; everything else on stderr.
+
+Text from outside (names of files, of people, of other sites) never controls the terminal: every line that is printed is
+escaped here. A value that is put into text of several lines goes through `shown`, so that it cannot begin a line.
+"""
 
 import json
 import os
@@ -15,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from volens.consent import format_time
+from volens.consent.plain_text import escaped
 
 Item = TypeVar("Item")
 
@@ -22,6 +27,7 @@ Item = TypeVar("Item")
 STDOUT: Final = Console(highlight=False, markup=False, soft_wrap=True)
 STDERR: Final = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
+_LAYOUT: Final = "\n\t"
 _GAP: Final = "  "
 _NARROWEST_TEXT: Final = 24
 
@@ -32,7 +38,17 @@ def emit(document: object, human: str, *, as_json: bool) -> None:
         # ASCII: the terminal's encoding may lack a letter of a name, and a file name may not be text.
         STDOUT.out(json.dumps(document), highlight=False)
     else:
-        STDOUT.print(human)
+        STDOUT.print(escaped(human, keep=_LAYOUT))
+
+
+def note(text: str) -> None:
+    """Print text on stderr that a person is to read before the result, of several lines if need be."""
+    STDERR.print(escaped(text, keep=_LAYOUT))
+
+
+def shown(value: object) -> str:
+    """Return a value from outside, such as the name of a file, on one line and without control characters."""
+    return escaped(value)
 
 
 def members(record: object, names: str) -> dict[str, Any]:
@@ -62,13 +78,13 @@ def _as_json(value: object) -> object:
 
 def warn(sentence: str) -> None:
     """Print a warning on stderr."""
-    STDERR.print(f"warning: {sentence}", style="yellow")
+    STDERR.print(f"warning: {escaped(sentence)}", style="yellow")
 
 
 def info(sentence: str) -> None:
     """Print progress on stderr, if it is a terminal."""
     if STDERR.is_terminal:
-        STDERR.print(sentence, style="dim")
+        STDERR.print(escaped(sentence), style="dim")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -76,7 +92,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     No cell is wrapped or cut, so that ids can be copied. Output to a pipe is as wide as it needs to be.
     """
-    records = [[str(cell) for cell in row] for row in rows]
+    records = [[shown(cell) for cell in row] for row in rows]
     lines = _aligned([columns, *records])
     if max(map(cell_len, lines)) <= _width():
         return "\n".join(lines)
@@ -86,11 +102,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def facts(rows: Sequence[Sequence[object]]) -> str:
     """Return aligned rows whose last column is text; it continues below itself, broken at blanks only."""
-    start = max((cell_len(line) for line in _aligned([[*row[:-1], ""] for row in rows], keep_end=True)), default=0)
+    cells = [[shown(cell) for cell in row] for row in rows]
+    start = max((cell_len(line) for line in _aligned([[*row[:-1], ""] for row in cells], keep_end=True)), default=0)
     room = _width() - start
     lines: list[str] = []
-    for line, row in zip(_aligned(rows), rows, strict=True):
-        text = str(row[-1])
+    for line, row in zip(_aligned(cells), cells, strict=True):
+        text = row[-1]
         if cell_len(line) <= _width() or room < _NARROWEST_TEXT:
             lines.append(line)
             continue

@@ -11,7 +11,7 @@ from volens.rights import policy_page, verify_policy
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file, read_site_key
 from volens.service.cli.options import HomeOption, JsonOption
-from volens.service.cli.output import STDOUT, counted, emit
+from volens.service.cli.output import counted, emit
 from volens.service.cli.session import opened
 
 app = Commands("policy", invoke_without_command=True)
@@ -35,7 +35,7 @@ def show(
     if as_json:
         emit(read_json(signed), "", as_json=True)
     else:
-        STDOUT.out((page if html else signed).rstrip("\n"), highlight=False)
+        emit(None, (page if html else signed).rstrip("\n"), as_json=False)
 
 
 @app.command("verify", "policy.json --key site.pub")

@@ -11,9 +11,9 @@ from volens.consent import InputError
 from volens.erase import OperatorKey, is_protected, read_public_pem
 from volens.erase.proof import sign_statement, verify_certificate
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_private
+from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_public
 from volens.service.cli.options import PassphraseOption, TrustOption
-from volens.service.cli.output import members, table
+from volens.service.cli.output import members, shown, table
 from volens.store.programs import Recipient
 
 app = Commands("recipient", "Register organisations that receive data of a zone.")
@@ -78,9 +78,9 @@ def sign(
         raise InputError("the key has a passphrase; pass --passphrase-file")
     phrase = None if passphrase_file is None else read_file(passphrase_file, "passphrase").rstrip(b"\r\n")
     signer = OperatorKey.from_pem(data, phrase)
-    write_private(out, sign_statement(signer, checked.certificate_id, datetime.now(UTC)))
+    write_public(out, sign_statement(signer, checked.certificate_id, datetime.now(UTC)))
     document = {"statement": str(out), "certificate_id": checked.certificate_id}
-    return document, f"wrote {out}; send it to the site, which runs: volens certificate acknowledge"
+    return document, f"wrote {shown(out)}; send it to the site, which runs: volens certificate acknowledge"
 
 
 def _document(recipient: Recipient) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from volens.consent import InputError, format_time
 from volens.rights import PersonsRequest
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import must_be_new
-from volens.service.cli.output import counted, members, table
+from volens.service.cli.output import counted, members, shown, table
 from volens.service.cli.person_argument import receipts_meant
 from volens.service.cli.sweep_commands import erased_document
 
@@ -93,7 +93,7 @@ def answer(
     path = to or Path(f"request-{number}.zip")
     must_be_new(path, "the answer")
     answered = site.rights.answer(number, path, with_embedding=not without_embedding)
-    text = f"wrote {path}; request {number} is closed\ngive the file to this person only, then delete it here"
+    text = f"wrote {shown(path)}; request {number} is closed\ngive the file to this person only, then delete it here"
     return {"request_id": number, "file": str(path), "held": answered.held}, text
 
 

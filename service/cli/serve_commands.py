@@ -10,7 +10,7 @@ import typer
 
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.options import HomeOption, JsonOption, PackOptions, SettingsOptions, home_folder
-from volens.service.cli.output import STDERR, emit
+from volens.service.cli.output import emit, note
 from volens.service.cli.session import models, opened
 from volens.service.process import SystemdNotifier, lock_all
 from volens.service.service_config import ServiceConfig, example, read_config
@@ -40,7 +40,7 @@ def serve(
     """Serve the site over HTTP until Ctrl-C or SIGTERM. Callers need credentials: see 'volens credential add'."""
     from volens.service.http.server import Address, check_orders_folder, serve_site  # noqa: PLC0415  loads FastAPI
     from volens.service.process.service_log import log_to  # noqa: PLC0415  loads structlog
-    from volens.service.process.workers import WorkerPool, listening_socket  # noqa: PLC0415  as above
+    from volens.service.process.workers import WorkerPool  # noqa: PLC0415  as above
 
     setting = read_config(config).model_copy(update=options)
     if "model_threads" not in setting.model_fields_set:
@@ -52,27 +52,27 @@ def serve(
     def announce() -> None:
         if as_json:
             emit({"url": url}, "", as_json=True)
-        STDERR.print(f"listening on {url}; OpenAPI description at /openapi.json; Ctrl-C ends")
+        note(f"listening on {url}; OpenAPI description at /openapi.json; Ctrl-C ends")
 
+    listener = address.listen()  # before the site is opened: a port that is taken is said at once
     if setting.workers == 1:
-        with opened(home, load) as site:
+        with listener, opened(home, load) as site:
             lock_all()
-            announce()
-            serve_site(site, setting, log, SystemdNotifier())
+            serve_site(site, setting, log, SystemdNotifier(on_ready=announce), listening=listener)
         return
     assignment = {
         "home": str(home_folder(home)),
         "setting": setting.model_dump(mode="json"),
         "pack": pack.document(),
     }
-    try:
-        listener = listening_socket(address.host, address.port)
-    except OSError:
-        raise address.in_use() from None
     with tempfile.TemporaryDirectory(prefix="volens-") as counts:  # 0700; metrics, no personal data
-        announce()
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": counts}
-        crew = WorkerPool(listener, setting.workers, assignment, log, drain_s=setting.drain_s, environment=environment)
+        crew = WorkerPool(
+            *(listener, setting.workers, assignment, log),
+            drain_s=setting.drain_s,
+            environment=environment,
+            on_ready=announce,
+        )
         raise typer.Exit(crew.run())
 
 

@@ -8,7 +8,7 @@ from volens import Site
 from volens.consent import format_time
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
-from volens.service.cli.output import counted, emit, members, table, warn
+from volens.service.cli.output import counted, emit, members, shown, table, warn
 from volens.service.cli.session import opened
 from volens.store.keys.root_key import DEFAULT_URL
 
@@ -37,13 +37,13 @@ def init(
     folder = home_folder(home)
     with Site.create(folder, name=controller, contact=contact, root_key=root_key) as site:
         status = site.status()
-    secret = f"{folder / 'root.key'} and keyring.db"
+    secret = f"{shown(folder / 'root.key')} and keyring.db"
     if root_key != DEFAULT_URL:
-        secret = f"keyring.db and the credentials for {root_key}"
+        secret = f"keyring.db and the credentials for {shown(root_key)}"
     lines = [
-        f"created site {status.site_id} in {folder}",
-        f"controller: {status.controller}, {contact}",
-        f"publish {folder / 'site.pub'}: it is needed to check certificates",
+        f"created site {status.site_id} in {shown(folder)}",
+        f"controller: {shown(status.controller)}, {shown(contact)}",
+        f"publish {shown(folder / 'site.pub')}: it is needed to check certificates",
         f"keep {secret} out of the backups that hold volens.db",
     ]
     if controller == _UNNAMED or contact == _UNREACHABLE:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from volens.consent import InputError
+from volens.identify import REASONS
 from volens.service.cli.carried_secrets import shown
 from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode
@@ -63,6 +64,8 @@ def verify(
         text = "no face"
     elif face.factor_required:
         text = "no match: the zone also requires a badge number or a PIN (--badge-number-file, --pin-file)"
+    elif face.reason is not None:
+        text = f"no match: {REASONS[face.reason]}"
     elif face.match is None:
         text = "no match: this is not the person who signed the receipt"
     else:

@@ -1,6 +1,5 @@
 """`volens withdraw` ends a consent and erases its data; `volens leaver` ends all consents of a person who leaves."""
 
-import sys
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +9,14 @@ import typer
 from volens import Site
 from volens.consent import InputError, format_time, parse_time
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.named_files import read_file
+from volens.service.cli.named_files import read_file, read_stdin_line
 from volens.service.cli.options import HomeOption
-from volens.service.cli.output import progress
+from volens.service.cli.output import progress, shown
 from volens.service.cli.person_argument import receipts_meant
 from volens.service.cli.session import opened
 from volens.service.cli.sweep_commands import erased_document
+from volens.store import PUBLIC_KEY_FILE
+from volens.store.files import shell_command
 
 app = Commands()
 
@@ -36,16 +37,19 @@ def withdraw(
     if (receipt is None) == (code is None):
         raise InputError("pass either a receipt or --code")
     if code == "-":
-        code = sys.stdin.readline(_MAX_CODE_CHARACTERS)
-    shown = read_file(receipt, "receipt") if receipt is not None else None
+        code = read_stdin_line(_MAX_CODE_CHARACTERS, "the withdrawal code")
+    taken = read_file(receipt, "receipt") if receipt is not None else None
     with opened(home) as site:
-        erased = site.withdraw(receipt=shown, code=code)
+        erased = site.withdraw(receipt=taken, code=code)
         if site.unfinished is not None:
             raise site.unfinished
     text = (
         f"consent ended in zone {erased.zone}; face data erased\n"
-        f"certificate: {erased.certificate_path}\n"
-        f"check it with: volens certificate verify {erased.certificate_path} --trust {site.home / 'site.pub'}"
+        f"certificate: {shown(erased.certificate_path)}\n"
+        "check it with: "
+        + shell_command(
+            *("volens", "certificate", "verify", erased.certificate_path), "--trust", site.home / PUBLIC_KEY_FILE
+        )
     )
     return erased_document(erased), text
 
@@ -69,7 +73,8 @@ def leaver(
         raise site.unfinished
     if erased or at is None:
         text = "\n".join(
-            f"consent ended in zone {one.zone}; face data erased; certificate: {one.certificate_path}" for one in erased
+            f"consent ended in zone {one.zone}; face data erased; certificate: {shown(one.certificate_path)}"
+            for one in erased
         )
     else:
         text = f"noted: the person is not matched any more from {format_time(at)}; then 'volens sweep' erases the data"

@@ -134,4 +134,4 @@ class LocalDecider:
 
 
 def _decision_event(verdict: Verdict, face: FaceDecision, submitted_at_s: float) -> DecisionReceived:
-    return DecisionReceived(verdict, uuid4().hex[:16], submitted_at_s, face.subject_id)
+    return DecisionReceived(verdict, uuid4().hex[:16], submitted_at_s, face.subject_id, face.reason)

@@ -101,7 +101,14 @@ def _source(config: DoorConfig, *, end_when_empty: bool) -> Source:
     if config.rtsp is not None:
         return Camera.network(config.rtsp, config.rtsp_password_file)
     if config.folder is not None:
-        return Folder(config.folder, consume=config.consume, max_age_s=config.max_age_s, end_when_empty=end_when_empty)
+        return Folder(
+            config.folder,
+            consume=config.consume,
+            max_age_s=config.max_age_s,
+            end_when_empty=end_when_empty,
+            door=config.door,
+            state=config.folder_state,
+        )
     if config.video is not None:
         return Video(config.video)
     raise InputError("got no source of frames; give one of --camera, --rtsp, --folder, --video")

@@ -32,6 +32,10 @@ class DoorConfig(Settings, env_prefix=PREFIX):
     rtsp_password_file: Path | None = Field(None, description="File (0600) with the camera's password.")
     folder: Path | None = Field(None, description="A folder into which a program puts images.")
     consume: bool = Field(False, description="Delete each image of the folder after it was processed.")
+    folder_state: Path | None = Field(
+        None,
+        description="File that notes which images were processed. Default: in $STATE_DIRECTORY, or in the folder.",
+    )
     video: Path | None = Field(None, description="A video, for tests.")
     max_age_s: float = Field(30.0, gt=0, le=86_400, description="Older images and answers do not open the door.")
 
@@ -84,6 +88,7 @@ class DoorConfig(Settings, env_prefix=PREFIX):
         needs = (
             (self.ca is not None and self.url is None, "--ca", "--url"),
             (self.rtsp_password_file is not None and self.rtsp is None, "--rtsp-password-file", "--rtsp"),
+            (self.folder_state is not None and self.folder is None, "--folder-state", "--folder"),
             (self.consume and self.folder is None, "--consume", "--folder"),
             (self.factor_input_kind is not None and self.factor_input is None, "--factor-input-kind", "--factor-input"),
             (self.mqtt is None and self._has_broker_settings, "options of a broker", "--mqtt"),

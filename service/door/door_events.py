@@ -80,12 +80,14 @@ class DecisionReceived:
         submitted_at_s: when the frame was handed to the decider, by `time.monotonic`; None if no longer known.
         subject_id: the person who matched. Only the MQTT option for subject ids uses it; the comparison score and the
             position in the frame are not passed on.
+        reason: why the face was not compared (`volens.identify.REASONS`); None if it was.
     """
 
     verdict: Verdict
     visit_id: str
     submitted_at_s: float | None
     subject_id: str | None = field(default=None, repr=False)
+    reason: str | None = None
 
 
 @final

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from volens.consent.plain_text import escaped
+from volens.identify import REASONS
 from volens.service.door.door_events import (
     DeciderLost,
     DeciderReady,
@@ -129,8 +131,10 @@ class DoorLog:
             Verdict.NO_MATCH: "no match",
             Verdict.FACTOR_REQUIRED: f"second factor required: {_FACTOR_TEXT[self._factor]}",
         }[decision.verdict]
-        text = f"decision: {what} (visit {decision.visit_id})"
-        self._line("decision", text, decision=decision.verdict.value, passage=decision.visit_id, opens=opens)
+        because = "" if decision.reason is None else f": {REASONS[decision.reason]}"
+        text = f"decision: {what}{because} (visit {decision.visit_id})"
+        fields = {"decision": decision.verdict.value, "passage": decision.visit_id, "reason": decision.reason}
+        self._line("decision", text, **fields, opens=opens)
 
     def _line(self, event: str, text: str, **fields: Any) -> None:  # noqa: ANN401  what JSON holds
         if self._as_json:
@@ -139,7 +143,7 @@ class DoorLog:
         if not text:
             return
         try:
-            self._lines.put_nowait(text)
+            self._lines.put_nowait(escaped(text))
         except Full:
             return
 

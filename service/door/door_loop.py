@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from queue import Empty, SimpleQueue
 from typing import Final, final
@@ -212,7 +213,10 @@ class Door:
                 output.set_status(status)
             if self._status is None or _reported(status) != _reported(self._status):
                 self._log.status(status)
-                self._publish(self._topics.state(status, _now()))
+            # Also when another visit restarts the timer: `until` is later then.
+            left_s = None if status.open_until_s is None else status.open_until_s - now
+            until = None if left_s is None else format_time(utc_now() + timedelta(seconds=left_s))
+            self._publish(self._topics.state(status, _now(), until))
             self._status = status
         self._log.status_line(status, self._frames.rate(now))
         self._publish_health(now)

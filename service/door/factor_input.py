@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol, final
 
+from volens.consent.plain_text import plain_bytes
 from volens.service.backoff import again_in_s
 from volens.service.door.door_events import MAX_FACTOR_CHARS, EventSink, Factor, FactorPresented, InputRejected
 
@@ -24,7 +25,7 @@ class _Readable(Protocol):
 
 def parse_factor(line: bytes, kind: Factor | None) -> FactorPresented | None:
     """Parse one line. None: it is empty or malformed."""
-    text = line.decode("ascii", "replace").strip()
+    text = plain_bytes(line).decode("ascii", "replace").strip()
     if not text or not text.isascii() or not text.isprintable() or len(line) > _MAX_LINE_BYTES:
         return None
     name, colon, value = text.partition(":")

@@ -82,9 +82,13 @@ class Topics:
         """Return the message whether the door's program is online."""
         return Message(f"{self.base}/availability", ONLINE if online else OFFLINE, retained=True)
 
-    def state(self, status: DoorStatus, at: str) -> Message:
-        """Return the message about the state of the door."""
-        document = {"lock": status.lock.value, "offline": status.offline, "at": at}
+    def state(self, status: DoorStatus, at: str, until: str | None = None) -> Message:
+        """Return the message about the state of the door, and until when it is open, if it closes by itself.
+
+        The message is retained: a subscriber that reads it after `until` must not take the door for open, because this
+        program may have ended meanwhile.
+        """
+        document = {"lock": status.lock.value, "offline": status.offline, "until": until, "at": at}
         return Message(f"{self.base}/state", json.dumps(document), retained=True)
 
     def health(self, health: Health, at: str) -> Message:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias, final
 
 from volens.consent import UnavailableError
 from volens.consent.json_reader import JsonError, read_json
+from volens.identify import REASONS
 from volens.service.door.door_events import DeciderReady, Factor, Verdict
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -49,6 +50,7 @@ class DecisionMessage:
     subject_id: str | None
     comparison_score: float | None
     box: Box | None
+    reason: str | None = None
 
 
 @final
@@ -105,7 +107,8 @@ def _read(document: dict[str, Any]) -> ServiceMessage | None:
             subject_id, score = document.get("subject_id"), document.get("comparison_score")
             if not (subject_id is None or (isinstance(subject_id, str) and len(subject_id) <= 100)):  # noqa: PLR2004
                 raise _malformed("an invalid subject id")
-            return DecisionMessage(known, visit_id, frame, subject_id, _score(score), _box(document.get("box")))
+            reason = next((one for one in REASONS if document.get("reason") == one), None)
+            return DecisionMessage(known, visit_id, frame, subject_id, _score(score), _box(document.get("box")), reason)
         case {"type": "problem"}:
             return ProblemMessage(printable(document.get("title") or document.get("detail") or "no reason given"))
         case {"type": str(kind)} if kind not in {"ready", "frame", "decision"}:

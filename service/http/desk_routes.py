@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from volens import Site
 from volens.consent import Badge, Custody, PersonSecret, Purpose, ReceiptId, RefusedError, SubjectKey, TakeHome
 from volens.consent.errors import ForeignReceiptError
+from volens.consent.plain_text import plain_text
 from volens.face import EncodedImage
+from volens.face.image_formats import NETWORK_FORMATS
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import (
@@ -168,13 +170,13 @@ def _enroll(
     if claims.purpose != zone:
         raise ForeignReceiptError("got a receipt of another zone; send it to that zone's enrollments")
     # Not decoded here: a desk's credential alone must not make the site decode photos.
-    images = [EncodedImage(data, f"photo {number}") for number, data in enumerate(photos, 1)]
+    images = [EncodedImage(data, f"photo {number}", NETWORK_FORMATS) for number, data in enumerate(photos, 1)]
     badges: list[bytes] = []
 
     def hand_over(badge: Badge) -> None:
         badges.append(badge.to_bytes())
 
-    secret = None if half is None else PersonSecret.parse(half.decode("ascii", "replace"))
+    secret = None if half is None else PersonSecret.parse(plain_text(half, "the secret"))
     try:
         done = site.enroll(
             receipt,

@@ -9,7 +9,9 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from volens.consent import Badge, InputError, PersonSecret, ShownFactor
+from volens.consent.plain_text import plain_text
 from volens.face import RgbImage, decode
+from volens.face.image_formats import NETWORK_FORMATS
 from volens.identify import FaceDecision, Identification
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import AppState, SharedState
@@ -28,7 +30,7 @@ _FRAME_BODY: Final = {
     "requestBody": {
         "required": True,
         "description": "one frame, at most 8 MiB",
-        "content": {"image/jpeg": _IMAGE, "image/png": _IMAGE, "image/webp": _IMAGE},
+        "content": {one.media_type: _IMAGE for one in NETWORK_FORMATS},
     }
 }
 
@@ -47,6 +49,10 @@ class Face(BaseModel):
         description="of the person who matched; doors never receive names", examples=[EXAMPLE_SUBJECT]
     )
     comparison_score: float | None = Field(description="cosine similarity; null without a match", examples=[0.7134])
+    reason: str | None = Field(
+        description="why the face was not compared: 'upside_down', turned by more than 90 degrees; else null",
+        examples=[None],
+    )
 
     @classmethod
     def of(cls, face: FaceDecision) -> Self:
@@ -55,7 +61,11 @@ class Face(BaseModel):
         left, top, right, bottom = (round(float(side), 1) for side in (x, y, x + width, y + height))
         score = None if face.comparison_score is None else round(face.comparison_score, 4)
         return cls(
-            box=(left, top, right, bottom), decision=face.outcome, subject_id=face.subject_id, comparison_score=score
+            box=(left, top, right, bottom),
+            decision=face.outcome,
+            subject_id=face.subject_id,
+            comparison_score=score,
+            reason=face.reason,
         )
 
 
@@ -152,7 +162,7 @@ def decode_and_decide(app_state: AppState, data: bytes, decide: Callable[[RgbIma
         ImageError: the frame is not a readable image.
     """
     with app_state.metrics.stage("decode"):
-        frame = decode(data, "the frame")
+        frame = decode(data, "the frame", NETWORK_FORMATS)
     with app_state.metrics.stage("decide"):
         return decide(frame)
 
@@ -186,7 +196,7 @@ async def verify(  # noqa: PLR0913, PLR0917  a parameter for each field of the f
     def compare() -> FaceDecision | None:
         carried, factor = _carried_secret(half, badge_file), _factor(badge_number, pin)
         try:
-            image = decode(data, "the frame")
+            image = decode(data, "the frame", NETWORK_FORMATS)
             return site.verify_claim(shown, image, carried=carried, zone=zone, factor=factor, caller=caller.caller_id)
         finally:
             for one in (carried, factor):
@@ -223,4 +233,4 @@ def _factor(badge_number: str | None, pin: str | None) -> ShownFactor | None:
 def _carried_secret(secret: bytes | None, badge: bytes | None) -> PersonSecret | Badge | None:
     if badge is not None:
         return Badge.parse(badge)
-    return None if secret is None else PersonSecret.parse(secret.decode("ascii", "replace"))
+    return None if secret is None else PersonSecret.parse(plain_text(secret, "the secret"))

@@ -1,5 +1,6 @@
 """The HTTP server: uvicorn in front of the application, where it may listen, and how it shuts down."""
 
+import errno
 import ipaddress
 import signal
 import socket
@@ -24,6 +25,7 @@ from volens.service.process.service_log import ForeignRecords, Log
 from volens.service.service_config import ServiceConfig
 
 SHUTDOWN_S = 10
+_BACKLOG = 2048
 
 
 @final
@@ -69,11 +71,21 @@ class Address:
         """Return the address of a configuration; raises like the constructor."""
         return cls(config.host, config.port, config.tls_certificate, config.tls_key, config.behind_proxy)
 
-    def in_use(self) -> UnavailableError:
-        """Return the error if another process listens on this address."""
-        return UnavailableError(
-            f"cannot listen on {self.host}:{self.port}; stop what listens there, or give another --port"
-        )
+    def listen(self) -> socket.socket:
+        """Return a socket that listens on this address; connections wait in its queue until the service is ready.
+
+        Raises:
+            UnavailableError: another process listens there, or this machine does not allow or know the address.
+        """
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        try:
+            return socket.create_server((self.host, self.port), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            advice = {
+                errno.EADDRINUSE: "another program listens there; stop it, or give another --port",
+                errno.EACCES: "this user may not listen there; give a --port from 1024",
+            }.get(error.errno or 0, "this machine has no such address; check --host")
+            raise UnavailableError(f"cannot listen on {self.host}:{self.port}; {advice}") from None
 
 
 @final
@@ -149,16 +161,16 @@ def serve_site(
     log: Log,
     listener: LifecycleListener,
     *,
-    shared_socket: socket.socket | None = None,
+    listening: socket.socket,
     workers: int = 1,
 ) -> None:
     """Serve an open site until SIGTERM or SIGINT, alone or as one of several workers; the caller closes it.
 
-    With `shared_socket`, a listening socket that all workers share, the address is not bound.
+    `listening` is the socket of `Address.listen`, which all workers share. `listener` is told when the service answers.
 
     Raises:
         InputError: the address or the folder for orders is not allowed.
-        UnavailableError: another process listens on the address.
+        UnavailableError: the service did not start.
     """
     address = Address.of(config)
     check_orders_folder(config.orders, site.home)
@@ -181,9 +193,9 @@ def serve_site(
     # Before uvicorn handles the signal itself; it raises the signal again after it has shut down.
     signal.signal(signal.SIGTERM, running.handle_exit)
     try:
-        running.run(sockets=None if shared_socket is None else [shared_socket])
-    except SystemExit:  # uvicorn could not start
-        raise address.in_use() from None
+        running.run(sockets=[listening])
+    except SystemExit:  # uvicorn could not start, and has logged why
+        raise UnavailableError("the service did not start; the lines of its log before this one say why") from None
     finally:
         app_state.close()
 

@@ -3,7 +3,7 @@
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import final
 
@@ -12,7 +12,11 @@ from typing import final
 class SystemdNotifier:
     """Notifies the service manager that started this process, if it wants notifications."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, environment: Mapping[str, str] = os.environ, on_ready: Callable[[], None] = lambda: None
+    ) -> None:
+        """Read the manager's address; `on_ready` is called as well when the service is ready."""
+        self._on_ready = on_ready
         self._address = environment.get("NOTIFY_SOCKET", "")
         # A signal for each half of the interval.
         microseconds = environment.get("WATCHDOG_USEC", "")
@@ -22,6 +26,7 @@ class SystemdNotifier:
     def ready(self) -> None:
         """Notify that the service is ready, and send watchdog signals from now on."""
         self._notify("READY=1")
+        self._on_ready()
         if self._watchdog_s is not None and self._address:
             threading.Thread(target=self._watch, args=(self._watchdog_s,), name="watchdog", daemon=True).start()
 

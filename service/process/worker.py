@@ -15,6 +15,7 @@ from typing import Any, Final, final
 
 from volens.consent import VolensError
 from volens.consent.json_reader import read_json
+from volens.consent.plain_text import escaped
 from volens.service.cli.exit_codes import ExitCode, code_of
 from volens.service.cli.options import PackOptions
 from volens.service.cli.session import models, opened
@@ -73,9 +74,9 @@ def main(arguments: Sequence[str]) -> int:
         with opened(Path(assignment["home"]), load) as site:
             lock_all()
             config = ServiceConfig(**assignment["setting"])
-            serve_site(site, config, log, parent, shared_socket=listener, workers=assignment["workers"])
+            serve_site(site, config, log, parent, listening=listener, workers=assignment["workers"])
     except VolensError as error:
-        sys.stderr.write(f"volens: {error}\n")
+        sys.stderr.write(f"volens: {escaped(error)}\n")
         return int(code_of(error))
     except Exception as error:  # noqa: BLE001  the last boundary: a traceback could contain the data of its frames
         log.error("worker broke", **fields_of(error))  # noqa: TRY400  no traceback

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, final
 
@@ -49,8 +49,9 @@ class WorkerPool:
         *,
         drain_s: float = 0.0,
         environment: Mapping[str, str] = os.environ,
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start nothing yet; `listener` is closed at shutdown.
+        """Start nothing yet; `listener` is closed at shutdown. `on_ready` is called once, when all workers are ready.
 
         `assignment` is what each worker reads from its link; its environment is `environment` without the settings.
         """
@@ -61,6 +62,7 @@ class WorkerPool:
         self._notifier = SystemdNotifier(environment)
         self._selector = selectors.DefaultSelector()
         self._was_ready = False
+        self._on_ready = on_ready
         self._end_by: float | None = None
         self._workers = [
             WorkerProcess(number, {**assignment, "number": number, "workers": count}, inherited)
@@ -134,6 +136,7 @@ class WorkerPool:
         if not self._was_ready and all(one.is_ready for one in self._workers):
             self._was_ready = True
             self._notifier.ready()
+            self._on_ready()
 
     def _end(self) -> None:
         if self._end_by is None:
@@ -214,8 +217,3 @@ class WorkerProcess:
             self._process.wait()
             self._process = None
             self.link.close()
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a listening socket; OSError if the address is not available."""
-    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)

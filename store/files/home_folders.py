@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from volens.consent import UnavailableError
+from volens.store.files.shell_command import shell_command
 
 _ADVICE: Final = "move what it leads to into the home itself, with no link"
 
@@ -50,7 +51,8 @@ def check_home_entry(path: Path, home: Path) -> None:
         raise UnavailableError(f"{path} is a symbolic link and no folder of this home; {_ADVICE}")
     if stat.S_ISDIR(found.st_mode) and found.st_uid not in {os.geteuid(), home.stat().st_uid}:
         raise UnavailableError(
-            f"{path} belongs to another user (uid {found.st_uid}); run: chown -R {os.geteuid()} {path}, if its files "
+            f"{path} belongs to another user (uid {found.st_uid}); run: "
+            f"{shell_command('chown', '-R', os.geteuid(), path)}, if its files "
             "are this site's"
         )
 

@@ -1,4 +1,4 @@
-"""Private files (mode 0600), written atomically: complete or absent, also after a power cut."""
+"""Private files (0600) and public ones (0644), written atomically: complete or absent, also after a power cut."""
 
 import os
 import shutil
@@ -6,8 +6,12 @@ import tempfile
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 from volens.consent import InputError, UnavailableError
+
+PRIVATE: Final = 0o600
+PUBLIC: Final = 0o644
 
 
 def write_private(path: Path, data: bytes | bytearray | Iterable[bytes], *, replace: bool = False) -> None:
@@ -19,13 +23,12 @@ def write_private(path: Path, data: bytes | bytearray | Iterable[bytes], *, repl
         InputError: the file already exists and `replace` is false; nothing is changed.
         UnavailableError: the disk refuses.
     """
-    try:
-        _write(path, data, replace=replace)
-        sync_folder(path.parent)
-    except FileExistsError:
-        raise InputError(f"{path} is already there; nothing was changed, choose another name") from None
-    except OSError as error:
-        raise _cannot_write(path, error) from None
+    _write_synced(path, data, PRIVATE, replace=replace)
+
+
+def write_public(path: Path, data: bytes, *, replace: bool = False) -> None:
+    """Write a file that everybody may read (0644), such as a public key or a certificate; else as `write_private`."""
+    _write_synced(path, data, PUBLIC, replace=replace)
 
 
 def make_private_folder(folder: Path) -> None:
@@ -58,8 +61,8 @@ def put_folder_in_place(draft: Path, target: Path) -> None:
     sync_folder(target.absolute().parent)
 
 
-def write_private_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write some hundred files into a folder, each atomically as `write_private` does; existing files are replaced.
+def write_public_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write some hundred files into a folder, each atomically as `write_public` does; existing files are replaced.
 
     Raises:
         UnavailableError: the disk refuses; some files may be written, each complete.
@@ -75,6 +78,7 @@ def write_private_files(folder: Path, files: Mapping[str, bytes]) -> None:
                 drafts.callback(os.close, descriptor)
                 with os.fdopen(descriptor, "wb", closefd=False) as file:
                     file.write(data)
+                os.fchmod(descriptor, PUBLIC)
                 opened.append((path, descriptor, draft))
             # All are written before the first is synced: its fsync then writes most of the others too.
             for _, descriptor, _ in opened:
@@ -91,7 +95,17 @@ def _draft(path: Path) -> tuple[int, str]:
     return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
 
 
-def _write(path: Path, data: bytes | bytearray | Iterable[bytes], *, replace: bool) -> None:
+def _write_synced(path: Path, data: bytes | bytearray | Iterable[bytes], mode: int, *, replace: bool) -> None:
+    try:
+        _write(path, data, mode, replace=replace)
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise InputError(f"{path} is already there; nothing was changed, choose another name") from None
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def _write(path: Path, data: bytes | bytearray | Iterable[bytes], mode: int, *, replace: bool) -> None:
     descriptor, name = _draft(path)
     draft = Path(name)
     try:
@@ -100,6 +114,7 @@ def _write(path: Path, data: bytes | bytearray | Iterable[bytes], *, replace: bo
                 left = memoryview(one)
                 while left:
                     left = left[file.write(left) :]
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         if replace:
             draft.replace(path)

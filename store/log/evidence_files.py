@@ -8,6 +8,7 @@ from typing import Final
 
 from volens.audit import Checkpoint, VerifierKey, checkpoints_in
 from volens.consent import InputError
+from volens.consent.plain_text import plain_bytes
 from volens.store.files.private_files import read_private
 
 MAX_EVIDENCE_BYTES: Final = 64 * 1024 * 1024
@@ -34,7 +35,7 @@ def checkpoints_of_file(data: bytes, key: VerifierKey) -> list[Checkpoint]:
         InputError: it carries none, or is a damaged zip.
         TamperError: it carries one that the key has not signed.
     """
-    contents = _unzipped(data) if data.startswith(_ZIP) else [data]
+    contents = _unzipped(data) if data.startswith(_ZIP) else [plain_bytes(data)]
     found = {one for content in contents for one in checkpoints_in(content, key)}
     if not found:
         raise InputError("this file carries no checkpoint of this site's log; use it as the site gave it out")

@@ -46,6 +46,37 @@ def test_json_is_parsed_by_one_reader_only() -> None:
     assert offenders == set()
 
 
+def test_text_files_are_read_by_one_reader_only() -> None:
+    """Others stumble over a byte order mark, over CR LF, or over a file of any size (docs/adr/0045)."""
+    own = {"volens.service.process.process_memory", "volens.service.http.person_routes"}
+    own |= {"volens.store.log.home_evidence", "volens.service.demo_story"}
+    offenders = {
+        f"{name}:{node.lineno}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if name not in own and called(node).endswith((".read_text", "tomllib.load", "stdin.readline", "stdin.read"))
+    }
+    offenders -= {one for one in offenders if one.startswith("volens.service.cli.named_files:")}
+    assert offenders == set()
+
+
+def test_a_terminal_is_written_and_a_shell_is_quoted_in_one_place() -> None:
+    """Text from outside must not reach a terminal unescaped, nor a command to copy unquoted (docs/adr/0045)."""
+    writers = {"volens.service.cli.output", "volens.service.cli.app", "volens.service.process.worker"}
+    quoting = {"volens.store.files.shell_command"}
+    offenders = {
+        f"{name}:{node.lineno}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if (
+            called(node).endswith(("STDOUT.print", "STDERR.print", "STDOUT.out", "stdout.write", "stderr.write"))
+            and name not in writers
+        )
+        or (called(node) in {"shlex.quote", "shlex.join"} and name not in quoting)
+    }
+    assert offenders == set()
+
+
 def test_a_pure_room_has_no_clock_no_randomness_and_no_files() -> None:
     offenders = {
         name

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import cv2
@@ -307,7 +308,11 @@ def test_a_killed_door_leaves_a_last_will_and_an_opening_that_ends(
             process.kill()
             process.wait(PATIENCE_S)
         panel.wait_for("/lobby/door/availability", payload="offline")
-    # No program closes the door now: the reader of the file closes at `until`.
+    # No program closes the door now: the readers of the file and of the broker close at `until`.
+    left = panel.documents("/state")[-1]
+    until_s = datetime.fromisoformat(left["until"]) - datetime.fromisoformat(left["at"])
+    assert left["lock"] == "unlocked"
+    assert timedelta(seconds=58) < until_s <= timedelta(seconds=60)
     assert json.loads(state.read_text())["until"] is not None
     # The relay was closed first, then switched on for at most a minute, after which it switches off by itself.
     closed, opened = peripheral.relay

@@ -282,6 +282,14 @@ def test_a_door_ends_by_itself_after(name: str) -> None:
     assert one.relay.commands[-1] == "closed"
 
 
+def test_the_log_says_why_a_face_was_not_compared() -> None:
+    turned = DecisionReceived(Verdict.NO_MATCH, "b" * 16, time.monotonic(), reason="upside_down")
+    one = watch(FakeDecider([READY, turned]))
+    until(lambda: "decision" in one.text.getvalue(), "the decision is logged")
+    one.stop()
+    assert "decision: no match: the face is upside down; check how the camera is mounted (visit" in one.text.getvalue()
+
+
 def test_as_json_each_event_is_one_line_without_the_person() -> None:
     one = watch(FakeDecider([READY, decision_event(), DeciderLost("away"), InputRejected("odd")]), as_json=True)
     until(lambda: "unusable" in one.text.getvalue(), "all events are logged")
@@ -290,7 +298,7 @@ def test_as_json_each_event_is_one_line_without_the_person() -> None:
     assert {line["event"] for line in lines} >= {"ready", "decision", "decider", "unusable", "state", "health"}
     (decision,) = [line for line in lines if line["event"] == "decision"]
     assert decision["opens"] is True
-    assert decision.keys() == {"event", "at", "decision", "passage", "opens"}
+    assert decision.keys() == {"event", "at", "decision", "passage", "opens", "reason"}
     assert WHO not in one.text.getvalue()
 
 

@@ -34,6 +34,7 @@ from volens.service.door.mqtt_messages import Message
 
 TOPICS = Topics(Purpose("lobby"), "left")
 AT = "2026-11-27T08:00:00Z"
+UNTIL = "2026-11-27T08:00:05Z"
 WHO = "c0ffee" * 5
 DECIDED = DecisionReceived(Verdict.MATCH, "00112233445566ff", 1.0, WHO)
 
@@ -94,7 +95,7 @@ def test_messages_contain_the_state_of_the_door_and_no_person() -> None:
     )
     messages = [
         TOPICS.availability(online=True),
-        TOPICS.state(DoorStatus(Lock.UNLOCKED, offline=False, open_until_s=9), AT),
+        TOPICS.state(DoorStatus(Lock.UNLOCKED, offline=False, open_until_s=9), AT, UNTIL),
         TOPICS.health(health, AT),
         TOPICS.decision(DECIDED, AT),
     ]
@@ -105,7 +106,7 @@ def test_messages_contain_the_state_of_the_door_and_no_person() -> None:
         ("volens/lobby/left/decision", False),
     ]
     assert messages[0].payload == "online"
-    assert json.loads(messages[1].payload) == {"lock": "unlocked", "offline": False, "at": AT}
+    assert json.loads(messages[1].payload) == {"lock": "unlocked", "offline": False, "until": UNTIL, "at": AT}
     assert json.loads(messages[2].payload)["frames_per_second"] == 12.3
     assert json.loads(messages[3].payload) == {"decision": "match", "passage": DECIDED.visit_id, "at": AT}
     with_id = json.loads(replace(TOPICS, with_subject_ids=True).decision(DECIDED, AT).payload)

@@ -355,7 +355,7 @@ def test_loopback_may_use_http_and_other_hosts_need_tls(token: Path) -> None:
 
 def test_a_token_file_that_other_users_can_read_is_refused(token: Path) -> None:
     token.chmod(0o640)
-    with pytest.raises(InputError, match="other users can read the token"):
+    with pytest.raises(InputError, match="its group can read the token"):
         ServiceAddress.from_url("http://127.0.0.1:1", "lobby", token)
     token.chmod(0o600)
     for content in (b"", b"\n", b"two\nlines", "gr\u00fc\u00dfe".encode(), b"a\x1bb"):

@@ -1,6 +1,8 @@
 """Frame sources: a watched folder, a video, cameras that fail and come back, and camera URLs."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,6 +24,7 @@ from volens.service.door import DoorFailed, Frame, FrameQueue, InputRejected, So
 from volens.service.door import watched_folder as folder_module
 from volens.service.door.frame_queue import MAX_ATTEMPTS
 from volens.service.door.frame_sources import Camera, Source, Video, camera_address, start_source
+from volens.service.door.seen_files import SeenFile, SeenFiles, journal_of
 from volens.service.door.watched_folder import Folder
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +51,10 @@ def start(recorded: RecordedEvents) -> Iterator[Callable[[Source], FrameQueue]]:
     for thread in threads:
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+
+
+def images_in(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.suffix not in {".jsonl", ".txt"}]
 
 
 def shades(frames: FrameQueue, count: int) -> list[int]:
@@ -77,7 +84,7 @@ def test_images_of_a_folder_are_processed_once_oldest_first_and_kept(
     assert shades(frames, 1) == [50]
     time.sleep(0.5)
     assert frames.take(0) is None
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(images_in(tmp_path)) == 5
     assert recorded.of(SourceReady)
 
 
@@ -119,7 +126,7 @@ def test_a_file_that_never_becomes_an_image_is_rejected(
     frames = start(Folder(tmp_path, consume=True))
     assert shades(frames, 1) == [9]
     recorded.wait_for(InputRejected, 2)
-    until(lambda: not list(tmp_path.iterdir()), "all are deleted")
+    until(lambda: not images_in(tmp_path), "all are deleted")
 
 
 def test_an_old_image_is_rejected(tmp_path: Path, start: START, recorded: RecordedEvents) -> None:
@@ -135,6 +142,161 @@ def test_an_old_image_is_rejected(tmp_path: Path, start: START, recorded: Record
     assert not frames.received_any
 
 
+def processed(folder: Path, recorded: RecordedEvents, start: START, **options: object) -> list[int]:
+    """Process what is in a folder as a door that is started anew, and return how bright the images are."""
+    before = len(recorded.of(SourceEnded))
+    frames = start(Folder(folder, end_when_empty=True, **options))  # type: ignore[arg-type]
+    found: list[int] = []
+    while len(recorded.of(SourceEnded)) == before:
+        if (frame := frames.take(0.1)) is not None:
+            found.append(int(frame.image.pixels[0, 0, 0]))
+            frame.mark_done()
+    return found
+
+
+HOUR_S = 3600
+
+
+@pytest.mark.parametrize(
+    ("camera_s", "machine_s", "shades_found"),
+    [
+        pytest.param(0, 0, [7], id="all clocks are right"),
+        pytest.param(HOUR_S, 0, [7], id="the camera's clock is ahead"),
+        pytest.param(20 * 365 * 24 * HOUR_S, 0, [7], id="the camera's clock is ahead by years"),
+        pytest.param(-HOUR_S, 0, [], id="the camera's clock is behind, or the image is old"),
+        pytest.param(0, -30 * 365 * 24 * HOUR_S, [7], id="this machine's clock begins at 1996"),
+        pytest.param(0, HOUR_S, [], id="this machine's clock is ahead"),
+    ],
+)
+def test_an_image_is_processed_at_most_once_whatever_the_clocks_say(
+    tmp_path: Path, start: START, recorded: RecordedEvents, camera_s: float, machine_s: float, shades_found: list[int]
+) -> None:
+    file = tmp_path / "7.png"
+    file.write_bytes(png(7))
+    os.utime(file, (time.time() + camera_s,) * 2)
+    assert processed(tmp_path, recorded, start, wall_clock=lambda: time.time() + machine_s) == shades_found
+    rejected = len(recorded.of(InputRejected))
+    for _ in range(2):  # restarts, also after the clocks were set right
+        assert processed(tmp_path, recorded, start) == []
+    assert len(recorded.of(InputRejected)) == rejected  # said once
+
+
+@pytest.mark.parametrize("change", ["renamed", "touched", "copied", "moved to another time zone"])
+def test_the_same_image_is_not_new_under_another_name_or_time(
+    tmp_path: Path, start: START, recorded: RecordedEvents, change: str
+) -> None:
+    file = tmp_path / "7.png"
+    file.write_bytes(png(7))
+    assert processed(tmp_path, recorded, start) == [7]
+    match change:
+        case "renamed":
+            file.rename(tmp_path / "8.png")
+        case "touched":
+            file.touch()
+        case "copied":
+            shutil.copy(file, tmp_path / "8.png")
+        case _:
+            os.utime(file, (time.time() + HOUR_S,) * 2)
+    assert processed(tmp_path, recorded, start) == []
+    (tmp_path / "9.png").write_bytes(png(9))
+    assert processed(tmp_path, recorded, start) == [9]
+
+
+def test_a_file_that_gets_new_content_is_a_new_image(tmp_path: Path, start: START, recorded: RecordedEvents) -> None:
+    for shade in (7, 8):
+        (tmp_path / "latest.png").write_bytes(png(shade))
+        assert processed(tmp_path, recorded, start) == [shade]
+
+
+def test_two_doors_look_at_one_folder_each(tmp_path: Path, start: START, recorded: RecordedEvents) -> None:
+    (tmp_path / "7.png").write_bytes(png(7))
+    for door in ("left", "right"):
+        assert processed(tmp_path, recorded, start, door=door) == [7]
+        assert processed(tmp_path, recorded, start, door=door) == []
+
+
+KILLED = """
+import os, signal, sys, threading
+from pathlib import Path
+from volens.service.door import FrameQueue
+from volens.service.door.seen_files import SeenFile, SeenFiles
+from volens.service.door.watched_folder import Folder
+
+class Queue(FrameQueue):
+    def put(self, frame):
+        print("queued", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Folder(Path(sys.argv[1]), consume=True).run(Queue(), print, threading.Event())
+"""
+
+
+def test_an_image_of_a_program_that_was_killed_is_not_processed_again(
+    tmp_path: Path, start: START, recorded: RecordedEvents
+) -> None:
+    (tmp_path / "7.png").write_bytes(png(7))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    killed = subprocess.run(command, capture_output=True, check=False, env=environment)
+    assert b"queued" in killed.stdout, killed.stderr
+    assert killed.returncode < 0
+    (journal,) = tmp_path.glob("*.jsonl")
+    with journal.open("ab") as file:
+        file.write(b'{"name": "8.png", "si')  # a line that was cut off
+    assert processed(tmp_path, recorded, start, consume=True) == []
+    assert not images_in(tmp_path)
+    (tmp_path / "8.png").write_bytes(png(8))
+    assert processed(tmp_path, recorded, start) == [8]
+
+
+def test_the_journal_has_names_sizes_times_and_hashes_and_is_private(
+    tmp_path: Path, start: START, recorded: RecordedEvents
+) -> None:
+    (tmp_path / "7.png").write_bytes(png(7))
+    state = tmp_path / "state" / "door.jsonl"
+    state.parent.mkdir()
+    assert processed(tmp_path, recorded, start, state=state) == [7]
+    assert not list(tmp_path.glob("*.jsonl"))
+    header, line = map(json.loads, state.read_text().splitlines())
+    assert header == {"format": "volens-seen-files/1"}
+    assert set(line) == {"name", "size", "modified_ns", "sha256"}
+    assert state.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_journal_of_a_service_is_in_its_state_folder(tmp_path: Path) -> None:
+    places = {
+        journal_of(tmp_path / folder, door, environment)
+        for folder in ("in", "out")
+        for door in ("left", "right")
+        for environment in ({}, {"STATE_DIRECTORY": "/var/lib/volens-door:/var/lib/other"})
+    }
+    assert len(places) == 8
+    assert {one.parent for one in places} == {tmp_path / "in", tmp_path / "out", Path("/var/lib/volens-door")}
+
+
+def test_what_left_the_folder_is_forgotten(tmp_path: Path) -> None:
+    seen = SeenFiles(tmp_path / "journal", keep_s=30)
+    seen.load()
+    for number in range(3000):
+        seen.add(SeenFile(f"{number}.png", 1, 1, f"{number:064x}"))
+    seen.forget_missing({"7.png"}, 100.0)
+    assert seen.knows_content(f"{8:064x}")  # it may be renamed
+    seen.forget_missing({"7.png"}, 131.0)
+    assert not seen.knows_content(f"{8:064x}")
+    assert seen.knows("7.png", 1, 1)
+    assert len((tmp_path / "journal").read_bytes().splitlines()) == 2
+
+
+def test_a_journal_that_cannot_be_written_ends_the_door_with_advice(
+    tmp_path: Path, start: START, recorded: RecordedEvents
+) -> None:
+    start(Folder(tmp_path, state=tmp_path / "none" / "journal"))
+    recorded.wait_for(DoorFailed)
+    (failed,) = recorded.of(DoorFailed)
+    assert isinstance(failed, DoorFailed)
+    assert "give another file with --folder-state" in str(failed.error)
+
+
 def test_a_missing_folder_is_reported_once_and_used_when_it_is_back(
     tmp_path: Path, start: START, recorded: RecordedEvents
 ) -> None:
@@ -142,7 +304,7 @@ def test_a_missing_folder_is_reported_once_and_used_when_it_is_back(
     folder.mkdir()
     frames = start(Folder(folder))
     recorded.wait_for(SourceReady)
-    folder.rmdir()
+    shutil.rmtree(folder)
     recorded.wait_for(SourceLost)
     folder.mkdir()
     recorded.wait_for(SourceReady, 2)

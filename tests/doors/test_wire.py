@@ -46,6 +46,14 @@ DECISION = {
             DECISION | {"decision": "no_match", "subject_id": None, "comparison_score": None, "box": None},
             DecisionMessage(Verdict.NO_MATCH, "00112233445566ff", 3, None, None, None),
         ),
+        (
+            DECISION | {"decision": "no_match", "subject_id": None, "reason": "upside_down"},
+            DecisionMessage(Verdict.NO_MATCH, "00112233445566ff", 3, None, 0.71, (1.0, 2.5, 30.0, 40.0), "upside_down"),
+        ),
+        (
+            DECISION | {"reason": "\x1b[8mof a later version"},
+            DecisionMessage(Verdict.MATCH, "00112233445566ff", 3, "a" * 32, 0.71, (1.0, 2.5, 30.0, 40.0), None),
+        ),
         ({"type": "problem", "title": "Gone", "status": 401}, ProblemMessage("Gone")),
         ({"type": "problem", "title": "\x1b[31mred\n"}, ProblemMessage("[31mred")),
         ({"type": "weather"}, None),

@@ -333,8 +333,9 @@ def test_a_service_does_not_start_without_its_folder_for_orders(
     house: House, tmp_path: Path, folder: str, said: str
 ) -> None:
     place = tmp_path / folder if folder == "nowhere" else house.site.home / "orders"
-    with pytest.raises(InputError, match=re.escape(said)):
-        serve_site(house.site, ServiceConfig(orders=place), log_to(StringIO()), SystemdNotifier())
+    config, log = ServiceConfig(orders=place), log_to(StringIO())
+    with socket.socket() as listening, pytest.raises(InputError, match=re.escape(said)):
+        serve_site(house.site, config, log, SystemdNotifier(), listening=listening)
 
 
 def test_a_missing_folder_for_orders_is_one_error_also_with_workers(

@@ -1,5 +1,6 @@
 """`volens serve` as a process: it listens, responds, drains and refuses."""
 
+import json
 import os
 import signal
 import socket
@@ -79,11 +80,12 @@ def test_a_process_responds_to_a_door_and_ends_on_sigterm(home: Path) -> None:
         assert process.wait(PATIENCE_S) == 0
 
 
-def test_a_port_in_use_is_one_sentence(home: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("--json",), ("--workers", "2")], ids=["text", "json", "workers"])
+def test_a_port_in_use_is_one_sentence(home: Path, more: tuple[str, ...]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        command = [*COMMAND, "serve", "--home", str(home), "--port", str(taken.getsockname()[1])]
+        command = [*COMMAND, "serve", "--home", str(home), "--port", str(taken.getsockname()[1]), *more]
         run = subprocess.run(
             command,
             capture_output=True,
@@ -93,8 +95,33 @@ def test_a_port_in_use_is_one_sentence(home: Path) -> None:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
     assert run.returncode == 6
-    assert "stop what listens there" in run.stderr
-    assert "Traceback" not in run.stderr
+    sentence = "another program listens there; stop it, or give another --port"
+    if more == ("--json",):
+        (only,) = run.stdout.splitlines()
+        assert sentence in json.loads(only)["error"]["message"]
+        assert run.stderr == ""
+    else:
+        assert run.stdout == ""
+        (only,) = run.stderr.splitlines()
+        assert sentence in only
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_listening_is_said_when_the_service_answers_and_not_before(home: Path, workers: str) -> None:
+    port = free_port()
+    command = [*COMMAND, "serve", "--home", str(home), "--port", str(port), "--workers", workers]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        try:
+            line = next(one for one in process.stderr if one.startswith("listening on "))
+            assert f"http://127.0.0.1:{port};" in line
+            # Readiness, not only an open port, at the first try.
+            assert httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE_S).status_code == 200
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.stderr.read()
+        assert process.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize("key", [b"no key", b""])

@@ -43,6 +43,25 @@ def consent(site: Site, zone: str = "lobby", name: str = "Ada Example") -> TakeH
     return site.give_consent(site.notice(zone), name=name, jurisdiction="FR", key=key)
 
 
+def test_paths_may_be_text_and_another_type_is_one_sentence(tmp_path: Path, extractor: Extractor) -> None:
+    home = str(tmp_path / "home")
+    Site.create(home, name="Example Ltd", contact="privacy@example.org").close()
+    with Site.open(home, load_extractor=lambda: extractor) as site:
+        assert site.home == tmp_path / "home"
+        site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
+        site.publish_notice("lobby", language="en", text=b"We look.\n")
+        receipt = consent(site).to_json()
+        with pytest.raises(TypeError, match="got an image of type str; expected RgbImage; read it with read_image"):
+            site.identify("lobby", "door.jpg")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="got a photo of type PosixPath; expected RgbImage or EncodedImage"):
+            site.enroll(receipt, [tmp_path / "a.jpg"] * 3)  # type: ignore[list-item]
+    for wrong in (7, None, b"home"):
+        for call in (Site.open, lambda one: Site.create(one, name="a", contact="b")):
+            with pytest.raises(TypeError) as caught:
+                call(wrong)  # type: ignore[arg-type, operator]
+            assert "\n" not in str(caught.value)
+
+
 def test_the_example_in_the_documentation_runs(
     tmp_path: Path, extractor: Extractor, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,6 @@
 
 import binascii
 import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
@@ -10,10 +9,12 @@ from typing import Final, final
 from volens.consent import InputError, TamperError, UnavailableError
 from volens.store.files.freed_memory import overwrite_freed_bytes
 from volens.store.files.private_files import sync_folder, write_private
+from volens.store.files.secret_files import secret_problem
 from volens.store.keys.root_key.holder import Slot
 from volens.store.keys.secrets import KEY_BYTES, Random, RootKey
 
 _PREFIX: Final = b"volens-root-key-1:"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _LIMIT_BYTES: Final = 200
 _ENCODED_BYTES: Final = 43
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
@@ -34,6 +35,8 @@ def decode_root_key(text: bytearray, where: str) -> RootKey:
     Raises:
         TamperError: it is not a root key; the message names `where` it was.
     """
+    if text.startswith(_BYTE_ORDER_MARK):
+        del text[: len(_BYTE_ORDER_MARK)]  # in place: a copy would have to be overwritten as well
     stripped = text.strip()
     body = stripped.removeprefix(_PREFIX).translate(_FROM_URL)
     is_form = stripped.startswith(_PREFIX) and len(body) == _ENCODED_BYTES
@@ -69,18 +72,19 @@ def read_root_key_file(path: Path) -> RootKey:
     """Read the root key.
 
     Raises:
-        UnavailableError: the file is missing, unreadable, or readable by others than its owner.
+        UnavailableError: the file is missing, unreadable, or others can read it (`secret_problem`).
         TamperError: the file is not a root key.
     """
     text = bytearray(_LIMIT_BYTES + 1)
     try:
         with path.open("rb", buffering=0) as file:  # a buffer would keep a copy
             size_bytes = file.readinto(text) or 0
-            mode = os.fstat(file.fileno()).st_mode
+            problem = secret_problem(path, os.fstat(file.fileno()), "root key")
     except OSError as error:
         raise UnavailableError(f"cannot read {path}: {error.strerror}; check the name and the file's rights") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise UnavailableError(f"{path.name} can be read by others than its owner; run: chmod 600 {path}")
+    if problem is not None:
+        text[:] = bytes(len(text))
+        raise UnavailableError(problem)
     if size_bytes > _LIMIT_BYTES:
         raise InputError(f"got {path} of more than {_LIMIT_BYTES} bytes; expected a smaller file")
     del text[size_bytes:]

@@ -11,6 +11,7 @@ from typing import Final, final
 
 from volens.consent import SiteId, TamperError
 from volens.consent.json_reader import read_json
+from volens.consent.plain_text import plain_bytes
 from volens.store.files.private_files import read_private, write_private
 
 RECORD_FILE: Final = "root-key.json"
@@ -45,7 +46,7 @@ def read_record(home: Path) -> RootKeyRecord | None:
     if not path.exists():
         return None
     try:
-        fields = read_json(read_private(path, _LIMIT_BYTES))
+        fields = read_json(plain_bytes(read_private(path, _LIMIT_BYTES)))
         version = fields.pop("version")
         record = RootKeyRecord(**fields)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, final
 
-from volens.consent import SiteId, TamperError, UnavailableError
+from volens.consent import InputError, SiteId, TamperError, UnavailableError
+from volens.store.files.text_files import read_text_file
 from volens.store.keys.root_key.key_url import VaultLocation
 from volens.store.keys.root_key.optional_package import needs
 from volens.store.keys.secrets import KEY_BYTES, Random, RootKey
@@ -141,8 +142,8 @@ class VaultTransit:
         if not token:
             path = Path(self._at.token_file or "~/.vault-token").expanduser()
             try:
-                token = path.read_text(encoding="ascii")[:_TOKEN_LIMIT].strip()
-            except (OSError, UnicodeDecodeError):
+                token = read_text_file(path, "token", _TOKEN_LIMIT).decode("ascii").strip()
+            except (InputError, UnicodeDecodeError):
                 raise UnavailableError(
                     f"there is no token for {self._at.address}; set VAULT_TOKEN, or write one into {path}"
                 ) from None

@@ -7,6 +7,7 @@ import pytest
 from tests.vectors.build_vectors import worked_example
 from volens.audit import Checkpoint, LogFile, VerifierKey, checkpoint_line, open_checkpoint, verify_log_file
 from volens.consent import InputError, TamperError
+from volens.consent.errors import WrongKeyError
 
 WORKED = worked_example()
 LINES = WORKED.log.splitlines(keepends=True)
@@ -97,7 +98,7 @@ def test_a_file_with_another_first_line_is_no_exported_log(change: Callable[[byt
 
 def test_a_log_is_refused_under_the_key_of_another_site() -> None:
     for other in (VerifierKey("volens/other", WORKED.key.public_key), VerifierKey(WORKED.key.name, bytes(32))):
-        with pytest.raises(TamperError, match="the log is of another site than the public key"):
+        with pytest.raises(WrongKeyError, match="this log is of another site than the public key"):
             verify_log_file(LINES, other)
 
 

@@ -16,8 +16,10 @@ from tests.unit.erase.orders import approval, carry_out, desk_alone, operator, p
 from tests.unit.erase.test_certificate import reissue, statement_of
 from volens.audit import VerifierKey, consistency_proof, open_checkpoint
 from volens.consent import InputError, TamperError
+from volens.consent.errors import WrongKeyError
 from volens.erase.order import Dossier, checkpoint_note, execution, select_live, sign_manifest, verify_dossier
 from volens.erase.order.dossier_check import _add_up, _certificates
+from volens.erase.proof import verify_certificate
 from volens.store.log import node_reader
 
 Files = dict[str, bytes]
@@ -139,6 +141,43 @@ def test_the_key_of_another_site_fails(house: House, folder: Path) -> None:
     renamed = VerifierKey("volens/another", house.site.verifier_key.public_key)
     with pytest.raises(TamperError, match="of another site"):
         verify_dossier(folder, renamed)
+
+
+def test_a_dossier_of_another_site_is_called_that(house: House, folder: Path) -> None:
+    stranger = VerifierKey("volens/another", bytes(31) + b"\x01")
+    with pytest.raises(WrongKeyError, match=f"this dossier is of another site .*{house.site.verifier_key.name}"):
+        verify_dossier(folder, stranger)
+
+
+def test_a_dossier_under_a_replaced_key_needs_the_newest_public_key(template: Path, tmp_path: Path) -> None:
+    house = desk_alone(House.copied(template, tmp_path / "home"))
+    house.admit()
+    first = house.site.verifier_key
+    house.site.keys.rotate(signing=True)
+    erased = house.withdraw(house.admit(jurisdiction="DE"))
+    done = carry_out(house, planned(house))
+    verify_dossier(done.dossier, house.site.verifier_key)
+    verify_certificate(erased.certificate_path.read_bytes(), house.site.verifier_key)
+    for check in (
+        lambda: verify_dossier(done.dossier, first),
+        lambda: verify_certificate(erased.certificate_path.read_bytes(), first),
+    ):
+        with pytest.raises(WrongKeyError, match=r"is signed with key [0-9a-f]{8} of .*; .* get its newest site\.pub"):
+            check()
+    house.site.close()
+
+
+def test_line_ends_that_a_copy_changed_are_not_content(house: House, folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    for name, data in read(folder).items():
+        (copy / name).write_bytes(b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"))
+    verify_dossier(copy, house.site.verifier_key)
+
+
+def test_a_dossier_can_be_read_by_whom_it_is_shown_to(folder: Path) -> None:
+    modes = {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()}
+    folders = {path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*")) if path.is_dir()}
+    assert (modes, folders) == ({0o644}, {0o755})
 
 
 def test_a_folder_that_is_not_a_dossier_is_an_input_error(house: House, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_signed_answer_is_in_the_file_and_checked_with_it(house: House, office
     assert (found["recipient"], found["recorded_by"]) == ("Badge office", "recipient")
     assert found["recipient_key"] == consent_jws.b64url(office.public_key)
     assert json.loads(path.read_bytes())["certificate"] == json.loads(before)["certificate"]
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == 0o644
     house.site.log.verify()
 
 

@@ -172,3 +172,33 @@ def test_a_stream_needs_a_zone_with_a_gallery(house: House, extractor: Extractor
         door(house, extractor, "vault")
     with pytest.raises(InputError):
         door(house, extractor, "nowhere")
+
+
+def test_a_face_that_is_upside_down_is_never_matched_and_the_reason_is_given(
+    house: House, extractor: Extractor, astronaut: RgbImage
+) -> None:
+    turned = RgbImage(np.ascontiguousarray(astronaut.pixels[::-1, ::-1]))
+    # The worst case: a reference of the same person, upside down too, as an older version could enroll.
+    person = admitted(house, extractor, turned)
+    recognizer = Recognizer(house.site.installation, lambda: extractor)
+    extractor.embeddings_computed = 0
+
+    found = recognizer.identify(Purpose("lobby"), turned)
+    claimed = recognizer.verify(person.take_home.receipt, turned, None)
+    streamed = door(house, extractor).look(turned, 0.0)
+
+    decided = [*found.faces, *streamed.faces, *([] if claimed is None else [claimed])]
+    assert len(decided) >= 3
+    assert {(face.outcome, face.reason, face.match) for face in decided} == {("no_match", "upside_down", None)}
+    assert extractor.embeddings_computed == 0
+
+
+def test_an_upright_face_beside_one_that_is_upside_down_still_matches(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    both = RgbImage(np.hstack([astronaut_tile, astronaut_tile[::-1, ::-1]]))
+    person = admitted(house, extractor, RgbImage(astronaut_tile))
+    recognizer = Recognizer(house.site.installation, lambda: extractor)
+    faces = {face.box[0] < SIDE: face for face in recognizer.identify(Purpose("lobby"), both).faces}
+    assert faces[True].subject_id == person.subject_id
+    assert (faces[False].match, faces[False].reason) == (None, "upside_down")

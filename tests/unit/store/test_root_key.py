@@ -62,7 +62,7 @@ def test_a_root_key_is_never_overwritten(path: Path) -> None:
 def test_a_root_key_readable_by_others_is_refused_with_the_remedy(path: Path, bits: int) -> None:
     path.chmod(bits)
 
-    with pytest.raises(UnavailableError, match="can be read by others than its owner; run: chmod 600"):
+    with pytest.raises(UnavailableError, match=f"can read the root key in .*mode {bits:04o}.*run: chmod 600"):
         read_root_key_file(path)
 
 
