@@ -18,6 +18,9 @@ from volens.erase.operator_key import approve as approve
 from volens.erase.operator_key import is_protected as is_protected
 from volens.erase.operator_key import public_pem as public_pem
 from volens.erase.operator_key import read_public_pem as read_public_pem
+from volens.erase.pending_stops import PendingStops as PendingStops
+from volens.erase.pending_stops import StopPendingError as StopPendingError
+from volens.erase.pending_stops import Told as Told
 from volens.erase.places import search_places as search_places
 from volens.erase.procedure import erase_consents as erase_consents
 from volens.erase.procedure import resume as resume
@@ -28,6 +31,7 @@ from volens.erase.replay import RestoreOrder as RestoreOrder
 from volens.erase.replay import restore_site as restore_site
 from volens.erase.revocations import carry_out_pending as carry_out_pending
 from volens.erase.revocations import carry_out_revocation as carry_out_revocation
+from volens.erase.revocations import hold_revocation as hold_revocation
 from volens.erase.sweep import DUE_SOON as DUE_SOON
 from volens.erase.sweep import STALE_AFTER as STALE_AFTER
 from volens.erase.sweep import DueReport as DueReport

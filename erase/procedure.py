@@ -68,7 +68,9 @@ def erase_consents(
     If the process is killed, people whose consents were stopped are never matched again, and opening the site finishes
     their erasure. The other consents stay in force; a repeated call ends them.
 
-    A consent that ended before keeps its earlier reason. Every file below the home is searched afterwards.
+    Before anything is written, this process stops matching them (`volens.store.StoppedConsents`), also if the store
+    then refuses. A consent that ended before keeps its earlier reason. Every file below the home is searched
+    afterwards.
 
     `progress` is called with the number of people done and the total: stopping, certifying and writing the certificate
     file count one third of a person each. `when_stopped` is called once, in this thread, when none of these consents
@@ -85,6 +87,7 @@ def erase_consents(
         known = {one for ids in batches(wanted, _READ_TOGETHER) for one in stored_receipts(connection, ids)}
     if len(known) < len(wanted):
         raise NoLiveConsentError("there is no consent for this receipt or code here; nothing was changed")
+    installation.store.stopped.add(known)
     counter = _ProgressCounter(len(wanted), progress)
     erased: dict[ReceiptId, Erased] = {}
     failed: dict[ReceiptId, VolensError] = {}

@@ -2,9 +2,11 @@
 
 A revocation ends what the person's own withdrawal would end, by the same procedure. An unknown id is not an error,
 because nothing may tell the sender whether a person gave consent. So a message is stored and answered first
-(`volens.store.programs.Inbox`), and carried out here afterwards.
+(`volens.store.programs.Inbox`), and carried out here afterwards. If it cannot be stored, or not be carried out, its
+consents are stopped in memory, and it is retried (`volens.erase.pending_stops`).
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final, Self, final
@@ -19,9 +21,11 @@ from volens.consent import (
     InputError,
     ReceiptId,
     TamperError,
+    UnavailableError,
     VolensError,
 )
 from volens.consent.json_reader import read_json
+from volens.erase.pending_stops import PendingStops
 from volens.erase.procedure import erase_consents
 from volens.index import Installation
 from volens.store.keys.keyring import Keyring
@@ -104,6 +108,36 @@ def carry_out_revocation(installation: Installation, message: ReceivedMessage) -
     # 2. and 3.
     erase_consents(installation, consents, _REASONS[revocation.kind], when_stopped=stopped)
     return consents
+
+
+def hold_revocation(stops: PendingStops, installation: Installation, message: ReceivedMessage, problem: str) -> None:
+    """Stop the consents of a message in memory, and store the message and carry it out as soon as the store allows it.
+
+    For a verified message that could not be stored or carried out; `problem` says why. It has the same effects, except
+    on the consents, whether or not it is about a person who is known here.
+
+    Raises:
+        UnavailableError: the store cannot even be read, so the consents are not known. The message is retried.
+    """
+    store, inbox = installation.store, Inbox(installation.store)
+    revocation = Revocation.from_json(message.request)
+
+    def carry_out() -> None:
+        inbox.store(message)
+        if inbox.is_pending(message):  # the sender may have sent it again, and it was carried out
+            carry_out_revocation(installation, message)
+
+    def hold(consents: Sequence[ReceiptId]) -> None:
+        key = f"message {message.message_sha256.hex()}"
+        stops.hold(key, consents, _REASONS[revocation.kind], carry_out, problem)
+
+    try:
+        with store.read() as connection:
+            consents = _consents_of(connection, store.keyring, message.sender, revocation)
+    except UnavailableError:
+        hold([])
+        raise
+    hold(consents)
 
 
 def carry_out_pending(installation: Installation) -> None:

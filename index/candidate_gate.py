@@ -36,6 +36,7 @@ class CandidateGate:
         self._store = store
         self._gallery = gallery
         self._hot = gallery.hot
+        self._stopped = store.stopped
         self._row = row
         self._now = now
         self._now_s = math.floor(now.timestamp())
@@ -51,8 +52,9 @@ class CandidateGate:
         """Return the comparison score of a candidate with a consent in force, and its facts; None without one.
 
         1. Its row is in the hot set and valid; otherwise it is read from the store now.
-        2. The consent has not ended by any clock, inactivity included. The hot set does not learn of a visit, which
-           postpones inactivity, so a consent that has ended by its row is looked up in the store before it is refused.
+        2. It is not stopped (`volens.store.StoppedConsents`), and has not ended by any clock, inactivity included. The
+           hot set does not learn of a visit, which postpones inactivity, so a consent that has ended by its row is
+           looked up in the store before it is refused.
         3. Its grant secret is unwrapped, and its embedding opened under a key derived from the receipt's bytes.
 
         Raises:
@@ -61,6 +63,8 @@ class CandidateGate:
         for _ in range(_ATTEMPTS):
             # 1. and 2.
             if not self._is_here(reference_id) and not self._read_from_store(reference_id):
+                return None
+            if self._is_stopped(self._row.facts):
                 return None
             # 3.
             if self._row.open(self._store.keyring):
@@ -79,12 +83,17 @@ class CandidateGate:
         digest of the receipt's bytes, so these are the bytes under which the person was enrolled. Rows and signature
         are verified once as long as the row of the hot set is kept, and the result is kept in it.
 
-        False if the consent has ended since its row was read.
+        False if the consent has ended, or was stopped, since its row was read.
 
         Raises:
             TamperError: they are not.
         """
+        if self._is_stopped(winner):
+            return False
         return winner.receipt_until > self._now_s or self._is_verified_now(winner)
+
+    def _is_stopped(self, facts: HotFacts) -> bool:
+        return facts.receipt_id in self._stopped
 
     def _is_here(self, reference_id: ReferenceId) -> bool:
         return self._hot.read(reference_id, self._row) and self._row.facts.live_until > self._now_s

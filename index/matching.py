@@ -175,6 +175,8 @@ def verify_claim(
         owner = reference.receipt
         if owner.verified_until(store.site.controller.site_id, grant.purpose) <= grant.checked_at:
             raise other_receipt()
+        if owner.receipt_id in store.stopped:
+            break
         match = Match(reference.reference_id, owner.receipt_id, owner.subject_id, score)
         found = Decision(match, threshold, 1)
         (decision,) = enforce_factor(store, grant.purpose, zone.second_factor, [found], factor)

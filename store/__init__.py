@@ -11,9 +11,10 @@ from volens.store.site_home import make_home as make_home
 from volens.store.site_home import open_home as open_home
 from volens.store.site_keys import Keys as Keys
 from volens.store.site_keys import ask_root_key_holder as ask_root_key_holder
+from volens.store.stopped_consents import StoppedConsents as StoppedConsents
 from volens.store.store import DATA_FILE as DATA_FILE
 from volens.store.store import KEYRING_FILE as KEYRING_FILE
-from volens.store.store import Clock as Clock
 from volens.store.store import Store as Store
 from volens.store.store import Transaction as Transaction
-from volens.store.store import utc_now as utc_now
+from volens.store.system_clock import Clock as Clock
+from volens.store.system_clock import utc_now as utc_now

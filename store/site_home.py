@@ -15,7 +15,8 @@ from volens.store.keys.root_key.key_url import parse_root_key_url
 from volens.store.keys.secrets import Random
 from volens.store.public_key_file import write_public_key
 from volens.store.signing_key import announce_successors
-from volens.store.store import DATA_FILE, KEYRING_FILE, Clock, Store
+from volens.store.store import DATA_FILE, KEYRING_FILE, Store
+from volens.store.system_clock import Clock
 
 
 def make_home(

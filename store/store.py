@@ -1,9 +1,9 @@
 """An open store: data and keyring databases, and transactions whose audit log entries are signed before the commit."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Self, final
 
@@ -37,16 +37,12 @@ from volens.store.public_key_file import check_public_key
 from volens.store.row_seals import RowSeals, mark_writing
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
+from volens.store.stopped_consents import StoppedConsents
+from volens.store.system_clock import Clock
 
 DATA_FILE: Final = "volens.db"
 KEYRING_FILE: Final = "keyring.db"
 KEYRING_REPAIRED: Final = "keyring.repaired"
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """Return the system's time."""
-    return datetime.now(UTC)
 
 
 @final
@@ -160,6 +156,7 @@ class Store:
         data: the engine of the data file. Its own `write` neither signs nor remembers log entries: use `Store.write`.
         process_id: the id under which this process reports what it has applied; None if it does not (`ChangeFeed`).
         keyring_repair: what the opening repaired, because the keyring was older than the data file; None if it was not.
+        stopped: the consents that have ended for this process, committed or not.
     """
 
     def __init__(
@@ -178,9 +175,9 @@ class Store:
         self.clock = clock
         self.random = random
         self.process_id: str | None = None
+        self.stopped = StoppedConsents()
         self.keyring_repair: KeyringRepair | None = None
-        self._restoring = restoring
-        self._any_time = False
+        self._restoring, self._any_time = restoring, False
         with data.read() as connection:
             row = connection.execute(select(tables.site)).one_or_none()
             self._newest_time = audit_log.newest_time(connection)
@@ -355,8 +352,7 @@ class Store:
 
     def scrub(self) -> Scrubbed:
         """Remove what is left of deleted rows and secrets on the disk and in the memory of this process."""
-        scrubbed = self.data.scrub()
-        if scrubbed.complete:
+        if (scrubbed := self.data.scrub()).complete:
             scrubbed = self.keyring.engine.scrub()
         self.drop_caches()  # a reader in another process keeps the disk from being scrubbed, not this memory
         return scrubbed

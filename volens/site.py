@@ -10,7 +10,6 @@ from typing import Self, Unpack, final
 from volens.audit import VerifierKey
 from volens.consent import (
     Badge,
-    EndReason,
     ErasureIncompleteError,
     Notice,
     PersonSecret,
@@ -26,7 +25,15 @@ from volens.consent import (
 from volens.consent.zone import Promises
 from volens.enroll import Enrolled, Photo, give_consent
 from volens.enroll import enroll as enroll_person
-from volens.erase import Progress, SweepReport, carry_out_pending, erase_consents, restore_site, resume_begun, sweep
+from volens.erase import (
+    PendingStops,
+    Progress,
+    SweepReport,
+    carry_out_pending,
+    restore_site,
+    resume_begun,
+    sweep,
+)
 from volens.erase.order import Cohorts
 from volens.erase.proof import Erased, Erasures
 from volens.face import Extractor, RgbImage
@@ -56,6 +63,7 @@ class Site:
         programs: credentials, senders, endpoints, jobs and what else belongs to other programs.
         resumed: erasures that were begun earlier, and finished by opening the site.
         unfinished: the error of erasures that could not be finished when the site was opened; None if all were.
+        stops: withdrawals, and those that the store could not record yet.
         feed: applies the changes of other processes, for a process that keeps the site open.
         cohorts: erasures by order, their dossiers, orders to stop collecting, and the operators who may approve.
         keys: the site's keys: their state and their rotation.
@@ -76,6 +84,7 @@ class Site:
         self.resumed: list[Erased] = []
         self.unfinished: ErasureIncompleteError | None = None
         self.feed = ChangeFeed(installation)
+        self.stops = PendingStops(installation)
         self.cohorts = Cohorts(installation)
         self.keys = Keys(store, installation.galleries.reissue)
         self.clocks = SiteClocks(installation)
@@ -346,12 +355,15 @@ class Site:
         Raises:
             NoLiveConsentError: no such consent was ever given here.
             ReceiptError, TamperError: the receipt is malformed, or was changed; the code works nevertheless.
+            UnavailableError: the store cannot be written. This process no longer matches it; see `PendingStops`.
             ErasureIncompleteError: matching has stopped, but the erasure is not finished; `sweep` continues it.
         """
+        return self.stops.withdraw(self.consent_to_withdraw(receipt=receipt, code=code))
+
+    def consent_to_withdraw(self, *, receipt: bytes | None = None, code: str | None = None) -> ReceiptId:
+        """Return the consent that a receipt or a code may end; raises as `withdraw` does. Nothing is changed."""
         with self._store.read() as connection:
-            receipt_id = consent_to_withdraw(connection, receipt, code)
-        (erased,) = erase_consents(self.installation, [receipt_id], EndReason.WITHDRAWN)
-        return erased
+            return consent_to_withdraw(connection, receipt, code)
 
     def link_external_id(self, receipt_id: ReceiptId, external_id: str) -> None:
         """Link a consent in force to an id of another system, such as a personnel number; see `add_external_id`."""

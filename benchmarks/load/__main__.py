@@ -6,6 +6,7 @@ import statistics
 import sys
 import tempfile
 from dataclasses import asdict
+from http import HTTPStatus
 from pathlib import Path
 
 from benchmarks.load.actors import actors
@@ -63,6 +64,7 @@ def summary(history: History, verdict: Verdict) -> str:
 decisions: {len(history.decisions)}, p50 {p50:.0f} ms, p95 {p95:.0f} ms
 responses: {answers}
 people enrolled and withdrawn: {ended}
+withdrawals that a rate limit sent away: {history.statuses["withdraw", HTTPStatus.TOO_MANY_REQUESTS]}
 matched after the response to a withdrawal: {len(verdict.after_withdrawal)}
 matched before an enrollment, or unknown: {len(verdict.before_enrollment) + len(verdict.strangers)}
 recognised: {verdict.recognised}, missed: {len(verdict.missed)}

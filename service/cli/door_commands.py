@@ -2,12 +2,13 @@
 
 import os
 import signal
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from volens import Site
 from volens.consent import parse_purpose
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.exit_codes import ExitCode
@@ -15,7 +16,7 @@ from volens.service.cli.options import HomeOption, PackOptions, SettingsOptions
 from volens.service.cli.output import STDERR, STDOUT, counted
 from volens.service.cli.session import models, opened
 from volens.service.door import PREFIX, Broker, DoorConfig, DoorLog, Limits, Topics, removal_messages
-from volens.service.process import SystemdNotifier
+from volens.service.process import StopKeeper, SystemdNotifier
 from volens.service.settings import example_of, read_settings
 
 app = Commands("door", "Run a door: camera, decisions, relay, MQTT.")
@@ -50,7 +51,7 @@ def run(
     here = plan.service is None
     site = opened(home, models(pack)) if here else nullcontext(None)
     supervisor = SystemdNotifier()
-    with site as decider, DoorLog(STDOUT, STDERR, as_json=as_json) as log:
+    with site as decider, _stop_keeper(decider), DoorLog(STDOUT, STDERR, as_json=as_json) as log:
         watched = plan.build(log, limits, decider)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: watched.stop())
@@ -61,6 +62,11 @@ def run(
             supervisor.stopping()
     if outcome.ended_by_itself and not outcome.openings:
         raise typer.Exit(ExitCode.NO_MATCH)
+
+
+def _stop_keeper(site: Site | None) -> AbstractContextManager[object]:
+    """Let other processes tell this one about withdrawals, if it decides by itself."""
+    return nullcontext() if site is None else StopKeeper(site)
 
 
 @app.command("check", "/etc/volens/door.toml")

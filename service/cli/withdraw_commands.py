@@ -7,14 +7,15 @@ from typing import Annotated
 import typer
 
 from volens import Site
-from volens.consent import InputError, format_time, parse_time
+from volens.consent import InputError, UnavailableError, format_time, parse_time
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file, read_stdin_line
-from volens.service.cli.options import HomeOption
-from volens.service.cli.output import progress, shown
+from volens.service.cli.options import HomeOption, home_folder
+from volens.service.cli.output import counted, progress, shown
 from volens.service.cli.person_argument import receipts_meant
 from volens.service.cli.session import opened
 from volens.service.cli.sweep_commands import erased_document
+from volens.service.process.stop_channel import show_withdrawal
 from volens.store import PUBLIC_KEY_FILE
 from volens.store.files import shell_command
 
@@ -39,10 +40,17 @@ def withdraw(
     if code == "-":
         code = read_stdin_line(_MAX_CODE_CHARACTERS, "the withdrawal code")
     taken = read_file(receipt, "receipt") if receipt is not None else None
-    with opened(home) as site:
-        erased = site.withdraw(receipt=taken, code=code)
-        if site.unfinished is not None:
-            raise site.unfinished
+    # Before anything is opened: a lock, or a full disk, must not let the processes that serve the site go on matching.
+    stopped_by = show_withdrawal(home_folder(home), receipt=taken, code=code)
+    try:
+        with opened(home) as site:
+            erased = site.withdraw(receipt=taken, code=code)
+            if site.unfinished is not None:
+                raise site.unfinished
+    except UnavailableError as error:
+        if not stopped_by:
+            raise
+        raise _pending(str(error), stopped_by) from None
     text = (
         f"consent ended in zone {erased.zone}; face data erased\n"
         f"certificate: {shown(erased.certificate_path)}\n"
@@ -52,6 +60,14 @@ def withdraw(
         )
     )
     return erased_document(erased), text
+
+
+def _pending(problem: str, stopped_by: list[str]) -> UnavailableError:
+    return UnavailableError(
+        f"matching has stopped in {counted(len(stopped_by), 'process', 'processes')} of this site "
+        f"({', '.join(stopped_by)}); the withdrawal is not on the disk yet ({problem}); they retry it; keep the code "
+        "or receipt, and withdraw again if they end before that, or to get the certificate"
+    )
 
 
 @app.command("leaver", "ada.receipt.json --on 2026-12-31")

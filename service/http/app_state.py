@@ -17,8 +17,9 @@ from volens.service.http.issuer_cache import IssuerCache
 from volens.service.http.prometheus_metrics import Metrics
 from volens.service.http.rate_limits import RateLimiter
 from volens.service.http.thread_pool import ThreadPool
+from volens.service.http.withdrawal_checks import WithdrawalChecks
 from volens.service.oidc.issuer_trust import Trust
-from volens.service.process import FeedFollower
+from volens.service.process import FeedFollower, StopKeeper
 from volens.service.security_contact import SecurityContact
 from volens.service.webhooks.delivery import WebhookSender
 
@@ -32,6 +33,7 @@ class AppState:
         enrollment_pool: decodes photos and creates references. It has its own thread, so that a large enrollment never
             delays a door.
         desk_pool: reads and writes rows.
+        withdrawal_checks: checks codes and receipts, before the withdrawal waits for its thread.
         withdrawal_pool: runs withdrawals. It has its own thread, so that a queue at a door never delays a withdrawal.
         hook_pool: verifies and stores revocations of senders.
         revocation_pool: carries them out. Neither of the two waits for the other, or for withdrawals, so that no answer
@@ -43,6 +45,7 @@ class AppState:
         log_reader_limiter: limits addresses that read the public log.
         public_log: what anyone may read of the audit log.
         public_log_pool: its own thread, so that anonymous readers never delay a door, a desk or a withdrawal.
+        stop_keeper: retries withdrawals that the store could not record.
         stopping: set when the service begins to shut down.
         security: what ``security.txt`` says.
         orders_folder: for dossiers and answers of erasure orders; None if there is none.
@@ -69,6 +72,7 @@ class AppState:
         self.model_pool = ThreadPool("models", model_threads, waiting)
         self.enrollment_pool = ThreadPool("enrollments", 1, waiting)
         self.desk_pool = ThreadPool("desk", 2, waiting)
+        self.withdrawal_checks = WithdrawalChecks(workers)
         self.withdrawal_pool = ThreadPool("withdrawals", 1, waiting)
         self.hook_pool = ThreadPool("hooks", 1, waiting)
         self.revocation_pool = ThreadPool("revocations", 1, waiting)
@@ -77,6 +81,7 @@ class AppState:
         self.public_log_pool = ThreadPool("public log", 1, 32)
         self.webhook_sender = WebhookSender(site)
         self.follower = FeedFollower(site.feed)
+        self.stop_keeper = StopKeeper(site)
         self.metrics = Metrics(site)
         self.decisions = DecisionCounter(site.programs.decisions, secrets.token_hex(8), site.now)
         self.issuer = None if trust is None else IssuerCache(trust)
@@ -112,6 +117,8 @@ class AppState:
             *(self.withdrawal_pool, self.hook_pool, self.revocation_pool),
         ):
             pool.close()
+        self.withdrawal_checks.close()
+        self.stop_keeper.close()
         if self.issuer is not None:
             self.issuer.close()
         self.decisions.close()

@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from volens.consent import UnavailableError
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 
@@ -39,20 +40,33 @@ async def healthz() -> Health:
 @router.get("/readyz", summary="Readiness: whether doors may send requests", responses={503: {"model": Health}})
 async def readyz(app_state: SharedState, response: Response) -> Health:
     """Return what keeps the site from its promises, such as unfinished erasures and data that outlived its clock."""
+    stops = app_state.site.stops
+
+    def unrecorded() -> list[str]:
+        """Return what keeps withdrawals from being recorded; needs neither the store nor a thread."""
+        reason = stops.unrecorded()
+        found = [] if reason is None else [f"a withdrawal is not recorded yet, and is retried: {reason}"]
+        if stops.reserve.is_disk_full() or (stops.retries and not stops.reserve.is_kept()):
+            found.append("the disk of the site's home is full; make room, or withdrawals may not be recorded")
+        return found
 
     def missing() -> list[str]:
         status = app_state.site.status()
         if app_state.stopping.is_set():
             return ["the service is shutting down; send requests to another one"]
         late = app_state.site.now() - LATE
-        found = ["an erasure is not finished; run 'volens sweep'"] * _before(late, status.unfinished_since)
+        found = unrecorded()
+        found += ["an erasure is not finished; run 'volens sweep'"] * _before(late, status.unfinished_since)
         found += ["a revocation is not carried out; run 'volens sweep'"] * _before(late, status.revocations_since)
         found += ["an erasure order is not finished; run 'volens erase resume'"] * bool(status.unfinished_orders)
         found += ["this process does not follow the store; check whether it is locked"] * app_state.follower.is_late()
         alarm = app_state.site.clocks.quick_alarm()
         return found + ([] if alarm is None else ["data has outlived its clock; run 'volens sweep'"])
 
-    found = await app_state.desk_pool.run(missing)
+    try:
+        found = await app_state.desk_pool.run(missing)
+    except UnavailableError as error:
+        found = [*unrecorded(), str(error)]
     if found:
         response.status_code = 503
     return Health(status="not ready" if found else "ok", missing=found)

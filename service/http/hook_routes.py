@@ -1,6 +1,8 @@
 """Inbound webhooks: signed messages of other programs that end consents, such as when an employee leaves."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from secrets import SystemRandom
 from typing import Annotated, Final
 
@@ -8,13 +10,13 @@ from fastapi import APIRouter, BackgroundTasks, Header, Request
 from pydantic import BaseModel, Field
 
 from volens.consent import UnavailableError, VolensError
-from volens.erase import carry_out_revocation
-from volens.service.backoff import again_in_s
+from volens.erase import carry_out_revocation, hold_revocation
 from volens.service.http.access import limit_address
 from volens.service.http.app_state import AppState, SharedState
+from volens.service.http.thread_pool import BusyError
 from volens.service.webhooks.inbound import parse_revocation, verify_sender
 from volens.service.webhooks.signatures import SignatureError
-from volens.store.programs import ReceivedMessage
+from volens.store.programs import ReceivedMessage, received
 
 router: Final = APIRouter(prefix="/hooks", tags=["hooks"])
 
@@ -86,20 +88,31 @@ async def revoke_by_hook(
     limit_address(request, app_state, count=False)
     site, headers, body = app_state.site, dict(request.headers), await request.body()
 
-    def accept() -> ReceivedMessage | None:
-        sender, message = verify_sender(site.programs.senders, headers, body, site.now())
-        return site.programs.inbox.accept(sender, message.message_id, parse_revocation(body).to_json())
+    def accept() -> tuple[ReceivedMessage, bool, UnavailableError | None]:
+        sender, verified = verify_sender(site.programs.senders, headers, body, site.now())
+        message = received(sender, verified.message_id, parse_revocation(body).to_json())
+        try:
+            return message, site.programs.inbox.store(message), None
+        except UnavailableError as error:
+            return message, False, error
 
     try:
-        message = await app_state.hook_pool.run(accept)
+        message, is_new, problem = await app_state.hook_pool.run(accept)
     except SignatureError:
         limit_address(request, app_state)
         raise
     # Up to here, nothing has looked for the person whom the message names.
-    if message is not None:
+    if problem is not None:
+        app_state.keep_until_done(asyncio.ensure_future(_hold(app_state, message, str(problem))))
+    elif is_new:
         tasks.add_task(_carry_out_later, app_state, message)
     past_s = asyncio.get_running_loop().time() - arrived_s
     await asyncio.sleep(ANSWER_STEP_S - past_s % ANSWER_STEP_S + _RANDOM.uniform(0, ANSWER_STEP_S))
+    if problem is not None:
+        raise UnavailableError(
+            f"the message is not stored yet ({problem}); send it again until it is; until then this service does not "
+            "match the people whom it names, if it knows them"
+        )
     return Accepted(status="accepted")
 
 
@@ -109,18 +122,30 @@ async def _carry_out_later(app_state: AppState, message: ReceivedMessage) -> Non
 
 
 async def _carry_out(app_state: AppState, message: ReceivedMessage) -> None:
-    """Carry out a message, again and again while the store cannot be written, until the service stops.
+    """Carry out a stored message; if the store cannot be written, it is a pending stop.
 
-    What is left then is carried out when a process opens the site, or by the sweep; /readyz reports it.
+    What is left when the service ends is carried out when a process opens the site, or by the sweep.
     """
-    failures, installation = 0, app_state.site.installation
-    while not app_state.stopping.is_set():
+    installation = app_state.site.installation
+    try:
+        await _when_free(app_state, lambda: carry_out_revocation(installation, message))
+    except UnavailableError as error:
+        await _hold(app_state, message, str(error))
+    except VolensError:
+        pass  # matching has stopped; the rest is in the journal
+
+
+async def _hold(app_state: AppState, message: ReceivedMessage, problem: str) -> None:
+    site = app_state.site
+    with suppress(UnavailableError):
+        await _when_free(app_state, lambda: hold_revocation(site.stops, site.installation, message, problem))
+
+
+async def _when_free(app_state: AppState, call: Callable[[], object]) -> None:
+    while True:
         try:
-            await app_state.revocation_pool.run(lambda: carry_out_revocation(installation, message))
-        except UnavailableError:
-            failures += 1
-            await asyncio.sleep(again_in_s(failures, _RANDOM.random()))
-        except VolensError:
-            return  # matching has stopped; the rest is in the journal
+            await app_state.revocation_pool.run(call)
+        except BusyError:
+            await asyncio.sleep(ANSWER_STEP_S)
         else:
             return

@@ -50,6 +50,7 @@ def application(
         await app_state.model_pool.run(lambda: app_state.site.extractor)  # else the first person would wait for it
         app_state.webhook_sender.start()
         await app_state.desk_pool.run(app_state.decisions.start)
+        await app_state.desk_pool.run(app_state.stop_keeper.start)
         app_state.follower.start()
         if listener is not None:
             listener.ready()

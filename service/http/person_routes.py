@@ -5,11 +5,13 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from volens.consent import InputError
+from volens.consent import EndReason, ReceiptId
 from volens.service.http.access import limit_address
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import EXACTLY_ONE, Id, JsonRoute, RequestBody, Time, ZoneName
 from volens.service.http.idempotency import Idempotent, StorableResponse
+from volens.service.http.thread_pool import BusyError
+from volens.service.http.withdrawal_checks import WRONG
 
 router: Final = APIRouter(tags=["rights"], route_class=JsonRoute)
 
@@ -42,6 +44,27 @@ class Withdrawn(BaseModel):
     )
 
 
+class StopPendingProblem(BaseModel):
+    """Type `urn:volens:problem:stop-pending`: the consent no longer matches, but a kill would undo that."""
+
+    type: str = Field(examples=["urn:volens:problem:stop-pending"])
+    title: str = Field(examples=["stop pending"])
+    status: int = Field(examples=[503])
+    detail: str = Field(
+        description="what is promised and what is not, in one sentence for the person",
+        examples=["matching has stopped in this process; the withdrawal is not on the disk yet"],
+    )
+    instance: str = Field(examples=["urn:volens:request:4f1c0a9be2d37856"])
+    committed: bool = Field(False, description="always false; absent in other problems", examples=[False])
+    stopped_here: bool = Field(False, description="always true for this type", examples=[True])
+    stopped_elsewhere: int = Field(0, description="other processes that no longer match the consent", examples=[1])
+    untold: list[str] = Field(
+        default_factory=list,
+        description="processes that serve the site, as far as is known, and did not answer",
+        examples=[[]],
+    )
+
+
 class OpenedRequest(BaseModel):
     """An access request was opened: the desk has the answer for the person by `due_at`."""
 
@@ -49,20 +72,39 @@ class OpenedRequest(BaseModel):
     due_at: Time
 
 
-@router.post("/withdrawals", summary="Withdraw a consent")
+@router.post(
+    "/withdrawals",
+    summary="Withdraw a consent",
+    responses={503: {"model": StopPendingProblem, "description": "not recorded yet, or the service is busy"}},
+)
 async def withdraw(request: Request, app_state: SharedState, shown: CodeOrReceipt) -> Withdrawn:
-    """End a consent, erase its data, and return the certificate. No reason is needed."""
-    limit_address(request, app_state)
-    if (shown.code is None) == (shown.receipt is None):
-        raise InputError("got both or neither of code and receipt; give one of the two")
-    receipt = shown.receipt_bytes()
+    """End a consent, erase its data, and return the certificate. No reason is needed.
+
+    A right code or receipt is never rate-limited. As soon as it was checked, the person no longer matches here. If the
+    withdrawal cannot be recorded, such as on a full disk, the response is 503 `stop-pending`, and it is retried.
+    """
+    stops = app_state.site.stops
+
+    def check() -> ReceiptId:
+        receipt_id = app_state.site.consent_to_withdraw(receipt=shown.receipt_bytes(), code=shown.code)
+        stops.take([(receipt_id, EndReason.WITHDRAWN)])
+        return receipt_id
+
+    try:
+        receipt_id = await app_state.withdrawal_checks.run(check)
+    except WRONG:
+        limit_address(request, app_state)
+        raise
 
     def end_consent() -> Withdrawn:
-        erased = app_state.site.withdraw(receipt=receipt, code=shown.code)
+        erased = stops.withdraw(receipt_id)
         certificate = erased.certificate_path.read_text("utf-8")
         return Withdrawn(zone=erased.zone, certificate_id=erased.certificate_id, certificate=certificate)
 
-    return await app_state.withdrawal_pool.run(end_consent)
+    try:
+        return await app_state.withdrawal_pool.run(end_consent)
+    except BusyError:
+        raise await app_state.withdrawal_checks.run(lambda: stops.pending_error(receipt_id)) from None
 
 
 @router.post(

@@ -25,6 +25,7 @@ from volens.consent import (
     UnknownError,
     VolensError,
 )
+from volens.erase import StopPendingError
 from volens.service.http.access import CredentialError, RateError
 from volens.service.http.bodies import DUPLICATE_MEMBER
 from volens.service.http.thread_pool import BusyError
@@ -119,7 +120,11 @@ def problem_of(request: HTTPConnection, error: VolensError | HTTPException) -> d
         return _problem(request, status, kind, detail)
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     detail = _NO_CONSENT if isinstance(error, NoLiveConsentError) else str(error)
-    return _problem(request, status, kind_of(error), detail)
+    problem = _problem(request, status, kind_of(error), detail)
+    if isinstance(error, StopPendingError):
+        told = error.told
+        problem |= {"committed": False, "stopped_here": True, "stopped_elsewhere": told.told, "untold": [*told.untold]}
+    return problem
 
 
 def problem_response(request: HTTPConnection, error: VolensError | HTTPException) -> JSONResponse:

@@ -99,7 +99,15 @@ class _SiteCollector(Collector):
             applied.add_metric((process.process_id,), process.generation)
             behind.add_metric((process.process_id,), process.lag.total_seconds())
         yield from (live, references, applied, behind)
+        pending, pending_s = self._site.stops.overdue()
         for name, description, number in (
+            (
+                "volens_pending_stops",
+                "Withdrawals obeyed by this process that the store could not record yet.",
+                pending,
+            ),
+            ("volens_pending_stop_age_seconds", "Seconds since the oldest of them was received.", pending_s),
+            ("volens_stop_reserve", "1 if disk space is reserved for withdrawals.", self._site.stops.reserve.is_kept()),
             ("volens_unfinished_erasures", "Unfinished erasures.", status.unfinished_erasures),
             (
                 "volens_erasure_age_seconds",

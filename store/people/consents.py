@@ -1,6 +1,6 @@
 """Consents in the data file: the receipts, which stay, and the rows of the consents in force."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -162,10 +162,14 @@ def inspect_consents(
 
 @final
 class LiveConsents:
-    """The consents in force, as one snapshot has them, verified; a `volens.consent.gate.ConsentLedger`."""
+    """The consents in force, as one snapshot has them, verified; a `volens.consent.gate.ConsentLedger`.
 
-    def __init__(self, connection: Connection) -> None:
+    Those in `stopped` are not in force.
+    """
+
+    def __init__(self, connection: Connection, stopped: Container[str] = ()) -> None:
         self._connection = connection
+        self._stopped = stopped
 
     def live_until(self, receipt_id: ReceiptId, subject_id: DataSubjectId, purpose: Purpose) -> datetime | None:
         """Return when the consent in force ends, or None if there is none.
@@ -174,7 +178,8 @@ class LiveConsents:
             TamperError: its rows do not verify.
         """
         found = authenticate_consents(self._connection, [receipt_id]).get(receipt_id)
-        if found is None or (found.receipt.subject_id, found.receipt.purpose) != (subject_id, purpose):
+        is_other = found is None or (found.receipt.subject_id, found.receipt.purpose) != (subject_id, purpose)
+        if found is None or is_other or receipt_id in self._stopped:
             return None
         return found.ends_at
 

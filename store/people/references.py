@@ -194,10 +194,10 @@ def live_references_after(
 
 def live_ids(
     snapshot: ReadSnapshot, purpose: Purpose, model_id: ModelId, ids: Iterable[ReferenceId], now: datetime
-) -> set[ReferenceId]:
-    """Return which references have a consent in force for this purpose now. Nothing sealed is read."""
+) -> dict[ReferenceId, ReceiptId]:
+    """Return the references that have a consent in force for this purpose now, and its receipt; nothing sealed."""
     values = _live_now(purpose, model_id, now) | {"ids": [int(one) for one in ids]}
-    return {ReferenceId(row) for (row,) in _LIVE_IDS.rows(snapshot, values)}
+    return {ReferenceId(one): ReceiptId(receipt) for one, receipt in _LIVE_IDS.rows(snapshot, values)}
 
 
 def sealed_references(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> list[SealedReference]:
@@ -300,7 +300,7 @@ _NEXT: Final = PreparedQuery(
     .limit(_READ_AHEAD)
 )
 _LIVE_IDS: Final = PreparedQuery(
-    select(_reference.reference_id)
+    select(_reference.reference_id, _reference.receipt_id)
     .join_from(
         tables.biometric_reference,
         _live,

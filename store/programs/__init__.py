@@ -19,6 +19,7 @@ from volens.store.programs.idempotency_store import KeyReusedError as KeyReusedE
 from volens.store.programs.idempotency_store import RequestInProgressError as RequestInProgressError
 from volens.store.programs.inbox import Inbox as Inbox
 from volens.store.programs.inbox import ReceivedMessage as ReceivedMessage
+from volens.store.programs.inbox import received as received
 from volens.store.programs.jobs import JobKind as JobKind
 from volens.store.programs.jobs import JobState as JobState
 from volens.store.programs.outbox import Message as Message

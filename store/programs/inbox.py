@@ -50,6 +50,11 @@ class SealedMessage:
     sealed_request: bytes = field(repr=False)
 
 
+def received(sender: Sender, message_id: str, request: bytes) -> ReceivedMessage:
+    """Return a message under the id that its sender gave it."""
+    return ReceivedMessage(sender, sha256(message_id.encode("utf-8")).digest(), request)
+
+
 @final
 class Inbox:
     """Stores messages, and says which are still to be carried out."""
@@ -65,17 +70,22 @@ class Inbox:
         Raises:
             UnavailableError: the store cannot be written; the sender must send the message again.
         """
-        message = ReceivedMessage(sender, sha256(message_id.encode("utf-8")).digest(), request)
+        message = received(sender, message_id, request)
+        return message if self.store(message) else None
+
+    def store(self, message: ReceivedMessage) -> bool:
+        """Do what `accept` does with a message; False if it was received before."""
+        sender_id = message.sender.sender_id
         with self._store.write() as tx:
             old = tx.now - timedelta(days=REMEMBERED_DAYS)
             tx.connection.execute(delete(table).where(table.c.received_at < old, table.c.sealed_request.is_(None)))
             if tx.connection.scalar(select(table.c.received_at).where(_is(message))) is not None:
-                return None
+                return False
             with self._key() as key:
-                sealed = sealing.seal(request, key, _context(sender.sender_id, message.message_sha256), tx.random)
-            values = {"sender_id": sender.sender_id, "message_sha256": message.message_sha256}
+                sealed = sealing.seal(message.request, key, _context(sender_id, message.message_sha256), tx.random)
+            values = {"sender_id": sender_id, "message_sha256": message.message_sha256}
             tx.connection.execute(insert(table), values | {"received_at": tx.now, "sealed_request": sealed})
-        return message
+        return True
 
     def pending(self) -> Sequence[SealedMessage]:
         """Return the messages that were not carried out yet, oldest first."""
@@ -103,6 +113,11 @@ class Inbox:
                 "and ask the sender to send its messages again"
             ) from None
         return ReceivedMessage(message.sender, message.message_sha256, bytes(request))
+
+    def is_pending(self, message: ReceivedMessage) -> bool:
+        """Return whether a message was stored and is still to be carried out."""
+        with self._store.read() as connection:
+            return connection.scalar(_pending(select(table.c.received_at)).where(_is(message))) is not None
 
     def pending_since(self, connection: Connection) -> datetime | None:
         """Return when the oldest message was received that was not carried out yet; None if there is none."""

@@ -91,6 +91,17 @@ class Processes:
             for row in rows
         ]
 
+    def last_reported(self) -> list[str]:
+        """Return the ids of the other processes that reported within `SILENT` of the newest report, however old it is.
+
+        While nothing can be written, processes report no more, and may run all the same.
+        """
+        with self._store.read() as connection:
+            rows = connection.execute(select(table.c.process_id, table.c.seen_at)).all()
+        newest = max((row.seen_at for row in rows), default=None)
+        own = self._store.process_id
+        return [row.process_id for row in rows if newest - row.seen_at <= SILENT and row.process_id != own]
+
     def others(self) -> list[RunningProcess]:
         """Return the running processes other than this one."""
         return [one for one in self.running() if one.process_id != self._store.process_id]

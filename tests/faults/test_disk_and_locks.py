@@ -98,14 +98,16 @@ def test_a_locked_file_refuses_a_new_consent_and_nothing_is_left_of_it(house: Ho
     house.invite()
 
 
-def test_a_locked_data_file_refuses_a_withdrawal_before_anything_changed(house: House) -> None:
+def test_a_locked_data_file_refuses_a_withdrawal_and_this_process_obeys_it(house: House) -> None:
     person = house.admit()
     house.reopen()
 
     with locked(house.site.home, DATA), pytest.raises(UnavailableError, match="is locked by another process"):
         house.withdraw(person)
 
-    assert house.sees(person)
+    assert not house.sees(person)
+    house.reopen()
+    assert house.sees(person)  # nothing had been recorded
     house.withdraw(person)
     assert not house.sees(person)
 
@@ -213,7 +215,7 @@ def test_without_its_keyring_a_site_refuses_a_withdrawal_and_opens_no_door(house
     assert not (house.site.home / KEYRING).exists()  # no new file was made in its place
 
     away.rename(house.site.home / KEYRING)
-    assert house.sees(person)  # refused as a whole
+    assert not house.sees(person)  # refused as a whole, and obeyed by this process
     house.withdraw(person)
     assert not house.sees(person)
 
@@ -284,6 +286,8 @@ def test_a_database_whose_writes_fail_half_way_is_rolled_back_whole(house: House
     assert person.receipt_id not in str(caught.value)
     event.remove(failing, "before_cursor_execute", fail_late)
 
+    assert not house.sees(person)
+    house.reopen()
     assert house.sees(person)
     house.site.log.verify()
 

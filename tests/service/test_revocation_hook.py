@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from connections import lock_timeout
 from house import House, Person
 from httpx2 import Response
 from patience import PATIENCE_S
@@ -291,3 +292,35 @@ def test_the_external_id_is_not_in_the_data_file(house: House) -> None:
     for path in house.site.home.rglob("*"):
         if path.is_file():
             assert b"canary-personnel" not in path.read_bytes()
+
+
+def test_a_message_that_cannot_be_stored_stops_its_people_and_says_nothing_about_them(
+    client: TestClient, house: House, app_state: AppState, send: Send
+) -> None:
+    gone, stays = linked(house, house.admit(), "4711"), linked(house, house.admit(), "4712")
+    assert house.sees(gone)
+
+    with lock_timeout(0.05):
+        house.store.drop_caches()  # new connections have the short timeout
+        with closing(sqlite3.connect(house.site.home / "volens.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            said = [
+                send("employee.terminated", f"msg_{number}", external_id=external_id)
+                for number, external_id in enumerate(("4711", "nobody"))
+            ]
+            finish(app_state)
+            details = [{**answer.json(), "instance": ""} for answer in said]
+            assert [answer.status_code for answer in said] == [503, 503]
+            assert [int(answer.headers["Retry-After"]) for answer in said] == [2, 2]
+            assert details[0] == details[1]
+            assert "does not match the people whom it names, if it knows them" in details[0]["detail"]
+            assert not house.sees(gone)
+            assert house.sees(stays)
+            assert "a withdrawal is not recorded yet" in client.get("/readyz").text
+            other.execute("ROLLBACK")
+    until = time.monotonic() + PATIENCE_S
+    while client.get("/readyz").status_code != 200:  # the service stores and carries out both by itself
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert in_force(house, app_state) == {stays.receipt_id}
+    assert send("employee.terminated", "msg_0", external_id="4711").status_code == 202  # as its sender would

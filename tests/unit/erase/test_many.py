@@ -152,6 +152,8 @@ def test_a_store_that_refuses_half_way_leaves_the_rest_in_force_and_counts_them(
     with before_consents_end(refuse_the_second), refused:
         erase_all(house, people)
 
+    assert not any(house.sees(person) for person in people)  # this process obeys
+    house.reopen()
     assert [house.sees(person) for person in people] == [False, False, True, True, True, True]
     assert house.site.status().unfinished_erasures == 0
     assert len(list((house.site.home / "certificates").iterdir())) == 2
