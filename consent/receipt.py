@@ -198,6 +198,11 @@ def verify_stored(token: str, trusted_key: SubjectPublicKey) -> VerifiedReceipt:
     return VerifiedReceipt(token, claims, mint=MINT)
 
 
+def notice_language(receipt: VerifiedReceipt) -> str:
+    """Return the language of the notice that the person agreed to, a BCP 47 tag."""
+    return _text(_section(RECEIPT.peek_json(receipt.token), "pii_processing"), "language")
+
+
 def _require_owner(claims: ReceiptClaims, trusted_key: SubjectPublicKey) -> None:
     if trusted_key.subject_id != claims.subject_id or trusted_key != claims.subject_key:
         raise ReceiptSignatureError(

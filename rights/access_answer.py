@@ -19,9 +19,9 @@ from hashlib import sha256
 from typing import Any, Final, final
 
 from volens.audit import LogEntry, LoggedStatement
-from volens.consent import Custody, InputError, ReceiptId, SecondFactor, SignedDocument, format_time
+from volens.consent import Custody, InputError, ReceiptId, SecondFactor, SignedDocument, Zone, format_time
 from volens.consent.canonical import canonical_sha256
-from volens.erase.pages import render_page
+from volens.erase.pages import DEFAULT_LANGUAGE, PageWords, page_language, render_page
 from volens.index import opened
 from volens.rights.held_data import HeldConsent, held_under, recipients_named
 from volens.store import Store
@@ -37,30 +37,12 @@ _CONTEXT: Final = {
     "dct": "http://purl.org/dc/terms/",
     "volens": "urn:volens:access#",
 }
-LOGIC: Final = (
-    "From photos taken with you present a model computed one list of numbers, an embedding; photos are not kept. "
-    "At a door the same model computes such a list for every face in the frame. It is compared with the lists of the "
-    "people who agreed for this zone; if the nearest one is similar enough (cosine similarity at or above a threshold "
-    "measured for the model and the number of people), the door accepts the face as that person and opens. It decides "
-    "nothing else. Of a face that matches no person only one fact is kept: that there was one. The comparison can be "
-    "wrong: the alternative named in the record is always open to you."
-)
-SECOND_FACTOR: Final = (
-    " In this zone the face alone is not enough: the door opens only if the second factor that you show (a badge "
-    "number, or a PIN) is yours. The site keeps a keyed hash of it for this comparison, and the number of recent wrong "
-    "PINs."
-)
 EMBEDDING_IN_WORDS: Final = (
     "a direction in the model's space: a unit vector, the mean of your photos' embeddings. It is not a photo, and a "
     "photo cannot be read off it, but anyone who has the same model can compare faces with it: keep it safe"
 )
-RIGHTS: Final = (
-    "withdraw at any time, with the code or the receipt, and everything held is erased (GDPR 7(3), 17)",
-    "have wrong data corrected (GDPR 16): withdraw and enroll again",
-    "take this file elsewhere; it is machine-readable (GDPR 20)",
-    "restrict or object (GDPR 18, 21): withdrawal does both at once",
-    "complain to the data protection authority where you live or work (GDPR 77)",
-)
+_WORDS: Final = PageWords("access_answer", DEFAULT_LANGUAGE)
+_RIGHTS: Final = tuple(_WORDS.text(f"right {number}") for number in range(1, 6))
 
 
 ACCESS_ANSWER: Final = SignedDocument(
@@ -119,8 +101,8 @@ def answer_access(
         controller=statement["controller"],
         found=found,
         recipients=recipients,
-        logic=LOGIC,
-        rights=RIGHTS,
+        second_factor=any(one.zone.second_factor is not SecondFactor.NONE for one in found),
+        language=page_language(found[-1].agreed["pii_processing"]["language"] if found else None),
     )
     files["index.html"] = page.encode("utf-8")
     statement["files"] = {name: sha256(data).hexdigest() for name, data in sorted(files.items())}
@@ -204,13 +186,18 @@ def _record(
         },
         "volens:held": held.rows,
         "dpv:hasRecipient": recipients,
-        "volens:logic": LOGIC if zone.second_factor is SecondFactor.NONE else LOGIC + SECOND_FACTOR,
-        "dpv:hasRight": list(RIGHTS),
+        "volens:logic": _logic(zone),
+        "dpv:hasRight": list(_RIGHTS),
         "volens:embeddings": [{key: value for key, value in one.items() if key != "values"} for one in embeddings]
         or _why_not(held, with_embedding=with_embedding),
     }
     files[f"{folder}/record.jsonld"] = _json(record)
     return files
+
+
+def _logic(zone: Zone) -> str:
+    keys = ("logic",) if zone.second_factor is SecondFactor.NONE else ("logic", "logic_second_factor")
+    return " ".join(_WORDS.text(key) for key in keys)
 
 
 def _embeddings(store: Store, held: HeldConsent) -> Iterable[dict[str, Any]]:

@@ -15,12 +15,13 @@ from volens.consent import EndReason, InputError, SignedDocument, TamperError, Z
 from volens.consent.canonical import canonical_sha256
 from volens.consent.clocks import INACTIVE_AFTER_DAYS, LEGAL_SOURCES, superseded_at
 from volens.consent.json_reader import read_json
-from volens.erase.pages import render_page
+from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage, PageWords, render_page
 from volens.store import Store
 from volens.store.programs import recipients_of
 from volens.store.promises import zones
 from volens.store.schema import data_tables as tables
 
+_WORDS: Final = PageWords("retention_policy", DEFAULT_LANGUAGE)
 _SIGNATURE: Final = "volens:signature"
 _CONTEXT: Final = {
     "dpv": "https://w3id.org/dpv#",
@@ -57,14 +58,8 @@ def build_policy(store: Store) -> dict[str, Any]:
             "dpv:hasName": controller.name,
             "dpv:hasContact": controller.contact,
         },
-        "volens:afterwards": (
-            "when a clock runs out, the person is not recognised from that moment on; the sweep then destroys the key, "
-            "the sealed embedding, the search sketch and the name, and issues a signed certificate"
-        ),
-        "volens:evidence": (
-            "the signed receipt, the reason and time of the end and the certificate are kept as proof; they contain no "
-            "biometric data and no name, and no period is set for them"
-        ),
+        "volens:afterwards": _WORDS.text("afterwards"),
+        "volens:evidence": _WORDS.text("evidence"),
         "volens:photos": "never stored",
         "volens:strangers": "a face that matches no person is not stored",
         "dpv:hasPersonalDataHandling": described,
@@ -111,9 +106,9 @@ def verify_policy(data: bytes, key: VerifierKey) -> dict[str, Any]:
     return document
 
 
-def policy_page(policy: Mapping[str, Any]) -> str:
+def policy_page(policy: Mapping[str, Any], language: PageLanguage = DEFAULT_LANGUAGE) -> str:
     """Return a policy as an HTML page for people."""
-    return render_page("retention_policy.html", policy=policy)
+    return render_page("retention_policy.html", language=language, policy=policy)
 
 
 def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
@@ -148,13 +143,8 @@ def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
 
 def _clocks(zone: Zone) -> dict[EndReason, str]:
     """Return each clock as a sentence, in the order of `volens.consent.clocks`."""
-    return {
-        EndReason.EXPIRED: f"The consent ends after the days that you signed, at most {zone.retention_days}.",
-        EndReason.RETENTION: f"Nothing is kept longer than {zone.retention_days} days after you signed.",
-        EndReason.INACTIVE: f"It ends when you have not come for {INACTIVE_AFTER_DAYS} days.",
-        EndReason.LEFT: "It ends when your contract does.",
-        EndReason.SUPERSEDED: "It ends if a new notice asks you again and you do not agree within the days it gives.",
-    }
+    days = {"days": zone.retention_days, "inactive_days": INACTIVE_AFTER_DAYS}
+    return {reason: _WORDS.text(f"clock {reason.value}", **days) for reason in LEGAL_SOURCES}
 
 
 def _asked_again(connection: Connection, zone: Zone) -> list[dict[str, Any]]:

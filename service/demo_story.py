@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from PIL import Image
 from rich.console import Console
@@ -26,11 +26,15 @@ from volens.service.drawing import annotated, side_by_side, write_png
 from volens.store.files import write_public
 
 ZONE: Final = "lobby"
-ASTRONAUT: Final = "Ada"
-GROUP: Final = ("Ben", "Cleo", "Dan")
-LEAVER: Final = "Cleo"
+AGREED: Final = ("Ada", "Bea")
+"""Who agreed, in the frame of the group from left to right; the third person did not."""
+LEAVER: Final = "Bea"
 _CONTROLLER: Final = ("Example Ltd", "privacy@example.org")
 _NOTICE: Final = b"The lobby's doors compare your face with those of people who agreed. You may use a badge instead.\n"
+
+
+_Decided: TypeAlias = tuple[Identification, list[str | None]]
+"""The decisions on a frame, and the name of each face."""
 
 
 class StoryFailedError(Exception):
@@ -57,7 +61,7 @@ def write_photos(
     samples.default_cache().pull(source, progress)
     *photos, door = samples.views(samples.astronaut(), 4)
     named = {f"ada-{number}.png": photo for number, photo in enumerate(photos, start=1)}
-    named |= {"ada-door.png": door, "group.png": samples.group()}
+    named |= {"ada-door.png": door, "strangers.png": samples.strangers()}
     for name, photo in named.items():
         write_png(Image.fromarray(photo.pixels), folder / name)
     return [folder / name for name in named]
@@ -107,10 +111,9 @@ class _Story:
         )
         self.site.publish_notice(ZONE, language="en", text=_NOTICE)
         self.frame = samples.group()
-        boxes = [face.box for face in self.extractor.detect(self.frame)]
-        self.people = {ASTRONAUT: _person(samples.astronaut())}
-        self.people |= {name: _person(samples.around(self.frame, box)) for name, box in zip(GROUP, boxes, strict=False)}
-        self.facts: dict[str, Any] = {"faces_in_frame": len(boxes)}
+        portraits = (samples.astronaut(), samples.admiral())
+        self.people = {name: _person(portrait) for name, portrait in zip(AGREED, portraits, strict=True)}
+        self.facts: dict[str, Any] = {"faces_in_frame": len(self.extractor.detect(self.frame))}
 
     def play(self) -> Mapping[str, Any]:
         for photo in samples.PHOTOS:
@@ -118,13 +121,11 @@ class _Story:
         self._without_consent()
         self._enroll()
         self._identify()
-        before = self._frame("4", "The group in front of the door", {*GROUP})
+        before = self._frame("4", "Three people in front of the door; two of them agreed", {*AGREED})
         self._withdraw()
-        after = self._frame("6", "The same frame again", {*GROUP} - {LEAVER})
+        after = self._frame("6", "The same frame again", {*AGREED} - {LEAVER})
         self._prove()
-        titles = (f"before: {', '.join(GROUP)} agreed", f"after {LEAVER} withdrew")
-        left, right = annotated(self.frame, *before), annotated(self.frame, *after)
-        write_png(side_by_side(left, right, titles), self.out / "annotated.png")
+        self._draw(before, after)
         self.facts["seconds"] = round(time.perf_counter() - self.start, 1)
         self.console.print(
             f"\nWritten to {self.out}: annotated.png, certificate.json, site.pub. "
@@ -146,7 +147,7 @@ class _Story:
             now=self.zone.created_at,
         )
         try:
-            self.site.enroll(unrecorded.token.encode(), self.people[ASTRONAUT].photos)
+            self.site.enroll(unrecorded.token.encode(), self.people[AGREED[0]].photos)
         except NoLiveConsentError as error:
             self.console.print(f"  refused: {error}")
         else:
@@ -157,7 +158,7 @@ class _Story:
         self.facts["refused_without_consent"] = {"embeddings_computed": computed}
 
     def _enroll(self) -> None:
-        self._title("2", "Four people read the notice, sign with their own keys, and are enrolled")
+        self._title("2", "Two people read the notice, sign with their own keys, and are enrolled")
         notice = self.site.notice(ZONE)
         for name, person in self.people.items():
             key = SubjectKey.from_seed(os.urandom(32))
@@ -184,7 +185,7 @@ class _Story:
             )
         self.facts["recognised"] = scores
 
-    def _frame(self, number: str, title: str, expected: set[str]) -> tuple[Identification, list[str | None]]:
+    def _frame(self, number: str, title: str, expected: set[str]) -> _Decided:
         self._title(number, title)
         found = self.site.identify(ZONE, self.frame)
         names = self._names(found)
@@ -192,7 +193,7 @@ class _Story:
         _expect(known == expected, f"expected {sorted(expected)} in the frame, found {sorted(known)}")
         strangers = sum(name is None for name in names)
         self.console.print(
-            f"  {', '.join(sorted(known))}: match. The other {strangers} faces: no match, no data stored"
+            f"  {', '.join(sorted(known))}: match. Faces without a match: {strangers}, and no data of them is stored"
         )
         self.facts[f"frame_{number}"] = {"matched": sorted(known), "no_match": strangers}
         return found, names
@@ -228,6 +229,19 @@ class _Story:
         self.console.print(f"  searched in: {places}\n  not promised: {checked.statement['not_promised']}")
         self.facts["certificate"] = {"id": checked.certificate_id, "searched": checked.statement["searched"]}
         self.facts["log_size"] = log.size
+
+    def _draw(self, before: _Decided, after: _Decided) -> None:
+        """Draw both frames. The dashed box shows what the demo knows, because it placed the photo."""
+        from_left = sorted(range(len(after[0].faces)), key=lambda number: after[0].faces[number].box)
+        left = annotated(self.frame, *before)
+        right = annotated(self.frame, *after, dashed={from_left[AGREED.index(LEAVER)]})
+        titles = (f"before: {' and '.join(AGREED)} agreed", f"after {LEAVER} withdrew")
+        caption = (
+            f"Dashed box: {LEAVER} stands here. The door sees a face without a match, and cannot tell that it is hers; "
+            "the demo knows, because it placed the photo. Portraits: NASA (Eileen Collins) and US Navy (Grace Hopper), "
+            "public domain; photographer: CC0. They play the parts."
+        )
+        write_png(side_by_side(left, right, titles, caption), self.out / "annotated.png")
 
     def _only_face(self, photo: RgbImage) -> FaceDecision:
         faces = self.site.identify(ZONE, photo).faces

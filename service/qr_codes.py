@@ -1,4 +1,4 @@
-"""QR codes: the withdrawal code, the person's secret, the badge and the id of a certificate as pictures."""
+"""QR codes: the withdrawal code, the person's secret and the badge as pictures."""
 
 from io import BytesIO
 
@@ -12,6 +12,17 @@ def withdrawal_qr(code: WithdrawalCode) -> bytes:
     return _png(code.qr_text())
 
 
+def withdrawal_svg(code: WithdrawalCode) -> str:
+    """Return the QR code of a withdrawal code as SVG, to embed in a page."""
+    svg: str = segno.make_qr(code.qr_text(), error="m").svg_inline(omitsize=True)
+    return svg
+
+
+def withdrawal_modules(code: WithdrawalCode) -> list[list[bool]]:
+    """Return the modules of the QR code of a withdrawal code, row by row, dark ones true, without the quiet zone."""
+    return [[bool(module) for module in row] for row in segno.make_qr(code.qr_text(), error="m").matrix]
+
+
 def secret_qr(secret: PersonSecret) -> bytes:
     """Return the QR code of a person's secret as PNG."""
     return _png(secret.reveal())
@@ -20,12 +31,6 @@ def secret_qr(secret: PersonSecret) -> bytes:
 def badge_qrs(badge: Badge) -> list[bytes]:
     """Return the QR codes of a badge, each as PNG."""
     return [_png(text) for text in badge.qr_texts()]
-
-
-def certificate_qr(certificate_id: str) -> str:
-    """Return the QR code of a certificate's id as SVG, to embed in a page."""
-    svg: str = segno.make_qr(f"volens-certificate:{certificate_id}", error="m").svg_inline(scale=3)
-    return svg
 
 
 def _png(text: str) -> bytes:

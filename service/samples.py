@@ -1,7 +1,7 @@
-"""Sample photos for the demo and the tests: downloaded like the models, checked by hash, cached next to the models.
+"""Sample photos for the demo and the guides: downloaded like the models, checked by hash, cached next to the models.
 
-The astronaut is Eileen Collins in a NASA portrait (public domain). The group is a publicity photo that comes with
-InsightFace: it is used as a sample on this machine only, and must not be published. Neither is part of Volens.
+All of them may be published: two portraits in the public domain as works of US federal agencies, and one photo that its
+photographer released with CC0. The people are not customers, and play parts. No photo is part of Volens.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,20 +37,29 @@ ASTRONAUT: Final = SamplePhoto(
     url="https://gitlab.com/scikit-image/data/-/raw/5c090b56df3988d988ff97928e2ef2d2cbe38e1b/astronaut.png",
     origin="Eileen Collins, NASA portrait, public domain, from scikit-image",
 )
-GROUP: Final = SamplePhoto(
-    name="t1.jpg",
-    sha256="47f682e945b659f93a9e490b9c9c4a2a864abe64dace9e1a2893845ddfd69489",
-    wheel="insightface==2.1",
-    member="insightface/data/images/t1.jpg",
-    url="https://raw.githubusercontent.com/deepinsight/insightface/c42cc3ea77235d3004f135cce4f3cb2896ceeb17"
-    "/python-package/insightface/data/images/t1.jpg",
-    origin="a group of six, publicity photo from InsightFace: a sample for this machine only, do not publish it",
+ADMIRAL: Final = SamplePhoto(
+    name="grace_hopper.jpg",
+    sha256="a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130",
+    wheel="matplotlib==3.11.2",
+    member="matplotlib/mpl-data/sample_data/grace_hopper.jpg",
+    url="https://raw.githubusercontent.com/matplotlib/matplotlib/v3.11.2/lib/matplotlib/mpl-data/sample_data/grace_hopper.jpg",
+    origin="Grace Hopper, US Navy portrait, public domain, from Matplotlib",
 )
-PHOTOS: Final = (ASTRONAUT, GROUP)
+PHOTOGRAPHER: Final = SamplePhoto(
+    name="camera.png",
+    sha256="b0793d2adda0fa6ae899c03989482bff9a42d3d5690fc7e3648f2795d730c23a",
+    wheel="scikit-image==0.26.0",
+    member="skimage/data/camera.png",
+    url="https://gitlab.com/scikit-image/data/-/raw/5c090b56df3988d988ff97928e2ef2d2cbe38e1b/camera.png",
+    origin="a photographer at work, by Lav Varshney, CC0, from scikit-image",
+)
+PHOTOS: Final = (ASTRONAUT, ADMIRAL, PHOTOGRAPHER)
 
 # (degrees turned, brightness factor, scale): differences between photos of one person at a desk.
 _VIEWS: Final = ((0, 1.0, 1.0), (4, 1.1, 0.9), (-4, 0.9, 1.1), (3, 1.05, 0.85), (-6, 0.95, 1.2))
 _MARGIN: Final = 0.8
+_FRAME_HEIGHT: Final = 512
+_AROUND_THE_PHOTOGRAPHER: Final = (110, 70, 350, 310)
 
 
 class SampleCache:
@@ -118,9 +127,33 @@ def astronaut() -> RgbImage:
     return default_cache().read(ASTRONAUT)
 
 
+def admiral() -> RgbImage:
+    """Return one person, 512x600."""
+    return default_cache().read(ADMIRAL)
+
+
+def strangers() -> RgbImage:
+    """Return a frame of two people, without the astronaut: the admiral and the photographer, 949x512."""
+    return _beside([admiral(), _photographer()])
+
+
 def group() -> RgbImage:
-    """Return six people, 1280x886."""
-    return default_cache().read(GROUP)
+    """Return a frame of three people, from left to right: the astronaut, the admiral, the photographer; 1461x512."""
+    return _beside([astronaut(), admiral(), _photographer()])
+
+
+def _photographer() -> RgbImage:
+    picture = Image.fromarray(default_cache().read(PHOTOGRAPHER).pixels)
+    return RgbImage(np.ascontiguousarray(np.asarray(picture.crop(_AROUND_THE_PHOTOGRAPHER))))
+
+
+def _beside(images: Sequence[RgbImage]) -> RgbImage:
+    """Return photos side by side as one frame of one height."""
+    scaled = [
+        np.asarray(Image.fromarray(one.pixels).resize((round(one.width * _FRAME_HEIGHT / one.height), _FRAME_HEIGHT)))
+        for one in images
+    ]
+    return RgbImage(np.ascontiguousarray(np.concatenate(scaled, axis=1)))
 
 
 def views(image: RgbImage, count: int) -> list[RgbImage]:

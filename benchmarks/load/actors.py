@@ -5,6 +5,7 @@ from typing import Final
 
 from PIL import Image
 
+from benchmarks.group_photo import six_people_photo
 from volens.face import Extractor, RgbImage
 from volens.service import samples
 
@@ -14,7 +15,7 @@ _TILTED: Final = 1
 
 def actors(count: int) -> list[list[bytes]]:
     """Return four photos (JPEG) of each of some people, at most 6; the fourth is the frame of a door."""
-    group = samples.group()
+    group = six_people_photo()
     faces = Extractor.load_default().detect(group)
     upright = [face for number, face in enumerate(faces) if number != _TILTED]
     portraits = [samples.astronaut(), *(samples.around(group, face.box) for face in upright)]

@@ -1,11 +1,14 @@
 """Renders the HTML templates of this folder (Jinja): values are escaped, and a missing value is an error."""
 
+from datetime import tzinfo
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from volens.consent import format_time
+from volens.erase.pages.page_words import DEFAULT_LANGUAGE, PageLanguage, PageWords
 
 _ENVIRONMENT: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -16,14 +19,21 @@ _ENVIRONMENT: Final = Environment(
     keep_trailing_newline=True,
 )
 _ENVIRONMENT.filters["utc"] = format_time
+_ENVIRONMENT.filters["capitalize_first"] = lambda sentence: sentence[:1].upper() + sentence[1:]
+_ENVIRONMENT.globals["code"] = Markup("<code>{}</code>").format
+_ENVIRONMENT.globals["fact"] = Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format
 
 
-def render_page(template: str, **values: object) -> str:
+def render_page(
+    template: str, *, language: PageLanguage = DEFAULT_LANGUAGE, time_zone: tzinfo | None = None, **values: object
+) -> str:
     """Return a page. The same values give the same page.
 
-    Values are shown as text; pass `markupsafe.Markup` only for markup that this program drew itself.
+    Values are shown as text; pass `markupsafe.Markup` only for markup that this program drew itself. Templates read
+    their words from `PageWords`, as ``t``. Times are written in `time_zone`, by default that of this machine.
 
     Raises:
         jinja2.UndefinedError: the template uses a value that is missing; a bug of the caller.
     """
-    return _ENVIRONMENT.get_template(template).render(values)
+    words = PageWords(Path(template).stem, language, time_zone)
+    return _ENVIRONMENT.get_template(template).render(values, t=words)

@@ -21,7 +21,6 @@ from volens.consent.plain_text import escaped
 from volens.service.cli import audit_commands as audit
 from volens.service.cli import backup_commands as backup
 from volens.service.cli import certificate_commands as certificate
-from volens.service.cli import consent_commands as consent
 from volens.service.cli import credential_commands as credential
 from volens.service.cli import demo_commands as demo
 from volens.service.cli import doctor_commands as doctor
@@ -39,6 +38,7 @@ from volens.service.cli import request_commands as request
 from volens.service.cli import sender_commands as sender
 from volens.service.cli import serve_commands as serve
 from volens.service.cli import setup_commands as setup
+from volens.service.cli import sheet_commands as sheet
 from volens.service.cli import sweep_commands as sweep
 from volens.service.cli import verify_commands as verify
 from volens.service.cli import webhook_commands as webhook
@@ -54,7 +54,7 @@ _COMPLETION: Final = "_VOLENS_COMPLETE"
 """Set by the shell when it asks for completions."""
 
 _PANELS: Final = {
-    "Person and desk": [one.app for one in (consent, enroll, identify, verify, withdraw)],
+    "Person and desk": [one.app for one in (sheet, enroll, identify, verify, withdraw)],
     "Privacy": [
         *(zone.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
         *(certificate.app, certificate.dossier_app, recipient.app, audit.app),

@@ -3,13 +3,18 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self, final
+from typing import Final, Self, final
 
 from volens.consent import Badge, InputError, PersonSecret
+from volens.consent.withdrawal import QR_PREFIX
 from volens.service.cli.named_files import must_be_new, read_file, write_private
 from volens.service.qr_codes import badge_qrs
 from volens.service.qr_reading import qr_texts
 from volens.store.files import read_small_file
+
+_SHEETS: Final = (b"%PDF-", b"<!DOCTYPE html>")
+# PNG, JPEG, WebP (RIFF), TIFF, BMP. A receipt begins with a brace or a letter.
+_IMAGES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"II*\0", b"MM\0*", b"BM")
 
 
 @contextmanager
@@ -33,6 +38,34 @@ def shown_secret(secret: Path | None, qr: Path | None) -> Iterator[PersonSecret 
         return
     with PersonSecret.parse(text) as half:
         yield half
+
+
+def withdrawal_shown(path: Path) -> tuple[bytes | None, str | None]:
+    """Return the receipt in a file, or the withdrawal code in an image of its QR code; the other is None.
+
+    Raises:
+        InputError: the file cannot be read, or the image shows no withdrawal code.
+    """
+    beginning = _beginning(path)
+    if beginning.startswith(_SHEETS):
+        raise InputError(f"{path} is a page for people; pass a picture of its QR code, or type its code after --code")
+    if not beginning.startswith(_IMAGES):
+        return read_file(path, "receipt"), None
+    codes = [text for text in qr_texts(path) if text.upper().startswith(QR_PREFIX)]
+    if len(codes) != 1:
+        found = len(codes) or "no"
+        raise InputError(
+            f"found {found} withdrawal codes in {path}; pass a picture of the QR code on one person's sheet"
+        )
+    return None, codes[0]
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError:
+        return b""  # `read_file` says why
 
 
 @contextmanager

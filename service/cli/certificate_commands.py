@@ -13,15 +13,16 @@ from volens import Site
 from volens.audit import VerifierKey
 from volens.consent import TakeHome, TamperError, VerifiedReceipt, VolensError, format_time
 from volens.consent.errors import WrongKeyError
-from volens.consent.receipt import verify_receipt
+from volens.consent.receipt import notice_language, verify_receipt
 from volens.erase.order import Dossier, verify_dossier
+from volens.erase.pages import page_language
 from volens.erase.proof import Certificate, is_for, verify_certificate
 from volens.service.certificate_page import certificate_page
 from volens.service.cli.cohort_commands import people_counted
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.exit_codes import ExitCode, code_of
 from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_public
-from volens.service.cli.options import JsonOption, TrustOption
+from volens.service.cli.options import JsonOption, LanguageOption, TrustOption
 from volens.service.cli.output import counted, emit, shown, tracked
 
 app = Commands("certificate", "Check erasure certificates, or show them as a page.")
@@ -65,18 +66,30 @@ def verify(
     raise typer.Exit(code)
 
 
-@app.command("show", "certificate.json --trust site.pub --html certificate.html")
+@app.command("show", "certificate.json --trust site.pub --receipt ada.receipt.json --html certificate.html")
 def show(
     certificate: _File,
     trust: TrustOption,
     html: Annotated[Path, typer.Option(help="The page to write: one sheet of A4, for the person.")],
+    receipt: Annotated[
+        Path | None,
+        typer.Option(
+            help="The person's receipt: the certificate must be about it, and the page has its language.",
+            show_default=False,
+        ),
+    ] = None,
+    language: LanguageOption = None,
 ) -> Output:
     """Check a certificate and write it as an HTML page in plain words. No site and no network are needed."""
     must_be_new(html, "the page")
     key = read_site_key(trust)
-    checked = verify_certificate(read_file(certificate, "certificate"), key)
-    write_public(html, certificate_page(checked, key).encode("utf-8"))
-    document = {"page": str(html), "certificate_id": checked.certificate_id}
+    consent = None if receipt is None else _signed_receipt(receipt)
+    checked = _checked(certificate, key, consent)
+    if consent is not None and not checked.is_for_receipt:
+        raise TamperError(_ANOTHER)
+    chosen = language or page_language(None if consent is None else notice_language(consent))
+    write_public(html, certificate_page(checked.certificate, key, chosen).encode("utf-8"))
+    document = {"page": str(html), "certificate_id": checked.certificate.certificate_id, "language": chosen}
     return document, f"wrote {shown(html)}; open it in a browser, or print it"
 
 

@@ -113,6 +113,8 @@ def give(
         + (f", {shown(new_key)} (their key)" if new_key else "")
         + secret
         + f"\nnext: {enroll}"
+        + "\nuntil then this computer has copies of these files; after enrollment, print the sheet for the person and "
+        + f"remove the copies: volens consent sheet {out} --out {out.with_suffix('.pdf')} --hand-over"
     )
     return document, text
 

@@ -15,11 +15,12 @@ from typing import Annotated
 import typer
 
 from volens import Site
-from volens.consent import RefusedError, UnavailableError, VolensError, format_time
+from volens.consent import Custody, RefusedError, UnavailableError, VolensError, format_time
 from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode, code_of
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, facts
+from volens.service.cli.zone_sizes import BEYOND, size_sentence, zones_too_large
 from volens.service.process import LATE_S, SwapProtection, may_lock_all
 from volens.store import ask_root_key_holder
 from volens.store.files import read_private, secret_problem
@@ -80,7 +81,7 @@ def _checks(home: Path, evidence: Sequence[Path]) -> Iterator[tuple[str, Callabl
     if home.is_dir():
         yield "root key", lambda: _root_key(home)
         checks = {"site": _site, "rules": _rules, "rows": _rows, "store key": _store_key}
-        checks |= {"clocks": _clocks, "requests": _requests}
+        checks |= {"clocks": _clocks, "requests": _requests, "zone sizes": _zone_sizes}
         for what, check in (checks | {"processes": _processes}).items():
             yield what, partial(_on_site, home, check)
         yield "evidence", partial(_on_site, home, _kept_evidence)
@@ -240,6 +241,16 @@ def _requests(site: Site) -> str:
     if late:
         raise RefusedError(f"{counted(late, 'request')} overdue (GDPR 12(3)); see 'volens request list'")
     return f"{waiting} open, none overdue"
+
+
+def _zone_sizes(site: Site) -> str:
+    searched = [one for one in site.status().zones if one.zone.custody is Custody.OPERATOR]
+    large = zones_too_large((one.zone.purpose, one.references) for one in searched)
+    if large:
+        zones = ", ".join(f"{zone} has {count:,} people" for zone, count in large.items())
+        raise RefusedError(f"{zones}; {size_sentence()}; {BEYOND}")
+    sizes = ", ".join(f"{one.zone.purpose} {sum(one.references.values()):,}" for one in searched)
+    return f"people in searched zones: {sizes or 'none'}; {size_sentence()}"
 
 
 def _processes(site: Site) -> str:

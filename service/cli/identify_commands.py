@@ -15,7 +15,7 @@ from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode
 from volens.service.cli.factor_prompt import BadgeNumberFile, PinFile, factor_shown
 from volens.service.cli.options import HomeOption, JsonOption, PackOptions
-from volens.service.cli.output import counted, emit, info, shown, tracked
+from volens.service.cli.output import counted, emit, info, shown, tracked, warn
 from volens.service.cli.session import models, opened
 
 app = Commands()
@@ -151,6 +151,10 @@ def _text(site: Site, label: str, found: Identification) -> str:
 
 def _draw(site: Site, image: RgbImage, found: Identification, path: Path) -> None:
     from volens.service.drawing import annotated, write_png  # noqa: PLC0415  loads Pillow's drawing
+    from volens.service.typeface import unknown_letters  # noqa: PLC0415  the same
 
     labels = [None if face.match is None else site.name_of(face.match) for face in found.faces]
     write_png(annotated(image, found, labels), path)
+    if letters := unknown_letters("".join(filter(None, labels))):
+        named = ", ".join(f"U+{ord(one):04X}" for one in letters)
+        warn(f"no font of this machine has {named}; Debian's fonts-noto-core or fonts-unifont may have it")

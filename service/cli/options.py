@@ -11,6 +11,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from volens.consent import InputError
+from volens.erase.pages import PageLanguage
 from volens.service.settings import Settings
 
 HomeOption: TypeAlias = Annotated[
@@ -25,6 +26,12 @@ OutOption: TypeAlias = Annotated[
 ]
 TrustOption: TypeAlias = Annotated[
     Path, typer.Option("--trust", help="The site's public key, site.pub.", show_default=False)
+]
+LanguageOption: TypeAlias = Annotated[
+    PageLanguage | None,
+    typer.Option(
+        "--language", help="Language of the page: en, fr or de. Default: that of the notice.", show_default=False
+    ),
 ]
 SecretOption: TypeAlias = Annotated[
     Path | None,

@@ -7,6 +7,7 @@ import typer
 
 from volens.consent import InputError
 from volens.consent.json_reader import read_json
+from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage
 from volens.rights import policy_page, verify_policy
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file, read_site_key
@@ -21,6 +22,9 @@ app = Commands("policy", invoke_without_command=True)
 def show(
     context: typer.Context,
     html: Annotated[bool, typer.Option("--html", help="Print an HTML page for people, without a signature.")] = False,
+    language: Annotated[
+        PageLanguage, typer.Option("--language", help="With --html: language of the page: en, fr or de.")
+    ] = DEFAULT_LANGUAGE,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -31,7 +35,7 @@ def show(
         raise InputError("pass only one of --html and --json")
     with opened(home) as site:
         signed = site.clocks.signed_policy().decode("utf-8")
-        page = policy_page(site.clocks.policy())
+        page = policy_page(site.clocks.policy(), language)
     if as_json:
         emit(read_json(signed), "", as_json=True)
     else:

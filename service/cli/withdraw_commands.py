@@ -8,8 +8,9 @@ import typer
 
 from volens import Site
 from volens.consent import InputError, UnavailableError, format_time, parse_time
+from volens.service.cli.carried_secrets import withdrawal_shown
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.named_files import read_file, read_stdin_line
+from volens.service.cli.named_files import read_stdin_line
 from volens.service.cli.options import HomeOption, home_folder
 from volens.service.cli.output import counted, progress, shown
 from volens.service.cli.person_argument import receipts_meant
@@ -24,10 +25,13 @@ app = Commands()
 _MAX_CODE_CHARACTERS = 200
 
 
-@app.command("withdraw", "ada.receipt.json")
+@app.command("withdraw", "ada.receipt.json\nada.receipt.qr.png")
 def withdraw(
     receipt: Annotated[
-        Path | None, typer.Argument(help="The receipt file, expired or not.", show_default=False)
+        Path | None,
+        typer.Argument(
+            help="The receipt file, expired or not; or a picture of the withdrawal code's QR code.", show_default=False
+        ),
     ] = None,
     code: Annotated[
         str | None, typer.Option(help="The withdrawal code instead of the receipt; '-' reads it from stdin.")
@@ -39,7 +43,9 @@ def withdraw(
         raise InputError("pass either a receipt or --code")
     if code == "-":
         code = read_stdin_line(_MAX_CODE_CHARACTERS, "the withdrawal code")
-    taken = read_file(receipt, "receipt") if receipt is not None else None
+    taken = None
+    if receipt is not None:
+        taken, code = withdrawal_shown(receipt)
     # Before anything is opened: a lock, or a full disk, must not let the processes that serve the site go on matching.
     stopped_by = show_withdrawal(home_folder(home), receipt=taken, code=code)
     try:

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from volens import Notice, Site, Zone
+from volens.consent import Custody
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
 from volens.service.cli.output import counted, members, table
+from volens.service.cli.zone_sizes import BEYOND, size_sentence
 
 app = Commands("zone", "Define zones: one purpose at one set of doors, with its rules.")
 notice_app = Commands("notice", "Publish the notice that people read before giving consent.")
@@ -41,7 +43,10 @@ def add(
         match_history_days=match_history_days,
         second_factor=second_factor,
     )
-    return _document(zone), f"added zone {zone.purpose}; next, publish its notice: volens notice publish"
+    text = f"added zone {zone.purpose}; next, publish its notice: volens notice publish"
+    if zone.custody is Custody.OPERATOR:
+        text += f"\n{size_sentence()}\n{BEYOND}"
+    return _document(zone), text
 
 
 @app.command("shorten", "lobby --retention-days 60")

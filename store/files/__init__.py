@@ -12,7 +12,9 @@ from volens.store.files.locked_files import opened as opened
 from volens.store.files.locked_files import readable as readable
 from volens.store.files.private_files import PUBLIC as PUBLIC
 from volens.store.files.private_files import draft_folder as draft_folder
+from volens.store.files.private_files import erase_file as erase_file
 from volens.store.files.private_files import make_private_folder as make_private_folder
+from volens.store.files.private_files import overwrite_file as overwrite_file
 from volens.store.files.private_files import read_private as read_private
 from volens.store.files.private_files import write_private as write_private
 from volens.store.files.private_files import write_public as write_public

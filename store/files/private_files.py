@@ -1,5 +1,6 @@
 """Private files (0600) and public ones (0644), written atomically: complete or absent, also after a power cut."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from volens.consent import InputError, UnavailableError
 
 PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
+_NO_HARD_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
 def write_private(path: Path, data: bytes | bytearray | Iterable[bytes], *, replace: bool = False) -> None:
@@ -119,9 +121,21 @@ def _write(path: Path, data: bytes | bytearray | Iterable[bytes], mode: int, *, 
         if replace:
             draft.replace(path)
         else:
-            os.link(draft, path)  # unlike a rename, a link never replaces a file
+            _take_new_name(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _take_new_name(draft: Path, path: Path) -> None:
+    """Give a draft a name that no file has; unlike a rename, this never replaces a file."""
+    try:
+        os.link(draft, path)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        # FAT and exFAT, as on USB sticks. A power cut between these two lines leaves an empty file of this name.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        draft.replace(path)
 
 
 def _cannot_write(path: Path, error: OSError) -> UnavailableError:
@@ -143,6 +157,34 @@ def read_private(path: Path, limit_bytes: int) -> bytes:
     if len(data) > limit_bytes:
         raise InputError(f"got {path} of more than {limit_bytes} bytes; expected a smaller file")
     return data
+
+
+def overwrite_file(path: Path) -> None:
+    """Overwrite a file with zeros in place, and sync it to the disk (fsync).
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def erase_file(path: Path) -> None:
+    """Overwrite a file with zeros, remove it, and sync its folder.
+
+    Not reached: spare blocks of an SSD, old blocks of a file system that copies on write, and backups.
+
+    Raises:
+        UnavailableError: the disk refuses.
+    """
+    try:
+        overwrite_file(path)
+        path.unlink()
+        sync_folder(path.absolute().parent)
+    except OSError as error:
+        raise UnavailableError(f"cannot remove {path}: {error.strerror}; remove it by hand") from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -26,6 +26,7 @@ from benchmarks.scaling.model import (
     threshold_for,
 )
 from benchmarks.scaling.plot import Series, svg
+from volens.face.thresholds import SFACE, SFACE_MISSED_PER_100
 from volens.index import ESTIMATE_DEVIATIONS, Projection, estimate_deviation
 
 NEAR: Final = Network(median_ns=1e-6, sigma=0.0)
@@ -119,6 +120,15 @@ def test_a_larger_gallery_takes_more_strangers_or_misses_more_people() -> None:
         pytest.approx(0.01, rel=1e-2)
     ] * len(sizes)
     assert missed(0.6) == 0.5
+
+
+def test_doctor_and_zone_add_quote_the_computed_error_rates() -> None:
+    computed = {size: round(100 * missed(SFACE.identification(size))) for size in SFACE_MISSED_PER_100}
+    assert computed == SFACE_MISSED_PER_100
+    accepted = [
+        false_identification_rate(size, SFACE.identification(size), page.SFACE_EVEN) for size in SFACE_MISSED_PER_100
+    ]
+    assert max(accepted) < 0.01
 
 
 def test_as_many_are_opened_for_a_stranger_as_the_projection_selects() -> None:

@@ -8,6 +8,7 @@ import pytest
 from command_line import run
 from patience import free_port
 
+from benchmarks.group_photo import six_people_photo
 from tests.doors.test_commands import kept_handlers
 from tests.service.conftest import jpeg
 from tests.service.test_the_server import home, served
@@ -43,7 +44,7 @@ def test_a_door_opens_for_an_enrolled_person_until_its_credential_is_revoked(
         (photos / "1.jpg").write_bytes(jpeg(at_the_door))
         opened = watch()
         (photos / "1.jpg").unlink()
-        (photos / "2.jpg").write_bytes(jpeg(samples.group()))
+        (photos / "2.jpg").write_bytes(jpeg(six_people_photo()))
         closed = watch()
         with Site.open(home) as site:
             (credential,) = site.programs.credentials.list()

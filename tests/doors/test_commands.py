@@ -21,6 +21,7 @@ from command_line import run
 from fake_service import MATCH, TOKEN, fake_service
 from patience import PATIENCE_S
 
+from benchmarks.group_photo import six_people_photo
 from tests.doors.conftest import RecordedEvents, until
 from tests.doors.test_osdp import Peripheral, peripheral
 from tests.service.conftest import jpeg
@@ -179,7 +180,7 @@ def test_a_person_walking_through_a_video_opens_the_door_once(
 
 
 def test_photos_of_a_folder_are_processed_independently(home: Path, recorded: RecordedEvents) -> None:
-    group = samples.group()
+    group = six_people_photo()
     with Site.open(home) as site:
         decide(LocalDecider(site, "lobby"), recorded, [group, ada(), group, ada()])
     processed = [(one.faces, one.matches) for one in recorded.of(FrameProcessed) if isinstance(one, FrameProcessed)]

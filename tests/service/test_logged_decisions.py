@@ -12,11 +12,11 @@ from patience import PATIENCE_S, free_port
 from reading_log import kinds, opened
 from starlette.testclient import TestClient
 
+from benchmarks.group_photo import six_people_photo
 from tests.service.conftest import jpeg
 from tests.service.test_the_server import home, served
 from volens import Site
 from volens.face import RgbImage
-from volens.service import samples
 from volens.service.http import ALLOWED_ROLES, AppState, DecisionCounter
 from volens.store.people import MATCHED
 from volens.store.programs import COUNTED, ENDED, STARTED, Role
@@ -57,7 +57,7 @@ def test_decisions_are_logged_by_person_and_by_number(
     client: TestClient, app_state: AppState, house: House, bearer: Bearer, views: list[bytes], take_home: str
 ) -> None:
     door, lobby = bearer(Role.DOOR), "/v1/zones/lobby"
-    stranger = jpeg(RgbImage(samples.group().pixels))
+    stranger = jpeg(RgbImage(six_people_photo().pixels))
     claim = {"receipt": ("r.json", take_home.encode(), "application/json")}
     for frame in (views[3], stranger):
         assert client.post(f"{lobby}/identify", headers=door, content=frame).status_code == 200

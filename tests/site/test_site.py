@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import volens
+from benchmarks.group_photo import six_people_photo
 from volens import Site, SubjectKey, TakeHome
 from volens.consent import NoLiveConsentError, RefusedError
 from volens.consent.errors import ForeignReceiptError
@@ -100,7 +101,7 @@ def test_without_consent_nothing_is_computed(tmp_path: Path, site: Site, extract
 
 def test_a_person_matches_in_a_group_of_strangers_until_they_withdraw(site: Site) -> None:
     receipts = []
-    frame = photos.group()
+    frame = six_people_photo()
     boxes = [face.box for face in site.extractor.detect(frame)]
     assert len(boxes) >= 5
     for box in boxes[:3]:
@@ -161,7 +162,7 @@ def test_a_claim_is_verified_for_its_owner_only(site: Site) -> None:
     site.enroll(receipt, photos.views(photos.astronaut(), 3))
 
     confirmed = site.verify_claim(receipt, photos.views(photos.astronaut(), 4)[3])
-    refused = site.verify_claim(receipt, photos.group())
+    refused = site.verify_claim(receipt, six_people_photo())
 
     assert confirmed is not None
     assert confirmed.match is not None

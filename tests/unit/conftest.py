@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.group_photo import six_people_photo
 from volens.consent import (
     ConsentGrant,
     DataSubjectId,
@@ -82,7 +83,7 @@ def astronaut() -> RgbImage:
 @pytest.fixture(scope="session")
 def six_people() -> RgbImage:
     """Six faces, 1280x886 px."""
-    return samples.group()
+    return six_people_photo()
 
 
 @pytest.fixture(scope="session")

