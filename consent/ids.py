@@ -4,6 +4,7 @@ import re
 from typing import Final, NewType
 
 from volens.consent.errors import InputError
+from volens.consent.typed_text import comparison_key
 
 SiteId = NewType("SiteId", str)
 """Identifies one installation; part of every receipt, so that all other sites refuse a receipt for this one."""
@@ -29,6 +30,15 @@ SUBJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def parse_purpose(text: str) -> Purpose:
+    """Return a typed zone name, its capitals as small letters; see `check_purpose`.
+
+    Raises:
+        InputError: the text is not a zone name.
+    """
+    return check_purpose(comparison_key(text))
+
+
+def check_purpose(text: str) -> Purpose:
     """Return a zone name: 1 to 63 of ``a-z 0-9 _ -``, starting with a letter or digit.
 
     Raises:

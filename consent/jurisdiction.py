@@ -4,21 +4,23 @@ import re
 from typing import Final
 
 from volens.consent.errors import InputError
+from volens.consent.typed_text import parse_code
 
 JURISDICTION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 
 def parse_jurisdiction(text: str) -> str:
-    """Return an ISO 3166 code such as ``FR`` or ``US-IL``.
+    """Return a typed ISO 3166 code such as ``FR`` or ``US-IL``, in capitals.
 
     Raises:
         InputError: the text is not such a code.
 
     Not checked: whether the country exists.
     """
-    if not JURISDICTION.fullmatch(text):
+    code = parse_code(text, " ").upper()
+    if not JURISDICTION.fullmatch(code):
         raise InputError(f"got jurisdiction {text[:20]!r}; expected an ISO 3166 code such as FR or US-IL")
-    return text
+    return code
 
 
 def covers(order: str, person: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Final, Self, final
 from volens.consent.errors import InputError, TamperError
 from volens.consent.ids import Purpose
 from volens.consent.times import whole_seconds
+from volens.consent.typed_text import check_characters
 
 MAX_NOTICE_BYTES: Final = 256 * 1024
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -30,11 +31,13 @@ class Notice:
     def publish(cls, purpose: Purpose, *, language: str, version: int, text: bytes, now: datetime) -> Self:
         """Return a notice with the exact bytes of `text`: UTF-8, not empty, at most 256 KiB.
 
+        The bytes are not normalised, because people sign their SHA-256.
+
         Raises:
-            InputError: the text breaks one of these rules, or the language is not a BCP 47 tag.
+            InputError: the text breaks one of these rules, or has a control other than tab and line break or a
+                direction override (`volens.consent.typed_text`); or the language is not a BCP 47 tag.
         """
-        if not _LANGUAGE.fullmatch(language):
-            raise InputError(f"got language {language[:40]!r}; expected a BCP 47 tag such as 'en' or 'fr-CA'")
+        language = parse_language(language)
         if len(text) > MAX_NOTICE_BYTES:
             raise InputError(f"got a notice of {len(text)} bytes; expected at most {MAX_NOTICE_BYTES}")
         try:
@@ -43,6 +46,7 @@ class Notice:
             raise InputError("got a notice that is not UTF-8 text; save it as UTF-8") from None
         if not decoded.strip():
             raise InputError("got an empty notice; write the text that people agree to")
+        check_characters(decoded, "a notice", lines=True)
         return cls(purpose, language, version, decoded, sha256(text).hexdigest(), whole_seconds(now))
 
     def check(self) -> None:
@@ -56,3 +60,28 @@ class Notice:
                 f"integrity: notice {self.version} ({self.language}) of zone {self.purpose!r} is not the "
                 "published text; restore the data file"
             )
+
+
+def parse_language(text: str) -> str:
+    """Return a typed BCP 47 language tag as it is usually written: ``fr-CA``, ``zh-Hant``.
+
+    Raises:
+        InputError: the text is not such a tag.
+
+    Source: RFC 5646, 2.1.1 (case has no meaning).
+    """
+    first, *others = text.strip(" ").split("-")
+    tag = "-".join([first.lower(), *map(_subtag, others)])
+    if not _LANGUAGE.fullmatch(tag):
+        raise InputError(f"got language {text[:40]!r}; expected a BCP 47 tag such as 'en' or 'fr-CA'")
+    return tag
+
+
+def _subtag(text: str) -> str:
+    match len(text):
+        case 2:
+            return text.upper()
+        case 4:
+            return text.title()
+        case _:
+            return text.lower()

@@ -10,12 +10,13 @@ from typing import Final, Self, final
 from volens.consent.errors import InputError
 from volens.consent.ids import ReceiptId
 from volens.consent.in_process import WipedBuffer
+from volens.consent.typed_text import parse_code
 
 SECRET_BYTES: Final = 32
 TEXT_PREFIX: Final = "VOLENS-SECRET:"
 _CHECK_BYTES: Final = 3
+_BETWEEN: Final = "- \t\r\n"
 _TEXT_LENGTH: Final = (SECRET_BYTES + _CHECK_BYTES) * 8 // 5
-_IGNORED: Final = str.maketrans("", "", "- \t\r\n")
 
 
 @final
@@ -44,7 +45,7 @@ class PersonSecret(WipedBuffer):
         Raises:
             InputError: the text is not such a secret, or was misread. The message does not repeat it.
         """
-        plain = text.strip().upper().removeprefix(TEXT_PREFIX).translate(_IGNORED)
+        plain = parse_code(text, _BETWEEN).upper().removeprefix(parse_code(TEXT_PREFIX))
         try:
             data = base64.b32decode(plain) if len(plain) == _TEXT_LENGTH else b""
         except (binascii.Error, ValueError):

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Self, cast, final
 from volens.consent import jws
 from volens.consent._mint import MINT, Capability
 from volens.consent.errors import InputError, ReceiptError, ReceiptSignatureError, TamperError
-from volens.consent.ids import RECEIPT_ID, SUBJECT_ID, DataSubjectId, Purpose, ReceiptId, SiteId, parse_purpose
+from volens.consent.ids import RECEIPT_ID, SUBJECT_ID, DataSubjectId, Purpose, ReceiptId, SiteId, check_purpose
 from volens.consent.jurisdiction import JURISDICTION, parse_jurisdiction
 from volens.consent.notice import Notice
 from volens.consent.signed_document import SignedDocument
@@ -115,7 +115,7 @@ def sign_receipt(
         InputError: the term is below one day or longer than the zone's retention; the jurisdiction is not an ISO 3166
             code such as ``FR`` or ``US-IL``; or the notice is for another zone.
     """
-    parse_jurisdiction(jurisdiction)
+    jurisdiction = parse_jurisdiction(jurisdiction)
     if notice.purpose != zone.purpose:
         raise InputError(f"got a notice for zone {notice.purpose!r}; expected one for {zone.purpose!r}")
     term_days = zone.retention_days if valid_days is None else valid_days
@@ -263,7 +263,7 @@ def _claims(document: dict[str, Any], _token: str) -> ReceiptClaims:
         receipt_id=ReceiptId(_text(document, "record_id", RECEIPT_ID)),
         subject_id=DataSubjectId(_text(document, "pii_principal_id", SUBJECT_ID)),
         site_id=SiteId(_text(parties[0], "party_id")),
-        purpose=parse_purpose(_text(processing, "purpose")),
+        purpose=check_purpose(_text(processing, "purpose")),
         custody=custody,
         jurisdiction=_text(processing, "jurisdiction", JURISDICTION),
         notice_sha256=_text(notice, "sha256", _SHA256),

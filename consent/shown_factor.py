@@ -5,11 +5,12 @@ from typing import Final, Self, final
 
 from volens.consent.errors import InputError
 from volens.consent.in_process import WipedBuffer
+from volens.consent.typed_text import parse_code
 from volens.consent.zone import SecondFactor
 
 BADGE_LENGTH: Final = range(4, 65)
 PIN_LENGTH: Final = range(4, 13)
-_BETWEEN: Final = str.maketrans("", "", " -:")
+_BETWEEN: Final = " -:"
 _YEARS: Final = (b"19", b"20")
 
 
@@ -31,7 +32,7 @@ class ShownFactor(WipedBuffer):
         Raises:
             InputError: the text is not a badge number. The message does not repeat it.
         """
-        plain = text.strip().translate(_BETWEEN)
+        plain = parse_code(text, _BETWEEN)
         if len(plain) not in BADGE_LENGTH or not plain.isascii() or not plain.isalnum():
             raise InputError(
                 f"got a badge number of {len(plain)} characters; expected {BADGE_LENGTH[0]} to {BADGE_LENGTH[-1]} "
@@ -46,7 +47,7 @@ class ShownFactor(WipedBuffer):
         Raises:
             InputError: the text is not a PIN. The message does not repeat it.
         """
-        plain = text.strip()
+        plain = parse_code(text, "")
         if len(plain) not in PIN_LENGTH or not plain.isascii() or not plain.isdigit():
             raise InputError(
                 f"got a PIN of {len(plain)} characters; expected {PIN_LENGTH[0]} to {PIN_LENGTH[-1]} digits"

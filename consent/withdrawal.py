@@ -8,16 +8,22 @@ from typing import Final, Self, final
 
 from volens.consent.errors import InputError
 from volens.consent.in_process import InProcess
+from volens.consent.typed_text import parse_code
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U
 _BITS: Final = 130
 _LENGTH: Final = _BITS // 5
-_MISREAD: Final = str.maketrans("ILO", "110", "- \t\r\n")
+_BETWEEN: Final = "- \t\r\n"
+_MISREAD: Final = str.maketrans("ILO", "110")
 QR_PREFIX: Final = "VOLENS-WITHDRAW:"
 
 
 class EndReason(StrEnum):
-    """Why a consent ended: the person's own act, an expiry clock, an order, or a key lost in a restore."""
+    """Why a consent ended: the person's own act, an expiry clock, an order, or a key lost in a restore.
+
+    The person's own act is a withdrawal with receipt or code (GDPR 7(3)), or a request for erasure at the desk
+    (GDPR 17(1)(b)), such as after losing both.
+    """
 
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
@@ -27,6 +33,7 @@ class EndReason(StrEnum):
     SUPERSEDED = "superseded"
     ORDERED = "ordered"
     LOST = "lost"
+    REQUESTED = "requested"
 
 
 @final
@@ -47,12 +54,14 @@ class WithdrawalCode(InProcess):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a code as a person types it (any case, hyphens optional, O for 0, I or L for 1), or the text of the QR.
+        """Read a code as a person types it, or the text of the QR.
+
+        Any case, O for 0, I or L for 1, and what `volens.consent.typed_text.parse_code` reads.
 
         Raises:
             InputError: the text is not a withdrawal code. The message does not repeat it.
         """
-        plain = text.strip().upper().removeprefix(QR_PREFIX).translate(_MISREAD)
+        plain = parse_code(text, _BETWEEN).upper().removeprefix(parse_code(QR_PREFIX)).translate(_MISREAD)
         if len(plain) != _LENGTH or any(c not in _ALPHABET for c in plain):
             raise InputError(
                 f"got a withdrawal code of {len(plain)} characters; expected {_LENGTH} letters and digits, as on the "

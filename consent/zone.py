@@ -8,6 +8,7 @@ from typing import Final, NotRequired, Self, TypedDict, TypeVar, final
 from volens.consent.errors import InputError, RefusedError
 from volens.consent.ids import Purpose, parse_purpose
 from volens.consent.times import whole_seconds
+from volens.consent.typed_text import comparison_key, parse_text
 
 DEFAULT_MATCH_HISTORY_DAYS: Final = 90
 MAX_MATCH_HISTORY_DAYS: Final = 366
@@ -132,17 +133,10 @@ class Zone:
 
 def _one_of(known: type[_Kind], what: str, given: str) -> _Kind:
     try:
-        return known(given)
+        return known(comparison_key(given))
     except ValueError:
         raise InputError(f"got {what} {given[:40]!r}; expected one of {', '.join(known)}") from None
 
 
 def _promise(text: str | None) -> str:
-    stripped = (text or "").strip()
-    if len(stripped) > _MAX_TEXT:
-        raise InputError(f"got a text of {len(stripped)} characters; expected at most {_MAX_TEXT}")
-    try:
-        stripped.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InputError("got a text that is not UTF-8; check the terminal's encoding") from None
-    return stripped
+    return parse_text(text, "a text", _MAX_TEXT, lines=True) if text and text.strip() else ""

@@ -17,6 +17,7 @@ from volens.consent import (
     format_time,
 )
 from volens.consent.receipt import sign_receipt, verify_receipt
+from volens.consent.typed_text import parse_text
 from volens.enroll.renewal import end_replaced_consent
 from volens.index import Installation
 from volens.store import Transaction
@@ -51,11 +52,11 @@ def give_consent(
        and the messages to recipients. If the person holds half of the key, the commitment to it is committed too. The
        take-home gets the signed checkpoint of the log with this entry.
 
-    The name, 1 to 200 characters, is stored sealed, and erased with the consent. The jurisdiction is the ISO 3166 code
-    of the law that protects the person, such as ``FR`` or ``US-IL``. The person's own key is not stored. `valid_days`
-    is the term that the person signs, by default the zone's retention; `external_id` an id of another system, such as a
-    personnel number (`volens.store.people.external_ids`). `in_transaction` is called in the transaction of 5, for rows
-    that must exist exactly when the consent does.
+    The name, 1 to 200 characters (`volens.consent.typed_text`), is stored sealed, and erased with the consent. The
+    jurisdiction is the ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``. The person's own
+    key is not stored. `valid_days` is the term that the person signs, by default the zone's retention; `external_id` an
+    id of another system, such as a personnel number (`volens.store.people.external_ids`). `in_transaction` is called in
+    the transaction of 5, for rows that must exist exactly when the consent does.
 
     In a zone of custody ``subject_key`` the take-home holds the person's secret, which is not stored and must be wiped
     after it is handed over.
@@ -68,10 +69,7 @@ def give_consent(
 
     Not checked: that the person read the notice, and is who the name says; the operator is responsible for both.
     """
-    if not 1 <= len(name.strip()) <= MAX_NAME_LENGTH or not name.isprintable():
-        raise InputError(
-            f"got a name of {len(name.strip())} characters; expected 1 to {MAX_NAME_LENGTH} printable ones"
-        )
+    stored_name = parse_text(name, "a name", MAX_NAME_LENGTH)
     if external_id is not None:
         parse_external_id(external_id)
     store = installation.store
@@ -103,7 +101,7 @@ def give_consent(
         try:
             # 5.
             with store.write() as tx:
-                add_consent(tx, receipt, code, name.strip(), secret)
+                add_consent(tx, receipt, code, stored_name, secret)
                 shorten(tx, receipt_id=receipt_id)
                 if external_id is not None:
                     add_external_id(tx, store.keyring, receipt_id, external_id)

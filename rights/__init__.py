@@ -4,6 +4,7 @@ from volens.rights.access_answer import ACCESS_ANSWER as ACCESS_ANSWER
 from volens.rights.access_answer import SIGNED_FILE as SIGNED_FILE
 from volens.rights.access_answer import AccessAnswer as AccessAnswer
 from volens.rights.access_answer import answer_access as answer_access
+from volens.rights.access_answer import answer_unknown as answer_unknown
 from volens.rights.access_answer import is_about as is_about
 from volens.rights.access_check import MAX_FILE_BYTES as MAX_FILE_BYTES
 from volens.rights.access_check import verify_answer as verify_answer
@@ -23,3 +24,5 @@ from volens.rights.who_may_withdraw import consent_of_code as consent_of_code
 from volens.rights.who_may_withdraw import consent_of_receipt as consent_of_receipt
 from volens.rights.who_may_withdraw import consent_to_withdraw as consent_to_withdraw
 from volens.rights.who_may_withdraw import consents_of_person as consents_of_person
+from volens.rights.withdraw import Withdrawal as Withdrawal
+from volens.rights.withdraw import withdraw_consent as withdraw_consent

@@ -7,27 +7,39 @@
 4. The site signs the statement (the files with the SHA-256 of each, what was searched) and the log entry's proof.
 
 If nothing is held, the answer has no records but is signed and logged in the same way: it states what was searched, how
-many rows of each kind were found, and which certificates were issued.
+many rows of each kind were found, and which certificates were issued. It is never about nobody: it names the text or
+the receipt that was searched for, the identifiers that it was compared with, and what was not searched.
 """
 
 import io
 import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, Final, final
 
 from volens.audit import LogEntry, LoggedStatement
-from volens.consent import Custody, InputError, ReceiptId, SecondFactor, SignedDocument, Zone, format_time
+from volens.consent import (
+    Custody,
+    InputError,
+    ReceiptId,
+    RefusedError,
+    SecondFactor,
+    SignedDocument,
+    UnverifiedReceipt,
+    Zone,
+    format_time,
+)
 from volens.consent.canonical import canonical_sha256
+from volens.consent.typed_text import parse_text, same_text
 from volens.erase.pages import DEFAULT_LANGUAGE, PageWords, page_language, render_page
 from volens.index import opened
 from volens.rights.held_data import HeldConsent, held_under, recipients_named
 from volens.store import Store
 from volens.store.log import node_reader
-from volens.store.people import live_receipts, sealed_references
-from volens.store.people.consents import all_receipts
+from volens.store.people import all_receipts, live_receipts, receipts_of, sealed_references
+from volens.store.people.people_search import COMPARED_WITH, MAX_SEARCH_LENGTH, SeveralPeopleError
 
 EVENT: Final = "access.answered"
 SIGNED_FILE: Final = "answer.jws"
@@ -43,6 +55,10 @@ EMBEDDING_IN_WORDS: Final = (
 )
 _WORDS: Final = PageWords("access_answer", DEFAULT_LANGUAGE)
 _RIGHTS: Final = tuple(_WORDS.text(f"right {number}") for number in range(1, 6))
+NOT_SEARCHED: Final = (
+    "other spellings, earlier names and nicknames; names of consents that have ended, which are erased with the "
+    "consent; photos and faces; other organisations"
+)
 
 
 ACCESS_ANSWER: Final = SignedDocument(
@@ -71,19 +87,79 @@ class AccessAnswer:
 
 
 def answer_access(
-    store: Store, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True, shown: str | None = None
+    store: Store, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True, searched_for: str | None = None
 ) -> AccessAnswer:
-    """Answer a request for access.
+    """Answer a request for access with what is held under a person's consents, in force or ended.
 
-    `receipt_ids` are empty if the receipt, id or name that the person showed has no consent. Without `with_embedding`,
-    the answer states only that there is an embedding, and its model. `shown` is the receipt's token, the id or the name
-    that was searched by: the answer has a salted hash of it, with which the person can show that the answer is to them;
-    the text itself is stored nowhere.
+    Without `with_embedding`, the answer states only that there is an embedding, and its model. `searched_for` is the
+    text by which the consents were found; without it they were found by their receipts.
 
     Raises:
+        InputError: no consent is named; see `answer_unknown`.
         TamperError: a stored receipt or a seal does not hold.
         UnavailableError: the store refuses.
     """
+    if not receipt_ids:
+        raise InputError("got no consent to answer about; name the text that was searched for, as with --unknown")
+    terms = [_Terms(one, (COMPARED_WITH[0],)) for one in receipt_ids]
+    return _answer(
+        store,
+        receipt_ids,
+        terms if searched_for is None else [_Terms(searched_for, COMPARED_WITH)],
+        with_embedding=with_embedding,
+    )
+
+
+def answer_unknown(store: Store, searched_for: str) -> AccessAnswer:
+    """Answer that nothing is held about the person whom a text names: a receipt's id, a subject id, a name, a number.
+
+    1. The text is searched for now, so that the answer is never older than the search.
+    2. The answer states the text, and with which identifiers it was compared.
+
+    Raises:
+        InputError: the text has a character that no name has.
+        RefusedError: 1 finds a person; answer with `answer_access`.
+        TamperError, UnavailableError: see `answer_access`.
+    """
+    text = parse_text(searched_for, "a name or id", MAX_SEARCH_LENGTH)
+    # 1.
+    try:
+        found = receipts_of(store, text)
+    except SeveralPeopleError as several:
+        found = list(several.receipt_ids)
+    if found:
+        raise RefusedError("somebody is found by this text, so it cannot be answered that nothing is held; name them")
+    # 2.
+    return _answer(store, [], [_Terms(text, COMPARED_WITH)], with_embedding=False)
+
+
+def is_about(statement: Mapping[str, Any], shown: str | UnverifiedReceipt) -> bool:
+    """Return whether an answer is about this receipt, or was searched for by this id or name."""
+    if isinstance(shown, UnverifiedReceipt):
+        digest = sha256(shown.token.encode("ascii")).hexdigest()
+        if any(one["receipt_sha256"] == digest for one in statement["searched"]):
+            return True
+        shown = shown.claims.receipt_id
+    return any(same_text(one["text"], shown) for one in statement["searched_for"])
+
+
+def log_details(statement: Mapping[str, Any]) -> dict[str, str | int]:
+    """Return the details to which the log's leaf commits: the whole statement, by its hash."""
+    return {"answer_sha256": canonical_sha256(statement)}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """A text that was searched for, and the identifiers that it was compared with."""
+
+    text: str
+    compared_with: Sequence[str]
+
+
+def _answer(
+    store: Store, receipt_ids: Sequence[ReceiptId], searched_for: Sequence[_Terms], *, with_embedding: bool
+) -> AccessAnswer:
     # 1.
     with store.read() as connection:
         found = [one for one in (held_under(store, connection, each) for each in receipt_ids) if one is not None]
@@ -94,7 +170,8 @@ def answer_access(
     for number, held in enumerate(found, start=1):
         files |= _record(store, held, recipients[held.zone.purpose], f"consent-{number}", with_embedding=with_embedding)
     statement = _statement(store, found, len(receipt_ids))
-    statement |= {"asked_with": None if shown is None else _salted(store, shown), "searched_among": among}
+    statement |= {"searched_for": [asdict(one) for one in searched_for], "searched_among": among}
+    statement |= {"not_searched": NOT_SEARCHED}
     page = render_page(
         "access_answer.html",
         statement=statement,
@@ -109,26 +186,6 @@ def answer_access(
     # 3. and 4.
     files[SIGNED_FILE] = _signed(store, statement).encode("ascii")
     return AccessAnswer(_zip(files), sum(one.anything for one in found), statement["answer_id"])
-
-
-def is_about(statement: Mapping[str, Any], shown: str) -> bool:
-    """Return whether an answer is to a request with exactly this receipt's token, id or name."""
-    salted = statement["asked_with"]
-    return salted is not None and bool(salted["salted_sha256"] == _digest(bytes.fromhex(salted["salt"]), shown))
-
-
-def log_details(statement: Mapping[str, Any]) -> dict[str, str | int]:
-    """Return the details to which the log's leaf commits: the whole statement, by its hash."""
-    return {"answer_sha256": canonical_sha256(statement)}
-
-
-def _salted(store: Store, shown: str) -> dict[str, str]:
-    salt = store.random(32)
-    return {"salt": salt.hex(), "salted_sha256": _digest(salt, shown)}
-
-
-def _digest(salt: bytes, shown: str) -> str:
-    return sha256(salt + shown.strip().casefold().encode("utf-8")).hexdigest()
 
 
 def _statement(store: Store, found: Sequence[HeldConsent], requested: int) -> dict[str, Any]:

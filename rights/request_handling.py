@@ -9,16 +9,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar, final
 
-from volens.consent import EndReason, InputError, ReceiptId, RefusedError
-from volens.erase import erase_consents
+from volens.consent import EndReason, InputError, NoLiveConsentError, ReceiptId, RefusedError
+from volens.consent.typed_text import comparison_key
+from volens.erase import Progress, erase_consents
 from volens.erase.proof import Erased, Recipients
 from volens.index import Installation
 from volens.rights import request_rows
-from volens.rights.access_answer import AccessAnswer, answer_access
+from volens.rights.access_answer import AccessAnswer, answer_access, answer_unknown
 from volens.rights.request_rows import ExtensionReason, Outcome, PersonsRequest, RequestKind
 from volens.rights.who_may_withdraw import consent_to_withdraw
 from volens.store.files import make_private_folder, write_private
 from volens.store.people import receipts_of, stored_receipt
+from volens.store.people.consents import live_owner
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -64,6 +66,11 @@ class Rights:
             ]
             return opened[0] if opened else request_rows.open_request(tx, RequestKind.ACCESS, receipt_id)
 
+    def consent_shown(self, *, receipt: bytes | None = None, code: str | None = None) -> ReceiptId:
+        """Return the consent of a receipt or code, which may end it; see `consent_to_withdraw`. Nothing is changed."""
+        with self._store.read() as connection:
+            return consent_to_withdraw(connection, receipt, code)
+
     def request(self, request_id: str) -> PersonsRequest:
         """Return a request, open or closed.
 
@@ -84,10 +91,27 @@ class Rights:
         request = self.request(request_id)
         if request.closed_at is not None or request.kind not in {RequestKind.ERASURE, RequestKind.OBJECTION}:
             raise RefusedError("this request is closed or not about erasure; see 'volens request list --all'")
-        erased = erase_consents(self._installation, self._consents_of(request), EndReason.WITHDRAWN)
+        erased = erase_consents(self._installation, self._consents_of(request), EndReason.REQUESTED)
         with self._store.write() as tx:
             request_rows.close_request(tx, request_id, Outcome.CARRIED_OUT if erased else Outcome.NOTHING_HELD)
         return erased
+
+    def erase_at_once(self, receipt_ids: Sequence[ReceiptId], progress: Progress | None = None) -> list[Erased]:
+        """Erase the consents of a person who asks for it at the desk, without a request that is open for some days.
+
+        The way out for a person who has lost receipt and code (GDPR 17(1)(b)). Consents that ended are ignored.
+
+        Raises:
+            NoLiveConsentError: none of them is in force.
+            ErasureIncompleteError: matching has stopped, but the erasure is not finished.
+
+        Not checked: that the person is who they say; the operator is responsible for that.
+        """
+        with self._store.read() as connection:
+            live = [one for one in receipt_ids if live_owner(connection, one) is not None]
+        if not live:
+            raise NoLiveConsentError("no consent of this person is in force; nothing was changed")
+        return erase_consents(self._installation, live, EndReason.REQUESTED, progress)
 
     def requests(self, *, closed: bool = False) -> list[PersonsRequest]:
         """Return the open requests in the order in which they are due; with `closed`, the closed ones too."""
@@ -120,36 +144,47 @@ class Rights:
             return request_rows.close_request(tx, request_id, how)
 
     def answer(
-        self, request_id: str, path: Path, *, with_embedding: bool = True, replace: bool = False
+        self,
+        request_id: str,
+        path: Path,
+        *,
+        with_embedding: bool = True,
+        searched_for: str | None = None,
+        replace: bool = False,
     ) -> AccessAnswer:
         """Answer a request for access or portability: write the zip file, and close the request.
 
-        The mode of the file is 0600. For `with_embedding` see `answer_access`.
+        The mode of the file is 0600. For `with_embedding` see `answer_access`. If the person was not found when the
+        request was opened, `searched_for` is the name or id from the letter; it is searched for again, and the answer
+        states it (`answer_unknown`).
 
         Raises:
-            InputError: there is no such request, or the file exists and `replace` is false.
+            InputError: there is no such request, or the file exists and `replace` is false; or the person was not found
+                and `searched_for` is missing, or the reverse.
             RefusedError: the request is closed, or of another kind.
             UnavailableError: the file cannot be written; the request stays open.
         """
         request = self.request(request_id)
         if request.closed_at is not None:
             raise RefusedError("this request is closed; see 'volens request list --all'")
-        answer = self._answer_of(request, with_embedding=with_embedding)
+        answer = self._answer_of(request, with_embedding=with_embedding, searched_for=searched_for)
         write_private(path, answer.data, replace=replace)
         self._close_answered(request_id, answer)
         return answer
 
-    def hand_over(self, request_id: str, *, with_embedding: bool = True) -> AccessAnswer:
-        """Return the answer to a request, and close it. A repeated call makes the answer again.
+    def hand_over(
+        self, request_id: str, *, with_embedding: bool = True, searched_for: str | None = None
+    ) -> AccessAnswer:
+        """Return the answer to a request, and close it. A repeated call makes the answer again; see `answer`.
 
         Raises:
-            InputError: there is no such request.
+            InputError: there is no such request, or `searched_for` is missing, or given for a person who is known.
             RefusedError: it is of another kind, or was refused or taken back.
         """
         request = self.request(request_id)
         if request.outcome not in {None, Outcome.ANSWERED, Outcome.NOTHING_HELD}:
             raise RefusedError("this request was closed without a file; open a new one")
-        answer = self._answer_of(request, with_embedding=with_embedding)
+        answer = self._answer_of(request, with_embedding=with_embedding, searched_for=searched_for)
         if request.outcome is None:
             self._close_answered(request_id, answer)
         return answer
@@ -171,11 +206,20 @@ class Rights:
             receipt = stored_receipt(connection, request.receipt_id)
         return [] if receipt is None else receipts_of(self._store, receipt.subject_id)
 
-    def _answer_of(self, request: PersonsRequest, *, with_embedding: bool) -> AccessAnswer:
+    def _answer_of(self, request: PersonsRequest, *, with_embedding: bool, searched_for: str | None) -> AccessAnswer:
         if not request.kind.needs_file:
             raise RefusedError(
                 f"a request for {request.kind.value} is not answered with a file; see 'volens request list --all'"
             )
+        if (request.receipt_id is None) != (searched_for is not None):
+            raise InputError(
+                "the person of this request was not found, and the answer must state what was searched for; give the "
+                "name or number from the letter"
+                if searched_for is None
+                else "the person of this request is known; answer it without a text to search for"
+            )
+        if searched_for is not None:
+            return answer_unknown(self._store, searched_for)
         return answer_access(self._store, self._consents_of(request), with_embedding=with_embedding)
 
     def _close_answered(self, request_id: str, answer: AccessAnswer) -> None:
@@ -185,6 +229,6 @@ class Rights:
 
 def _one_of(choices: type[_Choice], text: str, what: str) -> _Choice:
     try:
-        return choices(text)
+        return choices(comparison_key(text))
     except ValueError:
         raise InputError(f"got an unknown {what}; expected one of {', '.join(choices)}") from None

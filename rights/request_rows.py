@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from volens.consent import ReceiptId, RefusedError, UnknownError, format_time
 from volens.consent.times import months_later
+from volens.consent.typed_text import parse_code
 from volens.store import Transaction
 from volens.store.schema import data_tables as tables
 
@@ -108,6 +109,7 @@ def extend_request(tx: Transaction, request_id: str, reason: ExtensionReason) ->
     if tx.now > request.due_at:
         raise RefusedError("the first month is over, so the request can no longer be extended; answer it now")
     due_at = months_later(request.received_at, EXTENDED_TO_MONTHS)
+    request_id = request.request_id
     _update(tx, request_id, due_at=due_at, extended_at=tx.now, extended_for=reason)
     tx.log("request.extended", {"request_id": request_id, "reason": reason.value, "due_at": format_time(due_at)})
     return request_of(tx.connection, request_id)
@@ -121,6 +123,7 @@ def close_request(tx: Transaction, request_id: str, outcome: Outcome) -> Persons
         RefusedError: it is closed already.
     """
     request = _open(tx, request_id)
+    request_id = request.request_id
     _update(tx, request_id, answered_at=tx.now, outcome=outcome)
     late = int(request.overdue(tx.now))
     tx.log("request.closed", {"request_id": request_id, "outcome": outcome.value, "late": late})
@@ -128,12 +131,13 @@ def close_request(tx: Transaction, request_id: str, outcome: Outcome) -> Persons
 
 
 def request_of(connection: Connection, request_id: str) -> PersonsRequest:
-    """Return a request.
+    """Return a request by its number, typed in any case and in groups.
 
     Raises:
         InputError: there is no request of this number.
     """
-    row = connection.execute(select(tables.access_request).where(_request.request_id == request_id)).one_or_none()
+    number = parse_code(request_id).lower()
+    row = connection.execute(select(tables.access_request).where(_request.request_id == number)).one_or_none()
     if row is None:
         raise UnknownError("there is no request of this number; 'volens request list' shows those that are open")
     return _stored(row)

@@ -11,6 +11,7 @@ from volens.consent.receipt import verify_receipt
 from volens.store import Store
 from volens.store.people import receipts_of, stored_receipt
 from volens.store.people.consents import receipt_of_code
+from volens.store.people.people_search import all_of_signer
 
 _UNKNOWN = "there is no consent for this receipt or code here; nothing was changed"
 
@@ -69,14 +70,19 @@ def consent_of_code(connection: Connection, code: WithdrawalCode) -> ReceiptId:
 def consents_of_person(store: Store, who: str | UnverifiedReceipt) -> list[ReceiptId]:
     """Return the consents of one person, in force or ended; empty where there is none.
 
-    An unverified receipt is checked first; for a name or id see `volens.store.people.receipts_of`.
+    Of a receipt, which is checked first, its own consent comes first, then the others of the same key: an old receipt
+    must not hide a newer consent. For a text see `volens.store.people.receipts_of`.
 
     Raises:
         ReceiptSignatureError: the receipt was not signed by the person who gave the consent.
+        TamperError: the stored receipt was changed.
         InputError: several people have this name.
     """
     if isinstance(who, str):
         return receipts_of(store, who)
     with store.read() as connection:
-        known = stored_receipt(connection, who.claims.receipt_id) is not None
-        return [consent_of_receipt(connection, who)] if known else []
+        stored = stored_receipt(connection, who.claims.receipt_id)
+        if stored is None:
+            return []
+        consent_of_receipt(connection, who)
+        return all_of_signer(connection, stored)

@@ -204,7 +204,7 @@ class _Story:
         if take_home is None or take_home.code is None:
             raise StoryFailedError(f"{LEAVER} has no receipt")
         start = time.perf_counter()
-        erased = self.site.withdraw(code=take_home.code.reveal())
+        erased = self.site.withdraw(code=take_home.code.reveal()).erased
         seconds = time.perf_counter() - start
         shutil.copyfile(erased.certificate_path, self.out / "certificate.json")
         (self.out / "certificate.json").chmod(0o600)

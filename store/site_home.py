@@ -4,9 +4,11 @@ import shutil
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Final
 
 from volens.consent import InputError, SiteId, UnavailableError, VolensError
 from volens.consent.receipt import Controller
+from volens.consent.typed_text import parse_text
 from volens.store.files.home_folders import check_home_folders
 from volens.store.keys.key_change import settle_root
 from volens.store.keys.root_key.holder import Slot
@@ -18,6 +20,8 @@ from volens.store.signing_key import announce_successors
 from volens.store.store import DATA_FILE, KEYRING_FILE, Store
 from volens.store.system_clock import Clock
 
+_MAX_TEXT: Final = 200
+
 
 def make_home(
     home: Path, *, name: str, contact: str, clock: Clock, random: Random, root_key_url: str = DEFAULT_URL
@@ -27,12 +31,14 @@ def make_home(
     Name and contact of the controller are shown in every receipt (GDPR 4(7), 13(1)(a)).
 
     Raises:
-        InputError: the folder is not empty, name or contact is empty, or the URL is not valid or already has a key.
+        InputError: the folder is not empty, name or contact is empty or not valid, or the URL is not valid or already
+            has a key.
         UnavailableError: the disk refuses, or the holder of the root key does.
     """
     parse_root_key_url(root_key_url)
     if not name.strip() or not contact.strip():
         raise InputError("the controller's name or contact is missing; people must know who asks them (GDPR 13)")
+    name, contact = (parse_text(text, "a name or contact", _MAX_TEXT) for text in (name, contact))
     try:
         if home.exists() and (not home.is_dir() or any(home.iterdir())):
             raise InputError(f"{home} is already there and not an empty folder; choose another with --home")
@@ -43,7 +49,7 @@ def make_home(
             holder = new_holder(draft, root_key_url, site_id, random)
             with ExitStack() as on_failure, holder.create(Slot.CURRENT) as root_key:
                 on_failure.callback(holder.discard)
-                controller = Controller(site_id, name.strip(), contact.strip())
+                controller = Controller(site_id, name, contact)
                 store = Store.create(draft, root_key=root_key, controller=controller, clock=clock, random=random)
                 write_public_key(draft, store.verifier_key)
                 store.close()

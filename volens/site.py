@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Self, Unpack, final
@@ -25,21 +24,22 @@ from volens.consent import (
 from volens.consent.zone import Promises
 from volens.enroll import Enrolled, Photo, give_consent
 from volens.enroll import enroll as enroll_person
-from volens.erase import (
-    PendingStops,
-    Progress,
-    SweepReport,
-    carry_out_pending,
-    restore_site,
-    resume_begun,
-    sweep,
-)
+from volens.erase import PendingStops, Progress, SweepReport, carry_out_pending, restore_site, resume_begun, sweep
 from volens.erase.order import Cohorts
 from volens.erase.proof import Erased, Erasures
 from volens.face import Extractor, RgbImage
 from volens.identify import DoorStream, FaceDecision, Identification, Recognizer
 from volens.index import ChangeFeed, Galleries, Installation, Match, PersonalToken, StageTimer, no_timing
-from volens.rights import AccessAnswer, PublishedLog, Rights, answer_access, consent_to_withdraw, consents_of_person
+from volens.rights import (
+    AccessAnswer,
+    PublishedLog,
+    Rights,
+    Withdrawal,
+    answer_access,
+    answer_unknown,
+    consents_of_person,
+    withdraw_consent,
+)
 from volens.site_clocks import SiteClocks
 from volens.site_evidence import SiteEvidence
 from volens.site_status import SiteStatus, site_status
@@ -155,13 +155,7 @@ class Site:
             raise
         return site
 
-    @staticmethod
-    def correct_time(
-        home: Path | str, *, clock: Clock = utc_now, random: Random = os.urandom
-    ) -> tuple[datetime | None, datetime]:
-        """Let a site go on with the clock's time although its newest log entry is later (`store.time_correction`)."""
-        with closing(open_home(Path(home), clock=clock, random=random, any_time=True)) as store:
-            return correct_time(store)
+    correct_time = staticmethod(correct_time)
 
     def close(self) -> None:
         """Close the files and zero the keys."""
@@ -347,10 +341,13 @@ class Site:
         """Return the name of a person who matched, to show to the operator; None if the consent ended meanwhile."""
         return name_of(self._store, match.receipt_id)
 
-    def withdraw(self, *, receipt: bytes | None = None, code: str | None = None) -> Erased:
+    def withdraw(
+        self, *, receipt: bytes | None = None, code: str | None = None, all_of_this_person: bool = False
+    ) -> Withdrawal:
         """Withdraw a consent and erase its data. No reason is required; a repeated call returns the same certificate.
 
         Give one of the two: a receipt (take-home file or bare JWS, also an expired one), or the code (or its QR text).
+        The result also has the other consents of the same key that are in force; `all_of_this_person` ends them too.
 
         Raises:
             NoLiveConsentError: no such consent was ever given here.
@@ -358,12 +355,8 @@ class Site:
             UnavailableError: the store cannot be written. This process no longer matches it; see `PendingStops`.
             ErasureIncompleteError: matching has stopped, but the erasure is not finished; `sweep` continues it.
         """
-        return self.stops.withdraw(self.consent_to_withdraw(receipt=receipt, code=code))
-
-    def consent_to_withdraw(self, *, receipt: bytes | None = None, code: str | None = None) -> ReceiptId:
-        """Return the consent that a receipt or a code may end; raises as `withdraw` does. Nothing is changed."""
-        with self._store.read() as connection:
-            return consent_to_withdraw(connection, receipt, code)
+        receipt_id = self.rights.consent_shown(receipt=receipt, code=code)
+        return withdraw_consent(self.installation, self.stops, receipt_id, all_of_this_person=all_of_this_person)
 
     def link_external_id(self, receipt_id: ReceiptId, external_id: str) -> None:
         """Link a consent in force to an id of another system, such as a personnel number; see `add_external_id`."""
@@ -387,10 +380,14 @@ class Site:
         return consents_of_person(self._store, who)
 
     def answer_access(
-        self, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True, shown: str | None = None
+        self, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True, searched_for: str | None = None
     ) -> AccessAnswer:
         """Answer an access request; see `volens.rights.answer_access`."""
-        return answer_access(self._store, receipt_ids, with_embedding=with_embedding, shown=shown)
+        return answer_access(self._store, receipt_ids, with_embedding=with_embedding, searched_for=searched_for)
+
+    def answer_unknown(self, searched_for: str) -> AccessAnswer:
+        """Answer that nothing is held about a person who is not found; see `volens.rights.answer_unknown`."""
+        return answer_unknown(self._store, searched_for)
 
     def status(self) -> SiteStatus:
         """Return the current numbers of the site."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Table, select
 from volens.consent import InputError, Purpose, ReceiptId, TamperError, format_time, parse_purpose, parse_time
 from volens.consent.jurisdiction import covers, parse_jurisdiction
 from volens.consent.receipt import RECEIPT
+from volens.consent.typed_text import same_text
 from volens.store.people import StoredReceipt
 from volens.store.schema import data_tables as tables
 
@@ -184,7 +185,8 @@ def _compare(
 ) -> SelectedConsent:
     receipt = StoredReceipt(ReceiptId(row.receipt_id), row.subject_id, Purpose(row.purpose), row.subject_key, row.token)
     inside = (selection.zone is None or receipt.purpose == selection.zone) and (
-        selection.model is None or any(selection.model in (one, one.partition("@")[0]) for one in (*stored, *carried))
+        selection.model is None
+        or any(same_text(selection.model, name) for one in (*stored, *carried) for name in (one, one.partition("@")[0]))
     )
     try:
         claims = receipt.verified().claims

@@ -18,6 +18,7 @@ from volens.consent import (
     VolensError,
     format_time,
 )
+from volens.consent.typed_text import same_text
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.factor_prompt import read_factor
 from volens.service.cli.named_files import must_be_new, read_file, write_private
@@ -184,7 +185,7 @@ def _ask(notice: Notice) -> None:
         )
     note(notice.text)
     answer = typer.prompt(f"Do you agree? Type {_YES} to agree, anything else to refuse", err=True, default="no")
-    if answer.strip().lower() != _YES:
+    if not same_text(answer, _YES):
         raise RefusedError("the person did not agree; nothing was recorded")
 
 

@@ -15,7 +15,7 @@ from volens.service.cli.exit_codes import ExitCode
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import HomeOption, JsonOption, OperatorKeyOption, PassphraseOption
 from volens.service.cli.output import counted, emit, progress
-from volens.service.cli.person_argument import receipts_meant
+from volens.service.cli.person_argument import consents_meant
 from volens.service.cli.session import opened
 from volens.service.cli.sweep_commands import erased_document
 
@@ -125,7 +125,7 @@ def prove(
         certified = None
         if Path(who).is_file():
             certified = site.erasures.of_certificate(read_file(Path(who), "receipt or certificate"))
-        absent = site.erasures.prove(receipts_meant(site, who) if certified is None else [certified])
+        absent = site.erasures.prove(consents_meant(site, who) if certified is None else [certified])
     emit(_document(absent), _text(absent), as_json=as_json)
     if absent.hits:
         raise typer.Exit(ExitCode.ERASURE_INCOMPLETE)

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from volens.consent import InputError, TamperError
+from volens.consent import InputError, TamperError, UnverifiedReceipt
 from volens.rights import MAX_FILE_BYTES, is_about, verify_answer
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import must_be_new, read_site_key, write_private
 from volens.service.cli.options import HomeOption
 from volens.service.cli.output import counted, members, shown
-from volens.service.cli.person_argument import receipts_meant, text_shown
+from volens.service.cli.person_argument import is_file, receipts_meant, searched_by
 from volens.service.cli.session import opened
 from volens.store.files import read_private
 
@@ -24,6 +24,12 @@ def export(
         str | None, typer.Argument(metavar="PERSON", help="A receipt file, an id, or a name.", show_default=False)
     ] = None,
     to: Annotated[Path | None, typer.Option(help="The zip file to write. Default: answer.zip.")] = None,
+    unknown: Annotated[
+        bool,
+        typer.Option(
+            "--unknown", help="Sign that nothing is stored about PERSON, if nobody is found by exactly these words."
+        ),
+    ] = False,
     without_embedding: Annotated[
         bool, typer.Option("--without-embedding", help="Leave out the embedding's numbers.")
     ] = False,
@@ -38,7 +44,8 @@ def export(
 
     With --verify, check such a file.
 
-    If nothing is stored, the answer says so and proves what was searched.
+    If nobody is found, nothing is written, and names that are nearly the same are shown. With --unknown, the file then
+    says that nothing is stored, what was searched for, and what was not.
     """
     if verify is not None:
         if key is None:
@@ -49,17 +56,27 @@ def export(
     path = to or Path("answer.zip")
     must_be_new(path, "the answer")
     with opened(home) as site:
-        answer = site.answer_access(
-            receipts_meant(site, who), with_embedding=not without_embedding, shown=text_shown(who)
+        answer = (
+            site.answer_unknown(_text(searched_by(who)))
+            if unknown
+            else site.answer_access(
+                receipts_meant(site, who),
+                with_embedding=not without_embedding,
+                searched_for=None if is_file(who) else who.strip(),
+            )
         )
     write_private(path, answer.data)
     text = (
         f"wrote {shown(path)}: data stored under {counted(answer.held, 'consent')}"
         if answer.held
-        else f"wrote {shown(path)}: nothing is stored; the file proves what was searched"
+        else f"wrote {shown(path)}: nothing is stored under this; the file states what was searched, and what was not"
     )
     document = {"file": str(path)} | members(answer, "answer_id held")
     return document, f"{text}\ngive the file to this person only, then delete it here"
+
+
+def _text(shown: str | UnverifiedReceipt) -> str:
+    return shown if isinstance(shown, str) else shown.claims.receipt_id
 
 
 def _verify(path: Path, key: Path, who: str | None) -> Output:
@@ -67,10 +84,12 @@ def _verify(path: Path, key: Path, who: str | None) -> Output:
         raise InputError(f"there is no answer {path}; check the path")
     trusted = read_site_key(key)
     statement = verify_answer(read_private(path, MAX_FILE_BYTES), trusted)
-    if who is not None and not is_about(statement, text_shown(who)):
+    if who is not None and not is_about(statement, searched_by(who)):
         raise TamperError("integrity: the answer is genuine, but it is about another person; request a new one")
+    searched_for = "; ".join(f"'{one['text']}'" for one in statement["searched_for"])
     text = (
         f"valid: answered by {trusted.name} on {statement['answered_at']}, {counted(len(statement['files']), 'file')}, "
-        f"{'data is' if statement['holds_anything'] else 'nothing is'} stored"
+        f"{'data is' if statement['holds_anything'] else 'nothing is'} stored\n"
+        f"searched for: {searched_for}; not searched: {statement['not_searched']}"
     )
     return {"valid": True, "signed_by": trusted.name, "statement": dict(statement)}, text

@@ -9,6 +9,7 @@ import typer
 
 from volens import Site
 from volens.consent import InputError, format_time
+from volens.consent.typed_text import parse_passphrase
 from volens.erase import OperatorKey, is_protected, public_pem, read_public_pem
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import must_be_new, read_file, write_private, write_public
@@ -129,10 +130,18 @@ def operator_keys(paths: list[Path] | None, passphrase_file: Path | None) -> lis
 
 def _passphrase(file: Path | None, *, again: bool) -> bytes:
     if file is not None:
-        return read_file(file, "passphrase").rstrip(b"\r\n")
+        return _normal(read_file(file, "passphrase").rstrip(b"\r\n"))
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise InputError(
             "there is no terminal to ask for a passphrase; pass --passphrase-file, or use a key without one"
         )
     asked: str = typer.prompt("Passphrase of the operator's key", hide_input=True, confirmation_prompt=again, err=True)
-    return asked.encode("utf-8")
+    return _normal(asked.encode("utf-8", "surrogateescape"))
+
+
+def _normal(passphrase: bytes) -> bytes:
+    """Return a passphrase in its normal form, so that it opens the key on any keyboard; random bytes as they are."""
+    try:
+        return parse_passphrase(passphrase.decode("utf-8")).encode("utf-8")
+    except UnicodeDecodeError:
+        return passphrase

@@ -31,7 +31,7 @@ def open_(
         bool, typer.Option("--unknown", help="The person is not found; store only a request number.")
     ] = False,
 ) -> Output:
-    """Record a request; the month to answer starts now. If the person is not found, no name is stored."""
+    """Record a request; the month to answer starts now. If the person is not found, --unknown stores only a number."""
     if (who is None) != unknown:
         raise InputError("pass either a person or --unknown")
     meant = [] if who is None else receipts_meant(site, who)
@@ -39,7 +39,8 @@ def open_(
     found = (
         ""
         if meant
-        else "\nno person was found: keep the number with the letter; the answer will prove that nothing is stored"
+        else "\nkeep the number with the letter; the answer will state what was searched for: 'volens request answer "
+        f"{request.request_id} --searched-for NAME'"
     )
     text = f"request {request.request_id}: {request.kind.value}, answer by {format_time(request.due_at)}{found}"
     return _document(request, now), text
@@ -88,11 +89,17 @@ def answer(
     without_embedding: Annotated[
         bool, typer.Option("--without-embedding", help="Leave out the embedding's numbers.")
     ] = False,
+    searched_for: Annotated[
+        str | None,
+        typer.Option(
+            help="For a request opened with --unknown: the name or number from the letter.", show_default=False
+        ),
+    ] = None,
 ) -> Output:
     """Answer a request for access: write what is stored about the person, or that nothing is, and close it."""
     path = to or Path(f"request-{number}.zip")
     must_be_new(path, "the answer")
-    answered = site.rights.answer(number, path, with_embedding=not without_embedding)
+    answered = site.rights.answer(number, path, with_embedding=not without_embedding, searched_for=searched_for)
     text = f"wrote {shown(path)}; request {number} is closed\ngive the file to this person only, then delete it here"
     return {"request_id": number, "file": str(path), "held": answered.held}, text
 

@@ -9,7 +9,8 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from volens.consent import RefusedError
+from volens.consent import RefusedError, UnknownError
+from volens.consent.typed_text import comparison_key
 from volens.service.http.app_state import AppState
 from volens.service.http.bodies import JsonRoute
 from volens.service.http.rate_limits import rate_limit_key
@@ -104,6 +105,9 @@ def _check_allowed(request: HTTPConnection, caller: Principal) -> None:
     is_other_zone = zone is not None and caller.purpose is not None and caller.purpose != zone
     if is_other_zone or caller.role not in ALLOWED_ROLES.get(operation, frozenset()):
         raise HTTPException(403)
+    if zone is not None and zone != comparison_key(zone):
+        # Elsewhere `Lobby` is read as `lobby`; an address is compared as it is, with what a credential is for.
+        raise UnknownError("there is no zone of this name; in an address, the name of a zone has small letters only")
 
 
 def limit_address(request: HTTPConnection, app_state: AppState, *, count: bool = True) -> None:

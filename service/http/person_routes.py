@@ -1,11 +1,14 @@
 """Operations for the person, without a login: withdraw a consent, and request access to their data."""
 
+from datetime import datetime
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from volens.consent import EndReason, ReceiptId
+from volens.consent import EndReason, InputError, ReceiptId
+from volens.erase.proof import Erased
+from volens.rights import withdraw_consent
 from volens.service.http.access import limit_address
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import EXACTLY_ONE, Id, JsonRoute, RequestBody, Time, ZoneName
@@ -33,8 +36,17 @@ class CodeOrReceipt(RequestBody):
         return None if self.receipt is None else self.receipt.encode("utf-8", "replace")
 
 
-class Withdrawn(BaseModel):
-    """The consent has ended and its data is erased; a repeated withdrawal gets the same response."""
+class NewWithdrawal(CodeOrReceipt):
+    """The consent to end: one of code and receipt."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["code"]}, {"required": ["receipt"]}]})
+    all_of_this_person: StrictBool = Field(
+        False, description="end every consent in force that the same person's key has signed, in every zone"
+    )
+
+
+class EndedConsent(BaseModel):
+    """A consent that has ended, and the certificate that its data is erased."""
 
     zone: ZoneName
     certificate_id: Id
@@ -65,6 +77,28 @@ class StopPendingProblem(BaseModel):
     )
 
 
+class ConsentInForce(BaseModel):
+    """A consent of the same person that is in force; if a face is enrolled under it, doors of its zone know it."""
+
+    zone: ZoneName
+    given_at: datetime | None = Field(description="null if the stored receipt is damaged")
+    ends_at: Time
+
+
+class Withdrawn(EndedConsent):
+    """The consent has ended and its data is erased; a repeated withdrawal gets the same response."""
+
+    reason: str = Field(description="why it ended; another word if it had ended before", examples=["withdrawn"])
+    ended_at: Time
+    newer_in_force: bool = Field(
+        description="the receipt or code is an old one, and a newer consent of the same person for this zone is in "
+        "force; send the request again with all_of_this_person to end it too",
+        examples=[False],
+    )
+    in_force: list[ConsentInForce] = Field(description="what the same person's key has signed and is in force")
+    also_ended: list[EndedConsent] = Field(description="with all_of_this_person: the other consents that ended")
+
+
 class OpenedRequest(BaseModel):
     """An access request was opened: the desk has the answer for the person by `due_at`."""
 
@@ -77,16 +111,19 @@ class OpenedRequest(BaseModel):
     summary="Withdraw a consent",
     responses={503: {"model": StopPendingProblem, "description": "not recorded yet, or the service is busy"}},
 )
-async def withdraw(request: Request, app_state: SharedState, shown: CodeOrReceipt) -> Withdrawn:
+async def withdraw(request: Request, app_state: SharedState, shown: NewWithdrawal) -> Withdrawn:
     """End a consent, erase its data, and return the certificate. No reason is needed.
 
     A right code or receipt is never rate-limited. As soon as it was checked, the person no longer matches here. If the
-    withdrawal cannot be recorded, such as on a full disk, the response is 503 `stop-pending`, and it is retried.
+    withdrawal cannot be recorded, such as on a full disk, the response is 503 `stop-pending`, and it is retried. If the
+    receipt is an old one, the response says what of the same person is in force; `all_of_this_person` ends it.
     """
+    if (shown.code is None) == (shown.receipt is None):
+        raise InputError("got both or neither of code and receipt; give one of the two")
     stops = app_state.site.stops
 
     def check() -> ReceiptId:
-        receipt_id = app_state.site.consent_to_withdraw(receipt=shown.receipt_bytes(), code=shown.code)
+        receipt_id = app_state.site.rights.consent_shown(receipt=shown.receipt_bytes(), code=shown.code)
         stops.take([(receipt_id, EndReason.WITHDRAWN)])
         return receipt_id
 
@@ -97,14 +134,28 @@ async def withdraw(request: Request, app_state: SharedState, shown: CodeOrReceip
         raise
 
     def end_consent() -> Withdrawn:
-        erased = stops.withdraw(receipt_id)
-        certificate = erased.certificate_path.read_text("utf-8")
-        return Withdrawn(zone=erased.zone, certificate_id=erased.certificate_id, certificate=certificate)
+        installation, all_of_them = app_state.site.installation, shown.all_of_this_person
+        done = withdraw_consent(installation, stops, receipt_id, all_of_this_person=all_of_them)
+        return Withdrawn(
+            **_ended(done.erased).model_dump(),
+            reason=done.erased.reason,
+            ended_at=done.ended_at,
+            newer_in_force=done.newer is not None,
+            in_force=[
+                ConsentInForce(zone=one.zone, given_at=one.given_at, ends_at=one.ends_at) for one in done.in_force
+            ],
+            also_ended=[_ended(one) for one in done.also_ended],
+        )
 
     try:
         return await app_state.withdrawal_pool.run(end_consent)
     except BusyError:
         raise await app_state.withdrawal_checks.run(lambda: stops.pending_error(receipt_id)) from None
+
+
+def _ended(one: Erased) -> EndedConsent:
+    certificate = one.certificate_path.read_text("utf-8")
+    return EndedConsent(zone=one.zone, certificate_id=one.certificate_id, certificate=certificate)
 
 
 @router.post(

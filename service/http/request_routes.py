@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, StrictBool
 
 from volens import Site
 from volens.consent import InputError, TakeHome, format_time
+from volens.consent.ids import SUBJECT_ID
 from volens.rights import PersonsRequest
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
@@ -53,6 +54,16 @@ class NewRequest(RequestBody):
     unknown: StrictBool = Field(False, description="or true if the person was not found; only the request is stored")
 
 
+class SearchedFor(RequestBody):
+    """What the person of a request was searched by, who was not found."""
+
+    searched_for: str = Field(
+        description="the name or number from the letter; it is searched for again, and the answer states it",
+        max_length=200,
+        examples=["Eve Example"],
+    )
+
+
 class Extension(RequestBody):
     """The reason for extending a request by two months."""
 
@@ -81,7 +92,11 @@ async def open_request(app_state: SharedState, new: NewRequest, idempotent: Idem
     def open_it() -> StorableResponse:
         shown = new.receipt and TakeHome.parse(new.receipt.encode("utf-8", "replace")).receipt
         person = shown or new.subject_id
-        receipt_ids = [] if person is None else site.receipts_of(person)
+        # Not by name: that is for the operator at the machine.
+        is_id = not isinstance(person, str) or SUBJECT_ID.fullmatch(person) is not None
+        receipt_ids = site.receipts_of(person) if person is not None and is_id else []
+        if person is not None and not receipt_ids:
+            raise InputError("nobody is found by this; check it, or send unknown instead if the person is not found")
         return StorableResponse(_answer(site, site.rights.open(new.kind, receipt_ids)))
 
     return await idempotent.run(app_state.desk_pool, open_it, new)
@@ -125,14 +140,18 @@ async def extend_request(number: IdInPath, app_state: SharedState, why: Extensio
 async def answer_request(
     number: IdInPath,
     app_state: SharedState,
+    unknown: SearchedFor | None = None,
     with_embedding: Annotated[bool, Query(description="include the embedding's numbers")] = True,  # noqa: FBT002  as above
 ) -> Response:
     """Return all data about the person, or a statement that there is none, with proof, and close the request.
 
-    A repeated request creates the file again. It is for this person alone.
+    A body is sent only for a request that was opened with `unknown`: the answer states what was searched for. A
+    repeated request creates the file again. It is for this person alone.
     """
-    site = app_state.site
-    answer = await app_state.desk_pool.run(lambda: site.rights.hand_over(number, with_embedding=with_embedding))
+    site, searched_for = app_state.site, None if unknown is None else unknown.searched_for
+    answer = await app_state.desk_pool.run(
+        lambda: site.rights.hand_over(number, with_embedding=with_embedding, searched_for=searched_for)
+    )
     return zip_response(f"request-{number}", answer.data)
 
 

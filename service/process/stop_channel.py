@@ -122,7 +122,7 @@ class StopChannel:
             return {"stops": own}
         code, receipt = request.get("code"), request.get("receipt")
         try:
-            receipt_id = self._site.consent_to_withdraw(
+            receipt_id = self._site.rights.consent_shown(
                 receipt=receipt.encode("utf-8", "replace") if isinstance(receipt, str) else None,
                 code=code if isinstance(code, str) else None,
             )

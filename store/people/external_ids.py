@@ -5,12 +5,12 @@ from the site's keyring (`Keyring.derived_key`): a stolen data file discloses no
 """
 
 import hmac
-import unicodedata
 from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
-from volens.consent import DataSubjectId, InputError, NoLiveConsentError, Purpose, ReceiptId, RefusedError
+from volens.consent import DataSubjectId, NoLiveConsentError, Purpose, ReceiptId, RefusedError
+from volens.consent.typed_text import comparison_key, parse_text
 from volens.store.keys.keyring import Keyring
 from volens.store.people.consents import authenticate_consents, live_owner
 from volens.store.schema.authenticated import Scope
@@ -21,23 +21,21 @@ MAX_EXTERNAL_ID_LENGTH: Final = 200
 
 
 def parse_external_id(text: str) -> str:
-    """Return an external id in its normal form: stripped of white space, Unicode NFC; letters keep their case.
+    """Return an external id in its stored form; see `volens.consent.typed_text.parse_text`.
 
     Raises:
-        InputError: it is empty, longer than `MAX_EXTERNAL_ID_LENGTH`, or has characters that do not print.
+        InputError: it is empty, longer than `MAX_EXTERNAL_ID_LENGTH`, or has a character that is refused.
     """
-    plain = unicodedata.normalize("NFC", text.strip())
-    if not 1 <= len(plain) <= MAX_EXTERNAL_ID_LENGTH or not plain.isprintable():
-        raise InputError(
-            f"got an external id of {len(plain)} characters; expected 1 to {MAX_EXTERNAL_ID_LENGTH} printable ones"
-        )
-    return plain
+    return parse_text(text, "an external id", MAX_EXTERNAL_ID_LENGTH)
 
 
 def external_digest(keyring: Keyring, zone: Purpose, external_id: str) -> bytes:
-    """Return the keyed hash of an external id in a zone: 32 bytes."""
+    """Return the keyed hash of an external id in a zone: 32 bytes, over its comparison key.
+
+    Two ids that differ only in case, width or separators of one kind are one id.
+    """
     with keyring.derived_key(f"external ids|{zone}") as key:
-        return hmac.digest(key.buffer, parse_external_id(external_id).encode("utf-8"), "sha256")
+        return hmac.digest(key.buffer, comparison_key(parse_external_id(external_id)).encode("utf-8"), "sha256")
 
 
 def add_external_id(tx: Transaction, keyring: Keyring, receipt_id: ReceiptId, external_id: str) -> None:

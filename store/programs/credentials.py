@@ -133,7 +133,7 @@ class Credentials:
         """Issue a credential; the token itself is not stored.
 
         Raises:
-            InputError: the label is not printable, there is no such zone, a door has no zone, or a role for the whole
+            InputError: the label is not valid, there is no such zone, a door has no zone, or a role for the whole
                 site has one; or the term is not 1 to `MAX_VALID_DAYS` days.
         """
         purpose = None if zone is None else parse_purpose(zone)

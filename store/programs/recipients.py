@@ -12,6 +12,7 @@ from typing import Final, final
 from sqlalchemy import Connection, insert, select, update
 
 from volens.consent import InputError, Purpose, ReceiptId, RefusedError, UnverifiedReceipt
+from volens.consent.typed_text import parse_text, same_text
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
@@ -47,17 +48,12 @@ def add_recipient(tx: Transaction, zone: Purpose, name: str, contact: str, publi
     """Add a recipient, which receives data of a zone from now on.
 
     Raises:
-        InputError: there is no such zone, or name or contact is not printable.
+        InputError: there is no such zone, or name or contact is not valid.
         RefusedError: there is, or was, a recipient of this name, which certificates may contain.
     """
     zone_of(tx.connection, zone)
-    for text in (name, contact):
-        if not 1 <= len(text.strip()) <= MAX_TEXT_LENGTH or not text.isprintable():
-            raise InputError(
-                f"got a name or contact of {len(text.strip())} characters; expected 1 to {MAX_TEXT_LENGTH} "
-                "printable ones"
-            )
-    if any(one.name == name.strip() for one in recipients_of(tx.connection, zone, removed=True)):
+    name, contact = (parse_text(text, "a name or contact", MAX_TEXT_LENGTH) for text in (name, contact))
+    if any(same_text(one.name, name) for one in recipients_of(tx.connection, zone, removed=True)):
         raise RefusedError(
             "this zone has, or had, a recipient of this name, and certificates name it; use another name"
         )
@@ -67,14 +63,14 @@ def add_recipient(tx: Transaction, zone: Purpose, name: str, contact: str, publi
             insert(tables.recipient).values(
                 recipient_id=recipient_id,
                 purpose=zone,
-                name=name.strip(),
-                contact=contact.strip(),
+                name=name,
+                contact=contact,
                 public_key=public_key,
                 added_at=tx.now,
             )
         )
-        tx.log("recipient.added", {"recipient_id": recipient_id, "zone": zone, "recipient": name.strip()})
-    return recipient_named(tx.connection, zone, name.strip())
+        tx.log("recipient.added", {"recipient_id": recipient_id, "zone": zone, "recipient": name})
+    return recipient_named(tx.connection, zone, name)
 
 
 def remove_recipient(tx: Transaction, zone: Purpose, name: str) -> Recipient:
@@ -90,7 +86,7 @@ def remove_recipient(tx: Transaction, zone: Purpose, name: str) -> Recipient:
         tx.connection.execute(
             update(tables.recipient).where(_recipient.recipient_id == found.recipient_id).values(removed_at=tx.now)
         )
-        tx.log("recipient.removed", {"recipient_id": found.recipient_id, "zone": zone, "recipient": name})
+        tx.log("recipient.removed", {"recipient_id": found.recipient_id, "zone": zone, "recipient": found.name})
     return recipient_named(tx.connection, zone, name)
 
 
@@ -113,7 +109,7 @@ def recipient_named(connection: Connection, zone: Purpose, name: str) -> Recipie
     """
     seals_of(connection).verified(connection, Scope.ZONE, [zone])
     for one in recipients_of(connection, zone, removed=True):
-        if one.name == name:
+        if same_text(one.name, name):
             return one
     raise InputError("this zone has no recipient of this name; 'volens recipient list' shows them")
 

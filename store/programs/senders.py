@@ -71,9 +71,9 @@ class Senders:
         with its own key.
 
         Raises:
-            InputError: there is no such zone, or the label is not printable.
+            InputError: there is no such zone, or the label is not valid.
         """
-        plain = plain_label(label.strip())
+        plain = plain_label(label)
         purpose = None if zone is None else parse_purpose(zone)
         with self._store.write() as tx:
             if purpose is not None:

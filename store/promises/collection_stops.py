@@ -69,7 +69,7 @@ def stop_collecting(tx: Transaction, jurisdiction: str | None, zone: str | None)
     if jurisdiction is None and zone is None:
         raise InputError("got neither a jurisdiction nor a zone; an order to stop collecting names at least one")
     if jurisdiction is not None:
-        parse_jurisdiction(jurisdiction)
+        jurisdiction = parse_jurisdiction(jurisdiction)
     purpose = None if zone is None else parse_purpose(zone)
     if purpose is not None:
         zone_of(tx.connection, purpose)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from volens.consent import InputError
+from volens.consent.typed_text import parse_text
 
 MAX_LABEL_LENGTH: Final = 100
 MAX_GRACE_HOURS: Final = 720
@@ -10,15 +11,12 @@ DEFAULT_GRACE_HOURS: Final = 24
 
 
 def plain_label(label: str) -> str:
-    """Return a label without surrounding blanks.
+    """Return a label in its stored form: 1 to `MAX_LABEL_LENGTH` characters.
 
     Raises:
-        InputError: it does not have 1 to `MAX_LABEL_LENGTH` printable characters.
+        InputError: see `volens.consent.typed_text.parse_text`.
     """
-    plain = label.strip()
-    if not 1 <= len(plain) <= MAX_LABEL_LENGTH or not label.isprintable():
-        raise InputError(f"got a label of {len(plain)} characters; expected 1 to {MAX_LABEL_LENGTH} printable ones")
-    return plain
+    return parse_text(label, "a label", MAX_LABEL_LENGTH)
 
 
 def check_within(got: int, least: int, most: int, what: str = "hours") -> None:

@@ -13,6 +13,7 @@ from typing import Final, final
 from sqlalchemy import Connection, func, insert, select, update
 
 from volens.consent import InputError, RefusedError, UnknownError
+from volens.consent.typed_text import same_text
 from volens.store.log.referenced_leaf import check_logged
 from volens.store.promises.label_bounds import plain_label
 from volens.store.row_seals import seals_of
@@ -48,12 +49,12 @@ def add_operator(tx: Transaction, label: str, public_key: bytes, approved: Mappi
     """Add an operator who may approve.
 
     Raises:
-        InputError: the label is not printable.
+        InputError: the label is not valid.
         RefusedError: the label or the key was used before; they are never reassigned.
     """
     label = plain_label(label)
     known = list_operators(tx.connection, removed=True)
-    if any(one.label == label or one.public_key == public_key for one in known):
+    if any(same_text(one.label, label) or one.public_key == public_key for one in known):
         raise RefusedError("an operator of this label or key was added before; choose another label, or make a new key")
     with _changing(tx):
         index, _event = tx.log(ADDED, {"operator": label, "public_key": public_key.hex(), **approved})
@@ -70,7 +71,8 @@ def remove_operator(tx: Transaction, label: str, approved: Mapping[str, str | in
         RefusedError: fewer operators would be left than the site requires, so that no order could be approved.
     """
     present = list_operators(tx.connection)
-    if not any(one.label == label for one in present):
+    label = next((one.label for one in present if same_text(one.label, label)), "")
+    if not label:
         raise UnknownError("there is no operator of this label; 'volens operator list' shows them")
     required = operators_required(tx.connection)
     if required > 1 and len(present) - 1 < required:

@@ -18,6 +18,8 @@ from volens.consent import (
     Zone,
 )
 from volens.consent.clocks import MAX_SUPERSEDING_DAYS
+from volens.consent.notice import parse_language
+from volens.consent.typed_text import to_nfc
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -126,13 +128,14 @@ def add_notice(
         raise InputError(
             f"got {supersedes_within_days} days to agree to the new notice; expected 0 to {MAX_SUPERSEDING_DAYS}"
         )
+    language = parse_language(language)
     newest = tx.connection.scalar(
         select(func.max(tables.notice.c.version)).where(
             tables.notice.c.purpose == purpose, tables.notice.c.language == language
         )
     )
     notice = Notice.publish(purpose, language=language, version=(newest or 0) + 1, text=text, now=tx.now)
-    if newest is not None and notice_of(tx.connection, purpose, language).sha256 == notice.sha256:
+    if newest is not None and to_nfc(notice_of(tx.connection, purpose, language).text) == to_nfc(notice.text):
         raise RefusedError(f"this text is already published as version {newest}; nothing was changed")
     values = {**asdict(notice), "supersedes_within_days": supersedes_within_days}
     asks_again = {} if supersedes_within_days is None else {"supersedes_within_days": supersedes_within_days}
@@ -149,7 +152,7 @@ def notice_of(connection: Connection, purpose: Purpose, language: str | None) ->
     """Return the newest notice of a zone, in a language or in its only one. Rows and hash are checked.
 
     Raises:
-        InputError: there is no notice, or there are several languages and none was named.
+        InputError: there is no notice, the language is not a BCP 47 tag, or there are several and none was named.
         TamperError: the text is not the one that was published.
     """
     zone_of(connection, purpose)
@@ -157,6 +160,7 @@ def notice_of(connection: Connection, purpose: Purpose, language: str | None) ->
         select(tables.notice).where(tables.notice.c.purpose == purpose).order_by(tables.notice.c.version)
     )
     newest = {row.language: row for row in rows}
+    language = None if language is None else parse_language(language)
     if language is None and len(newest) == 1:
         language = next(iter(newest))
     if language is None or language not in newest:

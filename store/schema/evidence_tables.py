@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import CheckConstraint
 
+from volens.consent import EndReason
 from volens.store.schema import table_builder as col
 from volens.store.schema.table_builder import APPEND_ONLY, RowRule, build_table
 
@@ -25,7 +26,7 @@ receipt: Final = build_table(
 consent_end: Final = build_table(
     "consent_end",
     col.of_row("receipt_id", _RECEIPT, primary_key=True),
-    col.one_of("reason", "withdrawn", "expired", "retention", "inactive", "left", "superseded", "ordered", "lost"),
+    col.one_of("reason", *(reason.value for reason in EndReason)),
     col.utc_time("ended_at"),
     rule=APPEND_ONLY,
 )

@@ -283,7 +283,7 @@ def test_a_withdrawal_code_works_though_its_digest_was_overwritten(house: House,
 
     assert is_refused(house, person)
     assert "receipt" in named(house)
-    assert house.site.withdraw(code=person.code).reason == "withdrawn"
+    assert house.site.withdraw(code=person.code).erased.reason == "withdrawn"
     with house.store.read() as connection:
         assert authenticate_consents(connection, [person.receipt_id]) == {}
 
@@ -304,7 +304,7 @@ def test_a_code_that_was_put_into_another_persons_row_ends_nothing(house: House,
     with pytest.raises(TamperError, match=person.receipt_id):
         house.site.withdraw(code="0" * 26)
     # The code of the person who is gone still names that person's certificate.
-    assert house.site.withdraw(code=other.code).reason == "withdrawn"
+    assert house.site.withdraw(code=other.code).erased.reason == "withdrawn"
 
 
 def test_an_order_to_stop_collecting_that_is_lifted_lets_nobody_enroll(

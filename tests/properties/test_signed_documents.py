@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.architecture.code import called, modules
 from tests.unit.consent.samples import ANN, ANN_SEED, document, receipt, token
+from volens.audit.verifier_key import SUCCESSION
 from volens.consent import SignedDocument, TamperError, VolensError
 from volens.consent.jws import b64url
 from volens.consent.receipt import RECEIPT
@@ -35,6 +36,10 @@ STATEMENT_OF_CERTIFICATE = {
     "searched": [{"what": "sealed name", "pieces": 1, "found": 0}],
 }
 SAMPLES: dict[str, tuple[SignedDocument[Any], dict[str, Any]]] = {
+    "introduction of a key": (
+        SUCCESSION,
+        {"version": 1, "epoch": 2, "old_key": "site+00+A", "new_key": "site+00+B", "log_size": 3},
+    ),
     "receipt": (RECEIPT, document(receipt().token)),
     "recipient's statement": (STATEMENT, {"certificate_id": "00", "statement": "erased", "stated_at": TIME}),
     "acknowledgement": (
@@ -115,7 +120,7 @@ def test_every_kind_of_the_product_is_tested_here() -> None:
         if argument.arg == "typ"
     ]
     assert sorted(declared) == sorted(kind.typ for kind, _content in SAMPLES.values())
-    assert len(declared) == 11
+    assert len(declared) == 12
 
 
 def test_no_module_reads_a_signed_document_past_its_declaration() -> None:

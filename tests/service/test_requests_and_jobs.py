@@ -107,16 +107,44 @@ def test_a_request_for_erasure_is_carried_out(client: TestClient, house: House, 
         ({"kind": "revenge", "unknown": True}, 422),
         ({"kind": "access", "receipt": "no receipt"}, 422),
         ({"kind": "access", "unknown": True}, 201),
-        ({"kind": "access", "subject_id": "nobody"}, 201),
+        ({"kind": "access", "subject_id": "nobody"}, 422),
+        ({"kind": "access", "subject_id": "Ada Canary Example"}, 422),
+        ({"kind": "Access ", "unknown": True}, 201),
     ],
 )
 def test_a_request_identifies_the_person_in_exactly_one_way(
-    client: TestClient, officer: dict[str, str], new: dict[str, Any], status: int
+    client: TestClient, house: House, officer: dict[str, str], new: dict[str, Any], status: int
 ) -> None:
+    house.invite()  # Ada Canary Example
     answer = client.post("/v1/requests", headers=officer, json=new)
     assert answer.status_code == status, answer.text
     if status == 201:
         assert answer.json()["known"] is False
+
+
+def test_a_person_who_is_not_found_is_answered_by_what_was_searched_for(
+    client: TestClient, house: House, officer: dict[str, str]
+) -> None:
+    house.admit()
+    number = client.post("/v1/requests", headers=officer, json={"kind": "access", "unknown": True}).json()["request_id"]
+    path = f"/v1/requests/{number}/answer"
+
+    nameless = client.post(path, headers=officer)
+    assert (nameless.status_code, "must state what was searched for" in nameless.json()["detail"]) == (422, True)
+    found = client.post(path, headers=officer, json={"searched_for": "ADA canary\N{NO-BREAK SPACE}example"})
+    assert found.status_code == 403
+    assert "Ada" not in found.text
+    assert client.get(f"/v1/requests/{number}", headers=officer).json()["outcome"] is None
+
+    answer = client.post(path, headers=officer, json={"searched_for": "Eve Example"})
+    statement = verify_answer(answer.content, house.site.verifier_key)
+    assert [one["text"] for one in statement["searched_for"]] == ["Eve Example"]
+    assert statement["holds_anything"] is False
+    assert client.get(f"/v1/requests/{number}", headers=officer).json()["outcome"] == "nothing held"
+    known = {"kind": "access", "subject_id": house.admit().subject_id}
+    number = client.post("/v1/requests", headers=officer, json=known).json()["request_id"]
+    refused = client.post(f"/v1/requests/{number}/answer", headers=officer, json={"searched_for": "Eve Example"})
+    assert refused.status_code == 422
 
 
 def test_a_request_is_extended_once_and_closed_with_an_outcome(

@@ -102,6 +102,15 @@ def test_a_termination_ends_all_consents_and_a_revocation_only_one(
     finish(app_state)
 
 
+def test_a_revocation_finds_the_external_id_in_another_spelling(house: House, app_state: AppState, send: Send) -> None:
+    person = linked(house, house.admit(), "Zoe\N{COMBINING DIAERESIS}-4711")
+    assert send(
+        "employee.terminated", external_id="ZO\N{LATIN CAPITAL LETTER E WITH DIAERESIS}\N{EN DASH}4711"
+    ).is_success
+    finish(app_state)
+    assert not house.sees(person)
+
+
 def test_a_revocation_can_name_a_receipt(house: House, app_state: AppState, send: Send) -> None:
     person, other = house.admit(), house.admit()
     assert send("consent.revoked", receipt_id=person.receipt_id).status_code == 202

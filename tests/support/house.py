@@ -226,4 +226,4 @@ class House:
         self.site._recognizer.visits.record(receipt_ids, kind, MODEL, caller)
 
     def withdraw(self, person: Person) -> Erased:
-        return self.site.withdraw(receipt=person.take_home.to_json())
+        return self.site.withdraw(receipt=person.take_home.to_json()).erased

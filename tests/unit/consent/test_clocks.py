@@ -56,7 +56,12 @@ def test_the_list_order_decides_between_clocks_that_end_together() -> None:
 
 
 def test_exactly_the_clocks_have_a_legal_source() -> None:
-    assert set(EndReason) - set(LEGAL_SOURCES) == {EndReason.WITHDRAWN, EndReason.ORDERED, EndReason.LOST}
+    assert set(EndReason) - set(LEGAL_SOURCES) == {
+        EndReason.WITHDRAWN,
+        EndReason.REQUESTED,
+        EndReason.ORDERED,
+        EndReason.LOST,
+    }
     assert all(source.startswith("GDPR") for source in LEGAL_SOURCES.values())
 
 

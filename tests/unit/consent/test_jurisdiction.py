@@ -11,7 +11,20 @@ def test_a_country_or_a_part_of_one_is_a_jurisdiction(code: str) -> None:
     assert parse_jurisdiction(code) == code
 
 
-@pytest.mark.parametrize("text", ["", "fr", "FRA", "FR-", "FR-ABCD", "FR ", " FR", "FR\n", "F", "FR-br"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fr-bre",
+        " FR-BRE\n",
+        "FR\N{NON-BREAKING HYPHEN}BRE",
+        "\uff26\uff32-\uff22\uff32\uff25",
+    ],
+)
+def test_a_jurisdiction_is_typed_in_any_case_and_width(text: str) -> None:
+    assert parse_jurisdiction(text) == "FR-BRE"
+
+
+@pytest.mark.parametrize("text", ["", "FRA", "FR-", "FR-ABCD", "FR\n-B", "F", "\N{CYRILLIC CAPITAL LETTER EF}R"])
 def test_other_text_is_not_a_jurisdiction(text: str) -> None:
     with pytest.raises(InputError, match="expected an ISO 3166 code such as FR or US-IL"):
         parse_jurisdiction(text)

@@ -17,7 +17,8 @@ EXACT = {
     "a byte order mark": b"\xef\xbb\xbfone",
     "e with an accent in one code point": "caf\N{LATIN SMALL LETTER E WITH ACUTE}".encode(),
     "e with an accent in two code points": b"cafe\xcc\x81",
-    "a NUL": b"one\0two",
+    "joiners of Persian and an emoji": "می\N{ZERO WIDTH NON-JOINER}خواهم \U0001f6b6".encode(),
+    "tabs": b"one\ttwo",
     "the largest size": b"x" * MAX_NOTICE_BYTES,
 }
 
@@ -28,6 +29,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a surrogate in UTF-8": ({"text": b"\xed\xa0\x80"}, "not UTF-8 text"),
     "an overlong slash": ({"text": b"\xc0\xaf"}, "not UTF-8 text"),
     "UTF-16": ({"text": "consent".encode("utf-16")}, "not UTF-8 text"),
+    "text with a NUL": ({"text": b"one\0two"}, "got a notice with U+0000 NULL at place 4"),
+    "text with a terminal's escape": ({"text": b"one\x1b[2Jtwo"}, "U+001B ESCAPE"),
+    "text with a direction override": (
+        {"text": "you may \N{RIGHT-TO-LEFT OVERRIDE}esufer".encode()},
+        "got a notice with U+202E RIGHT-TO-LEFT OVERRIDE at place 9",
+    ),
     "one byte too many": (
         {"text": b"x" * (MAX_NOTICE_BYTES + 1)},
         f"got a notice of {MAX_NOTICE_BYTES + 1} bytes; expected at most {MAX_NOTICE_BYTES}",

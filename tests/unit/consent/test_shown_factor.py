@@ -13,6 +13,12 @@ BADGES = {
     "with hyphens and blanks": (" 04-a1 b2-c3\n", b"04A1B2C3"),
     "with zeros in front, which count": ("0000123", b"0000123"),
     "of four characters": ("a1b2", b"A1B2"),
+    "in digits of another script": ("\N{ARABIC-INDIC DIGIT SEVEN}" * 6, b"777777"),
+    "in letters of full width": (
+        "\uff41\uff11\uff42\uff12",
+        b"A1B2",
+    ),
+    "with other hyphens": ("04\N{EN DASH}a1\N{HYPHEN}b2", b"04A1B2"),
     "of 64 characters": ("7" * 64, b"7" * 64),
 }
 NO_BADGES = {
@@ -21,7 +27,7 @@ NO_BADGES = {
     "65 characters": "1" * 65,
     "two lines": "1234\n5678",
     "a letter beyond ASCII": "123\N{LATIN SMALL LETTER SHARP S}456",
-    "digits of another script": "\N{ARABIC-INDIC DIGIT ONE}" * 6,
+    "superscripts": "\N{SUPERSCRIPT TWO}" * 6,
     "punctuation": "12_34;56",
     "a NUL": "1234\0",
     "hyphens alone": "-" * 8,
@@ -33,7 +39,6 @@ NO_PINS = {
     "letters": "12ab",
     "a blank inside": "71 90",
     "a sign": "+7190",
-    "digits of another script": "\N{ARABIC-INDIC DIGIT ONE}" * 4,
     "a superscript, which is a digit to Unicode": "719\N{SUPERSCRIPT TWO}",
 }
 OBVIOUS = [
@@ -61,6 +66,12 @@ def test_an_invalid_badge_number_is_refused(case: str) -> None:
 def test_a_pin_is_read(text: str) -> None:
     factor = ShownFactor.pin(text)
     assert (factor.kind, bytes(factor.buffer)) == (SecondFactor.PIN, text.strip().encode())
+
+
+@pytest.mark.parametrize("digit", ["\N{ARABIC-INDIC DIGIT ZERO}", "\uff10", "\N{DEVANAGARI DIGIT ZERO}"])
+def test_a_pin_is_typed_in_the_digits_of_any_script(digit: str) -> None:
+    typed = "".join(chr(ord(digit) + number) for number in (7, 1, 9, 0))
+    assert bytes(ShownFactor.pin(typed).buffer) == b"7190"
 
 
 @pytest.mark.parametrize("case", NO_PINS)

@@ -37,6 +37,12 @@ TYPED: dict[str, Callable[[str], str]] = {
     "with o for 0": lambda text: text.replace("0", "o"),
     "with I for 1": lambda text: text.replace("1", "I"),
     "with l for 1": lambda text: text.replace("1", "l"),
+    "with digits and letters of full width": lambda text: "".join(
+        chr(ord(one) + 0xFEE0) if one.isalnum() else one for one in text
+    ),
+    "with Arabic digits": lambda text: "".join(chr(ord(one) + 0x630) if one.isdigit() else one for one in text),
+    "with other hyphens": lambda text: text.replace("-", "\N{EN DASH}"),
+    "with other blanks": lambda text: text.replace("-", "\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}"),
     "from the QR": lambda text: QR_PREFIX + text.replace("-", ""),
     "from the QR in small letters": lambda text: (QR_PREFIX + text).lower(),
 }
@@ -49,7 +55,7 @@ NO_CODES = {
     "the letter U": CANONICAL[:-1] + "U",
     "an accent": CANONICAL[:-1] + "\N{LATIN CAPITAL LETTER E WITH ACUTE}",
     "a letter of another script": CANONICAL[:-1] + "\N{CYRILLIC CAPITAL LETTER A}",
-    "a digit of another script": CANONICAL[:-1] + "\N{FULLWIDTH DIGIT ONE}",
+    "a superscript digit": CANONICAL[:-1] + "\N{SUPERSCRIPT TWO}",
     "a lone surrogate": CANONICAL[:-1] + "\ud800",
     "a NUL inside": CANONICAL[:5] + "\0" + CANONICAL[5:],
     "a receipt": "eyJhbGciOiJFZDI1NTE5In0.e30.AAAA",
@@ -128,4 +134,5 @@ def test_the_reasons_of_an_end_are_the_person_a_clock_an_order_or_a_loss() -> No
         "superseded",
         "ordered",
         "lost",
+        "requested",
     ]

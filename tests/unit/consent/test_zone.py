@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.consent.samples import NOW, zone
 from volens.consent import Custody, InputError, RefusedError, parse_purpose
+from volens.consent.ids import check_purpose
 from volens.consent.zone import MAX_RETENTION_DAYS
 
 BROKEN_PROMISES: dict[str, tuple[dict[str, Any], str]] = {
@@ -26,18 +27,37 @@ BROKEN_PROMISES: dict[str, tuple[dict[str, Any], str]] = {
 
 BAD_NAMES = {
     "empty": "",
-    "upper case": "Front-Door",
     "a space": "front door",
     "a leading hyphen": "-door",
     "a leading underscore": "_door",
     "64 characters": "d" * 64,
     "a slash": "../door",
-    "a newline at the end": "door\n",
+    "a newline inside": "front\ndoor",
     "a letter that only looks like a": "d\N{CYRILLIC SMALL LETTER O}or",
     "a digit of another script": "door\N{ARABIC-INDIC DIGIT TWO}",
     "a quotation mark": "door'--",
     "a NUL": "door\0",
 }
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "front-door",
+        "Front-Door",
+        " front-door\n",
+        "\uff26\uff32\uff2f\uff2e\uff34\N{NON-BREAKING HYPHEN}door",
+        "front\N{EN DASH}door",
+    ],
+)
+def test_a_zone_name_is_typed_in_any_case_and_width(typed: str) -> None:
+    assert parse_purpose(typed) == "front-door"
+
+
+@pytest.mark.parametrize("typed", ["Front-Door", "front-door\n"])
+def test_a_zone_name_in_a_document_has_one_spelling(typed: str) -> None:
+    with pytest.raises(InputError, match="got zone name"):
+        check_purpose(typed)
 
 
 @pytest.mark.parametrize("case", BROKEN_PROMISES)
@@ -88,7 +108,7 @@ def test_an_unknown_custody_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize("promise", ["justification", "alternative"])
 def test_a_promise_of_more_than_2000_characters_is_refused(promise: str) -> None:
     assert zone(**{promise: "x" * 2000})
-    with pytest.raises(InputError, match="got a text of 2001 characters; expected at most 2000"):
+    with pytest.raises(InputError, match="got a text of 2001 characters; expected 1 to 2000"):
         zone(**{promise: "x" * 2001})
 
 

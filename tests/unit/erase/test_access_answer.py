@@ -13,7 +13,7 @@ from house import House, Person
 
 from volens.audit import VerifierKey
 from volens.consent import InputError, TamperError
-from volens.rights import SIGNED_FILE, answer_access, is_about, verify_answer
+from volens.rights import SIGNED_FILE, answer_access, answer_unknown, is_about, verify_answer
 from volens.store.schema import PERSONAL
 
 
@@ -109,11 +109,13 @@ def test_after_a_withdrawal_nothing_is_held_and_the_answer_proves_it(house: Hous
     assert not [name for name in unpacked(data) if "embedding" in name]
 
 
-def test_a_person_without_any_consent_gets_a_signed_answer_too(house: House) -> None:
-    data = answered(house)
-
-    statement = verify_answer(data, house.site.verifier_key)
-    assert (statement["holds_anything"], statement["searched"], statement["consents_asked_for"]) == (False, [], 0)
+def test_an_answer_about_nobody_is_not_signed(house: House) -> None:
+    with pytest.raises(InputError, match="got no consent to answer about"):
+        answered(house)
+    for text in ("", " ", "\N{ZERO WIDTH SPACE}", "Eve\x1b"):
+        with pytest.raises(InputError, match="got a name or id"):
+            answer_unknown(house.store, text)
+    assert "access.answered" not in house.site.log.verify().kinds
 
 
 def test_the_page_shows_what_is_held_and_runs_nothing(house: House) -> None:
@@ -179,14 +181,40 @@ def test_a_zip_bomb_is_refused(house: House) -> None:
         verify_answer(packed({"a": bytes(65 * 1024 * 1024)}), house.site.verifier_key)
 
 
-def test_an_answer_that_nothing_is_held_is_bound_to_the_question(house: House) -> None:
+def test_an_answer_that_nothing_is_held_says_what_was_searched_for_and_what_not(house: House) -> None:
     house.admit()
-    data = answer_access(house.store, [], shown="Eve Example").data
+    data = answer_unknown(house.store, " Eve  Example\n").data
     statement = verify_answer(data, house.site.verifier_key)
 
-    assert statement["holds_anything"] is False
+    assert (statement["holds_anything"], statement["searched"], statement["consents_asked_for"]) == (False, [], 0)
+    assert statement["searched_for"] == [
+        {
+            "text": "Eve  Example",
+            "compared_with": [
+                "receipt id",
+                "subject id",
+                "name of a consent in force",
+                "external id of a consent in force",
+            ],
+        }
+    ]
     assert statement["searched_among"] == {"receipts": 1, "names": 1}
-    assert is_about(statement, " eve example")
+    assert statement["not_searched"].startswith("other spellings")
+    page = " ".join(Page(unpacked(data)["index.html"]).text.split())
+    assert "“Eve Example”, compared with: receipt id, subject id, name of a consent in force" in page
+    assert "Not searched: other spellings" in page
+    assert "Nothing is held about you under what is named below." in page
+    assert is_about(statement, "eve example")
     assert not is_about(statement, "Ada Example")
-    assert not is_about(verify_answer(answered(house), house.site.verifier_key), "")
-    assert b"Eve" not in b"".join(unpacked(data).values())
+
+
+def test_an_answer_names_the_receipts_that_it_is_about(house: House) -> None:
+    person, other = house.admit(), house.admit()
+    statement = verify_answer(answered(house, person), house.site.verifier_key)
+
+    assert statement["searched_for"] == [{"text": person.receipt_id, "compared_with": ["receipt id"]}]
+    assert is_about(statement, person.take_home.receipt)
+    assert is_about(statement, person.receipt_id)
+    assert not is_about(statement, other.take_home.receipt)
+    by_name = answer_access(house.store, [person.receipt_id], searched_for="Ada Canary Example").data
+    assert is_about(verify_answer(by_name, house.site.verifier_key), person.take_home.receipt)

@@ -125,7 +125,7 @@ def test_a_selection_contains_the_people_to_whom_all_criteria_apply(
     ("named", "said"),
     [
         ({}, "got no selection; give at least one"),
-        ({"jurisdiction": "fr"}, "expected an ISO 3166 code"),
+        ({"jurisdiction": "France"}, "expected an ISO 3166 code"),
         ({"zone": "Lobby!"}, "got zone name"),
         ({"notice_version": 0}, "got notice version 0; expected 1 or more"),
     ],
@@ -464,6 +464,14 @@ def test_a_label_or_key_is_never_reassigned(house: House) -> None:
         house.site.cohorts.add_operator("anna", bytes(32))
     with pytest.raises(RefusedError, match="an operator of this label or key was added before"):
         house.site.cohorts.add_operator("anna again", anna.public_key)
+    with pytest.raises(RefusedError, match="an operator of this label or key was added before"):
+        house.site.cohorts.add_operator(" ANNA", bytes(32))
+
+
+def test_an_operator_is_removed_by_another_spelling_of_the_label(house: House) -> None:
+    operator(house, "Jose\N{COMBINING ACUTE ACCENT}-Ana")
+    house.site.cohorts.remove_operator("JOS\N{LATIN CAPITAL LETTER E WITH ACUTE}\N{EN DASH}ana")
+    assert house.site.cohorts.operators() == []
 
 
 def test_an_operator_key_opens_only_with_its_passphrase() -> None:

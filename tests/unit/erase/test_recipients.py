@@ -140,11 +140,11 @@ def test_the_name_of_a_recipient_is_never_reassigned(house: House) -> None:
     recipients.add("lobby", "Badge office")
     recipients.remove("lobby", "Badge office")
     with pytest.raises(RefusedError, match="has, or had, a recipient of this name"):
-        recipients.add("lobby", " Badge office ")
+        recipients.add("lobby", " BADGE\N{NO-BREAK SPACE}office ")
     with pytest.raises(InputError, match="removed before"):
         recipients.remove("lobby", "Badge office")
     with pytest.raises(InputError, match="there is no zone"):
         recipients.add("attic", "Badge office")
     for bad in ("", "a\nb", "x" * 201):
-        with pytest.raises(InputError, match="expected 1 to 200 printable"):
+        with pytest.raises(InputError, match=r"got a name or contact (of \d+ characters|with U\+000A LINE FEED)"):
             recipients.add("lobby", bad)

@@ -8,9 +8,9 @@ from house import House
 from sqlalchemy import select
 
 from tests.unit.erase.orders import FRENCH, carry_out, desk_alone, planned
-from volens.consent import InputError, RefusedError, SubjectKey, UnavailableError
+from volens.consent import InputError, NoLiveConsentError, RefusedError, SubjectKey, UnavailableError
 from volens.erase.order import receipts_with_open_requests
-from volens.rights import Outcome, verify_answer
+from volens.rights import Outcome, is_about, verify_answer
 from volens.store.schema import data_tables as tables
 
 
@@ -83,9 +83,43 @@ def test_a_person_not_found_is_answered_that_nothing_is_held(house: House, tmp_p
     with house.store.read() as connection:
         (row,) = connection.execute(select(tables.access_request)).all()
     assert (row.receipt_id, row.kind) == (None, "access")
-    house.site.rights.answer(request.request_id, tmp_path / "answer.zip")
+    path = tmp_path / "answer.zip"
+    with pytest.raises(InputError, match="the answer must state what was searched for"):
+        house.site.rights.answer(request.request_id, path)
+    house.site.rights.answer(request.request_id, path, searched_for="Eve Example")
+    assert is_about(verify_answer(path.read_bytes(), house.site.verifier_key), "eve example")
     (closed,) = house.site.rights.requests(closed=True)
     assert closed.outcome is Outcome.NOTHING_HELD
+
+
+def test_somebody_who_is_found_is_never_answered_that_nothing_is_held(house: House, tmp_path: Path) -> None:
+    person, rights = house.admit(), house.site.rights
+    house.site.link_external_id(person.receipt_id, "4711-A")
+    request = rights.open("access", [])
+    for text in ("ada  CANARY example", person.receipt_id.upper(), person.subject_id, " 4711\N{NON-BREAKING HYPHEN}a"):
+        with pytest.raises(RefusedError, match="somebody is found by this text"):
+            rights.answer(request.request_id, tmp_path / "answer.zip", searched_for=text)
+    house.admit()  # of the same name: the search finds two people
+    with pytest.raises(RefusedError, match="somebody is found by this text"):
+        rights.answer(request.request_id, tmp_path / "answer.zip", searched_for="Ada Canary Example")
+    assert not (tmp_path / "answer.zip").exists()
+    assert rights.requests() == [request]
+    known = rights.open("access", [person.receipt_id])
+    with pytest.raises(InputError, match="is known; answer it without a text"):
+        rights.answer(known.request_id, tmp_path / "answer.zip", searched_for="Eve Example")
+
+
+def test_a_person_who_asks_at_the_desk_gets_a_certificate_with_that_reason(house: House) -> None:
+    asked, requested, stays = house.admit(), house.admit(), house.admit()
+    request = house.site.rights.open("erasure", [requested.receipt_id])
+
+    (erased,) = house.site.rights.erase_at_once([asked.receipt_id])
+    (carried_out,) = house.site.rights.carry_out(request.request_id)
+
+    assert (erased.reason, carried_out.reason) == ("requested", "requested")
+    assert [house.sees(one) for one in (asked, requested, stays)] == [False, False, True]
+    with pytest.raises(NoLiveConsentError, match="nothing was changed"):
+        house.site.rights.erase_at_once([asked.receipt_id])
 
 
 def test_an_access_request_is_not_closed_without_its_file(house: House) -> None:

@@ -85,7 +85,7 @@ def test_a_leaver_is_erased_at_once_or_on_the_day(ada: Path, volens: Command, gi
         "not matched any more from 2099-12-31T16:00:00Z" in volens("leaver", "bea", "--on", "2099-12-31T16:00:00Z").out
     )
 
-    (erased,) = volens("leaver", ada, "--json").json["erased"]
+    (erased,) = volens("leaver", ada, "--json", "--yes").json["erased"]
 
     assert erased["reason"] == "left"
     assert volens("withdraw", ada, "--json").json["certificate"] == erased["certificate"]

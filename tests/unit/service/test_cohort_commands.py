@@ -202,6 +202,18 @@ def test_a_key_without_passphrase_file_needs_a_terminal(lobby: Path, volens: Com
     assert volens("erase", "--zone", "lobby", *with_words, "--json").json["approvals_missing"] == 1
 
 
+def test_a_passphrase_opens_its_key_in_another_unicode_form(lobby: Path, volens: Command) -> None:
+    (lobby / "words").write_bytes("g\N{LATIN SMALL LETTER E WITH ACUTE}nie battery\n".encode())
+    (lobby / "others").write_bytes("ge\N{COMBINING ACUTE ACCENT}nie\N{NO-BREAK SPACE}battery\n".encode())
+    (lobby / "raw").write_bytes(bytes(range(128, 160)))
+    for words in ("words", "raw"):
+        assert volens("operator", "keygen", f"{words}.key", "--passphrase-file", words).code == 0
+    assert volens("operator", "add", "anna", "--key", "words.key.pub").code == 0
+    key = ("--operator-key", "words.key", "--passphrase-file")
+    assert volens("erase", "--zone", "lobby", *key, "raw").code == 2
+    assert volens("erase", "--zone", "lobby", *key, "others", "--json").json["approvals_missing"] == 1
+
+
 def test_a_terminal_prompts_for_the_passphrase(lobby: Path) -> None:
     ours, theirs = pty.openpty()
     command = [Path(sys.executable).with_name("volens"), "operator", "keygen", "a.key"]

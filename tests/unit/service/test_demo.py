@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,7 +34,9 @@ def test_a_withdrawal_that_does_not_stop_matching_fails_the_demo(
 ) -> None:
     forged = tmp_path / "forged.json"
     forged.write_text("{}")
-    monkeypatch.setattr(Site, "withdraw", lambda *_, **__: Erased("0" * 32, forged, "lobby", "withdrawn"))
+    monkeypatch.setattr(
+        Site, "withdraw", lambda *_, **__: SimpleNamespace(erased=Erased("0" * 32, forged, "lobby", "withdrawn"))
+    )
 
     with pytest.raises(demo.StoryFailedError, match="expected \\['Ada'\\] in the frame"):
         demo.play_story(tmp_path, quiet=True)

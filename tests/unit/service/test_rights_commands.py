@@ -58,13 +58,23 @@ def test_an_overdue_request_is_reported_by_list_status_and_doctor(
 
 def test_a_request_of_an_unknown_person_is_stored_as_a_number(ada: Path, volens: Command) -> None:
     assert ada.exists()
-    said = volens("request", "open", "Nobody Here", "--kind", "access")
+    assert volens("request", "open", "Nobody Here", "--kind", "access").code == 1
+    assert volens("request", "list", "--json").json == []
+    said = volens("request", "open", "--unknown", "--kind", "access")
     assert said.code == 0
-    assert "no person was found" in said.out
+    assert "--searched-for NAME" in said.out
     (listed,) = volens("request", "list", "--json").json
     assert listed["known"] is False
+    number = listed["request_id"]
+    typed = f"{number[:16].upper()} {number[16:]}"
+
+    assert volens("request", "answer", number).code == 2
+    assert volens("request", "answer", number, "--searched-for", "ada CANARY").code == 1
+    assert (
+        volens("request", "answer", typed, "--searched-for", "Nobody Here", "--to", "n.zip", "--json").json["held"] == 0
+    )
+    assert "searched for: 'Nobody Here'" in volens("export", "--verify", "n.zip", "--key", "site/site.pub").out
     assert not [path for path in Path("site").rglob("*") if path.is_file() and b"Nobody Here" in path.read_bytes()]
-    assert volens("request", "answer", listed["request_id"], "--json").json["held"] == 0
 
 
 @pytest.mark.parametrize(

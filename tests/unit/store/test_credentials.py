@@ -81,7 +81,7 @@ def test_a_grace_period_never_prolongs_a_credential(house: House) -> None:
         ({"role": Role.AUDITOR, "zone": "lobby"}, "for the whole site"),
         ({"role": Role.DOOR, "zone": "nowhere"}, "zone"),
         ({"role": Role.DESK, "label": " "}, "label of 0 characters"),
-        ({"role": Role.DESK, "label": "a\nb"}, "printable"),
+        ({"role": Role.DESK, "label": "a\nb"}, "LINE FEED"),
         ({"role": Role.DESK, "valid_days": 0}, "got 0 days; expected 1 to 825"),
         ({"role": Role.DESK, "valid_days": 826}, "got 826 days"),
     ],

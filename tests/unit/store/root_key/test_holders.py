@@ -176,7 +176,7 @@ def test_a_site_that_fails_after_its_root_key_was_made_leaves_no_key(
         raise UnavailableError("injected: the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("volens.store.site_home.write_public", fail)
+        patch.setattr("volens.store.site_home.write_public_key", fail)
         with pytest.raises(UnavailableError, match="injected"):
             House.build(tmp_path / "home", root_key=held.url)
     assert not (tmp_path / "home").exists()
