@@ -1,6 +1,5 @@
 """Consent and enrollment. The only room that creates biometric references."""
 
-from volens.enroll.capture import Photo as Photo
 from volens.enroll.capture import capture_reference as capture_reference
 from volens.enroll.enrollment import Enrolled as Enrolled
 from volens.enroll.enrollment import enroll as enroll

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
@@ -22,13 +22,10 @@ from volens.face import (
     SeveralFacesError,
     TooFewPhotosError,
 )
-
-Photo: TypeAlias = RgbImage | EncodedImage
+from volens.face.image import Photo, decoded
+from volens.face.pixel_budget import FORM_PIXELS
 
 MIN_PHOTOS: Final = 3
-MAX_PIXELS_TOGETHER: Final = 200_000_000
-"""How many pixels the encoded photos of one enrollment may have together, so that one form occupies a thread for
-seconds, not minutes."""
 DEFAULT_RULES: Final = QualityRules()
 
 
@@ -55,7 +52,7 @@ def capture_reference(
 ) -> ReferenceDraft:
     """Make one embedding out of several photos of one person.
 
-    1. There are 3 photos or more, and encoded ones have at most `MAX_PIXELS_TOGETHER` by their headers.
+    1. There are 3 photos or more, and encoded ones have at most `FORM_PIXELS` by their headers.
     2. One photo at a time is decoded, and shows exactly one face of good quality. Only the face is kept, 112 by 112
        pixels; all photos are checked before the first embedding is computed.
     3. Each photo's embedding is computed under the grant.
@@ -101,7 +98,7 @@ def capture_reference(
     vectors: list[UnitVector] = []
     try:
         for name, photo in zip(names, photos, strict=True):
-            image = photo.decode() if isinstance(photo, EncodedImage) else photo
+            image = decoded(photo)
             face, quality = _one_good_face(image, name, extractor, rules)
             crops.append(extractor.crop(image, face))
             qualities.append(quality)
@@ -131,9 +128,9 @@ def _check_pixels(photos: Sequence[Photo]) -> None:
     for number, photo in enumerate(photos, start=1):
         if isinstance(photo, EncodedImage):
             together += photo.pixel_count
-        if together > MAX_PIXELS_TOGETHER:
+        if together > FORM_PIXELS:
             raise ImageError(
-                f"photos 1 to {number} have more than {MAX_PIXELS_TOGETHER // 10**6} million pixels together; expected "
+                f"photos 1 to {number} have more than {FORM_PIXELS // 10**6} million pixels together; expected "
                 "at most that; send fewer photos, or scale them down"
             )
 

@@ -19,9 +19,10 @@ from volens.consent import (
 )
 from volens.consent.embedding import ProbeEmbedding
 from volens.consent.gate import permit_probe
-from volens.enroll.capture import Photo, ReferenceDraft, capture_reference
+from volens.enroll.capture import ReferenceDraft, capture_reference
 from volens.enroll.placement import HandOver, ReferencePlacement
 from volens.face import AlreadyEnrolledError, Extractor, QualityReport
+from volens.face.image import Photo
 from volens.index import Installation, identify
 from volens.store import Store
 from volens.store.keys import GrantSecret

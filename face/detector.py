@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from volens.face.alignment import Landmarks, warp
 from volens.face.image import RgbImage
-from volens.face.inference import session
+from volens.face.inference import session, shrinking
 
 LONGEST_SIDE_PX: Final = 640
 SCORE_THRESHOLD: Final = 0.6
 _SMALLEST_SIDE_PX: Final = 320
 _STRIDES: Final = (8, 16, 32)
 _OUTPUTS: Final = tuple(f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in _STRIDES)
+_LARGE_PIXELS: Final = 9_000_000
 _NMS_OVERLAP: Final = 0.3
 _MAX_CANDIDATES: Final = 1000
 _ROLL_FACE_PX: Final = 96
@@ -68,7 +69,9 @@ class YuNetDetector:
         """
         scale = min(longest_side, max(_SMALLEST_SIDE_PX, image.width, image.height)) / max(image.width, image.height)
         blob, scales = _blob(image, scale)
-        scores, boxes, points = self._run(blob, score_threshold)
+        # A large file is rare, and decoded beside other work: what it took is given back at once.
+        is_large = image.width * image.height * image.reduced_by**2 > _LARGE_PIXELS
+        scores, boxes, points = self._run(blob, score_threshold, shrinking() if is_large else None)
         faces = []
         for index in _suppressed(scores, boxes):
             x, y, width, height = (float(value) for value in boxes[index] / np.tile(scales, 2))
@@ -127,9 +130,12 @@ class YuNetDetector:
         return np.array(odds)
 
     def _run(
-        self, blob: NDArray[np.float32], score_threshold: float
+        self,
+        blob: NDArray[np.float32],
+        score_threshold: float,
+        options: Any = None,  # noqa: ANN401  onnxruntime ships no types
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        outputs = dict(zip(_OUTPUTS, self._session.run(list(_OUTPUTS), {"input": blob}), strict=True))
+        outputs = dict(zip(_OUTPUTS, self._session.run(list(_OUTPUTS), {"input": blob}, options), strict=True))
         return _decode(outputs, blob.shape[3], score_threshold)
 
 

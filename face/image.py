@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -17,10 +17,11 @@ from PIL import Image
 from volens.face.face_errors import ImageError
 from volens.face.image_formats import PHOTO_FORMATS, Formats, format_of, named
 from volens.face.image_metadata import orientation, without_metadata
+from volens.face.jpeg_scans import check_scans
+from volens.face.pixel_budget import MAX_PIXELS, WHOLE_IMAGE, PixelBudget
 from volens.face.pixel_types import Pixels, to_rgb
 
 MAX_FILE_BYTES: Final = 32 * 2**20
-MAX_PIXELS: Final = 40_000_000
 MIN_SIDE_PX: Final = 16
 _FILTER: Final = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 _FILTERS: Final = threading.Lock()
@@ -38,9 +39,13 @@ _TURNS: Final[dict[int, tuple[bool, tuple[int, ...]]]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RgbImage:
-    """A photo or frame: uint8 (h, w, 3), RGB, 0..255, C-contiguous, read-only view; row 0 is the top."""
+    """A photo or frame: uint8 (h, w, 3), RGB, 0..255, C-contiguous, read-only view; row 0 is the top.
+
+    `reduced_by`: 1, or how many pixels of the file each side of a pixel stands for, if it was decoded at less size.
+    """
 
     pixels: Pixels = field(repr=False)
+    reduced_by: int = field(default=1, repr=False)
 
     def __post_init__(self) -> None:
         """Check shape and type; a wrong one is a bug of the caller.
@@ -69,18 +74,24 @@ class RgbImage:
         """Height in pixels."""
         return int(self.pixels.shape[0])
 
+    def in_file(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """Return a box (x, y, width, height) of this image in the pixels of the file that it was decoded from."""
+        x, y, width, height = (side * self.reduced_by for side in box)
+        return x, y, width, height
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedImage:
     """An image file in memory that is not decoded yet; `name` is for error messages.
 
-    Photos of an enrollment are passed like this, so that none is decoded before the consent was checked, and only one
-    at a time is in memory as pixels.
+    Photos of an enrollment and frames of doors are passed like this, so that none is decoded before the consent or the
+    zone was checked, and only one at a time is in memory as pixels.
     """
 
     data: bytes = field(repr=False)
     name: str = "image"
     formats: Formats = PHOTO_FORMATS
+    budget: PixelBudget = WHOLE_IMAGE
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
@@ -117,7 +128,9 @@ class EncodedImage:
             ImageError: see `decode`.
         """
         with _opened(self.data, self.name, self.formats) as image:
-            return image.width * image.height
+            count = image.width * image.height
+            self.budget.prepare(image, self.name)
+            return count
 
     def decode(self) -> RgbImage:
         """Decode the image; see `decode`.
@@ -125,7 +138,20 @@ class EncodedImage:
         Raises:
             ImageError: too large, too small, truncated, or not an image.
         """
-        return decode(self.data, self.name, self.formats)
+        return decode(self.data, self.name, self.formats, self.budget)
+
+
+Photo: TypeAlias = RgbImage | EncodedImage
+"""A photo or frame, decoded or not."""
+
+
+def decoded(photo: Photo) -> RgbImage:
+    """Return a photo as pixels; an encoded one is decoded now.
+
+    Raises:
+        ImageError: see `decode`.
+    """
+    return photo.decode() if isinstance(photo, EncodedImage) else photo
 
 
 def read_image(path: Path | str) -> RgbImage:
@@ -138,13 +164,16 @@ def read_image(path: Path | str) -> RgbImage:
     return EncodedImage.read(path).decode()
 
 
-def decode(data: bytes, name: str = "image", formats: Formats = PHOTO_FORMATS) -> RgbImage:
+def decode(
+    data: bytes, name: str = "image", formats: Formats = PHOTO_FORMATS, budget: PixelBudget = WHOLE_IMAGE
+) -> RgbImage:
     """Decode one image; the size in its header is checked against the limits before any pixel is decoded.
 
-    The bytes are of one of the formats; at most `MAX_FILE_BYTES`, `MAX_PIXELS`, sides from `MIN_SIDE_PX`. EXIF
-    orientation is applied if it can be read; no other metadata is used, and none decides whether an image is readable.
-    Pixels become RGB as in `to_rgb`. Of an animation or a multi-page file, the first image is used. The first call adds
-    a filter for warnings of Pillow, which are about metadata, to this process. Several threads decode at the same time.
+    The bytes are of one of the formats; at most `MAX_FILE_BYTES`, `MAX_PIXELS` and what the budget allows, sides from
+    `MIN_SIDE_PX`; a JPEG has at most `MAX_SCANS` scans. EXIF orientation is applied if it can be read; no other
+    metadata is used, and none decides whether an image is readable. Pixels become RGB as in `to_rgb`. Of an animation
+    or a multi-page file, the first image is used. The first call adds a filter for warnings of Pillow, which are about
+    metadata, to this process. Several threads decode at the same time.
 
     Raises:
         ImageError: too large, too small, truncated, of another format (the message names it), or not an image.
@@ -153,8 +182,9 @@ def decode(data: bytes, name: str = "image", formats: Formats = PHOTO_FORMATS) -
     """
     with _opened(data, name, formats) as image:
         is_transposed, flipped = _TURNS.get(orientation(image), (False, ()))
+        reduced_by = budget.prepare(image, name)
         pixels = to_rgb(image, name)
-        return RgbImage(np.flip(pixels.swapaxes(0, 1) if is_transposed else pixels, flipped))
+        return RgbImage(np.flip(pixels.swapaxes(0, 1) if is_transposed else pixels, flipped), reduced_by)
 
 
 @contextmanager
@@ -171,6 +201,8 @@ def _opened(data: bytes, name: str, formats: Formats) -> Generator[Image.Image]:
     try:
         with Image.open(BytesIO(without_metadata(data)), formats=(kind.plugin,)) as image:
             _check_size(image.size, name)
+            if image.format == "JPEG":
+                check_scans(data, name)
             yield image
     except ImageError:
         raise

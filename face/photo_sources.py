@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from volens.face.face_errors import ImageError
-from volens.face.image import MAX_PIXELS, RgbImage
+from volens.face.image import RgbImage
 from volens.face.image_formats import PHOTO_FORMATS, named
+from volens.face.pixel_budget import MAX_PIXELS
 
 LabelledFrame: TypeAlias = tuple[str, RgbImage]
 

@@ -11,6 +11,7 @@ from volens.face.face_errors import ImageError
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
+_STRIP_ROWS: Final = 64
 _EIGHT_BITS: Final = frozenset({"1", "L", "P", "RGB", "YCbCr", "RGBX"})
 _WITH_ALPHA: Final = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _SIXTEEN_BITS: Final = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -41,7 +42,19 @@ def to_rgb(image: Image.Image, name: str) -> Pixels:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, layer)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+    return _copied(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _copied(image: Image.Image) -> Pixels:
+    """Return the pixels of an RGB image, copied some rows at a time.
+
+    A copy at once would hold Python's interpreter lock for as long as 100 MB take, and need three times the memory.
+    """
+    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    for top in range(0, image.height, _STRIP_ROWS):
+        bottom = min(top + _STRIP_ROWS, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def _check_sixteen_bits(image: Image.Image, name: str) -> None:

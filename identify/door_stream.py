@@ -117,7 +117,8 @@ class DoorStream:
         self._identify(image, due, at_s)
         unknown = Decision(None, threshold, 0)
         decided = tuple(
-            FaceDecision(face.box, track.decision or unknown) for face, track in zip(faces, tracks, strict=True)
+            FaceDecision(image.in_file(face.box), track.decision or unknown)
+            for face, track in zip(faces, tracks, strict=True)
         )
         model_id = self._recognizer.extractor.model.model_id
         return Identification(self._zone.purpose, model_id, threshold, decided, self._zone.second_factor)

@@ -9,6 +9,7 @@ from volens.consent import Badge, PersonSecret, Purpose, ShownFactor, Unverified
 from volens.consent.errors import ForeignReceiptError
 from volens.consent.gate import permit_probe
 from volens.face import DetectedFace, Extractor, RgbImage
+from volens.face.image import Photo, decoded
 from volens.identify.identification import FaceDecision, Identification
 from volens.identify.visit_recorder import VisitRecorder
 from volens.index import Decision, Installation, StageTimer, admit_claim, identify_many, no_timing, verify_claim
@@ -52,7 +53,7 @@ class Recognizer:
     def identify(
         self,
         purpose: Purpose,
-        image: RgbImage,
+        frame: Photo,
         factor: ShownFactor | None = None,
         *,
         caller: str | None = None,
@@ -60,21 +61,28 @@ class Recognizer:
     ) -> Identification:
         """Decide about every face of a frame (1:N); see `volens.index.identify`. Probes are wiped.
 
+        An encoded frame is decoded after the zone and the factor were checked. Faces are in the file's pixels.
+
         The caller wipes the second factor. The id of the `caller` is recorded with the visits; it is None for a program
-        on this machine. The stages are ``detect`` and those of `identify_faces`.
+        on this machine. The stages are ``decode``, ``detect`` and those of `identify_faces`.
 
         Raises:
             InputError: there is no such zone, or `factor` is not the kind that the zone requires.
             RefusedError: in this zone the person holds the key, so there is no gallery to search.
             TamperError: a candidate's seal or receipt does not verify.
+            ImageError: an encoded frame is not a readable image, or larger than its budget.
         """
         zone = self.searchable_zone(purpose)
         check_kind(zone.second_factor, factor)  # before any face is processed; the core does not rely on it
+        with timer("decode"):
+            image = decoded(frame)
         with timer("detect"):
             faces = self.extractor.detect(image)
         decisions = self.identify_faces(zone, image, faces, factor, caller=caller, timer=timer)
         threshold = decisions[0].threshold if decisions else self.threshold_in(zone)
-        decided = tuple(FaceDecision(face.box, decision) for face, decision in zip(faces, decisions, strict=True))
+        decided = tuple(
+            FaceDecision(image.in_file(face.box), decision) for face, decision in zip(faces, decisions, strict=True)
+        )
         return Identification(purpose, self.extractor.model.model_id, threshold, decided, zone.second_factor)
 
     def identify_faces(
@@ -124,7 +132,7 @@ class Recognizer:
     def verify(
         self,
         receipt: UnverifiedReceipt | None,
-        image: RgbImage,
+        frame: Photo,
         carried: PersonSecret | Badge | None,
         purpose: Purpose | None = None,
         factor: ShownFactor | None = None,
@@ -133,10 +141,10 @@ class Recognizer:
     ) -> FaceDecision | None:
         """Decide whether the largest face of a frame is the person of a claim (1:1). None: there is no face.
 
-        The claim (see `volens.index.claims`) is admitted before the models are loaded and before a face is detected. If
-        the caller may verify claims for one zone only (`purpose`), a claim for another zone is refused before anything
-        is looked up, so that the caller does not learn whether that consent is in force. `factor` and `caller` as in
-        `identify`.
+        The claim (see `volens.index.claims`) is admitted before the models are loaded, an encoded frame is decoded and
+        a face is detected. If the caller may verify claims for one zone only (`purpose`), a claim for another zone is
+        refused before anything is looked up, so that the caller does not learn whether that consent is in force.
+        `factor` and `caller` as in `identify`.
 
         Raises:
             InputError: `factor` is not the kind that the zone requires.
@@ -148,7 +156,7 @@ class Recognizer:
             if None not in {purpose, claimed_zone} and purpose != claimed_zone:
                 raise ForeignReceiptError("this is for another zone; present the receipt or badge for this zone")
             grant, zone = admit_claim(self.store, connection, receipt, carried)
-        extractor = self.extractor
+        image, extractor = decoded(frame), self.extractor
         faces = extractor.detect(image)[:1]
         if not faces:
             return None
@@ -162,7 +170,7 @@ class Recognizer:
             probe.vector.wipe()
         if decision.match:
             self.visits.record([grant.receipt_id], VisitKind.VERIFIED, extractor.model.model_id, caller)
-        return FaceDecision(faces[0].box, decision)
+        return FaceDecision(image.in_file(faces[0].box), decision)
 
     def _threshold(self, gallery_size: int) -> float:
         return self.extractor.model.thresholds.identification(gallery_size)

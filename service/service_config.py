@@ -1,6 +1,5 @@
 """Configuration of `volens serve`: a TOML file, overridden by ``VOLENS_SERVE_*``, overridden by the command line."""
 
-import os
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final, Self, final
@@ -10,6 +9,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from volens.consent import InputError
 from volens.index import HOT_SET_BYTES
 from volens.service.oidc.issuer_trust import LEEWAY, MAX_LIFETIME, ROLE_CLAIM, ZONE_CLAIM, Trust
+from volens.service.process.usable_cpus import usable_cpus
 from volens.service.security_contact import SecurityContact
 from volens.service.settings import Settings, example_of, read_settings
 
@@ -26,10 +26,11 @@ class ServiceConfig(Settings, env_prefix=PREFIX):
     tls_key: Path | None = Field(None, description="PEM file: the certificate's private key.")
     behind_proxy: bool = Field(False, description="A proxy in front does TLS; trust its headers about callers.")
     model_threads: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+        default_factory=usable_cpus,
         ge=1,
         le=256,
-        description="Frames that one worker processes at a time. Default: one for each CPU, shared by the workers.",
+        description="Frames that one worker processes at a time. Default: one for each CPU that it "
+        "may use, shared by the workers.",
     )
     workers: int = Field(1, ge=1, le=64, description="Worker processes, each with its own models and memory.")
     waiting: int = Field(32, ge=0, le=10_000, description="Frames that may wait; further ones get 503.")

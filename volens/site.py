@@ -22,12 +22,13 @@ from volens.consent import (
     parse_purpose,
 )
 from volens.consent.zone import Promises
-from volens.enroll import Enrolled, Photo, give_consent
+from volens.enroll import Enrolled, give_consent
 from volens.enroll import enroll as enroll_person
 from volens.erase import PendingStops, Progress, SweepReport, carry_out_pending, restore_site, resume_begun, sweep
 from volens.erase.order import Cohorts
 from volens.erase.proof import Erased, Erasures
-from volens.face import Extractor, RgbImage
+from volens.face import Extractor
+from volens.face.image import Photo
 from volens.identify import DoorStream, FaceDecision, Identification, Recognizer
 from volens.index import ChangeFeed, Galleries, Installation, Match, PersonalToken, StageTimer, no_timing
 from volens.rights import (
@@ -290,7 +291,7 @@ class Site:
     def identify(
         self,
         zone: str,
-        image: RgbImage,
+        frame: Photo,
         factor: ShownFactor | None = None,
         *,
         caller: str | None = None,
@@ -308,7 +309,7 @@ class Site:
 
         Not checked: whether the faces are live. Probes are wiped; a face that does not match leaves no trace.
         """
-        return self._recognizer.identify(parse_purpose(zone), image, factor, caller=caller, timer=timer)
+        return self._recognizer.identify(parse_purpose(zone), frame, factor, caller=caller, timer=timer)
 
     def watch(self, zone: str, *, caller: str | None = None) -> DoorStream:
         """Identify faces in a camera stream, much faster than `identify` for each frame; see `DoorStream`."""
@@ -317,7 +318,7 @@ class Site:
     def verify_claim(
         self,
         receipt: bytes | None,
-        image: RgbImage,
+        frame: Photo,
         *,
         carried: PersonalToken = None,
         zone: str | None = None,
@@ -335,7 +336,7 @@ class Site:
         """
         shown = None if receipt is None else TakeHome.parse(receipt).receipt
         purpose = None if zone is None else parse_purpose(zone)
-        return self._recognizer.verify(shown, image, carried, purpose, factor, caller=caller)
+        return self._recognizer.verify(shown, frame, carried, purpose, factor, caller=caller)
 
     def name_of(self, match: Match) -> str | None:
         """Return the name of a person who matched, to show to the operator; None if the consent ended meanwhile."""

@@ -21,6 +21,7 @@ from volens.store.programs import Role
 ZONE = "lobby"
 BOUNDARY = "volens-load"
 _TOLD_WITHIN_S = 180
+_TIMEOUT_S = 60
 
 
 @final
@@ -81,10 +82,10 @@ def run(
     history, ended = History(), threading.Event()
     with ExitStack() as kept:
         panel = kept.enter_context(_panel(history))
-        tokens = _site(home, plan, f"http://127.0.0.1:{panel.server_address[1]}/")
+        tokens = make_site(home, plan, f"http://127.0.0.1:{panel.server_address[1]}/")
         service = kept.enter_context(Service(home, plan.model_threads, plan.workers))
         doors = [
-            threading.Thread(target=_door, args=(service, history, photos, plan, number, token, ended))
+            threading.Thread(target=send_frames, args=(service, history, photos, plan, number, token, ended))
             for number, token in enumerate(tokens.doors)
         ]
         people = [
@@ -119,12 +120,15 @@ def run(
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Tokens:
+class Tokens:
+    """Credentials of a desk, and of each door."""
+
     desk: str
     doors: list[str]
 
 
-def _site(home: Path, plan: Plan, panel_url: str) -> _Tokens:
+def make_site(home: Path, plan: Plan, panel_url: str) -> Tokens:
+    """Create a site with one zone, a panel that is notified, and the credentials; the service is not started yet."""
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone(ZONE, custody="operator", justification="load", alternative="a badge", retention_days=30)
         site.publish_notice(ZONE, language="en", text=b"We compare your face at the door.\n")
@@ -135,7 +139,7 @@ def _site(home: Path, plan: Plan, panel_url: str) -> _Tokens:
             site.programs.credentials.issue(label=f"door {number}", role=Role.DOOR, zone=ZONE)[1].reveal()
             for number in range(plan.doors)
         ]
-    return _Tokens(desk, doors)
+    return Tokens(desk, doors)
 
 
 @contextmanager
@@ -162,7 +166,7 @@ def _panel(history: History) -> Iterator[ThreadingHTTPServer]:
             thread.join()
 
 
-def _door(
+def send_frames(
     service: Service,
     history: History,
     photos: list[list[bytes]],
@@ -171,8 +175,9 @@ def _door(
     token: str,
     ended: threading.Event,
 ) -> None:
+    """Send the frames of one door until the end, and record the decisions."""
     chance = random.Random(plan.seed * 1000 + number)  # noqa: S311  the order of faces
-    client = _Client(service, history)
+    client = Client(service.port, history)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"}
     due = time.monotonic() + number / plan.doors / plan.frames_per_s
     while not ended.wait(max(0.0, due - time.monotonic())):
@@ -189,7 +194,7 @@ def _comes_and_goes(
     service: Service, history: History, photos: list[list[bytes]], actor: int, token: str, ended: threading.Event
 ) -> None:
     chance = random.Random(actor)  # noqa: S311  the length of a stay
-    client = _Client(service, history)
+    client = Client(service.port, history)
     desk = {"Authorization": f"Bearer {token}"}
     _, _, notice = client.ask("notice", f"/v1/zones/{ZONE}/notice", None, desk)
     while not ended.wait(chance.uniform(0.2, 1.0)):
@@ -207,7 +212,7 @@ def _comes_and_goes(
         stay = Stay(given["subject_id"], actor)
         history.stays[stay.subject_id] = stay
         stay.enrolled = Span(time.monotonic_ns(), None)
-        form = _form(given["take_home"].encode(), photos[actor][:3])
+        form = enrollment_form(given["take_home"].encode(), photos[actor][:3])
         kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         span, status, _ = client.ask("enroll", f"/v1/zones/{ZONE}/enrollments", form, desk | kind)
         stay.enrolled = Span(stay.enrolled.began, span.ended if status == http.client.CREATED else None)
@@ -225,11 +230,11 @@ def _comes_and_goes(
 
 
 @final
-class _Client:
+class Client:
     """One persistent connection, reopened when it breaks."""
 
-    def __init__(self, service: Service, history: History) -> None:
-        self._service = service
+    def __init__(self, port: int, history: History) -> None:
+        self._port = port
         self._history = history
         self._connection: http.client.HTTPConnection | None = None
 
@@ -239,7 +244,7 @@ class _Client:
         status, said = 0, None
         try:
             if self._connection is None:
-                self._connection = http.client.HTTPConnection("127.0.0.1", self._service.port, timeout=60)
+                self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_S)
             self._connection.request("GET" if body is None else "POST", path, body, headers)
             answer = self._connection.getresponse()
             data = answer.read()
@@ -259,7 +264,8 @@ class _Client:
             self._connection.close()
 
 
-def _form(receipt: bytes, photos: list[bytes]) -> bytes:
+def enrollment_form(receipt: bytes, photos: list[bytes]) -> bytes:
+    """Return the body of an enrollment: multipart/form-data, with `BOUNDARY`."""
     parts = [("receipt", receipt), *(("photos", photo) for photo in photos)]
     body = b""
     for name, data in parts:

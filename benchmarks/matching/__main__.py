@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from benchmarks.machine import machine
 from benchmarks.matching.grid import FOLDER, Grid
+from volens.service.process.usable_cpus import usable_cpus
 
 RESULTS: Final = Path(__file__).parent.parent / "results" / "matching"
 BUILD: Final = Path(__file__).parent.parent / "build" / "matching"
@@ -50,7 +51,7 @@ def run_one(grid: Grid, number: int, out: Path, build: Path, photos: Path | None
         home = home_of(build, f"{drawn.name}-{run.dimension}-{grid.seed}", faces)
         # The path must be short, because PostgreSQL's socket is in this folder.
         with tempfile.TemporaryDirectory(prefix="vm", dir=build) as work:
-            scene = Scene(faces, threshold_of(run.data, run.size), home, Path(work), os.cpu_count() or 1)
+            scene = Scene(faces, threshold_of(run.data, run.size), home, Path(work), usable_cpus())
             document |= {"run": asdict(run)} | observe(run, drawn, scene, grid.seed, grid.agreement, print)
             scene.close()
         name = run.name

@@ -115,7 +115,8 @@ def give(
         + secret
         + f"\nnext: {enroll}"
         + "\nuntil then this computer has copies of these files; after enrollment, print the sheet for the person and "
-        + f"remove the copies: volens consent sheet {out} --out {out.with_suffix('.pdf')} --hand-over"
+        + "remove the copies: "
+        + shell_command("volens", "consent", "sheet", out, "--out", out.with_suffix(".pdf"), "--hand-over")
     )
     return document, text
 

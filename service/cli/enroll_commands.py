@@ -10,7 +10,7 @@ import typer
 
 from volens import Enrolled
 from volens.consent import InputError
-from volens.enroll import Photo
+from volens.face.image import Photo
 from volens.service.cli.carried_secrets import BadgeToHandOver, shown_secret
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file

@@ -21,6 +21,7 @@ from typing import Final, final
 from volens.consent import InputError, UnavailableError
 from volens.face import ImageError, decode
 from volens.face.image_formats import NETWORK_FORMATS
+from volens.face.pixel_budget import DOOR_FRAME
 from volens.service.door.door_events import EventSink, InputRejected, SourceEnded, SourceLost, SourceReady
 from volens.service.door.frame_queue import MAX_AGE_S, Frame, FrameQueue
 from volens.service.door.frame_sources import wait_until_processed
@@ -148,7 +149,7 @@ class Folder:
             data = _read(path)
             seen = SeenFile(path.name, state.size, state.modified_ns, sha256(data).hexdigest())
             refusal = self._refusal(state, seen)
-            image = decode(data, printable(path.name), NETWORK_FORMATS) if refusal is None else None
+            image = decode(data, printable(path.name), NETWORK_FORMATS, DOOR_FRAME) if refusal is None else None
         except OSError:
             return True  # deleted meanwhile
         except ImageError as error:

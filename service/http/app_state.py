@@ -20,6 +20,7 @@ from volens.service.http.thread_pool import ThreadPool
 from volens.service.http.withdrawal_checks import WithdrawalChecks
 from volens.service.oidc.issuer_trust import Trust
 from volens.service.process import FeedFollower, StopKeeper
+from volens.service.process.usable_cpus import usable_cpus
 from volens.service.security_contact import SecurityContact
 from volens.service.webhooks.delivery import WebhookSender
 
@@ -29,9 +30,11 @@ class AppState:
     """The state of one running service.
 
     Attributes:
-        model_pool: decodes the frames of doors and decides about the faces in them.
-        enrollment_pool: decodes photos and creates references. It has its own thread, so that a large enrollment never
-            delays a door.
+        model_pool: decodes the frames of doors and decides about the faces in them, one frame of a caller at a time.
+        large_frame_pool: does the same with frames of more than `LARGE_FRAME_PIXELS`, with one thread.
+        enrollment_pool: decodes photos and creates references, one form of a caller at a time. It has its own threads,
+            so that no door waits for an enrollment.
+        answer_pool: creates the files that answer requests, and dossiers, one after the other.
         desk_pool: reads and writes rows.
         withdrawal_checks: checks codes and receipts, before the withdrawal waits for its thread.
         withdrawal_pool: runs withdrawals. It has its own thread, so that a queue at a door never delays a withdrawal.
@@ -64,13 +67,19 @@ class AppState:
         public_log_period: timedelta = timedelta(days=1),
         security: SecurityContact | None = None,
     ) -> None:
-        """Create the state for an open site; `waiting` requests may queue for a thread of each pool.
+        """Create the state for an open site; `waiting` requests may queue for the threads of each pool.
 
         `public_log_period` is the time at whose end the public log grows; zero publishes everything at once.
         """
         self.site = site
-        self.model_pool = ThreadPool("models", model_threads, waiting)
-        self.enrollment_pool = ThreadPool("enrollments", 1, waiting)
+        self.model_pool = ThreadPool("models", model_threads, waiting, per_caller=1)
+        # All three together compute with half of the processors, so that the doors have the other half.
+        half = threading.Semaphore(max(1, usable_cpus() // 2))
+        self.large_frame_pool = ThreadPool("large frames", 1, waiting, per_caller=1, turnstile=half)
+        self.enrollment_pool = ThreadPool(
+            "enrollments", max(1, usable_cpus() // 4), waiting, per_caller=1, turnstile=half
+        )
+        self.answer_pool = ThreadPool("answers", 1, waiting, turnstile=half)
         self.desk_pool = ThreadPool("desk", 2, waiting)
         self.withdrawal_checks = WithdrawalChecks(workers)
         self.withdrawal_pool = ThreadPool("withdrawals", 1, waiting)
@@ -113,7 +122,8 @@ class AppState:
         self.webhook_sender.close()
         self.follower.close()
         for pool in (
-            *(self.model_pool, self.enrollment_pool, self.job_pool, self.public_log_pool, self.desk_pool),
+            *(self.model_pool, self.large_frame_pool, self.enrollment_pool, self.answer_pool),
+            *(self.job_pool, self.public_log_pool, self.desk_pool),
             *(self.withdrawal_pool, self.hook_pool, self.revocation_pool),
         ):
             pool.close()

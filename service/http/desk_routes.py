@@ -14,6 +14,7 @@ from volens.consent.errors import ForeignReceiptError
 from volens.consent.plain_text import plain_text
 from volens.face import EncodedImage
 from volens.face.image_formats import NETWORK_FORMATS
+from volens.face.pixel_budget import ENROLLMENT_PHOTO
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import (
@@ -31,6 +32,7 @@ from volens.service.http.bodies import (
 )
 from volens.service.http.door_routes import required_factor
 from volens.service.http.idempotency import Idempotent, IdempotentRequest, StorableResponse
+from volens.service.process import return_freed_memory
 
 MAX_PHOTOS: Final = 32
 
@@ -160,6 +162,7 @@ async def enroll(
         app_state.enrollment_pool,
         lambda: _enroll(site, zone, shown, files, half, allow_few=allow_few),
         *(zone, shown, *files, allow_few),
+        zone=zone,
     )
 
 
@@ -170,7 +173,10 @@ def _enroll(
     if claims.purpose != zone:
         raise ForeignReceiptError("got a receipt of another zone; send it to that zone's enrollments")
     # Not decoded here: a desk's credential alone must not make the site decode photos.
-    images = [EncodedImage(data, f"photo {number}", NETWORK_FORMATS) for number, data in enumerate(photos, 1)]
+    images = [
+        EncodedImage(data, f"photo {number}", NETWORK_FORMATS, ENROLLMENT_PHOTO)
+        for number, data in enumerate(photos, 1)
+    ]
     badges: list[bytes] = []
 
     def hand_over(badge: Badge) -> None:
@@ -188,6 +194,7 @@ def _enroll(
     finally:
         if secret is not None:
             secret.wipe()
+        return_freed_memory()
     badge = base64.b64encode(badges[0]).decode("ascii") if badges else None
     body = EnrolledAnswer(zone=done.purpose, model=done.model_id, badge=badge, **asdict(done))
     return StorableResponse(body, claims.receipt_id, has_secret=bool(badges))

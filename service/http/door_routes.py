@@ -3,15 +3,16 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Self, TypeVar, final
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from volens.consent import Badge, InputError, PersonSecret, ShownFactor
 from volens.consent.plain_text import plain_text
-from volens.face import RgbImage, decode
+from volens.face import EncodedImage
 from volens.face.image_formats import NETWORK_FORMATS
+from volens.face.pixel_budget import DOOR_FRAME
 from volens.identify import FaceDecision, Identification
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import AppState, SharedState
@@ -22,6 +23,12 @@ from volens.service.http.bodies import (
     ZoneName,
     read_upload,
 )
+from volens.service.process import return_freed_memory
+
+LARGE_FRAME_PIXELS: Final = 9_000_000
+"""Frames with more pixels, by their header, have a thread of their own: one takes tenths of a second. 4K has fewer."""
+
+Result = TypeVar("Result")
 
 router: Final = APIRouter(tags=["doors"], route_class=GuardedRoute)
 
@@ -33,6 +40,11 @@ _FRAME_BODY: Final = {
         "content": {one.media_type: _IMAGE for one in NETWORK_FORMATS},
     }
 }
+
+
+@final
+class _LargeFrame(Exception):  # noqa: N818  not an error
+    """The frame has more than `LARGE_FRAME_PIXELS`."""
 
 
 class Face(BaseModel):
@@ -100,7 +112,7 @@ async def identify(zone: str, request: Request, app_state: SharedState, caller: 
     site = app_state.site
     data, stage = await request.body(), app_state.metrics.stage
     return await _decisions(
-        request, app_state, data, lambda frame: site.identify(zone, frame, caller=caller.caller_id, timer=stage)
+        request, app_state, zone, data, lambda frame: site.identify(zone, frame, caller=caller.caller_id, timer=stage)
     )
 
 
@@ -126,23 +138,21 @@ async def pass_door(
     site = app_state.site
     data = await read_upload(frame) or b""
 
-    def decide(image: RgbImage) -> Identification:
+    def identify_with_factor(frame: EncodedImage) -> Identification:
         with required_factor(badge_number, pin) as factor:
-            return site.identify(zone, image, factor, caller=caller.caller_id, timer=app_state.metrics.stage)
+            return site.identify(zone, frame, factor, caller=caller.caller_id, timer=app_state.metrics.stage)
 
-    return await _decisions(request, app_state, data, decide)
+    return await _decisions(request, app_state, zone, data, identify_with_factor)
 
 
 async def _decisions(
-    request: Request, app_state: AppState, data: bytes, decide: Callable[[RgbImage], Identification]
+    request: Request, app_state: AppState, zone: str, data: bytes, identify_in: Callable[[EncodedImage], Identification]
 ) -> Response:
-    queued_at = time.perf_counter()
+    def decide(frame: EncodedImage) -> Identification:
+        with app_state.metrics.stage("decide"):
+            return identify_in(frame)
 
-    def process() -> Identification:
-        app_state.metrics.waited(queued_at)
-        return decode_and_decide(app_state, data, decide)
-
-    found = await app_state.model_pool.run(process)
+    found = await decide_frame(app_state, zone, request.state.caller.caller_id, data, decide)
     body = Decisions(
         zone=found.purpose,
         model=found.model_id,
@@ -155,16 +165,36 @@ async def _decisions(
     return Response(body.model_dump_json(), media_type="application/json")
 
 
-def decode_and_decide(app_state: AppState, data: bytes, decide: Callable[[RgbImage], Identification]) -> Identification:
-    """Decode a frame and decide about it, in the calling thread; both stages are timed.
+async def decide_frame(
+    app_state: AppState, zone: str, caller_id: str, data: bytes, decide: Callable[[EncodedImage], Result]
+) -> Result:
+    """Decide about a frame in a thread: one frame of a caller at a time, and a large one where no door waits for it.
+
+    `decide` is called once, with the frame, whose header was checked and which is not decoded yet.
 
     Raises:
-        ImageError: the frame is not a readable image.
+        BusyError: too many frames wait.
+        ImageError: the frame is not a readable image, or larger than a door's frame may be.
     """
-    with app_state.metrics.stage("decode"):
-        frame = decode(data, "the frame", NETWORK_FORMATS)
-    with app_state.metrics.stage("decide"):
+    frame = EncodedImage(data, "the frame", NETWORK_FORMATS, DOOR_FRAME)
+    queued_at = time.perf_counter()
+
+    def decide_unless_large() -> Result:
+        app_state.metrics.waited(queued_at)
+        if frame.pixel_count > LARGE_FRAME_PIXELS:
+            raise _LargeFrame
         return decide(frame)
+
+    def decide_large() -> Result:
+        try:
+            return decide(frame)
+        finally:
+            return_freed_memory()
+
+    try:
+        return await app_state.model_pool.run(decide_unless_large, zone=zone, caller=caller_id)
+    except _LargeFrame:
+        return await app_state.large_frame_pool.run(decide_large, zone=zone, caller=caller_id)
 
 
 @router.post(
@@ -193,17 +223,16 @@ async def verify(  # noqa: PLR0913, PLR0917  a parameter for each field of the f
     half, badge_file = await read_upload(secret), await read_upload(badge)
     data = await read_upload(frame) or b""
 
-    def compare() -> FaceDecision | None:
+    def compare(image: EncodedImage) -> FaceDecision | None:
         carried, factor = _carried_secret(half, badge_file), _factor(badge_number, pin)
         try:
-            image = decode(data, "the frame", NETWORK_FORMATS)
             return site.verify_claim(shown, image, carried=carried, zone=zone, factor=factor, caller=caller.caller_id)
         finally:
             for one in (carried, factor):
                 if one is not None:
                     one.wipe()
 
-    found = await app_state.model_pool.run(compare)
+    found = await decide_frame(app_state, zone, caller.caller_id, data, compare)
     face = None if found is None else Face.of(found)
     claim = Claim(decision="no_match" if face is None else face.decision, face=face)
     request.state.faces = {claim.decision: 1}

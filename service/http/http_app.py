@@ -7,6 +7,7 @@ from typing import Protocol
 
 from fastapi import FastAPI
 
+from volens.face.inference import use_calling_threads_only
 from volens.service.http import desk_routes as desk
 from volens.service.http import door_routes as doors
 from volens.service.http import health_routes as health
@@ -45,9 +46,13 @@ def application(
 ) -> FastAPI:
     """Return the application of a site. The caller closes `app_state` and then the site."""
 
+    def load_models() -> None:
+        _ = app_state.site.extractor
+        use_calling_threads_only()
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        await app_state.model_pool.run(lambda: app_state.site.extractor)  # else the first person would wait for it
+        await app_state.model_pool.run(load_models)  # else the first person would wait for it
         app_state.webhook_sender.start()
         await app_state.desk_pool.run(app_state.decisions.start)
         await app_state.desk_pool.run(app_state.stop_keeper.start)

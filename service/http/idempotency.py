@@ -63,10 +63,13 @@ class IdempotentRequest:
             self._store.complete(tx, self._key, response.stored(), response.receipt_id)
             self._is_stored = True
 
-    async def run(self, pool: ThreadPool, execute: Callable[[], StorableResponse], *inputs: object) -> Response:
+    async def run(
+        self, pool: ThreadPool, execute: Callable[[], StorableResponse], *inputs: object, zone: str = ""
+    ) -> Response:
         """Execute the request in a thread pool and respond with 201, or replay the stored response.
 
-        `inputs` are everything that the response depends on: texts, bytes, numbers, or the parsed body.
+        `inputs` are everything that the response depends on: texts, bytes, numbers, or the parsed body. The request
+        takes the turn of `zone` and of the caller.
 
         Raises:
             InputError: the key is invalid.
@@ -74,7 +77,7 @@ class IdempotentRequest:
             KeyReusedError: the key was used for another request.
         """
         self._key = None if self._sent_key is None else IdempotencyKey(self._sent_key, self._scope)
-        return await pool.run(lambda: self._run(execute, inputs))
+        return await pool.run(lambda: self._run(execute, inputs), zone=zone, caller=self._scope[0])
 
     def _run(self, execute: Callable[[], StorableResponse], inputs: tuple[object, ...]) -> Response:
         if self._key is None:

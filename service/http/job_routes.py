@@ -247,7 +247,7 @@ async def plan_order(app_state: SharedState, new: NewPlan, idempotent: Idempoten
 )
 async def read_dossier(job_id: IdInPath, app_state: SharedState) -> Response:
     """Return the dossier's folder as a zip; verify it with ``volens dossier verify`` and the site's public key."""
-    folder, pool = app_state.orders_folder, app_state.desk_pool
+    folder, pool = app_state.orders_folder, app_state.answer_pool
     data = await pool.run(lambda: _zip(dossier_folder(folder, _executed_cohort(app_state, job_id))))
     return zip_response(f"dossier-{job_id}", data)
 

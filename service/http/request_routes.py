@@ -149,7 +149,7 @@ async def answer_request(
     repeated request creates the file again. It is for this person alone.
     """
     site, searched_for = app_state.site, None if unknown is None else unknown.searched_for
-    answer = await app_state.desk_pool.run(
+    answer = await app_state.answer_pool.run(
         lambda: site.rights.hand_over(number, with_embedding=with_embedding, searched_for=searched_for)
     )
     return zip_response(f"request-{number}", answer.data)

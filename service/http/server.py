@@ -21,6 +21,7 @@ from volens.service.http.app_state import AppState
 from volens.service.http.bodies import MAX_FRAME_BYTES
 from volens.service.http.connections import HEADER_TIMEOUT_S, PER_ADDRESS, limited
 from volens.service.http.http_app import LifecycleListener, application
+from volens.service.process import bound_heap
 from volens.service.process.service_log import ForeignRecords, Log
 from volens.service.service_config import ServiceConfig
 
@@ -174,6 +175,7 @@ def serve_site(
     """
     address = Address.of(config)
     check_orders_folder(config.orders, site.home)
+    bound_heap()
     site.installation.galleries.hot_set_bytes = config.hot_set_mb << 20
     app_state = AppState(
         site,

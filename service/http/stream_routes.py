@@ -24,12 +24,12 @@ from starlette.exceptions import HTTPException
 
 from volens.consent import InputError, SecondFactor, ShownFactor, TamperError, VolensError
 from volens.consent.json_reader import JsonError, read_json
-from volens.face import ImageError
+from volens.face import EncodedImage, ImageError
 from volens.identify import DoorStream, Identification, VisitTracker
 from volens.service.http.access import RateError, authenticate, check_still_allowed
 from volens.service.http.app_state import AppState
 from volens.service.http.bodies import MAX_FRAME_BYTES
-from volens.service.http.door_routes import Face, decode_and_decide
+from volens.service.http.door_routes import Face, decide_frame
 from volens.service.http.problems import problem_of, problem_response
 from volens.service.http.thread_pool import BusyError
 
@@ -173,7 +173,11 @@ class _StreamSession:
         # 2.
         try:
             await authenticate(self._socket, self._app_state)
-            return await self._app_state.model_pool.run(lambda: self._decide_in_thread(data, factor))
+            return await decide_frame(
+                self._app_state,
+                *(self._zone, self._caller_id, data),
+                lambda frame: self._decide_in_thread(frame, factor),
+            )
         except (BusyError, RateError):
             self._factor = self._factor or factor  # unless a newer one was presented meanwhile
             return None
@@ -185,12 +189,16 @@ class _StreamSession:
             if factor is not None and factor is not self._factor:
                 factor[0].wipe()
 
-    def _decide_in_thread(self, data: bytes, presented: tuple[ShownFactor, float] | None) -> Identification:
+    def _decide_in_thread(self, frame: EncodedImage, presented: tuple[ShownFactor, float] | None) -> Identification:
         if presented is not None:
             with presented[0] as factor:
                 self._door.present(factor, presented[1])
             self._visits.factor_presented()
-        return decode_and_decide(self._app_state, data, lambda frame: self._door.look(frame, time.monotonic()))
+        stage = self._app_state.metrics.stage
+        with stage("decode"):  # the zone was checked when the stream began
+            image = frame.decode()
+        with stage("decide"):
+            return self._door.look(image, time.monotonic())
 
     async def _send_decisions(self, number: int, found: Identification) -> None:
         now = time.monotonic()
@@ -241,7 +249,9 @@ async def stream(socket: WebSocket, zone: str) -> None:
         return
     app_state.open_streams[caller_id] += 1
     try:
-        door = await app_state.model_pool.run(lambda: app_state.site.watch(zone, caller=caller_id))
+        door = await app_state.model_pool.run(
+            lambda: app_state.site.watch(zone, caller=caller_id), zone=zone, caller=caller_id
+        )
     except VolensError as error:
         await socket.send_denial_response(problem_response(socket, error))
     else:

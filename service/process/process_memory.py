@@ -1,4 +1,4 @@
-"""Memory protection of our own processes: no core dumps, wiping of freed memory, and memory locking against swap.
+"""Memory of our own processes: no core dumps, wiping and return of freed memory, and memory locking against swap.
 
 Only programs call this. A library does not change the process that uses it.
 """
@@ -7,6 +7,7 @@ import ctypes
 import os
 import resource
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,10 @@ from volens.store.files.freed_memory import wiping_environment
 _PR_SET_DUMPABLE: Final = 4
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _CAP_IPC_LOCK: Final = 14
+# malloc.h of the GNU C library
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_LARGE_BYTES: Final = 1 << 20
+_ARENAS: Final = 4
 _RESTARTED: Final = "VOLENS_RESTARTED_AS"
 
 
@@ -70,6 +75,28 @@ def lock_all() -> SwapProtection:
     # On fault: a page is locked when it is first used. Without it, the stacks of all threads would be filled at once.
     refused = ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
     return SwapProtection.KEYS_ONLY if refused else SwapProtection.LOCKED
+
+
+def bound_heap() -> None:
+    """Return large blocks to the system as soon as they are freed, and keep fewer heaps; without glibc, do nothing.
+
+    1. glibc learns from the first image that is freed to take all later ones from its heaps, which hardly ever shrink:
+       a burst of large photos would stay in memory for good. A fixed threshold (M_MMAP_THRESHOLD) turns that off: 1 MiB
+       and more is mapped, and unmapped when it is freed, also if all memory is locked.
+    2. Threads share 4 heaps (M_ARENA_MAX), instead of 8 for each processor, in each of which freed memory would stay.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        libc = ctypes.CDLL(None)
+        # 1.
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        # 2.
+        libc.mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def return_freed_memory() -> None:
+    """Return free pages of all heaps to the system (malloc_trim), after large images; without glibc, do nothing."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _has_capability(number: int) -> bool:

@@ -114,8 +114,9 @@ def test_a_door_decides_while_an_enrollment_is_still_decoding_its_photos(
     decode = EncodedImage.decode
 
     def held_up(image: EncodedImage) -> RgbImage:
-        entered.set()
-        assert released.wait(PATIENCE_S)
+        if image.name.startswith("photo"):  # not the frame of the door
+            entered.set()
+            assert released.wait(PATIENCE_S)
         return decode(image)
 
     monkeypatch.setattr(EncodedImage, "decode", held_up)

@@ -107,6 +107,7 @@ ROOTS = {
     "UnavailableError": "VolensError",
     "UnknownError": "InputError",
     "VolensError": "Exception",
+    "WrongKeyError": "TamperError",
 }
 
 
@@ -116,4 +117,4 @@ def test_every_error_has_its_root_and_a_sentence() -> None:
     for name, value in defined.items():
         assert name.endswith("Error")
         assert value.__doc__
-        assert value.__doc__.endswith(".")
+        assert value.__doc__.rstrip().endswith(".")
