@@ -44,6 +44,10 @@ class UnavailableError(VolensError):
     """A resource of this machine (disk, lock, keyring, model) is missing or refuses."""
 
 
+class ZonePausedError(UnavailableError):
+    """The operator paused this zone: nothing is matched or enrolled, and doors act as if the service were down."""
+
+
 class ReceiptError(InputError):
     """The receipt is malformed: it cannot be read as a signed Volens receipt."""
 

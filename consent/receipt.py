@@ -105,14 +105,16 @@ def sign_receipt(
     key: SubjectKey,
     now: datetime,
     valid_days: int | None = None,
+    valid_until: datetime | None = None,
 ) -> UnverifiedReceipt:
     """Write the receipt and sign it with the person's key.
 
-    The receipt ends after `valid_days`, by default after the zone's retention. It carries no name: names are sealed in
-    the store.
+    The receipt ends after `valid_days` or at `valid_until` (aware, such as this evening for a visitor), by default
+    after the zone's retention. It carries no name: names are sealed in the store.
 
     Raises:
-        InputError: the term is below one day or longer than the zone's retention; the jurisdiction is not an ISO 3166
+        InputError: the term is below one day or longer than the zone's retention; `valid_until` is past, later than
+            that, or given together with `valid_days`; the jurisdiction is not an ISO 3166
             code such as ``FR`` or ``US-IL``; or the notice is for another zone.
     """
     jurisdiction = parse_jurisdiction(jurisdiction)
@@ -125,7 +127,10 @@ def sign_receipt(
             f"{zone.purpose!r}"
         )
     issued_at = whole_seconds(now)
-    expires_at = issued_at + timedelta(days=term_days)
+    expires_at, duration = issued_at + timedelta(days=term_days), f"P{term_days}D"
+    if valid_until is not None:
+        expires_at = _end_of_term(valid_until, issued_at, zone, valid_days)
+        duration = f"PT{(expires_at - issued_at) // timedelta(seconds=1)}S"
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "record_id": receipt_id,
@@ -142,7 +147,7 @@ def sign_receipt(
         ],
         "event": {
             "event_time": format_time(issued_at),
-            "validity_duration": f"P{term_days}D",
+            "validity_duration": duration,
             "expires_at": format_time(expires_at),
             "entity_id": key.public.subject_id,
             "event_type": "explicit consent",
@@ -150,6 +155,18 @@ def sign_receipt(
         },
     }
     return UnverifiedReceipt.parse(RECEIPT.sign(key, document).encode("ascii"))
+
+
+def _end_of_term(until: datetime, issued_at: datetime, zone: Zone, valid_days: int | None) -> datetime:
+    if valid_days is not None:
+        raise InputError("got both a number of days and an end of the term; give one of the two")
+    expires_at = whole_seconds(until)
+    if not issued_at < expires_at <= issued_at + timedelta(days=zone.retention_days):
+        raise InputError(
+            f"got a term until {format_time(expires_at)}; expected a moment within {zone.retention_days} days "
+            f"from now, the retention of zone {zone.purpose!r}"
+        )
+    return expires_at
 
 
 def verify_receipt(receipt: UnverifiedReceipt, trusted_key: SubjectPublicKey) -> VerifiedReceipt:

@@ -19,7 +19,7 @@ QR_PREFIX: Final = "VOLENS-WITHDRAW:"
 
 
 class EndReason(StrEnum):
-    """Why a consent ended: the person's own act, an expiry clock, an order, or a key lost in a restore.
+    """Why a consent ended: the person's own act, an expiry clock, an order, a lost key, or a removed zone.
 
     The person's own act is a withdrawal with receipt or code (GDPR 7(3)), or a request for erasure at the desk
     (GDPR 17(1)(b)), such as after losing both.
@@ -34,6 +34,7 @@ class EndReason(StrEnum):
     ORDERED = "ordered"
     LOST = "lost"
     REQUESTED = "requested"
+    ZONE_REMOVED = "zone_removed"
 
 
 @final

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NotRequired, Self, TypedDict, TypeVar, final
 
-from volens.consent.errors import InputError, RefusedError
+from volens.consent.errors import InputError, RefusedError, ZonePausedError
 from volens.consent.ids import Purpose, parse_purpose
 from volens.consent.times import whole_seconds
 from volens.consent.typed_text import comparison_key, parse_text
@@ -14,6 +14,7 @@ DEFAULT_MATCH_HISTORY_DAYS: Final = 90
 MAX_MATCH_HISTORY_DAYS: Final = 366
 MAX_RETENTION_DAYS: Final = 3 * 366
 """Consent must be renewed at least every three years; CNIL's guidance for workplace biometrics expects a limit."""
+MAX_TITLE_CHARACTERS: Final = 80
 _MAX_TEXT: Final = 2000
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
@@ -34,6 +35,14 @@ class SecondFactor(StrEnum):
     PIN = "pin"
 
 
+class ZoneState(StrEnum):
+    """Whether a zone is in use, paused by the operator, or removed for ever."""
+
+    IN_USE = "in_use"
+    PAUSED = "paused"
+    REMOVED = "removed"
+
+
 class Promises(TypedDict):
     """The terms of a zone when it is added; see `Zone.declare`."""
 
@@ -43,6 +52,7 @@ class Promises(TypedDict):
     retention_days: int | None
     match_history_days: NotRequired[int]
     second_factor: NotRequired[str]
+    title: NotRequired[str | None]
 
 
 @final
@@ -53,6 +63,7 @@ class Zone:
     Attributes:
         match_history_days: how long a person's visits are kept, so that the person can request them; 0 keeps none.
         second_factor: without it the door stays closed, even if the face matches.
+        title: what people call it, such as ``Lobby East``; empty if it has none. It can change, `purpose` cannot.
     """
 
     purpose: Purpose
@@ -63,6 +74,13 @@ class Zone:
     created_at: datetime
     match_history_days: int = DEFAULT_MATCH_HISTORY_DAYS
     second_factor: SecondFactor = SecondFactor.NONE
+    title: str = ""
+    state: ZoneState = ZoneState.IN_USE
+
+    @property
+    def label(self) -> str:
+        """The title with the name, ``Lobby East (lobby)``, or the name alone."""
+        return f"{self.title} ({self.purpose})" if self.title else self.purpose
 
     @classmethod
     def declare(
@@ -76,6 +94,7 @@ class Zone:
         now: datetime,
         match_history_days: int = DEFAULT_MATCH_HISTORY_DAYS,
         second_factor: str = SecondFactor.NONE,
+        title: str | None = None,
     ) -> Self:
         """Return a zone for which consent may be requested.
 
@@ -115,7 +134,33 @@ class Zone:
                 f"zone {purpose!r} has custody {kind.value!r}, in which people already show something they carry "
                 "besides their face; leave --second-factor out, or choose custody 'operator'"
             )
-        return cls(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days, factor)
+        return cls(
+            *(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days, factor),
+            title=parse_title(title or ""),
+        )
+
+    def check_in_use(self) -> None:
+        """Refuse to match or enroll in a zone that is paused or removed.
+
+        Raises:
+            ZonePausedError: it is paused.
+            RefusedError: it was removed.
+        """
+        if self.state is ZoneState.PAUSED:
+            raise ZonePausedError(
+                f"zone {self.purpose!r} is paused; nothing is matched or enrolled there until 'volens zone resume "
+                f"{self.purpose}'"
+            )
+        self.check_not_removed()
+
+    def check_not_removed(self) -> None:
+        """Refuse what a removed zone is not there for any more.
+
+        Raises:
+            RefusedError: it was removed.
+        """
+        if self.state is ZoneState.REMOVED:
+            raise RefusedError(f"zone {self.purpose!r} was removed; use another zone")
 
     def check_searchable(self) -> None:
         """Refuse an identification (1:N) if the person holds the key: no reference opens until the person shows it.
@@ -129,6 +174,16 @@ class Zone:
                 f"for the person's {'badge' if self.custody is Custody.BADGE else 'receipt and secret'} and use "
                 "'volens verify'"
             )
+
+
+def parse_title(text: str) -> str:
+    """Return a title of a zone in its stored form (`parse_text`), or empty text, which is no title.
+
+    Raises:
+        InputError: it has more than 80 characters, or one that no text may have.
+    """
+    words = " ".join(text.split())
+    return parse_text(words, "a title", MAX_TITLE_CHARACTERS) if words else ""
 
 
 def _one_of(known: type[_Kind], what: str, given: str) -> _Kind:

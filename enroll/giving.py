@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from volens.consent import (
@@ -38,6 +39,7 @@ def give_consent(
     jurisdiction: str,
     key: SubjectKey,
     valid_days: int | None = None,
+    valid_until: datetime | None = None,
     external_id: str | None = None,
     in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
 ) -> TakeHome:
@@ -54,9 +56,9 @@ def give_consent(
 
     The name, 1 to 200 characters (`volens.consent.typed_text`), is stored sealed, and erased with the consent. The
     jurisdiction is the ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``. The person's own
-    key is not stored. `valid_days` is the term that the person signs, by default the zone's retention; `external_id` an
-    id of another system, such as a personnel number (`volens.store.people.external_ids`). `in_transaction` is called in
-    the transaction of 5, for rows that must exist exactly when the consent does.
+    key is not stored. `valid_days` or `valid_until` is the term that the person signs, by default the zone's retention;
+    `external_id` an id of another system, such as a personnel number (`volens.store.people.external_ids`).
+    `in_transaction` is called in the transaction of 5, for rows that must exist exactly when the consent does.
 
     In a zone of custody ``subject_key`` the take-home holds the person's secret, which is not stored and must be wiped
     after it is handed over.
@@ -76,6 +78,7 @@ def give_consent(
     # 1.
     with store.read() as connection:
         zone = zone_of(connection, notice.purpose)
+        zone.check_not_removed()
         if notice_of(connection, notice.purpose, notice.language) != notice:
             raise InputError("a newer notice was published meanwhile; show that one to the person, and start again")
     # 2.
@@ -89,6 +92,7 @@ def give_consent(
         key=key,
         now=store.now(),
         valid_days=valid_days,
+        valid_until=valid_until,
     )
     receipt = verify_receipt(unverified, key.public)
     code = WithdrawalCode.generate(store.random)

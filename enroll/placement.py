@@ -60,10 +60,12 @@ class ReferencePlacement:
 
         Raises:
             InputError: the inputs are not those that the zone needs.
-            RefusedError: the secret is another person's.
+            ZonePausedError: the operator paused the zone.
+            RefusedError: the secret is another person's, or the zone was removed.
             TamperError: the zone's custody is not the one that the person signed.
         """
         zone = zone_of(connection, grant.purpose)
+        zone.check_in_use()
         if receipt.claims.custody is not zone.custody:
             raise TamperError(
                 f"integrity: the person agreed to custody {receipt.claims.custody.value!r}, and the zone now says "

@@ -33,6 +33,7 @@ from volens.store import Store
 from volens.store.keys import destroy_secrets, renew_root_key
 from volens.store.people import clocked, live_receipts
 from volens.store.people.consents import inspect_consents
+from volens.store.people.disclosures import prune_disclosures
 from volens.store.people.visits import prune_visits
 from volens.store.programs.idempotency_store import prune_responses
 
@@ -181,6 +182,7 @@ def _delete_outdated(store: Store) -> tuple[int, list[TamperError]]:
     """
     with store.write() as tx:
         prune_visits(tx)
+        prune_disclosures(tx)
         prune_responses(tx)
     kept = store.keyring.kept(store.now() - STRAY_AFTER)
     with store.read() as connection:

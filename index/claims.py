@@ -46,6 +46,7 @@ def admit_claim(
     3. `carried` is what the zone requires, and goes with this receipt (`claimed_references`).
 
     Raises:
+        ZonePausedError: the operator paused the zone.
         InputError: neither receipt nor badge, or 3: another kind of token than the zone requires.
         RefusedError: no consent in force, or 3: another person's secret or badge, or another site's badge.
         ReceiptError, TamperError: the receipt or the badge is not the one recorded.
@@ -64,6 +65,7 @@ def admit_claim(
     grant = admit_receipt(store, connection, receipt)
     # 3.
     zone = zone_of(connection, grant.purpose)
+    zone.check_in_use()
     claimed_references(store, connection, zone, grant, carried)
     return grant, zone
 

@@ -36,6 +36,7 @@ _WITHOUT_EFFECT: Final = frozenset(
             "job",
             "message",
             "operator",
+            "people",
             "recipient",
             "request",
             "revocation",

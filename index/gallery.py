@@ -15,10 +15,10 @@ from volens.consent import (
     ModelId,
     Purpose,
     ReferenceId,
-    SecondFactor,
     TamperError,
     UnavailableError,
     VolensError,
+    Zone,
 )
 from volens.consent.embedding import FloatArray
 from volens.index.event_effects import changes_nothing, outdates_rows
@@ -33,7 +33,6 @@ from volens.store.backup import GalleryState, has_snapshot, keep_snapshot, open_
 from volens.store.log import CONSENT_ENDED, kinds_since, log_size
 from volens.store.people import SealedReference
 from volens.store.people.references import count_up_to, reference_ids, references_in
-from volens.store.people.second_factors import required_factor
 from volens.store.promises import zone_of
 
 SNAPSHOT_FROM: Final = 10_000
@@ -61,13 +60,13 @@ class Gallery:
 
     Attributes:
         hot: the rows that a decision needs of the references.
-        second_factor: what the zone requires besides the face.
-        generation: of the store (`Store.generation`) to which sketches, hot set and second factor were levelled.
+        zone: with what it requires besides the face, and whether it is paused.
+        generation: of the store (`Store.generation`) to which sketches, hot set and zone were levelled.
     """
 
     def __init__(
         self,
-        purpose: Purpose,
+        zone: Zone,
         model_id: ModelId,
         projection: Projection,
         engine: SearchEngine,
@@ -75,15 +74,19 @@ class Gallery:
         hot_set_bytes: int = HOT_SET_BYTES,
     ) -> None:
         """Start with an empty engine; `epoch` is that of the projection key."""
-        self.purpose = purpose
+        self.zone = zone
         self.model_id = model_id
         self.projection = projection
         self.epoch = epoch
         self.engine = engine
-        self.hot = HotSet(purpose, model_id, projection.dimension, engine.__contains__, hot_set_bytes)
-        self.second_factor = SecondFactor.NONE
+        self.hot = HotSet(zone.purpose, model_id, projection.dimension, engine.__contains__, hot_set_bytes)
         self.generation = _UNBUILT
         self.newest = 0
+
+    @property
+    def purpose(self) -> Purpose:
+        """The name of the zone."""
+        return self.zone.purpose
 
     def add_many(self, ids: NDArray[np.int64], sketches: SketchArray) -> None:
         """Add sketches: ids int64 (n,), uint8 (n, bits / 8)."""
@@ -148,13 +151,19 @@ class Galleries:
         self._lock = threading.Lock()
 
     def at(self, purpose: Purpose, model_id: ModelId, dimension: int) -> Gallery:
-        """Return a gallery as the store is now; see `of`. Cost: one prepared statement, if nothing has changed."""
+        """Return a gallery to match with, as the store is now; see `of`. Cost: one prepared statement, if unchanged.
+
+        Raises:
+            ZonePausedError: the operator paused the zone.
+            InputError, RefusedError, TamperError: see `of`.
+        """
         gallery = self._galleries.get((purpose, model_id))
         generation = self._store.generation()
         if gallery is None or gallery.generation < generation or gallery.epoch != self._store.keyring.projection_epoch:
             with self._store.read() as connection:
-                return self.of(connection, purpose, model_id, dimension)
+                gallery = self.of(connection, purpose, model_id, dimension)
         _check_dimension(gallery, dimension)
+        gallery.zone.check_in_use()
         return gallery
 
     def of(self, connection: Connection, purpose: Purpose, model_id: ModelId, dimension: int) -> Gallery:
@@ -183,15 +192,16 @@ class Galleries:
                     with suppress(UnavailableError):
                         keyring.refresh()
             if gallery is None or gallery.epoch != keyring.projection_epoch:
+                zone = zone_of(connection, purpose)
                 if gallery is None:
-                    zone_of(connection, purpose).check_searchable()  # once: a zone's custody never changes
+                    zone.check_searchable()  # once: a zone's custody never changes
                 else:
                     gallery.clear()
                 with keyring.unlocked.lock:  # both of the same key
                     epoch, seed = keyring.projection_epoch, keyring.projection_seed(model_id)
                 projection = Projection(seed, dimension)
                 gallery = Gallery(
-                    purpose, model_id, projection, self._make_engine(projection.bits), epoch, self.hot_set_bytes
+                    zone, model_id, projection, self._make_engine(projection.bits), epoch, self.hot_set_bytes
                 )
                 self._load(connection, gallery, purpose, model_id)
                 self._galleries[purpose, model_id] = gallery
@@ -293,7 +303,7 @@ class Galleries:
         for reference_id in held - wanted:
             gallery.remove(reference_id)
         if outdates_rows(kinds):
-            gallery.second_factor = required_factor(connection, purpose)
+            gallery.zone = zone_of(connection, purpose)
             gallery.hot.outdate(log_size(connection))
         batch: list[SealedReference] = []
         for reference in references_in(connection, purpose, model_id, sorted(wanted - held)):

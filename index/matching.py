@@ -103,6 +103,7 @@ def identify_many(
     to 5), ``signature`` (6) and, if the zone requires one, ``factor`` (7).
 
     Raises:
+        ZonePausedError: the operator paused the zone.
         InputError: the probes are of different zones or models, or the factor is not the kind that the zone requires.
         TamperError: see `identify`. None of the probes matches then.
     """
@@ -115,7 +116,7 @@ def identify_many(
         raise InputError("got probes of different zones or models; expected a batch of one zone and one model")
     # 1.
     gallery = galleries.at(purpose, model_id, dimension)
-    required = gallery.second_factor
+    required = gallery.zone.second_factor
     check_kind(required, factor)
     with gallery.hot.borrowed_row() as row:
         # 2.

@@ -8,7 +8,11 @@ from volens.rights.access_answer import answer_unknown as answer_unknown
 from volens.rights.access_answer import is_about as is_about
 from volens.rights.access_check import MAX_FILE_BYTES as MAX_FILE_BYTES
 from volens.rights.access_check import verify_answer as verify_answer
+from volens.rights.decision_explanation import Explanation as Explanation
 from volens.rights.held_data import held_under as held_under
+from volens.rights.people_directory import PeopleDirectory as PeopleDirectory
+from volens.rights.people_directory import PersonEntry as PersonEntry
+from volens.rights.people_directory import PersonRecord as PersonRecord
 from volens.rights.policy import RETENTION_POLICY as RETENTION_POLICY
 from volens.rights.policy import build_policy as build_policy
 from volens.rights.policy import policy_file as policy_file

@@ -234,6 +234,8 @@ def _record(
         "volens:certificate": held.certificate_id,
         "volens:zone": {
             "name": zone.purpose,
+            "title": zone.title,
+            "state": zone.state.value,
             "custody": zone.custody.value,
             "justification": zone.justification,
             "alternative": zone.alternative,

@@ -96,7 +96,13 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
         clocks=clocks,
         ended=consent_ended(connection, receipt_id),
         certificate_id=None if certificate is None else certificate.certificate_id,
-        rows=rows | {tables.passage.name: _with_doors(connection, rows[tables.passage.name])},
+        rows=rows
+        | {
+            tables.passage.name: _with_label(connection, rows[tables.passage.name], "asked_by", "door"),
+            tables.name_disclosure.name: _with_label(
+                connection, rows[tables.name_disclosure.name], "shown_to", "reader"
+            ),
+        },
         counts=counts,
     )
 
@@ -128,11 +134,13 @@ def _rows(
     ]
 
 
-def _with_doors(connection: Connection, passages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return passages with the door's present label."""
-    door = tables.api_credential.c
-    labels = {row.credential_id: row.label for row in connection.execute(select(door.credential_id, door.label))}
-    return [row | {"door": labels.get(row["asked_by"])} for row in passages]
+def _with_label(connection: Connection, rows: list[dict[str, Any]], column: str, name: str) -> list[dict[str, Any]]:
+    """Return rows with the present label of the credential whose id is in a column, under a name."""
+    credential = tables.api_credential.c
+    labels = {
+        row.credential_id: row.label for row in connection.execute(select(credential.credential_id, credential.label))
+    }
+    return [row | {name: labels.get(row[column])} for row in rows]
 
 
 def _plain(value: object) -> object:

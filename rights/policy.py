@@ -17,6 +17,7 @@ from volens.consent.clocks import INACTIVE_AFTER_DAYS, LEGAL_SOURCES, superseded
 from volens.consent.json_reader import read_json
 from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage, PageWords, render_page
 from volens.store import Store
+from volens.store.people.disclosures import KEPT_DAYS
 from volens.store.programs import recipients_of
 from volens.store.promises import zones
 from volens.store.schema import data_tables as tables
@@ -60,6 +61,8 @@ def build_policy(store: Store) -> dict[str, Any]:
         },
         "volens:afterwards": _WORDS.text("afterwards"),
         "volens:evidence": _WORDS.text("evidence"),
+        "volens:namesShown": _WORDS.text("names_shown", days=KEPT_DAYS),
+        "volens:namesShownDays": KEPT_DAYS,
         "volens:photos": "never stored",
         "volens:strangers": "a face that matches no person is not stored",
         "dpv:hasPersonalDataHandling": described,
@@ -115,6 +118,8 @@ def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
     return {
         "@type": "dpv:PersonalDataHandling",
         "volens:zone": zone.purpose,
+        "volens:title": zone.title,
+        "volens:state": zone.state.value,
         "dpv:hasPurpose": "dpv:IdentityVerification",
         "dpv:hasPersonalData": ["dpv:BiometricData", "dpv:Identifying"],
         "dpv:hasLegalBasis": ["eu-gdpr:A6-1-a", "eu-gdpr:A9-2-a"],

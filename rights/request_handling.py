@@ -16,6 +16,7 @@ from volens.erase.proof import Erased, Recipients
 from volens.index import Installation
 from volens.rights import request_rows
 from volens.rights.access_answer import AccessAnswer, answer_access, answer_unknown
+from volens.rights.decision_explanation import Explanation, explain_decisions
 from volens.rights.request_rows import ExtensionReason, Outcome, PersonsRequest, RequestKind
 from volens.rights.who_may_withdraw import consent_to_withdraw
 from volens.store.files import make_private_folder, write_private
@@ -70,6 +71,10 @@ class Rights:
         """Return the consent of a receipt or code, which may end it; see `consent_to_withdraw`. Nothing is changed."""
         with self._store.read() as connection:
             return consent_to_withdraw(connection, receipt, code)
+
+    def explain(self, *, receipt: bytes | None = None, code: str | None = None) -> Explanation:
+        """Explain to a person what the doors decided lately; see `explain_decisions`."""
+        return explain_decisions(self._store, receipt=receipt, code=code)
 
     def request(self, request_id: str) -> PersonsRequest:
         """Return a request, open or closed.

@@ -33,6 +33,7 @@ from volens.identify import DoorStream, FaceDecision, Identification, Recognizer
 from volens.index import ChangeFeed, Galleries, Installation, Match, PersonalToken, StageTimer, no_timing
 from volens.rights import (
     AccessAnswer,
+    PeopleDirectory,
     PublishedLog,
     Rights,
     Withdrawal,
@@ -43,7 +44,8 @@ from volens.rights import (
 )
 from volens.site_clocks import SiteClocks
 from volens.site_evidence import SiteEvidence
-from volens.site_status import SiteStatus, site_status
+from volens.site_status import SiteStatus, check_rules, site_status
+from volens.site_zones import SiteZones
 from volens.store import Clock, Keys, Transaction, make_home, open_home, utc_now
 from volens.store.backup import Backup, make_backup
 from volens.store.keys import Random
@@ -51,7 +53,7 @@ from volens.store.keys.root_key import DEFAULT_URL
 from volens.store.people import add_external_id, name_of, shorten
 from volens.store.people.second_factors import Factors
 from volens.store.programs import Programs
-from volens.store.promises import add_notice, add_zone, notice_of, zone_of
+from volens.store.promises import Defaults, add_notice, add_zone, notice_of, zone_of
 from volens.store.time_correction import correct_time
 
 
@@ -68,10 +70,13 @@ class Site:
         feed: applies the changes of other processes, for a process that keeps the site open.
         cohorts: erasures by order, their dossiers, orders to stop collecting, and the operators who may approve.
         keys: the site's keys: their state and their rotation.
+        zones: titles of zones, pausing and removing them.
         clocks: people who leave, consents that are due, the alarm, the retention policy.
         erasures: past erasures: whose they are, and the repeated search that shows that they held.
         rights: data subject requests with their deadlines, and the recipients of personal data.
+        people: who is enrolled, found by name or shown by id; every look at names is recorded.
         factors: the second factors of people in zones that require one: set, replaced, removed.
+        defaults: the zone, jurisdiction and time zone that commands use if none is given.
         log: the audit log.
         evidence: holds data file and keyring against checkpoints that were kept elsewhere.
         keyring_repair: what opening the site repaired, because the keyring was an older copy; None if it was not.
@@ -89,9 +94,12 @@ class Site:
         self.cohorts = Cohorts(installation)
         self.keys = Keys(store, installation.galleries.reissue)
         self.clocks = SiteClocks(installation)
+        self.zones = SiteZones(installation)
         self.erasures = Erasures(installation)
         self.rights = Rights(installation)
+        self.people = PeopleDirectory(store)
         self.factors = Factors(store)
+        self.defaults = Defaults(store)
         self.log = PublishedLog(store)
         self.evidence = SiteEvidence(installation)
         self.keyring_repair = store.keyring_repair
@@ -178,23 +186,8 @@ class Site:
         return self._store.now()
 
     def check_rules(self) -> None:
-        """Check both databases more closely than at every opening; changes nothing. Cost: reads them whole.
-
-        1. Every act that the data file must refuse is tried, and undone.
-        2. Pages, indexes and foreign keys of both files are sound.
-
-        Raises:
-            TamperError: 1 or 2 does not hold.
-        """
-        data, keyring = self._store.data, self._store.keyring.engine
-        # 1.
-        with data.write() as connection:
-            data.check_rules(connection)
-        # 2.
-        with data.read() as first, keyring.read() as second:
-            sound = data.sound(first) and keyring.sound(second)
-        if not sound:
-            raise TamperError("integrity: a database is damaged; restore it from a backup")
+        """Check both databases more closely than at every opening; see `volens.site_status.check_rules`."""
+        check_rules(self._store)
 
     @property
     def extractor(self) -> Extractor:
@@ -242,6 +235,7 @@ class Site:
         jurisdiction: str,
         key: SubjectKey,
         valid_days: int | None = None,
+        valid_until: datetime | None = None,
         external_id: str | None = None,
         in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
     ) -> TakeHome:
@@ -253,6 +247,7 @@ class Site:
             jurisdiction=jurisdiction,
             key=key,
             valid_days=valid_days,
+            valid_until=valid_until,
             external_id=external_id,
             in_transaction=in_transaction,
         )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import final
 
-from volens.consent import SiteId, Zone
+from volens.consent import SiteId, TamperError, Zone
+from volens.consent.zone import ZoneState
 from volens.erase import unfinished, unfinished_since
 from volens.erase.order import unfinished_cohorts
 from volens.store import Store, rotation_due
@@ -60,6 +61,7 @@ def site_status(store: Store) -> SiteStatus:
             zones=tuple(
                 ZoneStatus(zone, count_live(connection, zone.purpose), count_references(connection, zone.purpose))
                 for zone, _problem in inspect_zones(connection)
+                if zone.state is not ZoneState.REMOVED
             ),
             log_size=log_size(connection),
             unfinished_erasures=len(unfinished(connection)),
@@ -71,3 +73,23 @@ def site_status(store: Store) -> SiteStatus:
             rotation_overdue=due_at < store.now(),
             processes=running,
         )
+
+
+def check_rules(store: Store) -> None:
+    """Check both databases more closely than at every opening; changes nothing. Cost: reads them whole.
+
+    1. Every act that the data file must refuse is tried, and undone.
+    2. Pages, indexes and foreign keys of both files are sound.
+
+    Raises:
+        TamperError: 1 or 2 does not hold.
+    """
+    data, keyring = store.data, store.keyring.engine
+    # 1.
+    with data.write() as connection:
+        data.check_rules(connection)
+    # 2.
+    with data.read() as first, keyring.read() as second:
+        sound = data.sound(first) and keyring.sound(second)
+    if not sound:
+        raise TamperError("integrity: a database is damaged; restore it from a backup")

@@ -22,6 +22,8 @@ from volens.service.cli import audit_commands as audit
 from volens.service.cli import backup_commands as backup
 from volens.service.cli import certificate_commands as certificate
 from volens.service.cli import credential_commands as credential
+from volens.service.cli import decision_commands as decisions
+from volens.service.cli import defaults_commands as defaults
 from volens.service.cli import demo_commands as demo
 from volens.service.cli import doctor_commands as doctor
 from volens.service.cli import door_commands as door
@@ -32,6 +34,7 @@ from volens.service.cli import identify_commands as identify
 from volens.service.cli import keys_commands as keys
 from volens.service.cli import models_commands as models
 from volens.service.cli import operator_commands as operator
+from volens.service.cli import people_commands as people
 from volens.service.cli import policy_commands as policy
 from volens.service.cli import recipient_commands as recipient
 from volens.service.cli import request_commands as request
@@ -54,12 +57,12 @@ _COMPLETION: Final = "_VOLENS_COMPLETE"
 """Set by the shell when it asks for completions."""
 
 _PANELS: Final = {
-    "Person and desk": [one.app for one in (sheet, enroll, identify, verify, withdraw)],
+    "Person and desk": [one.app for one in (sheet, enroll, people, identify, verify, withdraw, decisions)],
     "Privacy": [
         *(zone.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
         *(certificate.app, certificate.dossier_app, recipient.app, audit.app),
     ],
-    "Operation": [one.app for one in (demo, setup, doctor, sweep, backup, keys, models)],
+    "Operation": [one.app for one in (demo, setup, defaults, doctor, sweep, backup, keys, models)],
     "Integration": [serve.app, serve.config_app, credential.app, door.app, sender.app, webhook.app],
 }
 

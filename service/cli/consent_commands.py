@@ -16,13 +16,13 @@ from volens.consent import (
     SubjectKey,
     TakeHome,
     VolensError,
-    format_time,
 )
 from volens.consent.typed_text import same_text
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.factor_prompt import read_factor
+from volens.service.cli.local_times import local_text, parse_until
 from volens.service.cli.named_files import must_be_new, read_file, write_private
-from volens.service.cli.options import HomeOption
+from volens.service.cli.options import HomeOption, ZoneOption
 from volens.service.cli.output import members, note, shown
 from volens.service.cli.person_argument import receipt_meant
 from volens.service.cli.session import opened
@@ -40,12 +40,15 @@ _Receipt = Annotated[
 
 @app.command("give", '--zone lobby --name "Ada Example" --jurisdiction FR --new-key ada.key --out ada.receipt.json')
 def give(
-    zone: Annotated[str, typer.Option(help="The zone.")],
     name: Annotated[str, typer.Option(help="The person's name; stored encrypted, erased with the consent.")],
-    jurisdiction: Annotated[str, typer.Option(help="The law that protects the person: ISO 3166, such as FR or US-IL.")],
     out: Annotated[
         Path, typer.Option(help="File for the receipt that the person keeps; its QR code is written next to it.")
     ],
+    zone: ZoneOption = None,
+    jurisdiction: Annotated[
+        str | None,
+        typer.Option(help="The law that protects the person: ISO 3166, such as FR or US-IL. Default: the site's."),
+    ] = None,
     new_key: Annotated[
         Path | None, typer.Option(help="Make a key for the person and write it to this file (0600).")
     ] = None,
@@ -53,6 +56,13 @@ def give(
     language: Annotated[str | None, typer.Option(help="Language of the notice.")] = None,
     valid_days: Annotated[
         int | None, typer.Option(help="How long the consent lasts. Default: the zone's retention.")
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Or until when it lasts: 18:00 (today), 2026-12-24 (that day's end), in the site's zone.",
+        ),
     ] = None,
     external_id: Annotated[
         str | None, typer.Option(help="The person's id in the staff list; only a keyed hash is stored.")
@@ -69,18 +79,21 @@ def give(
     _check_files(out, qr, new_key)
     subject_key = SubjectKey.from_seed(os.urandom(32)) if key is None else SubjectKey.from_pem(read_file(key, "key"))
     with opened(home) as site:
-        notice = site.notice(zone, language)
+        law = site.defaults.jurisdiction(jurisdiction)
+        valid_until = None if until is None else parse_until(until, site.now(), site.defaults.time_zone())
+        notice = site.notice(site.defaults.zone(zone), language)
         if not yes_i_read_it:
-            _ask(notice)
+            _ask(notice, site.zones.get(notice.purpose).label)
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
         try:
             take_home = site.give_consent(
                 notice,
                 name=name,
-                jurisdiction=jurisdiction,
+                jurisdiction=law,
                 key=subject_key,
                 valid_days=valid_days,
+                valid_until=valid_until,
                 external_id=external_id,
             )
         except VolensError:
@@ -88,7 +101,8 @@ def give(
                 new_key.unlink(missing_ok=True)  # the key has signed nothing
             raise
         _hand_over(site, take_home, out, qr, new_key)
-        required = next(one.zone.second_factor for one in site.status().zones if one.zone.purpose == notice.purpose)
+        agreed = site.zones.get(notice.purpose)
+        ends = local_text(take_home.receipt.claims.expires_at, site.defaults.time_zone())
     claims = take_home.receipt.claims
     document = {"receipt": str(out), "qr": str(qr)}
     document |= members(claims, "receipt_id subject_id zone=purpose expires_at")
@@ -104,12 +118,12 @@ def give(
         enroll += f" {shell_command('--secret', _secret_file(out))}"
     elif claims.custody is Custody.BADGE:
         enroll += " --badge-out BADGE"
-    if required is not SecondFactor.NONE:
-        option = "--pin" if required is SecondFactor.PIN else "--badge-number"
+    if agreed.second_factor is not SecondFactor.NONE:
+        option = "--pin" if agreed.second_factor is SecondFactor.PIN else "--badge-number"
         factor = shell_command("volens", "consent", "factor", out, option)
         enroll += f"\nthen, because this zone requires a second factor: {factor}"
     text = (
-        f"recorded the consent for zone {claims.purpose}, until {format_time(claims.expires_at)}\n"
+        f"recorded the consent for zone {shown(agreed.label)}, until {ends}\n"
         f"give to the person: {shown(out)} (receipt and withdrawal code), {shown(qr)} (the code as a QR code)"
         + (f", {shown(new_key)} (their key)" if new_key else "")
         + secret
@@ -178,13 +192,13 @@ def _secret_qr_file(out: Path) -> Path:
     return out.with_suffix(".secret.qr.png")
 
 
-def _ask(notice: Notice) -> None:
+def _ask(notice: Notice, zone: str) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the notice is shown on stderr; stdout is for the result
         raise InputError(
             "there is no terminal to ask on; let the person read the notice ('volens notice show'), then pass "
             "--yes-i-read-it"
         )
-    note(notice.text)
+    note(f"Zone: {zone}\n\n{notice.text}")
     answer = typer.prompt(f"Do you agree? Type {_YES} to agree, anything else to refuse", err=True, default="no")
     if not same_text(answer, _YES):
         raise RefusedError("the person did not agree; nothing was recorded")

@@ -16,6 +16,7 @@ import typer
 
 from volens import Site
 from volens.consent import Custody, RefusedError, UnavailableError, VolensError, format_time
+from volens.consent.zone import ZoneState
 from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode, code_of
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
@@ -81,7 +82,7 @@ def _checks(home: Path, evidence: Sequence[Path]) -> Iterator[tuple[str, Callabl
     if home.is_dir():
         yield "root key", lambda: _root_key(home)
         checks = {"site": _site, "rules": _rules, "rows": _rows, "store key": _store_key}
-        checks |= {"clocks": _clocks, "requests": _requests, "zone sizes": _zone_sizes}
+        checks |= {"zones": _zones, "clocks": _clocks, "requests": _requests, "zone sizes": _zone_sizes}
         for what, check in (checks | {"processes": _processes}).items():
             yield what, partial(_on_site, home, check)
         yield "evidence", partial(_on_site, home, _kept_evidence)
@@ -186,6 +187,13 @@ def _site(site: Site) -> str:
         raise site.unfinished
     report = site.log.verify_entries()
     return f"opens, the log of {report.size} entries holds, no erasure is unfinished"
+
+
+def _zones(site: Site) -> str:
+    zones = site.zones.all()
+    paused = ", ".join(one.purpose for one in zones if one.state is ZoneState.PAUSED)
+    found = counted(len(zones), "zone")
+    return f"{found}; paused, so nothing is matched or enrolled: {paused}" if paused else f"{found}, none paused"
 
 
 def _rules(site: Site) -> str:

@@ -14,7 +14,7 @@ from volens.identify import REASONS
 from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode
 from volens.service.cli.factor_prompt import BadgeNumberFile, PinFile, factor_shown
-from volens.service.cli.options import HomeOption, JsonOption, PackOptions
+from volens.service.cli.options import HomeOption, JsonOption, PackOptions, ZoneOption
 from volens.service.cli.output import counted, emit, info, shown, tracked, warn
 from volens.service.cli.session import models, opened
 
@@ -23,7 +23,6 @@ app = Commands()
 
 @app.command("identify", "--zone lobby door.jpg --draw decided.png")
 def identify(
-    zone: Annotated[str, typer.Option(help="The zone whose consents count.")],
     frames: Annotated[
         list[Path] | None, typer.Argument(help="Images, folders of images, or videos.", show_default=False)
     ] = None,
@@ -36,6 +35,7 @@ def identify(
     draw: Annotated[
         Path | None, typer.Option(help="Write the last frame with its decisions to this PNG file; it is overwritten.")
     ] = None,
+    zone: ZoneOption = None,
     badge_number_file: BadgeNumberFile = None,
     pin_file: PinFile = None,
     pack: PackOptions = PackOptions(),
@@ -60,12 +60,13 @@ def identify(
         opened(home, models(pack)) as site,
         contextlib.ExitStack() as after,
     ):
-        door = None if camera is None else site.watch(zone)
+        where = site.defaults.zone(zone)
+        door = None if camera is None else site.watch(where)
         if door is not None and factor is not None:
             after.callback(door.close)
             door.present(factor, time.monotonic())
         for label, image in _frames(paths, camera, camera_frame_count):
-            found = site.identify(zone, image, factor) if door is None else door.look(image, time.monotonic())
+            found = site.identify(where, image, factor) if door is None else door.look(image, time.monotonic())
             matched = matched or any(face.match for face in found.faces)
             documents.append({"source": label} | _document(found))
             if not as_json:

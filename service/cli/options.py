@@ -20,6 +20,9 @@ HomeOption: TypeAlias = Annotated[
         "--home", envvar="VOLENS_HOME", help="Folder of the site. Default: the user's data folder.", show_default=False
     ),
 ]
+ZoneOption: TypeAlias = Annotated[
+    str | None, typer.Option("--zone", help="The zone. Default: the site's default, or its only zone.")
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 OutOption: TypeAlias = Annotated[
     Path | None, typer.Option(help="Write the secret to this file (0600) instead of showing it.", show_default=False)

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from volens import Site
-from volens.consent import InputError, format_time
+from volens.consent import InputError
 from volens.rights import PersonsRequest
 from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.local_times import local_text
 from volens.service.cli.named_files import must_be_new
 from volens.service.cli.output import counted, members, shown, table
 from volens.service.cli.person_argument import receipts_meant
@@ -42,7 +43,8 @@ def open_(
         else "\nkeep the number with the letter; the answer will state what was searched for: 'volens request answer "
         f"{request.request_id} --searched-for NAME'"
     )
-    text = f"request {request.request_id}: {request.kind.value}, answer by {format_time(request.due_at)}{found}"
+    due = local_text(request.due_at, site.defaults.time_zone())
+    text = f"request {request.request_id}: {request.kind.value}, answer by {due}{found}"
     return _document(request, now), text
 
 
@@ -75,7 +77,7 @@ def extend(
     """Extend the time limit by two months, once, within the first month. Tell the person why within that month."""
     request, now = site.rights.extend(number, because), site.now()
     text = (
-        f"request {number} is now due by {format_time(request.due_at)}\n"
+        f"request {number} is now due by {local_text(request.due_at, site.defaults.time_zone())}\n"
         "tell the person before the first month ends, and give the reason"
     )
     return _document(request, now), text

@@ -7,10 +7,12 @@ import typer
 from volens import Site
 from volens.consent import format_time
 from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.local_times import system_time_zone
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, members, shown, table, warn
 from volens.service.cli.session import opened
 from volens.store.keys.root_key import DEFAULT_URL
+from volens.store.promises import Defaults
 
 app = Commands()
 
@@ -32,10 +34,20 @@ def init(
             "aws-kms:KEY (docs/keys.md)."
         ),
     ] = DEFAULT_URL,
+    zone: Annotated[str | None, typer.Option(help="The default zone of commands.")] = None,
+    jurisdiction: Annotated[
+        str | None, typer.Option(help="The default law that protects people: ISO 3166, such as FR or US-IL.")
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="Time zone of texts, such as Europe/Paris. Default: this machine's.")
+    ] = None,
 ) -> Output:
     """Create a new site: keys, keyring, data file, public key."""
     folder = home_folder(home)
+    defaults = {"zone": zone, "jurisdiction": jurisdiction, "time_zone": time_zone or system_time_zone()}
+    Defaults.check(**defaults)
     with Site.create(folder, name=controller, contact=contact, root_key=root_key) as site:
+        site.defaults.set(**defaults)
         status = site.status()
     secret = f"{shown(folder / 'root.key')} and keyring.db"
     if root_key != DEFAULT_URL:
@@ -49,7 +61,7 @@ def init(
     if controller == _UNNAMED or contact == _UNREACHABLE:
         lines.append("receipts will not name the controller; use this only to try Volens (--controller, --contact)")
     document = {"home": str(folder)} | members(status, "site_id controller")
-    document |= {"contact": contact, "root_key": root_key}
+    document |= {"contact": contact, "root_key": root_key, "defaults": defaults}
     return document, "\n".join(lines)
 
 
@@ -61,7 +73,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         waiting, late = len(site.rights.requests()), len(site.rights.overdue())
     document = members(found, "site_id controller") | {
         "zones": [
-            members(one.zone, "zone=purpose custody second_factor retention_days")
+            members(one.zone, "zone=purpose title state custody second_factor retention_days")
             | members(one, "live_consents references")
             for one in found.zones
         ],
@@ -78,11 +90,14 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         ],
     }
     rows = [
-        (one.zone.purpose, one.zone.custody.value, one.live_consents, sum(one.references.values()))
+        (
+            *(one.zone.label, one.zone.state.value.replace("_", " "), one.zone.custody.value),
+            *(one.live_consents, sum(one.references.values())),
+        )
         for one in found.zones
     ]
     lines = [
-        table(("zone", "custody", "consents in force", "references"), rows),
+        table(("zone", "state", "custody", "consents in force", "references"), rows),
         (
             f"{counted(found.log_size, 'log entry', 'log entries')}, "
             f"{counted(found.unfinished_erasures, 'erasure')} not finished, "

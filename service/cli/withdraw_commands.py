@@ -23,6 +23,7 @@ from volens.rights import Withdrawal
 from volens.service.cli.carried_secrets import withdrawal_shown
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.exit_codes import ExitCode
+from volens.service.cli.local_times import local_text
 from volens.service.cli.named_files import read_stdin_line
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, members, note, progress, shown
@@ -149,7 +150,8 @@ def leaver(
             for one in erased
         )
     else:
-        text = f"noted: the person is not matched any more from {format_time(at)}; then 'volens sweep' erases the data"
+        when = local_text(at, site.defaults.time_zone())
+        text = f"noted: the person is not matched any more from {when}; then 'volens sweep' erases the data"
     document = {
         "ends_at": None if at is None else format_time(at),
         "erased": [erased_document(one) for one in erased],

@@ -1,19 +1,24 @@
 """`volens zone` defines zones, with their rules; `volens notice` publishes what people read before giving consent."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from volens import Notice, Site, Zone
-from volens.consent import Custody
+from volens.consent import Custody, InputError, RefusedError
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
-from volens.service.cli.output import counted, members, table
+from volens.service.cli.options import ZoneOption
+from volens.service.cli.output import counted, members, progress, table
 from volens.service.cli.zone_sizes import BEYOND, size_sentence
 
 app = Commands("zone", "Define zones: one purpose at one set of doors, with its rules.")
 notice_app = Commands("notice", "Publish the notice that people read before giving consent.")
+
+
+_Name = Annotated[str, typer.Argument(help="The zone.", show_default=False)]
 
 
 @app.command("add", 'lobby --custody subject_key --alternative "a badge at the same doors" --retention-days 90')
@@ -32,6 +37,7 @@ def add(
     second_factor: Annotated[
         str, typer.Option(help="Second factor required with the face: none, badge or pin.")
     ] = "none",
+    title: Annotated[str | None, typer.Option(help="What people call it, such as 'Lobby East'; can change.")] = None,
 ) -> Output:
     """Define a zone. It needs a justification, an alternative and a retention."""
     zone = site.add_zone(
@@ -42,8 +48,9 @@ def add(
         retention_days=retention_days,
         match_history_days=match_history_days,
         second_factor=second_factor,
+        title=title,
     )
-    text = f"added zone {zone.purpose}; next, publish its notice: volens notice publish"
+    text = f"added zone {zone.label}; next, publish its notice: volens notice publish"
     if zone.custody is Custody.OPERATOR:
         text += f"\n{size_sentence()}\n{BEYOND}"
     return _document(zone), text
@@ -64,30 +71,90 @@ def shorten(
     return _document(zone) | {"shortened": shortened}, text
 
 
+@app.command("rename", 'lobby --title "Lobby East"')
+def rename(
+    site: Site,
+    name: _Name,
+    title: Annotated[str, typer.Option(help="The new title, at most 80 characters; '' takes it away.")],
+) -> Output:
+    """Change the title of a zone. Its name stays, because receipts and certificates have it."""
+    zone = site.zones.rename(name, title)
+    return _document(zone), f"zone {zone.purpose} is now called {zone.title or 'by its name'}"
+
+
+@app.command("pause", "lobby")
+def pause(site: Site, name: _Name) -> Output:
+    """Stop matching and enrolling in a zone, until 'volens zone resume'. Its doors act as if the service were down."""
+    zone = site.zones.pause(name)
+    text = f"zone {zone.label} is paused: nothing is matched or enrolled; consents go on, and people can withdraw"
+    return _document(zone), text
+
+
+@app.command("resume", "lobby")
+def resume(site: Site, name: _Name) -> Output:
+    """End the pause of a zone."""
+    zone = site.zones.resume(name)
+    return _document(zone), f"zone {zone.label} is in use"
+
+
+@app.command("remove", "attic")
+def remove(
+    site: Site,
+    name: _Name,
+    erase_everyone: Annotated[
+        bool, typer.Option("--erase-everyone", help="End all consents in the zone first, and erase their data.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="For scripts: do not ask.")] = False,
+) -> Output:
+    """Remove a zone for ever. Its name stays taken, and the log keeps it.
+
+    A zone in which people have a consent in force is removed with --erase-everyone only, after a question.
+    """
+    people = next((one.live_consents for one in site.status().zones if one.zone.purpose == name), 0)
+    if erase_everyone and people and not yes:
+        _ask_to_erase(name, people)
+    with progress("erasing") as advance:
+        zone, erased = site.zones.remove(name, erase_everyone=erase_everyone, progress=advance)
+    text = f"removed zone {zone.label}; {counted(len(erased), 'consent')} ended and erased, each with a certificate"
+    return _document(zone) | {"erased": [one.certificate_id for one in erased]}, text
+
+
 @app.command("list")
-def show(site: Site) -> Output:
+def show(
+    site: Site, removed: Annotated[bool, typer.Option("--all", help="Include zones that were removed.")] = False
+) -> Output:
     """List the zones with their rules."""
-    zones = [one.zone for one in site.status().zones]
+    zones = site.zones.all(removed=removed)
     rows = [
-        (z.purpose, z.custody.value, z.second_factor.value, z.retention_days, z.justification, z.alternative)
+        (
+            *(z.purpose, z.title, z.state.value.replace("_", " "), z.custody.value, z.second_factor.value),
+            *(z.retention_days, z.justification, z.alternative),
+        )
         for z in zones
     ]
-    columns = ("zone", "custody", "second factor", "days", "justification", "alternative")
+    columns = ("zone", "title", "state", "custody", "second factor", "days", "justification", "alternative")
     return [_document(zone) for zone in zones], table(columns, rows)
 
 
 def _document(zone: Zone) -> dict[str, object]:
-    return members(
-        zone, "zone=purpose custody justification alternative retention_days match_history_days second_factor"
-    )
+    names = "zone=purpose title state custody justification alternative retention_days match_history_days second_factor"
+    return members(zone, names)
+
+
+def _ask_to_erase(name: str, people: int) -> None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InputError("there is no terminal to ask on; pass --yes to erase everyone in the zone without a question")
+    question = f"This ends {counted(people, 'consent')} and erases the face data. Type the name of the zone to go on"
+    if typer.prompt(question, err=True, default="").strip() != name:
+        raise RefusedError("the name was not typed; nothing was changed")
 
 
 @notice_app.command("publish", "notice.md --zone lobby --language en")
 def publish(
     site: Site,
     text: Annotated[Path, typer.Argument(help="A UTF-8 text file, at most 256 KiB.", show_default=False)],
-    zone: Annotated[str, typer.Option(help="The zone.")],
     language: Annotated[str, typer.Option(help="BCP 47 tag, such as en or fr-CA.")],
+    zone: ZoneOption = None,
     supersedes_within_days: Annotated[
         int | None,
         typer.Option(help="People who agreed to an older version must agree to this one within this many days."),
@@ -95,7 +162,10 @@ def publish(
 ) -> Output:
     """Publish the next version of a zone's notice in one language."""
     notice = site.publish_notice(
-        zone, language=language, text=read_file(text, "notice"), supersedes_within_days=supersedes_within_days
+        site.defaults.zone(zone),
+        language=language,
+        text=read_file(text, "notice"),
+        supersedes_within_days=supersedes_within_days,
     )
     version = f"version {notice.version} ({notice.language})"
     return _notice_document(notice), f"published {version} for zone {notice.purpose}, SHA-256 {notice.sha256}"
@@ -104,11 +174,11 @@ def publish(
 @notice_app.command("show", "--zone lobby --language en")
 def show_notice(
     site: Site,
-    zone: Annotated[str, typer.Option(help="The zone.")],
+    zone: ZoneOption = None,
     language: Annotated[str | None, typer.Option(help="The language; not needed if there is only one.")] = None,
 ) -> Output:
     """Show the newest notice of a zone."""
-    notice = site.notice(zone, language)
+    notice = site.notice(site.defaults.zone(zone), language)
     return _notice_document(notice) | {"text": notice.text}, notice.text
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from volens.consent import UnavailableError
+from volens.consent.zone import ZoneState
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 
@@ -29,6 +30,7 @@ class Health(BaseModel):
 
     status: str = Field(examples=["ok"])
     missing: list[str] = Field(default_factory=list, examples=[[]])
+    notes: list[str] = Field(default_factory=list, description="what was done on purpose, such as a pause")
 
 
 @router.get("/healthz", summary="Liveness: whether the process responds")
@@ -50,10 +52,12 @@ async def readyz(app_state: SharedState, response: Response) -> Health:
             found.append("the disk of the site's home is full; make room, or withdrawals may not be recorded")
         return found
 
-    def missing() -> list[str]:
+    def missing() -> tuple[list[str], list[str]]:
         status = app_state.site.status()
+        paused = any(one.zone.state is ZoneState.PAUSED for one in status.zones)
+        notes = ["a zone is paused; see 'volens status'"] * paused
         if app_state.stopping.is_set():
-            return ["the service is shutting down; send requests to another one"]
+            return ["the service is shutting down; send requests to another one"], notes
         late = app_state.site.now() - LATE
         found = unrecorded()
         found += ["an erasure is not finished; run 'volens sweep'"] * _before(late, status.unfinished_since)
@@ -61,15 +65,15 @@ async def readyz(app_state: SharedState, response: Response) -> Health:
         found += ["an erasure order is not finished; run 'volens erase resume'"] * bool(status.unfinished_orders)
         found += ["this process does not follow the store; check whether it is locked"] * app_state.follower.is_late()
         alarm = app_state.site.clocks.quick_alarm()
-        return found + ([] if alarm is None else ["data has outlived its clock; run 'volens sweep'"])
+        return found + ([] if alarm is None else ["data has outlived its clock; run 'volens sweep'"]), notes
 
     try:
-        found = await app_state.desk_pool.run(missing)
+        found, notes = await app_state.desk_pool.run(missing)
     except UnavailableError as error:
-        found = [*unrecorded(), str(error)]
+        found, notes = [*unrecorded(), str(error)], []
     if found:
         response.status_code = 503
-    return Health(status="not ready" if found else "ok", missing=found)
+    return Health(status="not ready" if found else "ok", missing=found, notes=notes)
 
 
 @router.get(

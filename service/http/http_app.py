@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from volens.face.inference import use_calling_threads_only
 from volens.service.http import desk_routes as desk
+from volens.service.http import directory_routes as directory
 from volens.service.http import door_routes as doors
 from volens.service.http import health_routes as health
 from volens.service.http import hook_routes as hooks
@@ -92,7 +93,7 @@ def application(
     problems.install(app)
     app.include_router(health.router)
     app.include_router(health.guarded)
-    parts = (people, doors, stream, zones, desk, requests, jobs, hooks, audit_log, public_log)
+    parts = (people, doors, stream, zones, desk, directory, requests, jobs, hooks, audit_log, public_log)
     for router in (*(part.router for part in parts), jobs.orders):
         app.include_router(router, prefix="/v1", max_body_size=MAX_JSON_BYTES)
     describe(app)

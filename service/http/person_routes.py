@@ -1,5 +1,6 @@
-"""Operations for the person, without a login: withdraw a consent, and request access to their data."""
+"""Operations for the person, without a login: withdraw a consent, request access, learn what the doors decided."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
@@ -106,6 +107,32 @@ class OpenedRequest(BaseModel):
     due_at: Time
 
 
+class VisitAnswer(BaseModel):
+    """A visit of the person: a door recognised them."""
+
+    minute: Time
+    kind: str = Field(description="identify (1:N) or verify (1:1)", examples=["identify"])
+    door: str | None = Field(description="null for a program on the site's own machine", examples=["lobby door"])
+
+
+class ExplanationAnswer(BaseModel):
+    """What the doors decided lately about the person who asks, and what would keep them closed now."""
+
+    zone: ZoneName
+    ended: str | None = Field(description="why the consent ended; null while it is in force")
+    closed_because: list[str] = Field(
+        description="what would keep a door closed for this person now; empty if nothing would",
+        examples=[["you are not enrolled yet: there are no photos of you to compare with"]],
+    )
+    since: Time
+    visits: list[VisitAnswer]
+    match_history_days: int = Field(description="how long the zone keeps visits; 0 keeps none", examples=[90])
+    not_kept: list[str] = Field(
+        description="what nobody can tell, and why",
+        examples=[["no comparison score is kept, of you or of anybody else"]],
+    )
+
+
 @router.post(
     "/withdrawals",
     summary="Withdraw a consent",
@@ -172,3 +199,19 @@ async def ask_for_access(
         return StorableResponse(OpenedRequest(request_id=opened.request_id, due_at=opened.due_at))
 
     return await idempotent.run(app_state.desk_pool, open_request, shown)
+
+
+@router.post("/decisions/explanations", summary="Learn what the doors decided about oneself lately")
+async def explain_decisions(request: Request, app_state: SharedState, shown: CodeOrReceipt) -> ExplanationAnswer:
+    """Return the person's own visits of the last seven days, and what would keep a door closed for them now."""
+    limit_address(request, app_state)
+    if (shown.code is None) == (shown.receipt is None):
+        raise InputError("got both or neither of code and receipt; give one of the two")
+
+    def explain() -> ExplanationAnswer:
+        told = app_state.site.rights.explain(receipt=shown.receipt_bytes(), code=shown.code)
+        return ExplanationAnswer(
+            **asdict(told) | {"ended": None if told.ended is None else told.ended[0].value},
+        )
+
+    return await app_state.desk_pool.run(explain)

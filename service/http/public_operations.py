@@ -19,6 +19,7 @@ PUBLIC_OPERATIONS: Final = PUBLIC_LOG_OPERATIONS | {
     "security_txt",
     "withdraw",
     "ask_for_access",
+    "explain_decisions",
     "revoke_by_hook",
 }
 """To withdraw is as easy as to consent: no login (GDPR 7(3)). Hooks are signed."""

@@ -22,6 +22,8 @@ class ZoneAnswer(BaseModel):
     """A zone, and its number of people now."""
 
     zone: ZoneName
+    title: str = Field(description="what people call it; empty if it has no title", examples=["Lobby East"])
+    state: str = Field(description="'in_use' or 'paused'", examples=["in_use"])
     custody: str = Field(examples=["operator"])
     second_factor: str = Field(
         description="what the zone requires besides the face: 'none', 'badge' or 'pin'", examples=["none"]
@@ -44,12 +46,14 @@ class NewZone(RequestBody):
     retention_days: StrictInt | None = Field(None, examples=[90])
     match_history_days: StrictInt = 90
     second_factor: str = Field("none", description="'none', 'badge' or 'pin'; custody operator only", examples=["pin"])
+    title: str | None = Field(None, description="what people call it; can change", examples=["Lobby East"])
 
 
 class NoticeAnswer(BaseModel):
     """The text that a person is shown before they agree."""
 
     zone: ZoneName
+    title: str = Field(description="what people call the zone; empty if it has no title", examples=["Lobby East"])
     version: int = Field(examples=[1])
     language: str = Field(examples=["en"])
     sha256: str = Field(description="send it with the consent: it identifies this text", examples=[EXAMPLE_SHA256])
@@ -99,8 +103,11 @@ async def read_notice(
     _tags: IfNoneMatch = None,
 ) -> Response:
     """Return the newest notice of a zone."""
-    notice = await app_state.desk_pool.run(lambda: app_state.site.notice(zone, language))
-    return with_etag(request, NoticeAnswer(zone=notice.purpose, **asdict(notice)).model_dump_json().encode("utf-8"))
+    notice, title = await app_state.desk_pool.run(
+        lambda: (app_state.site.notice(zone, language), app_state.site.zones.get(zone).title)
+    )
+    answer = NoticeAnswer(zone=notice.purpose, title=title, **asdict(notice))
+    return with_etag(request, answer.model_dump_json().encode("utf-8"))
 
 
 @router.post(
@@ -118,7 +125,8 @@ async def publish_notice(zone: str, app_state: SharedState, new: NewNotice, idem
         published = app_state.site.publish_notice(
             zone, language=new.language, text=text, supersedes_within_days=new.supersedes_within_days
         )
-        return StorableResponse(NoticeAnswer(zone=zone, **asdict(published)))
+        title = app_state.site.zones.get(zone).title
+        return StorableResponse(NoticeAnswer(zone=zone, title=title, **asdict(published)))
 
     return await idempotent.run(app_state.desk_pool, publish, zone, new)
 

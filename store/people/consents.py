@@ -204,7 +204,7 @@ def add_consent(
     owner = {name: getattr(claims, name) for name in OWNER}
     visited = tx.interaction(claims.receipt_id, claims.issued_at)
     with secret.profile_key(receipt.sha256) as key:
-        sealed_name = sealing.seal(_padded(name), key, _name_context(**owner), tx.random)
+        sealed_name = sealing.seal(_padded(name), key, name_context(**owner), tx.random)
     with tx.changing(Scope.CONSENT, [claims.receipt_id]):
         tx.connection.execute(
             insert(tables.receipt).values(
@@ -317,7 +317,7 @@ def name_of(store: Store, receipt_id: ReceiptId) -> str | None:
                 return None  # another process ended the consent between the two files
         raise
     name = bytearray(max(0, len(box) - sealing.OVERHEAD_BYTES))
-    owner = _name_context(receipt.receipt_id, receipt.subject_id, receipt.purpose)
+    owner = name_context(receipt.receipt_id, receipt.subject_id, receipt.purpose)
     with secret, secret.profile_key(receipt.sha256) as key:
         sealing.open_into(box, key, owner, name)
     return name.rstrip(b"\0").decode("utf-8")
@@ -364,5 +364,6 @@ _INTERACTIONS: Final = PreparedQuery(
 )
 
 
-def _name_context(receipt_id: str, subject_id: str, purpose: str) -> bytes:
+def name_context(receipt_id: str, subject_id: str, purpose: str) -> bytes:
+    """Return the associated data of a sealed name: moved to another owner or zone, it does not open."""
     return sealing.context("name", receipt_id, subject_id, purpose)

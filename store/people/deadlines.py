@@ -4,7 +4,7 @@ If an event ends a consent early, `live_consent.expires_at` has the new end from
 on time without a sweep. The reason is not stored with it: it is computed from the facts again when the consent ends.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, final
@@ -73,8 +73,9 @@ def clocked(
     purpose: Purpose | None = None,
     subject_id: DataSubjectId | None = None,
     receipt_id: ReceiptId | None = None,
+    receipt_ids: Collection[ReceiptId] | None = None,
 ) -> Iterator[ClockedConsent]:
-    """Yield the consents in force with their expiry clocks: all, or those of a zone, person or receipt. By receipt id.
+    """Yield the consents in force with their expiry clocks: all, or those of a zone, person or receipts. By receipt id.
 
     Rows that do not verify are yielded with their problem: the consent is closed, and can still be erased.
 
@@ -96,6 +97,8 @@ def clocked(
     for column, wanted in ((_live.purpose, purpose), (_live.subject_id, subject_id), (_live.receipt_id, receipt_id)):
         if wanted is not None:
             query = query.where(column == wanted)
+    if receipt_ids is not None:
+        query = query.where(_live.receipt_id.in_(receipt_ids))
     rows = connection.execute(query).all()
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]

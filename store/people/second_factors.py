@@ -27,17 +27,13 @@ from volens.consent import (
     SecondFactor,
     ShownFactor,
     TamperError,
-    UnknownError,
     check_kind,
 )
 from volens.store.keys.keyring import Keyring
 from volens.store.people.consents import authenticate_consents, live_owner
-from volens.store.prepared_query import ReadSnapshot
 from volens.store.promises.zones_and_notices import zone_of
-from volens.store.row_seals import seals_of
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import second_factor as table
-from volens.store.schema.data_tables import zone
 from volens.store.schema.personal_tables import OWNER
 from volens.store.store import Store, Transaction
 
@@ -151,19 +147,6 @@ class Factors:
         until = row.tried_at + LOCKED_FOR if row.failures >= MOST_FAILURES else None
         is_locked = until is not None and until > self._store.now()
         return FactorState(SecondFactor(row.kind), row.set_at, until if is_locked else None)
-
-
-def required_factor(connection: Connection | ReadSnapshot, purpose: Purpose) -> SecondFactor:
-    """Return the second factor that a zone requires; the rows of the zone are verified.
-
-    Raises:
-        UnknownError: there is no such zone.
-        TamperError: the rows of the zone do not verify.
-    """
-    rows = seals_of(connection).cached(connection, Scope.ZONE, purpose)
-    if rows is None:
-        raise UnknownError(f"there is no zone {purpose!r}; add it with 'volens zone add'")
-    return SecondFactor(rows.records(zone)[0]["second_factor"])
 
 
 def badge_owner(store: Store, purpose: Purpose, badge: ShownFactor) -> ReceiptId | None:

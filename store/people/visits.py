@@ -11,11 +11,12 @@ verification (1:1) count apart. At its beginning `volens.identify.visit_recorder
 | the log leaf `door.matched`, whose opening dies with the row | with each row | as the row |
 | a `door.decision` message in the outbox, if a recipient wants it | 10 s | it is delivered |
 
-All of it ends with the consent. A face that matches no person leaves no record. No command lists visits except the
-answer to the person (`volens.rights.access_answer`).
+All of it ends with the consent. A face that matches no person leaves no record. Visits are told to the person only: in
+the answer to an access request, and in an explanation (`volens.rights.decision_explanation`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple, final
@@ -144,6 +145,31 @@ def add_visits(
             at=minute,
             ends_at=minute + timedelta(days=one.match_history_days),
         )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class KeptVisit:
+    """A visit that is still kept, for the person: `minute` is its beginning, `door` the present label of the door.
+
+    `door` is None if a program on the site's own machine decided.
+    """
+
+    minute: datetime
+    kind: VisitKind
+    door: str | None
+
+
+def visits_since(connection: Connection, receipt_id: ReceiptId, since: datetime) -> list[KeptVisit]:
+    """Return the visits of one consent that are kept, from a time on, the newest first."""
+    door = tables.api_credential.c
+    rows = connection.execute(
+        select(_passage.matched_at, _passage.kind, door.label)
+        .join_from(tables.passage, tables.api_credential, door.credential_id == _passage.asked_by, isouter=True)
+        .where(_passage.receipt_id == receipt_id, _passage.matched_at >= since)
+        .order_by(_passage.matched_at.desc(), _passage.kind)
+    )
+    return [KeptVisit(row.matched_at, VisitKind(row.kind), row.label) for row in rows]
 
 
 def prune_visits(tx: Transaction) -> int:

@@ -20,6 +20,7 @@ from volens.consent import (
 from volens.consent.clocks import MAX_SUPERSEDING_DAYS
 from volens.consent.notice import parse_language
 from volens.consent.typed_text import to_nfc
+from volens.consent.zone import ZoneState
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -35,11 +36,21 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
         RefusedError: a zone of this name exists; promises that people agreed to are never changed.
     """
     if tx.connection.scalar(select(tables.zone.c.purpose).where(tables.zone.c.purpose == zone.purpose)):
+        if zone_of(tx.connection, zone.purpose).state is ZoneState.REMOVED:
+            raise RefusedError(
+                f"zone {zone.purpose!r} was removed, and its name stays taken, because receipts and certificates have "
+                "it; choose another name"
+            )
         raise RefusedError(
             f"zone {zone.purpose!r} exists, and promises that people agreed to are never changed; choose another name"
         )
+    terms = asdict(zone)
+    changes = {name: terms.pop(name) for name in ("title", "state")}
     with tx.changing(Scope.ZONE, [zone.purpose]):
-        tx.connection.execute(insert(tables.zone).values(**asdict(zone)))
+        tx.connection.execute(insert(tables.zone).values(**terms))
+        if zone.title:
+            first = {"purpose": zone.purpose, "number": 1, "changed_at": tx.now}
+            tx.connection.execute(insert(tables.zone_change).values(**first, **changes))
         tx.log(
             "zone.added",
             {
@@ -63,28 +74,33 @@ def zone_of(connection: Connection, purpose: Purpose) -> Zone:
     if rows is None:
         known = ", ".join(connection.scalars(_NAMES)) or "none yet"
         raise UnknownError(f"there is no zone {purpose!r} (known: {known}); add it with 'volens zone add'")
-    return _zone(rows.records(tables.zone)[0], rows.records(tables.shorter_retention))
+    shorter, changes = rows.records(tables.shorter_retention), rows.records(tables.zone_change)
+    return _zone(rows.records(tables.zone)[0], shorter, changes)
 
 
 def zones(connection: Connection) -> list[Zone]:
-    """Return all zones, by name.
+    """Return all zones but those that were removed, by name.
 
     Raises:
         TamperError: the rows of one do not verify.
     """
-    return [zone_of(connection, Purpose(name)) for name in connection.scalars(_NAMES).all()]
+    known = [zone_of(connection, Purpose(name)) for name in connection.scalars(_NAMES).all()]
+    return [zone for zone in known if zone.state is not ZoneState.REMOVED]
 
 
 def inspect_zones(connection: Connection) -> list[tuple[Zone, TamperError | None]]:
-    """Return all zones, by name, each with what is wrong with its rows; for what must go on nevertheless."""
+    """Return all zones, also removed ones, by name, each with what is wrong with its rows; for what must go on."""
     found: list[tuple[Zone, TamperError | None]] = []
-    shorter = [dict(row) for row in connection.execute(select(tables.shorter_retention)).mappings()]
+    shorter, changes = (
+        [dict(row) for row in connection.execute(select(table)).mappings()]
+        for table in (tables.shorter_retention, tables.zone_change)
+    )
     for row in connection.execute(select(tables.zone).order_by(tables.zone.c.purpose)).mappings().all():
         try:
             found.append((zone_of(connection, Purpose(row["purpose"])), None))
         except TamperError as problem:
-            own = [one for one in shorter if one["purpose"] == row["purpose"]]
-            found.append((_zone(dict(row), own), problem))
+            own = ([one for one in rows if one["purpose"] == row["purpose"]] for rows in (shorter, changes))
+            found.append((_zone(dict(row), *own), problem))
     return found
 
 
@@ -123,7 +139,7 @@ def add_notice(
         InputError: there is no such zone, the text is not valid, or the days are not 0 to 366.
         RefusedError: this text is already published.
     """
-    zone_of(tx.connection, purpose)
+    zone_of(tx.connection, purpose).check_not_removed()
     if supersedes_within_days is not None and not 0 <= supersedes_within_days <= MAX_SUPERSEDING_DAYS:
         raise InputError(
             f"got {supersedes_within_days} days to agree to the new notice; expected 0 to {MAX_SUPERSEDING_DAYS}"
@@ -178,7 +194,8 @@ def notice_of(connection: Connection, purpose: Purpose, language: str | None) ->
     return notice
 
 
-def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]]) -> Zone:
+def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> Zone:
+    newest = max(changes, key=lambda one: int(one["number"]), default={"title": "", "state": ZoneState.IN_USE})
     return Zone(
         Purpose(row["purpose"]),
         Custody(row["custody"]),
@@ -188,4 +205,6 @@ def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]]) -> Zone:
         row["created_at"],
         row["match_history_days"],
         SecondFactor(row["second_factor"]),
+        newest["title"],
+        ZoneState(newest["state"]),
     )

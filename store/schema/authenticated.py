@@ -36,7 +36,7 @@ class Scope(StrEnum):
     CONSENT = "consent"
     ZONE = "zone"
     SITE = "site"
-    """The site itself, its operators, how many of them must approve, and its orders to stop collecting."""
+    """The site itself, its defaults, its operators and how many must approve, and its orders to stop collecting."""
     ORDER = "order"
     """An erasure by order, with its members."""
     CREDENTIAL = "credential"
@@ -87,6 +87,7 @@ _TABLES: Final = {
     Scope.ZONE: (
         ScopedTable(promise_tables.zone, "purpose"),
         ScopedTable(promise_tables.shorter_retention, "purpose"),
+        ScopedTable(promise_tables.zone_change, "purpose"),
         # The text is bound by its SHA-256, which `Notice.check` compares.
         ScopedTable(promise_tables.notice, "purpose", frozenset({"text"})),
         ScopedTable(promise_tables.recipient, "purpose"),
@@ -95,6 +96,7 @@ _TABLES: Final = {
         ScopedTable(promise_tables.site, "site_id"),
         ScopedTable(promise_tables.operator_key, None),
         ScopedTable(promise_tables.operators_required, None),
+        ScopedTable(promise_tables.site_default, None),
         ScopedTable(promise_tables.collection_stop, None),
     ),
     Scope.ORDER: (

@@ -23,6 +23,7 @@ from volens.store.schema.personal_tables import kept_answer as kept_answer
 from volens.store.schema.personal_tables import last_interaction as last_interaction
 from volens.store.schema.personal_tables import leaving as leaving
 from volens.store.schema.personal_tables import live_consent as live_consent
+from volens.store.schema.personal_tables import name_disclosure as name_disclosure
 from volens.store.schema.personal_tables import passage as passage
 from volens.store.schema.personal_tables import second_factor as second_factor
 from volens.store.schema.personal_tables import subject_profile as subject_profile
@@ -42,7 +43,9 @@ from volens.store.schema.promise_tables import operators_required as operators_r
 from volens.store.schema.promise_tables import recipient as recipient
 from volens.store.schema.promise_tables import shorter_retention as shorter_retention
 from volens.store.schema.promise_tables import site as site
+from volens.store.schema.promise_tables import site_default as site_default
 from volens.store.schema.promise_tables import zone as zone
+from volens.store.schema.promise_tables import zone_change as zone_change
 from volens.store.schema.table_builder import metadata as metadata
 
 REVISIONS: Final = ("baseline",)

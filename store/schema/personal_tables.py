@@ -200,6 +200,15 @@ passage: Final = personal_table(
     counted_as="passages",
 )
 
+name_disclosure: Final = personal_table(
+    "name_disclosure",
+    *owner(one_row=True),
+    col.key(col.utc_time("shown_on", index=True)),
+    col.key(col.nonblank("shown_to")),
+    counted_as="days on which the name was shown to staff",
+)
+"""At most one row for each consent, day and reader: `volens.store.people.disclosures`."""
+
 external_id: Final = personal_table(
     "external_id",
     *owner(one_row=True),

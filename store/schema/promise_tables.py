@@ -53,6 +53,19 @@ shorter_retention: Final = build_table(
     rule=APPEND_ONLY,
 )
 
+zone_change: Final = build_table(
+    "zone_change",
+    col.of_zone(primary_key=True),
+    col.integer("number", ">= 1", primary_key=True),
+    col.text("title"),
+    col.one_of("state", "in_use", "paused", "removed"),
+    col.utc_time("changed_at"),
+    rule=APPEND_ONLY,
+)
+"""What may change of a zone: each row has the title and the state from then on; the one with the highest number counts.
+
+Until the first row a zone is in use and has no title."""
+
 operator_key: Final = build_table(
     "operator_key",
     col.key(col.nonblank("name")),
@@ -70,6 +83,16 @@ operators_required: Final = build_table(
     col.utc_time("set_at"),
     rule=RowRule(appended_by="seq"),
 )
+
+site_default: Final = build_table(
+    "site_default",
+    col.integer("number", primary_key=True),
+    col.one_of("name", "zone", "jurisdiction", "time_zone"),
+    col.nonblank("value"),
+    col.utc_time("set_at"),
+    rule=RowRule(appended_by="number"),
+)
+"""What commands use if it is not given; of each name the newest row counts."""
 
 collection_stop: Final = build_table(
     "collection_stop",

@@ -346,3 +346,17 @@ def test_a_missing_folder_for_orders_is_one_error_also_with_workers(
     said = capsys.readouterr().err
     assert "create it first" in said
     assert "listening" not in said
+
+
+def test_a_paused_zone_answers_503_to_its_doors_and_a_note_to_the_supervisor(
+    client: TestClient, house: House, bearer: Callable[..., dict[str, str]], views: list[bytes]
+) -> None:
+    house.site.zones.rename("lobby", "Lobby East")
+    house.site.zones.pause("lobby")
+    answer = client.post("/v1/zones/lobby/identify", headers=bearer(Role.DOOR), content=views[3])
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:volens:problem:zone-paused")
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["notes"]) == (200, ["a zone is paused; see 'volens status'"])
+    (lobby,) = [one for one in client.get("/v1/zones", headers=bearer(Role.DESK)).json() if one["zone"] == "lobby"]
+    assert (lobby["title"], lobby["state"]) == ("Lobby East", "paused")
+    assert client.get("/v1/zones/lobby/notice", headers=bearer(Role.DESK)).json()["title"] == "Lobby East"

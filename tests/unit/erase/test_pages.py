@@ -18,6 +18,7 @@ POLICY = {
     "dpv:hasPersonalDataHandling": [],
     "volens:afterwards": "x",
     "volens:evidence": "y",
+    "volens:namesShownDays": 366,
 }
 
 

@@ -81,9 +81,9 @@ def test_a_leaver_is_erased_at_once_or_on_the_day(ada: Path, volens: Command, gi
     noted = volens("leaver", "bea", "--on", "2099-12-31", "--json").json
     assert noted == {"ends_at": "2100-01-01T00:00:00Z", "erased": []}
     assert volens("leaver", "bea", "--on", "2100-01-01").code == 1
-    assert (
-        "not matched any more from 2099-12-31T16:00:00Z" in volens("leaver", "bea", "--on", "2099-12-31T16:00:00Z").out
-    )
+    assert volens("defaults", "set", "--time-zone", "Asia/Tokyo").code == 0
+    moved = volens("leaver", "bea", "--on", "2099-12-31T16:00:00Z").out
+    assert "not matched any more from 2100-01-01 01:00 JST" in moved
 
     (erased,) = volens("leaver", ada, "--json", "--yes").json["erased"]
 

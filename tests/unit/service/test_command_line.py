@@ -92,10 +92,10 @@ def test_help_fits_a_terminal_of_80_columns_and_lists_every_command_once(
 @pytest.mark.parametrize(
     ("arguments", "missing", "given"),
     [
-        (("consent", "give", "--zone", "lobby"), "--name, --jurisdiction and --out;", "--zone"),
+        (("consent", "give", "--zone", "lobby"), "--name and --out;", "--zone"),
         (("recipient", "remove"), "name and --zone;", "--home"),
         (("certificate", "acknowledge", "c.json", "--recipient", "x"), "needs --statement;", "--recipient"),
-        (("identify",), "'volens identify' also needs --zone;", "--draw"),
+        (("notice", "publish", "n.md"), "'volens notice publish' also needs --language;", "--zone"),
     ],
 )
 def test_all_missing_options_are_named_at_once(
@@ -222,7 +222,8 @@ def test_a_table_becomes_blocks_where_it_does_not_fit(
 ) -> None:
     assert lobby.is_dir()
     wide = volens("zone", "list").out.splitlines()
-    assert wide[0].split() == ["zone", "custody", "second", "factor", "days", "justification", "alternative"]
+    columns = ["zone", "title", "state", "custody", "second", "factor", "days", "justification", "alternative"]
+    assert wide[0].split() == columns
     assert len(wide) == 2
 
     monkeypatch.setenv("COLUMNS", "40")

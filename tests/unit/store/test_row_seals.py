@@ -72,6 +72,11 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
             "ask again",
             lambda: site.publish_notice("lab", language="en", text=b"Again.\n", supersedes_within_days=20),
         ),
+        ("set defaults", lambda: site.defaults.set(jurisdiction="FR", time_zone="Europe/Paris")),
+        ("rename a zone", lambda: site.zones.rename("vault", "The Vault")),
+        ("pause a zone", lambda: site.zones.pause("gate")),
+        ("resume a zone", lambda: site.zones.resume("gate")),
+        ("remove a zone", lambda: (house.declare("attic"), site.zones.remove("attic"))),
         ("shorten the retention", lambda: site.clocks.shorten_retention("vault", 40)),
         ("issue a credential", keep("card", lambda: site.programs.credentials.issue(label="x", role=Role.AUDITOR)[0])),
         (

@@ -1,0 +1,110 @@
+"""Explains to a person what the doors decided about them lately, and what would keep a door closed now (GDPR 15(1)(h)).
+
+The person proves the consent with the receipt or the withdrawal code; the desk cannot ask. The answer has only what is
+kept: visits by the minute, and the facts on which a decision depends. It contains no comparison score, because none is
+kept, and nothing about any other person.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, final
+
+from volens.consent import Custody, EndReason, Purpose, ReceiptId, SecondFactor, Zone, format_time
+from volens.consent.zone import ZoneState
+from volens.rights.who_may_withdraw import consent_to_withdraw
+from volens.store import Store
+from volens.store.people.consents import consent_ended, stored_receipts
+from volens.store.people.people_list import ConsentState, ListedConsent, listed_consents
+from volens.store.people.second_factors import Factors
+from volens.store.people.visits import KeptVisit, visits_since
+from volens.store.promises import zone_of
+
+LATELY: Final = timedelta(days=7)
+"""How far back visits are told. The code on a lost sheet of paper must not show months of someone's ways; the answer to
+an access request, handed over at the desk, has all visits that are kept."""
+
+NOT_KEPT: Final = (
+    "a face that matches no person leaves no record: whether a door saw you and did not recognise you is not known",
+    "no comparison score is kept, of you or of anybody else; the face at the door and the photos are not kept either",
+    "visits are kept by the minute, and only the first one of each minute",
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is known about a consent and the doors of its zone.
+
+    Attributes:
+        ended: why and when the consent ended; None while it is in force.
+        closed_because: what would keep a door closed for this person now, in sentences; empty if nothing would.
+        visits: of the last seven days, the newest first; empty if the zone keeps none.
+        match_history_days: how long the zone keeps visits; 0 keeps none.
+        not_kept: what nobody can tell, and why.
+    """
+
+    zone: Purpose
+    ended: tuple[EndReason, datetime] | None
+    closed_because: tuple[str, ...]
+    visits: tuple[KeptVisit, ...]
+    since: datetime
+    match_history_days: int
+    not_kept: tuple[str, ...] = NOT_KEPT
+
+
+def explain_decisions(store: Store, *, receipt: bytes | None = None, code: str | None = None) -> Explanation:
+    """Explain the decisions of the doors to the holder of a receipt (take-home file or bare JWS) or withdrawal code.
+
+    Raises:
+        InputError: both or neither are given, or the code is malformed.
+        NoLiveConsentError: no such consent was ever given here.
+        ReceiptError, TamperError: the receipt is malformed, or was not signed by the person who gave the consent.
+    """
+    now = store.now()
+    with store.read() as connection:
+        receipt_id = consent_to_withdraw(connection, receipt, code)
+        (stored,) = stored_receipts(connection, [receipt_id]).values()
+        zone = zone_of(connection, stored.purpose)
+        ended = consent_ended(connection, receipt_id)
+        consents = listed_consents(connection, [receipt_id], now)
+        visits = visits_since(connection, receipt_id, now - LATELY)
+    closed = tuple(_closed_because(store, zone, receipt_id, consents, ended, now))
+    return Explanation(zone.purpose, ended, closed, tuple(visits), now - LATELY, zone.match_history_days)
+
+
+def _closed_because(
+    store: Store,
+    zone: Zone,
+    receipt_id: ReceiptId,
+    consents: list[ListedConsent],
+    ended: tuple[EndReason, datetime] | None,
+    now: datetime,
+) -> Iterator[str]:
+    if ended is not None or not consents:
+        yield "your consent has ended: no door recognises you, and your face data is erased"
+        return
+    (consent,) = consents
+    if zone.state is ZoneState.PAUSED:
+        yield "the operator has paused this zone: nobody is recognised there at present"
+    match consent.state:
+        case ConsentState.DAMAGED:
+            yield "the record of your consent was changed by another program: it is closed until the site restores it"
+        case ConsentState.ENDED:
+            yield f"your consent ended by itself ({consent.end_reason}); the data is erased by the next sweep"
+        case ConsentState.CONSENTED:
+            yield "you are not enrolled yet: there are no photos of you to compare with"
+        case ConsentState.ENROLLED:
+            pass
+    if zone.custody is not Custody.OPERATOR:
+        yield "in this zone a door decides only if you also show your secret or badge"
+    if zone.second_factor is not SecondFactor.NONE:
+        yield from _factor_missing(store, zone, receipt_id, now)
+
+
+def _factor_missing(store: Store, zone: Zone, receipt_id: ReceiptId, now: datetime) -> Iterator[str]:
+    factor = Factors(store).of(receipt_id)
+    if factor is None:
+        yield f"this zone requires a second factor ({zone.second_factor}), and none is set for you: ask at the desk"
+    elif factor.locked_until is not None and factor.locked_until > now:
+        yield f"after too many wrong PINs the door is locked for you until {format_time(factor.locked_until)}"

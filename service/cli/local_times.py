@@ -1,0 +1,65 @@
+"""Times that people read and type, in the time zone of the site; and the time zone of this machine."""
+
+import os
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from volens.consent import InputError, parse_time
+from volens.store.promises.site_defaults import UTC_NAME, parse_time_zone
+
+_LOCALTIME: Final = Path("/etc/localtime")
+_DATABASE: Final = "zoneinfo/"
+
+
+def parse_until(text: str, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the moment that a person typed as the end of a term, aware UTC.
+
+    ``18:00`` is today; ``2026-12-24`` the end of that day; ``2026-12-24T18:00`` or ``2026-12-24 18:00`` a moment; all
+    in the time zone of the site. ``2026-12-24T17:00:00Z`` is UTC. Of an hour that comes twice, when summer time ends,
+    the first is meant: a term is rather too short than too long.
+
+    Raises:
+        InputError: it is none of these, or it is past.
+    """
+    moment = _moment(text.strip(), now.astimezone(zone), zone)
+    if moment <= now:
+        raise InputError(f"{text.strip()[:40]} is past in the time zone {zone.key}; give a later time, or the date too")
+    return moment
+
+
+def local_text(at: datetime, zone: ZoneInfo) -> str:
+    """Return a time for people, in the time zone of the site: ``2026-12-24 18:00 CET``. JSON has UTC instead."""
+    return at.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def system_time_zone() -> str:
+    """Return the IANA name of this machine's time zone: from TZ, or what /etc/localtime links to; else UTC."""
+    linked = str(_LOCALTIME.readlink()) if _LOCALTIME.is_symlink() else ""
+    for name in (os.environ.get("TZ", "").removeprefix(":"), linked.partition(_DATABASE)[2]):
+        try:
+            if name:
+                return parse_time_zone(name).key
+        except InputError:
+            continue
+    return UTC_NAME
+
+
+def _moment(text: str, local_now: datetime, zone: ZoneInfo) -> datetime:
+    try:
+        if len(text) <= len("18:00"):
+            return datetime.combine(local_now.date(), time.fromisoformat(text), zone).astimezone(UTC)
+        if len(text) == len("2026-12-24"):
+            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), zone).astimezone(UTC)
+        local = datetime.fromisoformat(text)
+        if local.tzinfo is None:
+            return local.replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return parse_time(text)
+    except InputError:
+        raise InputError(
+            "expected a time such as 18:00, 2026-12-24, 2026-12-24T18:00 or 2026-12-24T17:00:00Z"
+        ) from None

@@ -1,0 +1,66 @@
+"""Changes of a zone: its title, whether it is paused, and its removal. Its promises never change.
+
+Each change is a row that is sealed with the zone, and an entry in the log. A paused zone matches and enrolls nobody,
+and its doors act as if the service were down; consents go on running, and people withdraw as before. A removed zone
+stays in the data file, because receipts and certificates have its name, which cannot be given again.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import func, insert, select
+
+from volens.consent import Purpose, RefusedError, Zone
+from volens.consent.zone import ZoneState, parse_title
+from volens.store.promises.zones_and_notices import zone_of
+from volens.store.schema import data_tables as tables
+from volens.store.schema.authenticated import Scope
+from volens.store.store import Transaction
+
+_EVENTS: Final = {ZoneState.IN_USE: "zone.resumed", ZoneState.PAUSED: "zone.paused", ZoneState.REMOVED: "zone.removed"}
+
+
+def rename_zone(tx: Transaction, purpose: Purpose, title: str) -> Zone:
+    """Give a zone another title, which people read beside its name; empty text takes the title away.
+
+    Raises:
+        InputError: the title is too long, or has control characters.
+        UnknownError: there is no such zone.
+        RefusedError: it was removed, or has this title already.
+    """
+    zone = zone_of(tx.connection, purpose)
+    zone.check_not_removed()
+    new = replace(zone, title=parse_title(title))
+    if new == zone:
+        raise RefusedError(f"zone {purpose!r} has this title already; nothing was changed")
+    with tx.changing(Scope.ZONE, [purpose]):
+        _add(tx, new)
+        tx.log("zone.renamed", {"zone": purpose, "title": new.title})
+    return new
+
+
+def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
+    """Pause, resume or remove a zone. If it is in that state already, nothing is changed.
+
+    Raises:
+        UnknownError: there is no such zone.
+        RefusedError: it was removed.
+
+    Not checked: whether a zone that is removed has people; see `volens.erase.zone_removal`.
+    """
+    zone = zone_of(tx.connection, purpose)
+    if zone.state is state:
+        return zone
+    zone.check_not_removed()
+    new = replace(zone, state=state)
+    with tx.changing(Scope.ZONE, [purpose]):
+        _add(tx, new)
+        tx.log(_EVENTS[state], {"zone": purpose})
+    return new
+
+
+def _add(tx: Transaction, zone: Zone) -> None:
+    change = tables.zone_change
+    newest = tx.connection.scalar(select(func.max(change.c.number)).where(change.c.purpose == zone.purpose))
+    row = {"purpose": zone.purpose, "number": (newest or 0) + 1, "title": zone.title, "state": zone.state.value}
+    tx.connection.execute(insert(change).values(**row, changed_at=tx.now))

@@ -1,0 +1,41 @@
+"""`volens zone`: titles, pausing and removal, and where they are shown."""
+
+from pathlib import Path
+
+from said import Command
+
+
+def test_a_title_is_shown_beside_the_name(ada: Path, volens: Command) -> None:
+    assert ada.exists()
+    assert "is now called Lobby East" in volens("zone", "rename", "lobby", "--title", "Lobby East").out
+    assert "Lobby East" in volens("zone", "list").out
+    assert "Lobby East (lobby)" in volens("status").out
+    assert volens("zone", "rename", "lobby", "--title", "x" * 81).code == 2
+
+
+def test_a_pause_is_shown_by_status_and_doctor_and_ends(enrolled: Path, volens: Command, album: Path) -> None:
+    assert volens("zone", "pause", "lobby").code == 0
+    refused = volens("identify", "--zone", "lobby", album / "ada-door.png")
+    assert (refused.code, "volens zone resume lobby" in refused.err) == (6, True)
+    assert volens("verify", enrolled, album / "ada-door.png").code == 6
+    assert "paused" in volens("status").out
+    (found,) = [one for one in volens("doctor", "--json").json if one["what"] == "zones"]
+    assert (found["ok"], "paused, so nothing is matched or enrolled: lobby" in found["found"]) == (True, True)
+    assert "paused this zone" in volens("decisions", "explain", enrolled).out
+
+    assert volens("zone", "resume", "lobby").code == 0
+    assert volens("identify", "--zone", "lobby", album / "ada-door.png").code == 0
+
+
+def test_a_zone_with_people_is_removed_after_a_question_only(ada: Path, volens: Command) -> None:
+    assert ada.exists()
+    assert volens("zone", "remove", "lobby").code == 1
+    asked = volens("zone", "remove", "lobby", "--erase-everyone")
+    assert (asked.code, "pass --yes" in asked.err) == (2, True)
+    assert volens("people", "list", "--json").json
+
+    removed = volens("zone", "remove", "lobby", "--erase-everyone", "--yes", "--json").json
+    assert (removed["state"], len(removed["erased"])) == ("removed", 1)
+    assert volens("zone", "list", "--json").json == []
+    assert [one["state"] for one in volens("zone", "list", "--all", "--json").json] == ["removed"]
+    assert volens("zone", "remove", "attic").code == 2

@@ -1,0 +1,158 @@
+"""What may change of a zone: its title, a pause, its removal; sealed, logged, and followed by every process."""
+
+import pytest
+from house import House
+from reading_log import kinds, opened
+
+from tests.unit.store.raw import DATA, tamper
+from volens.consent import (
+    EndReason,
+    InputError,
+    NoLiveConsentError,
+    RefusedError,
+    TamperError,
+    UnavailableError,
+    UnknownError,
+)
+from volens.consent.errors import ZonePausedError
+from volens.consent.zone import ZoneState
+from volens.erase.proof import verify_certificate
+from volens.index import Galleries
+from volens.rights import held_under
+
+
+def test_a_zone_has_a_title_that_can_change_and_a_name_that_cannot(house: House) -> None:
+    assert house.site.zones.get("lobby").label == "lobby"
+    for title in ("Lobby East", "Lobby West", ""):
+        assert house.site.zones.rename("lobby", f" {title} ").title == title
+    house.site.zones.rename("lobby", "Entrée  Süd")
+    house.reopen()
+    zone = house.site.zones.get("lobby")
+    assert (zone.purpose, zone.title, zone.label) == ("lobby", "Entrée Süd", "Entrée Süd (lobby)")
+    assert opened(house.store, "zone.renamed")[-1] == {"zone": "lobby", "title": "Entrée Süd"}
+    assert house.site.log.verify().kinds["zone.renamed"] == 4
+    with pytest.raises(RefusedError, match="has this title already"):
+        house.site.zones.rename("lobby", "Entrée Süd")
+
+
+def test_a_title_can_be_given_when_a_zone_is_added(house: House) -> None:
+    terms = {"custody": "badge", "justification": None, "alternative": "a key", "retention_days": 3}
+    assert house.site.add_zone("attic", title="The Attic", **terms).title == "The Attic"  # type: ignore[arg-type]
+    assert [one.label for one in house.site.zones.all()] == ["The Attic (attic)", "lobby"]
+
+
+@pytest.mark.parametrize("title", ["a" * 81, "a\x07b", "a\u202eb"])
+def test_a_title_with_control_characters_or_too_long_is_refused(house: House, title: str) -> None:
+    with pytest.raises(InputError, match="got a title"):
+        house.site.zones.rename("lobby", title)
+    with pytest.raises(UnknownError):
+        house.site.zones.rename("attic", "x")
+
+
+def test_a_paused_zone_matches_nobody_until_it_is_resumed(house: House) -> None:
+    person = house.admit()
+    assert house.sees(person)
+    house.site.zones.pause("lobby")
+    with pytest.raises(ZonePausedError, match="volens zone resume lobby"):
+        house.sees(person)
+    with pytest.raises(ZonePausedError):
+        house.verify(person)
+    house.site.zones.resume("lobby")
+    assert house.sees(person)
+    assert house.verify(person).match is not None
+    assert issubclass(ZonePausedError, UnavailableError)
+
+
+def test_another_process_follows_a_pause_at_once(house: House) -> None:
+    person = house.admit()
+    assert house.sees(person)
+    ours, theirs = house.galleries, Galleries(house.store)
+    object.__setattr__(house.site.installation, "galleries", theirs)
+    assert house.sees(person)
+    house.site.zones.pause("lobby")
+    for galleries in (ours, theirs):
+        object.__setattr__(house.site.installation, "galleries", galleries)
+        with pytest.raises(ZonePausedError):
+            house.sees(person)
+
+
+def test_a_pause_lasts_over_a_restart_and_ends_no_consent(house: House) -> None:
+    person = house.admit()
+    house.site.zones.pause("lobby")
+    house.site.zones.pause("lobby")
+    house.reopen()
+    with pytest.raises(ZonePausedError):
+        house.sees(person)
+    assert kinds(house.store).count("zone.paused") == 1
+    assert house.withdraw(person).reason == EndReason.WITHDRAWN
+
+
+def test_nobody_is_enrolled_in_a_paused_zone(house: House) -> None:
+    person = house.invite()
+    house.site.zones.pause("lobby")
+    with pytest.raises(ZonePausedError):
+        house.site.enroll(person.take_home.to_json(), [])
+
+
+def test_a_pause_that_is_taken_back_in_the_data_file_is_noticed(house: House) -> None:
+    person = house.admit()
+    house.site.zones.pause("lobby")
+    tamper(house.site.home / DATA, "DELETE FROM zone_change")
+    house.reopen()
+    with pytest.raises(TamperError, match="zone 'lobby'"):
+        house.sees(person)
+
+
+def test_an_empty_zone_is_removed_and_its_name_stays_taken(house: House) -> None:
+    house.declare("attic")
+    zone, erased = house.site.zones.remove("attic")
+    assert (zone.state, erased) == (ZoneState.REMOVED, [])
+    assert [one.purpose for one in house.site.zones.all()] == ["lobby"]
+    assert [one.purpose for one in house.site.zones.all(removed=True)] == ["attic", "lobby"]
+    assert [one.zone.purpose for one in house.site.status().zones] == ["lobby"]
+    with pytest.raises(RefusedError, match="its name stays taken"):
+        house.declare("attic")
+    for change in (
+        lambda: house.site.zones.rename("attic", "x"),
+        lambda: house.site.zones.pause("attic"),
+        lambda: house.site.zones.resume("attic"),
+        lambda: house.site.zones.remove("attic"),
+        lambda: house.invite("attic"),
+        lambda: house.site.publish_notice("attic", language="fr", text=b"x"),
+    ):
+        with pytest.raises(RefusedError, match="was removed"):
+            change()
+    assert opened(house.store, "zone.removed") == [{"zone": "attic"}]
+
+
+def test_a_zone_with_people_is_removed_with_everyone_or_not_at_all(house: House) -> None:
+    house.declare("attic")
+    person, other = house.admit("attic"), house.admit()
+    with pytest.raises(RefusedError, match="1 person has a consent in force for zone 'attic'"):
+        house.site.zones.remove("attic")
+    assert house.site.zones.get("attic").state is ZoneState.IN_USE
+    assert house.sees(person, "attic")
+
+    _zone, (erased,) = house.site.zones.remove("attic", erase_everyone=True)
+    statement = verify_certificate(erased.certificate_path.read_bytes(), house.site.verifier_key).statement
+    assert statement["reason"] == "zone_removed"
+    with pytest.raises(RefusedError, match="was removed"):
+        house.look_at(person.face, "attic")
+    with pytest.raises(NoLiveConsentError):
+        house.grant(person)
+    assert house.sees(other)
+    with house.store.read() as connection:
+        held = held_under(house.store, connection, person.receipt_id)
+    assert held is not None
+    assert (held.anything, held.zone.state) == (False, ZoneState.REMOVED)
+    house.site.log.verify()
+    house.site.log.verify_rows()
+
+
+def test_the_policy_shows_titles_and_pauses_and_no_removed_zone(house: House) -> None:
+    house.declare("attic")
+    house.site.zones.remove("attic")
+    house.site.zones.rename("lobby", "Lobby East")
+    house.site.zones.pause("lobby")
+    (described,) = house.site.clocks.policy()["dpv:hasPersonalDataHandling"]
+    assert (described["volens:title"], described["volens:state"]) == ("Lobby East", "paused")

@@ -1,0 +1,65 @@
+"""`Site.zones`: the title of a zone, pausing, and removal. `Site.add_zone` adds one."""
+
+from typing import final
+
+from volens.consent import Zone, parse_purpose
+from volens.consent.zone import ZoneState
+from volens.erase import Progress
+from volens.erase.proof import Erased
+from volens.erase.zone_removal import remove_zone
+from volens.index import Installation
+from volens.store.promises import inspect_zones, rename_zone, set_zone_state, zone_of
+
+
+@final
+class SiteZones:
+    """The zones of one open site."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._store = installation.store
+
+    def get(self, name: str) -> Zone:
+        """Return a zone, in use, paused or removed.
+
+        Raises:
+            InputError: there is no such zone.
+        """
+        with self._store.read() as connection:
+            return zone_of(connection, parse_purpose(name))
+
+    def all(self, *, removed: bool = False) -> list[Zone]:
+        """Return all zones, by name; removed ones only on request."""
+        with self._store.read() as connection:
+            found = [zone for zone, _problem in inspect_zones(connection)]
+        return [zone for zone in found if removed or zone.state is not ZoneState.REMOVED]
+
+    def rename(self, name: str, title: str) -> Zone:
+        """Give a zone another title; see `volens.store.promises.rename_zone`."""
+        with self._store.write() as tx:
+            return rename_zone(tx, parse_purpose(name), title)
+
+    def pause(self, name: str) -> Zone:
+        """Pause a zone: nothing is matched or enrolled there, and its doors act as if the service were down.
+
+        Raises:
+            InputError: there is no such zone.
+            RefusedError: it was removed.
+        """
+        with self._store.write() as tx:
+            return set_zone_state(tx, parse_purpose(name), ZoneState.PAUSED)
+
+    def resume(self, name: str) -> Zone:
+        """End the pause of a zone.
+
+        Raises:
+            InputError, RefusedError: as `pause`.
+        """
+        with self._store.write() as tx:
+            return set_zone_state(tx, parse_purpose(name), ZoneState.IN_USE)
+
+    def remove(
+        self, name: str, *, erase_everyone: bool = False, progress: Progress | None = None
+    ) -> tuple[Zone, list[Erased]]:
+        """Remove a zone for ever; see `volens.erase.zone_removal.remove_zone`."""
+        return remove_zone(self._installation, parse_purpose(name), erase_everyone=erase_everyone, progress=progress)
