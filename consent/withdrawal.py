@@ -19,7 +19,7 @@ QR_PREFIX: Final = "VOLENS-WITHDRAW:"
 
 
 class EndReason(StrEnum):
-    """Why a consent ended: the person's own act, an expiry clock, an order, a lost key, or a removed zone.
+    """Why a consent ended: the person's act, an expiry clock, a renewal, an order, a lost key, or a removed zone.
 
     The person's own act is a withdrawal with receipt or code (GDPR 7(3)), or a request for erasure at the desk
     (GDPR 17(1)(b)), such as after losing both.
@@ -31,6 +31,7 @@ class EndReason(StrEnum):
     INACTIVE = "inactive"
     LEFT = "left"
     SUPERSEDED = "superseded"
+    RENEWED = "renewed"
     ORDERED = "ordered"
     LOST = "lost"
     REQUESTED = "requested"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 from volens.consent import (
+    ConsentedEmbedding,
     ConsentGrant,
     Custody,
     DataSubjectId,
@@ -19,7 +20,7 @@ from volens.consent import (
 )
 from volens.consent.embedding import ProbeEmbedding
 from volens.consent.gate import permit_probe
-from volens.enroll.capture import ReferenceDraft, capture_reference
+from volens.enroll.capture import capture_reference
 from volens.enroll.placement import HandOver, ReferencePlacement
 from volens.face import AlreadyEnrolledError, Extractor, QualityReport
 from volens.face.image import Photo
@@ -97,9 +98,9 @@ def enroll(
             # 4.
             searchable = placement.zone.custody is Custody.OPERATOR
             if searchable:
-                _refuse_known_face(installation, extractor, draft)
+                refuse_known_face(installation, extractor, draft.embedding)
             # 5.
-            with _grant_secret(store, receipt, grant) as half, store.write() as tx:
+            with secret_of(store, receipt, grant) as half, store.write() as tx:
                 reference_id = placement.keep(
                     tx, store, draft.embedding, half, licence=model.licence, photo_count=len(photos)
                 )
@@ -123,7 +124,13 @@ def enroll(
     )
 
 
-def _grant_secret(store: Store, receipt: UnverifiedReceipt, grant: ConsentGrant) -> GrantSecret:
+def secret_of(store: Store, receipt: UnverifiedReceipt, grant: ConsentGrant) -> GrantSecret:
+    """Return the secret of an admitted consent; the caller wipes it.
+
+    Raises:
+        RefusedError: the consent ended meanwhile.
+        TamperError: the secret is lost.
+    """
     try:
         return store.keyring.grant_secret(grant.receipt_id)
     except TamperError:
@@ -133,13 +140,18 @@ def _grant_secret(store: Store, receipt: UnverifiedReceipt, grant: ConsentGrant)
         raise
 
 
-def _refuse_known_face(installation: Installation, extractor: Extractor, draft: ReferenceDraft) -> None:
+def refuse_known_face(installation: Installation, extractor: Extractor, embedding: ConsentedEmbedding) -> None:
+    """Refuse a face that another person in the zone has.
+
+    Raises:
+        AlreadyEnrolledError: it is enrolled under another person.
+    """
     store, galleries = installation.store, installation.galleries
-    grant, model = draft.embedding.grant, extractor.model
+    grant, model = embedding.grant, extractor.model
     with store.read() as connection:
         permit = permit_probe(zone_of(connection, grant.purpose))
         size = len(galleries.of(connection, grant.purpose, model.model_id, model.dimension))
-    probe = ProbeEmbedding(permit, draft.embedding.vector, model.model_id)
+    probe = ProbeEmbedding(permit, embedding.vector, model.model_id)
     threshold = model.thresholds.identification(size)
     found = identify(store, galleries, probe, threshold, store.now()).match
     if found is not None and found.subject_id != grant.subject_id:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import Connection
+
 from volens.consent import (
     Custody,
     InputError,
@@ -15,6 +17,7 @@ from volens.consent import (
     TakeHome,
     VolensError,
     WithdrawalCode,
+    Zone,
     format_time,
 )
 from volens.consent.receipt import sign_receipt, verify_receipt
@@ -71,16 +74,13 @@ def give_consent(
 
     Not checked: that the person read the notice, and is who the name says; the operator is responsible for both.
     """
-    stored_name = parse_text(name, "a name", MAX_NAME_LENGTH)
+    stored_name = parse_name(name)
     if external_id is not None:
         parse_external_id(external_id)
     store = installation.store
     # 1.
     with store.read() as connection:
-        zone = zone_of(connection, notice.purpose)
-        zone.check_not_removed()
-        if notice_of(connection, notice.purpose, notice.language) != notice:
-            raise InputError("a newer notice was published meanwhile; show that one to the person, and start again")
+        zone = zone_of_newest(connection, notice)
     # 2.
     receipt_id = ReceiptId(store.random(16).hex())
     unverified = sign_receipt(
@@ -120,3 +120,26 @@ def give_consent(
             store.keyring.discard_secrets([receipt_id])
             raise
     return take_home
+
+
+def parse_name(name: str) -> str:
+    """Return a person's name as it is stored.
+
+    Raises:
+        InputError: it is empty, longer than `MAX_NAME_LENGTH`, or has characters that are not typed.
+    """
+    return parse_text(name, "a name", MAX_NAME_LENGTH)
+
+
+def zone_of_newest(connection: Connection, notice: Notice) -> Zone:
+    """Return the zone of a notice that a person was shown.
+
+    Raises:
+        InputError: it is not the newest notice of its zone and language.
+        RefusedError: the zone was removed.
+    """
+    zone = zone_of(connection, notice.purpose)
+    zone.check_not_removed()
+    if notice_of(connection, notice.purpose, notice.language) != notice:
+        raise InputError("a newer notice was published meanwhile; show that one to the person, and start again")
+    return zone

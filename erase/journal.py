@@ -1,8 +1,8 @@
 """Erasure journal: the state of each erasure, its certificate, and what the data file held of the consent."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, final
@@ -67,6 +67,17 @@ class Held:
     rows: dict[str, int]
     sealed: list[tuple[str, bytes]] = field(repr=False)
     found_by: list[tuple[str, bytes]] = field(repr=False)
+
+    def without(self, counted_as: Collection[str]) -> "Held":
+        """Return the same without the rows of some tables: a renewed consent takes them over as they are."""
+        kept = [one for one in PERSONAL if one.counted_as in counted_as]
+        values = {what for one in kept for what in (*one.sealed.values(), *one.found_by.values())}
+        return replace(
+            self,
+            rows={name: count for name, count in self.rows.items() if name not in counted_as},
+            sealed=[(what, value) for what, value in self.sealed if what not in values],
+            found_by=[(what, value) for what, value in self.found_by if what not in values],
+        )
 
 
 def batches(ids: Sequence[ReceiptId], size: int = _BATCH) -> Iterator[list[ReceiptId]]:

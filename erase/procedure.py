@@ -18,7 +18,7 @@ batch. A step that was done but not recorded is repeated with the same result. B
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Final, final
 
 from volens.consent import (
@@ -38,7 +38,7 @@ from volens.erase.journal import ErasureState, JournalEntry, advance, batches, e
 from volens.erase.places import RESUME, scrub
 from volens.erase.proof.certify import Erased, certify, publish, published
 from volens.erase.remains import Remains
-from volens.erase.stop import STOP_TOGETHER, stop
+from volens.erase.stop import STOP_TOGETHER, Successor, stop
 from volens.index import Installation
 from volens.store.backup import remove_dead_snapshots
 from volens.store.keys import destroy_secrets
@@ -108,6 +108,32 @@ def erase_consents(
             raise _some_in_force(len(wanted) - len(erased) - len(failed), len(wanted), refused, failed)
     _raise_first(failed, len(wanted))
     return [erased[receipt_id] for receipt_id in receipt_ids]
+
+
+def replace_consent(
+    installation: Installation, receipt_id: ReceiptId, successor: Successor
+) -> tuple[Erased | None, ErasureIncompleteError | None]:
+    """End a consent because its successor takes its place in the same transaction; then erase the data of the old one.
+
+    At every moment exactly one of the two is in force. Return the erasure, or why it is not finished: the new consent
+    is in force in any case, and `sweep` or the next opening continues the erasure.
+
+    Raises:
+        UnavailableError: the store cannot be written. Nothing was changed, as far as can be known.
+        VolensError: the successor refused; nothing was changed.
+    """
+    batch = _Batch(installation, [receipt_id], _ProgressCounter(1, None))
+    try:
+        batch.replace(successor)
+        with suppress(VolensError), installation.store.read() as connection:  # else the next search does it
+            installation.galleries.level(connection)
+        batch.finish()
+    finally:
+        batch.wipe()
+    problem = batch.failed.get(receipt_id)
+    if problem is not None and not isinstance(problem, ErasureIncompleteError):
+        problem = ErasureIncompleteError(str(problem))
+    return batch.erased.get(receipt_id), problem
 
 
 def resume(
@@ -193,6 +219,21 @@ class _Batch:
                     return error
             self._counter.add(len(chunk))
         return None
+
+    def replace(self, successor: Successor) -> None:
+        """Do step 1 for one consent, together with the beginning of its successor.
+
+        Raises:
+            UnavailableError, VolensError: see `volens.erase.stop.stop`.
+        """
+        try:
+            stop(self._installation, self._ids, EndReason.RENEWED, self._remains, successor)
+        except UnavailableError:
+            # A commit that fails may have reached the disk all the same; the journal knows.
+            with self._store.read() as connection:
+                begun = states_of(connection, self._ids)
+            if not begun:
+                raise
 
     def finish(self) -> None:
         """Do steps 2 to 7, or those that are left, for all people; those that cannot be finished are in `failed`."""

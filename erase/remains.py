@@ -66,10 +66,13 @@ class Remains:
             one.sketch.fill(0)
 
 
-def gather(installation: Installation, connection: Connection, held: Mapping[ReceiptId, Held]) -> "Gatherer":
+def gather(
+    installation: Installation, connection: Connection, held: Mapping[ReceiptId, Held], *, no_search: str = ""
+) -> "Gatherer":
     """Open the grant secrets, and build the galleries, from which the search terms of some people are made.
 
     Damage does not stop an erasure: a secret that does not open, and a gallery that cannot be built, is left out.
+    `no_search` is why no gallery is searched by the old embeddings; empty if they are.
 
     `connection` is a snapshot from before the end of the consents: the write transaction must not wait for galleries.
     """
@@ -78,6 +81,9 @@ def gather(installation: Installation, connection: Connection, held: Mapping[Rec
     wanted = dict.fromkeys((one.receipt.purpose, one.model_id) for one in references)
     built: dict[_Key, Gallery | str] = {}
     for purpose, model_id in wanted:
+        if no_search:
+            built[purpose, model_id] = no_search
+            continue
         of_both = [one for one in references if (one.receipt.purpose, one.model_id) == (purpose, model_id)]
         dimension = next((d for one in of_both if (d := _dimension(one, secrets)) is not None), None)
         limit = BUILD_AT_MOST * len(held)

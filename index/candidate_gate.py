@@ -28,11 +28,13 @@ class CandidateGate:
 
     Attributes:
         opened: how many sealed embeddings were opened.
+        has_refused: a candidate that the gallery proposed had no consent in force.
     """
 
     def __init__(self, store: Store, gallery: Gallery, row: HotRow, now: datetime) -> None:
         """Check against the consents in force at `now`; `row` is working memory that the caller wipes."""
         self.opened = 0
+        self.has_refused = False
         self._store = store
         self._gallery = gallery
         self._hot = gallery.hot
@@ -63,6 +65,7 @@ class CandidateGate:
         for _ in range(_ATTEMPTS):
             # 1. and 2.
             if not self._is_here(reference_id) and not self._read_from_store(reference_id):
+                self.has_refused = True
                 return None
             if self._is_stopped(self._row.facts):
                 return None
@@ -90,7 +93,9 @@ class CandidateGate:
         """
         if self._is_stopped(winner):
             return False
-        return winner.receipt_until > self._now_s or self._is_verified_now(winner)
+        is_verified = winner.receipt_until > self._now_s or self._is_verified_now(winner)
+        self.has_refused |= not is_verified
+        return is_verified
 
     def _is_stopped(self, facts: HotFacts) -> bool:
         return facts.receipt_id in self._stopped

@@ -2,18 +2,23 @@
 
 | events | gallery | rows of the hot set |
 |---|---|---|
-| ``reference.enrolled`` | one more sketch | none: the new one is read when it is needed |
+| ``reference.enrolled``, ``reference.renewed`` | one more sketch | none: the new one is read when it is needed |
+| ``reference.replaced`` | one more sketch, another is removed | the row of the other is removed |
 | ``consent.ended`` | a sketch is removed | its row is removed |
 | ``zone``, ``notice``, ``leaving``, ``keys``, ``store`` and unknown ones | none | all are read again |
-| all others, such as visits, requests, certificates and new consents | none | none |
+| all others, such as visits, requests, certificates, new consents and corrections | none | none |
 """
 
 from collections.abc import Iterable
 from typing import Final
 
-from volens.store.log import CONSENT_ENDED
+from volens.store.log import CONSENT_ENDED, REFERENCE_REPLACED
 
-_ENROLLED: Final = "reference.enrolled"
+REMOVING: Final = frozenset({CONSENT_ENDED, REFERENCE_REPLACED})
+"""Events that remove references."""
+
+_ADDING: Final = frozenset({"reference.enrolled", "reference.renewed", REFERENCE_REPLACED})
+_ABOUT_A_CONSENT: Final = frozenset({"consent.given", "consent.renewed", "consent.corrected", "consent.code_reissued"})
 
 _WITHOUT_EFFECT: Final = frozenset(
     {
@@ -50,7 +55,7 @@ _WITHOUT_EFFECT: Final = frozenset(
 
 def changes_nothing(kinds: Iterable[str]) -> bool:
     """Return whether neither a gallery nor its hot set need change after events of these kinds."""
-    return all(kind.partition(".")[0] in _WITHOUT_EFFECT or kind == "consent.given" for kind in kinds)
+    return all(kind.partition(".")[0] in _WITHOUT_EFFECT or kind in _ABOUT_A_CONSENT for kind in kinds)
 
 
 def outdates_rows(kinds: frozenset[str] | set[str]) -> bool:
@@ -59,4 +64,4 @@ def outdates_rows(kinds: frozenset[str] | set[str]) -> bool:
     Not the end of a consent itself: its row is removed. An erasure may also wrap other people's secrets again; a row of
     before does not open then, and is read again.
     """
-    return not changes_nothing(kinds - {CONSENT_ENDED, _ENROLLED})
+    return not changes_nothing(kinds - REMOVING - _ADDING)

@@ -21,7 +21,7 @@ from volens.consent import (
     Zone,
 )
 from volens.consent.embedding import FloatArray
-from volens.index.event_effects import changes_nothing, outdates_rows
+from volens.index.event_effects import REMOVING, changes_nothing, outdates_rows
 from volens.index.flat_engine import FlatEngine
 from volens.index.hot_set import HOT_SET_BYTES, HotSet
 from volens.index.projection import Projection, SketchArray, signs
@@ -294,24 +294,30 @@ class Galleries:
         gallery.generation = state.log_size
 
     def _level(self, connection: Connection, gallery: Gallery, purpose: Purpose, model_id: ModelId) -> None:
-        """Add what was enrolled since, and remove what was erased. References disappear only when a consent ends."""
+        """Add what was enrolled since, then remove what was erased.
+
+        References disappear only by the events in `REMOVING`. New ones are added first, so that a person whose
+        reference was replaced is always in the gallery; what was erased is refused by the store meanwhile.
+        """
         kinds = {CONSENT_ENDED, ""} if gallery.generation == _UNBUILT else kinds_since(connection, gallery.generation)
         after, held = gallery.newest, set[ReferenceId]()
-        if CONSENT_ENDED in kinds and count_up_to(connection, purpose, model_id, gallery.newest) != len(gallery):
+        if kinds & REMOVING and count_up_to(connection, purpose, model_id, gallery.newest) != len(gallery):
             after, held = 0, gallery.engine.held()
         wanted = reference_ids(connection, purpose, model_id, after) - self._erased
-        for reference_id in held - wanted:
-            gallery.remove(reference_id)
         if outdates_rows(kinds):
             gallery.zone = zone_of(connection, purpose)
             gallery.hot.outdate(log_size(connection))
         batch: list[SealedReference] = []
-        for reference in references_in(connection, purpose, model_id, sorted(wanted - held)):
-            batch.append(reference)
-            if len(batch) == _BATCH:
-                self._add(gallery, batch)
-                batch = []
-        self._add(gallery, batch)
+        try:
+            for reference in references_in(connection, purpose, model_id, sorted(wanted - held)):
+                batch.append(reference)
+                if len(batch) == _BATCH:
+                    self._add(gallery, batch)
+                    batch = []
+            self._add(gallery, batch)
+        finally:
+            for reference_id in held - wanted:
+                gallery.remove(reference_id)
 
     def _add(self, gallery: Gallery, batch: list[SealedReference]) -> None:
         ids: list[int] = []

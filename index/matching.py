@@ -20,7 +20,7 @@ from volens.consent.embedding import FloatArray, ProbeEmbedding
 from volens.index.candidate_gate import CandidateGate
 from volens.index.claims import PersonalToken, claimed_references
 from volens.index.factor_gate import enforce_factor
-from volens.index.gallery import Galleries, Proposals
+from volens.index.gallery import Galleries, Gallery, Proposals
 from volens.index.hot_row import HotFacts
 from volens.index.match import Decision, Match
 from volens.index.projection import distance_bound, estimate_deviation
@@ -61,7 +61,8 @@ def identify(
 ) -> Decision:
     """Return the reference most similar to a probe, if it reaches the threshold (1:N, open-set identification).
 
-    1. Read the store's generation: if anything was committed since, gallery and hot set are levelled first.
+    1. Read the store's generation: if anything was committed since, gallery and hot set are levelled first. If a
+       candidate's consent turns out to have ended meanwhile, everything is done once more: it may have been renewed.
     2. Take from the gallery of this purpose and model, and of no other, the sketches that are so near that they may
        reach the threshold: one scan, and an estimate of the score for each that it proposes.
     3. Keep the candidates that have a consent in force for this purpose now, from the hot set (`CandidateGate`).
@@ -116,8 +117,29 @@ def identify_many(
         raise InputError("got probes of different zones or models; expected a batch of one zone and one model")
     # 1.
     gallery = galleries.at(purpose, model_id, dimension)
-    required = gallery.zone.second_factor
-    check_kind(required, factor)
+    check_kind(gallery.zone.second_factor, factor)
+    as_of = gallery.generation
+    decisions, has_ended = _decide(store, gallery, probes, threshold, now, timer)
+    if has_ended and store.generation() > as_of:
+        gallery = galleries.at(purpose, model_id, dimension)
+        check_kind(gallery.zone.second_factor, factor)
+        decisions, _ = _decide(store, gallery, probes, threshold, now, timer)
+    # 7.
+    if gallery.zone.second_factor is SecondFactor.NONE:
+        return decisions
+    with timer("factor"):
+        return enforce_factor(store, purpose, gallery.zone.second_factor, decisions, factor)
+
+
+def _decide(
+    store: Store,
+    gallery: Gallery,
+    probes: Sequence[ProbeEmbedding],
+    threshold: Threshold,
+    now: datetime,
+    timer: StageTimer,
+) -> tuple[list[Decision], bool]:
+    """Do steps 2 to 6 of `identify`; also return whether a candidate had no consent in force any more."""
     with gallery.hot.borrowed_row() as row:
         # 2.
         with timer("scan"):
@@ -135,12 +157,7 @@ def identify_many(
             ]
         # 6.
         with timer("signature"):
-            decisions = [_decision(gate, search, least) for search in searches]
-    # 7.
-    if required is SecondFactor.NONE:
-        return decisions
-    with timer("factor"):
-        return enforce_factor(store, purpose, required, decisions, factor)
+            return [_decision(gate, search, least) for search in searches], gate.has_refused
 
 
 def verify_claim(

@@ -19,7 +19,7 @@ from typing import Any, Final, final
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
-from volens.consent import TamperError
+from volens.consent import ReceiptId, TamperError
 from volens.store.authenticated_rows import Row, rows_mac
 from volens.store.engine import StoreEngine
 from volens.store.keys.generations import Remembered, remembered_generations
@@ -170,6 +170,14 @@ class RowSeals:
         if found is not None:  # ids that do not exist would fill the memory
             self._cache[key] = (size, found)
         return found
+
+    def codes_of(self, connection: Connection, receipt_ids: Sequence[str]) -> dict[ReceiptId, bytes]:
+        """Return the digests of the withdrawal codes of consents in force whose rows verify; others are left out."""
+        return {
+            ReceiptId(receipt_id): rows.records(tables.receipt)[0]["withdrawal_digest"]
+            for receipt_id, rows in self.inspected(connection, Scope.CONSENT, receipt_ids).items()
+            if isinstance(rows, SealedRows)
+        }
 
     def site(self, connection: Connection | ReadSnapshot) -> SealedRows:
         """Return the rows of the site itself; cached.

@@ -268,7 +268,7 @@ class Store:
                     check_newest(connection, keyring, store.seals.newer_than)
                     # 3.
                     store.keyring_repair = repair_keyring(connection, keyring, random, store.now())
-                    remember(keyring, connection)
+                    remember(keyring, connection, store.seals.codes_of)
             if store.keyring_repair is not None:
                 with store.write() as tx:
                     tx.log(KEYRING_REPAIRED, asdict(store.keyring_repair))
@@ -346,7 +346,7 @@ class Store:
         if grown:
             self._newest_time = tx.now
             with suppress(UnavailableError), self.data.read() as connection:
-                remember(self.keyring, connection, wait=wait)
+                remember(self.keyring, connection, self.seals.codes_of, wait=wait)
             if not self._restoring:
                 self.keep_checkpoint()
 

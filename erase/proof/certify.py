@@ -41,6 +41,8 @@ _STATED: Final = (
     *("receipt_sha256", "zone", "reason", "ended_at", "erased_at", "times", "existed", "destroyed"),
     *("search_before", "search_after", "searched"),
 )
+_OTHERS: Final = "cannot match; sketches go when they next follow the log"
+_OTHERS_RENEWED: Final = "match only the reference of the new consent; old sketches go when they next follow the log"
 """What the certificate states as the journal has it."""
 
 _Facts = Mapping[ReceiptId, Mapping[str, Any]]
@@ -134,18 +136,20 @@ def _statement(
     store: Store, tx: Transaction, facts: Mapping[str, Any], recipients: Sequence[Recipient]
 ) -> dict[str, Any]:
     removed = facts["destroyed"].get("gallery sketch", 0)
+    continued = {"continued": facts["continued"]} if "continued" in facts else {}
     return {
         "version": CERTIFICATE.version,
         "certificate_id": tx.random(16).hex(),
         "site_id": store.site.controller.site_id,
         "controller": store.site.controller.name,
         **{name: facts[name] for name in _STATED},
+        **continued,
         "issued_at": format_time(tx.now),
         "touched": [
             {"what": "data file", "how": f"rows {store.data.describe_scrub()}"},
             {"what": "keyring", "how": f"grant secret {store.keyring.engine.describe_scrub()}; keys above it replaced"},
             {"what": "galleries of the process that ended the consent", "how": f"{removed} sketches overwritten"},
-            {"what": "galleries of other processes", "how": "cannot match; sketches go when they next follow the log"},
+            {"what": "galleries of other processes", "how": _OTHERS_RENEWED if continued else _OTHERS},
         ],
         "method": f"rows {store.data.describe_scrub(2)}, {_METHOD}",
         "searched_in": facts["files"],

@@ -21,6 +21,7 @@ from volens.consent.plain_text import escaped
 from volens.service.cli import audit_commands as audit
 from volens.service.cli import backup_commands as backup
 from volens.service.cli import certificate_commands as certificate
+from volens.service.cli import consent_commands as consent
 from volens.service.cli import credential_commands as credential
 from volens.service.cli import decision_commands as decisions
 from volens.service.cli import defaults_commands as defaults
@@ -31,12 +32,14 @@ from volens.service.cli import enroll_commands as enroll
 from volens.service.cli import erase_commands as erase
 from volens.service.cli import export_commands as export
 from volens.service.cli import identify_commands as identify
+from volens.service.cli import import_commands as many
 from volens.service.cli import keys_commands as keys
 from volens.service.cli import models_commands as models
 from volens.service.cli import operator_commands as operator
 from volens.service.cli import people_commands as people
 from volens.service.cli import policy_commands as policy
 from volens.service.cli import recipient_commands as recipient
+from volens.service.cli import renewal_commands as renewal
 from volens.service.cli import request_commands as request
 from volens.service.cli import sender_commands as sender
 from volens.service.cli import serve_commands as serve
@@ -57,7 +60,7 @@ _COMPLETION: Final = "_VOLENS_COMPLETE"
 """Set by the shell when it asks for completions."""
 
 _PANELS: Final = {
-    "Person and desk": [one.app for one in (sheet, enroll, people, identify, verify, withdraw, decisions)],
+    "Person and desk": [one.app for one in (sheet, enroll, many, people, identify, verify, withdraw, decisions)],
     "Privacy": [
         *(zone.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
         *(certificate.app, certificate.dossier_app, recipient.app, audit.app),
@@ -83,6 +86,8 @@ class _Program(Group):
                 completion.install_callback(ctx, self.params[0], shell)
         return super().parse_args(ctx, args)
 
+
+consent.app.add_typer(renewal.app)
 
 app = Commands("volens", cls=_Program, no_args_is_help=True, pretty_exceptions_enable=False)
 for _noun in (one for apps in _PANELS.values() for one in apps):

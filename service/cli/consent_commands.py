@@ -1,37 +1,32 @@
 """`volens consent`: record a signed consent, link it to the staff list, set its second factor."""
 
 import os
-import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from volens import Notice, Site
+from volens import Site
 from volens.consent import (
     Custody,
     InputError,
-    RefusedError,
     SecondFactor,
     SubjectKey,
     TakeHome,
     VolensError,
 )
-from volens.consent.typed_text import same_text
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.factor_prompt import read_factor
 from volens.service.cli.local_times import local_text, parse_until
 from volens.service.cli.named_files import must_be_new, read_file, write_private
 from volens.service.cli.options import HomeOption, ZoneOption
-from volens.service.cli.output import members, note, shown
+from volens.service.cli.output import members, shown
 from volens.service.cli.person_argument import receipt_meant
 from volens.service.cli.session import opened
-from volens.service.qr_codes import secret_qr, withdrawal_qr
+from volens.service.cli.take_home_files import TakeHomeFiles, ask_to_agree
 from volens.store.files import shell_command
 
 app = Commands("consent", "Record a person's signed consent, and what belongs to it.")
-
-_YES: Final = "yes"
 
 _Receipt = Annotated[
     str, typer.Argument(metavar="RECEIPT", help="The receipt's file or id; the consent must be in force.")
@@ -75,15 +70,15 @@ def give(
     """Show the notice, take explicit consent, sign it with the person's key, record it."""
     if (new_key is None) == (key is None):
         raise InputError("pass exactly one of --new-key or --key")
-    qr = out.with_suffix(".qr.png")
-    _check_files(out, qr, new_key)
+    files = TakeHomeFiles(out)
+    _check_key_file(new_key, files)
     subject_key = SubjectKey.from_seed(os.urandom(32)) if key is None else SubjectKey.from_pem(read_file(key, "key"))
     with opened(home) as site:
         law = site.defaults.jurisdiction(jurisdiction)
         valid_until = None if until is None else parse_until(until, site.now(), site.defaults.time_zone())
         notice = site.notice(site.defaults.zone(zone), language)
         if not yes_i_read_it:
-            _ask(notice, site.zones.get(notice.purpose).label)
+            ask_to_agree(notice, site.zones.get(notice.purpose).label)
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
         try:
@@ -100,22 +95,22 @@ def give(
             if new_key is not None:
                 new_key.unlink(missing_ok=True)  # the key has signed nothing
             raise
-        _hand_over(site, take_home, out, qr, new_key)
+        _hand_over(site, take_home, files, new_key)
         agreed = site.zones.get(notice.purpose)
         ends = local_text(take_home.receipt.claims.expires_at, site.defaults.time_zone())
     claims = take_home.receipt.claims
-    document = {"receipt": str(out), "qr": str(qr)}
+    document = {"receipt": str(out), "qr": str(files.qr)}
     document |= members(claims, "receipt_id subject_id zone=purpose expires_at")
     enroll = f"{shell_command('volens', 'enroll', out)} PHOTOS"
     secret = ""
     if take_home.secret is not None:
         take_home.secret.wipe()
-        document |= {"secret": str(_secret_file(out)), "secret_qr": str(_secret_qr_file(out))}
+        document |= {"secret": str(files.secret), "secret_qr": str(files.secret_qr)}
         secret = (
-            f"\nfor the person alone: {shown(_secret_file(out))}, {shown(_secret_qr_file(out))} (the same as a QR); "
+            f"\nfor the person alone: {shown(files.secret)}, {shown(files.secret_qr)} (the same as a QR); "
             "the site does not store this secret, and without it the person can neither be enrolled nor recognised"
         )
-        enroll += f" {shell_command('--secret', _secret_file(out))}"
+        enroll += f" {shell_command('--secret', files.secret)}"
     elif claims.custody is Custody.BADGE:
         enroll += " --badge-out BADGE"
     if agreed.second_factor is not SecondFactor.NONE:
@@ -124,7 +119,7 @@ def give(
         enroll += f"\nthen, because this zone requires a second factor: {factor}"
     text = (
         f"recorded the consent for zone {shown(agreed.label)}, until {ends}\n"
-        f"give to the person: {shown(out)} (receipt and withdrawal code), {shown(qr)} (the code as a QR code)"
+        f"give to the person: {shown(out)} (receipt and withdrawal code), {shown(files.qr)} (the code as a QR code)"
         + (f", {shown(new_key)} (their key)" if new_key else "")
         + secret
         + f"\nnext: {enroll}"
@@ -175,50 +170,19 @@ def factor(
     return {"receipt_id": receipt_id, "kind": kind.value}, text
 
 
-def _check_files(out: Path, qr: Path, new_key: Path | None) -> None:
-    files = {out: "receipt", qr: "QR code", _secret_file(out): "secret", _secret_qr_file(out): "secret"}
-    for path, what in files.items():
-        must_be_new(path, what)
+def _check_key_file(new_key: Path | None, files: TakeHomeFiles) -> None:
     must_be_new(new_key, "key")
-    if new_key is not None and new_key.absolute() in {path.absolute() for path in files}:
+    if new_key is not None and new_key.absolute() in {path.absolute() for path in files.names()}:
         raise InputError(f"got {new_key} for the key and for another file; choose two names")
 
 
-def _secret_file(out: Path) -> Path:
-    return out.with_suffix(".secret.txt")
-
-
-def _secret_qr_file(out: Path) -> Path:
-    return out.with_suffix(".secret.qr.png")
-
-
-def _ask(notice: Notice, zone: str) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the notice is shown on stderr; stdout is for the result
-        raise InputError(
-            "there is no terminal to ask on; let the person read the notice ('volens notice show'), then pass "
-            "--yes-i-read-it"
-        )
-    note(f"Zone: {zone}\n\n{notice.text}")
-    answer = typer.prompt(f"Do you agree? Type {_YES} to agree, anything else to refuse", err=True, default="no")
-    if not same_text(answer, _YES):
-        raise RefusedError("the person did not agree; nothing was recorded")
-
-
-def _hand_over(site: Site, take_home: TakeHome, out: Path, qr: Path, new_key: Path | None) -> None:
-    if take_home.code is None:
-        raise InputError("got a receipt file without a withdrawal code")
-    written = [] if new_key is None else [new_key]
+def _hand_over(site: Site, take_home: TakeHome, files: TakeHomeFiles, new_key: Path | None) -> None:
     try:
-        files = [(out, take_home.to_json()), (qr, withdrawal_qr(take_home.code))]
-        if take_home.secret is not None:
-            files.append((_secret_file(out), take_home.secret.reveal().encode("ascii") + b"\n"))
-            files.append((_secret_qr_file(out), secret_qr(take_home.secret)))
-        for path, data in files:
-            write_private(path, data)
-            written.append(path)
+        files.write(take_home)
     except BaseException:  # Ctrl-C too
         # Without the receipt the person could not withdraw, so the consent must not stay in force.
         site.withdraw(receipt=take_home.to_json())
-        for path in written:
-            path.unlink(missing_ok=True)
+        files.remove()
+        if new_key is not None:
+            new_key.unlink(missing_ok=True)
         raise

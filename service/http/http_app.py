@@ -8,6 +8,7 @@ from typing import Protocol
 from fastapi import FastAPI
 
 from volens.face.inference import use_calling_threads_only
+from volens.service.http import change_routes as changes
 from volens.service.http import desk_routes as desk
 from volens.service.http import directory_routes as directory
 from volens.service.http import door_routes as doors
@@ -93,7 +94,7 @@ def application(
     problems.install(app)
     app.include_router(health.router)
     app.include_router(health.guarded)
-    parts = (people, doors, stream, zones, desk, directory, requests, jobs, hooks, audit_log, public_log)
+    parts = (people, doors, stream, zones, desk, changes, directory, requests, jobs, hooks, audit_log, public_log)
     for router in (*(part.router for part in parts), jobs.orders):
         app.include_router(router, prefix="/v1", max_body_size=MAX_JSON_BYTES)
     describe(app)

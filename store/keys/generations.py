@@ -83,6 +83,14 @@ def remember_codes(kept: Connection, digests: Mapping[ReceiptId, bytes]) -> None
         kept.execute(insert(withdrawal_code), rows)
 
 
+def replace_codes(kept: Connection, digests: Mapping[ReceiptId, bytes]) -> None:
+    """Remember the digest of a code that was issued again, and forget the one before. The caller verified the rows."""
+    table = withdrawal_code.c
+    for receipt_id, digest in digests.items():
+        kept.execute(delete(withdrawal_code).where(table.receipt_id == receipt_id))
+        kept.execute(insert(withdrawal_code), {"receipt_id": receipt_id, "digest": digest})
+
+
 def receipt_of_digest(keyring: Keyring, digest: bytes) -> ReceiptId | None:
     """Return the consent that a withdrawal code's digest belongs to."""
     with keyring.read() as kept:

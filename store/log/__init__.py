@@ -27,7 +27,9 @@ from volens.store.log.log_reading import openings_about_no_consent as openings_a
 from volens.store.log.log_time import CLOCK_TOLERANCE as CLOCK_TOLERANCE
 from volens.store.log.log_time import store_time as store_time
 from volens.store.log.referenced_leaf import check_logged as check_logged
+from volens.store.log.remembrance import CODE_REISSUED as CODE_REISSUED
 from volens.store.log.remembrance import CONSENT_ENDED as CONSENT_ENDED
+from volens.store.log.remembrance import REFERENCE_REPLACED as REFERENCE_REPLACED
 from volens.store.log.remembrance import begin_restore as begin_restore
 from volens.store.log.remembrance import end_restore as end_restore
 from volens.store.log.remembrance import is_authentic as is_authentic

@@ -6,9 +6,9 @@ commits it is behind, and catches up at the next write or opening; it is never a
 (`volens.store.log.keyring_memory`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, func, insert, select, text
 
@@ -20,6 +20,7 @@ from volens.store.keys.generations import (
     remember_codes,
     remember_generations,
     remember_over,
+    replace_codes,
 )
 from volens.store.keys.keyring import Keyring, LogHead
 from volens.store.log import audit_log
@@ -40,12 +41,18 @@ from volens.store.schema.authenticated import Scope
 
 CONSENT_ENDED: Final = "consent.ended"
 CONSENT_GIVEN: Final = "consent.given"
+CODE_REISSUED: Final = "consent.code_reissued"
+REFERENCE_REPLACED: Final = "reference.replaced"
 _BATCH: Final = 500
 
+CodesOf: TypeAlias = Callable[[Connection, Sequence[str]], Mapping[ReceiptId, bytes]]
+"""Returns the digests of the withdrawal codes of those of some consents whose rows verify."""
 
-def remember(keyring: Keyring, connection: Connection, *, wait: bool = True) -> None:
+
+def remember(keyring: Keyring, connection: Connection, codes_of: CodesOf, *, wait: bool = True) -> None:
     """Bring the keyring up to date with the data file; what it has already is not changed.
 
+    Only a code that was issued again replaces the one that is remembered, and only if `codes_of` returns it.
     `connection` is a snapshot of the data file, whose log is known to continue the one in the keyring. With
     `wait=False`, raise at once if another process holds the write lock; see `StoreEngine.write`.
 
@@ -57,9 +64,12 @@ def remember(keyring: Keyring, connection: Connection, *, wait: bool = True) -> 
         if memory is None:
             return
         rows = _add_leaves(kept, connection)
-        if any(read_leaf(row["leaf"])[0] == CONSENT_ENDED for row in rows):
+        kinds = {read_leaf(row["leaf"])[0] for row in rows}
+        if CONSENT_ENDED in kinds:
             memory = _with_new_ends(kept, connection, memory, size)
-        _remember_seals(kept, connection, rows[0]["seq"] if rows else size, size)
+        consents = _remember_seals(kept, connection, rows[0]["seq"] if rows else size, size)
+        if CODE_REISSUED in kinds:
+            replace_codes(kept, codes_of(connection, consents))
         if memory.head.size < size:
             memory = replace(memory, head=LogHead(size, audit_log.root_at(connection, size)))
         if memory != before:
@@ -130,8 +140,11 @@ def undone_ends(keyring: Keyring, connection: Connection) -> Mapping[ReceiptId, 
     return {receipt_id: reason for receipt_id, reason in remembered_ends(keyring).items() if receipt_id in live}
 
 
-def _remember_seals(kept: Connection, connection: Connection, known: int, size: int) -> None:
-    """Remember the row seals that were made since the log had `known` entries: a generation is the log's size then."""
+def _remember_seals(kept: Connection, connection: Connection, known: int, size: int) -> list[str]:
+    """Remember the row seals that were made since the log had `known` entries: a generation is the log's size then.
+
+    Return the consents that were sealed.
+    """
     seal, receipt = tables.row_seal.c, tables.receipt.c
     new = (seal.generation > known) & (seal.generation <= size)
     rows = connection.execute(select(seal.scope, seal.scope_id, seal.generation).where(new)).all()
@@ -148,6 +161,7 @@ def _remember_seals(kept: Connection, connection: Connection, known: int, size: 
             )
         )
         remember_codes(kept, {ReceiptId(row.receipt_id): row.withdrawal_digest for row in codes})
+    return consents
 
 
 def is_authentic(keyring: Keyring) -> bool:

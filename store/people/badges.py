@@ -1,6 +1,8 @@
 """Issued badges in the data file: the fact and the digest. The sealed embedding is only on the badge."""
 
 import hmac
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -36,6 +38,7 @@ def issue_badge(
     *,
     licence: str,
     photo_count: int,
+    renewed_from: datetime | None = None,
 ) -> Badge:
     """Seal an embedding into a new badge under both halves of a new key, and record that it was issued.
 
@@ -52,9 +55,14 @@ def issue_badge(
     with secret.joined(person) as whole:
         box = seal_embedding(tx, embedding, whole, reference_id)
     badge = Badge(site_id, grant.receipt_id, reference_id, embedding.model_id, person, box)
-    facts = {"model_licence": licence, "photo_count": photo_count, "badge_sha256": badge.digest()}
+    facts: dict[str, Any] = {
+        "model_licence": licence,
+        "photo_count": photo_count,
+        "enrolled_at": renewed_from or tx.now,
+    }
+    facts |= {"reference_id": reference_id, "badge_sha256": badge.digest()}
     try:
-        insert_reference(tx, tables.badge, embedding, {"reference_id": reference_id, **facts})
+        insert_reference(tx, tables.badge, embedding, facts, "badge.issued")
     except NoLiveConsentError:
         badge.wipe()
         raise
@@ -75,7 +83,7 @@ def badge_reference(connection: Connection, grant: ConsentGrant, badge: Badge) -
     """Return the reference that a badge holds, if it is byte for byte the badge issued under this consent.
 
     Raises:
-        RefusedError: the badge belongs to another consent, or none was issued under this one.
+        RefusedError: the badge belongs to another consent, or none was issued under this one, or it was replaced.
         TamperError: the badge was changed, or combined from other badges; or the rows of the consent were changed.
     """
     if badge.receipt_id != grant.receipt_id:
@@ -95,6 +103,10 @@ def badge_reference(connection: Connection, grant: ConsentGrant, badge: Badge) -
                 consent.receipt,
                 Custody.BADGE,
             )
+    replaced = tables.replaced_reference.c
+    older = connection.scalars(select(replaced.recognised_by).where(replaced.receipt_id == grant.receipt_id)).all()
+    if any(hmac.compare_digest(one, digest) for one in older):
+        raise RefusedError("this badge was replaced by a newer one; show the newer one")
     raise TamperError(
         "integrity: this badge is not the one that was issued under this consent; it was changed, or "
         "combined from other badges"

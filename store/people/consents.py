@@ -1,6 +1,6 @@
 """Consents in the data file: the receipts, which stay, and the rows of the consents in force."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -27,7 +27,7 @@ from volens.consent.receipt import verify_stored
 from volens.consent.subject_key import SubjectPublicKey
 from volens.store.keys import sealing
 from volens.store.keys.generations import receipt_of_digest
-from volens.store.keys.secrets import GrantSecret
+from volens.store.keys.secrets import GrantSecret, Random
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.collection_stops import refuse_if_stopped
 from volens.store.row_seals import SealedRows, seals_of
@@ -203,8 +203,7 @@ def add_consent(
         )
     owner = {name: getattr(claims, name) for name in OWNER}
     visited = tx.interaction(claims.receipt_id, claims.issued_at)
-    with secret.profile_key(receipt.sha256) as key:
-        sealed_name = sealing.seal(_padded(name), key, name_context(**owner), tx.random)
+    sealed_name = seal_name(name, owner, receipt.sha256, secret, tx.random)
     with tx.changing(Scope.CONSENT, [claims.receipt_id]):
         tx.connection.execute(
             insert(tables.receipt).values(
@@ -316,11 +315,35 @@ def name_of(store: Store, receipt_id: ReceiptId) -> str | None:
             if sealed_name(connection, receipt_id) is None:
                 return None  # another process ended the consent between the two files
         raise
+    with secret:
+        return open_name(receipt, box, secret)
+
+
+def open_name(receipt: StoredReceipt, box: bytes, secret: GrantSecret) -> str:
+    """Open a sealed name.
+
+    Raises:
+        TamperError: it is another person's, or was changed.
+    """
     name = bytearray(max(0, len(box) - sealing.OVERHEAD_BYTES))
-    owner = name_context(receipt.receipt_id, receipt.subject_id, receipt.purpose)
-    with secret, secret.profile_key(receipt.sha256) as key:
-        sealing.open_into(box, key, owner, name)
+    context = name_context(receipt.receipt_id, receipt.subject_id, receipt.purpose)
+    with secret.profile_key(receipt.sha256) as key:
+        sealing.open_into(box, key, context, name)
     return name.rstrip(b"\0").decode("utf-8")
+
+
+def seal_name(name: str, owner: Mapping[str, str], receipt_sha256: bytes, secret: GrantSecret, random: Random) -> bytes:
+    """Seal a name for the consent that `owner` (the columns of `OWNER`) names."""
+    with secret.profile_key(receipt_sha256) as key:
+        return sealing.seal(_padded(name), key, name_context(**owner), random)
+
+
+def replace_name(tx: Transaction, owner: Mapping[str, str], box: bytes) -> None:
+    """Replace the sealed name of the consent that `owner` (the columns of `OWNER`) names, and log it."""
+    table, receipt_id = tables.subject_profile, ReceiptId(owner["receipt_id"])
+    tx.connection.execute(delete(table).where(table.c.receipt_id == receipt_id))
+    tx.connection.execute(insert(table), {**owner, "sealed_name": box, "corrected_at": tx.now})
+    tx.log("consent.corrected", {**owner, "what": "name"}, receipt_id=receipt_id)
 
 
 def end_consents(tx: Transaction, receipt_ids: Iterable[ReceiptId], reason: EndReason) -> list[ReceiptId]:

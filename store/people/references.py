@@ -93,9 +93,17 @@ def open_reference_into(
 
 
 def add_reference(
-    tx: Transaction, embedding: ConsentedEmbedding, secret: GrantSecret, *, licence: str, photo_count: int
+    tx: Transaction,
+    embedding: ConsentedEmbedding,
+    secret: GrantSecret,
+    *,
+    licence: str,
+    photo_count: int,
+    renewed_from: datetime | None = None,
 ) -> ReferenceId:
     """Seal and store an embedding under the consent that allows it.
+
+    `renewed_from` is when an embedding of a renewed consent was enrolled; None if the photos were just taken.
 
     Raises:
         NoLiveConsentError: the consent ended since the grant was made; the database refuses as well.
@@ -104,8 +112,9 @@ def add_reference(
     table = tables.biometric_reference
     reference_id = new_reference_id(tx, table, embedding)
     box = seal_embedding(tx, embedding, secret, reference_id)
-    facts = {"model_licence": licence, "photo_count": photo_count}
-    insert_reference(tx, table, embedding, {"reference_id": reference_id, "sealed_embedding": box, **facts})
+    facts = {"model_licence": licence, "photo_count": photo_count, "enrolled_at": renewed_from or tx.now}
+    event = "reference.enrolled" if renewed_from is None else "reference.renewed"
+    insert_reference(tx, table, embedding, {"reference_id": reference_id, "sealed_embedding": box, **facts}, event)
     return reference_id
 
 
@@ -140,19 +149,20 @@ def seal_embedding(
         return sealing.seal(embedding.vector.array.data.cast("B"), key, context, tx.random)
 
 
-def insert_reference(tx: Transaction, table: Table, embedding: ConsentedEmbedding, values: Mapping[str, Any]) -> None:
-    """Insert the row of a reference or badge, and log it.
+def insert_reference(
+    tx: Transaction, table: Table, embedding: ConsentedEmbedding, values: Mapping[str, Any], event: str
+) -> None:
+    """Insert the row of a reference or badge, and log it as this event.
 
     Raises:
         NoLiveConsentError: the database refused the row, because the consent ended.
     """
     grant = embedding.grant
     row = {name: getattr(grant, name) for name in OWNER} | dict(values) | {"model_id": embedding.model_id}
-    event = "badge.issued" if table is tables.badge else "reference.enrolled"
     logged = (*OWNER, "reference_id", "model_id", "photo_count")
     with tx.changing(Scope.CONSENT, [grant.receipt_id]):
         try:
-            tx.connection.execute(insert(table), row | {"enrolled_at": tx.now})
+            tx.connection.execute(insert(table), row)
         except IntegrityError:
             raise NoLiveConsentError(_ENDED) from None
         tx.log(event, {name: row[name] for name in logged}, receipt_id=grant.receipt_id)

@@ -49,7 +49,7 @@ _VERSION: Final = b"\x01"
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
 # Named parameters, because a literal value would stay in SQLAlchemy's statement cache.
-_FOUND: Final = select(table.c.receipt_id, table.c.verifier).where(
+_FOUND: Final = select(table.c.receipt_id, table.c.subject_id, table.c.verifier).where(
     table.c.purpose == bindparam("in_zone"), table.c.lookup == bindparam("sought")
 )
 _END: Final = (
@@ -104,7 +104,7 @@ class Factors:
             "kind": required.value,
             "lookup": lookup,
             "salt": salt,
-            "verifier": _verifier(self._store.keyring, owner["purpose"], receipt_id, factor, salt),
+            "verifier": _verifier(self._store.keyring, owner["purpose"], owner["subject_id"], factor, salt),
         }
         with self._store.write() as tx:
             _owner(tx.connection, receipt_id, zone)  # checked again: the consent may have ended meanwhile
@@ -162,7 +162,7 @@ def badge_owner(store: Store, purpose: Purpose, badge: ShownFactor) -> ReceiptId
             return None
         receipt_id = ReceiptId(row.receipt_id)
         authenticate_consents(connection, [receipt_id])
-    if not hmac.compare_digest(row.verifier, _verifier(store.keyring, purpose, receipt_id, badge, None)):
+    if not hmac.compare_digest(row.verifier, _verifier(store.keyring, purpose, row.subject_id, badge, None)):
         raise TamperError(
             "integrity: the row of a badge number is not of the person it was set for; restore the data file"
         )
@@ -192,7 +192,7 @@ def pin_owner(store: Store, purpose: Purpose, people: Sequence[ReceiptId], pin: 
     fitting = [
         one
         for one, row in rows.items()
-        if hmac.compare_digest(row["verifier"], _verifier(store.keyring, purpose, one, pin, row["salt"]))
+        if hmac.compare_digest(row["verifier"], _verifier(store.keyring, purpose, row["subject_id"], pin, row["salt"]))
     ]
     # 3.
     with store.write() as tx:
@@ -232,10 +232,9 @@ def _lookup(keyring: Keyring, purpose: Purpose, badge: ShownFactor) -> bytes:
     return _VERSION + _keyed(keyring, purpose, b"badge\0", badge)
 
 
-def _verifier(
-    keyring: Keyring, purpose: Purpose, receipt_id: ReceiptId, factor: ShownFactor, salt: bytes | None
-) -> bytes:
-    keyed = _keyed(keyring, purpose, f"{factor.kind} of {receipt_id}\0".encode("ascii"), factor)
+def _verifier(keyring: Keyring, purpose: Purpose, subject_id: str, factor: ShownFactor, salt: bytes | None) -> bytes:
+    """Return the verifier, bound to zone and person, and not to the receipt: it stays valid when consent is renewed."""
+    keyed = _keyed(keyring, purpose, f"{factor.kind} of {subject_id}\0".encode("ascii"), factor)
     if salt is None:
         return _VERSION + keyed
     return _VERSION + Scrypt(salt=salt, length=_HASH_BYTES, **SCRYPT).derive(keyed)

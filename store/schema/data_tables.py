@@ -25,6 +25,7 @@ from volens.store.schema.personal_tables import leaving as leaving
 from volens.store.schema.personal_tables import live_consent as live_consent
 from volens.store.schema.personal_tables import name_disclosure as name_disclosure
 from volens.store.schema.personal_tables import passage as passage
+from volens.store.schema.personal_tables import replaced_reference as replaced_reference
 from volens.store.schema.personal_tables import second_factor as second_factor
 from volens.store.schema.personal_tables import subject_profile as subject_profile
 from volens.store.schema.personal_tables import subject_secret as subject_secret

@@ -20,8 +20,9 @@ receipt: Final = build_table(
     col.text("token"),
     col.bytes_of("withdrawal_digest", 32, unique=True),
     col.utc_time("expires_at"),
-    rule=APPEND_ONLY,
+    rule=RowRule(changeable=frozenset({"withdrawal_digest"})),
 )
+"""The digest changes when a code is issued again, while the consent is in force."""
 
 consent_end: Final = build_table(
     "consent_end",

@@ -126,9 +126,10 @@ withdrawal_code: Final = build_table(
     "withdrawal_code",
     col.key(col.bytes_of("digest", 32)),
     col.text_of("receipt_id", 32),
-    rule=RowRule(),
+    rule=RowRule(deletable=True),
     of=metadata,
 )
+"""Deleted only when the code is issued again (`volens.store.log.remembrance`)."""
 
 key_rotation: Final = build_table(
     "key_rotation",

@@ -9,6 +9,7 @@
 | forbidden acts that tests and doctor try | `volens.store.sqlite.self_check` |
 | counts in the certificate, search terms, rows that are left over | `volens.erase.journal`, `volens.erase.stop` |
 | sections and counts of the access answer | `volens.rights.held_data` |
+| the rows that a renewed consent takes over | `volens.store.people.renewed_rows` |
 | the rows that are sealed with the consent | `volens.store.schema.authenticated` |
 """
 
@@ -56,6 +57,7 @@ class Personal:
         always_counted: the certificate counts it even where there was no row.
         authenticated: the rows grant or limit something, and are sealed with the consent (`volens.store.row_seals`).
         counters: columns of an authenticated table that change without an entry in the log, and that no MAC covers.
+        kept_on_renewal: a renewed consent takes the rows over unchanged (`volens.enroll.renewal`).
         example: values for a synthetic row, where those of the columns' types do not fit together.
     """
 
@@ -68,6 +70,7 @@ class Personal:
     always_counted: bool = False
     authenticated: bool = False
     counters: frozenset[str] = frozenset()
+    kept_on_renewal: bool = False
     example: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -130,10 +133,26 @@ biometric_reference: Final = personal_table(
     always_counted=True,
 )
 
+replaced_reference: Final = personal_table(
+    "replaced_reference",
+    col.row_id("replaced_id"),
+    *owner(),
+    col.text("model_id"),
+    col.one_of("change", "replace", "add"),
+    col.bytes_of("recognised_by", 32),
+    col.integer("photo_count", ">= 1"),
+    col.utc_time("enrolled_at"),
+    col.utc_time("replaced_at"),
+    counted_as="replaced embeddings",
+    sealed={"recognised_by": "beginning of a replaced embedding"},
+    withheld=frozenset({"recognised_by"}),
+)
+
 subject_profile: Final = personal_table(
     "subject_profile",
     *owner(one_row=True),
     col.blob("sealed_name"),
+    col.utc_time("corrected_at", nullable=True),
     counted_as="sealed name",
     sealed={"sealed_name": "sealed name"},
     withheld=frozenset({"sealed_name"}),
@@ -175,6 +194,7 @@ leaving: Final = personal_table(
     changeable=("leaves_at",),
     only_earlier=("leaves_at",),
     authenticated=True,
+    kept_on_renewal=True,
 )
 
 last_interaction: Final = personal_table(
@@ -217,6 +237,7 @@ external_id: Final = personal_table(
     counted_as="external ids",
     found_by={"digest": "digest of the external id"},
     authenticated=True,
+    kept_on_renewal=True,
 )
 
 kept_answer: Final = personal_table(
@@ -255,5 +276,6 @@ second_factor: Final = personal_table(
     custodies=("operator",),
     authenticated=True,
     counters=frozenset({"failures", "tried_at"}),
+    kept_on_renewal=True,
     example={"kind": "pin", "salt": b"~" * 16},
 )

@@ -208,6 +208,9 @@ def _listed_acts(rows: Mapping[str, _Row]) -> Iterator[Act]:
     yield Act("a reference of a person who is being erased", new(reference, **other), (ordered,))
     signed = new(tables.receipt, receipt_id=_NEW, withdrawal_digest=_NEW.encode("ascii"))
     yield Act("a consent without a receipt", new(live, receipt_id=_NEW))
+    this = tables.receipt.c.receipt_id == _NEW
+    new_code = _update(tables.receipt, this, {"withdrawal_digest": b"]" * len(_NEW)})
+    yield Act("a new code for a consent that is not in force", new_code, (signed,))
     stopped = new(tables.collection_stop, order_id=_NEW, jurisdiction=None, purpose=_OWNER["purpose"])
     moved = _update(live, live.c.receipt_id == other["receipt_id"], {"subject_id": _NEW})
     yield Act("a consent that is moved to another person", moved)

@@ -104,6 +104,12 @@ _SINGLE_RULES: Final = (
             AND receipt.purpose = NEW.purpose AND receipt.expires_at >= NEW.expires_at
         ) OR EXISTS (SELECT 1 FROM consent_end WHERE consent_end.receipt_id = NEW.receipt_id)""",
     ),
+    refuse(
+        "code_is_changed_while_in_force_only",
+        "UPDATE",
+        "receipt",
+        "NOT EXISTS (SELECT 1 FROM live_consent WHERE receipt_id = OLD.receipt_id)",
+    ),
     # The jurisdiction stands in the signed receipt only: `refuse_if_stopped` enforces an order for a jurisdiction.
     refuse(
         "is_not_given_where_collecting_is_stopped",

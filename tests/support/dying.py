@@ -23,7 +23,17 @@ import volens.store.keys.root_key.key_file as root_key_file
 import volens.store.keys.root_key.wrapped_key as wrapped_root_key
 import volens.store.store
 from volens import Site
-from volens.consent import EndReason, ErasureIncompleteError, ReceiptId, UnavailableError, VolensError
+from volens.consent import (
+    EndReason,
+    ErasureIncompleteError,
+    ReceiptId,
+    SubjectKey,
+    TakeHome,
+    UnavailableError,
+    VolensError,
+)
+from volens.enroll import NewPhotos, PhotoChange
+from volens.service import samples
 from volens.store.keys.root_key import VaultTransit
 from volens.store.people import live_receipts
 from volens.store.sqlite import SqliteEngine
@@ -92,7 +102,7 @@ def at_step(
 
     SqliteEngine.write = write  # type: ignore[method-assign]
     SqliteEngine.scrub = around(SqliteEngine.scrub)  # type: ignore[method-assign]
-    volens.erase.proof.certify.write_private_files = around(volens.erase.proof.certify.write_private_files)
+    volens.erase.proof.certify.write_public_files = around(volens.erase.proof.certify.write_public_files)
     for owner, name in more:
         setattr(owner, name, around(getattr(owner, name)))
     return lambda: len(seen)
@@ -159,6 +169,48 @@ def give_and_die(home: Path, nth: int, moment: str) -> None:
     house.invite()
 
 
+RENEWING_SEED = b"\7" * 32
+
+
+def renew_and_die(home: Path, receipt_id: str, nth: int, moment: str, result: Path) -> None:
+    """Renew a consent, and be killed at the nth durable step; without a kill, record the number of steps."""
+    site = _open(home)
+    steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)), _OF_KEYS)
+    site.changes.renew(ReceiptId(receipt_id), site.notice("lobby"), key=SubjectKey.from_seed(RENEWING_SEED))
+    result.write_text(str(steps()))
+
+
+def renew_on_a_full_disk(home: Path, receipt_id: str, size_bytes: int, result: Path) -> None:
+    """Renew a consent with a limit on the file size; record the error."""
+    site = _open(home)
+    report = os.open(result, os.O_CREAT | os.O_WRONLY)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
+    key = SubjectKey.from_seed(RENEWING_SEED)
+    said = _said(lambda: site.changes.renew(ReceiptId(receipt_id), site.notice("lobby"), key=key))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    os.write(report, said.encode())
+
+
+def add_a_photo_and_die(home: Path, receipt: bytes, nth: int, moment: str, result: Path) -> None:
+    """Add a photo to a reference, and be killed at the nth durable step; without a kill, record the number of steps."""
+    site = Site.open(home, clock=Clock())
+    steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)), _OF_KEYS)
+    site.changes.photos(receipt, NewPhotos(samples.views(samples.astronaut(), 4)[3:], PhotoChange.ADD))
+    result.write_text(str(steps()))
+
+
+def reissue_and_die(home: Path, receipt_id: str, nth: int, moment: str, result: Path) -> None:
+    """Issue a code again, write it into the result inside the transaction, and be killed at the nth durable step."""
+    site = _open(home)
+    at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)), _OF_KEYS)
+
+    def hand_over(_tx: object, take_home: TakeHome) -> None:
+        assert take_home.code is not None
+        result.write_text(take_home.code.reveal())
+
+    site.changes.reissue_code(ReceiptId(receipt_id), hand_over)
+
+
 def sweep_and_die(home: Path, nth: int) -> None:
     """Sweep half a year later, and be killed after the nth durable step."""
     clock = Clock()
@@ -209,7 +261,7 @@ def erase_all_and_die(home: Path, nth: int, moment: str, result: Path) -> None:
 _OF_KEYS = (
     (SqliteEngine, "compact"),
     (root_key_file, "make_root_key_file"),
-    (root_key_file, "overwrite"),
+    (root_key_file, "overwrite_file"),
     (root_key_file, "take_place"),
     (wrapped_root_key, "write_record"),
     (VaultTransit, "wrap"),

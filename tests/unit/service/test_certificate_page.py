@@ -1,15 +1,17 @@
 """The certificate as a page, and the answers of recipients, from the command line."""
 
 import re
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import pytest
-from house import House
+from house import House, Person
 from said import Command
 
+from volens.consent import SubjectKey
 from volens.erase.pages import PageLanguage
 from volens.erase.proof import verify_certificate
 from volens.service.certificate_page import certificate_page
@@ -50,6 +52,22 @@ class Page(HTMLParser):
 def page_of(house: House, path: Path, language: PageLanguage = "en") -> Page:
     checked = verify_certificate(path.read_bytes(), house.site.verifier_key)
     return Page(certificate_page(checked, house.site.verifier_key, language, ZoneInfo("Europe/Paris")))
+
+
+def test_the_page_of_a_renewed_consent_says_what_goes_on(house: House) -> None:
+    key = SubjectKey.from_seed(b"\7" * 32)
+    notice = house.site.notice("lobby")
+    person = Person(house.site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key), house.face())
+    renewed = house.site.changes.renew(house.enroll(person).receipt_id, notice, key=key)
+    assert renewed.ended is not None
+    page = page_of(house, renewed.ended.certificate_path)
+
+    assert "Your earlier consent has ended" in page.text
+    assert "has been erased" not in page.text
+    assert "Doors go on recognising you" in page.text
+    assert sha256(renewed.take_home.receipt.token.encode()).hexdigest() in page.text
+    assert "Your face data, encrypted: 1, encrypted again under its own key" in page.text
+    assert "afterwards it did not" not in page.text
 
 
 def test_the_page_shows_the_statement_in_plain_words(house: House) -> None:

@@ -57,7 +57,7 @@ def test_an_older_snapshot_removes_nothing_from_the_keyring(house: House) -> Non
     with house.store.read() as older:
         older.exec_driver_sql("SELECT count(*) FROM audit_event").all()
         house.admit()
-        remember(house.store.keyring, older)
+        remember(house.store.keyring, older, house.store.seals.codes_of)
     assert remembered_leaves(house.store.keyring) == leaves(house)
 
 

@@ -116,7 +116,7 @@ def test_rows_of_evidence_are_never_changed_deleted_or_replaced(house_of_rows: P
 
     assert accepted == []
     assert tried == {
-        *("zone", "notice", "receipt", "consent_end", "certificate"),
+        *("zone", "notice", "consent_end", "certificate"),
         *("audit_event", "audit_node", "audit_checkpoint"),
     }
 
@@ -132,9 +132,12 @@ def test_rows_of_evidence_are_never_changed_deleted_or_replaced(house_of_rows: P
         ),
         ("UPDATE live_consent SET purpose = 'x'", "live_consent is not changed"),
         (
-            "INSERT INTO subject_profile VALUES (hex(zeroblob(16)), 's', 'lobby', x'00')",
+            "INSERT INTO subject_profile VALUES (hex(zeroblob(16)), 's', 'lobby', x'00', NULL)",
             "subject_profile needs live consent",
         ),
+        ("UPDATE receipt SET token = 'x'", "receipt (is not changed|code is changed while in force only)"),
+        ("DELETE FROM receipt", "receipt is not deleted"),
+        ("INSERT OR REPLACE INTO receipt SELECT * FROM receipt", "receipt is not replaced"),
         ("UPDATE last_interaction SET subject_id = 'x'", "last_interaction is not changed"),
     ],
 )

@@ -1,0 +1,160 @@
+"""Renewal: the new consent takes the place of the old one in one transaction, and what should stay stays."""
+
+import threading
+
+import pytest
+from house import House, Person
+from patience import PATIENCE_S
+from pins import cheap_pins
+
+from volens import verify_certificate
+from volens.consent import Badge, SecondFactor, ShownFactor, SubjectKey
+from volens.consent.errors import ConsentExpiredError, NoLiveConsentError, RefusedError
+from volens.enroll import Renewed
+from volens.store.people import clocked, name_of
+
+SEED = b"\7" * 32
+
+
+def invite(house: House, zone: str = "lobby", external_id: str | None = None) -> Person:
+    key = SubjectKey.from_seed(SEED)
+    notice = house.site.notice(zone)
+    home = house.site.give_consent(
+        notice, name="Ada Example", jurisdiction="FR", key=key, external_id=external_id, valid_days=30
+    )
+    person = Person(home, house.face())
+    house.people.append(person)
+    return person
+
+
+def renew(house: House, person: Person, **options: object) -> Renewed:
+    zone = person.take_home.receipt.claims.purpose
+    if person.take_home.receipt.claims.custody.value == "badge":
+        badges: list[bytes] = []
+        options = {"carried": person.carried, "hand_over": lambda badge: badges.append(badge.to_bytes())} | options
+    elif person.take_home.secret is not None:
+        options = {"carried": person.take_home.secret} | options
+    done = house.site.changes.renew(
+        person.receipt_id,
+        house.site.notice(zone),
+        key=SubjectKey.from_seed(SEED),
+        **options,  # type: ignore[arg-type]
+    )
+    person.take_home = done.take_home
+    if person.badge is not None:
+        (person.badge,) = badges
+    return done
+
+
+def test_a_renewed_person_matches_under_the_new_receipt_and_the_old_one_is_certified(house: House) -> None:
+    person, other = house.enroll(invite(house)), house.admit()
+    old, old_reference = person.take_home, person.reference_id
+    house.clock.move(days=20)
+
+    done = renew(house, person)
+
+    assert house.sees(person)
+    assert house.sees(other)
+    assert house.look_at(person.face).match.receipt_id == done.take_home.receipt.claims.receipt_id  # type: ignore[union-attr]
+    assert done.problem is None
+    assert done.ended is not None
+    certificate = verify_certificate(done.ended.certificate_path.read_bytes(), house.site.verifier_key)
+    assert certificate.reason == "renewed"
+    assert certificate.statement["continued"] == {
+        "receipt_sha256": certificate.statement["continued"]["receipt_sha256"],
+        "kept": {},
+        "sealed_again": {"sealed name": 1, "sealed embedding": 1},
+    }
+    assert certificate.statement["destroyed"]["sealed embedding"] == 1
+    assert name_of(house.store, done.take_home.receipt.claims.receipt_id) == "Ada Example"
+    assert old_reference not in {one for each in house.galleries.built().values() for one in each.engine.held()}
+    with pytest.raises(NoLiveConsentError):
+        house.grant(Person(old, person.face))
+    # Past the end of the old consent the new one is still in force.
+    house.clock.move(days=15)
+    assert house.sees(person)
+    house.reopen()
+    assert house.sees(person)
+    house.site.log.verify()
+    assert house.withdraw(person).reason == "withdrawn"
+    assert not house.sees(person)
+
+
+def test_second_factor_staff_list_link_and_leaving_date_go_on(house: House) -> None:
+    house.declare("lab", second_factor="pin")
+    person = house.enroll(invite(house, "lab", external_id="4711"))
+    with cheap_pins(), ShownFactor.of(SecondFactor.PIN, "719035") as pin:
+        house.site.factors.set(person.receipt_id, pin)
+        leaves_at = house.clock.time.replace(hour=0)
+        leaves_at = leaves_at.replace(month=leaves_at.month + 2)
+        house.site.clocks.leave([person.receipt_id], leaves_at)
+        house.clock.move(days=1)
+        done = renew(house, person)
+        assert house.look_at(person.face, "lab", factor=pin).match is not None
+    assert done.ended is not None
+    certificate = verify_certificate(done.ended.certificate_path.read_bytes(), house.site.verifier_key)
+    assert certificate.statement["continued"]["kept"] == {"leaving dates": 1, "external ids": 1, "second factors": 1}
+    assert "second factors" not in certificate.statement["destroyed"]
+    with pytest.raises(RefusedError, match="has this external id already"):
+        house.site.link_external_id(house.invite("lab").receipt_id, "4711")
+    with house.store.read() as connection:
+        (mine,) = clocked(connection, receipt_id=person.receipt_id)
+    assert mine.expires_at == leaves_at
+
+
+@pytest.mark.parametrize("custody", ["subject_key", "badge"])
+def test_where_the_person_holds_the_key_they_get_a_new_half_and_the_old_one_opens_nothing(
+    house: House, custody: str
+) -> None:
+    house.declare("vault", custody=custody)
+    person = house.enroll(invite(house, "vault"))
+    old = Badge.parse(person.badge) if person.badge else person.take_home.secret
+    assert house.verify(person, person.carried).match is not None
+
+    renew(house, person)
+
+    assert house.verify(person, person.carried).match is not None
+    with pytest.raises(RefusedError):
+        house.verify(person, old)
+
+
+def test_a_renewal_is_refused_and_changes_nothing(house: House) -> None:
+    person = house.enroll(invite(house))
+    notice = house.site.notice("lobby")
+    with pytest.raises(RefusedError, match="not the one that signed"):
+        house.site.changes.renew(person.receipt_id, notice, key=SubjectKey.from_seed(b"\1" * 32))
+    house.site.publish_notice("lobby", language="en", text=b"another text\n")
+    with pytest.raises(Exception, match="newer notice"):
+        house.site.changes.renew(person.receipt_id, notice, key=SubjectKey.from_seed(SEED))
+
+    def fail(*_: object) -> None:
+        raise RefusedError("the printer is off")
+
+    with pytest.raises(RefusedError, match="printer"):
+        renew(house, person, in_transaction=fail)
+    assert house.sees(person)
+    house.clock.move(hours=2)
+    assert house.site.sweep().stray_secrets == 0
+    house.clock.move(days=31)
+    with pytest.raises(ConsentExpiredError):
+        renew(house, person)
+
+
+def test_matching_does_not_stop_while_a_consent_is_renewed(house: House) -> None:
+    person = house.enroll(invite(house))
+    begun, is_over, seen = threading.Event(), threading.Event(), list[bool]()
+
+    def watch() -> None:
+        while not is_over.is_set() or not seen:
+            seen.append(house.sees(person))
+            begun.set()
+
+    door = threading.Thread(target=watch)
+    door.start()
+    assert begun.wait(PATIENCE_S)
+    for _ in range(3):
+        renew(house, person)
+    is_over.set()
+    door.join(PATIENCE_S)
+    assert seen
+    assert all(seen)
