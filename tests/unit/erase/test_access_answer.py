@@ -201,7 +201,7 @@ def test_an_answer_that_nothing_is_held_says_what_was_searched_for_and_what_not(
     assert statement["searched_among"] == {"receipts": 1, "names": 1}
     assert statement["not_searched"].startswith("other spellings")
     page = " ".join(Page(unpacked(data)["index.html"]).text.split())
-    assert "“Eve Example”, compared with: receipt id, subject id, name of a consent in force" in page
+    assert "“Eve Example”, compared with: receipt id, your id (subject id), name of a consent in force" in page
     assert "Not searched: other spellings" in page
     assert "Nothing is held about you under what is named below." in page
     assert is_about(statement, "eve example")
