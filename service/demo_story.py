@@ -61,7 +61,7 @@ def write_photos(
     samples.default_cache().pull(source, progress)
     *photos, door = samples.views(samples.astronaut(), 4)
     named = {f"ada-{number}.png": photo for number, photo in enumerate(photos, start=1)}
-    named |= {"ada-door.png": door, "strangers.png": samples.strangers()}
+    named |= {"ada-door.png": door, "group.png": samples.strangers()}
     for name, photo in named.items():
         write_png(Image.fromarray(photo.pixels), folder / name)
     return [folder / name for name in named]
