@@ -13,7 +13,7 @@ Example::
         receipt = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key).to_json()
         site.enroll(receipt, [read_image(path) for path in photos])
         (face,) = site.identify("lobby", read_image(frame)).faces
-        print(face.subject_id, face.comparison_score, site.withdraw(receipt=receipt).certificate_path)
+        print(face.subject_id, face.comparison_score, site.withdraw(receipt=receipt).erased.certificate_path)
 """
 
 from importlib import import_module

@@ -328,7 +328,7 @@ def test_an_older_keyring_is_repaired_at_opening_and_reported(people: House, tmp
 
 def test_a_keyring_that_is_behind_after_a_crash_is_no_repair(people: House, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as killed:
-        killed.setattr("volens.store.store.remember", lambda _keyring, _connection, **_: None)
+        killed.setattr("volens.store.store.remember", lambda *_, **_named: None)
         people.withdraw(people.people[0])
         people.admit()
     people.reopen()

@@ -169,7 +169,7 @@ def test_an_operator_declares_a_zone_and_an_auditor_verifies_the_log(client: Tes
 def test_a_site_is_not_ready_while_data_outlives_its_clock(client: TestClient, house: House) -> None:
     house.admit()
     assert client.get("/healthz").json()["status"] == "ok"
-    assert client.get("/readyz").json() == {"status": "ok", "missing": []}
+    assert client.get("/readyz").json() == {"status": "ok", "missing": [], "notes": []}
 
     house.clock.move(days=100)
 

@@ -155,7 +155,7 @@ def test_no_answer_waits_for_what_an_earlier_message_did(
             # Without a signature, a withdrawal without a consent, one with a consent, and readiness.
             assert client.post(URL, content=body).status_code == 401
             assert client.post("/v1/withdrawals", json={"code": other.code}).status_code in {200, 404}
-            assert client.get("/readyz").json() == {"status": "ok", "missing": []}
+            assert client.get("/readyz").json() == {"status": "ok", "missing": [], "notes": []}
         assert is_pending(app_state)
     wait_until_idle(app_state)
     assert not house.sees(person)

@@ -38,7 +38,7 @@ def bomb() -> bytes:
     ("body", "status", "said"),
     [
         (b"", 422, "is empty"),
-        (b"no image", 422, "not a readable image"),
+        (b"no image", 422, "the frame is text; expected JPEG, PNG or WebP"),
         (b"\xff\xd8\xff\xe0 cut", 422, "the frame"),
         (bomb(), 422, "the frame"),
         (b"0" * (MAX_FRAME_BYTES + 1), 413, "larger than this address accepts"),

@@ -142,7 +142,7 @@ def test_readers_of_the_log_are_limited_and_keep_no_one_from_withdrawing(
 ) -> None:
     app_state.log_reader_limiter = RateLimiter(0.001, 3, time.monotonic)
     statuses = [client.get(address).status_code for address in ADDRESSES.values()]
-    assert statuses == [200, 200, 200, 429]
+    assert statuses == [200] * 3 + [429] * (len(ADDRESSES) - 3)
     refused = client.get(f"{LOG}/checkpoint")
     assert refused.json()["type"] == "urn:volens:problem:rate"
     assert int(refused.headers["Retry-After"]) >= 1

@@ -61,6 +61,8 @@ def test_exactly_the_clocks_have_a_legal_source() -> None:
         EndReason.REQUESTED,
         EndReason.ORDERED,
         EndReason.LOST,
+        EndReason.RENEWED,
+        EndReason.ZONE_REMOVED,
     }
     assert all(source.startswith("GDPR") for source in LEGAL_SOURCES.values())
 

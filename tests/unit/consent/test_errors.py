@@ -108,6 +108,7 @@ ROOTS = {
     "UnknownError": "InputError",
     "VolensError": "Exception",
     "WrongKeyError": "TamperError",
+    "ZonePausedError": "UnavailableError",
 }
 
 

@@ -136,4 +136,5 @@ def test_the_reasons_of_an_end_are_the_person_a_clock_an_order_or_a_loss() -> No
         "ordered",
         "lost",
         "requested",
+        "zone_removed",
     ]

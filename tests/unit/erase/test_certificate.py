@@ -319,8 +319,11 @@ def test_another_sites_key_does_not_verify_it(house: House, data: bytes, tmp_pat
     other = House.build(tmp_path / "other", seed=9)
     key = other.site.verifier_key
     other.site.close()
-    for one in (key, VerifierKey(house.store.origin, STRANGER), VerifierKey(house.store.origin, key.public_key)):
-        with pytest.raises(TamperError, match="the signature does not match"):
+    own = house.store.origin
+    for one in (key, VerifierKey(own, STRANGER), VerifierKey(own, key.public_key)):
+        with pytest.raises(
+            TamperError, match="of another site than the public key|the signature does not match|with key"
+        ):
             verify_certificate(data, one)
 
 

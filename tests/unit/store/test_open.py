@@ -157,7 +157,7 @@ def test_the_keyring_remembers_every_change_at_once(house: House) -> None:
 
 
 def test_a_commit_stands_if_the_keyring_cannot_be_written_then(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_keyring: Keyring, _connection: object, **_options: object) -> None:
+    def refuse(_keyring: Keyring, *_: object, **_options: object) -> None:
         raise UnavailableError("keyring.db is locked by another process")
 
     with monkeypatch.context() as locked:
