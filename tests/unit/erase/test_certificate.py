@@ -322,7 +322,7 @@ def test_another_sites_key_does_not_verify_it(house: House, data: bytes, tmp_pat
     own = house.store.origin
     for one in (key, VerifierKey(own, STRANGER), VerifierKey(own, key.public_key)):
         with pytest.raises(
-            TamperError, match="of another site than the public key|the signature does not match|with key"
+            TamperError, match=r"of another site than the public key|the signature does not match|with key"
         ):
             verify_certificate(data, one)
 
