@@ -73,8 +73,8 @@ class ThreadPool:
         Raises:
             BusyError: the queue is full, or this call had to make room for another caller's; it was not made.
         """
-        loop, lane = asyncio.get_running_loop(), Lane(zone, caller)
-        result: asyncio.Future[Result] = loop.create_future()
+        lane = Lane(zone, caller)
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         if self.in_use >= self._capacity:
             with self._lock:
                 dropped = self._queue.drop_for(lane)
@@ -85,14 +85,14 @@ class ThreadPool:
         with self._lock:
             self._queue.put(lane, _Call(call, result))
         # Not cancelled when the caller is: a thread cannot be stopped, so its place stays in use.
-        self._executor.submit(self._work, loop)
+        self._executor.submit(self._work)
         return await result
 
     def close(self) -> None:
         """Wait for all calls that were accepted, and accept no more."""
         self._executor.shutdown(wait=True)
 
-    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _work(self) -> None:
         """Run calls until none may run. A call that may not run now is run by the thread that its caller occupies."""
         while True:
             with self._lock:
@@ -109,7 +109,7 @@ class ThreadPool:
             with self._lock:
                 self._queue.done(lane)
             with suppress(RuntimeError):  # the event loop was closed
-                loop.call_soon_threadsafe(self._finish, call.result, error, value)
+                call.result.get_loop().call_soon_threadsafe(self._finish, call.result, error, value)
             del taken, call, value, error  # this thread may wait for long
 
     def _finish(self, result: asyncio.Future[Any], error: BaseException | None, value: object = None) -> None:
