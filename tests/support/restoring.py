@@ -50,7 +50,7 @@ def _steps(happened: Callable[[], None]) -> None:
         (Path, "replace"),
         (volens.store.backup.restore, "copy_private"),
         (volens.store.sqlite.database_files, "copy_private"),
-        (volens.erase.replay, "write_private"),
+        (volens.erase.replay, "write_public"),
     )
     for where, name in places:
         setattr(where, name, around(getattr(where, name)))
