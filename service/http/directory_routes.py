@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from volens.consent import Purpose, parse_purpose
@@ -96,6 +96,14 @@ async def list_people(
     )
     following = None if page.last is None else encode_cursor("people", page.last)
     return Page(items=[_answer(one) for one in page.entries], next=following)
+
+
+async def _refuse_search_by_get(_request: Request) -> Response:
+    raise HTTPException(405)
+
+
+# Before the route of one person, which would take "search" for an id.
+router.add_route("/people/search", _refuse_search_by_get, methods=["GET"], include_in_schema=False)
 
 
 @router.get("/people/{subject_id}", summary="Show one person")

@@ -157,9 +157,10 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _methods_at(request: Request) -> set[str]:
-    paths = request.app.openapi()["paths"].items()
-    matching = (methods for path, methods in paths if compile_path(path)[0].match(request.url.path))
-    return {method.upper() for methods in matching for method in methods}
+    paths, asked = request.app.openapi()["paths"], request.url.path
+    # A path without parameters goes before one with parameters that it matches too.
+    matching = [asked] if asked in paths else [path for path in paths if compile_path(path)[0].match(asked)]
+    return {method.upper() for path in matching for method in paths[path]}
 
 
 async def _of_validation(request: Request, error: Exception) -> JSONResponse:

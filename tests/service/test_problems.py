@@ -274,3 +274,5 @@ def test_405_lists_all_methods_of_the_address(client: TestClient) -> None:
         answer = client.delete(path)
         assert answer.status_code == 405
         assert answer.headers["Allow"] == ("GET" if path.startswith("/v1/requests") else "GET, POST")
+    answer = client.get("/v1/people/search")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
