@@ -212,7 +212,7 @@ def test_a_consent_whose_files_cannot_be_written_is_withdrawn(
     def full(_code: object) -> bytes:
         raise VolensError("the disk is full")
 
-    monkeypatch.setattr("volens.service.cli.consent_commands.withdrawal_qr", full)
+    monkeypatch.setattr("volens.service.cli.take_home_files.withdrawal_qr", full)
 
     assert give("--yes-i-read-it").code == 70
     assert not (lobby / "ada.receipt.json").exists()

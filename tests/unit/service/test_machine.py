@@ -171,7 +171,7 @@ def test_ctrl_c_before_all_files_are_written_withdraws_the_consent(
     def interrupted(_code: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("volens.service.cli.consent_commands.withdrawal_qr", interrupted)
+    monkeypatch.setattr("volens.service.cli.take_home_files.withdrawal_qr", interrupted)
 
     assert give("--yes-i-read-it").code == 130
     assert not list(lobby.glob("ada*"))
@@ -187,7 +187,7 @@ def test_a_file_that_appears_during_a_consent_is_not_overwritten(
         (lobby / "ada.receipt.qr.png").write_text("mine")
         return b"a picture"
 
-    monkeypatch.setattr("volens.service.cli.consent_commands.withdrawal_qr", meanwhile)
+    monkeypatch.setattr("volens.service.cli.take_home_files.withdrawal_qr", meanwhile)
 
     assert give("--yes-i-read-it").code == 2
     assert [path.name for path in lobby.glob("ada*")] == ["ada.receipt.qr.png"]
