@@ -9,6 +9,7 @@ import typer
 
 from volens import Site
 from volens.consent import InputError, format_time
+from volens.consent.plain_text import plain_bytes
 from volens.consent.typed_text import parse_passphrase
 from volens.erase import OperatorKey, is_protected, public_pem, read_public_pem
 from volens.service.cli.command_types import Commands, Output
@@ -16,7 +17,7 @@ from volens.service.cli.named_files import must_be_new, read_file, write_private
 from volens.service.cli.options import HomeOption, OperatorKeyOption, PassphraseOption
 from volens.service.cli.output import counted, members, shown, table
 from volens.service.cli.session import opened
-from volens.store.files import shell_command
+from volens.store.files import read_small_file, shell_command
 
 app = Commands("operator", "Manage the operators who approve erasure orders.")
 
@@ -130,7 +131,7 @@ def operator_keys(paths: list[Path] | None, passphrase_file: Path | None) -> lis
 
 def _passphrase(file: Path | None, *, again: bool) -> bytes:
     if file is not None:
-        return _normal(read_file(file, "passphrase").rstrip(b"\r\n"))
+        return _normal(read_small_file(file, "passphrase").rstrip(b"\r\n"))
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise InputError(
             "there is no terminal to ask for a passphrase; pass --passphrase-file, or use a key without one"
@@ -142,6 +143,6 @@ def _passphrase(file: Path | None, *, again: bool) -> bytes:
 def _normal(passphrase: bytes) -> bytes:
     """Return a passphrase in its normal form, so that it opens the key on any keyboard; random bytes as they are."""
     try:
-        return parse_passphrase(passphrase.decode("utf-8")).encode("utf-8")
+        return parse_passphrase(plain_bytes(passphrase).decode("utf-8")).encode("utf-8")
     except UnicodeDecodeError:
         return passphrase
