@@ -12,6 +12,13 @@ from volens.face import Extractor
 from volens.service import samples
 
 
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output to a pipe has no width, whatever the shell that runs the tests says of its terminal."""
+    for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def loaded() -> Extractor:
     return Extractor.load_default()

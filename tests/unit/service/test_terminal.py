@@ -35,7 +35,8 @@ def test_controls_overrides_and_line_ends_are_escaped(text: str, shown: str) -> 
     assert escaped(shown) == shown
 
 
-def test_cells_of_tables_and_facts_begin_no_line() -> None:
+def test_cells_of_tables_and_facts_begin_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # with pytest -s, the output is a terminal
     assert FORGED.count("\n") == 1
     assert len(table(("file", "state"), [(FORGED, "ok"), ("b", FORGED)]).splitlines()) == 3
     assert len(facts([("file", FORGED)]).splitlines()) == 1
