@@ -154,6 +154,8 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
 
 def _reach(claims: Mapping[str, Any], trust: Trust) -> tuple[Role, Purpose | None]:
     claimed, zone = claims.get(trust.role_claim, ""), claims.get(trust.zone_claim)
+    if not isinstance(zone, str | None):
+        raise ForeignRoleError("the token names a zone that is not text")
     try:
         role = Role(claimed)
         purpose = None if zone is None else parse_purpose(zone)
