@@ -60,7 +60,7 @@ def parse_revocation(body: bytes) -> Revocation:
     except JsonError:
         raise InputError("got a message that is not JSON; send an object with type, timestamp and data") from None
     kind = _member(document, "type")
-    if kind not in set(RevocationKind):
+    if not isinstance(kind, str) or kind not in set(RevocationKind):  # a list or an object has no hash
         raise InputError(
             f"got a message of an unsupported type; this address accepts {' and '.join(RevocationKind)} only"
         )
