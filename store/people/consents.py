@@ -320,22 +320,25 @@ def name_of(store: Store, receipt_id: ReceiptId) -> str | None:
 
 
 def open_name(receipt: StoredReceipt, box: bytes, secret: GrantSecret) -> str:
-    """Open a sealed name.
+    """Open a sealed name. The buffer is zeroed; the caller wipes the secret.
 
     Raises:
         TamperError: it is another person's, or was changed.
     """
     name = bytearray(max(0, len(box) - sealing.OVERHEAD_BYTES))
-    context = name_context(receipt.receipt_id, receipt.subject_id, receipt.purpose)
-    with secret.profile_key(receipt.sha256) as key:
-        sealing.open_into(box, key, context, name)
-    return name.rstrip(b"\0").decode("utf-8")
+    context = _name_context(receipt.receipt_id, receipt.subject_id, receipt.purpose)
+    try:
+        with secret.profile_key(receipt.sha256) as key:
+            sealing.open_into(box, key, context, name)
+        return name.decode("utf-8").rstrip("\0")
+    finally:
+        name[:] = bytes(len(name))
 
 
 def seal_name(name: str, owner: Mapping[str, str], receipt_sha256: bytes, secret: GrantSecret, random: Random) -> bytes:
     """Seal a name for the consent that `owner` (the columns of `OWNER`) names."""
     with secret.profile_key(receipt_sha256) as key:
-        return sealing.seal(_padded(name), key, name_context(**owner), random)
+        return sealing.seal(_padded(name), key, _name_context(**owner), random)
 
 
 def replace_name(tx: Transaction, owner: Mapping[str, str], box: bytes) -> None:
@@ -387,6 +390,6 @@ _INTERACTIONS: Final = PreparedQuery(
 )
 
 
-def name_context(receipt_id: str, subject_id: str, purpose: str) -> bytes:
+def _name_context(receipt_id: str, subject_id: str, purpose: str) -> bytes:
     """Return the associated data of a sealed name: moved to another owner or zone, it does not open."""
     return sealing.context("name", receipt_id, subject_id, purpose)

@@ -5,6 +5,7 @@ row that another program changed is shown as damaged. Names are sealed: `open_na
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,9 +15,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from volens.consent import Custody, DataSubjectId, EndReason, Purpose, ReceiptId, TamperError
 from volens.consent.clocks import INACTIVE_AFTER_DAYS
-from volens.store.keys import sealing
-from volens.store.keys.secrets import ProfileKey
-from volens.store.people.consents import StoredReceipt, name_context, stored_receipts
+from volens.store.people.consents import open_name, stored_receipts
 from volens.store.people.deadlines import ClockedConsent, clocked
 from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.schema import data_tables as tables
@@ -180,11 +179,8 @@ def open_names(store: Store, receipt_ids: Collection[ReceiptId]) -> dict[Receipt
     opened: dict[ReceiptId, str] = {}
     try:
         for receipt_id, secret in secrets.items():
-            receipt = receipts[receipt_id]
-            with secret.profile_key(receipt.sha256) as key:
-                name = _opened(boxes[receipt_id], key, receipt)
-            if name is not None:
-                opened[receipt_id] = name
+            with suppress(TamperError):
+                opened[receipt_id] = open_name(receipts[receipt_id], boxes[receipt_id], secret)
     finally:
         for secret in secrets.values():
             secret.wipe()
@@ -195,17 +191,6 @@ def batches(receipt_ids: list[ReceiptId]) -> Iterator[list[ReceiptId]]:
     """Yield the ids in lists of up to `PAGE`."""
     for start in range(0, len(receipt_ids), PAGE):
         yield receipt_ids[start : start + PAGE]
-
-
-def _opened(box: bytes, key: ProfileKey, receipt: StoredReceipt) -> str | None:
-    buffer = bytearray(max(0, len(box) - sealing.OVERHEAD_BYTES))
-    try:
-        sealing.open_into(box, key, name_context(receipt.receipt_id, receipt.subject_id, receipt.purpose), buffer)
-        return buffer.decode("utf-8").rstrip("\0")
-    except TamperError:
-        return None
-    finally:
-        buffer[:] = bytes(len(buffer))
 
 
 def _has_row(receipt_id: ColumnElement[str]) -> ColumnElement[bool]:
