@@ -121,9 +121,8 @@ class Erasures:
             raise ErasureIncompleteError(
                 "a row or a secret of the erased consent exists again; find out how it was restored"
             )
-        statements = {
-            one: _statement(certificate.token, self._store.verifier_key) for one, certificate in certificates.items()
-        }
+        key = self._store.verifier_key
+        statements = {one: _statement(certificate.token, key) for one, certificate in certificates.items()}
         if any(statement["version"] < _SEARCHABLE for statement in statements.values()):
             raise RefusedError(f"the certificate is older than version {_SEARCHABLE}; it cannot be searched by")
         search = BoxSearch([BoxHash.from_json(one) for its in statements.values() for one in its["existed"]])
