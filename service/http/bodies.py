@@ -1,7 +1,7 @@
 """Request and response bodies: base classes, JSON, size limits, uploads and files. Each member has an example."""
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.formparsers import MultiPartParser
 
 from volens.consent.json_reader import DuplicateMemberError, JsonError, read_json
+from volens.face import EncodedImage
+from volens.face.image_formats import NETWORK_FORMATS
+from volens.face.pixel_budget import ENROLLMENT_PHOTO
 
 MAX_FRAME_BYTES: Final = 8 * 2**20
 MAX_FORM_BYTES: Final = 64 * 2**20
@@ -82,6 +85,13 @@ def zip_response(name: str, data: bytes) -> Response:
     """Return a zip file as a download."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
     return Response(data, media_type="application/zip", headers=headers)
+
+
+def enrollment_photos(files: Sequence[bytes]) -> list[EncodedImage]:
+    """Return uploaded photos, not decoded: a desk's credential alone must not make the site decode them."""
+    return [
+        EncodedImage(data, f"photo {number}", NETWORK_FORMATS, ENROLLMENT_PHOTO) for number, data in enumerate(files, 1)
+    ]
 
 
 async def read_upload(file: UploadFile | None) -> bytes | None:

@@ -12,9 +12,6 @@ from volens.consent import Custody, InputError, NoLiveConsentError, ReceiptId, R
 from volens.consent.errors import ForeignReceiptError
 from volens.consent.plain_text import plain_text
 from volens.enroll import NewPhotos, PhotoChange
-from volens.face import EncodedImage
-from volens.face.image_formats import NETWORK_FORMATS
-from volens.face.pixel_budget import ENROLLMENT_PHOTO
 from volens.index import PersonalToken
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
@@ -27,6 +24,7 @@ from volens.service.http.bodies import (
     SubjectId,
     Time,
     ZoneName,
+    enrollment_photos,
     read_upload,
 )
 from volens.service.http.desk_routes import MAX_PHOTOS, EnrolledAnswer
@@ -210,11 +208,7 @@ async def change_photos(
     files = [await read_upload(photo) or b"" for photo in photos]
 
     def make() -> StorableResponse:
-        images = [
-            EncodedImage(data, f"photo {number}", NETWORK_FORMATS, ENROLLMENT_PHOTO)
-            for number, data in enumerate(files, 1)
-        ]
-        new = NewPhotos(images, options.change, options.another_look, options.allow_few)
+        new = NewPhotos(enrollment_photos(files), options.change, options.another_look, options.allow_few)
         return _change_photos(site, zone, shown, new, held)
 
     inputs = (zone, shown, *files, options.change.value, options.another_look, options.allow_few)

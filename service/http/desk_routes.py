@@ -12,9 +12,6 @@ from volens import Site
 from volens.consent import Badge, Custody, PersonSecret, Purpose, ReceiptId, RefusedError, SubjectKey, TakeHome
 from volens.consent.errors import ForeignReceiptError
 from volens.consent.plain_text import plain_text
-from volens.face import EncodedImage
-from volens.face.image_formats import NETWORK_FORMATS
-from volens.face.pixel_budget import ENROLLMENT_PHOTO
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import (
@@ -28,6 +25,7 @@ from volens.service.http.bodies import (
     SubjectId,
     Time,
     ZoneName,
+    enrollment_photos,
     read_upload,
 )
 from volens.service.http.door_routes import required_factor
@@ -172,11 +170,7 @@ def _enroll(
     claims = TakeHome.parse(receipt).receipt.claims
     if claims.purpose != zone:
         raise ForeignReceiptError("got a receipt of another zone; send it to that zone's enrollments")
-    # Not decoded here: a desk's credential alone must not make the site decode photos.
-    images = [
-        EncodedImage(data, f"photo {number}", NETWORK_FORMATS, ENROLLMENT_PHOTO)
-        for number, data in enumerate(photos, 1)
-    ]
+    images = enrollment_photos(photos)
     badges: list[bytes] = []
 
     def hand_over(badge: Badge) -> None:
