@@ -19,7 +19,7 @@ from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.factor_prompt import read_factor
 from volens.service.cli.local_times import local_text, parse_until
 from volens.service.cli.named_files import must_be_new, read_file, write_private
-from volens.service.cli.options import HomeOption, ZoneOption
+from volens.service.cli.options import HomeOption, ReceiptArgument, YesIReadItOption, ZoneOption
 from volens.service.cli.output import members, shown
 from volens.service.cli.person_argument import receipt_meant
 from volens.service.cli.session import opened
@@ -27,10 +27,6 @@ from volens.service.cli.take_home_files import TakeHomeFiles, ask_to_agree
 from volens.store.files import shell_command
 
 app = Commands("consent", "Record a person's signed consent, and what belongs to it.")
-
-_Receipt = Annotated[
-    str, typer.Argument(metavar="RECEIPT", help="The receipt's file or id; the consent must be in force.")
-]
 
 
 @app.command("give", '--zone lobby --name "Ada Example" --jurisdiction FR --new-key ada.key --out ada.receipt.json')
@@ -62,9 +58,7 @@ def give(
     external_id: Annotated[
         str | None, typer.Option(help="The person's id in the staff list; only a keyed hash is stored.")
     ] = None,
-    yes_i_read_it: Annotated[
-        bool, typer.Option("--yes-i-read-it", help="For scripts: the person has read the notice and agrees.")
-    ] = False,
+    yes_i_read_it: YesIReadItOption = False,
     home: HomeOption = None,
 ) -> Output:
     """Show the notice, take explicit consent, sign it with the person's key, record it."""
@@ -133,7 +127,7 @@ def give(
 @app.command("link", "ada.receipt.json employee-4711")
 def link(
     site: Site,
-    receipt: _Receipt,
+    receipt: ReceiptArgument,
     external_id: Annotated[str, typer.Argument(help="The person's id in the staff list.")],
 ) -> Output:
     """Link a consent to the person's id in the staff list, which can then revoke it. Only a keyed hash is stored."""
@@ -145,7 +139,7 @@ def link(
 @app.command("factor", "ada.receipt.json --pin")
 def factor(
     site: Site,
-    receipt: _Receipt,
+    receipt: ReceiptArgument,
     badge_number: Annotated[bool, typer.Option("--badge-number", help="Set the number of the person's badge.")] = False,
     pin: Annotated[bool, typer.Option("--pin", help="Set the person's PIN, 4 to 12 digits.")] = False,
     remove: Annotated[

@@ -47,6 +47,12 @@ OperatorKeyOption: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option("--operator-key", metavar="<path>", help="Private key of an operator; repeat it for a second."),
 ]
+ReceiptArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="RECEIPT", help="The receipt's file or id; the consent must be in force.")
+]
+YesIReadItOption: TypeAlias = Annotated[
+    bool, typer.Option("--yes-i-read-it", help="For scripts: the person has read the notice and agrees.")
+]
 PassphraseOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(

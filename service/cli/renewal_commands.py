@@ -12,7 +12,7 @@ from volens.consent.receipt import RECEIPT
 from volens.service.cli.carried_secrets import BadgeToHandOver, shown
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
-from volens.service.cli.options import HomeOption, SecretOption, SecretQrOption
+from volens.service.cli.options import HomeOption, ReceiptArgument, SecretOption, SecretQrOption, YesIReadItOption
 from volens.service.cli.output import counted, members, warn
 from volens.service.cli.output import shown as printable
 from volens.service.cli.person_argument import receipts_meant
@@ -25,9 +25,7 @@ app: Final = Commands()
 
 @app.command("renew", "ada.receipt.json --key ada.key --out ada-2.receipt.json")
 def renew(
-    receipt: Annotated[
-        str, typer.Argument(metavar="RECEIPT", help="The receipt's file or id; the consent must be in force.")
-    ],
+    receipt: ReceiptArgument,
     key: Annotated[Path, typer.Option(help="The person's own key, which signs the new receipt.")],
     out: Annotated[
         Path, typer.Option(help="File for the new receipt that the person keeps; its QR code is written next to it.")
@@ -45,9 +43,7 @@ def renew(
     badge_out: Annotated[
         Path | None, typer.Option(help="File for the person's new badge; QR codes are written next to it.")
     ] = None,
-    yes_i_read_it: Annotated[
-        bool, typer.Option("--yes-i-read-it", help="For scripts: the person has read the notice and agrees.")
-    ] = False,
+    yes_i_read_it: YesIReadItOption = False,
     home: HomeOption = None,
 ) -> Output:
     """Renew a consent before it ends: the person signs again, and the door goes on recognising them.
@@ -107,9 +103,7 @@ def renew(
 @app.command("correct", 'ada.receipt.json --name "Ada Newname"')
 def correct(
     site: Site,
-    receipt: Annotated[
-        str, typer.Argument(metavar="RECEIPT", help="The receipt's file or id; the consent must be in force.")
-    ],
+    receipt: ReceiptArgument,
     name: Annotated[str, typer.Option(help="The person's right name; it replaces the one before.")],
 ) -> Output:
     """Correct a person's name (GDPR 16). The receipt carries no name, so it stays valid as it is."""
