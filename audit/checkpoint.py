@@ -124,7 +124,7 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
 def named_signers(note: str) -> list[tuple[str, bytes]]:
     """Return name and key id (4 bytes) of each signature line of a note WITHOUT checking any; [] if it is malformed.
 
-    A note whose first line is not the name of one of them contradicts itself, and names nobody.
+    A note whose first line is not the name of one of them contradicts itself, and names no signer.
     """
     try:
         text, lines = _split_note(note)

@@ -1,7 +1,7 @@
 """Batch enrollment: many people who have given consent, one after the other, with a report about each.
 
 Consent is never created here: each person is named by the receipt of a consent that is in force. A refusal concerns one
-person; the others are enrolled all the same. A second run enrolls nobody twice: what was done is in the store.
+person; the others are enrolled all the same. A second run does not enroll a person again: the store says who is.
 """
 
 from collections.abc import Callable, Iterator, Sequence

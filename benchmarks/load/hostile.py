@@ -86,7 +86,7 @@ def compare(home: Path, plan: Plan, windows: int, settled_s: float = _SETTLED_S)
     large = enlarged(photos[0][0])
     history, ended = History(), threading.Event()
     with ExitStack() as kept:
-        # One door more, for the hostile caller.
+        # An additional door for the hostile caller.
         tokens = make_site(home, Plan(doors=plan.doors + 1), "http://127.0.0.1:9/")
         service = kept.enter_context(Service(home, plan.model_threads))
         _enroll_people(service, history, tokens.desk, photos)
