@@ -1,4 +1,4 @@
-"""Defaults of a site: the zone, the jurisdiction and the time zone that commands use if none is given.
+"""Defaults of a site: zone, jurisdiction and time zone, used if none is given, and the public URL of the pages.
 
 A default is chosen where a person is asked, so it is sealed with the rows of the site, and each change is in the log.
 What is stored and logged is always UTC; the time zone is for texts, and for times that people type, such as ``18:00``.
@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select
 
 from volens.consent import InputError, parse_purpose
 from volens.consent.jurisdiction import parse_jurisdiction
+from volens.consent.relying_party import RelyingParty
 from volens.consent.zone import ZoneState
 from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.row_seals import seals_of
@@ -31,6 +32,7 @@ class SiteDefaults:
     zone: str | None
     jurisdiction: str | None
     time_zone: str | None
+    public_url: str | None
 
 
 @final
@@ -49,28 +51,39 @@ class Defaults:
         with self._store.read() as connection:
             rows = seals_of(connection).site(connection).records(tables.site_default)
         newest = {row["name"]: row["value"] for row in sorted(rows, key=lambda row: int(row["number"]))}
-        return SiteDefaults(newest.get("zone"), newest.get("jurisdiction"), newest.get("time_zone"))
+        return SiteDefaults(
+            newest.get("zone"), newest.get("jurisdiction"), newest.get("time_zone"), newest.get("public_url")
+        )
 
     def set(
-        self, *, zone: str | None = None, jurisdiction: str | None = None, time_zone: str | None = None
+        self,
+        *,
+        zone: str | None = None,
+        jurisdiction: str | None = None,
+        time_zone: str | None = None,
+        public_url: str | None = None,
     ) -> SiteDefaults:
         """Set some defaults; None leaves one as it is. A zone need not exist yet.
 
         Raises:
             InputError: none is given, or one is not valid.
         """
-        given = self.check(zone=zone, jurisdiction=jurisdiction, time_zone=time_zone)
+        given = self.check(zone=zone, jurisdiction=jurisdiction, time_zone=time_zone, public_url=public_url)
         with self._store.write() as tx:
             _add(tx, given)
         return self.get()
 
     @staticmethod
-    def check(*, zone: str | None, jurisdiction: str | None, time_zone: str | None) -> dict[str, str]:
+    def check(
+        *, zone: str | None, jurisdiction: str | None, time_zone: str | None, public_url: str | None = None
+    ) -> dict[str, str]:
         """Return those that are given, if all of them are valid; see `set`."""
-        values = {"zone": zone, "jurisdiction": jurisdiction, "time_zone": time_zone}
+        if public_url is not None:
+            public_url = RelyingParty.parse(public_url).origin
+        values = {"zone": zone, "jurisdiction": jurisdiction, "time_zone": time_zone, "public_url": public_url}
         given = {name: value for name, value in values.items() if value is not None}
         if not given:
-            raise InputError("got no default to set; give a zone, a jurisdiction or a time zone")
+            raise InputError("got no default to set; give a zone, a jurisdiction, a time zone or a public URL")
         if zone is not None:
             parse_purpose(zone)
         if jurisdiction is not None:
@@ -107,6 +120,11 @@ class Defaults:
     def time_zone(self) -> zoneinfo.ZoneInfo:
         """Return the time zone of the site: the one that was set, or UTC."""
         return parse_time_zone(self.get().time_zone or UTC_NAME)
+
+    def public_url(self) -> RelyingParty | None:
+        """Return the address of the site's pages, to which passkeys are bound; None if none was set."""
+        found = self.get().public_url
+        return None if found is None else RelyingParty(found)
 
 
 def parse_time_zone(name: str) -> zoneinfo.ZoneInfo:

@@ -87,7 +87,7 @@ operators_required: Final = build_table(
 site_default: Final = build_table(
     "site_default",
     col.integer("number", primary_key=True),
-    col.one_of("name", "zone", "jurisdiction", "time_zone"),
+    col.one_of("name", "zone", "jurisdiction", "time_zone", "public_url"),
     col.nonblank("value"),
     col.utc_time("set_at"),
     rule=RowRule(appended_by="number"),

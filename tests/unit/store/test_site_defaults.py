@@ -20,7 +20,15 @@ def test_defaults_are_kept_one_by_one_and_logged(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{}, {"zone": "Lobby East"}, {"jurisdiction": "France"}, {"time_zone": "Paris"}, {"time_zone": "../etc"}]
+    "wrong",
+    [
+        {},
+        {"zone": "Lobby East"},
+        {"jurisdiction": "France"},
+        {"time_zone": "Paris"},
+        {"time_zone": "../etc"},
+        {"public_url": "http://doors.example.com"},
+    ],
 )
 def test_a_default_that_is_not_valid_is_refused(house: House, wrong: dict[str, str]) -> None:
     with pytest.raises(InputError):
@@ -48,6 +56,14 @@ def test_without_a_default_the_jurisdiction_must_be_given(house: House) -> None:
     with pytest.raises(InputError, match="volens defaults set --jurisdiction FR"):
         house.site.defaults.jurisdiction(None)
     assert house.site.defaults.time_zone().key == "UTC"
+
+
+def test_the_public_url_is_kept_as_a_browser_states_it(house: House) -> None:
+    assert house.site.defaults.public_url() is None
+    house.site.defaults.set(public_url="https://Doors.example.com/")
+    found = house.site.defaults.public_url()
+    assert found is not None
+    assert (found.origin, found.rp_id) == ("https://doors.example.com", "doors.example.com")
 
 
 def test_a_default_that_another_program_changed_is_refused(house: House) -> None:
