@@ -41,6 +41,7 @@ def serve(
     from volens.service.http.server import Address, check_orders_folder, serve_site  # noqa: PLC0415  loads FastAPI
     from volens.service.process.service_log import log_to  # noqa: PLC0415  loads structlog
     from volens.service.process.workers import WorkerPool  # noqa: PLC0415  as above
+    from volens.service.web.web_routes import add_pages  # noqa: PLC0415  loads FastAPI
 
     setting = read_config(config).model_copy(update=options)
     if "model_threads" not in setting.model_fields_set:
@@ -58,7 +59,7 @@ def serve(
     if setting.workers == 1:
         with listener, opened(home, load) as site:
             lock_all()
-            serve_site(site, setting, log, SystemdNotifier(on_ready=announce), listening=listener)
+            serve_site(site, setting, log, SystemdNotifier(on_ready=announce), listening=listener, add_pages=add_pages)
         return
     assignment = {
         "home": str(home_folder(home)),

@@ -47,6 +47,7 @@ class AppState:
             one worker would. The limit of a caller is per worker: a door that keeps its connection talks to one worker.
         log_reader_limiter: limits addresses that read the public log.
         public_log: what anyone may read of the audit log.
+        page_pool: renders pages; anonymous readers of pages never delay a door, a desk or a withdrawal.
         public_log_pool: its own thread, so that anonymous readers never delay a door, a desk or a withdrawal.
         stop_keeper: retries withdrawals that the store could not record.
         stopping: set when the service begins to shut down.
@@ -88,6 +89,7 @@ class AppState:
         self.job_pool = ThreadPool("jobs", 1, 8)
         self.public_log = site.log.public(public_log_period)
         self.public_log_pool = ThreadPool("public log", 1, 32)
+        self.page_pool = ThreadPool("pages", 2, waiting)
         self.webhook_sender = WebhookSender(site)
         self.follower = FeedFollower(site.feed)
         self.stop_keeper = StopKeeper(site)
@@ -123,7 +125,7 @@ class AppState:
         self.follower.close()
         for pool in (
             *(self.model_pool, self.large_frame_pool, self.enrollment_pool, self.answer_pool),
-            *(self.job_pool, self.public_log_pool, self.desk_pool),
+            *(self.job_pool, self.public_log_pool, self.page_pool, self.desk_pool),
             *(self.withdrawal_pool, self.hook_pool, self.revocation_pool),
         ):
             pool.close()

@@ -1,6 +1,6 @@
 """The FastAPI application: all routes, the middleware, and the conversion of errors."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Protocol
@@ -45,8 +45,12 @@ def application(
     body_timeout_s: float = BODY_TIMEOUT_S,
     log: Log | None = None,
     listener: LifecycleListener | None = None,
+    add_pages: Callable[[FastAPI], None] | None = None,
 ) -> FastAPI:
-    """Return the application of a site. The caller closes `app_state` and then the site."""
+    """Return the application of a site. The caller closes `app_state` and then the site.
+
+    `add_pages` adds the pages for people; they are built on this room, so it does not import them.
+    """
 
     def load_models() -> None:
         _ = app_state.site.extractor
@@ -97,5 +101,7 @@ def application(
     parts = (people, doors, stream, zones, desk, changes, directory, requests, jobs, hooks, audit_log, public_log)
     for router in (*(part.router for part in parts), jobs.orders):
         app.include_router(router, prefix="/v1", max_body_size=MAX_JSON_BYTES)
+    if add_pages is not None:
+        add_pages(app)
     describe(app)
     return app

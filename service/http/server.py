@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -164,6 +165,7 @@ def serve_site(
     *,
     listening: socket.socket,
     workers: int = 1,
+    add_pages: Callable[[FastAPI], None] | None = None,
 ) -> None:
     """Serve an open site until SIGTERM or SIGINT, alone or as one of several workers; the caller closes it.
 
@@ -190,7 +192,7 @@ def serve_site(
     if app_state.security_txt() is None:
         log.info("no security.txt", advice="set security_contact, and security_expires to a date to come")
     ForeignRecords(log).install()
-    app = application(app_state, log=log, listener=listener)
+    app = application(app_state, log=log, listener=listener, add_pages=add_pages)
     running = server(app, address, app_state.stopping, config.drain_s)
     # Before uvicorn handles the signal itself; it raises the signal again after it has shut down.
     signal.signal(signal.SIGTERM, running.handle_exit)

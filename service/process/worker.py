@@ -24,6 +24,7 @@ from volens.service.process.process_memory import forbid_core_dumps, lock_all
 from volens.service.process.service_log import fields_of, log_to
 from volens.service.process.workers import READY
 from volens.service.service_config import ServiceConfig
+from volens.service.web.web_routes import add_pages
 
 _MAX_ASSIGNMENT_BYTES: Final = 64 * 2**10
 _EXIT_TIMEOUT_S: Final = 60.0
@@ -74,7 +75,9 @@ def main(arguments: Sequence[str]) -> int:
         with opened(Path(assignment["home"]), load) as site:
             lock_all()
             config = ServiceConfig(**assignment["setting"])
-            serve_site(site, config, log, parent, listening=listener, workers=assignment["workers"])
+            serve_site(
+                site, config, log, parent, listening=listener, workers=assignment["workers"], add_pages=add_pages
+            )
     except VolensError as error:
         sys.stderr.write(f"volens: {escaped(error)}\n")
         return int(code_of(error))

@@ -11,6 +11,7 @@ from volens.store.programs.jobs import Jobs
 from volens.store.programs.outbox import Outbox
 from volens.store.programs.processes import Processes
 from volens.store.programs.senders import Senders
+from volens.store.programs.session_seals import SessionSeals
 from volens.store.store import Store
 
 
@@ -28,3 +29,4 @@ class Programs:
         self.jobs = Jobs(store)
         self.processes = Processes(store)
         self.decisions = DecisionLog(store)
+        self.sessions = SessionSeals(store)

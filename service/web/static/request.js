@@ -1,0 +1,49 @@
+// Sends JSON to our own server, and turns what went wrong into one sentence for the person.
+
+export class ProblemError extends Error {
+  constructor(status, problem) {
+    super(problem.detail || "");
+    this.status = status;
+    this.kind = (problem.type || "").split(":").pop();
+    this.problem = problem;
+  }
+}
+
+// Returns the parsed JSON of the answer. A lost connection is a ProblemError of kind "offline".
+export async function send(method, address, body, headers = {}) {
+  let answer;
+  const isForm = body instanceof FormData || body instanceof Blob;
+  const content = body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) };
+  const type = body === undefined || isForm ? {} : { "Content-Type": "application/json" };
+  try {
+    answer = await fetch(address, {
+      method, ...content, headers: { Accept: "application/json", ...type, ...headers },
+      credentials: "same-origin", redirect: "error", cache: "no-store",
+    });
+  } catch {
+    throw new ProblemError(0, { type: "offline" });
+  }
+  const found = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new ProblemError(answer.status, found);
+  return found;
+}
+
+export const post = (address, body, headers) => send("POST", address, body, headers);
+
+// Texts of a page for its scripts: <template id="texts" data-closer="Closer">.
+export function texts() {
+  return document.getElementById("texts").dataset;
+}
+
+// The secret after the "#" of the address. It is taken out of the address bar, so that the history does not keep it.
+export function takeFragment() {
+  const secret = decodeURIComponent(location.hash.slice(1));
+  if (secret) history.replaceState(null, "", location.pathname + location.search);
+  return secret;
+}
+
+// Shows one sentence in an element with role "alert" or "status", which screen readers then speak.
+export function say(element, sentence) {
+  element.textContent = sentence;
+  element.hidden = !sentence;
+}

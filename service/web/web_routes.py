@@ -1,0 +1,35 @@
+"""All pages of the service, and what an unknown address shows in a browser."""
+
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from volens.service.http.bodies import MAX_JSON_BYTES
+from volens.service.web import home_page, static_assets
+from volens.service.web.page_route import problem_page
+
+_NOT_FOUND: Final = 404
+_API: Final = "/v1/"
+_PAGES: Final = (home_page,)
+
+
+def add_pages(app: FastAPI) -> None:
+    """Add the pages to an application."""
+    app.include_router(static_assets.router)
+    for pages in _PAGES:
+        app.include_router(pages.router, include_in_schema=False, max_body_size=MAX_JSON_BYTES)
+    others = app.exception_handlers[HTTPException]
+
+    async def not_found(request: Request, error: Exception) -> Response:
+        is_page = (
+            isinstance(error, HTTPException)
+            and error.status_code == _NOT_FOUND
+            and not request.url.path.startswith(_API)
+        )
+        if is_page and request.method == "GET" and isinstance(error, HTTPException):
+            return await problem_page(request, error)
+        answer: Response = await others(request, error)  # type: ignore[misc]  # our own handlers are coroutines
+        return answer
+
+    app.add_exception_handler(HTTPException, not_found)

@@ -1,0 +1,48 @@
+"""The browser's camera in tests: a video file of sample photos, which is never committed."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from volens.face import RgbImage
+
+SIZE = (640, 480)
+FRAMES_OF_EACH = 15
+
+
+class CameraFile:
+    """A motion JPEG that chromium plays again and again as the picture of the camera.
+
+    The browser reads it when a page opens the camera, so a change counts from the next opening.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.show_nothing()
+
+    def show(self, photos: Sequence[RgbImage]) -> None:
+        """Show some photos in turn, half a second each, whole, on a grey background."""
+        self._write([_framed(photo) for photo in photos])
+
+    def show_nothing(self) -> None:
+        """Show an even grey: no face."""
+        self._write([Image.new("RGB", SIZE, (128, 128, 128))])
+
+    def _write(self, frames: Sequence[Image.Image]) -> None:
+        video = bytearray()
+        for frame in frames:
+            out = BytesIO()
+            frame.save(out, "JPEG", quality=92, subsampling=1)
+            video += out.getvalue() * FRAMES_OF_EACH
+        self.path.write_bytes(video)
+
+
+def _framed(photo: RgbImage) -> Image.Image:
+    picture = Image.fromarray(np.asarray(photo.pixels))
+    picture.thumbnail(SIZE)
+    frame = Image.new("RGB", SIZE, (128, 128, 128))
+    frame.paste(picture, ((SIZE[0] - picture.width) // 2, (SIZE[1] - picture.height) // 2))
+    return frame
