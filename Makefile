@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports models bench bench-full clean
+.PHONY: help install browser demo test check lint types imports models bench bench-full clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -30,7 +30,11 @@ demo: models ## The main job in one minute, on real photos; leaves demo-out/
 # One process for each core; an idle process takes tests from the others (work stealing).
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-test: models ## Run every test
+# Debian's browser, without which the tests of the pages fail. As another user than root, install it beforehand.
+browser:
+	@command -v chromium > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends chromium; }
+
+test: models browser ## Run every test
 	$(PYTEST)
 
 lint: $(STAMP)
@@ -43,7 +47,7 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
-check: lint types imports models ## The gate: ruff, mypy --strict, import-linter, tests with branch coverage
+check: lint types imports models browser ## The gate: ruff, mypy --strict, import-linter, tests with branch coverage
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
 # The interpreter of the peers' environment (docs/performance.md). With ours, missing peers are left out and named.

@@ -76,10 +76,8 @@ class PageTexts:
     def _found(self, message: str, form: int) -> str | None:
         for domain in (self.domain, SHARED_DOMAIN):
             known = catalogue(self.language, domain).get(message)
-            if known is not None:
-                text = known.string if isinstance(known.string, str) else known.string[form]
-                if text:
-                    return text
+            if known is not None and known.string:
+                return known.string if isinstance(known.string, str) else known.string[form]
         return None
 
 

@@ -1,0 +1,37 @@
+"""A request that changes something comes from our own pages, or is refused."""
+
+import asyncio
+
+import pytest
+from fastapi import Request
+
+from volens.service.web.same_origin import CrossSiteError, same_origin
+
+OWN = {"Host": "doors.example", "Origin": "https://doors.example"}
+
+
+def asked(headers: dict[str, str]) -> None:
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    asyncio.run(same_origin(Request({"type": "http", "headers": raw})))
+
+
+@pytest.mark.parametrize("headers", [OWN, OWN | {"Sec-Fetch-Site": "same-origin"}])
+def test_our_own_pages_may_change_something(headers: dict[str, str]) -> None:
+    asked(headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "doors.example"},
+        OWN | {"Origin": "null"},
+        OWN | {"Origin": "https://evil.example"},
+        OWN | {"Origin": "https://doors.example.evil.example"},
+        OWN | {"Origin": "https://doors.example:8443"},
+        OWN | {"Sec-Fetch-Site": "cross-site"},
+        OWN | {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_pages_of_other_sites_may_not(headers: dict[str, str]) -> None:
+    with pytest.raises(CrossSiteError):
+        asked(headers)
