@@ -48,6 +48,7 @@ class SignedDocument(Generic[Content]):
         version_member: where the payload has its version; a dot separates nested members.
         member: the JSON member of the file that has the token; None if the file is the bare token.
         list_member: the JSON member of the file that has a list of further tokens; None if it has none.
+        peek_payload: returns the payload of a token of this `typ` without checking its signature.
         list_required: whether `list_member` is also written when the list is empty.
         error: the bytes are not of this kind.
         signed_error: the signature holds, but the payload has another form.
@@ -64,6 +65,7 @@ class SignedDocument(Generic[Content]):
     member: str | None = None
     list_member: str | None = None
     list_required: bool = False
+    peek_payload: Callable[[str, str], bytes] = jws.peek
     error: type[VolensError] = InputError
     signed_error: type[VolensError] = TamperError
     version_error: type[VolensError] = TamperError
@@ -138,10 +140,23 @@ class SignedDocument(Generic[Content]):
         """
         return self._content(self._payload(token, public_keys), token, self.signed_error, self.version_error)
 
+    def verify_by(self, token: str, check: Callable[[str], bytes]) -> Content:
+        """Return the content of a token, of which `check` returns the payload once its signature holds.
+
+        Raises:
+            VolensError: as `verify`; an `InputError` of `check` says that the token is malformed.
+            TamperError: what `check` raised.
+        """
+        try:
+            payload = check(token)
+        except InputError as problem:
+            raise self._refusal(self.error, str(problem)) from None
+        return self._content(payload, token, self.signed_error, self.version_error)
+
     def _payload(self, token: str, public_keys: Sequence[bytes] | None) -> bytes:
         try:
             if public_keys is None:
-                return jws.peek(token, self.typ)
+                return self.peek_payload(token, self.typ)
             *others, last = (Ed25519PublicKey.from_public_bytes(one) for one in public_keys)
             for one in others:
                 with suppress(TamperError):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NotRequired, Self, TypedDict, TypeVar, final
+from typing import Final, NotRequired, Self, TypedDict, TypeVar, Unpack, final
 
 from volens.consent.errors import InputError, RefusedError, ZonePausedError
 from volens.consent.ids import Purpose, parse_purpose
@@ -35,6 +35,13 @@ class SecondFactor(StrEnum):
     PIN = "pin"
 
 
+class DeskSignature(StrEnum):
+    """Whether receipts may be signed at the desk, by the site's own program with a key made there."""
+
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+
+
 class ZoneState(StrEnum):
     """Whether a zone is in use, paused by the operator, or removed for ever."""
 
@@ -52,6 +59,7 @@ class Promises(TypedDict):
     retention_days: int | None
     match_history_days: NotRequired[int]
     second_factor: NotRequired[str]
+    desk_signature: NotRequired[str]
     title: NotRequired[str | None]
 
 
@@ -63,6 +71,7 @@ class Zone:
     Attributes:
         match_history_days: how long a person's visits are kept, so that the person can request them; 0 keeps none.
         second_factor: without it the door stays closed, even if the face matches.
+        desk_signature: whether receipts may be signed at the desk; if not, each person signs with a key of their own.
         title: what people call it, such as ``Lobby East``; empty if it has none. It can change, `purpose` cannot.
     """
 
@@ -74,6 +83,7 @@ class Zone:
     created_at: datetime
     match_history_days: int = DEFAULT_MATCH_HISTORY_DAYS
     second_factor: SecondFactor = SecondFactor.NONE
+    desk_signature: DeskSignature = DeskSignature.ALLOWED
     title: str = ""
     state: ZoneState = ZoneState.IN_USE
 
@@ -87,33 +97,30 @@ class Zone:
         cls,
         name: str,
         *,
-        custody: str,
-        justification: str | None,
-        alternative: str | None,
-        retention_days: int | None,
         now: datetime,
-        match_history_days: int = DEFAULT_MATCH_HISTORY_DAYS,
-        second_factor: str = SecondFactor.NONE,
-        title: str | None = None,
+        **terms: Unpack[Promises],
     ) -> Self:
         """Return a zone for which consent may be requested.
 
         Raises:
-            InputError: the name, the custody or the second factor is invalid.
+            InputError: the name, the custody, the second factor or the rule about signatures is invalid.
             RefusedError: a term is missing: an alternative for people who refuse (GDPR 7(4)), a justification for
                 keeping references under the operator's control alone, or a retention of 1 to 1098 days
                 (GDPR 5(1)(e)). Or a second factor is given although the person carries the key, which is one.
         """
         purpose = parse_purpose(name)
-        kind = _one_of(Custody, "custody", custody)
-        factor = _one_of(SecondFactor, "second factor", second_factor)
-        why = _promise(justification)
+        kind = _one_of(Custody, "custody", terms["custody"])
+        factor = _one_of(SecondFactor, "second factor", terms.get("second_factor", SecondFactor.NONE))
+        desk = terms.get("desk_signature", DeskSignature.ALLOWED)
+        retention_days = terms["retention_days"]
+        match_history_days = terms.get("match_history_days", DEFAULT_MATCH_HISTORY_DAYS)
+        why = _promise(terms["justification"])
         if not why and kind is Custody.OPERATOR:
             raise RefusedError(
                 f"zone {purpose!r} keeps references under the operator's control but has no justification; give "
                 "--justification with the reason why a badge is not enough (CNIL model regulation 2019-001, art. 9)"
             )
-        instead = _promise(alternative)
+        instead = _promise(terms["alternative"])
         if not instead:
             raise RefusedError(
                 f"zone {purpose!r} has no alternative; give --alternative with the way in for people who refuse, "
@@ -136,7 +143,8 @@ class Zone:
             )
         return cls(
             *(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days, factor),
-            title=parse_title(title or ""),
+            desk_signature=_one_of(DeskSignature, "rule about signatures at the desk", desk),
+            title=parse_title(terms.get("title") or ""),
         )
 
     def check_in_use(self) -> None:
@@ -161,6 +169,18 @@ class Zone:
         """
         if self.state is ZoneState.REMOVED:
             raise RefusedError(f"zone {self.purpose!r} was removed; use another zone")
+
+    def check_desk_signature(self) -> None:
+        """Refuse a signature at the desk if the zone does not allow it.
+
+        Raises:
+            RefusedError: each person signs with their own key there.
+        """
+        if self.desk_signature is DeskSignature.REFUSED:
+            raise RefusedError(
+                f"zone {self.purpose!r} accepts no signature made at the desk; let the person sign on their own "
+                "device, with a passkey, or by 'volens consent offer', 'sign' and 'accept'"
+            )
 
     def check_searchable(self) -> None:
         """Refuse an identification (1:N) if the person holds the key: no reference opens until the person shows it.

@@ -8,7 +8,9 @@ from volens.enroll.capture import capture_reference as capture_reference
 from volens.enroll.consent_changes import ConsentChanges as ConsentChanges
 from volens.enroll.enrollment import Enrolled as Enrolled
 from volens.enroll.enrollment import enroll as enroll
+from volens.enroll.giving import accept_consent as accept_consent
 from volens.enroll.giving import give_consent as give_consent
+from volens.enroll.giving import offer_consent as offer_consent
 from volens.enroll.new_photos import NewPhotos as NewPhotos
 from volens.enroll.placement import ReferencePlacement as ReferencePlacement
 from volens.enroll.renewal import end_replaced_consent as end_replaced_consent

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import final
 
 from volens.consent import Badge, InputError, NoLiveConsentError, Notice, ReceiptId, SubjectKey, TakeHome
+from volens.consent.receipt_offer import ReceiptOffer
+from volens.consent.receipt_signature import SignatureForm
 from volens.enroll.batch_enrollment import Applicant, EnrollmentReport, enroll_people
 from volens.enroll.code_reissue import reissue_code
 from volens.enroll.enrollment import Enrolled
 from volens.enroll.name_correction import correct_name
 from volens.enroll.new_photos import NewPhotos, change_photos
-from volens.enroll.renewed_consent import Renewed, renew_consent
+from volens.enroll.renewed_consent import Renewed, accept_renewal, offer_renewal, renew_consent
 from volens.face import Extractor
 from volens.index import Installation, PersonalToken
 from volens.store import Transaction
@@ -76,6 +78,38 @@ class ConsentChanges:
         """Return a new take-home file with a new withdrawal code; see `volens.enroll.code_reissue`."""
         return reissue_code(self._store, receipt_id, in_transaction)
 
+    def offer_renewal(
+        self,
+        receipt_id: ReceiptId,
+        notice: Notice,
+        *,
+        form: SignatureForm | None = None,
+        valid_days: int | None = None,
+    ) -> ReceiptOffer:
+        """Return a receipt for the person to sign again with the same key; see `volens.enroll.renewed_consent`."""
+        return offer_renewal(self._installation, receipt_id, notice, form=form, valid_days=valid_days)
+
+    def accept_renewal(
+        self,
+        receipt_id: ReceiptId,
+        notice: Notice,
+        signed: bytes,
+        *,
+        carried: PersonalToken = None,
+        hand_over: Callable[[Badge], None] | None = None,
+        in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
+    ) -> Renewed:
+        """Renew a consent in force, without new photos and without a gap; see `volens.enroll.renewed_consent`."""
+        return accept_renewal(
+            self._installation,
+            receipt_id,
+            notice,
+            signed,
+            carried=carried,
+            hand_over=hand_over,
+            in_transaction=in_transaction,
+        )
+
     def renew(
         self,
         receipt_id: ReceiptId,
@@ -87,7 +121,7 @@ class ConsentChanges:
         hand_over: Callable[[Badge], None] | None = None,
         in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
     ) -> Renewed:
-        """Renew a consent in force, without new photos and without a gap; see `renew_consent`."""
+        """Offer, sign and accept a renewal at the desk; see `renew_consent`."""
         return renew_consent(
             self._installation,
             receipt_id,

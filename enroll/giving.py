@@ -1,4 +1,4 @@
-"""Giving consent: the person signs a receipt, the site records it, and the person gets a take-home file."""
+"""Giving consent: the site offers a receipt, the person signs it, and the site records it and hands it out."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,6 @@ from volens.consent import (
     InputError,
     Notice,
     PersonSecret,
-    ReceiptId,
     SubjectKey,
     TakeHome,
     VolensError,
@@ -20,8 +19,11 @@ from volens.consent import (
     Zone,
     format_time,
 )
-from volens.consent.receipt import sign_receipt, verify_receipt
+from volens.consent.receipt_offer import ReceiptOffer
+from volens.consent.receipt_signature import SignatureForm
+from volens.consent.subject_key import SubjectPublicKey
 from volens.consent.typed_text import parse_text
+from volens.enroll.receipt_submission import accept_receipt, offer_receipt
 from volens.enroll.renewal import end_replaced_consent
 from volens.index import Installation
 from volens.store import Transaction
@@ -34,22 +36,52 @@ from volens.store.promises import notice_of, zone_of
 MAX_NAME_LENGTH: Final = 200
 
 
-def give_consent(
+def offer_consent(
     installation: Installation,
     notice: Notice,
     *,
-    name: str,
+    public_key: SubjectPublicKey,
+    form: SignatureForm,
     jurisdiction: str,
-    key: SubjectKey,
     valid_days: int | None = None,
     valid_until: datetime | None = None,
+) -> ReceiptOffer:
+    """Return a receipt for a person who read `notice` to sign with their own key, wherever that is. Nothing is stored.
+
+    The jurisdiction is the ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``. `valid_days`
+    or `valid_until` is the term that the person signs, by default the zone's retention.
+
+    Raises:
+        InputError: the notice is not the newest of its zone, or the jurisdiction or the term is not valid.
+        RefusedError: the zone refuses this form, or a passkey is to sign and the site has no public address.
+    """
+    with installation.store.read() as connection:
+        zone = zone_of_newest(connection, notice)
+    return offer_receipt(
+        installation.store,
+        zone,
+        notice,
+        public_key=public_key,
+        form=form,
+        jurisdiction=jurisdiction,
+        valid_days=valid_days,
+        valid_until=valid_until,
+    )
+
+
+def accept_consent(
+    installation: Installation,
+    notice: Notice,
+    signed: bytes,
+    *,
+    name: str,
     external_id: str | None = None,
     in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
 ) -> TakeHome:
-    """Record the consent of a person who read `notice` and agreed.
+    """Record the consent of a person who read `notice` and signed the receipt that was offered.
 
     1. The notice is still the newest of its zone.
-    2. The person's key signs the receipt.
+    2. The receipt is one that the site offers, and its signature holds (`volens.enroll.receipt_submission`).
     3. An older consent that the new one replaces ends, and is erased; see `volens.enroll.renewal`.
     4. The grant secret is stored first: a consent without its secret could not be used, but a sweep deletes a secret
        without a consent.
@@ -57,19 +89,18 @@ def give_consent(
        and the messages to recipients. If the person holds half of the key, the commitment to it is committed too. The
        take-home gets the signed checkpoint of the log with this entry.
 
-    The name, 1 to 200 characters (`volens.consent.typed_text`), is stored sealed, and erased with the consent. The
-    jurisdiction is the ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``. The person's own
-    key is not stored. `valid_days` or `valid_until` is the term that the person signs, by default the zone's retention;
-    `external_id` an id of another system, such as a personnel number (`volens.store.people.external_ids`).
+    The name, 1 to 200 characters (`volens.consent.typed_text`), is stored sealed, and erased with the consent.
+    `external_id` is an id of another system, such as a personnel number (`volens.store.people.external_ids`).
     `in_transaction` is called in the transaction of 5, for rows that must exist exactly when the consent does.
 
     In a zone of custody ``subject_key`` the take-home holds the person's secret, which is not stored and must be wiped
     after it is handed over.
 
     Raises:
-        InputError: the name, jurisdiction, term or external id is not valid, or 1 does not hold.
-        RefusedError: the person's consent to this zone is in force already, or the external id is another person's, or
-            collecting is stopped.
+        InputError: the name or external id is not valid, `signed` is no receipt or not signed by its person, or 1 does
+            not hold.
+        RefusedError: 2 fails, the receipt was recorded before, the person's consent to this zone is in force already,
+            the external id is another person's, or collecting is stopped.
         ErasureIncompleteError: the older consent ended, but its erasure is not finished; the new one was not recorded.
 
     Not checked: that the person read the notice, and is who the name says; the operator is responsible for both.
@@ -78,28 +109,17 @@ def give_consent(
     if external_id is not None:
         parse_external_id(external_id)
     store = installation.store
-    # 1.
     with store.read() as connection:
+        # 1.
         zone = zone_of_newest(connection, notice)
-    # 2.
-    receipt_id = ReceiptId(store.random(16).hex())
-    unverified = sign_receipt(
-        zone,
-        notice,
-        store.site.controller,
-        receipt_id=receipt_id,
-        jurisdiction=jurisdiction,
-        key=key,
-        now=store.now(),
-        valid_days=valid_days,
-        valid_until=valid_until,
-    )
-    receipt = verify_receipt(unverified, key.public)
+        # 2.
+        receipt = accept_receipt(store, connection, zone, notice, signed)
+    receipt_id = receipt.claims.receipt_id
     code = WithdrawalCode.generate(store.random)
     # 3.
     end_replaced_consent(installation, receipt)
     person = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
-    take_home = TakeHome(unverified, code, notice.text, person)
+    take_home = TakeHome(receipt.unverified, code, notice.text, person)
     # 4.
     with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
         try:
@@ -120,6 +140,38 @@ def give_consent(
             store.keyring.discard_secrets([receipt_id])
             raise
     return take_home
+
+
+def give_consent(
+    installation: Installation,
+    notice: Notice,
+    *,
+    name: str,
+    jurisdiction: str,
+    key: SubjectKey,
+    valid_days: int | None = None,
+    valid_until: datetime | None = None,
+    external_id: str | None = None,
+    in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
+) -> TakeHome:
+    """Offer, sign and accept at the desk, where the person's key is; the receipt says that it was signed there.
+
+    Raises:
+        VolensError: see `offer_consent` and `accept_consent`.
+    """
+    parse_name(name)
+    offer = offer_consent(
+        installation,
+        notice,
+        public_key=key.public,
+        form=SignatureForm.DESK,
+        jurisdiction=jurisdiction,
+        valid_days=valid_days,
+        valid_until=valid_until,
+    )
+    return accept_consent(
+        installation, notice, offer.sign(key), name=name, external_id=external_id, in_transaction=in_transaction
+    )
 
 
 def parse_name(name: str) -> str:

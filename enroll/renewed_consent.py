@@ -36,9 +36,11 @@ from volens.consent import (
     format_time,
 )
 from volens.consent.gate import admit
-from volens.consent.receipt import sign_receipt, verify_receipt
+from volens.consent.receipt_offer import ReceiptOffer
+from volens.consent.receipt_signature import SignatureForm
 from volens.enroll.giving import zone_of_newest
 from volens.enroll.placement import HandOver
+from volens.enroll.receipt_submission import accept_receipt, offer_receipt
 from volens.erase.order.order_rows import cohort_receipts, unfinished_cohorts
 from volens.erase.procedure import replace_consent
 from volens.erase.proof import Erased
@@ -75,21 +77,53 @@ class Renewed:
     problem: ErasureIncompleteError | None
 
 
-def renew_consent(
+def offer_renewal(
     installation: Installation,
     receipt_id: ReceiptId,
     notice: Notice,
     *,
-    key: SubjectKey,
+    form: SignatureForm | None = None,
     valid_days: int | None = None,
+) -> ReceiptOffer:
+    """Return a receipt for a person whose consent is in force, and who read `notice`, to sign again with the same key.
+
+    The form is ``passkey`` for a receipt that a passkey signed, else ``person_key``; `form` says otherwise.
+
+    Raises:
+        InputError: the notice is not the newest, or the term is not valid.
+        NoLiveConsentError, ConsentExpiredError: the old consent is not in force any more.
+        RefusedError: the zone refuses this form, or a passkey is to sign and the site has no public address.
+    """
+    store = installation.store
+    with store.read() as connection:
+        zone, _old, verified = _in_force(store, connection, receipt_id, notice)
+    own = SignatureForm.PASSKEY if verified.claims.signature.form is SignatureForm.PASSKEY else SignatureForm.PERSON_KEY
+    return offer_receipt(
+        store,
+        zone,
+        notice,
+        public_key=verified.claims.subject_key,
+        form=form or own,
+        jurisdiction=verified.claims.jurisdiction,
+        valid_days=valid_days,
+    )
+
+
+def accept_renewal(
+    installation: Installation,
+    receipt_id: ReceiptId,
+    notice: Notice,
+    signed: bytes,
+    *,
     carried: PersonalToken = None,
     hand_over: HandOver | None = None,
     in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
 ) -> Renewed:
-    """Renew the consent of a person who read `notice` and agreed again, before the old consent ends.
+    """Renew the consent of a person who read `notice` and signed again, before the old consent ends.
 
-    1. The old consent is in force, the notice is the newest of its zone, and `key` is the person's own: it signs the
-       new receipt. No order to erase the old consent is being carried out, and collecting is not stopped.
+    1. The old consent is in force, the notice is the newest of its zone, and the new receipt is one that the site
+       offers, signed with the same key (`volens.enroll.receipt_submission`). No order to erase the old consent is being
+       carried out, and collecting is not stopped.
     2. The new grant secret is stored first; a sweep deletes it if nothing else happens.
     3. In one transaction: the references are opened with the old secret; the old consent ends (reason ``renewed``);
        the new one begins. Name and references are sealed again under the new secret; second factor, staff-list link
@@ -102,10 +136,11 @@ def renew_consent(
     have; they get a new one (`hand_over` takes the badge), because nothing of the old consent may open anything.
 
     Raises:
-        InputError: the notice is not the newest, the term is not valid, or `carried` or `hand_over` is not what the
-            zone's custody needs.
+        InputError: the notice is not the newest, the person did not sign the new receipt, or `carried` or `hand_over`
+            is not what the zone's custody needs.
         NoLiveConsentError, ConsentExpiredError: the old consent is not in force any more.
-        RefusedError: the key is another person's, an order applies, or `carried` is another person's.
+        RefusedError: the key is another one, the receipt is not what the site offers, an order applies, or `carried` is
+            another person's.
         TamperError: the rows of the old consent, or what the person carries, were changed.
         UnavailableError: the store cannot be written. Nothing was changed.
 
@@ -114,46 +149,24 @@ def renew_consent(
     store = installation.store
     # 1.
     with store.read() as connection:
-        zone = zone_of_newest(connection, notice)
-        old = stored_receipt(connection, receipt_id)
-        if old is None or old.purpose != zone.purpose:
-            raise NoLiveConsentError(_ENDED)
-        verified = old.verified()
-        _check_in_force(store, connection, verified)
-    if key.public != verified.claims.subject_key:
+        zone, old, verified = _in_force(store, connection, receipt_id, notice)
+        new = accept_receipt(store, connection, zone, notice, signed)
+    if new.claims.subject_key != verified.claims.subject_key:
         raise RefusedError(
             "this key is not the one that signed the receipt; use the person's own key, or end this consent and record "
             "a new one"
         )
+    if new.claims.jurisdiction != verified.claims.jurisdiction:
+        raise RefusedError("the person signed for another jurisdiction than before; ask for a new offer to renew")
     # 2.
-    new_id = ReceiptId(store.random(16).hex())
-    unverified = sign_receipt(
-        zone,
-        notice,
-        store.site.controller,
-        receipt_id=new_id,
-        jurisdiction=verified.claims.jurisdiction,
-        key=key,
-        now=store.now(),
-        valid_days=valid_days,
-    )
+    new_id = new.claims.receipt_id
     person = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
-    take_home = TakeHome(unverified, WithdrawalCode.generate(store.random), notice.text, person)
+    take_home = TakeHome(new.unverified, WithdrawalCode.generate(store.random), notice.text, person)
     with ExitStack() as secrets:
         old_secret = secrets.enter_context(store.keyring.grant_secret(receipt_id))
         new_secret = secrets.enter_context(store.keyring.new_grant_secret(new_id, store.random, store.now()))
         renewal = _Renewal(
-            store,
-            zone,
-            verified,
-            old,
-            verify_receipt(unverified, key.public),
-            old_secret,
-            new_secret,
-            carried,
-            hand_over,
-            in_transaction,
-            take_home,
+            *(store, zone, verified, old, new, old_secret, new_secret, carried, hand_over, in_transaction, take_home)
         )
         secrets.callback(renewal.wipe)
         try:
@@ -165,6 +178,47 @@ def renew_consent(
             store.keyring.discard_secrets([new_id])
             raise
     return Renewed(renewal.take_home, len(renewal.opened), ended, problem)
+
+
+def renew_consent(
+    installation: Installation,
+    receipt_id: ReceiptId,
+    notice: Notice,
+    *,
+    key: SubjectKey,
+    valid_days: int | None = None,
+    carried: PersonalToken = None,
+    hand_over: HandOver | None = None,
+    in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
+) -> Renewed:
+    """Offer, sign and accept at the desk, where the person's key is; the receipt says that it was signed there.
+
+    Raises:
+        VolensError: see `offer_renewal` and `accept_renewal`.
+    """
+    offer = offer_renewal(installation, receipt_id, notice, form=SignatureForm.DESK, valid_days=valid_days)
+    return accept_renewal(
+        installation,
+        receipt_id,
+        notice,
+        offer.sign(key),
+        carried=carried,
+        hand_over=hand_over,
+        in_transaction=in_transaction,
+    )
+
+
+def _in_force(
+    store: Store, connection: Connection, receipt_id: ReceiptId, notice: Notice
+) -> tuple[Zone, StoredReceipt, VerifiedReceipt]:
+    """Return the zone of a notice, and the receipt to renew, stored and verified; see `offer_renewal`."""
+    zone = zone_of_newest(connection, notice)
+    old = stored_receipt(connection, receipt_id)
+    if old is None or old.purpose != zone.purpose:
+        raise NoLiveConsentError(_ENDED)
+    verified = old.verified()
+    _check_in_force(store, connection, verified)
+    return zone, old, verified
 
 
 def _check_in_force(store: Store, connection: Connection, receipt: VerifiedReceipt) -> ConsentGrant:

@@ -142,7 +142,7 @@ class CandidateGate:
         if consent is None or consent.ends_at <= self._now:
             return False
         stored = consent.receipt
-        if (stored.sha256, stored.subject_key) != (winner.receipt_sha256, winner.subject_key):
+        if stored.sha256 != winner.receipt_sha256:
             raise TamperError("integrity: a stored receipt was replaced while it is in use; restore the data file")
         term = stored.verified_until(self._store.site.controller.site_id, self._gallery.purpose)
         if term <= self._now:

@@ -14,7 +14,7 @@ from volens.store.keys.secrets import KEY_BYTES
 from volens.store.people import SealedReference
 from volens.store.people.references import open_reference_into
 
-_FACTS: Final = struct.Struct("<6q32s43s32s32s")
+_FACTS: Final = struct.Struct("<6q32s43s32s")
 _SECONDS: Final = struct.Struct("<q")
 _RECEIPT_UNTIL_AT: Final = 4 * _SECONDS.size
 _BOX_BYTES: Final = KEY_BYTES + sealing.OVERHEAD_BYTES
@@ -33,8 +33,7 @@ class HotFacts(NamedTuple):
         number: the reference id.
         receipt: the receipt id, in ASCII.
         subject: the subject id, in ASCII.
-        receipt_sha256: SHA-256 of the receipt's exact bytes.
-        subject_key: the public key that must have signed them.
+        receipt_sha256: SHA-256 of the receipt's exact bytes, which name the key that must have signed them.
     """
 
     as_of: int
@@ -46,7 +45,6 @@ class HotFacts(NamedTuple):
     receipt: bytes
     subject: bytes
     receipt_sha256: bytes
-    subject_key: bytes
 
     @property
     def reference_id(self) -> ReferenceId:
@@ -101,7 +99,6 @@ def facts_of(reference: SealedReference, wrapped: Wrapped, as_of: int) -> HotFac
         owner.receipt_id.encode("ascii"),
         owner.subject_id.encode("ascii"),
         owner.sha256,
-        owner.subject_key,
     )
 
 

@@ -242,6 +242,7 @@ def _record(
             "retention_days": zone.retention_days,
             "match_history_days": zone.match_history_days,
             "second_factor": zone.second_factor.value,
+            "desk_signature": zone.desk_signature.value,
         },
         "volens:held": held.rows,
         "dpv:hasRecipient": recipients,

@@ -125,6 +125,7 @@ def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
         "dpv:hasLegalBasis": ["eu-gdpr:A6-1-a", "eu-gdpr:A9-2-a"],
         "volens:custody": zone.custody.value,
         "volens:secondFactor": zone.second_factor.value,
+        "volens:deskSignature": zone.desk_signature.value,
         "dpv:hasJustification": zone.justification,
         "volens:alternative": zone.alternative,
         "volens:retentionDays": zone.retention_days,

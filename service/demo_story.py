@@ -16,8 +16,8 @@ from rich.table import Table
 
 from volens import Extractor, FaceDecision, Identification, RgbImage, Site, SubjectKey, TakeHome
 from volens.audit import VerifierKey
-from volens.consent import NoLiveConsentError, ReceiptId, UnavailableError
-from volens.consent.receipt import Controller, sign_receipt
+from volens.consent import NoLiveConsentError, UnavailableError
+from volens.consent.receipt_signature import SignatureForm
 from volens.erase.proof import verify_certificate
 from volens.face import ModelCache
 from volens.face.downloads import Source
@@ -135,19 +135,13 @@ class _Story:
 
     def _without_consent(self) -> None:
         self._title("1", "Without consent, not even an embedding of Ada's photos is computed")
-        status = self.site.status()
-        controller = Controller(status.site_id, *_CONTROLLER)
-        unrecorded = sign_receipt(
-            self.zone,
-            self.site.notice(ZONE),
-            controller,
-            receipt_id=ReceiptId(os.urandom(16).hex()),
-            jurisdiction="FR",
-            key=SubjectKey.from_seed(os.urandom(32)),
-            now=self.zone.created_at,
+        key = SubjectKey.from_seed(os.urandom(32))
+        offer = self.site.offer_consent(
+            self.site.notice(ZONE), public_key=key.public, form=SignatureForm.PERSON_KEY, jurisdiction="FR"
         )
+        unrecorded = offer.sign(key)
         try:
-            self.site.enroll(unrecorded.token.encode(), self.people[AGREED[0]].photos)
+            self.site.enroll(unrecorded, self.people[AGREED[0]].photos)
         except NoLiveConsentError as error:
             self.console.print(f"  refused: {error}")
         else:

@@ -14,7 +14,6 @@ from volens.consent import (
     PersonSecret,
     ReceiptId,
     ShownFactor,
-    SubjectKey,
     TakeHome,
     TamperError,
     UnverifiedReceipt,
@@ -22,7 +21,7 @@ from volens.consent import (
     parse_purpose,
 )
 from volens.consent.zone import Promises
-from volens.enroll import ConsentChanges, Enrolled, give_consent
+from volens.enroll import ConsentChanges, Enrolled
 from volens.enroll import enroll as enroll_person
 from volens.erase import PendingStops, Progress, SweepReport, carry_out_pending, restore_site, resume_begun, sweep
 from volens.erase.order import Cohorts
@@ -43,10 +42,11 @@ from volens.rights import (
     withdraw_consent,
 )
 from volens.site_clocks import SiteClocks
+from volens.site_consents import ConsentGiving
 from volens.site_evidence import SiteEvidence
 from volens.site_status import SiteStatus, check_rules, site_status
 from volens.site_zones import SiteZones
-from volens.store import Clock, Keys, Transaction, make_home, open_home, utc_now
+from volens.store import Clock, Keys, make_home, open_home, utc_now
 from volens.store.backup import Backup, make_backup
 from volens.store.keys import Random
 from volens.store.keys.root_key import DEFAULT_URL
@@ -58,7 +58,7 @@ from volens.store.time_correction import correct_time
 
 
 @final
-class Site:
+class Site(ConsentGiving):
     """One open site: its store, its galleries, its models. Use as a context manager.
 
     Attributes:
@@ -228,31 +228,6 @@ class Site:
         with self._store.read() as connection:
             zone_of(connection, purpose)
             return notice_of(connection, purpose, language)
-
-    def give_consent(
-        self,
-        notice: Notice,
-        *,
-        name: str,
-        jurisdiction: str,
-        key: SubjectKey,
-        valid_days: int | None = None,
-        valid_until: datetime | None = None,
-        external_id: str | None = None,
-        in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
-    ) -> TakeHome:
-        """Record the consent of a person who read `notice` and agreed; see `volens.enroll.give_consent`."""
-        return give_consent(
-            self.installation,
-            notice,
-            name=name,
-            jurisdiction=jurisdiction,
-            key=key,
-            valid_days=valid_days,
-            valid_until=valid_until,
-            external_id=external_id,
-            in_transaction=in_transaction,
-        )
 
     def enroll(
         self,

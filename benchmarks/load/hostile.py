@@ -31,7 +31,17 @@ from typing import Any, Final, TypeAlias, final
 from PIL import Image
 
 from benchmarks.load.actors import actors
-from benchmarks.load.run import BOUNDARY, ZONE, Client, History, Plan, enrollment_form, make_site, send_frames
+from benchmarks.load.run import (
+    BOUNDARY,
+    ZONE,
+    Client,
+    History,
+    Plan,
+    enrollment_form,
+    give_consent,
+    make_site,
+    send_frames,
+)
 from benchmarks.load.service import Service
 from benchmarks.machine import machine
 
@@ -169,19 +179,17 @@ def _identify(port: int, history: History, token: str, large: bytes, stop: Event
 def _enroll(port: int, history: History, token: str, large: bytes, stop: Event) -> None:
     client, desk = Client(port, history), {"Authorization": f"Bearer {token}"}
     while not stop.is_set():
-        given = give_consent(client, desk, "Hostile")
+        given = _new_consent(client, desk, "Hostile")
         form = enrollment_form(given["take_home"].encode(), [large] * _PHOTOS)
         kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         client.ask("hostile form", f"/v1/zones/{ZONE}/enrollments", form, desk | kind)
     client.close()
 
 
-def give_consent(client: Client, desk: dict[str, str], name: str) -> Any:  # noqa: ANN401  JSON
+def _new_consent(client: Client, desk: dict[str, str], name: str) -> Any:  # noqa: ANN401  JSON
     """Record a consent, and return the response's body."""
     _, _, notice = client.ask("notice", f"/v1/zones/{ZONE}/notice", None, desk)
-    new = json.dumps({"name": name, "jurisdiction": "FR", "notice_sha256": notice["sha256"]}).encode()
-    headers = desk | {"Content-Type": "application/json"}
-    _, status, given = client.ask("consent", f"/v1/zones/{ZONE}/consents", new, headers)
+    status, given = _new_consent(client, desk, name, notice["sha256"])
     if status != http.client.CREATED:
         raise RuntimeError(f"a consent was refused with {status}")
     return given

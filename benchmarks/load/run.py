@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import random
 import threading
 import time
@@ -15,7 +16,9 @@ from typing import Any, final
 
 from benchmarks.load.checker import Decision, Span, Stay
 from benchmarks.load.service import Service
-from volens import Site
+from volens import Site, SubjectKey
+from volens.consent.receipt_offer import ReceiptOffer
+from volens.consent.receipt_signature import SignatureForm
 from volens.store.programs import Role
 
 ZONE = "lobby"
@@ -198,13 +201,7 @@ def _comes_and_goes(
     desk = {"Authorization": f"Bearer {token}"}
     _, _, notice = client.ask("notice", f"/v1/zones/{ZONE}/notice", None, desk)
     while not ended.wait(chance.uniform(0.2, 1.0)):
-        new = {"name": f"Actor {actor}", "jurisdiction": "FR", "notice_sha256": (notice or {}).get("sha256", "")}
-        _, status, given = client.ask(
-            "consent",
-            f"/v1/zones/{ZONE}/consents",
-            json.dumps(new).encode(),
-            desk | {"Content-Type": "application/json"},
-        )
+        status, given = give_consent(client, desk, f"Actor {actor}", (notice or {}).get("sha256", ""))
         if status != http.client.CREATED:
             if not notice:
                 _, _, notice = client.ask("notice", f"/v1/zones/{ZONE}/notice", None, desk)
@@ -227,6 +224,24 @@ def _comes_and_goes(
                 break
             time.sleep(0.5)
     client.close()
+
+
+def give_consent(client: "Client", desk: dict[str, str], name: str, notice_sha256: str) -> tuple[int, Any]:
+    """Let a new person sign and give consent; return the status and the body of the last response."""
+    key, headers = SubjectKey.from_seed(os.urandom(32)), desk | {"Content-Type": "application/json"}
+    wanted = {
+        "public_key": key.public.to_jwk(),
+        "form": SignatureForm.PERSON_KEY,
+        "jurisdiction": "FR",
+        "notice_sha256": notice_sha256,
+    }
+    path = f"/v1/zones/{ZONE}/consents"
+    _, status, offer = client.ask("offer", f"{path}/offers", json.dumps(wanted).encode(), headers)
+    if status != http.client.OK:
+        return status, offer
+    new = {"name": name, "signed": ReceiptOffer(offer["document"].encode()).sign(key).decode()}
+    _, status, given = client.ask("consent", path, json.dumps(new).encode(), headers)
+    return status, given
 
 
 @final

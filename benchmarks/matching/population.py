@@ -31,10 +31,11 @@ from volens.consent import (
     SubjectKey,
     Zone,
     format_time,
-    from_b64url,
 )
 from volens.consent.jws import b64url
-from volens.consent.receipt import RECEIPT, sign_receipt
+from volens.consent.receipt import RECEIPT
+from volens.consent.receipt_offer import compose_receipt, end_of_term
+from volens.consent.receipt_signature import SignatureForm, SignatureTerms
 from volens.store import Store
 from volens.store.keys import GrantSecret, KeyId, sealing
 from volens.store.keys.secrets import BucketKey
@@ -110,22 +111,24 @@ class _Given:
 def _given(store: Store, zone: Zone, notice: Notice) -> _Given:
     key = SubjectKey.from_seed(os.urandom(32))
     receipt_id = ReceiptId(os.urandom(16).hex())
-    receipt = sign_receipt(
+    issued_at = store.now()
+    expires_at = end_of_term(zone, issued_at)
+    payload = compose_receipt(
         zone,
         notice,
         store.site.controller,
         receipt_id=receipt_id,
         jurisdiction=_JURISDICTION,
-        key=key,
-        now=store.now(),
+        key=key.public,
+        signature=SignatureTerms(SignatureForm.PERSON_KEY),
+        issued_at=issued_at,
+        expires_at=expires_at,
     )
-    payload = from_b64url(receipt.token.split(".")[1])
-    claims = receipt.claims
-    return _Given(payload, receipt_id, claims.subject_id, _x(key), claims.expires_at, claims.issued_at)
+    return _Given(payload, receipt_id, key.public.subject_id, _x(key), expires_at, issued_at)
 
 
 def _x(key: SubjectKey) -> bytes:
-    return b64url(key.public.raw).encode()
+    return b64url(key.public_key).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ class _Person:
             with secret.reference_key(digest, MODEL) as seal:
                 context = sealing.reference_context(reference_id, *owner, MODEL)
                 box = sealing.seal(face.data.cast("B"), seal, context, os.urandom)
-        return cls(receipt_id, subject_id, key.public.raw, token, reference_id, key_id, wrapped, name, box)
+        return cls(receipt_id, subject_id, key.public.jwk, token, reference_id, key_id, wrapped, name, box)
 
     def events(self) -> Iterator[tuple[str, dict[str, str | int]]]:
         """Yield the log entries of this person."""

@@ -45,6 +45,7 @@ from volens.service.cli import sender_commands as sender
 from volens.service.cli import serve_commands as serve
 from volens.service.cli import setup_commands as setup
 from volens.service.cli import sheet_commands as sheet
+from volens.service.cli import signing_commands as signing
 from volens.service.cli import sweep_commands as sweep
 from volens.service.cli import verify_commands as verify
 from volens.service.cli import webhook_commands as webhook
@@ -87,6 +88,7 @@ class _Program(Group):
         return super().parse_args(ctx, args)
 
 
+consent.app.add_typer(signing.app)
 consent.app.add_typer(renewal.app)
 
 app = Commands("volens", cls=_Program, no_args_is_help=True, pretty_exceptions_enable=False)

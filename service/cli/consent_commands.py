@@ -8,7 +8,6 @@ import typer
 
 from volens import Site
 from volens.consent import (
-    Custody,
     InputError,
     SecondFactor,
     SubjectKey,
@@ -17,14 +16,13 @@ from volens.consent import (
 )
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.factor_prompt import read_factor
-from volens.service.cli.local_times import local_text, parse_until
+from volens.service.cli.local_times import parse_until
 from volens.service.cli.named_files import must_be_new, read_file, write_private
 from volens.service.cli.options import HomeOption, ReceiptArgument, YesIReadItOption, ZoneOption
-from volens.service.cli.output import members, shown
 from volens.service.cli.person_argument import receipt_meant
+from volens.service.cli.recorded_consents import recorded
 from volens.service.cli.session import opened
 from volens.service.cli.take_home_files import TakeHomeFiles, ask_to_agree
-from volens.store.files import shell_command
 
 app = Commands("consent", "Record a person's signed consent, and what belongs to it.")
 
@@ -61,7 +59,10 @@ def give(
     yes_i_read_it: YesIReadItOption = False,
     home: HomeOption = None,
 ) -> Output:
-    """Show the notice, take explicit consent, sign it with the person's key, record it."""
+    """Show the notice, take explicit consent, sign it here with the person's key, record it.
+
+    The receipt says that it was signed at the desk. With 'offer', 'sign' and 'accept' the person signs alone.
+    """
     if (new_key is None) == (key is None):
         raise InputError("pass exactly one of --new-key or --key")
     files = TakeHomeFiles(out)
@@ -72,7 +73,7 @@ def give(
         valid_until = None if until is None else parse_until(until, site.now(), site.defaults.time_zone())
         notice = site.notice(site.defaults.zone(zone), language)
         if not yes_i_read_it:
-            ask_to_agree(notice, site.zones.get(notice.purpose).label)
+            ask_to_agree(notice.text, site.zones.get(notice.purpose).label)
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
         try:
@@ -90,38 +91,7 @@ def give(
                 new_key.unlink(missing_ok=True)  # the key has signed nothing
             raise
         _hand_over(site, take_home, files, new_key)
-        agreed = site.zones.get(notice.purpose)
-        ends = local_text(take_home.receipt.claims.expires_at, site.defaults.time_zone())
-    claims = take_home.receipt.claims
-    document = {"receipt": str(out), "qr": str(files.qr)}
-    document |= members(claims, "receipt_id subject_id zone=purpose expires_at")
-    enroll = f"{shell_command('volens', 'enroll', out)} PHOTOS"
-    secret = ""
-    if take_home.secret is not None:
-        take_home.secret.wipe()
-        document |= {"secret": str(files.secret), "secret_qr": str(files.secret_qr)}
-        secret = (
-            f"\nfor the person alone: {shown(files.secret)}, {shown(files.secret_qr)} (the same as a QR); "
-            "the site does not store this secret, and without it the person can neither be enrolled nor recognised"
-        )
-        enroll += f" {shell_command('--secret', files.secret)}"
-    elif claims.custody is Custody.BADGE:
-        enroll += " --badge-out BADGE"
-    if agreed.second_factor is not SecondFactor.NONE:
-        option = "--pin" if agreed.second_factor is SecondFactor.PIN else "--badge-number"
-        factor = shell_command("volens", "consent", "factor", out, option)
-        enroll += f"\nthen, because this zone requires a second factor: {factor}"
-    text = (
-        f"recorded the consent for zone {shown(agreed.label)}, until {ends}\n"
-        f"give to the person: {shown(out)} (receipt and withdrawal code), {shown(files.qr)} (the code as a QR code)"
-        + (f", {shown(new_key)} (their key)" if new_key else "")
-        + secret
-        + f"\nnext: {enroll}"
-        + "\nuntil then this computer has copies of these files; after enrollment, print the sheet for the person and "
-        + "remove the copies: "
-        + shell_command("volens", "consent", "sheet", out, "--out", out.with_suffix(".pdf"), "--hand-over")
-    )
-    return document, text
+        return recorded(site, take_home, files, new_key)
 
 
 @app.command("link", "ada.receipt.json employee-4711")

@@ -2,13 +2,13 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from volens import Site, SubjectKey, TakeHome
-from volens.consent import format_time
-from volens.consent.receipt import RECEIPT
+from volens.consent import InputError, UnverifiedReceipt, format_time
+from volens.consent.receipt import notice_language
 from volens.service.cli.carried_secrets import BadgeToHandOver, shown
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
@@ -26,10 +26,15 @@ app: Final = Commands()
 @app.command("renew", "ada.receipt.json --key ada.key --out ada-2.receipt.json")
 def renew(
     receipt: ReceiptArgument,
-    key: Annotated[Path, typer.Option(help="The person's own key, which signs the new receipt.")],
     out: Annotated[
         Path, typer.Option(help="File for the new receipt that the person keeps; its QR code is written next to it.")
     ],
+    key: Annotated[
+        Path | None, typer.Option(help="The person's own key, which signs the new receipt at this desk.")
+    ] = None,
+    signed: Annotated[
+        Path | None, typer.Option(help="Or the new receipt, signed by the person ('offer --renews', 'sign').")
+    ] = None,
     language: Annotated[
         str | None, typer.Option(help="Language of the notice. Default: that of the receipt.", show_default=False)
     ] = None,
@@ -53,7 +58,15 @@ def renew(
     """
     files = TakeHomeFiles(out)
     new_badge = None if badge_out is None else BadgeToHandOver(badge_out)
-    signing = SubjectKey.from_pem(read_file(key, "key"))
+    if signed is not None and (language or valid_days):
+        raise InputError("the signed receipt says its language and its term; leave --language and --valid-days out")
+    signature: SubjectKey | bytes
+    if key is not None and signed is None:
+        signature = SubjectKey.from_pem(read_file(key, "key"))
+    elif signed is not None and key is None:
+        signature = read_file(signed, "signed receipt")
+    else:
+        raise InputError("pass exactly one of --key, to sign at this desk, and --signed, for what the person signed")
     with (
         shown(secret, secret_qr, badge, badge_qr or []) as carried,
         opened(home) as site,
@@ -61,24 +74,24 @@ def renew(
         files,
     ):
         stored = site.changes.in_force(receipts_meant(site, receipt))
-        agreed = RECEIPT.peek_json(stored.token)["pii_processing"]
-        notice = site.notice(stored.purpose, language or agreed["language"])
-        if not yes_i_read_it:
-            ask_to_agree(notice, site.zones.get(notice.purpose).label)
+        agreed = UnverifiedReceipt.parse(signature if isinstance(signature, bytes) else stored.token.encode("utf-8"))
+        notice = site.notice(stored.purpose, language or notice_language(agreed))
+        if isinstance(signature, SubjectKey) and not yes_i_read_it:
+            ask_to_agree(notice.text, site.zones.get(notice.purpose).label)
 
         def hand_over(_tx: Transaction, take_home: TakeHome) -> None:
             files.write(take_home)
 
         # The files are written before the transaction ends: there is never a consent without its receipt.
-        done = site.changes.renew(
-            stored.receipt_id,
-            notice,
-            key=signing,
-            valid_days=valid_days,
-            carried=carried,
-            hand_over=new_badge and new_badge.write,
-            in_transaction=hand_over,
-        )
+        carried_on: dict[str, Any] = {
+            "carried": carried,
+            "hand_over": new_badge and new_badge.write,
+            "in_transaction": hand_over,
+        }
+        if isinstance(signature, bytes):
+            done = site.changes.accept_renewal(stored.receipt_id, notice, signature, **carried_on)
+        else:
+            done = site.changes.renew(stored.receipt_id, notice, key=signature, valid_days=valid_days, **carried_on)
     if done.take_home.secret is not None:
         done.take_home.secret.wipe()
     if done.problem is not None:

@@ -6,7 +6,6 @@ from typing import Final, Self, final
 
 import typer
 
-from volens import Notice
 from volens.consent import InputError, RefusedError, TakeHome
 from volens.consent.typed_text import same_text
 from volens.service.cli.named_files import must_be_new, write_private
@@ -73,7 +72,7 @@ class TakeHomeFiles:
             self.remove()
 
 
-def ask_to_agree(notice: Notice, zone: str) -> None:
+def ask_to_agree(notice_text: str, zone: str) -> None:
     """Show a notice and what its zone is called on the terminal, and ask the person for an explicit yes.
 
     Raises:
@@ -85,7 +84,7 @@ def ask_to_agree(notice: Notice, zone: str) -> None:
             "there is no terminal to ask on; let the person read the notice ('volens notice show'), then pass "
             "--yes-i-read-it"
         )
-    note(f"Zone: {zone}\n\n{notice.text}")
+    note(f"Zone: {zone}\n\n{notice_text}")
     answer = typer.prompt(f"Do you agree? Type {_YES} to agree, anything else to refuse", err=True, default="no")
     if not same_text(answer, _YES):
         raise RefusedError("the person did not agree; nothing was recorded")

@@ -8,6 +8,7 @@ import typer
 
 from volens import Notice, Site, Zone
 from volens.consent import Custody, InputError, RefusedError
+from volens.consent.zone import DeskSignature
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import ZoneOption
@@ -37,6 +38,13 @@ def add(
     second_factor: Annotated[
         str, typer.Option(help="Second factor required with the face: none, badge or pin.")
     ] = "none",
+    desk_signature: Annotated[
+        bool,
+        typer.Option(
+            "--desk-signature/--no-desk-signature",
+            help="Whether the desk may make a key for a person and sign with it; else each person signs alone.",
+        ),
+    ] = True,
     title: Annotated[str | None, typer.Option(help="What people call it, such as 'Lobby East'; can change.")] = None,
 ) -> Output:
     """Define a zone. It needs a justification, an alternative and a retention."""
@@ -48,6 +56,7 @@ def add(
         retention_days=retention_days,
         match_history_days=match_history_days,
         second_factor=second_factor,
+        desk_signature=(DeskSignature.ALLOWED if desk_signature else DeskSignature.REFUSED).value,
         title=title,
     )
     text = f"added zone {zone.label}; next, publish its notice: volens notice publish"
@@ -127,17 +136,37 @@ def show(
     zones = site.zones.all(removed=removed)
     rows = [
         (
-            *(z.purpose, z.title, z.state.value.replace("_", " "), z.custody.value, z.second_factor.value),
+            *(
+                z.purpose,
+                z.title,
+                z.state.value.replace("_", " "),
+                z.custody.value,
+                z.second_factor.value,
+                z.desk_signature.value,
+            ),
             *(z.retention_days, z.justification, z.alternative),
         )
         for z in zones
     ]
-    columns = ("zone", "title", "state", "custody", "second factor", "days", "justification", "alternative")
+    columns = (
+        "zone",
+        "title",
+        "state",
+        "custody",
+        "second factor",
+        "desk signature",
+        "days",
+        "justification",
+        "alternative",
+    )
     return [_document(zone) for zone in zones], table(columns, rows)
 
 
 def _document(zone: Zone) -> dict[str, object]:
-    names = "zone=purpose title state custody justification alternative retention_days match_history_days second_factor"
+    names = (
+        "zone=purpose title state custody justification alternative retention_days match_history_days second_factor "
+    )
+    names += "desk_signature"
     return members(zone, names)
 
 

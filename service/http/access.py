@@ -23,9 +23,9 @@ ALLOWED_ROLES: Final[Mapping[str, frozenset[Role]]] = {
     operation: frozenset(roles)
     for roles, operations in (
         ({Role.DOOR}, ("identify", "verify", "pass_door", "stream")),
-        ({Role.DESK}, ("give_consent", "enroll", "set_factor", "remove_factor")),
+        ({Role.DESK}, ("offer_consent", "give_consent", "enroll", "set_factor", "remove_factor")),
         ({Role.DESK, Role.OPERATOR, Role.PRIVACY_OFFICER}, ("list_people", "show_person", "find_people")),
-        ({Role.DESK}, ("renew_consent", "correct_name", "change_photos", "reissue_code")),
+        ({Role.DESK}, ("offer_renewal", "renew_consent", "correct_name", "change_photos", "reissue_code")),
         ({Role.OPERATOR}, ("add_zone", "publish_notice")),
         ({Role.OPERATOR, Role.AUDITOR}, ("read_metrics",)),
         ({Role.OPERATOR, Role.AUDITOR, Role.DESK, Role.PRIVACY_OFFICER}, ("list_zones", "read_notice")),

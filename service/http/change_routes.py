@@ -7,10 +7,11 @@ from typing import Annotated, Final, final
 from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 from pydantic import BaseModel, Field, StrictInt
 
-from volens import Badge, PersonSecret, Site, SubjectKey, TakeHome
-from volens.consent import Custody, InputError, NoLiveConsentError, ReceiptId, RefusedError
+from volens import Badge, PersonSecret, Site, TakeHome
+from volens.consent import Custody, InputError, NoLiveConsentError, ReceiptId
 from volens.consent.errors import ForeignReceiptError
 from volens.consent.plain_text import plain_text
+from volens.consent.receipt_signature import SignatureForm
 from volens.enroll import NewPhotos, PhotoChange
 from volens.index import PersonalToken
 from volens.service.http.access import GuardedRoute
@@ -27,6 +28,13 @@ from volens.service.http.bodies import (
     enrollment_photos,
     read_upload,
 )
+from volens.service.http.consent_routes import (
+    EXAMPLE_SIGNED,
+    OfferAnswer,
+    newest_notice,
+    notice_of_receipt,
+    signed_bytes,
+)
 from volens.service.http.desk_routes import MAX_PHOTOS, EnrolledAnswer
 from volens.service.http.idempotency import Idempotent, IdempotentRequest, StorableResponse
 from volens.service.process import return_freed_memory
@@ -38,19 +46,23 @@ router: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
 _PERSON: Final = "/zones/{zone}/consents/{receipt_id}"
 
 
-class Renewal(RequestBody):
-    """A person agrees again: their own key signs the new receipt."""
+class RenewalRequest(RequestBody):
+    """A person whose consent is in force was shown the notice, and agrees again."""
 
-    person_key_pem: str = Field(
-        max_length=2000,
-        description="the person's own key, which is not stored",
-        examples=["-----BEGIN PRIVATE KEY-----\n..."],
-    )
     notice_sha256: str = Field(
         description="of the notice that the person was shown and agreed to", examples=[EXAMPLE_SHA256]
     )
     language: str | None = Field(None, description="of that notice")
+    form: SignatureForm | None = Field(
+        None, description="as for a new consent; else 'passkey' if a passkey signed before, or 'person_key'"
+    )
     valid_days: StrictInt | None = Field(None, description="the term that the person wants; else the zone's retention")
+
+
+class Renewal(RequestBody):
+    """The new receipt that was offered, signed with the key that signed the one before."""
+
+    signed: str = Field(description="the token, as for a new consent", examples=[EXAMPLE_SIGNED])
     secret: str | None = Field(None, description="the person's secret, in a zone of custody subject_key")
     badge: str | None = Field(None, description="base64 of the person's badge, in a zone of custody badge")
 
@@ -91,6 +103,21 @@ class ReissuedAnswer(BaseModel):
     )
 
 
+@router.post(f"{_PERSON}/renewal/offers", response_model=OfferAnswer, summary="Offer a renewal to sign")
+async def offer_renewal(zone: str, receipt_id: IdInPath, app_state: SharedState, new: RenewalRequest) -> OfferAnswer:
+    """Return a receipt for a person to sign with the key that signed the one in force. Nothing is stored."""
+    site = app_state.site
+
+    def offer() -> OfferAnswer:
+        old = _in_force(site, zone, receipt_id)
+        notice = newest_notice(site, zone, new.language, new.notice_sha256)
+        return OfferAnswer.of(
+            site.changes.offer_renewal(old.receipt_id, notice, form=new.form, valid_days=new.valid_days)
+        )
+
+    return await app_state.desk_pool.run(offer)
+
+
 @router.post(f"{_PERSON}/renewal", status_code=201, response_model=RenewedAnswer, summary="Renew a consent")
 async def renew_consent(
     zone: str, receipt_id: IdInPath, app_state: SharedState, new: Renewal, idempotent: Idempotent
@@ -103,9 +130,8 @@ async def renew_consent(
 
 def _renew(site: Site, zone: str, receipt_id: str, new: Renewal, idempotent: IdempotentRequest) -> StorableResponse:
     old = _in_force(site, zone, receipt_id)
-    notice = site.notice(zone, new.language)
-    if notice.sha256 != new.notice_sha256:
-        raise RefusedError("the person was shown another notice than the newest; show them the newest, and retry")
+    signed = signed_bytes(new.signed)
+    notice = notice_of_receipt(site, zone, signed)
     carried, badges = _carried(new.secret, _from_base64(new.badge)), list[bytes]()
 
     def response(take_home: TakeHome) -> StorableResponse:
@@ -123,11 +149,10 @@ def _renew(site: Site, zone: str, receipt_id: str, new: Renewal, idempotent: Ide
         return StorableResponse(body, claims.receipt_id, has_secret=secret is not None or bool(badges))
 
     try:
-        done = site.changes.renew(
+        done = site.changes.accept_renewal(
             old.receipt_id,
             notice,
-            key=SubjectKey.from_pem(new.person_key_pem.encode("utf-8", "replace")),
-            valid_days=new.valid_days,
+            signed,
             carried=carried,
             hand_over=(lambda badge: badges.append(badge.to_bytes())) if isinstance(carried, Badge) else None,
             in_transaction=lambda tx, take_home: idempotent.store(tx, response(take_home)),

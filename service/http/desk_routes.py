@@ -1,72 +1,36 @@
-"""Operations of a reception desk: record consents, enroll people, and set second factors."""
+"""Operations of a reception desk: enroll people who gave consent, and set second factors."""
 
 import base64
-import os
 from dataclasses import asdict
 from typing import Annotated, Final
 
 from fastapi import APIRouter, File, Form, Response, UploadFile
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import BaseModel, ConfigDict, Field
 
 from volens import Site
-from volens.consent import Badge, Custody, PersonSecret, Purpose, ReceiptId, RefusedError, SubjectKey, TakeHome
+from volens.consent import Badge, Custody, PersonSecret, Purpose, ReceiptId, TakeHome
 from volens.consent.errors import ForeignReceiptError
 from volens.consent.plain_text import plain_text
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import (
     EXACTLY_ONE,
-    EXAMPLE_SHA256,
     MAX_FORM_BYTES,
-    Id,
     IdInPath,
     ModelName,
     RequestBody,
     SubjectId,
-    Time,
     ZoneName,
     enrollment_photos,
     read_upload,
 )
 from volens.service.http.door_routes import required_factor
-from volens.service.http.idempotency import Idempotent, IdempotentRequest, StorableResponse
+from volens.service.http.idempotency import Idempotent, StorableResponse
 from volens.service.process import return_freed_memory
 
 MAX_PHOTOS: Final = 32
 
 router: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
-
-
-class NewConsent(RequestBody):
-    """A consent that a person gave."""
-
-    name: str = Field(description="stored encrypted, and erased with the consent", examples=["Ada Example"])
-    jurisdiction: str = Field(description="the law that protects the person: ISO 3166", examples=["FR"])
-    notice_sha256: str = Field(
-        description="of the notice that the person was shown and agreed to", examples=[EXAMPLE_SHA256]
-    )
-    language: str | None = Field(None, description="of that notice")
-    external_id: str | None = Field(
-        None, description="the person's id in the staff list; only a keyed hash is stored", examples=["4711"]
-    )
-    valid_days: StrictInt | None = Field(None, description="the term that the person wants; else the zone's retention")
-
-
-class ConsentAnswer(BaseModel):
-    """What the person takes home. The site does not store the key, the code or the secret: this is the only copy."""
-
-    receipt_id: Id
-    subject_id: SubjectId
-    zone: ZoneName
-    expires_at: Time
-    take_home: str = Field(
-        description="the file to hand over; it is also needed to enroll the person",
-        examples=['{"receipt": "eyJ...", "withdrawal_code": "..."}'],
-    )
-    person_key_pem: str = Field(
-        description="the person's own key, for the person alone", examples=["-----BEGIN PRIVATE KEY-----\n..."]
-    )
-    secret: str | None = Field(description="the person's half of the key, in a zone of custody subject_key")
 
 
 class EnrolledAnswer(BaseModel):
@@ -89,50 +53,6 @@ class NewFactor(RequestBody):
         None, max_length=200, description="as the reader at the door reads it", examples=["04:A1:B2:C3"]
     )
     pin: str | None = Field(None, max_length=200, description="4 to 12 digits that are hard to guess")
-
-
-@router.post("/zones/{zone}/consents", status_code=201, response_model=ConsentAnswer, summary="Record a consent")
-async def give_consent(zone: str, app_state: SharedState, new: NewConsent, idempotent: Idempotent) -> Response:
-    """Record the consent of a person who was shown the notice and agreed, with a new key for this person."""
-    return await idempotent.run(
-        app_state.desk_pool, lambda: _give_consent(app_state.site, zone, new, idempotent), zone, new
-    )
-
-
-def _give_consent(site: Site, zone: str, new: NewConsent, idempotent: IdempotentRequest) -> StorableResponse:
-    notice = site.notice(zone, new.language)
-    if notice.sha256 != new.notice_sha256:
-        raise RefusedError("the person was shown another notice than the newest; show them the newest, and retry")
-    person = SubjectKey.from_seed(os.urandom(32))
-    given = site.give_consent(
-        notice,
-        name=new.name,
-        jurisdiction=new.jurisdiction,
-        key=person,
-        valid_days=new.valid_days,
-        external_id=new.external_id,
-        # In the same transaction: if the connection breaks after the commit, a retry still gets the receipt, so that
-        # there is never a consent whose receipt no one has.
-        in_transaction=lambda tx, take_home: idempotent.store(tx, _consent_response(take_home, person)),
-    )
-    response = _consent_response(given, person)
-    if given.secret is not None:
-        given.secret.wipe()
-    return response
-
-
-def _consent_response(given: TakeHome, person: SubjectKey) -> StorableResponse:
-    claims = given.receipt.claims
-    body = ConsentAnswer(
-        receipt_id=claims.receipt_id,
-        subject_id=claims.subject_id,
-        zone=claims.purpose,
-        expires_at=claims.expires_at,
-        take_home=given.to_json().decode("utf-8"),
-        person_key_pem=person.to_pem().decode("ascii"),
-        secret=None if given.secret is None else given.secret.reveal(),
-    )
-    return StorableResponse(body, claims.receipt_id, has_secret=given.secret is not None)
 
 
 @router.post(

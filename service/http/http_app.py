@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from volens.face.inference import use_calling_threads_only
 from volens.service.http import change_routes as changes
+from volens.service.http import consent_routes as consents
 from volens.service.http import desk_routes as desk
 from volens.service.http import directory_routes as directory
 from volens.service.http import door_routes as doors
@@ -98,7 +99,21 @@ def application(
     problems.install(app)
     app.include_router(health.router)
     app.include_router(health.guarded)
-    parts = (people, doors, stream, zones, desk, changes, directory, requests, jobs, hooks, audit_log, public_log)
+    parts = (
+        people,
+        doors,
+        stream,
+        zones,
+        consents,
+        desk,
+        changes,
+        directory,
+        requests,
+        jobs,
+        hooks,
+        audit_log,
+        public_log,
+    )
     for router in (*(part.router for part in parts), jobs.orders):
         app.include_router(router, prefix="/v1", max_body_size=MAX_JSON_BYTES)
     if add_pages is not None:

@@ -28,6 +28,9 @@ class ZoneAnswer(BaseModel):
     second_factor: str = Field(
         description="what the zone requires besides the face: 'none', 'badge' or 'pin'", examples=["none"]
     )
+    desk_signature: str = Field(
+        description="whether receipts may be signed at the desk: 'allowed' or 'refused'", examples=["allowed"]
+    )
     retention_days: int = Field(examples=[90])
     live_consents: int = Field(examples=[12])
     references: dict[str, int] = Field(description="their number, by model", examples=[{"sface@fb143eea": 11}])
@@ -46,6 +49,9 @@ class NewZone(RequestBody):
     retention_days: StrictInt | None = Field(None, examples=[90])
     match_history_days: StrictInt = 90
     second_factor: str = Field("none", description="'none', 'badge' or 'pin'; custody operator only", examples=["pin"])
+    desk_signature: str = Field(
+        "allowed", description="'refused': each person signs with a key of their own, never the desk for them"
+    )
     title: str | None = Field(None, description="what people call it; can change", examples=["Lobby East"])
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from volens.consent import ReceiptId, TamperError
+from volens.consent import ReceiptId, RefusedError, TamperError
 from volens.store.engine import StoreEngine
 from volens.store.keys import sealing
 from volens.store.keys.secrets import KEY_BYTES, BucketKey, GrantSecret, Random
@@ -43,7 +43,12 @@ def put_secret(
 
     Raises:
         TamperError: the keyring has no key for the bucket.
+        RefusedError: there is a secret of this id: one signed receipt was submitted twice.
     """
+    if connection.scalars(_BUCKETS_OF, {"ids": [receipt_id]}).first() is not None:
+        raise RefusedError(
+            "this receipt is being recorded, or was begun before; ask for a new offer, and sign that one"
+        )
     made: tuple[KeyId, BucketKey] | None = None
     room = connection.execute(_WITH_ROOM).first()
     if room is None:

@@ -208,7 +208,7 @@ def add_consent(
         tx.connection.execute(
             insert(tables.receipt).values(
                 **owner,
-                subject_key=claims.subject_key.raw,
+                subject_key=claims.subject_key.jwk,
                 token=receipt.token,
                 withdrawal_digest=code.digest(),
                 expires_at=claims.expires_at,

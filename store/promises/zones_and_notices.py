@@ -20,7 +20,7 @@ from volens.consent import (
 from volens.consent.clocks import MAX_SUPERSEDING_DAYS
 from volens.consent.notice import parse_language
 from volens.consent.typed_text import to_nfc
-from volens.consent.zone import ZoneState
+from volens.consent.zone import DeskSignature, ZoneState
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -59,6 +59,7 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
                 "retention_days": zone.retention_days,
                 "match_history_days": zone.match_history_days,
                 "second_factor": zone.second_factor.value,
+                "desk_signature": zone.desk_signature.value,
             },
         )
 
@@ -205,6 +206,7 @@ def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes:
         row["created_at"],
         row["match_history_days"],
         SecondFactor(row["second_factor"]),
+        DeskSignature(row["desk_signature"]),
         newest["title"],
         ZoneState(newest["state"]),
     )

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import CheckConstraint
 
 from volens.consent import EndReason
+from volens.consent.subject_key import MAX_JWK_BYTES, MIN_JWK_BYTES
 from volens.store.schema import table_builder as col
 from volens.store.schema.table_builder import APPEND_ONLY, RowRule, build_table
 
@@ -16,13 +17,13 @@ receipt: Final = build_table(
     col.key(col.text_of("receipt_id", 32)),
     col.text_of("subject_id", 43),
     col.of_zone(),
-    col.bytes_of("subject_key", 32),
+    col.blob("subject_key", f"BETWEEN {MIN_JWK_BYTES} AND {MAX_JWK_BYTES}", example=b"~" * MIN_JWK_BYTES),
     col.text("token"),
     col.bytes_of("withdrawal_digest", 32, unique=True),
     col.utc_time("expires_at"),
     rule=RowRule(changeable=frozenset({"withdrawal_digest"})),
 )
-"""The digest changes when a code is issued again, while the consent is in force."""
+"""`subject_key` is a canonical JWK. The digest changes when a code is issued again, while the consent is in force."""
 
 consent_end: Final = build_table(
     "consent_end",

@@ -27,6 +27,7 @@ zone: Final = build_table(
     col.utc_time("created_at"),
     col.integer("match_history_days", "BETWEEN 0 AND 366"),
     col.one_of("second_factor", "none", "badge", "pin"),
+    col.one_of("desk_signature", "allowed", "refused"),
     CheckConstraint("length(purpose) BETWEEN 1 AND 63"),
     CheckConstraint("custody <> 'operator' OR trim(justification) <> ''"),
     CheckConstraint("second_factor = 'none' OR custody = 'operator'"),

@@ -1,17 +1,17 @@
-"""Checks a receipt, an exported log, an access answer or a dossier; written from docs/certificate-format.md alone.
+"""Checks an exported log, an access answer or a dossier; written from docs/certificate-format.md alone.
 
-Usage: python archive_verifier.py SITE_PUB FILE...
+Usage: python archive_verifier.py SITE_PUB FILE... (also certificates, and receipts by receipt_verifier.py)
 """
 
 import base64
 import json
-import re
 import sys
 import zipfile
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from receipt_verifier import receipt
 from verifier import Site, b64, canonical, jws, need, root_of, sha
 
 
@@ -26,18 +26,6 @@ def roots_of(m: int, n: int, proof: list[bytes], old: bytes, *, whole: bool = Tr
         return first, sha(b"\1", both, proof[-1])
     first, both = roots_of(m - k, n - k, proof[:-1], old, whole=False)
     return sha(b"\1", proof[-1], first), sha(b"\1", proof[-1], both)
-
-
-def receipt(data: bytes) -> tuple[str, dict[str, Any]]:
-    token = json.loads(data)["receipt"] if data[:1] == b"{" else data.decode().strip()
-    agreed = jws(token, "receipt")
-    key, terms, times = agreed["pii_principal_key"], agreed["pii_processing"], agreed["event"]
-    need(key == {"crv": "Ed25519", "kty": "OKP", "x": key["x"]}, b64(agreed["pii_principal_id"]) == sha(canonical(key)))
-    need(agreed["schema_version"].endswith(" volens-receipt/1"), times["event_state"] == "consent given")
-    said = [terms["purpose"], terms["jurisdiction"], times["event_time"], times["expires_at"]]
-    form = "[a-z0-9][a-z0-9_-]{0,62} [A-Z]{2}(-[A-Z0-9]{1,3})?( [0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z){2}"
-    need(re.fullmatch(form, " ".join(said)), said[2] < said[3])
-    return sha(token).hex(), agreed
 
 
 def log(site: Site, data: bytes) -> tuple[int, bytes]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import archive_verifier
 import pytest
+import receipt_verifier
 import verifier
 from house import House
 
@@ -31,9 +32,10 @@ from volens.rights import verify_answer
 from volens.service.cli.app import run
 
 HERE = Path(__file__).parent
-PROGRAMS = ("verifier.py", "archive_verifier.py")
+PROGRAMS = ("verifier.py", "archive_verifier.py", "receipt_verifier.py")
 PAGE = HERE.parents[1] / "docs" / "certificate-format.md"
 MANIFEST: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text("utf-8"))
+SIGNATURES = json.loads((FOLDER / "signature_vectors.json").read_text("utf-8"))["vectors"]
 FLIPS = 60
 
 Check = Callable[[bytes], object]
@@ -97,7 +99,7 @@ def documents(house: House, site: verifier.Site) -> dict[str, tuple[bytes, Check
 
     return {
         "certificate": (newest_certificate(house), site.certificate, lambda data: verify_certificate(data, key)),
-        "receipt": (person.take_home.receipt.token.encode(), archive_verifier.receipt, our_receipt),
+        "receipt": (person.take_home.receipt.token.encode(), receipt_verifier.receipt, our_receipt),
         "checkpoint": (
             house.site.log.checkpoint().encode(),
             lambda data: site.checkpoint(data.decode()),
@@ -133,7 +135,7 @@ def files_of(data: bytes) -> dict[str, bytes]:
 
 
 def test_the_verifier_uses_the_standard_library_and_cryptography_and_has_100_lines() -> None:
-    allowed = sys.stdlib_module_names | {"cryptography", "verifier"}
+    allowed = sys.stdlib_module_names | {"cryptography", "verifier", "receipt_verifier"}
     for name in PROGRAMS:
         text = (HERE / name).read_text("utf-8")
         imported = {
@@ -152,11 +154,16 @@ def test_the_verifier_uses_the_standard_library_and_cryptography_and_has_100_lin
 @pytest.mark.parametrize("name", sorted(MANIFEST["receipts"]))
 def test_the_verifier_judges_every_stored_receipt_as_the_manifest_does(name: str) -> None:
     def of_ann(data: bytes) -> None:
-        _, agreed = archive_verifier.receipt(data)
+        _, agreed = receipt_verifier.receipt(data)
         assert agreed["pii_principal_id"] == MANIFEST["subject_id"]
 
     said = MANIFEST["receipts"][name]["expected"]
     assert is_refused(of_ann, (FOLDER / name).read_bytes()) == (said != VERIFIED)
+
+
+@pytest.mark.parametrize("one", SIGNATURES, ids=lambda one: str(one["name"]))
+def test_the_verifier_judges_every_stored_signature_as_its_file_does(one: dict[str, str]) -> None:
+    assert is_refused(receipt_verifier.receipt, one["receipt"].encode()) == (one["expected"] != VERIFIED)
 
 
 @pytest.mark.parametrize("name", ["certificate_v1.json", "worked_certificate.json"])

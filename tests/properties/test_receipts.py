@@ -6,6 +6,7 @@ import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from signing import sign_receipt
 
 from tests.unit.consent.samples import ANN, document, notice, receipt, token, zone
 from volens.consent import (
@@ -19,7 +20,7 @@ from volens.consent import (
     parse_time,
 )
 from volens.consent.errors import ReceiptError, ReceiptSignatureError
-from volens.consent.receipt import Controller, sign_receipt, verify_receipt
+from volens.consent.receipt import Controller, verify_receipt
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100, database=None)
 

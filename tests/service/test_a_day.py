@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from house import House
 from httpx2 import Response
+from signing import Signer, sign_receipt
 from starlette.testclient import TestClient
 
 from tests.service.conftest import jpeg
 from volens import Site
 from volens.audit import leaf_hash, open_checkpoint, verify_consistency, verify_inclusion
 from volens.consent import Purpose, ReceiptId, SubjectKey
-from volens.consent.receipt import sign_receipt
 from volens.face import RgbImage
 from volens.service import samples
 from volens.service.http import AppState
@@ -24,10 +24,10 @@ from volens.store.promises import zone_of
 Bearer = Callable[..., dict[str, str]]
 
 
-def say_yes(client: TestClient, desk: dict[str, str], zone: str = "lobby") -> dict[str, Any]:
-    notice = client.get(f"/v1/zones/{zone}/notice", headers=desk).json()
-    new = {"name": "Ada Canary Example", "jurisdiction": "FR", "notice_sha256": notice["sha256"]}
-    answer = client.post(f"/v1/zones/{zone}/consents", headers=desk, json=new)
+def say_yes(
+    client: TestClient, desk: dict[str, str], zone: str = "lobby", signer: Signer | None = None
+) -> dict[str, Any]:
+    answer = (signer or Signer()).consent(client, desk, zone, "Ada Canary Example")
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -141,15 +141,17 @@ def never_recorded(site: Site) -> str:
 
 
 def test_a_consent_to_an_older_notice_is_refused(client: TestClient, app_state: AppState, bearer: Bearer) -> None:
-    desk = bearer(Role.DESK)
+    desk, signer = bearer(Role.DESK), Signer()
     shown = client.get("/v1/zones/lobby/notice", headers=desk).json()
+    signed = signer.signed(client, desk)
     app_state.site.publish_notice("lobby", language="en", text=b"We changed our mind.\n")
-    new = {"name": "Ada", "jurisdiction": "FR", "notice_sha256": shown["sha256"]}
 
-    answer = client.post("/v1/zones/lobby/consents", headers=desk, json=new)
+    offered = signer.offered(client, desk, notice_sha256=shown["sha256"])
+    given = client.post("/v1/zones/lobby/consents", headers=desk, json={"name": "Ada", "signed": signed})
 
-    assert answer.status_code == 403
-    assert "another notice" in answer.json()["detail"]
+    for answer in (offered, given):
+        assert answer.status_code == 403
+        assert "another notice" in answer.json()["detail"]
     assert app_state.site.status().zones[0].live_consents == 0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from house import House
+from signing import Signer
 from starlette.testclient import TestClient
 
 from tests.service.test_a_day import enroll, look, say_yes
@@ -27,12 +28,14 @@ def code_in(take_home: str) -> str:
 def test_a_renewed_person_goes_on_matching_and_a_repeated_request_renews_once(
     house: House, client: TestClient, bearer: Bearer, views: list[bytes]
 ) -> None:
-    desk, door = bearer(Role.DESK), bearer(Role.DOOR)
+    desk, door, signer = bearer(Role.DESK), bearer(Role.DOOR), Signer()
     *photos, frame = views
-    given = say_yes(client, desk)
+    given = say_yes(client, desk, signer=signer)
     assert enroll(client, desk, given["take_home"], photos).status_code == 201
     notice = client.get("/v1/zones/lobby/notice", headers=desk).json()["sha256"]
-    new = {"person_key_pem": given["person_key_pem"], "notice_sha256": notice}
+    offers, shown = person(given, "renewal/offers"), {"notice_sha256": notice}
+    assert client.post(offers, headers=desk, json={"notice_sha256": "0" * 64}).status_code == 403
+    new = {"signed": signer.sign(client.post(offers, headers=desk, json=shown))}
 
     first = client.post(person(given, "renewal"), headers=desk | KEY, json=new)
     again = client.post(person(given, "renewal"), headers=desk | KEY, json=new)
@@ -41,8 +44,13 @@ def test_a_renewed_person_goes_on_matching_and_a_repeated_request_renews_once(
     assert first.json()["renewed_receipt_id"] == given["receipt_id"]
     assert look(client, door, frame)["faces"][0]["subject_id"] == given["subject_id"]
     assert client.post(person(given, "renewal"), headers=desk, json=new).status_code == 404
-    wrong = client.post(person(first.json(), "renewal"), headers=desk, json=new | {"notice_sha256": "0" * 64})
-    assert wrong.status_code == 403
+    used = client.post(person(first.json(), "renewal"), headers=desk, json=new)
+    assert (used.status_code, used.json()["detail"][:32]) == (403, "this receipt was recorded before")
+    offered = client.post(person(first.json(), "renewal/offers"), headers=desk, json=shown).json()
+    stranger = Signer().key.sign(offered["document"].encode(), "volens-receipt+jws")
+    wrong = client.post(person(first.json(), "renewal"), headers=desk, json={"signed": stranger})
+    assert wrong.status_code == 422
+    assert "signature does not match its text" in wrong.json()["detail"]
 
     added = client.post(
         "/v1/zones/lobby/photos",

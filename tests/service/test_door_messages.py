@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from house import House
 from receiver import receiver
+from signing import Signer
 from starlette.testclient import TestClient
 
 from volens import SubjectKey, TakeHome
@@ -55,10 +56,8 @@ def test_the_service_responds_while_every_receiver_hangs(
         panel.behaviour = panel.hang
         app_state.site.rights.recipients.add("lobby", "panel")
         app_state.site.programs.endpoints.add("lobby", "panel", url=panel.url, allow_private=True)
-        notice = client.get("/v1/zones/lobby/notice", headers=headers).json()
-        new = {"name": "Ada", "jurisdiction": "FR", "notice_sha256": notice["sha256"]}
         for _ in range(12):
-            assert client.post("/v1/zones/lobby/consents", headers=headers, json=new).status_code == 201
+            assert Signer().consent(client, headers).status_code == 201
         panel.wait_for(2)
         assert client.get("/readyz").status_code == 200
         panel.ended.set()

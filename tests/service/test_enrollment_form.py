@@ -12,12 +12,12 @@ from house import House
 from httpx2 import Response, post
 from patience import PATIENCE_S
 from PIL import Image
+from signing import sign_receipt
 from starlette.testclient import TestClient
 
 from tests.service.test_connections import listening
 from volens import SubjectKey
 from volens.consent import Purpose, ReceiptId
-from volens.consent.receipt import sign_receipt
 from volens.face import EncodedImage, RgbImage
 from volens.service.http import AppState
 from volens.store.programs import Role

@@ -175,7 +175,7 @@ ZONE = {"zone": "x", "custody": "operator", "justification": "a", "alternative":
         (Role.PRIVACY_OFFICER, "orders/plans", {"before": "0001-01-01T00:00:00+23:59"}),
         (Role.OPERATOR, "zones", {**ZONE, "justification": "\ud800"}),
         (Role.OPERATOR, "zones/lobby/notices", {"language": "\ud800", "text": "hello"}),
-        (Role.DESK, "zones/lobby/consents", {"name": "\ud800", "jurisdiction": "FR", "notice_sha256": "0"}),
+        (Role.DESK, "zones/lobby/consents", {"name": "\ud800", "signed": "a.b.c"}),
     ],
 )
 def test_a_lone_surrogate_or_a_huge_number_is_refused_without_a_crash(

@@ -10,6 +10,7 @@ import pytest
 from house import House
 from patience import PATIENCE_S, free_port
 from reading_log import kinds, opened
+from signing import Signer
 from starlette.testclient import TestClient
 
 from benchmarks.group_photo import six_people_photo
@@ -44,9 +45,7 @@ def id_of(app_state: AppState, role: Role) -> str:
 def take_home(client: TestClient, bearer: Bearer, views: list[bytes]) -> str:
     """Enroll a person over HTTP; return the take-home file."""
     desk = bearer(Role.DESK)
-    notice = client.get("/v1/zones/lobby/notice", headers=desk).json()
-    new = {"name": "Ada", "jurisdiction": "FR", "notice_sha256": notice["sha256"]}
-    given: dict[str, Any] = client.post("/v1/zones/lobby/consents", headers=desk, json=new).json()
+    given: dict[str, Any] = Signer().consent(client, desk).json()
     photos = [("photos", ("a.jpg", view, "image/jpeg")) for view in views[:3]]
     files = [("receipt", ("r.json", given["take_home"].encode(), "application/json")), *photos]
     assert client.post("/v1/zones/lobby/enrollments", headers=desk, files=files).status_code == 201

@@ -18,6 +18,7 @@ import pytest
 from command_line import run
 from house import House
 from patience import PATIENCE_S, free_port
+from signing import Signer
 from starlette.testclient import TestClient
 
 from tests.service.test_the_server import home, served
@@ -81,8 +82,7 @@ def test_no_content_of_a_request_or_a_response_is_in_the_log(
 ) -> None:
     desk, door = bearer(Role.DESK), bearer(Role.DOOR)
     ForeignRecords(log_to(stream)).install()
-    notice = watched.get("/v1/zones/lobby/notice", headers=desk).json()
-    new = {"name": CANARY, "jurisdiction": "FR", "notice_sha256": notice["sha256"], "external_id": CANARY}
+    new = {"name": CANARY, "signed": Signer().signed(watched, desk), "external_id": CANARY}
     watched.post(f"/v1/zones/lobby/consents?{CANARY}={CANARY}", headers=desk, json=new)
     given = watched.post("/v1/zones/lobby/consents", headers=desk, json=new).json()
     photos = [("photos", (f"{CANARY}.jpg", view, "image/jpeg")) for view in views[:3]]

@@ -61,7 +61,7 @@ def test_an_invalid_frame_gets_one_sentence(
     [
         (None, "withdrawals", f'{{"code": "{CANARY}", "code": "x"}}'),
         (None, "access-requests", '{"receipt": "a", "receipt": "a"}'),
-        (Role.DESK, "zones/lobby/consents", '{"name": "A", "jurisdiction": "FR", "notice_sha256": "0", "name": "B"}'),
+        (Role.DESK, "zones/lobby/consents", '{"name": "A", "signed": "a.b.c", "name": "B"}'),
         (Role.OPERATOR, "zones/lobby/notices", '{"language": "en", "text": "hello", "text": "hello"}'),
     ],
 )

@@ -12,6 +12,7 @@ from connections import lock_timeout
 from house import House, Person
 from httpx2 import Response
 from patience import PATIENCE_S
+from signing import Signer
 from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 from webhook_signer import Ed25519Signer
@@ -287,11 +288,9 @@ def test_the_desk_records_the_external_id_of_a_person(
     client: TestClient, house: House, app_state: AppState, bearer: Callable[..., dict[str, str]], send: Send
 ) -> None:
     desk = bearer(Role.DESK)
-    notice = client.get("/v1/zones/lobby/notice", headers=desk).json()
-    new = {"name": "Ada", "jurisdiction": "FR", "notice_sha256": notice["sha256"], "external_id": "4711"}
-    given = client.post("/v1/zones/lobby/consents", headers=desk, json=new)
+    given = Signer().consent(client, desk, external_id="4711")
     assert given.status_code == 201
-    again = client.post("/v1/zones/lobby/consents", headers=desk, json=new)
+    again = Signer().consent(client, desk, external_id="4711")
     assert again.status_code == 403
     assert "4711" not in again.text
     assert in_force(house, app_state) == {given.json()["receipt_id"]}

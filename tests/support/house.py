@@ -119,7 +119,9 @@ class House:
         site = Site.open(home, load_extractor=no_models, clock=clock, random=bits.randbytes)
         return cls(site, clock, np.random.default_rng(1), bits)
 
-    def declare(self, zone: str, custody: str = "operator", second_factor: str = "none") -> None:
+    def declare(
+        self, zone: str, custody: str = "operator", second_factor: str = "none", desk_signature: str = "allowed"
+    ) -> None:
         """Add a zone with its notice."""
         self.site.add_zone(
             zone,
@@ -128,6 +130,7 @@ class House:
             alternative="a badge at the desk",
             retention_days=90,
             second_factor=second_factor,
+            desk_signature=desk_signature,
         )
         self.site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
 

@@ -7,6 +7,7 @@ right type, so that the test covers the types of `consent` and `audit` and not t
 import copy
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from volens.audit import Event, VerifierKey, open_checkpoint
 from volens.consent import (
@@ -33,7 +34,9 @@ from volens.consent import (
 from volens.consent.embedding import FloatArray
 from volens.consent.gate import ConsentLedger, admit
 from volens.consent.grant import ProbePermit
-from volens.consent.receipt import Controller, sign_receipt, verify_receipt
+from volens.consent.receipt import Controller, verify_receipt
+from volens.consent.receipt_offer import ReceiptOffer, compose_receipt
+from volens.consent.receipt_signature import SignatureForm, SignatureTerms
 from volens.consent.subject_key import SubjectPublicKey
 
 
@@ -72,7 +75,7 @@ def the_signature(
     verify_receipt(signed, key)
     verify_receipt(signed)  # refused: call-arg
     verify_receipt(signed, secret)  # refused: arg-type
-    verify_receipt(signed, key.raw)  # refused: arg-type
+    verify_receipt(signed, key.jwk)  # refused: arg-type
     verify_receipt(checked, key)  # refused: arg-type
     verify_receipt(signed.token, key)  # refused: arg-type
     as_verified: VerifiedReceipt = signed  # refused: assignment
@@ -158,15 +161,16 @@ def the_ids(
 def the_agreement(
     zone: Zone, notice: Notice, who: Controller, receipt_id: ReceiptId, key: SubjectKey, now: datetime
 ) -> None:
-    sign_receipt(zone, notice, who, receipt_id=receipt_id, jurisdiction="FR", key=key, now=now)
-    sign_receipt(zone, notice, who, receipt_id="00", jurisdiction="FR", key=key, now=now)  # refused: arg-type
-    sign_receipt(
-        zone, notice, who, receipt_id=receipt_id, jurisdiction="FR", key=key.public, now=now
+    terms: dict[str, Any] = {"signature": SignatureTerms(SignatureForm.DESK), "issued_at": now, "expires_at": now}
+    mine = key.public
+    compose_receipt(zone, notice, who, receipt_id=receipt_id, jurisdiction="FR", key=mine, **terms)
+    compose_receipt(zone, notice, who, receipt_id="00", jurisdiction="FR", key=mine, **terms)  # refused: arg-type
+    compose_receipt(zone, notice, who, receipt_id=receipt_id, jurisdiction="FR", key=key, **terms)  # refused: arg-type
+    compose_receipt(
+        zone.purpose, notice, who, receipt_id=receipt_id, jurisdiction="FR", key=mine, **terms
     )  # refused: arg-type
-    sign_receipt(zone, notice, who, receipt_id=receipt_id, key=key, now=now)  # refused: call-arg
-    sign_receipt(
-        zone.purpose, notice, who, receipt_id=receipt_id, jurisdiction="FR", key=key, now=now
-    )  # refused: arg-type
+    ReceiptOffer(b"").sign(mine)  # refused: arg-type
+    SignatureTerms("passkey")  # refused: arg-type
     Notice.publish("front-door", language="en", version=1, text=b"text", now=now)  # refused: arg-type
     Notice.publish(zone.purpose, language="en", version=1, text="text", now=now)  # refused: arg-type
     Controller("site-5c1e", "Lakeside Bakery", "privacy@lakeside.example")  # refused: arg-type

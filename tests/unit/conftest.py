@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import cv2
 import numpy as np
 import pytest
+from signing import sign_receipt
 
 from benchmarks.group_photo import six_people_photo
 from volens.consent import (
@@ -21,7 +22,7 @@ from volens.consent import (
 )
 from volens.consent.gate import admit
 from volens.consent.grant import ProbePermit
-from volens.consent.receipt import Controller, sign_receipt, verify_receipt
+from volens.consent.receipt import Controller, verify_receipt
 from volens.face import Extractor, RgbImage
 from volens.service import samples
 

@@ -35,8 +35,10 @@ from volens.audit import (
     sign_checkpoint,
 )
 from volens.consent import Notice, Purpose, ReceiptId, SiteId, SubjectKey, Zone, from_b64url
-from volens.consent.jws import b64url, public_jwk
-from volens.consent.receipt import Controller, sign_receipt
+from volens.consent.jws import b64url
+from volens.consent.receipt import Controller
+from volens.consent.receipt_offer import ReceiptOffer, compose_receipt, end_of_term
+from volens.consent.receipt_signature import SignatureForm, SignatureTerms
 from volens.erase.proof import CERTIFICATE, log_details
 
 FOLDER: Final = Path(__file__).parent
@@ -74,15 +76,19 @@ def good(seed: bytes = ANN_SEED, *, jurisdiction: str = "FR", days: int = 365, n
         now=now,
     )
     notice = Notice.publish(Purpose("front-door"), language="en", version=1, text=b"We keep a number.\n", now=now)
-    return sign_receipt(
+    key = SubjectKey.from_seed(seed)
+    document = compose_receipt(
         zone,
         notice,
         Controller(SiteId("site-5c1e"), "Lakeside Bakery", "privacy@lakeside.example"),
         receipt_id=ReceiptId("00112233445566778899aabbccddeeff"),
         jurisdiction=jurisdiction,
-        key=SubjectKey.from_seed(seed),
-        now=now,
-    ).token
+        key=key.public,
+        signature=SignatureTerms(SignatureForm.PERSON_KEY),
+        issued_at=now,
+        expires_at=end_of_term(zone, now),
+    )
+    return ReceiptOffer(document).sign(key).decode("ascii")
 
 
 def document() -> dict[str, Any]:
@@ -157,7 +163,7 @@ def vectors() -> dict[str, Vector]:
     """Return every vector by the name of its file, without the suffix."""
     ann, bob = SubjectKey.from_seed(ANN_SEED).public, SubjectKey.from_seed(BOB_SEED).public
     payload = payload_of(good())
-    bob_key = json.dumps(public_jwk(bob.raw), separators=(",", ":"))
+    bob_key = json.dumps(bob.to_jwk(), separators=(",", ":"))
     header, body, signature = good().split(".")
     other_header = "another JWS header"
     return {
@@ -203,7 +209,7 @@ def vectors() -> dict[str, Vector]:
         "receipt_json_lone_surrogate": Vector(signed(payload.replace(b'"FR"', b'"\\ud800"')), MALFORMED, "RFC 8785"),
         # the fields
         "receipt_schema_other": Vector(
-            signed(document() | {"schema_version": "ISO/IEC TS 27560:2023 volens-receipt/2"}),
+            signed(document() | {"schema_version": "ISO/IEC TS 27560:2023 volens-receipt/1"}),
             MALFORMED,
             "expected schema_version",
         ),
@@ -229,9 +235,9 @@ def vectors() -> dict[str, Vector]:
             signed(changed("event", event_state="consent withdrawn")), MALFORMED, "another form"
         ),
         "receipt_private_key_inside": Vector(
-            signed(document() | {"pii_principal_key": public_jwk(ann.raw) | {"d": b64url(bytes(32))}}),
+            signed(document() | {"pii_principal_key": ann.to_jwk() | {"d": b64url(bytes(32))}}),
             MALFORMED,
-            "expected an Ed25519 public key",
+            "got a public key of another kind",
         ),
         # the signature
         "receipt_signature_flipped": Vector(with_signature(flipped(0)), NOT_SIGNED, "does not match its text"),
@@ -252,7 +258,7 @@ def vectors() -> dict[str, Vector]:
             signed(document() | {"pii_principal_id": bob.subject_id}, seed=BOB_SEED), NOT_SIGNED, "another data subject"
         ),
         "receipt_subject_key_swapped": Vector(
-            signed(document() | {"pii_principal_key": public_jwk(bob.raw)}), NOT_SIGNED, "another data subject"
+            signed(document() | {"pii_principal_key": bob.to_jwk()}), NOT_SIGNED, "another data subject"
         ),
     }
 
@@ -336,7 +342,7 @@ def files() -> dict[str, bytes]:
     ann = SubjectKey.from_seed(ANN_SEED).public
     manifest = {
         "made_by": "tests/vectors/build_vectors.py",
-        "subject_public_key_hex": ann.raw.hex(),
+        "subject_public_key": ann.to_jwk(),
         "subject_id": ann.subject_id,
         "receipts": {
             f"{name}.txt": {"expected": vector.expected, "words": vector.words} for name, vector in made.items()

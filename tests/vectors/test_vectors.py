@@ -12,7 +12,7 @@ from volens.consent.receipt import verify_receipt
 from volens.consent.subject_key import SubjectPublicKey
 
 MANIFEST: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
-ANN = SubjectPublicKey(bytes.fromhex(MANIFEST["subject_public_key_hex"]))
+ANN = SubjectPublicKey.from_jwk(MANIFEST["subject_public_key"])
 GOOD = [name for name, said in MANIFEST["receipts"].items() if said["expected"] == VERIFIED]
 BAD = [name for name in MANIFEST["receipts"] if name not in GOOD]
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from signing import sign_receipt
 
 from volens.consent import (
     ConsentGrant,
@@ -21,7 +22,7 @@ from volens.consent import (
 )
 from volens.consent.gate import admit
 from volens.consent.jws import b64url
-from volens.consent.receipt import RECEIPT, Controller, sign_receipt, verify_receipt
+from volens.consent.receipt import RECEIPT, Controller, verify_receipt
 
 NOW: Final = datetime(2099, 3, 14, 9, 26, 53, tzinfo=UTC)
 SITE: Final = SiteId("site-5c1e")

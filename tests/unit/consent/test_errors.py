@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from signing import sign_receipt
 
 from tests.unit.consent.samples import ANN, BOB, RECEIPT_ID, document, notice, receipt, token, zone
 from volens.consent import (
@@ -20,7 +21,7 @@ from volens.consent import (
     WithdrawalCode,
 )
 from volens.consent import errors as errors_module
-from volens.consent.receipt import Controller, sign_receipt, verify_receipt
+from volens.consent.receipt import Controller, verify_receipt
 
 # name, key and code as a careless message would show them
 SURNAME = "Zyxwvutsrq"
@@ -62,7 +63,7 @@ CARELESS: dict[str, tuple[Callable[[], object], list[str]]] = {
     "a name in a file that is cut off": (lambda: TakeHome.parse(b'{"name":"Zyxwvutsrq'), [SURNAME]),
     "another person's key": (
         lambda: verify_receipt(named_receipt(), BOB.public),
-        [SURNAME, BOB.public.subject_id, ANN.public.subject_id, BOB.public.raw.hex()],
+        [SURNAME, BOB.public.subject_id, ANN.public.subject_id, BOB.public_key.hex()],
     ),
     "a forged receipt": (lambda: VerifiedReceipt(receipt().token, receipt().claims), [receipt().token]),
     "a vector of another norm": (lambda: UnitVector([0.123456, 4.5678]), ["0.1234", "4.5678,"]),

@@ -49,7 +49,7 @@ def test_a_signed_token_has_the_standard_form() -> None:
 
 
 def test_another_library_verifies_what_is_signed_here() -> None:
-    key = OKPKey.import_key(public_jwk(ANN.public.raw))
+    key = OKPKey.import_key(public_jwk(ANN.public_key))
     opened = reference.deserialize_compact(ANN.sign(b"payload", TYPE), key, algorithms=["Ed25519"])
     assert opened.payload == b"payload"
     assert opened.headers() == {"alg": "Ed25519", "typ": TYPE}

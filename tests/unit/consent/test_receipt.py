@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import rfc8785
+from signing import sign_receipt
 
 from tests.unit.consent.samples import (
     ANN,
@@ -31,7 +32,7 @@ from tests.unit.consent.samples import (
 from volens.consent import Custody, DataSubjectId, InputError, Purpose, UnverifiedReceipt, from_b64url
 from volens.consent.errors import ReceiptError, ReceiptSignatureError
 from volens.consent.jws import MAX_TOKEN_BYTES, b64url, public_jwk
-from volens.consent.receipt import SCHEMA_VERSION, sign_receipt, verify_receipt
+from volens.consent.receipt import SCHEMA_VERSION, verify_receipt
 
 JsonObject = dict[str, Any]
 
@@ -255,7 +256,7 @@ MALFORMED_TOKENS: dict[str, tuple[bytes, str]] = {
         "another JWS header",
     ),
     "a key in the header": (
-        header(GOOD_HEADER[:-1] + ',"jwk":' + json.dumps(public_jwk(BOB.public.raw)) + "}"),
+        header(GOOD_HEADER[:-1] + ',"jwk":' + json.dumps(BOB.public.to_jwk()) + "}"),
         "another JWS header",
     ),
     "a key id in the header": (header(GOOD_HEADER[:-1] + ',"kid":"1"}'), "another JWS header"),
@@ -322,7 +323,7 @@ def test_a_receipt_is_refused_without(path: str) -> None:
 
 
 WRONG_VALUES: dict[str, tuple[str, object, str]] = {
-    "a later schema": ("schema_version", SCHEMA_VERSION.replace("/1", "/2"), "expected schema_version"),
+    "a later schema": ("schema_version", SCHEMA_VERSION.replace("/2", "/3"), "expected schema_version"),
     "an earlier standard": ("schema_version", "1.1.0", "expected schema_version"),
     "a schema version that is a number": ("schema_version", 1, "expected schema_version"),
     "a receipt id in upper case": ("record_id", "A" * 32, "another form"),
@@ -332,11 +333,11 @@ WRONG_VALUES: dict[str, tuple[str, object, str]] = {
     "a subject id with padding": ("pii_principal_id", "a" * 43 + "=", "another form"),
     "a subject id that is null": ("pii_principal_id", None, "expected text in 'pii_principal_id'"),
     "no object for the key": ("pii_principal_key", "key", "expected an object 'pii_principal_key'"),
-    "a key of 31 bytes": ("pii_principal_key", public_jwk(bytes(31)), "32-byte Ed25519 public key"),
-    "a key of 33 bytes": ("pii_principal_key", public_jwk(bytes(33)), "32-byte Ed25519 public key"),
-    "a key on another curve": ("pii_principal_key.crv", "X25519", "expected an Ed25519 public key"),
-    "a private key": ("pii_principal_key.d", b64url(bytes(32)), "expected an Ed25519 public key"),
-    "a key in base64's other alphabet": ("pii_principal_key.x", "+" * 43, "base64url"),
+    "a key of 31 bytes": ("pii_principal_key", public_jwk(bytes(31)), "public key of another kind"),
+    "a key of 33 bytes": ("pii_principal_key", public_jwk(bytes(33)), "public key of another kind"),
+    "a key on another curve": ("pii_principal_key.crv", "X25519", "public key of another kind"),
+    "a private key": ("pii_principal_key.d", b64url(bytes(32)), "public key of another kind"),
+    "a key in base64's other alphabet": ("pii_principal_key.x", "+" * 43, "public key of another kind"),
     "a zone name with a slash": ("pii_processing.purpose", "../door", "got zone name"),
     "a zone name that is a list": ("pii_processing.purpose", ["front-door"], "expected text in 'purpose'"),
     "an unknown custody": ("pii_processing.custody", "cloud", "expected a known custody"),
@@ -394,7 +395,7 @@ def swapped(*, subject: bool, key: bool) -> UnverifiedReceipt:
     if subject:
         content["pii_principal_id"] = BOB.public.subject_id
     if key:
-        content["pii_principal_key"] = public_jwk(BOB.public.raw)
+        content["pii_principal_key"] = BOB.public.to_jwk()
     return parse(token(content, seed=BOB_SEED))
 
 

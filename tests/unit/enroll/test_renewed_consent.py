@@ -121,7 +121,7 @@ def test_where_the_person_holds_the_key_they_get_a_new_half_and_the_old_one_open
 def test_a_renewal_is_refused_and_changes_nothing(house: House) -> None:
     person = house.enroll(invite(house))
     notice = house.site.notice("lobby")
-    with pytest.raises(RefusedError, match="not the one that signed"):
+    with pytest.raises(RefusedError, match="not the one for which"):
         house.site.changes.renew(person.receipt_id, notice, key=SubjectKey.from_seed(b"\1" * 32))
     house.site.publish_notice("lobby", language="en", text=b"another text\n")
     with pytest.raises(Exception, match="newer notice"):

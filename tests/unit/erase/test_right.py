@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from house import House, Person
+from signing import sign_receipt
 
 from tests.unit.store.raw import DATA, tamper
 from volens.consent import (
@@ -16,7 +17,6 @@ from volens.consent import (
     WithdrawalCode,
 )
 from volens.consent.errors import ReceiptError, ReceiptSignatureError
-from volens.consent.receipt import sign_receipt
 from volens.rights import consent_of_code, consent_of_receipt
 from volens.store.promises import zone_of
 

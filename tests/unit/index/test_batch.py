@@ -110,7 +110,7 @@ def test_a_batch_does_not_match_after_a_withdrawal(house: House) -> None:
 
 def test_a_broken_signature_fails_the_whole_batch(house: House) -> None:
     person, other = house.admit(), house.admit()
-    stranger = SubjectKey.from_seed(bytes(32)).public.raw
+    stranger = SubjectKey.from_seed(bytes(32)).public.jwk
     tamper(
         house.site.home / DATA, "UPDATE receipt SET subject_key = ? WHERE receipt_id = ?", stranger, person.receipt_id
     )

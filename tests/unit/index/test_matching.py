@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from house import DIMENSION, MODEL, THRESHOLD, House, Person
 from numpy.typing import NDArray
+from signing import sign_receipt
 
 from tests.unit.store.raw import DATA, KEYRING, seal_again, tamper
 from volens.consent import (
@@ -31,7 +32,7 @@ from volens.consent import (
 )
 from volens.consent._mint import MINT
 from volens.consent.errors import ReceiptSignatureError
-from volens.consent.receipt import Controller, sign_receipt, verify_receipt
+from volens.consent.receipt import Controller, verify_receipt
 from volens.index import Decision, Galleries, Projection, Shortlist, SketchArray, identify, opened, verify_claim
 from volens.index.hot_row import HotRow
 from volens.store.keys import GrantSecret, Keyring
@@ -313,7 +314,7 @@ def test_the_probe_is_read_and_never_written(house: House) -> None:
 
 def test_a_winner_with_a_broken_signature_is_tampering(house: House) -> None:
     person, other = house.admit(), house.admit()
-    stranger = SubjectKey.from_seed(bytes(32)).public.raw
+    stranger = SubjectKey.from_seed(bytes(32)).public.jwk
     grant, seen = house.grant(person), probe(house, person.face)  # admitted before the row was changed
     statement = "UPDATE receipt SET subject_key = ? WHERE receipt_id = ?"
     tamper(house.site.home / DATA, statement, stranger, person.receipt_id)

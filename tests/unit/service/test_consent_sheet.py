@@ -13,9 +13,10 @@ import pytest
 from house import House
 from pypdf import PdfReader
 from said import Command
+from signing import sign_receipt
 
 from volens.consent import InputError, SubjectKey, TakeHome, WithdrawalCode
-from volens.consent.receipt import Controller, ReceiptSignatureError, sign_receipt
+from volens.consent.receipt import Controller, ReceiptSignatureError
 from volens.erase.pages import LANGUAGES, PageLanguage
 from volens.service.cli.desk_copies import desk_copies, only_in_files
 from volens.service.consent_sheet import ConsentSheet, sheet_page

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from house import START, House, Person
+from signing import sign_receipt
 
 from tests.unit.store.raw import DATA, seal_again, tamper
 from volens.consent import (
@@ -19,7 +20,6 @@ from volens.consent import (
     VolensError,
 )
 from volens.consent.errors import ConsentExpiredError, ForeignReceiptError, ReceiptSignatureError
-from volens.consent.receipt import sign_receipt
 from volens.store.people import admit_receipt, check_receipt
 from volens.store.promises import zone_of
 
@@ -110,7 +110,7 @@ def test_a_changed_stored_receipt_gives_no_grant(house: House, changed: str) -> 
     person = invite(house)
     value: object = {
         "token": again(house, person, jurisdiction="DE").token,
-        "subject_key": SubjectKey.from_seed(bytes(32)).public.raw,
+        "subject_key": SubjectKey.from_seed(bytes(32)).public.jwk,
     }[changed]
     tamper(house.site.home / DATA, f"UPDATE receipt SET {changed} = ?", value)  # noqa: S608  names of our own
 
@@ -124,7 +124,7 @@ def test_a_receipt_and_key_replaced_by_an_attacker_give_no_grant(house: House) -
         house.site.home / DATA,
         "UPDATE receipt SET token = ?, subject_key = ?",
         mine.token,
-        SubjectKey.from_seed(bytes(32)).public.raw,
+        SubjectKey.from_seed(bytes(32)).public.jwk,
     )
 
     refused(house, person.take_home.receipt, ReceiptSignatureError, "integrity")

@@ -262,7 +262,7 @@ def test_expired_consents_are_listed_from_the_second_of_their_end_oldest_first(h
             assert live_receipts(connection, expired_at=house.clock()) == expected
 
 
-KEY = SubjectKey.from_seed(bytes(32)).public.raw
+KEY = SubjectKey.from_seed(bytes(32)).public.jwk
 ROWS: dict[str, tuple[str, object, type[VolensError], str]] = {
     "no receipt": ("token", "a.b.c", TamperError, "integrity: a stored receipt does not verify"),
     "an empty receipt": ("token", "", TamperError, "integrity: a stored receipt does not verify"),

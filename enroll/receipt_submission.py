@@ -1,0 +1,78 @@
+"""Offer a receipt, and accept it signed: what giving consent and renewing it have in common.
+
+No private key passes through here. The desk's own way, `give_consent` and `renew_consent`, is the same two steps with a
+signature in between, and the receipt says so (form ``desk``).
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from volens.consent import InputError, Notice, ReceiptId, RefusedError, UnverifiedReceipt, VerifiedReceipt, Zone
+from volens.consent.errors import ReceiptSignatureError
+from volens.consent.receipt import verify_receipt
+from volens.consent.receipt_offer import ReceiptOffer, compose_again, compose_receipt, end_of_term
+from volens.consent.receipt_signature import SignatureForm, SignatureTerms
+from volens.consent.subject_key import SubjectPublicKey
+from volens.store import Store
+from volens.store.people import stored_receipt
+from volens.store.promises import Defaults
+
+
+def offer_receipt(
+    store: Store,
+    zone: Zone,
+    notice: Notice,
+    *,
+    public_key: SubjectPublicKey,
+    form: SignatureForm,
+    jurisdiction: str,
+    valid_days: int | None = None,
+    valid_until: datetime | None = None,
+) -> ReceiptOffer:
+    """Return a receipt for the owner of a key to sign. Nothing is stored.
+
+    Raises:
+        InputError, RefusedError: see `compose_receipt` and `end_of_term`.
+    """
+    now = store.now()
+    return ReceiptOffer(
+        compose_receipt(
+            zone,
+            notice,
+            store.site.controller,
+            receipt_id=ReceiptId(store.random(16).hex()),
+            jurisdiction=jurisdiction,
+            key=public_key,
+            signature=SignatureTerms.of(form, Defaults(store).public_url()),
+            issued_at=now,
+            expires_at=end_of_term(zone, now, valid_days=valid_days, valid_until=valid_until),
+        )
+    )
+
+
+def accept_receipt(store: Store, connection: Connection, zone: Zone, notice: Notice, signed: bytes) -> VerifiedReceipt:
+    """Return a receipt that a person signed, if this site offers it today.
+
+    1. The person whose key it names signed it.
+    2. Composed again, it is the same (`compose_again`).
+    3. It was not recorded before, under this or another signature: its id is new.
+
+    Raises:
+        InputError: the bytes are no receipt, or 1 fails.
+        RefusedError: 2 or 3 fails.
+    """
+    # 1.
+    unverified = UnverifiedReceipt.parse(signed)
+    try:
+        receipt = verify_receipt(unverified, unverified.claims.subject_key)
+    except ReceiptSignatureError as problem:
+        # Nothing of this site was changed: what was sent is wrong, so it is no `TamperError`.
+        reason = str(problem).removeprefix("integrity: ").partition(";")[0]
+        raise InputError(f"{reason}; sign what was offered, with the key or passkey that it names") from None
+    # 2.
+    compose_again(receipt, zone, notice, store.site.controller, Defaults(store).public_url(), store.now())
+    # 3.
+    if stored_receipt(connection, receipt.claims.receipt_id) is not None:
+        raise RefusedError("this receipt was recorded before; ask for a new offer, and sign that one")
+    return receipt

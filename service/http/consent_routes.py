@@ -1,0 +1,196 @@
+"""Giving consent over HTTP: the site offers a receipt, the person signs it elsewhere, the site records it.
+
+No private key is made here or received. The desk's program or the person's browser signs; the receipt says which.
+"""
+
+from typing import Any, Final, Self
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field, StrictInt
+
+from volens import Site
+from volens.consent import Notice, RefusedError, TakeHome, UnverifiedReceipt
+from volens.consent.errors import ForeignReceiptError
+from volens.consent.jws import b64url
+from volens.consent.receipt import notice_language
+from volens.consent.receipt_offer import OFFER_LIFETIME, ReceiptOffer, read_offer
+from volens.consent.receipt_signature import SignatureForm
+from volens.consent.subject_key import SubjectPublicKey
+from volens.service.http.access import GuardedRoute
+from volens.service.http.app_state import SharedState
+from volens.service.http.bodies import EXAMPLE_SHA256, Id, RequestBody, SubjectId, Time, ZoneName
+from volens.service.http.idempotency import Idempotent, IdempotentRequest, StorableResponse
+
+router: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
+
+EXAMPLE_SIGNED: Final = "eyJhbGciOiJFZDI1NTE5IiwidHlwIjoidm9sZW5zLXJlY2VpcHQrandzIn0.eyJ...fQ.c2lnbmF0dXJl"
+_EXAMPLE_KEY: Final = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+
+
+class OfferRequest(RequestBody):
+    """A person who was shown the notice, agrees, and will sign with their own key."""
+
+    public_key: dict[str, Any] = Field(
+        description="the public half, as a JWK: Ed25519; for a passkey also P-256 or RSA", examples=[_EXAMPLE_KEY]
+    )
+    form: SignatureForm = Field(
+        description="who holds the private half: 'passkey', 'person_key', or 'desk', if it was made at the desk",
+        examples=["person_key"],
+    )
+    jurisdiction: str = Field(description="the law that protects the person: ISO 3166", examples=["FR"])
+    notice_sha256: str = Field(
+        description="of the notice that the person was shown and agreed to", examples=[EXAMPLE_SHA256]
+    )
+    language: str | None = Field(None, description="of that notice")
+    valid_days: StrictInt | None = Field(None, description="the term that the person wants; else the zone's retention")
+
+
+class OfferAnswer(BaseModel):
+    """A receipt to sign. The site does not store it: send it back signed, and it is compared with what is offered."""
+
+    receipt_id: Id
+    expires_at: Time = Field(description="when the consent ends")
+    offered_until: Time = Field(description="send it back signed before this time")
+    document: str = Field(
+        description="the receipt: canonical JSON (RFC 8785). A person should see what it says before they sign it",
+        examples=['{"event":{"entity_id":"..."}}'],
+    )
+    challenge: str = Field(
+        description="for a passkey: the challenge, base64url of the SHA-256 of the document",
+        examples=["47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"],
+    )
+    relying_party_id: str | None = Field(description="for a passkey", examples=["door.example"])
+    signing_input: str = Field(
+        description="for an Ed25519 key: the text to sign; with '.' and the signature in base64url it is the token",
+        examples=["eyJhbGciOiJFZDI1NTE5IiwidHlwIjoidm9sZW5zLXJlY2VpcHQrandzIn0.eyJ...fQ"],
+    )
+
+    @classmethod
+    def of(cls, offer: ReceiptOffer) -> Self:
+        """Return the answer to a request for an offer."""
+        claims = read_offer(offer.document).claims
+        party = claims.signature.relying_party
+        return cls(
+            receipt_id=claims.receipt_id,
+            expires_at=claims.expires_at,
+            offered_until=claims.issued_at + OFFER_LIFETIME,
+            document=offer.document.decode("utf-8"),
+            challenge=b64url(offer.challenge),
+            relying_party_id=None if party is None else party.rp_id,
+            signing_input=offer.signing_input.decode("ascii"),
+        )
+
+
+class NewConsent(RequestBody):
+    """A consent that a person gave: the receipt that was offered, signed."""
+
+    name: str = Field(description="stored encrypted, and erased with the consent", examples=["Ada Example"])
+    signed: str = Field(
+        description="the token: a compact JWS, or three segments like it for a passkey (docs/signatures.md)",
+        examples=[EXAMPLE_SIGNED],
+    )
+    external_id: str | None = Field(
+        None, description="the person's id in the staff list; only a keyed hash is stored", examples=["4711"]
+    )
+
+
+class ConsentAnswer(BaseModel):
+    """What the person takes home. The site does not store the code or the secret: this is the only copy."""
+
+    receipt_id: Id
+    subject_id: SubjectId
+    zone: ZoneName
+    expires_at: Time
+    take_home: str = Field(
+        description="the file to hand over; it is also needed to enroll the person",
+        examples=['{"receipt": "eyJ...", "withdrawal_code": "..."}'],
+    )
+    secret: str | None = Field(description="the person's half of the key, in a zone of custody subject_key")
+
+
+@router.post("/zones/{zone}/consents/offers", response_model=OfferAnswer, summary="Offer a receipt to sign")
+async def offer_consent(zone: str, app_state: SharedState, new: OfferRequest) -> OfferAnswer:
+    """Return the receipt for a person to sign with their own key. Nothing is stored."""
+    site = app_state.site
+
+    def offer() -> OfferAnswer:
+        return OfferAnswer.of(
+            site.offer_consent(
+                newest_notice(site, zone, new.language, new.notice_sha256),
+                public_key=SubjectPublicKey.from_jwk(new.public_key),
+                form=new.form,
+                jurisdiction=new.jurisdiction,
+                valid_days=new.valid_days,
+            )
+        )
+
+    return await app_state.desk_pool.run(offer)
+
+
+@router.post("/zones/{zone}/consents", status_code=201, response_model=ConsentAnswer, summary="Record a consent")
+async def give_consent(zone: str, app_state: SharedState, new: NewConsent, idempotent: Idempotent) -> Response:
+    """Record the consent of a person who signed the receipt that was offered."""
+    return await idempotent.run(
+        app_state.desk_pool, lambda: _give_consent(app_state.site, zone, new, idempotent), zone, new
+    )
+
+
+def _give_consent(site: Site, zone: str, new: NewConsent, idempotent: IdempotentRequest) -> StorableResponse:
+    signed = signed_bytes(new.signed)
+    given = site.accept_consent(
+        notice_of_receipt(site, zone, signed),
+        signed,
+        name=new.name,
+        external_id=new.external_id,
+        # In the same transaction: if the connection breaks after the commit, a retry still gets the receipt, so that
+        # there is never a consent whose receipt no one has.
+        in_transaction=lambda tx, take_home: idempotent.store(tx, _consent_response(take_home)),
+    )
+    response = _consent_response(given)
+    if given.secret is not None:
+        given.secret.wipe()
+    return response
+
+
+def _consent_response(given: TakeHome) -> StorableResponse:
+    claims = given.receipt.claims
+    body = ConsentAnswer(
+        receipt_id=claims.receipt_id,
+        subject_id=claims.subject_id,
+        zone=claims.purpose,
+        expires_at=claims.expires_at,
+        take_home=given.to_json().decode("utf-8"),
+        secret=None if given.secret is None else given.secret.reveal(),
+    )
+    return StorableResponse(body, claims.receipt_id, has_secret=given.secret is not None)
+
+
+def newest_notice(site: Site, zone: str, language: str | None, sha256: str) -> Notice:
+    """Return the newest notice of a zone, if it is the one that the person was shown.
+
+    Raises:
+        RefusedError: it is another one.
+    """
+    notice = site.notice(zone, language)
+    if notice.sha256 != sha256:
+        raise RefusedError("the person was shown another notice than the newest; show them the newest, and retry")
+    return notice
+
+
+def notice_of_receipt(site: Site, zone: str, signed: bytes) -> Notice:
+    """Return the newest notice of a zone, in the language of a receipt and of the version that it names.
+
+    Raises:
+        ReceiptError: the bytes are no receipt.
+        ForeignReceiptError: it is for another zone.
+        RefusedError: the person agreed to another version.
+    """
+    receipt = UnverifiedReceipt.parse(signed)
+    if receipt.claims.purpose != zone:
+        raise ForeignReceiptError("got a receipt of another zone; send it to that zone's consents")
+    return newest_notice(site, zone, notice_language(receipt), receipt.claims.notice_sha256)
+
+
+def signed_bytes(token: str) -> bytes:
+    """Return a token of a JSON body as bytes; what is not ASCII is refused by the parser."""
+    return token.encode("utf-8", "replace")
