@@ -10,7 +10,6 @@ from volens.consent import InputError, UnavailableError
 from volens.face.downloads import Downloader, Source, cache_folder, describe, replace_file
 from volens.face.face_errors import ModelHashError, ModelMissingError
 from volens.face.model_catalog import MODELS, ModelFile
-from volens.face.model_folding import fold
 
 _PULL: Final = "run 'volens models pull'"
 
@@ -61,6 +60,8 @@ class ModelCache:
         # 1.
         wanted = [status.model for status in self.status() if not status.ok]
         if wanted:
+            from volens.face.model_folding import fold  # noqa: PLC0415  onnx costs each process 50 ms, needed once
+
             # 2.
             report(f"fetching {len(wanted)} of {len(self._catalog)} models from {describe(source)}")
             for name, data in self._downloader.fetch(wanted, source).items():

@@ -38,7 +38,7 @@ from volens.index import opened
 from volens.rights.held_data import HeldConsent, held_under, recipients_named
 from volens.store import Store
 from volens.store.log import node_reader
-from volens.store.people import all_receipts, live_receipts, receipts_of, sealed_references
+from volens.store.people import count_live, count_receipts, receipts_of, sealed_references
 from volens.store.people.people_search import COMPARED_WITH, MAX_SEARCH_LENGTH, SeveralPeopleError
 
 EVENT: Final = "access.answered"
@@ -163,7 +163,7 @@ def _answer(
     # 1.
     with store.read() as connection:
         found = [one for one in (held_under(store, connection, each) for each in receipt_ids) if one is not None]
-        among = {"receipts": len(all_receipts(connection)), "names": len(live_receipts(connection))}
+        among = {"receipts": count_receipts(connection), "names": count_live(connection)}
         recipients = {one.zone.purpose: recipients_named(connection, one.zone.purpose) for one in found}
     # 2.
     files: dict[str, bytes] = {}

@@ -154,7 +154,11 @@ def open_requests_of(connection: Connection, receipt_ids: Sequence[ReceiptId]) -
     """Return the open access and portability requests of the people who gave these consents, under any consent."""
     receipt = tables.receipt.c
     wanted = set(receipt_ids)
-    asking = select(receipt.subject_id).join(tables.access_request, _request.receipt_id == receipt.receipt_id)
+    asking = (
+        select(receipt.subject_id)
+        .join(tables.access_request, _request.receipt_id == receipt.receipt_id)
+        .where(_request.answered_at.is_(None))
+    )
     rows = connection.execute(select(receipt.receipt_id, receipt.subject_id).where(receipt.subject_id.in_(asking)))
     mine = {row.receipt_id: row.subject_id for row in rows}
     people = {subject for one, subject in mine.items() if one in wanted}

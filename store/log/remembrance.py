@@ -1,16 +1,16 @@
 """Rollback detection: the keyring keeps a copy of the log and of ended consents, so an older data file is noticed.
 
 Leaves, ends, head and the generations of row seals are copied in one keyring transaction after each commit of the data
-file. So a keyring that has the first n leaves also has every end that they report. After a crash between the two
-commits it is behind, and catches up at the next write or opening; it is never ahead. The memory is authenticated
-(`volens.store.log.keyring_memory`).
+file. So a keyring that has the first n leaves also has every end that was written when the log had fewer than n. After
+a crash between the two commits it is behind, and catches up at the next write or opening; it is never ahead. The memory
+is authenticated (`volens.store.log.keyring_memory`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, bindparam, func, insert, select, text
 
 from volens.audit import Checkpoint, read_leaf
 from volens.consent import EndReason, ReceiptId, TamperError
@@ -35,6 +35,7 @@ from volens.store.log.keyring_memory import (
     verified_ends,
     write_memory,
 )
+from volens.store.prepared_query import InList, PreparedQuery
 from volens.store.schema import data_tables as tables
 from volens.store.schema import keyring_tables
 from volens.store.schema.authenticated import Scope
@@ -44,6 +45,16 @@ CONSENT_GIVEN: Final = "consent.given"
 CODE_REISSUED: Final = "consent.code_reissued"
 REFERENCE_REPLACED: Final = "reference.replaced"
 _BATCH: Final = 500
+
+_End: TypeAlias = tuple[str, str, str]
+"""Id, reason and time as text, which both files hold: parsing and formatting the times would cost ten times as much."""
+
+_end: Final = tables.consent_end.c
+_ENDS_SINCE: Final = PreparedQuery(
+    select(_end.receipt_id, _end.reason, _end.ended_at).where(_end.log_size >= bindparam("since"))
+)
+_ended: Final = keyring_tables.ended_consent.c
+_KNOWN: Final = PreparedQuery(select(_ended.receipt_id).where(InList(_ended.receipt_id, "ids")))
 
 CodesOf: TypeAlias = Callable[[Connection, Sequence[str]], Mapping[ReceiptId, bytes]]
 """Returns the digests of the withdrawal codes of those of some consents whose rows verify."""
@@ -63,10 +74,12 @@ def remember(keyring: Keyring, connection: Connection, codes_of: CodesOf, *, wai
         before = memory = authentic_memory(kept, keyring)
         if memory is None:
             return
+        ends, are_some_known = _new_ends(kept, connection, memory.head.size)
+        if are_some_known and verified_ends(kept, memory) is None:
+            return  # a row that another program added must not hide an end
+        memory = _with_ends(kept, memory, ends, size)
         rows = _add_leaves(kept, connection)
         kinds = {read_leaf(row["leaf"])[0] for row in rows}
-        if CONSENT_ENDED in kinds:
-            memory = _with_new_ends(kept, connection, memory, size)
         consents = _remember_seals(kept, connection, rows[0]["seq"] if rows else size, size)
         if CODE_REISSUED in kinds:
             replace_codes(kept, codes_of(connection, consents))
@@ -184,7 +197,7 @@ def begin_restore(keyring: Keyring, connection: Connection, abandoned: Iterable[
             size, ends = audit_log.log_size(connection), ended_rows(kept)
             head = LogHead(size, audit_log.root_at(connection, size))
             memory = Memory(head, len(ends), chained(EMPTY_DIGEST, ends), restoring=True)
-            memory = _with_new_ends(kept, connection, memory, size)
+            memory = _with_ends(kept, memory, _new_ends(kept, connection, 0)[0], size)
         abandon_heads(kept, keyring, abandoned)
         write_memory(kept, keyring, replace(memory, restoring=True))
 
@@ -212,18 +225,28 @@ def _add_leaves(kept: Connection, connection: Connection) -> list[dict[str, Any]
     return rows
 
 
-def _with_new_ends(kept: Connection, connection: Connection, memory: Memory, size: int) -> Memory:
-    # Copied as text, which both files hold: parsing and formatting the times would cost ten times as much.
-    known = set(kept.scalars(select(keyring_tables.ended_consent.c.receipt_id)))
-    found = connection.execute(text("SELECT receipt_id, reason, ended_at FROM consent_end"))
-    fresh = [tuple(row) for row in found if row.receipt_id not in known]
-    if not fresh or len(known) != memory.ended_count:  # rows were added or removed: the next opening refuses them
+def _new_ends(kept: Connection, connection: Connection, since: int) -> tuple[list[_End], bool]:
+    """Return the ends that were written since the log had a size and that the keyring lacks, and whether it has others.
+
+    It has others only after a restore, which ends consents again.
+    """
+    rows = _ENDS_SINCE.rows(connection, {"since": since})
+    if not rows:
+        return [], False
+    found = {receipt_id: (receipt_id, reason, ended_at) for receipt_id, reason, ended_at in rows}
+    known = {receipt_id for (receipt_id,) in _KNOWN.rows(kept, {"ids": list(found)})}
+    return [end for receipt_id, end in found.items() if receipt_id not in known], bool(known)
+
+
+def _with_ends(kept: Connection, memory: Memory, ends: list[_End], size: int) -> Memory:
+    if not ends:
         return memory
-    remember_over(kept, Scope.CONSENT.value, [receipt_id for receipt_id, _reason, _at in fresh], size)
+    remember_over(kept, Scope.CONSENT.value, [receipt_id for receipt_id, *_ in ends], size)
     newest = kept.scalar(select(func.max(keyring_tables.ended_consent.c.seq)))
     rows = [
         {"seq": seq, "receipt_id": receipt_id, "reason": reason, "ended_at": ended_at}
-        for seq, (receipt_id, reason, ended_at) in enumerate(fresh, 0 if newest is None else newest + 1)
+        for seq, (receipt_id, reason, ended_at) in enumerate(ends, 0 if newest is None else newest + 1)
     ]
     kept.execute(text("INSERT INTO ended_consent VALUES (:seq, :receipt_id, :reason, :ended_at)"), rows)
-    return replace(memory, ended_count=len(known) + len(fresh), ended_digest=chained(memory.ended_digest, fresh))
+    digest = chained(memory.ended_digest, ends)
+    return replace(memory, ended_count=memory.ended_count + len(ends), ended_digest=digest)

@@ -6,10 +6,10 @@ from volens.store.people.badges import badge_reference as badge_reference
 from volens.store.people.consents import LiveConsents as LiveConsents
 from volens.store.people.consents import StoredReceipt as StoredReceipt
 from volens.store.people.consents import add_consent as add_consent
-from volens.store.people.consents import all_receipts as all_receipts
 from volens.store.people.consents import authenticate_consents as authenticate_consents
 from volens.store.people.consents import consent_ended as consent_ended
 from volens.store.people.consents import count_live as count_live
+from volens.store.people.consents import count_receipts as count_receipts
 from volens.store.people.consents import end_consents as end_consents
 from volens.store.people.consents import live_receipts as live_receipts
 from volens.store.people.consents import name_of as name_of

@@ -28,6 +28,7 @@ from volens.consent.subject_key import SubjectPublicKey
 from volens.store.keys import sealing
 from volens.store.keys.generations import receipt_of_digest
 from volens.store.keys.secrets import GrantSecret, Random
+from volens.store.log import log_size
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.collection_stops import refuse_if_stopped
 from volens.store.row_seals import SealedRows, seals_of
@@ -280,14 +281,16 @@ def live_receipts_of(
     return [ReceiptId(row) for row in connection.scalars(query.order_by(live.receipt_id))]
 
 
-def all_receipts(connection: Connection) -> set[ReceiptId]:
-    """Return the ids of all receipts, in force or not."""
-    return {ReceiptId(row) for row in connection.scalars(select(tables.receipt.c.receipt_id))}
+def count_receipts(connection: Connection) -> int:
+    """Return the number of receipts, in force or not."""
+    return int(connection.scalar(select(func.count()).select_from(tables.receipt)) or 0)
 
 
-def count_live(connection: Connection, purpose: Purpose) -> int:
-    """Return the number of consents in force for a zone."""
-    query = select(func.count()).select_from(tables.live_consent).where(tables.live_consent.c.purpose == purpose)
+def count_live(connection: Connection, purpose: Purpose | None = None) -> int:
+    """Return the number of consents in force, for a zone or for all."""
+    query = select(func.count()).select_from(tables.live_consent)
+    if purpose is not None:
+        query = query.where(tables.live_consent.c.purpose == purpose)
     return int(connection.scalar(query) or 0)
 
 
@@ -358,7 +361,8 @@ def end_consents(tx: Transaction, receipt_ids: Iterable[ReceiptId], reason: EndR
     if ended:
         tx.ending(Scope.CONSENT, ended)
         tx.connection.execute(delete(tables.live_consent).where(live.in_(ended)))
-        rows = [{"receipt_id": one, "reason": reason.value, "ended_at": tx.now} for one in ended]
+        end = {"reason": reason.value, "ended_at": tx.now, "log_size": log_size(tx.connection)}
+        rows = [{"receipt_id": one, **end} for one in ended]
         tx.connection.execute(insert(tables.consent_end), rows)
     return ended
 

@@ -15,7 +15,7 @@ _ENDED: Final = "consent_end.receipt_id"
 receipt: Final = build_table(
     "receipt",
     col.key(col.text_of("receipt_id", 32)),
-    col.text_of("subject_id", 43),
+    col.text_of("subject_id", 43, index=True),
     col.of_zone(),
     col.blob("subject_key", f"BETWEEN {MIN_JWK_BYTES} AND {MAX_JWK_BYTES}", example=b"~" * MIN_JWK_BYTES),
     col.text("token"),
@@ -30,8 +30,10 @@ consent_end: Final = build_table(
     col.of_row("receipt_id", _RECEIPT, primary_key=True),
     col.one_of("reason", *(reason.value for reason in EndReason)),
     col.utc_time("ended_at"),
+    col.integer("log_size", ">= 0", index=True),
     rule=APPEND_ONLY,
 )
+"""`log_size`: entries in the log before this end was written; the keyring finds by it what it does not remember yet."""
 
 erasure: Final = build_table(
     "erasure",
@@ -55,7 +57,7 @@ access_request: Final = build_table(
     "access_request",
     col.key(col.text_of("request_id", 32)),
     col.one_of("kind", "access", "portability", "erasure", "rectification", "objection"),
-    col.of_row("receipt_id", _RECEIPT, nullable=True),
+    col.of_row("receipt_id", _RECEIPT, nullable=True, index=True),
     col.utc_time("received_at"),
     col.utc_time("due_at"),
     col.utc_time("extended_at", nullable=True),
@@ -85,7 +87,7 @@ cohort: Final = build_table(
 cohort_member: Final = build_table(
     "cohort_member",
     col.of_row("cohort_id", "cohort.cohort_id", primary_key=True),
-    col.of_row("receipt_id", _RECEIPT, primary_key=True),
+    col.of_row("receipt_id", _RECEIPT, primary_key=True, index=True),
     rule=APPEND_ONLY,
 )
 

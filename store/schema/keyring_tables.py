@@ -125,7 +125,7 @@ sealed_scope: Final = build_table(
 withdrawal_code: Final = build_table(
     "withdrawal_code",
     col.key(col.bytes_of("digest", 32)),
-    col.text_of("receipt_id", 32),
+    col.text_of("receipt_id", 32, index=True),
     rule=RowRule(deletable=True),
     of=metadata,
 )

@@ -31,7 +31,7 @@ OWNER: Final = ("receipt_id", "subject_id", "purpose")
 live_consent: Final = build_table(
     "live_consent",
     col.of_row("receipt_id", "receipt.receipt_id", primary_key=True),
-    col.key(col.text("subject_id")),
+    col.key(col.text("subject_id", index=True)),
     col.of_zone(primary_key=True),
     col.utc_time("expires_at", index=True),
     rule=RowRule(changeable=frozenset({"expires_at"}), only_earlier=("expires_at",), deletable=True),

@@ -87,7 +87,7 @@ webhook_outbox: Final = build_table(
     col.utc_time("dead_at", nullable=True),
     col.text("last_problem", nullable=True),
     col.utc_time("delivered_at", nullable=True),
-    Index("ix_webhook_outbox_endpoint_id_receipt_id", "endpoint_id", "receipt_id"),
+    Index("ix_webhook_outbox_receipt_id_endpoint_id", "receipt_id", "endpoint_id"),
     rule=RowRule(
         changeable=frozenset(
             {"first_at", "due_at", "attempts", "claimed_until", "dead_at", "last_problem", "delivered_at"}

@@ -102,10 +102,10 @@ def nonblank(name: str) -> Column[str]:
     return Column(name, Text, CheckConstraint(f"trim({name}) <> ''"), nullable=False)
 
 
-def text_of(name: str, length: int, *, unique: bool | None = None) -> Column[str]:
+def text_of(name: str, length: int, *, unique: bool | None = None, index: bool | None = None) -> Column[str]:
     """Return a column of text of a fixed length."""
     check = CheckConstraint(f"length({name}) = {length}")
-    return Column(name, Text, check, nullable=False, unique=unique, info={"example": "~" * length})
+    return Column(name, Text, check, nullable=False, unique=unique, index=index, info={"example": "~" * length})
 
 
 def one_of(name: str, *values: str, nullable: bool = False) -> Column[str]:
@@ -115,11 +115,16 @@ def one_of(name: str, *values: str, nullable: bool = False) -> Column[str]:
 
 
 def integer(
-    name: str, condition: str | None = None, *, primary_key: bool = False, nullable: bool = False
+    name: str,
+    condition: str | None = None,
+    *,
+    primary_key: bool = False,
+    nullable: bool = False,
+    index: bool | None = None,
 ) -> Column[int]:
     """Return a column of an integer; `condition` follows the column's name in its CHECK, as in ``>= 1``."""
     checks = [] if condition is None else [CheckConstraint(f"{name} {condition}")]
-    return Column(name, Integer, *checks, primary_key=primary_key, nullable=nullable, autoincrement=False)
+    return Column(name, Integer, *checks, primary_key=primary_key, nullable=nullable, autoincrement=False, index=index)
 
 
 def row_id(name: str) -> Column[int]:
@@ -151,6 +156,8 @@ def of_zone(*, nullable: bool = False, primary_key: bool = False) -> Column[str]
     return Column("purpose", Text, ForeignKey("zone.purpose"), nullable=nullable, primary_key=primary_key)
 
 
-def of_row(name: str, target: str, *, nullable: bool = False, primary_key: bool = False) -> Column[str]:
+def of_row(
+    name: str, target: str, *, nullable: bool = False, primary_key: bool = False, index: bool | None = None
+) -> Column[str]:
     """Return a column that refers to a row of another table, named as ``table.column``."""
-    return Column(name, Text, ForeignKey(target), nullable=nullable, primary_key=primary_key)
+    return Column(name, Text, ForeignKey(target), nullable=nullable, primary_key=primary_key, index=index)

@@ -53,6 +53,19 @@ def test_the_next_write_copies_everything_after_failed_copies(house: House, monk
     assert remembered_leaves(house.store.keyring) == leaves(house)
 
 
+def test_a_row_that_another_program_added_hides_no_end(house: House) -> None:
+    ada = house.admit()
+    added = "INSERT INTO ended_consent VALUES (0, ?, 'expired', '2099-01-01T00:00:00Z')"
+    tamper(house.site.home / KEYRING, added, ada.receipt_id)
+    house.withdraw(ada)
+    tamper(house.site.home / KEYRING, "DELETE FROM ended_consent WHERE seq = 0")
+
+    house.admit()
+
+    assert remembered_ends(house.store.keyring) == {ada.receipt_id: EndReason.WITHDRAWN}
+    assert remembered_leaves(house.store.keyring) == leaves(house)
+
+
 def test_an_older_snapshot_removes_nothing_from_the_keyring(house: House) -> None:
     with house.store.read() as older:
         older.exec_driver_sql("SELECT count(*) FROM audit_event").all()

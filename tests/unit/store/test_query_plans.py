@@ -1,0 +1,185 @@
+"""Query plans: what people and doors do every day must not read a whole table that grows with the number of people.
+
+Every statement that the site runs is traced. Afterwards the database explains it: the plan names the tables that the
+statement reads as a whole, and the byte code of the triggers that it fires has a loop over such a table.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from house import House, Person
+from pins import cheap_pins
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
+
+from volens.consent import ShownFactor, SubjectKey
+
+FEW: Final = "a few rows, however many people there are"
+NEWEST: Final = "a range at the end: only what was added since"
+OUTDATED: Final = "a range at the beginning: only what is past its date"
+DAILY: Final = "on purpose, once a day"
+
+EVERY_DAY: Final[dict[str, str]] = {
+    **dict.fromkeys(("keyring", "keyring_memory", "site_key", "sqlite_sequence", "site_default", "process"), FEW),
+    **dict.fromkeys(("zone", "zone_change", "notice", "shorter_retention", "gallery_snapshot", "sqlite_master"), FEW),
+    **dict.fromkeys(("webhook_endpoint", "recipient by purpose=?", "api_credential"), FEW),
+    **dict.fromkeys(("operator_key", "operators_required", "collection_stop", "cohort"), FEW),
+    "access_request": "one row for each request that the site ever got",
+    "audit_event by rowid>?": NEWEST,
+    "consent_end by log_size>?": NEWEST,
+    "row_seal by generation>? AND generation<?": NEWEST,
+    "biometric_reference by purpose=? AND model_id=? AND rowid>?": NEWEST + "; all, if a gallery lost more than it saw",
+    "biometric_reference by purpose=? AND model_id=? AND rowid<?": "a count, by which a gallery notices what it lost",
+    "bucket": "one row for 256 people; an erasure wraps all of them again",
+    "live_consent by receipt_id>?": "a page of the list, which has a limit",
+    **dict.fromkeys(("count of receipt", "count of live_consent"), "how many people an access answer searched"),
+}
+"""What may be read as a whole, or by a range, and why."""
+
+DAILY_TOO: Final[dict[str, str]] = {
+    "live_consent": DAILY + ": clocks run out by themselves",
+    "grant_secret": DAILY + ": secrets without a consent are destroyed",
+    "erasure": DAILY + ": those that are not finished",
+    "biometric_reference by purpose=?": DAILY + ": a count",
+    **dict.fromkeys(("kept_answer", "webhook_message"), DAILY + ": a few rows, which are deleted soon"),
+    "name_disclosure by shown_on<?": OUTDATED,
+    "opening_term by ends_at<?": OUTDATED,
+    "passage by matched_at<?": OUTDATED,
+}
+"""What the sweep may read besides."""
+
+
+@contextmanager
+def statements(house: House) -> Iterator[dict[Path, set[str]]]:
+    """Collect the statements that the site runs in the block, by database; those of its opening are left out."""
+    found: dict[Path, set[str]] = {}
+
+    def trace(connection: sqlite3.Connection, _record: object) -> None:
+        ((_, _, file),) = connection.execute("PRAGMA database_list").fetchall()
+        connection.set_trace_callback(found.setdefault(Path(file), set()).add)
+
+    event.listen(Pool, "connect", trace)
+    try:
+        house.reopen()
+        for one in found.values():
+            one.clear()
+        yield found
+    finally:
+        event.remove(Pool, "connect", trace)
+
+
+def read_whole(found: dict[Path, set[str]]) -> dict[str, str]:
+    """Return the tables that the statements read as a whole, each with a statement that does."""
+    tables: dict[str, str] = {}
+    for file, texts in found.items():
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.text_factory = lambda raw: raw.decode("utf-8", "replace")  # the byte code has blobs
+            for text in texts:
+                if re.match("SELECT|INSERT|UPDATE|DELETE|WITH", text) and not stops_at_first_row(text):
+                    tables |= dict.fromkeys(by_plan(connection, text) | by_triggers(connection, text), text)
+    return tables
+
+
+def stops_at_first_row(text: str) -> bool:
+    return text.endswith(("LIMIT 1", "LIMIT 1 OFFSET 0")) and "WHERE" not in text
+
+
+SHARED: Final = {"purpose", "model_id", "scope"}
+"""Columns of which all people of a zone have the same value: a search by them reads all of them."""
+
+KEYS: Final = {
+    *(f"{table} by purpose=?" for table in ("zone", "zone_change", "notice", "shorter_retention")),
+    "gallery_snapshot by purpose=? AND model_id=?",
+}
+"""Searches by such a column in tables that have a row for each zone."""
+
+
+def by_plan(connection: sqlite3.Connection, text: str) -> set[str]:
+    """Return the tables that a statement reads from one end to the other, or by nothing that tells people apart."""
+    found = set[str]()
+    if (count := re.fullmatch(r"SELECT count\(\*\) AS count_1 \nFROM (\w+)", text)) is not None:
+        return {f"count of {count[1]}"}
+    for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {text}"):
+        if (scan := re.fullmatch(r"SCAN (\w+)( USING .*)?", step)) is not None:
+            found.add(scan[1])
+        elif (search := re.fullmatch(r"SEARCH (\w+) USING .*\((.*)\).*", step)) is not None:
+            sought = {term.removesuffix("=?") for term in search[2].split(" AND ") if term.endswith("=?")}
+            if sought <= SHARED:
+                found.add(f"{search[1]} by {search[2]}")
+    return found - KEYS
+
+
+def by_triggers(connection: sqlite3.Connection, text: str) -> set[str]:
+    """Return the tables that a trigger which the statement fires reads in a loop from one end."""
+    roots = {1: "sqlite_schema", **dict(connection.execute("SELECT rootpage, tbl_name FROM sqlite_schema"))}
+    found, programs = set[str](), 0
+    cursors, begun, before = dict[int, str](), set[int](), ""
+    for address, operation, cursor, page, *_ in connection.execute(f"EXPLAIN {text}"):
+        if address == 0:
+            programs, cursors, begun = programs + 1, {}, set()
+        if operation in {"OpenRead", "OpenWrite"}:
+            cursors[cursor] = roots[page]
+        elif operation in {"Rewind", "Last"}:
+            begun.add(cursor)
+        # After a jump the end of the loop is not reached: min() and max() stop at the first row.
+        elif operation in {"Next", "Prev"} and programs > 1 and before != "Goto" and cursor in begun & cursors.keys():
+            found.add(cursors[cursor])
+        before = operation
+    return found
+
+
+def test_no_everyday_act_reads_a_whole_table_of_people(house: House, tmp_path: Path) -> None:
+    house.declare("vault", second_factor="pin")
+    leaver, loser, other = house.admit(), house.admit(), house.admit()
+    key = SubjectKey.from_seed(bytes(32))
+    with cheap_pins(), statements(house) as found:
+        site = house.site
+        notice = site.notice("lobby")
+        person = Person(site.give_consent(notice, name="Ada", jurisdiction="FR", key=key, valid_days=30), house.face())
+        house.enroll(person)
+        assert house.sees(person)
+        house.visit(person, other)
+        site.link_external_id(person.receipt_id, "4711")
+        site.changes.correct_name(person.receipt_id, "Ada Example")
+        site.changes.reissue_code(person.receipt_id)
+        # A second factor.
+        guard = house.admit("vault")
+        site.factors.set(guard.receipt_id, ShownFactor.pin("719035"))
+        assert house.look_at(guard.face, "vault", factor=ShownFactor.pin("719035")).match is not None
+        assert house.look_at(guard.face, "vault", factor=ShownFactor.pin("428163")).match is None
+        assert house.verify(guard, factor=ShownFactor.pin("719035")).match is not None
+        site.factors.remove(guard.receipt_id)
+        # The desk.
+        site.people.page(limit=2)
+        site.people.page(site.people.ends_within(30), limit=2)
+        site.people.show(person.receipt_id)
+        request = site.rights.open("access", site.receipts_of(person.receipt_id))
+        site.rights.answer(request.request_id, tmp_path / "answer.zip")
+        site.rights.open_access(code=leaver.code)
+        site.rights.requests()
+        # Renewal and withdrawal.
+        house.clock.move(days=20)
+        site.changes.renew(person.receipt_id, notice, key=key)
+        site.withdraw(code=leaver.code)
+        house.withdraw(loser)
+        assert not house.sees(leaver)
+    whole = read_whole(found)
+    assert {one: text for one, text in whole.items() if one not in EVERY_DAY} == {}
+    assert EVERY_DAY.keys() <= whole.keys()
+
+
+def test_the_daily_sweep_reads_whole_tables_only_where_it_must(house: House) -> None:
+    house.admit()
+    with statements(house) as found:
+        house.site.sweep()
+        house.clock.move(days=91)
+        house.admit()
+        assert len(house.site.sweep().expired) == 1
+    whole = read_whole(found)
+    assert {one: text for one, text in whole.items() if one not in EVERY_DAY | DAILY_TOO} == {}
+    assert DAILY_TOO.keys() <= whole.keys()
