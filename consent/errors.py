@@ -68,5 +68,9 @@ class ConsentExpiredError(NoLiveConsentError):
     """The consent has expired."""
 
 
+class ConsentRestrictedError(NoLiveConsentError):
+    """The person has restricted the processing of their data (GDPR 18); nothing is matched or enrolled meanwhile."""
+
+
 class ForgedGrantError(TypeError):
     """A capability was constructed outside the gate that mints it; a programming error."""

@@ -4,7 +4,13 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from volens.consent._mint import MINT
-from volens.consent.errors import ConsentExpiredError, ForeignReceiptError, NoLiveConsentError, RefusedError
+from volens.consent.errors import (
+    ConsentExpiredError,
+    ConsentRestrictedError,
+    ForeignReceiptError,
+    NoLiveConsentError,
+    RefusedError,
+)
 from volens.consent.grant import ConsentGrant, ProbePermit
 from volens.consent.ids import DataSubjectId, Purpose, ReceiptId, SiteId
 from volens.consent.receipt import VerifiedReceipt
@@ -20,9 +26,19 @@ class ConsentLedger(Protocol):
         """Return when the consent in force ends, or None if there is none."""
         ...
 
+    def is_restricted(self, receipt_id: ReceiptId) -> bool:
+        """Return whether the person has restricted the consent in force (GDPR 18)."""
+        ...
+
 
 def admit(
-    receipt: VerifiedReceipt, *, site_id: SiteId, purpose: Purpose, ledger: ConsentLedger, now: datetime
+    receipt: VerifiedReceipt,
+    *,
+    site_id: SiteId,
+    purpose: Purpose,
+    ledger: ConsentLedger,
+    now: datetime,
+    even_if_restricted: bool = False,
 ) -> ConsentGrant:
     """Return a grant if this consent is in force at this site, for this purpose, now.
 
@@ -30,11 +46,13 @@ def admit(
     2. It is for this zone.
     3. Its term has begun and has not expired.
     4. The ledger holds it as live, until the same moment or earlier.
+    5. The person has not restricted it. `even_if_restricted` is for what neither matches nor enrolls: a renewal.
 
     Raises:
         ForeignReceiptError: 1 or 2 fails.
         ConsentExpiredError: 3 fails, or the term in the ledger has expired.
         NoLiveConsentError: 4 fails; unknown, withdrawn and erased are one answer.
+        ConsentRestrictedError: 5 fails.
         RefusedError: the receipt is dated in the future.
     """
     claims = receipt.claims
@@ -59,6 +77,12 @@ def admit(
         )
     if live_until <= now:
         raise ConsentExpiredError("this consent has expired; ask the person for a new one")
+    # 5.
+    if ledger.is_restricted(claims.receipt_id) and not even_if_restricted:
+        raise ConsentRestrictedError(
+            "the person has paused this consent: nothing is matched or enrolled under it until they resume it "
+            "('volens consent resume')"
+        )
     return ConsentGrant(
         receipt_id=claims.receipt_id,
         subject_id=claims.subject_id,

@@ -11,6 +11,12 @@ from volens.enroll.enrollment import enroll as enroll
 from volens.enroll.giving import accept_consent as accept_consent
 from volens.enroll.giving import give_consent as give_consent
 from volens.enroll.giving import offer_consent as offer_consent
+from volens.enroll.invitation_table import Invitee as Invitee
+from volens.enroll.invitation_views import Invitation as Invitation
+from volens.enroll.invitation_views import InvitationView as InvitationView
+from volens.enroll.invitation_views import InvitedRow as InvitedRow
+from volens.enroll.invitation_views import ListedInvitation as ListedInvitation
+from volens.enroll.invitations import Invitations as Invitations
 from volens.enroll.new_photos import NewPhotos as NewPhotos
 from volens.enroll.placement import ReferencePlacement as ReferencePlacement
 from volens.enroll.renewal import end_replaced_consent as end_replaced_consent

@@ -1,6 +1,7 @@
 """`Site.changes`: what changes under a consent in force, without ending it or starting over."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import final
 
 from volens.consent import Badge, InputError, NoLiveConsentError, Notice, ReceiptId, SubjectKey, TakeHome
@@ -17,11 +18,12 @@ from volens.index import Installation, PersonalToken
 from volens.store import Transaction
 from volens.store.people import StoredReceipt, stored_receipt
 from volens.store.people.consents import live_owner
+from volens.store.people.restrictions import lift_restriction, restrict, restricted_since
 
 
 @final
 class ConsentChanges:
-    """Renews consents, corrects names, takes new photos, and issues codes again."""
+    """Renews and restricts consents, corrects names, takes new photos, and issues codes again."""
 
     def __init__(self, installation: Installation, load_extractor: Callable[[], Extractor]) -> None:
         self._installation = installation
@@ -67,6 +69,37 @@ class ConsentChanges:
             carried=carried,
             hand_over=hand_over,
         )
+
+    def restrict(self, receipt_id: ReceiptId) -> datetime:
+        """Restrict a consent (GDPR 18): matching stops at once, and nothing is erased. Return since when.
+
+        Once it returns, no decision that begins matches the person, in any process, and one that runs does not either.
+        The term goes on running; the person can withdraw, renew and correct. A repeated call changes nothing.
+
+        Raises:
+            NoLiveConsentError: no consent of this receipt is in force.
+            UnavailableError: the store cannot be written, so nothing is restricted; a withdrawal needs no disk.
+        """
+        with self._store.write() as tx:
+            return restrict(tx, receipt_id)
+
+    def lift_restriction(self, receipt_id: ReceiptId) -> bool:
+        """Lift the restriction of a consent: the person matches again. False if there was none.
+
+        Raises:
+            NoLiveConsentError: no consent of this receipt is in force.
+            UnavailableError: the store cannot be written; nothing was changed.
+
+        Not checked: that the person wants it. Have their code or receipt (`Rights.consent_shown`), or check who they
+        are.
+        """
+        with self._store.write() as tx:
+            return lift_restriction(tx, receipt_id)
+
+    def restricted_since(self, receipt_id: ReceiptId) -> datetime | None:
+        """Return since when a consent is restricted; None if it is not, or is not in force."""
+        with self._store.read() as connection:
+            return restricted_since(connection, receipt_id)
 
     def enroll_people(self, people: Sequence[Applicant], *, allow_few: bool = False) -> Iterator[EnrollmentReport]:
         """Enroll many people who gave consent; see `volens.enroll.batch_enrollment`."""

@@ -233,6 +233,7 @@ def _check_in_force(store: Store, connection: Connection, receipt: VerifiedRecei
         purpose=receipt.claims.purpose,
         ledger=LiveConsents(connection),
         now=store.now(),
+        even_if_restricted=True,
     )
 
 

@@ -73,6 +73,8 @@ class Restored:
         replayed: consents that had ended since the backup, and were ended and erased again.
         enroll_again: people who gave consent since the backup; they must give consent and be enrolled again.
         older_rows: sets of rows (a consent, a zone, a credential) of which a later change is lost with the backup.
+        restricted: consents that were changed since the backup and are restricted (GDPR 18) now, because one of them
+            was since then, and nothing says which.
         unopenable: consents whose secret is in no keyring any more; they were ended.
         certificates: certificates whose files were put back.
         lost_entries: entries of the log that are known to have existed, and are lost.
@@ -84,6 +86,7 @@ class Restored:
     replayed: int
     enroll_again: int
     older_rows: int
+    restricted: int
     unopenable: int
     certificates: int
     lost_entries: int
@@ -247,7 +250,7 @@ def _replay(
     progress: Progress,
 ) -> Restored:
     # 5.
-    older_rows = restore.accept_older_rows(store)
+    older_rows, restricted = restore.accept_older_rows(store, caught_up.put_back)
     ended = remembered_ends(store.keyring)
     with store.read() as connection:
         due = dict(undone_ends(store.keyring, connection))
@@ -274,6 +277,7 @@ def _replay(
         replayed=replayed,
         enroll_again=sum(receipt_id not in ended for receipt_id in stray),
         older_rows=older_rows,
+        restricted=restricted,
         unopenable=len(dead),
         certificates=_put_certificates_back(store, home, proof),
         lost_entries=lost,

@@ -34,6 +34,7 @@ from volens.store.keys import destroy_secrets, renew_root_key
 from volens.store.people import clocked, live_receipts
 from volens.store.people.consents import inspect_consents
 from volens.store.people.disclosures import prune_disclosures
+from volens.store.people.invitation_rows import prune_invitations
 from volens.store.people.visits import prune_visits
 from volens.store.programs.idempotency_store import prune_responses
 
@@ -175,15 +176,16 @@ def _expired(store: Store, but: AbstractSet[ReceiptId]) -> tuple[dict[EndReason,
 
 
 def _delete_outdated(store: Store) -> tuple[int, list[TamperError]]:
-    """Delete data that has a clock of its own: visits, stored responses, orphaned secrets. Return how many of these.
+    """Delete data that has a clock of its own: visits, stored responses, invitations, orphaned secrets.
 
-    The secret of a consent whose rows vanished is kept, and the error about it returned: a restore can bring the rows
-    back.
+    Return how many secrets. The secret of a consent whose rows vanished is kept, and the error about it returned: a
+    restore can bring the rows back.
     """
     with store.write() as tx:
         prune_visits(tx)
         prune_disclosures(tx)
         prune_responses(tx)
+        prune_invitations(tx)
     kept = store.keyring.kept(store.now() - STRAY_AFTER)
     with store.read() as connection:
         stray = kept - set(live_receipts(connection))

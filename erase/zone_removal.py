@@ -1,11 +1,13 @@
 """Removal of a zone: for ever, and only once nobody has a consent in force there."""
 
 from volens.consent import EndReason, Purpose, RefusedError, Zone
+from volens.consent.invitation import InvitationState
 from volens.consent.zone import ZoneState
 from volens.erase.procedure import Progress, erase_consents
 from volens.erase.proof import Erased
 from volens.index import Installation
 from volens.store.people import count_live
+from volens.store.people.invitation_rows import end_invitations, invitation_ids, invitations
 from volens.store.people.people_list import ConsentFilter, consent_ids
 from volens.store.promises import set_zone_state, zone_of
 
@@ -18,7 +20,8 @@ def remove_zone(
     1. Without `erase_everyone`, a zone with people is refused, and nothing is changed.
     2. The zone is paused, so that nobody is matched or enrolled there any more.
     3. Its consents end, and their data is erased, each with a certificate.
-    4. It is removed, in one transaction with the check that no consent came in meanwhile.
+    4. It is removed, in one transaction with the check that no consent came in meanwhile. Open invitations are
+       cancelled.
 
     A process that is killed leaves the zone paused, with fewer people; a repeated call goes on.
 
@@ -45,6 +48,8 @@ def remove_zone(
     with store.write() as tx:
         if left := count_live(tx.connection, purpose):
             raise _has_people(purpose, left)
+        invited = invitations(tx.connection, invitation_ids(tx.connection, purpose=purpose, state=InvitationState.OPEN))
+        end_invitations(tx, invited.values(), InvitationState.CANCELLED)
         return set_zone_state(tx, purpose, ZoneState.REMOVED), erased
 
 

@@ -18,6 +18,7 @@ from volens.store.log import log_size
 from volens.store.people import SealedReference, authenticate_consents
 from volens.store.people.consents import other_receipt
 from volens.store.people.references import live_candidates
+from volens.store.people.restrictions import is_restricted
 
 _ATTEMPTS: Final = 3
 
@@ -37,6 +38,7 @@ class CandidateGate:
         self.has_refused = False
         self._store = store
         self._gallery = gallery
+        self._as_of = gallery.generation
         self._hot = gallery.hot
         self._stopped = store.stopped
         self._row = row
@@ -54,9 +56,9 @@ class CandidateGate:
         """Return the comparison score of a candidate with a consent in force, and its facts; None without one.
 
         1. Its row is in the hot set and valid; otherwise it is read from the store now.
-        2. It is not stopped (`volens.store.StoppedConsents`), and has not ended by any clock, inactivity included. The
-           hot set does not learn of a visit, which postpones inactivity, so a consent that has ended by its row is
-           looked up in the store before it is refused.
+        2. It is not stopped (`volens.store.StoppedConsents`), the person has not restricted it, and it has not ended
+           by any clock, inactivity included. The hot set does not learn of a visit, which postpones inactivity, so a
+           consent that has ended by its row is looked up in the store before it is refused.
         3. Its grant secret is unwrapped, and its embedding opened under a key derived from the receipt's bytes.
 
         Raises:
@@ -86,12 +88,12 @@ class CandidateGate:
         digest of the receipt's bytes, so these are the bytes under which the person was enrolled. Rows and signature
         are verified once as long as the row of the hot set is kept, and the result is kept in it.
 
-        False if the consent has ended, or was stopped, since its row was read.
+        False if the consent has ended, or was stopped or restricted, since its row was read.
 
         Raises:
             TamperError: they are not.
         """
-        if self._is_stopped(winner):
+        if self._is_stopped(winner) or self._is_restricted_meanwhile(winner):
             return False
         is_verified = winner.receipt_until > self._now_s or self._is_verified_now(winner)
         self.has_refused |= not is_verified
@@ -100,7 +102,16 @@ class CandidateGate:
     def _is_stopped(self, facts: HotFacts) -> bool:
         return facts.receipt_id in self._stopped
 
+    def _is_restricted_meanwhile(self, winner: HotFacts) -> bool:
+        """Return whether the person has restricted their consent, here or elsewhere, since this decision began."""
+        if self._store.generation() == self._as_of:
+            return False
+        with self._store.read_prepared() as snapshot:
+            return is_restricted(snapshot, winner.receipt_id)
+
     def _is_here(self, reference_id: ReferenceId) -> bool:
+        if reference_id in self._gallery.restricted:
+            return False
         return self._hot.read(reference_id, self._row) and self._row.facts.live_until > self._now_s
 
     def _read_from_store(self, reference_id: ReferenceId) -> bool:
@@ -139,7 +150,7 @@ class CandidateGate:
     def _is_verified_now(self, winner: HotFacts) -> bool:
         with self._store.read_prepared() as snapshot:
             consent = authenticate_consents(snapshot, [winner.receipt_id]).get(winner.receipt_id)
-        if consent is None or consent.ends_at <= self._now:
+        if consent is None or consent.is_restricted or consent.ends_at <= self._now:
             return False
         stored = consent.receipt
         if stored.sha256 != winner.receipt_sha256:

@@ -5,6 +5,7 @@
 | ``reference.enrolled``, ``reference.renewed`` | one more sketch | none: the new one is read when it is needed |
 | ``reference.replaced`` | one more sketch, another is removed | the row of the other is removed |
 | ``consent.ended`` | a sketch is removed | its row is removed |
+| ``consent.restricted``, ``consent.resumed`` | the set of restricted references is read again | none |
 | ``zone``, ``notice``, ``leaving``, ``keys``, ``store`` and unknown ones | none | all are read again |
 | all others, such as visits, requests, certificates, new consents and corrections | none | none |
 """
@@ -13,9 +14,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from volens.store.log import CONSENT_ENDED, REFERENCE_REPLACED
+from volens.store.people.restrictions import RESTRICTED, RESUMED
 
 REMOVING: Final = frozenset({CONSENT_ENDED, REFERENCE_REPLACED})
 """Events that remove references."""
+
+RESTRICTING: Final = frozenset({RESTRICTED, RESUMED})
+"""Events that restrict the processing of a person's data, or lift that."""
 
 _ADDING: Final = frozenset({"reference.enrolled", "reference.renewed", REFERENCE_REPLACED})
 _ABOUT_A_CONSENT: Final = frozenset({"consent.given", "consent.renewed", "consent.corrected", "consent.code_reissued"})
@@ -64,4 +69,4 @@ def outdates_rows(kinds: frozenset[str] | set[str]) -> bool:
     Not the end of a consent itself: its row is removed. An erasure may also wrap other people's secrets again; a row of
     before does not open then, and is read again.
     """
-    return not changes_nothing(kinds - REMOVING - _ADDING)
+    return not changes_nothing(kinds - REMOVING - _ADDING - RESTRICTING)

@@ -21,7 +21,7 @@ from volens.consent import (
     Zone,
 )
 from volens.consent.embedding import FloatArray
-from volens.index.event_effects import REMOVING, changes_nothing, outdates_rows
+from volens.index.event_effects import REMOVING, RESTRICTING, changes_nothing, outdates_rows
 from volens.index.flat_engine import FlatEngine
 from volens.index.hot_set import HOT_SET_BYTES, HotSet
 from volens.index.projection import Projection, SketchArray, signs
@@ -33,6 +33,7 @@ from volens.store.backup import GalleryState, has_snapshot, keep_snapshot, open_
 from volens.store.log import CONSENT_ENDED, kinds_since, log_size
 from volens.store.people import SealedReference
 from volens.store.people.references import count_up_to, reference_ids, references_in
+from volens.store.people.restrictions import restricted_references
 from volens.store.promises import zone_of
 
 SNAPSHOT_FROM: Final = 10_000
@@ -62,6 +63,7 @@ class Gallery:
         hot: the rows that a decision needs of the references.
         zone: with what it requires besides the face, and whether it is paused.
         generation: of the store (`Store.generation`) to which sketches, hot set and zone were levelled.
+        restricted: the references whose people have restricted their consent; the gate refuses them.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Gallery:
         self.engine = engine
         self.hot = HotSet(zone.purpose, model_id, projection.dimension, engine.__contains__, hot_set_bytes)
         self.generation = _UNBUILT
+        self.restricted: frozenset[ReferenceId] = frozenset()
         self.newest = 0
 
     @property
@@ -203,6 +206,7 @@ class Galleries:
                 gallery = Gallery(
                     zone, model_id, projection, self._make_engine(projection.bits), epoch, self.hot_set_bytes
                 )
+                gallery.restricted = restricted_references(connection, purpose, model_id)
                 self._load(connection, gallery, purpose, model_id)
                 self._galleries[purpose, model_id] = gallery
             _check_dimension(gallery, dimension)
@@ -304,6 +308,8 @@ class Galleries:
         if kinds & REMOVING and count_up_to(connection, purpose, model_id, gallery.newest) != len(gallery):
             after, held = 0, gallery.engine.held()
         wanted = reference_ids(connection, purpose, model_id, after) - self._erased
+        if kinds & RESTRICTING:
+            gallery.restricted = restricted_references(connection, purpose, model_id)
         if outdates_rows(kinds):
             gallery.zone = zone_of(connection, purpose)
             gallery.hot.outdate(log_size(connection))

@@ -17,6 +17,7 @@ from volens.consent import (
     check_kind,
 )
 from volens.consent.embedding import FloatArray, ProbeEmbedding
+from volens.consent.errors import ConsentRestrictedError
 from volens.index.candidate_gate import CandidateGate
 from volens.index.claims import PersonalToken, claimed_references
 from volens.index.factor_gate import enforce_factor
@@ -28,6 +29,7 @@ from volens.index.reference_opener import opened
 from volens.index.timing import StageTimer, no_timing
 from volens.store import Store
 from volens.store.people.consents import other_receipt
+from volens.store.people.restrictions import is_restricted
 from volens.store.promises import zone_of
 
 Threshold: TypeAlias = float | Callable[[int], float]
@@ -195,6 +197,9 @@ def verify_claim(
             raise other_receipt()
         if owner.receipt_id in store.stopped:
             break
+        with store.read_prepared() as snapshot:
+            if is_restricted(snapshot, owner.receipt_id):
+                raise ConsentRestrictedError("the person has paused this consent meanwhile; nothing is matched")
         match = Match(reference.reference_id, owner.receipt_id, owner.subject_id, score)
         found = Decision(match, threshold, 1)
         (decision,) = enforce_factor(store, grant.purpose, zone.second_factor, [found], factor)

@@ -6,6 +6,8 @@
 3. The audit log gets an entry for the answer, with only the digest of its statement.
 4. The site signs the statement (the files with the SHA-256 of each, what was searched) and the log entry's proof.
 
+An invitation that is open is held too: about a person who has not agreed to anything yet.
+
 If nothing is held, the answer has no records but is signed and logged in the same way: it states what was searched, how
 many rows of each kind were found, and which certificates were issued. It is never about nobody: it names the text or
 the receipt that was searched for, the identifiers that it was compared with, and what was not searched.
@@ -39,6 +41,7 @@ from volens.rights.held_data import HeldConsent, held_under, recipients_named
 from volens.store import Store
 from volens.store.log import node_reader
 from volens.store.people import count_live, count_receipts, receipts_of, sealed_references
+from volens.store.people.invitation_rows import StoredInvitation, invitations_about, invitations_linked
 from volens.store.people.people_search import COMPARED_WITH, MAX_SEARCH_LENGTH, SeveralPeopleError
 
 EVENT: Final = "access.answered"
@@ -79,10 +82,12 @@ class AccessAnswer:
     Attributes:
         data: the zip's bytes; personal data, for the person only.
         held: the number of consents under which data is held.
+        invitations: the number of open invitations.
     """
 
     data: bytes
     held: int
+    invitations: int
     answer_id: str
 
 
@@ -101,24 +106,25 @@ def answer_access(
     """
     if not receipt_ids:
         raise InputError("got no consent to answer about; name the text that was searched for, as with --unknown")
-    terms = [_Terms(one, (COMPARED_WITH[0],)) for one in receipt_ids]
-    return _answer(
-        store,
-        receipt_ids,
-        terms if searched_for is None else [_Terms(searched_for, COMPARED_WITH)],
-        with_embedding=with_embedding,
-    )
+    if searched_for is None:
+        terms = [_Terms(one, (COMPARED_WITH[0],)) for one in receipt_ids]
+        with store.read() as connection:
+            invited = invitations_linked(connection, receipt_ids)
+    else:
+        terms, invited = [_Terms(searched_for, COMPARED_WITH)], invitations_about(store, searched_for)
+    return _answer(store, receipt_ids, terms, invited, with_embedding=with_embedding)
 
 
 def answer_unknown(store: Store, searched_for: str) -> AccessAnswer:
-    """Answer that nothing is held about the person whom a text names: a receipt's id, a subject id, a name, a number.
+    """Answer a person without a consent, whom a text names: a receipt's id, a subject id, a name, a number, a link.
 
     1. The text is searched for now, so that the answer is never older than the search.
-    2. The answer states the text, and with which identifiers it was compared.
+    2. The answer states the text, with which identifiers it was compared, and the open invitations that it found; if
+       there are none, that nothing is held.
 
     Raises:
         InputError: the text has a character that no name has.
-        RefusedError: 1 finds a person; answer with `answer_access`.
+        RefusedError: 1 finds a consent; answer with `answer_access`.
         TamperError, UnavailableError: see `answer_access`.
     """
     text = parse_text(searched_for, "a name or id", MAX_SEARCH_LENGTH)
@@ -130,7 +136,7 @@ def answer_unknown(store: Store, searched_for: str) -> AccessAnswer:
     if found:
         raise RefusedError("somebody is found by this text, so it cannot be answered that nothing is held; name them")
     # 2.
-    return _answer(store, [], [_Terms(text, COMPARED_WITH)], with_embedding=False)
+    return _answer(store, [], [_Terms(text, COMPARED_WITH)], invitations_about(store, text), with_embedding=False)
 
 
 def is_about(statement: Mapping[str, Any], shown: str | UnverifiedReceipt) -> bool:
@@ -158,7 +164,12 @@ class _Terms:
 
 
 def _answer(
-    store: Store, receipt_ids: Sequence[ReceiptId], searched_for: Sequence[_Terms], *, with_embedding: bool
+    store: Store,
+    receipt_ids: Sequence[ReceiptId],
+    searched_for: Sequence[_Terms],
+    invited: Sequence[StoredInvitation],
+    *,
+    with_embedding: bool,
 ) -> AccessAnswer:
     # 1.
     with store.read() as connection:
@@ -169,7 +180,7 @@ def _answer(
     files: dict[str, bytes] = {}
     for number, held in enumerate(found, start=1):
         files |= _record(store, held, recipients[held.zone.purpose], f"consent-{number}", with_embedding=with_embedding)
-    statement = _statement(store, found, len(receipt_ids))
+    statement = _statement(store, found, invited, len(receipt_ids))
     statement |= {"searched_for": [asdict(one) for one in searched_for], "searched_among": among}
     statement |= {"not_searched": NOT_SEARCHED}
     page = render_page(
@@ -185,10 +196,13 @@ def _answer(
     statement["files"] = {name: sha256(data).hexdigest() for name, data in sorted(files.items())}
     # 3. and 4.
     files[SIGNED_FILE] = _signed(store, statement).encode("ascii")
-    return AccessAnswer(_zip(files), sum(one.anything for one in found), statement["answer_id"])
+    consents = sum(one.anything for one in found)
+    return AccessAnswer(_zip(files), consents, len(invited), statement["answer_id"])
 
 
-def _statement(store: Store, found: Sequence[HeldConsent], requested: int) -> dict[str, Any]:
+def _statement(
+    store: Store, found: Sequence[HeldConsent], invited: Sequence[StoredInvitation], requested: int
+) -> dict[str, Any]:
     controller = store.site.controller
     return {
         "version": ACCESS_ANSWER.version,
@@ -196,7 +210,20 @@ def _statement(store: Store, found: Sequence[HeldConsent], requested: int) -> di
         "answered_at": format_time(store.now()),
         "controller": {"site_id": controller.site_id, "name": controller.name, "contact": controller.contact},
         "consents_asked_for": requested,
-        "holds_anything": any(one.anything for one in found),
+        "holds_anything": bool(invited) or any(one.anything for one in found),
+        "invitations": [
+            {
+                "zone": one.purpose,
+                "name": one.name(store.keyring),
+                "external_id": "only a keyed hash" if one.external_digest else None,
+                "language": one.language,
+                "jurisdiction": one.jurisdiction,
+                "invited_by": one.invited_by,
+                "invited_at": format_time(one.invited_at),
+                "erased_after": format_time(one.expires_at),
+            }
+            for one in invited
+        ],
         "searched": [
             {
                 "receipt_sha256": sha256(one.token.encode("ascii")).hexdigest(),

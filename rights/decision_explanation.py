@@ -92,6 +92,8 @@ def _closed_because(
             yield "the record of your consent was changed by another program: it is closed until the site restores it"
         case ConsentState.ENDED:
             yield f"your consent ended by itself ({consent.end_reason}); the data is erased by the next sweep"
+        case ConsentState.RESTRICTED:
+            yield "you have paused your consent: nothing is matched until you resume it with your code or receipt"
         case ConsentState.CONSENTED:
             yield "you are not enrolled yet: there are no photos of you to compare with"
         case ConsentState.ENROLLED:

@@ -143,7 +143,7 @@ def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
         "dpv:hasRecipient": [
             {"dpv:hasName": one.name, "dpv:hasContact": one.contact} for one in recipients_of(connection, zone.purpose)
         ],
-        "dpv:hasRight": ["eu-gdpr:A7-3", "eu-gdpr:A15", "eu-gdpr:A17", "eu-gdpr:A20"],
+        "dpv:hasRight": ["eu-gdpr:A7-3", "eu-gdpr:A15", "eu-gdpr:A17", "eu-gdpr:A18", "eu-gdpr:A20"],
     }
 
 

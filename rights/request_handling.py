@@ -229,7 +229,9 @@ class Rights:
 
     def _close_answered(self, request_id: str, answer: AccessAnswer) -> None:
         with self._store.write() as tx:
-            request_rows.close_request(tx, request_id, Outcome.ANSWERED if answer.held else Outcome.NOTHING_HELD)
+            request_rows.close_request(
+                tx, request_id, Outcome.ANSWERED if answer.held or answer.invitations else Outcome.NOTHING_HELD
+            )
 
 
 def _one_of(choices: type[_Choice], text: str, what: str) -> _Choice:

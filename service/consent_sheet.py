@@ -12,7 +12,7 @@ from markupsafe import Markup
 from volens.consent import InputError, TakeHome
 from volens.consent.receipt import RECEIPT, verify_receipt
 from volens.erase.pages import PageLanguage, page_language, render_page
-from volens.service.qr_codes import withdrawal_svg
+from volens.service.qr_codes import qr_svg
 
 COMMANDS: Final = {
     "withdraw": "volens withdraw --code CODE",
@@ -95,5 +95,5 @@ def sheet_page(take_home: TakeHome, language: PageLanguage | None = None, time_z
         sheet=sheet,
         commands=COMMANDS,
         withdrawal_code=code.reveal(),
-        qr=Markup(withdrawal_svg(code)),  # noqa: S704  drawn here
+        qr=Markup(qr_svg(code.qr_text())),  # noqa: S704  drawn here
     )

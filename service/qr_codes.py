@@ -1,4 +1,4 @@
-"""QR codes: the withdrawal code, the person's secret and the badge as pictures."""
+"""QR codes: the withdrawal code, the person's secret, the badge, and the link of an invitation."""
 
 from io import BytesIO
 
@@ -12,15 +12,15 @@ def withdrawal_qr(code: WithdrawalCode) -> bytes:
     return _png(code.qr_text())
 
 
-def withdrawal_svg(code: WithdrawalCode) -> str:
-    """Return the QR code of a withdrawal code as SVG, to embed in a page."""
-    svg: str = segno.make_qr(code.qr_text(), error="m").svg_inline(omitsize=True)
+def qr_svg(text: str) -> str:
+    """Return the QR code of a text as SVG, to embed in a page."""
+    svg: str = segno.make_qr(text, error="m").svg_inline(omitsize=True)
     return svg
 
 
-def withdrawal_modules(code: WithdrawalCode) -> list[list[bool]]:
-    """Return the modules of the QR code of a withdrawal code, row by row, dark ones true, without the quiet zone."""
-    return [[bool(module) for module in row] for row in segno.make_qr(code.qr_text(), error="m").matrix]
+def qr_modules(text: str) -> list[list[bool]]:
+    """Return the modules of the QR code of a text, row by row, dark ones true, without the quiet zone."""
+    return [[bool(module) for module in row] for row in segno.make_qr(text, error="m").matrix]
 
 
 def secret_qr(secret: PersonSecret) -> bytes:

@@ -28,7 +28,7 @@ from volens.store.keys.secrets import LongLivedSecret
 from volens.store.log.audit_log import log_size
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot, attached
 from volens.store.schema import data_tables as tables
-from volens.store.schema.authenticated import Scope, ScopedTable, scoped_tables
+from volens.store.schema.authenticated import DELETED_SCOPES, Scope, ScopedTable, scoped_tables
 from volens.store.schema.table_builder import read_value
 
 _ATTACHED: Final = "row seals"
@@ -243,7 +243,7 @@ class RowSeals:
         kept: Remembered | None,
     ) -> bool:
         """Return whether rows that are not there should be: their seal is there, or the keyring remembers them."""
-        if scope is Scope.JOB:
+        if scope in DELETED_SCOPES:
             return False
         if has_seal:
             return True

@@ -21,7 +21,7 @@ from volens.consent import (
     parse_purpose,
 )
 from volens.consent.zone import Promises
-from volens.enroll import ConsentChanges, Enrolled
+from volens.enroll import ConsentChanges, Enrolled, Invitations
 from volens.enroll import enroll as enroll_person
 from volens.erase import PendingStops, Progress, SweepReport, carry_out_pending, restore_site, resume_begun, sweep
 from volens.erase.order import Cohorts
@@ -69,6 +69,7 @@ class Site(ConsentGiving):
         stops: withdrawals, and those that the store could not record yet.
         feed: applies the changes of other processes, for a process that keeps the site open.
         changes: of consents in force: renewal, correction of the name, new photos, new code.
+        invitations: of people who have not agreed yet: made, opened, used, refused, cancelled.
         cohorts: erasures by order, their dossiers, orders to stop collecting, and the operators who may approve.
         keys: the site's keys: their state and their rotation.
         zones: titles of zones, pausing and removing them.
@@ -92,6 +93,7 @@ class Site(ConsentGiving):
         self.unfinished: ErasureIncompleteError | None = None
         self.feed = ChangeFeed(installation)
         self.changes = ConsentChanges(installation, lambda: self.extractor)
+        self.invitations = Invitations(installation)
         self.stops = PendingStops(installation)
         self.cohorts = Cohorts(installation)
         self.keys = Keys(store, installation.galleries.reissue)

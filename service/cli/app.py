@@ -33,6 +33,7 @@ from volens.service.cli import erase_commands as erase
 from volens.service.cli import export_commands as export
 from volens.service.cli import identify_commands as identify
 from volens.service.cli import import_commands as many
+from volens.service.cli import invite_commands as invite
 from volens.service.cli import keys_commands as keys
 from volens.service.cli import models_commands as models
 from volens.service.cli import operator_commands as operator
@@ -41,6 +42,7 @@ from volens.service.cli import policy_commands as policy
 from volens.service.cli import recipient_commands as recipient
 from volens.service.cli import renewal_commands as renewal
 from volens.service.cli import request_commands as request
+from volens.service.cli import restriction_commands as restriction
 from volens.service.cli import sender_commands as sender
 from volens.service.cli import serve_commands as serve
 from volens.service.cli import setup_commands as setup
@@ -61,10 +63,12 @@ _COMPLETION: Final = "_VOLENS_COMPLETE"
 """Set by the shell when it asks for completions."""
 
 _PANELS: Final = {
-    "Person and desk": [one.app for one in (sheet, enroll, many, people, identify, verify, withdraw, decisions)],
+    "Person and desk": [
+        one.app for one in (invite, sheet, enroll, many, people, identify, verify, withdraw, decisions)
+    ],
     "Privacy": [
         *(zone.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
-        *(certificate.app, certificate.dossier_app, recipient.app, audit.app),
+        *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app),
     ],
     "Operation": [one.app for one in (demo, setup, defaults, doctor, sweep, backup, keys, models)],
     "Integration": [serve.app, serve.config_app, credential.app, door.app, sender.app, webhook.app],
@@ -90,6 +94,7 @@ class _Program(Group):
 
 consent.app.add_typer(signing.app)
 consent.app.add_typer(renewal.app)
+consent.app.add_typer(restriction.app)
 
 app = Commands("volens", cls=_Program, no_args_is_help=True, pretty_exceptions_enable=False)
 for _noun in (one for apps in _PANELS.values() for one in apps):

@@ -103,7 +103,8 @@ def restore(
             "people who withdrew since the backup may be recognised again; ask them for receipts, codes or certificates"
         )
     document = {"home": str(place)} | members(
-        restored, "made_at log_size put_back replayed enroll_again older_rows unopenable certificates lost_entries"
+        restored,
+        "made_at log_size put_back replayed enroll_again older_rows restricted unopenable certificates lost_entries",
     )
     return document, _text(restored, place)
 
@@ -129,6 +130,11 @@ def _text(restored: Restored, home: Path) -> str:
         lines.append(
             f"{counted(restored.older_rows, 'consent, zone or credential', 'consents, zones or credentials')} changed "
             "since the backup; set again what was set since: leaving dates, PINs, retention, notices, orders"
+        )
+    if restored.restricted:
+        lines.append(
+            f"{counted(restored.restricted, 'consent')} paused, because a person paused theirs since the backup, and "
+            "nothing says who: ask these people ('volens people list' shows them), then 'volens consent resume'"
         )
     if restored.unopenable:
         lines.append(f"{counted(restored.unopenable, 'consent')} ended, because no keyring has the key any more")

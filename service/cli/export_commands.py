@@ -1,10 +1,12 @@
 """`volens export`: answer an access request: everything stored about a person, signed (GDPR 15 and 20)."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from volens import Site
 from volens.consent import InputError, TamperError, UnverifiedReceipt
 from volens.rights import MAX_FILE_BYTES, is_about, verify_answer
 from volens.service.cli.command_types import Commands, Output
@@ -14,6 +16,8 @@ from volens.service.cli.output import counted, members, shown
 from volens.service.cli.person_argument import is_file, receipts_meant, searched_by
 from volens.service.cli.session import opened
 from volens.store.files import read_private
+from volens.store.people.invitation_rows import invitations_about
+from volens.store.people.people_search import SeveralPeopleError
 
 app = Commands()
 
@@ -44,6 +48,8 @@ def export(
 
     With --verify, check such a file.
 
+    A person who is only invited is found by name, by number in the staff list, or by the link of the invitation.
+
     If nobody is found, nothing is written, and names that are nearly the same are shown. With --unknown, the file then
     says that nothing is stored, what was searched for, and what was not.
     """
@@ -58,7 +64,7 @@ def export(
     with opened(home) as site:
         answer = (
             site.answer_unknown(_text(searched_by(who)))
-            if unknown
+            if unknown or (not is_file(who) and _is_only_invited(site, who))
             else site.answer_access(
                 receipts_meant(site, who),
                 with_embedding=not without_embedding,
@@ -66,13 +72,22 @@ def export(
             )
         )
     write_private(path, answer.data)
+    stored = [counted(answer.held, "consent")] if answer.held else []
+    stored += [counted(answer.invitations, "open invitation")] if answer.invitations else []
     text = (
-        f"wrote {shown(path)}: data stored under {counted(answer.held, 'consent')}"
-        if answer.held
+        f"wrote {shown(path)}: data stored under {' and '.join(stored)}"
+        if stored
         else f"wrote {shown(path)}: nothing is stored under this; the file states what was searched, and what was not"
     )
-    document = {"file": str(path)} | members(answer, "answer_id held")
+    document = {"file": str(path)} | members(answer, "answer_id held invitations")
     return document, f"{text}\ngive the file to this person only, then delete it here"
+
+
+def _is_only_invited(site: Site, who: str) -> bool:
+    """Return whether a text finds an open invitation, and no consent."""
+    with suppress(SeveralPeopleError):
+        return not site.receipts_of(who) and bool(invitations_about(site.installation.store, who))
+    return False
 
 
 def _text(shown: str | UnverifiedReceipt) -> str:

@@ -25,7 +25,7 @@ app = Commands("people", "List, find and show the people with a consent in force
 _Zone = Annotated[str | None, typer.Option(help="Only this zone.")]
 _CONSENT: Final = (
     "zone=purpose receipt_id subject_id state custody given_at ends_at end_reason references second_factor has_badge "
-    "is_linked"
+    "is_linked restricted_at"
 )
 _COLUMNS: Final = ("name", "zone", "state", "ends", "references", "second factor", "staff list", "subject id")
 _UNOPENED: Final = "(the name does not open)"
@@ -144,6 +144,7 @@ def _page(record: PersonRecord, zone: ZoneInfo) -> str:
             ("second factor", one.second_factor or "no"),
             ("badge", _yes(one.has_badge)),
             ("linked to the staff list", _yes(one.is_linked)),
+            ("paused by the person", "no" if one.restricted_at is None else local_text(one.restricted_at, zone)),
         ]
         blocks.append(facts(rows))
     for gone in record.ended:

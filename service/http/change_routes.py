@@ -109,7 +109,7 @@ async def offer_renewal(zone: str, receipt_id: IdInPath, app_state: SharedState,
     site = app_state.site
 
     def offer() -> OfferAnswer:
-        old = _in_force(site, zone, receipt_id)
+        old = consent_in_force(site, zone, receipt_id)
         notice = newest_notice(site, zone, new.language, new.notice_sha256)
         return OfferAnswer.of(
             site.changes.offer_renewal(old.receipt_id, notice, form=new.form, valid_days=new.valid_days)
@@ -129,7 +129,7 @@ async def renew_consent(
 
 
 def _renew(site: Site, zone: str, receipt_id: str, new: Renewal, idempotent: IdempotentRequest) -> StorableResponse:
-    old = _in_force(site, zone, receipt_id)
+    old = consent_in_force(site, zone, receipt_id)
     signed = signed_bytes(new.signed)
     notice = notice_of_receipt(site, zone, signed)
     carried, badges = _carried(new.secret, _from_base64(new.badge)), list[bytes]()
@@ -170,7 +170,7 @@ async def correct_name(zone: str, receipt_id: IdInPath, app_state: SharedState, 
     """Replace the name under a consent in force (GDPR 16). The receipt carries no name, and stays valid."""
     site = app_state.site
     await app_state.desk_pool.run(
-        lambda: site.changes.correct_name(_in_force(site, zone, receipt_id).receipt_id, new.name)
+        lambda: site.changes.correct_name(consent_in_force(site, zone, receipt_id).receipt_id, new.name)
     )
 
 
@@ -192,7 +192,7 @@ async def reissue_code(
     def reissue() -> StorableResponse:
         if not new.identity_checked:
             raise InputError("check the person's identity first, then send identity_checked true")
-        return response(site.changes.reissue_code(_in_force(site, zone, receipt_id).receipt_id, store))
+        return response(site.changes.reissue_code(consent_in_force(site, zone, receipt_id).receipt_id, store))
 
     return await idempotent.run(app_state.desk_pool, reissue, zone, receipt_id, new)
 
@@ -263,7 +263,7 @@ def _change_photos(
     return StorableResponse(body, claims.receipt_id, has_secret=bool(badges))
 
 
-def _in_force(site: Site, zone: str, receipt_id: str) -> StoredReceipt:
+def consent_in_force(site: Site, zone: str, receipt_id: str) -> StoredReceipt:
     """Return the receipt of a consent in force in a zone; a consent of another zone is as unknown as none."""
     found = site.changes.in_force([ReceiptId(receipt_id)])
     if found.purpose != zone:

@@ -30,7 +30,8 @@ class PersonConsent(BaseModel):
     receipt_id: Id
     subject_id: SubjectId
     state: str = Field(
-        description="consented (no photos yet), enrolled, ended (waits for the sweep) or damaged", examples=["enrolled"]
+        description="consented (no photos yet), enrolled, restricted, ended (waits for the sweep) or damaged",
+        examples=["enrolled"],
     )
     custody: str = Field(examples=["operator"])
     given_at: datetime | None = Field(
@@ -42,6 +43,7 @@ class PersonConsent(BaseModel):
     second_factor: str | None = Field(description="badge or pin, if one is set", examples=["pin"])
     has_badge: bool = Field(examples=[False])
     is_linked: bool = Field(description="linked to an id in the staff list", examples=[True])
+    restricted_at: datetime | None = Field(description="since when the person has paused it (GDPR 18), else null")
 
 
 class EndedAnswer(BaseModel):

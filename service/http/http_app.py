@@ -15,12 +15,14 @@ from volens.service.http import directory_routes as directory
 from volens.service.http import door_routes as doors
 from volens.service.http import health_routes as health
 from volens.service.http import hook_routes as hooks
+from volens.service.http import invitation_routes as invitations
 from volens.service.http import job_routes as jobs
 from volens.service.http import log_routes as audit_log
 from volens.service.http import person_routes as people
 from volens.service.http import problems
 from volens.service.http import public_log_routes as public_log
 from volens.service.http import request_routes as requests
+from volens.service.http import restriction_routes as restrictions
 from volens.service.http import stream_routes as stream
 from volens.service.http import zone_routes as zones
 from volens.service.http.app_state import AppState
@@ -106,6 +108,7 @@ def application(
         zones,
         consents,
         desk,
+        invitations,
         changes,
         directory,
         requests,
@@ -114,7 +117,7 @@ def application(
         audit_log,
         public_log,
     )
-    for router in (*(part.router for part in parts), jobs.orders):
+    for router in (*(part.router for part in parts), jobs.orders, restrictions.persons, restrictions.desk):
         app.include_router(router, prefix="/v1", max_body_size=MAX_JSON_BYTES)
     if add_pages is not None:
         add_pages(app)

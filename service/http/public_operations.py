@@ -20,6 +20,8 @@ PUBLIC_OPERATIONS: Final = PUBLIC_LOG_OPERATIONS | {
     "withdraw",
     "ask_for_access",
     "explain_decisions",
+    "restrict",
+    "lift_restriction",
     "revoke_by_hook",
 }
 """To withdraw is as easy as to consent: no login (GDPR 7(3)). Hooks are signed."""

@@ -24,6 +24,7 @@ from volens.store.keys.root_key.holder_choice import ROOT_KEY_FILE
 from volens.store.keys.root_key.key_record import RECORD_FILE
 from volens.store.log import audit_log
 from volens.store.log.remembrance import remembered_leaves
+from volens.store.people.restrictions import RESTRICTED, restrict
 from volens.store.public_key_file import write_public_key
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -165,13 +166,16 @@ def catch_up(store: Store, manifest: Manifest | None, signed: Sequence[Checkpoin
     return CaughtUp(size + len(missing), Counter(read_leaf(leaf)[0] for leaf in missing))
 
 
-def accept_older_rows(store: Store) -> int:
+def accept_older_rows(store: Store, put_back: Mapping[str, int]) -> tuple[int, int]:
     """Seal again the rows that are older than the keyring remembers, and forget those that the data file lacks.
 
     What was set since the backup (a leaving date, a PIN, an order to stop collecting) is lost, and the operator is
-    told. Rows that do not verify stay refused. Return how many scopes have older rows, or none at all.
+    told. Rows that do not verify stay refused. If `put_back`, the kinds of the entries since the backup, has a
+    restriction (GDPR 18), nothing says whose it was: all consents that were changed since are restricted.
+
+    Return how many scopes have older rows, or none at all, and how many consents are restricted for that reason.
     """
-    older, lost = dict[Scope, list[str]](), list[tuple[str, str]]()
+    older, lost, perhaps = dict[Scope, list[str]](), list[tuple[str, str]](), list[str]()
     with store.write() as tx:
         with store.keyring.read() as kept:
             known = {scope: all_remembered(kept, scope.value) for scope in Scope}
@@ -186,10 +190,14 @@ def accept_older_rows(store: Store) -> int:
             index, _event = tx.log("rows.accepted", {"scopes": count})
             for scope, ids in older.items():
                 store.seals.write(tx.connection, scope, ids, index + 1)
+            if put_back.get(RESTRICTED):
+                perhaps = older[Scope.CONSENT]
+                for one in perhaps:
+                    restrict(tx, ReceiptId(one))
     if lost:
         with store.keyring.write() as kept:
             forget(kept, lost)
-    return count
+    return count, len(perhaps)
 
 
 def root_at(store: Store, checkpoint: Checkpoint) -> bytes | None:

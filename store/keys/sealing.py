@@ -15,6 +15,7 @@ from volens.store.keys.secrets import Random, Secret
 SEALED_VERSION: Final = 1
 NONCE_BYTES: Final = 12
 OVERHEAD_BYTES: Final = 1 + NONCE_BYTES + 16
+_NAME_STEP_BYTES: Final = 64
 
 
 def reference_context(
@@ -34,6 +35,12 @@ def seal(plaintext: bytes | bytearray | memoryview, key: Secret, associated_data
     """Seal `plaintext` of any length."""
     nonce = random(NONCE_BYTES)
     return bytes((SEALED_VERSION,)) + nonce + AESGCM(key.buffer).encrypt(nonce, plaintext, associated_data)
+
+
+def padded(name: str) -> bytes:
+    """Return a name with zeros up to a multiple of 64 bytes, so that the size of its box says little about it."""
+    encoded = name.encode("utf-8")
+    return encoded + bytes(-len(encoded) % _NAME_STEP_BYTES)
 
 
 def open_into(box: bytes | memoryview, key: Secret, associated_data: bytes, into: bytearray | memoryview) -> None:

@@ -7,6 +7,7 @@ is authenticated (`volens.store.log.keyring_memory`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
@@ -44,6 +45,10 @@ CONSENT_ENDED: Final = "consent.ended"
 CONSENT_GIVEN: Final = "consent.given"
 CODE_REISSUED: Final = "consent.code_reissued"
 REFERENCE_REPLACED: Final = "reference.replaced"
+INVITATION_REFUSED: Final = "invitation.refused"
+INVITATION_PRUNED: Final = "invitation.pruned"
+INVITATIONS_ENDED: Final = frozenset({INVITATION_REFUSED, INVITATION_PRUNED})
+"""The events with which rows of invitations are deleted."""
 _BATCH: Final = 500
 
 _End: TypeAlias = tuple[str, str, str]
@@ -80,7 +85,7 @@ def remember(keyring: Keyring, connection: Connection, codes_of: CodesOf, *, wai
         memory = _with_ends(kept, memory, ends, size)
         rows = _add_leaves(kept, connection)
         kinds = {read_leaf(row["leaf"])[0] for row in rows}
-        consents = _remember_seals(kept, connection, rows[0]["seq"] if rows else size, size)
+        consents = _remember_seals(kept, connection, kinds, rows[0]["seq"] if rows else size, size)
         if CODE_REISSUED in kinds:
             replace_codes(kept, codes_of(connection, consents))
         if memory.head.size < size:
@@ -153,7 +158,17 @@ def undone_ends(keyring: Keyring, connection: Connection) -> Mapping[ReceiptId, 
     return {receipt_id: reason for receipt_id, reason in remembered_ends(keyring).items() if receipt_id in live}
 
 
-def _remember_seals(kept: Connection, connection: Connection, known: int, size: int) -> list[str]:
+def _remember_over(kept: Connection, connection: Connection, scope: Scope, size: int) -> None:
+    """Remember as ended the scopes of a kind that are remembered and have no seal any more."""
+    seal = tables.row_seal.c
+    sealed = set(connection.scalars(select(seal.scope_id).where(seal.scope == scope.value)))
+    gone = [one for one, its in all_remembered(kept, scope.value).items() if not its.is_over and one not in sealed]
+    remember_over(kept, scope.value, gone, size)
+
+
+def _remember_seals(
+    kept: Connection, connection: Connection, kinds: AbstractSet[str], known: int, size: int
+) -> list[str]:
     """Remember the row seals that were made since the log had `known` entries: a generation is the log's size then.
 
     Return the consents that were sealed.
@@ -166,6 +181,9 @@ def _remember_seals(kept: Connection, connection: Connection, known: int, size: 
         jobs = set(connection.scalars(select(seal.scope_id).where(seal.scope == Scope.JOB.value)))
         deleted = all_remembered(kept, Scope.JOB.value).keys() - jobs
         forget(kept, [(Scope.JOB.value, one) for one in deleted])
+    if kinds & INVITATIONS_ENDED:
+        # Not forgotten: the row of an invitation that was refused must not be put back with its old seal.
+        _remember_over(kept, connection, Scope.INVITATION, size)
     consents = [row.scope_id for row in rows if row.scope == Scope.CONSENT.value]
     for start in range(0, len(consents), _BATCH):
         codes = connection.execute(

@@ -37,8 +37,6 @@ from volens.store.schema.authenticated import Scope
 from volens.store.schema.personal_tables import OWNER
 from volens.store.store import Store, Transaction
 
-_NAME_STEP_BYTES: Final = 64
-
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -106,6 +104,11 @@ class AuthenticConsent:
     expires_at: str
     interacted_at: str
     rows: SealedRows
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether the person has restricted it (GDPR 18)."""
+        return bool(self.rows.tables[tables.restriction.name])
 
     @property
     def ends_at(self) -> datetime:
@@ -183,6 +186,11 @@ class LiveConsents:
         if found is None or is_other or receipt_id in self._stopped:
             return None
         return found.ends_at
+
+    def is_restricted(self, receipt_id: ReceiptId) -> bool:
+        """Return whether the person has restricted the consent; see `live_until`."""
+        found = authenticate_consents(self._connection, [receipt_id]).get(receipt_id)
+        return found is not None and found.is_restricted
 
 
 def add_consent(
@@ -341,7 +349,7 @@ def open_name(receipt: StoredReceipt, box: bytes, secret: GrantSecret) -> str:
 def seal_name(name: str, owner: Mapping[str, str], receipt_sha256: bytes, secret: GrantSecret, random: Random) -> bytes:
     """Seal a name for the consent that `owner` (the columns of `OWNER`) names."""
     with secret.profile_key(receipt_sha256) as key:
-        return sealing.seal(_padded(name), key, _name_context(**owner), random)
+        return sealing.seal(sealing.padded(name), key, _name_context(**owner), random)
 
 
 def replace_name(tx: Transaction, owner: Mapping[str, str], box: bytes) -> None:
@@ -379,12 +387,6 @@ def _stored(row: Row[tuple[object, ...]]) -> StoredReceipt:
     return StoredReceipt(
         ReceiptId(row.receipt_id), DataSubjectId(row.subject_id), Purpose(row.purpose), row.subject_key, row.token
     )
-
-
-def _padded(name: str) -> bytes:
-    """Return a name with zeros up to a multiple of 64 bytes, so that the size of its box says little about it."""
-    encoded = name.encode("utf-8")
-    return encoded + bytes(-len(encoded) % _NAME_STEP_BYTES)
 
 
 _INTERACTIONS: Final = PreparedQuery(

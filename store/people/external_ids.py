@@ -18,6 +18,7 @@ from volens.store.schema.data_tables import external_id as table
 from volens.store.store import Transaction
 
 MAX_EXTERNAL_ID_LENGTH: Final = 200
+_NO_CONSENT: Final = "there is no consent in force for this receipt; nothing was changed"
 
 
 def parse_external_id(text: str) -> str:
@@ -43,20 +44,32 @@ def add_external_id(tx: Transaction, keyring: Keyring, receipt_id: ReceiptId, ex
 
     Raises:
         InputError: see `parse_external_id`.
-        NoLiveConsentError: no consent of this receipt is in force.
-        RefusedError: the consent has another external id, or another person in this zone has this one.
+        NoLiveConsentError, RefusedError: see `add_external_digest`.
     """
     owner = live_owner(tx.connection, receipt_id)
     if owner is None:
-        raise NoLiveConsentError("there is no consent in force for this receipt; nothing was changed")
+        raise NoLiveConsentError(_NO_CONSENT)
+    add_external_digest(tx, receipt_id, external_digest(keyring, Purpose(owner["purpose"]), external_id))
+
+
+def add_external_digest(tx: Transaction, receipt_id: ReceiptId, digest: bytes) -> None:
+    """Link an external id to a consent in force, by its keyed hash for the zone of that consent.
+
+    Raises:
+        NoLiveConsentError: no consent of this receipt is in force.
+        RefusedError: the consent has another external id, or another person in this zone has this one.
+        TamperError: the rows of a consent were changed.
+    """
+    owner = live_owner(tx.connection, receipt_id)
+    if owner is None:
+        raise NoLiveConsentError(_NO_CONSENT)
     zone = Purpose(owner["purpose"])
-    digest = external_digest(keyring, zone, external_id)
     own = tx.connection.scalar(select(table.c.digest).where(table.c.receipt_id == receipt_id))
     if own is not None:
         if hmac.compare_digest(own, digest):
             return
         raise RefusedError("this consent has another external id already; withdraw it, and give a new one")
-    if consent_linked(tx.connection, keyring, zone, external_id) is not None:
+    if consent_with_digest(tx.connection, zone, digest) is not None:
         raise RefusedError(
             f"another consent in zone {zone!r} has this external id already; check the number, or withdraw that one"
         )
@@ -73,7 +86,11 @@ def consent_linked(
     Raises:
         TamperError: the rows of that consent were changed; the id may be another person's.
     """
-    digest = external_digest(keyring, zone, external_id)
+    return consent_with_digest(connection, zone, external_digest(keyring, zone, external_id))
+
+
+def consent_with_digest(connection: Connection, zone: Purpose, digest: bytes) -> tuple[ReceiptId, DataSubjectId] | None:
+    """Return what `consent_linked` does, for the keyed hash of an external id."""
     row = connection.execute(select(table).where(table.c.purpose == zone, table.c.digest == digest)).one_or_none()
     if row is None:
         return None

@@ -34,6 +34,8 @@ class ConsentState(StrEnum):
     CONSENTED = "consented"
     """In force, without photos: no reference, and no badge."""
     ENROLLED = "enrolled"
+    RESTRICTED = "restricted"
+    """In force, and paused by the person (GDPR 18): nothing is matched or enrolled until they resume it."""
     ENDED = "ended"
     """A clock has run out: no longer matched, and the next sweep erases it."""
     DAMAGED = "damaged"
@@ -69,6 +71,7 @@ class ListedConsent:
         references: how many biometric references; of a badge zone, the badges that were handed out.
         second_factor: the kind that is set: ``badge`` or ``pin``; None if none is.
         is_linked: it is linked to an id in the staff list.
+        restricted_at: since when the person has restricted it; None if they have not.
     """
 
     receipt_id: ReceiptId
@@ -83,6 +86,7 @@ class ListedConsent:
     second_factor: str | None
     has_badge: bool
     is_linked: bool
+    restricted_at: datetime | None
 
 
 def consent_ids(
@@ -138,6 +142,11 @@ def listed_consents(connection: Connection, receipt_ids: Collection[ReceiptId], 
             )
         )
     }
+    paused = tables.restriction.c
+    restricted = {
+        row.receipt_id: row.restricted_at
+        for row in connection.execute(select(tables.restriction).where(paused.receipt_id.in_(receipt_ids)))
+    }
     badges, linked = (
         set(connection.scalars(select(table.c.receipt_id).where(table.c.receipt_id.in_(receipt_ids))))
         for table in (tables.badge, tables.external_id)
@@ -148,7 +157,7 @@ def listed_consents(connection: Connection, receipt_ids: Collection[ReceiptId], 
             subject_id=one.subject_id,
             purpose=one.purpose,
             custody=custody[one.purpose],
-            state=_state(one, references[one.receipt_id], now),
+            state=_state(one, references[one.receipt_id], now, is_restricted=one.receipt_id in restricted),
             given_at=None if one.facts is None else one.facts.issued_at,
             ends_at=one.deadline.at,
             end_reason=one.deadline.reason,
@@ -156,6 +165,7 @@ def listed_consents(connection: Connection, receipt_ids: Collection[ReceiptId], 
             second_factor=kinds.get(one.receipt_id),
             has_badge=one.receipt_id in badges or kinds.get(one.receipt_id) == "badge",
             is_linked=one.receipt_id in linked,
+            restricted_at=restricted.get(one.receipt_id),
         )
         for one in clocked(connection, receipt_ids=receipt_ids)
     ]
@@ -197,9 +207,11 @@ def _has_row(receipt_id: ColumnElement[str]) -> ColumnElement[bool]:
     return exists().where(receipt_id == _live.receipt_id)
 
 
-def _state(one: ClockedConsent, references: int, now: datetime) -> ConsentState:
+def _state(one: ClockedConsent, references: int, now: datetime, *, is_restricted: bool) -> ConsentState:
     if one.problem is not None:
         return ConsentState.DAMAGED
     if one.deadline.at <= now:
         return ConsentState.ENDED
+    if is_restricted:
+        return ConsentState.RESTRICTED
     return ConsentState.ENROLLED if references else ConsentState.CONSENTED

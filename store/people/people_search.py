@@ -17,8 +17,14 @@ from volens.store.people.external_ids import MAX_EXTERNAL_ID_LENGTH, consent_lin
 from volens.store.schema import data_tables as tables
 from volens.store.store import Store
 
-COMPARED_WITH: Final = ("receipt id", "subject id", "name of a consent in force", "external id of a consent in force")
-"""The identifiers that `receipts_of` compares a text with."""
+COMPARED_WITH: Final = (
+    "receipt id",
+    "subject id",
+    "name of a consent in force",
+    "external id of a consent in force",
+    "name, external id or link of an open invitation",
+)
+"""The identifiers that an answer to an access request compares a text with: `receipts_of`, and `invitations_about`."""
 
 MAX_SEARCH_LENGTH: Final = MAX_EXTERNAL_ID_LENGTH
 _receipt = tables.receipt.c

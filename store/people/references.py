@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn, final
 
-from sqlalchemy import Connection, Select, Table, bindparam, func, insert, select
+from sqlalchemy import Connection, Select, Table, bindparam, exists, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from volens.consent import (
@@ -300,7 +300,11 @@ _COUNT: Final = PreparedQuery(
     .select_from(tables.biometric_reference)
     .where(_OF_GALLERY, _reference.reference_id <= bindparam("newest"))
 )
-_LIVE_NOW: Final = (_live.c.expires_at > bindparam("now")) & (_seen.c.interacted_at > bindparam("active_since"))
+_LIVE_NOW: Final = (
+    (_live.c.expires_at > bindparam("now"))
+    & (_seen.c.interacted_at > bindparam("active_since"))
+    & ~exists().where(tables.restriction.c.receipt_id == _live.c.receipt_id)
+)
 _CANDIDATES: Final = PreparedQuery(
     _SEALED.where(_BY_OPERATOR, InList(_reference.reference_id, "ids"), _OF_GALLERY, _LIVE_NOW)
 )

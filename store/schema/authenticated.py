@@ -15,7 +15,7 @@ from typing import Final, final
 
 from sqlalchemy import Index, Table
 
-from volens.store.schema import evidence_tables, personal_tables, program_tables, promise_tables
+from volens.store.schema import evidence_tables, invitation_tables, personal_tables, program_tables, promise_tables
 from volens.store.schema import table_builder as col
 from volens.store.schema.table_builder import RowRule, build_table
 
@@ -43,7 +43,11 @@ class Scope(StrEnum):
     SENDER = "sender"
     ENDPOINT = "endpoint"
     JOB = "job"
-    """Deleted after 30 days: a job that is not there is no sign of tampering."""
+    INVITATION = "invitation"
+
+
+DELETED_SCOPES: Final = frozenset({Scope.JOB, Scope.INVITATION})
+"""Scopes whose rows are deleted in time: one that is not there is no sign of tampering."""
 
 
 @final
@@ -110,4 +114,5 @@ _TABLES: Final = {
     ),
     Scope.ENDPOINT: (ScopedTable(program_tables.webhook_endpoint, "endpoint_id"),),
     Scope.JOB: (ScopedTable(program_tables.job, "job_id", frozenset({"done", "total", "seen_at"})),),
+    Scope.INVITATION: (ScopedTable(invitation_tables.invitation, "invitation_id"),),
 }

@@ -11,6 +11,7 @@ from volens.store.schema.evidence_tables import cohort_member as cohort_member
 from volens.store.schema.evidence_tables import consent_end as consent_end
 from volens.store.schema.evidence_tables import erasure as erasure
 from volens.store.schema.evidence_tables import receipt as receipt
+from volens.store.schema.invitation_tables import invitation as invitation
 from volens.store.schema.log_tables import audit_checkpoint as audit_checkpoint
 from volens.store.schema.log_tables import audit_event as audit_event
 from volens.store.schema.log_tables import audit_node as audit_node
@@ -26,6 +27,7 @@ from volens.store.schema.personal_tables import live_consent as live_consent
 from volens.store.schema.personal_tables import name_disclosure as name_disclosure
 from volens.store.schema.personal_tables import passage as passage
 from volens.store.schema.personal_tables import replaced_reference as replaced_reference
+from volens.store.schema.personal_tables import restriction as restriction
 from volens.store.schema.personal_tables import second_factor as second_factor
 from volens.store.schema.personal_tables import subject_profile as subject_profile
 from volens.store.schema.personal_tables import subject_secret as subject_secret

@@ -197,6 +197,16 @@ leaving: Final = personal_table(
     kept_on_renewal=True,
 )
 
+restriction: Final = personal_table(
+    "restriction",
+    *owner(one_row=True),
+    col.utc_time("restricted_at"),
+    counted_as="restrictions",
+    authenticated=True,
+    kept_on_renewal=True,
+)
+"""Consents that the person has restricted (GDPR 18): `volens.store.people.restrictions`."""
+
 last_interaction: Final = personal_table(
     "last_interaction",
     *owner(one_row=True),

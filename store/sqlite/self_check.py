@@ -51,6 +51,7 @@ _EXAMPLES: Final[Mapping[str, _Row]] = {
     "cohort_member": {"receipt_id": _OWNERS["badge"]["receipt_id"]},  # under an order no reference is added
     "consent_end": {"receipt_id": _OTHERS["badge"]["receipt_id"]},
     "api_credential": {"role": "desk"},
+    "invitation": {"number": 2, "sealed_name": b"~" * 64},
     "audit_node": {"level": -1},
     "audit_checkpoint": {"size": -1},
     "webhook_sender_key": {"expires_at": _PAST},
@@ -58,7 +59,11 @@ _EXAMPLES: Final[Mapping[str, _Row]] = {
     "process": {"seen_at": _FUTURE},
 }
 """Values of synthetic rows, where those that follow from the columns do not fit together."""
-_CLOSING: Final[Mapping[str, _Row]] = {"access_request": {"outcome": "answered"}, "job": {"state": "done"}}
+_CLOSING: Final[Mapping[str, _Row]] = {
+    "access_request": {"outcome": "answered"},
+    "job": {"state": "done"},
+    "invitation": {"state": "used", "sealed_name": None},
+}
 """What a row gets together with the column that closes it."""
 
 

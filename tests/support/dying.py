@@ -191,6 +191,20 @@ def renew_on_a_full_disk(home: Path, receipt_id: str, size_bytes: int, result: P
     os.write(report, said.encode())
 
 
+def restrict_and_die(home: Path, receipt_id: str, nth: int, moment: str) -> None:
+    """Restrict a consent, and be killed at the nth durable step."""
+    site = _open(home)
+    at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
+    site.changes.restrict(ReceiptId(receipt_id))
+
+
+def resume_and_die(home: Path, receipt_id: str, nth: int, moment: str) -> None:
+    """Lift a restriction, and be killed at the nth durable step."""
+    site = _open(home)
+    at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)))
+    site.changes.lift_restriction(ReceiptId(receipt_id))
+
+
 def add_a_photo_and_die(home: Path, receipt: bytes, nth: int, moment: str, result: Path) -> None:
     """Add a photo to a reference, and be killed at the nth durable step; without a kill, record the number of steps."""
     site = Site.open(home, clock=Clock())

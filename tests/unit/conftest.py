@@ -38,6 +38,10 @@ class FakeLedger:
         assert purpose == "front-door"
         return datetime(2099, 12, 31, tzinfo=UTC)
 
+    def is_restricted(self, receipt_id: ReceiptId) -> bool:
+        assert len(receipt_id) == 32
+        return False
+
 
 @pytest.fixture(scope="session")
 def zone() -> Zone:

@@ -39,6 +39,7 @@ from volens.consent.jws import b64url
 from volens.consent.receipt import Controller
 from volens.consent.receipt_offer import ReceiptOffer, compose_receipt, end_of_term
 from volens.consent.receipt_signature import SignatureForm, SignatureTerms
+from volens.consent.refusal import REFUSAL, sign_refusal
 from volens.erase.proof import CERTIFICATE, log_details
 
 FOLDER: Final = Path(__file__).parent
@@ -336,9 +337,38 @@ def worked_example() -> WorkedExample:
     return WorkedExample(key, CERTIFICATE.to_file(token), header_line(key, note) + log, lines)
 
 
+def refusals() -> dict[str, tuple[bytes, str]]:
+    """Return refusal receipts, each with its expected result under the key of the worked example's site."""
+    controller = Controller(SiteId("site-5c1e"), "Lakeside Bakery", "privacy@lakeside.example")
+    site, other = (SubjectKey.from_seed(seed) for seed in (SITE_SEED, BOB_SEED))
+    good = sign_refusal(site, controller, "front-door", "ffeeddccbbaa99887766554433221100", NOW)
+    token = json.loads(good)["refusal"]
+    said = json.loads(payload_of(token))
+    header = '{"alg":"Ed25519","typ":"volens-refusal+jws"}'
+
+    def changed_to(typ: str = header, **members: object) -> bytes:
+        return REFUSAL.to_file(signed(said | members, typ, SITE_SEED))
+
+    rest, _, signature = token.rpartition(".")
+    another_day = b64url(rfc8785.dumps(said | {"refused_on": "2099-03-15"}))
+    return {
+        "refusal_good": (good, VERIFIED),
+        "refusal_by_another_site": (sign_refusal(other, controller, "front-door", "ff" * 16, NOW), "TamperError"),
+        "refusal_payload_other_day": (
+            REFUSAL.to_file(f"{rest.partition('.')[0]}.{another_day}.{signature}"),
+            "TamperError",
+        ),
+        "refusal_statement_other": (changed_to(statement="a person said yes"), "TamperError"),
+        "refusal_number_short": (changed_to(refusal_id="ff"), "TamperError"),
+        "refusal_version_other": (changed_to(version=2), "InputError"),
+        "refusal_typ_receipt": (changed_to(HEADER), "InputError"),
+        "refusal_bare_token": (f"{token}\n".encode("ascii"), "InputError"),
+    }
+
+
 def files() -> dict[str, bytes]:
     """Return every file of this folder that is built, by name."""
-    made = vectors()
+    made, said_no = vectors(), refusals()
     ann = SubjectKey.from_seed(ANN_SEED).public
     manifest = {
         "made_by": "tests/vectors/build_vectors.py",
@@ -347,8 +377,10 @@ def files() -> dict[str, bytes]:
         "receipts": {
             f"{name}.txt": {"expected": vector.expected, "words": vector.words} for name, vector in made.items()
         },
+        "refusals": {f"{name}.json": expected for name, (_data, expected) in said_no.items()},
     }
     built = {f"{name}.txt": f"{vector.token}\n".encode("ascii") for name, vector in made.items()}
+    built |= {f"{name}.json": data for name, (data, _expected) in said_no.items()}
     worked = worked_example()
     return built | {
         "manifest.json": (json.dumps(manifest, indent=2) + "\n").encode(),

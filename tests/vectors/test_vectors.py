@@ -7,8 +7,10 @@ import pytest
 
 from tests.vectors.build_vectors import FOLDER, VERIFIED, files
 from volens import consent
+from volens.audit import VerifierKey
 from volens.consent import UnverifiedReceipt, VerifiedReceipt
 from volens.consent.receipt import verify_receipt
+from volens.consent.refusal import verify_refusal
 from volens.consent.subject_key import SubjectPublicKey
 
 MANIFEST: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
@@ -54,3 +56,19 @@ def test_each_bad_receipt_is_bad_in_its_own_way() -> None:
     assert len(contents) == len(MANIFEST["receipts"]) == len(GOOD) + len(BAD)
     assert len(GOOD) >= 5
     assert len(BAD) >= 30
+
+
+@pytest.mark.parametrize(("name", "expected"), MANIFEST["refusals"].items())
+def test_a_refusal_receipt_has_the_result_of_the_manifest(name: str, expected: str) -> None:
+    key = VerifierKey.parse((FOLDER / "worked_site.pub").read_text("utf-8").strip())
+    data = (FOLDER / name).read_bytes()
+    if expected == VERIFIED:
+        assert verify_refusal(data, *key.public_keys).zone == "front-door"
+        return
+    with pytest.raises(consent.VolensError) as caught:
+        verify_refusal(data, *key.public_keys)
+    assert type(caught.value).__name__ == expected
+
+
+def test_no_refusal_receipt_is_left_over_or_missing() -> None:
+    assert {path.name for path in FOLDER.glob("refusal_*.json")} == set(MANIFEST["refusals"])

@@ -93,8 +93,9 @@ def token(payload: object, *, header: bytes = HEADER, seed: bytes = ANN_SEED) ->
 class FakeLedger:
     """A ledger with one consent in force until a moment; checks that the gate passes the right three values."""
 
-    def __init__(self, live_until: datetime | None = NOW + timedelta(days=365)) -> None:
+    def __init__(self, live_until: datetime | None = NOW + timedelta(days=365), *, restricted: bool = False) -> None:
         self.answer = live_until
+        self.restricted = restricted
         self.asked: list[tuple[ReceiptId, DataSubjectId, Purpose]] = []
 
     def live_until(self, receipt_id: ReceiptId, subject_id: DataSubjectId, purpose: Purpose) -> datetime | None:
@@ -103,6 +104,11 @@ class FakeLedger:
         assert len(subject_id) == 43
         self.asked.append((receipt_id, subject_id, purpose))
         return self.answer
+
+    def is_restricted(self, receipt_id: ReceiptId) -> bool:
+        """Return what was given."""
+        assert len(receipt_id) == 32
+        return self.restricted
 
 
 def grant() -> ConsentGrant:

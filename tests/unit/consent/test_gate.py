@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.consent.samples import ANN, DOOR, NOW, RECEIPT_ID, SITE, FakeLedger, receipt, zone
 from volens.consent import NoLiveConsentError, Purpose, RefusedError, SiteId, VolensError, permit_probe
-from volens.consent.errors import ConsentExpiredError, ForeignReceiptError
+from volens.consent.errors import ConsentExpiredError, ConsentRestrictedError, ForeignReceiptError
 from volens.consent.gate import CLOCK_SKEW, admit
 from volens.consent.receipt import verify_receipt
 
@@ -50,6 +50,11 @@ REFUSALS: dict[str, tuple[dict[str, object], type[VolensError], str]] = {
     "an expired receipt": ({"now": END + SECOND}, ConsentExpiredError, "has expired; ask the person for a new one"),
     "a receipt that expires now": ({"now": END}, ConsentExpiredError, "has expired"),
     "no consent in the ledger": ({"ledger": FakeLedger(None)}, NoLiveConsentError, "no consent is in force"),
+    "a consent that the person has restricted": (
+        {"ledger": FakeLedger(restricted=True)},
+        ConsentRestrictedError,
+        "the person has paused this consent",
+    ),
     "a term that ran out in the ledger": ({"ledger": FakeLedger(NOW - SECOND)}, ConsentExpiredError, "has expired"),
     "a term that runs out now in the ledger": ({"ledger": FakeLedger(NOW)}, ConsentExpiredError, "has expired"),
 }
@@ -105,3 +110,10 @@ def test_an_expired_and_a_missing_consent_can_be_handled_as_one() -> None:
 
 def test_a_probe_permit_is_for_its_zone() -> None:
     assert permit_probe(zone("lab")).purpose == "lab"
+
+
+def test_a_renewal_passes_although_the_person_has_restricted_the_consent() -> None:
+    ledger = FakeLedger(restricted=True)
+    verified = verify_receipt(receipt(), ANN.public)
+    grant = admit(verified, site_id=SITE, purpose=DOOR, ledger=ledger, now=NOW, even_if_restricted=True)
+    assert grant.receipt_id == RECEIPT_ID

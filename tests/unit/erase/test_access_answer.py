@@ -195,6 +195,7 @@ def test_an_answer_that_nothing_is_held_says_what_was_searched_for_and_what_not(
                 "subject id",
                 "name of a consent in force",
                 "external id of a consent in force",
+                "name, external id or link of an open invitation",
             ],
         }
     ]

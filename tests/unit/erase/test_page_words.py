@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from volens import service
 from volens.consent import Custody, EndReason
 from volens.consent.clocks import LEGAL_SOURCES
 from volens.erase import pages
@@ -18,6 +19,8 @@ from volens.store.schema import PERSONAL
 
 FOLDER = Path(pages.__file__).parent
 TABLES = sorted(path.stem for path in FOLDER.glob("*.toml"))
+MESSAGES = {"invitation_message": Path(service.__file__).parent / "invitation_letter.py"}
+"""Texts that are no pages, and the module that uses their words."""
 PAGES = [name for name in TABLES if name != "base"]
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -41,7 +44,7 @@ def test_every_sentence_is_in_every_language_with_the_same_values(page: str) -> 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_sentence_of_a_page_is_used_by_its_template(page: str) -> None:
-    template = (FOLDER / f"{page}.html").read_text(encoding="utf-8")
+    template = MESSAGES.get(page, FOLDER / f"{page}.html").read_text(encoding="utf-8")
     known = set(re.findall(r't\.known\("(\w+)"', template)) | set(re.findall(r't\("(\w+) "', template))
     quoted = set(re.findall(r'"(\w+)"', template))
     unused = {key for key in table(page) if key not in quoted and key.partition(" ")[0] not in known}

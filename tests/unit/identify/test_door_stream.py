@@ -202,3 +202,13 @@ def test_an_upright_face_beside_one_that_is_upside_down_still_matches(
     faces = {face.box[0] < SIDE: face for face in recognizer.identify(Purpose("lobby"), both).faces}
     assert faces[True].subject_id == person.subject_id
     assert (faces[False].match, faces[False].reason) == (None, "upside_down")
+
+
+def test_a_person_who_pauses_does_not_match_from_the_next_frame_on(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    person = admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    stream = door(house, extractor)
+    assert all(matches(walk(stream, astronaut_tile, range(5))))
+    house.site.changes.restrict(person.receipt_id)
+    assert not any(matches(walk(stream, astronaut_tile, range(5, 40))))

@@ -20,7 +20,7 @@ from volens.consent.receipt import Controller, ReceiptSignatureError
 from volens.erase.pages import LANGUAGES, PageLanguage
 from volens.service.cli.desk_copies import desk_copies, only_in_files
 from volens.service.consent_sheet import ConsentSheet, sheet_page
-from volens.service.qr_codes import withdrawal_modules
+from volens.service.qr_codes import qr_modules
 from volens.service.sheet_pdf import sheet_pdf
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -91,7 +91,7 @@ def test_a_long_text_is_made_smaller_and_stays_on_one_page(house: House) -> None
 
 def test_a_camera_reads_the_qr_code_of_the_pdf(house: House) -> None:
     take_home = house.invite().take_home
-    modules = np.pad(~np.array(withdrawal_modules(code_of(take_home))), 4, constant_values=True)
+    modules = np.pad(~np.array(qr_modules(code_of(take_home).qr_text())), 4, constant_values=True)
     picture = np.kron(modules, np.ones((6, 6))).astype(np.uint8) * 255
     text, _, _ = cv2.QRCodeDetector().detectAndDecode(picture)
     assert text == code_of(take_home).qr_text()

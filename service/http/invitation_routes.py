@@ -1,0 +1,145 @@
+"""Operations of the desk on invitations: make, list, send again, cancel. The person's own pages need no credential."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field, StrictInt
+
+from volens import Site
+from volens.consent.invitation import InvitationState
+from volens.enroll import Invitation
+from volens.service.http.access import Caller, GuardedRoute
+from volens.service.http.app_state import SharedState
+from volens.service.http.bodies import Id, IdInPath, RequestBody, Time, ZoneName
+from volens.service.http.idempotency import Idempotent, StorableResponse
+from volens.service.invitation_letter import public_origin
+
+router: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
+
+
+class NewInvitation(RequestBody):
+    """A person to invite. Nothing is sent: the desk hands the link over."""
+
+    name: str = Field(description="stored encrypted, until the invitation ends", examples=["Ada Example"])
+    jurisdiction: str | None = Field(
+        None, description="the law that protects the person: ISO 3166; else the site's default", examples=["FR"]
+    )
+    language: str | None = Field(None, description="of the notice", examples=["en"])
+    external_id: str | None = Field(
+        None, description="the person's id in the staff list; only a keyed hash is stored", examples=["4711"]
+    )
+    valid_days: StrictInt | None = Field(None, description="the term of the consent; else the zone's retention")
+    days: StrictInt = Field(14, description="how long the link is open, 1 to 90")
+
+
+class NewLink(RequestBody):
+    """A new link for an open invitation; the older ones open nothing any more."""
+
+    days: StrictInt = Field(14, description="how long the link is open, 1 to 90", examples=[14])
+
+
+class InvitationAnswer(BaseModel):
+    """An invitation with its link, which is for the person alone."""
+
+    invitation_id: Id
+    zone: ZoneName
+    language: str = Field(examples=["en"])
+    expires_at: Time
+    link: str = Field(examples=["https://door.example/invitation#Dk8..."])
+
+
+class InvitationEntry(BaseModel):
+    """An invitation in the desk's list, without its link."""
+
+    invitation_id: Id
+    zone: ZoneName
+    name: str | None = Field(description="null once it has ended", examples=["Ada Example"])
+    state: InvitationState = Field(description="those that were refused are not listed", examples=["open"])
+    language: str = Field(examples=["en"])
+    jurisdiction: str = Field(examples=["FR"])
+    is_linked: bool = Field(description="the consent will be linked to an id in the staff list", examples=[True])
+    invited_by: str = Field(description="the id of the credential, or 'command line'", examples=["86c42cc34fe8d921"])
+    invited_at: Time
+    expires_at: Time
+
+
+class InvitationsAnswer(BaseModel):
+    """The invitations of a zone, by expiry."""
+
+    items: list[InvitationEntry]
+
+
+@router.post(
+    "/zones/{zone}/invitations", status_code=201, response_model=InvitationAnswer, summary="Invite a person to a zone"
+)
+async def invite(
+    zone: str, app_state: SharedState, new: NewInvitation, idempotent: Idempotent, caller: Caller
+) -> Response:
+    """Make a link for one person and one use."""
+    site = app_state.site
+
+    def make() -> StorableResponse:
+        public_origin(site)
+        made = site.invitations.invite(
+            zone,
+            name=new.name,
+            jurisdiction=site.defaults.jurisdiction(new.jurisdiction),
+            language=new.language,
+            external_id=new.external_id,
+            valid_days=new.valid_days,
+            days=new.days,
+            invited_by=caller.caller_id,
+        )
+        return _response(site, made)
+
+    return await idempotent.run(app_state.desk_pool, make, zone, new)
+
+
+@router.get("/zones/{zone}/invitations", summary="List the invitations to a zone, with names")
+async def list_invitations(
+    zone: str,
+    app_state: SharedState,
+    caller: Caller,
+    state: Annotated[InvitationState | None, Query(description="only invitations of this state")] = None,
+) -> InvitationsAnswer:
+    """Return the invitations by expiry. The log records who looked. Who said no is not listed."""
+    found = await app_state.desk_pool.run(
+        lambda: app_state.site.invitations.list(zone, state, shown_to=caller.caller_id)
+    )
+    return InvitationsAnswer(items=[InvitationEntry.model_validate(one, from_attributes=True) for one in found])
+
+
+@router.post(
+    "/zones/{zone}/invitations/{invitation_id}/links",
+    status_code=201,
+    response_model=InvitationAnswer,
+    summary="Make a new link for an invitation",
+)
+async def resend_invitation(
+    zone: str, invitation_id: IdInPath, app_state: SharedState, new: NewLink, idempotent: Idempotent
+) -> Response:
+    """Make a new link for an open invitation; the older ones open nothing any more."""
+    site = app_state.site
+
+    def make() -> StorableResponse:
+        public_origin(site)
+        return _response(site, site.invitations.resend(invitation_id, days=new.days, zone=zone))
+
+    return await idempotent.run(app_state.desk_pool, make, zone, invitation_id, new)
+
+
+@router.delete("/zones/{zone}/invitations/{invitation_id}", status_code=204, summary="Cancel an invitation")
+async def cancel_invitation(zone: str, invitation_id: IdInPath, app_state: SharedState) -> None:
+    """Cancel an open invitation: its name is erased, and its link opens nothing any more."""
+    await app_state.desk_pool.run(lambda: app_state.site.invitations.cancel(invitation_id, zone=zone))
+
+
+def _response(site: Site, made: Invitation) -> StorableResponse:
+    body = InvitationAnswer(
+        invitation_id=made.invitation_id,
+        zone=made.zone,
+        language=made.language,
+        expires_at=made.expires_at,
+        link=made.token.link(public_origin(site)),
+    )
+    return StorableResponse(body)

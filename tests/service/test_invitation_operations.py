@@ -1,0 +1,93 @@
+"""Invitations over HTTP: the desk makes, lists, renews and cancels them, in its own zone."""
+
+from collections.abc import Callable
+
+import pytest
+from house import House
+from starlette.testclient import TestClient
+
+from volens.store.programs import Role
+
+Bearer = Callable[..., dict[str, str]]
+INVITE = "/v1/zones/lobby/invitations"
+ADA = {"name": "Ada Canary", "jurisdiction": "FR", "external_id": "4711"}
+
+
+@pytest.fixture
+def desk(house: House, bearer: Bearer) -> dict[str, str]:
+    house.site.defaults.set(public_url="https://door.example")
+    return bearer(Role.DESK, "lobby")
+
+
+def test_the_desk_makes_lists_renews_and_cancels_an_invitation(
+    client: TestClient, house: House, desk: dict[str, str]
+) -> None:
+    made = client.post(INVITE, json=ADA, headers=desk)
+    assert made.status_code == 201
+    link, number = made.json()["link"], made.json()["invitation_id"]
+    assert link.startswith("https://door.example/invitation#")
+    assert house.site.invitations.open(link).name == "Ada Canary"
+
+    (one,) = client.get(f"{INVITE}?state=open", headers=desk).json()["items"]
+    assert (one["name"], one["state"], one["is_linked"]) == ("Ada Canary", "open", True)
+    assert "link" not in one
+
+    again = client.post(f"{INVITE}/{number}/links", json={"days": 3}, headers=desk)
+    assert (again.status_code, again.json()["invitation_id"]) == (201, number)
+    assert again.json()["link"] != link
+    assert client.delete(f"{INVITE}/{number}", headers=desk).status_code == 204
+    assert client.delete(f"{INVITE}/{number}", headers=desk).status_code == 404
+    (one,) = client.get(INVITE, headers=desk).json()["items"]
+    assert (one["name"], one["state"]) == (None, "cancelled")
+
+
+def test_a_request_that_is_sent_twice_makes_one_invitation(
+    client: TestClient, house: House, desk: dict[str, str]
+) -> None:
+    key = {"Idempotency-Key": "5f0c2a9e-3d0b-4c56-9a55-2f1f0f6f7c11"}
+    answers = [client.post(INVITE, json=ADA, headers=desk | key) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    assert len(house.site.invitations.list()) == 1
+
+
+def test_another_zone_or_role_is_refused(client: TestClient, desk: dict[str, str], bearer: Bearer) -> None:
+    number = client.post(INVITE, json=ADA, headers=desk).json()["invitation_id"]
+    for shown in (bearer(Role.DESK, "lab"), bearer(Role.DOOR), bearer(Role.AUDITOR), bearer(Role.OPERATOR)):
+        assert client.get(INVITE, headers=shown).status_code == 403
+        assert client.post(INVITE, json=ADA, headers=shown).status_code == 403
+        assert client.delete(f"{INVITE}/{number}", headers=shown).status_code == 403
+    elsewhere = f"/v1/zones/lab/invitations/{number}"
+    assert client.delete(elsewhere, headers=bearer(Role.DESK, "lab")).status_code == 404
+    assert client.post(f"{elsewhere}/links", json={}, headers=bearer(Role.DESK, "lab")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"name": ""}, 422),
+        ({"name": "Ada"}, 422),
+        (ADA | {"days": 91}, 422),
+        (ADA | {"days": "3"}, 422),
+        (ADA | {"language": "fr"}, 422),
+        (ADA | {"colour": "red"}, 422),
+    ],
+)
+def test_a_body_that_is_no_invitation_is_a_problem(
+    client: TestClient, desk: dict[str, str], body: dict[str, object], status: int
+) -> None:
+    answer = client.post(INVITE, json=body, headers=desk)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_without_a_public_address_nothing_is_made(client: TestClient, house: House, bearer: Bearer) -> None:
+    answer = client.post(INVITE, json=ADA, headers=bearer(Role.DESK))
+    assert answer.status_code == 422
+    assert "defaults set --public-url" in answer.json()["detail"]
+    assert house.site.invitations.list() == []
+
+
+def test_a_person_who_is_invited_already_is_a_conflict(client: TestClient, desk: dict[str, str]) -> None:
+    assert client.post(INVITE, json=ADA, headers=desk).status_code == 201
+    again = client.post(INVITE, json=ADA, headers=desk)
+    assert again.status_code in {403, 409}
+    assert "Ada" not in again.text
