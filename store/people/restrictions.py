@@ -21,6 +21,7 @@ RESTRICTED: Final = "consent.restricted"
 RESUMED: Final = "consent.resumed"
 _ONE: Final = PreparedQuery(select(table.c.receipt_id).where(table.c.receipt_id == bindparam("of")))
 _reference = tables.biometric_reference.c
+_BATCH: Final = 500
 
 
 def restrict(tx: Transaction, receipt_id: ReceiptId) -> datetime:
@@ -73,12 +74,15 @@ def is_restricted(snapshot: Connection | ReadSnapshot, receipt_id: ReceiptId) ->
 
 def restricted_references(connection: Connection, purpose: Purpose, model_id: ModelId) -> frozenset[ReferenceId]:
     """Return the references of a gallery whose consents are restricted."""
-    query = (
-        select(_reference.reference_id)
-        .join_from(table, tables.biometric_reference, _reference.receipt_id == table.c.receipt_id)
-        .where(table.c.purpose == purpose, _reference.purpose == purpose, _reference.model_id == model_id)
-    )
-    return frozenset(ReferenceId(one) for one in connection.scalars(query))
+    # In two steps: joined, SQLite may read all references of the zone instead.
+    restricted = list(connection.scalars(select(table.c.receipt_id).where(table.c.purpose == purpose)))
+    found: set[ReferenceId] = set()
+    for start in range(0, len(restricted), _BATCH):
+        query = select(_reference.reference_id).where(
+            _reference.receipt_id.in_(restricted[start : start + _BATCH]), _reference.model_id == model_id
+        )
+        found.update(ReferenceId(one) for one in connection.scalars(query))
+    return frozenset(found)
 
 
 def _ended() -> NoLiveConsentError:

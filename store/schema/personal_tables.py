@@ -201,6 +201,7 @@ restriction: Final = personal_table(
     "restriction",
     *owner(one_row=True),
     col.utc_time("restricted_at"),
+    Index("ix_restriction_purpose", "purpose"),
     counted_as="restrictions",
     authenticated=True,
     kept_on_renewal=True,

@@ -97,5 +97,6 @@ def test_init_sets_defaults_and_refuses_wrong_ones_before_it_makes_a_site(home: 
     refused = volens("init", "--time-zone", "Nowhere/Here")
     assert (refused.code, home.exists()) == (2, False)
     said = volens("init", "--zone", "lobby", "--jurisdiction", "FR", "--time-zone", "Europe/Paris", "--json").json
-    assert said["defaults"] == {"zone": "lobby", "jurisdiction": "FR", "time_zone": "Europe/Paris"}
+    defaults = {"zone": "lobby", "jurisdiction": "FR", "time_zone": "Europe/Paris", "public_url": None}
+    assert said["defaults"] == defaults
     assert volens("defaults", "show", "--json").json == said["defaults"]

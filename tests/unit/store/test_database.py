@@ -199,7 +199,7 @@ def test_every_connection_has_our_pragmas(database: SqliteEngine) -> None:
 
 CANARY = "canaryinthecoalm"
 PROCESS = f"INSERT INTO process VALUES ('{CANARY}', '2099-01-01T00:00:00Z', '2099-01-01T00:00:00Z', 0, 0, 0)"  # noqa: S608
-ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'because', 'a badge', 1, '2099-01-01T00:00:00Z', 90, 'none')"
+ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'why', 'badge', 1, '2099-01-01T00:00:00Z', 90, 'none', 'allowed')"
 
 
 def zones(database: SqliteEngine) -> list[str]:

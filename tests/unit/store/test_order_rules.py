@@ -12,7 +12,7 @@ from volens.store.sqlite import SqliteEngine
 
 VALUES = {"now": "2099-03-01T12:00:00Z", "cohort": "c" * 32, "stop": "a" * 32, "other": "d" * 32}
 SCENE = """
-INSERT INTO zone VALUES ('lobby', 'operator', 'a', 'b', 1, :now, 90, 'none');
+INSERT INTO zone VALUES ('lobby', 'operator', 'a', 'b', 1, :now, 90, 'none', 'allowed');
 INSERT INTO operator_key VALUES ('anna', zeroblob(32), 0, :now, NULL);
 INSERT INTO operators_required VALUES (0, 1, :now);
 INSERT INTO operators_required VALUES (1, 2, :now);

@@ -34,6 +34,7 @@ EVERY_DAY: Final[dict[str, str]] = {
     "row_seal by generation>? AND generation<?": NEWEST,
     "biometric_reference by purpose=? AND model_id=? AND rowid>?": NEWEST + "; all, if a gallery lost more than it saw",
     "biometric_reference by purpose=? AND model_id=? AND rowid<?": "a count, by which a gallery notices what it lost",
+    "restriction by purpose=?": "one row for each person who paused the processing",
     "bucket": "one row for 256 people; an erasure wraps all of them again",
     "live_consent by receipt_id>?": "a page of the list, which has a limit",
     **dict.fromkeys(("count of receipt", "count of live_consent"), "how many people an access answer searched"),
@@ -49,6 +50,8 @@ DAILY_TOO: Final[dict[str, str]] = {
     "name_disclosure by shown_on<?": OUTDATED,
     "opening_term by ends_at<?": OUTDATED,
     "passage by matched_at<?": OUTDATED,
+    "invitation by expires_at<?": OUTDATED,
+    "invitation": DAILY + ": those of the last weeks, which are deleted after that",
 }
 """What the sweep may read besides."""
 
