@@ -15,6 +15,7 @@ from volens.rights.people_directory import PersonEntry as PersonEntry
 from volens.rights.people_directory import PersonRecord as PersonRecord
 from volens.rights.policy import RETENTION_POLICY as RETENTION_POLICY
 from volens.rights.policy import build_policy as build_policy
+from volens.rights.policy import policy_body as policy_body
 from volens.rights.policy import policy_file as policy_file
 from volens.rights.policy import policy_page as policy_page
 from volens.rights.policy import verify_policy as verify_policy

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from markupsafe import Markup
 from sqlalchemy import Connection, select
 
 from volens.audit import VerifierKey, origin_of, refuse_other_origin
@@ -169,3 +170,9 @@ def _asked_again(connection: Connection, zone: Zone) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def policy_body(policy: Mapping[str, Any], language: PageLanguage = DEFAULT_LANGUAGE) -> Markup:
+    """Return the text of a policy as HTML, for a page that has its own head and style."""
+    body = render_page("retention_policy_body.html", page="retention_policy", language=language, policy=policy)
+    return Markup(body)  # noqa: S704  our own template, which escapes values

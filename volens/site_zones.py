@@ -1,14 +1,14 @@
-"""`Site.zones`: the title of a zone, pausing, and removal. `Site.add_zone` adds one."""
+"""`Site.zones`: title and notices of a zone, pausing, and removal. `Site.add_zone` adds one."""
 
 from typing import final
 
-from volens.consent import Zone, parse_purpose
+from volens.consent import Notice, Zone, parse_purpose
 from volens.consent.zone import ZoneState
 from volens.erase import Progress
 from volens.erase.proof import Erased
 from volens.erase.zone_removal import remove_zone
 from volens.index import Installation
-from volens.store.promises import inspect_zones, rename_zone, set_zone_state, zone_of
+from volens.store.promises import inspect_zones, notices_of, rename_zone, set_zone_state, zone_of
 
 
 @final
@@ -33,6 +33,15 @@ class SiteZones:
         with self._store.read() as connection:
             found = [zone for zone, _problem in inspect_zones(connection)]
         return [zone for zone in found if removed or zone.state is not ZoneState.REMOVED]
+
+    def notices(self, name: str) -> list[Notice]:
+        """Return the newest notice of a zone in each language; possibly none.
+
+        Raises:
+            InputError: there is no such zone.
+        """
+        with self._store.read() as connection:
+            return notices_of(connection, parse_purpose(name))
 
     def rename(self, name: str, title: str) -> Zone:
         """Give a zone another title; see `volens.store.promises.rename_zone`."""

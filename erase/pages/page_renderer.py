@@ -25,15 +25,21 @@ _ENVIRONMENT.globals["fact"] = Markup('<tr><th scope="row">{}</th><td>{}</td></t
 
 
 def render_page(
-    template: str, *, language: PageLanguage = DEFAULT_LANGUAGE, time_zone: tzinfo | None = None, **values: object
+    template: str,
+    *,
+    page: str | None = None,
+    language: PageLanguage = DEFAULT_LANGUAGE,
+    time_zone: tzinfo | None = None,
+    **values: object,
 ) -> str:
     """Return a page. The same values give the same page.
 
     Values are shown as text; pass `markupsafe.Markup` only for markup that this program drew itself. Templates read
-    their words from `PageWords`, as ``t``. Times are written in `time_zone`, by default that of this machine.
+    their words from `PageWords`, as ``t``; a part of a page names the `page` whose words it uses. Times are written in
+    `time_zone`, by default that of this machine.
 
     Raises:
         jinja2.UndefinedError: the template uses a value that is missing; a bug of the caller.
     """
-    words = PageWords(Path(template).stem, language, time_zone)
+    words = PageWords(page or Path(template).stem, language, time_zone)
     return _ENVIRONMENT.get_template(template).render(values, t=words)

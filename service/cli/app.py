@@ -49,6 +49,7 @@ from volens.service.cli import setup_commands as setup
 from volens.service.cli import sheet_commands as sheet
 from volens.service.cli import signing_commands as signing
 from volens.service.cli import sweep_commands as sweep
+from volens.service.cli import verifier_commands as verifier
 from volens.service.cli import verify_commands as verify
 from volens.service.cli import webhook_commands as webhook
 from volens.service.cli import withdraw_commands as withdraw
@@ -68,7 +69,7 @@ _PANELS: Final = {
     ],
     "Privacy": [
         *(zone.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
-        *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app),
+        *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
     "Operation": [one.app for one in (demo, setup, defaults, doctor, sweep, backup, keys, models)],
     "Integration": [serve.app, serve.config_app, credential.app, door.app, sender.app, webhook.app],

@@ -52,15 +52,10 @@ def render(
     site = app_state.site
     domain = template.rpartition("/")[0] or SHARED_DOMAIN
     texts = PageTexts(domain, language_of(request), site.defaults.time_zone())
-    page = _environment().get_template(template)
-    shown = page.render(
-        values,
-        _=_formatting(texts),
-        ngettext=_plural(texts),
-        when=texts.when,
-        day=texts.day,
-        clock=texts.clock,
-        language=texts.language,
+    shown = page_text(
+        template,
+        texts,
+        **values,
         languages=[(one, LANGUAGE_NAMES[one]) for one in LANGUAGES],
         path=request.url.path,
         controller=site.installation.store.site.controller,
@@ -81,6 +76,27 @@ def render(
             *(LANGUAGE_COOKIE, texts.language, _LANGUAGE_COOKIE_S), secure=secure, httponly=True, samesite="lax"
         )
     return response
+
+
+def page_text(template: str, texts: PageTexts, **values: object) -> str:
+    """Return a template with its texts and values, as HTML; see `render`.
+
+    Raises:
+        jinja2.UndefinedError: the template uses a value that is missing; a bug of the caller.
+    """
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            values,
+            _=_formatting(texts),
+            ngettext=_plural(texts),
+            when=texts.when,
+            day=texts.day,
+            clock=texts.clock,
+            language=texts.language,
+        )
+    )
 
 
 def zone_name(zone: Zone) -> str:

@@ -19,6 +19,7 @@ from volens.store.promises.zones_and_notices import add_notice as add_notice
 from volens.store.promises.zones_and_notices import add_zone as add_zone
 from volens.store.promises.zones_and_notices import inspect_zones as inspect_zones
 from volens.store.promises.zones_and_notices import notice_of as notice_of
+from volens.store.promises.zones_and_notices import notices_of as notices_of
 from volens.store.promises.zones_and_notices import shorten_retention as shorten_retention
 from volens.store.promises.zones_and_notices import zone_of as zone_of
 from volens.store.promises.zones_and_notices import zones as zones

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from volens.consent import (
     Custody,
@@ -173,10 +173,7 @@ def notice_of(connection: Connection, purpose: Purpose, language: str | None) ->
         TamperError: the text is not the one that was published.
     """
     zone_of(connection, purpose)
-    rows = connection.execute(
-        select(tables.notice).where(tables.notice.c.purpose == purpose).order_by(tables.notice.c.version)
-    )
-    newest = {row.language: row for row in rows}
+    newest = _newest_rows(connection, purpose)
     language = None if language is None else parse_language(language)
     if language is None and len(newest) == 1:
         language = next(iter(newest))
@@ -189,7 +186,28 @@ def notice_of(connection: Connection, purpose: Purpose, language: str | None) ->
             f"zone {purpose!r} has {got} (published: {known}); choose one with --language, or publish it with 'volens "
             "notice publish'"
         )
-    row = newest[language]
+    return _checked_notice(purpose, newest[language])
+
+
+def notices_of(connection: Connection, purpose: Purpose) -> list[Notice]:
+    """Return the newest notice of a zone in each language, by language; possibly none. Rows and hashes are checked.
+
+    Raises:
+        InputError: there is no such zone.
+        TamperError: a text is not the one that was published.
+    """
+    zone_of(connection, purpose)
+    return [_checked_notice(purpose, row) for _, row in sorted(_newest_rows(connection, purpose).items())]
+
+
+def _newest_rows(connection: Connection, purpose: Purpose) -> dict[str, Row[Any]]:
+    rows = connection.execute(
+        select(tables.notice).where(tables.notice.c.purpose == purpose).order_by(tables.notice.c.version)
+    )
+    return {row.language: row for row in rows}
+
+
+def _checked_notice(purpose: Purpose, row: Row[Any]) -> Notice:
     notice = Notice(purpose, row.language, row.version, row.text, row.sha256, row.published_at)
     notice.check()
     return notice

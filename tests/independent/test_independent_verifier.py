@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -17,18 +17,23 @@ import pytest
 import receipt_verifier
 import verifier
 from house import House
+from signed_documents import (
+    KINDS,
+    Check,
+    house_with_documents,
+    house_with_dossier,
+    is_refused,
+    newest_certificate,
+    signed_documents,
+)
 
-from tests.unit.erase.orders import approval, carry_out, operator, planned
 from tests.unit.erase.test_certificate import reissue, statement_of
 from tests.unit.erase.test_dossier import read, signed_again, written
 from tests.vectors.build_vectors import FOLDER, VERIFIED, worked_example
-from volens.audit import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint, verify_log_file
+from volens.audit import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint
 from volens.consent import VolensError
-from volens.consent.receipt import UnverifiedReceipt, verify_receipt
-from volens.erase import OperatorKey
 from volens.erase.order import verify_dossier
-from volens.erase.proof import log_details, sign_statement, verify_certificate
-from volens.rights import verify_answer
+from volens.erase.proof import log_details, verify_certificate
 from volens.service.cli.app import run
 
 HERE = Path(__file__).parent
@@ -38,22 +43,10 @@ MANIFEST: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text("utf-
 SIGNATURES = json.loads((FOLDER / "signature_vectors.json").read_text("utf-8"))["vectors"]
 FLIPS = 60
 
-Check = Callable[[bytes], object]
-
 
 @pytest.fixture(scope="module")
 def house(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Two people have withdrawn, a third is enrolled; one certificate has an answer of its recipient."""
-    house = House.copied(template, tmp_path_factory.mktemp("independent") / "home")
-    house.withdraw(house.admit())
-    recipient = OperatorKey.from_seed(bytes([7]) * 32)
-    recipients = house.site.rights.recipients
-    recipients.add("lobby", "Badge office", public_key=recipient.public_key)
-    erased = house.withdraw(house.admit())
-    recipients.acknowledge(
-        erased.certificate_id, "Badge office", sign_statement(recipient, erased.certificate_id, house.clock())
-    )
-    house.admit()
+    house = house_with_documents(template, tmp_path_factory.mktemp("independent") / "home")
     yield house
     house.site.close()
 
@@ -65,68 +58,21 @@ def site(house: House) -> verifier.Site:
 
 @pytest.fixture(scope="module")
 def dossier(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Path]]:
-    """An order that two operators approved; one of the people left between plan and order."""
-    house = House.copied(template, tmp_path_factory.mktemp("order") / "home")
-    house.admit()
-    leaving = house.admit()
-    house.admit(jurisdiction="DE")
-    keys = [operator(house, label) for label in ("anna", "ben")]
-    house.site.cohorts.require_operators(2)
-    house.site.cohorts.stop_collecting("FR", None)
-    plan = planned(house)
-    house.withdraw(leaving)
-    yield house, carry_out(house, plan, [approval(house, plan, key) for key in keys]).dossier
+    house, folder = house_with_dossier(template, tmp_path_factory.mktemp("order") / "home")
+    yield house, folder
     house.site.close()
-
-
-def newest_certificate(house: House) -> bytes:
-    paths = sorted((house.site.home / "certificates").glob("*.json"), key=lambda path: path.stat().st_size)
-    data = paths[-1].read_bytes()
-    assert b"acknowledgements" in data
-    return data
 
 
 def documents(house: House, site: verifier.Site) -> dict[str, tuple[bytes, Check, Check]]:
     """Return what the house has signed: its bytes, the check of the independent verifier, and our own."""
-    key, person = house.site.verifier_key, house.people[-1]
-
-    def our_receipt(data: bytes) -> object:
-        receipt = UnverifiedReceipt.parse(data)
-        return verify_receipt(receipt, receipt.claims.subject_key)
-
-    def their_answer(data: bytes) -> object:
-        return archive_verifier.access_answer(site, BytesIO(data))
-
-    return {
-        "certificate": (newest_certificate(house), site.certificate, lambda data: verify_certificate(data, key)),
-        "receipt": (person.take_home.receipt.token.encode(), receipt_verifier.receipt, our_receipt),
-        "checkpoint": (
-            house.site.log.checkpoint().encode(),
-            lambda data: site.checkpoint(data.decode()),
-            lambda data: open_checkpoint(data.decode("utf-8", "surrogateescape"), key),
-        ),
-        "access answer": (
-            house.site.answer_access([person.receipt_id], searched_for=person.receipt_id).data,
-            their_answer,
-            lambda data: verify_answer(data, key),
-        ),
-        "log": (
-            b"".join(house.site.log.export()),
-            lambda data: archive_verifier.log(site, data),
-            lambda data: verify_log_file(BytesIO(data), key),
-        ),
+    theirs: dict[str, Check] = {
+        "certificate": site.certificate,
+        "receipt": receipt_verifier.receipt,
+        "checkpoint": lambda data: site.checkpoint(data.decode()),
+        "access answer": lambda data: archive_verifier.access_answer(site, BytesIO(data)),
+        "log": lambda data: archive_verifier.log(site, data),
     }
-
-
-KINDS = ("certificate", "receipt", "checkpoint", "access answer", "log")
-
-
-def is_refused(check: Check, data: bytes) -> bool:
-    try:
-        check(data)
-    except Exception:  # noqa: BLE001  every error of a program of 100 lines is a refusal
-        return True
-    return False
+    return {kind: (data, theirs[kind], ours) for kind, (data, ours) in signed_documents(house).items()}
 
 
 def files_of(data: bytes) -> dict[str, bytes]:

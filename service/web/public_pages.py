@@ -1,0 +1,98 @@
+"""Pages that anyone may read: what is public, the retention policy, and the notices of the zones."""
+
+from functools import partial
+from typing import Final
+
+from babel import Locale, UnknownLocaleError
+from fastapi import APIRouter, Request, Response
+
+from volens.consent import Notice
+from volens.erase.pages import PageLanguage
+from volens.rights import TILE_WIDTH, policy_body
+from volens.service.http.app_state import AppState, SharedState
+from volens.service.web.page_language import language_of
+from volens.service.web.page_response import render, zone_name
+from volens.service.web.page_route import PageRoute
+
+router: Final = APIRouter(route_class=PageRoute)
+
+
+@router.get("/public", name="public_page")
+async def public_page(request: Request, app_state: SharedState) -> Response:
+    """List what needs no credential: key, log, policy, notices, contact."""
+
+    def page() -> Response:
+        site = app_state.site
+        size = int(app_state.public_log.checkpoint().split("\n")[1])
+        return render(
+            request,
+            "verify/public_page.html",
+            key_name=site.verifier_key.name,
+            key_id=site.verifier_key.key_id.hex(),
+            log_size=size,
+            first_tile=_first_tile(size),
+            zones=[(zone.purpose, zone_name(zone), site.zones.notices(zone.purpose)) for zone in site.zones.all()],
+            language_name=language_name,
+            has_contact=app_state.security_txt() is not None,
+        )
+
+    return await app_state.page_pool.run(page)
+
+
+@router.get("/policy", name="policy_page")
+async def policy_page(request: Request, app_state: SharedState) -> Response:
+    """Show the retention policy."""
+
+    def page() -> Response:
+        body = policy_body(app_state.site.clocks.policy(), language_of(request))
+        return render(request, "verify/policy_page.html", policy_body=body)
+
+    return await app_state.page_pool.run(page)
+
+
+@router.get("/policy.json", name="download_policy")
+async def download_policy(app_state: SharedState) -> Response:
+    """Return the retention policy with the site's signature."""
+    data = await app_state.page_pool.run(app_state.site.clocks.signed_policy)
+    return Response(data, media_type="application/ld+json")
+
+
+@router.get("/notices/{zone}", name="notice_page")
+async def notice_page(zone: str, request: Request, app_state: SharedState, notice: str | None = None) -> Response:
+    """Show the newest notice of a zone, in the language that was chosen or else in that of the page."""
+    return await app_state.page_pool.run(partial(_notice_page, zone, request, app_state, notice))
+
+
+def language_name(tag: str) -> str:
+    """Return what a language calls itself; the tag, if it is not known."""
+    try:
+        return (Locale.parse(tag, sep="-").get_display_name() or tag).capitalize()
+    except (UnknownLocaleError, ValueError):
+        return tag
+
+
+def _notice_page(zone: str, request: Request, app_state: AppState, chosen: str | None) -> Response:
+    site = app_state.site
+    found, notices = site.zones.get(zone), site.zones.notices(zone)
+    shown = site.notice(zone, chosen) if chosen or not notices else _for_reader(notices, language_of(request))
+    others = [one for one in notices if one.language != shown.language]
+    return render(
+        request,
+        "verify/notice_page.html",
+        zone=found.purpose,
+        name=zone_name(found),
+        notice=shown,
+        others=others,
+        language_name=language_name,
+    )
+
+
+def _for_reader(notices: list[Notice], language: PageLanguage) -> Notice:
+    return next((one for one in notices if one.language.partition("-")[0] == language), notices[0])
+
+
+def _first_tile(size: int) -> str | None:
+    if size == 0:
+        return None
+    part = "" if size >= TILE_WIDTH else f".p/{size}"
+    return f"/v1/public-log/tile/0/000{part}"

@@ -1,0 +1,128 @@
+"""The pages that anyone may read: checking documents in the browser, what is public, the policy and the notices."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import httpx2
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from tests.pages.conftest import ServedSite
+from tests.pages.verifier_page import VerifierPage
+from tests.vectors.build_vectors import FOLDER
+from volens import Site
+from volens.audit import VerifierKey
+from volens.rights import verify_policy
+from volens.service.web.verifier_file import verifier_file
+
+
+def key_of(served: ServedSite) -> VerifierKey:
+    return VerifierKey.parse((served.home / "site.pub").read_text("utf-8"))
+
+
+def test_the_page_has_the_key_of_the_site_and_sends_no_file(
+    page: Page, context: BrowserContext, served_to_all: ServedSite
+) -> None:
+    verifier = VerifierPage.opened(page, f"{served_to_all.url}/verify")
+    key = key_of(served_to_all)
+    assert page.inner_text("#verify-key-name") == key.name
+    assert page.inner_text("#verify-key-id") == key.key_id.hex()
+    assert "sent by the site itself" in page.inner_text("#verify-key")
+    context.set_offline(True)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    log = served_to_all.volens("audit", "show", "--json")
+    assert json.loads(log)
+    out = served_to_all.home.parent / "log.jsonl"
+    served_to_all.volens("audit", "export", str(out))
+    said = verifier.choose({"log.jsonl": out.read_bytes(), "r.txt": (FOLDER / "receipt_good.txt").read_bytes()})
+    assert {one.state for one in said.values()} == {"valid"}
+    assert not asked
+
+
+def test_a_visitor_puts_in_the_key_that_they_kept(page: Page, served_to_all: ServedSite) -> None:
+    verifier = VerifierPage.opened(page, f"{served_to_all.url}/verify")
+    certificate = {"c.json": (FOLDER / "worked_certificate.json").read_bytes()}
+    assert verifier.choose(certificate)["c.json"].state == "wrong-key"
+    page.set_input_files("#verify-key-file", FOLDER / "worked_site.pub")
+    page.wait_for_selector("#verify-verdicts article[data-state=valid]")
+    assert "from the site.pub that you put in" in page.inner_text("#verify-key")
+    assert page.inner_text("#verify-key-id") == "e769623e"
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+def test_the_downloaded_verifier_is_the_one_of_the_command(
+    page: Page, served_to_all: ServedSite, language: str, tmp_path: Path
+) -> None:
+    page.goto(f"{served_to_all.url}/verify?lang={language}")
+    with page.expect_download() as download:
+        page.click("a[download^=verifier]")
+    data = Path(download.value.path()).read_bytes()
+    assert download.value.suggested_filename == f"verifier-{language}.html"
+    assert data == verifier_file(language)  # type: ignore[arg-type]  # one of the three
+    assert sha256(data).hexdigest() in page.inner_text("main")
+    served_to_all.volens("verifier", "--out", str(tmp_path / "v.html"), "--language", language)
+    assert (tmp_path / "v.html").read_bytes() == data
+
+
+def test_what_anyone_may_see_is_reached_from_one_page_without_a_credential(
+    page: Page, served_to_all: ServedSite
+) -> None:
+    page.goto(f"{served_to_all.url}/public")
+    links = page.eval_on_selector_all("main a", "all => all.map(one => one.getAttribute('href'))")
+    for path in ("/verify", "/policy", "/policy.json", "/v1/public-log/site.pub", "/v1/public-log/checkpoint"):
+        assert path in links
+    assert {"/notices/lobby?notice=fr", "/notices/archive?notice=de", "/.well-known/security.txt"} <= {*links}
+    for path in links:
+        answer = httpx2.get(f"{served_to_all.url}{path}")
+        assert answer.status_code == 200, path
+        assert answer.content
+    assert key_of(served_to_all).key_id.hex() in page.inner_text("main")
+
+
+def test_the_signed_policy_is_checked_in_the_browser(page: Page, served_to_all: ServedSite) -> None:
+    data = httpx2.get(f"{served_to_all.url}/policy.json").content
+    policy = verify_policy(data, key_of(served_to_all))
+    assert len(policy["dpv:hasPersonalDataHandling"]) == 3
+    verifier = VerifierPage.opened(page, f"{served_to_all.url}/verify")
+    changed = data.replace(b"90", b"91", 1)
+    said = verifier.choose({"policy.json": data, "changed.json": changed})
+    assert {name: one.state for name, one in said.items()} == {"policy.json": "valid", "changed.json": "invalid"}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "How long Example Ltd keeps face data"),
+        ("fr", "Combien de temps Example Ltd"),
+        ("de", "Wie lange Example"),
+    ],
+)
+def test_the_policy_is_in_the_language_of_the_visitor(
+    page: Page, served_to_all: ServedSite, language: str, words: str
+) -> None:
+    page.goto(f"{served_to_all.url}/policy?lang={language}")
+    assert words in page.inner_text("main h1")
+    assert "Lobby (lobby)" in page.inner_text("main")
+
+
+def test_a_notice_is_shown_in_the_language_of_the_visitor_or_in_the_chosen_one(
+    page: Page, served_to_all: ServedSite
+) -> None:
+    with Site.open(served_to_all.home) as site:
+        notice = site.notice("lobby", "de")
+    page.goto(f"{served_to_all.url}/notices/lobby?lang=de")
+    assert page.inner_text(".notice").strip() == notice.text.strip()
+    assert notice.sha256 in page.inner_text("main")
+    page.get_by_role("link", name="Français", exact=True).last.click()
+    assert page.get_attribute(".notice", "lang") == "fr"
+    assert page.locator("html").get_attribute("lang") == "de"
+
+
+@pytest.mark.parametrize("path", ["/notices/nothing", "/notices/lobby?notice=it", "/notices/<b>"])
+def test_a_notice_that_there_is_not_gets_a_page_with_one_sentence(served_to_all: ServedSite, path: str) -> None:
+    answer = httpx2.get(f"{served_to_all.url}{path}", headers={"Accept": "text/html"})
+    assert 400 <= answer.status_code < 500
+    assert "<h1>" in answer.text
+    assert "<b>" not in answer.text
