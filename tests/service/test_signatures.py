@@ -1,0 +1,85 @@
+"""Signatures over HTTP: the person's own key or passkey signs; no private key is sent, made or received."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from house import House
+from signing import DOOR_PAGE, Signer, make_passkey
+from starlette.testclient import TestClient
+
+from tests.service.test_a_day import enroll, look
+from volens.consent import TakeHome
+from volens.service import http
+from volens.store.programs import Role
+
+Bearer = Callable[..., dict[str, str]]
+CONSENTS = "/v1/zones/lobby/consents"
+
+
+def test_a_passkey_signs_and_its_person_passes_the_door(
+    client: TestClient, house: House, bearer: Bearer, views: list[bytes]
+) -> None:
+    desk, passkey = bearer(Role.DESK), make_passkey()
+    wanted = {"form": "passkey", "public_key": passkey.public.to_jwk() | {"ext": True, "key_ops": ["verify"]}}
+    refused = Signer().offered(client, desk, **wanted)
+    assert (refused.status_code, "volens defaults set --public-url" in refused.json()["detail"]) == (403, True)
+    house.site.defaults.set(public_url=DOOR_PAGE.origin)
+
+    offer = Signer().offered(client, desk, **wanted).json()
+    assert offer["relying_party_id"] == DOOR_PAGE.rp_id
+    new = {"name": "Ada", "signed": passkey.token(offer["document"].encode())}
+    given = client.post(CONSENTS, headers=desk, json=new)
+
+    assert (given.status_code, given.json()["receipt_id"]) == (201, offer["receipt_id"])
+    assert enroll(client, desk, given.json()["take_home"], views[:3]).status_code == 201
+    assert look(client, bearer(Role.DOOR), views[3])["faces"][0]["subject_id"] == passkey.public.subject_id
+    claims = TakeHome.parse(given.json()["take_home"].encode()).receipt.claims
+    assert claims.signature.relying_party == DOOR_PAGE
+
+
+def test_an_offer_has_what_a_browser_needs_to_sign_with_its_own_key(client: TestClient, bearer: Bearer) -> None:
+    signer, desk = Signer(), bearer(Role.DESK)
+    answer = signer.offered(client, desk)
+    offer = answer.json()
+    assert offer["relying_party_id"] is None
+    assert json.loads(offer["document"])["signature"] == {"form": "person_key"}
+    assert signer.sign(answer).startswith(f"{offer['signing_input']}.")
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "words"),
+    [
+        ({"form": "fax"}, 422, ""),
+        ({"public_key": {}}, 422, "public key of another kind"),
+        ({"public_key": {"kty": [1], "x": {}}}, 422, "public key of another kind"),
+        ({"public_key": Signer().key.public.to_jwk() | {"d": "AA"}}, 422, "got a private key"),
+        ({"form": "person_key", "public_key": make_passkey().public.to_jwk()}, 422, "cannot sign in the form"),
+        ({"jurisdiction": "Mars"}, 422, "ISO 3166"),
+        ({"valid_days": 4000}, 422, "got a term of 4000 days"),
+        ({"notice_sha256": "0" * 64}, 403, "another notice"),
+    ],
+)
+def test_an_offer_is_refused_with_a_reason(
+    client: TestClient, bearer: Bearer, more: dict[str, object], status: int, words: str
+) -> None:
+    answer = Signer().offered(client, bearer(Role.DESK), **more)
+    assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
+
+
+def test_a_zone_that_refuses_the_desk_refuses_it_over_http(client: TestClient, house: House, bearer: Bearer) -> None:
+    house.declare("vault", desk_signature="refused")
+    desk = bearer(Role.DESK)
+    assert Signer().consent(client, desk, "vault").status_code == 201
+    refused = Signer().offered(client, desk, "vault", form="desk")
+    assert (refused.status_code, "accepts no signature made at the desk" in refused.json()["detail"]) == (403, True)
+    zones = {one["zone"]: one["desk_signature"] for one in client.get("/v1/zones", headers=desk).json()}
+    assert zones == {"lab": "allowed", "lobby": "allowed", "vault": "refused"}
+
+
+def test_no_module_of_the_http_interface_makes_or_reads_a_private_key() -> None:
+    text = "".join(path.read_text("utf-8") for path in sorted(Path(http.__path__[0]).glob("*.py")))
+    assert "give_consent" in text
+    for word in ("SubjectKey", "private_key", "from_seed", "person_key_pem", "site.give_consent", "changes.renew("):
+        assert word not in text
