@@ -5,6 +5,7 @@ from volens.enroll.batch_enrollment import EnrollmentOutcome as EnrollmentOutcom
 from volens.enroll.batch_enrollment import EnrollmentReport as EnrollmentReport
 from volens.enroll.batch_enrollment import people_in as people_in
 from volens.enroll.capture import capture_reference as capture_reference
+from volens.enroll.capture_advice import advise_capture as advise_capture
 from volens.enroll.consent_changes import ConsentChanges as ConsentChanges
 from volens.enroll.enrollment import Enrolled as Enrolled
 from volens.enroll.enrollment import enroll as enroll

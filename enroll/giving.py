@@ -34,6 +34,7 @@ from volens.store.programs import MessageKind, enqueue
 from volens.store.promises import notice_of, zone_of
 
 MAX_NAME_LENGTH: Final = 200
+COMMITMENT_BYTES: Final = 32
 
 
 def offer_consent(
@@ -76,6 +77,7 @@ def accept_consent(
     *,
     name: str,
     external_id: str | None = None,
+    commitment: bytes | None = None,
     in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
 ) -> TakeHome:
     """Record the consent of a person who read `notice` and signed the receipt that was offered.
@@ -93,12 +95,13 @@ def accept_consent(
     `external_id` is an id of another system, such as a personnel number (`volens.store.people.external_ids`).
     `in_transaction` is called in the transaction of 5, for rows that must exist exactly when the consent does.
 
-    In a zone of custody ``subject_key`` the take-home holds the person's secret, which is not stored and must be wiped
-    after it is handed over.
+    In a zone of custody ``subject_key`` the person makes the secret and passes its `commitment` (32 bytes,
+    `PersonSecret.commitment`). Without one the site makes the secret: the take-home holds it, it is not stored, and it
+    must be wiped after it is handed over.
 
     Raises:
-        InputError: the name or external id is not valid, `signed` is no receipt or not signed by its person, or 1 does
-            not hold.
+        InputError: the name, external id or commitment is not valid, `signed` is no receipt or not signed by its
+            person, or 1 does not hold.
         RefusedError: 2 fails, the receipt was recorded before, the person's consent to this zone is in force already,
             the external id is another person's, or collecting is stopped.
         ErasureIncompleteError: the older consent ended, but its erasure is not finished; the new one was not recorded.
@@ -114,11 +117,16 @@ def accept_consent(
         zone = zone_of_newest(connection, notice)
         # 2.
         receipt = accept_receipt(store, connection, zone, notice, signed)
+    if commitment is not None:
+        check_commitment(zone, commitment)
     receipt_id = receipt.claims.receipt_id
     code = WithdrawalCode.generate(store.random)
     # 3.
     end_replaced_consent(installation, receipt)
-    person = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
+    person = None
+    if zone.custody is Custody.SUBJECT_KEY and commitment is None:
+        person = PersonSecret.generate(store.random)
+        commitment = person.commitment(receipt_id)
     take_home = TakeHome(receipt.unverified, code, notice.text, person)
     # 4.
     with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
@@ -131,8 +139,8 @@ def accept_consent(
                     add_external_id(tx, store.keyring, receipt_id, external_id)
                 expires_at = format_time(receipt.claims.expires_at)
                 enqueue(tx, MessageKind.CONSENT_GIVEN, {receipt_id: {"expires_at": expires_at}})
-                if person is not None:
-                    add_commitment(tx, receipt, person)
+                if commitment is not None:
+                    add_commitment(tx, receipt, commitment)
                 take_home = replace(take_home, checkpoint=tx.newest_checkpoint())
                 if in_transaction is not None:
                     in_transaction(tx, take_home)
@@ -172,6 +180,19 @@ def give_consent(
     return accept_consent(
         installation, notice, offer.sign(key), name=name, external_id=external_id, in_transaction=in_transaction
     )
+
+
+def check_commitment(zone: Zone, commitment: bytes) -> None:
+    """Check that a zone takes a commitment to the person's secret.
+
+    Raises:
+        InputError: in this zone the person holds no secret, or it has another length.
+    """
+    if zone.custody is not Custody.SUBJECT_KEY or len(commitment) != COMMITMENT_BYTES:
+        raise InputError(
+            f"got a commitment of {len(commitment)} bytes for zone {zone.purpose!r}; expected {COMMITMENT_BYTES} bytes "
+            "in a zone of custody 'subject_key', and none in another"
+        )
 
 
 def parse_name(name: str) -> str:

@@ -295,7 +295,7 @@ class _Renewal:
             raise InputError("got a take-home without a withdrawal code")
         add_consent(tx, self.new, self.take_home.code, self.name, self.new_secret)
         if person is not None:
-            add_commitment(tx, self.new, person)
+            add_commitment(tx, self.new, person.commitment(self.new.claims.receipt_id))
         add_renewed_rows(tx, self.rows, owner)
         shorten(tx, receipt_id=claims.receipt_id)
         grant = _check_in_force(self.store, tx.connection, self.new)

@@ -30,7 +30,7 @@ from volens.erase.procedure import erase_consents
 from volens.index import Installation
 from volens.store.keys.keyring import Keyring
 from volens.store.people import parse_external_id, stored_receipt
-from volens.store.people.consents import live_receipts_of
+from volens.store.people.consents_in_force import live_receipts_of
 from volens.store.people.external_ids import consent_linked
 from volens.store.programs import Inbox, ReceivedMessage, Sender
 from volens.store.promises import inspect_zones

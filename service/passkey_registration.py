@@ -1,4 +1,4 @@
-"""Passkey registration: reads what ``navigator.credentials.create`` returned, with py_webauthn.
+"""Passkey registration: what ``navigator.credentials.create`` is asked for, and what it returned, by py_webauthn.
 
 A registration only brings the public key of a new passkey to the site. It proves nothing about the person, and no
 attestation of the authenticator is asked for: which device a person uses is their own business. What counts is the
@@ -8,16 +8,23 @@ signature over the receipt, which `volens.consent.passkey_assertion` verifies.
 from dataclasses import dataclass
 from typing import Any, Final, final
 
-from webauthn import verify_registration_response
+from webauthn import generate_registration_options, options_to_json, verify_registration_response
 from webauthn.helpers import base64url_to_bytes, decode_credential_public_key, parse_attestation_object
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.decoded_public_key_to_cryptography import decoded_public_key_to_cryptography
 from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import AttestationFormat
+from webauthn.helpers.structs import (
+    AttestationFormat,
+    AuthenticatorSelectionCriteria,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
 
 from volens.consent import InputError
+from volens.consent.json_reader import read_json
 from volens.consent.relying_party import RelyingParty
 from volens.consent.subject_key import SubjectPublicKey
+from volens.store.keys import Random
 
 ALGORITHMS: Final = (
     COSEAlgorithmIdentifier.ECDSA_SHA_256,
@@ -26,6 +33,7 @@ ALGORITHMS: Final = (
 )
 """COSE -7, -8 and -257, to be named in ``pubKeyCredParams``."""
 MAX_CREDENTIAL_ID_BYTES: Final = 1023
+CHALLENGE_BYTES: Final = 32
 _MAX_PART_CHARACTERS: Final = 16 * 1024
 
 
@@ -41,6 +49,28 @@ class PasskeyRegistration:
 
     public_key: SubjectPublicKey
     credential_id: bytes
+
+
+def creation_options(relying_party: RelyingParty, name: str, challenge: bytes, random: Random) -> dict[str, Any]:
+    """Return ``PublicKeyCredentialCreationOptions`` as JSON; `name` is what the device shows beside the passkey.
+
+    The user handle is random: the device does not learn who the person is at the site, and the site keeps nothing. The
+    caller keeps the challenge until the browser answers.
+    """
+    options = generate_registration_options(
+        rp_id=relying_party.rp_id,
+        rp_name=relying_party.rp_id,
+        user_id=random(CHALLENGE_BYTES),
+        user_name=name,
+        user_display_name=name,
+        challenge=challenge,
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.PREFERRED, user_verification=UserVerificationRequirement.REQUIRED
+        ),
+        supported_pub_key_algs=list(ALGORITHMS),
+    )
+    found: dict[str, Any] = read_json(options_to_json(options))
+    return found
 
 
 def read_registration(

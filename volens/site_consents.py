@@ -45,6 +45,7 @@ class ConsentGiving:
         *,
         name: str,
         external_id: str | None = None,
+        commitment: bytes | None = None,
         in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
     ) -> TakeHome:
         """Record the consent of a person who signed the offered receipt; see `volens.enroll.accept_consent`."""
@@ -54,6 +55,7 @@ class ConsentGiving:
             signed,
             name=name,
             external_id=external_id,
+            commitment=commitment,
             in_transaction=in_transaction,
         )
 

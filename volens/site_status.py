@@ -12,7 +12,7 @@ from volens.erase.order import unfinished_cohorts
 from volens.store import Store, rotation_due
 from volens.store.log import log_size
 from volens.store.people import count_references
-from volens.store.people.consents import count_live
+from volens.store.people.consents_in_force import count_live
 from volens.store.programs import Inbox, Processes
 from volens.store.programs.processes import RunningProcess
 from volens.store.promises import inspect_zones

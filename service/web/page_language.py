@@ -66,12 +66,16 @@ class PageTexts:
         """Return the time of day with seconds as markup."""
         return _time_element(moment, format_time(moment.astimezone(self.zone), "HH:mm:ss", locale=self.language))
 
+    def minute(self, moment: datetime) -> str:
+        """Return the time of day as text."""
+        return format_time(moment.astimezone(self.zone), "HH:mm", locale=self.language)
+
     def day(self, moment: datetime) -> Markup:
         """Return a date in words as markup."""
         return _time_element(moment, self._date(moment.astimezone(self.zone)))
 
     def _date(self, local: datetime) -> str:
-        return format_date(local, "long", locale=self.language)
+        return format_date(local, "long", locale=_locale(self.language))
 
     def _found(self, message: str, form: int) -> str | None:
         for domain in (self.domain, SHARED_DOMAIN):
@@ -79,6 +83,11 @@ class PageTexts:
             if known is not None and known.string:
                 return known.string if isinstance(known.string, str) else known.string[form]
         return None
+
+
+def _locale(language: PageLanguage) -> str:
+    # Day before month: "28 February 2027". American English writes it in an order that the others do not expect.
+    return "en_GB" if language == "en" else language
 
 
 def plural_index(language: PageLanguage, number: int) -> int:

@@ -24,6 +24,9 @@ CONTENT_SECURITY_POLICY: Final = (
 )
 """No script or style inside a page, nothing from elsewhere, no frame around it, no markup made by scripts."""
 
+PRINTED_PAGE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""For the printed pages (`volens.erase.pages`), whose style is inside them, so that each is one file."""
+
 
 def render(
     request: Request,

@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any, Final, final
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from volens.consent import VolensError
 from volens.service.http.access import limit_log_reader
 from volens.service.http.app_state import AppState
+from volens.service.http.bodies import JsonRoute
 from volens.service.http.problems import problem_of, problem_response
 from volens.service.web.page_response import render
 
@@ -18,7 +18,7 @@ _HTML: Final = "text/html"
 
 
 @final
-class PageRoute(APIRoute):
+class PageRoute(JsonRoute):
     """A route that answers a browser: an error is shown as a page, unless a script asked for JSON."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

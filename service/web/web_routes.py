@@ -6,12 +6,21 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from volens.service.http.bodies import MAX_JSON_BYTES
-from volens.service.web import check_page, home_page, public_pages, static_assets
+from volens.service.web import (
+    check_page,
+    home_page,
+    invitation_pages,
+    photo_pages,
+    public_pages,
+    receipt_pages,
+    signing_pages,
+    static_assets,
+)
 from volens.service.web.page_route import problem_page
 
 _NOT_FOUND: Final = 404
 _API: Final = "/v1/"
-_PAGES: Final = (home_page, check_page, public_pages)
+_PAGES: Final = (home_page, check_page, public_pages, invitation_pages, signing_pages, photo_pages, receipt_pages)
 
 
 def add_pages(app: FastAPI) -> None:

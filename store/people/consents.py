@@ -7,7 +7,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Final, final
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from volens.consent import (
     DataSubjectId,
@@ -269,37 +269,6 @@ def receipt_of_code(connection: Connection, code: WithdrawalCode) -> StoredRecei
         return None
     authenticate_consents(connection, [ReceiptId(row.receipt_id)])
     return _stored(row)
-
-
-def live_receipts(connection: Connection, *, expired_at: datetime | None = None) -> list[ReceiptId]:
-    """Return the consents in force; with `expired_at` only those whose term has ended by then."""
-    live = tables.live_consent.c
-    query = select(live.receipt_id).order_by(live.expires_at, live.receipt_id)
-    if expired_at is not None:
-        query = query.where(live.expires_at <= expired_at)
-    return [ReceiptId(row) for row in connection.scalars(query)]
-
-
-def live_receipts_of(
-    connection: Connection, subject_ids: Iterable[DataSubjectId], where: Iterable[Purpose]
-) -> list[ReceiptId]:
-    """Return the consents in force of some people in some zones."""
-    live = tables.live_consent.c
-    query = select(live.receipt_id).where(live.subject_id.in_(list(subject_ids)), live.purpose.in_(list(where)))
-    return [ReceiptId(row) for row in connection.scalars(query.order_by(live.receipt_id))]
-
-
-def count_receipts(connection: Connection) -> int:
-    """Return the number of receipts, in force or not."""
-    return int(connection.scalar(select(func.count()).select_from(tables.receipt)) or 0)
-
-
-def count_live(connection: Connection, purpose: Purpose | None = None) -> int:
-    """Return the number of consents in force, for a zone or for all."""
-    query = select(func.count()).select_from(tables.live_consent)
-    if purpose is not None:
-        query = query.where(tables.live_consent.c.purpose == purpose)
-    return int(connection.scalar(query) or 0)
 
 
 def sealed_name(connection: Connection, receipt_id: ReceiptId) -> bytes | None:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select
 from volens.consent import DataSubjectId, InputError, Purpose, ReceiptId
 from volens.consent.ids import RECEIPT_ID
 from volens.consent.typed_text import comparison_key, nearest, parse_code, parse_text
-from volens.store.people.consents import StoredReceipt, live_receipts, name_of, stored_receipt
+from volens.store.people.consents import StoredReceipt, name_of, stored_receipt
+from volens.store.people.consents_in_force import live_receipts
 from volens.store.people.external_ids import MAX_EXTERNAL_ID_LENGTH, consent_linked
 from volens.store.schema import data_tables as tables
 from volens.store.store import Store

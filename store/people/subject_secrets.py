@@ -10,12 +10,11 @@ from volens.store.schema.personal_tables import OWNER
 from volens.store.store import Transaction
 
 
-def add_commitment(tx: Transaction, receipt: VerifiedReceipt, secret: PersonSecret) -> None:
-    """Store the commitment to a person's secret, in the transaction that puts the consent in force."""
+def add_commitment(tx: Transaction, receipt: VerifiedReceipt, commitment: bytes) -> None:
+    """Store the commitment (32 bytes) to a person's secret, in the transaction that puts the consent in force."""
     claims = receipt.claims
     owner = {name: getattr(claims, name) for name in OWNER}
     with tx.changing(Scope.CONSENT, [claims.receipt_id]):
-        commitment = secret.commitment(claims.receipt_id)
         tx.connection.execute(insert(tables.subject_secret), {**owner, "commitment": commitment})
 
 

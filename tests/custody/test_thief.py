@@ -9,7 +9,8 @@ import pytest
 from house import MODEL, House, Person, no_models
 
 from volens import Site
-from volens.consent import Badge, Custody, PersonSecret, TamperError
+from volens.consent import Badge, Custody, PersonSecret, TamperError, from_b64url
+from volens.consent.json_reader import read_json
 from volens.enroll import ReferencePlacement
 from volens.index import opened
 from volens.store import Store
@@ -46,9 +47,11 @@ def keys_of(store: Store, home: Path, *more: bytes) -> list[bytes]:
     with store.read() as connection:
         kept = connection.exec_driver_sql(
             "SELECT commitment FROM subject_secret UNION SELECT badge_sha256 FROM badge "
-            "UNION SELECT withdrawal_digest FROM receipt UNION SELECT subject_key FROM receipt"
+            "UNION SELECT withdrawal_digest FROM receipt"
         )
         found += [bytes(row[0]) for row in kept]
+        own = connection.exec_driver_sql("SELECT subject_key FROM receipt")
+        found += [from_b64url(read_json(bytes(row[0]))["x"]) for row in own]
         receipts = [row[0] for row in connection.exec_driver_sql("SELECT receipt_id FROM receipt")]
     for secret in keyring.grant_secrets(receipts).values():
         found.append(bytes(secret.buffer))

@@ -31,6 +31,11 @@ class CameraFile:
         """Show an even grey: no face."""
         self._write([Image.new("RGB", SIZE, (128, 128, 128))])
 
+    @staticmethod
+    def save(photo: RgbImage, path: Path) -> None:
+        """Save a photo for an upload."""
+        Image.fromarray(np.asarray(photo.pixels)).save(path)
+
     def _write(self, frames: Sequence[Image.Image]) -> None:
         video = bytearray()
         for frame in frames:

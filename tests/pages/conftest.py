@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from patience import PATIENCE_S, free_port
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tests.pages.camera import CameraFile
 from volens import Site
@@ -22,6 +22,7 @@ from volens.face import ModelCache
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
 PHONE = {"width": 390, "height": 780}
+expect.set_options(timeout=PATIENCE_S * 1000)
 PICTURES = os.environ.get("VOLENS_PAGE_PICTURES")
 """Folder for the pictures of docs/pages; without it, each test keeps them in its own folder."""
 
@@ -79,16 +80,17 @@ def made_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def served(made_site: Path, tmp_path: Path) -> Iterator[ServedSite]:
     """A site of this test alone, served by a process."""
-    yield from _served(made_site, tmp_path)
+    yield from one_site(made_site, tmp_path)
 
 
 @pytest.fixture(scope="session")
 def served_to_all(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     """A site for tests that change nothing."""
-    yield from _served(made_site, tmp_path_factory.mktemp("served"))
+    yield from one_site(made_site, tmp_path_factory.mktemp("served"))
 
 
-def _served(made_site: Path, folder: Path) -> Iterator[ServedSite]:
+def one_site(made_site: Path, folder: Path) -> Iterator[ServedSite]:
+    """Serve a copy of a site below a folder; for fixtures."""
     home, port = folder / "home", free_port()
     shutil.copytree(made_site, home)
     with Site.open(home) as site:

@@ -15,7 +15,9 @@ def asked(headers: dict[str, str]) -> None:
     asyncio.run(same_origin(Request({"type": "http", "headers": raw})))
 
 
-@pytest.mark.parametrize("headers", [OWN, OWN | {"Sec-Fetch-Site": "same-origin"}])
+@pytest.mark.parametrize(
+    "headers", [OWN, OWN | {"Sec-Fetch-Site": "same-origin"}, OWN | {"Sec-Fetch-Site": "same-origin", "Origin": "null"}]
+)
 def test_our_own_pages_may_change_something(headers: dict[str, str]) -> None:
     asked(headers)
 
@@ -24,6 +26,9 @@ def test_our_own_pages_may_change_something(headers: dict[str, str]) -> None:
     "headers",
     [
         {"Host": "doors.example"},
+        {"Origin": "https://doors.example"},
+        OWN | {"Sec-Fetch-Site": "none", "Origin": "null"},
+        OWN | {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
         OWN | {"Origin": "null"},
         OWN | {"Origin": "https://evil.example"},
         OWN | {"Origin": "https://doors.example.evil.example"},

@@ -1,0 +1,96 @@
+"""What a browser holds while its person follows an invitation: the token at first, the receipt and the code later.
+
+The cookie is sealed: the code and the token are not readable in the browser, and the site keeps neither.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Final, Self, TypeAlias, final
+
+from fastapi import Depends, Request, Response
+
+from volens.consent import ReceiptId, RefusedError, TakeHome, UnverifiedReceipt, WithdrawalCode
+from volens.service.http.app_state import AppState
+from volens.service.web.web_session import end_session, open_session, start_session
+from volens.store.people import stored_receipt
+
+LIFETIME: Final = timedelta(hours=2)
+"""Long enough to ask a colleague or to read the notice twice."""
+_INVITED: Final = "invited"
+_SIGNED: Final = "signed"
+
+
+class SessionEndedError(RefusedError):
+    """The browser holds no session for this step; the person opens the link again."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class InvitedSession:
+    """The person has opened the link, and has not answered yet."""
+
+    token: str
+
+    @classmethod
+    async def of(cls, request: Request) -> Self:
+        """Return the session of a request.
+
+        Raises:
+            SessionEndedError: there is none.
+        """
+        facts = open_session(request, _INVITED)
+        if facts is None:
+            raise SessionEndedError("this page was opened too long ago; open the link of your invitation again")
+        return cls(facts["token"])
+
+    def start(self, request: Request, response: Response) -> None:
+        """Let the browser hold this session."""
+        start_session(request, response, _INVITED, {"token": self.token}, LIFETIME)
+
+    @staticmethod
+    def end(request: Request, response: Response) -> None:
+        """Let the browser forget it."""
+        end_session(request, response, _INVITED)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SignedSession:
+    """The person has signed: photos, trial and receipt follow."""
+
+    receipt_id: ReceiptId
+    code: str
+
+    @classmethod
+    async def of(cls, request: Request) -> Self:
+        """Return the session of a request.
+
+        Raises:
+            SessionEndedError: there is none.
+        """
+        facts = open_session(request, _SIGNED)
+        if facts is None:
+            raise SessionEndedError("this page was opened too long ago; the code on your receipt opens your data")
+        return cls(ReceiptId(facts["receipt_id"]), facts["code"])
+
+    def start(self, request: Request, response: Response) -> None:
+        """Let the browser hold this session."""
+        start_session(request, response, _SIGNED, {"receipt_id": self.receipt_id, "code": self.code}, LIFETIME)
+
+    def take_home(self, app_state: AppState) -> TakeHome:
+        """Return the person's file once more: receipt, code and notice.
+
+        Raises:
+            SessionEndedError: the consent has ended, and its receipt is not kept.
+        """
+        site = app_state.site
+        with site.installation.store.read() as connection:
+            stored = stored_receipt(connection, self.receipt_id)
+        if stored is None:
+            raise SessionEndedError("this consent has ended; the code on your receipt opens its certificate")
+        receipt = UnverifiedReceipt.parse(stored.token.encode("ascii"))
+        return TakeHome(receipt, WithdrawalCode.parse(self.code))
+
+
+Invited: TypeAlias = Annotated[InvitedSession, Depends(InvitedSession.of)]
+Signed: TypeAlias = Annotated[SignedSession, Depends(SignedSession.of)]

@@ -1,0 +1,158 @@
+"""Pages on which the person takes their pictures, and tries the door."""
+
+import base64
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from volens import Site
+from volens.consent import Badge, Custody, PersonSecret, TakeHome, Zone
+from volens.consent.plain_text import plain_text
+from volens.enroll import advise_capture
+from volens.enroll.capture_advice import Advice, Pose
+from volens.face import EncodedImage
+from volens.face.image_formats import NETWORK_FORMATS
+from volens.face.pixel_budget import PixelBudget
+from volens.service.http.app_state import AppState, SharedState
+from volens.service.http.bodies import MAX_FORM_BYTES, MAX_FRAME_BYTES, enrollment_photos, read_upload
+from volens.service.process import return_freed_memory
+from volens.service.qr_codes import badge_qrs
+from volens.service.web.invitation_pages import STEPS
+from volens.service.web.invitation_session import Signed, SignedSession
+from volens.service.web.page_language import PageTexts, language_of
+from volens.service.web.page_response import render, zone_name
+from volens.service.web.page_route import PageRoute
+from volens.service.web.same_origin import same_origin
+from volens.store.people.visits import visits_since
+from volens.store.promises import zone_of
+
+router: Final = APIRouter(route_class=PageRoute)
+
+MAX_PHOTOS: Final = 10
+LATELY: Final = timedelta(hours=2)
+_LOOK: Final = PixelBudget("a picture of the camera", 2_000_000)
+
+
+class AdviceAnswer(BaseModel):
+    """What the person can do next."""
+
+    advice: Advice
+
+
+class Tried(BaseModel):
+    """Whether the door has known the person; `watched` is false where the zone keeps no visits."""
+
+    watched: bool
+    clock: str | None = None
+
+
+@router.get("/invitation/photos", name="photos_page")
+async def photos_page(request: Request, app_state: SharedState, signed: Signed) -> Response:
+    """Say why pictures are needed, before the camera is asked for."""
+    page = partial(render, request, "person/photos.html", camera=True, steps=STEPS)
+    await app_state.page_pool.run(lambda: signed.take_home(app_state))
+    return await app_state.page_pool.run(page)
+
+
+@router.post("/invitation/look", name="look", max_body_size=MAX_FRAME_BYTES, dependencies=[Depends(same_origin)])
+async def look(
+    request: Request, app_state: SharedState, signed: Signed, pose: Annotated[Pose, Query()] = Pose.ANY
+) -> AdviceAnswer:
+    """Say what keeps a picture of the camera from being a good photo. No embedding is computed."""
+    frame = EncodedImage(await request.body(), "the picture", NETWORK_FORMATS, _LOOK)
+
+    def advice() -> Advice:
+        site = app_state.site
+        receipt = signed.take_home(app_state).receipt
+        return advise_capture(site.installation, lambda: site.extractor, receipt, frame, pose)
+
+    return AdviceAnswer(advice=await app_state.enrollment_pool.run(advice, caller=signed.receipt_id))
+
+
+@router.post(
+    "/invitation/photos", name="send_photos", max_body_size=MAX_FORM_BYTES, dependencies=[Depends(same_origin)]
+)
+async def send_photos(
+    app_state: SharedState,
+    signed: Signed,
+    photos: Annotated[list[UploadFile], File(min_length=1, max_length=MAX_PHOTOS)],
+    secret: UploadFile | None = None,
+) -> Response:
+    """Enroll the person who signed. The photos are not stored. In a zone of custody badge, return the sealed badge."""
+    files = [await read_upload(photo) or b"" for photo in photos]
+    half = await read_upload(secret)
+    enroll = partial(_enroll, app_state.site, lambda: signed.take_home(app_state).to_json(), files, half)
+    badge = await app_state.enrollment_pool.run(enroll, caller=signed.receipt_id)
+    return JSONResponse({"badge": None if badge is None else _shown(badge)})
+
+
+def _shown(badge: bytes) -> dict[str, object]:
+    """Return a badge as the browser shows and saves it: its file, and its QR codes as data URLs."""
+    pictures = [base64.b64encode(one).decode("ascii") for one in badge_qrs(Badge.parse(badge))]
+    file = base64.b64encode(badge).decode("ascii")
+    return {"file": file, "qrs": [f"data:image/png;base64,{one}" for one in pictures]}
+
+
+def _enroll(site: Site, receipt: Callable[[], bytes], files: list[bytes], half: bytes | None) -> bytes | None:
+    secret = None if half is None else PersonSecret.parse(plain_text(half, "the secret"))
+    badges: list[bytes] = []
+
+    def hand_over(badge: Badge) -> None:
+        badges.append(badge.to_bytes())
+
+    shown = receipt()
+    try:
+        with site.installation.store.read() as connection:
+            zone = zone_of(connection, TakeHome.parse(shown).receipt.claims.purpose)
+        site.enroll(
+            shown,
+            enrollment_photos(files),
+            secret=secret,
+            hand_over=hand_over if zone.custody is Custody.BADGE else None,
+        )
+    finally:
+        if secret is not None:
+            secret.wipe()
+        return_freed_memory()
+    return badges[0] if badges else None
+
+
+@router.get("/invitation/try", name="try_page")
+async def try_page(request: Request, app_state: SharedState, signed: Signed) -> Response:
+    """Ask the person to try the door."""
+
+    def page() -> Response:
+        zone = _zone(app_state, signed)
+        watched = zone.match_history_days > 0
+        return render(request, "person/try.html", zone_name=zone_name(zone), watched=watched, steps=STEPS)
+
+    return await app_state.page_pool.run(page)
+
+
+@router.post("/invitation/tried", name="tried", dependencies=[Depends(same_origin)])
+async def tried(request: Request, app_state: SharedState, signed: Signed) -> Tried:
+    """Say when the door last knew the person."""
+
+    def newest() -> Tried:
+        site = app_state.site
+        if not _zone(app_state, signed).match_history_days:
+            return Tried(watched=False)
+        with site.installation.store.read() as connection:
+            visits = visits_since(connection, signed.receipt_id, site.now() - LATELY)
+        if not visits:
+            return Tried(watched=True)
+        texts = PageTexts("person", language_of(request), site.defaults.time_zone())
+        return Tried(watched=True, clock=texts.minute(max(one.minute for one in visits)))
+
+    return await app_state.page_pool.run(newest)
+
+
+def _zone(app_state: AppState, signed: SignedSession) -> Zone:
+    purpose = signed.take_home(app_state).receipt.claims.purpose
+    with app_state.site.installation.store.read() as connection:
+        return zone_of(connection, purpose)

@@ -1,0 +1,92 @@
+// Step 3: three pictures by the camera, or three files.
+
+import { Capture, poses } from "./capture.js";
+import { keptSecret } from "./person_secret.js";
+import { post, say, texts } from "./request.js";
+
+const words = texts();
+const problem = document.getElementById("problem");
+const imperative = document.getElementById("imperative");
+const count = document.getElementById("count");
+const viewfinder = document.querySelector(".viewfinder");
+const ALL = 3;
+
+let capture = null;
+
+on("turning", () => byCamera(false));
+on("calm", () => byCamera(true));
+on("stop", () => { capture?.stop(); show("why"); });
+on("upload", () => show("files"));
+on("back", () => show("why"));
+on("send", () => byFiles());
+
+async function byCamera(isCalm) {
+  say(problem, "");
+  show("capture");
+  tell("look-at", 0);
+  capture = new Capture(document.getElementById("video"), look, tell);
+  try {
+    const photos = await capture.take(poses(isCalm));
+    if (photos.length) await send(photos);
+  } catch (error) {
+    capture.stop();
+    fail(error);
+  }
+}
+
+async function byFiles() {
+  const chosen = [...document.getElementById("chosen").files];
+  if (chosen.length < ALL) return say(problem, words.three);
+  try {
+    await send(chosen);
+  } catch (error) {
+    fail(error, "files");
+  }
+}
+
+async function look(frame, pose) {
+  try {
+    return (await post(`${words.look}?pose=${pose}`, frame, { "Content-Type": "image/jpeg" })).advice;
+  } catch (error) {
+    if (error.status === 429 || error.status === 503) return "working";
+    throw error;
+  }
+}
+
+async function send(photos) {
+  say(imperative, words.working);
+  const form = new FormData();
+  photos.forEach((photo, number) => form.append("photos", photo, `photo-${number + 1}`));
+  const secret = keptSecret();
+  if (secret) form.append("secret", new Blob([await secret.text()]), "secret");
+  const answer = await post(words.send, form);
+  if (answer.badge) sessionStorage.setItem("volens-badge", JSON.stringify(answer.badge));
+  location.assign(words.next);
+}
+
+function tell(advice, done) {
+  const sentence = words[advice] || words[advice.replaceAll("-", "")] || words.lookAt;
+  if (imperative.textContent !== sentence) imperative.textContent = sentence;
+  viewfinder.dataset.done = done;
+  count.textContent = words.count.replace("%(done)s", done).replace("%(all)s", ALL);
+}
+
+function fail(error, section = "why") {
+  show(section);
+  const known = {
+    "poor-quality": words.poor, "no-face": words.poor, "several-faces": words.one_person, "image": words.poor,
+    "different-people": words.different, "already-enrolled": words.known, "no-live-consent": words.ended,
+    "session-ended": words.ended, denied: words.denied, nocamera: words.nocamera, offline: words.offline,
+  };
+  if (error.kind === "refused") return location.assign(words.next); // enrolled before: a double submit
+  say(problem, known[error.kind] || words.other);
+}
+
+function show(id) {
+  for (const one of ["why", "capture", "files"]) document.getElementById(one).hidden = one !== id;
+  document.querySelector(`#${id} h1`).scrollIntoView({ block: "nearest" });
+}
+
+function on(id, act) {
+  document.getElementById(id).addEventListener("click", act);
+}
