@@ -1,13 +1,12 @@
 """Removal of a zone: for ever, and only once nobody has a consent in force there."""
 
 from volens.consent import EndReason, Purpose, RefusedError, Zone
-from volens.consent.invitation import InvitationState
 from volens.consent.zone import ZoneState
 from volens.erase.procedure import Progress, erase_consents
 from volens.erase.proof import Erased
 from volens.index import Installation
 from volens.store.people import count_live
-from volens.store.people.invitation_rows import end_invitations, invitation_ids, invitations
+from volens.store.people.invitation_rows import cancel_invitations
 from volens.store.people.people_list import ConsentFilter, consent_ids
 from volens.store.promises import set_zone_state, zone_of
 
@@ -48,8 +47,7 @@ def remove_zone(
     with store.write() as tx:
         if left := count_live(tx.connection, purpose):
             raise _has_people(purpose, left)
-        invited = invitations(tx.connection, invitation_ids(tx.connection, purpose=purpose, state=InvitationState.OPEN))
-        end_invitations(tx, invited.values(), InvitationState.CANCELLED)
+        cancel_invitations(tx, lambda one: one.purpose == purpose)
         return set_zone_state(tx, purpose, ZoneState.REMOVED), erased
 
 

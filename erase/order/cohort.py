@@ -15,6 +15,7 @@ from volens.erase.order.plan import PLAN, Plan, make_plan, read_plan
 from volens.erase.order.selection import Selection
 from volens.index import Installation
 from volens.store import Transaction, promises
+from volens.store.people.invitation_rows import cancel_invitations
 from volens.store.promises import CollectionStop, Operator
 
 
@@ -97,9 +98,11 @@ class Cohorts:
             return unfinished_cohorts(connection)
 
     def stop_collecting(self, jurisdiction: str | None, zone: str | None) -> CollectionStop:
-        """Refuse consent and enrollment from now on; see `volens.store.promises.stop_collecting`."""
+        """Refuse consent and enrollment from now on, and cancel open invitations; see `promises.stop_collecting`."""
         with self._store.write() as tx:
-            return promises.stop_collecting(tx, jurisdiction, zone)
+            stop = promises.stop_collecting(tx, jurisdiction, zone)
+            cancel_invitations(tx, lambda one: stop.applies_to(one.jurisdiction, one.purpose))
+            return stop
 
     def lift_stop(self, order_id: str, keys: Sequence[OperatorKey] = ()) -> None:
         """Allow consent and enrollment again. Needs the approval of as many operators as the site requires."""

@@ -10,7 +10,7 @@
 
 import hmac
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, final
@@ -218,21 +218,40 @@ def refuse_invitation(tx: Transaction, one: StoredInvitation) -> None:
     tx.log(INVITATION_REFUSED, {"zone": one.purpose})
 
 
+def cancel_invitations(tx: Transaction, which: Callable[[StoredInvitation], bool]) -> None:
+    """Cancel the open invitations that `which` selects, because nobody may be asked any more.
+
+    An open one whose row does not verify is deleted, whichever it is: it opens nothing, and must not stop an order.
+    """
+    opened = invitation_ids(tx.connection, state=InvitationState.OPEN)
+    genuine, broken = _inspected(tx, opened)
+    end_invitations(tx, [one for one in genuine if which(one)], InvitationState.CANCELLED)
+    _prune(tx, broken)
+
+
 def prune_invitations(tx: Transaction) -> None:
     """End the invitations that have expired, and delete what was kept of older ones. Called by the sweep.
 
     The row of an expired one that does not verify is deleted whole.
     """
-    query = select(table.c.invitation_id).where(table.c.state == "open", table.c.expires_at <= tx.now)
-    seals, expired = seals_of(tx.connection), tx.connection.scalars(query).all()
-    rows = seals.inspected(tx.connection, Scope.INVITATION, expired)
-    genuine = [StoredInvitation._of(one) for one in rows.values() if isinstance(one, SealedRows)]  # noqa: SLF001
+    ids = table.c.invitation_id
+    expired = tx.connection.scalars(select(ids).where(table.c.state == "open", table.c.expires_at <= tx.now)).all()
+    genuine, broken = _inspected(tx, expired)
     end_invitations(tx, genuine, InvitationState.EXPIRED)
-    old = tx.connection.scalars(select(table.c.invitation_id).where(table.c.ended_at <= tx.now - KEPT_AFTER_END)).all()
-    gone = [*old, *(one for one, its in rows.items() if isinstance(its, TamperError))]
-    if gone:
-        _delete(tx, gone)
-        tx.log(INVITATION_PRUNED, {"invitations": len(gone)})
+    _prune(tx, [*tx.connection.scalars(select(ids).where(table.c.ended_at <= tx.now - KEPT_AFTER_END)), *broken])
+
+
+def _inspected(tx: Transaction, ids: Sequence[str]) -> tuple[list[StoredInvitation], list[str]]:
+    """Return the invitations whose rows verify, and the ids of the others."""
+    rows = seals_of(tx.connection).inspected(tx.connection, Scope.INVITATION, ids)
+    genuine = [StoredInvitation._of(one) for one in rows.values() if isinstance(one, SealedRows)]  # noqa: SLF001
+    return genuine, [one for one, its in rows.items() if isinstance(its, TamperError)]
+
+
+def _prune(tx: Transaction, ids: Sequence[str]) -> None:
+    if ids:
+        _delete(tx, ids)
+        tx.log(INVITATION_PRUNED, {"invitations": len(ids)})
 
 
 def invitations_about(store: Store, text: str) -> list[StoredInvitation]:

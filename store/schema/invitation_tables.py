@@ -21,7 +21,7 @@ invitation: Final = build_table(
     col.text("invited_by"),
     col.utc_time("invited_at"),
     col.utc_time("expires_at", index=True),
-    col.utc_time("ended_at", nullable=True),
+    col.utc_time("ended_at", nullable=True, index=True),
     CheckConstraint("(state = 'open') = (ended_at IS NULL)"),
     CheckConstraint("(state = 'open') = (sealed_name IS NOT NULL)"),
     CheckConstraint("state = 'open' OR external_digest IS NULL"),

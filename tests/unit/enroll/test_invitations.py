@@ -408,3 +408,16 @@ def test_an_access_answer_about_a_consent_states_the_invitation_for_the_same_num
         assert len(statement_of(answer, house)["invitations"]) == 1
     house.site.invitations.cancel(made.invitation_id)
     assert statement_of(house.site.answer_access([person.receipt_id]), house)["invitations"] == []
+
+
+def test_an_order_to_stop_collecting_cancels_the_invitations_that_it_applies_to(house: House) -> None:
+    house.declare("garage")
+    french, german = invite(house), invite(house, name="Grace", jurisdiction="DE", external_id=None)
+    broken = house.site.invitations.invite("garage", name="Alan", jurisdiction="FR")
+    run(house, f"UPDATE invitation SET number = 9 WHERE invitation_id = '{broken.invitation_id}'")  # noqa: S608
+    house.site.cohorts.stop_collecting("FR", None)
+    assert ended_as(house, french.token.reveal()) is InvitationState.CANCELLED
+    assert house.site.invitations.open(german.token.reveal()).name == "Grace"
+    assert len(rows(house)) == 2
+    with pytest.raises(RefusedError, match="collecting is stopped"):
+        invite(house)

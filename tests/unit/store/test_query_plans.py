@@ -35,6 +35,8 @@ EVERY_DAY: Final[dict[str, str]] = {
     "biometric_reference by purpose=? AND model_id=? AND rowid>?": NEWEST + "; all, if a gallery lost more than it saw",
     "biometric_reference by purpose=? AND model_id=? AND rowid<?": "a count, by which a gallery notices what it lost",
     "restriction by purpose=?": "one row for each person who paused the processing",
+    "invitation by purpose=?": "the invitations of a zone, of which each is kept for 120 days at most",
+    **dict.fromkeys(("row_seal by scope=?", "sealed_scope by scope=?"), "the invitations, after a refusal"),
     "bucket": "one row for 256 people; an erasure wraps all of them again",
     "live_consent by receipt_id>?": "a page of the list, which has a limit",
     **dict.fromkeys(("count of receipt", "count of live_consent"), "how many people an access answer searched"),
@@ -49,9 +51,8 @@ DAILY_TOO: Final[dict[str, str]] = {
     **dict.fromkeys(("kept_answer", "webhook_message"), DAILY + ": a few rows, which are deleted soon"),
     "name_disclosure by shown_on<?": OUTDATED,
     "opening_term by ends_at<?": OUTDATED,
+    **dict.fromkeys(("invitation by expires_at<?", "invitation by ended_at<?"), OUTDATED),
     "passage by matched_at<?": OUTDATED,
-    "invitation by expires_at<?": OUTDATED,
-    "invitation": DAILY + ": those of the last weeks, which are deleted after that",
 }
 """What the sweep may read besides."""
 
@@ -150,6 +151,13 @@ def test_no_everyday_act_reads_a_whole_table_of_people(house: House, tmp_path: P
         site.link_external_id(person.receipt_id, "4711")
         site.changes.correct_name(person.receipt_id, "Ada Example")
         site.changes.reissue_code(person.receipt_id)
+        site.changes.restrict(person.receipt_id)
+        assert not house.sees(person)
+        site.changes.lift_restriction(person.receipt_id)
+        # Invitations.
+        made = site.invitations.invite("lobby", name="Eve", jurisdiction="FR", external_id="4712")
+        assert site.invitations.open(made.token.reveal()).name == "Eve"
+        site.invitations.refuse(site.invitations.resend(made.invitation_id).token.reveal())
         # A second factor.
         guard = house.admit("vault")
         site.factors.set(guard.receipt_id, ShownFactor.pin("719035"))
