@@ -21,9 +21,10 @@ from volens.consent.person_secret import SECRET_BYTES, PersonSecret
 
 MAGIC: Final = b"VOLENS-BADGE\x01"
 MAX_BADGE_BYTES: Final = 16 * 1024
+TEXT_PREFIX: Final = "VOLENS-BADGE:"
 MAX_PIECE_BYTES: Final = 560
 """Of one QR code: up to version 19, error correction M. A badge of 128 numbers needs two codes, of 512 numbers four."""
-_PIECE: Final = re.compile(r"VOLENS-BADGE:([0-9A-F]{16}):([1-9][0-9]?)/([1-9][0-9]?):([0-9A-Z $%*+./:-]+)")
+_PIECE: Final = re.compile(TEXT_PREFIX + r"([0-9A-F]{16}):([1-9][0-9]?)/([1-9][0-9]?):([0-9A-Z $%*+./:-]+)")
 _BASE45: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 
 
@@ -85,7 +86,7 @@ class Badge(InProcess):
         size = -(-len(data) // count)
         name = self.digest()[:8].hex().upper()
         return [
-            f"VOLENS-BADGE:{name}:{number + 1}/{count}:{_to_base45(data[number * size : (number + 1) * size])}"
+            f"{TEXT_PREFIX}{name}:{number + 1}/{count}:{_to_base45(data[number * size : (number + 1) * size])}"
             for number in range(count)
         ]
 

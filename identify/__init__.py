@@ -9,6 +9,7 @@ from volens.identify.face_tracker import overlap as overlap
 from volens.identify.identification import REASONS as REASONS
 from volens.identify.identification import FaceDecision as FaceDecision
 from volens.identify.identification import Identification as Identification
+from volens.identify.person_in_front import Obstacle as Obstacle
 from volens.identify.recognition import Recognizer as Recognizer
 from volens.identify.visit_recorder import VisitRecorder as VisitRecorder
 from volens.identify.visit_tracker import VisitTracker as VisitTracker

@@ -11,6 +11,7 @@ from volens.consent.gate import permit_probe
 from volens.face import DetectedFace, Extractor, RgbImage
 from volens.face.image import Photo, decoded
 from volens.identify.identification import FaceDecision, Identification
+from volens.identify.person_in_front import Obstacle, person_in_front
 from volens.identify.visit_recorder import VisitRecorder
 from volens.index import Decision, Installation, StageTimer, admit_claim, identify_many, no_timing, verify_claim
 from volens.store.people import stored_receipt
@@ -85,6 +86,34 @@ class Recognizer:
         )
         return Identification(purpose, self.extractor.model.model_id, threshold, decided, zone.second_factor)
 
+    def identify_in_front(
+        self,
+        purpose: Purpose,
+        frame: Photo,
+        factor: ShownFactor | None = None,
+        *,
+        caller: str | None = None,
+        timer: StageTimer = no_timing,
+    ) -> FaceDecision | Obstacle:
+        """Decide about the person in front of a kiosk (1:N), and about nobody else in the frame.
+
+        No embedding is computed if there is no such person, or more than one (`person_in_front`). The rest as
+        `identify`.
+
+        Raises:
+            InputError, RefusedError, TamperError, ImageError: see `identify`.
+        """
+        zone = self.searchable_zone(purpose)
+        check_kind(zone.second_factor, factor)
+        with timer("decode"):
+            image = decoded(frame)
+        with timer("detect"):
+            face = person_in_front(self.extractor.detect(image), image.width, image.height)
+        if isinstance(face, Obstacle):
+            return face
+        (decision,) = self.identify_faces(zone, image, [face], factor, caller=caller, timer=timer)
+        return FaceDecision(image.in_file(face.box), decision)
+
     def identify_faces(
         self,
         zone: Zone,
@@ -155,7 +184,7 @@ class Recognizer:
             claimed_zone = _claimed_zone(connection, receipt, carried)
             if None not in {purpose, claimed_zone} and purpose != claimed_zone:
                 raise ForeignReceiptError("this is for another zone; present the receipt or badge for this zone")
-            grant, zone = admit_claim(self.store, connection, receipt, carried)
+            grant, zone = admit_claim(self.store, connection, receipt, carried, purpose)
         image, extractor = decoded(frame), self.extractor
         faces = extractor.detect(image)[:1]
         if not faces:

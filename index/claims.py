@@ -3,7 +3,7 @@
 | custody | the person presents | the sealed embedding is |
 |---|---|---|
 | ``operator`` | the receipt | in the store |
-| ``subject_key`` | the receipt and the person's secret | in the store |
+| ``subject_key`` | the person's secret, and the receipt unless the zone is known | in the store |
 | ``badge`` | the badge, which names its receipt | in the badge |
 """
 
@@ -18,12 +18,15 @@ from volens.consent import (
     InputError,
     NoLiveConsentError,
     PersonSecret,
+    Purpose,
+    ReceiptId,
     UnverifiedReceipt,
     Zone,
 )
 from volens.store import Store
 from volens.store.people import SealedReference, admit_receipt, check_person_secret, sealed_references, stored_receipt
 from volens.store.people.badges import badge_reference, check_badge_site
+from volens.store.people.subject_secrets import receipt_of_secret
 from volens.store.promises import zone_of
 
 PersonalToken: TypeAlias = PersonSecret | Badge | None
@@ -37,11 +40,16 @@ _REQUIRED: Final = {
 
 
 def admit_claim(
-    store: Store, connection: Connection, receipt: UnverifiedReceipt | None, carried: PersonalToken
+    store: Store,
+    connection: Connection,
+    receipt: UnverifiedReceipt | None,
+    carried: PersonalToken,
+    purpose: Purpose | None = None,
 ) -> tuple[ConsentGrant, Zone]:
     """Check all of a claim that can be checked before a face is detected; return the grant and its zone.
 
-    1. A badge is of this site; without a receipt, the badge names the receipt that it goes with.
+    1. A badge is of this site. Without a receipt, the badge names the receipt that it goes with; a secret names it if
+       the caller knows the zone (`purpose`).
     2. The receipt is genuine and its consent in force.
     3. `carried` is what the zone requires, and goes with this receipt (`claimed_references`).
 
@@ -54,11 +62,9 @@ def admit_claim(
     # 1.
     if isinstance(carried, Badge):
         check_badge_site(store, carried)
-        known = stored_receipt(connection, carried.receipt_id)
-        if receipt is None and known is not None:
-            receipt = UnverifiedReceipt.parse(known.verified().token.encode("ascii"))
-        elif receipt is None:
-            raise NoLiveConsentError("no consent is in force for this badge; ask the person for their receipt")
+        receipt = receipt or _receipt_of_token(connection, carried.receipt_id)
+    elif receipt is None and carried is not None and purpose is not None:
+        receipt = _receipt_of_token(connection, receipt_of_secret(connection, purpose, carried))
     if receipt is None:
         raise InputError("got neither a receipt nor a badge; expected one of the two")
     # 2.
@@ -68,6 +74,13 @@ def admit_claim(
     zone.check_in_use()
     claimed_references(store, connection, zone, grant, carried)
     return grant, zone
+
+
+def _receipt_of_token(connection: Connection, receipt_id: ReceiptId | None) -> UnverifiedReceipt:
+    known = None if receipt_id is None else stored_receipt(connection, receipt_id)
+    if known is None:
+        raise NoLiveConsentError("no consent is in force for this badge or secret; ask the person for their receipt")
+    return UnverifiedReceipt.parse(known.verified().token.encode("ascii"))
 
 
 def claimed_references(

@@ -10,28 +10,25 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from volens import Extractor, FaceDecision, Identification, RgbImage, Site, SubjectKey, TakeHome
+from volens import Extractor, FaceDecision, Identification, RgbImage, SubjectKey, TakeHome
 from volens.audit import VerifierKey
-from volens.consent import NoLiveConsentError, UnavailableError
+from volens.consent import NoLiveConsentError
 from volens.consent.receipt_signature import SignatureForm
 from volens.erase.proof import verify_certificate
 from volens.face import ModelCache
 from volens.face.downloads import Source
 from volens.service import samples
+from volens.service.demo_photos import make_folder
+from volens.service.demo_site import ZONE, admit, new_site
 from volens.service.drawing import annotated, side_by_side, write_png
 from volens.store.files import write_public
 
-ZONE: Final = "lobby"
 AGREED: Final = ("Ada", "Bea")
 """Who agreed, in the frame of the group from left to right; the third person did not."""
 LEAVER: Final = "Bea"
-_CONTROLLER: Final = ("Example Ltd", "privacy@example.org")
-_NOTICE: Final = b"The lobby's doors compare your face with those of people who agreed. You may use a badge instead.\n"
-
 
 _Decided: TypeAlias = tuple[Identification, list[str | None]]
 """The decisions on a frame, and the name of each face."""
@@ -46,25 +43,6 @@ class _Person:
     photos: list[RgbImage] = field(repr=False)
     again: RgbImage = field(repr=False)
     take_home: TakeHome | None = None
-
-
-def write_photos(
-    folder: Path, source: Source = "registry", progress: Callable[[str], None] | None = None
-) -> list[Path]:
-    """Write the demo photos, to try other commands; existing files are replaced.
-
-    Raises:
-        DownloadError: a photo cannot be downloaded.
-        UnavailableError: the disk refuses.
-    """
-    _make(folder)
-    samples.default_cache().pull(source, progress)
-    *photos, door = samples.views(samples.astronaut(), 4)
-    named = {f"ada-{number}.png": photo for number, photo in enumerate(photos, start=1)}
-    named |= {"ada-door.png": door, "group.png": samples.strangers()}
-    for name, photo in named.items():
-        write_png(Image.fromarray(photo.pixels), folder / name)
-    return [folder / name for name in named]
 
 
 def play_story(
@@ -83,7 +61,7 @@ def play_story(
         StoryFailedError: a step had a wrong result.
         VolensError: something is missing on this machine.
     """
-    _make(out)
+    make_folder(out)
     ModelCache.default().pull(source, progress)
     samples.default_cache().pull(source, progress)
     with tempfile.TemporaryDirectory(prefix="volens-demo-") as folder:
@@ -100,16 +78,7 @@ class _Story:
         self.console = console
         self.start = time.perf_counter()
         self.extractor = Extractor.load_default()
-        Site.create(home, name=_CONTROLLER[0], contact=_CONTROLLER[1]).close()
-        self.site = Site.open(home, load_extractor=lambda: self.extractor)
-        self.zone = self.site.add_zone(
-            ZONE,
-            custody="operator",
-            justification="hands are full of trays",
-            alternative="a badge at the same doors",
-            retention_days=90,
-        )
-        self.site.publish_notice(ZONE, language="en", text=_NOTICE)
+        self.site, self.zone = new_site(home, lambda: self.extractor)
         self.frame = samples.group()
         portraits = (samples.astronaut(), samples.admiral())
         self.people = {name: _person(portrait) for name, portrait in zip(AGREED, portraits, strict=True)}
@@ -131,13 +100,14 @@ class _Story:
             f"\nWritten to {self.out}: annotated.png, certificate.json, site.pub. "
             f"The demo site is deleted. {self.facts['seconds']} s."
         )
+        self.console.print("The whole story in a browser: volens demo --serve")
         return self.facts
 
     def _without_consent(self) -> None:
         self._title("1", "Without consent, not even an embedding of Ada's photos is computed")
         key = SubjectKey.from_seed(os.urandom(32))
         offer = self.site.offer_consent(
-            self.site.notice(ZONE), public_key=key.public, form=SignatureForm.PERSON_KEY, jurisdiction="FR"
+            self.site.notice(ZONE, "en"), public_key=key.public, form=SignatureForm.PERSON_KEY, jurisdiction="FR"
         )
         unrecorded = offer.sign(key)
         try:
@@ -153,11 +123,8 @@ class _Story:
 
     def _enroll(self) -> None:
         self._title("2", "Two people read the notice, sign with their own keys, and are enrolled")
-        notice = self.site.notice(ZONE)
         for name, person in self.people.items():
-            key = SubjectKey.from_seed(os.urandom(32))
-            person.take_home = self.site.give_consent(notice, name=name, jurisdiction="FR", key=key)
-            enrolled = self.site.enroll(person.take_home.to_json(), person.photos)
+            person.take_home, enrolled = admit(self.site, name, person.photos)
             self.console.print(
                 f"  {name}: reference {enrolled.reference_id} from {enrolled.photo_count} photos, sealed with a key "
                 "derived from the signed receipt"
@@ -257,12 +224,3 @@ def _person(image: RgbImage) -> _Person:
 def _expect(condition: bool, failure: str) -> None:  # noqa: FBT001  reads as a sentence
     if not condition:
         raise StoryFailedError(failure)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnavailableError(
-            f"cannot create {folder}: {error.strerror}; check the disk and the permissions"
-        ) from None

@@ -23,6 +23,11 @@ def qr_modules(text: str) -> list[list[bool]]:
     return [[bool(module) for module in row] for row in segno.make_qr(text, error="m").matrix]
 
 
+def qr_png(text: str) -> bytes:
+    """Return the QR code of a text, such as a web address, as PNG."""
+    return _png(text)
+
+
 def secret_qr(secret: PersonSecret) -> bytes:
     """Return the QR code of a person's secret as PNG."""
     return _png(secret.reveal())

@@ -1,6 +1,6 @@
 """Reads QR codes from images: a photo of a phone or of paper, or the file itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +9,7 @@ from volens.face import RgbImage
 
 # OpenCV's two detectors miss different codes, and each misses codes at one size that it reads at another.
 _SCALES: Final = (1.0, 0.5, 1.5, 2.0, 0.75)
+_SCALES_OF_A_FRAME: Final = (1.0, 0.5)
 
 
 def qr_texts(path: Path) -> list[str]:
@@ -25,11 +26,16 @@ def qr_texts(path: Path) -> list[str]:
     raise InputError(f"found no readable QR code in {path}; photograph it flat, close and in good light")
 
 
-def _attempts(image: RgbImage) -> Iterator[list[str]]:
+def qr_texts_in(frame: RgbImage) -> list[str]:
+    """Return the texts of the QR codes that are found at once in a frame of a camera; the next frame may show more."""
+    return next((list(dict.fromkeys(texts)) for texts in _attempts(frame, _SCALES_OF_A_FRAME) if texts), [])
+
+
+def _attempts(image: RgbImage, scales: Sequence[float] = _SCALES) -> Iterator[list[str]]:
     import cv2  # noqa: PLC0415  a withdrawal must work even if OpenCV cannot be imported
 
     detectors = (cv2.QRCodeDetector(), cv2.QRCodeDetectorAruco())
-    for scale in _SCALES:
+    for scale in scales:
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         scaled = (
             image.pixels

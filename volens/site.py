@@ -28,7 +28,7 @@ from volens.erase.order import Cohorts
 from volens.erase.proof import Erased, Erasures
 from volens.face import Extractor
 from volens.face.image import Photo
-from volens.identify import DoorStream, FaceDecision, Identification, Recognizer
+from volens.identify import DoorStream, FaceDecision, Identification, Obstacle, Recognizer
 from volens.index import ChangeFeed, Galleries, Installation, Match, PersonalToken, StageTimer, no_timing
 from volens.rights import (
     AccessAnswer,
@@ -285,6 +285,12 @@ class Site(ConsentGiving):
         """
         return self._recognizer.identify(parse_purpose(zone), frame, factor, caller=caller, timer=timer)
 
+    def identify_in_front(
+        self, zone: str, frame: Photo, factor: ShownFactor | None, *, caller: str, timer: StageTimer
+    ) -> FaceDecision | Obstacle:
+        """Decide about the one person in front of a kiosk; see `volens.identify.Recognizer.identify_in_front`."""
+        return self._recognizer.identify_in_front(parse_purpose(zone), frame, factor, caller=caller, timer=timer)
+
     def watch(self, zone: str, *, caller: str | None = None) -> DoorStream:
         """Identify faces in a camera stream, much faster than `identify` for each frame; see `DoorStream`."""
         return DoorStream(self._recognizer, parse_purpose(zone), caller)
@@ -301,8 +307,9 @@ class Site(ConsentGiving):
     ) -> FaceDecision | None:
         """Verify that the largest face of a frame is the person who signed `receipt` (1:1). None: there is no face.
 
-        `carried` is the secret or the badge that the person presents; a badge needs no receipt. With `zone`, a claim
-        for another zone is refused. `factor` and `caller` as in `identify`; a receipt is no second factor.
+        `carried` is the secret or the badge that the person presents; a badge needs no receipt, nor does a secret with
+        `zone`. With `zone`, a claim for another zone is refused. `factor` and `caller` as in `identify`; a receipt is
+        no second factor.
 
         Raises:
             RefusedError: no consent is in force, or no reference is enrolled under it.

@@ -35,6 +35,7 @@ from volens.service.cli import identify_commands as identify
 from volens.service.cli import import_commands as many
 from volens.service.cli import invite_commands as invite
 from volens.service.cli import keys_commands as keys
+from volens.service.cli import kiosk_commands as kiosk
 from volens.service.cli import models_commands as models
 from volens.service.cli import operator_commands as operator
 from volens.service.cli import people_commands as people
@@ -72,7 +73,7 @@ _PANELS: Final = {
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
     "Operation": [one.app for one in (demo, setup, defaults, doctor, sweep, backup, keys, models)],
-    "Integration": [serve.app, serve.config_app, credential.app, door.app, sender.app, webhook.app],
+    "Integration": [serve.app, serve.config_app, credential.app, door.app, kiosk.app, sender.app, webhook.app],
 }
 
 

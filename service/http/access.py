@@ -67,7 +67,7 @@ async def authenticate(request: HTTPConnection, app_state: AppState) -> Principa
     """
     caller = await _authenticated(request, app_state)
     request.state.caller = caller  # before the checks, so that the log names the caller of a refused request too
-    _limit(app_state.caller_limiter.take(caller.caller_id))
+    limit_caller(caller, app_state)
     _check_allowed(request, caller)
     return caller
 
@@ -112,6 +112,15 @@ def _check_allowed(request: HTTPConnection, caller: Principal) -> None:
     if zone is not None and zone != comparison_key(zone):
         # Elsewhere `Lobby` is read as `lobby`; an address is compared as it is, with what a credential is for.
         raise UnknownError("there is no zone of this name; in an address, the name of a zone has small letters only")
+
+
+def limit_caller(caller: Principal, app_state: AppState) -> None:
+    """Apply the rate limit of an authenticated caller.
+
+    Raises:
+        RateError: the caller exceeded the limit.
+    """
+    _limit(app_state.caller_limiter.take(caller.caller_id))
 
 
 def limit_address(request: HTTPConnection, app_state: AppState, *, count: bool = True) -> None:

@@ -10,6 +10,8 @@ from volens.service.web import (
     check_page,
     home_page,
     invitation_pages,
+    kiosk_door,
+    kiosk_page,
     photo_pages,
     public_pages,
     receipt_pages,
@@ -20,7 +22,10 @@ from volens.service.web.page_route import problem_page
 
 _NOT_FOUND: Final = 404
 _API: Final = "/v1/"
-_PAGES: Final = (home_page, check_page, public_pages, invitation_pages, signing_pages, photo_pages, receipt_pages)
+_PAGES: Final = (
+    *(home_page, check_page, public_pages, kiosk_page, kiosk_door),
+    *(invitation_pages, signing_pages, photo_pages, receipt_pages),
+)
 
 
 def add_pages(app: FastAPI) -> None:

@@ -1,8 +1,8 @@
 """Commitments to people's secrets, their half of a key: they open nothing, and are erased with the consent."""
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
-from volens.consent import ConsentGrant, PersonSecret, RefusedError, TamperError, VerifiedReceipt
+from volens.consent import ConsentGrant, PersonSecret, Purpose, ReceiptId, RefusedError, TamperError, VerifiedReceipt
 from volens.store.people.consents import authenticate_consents
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -16,6 +16,18 @@ def add_commitment(tx: Transaction, receipt: VerifiedReceipt, commitment: bytes)
     owner = {name: getattr(claims, name) for name in OWNER}
     with tx.changing(Scope.CONSENT, [claims.receipt_id]):
         tx.connection.execute(insert(tables.subject_secret), {**owner, "commitment": commitment})
+
+
+def receipt_of_secret(connection: Connection, purpose: Purpose, secret: PersonSecret) -> ReceiptId | None:
+    """Return the consent of a zone that a secret goes with; None if there is none.
+
+    Not checked: the rows; `check_person_secret` decides. Cost: one SHA-256 for each consent of the zone, because a
+    commitment has the id of its receipt in it (7 ms for 10,000), and one query.
+    """
+    table = tables.subject_secret
+    rows = connection.execute(select(table.c.receipt_id, table.c.commitment).where(table.c.purpose == purpose))
+    found = [ReceiptId(row.receipt_id) for row in rows if secret.matches(row.commitment, ReceiptId(row.receipt_id))]
+    return found[0] if found else None
 
 
 def check_person_secret(connection: Connection, grant: ConsentGrant, secret: PersonSecret) -> None:

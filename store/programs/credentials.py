@@ -205,18 +205,32 @@ class Credentials:
             shown = CredentialToken.parse(token)
         except InputError:
             raise RefusedError(_NOT_IN_FORCE) from None
-        with self._store.read_prepared() as snapshot:
-            rows = self._store.seals.cached(snapshot, Scope.CREDENTIAL, shown.credential_id)
-            row = None if rows is None else rows.records(table)[0]
-            if row is not None and rows is not None and self._logged.get(shown.credential_id) is not rows:
-                _check_issued(snapshot, self._store.keyring, row)
-                self._logged[shown.credential_id] = rows
+        row = self._row(shown.credential_id)
         # Compared in any case; which ids exist is no secret, the log has them.
         same = hmac.compare_digest(shown.mac(self._store.seals), bytes(32) if row is None else row["token_mac"])
-        if row is None or not same:
-            raise RefusedError(_NOT_IN_FORCE)
-        credential = _credential(row)
-        if credential.ended_at is not None or credential.expires_at <= self._store.now():
+        return self._in_force(row if same else None)
+
+    def in_force(self, credential_id: str) -> Credential:
+        """Return a credential whose token was checked before, such as when a kiosk was paired.
+
+        Raises:
+            RefusedError: it was revoked or has expired, or there is none.
+            TamperError: as `check`.
+        """
+        return self._in_force(self._row(credential_id))
+
+    def _row(self, credential_id: str) -> Mapping[str, Any] | None:
+        with self._store.read_prepared() as snapshot:
+            rows = self._store.seals.cached(snapshot, Scope.CREDENTIAL, credential_id)
+            row = None if rows is None else rows.records(table)[0]
+            if row is not None and rows is not None and self._logged.get(credential_id) is not rows:
+                _check_issued(snapshot, self._store.keyring, row)
+                self._logged[credential_id] = rows
+        return row
+
+    def _in_force(self, row: Mapping[str, Any] | None) -> Credential:
+        credential = None if row is None else _credential(row)
+        if credential is None or credential.ended_at is not None or credential.expires_at <= self._store.now():
             raise RefusedError(_NOT_IN_FORCE)
         return credential
 

@@ -1,12 +1,15 @@
 """The demo as `make demo` runs it, in a separate process; it fails if one of its steps does."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx2
 import pytest
+from patience import PATIENCE_S, free_port
 
 from volens import Site
 from volens.audit import VerifierKey
@@ -27,6 +30,35 @@ def test_the_demo_runs_and_leaves_picture_certificate_and_key(tmp_path: Path) ->
     key = VerifierKey.parse((tmp_path / "out" / "site.pub").read_text().strip())
     verify_certificate((tmp_path / "out" / "certificate.json").read_bytes(), key)
     assert (tmp_path / "out" / "annotated.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_site_is_served_on_loopback_and_deleted_at_the_end(end: signal.Signals) -> None:
+    port = free_port()
+    command = [Path(sys.executable).with_name("volens"), "demo", "--serve", "--port", str(port), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo_site:
+        try:
+            at = json.loads((demo_site.stdout or sys.stdin).readline())
+            photo, receipt = Path(at["door_photo"]), Path(at["receipt"])
+            own = {"Origin": f"http://localhost:{port}"}
+            kiosk, _, token = at["kiosk"].partition("#")
+            with httpx2.Client(headers=own) as browser:
+                for page in (at["home"], at["verify"]):
+                    assert browser.get(page).status_code == 200
+                page, _, invitation = at["invitation"].partition("#")
+                assert browser.post(f"{page}/open", json={"token": invitation}).json() == {"next": "/invitation/about"}
+                assert browser.get(f"{page}/about").status_code == 200
+                assert browser.post(f"{kiosk}/session", json={"token": token}).status_code == 200
+                look = browser.post(f"{kiosk}/looks", files={"frame": photo.read_bytes()})
+                assert look.json()["answer"] == "come_in"
+                assert browser.post(f"http://localhost:{port}/v1/withdrawals", json={"code": at["code"]}).is_success
+                look = browser.post(f"{kiosk}/looks", files={"frame": photo.read_bytes()})
+                assert look.json()["answer"] == "not_known"
+            assert receipt.is_file()
+        finally:
+            demo_site.send_signal(end)
+            demo_site.wait(PATIENCE_S)
+    assert (demo_site.returncode, receipt.parent.exists()) == (0, False)
 
 
 def test_a_withdrawal_that_does_not_stop_matching_fails_the_demo(

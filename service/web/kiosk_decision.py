@@ -1,0 +1,122 @@
+"""What a kiosk answers to one frame: one word, without a name, an id or a score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias, final
+
+from volens import Site
+from volens.consent import Badge, Custody, InputError, PersonSecret, RefusedError, SecondFactor, ShownFactor, Zone
+from volens.consent.badge import TEXT_PREFIX as BADGE_PREFIX
+from volens.consent.person_secret import TEXT_PREFIX as SECRET_PREFIX
+from volens.face import EncodedImage
+from volens.identify import Obstacle
+from volens.index import StageTimer
+from volens.service.qr_reading import qr_texts_in
+
+Needs: TypeAlias = Literal["face", "badge_number", "pin", "secret", "badge"]
+"""What a person shows at the door of a zone besides their face, as scripts of the page name it."""
+
+COME_IN: Final = "come_in"
+NOT_KNOWN: Final = "not_known"
+FACTOR_REQUIRED: Final = "factor_required"
+SHOW_CODE: Final = "show_code"
+
+_FACTORS: Final[dict[SecondFactor, Needs]] = {
+    SecondFactor.NONE: "face",
+    SecondFactor.BADGE: "badge_number",
+    SecondFactor.PIN: "pin",
+}
+_CARRIED: Final[dict[Custody, Needs]] = {Custody.SUBJECT_KEY: "secret", Custody.BADGE: "badge"}
+_OUTCOMES: Final = {"match": COME_IN, "no_match": NOT_KNOWN, "factor_required": FACTOR_REQUIRED}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the person showed besides their face: a badge number or PIN, and texts of QR codes. Never printed."""
+
+    factor: str | None = field(default=None, repr=False)
+    codes: Sequence[str] = field(default=(), repr=False)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class KioskAnswer:
+    """The answer to one frame.
+
+    Attributes:
+        word: `COME_IN`, `NOT_KNOWN`, `FACTOR_REQUIRED`, `SHOW_CODE`, or an `Obstacle`.
+        outcome: of the face that was compared, as other doors count it; None if no face was.
+        codes: texts of QR codes to show again with the next frames.
+    """
+
+    word: str
+    outcome: str | None = None
+    codes: Sequence[str] = field(default=(), repr=False)
+
+
+def needs_of(zone: Zone) -> Needs:
+    """Return what a person shows at the doors of a zone besides their face."""
+    return _CARRIED.get(zone.custody) or _FACTORS[zone.second_factor]
+
+
+def answer_to(
+    site: Site, zone: Zone, frame: EncodedImage, shown: Shown, *, caller: str, timer: StageTimer
+) -> KioskAnswer:
+    """Decide about the person in front of a kiosk, as for any other door (`Site.identify`, `Site.verify_claim`).
+
+    Where the person holds the key, the frame is read for its QR codes first; no face is detected until they are
+    complete. A code of nobody, and one whose consent has ended, have the answer of an unknown face.
+
+    Raises:
+        InputError: the second factor is not well-formed.
+        ImageError: the frame is not a readable image.
+        UnavailableError: the zone is paused, or the store cannot be read.
+        TamperError: what is stored does not verify.
+    """
+    if zone.custody is Custody.OPERATOR:
+        return _searched(site, zone, frame, shown.factor, caller, timer)
+    return _claimed(site, zone, frame, shown.codes, caller)
+
+
+def _searched(
+    site: Site, zone: Zone, frame: EncodedImage, typed: str | None, caller: str, timer: StageTimer
+) -> KioskAnswer:
+    factor = None if typed is None else ShownFactor.of(zone.second_factor, typed)
+    try:
+        found = site.identify_in_front(zone.purpose, frame, factor, caller=caller, timer=timer)
+    finally:
+        if factor is not None:
+            factor.wipe()
+    if isinstance(found, Obstacle):
+        return KioskAnswer(found.value)
+    return KioskAnswer(_OUTCOMES[found.outcome], found.outcome)
+
+
+def _claimed(site: Site, zone: Zone, frame: EncodedImage, codes: Sequence[str], caller: str) -> KioskAnswer:
+    zone.check_in_use()
+    prefix = SECRET_PREFIX if zone.custody is Custody.SUBJECT_KEY else BADGE_PREFIX
+    carried = _carried(prefix, codes)
+    if carried is None:
+        read = [one for one in qr_texts_in(frame.decode()) if one.upper().startswith(prefix)]
+        return KioskAnswer(SHOW_CODE, codes=list(dict.fromkeys([*codes, *read])))
+    try:
+        found = site.verify_claim(None, frame, carried=carried, zone=zone.purpose, caller=caller)
+    except RefusedError:
+        return KioskAnswer(NOT_KNOWN)
+    finally:
+        carried.wipe()
+    if found is None:
+        return KioskAnswer(Obstacle.NO_FACE.value)
+    return KioskAnswer(_OUTCOMES[found.outcome], found.outcome)
+
+
+def _carried(prefix: str, codes: Sequence[str]) -> PersonSecret | Badge | None:
+    """Return the secret or the badge in some QR codes; None if it is not complete."""
+    own = [one for one in codes if one.upper().startswith(prefix)]
+    try:
+        if prefix == SECRET_PREFIX:
+            return PersonSecret.parse(own[-1]) if own else None
+        return Badge.from_qr_texts(own)
+    except InputError:
+        return None

@@ -1,0 +1,106 @@
+// Asks the door about the person in front of the kiosk: camera on, some frames, one answer, camera off.
+import { post } from "./request.js";
+
+const LOOK_S = 15;
+const EVERY_MS = 350;
+const STRANGER_LOOKS = 4;  // one bad frame turns nobody away
+const PIN_TRIES = 3;
+const FIRST = { secret: "showSecret", badge: "showBadge" };
+const ADVICE = { no_face: "circle", several_people: "onePerson", too_far: "closer" };
+const PIECE = /^VOLENS-BADGE:[0-9A-F]+:\d+\/(\d+):/;
+
+export class Asking {
+  // `address` of the kiosk; `typePin(again)` resolves to what the person types.
+  constructor(screens, camera, address, needs, typePin) {
+    Object.assign(this, { screens, camera, address, needs, typePin });
+    this.imperative = document.getElementById("imperative");
+    this.number = 0;
+  }
+
+  // Ends what is under way. The camera is off then.
+  stop() {
+    this.number += 1;
+    this.camera.close();
+  }
+
+  // Looks until there is an answer; `badge` is what a badge reader typed. Resolves to the answer, or null if stopped.
+  async run(badge = null) {
+    this.stop();
+    const mine = this.number;
+    const isMine = () => mine === this.number;
+    try {
+      return await this.#look(isMine, this.needs === "badge_number" ? badge : null);
+    } catch (error) {
+      if (!isMine()) return null;
+      if (error instanceof DOMException) return "noCamera";
+      if (error.status === 401) location.reload();
+      return "cannot";
+    } finally {
+      if (isMine()) this.camera.close();
+    }
+  }
+
+  async #look(isMine, typed) {
+    let factor = typed, codes = [], strangers = 0, tries = 0, hasSeen = false;
+    let until = await this.#open(FIRST[this.needs] || "circle");
+    while (isMine() && performance.now() < until) {
+      const began = performance.now();
+      const found = await this.#ask(factor, codes);
+      if (!isMine()) return null;
+      const advice = found && ADVICE[found.answer];
+      if (advice) this.screens.announce(this.imperative, advice);
+      if (found && !advice) hasSeen = true;
+      const isWrongPin = this.needs === "pin" && factor && found && found.answer === "not_known";
+      if (found?.answer === "come_in") return "comeIn";
+      if (found?.answer === "factor_required" || isWrongPin) {
+        if (this.needs !== "pin" || tries === PIN_TRIES) return "stranger";
+        this.camera.close();
+        factor = await this.typePin(tries > 0);
+        if (!isMine()) return null;
+        tries += 1;
+        until = await this.#open("circle");
+      } else if (found?.answer === "not_known") {
+        strangers += 1;
+        if (strangers === STRANGER_LOOKS) return "stranger";
+      } else if (found?.answer === "show_code") {
+        codes = found.codes;
+        this.#progress(codes);
+      }
+      await new Promise((done) => setTimeout(done, Math.max(0, began + EVERY_MS - performance.now())));
+    }
+    if (!isMine()) return null;
+    return hasSeen ? "stranger" : "noFace";
+  }
+
+  async #open(word) {
+    this.screens.show("camera");
+    this.screens.announce(this.imperative, word);
+    await this.camera.open();
+    return performance.now() + 1000 * LOOK_S;
+  }
+
+  // Resolves to the answer to one frame; null if there was none this time. Throws if the door does not decide now.
+  async #ask(factor, codes) {
+    const frame = await this.camera.frame();
+    if (frame === null) return null;
+    const form = new FormData();
+    form.append("frame", frame, "frame.jpg");
+    if (factor !== null) form.append("factor", factor);
+    for (const one of codes) form.append("code", one);
+    try {
+      return await post(`${this.address}/looks`, form);
+    } catch (error) {
+      if (error.status === 429 || error.kind === "busy") return null;
+      throw error;
+    }
+  }
+
+  #progress(codes) {
+    const count = codes.map((one) => PIECE.exec(one)?.[1]).find((one) => one);
+    if (count && codes.length < Number(count)) {
+      this.screens.announce(this.imperative, "pieces", { number: codes.length, count });
+    } else if (codes.length) {
+      this.screens.announce(this.imperative, "circle");
+    }
+  }
+}
