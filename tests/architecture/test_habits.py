@@ -1,11 +1,13 @@
 """What the product's code never does and ruff does not see, and what the repository never holds."""
 
 import ast
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 
 from tests.architecture.code import ROOT, called, imported_by, modules, room_of
+from volens.face import Extractor, read_image
 from volens.store.schema import PERSONAL
 
 IMPURE_MODULES = {
@@ -16,6 +18,7 @@ IMPURE_CALLS = {"open", "print", "input", "datetime.now", "datetime.utcnow", "da
 SEALED_TABLES = ["grant_secret", *(one.table.name for one in PERSONAL if one.sealed or one.found_by)]
 JSON_READERS = {"volens.consent.json_reader", "volens.consent.canonical"}
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".npy", ".npz", ".pkl")
+OF_A_PAGE = re.compile(r"docs/pages/[a-z-]+\.png")
 LEFT_OUT = {".git", ".venv", "node_modules", "demo-out", "dist", "build"}
 
 
@@ -122,7 +125,14 @@ def test_store_galleries_and_home_are_passed_as_one_installation() -> None:
 def test_no_picture_and_no_array_of_a_person_is_under_version_control() -> None:
     files = list(tracked_files())
     assert "pyproject.toml" in files
-    assert [name for name in files if name.lower().endswith(PICTURES)] == []
+    pictures = [name for name in files if name.lower().endswith(PICTURES)]
+    assert [name for name in pictures if not OF_A_PAGE.fullmatch(name)] == []
+
+
+def test_the_pictures_of_pages_show_no_face() -> None:
+    found = [name for name in tracked_files() if OF_A_PAGE.fullmatch(name)]
+    detector = Extractor.load_default()
+    assert [name for name in found if detector.detect(read_image(ROOT / name), longest_side=1280)] == []
 
 
 def tracked_files() -> Iterator[str]:
