@@ -11,7 +11,8 @@ from volens.consent.notice import MAX_NOTICE_BYTES
 from volens.consent.person_secret import PersonSecret
 from volens.consent.plain_text import plain_bytes
 from volens.consent.receipt import UnverifiedReceipt
-from volens.consent.withdrawal import WithdrawalCode
+from volens.consent.relying_party import RelyingParty
+from volens.consent.withdrawal import MY_DATA_PATH, WithdrawalCode
 
 FORMAT: Final = "volens-take-home/1"
 MAX_FILE_BYTES: Final = MAX_TOKEN_BYTES + 2 * MAX_NOTICE_BYTES
@@ -27,6 +28,8 @@ class TakeHome:
 
     `checkpoint` is a signed note: a checkpoint of the audit log in which the consent is recorded. With it the person
     can show later that the log was so long. It is not part of the signed receipt, and is not checked here.
+
+    `site` is the public address of the site, if it has pages: the QR code then opens the person's own page.
     """
 
     receipt: UnverifiedReceipt
@@ -34,6 +37,7 @@ class TakeHome:
     notice_text: str | None = None
     secret: PersonSecret | None = field(default=None, repr=False)
     checkpoint: str | None = field(default=None, repr=False)
+    site: RelyingParty | None = None
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -69,7 +73,18 @@ class TakeHome:
             parsed_code,
             notice if isinstance(notice, str) else None,
             checkpoint=note if isinstance(note, str) else None,
+            site=_site(document.get("my_data")),
         )
+
+    def qr_text(self) -> str:
+        """Return the text of the QR code with the withdrawal code.
+
+        Raises:
+            InputError: the file has no withdrawal code.
+        """
+        if self.code is None:
+            raise InputError("got a receipt file without a withdrawal code")
+        return self.code.qr_text(self.site)
 
     def to_json(self) -> bytes:
         """Return the file. It contains the withdrawal code, so it is for the person, not for the site."""
@@ -84,8 +99,20 @@ class TakeHome:
                 "Give this code, its QR or this file at the desk, or run: volens withdraw --code CODE. "
                 "No login, no reason."
             )
+            if self.site is not None:
+                document["my_data"] = self.code.address(self.site)
+                document["to_see_it"] = "Open the address 'my_data' on any phone: it shows what is held, and ends it."
         if self.notice_text is not None:
             document["notice"] = self.notice_text
         if self.checkpoint is not None:
             document["checkpoint"] = self.checkpoint
         return json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8") + b"\n"
+
+
+def _site(address: object) -> RelyingParty | None:
+    """Return the site of the address in a file; None if there is none, because the code works without it."""
+    origin, found, _ = str(address or "").partition(f"{MY_DATA_PATH}#")
+    try:
+        return RelyingParty.parse(origin) if found else None
+    except InputError:
+        return None

@@ -7,6 +7,7 @@ from volens.consent import NoLiveConsentError, ReceiptId, TakeHome, UnverifiedRe
 from volens.store import Store, Transaction
 from volens.store.people import stored_receipt
 from volens.store.people.reissued_codes import notice_agreed_to, replace_code
+from volens.store.promises import Defaults
 
 _ENDED = "there is no consent in force for this receipt; nothing was changed"
 
@@ -26,6 +27,7 @@ def reissue_code(
 
     Not checked: the person's identity. Whoever has the new code can end the consent, and nothing else.
     """
+    public_url = Defaults(store).public_url()
     with store.write() as tx:
         stored = stored_receipt(tx.connection, receipt_id)
         code = WithdrawalCode.generate(store.random)
@@ -33,7 +35,7 @@ def reissue_code(
             raise NoLiveConsentError(_ENDED)
         receipt = UnverifiedReceipt.parse(stored.verified().token.encode("ascii"))
         take_home = TakeHome(receipt, code, notice_agreed_to(tx.connection, receipt.claims.notice_sha256))
-        take_home = replace(take_home, checkpoint=tx.newest_checkpoint())
+        take_home = replace(take_home, checkpoint=tx.newest_checkpoint(), site=public_url)
         if in_transaction is not None:
             in_transaction(tx, take_home)
     return take_home

@@ -31,7 +31,7 @@ from volens.store.people import add_external_id, parse_external_id, shorten
 from volens.store.people.consents import add_consent
 from volens.store.people.subject_secrets import add_commitment
 from volens.store.programs import MessageKind, enqueue
-from volens.store.promises import notice_of, zone_of
+from volens.store.promises import Defaults, notice_of, zone_of
 
 MAX_NAME_LENGTH: Final = 200
 COMMITMENT_BYTES: Final = 32
@@ -127,7 +127,7 @@ def accept_consent(
     if zone.custody is Custody.SUBJECT_KEY and commitment is None:
         person = PersonSecret.generate(store.random)
         commitment = person.commitment(receipt_id)
-    take_home = TakeHome(receipt.unverified, code, notice.text, person)
+    take_home = TakeHome(receipt.unverified, code, notice.text, person, site=Defaults(store).public_url())
     # 4.
     with store.keyring.new_grant_secret(receipt_id, store.random, store.now()) as secret:
         try:

@@ -55,6 +55,7 @@ from volens.store.people.consents import LiveConsents, add_consent, open_name, s
 from volens.store.people.renewed_rows import RenewedRows, add_renewed_rows, count_renewed, enrolled_rows, rows_to_renew
 from volens.store.people.subject_secrets import add_commitment
 from volens.store.programs import MessageKind, enqueue
+from volens.store.promises import Defaults
 from volens.store.schema.personal_tables import OWNER
 
 _ENDED: Final = "there is no consent in force for this receipt; nothing was changed; record a new consent instead"
@@ -161,7 +162,8 @@ def accept_renewal(
     # 2.
     new_id = new.claims.receipt_id
     person = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
-    take_home = TakeHome(new.unverified, WithdrawalCode.generate(store.random), notice.text, person)
+    code, public_url = WithdrawalCode.generate(store.random), Defaults(store).public_url()
+    take_home = TakeHome(new.unverified, code, notice.text, person, site=public_url)
     with ExitStack() as secrets:
         old_secret = secrets.enter_context(store.keyring.grant_secret(receipt_id))
         new_secret = secrets.enter_context(store.keyring.new_grant_secret(new_id, store.random, store.now()))

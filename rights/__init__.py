@@ -9,7 +9,12 @@ from volens.rights.access_answer import is_about as is_about
 from volens.rights.access_check import MAX_FILE_BYTES as MAX_FILE_BYTES
 from volens.rights.access_check import verify_answer as verify_answer
 from volens.rights.decision_explanation import Explanation as Explanation
+from volens.rights.erasure_progress import ErasureProgress as ErasureProgress
+from volens.rights.erasure_progress import ErasureStage as ErasureStage
 from volens.rights.held_data import held_under as held_under
+from volens.rights.own_consents import OwnConsent as OwnConsent
+from volens.rights.own_consents import OwnConsents as OwnConsents
+from volens.rights.own_data import OwnData as OwnData
 from volens.rights.people_directory import PeopleDirectory as PeopleDirectory
 from volens.rights.people_directory import PersonEntry as PersonEntry
 from volens.rights.people_directory import PersonRecord as PersonRecord

@@ -18,6 +18,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, final
 
@@ -92,12 +93,18 @@ class AccessAnswer:
 
 
 def answer_access(
-    store: Store, receipt_ids: Sequence[ReceiptId], *, with_embedding: bool = True, searched_for: str | None = None
+    store: Store,
+    receipt_ids: Sequence[ReceiptId],
+    *,
+    with_embedding: bool = True,
+    searched_for: str | None = None,
+    visits_from: datetime | None = None,
 ) -> AccessAnswer:
     """Answer a request for access with what is held under a person's consents, in force or ended.
 
-    Without `with_embedding`, the answer states only that there is an embedding, and its model. `searched_for` is the
-    text by which the consents were found; without it they were found by their receipts.
+    Without `with_embedding`, the answer states only that there is an embedding, and its model. With `visits_from`, it
+    lists no older visits, and states that they were left out. `searched_for` is the text by which the consents were
+    found; without it they were found by their receipts.
 
     Raises:
         InputError: no consent is named; see `answer_unknown`.
@@ -112,7 +119,7 @@ def answer_access(
             invited = invitations_linked(connection, receipt_ids)
     else:
         terms, invited = [_Terms(searched_for, COMPARED_WITH)], invitations_about(store, searched_for)
-    return _answer(store, receipt_ids, terms, invited, with_embedding=with_embedding)
+    return _answer(store, receipt_ids, terms, invited, with_embedding=with_embedding, visits_from=visits_from)
 
 
 def answer_unknown(store: Store, searched_for: str) -> AccessAnswer:
@@ -170,10 +177,12 @@ def _answer(
     invited: Sequence[StoredInvitation],
     *,
     with_embedding: bool,
+    visits_from: datetime | None = None,
 ) -> AccessAnswer:
     # 1.
     with store.read() as connection:
-        found = [one for one in (held_under(store, connection, each) for each in receipt_ids) if one is not None]
+        held_data = (held_under(store, connection, each) for each in receipt_ids)
+        found = [one if visits_from is None else one.with_visits_from(visits_from) for one in held_data if one]
         among = {"receipts": count_receipts(connection), "names": count_live(connection)}
         recipients = {one.zone.purpose: recipients_named(connection, one.zone.purpose) for one in found}
     # 2.
@@ -183,6 +192,8 @@ def _answer(
     statement = _statement(store, found, invited, len(receipt_ids))
     statement |= {"searched_for": [asdict(one) for one in searched_for], "searched_among": among}
     statement |= {"not_searched": NOT_SEARCHED}
+    if visits_from is not None:
+        statement |= {"left_out": {"visits_before": format_time(visits_from)}}
     page = render_page(
         "access_answer.html",
         statement=statement,

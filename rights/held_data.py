@@ -4,9 +4,9 @@ The sections come from the registry of personal tables, so a table that is regis
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, final
+from typing import Any, Self, final
 
 from sqlalchemy import Connection, Table, func, select
 
@@ -56,6 +56,11 @@ class HeldConsent:
     def anything(self) -> bool:
         """Whether anything besides evidence of an ended consent is held."""
         return any(self.counts.values())
+
+    def with_visits_from(self, since: datetime) -> Self:
+        """Return the same without the visits before a time; the counts stay."""
+        name, first = tables.passage.name, format_time(since)
+        return replace(self, rows={**self.rows, name: [one for one in self.rows[name] if one["matched_at"] >= first]})
 
 
 def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> HeldConsent | None:

@@ -17,6 +17,7 @@ from volens.index import Installation
 from volens.rights import request_rows
 from volens.rights.access_answer import AccessAnswer, answer_access, answer_unknown
 from volens.rights.decision_explanation import Explanation, explain_decisions
+from volens.rights.own_data import OwnData
 from volens.rights.request_rows import ExtensionReason, Outcome, PersonsRequest, RequestKind
 from volens.rights.who_may_withdraw import consent_to_withdraw
 from volens.store.files import make_private_folder, write_private
@@ -32,12 +33,14 @@ class Rights:
 
     Attributes:
         recipients: the recipients of a zone's data, and their acknowledgements of erasures.
+        own: what the holder of a receipt or code sees and saves alone.
     """
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._store = installation.store
         self.recipients = Recipients(installation)
+        self.own = OwnData(installation.store)
 
     def open(self, kind: str, receipt_ids: Sequence[ReceiptId]) -> PersonsRequest:
         """Open a request of one person; see `RequestKind`. Without consents only a number is stored.

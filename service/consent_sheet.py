@@ -23,7 +23,10 @@ COMMANDS: Final = {
 @final
 @dataclass(frozen=True, slots=True)
 class ConsentSheet:
-    """What a consent sheet says; every value is from the signed receipt. Times are aware UTC."""
+    """What a consent sheet says; every value but `has_page` is from the signed receipt. Times are aware UTC.
+
+    `has_page` says whether the QR code opens the person's own page.
+    """
 
     zone: str
     controller: str
@@ -37,6 +40,7 @@ class ConsentSheet:
     notice_language: str
     notice_version: int
     notice_sha256: str
+    has_page: bool
 
     @classmethod
     def of(cls, take_home: TakeHome) -> Self:
@@ -70,6 +74,7 @@ class ConsentSheet:
             notice_language=processing["language"],
             notice_version=processing["privacy_notice"]["version"],
             notice_sha256=claims.notice_sha256,
+            has_page=take_home.site is not None,
         )
 
     @property
@@ -95,5 +100,5 @@ def sheet_page(take_home: TakeHome, language: PageLanguage | None = None, time_z
         sheet=sheet,
         commands=COMMANDS,
         withdrawal_code=code.reveal(),
-        qr=Markup(qr_svg(code.qr_text())),  # noqa: S704  drawn here
+        qr=Markup(qr_svg(take_home.qr_text())),  # noqa: S704  drawn here
     )

@@ -4,12 +4,16 @@ from io import BytesIO
 
 import segno
 
-from volens.consent import Badge, PersonSecret, WithdrawalCode
+from volens.consent import Badge, PersonSecret, TakeHome
 
 
-def withdrawal_qr(code: WithdrawalCode) -> bytes:
-    """Return the QR code of a withdrawal code as PNG (ISO/IEC 18004, error correction M)."""
-    return _png(code.qr_text())
+def withdrawal_qr(take_home: TakeHome) -> bytes:
+    """Return the QR code of the withdrawal code as PNG (ISO/IEC 18004, error correction M).
+
+    Raises:
+        InputError: the take-home has no withdrawal code.
+    """
+    return _png(take_home.qr_text())
 
 
 def qr_svg(text: str) -> str:

@@ -22,7 +22,7 @@ def sheet_pdf(take_home: TakeHome, language: PageLanguage | None = None, time_zo
     assert code is not None  # noqa: S101  `ConsentSheet.of` has checked it
     check_letters(sheet.controller + sheet.contact + sheet.alternative, "this receipt")
     words = PageWords("consent_sheet", language or sheet.language, time_zone)
-    return _Layout(words).build(sheet, code.reveal(), qr_modules(code.qr_text()))
+    return _Layout(words).build(sheet, code.reveal(), qr_modules(take_home.qr_text()))
 
 
 class _Layout(PdfLayout):
@@ -45,13 +45,14 @@ class _Layout(PdfLayout):
         t, gap = self.words, Spacer(1, 3 * self.mm)
         way_out = [
             self.text(t("leave"), size=12, bold=True, colour=ACCENT),
-            self.text(t("leave_text")),
+            self.text(t("leave_text_page" if sheet.has_page else "leave_text")),
             Spacer(1, 2 * self.mm),
             self.text(t("code")),
             self.text(code, size=13, bold=True),
             self.text(t("leave_program", command=COMMANDS["withdraw"]), size=8, colour=MUTED),
         ]
-        qr = [self.qr(modules), self.text(t("qr_words"), size=8, colour=MUTED, centred=True)]
+        below = t("qr_words_page" if sheet.has_page else "qr_words")
+        qr = [self.qr(modules), self.text(below, size=8, colour=MUTED, centred=True)]
         box: Any = Table([[qr, way_out]], colWidths=[(QR_MM + 6) * self.mm, width - (QR_MM + 6) * self.mm])
         box.setStyle([("BOX", (0, 0), (-1, -1), 1.4, ACCENT), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")])
         rows = [

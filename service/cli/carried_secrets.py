@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Self, final
 
 from volens.consent import Badge, InputError, PersonSecret
-from volens.consent.withdrawal import QR_PREFIX
+from volens.consent.withdrawal import is_code_text
 from volens.service.cli.named_files import must_be_new, read_file, write_private
 from volens.service.qr_codes import badge_qrs
 from volens.service.qr_reading import qr_texts
@@ -51,7 +51,7 @@ def withdrawal_shown(path: Path) -> tuple[bytes | None, str | None]:
         raise InputError(f"{path} is a page for people; pass a picture of its QR code, or type its code after --code")
     if not beginning.startswith(_IMAGES):
         return read_file(path, "receipt"), None
-    codes = [text for text in qr_texts(path) if text.upper().startswith(QR_PREFIX)]
+    codes = [text for text in qr_texts(path) if is_code_text(text)]
     if len(codes) != 1:
         found = len(codes) or "no"
         raise InputError(

@@ -49,7 +49,7 @@ class TakeHomeFiles:
         """
         if take_home.code is None:
             raise InputError("got a receipt file without a withdrawal code")
-        files = [(self.receipt, take_home.to_json()), (self.qr, withdrawal_qr(take_home.code))]
+        files = [(self.receipt, take_home.to_json()), (self.qr, withdrawal_qr(take_home))]
         if take_home.secret is not None:
             files.append((self.secret, take_home.secret.reveal().encode("ascii") + b"\n"))
             files.append((self.secret_qr, secret_qr(take_home.secret)))

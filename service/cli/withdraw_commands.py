@@ -38,7 +38,7 @@ from volens.store.people.standing_consents import StandingConsent, standing_amon
 
 app = Commands()
 
-_MAX_CODE_CHARACTERS: Final = 200
+_MAX_CODE_CHARACTERS: Final = 300
 _LEAVER_REASONS: Final = {
     EndReason.LEFT: "left (the person left; if they only lost the receipt, stop here and add --reason requested)",
     EndReason.REQUESTED: "requested (the person asked for the erasure)",

@@ -27,7 +27,7 @@ class CodeOrReceipt(RequestBody):
     code: str | None = Field(
         None,
         description="the withdrawal code, or the text of its QR code",
-        max_length=200,
+        max_length=300,
         examples=["XXXXX-XXXXX-XXXXX-XXXXX-XXXXX-X"],
     )
     receipt: str | None = Field(None, description="the receipt, expired or not, or the whole take-home file")

@@ -9,19 +9,14 @@ from typing import Annotated, Final, Self, TypeAlias, final
 
 from fastapi import Depends, Request, Response
 
-from volens.consent import ReceiptId, RefusedError, TakeHome, UnverifiedReceipt, WithdrawalCode
+from volens.consent import NoLiveConsentError, ReceiptId, TakeHome, WithdrawalCode
 from volens.service.http.app_state import AppState
-from volens.service.web.web_session import end_session, open_session, start_session
-from volens.store.people import stored_receipt
+from volens.service.web.web_session import SessionEndedError, end_session, open_session, start_session
 
 LIFETIME: Final = timedelta(hours=2)
 """Long enough to ask a colleague or to read the notice twice."""
 _INVITED: Final = "invited"
 _SIGNED: Final = "signed"
-
-
-class SessionEndedError(RefusedError):
-    """The browser holds no session for this step; the person opens the link again."""
 
 
 @final
@@ -83,13 +78,10 @@ class SignedSession:
         Raises:
             SessionEndedError: the consent has ended, and its receipt is not kept.
         """
-        site = app_state.site
-        with site.installation.store.read() as connection:
-            stored = stored_receipt(connection, self.receipt_id)
-        if stored is None:
-            raise SessionEndedError("this consent has ended; the code on your receipt opens its certificate")
-        receipt = UnverifiedReceipt.parse(stored.token.encode("ascii"))
-        return TakeHome(receipt, WithdrawalCode.parse(self.code))
+        try:
+            return app_state.site.rights.own.take_home(self.receipt_id, WithdrawalCode.parse(self.code))
+        except NoLiveConsentError:
+            raise SessionEndedError("this consent has ended; the code on your receipt opens its certificate") from None
 
 
 Invited: TypeAlias = Annotated[InvitedSession, Depends(InvitedSession.of)]

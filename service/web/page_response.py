@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import escape
 
 from volens.consent.zone import Zone
 from volens.erase.pages import LANGUAGES, PageLanguage
@@ -122,13 +123,14 @@ def _environment() -> Environment:
 
 def _formatting(texts: PageTexts) -> Any:  # noqa: ANN401  a function with keyword arguments, for Jinja
     def translated(message: str, /, **values: object) -> str:
-        return texts.gettext(message) % values if values else texts.gettext(message)
+        # Values are escaped here, so that a time, which is markup, stays markup.
+        return escape(texts.gettext(message)) % values if values else texts.gettext(message)
 
     return translated
 
 
 def _plural(texts: PageTexts) -> Any:  # noqa: ANN401  a function with keyword arguments, for Jinja
     def translated(singular: str, plural: str, num: int, /, **values: object) -> str:
-        return texts.ngettext(singular, plural, num) % {"num": num, **values}
+        return escape(texts.ngettext(singular, plural, num)) % {"num": num, **values}
 
     return translated

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final, final
+from typing import Any, Final
 
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
@@ -17,9 +17,16 @@ from volens.service.web.page_response import render
 _HTML: Final = "text/html"
 
 
-@final
 class PageRoute(JsonRoute):
     """A route that answers a browser: an error is shown as a page, unless a script asked for JSON."""
+
+    def limit(self, request: Request) -> None:
+        """Apply the rate limit of anonymous readers.
+
+        Raises:
+            RateError: the address exceeded it.
+        """
+        limit_log_reader(request, request.app.state.app_state)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route."""
@@ -27,7 +34,7 @@ class PageRoute(JsonRoute):
 
         async def shown(request: Request) -> Response:
             try:
-                limit_log_reader(request, request.app.state.app_state)
+                self.limit(request)
                 return await handle(request)
             except (VolensError, HTTPException) as error:
                 return await problem_page(request, error)

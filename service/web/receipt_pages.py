@@ -54,7 +54,7 @@ def _page(request: Request, app_state: AppState, signed: SignedSession) -> Respo
     with app_state.site.installation.store.read() as connection:
         zone = zone_of(connection, claims.purpose)
         (consent,) = listed_consents(connection, [claims.receipt_id], app_state.site.now())
-    qr = Markup(qr_svg(code.qr_text()))  # noqa: S704  drawn here
+    qr = Markup(qr_svg(taken.qr_text()))  # noqa: S704  drawn here
     return render(
         request,
         "person/receipt.html",

@@ -12,6 +12,10 @@ from volens.service.web import (
     invitation_pages,
     kiosk_door,
     kiosk_page,
+    my_data_actions,
+    my_data_files,
+    my_data_pages,
+    my_data_renewal,
     photo_pages,
     public_pages,
     receipt_pages,
@@ -22,10 +26,9 @@ from volens.service.web.page_route import problem_page
 
 _NOT_FOUND: Final = 404
 _API: Final = "/v1/"
-_PAGES: Final = (
-    *(home_page, check_page, public_pages, kiosk_page, kiosk_door),
-    *(invitation_pages, signing_pages, photo_pages, receipt_pages),
-)
+_INVITATION: Final = (invitation_pages, signing_pages, photo_pages, receipt_pages)
+_MY_DATA: Final = (my_data_renewal, my_data_pages, my_data_files, my_data_actions)
+_PAGES: Final = (home_page, check_page, public_pages, kiosk_page, kiosk_door, *_INVITATION, *_MY_DATA)
 
 
 def add_pages(app: FastAPI) -> None:

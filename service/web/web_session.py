@@ -6,10 +6,15 @@ from typing import Final
 
 from fastapi import Request, Response
 
+from volens.consent import RefusedError
 from volens.service.http.app_state import AppState
 
 _HOST_PREFIX: Final = "__Host-"
 _NAME: Final = "volens_"
+
+
+class SessionEndedError(RefusedError):
+    """The browser holds no session of the kind that a page needs, or it has ended."""
 
 
 def start_session(

@@ -12,10 +12,11 @@ thousand people would add ten thousand leaves that can never be deleted. What wa
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
-from typing import Final
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from volens.consent import Purpose, ReceiptId
 from volens.store.schema import data_tables as tables
@@ -61,6 +62,31 @@ def add_disclosures(
             tx.connection.execute(insert(tables.name_disclosure), new)
     tx.log(SHOWN, {"how": how, "shown_to": shown_to, "zone": zone or "", "people": len(left)})
     return left
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """A day on which the name of a person was shown to a reader, for that person.
+
+    `reader` is the present label of the credential; None for the operator's command line.
+    """
+
+    day: datetime
+    reader: str | None
+
+
+def disclosures_of(connection: Connection, receipt_id: ReceiptId) -> list[Disclosure]:
+    """Return to whom the name of a consent was shown, the newest day first."""
+    credential = tables.api_credential.c
+    is_reader = credential.credential_id == _shown.shown_to
+    rows = connection.execute(
+        select(_shown.shown_on, credential.label)
+        .join_from(tables.name_disclosure, tables.api_credential, is_reader, isouter=True)
+        .where(_shown.receipt_id == receipt_id)
+        .order_by(_shown.shown_on.desc(), credential.label)
+    )
+    return [Disclosure(row.shown_on, row.label) for row in rows]
 
 
 def prune_disclosures(tx: Transaction) -> int:

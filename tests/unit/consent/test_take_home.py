@@ -9,6 +9,7 @@ from tests.unit.consent.samples import NOTICE_TEXT, notice, receipt
 from volens.consent import TakeHome, UnverifiedReceipt, WithdrawalCode
 from volens.consent.errors import ReceiptError
 from volens.consent.notice import MAX_NOTICE_BYTES
+from volens.consent.relying_party import RelyingParty
 from volens.consent.take_home import FORMAT, MAX_FILE_BYTES
 
 CODE = WithdrawalCode.generate(lambda size: bytes(range(size)))
@@ -116,3 +117,18 @@ def test_a_take_home_does_not_show_its_code() -> None:
 
 def test_the_receipt_in_the_file_is_still_unverified() -> None:
     assert type(TakeHome.parse(take_home().to_json()).receipt) is UnverifiedReceipt
+
+
+def test_a_take_home_of_a_site_with_pages_says_where_the_page_is() -> None:
+    site = RelyingParty("https://door.example")
+    whole = TakeHome(receipt(), CODE, notice().text, site=site)
+    again = TakeHome.parse(whole.to_json())
+    assert json.loads(whole.to_json())["my_data"] == whole.qr_text() == CODE.address(site)
+    assert (again.site, again.qr_text()) == (site, whole.qr_text())
+
+
+@pytest.mark.parametrize("wrong", ["", "https://door.example/", "ftp://door.example/me#x", 7, None, {"a": "/me#"}])
+def test_a_wrong_address_in_a_take_home_file_keeps_nobody_from_leaving(wrong: object) -> None:
+    read = TakeHome.parse(written(my_data=wrong))
+    assert read.site is None
+    assert read.qr_text() == CODE.qr_text()

@@ -6,7 +6,8 @@ from hashlib import sha256
 import pytest
 
 from volens.consent import EndReason, InputError, WithdrawalCode
-from volens.consent.withdrawal import QR_PREFIX
+from volens.consent.relying_party import RelyingParty
+from volens.consent.withdrawal import QR_PREFIX, is_code_text
 
 CANONICAL = "000G40R40M30E209185GR38E1W"  # the first 130 bits of 00 01 02 .. 10
 
@@ -45,6 +46,9 @@ TYPED: dict[str, Callable[[str], str]] = {
     "with other blanks": lambda text: text.replace("-", "\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}"),
     "from the QR": lambda text: QR_PREFIX + text.replace("-", ""),
     "from the QR in small letters": lambda text: (QR_PREFIX + text).lower(),
+    "as the address of a page": lambda text: f"https://door.example/me#{text}",
+    "as an address in capitals": lambda text: f"HTTPS://DOOR.EXAMPLE/ME#{text}",
+    "as an address with a language": lambda text: f" http://localhost:8000/me/?lang=de#{text.lower()}\n",
 }
 
 NO_CODES = {
@@ -60,6 +64,10 @@ NO_CODES = {
     "a NUL inside": CANONICAL[:5] + "\0" + CANONICAL[5:],
     "a receipt": "eyJhbGciOiJFZDI1NTE5In0.e30.AAAA",
     "another QR": "https://a.example/" + CANONICAL,
+    "an address with the code in the path": "https://a.example/me/" + CANONICAL,
+    "the address of another page": "https://a.example/them#" + CANONICAL,
+    "an address without a code": "https://a.example/me#",
+    "an address of another kind": "javascript:/me#" + CANONICAL,
     "the QR's prefix twice": QR_PREFIX + QR_PREFIX + CANONICAL,
 }
 
@@ -138,3 +146,18 @@ def test_the_reasons_of_an_end_are_the_person_a_clock_an_order_or_a_loss() -> No
         "requested",
         "zone_removed",
     ]
+
+
+def test_the_qr_of_a_site_with_pages_is_an_address_with_the_code_in_the_fragment() -> None:
+    site = RelyingParty.parse("https://door.example")
+    text = code().qr_text(site)
+    assert text == f"https://door.example/me#{CANONICAL}"
+    assert WithdrawalCode.parse(text).matches(code().digest())
+
+
+@pytest.mark.parametrize("text", [code().qr_text(), code().address(RelyingParty("http://localhost:8000"))])
+def test_the_text_of_a_code_is_told_from_other_qr_codes(text: str) -> None:
+    assert is_code_text(text)
+    assert not is_code_text("https://door.example/menu")
+    assert not is_code_text("https://door.example/menu#" + CANONICAL)
+    assert not is_code_text(CANONICAL)

@@ -18,6 +18,7 @@ from PIL import Image
 from said import Command
 
 from volens.consent import VolensError
+from volens.consent.invitation import InvitationEndedError, InvitationState, UnknownInvitationError
 from volens.erase import StopPendingError, Told
 from volens.service.cli import app as cli
 
@@ -369,7 +370,11 @@ def test_every_kind_of_error_has_its_exit_code() -> None:
     def kinds(root: type[VolensError]) -> list[type[VolensError]]:
         return [root, *(below for one in root.__subclasses__() for below in kinds(one))]
 
-    made: dict[type[VolensError], VolensError] = {StopPendingError: StopPendingError("x", Told())}
+    made: dict[type[VolensError], VolensError] = {
+        StopPendingError: StopPendingError("x", Told()),
+        InvitationEndedError: InvitationEndedError(InvitationState.USED),
+        UnknownInvitationError: UnknownInvitationError(),
+    }
     for kind in kinds(VolensError):
         assert (exit_code_of(made.get(kind) or kind("x")) == 70) is (kind is VolensError), kind
 

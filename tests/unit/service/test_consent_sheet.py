@@ -2,6 +2,7 @@
 
 import html
 import io
+import json
 import os
 import re
 from pathlib import Path
@@ -20,7 +21,7 @@ from volens.consent.receipt import Controller, ReceiptSignatureError
 from volens.erase.pages import LANGUAGES, PageLanguage
 from volens.service.cli.desk_copies import desk_copies, only_in_files
 from volens.service.consent_sheet import ConsentSheet, sheet_page
-from volens.service.qr_codes import qr_modules
+from volens.service.qr_codes import qr_modules, qr_svg
 from volens.service.sheet_pdf import sheet_pdf
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -91,7 +92,7 @@ def test_a_long_text_is_made_smaller_and_stays_on_one_page(house: House) -> None
 
 def test_a_camera_reads_the_qr_code_of_the_pdf(house: House) -> None:
     take_home = house.invite().take_home
-    modules = np.pad(~np.array(qr_modules(code_of(take_home).qr_text())), 4, constant_values=True)
+    modules = np.pad(~np.array(qr_modules(take_home.qr_text())), 4, constant_values=True)
     picture = np.kron(modules, np.ones((6, 6))).astype(np.uint8) * 255
     text, _, _ = cv2.QRCodeDetector().detectAndDecode(picture)
     assert text == code_of(take_home).qr_text()
@@ -225,3 +226,21 @@ def test_a_picture_without_a_withdrawal_code_is_refused_and_ends_nothing(
         assert volens("consent", "sheet", ada, "--out", name).code == 0
         assert "pass a picture of its QR code" in volens("withdraw", name).err
     assert volens("withdraw", ada).code == 0
+
+
+def test_with_a_public_address_every_qr_code_opens_the_persons_own_page(
+    lobby: Path, give: Command, volens: Command
+) -> None:
+    assert volens("defaults", "set", "--public-url", "https://door.example").code == 0
+    assert give("--yes-i-read-it").code == 0
+    take_home = TakeHome.parse((lobby / "ada.receipt.json").read_bytes())
+    address = f"https://door.example/me#{code_of(take_home).reveal().replace('-', '')}"
+    assert json.loads((lobby / "ada.receipt.json").read_text())["my_data"] == address == take_home.qr_text()
+    picture = cv2.imread(str(lobby / "ada.receipt.qr.png"))
+    assert cv2.QRCodeDetector().detectAndDecode(picture)[0] == address
+    page, pdf = text_of(sheet_page(take_home, "en")), PdfReader(io.BytesIO(sheet_pdf(take_home, "en")))
+    for shown in (page, flat(pdf.pages[0].extract_text())):
+        assert "Scan this square with your phone" in flat(shown)
+    assert qr_svg(address) in sheet_page(take_home)
+    assert volens("withdraw", "ada.receipt.qr.png").code == 0
+    assert volens("withdraw", "--code", address.lower()).code == 0

@@ -10,7 +10,7 @@ import cv2
 import pytest
 from said import Command
 
-from volens.consent import WithdrawalCode
+from volens.consent import TakeHome
 
 VOLENS = Path(sys.executable).with_name("volens")
 LONG = "a" * 300
@@ -182,8 +182,8 @@ def test_ctrl_c_before_all_files_are_written_withdraws_the_consent(
 def test_a_file_that_appears_during_a_consent_is_not_overwritten(
     lobby: Path, give: Command, volens: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def meanwhile(code: WithdrawalCode) -> bytes:
-        assert code.reveal()
+    def meanwhile(take_home: TakeHome) -> bytes:
+        assert take_home.qr_text()
         (lobby / "ada.receipt.qr.png").write_text("mine")
         return b"a picture"
 
