@@ -7,10 +7,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from volens.consent import InputError, parse_time
+from volens.consent.typed_text import same_text
 from volens.store.promises.site_defaults import UTC_NAME, parse_time_zone
 
 _LOCALTIME: Final = Path("/etc/localtime")
 _DATABASE: Final = "zoneinfo/"
+_TODAY: Final = "today"
 
 
 def parse_until(text: str, now: datetime, zone: ZoneInfo) -> datetime:
@@ -23,10 +25,21 @@ def parse_until(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     Raises:
         InputError: it is none of these, or it is past.
     """
-    moment = _moment(text.strip(), now.astimezone(zone), zone)
+    moment = parse_moment(text, now, zone)
     if moment <= now:
         raise InputError(f"{text.strip()[:40]} is past in the time zone {zone.key}; give a later time, or the date too")
     return moment
+
+
+def parse_moment(text: str, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the moment that a person typed, as `parse_until`; it may be past.
+
+    ``today`` is the end of this day.
+
+    Raises:
+        InputError: it is no such text.
+    """
+    return _moment(text.strip(), now.astimezone(zone), zone)
 
 
 def local_text(at: datetime, zone: ZoneInfo) -> str:
@@ -47,6 +60,8 @@ def system_time_zone() -> str:
 
 
 def _moment(text: str, local_now: datetime, zone: ZoneInfo) -> datetime:
+    if same_text(text, _TODAY):
+        text = local_now.date().isoformat()
     try:
         if len(text) <= len("18:00"):
             return datetime.combine(local_now.date(), time.fromisoformat(text), zone).astimezone(UTC)
@@ -61,5 +76,5 @@ def _moment(text: str, local_now: datetime, zone: ZoneInfo) -> datetime:
         return parse_time(text)
     except InputError:
         raise InputError(
-            "expected a time such as 18:00, 2026-12-24, 2026-12-24T18:00 or 2026-12-24T17:00:00Z"
+            "expected a time such as 18:00, today, 2026-12-24, 2026-12-24T18:00 or 2026-12-24T17:00:00Z"
         ) from None

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from volens import Site, SubjectKey, TakeHome
-from volens.consent import InputError, UnverifiedReceipt, format_time
+from volens.consent import InputError, UnverifiedReceipt
 from volens.consent.receipt import notice_language
 from volens.service.cli.carried_secrets import BadgeToHandOver, shown
 from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.local_times import local_text
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import HomeOption, ReceiptArgument, SecretOption, SecretQrOption, YesIReadItOption
 from volens.service.cli.output import counted, members, warn
@@ -74,10 +75,11 @@ def renew(
         files,
     ):
         stored = site.changes.in_force(receipts_meant(site, receipt))
+        label, zone_time = site.zones.get(stored.purpose).label, site.defaults.time_zone()
         agreed = UnverifiedReceipt.parse(signature if isinstance(signature, bytes) else stored.token.encode("utf-8"))
         notice = site.notice(stored.purpose, language or notice_language(agreed))
         if isinstance(signature, SubjectKey) and not yes_i_read_it:
-            ask_to_agree(notice.text, site.zones.get(notice.purpose).label)
+            ask_to_agree(notice.text, label)
 
         def hand_over(_tx: Transaction, take_home: TakeHome) -> None:
             files.write(take_home)
@@ -97,13 +99,14 @@ def renew(
     if done.problem is not None:
         warn(f"the new consent is in force; the erasure of the old one is not finished: {done.problem}")
     claims = done.take_home.receipt.claims
+    until = local_text(claims.expires_at, zone_time)
     document = members(claims, "receipt_id subject_id zone=purpose expires_at")
     document |= {"receipt": str(out), "qr": str(files.qr), "files": [str(one) for one in files.written]}
     document |= {"references": done.references, "renewed_receipt_id": stored.receipt_id}
     document |= {"certificate": None if done.ended is None else str(done.ended.certificate_path)}
     given = [*files.written, *(() if new_badge is None else new_badge.written)]
     text = (
-        f"renewed the consent for zone {claims.purpose}, until {format_time(claims.expires_at)}; "
+        f"renewed the consent for zone {label}, until {until}; "
         f"{counted(done.references, 'reference')} of the person's face stays\n"
         f"give to the person: {', '.join(map(printable, given))}; the old receipt, its code and an old secret or badge "
         "are no longer valid"

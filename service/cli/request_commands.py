@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -18,6 +18,7 @@ from volens.service.cli.sweep_commands import erased_document
 
 app = Commands("request", "Handle requests of people about their data, with due dates.")
 
+_SHORT: Final = 8
 _Number = Annotated[str, typer.Argument(help="The request's number.", show_default=False)]
 
 
@@ -52,19 +53,20 @@ def open_(
 def list_(
     site: Site, closed: Annotated[bool, typer.Option("--all", help="Include closed requests.")] = False
 ) -> Output:
-    """List requests, the most urgent first."""
+    """List requests, the most urgent first, with the beginning of the receipt's id; 'volens people show' says whose."""
     requests, now = site.rights.requests(closed=closed), site.now()
     rows = [
         (
             one.request_id,
             one.kind.value,
+            one.receipt_id[:_SHORT] if one.receipt_id is not None else "not found",
             one.received_at.date(),
             one.due_at.date(),
             "OVERDUE" if one.overdue(now) else "open" if one.outcome is None else one.outcome.value,
         )
         for one in requests
     ]
-    human = table(("number", "kind", "received", "due", "state"), rows) if rows else "no request is open"
+    human = table(("number", "kind", "receipt", "received", "due", "state"), rows) if rows else "no request is open"
     return [_document(one, now) for one in requests], human
 
 
@@ -131,7 +133,7 @@ def close(
 def _document(request: PersonsRequest, now: datetime) -> dict[str, Any]:
     return (
         members(request, "request_id kind")
-        | {"known": request.receipt_id is not None}
+        | {"known": request.receipt_id is not None, "receipt_id": request.receipt_id}
         | members(request, "received_at due_at extended_for closed_at outcome")
         | {"overdue": request.overdue(now)}
     )

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,14 +15,13 @@ from volens.consent import (
     RefusedError,
     UnavailableError,
     format_time,
-    parse_time,
 )
 from volens.consent.typed_text import same_text
 from volens.rights import Withdrawal
 from volens.service.cli.carried_secrets import withdrawal_shown
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.exit_codes import ExitCode
-from volens.service.cli.local_times import local_text
+from volens.service.cli.local_times import local_text, parse_moment
 from volens.service.cli.named_files import read_stdin_line
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, members, note, progress, shown
@@ -112,7 +110,8 @@ def leaver(
     on: Annotated[
         str | None,
         typer.Option(
-            "--on", help="Last day (2026-12-31, until midnight UTC) or moment (2026-12-31T16:00:00Z). Default: now."
+            "--on",
+            help="Last day (2026-12-31), or time (18:00, 2026-12-31T18:00), in the site's time zone. Default: now.",
         ),
     ] = None,
     reason: Annotated[
@@ -127,7 +126,7 @@ def leaver(
 
     You are asked before anything is erased. A date can be moved earlier, never later.
     """
-    at = None if on is None else _moment(on)
+    at = None if on is None else parse_moment(on, site.now(), site.defaults.time_zone())
     why = next((one for one in _LEAVER_REASONS if same_text(one, reason)), None)
     if why is None:
         raise InputError(f"got an unknown reason; expected one of {', '.join(_LEAVER_REASONS)}")
@@ -211,14 +210,3 @@ def _ask(site: Site, meant: Sequence[ReceiptId], why: EndReason) -> None:
     answer = typer.prompt("End this and erase it for good? Type yes", err=True, default="no")
     if not same_text(answer, "yes"):
         raise RefusedError("nothing was changed")
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return parse_time(text)
-    except InputError:
-        raise InputError("got another date format; expected 2026-12-31 or 2026-12-31T16:00:00Z") from None

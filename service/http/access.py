@@ -9,7 +9,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from volens.consent import RefusedError, UnknownError
+from volens.consent import ReceiptId, RefusedError, UnknownError
 from volens.consent.typed_text import comparison_key
 from volens.service.http.app_state import AppState
 from volens.service.http.bodies import JsonRoute
@@ -132,6 +132,15 @@ def limit_address(request: HTTPConnection, app_state: AppState, *, count: bool =
         RateError: the address exceeded the limit.
     """
     _limit(app_state.address_limiter.take(_address_of(request), count=count))
+
+
+def limit_consent(receipt_id: ReceiptId, app_state: AppState) -> None:
+    """Apply the rate limit of one consent, whose code or receipt was shown: people at one address do not share it.
+
+    Raises:
+        RateError: it was shown too often.
+    """
+    _limit(app_state.address_limiter.take(f"consent {receipt_id}"))
 
 
 def limit_log_reader(request: HTTPConnection, app_state: AppState) -> None:

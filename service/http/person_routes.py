@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from volens.consent import EndReason, InputError, ReceiptId
 from volens.erase.proof import Erased
 from volens.rights import withdraw_consent
-from volens.service.http.access import limit_address
-from volens.service.http.app_state import SharedState
+from volens.service.http.access import limit_address, limit_consent
+from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import EXACTLY_ONE, Id, JsonRoute, RequestBody, Time, ZoneName
 from volens.service.http.idempotency import Idempotent, StorableResponse
 from volens.service.http.thread_pool import BusyError
@@ -192,7 +192,7 @@ async def ask_for_access(
     request: Request, app_state: SharedState, shown: CodeOrReceipt, idempotent: Idempotent
 ) -> Response:
     """Open a person's access request. The answer is handed over to the person at the desk."""
-    limit_address(request, app_state)
+    await _check_shown(request, app_state, shown)
 
     def open_request() -> StorableResponse:
         opened = app_state.site.rights.open_access(receipt=shown.receipt_bytes(), code=shown.code)
@@ -201,12 +201,28 @@ async def ask_for_access(
     return await idempotent.run(app_state.desk_pool, open_request, shown)
 
 
+async def _check_shown(request: Request, app_state: AppState, shown: CodeOrReceipt) -> None:
+    """Check what a person shows: a wrong code or receipt counts against the address, a right one against itself.
+
+    Raises:
+        RateError: too many wrong ones from this address, or too many requests with this one.
+        VolensError: it is wrong; see `WRONG`.
+    """
+    rights = app_state.site.rights
+    try:
+        receipt_id = await app_state.withdrawal_checks.run(
+            lambda: rights.consent_shown(receipt=shown.receipt_bytes(), code=shown.code)
+        )
+    except WRONG:
+        limit_address(request, app_state)
+        raise
+    limit_consent(receipt_id, app_state)
+
+
 @router.post("/decisions/explanations", summary="Learn what the doors decided about oneself lately")
 async def explain_decisions(request: Request, app_state: SharedState, shown: CodeOrReceipt) -> ExplanationAnswer:
     """Return the person's own visits of the last seven days, and what would keep a door closed for them now."""
-    limit_address(request, app_state)
-    if (shown.code is None) == (shown.receipt is None):
-        raise InputError("got both or neither of code and receipt; give one of the two")
+    await _check_shown(request, app_state, shown)
 
     def explain() -> ExplanationAnswer:
         told = app_state.site.rights.explain(receipt=shown.receipt_bytes(), code=shown.code)

@@ -5,13 +5,15 @@ import ipaddress
 import signal
 import socket
 import ssl
+import sys
 import threading
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Self, final
+from typing import Final, Self, final
 
 import uvicorn
 from fastapi import FastAPI
@@ -25,8 +27,14 @@ from volens.service.http.http_app import LifecycleListener, application
 from volens.service.process import bound_heap
 from volens.service.process.service_log import ForeignRecords, Log
 from volens.service.service_config import ServiceConfig
+from volens.store.files import read_small_file
 
 SHUTDOWN_S = 10
+SWITCH_INTERVAL_S: Final = 0.0005
+"""How long a thread that computes in Python may keep the interpreter lock while others wait; Python's default is 5 ms.
+
+A decision releases the lock at every call into a model, SQLite and the cryptography, and waits to get it back. Beside
+one thread that decodes photos, each of these waits could take the whole interval (docs/adr/0051)."""
 _BACKLOG = 2048
 
 
@@ -58,6 +66,7 @@ class Address:
                     self.tls_certificate, self.tls_key, password=_no_password
                 )
             except (OSError, InputError):
+                _refuse_byte_order_mark(self.tls_certificate, self.tls_key)
                 raise InputError(
                     "got a certificate and a key that cannot be read, or do not belong together; expected PEM, the "
                     "key without a passphrase; check --tls-certificate and --tls-key"
@@ -178,6 +187,7 @@ def serve_site(
     address = Address.of(config)
     check_orders_folder(config.orders, site.home)
     bound_heap()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     site.installation.galleries.hot_set_bytes = config.hot_set_mb << 20
     app_state = AppState(
         site,
@@ -202,6 +212,13 @@ def serve_site(
         raise UnavailableError("the service did not start; the lines of its log before this one say why") from None
     finally:
         app_state.close()
+
+
+def _refuse_byte_order_mark(*paths: Path) -> None:
+    # OpenSSL reads the files itself, so the mark cannot be taken off for it.
+    for path in paths:
+        if read_small_file(path, "PEM file", advice="check --tls-certificate and --tls-key").startswith(BOM_UTF8):
+            raise InputError(f"{path} begins with a byte order mark; save it as UTF-8 without one")
 
 
 def _no_password() -> str:

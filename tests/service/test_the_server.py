@@ -1,5 +1,6 @@
 """`volens serve` as a process: it listens, responds, drains and refuses."""
 
+import codecs
 import json
 import os
 import signal
@@ -130,6 +131,14 @@ def test_an_invalid_tls_key_is_refused_before_the_service_listens(tmp_path: Path
     certificate.write_bytes(b"no certificate")
     secret.write_bytes(key)
     with pytest.raises(InputError, match="cannot be read, or do not belong together"):
+        Address("127.0.0.1", 8470, certificate, secret)
+
+
+def test_a_byte_order_mark_before_a_pem_file_is_named(tmp_path: Path) -> None:
+    certificate, secret = tmp_path / "a.pem", tmp_path / "a.key"
+    certificate.write_bytes(b"-----BEGIN CERTIFICATE-----\n")
+    secret.write_bytes(codecs.BOM_UTF8 + b"-----BEGIN PRIVATE KEY-----\n")
+    with pytest.raises(InputError, match=r"a\.key begins with a byte order mark"):
         Address("127.0.0.1", 8470, certificate, secret)
 
 

@@ -24,6 +24,19 @@ def test_people_who_share_an_address_all_withdraw(client: TestClient, app_state:
     assert {*by_code, *by_receipt, *repeated} == {200}
 
 
+@pytest.mark.parametrize(("path", "status"), [("/v1/access-requests", 201), ("/v1/decisions/explanations", 200)])
+def test_people_who_share_an_address_all_ask_about_themselves(
+    client: TestClient, app_state: AppState, house: House, path: str, status: int
+) -> None:
+    app_state.address_limiter = RateLimiter(0.001, 2, lambda: 0.0)
+    people = [house.admit() for _ in range(4)]
+    wrong = {"code": WithdrawalCode.generate(lambda size: bytes(range(size))).reveal()}
+
+    assert {client.post(path, json={"code": one.code}).status_code for one in people} == {status}
+    assert [client.post(path, json={"code": people[0].code}).status_code for _ in range(2)] == [status, 429]
+    assert [client.post(path, json=wrong).status_code for _ in range(3)] == [404, 404, 429]
+
+
 def test_wrong_tries_are_limited_and_a_right_code_passes_among_them(
     client: TestClient, app_state: AppState, house: House
 ) -> None:

@@ -17,8 +17,6 @@ from patience import PATIENCE_S
 from said import Command
 
 from volens import Site
-from volens.consent import InputError
-from volens.service.cli.withdraw_commands import _moment
 from volens.service.process import SwapProtection, may_lock_all
 
 
@@ -96,12 +94,6 @@ def test_a_leaver_is_erased_at_once_or_on_the_day(ada: Path, volens: Command, gi
     )
     assert volens("leaver", "nobody").code == 1
     assert volens("leaver", "bea", "--on", "soon").code == 2
-
-
-@pytest.mark.parametrize("text", ["", "soon", "31.12.2026", "2026-02-30", "9999-12-31", "2026-12-31T16:00:00+01:00"])
-def test_an_invalid_date_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="expected 2026-12-31 or"):
-        _moment(text)
 
 
 def test_a_new_notice_and_a_shorter_retention_end_consents_early(

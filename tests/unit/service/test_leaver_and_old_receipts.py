@@ -136,6 +136,12 @@ def test_a_leaving_date_in_the_future_erases_nothing_and_is_not_asked_about(enro
     assert volens("leaver", "Ada Canary", "--on", "2020-01-01").code == 2
 
 
+def test_the_last_day_of_a_leaver_is_the_sites_day(enrolled: Path, volens: Command) -> None:
+    assert volens("defaults", "set", "--time-zone", "Asia/Tokyo").code == 0
+    assert volens("leaver", "Ada Canary", "--on", "2098-12-31", "--json").json["ends_at"] == "2098-12-31T15:00:00Z"
+    assert enrolled.exists()
+
+
 @pytest.mark.parametrize(("answer", "code", "live"), [("no", 1, 1), ("YES", 0, 0)])
 def test_leaver_asks_on_a_terminal(enrolled: Path, answer: str, code: int, live: int) -> None:
     assert enrolled.exists()

@@ -8,7 +8,7 @@ import pytest
 from said import Command
 
 from volens.consent import InputError, parse_time
-from volens.service.cli.local_times import local_text, parse_until, system_time_zone
+from volens.service.cli.local_times import local_text, parse_moment, parse_until, system_time_zone
 
 PARIS = ZoneInfo("Europe/Paris")
 NOON = datetime(2026, 12, 1, 11, 0, tzinfo=UTC)
@@ -49,6 +49,14 @@ def test_late_in_the_evening_today_is_the_sites_day_and_not_utc() -> None:
     late = datetime(2026, 12, 1, 16, 0, tzinfo=UTC)  # 01:00 on the second
     assert parse_until("18:00", late, tokyo) == datetime(2026, 12, 2, 9, 0, tzinfo=UTC)
     assert local_text(late, tokyo) == "2026-12-02 01:00 JST"
+
+
+@pytest.mark.parametrize(
+    ("typed", "moment"),
+    [("today", "2026-12-01T23:00:00Z"), ("TODAY ", "2026-12-01T23:00:00Z"), ("2020-01-01", "2020-01-01T23:00:00Z")],
+)
+def test_a_day_ends_at_midnight_of_the_site_and_may_be_past(typed: str, moment: str) -> None:
+    assert parse_moment(typed, NOON, PARIS) == parse_time(moment)
 
 
 def test_the_time_zone_of_this_machine_is_one_that_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
