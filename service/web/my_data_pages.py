@@ -4,6 +4,7 @@ The code is in the fragment of the address, so a script hands it over (`volens.s
 after that is readable without a script.
 """
 
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -119,7 +120,7 @@ async def partown_page(
 def _consent(request: Request, app_state: AppState, own: OwnConsents, one: OwnConsent) -> Response:
     if one.is_stopped:
         return RedirectResponse(f"/me/consents/{one.facts.receipt_id}/withdrawn", 303)
-    days_left = (one.facts.ends_at - app_state.site.now()).days
+    days_left = -((app_state.site.now() - one.facts.ends_at) // timedelta(days=1))  # a day that has begun counts
     others = [other for other in own.in_force if other is not one]
     return own_page(request, "consent", own, consent=one, zone=one.zone, days_left=days_left, others=others)
 

@@ -263,7 +263,7 @@ def test_a_passkey_signs_a_renewal_and_the_new_receipt_is_saved(
             site.accept_consent(site.notice("lobby", "en"), signed, name="Ada"), SubjectKey.from_seed(bytes(32))
         )
     scan(page, ada)
-    expect(page.get_by_text("9 days left")).to_be_visible()
+    expect(page.get_by_text("10 days left")).to_be_visible()
     page.get_by_role("link", name="Go on for longer").click()
     assert heading(page) == "Go on for longer?"
     assert not violations(page)
