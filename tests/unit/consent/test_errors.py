@@ -99,6 +99,7 @@ ROOTS = {
     "ForeignReceiptError": "RefusedError",
     "NoLiveConsentError": "RefusedError",
     "ConsentExpiredError": "NoLiveConsentError",
+    "ConsentRestrictedError": "NoLiveConsentError",
     "ForgedGrantError": "TypeError",
     "InputError": "VolensError",
     "RefusedError": "VolensError",
