@@ -88,5 +88,7 @@ function show(id) {
 }
 
 function on(id, act) {
-  document.getElementById(id).addEventListener("click", act);
+  const button = document.getElementById(id);
+  button.addEventListener("click", act);
+  button.disabled = false; // until here an early tap would be lost
 }

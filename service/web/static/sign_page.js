@@ -16,6 +16,8 @@ let passkey = null; // made once, even if the person stops before signing and tr
 document.getElementById("passkey").addEventListener("click", () => run(byPasskey));
 document.getElementById("browser-key").addEventListener("click", () => run(byBrowserKey));
 if (!canUsePasskeys()) document.getElementById("passkey").hidden = true;
+busy(false); // disabled until here: an early tap must not be lost
+window.addEventListener("pageshow", () => busy(false)); // back from the next page
 
 async function run(sign) {
   say(problem, "");
