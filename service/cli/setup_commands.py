@@ -41,10 +41,18 @@ def init(
     time_zone: Annotated[
         str | None, typer.Option(help="Time zone of texts, such as Europe/Paris. Default: this machine's.")
     ] = None,
+    public_url: Annotated[
+        str | None, typer.Option(help="Default: address of the pages, https://HOST; for passkeys and links.")
+    ] = None,
 ) -> Output:
     """Create a new site: keys, keyring, data file, public key."""
     folder = home_folder(home)
-    defaults = {"zone": zone, "jurisdiction": jurisdiction, "time_zone": time_zone or system_time_zone()}
+    defaults = {
+        "zone": zone,
+        "jurisdiction": jurisdiction,
+        "time_zone": time_zone or system_time_zone(),
+        "public_url": public_url,
+    }
     Defaults.check(**defaults)
     with Site.create(folder, name=controller, contact=contact, root_key=root_key) as site:
         site.defaults.set(**defaults)
