@@ -16,6 +16,8 @@ from volens.audit.verifier_key import SUCCESSION
 from volens.consent import SignedDocument, TamperError, VolensError
 from volens.consent.jws import b64url
 from volens.consent.receipt import RECEIPT
+from volens.consent.refusal import REFUSAL
+from volens.consent.refusal import STATEMENT as REFUSED
 from volens.erase import APPROVAL, OPERATOR_CHANGE
 from volens.erase.order import DOSSIER, PLAN
 from volens.erase.proof import ACKNOWLEDGEMENT, CERTIFICATE, STATEMENT
@@ -41,6 +43,17 @@ SAMPLES: dict[str, tuple[SignedDocument[Any], dict[str, Any]]] = {
         {"version": 1, "epoch": 2, "old_key": "site+00+A", "new_key": "site+00+B", "log_size": 3},
     ),
     "receipt": (RECEIPT, document(receipt().token)),
+    "refusal": (
+        REFUSAL,
+        {
+            "version": 1,
+            "refusal_id": "0" * 32,
+            "controller": {"site_id": "site-1", "name": "Bakery", "contact": "privacy@example.org"},
+            "zone": "lobby",
+            "refused_on": "2099-03-14",
+            "statement": REFUSED,
+        },
+    ),
     "recipient's statement": (STATEMENT, {"certificate_id": "00", "statement": "erased", "stated_at": TIME}),
     "acknowledgement": (
         ACKNOWLEDGEMENT,
@@ -120,7 +133,7 @@ def test_every_kind_of_the_product_is_tested_here() -> None:
         if argument.arg == "typ"
     ]
     assert sorted(declared) == sorted(kind.typ for kind, _content in SAMPLES.values())
-    assert len(declared) == 12
+    assert len(declared) == 13
 
 
 def test_no_module_reads_a_signed_document_past_its_declaration() -> None:
