@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from patience import PATIENCE_S, free_port
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tests.pages.camera import CameraFile
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
 PHONE = {"width": 390, "height": 780}
 expect.set_options(timeout=PATIENCE_S * 1000)
+COLOURS = 64
 PICTURES = os.environ.get("VOLENS_PAGE_PICTURES")
 """Folder for the pictures of docs/pages; without it, each test keeps them in its own folder."""
 
@@ -182,6 +184,8 @@ def picture(tmp_path: Path) -> Callable[[Page, str], Path]:
     def take(page: Page, name: str) -> Path:
         path = Path(PICTURES or tmp_path) / f"{name}.png"
         page.screenshot(path=path, full_page=True, animations="disabled")
+        if PICTURES:
+            Image.open(path).quantize(COLOURS).save(path, optimize=True)
         return path
 
     return take
