@@ -189,7 +189,7 @@ def _enroll(port: int, history: History, token: str, large: bytes, stop: Event) 
 def _new_consent(client: Client, desk: dict[str, str], name: str) -> Any:  # noqa: ANN401  JSON
     """Record a consent, and return the response's body."""
     _, _, notice = client.ask("notice", f"/v1/zones/{ZONE}/notice", None, desk)
-    status, given = _new_consent(client, desk, name, notice["sha256"])
+    status, given = give_consent(client, desk, name, notice["sha256"])
     if status != http.client.CREATED:
         raise RuntimeError(f"a consent was refused with {status}")
     return given
@@ -208,7 +208,7 @@ def _enroll_people(service: Service, history: History, token: str, photos: list[
     client, desk = Client(service.port, history), {"Authorization": f"Bearer {token}"}
     kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     for number, views in enumerate(photos):
-        form = enrollment_form(give_consent(client, desk, f"Actor {number}")["take_home"].encode(), views[:3])
+        form = enrollment_form(_new_consent(client, desk, f"Actor {number}")["take_home"].encode(), views[:3])
         _, status, _ = client.ask("enroll", f"/v1/zones/{ZONE}/enrollments", form, desk | kind)
         if status != http.client.CREATED:
             raise RuntimeError(f"an enrollment was refused with {status}")
