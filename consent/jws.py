@@ -99,7 +99,7 @@ def from_b64url(text: str) -> bytes:
         InputError: not base64url, or an encoding that is not the canonical one (so that one value has one text).
     """
     try:
-        known = text.encode("ascii").translate(_FROM_URL)
+        known = str.encode(text, "ascii").translate(_FROM_URL)  # a TypeError, if a JSON value is no text
         data = binascii.a2b_base64(known + b"=" * (-len(text) % 4), strict_mode=True)
     except (binascii.Error, ValueError):
         raise InputError("got text that is not base64url; expected only A-Z a-z 0-9 - _") from None
