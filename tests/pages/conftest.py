@@ -128,8 +128,9 @@ class serving:  # noqa: N801  a context manager that reads like a verb
         self._log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright_driver() -> Iterator[Playwright]:
+    """One driver for each module: while it is there, its event loop runs in this thread, and no other can."""
     with sync_playwright() as driver:
         yield driver
 
@@ -140,7 +141,7 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> CameraFile:
     return CameraFile(tmp_path_factory.mktemp("camera") / "camera.mjpeg")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(playwright_driver: Playwright, camera: CameraFile) -> Iterator[Browser]:
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     assert found is not None, "these tests need Debian's chromium; run 'make browser'"
