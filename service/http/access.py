@@ -123,6 +123,15 @@ def limit_caller(caller: Principal, app_state: AppState) -> None:
     _limit(app_state.caller_limiter.take(caller.caller_id))
 
 
+def limit_own_pages(receipt_id: ReceiptId, app_state: AppState) -> None:
+    """Apply the rate limit of a caller to a person on their own pages: people at one address do not share it.
+
+    Raises:
+        RateError: the person exceeded the limit.
+    """
+    _limit(app_state.caller_limiter.take(f"consent {receipt_id}"))
+
+
 def limit_address(request: HTTPConnection, app_state: AppState, *, count: bool = True) -> None:
     """Apply the rate limit of the client's address: for requests without a credential, or with an invalid one.
 

@@ -3,14 +3,18 @@
 The cookie is sealed: the code and the token are not readable in the browser, and the site keeps neither.
 """
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Final, Self, TypeAlias, final
+from typing import Annotated, Any, Final, Self, TypeAlias, final
 
 from fastapi import Depends, Request, Response
 
-from volens.consent import NoLiveConsentError, ReceiptId, TakeHome, WithdrawalCode
+from volens.consent import NoLiveConsentError, ReceiptId, RefusedError, TakeHome, WithdrawalCode
+from volens.service.http.access import limit_own_pages
 from volens.service.http.app_state import AppState
+from volens.service.web.page_route import PageRoute, problem_page
+from volens.service.web.same_origin import same_origin
 from volens.service.web.web_session import SessionEndedError, end_session, open_session, start_session
 
 LIFETIME: Final = timedelta(hours=2)
@@ -86,3 +90,35 @@ class SignedSession:
 
 Invited: TypeAlias = Annotated[InvitedSession, Depends(InvitedSession.of)]
 Signed: TypeAlias = Annotated[SignedSession, Depends(SignedSession.of)]
+
+
+@final
+class SignedPageRoute(PageRoute):
+    """A page or an action of a person who has signed; its rate limit is the person's own, not that of the address."""
+
+    def limit(self, request: Request) -> None:
+        """Apply the rate limit.
+
+        Raises:
+            RateError: the person, or without a session the address, exceeded it.
+        """
+        facts = open_session(request, _SIGNED)
+        if facts is None:
+            super().limit(request)
+        else:
+            limit_own_pages(ReceiptId(facts["receipt_id"]), request.app.state.app_state)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of the route: an action is admitted before its body, such as photos, is read."""
+        handle = super().get_route_handler()
+
+        async def admitted(request: Request) -> Response:
+            if request.method == "POST":
+                try:
+                    await same_origin(request)
+                    await SignedSession.of(request)
+                except RefusedError as error:
+                    return await problem_page(request, error)
+            return await handle(request)
+
+        return admitted

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
+from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
@@ -23,15 +23,13 @@ from volens.service.http.bodies import MAX_FORM_BYTES, MAX_FRAME_BYTES, enrollme
 from volens.service.process import return_freed_memory
 from volens.service.qr_codes import badge_qrs
 from volens.service.web.invitation_pages import STEPS
-from volens.service.web.invitation_session import Signed, SignedSession
+from volens.service.web.invitation_session import Signed, SignedPageRoute, SignedSession
 from volens.service.web.page_language import PageTexts, language_of
 from volens.service.web.page_response import render, zone_name
-from volens.service.web.page_route import PageRoute
-from volens.service.web.same_origin import same_origin
 from volens.store.people.visits import visits_since
 from volens.store.promises import zone_of
 
-router: Final = APIRouter(route_class=PageRoute)
+router: Final = APIRouter(route_class=SignedPageRoute)
 
 MAX_PHOTOS: Final = 10
 LATELY: Final = timedelta(hours=2)
@@ -59,7 +57,7 @@ async def photos_page(request: Request, app_state: SharedState, signed: Signed) 
     return await app_state.page_pool.run(page)
 
 
-@router.post("/invitation/look", name="look", max_body_size=MAX_FRAME_BYTES, dependencies=[Depends(same_origin)])
+@router.post("/invitation/look", name="look", max_body_size=MAX_FRAME_BYTES)
 async def look(
     request: Request, app_state: SharedState, signed: Signed, pose: Annotated[Pose, Query()] = Pose.ANY
 ) -> AdviceAnswer:
@@ -74,9 +72,7 @@ async def look(
     return AdviceAnswer(advice=await app_state.enrollment_pool.run(advice, caller=signed.receipt_id))
 
 
-@router.post(
-    "/invitation/photos", name="send_photos", max_body_size=MAX_FORM_BYTES, dependencies=[Depends(same_origin)]
-)
+@router.post("/invitation/photos", name="send_photos", max_body_size=MAX_FORM_BYTES)
 async def send_photos(
     app_state: SharedState,
     signed: Signed,
@@ -134,7 +130,7 @@ async def try_page(request: Request, app_state: SharedState, signed: Signed) -> 
     return await app_state.page_pool.run(page)
 
 
-@router.post("/invitation/tried", name="tried", dependencies=[Depends(same_origin)])
+@router.post("/invitation/tried", name="tried")
 async def tried(request: Request, app_state: SharedState, signed: Signed) -> Tried:
     """Say when the door last knew the person."""
 

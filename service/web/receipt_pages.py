@@ -11,14 +11,13 @@ from volens.service.consent_sheet import sheet_page
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.qr_codes import qr_svg
 from volens.service.web.invitation_pages import STEPS
-from volens.service.web.invitation_session import Signed, SignedSession
+from volens.service.web.invitation_session import Signed, SignedPageRoute, SignedSession
 from volens.service.web.page_language import language_of
 from volens.service.web.page_response import PRINTED_PAGE_POLICY, render, zone_name
-from volens.service.web.page_route import PageRoute
 from volens.store.people.people_list import ConsentState, listed_consents
 from volens.store.promises import zone_of
 
-router: Final = APIRouter(route_class=PageRoute)
+router: Final = APIRouter(route_class=SignedPageRoute)
 
 
 @router.get("/invitation/receipt", name="receipt_page")
