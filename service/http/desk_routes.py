@@ -8,9 +8,8 @@ from fastapi import APIRouter, File, Form, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from volens import Site
-from volens.consent import Badge, Custody, PersonSecret, Purpose, ReceiptId, TakeHome
+from volens.consent import Purpose, ReceiptId, TakeHome
 from volens.consent.errors import ForeignReceiptError
-from volens.consent.plain_text import plain_text
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import (
@@ -21,12 +20,11 @@ from volens.service.http.bodies import (
     RequestBody,
     SubjectId,
     ZoneName,
-    enrollment_photos,
     read_upload,
 )
 from volens.service.http.door_routes import required_factor
 from volens.service.http.idempotency import Idempotent, StorableResponse
-from volens.service.process import return_freed_memory
+from volens.service.http.uploaded_enrollment import enroll_uploaded
 
 MAX_PHOTOS: Final = 32
 
@@ -90,28 +88,10 @@ def _enroll(
     claims = TakeHome.parse(receipt).receipt.claims
     if claims.purpose != zone:
         raise ForeignReceiptError("got a receipt of another zone; send it to that zone's enrollments")
-    images = enrollment_photos(photos)
-    badges: list[bytes] = []
-
-    def hand_over(badge: Badge) -> None:
-        badges.append(badge.to_bytes())
-
-    secret = None if half is None else PersonSecret.parse(plain_text(half, "the secret"))
-    try:
-        done = site.enroll(
-            receipt,
-            images,
-            allow_few=allow_few,
-            secret=secret,
-            hand_over=hand_over if claims.custody is Custody.BADGE else None,
-        )
-    finally:
-        if secret is not None:
-            secret.wipe()
-        return_freed_memory()
-    badge = base64.b64encode(badges[0]).decode("ascii") if badges else None
+    done, sealed = enroll_uploaded(site, receipt, claims.custody, photos, half, allow_few=allow_few)
+    badge = None if sealed is None else base64.b64encode(sealed).decode("ascii")
     body = EnrolledAnswer(zone=done.purpose, model=done.model_id, badge=badge, **asdict(done))
-    return StorableResponse(body, claims.receipt_id, has_secret=bool(badges))
+    return StorableResponse(body, claims.receipt_id, has_secret=sealed is not None)
 
 
 @router.put(

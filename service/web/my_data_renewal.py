@@ -18,9 +18,10 @@ from volens.consent.receipt_signature import SignatureForm
 from volens.rights import OwnConsent
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import EXAMPLE_SHA256, IdInPath, RequestBody
-from volens.service.http.consent_routes import OfferAnswer, newest_notice, notice_of_receipt, signed_bytes
+from volens.service.http.consent_routes import newest_notice, notice_of_receipt, signed_bytes
 from volens.service.web.my_data_pages import own_page
 from volens.service.web.my_data_session import Mine, OwnActionRoute, OwnPageRoute, OwnSession
+from volens.service.web.signable_offer import SignableOffer
 from volens.store.people import StoredReceipt
 
 router: Final = APIRouter(route_class=OwnPageRoute)
@@ -38,12 +39,6 @@ class SignedRenewal(RequestBody):
     """The new receipt, as the person signed it."""
 
     signed: Annotated[str, Field(max_length=60 * 1024)]
-
-
-class RenewalOffer(OfferAnswer):
-    """An offer, and the algorithm of the key that is to sign it (RFC 9053 names, such as ES256)."""
-
-    algorithm: str
 
 
 @router.get(_ONE, name="my_renewal")
@@ -75,18 +70,14 @@ async def renewal_page(request: Request, app_state: SharedState, mine: Mine, rec
 @_actions.post(f"{_ONE}/offer", name="offer_my_renewal")
 async def offer_own_renewal(
     app_state: SharedState, mine: Mine, receipt_id: IdInPath, agreed: AgreedNotice
-) -> RenewalOffer:
+) -> SignableOffer:
     """Return the new receipt for the person to sign with the same key. Nothing is stored."""
     site = app_state.site
 
-    def offer() -> RenewalOffer:
+    def offer() -> SignableOffer:
         old = site.changes.in_force([site.rights.own.check(mine.shown, receipt_id)])
-        claims = old.verified().claims
         notice = newest_notice(site, old.purpose, notice_language(old.verified()), agreed.notice_sha256)
-        offered = OfferAnswer.of(site.changes.offer_renewal(old.receipt_id, notice))
-        is_passkey = claims.signature.form is SignatureForm.PASSKEY
-        algorithm = claims.subject_key.passkey_algorithm if is_passkey else "Ed25519"
-        return RenewalOffer(**offered.model_dump(), algorithm=algorithm)
+        return SignableOffer.of(site.changes.offer_renewal(old.receipt_id, notice))
 
     return await app_state.desk_pool.run(offer)
 

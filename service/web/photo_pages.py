@@ -1,26 +1,22 @@
 """Pages on which the person takes their pictures, and tries the door."""
 
 import base64
-from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from volens import Site
-from volens.consent import Badge, Custody, PersonSecret, TakeHome, Zone
-from volens.consent.plain_text import plain_text
+from volens.consent import Badge, Zone
 from volens.enroll import advise_capture
 from volens.enroll.capture_advice import Advice, Pose
 from volens.face import EncodedImage
 from volens.face.image_formats import NETWORK_FORMATS
 from volens.face.pixel_budget import PixelBudget
 from volens.service.http.app_state import AppState, SharedState
-from volens.service.http.bodies import MAX_FORM_BYTES, MAX_FRAME_BYTES, enrollment_photos, read_upload
-from volens.service.process import return_freed_memory
+from volens.service.http.bodies import MAX_FORM_BYTES, MAX_FRAME_BYTES, read_upload
+from volens.service.http.uploaded_enrollment import enroll_uploaded
 from volens.service.qr_codes import badge_qrs
 from volens.service.web.invitation_pages import STEPS
 from volens.service.web.invitation_session import Signed, SignedPageRoute, SignedSession
@@ -52,8 +48,11 @@ class Tried(BaseModel):
 @router.get("/invitation/photos", name="photos_page")
 async def photos_page(request: Request, app_state: SharedState, signed: Signed) -> Response:
     """Say why pictures are needed, before the camera is asked for."""
-    page = partial(render, request, "person/photos.html", camera=True, steps=STEPS)
-    await app_state.page_pool.run(lambda: signed.take_home(app_state))
+
+    def page() -> Response:
+        signed.take_home(app_state)  # else no camera is asked for
+        return render(request, "person/photos.html", camera=True, steps=STEPS)
+
     return await app_state.page_pool.run(page)
 
 
@@ -82,7 +81,12 @@ async def send_photos(
     """Enroll the person who signed. The photos are not stored. In a zone of custody badge, return the sealed badge."""
     files = [await read_upload(photo) or b"" for photo in photos]
     half = await read_upload(secret)
-    enroll = partial(_enroll, app_state.site, lambda: signed.take_home(app_state).to_json(), files, half)
+
+    def enroll() -> bytes | None:
+        taken = signed.take_home(app_state)
+        _done, badge = enroll_uploaded(app_state.site, taken.to_json(), taken.receipt.claims.custody, files, half)
+        return badge
+
     badge = await app_state.enrollment_pool.run(enroll, caller=signed.receipt_id)
     return JSONResponse({"badge": None if badge is None else _shown(badge)})
 
@@ -92,30 +96,6 @@ def _shown(badge: bytes) -> dict[str, object]:
     pictures = [base64.b64encode(one).decode("ascii") for one in badge_qrs(Badge.parse(badge))]
     file = base64.b64encode(badge).decode("ascii")
     return {"file": file, "qrs": [f"data:image/png;base64,{one}" for one in pictures]}
-
-
-def _enroll(site: Site, receipt: Callable[[], bytes], files: list[bytes], half: bytes | None) -> bytes | None:
-    secret = None if half is None else PersonSecret.parse(plain_text(half, "the secret"))
-    badges: list[bytes] = []
-
-    def hand_over(badge: Badge) -> None:
-        badges.append(badge.to_bytes())
-
-    shown = receipt()
-    try:
-        with site.installation.store.read() as connection:
-            zone = zone_of(connection, TakeHome.parse(shown).receipt.claims.purpose)
-        site.enroll(
-            shown,
-            enrollment_photos(files),
-            secret=secret,
-            hand_over=hand_over if zone.custody is Custody.BADGE else None,
-        )
-    finally:
-        if secret is not None:
-            secret.wipe()
-        return_freed_memory()
-    return badges[0] if badges else None
 
 
 @router.get("/invitation/try", name="try_page")

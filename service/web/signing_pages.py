@@ -14,13 +14,14 @@ from volens.consent.subject_key import SubjectPublicKey
 from volens.enroll import InvitationView
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import RequestBody
-from volens.service.http.consent_routes import OfferAnswer, signed_bytes
+from volens.service.http.consent_routes import signed_bytes
 from volens.service.passkey_registration import CHALLENGE_BYTES, creation_options, read_registration
 from volens.service.web.invitation_pages import NextPage, facts_of
 from volens.service.web.invitation_session import LIFETIME, Invited, InvitedSession, SignedSession
 from volens.service.web.page_response import render, zone_name
 from volens.service.web.page_route import PageRoute
 from volens.service.web.same_origin import same_origin
+from volens.service.web.signable_offer import SignableOffer
 from volens.service.web.web_session import open_session, start_session
 from volens.store import Transaction
 
@@ -42,12 +43,6 @@ class SignedReceipt(RequestBody):
     signed: str = Field(max_length=64 * 1024)
     name: str = Field(max_length=1000)
     commitment: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-
-
-class InvitationOffer(OfferAnswer):
-    """An offer, and the algorithm of the key that is to sign it (RFC 9053 names, such as ES256)."""
-
-    algorithm: str
 
 
 @router.get("/invitation/sign", name="sign_page")
@@ -82,17 +77,17 @@ async def begin_passkey(request: Request, app_state: SharedState, invited: Invit
 
 
 @router.post("/invitation/offer", name="offer_invited", dependencies=[Depends(same_origin)])
-async def offer_invited(request: Request, app_state: SharedState, invited: Invited, own: OwnKey) -> InvitationOffer:
+async def offer_invited(request: Request, app_state: SharedState, invited: Invited, own: OwnKey) -> SignableOffer:
     """Return the receipt for the person to sign with their own key. Nothing is stored."""
 
-    def offer() -> InvitationOffer:
+    def offer() -> SignableOffer:
         view = app_state.site.invitations.open(invited.token)
         key, form = _own_key(request, app_state, own)
-        offered = app_state.site.offer_consent(
-            view.notice, public_key=key, form=form, jurisdiction=view.jurisdiction, valid_days=view.valid_days
+        return SignableOffer.of(
+            app_state.site.offer_consent(
+                view.notice, public_key=key, form=form, jurisdiction=view.jurisdiction, valid_days=view.valid_days
+            )
         )
-        algorithm = key.passkey_algorithm if form is SignatureForm.PASSKEY else "Ed25519"
-        return InvitationOffer(**OfferAnswer.of(offered).model_dump(), algorithm=algorithm)
 
     return await app_state.desk_pool.run(offer)
 

@@ -1,0 +1,42 @@
+"""Enrollment from an upload: photos, and the person's half of the key, as a desk's program or a browser sends them."""
+
+from volens import Site
+from volens.consent import Badge, Custody, PersonSecret
+from volens.consent.plain_text import plain_text
+from volens.enroll import Enrolled
+from volens.service.http.bodies import enrollment_photos
+from volens.service.process import return_freed_memory
+
+
+def enroll_uploaded(
+    site: Site, receipt: bytes, custody: Custody, photos: list[bytes], half: bytes | None, *, allow_few: bool = False
+) -> tuple[Enrolled, bytes | None]:
+    """Enroll the person of a receipt; return the reference, and the sealed badge in a zone of custody ``badge``.
+
+    `custody` is that of the receipt; `half` is the person's secret as a file, in a zone of custody ``subject_key``. The
+    secret is wiped, and the memory of the photos is given back.
+
+    Raises:
+        InputError: `half` is not such a file, or not what the zone needs.
+        VolensError: see `Site.enroll`.
+    """
+    images = enrollment_photos(photos)
+    badges: list[bytes] = []
+
+    def hand_over(badge: Badge) -> None:
+        badges.append(badge.to_bytes())
+
+    secret = None if half is None else PersonSecret.parse(plain_text(half, "the secret"))
+    try:
+        done = site.enroll(
+            receipt,
+            images,
+            allow_few=allow_few,
+            secret=secret,
+            hand_over=hand_over if custody is Custody.BADGE else None,
+        )
+    finally:
+        if secret is not None:
+            secret.wipe()
+        return_freed_memory()
+    return done, badges[0] if badges else None
