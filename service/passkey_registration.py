@@ -51,8 +51,12 @@ class PasskeyRegistration:
     credential_id: bytes
 
 
-def creation_options(relying_party: RelyingParty, name: str, challenge: bytes, random: Random) -> dict[str, Any]:
+def creation_options(
+    relying_party: RelyingParty, name: str, challenge: bytes, random: Random, *, is_sign_in: bool = False
+) -> dict[str, Any]:
     """Return ``PublicKeyCredentialCreationOptions`` as JSON; `name` is what the device shows beside the passkey.
+
+    With `is_sign_in` the device must be able to find the passkey by itself, because nobody has said who signs in.
 
     The user handle is random: the device does not learn who the person is at the site, and the site keeps nothing. The
     caller keeps the challenge until the browser answers.
@@ -65,7 +69,8 @@ def creation_options(relying_party: RelyingParty, name: str, challenge: bytes, r
         user_display_name=name,
         challenge=challenge,
         authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.PREFERRED, user_verification=UserVerificationRequirement.REQUIRED
+            resident_key=ResidentKeyRequirement.REQUIRED if is_sign_in else ResidentKeyRequirement.PREFERRED,
+            user_verification=UserVerificationRequirement.REQUIRED,
         ),
         supported_pub_key_algs=list(ALGORITHMS),
     )

@@ -49,6 +49,7 @@ from volens.service.cli import serve_commands as serve
 from volens.service.cli import setup_commands as setup
 from volens.service.cli import sheet_commands as sheet
 from volens.service.cli import signing_commands as signing
+from volens.service.cli import staff_commands as staff
 from volens.service.cli import sweep_commands as sweep
 from volens.service.cli import verifier_commands as verifier
 from volens.service.cli import verify_commands as verify
@@ -73,7 +74,16 @@ _PANELS: Final = {
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
     "Operation": [one.app for one in (demo, setup, defaults, doctor, sweep, backup, keys, models)],
-    "Integration": [serve.app, serve.config_app, credential.app, door.app, kiosk.app, sender.app, webhook.app],
+    "Integration": [
+        serve.app,
+        serve.config_app,
+        credential.app,
+        staff.app,
+        door.app,
+        kiosk.app,
+        sender.app,
+        webhook.app,
+    ],
 }
 
 

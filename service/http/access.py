@@ -14,6 +14,8 @@ from volens.consent.typed_text import comparison_key
 from volens.service.http.app_state import AppState
 from volens.service.http.bodies import JsonRoute
 from volens.service.http.rate_limits import rate_limit_key
+from volens.service.http.same_origin import same_origin
+from volens.service.http.staff_access import SignedInStaff
 from volens.service.oidc.issuer_token import ForeignRoleError
 from volens.service.principal import Principal
 from volens.store.programs import Role
@@ -82,6 +84,11 @@ async def check_still_allowed(request: HTTPConnection, app_state: AppState) -> N
 
 
 async def _authenticated(request: HTTPConnection, app_state: AppState) -> Principal:
+    if isinstance(request, Request) and "Authorization" not in request.headers:
+        member = SignedInStaff.of(request)
+        if member is not None:
+            await same_origin(request)  # browsers send the cookie by themselves, a credential they do not
+            return member.caller
     scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
     if scheme.lower() != "bearer" or not token:
         raise CredentialError("got no credential; send one as 'Authorization: Bearer ...'")

@@ -13,11 +13,11 @@ from volens.enroll import InvitationView
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import RequestBody
 from volens.service.http.problems import MEDIA_TYPE, problem_of
+from volens.service.http.same_origin import same_origin
+from volens.service.http.web_session import open_session, start_session
 from volens.service.web.invitation_session import LIFETIME, Invited, InvitedSession
 from volens.service.web.page_response import render, zone_name
 from volens.service.web.page_route import PageRoute
-from volens.service.web.same_origin import same_origin
-from volens.service.web.web_session import open_session, start_session
 from volens.store.programs import recipients_of
 
 router: Final = APIRouter(route_class=PageRoute)

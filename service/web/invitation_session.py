@@ -13,9 +13,9 @@ from fastapi import Depends, Request, Response
 from volens.consent import NoLiveConsentError, ReceiptId, RefusedError, TakeHome, WithdrawalCode
 from volens.service.http.access import limit_own_pages
 from volens.service.http.app_state import AppState
+from volens.service.http.same_origin import same_origin
+from volens.service.http.web_session import SessionEndedError, end_session, open_session, start_session
 from volens.service.web.page_route import PageRoute, problem_page
-from volens.service.web.same_origin import same_origin
-from volens.service.web.web_session import SessionEndedError, end_session, open_session, start_session
 
 LIFETIME: Final = timedelta(hours=2)
 """Long enough to ask a colleague or to read the notice twice."""

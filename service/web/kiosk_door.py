@@ -10,10 +10,10 @@ from volens.face import EncodedImage
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import MAX_FRAME_BYTES, JsonRoute, RequestBody, read_upload
 from volens.service.http.door_routes import decide_frame
+from volens.service.http.same_origin import same_origin
 from volens.service.qr_reading import qr_texts_in
 from volens.service.web.kiosk_decision import KioskAnswer, Shown, answer_to
 from volens.service.web.kiosk_session import KioskRoute, pair
-from volens.service.web.same_origin import same_origin
 
 MAX_TYPED: Final = 64
 MAX_CODES: Final = 8

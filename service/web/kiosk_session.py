@@ -15,9 +15,9 @@ from volens.consent import RefusedError
 from volens.service.http.access import CredentialError, limit_address, limit_caller
 from volens.service.http.app_state import AppState
 from volens.service.http.bodies import JsonRoute
+from volens.service.http.same_origin import same_origin
+from volens.service.http.web_session import open_session, start_session
 from volens.service.principal import Principal
-from volens.service.web.same_origin import same_origin
-from volens.service.web.web_session import open_session, start_session
 from volens.store.programs import Credential, Role
 
 MAX_LIFETIME: Final = timedelta(days=400)

@@ -29,12 +29,12 @@ from volens.service.http.bodies import (
     zip_response,
 )
 from volens.service.http.person_routes import CodeOrReceipt
+from volens.service.http.same_origin import same_origin
 from volens.service.http.thread_pool import BusyError
+from volens.service.http.web_session import end_session
 from volens.service.http.withdrawal_checks import WRONG
 from volens.service.process import return_freed_memory
 from volens.service.web.my_data_session import ENTRY, KIND, Mine, OwnActionRoute, OwnSession
-from volens.service.web.same_origin import same_origin
-from volens.service.web.web_session import end_session
 
 router: Final = APIRouter(route_class=OwnActionRoute)
 _entrance: Final = APIRouter(route_class=JsonRoute, dependencies=[Depends(same_origin)])

@@ -14,9 +14,9 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from volens.consent import ReceiptId, WithdrawalCode
 from volens.service.http.bodies import JsonRoute
+from volens.service.http.same_origin import same_origin
+from volens.service.http.web_session import SessionEndedError, open_session, start_session
 from volens.service.web.page_route import PageRoute
-from volens.service.web.same_origin import same_origin
-from volens.service.web.web_session import SessionEndedError, open_session, start_session
 
 KIND: Final = "me"
 LIFETIME: Final = timedelta(minutes=15)

@@ -15,14 +15,14 @@ from volens.enroll import InvitationView
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import RequestBody
 from volens.service.http.consent_routes import signed_bytes
+from volens.service.http.same_origin import same_origin
+from volens.service.http.web_session import open_session, start_session
 from volens.service.passkey_registration import CHALLENGE_BYTES, creation_options, read_registration
 from volens.service.web.invitation_pages import NextPage, facts_of
 from volens.service.web.invitation_session import LIFETIME, Invited, InvitedSession, SignedSession
 from volens.service.web.page_response import render, zone_name
 from volens.service.web.page_route import PageRoute
-from volens.service.web.same_origin import same_origin
 from volens.service.web.signable_offer import SignableOffer
-from volens.service.web.web_session import open_session, start_session
 from volens.store import Transaction
 
 router: Final = APIRouter(route_class=PageRoute)

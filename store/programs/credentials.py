@@ -37,6 +37,7 @@ CREDENTIAL_PREFIX: Final = "volens_"
 
 ISSUED: Final = "credential.issued"
 ROTATED: Final = "credential.rotated"
+RECOVERED: Final = "credential.recovered"
 _ID_BYTES: Final = 8
 _SECRET_BYTES: Final = 32
 _TOKEN: Final = re.compile(CREDENTIAL_PREFIX + r"([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
@@ -68,6 +69,8 @@ class Credential:
 
     Attributes:
         purpose: the only zone in which it is valid; None for all. A door's credential has one.
+        link_until: None for the credential of a program. That of a member of staff is used with a passkey
+            (`volens.store.programs.staff`); its token is only good for the link that makes one, until then.
         ended_at: None unless it was revoked before it expired.
     """
 
@@ -77,6 +80,7 @@ class Credential:
     purpose: Purpose | None
     issued_at: datetime
     expires_at: datetime
+    link_until: datetime | None
     ended_at: datetime | None
 
 
@@ -143,7 +147,7 @@ class Credentials:
         with self._store.write() as tx:
             if purpose is not None:
                 zone_of(tx.connection, purpose)
-            return _issue(tx, self._store.seals, ISSUED, label, role, purpose, valid_days)
+            return issue_credential(tx, self._store.seals, ISSUED, label, role, purpose, valid_days)
 
     def rotate(
         self, credential_id: str, *, grace_hours: int = DEFAULT_GRACE_HOURS, valid_days: int = DEFAULT_VALID_DAYS
@@ -156,11 +160,16 @@ class Credentials:
         check_within(grace_hours, 0, MAX_GRACE_HOURS)
         check_within(valid_days, 1, MAX_VALID_DAYS, "days")
         with self._store.write() as tx:
-            old = _known(tx, credential_id)
+            old = known_credential(tx, credential_id)
             if old.ended_at is not None or old.expires_at <= tx.now:
                 raise InputError("this credential is no longer in force; issue a new one")
+            if old.link_until is not None:
+                raise InputError(
+                    "this credential is that of a member of staff, who signs in with a passkey; "
+                    "use 'volens staff recover'"
+                )
             until = min(old.expires_at, tx.now + timedelta(hours=grace_hours))
-            issued = _issue(tx, self._store.seals, ROTATED, old.label, old.role, old.purpose, valid_days)
+            issued = issue_credential(tx, self._store.seals, ROTATED, old.label, old.role, old.purpose, valid_days)
             with tx.changing(Scope.CREDENTIAL, [credential_id]):
                 ends = update(table).where(table.c.credential_id == credential_id).values(expires_at=until)
                 tx.connection.execute(ends)
@@ -173,11 +182,8 @@ class Credentials:
             InputError: there is no such credential.
         """
         with self._store.write() as tx:
-            if _known(tx, credential_id).ended_at is None:
-                ended = update(table).where(table.c.credential_id == credential_id).values(ended_at=tx.now)
-                with tx.changing(Scope.CREDENTIAL, [credential_id]):
-                    tx.connection.execute(ended)
-                    tx.log("credential.ended", {"credential": credential_id})
+            if known_credential(tx, credential_id).ended_at is None:
+                end_credential(tx, credential_id)
 
     def list(self, *, all_of_them: bool = False) -> list[Credential]:
         """Return the credentials in force by label; with `all_of_them`, expired and revoked ones too.
@@ -189,17 +195,29 @@ class Credentials:
         with self._store.read() as connection:
             ids = connection.scalars(select(table.c.credential_id)).all()
             rows = self._store.seals.verified(connection, Scope.CREDENTIAL, ids).values()
-            found = sorted((_credential(one.records(table)[0]) for one in rows), key=lambda one: one.label)
+            found = sorted((credential_of(one.records(table)[0]) for one in rows), key=lambda one: one.label)
         return [one for one in found if all_of_them or (one.ended_at is None and one.expires_at > now)]
 
     def check(self, token: str) -> Credential:
         """Return the credential in force that a token belongs to.
 
         Raises:
-            RefusedError: there is none. Unknown, wrong, revoked and expired tokens get the same answer.
+            RefusedError: there is none. Unknown, wrong, revoked and expired tokens get the same answer, and so does
+                that of a link for a member of staff.
             TamperError: the row of the credential does not verify, or the log does not say that it was issued.
 
         Cost: until the log grows, one query.
+        """
+        credential = self.shown(token)
+        if credential.link_until is not None:
+            raise RefusedError(_NOT_IN_FORCE)
+        return credential
+
+    def shown(self, token: str) -> Credential:
+        """Return the credential in force that a token belongs to, that of a member of staff too.
+
+        Raises:
+            RefusedError, TamperError: as `check`.
         """
         try:
             shown = CredentialToken.parse(token)
@@ -229,7 +247,7 @@ class Credentials:
         return row
 
     def _in_force(self, row: Mapping[str, Any] | None) -> Credential:
-        credential = None if row is None else _credential(row)
+        credential = None if row is None else credential_of(row)
         if credential is None or credential.ended_at is not None or credential.expires_at <= self._store.now():
             raise RefusedError(_NOT_IN_FORCE)
         return credential
@@ -261,32 +279,59 @@ def _check_issued(snapshot: Connection | ReadSnapshot, keyring: Keyring, row: Ma
     """Check that the log says that a credential was issued, for this role and zone."""
     facts = {"credential": row["credential_id"], "role": row["role"]}
     zone = {} if row["purpose"] is None else {"zone": row["purpose"]}
-    check_logged(snapshot, keyring, row["log_index"], (ISSUED, ROTATED), facts | zone)
+    check_logged(snapshot, keyring, row["log_index"], (ISSUED, ROTATED, RECOVERED), facts | zone)
 
 
-def _issue(
-    tx: Transaction, seals: RowSeals, event: str, label: str, role: Role, purpose: Purpose | None, valid_days: int
+def issue_credential(
+    tx: Transaction,
+    seals: RowSeals,
+    event: str,
+    label: str,
+    role: Role,
+    purpose: Purpose | None,
+    valid_days: int,
+    *,
+    link_until: datetime | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> tuple[Credential, CredentialToken]:
+    """Insert a credential and log it; `more` are further details of the entry. Not checked: that the values fit."""
     token = CredentialToken.generate(tx.random)
     expires_at = tx.now + timedelta(days=valid_days)
-    credential = Credential(token.credential_id, label, role, purpose, tx.now, expires_at, None)
+    credential = Credential(token.credential_id, label, role, purpose, tx.now, expires_at, link_until, None)
     details = {"credential": credential.credential_id, "role": role.value, "expires_at": format_time(expires_at)}
+    zone = {} if purpose is None else {"zone": purpose}
     with tx.changing(Scope.CREDENTIAL, [credential.credential_id]):
-        index, _event = tx.log(event, details if purpose is None else details | {"zone": purpose})
+        index, _event = tx.log(event, details | zone | dict(more or {}))
         values = {**asdict(credential), "token_mac": token.mac(seals), "log_index": index}
         tx.connection.execute(insert(table), values)
     return credential, token
 
 
-def _known(tx: Transaction, credential_id: str) -> Credential:
+def end_credential(tx: Transaction, credential_id: str) -> None:
+    """End a credential that has not ended, and log it."""
+    ended = update(table).where(table.c.credential_id == credential_id).values(ended_at=tx.now)
+    with tx.changing(Scope.CREDENTIAL, [credential_id]):
+        tx.connection.execute(ended)
+        tx.log("credential.ended", {"credential": credential_id})
+
+
+def known_credential(tx: Transaction, credential_id: str) -> Credential:
+    """Return a credential, in force or not.
+
+    Raises:
+        UnknownError: there is none of this id.
+    """
     query = select(table).where(table.c.credential_id == credential_id)
     row = tx.connection.execute(query).mappings().one_or_none()
     if row is None:
         raise UnknownError("there is no credential of this id; 'volens credential list' shows them")
-    return _credential(row)
+    return credential_of(row)
 
 
-def _credential(row: Mapping[Any, Any]) -> Credential:
-    known = {name: row[name] for name in ("credential_id", "label", "issued_at", "expires_at", "ended_at")}
+def credential_of(row: Mapping[Any, Any]) -> Credential:
+    """Return the credential of a row."""
+    known = {
+        name: row[name] for name in ("credential_id", "label", "issued_at", "expires_at", "link_until", "ended_at")
+    }
     purpose = None if row["purpose"] is None else Purpose(row["purpose"])
     return Credential(role=Role(row["role"]), purpose=purpose, **known)

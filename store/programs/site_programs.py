@@ -12,6 +12,7 @@ from volens.store.programs.outbox import Outbox
 from volens.store.programs.processes import Processes
 from volens.store.programs.senders import Senders
 from volens.store.programs.session_seals import SessionSeals
+from volens.store.programs.staff import Staff
 from volens.store.store import Store
 
 
@@ -30,3 +31,4 @@ class Programs:
         self.processes = Processes(store)
         self.decisions = DecisionLog(store)
         self.sessions = SessionSeals(store)
+        self.staff = Staff(store, self.credentials)

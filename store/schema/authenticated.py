@@ -107,7 +107,10 @@ _TABLES: Final = {
         ScopedTable(evidence_tables.cohort, "cohort_id"),
         ScopedTable(evidence_tables.cohort_member, "cohort_id"),
     ),
-    Scope.CREDENTIAL: (ScopedTable(program_tables.api_credential, "credential_id"),),
+    Scope.CREDENTIAL: (
+        ScopedTable(program_tables.api_credential, "credential_id"),
+        ScopedTable(program_tables.staff_passkey, "credential_id"),
+    ),
     Scope.SENDER: (
         ScopedTable(program_tables.webhook_sender, "sender_id"),
         ScopedTable(program_tables.webhook_sender_key, "sender_id"),

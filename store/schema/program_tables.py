@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import CheckConstraint, Index
 
 from volens.store.schema import table_builder as col
-from volens.store.schema.table_builder import RowRule, build_table
+from volens.store.schema.table_builder import APPEND_ONLY, RowRule, build_table
 
 api_credential: Final = build_table(
     "api_credential",
@@ -17,9 +17,21 @@ api_credential: Final = build_table(
     col.integer("log_index", ">= 0"),
     col.utc_time("issued_at"),
     col.utc_time("expires_at"),
+    col.utc_time("link_until", nullable=True),
     col.utc_time("ended_at", nullable=True),
+    CheckConstraint("link_until IS NULL OR role <> 'door'"),
     CheckConstraint("(role = 'door' AND purpose IS NOT NULL) OR role = 'desk' OR (role <> 'door' AND purpose IS NULL)"),
     rule=RowRule(changeable=frozenset({"expires_at", "ended_at"}), closed_by="ended_at", only_earlier=("expires_at",)),
+)
+
+staff_passkey: Final = build_table(
+    "staff_passkey",
+    col.key(col.text("passkey_id")),
+    col.of_row("credential_id", "api_credential.credential_id", index=True),
+    col.blob("public_key", ">= 79", example=b"~" * 79),
+    col.integer("log_index", ">= 0"),
+    col.utc_time("added_at"),
+    rule=APPEND_ONLY,
 )
 
 webhook_sender: Final = build_table(

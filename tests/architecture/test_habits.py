@@ -147,3 +147,16 @@ def tracked_files() -> Iterator[str]:
         parts = path.relative_to(ROOT).parts
         if path.is_file() and LEFT_OUT.isdisjoint(parts):
             yield "/".join(parts)
+
+
+def test_no_test_takes_the_time_when_it_is_collected() -> None:
+    """A decorator is evaluated when the file is loaded: on a busy machine that is long before the test runs."""
+    offenders = {
+        f"{path.relative_to(ROOT)}:{decorator.lineno}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        for decorator in node.decorator_list
+        if any(called(part).endswith((".now", ".utcnow", ".today", "time.time")) for part in ast.walk(decorator))
+    }
+    assert offenders == set()

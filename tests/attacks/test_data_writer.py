@@ -19,6 +19,7 @@ import dying
 import pytest
 from house import House, Person
 from pins import cheap_pins
+from signing import make_passkey
 
 from tests.unit.store.raw import DATA, KEYRING, drop_triggers, lawless, peek, tamper
 from volens.consent import (
@@ -149,7 +150,7 @@ def test_a_credential_that_is_inserted_is_refused(house: House, attack: Callable
     attack(
         (
             """INSERT INTO api_credential SELECT 'abababababababab', 'door panel', 'privacy_officer', NULL, ?,
-            log_index, issued_at, expires_at, NULL FROM api_credential""",
+            log_index, issued_at, expires_at, NULL, NULL FROM api_credential""",
             digest,
         )
     )
@@ -193,6 +194,32 @@ def test_a_credential_whose_leaf_was_changed_is_refused(house: House) -> None:
         tx.log("test.noted", {})  # the log grows, and so the row is read again
 
     with pytest.raises(TamperError, match=r"entry \d+ of the audit log is not the credential"):
+        house.site.programs.credentials.check(token.reveal())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE staff_passkey SET public_key = {key}",
+        "UPDATE staff_passkey SET log_index = 0",
+        "INSERT INTO staff_passkey SELECT 'id-2', credential_id, {key}, log_index, added_at FROM staff_passkey",
+        "UPDATE api_credential SET link_until = NULL",
+    ],
+)
+def test_a_passkey_that_another_program_writes_signs_nobody_in(
+    house: House, attack: Callable[..., None], change: str
+) -> None:
+    staff = house.site.programs.staff
+    _, token = staff.add(label="reception", role=Role.DESK)
+    staff.register(token.reveal(), "id-1", make_passkey().public)
+
+    attack(change.format(key=f"x'{make_passkey().public.jwk.hex()}'"))
+
+    with pytest.raises(TamperError, match="credential"):
+        staff.passkey("id-1")
+    with pytest.raises((TamperError, RefusedError)):
+        staff.passkey("id-2")
+    with pytest.raises(TamperError):
         house.site.programs.credentials.check(token.reveal())
 
 

@@ -1,9 +1,11 @@
 """`volens webhook`, as an operator uses it."""
 
 import stat
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import time_machine
 from receiver import answer, receiver
 from said import Command
@@ -19,8 +21,15 @@ def give(volens: Command, folder: Path, number: int) -> Path:
     return out
 
 
-# The clock stands still: a message that failed must not come due again because a command took five seconds.
-@time_machine.travel(datetime.now(UTC), tick=False)
+@pytest.fixture
+def standing_clock(lobby: Path) -> Iterator[None]:
+    """The clock stands still: a message that failed must not come due again because a command took five seconds."""
+    assert lobby.is_dir()  # it was made before now
+    with time_machine.travel(datetime.now(UTC), tick=False):
+        yield
+
+
+@pytest.mark.usefixtures("standing_clock")
 def test_an_endpoint_is_added_rotated_disabled_and_enabled(volens: Command, lobby: Path, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     with receiver(answer(500)) as panel:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from house import House
 from pins import cheap_pins
+from signing import make_passkey
 from sqlalchemy import func, insert, select
 
 from tests.unit.erase.orders import approval, carry_out, planned
@@ -86,6 +87,11 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
             keep("next", lambda: site.programs.credentials.rotate(found["card"].credential_id)[0]),
         ),
         ("revoke a credential", lambda: site.programs.credentials.end(found["next"].credential_id)),
+        (
+            "add a member of staff",
+            keep("link", lambda: site.programs.staff.add(label="x", role=Role.AUDITOR)[1].reveal()),
+        ),
+        ("make a passkey", lambda: site.programs.staff.register(found["link"], "id", make_passkey().public)),
         ("add a sender", keep("sender", lambda: site.programs.senders.add(label="hr").sender.sender_id)),
         ("rotate a sender", lambda: site.programs.senders.rotate(found["sender"])),
         ("end a sender", lambda: site.programs.senders.end(found["sender"])),

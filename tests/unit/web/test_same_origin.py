@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from fastapi import Request
 
-from volens.service.web.same_origin import CrossSiteError, same_origin
+from volens.service.http.same_origin import CrossSiteError, same_origin
 
 OWN = {"Host": "doors.example", "Origin": "https://doors.example"}
 

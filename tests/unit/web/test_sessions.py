@@ -10,7 +10,7 @@ from house import House
 from starlette.testclient import TestClient
 
 from volens.service.http import AppState
-from volens.service.web.web_session import end_session, open_session, start_session
+from volens.service.http.web_session import end_session, open_session, start_session
 
 HOUR = timedelta(hours=1)
 
