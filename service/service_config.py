@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from volens.consent import InputError
 from volens.index import HOT_SET_BYTES
+from volens.service.oidc.code_flow import OidcClient, read_client_secret
 from volens.service.oidc.issuer_trust import LEEWAY, MAX_LIFETIME, ROLE_CLAIM, ZONE_CLAIM, Trust
 from volens.service.process.usable_cpus import usable_cpus
 from volens.service.security_contact import SecurityContact
@@ -55,6 +56,12 @@ class ServiceConfig(Settings, env_prefix=PREFIX):
     )
     oidc_issuer: str | None = Field(None, description="OIDC issuer whose tokens are accepted, too: https://HOST/PATH.")
     oidc_audience: str | None = Field(None, description="Audience of its tokens; required with oidc_issuer.")
+    oidc_client_id: str | None = Field(
+        None, description="Client id of the pages at the issuer: staff sign in there, at PUBLIC_URL/staff/oidc."
+    )
+    oidc_client_secret_file: Path | None = Field(
+        None, description="File with the client's secret, if the issuer gave one; without it a public client (PKCE)."
+    )
     oidc_role_claim: str = Field(ROLE_CLAIM, description="Claim with the role; the roles of 'volens credential'.")
     oidc_zone_claim: str = Field(ZONE_CLAIM, description="Claim with the caller's only zone.")
     oidc_allow_private: bool = Field(False, description="The issuer is in a private network; http is allowed there.")
@@ -82,6 +89,8 @@ class ServiceConfig(Settings, env_prefix=PREFIX):
     @model_validator(mode="after")
     def _parts_are_whole(self) -> Self:
         self.trust()
+        if self.oidc_client_secret_file is not None and self.oidc_client_id is None:
+            raise ValueError("got oidc_client_secret_file; set oidc_client_id, too")
         self.security()
         return self
 
@@ -101,6 +110,18 @@ class ServiceConfig(Settings, env_prefix=PREFIX):
             )
         except InputError as error:
             raise ValueError(str(error)) from None
+
+    def oidc_client(self) -> OidcClient | None:
+        """Return the client that staff sign in with at the issuer, or None.
+
+        Raises:
+            InputError: the file of its secret cannot be used.
+        """
+        trust = self.trust()
+        if trust is None or self.oidc_client_id is None:
+            return None
+        file = self.oidc_client_secret_file
+        return OidcClient(trust, self.oidc_client_id, None if file is None else read_client_secret(file))
 
     def trust(self) -> Trust | None:
         """Return the trusted token issuer, or None.

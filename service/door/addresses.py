@@ -1,7 +1,6 @@
 """Addresses of the service and the MQTT broker, checked before anything is connected; secrets come from files."""
 
 import ipaddress
-import os
 import re
 import ssl
 from dataclasses import dataclass, field
@@ -9,9 +8,8 @@ from pathlib import Path
 from typing import Final, TypeGuard, final
 from urllib.parse import SplitResult, quote, urlsplit
 
-from volens.consent import InputError, UnavailableError, parse_purpose
-from volens.consent.plain_text import plain_text
-from volens.store.files import read_text_file, secret_problem
+from volens.consent import InputError, parse_purpose
+from volens.store.files import read_secret, read_text_file
 
 _MAX_TOKEN_BYTES: Final = 512
 _MAX_PASSWORD_BYTES: Final = 512
@@ -147,26 +145,3 @@ def tls_context(ca: Path | None) -> ssl.SSLContext:
         )
     except (UnicodeDecodeError, ssl.SSLError):
         raise InputError(f"cannot read {ca} as the certificates of a CA; expected a PEM file") from None
-
-
-def read_secret(path: Path, what: str, limit_bytes: int) -> str:
-    """Read a secret of one line from a file that others cannot read; see `volens.store.files.secret_files`.
-
-    Raises:
-        InputError: other users can read the file, or it is not one line of printable ASCII.
-        UnavailableError: the file is missing or cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            problem = secret_problem(path, os.fstat(file.fileno()), what)
-            data = b"" if problem is not None else file.read(limit_bytes + 1)
-    except OSError as error:
-        raise UnavailableError(f"cannot read {path}: {error.strerror}; check the name and the file's rights") from None
-    if problem is not None:
-        raise InputError(problem)
-    if len(data) > limit_bytes:
-        raise InputError(f"got {path} of more than {limit_bytes} bytes; expected one line with the {what}")
-    text = plain_text(data, f"the {what} in {path}").strip("\r\n")
-    if not text or not text.isascii() or not text.isprintable():
-        raise InputError(f"got no {what} in {path}; expected one line of printable ASCII")
-    return text

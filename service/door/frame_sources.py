@@ -11,9 +11,10 @@ from urllib.parse import quote
 from volens.consent import InputError, VolensError
 from volens.face import ImageError, RgbImage, camera_frames, network_camera_frames, video_frames
 from volens.service.backoff import again_in_s
-from volens.service.door.addresses import host_and_port, is_host, read_secret, split_url
+from volens.service.door.addresses import host_and_port, is_host, split_url
 from volens.service.door.door_events import DoorFailed, EventSink, SourceEnded, SourceLost, SourceReady
 from volens.service.door.frame_queue import Frame, FrameQueue
+from volens.store.files import read_secret
 
 OpenFrames: TypeAlias = Callable[[], Iterator[tuple[str, RgbImage]]]
 

@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, final
@@ -18,11 +19,21 @@ from volens.service.http.prometheus_metrics import Metrics
 from volens.service.http.rate_limits import RateLimiter
 from volens.service.http.thread_pool import ThreadPool
 from volens.service.http.withdrawal_checks import WithdrawalChecks
+from volens.service.oidc.code_flow import OidcClient
 from volens.service.oidc.issuer_trust import Trust
 from volens.service.process import FeedFollower, StopKeeper
 from volens.service.process.usable_cpus import usable_cpus
 from volens.service.security_contact import SecurityContact
 from volens.service.webhooks.delivery import WebhookSender
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class StaffIssuer:
+    """The issuer at which staff sign in: our client there, and the keys of its ID tokens."""
+
+    client: OidcClient
+    keys: IssuerCache
 
 
 @final
@@ -43,6 +54,7 @@ class AppState:
             shows what an earlier message did.
         job_pool: runs long jobs, one after the other.
         issuer: verifies tokens of a trusted issuer; None if only our own credentials are accepted.
+        staff_issuer: where staff sign in, if not with a passkey of this site; None without one.
         address_limiter: limits addresses that send no valid credential. All workers together allow as many guesses as
             one worker would. The limit of a caller is per worker: a door that keeps its connection talks to one worker.
         log_reader_limiter: limits addresses that read the public log.
@@ -65,6 +77,7 @@ class AppState:
         workers: int = 1,
         orders_folder: Path | None = None,
         trust: Trust | None = None,
+        client: OidcClient | None = None,
         public_log_period: timedelta = timedelta(days=1),
         security: SecurityContact | None = None,
     ) -> None:
@@ -96,6 +109,7 @@ class AppState:
         self.metrics = Metrics(site)
         self.decisions = DecisionCounter(site.programs.decisions, secrets.token_hex(8), site.now)
         self.issuer = None if trust is None else IssuerCache(trust)
+        self.staff_issuer = None if client is None else StaffIssuer(client, IssuerCache(client.id_token_trust))
         self.caller_limiter = RateLimiter(50, 100, time.monotonic)
         self.address_limiter = RateLimiter(1 / workers, max(1, 20 // workers), time.monotonic)
         self.log_reader_limiter = RateLimiter(10 / workers, max(1, 100 // workers), time.monotonic)
@@ -133,6 +147,8 @@ class AppState:
         self.stop_keeper.close()
         if self.issuer is not None:
             self.issuer.close()
+        if self.staff_issuer is not None:
+            self.staff_issuer.keys.close()
         self.decisions.close()
 
 

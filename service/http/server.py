@@ -196,6 +196,7 @@ def serve_site(
         workers=workers,
         orders_folder=config.orders,
         trust=config.trust(),
+        client=config.oidc_client(),
         public_log_period=timedelta(hours=config.public_log_hours),
         security=config.security(),
     )

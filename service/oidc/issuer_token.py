@@ -50,12 +50,16 @@ class VerifiedToken:
     Attributes:
         subject: the issuer's id of the caller; never stored (see `Credentials.name_for`).
         purpose: the only zone; None for the whole site.
+        nonce: what an ID token repeats of the request for it (OpenID Connect Core 1.0, section 2); else None.
+        name: the caller's name, if an ID token has one, for the caller's own pages; never stored.
     """
 
     issuer: str
     subject: str = field(repr=False)
     role: Role
     purpose: Purpose | None
+    nonce: str | None = field(default=None, repr=False)
+    name: str | None = field(default=None, repr=False)
 
 
 def verify_token(token: str, keys: Sequence[SigningKey], trust: Trust, now: datetime) -> VerifiedToken:
@@ -97,7 +101,13 @@ def verify_token(token: str, keys: Sequence[SigningKey], trust: Trust, now: date
     if not isinstance(subject, str) or not 1 <= len(subject) <= MAX_SUBJECT_LENGTH:
         raise TokenError("no subject")
     # 5.
-    return VerifiedToken(trust.issuer, subject, *_reach(claims, trust))
+    nonce, name = (_text(claims, one) for one in ("nonce", "name"))
+    return VerifiedToken(trust.issuer, subject, *_reach(claims, trust), nonce, name)
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    return value if isinstance(value, str) and len(value) <= MAX_SUBJECT_LENGTH else None
 
 
 def _header(segment: str) -> tuple[str, str | None]:

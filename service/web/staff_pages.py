@@ -25,7 +25,7 @@ from volens.service.http.access import CredentialError, limit_address
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import RequestBody
 from volens.service.http.same_origin import same_origin
-from volens.service.http.staff_access import SignedInStaff, end_staff_session, start_staff_session
+from volens.service.http.staff_access import SignedInStaff, end_staff_session, start_passkey_session
 from volens.service.http.web_session import SessionEndedError, end_session, open_session, start_session
 from volens.service.passkey_registration import CHALLENGE_BYTES, creation_options, read_registration
 from volens.service.web.page_response import render
@@ -35,7 +35,7 @@ from volens.store.programs.staff import MAX_PASSKEY_ID_CHARACTERS, StaffPasskey
 
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
 _CHALLENGE: Final = "staff-challenge"
-_OTHERS_START: Final = "/staff/home"
+FIRST_PAGE: Final = "/staff/home"
 _OUR_PAGES: Final = re.compile(r"/(desk|officer|operator)(/[A-Za-z0-9_-]+)*")
 """The only pages to which the sign-in leads back."""
 _SEE_OTHER: Final = 303
@@ -83,11 +83,16 @@ class NextStaffPage(BaseModel):
     next: str
 
 
+def our_page(address: str | None) -> str | None:
+    """Return the address of a page of staff; None for every other address, so that nobody is led elsewhere."""
+    return address if address is not None and _OUR_PAGES.fullmatch(address) else None
+
+
 @router.get("/staff", name="staff_page")
 async def staff_page(request: Request, app_state: SharedState, next: str | None = None) -> Response:  # noqa: A002
     """Show the sign-in; with a link's token after the ``#``, the page on which the passkey is made."""
-    back = next if next is not None and _OUR_PAGES.fullmatch(next) else None
-    page = partial(render, request, "staff/sign_in.html", back=back)
+    back = our_page(next)
+    page = partial(render, request, "staff/sign_in.html", back=back, has_issuer=app_state.staff_issuer is not None)
     return await app_state.page_pool.run(page)
 
 
@@ -121,8 +126,7 @@ async def sign_in(request: Request, app_state: SharedState, signed: SignedChalle
         if isinstance(error, SessionEndedError):
             raise
         raise CredentialError(_NOT_SIGNED_IN) from None
-    back = signed.next if signed.next is not None and _OUR_PAGES.fullmatch(signed.next) else _OTHERS_START
-    return _signed_in(request, passkey, back)
+    return _signed_in(request, passkey, our_page(signed.next) or FIRST_PAGE)
 
 
 @router.post("/staff/link", name="open_staff_link", dependencies=[Depends(same_origin)])
@@ -161,7 +165,7 @@ async def register_staff_passkey(request: Request, app_state: SharedState, made:
         found = read_registration(made.registration, challenge=challenge, relying_party=_party(app_state))
         staff = app_state.site.programs.staff
         passkey = staff.register(made.token, b64url(found.credential_id), found.public_key)
-        return _signed_in(request, passkey, _OTHERS_START)
+        return _signed_in(request, passkey, FIRST_PAGE)
 
     return await _counting_refusals(request, app_state, register)
 
@@ -215,7 +219,7 @@ def _verified(app_state: AppState, challenge: bytes, signed: SignedChallenge) ->
 
 def _signed_in(request: Request, passkey: StaffPasskey, onward: str) -> Response:
     response = JSONResponse(NextStaffPage(next=onward).model_dump())
-    start_staff_session(request, response, passkey.passkey_id)
+    start_passkey_session(request, response, passkey.passkey_id)
     end_session(request, response, _CHALLENGE)
     return response
 

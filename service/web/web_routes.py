@@ -16,6 +16,7 @@ from volens.service.web import (
     my_data_files,
     my_data_pages,
     my_data_renewal,
+    oidc_sign_in,
     photo_pages,
     public_pages,
     receipt_pages,
@@ -29,7 +30,17 @@ _NOT_FOUND: Final = 404
 _API: Final = "/v1/"
 _INVITATION: Final = (invitation_pages, signing_pages, photo_pages, receipt_pages)
 _MY_DATA: Final = (my_data_renewal, my_data_pages, my_data_files, my_data_actions)
-_PAGES: Final = (home_page, check_page, public_pages, kiosk_page, kiosk_door, staff_pages, *_INVITATION, *_MY_DATA)
+_PAGES: Final = (
+    home_page,
+    check_page,
+    public_pages,
+    kiosk_page,
+    kiosk_door,
+    staff_pages,
+    oidc_sign_in,
+    *_INVITATION,
+    *_MY_DATA,
+)
 
 
 def add_pages(app: FastAPI) -> None:

@@ -19,6 +19,7 @@ from volens.store.files.private_files import read_private as read_private
 from volens.store.files.private_files import write_private as write_private
 from volens.store.files.private_files import write_public as write_public
 from volens.store.files.private_files import write_public_files as write_public_files
+from volens.store.files.secret_files import read_secret as read_secret
 from volens.store.files.secret_files import secret_problem as secret_problem
 from volens.store.files.shell_command import shell_command as shell_command
 from volens.store.files.text_files import read_small_file as read_small_file

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from volens.consent import InputError, UnavailableError
+from volens.consent.plain_text import plain_text
 from volens.store.files.shell_command import shell_command
 
 MANAGED_FOLDERS: Final = (Path("/run/secrets"), Path("/var/run/secrets"), Path("/run/credentials"))
@@ -54,6 +56,29 @@ def secret_problem(
         f"{who} can read the {what} in {path} ({state}); expected mode 0600 or 0400; {_advice(path, found)}, "
         f"and replace the {what} if they may have read it"
     )
+
+
+def read_secret(path: Path, what: str, limit_bytes: int) -> str:
+    """Read a secret of one line from a file that others cannot read.
+
+    Raises:
+        InputError: other users can read the file, or it is not one line of printable ASCII.
+        UnavailableError: the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            problem = secret_problem(path, os.fstat(file.fileno()), what)
+            data = b"" if problem is not None else file.read(limit_bytes + 1)
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror}; check the name and the file's rights") from None
+    if problem is not None:
+        raise InputError(problem)
+    if len(data) > limit_bytes:
+        raise InputError(f"got {path} of more than {limit_bytes} bytes; expected one line with the {what}")
+    text = plain_text(data, f"the {what} in {path}").strip("\r\n")
+    if not text or not text.isascii() or not text.isprintable():
+        raise InputError(f"got no {what} in {path}; expected one line of printable ASCII")
+    return text
 
 
 def _is_managed(path: Path, environment: Mapping[str, str], folders: Sequence[Path]) -> bool:

@@ -14,7 +14,7 @@ from patience import PATIENCE_S
 from volens.consent import InputError
 from volens.service.http import KEPT_S, PAUSE_S, IssuerCache
 from volens.service.oidc import IssuerError, PublishedKeys, TokenError, Trust, UnknownKeyError, fetch_keys
-from volens.service.oidc.issuer_discovery import _keys_url
+from volens.service.oidc.issuer_discovery import addresses_in
 
 NOW = datetime(2026, 11, 27, 12, 0, 0, tzinfo=UTC)
 AT = NOW.timestamp()
@@ -107,7 +107,7 @@ def test_an_invalid_configuration_gives_no_keys_and_no_second_request(
     [
         ({"issuer": "https://id.example.org"}, "another issuer"),
         ({"issuer": None}, "another issuer"),
-        ({"jwks_uri": None}, "address of keys that is not https"),
+        ({"jwks_uri": None}, "not https"),
         ({"jwks_uri": "file:///etc/passwd"}, "not https"),
         ({"jwks_uri": "http://169.254.169.254/keys"}, "metadata service"),
     ],
@@ -124,9 +124,9 @@ def test_a_configuration_of_another_issuer_or_with_a_bad_address_gives_no_keys(
 def test_keys_of_an_https_issuer_must_be_fetched_over_https() -> None:
     safe = Trust("https://id.example.org", AUDIENCE, allow_private=True)
     configuration = b'{"issuer":"https://id.example.org","jwks_uri":"%s://id.example.org/keys"}'
-    assert _keys_url(configuration % b"https", safe) == "https://id.example.org/keys"
-    with pytest.raises(InputError, match="address of keys that is not https"):
-        _keys_url(configuration % b"http", safe)
+    assert addresses_in(configuration % b"https", ["jwks_uri"], safe) == ["https://id.example.org/keys"]
+    with pytest.raises(InputError, match=r"address .* that is not https"):
+        addresses_in(configuration % b"http", ["jwks_uri"], safe)
 
 
 def test_a_slow_missing_or_private_issuer_gives_no_keys(issuer: HouseIssuer) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import parse_qsl
 
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
@@ -71,6 +72,8 @@ class HouseIssuer:
     asked: list[str] = field(default_factory=list)
     came: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
+    id_token: str | None = None
+    forms: list[tuple[dict[str, str], str | None]] = field(default_factory=list)
 
     @property
     def fetches(self) -> int:
@@ -82,6 +85,11 @@ class HouseIssuer:
         said = {"iss": self.url, "aud": AUDIENCE, "sub": "canary-subject@example.org", "iat": now, "exp": now + 600}
         return {name: value for name, value in (said | more).items() if value is not None}
 
+    def signs_in(self, token: str) -> None:
+        """Exchange any code for this ID token from now on, and send browsers back with a code."""
+        self.says |= {"authorization_endpoint": f"{self.url}/login", "token_endpoint": f"{self.url}/token"}
+        self.id_token = token
+
     def hang(self, _handler: BaseHTTPRequestHandler) -> None:
         """Send no response until the test ends."""
         self.ended.wait(PATIENCE_S)
@@ -91,6 +99,10 @@ class HouseIssuer:
         found: dict[str, Any] = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"} | self.says
         if handler.path.endswith("/keys"):
             found = {"keys": [one.jwk for one in self.keys]}
+        elif handler.path.endswith("/token"):
+            form = handler.rfile.read(int(handler.headers["Content-Length"])).decode()
+            self.forms.append((dict(parse_qsl(form)), handler.headers.get("Authorization")))
+            found = {"id_token": self.id_token, "token_type": "Bearer"}
         body = json.dumps(found).encode()
         handler.send_response(200)
         for name, value in (("Content-Length", str(len(body))), ("Cache-Control", self.cache_control)):
@@ -111,6 +123,9 @@ def loopback_issuer() -> Iterator[HouseIssuer]:
                 (here.behaviour or here.answer)(self)
             except OSError:
                 return  # the client disconnected
+
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             return

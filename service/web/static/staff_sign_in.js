@@ -11,6 +11,12 @@ const status = document.getElementById("status");
 const token = takeFragment();
 let invited = null; // what the link is for; asked for before the tap, because a dialog must follow a tap at once
 
+const atIssuer = document.getElementById("issuer");
+if (atIssuer) {
+  atIssuer.addEventListener("click", () => run(() => post("/staff/oidc/begin", { next: words.back || null })));
+  atIssuer.hidden = Boolean(token);
+  atIssuer.disabled = false;
+}
 button.addEventListener("click", () => run(token ? register : signIn));
 await begin();
 

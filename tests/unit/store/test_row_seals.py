@@ -89,9 +89,12 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ("revoke a credential", lambda: site.programs.credentials.end(found["next"].credential_id)),
         (
             "add a member of staff",
-            keep("link", lambda: site.programs.staff.add(label="x", role=Role.AUDITOR)[1].reveal()),
+            keep("link", lambda: site.programs.staff.add(label="x", role=Role.AUDITOR)[1]),
         ),
-        ("make a passkey", lambda: site.programs.staff.register(found["link"], "id", make_passkey().public)),
+        (
+            "make a passkey",
+            keep("staff", lambda: site.programs.staff.register(found["link"].reveal(), "id", make_passkey().public)),
+        ),
         ("add a sender", keep("sender", lambda: site.programs.senders.add(label="hr").sender.sender_id)),
         ("rotate a sender", lambda: site.programs.senders.rotate(found["sender"])),
         ("end a sender", lambda: site.programs.senders.end(found["sender"])),
