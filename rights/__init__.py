@@ -30,6 +30,8 @@ from volens.rights.published_log import PublishedLog as PublishedLog
 from volens.rights.request_handling import Rights as Rights
 from volens.rights.request_rows import Outcome as Outcome
 from volens.rights.request_rows import PersonsRequest as PersonsRequest
+from volens.rights.stale_papers import PaperProblem as PaperProblem
+from volens.rights.stale_papers import StalePaper as StalePaper
 from volens.rights.who_may_withdraw import consent_of_code as consent_of_code
 from volens.rights.who_may_withdraw import consent_of_receipt as consent_of_receipt
 from volens.rights.who_may_withdraw import consent_to_withdraw as consent_to_withdraw

@@ -17,8 +17,16 @@ from volens.index import Installation
 from volens.rights import request_rows
 from volens.rights.access_answer import AccessAnswer, answer_access, answer_unknown
 from volens.rights.decision_explanation import Explanation, explain_decisions
+from volens.rights.erasure_list import (
+    ErasureSteps,
+    UnansweredErasure,
+    list_erasures,
+    one_erasure,
+    unanswered_erasures,
+)
 from volens.rights.own_data import OwnData
 from volens.rights.request_rows import ExtensionReason, Outcome, PersonsRequest, RequestKind
+from volens.rights.stale_papers import StalePaper, stale_papers
 from volens.rights.who_may_withdraw import consent_to_withdraw
 from volens.store.files import make_private_folder, write_private
 from volens.store.people import receipts_of, stored_receipt
@@ -130,6 +138,22 @@ class Rights:
         """Return the open requests that are past their due date."""
         now = self._store.now()
         return [one for one in self.requests() if one.overdue(now)]
+
+    def erasures(self) -> list[ErasureSteps]:
+        """Return the erasures that run or finished lately; see `volens.rights.erasure_list.list_erasures`."""
+        return list_erasures(self._store)
+
+    def erasure(self, receipt_id: str) -> ErasureSteps:
+        """Return one erasure; see `volens.rights.erasure_list.one_erasure`."""
+        return one_erasure(self._store, ReceiptId(receipt_id))
+
+    def unanswered(self) -> list[UnansweredErasure]:
+        """Return recipients that have not acknowledged an erasure; see `unanswered_erasures`."""
+        return unanswered_erasures(self._store)
+
+    def stale_papers(self) -> list[StalePaper]:
+        """Return the notices that are older than what they tell; see `volens.rights.stale_papers.stale_papers`."""
+        return stale_papers(self._store)
 
     def extend(self, request_id: str, reason: str) -> PersonsRequest:
         """Extend a request by two months, within the first month; see `volens.rights.request_rows.extend_request`."""

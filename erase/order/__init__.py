@@ -14,5 +14,6 @@ from volens.erase.order.order_rows import unfinished_cohorts as unfinished_cohor
 from volens.erase.order.plan import PLAN as PLAN
 from volens.erase.order.plan import Plan as Plan
 from volens.erase.order.plan import read_plan as read_plan
+from volens.erase.order.proposals import ProposedOrder as ProposedOrder
 from volens.erase.order.selection import Selection as Selection
 from volens.erase.order.selection import select_live as select_live

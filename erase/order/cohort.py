@@ -4,14 +4,21 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from volens.consent import RefusedError
 from volens.erase.operator_key import OperatorKey, approve, change_approved
 from volens.erase.order.dossier import write_dossier
 from volens.erase.order.execution import AnswerRequests, execute, finish
-from volens.erase.order.order_rows import Cohort, unfinished_cohorts
-from volens.erase.order.plan import PLAN, Plan, make_plan, read_plan
+from volens.erase.order.order_rows import Cohort, cohort_of, unfinished_cohorts
+from volens.erase.order.plan import PLAN, Plan, count_selected, make_plan, read_plan
+from volens.erase.order.proposals import (
+    ProposedOrder,
+    add_proposal,
+    approve_proposal,
+    list_proposals,
+    the_proposal,
+)
 from volens.erase.order.selection import Selection
 from volens.index import Installation
 from volens.store import Transaction, promises
@@ -60,6 +67,62 @@ class Cohorts:
             TamperError: the plan is not signed by this site.
         """
         return read_plan(PLAN.from_file(plan)[0], self._store.verifier_key)
+
+    def count(self, selection: Selection) -> Mapping[str, Any]:
+        """Do a dry run without a plan: return the counts as in `Plan.counts`. Nothing is signed or logged.
+
+        Raises:
+            UnknownError: there is no such zone.
+
+        Cost: as `make_plan`.
+        """
+        return count_selected(self._store, selection)
+
+    def propose(self, selection: Selection, officer: str) -> Plan:
+        """Make a plan that a second privacy officer must approve; `officer` is the id of the first one's credential.
+
+        Raises:
+            UnknownError: there is no such zone.
+        """
+        plan = make_plan(self._store, selection)
+        with self._store.write() as tx:
+            add_proposal(tx, plan, officer)
+        return plan
+
+    def approve_proposal(self, cohort_id: str, officer: str) -> ProposedOrder:
+        """Approve a proposed order as a second officer; see `volens.erase.order.proposals.approve_proposal`."""
+        with self._store.write() as tx:
+            plan = read_plan(the_proposal(tx.connection, cohort_id).plan, self._store.verifier_key)
+            approve_proposal(tx, plan, officer)
+            return the_proposal(tx.connection, cohort_id)
+
+    def proposals(self) -> list[ProposedOrder]:
+        """Return the proposed orders, approved or not, the newest first."""
+        with self._store.read() as connection:
+            return list_proposals(connection)
+
+    def proposal(self, cohort_id: str) -> ProposedOrder:
+        """Return a proposed order.
+
+        Raises:
+            UnknownError: there is none of this id.
+            TamperError: its row or its entries in the log do not hold.
+        """
+        with self._store.read() as connection:
+            return the_proposal(connection, cohort_id)
+
+    def plan_of(self, proposed: ProposedOrder) -> Plan:
+        """Return the plan of a proposed order, its signature checked."""
+        return read_plan(proposed.plan, self._store.verifier_key)
+
+    def plan_file(self, cohort_id: str) -> bytes:
+        """Return the file of a proposed plan, for operators to sign; errors as `proposal`."""
+        return PLAN.to_file(self.proposal(cohort_id).plan, [])
+
+    def state_of(self, cohort_id: str) -> Cohort | None:
+        """Return an order that was begun; None before."""
+        with self._store.read() as connection:
+            return cohort_of(connection, cohort_id)
 
     def execute(
         self,

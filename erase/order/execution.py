@@ -1,6 +1,7 @@
 """Execution of an erasure by order: begun in one commit, one erasure for each member, finished in one commit.
 
 1. The plan is signed by this site and has not expired; as many different operators as the site requires approved it.
+   If a privacy officer proposed it, a second one approved it (`volens.erase.order.proposals`).
 2. Open access requests of the members are answered first, because afterwards there is no data to answer with.
 3. In one transaction: no person joined since the plan, no request is open, the consents are counted, the members are
    recorded, and a leaf of the audit log commits to plan, approvals and counts. From here on the order is in progress.
@@ -35,6 +36,7 @@ from volens.erase.operator_key import check_approvals, token_sha256
 from volens.erase.order import order_rows
 from volens.erase.order.order_rows import Cohort
 from volens.erase.order.plan import Plan, census, read_plan
+from volens.erase.order.proposals import check_proposal_approved
 from volens.erase.order.selection import (
     SelectedConsent,
     Selection,
@@ -129,6 +131,7 @@ def ids_sha256(certificate_ids: Sequence[str]) -> str:
 
 def _approving(connection: Connection, plan: Plan, approvals: Sequence[str]) -> list[Operator]:
     """Return the operators who approved a plan, as many as the site requires now."""
+    check_proposal_approved(connection, plan)
     known = {one.label: one for one in list_operators(connection)}
     keys = {label: one.public_key for label, one in known.items()}
     required, between = operators_required(connection), (plan.made_at, plan.good_until)

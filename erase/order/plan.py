@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, final
 
+from sqlalchemy import Connection
+
 from volens.audit import VerifierKey, origin_of, refuse_other_origin
 from volens.consent import InputError, SignedDocument, TamperError, format_time, parse_time
 from volens.erase.order.order_rows import receipts_with_open_requests
@@ -86,9 +88,7 @@ def make_plan(store: Store, selection: Selection) -> Plan:
     """
     made_at = store.now()  # before the selection, so that a person who leaves meanwhile counts as having left since
     with store.read() as connection:
-        if selection.zone is not None:
-            zone_of(connection, selection.zone)
-        selected = select_live(connection, selection)
+        selected = _select(connection, selection)
     with store.write() as tx:
         inside = [one for one in selected if one.inside]
         salt, cohort_id = tx.random(SALT_BYTES), tx.random(16).hex()
@@ -98,8 +98,7 @@ def make_plan(store: Store, selection: Selection) -> Plan:
             "site_id": store.site.controller.site_id,
             "controller": store.site.controller.name,
             "selection": selection.document(),
-            "counts": census(selected)
-            | {"open_requests": len(receipts_with_open_requests(tx.connection, [one.receipt_id for one in inside]))},
+            "counts": _counts(tx.connection, selected),
             "operators_required": operators_required(tx.connection),
             "salt": salt.hex(),
             "members_sha256": members_sha256(salt, (one.receipt.sha256 for one in inside)),
@@ -109,6 +108,23 @@ def make_plan(store: Store, selection: Selection) -> Plan:
         token = PLAN.sign(store.keyring, document)
         tx.log("cohort.planned", {"cohort_id": cohort_id, "consents": len(inside)})
     return read_plan(token, store.verifier_key)
+
+
+def count_selected(store: Store, selection: Selection) -> dict[str, Any]:
+    """Return the counts that a plan would have. Nothing is signed or logged; errors and cost as `make_plan`."""
+    with store.read() as connection:
+        return _counts(connection, _select(connection, selection))
+
+
+def _select(connection: Connection, selection: Selection) -> list[SelectedConsent]:
+    if selection.zone is not None:
+        zone_of(connection, selection.zone)
+    return select_live(connection, selection)
+
+
+def _counts(connection: Connection, selected: Sequence[SelectedConsent]) -> dict[str, Any]:
+    inside = [one.receipt_id for one in selected if one.inside]
+    return census(selected) | {"open_requests": len(receipts_with_open_requests(connection, inside))}
 
 
 def census(selected: Sequence[SelectedConsent]) -> dict[str, Any]:

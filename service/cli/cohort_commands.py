@@ -15,7 +15,7 @@ from volens.service.cli.command_types import Output
 from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_private
 from volens.service.cli.operator_commands import operator_keys
 from volens.service.cli.options import home_folder
-from volens.service.cli.output import counted, progress, shown, table
+from volens.service.cli.output import counted, members, progress, shown, table
 from volens.service.cli.session import opened
 from volens.store import PUBLIC_KEY_FILE
 from volens.store.files import shell_command
@@ -91,6 +91,35 @@ def _plan_text(made: Plan, path: Path, approvals_missing: int) -> str:
     approval = " --approval APPROVAL" * approvals_missing
     lines.append(f"next: {shell_command('volens', 'erase', '--execute', path)}{approval}")
     return "\n".join(lines)
+
+
+def proposed(site: Site, cohort_id: str | None, out: Path | None) -> Output:
+    """List the orders that privacy officers proposed, or write the plan of one."""
+    if cohort_id is not None:
+        path = out or Path(f"cohort-{cohort_id[:_SHORT]}.plan.json")
+        must_be_new(path, "plan")
+        write_private(path, site.cohorts.plan_file(cohort_id))
+        sign = shell_command("volens", "erase", "--approve", path, "--operator-key", "KEY")
+        return {"plan": str(path), "cohort_id": cohort_id}, f"plan: {shown(path)}\nnext, for an operator: {sign}"
+    if out is not None:
+        raise InputError("--out needs the id of the order whose plan is written")
+    found = site.cohorts.proposals()
+    document = [
+        members(one, "cohort_id proposed_by proposed_at approved_by approved_at")
+        | {"people": site.cohorts.plan_of(one).counts["cohort"]["people"]}
+        for one in found
+    ]
+    rows = [
+        (
+            one.cohort_id,
+            str(site.cohorts.plan_of(one).counts["cohort"]["people"]),
+            one.proposed_by,
+            format_time(one.proposed_at),
+            one.approved_by or "waits for a second officer",
+        )
+        for one in found
+    ]
+    return document, table(("order", "people", "proposed by", "at", "approved by"), rows) if rows else "no orders"
 
 
 def approve(path: Path, keys: Keys, trust: Path | None, out: Path | None, home: Path | None) -> Output:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from volens import Site
 from volens.consent import InputError
 from volens.erase.order import Selection
 from volens.erase.proof import Absent
@@ -109,6 +110,16 @@ def resume(home: HomeOption = None) -> Output:
     if orders:
         text += f"\n{counted(len(orders), 'order')} finished; to write a dossier: volens erase --execute PLAN"
     return {"finished": finished, "orders": [one.cohort_id for one in orders]}, text
+
+
+@app.command("proposed", "0f6a2c9d4e1b48f7a3d5c6b7e8f90a1b --out fr.json")
+def proposed(
+    site: Site,
+    cohort_id: Annotated[str | None, typer.Argument(help="Write the plan of this order, for signing.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the plan.")] = None,
+) -> Output:
+    """List the orders that privacy officers proposed over the service, or write the plan of one."""
+    return cohort.proposed(site, cohort_id, out)
 
 
 @app.command("prove", "ada.receipt.json")

@@ -35,6 +35,8 @@ ALLOWED_ROLES: Final[Mapping[str, frozenset[Role]]] = {
         ({Role.OPERATOR, Role.AUDITOR, Role.DESK, Role.PRIVACY_OFFICER}, ("list_zones", "read_notice")),
         ({Role.PRIVACY_OFFICER}, ("open_request", "list_requests", "read_request", "extend_request", "answer_request")),
         ({Role.PRIVACY_OFFICER}, ("carry_out_request", "close_request", "plan_order")),
+        ({Role.PRIVACY_OFFICER}, ("propose_order", "list_orders", "read_order", "approve_order")),
+        ({Role.PRIVACY_OFFICER}, ("list_unanswered", "retry_message")),
         ({Role.PRIVACY_OFFICER, Role.AUDITOR}, ("read_certificate", "read_dossier", "verify_log", "read_checkpoint")),
         ({Role.PRIVACY_OFFICER, Role.AUDITOR}, ("read_entries", "prove_inclusion", "prove_consistency")),
         ({Role.PRIVACY_OFFICER, Role.AUDITOR, Role.OPERATOR}, ("begin_job", "list_jobs", "read_job")),

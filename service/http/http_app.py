@@ -18,6 +18,7 @@ from volens.service.http import hook_routes as hooks
 from volens.service.http import invitation_routes as invitations
 from volens.service.http import job_routes as jobs
 from volens.service.http import log_routes as audit_log
+from volens.service.http import order_routes as orders
 from volens.service.http import person_routes as people
 from volens.service.http import problems
 from volens.service.http import public_log_routes as public_log
@@ -113,6 +114,7 @@ def application(
         directory,
         requests,
         jobs,
+        orders,
         hooks,
         audit_log,
         public_log,

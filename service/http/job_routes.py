@@ -17,6 +17,7 @@ from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, Field, StrictInt
 from starlette.exceptions import HTTPException
 
+from volens import Site
 from volens.consent import ErasureIncompleteError, InputError, RefusedError, UnavailableError, VolensError
 from volens.erase.order import Selection
 from volens.service.http.access import Caller, GuardedRoute
@@ -28,6 +29,7 @@ from volens.service.http.problems import kind_of
 from volens.service.http.thread_pool import BusyError
 from volens.store.programs import JobKind, JobState, Role
 from volens.store.programs.jobs import Job
+from volens.store.promises.operators import DEFAULT_REQUIRED
 
 HEARTBEAT_S: Final = 5.0
 MAX_PLAN_BYTES: Final = 2**20
@@ -48,7 +50,10 @@ class NewJob(RequestBody):
     """A job to start."""
 
     kind: JobKind = Field(examples=["sweep"])
-    plan: str | None = Field(None, description="with `erase`: the plan's file")
+    plan: str | None = Field(None, description="with `erase`: the plan's file; it needs two operators' approvals")
+    order: str | None = Field(
+        None, pattern="^[0-9a-f]{32}$", description="with `erase`, instead of `plan`: an order that was proposed"
+    )
     approvals: list[str] = Field(
         default_factory=list, description="with `erase`: the signed approvals of operators", max_length=20
     )
@@ -143,11 +148,16 @@ def _work(app_state: AppState, new: NewJob) -> Work:
         RefusedError: the service has no folder for dossiers.
     """
     site = app_state.site
-    if (new.plan is None) == (new.kind is JobKind.ERASE) or (new.approvals and new.plan is None):
+    given = (new.plan is not None) + (new.order is not None)
+    if given != (new.kind is JobKind.ERASE) or (new.approvals and not given):
         raise InputError(
-            "a job 'erase' needs a plan, and other jobs take neither a plan nor approvals; change the body"
+            "a job 'erase' needs either a plan or an order, and other jobs take neither them nor approvals; "
+            "change the body"
         )
+    if new.order is not None:
+        return _erase(app_state, site.cohorts.plan_file(new.order), new.approvals)
     if new.plan is not None:
+        _refuse_one_person_alone(site)
         return _erase(app_state, new.plan.encode("utf-8", "replace"), new.approvals)
 
     def sweep(progress: Progress) -> Mapping[str, Any]:
@@ -159,6 +169,19 @@ def _work(app_state: AppState, new: NewJob) -> Work:
         return {"size": report.size, "root": report.root.hex(), "checkpoints": report.checkpoints}
 
     return sweep if new.kind is JobKind.SWEEP else verify_log
+
+
+def _refuse_one_person_alone(site: Site) -> None:
+    """Refuse an order that neither two operators nor a second officer must approve.
+
+    Raises:
+        RefusedError: the site requires one operator only, who would be the caller.
+    """
+    if site.cohorts.operators_required() < DEFAULT_REQUIRED:
+        raise RefusedError(
+            "this site requires no second operator, so over the service a second privacy officer approves an order; "
+            "propose it with POST /v1/orders"
+        )
 
 
 def _erase(app_state: AppState, plan: bytes, approvals: list[str]) -> Work:

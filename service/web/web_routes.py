@@ -16,6 +16,9 @@ from volens.service.web import (
     my_data_files,
     my_data_pages,
     my_data_renewal,
+    officer_erasures,
+    officer_orders,
+    officer_pages,
     oidc_sign_in,
     photo_pages,
     public_pages,
@@ -30,17 +33,9 @@ _NOT_FOUND: Final = 404
 _API: Final = "/v1/"
 _INVITATION: Final = (invitation_pages, signing_pages, photo_pages, receipt_pages)
 _MY_DATA: Final = (my_data_renewal, my_data_pages, my_data_files, my_data_actions)
-_PAGES: Final = (
-    home_page,
-    check_page,
-    public_pages,
-    kiosk_page,
-    kiosk_door,
-    staff_pages,
-    oidc_sign_in,
-    *_INVITATION,
-    *_MY_DATA,
-)
+_OFFICER: Final = (officer_pages, officer_orders, officer_erasures)
+_OPEN: Final = (home_page, check_page, public_pages, kiosk_page, kiosk_door, staff_pages, oidc_sign_in)
+_PAGES: Final = (*_OPEN, *_INVITATION, *_MY_DATA, *_OFFICER)
 
 
 def add_pages(app: FastAPI) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final, final
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, insert, select, update
 
-from volens.consent import InputError, Purpose, ReceiptId, format_time
+from volens.consent import Purpose, ReceiptId, UnknownError, format_time
 from volens.store.people.consents import stored_receipts
 from volens.store.people.visits import VISIT
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
@@ -209,20 +209,24 @@ class Outbox:
         return [one for one in found if dead is None or (one.dead_at is not None) == dead]
 
     def redeliver(self, message_id: str | None = None) -> int:
-        """Enqueue a message that was given up again, or all of them; return how many.
+        """Enqueue all messages that were given up again, or retry one message now; return how many.
+
+        One message may also be waiting for its next attempt, whose count of failures it keeps.
 
         Raises:
-            InputError: no message of this id was given up.
+            UnknownError: no message of this id waits or was given up.
         """
         with self._store.write() as tx:
+            again = {"dead_at": None, "attempts": 0, "first_at": tx.now, "due_at": tx.now}
             which: list[ColumnElement[bool]] = [table.c.dead_at.is_not(None)]
             if message_id is not None:
                 which.append(table.c.message_id == message_id)
-            done = tx.connection.execute(
-                update(table).where(*which).values(dead_at=None, attempts=0, first_at=tx.now, due_at=tx.now)
-            ).rowcount
+            done = tx.connection.execute(update(table).where(*which).values(again)).rowcount
+            if message_id is not None and not done:
+                is_waiting = (table.c.message_id == message_id, table.c.delivered_at.is_(None))
+                done = tx.connection.execute(update(table).where(*is_waiting).values(due_at=tx.now)).rowcount
         if message_id is not None and not done:
-            raise InputError("no message of this id was given up; 'volens webhook outbox' shows them")
+            raise UnknownError("no message of this id waits for delivery; 'volens webhook outbox' shows them")
         return done
 
     def state(self) -> OutboxState:

@@ -39,6 +39,8 @@ class Scope(StrEnum):
     """The site itself, its defaults, its operators and how many must approve, and its orders to stop collecting."""
     ORDER = "order"
     """An erasure by order, with its members."""
+    PROPOSAL = "proposal"
+    """The plan of an order, and whether a second privacy officer approved it."""
     CREDENTIAL = "credential"
     SENDER = "sender"
     ENDPOINT = "endpoint"
@@ -107,6 +109,7 @@ _TABLES: Final = {
         ScopedTable(evidence_tables.cohort, "cohort_id"),
         ScopedTable(evidence_tables.cohort_member, "cohort_id"),
     ),
+    Scope.PROPOSAL: (ScopedTable(evidence_tables.proposed_order, "cohort_id"),),
     Scope.CREDENTIAL: (
         ScopedTable(program_tables.api_credential, "credential_id"),
         ScopedTable(program_tables.staff_passkey, "credential_id"),

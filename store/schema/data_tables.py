@@ -10,6 +10,7 @@ from volens.store.schema.evidence_tables import cohort as cohort
 from volens.store.schema.evidence_tables import cohort_member as cohort_member
 from volens.store.schema.evidence_tables import consent_end as consent_end
 from volens.store.schema.evidence_tables import erasure as erasure
+from volens.store.schema.evidence_tables import proposed_order as proposed_order
 from volens.store.schema.evidence_tables import receipt as receipt
 from volens.store.schema.invitation_tables import invitation as invitation
 from volens.store.schema.log_tables import audit_checkpoint as audit_checkpoint

@@ -91,6 +91,23 @@ cohort_member: Final = build_table(
     rule=APPEND_ONLY,
 )
 
+proposed_order: Final = build_table(
+    "proposed_order",
+    col.key(col.text_of("cohort_id", 32)),
+    col.text("plan"),
+    col.text("proposed_by"),
+    col.utc_time("proposed_at"),
+    col.integer("log_index", ">= 0"),
+    col.text("approved_by", nullable=True),
+    col.utc_time("approved_at", nullable=True),
+    col.integer("approval_index", ">= 0", nullable=True),
+    CheckConstraint("approved_by <> proposed_by"),
+    CheckConstraint("(approved_at IS NULL) = (approved_by IS NULL)"),
+    CheckConstraint("(approved_at IS NULL) = (approval_index IS NULL)"),
+    rule=RowRule(changeable=frozenset({"approved_by", "approved_at", "approval_index"}), closed_by="approved_at"),
+)
+"""The plan of an order that waits for a second privacy officer. Officers are ids of credentials, never names."""
+
 acknowledgement: Final = build_table(
     "acknowledgement",
     col.of_row("receipt_id", _ENDED, primary_key=True),

@@ -62,6 +62,7 @@ _EXAMPLES: Final[Mapping[str, _Row]] = {
 _CLOSING: Final[Mapping[str, _Row]] = {
     "access_request": {"outcome": "answered"},
     "job": {"state": "done"},
+    "proposed_order": {"approved_by": "~~", "approval_index": 0},
     "invitation": {"state": "used", "sealed_name": None},
 }
 """What a row gets together with the column that closes it."""

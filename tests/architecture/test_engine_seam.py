@@ -21,6 +21,9 @@ SQLITE_WORDS = (
 PORTABLE_FUNCTIONS = {"count", "max", "min", "sum"}
 # They build queries of their own. Others outside the store take a `Connection` and pass it on.
 ROWS_OUTSIDE_THE_STORE = {
+    "volens.erase.order.proposals",
+    "volens.rights.erasure_list",
+    "volens.rights.stale_papers",
     "volens.erase.journal",
     "volens.erase.order.order_rows",
     "volens.erase.order.selection",

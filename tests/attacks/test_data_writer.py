@@ -20,6 +20,7 @@ import pytest
 from house import House, Person
 from pins import cheap_pins
 from signing import make_passkey
+from sqlalchemy import update
 
 from tests.unit.store.raw import DATA, KEYRING, drop_triggers, lawless, peek, tamper
 from volens.consent import (
@@ -33,6 +34,8 @@ from volens.erase import OperatorKey, RestoreOrder, approve
 from volens.erase.order import Selection
 from volens.store.people import authenticate_consents, broken_rows
 from volens.store.programs import Role
+from volens.store.schema import Scope
+from volens.store.schema import data_tables as tables
 
 PROLONG = (
     "UPDATE live_consent SET expires_at = (SELECT expires_at FROM receipt WHERE receipt_id = live_consent.receipt_id)"
@@ -286,6 +289,48 @@ def test_a_number_of_operators_that_is_lowered_counts_for_nothing(
 
     with pytest.raises(TamperError, match="operators_required"):
         house.site.cohorts.execute(file, [], tmp_path / "dossier", answers=tmp_path / "answers")
+    assert house.sees(person)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE proposed_order SET approved_by = 'ben', approved_at = '2099-03-01T12:00:00Z', approval_index = 0",
+        """INSERT OR REPLACE INTO proposed_order SELECT cohort_id, plan, 'ben', proposed_at, log_index, 'ada',
+        '2099-03-01T12:00:00Z', log_index FROM proposed_order""",
+        "DELETE FROM proposed_order",
+    ],
+)
+def test_a_second_approval_that_another_program_writes_erases_nobody(
+    house: House, attack: Callable[..., None], tmp_path: Path, change: str
+) -> None:
+    house.site.cohorts.require_operators(1)
+    person = house.admit()
+    cohort_id = house.site.cohorts.propose(Selection.declare(zone="lobby"), "ada").cohort_id
+    file = house.site.cohorts.plan_file(cohort_id)
+
+    attack(change)
+
+    with pytest.raises(TamperError, match="proposal"):
+        house.site.cohorts.execute(file, [], tmp_path / "dossier", answers=tmp_path / "answers")
+    with pytest.raises(TamperError, match="proposal"):
+        house.site.cohorts.proposal(cohort_id)
+    assert house.sees(person)
+
+
+def test_a_second_approval_counts_only_with_its_entry_in_the_log(house: House, tmp_path: Path) -> None:
+    house.site.cohorts.require_operators(1)
+    person = house.admit()
+    cohort_id = house.site.cohorts.propose(Selection.declare(zone="lobby"), "ada").cohort_id
+    with house.store.write() as tx, tx.changing(Scope.PROPOSAL, [cohort_id]):
+        index, _event = tx.log("test.other", {"cohort_id": cohort_id, "officer": "ben"})
+        values = {"approved_by": "ben", "approved_at": tx.now, "approval_index": index}
+        tx.connection.execute(update(tables.proposed_order).values(values))
+
+    with pytest.raises(TamperError, match=r"cohort\.approved"):
+        house.site.cohorts.execute(
+            house.site.cohorts.plan_file(cohort_id), [], tmp_path / "dossier", answers=tmp_path / "answers"
+        )
     assert house.sees(person)
 
 

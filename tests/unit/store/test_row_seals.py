@@ -11,7 +11,7 @@ from pins import cheap_pins
 from signing import make_passkey
 from sqlalchemy import func, insert, select
 
-from tests.unit.erase.orders import approval, carry_out, planned
+from tests.unit.erase.orders import FRENCH, approval, carry_out, planned
 from tests.unit.store.raw import DATA, peek
 from volens.consent import EndReason, Purpose, SecondFactor, ShownFactor, TamperError
 from volens.erase import OperatorKey
@@ -124,6 +124,8 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ("require two operators", lambda: site.cohorts.require_operators(2)),
         ("remove an operator", lambda: site.cohorts.remove_operator("three", keys[:2])),
         ("stop collecting", keep("stop", lambda: site.cohorts.stop_collecting("IT", None).order_id)),
+        ("propose an order", keep("order", lambda: site.cohorts.propose(FRENCH, "ada").cohort_id)),
+        ("approve it", lambda: site.cohorts.approve_proposal(found["order"], "ben")),
         ("lift the stop", lambda: site.cohorts.lift_stop(found["stop"], keys[:2])),
         ("admit somebody for an order", lambda: house.admit(jurisdiction="DE")),
         ("carry out an order", order),
