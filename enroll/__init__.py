@@ -14,6 +14,7 @@ from volens.enroll.giving import give_consent as give_consent
 from volens.enroll.giving import offer_consent as offer_consent
 from volens.enroll.invitation_table import Invitee as Invitee
 from volens.enroll.invitation_views import Invitation as Invitation
+from volens.enroll.invitation_views import InvitationsPage as InvitationsPage
 from volens.enroll.invitation_views import InvitationView as InvitationView
 from volens.enroll.invitation_views import InvitedRow as InvitedRow
 from volens.enroll.invitation_views import ListedInvitation as ListedInvitation

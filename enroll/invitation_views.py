@@ -67,6 +67,15 @@ class ListedInvitation:
 
 @final
 @dataclass(frozen=True, slots=True)
+class InvitationsPage:
+    """A part of the desk's list; `total` is the length of the whole list."""
+
+    entries: tuple[ListedInvitation, ...]
+    total: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class InvitedRow:
     """What became of a row of a table.
 

@@ -27,7 +27,7 @@ from volens.consent.refusal import sign_refusal
 from volens.consent.typed_text import comparison_key
 from volens.enroll.giving import parse_name, zone_of_newest
 from volens.enroll.invitation_table import DEFAULT_DAYS, Invitee, read_invitees
-from volens.enroll.invitation_views import Invitation, InvitationView, InvitedRow, ListedInvitation
+from volens.enroll.invitation_views import Invitation, InvitationsPage, InvitationView, InvitedRow, ListedInvitation
 from volens.index import Installation
 from volens.store import Transaction
 from volens.store.people import invitation_rows as rows
@@ -132,23 +132,37 @@ class Invitations:
         return [one if isinstance(one, VolensError) else self._made(next(made)) for one in checked]
 
     def import_csv(
-        self, data: bytes, *, zone: str, jurisdiction: str, invited_by: str = COMMAND_LINE, days: int = DEFAULT_DAYS
+        self,
+        data: bytes,
+        *,
+        zone: str,
+        jurisdiction: str,
+        invited_by: str = COMMAND_LINE,
+        days: int = DEFAULT_DAYS,
+        only_zone: bool = False,
     ) -> Sequence[InvitedRow]:
         """Invite the people of a table; return a report on each row, in the order of the table.
 
         The columns are those of `volens.enroll.invitation_table`. `zone` and `jurisdiction` are for rows that have
-        none. A row that is refused does not stop the others; a second call invites nobody twice.
+        none. A row that is refused does not stop the others; a second call invites nobody twice. With `only_zone`, rows
+        of other zones are refused.
 
         Raises:
             InputError: the bytes are not such a table.
         """
         table = read_invitees(data, zone=zone, jurisdiction=jurisdiction, days=days)
-        made = self.invite_each([one for _number, one in table], invited_by=invited_by)
+        elsewhere = RefusedError(
+            f"this row is for another zone than {zone!r}; import it there, or leave its zone empty"
+        )
+        is_here = [not only_zone or comparison_key(one.zone) == comparison_key(zone) for _number, one in table]
+        here = [one for (_number, one), wanted in zip(table, is_here, strict=True) if wanted]
+        made = iter(self.invite_each(here, invited_by=invited_by))
+        outcomes = [next(made) if wanted else elsewhere for wanted in is_here]
         return [
             InvitedRow(number, person, one, "")
             if isinstance(one, Invitation)
             else InvitedRow(number, person, None, str(one))
-            for (number, person), one in zip(table, made, strict=True)
+            for (number, person), one in zip(table, outcomes, strict=True)
         ]
 
     def open(self, token: str) -> InvitationView:
@@ -242,16 +256,46 @@ class Invitations:
             UnknownError: there is no such zone.
             TamperError: a row was changed by another program.
         """
+        return list(self.page(zone, state, limit=None, shown_to=shown_to).entries)
+
+    def page(
+        self,
+        zone: str | None = None,
+        state: InvitationState | None = None,
+        *,
+        offset: int = 0,
+        limit: int | None,
+        shown_to: str = COMMAND_LINE,
+    ) -> InvitationsPage:
+        """Return a part of the list, `limit` invitations from the `offset`-th on; only their names are opened.
+
+        Raises:
+            UnknownError, TamperError: see `list`.
+        """
         purpose = None if zone is None else parse_purpose(zone)
         with self._store.write() as tx:
             if purpose is not None:
                 zone_of(tx.connection, purpose)
             ids = rows.invitation_ids(tx.connection, purpose=purpose)
-            found = [self._listed(one, tx.now) for one in rows.invitations(tx.connection, ids).values()]
-            wanted = [one for one in found if state in {None, one.state}]
-            named = sum(one.name is not None for one in wanted)
+            found = rows.invitations(tx.connection, ids).values()
+            wanted = [one for one in found if state in {None, one.state_at(tx.now)}]
+            end = None if limit is None else offset + limit
+            listed = tuple(self._listed(one, tx.now) for one in wanted[offset:end])
+            named = sum(one.name is not None for one in listed)
             tx.log(rows.LISTED, {"shown_to": shown_to, "zone": purpose or "", "people": named})
-        return wanted
+        return InvitationsPage(listed, len(wanted))
+
+    def number_open(self, zone: str | None = None) -> int:
+        """Return how many people are invited and have not answered. No name is opened, so nothing is recorded.
+
+        Raises:
+            TamperError: a row was changed by another program.
+        """
+        purpose = None if zone is None else parse_purpose(zone)
+        with self._store.read() as connection:
+            ids, now = rows.invitation_ids(connection, purpose=purpose, state=InvitationState.OPEN), self._store.now()
+            found = rows.invitations(connection, ids).values()
+        return sum(one.state_at(now) is InvitationState.OPEN for one in found)
 
     def counts(self, zone: str | None = None) -> Sequence[InvitationCount]:
         """Return how many were sent, used, refused, cancelled and expired, by zone and day."""

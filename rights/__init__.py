@@ -15,6 +15,7 @@ from volens.rights.held_data import held_under as held_under
 from volens.rights.own_consents import OwnConsent as OwnConsent
 from volens.rights.own_consents import OwnConsents as OwnConsents
 from volens.rights.own_data import OwnData as OwnData
+from volens.rights.people_directory import PeopleCounts as PeopleCounts
 from volens.rights.people_directory import PeopleDirectory as PeopleDirectory
 from volens.rights.people_directory import PersonEntry as PersonEntry
 from volens.rights.people_directory import PersonRecord as PersonRecord

@@ -34,6 +34,7 @@ from volens.store.promises import zone_of
 MAX_FOUND: Final = 200
 """The most people that a search returns."""
 MAX_DAYS: Final = 3660
+ENDING_DAYS: Final = 30
 _EVERYONE: Final = ConsentFilter()
 
 
@@ -53,6 +54,29 @@ class PeoplePage:
 
     entries: tuple[PersonEntry, ...]
     last: ReceiptId | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PeopleCounts:
+    """How many consents in force there are, without names; a consent can count in several members.
+
+    Attributes:
+        consented: without photos.
+        enrolled: with a reference or a badge.
+        restricted: paused by the person.
+        ending: end within `ENDING_DAYS`.
+    """
+
+    consented: int
+    enrolled: int
+    restricted: int
+    ending: int
+
+    @property
+    def total(self) -> int:
+        """All consents in force."""
+        return self.consented + self.enrolled
 
 
 @final
@@ -127,6 +151,23 @@ class PeopleDirectory:
             found = listed_consents(connection, of_page, self._store.now())
         entries = self._shown(_with_names(found, open_names(self._store, of_page)), shown_to, wanted.zone, "list")
         return PeoplePage(tuple(entries), of_page[-1] if len(ids) > limit else None)
+
+    def counts(self, zone: Purpose | None = None) -> PeopleCounts:
+        """Count the consents in force of a zone, or of all. No name is opened, so nothing is recorded.
+
+        Raises:
+            UnknownError: there is no such zone.
+        """
+        everyone = ConsentFilter(zone=zone)
+        filters = {
+            "consented": replace(everyone, is_enrolled=False),
+            "enrolled": replace(everyone, is_enrolled=True),
+            "restricted": replace(everyone, is_restricted=True),
+            "ending": self.ends_within(ENDING_DAYS, everyone),
+        }
+        with self._store.read() as connection:
+            self._check_zone(connection, zone)
+            return PeopleCounts(**{name: len(consent_ids(connection, one)) for name, one in filters.items()})
 
     def everyone(
         self,

@@ -1,9 +1,6 @@
 """`volens people`: lists who consented and who is enrolled, finds people by name, shows one person."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -11,14 +8,16 @@ from zoneinfo import ZoneInfo
 import typer
 
 from volens import Site
-from volens.consent import RefusedError, parse_purpose
+from volens.consent import InputError, Purpose, RefusedError, parse_purpose
+from volens.consent.invitation import InvitationState
 from volens.rights import PersonEntry, PersonRecord
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.local_times import local_text
 from volens.service.cli.named_files import must_be_new, write_private
 from volens.service.cli.output import counted, facts, members, progress, shown, table, warn
 from volens.service.cli.person_argument import receipts_meant
-from volens.store.people.people_list import ConsentFilter
+from volens.service.people_csv import people_csv
+from volens.store.people.people_list import WantedState, filter_of
 
 app = Commands("people", "List, find and show the people with a consent in force.")
 
@@ -27,17 +26,9 @@ _CONSENT: Final = (
     "zone=purpose receipt_id subject_id state custody given_at ends_at end_reason references second_factor has_badge "
     "is_linked restricted_at"
 )
+_INVITED: Final = "name zone invitation_id invited_at expires_at"
 _COLUMNS: Final = ("name", "zone", "state", "ends", "references", "second factor", "staff list", "subject id")
 _UNOPENED: Final = "(the name does not open)"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet may take for the beginning of a formula; the last four are full-width forms (OWASP)."""
-
-
-class _Wanted(StrEnum):
-    """Which consents `people list` shows."""
-
-    CONSENTED = "consented"
-    ENROLLED = "enrolled"
 
 
 @app.command("list", "--zone lobby --ends-within 30")
@@ -45,7 +36,11 @@ def list_(
     site: Site,
     zone: _Zone = None,
     state: Annotated[
-        _Wanted | None, typer.Option(help="Only people without photos (consented), or with a reference (enrolled).")
+        WantedState | None,
+        typer.Option(
+            help="Only people who were invited and have not answered, who have no photos yet (consented), who have a "
+            "reference (enrolled), or who have paused (restricted)."
+        ),
     ] = None,
     ends_within: Annotated[
         int | None, typer.Option(metavar="DAYS", help="Only consents that end within so many days.")
@@ -56,9 +51,12 @@ def list_(
 ) -> Output:
     """List the people with a consent in force, by zone and name. The log records that you looked, and at how many."""
     must_be_new(csv_file, "list")
-    wanted = ConsentFilter(
-        zone=None if zone is None else parse_purpose(zone), is_enrolled=None if state is None else state == "enrolled"
-    )
+    purpose = None if zone is None else parse_purpose(zone)
+    if state is WantedState.INVITED:
+        if ends_within is not None or csv_file is not None:
+            raise InputError("people who are invited have no consent yet; leave --ends-within and --csv out")
+        return _invited(site, purpose)
+    wanted = filter_of(state, purpose)
     if ends_within is not None:
         wanted = site.people.ends_within(ends_within, wanted)
     with progress("opening names") as advance:
@@ -66,7 +64,7 @@ def list_(
     document: Any = [_document(one) for one in entries]
     if csv_file is None:
         return document, _table(entries, site.defaults.time_zone())
-    write_private(csv_file, _csv(document).encode("utf-8"))
+    write_private(csv_file, people_csv(entries))
     wrote = f"wrote {counted(len(entries), 'consent')} to {shown(csv_file)}"
     text = f"{wrote}; it holds names: delete it when it has served"
     return {"csv": str(csv_file), "consents": len(entries)}, text
@@ -103,6 +101,16 @@ def show(
         "ended": [members(one, "zone=purpose receipt_id reason ended_at certificate_id") for one in record.ended],
     }
     return document, _page(record, site.defaults.time_zone())
+
+
+def _invited(site: Site, zone: Purpose | None) -> Output:
+    found, local = site.invitations.list(zone, InvitationState.OPEN), site.defaults.time_zone()
+    rows = [
+        (shown(one.name or _UNOPENED), one.zone, "invited", local_text(one.expires_at, local), one.invitation_id)
+        for one in found
+    ]
+    text = table(("name", "zone", "state", "answer until", "invitation id"), rows) if found else "no person"
+    return [members(one, _INVITED) | {"state": "invited"} for one in found], text
 
 
 def _document(entry: PersonEntry) -> dict[str, Any]:
@@ -156,21 +164,6 @@ def _page(record: PersonRecord, zone: ZoneInfo) -> str:
         ]
         blocks.append(facts(rows))
     return "\n\n".join(blocks)
-
-
-def _csv(rows: Iterable[dict[str, Any]]) -> str:
-    """Return the rows as CSV (RFC 4180, UTF-8); no cell is one that a spreadsheet takes for a formula."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, ["name", *(one.partition("=")[0] for one in _CONSENT.split())])
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    return out.getvalue()
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else _yes(value) if isinstance(value, bool) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _yes(value: bool) -> str:

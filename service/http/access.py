@@ -29,7 +29,7 @@ ALLOWED_ROLES: Final[Mapping[str, frozenset[Role]]] = {
         ({Role.DESK, Role.OPERATOR, Role.PRIVACY_OFFICER}, ("list_people", "show_person", "find_people")),
         ({Role.DESK}, ("offer_renewal", "renew_consent", "correct_name", "change_photos", "reissue_code")),
         ({Role.DESK}, ("restrict_consent", "resume_consent")),
-        ({Role.DESK}, ("invite", "list_invitations", "resend_invitation", "cancel_invitation")),
+        ({Role.DESK}, ("invite", "list_invitations", "resend_invitation", "cancel_invitation", "import_invitations")),
         ({Role.OPERATOR}, ("add_zone", "publish_notice")),
         ({Role.OPERATOR, Role.AUDITOR}, ("read_metrics",)),
         ({Role.OPERATOR, Role.AUDITOR, Role.DESK, Role.PRIVACY_OFFICER}, ("list_zones", "read_notice")),

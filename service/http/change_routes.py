@@ -8,8 +8,7 @@ from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 from pydantic import BaseModel, Field, StrictInt
 
 from volens import Badge, PersonSecret, Site, TakeHome
-from volens.consent import Custody, InputError, NoLiveConsentError, ReceiptId
-from volens.consent.errors import ForeignReceiptError
+from volens.consent import Custody, InputError
 from volens.consent.plain_text import plain_text
 from volens.consent.receipt_signature import SignatureForm
 from volens.enroll import NewPhotos, PhotoChange
@@ -37,9 +36,9 @@ from volens.service.http.consent_routes import (
 )
 from volens.service.http.desk_routes import MAX_PHOTOS, EnrolledAnswer
 from volens.service.http.idempotency import Idempotent, IdempotentRequest, StorableResponse
+from volens.service.http.shown_receipt import ReceiptForm, consent_in_force, receipt_for_zone
 from volens.service.process import return_freed_memory
 from volens.store import Transaction
-from volens.store.people import StoredReceipt
 
 router: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
 
@@ -219,7 +218,7 @@ class PhotoOptions:
 async def change_photos(
     zone: str,
     app_state: SharedState,
-    receipt: UploadFile,
+    receipt_form: Annotated[ReceiptForm, Depends()],
     photos: Annotated[list[UploadFile], File(min_length=1, max_length=MAX_PHOTOS)],
     options: Annotated[PhotoOptions, Depends()],
     idempotent: Idempotent,
@@ -228,24 +227,24 @@ async def change_photos(
 ) -> Response:
     """Make the reference of an enrolled person from new photos, which must show the same face. They are not stored."""
     site = app_state.site
-    shown = await read_upload(receipt) or b""
+    receipt = await receipt_form.read()
     held = await read_upload(secret), await read_upload(badge)
     files = [await read_upload(photo) or b"" for photo in photos]
 
     def make() -> StorableResponse:
         new = NewPhotos(enrollment_photos(files), options.change, options.another_look, options.allow_few)
-        return _change_photos(site, zone, shown, new, held)
+        shown = receipt_for_zone(site, zone, receipt, receipt_form.receipt_id)
+        return _change_photos(site, shown, new, held)
 
-    inputs = (zone, shown, *files, options.change.value, options.another_look, options.allow_few)
+    which = (zone, receipt or b"", receipt_form.receipt_id or "")
+    inputs = (*which, *files, options.change.value, options.another_look, options.allow_few)
     return await idempotent.run(app_state.enrollment_pool, make, *inputs, zone=zone)
 
 
 def _change_photos(
-    site: Site, zone: str, receipt: bytes, new: NewPhotos, held: tuple[bytes | None, bytes | None]
+    site: Site, receipt: bytes, new: NewPhotos, held: tuple[bytes | None, bytes | None]
 ) -> StorableResponse:
     claims = TakeHome.parse(receipt).receipt.claims
-    if claims.purpose != zone:
-        raise ForeignReceiptError("got a receipt of another zone; send it to that zone's photos")
     secret, badge = held
     carried, badges = _carried(None if secret is None else plain_text(secret, "the secret"), badge), list[bytes]()
     try:
@@ -261,14 +260,6 @@ def _change_photos(
     handed = base64.b64encode(badges[0]).decode("ascii") if badges else None
     body = EnrolledAnswer(zone=done.purpose, model=done.model_id, badge=handed, **asdict(done))
     return StorableResponse(body, claims.receipt_id, has_secret=bool(badges))
-
-
-def consent_in_force(site: Site, zone: str, receipt_id: str) -> StoredReceipt:
-    """Return the receipt of a consent in force in a zone; a consent of another zone is as unknown as none."""
-    found = site.changes.in_force([ReceiptId(receipt_id)])
-    if found.purpose != zone:
-        raise NoLiveConsentError("there is no consent in force for this receipt; nothing was changed")
-    return found
 
 
 def _carried(secret: str | None, badge: bytes | None) -> PersonalToken:

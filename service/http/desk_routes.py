@@ -4,12 +4,11 @@ import base64
 from dataclasses import asdict
 from typing import Annotated, Final
 
-from fastapi import APIRouter, File, Form, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from volens import Site
 from volens.consent import Purpose, ReceiptId, TakeHome
-from volens.consent.errors import ForeignReceiptError
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import (
@@ -24,6 +23,7 @@ from volens.service.http.bodies import (
 )
 from volens.service.http.door_routes import required_factor
 from volens.service.http.idempotency import Idempotent, StorableResponse
+from volens.service.http.shown_receipt import ReceiptForm, receipt_for_zone
 from volens.service.http.uploaded_enrollment import enroll_uploaded
 
 MAX_PHOTOS: Final = 32
@@ -63,31 +63,34 @@ class NewFactor(RequestBody):
 async def enroll(
     zone: str,
     app_state: SharedState,
-    receipt: UploadFile,
+    shown: Annotated[ReceiptForm, Depends()],
     photos: Annotated[list[UploadFile], File(min_length=1, max_length=MAX_PHOTOS)],
     idempotent: Idempotent,
     secret: UploadFile | None = None,
     allow_few: Annotated[bool, Form(description="accept fewer than 3 photos")] = False,  # noqa: FBT002  a form's field
 ) -> Response:
-    """Create the biometric reference of a person with a live consent. Photos are not stored."""
+    """Create the biometric reference of a person with a live consent. Photos are not stored.
+
+    Send the person's receipt, or the id of the consent.
+    """
     site = app_state.site
-    shown = await read_upload(receipt) or b""
+    receipt = await shown.read()
     half = await read_upload(secret)
     files = [await read_upload(photo) or b"" for photo in photos]
     return await idempotent.run(
         app_state.enrollment_pool,
-        lambda: _enroll(site, zone, shown, files, half, allow_few=allow_few),
-        *(zone, shown, *files, allow_few),
+        lambda: _enroll(
+            site, receipt_for_zone(site, zone, receipt, shown.receipt_id), files, half, allow_few=allow_few
+        ),
+        *(zone, receipt or b"", shown.receipt_id or "", *files, allow_few),
         zone=zone,
     )
 
 
 def _enroll(
-    site: Site, zone: str, receipt: bytes, photos: list[bytes], half: bytes | None, *, allow_few: bool
+    site: Site, receipt: bytes, photos: list[bytes], half: bytes | None, *, allow_few: bool
 ) -> StorableResponse:
     claims = TakeHome.parse(receipt).receipt.claims
-    if claims.purpose != zone:
-        raise ForeignReceiptError("got a receipt of another zone; send it to that zone's enrollments")
     done, sealed = enroll_uploaded(site, receipt, claims.custody, photos, half, allow_few=allow_few)
     badge = None if sealed is None else base64.b64encode(sealed).decode("ascii")
     body = EnrolledAnswer(zone=done.purpose, model=done.model_id, badge=badge, **asdict(done))

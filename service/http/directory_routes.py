@@ -2,19 +2,28 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from volens.consent import Purpose, parse_purpose
+from volens.consent import InputError, Purpose, parse_purpose
+from volens.consent.invitation import InvitationState
+from volens.enroll import ListedInvitation
 from volens.rights import PersonEntry
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import EXAMPLE_ID, Id, RequestBody, SubjectId, Time, ZoneName
-from volens.service.http.pagination import Cursor, Limit, Page, decode_cursor, encode_cursor
+from volens.service.http.pagination import (
+    Cursor,
+    Limit,
+    Page,
+    decode_cursor,
+    decode_number_cursor,
+    encode_cursor,
+)
 from volens.service.principal import Principal
-from volens.store.people.people_list import ConsentFilter
+from volens.store.people.people_list import WantedState, filter_of
 
 router: Final = APIRouter(tags=["people"], route_class=GuardedRoute)
 
@@ -44,6 +53,17 @@ class PersonConsent(BaseModel):
     has_badge: bool = Field(examples=[False])
     is_linked: bool = Field(description="linked to an id in the staff list", examples=[True])
     restricted_at: datetime | None = Field(description="since when the person has paused it (GDPR 18), else null")
+
+
+class InvitedPerson(BaseModel):
+    """A person who was invited and has not answered yet."""
+
+    name: str | None = Field(examples=["Ada Example"])
+    zone: ZoneName
+    state: Literal["invited"] = Field(examples=["invited"])
+    invitation_id: Id
+    invited_at: Time
+    expires_at: Time
 
 
 class EndedAnswer(BaseModel):
@@ -84,13 +104,33 @@ async def list_people(
     app_state: SharedState,
     caller: Caller,
     zone: _ZoneInQuery = None,
+    state: Annotated[
+        WantedState | None,
+        Query(description="only people in this state; invited: without an answer yet, who have no consent"),
+    ] = None,
     ends_within: Annotated[int | None, Query(description="only consents that end within so many days")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[PersonConsent]:
-    """Return the consents in force, by receipt id. The log records who looked, and at how many people."""
+) -> Page[PersonConsent | InvitedPerson]:
+    """Return the consents in force, by receipt id. The log records who looked, and at how many people.
+
+    With `state=invited`, the open invitations instead, by expiry.
+    """
+    seen = _zone(caller, zone)
+    if state is WantedState.INVITED:
+        if ends_within is not None:
+            raise InputError("people who are invited have no consent that could end; leave 'ends_within' out")
+        offset = decode_number_cursor("invited", cursor) or 0
+        invited = await app_state.desk_pool.run(
+            lambda: app_state.site.invitations.page(
+                seen, InvitationState.OPEN, offset=offset, limit=limit, shown_to=caller.caller_id
+            )
+        )
+        end = offset + limit
+        more = encode_cursor("invited", end) if end < invited.total else None
+        return Page(items=[_invited(one) for one in invited.entries], next=more)
     people, after = app_state.site.people, decode_cursor("people", cursor)
-    wanted = ConsentFilter(zone=_zone(caller, zone))
+    wanted = filter_of(state, seen)
     if ends_within is not None:
         wanted = people.ends_within(ends_within, wanted)
     page = await app_state.desk_pool.run(
@@ -141,3 +181,14 @@ def _zone(caller: Principal, asked: str | None) -> Purpose | None:
 
 def _answer(one: PersonEntry) -> PersonConsent:
     return PersonConsent(name=one.name, zone=one.consent.purpose, **asdict(one.consent))
+
+
+def _invited(one: ListedInvitation) -> InvitedPerson:
+    return InvitedPerson(
+        name=one.name,
+        zone=one.zone,
+        state="invited",
+        invitation_id=one.invitation_id,
+        invited_at=one.invited_at,
+        expires_at=one.expires_at,
+    )

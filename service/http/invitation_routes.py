@@ -2,17 +2,19 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Form, Query, Response, UploadFile
 from pydantic import BaseModel, Field, StrictInt
 
 from volens import Site
 from volens.consent.invitation import InvitationState
-from volens.enroll import Invitation
+from volens.enroll import Invitation, InvitedRow
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
-from volens.service.http.bodies import Id, IdInPath, RequestBody, Time, ZoneName
+from volens.service.http.bodies import Id, IdInPath, RequestBody, Time, ZoneName, read_upload
 from volens.service.http.idempotency import Idempotent, StorableResponse
 from volens.service.invitation_letter import public_origin
+
+MAX_TABLE_BYTES: Final = 2**20
 
 router: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
 
@@ -69,6 +71,21 @@ class InvitationsAnswer(BaseModel):
     items: list[InvitationEntry]
 
 
+class ImportedRow(BaseModel):
+    """What became of a row of the table."""
+
+    number: int = Field(description="of the row in the file; the heading is 1", examples=[2])
+    name: str = Field(examples=["Ada Example"])
+    invitation: InvitationAnswer | None = Field(description="null if the row was refused")
+    reason: str = Field(description="why it was refused; empty if it was not", examples=[""])
+
+
+class ImportAnswer(BaseModel):
+    """The report on a table, row by row. The links are each for one person alone."""
+
+    rows: list[ImportedRow]
+
+
 @router.post(
     "/zones/{zone}/invitations", status_code=201, response_model=InvitationAnswer, summary="Invite a person to a zone"
 )
@@ -110,6 +127,40 @@ async def list_invitations(
 
 
 @router.post(
+    "/zones/{zone}/invitation-imports",
+    status_code=201,
+    response_model=ImportAnswer,
+    summary="Invite the people of a table",
+    max_body_size=MAX_TABLE_BYTES,
+)
+async def import_invitations(
+    zone: str,
+    app_state: SharedState,
+    table: UploadFile,
+    idempotent: Idempotent,
+    caller: Caller,
+    jurisdiction: Annotated[str | None, Form(description="for rows without one; else the site's default")] = None,
+    days: Annotated[int, Form(description="how long the links are open, 1 to 90")] = 14,
+) -> Response:
+    """Invite the people of a CSV file, in one transaction, and return a report on each row.
+
+    Columns: `name`, and if you like `zone`, `external_id`, `language`, `jurisdiction`, `valid_days`. A row that is
+    refused, such as one of another zone, does not stop the others; a second request invites no person twice.
+    """
+    site, data = app_state.site, await read_upload(table) or b""
+
+    def make() -> StorableResponse:
+        origin = public_origin(site)
+        law = site.defaults.jurisdiction(jurisdiction)
+        report = site.invitations.import_csv(
+            data, zone=zone, jurisdiction=law, days=days, invited_by=caller.caller_id, only_zone=True
+        )
+        return StorableResponse(ImportAnswer(rows=[_row(one, origin) for one in report]))
+
+    return await idempotent.run(app_state.desk_pool, make, zone, data, jurisdiction or "", days)
+
+
+@router.post(
     "/zones/{zone}/invitations/{invitation_id}/links",
     status_code=201,
     response_model=InvitationAnswer,
@@ -135,11 +186,19 @@ async def cancel_invitation(zone: str, invitation_id: IdInPath, app_state: Share
 
 
 def _response(site: Site, made: Invitation) -> StorableResponse:
-    body = InvitationAnswer(
+    return StorableResponse(_answer(made, public_origin(site)))
+
+
+def _answer(made: Invitation, origin: str) -> InvitationAnswer:
+    return InvitationAnswer(
         invitation_id=made.invitation_id,
         zone=made.zone,
         language=made.language,
         expires_at=made.expires_at,
-        link=made.token.link(public_origin(site)),
+        link=made.token.link(origin),
     )
-    return StorableResponse(body)
+
+
+def _row(one: InvitedRow, origin: str) -> ImportedRow:
+    invitation = None if one.invitation is None else _answer(one.invitation, origin)
+    return ImportedRow(number=one.number, name=one.person.name, invitation=invitation, reason=one.reason)

@@ -11,8 +11,8 @@ from volens.consent import InputError, Purpose, ReceiptId, RefusedError
 from volens.service.http.access import GuardedRoute, limit_address
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import Id, IdInPath, JsonRoute, RequestBody, ZoneName
-from volens.service.http.change_routes import consent_in_force
 from volens.service.http.person_routes import CodeOrReceipt
+from volens.service.http.shown_receipt import consent_in_force
 from volens.service.http.withdrawal_checks import WRONG
 
 persons: Final = APIRouter(tags=["rights"], route_class=JsonRoute)

@@ -8,6 +8,8 @@ from starlette.exceptions import HTTPException
 from volens.service.http.bodies import MAX_JSON_BYTES
 from volens.service.web import (
     check_page,
+    desk_invitation_pages,
+    desk_pages,
     home_page,
     invitation_pages,
     kiosk_door,
@@ -33,9 +35,10 @@ _NOT_FOUND: Final = 404
 _API: Final = "/v1/"
 _INVITATION: Final = (invitation_pages, signing_pages, photo_pages, receipt_pages)
 _MY_DATA: Final = (my_data_renewal, my_data_pages, my_data_files, my_data_actions)
+_DESK: Final = (desk_pages, desk_invitation_pages)
 _OFFICER: Final = (officer_pages, officer_orders, officer_erasures)
 _OPEN: Final = (home_page, check_page, public_pages, kiosk_page, kiosk_door, staff_pages, oidc_sign_in)
-_PAGES: Final = (*_OPEN, *_INVITATION, *_MY_DATA, *_OFFICER)
+_PAGES: Final = (*_OPEN, *_INVITATION, *_MY_DATA, *_DESK, *_OFFICER)
 
 
 def add_pages(app: FastAPI) -> None:

@@ -42,6 +42,16 @@ class ConsentState(StrEnum):
     """Its rows do not verify: it is closed until the data file is restored."""
 
 
+class WantedState(StrEnum):
+    """The states by which a list of people can be filtered."""
+
+    INVITED = "invited"
+    """Invited, without an answer yet: no consent, so no `ConsentFilter` finds them."""
+    CONSENTED = "consented"
+    ENROLLED = "enrolled"
+    RESTRICTED = "restricted"
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class ConsentFilter:
@@ -50,12 +60,14 @@ class ConsentFilter:
     Attributes:
         zone: of this zone; None for all.
         is_enrolled: with or without a reference or badge; None for both.
+        is_restricted: paused by the person or not; None for both.
         ends_before: that end before this moment, or have ended already and wait for the sweep; None for all.
         subject_id: of this person; None for all.
     """
 
     zone: Purpose | None = None
     is_enrolled: bool | None = None
+    is_restricted: bool | None = None
     ends_before: datetime | None = None
     subject_id: DataSubjectId | None = None
 
@@ -89,6 +101,14 @@ class ListedConsent:
     restricted_at: datetime | None
 
 
+def filter_of(state: WantedState | None, zone: Purpose | None) -> ConsentFilter:
+    """Return the filter of a state and a zone; None for all states. `INVITED` is no state of a consent."""
+    if state is WantedState.INVITED:
+        raise ValueError("people who are invited have no consent; list the invitations")
+    is_enrolled = {WantedState.CONSENTED: False, WantedState.ENROLLED: True}.get(state) if state else None
+    return ConsentFilter(zone, is_enrolled, True if state is WantedState.RESTRICTED else None)
+
+
 def consent_ids(
     connection: Connection, wanted: ConsentFilter, *, after: str = "", limit: int | None = None
 ) -> list[ReceiptId]:
@@ -101,6 +121,9 @@ def consent_ids(
     if wanted.is_enrolled is not None:
         has_any = or_(*(_has_row(table.c.receipt_id) for table in _REFERENCES))
         query = query.where(has_any if wanted.is_enrolled else ~has_any)
+    if wanted.is_restricted is not None:
+        is_paused = _has_row(tables.restriction.c.receipt_id)
+        query = query.where(is_paused if wanted.is_restricted else ~is_paused)
     if wanted.ends_before is not None:
         visited = tables.last_interaction.c
         inactive = exists().where(

@@ -49,6 +49,7 @@ ASKED = {
     "list_invitations": ("GET", "/v1/zones/lobby/invitations"),
     "resend_invitation": ("POST", f"/v1/zones/lobby/invitations/{'0' * 32}/links"),
     "cancel_invitation": ("DELETE", f"/v1/zones/lobby/invitations/{'0' * 32}"),
+    "import_invitations": ("POST", "/v1/zones/lobby/invitation-imports"),
     "restrict_consent": ("PUT", f"/v1/zones/lobby/consents/{'0' * 32}/restriction"),
     "resume_consent": ("POST", f"/v1/zones/lobby/consents/{'0' * 32}/restriction/lifting"),
     "offer_renewal": ("POST", f"/v1/zones/lobby/consents/{'0' * 32}/renewal/offers"),

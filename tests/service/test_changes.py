@@ -86,3 +86,23 @@ def test_a_name_is_corrected_and_a_code_issued_again_in_its_own_zone_only(
     old, new = code_in(given["take_home"]), code_in(issued.json()["take_home"])
     assert client.post("/v1/withdrawals", json={"code": old}).status_code == 404
     assert client.post("/v1/withdrawals", json={"code": new}).status_code == 200
+
+
+def test_the_desk_names_a_consent_by_its_id_instead_of_sending_the_receipt(
+    client: TestClient, bearer: Bearer, views: list[bytes]
+) -> None:
+    desk = bearer(Role.DESK, "lobby")
+    given = say_yes(client, desk)
+    photos = [("photos", one) for one in views[:3]]
+    which = {"receipt_id": given["receipt_id"]}
+    both = [*photos, ("receipt", given["take_home"].encode())]
+    assert client.post("/v1/zones/lobby/enrollments", headers=desk, data=which, files=both).status_code == 422
+    assert client.post("/v1/zones/lobby/enrollments", headers=desk, files=photos).status_code == 422
+    unknown = client.post("/v1/zones/lobby/enrollments", headers=desk, data={"receipt_id": "0" * 32}, files=photos)
+    assert unknown.status_code == 404
+    elsewhere = client.post("/v1/zones/lab/enrollments", headers=bearer(Role.DESK), data=which, files=photos)
+    assert elsewhere.status_code == 404, "a consent of another zone is as unknown as none"
+    made = client.post("/v1/zones/lobby/enrollments", headers=desk, data=which, files=photos)
+    assert made.status_code == 201, made.text
+    changed = client.post("/v1/zones/lobby/photos", headers=desk, data=which | {"change": "replace"}, files=photos)
+    assert changed.status_code == 201, changed.text

@@ -37,7 +37,27 @@ def test_a_list_has_pages_and_can_be_narrowed(client: TestClient, house: House, 
     assert len(people_of(client, shown, "&ends_within=90")) == 4
 
 
-@pytest.mark.parametrize("query", ["ends_within=-1", "ends_within=x", "zone=No!", "cursor=AAAA", "state=enrolled"])
+def test_people_are_listed_by_state_and_the_invited_have_no_receipt(
+    client: TestClient, house: House, bearer: Bearer
+) -> None:
+    shown = bearer(Role.DESK, "lobby")
+    enrolled, paused = house.admit().receipt_id, house.invite("lobby", name="Bernd Schwarz").receipt_id
+    house.site.changes.restrict(paused)
+    for zone, name in (("lobby", "Ann Newcomer"), ("lobby", "Bo Newcomer"), ("lobby", "Cy Newcomer"), ("lab", "Di")):
+        house.site.invitations.invite(zone, name=name, jurisdiction="FR", language="en")
+
+    def receipts(state: str) -> list[str]:
+        return [one["receipt_id"] for one in people_of(client, shown, f"&state={state}")]
+
+    assert (receipts("enrolled"), receipts("consented"), receipts("restricted")) == ([enrolled], [paused], [paused])
+    invited = people_of(client, shown, "&state=invited")
+    assert {one["name"] for one in invited} == {"Ann Newcomer", "Bo Newcomer", "Cy Newcomer"}
+    assert all(one["state"] == "invited" and "receipt_id" not in one for one in invited)
+    assert client.get("/v1/people?state=invited&zone=lab", headers=shown).status_code == 403
+    assert client.get("/v1/people?state=invited&ends_within=3", headers=shown).status_code == 422
+
+
+@pytest.mark.parametrize("query", ["ends_within=-1", "ends_within=x", "zone=No!", "cursor=AAAA", "state=gone"])
 def test_a_wrong_parameter_is_an_error(client: TestClient, bearer: Bearer, query: str) -> None:
     answer = client.get(f"/v1/people?{query}", headers=bearer(Role.DESK))
     assert answer.status_code == 422

@@ -10,6 +10,7 @@ from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
 INVITE = "/v1/zones/lobby/invitations"
+IMPORT = "/v1/zones/lobby/invitation-imports"
 ADA = {"name": "Ada Canary", "jurisdiction": "FR", "external_id": "4711"}
 
 
@@ -91,3 +92,28 @@ def test_a_person_who_is_invited_already_is_a_conflict(client: TestClient, desk:
     again = client.post(INVITE, json=ADA, headers=desk)
     assert again.status_code in {403, 409}
     assert "Ada" not in again.text
+
+
+def test_a_table_is_imported_with_a_report_and_only_for_its_own_zone(
+    client: TestClient, house: House, desk: dict[str, str]
+) -> None:
+    table = b"name,zone,external_id\nAda Canary,,1\nBo Canary,Lobby,2\nCy Canary,lab,3\n,,4\n"
+    send = {"files": {"table": ("people.csv", table)}, "data": {"jurisdiction": "FR", "days": "3"}}
+    first, second = (client.post(IMPORT, headers=desk, **send) for _ in range(2))
+    assert first.status_code == 201, first.text
+    rows = first.json()["rows"]
+    assert [one["number"] for one in rows] == [2, 3, 4, 5]
+    assert [one["invitation"] is not None for one in rows] == [True, True, False, False]
+    assert "another zone" in rows[2]["reason"]
+    assert house.site.invitations.open(rows[1]["invitation"]["link"]).name == "Bo Canary"
+    assert house.site.invitations.list("lab") == []
+    assert [one["invitation"] for one in second.json()["rows"]] == [None] * 4, "a second table invites nobody twice"
+
+
+@pytest.mark.parametrize("table", [b"", b"who\nAda", b"name\n\xff", b"name\n"])
+def test_a_file_that_is_no_table_of_people_is_an_error(
+    client: TestClient, house: House, desk: dict[str, str], table: bytes
+) -> None:
+    answer = client.post(IMPORT, headers=desk, files={"table": ("x.csv", table)}, data={"jurisdiction": "FR"})
+    assert answer.status_code == 422
+    assert house.site.invitations.list() == []

@@ -1,4 +1,4 @@
-// Step 3: three pictures by the camera, or three files.
+// Three pictures by the camera, or three files: of a person alone (step 3 of an invitation), or at the desk.
 
 import { Capture, poses } from "./capture.js";
 import { keptSecret } from "./person_secret.js";
@@ -10,6 +10,7 @@ const imperative = document.getElementById("imperative");
 const count = document.getElementById("count");
 const viewfinder = document.querySelector(".viewfinder");
 const ALL = 3;
+const fields = document.getElementById("fields"); // only at the desk: what is sent with the photos
 
 let capture = null;
 
@@ -36,7 +37,8 @@ async function byCamera(isCalm) {
 
 async function byFiles() {
   const chosen = [...document.getElementById("chosen").files];
-  if (chosen.length < ALL) return say(problem, words.three);
+  const adds = fields?.querySelector("[name=change]")?.value === "add";
+  if (chosen.length < (adds ? 1 : ALL)) return say(problem, words.three);
   try {
     await send(chosen);
   } catch (error) {
@@ -57,10 +59,13 @@ async function send(photos) {
   say(imperative, words.working);
   const form = new FormData();
   photos.forEach((photo, number) => form.append("photos", photo, `photo-${number + 1}`));
-  const secret = keptSecret();
+  for (const field of fields?.querySelectorAll("[name]") || []) {
+    form.append(field.name, field.type === "checkbox" ? String(field.checked) : field.value);
+  }
+  const secret = fields ? null : keptSecret();
   if (secret) form.append("secret", new Blob([await secret.text()]), "secret");
   const answer = await post(words.send, form);
-  if (answer.badge) sessionStorage.setItem("volens-badge", JSON.stringify(answer.badge));
+  if (answer.badge && !fields) sessionStorage.setItem("volens-badge", JSON.stringify(answer.badge));
   location.assign(words.next);
 }
 
@@ -77,8 +82,10 @@ function fail(error, section = "why") {
     "poor-quality": words.poor, "no-face": words.poor, "several-faces": words.one_person, "image": words.poor,
     "different-people": words.different, "already-enrolled": words.known, "no-live-consent": words.ended,
     "session-ended": words.ended, denied: words.denied, nocamera: words.nocamera, offline: words.offline,
+    refused: words.refused,
   };
-  if (error.kind === "refused") return location.assign(words.next); // enrolled before: a double submit
+  if (fields) say(document.getElementById("detail"), error.message || "");
+  else if (error.kind === "refused") return location.assign(words.next); // enrolled before: a double submit
   say(problem, known[error.kind] || words.other);
 }
 

@@ -32,6 +32,12 @@ def test_a_list_can_be_narrowed_by_state_zone_and_end(enrolled: Path, volens: Co
 
     assert listed("--state", "enrolled") == ["Ada Canary"]
     assert listed("--state", "consented") == listed("--ends-within", "5") == ["Bernd Schwarz"]
+    assert listed("--state", "restricted") == listed("--state", "invited") == []
+    assert volens("defaults", "set", "--public-url", "https://door.example").code == 0
+    volens("invite", "lobby", "--name", "Cy Newcomer", "--jurisdiction", "FR", "--language", "en")
+    assert listed("--state", "invited") == ["Cy Newcomer"]
+    assert "Cy Newcomer" in volens("people", "list", "--state", "invited", "--zone", "lobby").out
+    assert volens("people", "list", "--state", "invited", "--ends-within", "5").code == 2
     assert listed("--zone", "lobby") == ["Ada Canary", "Bernd Schwarz"]
     assert volens("people", "list", "--ends-within", "2").out == "no person\n"
     assert volens("people", "list", "--zone", "attic").code == 2
