@@ -25,6 +25,7 @@ from volens.consent import (
     UnknownError,
     VolensError,
 )
+from volens.consent.errors import ReceiptSignatureError
 from volens.erase import StopPendingError
 from volens.service.http.access import CredentialError, RateError
 from volens.service.http.bodies import DUPLICATE_MEMBER
@@ -53,6 +54,7 @@ _STATUS: Final[tuple[tuple[type[VolensError], int], ...]] = (
     (UnknownError, 404),
     (InputError, 422),
     (EnrollmentError, 422),
+    (ReceiptSignatureError, 422),  # of a receipt that was sent; one that is stored gives another TamperError
     (BusyError, _UNAVAILABLE),
     (ErasureIncompleteError, _UNAVAILABLE),
     (UnavailableError, _UNAVAILABLE),

@@ -23,6 +23,7 @@ from volens.consent import (
     parse_time,
 )
 from volens.consent.clocks import inactive_at
+from volens.consent.errors import ReceiptSignatureError
 from volens.consent.receipt import verify_stored
 from volens.consent.subject_key import SubjectPublicKey
 from volens.store.keys import sealing
@@ -62,7 +63,8 @@ class StoredReceipt:
         """
         try:
             receipt = verify_stored(self.token, SubjectPublicKey(self.subject_key))
-        except InputError:
+        except (InputError, ReceiptSignatureError):
+            # Of a document that a caller sent these would be the caller's fault; this one is ours.
             raise TamperError("integrity: a stored receipt does not verify; restore the data file") from None
         claims = receipt.claims
         if (claims.receipt_id, claims.subject_id, claims.purpose) != (self.receipt_id, self.subject_id, self.purpose):

@@ -44,7 +44,8 @@ def receipts_of(store: Store, who: str) -> list[ReceiptId]:
        The consent of a receipt id comes first, then the others that the same key has signed.
     2. Or it is a name as given with the consent, or an external id such as a personnel number. Both are compared by
        `volens.consent.typed_text.comparison_key`. They are sealed or hashed, and erased with the consent, so they find
-       only consents in force; an external id then finds the person's other consents too.
+       only consents in force; an external id then finds the person's other consents too. A text without a letter is
+       no name.
 
     Raises:
         InputError: `who` has a character that no name has; see `parse_text`.
@@ -64,6 +65,8 @@ def receipts_of(store: Store, who: str) -> list[ReceiptId]:
     if found:
         return found
     # 2.
+    if not any(map(str.isalpha, plain)):  # no name: nothing is opened for a personnel number
+        return _with_external_id(store, plain)
     wanted = comparison_key(plain)
     by_name = [one for one, name in _names(store) if comparison_key(name) == wanted]
     if not by_name:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from io import BytesIO
 
 import pytest
+from house import House
 from patience import PATIENCE_S
 from PIL import Image
 from starlette.testclient import TestClient
@@ -276,3 +277,19 @@ def test_405_lists_all_methods_of_the_address(client: TestClient) -> None:
         assert answer.headers["Allow"] == ("GET" if path.startswith("/v1/requests") else "GET, POST")
     answer = client.get("/v1/people/search")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    ("path", "role", "photo"), [("enrollments", Role.DESK, "photos"), ("verify", Role.DOOR, "frame")]
+)
+def test_a_receipt_that_was_damaged_on_the_way_is_the_callers_mistake(
+    client: TestClient, bearer: Bearer, house: House, path: str, role: Role, photo: str
+) -> None:
+    token = house.admit().take_home.receipt.token
+    damaged = token[:-6] + ("A" if token[-6] != "A" else "B") + token[-5:]
+    out = BytesIO()
+    Image.new("RGB", (160, 160)).save(out, "PNG")
+    files = [("receipt", ("r.json", damaged.encode())), (photo, ("a.png", out.getvalue()))]
+    answer = client.post(f"/v1/zones/lobby/{path}", headers=bearer(role), files=files)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:volens:problem:receipt-signature")
+    assert "does not match its text" in answer.json()["detail"]
