@@ -22,6 +22,9 @@ from volens.service.cli.options import HomeOption, JsonOption, OptionGroup
 from volens.service.cli.output import emit
 from volens.service.cli.session import opened
 
+_DASHED_ID = re.compile("-[0-9A-Za-z_-]{42}")
+"""An RFC 7638 thumbprint in base64url (`volens.consent.DataSubjectId`) that looks like options; none is as long."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 Output: TypeAlias = tuple[object, str]
@@ -75,6 +78,22 @@ class _Explained(ClickCommand):
 
 class Command(_Explained, TyperCommand):
     """A command with an example."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse arguments; the id of a data subject is one also if it begins with a dash, as one in 64 does.
+
+        Raises:
+            MissingParameter: see `_Explained.parse_args`.
+        """
+        takes_value = {opt for one in self.get_params(ctx) if not getattr(one, "is_flag", True) for opt in one.opts}
+        ids = [
+            at
+            for at, word in enumerate(args)
+            if _DASHED_ID.fullmatch(word) and not (at and args[at - 1] in takes_value)
+        ]
+        if ids and "--" not in args:
+            args = [word for at, word in enumerate(args) if at not in ids] + ["--"] + [args[at] for at in ids]
+        return super().parse_args(ctx, args)
 
 
 class Group(_Explained, TyperGroup):

@@ -15,10 +15,10 @@ from volens.consent import (
     Purpose,
     RefusedError,
     SubjectKey,
+    TamperError,
     UnitVector,
     permit_probe,
 )
-from volens.consent.errors import ReceiptSignatureError
 from volens.index import Decision, FlatEngine, Shortlist, SketchArray, identify, identify_many
 from volens.store.promises import zone_of
 
@@ -116,7 +116,7 @@ def test_a_broken_signature_fails_the_whole_batch(house: House) -> None:
     )
     seal_again(house.store)
 
-    with pytest.raises(ReceiptSignatureError, match="integrity"):
+    with pytest.raises(TamperError, match="a stored receipt does not verify"):
         decide(house, probes(house, [other.face, person.face]))
 
 

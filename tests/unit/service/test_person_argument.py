@@ -129,3 +129,15 @@ def test_a_name_with_a_control_is_refused_and_not_repeated(jose: Path, volens: C
         assert said.code == 2
         assert "U+202E RIGHT-TO-LEFT OVERRIDE at place 5" in said.err
         assert "elpmaxE" not in said.err
+
+
+@pytest.mark.parametrize("command", [("people", "show"), ("export",)])
+def test_an_id_that_begins_with_a_dash_is_an_argument(jose: Path, volens: Command, command: tuple[str, ...]) -> None:
+    assert jose.exists()
+    unknown = "-" + "A" * 42
+    plain = volens(*command, "--json", "--", unknown)
+    assert plain.code == 1
+    for arguments in ((unknown, "--json"), ("--json", unknown)):
+        said = volens(*command, *arguments)
+        assert (said.code, said.out, said.err) == (plain.code, plain.out, plain.err)
+    assert volens(*command, "-" + "A" * 41).code == 2, "an option that does not exist"
