@@ -28,10 +28,11 @@ from volens.service.cli.output import counted, emit, members, note, progress, sh
 from volens.service.cli.person_argument import receipts_meant
 from volens.service.cli.session import opened
 from volens.service.cli.sweep_commands import erased_document
-from volens.service.process.stop_channel import show_withdrawal
+from volens.service.process.stop_channel import show_withdrawal, tell_stops
 from volens.store import PUBLIC_KEY_FILE
 from volens.store.files import shell_command
 from volens.store.people import name_of
+from volens.store.people.consents import live_owner
 from volens.store.people.standing_consents import StandingConsent, standing_among
 
 app = Commands()
@@ -82,7 +83,8 @@ def withdraw(
     except UnavailableError as error:
         if not stopped_by:
             raise
-        raise _pending(str(error), stopped_by) from None
+        again = "keep the code or receipt, and withdraw again"
+        raise _pending(str(error), stopped_by, "the withdrawal", again) from None
     document = erased_document(done.erased) | members(done, "ended_at")
     document |= {
         "newer_in_force": done.newer is not None,
@@ -95,12 +97,17 @@ def withdraw(
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _pending(problem: str, stopped_by: list[str]) -> UnavailableError:
+def _pending(problem: str, stopped_by: list[str], what: str, again: str) -> UnavailableError:
     return UnavailableError(
         f"matching has stopped in {counted(len(stopped_by), 'process', 'processes')} of this site "
-        f"({', '.join(stopped_by)}); the withdrawal is not on the disk yet ({problem}); they retry it; keep the code "
-        "or receipt, and withdraw again if they end before that, or to get the certificate"
+        f"({', '.join(stopped_by)}); {what} is not on the disk yet ({problem}); they retry it; {again} if they end "
+        "before that, or to get the certificate"
     )
+
+
+def _now_ending(site: Site, meant: Sequence[ReceiptId], why: EndReason) -> list[tuple[ReceiptId, EndReason]]:
+    with site.installation.store.read() as connection:
+        return [(one, why) for one in meant if live_owner(connection, one) is not None]
 
 
 @app.command("leaver", 'ada.receipt.json --on 2026-12-31\n"Ada Example" --reason requested')
@@ -135,14 +142,20 @@ def leaver(
     meant = receipts_meant(site, who)
     if not yes and (at is None or at <= site.now()):
         _ask(site, meant, why)
-    with progress("erasing") as advance:
-        erased = (
-            site.clocks.leave(meant, at, advance)
-            if why is EndReason.LEFT
-            else site.rights.erase_at_once(meant, advance)
-        )
-    if site.unfinished is not None:
-        raise site.unfinished
+    stopped_by = tell_stops(site.home, _now_ending(site, meant, why)) if at is None or at <= site.now() else []
+    try:
+        with progress("erasing") as advance:
+            erased = (
+                site.clocks.leave(meant, at, advance)
+                if why is EndReason.LEFT
+                else site.rights.erase_at_once(meant, advance)
+            )
+        if site.unfinished is not None:
+            raise site.unfinished
+    except UnavailableError as error:
+        if not stopped_by:
+            raise
+        raise _pending(str(error), stopped_by, "the end", "repeat the command") from None
     if erased or at is None:
         text = "\n".join(
             f"consent ended in zone {one.zone}; face data erased; certificate: {shown(one.certificate_path)}"

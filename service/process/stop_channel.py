@@ -144,6 +144,17 @@ def show_withdrawal(home: Path, *, receipt: bytes | None, code: str | None) -> l
     return [str(one.get("process")) for one in _exchange(home / DATA_FILE, shown) if one.get("held") is True]
 
 
+def tell_stops(home: Path, stops: Sequence[Stop]) -> list[str]:
+    """Let the processes that serve a site stop consents, before the command that ends them commits that itself.
+
+    Each of them commits the end if no other process does. Not checked: that the consents are in force.
+
+    Returns:
+        The ids of the processes that stopped them; none if none serves the site.
+    """
+    return [str(one.get("process")) for one in _exchange(home / DATA_FILE, {"stops": stops, "problem": ""})]
+
+
 def _exchange(data_file: Path, request: Mapping[str, object], but: str | None = None) -> list[Mapping[str, Any]]:
     """Send a request to every process of a site except one, and return the responses that came."""
     responses = []

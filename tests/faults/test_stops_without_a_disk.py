@@ -306,6 +306,20 @@ def test_a_command_that_cannot_write_stops_the_service_beside_it(disk: SmallDisk
         assert done.returncode == 0, done.stderr
 
 
+def test_the_end_of_a_person_who_leaves_stops_the_service_beside_it(disk: SmallDisk, person: Person) -> None:
+    with served(disk.path / "home", person) as service:
+        assert service.decision() == "match"
+        environment = {**os.environ, "VOLENS_HOME": str(service.home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+        command = [*COMMAND, "leaver", "Ada Example", "--yes"]
+        use_up(disk)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 6, done.stderr
+        assert "matching has stopped in 1 process of this site" in done.stderr
+        assert "repeat the command" in done.stderr
+        assert service.decision() == "no_match"
+        assert service.certificates() == []
+
+
 def test_a_door_with_the_site_on_its_machine_is_told_too(disk: SmallDisk, person: Person, tmp_path: Path) -> None:
     home, incoming = disk.path / "home", tmp_path / "incoming"
     incoming.mkdir()
