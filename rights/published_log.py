@@ -5,7 +5,7 @@ a credential is in `volens.rights.public_log`.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, final
 
 from volens.audit import Event, consistency_proof, inclusion_proof
@@ -19,6 +19,7 @@ from volens.store.log import (
     leaves_from,
     log_size,
     newest_head,
+    newest_time_of_kind,
     node_reader,
     verify_log,
 )
@@ -94,6 +95,11 @@ class PublishedLog:
         """
         with self._store.read() as connection:
             return entries_about_no_person(connection, kind)
+
+    def newest_of(self, kind: str) -> datetime | None:
+        """Return when the newest event of a kind was logged, such as ``backup.begun``; None if there is none."""
+        with self._store.read() as connection:
+            return newest_time_of_kind(connection, kind)
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Return the inclusion proof of leaf `index` in a log of `size` leaves (RFC 6962, 2.1.1): hashes of 32 bytes.

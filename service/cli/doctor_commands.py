@@ -21,8 +21,8 @@ from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode, code_of
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, facts
-from volens.service.cli.zone_sizes import BEYOND, size_sentence, zones_too_large
 from volens.service.process import LATE_S, SwapProtection, may_lock_all
+from volens.service.zone_sizes import BEYOND, size_sentence, zones_too_large
 from volens.store import ask_root_key_holder
 from volens.store.files import read_private, secret_problem
 from volens.store.log import CERTIFICATES, MAX_EVIDENCE_BYTES

@@ -13,7 +13,7 @@ from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import ZoneOption
 from volens.service.cli.output import counted, members, progress, table
-from volens.service.cli.zone_sizes import BEYOND, size_sentence
+from volens.service.zone_sizes import BEYOND, size_sentence
 
 app = Commands("zone", "Define zones: one purpose at one set of doors, with its rules.")
 notice_app = Commands("notice", "Publish the notice that people read before giving consent.")

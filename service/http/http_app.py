@@ -24,6 +24,7 @@ from volens.service.http import problems
 from volens.service.http import public_log_routes as public_log
 from volens.service.http import request_routes as requests
 from volens.service.http import restriction_routes as restrictions
+from volens.service.http import staff_routes as staff
 from volens.service.http import stream_routes as stream
 from volens.service.http import zone_routes as zones
 from volens.service.http.app_state import AppState
@@ -107,6 +108,7 @@ def application(
         doors,
         stream,
         zones,
+        staff,
         consents,
         desk,
         invitations,

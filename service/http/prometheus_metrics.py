@@ -3,11 +3,14 @@
 Labels are names of operations, stages, zones, models and processes; never anything that a caller has sent.
 """
 
+import math
 import os
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import timedelta
+from itertools import accumulate
 from typing import Final, final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -22,6 +25,36 @@ SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable: a folder in which several workers count together (prometheus_client's multiprocess mode)."""
 
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How long something took since the service started, in all its workers.
+
+    Attributes:
+        of: the stage or the operation.
+        counts: how many took no longer than each bound of `_BUCKETS_S`, and longer than the one before; the last
+            number is of those that took longer than every bound.
+    """
+
+    of: str
+    counts: tuple[int, ...]
+
+    @property
+    def bounds_s(self) -> tuple[float, ...]:
+        """The upper bounds of `counts`, in seconds; infinite for the last."""
+        return (*_BUCKETS_S, math.inf)
+
+    @property
+    def total(self) -> int:
+        """How many there were."""
+        return sum(self.counts)
+
+    def quantile_s(self, share: float) -> float:
+        """Return the bound, in seconds, that `share` (0 to 1) of all did not exceed; infinite beyond the last bound."""
+        reached = accumulate(self.counts)
+        return next(bound for bound, so_far in zip(self.bounds_s, reached, strict=True) if so_far >= share * self.total)
 
 
 @final
@@ -66,6 +99,28 @@ class Metrics:
     def waited(self, since: float) -> None:
         """Count the time since `since` (of `time.perf_counter`) as waiting for a thread."""
         self._stages.labels("wait").observe(time.perf_counter() - since)
+
+    def stages(self) -> list[Durations]:
+        """Return how long each stage of a decision took."""
+        return self._durations(self._stages, "volens_stage_seconds", "stage")
+
+    def operations(self) -> list[Durations]:
+        """Return how long the requests of each operation took."""
+        return self._durations(self._seconds, "volens_request_seconds", "operation")
+
+    def _durations(self, own: Histogram, name: str, label: str) -> list[Durations]:
+        shared = MultiProcessCollector(CollectorRegistry()) if SHARED in os.environ else None  # type: ignore[no-untyped-call]
+        families = own.collect() if shared is None else shared.collect()  # type: ignore[no-untyped-call]
+        reached: dict[str, dict[float, float]] = {}
+        for sample in (one for family in families for one in family.samples if one.name == f"{name}_bucket"):
+            reached.setdefault(sample.labels[label], {})[float(sample.labels["le"])] = sample.value
+        found = []
+        for of, by_bound in sorted(reached.items()):
+            so_far = [int(by_bound[bound]) for bound in sorted(by_bound)]
+            counts = tuple(here - before for here, before in zip(so_far, (0, *so_far[:-1]), strict=True))
+            if so_far[-1]:
+                found.append(Durations(of, counts))
+        return found
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

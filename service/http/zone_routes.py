@@ -1,13 +1,14 @@
 """Zones and their notices, which the operator prepares before people are asked for consent."""
 
 from dataclasses import asdict
-from typing import Final
+from typing import Final, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StrictInt, TypeAdapter
 
+from volens.consent import Zone
 from volens.service.http.access import Caller, GuardedRoute
-from volens.service.http.app_state import SharedState
+from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import EXAMPLE_SHA256, RequestBody, ZoneName
 from volens.service.http.idempotency import Idempotent, StorableResponse
 from volens.service.http.pagination import NOT_MODIFIED, IfNoneMatch, with_etag
@@ -55,6 +56,18 @@ class NewZone(RequestBody):
     title: str | None = Field(None, description="what people call it; can change", examples=["Lobby East"])
 
 
+class NewTitle(RequestBody):
+    """What people call a zone."""
+
+    title: str = Field(max_length=400, description="at most 80 characters; empty for none", examples=["Lobby East"])
+
+
+class NewState(RequestBody):
+    """Whether a zone is in use."""
+
+    state: Literal["in_use", "paused"] = Field(examples=["paused"])
+
+
 class NoticeAnswer(BaseModel):
     """The text that a person is shown before they agree."""
 
@@ -93,6 +106,20 @@ async def add_zone(app_state: SharedState, new: NewZone, idempotent: Idempotent)
         return StorableResponse(_answer(ZoneStatus(site.add_zone(new.zone, **terms), 0, {})))
 
     return await idempotent.run(app_state.desk_pool, add, new)
+
+
+@router.put("/zones/{zone}/title", summary="Change the title of a zone")
+async def rename_zone(zone: str, app_state: SharedState, new: NewTitle) -> ZoneAnswer:
+    """Change what people call a zone. Its name stays, because receipts and certificates have it."""
+    return await app_state.desk_pool.run(lambda: _changed(app_state, app_state.site.zones.rename(zone, new.title)))
+
+
+@router.put("/zones/{zone}/state", summary="Pause a zone, or end its pause")
+async def set_zone_state(zone: str, app_state: SharedState, new: NewState) -> ZoneAnswer:
+    """Pause a zone: nothing is matched or enrolled there, and people can still withdraw. Or end the pause."""
+    zones = app_state.site.zones
+    change = zones.pause if new.state == "paused" else zones.resume
+    return await app_state.desk_pool.run(lambda: _changed(app_state, change(zone)))
 
 
 @router.get(
@@ -135,6 +162,10 @@ async def publish_notice(zone: str, app_state: SharedState, new: NewNotice, idem
         return StorableResponse(NoticeAnswer(zone=zone, title=title, **asdict(published)))
 
     return await idempotent.run(app_state.desk_pool, publish, zone, new)
+
+
+def _changed(app_state: AppState, zone: Zone) -> ZoneAnswer:
+    return next(_answer(one) for one in app_state.site.status().zones if one.zone.purpose == zone.purpose)
 
 
 def _answer(one: ZoneStatus) -> ZoneAnswer:

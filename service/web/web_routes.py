@@ -22,6 +22,7 @@ from volens.service.web import (
     officer_orders,
     officer_pages,
     oidc_sign_in,
+    operator_pages,
     photo_pages,
     public_pages,
     receipt_pages,
@@ -38,7 +39,7 @@ _MY_DATA: Final = (my_data_renewal, my_data_pages, my_data_files, my_data_action
 _DESK: Final = (desk_pages, desk_invitation_pages)
 _OFFICER: Final = (officer_pages, officer_orders, officer_erasures)
 _OPEN: Final = (home_page, check_page, public_pages, kiosk_page, kiosk_door, staff_pages, oidc_sign_in)
-_PAGES: Final = (*_OPEN, *_INVITATION, *_MY_DATA, *_DESK, *_OFFICER)
+_PAGES: Final = (*_OPEN, *_INVITATION, *_MY_DATA, *_DESK, *_OFFICER, operator_pages)
 
 
 def add_pages(app: FastAPI) -> None:

@@ -18,6 +18,7 @@ from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.schema import data_tables as tables
 
 NEWEST: Final = PreparedQuery(select(func.max(tables.audit_event.c.seq)))
+_BATCH: Final = 512
 _NEWEST_LEAF: Final = PreparedQuery(
     select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq.desc()).limit(1)
 )
@@ -188,17 +189,63 @@ def entries_about_no_person(connection: Connection, kind: str | None = None) -> 
     )
     found = []
     for leaf, details, salt in connection.execute(query.where(opening.receipt_id.is_(None)).order_by(event.seq)):
-        of_kind, at = audit.read_leaf(leaf)
+        of_kind, _at = audit.read_leaf(leaf)
         if kind in {None, of_kind}:
-            try:
-                opened = read_json(details)
-                audit.open_leaf(leaf, opened, salt)
-            except (ValueError, TypeError, AttributeError):
-                raise TamperError(
-                    "integrity: an opening of the audit log does not match its leaf; restore the data file"
-                ) from None
-            found.append(Event(of_kind, at, opened, salt))
+            found.append(_opened(leaf, details, salt))
     return found
+
+
+def _opened(leaf: bytes, details: str, salt: bytes) -> Event:
+    kind, at = audit.read_leaf(leaf)
+    try:
+        opened = read_json(details)
+        audit.open_leaf(leaf, opened, salt)
+    except (ValueError, TypeError, AttributeError):
+        raise TamperError(
+            "integrity: an opening of the audit log does not match its leaf; restore the data file"
+        ) from None
+    return Event(kind, at, opened, salt)
+
+
+def entries_of_kind_since(connection: Connection, kind: str, since: datetime) -> list[Event]:
+    """Return the events of one kind about no person that can be opened, from `since` on, the newest first.
+
+    Cost: reads the entries from the end of the log back to `since`, and no older ones.
+
+    Raises:
+        TamperError: a leaf is malformed, or an opening does not match its leaf.
+    """
+    event, opening = tables.audit_event.c, tables.audit_opening.c
+    below, found = log_size(connection) + 1, list[Event]()
+    while True:
+        query = select(event.seq, event.leaf, opening.details, opening.salt, opening.receipt_id).join_from(
+            tables.audit_event, tables.audit_opening, event.seq == opening.seq, isouter=True
+        )
+        rows = connection.execute(query.where(event.seq < below).order_by(event.seq.desc()).limit(_BATCH)).all()
+        for row in rows:
+            of_kind, at = audit.read_leaf(row.leaf)
+            if at < since:
+                return found
+            if of_kind == kind and row.details is not None and row.receipt_id is None:
+                found.append(_opened(row.leaf, row.details, row.salt))
+        if not rows:
+            return found
+        below = rows[-1].seq
+
+
+def newest_time_of_kind(connection: Connection, kind: str) -> datetime | None:
+    """Return when the newest event of a kind was logged; None if there is none. Cost: the database reads every leaf.
+
+    Raises:
+        TamperError: the leaf is malformed.
+    """
+    event = tables.audit_event.c
+    names_it = func.instr(event.leaf, f'"{kind}"'.encode("ascii")) > 0
+    for leaf in connection.scalars(select(event.leaf).where(names_it).order_by(event.seq.desc())):
+        of_kind, at = audit.read_leaf(leaf)
+        if of_kind == kind:
+            return at
+    return None
 
 
 def has_entry(connection: Connection, details: Mapping[str, str | int]) -> bool:

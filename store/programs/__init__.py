@@ -7,6 +7,7 @@ from volens.store.programs.decision_counts import COUNTED as COUNTED
 from volens.store.programs.decision_counts import COUNTS_KEPT as COUNTS_KEPT
 from volens.store.programs.decision_counts import ENDED as ENDED
 from volens.store.programs.decision_counts import STARTED as STARTED
+from volens.store.programs.decision_counts import CallerActivity as CallerActivity
 from volens.store.programs.decision_counts import DecisionCount as DecisionCount
 from volens.store.programs.decision_counts import DecisionLog as DecisionLog
 from volens.store.programs.endpoints import USUAL_KINDS as USUAL_KINDS

@@ -132,9 +132,15 @@ class Credentials:
         self._logged: dict[str, SealedRows] = {}
 
     def issue(
-        self, *, label: str, role: Role, zone: str | None = None, valid_days: int = DEFAULT_VALID_DAYS
+        self,
+        *,
+        label: str,
+        role: Role,
+        zone: str | None = None,
+        valid_days: int = DEFAULT_VALID_DAYS,
+        by: str | None = None,
     ) -> tuple[Credential, CredentialToken]:
-        """Issue a credential; the token itself is not stored.
+        """Issue a credential; the token itself is not stored. `by` is the operator who does it on the pages.
 
         Raises:
             InputError: the label is not valid, there is no such zone, a door has no zone, or a role for the whole
@@ -147,7 +153,8 @@ class Credentials:
         with self._store.write() as tx:
             if purpose is not None:
                 zone_of(tx.connection, purpose)
-            return issue_credential(tx, self._store.seals, ISSUED, label, role, purpose, valid_days)
+            more = {} if by is None else {"by": by}
+            return issue_credential(tx, self._store.seals, ISSUED, label, role, purpose, valid_days, more=more)
 
     def rotate(
         self, credential_id: str, *, grace_hours: int = DEFAULT_GRACE_HOURS, valid_days: int = DEFAULT_VALID_DAYS
@@ -175,15 +182,15 @@ class Credentials:
                 tx.connection.execute(ends)
             return issued
 
-    def end(self, credential_id: str) -> None:
-        """Revoke a credential at once. A repeated call changes nothing.
+    def end(self, credential_id: str, *, by: str | None = None) -> None:
+        """Revoke a credential at once. A repeated call changes nothing. `by` is the operator, as in `issue`.
 
         Raises:
             InputError: there is no such credential.
         """
         with self._store.write() as tx:
             if known_credential(tx, credential_id).ended_at is None:
-                end_credential(tx, credential_id)
+                end_credential(tx, credential_id, by=by)
 
     def list(self, *, all_of_them: bool = False) -> list[Credential]:
         """Return the credentials in force by label; with `all_of_them`, expired and revoked ones too.
@@ -307,12 +314,12 @@ def issue_credential(
     return credential, token
 
 
-def end_credential(tx: Transaction, credential_id: str) -> None:
-    """End a credential that has not ended, and log it."""
+def end_credential(tx: Transaction, credential_id: str, *, by: str | None = None) -> None:
+    """End a credential that has not ended, and log it, with the operator who did it on the pages."""
     ended = update(table).where(table.c.credential_id == credential_id).values(ended_at=tx.now)
     with tx.changing(Scope.CREDENTIAL, [credential_id]):
         tx.connection.execute(ended)
-        tx.log("credential.ended", {"credential": credential_id})
+        tx.log("credential.ended", {"credential": credential_id} | ({} if by is None else {"by": by}))
 
 
 def known_credential(tx: Transaction, credential_id: str) -> Credential:

@@ -16,7 +16,8 @@ from typing import Final, final
 
 from sqlalchemy import select
 
-from volens.consent import Purpose, format_time
+from volens.consent import Purpose, format_time, parse_time
+from volens.store.log import entries_of_kind_since
 from volens.store.schema import data_tables as tables
 from volens.store.store import Store
 
@@ -44,6 +45,22 @@ class DecisionCount:
     operation: str
     answers: Mapping[str, int]
     faces: Mapping[str, int]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CallerActivity:
+    """What one caller asked in a span of time, in sums.
+
+    Attributes:
+        asked: number of requests.
+        refused: how many of them were not answered with a decision, or with what was asked for.
+        last_at: when the last minute ended in which the caller asked.
+    """
+
+    asked: int
+    refused: int
+    last_at: datetime
 
 
 @final
@@ -84,3 +101,22 @@ class DecisionLog:
                 by_term.setdefault(timedelta(days=days) if faces else COUNTS_KEPT, []).append(details)
             for term, many in by_term.items():
                 tx.log_all(COUNTED, many, ends_at=tx.now + term)
+
+    def activity(self, since: datetime) -> dict[str, CallerActivity]:
+        """Return the sums of each caller's requests that were counted from `since` on. Says nothing about faces.
+
+        Cost: reads the log from its end back to `since`.
+
+        Raises:
+            TamperError: an entry does not match its leaf.
+        """
+        with self._store.read() as connection:
+            events = entries_of_kind_since(connection, COUNTED, since)
+        found: dict[str, CallerActivity] = {}
+        for event in events:
+            answers = {name: int(value) for name, value in event.details.items() if name.startswith("answers_")}
+            asked, refused = sum(answers.values()), sum(answers.values()) - answers.get("answers_allowed", 0)
+            caller, until = str(event.details["caller"]), parse_time(str(event.details["to"]))
+            known = found.get(caller, CallerActivity(0, 0, until))
+            found[caller] = CallerActivity(known.asked + asked, known.refused + refused, max(known.last_at, until))
+        return found

@@ -149,7 +149,7 @@ class Staff:
             if by == credential_id:
                 raise RefusedError("an operator cannot recover their own sign-in; ask a second operator")
             if old.ended_at is None:
-                end_credential(tx, credential_id)
+                end_credential(tx, credential_id, by=by)
             until = tx.now + timedelta(hours=link_hours)
             more = {"replaces": credential_id} | ({} if by is None else {"by": by})
             return issue_credential(

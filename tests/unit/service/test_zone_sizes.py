@@ -11,7 +11,7 @@ from volens import Site
 from volens.consent import Custody, RefusedError
 from volens.face.embedder import SFACE_MODEL
 from volens.service.cli.doctor_commands import _zone_sizes
-from volens.service.cli.zone_sizes import zones_too_large
+from volens.service.zone_sizes import zones_too_large
 
 SFACE = str(SFACE_MODEL.model_id)
 

@@ -16,6 +16,16 @@ def largest_searched_zone() -> int:
     return SFACE.large[0]
 
 
+def missed_per_100(people: int) -> tuple[int, int] | None:
+    """Return how often the default model misses enrolled people in a zone of this size, of 100 attempts.
+
+    Returns the measured size that is next above `people`, and the number for it; None above the largest measured one.
+    """
+    from volens.face.thresholds import SFACE_MISSED_PER_100  # noqa: PLC0415  the package loads OpenCV
+
+    return next((one for one in sorted(SFACE_MISSED_PER_100.items()) if one[0] >= people), None)
+
+
 def size_sentence() -> str:
     """Return how many people the default model serves, and how often it misses them."""
     from volens.face.thresholds import SFACE_MISSED_PER_100  # noqa: PLC0415  the package loads OpenCV

@@ -1,0 +1,138 @@
+"""Pages of the operator: what to act on, zones and doors, health, keys and backups, staff. No names or faces.
+
+The pages read the site; their buttons call the operations under ``/v1``, which have the operator's role.
+"""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+
+from volens.consent import Custody
+from volens.service.http.app_state import AppState, SharedState
+from volens.service.web.duration_chart import duration_chart
+from volens.service.web.operator_problems import SiteFacts, find_problems
+from volens.service.web.page_response import render, zone_name
+from volens.service.web.staff_session import OperatorPageRoute, Staff
+from volens.service.zone_sizes import largest_searched_zone, missed_per_100
+from volens.store.programs import Role
+
+ACTIVITY: Final = timedelta(days=1)
+_BACKUP: Final = "backup.begun"
+
+router: Final = APIRouter(route_class=OperatorPageRoute)
+
+
+@router.get("/operator", name="operator_page")
+async def operator_page(request: Request, app_state: SharedState, staff: Staff) -> Response:
+    """Show what to act on now."""
+
+    def page() -> Response:
+        facts = site_facts(app_state)
+        people = sum(one.live_consents for one in facts.status.zones)
+        problems, zones = find_problems(facts), len(facts.status.zones)
+        return _page(request, "overview", staff, problems=problems, names=facts.titles, people=people, zones=zones)
+
+    return await app_state.page_pool.run(page)
+
+
+@router.get("/operator/zones", name="operator_zones_page")
+async def zones_page(request: Request, app_state: SharedState, staff: Staff) -> Response:
+    """Show the zones, and the doors and kiosks of each."""
+
+    def page() -> Response:
+        site = app_state.site
+        now, programs = site.now(), site.programs
+        doors = [one for one in programs.credentials.list() if one.role is Role.DOOR and one.expires_at > now]
+        largest = largest_searched_zone()
+        zones = [
+            {
+                "zone": one.zone,
+                "name": zone_name(one.zone),
+                "people": one.live_consents,
+                "missed": missed_per_100(one.live_consents) if one.zone.custody is Custody.OPERATOR else None,
+                "largest": largest if one.zone.custody is Custody.OPERATOR else None,
+                "doors": [door for door in doors if door.purpose == one.zone.purpose],
+            }
+            for one in site.status().zones
+        ]
+        activity = programs.decisions.activity(now - ACTIVITY)
+        has_address = site.defaults.public_url() is not None
+        return _page(request, "zones", staff, zones=zones, activity=activity, now=now, has_address=has_address)
+
+    return await app_state.page_pool.run(page)
+
+
+@router.get("/operator/health", name="operator_health_page")
+async def health_page(request: Request, app_state: SharedState, staff: Staff) -> Response:
+    """Show how long decisions and requests take, and the processes that serve."""
+
+    def page() -> Response:
+        stages, operations = app_state.metrics.stages(), app_state.metrics.operations()
+        return _page(
+            request,
+            "health",
+            staff,
+            stages=duration_chart(stages),
+            operations=duration_chart(operations),
+            processes=app_state.site.status().processes,
+        )
+
+    return await app_state.page_pool.run(page)
+
+
+@router.get("/operator/keys", name="operator_keys_page")
+async def keys_page(request: Request, app_state: SharedState, staff: Staff) -> Response:
+    """Show the keys and the newest backup."""
+
+    def page() -> Response:
+        site = app_state.site
+        keys, made_at = site.keys.status(), site.log.newest_of(_BACKUP)
+        holder = keys.root_key.partition(":")[0]
+        days = None if made_at is None else (site.now() - made_at).days
+        backup = {"backup_at": made_at, "backup_days": days, "today": f"{site.now():%Y-%m-%d}"}
+        return _page(request, "keys", staff, keys=keys, holder=holder, **backup)
+
+    return await app_state.page_pool.run(page)
+
+
+@router.get("/operator/staff", name="operator_staff_page")
+async def staff_page(request: Request, app_state: SharedState, staff: Staff) -> Response:
+    """Show the members of staff."""
+
+    def page() -> Response:
+        site = app_state.site
+        members, zones = site.programs.staff.list(), site.zones.all()
+        has_address, roles = (
+            site.defaults.public_url() is not None,
+            [one for one in Role if one not in {Role.DOOR, Role.OPERATOR}],
+        )
+        shown = {"members": members, "zones": zones, "has_address": has_address, "roles": roles, "now": site.now()}
+        return _page(request, "staff", staff, **shown)
+
+    return await app_state.page_pool.run(page)
+
+
+def site_facts(app_state: AppState) -> SiteFacts:
+    """Return what the overview checks. Cost: the numbers of the site, and one search of the log for the backup."""
+    site = app_state.site
+    status, stops = site.status(), site.stops
+    return SiteFacts(
+        now=site.now(),
+        status=status,
+        keys=site.keys.status(),
+        credentials=tuple(site.programs.credentials.list()),
+        unrecorded=stops.unrecorded() is not None,
+        is_disk_full=stops.reserve.is_disk_full() or (stops.retries and not stops.reserve.is_kept()),
+        is_overdue=site.clocks.quick_alarm() is not None,
+        given_up=site.programs.outbox.state().dead,
+        has_address=site.defaults.public_url() is not None,
+        without_notice=tuple(one.zone.purpose for one in status.zones if not site.zones.notices(one.zone.purpose)),
+        backup_at=site.log.newest_of(_BACKUP),
+        titles={one.zone.purpose: zone_name(one.zone) for one in status.zones},
+    )
+
+
+def _page(request: Request, name: str, staff: Staff, **values: Any) -> Response:  # noqa: ANN401  what the template shows
+    section = "/operator" if name == "overview" else f"/operator/{name}"
+    return render(request, f"operator/{name}.html", staff=staff, section=section, **values)
