@@ -19,10 +19,10 @@ from volens.store.log import (
     leaves_from,
     log_size,
     newest_head,
-    newest_time_of_kind,
     node_reader,
     verify_log,
 )
+from volens.store.log.audit_log import newest_time_of_kind
 from volens.store.people import broken_rows
 
 MAX_ENTRIES: Final = 1000
@@ -96,10 +96,13 @@ class PublishedLog:
         with self._store.read() as connection:
             return entries_about_no_person(connection, kind)
 
-    def newest_of(self, kind: str) -> datetime | None:
-        """Return when the newest event of a kind was logged, such as ``backup.begun``; None if there is none."""
+    def newest_backup_at(self) -> datetime | None:
+        """Return when the newest backup was begun; None if there is none.
+
+        Not checked: whether it was finished.
+        """
         with self._store.read() as connection:
-            return newest_time_of_kind(connection, kind)
+            return newest_time_of_kind(connection, "backup.begun", "with_keyring")
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Return the inclusion proof of leaf `index` in a log of `size` leaves (RFC 6962, 2.1.1): hashes of 32 bytes.

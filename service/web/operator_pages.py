@@ -18,7 +18,6 @@ from volens.service.zone_sizes import largest_searched_zone, missed_per_100
 from volens.store.programs import Role
 
 ACTIVITY: Final = timedelta(days=1)
-_BACKUP: Final = "backup.begun"
 
 router: Final = APIRouter(route_class=OperatorPageRoute)
 
@@ -87,7 +86,7 @@ async def keys_page(request: Request, app_state: SharedState, staff: Staff) -> R
 
     def page() -> Response:
         site = app_state.site
-        keys, made_at = site.keys.status(), site.log.newest_of(_BACKUP)
+        keys, made_at = site.keys.status(), site.log.newest_backup_at()
         holder = keys.root_key.partition(":")[0]
         days = None if made_at is None else (site.now() - made_at).days
         backup = {"backup_at": made_at, "backup_days": days, "today": f"{site.now():%Y-%m-%d}"}
@@ -128,7 +127,7 @@ def site_facts(app_state: AppState) -> SiteFacts:
         given_up=site.programs.outbox.state().dead,
         has_address=site.defaults.public_url() is not None,
         without_notice=tuple(one.zone.purpose for one in status.zones if not site.zones.notices(one.zone.purpose)),
-        backup_at=site.log.newest_of(_BACKUP),
+        backup_at=site.log.newest_backup_at(),
         titles={one.zone.purpose: zone_name(one.zone) for one in status.zones},
     )
 

@@ -2,12 +2,10 @@
 
 from volens.store.log.audit_log import LogReport as LogReport
 from volens.store.log.audit_log import entries_about_no_person as entries_about_no_person
-from volens.store.log.audit_log import entries_of_kind_since as entries_of_kind_since
 from volens.store.log.audit_log import erase_openings as erase_openings
 from volens.store.log.audit_log import kinds_since as kinds_since
 from volens.store.log.audit_log import log_size as log_size
 from volens.store.log.audit_log import newest_time as newest_time
-from volens.store.log.audit_log import newest_time_of_kind as newest_time_of_kind
 from volens.store.log.audit_log import node_reader as node_reader
 from volens.store.log.audit_log import verify_log as verify_log
 from volens.store.log.evidence_files import MAX_EVIDENCE_BYTES as MAX_EVIDENCE_BYTES

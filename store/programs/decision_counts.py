@@ -17,7 +17,7 @@ from typing import Final, final
 from sqlalchemy import select
 
 from volens.consent import Purpose, format_time, parse_time
-from volens.store.log import entries_of_kind_since
+from volens.store.log.audit_log import entries_of_kind_since
 from volens.store.schema import data_tables as tables
 from volens.store.store import Store
 
