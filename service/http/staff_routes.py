@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field, StrictInt
 
-from volens.consent import InputError, RefusedError
+from volens.consent import InputError
 from volens.consent.relying_party import RelyingParty
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import AppState, SharedState
@@ -26,10 +26,6 @@ _LINK: Final = "shown once: a secret until it was opened"
 _NO_ADDRESS: Final = (
     "this site has no public URL, so no link can be made; set the address of its pages with "
     "'volens defaults set --public-url https://HOST'"
-)
-_OPERATOR_ELSEWHERE: Final = (
-    "another operator is added on the machine of the site only, with 'volens staff add LABEL --role operator', so that "
-    "a stolen session cannot make itself an operator"
 )
 _CredentialInPath = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
@@ -86,7 +82,9 @@ class NewMember(RequestBody):
     """A member of staff to add."""
 
     label: str = Field(max_length=400, examples=["reception, early shift"])
-    role: Role = Field(description="any except 'door' and 'operator'", examples=["desk"])
+    role: Role = Field(
+        description="'desk' or 'auditor'; others are added on the machine of the site", examples=["desk"]
+    )
     zone: str | None = Field(None, max_length=200, description="the only zone of a desk; null for all")
     valid_days: StrictInt = DEFAULT_VALID_DAYS
     link_hours: StrictInt = DEFAULT_LINK_HOURS
@@ -146,11 +144,9 @@ async def list_staff(app_state: SharedState) -> list[StaffAnswer]:
 
 @router.post("/staff", status_code=201, response_model=LinkAnswer, summary="Add a member of staff")
 async def add_staff(app_state: SharedState, caller: Caller, new: NewMember, idempotent: Idempotent) -> Response:
-    """Add a member, except an operator, and return the link with which they make their passkey."""
+    """Add a member of the desk, or an auditor, and return the link with which they make their passkey."""
 
     def add() -> StorableResponse:
-        if new.role is Role.OPERATOR:
-            raise RefusedError(_OPERATOR_ELSEWHERE)
         public = _public_url(app_state)
         made = app_state.site.programs.staff.add(**new.model_dump(), by=caller.caller_id)
         return _staff_link(public, *made)

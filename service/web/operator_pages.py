@@ -16,6 +16,7 @@ from volens.service.web.page_response import render, zone_name
 from volens.service.web.staff_session import OperatorPageRoute, Staff
 from volens.service.zone_sizes import largest_searched_zone, missed_per_100
 from volens.store.programs import Role
+from volens.store.programs.staff import ADDED_ON_PAGES
 
 ACTIVITY: Final = timedelta(days=1)
 
@@ -102,11 +103,9 @@ async def staff_page(request: Request, app_state: SharedState, staff: Staff) -> 
     def page() -> Response:
         site = app_state.site
         members, zones = site.programs.staff.list(), site.zones.all()
-        has_address, roles = (
-            site.defaults.public_url() is not None,
-            [one for one in Role if one not in {Role.DOOR, Role.OPERATOR}],
-        )
-        shown = {"members": members, "zones": zones, "has_address": has_address, "roles": roles, "now": site.now()}
+        has_address = site.defaults.public_url() is not None
+        shown = {"members": members, "zones": zones, "has_address": has_address, "now": site.now()}
+        shown["roles"] = ADDED_ON_PAGES
         return _page(request, "staff", staff, **shown)
 
     return await app_state.page_pool.run(page)

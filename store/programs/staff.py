@@ -42,6 +42,10 @@ MAX_LINK_HOURS: Final = 336
 MAX_PASSKEY_ID_CHARACTERS: Final = 1364
 """An id of 1023 bytes (WebAuthn Level 3, section 6.1) in base64url."""
 
+ADDED_ON_PAGES: Final = (Role.DESK, Role.AUDITOR)
+"""The roles that an operator who is signed in can add. A stolen session must not make itself an operator, nor two
+privacy officers, who together erase everyone (docs/adr/0061)."""
+
 _PASSKEY_ADDED: Final = "passkey.added"
 _HOLDER: Final = PreparedQuery(
     select(staff_passkey.c.credential_id).where(staff_passkey.c.passkey_id == bindparam("passkey"))
@@ -104,9 +108,15 @@ class Staff:
 
         Raises:
             InputError: a value is not valid, there is no such zone, or the role does not fit it.
+            RefusedError: it was begun on the pages, and the role is none of `ADDED_ON_PAGES`.
         """
         if role is Role.DOOR:
             raise InputError("got the role of a door for a member of staff; a door has a credential of its own")
+        if by is not None and role not in ADDED_ON_PAGES:
+            raise RefusedError(
+                "an operator or a privacy officer is added on the machine of the site only, with 'volens staff add "
+                "LABEL --role ROLE', so that a stolen session cannot make itself one"
+            )
         purpose = None if zone is None else parse_purpose(zone)
         check_reach(role, purpose)
         label = plain_label(label)
@@ -138,7 +148,8 @@ class Staff:
 
         Raises:
             InputError: it is no credential of a member of staff, or a number is out of range.
-            RefusedError: the operator is this member: a stolen session must not make itself a passkey.
+            RefusedError: the operator is this member: a stolen session must not make itself a passkey. Or the member
+                is a privacy officer, and it was begun on the pages.
         """
         check_within(valid_days, 1, MAX_VALID_DAYS, "days")
         check_within(link_hours, 1, MAX_LINK_HOURS)
@@ -148,6 +159,10 @@ class Staff:
                 raise InputError("this is the credential of a program; 'volens credential rotate' gives it a new token")
             if by == credential_id:
                 raise RefusedError("an operator cannot recover their own sign-in; ask a second operator")
+            if by is not None and old.role is Role.PRIVACY_OFFICER:
+                raise RefusedError(
+                    "a privacy officer is recovered on the machine of the site only, with 'volens staff recover'"
+                )
             if old.ended_at is None:
                 end_credential(tx, credential_id, by=by)
             until = tx.now + timedelta(hours=link_hours)

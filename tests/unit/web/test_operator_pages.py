@@ -193,14 +193,27 @@ def test_a_member_is_added_recovered_and_ended(
     assert client.post("/v1/staff", json={"label": "x", "role": "door"}, headers=headers).status_code == 422
 
 
-def test_no_session_makes_another_operator(
-    house: House, client: TestClient, operator: Member, headers: dict[str, str]
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.PRIVACY_OFFICER])
+def test_no_session_makes_another_operator_or_officer(
+    house: House, client: TestClient, operator: Member, headers: dict[str, str], role: Role
 ) -> None:
-    answer = client.post("/v1/staff", json={"label": "intruder", "role": "operator"}, headers=headers)
+    answer = client.post("/v1/staff", json={"label": "intruder", "role": role}, headers=headers)
     assert answer.status_code == 403
     assert "volens staff add" in answer.json()["detail"]
     assert members(house) == {operator.credential.credential_id}
-    assert 'value="operator"' not in client.get("/operator/staff").text
+    assert f'value="{role}"' not in client.get("/operator/staff").text
+
+
+def test_no_session_takes_over_a_privacy_officer(
+    house: House, client: TestClient, operator: Member, headers: dict[str, str]
+) -> None:
+    del operator
+    officer = add_member(house.site, Role.PRIVACY_OFFICER).credential.credential_id
+    answer = client.post(f"/v1/staff/{officer}/recovery", headers=headers)
+    assert answer.status_code == 403
+    assert "volens staff recover" in answer.json()["detail"]
+    assert officer in members(house)
+    assert f"/v1/staff/{officer}/recovery" not in client.get("/operator/staff").text
 
 
 def test_an_operator_cannot_recover_their_own_sign_in(
