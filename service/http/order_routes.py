@@ -4,8 +4,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 
 from volens import Site
 from volens.erase.order import ProposedOrder, Selection
@@ -88,6 +89,14 @@ async def list_orders(app_state: SharedState) -> OrderList:
     return await app_state.desk_pool.run(
         lambda: OrderList(items=[_order(site, one) for one in site.cohorts.proposals()])
     )
+
+
+async def _refuse_plans_by_get(_request: Request) -> Response:
+    raise HTTPException(405)
+
+
+# Before the route of one order, which would take "plans" for an id.
+router.add_route("/orders/plans", _refuse_plans_by_get, methods=["GET"], include_in_schema=False)
 
 
 @router.get("/orders/{cohort_id}", summary="One proposed order")
