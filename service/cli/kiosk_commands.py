@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from volens import Site
-from volens.consent import InputError, format_time, parse_purpose
+from volens.consent import format_time, parse_purpose
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import hand_out, must_be_new, write_private
 from volens.service.cli.options import OutOption
@@ -30,12 +30,7 @@ def link(
     """Issue a credential for one tablet, and print the link that pairs it. The link is shown once, and not stored."""
     must_be_new(qr, "QR")
     must_be_new(out, "link")
-    public = site.defaults.public_url()
-    if public is None:
-        raise InputError(
-            "this site has no public URL, so no link can be made; set the address of its pages with "
-            "'volens defaults set --public-url https://HOST'"
-        )
+    public = site.defaults.address_for_links()
     purpose = parse_purpose(zone)
     credential, token = site.programs.credentials.issue(
         label=label or f"kiosk {purpose}", role=Role.DOOR, zone=purpose, valid_days=days

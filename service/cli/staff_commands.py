@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from volens import Site
-from volens.consent import InputError, format_time
+from volens.consent import format_time
+from volens.consent.relying_party import RelyingParty
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import hand_out, must_be_new, write_private
 from volens.service.cli.options import OutOption
@@ -37,9 +38,9 @@ def add(
     out: OutOption = None,
 ) -> Output:
     """Add a member, and print the link with which they make their passkey. It is shown once, and not stored."""
-    _check_place(site, qr, out)
+    public = _place(site, qr, out)
     made = site.programs.staff.add(label=label, role=role, zone=zone, valid_days=days, link_hours=link_hours)
-    return _link_shown(site, *made, qr, out)
+    return _link_shown(public, *made, qr, out)
 
 
 @app.command("recover", "86c42cc34fe8d921 --out reception.link")
@@ -52,9 +53,9 @@ def recover(
     out: OutOption = None,
 ) -> Output:
     """Give a member who lost the passkey a new link. The old passkey ends now."""
-    _check_place(site, qr, out)
+    public = _place(site, qr, out)
     made = site.programs.staff.recover(credential_id, valid_days=days, link_hours=link_hours)
-    return _link_shown(site, *made, qr, out)
+    return _link_shown(public, *made, qr, out)
 
 
 @app.command("end", "86c42cc34fe8d921")
@@ -91,14 +92,11 @@ def show(
     return {"staff": document}, text
 
 
-def _check_place(site: Site, qr: Path | None, out: Path | None) -> None:
+def _place(site: Site, qr: Path | None, out: Path | None) -> RelyingParty:
+    """Return the address for the link, before anything is issued."""
     must_be_new(qr, "QR")
     must_be_new(out, "link")
-    if site.defaults.public_url() is None:
-        raise InputError(
-            "this site has no public URL, so no link can be made; set the address of its pages with "
-            "'volens defaults set --public-url https://HOST'"
-        )
+    return site.defaults.address_for_links()
 
 
 def _document(one: Credential) -> dict[str, object]:
@@ -106,10 +104,9 @@ def _document(one: Credential) -> dict[str, object]:
 
 
 def _link_shown(
-    site: Site, credential: Credential, token: CredentialToken, qr: Path | None, out: Path | None
+    public: RelyingParty, credential: Credential, token: CredentialToken, qr: Path | None, out: Path | None
 ) -> Output:
-    public = site.defaults.public_url()
-    if public is None or credential.link_until is None:  # `_check_place` has checked the first; the second is a bug
+    if credential.link_until is None:  # that of a member of staff has one; without it this is a bug
         raise AssertionError
     address = staff_link(public, token)
     if qr is not None:

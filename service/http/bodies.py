@@ -5,9 +5,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import Path, Request, Response, UploadFile
+from fastapi import APIRouter, Path, Request, Response, UploadFile
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
 from volens.consent.json_reader import DuplicateMemberError, JsonError, read_json
@@ -52,6 +53,18 @@ class _JsonRequest(Request):
             raise json.JSONDecodeError(DUPLICATE_MEMBER, "", 0) from None
         except JsonError:
             raise json.JSONDecodeError("not JSON", "", 0) from None
+
+
+def refuse_get(router: APIRouter, path: str) -> None:
+    """Answer 405 to GET at an address that has POST alone.
+
+    Call it before the route of one row, which would take the last word of the address for an id, and answer 422.
+    """
+
+    async def refuse(_request: Request) -> Response:
+        raise HTTPException(405)
+
+    router.add_route(path, refuse, methods=["GET"], include_in_schema=False)
 
 
 class JsonRoute(APIRoute):

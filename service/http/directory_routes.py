@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
 from volens.consent import InputError, Purpose, parse_purpose
@@ -13,7 +13,7 @@ from volens.enroll import ListedInvitation
 from volens.rights import PersonEntry
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
-from volens.service.http.bodies import EXAMPLE_ID, Id, RequestBody, SubjectId, Time, ZoneName
+from volens.service.http.bodies import EXAMPLE_ID, Id, RequestBody, SubjectId, Time, ZoneName, refuse_get
 from volens.service.http.pagination import (
     Cursor,
     Limit,
@@ -140,12 +140,7 @@ async def list_people(
     return Page(items=[_answer(one) for one in page.entries], next=following)
 
 
-async def _refuse_search_by_get(_request: Request) -> Response:
-    raise HTTPException(405)
-
-
-# Before the route of one person, which would take "search" for an id.
-router.add_route("/people/search", _refuse_search_by_get, methods=["GET"], include_in_schema=False)
+refuse_get(router, "/people/search")
 
 
 @router.get("/people/{subject_id}", summary="Show one person")

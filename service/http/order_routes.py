@@ -4,15 +4,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
 
 from volens import Site
 from volens.erase.order import ProposedOrder, Selection
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
-from volens.service.http.bodies import EXAMPLE_ID, Id, IdInPath, Time
+from volens.service.http.bodies import EXAMPLE_ID, Id, IdInPath, Time, refuse_get
 from volens.service.http.idempotency import Idempotent, StorableResponse
 from volens.service.http.job_routes import NewPlan
 
@@ -91,12 +90,7 @@ async def list_orders(app_state: SharedState) -> OrderList:
     )
 
 
-async def _refuse_plans_by_get(_request: Request) -> Response:
-    raise HTTPException(405)
-
-
-# Before the route of one order, which would take "plans" for an id.
-router.add_route("/orders/plans", _refuse_plans_by_get, methods=["GET"], include_in_schema=False)
+refuse_get(router, "/orders/plans")
 
 
 @router.get("/orders/{cohort_id}", summary="One proposed order")

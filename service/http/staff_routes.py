@@ -6,10 +6,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field, StrictInt
 
-from volens.consent import InputError
 from volens.consent.relying_party import RelyingParty
 from volens.service.http.access import Caller, GuardedRoute
-from volens.service.http.app_state import AppState, SharedState
+from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import RequestBody, Time, ZoneName
 from volens.service.http.idempotency import Idempotent, StorableResponse
 from volens.service.kiosk_link import kiosk_link
@@ -23,10 +22,6 @@ router: Final = APIRouter(tags=["staff"], route_class=GuardedRoute)
 
 _EXAMPLE: Final = "86c42cc34fe8d921"
 _LINK: Final = "shown once: a secret until it was opened"
-_NO_ADDRESS: Final = (
-    "this site has no public URL, so no link can be made; set the address of its pages with "
-    "'volens defaults set --public-url https://HOST'"
-)
 _CredentialInPath = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
 
@@ -121,7 +116,7 @@ async def link_kiosk(
     """Issue a door's credential for one tablet, and return the link to open once in the tablet's browser."""
 
     def issue() -> StorableResponse:
-        public = _public_url(app_state)
+        public = app_state.site.defaults.address_for_links()
         purpose = app_state.site.zones.get(zone).purpose
         credential, token = app_state.site.programs.credentials.issue(
             label=new.label or f"kiosk {purpose}",
@@ -147,7 +142,7 @@ async def add_staff(app_state: SharedState, caller: Caller, new: NewMember, idem
     """Add a member of the desk, or an auditor, and return the link with which they make their passkey."""
 
     def add() -> StorableResponse:
-        public = _public_url(app_state)
+        public = app_state.site.defaults.address_for_links()
         made = app_state.site.programs.staff.add(**new.model_dump(), by=caller.caller_id)
         return _staff_link(public, *made)
 
@@ -163,17 +158,10 @@ async def recover_staff(
     """End a member's passkey, and return a new link for the same member. An operator cannot recover themselves."""
 
     def recover() -> StorableResponse:
-        public = _public_url(app_state)
+        public = app_state.site.defaults.address_for_links()
         return _staff_link(public, *app_state.site.programs.staff.recover(credential_id, by=caller.caller_id))
 
     return await idempotent.run(app_state.desk_pool, recover, credential_id)
-
-
-def _public_url(app_state: AppState) -> RelyingParty:
-    public = app_state.site.defaults.public_url()
-    if public is None:
-        raise InputError(_NO_ADDRESS)
-    return public
 
 
 def _facts(one: Credential) -> dict[str, Any]:

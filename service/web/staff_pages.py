@@ -41,7 +41,7 @@ _OUR_PAGES: Final = re.compile(r"/(desk|officer|operator)(/[A-Za-z0-9_-]+)*")
 _SEE_OTHER: Final = 303
 _NOT_SIGNED_IN: Final = "this passkey opens nothing here; use another one, or ask the operator for a link"
 _NO_ADDRESS: Final = (
-    "this site has no public address, so nobody can sign in with a passkey; the operator sets it with "
+    "this site has no public address, so no one can sign in with a passkey; the operator sets it with "
     "'volens defaults set --public-url https://HOST'"
 )
 
@@ -84,7 +84,7 @@ class NextStaffPage(BaseModel):
 
 
 def our_page(address: str | None) -> str | None:
-    """Return the address of a page of staff; None for every other address, so that nobody is led elsewhere."""
+    """Return the address of a page of staff; None for every other address, so that no one is led elsewhere."""
     return address if address is not None and _OUR_PAGES.fullmatch(address) else None
 
 

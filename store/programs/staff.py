@@ -33,6 +33,7 @@ from volens.store.programs.credentials import (
 )
 from volens.store.promises.label_bounds import check_within, plain_label
 from volens.store.promises.zones_and_notices import zone_of
+from volens.store.row_seals import SealedRows
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import api_credential, staff_passkey
 from volens.store.store import Store
@@ -85,6 +86,7 @@ class Staff:
     def __init__(self, store: Store, credentials: Credentials) -> None:
         self._store = store
         self._credentials = credentials
+        self._logged: dict[str, SealedRows] = {}
 
     def add(
         self,
@@ -199,11 +201,12 @@ class Staff:
         """
         with self._store.write() as tx:
             credential = self.of_link(token)
-            used = select(staff_passkey.c.passkey_id, staff_passkey.c.credential_id)
-            found = tx.connection.execute(used).all()
-            if any(row.credential_id == credential.credential_id for row in found):
+            table = staff_passkey.c
+            # `of_link` reads a snapshot of its own, from before another registration that has just ended.
+            used = select(table.passkey_id).where(table.credential_id == credential.credential_id)
+            if tx.connection.scalar(used) is not None:
                 raise RefusedError(_LINK_ENDED)
-            if any(row.passkey_id == passkey_id for row in found):
+            if tx.connection.scalar(select(table.credential_id).where(table.passkey_id == passkey_id)) is not None:
                 raise InputError("got a passkey that this site has already; make a new one")
             with tx.changing(Scope.CREDENTIAL, [credential.credential_id]):
                 facts = _facts(credential.credential_id, public_key)
@@ -240,10 +243,14 @@ class Staff:
         """Return the verified rows of the passkeys of a credential."""
         with self._store.read_prepared() as snapshot:
             rows = self._store.seals.cached(snapshot, Scope.CREDENTIAL, credential_id)
-            found = [] if rows is None else rows.records(staff_passkey)
-            for row in found:
-                facts = _facts(credential_id, SubjectPublicKey(row["public_key"]))
-                check_logged(snapshot, self._store.keyring, row["log_index"], (_PASSKEY_ADDED,), facts)
+            if rows is None:
+                return []
+            found = rows.records(staff_passkey)
+            if self._logged.get(credential_id) is not rows:
+                for row in found:
+                    facts = _facts(credential_id, SubjectPublicKey(row["public_key"]))
+                    check_logged(snapshot, self._store.keyring, row["log_index"], (_PASSKEY_ADDED,), facts)
+                self._logged[credential_id] = rows
         return found
 
     def list(self, *, all_of_them: bool = False) -> list[StaffMember]:

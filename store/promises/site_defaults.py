@@ -126,6 +126,20 @@ class Defaults:
         found = self.get().public_url
         return None if found is None else RelyingParty(found)
 
+    def address_for_links(self) -> RelyingParty:
+        """Return the address of the site's pages.
+
+        Raises:
+            InputError: none was set.
+        """
+        found = self.public_url()
+        if found is None:
+            raise InputError(
+                "this site has no public URL, so no link can be made; set the address of its pages with "
+                "'volens defaults set --public-url https://HOST'"
+            )
+        return found
+
 
 def parse_time_zone(name: str) -> zoneinfo.ZoneInfo:
     """Return a time zone by its IANA name, such as ``Europe/Paris``.

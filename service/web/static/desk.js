@@ -1,6 +1,6 @@
 // The pages of the desk: sends what a form says to the operations of the site, and hands over what comes back.
 
-import { ProblemError, say, send, texts } from "./request.js";
+import { ProblemError, saveFile, say, send, texts } from "./request.js";
 
 const words = texts();
 const FORMULA = /^[=+\-@\t\r\n]/;
@@ -84,7 +84,7 @@ function report(rows) {
   const sum = words.report.replace("%(invited)s", invited).replace("%(refused)s", rows.length - invited);
   say(document.getElementById("report-sum"), sum);
   const button = document.getElementById("report-save");
-  button.onclick = () => save(csv(rows), "text/csv", "invitations.csv");
+  button.onclick = () => saveFile(new Blob([csv(rows)], { type: "text/csv" }), "invitations.csv");
   button.hidden = !invited;
   part.hidden = false;
   part.focus();
@@ -106,17 +106,9 @@ function csv(rows) {
   return lines.map((line) => line.map(quoted).join(",")).join("\r\n");
 }
 
-function save(text, type, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
 for (const button of document.querySelectorAll("[data-save]")) {
   const text = document.querySelector(button.dataset.save).value;
-  button.addEventListener("click", () => save(text, "application/json", button.dataset.name));
+  button.addEventListener("click", () => saveFile(new Blob([text], { type: "application/json" }), button.dataset.name));
   button.disabled = false;
 }
 

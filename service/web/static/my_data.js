@@ -1,6 +1,6 @@
 // The pages of people about their own data: hands over the code, sends what a button says, and follows an erasure.
 
-import { ProblemError, post, say, takeFragment, texts } from "./request.js";
+import { ProblemError, post, saveFile, say, takeFragment, texts } from "./request.js";
 
 const POLL_MS = 2000;
 const MAX_FILE_BYTES = 1_000_000;
@@ -49,11 +49,7 @@ async function save(form) {
     method: "POST", headers: { Accept: "application/zip, application/json" }, credentials: "same-origin", redirect: "error",
   }).catch(() => { throw new ProblemError(0, { type: "offline" }); });
   if (!answer.ok) throw new ProblemError(answer.status, await answer.json().catch(() => ({})));
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(await answer.blob());
-  link.download = form.dataset.name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  saveFile(await answer.blob(), form.dataset.name);
   document.getElementById("saved").hidden = false;
 }
 

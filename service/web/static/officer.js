@@ -1,8 +1,7 @@
 // Sends the forms of the privacy officer's pages to /v1, saves answers as files, follows jobs and running erasures.
 
-import { ProblemError, post, say, send, texts } from "./request.js";
+import { lastState, ProblemError, post, saveFile, say, texts } from "./request.js";
 
-const JOB_MS = 500;
 const problem = document.getElementById("problem");
 const progress = document.getElementById("progress");
 
@@ -42,22 +41,13 @@ async function save(form, body) {
     method: "POST", ...content, credentials: "same-origin", redirect: "error", cache: "no-store",
   }).catch(() => { throw new ProblemError(0, { type: "offline" }); });
   if (!answer.ok) throw new ProblemError(answer.status, await answer.json().catch(() => ({})));
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(await answer.blob());
-  link.download = form.dataset.download;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  saveFile(await answer.blob(), form.dataset.download);
 }
 
 async function finished(job) {
-  let found = job;
-  while (found.state === "running") {
-    await new Promise((resolve) => { setTimeout(resolve, JOB_MS); });
-    found = await send("GET", `/v1/jobs/${job.job_id}`);
-    if (found.total) {
-      say(progress, texts().running.replace("%(done)s", found.done).replace("%(total)s", found.total));
-    }
-  }
+  const found = await lastState(job, ({ done, total }) => {
+    if (total) say(progress, texts().running.replace("%(done)s", done).replace("%(total)s", total));
+  });
   if (found.state !== "done") throw new Error(`${texts().failed} ${(found.outcome || {}).detail || found.state}`);
 }
 

@@ -1,11 +1,10 @@
 // The operator's pages: sends what a button says to /v1, then shows the page as it is now, or a link once.
 
-import { ProblemError, say, send, texts } from "./request.js";
+import { lastState, ProblemError, say, send, texts } from "./request.js";
 
 const problem = document.getElementById("problem");
 const QUIET = 4;
 const SCALE = 5;
-const JOB_MS = 500;
 
 // The problem in words: those of the form first, then those of the page.
 function words(error, form) {
@@ -47,19 +46,10 @@ function showLink(answer) {
   part.scrollIntoView({ block: "start" });
 }
 
-async function finished(job) {
-  let found = job;
-  while (found.state === "running") {
-    await new Promise((resolve) => { setTimeout(resolve, JOB_MS); });
-    found = await send("GET", `/v1/jobs/${job.job_id}`);
-  }
-  if (found.state !== "done") throw new ProblemError(409, { type: "job" });
-}
-
 async function submit(form, key) {
   const answer = await send(form.dataset.method, form.getAttribute("action"), bodyOf(form), { "Idempotency-Key": key });
   if (answer.link) return showLink(answer);
-  if (answer.job_id) await finished(answer);
+  if (answer.job_id && (await lastState(answer)).state !== "done") throw new ProblemError(409, { type: "job" });
   location.reload();
 }
 

@@ -1,5 +1,7 @@
 // Sends JSON to our own server, and turns what went wrong into one sentence for the person.
 
+const JOB_MS = 500;
+
 export class ProblemError extends Error {
   constructor(status, problem) {
     super(problem.detail || "");
@@ -29,6 +31,26 @@ export async function send(method, address, body, headers = {}) {
 }
 
 export const post = (address, body, headers) => send("POST", address, body, headers);
+
+// Lets the browser save a file that a script has.
+export function saveFile(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+// Follows a job of the service until it ends, and returns what it says then; `tell` gets each state in between.
+export async function lastState(job, tell = () => {}) {
+  let found = job;
+  while (found.state === "running") {
+    await new Promise((resolve) => { setTimeout(resolve, JOB_MS); });
+    found = await send("GET", `/v1/jobs/${job.job_id}`);
+    tell(found);
+  }
+  return found;
+}
 
 // Texts of a page for its scripts: <template id="texts" data-closer="Closer">.
 export function texts() {
