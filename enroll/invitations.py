@@ -144,8 +144,8 @@ class Invitations:
         """Invite the people of a table; return a report on each row, in the order of the table.
 
         The columns are those of `volens.enroll.invitation_table`. `zone` and `jurisdiction` are for rows that have
-        none. A row that is refused does not stop the others; a second call invites nobody twice. With `only_zone`, rows
-        of other zones are refused.
+        none. A row that is refused does not stop the others; a second call does not invite a person again. With
+        `only_zone`, rows of other zones are refused.
 
         Raises:
             InputError: the bytes are not such a table.

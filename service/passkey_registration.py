@@ -56,7 +56,7 @@ def creation_options(
 ) -> dict[str, Any]:
     """Return ``PublicKeyCredentialCreationOptions`` as JSON; `name` is what the device shows beside the passkey.
 
-    With `is_sign_in` the device must be able to find the passkey by itself, because nobody has said who signs in.
+    With `is_sign_in` the device must be able to find the passkey by itself, because no one has said who signs in.
 
     The user handle is random: the device does not learn who the person is at the site, and the site keeps nothing. The
     caller keeps the challenge until the browser answers.
