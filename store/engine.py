@@ -110,7 +110,7 @@ class StoreEngine(Protocol):
         ...
 
     def drop_caches(self) -> None:
-        """Overwrite what the memory of this process may hold of deleted rows, as far as no thread uses it now."""
+        """Overwrite what the memory of this process may hold of deleted rows; what a thread uses now, when it ends."""
         ...
 
     def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from volens.consent import TamperError, UnavailableError
 from volens.store.engine import Place, Scrubbed
@@ -28,6 +28,7 @@ BUSY_TIMEOUT_S: Final = 5.0
 NO_WAIT_S: Final = 0.02
 _WRITE: Final = "volens_write"
 _NO_WAIT: Final = "volens_no_wait"
+_DROPS: Final = "volens_drops"
 _SIZE: Final = ("page_count", "page_size")
 _TICK_INSTRUCTIONS: Final = 10_000
 _PRAGMAS: Final = (
@@ -69,9 +70,12 @@ class SqliteEngine:
             locked_files.opened(self._identity, COMPANIONS)
         self._is_open = True
         self._readers: deque[tuple[sqlite3.Connection, dict[Any, Any]]] = deque()
+        self._drops = 0
         self._catalogue = CatalogueCheck(path.name, migrations)
         self.attached: dict[str, Any] = {}
         self._engine = _engine(path, self._catalogue, self.attached)
+        event.listen(self._engine, "connect", self._on_connect)
+        event.listen(self._engine, "checkin", self._on_return)
         try:
             with self._begun_to_write() as connection:
                 self._migrate(connection, create=create)
@@ -120,6 +124,8 @@ class SqliteEngine:
                 connection, info = self._new_reader()
                 value = self._value(query, connection, info)
         self._readers.append((connection, info))
+        if info[_DROPS] != self._drops:
+            self._close_readers()
         return value
 
     @contextmanager
@@ -166,10 +172,11 @@ class SqliteEngine:
         return self.scrub()
 
     def drop_caches(self) -> None:
-        """Close the idle connections, so that what they cache of deleted rows is overwritten.
+        """Close the idle connections, so that what they cache of deleted rows is overwritten; the busy ones on return.
 
         SQLite caches pages and the values last written, such as the wrapped secret of the newest consent.
         """
+        self._drops += 1
         with overwritten():
             self._close_readers()
             self._engine.dispose()
@@ -225,6 +232,18 @@ class SqliteEngine:
         was_open, self._is_open = self._is_open, False
         if was_open and self._identity is not None:
             locked_files.closed(self._identity)
+
+    def _on_connect(self, _connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        record.info[_DROPS] = self._drops
+
+    def _on_return(self, _connection: sqlite3.Connection | None, record: ConnectionPoolEntry) -> None:
+        """Close a connection that was in use when the caches were dropped: it may cache what was deleted since.
+
+        The pool would only forget it, and it would keep its cache until Python collects it.
+        """
+        if record.info.get(_DROPS) != self._drops:
+            with overwritten():
+                record.invalidate()
 
     def _value(self, query: PreparedQuery, connection: sqlite3.Connection, info: MutableMapping[Any, Any]) -> Any:  # noqa: ANN401  see `read_value`
         ((value, version),) = connection.execute(value_statement(query)).fetchall()

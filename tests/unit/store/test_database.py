@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from connections import lock_timeout
@@ -266,6 +266,39 @@ def test_values_are_read_by_many_threads_and_after_the_caches_were_dropped(datab
         assert set(pool.map(lambda _: database.read_value(NAMES), range(200))) == {2}
     database.drop_caches()
     assert database.read_value(NAMES) == 2
+
+
+def test_a_connection_in_use_when_the_caches_are_dropped_is_closed_on_return(database: SqliteEngine) -> None:
+    with database.read() as connection:
+        before = connection.connection.driver_connection
+        assert isinstance(before, sqlite3.Connection)
+        database.drop_caches()
+        assert connection.execute(text("SELECT 1")).scalar() == 1, "a read that runs goes on"
+
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        before.execute("SELECT 1")
+    with database.read() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
+def test_a_reader_of_values_in_use_when_the_caches_are_dropped_is_closed(
+    database: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[sqlite3.Connection] = []
+    value_of = SqliteEngine._value
+
+    def dropping(self: SqliteEngine, query: PreparedQuery, connection: sqlite3.Connection, info: dict[Any, Any]) -> int:
+        opened.append(connection)
+        database.drop_caches()
+        return int(value_of(self, query, connection, info))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteEngine, "_value", dropping)
+        assert database.read_value(NAMES) == 0
+
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        opened[0].execute("SELECT 1")
+    assert database.read_value(NAMES) == 0
 
 
 def test_a_value_is_not_read_from_a_view_in_the_place_of_a_table(database: SqliteEngine, path: Path) -> None:
