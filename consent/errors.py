@@ -4,9 +4,22 @@ Every message says what was got, what was expected and what to do next. None may
 image, a key, a name or a withdrawal code, because messages are copied into logs and tickets.
 """
 
+from volens.consent.reason import Reason
+
 
 class VolensError(Exception):
-    """Root of every error that Volens raises on purpose."""
+    """Root of every error that Volens raises on purpose.
+
+    Attributes:
+        reason: code of what is wrong, for pages in other languages; None where the class says it.
+        number: of the photo or of the row of a table that it is about, from 1; None for no single one.
+    """
+
+    number: int | None = None
+
+    def __init__(self, *args: object, reason: Reason | None = None) -> None:
+        super().__init__(*args)
+        self.reason = reason
 
 
 class InputError(VolensError):

@@ -12,6 +12,7 @@ from typing import Final, Self, final
 from volens.consent.errors import InputError, RefusedError, UnknownError
 from volens.consent.in_process import InProcess
 from volens.consent.jws import b64url, from_b64url
+from volens.consent.reason import Reason
 
 CHECK_BYTES: Final = 16
 _ID_BYTES: Final = 16
@@ -38,13 +39,18 @@ _ENDED: Final = {
     InvitationState.CANCELLED: "this invitation was taken back, or a newer one replaced it; use the newest one",
     InvitationState.EXPIRED: "this invitation is over: its time has passed; ask for a new one if you want one",
 }
+_REASONS: Final = {
+    InvitationState.USED: Reason.INVITATION_USED,
+    InvitationState.CANCELLED: Reason.INVITATION_CANCELLED,
+    InvitationState.EXPIRED: Reason.INVITATION_EXPIRED,
+}
 
 
 class InvitationEndedError(RefusedError):
     """The invitation has ended. Raised for a holder of its token only; `state` says how it ended."""
 
     def __init__(self, state: InvitationState) -> None:
-        super().__init__(_ENDED[state])
+        super().__init__(_ENDED[state], reason=_REASONS[state])
         self.state = state
 
 

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from volens.consent.errors import InputError
+from volens.consent.reason import Reason
 from volens.consent.typed_text import parse_code
 
 JURISDICTION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
@@ -19,7 +20,10 @@ def parse_jurisdiction(text: str) -> str:
     """
     code = parse_code(text, " ").upper()
     if not JURISDICTION.fullmatch(code):
-        raise InputError(f"got jurisdiction {text[:20]!r}; expected an ISO 3166 code such as FR or US-IL")
+        raise InputError(
+            f"got jurisdiction {text[:20]!r}; expected an ISO 3166 code such as FR or US-IL",
+            reason=Reason.JURISDICTION_FORM,
+        )
     return code
 
 

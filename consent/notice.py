@@ -8,6 +8,7 @@ from typing import Final, Self, final
 
 from volens.consent.errors import InputError, TamperError
 from volens.consent.ids import Purpose
+from volens.consent.reason import Reason
 from volens.consent.times import whole_seconds
 from volens.consent.typed_text import check_characters
 
@@ -73,7 +74,9 @@ def parse_language(text: str) -> str:
     first, *others = text.strip(" ").split("-")
     tag = "-".join([first.lower(), *map(_subtag, others)])
     if not _LANGUAGE.fullmatch(tag):
-        raise InputError(f"got language {text[:40]!r}; expected a BCP 47 tag such as 'en' or 'fr-CA'")
+        raise InputError(
+            f"got language {text[:40]!r}; expected a BCP 47 tag such as 'en' or 'fr-CA'", reason=Reason.LANGUAGE_FORM
+        )
     return tag
 
 

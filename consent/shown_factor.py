@@ -5,6 +5,7 @@ from typing import Final, Self, final
 
 from volens.consent.errors import InputError
 from volens.consent.in_process import WipedBuffer
+from volens.consent.reason import Reason
 from volens.consent.typed_text import parse_code
 from volens.consent.zone import SecondFactor
 
@@ -36,7 +37,8 @@ class ShownFactor(WipedBuffer):
         if len(plain) not in BADGE_LENGTH or not plain.isascii() or not plain.isalnum():
             raise InputError(
                 f"got a badge number of {len(plain)} characters; expected {BADGE_LENGTH[0]} to {BADGE_LENGTH[-1]} "
-                "letters and digits, as the reader reads them"
+                "letters and digits, as the reader reads them",
+                reason=Reason.BADGE_LENGTH,
             )
         return cls(SecondFactor.BADGE, plain.upper().encode("ascii"))
 
@@ -50,7 +52,8 @@ class ShownFactor(WipedBuffer):
         plain = parse_code(text, "")
         if len(plain) not in PIN_LENGTH or not plain.isascii() or not plain.isdigit():
             raise InputError(
-                f"got a PIN of {len(plain)} characters; expected {PIN_LENGTH[0]} to {PIN_LENGTH[-1]} digits"
+                f"got a PIN of {len(plain)} characters; expected {PIN_LENGTH[0]} to {PIN_LENGTH[-1]} digits",
+                reason=Reason.PIN_LENGTH,
             )
         return cls(SecondFactor.PIN, plain.encode("ascii"))
 
@@ -87,7 +90,10 @@ class ShownFactor(WipedBuffer):
             InputError: the PIN is one of these.
         """
         if self.kind is SecondFactor.PIN and _is_obvious(bytes(self.buffer)):
-            raise InputError("got a PIN that is easily guessed; choose one that is not a run, a repetition or a year")
+            raise InputError(
+                "got a PIN that is easily guessed; choose one that is not a run, a repetition or a year",
+                reason=Reason.PIN_GUESSED,
+            )
 
     def wipe(self) -> None:
         """Overwrite the characters with zeros and drop their number."""
@@ -104,7 +110,9 @@ def check_kind(required: SecondFactor, shown: ShownFactor | None) -> None:
     if shown is None or shown.kind is required:
         return
     names = {SecondFactor.NONE: "the face alone", SecondFactor.BADGE: "a badge number", SecondFactor.PIN: "a PIN"}
-    raise InputError(f"got {names[shown.kind]}, but this zone requires {names[required]}; show that")
+    raise InputError(
+        f"got {names[shown.kind]}, but this zone requires {names[required]}; show that", reason=Reason.OTHER_FACTOR
+    )
 
 
 def _is_obvious(digits: bytes) -> bool:

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from volens.consent.errors import InputError
+from volens.consent.reason import Reason
 
 _REFUSED_CATEGORIES: Final[Mapping[str, str]] = {
     "Cc": "CONTROL CHARACTER",
@@ -79,7 +80,10 @@ def parse_text(text: str, what: str, longest: int, *, lines: bool = False) -> st
     stored = to_nfc(text.strip().strip("\ufeff").strip())
     check_characters(stored, what, lines=lines)
     if not 1 <= len(stored) <= longest or not comparison_key(stored):
-        raise InputError(f"got {what} of {len(stored)} characters; expected 1 to {longest}, one of them visible")
+        raise InputError(
+            f"got {what} of {len(stored)} characters; expected 1 to {longest}, one of them visible",
+            reason=Reason.TEXT_LENGTH,
+        )
     return stored
 
 
@@ -96,7 +100,10 @@ def check_characters(text: str, what: str, *, lines: bool = False) -> None:
     """
     for at, character in enumerate(text, start=1):
         if _is_refused(character) and not (lines and character in _LINES):
-            raise InputError(f"got {what} with {_named(character)} at place {at}; type it again without that character")
+            raise InputError(
+                f"got {what} with {_named(character)} at place {at}; type it again without that character",
+                reason=Reason.TEXT_CHARACTER,
+            )
 
 
 def comparison_key(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Final, NotRequired, Self, TypedDict, TypeVar, Unpack, final
 
 from volens.consent.errors import InputError, RefusedError, ZonePausedError
 from volens.consent.ids import Purpose, parse_purpose
+from volens.consent.reason import Reason
 from volens.consent.times import whole_seconds
 from volens.consent.typed_text import comparison_key, parse_text
 
@@ -168,7 +169,7 @@ class Zone:
             RefusedError: it was removed.
         """
         if self.state is ZoneState.REMOVED:
-            raise RefusedError(f"zone {self.purpose!r} was removed; use another zone")
+            raise RefusedError(f"zone {self.purpose!r} was removed; use another zone", reason=Reason.ZONE_REMOVED)
 
     def check_desk_signature(self) -> None:
         """Refuse a signature at the desk if the zone does not allow it.

@@ -1,12 +1,14 @@
 """Capture: several photos of one person with consent become one embedding, or an error that says what to improve."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from volens.consent import ConsentedEmbedding, ConsentGrant, UnitVector
+from volens.consent import ConsentedEmbedding, ConsentGrant, UnitVector, VolensError
+from volens.consent.reason import Reason
 from volens.face import (
     DetectedFace,
     DifferentPeopleError,
@@ -97,9 +99,10 @@ def capture_reference(
     qualities: list[QualityReport] = []
     vectors: list[UnitVector] = []
     try:
-        for name, photo in zip(names, photos, strict=True):
-            image = decoded(photo)
-            face, quality = _one_good_face(image, name, extractor, rules)
+        for number, (name, photo) in enumerate(zip(names, photos, strict=True), start=1):
+            with _about_photo(number):
+                image = decoded(photo)
+                face, quality = _one_good_face(image, name, extractor, rules)
             crops.append(extractor.crop(image, face))
             qualities.append(quality)
             del image  # before the next one is decoded
@@ -119,6 +122,16 @@ def capture_reference(
     return ReferenceDraft(embedding, tuple(qualities), few)
 
 
+@contextmanager
+def _about_photo(number: int) -> Generator[None]:
+    """Let an error of the block say which photo it is about."""
+    try:
+        yield
+    except VolensError as error:
+        error.number = number
+        raise
+
+
 def _name(photo: Photo, number: int) -> str:
     return photo.name if isinstance(photo, EncodedImage) else f"photo {number}"
 
@@ -127,11 +140,13 @@ def _check_pixels(photos: Sequence[Photo]) -> None:
     together = 0
     for number, photo in enumerate(photos, start=1):
         if isinstance(photo, EncodedImage):
-            together += photo.pixel_count
+            with _about_photo(number):
+                together += photo.pixel_count
         if together > FORM_PIXELS:
             raise ImageError(
                 f"photos 1 to {number} have more than {FORM_PIXELS // 10**6} million pixels together; expected "
-                "at most that; send fewer photos, or scale them down"
+                "at most that; send fewer photos, or scale them down",
+                reason=Reason.PHOTO_TOO_MANY_PIXELS,
             )
 
 
@@ -141,18 +156,21 @@ def _one_good_face(
     found = extractor.detect(photo)
     if not found:
         raise NoFaceError(
-            f"{name} shows no face that the detector finds; expected one, upright and lit from the front; take it again"
+            f"{name} shows no face that the detector finds; expected one, upright and lit from the front; "
+            "take it again",
+            reason=Reason.PHOTO_NO_FACE,
         )
     if len(found) > 1:
         raise SeveralFacesError(
             f"{name} shows {len(found)} faces; expected one, of the person who agreed; take the photo again, "
-            "or crop the other faces"
+            "or crop the other faces",
+            reason=Reason.PHOTO_SEVERAL_FACES,
         )
     quality = extractor.assess(photo, found[0])
     try:
         rules.check(quality)
     except PoorQualityError as error:
-        raise PoorQualityError(f"{name}: {error}") from None
+        raise PoorQualityError(f"{name}: {error}", reason=error.reason) from None
     return found[0], quality
 
 
@@ -170,10 +188,13 @@ def _agreeing_mean(vectors: Sequence[UnitVector], names: Sequence[str], threshol
         for row in range(count if count > 1 else 0):
             agreement = float(np.median(np.delete(scores[row], row)))
             if agreement < threshold:
-                raise DifferentPeopleError(
+                error = DifferentPeopleError(
                     f"{names[row]} does not seem to show the same person as the others: median comparison score "
-                    f"{agreement:.2f}, expected {threshold:.2f} or more; use photos of one person, or take it again"
+                    f"{agreement:.2f}, expected {threshold:.2f} or more; use photos of one person, or take it again",
+                    reason=Reason.PHOTO_OTHER_PERSON,
                 )
+                error.number = row + 1
+                raise error
         mean = stack.mean(axis=0)
         try:
             return UnitVector.normalised(mean)

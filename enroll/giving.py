@@ -19,6 +19,7 @@ from volens.consent import (
     Zone,
     format_time,
 )
+from volens.consent.reason import Reason
 from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
 from volens.consent.subject_key import SubjectPublicKey
@@ -214,5 +215,8 @@ def zone_of_newest(connection: Connection, notice: Notice) -> Zone:
     zone = zone_of(connection, notice.purpose)
     zone.check_not_removed()
     if notice_of(connection, notice.purpose, notice.language) != notice:
-        raise InputError("a newer notice was published meanwhile; show that one to the person, and start again")
+        raise InputError(
+            "a newer notice was published meanwhile; show that one to the person, and start again",
+            reason=Reason.NEWER_NOTICE,
+        )
     return zone

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from volens.consent import InputError
+from volens.consent.reason import Reason
 
 DEFAULT_DAYS: Final = 14
 MAX_ROWS: Final = 10_000
@@ -39,7 +40,9 @@ def read_invitees(data: bytes, *, zone: str, jurisdiction: str, days: int) -> li
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError("got a table that is not UTF-8; save it as 'CSV UTF-8'") from None
+        raise InputError(
+            "got a table that is not UTF-8; save it as 'CSV UTF-8'", reason=Reason.TABLE_ENCODING
+        ) from None
     first = text.partition("\n")[0]
     between = ";" if first.count(";") > first.count(",") else ","
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=between, strict=True)
@@ -48,7 +51,8 @@ def read_invitees(data: bytes, *, zone: str, jurisdiction: str, days: int) -> li
         columns = {name.strip() for name in rows.fieldnames or ()}
         if "name" not in columns or not columns <= set(_COLUMNS):
             raise InputError(
-                f"got a table with {len(columns)} columns; expected 'name' and, if you like, {', '.join(_COLUMNS[1:])}"
+                f"got a table with {len(columns)} columns; expected 'name' and, if you like, {', '.join(_COLUMNS[1:])}",
+                reason=Reason.TABLE_COLUMNS,
             )
         for number, row in enumerate(rows, start=2):
             cells = {str(name).strip(): value.strip() for name, value in row.items() if isinstance(value, str)}
@@ -63,14 +67,22 @@ def read_invitees(data: bytes, *, zone: str, jurisdiction: str, days: int) -> li
             )
             people.append((number, person))
     except csv.Error as error:
-        raise InputError(f"got a table that is not CSV ({error}); check its quotes") from None
+        raise InputError(f"got a table that is not CSV ({error}); check its quotes", reason=Reason.TABLE_FORM) from None
     if not 1 <= len(people) <= MAX_ROWS:
-        raise InputError(f"got a table of {len(people)} rows; expected one for each person, at most {MAX_ROWS}")
+        raise InputError(
+            f"got a table of {len(people)} rows; expected one for each person, at most {MAX_ROWS}",
+            reason=Reason.TABLE_SIZE,
+        )
     return people
 
 
 def _number(cells: Mapping[str, str], row: int) -> int | None:
     text = cells.get("valid_days", "")
     if text and not (text.isascii() and text.isdecimal() and len(text) <= 4):  # noqa: PLR2004  more than any term
-        raise InputError(f"row {row} has a number of days that is no number; correct it, nobody was invited")
+        error = InputError(
+            f"row {row} has a number of days that is no number; correct it, no one was invited",
+            reason=Reason.TABLE_DAYS,
+        )
+        error.number = row
+        raise error
     return int(text) if text else None

@@ -6,6 +6,7 @@ from typing import final
 
 from volens.consent import Notice, Purpose, Zone
 from volens.consent.invitation import InvitationState, InvitationToken
+from volens.consent.reason import Reason
 from volens.enroll.invitation_table import Invitee
 
 
@@ -82,9 +83,11 @@ class InvitedRow:
     Attributes:
         number: of the row in the file; the heading is 1.
         reason: why there is no invitation; empty if there is one.
+        code: of that reason; None if there is an invitation, or the reason has no code.
     """
 
     number: int
     person: Invitee
     invitation: Invitation | None
     reason: str
+    code: Reason | None = None

@@ -23,6 +23,7 @@ from volens.consent import (
 )
 from volens.consent.invitation import InvitationState, InvitationToken
 from volens.consent.jurisdiction import parse_jurisdiction
+from volens.consent.reason import Reason
 from volens.consent.refusal import sign_refusal
 from volens.consent.typed_text import comparison_key
 from volens.enroll.giving import parse_name, zone_of_newest
@@ -63,7 +64,10 @@ class _Invited:
                 if digest is None
                 else "this external id; wait"
             )
-            raise RefusedError(f"zone {self.zone!r} has an open invitation for {what}, or send that one a new link")
+            raise RefusedError(
+                f"zone {self.zone!r} has an open invitation for {what}, or send that one a new link",
+                reason=Reason.INVITED_NAME if digest is None else Reason.INVITED_ID,
+            )
         self.names.add(key)
         if digest is not None:
             self.digests.add(digest)
@@ -152,7 +156,8 @@ class Invitations:
         """
         table = read_invitees(data, zone=zone, jurisdiction=jurisdiction, days=days)
         elsewhere = RefusedError(
-            f"this row is for another zone than {zone!r}; import it there, or leave its zone empty"
+            f"this row is for another zone than {zone!r}; import it there, or leave its zone empty",
+            reason=Reason.TABLE_OTHER_ZONE,
         )
         is_here = [not only_zone or comparison_key(one.zone) == comparison_key(zone) for _number, one in table]
         here = [one for (_number, one), wanted in zip(table, is_here, strict=True) if wanted]
@@ -161,7 +166,7 @@ class Invitations:
         return [
             InvitedRow(number, person, one, "")
             if isinstance(one, Invitation)
-            else InvitedRow(number, person, None, str(one))
+            else InvitedRow(number, person, None, str(one), one.reason)
             for (number, person), one in zip(table, outcomes, strict=True)
         ]
 
@@ -205,7 +210,8 @@ class Invitations:
         agreed = None if stored is None else stored.verified().claims
         if agreed is None or (agreed.purpose, agreed.jurisdiction) != (one.purpose, one.jurisdiction):
             raise RefusedError(
-                "this invitation is for another zone or another law than the consent; open the link again"
+                "this invitation is for another zone or another law than the consent; open the link again",
+                reason=Reason.OTHER_INVITATION,
             )
         if one.external_digest is not None:
             add_external_digest(tx, receipt_id, one.external_digest)
@@ -323,12 +329,16 @@ class Invitations:
         if person.valid_days is not None and not 1 <= person.valid_days <= zone.retention_days:
             raise InputError(
                 f"got a term of {person.valid_days} days; expected 1 to {zone.retention_days}, the retention of zone "
-                f"{purpose!r}"
+                f"{purpose!r}",
+                reason=Reason.TERM_DAYS,
             )
         if person.external_id is not None:
             digest = external_digest(self._store.keyring, purpose, person.external_id)
             if consent_with_digest(tx.connection, purpose, digest) is not None:
-                raise RefusedError(f"the person with this external id has a consent in zone {purpose!r} already")
+                raise RefusedError(
+                    f"the person with this external id has a consent in zone {purpose!r} already",
+                    reason=Reason.ID_TAKEN,
+                )
         return {
             "purpose": purpose,
             "jurisdiction": jurisdiction,
@@ -376,5 +386,5 @@ def _open_one(tx: Transaction, invitation_id: str, zone: str | None) -> StoredIn
 
 def _term(days: int) -> timedelta:
     if not 1 <= days <= MAX_DAYS:
-        raise InputError(f"got an invitation of {days} days; expected 1 to {MAX_DAYS}")
+        raise InputError(f"got an invitation of {days} days; expected 1 to {MAX_DAYS}", reason=Reason.LINK_DAYS)
     return timedelta(days=days)

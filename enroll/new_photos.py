@@ -17,6 +17,7 @@ from volens.consent import (
     UnitVector,
     UnverifiedReceipt,
 )
+from volens.consent.reason import Reason
 from volens.enroll.capture import MIN_PHOTOS, capture_reference
 from volens.enroll.enrollment import Enrolled, refuse_known_face, secret_of
 from volens.enroll.placement import HandOver, ReferencePlacement
@@ -58,7 +59,10 @@ class NewPhotos:
             InputError: a face that looks different cannot be added.
         """
         if self.another_look and self.change is PhotoChange.ADD:
-            raise InputError("a face that looks different is not added to the old photos; replace them instead")
+            raise InputError(
+                "a face that looks different is not added to the old photos; replace them instead",
+                reason=Reason.ANOTHER_LOOK_ADDED,
+            )
 
 
 def change_photos(
@@ -138,7 +142,10 @@ def _of_model(references: Sequence[SealedReference], extractor: Extractor) -> Se
     for one in references:
         if one.model_id == extractor.model.model_id:
             return one
-    raise RefusedError("no reference of this model is enrolled under this consent; enroll the person first")
+    raise RefusedError(
+        "no reference of this model is enrolled under this consent; enroll the person first",
+        reason=Reason.NOTHING_ENROLLED,
+    )
 
 
 def _exchange(
@@ -178,7 +185,8 @@ def _check_same_person(before: UnitVector, new: UnitVector, threshold: float, ch
     if score < threshold:
         raise DifferentPeopleError(
             f"the new photos do not seem to show the person who is enrolled: comparison score {score:.2f} with the "
-            f"reference, expected {threshold:.2f} or more; {_ADVICE[change]}"
+            f"reference, expected {threshold:.2f} or more; {_ADVICE[change]}",
+            reason=Reason.NOT_WHO_IS_ENROLLED,
         )
 
 

@@ -20,6 +20,7 @@ from volens.consent import (
     UnverifiedReceipt,
     Zone,
 )
+from volens.consent.reason import Reason
 from volens.store import Store, Transaction
 from volens.store.keys import GrantSecret
 from volens.store.people import check_person_secret
@@ -87,7 +88,8 @@ class ReferencePlacement:
         has_one = has_badge if self.zone.custody is Custody.BADGE else has_reference
         if has_one(connection, self.grant.receipt_id, model_id):
             raise RefusedError(
-                "this consent already has a reference of this model; to enroll again, withdraw and give a new consent"
+                "this consent already has a reference of this model; to enroll again, withdraw and give a new consent",
+                reason=Reason.ENROLLED_BEFORE,
             )
 
     def keep(

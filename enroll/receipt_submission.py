@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from volens.consent import InputError, Notice, ReceiptId, RefusedError, UnverifiedReceipt, VerifiedReceipt, Zone
 from volens.consent.errors import ReceiptSignatureError
+from volens.consent.reason import Reason
 from volens.consent.receipt import verify_receipt
 from volens.consent.receipt_offer import ReceiptOffer, compose_again, compose_receipt, end_of_term
 from volens.consent.receipt_signature import SignatureForm, SignatureTerms
@@ -74,5 +75,7 @@ def accept_receipt(store: Store, connection: Connection, zone: Zone, notice: Not
     compose_again(receipt, zone, notice, store.site.controller, Defaults(store).public_url(), store.now())
     # 3.
     if stored_receipt(connection, receipt.claims.receipt_id) is not None:
-        raise RefusedError("this receipt was recorded before; ask for a new offer, and sign that one")
+        raise RefusedError(
+            "this receipt was recorded before; ask for a new offer, and sign that one", reason=Reason.RECORDED_BEFORE
+        )
     return receipt

@@ -14,6 +14,7 @@ from typing import Final, Self, TypeAlias
 import numpy as np
 from PIL import Image
 
+from volens.consent.reason import Reason
 from volens.face.face_errors import ImageError
 from volens.face.image_formats import PHOTO_FORMATS, Formats, format_of, named
 from volens.face.image_metadata import orientation, without_metadata
@@ -194,7 +195,8 @@ def _opened(data: bytes, name: str, formats: Formats) -> Generator[Image.Image]:
         raise ImageError(f"{name} is empty; expected {named(formats)}; take the photo again")
     if len(data) > MAX_FILE_BYTES:
         raise ImageError(
-            f"{name} is larger than {MAX_FILE_BYTES // 2**20} MiB; expected at most that; save it smaller or as JPEG"
+            f"{name} is larger than {MAX_FILE_BYTES // 2**20} MiB; expected at most that; save it smaller or as JPEG",
+            reason=Reason.PHOTO_FILE_TOO_LARGE,
         )
     kind = format_of(data, name, formats)
     _ignore_warnings()
@@ -207,7 +209,7 @@ def _opened(data: bytes, name: str, formats: Formats) -> Generator[Image.Image]:
     except ImageError:
         raise
     except Image.DecompressionBombError:
-        raise ImageError(_too_many_pixels(name)) from None
+        raise _too_many_pixels(name) from None
     except Exception as error:  # noqa: BLE001  a decoder may raise anything on hostile bytes
         raise ImageError(
             f"{name} is damaged or truncated ({type(error).__name__}); expected a complete {kind.name} file; "
@@ -227,15 +229,19 @@ def _ignore_warnings() -> None:
                 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def _too_many_pixels(name: str) -> str:
-    return f"{name} has more than {MAX_PIXELS // 10**6} million pixels; expected at most that; scale it down"
+def _too_many_pixels(name: str) -> ImageError:
+    return ImageError(
+        f"{name} has more than {MAX_PIXELS // 10**6} million pixels; expected at most that; scale it down",
+        reason=Reason.PHOTO_TOO_MANY_PIXELS,
+    )
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise ImageError(_too_many_pixels(name))
+        raise _too_many_pixels(name)
     if min(size) < MIN_SIDE_PX:
         raise ImageError(
-            f"{name} has {width}x{height} px; expected sides of {MIN_SIDE_PX} px or more; use a larger photo"
+            f"{name} has {width}x{height} px; expected sides of {MIN_SIDE_PX} px or more; use a larger photo",
+            reason=Reason.PHOTO_TOO_FEW_PIXELS,
         )

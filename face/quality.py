@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from volens.consent.reason import Reason
 from volens.face.alignment import align, eye_distance_px, share_inside
 from volens.face.detector import DetectedFace
 from volens.face.face_errors import PoorQualityError
@@ -89,46 +90,54 @@ class QualityRules:
         if report.inside_photo < self.min_inside_photo:
             raise PoorQualityError(
                 f"the face is partly outside the photo: {report.inside_photo:.0%} of it is inside, expected at least "
-                f"{self.min_inside_photo:.0%}; take the photo with the whole face in it"
+                f"{self.min_inside_photo:.0%}; take the photo with the whole face in it",
+                reason=Reason.PHOTO_OUTSIDE,
             )
         if report.eye_distance_px < self.min_eye_distance_px:
             raise PoorQualityError(
                 f"the face is too small: {report.eye_distance_px:.0f} px between the eyes, expected "
-                f"{self.min_eye_distance_px:.0f} or more; come closer"
+                f"{self.min_eye_distance_px:.0f} or more; come closer",
+                reason=Reason.PHOTO_FAR,
             )
         if report.detection_score < self.min_detection_score:
             raise PoorQualityError(
                 f"the face is hard to detect: detection score {report.detection_score:.2f}, expected "
-                f"{self.min_detection_score:.2f} or more; face the camera with nothing covering the face"
+                f"{self.min_detection_score:.2f} or more; face the camera with nothing covering the face",
+                reason=Reason.PHOTO_UNCLEAR,
             )
         # Exposure before sharpness: an over-exposed face has no detail, and the light must be changed first.
         if report.mean_luma > self.max_mean_luma or report.clipped_bright > self.max_clipped_bright:
             raise PoorQualityError(
                 f"the face is over-exposed: {report.clipped_bright:.0%} white pixels and mean brightness "
                 f"{report.mean_luma:.0f} of 255, expected at most {self.max_clipped_bright:.0%} and "
-                f"{self.max_mean_luma:.0f}; use less light or a shorter exposure"
+                f"{self.max_mean_luma:.0f}; use less light or a shorter exposure",
+                reason=Reason.PHOTO_BRIGHT,
             )
         if report.mean_luma < self.min_mean_luma or report.clipped_dark > self.max_clipped_dark:
             raise PoorQualityError(
                 f"the face is under-exposed: {report.clipped_dark:.0%} black pixels and mean brightness "
                 f"{report.mean_luma:.0f} of 255, expected at most {self.max_clipped_dark:.0%} and at least "
-                f"{self.min_mean_luma:.0f}; use more light from the front"
+                f"{self.min_mean_luma:.0f}; use more light from the front",
+                reason=Reason.PHOTO_DARK,
             )
         if report.sharpness < self.min_sharpness:
             raise PoorQualityError(
                 f"the face is blurred: sharpness {report.sharpness:.4f}, expected {self.min_sharpness:.4f} or more; "
-                "hold still, clean the lens and let the camera focus"
+                "hold still, clean the lens and let the camera focus",
+                reason=Reason.PHOTO_BLURRED,
             )
         # Last, because the roll of a degraded photo cannot be measured reliably.
         if abs(report.roll_degrees) > _UPSIDE_DOWN_DEGREES:
             raise PoorQualityError(
                 f"the face is upside down: turned by {abs(report.roll_degrees):.0f} degrees, expected at most "
-                f"{self.max_roll_degrees:.0f}; turn the photo upright, and check how the camera is mounted"
+                f"{self.max_roll_degrees:.0f}; turn the photo upright, and check how the camera is mounted",
+                reason=Reason.PHOTO_UPSIDE_DOWN,
             )
         if abs(report.roll_degrees) > self.max_roll_degrees:
             raise PoorQualityError(
                 f"the head is tilted by {abs(report.roll_degrees):.0f} degrees, expected at most "
-                f"{self.max_roll_degrees:.0f}; hold head and camera upright"
+                f"{self.max_roll_degrees:.0f}; hold head and camera upright",
+                reason=Reason.PHOTO_TILTED,
             )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Table, select
 
 from volens.consent import InputError, Purpose, ReceiptId, TamperError, format_time, parse_purpose, parse_time
 from volens.consent.jurisdiction import covers, parse_jurisdiction
+from volens.consent.reason import Reason
 from volens.consent.receipt import RECEIPT
 from volens.consent.typed_text import same_text
 from volens.store.people import StoredReceipt
@@ -54,18 +55,22 @@ class Selection:
         """
         if (jurisdiction, zone, notice_version, model, before) == (None,) * 5:
             raise InputError(
-                "got no selection; give at least one of --jurisdiction, --zone, --notice-version, --model and --before"
+                "got no selection; give at least one of --jurisdiction, --zone, --notice-version, --model and --before",
+                reason=Reason.NO_SELECTION,
             )
         if notice_version is not None and notice_version < 1:
-            raise InputError(f"got notice version {notice_version}; expected 1 or more")
+            raise InputError(f"got notice version {notice_version}; expected 1 or more", reason=Reason.VERSION_NUMBER)
         if notice_version is not None and notice_version > _MOST:
-            raise InputError(f"got a notice version above {_MOST}; expected one that was published")
+            raise InputError(
+                f"got a notice version above {_MOST}; expected one that was published", reason=Reason.VERSION_NUMBER
+            )
         if before is not None:
             try:
                 format_time(before)
             except OverflowError:
                 raise InputError(
-                    "got a value of --before that is no year of UTC; expected the years 1 to 9999"
+                    "got a value of --before that is no year of UTC; expected the years 1 to 9999",
+                    reason=Reason.DATE_FORM,
                 ) from None
         return cls(
             None if jurisdiction is None else parse_jurisdiction(jurisdiction),

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, StrictInt
 from volens import Badge, PersonSecret, Site, TakeHome
 from volens.consent import Custody, InputError
 from volens.consent.plain_text import plain_text
+from volens.consent.reason import Reason
 from volens.consent.receipt_signature import SignatureForm
 from volens.enroll import NewPhotos, PhotoChange
 from volens.index import PersonalToken
@@ -190,7 +191,9 @@ async def reissue_code(
 
     def reissue() -> StorableResponse:
         if not new.identity_checked:
-            raise InputError("check the person's identity first, then send identity_checked true")
+            raise InputError(
+                "check the person's identity first, then send identity_checked true", reason=Reason.IDENTITY_NOT_CHECKED
+            )
         return response(site.changes.reissue_code(consent_in_force(site, zone, receipt_id).receipt_id, store))
 
     return await idempotent.run(app_state.desk_pool, reissue, zone, receipt_id, new)

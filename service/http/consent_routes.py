@@ -12,6 +12,7 @@ from volens import Site
 from volens.consent import Notice, RefusedError, TakeHome, UnverifiedReceipt
 from volens.consent.errors import ForeignReceiptError
 from volens.consent.jws import b64url
+from volens.consent.reason import Reason
 from volens.consent.receipt import notice_language
 from volens.consent.receipt_offer import OFFER_LIFETIME, ReceiptOffer, read_offer
 from volens.consent.receipt_signature import SignatureForm
@@ -173,7 +174,10 @@ def newest_notice(site: Site, zone: str, language: str | None, sha256: str) -> N
     """
     notice = site.notice(zone, language)
     if notice.sha256 != sha256:
-        raise RefusedError("the person was shown another notice than the newest; show them the newest, and retry")
+        raise RefusedError(
+            "the person was shown another notice than the newest; show them the newest, and retry",
+            reason=Reason.NEWER_NOTICE,
+        )
     return notice
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, StrictInt
 
 from volens import Site
 from volens.consent.invitation import InvitationState
+from volens.consent.reason import Reason
 from volens.enroll import Invitation, InvitedRow
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
@@ -78,6 +79,7 @@ class ImportedRow(BaseModel):
     name: str = Field(examples=["Ada Example"])
     invitation: InvitationAnswer | None = Field(description="null if the row was refused")
     reason: str = Field(description="why it was refused; empty if it was not", examples=[""])
+    code: Reason | None = Field(description="of that reason, where it has one")
 
 
 class ImportAnswer(BaseModel):
@@ -201,4 +203,4 @@ def _answer(made: Invitation, origin: str) -> InvitationAnswer:
 
 def _row(one: InvitedRow, origin: str) -> ImportedRow:
     invitation = None if one.invitation is None else _answer(one.invitation, origin)
-    return ImportedRow(number=one.number, name=one.person.name, invitation=invitation, reason=one.reason)
+    return ImportedRow(number=one.number, name=one.person.name, invitation=invitation, reason=one.reason, code=one.code)

@@ -25,7 +25,7 @@ from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import ZIP_RESPONSE, Id, IdInPath, RequestBody, Time, zip_response
 from volens.service.http.idempotency import Idempotent, StorableResponse
 from volens.service.http.pagination import Cursor, Limit, Page, decode_number_cursor, encode_cursor
-from volens.service.http.problems import kind_of
+from volens.service.http.problems import kind_of, reason_of
 from volens.service.http.thread_pool import BusyError
 from volens.store.programs import JobKind, JobState, Role
 from volens.store.programs.jobs import Job
@@ -220,7 +220,7 @@ async def _run(app_state: AppState, job: Job, work: Work) -> None:
         try:
             outcome, state = work(progress), JobState.DONE
         except VolensError as error:
-            outcome, state = {"kind": kind_of(error), "detail": str(error)}, JobState.FAILED
+            outcome, state = _failure(error), JobState.FAILED
             if isinstance(error, ErasureIncompleteError):
                 outcome["detail"] = "an erasure is not finished: matching has stopped; run a sweep"
         except BaseException as error:
@@ -238,8 +238,12 @@ async def _run(app_state: AppState, job: Job, work: Work) -> None:
     try:
         await running
     except BusyError as error:  # another job took the last place in the same moment
-        outcome = {"kind": kind_of(error), "detail": str(error)}
+        outcome = _failure(error)
         await app_state.desk_pool.run(partial(jobs.end, job.job_id, JobState.FAILED, outcome))
+
+
+def _failure(error: VolensError) -> dict[str, Any]:
+    return {"kind": kind_of(error), "detail": str(error), **reason_of(error)}
 
 
 @orders.post("/orders/plans", status_code=201, response_model=PlanAnswer, summary="Plan an order")

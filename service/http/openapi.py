@@ -5,6 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
+from volens.consent.reason import Reason
 from volens.service.http.access import ALLOWED_ROLES
 from volens.service.http.problems import MEDIA_TYPE, TYPE_PREFIX
 
@@ -21,6 +22,10 @@ class Problem(BaseModel):
         description="one sentence: what was got, what was expected, what to do next",
         examples=["there is no live consent for this"],
     )
+    reason: Reason | None = Field(
+        None, description="what is wrong, as a code, where there is one; the same in every release"
+    )
+    number: int | None = Field(None, ge=1, description="of the photo, or of the row of the table, that it is about")
     instance: str = Field(
         description="identifies this response in the service's log", examples=["urn:volens:request:4f1c0a9be2d37856"]
     )

@@ -114,6 +114,13 @@ def kind_of(error: VolensError) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name.removesuffix("Error")).lower()
 
 
+def reason_of(error: VolensError) -> dict[str, str | int]:
+    """Return the code of what is wrong and the number of the photo or row, as members of a problem, where known."""
+    if error.reason is None or isinstance(error, NoLiveConsentError):
+        return {}
+    return {"reason": error.reason.value} | ({} if error.number is None else {"number": error.number})
+
+
 def problem_of(request: HTTPConnection, error: VolensError | HTTPException) -> dict[str, Any]:
     """Return the problem of an error; its ``instance`` names the request, so that the operator finds it in the log."""
     if isinstance(error, HTTPException):
@@ -122,7 +129,7 @@ def problem_of(request: HTTPConnection, error: VolensError | HTTPException) -> d
         return _problem(request, status, kind, detail)
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     detail = _NO_CONSENT if isinstance(error, NoLiveConsentError) else str(error)
-    problem = _problem(request, status, kind_of(error), detail)
+    problem = _problem(request, status, kind_of(error), detail) | reason_of(error)
     if isinstance(error, StopPendingError):
         told = error.told
         problem |= {"committed": False, "stopped_here": True, "stopped_elsewhere": told.told, "untold": [*told.untold]}

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from volens import Site
 from volens.consent import InputError, Purpose, ReceiptId, RefusedError
+from volens.consent.reason import Reason
 from volens.service.http.access import GuardedRoute, limit_address
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import Id, IdInPath, JsonRoute, RequestBody, ZoneName
@@ -89,7 +90,10 @@ async def resume_consent(
 
     def carry_out() -> RestrictionAnswer:
         if not lifting.identity_checked:
-            raise RefusedError("check who the person is before their face is matched again; nothing was changed")
+            raise RefusedError(
+                "check who the person is before their face is matched again; nothing was changed",
+                reason=Reason.IDENTITY_NOT_CHECKED,
+            )
         site.changes.lift_restriction(consent_in_force(site, zone, receipt_id).receipt_id)
         return _answer(site, ReceiptId(receipt_id))
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Self, TypeAlias, final
 from fastapi import Depends, Request, Response
 
 from volens.consent import NoLiveConsentError, ReceiptId, RefusedError, TakeHome, WithdrawalCode
+from volens.consent.reason import Reason
 from volens.service.http.access import limit_own_pages
 from volens.service.http.app_state import AppState
 from volens.service.http.same_origin import same_origin
@@ -39,7 +40,10 @@ class InvitedSession:
         """
         facts = open_session(request, _INVITED)
         if facts is None:
-            raise SessionEndedError("this page was opened too long ago; open the link of your invitation again")
+            raise SessionEndedError(
+                "this page was opened too long ago; open the link of your invitation again",
+                reason=Reason.INVITATION_PAGE_OLD,
+            )
         return cls(facts["token"])
 
     def start(self, request: Request, response: Response) -> None:
@@ -69,7 +73,10 @@ class SignedSession:
         """
         facts = open_session(request, _SIGNED)
         if facts is None:
-            raise SessionEndedError("this page was opened too long ago; the code on your receipt opens your data")
+            raise SessionEndedError(
+                "this page was opened too long ago; the code on your receipt opens your data",
+                reason=Reason.PAGE_TOO_OLD,
+            )
         return cls(ReceiptId(facts["receipt_id"]), facts["code"])
 
     def start(self, request: Request, response: Response) -> None:
@@ -85,7 +92,9 @@ class SignedSession:
         try:
             return app_state.site.rights.own.take_home(self.receipt_id, WithdrawalCode.parse(self.code))
         except NoLiveConsentError:
-            raise SessionEndedError("this consent has ended; the code on your receipt opens its certificate") from None
+            raise SessionEndedError(
+                "this consent has ended; the code on your receipt opens its certificate", reason=Reason.CONSENT_OVER
+            ) from None
 
 
 Invited: TypeAlias = Annotated[InvitedSession, Depends(InvitedSession.of)]

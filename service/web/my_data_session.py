@@ -13,6 +13,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from volens.consent import ReceiptId, WithdrawalCode
+from volens.consent.reason import Reason
 from volens.service.http.bodies import JsonRoute
 from volens.service.http.same_origin import same_origin
 from volens.service.http.web_session import SessionEndedError, open_session, start_session
@@ -56,7 +57,9 @@ class OwnSession:
 async def _own_session(request: Request) -> OwnSession:
     session = OwnSession.of(request)
     if session is None:
-        raise SessionEndedError("this page was closed after 15 minutes; enter the code again")
+        raise SessionEndedError(
+            "this page was closed after 15 minutes; enter the code again", reason=Reason.MY_DATA_CLOSED
+        )
     return session
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 
 from volens.consent import InputError, UnknownError, format_time
+from volens.consent.reason import Reason
 from volens.erase.order import Selection
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import IdInPath
@@ -56,7 +57,7 @@ async def new_order(
                 selection = _selection(entered, before)
                 counts, body = site.cohorts.count(selection), _body(selection)
             except (InputError, UnknownError) as error:
-                problem = str(error)
+                problem = error
         return render(
             request,
             "officer/order_new.html",
@@ -118,11 +119,11 @@ def _selection(entered: dict[str, str], before: str) -> Selection:
     """
     version = entered["notice_version"]
     if version and not (version.isascii() and version.isdigit()):
-        raise InputError("got a notice version that is no number; expected 1 or more")
+        raise InputError("got a notice version that is no number; expected 1 or more", reason=Reason.VERSION_NUMBER)
     try:
         moment = datetime.combine(date.fromisoformat(before), time(), UTC) if before else None
     except ValueError:
-        raise InputError("got a date of another form; expected year, month and day") from None
+        raise InputError("got a date of another form; expected year, month and day", reason=Reason.DATE_FORM) from None
     return Selection.declare(
         zone=entered["zone"] or None,
         jurisdiction=entered["jurisdiction"] or None,

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from volens.consent import InputError, RefusedError
 from volens.consent.jws import b64url
+from volens.consent.reason import Reason
 from volens.service.http.access import CredentialError, limit_address
 from volens.service.http.app_state import AppState, SharedState, StaffIssuer
 from volens.service.http.bodies import RequestBody
@@ -84,7 +85,9 @@ async def sign_in_at_issuer(request: Request, app_state: SharedState, answer: Is
     limit_address(request, app_state, count=False)
     kept = open_session(request, _KIND)
     if kept is None:
-        raise SessionEndedError("this was begun more than five minutes ago; start again")
+        raise SessionEndedError(
+            "this was begun more than five minutes ago; start again", reason=Reason.BEGUN_TOO_LONG_AGO
+        )
     asked = CodeRequest(kept["state"], kept["nonce"], kept["verifier"])
     line = IssuerLine(issuer.client.trust)
     try:
@@ -114,5 +117,8 @@ def _issuer(app_state: AppState) -> StaffIssuer:
 def _callback(app_state: AppState) -> str:
     party = app_state.site.defaults.public_url()
     if party is None:
-        raise InputError("this site has no public address; the operator sets it with 'volens defaults set'")
+        raise InputError(
+            "this site has no public address; the operator sets it with 'volens defaults set'",
+            reason=Reason.NO_PUBLIC_URL,
+        )
     return f"{party.origin}{CALLBACK}"

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from volens.consent import InputError, TakeHome
 from volens.consent.jws import b64url, from_b64url
+from volens.consent.reason import Reason
 from volens.consent.receipt_signature import SignatureForm
 from volens.consent.subject_key import SubjectPublicKey
 from volens.enroll import InvitationView
@@ -65,7 +66,10 @@ async def begin_passkey(request: Request, app_state: SharedState, invited: Invit
         view = site.invitations.open(invited.token)
         party = site.defaults.public_url()
         if party is None:
-            raise InputError("this site has no public address, so it cannot use passkeys; use a key in this browser")
+            raise InputError(
+                "this site has no public address, so it cannot use passkeys; use a key in this browser",
+                reason=Reason.NO_PUBLIC_URL,
+            )
         name = f"{site.installation.store.site.controller.name} · {zone_name(view.zone)}"
         random = site.installation.store.random
         challenge = random(CHALLENGE_BYTES)
@@ -131,7 +135,7 @@ def _own_key(request: Request, app_state: AppState, own: OwnKey) -> tuple[Subjec
         return SubjectPublicKey.from_jwk(own.public_key), SignatureForm.PERSON_KEY
     party, begun = app_state.site.defaults.public_url(), open_session(request, _REGISTRATION)
     if party is None or begun is None:
-        raise InputError("the passkey was begun too long ago; start again")
+        raise InputError("the passkey was begun too long ago; start again", reason=Reason.BEGUN_TOO_LONG_AGO)
     challenge = from_b64url(begun["challenge"])
     made = read_registration(own.registration, challenge=challenge, relying_party=party)
     return made.public_key, SignatureForm.PASSKEY

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field
 from volens.consent import InputError, RefusedError, TamperError
 from volens.consent.jws import b64url, from_b64url
 from volens.consent.passkey_assertion import PasskeyAssertion
+from volens.consent.reason import Reason
 from volens.consent.relying_party import RelyingParty
 from volens.service.http.access import CredentialError, limit_address
 from volens.service.http.app_state import AppState, SharedState
@@ -227,7 +228,7 @@ def _signed_in(request: Request, passkey: StaffPasskey, onward: str) -> Response
 def _party(app_state: AppState) -> RelyingParty:
     party = app_state.site.defaults.public_url()
     if party is None:
-        raise InputError(_NO_ADDRESS)
+        raise InputError(_NO_ADDRESS, reason=Reason.NO_PUBLIC_URL)
     return party
 
 
@@ -238,5 +239,7 @@ def _keep_challenge(request: Request, response: Response, challenge: bytes) -> N
 def _kept_challenge(request: Request) -> bytes:
     begun = open_session(request, _CHALLENGE)
     if begun is None:
-        raise SessionEndedError("this was begun more than five minutes ago; start again")
+        raise SessionEndedError(
+            "this was begun more than five minutes ago; start again", reason=Reason.BEGUN_TOO_LONG_AGO
+        )
     return from_b64url(begun["challenge"])

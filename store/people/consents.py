@@ -24,6 +24,7 @@ from volens.consent import (
 )
 from volens.consent.clocks import inactive_at
 from volens.consent.errors import ReceiptSignatureError
+from volens.consent.reason import Reason
 from volens.consent.receipt import verify_stored
 from volens.consent.subject_key import SubjectPublicKey
 from volens.store.keys import sealing
@@ -210,7 +211,8 @@ def add_consent(
         select(live.receipt_id).where(live.subject_id == claims.subject_id, live.purpose == claims.purpose)
     ):
         raise RefusedError(
-            f"this person's consent for zone {claims.purpose!r} is already in force; withdraw it, then give a new one"
+            f"this person's consent for zone {claims.purpose!r} is already in force; withdraw it, then give a new one",
+            reason=Reason.CONSENT_IN_FORCE,
         )
     owner = {name: getattr(claims, name) for name in OWNER}
     visited = tx.interaction(claims.receipt_id, claims.issued_at)

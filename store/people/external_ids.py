@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, insert, select
 
 from volens.consent import DataSubjectId, NoLiveConsentError, Purpose, ReceiptId, RefusedError
+from volens.consent.reason import Reason
 from volens.consent.typed_text import comparison_key, parse_text
 from volens.store.keys.keyring import Keyring
 from volens.store.people.consents import authenticate_consents, live_owner
@@ -68,10 +69,13 @@ def add_external_digest(tx: Transaction, receipt_id: ReceiptId, digest: bytes) -
     if own is not None:
         if hmac.compare_digest(own, digest):
             return
-        raise RefusedError("this consent has another external id already; withdraw it, and give a new one")
+        raise RefusedError(
+            "this consent has another external id already; withdraw it, and give a new one", reason=Reason.ID_OTHER
+        )
     if consent_with_digest(tx.connection, zone, digest) is not None:
         raise RefusedError(
-            f"another consent in zone {zone!r} has this external id already; check the number, or withdraw that one"
+            f"another consent in zone {zone!r} has this external id already; check the number, or withdraw that one",
+            reason=Reason.ID_TAKEN,
         )
     with tx.changing(Scope.CONSENT, [receipt_id]):
         tx.connection.execute(insert(table), {**owner, "digest": digest})

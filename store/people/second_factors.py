@@ -29,6 +29,7 @@ from volens.consent import (
     TamperError,
     check_kind,
 )
+from volens.consent.reason import Reason
 from volens.store.keys.keyring import Keyring
 from volens.store.people.consents import authenticate_consents, live_owner
 from volens.store.promises.zones_and_notices import zone_of
@@ -96,7 +97,10 @@ class Factors:
             owner = _owner(connection, receipt_id, zone)
             required = zone_of(connection, owner["purpose"]).second_factor
         if required is SecondFactor.NONE:
-            raise RefusedError(f"zone {owner['purpose']!r} requires no second factor; nothing was stored")
+            raise RefusedError(
+                f"zone {owner['purpose']!r} requires no second factor; nothing was stored",
+                reason=Reason.NO_FACTOR_REQUIRED,
+            )
         check_kind(required, factor)
         salt = self._store.random(_SALT_BYTES) if required is SecondFactor.PIN else None
         lookup = _lookup(self._store.keyring, owner["purpose"], factor) if salt is None else None
@@ -113,7 +117,8 @@ class Factors:
                 if found is not None and found.receipt_id != receipt_id:
                     raise RefusedError(
                         f"another person in zone {owner['purpose']!r} has this badge; check the number, or remove it "
-                        "there"
+                        "there",
+                        reason=Reason.BADGE_TAKEN,
                     )
             with tx.changing(Scope.CONSENT, [receipt_id]):
                 tx.connection.execute(delete(table).where(table.c.receipt_id == receipt_id))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, update
 
 from volens.consent import InputError, Purpose, RefusedError, UnknownError, parse_purpose
 from volens.consent.jurisdiction import covers, parse_jurisdiction
+from volens.consent.reason import Reason
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
@@ -123,5 +124,6 @@ def refuse_if_stopped(connection: Connection, jurisdiction: str, zone: Purpose) 
         if stop.applies_to(jurisdiction, zone):
             raise RefusedError(
                 f"collecting is stopped by order {stop.order_id} of {stop.placed_at.date()}; nothing was recorded, "
-                "let the person use the alternative"
+                "let the person use the alternative",
+                reason=Reason.COLLECTING_STOPPED,
             )

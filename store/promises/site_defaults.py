@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select
 
 from volens.consent import InputError, parse_purpose
 from volens.consent.jurisdiction import parse_jurisdiction
+from volens.consent.reason import Reason
 from volens.consent.relying_party import RelyingParty
 from volens.consent.zone import ZoneState
 from volens.store.promises.zones_and_notices import inspect_zones
@@ -115,7 +116,10 @@ class Defaults:
         """
         if given is not None or (given := self.get().jurisdiction) is not None:
             return given
-        raise InputError("pass --jurisdiction, or set a default with 'volens defaults set --jurisdiction FR'")
+        raise InputError(
+            "pass --jurisdiction, or set a default with 'volens defaults set --jurisdiction FR'",
+            reason=Reason.NO_JURISDICTION,
+        )
 
     def time_zone(self) -> zoneinfo.ZoneInfo:
         """Return the time zone of the site: the one that was set, or UTC."""
@@ -136,7 +140,8 @@ class Defaults:
         if found is None:
             raise InputError(
                 "this site has no public URL, so no link can be made; set the address of its pages with "
-                "'volens defaults set --public-url https://HOST'"
+                "'volens defaults set --public-url https://HOST'",
+                reason=Reason.NO_PUBLIC_URL,
             )
         return found
 

@@ -19,6 +19,7 @@ from volens.consent import (
 )
 from volens.consent.clocks import MAX_SUPERSEDING_DAYS
 from volens.consent.notice import parse_language
+from volens.consent.reason import Reason
 from volens.consent.typed_text import to_nfc
 from volens.consent.zone import DeskSignature, ZoneState
 from volens.store.row_seals import seals_of
@@ -179,12 +180,15 @@ def notice_of(connection: Connection, purpose: Purpose, language: str | None) ->
         language = next(iter(newest))
     if language is None or language not in newest:
         if not newest:
-            raise InputError(f"zone {purpose!r} has no notice yet; publish it with 'volens notice publish'")
+            raise InputError(
+                f"zone {purpose!r} has no notice yet; publish it with 'volens notice publish'", reason=Reason.NO_NOTICE
+            )
         known = ", ".join(sorted(newest))
         got = f"no notice in language {language!r}" if language is not None else "notices in several languages"
         raise InputError(
             f"zone {purpose!r} has {got} (published: {known}); choose one with --language, or publish it with 'volens "
-            "notice publish'"
+            "notice publish'",
+            reason=Reason.NOTICE_LANGUAGE,
         )
     return _checked_notice(purpose, newest[language])
 

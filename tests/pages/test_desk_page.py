@@ -140,8 +140,22 @@ def test_the_desk_takes_first_photos_and_refuses_poor_ones_in_words(
     page.get_by_role("button", name="Upload photos").click()
     page.get_by_label("Three photos").set_input_files([grey, *files[1:]])
     page.get_by_role("button", name="Use these photos").click()
-    expect(page.get_by_role("alert")).to_contain_text("The photos were refused")
+    expect(page.get_by_role("alert")).to_have_text(
+        "No face was found in the photo. Take it upright, with light from the front. (photo 1)"
+    )
     picture(page, "desk-photos-refused")
+    for language, sentence in (
+        ("fr", "Aucun visage n’a été trouvé sur la photo. Prenez-la droite, avec de la lumière de face. (photo 2)"),  # noqa: RUF001
+        ("de", "Auf dem Foto wurde kein Gesicht gefunden. Nehmen Sie es aufrecht und mit Licht von vorn auf. (Foto 2)"),
+    ):
+        page.goto(f"{served.url}/desk/photos/{mary.receipt_id}?lang={language}")
+        page.locator("#upload").click()
+        page.locator("#chosen").set_input_files([files[0], grey, files[2]])
+        page.locator("#send").click()
+        expect(page.get_by_role("alert")).to_have_text(sentence)
+        picture(page, f"desk-photos-refused-{language}")
+    page.goto(f"{served.url}/desk/photos/{mary.receipt_id}?lang=en")
+    page.get_by_role("button", name="Upload photos").click()
     assert known(served, "mary").consent.references == 0
     page.get_by_label("Three photos").set_input_files(files)
     page.get_by_role("button", name="Use these photos").click()

@@ -1,6 +1,6 @@
 // The pages of the desk: sends what a form says to the operations of the site, and hands over what comes back.
 
-import { ProblemError, saveFile, say, send, texts } from "./request.js";
+import { camelCase, kindOf, ProblemError, reasonOf, saveFile, say, send, texts } from "./request.js";
 
 const words = texts();
 const FORMULA = /^[=+\-@\t\r\n]/;
@@ -76,7 +76,7 @@ function report(rows) {
     const line = document.createElement("tr");
     line.append(
       cell("th", table.dataset.row, row.number), cell("td", table.dataset.name, row.name),
-      cell("td", table.dataset.result, row.invitation ? words.invited : row.reason),
+      cell("td", table.dataset.result, row.invitation ? words.invited : whyNot(row)),
     );
     return line;
   }));
@@ -90,6 +90,10 @@ function report(rows) {
   part.focus();
 }
 
+function whyNot(row) {
+  return reasonOf({ reason: row.code }) || kindOf("input");
+}
+
 function cell(kind, label, text) {
   const found = document.createElement(kind);
   if (kind === "th") found.scope = "row";
@@ -100,7 +104,7 @@ function cell(kind, label, text) {
 
 function csv(rows) {
   const lines = [["row", "name", "reason", "invitation_id", "link"], ...rows.map((one) => [
-    one.number, one.name, one.reason, one.invitation?.invitation_id || "", one.invitation?.link || "",
+    one.number, one.name, one.invitation ? "" : whyNot(one), one.invitation?.invitation_id || "", one.invitation?.link || "",
   ])];
   const quoted = (value) => `"${String(value).replace(FORMULA, "'$&").replaceAll('"', '""')}"`;
   return lines.map((line) => line.map(quoted).join(",")).join("\r\n");
@@ -122,10 +126,10 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 
 function sentenceFor(error) {
   if (!(error instanceof ProblemError)) return words.other;
-  const name = error.kind.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
-  const sentence = words[name] || words[error.kind.replaceAll("-", "")] || (error.status >= 500 ? words.busy : words.other);
-  const says = ["refused", "input", "shape"].includes(error.kind) && error.message; // what exactly is wrong, in English
-  return says ? `${sentence} (${error.message})` : sentence;
+  const sentence = words[camelCase(error.kind)] || words[error.kind.replaceAll("-", "")];
+  const reason = reasonOf(error);
+  if (reason) return `${reason} ${words.unchanged}`;
+  return sentence || (error.status >= 500 ? words.busy : kindOf(error.kind));
 }
 
 // A page that comes back from the browser's memory shows how it is now.

@@ -1,15 +1,24 @@
 // Sends the forms of the privacy officer's pages to /v1, saves answers as files, follows jobs and running erasures.
 
-import { lastState, ProblemError, post, saveFile, say, texts } from "./request.js";
+import { kindOf, lastState, ProblemError, post, reasonOf, saveFile, say, texts } from "./request.js";
 
 const problem = document.getElementById("problem");
 const progress = document.getElementById("progress");
 
+class FailedJob extends Error {
+  constructor(outcome) {
+    super(reasonOf(outcome) || kindOf(outcome.kind || "other"));
+  }
+}
+
 // The problem in words: those of the form first, then those of all forms.
 function words(error, form) {
-  if (!(error instanceof ProblemError)) return error.message || texts().other;
+  if (error instanceof FailedJob) return `${texts().failed} ${error.message}`;
+  if (!(error instanceof ProblemError)) return texts().other;
+  const reason = reasonOf(error);
+  if (reason) return reason;
   const kind = { "erasure-incomplete": "incomplete" }[error.kind] || error.kind;
-  return form.dataset[kind] || texts()[kind] || texts().other;
+  return form.dataset[kind] || texts()[kind] || (error.status >= 500 ? texts().other : kindOf(error.kind));
 }
 
 async function fileTexts(input) {
@@ -48,7 +57,7 @@ async function finished(job) {
   const found = await lastState(job, ({ done, total }) => {
     if (total) say(progress, texts().running.replace("%(done)s", done).replace("%(total)s", total));
   });
-  if (found.state !== "done") throw new Error(`${texts().failed} ${(found.outcome || {}).detail || found.state}`);
+  if (found.state !== "done") throw new FailedJob(found.outcome || {});
 }
 
 async function submit(form) {

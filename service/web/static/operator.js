@@ -1,6 +1,6 @@
 // The operator's pages: sends what a button says to /v1, then shows the page as it is now, or a link once.
 
-import { lastState, ProblemError, say, send, texts } from "./request.js";
+import { lastState, ProblemError, reasonOf, say, send, texts } from "./request.js";
 
 const problem = document.getElementById("problem");
 const QUIET = 4;
@@ -10,7 +10,7 @@ const SCALE = 5;
 function words(error, form) {
   const known = texts();
   if (!(error instanceof ProblemError)) return known.other;
-  return form.dataset[error.kind] || known[error.kind] || (error.status >= 500 ? known.busy : known.other);
+  return reasonOf(error) || form.dataset[error.kind] || known[error.kind] || (error.status >= 500 ? known.busy : known.other);
 }
 
 // Empty fields are left out, except those that may be emptied.

@@ -2,7 +2,7 @@
 
 import { Capture, poses } from "./capture.js";
 import { keptSecret } from "./person_secret.js";
-import { post, say, texts } from "./request.js";
+import { kindOf, post, reasonOf, say, texts } from "./request.js";
 
 const words = texts();
 const problem = document.getElementById("problem");
@@ -79,14 +79,13 @@ function tell(advice, done) {
 function fail(error, section = "why") {
   show(section);
   const known = {
-    "poor-quality": words.poor, "no-face": words.poor, "several-faces": words.one_person, "image": words.poor,
+    "poor-quality": words.poor, "no-face": words.poor, "several-faces": words.one_person, "image": kindOf("image"),
     "different-people": words.different, "already-enrolled": words.known, "no-live-consent": words.ended,
     "session-ended": words.ended, denied: words.denied, nocamera: words.nocamera, offline: words.offline,
     refused: words.refused,
   };
-  if (fields) say(document.getElementById("detail"), error.message || "");
-  else if (error.kind === "refused") return location.assign(words.next); // enrolled before: a double submit
-  say(problem, known[error.kind] || words.other);
+  if (!fields && error.reason === "enrolled-before") return location.assign(words.next); // a double submit
+  say(problem, reasonOf(error) || known[error.kind] || words.other);
 }
 
 function show(id) {

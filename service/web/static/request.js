@@ -4,9 +4,11 @@ const JOB_MS = 500;
 
 export class ProblemError extends Error {
   constructor(status, problem) {
-    super(problem.detail || "");
+    super(problem.title || ""); // never shown: it is English; see reasonOf
     this.status = status;
     this.kind = (problem.type || "").split(":").pop();
+    this.reason = problem.reason || "";
+    this.number = problem.number || 0;
     this.problem = problem;
   }
 }
@@ -51,6 +53,24 @@ export async function lastState(job, tell = () => {}) {
   }
   return found;
 }
+
+// The sentence for what exactly is wrong, in the language of the page; "" where the problem has no code for it.
+// The sentences are those of refusals.html: <template id="refusals" data-photo-dark="The face is too dark. ...">.
+export function reasonOf({ reason, number }) {
+  const known = document.getElementById("refusals").dataset;
+  const sentence = (reason && known[camelCase(reason)]) || "";
+  if (!sentence || !number) return sentence;
+  const where = reason.startsWith("table-") ? known.rowNumber : known.photoNumber;
+  return `${sentence} ${where.replace("%(number)s", number)}`;
+}
+
+// The sentence for a kind of problem that a page has no words of its own for.
+export function kindOf(kind) {
+  const known = document.getElementById("refusals").dataset;
+  return known[camelCase(kind)] || known.other;
+}
+
+export const camelCase = (code) => code.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
 
 // Texts of a page for its scripts: <template id="texts" data-closer="Closer">.
 export function texts() {

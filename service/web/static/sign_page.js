@@ -1,7 +1,7 @@
 // Step 2: the person signs the receipt, with a passkey or with a key in this browser.
 
 import { newSecret, secretFromPrf, secretSalt } from "./person_secret.js";
-import { post, say, texts } from "./request.js";
+import { kindOf, post, reasonOf, say, texts } from "./request.js";
 import { canUsePasskeys, makeBrowserKey, makePasskey, signWithBrowserKey, signWithPasskey } from "./sign.js";
 
 const words = texts();
@@ -71,7 +71,7 @@ function sentenceFor(error) {
   }
   if (error.kind === "offline" || error.kind === "nokeys") return words[error.kind];
   if (error.kind === "session-ended" || error.kind === "invitation-ended") return words.ended;
-  return error.status >= 400 && error.status < 500 && error.message ? error.message : words.other;
+  return reasonOf(error) || (error.status >= 400 && error.status < 500 ? kindOf(error.kind) : words.other);
 }
 
 function busy(isBusy) {

@@ -1,0 +1,78 @@
+"""Codes of refusals: why something is not done, for programs and for pages in other languages than English.
+
+The class of an error says who must act; its message says in English what is wrong. A code names the same thing, so that
+a page can say it in the reader's language. It stays the same when the message is worded anew.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was refused. `number` of the error counts photos, or rows of a table, from 1."""
+
+    PHOTO_FILE_TOO_LARGE = "photo-file-too-large"
+    PHOTO_TOO_MANY_PIXELS = "photo-too-many-pixels"
+    PHOTO_TOO_FEW_PIXELS = "photo-too-few-pixels"
+    PHOTO_NO_FACE = "photo-no-face"
+    PHOTO_SEVERAL_FACES = "photo-several-faces"
+    PHOTO_OUTSIDE = "photo-outside"
+    PHOTO_FAR = "photo-far"
+    PHOTO_UNCLEAR = "photo-unclear"
+    PHOTO_BRIGHT = "photo-bright"
+    PHOTO_DARK = "photo-dark"
+    PHOTO_BLURRED = "photo-blurred"
+    PHOTO_UPSIDE_DOWN = "photo-upside-down"
+    PHOTO_TILTED = "photo-tilted"
+    PHOTO_OTHER_PERSON = "photo-other-person"
+    NOT_WHO_IS_ENROLLED = "not-who-is-enrolled"
+    ENROLLED_BEFORE = "enrolled-before"
+    NOTHING_ENROLLED = "nothing-enrolled"
+    ANOTHER_LOOK_ADDED = "another-look-added"
+
+    TEXT_LENGTH = "text-length"
+    TEXT_CHARACTER = "text-character"
+    IDENTITY_NOT_CHECKED = "identity-not-checked"
+    NO_FACTOR_REQUIRED = "no-factor-required"
+    OTHER_FACTOR = "other-factor"
+    BADGE_LENGTH = "badge-length"
+    BADGE_TAKEN = "badge-taken"
+    PIN_LENGTH = "pin-length"
+    PIN_GUESSED = "pin-guessed"
+
+    INVITATION_USED = "invitation-used"
+    INVITATION_CANCELLED = "invitation-cancelled"
+    INVITATION_EXPIRED = "invitation-expired"
+    INVITED_NAME = "invited-name"
+    INVITED_ID = "invited-id"
+    ID_TAKEN = "id-taken"
+    ID_OTHER = "id-other"
+    CONSENT_IN_FORCE = "consent-in-force"
+    TERM_DAYS = "term-days"
+    LINK_DAYS = "link-days"
+    NO_PUBLIC_URL = "no-public-url"
+    NO_JURISDICTION = "no-jurisdiction"
+    JURISDICTION_FORM = "jurisdiction-form"
+    NO_NOTICE = "no-notice"
+    NOTICE_LANGUAGE = "notice-language"
+    LANGUAGE_FORM = "language-form"
+    NEWER_NOTICE = "newer-notice"
+    COLLECTING_STOPPED = "collecting-stopped"
+    ZONE_REMOVED = "zone-removed"
+    TABLE_ENCODING = "table-encoding"
+    TABLE_COLUMNS = "table-columns"
+    TABLE_FORM = "table-form"
+    TABLE_SIZE = "table-size"
+    TABLE_DAYS = "table-days"
+    TABLE_OTHER_ZONE = "table-other-zone"
+
+    RECORDED_BEFORE = "recorded-before"
+    OTHER_INVITATION = "other-invitation"
+    PAGE_TOO_OLD = "page-too-old"
+    INVITATION_PAGE_OLD = "invitation-page-old"
+    MY_DATA_CLOSED = "my-data-closed"
+    CONSENT_OVER = "consent-over"
+    BEGUN_TOO_LONG_AGO = "begun-too-long-ago"
+
+    NO_SELECTION = "no-selection"
+    VERSION_NUMBER = "version-number"
+    DATE_FORM = "date-form"
