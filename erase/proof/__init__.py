@@ -9,6 +9,8 @@ from volens.erase.proof.certificate import Certificate as Certificate
 from volens.erase.proof.certificate import is_for as is_for
 from volens.erase.proof.certificate import log_details as log_details
 from volens.erase.proof.certificate import verify_certificate as verify_certificate
+from volens.erase.proof.certificate_list import CertificateFilter as CertificateFilter
+from volens.erase.proof.certificate_list import IssuedCertificate as IssuedCertificate
 from volens.erase.proof.certify import NOT_PROMISED as NOT_PROMISED
 from volens.erase.proof.certify import Erased as Erased
 from volens.erase.proof.recipient_answers import Recipients as Recipients

@@ -19,6 +19,13 @@ from volens.erase.journal import ErasureState, certificates_of, receipt_of_certi
 from volens.erase.needles import Hit
 from volens.erase.places import RESUME, SearchedPlace, search_places
 from volens.erase.proof.certificate import CERTIFICATE, verify_certificate
+from volens.erase.proof.certificate_list import (
+    PAGE,
+    CertificateFilter,
+    IssuedCertificate,
+    ids_beginning_with,
+    issued_certificates,
+)
 from volens.index import Installation
 from volens.store.people import stored_receipts
 from volens.store.programs import acknowledgements_of
@@ -61,15 +68,35 @@ class Erasures:
         """Return a certificate's file, with the answers of recipients so far.
 
         Raises:
-            InputError: there is no certificate of this id here.
+            UnknownError: there is no certificate of this id here.
         """
+        receipt_id = self.consent_of(certificate_id)
         with self._store.read() as connection:
-            receipt_id = receipt_of_certificate(connection, certificate_id)
-            if receipt_id is None:
-                raise UnknownError("there is no certificate of this id here; the id is in the certificate's file")
             stored = certificates_of(connection, [receipt_id])[receipt_id]
             answers = acknowledgements_of(connection, [receipt_id]).get(receipt_id, ())
         return CERTIFICATE.to_file(stored.token, answers)
+
+    def issued(self, wanted: CertificateFilter, *, after: str = "", limit: int = PAGE) -> list[IssuedCertificate]:
+        """Return a page of the certificates that were issued, the newest end first; see `issued_certificates`."""
+        with self._store.read() as connection:
+            return issued_certificates(connection, wanted, after=after, limit=limit)
+
+    def ids_beginning_with(self, beginning: str) -> list[str]:
+        """Return up to two ids of certificates that begin with some hexadecimal digits."""
+        with self._store.read() as connection:
+            return ids_beginning_with(connection, beginning)
+
+    def consent_of(self, certificate_id: str) -> ReceiptId:
+        """Return the consent whose erasure a certificate certifies.
+
+        Raises:
+            UnknownError: there is no certificate of this id here.
+        """
+        with self._store.read() as connection:
+            receipt_id = receipt_of_certificate(connection, certificate_id)
+        if receipt_id is None:
+            raise UnknownError("there is no certificate of this id here; the id is in the certificate's file")
+        return receipt_id
 
     def of_certificate(self, data: bytes) -> ReceiptId | None:
         """Return the consent whose erasure a certificate's file certifies; None if it is not such a file.

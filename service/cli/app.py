@@ -34,6 +34,7 @@ from volens.service.cli import export_commands as export
 from volens.service.cli import identify_commands as identify
 from volens.service.cli import import_commands as many
 from volens.service.cli import invite_commands as invite
+from volens.service.cli import issued_certificate_commands as issued_certificates
 from volens.service.cli import keys_commands as keys
 from volens.service.cli import kiosk_commands as kiosk
 from volens.service.cli import models_commands as models
@@ -107,6 +108,7 @@ class _Program(Group):
 consent.app.add_typer(signing.app)
 consent.app.add_typer(renewal.app)
 consent.app.add_typer(restriction.app)
+certificate.app.add_typer(issued_certificates.app)
 
 app = Commands("volens", cls=_Program, no_args_is_help=True, pretty_exceptions_enable=False)
 for _noun in (one for apps in _PANELS.values() for one in apps):

@@ -25,7 +25,7 @@ from volens.service.cli.named_files import must_be_new, read_file, read_site_key
 from volens.service.cli.options import JsonOption, LanguageOption, TrustOption
 from volens.service.cli.output import counted, emit, shown, tracked
 
-app = Commands("certificate", "Check erasure certificates, or show them as a page.")
+app = Commands("certificate", "Find, check and print erasure certificates.")
 dossier_app = Commands("dossier", "Check the dossier of an erasure order.")
 
 _ANOTHER: Final = "integrity: no certificate here is about this receipt's consent; ask the site for the right one"

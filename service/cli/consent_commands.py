@@ -16,13 +16,13 @@ from volens.consent import (
 )
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.factor_prompt import read_factor
-from volens.service.cli.local_times import parse_until
 from volens.service.cli.named_files import must_be_new, read_file, write_private
 from volens.service.cli.options import HomeOption, ReceiptArgument, YesIReadItOption, ZoneOption
 from volens.service.cli.person_argument import receipt_meant
 from volens.service.cli.recorded_consents import recorded
 from volens.service.cli.session import opened
 from volens.service.cli.take_home_files import TakeHomeFiles, ask_to_agree
+from volens.service.local_times import parse_until
 
 app = Commands("consent", "Record a person's signed consent, and what belongs to it.")
 

@@ -11,9 +11,9 @@ from volens.consent import InputError, format_time
 from volens.rights import Explanation
 from volens.service.cli.carried_secrets import withdrawal_shown
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.local_times import local_text
 from volens.service.cli.named_files import read_stdin_line
 from volens.service.cli.output import counted, members, table
+from volens.service.local_times import local_text
 
 app = Commands("decisions", "Explain to people what the doors decided about them.")
 

@@ -17,12 +17,12 @@ from volens.enroll import Invitation, InvitedRow
 from volens.service.cli.command_types import Commands, Group, Output
 from volens.service.cli.exit_codes import ExitCode
 from volens.service.cli.invitation_files import write_letter
-from volens.service.cli.local_times import local_text
 from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_private
 from volens.service.cli.options import HomeOption, JsonOption, TrustOption, ZoneOption
 from volens.service.cli.output import counted, emit, facts, members, shown, table, tracked
 from volens.service.cli.session import opened
 from volens.service.invitation_letter import InvitationLetter, public_origin
+from volens.service.local_times import local_text
 from volens.store.files import draft_folder
 
 _ONE: Final = "person"

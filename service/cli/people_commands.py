@@ -12,10 +12,10 @@ from volens.consent import InputError, Purpose, RefusedError, parse_purpose
 from volens.consent.invitation import InvitationState
 from volens.rights import PersonEntry, PersonRecord
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.local_times import local_text
 from volens.service.cli.named_files import must_be_new, write_private
 from volens.service.cli.output import counted, facts, members, progress, shown, table, warn
 from volens.service.cli.person_argument import receipts_meant
+from volens.service.local_times import local_text
 from volens.service.people_csv import people_csv
 from volens.store.people.people_list import WantedState, filter_of
 

@@ -6,9 +6,9 @@ from volens import Site
 from volens.consent import Custody, SecondFactor, TakeHome
 from volens.consent.receipt_signature import SignatureForm
 from volens.service.cli.command_types import Output
-from volens.service.cli.local_times import local_text
 from volens.service.cli.output import members, shown
 from volens.service.cli.take_home_files import TakeHomeFiles
+from volens.service.local_times import local_text
 from volens.store.files import shell_command
 
 

@@ -11,7 +11,6 @@ from volens.consent import InputError, UnverifiedReceipt
 from volens.consent.receipt import notice_language
 from volens.service.cli.carried_secrets import BadgeToHandOver, shown
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.local_times import local_text
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import HomeOption, ReceiptArgument, SecretOption, SecretQrOption, YesIReadItOption
 from volens.service.cli.output import counted, members, warn
@@ -19,6 +18,7 @@ from volens.service.cli.output import shown as printable
 from volens.service.cli.person_argument import receipts_meant
 from volens.service.cli.session import opened
 from volens.service.cli.take_home_files import TakeHomeFiles, ask_about_identity, ask_to_agree
+from volens.service.local_times import local_text
 from volens.store import Transaction
 
 app: Final = Commands()

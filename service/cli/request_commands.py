@@ -10,11 +10,11 @@ from volens import Site
 from volens.consent import InputError
 from volens.rights import PersonsRequest
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.local_times import local_text
 from volens.service.cli.named_files import must_be_new
 from volens.service.cli.output import counted, members, shown, table
 from volens.service.cli.person_argument import receipts_meant
 from volens.service.cli.sweep_commands import erased_document
+from volens.service.local_times import local_text
 
 app = Commands("request", "Handle requests of people about their data, with due dates.")
 

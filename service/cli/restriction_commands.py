@@ -9,10 +9,10 @@ from volens import Site
 from volens.consent import InputError, ReceiptId
 from volens.service.cli.carried_secrets import withdrawal_shown
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.local_times import local_text
 from volens.service.cli.named_files import read_stdin_line
 from volens.service.cli.person_argument import is_file, receipts_meant
 from volens.service.cli.take_home_files import ask_about_identity
+from volens.service.local_times import local_text
 
 app: Final = Commands()
 

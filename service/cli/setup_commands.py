@@ -7,10 +7,10 @@ import typer
 from volens import Site
 from volens.consent import format_time
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.local_times import system_time_zone
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, members, shown, table, warn
 from volens.service.cli.session import opened
+from volens.service.local_times import system_time_zone
 from volens.store.keys.root_key import DEFAULT_URL
 from volens.store.promises import Defaults
 

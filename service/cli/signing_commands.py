@@ -13,7 +13,6 @@ from volens.consent.receipt_offer import OFFER_LIFETIME
 from volens.consent.receipt_signature import SignatureForm
 from volens.consent.subject_key import SubjectPublicKey
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.local_times import local_text, parse_until
 from volens.service.cli.named_files import must_be_new, read_file, write_public
 from volens.service.cli.options import HomeOption, YesIReadItOption, ZoneOption
 from volens.service.cli.output import members, note, shown
@@ -21,6 +20,7 @@ from volens.service.cli.person_argument import receipts_meant
 from volens.service.cli.recorded_consents import recorded
 from volens.service.cli.session import opened
 from volens.service.cli.take_home_files import TakeHomeFiles, ask_to_agree
+from volens.service.local_times import local_text, parse_until
 from volens.store import Transaction
 from volens.store.files import shell_command
 

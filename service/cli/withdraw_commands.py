@@ -21,13 +21,13 @@ from volens.rights import Withdrawal
 from volens.service.cli.carried_secrets import withdrawal_shown
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.exit_codes import ExitCode
-from volens.service.cli.local_times import local_text, parse_moment
 from volens.service.cli.named_files import read_stdin_line
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, members, note, progress, shown
 from volens.service.cli.person_argument import receipts_meant
 from volens.service.cli.session import opened
 from volens.service.cli.sweep_commands import erased_document
+from volens.service.local_times import local_text, parse_moment
 from volens.service.process.stop_channel import show_withdrawal, tell_stops
 from volens.store import PUBLIC_KEY_FILE
 from volens.store.files import shell_command

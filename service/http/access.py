@@ -9,7 +9,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from volens.consent import ReceiptId, RefusedError, UnknownError
+from volens.consent import Purpose, ReceiptId, RefusedError, UnknownError, parse_purpose
 from volens.consent.typed_text import comparison_key
 from volens.service.http.app_state import AppState
 from volens.service.http.bodies import JsonRoute
@@ -39,6 +39,8 @@ ALLOWED_ROLES: Final[Mapping[str, frozenset[Role]]] = {
         ({Role.PRIVACY_OFFICER}, ("carry_out_request", "close_request", "plan_order")),
         ({Role.PRIVACY_OFFICER}, ("propose_order", "list_orders", "read_order", "approve_order")),
         ({Role.PRIVACY_OFFICER}, ("list_unanswered", "retry_message")),
+        ({Role.PRIVACY_OFFICER}, ("find_certificates",)),
+        ({Role.PRIVACY_OFFICER, Role.AUDITOR}, ("list_certificates",)),
         ({Role.PRIVACY_OFFICER, Role.AUDITOR}, ("read_certificate", "read_dossier", "verify_log", "read_checkpoint")),
         ({Role.PRIVACY_OFFICER, Role.AUDITOR}, ("read_entries", "prove_inclusion", "prove_consistency")),
         ({Role.PRIVACY_OFFICER, Role.AUDITOR, Role.OPERATOR}, ("begin_job", "list_jobs", "read_job")),
@@ -123,6 +125,19 @@ def _check_allowed(request: HTTPConnection, caller: Principal) -> None:
     if zone is not None and zone != comparison_key(zone):
         # Elsewhere `Lobby` is read as `lobby`; an address is compared as it is, with what a credential is for.
         raise UnknownError("there is no zone of this name; in an address, the name of a zone has small letters only")
+
+
+def visible_zone(caller: Principal, asked: str | None) -> Purpose | None:
+    """Return the zone that a caller of a list sees: the one asked for, else its own; None for all.
+
+    Raises:
+        InputError: it is no name of a zone.
+        HTTPException: 403, the caller has another zone.
+    """
+    zone = None if asked is None else parse_purpose(asked)
+    if None not in {zone, caller.purpose} and zone != caller.purpose:
+        raise HTTPException(403)
+    return zone or caller.purpose
 
 
 def limit_caller(caller: Principal, app_state: AppState) -> None:

@@ -4,14 +4,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from volens.consent import InputError, Purpose, parse_purpose
+from volens.consent import InputError
 from volens.consent.invitation import InvitationState
 from volens.enroll import ListedInvitation
 from volens.rights import PersonEntry
-from volens.service.http.access import Caller, GuardedRoute
+from volens.service.http.access import Caller, GuardedRoute, visible_zone
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import EXAMPLE_ID, Id, RequestBody, SubjectId, Time, ZoneName, refuse_get
 from volens.service.http.pagination import (
@@ -22,7 +22,6 @@ from volens.service.http.pagination import (
     decode_number_cursor,
     encode_cursor,
 )
-from volens.service.principal import Principal
 from volens.store.people.people_list import WantedState, filter_of
 
 router: Final = APIRouter(tags=["people"], route_class=GuardedRoute)
@@ -116,7 +115,7 @@ async def list_people(
 
     With `state=invited`, the open invitations instead, by expiry.
     """
-    seen = _zone(caller, zone)
+    seen = visible_zone(caller, zone)
     if state is WantedState.INVITED:
         if ends_within is not None:
             raise InputError("people who are invited have no consent that could end; leave 'ends_within' out")
@@ -159,19 +158,11 @@ async def find_people(app_state: SharedState, caller: Caller, sought: NameSearch
 
     The name is in the body, so that it is in no log of a proxy.
     """
-    zone = _zone(caller, sought.zone)
+    zone = visible_zone(caller, sought.zone)
     found = await app_state.desk_pool.run(
         lambda: app_state.site.people.find(sought.name, zone=zone, shown_to=caller.caller_id)
     )
     return FoundAnswer(items=[_answer(one) for one in found.entries], has_more=found.has_more, unopened=found.unopened)
-
-
-def _zone(caller: Principal, asked: str | None) -> Purpose | None:
-    """Return the zone that the caller sees: the one asked for, if the caller may use it."""
-    zone = None if asked is None else parse_purpose(asked)
-    if None not in {zone, caller.purpose} and zone != caller.purpose:
-        raise HTTPException(403)
-    return zone or caller.purpose
 
 
 def _answer(one: PersonEntry) -> PersonConsent:

@@ -8,6 +8,7 @@ from typing import Protocol
 from fastapi import FastAPI
 
 from volens.face.inference import use_calling_threads_only
+from volens.service.http import certificate_routes as certificates
 from volens.service.http import change_routes as changes
 from volens.service.http import consent_routes as consents
 from volens.service.http import desk_routes as desk
@@ -119,6 +120,7 @@ def application(
         orders,
         hooks,
         audit_log,
+        certificates,
         public_log,
     )
     for router in (*(part.router for part in parts), jobs.orders, restrictions.persons, restrictions.desk):

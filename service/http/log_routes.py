@@ -1,23 +1,20 @@
-"""The audit log, its proofs, and certificates of erasure, for auditors. A leaf names no person."""
+"""The audit log and its proofs, for auditors. A leaf names no person."""
 
 import base64
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
-from volens.service.http.bodies import EXAMPLE_SHA256, IdInPath
+from volens.service.http.bodies import EXAMPLE_SHA256
 from volens.service.http.pagination import (
-    NOT_MODIFIED,
     Cursor,
-    IfNoneMatch,
     NextCursor,
     decode_number_cursor,
     encode_cursor,
-    with_etag,
 )
 
 MAX_START: Final = 2**53 - 1
@@ -99,17 +96,3 @@ async def prove_consistency(app_state: SharedState, old_size: int, size: int) ->
     """Prove that the first `old_size` leaves are the same in a log of `size` leaves."""
     hashes = await app_state.desk_pool.run(lambda: app_state.site.log.consistency(old_size, size))
     return Proof(hashes=[one.hex() for one in hashes])
-
-
-@router.get(
-    "/certificates/{certificate_id}",
-    summary="The certificate of an erasure",
-    responses={200: {"content": {"application/json": {}}}, **NOT_MODIFIED},
-    response_class=Response,
-)
-async def read_certificate(
-    certificate_id: IdInPath, request: Request, app_state: SharedState, _tags: IfNoneMatch = None
-) -> Response:
-    """Return the file, which anyone can verify; its ETag changes when a recipient acknowledges the erasure."""
-    site = app_state.site
-    return with_etag(request, await app_state.desk_pool.run(lambda: site.erasures.certificate(certificate_id)))

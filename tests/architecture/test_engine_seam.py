@@ -25,6 +25,7 @@ ROWS_OUTSIDE_THE_STORE = {
     "volens.rights.erasure_list",
     "volens.rights.stale_papers",
     "volens.erase.journal",
+    "volens.erase.proof.certificate_list",
     "volens.erase.order.order_rows",
     "volens.erase.order.selection",
     "volens.rights.held_data",

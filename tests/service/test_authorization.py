@@ -46,6 +46,8 @@ ASKED = {
     "recover_staff": ("POST", f"/v1/staff/{'0' * 16}/recovery"),
     "read_notice": ("GET", "/v1/zones/lobby/notice"),
     "publish_notice": ("POST", "/v1/zones/lobby/notices"),
+    "list_certificates": ("GET", "/v1/certificates"),
+    "find_certificates": ("POST", "/v1/certificates/search"),
     "read_certificate": ("GET", f"/v1/certificates/{'0' * 32}"),
     "list_people": ("GET", "/v1/people"),
     "show_person": ("GET", f"/v1/people/{'0' * 43}"),

@@ -8,7 +8,7 @@ import pytest
 from said import Command
 
 from volens.consent import InputError, parse_time
-from volens.service.cli.local_times import local_text, parse_moment, parse_until, system_time_zone
+from volens.service.local_times import local_text, parse_moment, parse_until, system_time_zone
 
 PARIS = ZoneInfo("Europe/Paris")
 NOON = datetime(2026, 12, 1, 11, 0, tzinfo=UTC)

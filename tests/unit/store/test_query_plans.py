@@ -17,6 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from volens.consent import ShownFactor, SubjectKey
+from volens.erase.proof import CertificateFilter
 
 FEW: Final = "a few rows, however many people there are"
 NEWEST: Final = "a range at the end: only what was added since"
@@ -39,6 +40,9 @@ EVERY_DAY: Final[dict[str, str]] = {
     **dict.fromkeys(("row_seal by scope=?", "sealed_scope by scope=?"), "the invitations, after a refusal"),
     "bucket": "one row for 256 people; an erasure wraps all of them again",
     "live_consent by receipt_id>?": "a page of the list, which has a limit",
+    "consent_end": "a page of the certificates, the newest first, which has a limit",
+    "consent_end by log_size<?": "the next page of the same list",
+    "certificate by certificate_id>? AND certificate_id<?": "the ids that begin with digits; two at most",
     **dict.fromkeys(("count of receipt", "count of live_consent"), "how many people an access answer searched"),
 }
 """What may be read as a whole, or by a range, and why."""
@@ -179,6 +183,10 @@ def test_no_everyday_act_reads_a_whole_table_of_people(house: House, tmp_path: P
         site.withdraw(code=leaver.code)
         house.withdraw(loser)
         assert not house.sees(leaver)
+        newest, _ = site.erasures.issued(CertificateFilter(), limit=2)
+        assert len(site.erasures.issued(CertificateFilter(), after=newest.position, limit=2)) == 2
+        assert site.erasures.issued(CertificateFilter(receipt_ids=[newest.receipt_id])) == [newest]
+        assert site.erasures.ids_beginning_with(newest.certificate_id[:8]) == [newest.certificate_id]
     whole = read_whole(found)
     assert {one: text for one, text in whole.items() if one not in EVERY_DAY} == {}
     assert EVERY_DAY.keys() <= whole.keys()

@@ -42,6 +42,15 @@ def parse_moment(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     return _moment(text.strip(), now.astimezone(zone), zone)
 
 
+def parse_since(text: str, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the moment that a person typed as the beginning of a list, as `parse_moment`; of a day, its beginning.
+
+    Raises:
+        InputError: it is no such text.
+    """
+    return _moment(text.strip(), now.astimezone(zone), zone, days=0)
+
+
 def local_text(at: datetime, zone: ZoneInfo) -> str:
     """Return a time for people, in the time zone of the site: ``2026-12-24 18:00 CET``. JSON has UTC instead."""
     return at.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
@@ -59,14 +68,15 @@ def system_time_zone() -> str:
     return UTC_NAME
 
 
-def _moment(text: str, local_now: datetime, zone: ZoneInfo) -> datetime:
+def _moment(text: str, local_now: datetime, zone: ZoneInfo, days: int = 1) -> datetime:
+    """Return a moment; of a day the beginning of the day that is `days` later."""
     if same_text(text, _TODAY):
         text = local_now.date().isoformat()
     try:
         if len(text) <= len("18:00"):
             return datetime.combine(local_now.date(), time.fromisoformat(text), zone).astimezone(UTC)
         if len(text) == len("2026-12-24"):
-            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), zone).astimezone(UTC)
+            return datetime.combine(date.fromisoformat(text) + timedelta(days=days), time(), zone).astimezone(UTC)
         local = datetime.fromisoformat(text)
         if local.tzinfo is None:
             return local.replace(tzinfo=zone).astimezone(UTC)
