@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import final
 
-from volens.consent import Badge, InputError, NoLiveConsentError, Notice, ReceiptId, SubjectKey, TakeHome
+from volens.consent import Badge, InputError, NoLiveConsentError, Notice, PersonSecret, ReceiptId, SubjectKey, TakeHome
 from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
 from volens.enroll.batch_enrollment import Applicant, EnrollmentReport, enroll_people
@@ -129,6 +129,7 @@ class ConsentChanges:
         signed: bytes,
         *,
         carried: PersonalToken = None,
+        new_half: PersonSecret | bytes | None = None,
         hand_over: Callable[[Badge], None] | None = None,
         in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
     ) -> Renewed:
@@ -139,6 +140,7 @@ class ConsentChanges:
             notice,
             signed,
             carried=carried,
+            new_half=new_half,
             hand_over=hand_over,
             in_transaction=in_transaction,
         )

@@ -38,7 +38,7 @@ from volens.consent import (
 from volens.consent.gate import admit
 from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
-from volens.enroll.giving import zone_of_newest
+from volens.enroll.giving import check_commitment, zone_of_newest
 from volens.enroll.placement import HandOver
 from volens.enroll.receipt_submission import accept_receipt, offer_receipt
 from volens.erase.order.order_rows import cohort_receipts, unfinished_cohorts
@@ -117,6 +117,7 @@ def accept_renewal(
     signed: bytes,
     *,
     carried: PersonalToken = None,
+    new_half: PersonSecret | bytes | None = None,
     hand_over: HandOver | None = None,
     in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
 ) -> Renewed:
@@ -135,10 +136,12 @@ def accept_renewal(
     Matching does not stop: at every moment exactly one of the two consents is in force, also after a kill. The new
     withdrawal code replaces the old one. Where the person holds the key, `carried` is the secret or the badge that they
     have; they get a new one (`hand_over` takes the badge), because nothing of the old consent may open anything.
+    `new_half` is the new secret, if the person made it: the site then makes none, and does not hand it back. Without a
+    reference its commitment (32 bytes) is enough, because nothing is sealed.
 
     Raises:
-        InputError: the notice is not the newest, the person did not sign the new receipt, or `carried` or `hand_over`
-            is not what the zone's custody needs.
+        InputError: the notice is not the newest, the person did not sign the new receipt, or `carried`, `new_half` or
+            `hand_over` is not what the zone's custody needs.
         NoLiveConsentError, ConsentExpiredError: the old consent is not in force any more.
         RefusedError: the key is another one, the receipt is not what the site offers, an order applies, or `carried` is
             another person's.
@@ -161,15 +164,14 @@ def accept_renewal(
         raise RefusedError("the person signed for another jurisdiction than before; ask for a new offer to renew")
     # 2.
     new_id = new.claims.receipt_id
-    person = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
+    half, person = _halves(store, zone, new_id, new_half)
     code, public_url = WithdrawalCode.generate(store.random), Defaults(store).public_url()
     take_home = TakeHome(new.unverified, code, notice.text, person, site=public_url)
     with ExitStack() as secrets:
         old_secret = secrets.enter_context(store.keyring.grant_secret(receipt_id))
         new_secret = secrets.enter_context(store.keyring.new_grant_secret(new_id, store.random, store.now()))
-        renewal = _Renewal(
-            *(store, zone, verified, old, new, old_secret, new_secret, carried, hand_over, in_transaction, take_home)
-        )
+        before = (store, zone, verified, old, new, old_secret, new_secret)
+        renewal = _Renewal(*before, carried, half, hand_over, in_transaction, take_home)
         secrets.callback(renewal.wipe)
         try:
             # 3. and 4.
@@ -208,6 +210,21 @@ def renew_consent(
         hand_over=hand_over,
         in_transaction=in_transaction,
     )
+
+
+def _halves(
+    store: Store, zone: Zone, receipt_id: ReceiptId, given: PersonSecret | bytes | None
+) -> tuple[PersonSecret | bytes | None, PersonSecret | None]:
+    """Return the person's new half, or the commitment to it, and the secret to hand over if the site makes it.
+
+    Raises:
+        InputError: the zone takes none, or its length is wrong.
+    """
+    if given is None:
+        made = PersonSecret.generate(store.random) if zone.custody is Custody.SUBJECT_KEY else None
+        return made, made
+    check_commitment(zone, given if isinstance(given, bytes) else given.commitment(receipt_id))
+    return given, None
 
 
 def _in_force(
@@ -264,6 +281,7 @@ class _Renewal:
     old_secret: GrantSecret
     new_secret: GrantSecret
     carried: PersonalToken
+    half: PersonSecret | bytes | None
     hand_over: HandOver | None
     in_transaction: Callable[[Transaction, TakeHome], None] | None
     take_home: TakeHome
@@ -291,13 +309,13 @@ class _Renewal:
 
     def begin(self, tx: Transaction) -> None:
         """See `Successor`."""
-        claims, person = self.new.claims, self.take_home.secret
+        claims, half = self.new.claims, self.half
         owner = {name: str(getattr(claims, name)) for name in OWNER}
         if self.take_home.code is None:
             raise InputError("got a take-home without a withdrawal code")
         add_consent(tx, self.new, self.take_home.code, self.name, self.new_secret)
-        if person is not None:
-            add_commitment(tx, self.new, person.commitment(self.new.claims.receipt_id))
+        if half is not None:
+            add_commitment(tx, self.new, half if isinstance(half, bytes) else half.commitment(claims.receipt_id))
         add_renewed_rows(tx, self.rows, owner)
         shorten(tx, receipt_id=claims.receipt_id)
         grant = _check_in_force(self.store, tx.connection, self.new)
@@ -351,9 +369,11 @@ class _Renewal:
                 self.hand_over(badge)
             finally:
                 badge.wipe()
-        elif self.take_home.secret is not None:
-            with self.new_secret.joined(self.take_home.secret) as whole:
+        elif isinstance(self.half, PersonSecret):
+            with self.new_secret.joined(self.half) as whole:
                 add_reference(tx, embedding, whole, renewed_from=its.enrolled_at, **facts)
+        elif self.half is not None:
+            raise InputError("got the commitment to a new secret alone; send the secret, because photos are enrolled")
         else:
             add_reference(tx, embedding, self.new_secret, renewed_from=its.enrolled_at, **facts)
 

@@ -17,6 +17,7 @@ from volens.store import Store
 from volens.store.log import newest_head
 from volens.store.people import stored_receipt
 from volens.store.people.reissued_codes import notice_agreed_to
+from volens.store.people.subject_secrets import commitment_of
 from volens.store.promises import Defaults
 
 
@@ -42,6 +43,15 @@ class OwnData:
                 if one == receipt_id:
                     return one
         raise NoLiveConsentError("this is no consent of this person; nothing was changed")
+
+    def commitment(self, receipt_id: ReceiptId) -> bytes:
+        """Return the commitment (32 bytes) to the person's secret, so that a browser can check the secret that it has.
+
+        Raises:
+            TamperError: the consent has none, or its rows were changed.
+        """
+        with self._store.read() as connection:
+            return commitment_of(connection, receipt_id)
 
     def progress(self, receipt_id: ReceiptId) -> ErasureProgress:
         """Return how far the end of a consent has come; see `volens.rights.erasure_progress`."""

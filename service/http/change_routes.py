@@ -7,13 +7,12 @@ from typing import Annotated, Final, final
 from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 from pydantic import BaseModel, Field, StrictInt
 
-from volens import Badge, PersonSecret, Site, TakeHome
+from volens import Badge, Site, TakeHome
 from volens.consent import Custody, InputError
 from volens.consent.plain_text import plain_text
 from volens.consent.reason import Reason
 from volens.consent.receipt_signature import SignatureForm
 from volens.enroll import NewPhotos, PhotoChange
-from volens.index import PersonalToken
 from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import (
@@ -37,6 +36,7 @@ from volens.service.http.consent_routes import (
 )
 from volens.service.http.desk_routes import MAX_PHOTOS, EnrolledAnswer
 from volens.service.http.idempotency import Idempotent, IdempotentRequest, StorableResponse
+from volens.service.http.presented_token import badge_bytes, presented_token
 from volens.service.http.shown_receipt import ReceiptForm, consent_in_force, receipt_for_zone
 from volens.service.process import return_freed_memory
 from volens.store import Transaction
@@ -132,7 +132,7 @@ def _renew(site: Site, zone: str, receipt_id: str, new: Renewal, idempotent: Ide
     old = consent_in_force(site, zone, receipt_id)
     signed = signed_bytes(new.signed)
     notice = notice_of_receipt(site, zone, signed)
-    carried, badges = _carried(new.secret, _from_base64(new.badge)), list[bytes]()
+    badges = list[bytes]()
 
     def response(take_home: TakeHome) -> StorableResponse:
         claims, secret = take_home.receipt.claims, take_home.secret
@@ -148,7 +148,7 @@ def _renew(site: Site, zone: str, receipt_id: str, new: Renewal, idempotent: Ide
         )
         return StorableResponse(body, claims.receipt_id, has_secret=secret is not None or bool(badges))
 
-    try:
+    with presented_token(new.secret, badge_bytes(new.badge)) as carried:
         done = site.changes.accept_renewal(
             old.receipt_id,
             notice,
@@ -157,8 +157,6 @@ def _renew(site: Site, zone: str, receipt_id: str, new: Renewal, idempotent: Ide
             hand_over=(lambda badge: badges.append(badge.to_bytes())) if isinstance(carried, Badge) else None,
             in_transaction=lambda tx, take_home: idempotent.store(tx, response(take_home)),
         )
-    finally:
-        _wipe(carried)
     answer = response(done.take_home)
     if done.take_home.secret is not None:
         done.take_home.secret.wipe()
@@ -249,37 +247,17 @@ def _change_photos(
 ) -> StorableResponse:
     claims = TakeHome.parse(receipt).receipt.claims
     secret, badge = held
-    carried, badges = _carried(None if secret is None else plain_text(secret, "the secret"), badge), list[bytes]()
+    badges = list[bytes]()
     try:
-        done = site.changes.photos(
-            receipt,
-            new,
-            carried=carried,
-            hand_over=(lambda made: badges.append(made.to_bytes())) if claims.custody is Custody.BADGE else None,
-        )
+        with presented_token(None if secret is None else plain_text(secret, "the secret"), badge) as carried:
+            done = site.changes.photos(
+                receipt,
+                new,
+                carried=carried,
+                hand_over=(lambda made: badges.append(made.to_bytes())) if claims.custody is Custody.BADGE else None,
+            )
     finally:
-        _wipe(carried)
         return_freed_memory()
     handed = base64.b64encode(badges[0]).decode("ascii") if badges else None
     body = EnrolledAnswer(zone=done.purpose, model=done.model_id, badge=handed, **asdict(done))
     return StorableResponse(body, claims.receipt_id, has_secret=bool(badges))
-
-
-def _carried(secret: str | None, badge: bytes | None) -> PersonalToken:
-    if secret is not None and badge is not None:
-        raise InputError("got a secret and a badge; send the one that the zone needs")
-    if badge is not None:
-        return Badge.parse(badge)
-    return None if secret is None else PersonSecret.parse(secret)
-
-
-def _wipe(carried: PersonalToken) -> None:
-    if carried is not None:
-        carried.wipe()
-
-
-def _from_base64(text: str | None) -> bytes | None:
-    try:
-        return None if text is None else base64.b64decode(text, validate=True)
-    except ValueError:
-        raise InputError("got a badge that is not base64; send it as the site handed it out") from None

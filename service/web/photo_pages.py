@@ -1,6 +1,5 @@
 """Pages on which the person takes their pictures, and tries the door."""
 
-import base64
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -8,7 +7,7 @@ from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from volens.consent import Badge, Zone
+from volens.consent import Zone
 from volens.enroll import advise_capture
 from volens.enroll.capture_advice import Advice, Pose
 from volens.face import EncodedImage
@@ -17,7 +16,7 @@ from volens.face.pixel_budget import PixelBudget
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import MAX_FORM_BYTES, MAX_FRAME_BYTES, read_upload
 from volens.service.http.uploaded_enrollment import enroll_uploaded
-from volens.service.qr_codes import badge_qrs
+from volens.service.web.badge_in_browser import badge_in_browser
 from volens.service.web.invitation_pages import STEPS
 from volens.service.web.invitation_session import Signed, SignedPageRoute, SignedSession
 from volens.service.web.page_language import PageTexts, language_of
@@ -51,7 +50,7 @@ async def photos_page(request: Request, app_state: SharedState, signed: Signed) 
 
     def page() -> Response:
         signed.take_home(app_state)  # else no camera is asked for
-        return render(request, "person/photos.html", camera=True, steps=STEPS)
+        return render(request, "person/photos.html", camera=True, steps=STEPS, receipt_id=signed.receipt_id)
 
     return await app_state.page_pool.run(page)
 
@@ -88,14 +87,7 @@ async def send_photos(
         return badge
 
     badge = await app_state.enrollment_pool.run(enroll, caller=signed.receipt_id)
-    return JSONResponse({"badge": None if badge is None else _shown(badge)})
-
-
-def _shown(badge: bytes) -> dict[str, object]:
-    """Return a badge as the browser shows and saves it: its file, and its QR codes as data URLs."""
-    pictures = [base64.b64encode(one).decode("ascii") for one in badge_qrs(Badge.parse(badge))]
-    file = base64.b64encode(badge).decode("ascii")
-    return {"file": file, "qrs": [f"data:image/png;base64,{one}" for one in pictures]}
+    return JSONResponse({"badge": None if badge is None else badge_in_browser(badge)})
 
 
 @router.get("/invitation/try", name="try_page")

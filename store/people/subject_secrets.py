@@ -37,11 +37,21 @@ def check_person_secret(connection: Connection, grant: ConsentGrant, secret: Per
         RefusedError: it is another secret.
         TamperError: the commitment is missing, or the rows of the consent were changed.
     """
-    consent = authenticate_consents(connection, [grant.receipt_id]).get(grant.receipt_id)
-    kept = [] if consent is None else consent.rows.records(tables.subject_secret)
-    if not kept:
-        raise TamperError("integrity: a consent has lost the commitment to its secret; restore the data file")
-    if not secret.matches(kept[0]["commitment"], grant.receipt_id):
+    if not secret.matches(commitment_of(connection, grant.receipt_id), grant.receipt_id):
         raise RefusedError(
             "this secret is not the one that goes with this receipt; show the secret that was written next to it"
         )
+
+
+def commitment_of(connection: Connection, receipt_id: ReceiptId) -> bytes:
+    """Return the commitment (32 bytes) stored with a consent in force, in a zone where the person holds a secret.
+
+    Raises:
+        TamperError: it is missing, or the rows of the consent were changed.
+    """
+    consent = authenticate_consents(connection, [receipt_id]).get(receipt_id)
+    kept = [] if consent is None else consent.rows.records(tables.subject_secret)
+    if not kept:
+        raise TamperError("integrity: a consent has lost the commitment to its secret; restore the data file")
+    commitment: bytes = kept[0]["commitment"]
+    return commitment

@@ -72,6 +72,7 @@ async function submit(form) {
       return wait(false);
     }
     const { next } = await post(form.action, await bodyOf(form));
+    if (form.classList.contains("leave")) sessionStorage.clear(); // the key or badge that this tab kept
     location.replace(next);
   } catch (error) {
     wait(false);

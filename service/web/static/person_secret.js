@@ -3,7 +3,9 @@
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const PREFIX = "VOLENS-SECRET:";
-const KEY = "volens-secret";
+const KEY = "volens-secrets"; // of this tab: text by receipt
+const LENGTH = 32;
+const CHECK = 3;
 const encoder = new TextEncoder();
 
 class PersonSecret {
@@ -20,13 +22,13 @@ class PersonSecret {
 
   // As text: base 32 (RFC 4648) of the secret and three bytes of a checksum, as doors and files read it.
   async text() {
-    const check = (await sha256(encoder.encode("volens person secret check v1\0"), this.bytes)).subarray(0, 3);
-    return PREFIX + base32(Uint8Array.of(...this.bytes, ...check));
+    return PREFIX + base32(Uint8Array.of(...this.bytes, ...(await checksum(this.bytes))));
   }
 
-  // For the pages that follow in this tab: photos need it once, and the receipt page hands it to the person.
+  // For the pages that follow in this tab: photos and a renewal need it, and the receipt page hands it to the person.
   keep() {
-    sessionStorage.setItem(KEY, JSON.stringify({ receipt: this.receiptId, bytes: [...this.bytes] }));
+    const all = JSON.parse(sessionStorage.getItem(KEY) || "{}");
+    sessionStorage.setItem(KEY, JSON.stringify({ ...all, [this.receiptId]: [...this.bytes] }));
   }
 }
 
@@ -43,15 +45,23 @@ export function secretSalt(receiptId) {
   return sha256(encoder.encode(`volens person secret prf v1|${receiptId}`), new Uint8Array());
 }
 
-// Returns the secret that this tab keeps, or null.
-export function keptSecret() {
-  const found = JSON.parse(sessionStorage.getItem(KEY) || "null");
-  return found && new PersonSecret(Uint8Array.from(found.bytes), found.receipt);
+// Reads the text of the file or of the QR code; null if it was misread or cut off.
+export async function secretFromText(text, receiptId) {
+  const plain = text.toUpperCase().replace(/[\s-]/g, "").replace(PREFIX.replace("-", ""), "");
+  const bytes = fromBase32(plain);
+  if (bytes?.length !== LENGTH + CHECK) return null;
+  const secret = bytes.slice(0, LENGTH);
+  const expected = await checksum(secret);
+  return bytes.slice(LENGTH).every((one, at) => one === expected[at]) ? new PersonSecret(secret, receiptId) : null;
 }
 
-export function forgetSecret() {
-  sessionStorage.removeItem(KEY);
+// Returns the secret that this tab keeps for a receipt, or null.
+export function keptSecret(receiptId) {
+  const found = JSON.parse(sessionStorage.getItem(KEY) || "{}")[receiptId];
+  return found ? new PersonSecret(Uint8Array.from(found), receiptId) : null;
 }
+
+const checksum = async (bytes) => (await sha256(encoder.encode("volens person secret check v1\0"), bytes)).slice(0, CHECK);
 
 async function sha256(...parts) {
   const all = new Uint8Array(parts.reduce((sum, one) => sum + one.length, 0));
@@ -77,4 +87,22 @@ function base32(bytes) {
     value &= (1 << bits) - 1;
   }
   return bits ? text + ALPHABET[(value << (5 - bits)) & 31] : text;
+}
+
+function fromBase32(text) {
+  const bytes = [];
+  let bits = 0;
+  let value = 0;
+  for (const one of text) {
+    const found = ALPHABET.indexOf(one);
+    if (found < 0) return null;
+    value = (value << 5) | found;
+    bits += 5;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes.push((value >> bits) & 255);
+    }
+    value &= (1 << bits) - 1;
+  }
+  return Uint8Array.from(bytes);
 }

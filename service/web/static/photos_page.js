@@ -1,7 +1,7 @@
 // Three pictures by the camera, or three files: of a person alone (step 3 of an invitation), or at the desk.
 
 import { Capture, poses } from "./capture.js";
-import { keptSecret } from "./person_secret.js";
+import { heldParts, keepBadge } from "./own_half.js";
 import { kindOf, post, reasonOf, say, texts } from "./request.js";
 
 const words = texts();
@@ -62,10 +62,9 @@ async function send(photos) {
   for (const field of fields?.querySelectorAll("[name]") || []) {
     form.append(field.name, field.type === "checkbox" ? String(field.checked) : field.value);
   }
-  const secret = fields ? null : keptSecret();
-  if (secret) form.append("secret", new Blob([await secret.text()]), "secret");
+  for (const [name, blob] of fields ? [] : await heldParts(words.receipt)) form.append(name, blob, name);
   const answer = await post(words.send, form);
-  if (answer.badge && !fields) sessionStorage.setItem("volens-badge", JSON.stringify(answer.badge));
+  if (answer.badge && !fields) keepBadge(words.receipt, answer.badge);
   location.assign(words.next);
 }
 

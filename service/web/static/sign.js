@@ -32,14 +32,15 @@ export async function makePasskey(options) {
   };
 }
 
-// Signs an offer with a passkey. Returns the token, and the output of the PRF extension if the authenticator has it.
-export async function signWithPasskey(offer, credentialId, prfSalt) {
+// Signs an offer with a passkey. Returns the token, and for each salt the output of the PRF extension, if the
+// authenticator has it: `prf` of the first, `before` of the second.
+export async function signWithPasskey(offer, credentialId, first, second) {
   const publicKey = {
     challenge: fromBase64url(offer.challenge),
     rpId: offer.relying_party_id,
     userVerification: "required",
     allowCredentials: credentialId ? [{ type: "public-key", id: fromBase64url(credentialId) }] : [],
-    extensions: prfSalt ? { prf: { eval: { first: prfSalt } } } : {},
+    extensions: prfOf(first, second),
   };
   const made = await navigator.credentials.get({ publicKey });
   const assertion = {
@@ -48,11 +49,28 @@ export async function signWithPasskey(offer, credentialId, prfSalt) {
     signature: toBase64url(made.response.signature),
   };
   const header = JSON.stringify({ alg: offer.algorithm, typ: "volens-receipt+webauthn" });
-  const prf = made.getClientExtensionResults?.().prf?.results?.first;
   return {
     signed: [header, offer.document, JSON.stringify(assertion)].map((one) => toBase64url(encoder.encode(one))).join("."),
-    prf: prf ? new Uint8Array(prf) : null,
+    ...computedBy(made),
   };
+}
+
+// Asks a passkey for the output of the PRF extension alone. Nothing is signed: the challenge goes nowhere.
+export async function prfOfPasskey(relyingPartyId, salt) {
+  const publicKey = {
+    challenge: crypto.getRandomValues(new Uint8Array(32)),
+    rpId: relyingPartyId,
+    userVerification: "required",
+    extensions: prfOf(salt),
+  };
+  return computedBy(await navigator.credentials.get({ publicKey })).prf;
+}
+
+const prfOf = (first, second) => (first ? { prf: { eval: second ? { first, second } : { first } } } : {});
+
+function computedBy(credential) {
+  const { first, second } = credential.getClientExtensionResults?.().prf?.results || {};
+  return { prf: first ? new Uint8Array(first) : null, before: second ? new Uint8Array(second) : null };
 }
 
 // Makes an Ed25519 key that this browser keeps and cannot give away. Returns its public half as a JWK.
@@ -66,9 +84,25 @@ export async function makeBrowserKey(name) {
 // Signs an offer with the key that this browser keeps under a name. Returns null if it keeps none.
 export async function signWithBrowserKey(offer, name) {
   const key = await kept(name);
-  if (!key) return null;
+  return key ? signedBy(key, offer) : null;
+}
+
+// Signs an offer with the key in a file (PKCS#8 as PEM, as `volens consent give --new-key` writes it). The key is neither
+// kept nor sent. Returns null if there is no such key in the file.
+export async function signWithKeyFile(offer, text) {
+  const [, inside] = text.match(/-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----/) || [];
+  if (!inside) return null;
+  try {
+    const der = Uint8Array.from(atob(inside.replace(/\s/g, "")), (one) => one.charCodeAt(0));
+    return await signedBy(await crypto.subtle.importKey("pkcs8", der, "Ed25519", false, ["sign"]), offer);
+  } catch {
+    return null;
+  }
+}
+
+async function signedBy(key, offer) {
   const signature = await crypto.subtle.sign("Ed25519", key, encoder.encode(offer.signing_input));
-  return { signed: `${offer.signing_input}.${toBase64url(signature)}`, prf: null };
+  return { signed: `${offer.signing_input}.${toBase64url(signature)}`, prf: null, before: null };
 }
 
 export async function forgetBrowserKey(name) {

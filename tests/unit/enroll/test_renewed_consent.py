@@ -1,6 +1,8 @@
 """Renewal: the new consent takes the place of the old one in one transaction, and what should stay stays."""
 
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from house import House, Person
@@ -8,8 +10,9 @@ from patience import PATIENCE_S
 from pins import cheap_pins
 
 from volens import verify_certificate
-from volens.consent import Badge, SecondFactor, ShownFactor, SubjectKey
-from volens.consent.errors import ConsentExpiredError, NoLiveConsentError, RefusedError
+from volens.consent import Badge, PersonSecret, ReceiptId, SecondFactor, ShownFactor, SubjectKey
+from volens.consent.errors import ConsentExpiredError, InputError, NoLiveConsentError, RefusedError
+from volens.consent.receipt_offer import read_offer
 from volens.enroll import Renewed
 from volens.store.people import clocked, name_of
 
@@ -158,3 +161,49 @@ def test_matching_does_not_stop_while_a_consent_is_renewed(house: House) -> None
     door.join(PATIENCE_S)
     assert seen
     assert all(seen)
+
+
+def sign_and_accept(house: House, person: Person, new_half: Callable[[ReceiptId], bytes | PersonSecret]) -> Renewed:
+    """Renew as the person's browser does, which makes the new half for the receipt that it signs."""
+    notice = house.site.notice("vault")
+    offer = house.site.changes.offer_renewal(person.receipt_id, notice)
+    return house.site.changes.accept_renewal(
+        person.receipt_id,
+        notice,
+        offer.sign(SubjectKey.from_seed(SEED)),
+        carried=person.carried,
+        new_half=new_half(read_offer(offer.document).claims.receipt_id),
+        hand_over=None if person.badge is None else lambda _badge: None,
+    )
+
+
+def test_the_person_makes_the_new_half_and_the_site_neither_makes_nor_hands_back_one(house: House) -> None:
+    house.declare("vault", custody="subject_key")
+    person = house.enroll(invite(house, "vault"))
+    with PersonSecret(b"\5" * 32) as made:
+        person.take_home = sign_and_accept(house, person, lambda _: made).take_home
+        assert person.take_home.secret is None
+        assert house.verify(person, made).match is not None
+
+
+def test_without_photos_the_commitment_to_the_new_half_is_enough_and_with_photos_it_is_not(house: House) -> None:
+    house.declare("vault", custody="subject_key")
+    person = invite(house, "vault")
+    with PersonSecret(b"\5" * 32) as made:
+        new = sign_and_accept(house, person, made.commitment).take_home
+        assert new.secret is None
+        person.take_home = replace(new, secret=made)
+        house.enroll(person)
+        with pytest.raises(InputError, match="send the secret, because photos are enrolled"):
+            sign_and_accept(house, person, lambda _: b"\6" * 32)
+        with pytest.raises(InputError, match="got a commitment of 5 bytes"):
+            sign_and_accept(house, person, lambda _: b"short")
+        assert house.verify(person, made).match is not None
+
+
+@pytest.mark.parametrize("custody", ["operator", "badge"])
+def test_a_new_half_is_refused_where_the_person_holds_no_secret(house: House, custody: str) -> None:
+    house.declare("vault", custody=custody)
+    person = house.enroll(invite(house, "vault"))
+    with PersonSecret(b"\5" * 32) as made, pytest.raises(InputError, match="none in another"):
+        sign_and_accept(house, person, lambda _: made)

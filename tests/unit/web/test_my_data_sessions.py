@@ -1,5 +1,6 @@
 """My data over HTTP: the session behind a code, what it may see and change, its limits, and what no log says."""
 
+import base64
 import io
 import re
 import sqlite3
@@ -17,7 +18,7 @@ from httpx2 import Response
 from patience import PATIENCE_S
 from starlette.testclient import TestClient
 
-from volens.consent import SubjectKey, TakeHome, WithdrawalCode
+from volens.consent import Badge, PersonSecret, RefusedError, SubjectKey, TakeHome, WithdrawalCode
 from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
 from volens.enroll import ConsentChanges
@@ -450,7 +451,69 @@ def test_a_renewal_that_another_key_signed_is_refused(pages: Pages, house: House
     assert pages.post(f"{address}/offer", {"notice_sha256": "0" * 64}).status_code == 403
 
 
-def test_what_was_signed_at_the_desk_is_renewed_at_the_desk(pages: Pages, house: House) -> None:
-    ada = house.admit()
+def test_what_was_signed_at_the_desk_is_not_signed_again_with_a_new_key(pages: Pages, house: House) -> None:
+    ada, notice = house.admit(), house.site.notice("lobby")
     pages.open(ada)
-    assert "the desk renews it with you" in pages.text(of(ada, "/renewal"))
+    assert "Only that key can sign again" in pages.text(of(ada, "/renewal"))
+    new = SubjectKey.from_seed(b"\4" * 32)
+    offered = pages.post(of(ada, "/renewal/offer"), {"notice_sha256": notice.sha256}).json()
+    # Signed by another key than the one it names, and made out to that other key: the code alone agrees to nothing.
+    forged = new.sign(offered["document"].encode(), "volens-receipt+jws")
+    assert pages.post(of(ada, "/renewal"), {"signed": forged}).status_code == 422
+    terms = {"form": SignatureForm.PERSON_KEY, "jurisdiction": "FR"}
+    made_out = house.site.offer_consent(notice, public_key=new.public, **terms).sign(new).decode()
+    assert pages.post(of(ada, "/renewal"), {"signed": made_out}).status_code == 403
+    assert house.sees(ada)
+
+
+def test_where_the_person_holds_a_secret_a_renewal_needs_the_old_half_and_a_new_one(pages: Pages, house: House) -> None:
+    house.declare("vault", custody="subject_key")
+    key, notice = SubjectKey.from_seed(b"\2" * 32), house.site.notice("vault")
+    old = house.site.give_consent(notice, name="Ada", jurisdiction="FR", key=key)
+    person = house.enroll(Person(old, house.face()))
+    assert old.secret is not None
+    pages.open(person)
+    commitment = old.secret.commitment(person.receipt_id).hex()
+    assert commitment in pages.get(of(person, "/renewal")).text
+    offered = pages.post(of(person, "/renewal/offer"), {"notice_sha256": notice.sha256}).json()
+    signed = ReceiptOffer(offered["document"].encode()).sign(key).decode()
+    with PersonSecret(b"\5" * 32) as made, PersonSecret(b"\6" * 32) as other:
+        held, wrong, new = old.secret.reveal(), other.reveal(), made.reveal()
+        for body, status in (
+            ({}, 422),
+            ({"secret": held}, 422),
+            ({"new_secret": new}, 422),
+            ({"secret": wrong, "new_secret": new}, 403),
+            ({"secret": held, "commitment": "0" * 64}, 422),
+            ({"secret": held, "new_secret": "VOLENS-SECRET:A"}, 422),
+        ):
+            answer = pages.post(of(person, "/renewal"), {"signed": signed, **body})
+            assert answer.status_code == status, body
+            assert held[14:] not in answer.text
+        done = pages.post(of(person, "/renewal"), {"signed": signed, "secret": held, "new_secret": new})
+        assert done.status_code == 200, done.text
+        assert done.json().keys() == {"next", "receipt_id"}
+        renewed = house.site.changes.in_force([done.json()["receipt_id"]]).verified()
+        new_person = Person(TakeHome(renewed.unverified), person.face)
+        assert house.verify(new_person, made).match is not None
+        with pytest.raises(RefusedError):
+            house.verify(new_person, old.secret)
+
+
+def test_a_renewal_hands_the_new_badge_to_the_browser(pages: Pages, house: House) -> None:
+    house.declare("vault", custody="badge")
+    key, notice = SubjectKey.from_seed(b"\2" * 32), house.site.notice("vault")
+    person = house.enroll(Person(house.site.give_consent(notice, name="Ada", jurisdiction="FR", key=key), house.face()))
+    assert person.badge is not None
+    pages.open(person)
+    offered = pages.post(of(person, "/renewal/offer"), {"notice_sha256": notice.sha256}).json()
+    signed = ReceiptOffer(offered["document"].encode()).sign(key).decode()
+    for badge, status in ((None, 422), ("?", 422), (base64.b64encode(b"no badge").decode(), 422)):
+        assert pages.post(of(person, "/renewal"), {"signed": signed, "badge": badge}).status_code == status
+    held = base64.b64encode(person.badge).decode()
+    done = pages.post(of(person, "/renewal"), {"signed": signed, "badge": held}).json()
+    fresh = Badge.parse(base64.b64decode(done["badge"]["file"]))
+    assert fresh.receipt_id == done["receipt_id"]
+    assert all(one.startswith("data:image/png;base64,") for one in done["badge"]["qrs"])
+    renewed = house.site.changes.in_force([fresh.receipt_id]).verified()
+    assert house.verify(Person(TakeHome(renewed.unverified), person.face), fresh).match is not None
