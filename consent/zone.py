@@ -36,6 +36,17 @@ class SecondFactor(StrEnum):
     PIN = "pin"
 
 
+class FpirTarget(StrEnum):
+    """Of strangers who look into a camera of the zone, the share that may be taken for an enrolled person (FPIR).
+
+    ISO/IEC 19795-1, false positive identification rate; for one look. The thresholds of a model follow from it
+    (`volens.face.Thresholds`).
+    """
+
+    ORDINARY = "0.1%"
+    STRICT = "0.01%"
+
+
 class DeskSignature(StrEnum):
     """Whether receipts may be signed at the desk, by the site's own program with a key made there."""
 
@@ -62,6 +73,7 @@ class Promises(TypedDict):
     second_factor: NotRequired[str]
     desk_signature: NotRequired[str]
     title: NotRequired[str | None]
+    fpir: NotRequired[str]
 
 
 @final
@@ -74,6 +86,7 @@ class Zone:
         second_factor: without it the door stays closed, even if the face matches.
         desk_signature: whether receipts may be signed at the desk; if not, each person signs with a key of their own.
         title: what people call it, such as ``Lobby East``; empty if it has none. It can change, `purpose` cannot.
+        fpir: the rate of strangers accepted that the zone aims at. It can change.
     """
 
     purpose: Purpose
@@ -87,6 +100,7 @@ class Zone:
     desk_signature: DeskSignature = DeskSignature.ALLOWED
     title: str = ""
     state: ZoneState = ZoneState.IN_USE
+    fpir: FpirTarget = FpirTarget.ORDINARY
 
     @property
     def label(self) -> str:
@@ -104,7 +118,8 @@ class Zone:
         """Return a zone for which consent may be requested.
 
         Raises:
-            InputError: the name, the custody, the second factor or the rule about signatures is invalid.
+            InputError: the name, the custody, the second factor, the rule about signatures or the rate of strangers
+                accepted is invalid.
             RefusedError: a term is missing: an alternative for people who refuse (GDPR 7(4)), a justification for
                 keeping references under the operator's control alone, or a retention of 1 to 1098 days
                 (GDPR 5(1)(e)). Or a second factor is given although the person carries the key, which is one.
@@ -146,6 +161,7 @@ class Zone:
             *(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days, factor),
             desk_signature=_one_of(DeskSignature, "rule about signatures at the desk", desk),
             title=parse_title(terms.get("title") or ""),
+            fpir=parse_fpir(terms.get("fpir", FpirTarget.ORDINARY)),
         )
 
     def check_in_use(self) -> None:
@@ -205,6 +221,15 @@ def parse_title(text: str) -> str:
     """
     words = " ".join(text.split())
     return parse_text(words, "a title", MAX_TITLE_CHARACTERS) if words else ""
+
+
+def parse_fpir(text: str) -> FpirTarget:
+    """Return the rate of strangers accepted that a zone aims at, as ``0.1%`` or ``0.01 %``.
+
+    Raises:
+        InputError: thresholds are measured for other rates only.
+    """
+    return _one_of(FpirTarget, "rate of strangers accepted (FPIR)", "".join(text.split()))
 
 
 def _one_of(known: type[_Kind], what: str, given: str) -> _Kind:

@@ -141,7 +141,7 @@ def secret_of(store: Store, receipt: UnverifiedReceipt, grant: ConsentGrant) -> 
 
 
 def refuse_known_face(installation: Installation, extractor: Extractor, embedding: ConsentedEmbedding) -> None:
-    """Refuse a face that another person in the zone has.
+    """Refuse a face that another person in the zone has, whatever rate of strangers the zone accepts at its doors.
 
     Raises:
         AlreadyEnrolledError: it is enrolled under another person.
@@ -149,10 +149,10 @@ def refuse_known_face(installation: Installation, extractor: Extractor, embeddin
     store, galleries = installation.store, installation.galleries
     grant, model = embedding.grant, extractor.model
     with store.read() as connection:
-        permit = permit_probe(zone_of(connection, grant.purpose))
+        zone = zone_of(connection, grant.purpose)
         size = len(galleries.of(connection, grant.purpose, model.model_id, model.dimension))
-    probe = ProbeEmbedding(permit, embedding.vector, model.model_id)
-    threshold = model.thresholds.identification(size)
+    probe = ProbeEmbedding(permit_probe(zone), embedding.vector, model.model_id)
+    threshold = model.thresholds.duplicate(size)
     found = identify(store, galleries, probe, threshold, store.now()).match
     if found is not None and found.subject_id != grant.subject_id:
         raise AlreadyEnrolledError(

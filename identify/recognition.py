@@ -13,7 +13,16 @@ from volens.face.image import Photo, decoded
 from volens.identify.identification import FaceDecision, Identification
 from volens.identify.person_in_front import Obstacle, person_in_front
 from volens.identify.visit_recorder import VisitRecorder
-from volens.index import Decision, Installation, StageTimer, admit_claim, identify_many, no_timing, verify_claim
+from volens.index import (
+    Decision,
+    Gallery,
+    Installation,
+    StageTimer,
+    admit_claim,
+    identify_many,
+    no_timing,
+    verify_claim,
+)
 from volens.store.people import stored_receipt
 from volens.store.people.visits import VisitKind
 from volens.store.promises import zone_of
@@ -138,7 +147,7 @@ class Recognizer:
             upright = [face for face in faces if not extractor.is_upside_down(image, face)]
             probes = extractor.probes(image, upright, permit_probe(zone))
         try:
-            decided = iter(identify_many(self.store, self.galleries, probes, self._threshold, now(), factor, timer))
+            decided = iter(identify_many(self.store, self.galleries, probes, self._threshold_of, now(), factor, timer))
         finally:
             for probe in probes:
                 probe.vector.wipe()
@@ -156,7 +165,7 @@ class Recognizer:
             RefusedError, TamperError: see `identify`.
         """
         model = self.extractor.model
-        return self._threshold(len(self.galleries.at(zone.purpose, model.model_id, model.dimension)))
+        return self._threshold_of(self.galleries.at(zone.purpose, model.model_id, model.dimension))
 
     def verify(
         self,
@@ -201,8 +210,8 @@ class Recognizer:
             self.visits.record([grant.receipt_id], VisitKind.VERIFIED, extractor.model.model_id, caller)
         return FaceDecision(image.in_file(faces[0].box), decision)
 
-    def _threshold(self, gallery_size: int) -> float:
-        return self.extractor.model.thresholds.identification(gallery_size)
+    def _threshold_of(self, gallery: Gallery) -> float:
+        return self.extractor.model.thresholds.identification(len(gallery), gallery.zone.fpir)
 
 
 def _claimed_zone(

@@ -32,8 +32,8 @@ from volens.store.people.consents import other_receipt
 from volens.store.people.restrictions import is_restricted
 from volens.store.promises import zone_of
 
-Threshold: TypeAlias = float | Callable[[int], float]
-"""Lowest comparison score that matches, or a function that returns it for the size of the gallery."""
+Threshold: TypeAlias = float | Callable[[Gallery], float]
+"""Lowest comparison score that matches, or a function that returns it for a gallery: for its size and its zone."""
 
 SCAN_DEVIATIONS: Final = 2.5
 """How far above its expected sketch distance a reference is still proposed; see `distance_bound`.
@@ -145,7 +145,7 @@ def _decide(
     with gallery.hot.borrowed_row() as row:
         # 2.
         with timer("scan"):
-            least = threshold(len(gallery)) if callable(threshold) else threshold
+            least = threshold(gallery) if callable(threshold) else threshold
             bits = gallery.projection.bits
             distance = max(0, math.floor(distance_bound(least, bits, SCAN_DEVIATIONS)))
             vectors = [probe.vector.array for probe in probes]

@@ -281,6 +281,7 @@ def _record(
             "match_history_days": zone.match_history_days,
             "second_factor": zone.second_factor.value,
             "desk_signature": zone.desk_signature.value,
+            "fpir": zone.fpir.value,
         },
         "volens:held": held.rows,
         "dpv:hasRecipient": recipients,

@@ -13,7 +13,7 @@ def largest_searched_zone() -> int:
     """Return the number of people up to which the thresholds of the default model are measured."""
     from volens.face.thresholds import SFACE  # noqa: PLC0415  the package loads OpenCV
 
-    return SFACE.large[0]
+    return SFACE.measured_up_to
 
 
 def missed_per_100(people: int) -> tuple[int, int] | None:

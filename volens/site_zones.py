@@ -1,14 +1,14 @@
-"""`Site.zones`: title and notices of a zone, pausing, and removal. `Site.add_zone` adds one."""
+"""`Site.zones`: title, notices and error rate of a zone, pausing, and removal. `Site.add_zone` adds one."""
 
 from typing import final
 
 from volens.consent import Notice, Zone, parse_purpose
-from volens.consent.zone import ZoneState
+from volens.consent.zone import ZoneState, parse_fpir
 from volens.erase import Progress
 from volens.erase.proof import Erased
 from volens.erase.zone_removal import remove_zone
 from volens.index import Installation
-from volens.store.promises import inspect_zones, notices_of, rename_zone, set_zone_state, zone_of
+from volens.store.promises import inspect_zones, notices_of, rename_zone, set_zone_fpir, set_zone_state, zone_of
 
 
 @final
@@ -47,6 +47,17 @@ class SiteZones:
         """Give a zone another title; see `volens.store.promises.rename_zone`."""
         with self._store.write() as tx:
             return rename_zone(tx, parse_purpose(name), title)
+
+    def set_fpir(self, name: str, fpir: str) -> Zone:
+        """Change the rate of strangers accepted, ``0.1%`` or ``0.01%``; see `volens.store.promises.set_zone_fpir`.
+
+        Raises:
+            InputError: there is no such zone, or no threshold is measured for this rate.
+            RefusedError: the zone was removed.
+        """
+        target = parse_fpir(fpir)
+        with self._store.write() as tx:
+            return set_zone_fpir(tx, parse_purpose(name), target)
 
     def pause(self, name: str) -> Zone:
         """Pause a zone: nothing is matched or enrolled there, and its doors act as if the service were down.

@@ -140,7 +140,7 @@ def fitted(folder: Path) -> Distribution:
     Raises:
         ModelMissingError: the models are not installed.
     """
-    real = _embedded(folder)
+    real = {person: photos for person, photos in embedded(folder).items() if len(photos) > _PHOTOS_ENROLLED}
     everything = np.concatenate([np.stack(photos) for photos in real.values()]).astype(np.float64)
     dimension = everything.shape[1]
     covariance = np.cov(everything, rowvar=False)
@@ -161,7 +161,15 @@ def fitted(folder: Path) -> Distribution:
     return Distribution(everything.mean(axis=0), factor, scores, "photos", said, real)
 
 
-def _embedded(folder: Path) -> dict[str, list[FloatArray]]:
+def embedded(folder: Path) -> dict[str, list[FloatArray]]:
+    """Return the embedding of the largest face of each photo, by person: one folder for each. They stay in memory.
+
+    A photo without a face is left out.
+
+    Raises:
+        ModelMissingError: the models are not installed.
+        ImageError: a file in one of the folders is not a readable image.
+    """
     from volens import Extractor, read_image  # noqa: PLC0415  the models are needed only here
 
     extractor = Extractor.load_default()
@@ -170,10 +178,10 @@ def _embedded(folder: Path) -> dict[str, list[FloatArray]]:
         for photo in sorted(person.iterdir()):
             image = read_image(photo)
             for face in extractor.detect(image)[:1]:
-                vector = extractor._embed(image, face)  # noqa: SLF001  neither probe nor reference: a figure
+                vector = extractor._embed_face(image, face)  # noqa: SLF001  neither probe nor reference: a figure
                 found.setdefault(person.name, []).append(vector.array.copy())
                 vector.wipe()
-    return {person: photos for person, photos in found.items() if len(photos) > _PHOTOS_ENROLLED}
+    return found
 
 
 def _unit(vector: FloatArray) -> FloatArray:

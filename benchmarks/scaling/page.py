@@ -41,7 +41,7 @@ from volens.face.thresholds import SFACE
 RESULTS: Final = Path(__file__).parent / "results" / "scaling.json"
 PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "scaling.md"
 PLOT: Final = PAGE.with_suffix(".svg")
-MEASURED_SIZES: Final = (SFACE.small[0], SFACE.large[0])
+MEASURED_SIZES: Final = (200, 500, SFACE.measured_up_to)
 GROWTH: Final = tuple(10**power for power in range(3, 10))
 
 PROBES_PER_S: Final = 0.2

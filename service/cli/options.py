@@ -94,7 +94,11 @@ class PackOptions:
         float | None, typer.Option(help="The pack's threshold for 1:1 comparison, cosine similarity.")
     ] = None
     pack_search: Annotated[
-        float | None, typer.Option(help="The pack's threshold for 1:N search, cosine similarity.")
+        float | None,
+        typer.Option(help="The pack's threshold for 1:N search at 0.1% of strangers accepted, cosine similarity."),
+    ] = None
+    pack_search_strict: Annotated[
+        float | None, typer.Option(help="The same at 0.01%; needed for zones with --fpir 0.01% only.")
     ] = None
 
     @classmethod

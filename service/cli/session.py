@@ -6,6 +6,7 @@ from pathlib import Path
 
 from volens import Extractor, Site
 from volens.consent import InputError
+from volens.consent.zone import FpirTarget
 from volens.service.cli.options import PackOptions, home_folder
 from volens.service.cli.output import counted, info, warn
 
@@ -49,21 +50,30 @@ def models(options: PackOptions) -> Callable[[], Extractor]:
     Raises:
         InputError: a pack without its thresholds, or thresholds without a pack.
     """
-    pack, claim, search = options.pack, options.pack_claim, options.pack_search
+    pack, claim, search, strict = options.pack, options.pack_claim, options.pack_search, options.pack_search_strict
     if pack is None:
         if options != PackOptions():
             raise InputError("got options for a pack but no --pack; pass the pack's folder with --pack")
         return default_models
-    if claim is None or search is None or not (-1 <= claim <= 1 and -1 <= search <= 1):
+    if claim is None or search is None or not all(-1 <= one <= 1 for one in (claim, search, strict or 0)):
         raise InputError(
             "got --pack without thresholds; pass --pack-claim and --pack-search, cosine similarities measured for "
             "this model (the thresholds of SFace do not fit another model)"
         )
+    if strict is not None and strict < search:
+        raise InputError(
+            f"got --pack-search-strict {strict} below --pack-search {search}; expected the threshold for 0.01 % of "
+            "strangers accepted, which is not lower than the one for 0.1 %"
+        )
 
     def load() -> Extractor:
         from volens.face import YUNET, ModelCache, Thresholds, YuNetDetector, load_pack  # noqa: PLC0415  as above
+        from volens.face.thresholds import ThresholdCurve  # noqa: PLC0415  as above
 
-        thresholds = Thresholds(claim, (1, search), (2, search), search)
+        curves = {FpirTarget.ORDINARY: ThresholdCurve(search, 0.0)}
+        if strict is not None:
+            curves[FpirTarget.STRICT] = ThresholdCurve(strict, 0.0)
+        thresholds = Thresholds(claim, curves, measured_up_to=1)
         embedder = load_pack(
             pack, sha256=options.pack_sha256, accept_licence=options.accept_licence, thresholds=thresholds
         )

@@ -2,13 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from volens import Notice, Site, Zone
 from volens.consent import Custody, InputError, RefusedError
-from volens.consent.zone import DeskSignature
+from volens.consent.zone import DeskSignature, FpirTarget
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import ZoneOption
@@ -19,6 +19,7 @@ app = Commands("zone", "Define zones: one purpose at one set of doors, with its 
 notice_app = Commands("notice", "Publish the notice that people read before giving consent.")
 
 
+_Fpir: Final = typer.Option(help="Of strangers, how many may be taken for somebody, in one look: 0.1% or 0.01%.")
 _Name = Annotated[str, typer.Argument(help="The zone.", show_default=False)]
 
 
@@ -46,6 +47,7 @@ def add(
         ),
     ] = True,
     title: Annotated[str | None, typer.Option(help="What people call it, such as 'Lobby East'; can change.")] = None,
+    fpir: Annotated[str, _Fpir] = FpirTarget.ORDINARY.value,
 ) -> Output:
     """Define a zone. It needs a justification, an alternative and a retention."""
     zone = site.add_zone(
@@ -58,6 +60,7 @@ def add(
         second_factor=second_factor,
         desk_signature=(DeskSignature.ALLOWED if desk_signature else DeskSignature.REFUSED).value,
         title=title,
+        fpir=fpir,
     )
     text = f"added zone {zone.label}; next, publish its notice: volens notice publish"
     if zone.custody is Custody.OPERATOR:
@@ -89,6 +92,16 @@ def rename(
     """Change the title of a zone. Its name stays, because receipts and certificates have it."""
     zone = site.zones.rename(name, title)
     return _document(zone), f"zone {zone.purpose} is now called {zone.title or 'by its name'}"
+
+
+@app.command("change", "lobby --fpir 0.01%")
+def change(site: Site, name: _Name, fpir: Annotated[str, _Fpir]) -> Output:
+    """Change the rate of strangers accepted that a zone aims at (FPIR). Its doors use the new thresholds at once.
+
+    A stricter zone misses more of its own people. See docs/accuracy.md.
+    """
+    zone = site.zones.set_fpir(name, fpir)
+    return _document(zone), f"zone {zone.label} aims at {zone.fpir} of strangers accepted in one look"
 
 
 @app.command("pause", "lobby")
@@ -143,6 +156,7 @@ def show(
                 z.custody.value,
                 z.second_factor.value,
                 z.desk_signature.value,
+                z.fpir.value,
             ),
             *(z.retention_days, z.justification, z.alternative),
         )
@@ -155,6 +169,7 @@ def show(
         "custody",
         "second factor",
         "desk signature",
+        "fpir",
         "days",
         "justification",
         "alternative",
@@ -166,7 +181,7 @@ def _document(zone: Zone) -> dict[str, object]:
     names = (
         "zone=purpose title state custody justification alternative retention_days match_history_days second_factor "
     )
-    names += "desk_signature"
+    names += "desk_signature fpir"
     return members(zone, names)
 
 

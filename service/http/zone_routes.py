@@ -32,6 +32,9 @@ class ZoneAnswer(BaseModel):
     desk_signature: str = Field(
         description="whether receipts may be signed at the desk: 'allowed' or 'refused'", examples=["allowed"]
     )
+    fpir: str = Field(
+        description="rate of strangers accepted in one look that the zone aims at: '0.1%' or '0.01%'", examples=["0.1%"]
+    )
     retention_days: int = Field(examples=[90])
     live_consents: int = Field(examples=[12])
     references: dict[str, int] = Field(description="their number, by model", examples=[{"sface@fb143eea": 11}])
@@ -54,12 +57,21 @@ class NewZone(RequestBody):
         "allowed", description="'refused': each person signs with a key of their own, never the desk for them"
     )
     title: str | None = Field(None, description="what people call it; can change", examples=["Lobby East"])
+    fpir: str = Field(
+        "0.1%", max_length=20, description="rate of strangers accepted in one look: '0.1%' or '0.01%'; can change"
+    )
 
 
 class NewTitle(RequestBody):
     """What people call a zone."""
 
     title: str = Field(max_length=400, description="at most 80 characters; empty for none", examples=["Lobby East"])
+
+
+class NewFpir(RequestBody):
+    """The rate of strangers accepted that a zone aims at (FPIR, ISO/IEC 19795-1)."""
+
+    fpir: str = Field(max_length=20, description="'0.1%' or '0.01%', in one look", examples=["0.01%"])
 
 
 class NewState(RequestBody):
@@ -120,6 +132,12 @@ async def set_zone_state(zone: str, app_state: SharedState, new: NewState) -> Zo
     zones = app_state.site.zones
     change = zones.pause if new.state == "paused" else zones.resume
     return await app_state.desk_pool.run(lambda: _changed(app_state, change(zone)))
+
+
+@router.put("/zones/{zone}/fpir", summary="Change the rate of strangers accepted (FPIR) that a zone aims at")
+async def set_zone_fpir(zone: str, app_state: SharedState, new: NewFpir) -> ZoneAnswer:
+    """Change how strict the doors of a zone are, at once: a stricter zone misses more of its own people."""
+    return await app_state.desk_pool.run(lambda: _changed(app_state, app_state.site.zones.set_fpir(zone, new.fpir)))
 
 
 @router.get(

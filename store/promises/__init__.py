@@ -14,6 +14,7 @@ from volens.store.promises.operators import remove_operator as remove_operator
 from volens.store.promises.operators import require_operators as require_operators
 from volens.store.promises.site_defaults import Defaults as Defaults
 from volens.store.promises.zone_changes import rename_zone as rename_zone
+from volens.store.promises.zone_changes import set_zone_fpir as set_zone_fpir
 from volens.store.promises.zone_changes import set_zone_state as set_zone_state
 from volens.store.promises.zones_and_notices import add_notice as add_notice
 from volens.store.promises.zones_and_notices import add_zone as add_zone

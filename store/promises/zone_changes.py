@@ -1,8 +1,9 @@
-"""Changes of a zone: its title, whether it is paused, and its removal. Its promises never change.
+"""Changes of a zone: its title, the error rate it aims at, whether it is paused, and its removal.
 
-Each change is a row that is sealed with the zone, and an entry in the log. A paused zone matches and enrolls nobody,
-and its doors act as if the service were down; consents go on running, and people withdraw as before. A removed zone
-stays in the data file, because receipts and certificates have its name, which cannot be given again.
+Its promises never change. Each change is a row that is sealed with the zone, and an entry in the log. A paused zone
+matches and enrolls no one, and its doors act as if the service were down; consents go on running, and people withdraw
+as before. A removed zone stays in the data file, because receipts and certificates have its name, which cannot be given
+again.
 """
 
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Final
 from sqlalchemy import func, insert, select
 
 from volens.consent import Purpose, RefusedError, Zone
-from volens.consent.zone import ZoneState, parse_title
+from volens.consent.zone import FpirTarget, ZoneState, parse_title
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -39,6 +40,26 @@ def rename_zone(tx: Transaction, purpose: Purpose, title: str) -> Zone:
     return new
 
 
+def set_zone_fpir(tx: Transaction, purpose: Purpose, fpir: FpirTarget) -> Zone:
+    """Change the rate of strangers accepted (FPIR) that a zone aims at; its doors use the new thresholds at once.
+
+    If the zone aims at it already, nothing is changed.
+
+    Raises:
+        UnknownError: there is no such zone.
+        RefusedError: it was removed.
+    """
+    zone = zone_of(tx.connection, purpose)
+    zone.check_not_removed()
+    if zone.fpir is fpir:
+        return zone
+    new = replace(zone, fpir=fpir)
+    with tx.changing(Scope.ZONE, [purpose]):
+        _add(tx, new)
+        tx.log("zone.fpir_changed", {"zone": purpose, "fpir": fpir.value, "before": zone.fpir.value})
+    return new
+
+
 def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
     """Pause, resume or remove a zone. If it is in that state already, nothing is changed.
 
@@ -62,5 +83,6 @@ def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
 def _add(tx: Transaction, zone: Zone) -> None:
     change = tables.zone_change
     newest = tx.connection.scalar(select(func.max(change.c.number)).where(change.c.purpose == zone.purpose))
-    row = {"purpose": zone.purpose, "number": (newest or 0) + 1, "title": zone.title, "state": zone.state.value}
-    tx.connection.execute(insert(change).values(**row, changed_at=tx.now))
+    row = {"purpose": zone.purpose, "number": (newest or 0) + 1, "changed_at": tx.now}
+    values = {"title": zone.title, "state": zone.state.value, "fpir": zone.fpir.value}
+    tx.connection.execute(insert(change).values(**row, **values))

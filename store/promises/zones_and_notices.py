@@ -21,7 +21,7 @@ from volens.consent.clocks import MAX_SUPERSEDING_DAYS
 from volens.consent.notice import parse_language
 from volens.consent.reason import Reason
 from volens.consent.typed_text import to_nfc
-from volens.consent.zone import DeskSignature, ZoneState
+from volens.consent.zone import DeskSignature, FpirTarget, ZoneState
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -46,10 +46,10 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
             f"zone {zone.purpose!r} exists, and promises that people agreed to are never changed; choose another name"
         )
     terms = asdict(zone)
-    changes = {name: terms.pop(name) for name in ("title", "state")}
+    changes = {name: terms.pop(name) for name in ("title", "state", "fpir")}
     with tx.changing(Scope.ZONE, [zone.purpose]):
         tx.connection.execute(insert(tables.zone).values(**terms))
-        if zone.title:
+        if zone.title or zone.fpir is not FpirTarget.ORDINARY:
             first = {"purpose": zone.purpose, "number": 1, "changed_at": tx.now}
             tx.connection.execute(insert(tables.zone_change).values(**first, **changes))
         tx.log(
@@ -61,6 +61,7 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
                 "match_history_days": zone.match_history_days,
                 "second_factor": zone.second_factor.value,
                 "desk_signature": zone.desk_signature.value,
+                "fpir": zone.fpir.value,
             },
         )
 
@@ -218,7 +219,8 @@ def _checked_notice(purpose: Purpose, row: Row[Any]) -> Notice:
 
 
 def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> Zone:
-    newest = max(changes, key=lambda one: int(one["number"]), default={"title": "", "state": ZoneState.IN_USE})
+    unchanged = {"title": "", "state": ZoneState.IN_USE, "fpir": FpirTarget.ORDINARY}
+    newest = max(changes, key=lambda one: int(one["number"]), default=unchanged)
     return Zone(
         Purpose(row["purpose"]),
         Custody(row["custody"]),
@@ -231,4 +233,5 @@ def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes:
         DeskSignature(row["desk_signature"]),
         newest["title"],
         ZoneState(newest["state"]),
+        FpirTarget(newest["fpir"]),
     )

@@ -60,12 +60,13 @@ zone_change: Final = build_table(
     col.integer("number", ">= 1", primary_key=True),
     col.text("title"),
     col.one_of("state", "in_use", "paused", "removed"),
+    col.one_of("fpir", "0.1%", "0.01%"),
     col.utc_time("changed_at"),
     rule=APPEND_ONLY,
 )
-"""What may change of a zone: each row has the title and the state from then on; the one with the highest number counts.
+"""What may change of a zone: each row has what holds from then on; the one with the highest number counts.
 
-Until the first row a zone is in use and has no title."""
+Until the first row a zone is in use, has no title and aims at 0.1 % of strangers accepted."""
 
 operator_key: Final = build_table(
     "operator_key",

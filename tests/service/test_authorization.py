@@ -37,6 +37,7 @@ ASKED = {
     "list_zones": ("GET", "/v1/zones"),
     "add_zone": ("POST", "/v1/zones"),
     "rename_zone": ("PUT", "/v1/zones/lobby/title"),
+    "set_zone_fpir": ("PUT", "/v1/zones/lobby/fpir"),
     "set_zone_state": ("PUT", "/v1/zones/lobby/state"),
     "link_kiosk": ("POST", "/v1/zones/lobby/kiosks"),
     "list_credentials": ("GET", "/v1/credentials"),

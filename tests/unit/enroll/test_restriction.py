@@ -20,7 +20,7 @@ from volens.consent import (
     permit_probe,
 )
 from volens.consent.errors import ConsentRestrictedError
-from volens.index import admit_claim, identify, verify_claim
+from volens.index import Gallery, admit_claim, identify, verify_claim
 from volens.rights import answer_access, verify_answer
 from volens.store.log import kinds_since
 from volens.store.people.people_list import ConsentState
@@ -137,7 +137,7 @@ def test_a_decision_that_runs_meanwhile_does_not_match(house: House, other: Hous
     with house.store.read() as connection:
         permit = permit_probe(zone_of(connection, LOBBY))
 
-    def restrict_now(_size: int) -> float:
+    def restrict_now(_gallery: Gallery) -> float:
         other.site.changes.restrict(person.receipt_id)
         return THRESHOLD
 

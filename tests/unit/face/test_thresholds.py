@@ -1,31 +1,62 @@
-"""Thresholds: measured points are kept, and a larger gallery never gets a lower threshold."""
+"""Thresholds: a constant rate of strangers accepted, a floor, a cap, and never lower for a larger gallery."""
 
 import math
 
 import pytest
 
+from volens.consent import InputError
+from volens.consent.zone import FpirTarget
 from volens.face import Thresholds
-from volens.face.thresholds import SFACE
+from volens.face.thresholds import SFACE, ThresholdCurve
+
+SIZES = [*range(3000), *(10**n for n in range(4, 40))]
 
 
-def test_sface_keeps_its_measured_points() -> None:
-    assert SFACE.claim_value == 0.45
-    for size, value in [(0, 0.50), (1, 0.50), (200, 0.50), (500, 0.55)]:
-        assert SFACE.identification(size) == pytest.approx(value)
-        assert not SFACE.is_extrapolated(size)
+@pytest.mark.parametrize(
+    ("target", "size", "expected"),
+    [
+        # docs/accuracy.md: measured on random galleries of so many people
+        (FpirTarget.ORDINARY, 10, 0.431),
+        (FpirTarget.ORDINARY, 50, 0.466),
+        (FpirTarget.ORDINARY, 200, 0.500),
+        (FpirTarget.ORDINARY, 400, 0.509),
+        (FpirTarget.ORDINARY, 600, 0.517),
+        (FpirTarget.ORDINARY, 900, 0.527),
+        (FpirTarget.STRICT, 10, 0.474),
+        (FpirTarget.STRICT, 50, 0.505),
+        (FpirTarget.STRICT, 200, 0.526),
+        (FpirTarget.STRICT, 400, 0.545),
+        (FpirTarget.STRICT, 600, 0.560),
+    ],
+)
+def test_the_curves_of_sface_follow_what_was_measured(target: FpirTarget, size: int, expected: float) -> None:
+    assert SFACE.identification(size, target) == pytest.approx(
+        expected, abs=0.03 if target == FpirTarget.STRICT else 6e-3
+    )
+    assert size <= SFACE.measured_up_to
 
 
-def test_the_threshold_follows_the_logarithm_of_the_gallery_size() -> None:
-    halfway = round(math.sqrt(200 * 500))
-    assert SFACE.identification(halfway) == pytest.approx(0.525, abs=1e-4)
-    assert SFACE.identification(1250) == pytest.approx(0.60)  # 500 * 500 / 200
-    assert SFACE.is_extrapolated(1250)
+@pytest.mark.parametrize(("target", "floor", "cap"), [("0.1%", 0.432, 0.579), ("0.01%", 0.458, 0.679)])
+def test_the_threshold_rises_with_the_logarithm_between_floor_and_cap(target: str, floor: float, cap: float) -> None:
+    curve = SFACE.curves[FpirTarget(target)]
+    values = [curve.at(size) for size in SIZES]
 
-
-def test_the_threshold_never_falls_and_never_exceeds_the_cap() -> None:
-    values = [SFACE.identification(size) for size in [*range(3000), *(10**n for n in range(4, 40))]]
     assert values == sorted(values)
-    assert values[-1] == SFACE.cap == 0.70
+    assert (values[0], values[-1]) == (pytest.approx(floor, abs=5e-4), pytest.approx(cap, abs=5e-4))
+    assert curve.at(1000) - curve.at(100) == pytest.approx(curve.slope * math.log(10))
+
+
+def test_the_stricter_target_has_the_higher_threshold_at_every_size() -> None:
+    assert all(SFACE.identification(one, FpirTarget.STRICT) > SFACE.identification(one) for one in SIZES)
+    assert all(SFACE.duplicate(one) == SFACE.identification(one, FpirTarget.STRICT) for one in SIZES)
+
+
+def test_a_target_that_a_model_does_not_state_is_an_input_error() -> None:
+    pack = Thresholds(0.3, {FpirTarget.ORDINARY: ThresholdCurve(0.4, 0.0)}, measured_up_to=1)
+
+    with pytest.raises(InputError, match=r"aims at 0\.01% of strangers accepted, .* states thresholds for 0\.1% only"):
+        pack.identification(20, FpirTarget.STRICT)
+    assert pack.duplicate(20) == 0.4
 
 
 def test_a_negative_gallery_size_is_a_value_error() -> None:
@@ -34,18 +65,21 @@ def test_a_negative_gallery_size_is_a_value_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("claim", "small", "large", "cap"),
+    "wrong",
     [
-        pytest.param(0.4, (500, 0.5), (200, 0.6), 0.7, id="sizes the wrong way round"),
-        pytest.param(0.4, (200, 0.6), (500, 0.5), 0.7, id="limits that fall"),
-        pytest.param(0.4, (200, 0.5), (500, 0.6), 0.55, id="a cap below a measured point"),
-        pytest.param(0.4, (0, 0.5), (500, 0.6), 0.7, id="a size without a logarithm"),
-        pytest.param(1.5, (200, 0.5), (500, 0.6), 0.7, id="no cosine"),
-        pytest.param(math.nan, (200, 0.5), (500, 0.6), 0.7, id="no number"),
+        pytest.param((0.5, 0.01, 500, 200), id="sizes the wrong way round"),
+        pytest.param((0.5, -0.01, 1, 200), id="a threshold that falls"),
+        pytest.param((0.5, 0.01, 0, 200), id="a size without a logarithm"),
+        pytest.param((0.9, 0.1, 1, 200), id="no cosine at the cap"),
+        pytest.param((math.nan, 0.1, 1, 200), id="no number"),
     ],
 )
-def test_inconsistent_thresholds_are_refused(
-    claim: float, small: tuple[int, float], large: tuple[int, float], cap: float
-) -> None:
-    with pytest.raises(ValueError, match="rising order"):
-        Thresholds(claim_value=claim, small=small, large=large, cap=cap)
+def test_a_curve_that_cannot_be_is_refused(wrong: tuple[float, float, int, int]) -> None:
+    with pytest.raises(ValueError, match="in rising order"):
+        ThresholdCurve(*wrong)
+
+
+@pytest.mark.parametrize(("claim", "measured_up_to"), [(1.5, 900), (math.nan, 900), (0.4, 0)])
+def test_inconsistent_thresholds_are_refused(claim: float, measured_up_to: int) -> None:
+    with pytest.raises(ValueError, match="expected a 1:1 threshold"):
+        Thresholds(claim, SFACE.curves, measured_up_to)

@@ -9,6 +9,7 @@ from house import House, Person
 
 from volens import Identification
 from volens.consent import InputError, Purpose, RefusedError
+from volens.consent.zone import FpirTarget
 from volens.face import Extractor, RgbImage
 from volens.identify import DoorStream, Recognizer
 from volens.index import Match
@@ -66,6 +67,20 @@ def test_a_moving_face_matches_in_every_frame_and_is_embedded_once_a_second(
     assert extractor.embeddings_computed - before == 2
     boxes = np.array([one.faces[0].box for one in found])
     assert np.abs(np.diff(boxes[:, 0]) - 8).max() < 6  # in pixels of the frame, for any searched region
+
+
+def test_the_next_frame_is_decided_at_the_threshold_of_the_zone_as_it_is_then(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    stream, thresholds = door(house, extractor), extractor.model.thresholds
+    (before,) = walk(stream, astronaut_tile, [0])
+
+    house.site.zones.set_fpir("lobby", "0.01%")
+
+    (after,) = walk(stream, astronaut_tile, [1])
+    assert before.threshold == thresholds.identification(1, FpirTarget.ORDINARY)
+    assert after.threshold == thresholds.identification(1, FpirTarget.STRICT) > before.threshold
 
 
 def test_after_a_withdrawal_the_person_does_not_match_in_the_next_frame(

@@ -26,7 +26,7 @@ def site(*zones: tuple[str, Custody, dict[str, int]]) -> Site:
 
 @pytest.mark.parametrize(
     ("references", "large"),
-    [({SFACE: 500}, {}), ({SFACE: 501}, {"lobby": 501}), ({"another": 9000, SFACE: 3}, {}), ({}, {})],
+    [({SFACE: 900}, {}), ({SFACE: 901}, {"lobby": 901}), ({"another": 9000, SFACE: 3}, {}), ({}, {})],
 )
 def test_a_zone_is_too_large_above_the_measured_number_of_people(references: dict[str, int], large: object) -> None:
     assert zones_too_large([("lobby", references)]) == large
@@ -34,7 +34,7 @@ def test_a_zone_is_too_large_above_the_measured_number_of_people(references: dic
 
 def test_doctor_names_the_zone_the_error_and_what_to_do() -> None:
     with pytest.raises(
-        RefusedError, match=r"lobby has 1,200 people; .* up to 500 people; .* 45 at 1,000 .*compare 1:1"
+        RefusedError, match=r"lobby has 1,200 people; .* up to 900 people; .* 24 at 1,000 .*compare 1:1"
     ):
         _zone_sizes(site(("lobby", Custody.OPERATOR, {SFACE: 1200}), ("lab", Custody.OPERATOR, {SFACE: 3})))
     searched = site(("lobby", Custody.OPERATOR, {SFACE: 12}), ("safe", Custody.BADGE, {SFACE: 9000}))
@@ -45,7 +45,7 @@ def test_adding_a_searched_zone_says_how_many_people_it_serves(lobby: Path, vole
     assert lobby.exists()
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
     said = volens("zone", "add", "attic", "--custody", "operator", *promises).out
-    assert "up to 500 people" in said
+    assert "up to 900 people" in said
     assert "fewer than 1 of 100 strangers" in said
     assert "people" not in volens("zone", "add", "safe", "--custody", "badge", *promises).out
     (sizes,) = [one for one in volens("doctor", "--json").json if one["what"] == "zone sizes"]

@@ -77,6 +77,7 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ),
         ("set defaults", lambda: site.defaults.set(jurisdiction="FR", time_zone="Europe/Paris")),
         ("rename a zone", lambda: site.zones.rename("vault", "The Vault")),
+        ("change the rate of strangers", lambda: site.zones.set_fpir("vault", "0.01%")),
         ("pause a zone", lambda: site.zones.pause("gate")),
         ("resume a zone", lambda: site.zones.resume("gate")),
         ("remove a zone", lambda: (house.declare("attic"), site.zones.remove("attic"))),

@@ -15,7 +15,7 @@ from volens.consent import (
     UnknownError,
 )
 from volens.consent.errors import ZonePausedError
-from volens.consent.zone import ZoneState
+from volens.consent.zone import FpirTarget, ZoneState
 from volens.erase.proof import verify_certificate
 from volens.index import Galleries
 from volens.rights import held_under
@@ -39,6 +39,38 @@ def test_a_title_can_be_given_when_a_zone_is_added(house: House) -> None:
     terms = {"custody": "badge", "justification": None, "alternative": "a key", "retention_days": 3}
     assert house.site.add_zone("attic", title="The Attic", **terms).title == "The Attic"  # type: ignore[arg-type]
     assert [one.label for one in house.site.zones.all()] == ["The Attic (attic)", "lobby"]
+
+
+def test_a_zone_states_a_rate_of_strangers_that_can_change(house: House) -> None:
+    assert house.site.zones.get("lobby").fpir is FpirTarget.ORDINARY
+    for typed, fpir in [("0.01 %", FpirTarget.STRICT), ("0.01%", FpirTarget.STRICT), ("0.1%", FpirTarget.ORDINARY)]:
+        assert house.site.zones.set_fpir("lobby", typed).fpir is fpir
+    assert [one["fpir"] for one in opened(house.store, "zone.fpir_changed")] == ["0.01%", "0.1%"]
+    assert opened(house.store, "zone.fpir_changed")[0]["before"] == "0.1%"
+    house.site.zones.rename("lobby", "Entrance")
+    house.site.zones.set_fpir("lobby", "0.01%")
+    assert (house.site.zones.get("lobby").title, house.site.zones.get("lobby").fpir) == ("Entrance", "0.01%")
+
+
+def test_a_strict_zone_can_be_added(house: House) -> None:
+    terms = {"custody": "badge", "justification": None, "alternative": "a badge", "retention_days": 30}
+    assert house.site.add_zone("attic", fpir="0.01%", **terms).fpir is FpirTarget.STRICT  # type: ignore[arg-type]
+    assert house.site.zones.get("attic").fpir is FpirTarget.STRICT
+
+
+@pytest.mark.parametrize("fpir", ["1%", "0.1", "", "0,1%", "0.001%"])
+def test_a_rate_without_measured_thresholds_is_refused(house: House, fpir: str) -> None:
+    with pytest.raises(InputError, match=r"rate of strangers accepted \(FPIR\) .*; expected one of 0\.1%, 0\.01%"):
+        house.site.zones.set_fpir("lobby", fpir)
+    assert house.site.zones.get("lobby").fpir is FpirTarget.ORDINARY
+
+
+def test_a_change_back_in_the_data_file_is_noticed(house: House) -> None:
+    house.site.zones.set_fpir("lobby", "0.01%")
+    tamper(house.site.home / DATA, "UPDATE zone_change SET fpir = '0.1%'")
+    house.reopen()
+    with pytest.raises(TamperError, match="zone 'lobby'"):
+        house.site.zones.get("lobby")
 
 
 @pytest.mark.parametrize("title", ["a" * 81, "a\x07b", "a\u202eb"])

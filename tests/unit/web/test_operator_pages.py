@@ -111,6 +111,10 @@ def test_a_zone_is_renamed_paused_and_resumed(
         assert house.site.zones.get("lobby").state.value == wanted
     assert client.put("/v1/zones/lobby/state", json={"state": "removed"}, headers=headers).status_code == 422
     assert "Lobby East" in client.get("/operator/zones").text
+    strict = client.put("/v1/zones/lobby/fpir", json={"fpir": "0.01%"}, headers=headers)
+    assert (strict.status_code, strict.json()["fpir"]) == (200, "0.01%")
+    assert '<option value="0.01%" selected>' in client.get("/operator/zones").text
+    assert client.put("/v1/zones/lobby/fpir", json={"fpir": "5%"}, headers=headers).status_code == 422
 
 
 def test_another_site_cannot_press_a_button_for_the_operator(
