@@ -10,7 +10,12 @@ const MAX_BADGE_BYTES = 6000;
 const box = document.getElementById("own-half");
 
 // One sentence for the person.
-export class HalfError extends Error {}
+export class HalfError extends Error {
+  constructor(sentence) {
+    super("the person's half of the key is missing or another's");
+    this.sentence = sentence; // of the page, in its language
+  }
+}
 
 // Returns the secret that was typed or chosen, or that this tab keeps; null if there is none. Throws if it is another's.
 export async function givenSecret() {

@@ -49,7 +49,7 @@ async function newHalf(offer, { prf, before }, isEnrolled) {
 }
 
 function sentence(error) {
-  if (error instanceof HalfError) return error.message;
+  if (error instanceof HalfError) return error.sentence;
   if (error.name === "NotAllowedError" || error.name === "AbortError") return form.dataset.stopped;
   if (["input", "refused", "tamper", "foreign-receipt"].includes(error.kind)) return form.dataset.otherKey;
   return words(error, form);
