@@ -4,13 +4,14 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from volens import Site
-from volens.consent import InputError
+from volens.consent import InputError, UnavailableError, VolensError
 from volens.enroll import Applicant, EnrollmentOutcome, EnrollmentReport
 from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode
@@ -64,6 +65,7 @@ def enroll_with_report(
 
     Raises:
         typer.Exit: a person was refused; exit code 1.
+        UnavailableError: the store, or the report, could not be written; it says how many people are done.
     """
     done: list[EnrollmentReport] = []
     try:
@@ -71,9 +73,16 @@ def enroll_with_report(
             for one in site.changes.enroll_people(people, allow_few=allow_few):
                 done.append(one)
                 advance(len(done), len(people))
-    finally:
-        if report is not None:
-            write_private(report, _report(done, as_csv=report.suffix.lower() == ".csv"))
+    except BaseException as problem:
+        with suppress(VolensError):  # the first problem is told
+            _write_report(report, done)
+        if isinstance(problem, UnavailableError):
+            raise _unfinished(problem, done, people) from None
+        raise
+    try:
+        _write_report(report, done)
+    except UnavailableError as problem:
+        raise _unfinished(problem, done, people) from None
     refused = [one for one in done if one.outcome is EnrollmentOutcome.REFUSED]
     counts = {kind.value: sum(one.outcome is kind for one in done) for kind in EnrollmentOutcome}
     lines = [f"{shown(one.label)}: refused: {shown(one.reason)}" for one in refused]
@@ -81,6 +90,21 @@ def enroll_with_report(
     emit({"counts": counts, "people": [_document(one) for one in done]}, "\n".join(lines), as_json=as_json)
     if refused:
         raise typer.Exit(ExitCode.REFUSED)
+
+
+def _write_report(report: Path | None, done: Sequence[EnrollmentReport]) -> None:
+    if report is not None:
+        write_private(report, _report(done, as_csv=report.suffix.lower() == ".csv"))
+
+
+def _unfinished(
+    problem: UnavailableError, done: Sequence[EnrollmentReport], people: Sequence[Applicant]
+) -> UnavailableError:
+    enrolled = sum(one.outcome is not EnrollmentOutcome.REFUSED for one in done)
+    return UnavailableError(
+        f"{problem}; {enrolled} of {counted(len(people), 'person', 'people')} are enrolled; repeat the command for the "
+        "others and for the report: no one is enrolled twice"
+    )
 
 
 def _people(data: bytes, folder: Path) -> list[Applicant]:

@@ -1,5 +1,6 @@
 """Processes that are killed, or run out of disk, at a chosen durable step. A fork server runs them, not pytest."""
 
+import io
 import itertools
 import multiprocessing
 import os
@@ -7,12 +8,13 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import command_line
 from house import Clock, no_models
 from patience import PATIENCE_S
 from sqlalchemy import Connection
@@ -34,6 +36,7 @@ from volens.consent import (
 )
 from volens.enroll import NewPhotos, PhotoChange
 from volens.service import samples
+from volens.service.cli import import_commands
 from volens.store.keys.root_key import VaultTransit
 from volens.store.people import live_receipts
 from volens.store.sqlite import SqliteEngine
@@ -223,6 +226,36 @@ def reissue_and_die(home: Path, receipt_id: str, nth: int, moment: str, result: 
         result.write_text(take_home.code.reveal())
 
     site.changes.reissue_code(ReceiptId(receipt_id), hand_over)
+
+
+def command_and_die(home: Path, arguments: Sequence[object], nth: int, moment: str, result: Path) -> None:
+    """Run a command, and be killed at its nth durable step; without a kill, record exit code and number of steps."""
+    os.environ["VOLENS_HOME"] = str(home)
+    more = [*_OF_KEYS, (import_commands, "write_private")]
+    steps = at_step(nth, *((die, _nothing) if moment == "before" else (_nothing, die)), more)
+    result.write_text(f"{command_line.run([str(one) for one in arguments])} {steps()}")
+
+
+def command_and_fail(home: Path, arguments: Sequence[object], nth: int, result: Path) -> None:
+    """Run a command whose nth durable step is refused; record its exit code and what it says on stderr."""
+    os.environ["VOLENS_HOME"] = str(home)
+
+    def fail() -> None:
+        raise UnavailableError("injected: the disk says no")
+
+    at_step(nth, fail, _nothing)
+    with redirect_stderr(io.StringIO()) as said:
+        code = command_line.run([str(one) for one in arguments])
+    result.write_text(f"{code}\n{said.getvalue()}")
+
+
+def command_on_a_full_disk(home: Path, arguments: Sequence[object], size_bytes: int, result: Path) -> None:
+    """Run a command with a limit on the file size; record its exit code."""
+    os.environ["VOLENS_HOME"] = str(home)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
+    code = command_line.run([str(one) for one in arguments])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    result.write_text(str(code))
 
 
 def sweep_and_die(home: Path, nth: int) -> None:
