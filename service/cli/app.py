@@ -37,6 +37,7 @@ from volens.service.cli import invite_commands as invite
 from volens.service.cli import issued_certificate_commands as issued_certificates
 from volens.service.cli import keys_commands as keys
 from volens.service.cli import kiosk_commands as kiosk
+from volens.service.cli import leaver_commands as leaver
 from volens.service.cli import models_commands as models
 from volens.service.cli import operator_commands as operator
 from volens.service.cli import people_commands as people
@@ -68,7 +69,7 @@ _COMPLETION: Final = "_VOLENS_COMPLETE"
 
 _PANELS: Final = {
     "Person and desk": [
-        one.app for one in (invite, sheet, enroll, many, people, identify, verify, withdraw, decisions)
+        one.app for one in (invite, sheet, enroll, many, people, identify, verify, withdraw, leaver, decisions)
     ],
     "Privacy": [
         *(zone.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),

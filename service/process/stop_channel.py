@@ -6,6 +6,7 @@ and its response are one line of JSON each::
 
     {"stops": [["<receipt id>", "withdrawn"]], "problem": "why it is not committed"}   what the sender has stopped
     {"code": "..."} or {"receipt": "..."}        a withdrawal that a command is about to commit, and perhaps cannot
+    {"person": "..."} or {"receipt_of": "..."}   a person whose consents a command is about to end, and perhaps cannot
     {"process": "<id>", "stops": [...]}          the response: what this process has stopped and not committed
 
 1. Both ends check that the other runs as root, as this user, or as the owner of the data file (``SO_PEERCRED``). Such a
@@ -23,21 +24,26 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, final
 
 from volens import Site
-from volens.consent import EndReason, ReceiptId, UnavailableError, VolensError
+from volens.consent import EndReason, InputError, ReceiptId, TakeHome, UnavailableError, VolensError
 from volens.consent.json_reader import JsonError, read_json
 from volens.erase import Told
 from volens.erase.pending_stops import Stop
 from volens.store import DATA_FILE
+from volens.store.people.consents import live_owner
+from volens.store.people.people_search import SeveralPeopleError
 from volens.store.programs import Processes
 
 ANSWER_S: Final = 1.0
 """How long another process may take to answer. It only adds to a set in memory."""
+
+FIND_S: Final = 30.0
+"""How long another process may take to find a person; for a name it opens every name, 0.7 ms each."""
 
 _MAX_LINE_BYTES: Final = 8 << 20
 _SOCKETS: Final = Path("/proc/self/net/unix")
@@ -120,6 +126,8 @@ class StopChannel:
             own = self._site.stops.waiting()
             self._site.stops.take(_stops_in(request), str(request.get("problem", "")))
             return {"stops": own}
+        if "person" in request or "receipt_of" in request:
+            return self._find(request)
         code, receipt = request.get("code"), request.get("receipt")
         try:
             receipt_id = self._site.rights.consent_shown(
@@ -130,6 +138,22 @@ class StopChannel:
             return {"held": False}
         self._site.stops.take([(receipt_id, EndReason.WITHDRAWN)])
         return {"held": True}
+
+    def _find(self, request: Mapping[str, Any]) -> Mapping[str, object]:
+        """Return the consents in force of a person; nothing is stopped."""
+        receipt = request.get("receipt_of")
+        try:
+            found = self._site.receipts_of(
+                TakeHome.parse(receipt.encode("utf-8", "replace")).receipt
+                if isinstance(receipt, str)
+                else str(request.get("person"))
+            )
+        except SeveralPeopleError as error:
+            return {"found": [], "problem": str(error)}
+        except VolensError:
+            return {"found": []}
+        with self._site.installation.store.read() as connection:
+            return {"found": [one for one in found if live_owner(connection, one) is not None]}
 
 
 def show_withdrawal(home: Path, *, receipt: bytes | None, code: str | None) -> list[str]:
@@ -142,6 +166,26 @@ def show_withdrawal(home: Path, *, receipt: bytes | None, code: str | None) -> l
     """
     shown = {"code": code} if receipt is None else {"receipt": receipt.decode("utf-8", "replace")}
     return [str(one.get("process")) for one in _exchange(home / DATA_FILE, shown) if one.get("held") is True]
+
+
+def find_person(home: Path, *, text: str | None, receipt: str | None) -> list[ReceiptId]:
+    """Let the processes that serve a site find a person, for a command that cannot open the site, or not yet.
+
+    Returns:
+        The consents in force of the person; none if no process serves the site, or the person is not found.
+
+    Raises:
+        InputError: several people have this name.
+    """
+    sought = {"person": text} if receipt is None else {"receipt_of": receipt}
+    for response in _responses(home / DATA_FILE, sought, timeout_s=FIND_S):
+        if "problem" in response:
+            raise InputError(str(response["problem"]))
+        ids = response.get("found")
+        found = [str(one) for one in ids] if isinstance(ids, list) else []
+        if found and all(map(_RECEIPT_ID.fullmatch, found)):
+            return [ReceiptId(one) for one in found]
+    return []
 
 
 def tell_stops(home: Path, stops: Sequence[Stop]) -> list[str]:
@@ -157,19 +201,23 @@ def tell_stops(home: Path, stops: Sequence[Stop]) -> list[str]:
 
 def _exchange(data_file: Path, request: Mapping[str, object], but: str | None = None) -> list[Mapping[str, Any]]:
     """Send a request to every process of a site except one, and return the responses that came."""
-    responses = []
+    return list(_responses(data_file, request, but))
+
+
+def _responses(
+    data_file: Path, request: Mapping[str, object], but: str | None = None, timeout_s: float = ANSWER_S
+) -> Iterator[Mapping[str, Any]]:
     line = json.dumps(request).encode("utf-8") + b"\n"
     for address in _addresses(data_file):
         if but is not None and address.endswith(f"/{but}"):
             continue
         with suppress(OSError, JsonError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
-            one.settimeout(ANSWER_S)
+            one.settimeout(timeout_s)
             one.connect(address)
             # 1.
             if _is_trusted(one, data_file):
                 one.sendall(line)
-                responses.append(_read_line(one))
-    return responses
+                yield _read_line(one)
 
 
 def _prefix(data_file: Path) -> str:

@@ -20,7 +20,8 @@ from small_disk import SmallDisk, ext4, needs_mounts, tmpfs
 
 from tests.service.conftest import jpeg
 from tests.service.test_the_server import COMMAND, ROOT
-from volens import Site, SubjectKey
+from volens import Site, SubjectKey, TakeHome
+from volens.erase.proof import verify_certificate
 from volens.face import ModelCache, RgbImage
 from volens.service import samples
 from volens.store.files.stop_reserve import RESERVE_FILE
@@ -144,9 +145,9 @@ def until(true: Callable[[], object], service: Service | None = None) -> None:
 
 
 @contextmanager
-def locked(home: Path) -> Iterator[None]:
-    """Hold the write lock of the data file, in this process, which is another one than the service."""
-    with closing(sqlite3.connect(home / "volens.db", isolation_level=None)) as other:
+def locked(home: Path, file: str = "volens.db") -> Iterator[None]:
+    """Hold the write lock of a file, in this process, which is another one than the service."""
+    with closing(sqlite3.connect(home / file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
@@ -318,6 +319,58 @@ def test_the_end_of_a_person_who_leaves_stops_the_service_beside_it(disk: SmallD
         assert "repeat the command" in done.stderr
         assert service.decision() == "no_match"
         assert service.certificates() == []
+
+
+@pytest.mark.parametrize(
+    ("who", "file"), [("a name", "volens.db"), ("a receipt", "volens.db"), ("a subject id", "keyring.db")]
+)
+def test_the_end_of_a_person_who_leaves_waits_for_no_lock(
+    disk: SmallDisk, person: Person, tmp_path: Path, who: str, file: str
+) -> None:
+    (tmp_path / "receipt.json").write_text(person.receipt)
+    subject = TakeHome.parse(person.receipt.encode()).receipt.claims.subject_id
+    named = {"a name": "Ada Example", "a receipt": str(tmp_path / "receipt.json"), "a subject id": subject}[who]
+    with served(disk.path / "home", person) as service:
+        assert service.decision() == "match"
+        with locked(service.home, file):
+            began = time.monotonic()
+            leaving = leaver(service.home, named, "--yes")
+            until(lambda: service.decision() == "no_match", service)
+            assert leaving.poll() is None  # it still waits for the lock
+            _, said = leaving.communicate()
+            assert time.monotonic() - began < PATIENCE_S
+            assert leaving.returncode == 6
+            assert "matching has stopped in 1 process of this site" in said
+            assert f"the end is not on the disk yet ({file} is locked by another process" in said
+            assert "repeat the command" in said
+            assert service.certificates() == []
+        until(service.certificates, service)  # the service retries it
+        assert service.decision() == "no_match"
+        certificate = (service.home / "certificates" / service.certificates()[0]).read_bytes()
+        with Site.open(service.home) as site:
+            assert verify_certificate(certificate, site.verifier_key).reason == "left"
+
+
+def test_on_a_locked_site_nothing_is_stopped_for_an_unknown_name_or_a_later_date(
+    disk: SmallDisk, person: Person
+) -> None:
+    with served(disk.path / "home", person) as service, locked(service.home):
+        for arguments, expected in (
+            (("Eve Other", "--yes"), "nothing was stopped, because no process that serves this site found the person"),
+            (("Ada Example", "--on", "2099-12-31"), "the date was not noted"),
+            (("Ada Example",), "there is no terminal to ask on; pass --yes to confirm"),
+        ):
+            leaving = leaver(service.home, *arguments)
+            _, said = leaving.communicate()
+            assert expected in said
+            assert leaving.returncode == (2 if "--yes" in expected else 6)
+        assert service.decision() == "match"
+
+
+def leaver(home: Path, *arguments: str) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "VOLENS_HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    command = [*COMMAND, "leaver", *arguments]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def test_a_door_with_the_site_on_its_machine_is_told_too(disk: SmallDisk, person: Person, tmp_path: Path) -> None:
