@@ -17,6 +17,7 @@ from volens.consent.gate import CLOCK_SKEW
 from volens.consent.ids import ReceiptId
 from volens.consent.jurisdiction import parse_jurisdiction
 from volens.consent.notice import Notice
+from volens.consent.reason import Reason
 from volens.consent.receipt import RECEIPT, SCHEMA_VERSION, Controller, UnverifiedReceipt, VerifiedReceipt
 from volens.consent.receipt_signature import (
     SignatureForm,
@@ -92,7 +93,8 @@ def end_of_term(
     if not 1 <= term_days <= zone.retention_days:
         raise InputError(
             f"got a term of {term_days} days; expected 1 to {zone.retention_days}, the retention of zone "
-            f"{zone.purpose!r}"
+            f"{zone.purpose!r}",
+            reason=Reason.TERM_DAYS,
         )
     return begins + timedelta(days=term_days)
 
@@ -216,7 +218,8 @@ def _check_term(zone: Zone, issued_at: datetime, expires_at: datetime) -> None:
     if not issued_at < expires_at <= issued_at + timedelta(days=zone.retention_days):
         raise InputError(
             f"got a term until {format_time(expires_at)}; expected a moment within {zone.retention_days} days "
-            f"from now, the retention of zone {zone.purpose!r}"
+            f"from now, the retention of zone {zone.purpose!r}",
+            reason=Reason.TERM_DAYS,
         )
 
 

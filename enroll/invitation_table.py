@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, final
 
 from volens.consent import InputError
@@ -26,6 +27,7 @@ class Invitee:
     external_id: str | None = field(default=None, repr=False)
     valid_days: int | None = None
     days: int = DEFAULT_DAYS
+    valid_until: datetime | None = None
 
 
 def read_invitees(data: bytes, *, zone: str, jurisdiction: str, days: int) -> list[tuple[int, Invitee]]:

@@ -35,7 +35,7 @@ class InvitationView:
     Attributes:
         notice: the newest notice of the zone, which the person reads before signing.
         name: as the desk wrote it; the person may correct it.
-        valid_days: the term to offer; None for the zone's retention.
+        valid_days, valid_until: the term to offer, or its end; both None for the zone's retention.
         is_linked: the consent will be linked to an id in the staff list.
     """
 
@@ -45,6 +45,7 @@ class InvitationView:
     language: str
     jurisdiction: str
     valid_days: int | None
+    valid_until: datetime | None
     expires_at: datetime
     is_linked: bool
 

@@ -24,6 +24,7 @@ from volens.consent import (
 from volens.consent.invitation import InvitationState, InvitationToken
 from volens.consent.jurisdiction import parse_jurisdiction
 from volens.consent.reason import Reason
+from volens.consent.receipt_offer import end_of_term
 from volens.consent.refusal import sign_refusal
 from volens.consent.typed_text import comparison_key
 from volens.enroll.giving import parse_name, zone_of_newest
@@ -89,6 +90,7 @@ class Invitations:
         language: str | None = None,
         external_id: str | None = None,
         valid_days: int | None = None,
+        valid_until: datetime | None = None,
         days: int = DEFAULT_DAYS,
         invited_by: str = COMMAND_LINE,
     ) -> Invitation:
@@ -101,6 +103,7 @@ class Invitations:
             language: of the notice, a BCP 47 tag; None where the zone has one notice.
             external_id: the person's id in the staff list; only a keyed hash is stored.
             valid_days: the term of the consent; None for the zone's retention.
+            valid_until: or when the consent ends (aware); the invitation is open until then at most.
             days: how long the invitation is open, 1 to `MAX_DAYS`.
             invited_by: the id of the caller, for the list and the log.
 
@@ -109,7 +112,7 @@ class Invitations:
             RefusedError: the zone was removed or collecting is stopped, or a person with this external id has a consent
                 in force or an open invitation.
         """
-        person = Invitee(zone, name, jurisdiction, language, external_id, valid_days, days)
+        person = Invitee(zone, name, jurisdiction, language, external_id, valid_days, days, valid_until)
         (made,) = self.invite_each([person], invited_by=invited_by)
         if isinstance(made, VolensError):
             raise made
@@ -192,6 +195,7 @@ class Invitations:
             language=one.language,
             jurisdiction=one.jurisdiction,
             valid_days=one.valid_days,
+            valid_until=one.valid_until,
             expires_at=one.expires_at,
             is_linked=one.external_digest is not None,
         )
@@ -249,7 +253,7 @@ class Invitations:
         """
         with self._store.write() as tx:
             one = _open_one(tx, invitation_id, zone)
-            return self._made(rows.renew_link(tx, one, tx.now + _term(days)))
+            return self._made(rows.renew_link(tx, one, _open_until(tx.now, days, one.valid_until)))
 
     def list(
         self, zone: str | None = None, state: InvitationState | None = None, *, shown_to: str = COMMAND_LINE
@@ -326,12 +330,8 @@ class Invitations:
             InputError, RefusedError: see `invite`.
         """
         purpose, digest = zone.purpose, None
-        if person.valid_days is not None and not 1 <= person.valid_days <= zone.retention_days:
-            raise InputError(
-                f"got a term of {person.valid_days} days; expected 1 to {zone.retention_days}, the retention of zone "
-                f"{purpose!r}",
-                reason=Reason.TERM_DAYS,
-            )
+        ends_at = end_of_term(zone, tx.now, valid_days=person.valid_days, valid_until=person.valid_until)
+        valid_until = None if person.valid_until is None else ends_at
         if person.external_id is not None:
             digest = external_digest(self._store.keyring, purpose, person.external_id)
             if consent_with_digest(tx.connection, purpose, digest) is not None:
@@ -345,8 +345,9 @@ class Invitations:
             "language": notice.language,
             "external_digest": digest,
             "valid_days": person.valid_days,
+            "valid_until": valid_until,
             "invited_at": tx.now,
-            "expires_at": tx.now + _term(person.days),
+            "expires_at": _open_until(tx.now, person.days, valid_until),
         }
 
     def _invited(self, tx: Transaction, purpose: Purpose) -> _Invited:
@@ -384,7 +385,9 @@ def _open_one(tx: Transaction, invitation_id: str, zone: str | None) -> StoredIn
     return one
 
 
-def _term(days: int) -> timedelta:
+def _open_until(now: datetime, days: int, valid_until: datetime | None) -> datetime:
+    """Return until when an invitation is open: for some days, and not after the end of the consent that it offers."""
     if not 1 <= days <= MAX_DAYS:
         raise InputError(f"got an invitation of {days} days; expected 1 to {MAX_DAYS}", reason=Reason.LINK_DAYS)
-    return timedelta(days=days)
+    expires_at = now + timedelta(days=days)
+    return expires_at if valid_until is None else min(expires_at, valid_until)

@@ -10,6 +10,9 @@ from volens.consent import InputError, parse_time
 from volens.consent.typed_text import same_text
 from volens.store.promises.site_defaults import UTC_NAME, parse_time_zone
 
+MAX_TIME_TEXT: Final = 40
+"""No text of a time is longer."""
+
 _LOCALTIME: Final = Path("/etc/localtime")
 _DATABASE: Final = "zoneinfo/"
 _TODAY: Final = "today"

@@ -22,7 +22,7 @@ from volens.service.cli.options import HomeOption, JsonOption, TrustOption, Zone
 from volens.service.cli.output import counted, emit, facts, members, shown, table, tracked
 from volens.service.cli.session import opened
 from volens.service.invitation_letter import InvitationLetter, public_origin
-from volens.service.local_times import local_text
+from volens.service.local_times import local_text, parse_until
 from volens.store.files import draft_folder
 
 _ONE: Final = "person"
@@ -70,6 +70,10 @@ def person(
     valid_days: Annotated[
         int | None, typer.Option(help="How long the consent would last. Default: the zone's retention.")
     ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Or until when it would last: 18:00 (today), 2026-12-24 (that day's end)."),
+    ] = None,
     days: _Days = 14,
     out: _Out = None,
 ) -> Output:
@@ -82,6 +86,7 @@ def person(
         language=language,
         external_id=external_id,
         valid_days=valid_days,
+        valid_until=None if until is None else parse_until(until, site.now(), site.defaults.time_zone()),
         days=days,
     )
     return _handed_out(site, made, out)

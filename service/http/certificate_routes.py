@@ -24,9 +24,7 @@ from volens.service.http.pagination import (
     with_etag,
 )
 from volens.service.http.person_routes import CodeOrReceipt
-from volens.service.local_times import parse_moment, parse_since
-
-_MAX_TIME: Final = 40
+from volens.service.local_times import MAX_TIME_TEXT, parse_moment, parse_since
 
 router: Final = APIRouter(tags=["certificates"], route_class=GuardedRoute)
 
@@ -59,11 +57,11 @@ async def list_certificates(
         Query(
             description="only consents that ended on this day (2026-11-01), at this time, or later; without an offset, "
             "in the time zone of the site",
-            max_length=_MAX_TIME,
+            max_length=MAX_TIME_TEXT,
         ),
     ] = None,
     until: Annotated[
-        str | None, Query(description="only consents that ended on this day, or before it", max_length=_MAX_TIME)
+        str | None, Query(description="only consents that ended on this day, or before it", max_length=MAX_TIME_TEXT)
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,

@@ -3,7 +3,8 @@
 No private key is made here or received. The desk's program or the person's browser signs; the receipt says which.
 """
 
-from typing import Any, Final, Self
+from datetime import datetime
+from typing import Annotated, Any, Final, Self, TypeAlias
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StrictInt
@@ -21,11 +22,24 @@ from volens.service.http.access import GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import EXAMPLE_SHA256, Id, RequestBody, SubjectId, Time, ZoneName
 from volens.service.http.idempotency import Idempotent, IdempotentRequest, StorableResponse
+from volens.service.local_times import MAX_TIME_TEXT, parse_until
 
 router: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
 
 EXAMPLE_SIGNED: Final = "eyJhbGciOiJFZDI1NTE5IiwidHlwIjoidm9sZW5zLXJlY2VpcHQrandzIn0.eyJ...fQ.c2lnbmF0dXJl"
 _EXAMPLE_KEY: Final = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+
+
+TermEnd: TypeAlias = Annotated[
+    str | None,
+    Field(
+        description="or when the consent ends: 18:00 (today), 2026-12-24 (the end of that day), 2026-12-24T18:00, in "
+        "the time zone of the site; or 2026-12-24T17:00:00Z",
+        max_length=MAX_TIME_TEXT,
+        examples=["18:00"],
+    ),
+]
+"""The end of a term as a person types it; `term_end` reads it."""
 
 
 class OfferRequest(RequestBody):
@@ -44,6 +58,7 @@ class OfferRequest(RequestBody):
     )
     language: str | None = Field(None, description="of that notice")
     valid_days: StrictInt | None = Field(None, description="the term that the person wants; else the zone's retention")
+    valid_until: TermEnd = None
 
 
 class OfferAnswer(BaseModel):
@@ -122,6 +137,7 @@ async def offer_consent(zone: str, app_state: SharedState, new: OfferRequest) ->
                 form=new.form,
                 jurisdiction=new.jurisdiction,
                 valid_days=new.valid_days,
+                valid_until=term_end(site, new.valid_until),
             )
         )
 
@@ -193,6 +209,15 @@ def notice_of_receipt(site: Site, zone: str, signed: bytes) -> Notice:
     if receipt.claims.purpose != zone:
         raise ForeignReceiptError("got a receipt of another zone; send it to that zone's consents")
     return newest_notice(site, zone, notice_language(receipt), receipt.claims.notice_sha256)
+
+
+def term_end(site: Site, text: str | None) -> datetime | None:
+    """Return the end of a term that was typed as at the command line (`parse_until`), in the site's time zone.
+
+    Raises:
+        InputError: it is no such time, or it is past.
+    """
+    return None if text is None else parse_until(text, site.now(), site.defaults.time_zone())
 
 
 def signed_bytes(token: str) -> bytes:

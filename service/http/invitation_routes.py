@@ -12,6 +12,7 @@ from volens.enroll import Invitation, InvitedRow
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import Id, IdInPath, RequestBody, Time, ZoneName, read_upload
+from volens.service.http.consent_routes import TermEnd, term_end
 from volens.service.http.idempotency import Idempotent, StorableResponse
 from volens.service.invitation_letter import public_origin
 
@@ -32,6 +33,7 @@ class NewInvitation(RequestBody):
         None, description="the person's id in the staff list; only a keyed hash is stored", examples=["4711"]
     )
     valid_days: StrictInt | None = Field(None, description="the term of the consent; else the zone's retention")
+    valid_until: TermEnd = None
     days: StrictInt = Field(14, description="how long the link is open, 1 to 90")
 
 
@@ -106,6 +108,7 @@ async def invite(
             language=new.language,
             external_id=new.external_id,
             valid_days=new.valid_days,
+            valid_until=term_end(site, new.valid_until),
             days=new.days,
             invited_by=caller.caller_id,
         )

@@ -89,7 +89,12 @@ async def offer_invited(request: Request, app_state: SharedState, invited: Invit
         key, form = _own_key(request, app_state, own)
         return SignableOffer.of(
             app_state.site.offer_consent(
-                view.notice, public_key=key, form=form, jurisdiction=view.jurisdiction, valid_days=view.valid_days
+                view.notice,
+                public_key=key,
+                form=form,
+                jurisdiction=view.jurisdiction,
+                valid_days=view.valid_days,
+                valid_until=view.valid_until,
             )
         )
 

@@ -59,7 +59,7 @@ class StoredInvitation:
     Attributes:
         number: of the newest link, from 1 on.
         external_digest, sealed_name: None once it has ended.
-        valid_days: the term of the consent; None for the zone's retention.
+        valid_days, valid_until: the term of the consent, or its end; both None for the zone's retention.
         invited_by: the id of the credential, or ``command line``.
         ended_at: None while it is open, also after `expires_at` until the sweep.
     """
@@ -73,6 +73,7 @@ class StoredInvitation:
     language: str
     jurisdiction: str
     valid_days: int | None
+    valid_until: datetime | None
     invited_by: str
     invited_at: datetime
     expires_at: datetime

@@ -1,6 +1,7 @@
 """Invitations over HTTP: the desk makes, lists, renews and cancels them, in its own zone."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from house import House
@@ -49,6 +50,20 @@ def test_a_request_that_is_sent_twice_makes_one_invitation(
     answers = [client.post(INVITE, json=ADA, headers=desk | key) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
     assert len(house.site.invitations.list()) == 1
+
+
+def test_a_visitor_is_invited_until_this_evening_in_local_time(
+    client: TestClient, house: House, desk: dict[str, str]
+) -> None:
+    house.site.defaults.set(time_zone="Europe/Paris")
+    made = client.post(INVITE, json=ADA | {"valid_until": "18:00"}, headers=desk).json()
+    evening = datetime(2099, 3, 1, 17, tzinfo=UTC)
+    assert made["expires_at"] == "2099-03-01T17:00:00Z"
+    assert house.site.invitations.open(made["link"]).valid_until == evening
+    again = client.post(f"{INVITE}/{made['invitation_id']}/links", json={"days": 3}, headers=desk).json()
+    assert again["expires_at"] == "2099-03-01T17:00:00Z"
+    both = client.post(INVITE, json=ADA | {"name": "Bo", "valid_until": "18:00", "valid_days": 2}, headers=desk)
+    assert (both.status_code, "give one of the two" in both.json()["detail"]) == (422, True)
 
 
 def test_another_zone_or_role_is_refused(client: TestClient, desk: dict[str, str], bearer: Bearer) -> None:

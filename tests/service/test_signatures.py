@@ -49,6 +49,27 @@ def test_an_offer_has_what_a_browser_needs_to_sign_with_its_own_key(client: Test
 
 
 @pytest.mark.parametrize(
+    ("typed", "ends_at"),
+    [
+        ("18:00", "2099-03-01T17:00:00Z"),
+        ("today", "2099-03-01T23:00:00Z"),
+        ("2099-04-30", "2099-04-30T22:00:00Z"),
+        ("2099-03-02T09:30", "2099-03-02T08:30:00Z"),
+        ("2099-03-02T09:30:00Z", "2099-03-02T09:30:00Z"),
+    ],
+)
+def test_a_term_ends_at_the_local_time_that_was_typed(
+    client: TestClient, house: House, bearer: Bearer, typed: str, ends_at: str
+) -> None:
+    house.site.defaults.set(time_zone="Europe/Paris")
+    signer, desk = Signer(), bearer(Role.DESK)
+    answer = signer.offered(client, desk, valid_until=typed)
+    assert (answer.status_code, answer.json()["expires_at"]) == (200, ends_at), answer.text
+    given = client.post(CONSENTS, headers=desk, json={"name": "Ada", "signed": signer.sign(answer)})
+    assert (given.status_code, given.json()["expires_at"]) == (201, ends_at)
+
+
+@pytest.mark.parametrize(
     ("more", "status", "words"),
     [
         ({"form": "fax"}, 422, ""),
@@ -58,6 +79,11 @@ def test_an_offer_has_what_a_browser_needs_to_sign_with_its_own_key(client: Test
         ({"form": "person_key", "public_key": make_passkey().public.to_jwk()}, 422, "cannot sign in the form"),
         ({"jurisdiction": "Mars"}, 422, "ISO 3166"),
         ({"valid_days": 4000}, 422, "got a term of 4000 days"),
+        ({"valid_until": "12:00"}, 422, "is past in the time zone UTC"),
+        ({"valid_until": "this evening"}, 422, "expected a time such as 18:00"),
+        ({"valid_until": "18:00", "valid_days": 1}, 422, "give one of the two"),
+        ({"valid_until": "2100-01-01"}, 422, "within 90 days"),
+        ({"valid_until": "18:00" * 9}, 422, ""),
         ({"notice_sha256": "0" * 64}, 403, "another notice"),
     ],
 )

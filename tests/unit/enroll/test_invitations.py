@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from house import House
+from house import START, House
 
 from tests.unit.store.raw import DATA, peek
 from volens.consent import InputError, RefusedError, SubjectKey, TakeHome, TamperError, UnknownError
@@ -263,6 +263,9 @@ def test_who_has_a_consent_is_not_invited(house: House) -> None:
         ({"days": 0}, "1 to 90"),
         ({"days": 91}, "1 to 90"),
         ({"valid_days": 91}, "1 to 90"),
+        ({"valid_until": START - timedelta(hours=1)}, "expected a moment within 90 days"),
+        ({"valid_until": START + timedelta(days=91)}, "expected a moment within 90 days"),
+        ({"valid_until": START + timedelta(days=1), "valid_days": 1}, "give one of the two"),
         ({"external_id": "x" * 201}, "external id"),
     ],
 )

@@ -3,7 +3,9 @@
 import csv
 import json
 import stat
+from datetime import datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -72,6 +74,19 @@ def test_a_phone_reads_the_link_from_the_printed_sheet(
     modules = np.pad(~np.array(qr_modules(said["link"])), 4, constant_values=True)
     Image.fromarray(np.kron(modules, np.ones((6, 6))).astype(np.uint8) * 255).save("code.png")
     assert qr_texts(Path("code.png")) == [said["link"]]
+
+
+@pytest.mark.usefixtures("door")
+def test_a_visitor_is_invited_until_a_day_of_the_sites_time_zone(volens: Command, home: Path) -> None:
+    assert volens("defaults", "set", "--time-zone", "Europe/Paris").code == 0
+    day = datetime.now(ZoneInfo("Europe/Paris")).date() + timedelta(days=2)
+    said = volens("invite", "lobby", *ADA, "--until", day.isoformat(), "--json").json
+    midnight = datetime.combine(day + timedelta(days=1), time(), ZoneInfo("Europe/Paris"))
+    with Site.open(home) as site:
+        view = site.invitations.open(said["link"])
+        assert (view.valid_until, view.expires_at) == (midnight, midnight)
+    past = volens("invite", "lobby", "--name", "Bo", "--jurisdiction", "FR", "--until", "2020-01-01")
+    assert (past.code, "is past in the time zone Europe/Paris" in past.err) == (2, True)
 
 
 @pytest.mark.parametrize(

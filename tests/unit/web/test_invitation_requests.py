@@ -1,6 +1,7 @@
 """Requests of an invitation's pages: what is admitted, what is limited, and what a log or an answer never holds."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from house import House
@@ -35,6 +36,27 @@ def invited(house: House, client: TestClient) -> str:
     token = made.token.reveal()
     assert client.post("/invitation/open", json={"token": token}).json() == {"next": "/invitation/about"}
     return token
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Until"), ("fr", "au"), ("de", "Bis")])
+def test_a_visitor_reads_until_when_and_signs_until_then(
+    house: House, client: TestClient, language: str, words: str
+) -> None:
+    house.site.defaults.set(time_zone="Europe/Paris")
+    evening = house.clock() + timedelta(hours=5)
+    made = house.site.invitations.invite(
+        "lobby", name="Ada Canary", jurisdiction="FR", language="en", valid_until=evening
+    )
+    client.post("/invitation/open", json={"token": made.token.reveal()})
+    for path in ("/invitation/about", "/invitation/sign"):
+        page = " ".join(client.get(f"{path}?lang={language}", headers={"Accept": "text/html"}).text.split())
+        assert words in page
+        assert 'datetime="2099-03-01T17:00:00Z"' in page
+    key = SubjectKey.from_seed(house.bits.randbytes(32))
+    offer = client.post("/invitation/offer", json={"public_key": key.public.to_jwk()}).json()
+    assert offer["expires_at"] == "2099-03-01T17:00:00Z"
+    house.clock.move(hours=5)
+    assert client.post("/invitation/offer", json={"public_key": key.public.to_jwk()}).status_code >= 400
 
 
 def signed(house: House, client: TestClient) -> None:
