@@ -30,6 +30,13 @@ class OfferFile:
         """What the receipt says."""
         return read_offer(self.offer.document).claims
 
+    @property
+    def language(self) -> str:
+        """The language of the notice, a BCP 47 tag; empty if the receipt does not say it."""
+        section = read_json(self.offer.document).get("pii_processing")
+        language = section.get("language") if isinstance(section, dict) else None
+        return language if isinstance(language, str) else ""
+
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read an offer file.

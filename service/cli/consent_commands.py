@@ -73,7 +73,7 @@ def give(
         valid_until = None if until is None else parse_until(until, site.now(), site.defaults.time_zone())
         notice = site.notice(site.defaults.zone(zone), language)
         if not yes_i_read_it:
-            ask_to_agree(notice.text, site.zones.get(notice.purpose).label)
+            ask_to_agree(notice.text, site.zones.get(notice.purpose).label, notice.language)
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
         try:

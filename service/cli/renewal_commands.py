@@ -79,7 +79,7 @@ def renew(
         agreed = UnverifiedReceipt.parse(signature if isinstance(signature, bytes) else stored.token.encode("utf-8"))
         notice = site.notice(stored.purpose, language or notice_language(agreed))
         if isinstance(signature, SubjectKey) and not yes_i_read_it:
-            ask_to_agree(notice.text, label)
+            ask_to_agree(notice.text, label, notice.language)
 
         def hand_over(_tx: Transaction, take_home: TakeHome) -> None:
             files.write(take_home)

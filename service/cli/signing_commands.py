@@ -103,7 +103,7 @@ def sign(
     note(f"Receipt {said.receipt_id} for zone {said.purpose}, custody {said.custody.value}, law of {said.jurisdiction}")
     note(f"In force from {said.issued_at:%Y-%m-%d %H:%M} to {said.expires_at:%Y-%m-%d %H:%M} UTC")
     if not yes_i_read_it:
-        ask_to_agree(file.notice_text, said.purpose)
+        ask_to_agree(file.notice_text, said.purpose, file.language)
     write_public(out, file.offer.sign(signing) + b"\n")
     document = members(said, "receipt_id subject_id zone=purpose expires_at") | {"signed": str(out)}
     return document, f"signed; give {shown(out)} to the site, and keep your key: it renews this consent later"

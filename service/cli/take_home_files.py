@@ -8,6 +8,7 @@ import typer
 
 from volens.consent import InputError, RefusedError, TakeHome
 from volens.consent.typed_text import same_text
+from volens.erase.pages import PageWords, page_language
 from volens.service.cli.named_files import must_be_new, write_private
 from volens.service.cli.output import note
 from volens.service.qr_codes import secret_qr, withdrawal_qr
@@ -72,8 +73,11 @@ class TakeHomeFiles:
             self.remove()
 
 
-def ask_to_agree(notice_text: str, zone: str) -> None:
+def ask_to_agree(notice_text: str, zone: str, language: str) -> None:
     """Show a notice and what its zone is called on the terminal, and ask the person for an explicit yes.
+
+    The question and its yes are in the language of the notice; in English, if there are no words in that language.
+    The English yes always counts.
 
     Raises:
         InputError: there is no terminal to ask on.
@@ -84,9 +88,11 @@ def ask_to_agree(notice_text: str, zone: str) -> None:
             "there is no terminal to ask on; let the person read the notice ('volens notice show'), then pass "
             "--yes-i-read-it"
         )
-    note(f"Zone: {zone}\n\n{notice_text}")
-    answer = typer.prompt(f"Do you agree? Type {_YES} to agree, anything else to refuse", err=True, default="no")
-    if not same_text(answer, _YES):
+    words = PageWords("consent_question", page_language(language))
+    note(words.text("zone", zone=zone) + f"\n\n{notice_text}")
+    yes = words.text("yes")
+    answer = typer.prompt(words.text("question", yes=yes), err=True, default=words.text("no"))
+    if not (same_text(answer, yes) or same_text(answer, _YES)):
         raise RefusedError("the person did not agree; nothing was recorded")
 
 

@@ -19,7 +19,10 @@ from volens.store.schema import PERSONAL
 
 FOLDER = Path(pages.__file__).parent
 TABLES = sorted(path.stem for path in FOLDER.glob("*.toml"))
-MESSAGES = {"invitation_message": Path(service.__file__).parent / "invitation_letter.py"}
+MESSAGES = {
+    "invitation_message": Path(service.__file__).parent / "invitation_letter.py",
+    "consent_question": Path(service.__file__).parent / "cli" / "take_home_files.py",
+}
 """Texts that are no pages, and the module that uses their words."""
 PAGES = [name for name in TABLES if name != "base"]
 PARIS = ZoneInfo("Europe/Paris")

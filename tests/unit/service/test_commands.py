@@ -227,24 +227,51 @@ def test_the_version_is_shown(volens: Command) -> None:
     assert volens("--version").out.startswith("volens 0.")
 
 
-@pytest.mark.parametrize(("answer", "code"), [("yes", 0), ("no", 1), ("", 1), ("y", 1)])
-def test_a_person_at_a_terminal_reads_the_notice_and_answers_a_prompt(lobby: Path, answer: str, code: int) -> None:
+def asked_to_agree(lobby: Path, answer: str, *options: str) -> tuple[int, bytes]:
+    """Give consent on a terminal, and answer the question; return the exit code, and what was shown."""
     ours, theirs = pty.openpty()
     command = [Path(sys.executable).with_name("volens"), "consent", "give", "--zone", "lobby", "--name", "Ada"]
-    command += ["--jurisdiction", "FR", "--new-key", "ada.key", "--out", "ada.receipt.json"]
+    command += ["--jurisdiction", "FR", "--new-key", "ada.key", "--out", "ada.receipt.json", *options]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=lobby) as process:
         os.close(theirs)
         shown = b""
-        while b"agree" not in shown.split(b"Do you")[-1]:
+        while b"]: " not in shown:
             shown += os.read(ours, 4096)
         os.write(ours, answer.encode() + b"\n")
         with suppress(OSError):  # the end of a terminal is an error on Linux
             while more := os.read(ours, 4096):
                 shown += more
     os.close(ours)
+    return process.returncode, shown
+
+
+@pytest.mark.parametrize(
+    ("language", "answer", "code", "question"),
+    [
+        ("fr", "Oui", 0, "Tapez oui pour accepter, autre chose pour refuser [non]:"),
+        ("fr", "ja", 1, "Tapez oui pour accepter"),
+        ("de-AT", "ja", 0, "Tippen Sie ja, um zuzustimmen, etwas anderes, um abzulehnen [nein]:"),
+        ("de-AT", "yes", 0, "Tippen Sie ja"),
+        ("it", "si", 1, "Type yes to agree"),
+    ],
+)
+def test_the_question_and_its_yes_are_in_the_language_of_the_notice(
+    lobby: Path, volens: Command, language: str, answer: str, code: int, question: str
+) -> None:
+    assert volens("notice", "publish", "--zone", "lobby", "--language", language, lobby / "notice.md").code == 0
+    returned, shown = asked_to_agree(lobby, answer, "--language", language)
+    assert question in shown.decode()
+    assert returned == code
+    assert (lobby / "ada.receipt.json").exists() is (code == 0)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("yes", 0), ("no", 1), ("", 1), ("y", 1)])
+def test_a_person_at_a_terminal_reads_the_notice_and_answers_a_prompt(lobby: Path, answer: str, code: int) -> None:
+    returned, shown = asked_to_agree(lobby, answer)
 
     assert b"We compare your face at the door." in shown
-    assert process.returncode == code
+    assert b"Do you agree? Type yes to agree, anything else to refuse [no]:" in shown
+    assert returned == code
     assert (lobby / "ada.receipt.json").exists() is (code == 0)
     assert (lobby / "ada.key").exists() is (code == 0)
     assert (b"the person did not agree; nothing was recorded" in shown) is (code == 1)

@@ -8,6 +8,7 @@ from said import Command
 
 from volens import SubjectKey
 from volens.consent import TakeHome
+from volens.consent.offer_file import OfferFile
 from volens.consent.receipt_signature import SignatureForm
 
 OFFER = ("consent", "offer", "--jurisdiction", "FR", "--public-key", "own.pub", "--out", "own.offer.json")
@@ -28,6 +29,7 @@ def test_a_person_signs_away_from_the_site_and_renews_so(
     volens: Command, own: SubjectKey, lobby: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert volens(*OFFER).code == 0
+    assert OfferFile.parse(Path("own.offer.json").read_bytes()).language == "en"
     with monkeypatch.context() as away:
         away.setenv("VOLENS_HOME", str(lobby / "no site here"))
         signed = volens(*SIGN, "--json")
