@@ -8,6 +8,7 @@ import typer
 
 from volens import Site
 from volens.consent import InputError
+from volens.consent.typed_text import parse_code
 from volens.rights import PersonsRequest
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import must_be_new
@@ -19,7 +20,7 @@ from volens.service.local_times import local_text
 app = Commands("request", "Handle requests of people about their data, with due dates.")
 
 _SHORT: Final = 8
-_Number = Annotated[str, typer.Argument(help="The request's number.", show_default=False)]
+_Number = Annotated[str, typer.Argument(help="The request's number, or its first 8 digits.", show_default=False)]
 
 
 @app.command("open", "ada.receipt.json --kind access")
@@ -77,7 +78,7 @@ def extend(
     because: Annotated[str, typer.Option(help="'complex', or 'many' if there are many requests.")],
 ) -> Output:
     """Extend the time limit by two months, once, within the first month. Tell the person why within that month."""
-    request, now = site.rights.extend(number, because), site.now()
+    request, now = site.rights.extend(_whole(site, number), because), site.now()
     text = (
         f"request {number} is now due by {local_text(request.due_at, site.defaults.time_zone())}\n"
         "tell the person before the first month ends, and give the reason"
@@ -101,6 +102,7 @@ def answer(
     ] = None,
 ) -> Output:
     """Answer a request for access: write what is stored about the person, or that nothing is, and close it."""
+    number = _whole(site, number)
     path = to or Path(f"request-{number}.zip")
     must_be_new(path, "the answer")
     answered = site.rights.answer(number, path, with_embedding=not without_embedding, searched_for=searched_for)
@@ -111,6 +113,7 @@ def answer(
 @app.command("erase", "3f9c0e6d5a1b4c7d8e9f0a1b2c3d4e5f")
 def erase(site: Site, number: _Number) -> Output:
     """Carry out a request for erasure, or an objection: erase the person's data, and close the request."""
+    number = _whole(site, number)
     erased = site.rights.carry_out(number)
     text = "\n".join(
         [
@@ -126,8 +129,23 @@ def close(
     site: Site, number: _Number, outcome: Annotated[str, typer.Option(help="'carried out', 'refused' or 'taken back'.")]
 ) -> Output:
     """Close a request that needed no file. If it is refused, tell the person why, and where to complain."""
-    request, now = site.rights.close(number, outcome), site.now()
+    request, now = site.rights.close(_whole(site, number), outcome), site.now()
     return _document(request, now), f"request {number} is closed: {outcome}"
+
+
+def _whole(site: Site, number: str) -> str:
+    """Return the whole number of the only request that begins with some digits; else what was typed.
+
+    Raises:
+        InputError: several requests begin so.
+    """
+    beginning = parse_code(number).lower()
+    if len(beginning) < _SHORT:
+        return number
+    found = [one.request_id for one in site.rights.requests(closed=True) if one.request_id.startswith(beginning)]
+    if len(found) > 1:
+        raise InputError("several requests begin with these digits; type more of them")
+    return found[0] if found else number
 
 
 def _document(request: PersonsRequest, now: datetime) -> dict[str, Any]:

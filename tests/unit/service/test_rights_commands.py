@@ -102,3 +102,13 @@ def test_an_answer_is_checked_to_be_about_the_person(ada: Path, volens: Command)
     assert said.code == 4
     assert "about another person" in said.err
     assert "Somebody" not in said.err
+
+
+def test_the_first_digits_name_a_request(ada: Path, volens: Command) -> None:
+    number = volens("request", "open", ada, "--kind", "rectification", "--json").json["request_id"]
+    assert volens("request", "extend", number[:8].upper(), "--because", "many").code == 0
+    for typed in (number[:7], "0" * 8 if number[:8] != "0" * 8 else "1" * 8):
+        unknown = volens("request", "close", typed, "--outcome", "refused")
+        assert (unknown.code, "there is no request of this number" in unknown.err) == (2, True)
+    closed = volens("request", "close", number[:12], "--outcome", "refused", "--json").json
+    assert (closed["request_id"], closed["outcome"]) == (number, "refused")
