@@ -8,11 +8,12 @@ import typer
 
 from volens import Notice, Site, Zone
 from volens.consent import Custody, InputError, RefusedError
+from volens.consent.typed_text import comparison_key
 from volens.consent.zone import DeskSignature, FpirTarget
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import ZoneOption
-from volens.service.cli.output import counted, members, progress, table
+from volens.service.cli.output import counted, members, progress, shown, table, warn
 from volens.service.zone_sizes import BEYOND, size_sentence
 
 app = Commands("zone", "Define zones: one purpose at one set of doors, with its rules.")
@@ -211,6 +212,12 @@ def publish(
         text=read_file(text, "notice"),
         supersedes_within_days=supersedes_within_days,
     )
+    controller = site.installation.store.site.controller.name
+    if comparison_key(controller) not in comparison_key(notice.text):
+        warn(
+            f"this notice does not name {shown(controller)}, which runs this site; people must read who asks them "
+            "(GDPR 13(1)(a)): if this is another organisation's text, publish the right one now, before anyone agrees"
+        )
     version = f"version {notice.version} ({notice.language})"
     return _notice_document(notice), f"published {version} for zone {notice.purpose}, SHA-256 {notice.sha256}"
 

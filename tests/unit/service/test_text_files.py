@@ -79,6 +79,7 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(
     documents: Path, volens: Command, change: Callable[[bytes], bytes]
 ) -> None:
     (documents / "serve.toml").write_text(volens("config", "example").out)
+    (documents / "notice.md").write_text("Example Ltd compares your face at the door.\n")
     assert volens("audit", "export", "newest.jsonl").code == 0
     for name, command in CHECKS.items():
         before = (documents / name).read_bytes()

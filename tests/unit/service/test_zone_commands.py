@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from said import Command
 
 
@@ -39,3 +40,20 @@ def test_a_zone_with_people_is_removed_after_a_question_only(ada: Path, volens: 
     assert volens("zone", "list", "--json").json == []
     assert [one["state"] for one in volens("zone", "list", "--all", "--json").json] == ["removed"]
     assert volens("zone", "remove", "attic").code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("Muster GmbH compares your face.", 1),
+        ("Example Ltd compares your face.", 0),
+        ("EXAMPLE\u00a0LTD compares it.", 0),
+    ],
+)
+def test_a_notice_of_another_organisation_is_published_with_a_warning(
+    lobby: Path, volens: Command, text: str, warnings: int
+) -> None:
+    (lobby / "other.md").write_text(text, "utf-8")
+    said = volens("notice", "publish", "--zone", "lobby", "--language", "en", "other.md", "--json")
+    assert (said.code, said.json["version"]) == (0, 2)
+    assert said.err.count("does not name Example Ltd, which runs this site") == warnings
