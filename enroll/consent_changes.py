@@ -19,6 +19,7 @@ from volens.store import Transaction
 from volens.store.people import StoredReceipt, stored_receipt
 from volens.store.people.consents import live_owner
 from volens.store.people.restrictions import lift_restriction, restrict, restricted_since
+from volens.store.programs import MessageKind, enqueue
 
 
 @final
@@ -75,13 +76,18 @@ class ConsentChanges:
 
         Once it returns, no decision that begins matches the person, in any process, and one that runs does not either.
         The term goes on running; the person can withdraw, renew and correct. A repeated call changes nothing.
+        Recipients get the message `consent.restricted` (GDPR 19).
 
         Raises:
             NoLiveConsentError: no consent of this receipt is in force.
             UnavailableError: the store cannot be written, so nothing is restricted; a withdrawal needs no disk.
         """
         with self._store.write() as tx:
-            return restrict(tx, receipt_id)
+            before = restricted_since(tx.connection, receipt_id)
+            since = restrict(tx, receipt_id)
+            if before is None:
+                enqueue(tx, MessageKind.CONSENT_RESTRICTED, {receipt_id: {}})
+            return since
 
     def lift_restriction(self, receipt_id: ReceiptId) -> bool:
         """Lift the restriction of a consent: the person matches again. False if there was none.
@@ -94,7 +100,10 @@ class ConsentChanges:
         are.
         """
         with self._store.write() as tx:
-            return lift_restriction(tx, receipt_id)
+            is_lifted = lift_restriction(tx, receipt_id)
+            if is_lifted:
+                enqueue(tx, MessageKind.CONSENT_RESUMED, {receipt_id: {}})
+            return is_lifted
 
     def restricted_since(self, receipt_id: ReceiptId) -> datetime | None:
         """Return since when a consent is restricted; None if it is not, or is not in force."""

@@ -53,6 +53,7 @@ from volens.store.people import SealedReference, StoredReceipt, add_reference, s
 from volens.store.people.badges import issue_badge
 from volens.store.people.consents import LiveConsents, add_consent, open_name, sealed_name
 from volens.store.people.renewed_rows import RenewedRows, add_renewed_rows, count_renewed, enrolled_rows, rows_to_renew
+from volens.store.people.restrictions import restricted_since
 from volens.store.people.subject_secrets import add_commitment
 from volens.store.programs import MessageKind, enqueue
 from volens.store.promises import Defaults
@@ -323,6 +324,8 @@ class _Renewal:
             self._seal(tx, ConsentedEmbedding(grant, one.vector, one.model_id), one)
         facts = {"expires_at": format_time(claims.expires_at), "renews": self.old.receipt_id}
         enqueue(tx, MessageKind.CONSENT_GIVEN, {claims.receipt_id: facts})
+        if restricted_since(tx.connection, claims.receipt_id) is not None:  # it went on, as one of the renewed rows
+            enqueue(tx, MessageKind.CONSENT_RESTRICTED, {claims.receipt_id: {}})
         self.take_home = replace(self.take_home, checkpoint=tx.newest_checkpoint())
         if self.in_transaction is not None:
             self.in_transaction(tx, self.take_home)

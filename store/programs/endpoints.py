@@ -19,6 +19,7 @@ from volens.store.row_seals import SealedRows, seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import webhook_endpoint as table
+from volens.store.schema.program_tables import MESSAGES_OF_LIVE_CONSENT
 from volens.store.store import Store, Transaction
 
 MAX_URL_LENGTH: Final = 2000
@@ -30,13 +31,15 @@ class MessageKind(StrEnum):
 
     CONSENT_GIVEN = "consent.given"
     CONSENT_EXPIRED = "consent.expired"
+    CONSENT_RESTRICTED = "consent.restricted"
+    CONSENT_RESUMED = "consent.resumed"
     SUBJECT_ERASED = "subject.erased"
     DOOR_DECISION = "door.decision"
     """A person matched at a door. It traces where people go, so it is sent only if the endpoint requests it."""
 
 
 USUAL_KINDS: Final = frozenset(MessageKind) - {MessageKind.DOOR_DECISION}
-WHILE_IN_FORCE: Final = frozenset({MessageKind.CONSENT_GIVEN, MessageKind.DOOR_DECISION})
+WHILE_IN_FORCE: Final = frozenset(MessageKind(one) for one in MESSAGES_OF_LIVE_CONSENT)
 """Messages that are dropped if the consent ends before they are delivered."""
 
 

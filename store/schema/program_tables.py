@@ -81,7 +81,7 @@ webhook_endpoint: Final = build_table(
     ),
 )
 
-MESSAGES_OF_LIVE_CONSENT: Final = ("consent.given", "door.decision")
+MESSAGES_OF_LIVE_CONSENT: Final = ("consent.given", "consent.restricted", "consent.resumed", "door.decision")
 """Kinds of messages that need a live consent, and that are deleted from the outbox when it ends."""
 
 webhook_outbox: Final = build_table(

@@ -81,6 +81,48 @@ def test_a_recipient_gets_consents_and_erasures_and_its_reply_acknowledges_them(
         assert published.verify(one.body, one.headers)["data"]["zone"] == "lobby"
 
 
+def test_a_recipient_gets_restrictions_and_resumptions_once_and_with_ids_alone(house: House) -> None:
+    with receiver() as panel:
+        where = endpoint(house, panel.url)
+        person = house.admit()
+        for _ in range(2):
+            house.site.changes.restrict(person.receipt_id)
+        deliver(house)
+        for _ in range(2):
+            house.site.changes.lift_restriction(person.receipt_id)
+        deliver(house)
+    assert kinds(panel.got) == ["consent.given", "consent.restricted", "consent.resumed"]
+    published = Webhook(shared_secrets(house.site.programs.endpoints, where)[0].reveal())
+    for one in panel.got[1:]:
+        data = published.verify(one.body, one.headers)["data"]
+        assert data == {"zone": "lobby", "receipt_id": person.receipt_id, "subject_id": person.subject_id}
+        assert set(json.loads(one.body)) == {"type", "timestamp", "data", "checkpoint"}
+
+
+def test_a_restriction_that_is_not_delivered_is_dropped_when_the_consent_ends(house: House) -> None:
+    with receiver(answer(500)) as panel:
+        endpoint(house, panel.url)
+        person = house.admit()
+        house.site.changes.restrict(person.receipt_id)
+        house.site.changes.lift_restriction(person.receipt_id)
+        assert waiting(house) == ["consent.given", "consent.restricted", "consent.resumed"]
+        house.withdraw(person)
+        assert waiting(house) == ["subject.erased"]
+
+
+def test_a_renewal_that_goes_on_restricted_says_so_about_the_new_receipt(house: House) -> None:
+    key, notice = SubjectKey.from_seed(b"\7" * 32), house.site.notice("lobby")
+    old = house.site.give_consent(notice, name="Ada Canary", jurisdiction="FR", key=key).receipt.claims.receipt_id
+    house.site.changes.restrict(old)
+    with receiver() as panel:
+        endpoint(house, panel.url)
+        new = house.site.changes.renew(old, notice, key=key).take_home.receipt.claims.receipt_id
+        for _ in range(3):
+            deliver(house)
+    about = {(json.loads(one.body)["type"], json.loads(one.body)["data"]["receipt_id"]) for one in panel.got}
+    assert about == {("consent.given", new), ("consent.restricted", new), ("subject.erased", old)}
+
+
 def test_after_a_rotation_both_secrets_sign_for_a_while(house: House) -> None:
     with receiver() as panel:
         where = endpoint(house, panel.url)

@@ -41,7 +41,8 @@ def test_an_endpoint_is_added_rotated_disabled_and_enabled(volens: Command, lobb
         assert added.code == 0, added.err
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         endpoint = added.json["endpoint"]
-        assert added.json["events"] == ["consent.expired", "consent.given", "subject.erased"]
+        about_consents = [f"consent.{one}" for one in ("expired", "given", "restricted", "resumed")]
+        assert added.json["events"] == [*about_consents, "subject.erased"]
 
         give(volens, lobby, 1)
         assert volens("webhook", "deliver", "--json").json == {"tried": 1, "waiting": 1, "given_up": 0}
