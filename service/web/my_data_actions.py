@@ -1,7 +1,7 @@
-"""What people do with their own data: hand over a code, withdraw, correct the name, send photos, ask for everything.
+"""What people do with their own data: hand over a code, withdraw, pause, correct the name, ask for everything.
 
-Requests are JSON from scripts of our own pages (`same_origin`). None of them is rate-limited but wrong codes and photos
-that do not fit. A repeated request does no harm.
+Requests are JSON from scripts of our own pages (`same_origin`). None of them is rate-limited but wrong codes. A
+repeated request does no harm.
 """
 
 import asyncio
@@ -9,23 +9,19 @@ import contextlib
 from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field, StrictBool
 
-from volens.consent import EndReason, EnrollmentError, ErasureIncompleteError, ReceiptId, WithdrawalCode
-from volens.enroll import NewPhotos, PhotoChange
+from volens.consent import EndReason, ErasureIncompleteError, ReceiptId, WithdrawalCode
 from volens.erase import StopPendingError
 from volens.rights import withdraw_consent
 from volens.service.http.access import limit_address
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import (
-    MAX_FORM_BYTES,
     IdInPath,
     JsonRoute,
     RequestBody,
-    enrollment_photos,
-    read_upload,
     zip_response,
 )
 from volens.service.http.person_routes import CodeOrReceipt
@@ -33,7 +29,6 @@ from volens.service.http.same_origin import same_origin
 from volens.service.http.thread_pool import BusyError
 from volens.service.http.web_session import end_session
 from volens.service.http.withdrawal_checks import WRONG
-from volens.service.process import return_freed_memory
 from volens.service.web.my_data_session import ENTRY, KIND, Mine, OwnActionRoute, OwnSession
 
 router: Final = APIRouter(route_class=OwnActionRoute)
@@ -41,7 +36,6 @@ _entrance: Final = APIRouter(route_class=JsonRoute, dependencies=[Depends(same_o
 _ONE: Final = "/me/consents/{receipt_id}"
 _ANSWER_WITHIN_S: Final = 1.5
 """A withdrawal takes about a second. One that takes longer goes on, and the page shows how far it is."""
-_MAX_PHOTOS: Final = 10
 
 
 class NameForm(RequestBody):
@@ -144,38 +138,6 @@ async def correct_own_name(
 
     await app_state.desk_pool.run(correct)
     return mine.answer(request, {"next": f"/me/consents/{receipt_id}/name?done=1"})
-
-
-@router.post(f"{_ONE}/photos", name="change_my_photos", max_body_size=MAX_FORM_BYTES)
-async def change_own_photos(
-    request: Request,
-    app_state: SharedState,
-    mine: Mine,
-    receipt_id: IdInPath,
-    photos: Annotated[list[UploadFile], File(min_length=1, max_length=_MAX_PHOTOS)],
-) -> Response:
-    """Replace the photos of the reference, if they show the same face. The photos are not stored.
-
-    The error says nothing about how much two faces differ: with the code of another person, and photos changed little
-    by little, the score would lead to that person's face.
-    """
-    site = app_state.site
-    files = [await read_upload(photo) or b"" for photo in photos]
-
-    def change() -> None:
-        one = site.rights.own.check(mine.shown, receipt_id)
-        receipt = site.changes.in_force([one]).verified().token.encode("ascii")
-        try:
-            site.changes.photos(receipt, NewPhotos(enrollment_photos(files), PhotoChange.REPLACE))
-        finally:
-            return_freed_memory()
-
-    try:
-        await app_state.enrollment_pool.run(change, caller=receipt_id)
-    except EnrollmentError as error:
-        limit_address(request, app_state)
-        raise type(error)("these photos cannot be used; take them again") from None
-    return mine.answer(request, {"next": f"/me/consents/{receipt_id}/photos?done=1"})
 
 
 @router.post(f"{_ONE}/answer", name="download_my_data")

@@ -25,7 +25,7 @@ from volens.store.people.people_list import ConsentState
 entry: Final = APIRouter(route_class=PageRoute)
 router: Final = APIRouter(route_class=OwnPageRoute)
 _ONE: Final = "/me/consents/{receipt_id}"
-_PARTS: Final = frozenset({"details", "name", "photos", "download", "receipt"})
+_PARTS: Final = frozenset({"details", "name", "download", "receipt"})
 _RUNNING: Final = frozenset({ErasureStage.PENDING, ErasureStage.RUNNING})
 
 

@@ -28,7 +28,7 @@ router: Final = APIRouter(route_class=SignedPageRoute)
 
 MAX_PHOTOS: Final = 10
 LATELY: Final = timedelta(hours=2)
-_LOOK: Final = PixelBudget("a picture of the camera", 2_000_000)
+LOOK: Final = PixelBudget("a picture of the camera", 2_000_000)
 
 
 class AdviceAnswer(BaseModel):
@@ -60,7 +60,7 @@ async def look(
     request: Request, app_state: SharedState, signed: Signed, pose: Annotated[Pose, Query()] = Pose.ANY
 ) -> AdviceAnswer:
     """Say what keeps a picture of the camera from being a good photo. No embedding is computed."""
-    frame = EncodedImage(await request.body(), "the picture", NETWORK_FORMATS, _LOOK)
+    frame = EncodedImage(await request.body(), "the picture", NETWORK_FORMATS, LOOK)
 
     def advice() -> Advice:
         site = app_state.site

@@ -17,6 +17,7 @@ from volens.service.web import (
     my_data_actions,
     my_data_files,
     my_data_pages,
+    my_data_photos,
     my_data_renewal,
     officer_erasures,
     officer_orders,
@@ -35,7 +36,7 @@ from volens.service.web.page_route import problem_page
 _NOT_FOUND: Final = 404
 _API: Final = "/v1/"
 _INVITATION: Final = (invitation_pages, signing_pages, photo_pages, receipt_pages)
-_MY_DATA: Final = (my_data_renewal, my_data_pages, my_data_files, my_data_actions)
+_MY_DATA: Final = (my_data_renewal, my_data_photos, my_data_pages, my_data_files, my_data_actions)
 _DESK: Final = (desk_pages, desk_invitation_pages)
 _OFFICER: Final = (officer_pages, officer_orders, officer_erasures)
 _OPEN: Final = (home_page, check_page, public_pages, kiosk_page, kiosk_door, staff_pages, oidc_sign_in)

@@ -17,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from signing import Passkey, make_passkey
 
+from tests.pages.camera import CameraFile
 from tests.pages.conftest import PHONE, ServedSite, overflows, serving, violations
 from tests.pages.test_every_page import MAX_BYTES
 from volens import Site, SubjectKey, TakeHome
@@ -194,14 +195,37 @@ def test_new_photos_replace_the_old_ones_if_they_show_the_same_face(
         files.append(tmp_path / f"{number}.png")
         Image.fromarray(photo.pixels).save(files[-1])
     page.get_by_role("link", name="New photos").click()
-    page.get_by_label("Choose three photos").set_input_files(files[:1])
+    page.get_by_role("button", name="I would rather upload photos").click()
+    page.get_by_label("Three photos").set_input_files(files[:1])
     page.get_by_role("button", name="Use these photos").click()
-    expect(page.get_by_role("alert")).to_have_text("Choose three photos.")
-    page.get_by_label("Choose three photos").set_input_files(files[1:])
+    expect(page.get_by_role("alert")).to_have_text("Choose three photos or more.")
+    page.get_by_label("Three photos").set_input_files(files[1:])
     page.get_by_role("button", name="Use these photos").click()
     expect(page.get_by_role("status")).to_contain_text("The door now compares with the new photos.")
     page.get_by_role("link", name="Back").click()
     withdraw(page)
+
+
+def test_the_camera_takes_new_photos_and_says_what_to_do_as_at_the_invitation(
+    page: Page, served: ServedSite, camera: CameraFile, picture: Callable[[Page, str], Path]
+) -> None:
+    scan(page, enrolled(served))
+    page.get_by_role("link", name="New photos").click()
+    camera.show(samples.views(samples.group(), 1))
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("One person, please")
+    assert not violations(page)
+    picture(page, "my-data-camera")
+    page.get_by_role("button", name="Stop the camera").click()
+    camera.show(samples.views(samples.astronaut(), 3))
+    page.get_by_role("button", name="A calmer way").click()
+    expect(page.get_by_role("status")).to_contain_text("The door now compares with the new photos.")
+    assert not violations(page)
+    page.go_back()
+    page.get_by_role("link", name="Back").click()
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("link", name="New photos").click()
+    expect(page.get_by_text("Your consent is paused, so nothing is compared.")).to_be_visible()
 
 
 def test_a_typed_code_a_wrong_one_and_the_file_that_was_taken_home(

@@ -1,4 +1,4 @@
-"""My data where the person holds half of the key, or a badge: renewal without the desk, in a real browser."""
+"""My data where the person holds half of the key, or a badge: renewal and new photos, in a real browser."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,8 +10,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.pages.camera import CameraFile
 from tests.pages.conftest import ServedSite, add_authenticator, one_site, overflows, violations
+from tests.pages.test_every_page import MAX_BYTES
 from volens import Site, SubjectKey, TakeHome
-from volens.consent import Badge, PersonSecret
+from volens.consent import Badge, PersonSecret, RefusedError
 from volens.index import PersonalToken
 from volens.service import samples
 
@@ -52,11 +53,12 @@ def follow_invitation(page: Page, served: ServedSite, zone: str, way: str) -> Ta
     return TakeHome.parse(saved(page, "Save"))
 
 
-def open_renewal(page: Page, taken: TakeHome) -> None:
+def open_page(page: Page, taken: TakeHome, link: str) -> None:
+    """Scan the QR code of a receipt, and follow a link of my data."""
     page.goto("about:blank")
     page.goto(taken.qr_text())
-    page.get_by_role("link", name="Go on for longer").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Go on for longer?")
+    page.get_by_role("link", name=link).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(link)
 
 
 def sign_again(page: Page) -> TakeHome:
@@ -85,7 +87,7 @@ def test_the_person_renews_with_the_key_that_they_hold_and_gets_a_new_one(
     sent: list[str] = []
     page.on("request", lambda one: sent.append(one.post_data or "") if one.method == "POST" else None)
 
-    open_renewal(page, old)
+    open_page(page, old, "Go on for longer")
     looks_right(page)
     picture(page, f"my-data-renewal-key-{way}")
     if not prf:
@@ -118,7 +120,7 @@ def test_the_person_renews_with_their_badge_and_the_new_one_goes_to_the_phone(
     badge, file = saved(page, "Save my badge"), tmp_path / "volens-badge.bin"
     page.evaluate("sessionStorage.clear()")
 
-    open_renewal(page, old)
+    open_page(page, old, "Go on for longer")
     looks_right(page)
     picture(page, "my-data-renewal-badge")
     page.get_by_role("button", name="Sign and go on").click()
@@ -135,6 +137,59 @@ def test_the_person_renews_with_their_badge_and_the_new_one_goes_to_the_phone(
     assert opens(served, new, Badge.parse(saved(page, "Save my badge")), "archive")
 
 
+@pytest.mark.parametrize("way", ["passkey", "browser-key"])
+def test_new_photos_need_the_key_that_the_person_holds(
+    page: Page, served: ServedSite, camera: CameraFile, picture: Take, way: str
+) -> None:
+    camera.show(samples.views(samples.astronaut(), 3))
+    add_authenticator(page)
+    taken = follow_invitation(page, served, "lab", way)
+    text = saved(page, "Save my key").decode()
+    page.evaluate("sessionStorage.clear()")
+    sent: list[str] = []
+    page.on("request", lambda one: sent.append(one.url) if one.method == "POST" else None)
+
+    open_page(page, taken, "New photos")
+    looks_right(page)
+    picture(page, f"my-data-photos-key-{way}")
+    page.get_by_role("button", name="A calmer way").click()
+    expect(page.get_by_role("alert")).to_contain_text("Your key is needed")
+    assert not [one for one in sent if "look" in one or "photos" in one], "no picture is taken before"
+    if way == "passkey":
+        page.get_by_role("button", name="Take it from my passkey").click()
+        expect(page.get_by_text("Your key is here.")).to_be_visible()
+    else:
+        page.get_by_label("The text behind its square").fill(text)
+    page.get_by_role("button", name="A calmer way").click()
+    expect(page.get_by_role("status").first).to_contain_text("The door now compares with the new photos.")
+    with PersonSecret.parse(text) as half:
+        assert opens(served, taken, half, "lab")
+
+
+def test_new_photos_give_a_new_badge_to_the_phone(
+    page: Page, served: ServedSite, camera: CameraFile, picture: Take, tmp_path: Path
+) -> None:
+    camera.show(samples.views(samples.astronaut(), 3))
+    taken = follow_invitation(page, served, "archive", "browser-key")
+    old, file = saved(page, "Save my badge"), tmp_path / "volens-badge.bin"
+    page.evaluate("sessionStorage.clear()")
+    open_page(page, taken, "New photos")
+    for content, sentence in ((b"no badge", "Nothing was changed."), (old, "")):
+        file.write_bytes(content)
+        page.get_by_label("The file of your badge").set_input_files(file)
+        page.get_by_role("button", name="A calmer way").click()
+        if sentence:
+            expect(page.get_by_role("alert")).to_contain_text(sentence)
+    expect(page.get_by_role("status").first).to_contain_text("Save your new badge now")
+    looks_right(page)
+    picture(page, "my-data-photos-badge")
+    fresh = saved(page, "Save my badge")
+    assert fresh != old
+    assert opens(served, taken, Badge.parse(fresh), "archive")
+    with pytest.raises(RefusedError, match="replaced by a newer one"):
+        opens(served, taken, Badge.parse(old), "archive")
+
+
 def test_what_was_signed_at_the_desk_is_signed_again_with_the_key_file_of_the_desk(
     page: Page, served: ServedSite, picture: Take, tmp_path: Path
 ) -> None:
@@ -145,7 +200,7 @@ def test_what_was_signed_at_the_desk_is_signed_again_with_the_key_file_of_the_de
     sent: list[str] = []
     page.on("request", lambda one: sent.append(one.post_data or "") if one.method == "POST" else None)
 
-    open_renewal(page, old)
+    open_page(page, old, "Go on for longer")
     expect(page.get_by_text("anyone who finds your receipt could agree in your name")).to_be_visible()
     looks_right(page)
     picture(page, "my-data-renewal-desk")
@@ -168,7 +223,7 @@ def test_what_was_signed_at_the_desk_is_signed_again_with_the_key_file_of_the_de
 
 @pytest.mark.parametrize("language", ["en", "fr", "de"])
 @pytest.mark.parametrize("zone", ["lab", "archive"])
-def test_the_renewal_page_fits_a_narrow_screen_in_each_language(
+def test_renewal_and_photos_fit_a_narrow_screen_in_each_language(
     chromium: Browser, served: ServedSite, picture: Take, language: str, zone: str
 ) -> None:
     with Site.open(served.home) as site:
@@ -183,9 +238,13 @@ def test_the_renewal_page_fits_a_narrow_screen_in_each_language(
     page = context.new_page()
     page.goto(taken.qr_text())
     page.wait_for_url("**/me/data")
-    page.goto(f"{served.url}/me/consents/{taken.receipt.claims.receipt_id}/renewal")
-    assert page.locator("html").get_attribute("lang") == language
-    expect(page.locator("#own-half")).to_be_visible()
-    looks_right(page)
-    picture(page, f"my-data-renewal-{zone}-{language}")
+    for part in ("renewal", "photos"):
+        sizes: list[int] = []
+        page.on("response", lambda answer, sizes=sizes: sizes.append(len(answer.body())))
+        page.goto(f"{served.url}/me/consents/{taken.receipt.claims.receipt_id}/{part}")
+        assert page.locator("html").get_attribute("lang") == language
+        expect(page.locator("#own-half")).to_be_visible()
+        looks_right(page)
+        assert sum(sizes) < MAX_BYTES, part
+        picture(page, f"my-data-{part}-{zone}-{language}")
     context.close()

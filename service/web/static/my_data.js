@@ -40,7 +40,6 @@ async function bodyOf(form) {
     const file = form.elements.file.files[0];
     return file && !form.elements.code.value.trim() ? inFile(file) : { code: form.elements.code.value };
   }
-  if (form.dataset.send === "form") return new FormData(form);
   return form.dataset.send === "nothing" ? undefined : Object.fromEntries(new FormData(form));
 }
 

@@ -1,10 +1,11 @@
-// Three pictures by the camera, or three files: of a person alone (step 3 of an invitation), or at the desk.
+// Three pictures by the camera, or three files: of a person alone (step 3 of an invitation, new photos on my data), or at
+// the desk.
 
 import { Capture, poses } from "./capture.js";
-import { heldParts, keepBadge } from "./own_half.js";
+import { HalfError, heldParts, keepBadge } from "./own_half.js";
 import { kindOf, post, reasonOf, say, texts } from "./request.js";
 
-const words = texts();
+const words = texts("capture-texts");
 const problem = document.getElementById("problem");
 const imperative = document.getElementById("imperative");
 const count = document.getElementById("count");
@@ -23,14 +24,15 @@ on("send", () => byFiles());
 
 async function byCamera(isCalm) {
   say(problem, "");
-  show("capture");
-  tell("look-at", 0);
-  capture = new Capture(document.getElementById("video"), look, tell);
   try {
+    const held = await heldByPerson();
+    show("capture");
+    tell("look-at", 0);
+    capture = new Capture(document.getElementById("video"), look, tell);
     const photos = await capture.take(poses(isCalm));
-    if (photos.length) await send(photos);
+    if (photos.length) await send(photos, held);
   } catch (error) {
-    capture.stop();
+    capture?.stop();
     fail(error);
   }
 }
@@ -40,11 +42,14 @@ async function byFiles() {
   const adds = fields?.querySelector("[name=change]")?.value === "add";
   if (chosen.length < (adds ? 1 : ALL)) return say(problem, words.three);
   try {
-    await send(chosen);
+    await send(chosen, await heldByPerson());
   } catch (error) {
     fail(error, "files");
   }
 }
+
+// What goes with the photos where the person holds the key; asked for before a picture is taken.
+const heldByPerson = async () => (fields ? [] : heldParts(words.receipt));
 
 async function look(frame, pose) {
   try {
@@ -55,14 +60,14 @@ async function look(frame, pose) {
   }
 }
 
-async function send(photos) {
+async function send(photos, held) {
   say(imperative, words.working);
   const form = new FormData();
   photos.forEach((photo, number) => form.append("photos", photo, `photo-${number + 1}`));
   for (const field of fields?.querySelectorAll("[name]") || []) {
     form.append(field.name, field.type === "checkbox" ? String(field.checked) : field.value);
   }
-  for (const [name, blob] of fields ? [] : await heldParts(words.receipt)) form.append(name, blob, name);
+  for (const [name, blob] of held) form.append(name, blob, name);
   const answer = await post(words.send, form);
   if (answer.badge && !fields) keepBadge(words.receipt, answer.badge);
   location.assign(words.next);
@@ -81,8 +86,10 @@ function fail(error, section = "why") {
     "poor-quality": words.poor, "no-face": words.poor, "several-faces": words.one_person, "image": kindOf("image"),
     "different-people": words.different, "already-enrolled": words.known, "no-live-consent": words.ended,
     "session-ended": words.ended, denied: words.denied, nocamera: words.nocamera, offline: words.offline,
-    refused: words.refused,
+    refused: words.refused, tamper: words.refused, input: words.refused, "foreign-receipt": words.refused,
+    rate: words.rate, "too-large": words.large,
   };
+  if (error instanceof HalfError) return say(problem, error.sentence);
   if (!fields && error.reason === "enrolled-before") return location.assign(words.next); // a double submit
   say(problem, reasonOf(error) || known[error.kind] || words.other);
 }

@@ -73,8 +73,8 @@ export function kindOf(kind) {
 export const camelCase = (code) => code.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
 
 // Texts of a page for its scripts: <template id="texts" data-closer="Closer">.
-export function texts() {
-  return document.getElementById("texts").dataset;
+export function texts(id = "texts") {
+  return document.getElementById(id).dataset;
 }
 
 // The secret after the "#" of the address. It is taken out of the address bar, so that the history does not keep it.

@@ -412,6 +412,30 @@ def test_photos_of_another_face_are_refused_without_a_score(
     assert "0.31" not in answers[0].text
 
 
+def test_where_the_person_holds_the_key_no_photo_is_decoded_without_it(pages: Pages, house: House) -> None:
+    for zone, custody, field in (("vault", "subject_key", "secret"), ("archive", "badge", "badge")):
+        house.declare(zone, custody=custody)
+        ada, other = house.admit(zone), house.admit(zone)
+        pages.open(ada)
+        assert 'id="own-half"' in pages.get(of(ada, "/photos")).text
+        wrong = other.badge or (other.take_home.secret.reveal().encode() if other.take_home.secret else b"")
+        # The site of this test has no models: a photo that is looked at would end in another error.
+        photos = [("photos", ("a.jpg", b"x", "image/jpeg"))] * 3
+        for files, status in ((photos, 422), ([*photos, (field, ("held", wrong, "text/plain"))], 403)):
+            answer = pages.client.post(of(ada, "/photos"), files=files, headers=OWN)
+            assert answer.status_code == status, answer.text
+
+
+def test_a_picture_of_the_camera_is_looked_at_for_the_person_alone(pages: Pages, house: House) -> None:
+    ada, eve = house.admit(), house.admit()
+    pages.open(eve)
+    assert pages.client.post(of(ada, "/look"), content=b"x", headers=OWN).status_code == 404
+    assert pages.client.post(of(eve, "/look?pose=other"), content=b"x", headers=OWN).status_code == 422
+    assert pages.client.post(of(eve, "/look"), content=b"no picture", headers=OWN).json()["title"] == "image"
+    house.site.changes.restrict(eve.receipt_id)
+    assert pages.client.post(of(eve, "/look"), content=b"x", headers=OWN).status_code == 404
+
+
 def test_a_person_signs_again_with_their_own_key_and_gets_a_new_code(pages: Pages, house: House) -> None:
     key, notice = SubjectKey.from_seed(b"\2" * 32), house.site.notice("lobby")
     terms = {"form": SignatureForm.PERSON_KEY, "jurisdiction": "FR", "valid_days": 10}
