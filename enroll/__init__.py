@@ -20,6 +20,7 @@ from volens.enroll.invitation_views import InvitedRow as InvitedRow
 from volens.enroll.invitation_views import ListedInvitation as ListedInvitation
 from volens.enroll.invitations import Invitations as Invitations
 from volens.enroll.new_photos import NewPhotos as NewPhotos
+from volens.enroll.pending_restrictions import RestrictionPendingError as RestrictionPendingError
 from volens.enroll.placement import ReferencePlacement as ReferencePlacement
 from volens.enroll.renewal import end_replaced_consent as end_replaced_consent
 from volens.enroll.renewed_consent import Renewed as Renewed

@@ -12,24 +12,29 @@ from volens.enroll.code_reissue import reissue_code
 from volens.enroll.enrollment import Enrolled
 from volens.enroll.name_correction import correct_name
 from volens.enroll.new_photos import NewPhotos, change_photos
+from volens.enroll.pending_restrictions import PendingRestrictions
 from volens.enroll.renewed_consent import Renewed, accept_renewal, offer_renewal, renew_consent
 from volens.face import Extractor
 from volens.index import Installation, PersonalToken
 from volens.store import Transaction
 from volens.store.people import StoredReceipt, stored_receipt
 from volens.store.people.consents import live_owner
-from volens.store.people.restrictions import lift_restriction, restrict, restricted_since
-from volens.store.programs import MessageKind, enqueue
+from volens.store.people.restrictions import restricted_since
 
 
 @final
 class ConsentChanges:
-    """Renews and restricts consents, corrects names, takes new photos, and issues codes again."""
+    """Renews and restricts consents, corrects names, takes new photos, and issues codes again.
+
+    Attributes:
+        pending: restrictions that the store could not record yet.
+    """
 
     def __init__(self, installation: Installation, load_extractor: Callable[[], Extractor]) -> None:
         self._installation = installation
         self._load_extractor = load_extractor
         self._store = installation.store
+        self.pending = PendingRestrictions(installation.store)
 
     def in_force(self, receipt_ids: Sequence[ReceiptId]) -> StoredReceipt:
         """Return the one of some receipts whose consent is in force.
@@ -78,16 +83,14 @@ class ConsentChanges:
         The term goes on running; the person can withdraw, renew and correct. A repeated call changes nothing.
         Recipients get the message `consent.restricted` (GDPR 19).
 
+        If the store cannot be written, matching stops in memory all the same (`volens.enroll.pending_restrictions`).
+
         Raises:
             NoLiveConsentError: no consent of this receipt is in force.
-            UnavailableError: the store cannot be written, so nothing is restricted; a withdrawal needs no disk.
+            RestrictionPendingError: matching has stopped in memory, and the restriction is retried until recorded.
+            UnavailableError: the store cannot be written, and no thread of this process retries: nothing is restricted.
         """
-        with self._store.write() as tx:
-            before = restricted_since(tx.connection, receipt_id)
-            since = restrict(tx, receipt_id)
-            if before is None:
-                enqueue(tx, MessageKind.CONSENT_RESTRICTED, {receipt_id: {}})
-            return since
+        return self.pending.restrict(receipt_id)
 
     def lift_restriction(self, receipt_id: ReceiptId) -> bool:
         """Lift the restriction of a consent: the person matches again. False if there was none.
@@ -99,11 +102,7 @@ class ConsentChanges:
         Not checked: that the person wants it. Have their code or receipt (`Rights.consent_shown`), or check who they
         are.
         """
-        with self._store.write() as tx:
-            is_lifted = lift_restriction(tx, receipt_id)
-            if is_lifted:
-                enqueue(tx, MessageKind.CONSENT_RESUMED, {receipt_id: {}})
-            return is_lifted
+        return self.pending.lift(receipt_id)
 
     def restricted_since(self, receipt_id: ReceiptId) -> datetime | None:
         """Return since when a consent is restricted; None if it is not, or is not in force."""

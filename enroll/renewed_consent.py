@@ -297,6 +297,8 @@ class _Renewal:
         grant = _check_in_force(self.store, connection, self.verified)
         if old_id in self.store.stopped:  # a withdrawal that the store could not record yet
             raise NoLiveConsentError(_ENDED)
+        if old_id in self.store.paused:  # a restriction likewise; it would not go on
+            raise UnavailableError("the consent is paused, and that is not recorded yet; renew it in a minute")
         for order in unfinished_cohorts(connection):
             if old_id in cohort_receipts(connection, order.cohort_id):
                 raise RefusedError("an order to erase this consent is being carried out; it cannot be renewed")

@@ -160,7 +160,8 @@ class DoorStream:
         with store.read_prepared() as snapshot:
             live = live_ids(snapshot, self._zone.purpose, model_id, ids, store.now())
         for track, reference_id in known:
-            if reference_id not in live or live[reference_id] in store.stopped:
+            receipt_id = live.get(reference_id)
+            if receipt_id is None or receipt_id in store.stopped or receipt_id in store.paused:
                 track.decision = None
 
     def _identify(self, image: RgbImage, due: Sequence[tuple[DetectedFace, Track]], at_s: float) -> None:

@@ -41,6 +41,7 @@ class CandidateGate:
         self._as_of = gallery.generation
         self._hot = gallery.hot
         self._stopped = store.stopped
+        self._paused = store.paused
         self._row = row
         self._now = now
         self._now_s = math.floor(now.timestamp())
@@ -56,9 +57,9 @@ class CandidateGate:
         """Return the comparison score of a candidate with a consent in force, and its facts; None without one.
 
         1. Its row is in the hot set and valid; otherwise it is read from the store now.
-        2. It is not stopped (`volens.store.StoppedConsents`), the person has not restricted it, and it has not ended
-           by any clock, inactivity included. The hot set does not learn of a visit, which postpones inactivity, so a
-           consent that has ended by its row is looked up in the store before it is refused.
+        2. It is not stopped (`volens.store.StoppedConsents`), the person has not restricted it, in the store or in
+           memory, and it has not ended by any clock, inactivity included. The hot set does not learn of a visit, which
+           postpones inactivity, so a consent that has ended by its row is looked up in the store before it is refused.
         3. Its grant secret is unwrapped, and its embedding opened under a key derived from the receipt's bytes.
 
         Raises:
@@ -100,7 +101,7 @@ class CandidateGate:
         return is_verified
 
     def _is_stopped(self, facts: HotFacts) -> bool:
-        return facts.receipt_id in self._stopped
+        return facts.receipt_id in self._stopped or facts.receipt_id in self._paused
 
     def _is_restricted_meanwhile(self, winner: HotFacts) -> bool:
         """Return whether the person has restricted their consent, here or elsewhere, since this decision began."""

@@ -198,7 +198,7 @@ def verify_claim(
         if owner.receipt_id in store.stopped:
             break
         with store.read_prepared() as snapshot:
-            if is_restricted(snapshot, owner.receipt_id):
+            if owner.receipt_id in store.paused or is_restricted(snapshot, owner.receipt_id):
                 raise ConsentRestrictedError("the person has paused this consent meanwhile; nothing is matched")
         match = Match(reference.reference_id, owner.receipt_id, owner.subject_id, score)
         found = Decision(match, threshold, 1)

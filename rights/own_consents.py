@@ -37,6 +37,7 @@ class OwnConsent:
         recipients: who receives data of this zone now.
         readers: to whom the name was shown, the newest day first.
         is_stopped: it no longer matches, but the store could not record its end yet.
+        is_pause_pending: likewise of a restriction.
     """
 
     facts: ListedConsent
@@ -46,6 +47,7 @@ class OwnConsent:
     recipients: tuple[Recipient, ...]
     readers: tuple[Disclosure, ...]
     is_stopped: bool
+    is_pause_pending: bool
 
     @property
     def is_enrolled(self) -> bool:
@@ -125,6 +127,7 @@ def own_consents(store: Store, shown: ReceiptId) -> OwnConsents:
             tuple(recipients[one.purpose]),
             tuple(readers[one.receipt_id]),
             one.receipt_id in store.stopped,
+            one.receipt_id in store.paused,
         )
         for one in held
     )

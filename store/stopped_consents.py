@@ -28,3 +28,31 @@ class StoppedConsents:
 
     def __len__(self) -> int:
         return len(self._ids)
+
+
+@final
+class PausedConsents:
+    """The ids of receipts whose restriction (GDPR 18) is not recorded yet; this process does not match them.
+
+    Thread-safe. An id leaves the set when the store has the restriction, which a decision reads, or when it is lifted.
+    """
+
+    __slots__ = ("_ids",)
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._ids = set[str]()
+
+    def add(self, receipt_ids: Iterable[str]) -> None:
+        """Pause consents; every decision that begins afterwards leaves them out."""
+        self._ids.update(receipt_ids)
+
+    def discard(self, receipt_ids: Iterable[str]) -> None:
+        """Let the rows of the store decide about these consents."""
+        self._ids.difference_update(receipt_ids)
+
+    def __contains__(self, receipt_id: object) -> bool:
+        return receipt_id in self._ids
+
+    def __len__(self) -> int:
+        return len(self._ids)

@@ -37,7 +37,7 @@ from volens.store.public_key_file import check_public_key
 from volens.store.row_seals import RowSeals, mark_writing
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.stopped_consents import StoppedConsents
+from volens.store.stopped_consents import PausedConsents, StoppedConsents
 from volens.store.system_clock import Clock
 
 DATA_FILE: Final = "volens.db"
@@ -176,6 +176,7 @@ class Store:
         self.random = random
         self.process_id: str | None = None
         self.stopped = StoppedConsents()
+        self.paused = PausedConsents()
         self.keyring_repair: KeyringRepair | None = None
         self._restoring, self._any_time = restoring, False
         with data.read() as connection:

@@ -48,6 +48,8 @@ async def readyz(app_state: SharedState, response: Response) -> Health:
         """Return what keeps withdrawals from being recorded; needs neither the store nor a thread."""
         reason = stops.unrecorded()
         found = [] if reason is None else [f"a withdrawal is not recorded yet, and is retried: {reason}"]
+        waiting = app_state.site.changes.pending.unrecorded()
+        found += [] if waiting is None else [f"a restriction is not recorded yet, and is retried: {waiting}"]
         if stops.reserve.is_disk_full() or (stops.retries and not stops.reserve.is_kept()):
             found.append("the disk of the site's home is full; make room, or withdrawals may not be recorded")
         return found

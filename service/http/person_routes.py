@@ -58,7 +58,7 @@ class EndedConsent(BaseModel):
 
 
 class StopPendingProblem(BaseModel):
-    """Type `urn:volens:problem:stop-pending`: the consent no longer matches, but a kill would undo that."""
+    """Types `stop-pending` and `restriction-pending`: the consent no longer matches, but a kill would undo that."""
 
     type: str = Field(examples=["urn:volens:problem:stop-pending"])
     title: str = Field(examples=["stop pending"])

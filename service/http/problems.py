@@ -26,6 +26,7 @@ from volens.consent import (
     VolensError,
 )
 from volens.consent.errors import ReceiptSignatureError
+from volens.enroll import RestrictionPendingError
 from volens.erase import StopPendingError
 from volens.service.http.access import CredentialError, RateError
 from volens.service.http.bodies import DUPLICATE_MEMBER
@@ -130,7 +131,7 @@ def problem_of(request: HTTPConnection, error: VolensError | HTTPException) -> d
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     detail = _NO_CONSENT if isinstance(error, NoLiveConsentError) else str(error)
     problem = _problem(request, status, kind_of(error), detail) | reason_of(error)
-    if isinstance(error, StopPendingError):
+    if isinstance(error, StopPendingError | RestrictionPendingError):
         told = error.told
         problem |= {"committed": False, "stopped_here": True, "stopped_elsewhere": told.told, "untold": [*told.untold]}
     return problem

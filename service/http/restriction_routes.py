@@ -1,7 +1,7 @@
 """Restriction of the processing of a person's data (GDPR 18), and its lifting: for the person, and for the desk."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -12,13 +12,16 @@ from volens.consent.reason import Reason
 from volens.service.http.access import GuardedRoute, limit_address
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import Id, IdInPath, JsonRoute, RequestBody, ZoneName
-from volens.service.http.person_routes import CodeOrReceipt
+from volens.service.http.person_routes import CodeOrReceipt, StopPendingProblem
 from volens.service.http.shown_receipt import consent_in_force
 from volens.service.http.withdrawal_checks import WRONG
 
 persons: Final = APIRouter(tags=["rights"], route_class=JsonRoute)
 desk: Final = APIRouter(tags=["desk"], route_class=GuardedRoute)
 
+_PENDING: Final[dict[int | str, dict[str, Any]]] = {
+    503: {"model": StopPendingProblem, "description": "paused, and not recorded yet; or the service is busy"}
+}
 _PERSON: Final = "/zones/{zone}/consents/{receipt_id}/restriction"
 
 
@@ -39,12 +42,12 @@ class Lifting(RequestBody):
     identity_checked: bool = Field(description="the desk has checked who the person is", examples=[True])
 
 
-@persons.post("/restrictions", summary="Restrict the processing of one's own data")
+@persons.post("/restrictions", summary="Restrict the processing of one's own data", responses=_PENDING)
 async def restrict(request: Request, app_state: SharedState, shown: CodeOrReceipt) -> RestrictionAnswer:
     """Stop matching at once, and erase nothing (GDPR 18). No reason is needed.
 
-    A right code or receipt is never rate-limited. If the restriction cannot be recorded, the response is 503, and the
-    person is still matched; a withdrawal needs no disk.
+    A right code or receipt is never rate-limited. If the restriction cannot be recorded, matching stops in memory, the
+    restriction is retried, and the response is 503 with the problem `restriction-pending`, as for a withdrawal.
     """
     receipt_id = await _shown(request, app_state, shown)
     site = app_state.site
@@ -69,7 +72,7 @@ async def lift_restriction(request: Request, app_state: SharedState, shown: Code
     return await app_state.withdrawal_pool.run(carry_out)
 
 
-@desk.put(_PERSON, summary="Restrict a consent")
+@desk.put(_PERSON, summary="Restrict a consent", responses=_PENDING)
 async def restrict_consent(zone: str, receipt_id: IdInPath, app_state: SharedState) -> RestrictionAnswer:
     """Restrict a consent for a person who asks at the desk: matching stops at once, and nothing is erased."""
     site = app_state.site

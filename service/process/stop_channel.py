@@ -7,7 +7,9 @@ and its response are one line of JSON each::
     {"stops": [["<receipt id>", "withdrawn"]], "problem": "why it is not committed"}   what the sender has stopped
     {"code": "..."} or {"receipt": "..."}        a withdrawal that a command is about to commit, and perhaps cannot
     {"person": "..."} or {"receipt_of": "..."}   a person whose consents a command is about to end, and perhaps cannot
-    {"process": "<id>", "stops": [...]}          the response: what this process has stopped and not committed
+    {"restrictions": ["<receipt id>"], "problem": "..."}                      what the sender has paused (GDPR 18)
+    {"settled": ["<receipt id>"]}                restrictions about which the store says now whether they hold
+    {"process": "<id>", "stops": [...], "restrictions": [...]}   the response: what this process has not committed
 
 1. Both ends check that the other runs as root, as this user, or as the owner of the data file (``SO_PEERCRED``). Such a
    process can read the keys and write the data file anyway, so messages are not signed.
@@ -90,11 +92,22 @@ class StopChannel:
 
     def tell(self, stops: Sequence[Stop], problem: str) -> Told:
         """Tell the other processes about stops, and take theirs."""
-        own = self._site.installation.store.process_id
+        return self._told({"stops": stops, "problem": problem})
+
+    def tell_restrictions(self, receipt_ids: Sequence[ReceiptId], problem: str) -> Told:
+        """Tell the other processes about restrictions, and take theirs; see `volens.enroll.pending_restrictions`."""
+        return self._told({"restrictions": receipt_ids, "problem": problem})
+
+    def settle_restrictions(self, receipt_ids: Sequence[ReceiptId]) -> None:
+        """Tell the other processes that the store decides about these restrictions now."""
+        _exchange(self._data_file, {"settled": receipt_ids}, but=self._site.installation.store.process_id)
+
+    def _told(self, message: Mapping[str, object]) -> Told:
         told = set[str]()
-        for response in _exchange(self._data_file, {"stops": stops, "problem": problem}, but=own):
+        for response in _exchange(self._data_file, message, but=self._site.installation.store.process_id):
             told.add(str(response.get("process")))
             self._site.stops.take(_stops_in(response))
+            self._site.changes.pending.take(_ids_in(response, "restrictions"), "")
         return Told(len(told), tuple(one for one in self._reported() if one not in told))
 
     def _reported(self) -> list[str]:
@@ -122,10 +135,17 @@ class StopChannel:
             connection.sendall(json.dumps(response).encode("utf-8") + b"\n")
 
     def _handle(self, request: Mapping[str, Any]) -> Mapping[str, object]:
+        paused, problem = self._site.changes.pending, str(request.get("problem", ""))
+        own = {"stops": self._site.stops.waiting(), "restrictions": paused.waiting()}
         if "stops" in request:
-            own = self._site.stops.waiting()
-            self._site.stops.take(_stops_in(request), str(request.get("problem", "")))
-            return {"stops": own}
+            self._site.stops.take(_stops_in(request), problem)
+            return own
+        if "restrictions" in request:
+            paused.take(_ids_in(request, "restrictions"), problem)
+            return own
+        if "settled" in request:
+            paused.drop(_ids_in(request, "settled"))
+            return {}
         if "person" in request or "receipt_of" in request:
             return self._find(request)
         code, receipt = request.get("code"), request.get("receipt")
@@ -256,3 +276,8 @@ def _stops_in(message: Mapping[str, Any]) -> list[Stop]:
         for receipt_id, reason in ((str(one[0]), str(one[1])) for one in pairs)
         if _RECEIPT_ID.fullmatch(receipt_id) and reason in set(EndReason)
     ]
+
+
+def _ids_in(message: Mapping[str, Any], name: str) -> list[ReceiptId]:
+    ids = message.get(name)
+    return [ReceiptId(str(one)) for one in ids if _RECEIPT_ID.fullmatch(str(one))] if isinstance(ids, list) else []

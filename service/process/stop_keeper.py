@@ -1,4 +1,4 @@
-"""Retries pending stops in a background thread, and keeps in touch with the other processes of the site.
+"""Retries pending stops and restrictions in a background thread, in touch with the other processes of the site.
 
 Every process that decides about faces runs one: each worker of `volens serve`, and `volens door run` with its own site.
 """
@@ -16,6 +16,7 @@ class StopKeeper:
 
     def __init__(self, site: Site) -> None:
         self._stops = site.stops
+        self._restrictions = site.changes.pending
         self._channel = StopChannel(site)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -23,9 +24,10 @@ class StopKeeper:
     def start(self) -> None:
         """Take the stops of other processes, make the reserve, and retry from now on."""
         self._stops.reserve.keep()
+        self._restrictions.wake = self._stops.changed.set
         self._channel.start()
-        self._stops.peers = self._channel
-        self._stops.retries = True
+        self._stops.peers = self._restrictions.peers = self._channel
+        self._stops.retries = self._restrictions.retries = True
         self._thread = threading.Thread(target=self._run, name="stop keeper", daemon=True)
         self._thread.start()
 
@@ -35,7 +37,7 @@ class StopKeeper:
         self._stops.changed.set()
         if self._thread is not None:
             self._thread.join()
-        self._stops.retries = False
+        self._stops.retries = self._restrictions.retries = False
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -47,7 +49,7 @@ class StopKeeper:
 
     def _run(self) -> None:
         while True:
-            wait_s = self._stops.work()
+            wait_s = min(self._stops.work(), self._restrictions.work())
             if self._ended.is_set():
                 return
             self._stops.changed.wait(wait_s)

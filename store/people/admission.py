@@ -34,7 +34,7 @@ def admit_receipt(
         verified,
         site_id=store.site.controller.site_id,
         purpose=verified.claims.purpose if purpose is None else purpose,
-        ledger=LiveConsents(connection, store.stopped),
+        ledger=LiveConsents(connection, store.stopped, store.paused),
         now=store.now(),
     )
 

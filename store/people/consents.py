@@ -171,12 +171,13 @@ def inspect_consents(
 class LiveConsents:
     """The consents in force, as one snapshot has them, verified; a `volens.consent.gate.ConsentLedger`.
 
-    Those in `stopped` are not in force.
+    Those in `stopped` are not in force, and those in `paused` are restricted, whatever their rows say.
     """
 
-    def __init__(self, connection: Connection, stopped: Container[str] = ()) -> None:
+    def __init__(self, connection: Connection, stopped: Container[str] = (), paused: Container[str] = ()) -> None:
         self._connection = connection
         self._stopped = stopped
+        self._paused = paused
 
     def live_until(self, receipt_id: ReceiptId, subject_id: DataSubjectId, purpose: Purpose) -> datetime | None:
         """Return when the consent in force ends, or None if there is none.
@@ -193,7 +194,7 @@ class LiveConsents:
     def is_restricted(self, receipt_id: ReceiptId) -> bool:
         """Return whether the person has restricted the consent; see `live_until`."""
         found = authenticate_consents(self._connection, [receipt_id]).get(receipt_id)
-        return found is not None and found.is_restricted
+        return found is not None and (found.is_restricted or receipt_id in self._paused)
 
 
 def add_consent(

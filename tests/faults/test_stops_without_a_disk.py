@@ -1,4 +1,4 @@
-"""Withdrawals at a running service whose disk is full, read-only or locked: it stops matching, and retries."""
+"""Withdrawals and pauses at a service whose disk is full, read-only or locked: it stops matching, and retries."""
 
 import os
 import shutil
@@ -88,6 +88,10 @@ class Service:
 
     def withdraw(self, **shown: str) -> httpx2.Response:
         return httpx2.post(f"{self.url}/v1/withdrawals", json=shown or {"code": self.person.code}, timeout=PATIENCE_S)
+
+    def restrict(self, part: str = "") -> httpx2.Response:
+        shown = {"code": self.person.code}
+        return httpx2.post(f"{self.url}/v1/restrictions{part}", json=shown, timeout=PATIENCE_S)
 
     def decision(self) -> str:
         """Return what the door says about the person; each call may be answered by another worker."""
@@ -215,6 +219,36 @@ def test_without_any_room_matching_stops_and_the_rest_follows(disk: SmallDisk, p
         assert (answer.status_code, f"{answer.json()['certificate_id']}.json") == (200, service.certificates()[0])
         until(lambda: service.metric("volens_pending_stops") == 0.0, service)
         assert (service.home / RESERVE_FILE).exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_without_any_room_a_restriction_stops_matching_and_is_recorded_later(
+    disk: SmallDisk, person: Person, workers: int
+) -> None:
+    with served(disk.path / "home", person, workers) as service:
+        assert service.decision() == "match"
+        use_up(disk)
+
+        answer = service.restrict()
+
+        assert answer.status_code == 503
+        said = answer.json()
+        assert said["type"] == "urn:volens:problem:restriction-pending"
+        assert (said["committed"], said["stopped_elsewhere"], said["untold"]) == (False, workers - 1, [])
+        assert "the person is matched again" in said["detail"]
+        assert {service.decision() for _ in range(4 * workers)} == {"no_match"}
+        assert restricted(service.home) == 0
+        code, why = service.ready()
+        assert code == 503
+        assert "restriction is not recorded yet" in why or "the disk of the site's home is full" in why
+
+        disk.make_room()
+        until(lambda: restricted(service.home) == 1, service)  # nobody asks again
+        until(lambda: all(service.ready() == (200, "") for _ in range(3 * workers)), service)
+        assert {service.decision() for _ in range(4 * workers)} == {"no_match"}
+        assert service.restrict().status_code == 200
+        assert service.restrict("/liftings").status_code == 200
+        assert {service.decision() for _ in range(4 * workers)} == {"match"}
 
 
 def test_a_lock_that_does_not_come_delays_the_record_and_not_the_stop(disk: SmallDisk, person: Person) -> None:
@@ -388,6 +422,12 @@ def test_a_door_with_the_site_on_its_machine_is_told_too(disk: SmallDisk, person
         assert door.returncode == 3  # it decided about one frame, and did not open
         assert '"decision": "match"' not in said
         assert service.certificates() == []
+
+
+def restricted(home: Path) -> int:
+    with closing(sqlite3.connect(f"file:{home / 'volens.db'}?mode=ro", uri=True)) as data:
+        (found,) = data.execute("SELECT count(*) FROM restriction").fetchone()
+        return int(found)
 
 
 def ended(home: Path) -> int:

@@ -19,6 +19,7 @@ from said import Command
 
 from volens.consent import VolensError
 from volens.consent.invitation import InvitationEndedError, InvitationState, UnknownInvitationError
+from volens.enroll import RestrictionPendingError
 from volens.erase import StopPendingError, Told
 from volens.service.cli import app as cli
 
@@ -372,6 +373,7 @@ def test_every_kind_of_error_has_its_exit_code() -> None:
 
     made: dict[type[VolensError], VolensError] = {
         StopPendingError: StopPendingError("x", Told()),
+        RestrictionPendingError: RestrictionPendingError("x", Told()),
         InvitationEndedError: InvitationEndedError(InvitationState.USED),
         UnknownInvitationError: UnknownInvitationError(),
     }

@@ -356,6 +356,27 @@ def test_a_withdrawal_that_cannot_be_written_says_what_is_promised_and_is_finish
     assert "data-live" not in pages.get(of(ada, "/withdrawn")).text
 
 
+def test_a_pause_that_cannot_be_written_stops_matching_and_the_page_says_what_is_promised(
+    pages: Pages, house: House
+) -> None:
+    ada = house.admit()
+    pages.open(ada)
+    pages.state.stop_keeper.start()
+    with lock_timeout(0.05), closing(sqlite3.connect(house.site.home / "volens.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = pages.post(of(ada, "/pause"))
+        assert (answer.status_code, answer.json()["title"]) == (503, "restriction pending")
+        assert not house.sees(ada)
+        assert "Paused, and not written down yet" in pages.text(of(ada))
+        assert f'action="{of(ada, "/resume")}"' in pages.get(of(ada)).text
+        other.execute("ROLLBACK")
+    until = time.monotonic() + PATIENCE_S
+    while "is paused for you" not in (shown := pages.text(of(ada))):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert "not written down yet" not in shown
+
+
 def test_no_line_of_the_log_and_no_address_has_the_code(
     pages: Pages, house: House, log: io.StringIO, caplog: pytest.LogCaptureFixture
 ) -> None:
