@@ -74,6 +74,10 @@ class PageTexts:
         """Return a date in words as markup."""
         return _time_element(moment, self._date(moment.astimezone(self.zone)))
 
+    def date_digits(self, moment: datetime) -> str:
+        """Return a date as a calendar file has it, such as 20270228."""
+        return f"{moment.astimezone(self.zone):%Y%m%d}"
+
     def _date(self, local: datetime) -> str:
         return format_date(local, "long", locale=_locale(self.language))
 

@@ -98,6 +98,7 @@ def page_text(template: str, texts: PageTexts, **values: object) -> str:
             when=texts.when,
             day=texts.day,
             clock=texts.clock,
+            date_digits=texts.date_digits,
             language=texts.language,
         )
     )

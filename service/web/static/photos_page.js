@@ -4,6 +4,7 @@
 import { Capture, poses } from "./capture.js";
 import { HalfError, heldParts, keepBadge } from "./own_half.js";
 import { kindOf, post, reasonOf, say, texts } from "./request.js";
+import { SpokenHint, buzz } from "./spoken_hint.js";
 
 const words = texts("capture-texts");
 const problem = document.getElementById("problem");
@@ -12,6 +13,8 @@ const count = document.getElementById("count");
 const viewfinder = document.querySelector(".viewfinder");
 const ALL = 3;
 const fields = document.getElementById("fields"); // only at the desk: what is sent with the photos
+
+const spoken = new SpokenHint(document.getElementById("spoken"));
 
 let capture = null;
 
@@ -76,8 +79,11 @@ async function send(photos, held) {
 function tell(advice, done) {
   const sentence = words[advice] || words[advice.replaceAll("-", "")] || words.lookAt;
   if (imperative.textContent !== sentence) imperative.textContent = sentence;
+  spoken.say(sentence);
+  if (done > Number(viewfinder.dataset.done || 0)) buzz();
   viewfinder.dataset.done = done;
-  count.textContent = words.count.replace("%(done)s", done).replace("%(all)s", ALL);
+  const taken = words.count.replace("%(done)s", done).replace("%(all)s", ALL);
+  if (count.textContent !== taken) count.textContent = taken; // a status is read at every change
 }
 
 function fail(error, section = "why") {
@@ -95,6 +101,7 @@ function fail(error, section = "why") {
 }
 
 function show(id) {
+  if (id !== "capture") spoken.stop();
   for (const one of ["why", "capture", "files"]) document.getElementById(one).hidden = one !== id;
   document.querySelector(`#${id} h1`).scrollIntoView({ block: "nearest" });
 }
