@@ -7,7 +7,7 @@ another key is another data subject's to Volens, and is not shown.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from sqlalchemy import Connection
 
@@ -18,11 +18,14 @@ from volens.rights.people_directory import EndedConsent
 from volens.store import Store
 from volens.store.people import consent_ended, stored_receipt, stored_receipts
 from volens.store.people.disclosures import Disclosure, disclosures_of
-from volens.store.people.people_list import ListedConsent, listed_consents, open_names
+from volens.store.people.people_list import ConsentState, ListedConsent, listed_consents, open_names
 from volens.store.people.people_search import all_of_signer
 from volens.store.people.visits import KeptVisit, visits_since
 from volens.store.programs import Recipient, recipients_of
 from volens.store.promises.zones_and_notices import inspect_zones
+
+CHANGEABLE: Final = frozenset({ConsentState.CONSENTED, ConsentState.ENROLLED, ConsentState.RESTRICTED})
+"""States of a consent in which the person can renew it, and take new photos."""
 
 
 @final
@@ -48,6 +51,11 @@ class OwnConsent:
     readers: tuple[Disclosure, ...]
     is_stopped: bool
     is_pause_pending: bool
+
+    @property
+    def can_change(self) -> bool:
+        """Whether photos and term can change: it is in force, and no other program changed its rows."""
+        return not self.is_stopped and self.facts.state in CHANGEABLE
 
     @property
     def is_enrolled(self) -> bool:

@@ -42,7 +42,7 @@ async def photos_page(request: Request, app_state: SharedState, mine: Mine, rece
     def show() -> Response:
         own = site.rights.own.consents(mine.shown)
         found = own.one(receipt_id)
-        if not isinstance(found, OwnConsent) or found.is_stopped:
+        if not isinstance(found, OwnConsent) or not found.can_change:
             return RedirectResponse(f"/me/consents/{receipt_id}", 303)
         return own_page(
             request,

@@ -60,7 +60,7 @@ async def renewal_page(request: Request, app_state: SharedState, mine: Mine, rec
     def show() -> Response:
         own = site.rights.own.consents(mine.shown)
         found = own.one(receipt_id)
-        if not isinstance(found, OwnConsent) or found.is_stopped:
+        if not isinstance(found, OwnConsent) or not found.can_change:
             return RedirectResponse(f"/me/consents/{receipt_id}", 303)
         old = site.changes.in_force([found.facts.receipt_id])
         return own_page(

@@ -328,6 +328,9 @@ def test_a_changed_row_keeps_nobody_from_withdrawing(pages: Pages, house: House)
         other.execute("UPDATE live_consent SET expires_at = '2099-03-02T00:00:00Z'")
     assert pages.open(ada).status_code == 200
     assert "Closed: the record is damaged" in pages.text("/me/data")
+    for part in ("/photos", "/renewal"):
+        assert f'href="{of(ada, part)}"' not in pages.get("/me/data").text
+        assert pages.get(of(ada, part)).headers["location"] == of(ada)
     assert pages.post(of(ada, "/withdrawal"), {}).status_code == 200
     assert "You are forgotten" in pages.text(of(ada, "/withdrawn"))
 
