@@ -2,7 +2,8 @@
 
 A caller that sends many large frames makes itself wait, not others:
 
-1. Zones take turns, and in each zone its callers take turns. A caller's own calls keep their order.
+1. Zones take turns, and in each zone its callers take turns. A caller's own calls keep their order. A zone whose call
+   runs has had its turn: another zone that comes meanwhile is next.
 2. At most `per_caller` calls of one caller run at a time; the others wait, even if a thread is free.
 3. If there is no room, the newest call of the caller with the longest queue can be dropped for the call of a caller
    with a shorter one (longest queue drop). So one caller cannot fill the queue for all.
@@ -33,9 +34,14 @@ class FairQueue(Generic[Call]):
         self._per_caller = per_caller
         self._zones: OrderedDict[str, OrderedDict[str, deque[Call]]] = OrderedDict()
         self._running = Counter[str]()
+        self._running_zones = Counter[str]()
+        # The turn that a zone has next, if it waits or runs; a zone that comes begins with the present one.
+        self._turns: dict[str, int] = {}
+        self._turn = 0
 
     def put(self, lane: Lane, call: Call) -> None:
         """Add a call at the end of its lane."""
+        self._turns.setdefault(lane.zone, self._turn)
         self._zones.setdefault(lane.zone, OrderedDict()).setdefault(lane.caller, deque()).append(call)
 
     def drop_for(self, lane: Lane) -> Call | None:
@@ -52,12 +58,18 @@ class FairQueue(Generic[Call]):
 
     def take(self) -> tuple[Lane, Call] | None:
         """Take the call whose turn it is; it runs until `done`. None: no call waits that may run now."""
-        for zone, callers in self._zones.items():
+        for zone in sorted(
+            self._zones, key=self._turns.__getitem__
+        ):  # those of one turn in the order in which they came
+            callers = self._zones[zone]
             for caller, calls in callers.items():
                 if self._per_caller is not None and caller and self._running[caller] >= self._per_caller:
                     continue
                 call = calls.popleft()
                 self._zones.move_to_end(zone)
+                self._turn = max(self._turn, self._turns[zone])
+                self._turns[zone] += 1
+                self._running_zones[zone] += 1
                 callers.move_to_end(caller)
                 lane = Lane(zone, caller)
                 self._forget_if_empty(lane)
@@ -70,6 +82,10 @@ class FairQueue(Generic[Call]):
         self._running[lane.caller] -= 1
         if not self._running[lane.caller]:
             del self._running[lane.caller]
+        self._running_zones[lane.zone] -= 1
+        if not self._running_zones[lane.zone]:
+            del self._running_zones[lane.zone]
+            self._forget_turn_if_gone(lane.zone)
 
     def _forget_if_empty(self, lane: Lane) -> None:
         callers = self._zones[lane.zone]
@@ -77,3 +93,8 @@ class FairQueue(Generic[Call]):
             del callers[lane.caller]
         if not callers:
             del self._zones[lane.zone]
+            self._forget_turn_if_gone(lane.zone)
+
+    def _forget_turn_if_gone(self, zone: str) -> None:
+        if zone not in self._zones and zone not in self._running_zones:
+            del self._turns[zone]

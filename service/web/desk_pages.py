@@ -13,7 +13,16 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 
 from volens import Site, TakeHome
-from volens.consent import Custody, NoLiveConsentError, Purpose, ReceiptId, SecondFactor, Zone, parse_purpose
+from volens.consent import (
+    Custody,
+    NoLiveConsentError,
+    Purpose,
+    ReceiptId,
+    SecondFactor,
+    VerifiedReceipt,
+    Zone,
+    parse_purpose,
+)
 from volens.enroll import advise_capture
 from volens.enroll.capture_advice import Advice, Pose
 from volens.face import EncodedImage
@@ -225,12 +234,18 @@ async def look(
     frame = EncodedImage(await request.body(), "the picture", NETWORK_FORMATS, _LOOK)
     site = app_state.site
 
-    def advice() -> Advice:
+    def consent() -> VerifiedReceipt:
         stored = site.changes.in_force([ReceiptId(receipt_id)])
         _check_zone(staff.caller, stored.purpose)
-        return advise_capture(site.installation, lambda: site.extractor, stored.verified().unverified, frame, pose)
+        return stored.verified()
 
-    return {"advice": await app_state.enrollment_pool.run(advice, caller=staff.caller.caller_id)}
+    verified = await app_state.desk_pool.run(consent)
+
+    def advice() -> Advice:
+        return advise_capture(site.installation, lambda: site.extractor, verified.unverified, frame, pose)
+
+    zone, caller = verified.claims.purpose, staff.caller.caller_id
+    return {"advice": await app_state.enrollment_pool.run(advice, zone=zone, caller=caller)}
 
 
 @router.post("/desk/code", name="desk_code", max_body_size=MAX_TAKE_HOME_BYTES, dependencies=[Depends(same_origin)])

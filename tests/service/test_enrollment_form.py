@@ -1,10 +1,12 @@
 """The enrollment form: photos are decoded after the consent was checked, and never in front of a door."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from signing import sign_receipt
 from starlette.testclient import TestClient
 
 from tests.service.test_connections import listening
-from volens import SubjectKey
+from volens import Enrolled, Site, SubjectKey, TakeHome
 from volens.consent import Purpose, ReceiptId
 from volens.face import EncodedImage, RgbImage
 from volens.service.http import AppState
@@ -137,6 +139,46 @@ def test_a_door_decides_while_an_enrollment_is_still_decoding_its_photos(
         assert enrolling.result(PATIENCE_S).status_code == 201
 
 
-def post_form(port: int, headers: dict[str, str], files: list[tuple[str, tuple[str, bytes]]]) -> Response:
-    url = f"http://127.0.0.1:{port}/v1/zones/lobby/enrollments"
+def test_a_busy_desk_of_one_zone_delays_no_desk_of_another_zone(
+    app_state: AppState, house: House, bearer: Bearer, views: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, released, order = threading.Event(), threading.Event(), list[str]()
+    enroll = Site.enroll
+
+    def held_up(site: Site, receipt: bytes, photos: list[EncodedImage], **options: Any) -> Enrolled:  # noqa: ANN401
+        order.append(TakeHome.parse(receipt).receipt.claims.purpose)
+        entered.set()
+        assert released.wait(PATIENCE_S)
+        return enroll(site, receipt, photos, **options)
+
+    monkeypatch.setattr(Site, "enroll", held_up)
+    one, other = bearer(Role.DESK), bearer(Role.DESK)
+    receipts = [house.invite().take_home.to_json() for _ in range(4)]
+    elsewhere = form(house.invite("lab").take_home.to_json(), views[:3])
+    with listening(app_state, 30) as port, ThreadPoolExecutor(5) as beside:
+        try:
+            for number, receipt in enumerate(receipts, 1):
+                beside.submit(post_form, port, one if number % 2 else other, form(receipt, views[:3]))
+                assert entered.wait(PATIENCE_S)
+                wait_until(lambda number=number: app_state.enrollment_pool.in_use == number)
+            last = beside.submit(post_form, port, bearer(Role.DESK), elsewhere, "lab")
+            wait_until(lambda: app_state.enrollment_pool.in_use == 5)
+        finally:
+            released.set()
+        assert last.result(PATIENCE_S).status_code == 201
+    # One of the lobby was at work already, and three waited.
+    assert order == ["lobby", "lab", "lobby", "lobby", "lobby"]
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def post_form(
+    port: int, headers: dict[str, str], files: list[tuple[str, tuple[str, bytes]]], zone: str = "lobby"
+) -> Response:
+    url = f"http://127.0.0.1:{port}/v1/zones/{zone}/enrollments"
     return post(url, headers=headers, files=files, timeout=PATIENCE_S)

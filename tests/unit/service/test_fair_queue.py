@@ -62,6 +62,26 @@ def test_a_call_of_a_caller_waits_while_another_one_runs() -> None:
     assert queue.take() is None
 
 
+def test_a_zone_whose_call_runs_has_had_its_turn() -> None:
+    queue = queue_of("a/x 1")
+    assert queue.take() == (Lane("a", "x"), "a/x 1")
+    for call in ("a/x 2", "a/y 3", "b/u 1", "a/x 4", "c/v 1"):
+        queue.put(lane_of(call), call)
+    queue.done(Lane("a", "x"))
+    assert taken_from(queue) == ["b/u 1", "c/v 1", "a/x 2", "a/y 3", "a/x 4"]
+
+
+def test_a_zone_that_comes_again_and_again_does_not_overtake_one_that_waits() -> None:
+    queue, order = queue_of("a/x 1", "a/x 2", "a/x 3", "b/u 1"), list[str]()
+    for number in range(2, 5):
+        taken = queue.take()
+        assert taken is not None
+        order.append(taken[1])
+        queue.put(Lane("b", "u"), f"b/u {number}")
+        queue.done(taken[0])
+    assert (order + taken_from(queue))[:6] == ["a/x 1", "b/u 1", "a/x 2", "b/u 2", "a/x 3", "b/u 3"]
+
+
 @pytest.mark.parametrize(
     ("waiting", "new", "dropped"),
     [
