@@ -4,7 +4,7 @@ import re
 import stat
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -86,13 +86,14 @@ class EncodedImage:
     """An image file in memory that is not decoded yet; `name` is for error messages.
 
     Photos of an enrollment and frames of doors are passed like this, so that none is decoded before the consent or the
-    zone was checked, and only one at a time is in memory as pixels.
+    zone was checked, and only one at a time is in memory as pixels. A service may decode it elsewhere, with `decoder`.
     """
 
     data: bytes = field(repr=False)
     name: str = "image"
     formats: Formats = PHOTO_FORMATS
     budget: PixelBudget = WHOLE_IMAGE
+    decoder: "Decoder | None" = field(default=None, repr=False)
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
@@ -139,8 +140,12 @@ class EncodedImage:
         Raises:
             ImageError: too large, too small, truncated, or not an image.
         """
-        return decode(self.data, self.name, self.formats, self.budget)
+        run = decode if self.decoder is None else self.decoder
+        return run(self.data, self.name, self.formats, self.budget)
 
+
+Decoder: TypeAlias = Callable[[bytes, str, Formats, PixelBudget], RgbImage]
+"""A function that decodes as `decode` does, with the same result and the same errors."""
 
 Photo: TypeAlias = RgbImage | EncodedImage
 """A photo or frame, decoded or not."""

@@ -22,6 +22,7 @@ from volens.service.http.withdrawal_checks import WithdrawalChecks
 from volens.service.oidc.code_flow import OidcClient
 from volens.service.oidc.issuer_trust import Trust
 from volens.service.process import FeedFollower, StopKeeper
+from volens.service.process.image_decoder import ImageDecoder
 from volens.service.process.usable_cpus import usable_cpus
 from volens.service.security_contact import SecurityContact
 from volens.service.webhooks.delivery import WebhookSender
@@ -45,6 +46,7 @@ class AppState:
         large_frame_pool: does the same with frames of more than `LARGE_FRAME_PIXELS`, with one thread.
         enrollment_pool: decodes photos and creates references, one form of a caller at a time. It has its own threads,
             so that no door waits for an enrollment.
+        image_decoder: decodes the large images of the last two, in a process of low priority.
         answer_pool: creates the files that answer requests, and dossiers, one after the other.
         desk_pool: reads and writes rows.
         withdrawal_checks: checks codes and receipts, before the withdrawal waits for its thread.
@@ -93,6 +95,7 @@ class AppState:
         self.enrollment_pool = ThreadPool(
             "enrollments", max(1, usable_cpus() // 4), waiting, per_caller=1, turnstile=half
         )
+        self.image_decoder = ImageDecoder()
         self.answer_pool = ThreadPool("answers", 1, waiting, turnstile=half)
         self.desk_pool = ThreadPool("desk", 2, waiting)
         self.withdrawal_checks = WithdrawalChecks(workers)
@@ -143,6 +146,7 @@ class AppState:
             *(self.withdrawal_pool, self.hook_pool, self.revocation_pool),
         ):
             pool.close()
+        self.image_decoder.close()
         self.withdrawal_checks.close()
         self.stop_keeper.close()
         if self.issuer is not None:

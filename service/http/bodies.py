@@ -13,6 +13,7 @@ from starlette.formparsers import MultiPartParser
 
 from volens.consent.json_reader import DuplicateMemberError, JsonError, read_json
 from volens.face import EncodedImage
+from volens.face.image import Decoder
 from volens.face.image_formats import NETWORK_FORMATS
 from volens.face.pixel_budget import ENROLLMENT_PHOTO
 
@@ -100,10 +101,11 @@ def zip_response(name: str, data: bytes) -> Response:
     return Response(data, media_type="application/zip", headers=headers)
 
 
-def enrollment_photos(files: Sequence[bytes]) -> list[EncodedImage]:
+def enrollment_photos(files: Sequence[bytes], decoder: Decoder) -> list[EncodedImage]:
     """Return uploaded photos, not decoded: a desk's credential alone must not make the site decode them."""
     return [
-        EncodedImage(data, f"photo {number}", NETWORK_FORMATS, ENROLLMENT_PHOTO) for number, data in enumerate(files, 1)
+        EncodedImage(data, f"photo {number}", NETWORK_FORMATS, ENROLLMENT_PHOTO, decoder)
+        for number, data in enumerate(files, 1)
     ]
 
 

@@ -233,7 +233,8 @@ async def change_photos(
     files = [await read_upload(photo) or b"" for photo in photos]
 
     def make() -> StorableResponse:
-        new = NewPhotos(enrollment_photos(files), options.change, options.another_look, options.allow_few)
+        images = enrollment_photos(files, app_state.image_decoder.decode)
+        new = NewPhotos(images, options.change, options.another_look, options.allow_few)
         shown = receipt_for_zone(site, zone, receipt, receipt_form.receipt_id)
         return _change_photos(site, shown, new, held)
 

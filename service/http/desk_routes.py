@@ -7,10 +7,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from volens import Site
 from volens.consent import Purpose, ReceiptId, TakeHome
 from volens.service.http.access import GuardedRoute
-from volens.service.http.app_state import SharedState
+from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import (
     EXACTLY_ONE,
     MAX_FORM_BYTES,
@@ -80,7 +79,7 @@ async def enroll(
     return await idempotent.run(
         app_state.enrollment_pool,
         lambda: _enroll(
-            site, receipt_for_zone(site, zone, receipt, shown.receipt_id), files, half, allow_few=allow_few
+            app_state, receipt_for_zone(site, zone, receipt, shown.receipt_id), files, half, allow_few=allow_few
         ),
         *(zone, receipt or b"", shown.receipt_id or "", *files, allow_few),
         zone=zone,
@@ -88,10 +87,10 @@ async def enroll(
 
 
 def _enroll(
-    site: Site, receipt: bytes, photos: list[bytes], half: bytes | None, *, allow_few: bool
+    app_state: AppState, receipt: bytes, photos: list[bytes], half: bytes | None, *, allow_few: bool
 ) -> StorableResponse:
     claims = TakeHome.parse(receipt).receipt.claims
-    done, sealed = enroll_uploaded(site, receipt, claims.custody, photos, half, allow_few=allow_few)
+    done, sealed = enroll_uploaded(app_state, receipt, claims.custody, photos, half, allow_few=allow_few)
     badge = None if sealed is None else base64.b64encode(sealed).decode("ascii")
     body = EnrolledAnswer(zone=done.purpose, model=done.model_id, badge=badge, **asdict(done))
     return StorableResponse(body, claims.receipt_id, has_secret=sealed is not None)

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Final, Self, TypeVar, final
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
@@ -187,7 +188,7 @@ async def decide_frame(
 
     def decide_large() -> Result:
         try:
-            return decide(frame)
+            return decide(replace(frame, decoder=app_state.image_decoder.decode))
         finally:
             return_freed_memory()
 

@@ -1,15 +1,21 @@
 """Enrollment from an upload: photos, and the person's half of the key, as a desk's program or a browser sends them."""
 
-from volens import Site
 from volens.consent import Badge, Custody, PersonSecret
 from volens.consent.plain_text import plain_text
 from volens.enroll import Enrolled
+from volens.service.http.app_state import AppState
 from volens.service.http.bodies import enrollment_photos
 from volens.service.process import return_freed_memory
 
 
 def enroll_uploaded(
-    site: Site, receipt: bytes, custody: Custody, photos: list[bytes], half: bytes | None, *, allow_few: bool = False
+    app_state: AppState,
+    receipt: bytes,
+    custody: Custody,
+    photos: list[bytes],
+    half: bytes | None,
+    *,
+    allow_few: bool = False,
 ) -> tuple[Enrolled, bytes | None]:
     """Enroll the person of a receipt; return the reference, and the sealed badge in a zone of custody ``badge``.
 
@@ -20,7 +26,7 @@ def enroll_uploaded(
         InputError: `half` is not such a file, or not what the zone needs.
         VolensError: see `Site.enroll`.
     """
-    images = enrollment_photos(photos)
+    images = enrollment_photos(photos, app_state.image_decoder.decode)
     badges: list[bytes] = []
 
     def hand_over(badge: Badge) -> None:
@@ -28,7 +34,7 @@ def enroll_uploaded(
 
     secret = None if half is None else PersonSecret.parse(plain_text(half, "the secret"))
     try:
-        done = site.enroll(
+        done = app_state.site.enroll(
             receipt,
             images,
             allow_few=allow_few,

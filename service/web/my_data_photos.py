@@ -71,11 +71,12 @@ async def look(
     frame = EncodedImage(await request.body(), "the picture", NETWORK_FORMATS, LOOK)
     site = app_state.site
 
-    def advice() -> Advice:
-        receipt = _in_force(app_state, mine, receipt_id).verified().unverified
-        return advise_capture(site.installation, lambda: site.extractor, receipt, frame, pose)
+    verified = await app_state.page_pool.run(lambda: _in_force(app_state, mine, receipt_id).verified())
 
-    found = await app_state.enrollment_pool.run(advice, caller=receipt_id)
+    def advice() -> Advice:
+        return advise_capture(site.installation, lambda: site.extractor, verified.unverified, frame, pose)
+
+    found = await app_state.enrollment_pool.run(advice, zone=verified.claims.purpose, caller=receipt_id)
     return mine.answer(request, {"advice": found.value})
 
 
@@ -96,9 +97,10 @@ async def change_own_photos(
     """
     files = [await read_upload(photo) or b"" for photo in photos]
     held = await read_upload(secret), await read_upload(badge)
-    change = partial(_change, app_state, mine, receipt_id, files, held)
+    verified = await app_state.page_pool.run(lambda: _in_force(app_state, mine, receipt_id).verified())
+    change = partial(_change, app_state, verified.token.encode("ascii"), files, held)
     try:
-        fresh = await app_state.enrollment_pool.run(change, caller=receipt_id)
+        fresh = await app_state.enrollment_pool.run(change, zone=verified.claims.purpose, caller=receipt_id)
     except EnrollmentError as error:
         limit_address(request, app_state)
         raise type(error)("these photos cannot be used; take them again") from None
@@ -107,16 +109,15 @@ async def change_own_photos(
 
 
 def _change(
-    app_state: AppState, mine: OwnSession, receipt_id: str, files: list[bytes], held: tuple[bytes | None, bytes | None]
+    app_state: AppState, receipt: bytes, files: list[bytes], held: tuple[bytes | None, bytes | None]
 ) -> bytes | None:
     """Replace the photos, and return the new badge in a zone of custody ``badge``."""
-    receipt = _in_force(app_state, mine, receipt_id).verified().token.encode("ascii")
     secret, badges = held[0], list[bytes]()
     try:
         with presented_token(None if secret is None else plain_text(secret, "the secret"), held[1]) as carried:
             app_state.site.changes.photos(
                 receipt,
-                NewPhotos(enrollment_photos(files), PhotoChange.REPLACE),
+                NewPhotos(enrollment_photos(files, app_state.image_decoder.decode), PhotoChange.REPLACE),
                 carried=carried,
                 hand_over=(lambda made: badges.append(made.to_bytes())) if isinstance(carried, Badge) else None,
             )

@@ -62,12 +62,14 @@ async def look(
     """Say what keeps a picture of the camera from being a good photo. No embedding is computed."""
     frame = EncodedImage(await request.body(), "the picture", NETWORK_FORMATS, LOOK)
 
+    receipt = (await app_state.page_pool.run(lambda: signed.take_home(app_state))).receipt
+
     def advice() -> Advice:
         site = app_state.site
-        receipt = signed.take_home(app_state).receipt
         return advise_capture(site.installation, lambda: site.extractor, receipt, frame, pose)
 
-    return AdviceAnswer(advice=await app_state.enrollment_pool.run(advice, caller=signed.receipt_id))
+    zone = receipt.claims.purpose
+    return AdviceAnswer(advice=await app_state.enrollment_pool.run(advice, zone=zone, caller=signed.receipt_id))
 
 
 @router.post("/invitation/photos", name="send_photos", max_body_size=MAX_FORM_BYTES)
@@ -80,13 +82,14 @@ async def send_photos(
     """Enroll the person who signed. The photos are not stored. In a zone of custody badge, return the sealed badge."""
     files = [await read_upload(photo) or b"" for photo in photos]
     half = await read_upload(secret)
+    taken = await app_state.page_pool.run(lambda: signed.take_home(app_state))
+    claims = taken.receipt.claims
 
     def enroll() -> bytes | None:
-        taken = signed.take_home(app_state)
-        _done, badge = enroll_uploaded(app_state.site, taken.to_json(), taken.receipt.claims.custody, files, half)
+        _done, badge = enroll_uploaded(app_state, taken.to_json(), claims.custody, files, half)
         return badge
 
-    badge = await app_state.enrollment_pool.run(enroll, caller=signed.receipt_id)
+    badge = await app_state.enrollment_pool.run(enroll, zone=claims.purpose, caller=signed.receipt_id)
     return JSONResponse({"badge": None if badge is None else badge_in_browser(badge)})
 
 

@@ -1,5 +1,7 @@
 """Large frames: nothing is decoded before it is admitted, one door does not wait for another one's, memory returns."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from starlette.testclient import TestClient
 from benchmarks.load.hostile import Comparison, compare, is_back
 from benchmarks.load.run import Plan
 from tests.service.test_connections import listening
+from tests.service.test_enrollment_form import form, post_form, wait_until
 from volens.face import EncodedImage, ModelCache, RgbImage
 from volens.service.http import AppState
 from volens.store.programs import Role
@@ -115,6 +118,33 @@ def test_a_small_frame_is_decided_while_large_ones_are_decoded(
         finally:
             released.set()
         assert [one.result(PATIENCE_S) for one in held] == [200] * 3
+
+
+def test_a_door_never_waits_for_the_process_that_decodes_large_images(
+    app_state: AppState, house: House, bearer: Bearer, views: list[bytes]
+) -> None:
+    large, door, desk = scaled(views[3], 3200, "JPEG"), bearer(Role.DOOR), bearer(Role.DESK)
+    receipt = house.invite().take_home.to_json()
+    photos = form(receipt, [scaled(view, 2100, "JPEG") for view in views[:3]])
+    with listening(app_state, 30) as port, ThreadPoolExecutor(2) as crowd:
+        assert identify(port, door, large) == 200
+        decoding = app_state.image_decoder.pid
+        assert decoding is not None
+        os.kill(decoding, signal.SIGSTOP)
+        try:
+            held = [crowd.submit(identify, port, door, large), crowd.submit(post_form, port, desk, photos)]
+            wait_until(lambda: app_state.large_frame_pool.in_use + app_state.enrollment_pool.in_use == 2)
+            assert identify(port, door, views[3]) == 200
+            assert identify(port, bearer(Role.DOOR), views[3]) == 200
+            assert not any(one.done() for one in held)
+        finally:
+            os.kill(decoding, signal.SIGKILL)
+        # The image that was being decoded is refused; the other one gets a new process.
+        answers = [one.result(PATIENCE_S) for one in held]
+        statuses = [one if isinstance(one, int) else one.status_code for one in answers]
+        assert statuses in ([422, 201], [200, 422])
+        assert identify(port, door, large) == 200
+    assert app_state.image_decoder.pid != decoding
 
 
 def identify(port: int, headers: dict[str, str], body: bytes) -> int:

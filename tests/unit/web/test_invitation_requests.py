@@ -1,6 +1,6 @@
 """Requests of an invitation's pages: what is admitted, what is limited, and what a log or an answer never holds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from volens import SubjectKey
 from volens.consent.jws import b64url
 from volens.service.http import AppState, RateLimiter, application
+from volens.service.http.thread_pool import BusyError
 from volens.service.web.web_routes import add_pages
 
 OWN = {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
@@ -86,6 +87,23 @@ def test_a_person_who_signed_is_limited_alone_and_not_by_the_address(
     assert [client.post("/invitation/tried", json={}).status_code for _ in range(4)] == [200, 200, 200, 429]
     client.cookies.clear()
     assert [client.get("/invitation/receipt").status_code for _ in range(2)] == [403, 429]
+
+
+def test_pictures_wait_in_the_queue_of_their_zone(
+    client: TestClient, app_state: AppState, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zones = list[str]()
+
+    async def full(_call: Callable[[], object], *, zone: str = "", caller: str = "") -> None:
+        assert caller
+        zones.append(zone)
+        raise BusyError("full")
+
+    monkeypatch.setattr(app_state.enrollment_pool, "run", full)
+    signed(house, client)
+    assert client.post("/invitation/look", content=b"a picture").status_code == 503
+    assert client.post("/invitation/photos", files={"photos": ("a.jpg", b"a picture")}).status_code == 503
+    assert zones == ["lobby", "lobby"]
 
 
 def test_an_invitation_opens_no_page_of_another_step(client: TestClient, house: House) -> None:
