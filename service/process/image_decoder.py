@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack, suppress
 from typing import Final, final
 
@@ -46,6 +47,7 @@ LARGE_PIXELS: Final = 4_000_000
 """Images of more pixels, by their header, are decoded in the process; a smaller one takes some 30 ms here."""
 
 _TIMEOUT_S: Final = 120.0
+_LEAST_S: Final = 0.001
 _END_S: Final = 5.0
 _MAX_TEXT_BYTES: Final = 1000
 _INHERITED: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
@@ -117,7 +119,7 @@ class _Process:
 
     def __init__(self) -> None:
         # 1.
-        self._end_s = 0.0
+        self._end_s, self._until = 0.0, time.monotonic() + _TIMEOUT_S
         with ExitStack() as made:
             try:
                 self._start(made)
@@ -140,7 +142,6 @@ class _Process:
                 self._map.madvise(advice)
         made.callback(self._wipe)
         self._link, theirs = socket.socketpair()
-        self._link.settimeout(_TIMEOUT_S)
         with theirs:
             numbers = (theirs.fileno(), self._fd, int(may_lock_all()))
             self._child = subprocess.Popen(  # noqa: S603  our own module, without a shell
@@ -177,6 +178,7 @@ class _Process:
         """
         memory = np.frombuffer(self._map, np.uint8)
         self._link.settimeout(timeout_s)
+        self._until = time.monotonic() + timeout_s
         try:
             # 2. numpy copies without the interpreter lock.
             memory[: len(image.data)] = np.frombuffer(image.data, np.uint8)
@@ -224,6 +226,8 @@ class _Process:
     def _received(self, size: int) -> bytes:
         found = b""
         while len(found) < size:
+            # A deadline for all of it: the process may send byte by byte.
+            self._link.settimeout(max(_LEAST_S, self._until - time.monotonic()))
             part = self._link.recv(size - len(found))
             if not part:
                 raise ConnectionResetError
