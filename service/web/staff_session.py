@@ -1,7 +1,7 @@
 """Pages for members of staff: each kind of page needs a signed-in member of one role.
 
-Without one the browser is sent to the sign-in, which leads back. Scripts of these pages call the operations under
-``/v1``, which accept the same session (`volens.service.http.access`).
+Without one the browser is sent to the sign-in, which leads back; a script gets 401. Scripts of these pages call the
+operations under ``/v1``, which accept the same session (`volens.service.http.access`).
 """
 
 from collections.abc import Callable, Coroutine, Mapping
@@ -12,11 +12,12 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from volens.service.http.access import limit_caller
+from volens.service.http.access import CredentialError, limit_caller
 from volens.service.http.staff_access import SignedInStaff
 from volens.service.web.page_route import PageRoute, problem_page
 from volens.store.programs import Role
 
+_HTML: Final = "text/html"
 SIGN_IN: Final = "/staff"
 HOMES: Final[Mapping[Role, str]] = {Role.DESK: "/desk", Role.PRIVACY_OFFICER: "/officer", Role.OPERATOR: "/operator"}
 """The first page of each role."""
@@ -39,6 +40,8 @@ class StaffPageRoute(PageRoute):
             member = SignedInStaff.of(request)
             if member is None:
                 super(StaffPageRoute, self).limit(request)
+                if _HTML not in request.headers.get("Accept", ""):  # a script, which cannot follow to the sign-in
+                    return await problem_page(request, CredentialError("this session has ended; sign in again"))
                 return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': request.url.path})}", 303)
             request.state.caller = member.caller
             request.state.staff = member

@@ -5,8 +5,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.pages.conftest import ServedSite, one_site, overflows, violations
 from tests.pages.staff_browser import signed_in
@@ -74,6 +75,12 @@ def test_a_request_is_recorded_extended_and_answered(
     expect(page.get_by_role("cell", name="answered")).to_be_visible()
 
 
+def answered_without_session(route: Route) -> None:
+    """Give the page the answer that the service gives to the same request without a session."""
+    answer = httpx2.get(route.request.url, headers={"Accept": "application/json"})
+    route.fulfill(status=answer.status_code, body=answer.content, content_type=answer.headers["Content-Type"])
+
+
 def test_an_order_needs_two_officers_and_is_carried_out_from_the_page(
     officer_site: ServedSite, chromium: Browser, picture: Callable[[Page, str], Path]
 ) -> None:
@@ -97,7 +104,11 @@ def test_an_order_needs_two_officers_and_is_carried_out_from_the_page(
     ben.get_by_role("button", name="Approve this order").click()
     expect(ben.get_by_role("heading", name="Approved by a second officer")).to_be_visible()
     ada.reload()
+    ada.route("**/v1/jobs/*", answered_without_session, times=1)
     ada.get_by_role("button", name="Carry out this order").click()
+    expect(ada.get_by_role("alert")).to_contain_text("Your session has ended")
+    expect(ada.get_by_text("There is no connection")).to_have_count(0)
+    ada.evaluate("window.dispatchEvent(new Event('focus'))")  # back from the tab with the sign-in
     expect(ada.get_by_role("heading", name="The order was carried out")).to_be_visible()
     expect(ada.get_by_text("Carried out: 2 certificates")).to_be_visible()
     with ada.expect_download() as waiting:

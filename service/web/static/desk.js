@@ -1,6 +1,7 @@
 // The pages of the desk: sends what a form says to the operations of the site, and hands over what comes back.
 
 import { camelCase, kindOf, ProblemError, reasonOf, saveFile, say, send, texts } from "./request.js";
+import { hideSignedOut, isSignedOut } from "./signed_out.js";
 
 const words = texts();
 const FORMULA = /^[=+\-@\t\r\n]/;
@@ -13,6 +14,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
     const problem = form.querySelector("[role=alert]") || document.getElementById("problem");
     if (button.disabled) return;
     say(problem, "");
+    hideSignedOut();
     if (!form.checkValidity()) {
       const field = form.querySelector(":invalid");
       say(problem, field.validationMessage);
@@ -25,7 +27,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
       finish(form, answer);
       if (form.dataset.then === "report") button.disabled = false;
     } catch (error) {
-      say(problem, sentenceFor(error));
+      if (!isSignedOut(error)) say(problem, sentenceFor(error));
       button.disabled = false;
     }
   });

@@ -1,9 +1,11 @@
 // Sends the forms of the privacy officer's pages to /v1, saves answers as files, follows jobs and running erasures.
 
 import { kindOf, lastState, ProblemError, post, reasonOf, saveFile, say, texts } from "./request.js";
+import { hideSignedOut, isSignedOut, untilSignedIn } from "./signed_out.js";
 
 const problem = document.getElementById("problem");
 const progress = document.getElementById("progress");
+const SIGNED_OUT = 401;
 
 class FailedJob extends Error {
   constructor(outcome) {
@@ -56,7 +58,7 @@ async function save(form, body) {
 async function finished(job) {
   const found = await lastState(job, ({ done, total }) => {
     if (total) say(progress, texts().running.replace("%(done)s", done).replace("%(total)s", total));
-  });
+  }, untilSignedIn);
   if (found.state !== "done") throw new FailedJob(found.outcome || {});
 }
 
@@ -71,6 +73,7 @@ async function submit(form) {
   };
   wait(true);
   say(problem, "");
+  hideSignedOut();
   try {
     const body = await bodyOf(form);
     let next = form.dataset.next;
@@ -85,6 +88,7 @@ async function submit(form) {
   } catch (error) {
     wait(false);
     say(progress, "");
+    if (isSignedOut(error)) return;
     say(problem, error instanceof SyntaxError ? texts().input : words(error, form));
     problem.scrollIntoView({ block: "nearest" });
   }
@@ -97,6 +101,7 @@ function follow(part) {
     request.open("GET", location.href);
     request.responseType = "document";
     request.onload = () => {
+      if (request.status === SIGNED_OUT) return untilSignedIn({ kind: "credential" }).then(() => follow(part));
       const found = request.status === 200 && request.response && request.response.querySelector("[aria-live]");
       if (!found) return follow(part);
       part.replaceChildren(...document.importNode(found, true).childNodes);

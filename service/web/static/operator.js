@@ -1,6 +1,7 @@
 // The operator's pages: sends what a button says to /v1, then shows the page as it is now, or a link once.
 
 import { lastState, ProblemError, reasonOf, say, send, texts } from "./request.js";
+import { hideSignedOut, isSignedOut, untilSignedIn } from "./signed_out.js";
 
 const problem = document.getElementById("problem");
 const QUIET = 4;
@@ -49,7 +50,7 @@ function showLink(answer) {
 async function submit(form, key) {
   const answer = await send(form.dataset.method, form.getAttribute("action"), bodyOf(form), { "Idempotency-Key": key });
   if (answer.link) return showLink(answer);
-  if (answer.job_id && (await lastState(answer)).state !== "done") throw new ProblemError(409, { type: "job" });
+  if (answer.job_id && (await lastState(answer, undefined, untilSignedIn)).state !== "done") throw new ProblemError(409, { type: "job" });
   location.reload();
 }
 
@@ -61,13 +62,16 @@ for (const form of document.querySelectorAll("form[data-method]")) {
     event.preventDefault();
     if (button.disabled) return;
     say(problem, "");
+    hideSignedOut();
     button.disabled = true;
     try {
       await submit(form, key);
       key = crypto.randomUUID();
     } catch (error) {
-      say(problem, words(error, form));
-      problem.scrollIntoView({ block: "nearest" });
+      if (!isSignedOut(error)) {
+        say(problem, words(error, form));
+        problem.scrollIntoView({ block: "nearest" });
+      }
     }
     button.disabled = false;
   });

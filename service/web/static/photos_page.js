@@ -4,6 +4,7 @@
 import { Capture, poses } from "./capture.js";
 import { HalfError, heldParts, keepBadge } from "./own_half.js";
 import { kindOf, post, reasonOf, say, texts } from "./request.js";
+import { hideSignedOut, isSignedOut } from "./signed_out.js";
 import { SpokenHint, buzz } from "./spoken_hint.js";
 
 const words = texts("capture-texts");
@@ -27,6 +28,7 @@ on("send", () => byFiles());
 
 async function byCamera(isCalm) {
   say(problem, "");
+  hideSignedOut();
   try {
     const held = await heldByPerson();
     show("capture");
@@ -43,6 +45,7 @@ async function byCamera(isCalm) {
 async function byFiles() {
   const chosen = [...document.getElementById("chosen").files];
   const adds = fields?.querySelector("[name=change]")?.value === "add";
+  hideSignedOut();
   if (chosen.length < (adds ? 1 : ALL)) return say(problem, words.three);
   try {
     await send(chosen, await heldByPerson());
@@ -88,6 +91,7 @@ function tell(advice, done) {
 
 function fail(error, section = "why") {
   show(section);
+  if (fields && isSignedOut(error)) return;
   const known = {
     "poor-quality": words.poor, "no-face": words.poor, "several-faces": words.one_person, "image": kindOf("image"),
     "different-people": words.different, "already-enrolled": words.known, "no-live-consent": words.ended,

@@ -43,12 +43,18 @@ export function saveFile(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-// Follows a job of the service until it ends, and returns what it says then; `tell` gets each state in between.
-export async function lastState(job, tell = () => {}) {
+// Follows a job of the service until it ends, and returns what it says then; `tell` gets each state in between. After a
+// problem, `wait` resolves to whether to ask again.
+export async function lastState(job, tell = () => {}, wait = async () => false) {
   let found = job;
   while (found.state === "running") {
     await new Promise((resolve) => { setTimeout(resolve, JOB_MS); });
-    found = await send("GET", `/v1/jobs/${job.job_id}`);
+    try {
+      found = await send("GET", `/v1/jobs/${job.job_id}`);
+    } catch (error) {
+      if (!(await wait(error))) throw error;
+      continue;
+    }
     tell(found);
   }
   return found;
