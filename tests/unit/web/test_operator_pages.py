@@ -53,7 +53,8 @@ def kinds(state: AppState) -> list[str]:
 @pytest.mark.parametrize("path", PAGES)
 def test_only_an_operator_sees_a_page_and_no_name_is_on_it(house: House, client: TestClient, path: str) -> None:
     person = house.admit("lobby")
-    assert client.get(path).headers["Location"].startswith("/staff?next=")
+    assert client.get(path, headers={"Accept": "text/html"}).headers["Location"].startswith("/staff?next=")
+    assert client.get(path).status_code == 401, "a script cannot follow to the sign-in"
     signed_in(client, house.site, Role.DESK)
     assert client.get(path).status_code == 403
     signed_in(client, house.site, Role.OPERATOR)

@@ -55,7 +55,7 @@ def test_a_member_signs_in_and_out(house: House, client: TestClient) -> None:
     assert client.get("/staff/home", headers=HTML).headers["Location"] == "/desk"
     assert client.get("/desk/test-of-the-route").json() == {"label": "reception"}
     client.post("/staff/sign-out", headers=own_headers(house.site.defaults.public_url()))
-    assert client.get("/desk/test-of-the-route").status_code == 303
+    assert client.get("/desk/test-of-the-route").status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -112,16 +112,16 @@ def test_a_session_ends_when_nobody_works_and_after_a_day(house: House, client: 
         house.clock.move(minutes=29)
         assert client.get("/desk/test-of-the-route").status_code == 200
     house.clock.move(minutes=29)  # 10 hours and 9 minutes
-    assert client.get("/desk/test-of-the-route").status_code == 303
+    assert client.get("/desk/test-of-the-route").status_code == 401
     signed_in(client, house.site, Role.DESK)
     house.clock.move(minutes=31)
-    assert client.get("/desk/test-of-the-route").status_code == 303
+    assert client.get("/desk/test-of-the-route").status_code == 401
 
 
 def test_the_end_of_the_credential_ends_every_session(house: House, client: TestClient) -> None:
     member = signed_in(client, house.site, Role.DESK)
     house.site.programs.staff.recover(member.credential.credential_id)
-    assert client.get("/desk/test-of-the-route").status_code == 303
+    assert client.get("/desk/test-of-the-route").status_code == 401
 
 
 def test_a_page_needs_its_role_and_leads_back_to_itself(house: House, client: TestClient) -> None:
