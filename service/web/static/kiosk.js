@@ -1,6 +1,7 @@
 // A kiosk beside a door: asleep until a tap, a key or a badge; then it asks the door, says the answer, and sleeps again.
 import { Asking } from "./kiosk_asking.js";
 import { Camera } from "./kiosk_camera.js";
+import { CodeReader } from "./kiosk_codes.js";
 import { Forgetting } from "./kiosk_forgetting.js";
 import { pair } from "./kiosk_pairing.js";
 import { PinPad } from "./kiosk_pin_pad.js";
@@ -21,8 +22,9 @@ const address = `/kiosk/${zone}`;
 const camera = new Camera(document.getElementById("view"), document.getElementById("frame"));
 const screens = new Screens(kiosk, stopAll);
 const pinPad = new PinPad(screens);
-const asking = new Asking(screens, camera, address, needs, (again) => pinPad.ask(again, PIN_S));
-const forgetting = new Forgetting(screens, camera, address);
+const reader = new CodeReader(camera);
+const asking = new Asking(screens, camera, reader, address, needs, (again) => pinPad.ask(again, PIN_S));
+const forgetting = new Forgetting(screens, camera, reader, address);
 let typed = "", typedAt = 0;
 
 function stopAll() {

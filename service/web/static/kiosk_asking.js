@@ -7,12 +7,13 @@ const STRANGER_LOOKS = 4;  // one bad frame turns nobody away
 const PIN_TRIES = 3;
 const FIRST = { secret: "showSecret", badge: "showBadge" };
 const ADVICE = { no_face: "circle", several_people: "onePerson", too_far: "closer" };
+const CODES = { secret: /^VOLENS-SECRET:/i, badge: /^VOLENS-BADGE:/i };
 const PIECE = /^VOLENS-BADGE:[0-9A-F]+:\d+\/(\d+):/;
 
 export class Asking {
   // `address` of the kiosk; `typePin(again)` resolves to what the person types.
-  constructor(screens, camera, address, needs, typePin) {
-    Object.assign(this, { screens, camera, address, needs, typePin });
+  constructor(screens, camera, reader, address, needs, typePin) {
+    Object.assign(this, { screens, camera, reader, address, needs, typePin });
     this.imperative = document.getElementById("imperative");
     this.number = 0;
   }
@@ -26,6 +27,7 @@ export class Asking {
   // Looks until there is an answer; `badge` is what a badge reader typed. Resolves to the answer, or null if stopped.
   async run(badge = null) {
     this.stop();
+    this.reader.again();
     const mine = this.number;
     const isMine = () => mine === this.number;
     try {
@@ -45,7 +47,14 @@ export class Asking {
     let until = await this.#open(FIRST[this.needs] || "circle");
     while (isMine() && performance.now() < until) {
       const began = performance.now();
-      const found = await this.#ask(factor, codes);
+      const read = this.#isComplete(codes) ? [] : await this.reader.read(CODES[this.needs]);
+      if (!isMine()) return null;
+      if (read?.length) {
+        codes = [...new Set([...codes, ...read])];
+        this.#progress(codes);
+      }
+      // No frame is sent while the browser looks for the codes.
+      const found = read === null || this.#isComplete(codes) ? await this.#ask(factor, codes) : null;
       if (!isMine()) return null;
       const advice = found && ADVICE[found.answer];
       if (advice) this.screens.announce(this.imperative, advice);
@@ -93,6 +102,13 @@ export class Asking {
       if (error.status === 429 || error.kind === "busy") return null;
       throw error;
     }
+  }
+
+  // Whether nothing is left to hold to the camera.
+  #isComplete(codes) {
+    if (!(this.needs in CODES)) return true;
+    const count = Number(codes.map((one) => PIECE.exec(one)?.[1]).find((one) => one) || 1);
+    return codes.length >= count;
   }
 
   #progress(codes) {

@@ -34,7 +34,12 @@ export class Camera {
   }
 
   // Returns a JPEG of what the screen shows, and of nothing beside it; null if there is no picture yet.
-  async frame() {
+  frame() {
+    return this.shown((canvas) => new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY)));
+  }
+
+  // Lets `use` have a canvas with what the screen shows, which is wiped then; null if there is no picture yet.
+  async shown(use) {
     const { videoWidth, videoHeight, clientWidth, clientHeight } = this.video;
     if (!videoWidth || !clientHeight) return null;
     const shape = clientWidth / clientHeight;
@@ -46,8 +51,10 @@ export class Camera {
     const left = (videoWidth - width) / 2, top = (videoHeight - height) / 2;
     this.canvas.getContext("2d").drawImage(
       this.video, left, top, width, height, 0, 0, this.canvas.width, this.canvas.height);
-    const blob = await new Promise((done) => this.canvas.toBlob(done, "image/jpeg", QUALITY));
-    this.canvas.width = this.canvas.height = 0;
-    return blob;
+    try {
+      return await use(this.canvas);
+    } finally {
+      this.canvas.width = this.canvas.height = 0;
+    }
   }
 }

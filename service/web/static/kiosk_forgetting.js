@@ -9,8 +9,8 @@ const AGAIN_MS = 2000;
 const WITHDRAWAL = /^VOLENS-WITHDRAW:|\/me#./i;
 
 export class Forgetting {
-  constructor(screens, camera, address) {
-    Object.assign(this, { screens, camera, address });
+  constructor(screens, camera, reader, address) {
+    Object.assign(this, { screens, camera, reader, address });
     this.input = document.getElementById("code");
     this.wrong = document.getElementById("code-wrong");
     this.code = "";
@@ -49,6 +49,7 @@ export class Forgetting {
 
   async scan() {
     this.number += 1;
+    this.reader.again();
     const mine = this.number;
     const isMine = () => mine === this.number;
     this.screens.show("camera");
@@ -76,6 +77,8 @@ export class Forgetting {
 
   // Resolves to the withdrawal code that a frame shows: bare, or in the address of the person's page.
   async #read() {
+    const read = await this.reader.read(WITHDRAWAL);
+    if (read !== null) return read[0] || "";
     const frame = await this.camera.frame();
     if (frame === null) return "";
     const form = new FormData();
