@@ -29,6 +29,8 @@ from volens.face.pixel_budget import FORM_PIXELS
 
 MIN_PHOTOS: Final = 3
 DEFAULT_RULES: Final = QualityRules()
+_SAME_PICTURE: Final = 1.0
+"""Mean difference of two aligned faces, in grey levels of 255, below which they are one picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +57,8 @@ def capture_reference(
     """Make one embedding out of several photos of one person.
 
     1. There are 3 photos or more, and encoded ones have at most `FORM_PIXELS` by their headers.
-    2. One photo at a time is decoded, and shows exactly one face of good quality. Only the face is kept, 112 by 112
-       pixels; all photos are checked before the first embedding is computed.
+    2. One photo at a time is decoded, shows exactly one face of good quality, and is not the same picture as an earlier
+       one. Only the face is kept, 112 by 112 pixels; all photos are checked before the first embedding is computed.
     3. Each photo's embedding is computed under the grant.
     4. Each photo agrees with the others: the median of its comparison scores with them reaches the 1:1 threshold. A
        median tolerates one unlucky pair of poses, but no mixture of two people: the photos of the person who has at
@@ -76,7 +78,7 @@ def capture_reference(
         NoFaceError, SeveralFacesError, PoorQualityError: 2; the message names the photo, by its file if it has one.
         DifferentPeopleError: 4.
 
-    Not checked: liveness, whether the photos differ from each other, and whether the face is the grant's owner's.
+    Not checked: liveness, and whether the face is the grant's owner's.
     """
     if not isinstance(grant, ConsentGrant):
         raise TypeError(f"got {type(grant).__name__}; expected a ConsentGrant; get one from volens.consent.gate.admit")
@@ -103,7 +105,8 @@ def capture_reference(
             with _about_photo(number):
                 image = decoded(photo)
                 face, quality = _one_good_face(image, name, extractor, rules)
-            crops.append(extractor.crop(image, face))
+                crops.append(extractor.crop(image, face))
+                _check_another_picture(crops, names)
             qualities.append(quality)
             del image  # before the next one is decoded
         # 3.
@@ -155,6 +158,12 @@ def _one_good_face(
 ) -> tuple[DetectedFace, QualityReport]:
     found = extractor.detect(photo)
     if not found:
+        if (degrees := extractor.turned_by(photo)) is not None:
+            raise PoorQualityError(
+                f"{name} is not upright: a face is found if it is turned by {degrees} degrees; turn the photo, and "
+                "check how the camera is mounted",
+                reason=Reason.PHOTO_TURNED,
+            )
         raise NoFaceError(
             f"{name} shows no face that the detector finds; expected one, upright and lit from the front; "
             "take it again",
@@ -172,6 +181,18 @@ def _one_good_face(
     except PoorQualityError as error:
         raise PoorQualityError(f"{name}: {error}", reason=error.reason) from None
     return found[0], quality
+
+
+def _check_another_picture(crops: Sequence[Pixels], names: Sequence[str]) -> None:
+    """Refuse the last picture if an earlier one is the same: it adds nothing to the reference."""
+    last = crops[-1].astype(np.int16)
+    for name, crop in zip(names, crops[:-1], strict=False):
+        if float(np.abs(crop - last).mean()) < _SAME_PICTURE:
+            raise PoorQualityError(
+                f"{names[len(crops) - 1]} is the same picture as {name}; expected another one, with the head held a "
+                "little differently; take it again",
+                reason=Reason.PHOTO_REPEATED,
+            )
 
 
 def _agreeing_mean(vectors: Sequence[UnitVector], names: Sequence[str], threshold: float) -> UnitVector:

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Final
 
 from volens.consent import ConsentGrant, UnverifiedReceipt
+from volens.consent.reason import Reason
 from volens.face import DetectedFace, Extractor, QualityReport, QualityRules, RgbImage
+from volens.face.alignment import nose_offset
 from volens.face.image import Photo, decoded
 from volens.index import Installation
 from volens.store.people import admit_receipt
@@ -18,8 +20,6 @@ ENROLLMENT_RULES: Final = replace(QualityRules(), min_eye_distance_px=40.0)
 """Stricter than for an enrollment, because a person who holds the phone can simply come closer."""
 TURNED: Final = 0.12
 """Nose offset from which a face counts as turned, on purpose small: a slight turn varies the photos enough."""
-MAX_TURNED: Final = 0.45
-"""Beyond it one half of the face is hidden, and the photo would make the reference worse."""
 _LARGEST_SHARE: Final = 0.75
 
 
@@ -52,6 +52,22 @@ class Advice(StrEnum):
     TURN_BACK = "turn_back"
 
 
+_ADVICE: Final = {
+    Reason.PHOTO_OUTSIDE: Advice.WHOLE_FACE,
+    Reason.PHOTO_TURNED: Advice.UPRIGHT,
+    Reason.PHOTO_TILTED: Advice.UPRIGHT,
+    Reason.PHOTO_PROFILE: Advice.TURN_BACK,
+    Reason.PHOTO_FAR: Advice.CLOSER,
+    Reason.PHOTO_UNCLEAR: Advice.UNCOVERED,
+    Reason.PHOTO_BRIGHT: Advice.LESS_LIGHT,
+    Reason.PHOTO_DARK: Advice.MORE_LIGHT,
+    Reason.PHOTO_BLURRED: Advice.HOLD_STILL,
+    Reason.PHOTO_EYES_COVERED: Advice.UNCOVERED,
+    Reason.PHOTO_MOUTH_COVERED: Advice.UNCOVERED,
+}
+"""What the person can do about each reason for which the enrollment would refuse the photo."""
+
+
 def advise(
     image: RgbImage,
     grant: ConsentGrant,
@@ -62,7 +78,7 @@ def advise(
     """Return the first thing that keeps a picture from being a good photo of a pose.
 
     1. Exactly one face, whole, neither too small nor too large.
-    2. Light, then sharpness, then the tilt of the head: each can be measured only if the ones before hold.
+    2. Nothing for which the enrollment would refuse it: `QualityRules.problems`, in their order.
     3. The pose, by the offset of the nose between the eyes.
 
     Raises:
@@ -79,20 +95,7 @@ def advise(
     face = found[0]
     # 1. and 2.
     problem = _problem(image, face, extractor.assess(image, face), rules)
-    return problem or _of_pose(nose_offset(face), pose)
-
-
-def nose_offset(face: DetectedFace) -> float:
-    """Return how far the nose is from the middle between the eyes, in eye distances, along the line of the eyes.
-
-    0 is a face that looks into the camera. Positive is turned to the person's own left, which is the right side of a
-    picture that is not mirrored. Measured on the landmarks of YuNet: right eye, left eye, nose, corners of the mouth.
-    """
-    right_eye, left_eye, nose = (face.landmarks[row] for row in range(3))
-    line = left_eye - right_eye
-    length = float(line @ line) ** 0.5 or 1.0
-    middle = (left_eye + right_eye) / 2
-    return float((nose - middle) @ line) / length**2
+    return problem or _of_pose(nose_offset(face.landmarks), pose)
 
 
 def advise_capture(
@@ -116,25 +119,14 @@ def advise_capture(
 
 
 def _problem(image: RgbImage, face: DetectedFace, quality: QualityReport, rules: QualityRules) -> Advice | None:
-    checks = (
-        (quality.inside_photo < rules.min_inside_photo, Advice.WHOLE_FACE),
-        (quality.eye_distance_px < rules.min_eye_distance_px, Advice.CLOSER),
-        (face.box[3] > _LARGEST_SHARE * image.height, Advice.FARTHER),
-        (quality.detection_score < rules.min_detection_score, Advice.UNCOVERED),
-        (
-            quality.mean_luma > rules.max_mean_luma or quality.clipped_bright > rules.max_clipped_bright,
-            Advice.LESS_LIGHT,
-        ),
-        (quality.mean_luma < rules.min_mean_luma or quality.clipped_dark > rules.max_clipped_dark, Advice.MORE_LIGHT),
-        (quality.sharpness < rules.min_sharpness, Advice.HOLD_STILL),
-        (abs(quality.roll_degrees) > rules.max_roll_degrees, Advice.UPRIGHT),
-    )
-    return next((advice for is_so, advice in checks if is_so), None)
+    problem = next((_ADVICE[one.reason] for one in rules.problems(quality)), None)
+    # A face that is turned aside is advised about by its pose.
+    if problem in {None, Advice.TURN_BACK} and face.box[3] > _LARGEST_SHARE * image.height:
+        return Advice.FARTHER
+    return problem
 
 
 def _of_pose(offset: float, pose: Pose) -> Advice:
-    if abs(offset) > MAX_TURNED:
-        return Advice.TURN_BACK
     turned_left, turned_right = offset > TURNED, offset < -TURNED
     match pose:
         case Pose.STRAIGHT if turned_left or turned_right:

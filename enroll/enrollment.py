@@ -52,6 +52,7 @@ def enroll(
     photos: Sequence[Photo],
     *,
     allow_few: bool = False,
+    two_people: bool = False,
     progress: Callable[[int, int], None] | None = None,
     secret: PersonSecret | None = None,
     hand_over: HandOver | None = None,
@@ -64,6 +65,8 @@ def enroll(
     2. The consent has no reference of this model yet.
     3. The photos show one person in good quality; their mean embedding is the draft.
     4. No other person in this zone has this face, as far as the site can know: if the person holds the key, it cannot.
+       With `two_people` the operator states that they have checked it: a twin, or a person who looks alike. That is
+       logged.
     5. The draft is sealed and stored in one transaction, in which the database checks for live consent again; then the
        gallery is updated. A badge is handed over before that transaction ends, and is wiped afterwards: if `hand_over`
        raises, no badge was issued.
@@ -97,13 +100,16 @@ def enroll(
         try:
             # 4.
             searchable = placement.zone.custody is Custody.OPERATOR
-            if searchable:
-                refuse_known_face(installation, extractor, draft.embedding)
+            look_alike = searchable and known_face(installation, extractor, draft.embedding)
+            if look_alike and not two_people:
+                raise _already_enrolled(grant.purpose)
             # 5.
             with secret_of(store, receipt, grant) as half, store.write() as tx:
                 reference_id = placement.keep(
                     tx, store, draft.embedding, half, licence=model.licence, photo_count=len(photos)
                 )
+                if look_alike:
+                    tx.log("enrollment.two_people", {"zone": grant.purpose}, receipt_id=grant.receipt_id)
             if searchable:
                 with store.read() as connection:
                     installation.galleries.of(connection, grant.purpose, model.model_id, model.dimension)
@@ -140,12 +146,8 @@ def secret_of(store: Store, receipt: UnverifiedReceipt, grant: ConsentGrant) -> 
         raise
 
 
-def refuse_known_face(installation: Installation, extractor: Extractor, embedding: ConsentedEmbedding) -> None:
-    """Refuse a face that another person in the zone has, whatever rate of strangers the zone accepts at its doors.
-
-    Raises:
-        AlreadyEnrolledError: it is enrolled under another person.
-    """
+def known_face(installation: Installation, extractor: Extractor, embedding: ConsentedEmbedding) -> bool:
+    """Return whether another person in the zone has a face, whatever rate of strangers the zone accepts."""
     store, galleries = installation.store, installation.galleries
     grant, model = embedding.grant, extractor.model
     with store.read() as connection:
@@ -154,8 +156,21 @@ def refuse_known_face(installation: Installation, extractor: Extractor, embeddin
     probe = ProbeEmbedding(permit_probe(zone), embedding.vector, model.model_id)
     threshold = model.thresholds.duplicate(size)
     found = identify(store, galleries, probe, threshold, store.now()).match
-    if found is not None and found.subject_id != grant.subject_id:
-        raise AlreadyEnrolledError(
-            f"this face is already enrolled under another person in zone {grant.purpose!r}; if it is the same person, "
-            "withdraw the earlier consent first"
-        )
+    return found is not None and found.subject_id != grant.subject_id
+
+
+def refuse_known_face(installation: Installation, extractor: Extractor, embedding: ConsentedEmbedding) -> None:
+    """Refuse a face that another person in the zone has.
+
+    Raises:
+        AlreadyEnrolledError: it is enrolled under another person.
+    """
+    if known_face(installation, extractor, embedding):
+        raise _already_enrolled(embedding.grant.purpose)
+
+
+def _already_enrolled(purpose: Purpose) -> AlreadyEnrolledError:
+    return AlreadyEnrolledError(
+        f"this face is already enrolled under another person in zone {purpose!r}; if it is the same person, withdraw "
+        "the earlier consent first; if you have checked that they are two people, enroll again with --two-people"
+    )

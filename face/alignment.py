@@ -107,6 +107,19 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
     return np.column_stack([scaled, centre_b - scaled @ centre_a])
 
 
+def nose_offset(landmarks: Landmarks) -> float:
+    """Return how far the nose is from the middle between the eyes, in eye distances, along the line of the eyes.
+
+    0 is a face that looks into the camera. Positive is turned to the person's own left, which is the right side of a
+    picture that is not mirrored.
+    """
+    right_eye, left_eye, nose = (landmarks[row] for row in range(3))
+    line = left_eye - right_eye
+    length = float(line @ line) ** 0.5 or 1.0
+    middle = (left_eye + right_eye) / 2
+    return float((nose - middle) @ line) / length**2
+
+
 def eye_distance_px(landmarks: Landmarks) -> float:
     """Return the distance between the two eye landmarks in pixels."""
     dx, dy = (float(value) for value in landmarks[1] - landmarks[0])

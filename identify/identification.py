@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from volens.consent import DataSubjectId, ModelId, Purpose, SecondFactor
-from volens.index import Decision, Match
+from volens.index import Decision, Match, NotCompared
 
-REASONS: Final = {"upside_down": "the face is upside down; check how the camera is mounted"}
+REASONS: Final[dict[str, str]] = {
+    NotCompared.TURNED: "the face is turned by 90 degrees or more; check how the camera is mounted",
+    NotCompared.CUT_OFF: "the face is partly outside the picture; stand in the middle",
+}
 """Why a face was not compared with anybody (`FaceDecision.reason`), in words for people."""
 
 
@@ -40,8 +43,8 @@ class FaceDecision:
 
     @property
     def reason(self) -> str | None:
-        """Why the face was not compared with anybody, as one word: ``upside_down``; None if it was compared."""
-        return "upside_down" if self.decision.upside_down else None
+        """Why the face was not compared with anyone, as one word: ``turned`` or ``cut_off``; None if it was."""
+        return None if self.decision.not_compared is None else self.decision.not_compared.value
 
     @property
     def factor_required(self) -> bool:

@@ -10,6 +10,7 @@ from volens.consent.errors import ForeignReceiptError
 from volens.consent.gate import permit_probe
 from volens.face import DetectedFace, Extractor, RgbImage
 from volens.face.image import Photo, decoded
+from volens.face.quality import is_cut_off
 from volens.identify.identification import FaceDecision, Identification
 from volens.identify.person_in_front import Obstacle, person_in_front
 from volens.identify.visit_recorder import VisitRecorder
@@ -17,6 +18,7 @@ from volens.index import (
     Decision,
     Gallery,
     Installation,
+    NotCompared,
     StageTimer,
     admit_claim,
     identify_many,
@@ -135,7 +137,7 @@ class Recognizer:
     ) -> list[Decision]:
         """Decide about some faces of a frame together, and record the visits that begin. Probes are wiped.
 
-        A face that is upside down is never matched: no probe of it is computed.
+        A face that is turned or cut off is never matched: no probe of it is computed.
 
         The stages are ``embed``, those of `volens.index.identify_many`, and ``note``.
 
@@ -144,15 +146,18 @@ class Recognizer:
         """
         extractor, now = self.extractor, self.store.now
         with timer("embed"):
-            upright = [face for face in faces if not extractor.is_upside_down(image, face)]
-            probes = extractor.probes(image, upright, permit_probe(zone))
+            refused = [self._not_compared(image, face) for face in faces]
+            whole = [face for face, reason in zip(faces, refused, strict=True) if reason is None]
+            probes = extractor.probes(image, whole, permit_probe(zone))
         try:
             decided = iter(identify_many(self.store, self.galleries, probes, self._threshold_of, now(), factor, timer))
         finally:
             for probe in probes:
                 probe.vector.wipe()
-        refused = Decision(None, self.threshold_in(zone) if len(upright) < len(faces) else 0.0, 0, upside_down=True)
-        decisions = [next(decided) if face in upright else refused for face in faces]
+        threshold = self.threshold_in(zone) if len(whole) < len(faces) else 0.0
+        decisions = [
+            next(decided) if reason is None else Decision(None, threshold, 0, not_compared=reason) for reason in refused
+        ]
         matched = [one.match.receipt_id for one in decisions if one.match]
         with timer("note"):
             self.visits.record(matched, VisitKind.IDENTIFIED, extractor.model.model_id, caller)
@@ -199,8 +204,8 @@ class Recognizer:
         if not faces:
             return None
         claim_value = extractor.model.thresholds.claim_value
-        if extractor.is_upside_down(image, faces[0]):
-            return FaceDecision(faces[0].box, Decision(None, claim_value, 0, upside_down=True))
+        if (reason := self._not_compared(image, faces[0])) is not None:
+            return FaceDecision(faces[0].box, Decision(None, claim_value, 0, not_compared=reason))
         (probe,) = extractor.probes(image, faces, permit_probe(zone))
         try:
             decision = verify_claim(self.store, grant, probe, claim_value, carried, factor)
@@ -209,6 +214,11 @@ class Recognizer:
         if decision.match:
             self.visits.record([grant.receipt_id], VisitKind.VERIFIED, extractor.model.model_id, caller)
         return FaceDecision(image.in_file(faces[0].box), decision)
+
+    def _not_compared(self, image: RgbImage, face: DetectedFace) -> NotCompared | None:
+        if is_cut_off(image, face):
+            return NotCompared.CUT_OFF
+        return NotCompared.TURNED if self.extractor.is_turned(image, face) else None
 
     def _threshold_of(self, gallery: Gallery) -> float:
         return self.extractor.model.thresholds.identification(len(gallery), gallery.zone.fpir)

@@ -13,6 +13,7 @@ from volens.index.hot_set import HotSet as HotSet
 from volens.index.installation import Installation as Installation
 from volens.index.match import Decision as Decision
 from volens.index.match import Match as Match
+from volens.index.match import NotCompared as NotCompared
 from volens.index.matching import ESTIMATE_DEVIATIONS as ESTIMATE_DEVIATIONS
 from volens.index.matching import SCAN_DEVIATIONS as SCAN_DEVIATIONS
 from volens.index.matching import identify as identify

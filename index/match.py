@@ -1,6 +1,7 @@
 """The matching core's decision about one face."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import final
 
 from volens.consent import DataSubjectId, ReceiptId, ReferenceId
@@ -17,6 +18,13 @@ class Match:
     comparison_score: float
 
 
+class NotCompared(StrEnum):
+    """Why no embedding of a face was computed: it would be close to those of other faces in that state."""
+
+    TURNED = "turned"
+    CUT_OFF = "cut_off"
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -30,8 +38,7 @@ class Decision:
             face it is.
         factor_refused: the face is known, and the factor that was presented is not that person's, or is locked. Outside
             of this process it is a non-match like any other.
-        upside_down: the face is turned by more than 90 degrees, so nothing was compared: an embedding of it would be
-            close to those of other faces that are upside down.
+        not_compared: why nothing was compared; None if it was.
         undisclosed_reference_id: of a known face without its second factor: for a stream that tracks the face, to check
             whether the consent has ended.
     """
@@ -41,7 +48,7 @@ class Decision:
     sealed_opened: int
     factor_required: bool = False
     factor_refused: bool = False
-    upside_down: bool = False
+    not_compared: NotCompared | None = None
     undisclosed_reference_id: ReferenceId | None = field(default=None, repr=False)
 
     @property

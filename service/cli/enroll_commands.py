@@ -61,6 +61,10 @@ def enroll(
             help="With --replace-photos: the face looks different, and you checked the person's identity.",
         ),
     ] = False,
+    two_people: Annotated[
+        bool,
+        typer.Option("--two-people", help="A look-alike is enrolled here, and you checked that they are two people."),
+    ] = False,
     secret: SecretOption = None,
     secret_qr: SecretQrOption = None,
     badge_out: Annotated[
@@ -98,6 +102,8 @@ def enroll(
     if replace_photos and add_photos:
         raise InputError("pass only one of --replace-photos and --add-photos")
     change = PhotoChange.REPLACE if replace_photos else PhotoChange.ADD if add_photos else None
+    if two_people and change is not None:
+        raise InputError("--two-people goes with the first photos of a person only")
     if (another_look and not replace_photos) or (old_badge is not None and change is None):
         raise InputError("--another-look goes with --replace-photos, and --badge with new photos only")
     taken = read_file(receipt, "receipt", "give the receipt first, then the photos: volens enroll RECEIPT PHOTO ...")
@@ -113,7 +119,13 @@ def enroll(
         if change is None:
             half = carried if isinstance(carried, PersonSecret) else None
             enrolled = site.enroll(
-                taken, images, allow_few=allow_few, progress=advance, secret=half, hand_over=give_badge
+                taken,
+                images,
+                allow_few=allow_few,
+                two_people=two_people,
+                progress=advance,
+                secret=half,
+                hand_over=give_badge,
             )
         else:
             new = NewPhotos(images, change, another_look, allow_few)

@@ -67,6 +67,9 @@ async def enroll(
     idempotent: Idempotent,
     secret: UploadFile | None = None,
     allow_few: Annotated[bool, Form(description="accept fewer than 3 photos")] = False,  # noqa: FBT002  a form's field
+    two_people: Annotated[  # noqa: FBT002  a form's field
+        bool, Form(description="a look-alike is enrolled here, and the desk has checked that they are two people")
+    ] = False,
 ) -> Response:
     """Create the biometric reference of a person with a live consent. Photos are not stored.
 
@@ -79,18 +82,19 @@ async def enroll(
     return await idempotent.run(
         app_state.enrollment_pool,
         lambda: _enroll(
-            app_state, receipt_for_zone(site, zone, receipt, shown.receipt_id), files, half, allow_few=allow_few
+            app_state, receipt_for_zone(site, zone, receipt, shown.receipt_id), files, half, (allow_few, two_people)
         ),
-        *(zone, receipt or b"", shown.receipt_id or "", *files, allow_few),
+        *(zone, receipt or b"", shown.receipt_id or "", *files, allow_few, two_people),
         zone=zone,
     )
 
 
 def _enroll(
-    app_state: AppState, receipt: bytes, photos: list[bytes], half: bytes | None, *, allow_few: bool
+    app_state: AppState, receipt: bytes, photos: list[bytes], half: bytes | None, allowed: tuple[bool, bool]
 ) -> StorableResponse:
     claims = TakeHome.parse(receipt).receipt.claims
-    done, sealed = enroll_uploaded(app_state, receipt, claims.custody, photos, half, allow_few=allow_few)
+    few, two = allowed
+    done, sealed = enroll_uploaded(app_state, receipt, claims.custody, photos, half, allow_few=few, two_people=two)
     badge = None if sealed is None else base64.b64encode(sealed).decode("ascii")
     body = EnrolledAnswer(zone=done.purpose, model=done.model_id, badge=badge, **asdict(done))
     return StorableResponse(body, claims.receipt_id, has_secret=sealed is not None)

@@ -16,6 +16,7 @@ def enroll_uploaded(
     half: bytes | None,
     *,
     allow_few: bool = False,
+    two_people: bool = False,
 ) -> tuple[Enrolled, bytes | None]:
     """Enroll the person of a receipt; return the reference, and the sealed badge in a zone of custody ``badge``.
 
@@ -38,6 +39,7 @@ def enroll_uploaded(
             receipt,
             images,
             allow_few=allow_few,
+            two_people=two_people,
             secret=secret,
             hand_over=hand_over if custody is Custody.BADGE else None,
         )

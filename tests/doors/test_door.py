@@ -283,11 +283,14 @@ def test_a_door_ends_by_itself_after(name: str) -> None:
 
 
 def test_the_log_says_why_a_face_was_not_compared() -> None:
-    turned = DecisionReceived(Verdict.NO_MATCH, "b" * 16, time.monotonic(), reason="upside_down")
+    turned = DecisionReceived(Verdict.NO_MATCH, "b" * 16, time.monotonic(), reason="turned")
     one = watch(FakeDecider([READY, turned]))
     until(lambda: "decision" in one.text.getvalue(), "the decision is logged")
     one.stop()
-    assert "decision: no match: the face is upside down; check how the camera is mounted (visit" in one.text.getvalue()
+    assert (
+        "decision: no match: the face is turned by 90 degrees or more; check how the camera is mounted (visit"
+        in one.text.getvalue()
+    )
 
 
 def test_as_json_each_event_is_one_line_without_the_person() -> None:

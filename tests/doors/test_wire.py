@@ -47,8 +47,8 @@ DECISION = {
             DecisionMessage(Verdict.NO_MATCH, "00112233445566ff", 3, None, None, None),
         ),
         (
-            DECISION | {"decision": "no_match", "subject_id": None, "reason": "upside_down"},
-            DecisionMessage(Verdict.NO_MATCH, "00112233445566ff", 3, None, 0.71, (1.0, 2.5, 30.0, 40.0), "upside_down"),
+            DECISION | {"decision": "no_match", "subject_id": None, "reason": "turned"},
+            DecisionMessage(Verdict.NO_MATCH, "00112233445566ff", 3, None, 0.71, (1.0, 2.5, 30.0, 40.0), "turned"),
         ),
         (
             DECISION | {"reason": "\x1b[8mof a later version"},

@@ -116,10 +116,19 @@ def people(loaded: Extractor, six_people: RgbImage) -> list[RgbImage]:
 
 @pytest.fixture(scope="session")
 def changed() -> Callable[..., RgbImage]:
-    """Make another photo of the same scene: brighter or darker, turned, scaled, blurred (sigma in px)."""
+    """Make another photo of the same scene: brighter or darker, turned, scaled, blurred (sigma in px), moved.
+
+    `moved_px` is the length of a movement while it was taken: to the side, or up and down if negative.
+    """
 
     def change(
-        image: RgbImage, *, gain: float = 1.0, turn_degrees: float = 0.0, scale: float = 1.0, blur_px: float = 0.0
+        image: RgbImage,
+        *,
+        gain: float = 1.0,
+        turn_degrees: float = 0.0,
+        scale: float = 1.0,
+        blur_px: float = 0.0,
+        moved_px: int = 0,
     ) -> RgbImage:
         pixels = image.pixels
         if turn_degrees:
@@ -129,6 +138,9 @@ def changed() -> Callable[..., RgbImage]:
             pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         if blur_px:
             pixels = cv2.GaussianBlur(pixels, (0, 0), blur_px)
+        if moved_px:
+            size = (abs(moved_px), 1) if moved_px > 0 else (1, abs(moved_px))
+            pixels = cv2.blur(pixels, size, borderType=cv2.BORDER_REPLICATE)
         return RgbImage(np.clip(pixels.astype(np.float64) * gain, 0, 255).astype(np.uint8))
 
     return change

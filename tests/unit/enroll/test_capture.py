@@ -11,6 +11,7 @@ from PIL import Image
 
 from volens.consent import ConsentedEmbedding, ConsentGrant, UnitVector
 from volens.consent.grant import ProbePermit
+from volens.consent.reason import Reason
 from volens.enroll import capture_reference
 from volens.face import (
     DetectedFace,
@@ -28,6 +29,7 @@ from volens.face import (
 )
 
 EMPTY = RgbImage(np.full((200, 200, 3), 128, dtype=np.uint8))
+SEVERAL_EMPTY = [RgbImage(np.full((200, 200, 3), 60 * number, dtype=np.uint8)) for number in range(4)]
 
 
 @pytest.fixture(scope="session")
@@ -139,6 +141,30 @@ def test_a_poor_photo_is_named_with_its_reason(
     assert extractor.embeddings_computed == 0
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_photo_that_is_not_upright_is_named(
+    extractor: Extractor, three: list[RgbImage], grant: ConsentGrant, quarters: int
+) -> None:
+    turned = RgbImage(np.ascontiguousarray(np.rot90(three[1].pixels, quarters)))
+    with pytest.raises(PoorQualityError, match=r"photo 2.* is not upright") as caught:
+        capture_reference([three[0], turned, three[2]], grant, extractor)
+    assert (caught.value.reason, caught.value.number) == (Reason.PHOTO_TURNED, 2)
+    assert extractor.embeddings_computed == 0
+
+
+@pytest.mark.parametrize("brighter", [0, 1])
+def test_the_same_picture_twice_is_named(
+    extractor: Extractor, three: list[RgbImage], grant: ConsentGrant, brighter: int
+) -> None:
+    again = RgbImage(three[0].pixels // 2 * 2 + brighter)
+    with pytest.raises(
+        PoorQualityError, match="photo 3 is the same picture as photo 1; expected another one"
+    ) as caught:
+        capture_reference([three[0], three[1], again], grant, extractor)
+    assert (caught.value.reason, caught.value.number) == (Reason.PHOTO_REPEATED, 3)
+    assert extractor.embeddings_computed == 0
+
+
 def test_a_site_may_set_its_own_limits(extractor: Extractor, three: list[RgbImage], grant: ConsentGrant) -> None:
     with pytest.raises(PoorQualityError, match="photo 1: the face is too small"):
         capture_reference(three, grant, extractor, rules=QualityRules(min_eye_distance_px=90))
@@ -171,14 +197,14 @@ def test_no_mixture_of_two_people_passes_however_many_photos_of_each(
 def test_one_pair_of_unlike_poses_is_forgiven_if_the_others_agree(grant: ConsentGrant) -> None:
     # Angles between unit vectors: 0 and 65 degrees score 0.42, below 0.45; both score 0.84 with the one between.
     extractor = Scripted([0.0, 32.5, 65.0])
-    draft = capture_reference([EMPTY] * 3, grant, extractor, rules=ANYTHING)
+    draft = capture_reference(SEVERAL_EMPTY[:3], grant, extractor, rules=ANYTHING)
     assert len(draft.qualities) == 3
 
 
 def test_an_embedding_that_agrees_with_half_of_the_others_only_is_refused(grant: ConsentGrant) -> None:
     extractor = Scripted([0.0, 0.0, 90.0, 90.0])
     with pytest.raises(DifferentPeopleError, match="photo 1"):
-        capture_reference([EMPTY] * 4, grant, extractor, rules=ANYTHING)
+        capture_reference(SEVERAL_EMPTY, grant, extractor, rules=ANYTHING)
 
 
 class OneAtATime(EncodedImage):
@@ -221,7 +247,16 @@ def test_photos_with_too_many_pixels_together_are_refused_before_decoding(
 
 
 ANYTHING = QualityRules(
-    min_detection_score=0, min_eye_distance_px=0, max_roll_degrees=180, min_sharpness=0, min_mean_luma=0
+    min_detection_score=0,
+    min_eye_distance_px=0,
+    max_roll_degrees=180,
+    max_nose_offset=9,
+    min_sharpness=0,
+    min_directional_sharpness=0,
+    min_mean_luma=0,
+    max_clipped_dark=1,
+    max_flat_eyes_px=9999,
+    max_flat_mouth_px=9999,
 )
 
 

@@ -10,8 +10,9 @@ from house import House
 
 from volens.consent import ConsentGrant, NoLiveConsentError
 from volens.enroll import advise_capture
-from volens.enroll.capture_advice import Advice, Pose, advise, nose_offset
+from volens.enroll.capture_advice import Advice, Pose, advise
 from volens.face import DetectedFace, Extractor, ImageError, RgbImage
+from volens.face.alignment import nose_offset
 from volens.face.image import EncodedImage
 from volens.service import samples
 
@@ -100,7 +101,7 @@ def test_a_pose_is_told_by_the_nose_between_the_eyes(
 def test_the_offset_is_in_eye_distances_and_signed(nose_x: float, offset: float) -> None:
     landmarks = np.array([[30, 40], [70, 40], [nose_x, 60], [35, 80], [65, 80]], np.float32)
     face = DetectedFace((0, 0, 100, 100), landmarks, 0.9)
-    assert nose_offset(face) == pytest.approx(offset)
+    assert nose_offset(face.landmarks) == pytest.approx(offset)
 
 
 def test_without_a_grant_nothing_is_computed(extractor: Extractor) -> None:

@@ -189,7 +189,7 @@ def test_a_stream_needs_a_zone_with_a_gallery(house: House, extractor: Extractor
         door(house, extractor, "nowhere")
 
 
-def test_a_face_that_is_upside_down_is_never_matched_and_the_reason_is_given(
+def test_a_face_that_is_turned_is_never_matched_and_the_reason_is_given(
     house: House, extractor: Extractor, astronaut: RgbImage
 ) -> None:
     turned = RgbImage(np.ascontiguousarray(astronaut.pixels[::-1, ::-1]))
@@ -204,11 +204,11 @@ def test_a_face_that_is_upside_down_is_never_matched_and_the_reason_is_given(
 
     decided = [*found.faces, *streamed.faces, *([] if claimed is None else [claimed])]
     assert len(decided) >= 3
-    assert {(face.outcome, face.reason, face.match) for face in decided} == {("no_match", "upside_down", None)}
+    assert {(face.outcome, face.reason, face.match) for face in decided} == {("no_match", "turned", None)}
     assert extractor.embeddings_computed == 0
 
 
-def test_an_upright_face_beside_one_that_is_upside_down_still_matches(
+def test_an_upright_face_beside_one_that_is_turned_still_matches(
     house: House, extractor: Extractor, astronaut_tile: np.ndarray
 ) -> None:
     both = RgbImage(np.hstack([astronaut_tile, astronaut_tile[::-1, ::-1]]))
@@ -216,7 +216,7 @@ def test_an_upright_face_beside_one_that_is_upside_down_still_matches(
     recognizer = Recognizer(house.site.installation, lambda: extractor)
     faces = {face.box[0] < SIDE: face for face in recognizer.identify(Purpose("lobby"), both).faces}
     assert faces[True].subject_id == person.subject_id
-    assert (faces[False].match, faces[False].reason) == (None, "upside_down")
+    assert (faces[False].match, faces[False].reason) == (None, "turned")
 
 
 def test_a_person_who_pauses_does_not_match_from_the_next_frame_on(

@@ -32,6 +32,11 @@ GOOD = {
     "clipped_bright": 0.0,
     "sharpness": 1.0,
     "roll_degrees": 0.0,
+    "roll_score": 1.0,
+    "nose_offset": 0.0,
+    "directional_sharpness": 1.0,
+    "flat_eyes_px": 0,
+    "flat_mouth_px": 0,
 }
 POOR = {
     Reason.PHOTO_OUTSIDE: {"inside_photo": 0.5},
@@ -40,8 +45,11 @@ POOR = {
     Reason.PHOTO_BRIGHT: {"mean_luma": 254.0},
     Reason.PHOTO_DARK: {"mean_luma": 3.0},
     Reason.PHOTO_BLURRED: {"sharpness": 0.0},
-    Reason.PHOTO_UPSIDE_DOWN: {"roll_degrees": 179.0},
+    Reason.PHOTO_TURNED: {"roll_degrees": 179.0},
     Reason.PHOTO_TILTED: {"roll_degrees": 60.0},
+    Reason.PHOTO_PROFILE: {"nose_offset": 0.5},
+    Reason.PHOTO_EYES_COVERED: {"flat_eyes_px": 900},
+    Reason.PHOTO_MOUTH_COVERED: {"flat_mouth_px": 900},
 }
 CONSENT = "/v1/zones/lobby/consents/{receipt_id}"
 INVITE = {"name": "Bo Newcomer", "jurisdiction": "FR"}
