@@ -1,25 +1,37 @@
-"""Six people from samples: the astronaut and five of the group, with four photos each."""
+"""People from samples: the astronaut and some of the group, with four photos each."""
 
+from collections.abc import Sequence
 from io import BytesIO
-from typing import Final
 
 from PIL import Image
 
 from benchmarks.group_photo import six_people_photo
-from volens.face import Extractor, RgbImage
+from volens.face import Extractor, QualityRules, RgbImage
 from volens.service import samples
-
-_TILTED: Final = 1
-"""Index of a person of the group whose head is turned too far for enrollment in every view."""
 
 
 def actors(count: int) -> list[list[bytes]]:
-    """Return four photos (JPEG) of each of some people, at most 6; the fourth is the frame of a door."""
-    group = six_people_photo()
-    faces = Extractor.load_default().detect(group)
-    upright = [face for number, face in enumerate(faces) if number != _TILTED]
-    portraits = [samples.astronaut(), *(samples.around(group, face.box) for face in upright)]
-    return [[_jpeg(view) for view in samples.views(portrait, 4)] for portrait in portraits[:count]]
+    """Return four photos (JPEG) of each of some people, at most 5; the fourth is the frame of a door.
+
+    Left out are people of the group whose head is turned too far for enrollment in one of the views.
+
+    Raises:
+        ValueError: so many people cannot be enrolled.
+    """
+    group, extractor = six_people_photo(), Extractor.load_default()
+    portraits = [samples.astronaut(), *(samples.around(group, face.box) for face in extractor.detect(group))]
+    found = [views for views in (samples.views(one, 4) for one in portraits) if _can_be_enrolled(views, extractor)]
+    if len(found) < count:
+        raise ValueError(f"got {count} people; expected at most {len(found)}")
+    return [[_jpeg(view) for view in views] for views in found[:count]]
+
+
+def _can_be_enrolled(views: Sequence[RgbImage], extractor: Extractor) -> bool:
+    for view in views:
+        faces = extractor.detect(view)
+        if len(faces) != 1 or next(QualityRules().problems(extractor.assess(view, faces[0])), None):
+            return False
+    return True
 
 
 def _jpeg(image: RgbImage) -> bytes:
