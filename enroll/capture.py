@@ -29,8 +29,11 @@ from volens.face.pixel_budget import FORM_PIXELS
 
 MIN_PHOTOS: Final = 3
 DEFAULT_RULES: Final = QualityRules()
-_SAME_PICTURE: Final = 1.0
-"""Mean difference of two aligned faces, in grey levels of 255, below which they are one picture."""
+_SAME_PICTURE: Final = 0.1
+"""Mean difference of two aligned faces, in grey levels of 255, below which they are one picture.
+
+It is low because a person who holds still differs from themselves by little more than the noise of the camera.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,10 +38,14 @@ class CameraFile:
 
     def _write(self, frames: Sequence[Image.Image]) -> None:
         video = bytearray()
+        noise = np.random.default_rng(1)
         for frame in frames:
-            out = BytesIO()
-            frame.save(out, "JPEG", quality=92, subsampling=1)
-            video += out.getvalue() * FRAMES_OF_EACH
+            for _ in range(FRAMES_OF_EACH):
+                # As of a real camera: no two frames are the same.
+                pixels = np.asarray(frame, np.int16) + noise.integers(-1, 2, (SIZE[1], SIZE[0], 1), np.int16)
+                out = BytesIO()
+                Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(out, "JPEG", quality=92, subsampling=1)
+                video += out.getvalue()
         self.path.write_bytes(video)
 
 

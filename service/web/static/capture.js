@@ -5,6 +5,7 @@ const LONGEST_SIDE = 960;
 const QUALITY = 0.92;
 const PAUSE_MS = 250;
 const CALM_MS = 900;
+const SAMPLE = 64;
 
 export class CameraError extends Error {
   constructor(kind) {
@@ -30,11 +31,13 @@ export class Capture {
     this.canvas = document.createElement("canvas");
     this.stream = null;
     this.stopped = false;
+    this.taken = [];
   }
 
   async take(wanted) {
     await this.open();
     const photos = [];
+    this.taken = [];
     try {
       for (const pose of wanted) {
         const photo = await this.untilGood(pose, photos.length);
@@ -54,8 +57,8 @@ export class Capture {
       const frame = await this.frame();
       const advice = frame ? await this.look(frame, pose) : "look-at";
       if (this.stopped) return null;
-      if (advice === "good") return frame;
-      this.tell(advice, done);
+      if (advice === "good" && this.isNew()) return frame;
+      this.tell(advice === "good" ? "look-at" : advice, done);
       await pause(PAUSE_MS);
     }
     return null;
@@ -84,6 +87,16 @@ export class Capture {
     return new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", QUALITY));
   }
 
+  // Whether the newest frame is another picture than those that were taken. Two frames of a camera never are the same,
+  // unless the camera hangs.
+  isNew() {
+    const middle = this.canvas.getContext("2d").getImageData(
+      (this.canvas.width - SAMPLE) >> 1, (this.canvas.height - SAMPLE) >> 1, SAMPLE, SAMPLE).data;
+    if (this.taken.some((one) => one.every((value, at) => value === middle[at]))) return false;
+    this.taken.push(middle);
+    return true;
+  }
+
   stop() {
     this.stopped = true;
     this.close();
@@ -94,6 +107,7 @@ export class Capture {
     this.stream = null;
     this.video.srcObject = null;
     this.canvas.width = this.canvas.height = 0;
+    this.taken = [];
   }
 }
 
