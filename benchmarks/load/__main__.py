@@ -30,7 +30,7 @@ def main() -> int:
     asked = parser.parse_args()
     plan = Plan(asked.seconds, asked.doors, asked.frames_per_s, asked.kill_at, asked.model_threads, asked.workers)
     with tempfile.TemporaryDirectory() as folder:
-        history = run(Path(folder) / "home", actors(5), plan)
+        history = run(Path(folder) / "home", actors(4), plan)
     verdict = check(history.decisions, history.stays.values())
     asked.out.mkdir(parents=True, exist_ok=True)
     name = f"{'steady' if plan.kill_at_s is None else 'killed'}{plan.workers if plan.workers > 1 else ''}.json"
