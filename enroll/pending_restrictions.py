@@ -21,15 +21,11 @@ from typing import Final, Protocol, final
 
 from volens.consent import ReceiptId, UnavailableError, VolensError
 from volens.erase import Told
+from volens.erase.pending_stops import FIRST_RETRY_S, HELD_S, retry_pause_s
 from volens.store import Store
 from volens.store.people.restrictions import lift_restriction, restrict, restricted_since
 from volens.store.programs import MessageKind, enqueue
 
-HELD_S: Final = 5.0
-"""How long a process that was told waits for the one that took the restriction, before it tries to write it too."""
-
-_FIRST_RETRY_S: Final = 0.25
-_LONGEST_RETRY_S: Final = 5.0
 _IDLE_S: Final = 30.0
 
 
@@ -52,11 +48,9 @@ class RestrictionPendingError(UnavailableError):
 
     def __init__(self, problem: str, told: Told) -> None:
         """Describe what is promised, and what is not; `problem` is why the store could not be written."""
-        others = f" and in {told.told} other{'s' * (told.told != 1)}" if told.told else ""
-        but = f", but perhaps not in {', '.join(told.untold)}, which did not answer" if told.untold else ""
         super().__init__(
-            f"matching has stopped in this process{others}{but}; the restriction is not on the disk yet ({problem}); "
-            "it is retried until it is; if the service ends before that, the person is matched again, and you must "
+            f"matching has stopped {told.where}; the restriction is not on the disk yet ({problem}); it is retried "
+            "until it is; if the service ends before that, the person is matched again, and you must "
             "restrict the consent again; nothing was erased"
         )
         self.told = told
@@ -179,7 +173,7 @@ class PendingRestrictions:
                 self._settle(receipt_id)
         with self._lock:
             next_at = min((one.retry_at for one in self._pending.values()), default=self._clock() + _IDLE_S)
-        return max(_FIRST_RETRY_S, next_at - self._clock())
+        return max(FIRST_RETRY_S, next_at - self._clock())
 
     def _record(self, receipt_id: ReceiptId) -> datetime:
         with self._store.write() as tx:
@@ -192,9 +186,8 @@ class PendingRestrictions:
     def _note_failure(self, receipt_id: ReceiptId, error: UnavailableError) -> None:
         with self._lock:
             pending = self._pending.setdefault(receipt_id, _Pending(0.0))
-            pause_s = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2 ** min(pending.failures, 8))
+            pending.retry_at = self._clock() + retry_pause_s(pending.failures)
             pending.problem, pending.failures = str(error), pending.failures + 1
-            pending.retry_at = self._clock() + pause_s
         self.wake()
 
     def _settle(self, receipt_id: ReceiptId) -> bool:

@@ -40,7 +40,7 @@ TELL_AFTER_S: Final = 0.1
 HELD_S: Final = 5.0
 """How long a process that was told waits for the one that took the stop, before it tries to commit it too."""
 
-_FIRST_RETRY_S: Final = 0.25
+FIRST_RETRY_S: Final = 0.25
 _LONGEST_RETRY_S: Final = 5.0
 
 Stop: TypeAlias = tuple[ReceiptId, EndReason]
@@ -59,6 +59,13 @@ class Told:
     told: int = 0
     untold: tuple[str, ...] = ()
 
+    @property
+    def where(self) -> str:
+        """In which processes matching has stopped, and in which perhaps not, for a sentence."""
+        others = f" and in {self.told} other{'s' * (self.told != 1)}" if self.told else ""
+        but = f", but perhaps not in {', '.join(self.untold)}, which did not answer" if self.untold else ""
+        return f"in this process{others}{but}"
+
 
 class Peers(Protocol):
     """The other processes that serve this site on this machine."""
@@ -76,12 +83,10 @@ class StopPendingError(UnavailableError):
 
     def __init__(self, problem: str, told: Told) -> None:
         """Describe what is promised, and what is not; `problem` is why the store could not be written."""
-        others = f" and in {told.told} other{'s' * (told.told != 1)}" if told.told else ""
-        but = f", but perhaps not in {', '.join(told.untold)}, which did not answer" if told.untold else ""
         super().__init__(
-            f"matching has stopped in this process{others}{but}; the withdrawal is not on the disk yet ({problem}); it "
-            "is retried until it is; keep the code or receipt: if the service ends before that, the consent is in "
-            "force again, and you must withdraw again; ask again later for the certificate"
+            f"matching has stopped {told.where}; the withdrawal is not on the disk yet ({problem}); it is retried "
+            "until it is; keep the code or receipt: if the service ends before that, the consent is in force again, "
+            "and you must withdraw again; ask again later for the certificate"
         )
         self.told = told
 
@@ -349,9 +354,14 @@ class PendingStops:
         self.problem = _sentence(error)
         for one in of:
             one.problem, one.not_before = self.problem, 0.0
-        self._retry_at = self._clock() + min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2 ** min(self._failures, 8))
+        self._retry_at = self._clock() + retry_pause_s(self._failures)
         self._failures += 1
         self.changed.set()
+
+
+def retry_pause_s(failures: int) -> float:
+    """Return the seconds to wait before the next try, after so many tries that failed before the last one."""
+    return min(_LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 8))
 
 
 def _sentence(error: Exception) -> str:
