@@ -162,7 +162,7 @@ def _consents(site: Site, who: str | None, code: str | None) -> list[ReceiptId] 
 
     Raises:
         InputError: both were given, or a file is something else.
-        NoLiveConsentError: nobody is found.
+        NoLiveConsentError: no one is found.
         ReceiptError, TamperError: the receipt is malformed, or not the one recorded.
     """
     if who is not None and code is not None:

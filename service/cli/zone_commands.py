@@ -20,7 +20,7 @@ app = Commands("zone", "Define zones: one purpose at one set of doors, with its 
 notice_app = Commands("notice", "Publish the notice that people read before giving consent.")
 
 
-_Fpir: Final = typer.Option(help="Of strangers, how many may be taken for somebody, in one look: 0.1% or 0.01%.")
+_Fpir: Final = typer.Option(help="Share of strangers who may be accepted in one look (FPIR): 0.1% or 0.01%.")
 _Name = Annotated[str, typer.Argument(help="The zone.", show_default=False)]
 
 
