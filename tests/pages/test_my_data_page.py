@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from patience import PATIENCE_S, free_port
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from signing import Passkey, make_passkey
 
 from tests.pages.camera import CameraFile
@@ -321,7 +321,15 @@ def test_a_key_of_this_browser_signs_a_renewal(page: Page, served: ServedSite) -
         signed = page.evaluate(script, [sign, {"signing_input": offer.signing_input.decode()}])
         ada = Person(site.accept_consent(notice, signed.encode(), name="Ada"), SubjectKey.from_seed(bytes(32)))
     scan(page, ada)
-    page.get_by_role("link", name="Go on for longer").click()
+    held: list[Route] = []
+
+    def hold(script: Route) -> None:
+        held.append(script)
+
+    page.route("**/renewal.js", hold, times=1)
+    page.get_by_role("link", name="Go on for longer").click(no_wait_after=True)
+    expect(page.get_by_role("button", name="Sign and go on")).to_be_disabled()  # an early tap is not lost
+    held[0].continue_()
     page.get_by_role("button", name="Sign and go on").click()
     expect(page.get_by_role("status")).to_contain_text("Save the new receipt now")
     page.evaluate("async sign => (await import(sign)).forgetBrowserKey('lobby')", sign)

@@ -110,6 +110,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
     event.preventDefault();
     submit(form);
   });
+  form.querySelector("button[type=submit]").disabled = false; // until here an early tap would show what is meant for the script
 }
 
 // A page that comes back from the browser's memory shows how it is now, with buttons that work again.

@@ -69,3 +69,4 @@ form?.addEventListener("submit", async (event) => {
     button.disabled = false;
   }
 });
+if (form) button.disabled = false; // until here an early tap would send the form without a signature
