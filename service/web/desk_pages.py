@@ -33,10 +33,12 @@ from volens.service.consent_sheet import sheet_page
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import MAX_FRAME_BYTES, IdInPath
 from volens.service.http.pagination import Cursor, decode_cursor, encode_cursor
+from volens.service.http.presented_token import badge_bytes
 from volens.service.http.same_origin import same_origin
 from volens.service.people_csv import people_csv
 from volens.service.principal import Principal
 from volens.service.qr_codes import qr_svg
+from volens.service.web.badge_in_browser import badge_in_browser
 from volens.service.web.page_response import PRINTED_PAGE_POLICY, render, zone_name
 from volens.service.web.staff_session import DeskPageRoute, Staff
 from volens.store.people.people_list import ConsentFilter, ConsentState, WantedState, filter_of
@@ -45,10 +47,12 @@ router: Final = APIRouter(route_class=DeskPageRoute)
 
 ON_A_PAGE: Final = 50
 MAX_TAKE_HOME_BYTES: Final = 2 * 2**20
+MAX_BADGE_FORM_BYTES: Final = 32 * 2**10
 _LOOK: Final = PixelBudget("a picture of the camera", 2_000_000)
 _SEE_OTHER: Final = 303
 
-SubjectInPath = Annotated[str, Path(pattern="^[0-9A-Za-z_-]{43}$")]
+SUBJECT_ID: Final = "^[0-9A-Za-z_-]{43}$"
+SubjectInPath = Annotated[str, Path(pattern=SUBJECT_ID)]
 ZoneInQuery = Annotated[str | None, Query(max_length=100)]
 TakeHomeField = Annotated[str, Form(max_length=MAX_TAKE_HOME_BYTES)]
 
@@ -142,6 +146,7 @@ async def people_file(
 @router.get("/desk/search", name="desk_search_form")
 @router.get("/desk/code", name="desk_no_code")
 @router.get("/desk/code/sheet", name="desk_no_sheet")
+@router.get("/desk/badge", name="desk_no_badge")
 async def back_to_people(request: Request) -> Response:
     """Lead back to the list: what was searched for, or a code, is in no address, so it cannot be shown again."""
     language = request.query_params.get("lang")
@@ -191,7 +196,6 @@ async def person_page(
             zones={one.purpose: one for one in site.zones.all()},
             factors=factors,
             no_factor=SecondFactor.NONE,
-            operator_key=Custody.OPERATOR,
             done=done,
             **_list_values(site, staff.caller),
         )
@@ -209,6 +213,8 @@ async def photos_page(request: Request, app_state: SharedState, staff: Staff, re
         _check_zone(staff.caller, stored.purpose)
         record = site.people.show(receipt_id, zone=staff.caller.purpose, shown_to=staff.caller.caller_id)
         entry = next(one for one in record.in_force if one.consent.receipt_id == receipt_id)
+        zone = site.zones.get(stored.purpose)
+        holds_secret = zone.custody is Custody.SUBJECT_KEY
         return render(
             request,
             "desk/photos.html",
@@ -216,8 +222,9 @@ async def photos_page(request: Request, app_state: SharedState, staff: Staff, re
             staff=staff,
             section="/desk",
             entry=entry,
-            zone=site.zones.get(stored.purpose),
-            operator_key=Custody.OPERATOR,
+            zone=zone,
+            custodies=Custody,
+            commitment=site.rights.own.commitment(stored.receipt_id).hex() if holds_secret else None,
             **_list_values(site, staff.caller),
         )
 
@@ -281,6 +288,23 @@ async def code_sheet(app_state: SharedState, staff: Staff, take_home: TakeHomeFi
     zone = app_state.site.defaults.time_zone
     text = await app_state.page_pool.run(lambda: sheet_page(shown, time_zone=zone()))
     return printed(text)
+
+
+@router.post("/desk/badge", name="desk_badge", max_body_size=MAX_BADGE_FORM_BYTES, dependencies=[Depends(same_origin)])
+async def badge_page(
+    request: Request,
+    app_state: SharedState,
+    staff: Staff,
+    badge: Annotated[str, Form(max_length=MAX_BADGE_FORM_BYTES)],
+    subject_id: Annotated[str, Form(pattern=SUBJECT_ID)],
+) -> Response:
+    """Show a badge that was just made, to hand over: its QR codes and its file. Nothing is stored."""
+
+    def page() -> Response:
+        shown = badge_in_browser(badge_bytes(badge) or b"")
+        return render(request, "desk/badge.html", staff=staff, section="/desk", badge=shown, subject_id=subject_id)
+
+    return await app_state.page_pool.run(page)
 
 
 def printed(text: str) -> Response:

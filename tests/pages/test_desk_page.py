@@ -13,7 +13,10 @@ from tests.pages.camera import CameraFile
 from tests.pages.conftest import ServedSite, one_site, overflows, violations
 from tests.pages.staff_browser import signed_in
 from tests.pages.test_every_page import MAX_BYTES
-from volens import Site, SubjectKey
+from tests.pages.test_own_key_page import opens
+from tests.pages.test_page_pictures import photo_files
+from volens import Badge, Site, SubjectKey, TakeHome
+from volens.consent import PersonSecret, VolensError
 from volens.rights import PersonEntry
 from volens.service import samples
 
@@ -127,10 +130,7 @@ def test_the_desk_takes_first_photos_and_refuses_poor_ones_in_words(
     page: Page, served: ServedSite, camera: CameraFile, tmp_path: Path, picture: Callable[[Page, str], Path]
 ) -> None:
     mary = known(served, "mary").consent
-    files = []
-    for number, photo in enumerate(samples.views(samples.astronaut(), 3)):
-        files.append(tmp_path / f"{number}.png")
-        Image.fromarray(photo.pixels).save(files[-1])
+    files = photo_files(tmp_path)
     grey = tmp_path / "grey.png"
     Image.new("RGB", (400, 400), (90, 90, 90)).save(grey)
     signed_in(page, served, "desk")
@@ -212,6 +212,78 @@ def test_the_desk_invites_sends_a_new_link_cancels_and_imports(
     assert "another zone" in rows[2]["reason"]
     page.get_by_role("button", name="Invite all").click()
     expect(page.get_by_role("status")).to_have_text("0 invited, 3 refused")
+
+
+def gave_consent(served: ServedSite, zone: str, name: str) -> TakeHome:
+    """Record a consent of a person without photos, beside the service."""
+    with Site.open(served.home) as site:
+        key = SubjectKey.from_seed(name.encode().ljust(32))
+        return site.give_consent(site.notice(zone, "en"), name=name, jurisdiction="FR", key=key)
+
+
+def upload(page: Page, files: list[Path]) -> None:
+    page.get_by_role("button", name="Upload photos").click()
+    page.get_by_label("Three photos").set_input_files(files)
+    page.get_by_role("button", name="Use these photos").click()
+
+
+def test_the_desk_takes_photos_with_the_key_that_the_person_shows(
+    page: Page, served: ServedSite, tmp_path: Path, picture: Callable[[Page, str], Path]
+) -> None:
+    ada, files = gave_consent(served, "lab", "Ada Lab"), photo_files(tmp_path)
+    assert ada.secret is not None
+    signed_in(page, served, "desk")
+    for typed, sentence in (("", "key is needed"), (PersonSecret(bytes(32)).reveal(), "not the key that goes with")):
+        page.goto(f"{served.url}/desk/photos/{ada.receipt.claims.receipt_id}")
+        page.get_by_label("The text behind its square").fill(typed)
+        upload(page, files)
+        expect(page.get_by_role("alert")).to_contain_text(sentence)
+        assert known(served, "Ada Lab").consent.references == 0
+    for what in ("Take the first photos", "New photos"):
+        page.goto(f"{served.url}/desk/people/{ada.receipt.claims.subject_id}")
+        page.get_by_role("link", name=what).click()
+        page.get_by_label("The text behind its square").fill(ada.secret.reveal())
+        picture(page, f"desk-photos-lab-{what.split()[0].lower()}")
+        upload(page, files)
+        expect(page.get_by_role("status")).to_contain_text("The photos are done.")
+    assert opens(served, ada, ada.secret, "lab")
+
+
+def test_the_desk_hands_over_a_badge_and_makes_it_again_from_the_old_one(
+    page: Page, served: ServedSite, tmp_path: Path
+) -> None:
+    ada, files, badge = gave_consent(served, "archive", "Ada Archive"), photo_files(tmp_path), tmp_path / "badge.bin"
+    address = f"{served.url}/desk/photos/{ada.receipt.claims.receipt_id}"
+    signed_in(page, served, "desk")
+    page.goto(address)
+    upload(page, files)
+    first = handed_over(page)
+    assert page.locator(".qr img").count() == 2
+    assert not violations(page)
+    page.goto(address)
+    upload(page, files)
+    expect(page.get_by_role("alert")).to_contain_text("badge is needed")
+    for content in (first[:-1] + bytes([first[-1] ^ 1]), first):
+        badge.write_bytes(content)
+        page.goto(address)
+        page.get_by_label("The file of the badge").set_input_files(badge)
+        upload(page, files)
+        if content is not first:
+            expect(page.get_by_role("alert")).to_contain_text("Nothing was changed.")
+    second = handed_over(page)
+    page.goto(f"{served.url}/desk/badge")
+    expect(page.get_by_role("heading", level=1)).to_have_text("People")
+    assert opens(served, ada, Badge.parse(second), "archive")
+    with pytest.raises(VolensError, match="badge"):
+        opens(served, ada, Badge.parse(first), "archive")
+
+
+def handed_over(page: Page) -> bytes:
+    """Return the badge that the page hands over, as a person saves it."""
+    expect(page.get_by_role("heading", level=1)).to_have_text("The new badge")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Save the file").click()
+    return Path(saved.value.path()).read_bytes()
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "de"])

@@ -33,6 +33,7 @@ IMPORTANT: Final = ("about", "my-data", "desk-people", "officer", "operator")
 PICTURES: Final = {
     "home.html": "home",
     "problem.html": "problem",
+    "desk/badge.html": "desk-badge",
     "desk/code.html": "desk-code",
     "desk/found.html": "desk-found",
     "desk/invitations.html": "desk-invitations",
@@ -298,7 +299,9 @@ def test_the_pages_of_a_persons_own_data(served: ServedSite, page: Page, look: L
     look(page, "my-data-ended")
 
 
-def test_the_pages_of_the_desk(served: ServedSite, page: Page, look: Look, people: People, language: str) -> None:
+def test_the_pages_of_the_desk(
+    served: ServedSite, page: Page, look: Look, people: People, language: str, tmp_path: Path
+) -> None:
     ada = people.give("Ada Example", photos=True).receipt.claims
     people.give("Grace Sample")
     link_for(served, "Lin Invited" if language == "en" else "Lin Geladen")
@@ -328,6 +331,22 @@ def test_the_pages_of_the_desk(served: ServedSite, page: Page, look: Look, peopl
     page.locator("form[data-then=code] button").click()
     page.wait_for_url("**/code")
     look(page, "desk-code")
+    for zone in ("lab", "archive"):
+        page.goto(f"{served.url}/desk/photos/{people.give('Ada Example', zone).receipt.claims.receipt_id}")
+        look(page, f"desk-photos-{zone}")
+    page.locator("#upload").click()
+    page.locator("#chosen").set_input_files(photo_files(tmp_path))
+    page.locator("#send").click()
+    page.wait_for_url("**/badge")
+    look(page, "desk-badge")
+
+
+def photo_files(folder: Path) -> list[Path]:
+    """Write three photos of one person, and return their files."""
+    files = [folder / f"{number}.png" for number in range(3)]
+    for file, photo in zip(files, samples.views(samples.astronaut(), 3), strict=True):
+        Image.fromarray(photo.pixels).save(file)
+    return files
 
 
 def test_the_pages_of_the_privacy_officer(

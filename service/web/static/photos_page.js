@@ -55,7 +55,8 @@ async function byFiles() {
 }
 
 // What goes with the photos where the person holds the key; asked for before a picture is taken.
-const heldByPerson = async () => (fields ? [] : heldParts(words.receipt));
+// At the desk there are fields for it where it is needed: what this browser keeps may be another person's.
+const heldByPerson = async () => (fields && !document.getElementById("own-half") ? [] : heldParts(words.receipt));
 
 async function look(frame, pose) {
   try {
@@ -75,8 +76,16 @@ async function send(photos, held) {
   }
   for (const [name, blob] of held) form.append(name, blob, name);
   const answer = await post(words.send, form);
-  if (answer.badge && !fields) keepBadge(words.receipt, answer.badge);
+  if (answer.badge && fields) return handOver(answer.badge);
+  if (answer.badge) keepBadge(words.receipt, answer.badge);
   location.assign(words.next);
+}
+
+// A badge goes in the body of a form, so that it is in no address and no history.
+function handOver(badge) {
+  const form = document.getElementById("badge-form");
+  form.elements.badge.value = badge;
+  form.submit();
 }
 
 function tell(advice, done) {
