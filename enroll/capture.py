@@ -159,7 +159,7 @@ def _check_pixels(photos: Sequence[Photo]) -> None:
 def _one_good_face(
     photo: RgbImage, name: str, extractor: Extractor, rules: QualityRules
 ) -> tuple[DetectedFace, QualityReport]:
-    found = extractor.detect(photo)
+    found = extractor.search(photo)
     if not found:
         if (degrees := extractor.turned_by(photo)) is not None:
             raise PoorQualityError(

@@ -89,7 +89,7 @@ class Recognizer:
         with timer("decode"):
             image = decoded(frame)
         with timer("detect"):
-            faces = self.extractor.detect(image)
+            faces = self.extractor.search(image)
         decisions = self.identify_faces(zone, image, faces, factor, caller=caller, timer=timer)
         threshold = decisions[0].threshold if decisions else self.threshold_in(zone)
         decided = tuple(
@@ -200,7 +200,7 @@ class Recognizer:
                 raise ForeignReceiptError("this is for another zone; present the receipt or badge for this zone")
             grant, zone = admit_claim(self.store, connection, receipt, carried, purpose)
         image, extractor = decoded(frame), self.extractor
-        faces = extractor.detect(image)[:1]
+        faces = extractor.search(image)[:1]
         if not faces:
             return None
         claim_value = extractor.model.thresholds.claim_value

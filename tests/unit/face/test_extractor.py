@@ -1,11 +1,12 @@
 """Embedding extraction: without a capability no embedding is computed."""
 
+import cv2
 import numpy as np
 import pytest
 
 from volens.consent import ConsentedEmbedding, ConsentGrant, ProbeEmbedding
 from volens.consent.grant import ProbePermit
-from volens.face import Extractor, ModelCache, ModelMissingError, RgbImage
+from volens.face import Extractor, ModelCache, ModelMissingError, RgbImage, eye_distance_px
 
 
 class Models:
@@ -61,6 +62,23 @@ def test_six_people_are_six_different_people(extractor: Extractor, six_people: R
     stack = np.stack([probe.vector.array for probe in probes])
     scores = stack @ stack.T
     assert scores[~np.eye(6, dtype=bool)].max() < extractor.model.thresholds.claim_value
+
+
+def test_a_face_far_away_in_a_large_image_is_found_by_looking_closer(extractor: Extractor, astronaut: RgbImage) -> None:
+    (face,) = extractor.detect(astronaut)
+    scale = 16 / eye_distance_px(face.landmarks)
+    small = cv2.resize(astronaut.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    pixels = np.full((1080, 1920, 3), 110, dtype=np.uint8)
+    pixels[600 : 600 + len(small), 900 : 900 + small.shape[1]] = small
+    far = RgbImage(pixels)
+
+    assert extractor.detect(far) == []
+    (found,) = extractor.search(far)
+    (left, top), (right, bottom) = found.landmarks.min(axis=0), found.landmarks.max(axis=0)
+    assert 900 < left < right < 900 + small.shape[1]
+    assert 600 < top < bottom < 600 + len(small)
+    assert [one.box for one in extractor.search(astronaut)] == [face.box]
+    assert extractor.search(RgbImage(np.full((1080, 1920, 3), 110, dtype=np.uint8))) == []
 
 
 def test_without_models_the_error_says_how_to_get_them(tmp_path_factory: pytest.TempPathFactory) -> None:
