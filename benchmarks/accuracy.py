@@ -98,7 +98,7 @@ def open_set(faces: Faces, size: int, rounds: int, rng: np.random.Generator) -> 
     missed: dict[FpirTarget, dict[str, list[int]]] = {one: defaultdict(lambda: [0, 0]) for one in FpirTarget}
     for _ in range(rounds):
         enrolled = [able[one] for one in rng.choice(len(able), size, replace=False)]
-        references = np.stack([_mean(faces[person][:ENROLLED_PHOTOS]) for person in enrolled])
+        references = np.stack([mean_of(faces[person][:ENROLLED_PHOTOS]) for person in enrolled])
         own = {person: row for row, person in enumerate(enrolled)}
         for person, photos in faces.items():
             row = own.get(person)
@@ -183,7 +183,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.stdout.write(found + "\n")
 
 
-def _mean(photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def mean_of(photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the reference of some photos: their mean, of unit length."""
     total = np.sum(photos, axis=0)
     return np.asarray(total / np.linalg.norm(total), dtype=np.float32)
 

@@ -1,4 +1,4 @@
-"""A door's camera stream: faces are tracked, and embedded when they are new, good enough or due, not in every frame.
+"""A door's camera stream: faces are tracked, looked at several times, and each visit is decided once.
 
 For each frame:
 
@@ -7,11 +7,12 @@ For each frame:
 2. Each face continues the track it overlaps, or begins one (`volens.identify.face_tracker`).
 3. For the tracks that match a person, the store is queried whether the consent is in force now. After a withdrawal the
    person no longer matches from the next frame on.
-4. Faces that are new, not known yet, or due, are embedded and identified together, with one scan. If the zone requires
-   a second factor, the factor that was presented last goes with them.
+4. Faces that are due are embedded and compared together, with one scan, without a second factor: one look. The looks of
+   a visit decide it (`volens.identify.passage`).
+5. If the zone requires a second factor and one was presented, it is tried once the visit of a face is recognised.
 
-Between frames the stream keeps where faces are, what was decided, and a presented factor until it is used. No pixels,
-no embeddings.
+Between frames the stream keeps where faces are, which references their last looks found, what was decided, and a
+presented factor until it is used. No pixels, no embeddings.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from volens.consent import Purpose, SecondFactor, ShownFactor, check_kind
 from volens.face import LONGEST_SIDE_PX, MIN_SIDE_PX, DetectedFace, RgbImage, eye_distance_px
 from volens.identify.face_tracker import FaceTracker, Track
 from volens.identify.identification import FaceDecision, Identification
+from volens.identify.passage import FaceVisit, VisitState
 from volens.identify.recognition import Recognizer
 from volens.index import Decision
 from volens.store.people.references import live_ids
@@ -31,19 +33,12 @@ from volens.store.people.references import live_ids
 WHOLE_FRAME_S: Final = 0.5
 """How long a person who joins others in the picture may stay undetected."""
 
-AGAIN_S: Final = 1.0
-"""How often a person who was identified is identified again: one face may have taken another's place unseen."""
-
-STRANGER_AGAIN_S: Final = 0.25
-"""How often a face that matched no person is tried again, because the next frame may be better."""
-
 FACTOR_GOOD_S: Final = 10.0
 """How long a presented badge or PIN waits for a face, and how long its owner then passes without another one."""
 
 MIN_EYE_DISTANCE_PX: Final = 12.0
 """Below it SFace sees too little (see `QualityRules.min_eye_distance_px`), and the face is not embedded."""
 
-_GROWN: Final = 1.3
 _FACE_PX: Final = 96
 _LARGEST_REGION: Final = 0.6
 
@@ -52,8 +47,13 @@ _LARGEST_REGION: Final = 0.6
 class DoorStream:
     """Decides about the frames of one camera, in their order. For one thread; the store may be used by others."""
 
-    def __init__(self, recognizer: Recognizer, purpose: Purpose, caller: str | None = None) -> None:
+    def __init__(
+        self, recognizer: Recognizer, purpose: Purpose, caller: str | None = None, *, photos: bool = False
+    ) -> None:
         """Watch a door of a zone; `caller` as in `Recognizer.identify`.
+
+        With `photos` the frames do not follow each other, such as those of a folder: each is decided by one look, as a
+        photo over HTTP, and may have its own size.
 
         Raises:
             InputError: there is no such zone.
@@ -62,6 +62,7 @@ class DoorStream:
         self._recognizer = recognizer
         self._caller = caller
         self._zone = recognizer.searchable_zone(purpose)
+        self._photos = photos
         self._tracker = FaceTracker()
         self._whole_frame_at = -np.inf
         self._factor: ShownFactor | None = None
@@ -73,11 +74,11 @@ class DoorStream:
         return self._zone.second_factor
 
     def present(self, factor: ShownFactor, at_s: float) -> None:
-        """Present a second factor; the next frame decides.
+        """Present a second factor; the next frame decides about a face that is recognised already.
 
         It is good for `FACTOR_GOOD_S` and for one visit, and replaces a factor presented before. A PIN is tried once,
-        on the first frame with a known face. The stream wipes its own copy; the caller wipes the argument. `at_s` is on
-        the clock of the frames.
+        on the first frame with a recognised face. The stream wipes its own copy; the caller wipes the argument. `at_s`
+        is on the clock of the frames.
 
         Raises:
             InputError: the zone requires another kind, or none.
@@ -86,17 +87,17 @@ class DoorStream:
         self._wipe_factor()
         self._factor, self._presented_at = factor.copy(), at_s
         for track in self._tracker.tracks:
-            if track.decision is not None and track.decision.undisclosed_reference_id is not None:
-                track.decision = None
+            track.visit.look_now()
 
     def close(self) -> None:
         """Wipe a presented factor that was not used. A closed stream can still decide about frames."""
         self._wipe_factor()
 
     def look(self, image: RgbImage, at_s: float) -> Identification:
-        """Decide about every face of the next frame, as `Recognizer.identify`; one too small to embed does not match.
+        """Look at the next frame, and return for every face what is decided about its visit.
 
-        All frames of a stream are of one size; `at_s` is when this one was taken, in seconds of any monotonic clock.
+        A face too small to embed is not looked at: its visit has not begun. All frames of a stream are of one size;
+        `at_s` is when this one was taken, in seconds of any monotonic clock.
 
         Raises:
             TamperError: a candidate's seal or receipt does not verify.
@@ -105,6 +106,8 @@ class DoorStream:
         """
         if at_s - self._presented_at > FACTOR_GOOD_S:
             self._wipe_factor()
+        if self._photos:
+            self._tracker = FaceTracker(lambda: FaceVisit(agreeing=1, within_s=0.0))
         # 1.
         faces = self._faces(image, at_s)
         # 2.
@@ -112,13 +115,17 @@ class DoorStream:
         # 3.
         threshold = self._recognizer.threshold_in(self._zone)
         self._drop_ended_consents(tracks)
+        decided_before = [track.visit.decisions for track in tracks]
         # 4.
         due = [(face, track) for face, track in zip(faces, tracks, strict=True) if _is_due(face, track, at_s)]
-        self._identify(image, due, at_s)
-        unknown = Decision(None, threshold, 0)
+        self._look_at(image, due, at_s)
+        # 5.
+        self._try_factor(image, due, at_s)
+        for track in tracks:
+            track.visit.settle(at_s)
         decided = tuple(
-            FaceDecision(image.in_file(face.box), track.decision or unknown)
-            for face, track in zip(faces, tracks, strict=True)
+            _face_decision(image, face, track, threshold, is_new=track.visit.decisions > before)
+            for face, track, before in zip(faces, tracks, decided_before, strict=True)
         )
         model_id = self._recognizer.extractor.model.model_id
         return Identification(self._zone.purpose, model_id, threshold, decided, self._zone.second_factor)
@@ -162,21 +169,43 @@ class DoorStream:
         for track, reference_id in known:
             receipt_id = live.get(reference_id)
             if receipt_id is None or receipt_id in store.stopped or receipt_id in store.paused:
-                track.decision = None
+                track.decision, track.visit = None, FaceVisit()
 
-    def _identify(self, image: RgbImage, due: Sequence[tuple[DetectedFace, Track]], at_s: float) -> None:
-        if not due:
+    def _look_at(self, image: RgbImage, due: Sequence[tuple[DetectedFace, Track]], at_s: float) -> None:
+        # A face that was recognised before is looked at with the factor, below.
+        looked = [pair for pair in due if not self._may_try_factor(pair[1], at_s)]
+        if not looked:
             return
-        faces = [face for face, _ in due]
-        decisions = self._recognizer.identify_faces(self._zone, image, faces, self._factor, caller=self._caller)
-        for (face, track), decision in zip(due, decisions, strict=True):
-            track.set_decision(decision, face, at_s)
-            if self._factor is not None and decision.match is not None:
+        decisions = self._recognizer.identify_faces(self._zone, image, [face for face, _ in looked])
+        for (_, track), decision in zip(looked, decisions, strict=True):
+            _take(track, decision, at_s)
+        agreed = [one for (_, track), one in zip(looked, decisions, strict=True) if track.decision is one]
+        self._recognizer.record(agreed, self._caller)
+
+    def _try_factor(self, image: RgbImage, due: Sequence[tuple[DetectedFace, Track]], at_s: float) -> None:
+        known = [pair for pair in due if self._may_try_factor(pair[1], at_s)]
+        if self._factor is None or not known:
+            return
+        decisions = self._recognizer.identify_faces(self._zone, image, [face for face, _ in known], self._factor)
+        for (_, track), decision in zip(known, decisions, strict=True):
+            if track.visit.looked_at != at_s:
+                _take(track, decision, at_s)
+            elif decision.reference_id is not None and decision.reference_id == track.visit.reference_id:
+                track.decision = decision  # the look that decided the visit, once more, with the factor
+            if track.decision is decision and decision.match is not None:
                 track.passes_until = self._presented_at + FACTOR_GOOD_S
-        is_used = any(decision.match for decision in decisions)
+        passing = [
+            decision for (_, track), decision in zip(known, decisions, strict=True) if track.decision is decision
+        ]
+        self._recognizer.record(passing, self._caller)
+        is_used = any(decision.match for decision in passing)
         is_tried = self._zone.second_factor is SecondFactor.PIN and any(one.factor_refused for one in decisions)
         if is_used or is_tried:
             self._wipe_factor()
+
+    def _may_try_factor(self, track: Track, at_s: float) -> bool:
+        is_recognised = track.visit.state is VisitState.RECOGNISED
+        return self._factor is not None and is_recognised and at_s >= track.passes_until
 
     def _wipe_factor(self) -> None:
         if self._factor is not None:
@@ -185,12 +214,26 @@ class DoorStream:
 
 
 def _is_due(face: DetectedFace, track: Track, at_s: float) -> bool:
-    if eye_distance_px(face.landmarks) < MIN_EYE_DISTANCE_PX:
-        return False
-    if track.decision is None:
-        return True
-    if track.decision.reference_id is not None:
-        return at_s - track.decided_at >= AGAIN_S and at_s >= track.passes_until
-    if eye_distance_px(face.landmarks) >= _GROWN * track.eye_distance_px:
-        return True
-    return at_s - track.decided_at >= STRANGER_AGAIN_S
+    is_near = eye_distance_px(face.landmarks) >= MIN_EYE_DISTANCE_PX
+    return is_near and at_s >= track.passes_until and track.visit.is_due(at_s)
+
+
+def _take(track: Track, decision: Decision, at_s: float) -> None:
+    """Add a look to the visit of a face, and keep its decision if the visit is recognised as the same reference."""
+    track.not_compared = decision.not_compared
+    if decision.not_compared is not None:
+        track.visit.could_not_compare(at_s)
+        return
+    track.visit.look(decision.reference_id, at_s)
+    if track.visit.state is not VisitState.RECOGNISED:
+        track.decision = None
+    elif decision.reference_id == track.visit.reference_id:
+        track.decision = decision
+
+
+def _face_decision(
+    image: RgbImage, face: DetectedFace, track: Track, threshold: float, *, is_new: bool
+) -> FaceDecision:
+    decision = track.decision or Decision(None, threshold, 0, not_compared=track.not_compared)
+    is_decided = track.visit.state is not VisitState.LOOKING
+    return FaceDecision(image.in_file(face.box), decision, track.visit.looks, is_decided, is_new)

@@ -1,18 +1,21 @@
 """Tracks faces from frame to frame by their boxes. Nothing of what they look like is kept."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
-from volens.face import DetectedFace, eye_distance_px
-from volens.index import Decision
+from volens.face import DetectedFace
+from volens.identify.passage import FaceVisit
+from volens.index import Decision, NotCompared
 
 Box: TypeAlias = tuple[float, float, float, float]
 """x, y, width, height in pixels of the frame."""
 
-FOLLOWED_S: Final = 0.5
-"""A track ends when its face was not detected for this long; a face that appears later begins a new one."""
+FOLLOWED_S: Final = 1.0
+"""A track ends when its face was not detected for this long; a face that appears later begins a new one.
+
+A visit needs two looks, so this is also the longest time between two frames of a camera that opens a door."""
 
 _SAME_OVERLAP: Final = 0.3
 _MARGIN: Final = 1.0
@@ -26,29 +29,28 @@ class Track:
 
     Attributes:
         seen_at: when it was last detected, in seconds of the caller's clock.
-        decision: the last decision of the matching core; None before the first.
-        eye_distance_px: in the frame of that decision.
+        visit: its looks, and what was decided of them.
+        decision: of the look that decided the visit as recognised, or of a later one that agrees with it.
+        not_compared: why the last look compared nothing; None if it did.
         passes_until: until then a person who presented a second factor need not present it again.
     """
 
     box: Box
     seen_at: float
+    visit: FaceVisit = field(repr=False)
     decision: Decision | None = field(default=None, repr=False)
-    decided_at: float = 0.0
-    eye_distance_px: float = 0.0
+    not_compared: NotCompared | None = None
     passes_until: float = -math.inf
-
-    def set_decision(self, decision: Decision | None, face: DetectedFace, at_s: float) -> None:
-        """Record the decision about a face of this track."""
-        self.decision, self.decided_at, self.eye_distance_px = decision, at_s, eye_distance_px(face.landmarks)
 
 
 @final
 class FaceTracker:
     """Assigns the faces of a frame to the tracks of the frame before, and says where to detect in the next frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_visit: Callable[[], FaceVisit] = FaceVisit) -> None:
+        """Track no face yet; `new_visit` returns the visit of a face that appears."""
         self.tracks: list[Track] = []
+        self._new_visit = new_visit
 
     def follow(self, faces: Sequence[DetectedFace], at_s: float) -> list[Track]:
         """Return the track of each face, a new one where none fits; tracks not seen for `FOLLOWED_S` end.
@@ -66,7 +68,7 @@ class FaceTracker:
                 found[number] = track
         for number, face in enumerate(faces):
             if number not in found:
-                found[number] = Track(face.box, at_s)
+                found[number] = Track(face.box, at_s, self._new_visit())
                 self.tracks.append(found[number])
             found[number].box, found[number].seen_at = face.box, at_s
         return [found[number] for number in range(len(faces))]

@@ -16,10 +16,21 @@ REASONS: Final[dict[str, str]] = {
 @final
 @dataclass(frozen=True, slots=True)
 class FaceDecision:
-    """One face of a frame (x, y, width, height in its pixels) and the decision of the matching core about it."""
+    """One face of a frame and the decision about it: of one look at a photo, or of a visit in a stream.
+
+    Attributes:
+        box: x, y, width, height in pixels of the frame.
+        decision: of the matching core.
+        looks: how many looks the decision rests on: 1 for a photo (`volens.identify.passage`).
+        is_decided: False while a stream is still looking: neither a match nor a refusal.
+        is_new: the decision was made with this frame; False where a stream repeats it.
+    """
 
     box: tuple[float, float, float, float]
     decision: Decision
+    looks: int = 1
+    is_decided: bool = True
+    is_new: bool = True
 
     @property
     def match(self) -> Match | None:
@@ -38,7 +49,9 @@ class FaceDecision:
 
     @property
     def outcome(self) -> str:
-        """The outcome as one word: ``match``, ``no_match``, or ``factor_required``."""
+        """The outcome as one word: ``match``, ``no_match``, ``factor_required``, or ``looking``: not decided yet."""
+        if not self.is_decided:
+            return "looking"
         return "match" if self.match else "factor_required" if self.factor_required else "no_match"
 
     @property

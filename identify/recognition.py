@@ -90,7 +90,9 @@ class Recognizer:
             image = decoded(frame)
         with timer("detect"):
             faces = self.extractor.search(image)
-        decisions = self.identify_faces(zone, image, faces, factor, caller=caller, timer=timer)
+        decisions = self.identify_faces(zone, image, faces, factor, timer=timer)
+        with timer("note"):
+            self.record(decisions, caller)
         threshold = decisions[0].threshold if decisions else self.threshold_in(zone)
         decided = tuple(
             FaceDecision(image.in_file(face.box), decision) for face, decision in zip(faces, decisions, strict=True)
@@ -122,7 +124,9 @@ class Recognizer:
             face = person_in_front(self.extractor.detect(image), image.width, image.height)
         if isinstance(face, Obstacle):
             return face
-        (decision,) = self.identify_faces(zone, image, [face], factor, caller=caller, timer=timer)
+        (decision,) = self.identify_faces(zone, image, [face], factor, timer=timer)
+        with timer("note"):
+            self.record([decision], caller)
         return FaceDecision(image.in_file(face.box), decision)
 
     def identify_faces(
@@ -132,14 +136,13 @@ class Recognizer:
         faces: Sequence[DetectedFace],
         factor: ShownFactor | None = None,
         *,
-        caller: str | None = None,
         timer: StageTimer = no_timing,
     ) -> list[Decision]:
-        """Decide about some faces of a frame together, and record the visits that begin. Probes are wiped.
+        """Look once at some faces of a frame, together. Probes are wiped, and nothing is recorded (`record`).
 
         A face that is turned or cut off is never matched: no probe of it is computed.
 
-        The stages are ``embed``, those of `volens.index.identify_many`, and ``note``.
+        The stages are ``embed`` and those of `volens.index.identify_many`.
 
         Raises:
             InputError, TamperError: see `identify`.
@@ -155,13 +158,18 @@ class Recognizer:
             for probe in probes:
                 probe.vector.wipe()
         threshold = self.threshold_in(zone) if len(whole) < len(faces) else 0.0
-        decisions = [
+        return [
             next(decided) if reason is None else Decision(None, threshold, 0, not_compared=reason) for reason in refused
         ]
+
+    def record(self, decisions: Sequence[Decision], caller: str | None) -> None:
+        """Record the visits of the people who match, once for each visit (`VisitRecorder`).
+
+        Raises:
+            TamperError: the data file was replaced by an older one.
+        """
         matched = [one.match.receipt_id for one in decisions if one.match]
-        with timer("note"):
-            self.visits.record(matched, VisitKind.IDENTIFIED, extractor.model.model_id, caller)
-        return decisions
+        self.visits.record(matched, VisitKind.IDENTIFIED, self.extractor.model.model_id, caller)
 
     def threshold_in(self, zone: Zone) -> float:
         """Return the lowest comparison score that identifies a person in a zone, with its gallery as it is now.

@@ -6,9 +6,6 @@ from volens.consent import ReceiptId, ReferenceId
 from volens.identify.identification import FaceDecision, Identification
 from volens.store.people.visits import VISIT
 
-STRANGER_S: Final = 1.0
-"""How long unknown faces must be in view before that is a decision: the next frame may be a better one."""
-
 _GONE_S: Final = 2.0
 _VISIT_S: Final = VISIT.total_seconds()
 
@@ -23,9 +20,6 @@ class VisitTracker:
     def __init__(self) -> None:
         self._visiting: dict[ReceiptId, tuple[float, ReferenceId]] = {}
         self._without_factor: dict[ReferenceId, tuple[float, bool]] = {}
-        self._strangers_since: float | None = None
-        self._strangers_at = 0.0
-        self._stranger_reported = False
 
     def new_visits(self, found: Identification, at_s: float) -> list[FaceDecision]:
         """Return the faces of people who did not match for 10 s: their visit begins with this frame.
@@ -64,20 +58,6 @@ class VisitTracker:
         """Report the next decision about a known face without its factor: a second factor was just presented."""
         self._without_factor = {}
 
-    def new_stranger(self, found: Identification, at_s: float) -> FaceDecision | None:
-        """Return the largest unknown face, once unknown faces were in view for `STRANGER_S`; then not again.
-
-        A known face restarts the time, also without its second factor; so do two seconds without any face.
-        """
-        is_known = any(face.decision.reference_id is not None for face in found.faces)
-        if is_known or at_s - self._strangers_at >= _GONE_S:
-            self._strangers_since = None
-        if is_known or not found.faces:
-            return None
-        self._strangers_at = at_s
-        if self._strangers_since is None:
-            self._strangers_since, self._stranger_reported = at_s, False
-        if self._stranger_reported or at_s - self._strangers_since < STRANGER_S:
-            return None
-        self._stranger_reported = True
-        return found.faces[0]
+    def new_refusals(self, found: Identification) -> list[FaceDecision]:
+        """Return the faces whose visit was decided as not recognised with this frame."""
+        return [face for face in found.faces if face.is_decided and face.is_new and face.decision.reference_id is None]

@@ -84,7 +84,9 @@ def annotated(
     for face, name in zip(found.faces, names, strict=True):
         x, y, width, height = (scale * side for side in face.box)
         boxes.append(_inside(Area(x, y, x + width, y + height), frame))
-        if face.match is None:
+        if not face.is_decided:
+            labels.append(_Label("looking", _DARK))
+        elif face.match is None:
             labels.append(_Label("no match", NO_MATCH))
         else:
             labels.append(_Label(name or "match", MATCH, f"  {face.match.comparison_score:.2f}"))

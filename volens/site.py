@@ -293,9 +293,9 @@ class Site(ConsentGiving):
         """Decide about the one person in front of a kiosk; see `volens.identify.Recognizer.identify_in_front`."""
         return self._recognizer.identify_in_front(parse_purpose(zone), frame, factor, caller=caller, timer=timer)
 
-    def watch(self, zone: str, *, caller: str | None = None) -> DoorStream:
-        """Identify faces in a camera stream, much faster than `identify` for each frame; see `DoorStream`."""
-        return DoorStream(self._recognizer, parse_purpose(zone), caller)
+    def watch(self, zone: str, *, caller: str | None = None, photos: bool = False) -> DoorStream:
+        """Decide once for each visit in a camera stream, much faster than `identify` each frame; see `DoorStream`."""
+        return DoorStream(self._recognizer, parse_purpose(zone), caller, photos=photos)
 
     def verify_claim(
         self,

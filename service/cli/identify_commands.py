@@ -125,6 +125,7 @@ def face_document(face: FaceDecision) -> dict[str, Any]:
         "subject_id": face.subject_id,
         "comparison_score": None if face.comparison_score is None else round(face.comparison_score, 4),
         "reason": face.reason,
+        "looks": face.looks,
         "sealed_opened": face.decision.sealed_opened,
     }
 
@@ -140,6 +141,8 @@ def _text(site: Site, label: str, found: Identification) -> str:
             lines.append(
                 f"  face recognised, but the zone also requires the second factor ({found.second_factor.value})"
             )
+        elif not face.is_decided:
+            lines.append(f"  looking, {counted(face.looks, 'look')}")
         elif face.match is None:
             lines.append("  no match" + ("" if face.reason is None else f": {REASONS[face.reason]}"))
         else:

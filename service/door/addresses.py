@@ -27,8 +27,10 @@ class ServiceAddress:
     tls: ssl.SSLContext | None = field(repr=False)
 
     @classmethod
-    def from_url(cls, url: str, zone: str, token_file: Path, ca: Path | None = None) -> "ServiceAddress":
-        """Read the token and build the URL of a zone's stream.
+    def from_url(
+        cls, url: str, zone: str, token_file: Path, ca: Path | None = None, *, photos: bool = False
+    ) -> "ServiceAddress":
+        """Read the token and build the URL of a zone's stream; `photos` as in `Site.watch`.
 
         Raises:
             InputError: the URL is not valid, or would reveal the token; or other users can read the token's file.
@@ -49,7 +51,7 @@ class ServiceAddress:
             raise InputError("got --ca with an http URL; use https")
         tls = tls_context(ca) if parts.scheme == "https" else None
         token = read_secret(token_file, "token", _MAX_TOKEN_BYTES)
-        path = f"/v1/zones/{quote(parse_purpose(zone))}/stream"
+        path = f"/v1/zones/{quote(parse_purpose(zone))}/stream{'?photos=true' if photos else ''}"
         return cls(f"{'ws' if tls is None else 'wss'}://{host_and_port(host, parts.port)}{path}", token, tls)
 
 

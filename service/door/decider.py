@@ -58,10 +58,11 @@ def fresh_factors(queue: "SimpleQueue[FactorPresented]") -> Iterator[FactorPrese
 class LocalDecider:
     """Decides with the site on this machine. Call `decide` in one thread only."""
 
-    def __init__(self, site: Site, zone: str) -> None:
-        """Decide about a zone; the site must stay open until `decide` has ended."""
+    def __init__(self, site: Site, zone: str, *, photos: bool = False) -> None:
+        """Decide about a zone; the site must stay open until `decide` has ended. `photos` as in `Site.watch`."""
         self._site = site
         self._zone = zone
+        self._photos = photos
         self._factors: SimpleQueue[FactorPresented] = SimpleQueue()
         self._visits = VisitTracker()
         self._size = (0, 0)
@@ -79,7 +80,7 @@ class LocalDecider:
             RefusedError: the people of this zone hold their own keys, so that 1:N identification is not possible.
             TamperError: the integrity check of a candidate's reference or receipt failed.
         """
-        self._stream = self._site.watch(self._zone)
+        self._stream = self._watch()
         required = self._stream.second_factor
         ready = DeciderReady(
             self._zone, self._site.extractor.model.model_id, None if required is SecondFactor.NONE else Factor(required)
@@ -107,11 +108,14 @@ class LocalDecider:
                 self._emit_decisions(found, frame, emit)
             frame.mark_done()
 
+    def _watch(self) -> DoorStream:
+        return self._site.watch(self._zone, photos=self._photos)
+
     def _identify(self, frame: Frame, emit: EventSink) -> Identification:
         size = (frame.image.width, frame.image.height)
-        # The frames of a stream have one size and follow each other; photos of a folder need not.
-        if self._stream is None or frame.standalone or size != self._size:
-            self._stream, self._size = self._site.watch(self._zone), size
+        # The frames of a camera have one size; photos of a folder need not.
+        if self._stream is None or (size != self._size and not self._photos):
+            self._stream, self._size = self._watch(), size
         for presented in fresh_factors(self._factors):
             try:
                 with ShownFactor.of(SecondFactor(presented.factor), presented.value) as factor:
@@ -127,9 +131,8 @@ class LocalDecider:
             emit(_decision_event(Verdict.MATCH, face, submitted_at_s))
         for face in self._visits.new_factor_requests(found, frame.at_s):
             emit(_decision_event(Verdict(face.outcome), face, submitted_at_s))
-        stranger = self._visits.new_stranger(found, frame.at_s)
-        if stranger is not None:
-            emit(_decision_event(Verdict.NO_MATCH, stranger, submitted_at_s))
+        for face in self._visits.new_refusals(found):
+            emit(_decision_event(Verdict.NO_MATCH, face, submitted_at_s))
         emit(FrameProcessed(len(found.faces), sum(face.match is not None for face in found.faces)))
 
 

@@ -51,7 +51,9 @@ class DoorPlan:
         rules = DoorRules(config.open_s, config.offline_after_s, config.when_offline)
         service = broker = None
         if config.url is not None and config.token is not None:
-            service = ServiceAddress.from_url(config.url, zone, config.token, config.ca)
+            service = ServiceAddress.from_url(
+                config.url, zone, config.token, config.ca, photos=config.folder is not None
+            )
         _source(config, end_when_empty=False)
         if config.mqtt is not None:
             load_aiomqtt()
@@ -92,7 +94,7 @@ class DoorPlan:
             return RemoteDecider(self.service, self.topics.zone)
         if site is None:
             raise InputError("got neither a service nor a site; give --url and --token, or --home")
-        return LocalDecider(site, self.topics.zone)
+        return LocalDecider(site, self.topics.zone, photos=self.config.folder is not None)
 
 
 def _source(config: DoorConfig, *, end_when_empty: bool) -> Source:

@@ -29,17 +29,15 @@ class Frame:
 
     Attributes:
         at_s: when it was taken, in seconds of a clock that does not go back and that all frames of a source share.
-        standalone: it is independent of the frame before it; tracking restarts.
         attempts: how many times a decider has taken it.
         queued_at_s: when it was queued, by `time.monotonic`.
     """
 
-    __slots__ = ("_data", "_done", "at_s", "attempts", "image", "queued_at_s", "standalone")
+    __slots__ = ("_data", "_done", "at_s", "attempts", "image", "queued_at_s")
 
-    def __init__(self, image: RgbImage, at_s: float, data: bytes | None = None, *, standalone: bool = False) -> None:
+    def __init__(self, image: RgbImage, at_s: float, data: bytes | None = None) -> None:
         self.image = image
         self.at_s = at_s
-        self.standalone = standalone
         self.attempts = 0
         self.queued_at_s = 0.0
         self._data = data

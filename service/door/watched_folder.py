@@ -162,7 +162,7 @@ class Folder:
         if refusal is not None:
             emit(InputRejected(refusal))
         if image is not None:
-            frame = Frame(image, time.monotonic(), data, standalone=True)
+            frame = Frame(image, time.monotonic(), data)
             frames.put(frame)
             if not wait_until_processed(frame, stopped):
                 return False

@@ -92,6 +92,12 @@ class Decisions(BaseModel):
         description="what the zone requires besides the face: 'none', 'badge' or 'pin'", examples=["none"]
     )
     faces: list[Face]
+    looks: int = Field(
+        default=1,
+        description="how many looks each decision rests on: 1, because a photo is one look. A camera's stream decides "
+        "by several, and accepts fewer strangers",
+        examples=[1],
+    )
 
 
 class Claim(BaseModel):
@@ -99,6 +105,7 @@ class Claim(BaseModel):
 
     decision: str = Field(description="'match', 'no_match' or 'factor_required'", examples=["match"])
     face: Face | None
+    looks: int = Field(default=1, description="how many looks the decision rests on: 1", examples=[1])
 
 
 @router.post(

@@ -202,11 +202,9 @@ class _StreamSession:
 
     async def _send_decisions(self, number: int, found: Identification) -> None:
         now = time.monotonic()
-        new = self._visits.new_visits(found, now)
-        stranger = self._visits.new_stranger(found, now)
-        new += self._visits.new_factor_requests(found, now)
-        for face in [*new, *([] if stranger is None else [stranger])]:
-            decision = Face.of(face).model_dump()
+        new = self._visits.new_visits(found, now) + self._visits.new_factor_requests(found, now)
+        for face in [*new, *self._visits.new_refusals(found)]:
+            decision = Face.of(face).model_dump() | {"looks": face.looks}
             self._app_state.decisions.count(self._caller_id, self._zone, "stream", {}, {decision["decision"]: 1})
             await self._send({"type": "decision", "passage": secrets.token_hex(8), "frame": number} | decision)
 
@@ -237,8 +235,11 @@ class _StreamSession:
 
 
 @router.websocket("/zones/{zone}/stream", name="stream")
-async def stream(socket: WebSocket, zone: str) -> None:
-    """Decide about the frames of one camera until the client disconnects or is no longer allowed."""
+async def stream(socket: WebSocket, zone: str, photos: bool = False) -> None:  # noqa: FBT001, FBT002  of the query
+    """Decide about the frames of one camera until the client disconnects or is no longer allowed.
+
+    With `?photos=true` the frames are photos that do not follow each other: each is decided by one look.
+    """
     app_state: AppState = socket.app.state.app_state
     try:
         caller_id = (await authenticate(socket, app_state)).caller_id
@@ -250,7 +251,7 @@ async def stream(socket: WebSocket, zone: str) -> None:
     app_state.open_streams[caller_id] += 1
     try:
         door = await app_state.model_pool.run(
-            lambda: app_state.site.watch(zone, caller=caller_id), zone=zone, caller=caller_id
+            lambda: app_state.site.watch(zone, caller=caller_id, photos=photos), zone=zone, caller=caller_id
         )
     except VolensError as error:
         await socket.send_denial_response(problem_response(socket, error))

@@ -182,7 +182,7 @@ def test_a_person_walking_through_a_video_opens_the_door_once(
 def test_photos_of_a_folder_are_processed_independently(home: Path, recorded: RecordedEvents) -> None:
     group = six_people_photo()
     with Site.open(home) as site:
-        decide(LocalDecider(site, "lobby"), recorded, [group, ada(), group, ada()])
+        decide(LocalDecider(site, "lobby", photos=True), recorded, [group, ada(), group, ada()])
     processed = [(one.faces, one.matches) for one in recorded.of(FrameProcessed) if isinstance(one, FrameProcessed)]
     assert processed == [(6, 0), (1, 1), (6, 0), (1, 1)]
     # Ada appears twice within ten seconds, which is one visit.
@@ -205,7 +205,7 @@ def test_a_zone_with_a_pin_does_not_open_without_a_pin_or_with_an_old_one(home: 
         given = site.give_consent(site.notice("vault"), name="Ada", jurisdiction="FR", key=key)
         site.enroll(given.to_json(), samples.views(ada(), 3))
         site.factors.set(given.receipt.claims.receipt_id, ShownFactor.pin("918273"))
-        decider = LocalDecider(site, "vault")
+        decider = LocalDecider(site, "vault", photos=True)
 
         decider.present(FactorPresented(Factor.PIN, "918273", time.monotonic() - 60))
         decide(decider, recorded, [ada()])
@@ -231,7 +231,7 @@ def decide(decider: LocalDecider, recorded: RecordedEvents, images: list[RgbImag
     thread = threading.Thread(target=decider.decide, args=(frames, recorded))
     thread.start()
     for number, image in enumerate(images):
-        frame = Frame(image, float(number), standalone=True)
+        frame = Frame(image, float(number))
         frames.put(frame)
         assert frame.wait_done(PATIENCE_S)
     frames.close()
@@ -254,8 +254,8 @@ def test_a_busy_store_and_an_invalid_frame_do_not_end_the_door(
         decider, frames = LocalDecider(site, "lobby"), FrameQueue()
         thread = threading.Thread(target=decider.decide, args=(frames, recorded))
         thread.start()
-        for number in range(2):
-            frames.put(frame := Frame(ada(), float(number)))
+        for number in range(3):
+            frames.put(frame := Frame(ada(), number / 5))
             assert frame.wait_done(PATIENCE_S)
         frames.close()
         thread.join(PATIENCE_S)
@@ -264,6 +264,7 @@ def test_a_busy_store_and_an_invalid_frame_do_not_end_the_door(
         DeciderLost,
         InputRejected,
         DeciderReady,
+        FrameProcessed,
         DecisionReceived,
         FrameProcessed,
     ]

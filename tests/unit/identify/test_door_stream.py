@@ -12,10 +12,13 @@ from volens.consent import InputError, Purpose, RefusedError
 from volens.consent.zone import FpirTarget
 from volens.face import Extractor, RgbImage
 from volens.identify import DoorStream, Recognizer
+from volens.identify.passage import DECIDE_WITHIN_S, LOOK_EVERY_S
 from volens.index import Match
 from volens.store.people import add_reference
 
 FPS = 25
+SECOND_LOOK = round(LOOK_EVERY_S * FPS)
+"""The first frame in which a face can be recognised."""
 SIDE = 260
 
 
@@ -55,7 +58,7 @@ def matches(found: Sequence[Identification]) -> list[Match | None]:
     return [one.faces[0].match for one in found]
 
 
-def test_a_moving_face_matches_in_every_frame_and_is_embedded_once_a_second(
+def test_a_moving_face_matches_from_its_second_look_on_and_is_embedded_once_a_second(
     house: House, extractor: Extractor, astronaut_tile: np.ndarray
 ) -> None:
     person = admitted(house, extractor, frame((astronaut_tile, 500, 300)))
@@ -63,8 +66,12 @@ def test_a_moving_face_matches_in_every_frame_and_is_embedded_once_a_second(
 
     found = walk(stream, astronaut_tile, range(2 * FPS))
 
-    assert [match and match.receipt_id for match in matches(found)] == [person.receipt_id] * (2 * FPS)
-    assert extractor.embeddings_computed - before == 2
+    looking, recognised = found[:SECOND_LOOK], found[SECOND_LOOK:]
+    assert {one.faces[0].outcome for one in looking} == {"looking"}
+    assert [match and match.receipt_id for match in matches(recognised)] == [person.receipt_id] * len(recognised)
+    assert [one.faces[0].is_new for one in recognised] == [True] + [False] * (len(recognised) - 1)
+    assert recognised[0].faces[0].looks == 2
+    assert extractor.embeddings_computed - before == 3
     boxes = np.array([one.faces[0].box for one in found])
     assert np.abs(np.diff(boxes[:, 0]) - 8).max() < 6  # in pixels of the frame, for any searched region
 
@@ -88,11 +95,23 @@ def test_after_a_withdrawal_the_person_does_not_match_in_the_next_frame(
 ) -> None:
     person = admitted(house, extractor, frame((astronaut_tile, 500, 300)))
     stream = door(house, extractor)
-    assert all(matches(walk(stream, astronaut_tile, range(3))))
+    assert matches(walk(stream, astronaut_tile, range(8)))[-1]
 
     house.withdraw(person)
 
-    assert matches(walk(stream, astronaut_tile, range(3, 9))) == [None] * 6
+    assert matches(walk(stream, astronaut_tile, range(8, 14))) == [None] * 6
+
+
+def test_a_person_who_withdraws_between_two_looks_is_never_recognised(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    person = admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    stream = door(house, extractor)
+    walk(stream, astronaut_tile, range(2))
+
+    house.withdraw(person)
+
+    assert matches(walk(stream, astronaut_tile, range(2, 2 * FPS))) == [None] * (2 * FPS - 2)
 
 
 def test_after_the_expiry_the_person_does_not_match_in_the_next_frame(
@@ -100,22 +119,51 @@ def test_after_the_expiry_the_person_does_not_match_in_the_next_frame(
 ) -> None:
     admitted(house, extractor, frame((astronaut_tile, 500, 300)))
     stream = door(house, extractor)
-    assert all(matches(walk(stream, astronaut_tile, range(3))))
+    assert matches(walk(stream, astronaut_tile, range(8)))[-1]
 
     house.clock.move(days=90)
 
-    assert matches(walk(stream, astronaut_tile, range(3, 5))) == [None] * 2
+    assert matches(walk(stream, astronaut_tile, range(8, 10))) == [None] * 2
 
 
-def test_a_stranger_is_embedded_again_but_not_in_every_frame(
+def test_a_stranger_has_some_looks_and_one_decision_and_is_then_left_alone(
     house: House, extractor: Extractor, astronaut_tile: np.ndarray
 ) -> None:
     house.admit()
-    stream, before = door(house, extractor), extractor.embeddings_computed
+    stream, before, frames = door(house, extractor), extractor.embeddings_computed, 4 * FPS
 
-    assert matches(walk(stream, astronaut_tile, range(FPS))) == [None] * FPS
+    found = [stream.look(frame((astronaut_tile, 500, 200)), number / FPS) for number in range(frames)]
 
-    assert 3 <= extractor.embeddings_computed - before <= 5
+    assert matches(found) == [None] * frames
+    (decided,) = [number for number, one in enumerate(found) if one.faces[0].is_new]
+    assert decided / FPS == pytest.approx(DECIDE_WITHIN_S, abs=1 / FPS)
+    assert {one.faces[0].outcome for one in found[:decided]} == {"looking"}
+    assert {one.faces[0].outcome for one in found[decided:]} == {"no_match"}
+    assert extractor.embeddings_computed - before == found[decided].faces[0].looks == 8
+
+
+def test_at_ten_frames_a_second_a_person_is_recognised_in_the_third_frame(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    stream = door(house, extractor)
+    found = [stream.look(frame((astronaut_tile, 500, 300)), number / 10) for number in range(3)]
+    assert [one.faces[0].outcome for one in found] == ["looking", "looking", "match"]
+
+
+def test_photos_that_do_not_follow_each_other_are_decided_by_one_look(
+    house: House, extractor: Extractor, astronaut_tile: np.ndarray
+) -> None:
+    person = admitted(house, extractor, frame((astronaut_tile, 500, 300)))
+    recognizer = Recognizer(house.site.installation, lambda: extractor)
+    stream = DoorStream(recognizer, Purpose("lobby"), photos=True)
+    photos = [frame((astronaut_tile, 500, 300)), RgbImage(np.ascontiguousarray(astronaut_tile[::2, ::2]))]
+    for image in photos:
+        (face,) = stream.look(image, 0.0).faces
+        assert (face.subject_id, face.looks, face.is_new) == (person.subject_id, 1, True)
+    house.withdraw(person)
+    (face,) = stream.look(photos[0], 0.0).faces
+    assert (face.outcome, face.looks, face.is_new) == ("no_match", 1, True)
 
 
 def test_a_person_who_joins_is_detected_within_half_a_second(
@@ -143,10 +191,12 @@ def test_the_whole_frame_is_searched_when_a_face_jumps_or_leaves(
     walk(stream, astronaut_tile, range(2))
 
     (elsewhere,) = stream.look(frame((astronaut_tile, 1000, 400)), 2 / FPS).faces
-    gone = stream.look(frame(), 3 / FPS)
+    (decided,) = stream.look(frame((astronaut_tile, 1000, 400)), 2 / FPS + LOOK_EVERY_S).faces
+    gone = stream.look(frame(), 3 / FPS + LOOK_EVERY_S)
 
-    assert elsewhere.match is not None
-    assert elsewhere.match.receipt_id == person.receipt_id
+    assert elsewhere.outcome == "looking", "another face, as far as the stream knows: a visit of its own"
+    assert decided.match is not None
+    assert decided.match.receipt_id == person.receipt_id
     assert gone.faces == ()
 
 
@@ -161,7 +211,8 @@ def test_a_face_is_not_embedded_before_it_is_near_enough(
     assert matches([stream.look(frame((far, 570, 370)), 0.0)]) == [None]
     assert extractor.embeddings_computed == before
 
-    assert all(matches([stream.look(frame((astronaut_tile, 500, 300)), 1 / FPS)]))
+    near = frame((astronaut_tile, 500, 300))
+    assert matches([stream.look(near, at_s) for at_s in (1 / FPS, 1 / FPS + LOOK_EVERY_S)])[-1]
 
 
 def test_no_embedding_is_kept_between_frames(
@@ -175,9 +226,9 @@ def test_no_embedding_is_kept_between_frames(
         return made[-1:]
 
     monkeypatch.setattr(Extractor, "probes", watched)
-    walk(door(house, extractor), astronaut_tile, range(2))
+    walk(door(house, extractor), astronaut_tile, range(8))
 
-    assert made
+    assert len(made) == 2
     assert not any(one.vector.array.any() for one in made)
 
 
@@ -200,7 +251,8 @@ def test_a_face_that_is_turned_is_never_matched_and_the_reason_is_given(
 
     found = recognizer.identify(Purpose("lobby"), turned)
     claimed = recognizer.verify(person.take_home.receipt, turned, None)
-    streamed = door(house, extractor).look(turned, 0.0)
+    stream = door(house, extractor)
+    streamed = [stream.look(turned, number / 5) for number in range(10)][-1]
 
     decided = [*found.faces, *streamed.faces, *([] if claimed is None else [claimed])]
     assert len(decided) >= 3
@@ -224,6 +276,6 @@ def test_a_person_who_pauses_does_not_match_from_the_next_frame_on(
 ) -> None:
     person = admitted(house, extractor, frame((astronaut_tile, 500, 300)))
     stream = door(house, extractor)
-    assert all(matches(walk(stream, astronaut_tile, range(5))))
+    assert matches(walk(stream, astronaut_tile, range(8)))[-1]
     house.site.changes.restrict(person.receipt_id)
-    assert not any(matches(walk(stream, astronaut_tile, range(5, 40))))
+    assert not any(matches(walk(stream, astronaut_tile, range(8, 40))))

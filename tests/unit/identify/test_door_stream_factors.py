@@ -12,6 +12,7 @@ from tests.unit.identify.test_door_stream import SIDE, door, frame
 from volens.consent import InputError, ShownFactor
 from volens.face import Extractor, RgbImage
 from volens.identify import FACTOR_GOOD_S, DoorStream, FaceDecision
+from volens.identify.passage import LOOK_EVERY_S
 from volens.store.people import MOST_FAILURES, add_reference
 
 TEXT = {"badge": "04A1B2C3", "pin": "719035"}
@@ -51,12 +52,18 @@ def look(stream: DoorStream, tile: np.ndarray, at_s: float) -> FaceDecision:
     return face
 
 
+def recognised(stream: DoorStream, tile: np.ndarray, at_s: float) -> FaceDecision:
+    """Show the frames of a person who appears, and return the decision of the second look, at `at_s`."""
+    assert look(stream, tile, at_s - LOOK_EVERY_S).outcome == "looking"
+    return look(stream, tile, at_s)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_known_face_requires_the_factor_and_matches_in_the_frame_after_it(
     house: House, extractor: Extractor, tile: np.ndarray, kind: str
 ) -> None:
     person, stream = known(house, extractor, tile, kind)
-    before = look(stream, tile, 0.0)
+    before = recognised(stream, tile, 0.0)
     assert (before.match, before.factor_required, before.subject_id) == (None, True, None)
 
     with shown(kind, TEXT[kind]) as factor:
@@ -75,15 +82,16 @@ def test_a_factor_is_good_for_one_visit(house: House, extractor: Extractor, tile
     seen = [look(stream, tile, step / 4) for step in range(44)]
 
     passing = int(FACTOR_GOOD_S * 4)
-    assert all(face.match for face in seen[:passing])
+    assert seen[0].outcome == "looking"
+    assert all(face.match for face in seen[1:passing])
     assert not any(face.match for face in seen[passing:])
     assert all(face.factor_required for face in seen[passing:])
 
     # A person who leaves the picture and returns makes another visit.
     stream.present(shown(kind, TEXT[kind]), 20.0)
-    assert look(stream, tile, 20.1).match
-    assert stream.look(frame(), 20.2).faces == ()
-    assert look(stream, tile, 21.0).factor_required
+    assert recognised(stream, tile, 20.3).match
+    assert stream.look(frame(), 20.4).faces == ()
+    assert recognised(stream, tile, 21.6).factor_required
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -94,7 +102,7 @@ def test_a_factor_waits_ten_seconds_for_a_face(
     _, stream = known(house, extractor, tile, kind)
     stream.present(shown(kind, TEXT[kind]), 5.0)
     assert stream.look(frame(), 5.1).faces == ()
-    assert (look(stream, tile, 5.0 + later_s).match is not None) == passes
+    assert (recognised(stream, tile, 5.0 + later_s).match is not None) == passes
 
 
 def test_a_wrong_pin_counts_as_one_try_however_many_frames_follow(
@@ -105,15 +113,16 @@ def test_a_wrong_pin_counts_as_one_try_however_many_frames_follow(
     seen = [look(stream, tile, step / 10) for step in range(40)]
 
     assert not any(face.match for face in seen)
-    assert not seen[0].factor_required
+    assert [face.outcome for face in seen[:3]] == ["looking", "looking", "no_match"]
+    assert seen[2].decision.factor_refused
     assert seen[-1].factor_required
     with house.store.read() as connection:
         assert connection.exec_driver_sql("SELECT failures FROM second_factor").scalar() == 1
     for number in range(1, MOST_FAILURES):
-        stream.present(shown("pin", WRONG["pin"]), 4.0 + number)
-        assert look(stream, tile, 4.1 + number).match is None
-    stream.present(shown("pin", TEXT["pin"]), 12.0)
-    assert look(stream, tile, 12.1).match is None
+        stream.present(shown("pin", WRONG["pin"]), 4.0 + number / 2)
+        assert look(stream, tile, 4.1 + number / 2).decision.factor_refused
+    stream.present(shown("pin", TEXT["pin"]), 4.0 + MOST_FAILURES / 2)
+    assert look(stream, tile, 4.1 + MOST_FAILURES / 2).match is None
     state = house.site.factors.of(person.receipt_id)
     assert state is not None
     assert state.locked_until is not None
@@ -125,7 +134,7 @@ def test_after_the_badge_of_another_person_the_right_badge_still_matches(
     person, stream = known(house, extractor, tile, "badge")
     other = house.admit("badge")
     house.site.factors.set(other.receipt_id, ShownFactor.badge(WRONG["badge"]))
-    look(stream, tile, 0.0)
+    recognised(stream, tile, 0.0)
     stream.present(ShownFactor.badge(WRONG["badge"]), 0.1)
     refused = look(stream, tile, 0.2)
     assert (refused.match, refused.factor_required) == (None, False)
@@ -145,7 +154,7 @@ def test_after_a_withdrawal_the_next_frame_neither_matches_nor_requires_a_factor
     person, stream = known(house, extractor, tile, kind)
     if passing:
         stream.present(shown(kind, TEXT[kind]), 0.0)
-    first = look(stream, tile, 0.1)
+    first = recognised(stream, tile, 0.1)
     assert (first.match is not None, first.factor_required) == (passing, not passing)
 
     house.withdraw(person)
@@ -171,12 +180,12 @@ def test_the_stream_wipes_its_own_copy_of_a_factor_and_not_the_callers(
     stream.present(factor, 0.0)
     own = stream._factor
     assert own is not None
-    assert look(stream, tile, 0.1).match
+    assert recognised(stream, tile, 0.3).match
     with pytest.raises(ValueError, match="wiped after use"):
         _ = own.buffer
     assert bytes(factor.buffer) == TEXT["pin"].encode()
-    for end in (lambda: stream.present(factor, 0.2), stream.close, lambda: stream.look(frame(), 99.0)):
-        stream.present(factor, 0.2)
+    for end in (lambda: stream.present(factor, 0.4), stream.close, lambda: stream.look(frame(), 99.0)):
+        stream.present(factor, 0.4)
         own = stream._factor
         end()
         assert own is not None

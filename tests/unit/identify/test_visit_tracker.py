@@ -1,7 +1,5 @@
 """The decisions of a stream that are reported: one for each visit."""
 
-import pytest
-
 from volens.consent import DataSubjectId, ModelId, Purpose, ReceiptId, ReferenceId
 from volens.identify import FaceDecision, Identification, VisitTracker
 from volens.index import Decision, Match
@@ -70,37 +68,22 @@ def test_a_required_or_refused_factor_is_reported_once() -> None:
     assert [len(tracker.new_factor_requests(frame(FACTOR_REQUIRED), at_s)) for at_s in (4.0, 4.5)] == [1, 0]
     assert tracker.new_factor_requests(frame(STRANGER, ADA), 5.0) == []
     assert [len(tracker.new_factor_requests(frame(FACTOR_REQUIRED), at_s)) for at_s in (6.5, 7.0)] == [1, 0]
-    assert tracker.new_stranger(refused, 9.0) is None
-    assert tracker.new_stranger(refused, 10.5) is None
+    assert tracker.new_refusals(refused) == []
 
 
 def test_a_face_detected_twice_in_one_frame_makes_one_visit() -> None:
     assert begun(VisitTracker(), 0, ADA, ADA) == [ADA]
 
 
-@pytest.mark.parametrize(
-    ("seen", "reported_at"),
-    [
-        ([(0, [STRANGER]), (0.5, [STRANGER]), (1.0, [STRANGER]), (1.5, [STRANGER]), (9, [STRANGER])], [1.0]),
-        ([(0, [STRANGER]), (0.5, []), (1.0, [STRANGER])], [1.0]),  # turned away for a moment
-        ([(0, [STRANGER]), (0.5, [STRANGER]), (1.0, [ADA])], []),  # the next frame was a better one
-        ([(0, [STRANGER]), (0.5, [ADA, STRANGER]), (1.0, [STRANGER]), (2.0, [STRANGER])], [2.0]),
-        ([(0, [STRANGER]), (1.0, [STRANGER]), (3.0, [STRANGER]), (4.0, [STRANGER])], [1.0, 4.0]),  # another person
-        (
-            [
-                (0, [FACTOR_REQUIRED]),
-                (0.5, [FACTOR_REQUIRED]),
-                (1.0, [FACTOR_REQUIRED, STRANGER]),
-                (1.5, [FACTOR_REQUIRED]),
-            ],
-            [],
-        ),  # is about to present a factor
-        ([(0, [STRANGER]), (2.0, [STRANGER])], []),
-        ([(0, []), (5, [])], []),
-    ],
-)
-def test_a_stranger_is_reported_once_and_after_a_second(
-    seen: list[tuple[float, list[str | None]]], reported_at: list[float]
-) -> None:
+def test_a_face_that_was_not_recognised_is_reported_with_the_frame_that_decides_it() -> None:
     tracker = VisitTracker()
-    assert [at_s for at_s, faces in seen if tracker.new_stranger(frame(*faces), at_s) is not None] == reported_at
+    unknown, known = Decision(None, 0.5, 0), Decision(_match(ADA), 0.5, 0)
+    faces = (
+        FaceDecision((0.0, 0.0, 9.0, 9.0), unknown, looks=3, is_decided=False, is_new=False),
+        FaceDecision((20.0, 0.0, 9.0, 9.0), unknown, looks=8, is_decided=True, is_new=True),
+        FaceDecision((40.0, 0.0, 9.0, 9.0), unknown, looks=8, is_decided=True, is_new=False),
+        FaceDecision((60.0, 0.0, 9.0, 9.0), known, looks=2, is_decided=True, is_new=True),
+    )
+    found = Identification(Purpose("lobby"), ModelId("made-up@00000000"), 0.5, faces)
+    assert tracker.new_refusals(found) == [faces[1]]
+    assert [face.outcome for face in faces] == ["looking", "no_match", "no_match", "match"]
