@@ -221,14 +221,10 @@ def _is_due(face: DetectedFace, track: Track, at_s: float) -> bool:
 def _take(track: Track, decision: Decision, at_s: float) -> None:
     """Add a look to the visit of a face, and keep its decision if the visit is recognised as the same reference."""
     track.not_compared = decision.not_compared
-    if decision.not_compared is not None:
-        track.visit.could_not_compare(at_s)
-        return
-    track.visit.look(decision.reference_id, at_s)
-    if track.visit.state is not VisitState.RECOGNISED:
-        track.decision = None
-    elif decision.reference_id == track.visit.reference_id:
+    if track.visit.take(decision.reference_id, at_s, is_compared=decision.not_compared is None):
         track.decision = decision
+    elif track.visit.state is not VisitState.RECOGNISED:
+        track.decision = None
 
 
 def _face_decision(

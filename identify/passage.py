@@ -114,6 +114,14 @@ class FaceVisit:
             self.recent = (found,) * self.agreeing
             self._decided(at_s)
 
+    def take(self, found: ReferenceId | None, at_s: float, *, is_compared: bool) -> bool:
+        """Take a look, or note that the face could not be compared; return whether it agrees with a recognition."""
+        if not is_compared:
+            self.could_not_compare(at_s)
+            return False
+        self.look(found, at_s)
+        return self.state is VisitState.RECOGNISED and found == self.reference_id
+
     def could_not_compare(self, at_s: float) -> None:
         """Note that the face was in view and could not be compared."""
         # 6.

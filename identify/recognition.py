@@ -12,6 +12,7 @@ from volens.face import DetectedFace, Extractor, RgbImage
 from volens.face.image import Photo, decoded
 from volens.face.quality import is_cut_off
 from volens.identify.identification import FaceDecision, Identification
+from volens.identify.passage import FaceVisit, VisitState
 from volens.identify.person_in_front import Obstacle, person_in_front
 from volens.identify.visit_recorder import VisitRecorder
 from volens.index import (
@@ -99,19 +100,22 @@ class Recognizer:
         )
         return Identification(purpose, self.extractor.model.model_id, threshold, decided, zone.second_factor)
 
-    def identify_in_front(
+    def look_in_front(
         self,
         purpose: Purpose,
         frame: Photo,
+        visit: FaceVisit,
+        at_s: float,
         factor: ShownFactor | None = None,
         *,
         caller: str | None = None,
         timer: StageTimer = no_timing,
     ) -> FaceDecision | Obstacle:
-        """Decide about the person in front of a kiosk (1:N), and about nobody else in the frame.
+        """Look once at the person in front of a kiosk (1:N), and at no one else in the frame.
 
-        No embedding is computed if there is no such person, or more than one (`person_in_front`). The rest as
-        `identify`.
+        The look is added to `visit`, which decides (`volens.identify.passage`); `at_s` is the time of the frame. No
+        embedding is computed if there is no such person, or more than one (`person_in_front`), or if the next look is
+        not due yet. A factor is tried once the person is recognised. The rest as `identify`.
 
         Raises:
             InputError, RefusedError, TamperError, ImageError: see `identify`.
@@ -123,11 +127,24 @@ class Recognizer:
         with timer("detect"):
             face = person_in_front(self.extractor.detect(image), image.width, image.height)
         if isinstance(face, Obstacle):
+            visit.settle(at_s)
             return face
-        (decision,) = self.identify_faces(zone, image, [face], factor, timer=timer)
+        if factor is not None:
+            visit.look_now()
+        decision = Decision(None, self.threshold_in(zone), 0)
+        if visit.is_due(at_s):
+            was_recognised = visit.state is VisitState.RECOGNISED
+            (look,) = self.identify_faces(zone, image, [face], factor if was_recognised else None, timer=timer)
+            if visit.take(look.reference_id, at_s, is_compared=look.not_compared is None):
+                decision = look
+                if factor is not None and not was_recognised:
+                    # The look that decided the visit, once more, with the factor.
+                    (decision,) = self.identify_faces(zone, image, [face], factor, timer=timer)
+        visit.settle(at_s)
         with timer("note"):
             self.record([decision], caller)
-        return FaceDecision(image.in_file(face.box), decision)
+        is_decided = decision.reference_id is not None or (visit.state is VisitState.NOT_RECOGNISED and visit.looks > 0)
+        return FaceDecision(image.in_file(face.box), decision, visit.looks, is_decided)
 
     def identify_faces(
         self,

@@ -28,7 +28,7 @@ from volens.erase.order import Cohorts
 from volens.erase.proof import Erased, Erasures
 from volens.face import Extractor
 from volens.face.image import Photo
-from volens.identify import DoorStream, FaceDecision, Identification, Obstacle, Recognizer
+from volens.identify import DoorStream, FaceDecision, FaceVisit, Identification, Obstacle, Recognizer
 from volens.index import ChangeFeed, Galleries, Installation, Match, PersonalToken, StageTimer, no_timing
 from volens.rights import (
     AccessAnswer,
@@ -287,11 +287,21 @@ class Site(ConsentGiving):
         """
         return self._recognizer.identify(parse_purpose(zone), frame, factor, caller=caller, timer=timer)
 
-    def identify_in_front(
-        self, zone: str, frame: Photo, factor: ShownFactor | None, *, caller: str, timer: StageTimer
+    def look_in_front(
+        self,
+        zone: str,
+        frame: Photo,
+        visit: FaceVisit,
+        at_s: float,
+        factor: ShownFactor | None = None,
+        *,
+        caller: str,
+        timer: StageTimer = no_timing,
     ) -> FaceDecision | Obstacle:
-        """Decide about the one person in front of a kiosk; see `volens.identify.Recognizer.identify_in_front`."""
-        return self._recognizer.identify_in_front(parse_purpose(zone), frame, factor, caller=caller, timer=timer)
+        """Look once at the one person in front of a kiosk; see `volens.identify.Recognizer.look_in_front`."""
+        return self._recognizer.look_in_front(
+            parse_purpose(zone), frame, visit, at_s, factor, caller=caller, timer=timer
+        )
 
     def watch(self, zone: str, *, caller: str | None = None, photos: bool = False) -> DoorStream:
         """Decide once for each visit in a camera stream, much faster than `identify` each frame; see `DoorStream`."""

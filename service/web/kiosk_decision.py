@@ -1,4 +1,4 @@
-"""What a kiosk answers to one frame: one word, without a name, an id or a score."""
+"""What a kiosk answers to one frame of a visit: one word, without a name, an id or a score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,13 +9,14 @@ from volens.consent import Badge, Custody, InputError, PersonSecret, RefusedErro
 from volens.consent.badge import TEXT_PREFIX as BADGE_PREFIX
 from volens.consent.person_secret import TEXT_PREFIX as SECRET_PREFIX
 from volens.face import EncodedImage
-from volens.identify import Obstacle
+from volens.identify import FaceVisit, Obstacle, VisitState
 from volens.index import StageTimer
 from volens.service.qr_reading import qr_texts_in
 
 Needs: TypeAlias = Literal["face", "badge_number", "pin", "secret", "badge"]
 """What a person shows at the door of a zone besides their face, as scripts of the page name it."""
 
+LOOKING: Final = "looking"
 COME_IN: Final = "come_in"
 NOT_KNOWN: Final = "not_known"
 FACTOR_REQUIRED: Final = "factor_required"
@@ -27,7 +28,12 @@ _FACTORS: Final[dict[SecondFactor, Needs]] = {
     SecondFactor.PIN: "pin",
 }
 _CARRIED: Final[dict[Custody, Needs]] = {Custody.SUBJECT_KEY: "secret", Custody.BADGE: "badge"}
-_OUTCOMES: Final = {"match": COME_IN, "no_match": NOT_KNOWN, "factor_required": FACTOR_REQUIRED}
+_OUTCOMES: Final = {
+    "looking": LOOKING,
+    "match": COME_IN,
+    "no_match": NOT_KNOWN,
+    "factor_required": FACTOR_REQUIRED,
+}
 
 
 @final
@@ -45,8 +51,8 @@ class KioskAnswer:
     """The answer to one frame.
 
     Attributes:
-        word: `COME_IN`, `NOT_KNOWN`, `FACTOR_REQUIRED`, `SHOW_CODE`, or an `Obstacle`.
-        outcome: of the face that was compared, as other doors count it; None if no face was.
+        word: `LOOKING`, `COME_IN`, `NOT_KNOWN`, `FACTOR_REQUIRED`, `SHOW_CODE`, or an `Obstacle`.
+        outcome: of a visit that was decided, as other doors count it; None if none was.
         codes: texts of QR codes to show again with the next frames.
     """
 
@@ -61,12 +67,21 @@ def needs_of(zone: Zone) -> Needs:
 
 
 def answer_to(
-    site: Site, zone: Zone, frame: EncodedImage, shown: Shown, *, caller: str, timer: StageTimer
+    site: Site,
+    zone: Zone,
+    frame: EncodedImage,
+    shown: Shown,
+    visit: FaceVisit,
+    at_s: float,
+    *,
+    caller: str,
+    timer: StageTimer,
 ) -> KioskAnswer:
-    """Decide about the person in front of a kiosk, as for any other door (`Site.identify`, `Site.verify_claim`).
+    """Look at the person in front of a kiosk, as any other door does, and decide about the visit when it can be.
 
-    Where the person holds the key, the frame is read for its QR codes first; no face is detected until they are
-    complete. A code of nobody, and one whose consent has ended, have the answer of an unknown face.
+    The look is added to `visit`; `at_s` is its time. Where the person holds the key, the frame is read for its QR codes
+    first; no face is detected until they are complete. A code of no one, and one whose consent has ended, have the
+    answers of an unknown face.
 
     Raises:
         InputError: the second factor is not well-formed.
@@ -75,25 +90,39 @@ def answer_to(
         TamperError: what is stored does not verify.
     """
     if zone.custody is Custody.OPERATOR:
-        return _searched(site, zone, frame, shown.factor, caller, timer)
-    return _claimed(site, zone, frame, shown.codes, caller)
+        return _searched(site, zone, frame, shown.factor, visit, at_s, caller, timer)
+    return _claimed(site, zone, frame, shown.codes, visit, at_s, caller)
+
+
+def new_visit(zone: Zone) -> FaceVisit:
+    """Return a visit of a zone's kiosk: where the person names themselves (1:1), their best look counts."""
+    return FaceVisit() if zone.custody is Custody.OPERATOR else FaceVisit(agreeing=1)
 
 
 def _searched(
-    site: Site, zone: Zone, frame: EncodedImage, typed: str | None, caller: str, timer: StageTimer
+    site: Site,
+    zone: Zone,
+    frame: EncodedImage,
+    typed: str | None,
+    visit: FaceVisit,
+    at_s: float,
+    caller: str,
+    timer: StageTimer,
 ) -> KioskAnswer:
     factor = None if typed is None else ShownFactor.of(zone.second_factor, typed)
     try:
-        found = site.identify_in_front(zone.purpose, frame, factor, caller=caller, timer=timer)
+        found = site.look_in_front(zone.purpose, frame, visit, at_s, factor, caller=caller, timer=timer)
     finally:
         if factor is not None:
             factor.wipe()
     if isinstance(found, Obstacle):
         return KioskAnswer(found.value)
-    return KioskAnswer(_OUTCOMES[found.outcome], found.outcome)
+    return _answer(found.outcome)
 
 
-def _claimed(site: Site, zone: Zone, frame: EncodedImage, codes: Sequence[str], caller: str) -> KioskAnswer:
+def _claimed(
+    site: Site, zone: Zone, frame: EncodedImage, codes: Sequence[str], visit: FaceVisit, at_s: float, caller: str
+) -> KioskAnswer:
     zone.check_in_use()
     prefix = SECRET_PREFIX if zone.custody is Custody.SUBJECT_KEY else BADGE_PREFIX
     carried = _carried(prefix, codes)
@@ -101,14 +130,26 @@ def _claimed(site: Site, zone: Zone, frame: EncodedImage, codes: Sequence[str], 
         read = [one for one in qr_texts_in(frame.decode()) if one.upper().startswith(prefix)]
         return KioskAnswer(SHOW_CODE, codes=list(dict.fromkeys([*codes, *read])))
     try:
+        if not visit.is_due(at_s):
+            return KioskAnswer(LOOKING)
         found = site.verify_claim(None, frame, carried=carried, zone=zone.purpose, caller=caller)
     except RefusedError:
-        return KioskAnswer(NOT_KNOWN)
+        visit.look(None, at_s)
+    else:
+        if found is None:
+            visit.settle(at_s)
+            return KioskAnswer(Obstacle.NO_FACE.value)
+        if visit.take(found.decision.reference_id, at_s, is_compared=found.reason is None):
+            return _answer(found.outcome)
     finally:
         carried.wipe()
-    if found is None:
-        return KioskAnswer(Obstacle.NO_FACE.value)
-    return KioskAnswer(_OUTCOMES[found.outcome], found.outcome)
+    visit.settle(at_s)
+    is_over = visit.state is VisitState.NOT_RECOGNISED and visit.looks > 0
+    return _answer("no_match" if is_over else "looking")
+
+
+def _answer(outcome: str) -> KioskAnswer:
+    return KioskAnswer(_OUTCOMES[outcome], None if outcome == "looking" else outcome)
 
 
 def _carried(prefix: str, codes: Sequence[str]) -> PersonSecret | Badge | None:

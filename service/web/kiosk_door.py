@@ -14,6 +14,7 @@ from volens.service.http.same_origin import same_origin
 from volens.service.qr_reading import qr_texts_in
 from volens.service.web.kiosk_decision import KioskAnswer, Shown, answer_to
 from volens.service.web.kiosk_session import KioskRoute, pair
+from volens.service.web.kiosk_visit import MAX_SEALED, continued_visit, sealed_visit
 
 MAX_TYPED: Final = 64
 MAX_CODES: Final = 8
@@ -42,10 +43,11 @@ class KioskState(BaseModel):
 
 
 class Look(BaseModel):
-    """The answer to a frame, in one word, and the codes to send again with the next frame."""
+    """The answer to a frame, in one word, and what to send again with the next frame: codes, and the sealed visit."""
 
     answer: str
     codes: list[str]
+    visit: str
 
 
 class CodesInFrame(BaseModel):
@@ -76,20 +78,25 @@ async def look(
     frame: UploadFile,
     factor: Annotated[str | None, Form(max_length=MAX_TYPED)] = None,
     code: Annotated[list[Annotated[str, Field(max_length=MAX_CODE)]] | None, Form(max_length=MAX_CODES)] = None,
+    visit: Annotated[str | None, Form(max_length=MAX_SEALED)] = None,
 ) -> Look:
-    """Decide about the person in front of the kiosk. The frame is not stored."""
+    """Look at the person in front of the kiosk, and decide when the visit can be decided. The frame is not stored."""
     data, caller_id = await read_upload(frame) or b"", request.state.caller.caller_id
     shown = Shown(factor, code or ())
 
-    def decide(image: EncodedImage) -> KioskAnswer:
+    def decide(image: EncodedImage) -> tuple[KioskAnswer, str]:
         site, stage = app_state.site, app_state.metrics.stage
         with stage("decide"):
-            return answer_to(site, site.zones.get(zone), image, shown, caller=caller_id, timer=stage)
+            where = site.zones.get(zone)
+            at_s = site.installation.store.clock().timestamp()
+            its = continued_visit(site, where, caller_id, visit, at_s)
+            answer = answer_to(site, where, image, shown, its, at_s, caller=caller_id, timer=stage)
+            return answer, sealed_visit(site, where, caller_id, its, answer)
 
-    found = await decide_frame(app_state, zone, caller_id, data, decide)
+    found, sealed = await decide_frame(app_state, zone, caller_id, data, decide)
     if found.outcome is not None:
         request.state.faces = {found.outcome: 1}
-    return Look(answer=found.word, codes=list(found.codes))
+    return Look(answer=found.word, codes=list(found.codes), visit=sealed)
 
 
 @_paired.post("/kiosk/{zone}/codes", name="kiosk_codes", max_body_size=MAX_FRAME_BYTES)

@@ -62,6 +62,23 @@ def look(client: TestClient, frame: bytes, zone: str = "lobby", **fields: str) -
     return client.post(f"/kiosk/{zone}/looks", headers=OWN, files={"frame": frame}, data=fields)
 
 
+@pytest.fixture
+def decided(house: House, client: TestClient) -> Callable[..., str]:
+    """Show a frame as the page does, three times a second, until the visit is decided, and return the answer."""
+
+    def ask(frame: bytes, zone: str = "lobby", visit: str = "", **fields: str) -> str:
+        for _ in range(10):
+            done = look(client, frame, zone, visit=visit, **fields)
+            assert done.status_code == 200, done.text
+            answer, visit = done.json()["answer"], done.json()["visit"]
+            if answer != "looking":
+                return str(answer)
+            house.clock.move(seconds=0.35)
+        raise AssertionError("the visit was never decided")
+
+    return ask
+
+
 def test_a_link_is_exchanged_for_a_session_that_holds_no_token(
     app_state: AppState, client: TestClient, log: io.StringIO
 ) -> None:
@@ -160,17 +177,25 @@ def test_a_session_ends_with_its_credential(
 
 
 def test_a_kiosk_answers_one_word_and_no_name_id_or_score(
-    house: House, app_state: AppState, client: TestClient, pair: Callable[..., str]
+    house: House,
+    app_state: AppState,
+    client: TestClient,
+    pair: Callable[..., str],
+    decided: Callable[..., str],
 ) -> None:
     credential_id = pair()
     code = enroll(house)
-    known = look(client, jpeg(samples.views(samples.astronaut(), 4)[3]))
-    assert known.json() == {"answer": "come_in", "codes": []}
-    assert look(client, jpeg(samples.admiral())).json()["answer"] == "not_known"
+    door = jpeg(samples.views(samples.astronaut(), 4)[3])
+    first = look(client, door).json()
+    assert (first["answer"], first["codes"]) == ("looking", []), "one look decides nothing"
+    house.clock.move(seconds=0.35)
+    second = look(client, door, visit=first["visit"]).json()
+    assert second == {"answer": "come_in", "codes": [], "visit": ""}
+    assert decided(jpeg(samples.admiral())) == "not_known"
     told = house.site.rights.explain(receipt=None, code=code)
     assert [(one.kind, one.door) for one in told.visits] == [("identify", "tablet")]
     assert client.post("/v1/withdrawals", json={"code": code}).status_code == 200
-    assert look(client, jpeg(samples.views(samples.astronaut(), 4)[3])).json()["answer"] == "not_known"
+    assert decided(door) == "not_known"
     client.get("/kiosk/lobby/state")
     app_state.decisions.write(everything=True)
     own = [one for one in opened(house.store, COUNTED) if one["caller"] == credential_id]
@@ -205,7 +230,13 @@ def test_a_paused_zone_and_a_broken_frame_are_said_apart(
     ("kind", "right", "wrong"), [("badge", "04A1B2C3D4E5F6", "04FFFFFFFFFFFF"), ("pin", "719035826471", "900817264305")]
 )
 def test_a_second_factor_is_asked_for_and_decides(
-    house: House, client: TestClient, pair: Callable[..., str], kind: str, right: str, wrong: str
+    house: House,
+    client: TestClient,
+    pair: Callable[..., str],
+    decided: Callable[..., str],
+    kind: str,
+    right: str,
+    wrong: str,
 ) -> None:
     with cheap_pins():
         house.declare("vault", second_factor=kind)
@@ -216,17 +247,77 @@ def test_a_second_factor_is_asked_for_and_decides(
         factor = ShownFactor.badge(right) if kind == "badge" else ShownFactor.pin(right)
         house.site.factors.set(person.receipt_id, factor)
         frame = jpeg(door)
-        assert look(client, frame, "vault").json()["answer"] == "factor_required"
-        assert look(client, frame, "vault", factor=wrong).json()["answer"] == "not_known"
-        assert look(client, frame, "vault", factor=right).json()["answer"] == "come_in"
-        assert look(client, jpeg(samples.admiral()), "vault", factor=right).json()["answer"] == "not_known"
+        assert decided(frame, "vault") == "factor_required"
+        assert decided(frame, "vault", factor=wrong) == "not_known"
+        assert decided(frame, "vault", factor=right) == "come_in"
+        assert decided(jpeg(samples.admiral()), "vault", factor=right) == "not_known"
         unusable = look(client, frame, "vault", factor="?")
         assert unusable.status_code == 422
 
 
+def test_a_pin_is_tried_once_with_the_visit_that_asked_for_it(
+    house: House, client: TestClient, pair: Callable[..., str], extractor: Extractor
+) -> None:
+    with cheap_pins():
+        house.declare("vault", second_factor="pin")
+        pair("vault")
+        person = house.invite("vault")
+        *photos, door = samples.views(samples.astronaut(), 4)
+        house.site.enroll(person.take_home.to_json(), photos)
+        house.site.factors.set(person.receipt_id, ShownFactor.pin("719035826471"))
+        frame, visit = jpeg(door), ""
+        for expected in ("looking", "factor_required"):
+            asked = look(client, frame, "vault", visit=visit).json()
+            assert asked["answer"] == expected
+            visit = asked["visit"]
+            house.clock.move(seconds=0.35)
+        house.clock.move(seconds=20)
+        computed = extractor.embeddings_computed
+        wrong = look(client, frame, "vault", visit=visit, factor="900817264305").json()
+        right = look(client, frame, "vault", visit=wrong["visit"], factor="719035826471").json()
+        assert (wrong["answer"], right["answer"]) == ("not_known", "come_in")
+        assert extractor.embeddings_computed - computed == 2
+        house.clock.move(seconds=61)
+        late = look(client, frame, "vault", visit=visit, factor="719035826471").json()
+        assert late["answer"] == "looking", "a visit that is over is not continued"
+
+
+def test_a_visit_is_sealed_and_counts_at_its_own_kiosk_only(
+    house: House, client: TestClient, pair: Callable[..., str]
+) -> None:
+    pair()
+    enroll(house)
+    frame = jpeg(samples.views(samples.astronaut(), 4)[3])
+    stranger, known = look(client, jpeg(samples.admiral())).json(), look(client, frame).json()
+    assert len(stranger["visit"]) == len(known["visit"]), "a page does not see what a look found"
+    house.clock.move(seconds=0.35)
+    forged = [known["visit"][:-4] + "AAAA", "", "x" * 2000, stranger["visit"]]
+    assert {look(client, frame, visit=one).json()["answer"] for one in forged} == {"looking"}
+    pair()  # another tablet at the same door
+    assert look(client, frame, visit=known["visit"]).json()["answer"] == "looking"
+    assert look(client, frame, visit="x" * 2001).status_code == 422
+
+
+def test_looks_that_come_too_fast_are_not_compared(
+    house: House, client: TestClient, pair: Callable[..., str], extractor: Extractor
+) -> None:
+    pair()
+    enroll(house)
+    frame = jpeg(samples.views(samples.astronaut(), 4)[3])
+    visit = look(client, frame).json()["visit"]
+    computed = extractor.embeddings_computed
+    assert look(client, frame, visit=visit).json()["answer"] == "looking"
+    assert extractor.embeddings_computed == computed
+
+
 @pytest.mark.parametrize(("custody", "count"), [("subject_key", 1), ("badge", 2)])
 def test_a_key_or_a_badge_is_read_from_its_codes_before_any_face(
-    house: House, client: TestClient, pair: Callable[..., str], extractor: Extractor, custody: str, count: int
+    house: House,
+    client: TestClient,
+    pair: Callable[..., str],
+    extractor: Extractor,
+    custody: str,
+    count: int,
 ) -> None:
     house.declare("archive", custody)
     pair("archive")
@@ -245,9 +336,16 @@ def test_a_key_or_a_badge_is_read_from_its_codes_before_any_face(
     assert (len(codes), extractor.embeddings_computed) == (count, computed)
 
     def answer(frame: RgbImage, shown: list[str]) -> str:
-        done = client.post("/kiosk/archive/looks", headers=OWN, files={"frame": jpeg(frame)}, data={"code": shown})
-        assert done.status_code == 200, done.text
-        return str(done.json()["answer"])
+        visit = ""
+        for _ in range(10):
+            sent = {"code": shown, "visit": visit}
+            done = client.post("/kiosk/archive/looks", headers=OWN, files={"frame": jpeg(frame)}, data=sent)
+            assert done.status_code == 200, done.text
+            found, visit = str(done.json()["answer"]), done.json()["visit"]
+            if found != "looking":
+                return found
+            house.clock.move(seconds=0.35)
+        raise AssertionError("the visit was never decided")
 
     assert answer(door, codes) == "come_in"
     assert answer(samples.admiral(), codes) == "not_known"

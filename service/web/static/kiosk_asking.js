@@ -3,7 +3,6 @@ import { post } from "./request.js";
 
 const LOOK_S = 15;
 const EVERY_MS = 350;
-const STRANGER_LOOKS = 4;  // one bad frame turns nobody away
 const PIN_TRIES = 3;
 const FIRST = { secret: "showSecret", badge: "showBadge" };
 const ADVICE = { no_face: "circle", several_people: "onePerson", too_far: "closer" };
@@ -43,7 +42,7 @@ export class Asking {
   }
 
   async #look(isMine, typed) {
-    let factor = typed, codes = [], strangers = 0, tries = 0, hasSeen = false;
+    let factor = typed, codes = [], visit = "", tries = 0, hasSeen = false;
     let until = await this.#open(FIRST[this.needs] || "circle");
     while (isMine() && performance.now() < until) {
       const began = performance.now();
@@ -54,8 +53,9 @@ export class Asking {
         this.#progress(codes);
       }
       // No frame is sent while the browser looks for the codes.
-      const found = read === null || this.#isComplete(codes) ? await this.#ask(factor, codes) : null;
+      const found = read === null || this.#isComplete(codes) ? await this.#ask(factor, codes, visit) : null;
       if (!isMine()) return null;
+      if (found) visit = found.visit;  // the looks so far, sealed: several of them decide
       const advice = found && ADVICE[found.answer];
       if (advice) this.screens.announce(this.imperative, advice);
       if (found && !advice) hasSeen = true;
@@ -69,8 +69,7 @@ export class Asking {
         tries += 1;
         until = await this.#open("circle");
       } else if (found?.answer === "not_known") {
-        strangers += 1;
-        if (strangers === STRANGER_LOOKS) return "stranger";
+        return "stranger";
       } else if (found?.answer === "show_code") {
         codes = found.codes;
         this.#progress(codes);
@@ -89,13 +88,14 @@ export class Asking {
   }
 
   // Resolves to the answer to one frame; null if there was none this time. Throws if the door does not decide now.
-  async #ask(factor, codes) {
+  async #ask(factor, codes, visit) {
     const frame = await this.camera.frame();
     if (frame === null) return null;
     const form = new FormData();
     form.append("frame", frame, "frame.jpg");
     if (factor !== null) form.append("factor", factor);
     for (const one of codes) form.append("code", one);
+    if (visit) form.append("visit", visit);
     try {
       return await post(`${this.address}/looks`, form);
     } catch (error) {

@@ -1,4 +1,4 @@
-"""Error rates of visits, not of looks: ``python -m benchmarks.visits FOLDER [--page]``.
+"""Error rates of visits, not of looks: ``python -m benchmarks.visit_errors FOLDER [--page]``.
 
 The folder has one folder of photos for each person, as for `benchmarks.accuracy`. The scores of all photos with all
 references are recorded first. Then a camera with ten frames a second is simulated: a visitor shows their photos in a
@@ -34,8 +34,8 @@ from volens.face.thresholds import SFACE
 from volens.identify import FaceVisit, VisitState
 from volens.identify.passage import DECIDE_WITHIN_S, LOOK_EVERY_S
 
-BEGIN: Final = "<!-- begin: python -m benchmarks.visits -->"
-END: Final = "<!-- end: python -m benchmarks.visits -->"
+BEGIN: Final = "<!-- begin: python -m benchmarks.visit_errors -->"
+END: Final = "<!-- end: python -m benchmarks.visit_errors -->"
 FRAMES_PER_S: Final = 10
 HELD_S: Final = 0.6
 LOOKS_IN_A_VISIT: Final = round(DECIDE_WITHIN_S / LOOK_EVERY_S)
