@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,12 +20,20 @@ from volens.service.door import PREFIX, Broker, DoorConfig, DoorLog, Limits, Top
 from volens.service.process import StopKeeper, SystemdNotifier
 from volens.service.settings import example_of, read_settings
 
+BAUD = 9600
 app = Commands("door", "Run a door: camera, decisions, relay, MQTT.")
 
 _Options = Annotated[dict[str, Any], SettingsOptions(DoorConfig)]
 _BrokerOptions = Annotated[
     dict[str, Any], SettingsOptions(DoorConfig, "mqtt_user", "mqtt_password_file", "mqtt_ca", "mqtt_in_clear")
 ]
+
+
+class PairedAs(StrEnum):
+    """What this door is in OSDP."""
+
+    PANEL = "panel"
+    READER = "reader"
 
 
 @app.command("run", "--zone lobby --camera 0 --output file:/run/door/relay")
@@ -105,6 +114,29 @@ def forget(
     publish_once(target, messages)
     text = f"deleted {topics.base}: {counted(len(messages), 'retained message')}"
     return {"forgotten": [message.topic for message in messages]}, text
+
+
+@app.command("pair", "/dev/ttyUSB0 --as panel --key door.osdp-key")
+def pair(
+    device: Annotated[Path, typer.Argument(help="The serial device.", show_default=False)],
+    role: Annotated[
+        PairedAs,
+        typer.Option("--as", help="What this door is: the panel of a reader or relay board, or a reader of a panel."),
+    ],
+    key: Annotated[Path, typer.Option(help="The key file to write (0600).")],
+    address: Annotated[int, typer.Option(min=0, max=126, help="OSDP address of the reader or relay board.")] = 0,
+    baud: Annotated[int, typer.Option(help="Baud rate.")] = 9600,
+    wait_s: Annotated[float, typer.Option(min=1, max=3600, help="How long to try.")] = 60.0,
+) -> Output:
+    """Agree on the key of OSDP's secure channel with a device or panel in install mode. Use a short cable."""
+    from volens.service.door.osdp_outputs import serial_line  # noqa: PLC0415  POSIX only
+    from volens.service.door.osdp_pairing import pair_with_device, pair_with_panel  # noqa: PLC0415  only here
+
+    paired = pair_with_device if role is PairedAs.PANEL else pair_with_panel
+    paired(serial_line(str(device), baud), address, key, wait_s)
+    kind = "osdp" if role is PairedAs.PANEL else "osdp-reader"
+    output = f"{kind}:{device}?key={key.absolute()}&address={address}" + (f"&baud={baud}" if baud != BAUD else "")
+    return {"key_file": str(key), "output": output}, f"paired; use it with --output '{output}'"
 
 
 def _config(path: Path | None, overrides: dict[str, Any]) -> DoorConfig:

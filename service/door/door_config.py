@@ -43,7 +43,8 @@ class DoorConfig(Settings, env_prefix=PREFIX):
         ["console"],
         min_length=1,
         max_length=MAX_OUTPUTS,
-        description="What opens the door: console, file:PATH, osdp:DEVICE?address=0&relay=0; one or more.",
+        description="What opens the door: console, file:PATH, osdp:DEVICE?key=FILE&relay=0 or "
+        "osdp-reader:DEVICE?key=FILE&format=26; one or more.",
     )
     open_s: float = Field(5.0, description="How long the door opens for a visit.")
     when_offline: WhenOffline = Field(

@@ -122,6 +122,35 @@ class InputRejected:
 
 @final
 @dataclass(frozen=True, slots=True)
+class DeviceReported:
+    """What an OSDP device reports about itself, on change.
+
+    Attributes:
+        name: of the output, without secrets.
+        tampered: its case is open, or it was taken off the wall.
+        without_power: its power supply failed.
+    """
+
+    name: str
+    tampered: bool
+    without_power: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CardSent:
+    """What became of a badge number for the panel.
+
+    Attributes:
+        was_sent: the panel fetched it; False if it did not in time, and then it was discarded.
+    """
+
+    name: str
+    was_sent: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class SourceEnded:
     """The source has no more frames."""
 
@@ -152,6 +181,8 @@ Event: TypeAlias = (
     | DoorFailed
     | StopRequested
     | FactorPresented
+    | DeviceReported
+    | CardSent
 )
 
 

@@ -19,9 +19,11 @@ from rich.text import Text
 from volens.consent.plain_text import escaped
 from volens.identify import REASONS
 from volens.service.door.door_events import (
+    CardSent,
     DeciderLost,
     DeciderReady,
     DecisionReceived,
+    DeviceReported,
     Event,
     Factor,
     InputRejected,
@@ -90,6 +92,13 @@ class DoorLog:
             case InputRejected(reason) if reason != self._last_unusable:  # a camera would repeat it for each frame
                 self._last_unusable = reason
                 self._line("unusable", f"rejected: {reason}", message=reason)
+            case DeviceReported(name, tampered, without_power):
+                wrong = ["its case is open"] * tampered + ["its power failed"] * without_power
+                text = f"{name}: {' and '.join(wrong) if wrong else 'case closed, power well'}"
+                self._line("device", text, name=name, tampered=tampered, without_power=without_power)
+            case CardSent(name, was_sent):
+                what = "the panel got the badge number" if was_sent else "the panel did not fetch the badge number"
+                self._line("card", f"{name}: {what}", name=name, sent=was_sent)
             case _:
                 pass
 

@@ -135,6 +135,8 @@ class Door:
         self._state = DoorState(self._rules, time.monotonic())
         decider = threading.Thread(target=self._decide, name="door-decider", daemon=True)
         decider.start()
+        for output in self._outputs:
+            output.listen(emit)
         source = start_source(self._source, self._frames, emit, self._stopped)
         if self._factor_input is not None:
             self._factor_input.start(emit, self._stopped)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from volens.consent import VolensError
-from volens.service.door.door_events import Verdict
+from volens.service.door.door_events import EventSink, Verdict
 from volens.service.door.door_state import DoorStatus, Lock
-from volens.service.door.outputs import Output
+from volens.service.door.outputs import ListeningOutput, Output
 
 POLL_EVERY_S: Final = 1.0
 RETRY_S: Final = 0.5
@@ -48,6 +48,11 @@ class ThreadedOutput:
         self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"door-{output.name}", daemon=True)
         self._thread.start()
+
+    def listen(self, emit: EventSink) -> None:
+        """Send what the device reads and reports to the door, if it does."""
+        if isinstance(self._output, ListeningOutput):
+            self._output.listen(emit)
 
     def set_status(self, status: DoorStatus) -> None:
         """Set the state that the output must have. Does not block."""

@@ -1,15 +1,13 @@
-"""Outputs that open the door. Here: console and file; `volens.service.door.osdp` drives a relay."""
+"""Outputs that open the door. Here: console and file; `volens.service.door.osdp_outputs` has those that speak OSDP."""
 
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias, final
-from urllib.parse import parse_qsl
+from typing import Final, Protocol, TypeAlias, final, runtime_checkable
 
 from volens.consent import InputError, UnavailableError
-from volens.service.door.door_events import Verdict
+from volens.service.door.door_events import EventSink, Verdict
 from volens.service.door.door_state import Lock
 from volens.store import utc_now
 from volens.store.files import write_private
@@ -49,6 +47,14 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Release the device; the state of the relay does not change."""
+
+
+@runtime_checkable
+class ListeningOutput(Protocol):
+    """An output whose device also reads cards, or reports about itself."""
+
+    def listen(self, emit: EventSink) -> None:
+        """Emit what the device reads and reports; called once, before the door runs."""
 
 
 class _ReportingOutput:
@@ -116,39 +122,24 @@ class FileOutput(_ReportingOutput):
 
 
 def parse_output(text: str, report: Report) -> Output:
-    """Parse an output: ``console``, ``file:PATH`` or ``osdp:DEVICE?address=0&relay=0``.
+    """Parse an output: ``console``, ``file:PATH``, ``osdp:DEVICE?key=FILE`` or ``osdp-reader:DEVICE?key=FILE``.
 
     Raises:
-        InputError: the text is not a valid output.
+        InputError: the text is not a valid output, or a key file is not one.
+        UnavailableError: a key file cannot be read, or `libosdp` is not installed.
     """
-    from volens.service.door.osdp import OsdpOutput  # noqa: PLC0415  imports this module's Protocol
-    from volens.service.door.serial_line import SerialLine  # noqa: PLC0415  POSIX only
+    from volens.service.door.osdp_outputs import parse_osdp  # noqa: PLC0415  imports this module's Protocol
 
     kind, _, rest = text.partition(":")
     if text == "console":
         return ConsoleOutput(report)
     if kind == "file" and rest:
         return FileOutput(Path(rest))
-    if kind == "osdp" and rest:
-        device, _, query = rest.partition("?")
-        options = {"address": 0, "relay": 0, "reader": 0, "baud": 9600}
-        pairs = parse_qsl(query, keep_blank_values=True)
-        if len({name for name, _ in pairs}) != len(pairs) or any(name not in options for name, _ in pairs):
-            raise InputError(f"got output {text[:100]!r}; expected osdp:DEVICE?address=0&relay=0&reader=0&baud=9600")
-        for name, value in pairs:
-            options[name] = _number(name, value)
-        baud = options.pop("baud")
-        return OsdpOutput(
-            lambda: SerialLine(Path(device), baud), **options, clock=time.monotonic, name=f"osdp:{device}"
-        )
-    raise InputError(f"got output {text[:100]!r}; expected console, file:PATH or osdp:DEVICE?address=0&relay=0")
-
-
-def _number(name: str, value: str) -> int:
-    limit = {"address": 126, "relay": 255, "reader": 255, "baud": 230_400}[name]
-    if not (value.isascii() and value.isdigit() and len(value) <= 6 and int(value) <= limit):  # noqa: PLR2004
-        raise InputError(f"got {name}={value[:20]!r} of an OSDP output; expected a number from 0 to {limit}")
-    return int(value)
+    if kind in {"osdp", "osdp-reader"} and rest:
+        return parse_osdp(kind, rest)
+    raise InputError(
+        f"got output {text[:100]!r}; expected console, file:PATH, osdp:DEVICE?key=FILE or osdp-reader:DEVICE?key=FILE"
+    )
 
 
 def _format_time(when: datetime) -> str:

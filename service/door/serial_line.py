@@ -40,6 +40,10 @@ class SerialLine:
             self.close()
             raise UnavailableError(f"{path} is not a serial device; check --output") from None
 
+    def wait(self, timeout_s: float) -> None:
+        """Wait until bytes arrive or the device is gone, or the time is over."""
+        self._wait(time.monotonic() + timeout_s, for_writing=False, must=False)
+
     def write(self, data: bytes, timeout_s: float) -> None:
         """Write all bytes.
 
@@ -76,8 +80,15 @@ class SerialLine:
         return data
 
     def discard_input(self) -> None:
-        """Discard unread input."""
-        termios.tcflush(self._descriptor, termios.TCIFLUSH)
+        """Discard unread input.
+
+        Raises:
+            UnavailableError: the device was disconnected.
+        """
+        try:
+            termios.tcflush(self._descriptor, termios.TCIFLUSH)
+        except termios.error as error:
+            raise UnavailableError(f"the serial device was disconnected ({error.args[-1]}); connect it again") from None
 
     def close(self) -> None:
         """Close the device; a second call does nothing, because its number may be another file's by then."""

@@ -19,11 +19,12 @@ import pytest
 from broker import LoopbackBroker, loopback_broker, subscriber
 from command_line import run
 from fake_service import MATCH, TOKEN, fake_service
+from osdp_bus import ADDRESS, Cable, LibraryDevice
 from patience import PATIENCE_S
 
 from benchmarks.group_photo import six_people_photo
 from tests.doors.conftest import RecordedEvents, until
-from tests.doors.test_osdp import Peripheral, peripheral
+from tests.doors.test_osdp import bus, device, key_file, relay_commands
 from tests.service.conftest import jpeg
 from volens import Site, SubjectKey
 from volens.consent import ShownFactor, UnavailableError
@@ -45,7 +46,7 @@ from volens.service.door import (
 )
 from volens.service.door.decider import LocalDecider
 
-__all__ = ["peripheral"]
+__all__ = ["bus", "device", "key_file"]
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from volens.service.cli.app import main; main()", "door", "run"]
@@ -296,9 +297,15 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_a_killed_door_leaves_a_last_will_and_an_opening_that_ends(
-    broker: LoopbackBroker, photos: Path, tmp_path: Path, token: Path, peripheral: Peripheral
+    broker: LoopbackBroker,
+    photos: Path,
+    tmp_path: Path,
+    token: Path,
+    bus: Cable,
+    device: LibraryDevice,
+    key_file: Path,
 ) -> None:
-    state, relay = tmp_path / "state", f"osdp:{peripheral.device}?address=7&relay=2"
+    state, relay = tmp_path / "state", f"osdp:{bus.panel}?address={ADDRESS}&relay=2&key={key_file}"
     with fake_service() as service, subscriber(broker.port) as panel:
         arguments = ["--zone", "lobby", "--folder", str(photos), "--url", service.url, "--token", str(token)]
         arguments += ["--output", f"file:{state}", "--output", relay, "--mqtt", broker.url, "--open-s", "60"]
@@ -306,7 +313,7 @@ def test_a_killed_door_leaves_a_last_will_and_an_opening_that_ends(
             panel.wait_for("/lobby/door/availability", payload="online")
             panel.wait_for("/lobby/door/decision")
             until(lambda: state.exists() and json.loads(state.read_text())["lock"] == "unlocked", "the door opened")
-            until(lambda: len(peripheral.relay) >= 2, "the relay opened")
+            until(lambda: len(relay_commands(device)) >= 2, "the relay opened")
             process.kill()
             process.wait(PATIENCE_S)
         panel.wait_for("/lobby/door/availability", payload="offline")
@@ -316,11 +323,11 @@ def test_a_killed_door_leaves_a_last_will_and_an_opening_that_ends(
     assert left["lock"] == "unlocked"
     assert timedelta(seconds=58) < until_s <= timedelta(seconds=60)
     assert json.loads(state.read_text())["until"] is not None
-    # The relay was closed first, then switched on for at most a minute, after which it switches off by itself.
-    closed, opened = peripheral.relay
-    assert closed == bytes([2, 1, 0, 0])
-    assert opened[:2] == bytes([2, 5])
-    assert 0 < int.from_bytes(opened[2:], "little") <= 600
+    # The relay was closed first, then switched on for a time, after which it switches off by itself.
+    closed, opened = relay_commands(device)
+    assert closed == (2, 1, 0)
+    assert opened[:2] == (2, 5)
+    assert 0 < opened[2] <= 255
     recorded = str(panel.heard)
     assert MATCH["subject_id"] not in recorded
     assert "0.71" not in recorded

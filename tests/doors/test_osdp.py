@@ -1,286 +1,335 @@
-"""OSDP without encryption: packets against published ones, and an output against a fake peripheral on a pty."""
+"""OSDP with the real library on both ends of a cable: as the panel of a device, and as the reader of a panel."""
 
-import os
+import sys
 import threading
 import time
-import tty
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import osdp_sys
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from osdp_bus import ADDRESS, KEY, Cable, LibraryDevice, LibraryPanel, cable
+from patience import PATIENCE_S
 
+from tests.doors.conftest import RecordedEvents
 from volens.consent import InputError, UnavailableError
+from volens.consent.panel_badge import PanelBadge
 from volens.service.door import Verdict
-from volens.service.door.osdp import MAX_ATTEMPTS, OsdpOutput
-from volens.service.door.osdp_packets import (
-    HAS_CRC,
-    MAX_PACKET_BYTES,
-    SOM,
-    Command,
-    Nak,
-    Packet,
-    PacketError,
-    Reply,
-    crc,
-    output_on_for,
-    packet_size,
-    parse,
-)
+from volens.service.door.door_events import CardSent, DeviceReported, Factor, FactorPresented
+from volens.service.door.osdp_key import OsdpKey
+from volens.service.door.osdp_library import OsdpLibrary
+from volens.service.door.osdp_pairing import pair_with_device, pair_with_panel
+from volens.service.door.osdp_panel import OsdpOutput
+from volens.service.door.osdp_reader import OsdpReader
 from volens.service.door.serial_line import SerialLine
+from volens.service.door.wiegand import FORMATS
 
-
-def test_the_crc_has_the_published_check_value() -> None:
-    # The check value of CRC-16/SPI-FUJITSU, also called AUG-CCITT, over the digits 1 to 9.
-    assert crc(b"123456789") == 0xE5CC
-
-
-def test_a_poll_is_framed_as_in_the_standard() -> None:
-    data = Packet(address=0, sequence=0, code=Command.POLL).to_bytes()
-    assert data[:-2] == bytes([0x53, 0x00, 0x08, 0x00, 0x04, 0x60])
-    assert data[-2:] == crc(data[:-2]).to_bytes(2, "little")
-
-
-@given(
-    address=st.integers(0, 0x7F),
-    sequence=st.integers(0, 3),
-    code=st.integers(0, 255),
-    data=st.binary(max_size=200),
-    is_reply=st.booleans(),
-)
-def test_a_packet_is_parsed_as_it_was_encoded(
-    address: int, sequence: int, code: int, data: bytes, *, is_reply: bool
-) -> None:
-    packet = Packet(address, sequence, code, data, is_reply)
-    assert parse(packet.to_bytes()) == packet
-
-
-@given(data=st.binary(max_size=60), at=st.integers(0, 10**6), flip=st.integers(1, 255))
-def test_a_packet_with_one_changed_byte_is_refused(data: bytes, at: int, flip: int) -> None:
-    changed = bytearray(Packet(5, 1, Command.OUT, data).to_bytes())
-    changed[at % len(changed)] ^= flip
-    with pytest.raises(PacketError):
-        parse(bytes(changed))
-
-
-@pytest.mark.parametrize(
-    "start",
-    [
-        b"\x54",
-        bytes([SOM, 0, 7, 0]),
-        bytes([SOM, 0, 0xFF, 0xFF]),
-        bytes([SOM, 0]) + (MAX_PACKET_BYTES + 1).to_bytes(2, "little"),
-    ],
-    ids=["another first byte", "too short", "the largest length", "longer than allowed"],
-)
-def test_bytes_that_cannot_become_a_packet_are_refused_at_once(start: bytes) -> None:
-    with pytest.raises(PacketError):
-        packet_size(start)
-
-
-def test_a_packet_without_crc_or_with_a_security_block_is_refused() -> None:
-    whole = bytearray(Packet(0, 1, Reply.ACK, is_reply=True).to_bytes())
-    for control in (0x01, HAS_CRC | 0x08 | 1):
-        whole[4] = control
-        whole[-2:] = crc(bytes(whole[:-2])).to_bytes(2, "little")
-        with pytest.raises(PacketError, match="CRC, or a security block"):
-            parse(bytes(whole))
-
-
-def test_output_times_are_tenths_of_seconds_from_one_to_the_maximum() -> None:
-    assert output_on_for(3, 5) == bytes([3, 5, 50, 0])
-    assert output_on_for(3, 0.001) == bytes([3, 5, 1, 0])
-    assert output_on_for(3, 10**6) == bytes([3, 5, 0xFF, 0xFF])
-
-
-@dataclass
-class Peripheral:
-    """A fake peripheral: checks CRC and sequence number, records what it executed, and misbehaves on request."""
-
-    device: Path
-    controller: int
-    address: int = 7
-    executed: list[tuple[Command, bytes]] = field(default_factory=list)
-    repeated: int = 0
-    # Wrong answers, one for each packet; None is silence.
-    mischief: list[Callable[[Packet], bytes | None]] = field(default_factory=list)
-    expected: int = 0
-    last: bytes = b""
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def answer(self, packet: Packet, code: int = Reply.ACK, data: bytes = b"", **changed: int) -> bytes:
-        address, sequence = changed.get("address", self.address), changed.get("sequence", packet.sequence)
-        return Packet(address, sequence, code, data, is_reply=True).to_bytes()
-
-    def take(self, raw: bytes) -> bytes | None:
-        packet = parse(raw)
-        assert packet.address == self.address
-        assert not packet.is_reply
-        if self.mischief:
-            return self.mischief.pop(0)(packet)
-        return self.obey(packet, raw)
-
-    def obey(self, packet: Packet, raw: bytes) -> bytes:
-        if packet.sequence == 0:
-            self.expected = 0
-        elif raw == self.last:
-            self.repeated += 1
-            return self.answer(packet)
-        if packet.sequence != self.expected:
-            return self.answer(packet, Reply.NAK, bytes([Nak.BAD_SEQUENCE]))
-        self.expected, self.last = self.expected % 3 + 1, raw
-        self.executed.append((Command(packet.code), packet.data))
-        return self.answer(packet)
-
-    def run(self) -> None:
-        got = bytearray()
-        while not self.ended.is_set():
-            try:
-                got += os.read(self.controller, 4096)
-            except (BlockingIOError, OSError):
-                self.ended.wait(0.005)
-                continue
-            while (
-                (begin := got.find(SOM)) >= 0 and (size := packet_size(bytes(got[begin:]))) and len(got) >= begin + size
-            ):
-                raw = bytes(got[begin : begin + size])
-                del got[: begin + size]
-                reply = self.take(raw)
-                if reply is not None:
-                    with suppress(OSError):
-                        os.write(self.controller, reply)
-
-    @property
-    def relay(self) -> list[bytes]:
-        return [data for command, data in self.executed if command is Command.OUT]
+POLL, RAW, ACK = 0x60, 0x50, 0x40
+BADGE = PanelBadge(118, 1603)
+WIEGAND = {"event": osdp_sys.EVENT_CARDREAD, "reader_no": 0, "direction": 0, "format": osdp_sys.CARD_FMT_RAW_WIEGAND}
 
 
 @pytest.fixture
-def peripheral() -> Iterator[Peripheral]:
-    controller, device = os.openpty()
-    tty.setraw(device)
-    os.set_blocking(controller, False)
-    one = Peripheral(Path(os.ttyname(device)), controller)
-    thread = threading.Thread(target=one.run)
-    thread.start()
+def bus(tmp_path: Path) -> Iterator[Cable]:
+    (tmp_path / "bus").mkdir()
+    with cable(tmp_path / "bus") as one:
+        yield one
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    OsdpKey(KEY).write(tmp_path / "osdp.key")
+    return tmp_path / "osdp.key"
+
+
+@pytest.fixture
+def device(bus: Cable) -> Iterator[LibraryDevice]:
+    one = LibraryDevice(bus.device)
     yield one
-    one.ended.set()
-    thread.join()
-    for descriptor in (controller, device):
-        os.close(descriptor)
+    one.link.close()
 
 
 @pytest.fixture
-def output(peripheral: Peripheral) -> Iterator[OsdpOutput]:
-    line = lambda: SerialLine(peripheral.device, 9600)  # noqa: E731  a short function
-    one = OsdpOutput(line, address=7, relay=2, reader=0)
+def panel(bus: Cable) -> Iterator[LibraryPanel]:
+    one = LibraryPanel(bus.panel)
+    yield one
+    one.link.close()
+
+
+@pytest.fixture
+def output(bus: Cable, key_file: Path) -> Iterator[OsdpOutput]:
+    one = new_output(bus, key_file)
     yield one
     one.close()
 
 
-def test_an_opening_is_timed_by_the_peripheral(output: OsdpOutput, peripheral: Peripheral) -> None:
+@pytest.fixture
+def reader(bus: Cable, key_file: Path) -> Iterator[OsdpReader]:
+    one = OsdpReader(
+        lambda: SerialLine(bus.device, 9600), address=ADDRESS, key_file=key_file, card_format=FORMATS["26"]
+    )
+    yield one
+    one.close()
+
+
+def new_output(bus: Cable, key_file: Path | None, relay: int = 2, **more: object) -> OsdpOutput:
+    line = lambda: SerialLine(bus.panel, 9600)  # noqa: E731  a short function
+    return OsdpOutput(line, address=ADDRESS, relay=relay, reader=0, key_file=key_file, **more)  # type: ignore[arg-type]
+
+
+def until_works(call: Callable[[], object]) -> None:
+    """Call until it works, as the thread of an output does."""
+    last = time.monotonic() + PATIENCE_S
+    while True:
+        with suppress(UnavailableError):
+            call()
+            return
+        if time.monotonic() > last:
+            raise TimeoutError
+        time.sleep(0.02)
+
+
+def until_raised(call: Callable[[], object], why: str) -> str:
+    """Call until it raises this error, and return the message."""
+    last = time.monotonic() + PATIENCE_S
+    while time.monotonic() < last:
+        try:
+            call()
+        except UnavailableError as error:
+            if why in str(error):
+                return str(error)
+        time.sleep(0.02)
+    raise TimeoutError
+
+
+def relay_commands(device: LibraryDevice) -> list[tuple[int, int, int]]:
+    found = device.commands.of(command=osdp_sys.CMD_OUTPUT)
+    return [(one["output_no"], one["control_code"], one["timer_count"]) for one in found]
+
+
+def test_an_opening_is_timed_by_the_device_and_encrypted(bus: Cable, device: LibraryDevice, output: OsdpOutput) -> None:
     output.keep_closed()
     output.open_for(5)
-    output.keep_closed()
     output.hold_open()
-    assert peripheral.relay == [
-        bytes([2, 1, 0, 0]),
-        bytes([2, 5, 50, 0]),
-        bytes([2, 1, 0, 0]),
-        bytes([2, 2, 0, 0]),
-    ]
+    assert relay_commands(device) == [(2, 1, 0), (2, 5, 50), (2, 2, 0)]
+    assert bytes([2, 5, 50, 0]) not in bytes(bus.recorded)
 
 
-def test_sequence_numbers_go_from_three_to_one_and_never_to_zero(output: OsdpOutput, peripheral: Peripheral) -> None:
-    for _ in range(8):
-        output.poll()
-    assert len(peripheral.executed) == 8
-    assert peripheral.expected == 2
+def test_a_long_opening_is_renewed_while_it_lasts(bus: Cable, device: LibraryDevice, key_file: Path) -> None:
+    now = 1000.0
+    output = new_output(bus, key_file, clock=lambda: now)
+    output.open_for(60)
+    output.poll()
+    now += 16
+    output.poll()
+    now += 40
+    output.poll()
+    now += 10
+    output.poll()
+    output.close()
+    assert relay_commands(device) == [(2, 5, 255), (2, 5, 255), (2, 5, 40)]
 
 
-def test_a_lost_packet_is_repeated_with_its_number_and_executed_once(
-    output: OsdpOutput, peripheral: Peripheral
+def test_light_and_sound_are_sent_to_a_device_that_has_them(device: LibraryDevice, output: OsdpOutput) -> None:
+    output.show(Verdict.MATCH)
+    (light,) = device.commands.of(command=osdp_sys.CMD_LED)
+    assert (light["temporary"], light["on_color"], light["timer_count"]) == (True, 2, 20)
+    assert [one["rep_count"] for one in device.commands.of(command=osdp_sys.CMD_BUZZER)] == [1]
+
+
+def test_a_relay_board_without_light_gets_no_light_commands(bus: Cable, output: OsdpOutput) -> None:
+    board = LibraryDevice(bus.device, lights=0)
+    output.show(Verdict.NO_MATCH)
+    output.keep_closed()
+    board.link.close()
+    assert [one["command"] for one in board.commands.messages] == [osdp_sys.CMD_OUTPUT]
+
+
+@pytest.mark.usefixtures("device")
+def test_a_relay_that_the_device_lacks_is_one_sentence(bus: Cable, key_file: Path) -> None:
+    output = new_output(bus, key_file, relay=4)
+    with pytest.raises(UnavailableError, match="got relay=4, but the OSDP device has 4 outputs"):
+        output.open_for(1)
+    output.close()
+
+
+def test_a_device_with_another_key_is_one_sentence(bus: Cable, key_file: Path) -> None:
+    stranger, output = LibraryDevice(bus.device, bytes(16)), new_output(bus, key_file, ready_timeout_s=0.05)
+    why = until_raised(lambda: output.open_for(1), "answers, but not with the key in")
+    assert why.endswith("pair it with 'volens door pair'")
+    stranger.link.close()
+    output.close()
+    assert not stranger.commands.messages
+    assert KEY.hex() not in bus.recorded.hex()
+
+
+def test_a_device_that_never_answers_is_one_sentence(bus: Cable, key_file: Path) -> None:
+    output = new_output(bus, key_file, ready_timeout_s=0.1)
+    with pytest.raises(UnavailableError, match="at address 5 does not answer; check its power, address"):
+        output.open_for(1)
+    output.close()
+
+
+def test_a_command_whose_answer_is_lost_is_done_or_reported(
+    bus: Cable, device: LibraryDevice, output: OsdpOutput
 ) -> None:
     output.keep_closed()
-
-    def executed_and_lost(packet: Packet) -> None:
-        peripheral.obey(packet, packet.to_bytes())
-
-    peripheral.mischief = [lambda _: None, executed_and_lost]
-    output.open_for(1)
-    assert len(peripheral.relay) == 2
-    assert peripheral.repeated == 1
+    lost: list[int | None] = []
+    bus.loses = lambda code: not lost and code == ACK and (lost.append(code) or True)  # type: ignore[func-returns-value]
+    until_works(lambda: output.open_for(1))
+    assert lost == [ACK]
+    assert relay_commands(device)[-1] == (2, 5, 10)
 
 
-WRONG: dict[str, Callable[[Peripheral, Packet], bytes | None]] = {
-    "nothing": lambda _, __: None,
-    "noise": lambda _, __: b"\x00\x53noise",
-    "half a packet": lambda one, packet: one.answer(packet)[:-3],
-    "a broken CRC": lambda one, packet: one.answer(packet)[:-1] + b"\x00",
-    "the answer to an earlier command": lambda one, packet: one.answer(packet, sequence=(packet.sequence + 1) % 4),
-    "the answer of another peripheral": lambda one, packet: one.answer(packet, address=8),
-    "its own command": lambda _, packet: packet.to_bytes(),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_a_command_without_a_valid_answer_is_repeated_and_then_fails(
-    name: str, output: OsdpOutput, peripheral: Peripheral
-) -> None:
-    output.keep_closed()
-    wrong = WRONG[name]
-    peripheral.mischief = [lambda packet: wrong(peripheral, packet)] * MAX_ATTEMPTS
-    with pytest.raises(UnavailableError, match="at address 7 does not answer"):
-        output.open_for(1)
-    output.open_for(2)
-    assert peripheral.relay[-1] == bytes([2, 5, 20, 0])
-
-
-def test_a_busy_reply_and_a_mark_before_a_reply_are_accepted(output: OsdpOutput, peripheral: Peripheral) -> None:
-    peripheral.mischief = [
-        lambda packet: peripheral.answer(packet, Reply.BUSY, sequence=0),
-        lambda packet: b"\xff\xff" + peripheral.obey(packet, packet.to_bytes()),
-    ]
-    output.open_for(1)
-    assert len(peripheral.relay) == 1
-
-
-def test_a_nak_is_reported_with_its_reason(output: OsdpOutput, peripheral: Peripheral) -> None:
-    peripheral.mischief = [lambda packet: peripheral.answer(packet, Reply.NAK, bytes([Nak.SECURITY_REQUIRED]))]
-    with pytest.raises(UnavailableError, match=r"refused a command \(security required\); see"):
-        output.open_for(1)
-
-
-def test_a_restarted_peripheral_gets_the_state_of_the_door_again(output: OsdpOutput, peripheral: Peripheral) -> None:
+def test_a_device_that_lost_power_gets_the_state_of_the_door_again(device: LibraryDevice, output: OsdpOutput) -> None:
     output.hold_open()
     output.poll()
-    peripheral.expected, peripheral.last = 0, b""  # a restart resets them
-    with pytest.raises(UnavailableError, match="was restarted"):
-        output.poll()
+    device.restart()
+    until_raised(output.poll, "was away or restarted; the state of the door is sent again")
+    until_works(output.poll)
     output.hold_open()
-    assert peripheral.relay[-1] == bytes([2, 2, 0, 0])
+    assert relay_commands(device)[-1] == (2, 2, 0)
 
 
-def test_light_and_sound_commands_stop_after_the_peripheral_refuses_them(
-    output: OsdpOutput, peripheral: Peripheral
-) -> None:
-    output.show(Verdict.MATCH)
-    assert [command for command, _ in peripheral.executed] == [Command.LED, Command.BUZ]
-    assert peripheral.executed[0][1][:9] == bytes([0, 0, 2, 5, 0, 2, 0, 20, 0])
-
-    def unknown(packet: Packet) -> bytes:
-        peripheral.obey(packet, packet.to_bytes())
-        return peripheral.answer(packet, Reply.NAK, bytes([Nak.UNKNOWN_COMMAND]))
-
-    peripheral.executed.clear()
-    peripheral.mischief = [unknown, unknown]
-    output.show(Verdict.NO_MATCH)
-    output.show(Verdict.NO_MATCH)
+def test_an_unplugged_cable_is_reported_and_works_again(bus: Cable, output: OsdpOutput) -> None:
+    first = LibraryDevice(bus.device)
+    output.keep_closed()
+    bus.unplug()
+    with pytest.raises(UnavailableError, match=r"disconnected|cannot open"):
+        output.open_for(1)
+    first.link.close()
+    bus.plug_in()
+    second = LibraryDevice(bus.device)
+    until_works(output.poll)
     output.open_for(1)
-    assert [command for command, _ in peripheral.executed] == [Command.LED, Command.BUZ, Command.OUT]
+    second.link.close()
+    assert relay_commands(second)[-1] == (2, 5, 10)
+
+
+def test_cards_and_pins_become_second_factors_and_tamper_is_reported(device: LibraryDevice, output: OsdpOutput) -> None:
+    events = RecordedEvents()
+    output.listen(events)
+    output.keep_closed()
+    card = FORMATS["26"].encode(BADGE)
+    device.event(**WIEGAND, length=card.length, data=card.data)
+    device.event(event=osdp_sys.EVENT_KEYPRESS, reader_no=0, data=b"99\x7f4711\r")
+    device.event(event=osdp_sys.EVENT_STATUS, type=osdp_sys.STATUS_REPORT_LOCAL, report=b"\1\0")
+    presented = events.wait_for(FactorPresented, 2)
+    assert [(one.factor, one.value) for one in presented] == [(Factor.BADGE, "11801603"), (Factor.PIN, "4711")]
+    assert "1603" not in repr(presented)
+    assert events.wait_for(DeviceReported) == [DeviceReported("osdp", tampered=True, without_power=False)]
+
+
+def test_a_device_without_a_key_works_only_in_clear(bus: Cable) -> None:
+    board = LibraryDevice(bus.device, None)
+    output = new_output(bus, None)
+    output.open_for(5)
+    output.close()
+    board.link.close()
+    assert relay_commands(board) == [(2, 5, 50)]
+    assert bytes([2, 5, 50, 0]) in bytes(bus.recorded)
+
+
+def test_a_match_sends_the_badge_number_encrypted_to_the_panel(
+    bus: Cable, panel: LibraryPanel, reader: OsdpReader
+) -> None:
+    events = RecordedEvents()
+    reader.listen(events)
+    until_works(reader.poll)
+    reader.send_badge(BADGE)
+    (card,) = panel.events.wait_for(event=osdp_sys.EVENT_CARDREAD)
+    expected = FORMATS["26"].encode(BADGE)
+    assert (card["format"], card["length"], card["data"]) == (WIEGAND["format"], 26, expected.data)
+    assert events.wait_for(CardSent) == [CardSent("osdp-reader", was_sent=True)]
+    assert expected.data not in bytes(bus.recorded)
+
+
+def test_a_badge_number_whose_answer_is_lost_is_sent_again(bus: Cable, panel: LibraryPanel, reader: OsdpReader) -> None:
+    events = RecordedEvents()
+    reader.listen(events)
+    until_works(reader.poll)
+    lost: list[int | None] = []
+    bus.loses = lambda code: not lost and code == RAW and (lost.append(code) or True)  # type: ignore[func-returns-value]
+    reader.send_badge(BADGE)
+    assert events.wait_for(CardSent) == [CardSent("osdp-reader", was_sent=True)]
+    assert lost == [RAW]
+    panel.events.wait_for(event=osdp_sys.EVENT_CARDREAD)
+
+
+def test_a_panel_that_never_polls_is_one_sentence_and_gets_no_late_badge(bus: Cable, key_file: Path) -> None:
+    now = 1000.0
+    events = RecordedEvents()
+    line = lambda: SerialLine(bus.device, 9600)  # noqa: E731  a short function
+    reader = OsdpReader(line, address=ADDRESS, key_file=key_file, card_format=FORMATS["26"], clock=lambda: now)
+    reader.listen(events)
+    with pytest.raises(UnavailableError, match="the panel does not poll the OSDP reader at address 5; check"):
+        reader.poll()
+    reader.send_badge(BADGE)
+    now += 5
+    assert events.wait_for(CardSent) == [CardSent("osdp-reader", was_sent=False)]
+    late = LibraryPanel(bus.panel)
+    until_works(reader.poll)
+    late.link.close()
+    reader.close()
+    assert not late.events.of(event=osdp_sys.EVENT_CARDREAD)
+
+
+def test_a_panel_with_another_key_is_one_sentence_and_gets_nothing(bus: Cable, reader: OsdpReader) -> None:
+    stranger = LibraryPanel(bus.panel, bytes(16))
+    reader.send_badge(BADGE)
+    until_raised(reader.poll, "polls, but not with the key in")
+    stranger.link.close()
+    assert not stranger.events.of(event=osdp_sys.EVENT_CARDREAD)
+    assert RAW not in bus.packets
+
+
+def test_a_new_key_of_the_panel_is_in_the_file_and_used(
+    panel: LibraryPanel, reader: OsdpReader, key_file: Path
+) -> None:
+    until_works(reader.poll)
+    new = bytes(range(16))
+    panel.command(command=osdp_sys.CMD_KEYSET, type=1, data=new)
+    panel.events.wait_for(event=osdp_sys.EVENT_NOTIFICATION, type=0, arg0=osdp_sys.CMD_KEYSET, arg1=1)
+    assert OsdpKey.read(key_file).buffer == new
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    reader.send_badge(BADGE)
+    panel.events.wait_for(event=osdp_sys.EVENT_CARDREAD)
+
+
+def test_the_library_takes_no_references_for_commands(panel: LibraryPanel, reader: OsdpReader) -> None:
+    until_works(reader.poll)
+    before = sys.getrefcount(None)
+    for count in range(1, 31):
+        panel.command(command=osdp_sys.CMD_BUZZER, reader=0, control_code=2, on_count=1, off_count=1, rep_count=1)
+        panel.events.wait_for(count, event=osdp_sys.EVENT_NOTIFICATION, type=0, arg1=1)
+    assert sys.getrefcount(None) > before - 20
+
+
+def test_a_missing_library_is_one_sentence_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "osdp_sys", None)
+    with pytest.raises(UnavailableError, match=r"libosdp is not installed; .* pip install 'volens\[osdp\]'"):
+        OsdpLibrary()
+
+
+@pytest.mark.parametrize("text", ["", "xyz", "00" * 15, "00" * 17, "zz" * 16])
+def test_a_file_that_is_no_osdp_key_is_refused_without_its_content(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.key"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(InputError) as caught:
+        OsdpKey.read(path)
+    assert not text or text not in str(caught.value)
+
+
+def test_the_public_key_of_install_mode_is_refused_as_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "public.key"
+    with pytest.raises(InputError, match="key of install mode, which is public"):
+        OsdpKey(bytes(range(0x30, 0x40))).write(path)
+    path.write_text(bytes(range(0x30, 0x40)).hex())
+    path.chmod(0o600)
+    with pytest.raises(InputError, match="key of install mode, which is public"):
+        OsdpKey.read(path)
 
 
 def test_a_device_that_is_missing_or_not_serial_is_an_error(tmp_path: Path) -> None:
@@ -293,10 +342,72 @@ def test_a_device_that_is_missing_or_not_serial_is_an_error(tmp_path: Path) -> N
         SerialLine(tmp_path / "none", 1234)
 
 
-def test_a_device_that_does_not_accept_data_is_an_error(peripheral: Peripheral) -> None:
-    peripheral.ended.set()
-    time.sleep(0.05)
-    line = SerialLine(peripheral.device, 9600)
+def test_a_device_that_does_not_accept_data_is_an_error(bus: Cable) -> None:
+    taken = threading.Event()
+    bus.loses = lambda _: taken.wait(PATIENCE_S)
+    line = SerialLine(bus.device, 9600)
     with pytest.raises(UnavailableError, match="does not accept data"):
         line.write(bytes(1 << 20), 0.1)
+    taken.set()
     line.close()
+
+
+def test_pairing_gives_a_device_in_install_mode_a_key_and_then_refuses(bus: Cable, tmp_path: Path) -> None:
+    path = tmp_path / "new.key"
+    device = LibraryDevice(bus.device, None)
+    pair_with_device(lambda: SerialLine(bus.panel, 9600), ADDRESS, path, PATIENCE_S)
+    (sent,) = device.commands.of(command=osdp_sys.CMD_KEYSET)
+    assert OsdpKey.read(path).buffer == sent["data"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in tmp_path.glob("new.key*")] == ["new.key"]
+    device.commands.messages.clear()
+    with pytest.raises(InputError, match="exists: this device is paired; to pair it again, set the device back"):
+        pair_with_device(lambda: SerialLine(bus.panel, 9600), ADDRESS, path, PATIENCE_S)
+    assert not device.commands.messages
+    output = new_output(bus, path)
+    output.open_for(1)
+    output.close()
+    device.link.close()
+    assert relay_commands(device) == [(2, 5, 10)]
+
+
+def test_pairing_takes_the_key_of_a_panel_and_then_refuses(bus: Cable, tmp_path: Path) -> None:
+    path = tmp_path / "new.key"
+    panel = LibraryPanel(bus.panel, enforce=False)
+    pair_with_panel(lambda: SerialLine(bus.device, 9600), ADDRESS, path, PATIENCE_S)
+    assert OsdpKey.read(path).buffer == KEY
+    with pytest.raises(InputError, match="exists: this device is paired"):
+        pair_with_panel(lambda: SerialLine(bus.device, 9600), ADDRESS, path, PATIENCE_S)
+    panel.link.close()
+
+
+def test_a_paired_reader_refuses_the_key_of_install_mode(bus: Cable, reader: OsdpReader) -> None:
+    other = LibraryPanel(bus.panel, bytes(16), enforce=False)
+    with pytest.raises(UnavailableError, match="does not poll"):
+        reader.poll()
+    other.events.wait_for(event=osdp_sys.EVENT_NOTIFICATION, type=2)  # it gave up, and went on without
+    other.link.close()
+    assert not other.events.of(event=osdp_sys.EVENT_NOTIFICATION, type=1, arg0=1)
+    assert not other.is_secure.is_set()
+
+
+@pytest.mark.parametrize(("key", "why"), [(bytes(16), "is not in install mode"), (KEY, None)])
+def test_pairing_with_a_device_that_has_a_key_is_one_sentence(
+    key: bytes, why: str | None, bus: Cable, tmp_path: Path
+) -> None:
+    OsdpKey(KEY).write(tmp_path / "new.key.unconfirmed")  # left by a pairing whose last answer was lost
+    device = LibraryDevice(bus.device, key)
+    if why is None:
+        pair_with_device(lambda: SerialLine(bus.panel, 9600), ADDRESS, tmp_path / "new.key", PATIENCE_S)
+        assert OsdpKey.read(tmp_path / "new.key").buffer == KEY
+    else:
+        with pytest.raises(UnavailableError, match=why):
+            pair_with_device(lambda: SerialLine(bus.panel, 9600), ADDRESS, tmp_path / "new.key", PATIENCE_S)
+        assert not (tmp_path / "new.key").exists()
+    device.link.close()
+
+
+def test_pairing_without_a_panel_is_one_sentence_and_writes_no_key(bus: Cable, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="the panel of the OSDP reader at address 5 does not answer; check"):
+        pair_with_panel(lambda: SerialLine(bus.device, 9600), ADDRESS, tmp_path / "new.key", 0.3)
+    assert not list(tmp_path.glob("new.key*"))

@@ -14,7 +14,9 @@ from patience import PATIENCE_S
 from tests.doors.conftest import until
 from volens.consent import InputError, UnavailableError
 from volens.service.door import DoorStatus, Lock, ThreadedOutput, Verdict
-from volens.service.door.osdp import OsdpOutput
+from volens.service.door.osdp_key import OsdpKey
+from volens.service.door.osdp_panel import OsdpOutput
+from volens.service.door.osdp_reader import OsdpReader
 from volens.service.door.outputs import ConsoleOutput, FileOutput, parse_output
 
 LOCKED = DoorStatus(Lock.LOCKED, offline=False)
@@ -171,25 +173,39 @@ def test_outputs_are_parsed_from_options(tmp_path: Path) -> None:
     console.hold_open()
     assert reported == [(Lock.UNLOCKED, 5), (Lock.LOCKED, None), (Lock.HELD_OPEN, None)]
     assert isinstance(parse_output(f"file:{tmp_path}/state", lambda *_: None), FileOutput)
-    osdp = parse_output("osdp:/dev/ttyUSB9?address=3&relay=1&reader=1&baud=115200", lambda *_: None)
+    OsdpKey(bytes(16)).write(tmp_path / "a key")
+    key = f"key={tmp_path}/a%20key"
+    osdp = parse_output(f"osdp:/dev/ttyUSB9?{key}&address=3&relay=1&reader=1&baud=115200", lambda *_: None)
     assert isinstance(osdp, OsdpOutput)
     assert osdp.name == "osdp:/dev/ttyUSB9"
+    assert isinstance(parse_output("osdp:/dev/ttyUSB9?in_clear=yes", lambda *_: None), OsdpOutput)
+    reader = parse_output(f"osdp-reader:/dev/ttyUSB9?{key}&format=37-plain", lambda *_: None)
+    assert isinstance(reader, OsdpReader)
+    assert reader.name == "osdp-reader:/dev/ttyUSB9"
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "expected console, file:PATH or osdp"),
-        ("gpio:17", "expected console, file:PATH or osdp"),
-        ("console:1", "expected console, file:PATH or osdp"),
-        ("file:", "expected console, file:PATH or osdp"),
+        ("", "expected console, file:PATH, osdp"),
+        ("gpio:17", "expected console, file:PATH, osdp"),
+        ("console:1", "expected console, file:PATH, osdp"),
+        ("file:", "expected console, file:PATH, osdp"),
         ("file:/none/such/folder/state", "an existing folder"),
-        ("osdp:", "expected console, file:PATH or osdp"),
+        ("osdp:", "expected console, file:PATH, osdp"),
         ("osdp:/dev/x?relay=256", "from 0 to 255"),
         ("osdp:/dev/x?address=127", "from 0 to 126"),
         ("osdp:/dev/x?address=-1", "from 0 to 126"),
         ("osdp:/dev/x?address=", "from 0 to 126"),
         ("osdp:/dev/x?colour=1", "expected osdp:DEVICE"),
+        ("osdp:/dev/x", "without a key; make one with 'volens door pair'"),
+        ("osdp:/dev/x?key=", "without a key"),
+        ("osdp:/dev/x?in_clear=no", "without a key"),
+        ("osdp:/dev/x?key=a&in_clear=yes", "without a key"),
+        ("osdp:/dev/x?format=26&in_clear=yes", "expected osdp:DEVICE"),
+        ("osdp-reader:/dev/x", "without a key"),
+        ("osdp-reader:/dev/x?in_clear=yes", "expected osdp-reader:DEVICE"),
+        ("osdp-reader:/dev/x?key=a&format=27", "expected one of 26, 34, 35, 37, 37-plain"),
         ("osdp:/dev/x?relay=1&relay=2", "expected osdp:DEVICE"),
     ],
 )
