@@ -54,6 +54,17 @@ class DeskSignature(StrEnum):
     REFUSED = "refused"
 
 
+class LivenessLevel(StrEnum):
+    """What a zone does against photos of a person (presentation attack detection, PAD, ISO/IEC 30107-1).
+
+    Nothing; the head-turn challenge before each decision; or a model that the site has and whose licence it accepted.
+    """
+
+    NONE = "none"
+    CHALLENGE = "challenge"
+    PACK = "pack"
+
+
 class ZoneState(StrEnum):
     """Whether a zone is in use, paused by the operator, or removed for ever."""
 
