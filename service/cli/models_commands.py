@@ -1,5 +1,6 @@
 """`volens models`: list, download and check the face models on this machine."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,6 +37,24 @@ def pull(
     ModelCache.default().pull(parse_source(source), progress=show_progress)
     if as_json or not quiet:
         emit(*_state(), as_json=as_json)
+
+
+@app.command("pull-liveness", 'presented-v2 --liveness-licence "Apache-2.0"')
+def pull_liveness(
+    folder: Annotated[Path, typer.Argument(help="The liveness pack: a folder with liveness.json.", show_default=False)],
+    liveness_licence: Annotated[
+        str | None, typer.Option(help="Name of the model's licence, word for word: it covers your use.")
+    ] = None,
+    source: Annotated[str, typer.Option("--from", help="publisher, or a path to the .onnx file.")] = "publisher",
+) -> Output:
+    """Download the model of a liveness pack and check it. See docs/liveness.md."""
+    from volens.face.downloads import parse_source  # noqa: PLC0415  the package loads OpenCV and ONNX
+    from volens.face.liveness_pack import load_liveness_pack, pull_liveness_pack  # noqa: PLC0415  the same
+
+    is_new = pull_liveness_pack(folder, liveness_licence, parse_source(source))
+    manifest = load_liveness_pack(folder, accept_licence=liveness_licence).manifest
+    document = {"name": manifest.name, "licence": manifest.licence, "sha256": manifest.sha256, "downloaded": is_new}
+    return document, f"{manifest.name} is {'downloaded' if is_new else 'present'}, unchanged and of the right shape"
 
 
 @app.command("verify")
