@@ -56,6 +56,7 @@ def capture_reference(
     rules: QualityRules = DEFAULT_RULES,
     allow_few: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    count: Callable[[Sequence[UnitVector]], None] = lambda _: None,
 ) -> ReferenceDraft:
     """Make one embedding out of several photos of one person.
 
@@ -72,7 +73,7 @@ def capture_reference(
     every pair had to agree instead of the median); of 1,482 mixtures 2 + 1 and as many 3 + 3, none is accepted.
 
     With `allow_few`, 1 or 2 photos are enough, and the reference is less reliable. `progress` is called with the number
-    of photos done and the total.
+    of photos done and the total, `count` with the embeddings of the single photos before they are wiped (5.).
 
     Raises:
         TypeError: `grant` is not a ConsentGrant, or a photo is no image; no photo was decoded, and no model was run.
@@ -119,6 +120,7 @@ def capture_reference(
                 progress(len(vectors), len(photos))
         # 4. and 5.
         mean = _agreeing_mean(vectors, names, extractor.model.thresholds.claim_value)
+        count(vectors)
     finally:
         for crop in crops:
             crop.fill(0)

@@ -22,12 +22,14 @@ from volens.consent.embedding import ProbeEmbedding
 from volens.consent.gate import permit_probe
 from volens.enroll.capture import capture_reference
 from volens.enroll.placement import HandOver, ReferencePlacement
+from volens.enroll.score_counting import count_into
 from volens.face import AlreadyEnrolledError, Extractor, QualityReport
 from volens.face.image import Photo
 from volens.index import Installation, identify
 from volens.store import Store
 from volens.store.keys import GrantSecret
 from volens.store.people import admit_receipt
+from volens.store.people.score_counts import ScoreCounts, put_score_counts
 from volens.store.promises import refuse_if_stopped, zone_of
 
 
@@ -63,13 +65,14 @@ def enroll(
        grant, and without a grant no photo is decoded and nothing is computed. The caller passes what the zone's custody
        needs: the person's secret, or a function that takes the badge.
     2. The consent has no reference of this model yet.
-    3. The photos show one person in good quality; their mean embedding is the draft.
+    3. The photos show one person in good quality; their mean embedding is the draft. The scores of the single photos
+       are counted (`volens.enroll.score_counting`).
     4. No other person in this zone has this face, as far as the site can know: if the person holds the key, it cannot.
        With `two_people` the operator states that they have checked it: a twin, or a person who looks alike. That is
        logged.
-    5. The draft is sealed and stored in one transaction, in which the database checks for live consent again; then the
-       gallery is updated. A badge is handed over before that transaction ends, and is wiped afterwards: if `hand_over`
-       raises, no badge was issued.
+    5. Draft and counts are sealed and stored in one transaction, in which the database checks for live consent again;
+       then the gallery is updated. A badge is handed over before that transaction ends, and is wiped afterwards: if
+       `hand_over` raises, no badge was issued.
 
     The models are not loaded before 1. `allow_few` and `progress` as in `capture_reference`. The person's secret is
     read, never stored; the caller wipes it.
@@ -96,7 +99,9 @@ def enroll(
         with store.read() as connection:
             placement.refuse_second(connection, model.model_id)
         # 3.
-        draft = capture_reference(photos, grant, extractor, allow_few=allow_few, progress=progress)
+        counts = ScoreCounts.none()
+        count = count_into(counts, installation, placement, model)
+        draft = capture_reference(photos, grant, extractor, allow_few=allow_few, progress=progress, count=count)
         try:
             # 4.
             searchable = placement.zone.custody is Custody.OPERATOR
@@ -108,6 +113,7 @@ def enroll(
                 reference_id = placement.keep(
                     tx, store, draft.embedding, half, licence=model.licence, photo_count=len(photos)
                 )
+                put_score_counts(tx, grant, model.model_id, counts, half)
                 if look_alike:
                     tx.log("enrollment.two_people", {"zone": grant.purpose}, receipt_id=grant.receipt_id)
             if searchable:

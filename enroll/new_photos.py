@@ -22,13 +22,16 @@ from volens.enroll.capture import MIN_PHOTOS, capture_reference
 from volens.enroll.enrollment import Enrolled, refuse_known_face, secret_of
 from volens.enroll.placement import HandOver, ReferencePlacement
 from volens.enroll.renewed_consent import opened_with
+from volens.enroll.score_counting import count_into
 from volens.face import DifferentPeopleError, Extractor
 from volens.face.image import Photo
 from volens.index import Installation, PersonalToken
 from volens.index.claims import claimed_references
+from volens.store import Transaction
 from volens.store.keys import GrantSecret
 from volens.store.people import SealedReference, admit_receipt
 from volens.store.people.replaced_references import PhotoChange, enrolled_reference, remove_reference
+from volens.store.people.score_counts import ScoreCounts, put_score_counts, score_counts_of
 from volens.store.promises import refuse_if_stopped
 
 _ADVICE: Final = {
@@ -86,8 +89,9 @@ def change_photos(
     5. The new embedding is that of the new photos, or, if they are added, the mean of old and new, each weighted by its
        number of photos, scaled to norm 1.
     6. No other person in this zone has this face; as for an enrollment.
-    7. In one transaction the new embedding is sealed and stored, and the row of the old one is deleted, with a note of
-       what it was. Then galleries drop the old one, and the files are scrubbed.
+    7. In one transaction the new embedding and its score counts are sealed and stored (counts of added photos together
+       with those of before), and the row of the old one is deleted, with a note of what it was. Then galleries drop
+       the old one, and the files are scrubbed.
 
     Raises:
         InputError: `carried` or `hand_over` is not what the zone's custody needs.
@@ -112,13 +116,15 @@ def change_photos(
         old = _of_model(references, extractor)
         # 3.
         few = new.allow_few or new.change is PhotoChange.ADD
-        draft = capture_reference(new.photos, grant, extractor, allow_few=few, progress=progress)
+        counts = ScoreCounts.none()
+        count_scores = count_into(counts, installation, placement, extractor.model)
+        draft = capture_reference(new.photos, grant, extractor, allow_few=few, progress=progress, count=count_scores)
         try:
             with secret_of(store, receipt, grant) as secret:
                 before = opened_with(old, secret, half)
                 try:
                     reference_id, count = _exchange(
-                        installation, extractor, placement, (old, before), draft.embedding, new, secret
+                        installation, extractor, placement, (old, before), (draft.embedding, counts), new, secret
                     )
                 finally:
                     before.wipe()
@@ -153,11 +159,12 @@ def _exchange(
     extractor: Extractor,
     placement: ReferencePlacement,
     old: tuple[SealedReference, UnitVector],
-    draft: ConsentedEmbedding,
+    made: tuple[ConsentedEmbedding, ScoreCounts],
     new: NewPhotos,
     secret: GrantSecret,
 ) -> tuple[ReferenceId, int]:
     """Do steps 4 to 7 of `change_photos`; return the new reference and its number of photos."""
+    draft, counts = made
     store, model, on_badge = installation.store, extractor.model, placement.zone.custody is Custody.BADGE
     reference, before = old
     with store.read() as connection:
@@ -174,10 +181,25 @@ def _exchange(
         # 7.
         with store.write() as tx:
             remove_reference(tx, draft.grant, its, new.change)
+            if new.change is PhotoChange.ADD and placement.zone.custody is Custody.OPERATOR:
+                if len(new.photos) == 1:  # the only other photos are those of before
+                    counts.add(counts.own, np.array([np.dot(before.array, draft.vector.array)]))
+                counts = _with_those_before(tx, reference, counts, secret)
+            put_score_counts(tx, draft.grant, model.model_id, counts, secret)
             reference_id = placement.keep(tx, store, embedding, secret, licence=model.licence, photo_count=count)
     finally:
         mean.wipe()
     return reference_id, count
+
+
+def _with_those_before(
+    tx: Transaction, reference: SealedReference, counts: ScoreCounts, secret: GrantSecret
+) -> ScoreCounts:
+    """Return the counts of the added photos together with those that the consent has."""
+    for one in score_counts_of(tx.connection, reference.receipt):
+        if one.model_id == reference.model_id:
+            return one.open(secret).plus(counts)
+    return counts
 
 
 def _check_same_person(before: UnitVector, new: UnitVector, threshold: float, change: PhotoChange) -> None:

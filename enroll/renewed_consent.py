@@ -54,6 +54,7 @@ from volens.store.people.badges import issue_badge
 from volens.store.people.consents import LiveConsents, add_consent, open_name, sealed_name
 from volens.store.people.renewed_rows import RenewedRows, add_renewed_rows, count_renewed, enrolled_rows, rows_to_renew
 from volens.store.people.restrictions import restricted_since
+from volens.store.people.score_counts import ScoreCounts, put_score_counts, score_counts_of
 from volens.store.people.subject_secrets import add_commitment
 from volens.store.programs import MessageKind, enqueue
 from volens.store.promises import Defaults
@@ -267,6 +268,7 @@ class _Opened:
     licence: str
     photo_count: int
     enrolled_at: datetime
+    counts: ScoreCounts | None
 
 
 @final
@@ -307,7 +309,8 @@ class _Renewal:
         self.name = "" if box is None else open_name(self.old, box, self.old_secret)
         self._open(connection, grant)
         kind = "badge" if self.zone.custody is Custody.BADGE else "sealed embedding"
-        again = {"sealed name": int(box is not None), kind: len(self.opened)}
+        counted = sum(one.counts is not None for one in self.opened)
+        again = {"sealed name": int(box is not None), kind: len(self.opened), "score counts": counted}
         return Continued(self.new.sha256.hex(), count_renewed(self.rows), {one: n for one, n in again.items() if n})
 
     def begin(self, tx: Transaction) -> None:
@@ -347,6 +350,7 @@ class _Renewal:
                 "exactly if it is badge"
             )
         references, half = claimed_references(self.store, connection, self.zone, grant, self.carried)
+        counts = {one.model_id: one.open(self.old_secret) for one in score_counts_of(connection, self.old)}
         for reference in references:
             row = rows[reference.reference_id]
             self.opened.append(
@@ -356,6 +360,7 @@ class _Renewal:
                     row["model_licence"],
                     row["photo_count"],
                     row["enrolled_at"],
+                    counts.get(reference.model_id),
                 )
             )
 
@@ -381,6 +386,8 @@ class _Renewal:
             raise InputError("got the commitment to a new secret alone; send the secret, because photos are enrolled")
         else:
             add_reference(tx, embedding, self.new_secret, renewed_from=its.enrolled_at, **facts)
+            if its.counts is not None:
+                put_score_counts(tx, embedding.grant, its.model_id, its.counts, self.new_secret)
 
 
 def opened_with(reference: SealedReference, secret: GrantSecret, half: PersonSecret | None) -> UnitVector:

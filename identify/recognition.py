@@ -246,7 +246,8 @@ class Recognizer:
         return NotCompared.TURNED if self.extractor.is_turned(image, face) else None
 
     def _threshold_of(self, gallery: Gallery) -> float:
-        return self.extractor.model.thresholds.identification(len(gallery), gallery.zone.fpir)
+        stated = self.extractor.model.thresholds.identification(len(gallery), gallery.zone.fpir)
+        return min(1.0, stated + gallery.threshold_shift)
 
 
 def _claimed_zone(

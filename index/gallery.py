@@ -34,7 +34,7 @@ from volens.store.log import CONSENT_ENDED, kinds_since, log_size
 from volens.store.people import SealedReference
 from volens.store.people.references import count_up_to, reference_ids, references_in
 from volens.store.people.restrictions import restricted_references
-from volens.store.promises import zone_of
+from volens.store.promises import threshold_shift, zone_of
 
 SNAPSHOT_FROM: Final = 10_000
 """From how many opened references on a gallery is saved as a snapshot: about a second of work."""
@@ -64,6 +64,7 @@ class Gallery:
         zone: with what it requires besides the face, and whether it is paused.
         generation: of the store (`Store.generation`) to which sketches, hot set and zone were levelled.
         restricted: the references whose people have restricted their consent; the gate refuses them.
+        threshold_shift: how far the thresholds of this zone lie above those of the model.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Gallery:
         self.hot = HotSet(zone.purpose, model_id, projection.dimension, engine.__contains__, hot_set_bytes)
         self.generation = _UNBUILT
         self.restricted: frozenset[ReferenceId] = frozenset()
+        self.threshold_shift = 0.0
         self.newest = 0
 
     @property
@@ -207,6 +209,7 @@ class Galleries:
                     zone, model_id, projection, self._make_engine(projection.bits), epoch, self.hot_set_bytes
                 )
                 gallery.restricted = restricted_references(connection, purpose, model_id)
+                gallery.threshold_shift = threshold_shift(connection, purpose, model_id)
                 self._load(connection, gallery, purpose, model_id)
                 self._galleries[purpose, model_id] = gallery
             _check_dimension(gallery, dimension)
@@ -312,6 +315,7 @@ class Galleries:
             gallery.restricted = restricted_references(connection, purpose, model_id)
         if outdates_rows(kinds):
             gallery.zone = zone_of(connection, purpose)
+            gallery.threshold_shift = threshold_shift(connection, purpose, model_id)
             gallery.hot.outdate(log_size(connection))
         batch: list[SealedReference] = []
         try:

@@ -1,8 +1,8 @@
 """Explains to a person what the doors decided about them lately, and what would keep a door closed now (GDPR 15(1)(h)).
 
 The person proves the consent with the receipt or the withdrawal code; the desk cannot ask. The answer has only what is
-kept: visits by the minute, and the facts on which a decision depends. It contains no comparison score, because none is
-kept, and nothing about any other person.
+kept: visits by the minute, and the facts on which a decision depends. It contains no comparison score of a door,
+because none is kept, and nothing about any other person.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ an access request, handed over at the desk, has all visits that are kept."""
 
 NOT_KEPT: Final = (
     "a face that matches no person leaves no record: whether a door saw you and did not recognise you is not known",
-    "no comparison score is kept, of you or of anybody else; the face at the door and the photos are not kept either",
+    "no comparison score of a door is kept, of you or of anybody else; neither are the face at the door and the photos",
     "visits are kept by the minute, and only the first one of each minute",
 )
 

@@ -15,8 +15,9 @@ from volens.consent.clocks import Deadline, deadlines
 from volens.consent.receipt import RECEIPT
 from volens.erase import certificates_of
 from volens.store import Store
-from volens.store.people import clocked, name_of, stored_receipt
+from volens.store.people import StoredReceipt, clocked, name_of, stored_receipt
 from volens.store.people.consents import consent_ended
+from volens.store.people.score_counts import score_counts_of
 from volens.store.programs import recipients_of
 from volens.store.promises import zone_of
 from volens.store.schema import data_tables as tables
@@ -107,6 +108,7 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
             tables.name_disclosure.name: _with_label(
                 connection, rows[tables.name_disclosure.name], "shown_to", "reader"
             ),
+            tables.score_counts.name: _score_counts(store, connection, stored),
         },
         counts=counts,
     )
@@ -137,6 +139,15 @@ def _rows(
     return [
         {str(name): _plain(value) for name, value in row.items() if name not in withheld.union(OWNER)} for row in rows
     ]
+
+
+def _score_counts(store: Store, connection: Connection, receipt: StoredReceipt) -> list[dict[str, Any]]:
+    """Return the counts of comparison scores, opened; none if the consent has ended."""
+    sealed = score_counts_of(connection, receipt)
+    if not sealed:
+        return []
+    with store.keyring.grant_secret(receipt.receipt_id) as secret:
+        return [{"model_id": one.model_id, **one.open(secret).by_score()} for one in sealed]
 
 
 def _with_label(connection: Connection, rows: list[dict[str, Any]], column: str, name: str) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from volens.store.log import heads_between, leaves_from, newest_head, openings_a
 PUBLIC_KINDS: Final = frozenset(
     {
         *("site.created", "zone.added", "zone.retention_shortened", "notice.published"),
-        *("zone.renamed", "zone.paused", "zone.resumed", "zone.removed", "zone.fpir_changed"),
+        *("zone.renamed", "zone.paused", "zone.resumed", "zone.removed", "zone.fpir_changed", "zone.calibrated"),
         *("recipient.added", "recipient.removed"),
     }
 )

@@ -65,6 +65,7 @@ def build_policy(store: Store) -> dict[str, Any]:
         "volens:namesShown": _WORDS.text("names_shown", days=KEPT_DAYS),
         "volens:namesShownDays": KEPT_DAYS,
         "volens:photos": "never stored",
+        "volens:scores": "no score of a visit is stored; counts of scores of enrollment photos are, until the end",
         "volens:strangers": "a face that matches no person is not stored",
         "dpv:hasPersonalDataHandling": described,
     }

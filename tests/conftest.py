@@ -11,6 +11,8 @@ import pytest
 from connections import lock_timeout
 from house import House
 
+from volens.face.embedder import SFACE_MODEL
+
 # Every test opens databases that wait for the disk at each commit. Memory is faster, and SIGKILL, unlike a power cut,
 # takes nothing from it. pytest reads the variable when the first folder is made.
 MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108  folders in it are pytest's, with mode 0700
@@ -51,6 +53,24 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def house(template: Path, tmp_path: Path) -> Iterator[House]:
     house = House.copied(template, tmp_path / "home")
+    yield house
+    house.site.close()
+
+
+@pytest.fixture(scope="session")
+def crowd(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with 51 people enrolled with the default model, ten of whom resemble another one; closed."""
+    house = House.copied(template, tmp_path_factory.mktemp("crowd") / "home")
+    house.model_id = SFACE_MODEL.model_id
+    house.populate(51, lambda number: 0.62 if number % 5 == 0 else 0.3)
+    house.site.close()
+    return house.site.home
+
+
+@pytest.fixture
+def alike(crowd: Path, tmp_path: Path) -> Iterator[House]:
+    """A site with the crowd; its clock is that of the tests."""
+    house = House.copied(crowd, tmp_path / "home")
     yield house
     house.site.close()
 

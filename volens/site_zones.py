@@ -1,14 +1,25 @@
-"""`Site.zones`: title, notices and error rate of a zone, pausing, and removal. `Site.add_zone` adds one."""
+"""`Site.zones`: title, notices, error rate and calibration of a zone, pausing, removal. `Site.add_zone` adds one."""
 
+from contextlib import suppress
 from typing import final
 
-from volens.consent import Notice, Zone, parse_purpose
+from volens.consent import Custody, Notice, UnknownError, Zone, parse_purpose
 from volens.consent.zone import ZoneState, parse_fpir
 from volens.erase import Progress
 from volens.erase.proof import Erased
 from volens.erase.zone_removal import remove_zone
+from volens.face.embedder import SFACE_MODEL, EmbeddingModel
+from volens.identify.calibration import SAMPLED, Calibration, apply_calibration, calibrate
 from volens.index import Installation
-from volens.store.promises import inspect_zones, notices_of, rename_zone, set_zone_fpir, set_zone_state, zone_of
+from volens.store.promises import (
+    inspect_zones,
+    notices_of,
+    rename_zone,
+    set_threshold_shift,
+    set_zone_fpir,
+    set_zone_state,
+    zone_of,
+)
 
 
 @final
@@ -58,6 +69,38 @@ class SiteZones:
         target = parse_fpir(fpir)
         with self._store.write() as tx:
             return set_zone_fpir(tx, parse_purpose(name), target)
+
+    def calibrate(
+        self, name: str, model: EmbeddingModel = SFACE_MODEL, *, wanted: float | None = None, at_most: int | None = None
+    ) -> Calibration:
+        """Measure how often the doors of a zone err among its people; see `volens.identify.calibration.calibrate`."""
+        return calibrate(self._store, parse_purpose(name), model, wanted=wanted, at_most=at_most)
+
+    def apply_calibration(self, measured: Calibration, *, lower: bool = False) -> float:
+        """Use a measured threshold from now on; see `volens.identify.calibration.apply_calibration`."""
+        return apply_calibration(self._store, measured, lower=lower)
+
+    def end_calibration(self, name: str, model: EmbeddingModel = SFACE_MODEL, *, lower: bool = False) -> None:
+        """Use the thresholds of the model again.
+
+        Raises:
+            InputError: there is no such zone.
+            RefusedError: they are lower than those in use and `lower` is not given, or the zone was removed.
+        """
+        with self._store.write() as tx:
+            set_threshold_shift(tx, parse_purpose(name), model.model_id, 0.0, lower=lower)
+
+    def measured(self) -> list[Calibration]:
+        """Return what is measured of each searched zone that has counts of the default model.
+
+        The counts of some people are opened, always the same; see `volens.identify.calibration.SAMPLED`.
+        """
+        found: list[Calibration] = []
+        for zone in self.all():
+            if zone.custody is Custody.OPERATOR:
+                with suppress(UnknownError):
+                    found.append(self.calibrate(zone.purpose, at_most=SAMPLED))
+        return found
 
     def pause(self, name: str) -> Zone:
         """Pause a zone: nothing is matched or enrolled there, and its doors act as if the service were down.

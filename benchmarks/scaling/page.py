@@ -35,8 +35,8 @@ from benchmarks.scaling.model import (
     rows_in_memory,
     threshold_for,
 )
-from benchmarks.scaling.plot import Series, svg
 from volens.face.thresholds import SFACE
+from volens.service.line_plot import Series, svg
 
 RESULTS: Final = Path(__file__).parent / "results" / "scaling.json"
 PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "scaling.md"

@@ -20,6 +20,7 @@ from volens.consent import VolensError
 from volens.consent.plain_text import escaped
 from volens.service.cli import audit_commands as audit
 from volens.service.cli import backup_commands as backup
+from volens.service.cli import calibrate_commands as calibrate
 from volens.service.cli import certificate_commands as certificate
 from volens.service.cli import consent_commands as consent
 from volens.service.cli import credential_commands as credential
@@ -75,7 +76,7 @@ _PANELS: Final = {
         *(zone.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
-    "Operation": [one.app for one in (demo, setup, defaults, doctor, sweep, backup, keys, models)],
+    "Operation": [one.app for one in (demo, setup, defaults, doctor, calibrate, sweep, backup, keys, models)],
     "Integration": [
         serve.app,
         serve.config_app,

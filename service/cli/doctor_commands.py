@@ -83,6 +83,7 @@ def _checks(home: Path, evidence: Sequence[Path]) -> Iterator[tuple[str, Callabl
         yield "root key", lambda: _root_key(home)
         checks = {"site": _site, "rules": _rules, "rows": _rows, "store key": _store_key}
         checks |= {"zones": _zones, "clocks": _clocks, "requests": _requests, "zone sizes": _zone_sizes}
+        checks["error rates"] = _error_rates
         for what, check in (checks | {"processes": _processes}).items():
             yield what, partial(_on_site, home, check)
         yield "evidence", partial(_on_site, home, _kept_evidence)
@@ -259,6 +260,20 @@ def _zone_sizes(site: Site) -> str:
         raise RefusedError(f"{zones}; {size_sentence()}; {BEYOND}")
     sizes = ", ".join(f"{one.zone.purpose} {sum(one.references.values()):,}" for one in searched)
     return f"people in searched zones: {sizes or 'none'}; {size_sentence()}"
+
+
+def _error_rates(site: Site) -> str:
+    measured = site.zones.measured()
+    exceeding = [one for one in measured if one.exceeds]
+    if exceeding:
+        zones = ", ".join(
+            f"{one.zone.purpose} accepts {one.now.fpir.value:.2%} of strangers (95 % interval from "
+            f"{one.now.fpir.low:.2%}), and aims at {one.zone.fpir}"
+            for one in exceeding
+        )
+        raise RefusedError(f"{zones}; see 'volens calibrate --zone {exceeding[0].zone.purpose}', then use --apply")
+    rates = ", ".join(f"{one.zone.purpose} {one.now.fpir.value:.2%}" for one in measured if one.enough)
+    return f"strangers accepted, measured by 'volens calibrate': {rates or 'too few people measured in every zone'}"
 
 
 def _processes(site: Site) -> str:

@@ -129,7 +129,7 @@ class ExplanationAnswer(BaseModel):
     match_history_days: int = Field(description="how long the zone keeps visits; 0 keeps none", examples=[90])
     not_kept: list[str] = Field(
         description="what nobody can tell, and why",
-        examples=[["no comparison score is kept, of you or of anybody else"]],
+        examples=[["no comparison score of a door is kept, of you or of anybody else"]],
     )
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import accumulate
@@ -19,10 +19,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from volens import Site
+from volens.consent import VolensError
 
 _SWITCHING_PROTOCOLS: Final = 101
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable: a folder in which several workers count together (prometheus_client's multiprocess mode)."""
+
+_MEASURED_EVERY_S: Final = 3600.0
 
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -133,6 +136,28 @@ class _SiteCollector(Collector):
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._measured: tuple[float, list[Metric]] | None = None
+
+    def _error_rates(self) -> list[Metric]:
+        """Return the measured error rates of zones. Counts of many people are opened, so at most once an hour."""
+        now = time.monotonic()
+        if self._measured is None or now - self._measured[0] > _MEASURED_EVERY_S:
+            rates = GaugeMetricFamily(
+                "volens_fpir",
+                "Share of strangers accepted in one look, as measured, with the ends of the 95 % interval over people.",
+                labels=("zone", "bound"),
+            )
+            targets = GaugeMetricFamily("volens_fpir_target", "Share that the zone aims at.", labels=("zone",))
+            people = GaugeMetricFamily("volens_fpir_people", "People whose scores were measured.", labels=("zone",))
+            with suppress(VolensError):  # 'volens doctor' says what is wrong; the other metrics must go on
+                for one in self._site.zones.measured():
+                    people.add_metric((one.zone.purpose,), one.people)
+                    if one.enough:
+                        targets.add_metric((one.zone.purpose,), one.target)
+                        for bound in ("value", "low", "high"):
+                            rates.add_metric((one.zone.purpose, bound), getattr(one.now.fpir, bound))
+            self._measured = (now, [rates, targets, people])
+        return self._measured[1]
 
     def collect(self) -> Iterable[Metric]:
         status, outbox = self._site.status(), self._site.programs.outbox.state()
@@ -153,7 +178,7 @@ class _SiteCollector(Collector):
         for process in status.processes:
             applied.add_metric((process.process_id,), process.generation)
             behind.add_metric((process.process_id,), process.lag.total_seconds())
-        yield from (live, references, applied, behind)
+        yield from (live, references, applied, behind, *self._error_rates())
         pending, pending_s = self._site.stops.overdue()
         for name, description, number in (
             (

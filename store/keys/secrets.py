@@ -133,6 +133,13 @@ class ProfileKey(Secret):
 
 
 @final
+class CountsKey(Secret):
+    """Seals the counts of one person's comparison scores with one model."""
+
+    __slots__ = ()
+
+
+@final
 class SnapshotKey(Secret):
     """Seals one snapshot of a gallery; destroyed with the next erasure."""
 
@@ -169,3 +176,7 @@ class GrantSecret(Secret):
     def profile_key(self, receipt_sha256: bytes) -> ProfileKey:
         """Derive the key of the name."""
         return _derived(ProfileKey, self.buffer, receipt_sha256, b"volens profile key v1")
+
+    def counts_key(self, receipt_sha256: bytes, model_id: str) -> CountsKey:
+        """Derive the key of the score counts of one model."""
+        return _derived(CountsKey, self.buffer, receipt_sha256, b"volens score counts key v1|" + model_id.encode())

@@ -13,6 +13,8 @@ from volens.store.promises.operators import operators_required as operators_requ
 from volens.store.promises.operators import remove_operator as remove_operator
 from volens.store.promises.operators import require_operators as require_operators
 from volens.store.promises.site_defaults import Defaults as Defaults
+from volens.store.promises.zone_calibrations import set_threshold_shift as set_threshold_shift
+from volens.store.promises.zone_calibrations import threshold_shift as threshold_shift
 from volens.store.promises.zone_changes import rename_zone as rename_zone
 from volens.store.promises.zone_changes import set_zone_fpir as set_zone_fpir
 from volens.store.promises.zone_changes import set_zone_state as set_zone_state

@@ -97,6 +97,7 @@ _TABLES: Final = {
         # The text is bound by its SHA-256, which `Notice.check` compares.
         ScopedTable(promise_tables.notice, "purpose", frozenset({"text"})),
         ScopedTable(promise_tables.recipient, "purpose"),
+        ScopedTable(promise_tables.zone_calibration, "purpose"),
     ),
     Scope.SITE: (
         ScopedTable(promise_tables.site, "site_id"),

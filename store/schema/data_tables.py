@@ -29,6 +29,7 @@ from volens.store.schema.personal_tables import name_disclosure as name_disclosu
 from volens.store.schema.personal_tables import passage as passage
 from volens.store.schema.personal_tables import replaced_reference as replaced_reference
 from volens.store.schema.personal_tables import restriction as restriction
+from volens.store.schema.personal_tables import score_counts as score_counts
 from volens.store.schema.personal_tables import second_factor as second_factor
 from volens.store.schema.personal_tables import subject_profile as subject_profile
 from volens.store.schema.personal_tables import subject_secret as subject_secret
@@ -50,6 +51,7 @@ from volens.store.schema.promise_tables import shorter_retention as shorter_rete
 from volens.store.schema.promise_tables import site as site
 from volens.store.schema.promise_tables import site_default as site_default
 from volens.store.schema.promise_tables import zone as zone
+from volens.store.schema.promise_tables import zone_calibration as zone_calibration
 from volens.store.schema.promise_tables import zone_change as zone_change
 from volens.store.schema.table_builder import metadata as metadata
 

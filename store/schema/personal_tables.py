@@ -148,6 +148,18 @@ replaced_reference: Final = personal_table(
     withheld=frozenset({"recognised_by"}),
 )
 
+score_counts: Final = personal_table(
+    "score_counts",
+    *owner(one_row=True),
+    col.key(col.text("model_id")),
+    col.blob("sealed_counts", "> 29", example=b"~" * 64),
+    counted_as="score counts",
+    sealed={"sealed_counts": "sealed score counts"},
+    withheld=frozenset({"sealed_counts"}),
+    custodies=("operator",),
+)
+"""Counts of comparison scores of the photos of an enrollment: `volens.store.people.score_counts`."""
+
 subject_profile: Final = personal_table(
     "subject_profile",
     *owner(one_row=True),

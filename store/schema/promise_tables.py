@@ -68,6 +68,17 @@ zone_change: Final = build_table(
 
 Until the first row a zone is in use, has no title and aims at 0.1 % of strangers accepted."""
 
+zone_calibration: Final = build_table(
+    "zone_calibration",
+    col.of_zone(primary_key=True),
+    col.integer("number", ">= 1", primary_key=True),
+    col.nonblank("model_id"),
+    col.integer("shift_thousandths", "BETWEEN -1000 AND 1000"),
+    col.utc_time("decided_at"),
+    rule=APPEND_ONLY,
+)
+"""How far the thresholds of a zone lie above those of a model: `volens.store.promises.zone_calibrations`."""
+
 operator_key: Final = build_table(
     "operator_key",
     col.key(col.nonblank("name")),

@@ -25,9 +25,9 @@ from benchmarks.scaling.model import (
     scan_miss,
     threshold_for,
 )
-from benchmarks.scaling.plot import Series, svg
 from volens.face.thresholds import SFACE, SFACE_MISSED_PER_100
 from volens.index import ESTIMATE_DEVIATIONS, Projection, estimate_deviation
+from volens.service.line_plot import Series, svg
 
 NEAR: Final = Network(median_ns=1e-6, sigma=0.0)
 NONSENSE: Final = r"\bnan\b|\binf\b|\| -\d"  # in the part "check" a difference may be negative

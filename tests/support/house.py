@@ -35,6 +35,7 @@ from volens.face import Extractor
 from volens.index import Decision, Galleries, PersonalToken, admit_claim, identify, verify_claim
 from volens.store import Store
 from volens.store.people import VisitKind, admit_receipt
+from volens.store.people.score_counts import ScoreCounts, put_score_counts
 from volens.store.promises import zone_of
 
 MODEL = ModelId("made-up@00000000")
@@ -98,6 +99,7 @@ class House:
     faces: np.random.Generator
     bits: stdlib_random.Random
     people: list[Person] = field(default_factory=list)
+    model_id: ModelId = MODEL
 
     @classmethod
     def build(
@@ -173,7 +175,7 @@ class House:
     def enroll(self, person: Person, grant: ConsentGrant | None = None) -> Person:
         """Store the person's face under their consent, or on their badge, as enrollment does after the photos."""
         grant = grant or self.grant(person)
-        embedding = ConsentedEmbedding(grant, UnitVector(person.face), MODEL)
+        embedding = ConsentedEmbedding(grant, UnitVector(person.face), self.model_id)
         badges: list[bytes] = []
         with self.store.read() as connection:
             zone = zone_of(connection, grant.purpose)
@@ -185,6 +187,24 @@ class House:
         embedding.vector.wipe()
         person.badge = badges[0] if badges else None
         return person
+
+    def count_scores(self, person: Person, own: Sequence[float], others: Sequence[float]) -> None:
+        """Store counts of scores of the person's photos, as enrollment does."""
+        grant, counts = self.grant(person), ScoreCounts.none()
+        counts.add(counts.own, np.array(own))
+        counts.add(counts.others, np.array(others))
+        with self.store.keyring.grant_secret(grant.receipt_id) as secret, self.store.write() as tx:
+            put_score_counts(tx, grant, self.model_id, counts, secret)
+
+    def populate(self, people: int, likeness: Callable[[int], float]) -> list[Person]:
+        """Admit people with counted scores; the n-th resembles the others at most, and one of them exactly, so much."""
+        found = []
+        for number in range(people):
+            person, most = self.admit(), likeness(number)
+            others = np.minimum(self.faces.exponential(0.06, size=3 * number), most)
+            self.count_scores(person, own=[0.80, 0.75, 0.78], others=[*others, most] if number else [])
+            found.append(person)
+        return found
 
     def admit(self, zone: str = "lobby", jurisdiction: str = "FR") -> Person:
         """Invite and enroll."""

@@ -48,7 +48,7 @@ def test_the_words_name_what_is_not_kept_and_no_score(house: House) -> None:
     house.visit(house.admit())
     text = str(told(house))
     assert "leaves no record" in text
-    assert "no comparison score is kept" in text
+    assert "no comparison score of a door is kept" in text
     assert MODEL not in text
     assert "Ada" not in text
 

@@ -101,7 +101,7 @@ SHARED: Final = {"purpose", "model_id", "scope"}
 """Columns of which all people of a zone have the same value: a search by them reads all of them."""
 
 KEYS: Final = {
-    *(f"{table} by purpose=?" for table in ("zone", "zone_change", "notice", "shorter_retention")),
+    *(f"{table} by purpose=?" for table in ("zone", "zone_change", "notice", "shorter_retention", "zone_calibration")),
     "gallery_snapshot by purpose=? AND model_id=?",
 }
 """Searches by such a column in tables that have a row for each zone."""
@@ -149,7 +149,7 @@ def test_no_everyday_act_reads_a_whole_table_of_people(house: House, tmp_path: P
         site = house.site
         notice = site.notice("lobby")
         person = Person(site.give_consent(notice, name="Ada", jurisdiction="FR", key=key, valid_days=30), house.face())
-        house.enroll(person)
+        house.count_scores(house.enroll(person), own=[0.8], others=[0.1])
         assert house.sees(person)
         house.visit(person, other)
         site.link_external_id(person.receipt_id, "4711")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House
+from house import MODEL, House
 from pins import cheap_pins
 from signing import make_passkey
 from sqlalchemy import func, insert, select
@@ -19,7 +19,7 @@ from volens.erase.order import Selection
 from volens.store.authenticated_rows import rows_mac
 from volens.store.people import authenticate_consents, broken_rows, end_consents
 from volens.store.programs import JobKind, JobState, Role
-from volens.store.promises import zone_of
+from volens.store.promises import set_threshold_shift, zone_of
 from volens.store.schema import Scope, scoped_tables
 from volens.store.schema import data_tables as tables
 
@@ -51,6 +51,10 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         data = planned(house, Selection(jurisdiction="DE"))
         carry_out(house, data, [approval(house, data, key) for key in keys[:2]])
 
+    def calibrated() -> None:
+        with house.store.write() as tx:
+            set_threshold_shift(tx, Purpose("vault"), MODEL, 0.02)
+
     return [
         ("add a zone", lambda: house.declare("vault", second_factor="pin")),
         ("add a zone of badges", lambda: house.declare("gate", custody="badge")),
@@ -78,6 +82,7 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ("set defaults", lambda: site.defaults.set(jurisdiction="FR", time_zone="Europe/Paris")),
         ("rename a zone", lambda: site.zones.rename("vault", "The Vault")),
         ("change the rate of strangers", lambda: site.zones.set_fpir("vault", "0.01%")),
+        ("calibrate a zone", calibrated),
         ("pause a zone", lambda: site.zones.pause("gate")),
         ("resume a zone", lambda: site.zones.resume("gate")),
         ("remove a zone", lambda: (house.declare("attic"), site.zones.remove("attic"))),

@@ -1,0 +1,156 @@
+"""Error rates of a site, and their intervals, from counts of comparison scores. Pure statistics.
+
+The counts are those of `volens.store.people.score_counts`: bins of 0.01, by person. Nothing else of a person is used.
+
+* Pairs and photos of one person depend on each other, so an interval is over people: of n people, k have an error; the
+  exact interval of Clopper and Pearson for k of n, times the errors of a person who has any.
+* Above the highest scores that were counted, the share of pairs is continued with an exponential tail (the generalised
+  Pareto tail of shape 0). Cosines end at 1, so such a tail errs to the safe side, but for relatives and look-alikes;
+  where these were counted, the count is higher and is taken instead.
+
+Sources: ISO/IEC 19795-1 (FPIR, FNIR); Clopper and Pearson 1934; Pickands 1975 (tails of excesses).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volens.store.people.score_counts import BINS
+
+CONFIDENCE: Final = 0.95
+_TAIL_PEOPLE: Final = 0.5
+"""The tail begins where half of the people still have a pair: enough to measure its slope, and high enough."""
+_STEPS: Final = 60
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share, with the ends of its 95 % interval over people, and how many people of how many have an error."""
+
+    value: float
+    low: float
+    high: float
+    with_errors: int
+    people: int
+
+    def transformed(self, change: Callable[[float], float]) -> "Rate":
+        """Return the rate after a rising function."""
+        return Rate(change(self.value), change(self.low), change(self.high), self.with_errors, self.people)
+
+
+def clopper_pearson(found: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the exact two-sided interval for a share of which `found` of `total` were seen.
+
+    Raises:
+        ValueError: not 0 <= found <= total, or total is 0.
+    """
+    if not 0 <= found <= total or not total:
+        raise ValueError(f"got {found} of {total}; expected 0 to total, and a total from 1")
+    outside = (1 - confidence) / 2
+    low = 0.0 if found == 0 else _solved(lambda share: 1 - _at_most(found - 1, total, share) < outside)
+    high = 1.0 if found == total else _solved(lambda share: _at_most(found, total, share) > outside)
+    return low, high
+
+
+def rate_over_people(errors: NDArray[np.int64], trials: NDArray[np.int64], looks: NDArray[np.int64]) -> Rate:
+    """Return errors / trials, with an interval over people; arrays (n,) by person, each with a trial or more.
+
+    `looks` are the photos of each person: if nobody has an error, the upper end is for a person who has one in each.
+
+    Raises:
+        ValueError: there is nobody.
+    """
+    people, found = len(errors), int(np.count_nonzero(errors))
+    low, high = clopper_pearson(found, people)
+    of_one = float(errors.sum()) / found if found else float(looks.mean())
+    scale = of_one / float(trials.mean())
+    return Rate(float(errors.sum() / trials.sum()), min(1.0, low * scale), min(1.0, high * scale), found, people)
+
+
+@final
+class ErrorRates:
+    """What the counts of a zone say about its errors at a threshold, which is rounded to 0.01.
+
+    Attributes:
+        compared: how many people were compared with other people.
+        self_compared: how many were compared with themselves.
+    """
+
+    def __init__(self, own: NDArray[np.uint32], others: NDArray[np.uint32]) -> None:
+        """Take counts, uint32 (people, BINS) each, or of nobody."""
+        genuine, pairs = (one.reshape(-1, BINS).astype(np.int64) for one in (own, others))
+        looks, has_pairs = genuine.sum(axis=1), pairs.any(axis=1)
+        self._own = genuine[looks > 0]
+        self._looks = np.maximum(1, looks[has_pairs])  # a person enrolled with one photo has no own score
+        self._reaching = pairs[has_pairs][:, ::-1].cumsum(axis=1)[:, ::-1]
+        self.compared, self.self_compared = len(self._reaching), len(self._own)
+        self._tail = self._fitted_tail()
+
+    def fpir(self, threshold: float, gallery_size: int) -> Rate:
+        """Return the share of strangers' looks that reach a threshold with one of so many references.
+
+        Comparisons count as independent, which errs to the safe side.
+        """
+        at = _bin(threshold)
+        pairs = rate_over_people(self._reaching[:, at], self._reaching[:, 0], self._looks)
+        value = self._pair_rate(at)
+        pairs = Rate(value, pairs.low, max(pairs.high, value), pairs.with_errors, pairs.people)
+        return pairs.transformed(lambda share: _with_one_of(share, gallery_size))
+
+    def fnir(self, threshold: float) -> Rate:
+        """Return the share of looks of enrolled people that do not reach a threshold with their own reference."""
+        missed, looks = self._own[:, : _bin(threshold)].sum(axis=1), self._own.sum(axis=1)
+        return rate_over_people(missed, looks, looks)
+
+    def threshold(self, fpir: float, gallery_size: int) -> float | None:
+        """Return the lowest threshold, in steps of 0.01, at which no more strangers are accepted; None if none is."""
+        for at in range(BINS):
+            if _with_one_of(self._pair_rate(at), gallery_size) <= fpir:
+                return at / (BINS - 1)
+        return None
+
+    def _pair_rate(self, at: int) -> float:
+        counted = float(self._reaching[:, at].sum() / self._reaching[:, 0].sum())
+        start, share, ratio = self._tail
+        return max(counted, share * ratio ** (at - start)) if at > start else counted
+
+    def _fitted_tail(self) -> tuple[int, float, float]:
+        """Return the bin in which the tail begins, the share of pairs from there on, and its fall from bin to bin."""
+        if not self.compared:
+            return BINS - 1, 0.0, 0.0
+        totals, people = self._reaching.sum(axis=0), np.count_nonzero(self._reaching, axis=0)
+        start = int(np.flatnonzero(people >= max(1, _TAIL_PEOPLE * self.compared))[-1])
+        # The maximum-likelihood estimate for excesses in whole bins: the mean excess m gives the ratio m / (1 + m).
+        excess = float(totals[start + 1 :].sum() / totals[start])
+        return start, float(totals[start] / totals[0]), excess / (1 + excess)
+
+
+def _bin(threshold: float) -> int:
+    return min(max(round(threshold * (BINS - 1)), 0), BINS - 1)
+
+
+def _with_one_of(share: float, gallery_size: int) -> float:
+    """Return how likely one of so many comparisons succeeds, each with this likelihood."""
+    return -math.expm1(gallery_size * math.log1p(-share)) if share < 1 else float(gallery_size > 0)
+
+
+def _at_most(found: int, total: int, share: float) -> float:
+    """Return how likely at most so many of `total` are found, each with this likelihood (binomial distribution)."""
+    ahead = np.arange(found)
+    terms = np.concatenate(([0.0], np.log(total - ahead) - np.log(ahead + 1)))
+    logs = terms.cumsum() + np.arange(found + 1) * math.log(share) + (total - np.arange(found + 1)) * math.log1p(-share)
+    return float(np.exp(logs).sum())
+
+
+def _solved(is_below: Callable[[float], bool]) -> float:
+    """Return the share above which `is_below` is no longer true, by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_below(middle) else (low, middle)
+    return (low + high) / 2
