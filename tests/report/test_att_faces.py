@@ -4,12 +4,13 @@ Run with ``-s`` to see them. The AT&T faces are never part of the product; set V
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from volens import Extractor, Identification, Site, SubjectKey, TakeHome, read_image
+from volens import Extractor, FaceDecision, Identification, Site, SubjectKey, TakeHome, read_image
 
 ROOT = Path(__file__).parents[2]
 FACES = Path(os.environ.get("VOLENS_ATT_FACES", ROOT.parent / "shared" / "data" / "att_faces"))
@@ -44,6 +45,15 @@ class Report:
     def probe(self, person: int) -> list[Identification]:
         return [self.site.identify("lobby", read_image(photo(person, n))) for n in range(4, 11)]
 
+    def visit(self, person: int) -> FaceDecision:
+        """Show a person's probes to a camera with five frames a second, one photo each, until it decides."""
+        stream = self.site.watch("lobby")
+        for n in range(4, 11):
+            (face, *_) = stream.look(read_image(photo(person, n)), n / 5).faces
+            if face.is_decided:
+                break
+        return face
+
     def recognised(self, person: int) -> int:
         """Return the number of a person's probes that matched this person."""
         return sum(self.subject(person) in subjects(answer) for answer in self.probe(person))
@@ -67,6 +77,19 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     report = Report(tmp_path_factory.mktemp("att") / "home")
     yield report
     report.site.close()
+
+
+def test_visits_of_enrolled_people_are_recognised_and_those_of_strangers_are_not(report: Report) -> None:
+    enrolled = {person: report.visit(person) for person in ENROLLED}
+    strangers = {person: report.visit(person) for person in STRANGERS}
+    right = sum(one.subject_id == report.subject(person) for person, one in enrolled.items())
+    accepted = sum(one.match is not None for one in strangers.values())
+    print(f"\n{right} of {len(enrolled)} visits of enrolled people recognised as themselves, two of three looks")
+    print(f"looks until then: {Counter(one.looks for one in enrolled.values())}")
+    print(f"{accepted} of {len(strangers)} visits of strangers accepted")
+    assert right == len(enrolled)
+    assert accepted == 0
+    assert {one.looks for one in enrolled.values()} <= {2, 3}
 
 
 def test_people_match_strangers_do_not_and_ten_people_withdraw(report: Report) -> None:
