@@ -114,6 +114,12 @@ class ErrorRates:
                 return at / (BINS - 1)
         return None
 
+    def score_shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the shares of scores in each bin, (BINS,) each: of own photos, and with other people's references."""
+        own, reaching = self._own.sum(axis=0), self._reaching.sum(axis=0)
+        others = reaching - np.append(reaching[1:], 0)
+        return own / max(1, own.sum()), others / max(1, others.sum())
+
     def _pair_rate(self, at: int) -> float:
         counted = float(self._reaching[:, at].sum() / self._reaching[:, 0].sum())
         start, share, ratio = self._tail

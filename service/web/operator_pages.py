@@ -9,10 +9,12 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from volens.consent import Custody
+from volens.identify.calibration import LEAST_PEOPLE
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.web.duration_chart import duration_chart
 from volens.service.web.operator_problems import SiteFacts, find_problems
 from volens.service.web.page_response import render, zone_name
+from volens.service.web.score_chart import score_chart
 from volens.service.web.staff_session import OperatorPageRoute, Staff
 from volens.service.zone_sizes import largest_searched_zone, missed_per_100
 from volens.store.programs import Role
@@ -65,16 +67,20 @@ async def zones_page(request: Request, app_state: SharedState, staff: Staff) -> 
 
 @router.get("/operator/health", name="operator_health_page")
 async def health_page(request: Request, app_state: SharedState, staff: Staff) -> Response:
-    """Show how long decisions and requests take, and the processes that serve."""
+    """Show how long decisions and requests take, scores at enrollment, and the processes that serve."""
 
     def page() -> Response:
         stages, operations = app_state.metrics.stages(), app_state.metrics.operations()
+        measured = app_state.site.zones.measured()
         return _page(
             request,
             "health",
             staff,
             stages=duration_chart(stages),
             operations=duration_chart(operations),
+            scores=[score_chart(one) for one in measured],
+            names={one.zone.purpose: zone_name(one.zone) for one in measured},
+            least_people=LEAST_PEOPLE,
             processes=app_state.site.status().processes,
         )
 
