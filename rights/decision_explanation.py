@@ -8,6 +8,7 @@ because none is kept, and nothing about any other person.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final, final
 
 from volens.consent import Custody, EndReason, Purpose, ReceiptId, SecondFactor, Zone, format_time
@@ -29,6 +30,49 @@ NOT_KEPT: Final = (
     "no comparison score of a door is kept, of you or of anybody else; neither are the face at the door and the photos",
     "visits are kept by the minute, and only the first one of each minute",
 )
+
+
+class Closed(StrEnum):
+    """What keeps a door closed for a person."""
+
+    ENDED = "ended"
+    ZONE_PAUSED = "zone_paused"
+    DAMAGED = "damaged"
+    CLOCK = "clock"
+    RESTRICTED = "restricted"
+    NOT_ENROLLED = "not_enrolled"
+    SHOW_KEY = "show_key"
+    FACTOR_MISSING = "factor_missing"
+    FACTOR_LOCKED = "factor_locked"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ClosedReason:
+    """A reason; `value` is the clock that ended, the kind of the factor that is missing, or until when it is locked."""
+
+    kind: Closed
+    value: str = ""
+
+
+_OF_STATE: Final = {
+    ConsentState.DAMAGED: Closed.DAMAGED,
+    ConsentState.ENDED: Closed.CLOCK,
+    ConsentState.RESTRICTED: Closed.RESTRICTED,
+    ConsentState.CONSENTED: Closed.NOT_ENROLLED,
+}
+
+_TO_THE_PERSON: Final = {
+    Closed.ENDED: "your consent has ended: no door recognises you, and your face data is erased",
+    Closed.ZONE_PAUSED: "the operator has paused this zone: no one is recognised there at present",
+    Closed.DAMAGED: "the record of your consent was changed by another program: closed until the site restores it",
+    Closed.CLOCK: "your consent ended by itself ({}); the data is erased by the next sweep",
+    Closed.RESTRICTED: "you have paused your consent: nothing is matched until you resume it with your code or receipt",
+    Closed.NOT_ENROLLED: "you are not enrolled yet: there are no photos of you to compare with",
+    Closed.SHOW_KEY: "in this zone a door decides only if you also show your secret or badge",
+    Closed.FACTOR_MISSING: "this zone requires a second factor ({}), and none is set for you: ask at the desk",
+    Closed.FACTOR_LOCKED: "after too many wrong PINs the door is locked for you until {}",
+}
 
 
 @final
@@ -69,44 +113,33 @@ def explain_decisions(store: Store, *, receipt: bytes | None = None, code: str |
         ended = consent_ended(connection, receipt_id)
         consents = listed_consents(connection, [receipt_id], now)
         visits = visits_since(connection, receipt_id, now - LATELY)
-    closed = tuple(_closed_because(store, zone, receipt_id, consents, ended, now))
+    reasons = closed_reasons(store, zone, receipt_id, consents, ended, now)
+    closed = tuple(_TO_THE_PERSON[one.kind].format(one.value) for one in reasons)
     return Explanation(zone.purpose, ended, closed, tuple(visits), now - LATELY, zone.match_history_days)
 
 
-def _closed_because(
+def closed_reasons(
     store: Store,
     zone: Zone,
     receipt_id: ReceiptId,
     consents: list[ListedConsent],
     ended: tuple[EndReason, datetime] | None,
     now: datetime,
-) -> Iterator[str]:
+) -> Iterator[ClosedReason]:
+    """Yield what would keep a door closed for the person of a consent now."""
     if ended is not None or not consents:
-        yield "your consent has ended: no door recognises you, and your face data is erased"
+        yield ClosedReason(Closed.ENDED)
         return
     (consent,) = consents
     if zone.state is ZoneState.PAUSED:
-        yield "the operator has paused this zone: nobody is recognised there at present"
-    match consent.state:
-        case ConsentState.DAMAGED:
-            yield "the record of your consent was changed by another program: it is closed until the site restores it"
-        case ConsentState.ENDED:
-            yield f"your consent ended by itself ({consent.end_reason}); the data is erased by the next sweep"
-        case ConsentState.RESTRICTED:
-            yield "you have paused your consent: nothing is matched until you resume it with your code or receipt"
-        case ConsentState.CONSENTED:
-            yield "you are not enrolled yet: there are no photos of you to compare with"
-        case ConsentState.ENROLLED:
-            pass
+        yield ClosedReason(Closed.ZONE_PAUSED)
+    if (kind := _OF_STATE.get(consent.state)) is not None:
+        yield ClosedReason(kind, consent.end_reason if kind is Closed.CLOCK else "")
     if zone.custody is not Custody.OPERATOR:
-        yield "in this zone a door decides only if you also show your secret or badge"
+        yield ClosedReason(Closed.SHOW_KEY)
     if zone.second_factor is not SecondFactor.NONE:
-        yield from _factor_missing(store, zone, receipt_id, now)
-
-
-def _factor_missing(store: Store, zone: Zone, receipt_id: ReceiptId, now: datetime) -> Iterator[str]:
-    factor = Factors(store).of(receipt_id)
-    if factor is None:
-        yield f"this zone requires a second factor ({zone.second_factor}), and none is set for you: ask at the desk"
-    elif factor.locked_until is not None and factor.locked_until > now:
-        yield f"after too many wrong PINs the door is locked for you until {format_time(factor.locked_until)}"
+        factor = Factors(store).of(receipt_id)
+        if factor is None:
+            yield ClosedReason(Closed.FACTOR_MISSING, zone.second_factor)
+        elif factor.locked_until is not None and factor.locked_until > now:
+            yield ClosedReason(Closed.FACTOR_LOCKED, format_time(factor.locked_until))

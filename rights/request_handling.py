@@ -9,10 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar, final
 
-from volens.consent import EndReason, InputError, NoLiveConsentError, ReceiptId, RefusedError
+from volens.consent import EndReason, InputError, NoLiveConsentError, ReceiptId, RefusedError, parse_purpose
 from volens.consent.typed_text import comparison_key
 from volens.erase import Progress, erase_consents
 from volens.erase.proof import Erased, Recipients
+from volens.face.embedder import EmbeddingModel
 from volens.index import Installation
 from volens.rights import request_rows
 from volens.rights.access_answer import AccessAnswer, answer_access, answer_unknown
@@ -25,6 +26,7 @@ from volens.rights.erasure_list import (
     unanswered_erasures,
 )
 from volens.rights.own_data import OwnData
+from volens.rights.refusal_explanation import RefusalExplanation, explain_refusals
 from volens.rights.request_rows import ExtensionReason, Outcome, PersonsRequest, RequestKind
 from volens.rights.stale_papers import StalePaper, stale_papers
 from volens.rights.who_may_withdraw import consent_to_withdraw
@@ -86,6 +88,12 @@ class Rights:
     def explain(self, *, receipt: bytes | None = None, code: str | None = None) -> Explanation:
         """Explain to a person what the doors decided lately; see `explain_decisions`."""
         return explain_decisions(self._store, receipt=receipt, code=code)
+
+    def explain_refusals(
+        self, zone: str, model: EmbeddingModel, consent: ReceiptId | None = None
+    ) -> RefusalExplanation:
+        """Explain to the operator what a refusal can come from; see `explain_refusals`."""
+        return explain_refusals(self._store, parse_purpose(zone), model, consent)
 
     def request(self, request_id: str) -> PersonsRequest:
         """Return a request, open or closed.

@@ -27,6 +27,7 @@ from volens.erase import PendingStops, Progress, SweepReport, carry_out_pending,
 from volens.erase.order import Cohorts
 from volens.erase.proof import Erased, Erasures
 from volens.face import Extractor
+from volens.face.embedder import SFACE_MODEL, EmbeddingModel
 from volens.face.image import Photo
 from volens.identify import DoorStream, FaceDecision, FaceVisit, Identification, Obstacle, Recognizer
 from volens.index import ChangeFeed, Galleries, Installation, Match, PersonalToken, StageTimer, no_timing
@@ -199,6 +200,11 @@ class Site(ConsentGiving):
         if self._extractor is None:
             self._extractor = self._load_extractor()
         return self._extractor
+
+    @property
+    def model(self) -> EmbeddingModel:
+        """The embedding model in use: that of the loaded models, or the default one before they are loaded."""
+        return SFACE_MODEL if self._extractor is None else self._extractor.model
 
     @property
     def verifier_key(self) -> VerifierKey:

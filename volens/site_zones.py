@@ -90,8 +90,8 @@ class SiteZones:
         with self._store.write() as tx:
             set_threshold_shift(tx, parse_purpose(name), model.model_id, 0.0, lower=lower)
 
-    def measured(self) -> list[Calibration]:
-        """Return what is measured of each searched zone that has counts of the default model.
+    def measured(self, model: EmbeddingModel = SFACE_MODEL) -> list[Calibration]:
+        """Return what is measured of each searched zone that has counts of a model.
 
         The counts of some people are opened, always the same; see `volens.identify.calibration.SAMPLED`.
         """
@@ -99,7 +99,7 @@ class SiteZones:
         for zone in self.all():
             if zone.custody is Custody.OPERATOR:
                 with suppress(UnknownError):
-                    found.append(self.calibrate(zone.purpose, at_most=SAMPLED))
+                    found.append(self.calibrate(zone.purpose, model, at_most=SAMPLED))
         return found
 
     def pause(self, name: str) -> Zone:

@@ -150,7 +150,7 @@ class _SiteCollector(Collector):
             targets = GaugeMetricFamily("volens_fpir_target", "Share that the zone aims at.", labels=("zone",))
             people = GaugeMetricFamily("volens_fpir_people", "People whose scores were measured.", labels=("zone",))
             with suppress(VolensError):  # 'volens doctor' says what is wrong; the other metrics must go on
-                for one in self._site.zones.measured():
+                for one in self._site.zones.measured(self._site.model):
                     people.add_metric((one.zone.purpose,), one.people)
                     if one.enough:
                         targets.add_metric((one.zone.purpose,), one.target)

@@ -87,6 +87,21 @@ async def health_page(request: Request, app_state: SharedState, staff: Staff) ->
     return await app_state.page_pool.run(page)
 
 
+@router.get("/operator/refusals", name="operator_refusals_page")
+async def refusals_page(request: Request, app_state: SharedState, staff: Staff) -> Response:
+    """Show what a refusal can come from in each zone; nothing about one person."""
+
+    def page() -> Response:
+        site = app_state.site
+        zones = [
+            {"name": zone_name(zone), "found": site.rights.explain_refusals(zone.purpose, site.model)}
+            for zone in site.zones.all()
+        ]
+        return _page(request, "refusals", staff, zones=zones)
+
+    return await app_state.page_pool.run(page)
+
+
 @router.get("/operator/keys", name="operator_keys_page")
 async def keys_page(request: Request, app_state: SharedState, staff: Staff) -> Response:
     """Show the keys and the newest backup."""

@@ -12,6 +12,7 @@ from tests.pages.staff_browser import signed_in
 PAGES = {
     "": "Overview",
     "/zones": "Zones and doors",
+    "/refusals": "Why was a person refused?",
     "/health": "Health",
     "/keys": "Keys and backups",
     "/staff": "Staff",

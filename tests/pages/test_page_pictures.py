@@ -69,6 +69,7 @@ PICTURES: Final = {
     "operator/health.html": "operator-health",
     "operator/keys.html": "operator-keys",
     "operator/overview.html": "operator",
+    "operator/refusals.html": "operator-refusals",
     "operator/staff.html": "operator-staff",
     "operator/zones.html": "operator-zones",
     "person/about.html": "about",
@@ -380,7 +381,7 @@ def test_the_pages_of_the_privacy_officer(
 def test_the_pages_of_the_operator(served: ServedSite, page: Page, look: Look, people: People, language: str) -> None:
     people.give("Ada Example", photos=True)
     signed_in_as(page, served, "operator", language)
-    for path in ("", "/zones", "/health", "/keys", "/staff"):
+    for path in ("", "/zones", "/refusals", "/health", "/keys", "/staff"):
         page.goto(f"{served.url}/operator{path}")
         look(page, f"operator{path.replace('/', '-')}")
 

@@ -75,3 +75,27 @@ def test_a_decision_is_explained_to_the_person_and_not_to_the_desk(
     assert len(volens("decisions", "explain", enrolled, "--json").json["visits"]) == 1
     assert volens("decisions", "explain", "Ada Canary").code == 2
     assert volens("decisions", "explain").code == 2
+
+
+def test_the_operator_is_told_why_a_door_may_refuse_and_no_visit(enrolled: Path, volens: Command, album: Path) -> None:
+    assert volens("identify", "--zone", "lobby", album / "ada-door.png").code == 0
+    (entry,) = volens("people", "list", "--json").json
+    consent = str(entry["receipt_id"])
+
+    said = volens("decisions", "explain", "--zone", "lobby", "--consent", consent)
+
+    assert said.code == 0
+    assert "one look is compared with 1 person; the best score must reach 0.432 of 1" in said.out
+    assert "for the person of this consent, now:\n- nothing would keep a door closed" in said.out
+    assert "visits are told to the person alone" in said.out
+    assert "Ada" not in said.out
+    found = volens("decisions", "explain", "--zone", "lobby", "--consent", consent, "--json").json
+    assert (found["compared_with"], found["closed_because"], found["missed"]) == (1, [], None)
+    assert "visits" not in found
+
+    assert volens("decisions", "explain", enrolled, "--zone", "lobby").code == 2
+    assert volens("decisions", "explain", "--zone", "attic").code == 2
+    alone = volens("decisions", "explain", enrolled, "--consent", consent)
+    assert (alone.code, "--consent goes with --zone" in alone.err) == (2, True)
+    unknown = volens("decisions", "explain", "--zone", "lobby", "--consent", "x" * 200)
+    assert (unknown.code, "has no consent of this id" in unknown.err) == (2, True)

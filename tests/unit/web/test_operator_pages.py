@@ -18,7 +18,7 @@ from volens.store.programs import DecisionCount, Role
 from volens.store.programs.staff import StaffMember
 
 SITE = "https://doors.example"
-PAGES = ("/operator", "/operator/zones", "/operator/health", "/operator/keys", "/operator/staff")
+PAGES = ("/operator", "/operator/zones", "/operator/refusals", "/operator/health", "/operator/keys", "/operator/staff")
 
 
 @pytest.fixture
