@@ -62,6 +62,7 @@ const GO = {
 for (const one of document.querySelectorAll("[data-go]")) one.addEventListener("click", () => GO[one.dataset.go]());
 for (const one of document.querySelectorAll("[data-speak]")) {
   one.addEventListener("click", () => { screens.speak(one.dataset.speak); screens.seconds ||= SCREEN_S; screens.stayAwake(); });
+  one.disabled = false; // until here an early tap would be lost
 }
 kiosk.addEventListener("click", (event) => {
   const isWake = event.target.closest("#wake") || !event.target.closest("button, input, label, a");

@@ -66,7 +66,8 @@ export function keptBadge(receipt) {
 
 const fits = async (secret) => (await secret.commitment()) === box.dataset.commitment;
 
-box?.querySelector("button")?.addEventListener("click", async () => {
+const fromPasskey = box?.querySelector("button");
+fromPasskey?.addEventListener("click", async () => {
   const status = box.querySelector("[role=status]");
   const { receipt, relyingParty } = box.dataset;
   const prf = await prfOfPasskey(relyingParty, await secretSalt(receipt)).catch(() => null);
@@ -75,3 +76,4 @@ box?.querySelector("button")?.addEventListener("click", async () => {
   if (isRight) secret.keep();
   say(status, isRight ? box.dataset.found : box.dataset.missing);
 });
+if (fromPasskey) fromPasskey.disabled = false; // until here an early tap would be lost
