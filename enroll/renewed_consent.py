@@ -52,6 +52,7 @@ from volens.store.keys import GrantSecret
 from volens.store.people import SealedReference, StoredReceipt, add_reference, shorten, stored_receipt
 from volens.store.people.badges import issue_badge
 from volens.store.people.consents import LiveConsents, add_consent, open_name, sealed_name
+from volens.store.people.panel_badges import renew_panel_badge, sealed_panel_badge
 from volens.store.people.renewed_rows import RenewedRows, add_renewed_rows, count_renewed, enrolled_rows, rows_to_renew
 from volens.store.people.restrictions import restricted_since
 from volens.store.people.score_counts import ScoreCounts, put_score_counts, score_counts_of
@@ -130,8 +131,9 @@ def accept_renewal(
        carried out, and collecting is not stopped.
     2. The new grant secret is stored first; a sweep deletes it if nothing else happens.
     3. In one transaction: the references are opened with the old secret; the old consent ends (reason ``renewed``);
-       the new one begins. Name and references are sealed again under the new secret; second factor, staff-list link
-       and leaving date go on unchanged. The visits kept until now are not taken over. `in_transaction` is called last.
+       the new one begins. Name, badge number and references are sealed again under the new secret; second factor,
+       staff-list link and leaving date go on unchanged. The visits kept until now are not taken over. `in_transaction`
+       is called last.
     4. The old grant secret and every key that wrapped it are destroyed, and the old consent gets its certificate
        (`volens.erase.procedure`).
 
@@ -289,6 +291,7 @@ class _Renewal:
     in_transaction: Callable[[Transaction, TakeHome], None] | None
     take_home: TakeHome
     name: str = ""
+    sealed_number: bytes | None = None
     rows: RenewedRows = field(default_factory=dict)
     opened: list[_Opened] = field(default_factory=list)
 
@@ -307,10 +310,17 @@ class _Renewal:
         self.rows = rows_to_renew(connection, old_id)
         box = sealed_name(connection, old_id)
         self.name = "" if box is None else open_name(self.old, box, self.old_secret)
+        self.sealed_number = sealed_panel_badge(connection, old_id)
         self._open(connection, grant)
         kind = "badge" if self.zone.custody is Custody.BADGE else "sealed embedding"
+        numbers = int(self.sealed_number is not None)
         counted = sum(one.counts is not None for one in self.opened)
-        again = {"sealed name": int(box is not None), kind: len(self.opened), "score counts": counted}
+        again = {
+            "sealed name": int(box is not None),
+            kind: len(self.opened),
+            "sealed badge numbers": numbers,
+            "score counts": counted,
+        }
         return Continued(self.new.sha256.hex(), count_renewed(self.rows), {one: n for one, n in again.items() if n})
 
     def begin(self, tx: Transaction) -> None:
@@ -323,6 +333,8 @@ class _Renewal:
         if half is not None:
             add_commitment(tx, self.new, half if isinstance(half, bytes) else half.commitment(claims.receipt_id))
         add_renewed_rows(tx, self.rows, owner)
+        if self.sealed_number is not None:
+            renew_panel_badge(tx, self.sealed_number, self.old, self.old_secret, self.new, self.new_secret)
         shorten(tx, receipt_id=claims.receipt_id)
         grant = _check_in_force(self.store, tx.connection, self.new)
         for one in self.opened:

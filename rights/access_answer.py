@@ -261,6 +261,7 @@ def _record(
         "dct:identifier": held.receipt_id,
         "dct:conformsTo": held.agreed["schema_version"],
         "dpv:hasDataSubject": {"dct:identifier": held.subject_id, "dpv:hasName": held.name},
+        "volens:panelBadge": held.panel_badge,
         "dpv:hasConsentStatus": "dpv:ConsentGiven" if held.ended is None else "dpv:ConsentWithdrawn",
         "dpv:hasLegalBasis": ["eu-gdpr:A6-1-a", "eu-gdpr:A9-2-a"],
         "volens:agreed": held.agreed,

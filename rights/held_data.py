@@ -17,6 +17,7 @@ from volens.erase import certificates_of
 from volens.store import Store
 from volens.store.people import StoredReceipt, clocked, name_of, stored_receipt
 from volens.store.people.consents import consent_ended
+from volens.store.people.panel_badges import PanelBadges
 from volens.store.people.score_counts import score_counts_of
 from volens.store.programs import recipients_of
 from volens.store.promises import zone_of
@@ -33,6 +34,7 @@ class HeldConsent:
         agreed: the claims of the signed receipt (ISO/IEC TS 27560).
         name: as the person gave it; None once the consent has ended.
         notice: the exact text that the person agreed to.
+        panel_badge: the badge number at the panel of the house; None if there is none.
         in_force_until: None once the consent has ended.
         clocks: the expiry clocks that run, the one that ends first in front.
         rows: the content of the rows of each table, without sealed bytes and keys.
@@ -46,6 +48,7 @@ class HeldConsent:
     token: str
     name: str | None
     notice: str
+    panel_badge: str | None
     in_force_until: datetime | None
     clocks: tuple[Deadline, ...]
     ended: tuple[EndReason, datetime] | None
@@ -88,6 +91,7 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
     counts["audit entries that open"] = _count(connection, tables.audit_opening, receipt_id)
     counts["keyring"] = len(store.keyring.wrapped_secrets([receipt_id]))
     zone = zone_of(connection, Purpose(stored.purpose))
+    number = None if until is None else PanelBadges(store).of(receipt_id)
     # A sketch with the site's projection key is a template, so it is biometric data too.
     counts["sketches"] = counts[tables.biometric_reference.name] if zone.custody is Custody.OPERATOR else 0
     return HeldConsent(
@@ -97,6 +101,7 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
         agreed=RECEIPT.peek_json(receipt.token),
         token=receipt.token,
         name=None if until is None else name_of(store, receipt_id),
+        panel_badge=None if number is None else number.text,
         notice=_notice(connection, receipt.claims.notice_sha256),
         in_force_until=until,
         clocks=clocks,

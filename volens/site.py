@@ -52,6 +52,7 @@ from volens.store.backup import Backup, make_backup
 from volens.store.keys import Random
 from volens.store.keys.root_key import DEFAULT_URL
 from volens.store.people import add_external_id, name_of, shorten
+from volens.store.people.panel_badges import PanelBadges
 from volens.store.people.second_factors import Factors
 from volens.store.programs import Programs
 from volens.store.promises import Defaults, add_notice, add_zone, notice_of, zone_of
@@ -79,6 +80,7 @@ class Site(ConsentGiving):
         rights: data subject requests with their deadlines, and the recipients of personal data.
         people: who is enrolled, found by name or shown by id; every look at names is recorded.
         factors: the second factors of people in zones that require one: set, replaced, removed.
+        panel_badges: the numbers that the panel of the house knows people by, sealed with their consents.
         defaults: the zone, jurisdiction and time zone that commands use if none is given.
         log: the audit log.
         evidence: holds data file and keyring against checkpoints that were kept elsewhere.
@@ -104,6 +106,7 @@ class Site(ConsentGiving):
         self.rights = Rights(installation)
         self.people = PeopleDirectory(store)
         self.factors = Factors(store)
+        self.panel_badges = PanelBadges(store)
         self.defaults = Defaults(store)
         self.log = PublishedLog(store)
         self.evidence = SiteEvidence(installation)

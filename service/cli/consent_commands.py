@@ -15,7 +15,7 @@ from volens.consent import (
     VolensError,
 )
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.factor_prompt import read_factor
+from volens.service.cli.factor_prompt import read_factor, read_panel_badge
 from volens.service.cli.named_files import must_be_new, read_file, write_private
 from volens.service.cli.options import HomeOption, ReceiptArgument, YesIReadItOption, ZoneOption
 from volens.service.cli.person_argument import receipt_meant
@@ -132,6 +132,32 @@ def factor(
         site.factors.set(receipt_id, shown)
     text = "set; an earlier number or PIN is no longer accepted. Only a keyed hash is stored"
     return {"receipt_id": receipt_id, "kind": kind.value}, text
+
+
+@app.command("panel-badge", "ada.receipt.json")
+def panel_badge(
+    site: Site,
+    receipt: ReceiptArgument,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--badge-number",
+            help="File with the number, NUMBER or FACILITY-NUMBER. Default: you are asked.",
+            show_default=False,
+        ),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it; the panel then gets none.")] = False,
+) -> Output:
+    """Set, replace or remove the badge number that the panel of the house knows a person by (see docs/doors.md)."""
+    if remove and file is not None:
+        raise InputError("got both --badge-number and --remove; pass one of them")
+    receipt_id = receipt_meant(site, receipt)
+    if remove:
+        done = site.panel_badges.remove(receipt_id)
+        return {"receipt_id": receipt_id, "removed": done}, "removed" if done else "none was set"
+    site.panel_badges.set(receipt_id, read_panel_badge(file))
+    text = "set; a door that is a reader of the panel sends it after a match. It is sealed, and erased with the consent"
+    return {"receipt_id": receipt_id}, text
 
 
 def _check_key_file(new_key: Path | None, files: TakeHomeFiles) -> None:

@@ -8,17 +8,20 @@ from typing import Annotated
 
 import typer
 
-from volens import Enrolled
+from volens import Enrolled, Site
 from volens.consent import InputError, PersonSecret
+from volens.consent.panel_badge import PanelBadge
 from volens.enroll import NewPhotos, PhotoChange, people_in
 from volens.face.image import Photo
 from volens.service.cli.carried_secrets import BadgeToHandOver
 from volens.service.cli.carried_secrets import shown as carried_by
 from volens.service.cli.command_types import Commands
+from volens.service.cli.factor_prompt import read_panel_badge
 from volens.service.cli.import_commands import ReportOption, enroll_with_report
 from volens.service.cli.named_files import must_be_new, read_file
 from volens.service.cli.options import HomeOption, JsonOption, PackOptions, SecretOption, SecretQrOption
 from volens.service.cli.output import counted, emit, info, members, progress, shown, warn
+from volens.service.cli.person_argument import receipt_meant
 from volens.service.cli.session import models, opened
 
 app = Commands()
@@ -65,6 +68,12 @@ def enroll(
         bool,
         typer.Option("--two-people", help="A look-alike is enrolled here, and you checked that they are two people."),
     ] = False,
+    badge_number: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the badge number that the panel of the house knows the person by; - asks, or reads stdin."
+        ),
+    ] = None,
     secret: SecretOption = None,
     secret_qr: SecretQrOption = None,
     badge_out: Annotated[
@@ -92,7 +101,8 @@ def enroll(
     """
     if folder_of_people is not None:
         must_be_new(report, "report")
-        if receipt is not None or camera is not None or replace_photos or add_photos or badge_out is not None:
+        others = (receipt, camera, badge_out, badge_number)
+        if any(one is not None for one in others) or replace_photos or add_photos:
             raise InputError("--folder-of-people goes with --report, --allow-few and the options of a pack only")
         with opened(home, models(pack)) as site:
             enroll_with_report(site, people_in(folder_of_people), report, allow_few=allow_few, as_json=as_json)
@@ -108,6 +118,7 @@ def enroll(
         raise InputError("--another-look goes with --replace-photos, and --badge with new photos only")
     taken = read_file(receipt, "receipt", "give the receipt first, then the photos: volens enroll RECEIPT PHOTO ...")
     images = _photos(photos or [], camera)
+    number = _panel_badge(badge_number)
     badge = None if badge_out is None else BadgeToHandOver(badge_out)
     with (
         carried_by(secret, secret_qr, old_badge, []) as carried,
@@ -115,6 +126,7 @@ def enroll(
         progress("checking photos") as advance,
         badge or nullcontext(),
     ):
+        _set_panel_badge(site, receipt, number)
         give_badge = badge and badge.write
         if change is None:
             half = carried if isinstance(carried, PersonSecret) else None
@@ -139,6 +151,15 @@ def enroll(
         document["badge"] = [str(path) for path in badge.written]
         text += f"\ngive to the person: {', '.join(map(shown, badge.written))}; the site keeps no copy"
     emit(document, text, as_json=as_json)
+
+
+def _panel_badge(file: Path | None) -> PanelBadge | None:
+    return None if file is None else read_panel_badge(file)
+
+
+def _set_panel_badge(site: Site, receipt: Path, number: PanelBadge | None) -> None:
+    if number is not None:
+        site.panel_badges.set(receipt_meant(site, str(receipt)), number)
 
 
 def _photos(paths: list[Path], camera: int | None) -> Sequence[Photo]:

@@ -12,6 +12,7 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from volens.consent import InputError, SecondFactor, ShownFactor
+from volens.consent.panel_badge import PanelBadge
 from volens.service.cli.named_files import read_file, read_stdin_line
 
 BadgeNumberFile: TypeAlias = Annotated[
@@ -27,7 +28,7 @@ PinFile: TypeAlias = Annotated[
 ]
 
 _STDIN: Final = Path("-")
-_LINE: Final = 200
+_LINE: Final = 250
 _PROMPTS: Final = {SecondFactor.BADGE: "Badge number", SecondFactor.PIN: "PIN"}
 
 
@@ -48,6 +49,15 @@ def factor_shown(badge_number_file: Path | None, pin_file: Path | None) -> Itera
         yield factor
 
 
+def read_panel_badge(file: Path | None) -> PanelBadge:
+    """Read the badge number that the panel of the house knows a person by; see `read_factor` for `file`.
+
+    Raises:
+        InputError: there is no such file, or the text is not a badge number.
+    """
+    return PanelBadge.parse(_read_text(file, "Badge number at the panel", "the badge number", again=False))
+
+
 def read_factor(kind: SecondFactor, file: Path | None, *, again: bool = False) -> ShownFactor:
     """Read a badge number or a PIN; the caller wipes it.
 
@@ -59,10 +69,12 @@ def read_factor(kind: SecondFactor, file: Path | None, *, again: bool = False) -
     Raises:
         InputError: there is no such file, or the text is not a badge number or PIN.
     """
+    return ShownFactor.of(kind, _read_text(file, _PROMPTS[kind], "the second factor", again=again))
+
+
+def _read_text(file: Path | None, prompt: str, what: str, *, again: bool) -> str:
     if file is not None and file != _STDIN:
-        text = read_file(file, "file").decode("utf-8")
-    elif sys.stdin.isatty():
-        text = typer.prompt(_PROMPTS[kind], hide_input=True, confirmation_prompt=again, err=True)
-    else:
-        text = read_stdin_line(_LINE, "the second factor")
-    return ShownFactor.of(kind, text)
+        return read_file(file, "file").decode("utf-8")
+    if sys.stdin.isatty():
+        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=again, err=True))
+    return read_stdin_line(_LINE, what)

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from volens import Site
 from volens.consent import InputError, SecondFactor, ShownFactor, UnavailableError
+from volens.consent.panel_badge import PanelBadge
 from volens.face import ImageError
 from volens.identify import DoorStream, FaceDecision, Identification, VisitTracker
 from volens.service.backoff import again_in_s
@@ -58,8 +59,9 @@ def fresh_factors(queue: "SimpleQueue[FactorPresented]") -> Iterator[FactorPrese
 class LocalDecider:
     """Decides with the site on this machine. Call `decide` in one thread only."""
 
-    def __init__(self, site: Site, zone: str, *, photos: bool = False) -> None:
+    def __init__(self, site: Site, zone: str, *, photos: bool = False, with_badge_numbers: bool = False) -> None:
         """Decide about a zone; the site must stay open until `decide` has ended. `photos` as in `Site.watch`."""
+        self._with_badge_numbers = with_badge_numbers
         self._site = site
         self._zone = zone
         self._photos = photos
@@ -128,13 +130,21 @@ class LocalDecider:
     def _emit_decisions(self, found: Identification, frame: Frame, emit: EventSink) -> None:
         submitted_at_s = time.monotonic()
         for face in self._visits.new_visits(found, frame.at_s):
-            emit(_decision_event(Verdict.MATCH, face, submitted_at_s))
+            emit(_decision_event(Verdict.MATCH, face, submitted_at_s, self._badge_number(face)))
         for face in self._visits.new_factor_requests(found, frame.at_s):
             emit(_decision_event(Verdict(face.outcome), face, submitted_at_s))
         for face in self._visits.new_refusals(found):
             emit(_decision_event(Verdict.NO_MATCH, face, submitted_at_s))
         emit(FrameProcessed(len(found.faces), sum(face.match is not None for face in found.faces)))
 
+    def _badge_number(self, face: FaceDecision) -> PanelBadge | None:
+        if not self._with_badge_numbers or face.match is None:
+            return None
+        return self._site.panel_badges.of(face.match.receipt_id)
 
-def _decision_event(verdict: Verdict, face: FaceDecision, submitted_at_s: float) -> DecisionReceived:
-    return DecisionReceived(verdict, uuid4().hex[:16], submitted_at_s, face.subject_id, face.reason)
+
+def _decision_event(
+    verdict: Verdict, face: FaceDecision, submitted_at_s: float, panel_badge: PanelBadge | None = None
+) -> DecisionReceived:
+    visit_id = uuid4().hex[:16]
+    return DecisionReceived(verdict, visit_id, submitted_at_s, face.subject_id, face.reason, panel_badge)

@@ -18,7 +18,7 @@ from volens.service.door.home_assistant import discovery_messages
 from volens.service.door.mqtt_bridge import Bridge, load_aiomqtt
 from volens.service.door.mqtt_messages import Topics
 from volens.service.door.output_threads import ThreadedOutput
-from volens.service.door.outputs import Output, parse_output
+from volens.service.door.outputs import ListeningOutput, Output, PanelOutput, parse_output
 from volens.service.door.remote_decider import RemoteDecider
 from volens.service.door.watched_folder import Folder
 
@@ -64,8 +64,16 @@ class DoorPlan:
                 ca=config.mqtt_ca,
                 in_clear=config.mqtt_in_clear,
             )
-        for text in config.output:
-            parse_output(text, lambda *_: None)
+        outputs = [parse_output(text, lambda *_: None) for text in config.output]
+        lines = [output.name for output in outputs if isinstance(output, ListeningOutput)]
+        if len(set(lines)) != len(lines):
+            raise InputError("got a serial device in several outputs; an OSDP line has one device, so give it once")
+        for output in outputs:
+            if isinstance(output, PanelOutput) and config.url is not None:
+                raise InputError(
+                    "got an osdp-reader with --url; a badge number does not leave the site's machine, so run this door "
+                    "there, without --url and --token"
+                )
         topics = Topics(zone, config.door, config.mqtt_subject_ids)
         return cls(config, topics, rules, service, broker)
 
@@ -76,11 +84,12 @@ class DoorPlan:
             discovery = discovery_messages(self.topics, version("volens")) if config.mqtt_discovery else []
             bridge = Bridge(self.broker, self.topics, discovery)
         outputs: list[Output] = [parse_output(text, log.output) for text in config.output]
+        sends_badges = any(isinstance(output, PanelOutput) for output in outputs)
         factors = None if config.factor_input is None else FactorInput(config.factor_input, config.factor_input_kind)
         return Door(
             self.rules,
             _source(config, end_when_empty=limits.once),
-            self._decider(site),
+            self._decider(site, with_badge_numbers=sends_badges),
             [ThreadedOutput(output) for output in outputs],
             log,
             self.topics,
@@ -89,12 +98,13 @@ class DoorPlan:
             limits=limits,
         )
 
-    def _decider(self, site: Site | None) -> Decider:
+    def _decider(self, site: Site | None, *, with_badge_numbers: bool) -> Decider:
         if self.service is not None:
             return RemoteDecider(self.service, self.topics.zone)
         if site is None:
             raise InputError("got neither a service nor a site; give --url and --token, or --home")
-        return LocalDecider(site, self.topics.zone, photos=self.config.folder is not None)
+        is_folder = self.config.folder is not None
+        return LocalDecider(site, self.topics.zone, photos=is_folder, with_badge_numbers=with_badge_numbers)
 
 
 def _source(config: DoorConfig, *, end_when_empty: bool) -> Source:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias, final
 
+from volens.consent.panel_badge import PanelBadge
+
 MAX_FACTOR_CHARS: Final = 256
 FACTOR_VALID_S: Final = 10.0
 
@@ -81,6 +83,7 @@ class DecisionReceived:
         subject_id: the person who matched. Only the MQTT option for subject ids uses it; the comparison score and the
             position in the frame are not passed on.
         reason: why the face was not compared (`volens.identify.REASONS`); None if it was.
+        panel_badge: of the person who matched, if an output of this door sends it to a panel, and there is one.
     """
 
     verdict: Verdict
@@ -88,6 +91,7 @@ class DecisionReceived:
     submitted_at_s: float | None
     subject_id: str | None = field(default=None, repr=False)
     reason: str | None = None
+    panel_badge: PanelBadge | None = field(default=None, repr=False)
 
 
 @final

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from queue import Empty, SimpleQueue
 from typing import Final, final
 
-from volens.consent import format_time
+from volens.consent import InputError, format_time
 from volens.service.door.decider import Decider
 from volens.service.door.door_events import (
     DeciderLost,
@@ -27,6 +27,7 @@ from volens.service.door.door_events import (
     Event,
     FactorPresented,
     FrameProcessed,
+    InputRejected,
     SourceEnded,
     SourceLost,
     SourceReady,
@@ -47,6 +48,7 @@ HEALTH_EVERY_S: Final = 30.0
 TICK_S: Final = 0.25
 END_DELAY_S: Final = 0.5
 DECIDER_END_TIMEOUT_S: Final = 15.0
+_NO_BADGE: Final = "a person without a badge number for the panel; set it with 'volens consent panel-badge'"
 _VERSION: Final = version("volens")
 
 
@@ -197,12 +199,26 @@ class Door:
         is_late = decision.submitted_at_s is None or now - decision.submitted_at_s > self._limits.max_age_s
         opens = decision.verdict is Verdict.MATCH and not is_late and self._state.note_match(decision.visit_id, now)
         self._openings += opens
+        if opens:
+            self._send_badge(decision)
         for output in self._outputs:
             output.show(decision.verdict)
         self._publish(self._topics.decision(decision, _now()))
         if self._limits.once and decision.verdict is not Verdict.FACTOR_REQUIRED:
             self._schedule_end()
         return opens
+
+    def _send_badge(self, decision: DecisionReceived) -> None:
+        """Send the badge number to the panels of this door, if it has any; a panel opens the door."""
+        panels = [output for output in self._outputs if output.sends_badges]
+        if panels and decision.panel_badge is None:
+            self._log.event(InputRejected(_NO_BADGE))
+        for output in panels:
+            try:
+                if decision.panel_badge is not None:
+                    output.send_badge(decision.panel_badge)
+            except InputError as error:
+                self._log.event(InputRejected(f"{error}; nothing was sent to the panel"))
 
     def _update(self) -> None:
         now = time.monotonic()

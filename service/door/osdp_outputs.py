@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from volens.consent import InputError
 from volens.service.door.osdp_panel import OsdpOutput
 from volens.service.door.osdp_reader import OsdpReader
-from volens.service.door.serial_line import SerialLine
+from volens.service.door.serial_line import SerialLine, check_baud
 from volens.service.door.wiegand import format_named
 
 BAUD: Final = 9600
@@ -23,7 +23,12 @@ _EXPECTED: Final = {
 
 
 def serial_line(device: str, baud: int) -> Callable[[], SerialLine]:
-    """Return a function that opens a serial device."""
+    """Return a function that opens a serial device.
+
+    Raises:
+        InputError: the baud rate is not supported.
+    """
+    check_baud(baud)
     return lambda: SerialLine(Path(device), baud)
 
 

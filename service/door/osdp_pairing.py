@@ -61,6 +61,7 @@ def pair_with_device(open_line: Callable[[], Line], address: int, key_file: Path
     """
     refuse_if_paired(key_file)
     library = OsdpLibrary()
+    open_line().close()
     draft = key_file.with_name(key_file.name + _DRAFT)
     # 1.
     if not draft.exists():
@@ -96,6 +97,7 @@ def pair_with_panel(open_line: Callable[[], Line], address: int, key_file: Path,
     """
     refuse_if_paired(key_file)
     library = OsdpLibrary()
+    open_line().close()
     progress = _Progress(problem="polls, but sends no key; start pairing (install mode) at the panel")
 
     def make(channel: LineChannel) -> PeripheralContext:

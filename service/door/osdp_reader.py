@@ -128,6 +128,8 @@ class OsdpReader:
 
     def _make(self, channel: LineChannel) -> PeripheralContext:
         self._received, self._is_secure = 0, False
+        if self._sending is not None:
+            self._sending.is_queued = False
         with OsdpKey.read(self._key_file) as key:
             return self._library.peripheral(channel, self._address, bytes(key.buffer), self._obey)
 

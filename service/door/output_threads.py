@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from volens.consent import VolensError
+from volens.consent.panel_badge import PanelBadge
 from volens.service.door.door_events import EventSink, Verdict
 from volens.service.door.door_state import DoorStatus, Lock
-from volens.service.door.outputs import ListeningOutput, Output
+from volens.service.door.outputs import ListeningOutput, Output, PanelOutput
 
 POLL_EVERY_S: Final = 1.0
 RETRY_S: Final = 0.5
@@ -53,6 +54,16 @@ class ThreadedOutput:
         """Send what the device reads and reports to the door, if it does."""
         if isinstance(self._output, ListeningOutput):
             self._output.listen(emit)
+
+    @property
+    def sends_badges(self) -> bool:
+        """Whether it sends badge numbers to a panel."""
+        return isinstance(self._output, PanelOutput)
+
+    def send_badge(self, badge: PanelBadge) -> None:
+        """Send a badge number to a panel; see `PanelOutput`."""
+        if isinstance(self._output, PanelOutput):
+            self._output.send_badge(badge)
 
     def set_status(self, status: DoorStatus) -> None:
         """Set the state that the output must have. Does not block."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeAlias, final, runtime_checkable
 
 from volens.consent import InputError, UnavailableError
+from volens.consent.panel_badge import PanelBadge
 from volens.service.door.door_events import EventSink, Verdict
 from volens.service.door.door_state import Lock
 from volens.store import utc_now
@@ -55,6 +56,18 @@ class ListeningOutput(Protocol):
 
     def listen(self, emit: EventSink) -> None:
         """Emit what the device reads and reports; called once, before the door runs."""
+
+
+@runtime_checkable
+class PanelOutput(Protocol):
+    """An output that sends badge numbers to a panel, which opens the door."""
+
+    def send_badge(self, badge: PanelBadge) -> None:
+        """Send one. Thread-safe, does not block.
+
+        Raises:
+            InputError: it does not fit the format of the panel's cards; the message does not repeat it.
+        """
 
 
 class _ReportingOutput:

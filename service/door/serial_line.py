@@ -15,6 +15,16 @@ _BAUDS: Final[dict[int, int]] = {
 _CLOSED: Final = -1
 
 
+def check_baud(baud: int) -> None:
+    """Check a baud rate.
+
+    Raises:
+        InputError: it is not supported.
+    """
+    if baud not in _BAUDS:
+        raise InputError(f"got baud={baud}; expected one of {', '.join(str(one) for one in _BAUDS)}")
+
+
 @final
 class SerialLine:
     """An open device: 8 data bits, no parity, 1 stop bit, no translation of characters."""
@@ -26,8 +36,7 @@ class SerialLine:
             InputError: the baud rate is not supported.
             UnavailableError: the device does not exist, cannot be opened, or is not a serial device.
         """
-        if baud not in _BAUDS:
-            raise InputError(f"got baud={baud}; expected one of {', '.join(str(one) for one in _BAUDS)}")
+        check_baud(baud)
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:

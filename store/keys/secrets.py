@@ -127,7 +127,7 @@ class ReferenceKey(Secret):
 
 @final
 class ProfileKey(Secret):
-    """Seals one person's name."""
+    """Seals one person's name, and their badge number at a panel."""
 
     __slots__ = ()
 
@@ -174,7 +174,7 @@ class GrantSecret(Secret):
         return _derived(ReferenceKey, self.buffer, receipt_sha256, b"volens reference key v1|" + model_id.encode())
 
     def profile_key(self, receipt_sha256: bytes) -> ProfileKey:
-        """Derive the key of the name."""
+        """Derive the key of the name and of the badge number."""
         return _derived(ProfileKey, self.buffer, receipt_sha256, b"volens profile key v1")
 
     def counts_key(self, receipt_sha256: bytes, model_id: str) -> CountsKey:

@@ -26,6 +26,7 @@ from volens.store.schema.personal_tables import last_interaction as last_interac
 from volens.store.schema.personal_tables import leaving as leaving
 from volens.store.schema.personal_tables import live_consent as live_consent
 from volens.store.schema.personal_tables import name_disclosure as name_disclosure
+from volens.store.schema.personal_tables import panel_badge as panel_badge
 from volens.store.schema.personal_tables import passage as passage
 from volens.store.schema.personal_tables import replaced_reference as replaced_reference
 from volens.store.schema.personal_tables import restriction as restriction

@@ -302,3 +302,15 @@ second_factor: Final = personal_table(
     kept_on_renewal=True,
     example={"kind": "pin", "salt": b"~" * 16},
 )
+
+panel_badge: Final = personal_table(
+    "panel_badge",
+    *owner(one_row=True),
+    col.blob("sealed_number"),
+    col.utc_time("set_at"),
+    counted_as="sealed badge numbers",
+    sealed={"sealed_number": "sealed badge number"},
+    withheld=frozenset({"sealed_number"}),
+    custodies=("operator",),
+)
+"""Badge numbers at the panel of the house: `volens.store.people.panel_badges`."""

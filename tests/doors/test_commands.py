@@ -11,23 +11,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import cv2
 import numpy as np
+import osdp_sys
 import pytest
 from broker import LoopbackBroker, loopback_broker, subscriber
 from command_line import run
 from fake_service import MATCH, TOKEN, fake_service
-from osdp_bus import ADDRESS, Cable, LibraryDevice
+from osdp_bus import ADDRESS, Cable, LibraryDevice, LibraryPanel
 from patience import PATIENCE_S
+from rich.console import Console
 
 from benchmarks.group_photo import six_people_photo
 from tests.doors.conftest import RecordedEvents, until
 from tests.doors.test_osdp import bus, device, key_file, relay_commands
 from tests.service.conftest import jpeg
 from volens import Site, SubjectKey
-from volens.consent import ShownFactor, UnavailableError
+from volens.consent import InputError, ShownFactor, UnavailableError
+from volens.consent.panel_badge import PanelBadge
 from volens.face import ImageError, RgbImage
 from volens.identify import DoorStream, Identification
 from volens.service import samples
@@ -36,15 +40,19 @@ from volens.service.door import (
     DeciderReady,
     DecisionReceived,
     DoorConfig,
+    DoorLog,
     Factor,
     FactorPresented,
     Frame,
     FrameProcessed,
     FrameQueue,
     InputRejected,
+    Limits,
     Verdict,
 )
 from volens.service.door.decider import LocalDecider
+from volens.service.door.door_assembly import DoorPlan
+from volens.service.door.wiegand import FORMATS
 
 __all__ = ["bus", "device", "key_file"]
 
@@ -85,6 +93,11 @@ USAGE: dict[str, tuple[list[str], int, str]] = {
     "a door that never closes": (["--zone", "a", "--camera", "0", "--open-s", "1e9"], 2, "expected 0.1 to 600"),
     "neither secure nor safe": (["--zone", "a", "--camera", "0", "--when-offline", "open"], 2, "'secure' or 'safe'"),
     "an invalid output": (["--zone", "a", "--camera", "0", "--output", "gpio:1"], 2, "expected console, file"),
+    "one device twice": (
+        ["--zone", "a", "--camera", "0", *["--output", "osdp:/dev/x?in_clear=yes"] * 2],
+        2,
+        "an OSDP line has one device",
+    ),
     "a broker in the clear": (["--zone", "a", "--camera", "0", "--mqtt", "mqtt://b"], 2, "--mqtt-in-clear"),
     "a broker's user without one": (["--zone", "a", "--camera", "0", "--mqtt-user", "b"], 2, "without --mqtt"),
     "a factor kind without an input": (
@@ -224,6 +237,37 @@ def test_a_zone_with_a_pin_does_not_open_without_a_pin_or_with_an_old_one(home: 
     output = [one for one in recorded.of(InputRejected) if isinstance(one, InputRejected)]
     assert len(output) == 1
     assert "918273" not in repr(recorded.events)
+
+
+def test_a_match_sends_the_number_of_the_person_to_the_panel(
+    home: Path, photos: Path, bus: Cable, key_file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    badge = PanelBadge(118, 1603)
+    output = f"osdp-reader:{bus.device}?address={ADDRESS}&key={key_file}"
+    config = DoorConfig(zone="lobby", folder=photos, max_age_s=600, output=[output])
+    panel = LibraryPanel(bus.panel)
+    text = StringIO()
+    with Site.open(home) as site:
+        (receipt_id,) = site.receipts_of("Ada Canary")
+        site.panel_badges.set(receipt_id, badge)
+        with DoorLog(Console(file=text, width=200), Console(file=StringIO()), as_json=True) as log:
+            watched = DoorPlan.of(config).build(log, Limits(max_age_s=600), site)
+            thread = threading.Thread(target=watched.run)
+            thread.start()
+            (card,) = panel.events.wait_for(event=osdp_sys.EVENT_CARDREAD)
+            until(lambda: '"sent": true' in text.getvalue(), "the door logs the card")
+            watched.stop()
+            thread.join(PATIENCE_S)
+    panel.link.close()
+    assert (card["length"], card["data"]) == (26, FORMATS["26"].encode(badge).data)
+    assert "1603" not in text.getvalue() + "".join(capfd.readouterr())
+
+
+def test_a_reader_of_a_panel_needs_the_site_on_its_machine(key_file: Path, token: Path, photos: Path) -> None:
+    output = f"osdp-reader:/dev/ttyUSB9?key={key_file}"
+    config = DoorConfig(zone="lobby", folder=photos, url="https://volens.example", token=token, output=[output])
+    with pytest.raises(InputError, match=r"got an osdp-reader with --url; .* run this door there"):
+        DoorPlan.of(config)
 
 
 def decide(decider: LocalDecider, recorded: RecordedEvents, images: list[RgbImage]) -> None:

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from tests.doors.conftest import RecordedEvents, picture, until
 from tests.doors.test_outputs import Relay
 from volens.consent import Purpose, RefusedError, TamperError
+from volens.consent.panel_badge import PanelBadge
 from volens.service.door import (
     DeciderLost,
     DeciderReady,
@@ -44,7 +45,9 @@ from volens.service.door import (
     Verdict,
     WhenOffline,
 )
+from volens.service.door.door_events import CardSent, DeviceReported
 from volens.service.door.factor_input import FactorInput, parse_factor
+from volens.service.door.wiegand import FORMATS
 
 WHO = "c0ffee" * 5
 READY = DeciderReady("lobby", "made-up", None)
@@ -126,8 +129,9 @@ def watch(
     *,
     as_json: bool = False,
     factor_input: FactorInput | None = None,
+    relay: Relay | None = None,
 ) -> Watched:
-    relay, text = Relay(), StringIO()
+    relay, text = relay or Relay(), StringIO()
     console = Console(file=text, width=200)
     log = DoorLog(console, Console(file=StringIO()), as_json=as_json)
     door = Door(
@@ -398,3 +402,56 @@ def test_a_missing_reader_is_reported_and_retried(tmp_path: Path, recorded: Reco
     (tmp_path / "none").write_bytes(b"12\n")
     recorded.wait_for(FactorPresented)
     stopped.set()
+
+
+@dataclass
+class Panel(Relay):
+    """An output that sends badge numbers of format 26 to a panel."""
+
+    name: str = "panel"
+    sent: list[PanelBadge] = field(default_factory=list)
+
+    def send_badge(self, badge: PanelBadge) -> None:
+        FORMATS["26"].encode(badge)
+        self.sent.append(badge)
+
+
+@pytest.mark.parametrize(
+    ("badge", "age_s", "sent", "why"),
+    [
+        (PanelBadge(118, 1603), 0.0, 1, "decision: match"),
+        (PanelBadge(118, 1603), 60.0, 0, "too late"),
+        (
+            PanelBadge(4711, 1603),
+            0.0,
+            0,
+            "rejected: got a facility code that does not fit format 26; expected 0 to 255;",
+        ),
+        (
+            None,
+            0.0,
+            0,
+            "rejected: a person without a badge number for the panel; set it with 'volens consent panel-badge",
+        ),
+    ],
+    ids=["a badge number", "an old frame", "a number of another format", "no number"],
+)
+def test_a_match_sends_the_badge_number_to_the_panel_once(
+    badge: PanelBadge | None, age_s: float, sent: int, why: str
+) -> None:
+    event = replace(decision_event(age_s=age_s), panel_badge=badge)
+    one = watch(FakeDecider([READY, event, event]), relay=(panel := Panel()))
+    until(lambda: why in one.text.getvalue() and "repeated" in one.text.getvalue(), "the decision is logged")
+    one.stop()
+    assert panel.sent == [PanelBadge(118, 1603)] * sent
+    assert "4711" not in one.text.getvalue()
+    assert "1603" not in one.text.getvalue() + repr(event)
+
+
+def test_the_log_says_what_became_of_a_badge_number_and_of_a_device() -> None:
+    events = [CardSent("panel", was_sent=False), DeviceReported("osdp", tampered=True, without_power=True)]
+    one = watch(FakeDecider([READY, *events, DeviceReported("osdp", tampered=False, without_power=False)]))
+    until(lambda: "power well" in one.text.getvalue(), "the reports are logged")
+    one.stop()
+    assert "panel: the panel did not fetch the badge number\n" in one.text.getvalue()
+    assert "osdp: its case is open and its power failed\n" in one.text.getvalue()

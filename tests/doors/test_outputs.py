@@ -203,6 +203,7 @@ def test_outputs_are_parsed_from_options(tmp_path: Path) -> None:
         ("osdp:/dev/x?in_clear=no", "without a key"),
         ("osdp:/dev/x?key=a&in_clear=yes", "without a key"),
         ("osdp:/dev/x?format=26&in_clear=yes", "expected osdp:DEVICE"),
+        ("osdp:/dev/x?in_clear=yes&baud=1234", "got baud=1234; expected one of 9600"),
         ("osdp-reader:/dev/x", "without a key"),
         ("osdp-reader:/dev/x?in_clear=yes", "expected osdp-reader:DEVICE"),
         ("osdp-reader:/dev/x?key=a&format=27", "expected one of 26, 34, 35, 37, 37-plain"),

@@ -17,6 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from volens.consent import ShownFactor, SubjectKey
+from volens.consent.panel_badge import PanelBadge
 from volens.erase.proof import CertificateFilter
 
 FEW: Final = "a few rows, however many people there are"
@@ -169,6 +170,11 @@ def test_no_everyday_act_reads_a_whole_table_of_people(house: House, tmp_path: P
         assert house.look_at(guard.face, "vault", factor=ShownFactor.pin("428163")).match is None
         assert house.verify(guard, factor=ShownFactor.pin("719035")).match is not None
         site.factors.remove(guard.receipt_id)
+        # A badge number at the panel.
+        site.panel_badges.set(guard.receipt_id, PanelBadge(118, 1603))
+        site.panel_badges.of(guard.receipt_id)
+        site.panel_badges.remove(guard.receipt_id)
+        site.panel_badges.set(person.receipt_id, PanelBadge(118, 1603))
         # The desk.
         site.people.page(limit=2)
         site.people.page(site.people.ends_within(30), limit=2)

@@ -14,6 +14,7 @@ from sqlalchemy import func, insert, select
 from tests.unit.erase.orders import FRENCH, approval, carry_out, planned
 from tests.unit.store.raw import DATA, peek
 from volens.consent import EndReason, Purpose, SecondFactor, ShownFactor, TamperError
+from volens.consent.panel_badge import PanelBadge
 from volens.erase import OperatorKey
 from volens.erase.order import Selection
 from volens.store.authenticated_rows import rows_mac
@@ -71,6 +72,8 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ("visit", lambda: (clock.move(days=1), house.visit(found["ann"]))),
         ("restrict", lambda: site.changes.restrict(receipt("ann"))),
         ("lift the restriction", lambda: site.changes.lift_restriction(receipt("ann"))),
+        ("set a number at the panel", lambda: site.panel_badges.set(receipt("ann"), PanelBadge(118, 1603))),
+        ("remove the number at the panel", lambda: site.panel_badges.remove(receipt("ann"))),
         ("remove the PIN", lambda: site.factors.remove(receipt("ann"))),
         ("leave later", lambda: site.clocks.leave([receipt("ann")], clock() + timedelta(days=60))),
         ("leave earlier", lambda: site.clocks.leave([receipt("ann")], clock() + timedelta(days=50))),
