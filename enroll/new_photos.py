@@ -21,7 +21,6 @@ from volens.consent.reason import Reason
 from volens.enroll.capture import MIN_PHOTOS, capture_reference
 from volens.enroll.enrollment import Enrolled, refuse_known_face, secret_of
 from volens.enroll.placement import HandOver, ReferencePlacement
-from volens.enroll.renewed_consent import opened_with
 from volens.enroll.score_counting import count_into
 from volens.face import DifferentPeopleError, Extractor
 from volens.face.image import Photo
@@ -121,7 +120,7 @@ def change_photos(
         draft = capture_reference(new.photos, grant, extractor, allow_few=few, progress=progress, count=count_scores)
         try:
             with secret_of(store, receipt, grant) as secret:
-                before = opened_with(old, secret, half)
+                before = old.open(secret, half)
                 try:
                     reference_id, count = _exchange(
                         installation, extractor, placement, (old, before), (draft.embedding, counts), new, secret

@@ -49,7 +49,7 @@ from volens.index import Installation, PersonalToken
 from volens.index.claims import claimed_references
 from volens.store import Store, Transaction
 from volens.store.keys import GrantSecret
-from volens.store.people import SealedReference, StoredReceipt, add_reference, shorten, stored_receipt
+from volens.store.people import StoredReceipt, add_reference, shorten, stored_receipt
 from volens.store.people.badges import issue_badge
 from volens.store.people.consents import LiveConsents, add_consent, open_name, sealed_name
 from volens.store.people.panel_badges import renew_panel_badge, sealed_panel_badge
@@ -313,13 +313,11 @@ class _Renewal:
         self.sealed_number = sealed_panel_badge(connection, old_id)
         self._open(connection, grant)
         kind = "badge" if self.zone.custody is Custody.BADGE else "sealed embedding"
-        numbers = int(self.sealed_number is not None)
-        counted = sum(one.counts is not None for one in self.opened)
         again = {
             "sealed name": int(box is not None),
             kind: len(self.opened),
-            "sealed badge numbers": numbers,
-            "score counts": counted,
+            "sealed badge numbers": int(self.sealed_number is not None),
+            "score counts": sum(one.counts is not None for one in self.opened),
         }
         return Continued(self.new.sha256.hex(), count_renewed(self.rows), {one: n for one, n in again.items() if n})
 
@@ -367,7 +365,7 @@ class _Renewal:
             row = rows[reference.reference_id]
             self.opened.append(
                 _Opened(
-                    opened_with(reference, self.old_secret, half),
+                    reference.open(self.old_secret, half),
                     reference.model_id,
                     row["model_licence"],
                     row["photo_count"],
@@ -400,11 +398,3 @@ class _Renewal:
             add_reference(tx, embedding, self.new_secret, renewed_from=its.enrolled_at, **facts)
             if its.counts is not None:
                 put_score_counts(tx, embedding.grant, its.model_id, its.counts, self.new_secret)
-
-
-def opened_with(reference: SealedReference, secret: GrantSecret, half: PersonSecret | None) -> UnitVector:
-    """Open an embedding with the site's secret, joined with the person's half if there is one; the caller wipes it."""
-    if half is None:
-        return reference.open(secret)
-    with secret.joined(half) as whole:
-        return reference.open(whole)

@@ -14,6 +14,7 @@ from volens.consent import (
     DataSubjectId,
     ModelId,
     NoLiveConsentError,
+    PersonSecret,
     Purpose,
     ReceiptId,
     ReferenceId,
@@ -61,12 +62,15 @@ class SealedReference:
     receipt: StoredReceipt
     custody: Custody
 
-    def open(self, secret: GrantSecret) -> UnitVector:
-        """Open the embedding; the caller wipes it.
+    def open(self, secret: GrantSecret, half: PersonSecret | None = None) -> UnitVector:
+        """Open the embedding, with the person's `half` of the key if they have one; the caller wipes it.
 
         Raises:
             TamperError: reference, receipt, person, zone or model is not the one that was sealed.
         """
+        if half is not None:
+            with secret.joined(half) as whole:
+                return self.open(whole)
         owner = self.receipt
         context = sealing.reference_context(
             self.reference_id, owner.receipt_id, owner.subject_id, owner.purpose, self.model_id
