@@ -6,13 +6,21 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final, Self, final
 
-from volens.consent.errors import InputError, TamperError
+from volens.consent.errors import InputError, RefusedError, TamperError
 from volens.consent.ids import Purpose
 from volens.consent.reason import Reason
 from volens.consent.times import whole_seconds
-from volens.consent.typed_text import check_characters
+from volens.consent.typed_text import check_characters, comparison_key
 
 MAX_NOTICE_BYTES: Final = 256 * 1024
+PASSING_SENTENCES: Final = {
+    "en": "The camera compares the face of everyone who passes.",
+    "fr": "La caméra compare le visage de toute personne qui passe.",
+    "de": "Die Kamera vergleicht das Gesicht aller Menschen, die vorbeigehen.",
+}
+"""What the notice of a zone with the trigger ``passing`` says, in one of these languages: a program can check a
+sentence, not a meaning. A notice in another language has its own words and one of these sentences."""
+
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -49,6 +57,23 @@ class Notice:
             raise InputError("got an empty notice; write the text that people agree to")
         check_characters(decoded, "a notice", lines=True)
         return cls(purpose, language, version, decoded, sha256(text).hexdigest(), whole_seconds(now))
+
+    def check_says_passing(self) -> None:
+        """Refuse a notice that does not say that everyone who passes is compared (`PASSING_SENTENCES`).
+
+        In English, French and German it is the sentence of that language; line breaks and capitals do not matter.
+
+        Raises:
+            RefusedError: the notice lacks the sentence.
+        """
+        own = PASSING_SENTENCES.get(self.language.partition("-")[0])
+        wanted = PASSING_SENTENCES.values() if own is None else [own]
+        text = comparison_key(self.text)
+        if not any(comparison_key(sentence) in text for sentence in wanted):
+            raise RefusedError(
+                f"zone {self.purpose!r} identifies everyone who passes (trigger 'passing'), and its notice "
+                f'({self.language}) does not say so; publish one with the sentence "{own or PASSING_SENTENCES["en"]}"'
+            )
 
     def check(self) -> None:
         """Compare the text with its SHA-256.

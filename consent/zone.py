@@ -47,6 +47,24 @@ class FpirTarget(StrEnum):
     STRICT = "0.01%"
 
 
+class Trigger(StrEnum):
+    """What lets the doors of a zone compute an embedding of a face: until then no face there is embedded.
+
+    NEAR: the person stops near the camera, or makes a request. REQUEST: only a request, which is a button, badge, PIN
+    or QR code. PASSING: nothing; every face that the camera sees is embedded, and the notice must say so.
+    """
+
+    NEAR = "near"
+    REQUEST = "request"
+    PASSING = "passing"
+
+    @classmethod
+    def default(cls, custody: Custody, factor: SecondFactor) -> "Trigger":
+        """Return the trigger of a new zone: a request where people show something anyway, else coming near."""
+        shows = custody is not Custody.OPERATOR or factor is not SecondFactor.NONE
+        return cls.REQUEST if shows else cls.NEAR
+
+
 class DeskSignature(StrEnum):
     """Whether receipts may be signed at the desk, by the site's own program with a key made there."""
 
@@ -85,6 +103,7 @@ class Promises(TypedDict):
     desk_signature: NotRequired[str]
     title: NotRequired[str | None]
     fpir: NotRequired[str]
+    trigger: NotRequired[str | None]
 
 
 @final
@@ -98,6 +117,7 @@ class Zone:
         desk_signature: whether receipts may be signed at the desk; if not, each person signs with a key of their own.
         title: what people call it, such as ``Lobby East``; empty if it has none. It can change, `purpose` cannot.
         fpir: the rate of strangers accepted that the zone aims at. It can change.
+        trigger: what lets its doors embed a face. It can change; before ``passing`` the notices must say so.
     """
 
     purpose: Purpose
@@ -112,6 +132,7 @@ class Zone:
     title: str = ""
     state: ZoneState = ZoneState.IN_USE
     fpir: FpirTarget = FpirTarget.ORDINARY
+    trigger: Trigger = Trigger.NEAR
 
     @property
     def label(self) -> str:
@@ -129,8 +150,8 @@ class Zone:
         """Return a zone for which consent may be requested.
 
         Raises:
-            InputError: the name, the custody, the second factor, the rule about signatures or the rate of strangers
-                accepted is invalid.
+            InputError: the name, the custody, the second factor, the rule about signatures, the rate of strangers
+                accepted or the trigger is invalid.
             RefusedError: a term is missing: an alternative for people who refuse (GDPR 7(4)), a justification for
                 keeping references under the operator's control alone, or a retention of 1 to 1098 days
                 (GDPR 5(1)(e)). Or a second factor is given although the person carries the key, which is one.
@@ -168,11 +189,15 @@ class Zone:
                 f"zone {purpose!r} has custody {kind.value!r}, in which people already show something they carry "
                 "besides their face; leave --second-factor out, or choose custody 'operator'"
             )
+        trigger = terms.get("trigger")
+        asked_by = Trigger.default(kind, factor) if trigger is None else parse_trigger(trigger)
+        _check_trigger(asked_by, purpose, kind)
         return cls(
             *(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days, factor),
             desk_signature=_one_of(DeskSignature, "rule about signatures at the desk", desk),
             title=parse_title(terms.get("title") or ""),
             fpir=parse_fpir(terms.get("fpir", FpirTarget.ORDINARY)),
+            trigger=asked_by,
         )
 
     def check_in_use(self) -> None:
@@ -210,6 +235,14 @@ class Zone:
                 "device, with a passkey, or by 'volens consent offer', 'sign' and 'accept'"
             )
 
+    def check_trigger(self, trigger: Trigger) -> None:
+        """Refuse a trigger that does not fit the custody of the zone.
+
+        Raises:
+            RefusedError: the person holds the key there, and shows it before any face is compared.
+        """
+        _check_trigger(trigger, self.purpose, self.custody)
+
     def check_searchable(self) -> None:
         """Refuse an identification (1:N) if the person holds the key: no reference opens until the person shows it.
 
@@ -241,6 +274,23 @@ def parse_fpir(text: str) -> FpirTarget:
         InputError: thresholds are measured for other rates only.
     """
     return _one_of(FpirTarget, "rate of strangers accepted (FPIR)", "".join(text.split()))
+
+
+def parse_trigger(text: str) -> Trigger:
+    """Return the trigger of a zone: ``near``, ``request`` or ``passing``.
+
+    Raises:
+        InputError: there is no such trigger.
+    """
+    return _one_of(Trigger, "trigger", text)
+
+
+def _check_trigger(trigger: Trigger, purpose: Purpose, custody: Custody) -> None:
+    if custody is not Custody.OPERATOR and trigger is not Trigger.REQUEST:
+        raise RefusedError(
+            f"zone {purpose!r} has custody {custody.value!r}, in which no face is compared before the person shows "
+            "something; leave --trigger out, or give --trigger request"
+        )
 
 
 def _one_of(known: type[_Kind], what: str, given: str) -> _Kind:

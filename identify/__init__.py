@@ -13,5 +13,8 @@ from volens.identify.passage import FaceVisit as FaceVisit
 from volens.identify.passage import VisitState as VisitState
 from volens.identify.person_in_front import Obstacle as Obstacle
 from volens.identify.recognition import Recognizer as Recognizer
+from volens.identify.trigger import USUAL_RULES as USUAL_RULES
+from volens.identify.trigger import AskRules as AskRules
+from volens.identify.trigger import parse_region as parse_region
 from volens.identify.visit_recorder import VisitRecorder as VisitRecorder
 from volens.identify.visit_tracker import VisitTracker as VisitTracker

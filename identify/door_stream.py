@@ -7,26 +7,33 @@ For each frame:
 2. Each face continues the track it overlaps, or begins one (`volens.identify.face_tracker`).
 3. For the tracks that match a person, the store is queried whether the consent is in force now. After a withdrawal the
    person no longer matches from the next frame on.
-4. Faces that are due are embedded and compared together, with one scan, without a second factor: one look. The looks of
-   a visit decide it (`volens.identify.passage`).
-5. If the zone requires a second factor and one was presented, it is tried once the visit of a face is recognised.
+4. No face is embedded before it has asked, and its visit begins when it does (`volens.identify.door_asking`).
+5. Of those that have, faces that are due are embedded and compared together, with one scan, without a second factor:
+   one look. The looks of a visit decide it (`volens.identify.passage`). After a badge the face is compared with its
+   owner's reference only (1:1), and the badge is the second factor.
+6. If the zone requires a second factor and one was presented, it is tried once the visit of the face is recognised.
+7. What a face has asked ends when its visit is decided.
 
 Between frames the stream keeps where faces are, which references their last looks found, what was decided, and a
-presented factor until it is used. No pixels, no embeddings.
+presented factor until it is used. No pixels, no embeddings. Faces that have not asked are not in the answers.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, final
 
 import numpy as np
 
 from volens.consent import Purpose, SecondFactor, ShownFactor, check_kind
+from volens.consent.zone import Trigger
 from volens.face import LONGEST_SIDE_PX, MIN_SIDE_PX, DetectedFace, RgbImage, eye_distance_px
+from volens.identify.door_asking import DoorAsking
 from volens.identify.face_tracker import FaceTracker, Track
 from volens.identify.identification import FaceDecision, Identification
-from volens.identify.passage import FaceVisit, VisitState
+from volens.identify.passage import AGAIN_S, FaceVisit, VisitState
 from volens.identify.recognition import Recognizer
+from volens.identify.trigger import USUAL_RULES, AskRules
 from volens.index import Decision
 from volens.store.people.references import live_ids
 
@@ -48,12 +55,18 @@ class DoorStream:
     """Decides about the frames of one camera, in their order. For one thread; the store may be used by others."""
 
     def __init__(
-        self, recognizer: Recognizer, purpose: Purpose, caller: str | None = None, *, photos: bool = False
+        self,
+        recognizer: Recognizer,
+        purpose: Purpose,
+        caller: str | None = None,
+        *,
+        photos: bool = False,
+        rules: AskRules = USUAL_RULES,
     ) -> None:
         """Watch a door of a zone; `caller` as in `Recognizer.identify`.
 
         With `photos` the frames do not follow each other, such as those of a folder: each is decided by one look, as a
-        photo over HTTP, and may have its own size.
+        photo over HTTP, and may have its own size; a face that is near asks at once. `rules` say what counts as asking.
 
         Raises:
             InputError: there is no such zone.
@@ -63,6 +76,8 @@ class DoorStream:
         self._caller = caller
         self._zone = recognizer.searchable_zone(purpose)
         self._photos = photos
+        self._asking = DoorAsking(recognizer, rules)
+        self._size = (0, 0)
         self._tracker = FaceTracker()
         self._whole_frame_at = -np.inf
         self._factor: ShownFactor | None = None
@@ -73,6 +88,19 @@ class DoorStream:
         """What the zone requires besides the face."""
         return self._zone.second_factor
 
+    @property
+    def trigger(self) -> Trigger:
+        """What lets this door embed a face, as the zone states it now."""
+        return self._zone.trigger
+
+    def set_rules(self, rules: AskRules) -> None:
+        """Change what counts as asking at this door, from the next frame on."""
+        self._asking.set_rules(rules)
+
+    def request(self, at_s: float) -> None:
+        """Ask to be recognised, with a button: the largest face that is near is decided about. See `AskRules`."""
+        self._asking.request(at_s)
+
     def present(self, factor: ShownFactor, at_s: float) -> None:
         """Present a second factor; the next frame decides about a face that is recognised already.
 
@@ -80,55 +108,116 @@ class DoorStream:
         on the first frame with a recognised face. The stream wipes its own copy; the caller wipes the argument. `at_s`
         is on the clock of the frames.
 
+        It is a request, too. Unless the zone identifies everyone who passes, a badge is then a claim: the face is
+        compared with its owner's reference only (1:1). A badge without a consent in force has no effect at all.
+
         Raises:
             InputError: the zone requires another kind, or none.
         """
         check_kind(self._zone.second_factor, factor)
         self._wipe_factor()
+        if self._zone.trigger is not Trigger.PASSING and factor.kind is SecondFactor.BADGE:
+            self._asking.claim_by_badge(self._zone, factor, at_s)
+            return
         self._factor, self._presented_at = factor.copy(), at_s
+        if self._zone.trigger is not Trigger.PASSING:
+            self._asking.request(at_s)
+            return
         for track in self._tracker.tracks:
             track.visit.look_now()
 
     def close(self) -> None:
         """Wipe a presented factor that was not used. A closed stream can still decide about frames."""
         self._wipe_factor()
+        self._asking.end_request()
 
     def look(self, image: RgbImage, at_s: float) -> Identification:
-        """Look at the next frame, and return for every face what is decided about its visit.
+        """Look at the next frame, and return for every face that has asked what is decided about its visit.
 
-        A face too small to embed is not looked at: its visit has not begun. All frames of a stream are of one size;
-        `at_s` is when this one was taken, in seconds of any monotonic clock.
+        A face too small to embed is not looked at: its visit has not begun. If the camera changes its size, tracking
+        begins anew and the rules stay, because they are shares of the frame. `at_s` is when this frame was taken, in
+        seconds of any monotonic clock.
+
 
         Raises:
+            ZonePausedError, RefusedError: the zone was paused or removed.
             TamperError: a candidate's seal or receipt does not verify.
 
-        Not checked: whether the faces are live. Cost: one snapshot of the data file, and one more if a face is due.
+        Not checked: whether the faces are live. Cost: two snapshots of the data file, and one more if a face is due.
         """
         if at_s - self._presented_at > FACTOR_GOOD_S:
             self._wipe_factor()
-        if self._photos:
-            self._tracker = FaceTracker(lambda: FaceVisit(agreeing=1, within_s=0.0))
+        zone = self._zone = self._recognizer.searchable_zone(self._zone.purpose)
+        zone.check_in_use()
+        self._follow_size(image)
         # 1.
-        faces = self._faces(image, at_s)
+        faces = [] if self._asking.is_idle(zone.trigger, at_s) else self._faces(image, at_s)
         # 2.
         tracks = self._tracker.follow(faces, at_s)
         # 3.
-        threshold = self._recognizer.threshold_in(self._zone)
         self._drop_ended_consents(tracks)
-        decided_before = [track.visit.decisions for track in tracks]
         # 4.
-        due = [(face, track) for face, track in zip(faces, tracks, strict=True) if _is_due(face, track, at_s)]
-        self._look_at(image, due, at_s)
+        asked = self._asking.askers(zone.trigger, image, faces, tracks, at_s, photo=self._photos)
+        decided_before = [track.visit.decisions for track in tracks]
         # 5.
-        self._try_factor(image, due, at_s)
-        for track in tracks:
-            track.visit.settle(at_s)
+        due = [
+            (face, track)
+            for face, track in zip(faces, tracks, strict=True)
+            if track in asked and _is_due(face, track, at_s)
+        ]
+        claimed = [pair for pair in due if self._asking.is_claimed(pair[1])]
+        searched = [pair for pair in due if pair not in claimed]
+        threshold = self._threshold(claimed, searched)
+        self._verify_claim(image, claimed, at_s)
+        self._look_at(image, searched, at_s)
+        # 6.
+        self._try_factor(image, searched, at_s)
+        # 7.
+        is_new = self._settle(tracks, decided_before, at_s)
         decided = tuple(
-            _face_decision(image, face, track, threshold, is_new=track.visit.decisions > before)
-            for face, track, before in zip(faces, tracks, decided_before, strict=True)
+            _face_decision(image, face, track, threshold, is_new=new)
+            for face, track, new in zip(faces, tracks, is_new, strict=True)
+            if track in asked or new or _is_repeated(track, at_s)
         )
         model_id = self._recognizer.extractor.model.model_id
-        return Identification(self._zone.purpose, model_id, threshold, decided, self._zone.second_factor)
+        return Identification(zone.purpose, model_id, threshold, decided, zone.second_factor)
+
+    def _follow_size(self, image: RgbImage) -> None:
+        size = (image.width, image.height)
+        if self._photos or size != self._size:
+            one_look = partial(FaceVisit, agreeing=1, within_s=0.0)
+            self._tracker, self._whole_frame_at = FaceTracker(one_look if self._photos else FaceVisit), -np.inf
+            self._asking.forget_faces()
+        self._size = size
+
+    def _threshold(self, claimed: Sequence[object], searched: Sequence[object]) -> float:
+        """Return the threshold of a frame: of a search, or of claims at a door where a badge is shown first."""
+        is_claim_door = self._zone.trigger is Trigger.REQUEST and self._zone.second_factor is SecondFactor.BADGE
+        if not searched and (claimed or is_claim_door):
+            return self._recognizer.extractor.model.thresholds.claim_value  # it needs no gallery
+        return self._recognizer.threshold_in(self._zone)
+
+    def _verify_claim(self, image: RgbImage, due: Sequence[tuple[DetectedFace, Track]], at_s: float) -> None:
+        for face, track in due:
+            decision = self._asking.verify(self._zone, image, face, self._caller)
+            if decision is None:
+                track.decision = None
+            else:
+                _take(track, decision, at_s)
+
+    def _settle(self, tracks: Sequence[Track], decided_before: Sequence[int], at_s: float) -> list[bool]:
+        """Apply the time limit of visits, end what was asked by faces that are decided, and return which are new."""
+        is_passing = self._zone.trigger is Trigger.PASSING
+        is_new: list[bool] = []
+        for track, before in zip(tracks, decided_before, strict=True):
+            track.visit.settle(at_s)
+            is_new.append(track.visit.decisions > before)
+            # A face that was turned or cut off in every frame of its visit asks on.
+            if is_new[-1] and track.visit.looks and not is_passing:
+                self._asking.decided(track)
+        if not is_passing and not self._asking.is_requested(at_s):
+            self._wipe_factor()
+        return is_new
 
     def _faces(self, image: RgbImage, at_s: float) -> list[DetectedFace]:
         region = self._tracker.region(image.width, image.height)
@@ -192,7 +281,8 @@ class DoorStream:
                 _take(track, decision, at_s)
             elif decision.reference_id is not None and decision.reference_id == track.visit.reference_id:
                 track.decision = decision  # the look that decided the visit, once more, with the factor
-            if track.decision is decision and decision.match is not None:
+            is_passing = self._zone.trigger is Trigger.PASSING
+            if is_passing and track.decision is decision and decision.match is not None:
                 track.passes_until = self._presented_at + FACTOR_GOOD_S
         passing = [
             decision for (_, track), decision in zip(known, decisions, strict=True) if track.decision is decision
@@ -204,8 +294,9 @@ class DoorStream:
             self._wipe_factor()
 
     def _may_try_factor(self, track: Track, at_s: float) -> bool:
+        is_presented_for = self._zone.trigger is Trigger.PASSING or self._asking.is_requested_for(track)
         is_recognised = track.visit.state is VisitState.RECOGNISED
-        return self._factor is not None and is_recognised and at_s >= track.passes_until
+        return self._factor is not None and is_presented_for and is_recognised and at_s >= track.passes_until
 
     def _wipe_factor(self) -> None:
         if self._factor is not None:
@@ -216,6 +307,13 @@ class DoorStream:
 def _is_due(face: DetectedFace, track: Track, at_s: float) -> bool:
     is_near = eye_distance_px(face.landmarks) >= MIN_EYE_DISTANCE_PX
     return is_near and at_s >= track.passes_until and track.visit.is_due(at_s)
+
+
+def _is_repeated(track: Track, at_s: float) -> bool:
+    """Return whether a decision is repeated, although what the face asked has ended with it."""
+    visit = track.visit
+    is_decided = visit.state is not VisitState.LOOKING and visit.decided_at is not None
+    return is_decided and at_s - (visit.decided_at or 0.0) < AGAIN_S
 
 
 def _take(track: Track, decision: Decision, at_s: float) -> None:

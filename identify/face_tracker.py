@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
 from volens.face import DetectedFace
-from volens.identify.passage import FaceVisit
+from volens.identify.passage import AGREEING, FaceVisit
 from volens.index import Decision, NotCompared
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -41,6 +41,11 @@ class Track:
     decision: Decision | None = field(default=None, repr=False)
     not_compared: NotCompared | None = None
     passes_until: float = -math.inf
+
+    def begin_visit(self, agreeing: int = AGREEING) -> None:
+        """Begin another visit of this face now, because it has asked for one; see `FaceVisit.begin`."""
+        self.visit.begin(agreeing)
+        self.decision = self.not_compared = None
 
 
 @final

@@ -139,6 +139,17 @@ class FaceVisit:
             self.refusals += self.looks > 0
             self._decided(at_s)
 
+    def begin(self, agreeing: int = AGREEING) -> None:
+        """Begin another visit now, because the face has asked for one; this ends a pause."""
+        self.agreeing, self.looked_at = agreeing, None
+        self._begin(())
+
+    def end_claim(self) -> None:
+        """Count looks as those of a search again. The looks of a claim that is not decided do not count for it."""
+        if self.state is VisitState.LOOKING:
+            self.begin()
+        self.agreeing = AGREEING
+
     def look_now(self) -> None:
         """Make the next look due at once, because the person has just presented a factor; this ends a pause."""
         if self.state is VisitState.NOT_RECOGNISED:

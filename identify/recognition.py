@@ -5,7 +5,7 @@ from typing import final
 
 from sqlalchemy import Connection
 
-from volens.consent import Badge, PersonSecret, Purpose, ShownFactor, UnverifiedReceipt, Zone, check_kind
+from volens.consent import Badge, ConsentGrant, PersonSecret, Purpose, ShownFactor, UnverifiedReceipt, Zone, check_kind
 from volens.consent.errors import ForeignReceiptError
 from volens.consent.gate import permit_probe
 from volens.face import DetectedFace, Extractor, RgbImage
@@ -22,6 +22,7 @@ from volens.index import (
     NotCompared,
     StageTimer,
     admit_claim,
+    claim_of_badge_number,
     identify_many,
     no_timing,
     verify_claim,
@@ -224,21 +225,57 @@ class Recognizer:
             if None not in {purpose, claimed_zone} and purpose != claimed_zone:
                 raise ForeignReceiptError("this is for another zone; present the receipt or badge for this zone")
             grant, zone = admit_claim(self.store, connection, receipt, carried, purpose)
-        image, extractor = decoded(frame), self.extractor
-        faces = extractor.search(image)[:1]
+        image = decoded(frame)
+        faces = self.extractor.search(image)[:1]
         if not faces:
             return None
-        claim_value = extractor.model.thresholds.claim_value
-        if (reason := self._not_compared(image, faces[0])) is not None:
-            return FaceDecision(faces[0].box, Decision(None, claim_value, 0, not_compared=reason))
-        (probe,) = extractor.probes(image, faces, permit_probe(zone))
+        decision = self._verify_face(grant, zone, image, faces[0], carried, factor, caller)
+        return FaceDecision(image.in_file(faces[0].box), decision)
+
+    def claim_of_badge_number(self, zone: Zone, badge: ShownFactor) -> UnverifiedReceipt | None:
+        """Return the receipt that a badge number stands for; see `volens.index.claim_of_badge_number`."""
+        return claim_of_badge_number(self.store, zone, badge, self.extractor.model.model_id)
+
+    def verify_face(
+        self,
+        receipt: UnverifiedReceipt,
+        image: RgbImage,
+        face: DetectedFace,
+        purpose: Purpose,
+        factor: ShownFactor | None,
+        *,
+        caller: str | None = None,
+    ) -> Decision:
+        """Decide whether a face of a frame is the person of a claim (1:1), in a zone in which the operator has the key.
+
+        Raises:
+            InputError, RefusedError, TamperError: see `verify`.
+        """
+        with self.store.read() as connection:
+            grant, zone = admit_claim(self.store, connection, receipt, None, purpose)
+        return self._verify_face(grant, zone, image, face, None, factor, caller)
+
+    def _verify_face(
+        self,
+        grant: ConsentGrant,
+        zone: Zone,
+        image: RgbImage,
+        face: DetectedFace,
+        carried: PersonSecret | Badge | None,
+        factor: ShownFactor | None,
+        caller: str | None,
+    ) -> Decision:
+        extractor, claim_value = self.extractor, self.extractor.model.thresholds.claim_value
+        if (reason := self._not_compared(image, face)) is not None:
+            return Decision(None, claim_value, 0, not_compared=reason)
+        (probe,) = extractor.probes(image, [face], permit_probe(zone))
         try:
             decision = verify_claim(self.store, grant, probe, claim_value, carried, factor)
         finally:
             probe.vector.wipe()
         if decision.match:
             self.visits.record([grant.receipt_id], VisitKind.VERIFIED, extractor.model.model_id, caller)
-        return FaceDecision(image.in_file(faces[0].box), decision)
+        return decision
 
     def _not_compared(self, image: RgbImage, face: DetectedFace) -> NotCompared | None:
         if is_cut_off(image, face):

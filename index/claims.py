@@ -16,16 +16,20 @@ from volens.consent import (
     ConsentGrant,
     Custody,
     InputError,
+    ModelId,
     NoLiveConsentError,
     PersonSecret,
     Purpose,
     ReceiptId,
+    RefusedError,
+    ShownFactor,
     UnverifiedReceipt,
     Zone,
 )
 from volens.store import Store
 from volens.store.people import SealedReference, admit_receipt, check_person_secret, sealed_references, stored_receipt
 from volens.store.people.badges import badge_reference, check_badge_site
+from volens.store.people.second_factors import badge_owner
 from volens.store.people.subject_secrets import receipt_of_secret
 from volens.store.promises import zone_of
 
@@ -74,6 +78,29 @@ def admit_claim(
     zone.check_in_use()
     claimed_references(store, connection, zone, grant, carried)
     return grant, zone
+
+
+def claim_of_badge_number(store: Store, zone: Zone, badge: ShownFactor, model_id: ModelId) -> UnverifiedReceipt | None:
+    """Return the receipt that a badge number stands for, with which `admit_claim` then works; None if there is none.
+
+    None for the badge of a person without a consent in force, with one that is paused, or without a reference of this
+    model: then no face is to be compared. Nothing is recorded of the badge.
+
+    Raises:
+        TamperError: the rows of that person were changed.
+    """
+    receipt_id = badge_owner(store, zone.purpose, badge)
+    if receipt_id is None:
+        return None
+    try:
+        with store.read() as connection:
+            receipt = _receipt_of_token(connection, receipt_id)
+            grant, _ = admit_claim(store, connection, receipt, None)
+            references = sealed_references(connection, [receipt_id])
+    except RefusedError:
+        return None
+    is_usable = grant.purpose == zone.purpose and any(one.model_id == model_id for one in references)
+    return receipt if is_usable else None
 
 
 def _receipt_of_token(connection: Connection, receipt_id: ReceiptId | None) -> UnverifiedReceipt:

@@ -283,6 +283,7 @@ def _record(
             "second_factor": zone.second_factor.value,
             "desk_signature": zone.desk_signature.value,
             "fpir": zone.fpir.value,
+            "trigger": zone.trigger.value,
         },
         "volens:held": held.rows,
         "dpv:hasRecipient": recipients,

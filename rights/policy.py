@@ -129,6 +129,7 @@ def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
         "volens:secondFactor": zone.second_factor.value,
         "volens:deskSignature": zone.desk_signature.value,
         "volens:fpir": zone.fpir.value,
+        "volens:trigger": zone.trigger.value,
         "dpv:hasJustification": zone.justification,
         "volens:alternative": zone.alternative,
         "volens:retentionDays": zone.retention_days,

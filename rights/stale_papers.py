@@ -9,6 +9,7 @@ from typing import final
 from sqlalchemy import Connection, func, select
 
 from volens.consent import Notice, Purpose, Zone
+from volens.consent.zone import Trigger
 from volens.store import Store
 from volens.store.programs import recipients_of
 from volens.store.promises import notices_of, zones
@@ -24,6 +25,8 @@ class PaperProblem(StrEnum):
     """The retention was shortened after the notice was published."""
     RECIPIENT_ADDED = "recipient_added"
     """A recipient was added after the notice was published, which must name it (GDPR 13(1)(e))."""
+    TRIGGER_CHANGED = "trigger_changed"
+    """What lets the doors embed a face was changed after the notice was published."""
     TITLE_CHANGED = "title_changed"
     """The zone was renamed after the notice was published."""
     LANGUAGE_BEHIND = "language_behind"
@@ -72,11 +75,15 @@ def _of_notice(connection: Connection, zone: Zone, notice: Notice, newest: int) 
     def stale(problem: PaperProblem, at: datetime, recipient: str | None = None) -> StalePaper:
         return StalePaper(problem, zone, notice.language, recipient, at)
 
-    shortened, renamed = _shortened_at(connection, zone.purpose), _renamed_at(connection, zone.purpose)
+    shortened = _shortened_at(connection, zone.purpose)
+    renamed = _changed_at(connection, zone.purpose, "title", None)
+    asks = _changed_at(connection, zone.purpose, "trigger", Trigger.default(zone.custody, zone.second_factor))
     if shortened is not None and shortened > notice.published_at:
         yield stale(PaperProblem.RETENTION_CHANGED, shortened)
     if renamed is not None and renamed > notice.published_at:
         yield stale(PaperProblem.TITLE_CHANGED, renamed)
+    if asks is not None and asks > notice.published_at:
+        yield stale(PaperProblem.TRIGGER_CHANGED, asks)
     for one in recipients_of(connection, zone.purpose):
         if one.added_at > notice.published_at:
             yield stale(PaperProblem.RECIPIENT_ADDED, one.added_at, one.name)
@@ -90,13 +97,16 @@ def _shortened_at(connection: Connection, purpose: Purpose) -> datetime | None:
     return found
 
 
-def _renamed_at(connection: Connection, purpose: Purpose) -> datetime | None:
-    """Return when the title last became another one; pauses and resumptions repeat it."""
+def _changed_at(connection: Connection, purpose: Purpose, what: str, first: str | None) -> datetime | None:
+    """Return when a column of `zone_change` last got another value; rows repeat what they do not change.
+
+    `first` is the value before the first row; with None the first row gives it.
+    """
     its = tables.zone_change.c
-    rows = connection.execute(select(its.title, its.changed_at).where(its.purpose == purpose).order_by(its.number))
-    title, renamed = None, None
-    for row in rows:
-        if title is not None and row.title != title:
-            renamed = row.changed_at
-        title = row.title
-    return renamed
+    rows = connection.execute(select(its[what], its.changed_at).where(its.purpose == purpose).order_by(its.number))
+    value, changed = first, None
+    for found, at in rows:
+        if value is not None and found != value:
+            changed = at
+        value = found
+    return changed

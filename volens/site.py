@@ -29,7 +29,16 @@ from volens.erase.proof import Erased, Erasures
 from volens.face import Extractor
 from volens.face.embedder import SFACE_MODEL, EmbeddingModel
 from volens.face.image import Photo
-from volens.identify import DoorStream, FaceDecision, FaceVisit, Identification, Obstacle, Recognizer
+from volens.identify import (
+    USUAL_RULES,
+    AskRules,
+    DoorStream,
+    FaceDecision,
+    FaceVisit,
+    Identification,
+    Obstacle,
+    Recognizer,
+)
 from volens.index import ChangeFeed, Galleries, Installation, Match, PersonalToken, StageTimer, no_timing
 from volens.rights import (
     AccessAnswer,
@@ -312,9 +321,11 @@ class Site(ConsentGiving):
             parse_purpose(zone), frame, visit, at_s, factor, caller=caller, timer=timer
         )
 
-    def watch(self, zone: str, *, caller: str | None = None, photos: bool = False) -> DoorStream:
-        """Decide once for each visit in a camera stream, much faster than `identify` each frame; see `DoorStream`."""
-        return DoorStream(self._recognizer, parse_purpose(zone), caller, photos=photos)
+    def watch(
+        self, zone: str, *, caller: str | None = None, photos: bool = False, rules: AskRules = USUAL_RULES
+    ) -> DoorStream:
+        """Decide once for each visit about the faces in a camera stream that ask, as `rules` say; see `DoorStream`."""
+        return DoorStream(self._recognizer, parse_purpose(zone), caller, photos=photos, rules=rules)
 
     def verify_claim(
         self,

@@ -1,10 +1,10 @@
-"""`Site.zones`: title, notices, error rate and calibration of a zone, pausing, removal. `Site.add_zone` adds one."""
+"""`Site.zones`: title, notices, error rate, calibration and trigger of a zone, pausing, removal."""
 
 from contextlib import suppress
 from typing import final
 
 from volens.consent import Custody, Notice, UnknownError, Zone, parse_purpose
-from volens.consent.zone import ZoneState, parse_fpir
+from volens.consent.zone import ZoneState, parse_fpir, parse_trigger
 from volens.erase import Progress
 from volens.erase.proof import Erased
 from volens.erase.zone_removal import remove_zone
@@ -18,6 +18,7 @@ from volens.store.promises import (
     set_threshold_shift,
     set_zone_fpir,
     set_zone_state,
+    set_zone_trigger,
     zone_of,
 )
 
@@ -101,6 +102,17 @@ class SiteZones:
                 with suppress(UnknownError):
                     found.append(self.calibrate(zone.purpose, model, at_most=SAMPLED))
         return found
+
+    def set_trigger(self, name: str, trigger: str) -> Zone:
+        """Change what lets the doors embed a face: ``near``, ``request`` or ``passing``; see `set_zone_trigger`.
+
+        Raises:
+            InputError: there is no such zone, or no such trigger.
+            RefusedError: the zone was removed, its custody needs a request, or a notice does not say ``passing``.
+        """
+        wanted = parse_trigger(trigger)
+        with self._store.write() as tx:
+            return set_zone_trigger(tx, parse_purpose(name), wanted)
 
     def pause(self, name: str) -> Zone:
         """Pause a zone: nothing is matched or enrolled there, and its doors act as if the service were down.

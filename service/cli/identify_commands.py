@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from volens import FaceDecision, Identification, RgbImage, Site
-from volens.consent import InputError, SecondFactor
-from volens.identify import REASONS
+from volens.consent import InputError, SecondFactor, ShownFactor
+from volens.identify import REASONS, DoorStream
 from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode
 from volens.service.cli.factor_prompt import BadgeNumberFile, PinFile, factor_shown
@@ -61,10 +61,9 @@ def identify(
         contextlib.ExitStack() as after,
     ):
         where = site.defaults.zone(zone)
-        door = None if camera is None else site.watch(where)
-        if door is not None and factor is not None:
+        door = None if camera is None else _asked(site, where, factor)
+        if door is not None:
             after.callback(door.close)
-            door.present(factor, time.monotonic())
         for label, image in _frames(paths, camera, camera_frame_count):
             found = site.identify(where, image, factor) if door is None else door.look(image, time.monotonic())
             matched = matched or any(face.match for face in found.faces)
@@ -97,6 +96,16 @@ def _frames(paths: list[Path], camera: int | None, count: int | None) -> Iterato
         yield from ((str(path), read_image(path)) for path in tracked(images, "frames"))
     for video in videos:
         yield from video_frames(video)
+
+
+def _asked(site: Site, zone: str, factor: ShownFactor | None) -> DoorStream:
+    """Watch a zone; to call this command is a request."""
+    door = site.watch(zone)
+    if factor is None:
+        door.request(time.monotonic())
+    else:
+        door.present(factor, time.monotonic())
+    return door
 
 
 def _check_drawing(path: Path, frames: list[Path]) -> None:

@@ -8,8 +8,9 @@ import typer
 
 from volens import Notice, Site, Zone
 from volens.consent import Custody, InputError, RefusedError
+from volens.consent.notice import PASSING_SENTENCES
 from volens.consent.typed_text import comparison_key
-from volens.consent.zone import DeskSignature, FpirTarget
+from volens.consent.zone import DeskSignature, FpirTarget, Trigger
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import ZoneOption
@@ -21,7 +22,18 @@ notice_app = Commands("notice", "Publish the notice that people read before givi
 
 
 _Fpir: Final = typer.Option(help="Share of strangers who may be accepted in one look (FPIR): 0.1% or 0.01%.")
+_Trigger: Final = typer.Option(
+    help="What lets its doors compare a face: near (the person stops there, the default), request (a button, badge, "
+    "PIN or QR; the default if people show something anyway), or passing (everyone who passes; the notice must say so)."
+)
 _Name = Annotated[str, typer.Argument(help="The zone.", show_default=False)]
+
+
+_TRIGGERS: Final = {
+    Trigger.NEAR: "a face is compared once a person has stopped near the camera, or on request",
+    Trigger.REQUEST: "a face is compared on request only: a button, a badge, a PIN or a QR code",
+    Trigger.PASSING: "the face of everyone who passes is compared, and the notice says so",
+}
 
 
 @app.command("add", 'lobby --custody subject_key --alternative "a badge at the same doors" --retention-days 90')
@@ -49,6 +61,7 @@ def add(
     ] = True,
     title: Annotated[str | None, typer.Option(help="What people call it, such as 'Lobby East'; can change.")] = None,
     fpir: Annotated[str, _Fpir] = FpirTarget.ORDINARY.value,
+    trigger: Annotated[str | None, _Trigger] = None,
 ) -> Output:
     """Define a zone. It needs a justification, an alternative and a retention."""
     zone = site.add_zone(
@@ -62,8 +75,12 @@ def add(
         desk_signature=(DeskSignature.ALLOWED if desk_signature else DeskSignature.REFUSED).value,
         title=title,
         fpir=fpir,
+        trigger=trigger,
     )
     text = f"added zone {zone.label}; next, publish its notice: volens notice publish"
+    if zone.trigger is Trigger.PASSING:
+        text += "\nits doors identify everyone who passes: each notice must have the sentence of its language:"
+        text += "".join(f"\n  {language}: {sentence}" for language, sentence in PASSING_SENTENCES.items())
     if zone.custody is Custody.OPERATOR:
         text += f"\n{size_sentence()}\n{BEYOND}"
     return _document(zone), text
@@ -96,12 +113,22 @@ def rename(
 
 
 @app.command("change", "lobby --fpir 0.01%")
-def change(site: Site, name: _Name, fpir: Annotated[str, _Fpir]) -> Output:
-    """Change the rate of strangers accepted that a zone aims at (FPIR). Its doors use the new thresholds at once.
+def change(
+    site: Site,
+    name: _Name,
+    fpir: Annotated[str | None, _Fpir] = None,
+    trigger: Annotated[str | None, _Trigger] = None,
+) -> Output:
+    """Change the rate of strangers accepted that a zone aims at (FPIR), or its trigger. Its doors follow at once.
 
-    A stricter zone misses more of its own people. See docs/accuracy.md.
+    A stricter zone misses more of its own people: see docs/accuracy.md. Triggers: see docs/doors.md.
     """
-    zone = site.zones.set_fpir(name, fpir)
+    if (fpir is None) == (trigger is None):
+        raise InputError("got neither --fpir nor --trigger, or both; give the one to change")
+    if trigger is not None:
+        zone = site.zones.set_trigger(name, trigger)
+        return _document(zone), f"zone {zone.label}: {_TRIGGERS[zone.trigger]}"
+    zone = site.zones.set_fpir(name, fpir or "")
     return _document(zone), f"zone {zone.label} aims at {zone.fpir} of strangers accepted in one look"
 
 
@@ -158,6 +185,7 @@ def show(
                 z.second_factor.value,
                 z.desk_signature.value,
                 z.fpir.value,
+                z.trigger.value,
             ),
             *(z.retention_days, z.justification, z.alternative),
         )
@@ -171,6 +199,7 @@ def show(
         "second factor",
         "desk signature",
         "fpir",
+        "trigger",
         "days",
         "justification",
         "alternative",
@@ -182,7 +211,7 @@ def _document(zone: Zone) -> dict[str, object]:
     names = (
         "zone=purpose title state custody justification alternative retention_days match_history_days second_factor "
     )
-    names += "desk_signature fpir"
+    names += "desk_signature fpir trigger"
     return members(zone, names)
 
 

@@ -11,7 +11,7 @@ from volens import Site
 from volens.consent import InputError, SecondFactor, ShownFactor, UnavailableError
 from volens.consent.panel_badge import PanelBadge
 from volens.face import ImageError
-from volens.identify import DoorStream, FaceDecision, Identification, VisitTracker
+from volens.identify import USUAL_RULES, AskRules, DoorStream, FaceDecision, Identification, VisitTracker
 from volens.service.backoff import again_in_s
 from volens.service.door.door_events import (
     DeciderLost,
@@ -19,9 +19,10 @@ from volens.service.door.door_events import (
     DecisionReceived,
     EventSink,
     Factor,
-    FactorPresented,
     FrameProcessed,
     InputRejected,
+    Presented,
+    RecognitionAsked,
     Verdict,
 )
 from volens.service.door.frame_queue import Frame, FrameQueue
@@ -42,12 +43,12 @@ class Decider(Protocol):
             VolensError: an error that a retry cannot fix.
         """
 
-    def present(self, presented: FactorPresented) -> None:
-        """Take a second factor that a person presented. Thread-safe, does not block."""
+    def present(self, presented: Presented) -> None:
+        """Take a second factor, or the press of a button. Thread-safe, does not block."""
 
 
-def fresh_factors(queue: "SimpleQueue[FactorPresented]") -> Iterator[FactorPresented]:
-    """Take the second factors from a queue; those that are too old are dropped."""
+def fresh_factors(queue: "SimpleQueue[Presented]") -> Iterator[Presented]:
+    """Take what people presented from a queue; what is too old is dropped."""
     with suppress(Empty):
         while True:
             presented = queue.get_nowait()
@@ -59,19 +60,27 @@ def fresh_factors(queue: "SimpleQueue[FactorPresented]") -> Iterator[FactorPrese
 class LocalDecider:
     """Decides with the site on this machine. Call `decide` in one thread only."""
 
-    def __init__(self, site: Site, zone: str, *, photos: bool = False, with_badge_numbers: bool = False) -> None:
-        """Decide about a zone; the site must stay open until `decide` has ended. `photos` as in `Site.watch`."""
+    def __init__(
+        self,
+        site: Site,
+        zone: str,
+        *,
+        photos: bool = False,
+        rules: AskRules = USUAL_RULES,
+        with_badge_numbers: bool = False,
+    ) -> None:
+        """Decide about a zone; the site must stay open until `decide` has ended. Options as in `Site.watch`."""
         self._with_badge_numbers = with_badge_numbers
         self._site = site
         self._zone = zone
         self._photos = photos
-        self._factors: SimpleQueue[FactorPresented] = SimpleQueue()
+        self._rules = rules
+        self._factors: SimpleQueue[Presented] = SimpleQueue()
         self._visits = VisitTracker()
-        self._size = (0, 0)
         self._stream: DoorStream | None = None
 
-    def present(self, presented: FactorPresented) -> None:
-        """Keep a second factor for the next frame."""
+    def present(self, presented: Presented) -> None:
+        """Keep it for the next frame."""
         self._factors.put(presented)
 
     def decide(self, frames: FrameQueue, emit: EventSink) -> None:
@@ -84,9 +93,8 @@ class LocalDecider:
         """
         self._stream = self._watch()
         required = self._stream.second_factor
-        ready = DeciderReady(
-            self._zone, self._site.extractor.model.model_id, None if required is SecondFactor.NONE else Factor(required)
-        )
+        factor = None if required is SecondFactor.NONE else Factor(required)
+        ready = DeciderReady(self._zone, self._site.extractor.model.model_id, factor, self._stream.trigger.value)
         emit(ready)
         failures = 0
         while not frames.is_closed:
@@ -111,14 +119,15 @@ class LocalDecider:
             frame.mark_done()
 
     def _watch(self) -> DoorStream:
-        return self._site.watch(self._zone, photos=self._photos)
+        return self._site.watch(self._zone, photos=self._photos, rules=self._rules)
 
     def _identify(self, frame: Frame, emit: EventSink) -> Identification:
-        size = (frame.image.width, frame.image.height)
-        # The frames of a camera have one size; photos of a folder need not.
-        if self._stream is None or (size != self._size and not self._photos):
-            self._stream, self._size = self._watch(), size
+        if self._stream is None:
+            self._stream = self._watch()
         for presented in fresh_factors(self._factors):
+            if isinstance(presented, RecognitionAsked):
+                self._stream.request(frame.at_s)
+                continue
             try:
                 with ShownFactor.of(SecondFactor(presented.factor), presented.value) as factor:
                     self._stream.present(factor, frame.at_s)

@@ -47,6 +47,7 @@ class DoorPlan:
             UnavailableError: a file cannot be read, or a package is missing.
         """
         config.check_combinations()
+        config.ask_rules()
         zone = parse_purpose(config.zone_name())
         rules = DoorRules(config.open_s, config.offline_after_s, config.when_offline)
         service = broker = None
@@ -100,11 +101,11 @@ class DoorPlan:
 
     def _decider(self, site: Site | None, *, with_badge_numbers: bool) -> Decider:
         if self.service is not None:
-            return RemoteDecider(self.service, self.topics.zone)
+            return RemoteDecider(self.service, self.topics.zone, rules=self.config.ask_rules())
         if site is None:
             raise InputError("got neither a service nor a site; give --url and --token, or --home")
-        is_folder = self.config.folder is not None
-        return LocalDecider(site, self.topics.zone, photos=is_folder, with_badge_numbers=with_badge_numbers)
+        photos, rules = self.config.folder is not None, self.config.ask_rules()
+        return LocalDecider(site, self.topics.zone, photos=photos, rules=rules, with_badge_numbers=with_badge_numbers)
 
 
 def _source(config: DoorConfig, *, end_when_empty: bool) -> Source:

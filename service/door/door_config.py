@@ -6,6 +6,7 @@ from typing import Final, final
 from pydantic import Field
 
 from volens.consent import InputError
+from volens.identify import USUAL_RULES, AskRules, parse_region
 from volens.service.door.door_events import Factor
 from volens.service.door.door_state import WhenOffline
 from volens.service.door.outputs import MAX_OUTPUTS
@@ -61,9 +62,34 @@ class DoorConfig(Settings, env_prefix=PREFIX):
     mqtt_discovery: bool = Field(True, description="Announce the door to Home Assistant (MQTT discovery).")
 
     factor_input: str | None = Field(
-        None, description="Where badges and PINs are read: - for stdin, a device or a pipe."
+        None,
+        description="Where badges, PINs and buttons are read, which ask for a decision: - for stdin, a device or a "
+        "pipe. Lines: badge:NUMBER, pin:DIGITS, ask (a button); a scanner of QR codes types badge:NUMBER too.",
     )
     factor_input_kind: Factor | None = Field(None, description="What a bare line is: badge or pin.")
+
+    near: float = Field(
+        USUAL_RULES.near,
+        description="What lets a door compare a face is the trigger of its zone (volens zone change --trigger). With "
+        "near, a face asks: its eyes are at least this share of the frame's height apart,",
+    )
+    region: str = Field(
+        ",".join(f"{side:g}" for side in USUAL_RULES.region),
+        max_length=200,
+        description="its middle is in this part of the frame: left,top,right,bottom, as shares of width and height,",
+    )
+    dwell: float = Field(USUAL_RULES.dwell_s, description="and it stays there for this many seconds.")
+    ask_timeout: float = Field(
+        USUAL_RULES.timeout_s, description="Without a decision, a face or a request asks for this many seconds."
+    )
+
+    def ask_rules(self) -> AskRules:
+        """Return what counts as asking at this door.
+
+        Raises:
+            InputError: a value is out of range.
+        """
+        return AskRules(self.near, parse_region(self.region), self.dwell, self.ask_timeout)
 
     def zone_name(self) -> str:
         """Return the zone.

@@ -45,16 +45,38 @@ class FactorPresented:
 
 @final
 @dataclass(frozen=True, slots=True)
+class RecognitionAsked:
+    """A person pressed a button to be recognised.
+
+    Attributes:
+        at_s: when, by `time.monotonic`.
+    """
+
+    at_s: float
+
+    def is_fresh(self, now_s: float) -> bool:
+        """Return whether it is less than `FACTOR_VALID_S` old; an older one could be taken for the next person's."""
+        return now_s - self.at_s < FACTOR_VALID_S
+
+
+Presented: TypeAlias = FactorPresented | RecognitionAsked
+"""What a person does at a door to be recognised."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class DeciderReady:
     """The decider accepts frames from now on.
 
     Attributes:
         second_factor: what people must present in addition to the face.
+        trigger: what lets the door compare a face (`volens.consent.zone.Trigger`); None if a service does not say it.
     """
 
     zone: str
     model: str
     second_factor: Factor | None
+    trigger: str | None = None
 
 
 @final
@@ -187,6 +209,7 @@ Event: TypeAlias = (
     | FactorPresented
     | DeviceReported
     | CardSent
+    | RecognitionAsked
 )
 
 

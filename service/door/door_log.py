@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from volens.consent.plain_text import escaped
+from volens.consent.zone import Trigger
 from volens.identify import REASONS
 from volens.service.door.door_events import (
     CardSent,
@@ -39,6 +40,11 @@ from volens.store import utc_now
 MAX_WAITING: Final = 256
 _LOCK_TEXT: Final = {Lock.LOCKED: "closed", Lock.UNLOCKED: "open", Lock.HELD_OPEN: "held open"}
 _FACTOR_TEXT: Final = {Factor.BADGE: "a badge", Factor.PIN: "a PIN", None: "a second factor"}
+_TRIGGER_TEXT: Final = {
+    Trigger.NEAR.value: "when a person stops near, or asks",
+    Trigger.REQUEST.value: "when a person asks",
+    Trigger.PASSING.value: "of everyone who passes",
+}
 
 
 @final
@@ -75,10 +81,12 @@ class DoorLog:
     def event(self, event: Event, *, opens: bool = False) -> None:
         """Log an event, if it concerns the operator."""
         match event:
-            case DeciderReady(zone, model, factor):
+            case DeciderReady(zone, model, factor, trigger):
                 self._factor = factor
                 asks = "" if factor is None else f"; people also present {_FACTOR_TEXT[factor]}"
-                self._line("ready", f"ready: zone {zone}, model {model}{asks}", zone=zone, model=model, factor=factor)
+                asks += "" if trigger is None else f"; it compares a face {_TRIGGER_TEXT[trigger]}"
+                text = f"ready: zone {zone}, model {model}{asks}"
+                self._line("ready", text, zone=zone, model=model, factor=factor, trigger=trigger)
             case DecisionReceived():
                 self._log_decision(event, opens=opens)
             case DeciderLost(reason):

@@ -28,6 +28,7 @@ from volens.service.door.door_events import (
     FactorPresented,
     FrameProcessed,
     InputRejected,
+    RecognitionAsked,
     SourceEnded,
     SourceLost,
     SourceReady,
@@ -187,7 +188,7 @@ class Door:
                     self._schedule_end()
             case DecisionReceived():
                 opens = self._handle_decision(event)
-            case FactorPresented():
+            case FactorPresented() | RecognitionAsked():
                 self._decider.present(event)
             case _:
                 pass

@@ -1,6 +1,7 @@
-"""Second-factor input at a door: lines from a badge reader or a keypad that works like a keyboard.
+"""Input of people at a door: lines from a badge reader, a keypad or a button that works like a keyboard.
 
-A line is ``badge:NUMBER`` or ``pin:DIGITS``; `kind` is the type of a bare line. No line is printed, logged or stored.
+A line is ``badge:NUMBER``, ``pin:DIGITS``, or ``ask``, which a button sends; `kind` is the type of any other line. No
+line is printed, logged or stored.
 """
 
 import os
@@ -14,8 +15,17 @@ from typing import Final, Protocol, final
 
 from volens.consent.plain_text import plain_bytes
 from volens.service.backoff import again_in_s
-from volens.service.door.door_events import MAX_FACTOR_CHARS, EventSink, Factor, FactorPresented, InputRejected
+from volens.service.door.door_events import (
+    MAX_FACTOR_CHARS,
+    EventSink,
+    Factor,
+    FactorPresented,
+    InputRejected,
+    Presented,
+    RecognitionAsked,
+)
 
+ASK: Final = "ask"
 _MAX_LINE_BYTES: Final = MAX_FACTOR_CHARS + 16
 
 
@@ -23,11 +33,13 @@ class _Readable(Protocol):
     def readline(self, limit: int = -1, /) -> bytes: ...
 
 
-def parse_factor(line: bytes, kind: Factor | None) -> FactorPresented | None:
+def parse_factor(line: bytes, kind: Factor | None) -> Presented | None:
     """Parse one line. None: it is empty or malformed."""
     text = plain_bytes(line).decode("ascii", "replace").strip()
     if not text or not text.isascii() or not text.isprintable() or len(line) > _MAX_LINE_BYTES:
         return None
+    if text == ASK:
+        return RecognitionAsked(time.monotonic())
     name, colon, value = text.partition(":")
     if colon and name in {one.value for one in Factor}:
         factor, value = Factor(name), value.strip()
@@ -69,7 +81,8 @@ class FactorInput:
                         elif line.strip():
                             emit(
                                 InputRejected(
-                                    "got a line that is neither a badge number nor a PIN; check --factor-input-kind"
+                                    "got a line that is neither a badge number, a PIN nor 'ask'; check "
+                                    "--factor-input-kind"
                                 )
                             )
             except OSError as error:

@@ -12,7 +12,7 @@ from volens.consent import InputError, VolensError
 from volens.face import ImageError, RgbImage, camera_frames, network_camera_frames, video_frames
 from volens.service.backoff import again_in_s
 from volens.service.door.addresses import host_and_port, is_host, split_url
-from volens.service.door.door_events import DoorFailed, EventSink, SourceEnded, SourceLost, SourceReady
+from volens.service.door.door_events import DoorFailed, EventSink, InputRejected, SourceEnded, SourceLost, SourceReady
 from volens.service.door.frame_queue import Frame, FrameQueue
 from volens.store.files import read_secret
 
@@ -69,9 +69,13 @@ class Camera:
     def run(self, frames: FrameQueue, emit: EventSink, stopped: threading.Event) -> None:
         """Read frames as they arrive; reopen the camera whenever it fails."""
         failures = 0
+        size: tuple[int, int] | None = None
         while not stopped.is_set():
             try:
                 for _, image in self._open_frames():
+                    if size is not None and size != (image.width, image.height):
+                        emit(InputRejected(_size_change(size, image)))
+                    size = image.width, image.height
                     if failures or not frames.received_any:
                         emit(SourceReady())
                     failures = 0
@@ -82,6 +86,11 @@ class Camera:
                 failures += 1
                 emit(SourceLost(str(error)))
             stopped.wait(again_in_s(max(1, failures), self._chance()))
+
+
+def _size_change(before: tuple[int, int], image: RgbImage) -> str:
+    sizes = f"from {before[0]}x{before[1]} to {image.width}x{image.height}"
+    return f"the camera has changed its size {sizes}; --near and --region hold for the new size; check the camera"
 
 
 @final

@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import ClientConnection, connect
 
 from volens.consent import InputError, RefusedError, UnavailableError
+from volens.identify import USUAL_RULES, AskRules
 from volens.service.backoff import again_in_s
 from volens.service.door.addresses import ServiceAddress
 from volens.service.door.decider import TAKE_S, fresh_factors
@@ -32,9 +33,10 @@ from volens.service.door.door_events import (
     DecisionReceived,
     EventSink,
     Factor,
-    FactorPresented,
     FrameProcessed,
     InputRejected,
+    Presented,
+    RecognitionAsked,
 )
 from volens.service.door.frame_queue import Frame, FrameQueue
 from volens.service.door.stream_messages import (
@@ -43,8 +45,12 @@ from volens.service.door.stream_messages import (
     FrameMessage,
     ProblemMessage,
     ServiceError,
+    ServiceMessage,
+    TriggerMessage,
+    ask_message,
     parse,
     present_message,
+    trigger_message,
 )
 
 MAX_UNANSWERED: Final = 2
@@ -67,16 +73,21 @@ class RemoteDecider:
         *,
         chance: Callable[[], float] = random.random,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        rules: AskRules = USUAL_RULES,
     ) -> None:
-        """Decide about a zone; `chance` returns random numbers from 0 to 1, for the jitter of the backoff."""
+        """Decide about a zone; `chance` returns random numbers from 0 to 1, for the jitter of the backoff.
+
+        The service is told the `rules` of this door at the beginning of each session.
+        """
+        self.rules = rules
         self.service = service
         self.zone = zone
         self._chance = chance
         self.answer_timeout_s = answer_timeout_s
-        self.factors: SimpleQueue[FactorPresented] = SimpleQueue()
+        self.factors: SimpleQueue[Presented] = SimpleQueue()
 
-    def present(self, presented: FactorPresented) -> None:
-        """Send a second factor with the next frame; without a session it is dropped when it is too old."""
+    def present(self, presented: Presented) -> None:
+        """Send it with the next frame; without a session it is dropped when it is too old."""
         self.factors.put(presented)
 
     def decide(self, frames: FrameQueue, emit: EventSink) -> None:
@@ -116,6 +127,7 @@ class _Session:
         self._started_at = time.monotonic()
         self._not_before_s = 0.0
         self._factor: Factor | None = None
+        self._rules_sent = self._decider.rules == USUAL_RULES
         self._ended: Exception | None = None
 
     def run(self) -> None:
@@ -201,7 +213,15 @@ class _Session:
             connection.send(data)
 
     def _send_factors(self, connection: ClientConnection) -> None:
+        if not self._rules_sent:
+            self._rules_sent = True
+            with suppress(ConnectionClosed):
+                connection.send(trigger_message(self._decider.rules))
         for one in fresh_factors(self._decider.factors):
+            if isinstance(one, RecognitionAsked):
+                with suppress(ConnectionClosed):
+                    connection.send(ask_message())
+                continue
             if one.factor is not self._factor:  # a service that does not expect it would end the session
                 self._emit(InputRejected("got a second factor that this zone does not use; it was not sent"))
                 continue
@@ -264,8 +284,12 @@ class _Session:
                 self._emit(DecisionReceived(verdict, visit_id, submitted_at, subject_id, reason))
             case ProblemMessage(title):
                 raise ServiceError(f"the service ends the session: {title}")
-            case None:
-                pass
+            case _:
+                self._handle_rules(received)
+
+    def _handle_rules(self, received: ServiceMessage | None) -> None:
+        if isinstance(received, TriggerMessage) and not received.accepted:
+            self._emit(InputRejected(f"the service keeps its rule for asking: {received.detail}"))
 
     def _frame_answered(self, number: int, *, is_dropped: bool) -> None:
         with self._changed:

@@ -1,7 +1,8 @@
 """Messages of a service in a stream of frames, parsed strictly: JSON text, limited in size.
 
 The service sends ``ready`` first, then one ``frame`` for each frame in the order in which they were sent, one
-``decision`` for each visit, and ``problem`` before it ends the session for a reason.
+``decision`` for each visit, ``trigger`` when it was told what counts as asking, and ``problem`` before it ends the
+session for a reason.
 """
 
 import json
@@ -12,7 +13,8 @@ from typing import Any, Final, TypeAlias, final
 
 from volens.consent import UnavailableError
 from volens.consent.json_reader import JsonError, read_json
-from volens.identify import REASONS
+from volens.consent.zone import Trigger
+from volens.identify import REASONS, AskRules
 from volens.service.door.door_events import DeciderReady, Factor, Verdict
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -61,7 +63,16 @@ class ProblemMessage:
     title: str
 
 
-ServiceMessage: TypeAlias = DeciderReady | FrameMessage | DecisionMessage | ProblemMessage
+@final
+@dataclass(frozen=True, slots=True)
+class TriggerMessage:
+    """Whether the service uses the rules of this door; if not, why."""
+
+    accepted: bool
+    detail: str
+
+
+ServiceMessage: TypeAlias = DeciderReady | FrameMessage | DecisionMessage | ProblemMessage | TriggerMessage
 
 
 def parse(message: str | bytes) -> ServiceMessage | None:
@@ -86,6 +97,17 @@ def present_message(factor: Factor, value: str) -> str:
     return json.dumps({"type": "present", "factor": factor.value, "value": value})
 
 
+def ask_message() -> str:
+    """Return the message of a button."""
+    return json.dumps({"type": "ask"})
+
+
+def trigger_message(rules: AskRules) -> str:
+    """Return the message that tells the service what counts as asking at this door."""
+    members = {"near": rules.near, "region": rules.region, "dwell_s": rules.dwell_s, "timeout_s": rules.timeout_s}
+    return json.dumps({"type": "trigger"} | members)
+
+
 def printable(text: object, limit: int = 200) -> str:
     """Return text from outside without the characters that could control a terminal."""
     return "".join(one for one in str(text)[:limit] if _PLAIN.fullmatch(one))
@@ -95,7 +117,9 @@ def _read(document: dict[str, Any]) -> ServiceMessage | None:
     match document:
         case {"type": "ready", "zone": str(zone), "model": str(model)} if len(zone) + len(model) <= 400:  # noqa: PLR2004
             factor = document.get("second_factor")
-            return DeciderReady(printable(zone), printable(model), None if factor is None else _one_of(Factor, factor))
+            kind = None if factor is None else _one_of(Factor, factor)
+            trigger = next((one.value for one in Trigger if document.get("trigger") == one.value), None)
+            return DeciderReady(printable(zone), printable(model), kind, trigger)
         case {"type": "frame", "number": int(number)}:
             faces, matches = _count(document.get("faces", 0)), _count(document.get("matches", 0))
             dropped, unreadable = document.get("dropped") is True, document.get("unreadable") is True
@@ -109,9 +133,11 @@ def _read(document: dict[str, Any]) -> ServiceMessage | None:
                 raise _malformed("an invalid subject id")
             reason = next((one for one in REASONS if document.get("reason") == one), None)
             return DecisionMessage(known, visit_id, frame, subject_id, _score(score), _box(document.get("box")), reason)
+        case {"type": "trigger", "accepted": bool(accepted)}:
+            return TriggerMessage(accepted, printable(document.get("detail") or "no reason given", 400))
         case {"type": "problem"}:
             return ProblemMessage(printable(document.get("title") or document.get("detail") or "no reason given"))
-        case {"type": str(kind)} if kind not in {"ready", "frame", "decision"}:
+        case {"type": str(kind)} if kind not in {"ready", "frame", "decision", "trigger"}:
             return None
         case _:
             raise _malformed("a message with missing or invalid members")

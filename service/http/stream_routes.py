@@ -5,7 +5,8 @@ The caller is authenticated before the WebSocket is accepted; a refusal is an or
 1. The client's frames are numbered from 1. One is processed, the newest waits, those between are dropped.
 2. Before a frame is processed, the caller is authenticated again: revoking a credential ends its streams.
 3. Each frame gets one response, in order; the decisions of visits that begin with it are sent before.
-4. A second factor applies to the frame that is processed next, from the time at which it was received.
+4. A second factor or a request applies to the frame that is processed next, from the time at which it was received;
+   so do rules for asking, and wrong ones leave the door its rule.
 
 Nothing of a frame is stored; of a visit, only that it was reported (`volens.identify.visit_tracker`).
 """
@@ -17,6 +18,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final, final
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -25,7 +27,7 @@ from starlette.exceptions import HTTPException
 from volens.consent import InputError, SecondFactor, ShownFactor, TamperError, VolensError
 from volens.consent.json_reader import JsonError, read_json
 from volens.face import EncodedImage, ImageError
-from volens.identify import DoorStream, Identification, VisitTracker
+from volens.identify import USUAL_RULES, AskRules, DoorStream, Identification, VisitTracker
 from volens.service.http.access import RateError, authenticate, check_still_allowed
 from volens.service.http.app_state import AppState
 from volens.service.http.bodies import MAX_FRAME_BYTES
@@ -40,6 +42,7 @@ SEND_TIMEOUT_S: Final = 20.0
 
 _CHECK_S: Final = 1.0
 _MAX_QUEUE: Final = 64
+_MAX_NUMBER: Final = 1e6
 _POLICY, _TOO_LARGE, _INTERNAL, _RESTART = 1008, 1009, 1011, 1012
 
 router: Final = APIRouter(tags=["doors"])
@@ -70,13 +73,16 @@ class _StreamSession:
         self._queue: deque[tuple[int, bytes | None]] = deque()
         self._changed = asyncio.Condition()
         self._factor: tuple[ShownFactor, float] | None = None
+        self._requested_s: float | None = None
+        self._rules: AskRules | None = None
 
     async def run(self) -> None:
         """Run until the client disconnects or the stream ends; the socket is closed then."""
         model = self._app_state.site.extractor.model.model_id
         tasks = [asyncio.ensure_future(one()) for one in (self._receive, self._process, self._check)]
         try:
-            await self._send({"type": "ready", "zone": self._zone, "model": model, "second_factor": self._required})
+            stated = {"second_factor": self._required, "trigger": self._door.trigger.value}
+            await self._send({"type": "ready", "zone": self._zone, "model": model} | stated)
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
@@ -122,8 +128,28 @@ class _StreamSession:
             message = read_json(text) if len(text) <= MAX_TEXT else None
         except JsonError:
             message = None
-        if not isinstance(message, dict) or message.get("type") != "present":
+        if not isinstance(message, dict):
             raise _StreamEnd(_POLICY, HTTPException(400))
+        match message:
+            case {"type": "present"}:
+                await self._receive_factor(message)
+            case {"type": "ask"}:
+                # 4.
+                self._requested_s = time.monotonic()
+            case {"type": "trigger"}:
+                await self._receive_rules(message)
+            case _:
+                raise _StreamEnd(_POLICY, HTTPException(400))
+
+    async def _receive_rules(self, message: Mapping[str, Any]) -> None:
+        try:
+            self._rules = _ask_rules(message)
+        except InputError as error:
+            await self._send({"type": "trigger", "accepted": False, "detail": str(error)})
+            return
+        await self._send({"type": "trigger", "accepted": True})
+
+    async def _receive_factor(self, message: Mapping[str, Any]) -> None:
         kind, value = message.get("factor"), message.get("value")
         if self._required is None:
             raise _StreamEnd(_POLICY, InputError("this zone requires no second factor; send frames only"))
@@ -190,6 +216,12 @@ class _StreamSession:
                 factor[0].wipe()
 
     def _decide_in_thread(self, frame: EncodedImage, presented: tuple[ShownFactor, float] | None) -> Identification:
+        rules, self._rules = self._rules, None
+        if rules is not None:
+            self._door.set_rules(rules)
+        requested_s, self._requested_s = self._requested_s, None
+        if requested_s is not None:
+            self._door.request(requested_s)
         if presented is not None:
             with presented[0] as factor:
                 self._door.present(factor, presented[1])
@@ -232,6 +264,29 @@ class _StreamSession:
                 # `type` must say which message this is, so the type of the problem, a URN, is in `problem`.
                 await self._send({**problem, "problem": problem["type"], "type": "problem"})
             await self._socket.close(end.code)
+
+
+def _ask_rules(message: Mapping[str, Any]) -> AskRules:
+    """Read the rules of a door; a member that is missing has its default.
+
+    Raises:
+        InputError: a member is not a number, or out of range.
+    """
+    region = message.get("region", list(USUAL_RULES.region))
+    usual = asdict(USUAL_RULES)
+    numbers = {name: message.get(name, usual[name]) for name in ("near", "dwell_s", "timeout_s")}
+    sides = region if isinstance(region, list) and len(region) == len(USUAL_RULES.region) else [None]
+    if not all(map(_is_number, (*numbers.values(), *sides))):
+        raise InputError(
+            "got a trigger message whose near, dwell_s or timeout_s is not a number, or whose region is not four of "
+            "them; see docs/streams.md"
+        )
+    left, top, right, bottom = map(float, sides)
+    return AskRules(region=(left, top, right, bottom), **{name: float(one) for name, one in numbers.items()})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MAX_NUMBER
 
 
 @router.websocket("/zones/{zone}/stream", name="stream")

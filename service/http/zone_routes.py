@@ -38,6 +38,10 @@ class ZoneAnswer(BaseModel):
     retention_days: int = Field(examples=[90])
     live_consents: int = Field(examples=[12])
     references: dict[str, int] = Field(description="their number, by model", examples=[{"sface@fb143eea": 11}])
+    trigger: str = Field(
+        description="what lets its doors compare a face: 'near', 'request', or 'passing' (nothing is needed)",
+        examples=["near"],
+    )
 
 
 _ZONES: Final = TypeAdapter(list[ZoneAnswer])
@@ -60,6 +64,12 @@ class NewZone(RequestBody):
     fpir: str = Field(
         "0.1%", max_length=20, description="rate of strangers accepted in one look: '0.1%' or '0.01%'; can change"
     )
+    trigger: str | None = Field(
+        None,
+        max_length=20,
+        description="'near', 'request' or 'passing'; by default 'request' if people show something, else 'near'",
+        examples=["near"],
+    )
 
 
 class NewTitle(RequestBody):
@@ -72,6 +82,16 @@ class NewFpir(RequestBody):
     """The rate of strangers accepted that a zone aims at (FPIR, ISO/IEC 19795-1)."""
 
     fpir: str = Field(max_length=20, description="'0.1%' or '0.01%', in one look", examples=["0.01%"])
+
+
+class NewTrigger(RequestBody):
+    """What lets the doors of a zone compare a face."""
+
+    trigger: str = Field(
+        max_length=20,
+        description="'near', 'request', or 'passing', which the newest notices must say",
+        examples=["request"],
+    )
 
 
 class NewState(RequestBody):
@@ -138,6 +158,13 @@ async def set_zone_state(zone: str, app_state: SharedState, new: NewState) -> Zo
 async def set_zone_fpir(zone: str, app_state: SharedState, new: NewFpir) -> ZoneAnswer:
     """Change how strict the doors of a zone are, at once: a stricter zone misses more of its own people."""
     return await app_state.desk_pool.run(lambda: _changed(app_state, app_state.site.zones.set_fpir(zone, new.fpir)))
+
+
+@router.put("/zones/{zone}/trigger", summary="Change what lets the doors of a zone compare a face")
+async def set_zone_trigger(zone: str, app_state: SharedState, new: NewTrigger) -> ZoneAnswer:
+    """Change whether a person stops near the camera, makes a request, or only passes. A single photo needs none."""
+    zones = app_state.site.zones
+    return await app_state.desk_pool.run(lambda: _changed(app_state, zones.set_trigger(zone, new.trigger)))
 
 
 @router.get(

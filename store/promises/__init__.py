@@ -18,6 +18,7 @@ from volens.store.promises.zone_calibrations import threshold_shift as threshold
 from volens.store.promises.zone_changes import rename_zone as rename_zone
 from volens.store.promises.zone_changes import set_zone_fpir as set_zone_fpir
 from volens.store.promises.zone_changes import set_zone_state as set_zone_state
+from volens.store.promises.zone_changes import set_zone_trigger as set_zone_trigger
 from volens.store.promises.zones_and_notices import add_notice as add_notice
 from volens.store.promises.zones_and_notices import add_zone as add_zone
 from volens.store.promises.zones_and_notices import inspect_zones as inspect_zones

@@ -1,4 +1,4 @@
-"""Changes of a zone: its title, the error rate it aims at, whether it is paused, and its removal.
+"""Changes of a zone: its title, the error rate it aims at, its trigger, whether it is paused, and its removal.
 
 Its promises never change. Each change is a row that is sealed with the zone, and an entry in the log. A paused zone
 matches and enrolls no one, and its doors act as if the service were down; consents go on running, and people withdraw
@@ -12,8 +12,8 @@ from typing import Final
 from sqlalchemy import func, insert, select
 
 from volens.consent import Purpose, RefusedError, Zone
-from volens.consent.zone import FpirTarget, ZoneState, parse_title
-from volens.store.promises.zones_and_notices import zone_of
+from volens.consent.zone import FpirTarget, Trigger, ZoneState, parse_title
+from volens.store.promises.zones_and_notices import notices_of, zone_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.store import Transaction
@@ -60,6 +60,31 @@ def set_zone_fpir(tx: Transaction, purpose: Purpose, fpir: FpirTarget) -> Zone:
     return new
 
 
+def set_zone_trigger(tx: Transaction, purpose: Purpose, trigger: Trigger) -> Zone:
+    """Change what lets the doors of a zone embed a face; they follow with their next frame.
+
+    If the zone has this trigger already, nothing is changed.
+
+    Raises:
+        UnknownError: there is no such zone.
+        RefusedError: it was removed, its custody needs a request, or its newest notice in some language does not say
+            that the zone identifies everyone who passes.
+    """
+    zone = zone_of(tx.connection, purpose)
+    zone.check_not_removed()
+    if zone.trigger is trigger:
+        return zone
+    zone.check_trigger(trigger)
+    if trigger is Trigger.PASSING:
+        for notice in notices_of(tx.connection, purpose):
+            notice.check_says_passing()
+    new = replace(zone, trigger=trigger)
+    with tx.changing(Scope.ZONE, [purpose]):
+        _add(tx, new)
+        tx.log("zone.trigger_changed", {"zone": purpose, "trigger": trigger.value, "before": zone.trigger.value})
+    return new
+
+
 def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
     """Pause, resume or remove a zone. If it is in that state already, nothing is changed.
 
@@ -85,4 +110,5 @@ def _add(tx: Transaction, zone: Zone) -> None:
     newest = tx.connection.scalar(select(func.max(change.c.number)).where(change.c.purpose == zone.purpose))
     row = {"purpose": zone.purpose, "number": (newest or 0) + 1, "changed_at": tx.now}
     values = {"title": zone.title, "state": zone.state.value, "fpir": zone.fpir.value}
+    values["trigger"] = zone.trigger.value
     tx.connection.execute(insert(change).values(**row, **values))

@@ -21,7 +21,7 @@ from volens.consent.clocks import MAX_SUPERSEDING_DAYS
 from volens.consent.notice import parse_language
 from volens.consent.reason import Reason
 from volens.consent.typed_text import to_nfc
-from volens.consent.zone import DeskSignature, FpirTarget, ZoneState
+from volens.consent.zone import DeskSignature, FpirTarget, Trigger, ZoneState
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -46,10 +46,13 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
             f"zone {zone.purpose!r} exists, and promises that people agreed to are never changed; choose another name"
         )
     terms = asdict(zone)
-    changes = {name: terms.pop(name) for name in ("title", "state", "fpir")}
+    changes = {name: terms.pop(name) for name in ("title", "state", "fpir", "trigger")}
     with tx.changing(Scope.ZONE, [zone.purpose]):
         tx.connection.execute(insert(tables.zone).values(**terms))
-        if zone.title or zone.fpir is not FpirTarget.ORDINARY:
+        is_usual = zone.fpir is FpirTarget.ORDINARY and zone.trigger is Trigger.default(
+            zone.custody, zone.second_factor
+        )
+        if zone.title or not is_usual:
             first = {"purpose": zone.purpose, "number": 1, "changed_at": tx.now}
             tx.connection.execute(insert(tables.zone_change).values(**first, **changes))
         tx.log(
@@ -62,6 +65,7 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
                 "second_factor": zone.second_factor.value,
                 "desk_signature": zone.desk_signature.value,
                 "fpir": zone.fpir.value,
+                "trigger": zone.trigger.value,
             },
         )
 
@@ -140,9 +144,10 @@ def add_notice(
 
     Raises:
         InputError: there is no such zone, the text is not valid, or the days are not 0 to 366.
-        RefusedError: this text is already published.
+        RefusedError: this text is already published, or it does not say that the zone identifies everyone who passes.
     """
-    zone_of(tx.connection, purpose).check_not_removed()
+    zone = zone_of(tx.connection, purpose)
+    zone.check_not_removed()
     if supersedes_within_days is not None and not 0 <= supersedes_within_days <= MAX_SUPERSEDING_DAYS:
         raise InputError(
             f"got {supersedes_within_days} days to agree to the new notice; expected 0 to {MAX_SUPERSEDING_DAYS}"
@@ -156,6 +161,8 @@ def add_notice(
     notice = Notice.publish(purpose, language=language, version=(newest or 0) + 1, text=text, now=tx.now)
     if newest is not None and to_nfc(notice_of(tx.connection, purpose, language).text) == to_nfc(notice.text):
         raise RefusedError(f"this text is already published as version {newest}; nothing was changed")
+    if zone.trigger is Trigger.PASSING:
+        notice.check_says_passing()
     values = {**asdict(notice), "supersedes_within_days": supersedes_within_days}
     asks_again = {} if supersedes_within_days is None else {"supersedes_within_days": supersedes_within_days}
     with tx.changing(Scope.ZONE, [purpose]):
@@ -219,19 +226,22 @@ def _checked_notice(purpose: Purpose, row: Row[Any]) -> Notice:
 
 
 def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> Zone:
+    custody, factor = Custody(row["custody"]), SecondFactor(row["second_factor"])
     unchanged = {"title": "", "state": ZoneState.IN_USE, "fpir": FpirTarget.ORDINARY}
+    unchanged["trigger"] = Trigger.default(custody, factor)
     newest = max(changes, key=lambda one: int(one["number"]), default=unchanged)
     return Zone(
         Purpose(row["purpose"]),
-        Custody(row["custody"]),
+        custody,
         row["justification"],
         row["alternative"],
         min(one["retention_days"] for one in (row, *shorter)),
         row["created_at"],
         row["match_history_days"],
-        SecondFactor(row["second_factor"]),
+        factor,
         DeskSignature(row["desk_signature"]),
         newest["title"],
         ZoneState(newest["state"]),
         FpirTarget(newest["fpir"]),
+        Trigger(newest["trigger"]),
     )

@@ -31,6 +31,7 @@ from tests.doors.test_osdp import bus, device, key_file, relay_commands
 from tests.service.conftest import jpeg
 from volens import Site, SubjectKey
 from volens.consent import InputError, ShownFactor, UnavailableError
+from volens.consent.notice import PASSING_SENTENCES
 from volens.consent.panel_badge import PanelBadge
 from volens.face import ImageError, RgbImage
 from volens.identify import DoorStream, Identification
@@ -65,8 +66,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site with one person."""
     home = tmp_path_factory.mktemp("doors") / "site"
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
-        site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
-        notice = site.publish_notice("lobby", language="en", text=b"We look.\n")
+        terms = {"justification": "a", "alternative": "b", "trigger": "passing"}
+        site.add_zone("lobby", custody="operator", retention_days=30, **terms)
+        notice = site.publish_notice("lobby", language="en", text=PASSING_SENTENCES["en"].encode())
         key = SubjectKey.from_seed(os.urandom(32))
         receipt = site.give_consent(notice, name="Ada Canary", jurisdiction="FR", key=key).to_json()
         site.enroll(receipt, samples.views(samples.astronaut(), 3))
@@ -106,6 +108,12 @@ USAGE: dict[str, tuple[list[str], int, str]] = {
         "without --factor-input",
     ),
     "a password in an address": (["--zone", "a", "--rtsp", "rtsp://a:Canary@b/c"], 2, "--rtsp-password-file"),
+    "a region outside the frame": (["--zone", "a", "--camera", "0", "--region", "0,0,1.2,1"], 2, "each from 0 to 1"),
+    "a reversed region": (["--zone", "a", "--camera", "0", "--region", "0.9,0,0.1,1"], 2, "left less than right"),
+    "a region of no numbers": (["--zone", "a", "--camera", "0", "--region", "nan,0,1,1"], 2, "got region nan,0,1,1"),
+    "a region of three": (["--zone", "a", "--camera", "0", "--region", "0,0,1"], 2, "expected four numbers"),
+    "a negative dwell": (["--zone", "a", "--camera", "0", "--dwell=-1"], 2, "got a dwell of -1 s"),
+    "a face as near as nothing": (["--zone", "a", "--camera", "0", "--near", "nan"], 2, "change --near"),
     "no such zone": (["--zone", "nowhere", "--folder", "."], 2, "nowhere"),
 }
 
@@ -152,6 +160,13 @@ def test_the_environment_overrides_the_file_and_the_command_line_both(
     assert run(["door", "check", str(file)]) == 2
     output = capsys.readouterr().err
     assert all(one in output for one in ("DOOR_COLOUR, which is not a setting", "camera: ", "no setting 'flavour'"))
+
+
+def test_the_example_shows_each_way_to_ask(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["door", "example"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"{name} = " in text for name in ("near", "region", "dwell", "ask_timeout"))
+    assert all(one in text for one in ("badge:NUMBER", "pin:DIGITS", "ask (a button)", "QR codes"))
 
 
 def test_the_example_lists_every_setting_with_its_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,6 +228,7 @@ def test_a_zone_with_a_pin_does_not_open_without_a_pin_or_with_an_old_one(home: 
             alternative="b",
             retention_days=30,
             second_factor="pin",
+            trigger="near",
         )
         site.publish_notice("vault", language="en", text=b"We look, and ask for a PIN.\n")
         key = SubjectKey.from_seed(bytes([9] * 32))

@@ -37,6 +37,7 @@ from volens.service.door import (
     Lock,
     Outcome,
     OutputHealth,
+    RecognitionAsked,
     SourceEnded,
     SourceLost,
     SourceReady,
@@ -80,7 +81,7 @@ class FakeDecider:
 
     events: Sequence[Event] = (READY,)
     raises: Exception | None = None
-    presented: list[FactorPresented] = field(default_factory=list)
+    presented: list[FactorPresented | RecognitionAsked] = field(default_factory=list)
     emit: EventSink | None = None
 
     def decide(self, frames: FrameQueue, emit: EventSink) -> None:
@@ -92,7 +93,7 @@ class FakeDecider:
         while not frames.is_closed:
             time.sleep(0.01)
 
-    def present(self, presented: FactorPresented) -> None:
+    def present(self, presented: FactorPresented | RecognitionAsked) -> None:
         self.presented.append(presented)
 
     def say(self, event: Event) -> None:
@@ -377,21 +378,32 @@ def test_a_line_of_a_reader_or_keypad_is_parsed_as(
     line: bytes, kind: Factor | None, expected: tuple[Factor, str] | None
 ) -> None:
     presented = parse_factor(line, kind)
-    assert (None if presented is None else (presented.factor, presented.value)) == expected
+    assert (None if presented is None else factor_of(presented)) == expected
+
+
+@pytest.mark.parametrize("kind", [None, *Factor])
+def test_a_button_asks_whatever_a_bare_line_is(kind: Factor | None) -> None:
+    assert isinstance(parse_factor(b"ask\r\n", kind), RecognitionAsked)
+    assert factor_of(parse_factor(b"badge:ask\n", kind)) == (Factor.BADGE, "ask")
+    assert not isinstance(parse_factor(b"ask me\n", kind), RecognitionAsked)
+
+
+def factor_of(presented: object) -> tuple[Factor, str]:
+    assert isinstance(presented, FactorPresented)
+    return presented.factor, presented.value
 
 
 def test_a_presented_factor_reaches_the_decider_and_not_the_log(tmp_path: Path) -> None:
     file = tmp_path / "keypad"
-    file.write_bytes(b"pin:918273\nnonsense-918273\n" + b"9" * 5000 + b"\nbadge:AB918273\n")
+    file.write_bytes(b"pin:918273\nnonsense-918273\n" + b"9" * 5000 + b"\nbadge:AB918273\nask\n")
     decider = FakeDecider()
     one = watch(decider, as_json=True, factor_input=FactorInput(str(file), None))
-    until(lambda: len(decider.presented) >= 2, "both are shown")
+    until(lambda: len(decider.presented) >= 3, "all are shown")
     one.stop()
-    assert [(presented.factor, presented.value) for presented in decider.presented[:2]] == [
-        (Factor.PIN, "918273"),
-        (Factor.BADGE, "AB918273"),
-    ]
-    assert "neither a badge number nor a PIN" in one.text.getvalue()
+    *factors, button = decider.presented[:3]
+    assert [factor_of(presented) for presented in factors] == [(Factor.PIN, "918273"), (Factor.BADGE, "AB918273")]
+    assert isinstance(button, RecognitionAsked)
+    assert "neither a badge number, a PIN nor 'ask'" in one.text.getvalue()
     assert "918273" not in one.text.getvalue()
 
 

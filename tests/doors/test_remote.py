@@ -16,6 +16,7 @@ from websockets.sync.server import ServerConnection
 from tests.doors.conftest import DeciderThread, RecordedEvents, picture, until
 from tests.webhooks.test_tls import certificate
 from volens.consent import InputError, RefusedError
+from volens.identify import AskRules
 from volens.service.door import (
     DeciderLost,
     DeciderReady,
@@ -25,6 +26,7 @@ from volens.service.door import (
     Frame,
     FrameProcessed,
     InputRejected,
+    RecognitionAsked,
     ServiceAddress,
     Verdict,
 )
@@ -62,6 +64,32 @@ def test_frames_are_sent_and_decisions_received(start_decider: Start, recorded: 
     assert (decision.verdict, decision.visit_id, decision.subject_id) == (Verdict.MATCH, "0" * 15 + "1", "c0ffee" * 5)
     assert decision.submitted_at_s is not None
     assert recorded.of(FrameProcessed) == [FrameProcessed(1, 1), FrameProcessed(1, 1)]
+
+
+def test_a_door_tells_the_service_its_rules_first_and_when_a_button_is_pressed(
+    start_decider: Start, recorded: RecordedEvents, token: Path
+) -> None:
+    def objecting(service: FakeService, line: ServerConnection) -> None:
+        service.ready(line)
+        service.frame(line)
+        service.say(line, type="trigger", accepted=False, detail="got region 9,0,1,1")
+        service.answer(line, 1)
+        service.frame(line)
+        service.answer(line, 2)
+        service.ended.wait(PATIENCE_S)
+
+    with fake_service(objecting) as service:
+        rules = AskRules(near=0.1)
+        own = RemoteDecider(ServiceAddress.from_url(service.url, "lobby", token), "lobby", rules=rules)
+        one = start_decider(own)
+        one.put(frame(1))
+        own.present(RecognitionAsked(time.monotonic() - 60))  # too old: it was another person
+        own.present(RecognitionAsked(time.monotonic()))
+        one.put(frame(2))
+        one.end()
+    assert [json.loads(text)["type"] for text in service.texts] == ["trigger", "ask"]
+    assert json.loads(service.texts[0])["near"] == 0.1
+    assert recorded.of(InputRejected) == [InputRejected("the service keeps its rule for asking: got region 9,0,1,1")]
 
 
 def test_a_frame_without_an_encoded_image_is_sent_as_jpeg(start_decider: Start, token: Path) -> None:

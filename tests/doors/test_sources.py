@@ -367,6 +367,23 @@ def test_a_camera_keeps_its_newest_frame_and_is_reopened_after_a_failure(
     go_on.set()
 
 
+def test_a_camera_that_changes_its_size_is_reported_once_and_goes_on(start: START, recorded: RecordedEvents) -> None:
+    go_on = threading.Event()
+
+    def open_camera() -> Iterator[tuple[str, RgbImage]]:
+        yield from (("", picture(side=side)) for side in (64, 64, 32, 32))
+        yield "", picture(9, side=32)
+        go_on.wait(PATIENCE_S)
+
+    frames = start(Camera(open_camera, chance=lambda: 0.0))
+    (said,) = recorded.wait_for(InputRejected)
+    assert isinstance(said, InputRejected)
+    assert said.reason.startswith("the camera has changed its size from 64x64 to 32x32; --near and --region hold")
+    until(lambda: shades(frames, 1) == [9], "the newest frame comes")
+    assert len(recorded.of(InputRejected)) == 1
+    go_on.set()
+
+
 def test_a_frame_is_given_up_when_it_is_too_old_or_was_tried_too_often() -> None:
     frames = FrameQueue(max_age_s=0.0)
     frame = Frame(picture(), 0.0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from volens.identify import AskRules
 from volens.service.door import DeciderReady, Factor, FactorPresented, Verdict
 from volens.service.door.stream_messages import (
     MAX_MESSAGE_BYTES,
@@ -12,9 +13,12 @@ from volens.service.door.stream_messages import (
     FrameMessage,
     ProblemMessage,
     ServiceError,
+    TriggerMessage,
+    ask_message,
     parse,
     present_message,
     printable,
+    trigger_message,
 )
 
 READY = {"type": "ready", "zone": "lobby", "model": "sface", "second_factor": None}
@@ -57,6 +61,10 @@ DECISION = {
         ({"type": "problem", "title": "Gone", "status": 401}, ProblemMessage("Gone")),
         ({"type": "problem", "title": "\x1b[31mred\n"}, ProblemMessage("[31mred")),
         ({"type": "weather"}, None),
+        (READY | {"trigger": "near"}, DeciderReady("lobby", "sface", None, "near")),
+        (READY | {"trigger": "of a later version"}, DeciderReady("lobby", "sface", None)),
+        ({"type": "trigger", "accepted": True}, TriggerMessage(True, "no reason given")),
+        ({"type": "trigger", "accepted": False, "detail": "\x1b[1mno"}, TriggerMessage(False, "[1mno")),
     ],
 )
 def test_a_valid_message_is_parsed(message: dict[str, Any], expected: object) -> None:
@@ -71,6 +79,7 @@ STRANGE: dict[str, str | bytes] = {
     "a number that JSON does not have": '{"type": "frame", "number": NaN}',
     "deep": "[" * 60_000,
     "long": '"' + "a" * MAX_MESSAGE_BYTES + '"',
+    "a trigger without an answer": '{"type": "trigger", "accepted": 1}',
     "no type": "{}",
     "a type that is not text": '{"type": 1}',
     **{
@@ -112,6 +121,17 @@ def test_a_factor_is_sent_as_the_service_expects_and_is_in_no_repr() -> None:
     one = FactorPresented(Factor.PIN, "918273", 1.0)
     assert json.loads(present_message(one.factor, one.value)) == {"type": "present", "factor": "pin", "value": "918273"}
     assert "918273" not in repr(one)
+
+
+def test_a_button_and_the_rules_are_sent_as_the_service_expects() -> None:
+    assert json.loads(ask_message()) == {"type": "ask"}
+    assert json.loads(trigger_message(AskRules(near=0.1, region=(0.0, 0.0, 0.5, 1.0), dwell_s=2.0))) == {
+        "type": "trigger",
+        "near": 0.1,
+        "region": [0.0, 0.0, 0.5, 1.0],
+        "dwell_s": 2.0,
+        "timeout_s": 10.0,
+    }
 
 
 def test_text_from_outside_is_made_safe_for_a_terminal() -> None:

@@ -184,3 +184,34 @@ def test_only_ids_times_and_counts_live_between_looks(findings: list[ReferenceId
         kept = [getattr(visit, name) for name in FaceVisit.__slots__]
         flat = [each for one in kept for each in (one if isinstance(one, tuple) else (one,))]
         assert all(one is None or isinstance(one, int | float | VisitState) for one in flat)
+
+
+@given(FINDINGS, RATES)
+def test_the_looks_of_a_claim_are_no_looks_of_a_search(findings: list[ReferenceId | None], frames_per_s: int) -> None:
+    visit = FaceVisit()
+    visit.begin(agreeing=1)
+    for number, found in enumerate(findings):
+        frame(visit, found, number / frames_per_s)
+    visit.end_claim()
+    visit.begin()
+    began_s = len(findings) / frames_per_s
+    assert frame(visit, ADA, began_s), "a visit that begins is looked at now, also in a pause"
+    assert visit.state is VisitState.LOOKING
+    assert frame(visit, ADA, began_s + LOOK_EVERY_S)
+    assert visit.state is VisitState.RECOGNISED
+
+
+def test_a_claim_that_ends_without_a_decision_leaves_no_looks_and_a_refused_one_its_pause() -> None:
+    visit = FaceVisit()
+    visit.begin(agreeing=1)
+    frame(visit, None, 0.0)
+    visit.end_claim()
+    assert (visit.state, visit.looks, visit.agreeing) == (VisitState.LOOKING, 0, 2)
+
+    visit.begin(agreeing=1)
+    for at_s in (0.2, 1.0, 0.2 + DECIDE_WITHIN_S):
+        frame(visit, None, at_s)
+    visit.end_claim()
+    assert (visit.state, visit.agreeing) == (VisitState.NOT_RECOGNISED, 2)
+    assert not visit.is_due(1.7 + PAUSE_S - 0.1)
+    assert visit.is_due(1.7 + PAUSE_S)

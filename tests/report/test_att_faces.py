@@ -48,6 +48,7 @@ class Report:
     def visit(self, person: int) -> FaceDecision:
         """Show a person's probes to a camera with five frames a second, one photo each, until it decides."""
         stream = self.site.watch("lobby")
+        stream.request(0.8)
         for n in range(4, 11):
             (face, *_) = stream.look(read_image(photo(person, n)), n / 5).faces
             if face.is_decided:

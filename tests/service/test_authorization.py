@@ -38,6 +38,7 @@ ASKED = {
     "add_zone": ("POST", "/v1/zones"),
     "rename_zone": ("PUT", "/v1/zones/lobby/title"),
     "set_zone_fpir": ("PUT", "/v1/zones/lobby/fpir"),
+    "set_zone_trigger": ("PUT", "/v1/zones/lobby/trigger"),
     "set_zone_state": ("PUT", "/v1/zones/lobby/state"),
     "link_kiosk": ("POST", "/v1/zones/lobby/kiosks"),
     "list_credentials": ("GET", "/v1/credentials"),

@@ -32,8 +32,10 @@ def port(app_state: AppState) -> Iterator[int]:
 
 
 @pytest.fixture
-def door(port: int, bearer: Bearer) -> Iterator[Door]:
+def door(port: int, bearer: Bearer, app_state: AppState) -> Iterator[Door]:
+    """Open a stream; the zone identifies everyone who passes, where asking is not the subject."""
     kept: list[ClientConnection] = []
+    House.of(app_state.site).let_pass()
     headers = bearer(Role.DOOR)
 
     def opened(zone: str = "lobby", shown: dict[str, str] | None = None, *, photos: bool = False) -> ClientConnection:
@@ -186,6 +188,55 @@ def test_a_frame_that_is_far_too_large_is_cut_off_before_its_end(door: Door) -> 
     with suppress(ConnectionClosed):  # the end is noticed here or below
         one.send(bytes(8 * MAX_FRAME_BYTES))
     assert code_of(one) in {1006, 1009}
+
+
+def test_in_a_zone_for_requests_a_face_is_compared_after_a_button_only(
+    client: TestClient, app_state: AppState, bearer: Bearer, door: Door, views: list[bytes]
+) -> None:
+    desk = bearer(Role.DESK)
+    *photos, frame = views
+    enroll(client, desk, say_yes(client, desk)["take_home"], photos)
+    app_state.site.zones.set_trigger("lobby", "request")
+    one, extractor = door(), app_state.site.extractor
+    assert said(one)["trigger"] == "request"
+    before = extractor.embeddings_computed
+    (silent,) = look(one, frame)
+    assert (silent["faces"], silent["matches"], extractor.embeddings_computed) == (0, 0, before)
+
+    one.send(json.dumps({"type": "ask"}))
+
+    decision, answer = until_decided(one, frame)
+    assert (decision["decision"], decision["looks"], answer["matches"]) == ("match", 2, 1)
+    assert extractor.embeddings_computed >= before + 2
+
+
+WRONG_RULES: dict[str, tuple[dict[str, Any], str]] = {
+    "outside the frame": ({"region": [0, 0, 1, 1.5]}, "each from 0 to 1"),
+    "reversed": ({"region": [0.9, 0, 0.1, 1]}, "left less than right"),
+    "of three sides": ({"region": [0, 0, 1]}, "is not four of them"),
+    "of texts": ({"region": ["0", 0, 1, 1]}, "is not four of them"),
+    "negative": ({"dwell_s": -1}, "got a dwell of -1 s"),
+    "true": ({"near": True}, "is not a number"),
+    "huge": ({"near": 10**400}, "is not a number"),
+}
+
+
+def test_wrong_rules_are_refused_in_one_sentence_and_the_door_keeps_its_rule(
+    app_state: AppState, door: Door, views: list[bytes]
+) -> None:
+    app_state.site.zones.set_trigger("lobby", "near")
+    one = door()
+    said(one)
+    for members, why in WRONG_RULES.values():
+        one.send(json.dumps({"type": "trigger"} | members))
+        answer = said(one)
+        assert (answer["type"], answer["accepted"], why in answer["detail"]) == ("trigger", False, True), answer
+    assert look(one, views[-1])[-1]["faces"] == 0
+    one.send(json.dumps({"type": "trigger", "near": 0.03, "region": [0, 0, 1, 1], "dwell_s": 0.3}))
+    assert said(one) == {"type": "trigger", "accepted": True}
+    until = time.monotonic() + PATIENCE_S
+    while look(one, views[-1])[-1]["faces"] == 0:
+        assert time.monotonic() < until
 
 
 @pytest.mark.parametrize(

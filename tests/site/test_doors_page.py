@@ -25,7 +25,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "site"))
     monkeypatch.chdir(tmp_path)
     lines = console_lines("doors.md")
-    assert len(lines) == 13
+    assert len(lines) == 15
     said: list[str] = []
 
     with loopback_broker() as broker, subscriber(broker.port) as panel, kept_handlers():

@@ -29,6 +29,7 @@ from volens.consent import (
     UnitVector,
     permit_probe,
 )
+from volens.consent.notice import PASSING_SENTENCES
 from volens.enroll import ReferencePlacement
 from volens.erase.proof import Erased
 from volens.face import Extractor
@@ -135,6 +136,14 @@ class House:
             desk_signature=desk_signature,
         )
         self.site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
+
+    def let_pass(self, zone: str = "lobby") -> None:
+        """Let the doors of a zone identify everyone who passes, and say so in its notice: for tests of what follows."""
+        if self.site.zones.get(zone).trigger == "passing":
+            return
+        text = "We compare your face at the door.\n" + PASSING_SENTENCES["en"]
+        self.site.publish_notice(zone, language="en", text=text.encode())
+        self.site.zones.set_trigger(zone, "passing")
 
     @classmethod
     def of(cls, site: Site, people: Sequence[Person] = (), seed: int = 2) -> Self:

@@ -11,7 +11,7 @@ from volens import Identification
 from volens.consent import InputError, Purpose, RefusedError
 from volens.consent.zone import FpirTarget
 from volens.face import Extractor, RgbImage
-from volens.identify import DoorStream, Recognizer
+from volens.identify import AskRules, DoorStream, Recognizer
 from volens.identify.passage import DECIDE_WITHIN_S, LOOK_EVERY_S
 from volens.index import Match
 from volens.store.people import add_reference
@@ -46,6 +46,8 @@ def admitted(house: House, extractor: Extractor, photo: RgbImage) -> Person:
 
 
 def door(house: House, extractor: Extractor, zone: str = "lobby") -> DoorStream:
+    """Watch a zone that identifies everyone who passes; what asks for a decision is in `test_asking_first`."""
+    house.let_pass(zone)
     return DoorStream(Recognizer(house.site.installation, lambda: extractor), Purpose(zone))
 
 
@@ -156,7 +158,7 @@ def test_photos_that_do_not_follow_each_other_are_decided_by_one_look(
 ) -> None:
     person = admitted(house, extractor, frame((astronaut_tile, 500, 300)))
     recognizer = Recognizer(house.site.installation, lambda: extractor)
-    stream = DoorStream(recognizer, Purpose("lobby"), photos=True)
+    stream = DoorStream(recognizer, Purpose("lobby"), photos=True, rules=AskRules(near=0.04))
     photos = [frame((astronaut_tile, 500, 300)), RgbImage(np.ascontiguousarray(astronaut_tile[::2, ::2]))]
     for image in photos:
         (face,) = stream.look(image, 0.0).faces
@@ -234,10 +236,11 @@ def test_no_embedding_is_kept_between_frames(
 
 def test_a_stream_needs_a_zone_with_a_gallery(house: House, extractor: Extractor) -> None:
     house.declare("vault", custody="subject_key")
+    recognizer = Recognizer(house.site.installation, lambda: extractor)
     with pytest.raises(RefusedError):
-        door(house, extractor, "vault")
+        DoorStream(recognizer, Purpose("vault"))
     with pytest.raises(InputError):
-        door(house, extractor, "nowhere")
+        DoorStream(recognizer, Purpose("nowhere"))
 
 
 def test_a_face_that_is_turned_is_never_matched_and_the_reason_is_given(

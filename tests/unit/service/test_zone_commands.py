@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from said import Command
 
+from volens.consent.notice import PASSING_SENTENCES
+
 
 def test_a_title_is_shown_beside_the_name(ada: Path, volens: Command) -> None:
     assert ada.exists()
@@ -12,6 +14,32 @@ def test_a_title_is_shown_beside_the_name(ada: Path, volens: Command) -> None:
     assert "Lobby East" in volens("zone", "list").out
     assert "Lobby East (lobby)" in volens("status").out
     assert volens("zone", "rename", "lobby", "--title", "x" * 81).code == 2
+
+
+def test_a_zone_that_identifies_everyone_who_passes_says_so_everywhere(
+    ada: Path, volens: Command, tmp_path: Path
+) -> None:
+    assert ada.exists()
+    terms = ["--custody", "operator", "--justification", "a", "--alternative", "b", "--retention-days", "9"]
+    added = volens("zone", "add", "gate", *terms, "--trigger", "passing")
+    assert "each notice must have the sentence of its language" in added.out
+    text = tmp_path / "gate.md"
+    text.write_text("We look.\n")
+    refused = volens("notice", "publish", text, "--zone", "gate", "--language", "en")
+    assert (refused.code, PASSING_SENTENCES["en"] in refused.err) == (1, True)
+    text.write_text(PASSING_SENTENCES["en"])
+    assert volens("notice", "publish", text, "--zone", "gate", "--language", "en").code == 0
+    assert [one["trigger"] for one in volens("zone", "list", "--json").json] == ["passing", "near"]
+    (policy,) = [
+        one for one in volens("policy", "--json").json["dpv:hasPersonalDataHandling"] if one["volens:zone"] == "gate"
+    ]
+    assert policy["volens:trigger"] == "passing"
+
+    assert "on request only" in volens("zone", "change", "gate", "--trigger", "request").out
+    both = volens("zone", "change", "gate", "--trigger", "near", "--fpir", "0.01%")
+    assert (both.code, "give the one to change" in both.err) == (2, True)
+    assert volens("zone", "change", "gate").code == 2
+    assert volens("zone", "change", "gate", "--trigger", "motion").code == 2
 
 
 def test_a_pause_is_shown_by_status_and_doctor_and_ends(enrolled: Path, volens: Command, album: Path) -> None:

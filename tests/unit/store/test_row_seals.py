@@ -86,6 +86,7 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ("rename a zone", lambda: site.zones.rename("vault", "The Vault")),
         ("change the rate of strangers", lambda: site.zones.set_fpir("vault", "0.01%")),
         ("calibrate a zone", calibrated),
+        ("change the trigger", lambda: site.zones.set_trigger("lobby", "request")),
         ("pause a zone", lambda: site.zones.pause("gate")),
         ("resume a zone", lambda: site.zones.resume("gate")),
         ("remove a zone", lambda: (house.declare("attic"), site.zones.remove("attic"))),

@@ -15,10 +15,12 @@ from volens.consent import (
     UnknownError,
 )
 from volens.consent.errors import ZonePausedError
+from volens.consent.notice import PASSING_SENTENCES
 from volens.consent.zone import FpirTarget, ZoneState
 from volens.erase.proof import verify_certificate
 from volens.index import Galleries
 from volens.rights import held_under
+from volens.rights.stale_papers import PaperProblem, stale_papers
 
 
 def test_a_zone_has_a_title_that_can_change_and_a_name_that_cannot(house: House) -> None:
@@ -56,6 +58,82 @@ def test_a_strict_zone_can_be_added(house: House) -> None:
     terms = {"custody": "badge", "justification": None, "alternative": "a badge", "retention_days": 30}
     assert house.site.add_zone("attic", fpir="0.01%", **terms).fpir is FpirTarget.STRICT  # type: ignore[arg-type]
     assert house.site.zones.get("attic").fpir is FpirTarget.STRICT
+
+
+TERMS = {"custody": "operator", "justification": "trays", "alternative": "a badge", "retention_days": 30}
+
+
+@pytest.mark.parametrize(
+    ("terms", "trigger"),
+    [
+        ({}, "near"),
+        ({"second_factor": "badge"}, "request"),
+        ({"second_factor": "pin"}, "request"),
+        ({"custody": "subject_key"}, "request"),
+        ({"custody": "badge"}, "request"),
+        ({"trigger": " Request "}, "request"),
+        ({"trigger": "passing"}, "passing"),
+        ({"second_factor": "pin", "trigger": "near"}, "near"),
+    ],
+)
+def test_a_new_zone_asks_first_unless_it_says_otherwise(house: House, terms: dict[str, str], trigger: str) -> None:
+    assert house.site.add_zone("attic", **TERMS | terms).trigger == trigger  # type: ignore[arg-type]
+    house.reopen()
+    assert house.site.zones.get("attic").trigger == trigger
+    assert opened(house.store, "zone.added")[-1]["trigger"] == trigger
+
+
+def test_an_unknown_trigger_and_one_that_does_not_fit_the_custody_are_refused(house: House) -> None:
+    with pytest.raises(InputError, match="expected one of near, request, passing"):
+        house.site.zones.set_trigger("lobby", "motion")
+    house.declare("vault", "subject_key")
+    for trigger in ("near", "passing"):
+        with pytest.raises(RefusedError, match="give --trigger request"):
+            house.site.zones.set_trigger("vault", trigger)
+        with pytest.raises(RefusedError, match="leave --trigger out"):
+            house.site.add_zone("attic", **TERMS | {"custody": "badge", "trigger": trigger})  # type: ignore[arg-type]
+
+
+def test_the_notice_of_a_zone_that_identifies_everyone_who_passes_must_say_so(house: House) -> None:
+    with pytest.raises(RefusedError, match=r"notice \(en\) does not say so") as refused:
+        house.site.zones.set_trigger("lobby", "passing")
+    assert PASSING_SENTENCES["en"] in str(refused.value)
+    assert house.site.zones.get("lobby").trigger == "near"
+
+    says = "Doors.\n\n**THE CAMERA compares the face\nof everyone who passes.** You may say no.\n"
+    house.site.publish_notice("lobby", language="en", text=says.encode())
+    house.site.publish_notice("lobby", language="fr-CA", text=b"Une notice.\n")
+    with pytest.raises(RefusedError, match=r"\(fr-CA\).*La caméra compare le visage"):
+        house.site.zones.set_trigger("lobby", "passing")
+    house.site.publish_notice("lobby", language="fr-CA", text=PASSING_SENTENCES["fr"].encode())
+
+    assert house.site.zones.set_trigger("lobby", "passing").trigger == "passing"
+    with pytest.raises(RefusedError, match="does not say so"):
+        house.site.publish_notice("lobby", language="en", text=b"We compare your face.\n")
+    with pytest.raises(RefusedError, match=r"\(de\).*Die Kamera vergleicht"):
+        house.site.publish_notice("lobby", language="de", text=PASSING_SENTENCES["en"].encode())
+    both = ["Porte.", PASSING_SENTENCES["de"]]
+    house.site.publish_notice("lobby", language="it", text="\n".join(both).encode())
+    assert opened(house.store, "zone.trigger_changed") == [{"zone": "lobby", "trigger": "passing", "before": "near"}]
+
+
+def test_a_notice_that_is_older_than_a_change_of_the_trigger_is_stale(house: House) -> None:
+    house.let_pass()
+    assert stale_papers(house.store) == []
+    house.clock.move(days=1)
+    house.site.zones.rename("lobby", "East")
+    house.site.zones.set_trigger("lobby", "near")
+    assert PaperProblem.TRIGGER_CHANGED in [one.problem for one in stale_papers(house.store)]
+    house.clock.move(days=1)
+    house.site.publish_notice("lobby", language="en", text=b"We ask first.\n")
+    assert stale_papers(house.store) == []
+
+
+def test_a_trigger_that_was_changed_in_the_file_is_found(house: House) -> None:
+    house.let_pass()
+    tamper(house.site.home / DATA, "UPDATE zone_change SET trigger = 'near'")
+    with pytest.raises(TamperError):
+        house.site.zones.get("lobby")
 
 
 @pytest.mark.parametrize("fpir", ["1%", "0.1", "", "0,1%", "0.001%"])

@@ -116,6 +116,11 @@ def test_a_zone_is_renamed_paused_and_resumed(
     assert (strict.status_code, strict.json()["fpir"]) == (200, "0.01%")
     assert '<option value="0.01%" selected>' in client.get("/operator/zones").text
     assert client.put("/v1/zones/lobby/fpir", json={"fpir": "5%"}, headers=headers).status_code == 422
+    asked = client.put("/v1/zones/lobby/trigger", json={"trigger": "request"}, headers=headers)
+    assert (asked.status_code, asked.json()["trigger"]) == (200, "request")
+    assert '<option value="request" selected>' in client.get("/operator/zones").text
+    unsaid = client.put("/v1/zones/lobby/trigger", json={"trigger": "passing"}, headers=headers)
+    assert (unsaid.status_code, "does not say so" in unsaid.json()["detail"]) == (403, True)
 
 
 def test_another_site_cannot_press_a_button_for_the_operator(
