@@ -3,7 +3,8 @@
 For each frame:
 
 1. Faces are detected around those of the frame before, at a size at which the detector sees them well; in the whole
-   frame every `WHOLE_FRAME_S`, and at once if one of them is missing.
+   frame every `WHOLE_FRAME_S`, and at once if one of them is missing. Of a large frame, such as one of 1080p, the
+   first search is finer than the second, so that it finds faces that are far away.
 2. Each face continues the track it overlaps, or begins one (`volens.identify.face_tracker`).
 3. For the tracks that match a person, the store is queried whether the consent is in force now. After a withdrawal the
    person no longer matches from the next frame on.
@@ -43,10 +44,18 @@ WHOLE_FRAME_S: Final = 0.5
 FACTOR_GOOD_S: Final = 10.0
 """How long a presented badge or PIN waits for a face, and how long its owner then passes without another one."""
 
+FINE_SIDE_PX: Final = 1280
+"""Longest side at which a large frame is searched every `WHOLE_FRAME_S`; docs/accuracy.md has recall and cost."""
+
 MIN_EYE_DISTANCE_PX: Final = 12.0
 """Below it SFace sees too little (see `QualityRules.min_eye_distance_px`), and the face is not embedded."""
 
 _FACE_PX: Final = 96
+_LEAST_FACE_PX: Final = 36
+"""Width at which the detector still finds 97 of 100 faces."""
+_LARGE_FROM_PX: Final = 1600
+_QUICK_SIDE_PX: Final = 320
+"""Longest side at which a large frame without faces is searched in between, for faces that are near."""
 _LARGEST_REGION: Final = 0.6
 
 
@@ -220,22 +229,28 @@ class DoorStream:
         return is_new
 
     def _faces(self, image: RgbImage, at_s: float) -> list[DetectedFace]:
-        region = self._tracker.region(image.width, image.height)
-        if region is not None and at_s - self._whole_frame_at < WHOLE_FRAME_S:
+        region, found = self._tracker.region(image.width, image.height), list[DetectedFace]()
+        is_whole_due = at_s - self._whole_frame_at >= WHOLE_FRAME_S
+        if region is not None and not is_whole_due:
             left, top, right, bottom = region
             share = (right - left) * (bottom - top) / (image.width * image.height)
             if share <= _LARGEST_REGION and min(right - left, bottom - top) >= MIN_SIDE_PX:
-                faces = self._faces_in(image, region)
-                if len(faces) >= len(self._tracker.tracks):
-                    return faces
-        self._whole_frame_at = at_s
-        return self._recognizer.extractor.detect(image)
+                found = self._faces_in(image, region)
+                if len(found) >= len(self._tracker.tracks):
+                    return found
+        finest = _finest_side_px(image)
+        if is_whole_due or finest == LONGEST_SIDE_PX:
+            self._whole_frame_at = at_s
+            return self._recognizer.extractor.detect(image, longest_side=finest)
+        side = LONGEST_SIDE_PX if self._tracker.tracks else _QUICK_SIDE_PX
+        return max(self._recognizer.extractor.detect(image, longest_side=side), found, key=len)
 
     def _faces_in(self, image: RgbImage, region: tuple[int, int, int, int]) -> list[DetectedFace]:
         left, top, right, bottom = region
         part = RgbImage(image.pixels[top:bottom, left:right])
-        longest = max(right - left, bottom - top) * _FACE_PX / max(1.0, self._tracker.smallest_px())
-        longest_side = round(min(LONGEST_SIDE_PX, max(_FACE_PX, longest)))
+        longest = max(right - left, bottom - top) / max(1.0, self._tracker.smallest_px())
+        least = min(_finest_side_px(image), longest * _LEAST_FACE_PX)
+        longest_side = round(max(least, min(LONGEST_SIDE_PX, max(_FACE_PX, longest * _FACE_PX))))
         found = self._recognizer.extractor.detect(part, longest_side=longest_side)
         shift = np.array([left, top], dtype=np.float32)
         return [
@@ -302,6 +317,10 @@ class DoorStream:
         if self._factor is not None:
             self._factor.wipe()
         self._factor, self._presented_at = None, -np.inf
+
+
+def _finest_side_px(image: RgbImage) -> int:
+    return FINE_SIDE_PX if max(image.width, image.height) >= _LARGE_FROM_PX else LONGEST_SIDE_PX
 
 
 def _is_due(face: DetectedFace, track: Track, at_s: float) -> bool:
