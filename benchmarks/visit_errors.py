@@ -115,8 +115,8 @@ class Visits:
     after_s: Sequence[float]
 
 
-def visits(faces: Faces, size: int, rounds: int, rng: np.random.Generator) -> Iterator[Visits]:
-    """Do steps 1 to 3 for one gallery size.
+def visits(faces: Faces, size: int, rounds: int, rng: np.random.Generator, change: float = 0.0) -> Iterator[Visits]:
+    """Do steps 1 to 3 for one gallery size; `change` is added to the thresholds.
 
     Raises:
         ValueError: too few people have enough photos.
@@ -140,7 +140,7 @@ def visits(faces: Faces, size: int, rounds: int, rng: np.random.Generator) -> It
             scores = scores[rng.permutation(len(scores))]
             best, who = scores.max(axis=1), scores.argmax(axis=1)
             for target, rule in cases:
-                is_match = best >= SFACE.identification(size, target)
+                is_match = best >= SFACE.identification(size, target) + change
                 findings = [ReferenceId(int(one)) if hit else None for one, hit in zip(who, is_match, strict=True)]
                 ending = RULES[rule](findings)
                 count = errors[target, rule, person in own][person]
@@ -178,12 +178,12 @@ def claims(faces: Faces, rng: np.random.Generator) -> tuple[Share, Share, Share,
     return of[False, False], of[True, False], of[False, True], of[True, True]
 
 
-def table(faces: Faces, rounds: int = ROUNDS) -> str:
+def table(faces: Faces, rounds: int = ROUNDS, change: float = 0.0) -> str:
     """Return what was measured, as Markdown."""
     rng = np.random.default_rng(_SEED)
     able = sum(len(photos) > ENROLLED_PHOTOS for photos in faces.values())
     sizes = [size for size in SIZES if size <= able and len(faces) - size >= _LEAST_STRANGERS]
-    found = [one for size in sizes for one in visits(faces, size, rounds, rng)]
+    found = [one for size in sizes for one in visits(faces, size, rounds, rng, change)]
     rows = [(f"{one.size}", one.target, one.rule, f"{one.accepted}", f"{one.missed}") for one in found]
     times = [after for one in found if one.rule == "two of three" for after in one.after_s]
     fmr, fnmr, visit_fmr, visit_fnmr = claims(faces, rng)
@@ -202,11 +202,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Error rates of visits, on photos of people.")
     parser.add_argument("folder", type=Path, help="a folder for each person, with photos")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="random galleries of each size")
+    parser.add_argument("--change", type=float, default=0.0, help="added to the thresholds of the model")
     parser.add_argument("--page", action="store_true", help="replace the table of docs/accuracy.md")
     given = parser.parse_args(arguments)
     if not given.folder.is_dir():
         parser.error(f"got {given.folder}, which is no folder; expected one with a folder of photos for each person")
-    found = table(embedded(given.folder), given.rounds)
+    if given.page and given.change:
+        parser.error("got --page with --change; the page is for the thresholds of the model, so leave out one of them")
+    found = table(embedded(given.folder), given.rounds, given.change)
     if given.page:
         page = PAGE.read_text(encoding="utf-8")
         before, _, rest = page.partition(BEGIN)

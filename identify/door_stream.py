@@ -22,7 +22,7 @@ presented factor until it is used. No pixels, no embeddings. Faces that have not
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 import numpy as np
 
@@ -167,7 +167,7 @@ class DoorStream:
         self._drop_ended_consents(tracks)
         # 4.
         asked = self._asking.askers(zone.trigger, image, faces, tracks, at_s, photo=self._photos)
-        decided_before = [track.visit.decisions for track in tracks]
+        before = [_decided(track) for track in tracks]
         # 5.
         due = [
             (face, track)
@@ -182,7 +182,7 @@ class DoorStream:
         # 6.
         self._try_factor(image, searched, at_s)
         # 7.
-        is_new = self._settle(tracks, decided_before, at_s)
+        is_new = self._settle(tracks, before, at_s)
         decided = tuple(
             _face_decision(image, face, track, threshold, is_new=new)
             for face, track, new in zip(faces, tracks, is_new, strict=True)
@@ -214,15 +214,15 @@ class DoorStream:
             else:
                 _take(track, decision, at_s)
 
-    def _settle(self, tracks: Sequence[Track], decided_before: Sequence[int], at_s: float) -> list[bool]:
+    def _settle(self, tracks: Sequence[Track], before: "Sequence[_Decided]", at_s: float) -> list[bool]:
         """Apply the time limit of visits, end what was asked by faces that are decided, and return which are new."""
         is_passing = self._zone.trigger is Trigger.PASSING
         is_new: list[bool] = []
-        for track, before in zip(tracks, decided_before, strict=True):
+        for track, was in zip(tracks, before, strict=True):
             track.visit.settle(at_s)
-            is_new.append(track.visit.decisions > before)
+            is_new.append(_decided(track) != was)
             # A face that was turned or cut off in every frame of its visit asks on.
-            if is_new[-1] and track.visit.looks and not is_passing:
+            if track.visit.decisions > was.visits and track.visit.looks and not is_passing:
                 self._asking.decided(track)
         if not is_passing and not self._asking.is_requested(at_s):
             self._wipe_factor()
@@ -273,7 +273,7 @@ class DoorStream:
         for track, reference_id in known:
             receipt_id = live.get(reference_id)
             if receipt_id is None or receipt_id in store.stopped or receipt_id in store.paused:
-                track.decision, track.visit = None, FaceVisit()
+                track.decision, track.visit, track.passes_until = None, FaceVisit(), -np.inf
 
     def _look_at(self, image: RgbImage, due: Sequence[tuple[DetectedFace, Track]], at_s: float) -> None:
         # A face that was recognised before is looked at with the factor, below.
@@ -342,6 +342,21 @@ def _take(track: Track, decision: Decision, at_s: float) -> None:
         track.decision = decision
     elif track.visit.state is not VisitState.RECOGNISED:
         track.decision = None
+
+
+class _Decided(NamedTuple):
+    """What changes with a decision about a face: how many visits were decided, and what came of a second factor."""
+
+    visits: int
+    is_match: bool
+    is_refused: bool
+
+
+def _decided(track: Track) -> _Decided:
+    decision = track.decision
+    return _Decided(
+        track.visit.decisions, bool(decision and decision.match), bool(decision and decision.factor_refused)
+    )
 
 
 def _face_decision(

@@ -73,6 +73,7 @@ def test_a_known_face_requires_the_factor_and_matches_in_the_frame_after_it(
     assert after.match is not None
     assert after.match.receipt_id == person.receipt_id
     assert not after.factor_required
+    assert [before.is_new, after.is_new, look(stream, tile, 0.08).is_new] == [True, True, False]
 
 
 @pytest.mark.parametrize("kind", KINDS)
