@@ -156,4 +156,4 @@ def _decision_event(
     verdict: Verdict, face: FaceDecision, submitted_at_s: float, panel_badge: PanelBadge | None = None
 ) -> DecisionReceived:
     visit_id = uuid4().hex[:16]
-    return DecisionReceived(verdict, visit_id, submitted_at_s, face.subject_id, face.reason, panel_badge)
+    return DecisionReceived(verdict, visit_id, submitted_at_s, face.subject_id, face.reason, face.looks, panel_badge)

@@ -105,6 +105,7 @@ class DecisionReceived:
         subject_id: the person who matched. Only the MQTT option for subject ids uses it; the comparison score and the
             position in the frame are not passed on.
         reason: why the face was not compared (`volens.identify.REASONS`); None if it was.
+        looks: how many looks the decision rests on, 1 for a photo; None if the service does not say.
         panel_badge: of the person who matched, if an output of this door sends it to a panel, and there is one.
     """
 
@@ -113,6 +114,7 @@ class DecisionReceived:
     submitted_at_s: float | None
     subject_id: str | None = field(default=None, repr=False)
     reason: str | None = None
+    looks: int | None = None
     panel_badge: PanelBadge | None = field(default=None, repr=False)
 
 

@@ -151,7 +151,7 @@ class DoorLog:
         because = "" if decision.reason is None else f": {REASONS[decision.reason]}"
         text = f"decision: {what}{because} (visit {decision.visit_id})"
         fields = {"decision": decision.verdict.value, "passage": decision.visit_id, "reason": decision.reason}
-        self._line("decision", text, **fields, opens=opens)
+        self._line("decision", text, **fields, looks=decision.looks, opens=opens)
 
     def _line(self, event: str, text: str, **fields: Any) -> None:  # noqa: ANN401  what JSON holds
         if self._as_json:

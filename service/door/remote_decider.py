@@ -277,11 +277,11 @@ class _Session:
                 if unreadable:
                     self._emit(InputRejected("the service cannot read a frame as an image; check the camera"))
                 self._emit(FrameProcessed(faces, matches, dropped or unreadable))
-            case DecisionMessage(verdict, visit_id, number, subject_id, reason=reason):
+            case DecisionMessage(verdict, visit_id, number, subject_id, reason=reason, looks=looks):
                 if not 1 <= number <= self._sent:
                     raise ServiceError("the service decided about a frame that was not sent; retrying")
                 submitted_at = self._submitted_at.get(number)
-                self._emit(DecisionReceived(verdict, visit_id, submitted_at, subject_id, reason))
+                self._emit(DecisionReceived(verdict, visit_id, submitted_at, subject_id, reason, looks))
             case ProblemMessage(title):
                 raise ServiceError(f"the service ends the session: {title}")
             case _:

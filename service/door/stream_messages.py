@@ -53,6 +53,7 @@ class DecisionMessage:
     comparison_score: float | None
     box: Box | None
     reason: str | None = None
+    looks: int | None = None
 
 
 @final
@@ -132,7 +133,9 @@ def _read(document: dict[str, Any]) -> ServiceMessage | None:
             if not (subject_id is None or (isinstance(subject_id, str) and len(subject_id) <= 100)):  # noqa: PLR2004
                 raise _malformed("an invalid subject id")
             reason = next((one for one in REASONS if document.get("reason") == one), None)
-            return DecisionMessage(known, visit_id, frame, subject_id, _score(score), _box(document.get("box")), reason)
+            looks = None if document.get("looks") is None else _count(document["looks"])
+            box = _box(document.get("box"))
+            return DecisionMessage(known, visit_id, frame, subject_id, _score(score), box, reason, looks)
         case {"type": "trigger", "accepted": bool(accepted)}:
             return TriggerMessage(accepted, printable(document.get("detail") or "no reason given", 400))
         case {"type": "problem"}:

@@ -54,7 +54,7 @@ def test_a_door_opens_for_an_enrolled_person_until_its_credential_is_revoked(
     assert opened[0] == 0, opened[1]
     lines = [json.loads(line) for line in opened[1].splitlines()]
     assert [line["lock"] for line in lines if line["event"] == "output"][:3] == ["locked", "unlocked", "locked"]
-    assert [line["opens"] for line in lines if line["event"] == "decision"] == [True]
+    assert [(line["opens"], line["looks"]) for line in lines if line["event"] == "decision"] == [(True, 1)]
     assert closed[0] == 3, closed[1]
     assert ended[0] == 1
     assert "refuses this door's credential (401)" in ended[1]

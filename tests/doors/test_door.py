@@ -306,7 +306,7 @@ def test_as_json_each_event_is_one_line_without_the_person() -> None:
     assert {line["event"] for line in lines} >= {"ready", "decision", "decider", "unusable", "state", "health"}
     (decision,) = [line for line in lines if line["event"] == "decision"]
     assert decision["opens"] is True
-    assert decision.keys() == {"event", "at", "decision", "passage", "opens", "reason"}
+    assert decision.keys() == {"event", "at", "decision", "passage", "opens", "reason", "looks"}
     assert WHO not in one.text.getvalue()
 
 

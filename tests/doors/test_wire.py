@@ -58,6 +58,10 @@ DECISION = {
             DECISION | {"reason": "\x1b[8mof a later version"},
             DecisionMessage(Verdict.MATCH, "00112233445566ff", 3, "a" * 32, 0.71, (1.0, 2.5, 30.0, 40.0), None),
         ),
+        (
+            DECISION | {"looks": 2},
+            DecisionMessage(Verdict.MATCH, "00112233445566ff", 3, "a" * 32, 0.71, (1.0, 2.5, 30.0, 40.0), looks=2),
+        ),
         ({"type": "problem", "title": "Gone", "status": 401}, ProblemMessage("Gone")),
         ({"type": "problem", "title": "\x1b[31mred\n"}, ProblemMessage("[31mred")),
         ({"type": "weather"}, None),
@@ -101,6 +105,7 @@ STRANGE: dict[str, str | bytes] = {
             "a subject id that is a number": DECISION | {"subject_id": 7},
             "a score above one": DECISION | {"comparison_score": 71},
             "a score in text": DECISION | {"comparison_score": "0.7"},
+            "looks in text": DECISION | {"looks": "2"},
             "a box of three": DECISION | {"box": [1, 2, 3]},
             "a box of text": DECISION | {"box": ["1", "2", "3", "4"]},
             "a box that is text": DECISION | {"box": "1234"},
