@@ -14,6 +14,7 @@ from command_line import run
 from page import console_lines
 
 from tests.doors.test_commands import kept_handlers
+from volens.service.door.osdp_key import OsdpKey
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +27,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     monkeypatch.chdir(tmp_path)
     lines = console_lines("doors.md")
     assert len(lines) == 15
+    OsdpKey.generate().write(tmp_path / "door.osdp-key")  # as `volens door pair` does, which needs a device
     said: list[str] = []
 
     with loopback_broker() as broker, subscriber(broker.port) as panel, kept_handlers():
