@@ -10,7 +10,9 @@ The folder has one folder of photos for each person, such as the AT&T faces or L
 4. Photos of one person, and galleries that share people, depend on each other. So the intervals come from drawing
    people, not looks: the subsets bootstrap (Bolle, Connell, Pankanti, Ratha and Senior 2004), 95 %. If nothing was
    found, the upper end is the bound of Clopper and Pearson for so many people.
-5. 1:1: all pairs of single photos, at the 1:1 threshold: FMR and FNMR.
+5. FPIR and FNIR of such looks at every threshold: the FNIR at which FPIR is 1, 0.3 and 0.1 %, with three photos
+   enrolled and with one.
+6. 1:1: all pairs of single photos, at the 1:1 threshold: FMR and FNMR.
 
 With ``--page``, the table of docs/accuracy.md is replaced. No embedding and no score of a person is written.
 """
@@ -38,6 +40,8 @@ SIZES: Final = (10, 20, 30, 50, 100, 200, 500, 900)
 ROUNDS: Final = 100
 _DRAWS: Final = 2000
 _LEAST_STRANGERS: Final = 5
+THRESHOLDS: Final = np.arange(0.2, 0.9, 0.005)
+WANTED: Final = (0.01, 0.003, 0.001)
 _SEED: Final = 20261130
 _HEAD: Final = ("enrolled", "target", "threshold", "strangers accepted, FPIR", "strangers", "enrolled missed, FNIR")
 
@@ -69,6 +73,22 @@ class Share:
 
     def __str__(self) -> str:
         return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class TradeOff:
+    """FPIR and FNIR of a search in galleries of one size and so many photos, at each of `THRESHOLDS`."""
+
+    size: int
+    photos: int
+    fpir: NDArray[np.float64]
+    fnir: NDArray[np.float64]
+
+    def missed_at(self, fpir: float) -> tuple[float, float] | None:
+        """Return the lowest threshold at which FPIR is at most this, and the FNIR there; None if there is none."""
+        reached = np.flatnonzero(self.fpir <= fpir)
+        return (float(THRESHOLDS[reached[0]]), float(self.fnir[reached[0]])) if len(reached) else None
 
 
 @final
@@ -124,8 +144,31 @@ def open_set(faces: Faces, size: int, rounds: int, rng: np.random.Generator) -> 
     ]
 
 
+def trade_off(faces: Faces, size: int, enrolled_photos: int, rounds: int, rng: np.random.Generator) -> TradeOff:
+    """Do step 5 for one gallery size and number of photos."""
+    able = sorted(person for person, photos in faces.items() if len(photos) > ENROLLED_PHOTOS)
+    strangers: list[NDArray[np.float32]] = []
+    own: list[NDArray[np.float32]] = []
+    for _ in range(rounds):
+        enrolled = [able[one] for one in rng.choice(len(able), size, replace=False)]
+        references = np.stack([_mean(faces[person][:enrolled_photos]) for person in enrolled])
+        rows = {person: row for row, person in enumerate(enrolled)}
+        for person, photos in faces.items():
+            row = rows.get(person)
+            scores = np.stack(photos if row is None else photos[ENROLLED_PHOTOS:]) @ references.T
+            best = scores.max(axis=1)
+            if row is None:
+                strangers.append(best)
+            else:
+                own.append(np.where(scores.argmax(axis=1) == row, best, np.float32(-1)))
+    stranger_scores, own_scores = (np.sort(np.concatenate(one)) for one in (strangers, own))
+    accepted = len(stranger_scores) - np.searchsorted(stranger_scores, THRESHOLDS)
+    missed = np.searchsorted(own_scores, THRESHOLDS)
+    return TradeOff(size, enrolled_photos, accepted / len(stranger_scores), missed / len(own_scores))
+
+
 def one_to_one(faces: Faces) -> tuple[float, int, float, int]:
-    """Do step 5: FMR and the number of pairs of different people, FNMR and the number of pairs of the same person."""
+    """Do step 6: FMR and the number of pairs of different people, FNMR and the number of pairs of the same person."""
     owner = np.repeat(np.arange(len(faces)), [len(photos) for photos in faces.values()])
     everything = np.concatenate([np.stack(photos) for photos in faces.values()])
     first, second = np.triu_indices(len(owner), 1)
@@ -157,12 +200,32 @@ def table(faces: Faces, rounds: int = ROUNDS) -> str:
         for one in open_set(faces, size, rounds, rng)
     ]
     fmr, different, fnmr, same = one_to_one(faces)
+    at_fpir = "\n".join(
+        f"| {one.size} | {one.photos} | {' | '.join(_missed_at(one, fpir) for fpir in WANTED)} |"
+        for photos in (ENROLLED_PHOTOS, 1)
+        for one in curves_of(faces, photos, rounds)
+    )
+    wanted = " | ".join(f"FNIR at FPIR {fpir:.1%}" for fpir in WANTED)
     lines = "\n".join(f"| {' | '.join(row)} |" for row in (_HEAD, ("---",) * len(_HEAD), *rows))
     return (
-        f"{lines}\n\n{sum(map(len, faces.values()))} photos of {len(faces)} people; {rounds} random galleries of each "
+        f"{lines}\n\n| enrolled | photos | {wanted} |\n| --- | --- |{' --- |' * len(WANTED)}\n{at_fpir}\n\n"
+        f"{sum(map(len, faces.values()))} photos of {len(faces)} people; {rounds} random galleries of each "
         f"size, {ENROLLED_PHOTOS} photos each. 1:1 at {SFACE.claim_value}, one photo against one: FMR {fmr:.3%} of "
         f"{different:,} pairs, FNMR {fnmr:.2%} of {same:,}."
     )
+
+
+def curves_of(faces: Faces, photos: int, rounds: int) -> list[TradeOff]:
+    """Return the trade-offs of all sizes that can be measured, with so many photos enrolled."""
+    rng = np.random.default_rng(_SEED)
+    able = sum(len(photos) > ENROLLED_PHOTOS for photos in faces.values())
+    sizes = [size for size in SIZES if size <= able and len(faces) - size >= _LEAST_STRANGERS]
+    return [trade_off(faces, size, photos, rounds, rng) for size in sizes]
+
+
+def _missed_at(one: TradeOff, fpir: float) -> str:
+    found = one.missed_at(fpir)
+    return "not reached" if found is None else f"{found[1]:.2%} (threshold {found[0]:.3f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -174,7 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if not given.folder.is_dir():
         parser.error(f"got {given.folder}, which is no folder; expected one with a folder of photos for each person")
-    found = table(embedded(given.folder), given.rounds)
+    faces = embedded(given.folder)
+    found = table(faces, given.rounds)
     if given.page:
         page = PAGE.read_text(encoding="utf-8")
         before, _, rest = page.partition(BEGIN)

@@ -37,4 +37,4 @@ def calibration_plot(found: Calibration) -> str:
         at = found.measured.threshold
         name = f"threshold for {found.wanted:.3%} of strangers accepted, {at:.2f}"
         series.append(Series(name, [(at, _LEAST), (at, 1.0)], _LINES, line=True, dashed=True))
-    return svg(series, "threshold (cosine similarity)", "share of looks", linear_x=(_FROM, _TO))
+    return svg(series, "threshold (cosine similarity)", "share of looks", linear_x=(_FROM, _TO), legend_below=True)

@@ -38,15 +38,22 @@ class Series:
     dashed: bool = False
 
 
-def svg(series: Sequence[Series], x_label: str, y_label: str, *, linear_x: tuple[float, float] | None = None) -> str:
+def svg(
+    series: Sequence[Series],
+    x_label: str,
+    y_label: str,
+    *,
+    linear_x: tuple[float, float] | None = None,
+    legend_below: bool = False,
+) -> str:
     """Return the plot; a logarithmic axis covers whole powers of ten.
 
-    With `linear_x` the axis of x is linear, between these ends, which hold all points; the legend is below the plot.
+    With `linear_x` the axis of x is linear, between these ends, which hold all points.
 
     Raises:
         ValueError: a value on a logarithmic axis is not above 0, or there is none.
     """
-    below = 0 if linear_x is None else _LEGEND * (len(series) + 1)
+    below = _LEGEND * (len(series) + 1) if legend_below else 0
     height = _HEIGHT + below
     points = [point for one in series for point in one.points]
     if not points or min(y if linear_x else min(x, y) for x, y in points) <= 0:

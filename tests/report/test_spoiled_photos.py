@@ -6,15 +6,13 @@ where they are.
 
 import os
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
-import cv2
 import numpy as np
 import pytest
 
-from volens.face import DetectedFace, Extractor, ModelCache, Pixels, QualityRules, RgbImage, eye_distance_px, read_image
+from benchmarks.degradations import Spoil, moved, painted
+from volens.face import DetectedFace, Extractor, ModelCache, Pixels, QualityRules, RgbImage, read_image
 
 ROOT = Path(__file__).parents[2]
 FACES = Path(os.environ.get("VOLENS_ATT_FACES", ROOT.parent / "shared" / "data" / "att_faces"))
@@ -24,41 +22,13 @@ pytestmark = [
     pytest.mark.skipif(not FACES.is_dir(), reason="the AT&T faces are not here; set VOLENS_ATT_FACES to their folder"),
 ]
 
-Spoil: TypeAlias = Callable[[Pixels, DetectedFace], Pixels]
 MOVED = 13
 
-
-def moved(right: int, down: int) -> Spoil:
-    def spoil(pixels: Pixels, _face: DetectedFace) -> Pixels:
-        kernel = np.zeros((MOVED, MOVED), np.float32)
-        for step in range(MOVED):
-            offset = step - MOVED // 2
-            kernel[MOVED // 2 + down * offset, MOVED // 2 + right * offset] = 1 / MOVED
-        return np.asarray(cv2.filter2D(pixels, -1, kernel, borderType=cv2.BORDER_REPLICATE))
-
-    return spoil
-
-
-def painted(colour: tuple[int, int, int], *box: float) -> Spoil:
-    """Paint a rectangle: left, top, right, bottom, in eye distances from the right eye."""
-
-    def spoil(pixels: Pixels, face: DetectedFace) -> Pixels:
-        side, (x, y) = eye_distance_px(face.landmarks), face.landmarks[0]
-        left, top, right, bottom = (
-            round(float(start) + one * side) for start, one in zip((x, y, x, y), box, strict=True)
-        )
-        pixels = pixels.copy()
-        pixels[max(0, top) : bottom, max(0, left) : right] = colour
-        return pixels
-
-    return spoil
-
-
 SPOILED: dict[str, Spoil] = {
-    "moved to the side, 13 px": moved(1, 0),
-    "moved up and down": moved(0, 1),
-    "moved along a diagonal": moved(1, 1),
-    "moved along the other": moved(1, -1),
+    "moved to the side, 13 px": moved(MOVED, 1, 0),
+    "moved up and down": moved(MOVED, 0, 1),
+    "moved along a diagonal": moved(MOVED, 1, 1),
+    "moved along the other": moved(MOVED, 1, -1),
     "black bar over the eyes": painted((0, 0, 0), -0.5, -0.28, 1.5, 0.28),
     "grey bar over the eyes": painted((128, 128, 128), -0.5, -0.28, 1.5, 0.28),
     "black bar over the mouth": painted((0, 0, 0), -0.2, 0.9, 1.2, 1.5),
