@@ -61,8 +61,10 @@ def own_scores(photos: FloatArray) -> FloatArray:
     """Return the score of each photo, float32 (n, d), with the mean of the others; none for a single photo."""
     if len(photos) < 2:  # noqa: PLR2004  the least that can be compared
         return np.empty(0, dtype=np.float32)
-    others = photos.sum(axis=0) - photos
+    total = photos.sum(axis=0)
+    others = total - photos
     try:
+        total.fill(0)  # it has the direction of the reference
         others /= np.linalg.norm(others, axis=1, keepdims=True)
         return np.asarray(np.einsum("id,id->i", photos, others), dtype=np.float32)
     finally:
