@@ -17,6 +17,7 @@ _SOM: Final = 0x53
 _SEQUENCE: Final = 0x03
 _HAS_SECURITY_BLOCK: Final = 0x08
 _HEADER_BYTES: Final = 5
+_PACKET_BYTES: Final = range(_HEADER_BYTES + 1, 1441)
 _WRITE_TIMEOUT_S: Final = 0.2
 
 
@@ -101,11 +102,13 @@ class LineChannel:
         while (begin := self._command.find(_SOM)) >= 0:
             del self._command[:begin]
             size = int.from_bytes(self._command[2:4], "little")
-            if len(self._command) < _HEADER_BYTES or len(self._command) < size:
+            if len(self._command) < _HEADER_BYTES:
                 return
-            if self._command[1] != self._address or size <= _HEADER_BYTES:
+            if self._command[1] != self._address or size not in _PACKET_BYTES:
                 del self._command[0]
                 continue
+            if len(self._command) < size:
+                return
             self._sequence = self._command[4] & _SEQUENCE
             # 2.
             if self._card_sequence is not None:

@@ -23,7 +23,6 @@ from volens.service.door.osdp_library import Message, OsdpLibrary, PanelContext,
 from volens.service.door.osdp_link import OsdpLink
 
 PAIRING_S: Final = 60.0
-_MOST_REFUSALS: Final = 3
 _DRAFT: Final = ".unconfirmed"
 
 
@@ -34,7 +33,6 @@ class _Progress:
 
     is_paired: threading.Event = field(default_factory=threading.Event)
     is_answered: bool = False
-    refusals: int = 0
     problem: str = ""
 
 
@@ -78,7 +76,6 @@ def pair_with_device(open_line: Callable[[], Line], address: int, key_file: Path
         if kind == "secure":
             progress.is_paired.set()
         elif kind == "online" and not progress.is_paired.is_set():
-            progress.refusals += 1
             progress.problem = "is not in install mode; set it back as its maker says"
         if kind in {"offline", "online"} and not progress.is_paired.is_set():
             link.restart(failed=True)
@@ -140,7 +137,7 @@ def _wait(
     until = time.monotonic() + timeout_s
     try:
         while not progress.is_paired.wait(0.1):
-            if time.monotonic() >= until or progress.refusals >= _MOST_REFUSALS:
+            if time.monotonic() >= until:
                 why = progress.problem if progress.is_answered else "does not answer; check its power and its cable"
                 raise UnavailableError(link.problem or f"{who} {why or 'did not take the key; try again'}")
     finally:

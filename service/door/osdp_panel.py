@@ -111,7 +111,7 @@ class OsdpOutput:
         """Switch the relay on for a time."""
         # 2.
         self._open_until_s = None
-        self._switch(_ON_FOR, self._tenths(seconds))
+        self._switch_on_for(seconds)
         self._open_until_s = self._clock() + seconds
 
     def keep_closed(self) -> None:
@@ -147,17 +147,17 @@ class OsdpOutput:
             raise UnavailableError("the OSDP device was away or restarted; the state of the door is sent again")
         now, until = self._clock(), self._open_until_s
         if until is not None and now >= self._renew_at_s and until - now > 0:
-            self._switch(_ON_FOR, self._tenths(until - now))
+            self._switch_on_for(until - now)
 
     def close(self) -> None:
         """Close the line."""
         self._link.close()
 
-    def _tenths(self, seconds: float) -> int:
+    def _switch_on_for(self, seconds: float) -> None:
         tenths = max(1, min(_MOST_TENTHS, round(seconds * 10)))
+        self._switch(_ON_FOR, tenths)
         is_whole = seconds * 10 <= _MOST_TENTHS
         self._renew_at_s = float("inf") if is_whole else self._clock() + tenths / 10 - RENEW_BEFORE_S
-        return tenths
 
     def _switch(self, code: int, tenths: int = 0) -> None:
         self._wait_until_ready()

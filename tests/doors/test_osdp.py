@@ -1,10 +1,12 @@
 """OSDP with the real library on both ends of a cable: as the panel of a device, and as the reader of a panel."""
 
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 
 import osdp_sys
@@ -12,10 +14,10 @@ import pytest
 from osdp_bus import ADDRESS, KEY, Cable, LibraryDevice, LibraryPanel, cable
 from patience import PATIENCE_S
 
-from tests.doors.conftest import RecordedEvents
+from tests.doors.conftest import RecordedEvents, until
 from volens.consent import InputError, UnavailableError
 from volens.consent.panel_badge import PanelBadge
-from volens.service.door import Verdict
+from volens.service.door import Event, Verdict
 from volens.service.door.door_events import CardSent, DeviceReported, Factor, FactorPresented
 from volens.service.door.osdp_key import OsdpKey
 from volens.service.door.osdp_library import OsdpLibrary
@@ -66,9 +68,9 @@ def output(bus: Cable, key_file: Path) -> Iterator[OsdpOutput]:
 
 @pytest.fixture
 def reader(bus: Cable, key_file: Path) -> Iterator[OsdpReader]:
-    one = OsdpReader(
-        lambda: SerialLine(bus.device, 9600), address=ADDRESS, key_file=key_file, card_format=FORMATS["26"]
-    )
+    line = lambda: SerialLine(bus.device, 9600)  # noqa: E731  a short function
+    # The time stands still: on a busy machine a badge number would be discarded before the panel fetches it.
+    one = OsdpReader(line, address=ADDRESS, key_file=key_file, card_format=FORMATS["26"], clock=lambda: 1000.0)
     yield one
     one.close()
 
@@ -97,21 +99,22 @@ def until_raised(call: Callable[[], object], why: str) -> str:
         try:
             call()
         except UnavailableError as error:
-            if why in str(error):
+            if re.search(why, str(error)):
                 return str(error)
         time.sleep(0.02)
     raise TimeoutError
 
 
 def relay_commands(device: LibraryDevice) -> list[tuple[int, int, int]]:
+    """Return what the relay did; a command that was repeated, because its answer came late, is one."""
     found = device.commands.of(command=osdp_sys.CMD_OUTPUT)
-    return [(one["output_no"], one["control_code"], one["timer_count"]) for one in found]
+    return [one for one, _ in groupby((one["output_no"], one["control_code"], one["timer_count"]) for one in found)]
 
 
 def test_an_opening_is_timed_by_the_device_and_encrypted(bus: Cable, device: LibraryDevice, output: OsdpOutput) -> None:
-    output.keep_closed()
-    output.open_for(5)
-    output.hold_open()
+    until_works(output.keep_closed)
+    until_works(lambda: output.open_for(5))
+    until_works(output.hold_open)
     assert relay_commands(device) == [(2, 1, 0), (2, 5, 50), (2, 2, 0)]
     assert bytes([2, 5, 50, 0]) not in bytes(bus.recorded)
 
@@ -119,38 +122,35 @@ def test_an_opening_is_timed_by_the_device_and_encrypted(bus: Cable, device: Lib
 def test_a_long_opening_is_renewed_while_it_lasts(bus: Cable, device: LibraryDevice, key_file: Path) -> None:
     now = 1000.0
     output = new_output(bus, key_file, clock=lambda: now)
-    output.open_for(60)
-    output.poll()
-    now += 16
-    output.poll()
-    now += 40
-    output.poll()
-    now += 10
-    output.poll()
+    until_works(lambda: output.open_for(60))
+    assert relay_commands(device) == [(2, 5, 255)]
+    for passed_s, expected in ((1, []), (15, [(2, 5, 255)]), (40, [(2, 5, 40)]), (10, [])):
+        now += passed_s
+        device.commands.messages.clear()
+        until_works(output.poll)
+        assert relay_commands(device) == expected
     output.close()
-    assert relay_commands(device) == [(2, 5, 255), (2, 5, 255), (2, 5, 40)]
 
 
 def test_light_and_sound_are_sent_to_a_device_that_has_them(device: LibraryDevice, output: OsdpOutput) -> None:
-    output.show(Verdict.MATCH)
-    (light,) = device.commands.of(command=osdp_sys.CMD_LED)
+    until_works(lambda: output.show(Verdict.MATCH))
+    light = device.commands.of(command=osdp_sys.CMD_LED)[-1]
     assert (light["temporary"], light["on_color"], light["timer_count"]) == (True, 2, 20)
-    assert [one["rep_count"] for one in device.commands.of(command=osdp_sys.CMD_BUZZER)] == [1]
+    assert {one["rep_count"] for one in device.commands.of(command=osdp_sys.CMD_BUZZER)} == {1}
 
 
 def test_a_relay_board_without_light_gets_no_light_commands(bus: Cable, output: OsdpOutput) -> None:
     board = LibraryDevice(bus.device, lights=0)
-    output.show(Verdict.NO_MATCH)
-    output.keep_closed()
+    until_works(lambda: output.show(Verdict.NO_MATCH))
+    until_works(output.keep_closed)
     board.link.close()
-    assert [one["command"] for one in board.commands.messages] == [osdp_sys.CMD_OUTPUT]
+    assert {one["command"] for one in board.commands.messages} == {osdp_sys.CMD_OUTPUT}
 
 
 @pytest.mark.usefixtures("device")
 def test_a_relay_that_the_device_lacks_is_one_sentence(bus: Cable, key_file: Path) -> None:
     output = new_output(bus, key_file, relay=4)
-    with pytest.raises(UnavailableError, match="got relay=4, but the OSDP device has 4 outputs"):
-        output.open_for(1)
+    until_raised(lambda: output.open_for(1), "got relay=4, but the OSDP device has 4 outputs")
     output.close()
 
 
@@ -174,7 +174,7 @@ def test_a_device_that_never_answers_is_one_sentence(bus: Cable, key_file: Path)
 def test_a_command_whose_answer_is_lost_is_done_or_reported(
     bus: Cable, device: LibraryDevice, output: OsdpOutput
 ) -> None:
-    output.keep_closed()
+    until_works(output.keep_closed)
     lost: list[int | None] = []
     bus.loses = lambda code: not lost and code == ACK and (lost.append(code) or True)  # type: ignore[func-returns-value]
     until_works(lambda: output.open_for(1))
@@ -183,26 +183,25 @@ def test_a_command_whose_answer_is_lost_is_done_or_reported(
 
 
 def test_a_device_that_lost_power_gets_the_state_of_the_door_again(device: LibraryDevice, output: OsdpOutput) -> None:
-    output.hold_open()
-    output.poll()
+    until_works(output.hold_open)
+    until_works(output.poll)
     device.restart()
     until_raised(output.poll, "was away or restarted; the state of the door is sent again")
     until_works(output.poll)
-    output.hold_open()
+    until_works(output.hold_open)
     assert relay_commands(device)[-1] == (2, 2, 0)
 
 
 def test_an_unplugged_cable_is_reported_and_works_again(bus: Cable, output: OsdpOutput) -> None:
     first = LibraryDevice(bus.device)
-    output.keep_closed()
+    until_works(output.keep_closed)
     bus.unplug()
-    with pytest.raises(UnavailableError, match=r"disconnected|cannot open"):
-        output.open_for(1)
+    until_raised(lambda: output.open_for(1), "disconnected|cannot open")
     first.link.close()
     bus.plug_in()
     second = LibraryDevice(bus.device)
     until_works(output.poll)
-    output.open_for(1)
+    until_works(lambda: output.open_for(1))
     second.link.close()
     assert relay_commands(second)[-1] == (2, 5, 10)
 
@@ -210,21 +209,37 @@ def test_an_unplugged_cable_is_reported_and_works_again(bus: Cable, output: Osdp
 def test_cards_and_pins_become_second_factors_and_tamper_is_reported(device: LibraryDevice, output: OsdpOutput) -> None:
     events = RecordedEvents()
     output.listen(events)
-    output.keep_closed()
+    until_works(output.keep_closed)
     card = FORMATS["26"].encode(BADGE)
-    device.event(**WIEGAND, length=card.length, data=card.data)
-    device.event(event=osdp_sys.EVENT_KEYPRESS, reader_no=0, data=b"99\x7f4711\r")
-    device.event(event=osdp_sys.EVENT_STATUS, type=osdp_sys.STATUS_REPORT_LOCAL, report=b"\1\0")
-    presented = events.wait_for(FactorPresented, 2)
-    assert [(one.factor, one.value) for one in presented] == [(Factor.BADGE, "11801603"), (Factor.PIN, "4711")]
+    reports: tuple[tuple[type[Event], dict[str, object]], ...] = (
+        (FactorPresented, {**WIEGAND, "length": card.length, "data": card.data}),
+        (FactorPresented, {"event": osdp_sys.EVENT_KEYPRESS, "reader_no": 0, "data": b"99\x7f4711\r"}),
+        (
+            DeviceReported,
+            {"event": osdp_sys.EVENT_STATUS, "type": osdp_sys.STATUS_REPORT_LOCAL, "report": b"\1\0"},
+        ),
+    )
+    for kind, report in reports:
+        before = len(events.of(kind))
+
+        def has_come(kind: type[Event] = kind, before: int = before) -> bool:
+            return len(events.of(kind)) > before
+
+        # On a busy machine the answer with the report comes too late, and the device has no second try.
+        while not has_come():
+            device.event(**report)
+            with suppress(AssertionError):
+                until(has_come, "the report", 5.0)
+    presented = [one for one in events.of(FactorPresented) if isinstance(one, FactorPresented)]
+    assert {(one.factor, one.value) for one in presented} == {(Factor.BADGE, "11801603"), (Factor.PIN, "4711")}
     assert "1603" not in repr(presented)
-    assert events.wait_for(DeviceReported) == [DeviceReported("osdp", tampered=True, without_power=False)]
+    assert events.of(DeviceReported)[0] == DeviceReported("osdp", tampered=True, without_power=False)
 
 
 def test_a_device_without_a_key_works_only_in_clear(bus: Cable) -> None:
     board = LibraryDevice(bus.device, None)
     output = new_output(bus, None)
-    output.open_for(5)
+    until_works(lambda: output.open_for(5))
     output.close()
     board.link.close()
     assert relay_commands(board) == [(2, 5, 50)]
@@ -238,7 +253,7 @@ def test_a_match_sends_the_badge_number_encrypted_to_the_panel(
     reader.listen(events)
     until_works(reader.poll)
     reader.send_badge(BADGE)
-    (card,) = panel.events.wait_for(event=osdp_sys.EVENT_CARDREAD)
+    card = panel.events.wait_for(event=osdp_sys.EVENT_CARDREAD)[0]
     expected = FORMATS["26"].encode(BADGE)
     assert (card["format"], card["length"], card["data"]) == (WIEGAND["format"], 26, expected.data)
     assert events.wait_for(CardSent) == [CardSent("osdp-reader", was_sent=True)]
@@ -285,16 +300,18 @@ def test_a_panel_with_another_key_is_one_sentence_and_gets_nothing(bus: Cable, r
 
 
 def test_a_new_key_of_the_panel_is_in_the_file_and_used(
-    panel: LibraryPanel, reader: OsdpReader, key_file: Path
+    bus: Cable, panel: LibraryPanel, reader: OsdpReader, key_file: Path
 ) -> None:
     until_works(reader.poll)
     new = bytes(range(16))
     panel.command(command=osdp_sys.CMD_KEYSET, type=1, data=new)
-    panel.events.wait_for(event=osdp_sys.EVENT_NOTIFICATION, type=0, arg0=osdp_sys.CMD_KEYSET, arg1=1)
-    assert OsdpKey.read(key_file).buffer == new
+    until(lambda: OsdpKey.read(key_file).buffer == new, "the new key is in the file")
     assert key_file.stat().st_mode & 0o777 == 0o600
+    panel.link.close()
+    later = LibraryPanel(bus.panel, new)
     reader.send_badge(BADGE)
-    panel.events.wait_for(event=osdp_sys.EVENT_CARDREAD)
+    later.events.wait_for(event=osdp_sys.EVENT_CARDREAD)
+    later.link.close()
 
 
 def test_the_library_takes_no_references_for_commands(panel: LibraryPanel, reader: OsdpReader) -> None:
@@ -356,7 +373,7 @@ def test_pairing_gives_a_device_in_install_mode_a_key_and_then_refuses(bus: Cabl
     path = tmp_path / "new.key"
     device = LibraryDevice(bus.device, None)
     pair_with_device(lambda: SerialLine(bus.panel, 9600), ADDRESS, path, PATIENCE_S)
-    (sent,) = device.commands.of(command=osdp_sys.CMD_KEYSET)
+    sent = device.commands.of(command=osdp_sys.CMD_KEYSET)[-1]
     assert OsdpKey.read(path).buffer == sent["data"]
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.glob("new.key*")] == ["new.key"]
@@ -365,7 +382,7 @@ def test_pairing_gives_a_device_in_install_mode_a_key_and_then_refuses(bus: Cabl
         pair_with_device(lambda: SerialLine(bus.panel, 9600), ADDRESS, path, PATIENCE_S)
     assert not device.commands.messages
     output = new_output(bus, path)
-    output.open_for(1)
+    until_works(lambda: output.open_for(1))
     output.close()
     device.link.close()
     assert relay_commands(device) == [(2, 5, 10)]
@@ -397,12 +414,12 @@ def test_pairing_with_a_device_that_has_a_key_is_one_sentence(
 ) -> None:
     OsdpKey(KEY).write(tmp_path / "new.key.unconfirmed")  # left by a pairing whose last answer was lost
     device = LibraryDevice(bus.device, key)
+    line = lambda: SerialLine(bus.panel, 9600)  # noqa: E731  a short function
     if why is None:
-        pair_with_device(lambda: SerialLine(bus.panel, 9600), ADDRESS, tmp_path / "new.key", PATIENCE_S)
+        pair_with_device(line, ADDRESS, tmp_path / "new.key", PATIENCE_S)
         assert OsdpKey.read(tmp_path / "new.key").buffer == KEY
     else:
-        with pytest.raises(UnavailableError, match=why):
-            pair_with_device(lambda: SerialLine(bus.panel, 9600), ADDRESS, tmp_path / "new.key", PATIENCE_S)
+        until_raised(lambda: pair_with_device(line, ADDRESS, tmp_path / "new.key", 0.4), why)
         assert not (tmp_path / "new.key").exists()
     device.link.close()
 

@@ -77,7 +77,9 @@ def test_another_implementation_pairs_and_gets_the_badge_number(peer: Path, tmp_
             assert bytes(key.buffer) not in bytes(bus.recorded)  # it came encrypted
         # This panel keeps a session for ever after NAK 6, so it begins again.
         with panel_of(peer, bus) as panel:
-            reader = OsdpReader(line, address=ADDRESS, key_file=key_file, card_format=FORMATS["26"])
+            reader = OsdpReader(
+                line, address=ADDRESS, key_file=key_file, card_format=FORMATS["26"], clock=lambda: 1000.0
+            )
             events = RecordedEvents()
             reader.listen(events)
             until_works(reader.poll)

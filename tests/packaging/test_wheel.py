@@ -25,7 +25,7 @@ from volens.service import samples
 
 ROOT = Path(__file__).parents[2]
 OWN_PACKAGES = ("store", "service", "index")
-NOT_REQUIRED = ("insightface", "skimage", "scipy", "requests", "hatchling")
+NOT_REQUIRED = ("insightface", "skimage", "scipy", "requests", "hatchling", "osdp_sys")
 
 
 @dataclass

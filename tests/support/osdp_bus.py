@@ -5,6 +5,7 @@ import os
 import select
 import threading
 import tty
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -169,6 +170,8 @@ class LibraryPanel:
     def __init__(self, device: Path, key: bytes | None = KEY, *, enforce: bool = True) -> None:
         self.events = Recorder()
         self._key, self._enforce = key, enforce
+        self._wanted: deque[Message] = deque()
+        self._is_sent = False
         self.is_secure = threading.Event()
         self.link: OsdpLink[Context] = OsdpLink(
             "panel", ADDRESS, lambda: SerialLine(device, 9600), self._make, self._step
@@ -176,6 +179,7 @@ class LibraryPanel:
         self.link.start()
 
     def _make(self, channel: LineChannel) -> Context:
+        self._is_sent = False
         flags = osdp_sys.FLAG_ENABLE_NOTIFICATION | (osdp_sys.FLAG_ENFORCE_SECURE if self._enforce else 0)
         made = osdp_sys.ControlPanel([_info(channel, self._key, flags)])
         made.set_event_callback(self._handle)
@@ -183,15 +187,22 @@ class LibraryPanel:
 
     def _handle(self, _: int, event: Message) -> int:
         self.events(event)
+        if event["event"] == osdp_sys.EVENT_NOTIFICATION and event["type"] == 0:
+            self._is_sent = False
+            if event["arg1"] and self._wanted:
+                self._wanted.popleft()
         if event["event"] == osdp_sys.EVENT_NOTIFICATION and event["type"] == 2 and not event["arg0"]:
             self.link.restart(failed=True)  # the library would wait for five minutes
         return 0
 
     def _step(self, context: Context, _: LineChannel) -> None:
         (self.is_secure.set if context.sc_status() else self.is_secure.clear)()
+        if self._wanted and not self._is_sent and context.sc_status():
+            self._is_sent = context.submit_command(0, self._wanted[0])
 
     def command(self, **command: object) -> None:
-        self.link.run_soon(lambda context: context.submit_command(0, command))
+        """Send a command, again if it was not confirmed."""
+        self._wanted.append(command)
 
 
 def _info(channel: LineChannel, key: bytes | None, flags: int) -> Message:
