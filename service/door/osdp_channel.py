@@ -75,14 +75,14 @@ class LineChannel:
         return data
 
     def write(self, data: bytes, /) -> int:
-        """Write all bytes; -1 if the line is gone."""
+        """Write all bytes. If the line is gone, the link ends the session; told of it, the library prints to stdout."""
         if self.failure is not None:
-            return -1
+            return len(data)
         try:
             self._line.write(data, _WRITE_TIMEOUT_S)
         except UnavailableError as error:
             self.failure = error
-            return -1
+            return len(data)
         # 1.
         if code_of(data) == RAW:
             self._card_sequence, self.fetched = self._sequence, None

@@ -9,7 +9,9 @@ What this module makes up for in the binding of 3.2.9:
 2. For each command to a peripheral the binding releases the second item of the handler's pair once too often, and
    never the pair. One pair is used for ever, and `None` gets the reference back (`_answer`).
 3. It never releases the dictionary of an event. Handlers get a copy, and the original is emptied.
-4. Another distribution, `osdp`, installs the import name `osdp` too. That is reported.
+4. It prints to standard output what it takes for an emergency, such as an answer that could not be written. The channel
+   takes every answer, and the link ends the session.
+5. Another distribution, `osdp`, installs the import name `osdp` too. This one is not imported.
 """
 
 import ctypes
@@ -43,7 +45,7 @@ class Channel(Protocol):
         """Return at most `limit` bytes that have arrived."""
 
     def write(self, data: bytes, /) -> int:
-        """Write bytes; return how many, or -1."""
+        """Write bytes; return how many."""
 
     def flush(self) -> None:
         """Discard unread input."""
@@ -94,12 +96,14 @@ class OsdpLibrary:
         Raises:
             UnavailableError: it is not installed, or another package has taken its name.
         """
+        # 5.
         try:
             self._osdp: Any = import_module("osdp_sys")
         except ImportError:
             raise UnavailableError(
                 "got an OSDP device, but libosdp is not installed; install the extra 'osdp': pip install 'volens[osdp]'"
             ) from None
+        # 4.
         self._osdp.set_loglevel(self._osdp.LOG_EMERG)
 
     def panel(

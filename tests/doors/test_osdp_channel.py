@@ -97,10 +97,10 @@ def test_a_line_that_fails_never_raises_into_the_library() -> None:
     line = FakeLine(fails=True)
     for call, failed in (
         (lambda channel: channel.read(10), b""),
-        (lambda channel: channel.write(b"x"), -1),
+        (lambda channel: channel.write(b"x"), 1),
         (lambda channel: channel.flush(), None),
     ):
         channel = LineChannel(line, 5)
         assert call(channel) == failed
         assert str(channel.failure) == "the serial device was disconnected"
-        assert (channel.read(10), channel.write(b"x"), channel.flush()) == (b"", -1, None)  # type: ignore[func-returns-value]
+        assert (channel.read(10), channel.write(b"x"), channel.flush()) == (b"", 1, None)  # type: ignore[func-returns-value]
