@@ -151,7 +151,7 @@ def trade_off(faces: Faces, size: int, enrolled_photos: int, rounds: int, rng: n
     own: list[NDArray[np.float32]] = []
     for _ in range(rounds):
         enrolled = [able[one] for one in rng.choice(len(able), size, replace=False)]
-        references = np.stack([_mean(faces[person][:enrolled_photos]) for person in enrolled])
+        references = np.stack([mean_of(faces[person][:enrolled_photos]) for person in enrolled])
         rows = {person: row for row, person in enumerate(enrolled)}
         for person, photos in faces.items():
             row = rows.get(person)

@@ -243,7 +243,7 @@ class Bench:
 
     def _look(self, row: int, pixels: Pixels) -> Look:
         image = RgbImage(np.ascontiguousarray(pixels))
-        faces = self._extractor.detect(image)
+        faces = self._extractor.search(image)
         refused = len(faces) != 1 or bool(list(QualityRules().problems(self._extractor.assess(image, faces[0]))))
         if not faces or is_cut_off(image, faces[0]) or self._extractor.is_turned(image, faces[0]):
             return Look(found=False, own=0.0, other=0.0, refused=refused)
