@@ -26,7 +26,7 @@ from volens.enroll.score_counting import count_into
 from volens.face import AlreadyEnrolledError, Extractor, QualityReport
 from volens.face.image import Photo
 from volens.index import Installation, identify
-from volens.store import Store
+from volens.store import Store, Transaction
 from volens.store.keys import GrantSecret
 from volens.store.people import admit_receipt
 from volens.store.people.score_counts import ScoreCounts, put_score_counts
@@ -105,9 +105,9 @@ def enroll(
         try:
             # 4.
             searchable = placement.zone.custody is Custody.OPERATOR
-            look_alike = searchable and known_face(installation, extractor, draft.embedding)
-            if look_alike and not two_people:
-                raise _already_enrolled(grant.purpose)
+            look_alike = searchable and refuse_known_face(
+                installation, extractor, draft.embedding, two_people=two_people
+            )
             # 5.
             with secret_of(store, receipt, grant) as half, store.write() as tx:
                 reference_id = placement.keep(
@@ -115,7 +115,7 @@ def enroll(
                 )
                 put_score_counts(tx, grant, model.model_id, counts, half)
                 if look_alike:
-                    tx.log("enrollment.two_people", {"zone": grant.purpose}, receipt_id=grant.receipt_id)
+                    log_look_alike(tx, grant)
             if searchable:
                 with store.read() as connection:
                     installation.galleries.of(connection, grant.purpose, model.model_id, model.dimension)
@@ -165,18 +165,25 @@ def known_face(installation: Installation, extractor: Extractor, embedding: Cons
     return found is not None and found.subject_id != grant.subject_id
 
 
-def refuse_known_face(installation: Installation, extractor: Extractor, embedding: ConsentedEmbedding) -> None:
-    """Refuse a face that another person in the zone has.
+def refuse_known_face(
+    installation: Installation, extractor: Extractor, embedding: ConsentedEmbedding, *, two_people: bool = False
+) -> bool:
+    """Refuse a face that another person in the zone has, unless the operator knows of it; return whether one has it.
 
     Raises:
         AlreadyEnrolledError: it is enrolled under another person.
     """
-    if known_face(installation, extractor, embedding):
-        raise _already_enrolled(embedding.grant.purpose)
+    is_known = known_face(installation, extractor, embedding)
+    if is_known and not two_people:
+        purpose = embedding.grant.purpose
+        raise AlreadyEnrolledError(
+            f"this face is already enrolled under another person in zone {purpose!r}; if it is the same person, "
+            "withdraw the earlier consent first; if you have checked that they are two people, enroll again with "
+            "--two-people"
+        )
+    return is_known
 
 
-def _already_enrolled(purpose: Purpose) -> AlreadyEnrolledError:
-    return AlreadyEnrolledError(
-        f"this face is already enrolled under another person in zone {purpose!r}; if it is the same person, withdraw "
-        "the earlier consent first; if you have checked that they are two people, enroll again with --two-people"
-    )
+def log_look_alike(tx: Transaction, grant: ConsentGrant) -> None:
+    """Log that a look-alike was enrolled on the operator's word."""
+    tx.log("enrollment.two_people", {"zone": grant.purpose}, receipt_id=grant.receipt_id)

@@ -19,7 +19,7 @@ from volens.consent import (
 )
 from volens.consent.reason import Reason
 from volens.enroll.capture import MIN_PHOTOS, capture_reference
-from volens.enroll.enrollment import Enrolled, refuse_known_face, secret_of
+from volens.enroll.enrollment import Enrolled, log_look_alike, refuse_known_face, secret_of
 from volens.enroll.placement import HandOver, ReferencePlacement
 from volens.enroll.score_counting import count_into
 from volens.face import DifferentPeopleError, Extractor
@@ -47,12 +47,14 @@ class NewPhotos:
     Attributes:
         another_look: the face may look different from the reference, because the operator checked the identity.
         allow_few: fewer than 3 photos may replace the old ones.
+        two_people: a look-alike is enrolled, and the operator checked that they are two people.
     """
 
     photos: Sequence[Photo]
     change: PhotoChange
     another_look: bool = False
     allow_few: bool = False
+    two_people: bool = False
 
     def __post_init__(self) -> None:
         """Check that the options fit.
@@ -87,7 +89,7 @@ def change_photos(
        `new.another_look`, which replaces only, this is not required: the operator has checked the person's identity.
     5. The new embedding is that of the new photos, or, if they are added, the mean of old and new, each weighted by its
        number of photos, scaled to norm 1.
-    6. No other person in this zone has this face; as for an enrollment.
+    6. No other person in this zone has this face, as for an enrollment, or the operator checked that they are two.
     7. In one transaction the new embedding and its score counts are sealed and stored (counts of added photos together
        with those of before), and the row of the old one is deleted, with a note of what it was. Then galleries drop
        the old one, and the files are scrubbed.
@@ -175,11 +177,14 @@ def _exchange(
     embedding = ConsentedEmbedding(draft.grant, mean, model.model_id)
     try:
         # 6.
+        look_alike = False
         if placement.zone.custody is Custody.OPERATOR:
-            refuse_known_face(installation, extractor, embedding)
+            look_alike = refuse_known_face(installation, extractor, embedding, two_people=new.two_people)
         # 7.
         with store.write() as tx:
             remove_reference(tx, draft.grant, its, new.change)
+            if look_alike:
+                log_look_alike(tx, draft.grant)
             if new.change is PhotoChange.ADD and placement.zone.custody is Custody.OPERATOR:
                 if len(new.photos) == 1:  # the only other photos are those of before
                     counts.add(counts.own, np.array([np.dot(before.array, draft.vector.array)]))

@@ -112,8 +112,6 @@ def enroll(
     if replace_photos and add_photos:
         raise InputError("pass only one of --replace-photos and --add-photos")
     change = PhotoChange.REPLACE if replace_photos else PhotoChange.ADD if add_photos else None
-    if two_people and change is not None:
-        raise InputError("--two-people goes with the first photos of a person only")
     if (another_look and not replace_photos) or (old_badge is not None and change is None):
         raise InputError("--another-look goes with --replace-photos, and --badge with new photos only")
     taken = read_file(receipt, "receipt", "give the receipt first, then the photos: volens enroll RECEIPT PHOTO ...")
@@ -140,7 +138,7 @@ def enroll(
                 hand_over=give_badge,
             )
         else:
-            new = NewPhotos(images, change, another_look, allow_few)
+            new = NewPhotos(images, change, another_look, allow_few, two_people)
             enrolled = site.changes.photos(taken, new, progress=advance, carried=carried, hand_over=give_badge)
     if enrolled.few:
         warn(f"only {counted(enrolled.photo_count, 'photo')}; the reference is less reliable")

@@ -207,6 +207,9 @@ class PhotoOptions:
         bool, Form(description="with 'replace': the face looks different, and the desk checked the identity")
     ] = False
     allow_few: Annotated[bool, Form(description="accept fewer than 3 photos")] = False
+    two_people: Annotated[
+        bool, Form(description="a look-alike is enrolled, and the desk has checked that they are two people")
+    ] = False
 
 
 @router.post(
@@ -234,12 +237,12 @@ async def change_photos(
 
     def make() -> StorableResponse:
         images = enrollment_photos(files, app_state.image_decoder.decode)
-        new = NewPhotos(images, options.change, options.another_look, options.allow_few)
+        new = NewPhotos(images, options.change, options.another_look, options.allow_few, options.two_people)
         shown = receipt_for_zone(site, zone, receipt, receipt_form.receipt_id)
         return _change_photos(site, shown, new, held)
 
     which = (zone, receipt or b"", receipt_form.receipt_id or "")
-    inputs = (*which, *files, options.change.value, options.another_look, options.allow_few)
+    inputs = (*which, *files, options.change.value, options.another_look, options.allow_few, options.two_people)
     return await idempotent.run(app_state.enrollment_pool, make, *inputs, zone=zone)
 
 

@@ -50,6 +50,21 @@ def test_photos_of_another_person_are_refused_unless_the_identity_was_checked(
     assert volens("enroll", enrolled, *others, "--add-photos", "--another-look").code == 2
 
 
+@pytest.mark.parametrize("option", ["--replace-photos", "--add-photos"])
+def test_new_photos_of_a_look_alike_need_the_word_that_they_are_two_people(
+    volens: Command, enrolled: Path, give: Command, album: Path, option: str
+) -> None:
+    assert enrolled.exists()
+    assert give("--yes-i-read-it", name="Eve Alike", out="eve").code == 0
+    eve, alike = "eve.receipt.json", [album / f"ada-{number}.png" for number in (1, 2)]
+    assert volens("enroll", eve, album / "ada-door.png", "--allow-few", "--two-people").code == 0
+
+    refused = volens("enroll", eve, *alike, option, "--allow-few")
+    assert (refused.code, "enroll again with --two-people" in refused.err) == (1, True)
+    assert volens("enroll", eve, *alike, option, "--allow-few", "--two-people").code == 0
+    assert volens("audit", "verify", "--json").json["kinds"]["enrollment.two_people"] == 2
+
+
 def test_answer_and_certificate_say_that_photos_were_replaced(volens: Command, enrolled: Path, album: Path) -> None:
     photos = [album / f"ada-{number}.png" for number in (1, 2, 3)]
     assert volens("enroll", enrolled, *photos, "--replace-photos").code == 0
