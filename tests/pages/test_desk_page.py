@@ -230,30 +230,30 @@ def upload(page: Page, files: list[Path]) -> None:
 def test_the_desk_takes_photos_with_the_key_that_the_person_shows(
     page: Page, served: ServedSite, tmp_path: Path, picture: Callable[[Page, str], Path]
 ) -> None:
-    ada, files = gave_consent(served, "lab", "Ada Lab"), photo_files(tmp_path)
-    assert ada.secret is not None
+    pat, files = gave_consent(served, "lab", "Pat Holder"), photo_files(tmp_path)
+    assert pat.secret is not None
     signed_in(page, served, "desk")
     for typed, sentence in (("", "key is needed"), (PersonSecret(bytes(32)).reveal(), "not the key that goes with")):
-        page.goto(f"{served.url}/desk/photos/{ada.receipt.claims.receipt_id}")
+        page.goto(f"{served.url}/desk/photos/{pat.receipt.claims.receipt_id}")
         page.get_by_label("The text behind its square").fill(typed)
         upload(page, files)
         expect(page.get_by_role("alert")).to_contain_text(sentence)
-        assert known(served, "Ada Lab").consent.references == 0
+        assert known(served, "Pat Holder").consent.references == 0
     for what in ("Take the first photos", "New photos"):
-        page.goto(f"{served.url}/desk/people/{ada.receipt.claims.subject_id}")
+        page.goto(f"{served.url}/desk/people/{pat.receipt.claims.subject_id}")
         page.get_by_role("link", name=what).click()
-        page.get_by_label("The text behind its square").fill(ada.secret.reveal())
+        page.get_by_label("The text behind its square").fill(pat.secret.reveal())
         picture(page, f"desk-photos-lab-{what.split()[0].lower()}")
         upload(page, files)
         expect(page.get_by_role("status")).to_contain_text("The photos are done.")
-    assert opens(served, ada, ada.secret, "lab")
+    assert opens(served, pat, pat.secret, "lab")
 
 
 def test_the_desk_hands_over_a_badge_and_makes_it_again_from_the_old_one(
     page: Page, served: ServedSite, tmp_path: Path
 ) -> None:
-    ada, files, badge = gave_consent(served, "archive", "Ada Archive"), photo_files(tmp_path), tmp_path / "badge.bin"
-    address = f"{served.url}/desk/photos/{ada.receipt.claims.receipt_id}"
+    kim, files, badge = gave_consent(served, "archive", "Kim Bearer"), photo_files(tmp_path), tmp_path / "badge.bin"
+    address = f"{served.url}/desk/photos/{kim.receipt.claims.receipt_id}"
     signed_in(page, served, "desk")
     page.goto(address)
     upload(page, files)
@@ -273,9 +273,9 @@ def test_the_desk_hands_over_a_badge_and_makes_it_again_from_the_old_one(
     second = handed_over(page)
     page.goto(f"{served.url}/desk/badge")
     expect(page.get_by_role("heading", level=1)).to_have_text("People")
-    assert opens(served, ada, Badge.parse(second), "archive")
+    assert opens(served, kim, Badge.parse(second), "archive")
     with pytest.raises(VolensError, match="badge"):
-        opens(served, ada, Badge.parse(first), "archive")
+        opens(served, kim, Badge.parse(first), "archive")
 
 
 def handed_over(page: Page) -> bytes:
