@@ -104,6 +104,7 @@ class Promises(TypedDict):
     title: NotRequired[str | None]
     fpir: NotRequired[str]
     trigger: NotRequired[str | None]
+    liveness: NotRequired[str]
 
 
 @final
@@ -118,6 +119,7 @@ class Zone:
         title: what people call it, such as ``Lobby East``; empty if it has none. It can change, `purpose` cannot.
         fpir: the rate of strangers accepted that the zone aims at. It can change.
         trigger: what lets its doors embed a face. It can change; before ``passing`` the notices must say so.
+        liveness: what is done against photos of a person. It can change.
     """
 
     purpose: Purpose
@@ -133,6 +135,7 @@ class Zone:
     state: ZoneState = ZoneState.IN_USE
     fpir: FpirTarget = FpirTarget.ORDINARY
     trigger: Trigger = Trigger.NEAR
+    liveness: LivenessLevel = LivenessLevel.NONE
 
     @property
     def label(self) -> str:
@@ -151,7 +154,7 @@ class Zone:
 
         Raises:
             InputError: the name, the custody, the second factor, the rule about signatures, the rate of strangers
-                accepted or the trigger is invalid.
+                accepted, the trigger or the level of liveness is invalid.
             RefusedError: a term is missing: an alternative for people who refuse (GDPR 7(4)), a justification for
                 keeping references under the operator's control alone, or a retention of 1 to 1098 days
                 (GDPR 5(1)(e)). Or a second factor is given although the person carries the key, which is one.
@@ -198,6 +201,7 @@ class Zone:
             title=parse_title(terms.get("title") or ""),
             fpir=parse_fpir(terms.get("fpir", FpirTarget.ORDINARY)),
             trigger=asked_by,
+            liveness=parse_liveness(terms.get("liveness", LivenessLevel.NONE)),
         )
 
     def check_in_use(self) -> None:
@@ -242,6 +246,19 @@ class Zone:
             RefusedError: the person holds the key there, and shows it before any face is compared.
         """
         _check_trigger(trigger, self.purpose, self.custody)
+
+    def check_no_challenge(self) -> None:
+        """Refuse to decide about a picture or a stream, in which nobody was asked to turn the head.
+
+        Raises:
+            RefusedError: the zone asks for the head-turn challenge.
+        """
+        if self.liveness is LivenessLevel.CHALLENGE:
+            raise RefusedError(
+                f"zone {self.purpose!r} asks each person to turn the head, and a picture or a stream alone shows no "
+                "answer to that; use the kiosk of the zone or 'volens verify --camera', or end it with 'volens zone "
+                f"change {self.purpose} --liveness none'"
+            )
 
     def check_searchable(self) -> None:
         """Refuse an identification (1:N) if the person holds the key: no reference opens until the person shows it.
@@ -291,6 +308,15 @@ def _check_trigger(trigger: Trigger, purpose: Purpose, custody: Custody) -> None
             f"zone {purpose!r} has custody {custody.value!r}, in which no face is compared before the person shows "
             "something; leave --trigger out, or give --trigger request"
         )
+
+
+def parse_liveness(text: str) -> LivenessLevel:
+    """Return the level of liveness of a zone: ``none``, ``challenge`` or ``pack``.
+
+    Raises:
+        InputError: it is another text.
+    """
+    return _one_of(LivenessLevel, "level of liveness", text)
 
 
 def _one_of(known: type[_Kind], what: str, given: str) -> _Kind:

@@ -13,6 +13,7 @@ from volens.face.alignment import align
 from volens.face.detector import CLOSER_SIDES_PX, LONGEST_SIDE_PX, DetectedFace, YuNetDetector
 from volens.face.embedder import EmbeddingModel, FaceEmbedder, SFaceEmbedder
 from volens.face.image import RgbImage
+from volens.face.liveness import Liveness
 from volens.face.model_cache import ModelCache
 from volens.face.pixel_types import Pixels
 from volens.face.quality import QualityReport, assess
@@ -30,13 +31,15 @@ class Extractor:
     `ConsentGrant` (the result can be stored) or a `ProbePermit` (the result can only be compared).
 
     Attributes:
+        liveness: the model that a site brings for liveness, or None.
         embeddings_computed: number of embeddings that this extractor has computed; tests check that it stays 0 without
             consent. Not exact if several threads share the extractor.
     """
 
-    def __init__(self, detector: YuNetDetector, embedder: FaceEmbedder) -> None:
+    def __init__(self, detector: YuNetDetector, embedder: FaceEmbedder, liveness: Liveness | None = None) -> None:
         self._detector = detector
         self._embedder = embedder
+        self.liveness = liveness
         self.embeddings_computed = 0
 
     @classmethod
@@ -52,6 +55,10 @@ class Extractor:
             YuNetDetector(cache.read(catalog.YUNET.name), threads),
             SFaceEmbedder(cache.read(catalog.SFACE.name), threads),
         )
+
+    def with_liveness(self, liveness: Liveness) -> Self:
+        """Return an extractor with the same models and a liveness model."""
+        return type(self)(self._detector, self._embedder, liveness)
 
     @property
     def model(self) -> EmbeddingModel:

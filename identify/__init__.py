@@ -9,6 +9,8 @@ from volens.identify.face_tracker import overlap as overlap
 from volens.identify.identification import REASONS as REASONS
 from volens.identify.identification import FaceDecision as FaceDecision
 from volens.identify.identification import Identification as Identification
+from volens.identify.liveness_gate import EARLIER as EARLIER
+from volens.identify.liveness_gate import HeadTurnAnswer as HeadTurnAnswer
 from volens.identify.passage import FaceVisit as FaceVisit
 from volens.identify.passage import VisitState as VisitState
 from volens.identify.person_in_front import Obstacle as Obstacle

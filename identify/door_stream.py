@@ -79,7 +79,7 @@ class DoorStream:
 
         Raises:
             InputError: there is no such zone.
-            RefusedError: in this zone the person holds the key, so there is no gallery to search.
+            RefusedError, ModelMissingError: see `Recognizer.searchable_zone`.
         """
         self._recognizer = recognizer
         self._caller = caller
@@ -147,12 +147,13 @@ class DoorStream:
         begins anew and the rules stay, because they are shares of the frame. `at_s` is when this frame was taken, in
         seconds of any monotonic clock.
 
-
         Raises:
-            ZonePausedError, RefusedError: the zone was paused or removed.
+            ZonePausedError, RefusedError: the zone was paused or removed, or asks for a head turn now.
+            ModelMissingError: the zone checks liveness with a model now, and this process has none.
             TamperError: a candidate's seal or receipt does not verify.
 
-        Not checked: whether the faces are live. Cost: two snapshots of the data file, and one more if a face is due.
+        Not checked: whether the faces are live, unless the zone has a model for that. Cost: two snapshots of the data
+        file, and one more if a face is due.
         """
         if at_s - self._presented_at > FACTOR_GOOD_S:
             self._wipe_factor()
@@ -221,7 +222,7 @@ class DoorStream:
         for track, was in zip(tracks, before, strict=True):
             track.visit.settle(at_s)
             is_new.append(_decided(track) != was)
-            # A face that was turned or cut off in every frame of its visit asks on.
+            # A face that was turned, cut off or not live in every frame of its visit asks on.
             if track.visit.decisions > was.visits and track.visit.looks and not is_passing:
                 self._asking.decided(track)
         if not is_passing and not self._asking.is_requested(at_s):

@@ -9,6 +9,7 @@ from volens.index import Decision, Match, NotCompared
 REASONS: Final[dict[str, str]] = {
     NotCompared.TURNED: "the face is turned by 90 degrees or more; check how the camera is mounted",
     NotCompared.CUT_OFF: "the face is partly outside the picture; stand in the middle",
+    NotCompared.NOT_LIVE: "the check for a live person did not pass; stand alone in good light, and try again",
 }
 """Why a face was not compared with anybody (`FaceDecision.reason`), in words for people."""
 
@@ -56,7 +57,7 @@ class FaceDecision:
 
     @property
     def reason(self) -> str | None:
-        """Why the face was not compared with anyone, as one word: ``turned`` or ``cut_off``; None if it was."""
+        """Why the face was not compared with anyone, as one word, such as ``turned``; None if it was."""
         return None if self.decision.not_compared is None else self.decision.not_compared.value
 
     @property

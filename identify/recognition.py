@@ -10,8 +10,10 @@ from volens.consent.errors import ForeignReceiptError
 from volens.consent.gate import permit_probe
 from volens.face import DetectedFace, Extractor, RgbImage
 from volens.face.image import Photo, decoded
+from volens.face.liveness import Look
 from volens.face.quality import is_cut_off
 from volens.identify.identification import FaceDecision, Identification
+from volens.identify.liveness_gate import HeadTurnAnswer, check_liveness, examine_looks, is_live, looks_of
 from volens.identify.passage import FaceVisit, VisitState
 from volens.identify.person_in_front import Obstacle, person_in_front
 from volens.identify.visit_recorder import VisitRecorder
@@ -52,16 +54,19 @@ class Recognizer:
         """The models."""
         return self._load_extractor()
 
-    def searchable_zone(self, purpose: Purpose) -> Zone:
-        """Return a zone in which people are identified.
+    def searchable_zone(self, purpose: Purpose, answer: HeadTurnAnswer | None = None) -> Zone:
+        """Return a zone in which people are identified; `answer` to its challenge, if the person was asked.
 
         Raises:
             InputError: there is no such zone.
-            RefusedError: in this zone the person holds the key, so there is no gallery to search.
+            RefusedError: in this zone the person holds the key, so there is no gallery to search. Or it asks for the
+                head-turn challenge, and there is no answer.
+            ModelMissingError: the zone asks for a liveness model, and this process has none.
         """
         with self.store.read() as connection:
             zone = zone_of(connection, purpose)
         zone.check_searchable()
+        check_liveness(zone, lambda: self.extractor, answer)
         return zone
 
     def identify(
@@ -82,7 +87,7 @@ class Recognizer:
 
         Raises:
             InputError: there is no such zone, or `factor` is not the kind that the zone requires.
-            RefusedError: in this zone the person holds the key, so there is no gallery to search.
+            RefusedError, ModelMissingError: see `searchable_zone`.
             TamperError: a candidate's seal or receipt does not verify.
             ImageError: an encoded frame is not a readable image, or larger than its budget.
         """
@@ -109,6 +114,7 @@ class Recognizer:
         at_s: float,
         factor: ShownFactor | None = None,
         *,
+        answer: HeadTurnAnswer | None = None,
         caller: str | None = None,
         timer: StageTimer = no_timing,
     ) -> FaceDecision | Obstacle:
@@ -118,10 +124,13 @@ class Recognizer:
         embedding is computed if there is no such person, or more than one (`person_in_front`), or if the next look is
         not due yet. A factor is tried once the person is recognised. The rest as `identify`.
 
+        In a zone that asks for the head-turn challenge, the frame is the last look of its `answer`. `visit` then begins
+        anew with the looks ahead of the passed challenge, and is decided by them alone.
+
         Raises:
-            InputError, RefusedError, TamperError, ImageError: see `identify`.
+            InputError, RefusedError, ModelMissingError, TamperError, ImageError: see `identify`.
         """
-        zone = self.searchable_zone(purpose)
+        zone = self.searchable_zone(purpose, answer)
         check_kind(zone.second_factor, factor)
         with timer("decode"):
             image = decoded(frame)
@@ -130,6 +139,10 @@ class Recognizer:
         if isinstance(face, Obstacle):
             visit.settle(at_s)
             return face
+        if answer is not None:
+            return self._decide_turn(
+                zone, answer, Look(image, face, answer.seconds), visit, at_s, factor, caller, timer
+            )
         if factor is not None:
             visit.look_now()
         decision = Decision(None, self.threshold_in(zone), 0)
@@ -147,6 +160,36 @@ class Recognizer:
         is_decided = decision.reference_id is not None or (visit.state is VisitState.NOT_RECOGNISED and visit.looks > 0)
         return FaceDecision(image.in_file(face.box), decision, visit.looks, is_decided)
 
+    def _decide_turn(
+        self,
+        zone: Zone,
+        answer: HeadTurnAnswer,
+        last: Look,
+        visit: FaceVisit,
+        at_s: float,
+        factor: ShownFactor | None,
+        caller: str | None,
+        timer: StageTimer,
+    ) -> FaceDecision | Obstacle:
+        looks = looks_of(self.extractor, answer, last)
+        if isinstance(looks, Obstacle):
+            return looks
+        with timer("embed"):
+            passed = examine_looks(zone, self.extractor, answer, looks).passed
+        reason = None if passed else NotCompared.NOT_LIVE
+        decision = Decision(None, self.threshold_in(zone), 0, not_compared=reason)
+        visit.begin()
+        for one in reversed(looks[::2]) if passed else ():  # those ahead
+            (look,) = self.identify_faces(zone, one.image, [one.face], timer=timer)
+            if visit.take(look.reference_id, at_s, is_compared=look.not_compared is None):
+                decision = look
+                if factor is not None:
+                    (decision,) = self.identify_faces(zone, one.image, [one.face], factor, timer=timer)
+                break
+        with timer("note"):
+            self.record([decision], caller)
+        return FaceDecision(last.image.in_file(last.face.box), decision, visit.looks)
+
     def identify_faces(
         self,
         zone: Zone,
@@ -158,16 +201,19 @@ class Recognizer:
     ) -> list[Decision]:
         """Look once at some faces of a frame, together. Probes are wiped, and nothing is recorded (`record`).
 
-        A face that is turned or cut off is never matched: no probe of it is computed.
+        A face that is turned or cut off is never matched: no probe of it is computed. Nor is one that the liveness
+        model of a zone refuses.
 
         The stages are ``embed`` and those of `volens.index.identify_many`.
 
         Raises:
             InputError, TamperError: see `identify`.
+
+        Not checked: whether the zone asks for a challenge, or for a model that is missing (`searchable_zone`).
         """
         extractor, now = self.extractor, self.store.now
         with timer("embed"):
-            refused = [self._not_compared(image, face) for face in faces]
+            refused = [self._not_compared(zone, image, face) for face in faces]
             whole = [face for face, reason in zip(faces, refused, strict=True) if reason is None]
             probes = extractor.probes(image, whole, permit_probe(zone))
         try:
@@ -206,6 +252,7 @@ class Recognizer:
         purpose: Purpose | None = None,
         factor: ShownFactor | None = None,
         *,
+        answer: HeadTurnAnswer | None = None,
         caller: str | None = None,
     ) -> FaceDecision | None:
         """Decide whether the largest face of a frame is the person of a claim (1:1). None: there is no face.
@@ -213,11 +260,13 @@ class Recognizer:
         The claim (see `volens.index.claims`) is admitted before the models are loaded, an encoded frame is decoded and
         a face is detected. If the caller may verify claims for one zone only (`purpose`), a claim for another zone is
         refused before anything is looked up, so that the caller does not learn whether that consent is in force.
-        `factor` and `caller` as in `identify`.
+        `factor` and `caller` as in `identify`, `answer` as in `look_in_front`.
 
         Raises:
             InputError: `factor` is not the kind that the zone requires.
-            RefusedError: no consent in force, or none for this zone, or no reference is enrolled under it.
+            RefusedError: no consent in force, or none for this zone, or no reference is enrolled under it. Or the zone
+                asks for the head-turn challenge, and there is no answer.
+            ModelMissingError: the zone asks for a liveness model, and this process has none.
             TamperError: the receipt or the badge is not the one recorded.
         """
         with self.store.read() as connection:
@@ -225,11 +274,12 @@ class Recognizer:
             if None not in {purpose, claimed_zone} and purpose != claimed_zone:
                 raise ForeignReceiptError("this is for another zone; present the receipt or badge for this zone")
             grant, zone = admit_claim(self.store, connection, receipt, carried, purpose)
+        check_liveness(zone, lambda: self.extractor, answer)
         image = decoded(frame)
         faces = self.extractor.search(image)[:1]
         if not faces:
             return None
-        decision = self._verify_face(grant, zone, image, faces[0], carried, factor, caller)
+        decision = self._verify_face(grant, zone, image, faces[0], carried, factor, caller, answer)
         return FaceDecision(image.in_file(faces[0].box), decision)
 
     def claim_of_badge_number(self, zone: Zone, badge: ShownFactor) -> UnverifiedReceipt | None:
@@ -249,10 +299,11 @@ class Recognizer:
         """Decide whether a face of a frame is the person of a claim (1:1), in a zone in which the operator has the key.
 
         Raises:
-            InputError, RefusedError, TamperError: see `verify`.
+            InputError, RefusedError, ModelMissingError, TamperError: see `verify`.
         """
         with self.store.read() as connection:
             grant, zone = admit_claim(self.store, connection, receipt, None, purpose)
+        check_liveness(zone, lambda: self.extractor)
         return self._verify_face(grant, zone, image, face, None, factor, caller)
 
     def _verify_face(
@@ -264,9 +315,15 @@ class Recognizer:
         carried: PersonSecret | Badge | None,
         factor: ShownFactor | None,
         caller: str | None,
+        answer: HeadTurnAnswer | None = None,
     ) -> Decision:
         extractor, claim_value = self.extractor, self.extractor.model.thresholds.claim_value
-        if (reason := self._not_compared(image, face)) is not None:
+        reason = self._not_compared(zone, image, face)
+        if reason is None and answer is not None:
+            looks = looks_of(extractor, answer, Look(image, face, answer.seconds))
+            if isinstance(looks, Obstacle) or not examine_looks(zone, extractor, answer, looks).passed:
+                reason = NotCompared.NOT_LIVE
+        if reason is not None:
             return Decision(None, claim_value, 0, not_compared=reason)
         (probe,) = extractor.probes(image, [face], permit_probe(zone))
         try:
@@ -277,10 +334,12 @@ class Recognizer:
             self.visits.record([grant.receipt_id], VisitKind.VERIFIED, extractor.model.model_id, caller)
         return decision
 
-    def _not_compared(self, image: RgbImage, face: DetectedFace) -> NotCompared | None:
+    def _not_compared(self, zone: Zone, image: RgbImage, face: DetectedFace) -> NotCompared | None:
         if is_cut_off(image, face):
             return NotCompared.CUT_OFF
-        return NotCompared.TURNED if self.extractor.is_turned(image, face) else None
+        if self.extractor.is_turned(image, face):
+            return NotCompared.TURNED
+        return None if is_live(zone, self.extractor, image, face) else NotCompared.NOT_LIVE
 
     def _threshold_of(self, gallery: Gallery) -> float:
         stated = self.extractor.model.thresholds.identification(len(gallery), gallery.zone.fpir)

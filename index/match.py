@@ -19,10 +19,11 @@ class Match:
 
 
 class NotCompared(StrEnum):
-    """Why no embedding of a face was computed: it would be close to those of other faces in that state."""
+    """Why a face was not compared: in that state it resembles other faces, or it may be a photo."""
 
     TURNED = "turned"
     CUT_OFF = "cut_off"
+    NOT_LIVE = "not_live"
 
 
 @final

@@ -284,6 +284,7 @@ def _record(
             "desk_signature": zone.desk_signature.value,
             "fpir": zone.fpir.value,
             "trigger": zone.trigger.value,
+            "liveness": zone.liveness.value,
         },
         "volens:held": held.rows,
         "dpv:hasRecipient": recipients,

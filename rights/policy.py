@@ -130,6 +130,7 @@ def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
         "volens:deskSignature": zone.desk_signature.value,
         "volens:fpir": zone.fpir.value,
         "volens:trigger": zone.trigger.value,
+        "volens:liveness": zone.liveness.value,
         "dpv:hasJustification": zone.justification,
         "volens:alternative": zone.alternative,
         "volens:retentionDays": zone.retention_days,

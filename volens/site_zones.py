@@ -1,10 +1,10 @@
-"""`Site.zones`: title, notices, error rate, calibration and trigger of a zone, pausing, removal."""
+"""`Site.zones`: title, notices, error rate, calibration, trigger and liveness of a zone, pausing, removal."""
 
 from contextlib import suppress
 from typing import final
 
 from volens.consent import Custody, Notice, UnknownError, Zone, parse_purpose
-from volens.consent.zone import ZoneState, parse_fpir, parse_trigger
+from volens.consent.zone import ZoneState, parse_fpir, parse_liveness, parse_trigger
 from volens.erase import Progress
 from volens.erase.proof import Erased
 from volens.erase.zone_removal import remove_zone
@@ -17,6 +17,7 @@ from volens.store.promises import (
     rename_zone,
     set_threshold_shift,
     set_zone_fpir,
+    set_zone_liveness,
     set_zone_state,
     set_zone_trigger,
     zone_of,
@@ -113,6 +114,17 @@ class SiteZones:
         wanted = parse_trigger(trigger)
         with self._store.write() as tx:
             return set_zone_trigger(tx, parse_purpose(name), wanted)
+
+    def set_liveness(self, name: str, liveness: str) -> Zone:
+        """Change the level of liveness, ``none``, ``challenge`` or ``pack``; see `set_zone_liveness`.
+
+        Raises:
+            InputError: there is no such zone, or no such level.
+            RefusedError: the zone was removed.
+        """
+        level = parse_liveness(liveness)
+        with self._store.write() as tx:
+            return set_zone_liveness(tx, parse_purpose(name), level)
 
     def pause(self, name: str) -> Zone:
         """Pause a zone: nothing is matched or enrolled there, and its doors act as if the service were down.

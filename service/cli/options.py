@@ -1,6 +1,6 @@
 """Options that several commands share, each declared once."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import EnumType
 from pathlib import Path
 from types import NoneType, UnionType
@@ -101,6 +101,18 @@ class PackOptions:
         float | None, typer.Option(help="The same at 0.01%; needed for zones with --fpir 0.01% only.")
     ] = None
 
+    liveness_pack: Annotated[
+        Path | None, typer.Option(help="Folder of a liveness model, for zones with --liveness pack (docs/liveness.md).")
+    ] = None
+    liveness_licence: Annotated[
+        str | None, typer.Option(help="Name of its licence, word for word: it covers your use.")
+    ] = None
+
+    @property
+    def has_embedder_options(self) -> bool:
+        """Whether an option about the InsightFace pack was given."""
+        return replace(self, liveness_pack=None, liveness_licence=None) != PackOptions()
+
     @classmethod
     def declare(cls) -> list[tuple[str, Any, object]]:
         """See `OptionGroup`."""
@@ -114,12 +126,14 @@ class PackOptions:
 
     def document(self) -> dict[str, Any]:
         """Return the options as JSON, for a worker process."""
-        return asdict(self) | {"pack": None if self.pack is None else str(self.pack)}
+        folders = {name: getattr(self, name) for name in ("pack", "liveness_pack")}
+        return asdict(self) | {name: None if one is None else str(one) for name, one in folders.items()}
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Self:
         """Return the options that `document` returned."""
-        return cls(**document | {"pack": None if document["pack"] is None else Path(document["pack"])})
+        folders = {name: document[name] for name in ("pack", "liveness_pack")}
+        return cls(**document | {name: None if one is None else Path(one) for name, one in folders.items()})
 
 
 @final

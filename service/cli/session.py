@@ -48,11 +48,27 @@ def models(options: PackOptions) -> Callable[[], Extractor]:
     """Return a loader of the default models, or of a pack.
 
     Raises:
-        InputError: a pack without its thresholds, or thresholds without a pack.
+        InputError: a pack without its thresholds, or thresholds without a pack; a licence without a liveness pack.
     """
+    if options.liveness_pack is None:
+        if options.liveness_licence is not None:
+            raise InputError("got --liveness-licence but no --liveness-pack; pass the folder of the liveness model")
+        return _recognition(options)
+    load, folder = _recognition(options), options.liveness_pack
+
+    def load_both() -> Extractor:
+        from volens.face.liveness_pack import load_liveness_pack  # noqa: PLC0415  as above
+
+        liveness = load_liveness_pack(folder, accept_licence=options.liveness_licence)
+        return load().with_liveness(liveness)
+
+    return load_both
+
+
+def _recognition(options: PackOptions) -> Callable[[], Extractor]:
     pack, claim, search, strict = options.pack, options.pack_claim, options.pack_search, options.pack_search_strict
     if pack is None:
-        if options != PackOptions():
+        if options.has_embedder_options:
             raise InputError("got options for a pack but no --pack; pass the pack's folder with --pack")
         return default_models
     if claim is None or search is None or not all(-1 <= one <= 1 for one in (claim, search, strict or 0)):

@@ -10,7 +10,7 @@ from volens import Notice, Site, Zone
 from volens.consent import Custody, InputError, RefusedError
 from volens.consent.notice import PASSING_SENTENCES
 from volens.consent.typed_text import comparison_key
-from volens.consent.zone import DeskSignature, FpirTarget, Trigger
+from volens.consent.zone import DeskSignature, FpirTarget, LivenessLevel, Trigger
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import ZoneOption
@@ -25,6 +25,9 @@ _Fpir: Final = typer.Option(help="Share of strangers who may be accepted in one 
 _Trigger: Final = typer.Option(
     help="What lets its doors compare a face: near (the person stops there, the default), request (a button, badge, "
     "PIN or QR; the default if people show something anyway), or passing (everyone who passes; the notice must say so)."
+)
+_Liveness: Final = typer.Option(
+    help="Against photos: none, challenge (turn the head), or pack (a model; docs/liveness.md)."
 )
 _Name = Annotated[str, typer.Argument(help="The zone.", show_default=False)]
 
@@ -62,6 +65,7 @@ def add(
     title: Annotated[str | None, typer.Option(help="What people call it, such as 'Lobby East'; can change.")] = None,
     fpir: Annotated[str, _Fpir] = FpirTarget.ORDINARY.value,
     trigger: Annotated[str | None, _Trigger] = None,
+    liveness: Annotated[str, _Liveness] = LivenessLevel.NONE.value,
 ) -> Output:
     """Define a zone. It needs a justification, an alternative and a retention."""
     zone = site.add_zone(
@@ -76,6 +80,7 @@ def add(
         title=title,
         fpir=fpir,
         trigger=trigger,
+        liveness=liveness,
     )
     text = f"added zone {zone.label}; next, publish its notice: volens notice publish"
     if zone.trigger is Trigger.PASSING:
@@ -118,16 +123,21 @@ def change(
     name: _Name,
     fpir: Annotated[str | None, _Fpir] = None,
     trigger: Annotated[str | None, _Trigger] = None,
+    liveness: Annotated[str | None, _Liveness] = None,
 ) -> Output:
-    """Change the rate of strangers accepted that a zone aims at (FPIR), or its trigger. Its doors follow at once.
+    """Change the rate of strangers accepted that a zone aims at (FPIR), its trigger, or what it does against photos.
 
-    A stricter zone misses more of its own people: see docs/accuracy.md. Triggers: see docs/doors.md.
+    Its doors follow at once. A stricter zone misses more of its own people: see docs/accuracy.md. Triggers: see
+    docs/doors.md. With --liveness challenge, only kiosks and 'volens verify --camera' decide: see docs/liveness.md.
     """
-    if (fpir is None) == (trigger is None):
-        raise InputError("got neither --fpir nor --trigger, or both; give the one to change")
+    if [fpir, trigger, liveness].count(None) != 2:  # noqa: PLR2004  all but one
+        raise InputError("got none of --fpir, --trigger and --liveness, or several of them; give the one to change")
     if trigger is not None:
         zone = site.zones.set_trigger(name, trigger)
         return _document(zone), f"zone {zone.label}: {_TRIGGERS[zone.trigger]}"
+    if liveness is not None:
+        zone = site.zones.set_liveness(name, liveness)
+        return _document(zone), f"zone {zone.label} has liveness {zone.liveness}"
     zone = site.zones.set_fpir(name, fpir or "")
     return _document(zone), f"zone {zone.label} aims at {zone.fpir} of strangers accepted in one look"
 
@@ -186,6 +196,7 @@ def show(
                 z.desk_signature.value,
                 z.fpir.value,
                 z.trigger.value,
+                z.liveness.value,
             ),
             *(z.retention_days, z.justification, z.alternative),
         )
@@ -200,6 +211,7 @@ def show(
         "desk signature",
         "fpir",
         "trigger",
+        "liveness",
         "days",
         "justification",
         "alternative",
@@ -211,7 +223,7 @@ def _document(zone: Zone) -> dict[str, object]:
     names = (
         "zone=purpose title state custody justification alternative retention_days match_history_days second_factor "
     )
-    names += "desk_signature fpir trigger"
+    names += "desk_signature fpir trigger liveness"
     return members(zone, names)
 
 

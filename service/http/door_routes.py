@@ -63,7 +63,7 @@ class Face(BaseModel):
     )
     comparison_score: float | None = Field(description="cosine similarity; null without a match", examples=[0.7134])
     reason: str | None = Field(
-        description="why the face was not compared: 'turned' by 90 degrees or more, or 'cut_off'; else null",
+        description="why the face was not compared: 'turned' by 90 degrees or more, 'cut_off', 'not_live'; else null",
         examples=[None],
     )
 

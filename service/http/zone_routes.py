@@ -35,6 +35,7 @@ class ZoneAnswer(BaseModel):
     fpir: str = Field(
         description="rate of strangers accepted in one look that the zone aims at: '0.1%' or '0.01%'", examples=["0.1%"]
     )
+    liveness: str = Field(description="what is done against photos: 'none', 'challenge' or 'pack'", examples=["none"])
     retention_days: int = Field(examples=[90])
     live_consents: int = Field(examples=[12])
     references: dict[str, int] = Field(description="their number, by model", examples=[{"sface@fb143eea": 11}])
@@ -70,6 +71,11 @@ class NewZone(RequestBody):
         description="'near', 'request' or 'passing'; by default 'request' if people show something, else 'near'",
         examples=["near"],
     )
+    liveness: str = Field(
+        "none",
+        max_length=20,
+        description="'none', 'challenge' (people turn the head, at kiosks) or 'pack' (a model of the site); can change",
+    )
 
 
 class NewTitle(RequestBody):
@@ -92,6 +98,12 @@ class NewTrigger(RequestBody):
         description="'near', 'request', or 'passing', which the newest notices must say",
         examples=["request"],
     )
+
+
+class NewLiveness(RequestBody):
+    """What a zone does against photos of a person (presentation attack detection, ISO/IEC 30107-1)."""
+
+    liveness: str = Field(max_length=20, description="'none', 'challenge' or 'pack'", examples=["challenge"])
 
 
 class NewState(RequestBody):
@@ -165,6 +177,13 @@ async def set_zone_trigger(zone: str, app_state: SharedState, new: NewTrigger) -
     """Change whether a person stops near the camera, makes a request, or only passes. A single photo needs none."""
     zones = app_state.site.zones
     return await app_state.desk_pool.run(lambda: _changed(app_state, zones.set_trigger(zone, new.trigger)))
+
+
+@router.put("/zones/{zone}/liveness", summary="Change what a zone does against photos of a person")
+async def set_zone_liveness(zone: str, app_state: SharedState, new: NewLiveness) -> ZoneAnswer:
+    """Change the level of liveness, at once: with 'challenge', only kiosks and `volens verify --camera` decide."""
+    zones = app_state.site.zones
+    return await app_state.desk_pool.run(lambda: _changed(app_state, zones.set_liveness(zone, new.liveness)))
 
 
 @router.get(

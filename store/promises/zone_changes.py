@@ -1,4 +1,4 @@
-"""Changes of a zone: its title, the error rate it aims at, its trigger, whether it is paused, and its removal.
+"""Changes of a zone: title, the error rate it aims at, trigger and liveness, whether it is paused, and its removal.
 
 Its promises never change. Each change is a row that is sealed with the zone, and an entry in the log. A paused zone
 matches and enrolls no one, and its doors act as if the service were down; consents go on running, and people withdraw
@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import func, insert, select
 
 from volens.consent import Purpose, RefusedError, Zone
-from volens.consent.zone import FpirTarget, Trigger, ZoneState, parse_title
+from volens.consent.zone import FpirTarget, LivenessLevel, Trigger, ZoneState, parse_title
 from volens.store.promises.zones_and_notices import notices_of, zone_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -85,6 +85,26 @@ def set_zone_trigger(tx: Transaction, purpose: Purpose, trigger: Trigger) -> Zon
     return new
 
 
+def set_zone_liveness(tx: Transaction, purpose: Purpose, liveness: LivenessLevel) -> Zone:
+    """Change what a zone does against photos of a person; its doors follow at once, or refuse.
+
+    If it does that already, nothing is changed.
+
+    Raises:
+        UnknownError: there is no such zone.
+        RefusedError: it was removed.
+    """
+    zone = zone_of(tx.connection, purpose)
+    zone.check_not_removed()
+    if zone.liveness is liveness:
+        return zone
+    new = replace(zone, liveness=liveness)
+    with tx.changing(Scope.ZONE, [purpose]):
+        _add(tx, new)
+        tx.log("zone.liveness_changed", {"zone": purpose, "liveness": liveness.value, "before": zone.liveness.value})
+    return new
+
+
 def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
     """Pause, resume or remove a zone. If it is in that state already, nothing is changed.
 
@@ -111,4 +131,5 @@ def _add(tx: Transaction, zone: Zone) -> None:
     row = {"purpose": zone.purpose, "number": (newest or 0) + 1, "changed_at": tx.now}
     values = {"title": zone.title, "state": zone.state.value, "fpir": zone.fpir.value}
     values["trigger"] = zone.trigger.value
+    values["liveness"] = zone.liveness.value
     tx.connection.execute(insert(change).values(**row, **values))

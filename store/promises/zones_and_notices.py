@@ -21,7 +21,7 @@ from volens.consent.clocks import MAX_SUPERSEDING_DAYS
 from volens.consent.notice import parse_language
 from volens.consent.reason import Reason
 from volens.consent.typed_text import to_nfc
-from volens.consent.zone import DeskSignature, FpirTarget, Trigger, ZoneState
+from volens.consent.zone import DeskSignature, FpirTarget, LivenessLevel, Trigger, ZoneState
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -46,11 +46,13 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
             f"zone {zone.purpose!r} exists, and promises that people agreed to are never changed; choose another name"
         )
     terms = asdict(zone)
-    changes = {name: terms.pop(name) for name in ("title", "state", "fpir", "trigger")}
+    changes = {name: terms.pop(name) for name in ("title", "state", "fpir", "trigger", "liveness")}
     with tx.changing(Scope.ZONE, [zone.purpose]):
         tx.connection.execute(insert(tables.zone).values(**terms))
-        is_usual = zone.fpir is FpirTarget.ORDINARY and zone.trigger is Trigger.default(
-            zone.custody, zone.second_factor
+        is_usual = (
+            zone.fpir is FpirTarget.ORDINARY
+            and zone.trigger is Trigger.default(zone.custody, zone.second_factor)
+            and zone.liveness is LivenessLevel.NONE
         )
         if zone.title or not is_usual:
             first = {"purpose": zone.purpose, "number": 1, "changed_at": tx.now}
@@ -66,6 +68,7 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
                 "desk_signature": zone.desk_signature.value,
                 "fpir": zone.fpir.value,
                 "trigger": zone.trigger.value,
+                "liveness": zone.liveness.value,
             },
         )
 
@@ -228,7 +231,7 @@ def _checked_notice(purpose: Purpose, row: Row[Any]) -> Notice:
 def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> Zone:
     custody, factor = Custody(row["custody"]), SecondFactor(row["second_factor"])
     unchanged = {"title": "", "state": ZoneState.IN_USE, "fpir": FpirTarget.ORDINARY}
-    unchanged["trigger"] = Trigger.default(custody, factor)
+    unchanged |= {"trigger": Trigger.default(custody, factor), "liveness": LivenessLevel.NONE}
     newest = max(changes, key=lambda one: int(one["number"]), default=unchanged)
     return Zone(
         Purpose(row["purpose"]),
@@ -244,4 +247,5 @@ def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes:
         ZoneState(newest["state"]),
         FpirTarget(newest["fpir"]),
         Trigger(newest["trigger"]),
+        LivenessLevel(newest["liveness"]),
     )

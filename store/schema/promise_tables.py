@@ -63,12 +63,13 @@ zone_change: Final = build_table(
     col.one_of("fpir", "0.1%", "0.01%"),
     col.utc_time("changed_at"),
     col.one_of("trigger", "near", "request", "passing"),
+    col.one_of("liveness", "none", "challenge", "pack"),
     rule=APPEND_ONLY,
 )
 """What may change of a zone: each row has what holds from then on; the one with the highest number counts.
 
-Until the first row a zone is in use, has no title, aims at 0.1 % of strangers accepted, and has the trigger that is the
-default for its custody and second factor."""
+Until the first row a zone is in use, has no title, aims at 0.1 % of strangers accepted, has the trigger that is the
+default for its custody and second factor, and checks no liveness."""
 
 zone_calibration: Final = build_table(
     "zone_calibration",

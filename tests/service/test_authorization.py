@@ -39,6 +39,7 @@ ASKED = {
     "rename_zone": ("PUT", "/v1/zones/lobby/title"),
     "set_zone_fpir": ("PUT", "/v1/zones/lobby/fpir"),
     "set_zone_trigger": ("PUT", "/v1/zones/lobby/trigger"),
+    "set_zone_liveness": ("PUT", "/v1/zones/lobby/liveness"),
     "set_zone_state": ("PUT", "/v1/zones/lobby/state"),
     "link_kiosk": ("POST", "/v1/zones/lobby/kiosks"),
     "list_credentials": ("GET", "/v1/credentials"),

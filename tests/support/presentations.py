@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from volens.face import DetectedFace, Pixels, RgbImage
+from volens.face import DetectedFace, Extractor, Pixels, RgbImage
 
 SIDE_PX: Final = 320
 TURNS: Final = (0, -20, 20, -40, 40, -55, 55, -70, 70)
@@ -119,3 +119,9 @@ def turned_head(photo: RgbImage, face: DetectedFace, degrees: float) -> RgbImage
         source[row] = np.interp(x[row], moved[row][seen], columns[row][seen])
     turned = cv2.remap(photo.pixels, source, rows.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return RgbImage(np.ascontiguousarray(turned if degrees >= 0 else turned[:, ::-1]))
+
+
+def turning_head(extractor: Extractor, photo: RgbImage) -> dict[str, RgbImage]:
+    """Return a photo whose face looks ahead, and the same turned to the left and to the right beyond the limit."""
+    face = extractor.detect(photo)[0]
+    return {"ahead": photo, "left": turned_head(photo, face, 42), "right": turned_head(photo, face, -42)}

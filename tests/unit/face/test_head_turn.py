@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from presentations import ATTACKS, Attack, face_photo, frames_of, turned_head
+from presentations import ATTACKS, Attack, face_photo, frames_of, turning_head
 
 from volens.consent import UnitVector
 from volens.consent.zone import LivenessLevel
@@ -130,8 +130,7 @@ def admiral() -> RgbImage:
 
 @pytest.fixture(scope="module")
 def heads(loaded: Extractor, admiral: RgbImage) -> dict[str, RgbImage]:
-    face = loaded.detect(admiral)[0]
-    return {"ahead": admiral, "left": turned_head(admiral, face, 42), "right": turned_head(admiral, face, -42)}
+    return turning_head(loaded, admiral)
 
 
 def test_a_head_with_depth_passes_and_its_vectors_are_wiped(examiner: Examiner, heads: dict[str, RgbImage]) -> None:

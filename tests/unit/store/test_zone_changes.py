@@ -16,7 +16,7 @@ from volens.consent import (
 )
 from volens.consent.errors import ZonePausedError
 from volens.consent.notice import PASSING_SENTENCES
-from volens.consent.zone import FpirTarget, ZoneState
+from volens.consent.zone import FpirTarget, LivenessLevel, ZoneState
 from volens.erase.proof import verify_certificate
 from volens.index import Galleries
 from volens.rights import held_under
@@ -133,6 +133,26 @@ def test_a_trigger_that_was_changed_in_the_file_is_found(house: House) -> None:
     house.let_pass()
     tamper(house.site.home / DATA, "UPDATE zone_change SET trigger = 'near'")
     with pytest.raises(TamperError):
+        house.site.zones.get("lobby")
+
+
+def test_a_zone_states_its_liveness_which_can_change(house: House) -> None:
+    assert house.site.zones.get("lobby").liveness is LivenessLevel.NONE
+    for level in ("Challenge", "pack", "none", "challenge"):
+        assert house.site.zones.set_liveness("lobby", level).liveness == level.lower()
+    assert [one["liveness"] for one in opened(house.store, "zone.liveness_changed")][:2] == ["challenge", "pack"]
+    house.site.zones.rename("lobby", "Entrance")
+    house.reopen()
+    assert house.site.zones.get("lobby").liveness is LivenessLevel.CHALLENGE
+    terms = {"custody": "badge", "justification": None, "alternative": "a key", "retention_days": 3}
+    added = house.site.add_zone("attic", liveness="pack", **terms)  # type: ignore[arg-type]
+    assert house.site.zones.get("attic") == added
+    for wrong in ("", "yes", "high"):
+        with pytest.raises(InputError, match=r"got level of liveness .*; expected one of none, challenge, pack"):
+            house.site.zones.set_liveness("lobby", wrong)
+    tamper(house.site.home / DATA, "UPDATE zone_change SET liveness = 'none'")
+    house.reopen()
+    with pytest.raises(TamperError, match="zone 'lobby'"):
         house.site.zones.get("lobby")
 
 

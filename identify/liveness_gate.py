@@ -1,0 +1,88 @@
+"""The liveness level of a zone, applied before any face is compared with people."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from volens.consent import UnitVector, Zone
+from volens.consent.gate import permit_probe
+from volens.consent.zone import LivenessLevel
+from volens.face import DetectedFace, Extractor, ModelMissingError, RgbImage
+from volens.face.head_turn import LOOKS, HeadTurnLiveness, Side
+from volens.face.image import Photo, decoded
+from volens.face.liveness import LivenessEvidence, Look, NotLive
+from volens.identify.person_in_front import Obstacle, person_in_front
+
+EARLIER: Final = LOOKS - 1
+"""Pictures of a challenge before the last one, which is the one that is compared with people."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class HeadTurnAnswer:
+    """What a person did when asked to turn the head; the last picture goes beside it, as the frame.
+
+    Attributes:
+        first: the side that was asked first.
+        seconds: from the asking to the last picture.
+        earlier: the pictures before the last one, in their order.
+    """
+
+    first: Side
+    seconds: float
+    earlier: Sequence[Photo] = field(repr=False)
+
+
+def check_liveness(zone: Zone, extractor: Callable[[], Extractor], answer: HeadTurnAnswer | None = None) -> None:
+    """Refuse a decision that the liveness level of a zone does not allow here.
+
+    Raises:
+        RefusedError: the zone asks for the head-turn challenge, and there is no answer to one.
+        ModelMissingError: the zone asks for a liveness model, and this process has none.
+    """
+    if answer is None:
+        zone.check_no_challenge()
+    if zone.liveness is LivenessLevel.PACK and extractor().liveness is None:
+        raise ModelMissingError(
+            f"zone {zone.purpose!r} checks liveness with a model, and none was given; pass --liveness-pack and "
+            "--liveness-licence (docs/liveness.md)"
+        )
+
+
+def is_live(zone: Zone, extractor: Extractor, image: RgbImage, face: DetectedFace) -> bool:
+    """Return whether the liveness model takes a face for live; True in a zone of another level."""
+    if zone.liveness is not LivenessLevel.PACK or extractor.liveness is None:
+        return True
+    return extractor.liveness.examine([Look(image, face, 0.0)]).passed
+
+
+def looks_of(extractor: Extractor, answer: HeadTurnAnswer, last: Look) -> list[Look] | Obstacle:
+    """Return the looks of an answer, in their order; what is in the way if one of them does not show one person.
+
+    Raises:
+        ImageError: a picture cannot be read.
+    """
+    looks: list[Look] = []
+    for picture in answer.earlier:
+        earlier = decoded(picture)
+        found = person_in_front(extractor.detect(earlier), earlier.width, earlier.height)
+        if isinstance(found, Obstacle):
+            return found
+        looks.append(Look(earlier, found, 0.0))
+    return [*looks, last]
+
+
+def examine_looks(zone: Zone, extractor: Extractor, answer: HeadTurnAnswer, looks: Sequence[Look]) -> LivenessEvidence:
+    """Examine whether the looks of an answer are a head turn of one person, as it was asked.
+
+    The embeddings are computed under the permit of the zone, and wiped.
+    """
+    if len(looks) != LOOKS:
+        return LivenessEvidence(LivenessLevel.CHALLENGE, NotLive.UNFINISHED)
+    permit = permit_probe(zone)
+
+    def embed(look: Look) -> UnitVector:
+        (probe,) = extractor.probes(look.image, [look.face], permit)
+        return probe.vector
+
+    return HeadTurnLiveness(answer.first, 0.0, embed, extractor.model.thresholds.claim_value).examine(looks)

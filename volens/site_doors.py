@@ -1,0 +1,93 @@
+"""The part of `Site` that decides about faces at doors: 1:N, a kiosk, a camera stream, and claims (1:1)."""
+
+from volens.consent import ShownFactor, TakeHome, parse_purpose
+from volens.face.image import Photo
+from volens.identify import (
+    USUAL_RULES,
+    AskRules,
+    DoorStream,
+    FaceDecision,
+    FaceVisit,
+    HeadTurnAnswer,
+    Identification,
+    Obstacle,
+    Recognizer,
+)
+from volens.index import PersonalToken, StageTimer, no_timing
+
+
+class DoorDecisions:
+    """Methods of `Site`."""
+
+    _recognizer: Recognizer
+
+    def identify(
+        self,
+        zone: str,
+        frame: Photo,
+        factor: ShownFactor | None = None,
+        *,
+        caller: str | None = None,
+        timer: StageTimer = no_timing,
+    ) -> Identification:
+        """Decide for every face of a frame whether it is a person with a consent in force for this zone (1:N).
+
+        If the zone requires a second factor, a person matches only with their own; the caller wipes it. `caller` is the
+        id of the door, recorded with the visits that begin.
+
+        Raises:
+            InputError: there is no such zone, or it requires another factor.
+            RefusedError: in this zone the person holds the key, so there is no gallery to search.
+            TamperError: a candidate's seal or receipt does not hold.
+
+        Not checked: whether the faces are live. Probes are wiped; a face that does not match leaves no trace.
+        """
+        return self._recognizer.identify(parse_purpose(zone), frame, factor, caller=caller, timer=timer)
+
+    def look_in_front(
+        self,
+        zone: str,
+        frame: Photo,
+        visit: FaceVisit,
+        at_s: float,
+        factor: ShownFactor | None = None,
+        *,
+        answer: HeadTurnAnswer | None = None,
+        caller: str,
+        timer: StageTimer = no_timing,
+    ) -> FaceDecision | Obstacle:
+        """Look once at the one person in front of a kiosk; see `volens.identify.Recognizer.look_in_front`."""
+        return self._recognizer.look_in_front(
+            parse_purpose(zone), frame, visit, at_s, factor, answer=answer, caller=caller, timer=timer
+        )
+
+    def watch(
+        self, zone: str, *, caller: str | None = None, photos: bool = False, rules: AskRules = USUAL_RULES
+    ) -> DoorStream:
+        """Decide once for each visit about the faces in a camera stream that ask, as `rules` say; see `DoorStream`."""
+        return DoorStream(self._recognizer, parse_purpose(zone), caller, photos=photos, rules=rules)
+
+    def verify_claim(
+        self,
+        receipt: bytes | None,
+        frame: Photo,
+        *,
+        carried: PersonalToken = None,
+        zone: str | None = None,
+        factor: ShownFactor | None = None,
+        answer: HeadTurnAnswer | None = None,
+        caller: str | None = None,
+    ) -> FaceDecision | None:
+        """Verify that the largest face of a frame is the person who signed `receipt` (1:1). None: there is no face.
+
+        `carried` is the secret or the badge that the person presents; a badge needs no receipt, nor does a secret with
+        `zone`. With `zone`, a claim for another zone is refused. `factor` and `caller` as in `identify`; a receipt is
+        no second factor. `answer`: to the challenge of a zone that asks to turn the head; `frame` is its last look.
+
+        Raises:
+            RefusedError: no consent is in force, no reference is enrolled under it, or there is no `answer`.
+            ReceiptError, TamperError: the receipt is malformed, or not the one recorded.
+        """
+        shown = None if receipt is None else TakeHome.parse(receipt).receipt
+        purpose = None if zone is None else parse_purpose(zone)
+        return self._recognizer.verify(shown, frame, carried, purpose, factor, answer=answer, caller=caller)
