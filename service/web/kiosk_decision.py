@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, final
 
-from volens import Site
+from volens import FaceDecision, Site
 from volens.consent import Badge, Custody, InputError, PersonSecret, RefusedError, SecondFactor, ShownFactor, Zone
 from volens.consent.badge import TEXT_PREFIX as BADGE_PREFIX
 from volens.consent.person_secret import TEXT_PREFIX as SECRET_PREFIX
+from volens.consent.zone import LivenessLevel
 from volens.face import EncodedImage
-from volens.identify import FaceVisit, Obstacle, VisitState
-from volens.index import StageTimer
+from volens.identify import FaceVisit, HeadTurnAnswer, Obstacle, VisitState
+from volens.index import NotCompared, StageTimer
 from volens.service.qr_reading import qr_texts_in
 
 Needs: TypeAlias = Literal["face", "badge_number", "pin", "secret", "badge"]
@@ -21,6 +22,8 @@ COME_IN: Final = "come_in"
 NOT_KNOWN: Final = "not_known"
 FACTOR_REQUIRED: Final = "factor_required"
 SHOW_CODE: Final = "show_code"
+TURN: Final = "turn"
+NOT_LIVE: Final = "not_live"
 
 _FACTORS: Final[dict[SecondFactor, Needs]] = {
     SecondFactor.NONE: "face",
@@ -51,7 +54,8 @@ class KioskAnswer:
     """The answer to one frame.
 
     Attributes:
-        word: `LOOKING`, `COME_IN`, `NOT_KNOWN`, `FACTOR_REQUIRED`, `SHOW_CODE`, or an `Obstacle`.
+        word: `LOOKING`, `COME_IN`, `NOT_KNOWN`, `FACTOR_REQUIRED`, `SHOW_CODE`, `TURN` (ask to turn the head, and send
+            what is seen), `NOT_LIVE`, or an `Obstacle`.
         outcome: of a visit that was decided, as other doors count it; None if none was.
         codes: texts of QR codes to show again with the next frames.
     """
@@ -73,6 +77,7 @@ def answer_to(
     shown: Shown,
     visit: FaceVisit,
     at_s: float,
+    answer: HeadTurnAnswer | None = None,
     *,
     caller: str,
     timer: StageTimer,
@@ -81,7 +86,8 @@ def answer_to(
 
     The look is added to `visit`; `at_s` is its time. Where the person holds the key, the frame is read for its QR codes
     first; no face is detected until they are complete. A code of no one, and one whose consent has ended, have the
-    answers of an unknown face.
+    answers of an unknown face. Where the zone asks to turn the head, nothing is compared without the `answer` to that,
+    which is the whole visit.
 
     Raises:
         InputError: the second factor is not well-formed.
@@ -90,8 +96,8 @@ def answer_to(
         TamperError: what is stored does not verify.
     """
     if zone.custody is Custody.OPERATOR:
-        return _searched(site, zone, frame, shown.factor, visit, at_s, caller, timer)
-    return _claimed(site, zone, frame, shown.codes, visit, at_s, caller)
+        return _searched(site, zone, frame, shown.factor, visit, at_s, answer, caller, timer)
+    return _claimed(site, zone, frame, shown.codes, visit, at_s, answer, caller)
 
 
 def new_visit(zone: Zone) -> FaceVisit:
@@ -106,22 +112,33 @@ def _searched(
     typed: str | None,
     visit: FaceVisit,
     at_s: float,
+    answer: HeadTurnAnswer | None,
     caller: str,
     timer: StageTimer,
 ) -> KioskAnswer:
+    zone.check_in_use()
+    if is_to_turn(zone) and answer is None:
+        return KioskAnswer(TURN)
     factor = None if typed is None else ShownFactor.of(zone.second_factor, typed)
     try:
-        found = site.look_in_front(zone.purpose, frame, visit, at_s, factor, caller=caller, timer=timer)
+        found = site.look_in_front(zone.purpose, frame, visit, at_s, factor, answer=answer, caller=caller, timer=timer)
     finally:
         if factor is not None:
             factor.wipe()
     if isinstance(found, Obstacle):
         return KioskAnswer(found.value)
-    return _answer(found.outcome)
+    return _answer(NOT_LIVE if answer is not None and _is_not_live(found) else found.outcome)
 
 
 def _claimed(
-    site: Site, zone: Zone, frame: EncodedImage, codes: Sequence[str], visit: FaceVisit, at_s: float, caller: str
+    site: Site,
+    zone: Zone,
+    frame: EncodedImage,
+    codes: Sequence[str],
+    visit: FaceVisit,
+    at_s: float,
+    answer: HeadTurnAnswer | None,
+    caller: str,
 ) -> KioskAnswer:
     zone.check_in_use()
     prefix = SECRET_PREFIX if zone.custody is Custody.SUBJECT_KEY else BADGE_PREFIX
@@ -130,26 +147,40 @@ def _claimed(
         read = [one for one in qr_texts_in(frame.decode()) if one.upper().startswith(prefix)]
         return KioskAnswer(SHOW_CODE, codes=list(dict.fromkeys([*codes, *read])))
     try:
+        if is_to_turn(zone) and answer is None:
+            return KioskAnswer(TURN, codes=codes)
         if not visit.is_due(at_s):
             return KioskAnswer(LOOKING)
-        found = site.verify_claim(None, frame, carried=carried, zone=zone.purpose, caller=caller)
+        found = site.verify_claim(None, frame, carried=carried, zone=zone.purpose, answer=answer, caller=caller)
     except RefusedError:
         visit.look(None, at_s)
     else:
         if found is None:
             visit.settle(at_s)
             return KioskAnswer(Obstacle.NO_FACE.value)
-        if visit.take(found.decision.reference_id, at_s, is_compared=found.reason is None):
-            return _answer(found.outcome)
+        word = NOT_LIVE if answer is not None and _is_not_live(found) else found.outcome
+        if visit.take(found.decision.reference_id, at_s, is_compared=found.reason is None) or word == NOT_LIVE:
+            return _answer(word)
     finally:
         carried.wipe()
     visit.settle(at_s)
-    is_over = visit.state is VisitState.NOT_RECOGNISED and visit.looks > 0
+    is_over = answer is not None or (visit.state is VisitState.NOT_RECOGNISED and visit.looks > 0)
     return _answer("no_match" if is_over else "looking")
 
 
+def is_to_turn(zone: Zone) -> bool:
+    """Return whether a zone asks to turn the head."""
+    return zone.liveness is LivenessLevel.CHALLENGE
+
+
 def _answer(outcome: str) -> KioskAnswer:
+    if outcome == NOT_LIVE:
+        return KioskAnswer(NOT_LIVE, "no_match")
     return KioskAnswer(_OUTCOMES[outcome], None if outcome == "looking" else outcome)
+
+
+def _is_not_live(found: FaceDecision) -> bool:
+    return found.reason == NotCompared.NOT_LIVE
 
 
 def _carried(prefix: str, codes: Sequence[str]) -> PersonSecret | Badge | None:

@@ -1,12 +1,14 @@
-"""What a paired kiosk may ask: to be paired, whether it works, what a frame decides, and which codes a frame shows."""
+"""What a paired kiosk may ask: to be paired, whether it works, what a frame decides, and what it shows."""
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from volens.consent.zone import ZoneState
 from volens.face import EncodedImage
+from volens.face.image_formats import NETWORK_FORMATS
+from volens.identify import EARLIER
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import MAX_FRAME_BYTES, JsonRoute, RequestBody, read_upload
 from volens.service.http.door_routes import decide_frame
@@ -14,6 +16,7 @@ from volens.service.http.same_origin import same_origin
 from volens.service.qr_reading import qr_texts_in
 from volens.service.web.kiosk_decision import KioskAnswer, Shown, answer_to
 from volens.service.web.kiosk_session import KioskRoute, pair
+from volens.service.web.kiosk_turn import EARLIER_FRAME, MAX_CHALLENGE, Turn, answer_of, next_turn
 from volens.service.web.kiosk_visit import MAX_SEALED, continued_visit, sealed_visit
 
 MAX_TYPED: Final = 64
@@ -50,6 +53,14 @@ class Look(BaseModel):
     visit: str
 
 
+class TurnAsked(BaseModel):
+    """What to ask the person for next in the head-turn challenge."""
+
+    answer: str
+    challenge: str
+    taken: bool
+
+
 class CodesInFrame(BaseModel):
     """Texts of the QR codes of this site that were found in a frame."""
 
@@ -79,9 +90,12 @@ async def look(
     factor: Annotated[str | None, Form(max_length=MAX_TYPED)] = None,
     code: Annotated[list[Annotated[str, Field(max_length=MAX_CODE)]] | None, Form(max_length=MAX_CODES)] = None,
     visit: Annotated[str | None, Form(max_length=MAX_SEALED)] = None,
+    challenge: Annotated[str | None, Form(max_length=MAX_CHALLENGE)] = None,
+    earlier: Annotated[list[UploadFile] | None, File(max_length=EARLIER)] = None,
 ) -> Look:
-    """Look at the person in front of the kiosk, and decide when the visit can be decided. The frame is not stored."""
+    """Look at the person in front of the kiosk, and decide when the visit can be decided. No frame is stored."""
     data, caller_id = await read_upload(frame) or b"", request.state.caller.caller_id
+    before = [await read_upload(one) or b"" for one in earlier or ()]
     shown = Shown(factor, code or ())
 
     def decide(image: EncodedImage) -> tuple[KioskAnswer, str]:
@@ -90,13 +104,34 @@ async def look(
             where = site.zones.get(zone)
             at_s = site.installation.store.clock().timestamp()
             its = continued_visit(site, where, caller_id, visit, at_s)
-            answer = answer_to(site, where, image, shown, its, at_s, caller=caller_id, timer=stage)
+            looks = [EncodedImage(one, "an earlier frame", NETWORK_FORMATS, EARLIER_FRAME) for one in before]
+            turned = answer_of(site, where, challenge, looks, caller=caller_id)
+            answer = answer_to(site, where, image, shown, its, at_s, turned, caller=caller_id, timer=stage)
             return answer, sealed_visit(site, where, caller_id, its, answer)
 
     found, sealed = await decide_frame(app_state, zone, caller_id, data, decide)
     if found.outcome is not None:
         request.state.faces = {found.outcome: 1}
     return Look(answer=found.word, codes=list(found.codes), visit=sealed)
+
+
+@_paired.post("/kiosk/{zone}/turns", name="kiosk_turn", max_body_size=MAX_FRAME_BYTES)
+async def turn(
+    zone: str,
+    request: Request,
+    app_state: SharedState,
+    frame: UploadFile,
+    challenge: Annotated[str | None, Form(max_length=MAX_CHALLENGE)] = None,
+) -> TurnAsked:
+    """Look at one frame of the head-turn challenge, and say what to ask for next. Nothing is compared or stored."""
+    data, caller_id = await read_upload(frame) or b"", request.state.caller.caller_id
+
+    def guide(image: EncodedImage) -> Turn:
+        site = app_state.site
+        return next_turn(site, site.zones.get(zone), image, challenge, caller=caller_id)
+
+    found = await decide_frame(app_state, zone, caller_id, data, guide)
+    return TurnAsked(answer=found.word, challenge=found.sealed, taken=found.is_taken)
 
 
 @_paired.post("/kiosk/{zone}/codes", name="kiosk_codes", max_body_size=MAX_FRAME_BYTES)

@@ -6,6 +6,7 @@ look found a person before the visit is decided.
 1. It is sealed under a key of the site, for one kiosk, and ends by itself (`volens.store.programs.session_seals`).
 2. It holds what `volens.identify.passage` keeps between looks: ids of references, times and counts.
 3. A visit that is decided is not continued, but for a person who must still type a PIN.
+4. No visit is continued in a zone that asks to turn the head: there the passed head turn is the whole visit.
 """
 
 import json
@@ -17,7 +18,7 @@ from volens import Site
 from volens.consent import ReferenceId, Zone
 from volens.consent.json_reader import JsonError, read_json
 from volens.identify import FaceVisit, VisitState
-from volens.service.web.kiosk_decision import COME_IN, KioskAnswer, new_visit
+from volens.service.web.kiosk_decision import COME_IN, KioskAnswer, is_to_turn, new_visit
 
 MAX_SEALED: Final = 2000
 LOOKING_FOR: Final = timedelta(seconds=5)
@@ -32,7 +33,8 @@ _PADDED: Final = 480
 
 def continued_visit(site: Site, zone: Zone, caller_id: str, sealed: str | None, at_s: float) -> FaceVisit:
     """Return the visit that a page sends with its next frame; a new one if that is none of this kiosk, or too old."""
-    facts = None if not sealed else site.programs.sessions.open(_KIND, sealed)
+    # 4.
+    facts = None if not sealed or is_to_turn(zone) else site.programs.sessions.open(_KIND, sealed)
     if facts is None or (facts.get("zone"), facts.get("caller")) != (zone.purpose, caller_id):
         return new_visit(zone)
     try:
@@ -48,7 +50,8 @@ def continued_visit(site: Site, zone: Zone, caller_id: str, sealed: str | None, 
 
 def sealed_visit(site: Site, zone: Zone, caller_id: str, visit: FaceVisit, answer: KioskAnswer) -> str:
     """Return a visit for the page to send with its next frame; empty if it is over."""
-    is_over = answer.word == COME_IN or visit.state is VisitState.NOT_RECOGNISED
+    # 3. and 4.
+    is_over = is_to_turn(zone) or answer.word == COME_IN or visit.state is VisitState.NOT_RECOGNISED
     if is_over or visit.looked_at is None:
         return ""
     facts = {"zone": zone.purpose, "caller": caller_id, "visit": json.dumps(asdict(visit)).ljust(_PADDED)}

@@ -1,22 +1,25 @@
 """The kiosk in a real browser: a tablet beside a door, asleep until a person asks."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from patience import PATIENCE_S, free_port
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from presentations import turning_head
 
 from tests.pages.camera import CameraFile
 from tests.pages.conftest import ServedSite, overflows, serving, violations
 from volens import Site, SubjectKey, TakeHome
 from volens.consent import PersonSecret, ReceiptId, ShownFactor, WithdrawalCode
-from volens.face import RgbImage
+from volens.face import Extractor, RgbImage
 from volens.service import samples
 from volens.service.kiosk_link import kiosk_link
 from volens.service.qr_codes import badge_qrs, qr_png, secret_qr
@@ -42,7 +45,7 @@ COVER_CAMERA = "document.getElementById('view').style.visibility = 'hidden'"
 
 @dataclass
 class Kiosk:
-    """A served site whose five zones each know Ada, the astronaut."""
+    """A served site whose zones each know Ada, the astronaut."""
 
     site: ServedSite
     links: dict[str, str] = field(repr=False)
@@ -85,6 +88,17 @@ def kiosk(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             site.give_consent(site.notice(zone, "en"), name="Cy", jurisdiction="FR", key=key)
             for zone in ("archive", "lobby")
         ]
+        site.add_zone(
+            "court",
+            title="Court",
+            custody="operator",
+            retention_days=90,
+            justification="people carry boxes",
+            alternative=ALTERNATIVE,
+            liveness="challenge",
+        )
+        site.publish_notice("court", language="en", text=b"We compare your face after you turn your head.\n")
+        given["court"] = _enrolled(site, "court", badges)
         site.factors.set(_id(given["vault"]), ShownFactor.pin(PIN))
         site.factors.set(_id(given["gate"]), ShownFactor.badge(BADGE_NUMBER))
         links, credentials = {}, {}
@@ -297,6 +311,60 @@ def test_a_badge_comes_first_and_no_camera_starts_before_it(
     page.keyboard.type("04FFFFFF")
     page.keyboard.press("Enter")
     says(page, "This door does not know you")
+
+
+@pytest.fixture(scope="module")
+def head() -> dict[str, RgbImage]:
+    near = cv2.resize(samples.astronaut().pixels[20:245, 120:420], (640, 480), interpolation=cv2.INTER_LINEAR)
+    return turning_head(Extractor.load_default(), RgbImage(np.asarray(near)))
+
+
+def test_a_person_who_turns_the_head_as_asked_comes_in(
+    kiosk: Kiosk, tablet: BrowserContext, camera: CameraFile, head: dict[str, RgbImage]
+) -> None:
+    camera.show([head["ahead"], head["left"], head["ahead"], head["right"]])
+    page = paired(tablet, kiosk, "court")
+    page.locator("#wake").click()
+    expect(page.locator("#imperative")).to_have_text(re.compile("Turn your head to the (left|right)"))
+    says(page, "Come in")
+    assert (page.evaluate("window.opened"), camera_is_off(page)) == (1, True)
+    assert stored(page) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+def test_a_still_photo_is_asked_to_turn_in_words_and_with_an_arrow(
+    chromium: Browser,
+    kiosk: Kiosk,
+    camera: CameraFile,
+    head: dict[str, RgbImage],
+    language: str,
+    picture: Callable[[Page, str], Path],
+) -> None:
+    asked = {"en": "Turn your head", "fr": "Tournez la tête", "de": "Drehen Sie den Kopf"}[language]
+    camera.show([head["ahead"]])
+    width = 1024 if language == "en" else 320
+    context = chromium.new_context(viewport={"width": width, "height": 640}, locale=language)
+    context.set_default_timeout(PATIENCE_S * 1000)
+    page = paired(context, kiosk, "court")
+    page.locator("#wake").click()
+    expect(page.locator("#imperative")).to_contain_text(asked)
+    expect(page.locator("#said")).to_contain_text(asked)
+    expect(page.locator("#arrow")).to_be_visible()
+    side = page.locator("#arrow").get_attribute("data-side")
+    words = {"turn_left": ("left", "gauche", "links"), "turn_right": ("right", "droite", "rechts")}[side or ""]
+    assert page.locator("#imperative").inner_text().endswith(words)
+    box = page.locator("#arrow").bounding_box()
+    assert box is not None
+    # The picture is a mirror, so the person's left is on the left.
+    assert (box["x"] + box["width"] / 2 < width / 2) == (side == "turn_left")
+    page.evaluate(COVER_CAMERA)
+    assert not overflows(page)
+    assert not violations(page)
+    picture(page, f"kiosk-turn-{language}")
+    page.locator("[data-screen=camera] [data-go=asleep]").click()
+    expect(page.locator("[data-screen=asleep]")).to_be_visible()
+    assert camera_is_off(page)
+    context.close()
 
 
 @pytest.mark.parametrize("zone", ["lab", "archive"])

@@ -2,11 +2,14 @@
 
 import io
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 from house import House
 from httpx2 import Response
 from pins import cheap_pins
+from presentations import turning_head
 from reading_log import opened
 from starlette.testclient import TestClient
 
@@ -354,3 +357,127 @@ def test_a_key_or_a_badge_is_read_from_its_codes_before_any_face(
     computed = extractor.embeddings_computed
     assert answer(door, codes) == "not_known"
     assert extractor.embeddings_computed == computed
+
+
+@pytest.fixture(scope="module")
+def heads(extractor: Extractor) -> dict[str, bytes]:
+    return {name: jpeg(image) for name, image in turning_head(extractor, samples.admiral()).items()}
+
+
+def turn(client: TestClient, frame: bytes, challenge: str = "", zone: str = "lobby") -> dict[str, Any]:
+    answer = client.post(f"/kiosk/{zone}/turns", headers=OWN, files={"frame": frame}, data={"challenge": challenge})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def after_turning(
+    client: TestClient, challenge: str, taken: list[bytes], zone: str = "lobby", **fields: str
+) -> Response:
+    *earlier, last = taken
+    files = [("frame", last), *(("earlier", one) for one in earlier)]
+    data = fields | {"challenge": challenge}
+    return client.post(f"/kiosk/{zone}/looks", headers=OWN, files=files, data=data)  # type: ignore[arg-type]
+
+
+def turned_as_asked(client: TestClient, heads: dict[str, bytes], zone: str = "lobby") -> tuple[str, list[bytes]]:
+    """Show the admiral's head as the kiosk asks; return the sealed challenge and the frames that were taken."""
+    shown = {"look_ahead": "ahead", "turn_left": "left", "turn_right": "right"}
+    asked, taken = turn(client, heads["left"], zone=zone), list[bytes]()
+    assert (asked["answer"], asked["taken"]) == ("look_ahead", False)
+    while asked["answer"] != "done":
+        frame = heads[shown[asked["answer"]]]
+        asked = turn(client, frame, asked["challenge"], zone)
+        assert asked["taken"]
+        taken.append(frame)
+    return asked["challenge"], taken
+
+
+def test_a_kiosk_asks_to_turn_the_head_and_compares_only_then(
+    house: House, client: TestClient, pair: Callable[..., str], extractor: Extractor, heads: dict[str, bytes]
+) -> None:
+    pair()
+    person = house.invite("lobby")
+    photos = samples.views(samples.admiral(), 3)
+    house.site.enroll(person.take_home.to_json(), photos)
+    house.site.zones.set_liveness("lobby", "challenge")
+    computed = extractor.embeddings_computed
+    assert look(client, heads["ahead"]).json()["answer"] == "turn"
+    challenge, taken = turned_as_asked(client, heads)
+    assert len(taken) == 5
+    assert extractor.embeddings_computed == computed
+
+    # The head turn is the whole visit: two looks ahead agree, and nothing is left to go on with.
+    done = after_turning(client, challenge, taken).json()
+    assert (done["answer"], done["visit"]) == ("come_in", "")
+    assert extractor.embeddings_computed == computed + 5 + 2
+    sides = [heads["ahead"], taken[3], heads["ahead"], taken[1], heads["ahead"]]
+    assert after_turning(client, challenge, sides).json()["answer"] == "not_live"
+    assert after_turning(client, challenge, [heads["ahead"]] * 5).json()["answer"] == "not_live"
+    assert after_turning(client, challenge, taken[:1]).json()["answer"] == "not_live"
+    other = [*taken[:-1], jpeg(samples.astronaut())]
+    assert after_turning(client, challenge, other).json()["answer"] == "not_live"
+
+
+def test_a_visit_that_was_begun_before_opens_no_zone_that_asks_to_turn_the_head(
+    house: House, client: TestClient, pair: Callable[..., str], extractor: Extractor
+) -> None:
+    pair()
+    enroll(house)
+    door = jpeg(samples.views(samples.astronaut(), 4)[3])
+    begun = look(client, door).json()
+    assert (begun["answer"], begun["visit"] != "") == ("looking", True)
+    house.clock.move(seconds=0.35)
+    house.site.zones.set_liveness("lobby", "challenge")
+    computed = extractor.embeddings_computed
+    assert look(client, door, visit=begun["visit"]).json() == {"answer": "turn", "codes": [], "visit": ""}
+    assert extractor.embeddings_computed == computed
+    house.site.zones.set_liveness("lobby", "none")
+    assert look(client, door, visit=begun["visit"]).json()["answer"] == "come_in"
+
+
+def test_a_pin_opens_a_zone_that_asks_to_turn_the_head_only_after_that(
+    house: House, client: TestClient, pair: Callable[..., str], heads: dict[str, bytes]
+) -> None:
+    with cheap_pins():
+        house.declare("vault", second_factor="pin")
+        house.site.zones.set_liveness("vault", "challenge")
+        pair("vault")
+        person = house.invite("vault")
+        house.site.enroll(person.take_home.to_json(), samples.views(samples.admiral(), 3))
+        house.site.factors.set(person.receipt_id, ShownFactor.pin("719035826471"))
+        assert look(client, heads["ahead"], "vault", factor="719035826471").json()["answer"] == "turn"
+        challenge, taken = turned_as_asked(client, heads, "vault")
+        answers = []
+        for factor in ({}, {"factor": "900817264305"}, {"factor": "719035826471"}):
+            done = after_turning(client, challenge, taken, "vault", **factor).json()
+            answers.append((done["answer"], done["visit"]))
+    assert answers == [("factor_required", ""), ("not_known", ""), ("come_in", "")]
+
+
+def test_a_challenge_is_of_one_kiosk_is_finished_and_ends_with_its_time(
+    house: House, client: TestClient, pair: Callable[..., str], heads: dict[str, bytes]
+) -> None:
+    pair()
+    refused = client.post("/kiosk/lobby/turns", headers=OWN, files={"frame": heads["ahead"]})
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:volens:problem:refused")
+    house.site.zones.set_liveness("lobby", "challenge")
+    begun = turn(client, heads["ahead"])
+    assert (begun["taken"], begun["answer"] in {"turn_left", "turn_right"}) == (True, True)
+    # A head that is turned too far to be found goes on; two people do not.
+    assert turn(client, jpeg(samples.strangers()), begun["challenge"])["answer"] == "several_people"
+    unseen = jpeg(RgbImage(np.full((300, 300, 3), 128, np.uint8)))
+    assert turn(client, unseen, begun["challenge"])["answer"] == begun["answer"]
+    assert turn(client, unseen)["answer"] == "no_face"
+    # It is not finished, or not sealed here: nothing is compared.
+    for challenge in (begun["challenge"], "AAAA", "x" * 1000):
+        assert after_turning(client, challenge, [heads["ahead"]] * 5).json()["answer"] == "turn"
+    assert turn(client, heads["ahead"], "AAAA")["answer"] == "time_over"
+    challenge, taken = turned_as_asked(client, heads)
+    pair()  # another credential, and so another kiosk
+    assert after_turning(client, challenge, taken).json()["answer"] == "turn"
+    challenge, taken = turned_as_asked(client, heads)
+    house.clock.move(seconds=21)
+    assert after_turning(client, challenge, taken).json()["answer"] == "not_live"
+    assert turn(client, heads["ahead"], challenge)["answer"] == "time_over"
+    house.clock.move(seconds=10)
+    assert after_turning(client, challenge, taken).json()["answer"] == "turn"

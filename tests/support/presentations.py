@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volens.face import DetectedFace, Extractor, Pixels, RgbImage
+from volens.face.alignment import nose_offset
 
 SIDE_PX: Final = 320
 TURNS: Final = (0, -20, 20, -40, 40, -55, 55, -70, 70)
@@ -109,7 +110,7 @@ def turned_head(photo: RgbImage, face: DetectedFace, degrees: float) -> RgbImage
     x, y = (columns - middle[0]) / eyes, (rows - middle[1] - 0.4 * eyes) / eyes
     egg = np.sqrt(np.clip(1 - x**2 - (y / 2) ** 2, 0, None))
     to_nose = ((columns - nose[0]) / eyes / 0.3) ** 2 + ((rows - nose[1] + 0.15 * eyes) / eyes / 0.4) ** 2
-    depth = egg + 0.3 * np.exp(-to_nose / 2)
+    depth = egg + 0.2 * np.exp(-to_nose / 2)
     angle = np.radians(abs(degrees))
     moved = x * np.cos(angle) + (depth - 1) * np.sin(angle)
     source = np.empty(moved.shape, np.float32)
@@ -122,6 +123,16 @@ def turned_head(photo: RgbImage, face: DetectedFace, degrees: float) -> RgbImage
 
 
 def turning_head(extractor: Extractor, photo: RgbImage) -> dict[str, RgbImage]:
-    """Return a photo whose face looks ahead, and the same turned to the left and to the right beyond the limit."""
+    """Return a photo whose face looks ahead, and the same turned to the left and to the right well beyond the limit.
+
+    Of the turns that are clearly beyond it, the one that resembles the person most, as they differ by chance.
+    """
     face = extractor.detect(photo)[0]
-    return {"ahead": photo, "left": turned_head(photo, face, 42), "right": turned_head(photo, face, -42)}
+    ahead = extractor._embed_face(photo, face).array
+    heads = {"ahead": photo}
+    for name, sign in (("left", 1), ("right", -1)):
+        turns = [turned_head(photo, face, sign * degrees) for degrees in range(36, 47)]
+        found = [(turn, extractor.detect(turn)[:1]) for turn in turns]
+        beyond = [(turn, one[0]) for turn, one in found if one and sign * nose_offset(one[0].landmarks) > 0.38]
+        heads[name] = max(beyond, key=lambda one: float(extractor._embed_face(*one).array @ ahead))[0]
+    return heads

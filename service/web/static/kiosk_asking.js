@@ -5,7 +5,11 @@ const LOOK_S = 15;
 const EVERY_MS = 350;
 const PIN_TRIES = 3;
 const FIRST = { secret: "showSecret", badge: "showBadge" };
-const ADVICE = { no_face: "circle", several_people: "onePerson", too_far: "closer" };
+const TURNING = ["turn_left", "turn_right"];
+const ADVICE = {
+  look_ahead: "circle", turn_left: "turnLeft", turn_right: "turnRight", done: "circle",
+  no_face: "circle", several_people: "onePerson", too_far: "closer",
+};
 const CODES = { secret: /^VOLENS-SECRET:/i, badge: /^VOLENS-BADGE:/i };
 const PIECE = /^VOLENS-BADGE:[0-9A-F]+:\d+\/(\d+):/;
 
@@ -14,6 +18,7 @@ export class Asking {
   constructor(screens, camera, reader, address, needs, typePin) {
     Object.assign(this, { screens, camera, reader, address, needs, typePin });
     this.imperative = document.getElementById("imperative");
+    this.arrow = document.getElementById("arrow");
     this.number = 0;
   }
 
@@ -53,9 +58,27 @@ export class Asking {
         this.#progress(codes);
       }
       // No frame is sent while the browser looks for the codes.
-      const found = read === null || this.#isComplete(codes) ? await this.#ask(factor, codes, visit) : null;
+      let found = read === null || this.#isComplete(codes) ? await this.#ask(factor, codes, visit) : null;
       if (!isMine()) return null;
       if (found) visit = found.visit;  // the looks so far, sealed: several of them decide
+      if (found?.answer === "turn" && this.needs === "pin" && factor === null) {
+        // The PIN first: the frames of a head turn do not wait for fingers.
+        this.camera.close();
+        factor = await this.typePin(false);
+        if (!isMine()) return null;
+        tries = 1;
+        until = await this.#open("circle");
+        continue;
+      }
+      if (found?.answer === "turn") {
+        codes = found.codes.length ? found.codes : codes;
+        const turned = await this.#turn(isMine);
+        if (!isMine()) return null;
+        found = turned && await this.#ask(factor, codes, "", turned);
+        if (!isMine()) return null;
+        if (!found || found.answer in ADVICE || ["turn", "not_live"].includes(found.answer)) return "noTurn";
+        if (found.answer === "not_known" && this.needs !== "pin") return "stranger";
+      }
       const advice = found && ADVICE[found.answer];
       if (advice) this.screens.announce(this.imperative, advice);
       if (found && !advice) hasSeen = true;
@@ -80,6 +103,31 @@ export class Asking {
     return hasSeen ? "stranger" : "noFace";
   }
 
+  // Asks the person to turn the head, as the door says; resolves to the frames that it took, or null if time is over.
+  async #turn(isMine) {
+    let challenge = "";
+    const frames = [];
+    try {
+      while (isMine()) {
+        const began = performance.now();
+        const frame = await this.camera.frame();
+        const said = frame && await this.#send("turns", frame, (form) => { if (challenge) form.append("challenge", challenge); });
+        if (!isMine() || said?.answer === "time_over") return null;
+        if (said) {
+          challenge = said.challenge;
+          if (said.taken) frames.push(frame);
+          if (said.answer === "done") return { challenge, frame: frames.pop(), earlier: frames };
+          this.screens.announce(this.imperative, ADVICE[said.answer]);
+          this.arrow.dataset.side = TURNING.includes(said.answer) ? said.answer : "";
+        }
+        await new Promise((done) => setTimeout(done, Math.max(0, began + EVERY_MS - performance.now())));
+      }
+      return null;
+    } finally {
+      this.arrow.dataset.side = "";
+    }
+  }
+
   async #open(word) {
     this.screens.show("camera");
     this.screens.announce(this.imperative, word);
@@ -87,17 +135,26 @@ export class Asking {
     return performance.now() + 1000 * LOOK_S;
   }
 
-  // Resolves to the answer to one frame; null if there was none this time. Throws if the door does not decide now.
-  async #ask(factor, codes, visit) {
-    const frame = await this.camera.frame();
+  // Resolves to the answer to one frame, or to those of a head turn; null if there was none this time.
+  async #ask(factor, codes, visit, turned = null) {
+    const frame = turned ? turned.frame : await this.camera.frame();
     if (frame === null) return null;
+    return this.#send("looks", frame, (form) => {
+      if (factor !== null) form.append("factor", factor);
+      for (const one of codes) form.append("code", one);
+      if (visit) form.append("visit", visit);
+      if (turned) form.append("challenge", turned.challenge);
+      for (const one of turned ? turned.earlier : []) form.append("earlier", one, "earlier.jpg");
+    });
+  }
+
+  // Sends a frame; resolves to null if the door is busy. Throws if it does not decide now.
+  async #send(where, frame, more) {
     const form = new FormData();
     form.append("frame", frame, "frame.jpg");
-    if (factor !== null) form.append("factor", factor);
-    for (const one of codes) form.append("code", one);
-    if (visit) form.append("visit", visit);
+    more(form);
     try {
-      return await post(`${this.address}/looks`, form);
+      return await post(`${this.address}/${where}`, form);
     } catch (error) {
       if (error.status === 429 || error.kind === "busy") return null;
       throw error;
