@@ -1,6 +1,6 @@
 """Photo sources: files, folders, videos, cameras. Frames are yielded one by one and not stored."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -91,7 +91,7 @@ def video_frames(path: Path, every_s: float = 0.5) -> Iterator[LabelledFrame]:
         capture.release()
 
 
-def camera_frames(index: int, count: int | None = None, every: int = 1) -> Iterator[LabelledFrame]:
+def camera_frames(index: int, count: int | None = None, every: int = 1) -> Generator[LabelledFrame, None, None]:
     """Yield `count` frames of a local camera, or without it until the caller stops; `every` n-th frame, from 1.
 
     Camera 0 is the first. The first few frames are discarded while it adjusts to the light. Each frame has a label such

@@ -6,6 +6,7 @@ from volens.identify.face_tracker import FOLLOWED_S as FOLLOWED_S
 from volens.identify.face_tracker import Box as Box
 from volens.identify.face_tracker import FaceTracker as FaceTracker
 from volens.identify.face_tracker import overlap as overlap
+from volens.identify.head_turn_guide import HeadTurnGuide as HeadTurnGuide
 from volens.identify.identification import REASONS as REASONS
 from volens.identify.identification import FaceDecision as FaceDecision
 from volens.identify.identification import Identification as Identification

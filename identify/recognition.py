@@ -244,6 +244,18 @@ class Recognizer:
         model = self.extractor.model
         return self._threshold_of(self.galleries.at(zone.purpose, model.model_id, model.dimension))
 
+    def check_claim(
+        self, receipt: UnverifiedReceipt | None, carried: PersonSecret | Badge | None, purpose: Purpose | None = None
+    ) -> Zone:
+        """Admit a claim (1:1), before a camera is opened for it; return its zone.
+
+        Raises:
+            RefusedError: no consent in force, or none for this zone, or no reference is enrolled under it.
+            TamperError: the receipt or the badge is not the one recorded.
+        """
+        with self.store.read() as connection:
+            return admit_claim(self.store, connection, receipt, carried, purpose)[1]
+
     def verify(
         self,
         receipt: UnverifiedReceipt | None,

@@ -1,6 +1,6 @@
 """The part of `Site` that decides about faces at doors: 1:N, a kiosk, a camera stream, and claims (1:1)."""
 
-from volens.consent import ShownFactor, TakeHome, parse_purpose
+from volens.consent import ShownFactor, TakeHome, Zone, parse_purpose
 from volens.face.image import Photo
 from volens.identify import (
     USUAL_RULES,
@@ -66,6 +66,10 @@ class DoorDecisions:
     ) -> DoorStream:
         """Decide once for each visit about the faces in a camera stream that ask, as `rules` say; see `DoorStream`."""
         return DoorStream(self._recognizer, parse_purpose(zone), caller, photos=photos, rules=rules)
+
+    def check_claim(self, receipt: bytes | None, carried: PersonalToken = None) -> Zone:
+        """Admit a claim (1:1) before a camera is opened; see `volens.identify.Recognizer.check_claim`."""
+        return self._recognizer.check_claim(None if receipt is None else TakeHome.parse(receipt).receipt, carried)
 
     def verify_claim(
         self,

@@ -1,9 +1,17 @@
 """Liveness at the command line: the model of a pack, and the zones that ask for one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
+import pytest
 from brightness_model import LICENCE, MODEL, manifest, written
+from presentations import turning_head
 from said import Command
+
+from volens.face import Extractor, RgbImage
+from volens.service import samples
 
 
 def test_the_model_of_a_pack_is_taken_from_a_file_after_its_licence_was_accepted(
@@ -59,3 +67,70 @@ def test_a_zone_with_a_model_needs_the_model_and_its_licence(
     assert volens(*frame, "--liveness-pack", pack).code == 1
     found = volens(*frame, "--liveness-pack", pack, "--liveness-licence", LICENCE, "--json")
     assert (found.code, found.json["faces"][0]["decision"]) == (0, "match")
+
+
+class FakeCamera:
+    """Shows some pictures in turn, and notes whether it was opened and released."""
+
+    opened = 0
+
+    def __init__(self, pictures: Sequence[RgbImage]) -> None:
+        self.pictures, self.number, self.released = pictures, 0, False
+        FakeCamera.opened += 1
+
+    def isOpened(self) -> bool:  # noqa: N802  OpenCV's name
+        return True
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        picture = self.pictures[self.number // 3 % len(self.pictures)]
+        self.number += 1
+        return True, np.ascontiguousarray(picture.pixels[:, :, ::-1])
+
+    def release(self) -> None:
+        self.released = True
+
+
+@pytest.fixture(scope="module")
+def head(loaded: Extractor) -> dict[str, RgbImage]:
+    near = cv2.resize(samples.astronaut().pixels[20:245, 120:420], (640, 480), interpolation=cv2.INTER_LINEAR)
+    return turning_head(loaded, RgbImage(np.asarray(near)))
+
+
+def test_a_claim_before_a_camera_is_confirmed_after_the_head_turned(
+    enrolled: Path, volens: Command, head: dict[str, RgbImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cameras: list[FakeCamera] = []
+
+    def show(*names: str) -> None:
+        pictures = [head[one] for one in names]
+        monkeypatch.setattr(cv2, "VideoCapture", lambda _index: cameras.append(FakeCamera(pictures)) or cameras[-1])
+
+    volens("zone", "change", "lobby", "--liveness", "challenge")
+    show("ahead", "left", "ahead", "right")
+    turned = volens("verify", enrolled, "--camera", 0, "--json")
+    assert (turned.code, turned.json["face"]["decision"]) == (0, "match")
+    told = turned.err.splitlines()
+    assert {"<--  turn your head to the left", "turn your head to the right  -->"} <= set(told)
+    assert (told[0], told[-1], cameras[-1].released) == ("look straight into the camera", "thank you", True)
+
+    ticks = iter(range(1000))
+    monkeypatch.setattr("volens.service.cli.verify_commands.time.monotonic", lambda: float(next(ticks)))
+    show("ahead")
+    still = volens("verify", enrolled, "--camera", 0)
+    assert (still.code, "the head was not turned in time" in still.out, cameras[-1].released) == (3, True, True)
+
+
+def test_no_camera_is_opened_for_a_claim_without_a_consent_or_with_a_frame(
+    enrolled: Path, volens: Command, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _index: pytest.fail("the camera was opened"))
+    for arguments in (
+        ("--camera", 0),
+        (enrolled, album / "ada-door.png", "--camera", 0),
+        (album / "ada-door.png",),
+        (),
+    ):
+        refused = volens("verify", *arguments)
+        assert (refused.code, "expected a receipt and a frame" in refused.err) == (2, True)
+    assert volens("withdraw", enrolled).code == 0
+    assert volens("verify", enrolled, "--camera", 0).code == 1
