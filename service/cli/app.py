@@ -41,6 +41,7 @@ from volens.service.cli import kiosk_commands as kiosk
 from volens.service.cli import leaver_commands as leaver
 from volens.service.cli import models_commands as models
 from volens.service.cli import operator_commands as operator
+from volens.service.cli import pad_commands as pad
 from volens.service.cli import people_commands as people
 from volens.service.cli import policy_commands as policy
 from volens.service.cli import recipient_commands as recipient
@@ -76,7 +77,7 @@ _PANELS: Final = {
         *(zone.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
-    "Operation": [one.app for one in (demo, setup, defaults, doctor, calibrate, sweep, backup, keys, models)],
+    "Operation": [one.app for one in (demo, setup, defaults, doctor, calibrate, sweep, backup, keys, models, pad)],
     "Integration": [
         serve.app,
         serve.config_app,

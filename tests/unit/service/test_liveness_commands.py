@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 from brightness_model import LICENCE, MODEL, manifest, written
-from presentations import turning_head
+from PIL import Image
+from presentations import ATTACKS, face_photo, frames_of, turning_head
 from said import Command
 
 from volens.face import Extractor, RgbImage
@@ -134,3 +135,68 @@ def test_no_camera_is_opened_for_a_claim_without_a_consent_or_with_a_frame(
         assert (refused.code, "expected a receipt and a frame" in refused.err) == (2, True)
     assert volens("withdraw", enrolled).code == 0
     assert volens("verify", enrolled, "--camera", 0).code == 1
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, head: dict[str, RgbImage], loaded: Extractor) -> Path:
+    """Two people, one of whom does not turn; a print, and a video of the person who turns."""
+    folder = tmp_path / "recordings"
+    turning = [head[one] for one in ("ahead", "right", "ahead", "left", "ahead")]
+    astronaut = samples.astronaut()
+    shown = face_photo(astronaut, loaded.detect(astronaut)[0])
+    for name, frames in (
+        ("bona-fide/turning", turning),
+        ("bona-fide/still", [head["ahead"]] * 2),
+        ("attacks/print/1", list(frames_of(ATTACKS[0], shown, seed=1))),
+        ("attacks/replayed video/1", turning),
+    ):
+        (folder / name).mkdir(parents=True)
+        for number, frame in enumerate(frames):
+            Image.fromarray(frame.pixels).save(folder / name / f"{number}.png")
+    Image.new("RGB", (300, 300), "grey").save(folder / "bona-fide" / "empty.png")
+    return folder
+
+
+def test_the_error_rates_of_a_level_are_measured_on_recordings(lobby: Path, volens: Command, recordings: Path) -> None:
+    assert lobby.is_dir()
+    refused = volens("pad", "measure", recordings, "--zone", "lobby")
+    assert (refused.code, "pass --level challenge" in refused.err) == (2, True)
+    measured = volens("pad", "measure", recordings, "--zone", "lobby", "--level", "challenge", "--json").json
+    assert (measured["level"], measured["worst_attack"]) == ("challenge", "replayed video")
+    assert {name: (one["errors"], one["presentations"]) for name, one in measured["apcer"].items()} == {
+        "print": (0, 1),
+        "replayed video": (1, 1),
+    }
+    people = measured["bpcer"]
+    assert (people["errors"], people["presentations"], people["no_response"]) == (2, 3, 1)
+    assert people["low"] < people["rate"] < people["high"]
+    # So few frames in a second that the time of the challenge is over.
+    slow = volens("pad", "measure", recordings, "--zone", "lobby", "--level", "challenge", "--fps", 0.1).out
+    (row,) = [one.split() for one in slow.splitlines() if one.startswith("APCER replayed video")]
+    assert row == ["APCER", "replayed", "video", "1", "0", "0", "0.0%", "0.0%", "to", "97.5%"]
+    assert "print: 1 presentations are too few to claim an APCER" in slow
+
+
+def test_a_model_is_measured_by_its_best_look(lobby: Path, volens: Command, recordings: Path, tmp_path: Path) -> None:
+    assert lobby.is_dir()
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    written(pack, document=manifest(min_score=1e-30))
+    model = ("--liveness-pack", pack, "--liveness-licence", LICENCE)
+    measured = volens("pad", "measure", recordings, "--zone", "lobby", "--level", "pack", *model, "--json").json
+    assert [one["errors"] for one in measured["apcer"].values()] == [1, 1]
+    assert (measured["bpcer"]["errors"], measured["bpcer"]["no_response"]) == (1, 1)
+
+
+def test_recordings_that_cannot_be_measured_are_one_sentence(
+    lobby: Path, volens: Command, recordings: Path, tmp_path: Path
+) -> None:
+    assert lobby.is_dir()
+    measure = ("--zone", "lobby", "--level", "challenge")
+    for folder in (tmp_path / "nowhere", recordings / "bona-fide" / "still"):
+        refused = volens("pad", "measure", folder, *measure)
+        assert (refused.code, "bona-fide/ and attacks/NAME/" in refused.err) == (2, True)
+    assert volens("pad", "measure", recordings, "--zone", "lobby", "--level", "pack").code == 6
+    (recordings / "attacks" / "print" / "notes.txt").write_text("shown at noon")
+    broken = volens("pad", "measure", recordings, *measure)
+    assert (broken.code, "notes.txt" in broken.err) == (2, True)
