@@ -24,6 +24,7 @@ from volens.store.files import make_home_folder, write_public_files
 from volens.store.log import CERTIFICATES, node_reader
 from volens.store.programs import MessageKind, Recipient, acknowledgements_of, enqueue
 from volens.store.programs.recipients import recipients_to_notify
+from volens.store.promises import zone_of
 
 NOT_PROMISED: Final = (
     "copies that were made before the erasure of the keyring together with its root key, and memory of other running "
@@ -144,6 +145,7 @@ def _statement(
         "controller": store.site.controller.name,
         **{name: facts[name] for name in _STATED},
         **continued,
+        **_liveness(tx, Purpose(facts["zone"])),
         "issued_at": format_time(tx.now),
         "touched": [
             {"what": "data file", "how": f"rows {store.data.describe_scrub()}"},
@@ -157,6 +159,14 @@ def _statement(
         "not_promised": NOT_PROMISED,
         "recipients": [{"recipient_id": one.recipient_id, "name": one.name} for one in recipients],
     }
+
+
+def _liveness(tx: Transaction, zone: Purpose) -> dict[str, str]:
+    """Return what the doors of the zone do against photos of a person; nothing if the zone does not verify."""
+    try:
+        return {"liveness": zone_of(tx.connection, zone).liveness.value}
+    except TamperError:
+        return {}
 
 
 def _keys(store: Store, facts: Mapping[str, Any]) -> dict[str, Any]:

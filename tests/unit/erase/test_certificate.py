@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from house import MODEL, House
 from interruptions import interrupted_after_stop
 
+from tests.unit.store.raw import DATA, tamper
 from volens.audit import LogEntry, LoggedStatement, VerifierKey
 from volens.consent import InputError, TamperError, VolensError
 from volens.consent.receipt import verify_receipt
@@ -454,3 +455,14 @@ def _with_log(payload: bytes, **fields: object) -> bytes:
 @pytest.mark.parametrize("case", PAYLOADS)
 def test_a_signed_payload_of_another_form_is_refused(house: House, data: bytes, case: str) -> None:
     refused(house, reissue(house, statement_of(data), payload=PAYLOADS[case]), TamperError, FORM)
+
+
+def test_a_certificate_states_what_its_zone_does_against_photos(house: House) -> None:
+    first, second, third = house.admit(), house.admit(), house.admit()
+    assert statement_of(house.withdraw(first).certificate_path.read_bytes())["liveness"] == "none"
+    house.site.zones.set_liveness("lobby", "challenge")
+    assert statement_of(house.withdraw(second).certificate_path.read_bytes())["liveness"] == "challenge"
+    # A zone that does not verify keeps no one from leaving, and nothing is stated about it.
+    tamper(house.site.home / DATA, "UPDATE zone_change SET liveness = 'pack'")
+    house.reopen()
+    assert "liveness" not in statement_of(house.withdraw(third).certificate_path.read_bytes())
