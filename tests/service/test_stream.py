@@ -269,6 +269,23 @@ def test_a_zone_of_custody_subject_key_has_no_stream(door: Door, house: House, b
     assert refused.value.response.status_code == 403
 
 
+def test_a_zone_that_asks_to_turn_the_head_has_no_stream_and_ends_one_that_is_open(
+    door: Door, house: House, client: TestClient, bearer: Bearer, views: list[bytes]
+) -> None:
+    one = door()
+    said(one)
+    house.site.zones.set_liveness("lobby", "challenge")
+    one.send(views[3])
+    problem = said(one)
+    assert (problem["type"], problem["status"], code_of(one)) == ("problem", 403, 1008)
+    assert "asks each person to turn the head" in problem["detail"]
+    with pytest.raises(InvalidStatus) as refused:
+        door()
+    assert refused.value.response.status_code == 403
+    answer = client.post("/v1/zones/lobby/identify", content=views[3], headers=bearer(Role.DOOR))
+    assert (answer.status_code, "asks each person to turn the head" in answer.json()["detail"]) == (403, True)
+
+
 def test_revoking_a_credential_ends_its_idle_streams(door: Door, app_state: AppState) -> None:
     one = door()
     said(one)

@@ -1,5 +1,6 @@
 """Liveness at the command line: the model of a pack, and the zones that ask for one."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from PIL import Image
 from presentations import ATTACKS, face_photo, frames_of, turning_head
 from said import Command
 
+from volens.consent.json_reader import read_json
 from volens.face import Extractor, RgbImage
 from volens.service import samples
+from volens.service.cli.options import PackOptions
 
 
 def test_the_model_of_a_pack_is_taken_from_a_file_after_its_licence_was_accepted(
@@ -200,3 +203,10 @@ def test_recordings_that_cannot_be_measured_are_one_sentence(
     (recordings / "attacks" / "print" / "notes.txt").write_text("shown at noon")
     broken = volens("pad", "measure", recordings, *measure)
     assert (broken.code, "notes.txt" in broken.err) == (2, True)
+
+
+def test_the_options_of_a_liveness_model_reach_the_worker_processes(tmp_path: Path) -> None:
+    options = PackOptions(liveness_pack=tmp_path, liveness_licence=LICENCE)
+    assert PackOptions.parse(read_json(json.dumps(options.document()))) == options
+    assert not options.has_embedder_options
+    assert PackOptions(pack=tmp_path, liveness_pack=tmp_path).has_embedder_options

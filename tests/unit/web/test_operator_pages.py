@@ -121,6 +121,10 @@ def test_a_zone_is_renamed_paused_and_resumed(
     assert '<option value="request" selected>' in client.get("/operator/zones").text
     unsaid = client.put("/v1/zones/lobby/trigger", json={"trigger": "passing"}, headers=headers)
     assert (unsaid.status_code, "does not say so" in unsaid.json()["detail"]) == (403, True)
+    asking = client.put("/v1/zones/lobby/liveness", json={"liveness": "challenge"}, headers=headers)
+    assert (asking.status_code, asking.json()["liveness"]) == (200, "challenge")
+    assert '<option value="challenge" selected>people turn the head</option>' in client.get("/operator/zones").text
+    assert client.put("/v1/zones/lobby/liveness", json={"liveness": "yes"}, headers=headers).status_code == 422
 
 
 def test_another_site_cannot_press_a_button_for_the_operator(
