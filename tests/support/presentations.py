@@ -16,7 +16,7 @@ from volens.face import DetectedFace, Extractor, Pixels, RgbImage
 from volens.face.alignment import nose_offset
 
 SIDE_PX: Final = 320
-TURNS: Final = (0, -20, 20, -40, 40, -55, 55, -70, 70)
+TURNS: Final = (0, -35, 35, -50, 50, -65, 65)
 """Degrees by which an attacker turns what is shown: a real head is beyond the limit at about 45."""
 _FACES_WIDE: Final = 2.2
 _DISTANCE: Final = 4.0
