@@ -8,7 +8,7 @@ The counts are those of `volens.store.people.score_counts`: bins of 0.01, by per
   Pareto tail of shape 0). Cosines end at 1, so such a tail errs to the safe side, but for relatives and look-alikes;
   where these were counted, the count is higher and is taken instead.
 
-Sources: ISO/IEC 19795-1 (FPIR, FNIR); Clopper and Pearson 1934; Pickands 1975 (tails of excesses).
+Sources: ISO/IEC 19795-1 (FPIR, FNIR); Pickands 1975 (tails of excesses).
 """
 
 import math
@@ -19,12 +19,11 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from volens.identify.exact_interval import clopper_pearson
 from volens.store.people.score_counts import BINS
 
-CONFIDENCE: Final = 0.95
 _TAIL_PEOPLE: Final = 0.5
 """The tail begins where half of the people still have a pair: enough to measure its slope, and high enough."""
-_STEPS: Final = 60
 
 
 @final
@@ -41,20 +40,6 @@ class Rate:
     def transformed(self, change: Callable[[float], float]) -> "Rate":
         """Return the rate after a rising function."""
         return Rate(change(self.value), change(self.low), change(self.high), self.with_errors, self.people)
-
-
-def clopper_pearson(found: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the exact two-sided interval for a share of which `found` of `total` were seen.
-
-    Raises:
-        ValueError: not 0 <= found <= total, or total is 0.
-    """
-    if not 0 <= found <= total or not total:
-        raise ValueError(f"got {found} of {total}; expected 0 to total, and a total from 1")
-    outside = (1 - confidence) / 2
-    low = 0.0 if found == 0 else _solved(lambda share: 1 - _at_most(found - 1, total, share) < outside)
-    high = 1.0 if found == total else _solved(lambda share: _at_most(found, total, share) > outside)
-    return low, high
 
 
 def rate_over_people(errors: NDArray[np.int64], trials: NDArray[np.int64], looks: NDArray[np.int64]) -> Rate:
@@ -143,20 +128,3 @@ def _bin(threshold: float) -> int:
 def _with_one_of(share: float, gallery_size: int) -> float:
     """Return how likely one of so many comparisons succeeds, each with this likelihood."""
     return -math.expm1(gallery_size * math.log1p(-share)) if share < 1 else float(gallery_size > 0)
-
-
-def _at_most(found: int, total: int, share: float) -> float:
-    """Return how likely at most so many of `total` are found, each with this likelihood (binomial distribution)."""
-    ahead = np.arange(found)
-    terms = np.concatenate(([0.0], np.log(total - ahead) - np.log(ahead + 1)))
-    logs = terms.cumsum() + np.arange(found + 1) * math.log(share) + (total - np.arange(found + 1)) * math.log1p(-share)
-    return float(np.exp(logs).sum())
-
-
-def _solved(is_below: Callable[[float], bool]) -> float:
-    """Return the share above which `is_below` is no longer true, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if is_below(middle) else (low, middle)
-    return (low + high) / 2

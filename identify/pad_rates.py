@@ -4,16 +4,15 @@ APCER: of attack presentations of one kind, the share that passed for a live per
 the share that was refused. The intervals are those of Clopper and Pearson (1934), exact, at 95 %.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, final
 
+from volens.identify.exact_interval import clopper_pearson
+
 FEW: Final = 50
 """Below so many presentations of a kind nothing is claimed: even without an error the rate may be above 7 %."""
-_CONFIDENCE: Final = 0.95
-_STEPS: Final = 60
 
 
 class Outcome(StrEnum):
@@ -87,39 +86,4 @@ def report_of(attacks: dict[str, Sequence[Outcome]], bona_fide: Sequence[Outcome
 def _rate(found: Sequence[Outcome], is_error: Callable[[Outcome], bool]) -> PadRate:
     errors = sum(map(is_error, found))
     silent = sum(one is Outcome.NO_RESPONSE for one in found)
-    return PadRate(errors, len(found), silent, exact_interval(errors, len(found)) if found else None)
-
-
-def exact_interval(found: int, total: int, confidence: float = _CONFIDENCE) -> tuple[float, float]:
-    """Return the exact two-sided interval of Clopper and Pearson for a share of which `found` of `total` were seen.
-
-    Raises:
-        ValueError: not 0 <= found <= total, or total is 0.
-    """
-    if not 0 <= found <= total or not total:
-        raise ValueError(f"got {found} of {total}; expected 0 to total, and a total from 1")
-    outside = (1 - confidence) / 2
-    low = 0.0 if found == 0 else _solved(lambda share: 1 - _at_most(found - 1, total, share) < outside)
-    high = 1.0 if found == total else _solved(lambda share: _at_most(found, total, share) > outside)
-    return low, high
-
-
-def _solved(is_below: Callable[[float], bool]) -> float:
-    """Return the share at which a condition that holds below it ends, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if is_below(middle) else (low, middle)
-    return (low + high) / 2
-
-
-def _at_most(found: int, total: int, share: float) -> float:
-    """Return the probability of at most `found` of `total` (binomial distribution)."""
-    if share in {0.0, 1.0}:
-        return float(share == 0.0 or found >= total)
-    logs = math.log(share), math.log1p(-share)
-    whole = math.lgamma(total + 1)
-    return math.fsum(
-        math.exp(whole - math.lgamma(k + 1) - math.lgamma(total - k + 1) + k * logs[0] + (total - k) * logs[1])
-        for k in range(found + 1)
-    )
+    return PadRate(errors, len(found), silent, clopper_pearson(errors, len(found)) if found else None)

@@ -3,30 +3,9 @@
 import numpy as np
 import pytest
 
-from volens.identify.error_rates import ErrorRates, clopper_pearson, rate_over_people
+from volens.identify.error_rates import ErrorRates, rate_over_people
+from volens.identify.exact_interval import clopper_pearson
 from volens.store.people.score_counts import BINS, ScoreCounts
-
-
-@pytest.mark.parametrize(
-    ("found", "total", "low", "high"),
-    [
-        # binom.test of R 4.3; the first is 1 - 0.025 ** (1 / 10).
-        (0, 10, 0.0, 0.3084971),
-        (1, 10, 0.002528579, 0.4450161),
-        (5, 10, 0.1870860, 0.8129140),
-        (10, 10, 0.6915029, 1.0),
-        (3, 60, 0.01043233, 0.1392432),
-        (500, 100_000, 0.004572244, 0.005456841),
-    ],
-)
-def test_the_interval_of_clopper_and_pearson_is_exact(found: int, total: int, low: float, high: float) -> None:
-    assert clopper_pearson(found, total) == pytest.approx((low, high), rel=1e-6)
-
-
-@pytest.mark.parametrize(("found", "total"), [(-1, 10), (11, 10), (0, 0)])
-def test_a_share_that_cannot_be_is_refused(found: int, total: int) -> None:
-    with pytest.raises(ValueError, match="expected 0 to total"):
-        clopper_pearson(found, total)
 
 
 def test_the_interval_counts_people_and_not_their_pairs() -> None:
