@@ -196,3 +196,28 @@ def test_a_zone_with_a_model_compares_what_the_model_takes_for_live(
     assert claim is not None
     assert claim.reason == "not_live"
     assert extractor.embeddings_computed == before
+
+
+def test_a_face_that_a_model_refuses_asks_on_until_it_is_live(
+    house: House,
+    recognizer: Recognizer,
+    extractor: Extractor,
+    heads: dict[str, RgbImage],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dark = heads["ahead"]
+    live = RgbImage((dark.pixels * 0.5 + 127).astype(np.uint8))  # the model takes what is bright for live
+    admitted(house, extractor, live)
+    house.site.zones.set_liveness("lobby", "pack")
+    house.site.zones.set_trigger("lobby", "request")
+    monkeypatch.setattr(extractor, "liveness", load_liveness_pack(written(tmp_path), accept_licence=LICENCE))
+    stream = DoorStream(recognizer, LOBBY)
+    assert stream.look(live, 0.0).faces == ()
+    stream.request(0.1)
+    before = extractor.embeddings_computed
+    refused = [stream.look(dark, 0.2 * number).faces[0] for number in range(1, 12)]  # longer than a visit may last
+    assert {(one.reason, one.match) for one in refused} == {("not_live", None)}
+    assert extractor.embeddings_computed == before
+    assert stream.look(live, 2.4).faces[0].outcome == "looking"
+    assert stream.look(live, 2.6).faces[0].outcome == "match"
