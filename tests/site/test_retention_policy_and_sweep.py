@@ -149,6 +149,17 @@ def test_a_file_without_a_policy_is_refused(house: House, data: bytes) -> None:
         verify_policy(data, house.site.verifier_key)
 
 
+@pytest.mark.parametrize(
+    ("level", "said"), [("none", ""), ("challenge", "turn the head"), ("pack", "a program checks")]
+)
+def test_the_policy_page_says_what_a_zone_does_against_photos(house: House, level: str, said: str) -> None:
+    silent = policy_page(house.site.clocks.policy())
+    house.site.zones.set_liveness("lobby", level)
+    page = policy_page(house.site.clocks.policy())
+    assert said not in silent or not said
+    assert (said in page, page == silent) == (True, level == "none")
+
+
 def test_the_policy_page_escapes_the_operators_text(house: House) -> None:
     house.site.add_zone("x", custody="operator", justification="a", alternative="<script>1", retention_days=7)
     page = policy_page(house.site.clocks.policy())
