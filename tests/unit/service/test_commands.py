@@ -99,8 +99,8 @@ def test_identify_prints_exactly_the_promised_json(enrolled: Path, volens: Comma
     assert said.json["zone"] == "lobby"
     assert said.json["model"] == "sface_2021dec_int8bq@fb143eea"
     (face,) = said.json["faces"]
-    assert set(face) == {"box", "decision", "subject_id", "comparison_score", "reason", "sealed_opened"}
-    assert face["decision"] == "match"
+    assert set(face) == {"box", "decision", "subject_id", "comparison_score", "reason", "sealed_opened", "looks"}
+    assert (face["decision"], face["looks"]) == ("match", 1)
     assert face["comparison_score"] > said.json["threshold"]
     assert face["sealed_opened"] == 1
 
