@@ -22,7 +22,9 @@ boxes = st.tuples(st.floats(-60, WIDTH - 10), st.floats(-60, HEIGHT - 10), sides
 
 def found(faces: list[Box], scores: list[float | None]) -> Identification:
     decisions = [
-        SimpleNamespace(box=box, match=None if score is None else SimpleNamespace(comparison_score=score))
+        SimpleNamespace(
+            box=box, match=None if score is None else SimpleNamespace(comparison_score=score), is_decided=True
+        )
         for box, score in zip(faces, scores, strict=True)
     ]
     return cast("Identification", SimpleNamespace(faces=decisions, purpose="lobby", threshold=0.5))
