@@ -212,7 +212,7 @@ def test_ctrl_c_ends_with_130(lobby: Path, volens: Command, monkeypatch: pytest.
 def test_a_package_that_cannot_be_imported_is_not_an_internal_error(
     enrolled: Path, volens: Command, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ImportError("libGL.so.1: cannot open shared object file", name="cv2")
 
     monkeypatch.setattr("volens.Extractor.detect", broken)
