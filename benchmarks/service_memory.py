@@ -173,7 +173,7 @@ def _site_id(home: Path) -> str:
 
 
 def _backup(home: Path) -> None:
-    command = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
+    command = [sys.executable, "-c", "from volens.program import main; main()"]
     environment = {**os.environ, "VOLENS_HOME": str(home), "PYTHONPATH": str(ROOT)}
     subprocess.run([*command, "backup", str(home.parent / "backup")], env=environment, check=True, capture_output=True)  # noqa: S603  ours
 

@@ -51,7 +51,7 @@ class Service:
     def start(self) -> None:
         """Start it, and return when it is ready."""
         environment = {**os.environ, "VOLENS_HOME": str(self._home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-        command = [sys.executable, "-c", "from volens.service.cli.app import main; main()", "serve"]
+        command = [sys.executable, "-c", "from volens.program import main; main()", "serve"]
         options = ["--port", str(self.port), "--model-threads", str(self._model_threads)]
         options += ["--workers", str(self._workers)] * (self._workers > 1)
         with (self._home.parent / "service.log").open("ab") as log:

@@ -62,7 +62,7 @@ from volens.service.cli import withdraw_commands as withdraw
 from volens.service.cli import zone_commands as zone
 from volens.service.cli.command_types import Commands, Group
 from volens.service.cli.exit_codes import ExitCode, code_of
-from volens.service.process import forbid_core_dumps, restart_wiping
+from volens.service.process import forbid_core_dumps
 
 _INTERRUPTED: Final = 130
 _BROKEN_PIPE: Final = 141
@@ -161,9 +161,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit."""
-    if sys.argv[1:2] == ["serve"] or sys.argv[1:3] == ["door", "run"]:
-        restart_wiping()  # these run for months, and hold what people's consents allow
+    """Run the command line and exit; `volens.program` calls it."""
     forbid_core_dumps()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

@@ -40,8 +40,8 @@ from volens.face.decoder_process import (
 from volens.face.image import MAX_FILE_BYTES
 from volens.face.image_formats import NETWORK_FORMATS, Formats
 from volens.face.pixel_budget import MAX_PIXELS, PixelBudget
+from volens.memory_wiping import wiping_environment
 from volens.service.process.process_memory import may_lock_all
-from volens.store.files.freed_memory import wiping_environment
 
 LARGE_PIXELS: Final = 4_000_000
 """Images of more pixels, by their header, are decoded in the process; a smaller one takes some 30 ms here."""

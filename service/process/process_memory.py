@@ -4,15 +4,12 @@ Only programs call this. A library does not change the process that uses it.
 """
 
 import ctypes
-import os
 import resource
 import sys
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
-
-from volens.store.files.freed_memory import wiping_environment
 
 # linux/prctl.h, asm-generic/mman-common.h, linux/capability.h
 _PR_SET_DUMPABLE: Final = 4
@@ -22,7 +19,6 @@ _CAP_IPC_LOCK: Final = 14
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _LARGE_BYTES: Final = 1 << 20
 _ARENAS: Final = 4
-_RESTARTED: Final = "VOLENS_RESTARTED_AS"
 
 
 class SwapProtection(StrEnum):
@@ -40,18 +36,6 @@ def forbid_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-def restart_wiping() -> None:
-    """Start this program again in this process (execve) so that it overwrites all memory that it frees.
-
-    Call it first: the settings count at the start of a process only. The process keeps its id, so that systemd and
-    others still know it; a child process inherits the settings.
-    """
-    if sys.platform != "linux" or os.environ.get(_RESTARTED) == str(os.getpid()):
-        return
-    environment = os.environ | wiping_environment() | {_RESTARTED: str(os.getpid())}
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606  this very program
 
 
 def may_lock_all() -> bool:

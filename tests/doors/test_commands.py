@@ -59,7 +59,7 @@ from volens.service.door.wiegand import FORMATS
 __all__ = ["bus", "device", "key_file"]
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from volens.service.cli.app import main; main()", "door", "run"]
+COMMAND = [sys.executable, "-c", "from volens.program import main; main()", "door", "run"]
 
 
 @pytest.fixture(scope="module")

@@ -445,7 +445,7 @@ def run_until_source_fails(file: Path) -> str:
     command = [
         sys.executable,
         "-c",
-        "from volens.service.cli.app import main; main()",
+        "from volens.program import main; main()",
         "door",
         "run",
         "--zone",

@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 from patience import PATIENCE_S
 
-from volens.store.files.freed_memory import wiping_environment
+from volens.memory_wiping import wiping_environment
 
 SUPPORT = Path(__file__).parents[1] / "support"
 

@@ -21,7 +21,7 @@ from volens import Site
 from volens.face import ModelCache
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
+COMMAND = [sys.executable, "-c", "from volens.program import main; main()"]
 PHONE = {"width": 390, "height": 780}
 expect.set_options(timeout=PATIENCE_S * 1000)
 COLOURS = 64

@@ -26,7 +26,7 @@ from volens.service import samples
 from volens.service.http import Address, server
 from volens.store.programs import Role
 
-COMMAND = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
+COMMAND = [sys.executable, "-c", "from volens.program import main; main()"]
 ROOT = Path(__file__).parents[2]
 
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_command_of_the_page_works(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     (block,) = re.findall(r"```console\n(.*?)```", page, flags=re.DOTALL)
-    volens = f"'{sys.executable}' -c 'from volens.service.cli.app import main; main()' "
+    volens = f"'{sys.executable}' -c 'from volens.program import main; main()' "
     script = "\n".join(line.removeprefix("$ ").replace("volens ", volens, 1) for line in block.splitlines())
     done = subprocess.run(
         ["bash", "-euc", script],

@@ -18,7 +18,7 @@ def programs(folder: Path) -> Path:
     """Return a folder with `volens` and `python` of the interpreter that runs the tests."""
     folder.mkdir()
     (folder / "volens").write_text(
-        f"#!/bin/sh\nexec '{sys.executable}' -c 'from volens.service.cli.app import main; main()' \"$@\"\n"
+        f"#!/bin/sh\nexec '{sys.executable}' -c 'from volens.program import main; main()' \"$@\"\n"
     )
     (folder / "python").write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
     for name in ("volens", "python"):

@@ -403,7 +403,7 @@ def test_a_kill_during_a_delivery_loses_no_message(tmp_path: Path) -> None:
             site.rights.recipients.add("lobby", PANEL)
             site.programs.endpoints.add("lobby", PANEL, url=panel.url, allow_private=True)
             site.give_consent(notice, name="A", jurisdiction="FR", key=SubjectKey.from_seed(bytes(32)))
-        command = [sys.executable, "-c", "from volens.service.cli.app import main; main()", "webhook", "deliver"]
+        command = [sys.executable, "-c", "from volens.program import main; main()", "webhook", "deliver"]
         environment = {**os.environ, "VOLENS_HOME": str(home), "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(command, env=environment) as process:
             panel.wait_for(1)

@@ -12,7 +12,7 @@ from command_line import every_command
 from said import Command
 from typer.core import TyperGroup
 
-PROGRAM = [sys.executable, "-c", "from volens.service.cli.app import main; main()"]
+PROGRAM = [sys.executable, "-c", "from volens.program import main; main()"]
 
 
 def _commands() -> Iterator[tuple[str, ...]]:

@@ -46,6 +46,24 @@ def test_every_command_forbids_core_dumps_first(tmp_path: Path) -> None:
     assert done.stdout.strip() == "(0, 0) 0", done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "restarts"), [(["serve"], True), (["door", "run"], True), (["door", "example"], False)]
+)
+def test_a_program_that_runs_for_long_starts_again_before_it_imports_anything(
+    tmp_path: Path, command: list[str], restarts: bool
+) -> None:
+    spy = (
+        "import os, sys; from volens.program import main; sys.argv = ['volens', *"
+        + repr(command)
+        + "]; os.execve = lambda _, arguments, environment: (print('perturb' in environment['GLIBC_TUNABLES'], "
+        "environment['PYTHONMALLOC'], 'sqlalchemy' in sys.modules), sys.exit()); main()"
+    )
+
+    done = python(tmp_path, spy)
+
+    assert (done.stdout.strip() == "True malloc False") is restarts, done.stderr
+
+
 def test_a_crash_leaves_no_core(tmp_path: Path) -> None:
     done = python(tmp_path, CRASH, "from volens.service.process.process_memory import forbid_core_dumps as f; f()")
 
