@@ -50,7 +50,7 @@ def test_every_command_forbids_core_dumps_first(tmp_path: Path) -> None:
     ("command", "restarts"), [(["serve"], True), (["door", "run"], True), (["door", "example"], False)]
 )
 def test_a_program_that_runs_for_long_starts_again_before_it_imports_anything(
-    tmp_path: Path, command: list[str], restarts: bool
+    tmp_path: Path, command: list[str], *, restarts: bool
 ) -> None:
     spy = (
         "import os, sys; from volens.program import main; sys.argv = ['volens', *"
