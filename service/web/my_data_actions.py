@@ -34,7 +34,7 @@ from volens.service.web.my_data_session import ENTRY, KIND, Mine, OwnActionRoute
 router: Final = APIRouter(route_class=OwnActionRoute)
 _entrance: Final = APIRouter(route_class=JsonRoute, dependencies=[Depends(same_origin)])
 _ONE: Final = "/me/consents/{receipt_id}"
-_ANSWER_WITHIN_S: Final = 1.5
+ANSWER_WITHIN_S: Final = 1.5
 """A withdrawal takes about a second. One that takes longer goes on, and the page shows how far it is."""
 
 
@@ -92,7 +92,7 @@ async def withdraw_own(
     task = asyncio.ensure_future(_ended(app_state, one, end))
     app_state.keep_until_done(task)
     task.add_done_callback(lambda one: one.cancelled() or one.exception())  # the page that follows tells how it is
-    await asyncio.wait({task}, timeout=_ANSWER_WITHIN_S)
+    await asyncio.wait({task}, timeout=ANSWER_WITHIN_S)
     is_done = task.done() and task.result()
     return mine.answer(request, {"next": f"/me/consents/{receipt_id}/withdrawn"}, 200 if is_done else 202)
 
