@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.pages.conftest import ServedSite, one_site, overflows, violations
 from tests.pages.staff_browser import signed_in
+from volens import Site, SubjectKey
 
 LANGUAGES = {"en": "What waits for you", "fr": "Ce qui vous attend", "de": "Was auf Sie wartet"}
 MAX_BYTES = 100_000
@@ -28,13 +29,16 @@ def officer_site(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     finally:
         del os.environ["VOLENS_SERVE_ORDERS"]
     site.volens("operator", "require", "1")
-    for name in ("ada", "ben", "eve"):
-        files = ("--out", str(folder / f"{name}.json"), "--new-key", str(folder / f"{name}.key"))
-        site.volens("consent", "give", "--name", name, "--language", "en", "--yes-i-read-it", *files)
+    with Site.open(site.home) as library:
+        for name in ("ada", "ben", "eve"):
+            key = SubjectKey.from_seed(name.encode().ljust(32))
+            given = library.give_consent(library.notice("lobby", "en"), name=name, jurisdiction="FR", key=key)
+            (folder / f"{name}.json").write_bytes(given.to_json())
     site.volens("recipient", "add", "Door panels", "--zone", "lobby", "--contact", "privacy@panels.example")
     panels = ("--url", "http://127.0.0.1:9/volens", "--allow-private", "--out", str(folder / "secret"))
     site.volens("webhook", "add", "Door panels", "--zone", "lobby", *panels)
-    site.volens("withdraw", str(folder / "eve.json"))
+    with Site.open(site.home) as library:
+        library.withdraw(receipt=(folder / "eve.json").read_bytes())
     yield site
     sites.close()
 
