@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from volens.program import main; main()"]
 PHONE = {"width": 390, "height": 780}
 expect.set_options(timeout=PATIENCE_S * 1000)
-COLOURS = 64
+COLOURS = 32
 PICTURES = os.environ.get("VOLENS_PAGE_PICTURES")
 """Folder for the pictures of docs/pages; without it, each test keeps them in its own folder."""
 
