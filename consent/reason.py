@@ -28,6 +28,8 @@ class Reason(StrEnum):
     PHOTO_MOUTH_COVERED = "photo-mouth-covered"
     PHOTO_REPEATED = "photo-repeated"
     PHOTO_OTHER_PERSON = "photo-other-person"
+    HEAD_NOT_TURNED = "head-not-turned"
+    HEAD_OF_ANOTHER = "head-of-another"
     NOT_WHO_IS_ENROLLED = "not-who-is-enrolled"
     ENROLLED_BEFORE = "enrolled-before"
     NOTHING_ENROLLED = "nothing-enrolled"

@@ -25,4 +25,5 @@ from volens.enroll.placement import ReferencePlacement as ReferencePlacement
 from volens.enroll.renewal import end_replaced_consent as end_replaced_consent
 from volens.enroll.renewed_consent import Renewed as Renewed
 from volens.enroll.renewed_consent import renew_consent as renew_consent
+from volens.enroll.turned_head import TurnedHead as TurnedHead
 from volens.store.people.replaced_references import PhotoChange as PhotoChange

@@ -23,6 +23,7 @@ from volens.consent.gate import permit_probe
 from volens.enroll.capture import capture_reference
 from volens.enroll.placement import HandOver, ReferencePlacement
 from volens.enroll.score_counting import count_into
+from volens.enroll.turned_head import TurnedHead
 from volens.face import AlreadyEnrolledError, Extractor, QualityReport
 from volens.face.image import Photo
 from volens.index import Installation, identify
@@ -47,7 +48,7 @@ class Enrolled:
     few: bool
 
 
-def enroll(
+def enroll(  # noqa: PLR0913  what a desk, a program and a person's own page each may add, by name
     installation: Installation,
     load_extractor: Callable[[], Extractor],
     receipt: UnverifiedReceipt,
@@ -58,6 +59,7 @@ def enroll(
     progress: Callable[[int, int], None] | None = None,
     secret: PersonSecret | None = None,
     hand_over: HandOver | None = None,
+    turned: TurnedHead | None = None,
 ) -> Enrolled:
     """Enroll the person who signed `receipt`.
 
@@ -66,7 +68,7 @@ def enroll(
        needs: the person's secret, or a function that takes the badge.
     2. The consent has no reference of this model yet.
     3. The photos show one person in good quality; their mean embedding is the draft. The scores of the single photos
-       are counted (`volens.enroll.score_counting`).
+       are counted (`volens.enroll.score_counting`). With `turned`, it is the person who turned the head.
     4. No other person in this zone has this face, as far as the site can know: if the person holds the key, it cannot.
        With `two_people` the operator states that they have checked it: a twin, or a person who looks alike. That is
        logged.
@@ -103,6 +105,8 @@ def enroll(
         count = count_into(counts, installation, placement, model)
         draft = capture_reference(photos, grant, extractor, allow_few=allow_few, progress=progress, count=count)
         try:
+            if turned is not None:
+                turned.check(extractor, grant, draft.embedding.vector)
             # 4.
             searchable = placement.zone.custody is Custody.OPERATOR
             look_alike = searchable and refuse_known_face(

@@ -22,6 +22,7 @@ from volens.enroll.capture import MIN_PHOTOS, capture_reference
 from volens.enroll.enrollment import Enrolled, log_look_alike, refuse_known_face, secret_of
 from volens.enroll.placement import HandOver, ReferencePlacement
 from volens.enroll.score_counting import count_into
+from volens.enroll.turned_head import TurnedHead
 from volens.face import DifferentPeopleError, Extractor
 from volens.face.image import Photo
 from volens.index import Installation, PersonalToken
@@ -48,6 +49,7 @@ class NewPhotos:
         another_look: the face may look different from the reference, because the operator checked the identity.
         allow_few: fewer than 3 photos may replace the old ones.
         two_people: a look-alike is enrolled, and the operator checked that they are two people.
+        turned: the head turn of the person who took the photos alone, in a zone that asks for it.
     """
 
     photos: Sequence[Photo]
@@ -55,6 +57,7 @@ class NewPhotos:
     another_look: bool = False
     allow_few: bool = False
     two_people: bool = False
+    turned: TurnedHead | None = None
 
     def __post_init__(self) -> None:
         """Check that the options fit.
@@ -84,7 +87,8 @@ def change_photos(
     1. The receipt is genuine, its consent in force, no order to stop collecting applies, and `carried` is what the
        person has where they hold the key. Without all of it no photo is decoded.
     2. The consent has a reference of this model.
-    3. The photos show one person in good quality, as for an enrollment; to add, one photo is enough.
+    3. The photos show one person in good quality, as for an enrollment; to add, one photo is enough. With `new.turned`,
+       it is the person who turned the head.
     4. They show the person who is enrolled: their embedding reaches the 1:1 threshold with the reference. With
        `new.another_look`, which replaces only, this is not required: the operator has checked the person's identity.
     5. The new embedding is that of the new photos, or, if they are added, the mean of old and new, each weighted by its
@@ -100,8 +104,9 @@ def change_photos(
         TamperError: the receipt is not the one recorded, or the old reference does not open.
         EnrollmentError: 3, 4 or 6; logged in the audit log. The old reference stays as it is.
 
-    Not checked: liveness. Copies of the data file made before hold the old embedding, sealed, until the consent ends
-    and its key is destroyed. A reference stores one vector: photos that were added cannot be taken out again.
+    Not checked: liveness, without `new.turned`. Copies of the data file made before hold the old embedding, sealed,
+    until the consent ends and its key is destroyed. A reference stores one vector: photos that were added cannot be
+    taken out again.
     """
     store = installation.store
     try:
@@ -121,6 +126,8 @@ def change_photos(
         count_scores = count_into(counts, installation, placement, extractor.model)
         draft = capture_reference(new.photos, grant, extractor, allow_few=few, progress=progress, count=count_scores)
         try:
+            if new.turned is not None:
+                new.turned.check(extractor, grant, draft.embedding.vector)
             with secret_of(store, receipt, grant) as secret:
                 before = old.open(secret, half)
                 try:

@@ -56,20 +56,26 @@ def is_live(zone: Zone, extractor: Extractor, image: RgbImage, face: DetectedFac
     return extractor.liveness.examine([Look(image, face, 0.0)]).passed
 
 
-def looks_of(extractor: Extractor, answer: HeadTurnAnswer, last: Look) -> list[Look] | Obstacle:
-    """Return the looks of an answer, in their order; what is in the way if one of them does not show one person.
+def looks_at(extractor: Extractor, pictures: Sequence[Photo]) -> list[Look] | Obstacle:
+    """Return one look for each picture, in their order; what is in the way if one of them does not show one person.
 
     Raises:
         ImageError: a picture cannot be read.
     """
     looks: list[Look] = []
-    for picture in answer.earlier:
-        earlier = decoded(picture)
-        found = person_in_front(extractor.detect(earlier), earlier.width, earlier.height)
+    for picture in pictures:
+        image = decoded(picture)
+        found = person_in_front(extractor.detect(image), image.width, image.height)
         if isinstance(found, Obstacle):
             return found
-        looks.append(Look(earlier, found, 0.0))
-    return [*looks, last]
+        looks.append(Look(image, found, 0.0))
+    return looks
+
+
+def looks_of(extractor: Extractor, answer: HeadTurnAnswer, last: Look) -> list[Look] | Obstacle:
+    """Return the looks of an answer, in their order; see `looks_at`."""
+    earlier = looks_at(extractor, answer.earlier)
+    return earlier if isinstance(earlier, Obstacle) else [*earlier, last]
 
 
 def examine_looks(zone: Zone, extractor: Extractor, answer: HeadTurnAnswer, looks: Sequence[Look]) -> LivenessEvidence:

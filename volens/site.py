@@ -20,7 +20,7 @@ from volens.consent import (
     parse_purpose,
 )
 from volens.consent.zone import Promises
-from volens.enroll import ConsentChanges, Enrolled, Invitations
+from volens.enroll import ConsentChanges, Enrolled, Invitations, TurnedHead
 from volens.enroll import enroll as enroll_person
 from volens.erase import PendingStops, Progress, SweepReport, carry_out_pending, restore_site, resume_begun, sweep
 from volens.erase.order import Cohorts
@@ -252,11 +252,12 @@ class Site(ConsentGiving, DoorDecisions):
         progress: Callable[[int, int], None] | None = None,
         secret: PersonSecret | None = None,
         hand_over: Callable[[Badge], None] | None = None,
+        turned: TurnedHead | None = None,
     ) -> Enrolled:
         """Enroll the person who signed `receipt` (a take-home file or a bare JWS); see `volens.enroll.enroll`.
 
         If the person holds the key, pass their `secret` (custody ``subject_key``), or `hand_over`, which takes their
-        badge (custody ``badge``).
+        badge (custody ``badge``). With `turned`, the photos must show the person who turned the head.
 
         Raises:
             RefusedError: no consent in force; no embedding was computed.
@@ -273,6 +274,7 @@ class Site(ConsentGiving, DoorDecisions):
             progress=progress,
             secret=secret,
             hand_over=hand_over,
+            turned=turned,
         )
 
     def name_of(self, match: Match) -> str | None:

@@ -2,7 +2,7 @@
 
 from volens.consent import Badge, Custody, PersonSecret
 from volens.consent.plain_text import plain_text
-from volens.enroll import Enrolled
+from volens.enroll import Enrolled, TurnedHead
 from volens.service.http.app_state import AppState
 from volens.service.http.bodies import enrollment_photos
 from volens.service.process import return_freed_memory
@@ -17,6 +17,7 @@ def enroll_uploaded(
     *,
     allow_few: bool = False,
     two_people: bool = False,
+    turned: TurnedHead | None = None,
 ) -> tuple[Enrolled, bytes | None]:
     """Enroll the person of a receipt; return the reference, and the sealed badge in a zone of custody ``badge``.
 
@@ -42,6 +43,7 @@ def enroll_uploaded(
             two_people=two_people,
             secret=secret,
             hand_over=hand_over if custody is Custody.BADGE else None,
+            turned=turned,
         )
     finally:
         if secret is not None:

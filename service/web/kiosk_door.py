@@ -14,9 +14,9 @@ from volens.service.http.bodies import MAX_FRAME_BYTES, JsonRoute, RequestBody, 
 from volens.service.http.door_routes import decide_frame
 from volens.service.http.same_origin import same_origin
 from volens.service.qr_reading import qr_texts_in
+from volens.service.web.head_turn_asking import EARLIER_FRAME, MAX_CHALLENGE, Turn, TurnAsked, answer_of, next_turn
 from volens.service.web.kiosk_decision import KioskAnswer, Shown, answer_to
 from volens.service.web.kiosk_session import KioskRoute, pair
-from volens.service.web.kiosk_turn import EARLIER_FRAME, MAX_CHALLENGE, Turn, answer_of, next_turn
 from volens.service.web.kiosk_visit import MAX_SEALED, continued_visit, sealed_visit
 
 MAX_TYPED: Final = 64
@@ -51,14 +51,6 @@ class Look(BaseModel):
     answer: str
     codes: list[str]
     visit: str
-
-
-class TurnAsked(BaseModel):
-    """What to ask the person for next in the head-turn challenge."""
-
-    answer: str
-    challenge: str
-    taken: bool
 
 
 class CodesInFrame(BaseModel):
@@ -130,8 +122,7 @@ async def turn(
         site = app_state.site
         return next_turn(site, site.zones.get(zone), image, challenge, caller=caller_id)
 
-    found = await decide_frame(app_state, zone, caller_id, data, guide)
-    return TurnAsked(answer=found.word, challenge=found.sealed, taken=found.is_taken)
+    return (await decide_frame(app_state, zone, caller_id, data, guide)).to_body()
 
 
 @_paired.post("/kiosk/{zone}/codes", name="kiosk_codes", max_body_size=MAX_FRAME_BYTES)

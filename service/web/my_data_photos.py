@@ -6,13 +6,14 @@ Where the person holds half of the key, or a badge, their browser sends it with 
 from functools import partial
 from typing import Annotated, Final
 
-from fastapi import APIRouter, File, Query, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
 from volens import Site
 from volens.consent import Badge, EnrollmentError
 from volens.consent.plain_text import plain_text
-from volens.enroll import NewPhotos, PhotoChange, advise_capture
+from volens.consent.zone import LivenessLevel
+from volens.enroll import NewPhotos, PhotoChange, TurnedHead, advise_capture
 from volens.enroll.capture_advice import Advice, Pose
 from volens.face import EncodedImage
 from volens.face.image_formats import NETWORK_FORMATS
@@ -23,9 +24,11 @@ from volens.service.http.bodies import MAX_FORM_BYTES, MAX_FRAME_BYTES, IdInPath
 from volens.service.http.presented_token import presented_token
 from volens.service.process import return_freed_memory
 from volens.service.web.badge_in_browser import badge_in_browser
+from volens.service.web.head_turn_asking import MAX_CHALLENGE, TurnAsked
 from volens.service.web.my_data_pages import own_page
 from volens.service.web.my_data_renewal import commitment_of_secret
 from volens.service.web.my_data_session import Mine, OwnActionRoute, OwnPageRoute, OwnSession
+from volens.service.web.own_head_turn import HEAD_REASONS, WithTurn, ask_turn, turned_head
 from volens.service.web.photo_pages import LOOK, MAX_PHOTOS
 from volens.store.people import StoredReceipt
 
@@ -51,6 +54,7 @@ async def photos_page(request: Request, app_state: SharedState, mine: Mine, rece
             camera=True,
             consent=found,
             zone=found.zone,
+            asks_turn=found.zone.liveness is LivenessLevel.CHALLENGE,
             is_done="done" in request.query_params,
             commitment=commitment_of_secret(site, found),
             prf=_relying_party(site, found),
@@ -80,6 +84,26 @@ async def look(
     return mine.answer(request, {"advice": found.value})
 
 
+@_actions.post(f"{_ONE}/turns", name="turn_my_head", max_body_size=MAX_FRAME_BYTES)
+async def turn(
+    request: Request,
+    app_state: SharedState,
+    mine: Mine,
+    receipt_id: IdInPath,
+    frame: UploadFile,
+    challenge: Annotated[str | None, Form(max_length=MAX_CHALLENGE)] = None,
+) -> Response:
+    """Look at one frame of the head-turn challenge, and say what to ask for next. No embedding is computed."""
+    shown = EncodedImage(await read_upload(frame) or b"", "the picture", NETWORK_FORMATS, LOOK)
+    verified = await app_state.page_pool.run(lambda: _in_force(app_state, mine, receipt_id).verified())
+
+    def ask() -> TurnAsked:
+        return ask_turn(app_state.site, verified.unverified, shown, challenge)
+
+    found = await app_state.enrollment_pool.run(ask, zone=verified.claims.purpose, caller=receipt_id)
+    return mine.answer(request, found.model_dump())
+
+
 @_actions.post(f"{_ONE}/photos", name="change_my_photos", max_body_size=MAX_FORM_BYTES)
 async def change_own_photos(
     request: Request,
@@ -87,29 +111,40 @@ async def change_own_photos(
     mine: Mine,
     receipt_id: IdInPath,
     photos: Annotated[list[UploadFile], File(min_length=1, max_length=MAX_PHOTOS)],
+    sent: WithTurn,
     secret: UploadFile | None = None,
     badge: UploadFile | None = None,
 ) -> Response:
     """Replace the photos of the reference, if they show the same face. The photos are not stored.
 
     The error says nothing about how much two faces differ: with the code of another person, and photos changed little
-    by little, the score would lead to that person's face.
+    by little, the score would lead to that person's face. It may say that the head turn failed, because that compares
+    what was sent with itself.
     """
     files = [await read_upload(photo) or b"" for photo in photos]
     held = await read_upload(secret), await read_upload(badge)
     verified = await app_state.page_pool.run(lambda: _in_force(app_state, mine, receipt_id).verified())
     change = partial(_change, app_state, verified.token.encode("ascii"), files, held)
+
+    def turn_and_change() -> bytes | None:
+        return change(turned_head(app_state.site, verified.unverified, sent))
+
     try:
-        fresh = await app_state.enrollment_pool.run(change, zone=verified.claims.purpose, caller=receipt_id)
+        fresh = await app_state.enrollment_pool.run(turn_and_change, zone=verified.claims.purpose, caller=receipt_id)
     except EnrollmentError as error:
         limit_address(request, app_state)
-        raise type(error)("these photos cannot be used; take them again") from None
+        reason = error.reason if error.reason in HEAD_REASONS else None
+        raise type(error)("these photos cannot be used; take them again", reason=reason) from None
     handed = {} if fresh is None else {"badge": badge_in_browser(fresh)}
     return mine.answer(request, {"next": f"/me/consents/{receipt_id}/photos?done=1", **handed})
 
 
 def _change(
-    app_state: AppState, receipt: bytes, files: list[bytes], held: tuple[bytes | None, bytes | None]
+    app_state: AppState,
+    receipt: bytes,
+    files: list[bytes],
+    held: tuple[bytes | None, bytes | None],
+    turned: TurnedHead | None,
 ) -> bytes | None:
     """Replace the photos, and return the new badge in a zone of custody ``badge``."""
     secret, badges = held[0], list[bytes]()
@@ -117,7 +152,7 @@ def _change(
         with presented_token(None if secret is None else plain_text(secret, "the secret"), held[1]) as carried:
             app_state.site.changes.photos(
                 receipt,
-                NewPhotos(enrollment_photos(files, app_state.image_decoder.decode), PhotoChange.REPLACE),
+                NewPhotos(enrollment_photos(files, app_state.image_decoder.decode), PhotoChange.REPLACE, turned=turned),
                 carried=carried,
                 hand_over=(lambda made: badges.append(made.to_bytes())) if isinstance(carried, Badge) else None,
             )

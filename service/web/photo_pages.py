@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Annotated, Final
 
-from fastapi import APIRouter, File, Query, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from volens.consent import Zone
+from volens.consent.zone import LivenessLevel
 from volens.enroll import advise_capture
 from volens.enroll.capture_advice import Advice, Pose
 from volens.face import EncodedImage
@@ -17,8 +18,10 @@ from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import MAX_FORM_BYTES, MAX_FRAME_BYTES, read_upload
 from volens.service.http.uploaded_enrollment import enroll_uploaded
 from volens.service.web.badge_in_browser import badge_in_browser
+from volens.service.web.head_turn_asking import MAX_CHALLENGE, TurnAsked
 from volens.service.web.invitation_pages import STEPS
 from volens.service.web.invitation_session import Signed, SignedPageRoute, SignedSession
+from volens.service.web.own_head_turn import WithTurn, ask_turn, turned_head
 from volens.service.web.page_language import PageTexts, language_of
 from volens.service.web.page_response import render, zone_name
 from volens.store.people.visits import visits_since
@@ -49,8 +52,15 @@ async def photos_page(request: Request, app_state: SharedState, signed: Signed) 
     """Say why pictures are needed, before the camera is asked for."""
 
     def page() -> Response:
-        signed.take_home(app_state)  # else no camera is asked for
-        return render(request, "person/photos.html", camera=True, steps=STEPS, receipt_id=signed.receipt_id)
+        zone = _zone(app_state, signed)  # else no camera is asked for
+        return render(
+            request,
+            "person/photos.html",
+            camera=True,
+            steps=STEPS,
+            receipt_id=signed.receipt_id,
+            asks_turn=zone.liveness is LivenessLevel.CHALLENGE,
+        )
 
     return await app_state.page_pool.run(page)
 
@@ -72,11 +82,29 @@ async def look(
     return AdviceAnswer(advice=await app_state.enrollment_pool.run(advice, zone=zone, caller=signed.receipt_id))
 
 
+@router.post("/invitation/turns", name="turn_head", max_body_size=MAX_FRAME_BYTES)
+async def turn(
+    app_state: SharedState,
+    signed: Signed,
+    frame: UploadFile,
+    challenge: Annotated[str | None, Form(max_length=MAX_CHALLENGE)] = None,
+) -> TurnAsked:
+    """Look at one frame of the head-turn challenge, and say what to ask for next. No embedding is computed."""
+    shown = EncodedImage(await read_upload(frame) or b"", "the picture", NETWORK_FORMATS, LOOK)
+    receipt = (await app_state.page_pool.run(lambda: signed.take_home(app_state))).receipt
+
+    def ask() -> TurnAsked:
+        return ask_turn(app_state.site, receipt, shown, challenge)
+
+    return await app_state.enrollment_pool.run(ask, zone=receipt.claims.purpose, caller=signed.receipt_id)
+
+
 @router.post("/invitation/photos", name="send_photos", max_body_size=MAX_FORM_BYTES)
 async def send_photos(
     app_state: SharedState,
     signed: Signed,
     photos: Annotated[list[UploadFile], File(min_length=1, max_length=MAX_PHOTOS)],
+    sent: WithTurn,
     secret: UploadFile | None = None,
 ) -> Response:
     """Enroll the person who signed. The photos are not stored. In a zone of custody badge, return the sealed badge."""
@@ -86,7 +114,8 @@ async def send_photos(
     claims = taken.receipt.claims
 
     def enroll() -> bytes | None:
-        _done, badge = enroll_uploaded(app_state, taken.to_json(), claims.custody, files, half)
+        turned = turned_head(app_state.site, taken.receipt, sent)
+        _done, badge = enroll_uploaded(app_state, taken.to_json(), claims.custody, files, half, turned=turned)
         return badge
 
     badge = await app_state.enrollment_pool.run(enroll, zone=claims.purpose, caller=signed.receipt_id)

@@ -18,6 +18,7 @@ from volens.store.programs.idempotency_store import IdempotencyKey as Idempotenc
 from volens.store.programs.idempotency_store import IdempotencyStore as IdempotencyStore
 from volens.store.programs.idempotency_store import KeyReusedError as KeyReusedError
 from volens.store.programs.idempotency_store import RequestInProgressError as RequestInProgressError
+from volens.store.programs.idempotency_store import ResponseUnavailableError as ResponseUnavailableError
 from volens.store.programs.inbox import Inbox as Inbox
 from volens.store.programs.inbox import ReceivedMessage as ReceivedMessage
 from volens.store.programs.inbox import received as received

@@ -34,11 +34,13 @@ export class Capture {
     this.taken = [];
   }
 
-  async take(wanted) {
+  // `first` is done with the camera before the first photo; no photo is taken if it resolves to false.
+  async take(wanted, first = async () => true) {
     await this.open();
     const photos = [];
     this.taken = [];
     try {
+      if (!(await first())) return [];
       for (const pose of wanted) {
         const photo = await this.untilGood(pose, photos.length);
         if (!photo) return [];

@@ -1,11 +1,11 @@
 // Asks the door about the person in front of the kiosk: camera on, some frames, one answer, camera off.
+import { frameForm, turnHead } from "./head_turn.js";
 import { post } from "./request.js";
 
 const LOOK_S = 15;
 const EVERY_MS = 350;
 const PIN_TRIES = 3;
 const FIRST = { secret: "showSecret", badge: "showBadge" };
-const TURNING = ["turn_left", "turn_right"];
 const ADVICE = {
   look_ahead: "circle", turn_left: "turnLeft", turn_right: "turnRight", done: "circle",
   no_face: "circle", several_people: "onePerson", too_far: "closer",
@@ -103,29 +103,16 @@ export class Asking {
     return hasSeen ? "stranger" : "noFace";
   }
 
-  // Asks the person to turn the head, as the door says; resolves to the frames that it took, or null if time is over.
+  // Asks the person to turn the head; resolves to the frames that the door took, or null if time is over.
   async #turn(isMine) {
-    let challenge = "";
-    const frames = [];
-    try {
-      while (isMine()) {
-        const began = performance.now();
-        const frame = await this.camera.frame();
-        const said = frame && await this.#send("turns", frame, (form) => { if (challenge) form.append("challenge", challenge); });
-        if (!isMine() || said?.answer === "time_over") return null;
-        if (said) {
-          challenge = said.challenge;
-          if (said.taken) frames.push(frame);
-          if (said.answer === "done") return { challenge, frame: frames.pop(), earlier: frames };
-          this.screens.announce(this.imperative, ADVICE[said.answer]);
-          this.arrow.dataset.side = TURNING.includes(said.answer) ? said.answer : "";
-        }
-        await new Promise((done) => setTimeout(done, Math.max(0, began + EVERY_MS - performance.now())));
-      }
-      return null;
-    } finally {
-      this.arrow.dataset.side = "";
-    }
+    const turned = await turnHead({
+      isWanted: isMine,
+      frame: () => this.camera.frame(),
+      send: (frame, challenge) => this.#post("turns", frameForm(frame, challenge)),
+      tell: (word) => this.screens.announce(this.imperative, ADVICE[word]),
+      arrow: this.arrow,
+    });
+    return turned && { challenge: turned.challenge, frame: turned.frames.pop(), earlier: turned.frames };
   }
 
   async #open(word) {
@@ -139,20 +126,16 @@ export class Asking {
   async #ask(factor, codes, visit, turned = null) {
     const frame = turned ? turned.frame : await this.camera.frame();
     if (frame === null) return null;
-    return this.#send("looks", frame, (form) => {
-      if (factor !== null) form.append("factor", factor);
-      for (const one of codes) form.append("code", one);
-      if (visit) form.append("visit", visit);
-      if (turned) form.append("challenge", turned.challenge);
-      for (const one of turned ? turned.earlier : []) form.append("earlier", one, "earlier.jpg");
-    });
+    const form = frameForm(frame, turned && turned.challenge);
+    if (factor !== null) form.append("factor", factor);
+    for (const one of codes) form.append("code", one);
+    if (visit) form.append("visit", visit);
+    for (const one of turned ? turned.earlier : []) form.append("earlier", one, "earlier.jpg");
+    return this.#post("looks", form);
   }
 
   // Sends a frame; resolves to null if the door is busy. Throws if it does not decide now.
-  async #send(where, frame, more) {
-    const form = new FormData();
-    form.append("frame", frame, "frame.jpg");
-    more(form);
+  async #post(where, form) {
     try {
       return await post(`${this.address}/${where}`, form);
     } catch (error) {

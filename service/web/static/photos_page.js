@@ -1,9 +1,11 @@
 // Three pictures by the camera, or three files: of a person alone (step 3 of an invitation, new photos on my data), or at
-// the desk.
+// the desk. Where the zone asks a person who is alone to turn the head (words.turns), that comes first, and there are no
+// files.
 
 import { Capture, poses } from "./capture.js";
+import { frameForm, turnHead } from "./head_turn.js";
 import { HalfError, heldParts, keepBadge } from "./own_half.js";
-import { kindOf, post, reasonOf, say, texts } from "./request.js";
+import { ProblemError, kindOf, post, reasonOf, say, texts } from "./request.js";
 import { hideSignedOut, isSignedOut } from "./signed_out.js";
 import { SpokenHint, buzz } from "./spoken_hint.js";
 
@@ -13,6 +15,10 @@ const imperative = document.getElementById("imperative");
 const count = document.getElementById("count");
 const viewfinder = document.querySelector(".viewfinder");
 const ALL = 3;
+const ASKED = {
+  look_ahead: "look_straight", turn_left: "head_left", turn_right: "head_right", several_people: "one_person",
+  too_far: "closer", done: "good",
+};
 const fields = document.getElementById("fields"); // only at the desk: what is sent with the photos
 
 const spoken = new SpokenHint(document.getElementById("spoken"));
@@ -34,8 +40,10 @@ async function byCamera(isCalm) {
     show("capture");
     tell("look-at", 0);
     capture = new Capture(document.getElementById("video"), look, tell);
-    const photos = await capture.take(poses(isCalm));
-    if (photos.length) await send(photos, held);
+    let turned = null;
+    const turn = async () => { turned = await headTurn(capture); return turned; };
+    const photos = await capture.take(poses(isCalm), words.turns ? turn : undefined);
+    if (photos.length) await send(photos, held, turned);
   } catch (error) {
     capture?.stop();
     fail(error);
@@ -59,15 +67,34 @@ async function byFiles() {
 const heldByPerson = async () => (fields && !document.getElementById("own-half") ? [] : heldParts(words.receipt));
 
 async function look(frame, pose) {
+  const sent = post(`${words.look}?pose=${pose}`, frame, { "Content-Type": "image/jpeg" });
+  return (await unlessBusy(sent))?.advice || "working";
+}
+
+// Resolves to the answer of the site; null if it is busy.
+async function unlessBusy(answer) {
   try {
-    return (await post(`${words.look}?pose=${pose}`, frame, { "Content-Type": "image/jpeg" })).advice;
+    return await answer;
   } catch (error) {
-    if (error.status === 429 || error.status === 503) return "working";
+    if (error.status === 429 || error.status === 503) return null;
     throw error;
   }
 }
 
-async function send(photos, held) {
+// Resolves to the frames of a head turn, or null if the person stopped. Throws if its time is over.
+async function headTurn(camera) {
+  const turned = await turnHead({
+    isWanted: () => !camera.stopped,
+    frame: () => camera.frame(),
+    send: (frame, challenge) => unlessBusy(post(words.turns, frameForm(frame, challenge))),
+    tell: (word) => tell(ASKED[word] || word, 0),
+    arrow: document.getElementById("arrow"),
+  });
+  if (!turned && !camera.stopped) throw new ProblemError(0, { type: "refused", reason: "head-not-turned" });
+  return turned;
+}
+
+async function send(photos, held, turned = null) {
   say(imperative, words.working);
   const form = new FormData();
   photos.forEach((photo, number) => form.append("photos", photo, `photo-${number + 1}`));
@@ -75,6 +102,8 @@ async function send(photos, held) {
     form.append(field.name, field.type === "checkbox" ? String(field.checked) : field.value);
   }
   for (const [name, blob] of held) form.append(name, blob, name);
+  if (turned) form.append("challenge", turned.challenge);
+  for (const frame of turned?.frames || []) form.append("turned", frame, "frame.jpg");
   const answer = await post(words.send, form);
   if (answer.badge && fields) return handOver(answer.badge);
   if (answer.badge) keepBadge(words.receipt, answer.badge);
@@ -110,17 +139,19 @@ function fail(error, section = "why") {
   };
   if (error instanceof HalfError) return say(problem, error.sentence);
   if (!fields && error.reason === "enrolled-before") return location.assign(words.next); // a double submit
+  if (error.reason === "head-not-turned" && !words.turns) return location.reload(); // the zone has begun to ask for it
   say(problem, reasonOf(error) || known[error.kind] || words.other);
 }
 
 function show(id) {
   if (id !== "capture") spoken.stop();
-  for (const one of ["why", "capture", "files"]) document.getElementById(one).hidden = one !== id;
+  for (const one of document.querySelectorAll("#why, #capture, #files")) one.hidden = one.id !== id;
   document.querySelector(`#${id} h1`).scrollIntoView({ block: "nearest" });
 }
 
 function on(id, act) {
   const button = document.getElementById(id);
+  if (!button) return; // no files where the head is turned
   button.addEventListener("click", act);
   button.disabled = false; // until here an early tap would be lost
 }
