@@ -70,6 +70,7 @@ def test_a_member_of_a_zone_finds_a_person_and_sees_no_other_zone(
         assert {row["name"] for row in csv.DictReader(file)} == set(PEOPLE[1:])
     page.get_by_label("A part of the name").fill("SAMPL")
     page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Search")
     page.get_by_role("link", name="Mary Sample").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Mary Sample")
     assert not any("ampl" in url.lower() for url in asked), "a name is in no address"

@@ -224,6 +224,7 @@ def test_the_camera_takes_new_photos_and_says_what_to_do_as_at_the_invitation(
     page.go_back()
     page.get_by_role("link", name="Back").click()
     page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()  # the page leads on by itself
     page.get_by_role("link", name="New photos").click()
     expect(page.get_by_text("Your consent is paused, so nothing is compared.")).to_be_visible()
 
