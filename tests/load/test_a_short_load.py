@@ -24,7 +24,7 @@ def ended(history: History, since: int = 0) -> list[int]:
     return [one.ended for one in spans if one.ended is not None and one.ended > since]
 
 
-@pytest.mark.parametrize(("workers", "kill_at_s"), [(1, None), (1, 2.0), (2, 2.0)])
+@pytest.mark.parametrize(("workers", "kill_at_s"), [(1, None), (2, 2.0)])
 def test_after_a_withdrawal_no_door_matches_and_recipients_are_notified(
     tmp_path: Path, workers: int, kill_at_s: float | None
 ) -> None:
