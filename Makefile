@@ -28,7 +28,7 @@ demo: models ## The main job in one minute, on real photos; leaves demo-out/
 	$(BIN)/volens demo --out $(OUT)
 
 # Two processes more than cores, because many tests wait for locks, timers and other processes; an idle one takes tests
-# from the others (work stealing). Tests start thousands of processes of the command line: without bytecode on disk each would
+# from the others (work stealing). Tests start many processes of the command line: without bytecode on disk each would
 # compile all of the source (0.4 of 1.6 s).
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(shell expr $$(nproc) + 2) --dist worksteal
 
