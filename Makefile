@@ -27,10 +27,10 @@ models: $(STAMP) ## Download and check the two default models and the sample pho
 demo: models ## The main job in one minute, on real photos; leaves demo-out/
 	$(BIN)/volens demo --out $(OUT)
 
-# Two processes more than cores, because many tests wait for locks, timers and other processes; an idle one takes tests
+# One process more than cores, because many tests wait for locks, timers and other processes; an idle one takes tests
 # from the others (work stealing). Tests start many processes of the command line: without bytecode on disk each would
 # compile all of the source (0.4 of 1.6 s).
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(shell expr $$(nproc) + 2) --dist worksteal
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
 
 # Debian's browser, without which the tests of the pages fail. As another user than root, install it beforehand.
 browser:
