@@ -228,6 +228,13 @@ def _missed_at(one: TradeOff, fpir: float) -> str:
     return "not reached" if found is None else f"{found[1]:.2%} (threshold {found[0]:.3f})"
 
 
+def put_in_page(begin: str, end: str, found: str) -> None:
+    """Replace what stands between two marks of docs/accuracy.md."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    PAGE.write_text(f"{before}{begin}\n\n{found}\n\n{end}{after}", encoding="utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the table or write it into the page."""
     parser = argparse.ArgumentParser(description="Error rates of the default model on photos of people.")
@@ -240,10 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     faces = embedded(given.folder)
     found = table(faces, given.rounds)
     if given.page:
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{found}\n\n{END}{after}", encoding="utf-8")
+        put_in_page(BEGIN, END, found)
     sys.stdout.write(found + "\n")
 
 

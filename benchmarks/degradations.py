@@ -31,6 +31,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.accuracy import ENROLLED_PHOTOS, PAGE, mean_of, put_in_page
 from volens import Extractor, RgbImage, read_image
 from volens.face import DetectedFace, Pixels, QualityRules, eye_distance_px
 from volens.face.alignment import nose_offset
@@ -38,10 +39,8 @@ from volens.face.quality import is_cut_off
 from volens.face.thresholds import SFACE
 from volens.service.line_plot import Series, svg
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "accuracy.md"
 BEGIN: Final = "<!-- begin: python -m benchmarks.degradations -->"
 END: Final = "<!-- end: python -m benchmarks.degradations -->"
-ENROLLED_PHOTOS: Final = 3
 PLOT: Final = PAGE.with_suffix(".svg")
 OFFSETS: Final = (0.0, 0.05, 0.1, 0.15, 1.0)
 _HEAD: Final = ("look", "found", "identified", "as another", "own score", "refused at enrollment")
@@ -234,8 +233,7 @@ class Bench:
         return sum(score >= self.threshold for score in highest), max(highest)
 
     def _reference(self, person: Person) -> NDArray[np.float32]:
-        total = np.sum([self._vector(*photo) for photo in person[:ENROLLED_PHOTOS]], axis=0)
-        return np.asarray(total / np.linalg.norm(total), dtype=np.float32)
+        return mean_of([self._vector(*photo) for photo in person[:ENROLLED_PHOTOS]])
 
     def _vector(self, pixels: Pixels, face: DetectedFace) -> NDArray[np.float32]:
         # Neither probe nor reference: a figure.
@@ -310,10 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = table(bench, spoiled)
     if given.page:
         PLOT.write_text(det_plot(spoiled), encoding="utf-8")
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{found}\n\n{END}{after}", encoding="utf-8")
+        put_in_page(BEGIN, END, found)
     sys.stdout.write(found + "\n")
 
 

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy import ENROLLED_PHOTOS, PAGE, mean_of
+from benchmarks.accuracy import ENROLLED_PHOTOS, mean_of, put_in_page
 from volens import read_image
 from volens.face import DetectedFace, Extractor, RgbImage, eye_distance_px
 from volens.face.thresholds import SFACE
@@ -141,10 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cv2.setNumThreads(1)
     found = table(observe(Extractor.load_default(), given.folder))
     if given.page:
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{found}\n\n{END}{after}", encoding="utf-8")
+        put_in_page(BEGIN, END, found)
     sys.stdout.write(found + "\n")
 
 

@@ -26,7 +26,7 @@ from typing import Final, TypeAlias, final
 
 import numpy as np
 
-from benchmarks.accuracy import ENROLLED_PHOTOS, PAGE, ROUNDS, SIZES, Faces, Share, mean_of
+from benchmarks.accuracy import ENROLLED_PHOTOS, ROUNDS, SIZES, Faces, Share, mean_of, put_in_page
 from benchmarks.matching.faces import embedded
 from volens.consent import ReferenceId
 from volens.consent.zone import FpirTarget
@@ -211,10 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("got --page with --change; the page is for the thresholds of the model, so leave out one of them")
     found = table(embedded(given.folder), given.rounds, given.change)
     if given.page:
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{found}\n\n{END}{after}", encoding="utf-8")
+        put_in_page(BEGIN, END, found)
     sys.stdout.write(found + "\n")
 
 

@@ -34,10 +34,7 @@ def rename_zone(tx: Transaction, purpose: Purpose, title: str) -> Zone:
     new = replace(zone, title=parse_title(title))
     if new == zone:
         raise RefusedError(f"zone {purpose!r} has this title already; nothing was changed")
-    with tx.changing(Scope.ZONE, [purpose]):
-        _add(tx, new)
-        tx.log("zone.renamed", {"zone": purpose, "title": new.title})
-    return new
+    return _changed(tx, new, "zone.renamed", title=new.title)
 
 
 def set_zone_fpir(tx: Transaction, purpose: Purpose, fpir: FpirTarget) -> Zone:
@@ -54,10 +51,7 @@ def set_zone_fpir(tx: Transaction, purpose: Purpose, fpir: FpirTarget) -> Zone:
     if zone.fpir is fpir:
         return zone
     new = replace(zone, fpir=fpir)
-    with tx.changing(Scope.ZONE, [purpose]):
-        _add(tx, new)
-        tx.log("zone.fpir_changed", {"zone": purpose, "fpir": fpir.value, "before": zone.fpir.value})
-    return new
+    return _changed(tx, new, "zone.fpir_changed", fpir=fpir.value, before=zone.fpir.value)
 
 
 def set_zone_trigger(tx: Transaction, purpose: Purpose, trigger: Trigger) -> Zone:
@@ -79,10 +73,7 @@ def set_zone_trigger(tx: Transaction, purpose: Purpose, trigger: Trigger) -> Zon
         for notice in notices_of(tx.connection, purpose):
             notice.check_says_passing()
     new = replace(zone, trigger=trigger)
-    with tx.changing(Scope.ZONE, [purpose]):
-        _add(tx, new)
-        tx.log("zone.trigger_changed", {"zone": purpose, "trigger": trigger.value, "before": zone.trigger.value})
-    return new
+    return _changed(tx, new, "zone.trigger_changed", trigger=trigger.value, before=zone.trigger.value)
 
 
 def set_zone_liveness(tx: Transaction, purpose: Purpose, liveness: LivenessLevel) -> Zone:
@@ -99,10 +90,7 @@ def set_zone_liveness(tx: Transaction, purpose: Purpose, liveness: LivenessLevel
     if zone.liveness is liveness:
         return zone
     new = replace(zone, liveness=liveness)
-    with tx.changing(Scope.ZONE, [purpose]):
-        _add(tx, new)
-        tx.log("zone.liveness_changed", {"zone": purpose, "liveness": liveness.value, "before": zone.liveness.value})
-    return new
+    return _changed(tx, new, "zone.liveness_changed", liveness=liveness.value, before=zone.liveness.value)
 
 
 def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
@@ -119,9 +107,14 @@ def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
         return zone
     zone.check_not_removed()
     new = replace(zone, state=state)
-    with tx.changing(Scope.ZONE, [purpose]):
+    return _changed(tx, new, _EVENTS[state])
+
+
+def _changed(tx: Transaction, new: Zone, event: str, **details: str) -> Zone:
+    """Store a zone as it is from now on, with its entry in the log."""
+    with tx.changing(Scope.ZONE, [new.purpose]):
         _add(tx, new)
-        tx.log(_EVENTS[state], {"zone": purpose})
+        tx.log(event, {"zone": new.purpose, **details})
     return new
 
 
