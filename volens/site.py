@@ -45,6 +45,7 @@ from volens.rights import (
 )
 from volens.site_clocks import SiteClocks
 from volens.site_consents import ConsentGiving
+from volens.site_declarations import SiteDeclarations
 from volens.site_doors import DoorDecisions
 from volens.site_evidence import SiteEvidence
 from volens.site_status import SiteStatus, check_rules, site_status
@@ -84,6 +85,7 @@ class Site(ConsentGiving, DoorDecisions):
         factors: the second factors of people in zones that require one: set, replaced, removed.
         panel_badges: the numbers that the panel of the house knows people by, sealed with their consents.
         defaults: the zone, jurisdiction and time zone that commands use if none is given.
+        declarations: facts that only people know, about the controller and each zone, for notices and papers.
         log: the audit log.
         evidence: holds data file and keyring against checkpoints that were kept elsewhere.
         keyring_repair: what opening the site repaired, because the keyring was an older copy; None if it was not.
@@ -110,6 +112,7 @@ class Site(ConsentGiving, DoorDecisions):
         self.factors = Factors(store)
         self.panel_badges = PanelBadges(store)
         self.defaults = Defaults(store)
+        self.declarations = SiteDeclarations(store)
         self.log = PublishedLog(store)
         self.evidence = SiteEvidence(installation)
         self.keyring_repair = store.keyring_repair

@@ -25,6 +25,7 @@ from volens.service.cli import certificate_commands as certificate
 from volens.service.cli import consent_commands as consent
 from volens.service.cli import credential_commands as credential
 from volens.service.cli import decision_commands as decisions
+from volens.service.cli import declare_commands as declare
 from volens.service.cli import defaults_commands as defaults
 from volens.service.cli import demo_commands as demo
 from volens.service.cli import doctor_commands as doctor
@@ -74,7 +75,7 @@ _PANELS: Final = {
         one.app for one in (invite, sheet, enroll, many, people, identify, verify, withdraw, leaver, decisions)
     ],
     "Privacy": [
-        *(zone.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
+        *(zone.app, declare.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
     "Operation": [one.app for one in (demo, setup, defaults, doctor, calibrate, sweep, backup, keys, models, pad)],

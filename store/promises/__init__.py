@@ -5,6 +5,10 @@ from volens.store.promises.collection_stops import lift_stop as lift_stop
 from volens.store.promises.collection_stops import refuse_if_stopped as refuse_if_stopped
 from volens.store.promises.collection_stops import standing_stops as standing_stops
 from volens.store.promises.collection_stops import stop_collecting as stop_collecting
+from volens.store.promises.declared_facts import declare_site_facts as declare_site_facts
+from volens.store.promises.declared_facts import declare_zone_facts as declare_zone_facts
+from volens.store.promises.declared_facts import site_facts as site_facts
+from volens.store.promises.declared_facts import zone_facts as zone_facts
 from volens.store.promises.operators import ADDED as ADDED
 from volens.store.promises.operators import Operator as Operator
 from volens.store.promises.operators import add_operator as add_operator

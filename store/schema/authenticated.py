@@ -36,7 +36,7 @@ class Scope(StrEnum):
     CONSENT = "consent"
     ZONE = "zone"
     SITE = "site"
-    """The site itself, its defaults, its operators and how many must approve, and its orders to stop collecting."""
+    """The site, its defaults, declarations and operators, how many must approve, and its orders to stop collecting."""
     ORDER = "order"
     """An erasure by order, with its members."""
     PROPOSAL = "proposal"
@@ -98,6 +98,7 @@ _TABLES: Final = {
         ScopedTable(promise_tables.notice, "purpose", frozenset({"text"})),
         ScopedTable(promise_tables.recipient, "purpose"),
         ScopedTable(promise_tables.zone_calibration, "purpose"),
+        ScopedTable(promise_tables.zone_declaration, "purpose"),
     ),
     Scope.SITE: (
         ScopedTable(promise_tables.site, "site_id"),
@@ -105,6 +106,7 @@ _TABLES: Final = {
         ScopedTable(promise_tables.operators_required, None),
         ScopedTable(promise_tables.site_default, None),
         ScopedTable(promise_tables.collection_stop, None),
+        ScopedTable(promise_tables.site_declaration, None),
     ),
     Scope.ORDER: (
         ScopedTable(evidence_tables.cohort, "cohort_id"),

@@ -50,10 +50,12 @@ from volens.store.schema.promise_tables import operators_required as operators_r
 from volens.store.schema.promise_tables import recipient as recipient
 from volens.store.schema.promise_tables import shorter_retention as shorter_retention
 from volens.store.schema.promise_tables import site as site
+from volens.store.schema.promise_tables import site_declaration as site_declaration
 from volens.store.schema.promise_tables import site_default as site_default
 from volens.store.schema.promise_tables import zone as zone
 from volens.store.schema.promise_tables import zone_calibration as zone_calibration
 from volens.store.schema.promise_tables import zone_change as zone_change
+from volens.store.schema.promise_tables import zone_declaration as zone_declaration
 from volens.store.schema.table_builder import metadata as metadata
 
 REVISIONS: Final = ("baseline",)

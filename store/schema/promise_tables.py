@@ -110,6 +110,28 @@ site_default: Final = build_table(
 )
 """What commands use if it is not given; of each name the newest row counts."""
 
+site_declaration: Final = build_table(
+    "site_declaration",
+    col.integer("number", primary_key=True),
+    col.nonblank("fact"),
+    col.text("value"),
+    col.utc_time("declared_at"),
+    rule=RowRule(appended_by="number"),
+)
+"""What the controller declared about itself: `volens.consent.declarations`; of each fact the newest row counts, and an
+empty value takes the fact back."""
+
+zone_declaration: Final = build_table(
+    "zone_declaration",
+    col.of_zone(primary_key=True),
+    col.integer("number", ">= 1", primary_key=True),
+    col.nonblank("fact"),
+    col.text("value"),
+    col.utc_time("declared_at"),
+    rule=APPEND_ONLY,
+)
+"""The same about one zone."""
+
 collection_stop: Final = build_table(
     "collection_stop",
     col.key(col.text_of("order_id", 32)),

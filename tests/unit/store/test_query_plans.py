@@ -27,6 +27,7 @@ DAILY: Final = "on purpose, once a day"
 
 EVERY_DAY: Final[dict[str, str]] = {
     **dict.fromkeys(("keyring", "keyring_memory", "site_key", "sqlite_sequence", "site_default", "process"), FEW),
+    "site_declaration": FEW,
     **dict.fromkeys(("zone", "zone_change", "notice", "shorter_retention", "gallery_snapshot", "sqlite_master"), FEW),
     **dict.fromkeys(("webhook_endpoint", "recipient by purpose=?", "api_credential"), FEW),
     **dict.fromkeys(("operator_key", "operators_required", "collection_stop", "cohort"), FEW),
@@ -103,6 +104,7 @@ SHARED: Final = {"purpose", "model_id", "scope"}
 
 KEYS: Final = {
     *(f"{table} by purpose=?" for table in ("zone", "zone_change", "notice", "shorter_retention", "zone_calibration")),
+    "zone_declaration by purpose=?",
     "gallery_snapshot by purpose=? AND model_id=?",
 }
 """Searches by such a column in tables that have a row for each zone."""
