@@ -58,6 +58,8 @@ class Reason(StrEnum):
     NO_PUBLIC_URL = "no-public-url"
     NO_JURISDICTION = "no-jurisdiction"
     JURISDICTION_FORM = "jurisdiction-form"
+    NO_PROFILE = "no-profile"
+    CUSTODY_FORBIDDEN = "custody-forbidden"
     NO_NOTICE = "no-notice"
     NOTICE_LANGUAGE = "notice-language"
     LANGUAGE_FORM = "language-form"
