@@ -16,7 +16,7 @@ from volens.consent.law.jurisdiction_profile import JurisdictionProfile, base_of
 from volens.consent.law.law_terms import Clocks, shortest
 from volens.consent.reason import Reason
 
-SHIPPED: Final = ("EU",)
+SHIPPED: Final = ("EU", "FR", "DE", "GB", "US-IL", "US-TX", "US-CO", "CA-QC", "BR")
 """The codes of the shipped profiles; one on which others are based comes before them."""
 _FOLDER: Final = "volens.consent.law.profiles"
 

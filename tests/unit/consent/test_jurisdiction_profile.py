@@ -104,8 +104,15 @@ def test_every_file_of_the_folder_is_shipped() -> None:
     assert found == {f"{code.lower()}.toml" for code in ALL}
 
 
-@pytest.mark.parametrize(("person", "code"), [("EU", "EU"), ("PL", "EU"), ("NO", "EU"), ("ES-MD", "EU")])
-def test_a_member_state_without_a_profile_has_that_of_the_eu(person: str, code: str) -> None:
+@pytest.mark.parametrize(
+    ("person", "code"),
+    [
+        *(("EU", "EU"), ("PL", "EU"), ("NO", "EU"), ("ES-MD", "EU")),
+        *(("FR", "FR"), ("FR-BRE", "FR"), ("DE-BY", "DE"), ("GB-SCT", "GB"), ("BR-SP", "BR")),
+        *(("US-IL", "US-IL"), ("US-TX", "US-TX"), ("US-CO", "US-CO"), ("CA-QC", "CA-QC")),
+    ],
+)
+def test_a_person_has_the_profile_of_the_place_the_country_or_the_eu(person: str, code: str) -> None:
     assert ProfileCatalogue().profile_of(person).code == code
 
 
@@ -115,7 +122,7 @@ def test_there_are_27_states_of_the_eu_and_three_of_the_eea() -> None:
     assert not {"GB", "CH"} & set(eu().members)
 
 
-@pytest.mark.parametrize("person", ["CH", "US-WY", "US", "JP"])
+@pytest.mark.parametrize("person", ["CH", "US-WY", "US", "CA-ON", "CA", "JP"])
 def test_a_person_whose_law_has_no_profile_is_refused_with_the_next_step(person: str) -> None:
     with pytest.raises(RefusedError, match="volens jurisdictions add FILE") as refused:
         ProfileCatalogue().profile_of(person)
@@ -229,7 +236,7 @@ def test_a_profile_is_read_only_together_with_its_base() -> None:
     with pytest.raises(InputError, match="profile CH: got based_on 'EU'; expected the profile 'EU' together with it"):
         parse_profile(OWN.encode(), None)
     assert ProfileCatalogue.parse(OWN.encode()).code == "CH"
-    with pytest.raises(InputError, match="based on CH, which is not shipped; expected one of EU"):
+    with pytest.raises(InputError, match="based on CH, which is not shipped; expected one of EU, FR, "):
         ProfileCatalogue.parse(OWN.replace('"EU"', '"CH"').encode())
 
 
@@ -240,6 +247,47 @@ def test_files_that_are_too_large_or_too_deep_are_refused() -> None:
         parse_profile(b"a = " + b"[" * 30_000, None)
     with pytest.raises(InputError, match="the profile is in UTF-16"):
         parse_profile(EU.encode("utf-16"), None)
+
+
+@pytest.mark.parametrize(
+    ("code", "clock", "days", "article"),
+    [
+        ("US-TX", "after_purpose_days", 365, "503.001(c)(3)"),
+        ("US-IL", "inactive_after_days", 1095, "BIPA 15(a)"),
+        ("US-IL", "evidence_days", 1827, "Tims"),
+        ("US-CO", "inactive_after_days", 730, "6-1-1314"),
+        ("CA-QC", "evidence_days", 1096, "article 2925"),
+        ("DE", "evidence_days", 1461, "BGB 195"),
+        ("FR", "log_openings_days", 90, "2006-102"),
+    ],
+)
+def test_a_period_that_a_law_names_is_in_its_profile(code: str, clock: str, days: int, article: str) -> None:
+    clocks = shipped_profiles()[code].clocks
+    assert clocks.days(clock) == days
+    assert article in clocks.reasons[clock]
+
+
+@pytest.mark.parametrize(
+    ("code", "gates"),
+    [
+        ("EU", {"dpia": 0}),
+        ("FR", {"works_agreement": 0, "dpia": 0}),
+        ("DE", {"works_agreement": 0, "dpia": 0}),
+        ("CA-QC", {"declaration": 60, "dpia": 0}),
+        ("US-IL", {}),
+    ],
+)
+def test_a_profile_names_what_must_be_done_before(code: str, gates: dict[str, int]) -> None:
+    assert {gate.kind.value: gate.days_before for gate in shipped_profiles()[code].gates} == gates
+
+
+@pytest.mark.parametrize("code", [code for code in ALL if code not in {"EU", "FR", "DE"}])
+def test_people_outside_the_eu_sign_no_article_of_the_gdpr(code: str) -> None:
+    profile = shipped_profiles()[code]
+    signed = " ".join([profile.lawful_basis, *profile.release.values(), *profile.clocks.reasons.values()])
+    assert "GDPR" not in signed.replace("UK GDPR", "")
+    assert "DSGVO" not in signed
+    assert not any(term.startswith("eu-gdpr:") for term in profile.legal_basis_terms)
 
 
 def test_a_code_without_a_profile_is_unknown() -> None:
