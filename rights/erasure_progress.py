@@ -13,7 +13,7 @@ from volens.erase import ErasureState, certificates_of, states_of
 from volens.erase.proof import CERTIFICATE, Certificate, verify_certificate
 from volens.store import Store
 from volens.store.people import consent_ended, stored_receipt
-from volens.store.programs import acknowledgements_of
+from volens.store.promises import acknowledgements_of
 
 _SHREDDED: Final = frozenset(ErasureState) - {ErasureState.STOPPED}
 

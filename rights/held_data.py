@@ -19,8 +19,7 @@ from volens.store.people import StoredReceipt, clocked, name_of, stored_receipt
 from volens.store.people.consents import consent_ended
 from volens.store.people.panel_badges import PanelBadges
 from volens.store.people.score_counts import score_counts_of
-from volens.store.programs import recipients_of
-from volens.store.promises import zone_of
+from volens.store.promises import recipients_of, zone_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.personal_tables import OWNER, PERSONAL
 

@@ -21,7 +21,7 @@ from volens.store.people.disclosures import Disclosure, disclosures_of
 from volens.store.people.people_list import ConsentState, ListedConsent, listed_consents, open_names
 from volens.store.people.people_search import all_of_signer
 from volens.store.people.visits import KeptVisit, visits_since
-from volens.store.programs import Recipient, recipients_of
+from volens.store.promises import Recipient, recipients_of
 from volens.store.promises.zones_and_notices import inspect_zones
 
 CHANGEABLE: Final = frozenset({ConsentState.CONSENTED, ConsentState.ENROLLED, ConsentState.RESTRICTED})

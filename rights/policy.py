@@ -19,8 +19,7 @@ from volens.consent.json_reader import read_json
 from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage, PageWords, render_page
 from volens.store import Store
 from volens.store.people.disclosures import KEPT_DAYS
-from volens.store.programs import recipients_of
-from volens.store.promises import zones
+from volens.store.promises import recipients_of, zones
 from volens.store.schema import data_tables as tables
 
 _WORDS: Final = PageWords("retention_policy", DEFAULT_LANGUAGE)

@@ -11,8 +11,7 @@ from sqlalchemy import Connection, func, select
 from volens.consent import Notice, Purpose, Zone
 from volens.consent.zone import Trigger
 from volens.store import Store
-from volens.store.programs import recipients_of
-from volens.store.promises import notices_of, zones
+from volens.store.promises import notices_of, recipients_of, zones
 from volens.store.schema import data_tables as tables
 
 

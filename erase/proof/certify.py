@@ -22,9 +22,9 @@ from volens.erase.proof.certificate import CERTIFICATE, EVENT, log_details
 from volens.store import Store, Transaction
 from volens.store.files import make_home_folder, write_public_files
 from volens.store.log import CERTIFICATES, node_reader
-from volens.store.programs import MessageKind, Recipient, acknowledgements_of, enqueue
-from volens.store.programs.recipients import recipients_to_notify
-from volens.store.promises import zone_of
+from volens.store.programs import MessageKind, enqueue
+from volens.store.promises import Recipient, acknowledgements_of, zone_of
+from volens.store.promises.recipients import recipients_to_notify
 
 NOT_PROMISED: Final = (
     "copies that were made before the erasure of the keyring together with its root key, and memory of other running "

@@ -11,9 +11,8 @@ from volens.erase.proof.certificate import CERTIFICATE, verify_certificate
 from volens.erase.proof.certify import certificate_path
 from volens.index import Installation
 from volens.store.files import make_home_folder, write_public
-from volens.store.programs import Recipient, acknowledgements_of, recipients_of
-from volens.store.programs.recipients import add_acknowledgement, add_recipient, recipient_named, remove_recipient
-from volens.store.promises import zones
+from volens.store.promises import Recipient, acknowledgements_of, recipients_of, zones
+from volens.store.promises.recipients import add_acknowledgement, add_recipient, recipient_named, remove_recipient
 
 _NO_CONTACT: Final = "see the controller"
 
@@ -27,12 +26,12 @@ class Recipients:
         self._home = installation.home
 
     def add(self, zone: str, name: str, *, contact: str | None = None, public_key: bytes | None = None) -> Recipient:
-        """Record that a recipient receives data of a zone; see `volens.store.programs.recipients.add_recipient`."""
+        """Record that a recipient receives data of a zone; see `volens.store.promises.recipients.add_recipient`."""
         with self._store.write() as tx:
             return add_recipient(tx, parse_purpose(zone), name, contact or _NO_CONTACT, public_key)
 
     def remove(self, zone: str, name: str) -> Recipient:
-        """Record that a recipient receives no more data; see `volens.store.programs.recipients.remove_recipient`."""
+        """Record that a recipient receives no more data; see `volens.store.promises.recipients.remove_recipient`."""
         with self._store.write() as tx:
             return remove_recipient(tx, parse_purpose(zone), name)
 

@@ -28,7 +28,7 @@ from volens.erase.proof.certificate_list import (
 )
 from volens.index import Installation
 from volens.store.people import stored_receipts
-from volens.store.programs import acknowledgements_of
+from volens.store.promises import acknowledgements_of
 
 _SEARCHABLE: Final = 3
 """Certificates of this version state the size of each hashed value."""

@@ -14,7 +14,7 @@ from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_public
 from volens.service.cli.options import PassphraseOption, TrustOption
 from volens.service.cli.output import members, shown, table
-from volens.store.programs import Recipient
+from volens.store.promises import Recipient
 
 app = Commands("recipient", "Register organisations that receive data of a zone.")
 

@@ -18,7 +18,7 @@ from volens.service.http.web_session import open_session, start_session
 from volens.service.web.invitation_session import LIFETIME, Invited, InvitedSession
 from volens.service.web.page_response import render, zone_name
 from volens.service.web.page_route import PageRoute
-from volens.store.programs import recipients_of
+from volens.store.promises import recipients_of
 
 router: Final = APIRouter(route_class=PageRoute)
 

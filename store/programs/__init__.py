@@ -29,9 +29,6 @@ from volens.store.programs.outbox import Outbox as Outbox
 from volens.store.programs.outbox import enqueue as enqueue
 from volens.store.programs.processes import SILENT as SILENT
 from volens.store.programs.processes import Processes as Processes
-from volens.store.programs.recipients import Recipient as Recipient
-from volens.store.programs.recipients import acknowledgements_of as acknowledgements_of
-from volens.store.programs.recipients import recipients_of as recipients_of
 from volens.store.programs.senders import Sender as Sender
 from volens.store.programs.senders import SenderKey as SenderKey
 from volens.store.programs.senders import Senders as Senders

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from volens.consent import InputError, Purpose, UnknownError, parse_purpose
 from volens.store.keys.secrets import DerivedKey
-from volens.store.programs.recipients import recipient_named
 from volens.store.promises.label_bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within
+from volens.store.promises.recipients import recipient_named
 from volens.store.row_seals import SealedRows, seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope

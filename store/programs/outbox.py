@@ -20,7 +20,7 @@ from volens.store.people.consents import stored_receipts
 from volens.store.people.visits import VISIT
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.programs.endpoints import WHILE_IN_FORCE, Endpoint, MessageKind, all_endpoints, verified_endpoints
-from volens.store.programs.recipients import recipients_to_notify
+from volens.store.promises.recipients import recipients_to_notify
 from volens.store.schema.data_tables import live_consent, recipient, webhook_endpoint
 from volens.store.schema.data_tables import webhook_outbox as table
 from volens.store.store import Store, Transaction

@@ -1,4 +1,4 @@
-"""Promises that a site makes before people consent: zones, notices, operators, orders to stop collecting."""
+"""Promises that a site makes before people consent: zones, notices, recipients, operators, orders to stop."""
 
 from volens.store.promises.collection_stops import CollectionStop as CollectionStop
 from volens.store.promises.collection_stops import lift_stop as lift_stop
@@ -16,6 +16,10 @@ from volens.store.promises.operators import list_operators as list_operators
 from volens.store.promises.operators import operators_required as operators_required
 from volens.store.promises.operators import remove_operator as remove_operator
 from volens.store.promises.operators import require_operators as require_operators
+from volens.store.promises.processing_records import processing_record as processing_record
+from volens.store.promises.recipients import Recipient as Recipient
+from volens.store.promises.recipients import acknowledgements_of as acknowledgements_of
+from volens.store.promises.recipients import recipients_of as recipients_of
 from volens.store.promises.site_defaults import Defaults as Defaults
 from volens.store.promises.zone_calibrations import set_threshold_shift as set_threshold_shift
 from volens.store.promises.zone_calibrations import threshold_shift as threshold_shift

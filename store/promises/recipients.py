@@ -11,7 +11,7 @@ from typing import Final, final
 
 from sqlalchemy import Connection, insert, select, update
 
-from volens.consent import InputError, Purpose, ReceiptId, RefusedError, UnverifiedReceipt
+from volens.consent import InputError, Purpose, ReceiptId, RefusedError, TamperError, UnverifiedReceipt
 from volens.consent.typed_text import parse_text, same_text
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import seals_of
@@ -98,6 +98,19 @@ def recipients_of(connection: Connection, zone: Purpose, *, removed: bool = Fals
     query = select(tables.recipient).where(_recipient.purpose == zone).order_by(_recipient.name)
     rows = connection.execute(query if removed else query.where(_recipient.removed_at.is_(None)))
     return [Recipient(*row) for row in rows]
+
+
+def verified_recipients(connection: Connection, zone: Purpose) -> list[Recipient]:
+    """Return the present recipients of a zone, by name, for what people sign or are told.
+
+    Raises:
+        TamperError: the rows of the zone do not verify, or there is no such zone.
+    """
+    rows = seals_of(connection).cached(connection, Scope.ZONE, zone)
+    if rows is None:
+        raise TamperError(f"integrity: zone {zone!r} has no rows; restore the data file")
+    found = [Recipient(*row.values()) for row in rows.records(tables.recipient) if row["removed_at"] is None]
+    return sorted(found, key=lambda one: one.name)
 
 
 def recipient_named(connection: Connection, zone: Purpose, name: str) -> Recipient:

@@ -1,0 +1,38 @@
+"""Composes the processing record of a zone from its rows, its recipients, the declarations and the profiles."""
+
+from sqlalchemy import Connection
+
+from volens.consent import Purpose
+from volens.consent.jurisdiction import parse_jurisdiction
+from volens.consent.law import ProfileCatalogue
+from volens.consent.processing_record import NamedRecipient, ProcessingRecord
+from volens.consent.receipt import Controller
+from volens.store.promises.declared_facts import site_facts, zone_facts
+from volens.store.promises.recipients import verified_recipients
+from volens.store.promises.zones_and_notices import zone_of
+
+
+def processing_record(
+    connection: Connection, controller: Controller, purpose: Purpose, jurisdiction: str
+) -> ProcessingRecord:
+    """Return what holds now for people of one jurisdiction in one zone.
+
+    The controller is that of the site (`Store.site.controller`), the jurisdiction the ISO 3166 code of the law that
+    protects the person.
+
+    Raises:
+        InputError: there is no such zone, or the jurisdiction is not a code.
+        RefusedError: no profile covers the jurisdiction.
+        TamperError: the rows of the zone or of the site do not verify.
+    """
+    zone = zone_of(connection, purpose)
+    code = parse_jurisdiction(jurisdiction)
+    return ProcessingRecord(
+        controller=controller,
+        zone=zone,
+        jurisdiction=code,
+        profile=ProfileCatalogue().profile_of(code),
+        recipients=tuple(NamedRecipient(one.name, one.contact) for one in verified_recipients(connection, purpose)),
+        site_facts=site_facts(connection),
+        zone_facts=zone_facts(connection, purpose),
+    )
