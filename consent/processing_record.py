@@ -8,7 +8,7 @@ Source: GDPR 13, 15 and 30; ISO/IEC TS 27560:2023; CNIL model regulation 2019-00
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, final
 
@@ -19,8 +19,10 @@ from volens.consent.law import JurisdictionProfile
 from volens.consent.receipt import Controller
 from volens.consent.zone import Custody, Zone
 
-ATTRIBUTES: Final = ("face embedding", "name")
-"""What is stored of a person; photos never are."""
+ATTRIBUTES: Final = {"face embedding": True, "name": False}
+"""What is stored of a person, and whether it is a special category (GDPR 9); photos never are."""
+LEASE_SECONDS: Final = 0
+"""How long a door may decide without asking the store: every door asks."""
 
 
 class Comparison(StrEnum):
@@ -54,9 +56,9 @@ class ProcessingRecord:
     zone: Zone
     jurisdiction: str
     profile: JurisdictionProfile
-    recipients: tuple[NamedRecipient, ...]
-    site_facts: Mapping[SiteFact, str]
-    zone_facts: Mapping[ZoneFact, str]
+    recipients: tuple[NamedRecipient, ...] = ()
+    site_facts: Mapping[SiteFact, str] = field(default_factory=dict)
+    zone_facts: Mapping[ZoneFact, str] = field(default_factory=dict)
 
     @property
     def comparison(self) -> Comparison:
@@ -106,7 +108,7 @@ class ProcessingRecord:
                 "trigger": zone.trigger.value,
                 "liveness": zone.liveness.value,
                 "match_history_days": zone.match_history_days,
-                "lease_seconds": 0,
+                "lease_seconds": LEASE_SECONDS,
                 **{fact.value: text for fact, text in sorted(self.zone_facts.items())},
             },
             "jurisdiction": self.jurisdiction,

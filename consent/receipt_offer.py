@@ -12,13 +12,15 @@ from typing import Any, Final, final
 
 import rfc8785
 
+from volens.consent.declarations import SiteFact
 from volens.consent.errors import InputError, RefusedError
 from volens.consent.gate import CLOCK_SKEW
 from volens.consent.ids import ReceiptId
-from volens.consent.jurisdiction import parse_jurisdiction
+from volens.consent.law import LANGUAGES
 from volens.consent.notice import Notice
+from volens.consent.processing_record import ATTRIBUTES, LEASE_SECONDS, ProcessingRecord
 from volens.consent.reason import Reason
-from volens.consent.receipt import RECEIPT, SCHEMA_VERSION, Controller, UnverifiedReceipt, VerifiedReceipt
+from volens.consent.receipt import RECEIPT, SCHEMA_VERSION, UnverifiedReceipt, VerifiedReceipt
 from volens.consent.receipt_signature import (
     SignatureForm,
     SignatureTerms,
@@ -28,12 +30,17 @@ from volens.consent.receipt_signature import (
 from volens.consent.relying_party import RelyingParty
 from volens.consent.subject_key import SubjectKey, SubjectPublicKey
 from volens.consent.times import format_time, whole_seconds
-from volens.consent.zone import Custody, Zone
+from volens.consent.zone import Custody
 
 OFFER_LIFETIME: Final = timedelta(hours=24)
 """How long after it was composed a receipt can be brought back: a working day, for a person who signs at home."""
 _DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
+_PURPOSE: Final = {
+    "en": "to open the doors of this zone",
+    "fr": "ouvrir les portes de cette zone",
+    "de": "die Türen dieser Zone zu öffnen",
+}
 _STORAGE: Final = {
     Custody.OPERATOR: "operated by the controller",
     Custody.SUBJECT_KEY: "operated by the controller; opens only with a secret that the data subject alone holds",
@@ -74,38 +81,39 @@ class ReceiptOffer:
 
 
 def end_of_term(
-    zone: Zone, issued_at: datetime, *, valid_days: int | None = None, valid_until: datetime | None = None
+    record: ProcessingRecord,
+    issued_at: datetime,
+    *,
+    valid_days: int | None = None,
+    valid_until: datetime | None = None,
 ) -> datetime:
-    """Return when a consent ends: after `valid_days`, or at `valid_until` (aware), else after the zone's retention.
+    """Return when a consent ends: after `valid_days`, or at `valid_until` (aware), else after the longest term.
 
     Raises:
-        InputError: the term is below one day or longer than the zone's retention; or `valid_until` is past, later than
-            that, or given together with `valid_days`.
+        InputError: the term is below one day or longer than `ProcessingRecord.max_term_days`; or `valid_until` is past,
+            later than that, or given together with `valid_days`.
     """
     begins = whole_seconds(issued_at)
     if valid_until is not None:
         if valid_days is not None:
             raise InputError("got both a number of days and an end of the term; give one of the two")
         expires_at = whole_seconds(valid_until)
-        _check_term(zone, begins, expires_at)
+        _check_term(record, begins, expires_at)
         return expires_at
-    term_days = zone.retention_days if valid_days is None else valid_days
-    if not 1 <= term_days <= zone.retention_days:
+    term_days = record.max_term_days if valid_days is None else valid_days
+    if not 1 <= term_days <= record.max_term_days:
         raise InputError(
-            f"got a term of {term_days} days; expected 1 to {zone.retention_days}, the retention of zone "
-            f"{zone.purpose!r}",
+            f"got a term of {term_days} days; expected 1 to {_longest(record)}",
             reason=Reason.TERM_DAYS,
         )
     return begins + timedelta(days=term_days)
 
 
 def compose_receipt(
-    zone: Zone,
+    record: ProcessingRecord,
     notice: Notice,
-    controller: Controller,
     *,
     receipt_id: ReceiptId,
-    jurisdiction: str,
     key: SubjectPublicKey,
     signature: SignatureTerms,
     issued_at: datetime,
@@ -113,21 +121,21 @@ def compose_receipt(
 ) -> bytes:
     """Return the receipt for the owner of `key` to sign, as canonical JSON. The same values give the same bytes.
 
-    The receipt carries no name: names are sealed in the store.
+    Each field states what the record says now. The receipt carries no name: names are sealed in the store.
 
     Raises:
-        InputError: the term is longer than the zone's retention or past; the jurisdiction is not an ISO 3166 code such
-            as ``FR`` or ``US-IL``; the notice is for another zone; or the key cannot sign in this form.
+        InputError: the term is longer than `ProcessingRecord.max_term_days` or past; the notice is for another zone; or
+            the key cannot sign in this form.
         RefusedError: the zone refuses the form ``desk``.
     """
-    jurisdiction = parse_jurisdiction(jurisdiction)
+    zone, controller = record.zone, record.controller
     if notice.purpose != zone.purpose:
         raise InputError(f"got a notice for zone {notice.purpose!r}; expected one for {zone.purpose!r}")
     check_key_of_form(signature.form, key)
     if signature.form is SignatureForm.DESK:
         zone.check_desk_signature()
     issued_at, expires_at = whole_seconds(issued_at), whole_seconds(expires_at)
-    _check_term(zone, issued_at, expires_at)
+    _check_term(record, issued_at, expires_at)
     return rfc8785.dumps(
         {
             "schema_version": SCHEMA_VERSION,
@@ -135,7 +143,7 @@ def compose_receipt(
             "pii_principal_id": key.subject_id,
             "pii_principal_key": key.to_jwk(),
             "signature": signature.to_json(),
-            "pii_processing": _processing(zone, notice, jurisdiction, controller),
+            "pii_processing": _processing(record, notice, expires_at - issued_at),
             "party_identification": [
                 {
                     "party_id": controller.site_id,
@@ -158,9 +166,8 @@ def compose_receipt(
 
 def compose_again(
     receipt: VerifiedReceipt,
-    zone: Zone,
+    record: ProcessingRecord,
     notice: Notice,
-    controller: Controller,
     relying_party: RelyingParty | None,
     now: datetime,
 ) -> None:
@@ -168,7 +175,7 @@ def compose_again(
 
     1. It was composed lately, and not in the future.
     2. It is for the newest notice.
-    3. Composed again from the zone, the notice and the site of today, it is the same, byte for byte.
+    3. Composed again from the record, the notice and the site's address of today, it is the same, byte for byte.
 
     Raises:
         RefusedError: 1, 2 or 3 fails, or as `compose_receipt`.
@@ -188,11 +195,9 @@ def compose_again(
         raise RefusedError("the person agreed to another notice than the newest; show them the newest, and retry")
     # 3.
     document = compose_receipt(
-        zone,
+        record,
         notice,
-        controller,
         receipt_id=claims.receipt_id,
-        jurisdiction=claims.jurisdiction,
         key=claims.subject_key,
         signature=SignatureTerms.of(claims.signature.form, relying_party),
         issued_at=claims.issued_at,
@@ -200,8 +205,8 @@ def compose_again(
     )
     if document != receipt.document:
         raise RefusedError(
-            "the person signed another text than this site offers now (the notice, the zone or the site's address may "
-            "have changed); ask for a new offer, and sign that one"
+            "the person signed another text than this site offers now (the notice, the zone, its recipients, what the "
+            "controller declared or the site's address may have changed); ask for a new offer, and sign that one"
         )
 
 
@@ -214,13 +219,42 @@ def read_offer(document: bytes) -> UnverifiedReceipt:
     return UnverifiedReceipt.parse(signing_input(document, RECEIPT.typ) + b".")
 
 
-def _check_term(zone: Zone, issued_at: datetime, expires_at: datetime) -> None:
-    if not issued_at < expires_at <= issued_at + timedelta(days=zone.retention_days):
+def consent_words(record: ProcessingRecord, language: str, term: timedelta) -> str:
+    """Return the words of consent that a person signs: those of the profile, on one line.
+
+    In a language without words (`volens.consent.law.LANGUAGES`) they are English.
+    """
+    primary = language.partition("-")[0]
+    known = primary if primary in LANGUAGES else "en"
+    text = record.profile.release_text(
+        known,
+        controller=record.controller.name,
+        zone=record.zone.title or record.zone.purpose,
+        days=-(-term // _DAY),
+        purpose=_PURPOSE[known],
+    )
+    return " ".join(text.split())
+
+
+def signed_words(receipt: UnverifiedReceipt | VerifiedReceipt) -> str:
+    """Return the words of consent that the person signs, or signed, in the language of the notice."""
+    return str(RECEIPT.peek_json(receipt.token)["pii_processing"]["consent_text"])
+
+
+def _check_term(record: ProcessingRecord, issued_at: datetime, expires_at: datetime) -> None:
+    if not issued_at < expires_at <= issued_at + timedelta(days=record.max_term_days):
         raise InputError(
-            f"got a term until {format_time(expires_at)}; expected a moment within {zone.retention_days} days "
-            f"from now, the retention of zone {zone.purpose!r}",
+            f"got a term until {format_time(expires_at)}; expected a moment within {_longest(record)}",
             reason=Reason.TERM_DAYS,
         )
+
+
+def _longest(record: ProcessingRecord) -> str:
+    """Say how long a term can be, and which clock says so."""
+    zone, days = record.zone, record.max_term_days
+    if days < zone.retention_days:
+        return f"{days} days, the longest term of the profile {record.profile.code}"
+    return f"{days} days, the retention of zone {zone.purpose!r}"
 
 
 def _duration(term: timedelta) -> str:
@@ -228,7 +262,8 @@ def _duration(term: timedelta) -> str:
     return f"PT{term // _SECOND}S" if term % _DAY else f"P{term // _DAY}D"
 
 
-def _processing(zone: Zone, notice: Notice, jurisdiction: str, controller: Controller) -> dict[str, Any]:
+def _processing(record: ProcessingRecord, notice: Notice, term: timedelta) -> dict[str, Any]:
+    zone, profile = record.zone, record.profile
     return {
         "privacy_notice": {
             "sha256": notice.sha256,
@@ -236,26 +271,42 @@ def _processing(zone: Zone, notice: Notice, jurisdiction: str, controller: Contr
             "published_at": format_time(notice.published_at),
         },
         "language": notice.language,
+        "consent_text": consent_words(record, notice.language, term),
         "purpose": zone.purpose,
         "purpose_type": "access control: open the doors of this zone to people who opted in",
-        "lawful_basis": "explicit consent, GDPR 6(1)(a) and 9(2)(a)",
+        "comparison": record.comparison.value,
+        "lawful_basis": profile.lawful_basis,
+        "law": profile.law,
+        "jurisdiction_profile": profile.code,
         "custody": zone.custody.value,
         "custody_justification": zone.justification,
         "alternative": zone.alternative,
+        "second_factor": zone.second_factor.value,
+        "trigger": zone.trigger.value,
+        "liveness": zone.liveness.value,
+        "offline_lease_seconds": LEASE_SECONDS,
         "pii_information": [
-            {"pii_type": "face embedding", "pii_optional": True, "sensitive_pii": True, "special_pii": True},
-            {"pii_type": "name", "pii_optional": True, "sensitive_pii": False, "special_pii": False},
+            {"pii_type": one, "pii_optional": True, "sensitive_pii": is_special, "special_pii": is_special}
+            for one, is_special in ATTRIBUTES.items()
         ],
-        "pii_controllers": [controller.site_id],
+        "pii_controllers": [record.controller.site_id],
+        "controller_declarations": {fact.value: text for fact, text in record.site_facts.items()},
         "collection_method": "photos taken with the person present; photos are not stored",
         "processing_method": "mean embedding, sealed with AES-256-GCM under a key derived from this receipt",
-        "storage_locations": [_STORAGE[zone.custody]],
+        "storage_locations": [_STORAGE[zone.custody], *_declared(record, SiteFact.STORAGE_PLACE)],
         "processing_location": ["operated by the controller"],
-        "geographic_restrictions": ["none beyond the storage location"],
-        "retention_period": f"P{zone.retention_days}D",
-        "jurisdiction": jurisdiction,
-        "recipient_third_parties": [],
+        "geographic_restrictions": _declared(record, SiteFact.TRANSFERS) or ["not declared by the controller"],
+        "retention_period": f"P{record.max_term_days}D",
+        "inactive_after": f"P{record.inactive_after_days}D",
+        "match_history_period": f"P{zone.match_history_days}D",
+        "jurisdiction": record.jurisdiction,
+        "recipient_third_parties": [{"name": one.name, "contact": one.contact} for one in record.recipients],
         "withdrawal_method": "at any time, without login: the withdrawal code or its QR, or at the desk",
-        "privacy_rights": ["access", "rectification", "erasure", "restriction", "portability", "complaint"],
-        "authority_party": "the data protection authority of the jurisdiction",
+        "privacy_rights": [right.value for right in profile.rights],
+        "authority_party": f"{profile.authority.name['en']}, {profile.authority.url}",
     }
+
+
+def _declared(record: ProcessingRecord, fact: SiteFact) -> list[str]:
+    text = record.site_facts.get(fact)
+    return [] if text is None else [text]

@@ -32,7 +32,7 @@ from volens.store.people import add_external_id, parse_external_id, shorten
 from volens.store.people.consents import add_consent
 from volens.store.people.subject_secrets import add_commitment
 from volens.store.programs import MessageKind, enqueue
-from volens.store.promises import Defaults, notice_of, zone_of
+from volens.store.promises import Defaults, notice_of, processing_record, zone_of
 
 MAX_NAME_LENGTH: Final = 200
 COMMITMENT_BYTES: Final = 32
@@ -55,17 +55,19 @@ def offer_consent(
 
     Raises:
         InputError: the notice is not the newest of its zone, or the jurisdiction or the term is not valid.
-        RefusedError: the zone refuses this form, or a passkey is to sign and the site has no public address.
+        RefusedError: the zone refuses this form, no profile covers the jurisdiction, or a passkey is to sign and the
+            site has no public address.
     """
-    with installation.store.read() as connection:
+    store = installation.store
+    with store.read() as connection:
         zone = zone_of_newest(connection, notice)
+        record = processing_record(connection, store.site.controller, zone.purpose, jurisdiction)
     return offer_receipt(
-        installation.store,
-        zone,
+        store,
+        record,
         notice,
         public_key=public_key,
         form=form,
-        jurisdiction=jurisdiction,
         valid_days=valid_days,
         valid_until=valid_until,
     )
@@ -117,7 +119,7 @@ def accept_consent(
         # 1.
         zone = zone_of_newest(connection, notice)
         # 2.
-        receipt = accept_receipt(store, connection, zone, notice, signed)
+        receipt = accept_receipt(store, connection, notice, signed)
     if commitment is not None:
         check_commitment(zone, commitment)
     receipt_id = receipt.claims.receipt_id

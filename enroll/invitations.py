@@ -37,7 +37,7 @@ from volens.store.people import stored_receipt
 from volens.store.people.disclosures import COMMAND_LINE
 from volens.store.people.external_ids import add_external_digest, consent_with_digest, external_digest
 from volens.store.people.invitation_rows import InvitationCount, StoredInvitation
-from volens.store.promises import notice_of, refuse_if_stopped, zone_of
+from volens.store.promises import notice_of, processing_record, refuse_if_stopped, zone_of
 
 MAX_DAYS: Final = 90
 _GONE: Final = "there is no open invitation of this id; 'volens invite list' shows them"
@@ -330,7 +330,8 @@ class Invitations:
             InputError, RefusedError: see `invite`.
         """
         purpose, digest = zone.purpose, None
-        ends_at = end_of_term(zone, tx.now, valid_days=person.valid_days, valid_until=person.valid_until)
+        record = processing_record(tx.connection, self._store.site.controller, purpose, jurisdiction)
+        ends_at = end_of_term(record, tx.now, valid_days=person.valid_days, valid_until=person.valid_until)
         valid_until = None if person.valid_until is None else ends_at
         if person.external_id is not None:
             digest = external_digest(self._store.keyring, purpose, person.external_id)

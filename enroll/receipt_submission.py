@@ -8,8 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from volens.consent import InputError, Notice, ReceiptId, RefusedError, UnverifiedReceipt, VerifiedReceipt, Zone
+from volens.consent import InputError, Notice, ReceiptId, RefusedError, UnverifiedReceipt, VerifiedReceipt
 from volens.consent.errors import ReceiptSignatureError
+from volens.consent.processing_record import ProcessingRecord
 from volens.consent.reason import Reason
 from volens.consent.receipt import verify_receipt
 from volens.consent.receipt_offer import ReceiptOffer, compose_again, compose_receipt, end_of_term
@@ -17,17 +18,16 @@ from volens.consent.receipt_signature import SignatureForm, SignatureTerms
 from volens.consent.subject_key import SubjectPublicKey
 from volens.store import Store
 from volens.store.people import stored_receipt
-from volens.store.promises import Defaults
+from volens.store.promises import Defaults, processing_record
 
 
 def offer_receipt(
     store: Store,
-    zone: Zone,
+    record: ProcessingRecord,
     notice: Notice,
     *,
     public_key: SubjectPublicKey,
     form: SignatureForm,
-    jurisdiction: str,
     valid_days: int | None = None,
     valid_until: datetime | None = None,
 ) -> ReceiptOffer:
@@ -39,20 +39,18 @@ def offer_receipt(
     now = store.now()
     return ReceiptOffer(
         compose_receipt(
-            zone,
+            record,
             notice,
-            store.site.controller,
             receipt_id=ReceiptId(store.random(16).hex()),
-            jurisdiction=jurisdiction,
             key=public_key,
             signature=SignatureTerms.of(form, Defaults(store).public_url()),
             issued_at=now,
-            expires_at=end_of_term(zone, now, valid_days=valid_days, valid_until=valid_until),
+            expires_at=end_of_term(record, now, valid_days=valid_days, valid_until=valid_until),
         )
     )
 
 
-def accept_receipt(store: Store, connection: Connection, zone: Zone, notice: Notice, signed: bytes) -> VerifiedReceipt:
+def accept_receipt(store: Store, connection: Connection, notice: Notice, signed: bytes) -> VerifiedReceipt:
     """Return a receipt that a person signed, if this site offers it today.
 
     1. The person whose key it names signed it.
@@ -72,7 +70,8 @@ def accept_receipt(store: Store, connection: Connection, zone: Zone, notice: Not
         reason = str(problem).removeprefix("integrity: ").partition(";")[0]
         raise InputError(f"{reason}; sign what was offered, with the key or passkey that it names") from None
     # 2.
-    compose_again(receipt, zone, notice, store.site.controller, Defaults(store).public_url(), store.now())
+    record = processing_record(connection, store.site.controller, notice.purpose, receipt.claims.jurisdiction)
+    compose_again(receipt, record, notice, Defaults(store).public_url(), store.now())
     # 3.
     if stored_receipt(connection, receipt.claims.receipt_id) is not None:
         raise RefusedError(

@@ -58,7 +58,7 @@ from volens.store.people.restrictions import restricted_since
 from volens.store.people.score_counts import ScoreCounts, put_score_counts, score_counts_of
 from volens.store.people.subject_secrets import add_commitment
 from volens.store.programs import MessageKind, enqueue
-from volens.store.promises import Defaults
+from volens.store.promises import Defaults, processing_record
 from volens.store.schema.personal_tables import OWNER
 
 _ENDED: Final = "there is no consent in force for this receipt; nothing was changed; record a new consent instead"
@@ -101,14 +101,14 @@ def offer_renewal(
     store = installation.store
     with store.read() as connection:
         zone, _old, verified = _in_force(store, connection, receipt_id, notice)
+        record = processing_record(connection, store.site.controller, zone.purpose, verified.claims.jurisdiction)
     own = SignatureForm.PASSKEY if verified.claims.signature.form is SignatureForm.PASSKEY else SignatureForm.PERSON_KEY
     return offer_receipt(
         store,
-        zone,
+        record,
         notice,
         public_key=verified.claims.subject_key,
         form=form or own,
-        jurisdiction=verified.claims.jurisdiction,
         valid_days=valid_days,
     )
 
@@ -158,7 +158,7 @@ def accept_renewal(
     # 1.
     with store.read() as connection:
         zone, old, verified = _in_force(store, connection, receipt_id, notice)
-        new = accept_receipt(store, connection, zone, notice, signed)
+        new = accept_receipt(store, connection, notice, signed)
     if new.claims.subject_key != verified.claims.subject_key:
         raise RefusedError(
             "this key is not the one that signed the receipt; use the person's own key, or end this consent and record "

@@ -40,6 +40,7 @@ class ConsentSheet:
     notice_language: str
     notice_version: int
     notice_sha256: str
+    consent_text: str
     has_page: bool
 
     @classmethod
@@ -74,6 +75,7 @@ class ConsentSheet:
             notice_language=processing["language"],
             notice_version=processing["privacy_notice"]["version"],
             notice_sha256=claims.notice_sha256,
+            consent_text=processing["consent_text"],
             has_page=take_home.site is not None,
         )
 

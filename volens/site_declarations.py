@@ -5,8 +5,16 @@ from typing import final
 
 from volens.consent import parse_purpose
 from volens.consent.declarations import SiteFact, ZoneFact, parse_fact
+from volens.consent.processing_record import ProcessingRecord
 from volens.store import Store
-from volens.store.promises import declare_site_facts, declare_zone_facts, site_facts, zone_facts, zone_of
+from volens.store.promises import (
+    declare_site_facts,
+    declare_zone_facts,
+    processing_record,
+    site_facts,
+    zone_facts,
+    zone_of,
+)
 
 
 @final
@@ -34,6 +42,17 @@ class SiteDeclarations:
         """
         with self._store.read() as connection:
             return zone_facts(connection, zone_of(connection, parse_purpose(name)).purpose)
+
+    def record(self, zone: str, jurisdiction: str) -> ProcessingRecord:
+        """Return what holds now for people of a jurisdiction in a zone; see `volens.store.promises.processing_record`.
+
+        Raises:
+            InputError: there is no such zone, or the jurisdiction is not a code.
+            RefusedError: no profile covers the jurisdiction.
+            TamperError: rows of the zone or of the site do not verify.
+        """
+        with self._store.read() as connection:
+            return processing_record(connection, self._store.site.controller, parse_purpose(zone), jurisdiction)
 
     def declare(self, facts: Mapping[str, str]) -> dict[SiteFact, str]:
         """Declare facts about the controller, by their names; an empty text takes one back. Return all that hold now.

@@ -42,7 +42,7 @@ from volens.store.keys.secrets import BucketKey
 from volens.store.keys.wrapped_keys import bucket_context, secret_context
 from volens.store.log import log_size, node_reader
 from volens.store.people import live_candidates, reference_ids
-from volens.store.promises import zone_of
+from volens.store.promises import processing_record, zone_of
 from volens.store.schema import Scope
 from volens.store.schema.keyring_tables import BUCKET_SIZE, bucket
 
@@ -112,13 +112,13 @@ def _given(store: Store, zone: Zone, notice: Notice) -> _Given:
     key = SubjectKey.from_seed(os.urandom(32))
     receipt_id = ReceiptId(os.urandom(16).hex())
     issued_at = store.now()
-    expires_at = end_of_term(zone, issued_at)
+    with store.read() as connection:
+        record = processing_record(connection, store.site.controller, zone.purpose, _JURISDICTION)
+    expires_at = end_of_term(record, issued_at)
     payload = compose_receipt(
-        zone,
+        record,
         notice,
-        store.site.controller,
         receipt_id=receipt_id,
-        jurisdiction=_JURISDICTION,
         key=key.public,
         signature=SignatureTerms(SignatureForm.PERSON_KEY),
         issued_at=issued_at,

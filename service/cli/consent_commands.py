@@ -14,6 +14,7 @@ from volens.consent import (
     TakeHome,
     VolensError,
 )
+from volens.consent.receipt_offer import consent_words, end_of_term
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.factor_prompt import read_factor, read_panel_badge
 from volens.service.cli.named_files import must_be_new, read_file, write_private
@@ -73,7 +74,10 @@ def give(
         valid_until = None if until is None else parse_until(until, site.now(), site.defaults.time_zone())
         notice = site.notice(site.defaults.zone(zone), language)
         if not yes_i_read_it:
-            ask_to_agree(notice.text, site.zones.get(notice.purpose).label, notice.language)
+            record = site.declarations.record(notice.purpose, law)
+            term = end_of_term(record, site.now(), valid_days=valid_days, valid_until=valid_until) - site.now()
+            words = consent_words(record, notice.language, term)
+            ask_to_agree(notice.text, record.zone.label, notice.language, words)
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
         try:

@@ -1,6 +1,7 @@
 """`volens consent renew`, `correct` and `reissue-code`: change a consent in force without starting over."""
 
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -9,6 +10,7 @@ import typer
 from volens import Site, SubjectKey, TakeHome
 from volens.consent import InputError, UnverifiedReceipt
 from volens.consent.receipt import notice_language
+from volens.consent.receipt_offer import consent_words
 from volens.service.cli.carried_secrets import BadgeToHandOver, shown
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
@@ -79,7 +81,9 @@ def renew(
         agreed = UnverifiedReceipt.parse(signature if isinstance(signature, bytes) else stored.token.encode("utf-8"))
         notice = site.notice(stored.purpose, language or notice_language(agreed))
         if isinstance(signature, SubjectKey) and not yes_i_read_it:
-            ask_to_agree(notice.text, label, notice.language)
+            record = site.declarations.record(stored.purpose, agreed.claims.jurisdiction)
+            term = timedelta(days=valid_days or record.max_term_days)
+            ask_to_agree(notice.text, label, notice.language, consent_words(record, notice.language, term))
 
         def hand_over(_tx: Transaction, take_home: TakeHome) -> None:
             files.write(take_home)

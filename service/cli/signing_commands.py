@@ -9,7 +9,7 @@ from volens import Site, SubjectKey, TakeHome
 from volens.consent import InputError, UnverifiedReceipt
 from volens.consent.offer_file import OfferFile
 from volens.consent.receipt import notice_language
-from volens.consent.receipt_offer import OFFER_LIFETIME
+from volens.consent.receipt_offer import OFFER_LIFETIME, read_offer, signed_words
 from volens.consent.receipt_signature import SignatureForm
 from volens.consent.subject_key import SubjectPublicKey
 from volens.service.cli.command_types import Commands, Output
@@ -103,7 +103,7 @@ def sign(
     note(f"Receipt {said.receipt_id} for zone {said.purpose}, custody {said.custody.value}, law of {said.jurisdiction}")
     note(f"In force from {said.issued_at:%Y-%m-%d %H:%M} to {said.expires_at:%Y-%m-%d %H:%M} UTC")
     if not yes_i_read_it:
-        ask_to_agree(file.notice_text, said.purpose, file.language)
+        ask_to_agree(file.notice_text, said.purpose, file.language, signed_words(read_offer(file.offer.document)))
     write_public(out, file.offer.sign(signing) + b"\n")
     document = members(said, "receipt_id subject_id zone=purpose expires_at") | {"signed": str(out)}
     return document, f"signed; give {shown(out)} to the site, and keep your key: it renews this consent later"

@@ -73,8 +73,8 @@ class TakeHomeFiles:
             self.remove()
 
 
-def ask_to_agree(notice_text: str, zone: str, language: str) -> None:
-    """Show a notice and what its zone is called on the terminal, and ask the person for an explicit yes.
+def ask_to_agree(notice_text: str, zone: str, language: str, consent_text: str) -> None:
+    """Show a notice, what its zone is called and the words to sign on the terminal, and ask for an explicit yes.
 
     The question and its yes are in the language of the notice; in English, if there are no words in that language.
     The English yes always counts.
@@ -89,7 +89,8 @@ def ask_to_agree(notice_text: str, zone: str, language: str) -> None:
             "--yes-i-read-it"
         )
     words = PageWords("consent_question", page_language(language))
-    note(words.text("zone", zone=zone) + f"\n\n{notice_text}")
+    note(words.text("zone", zone=zone) + f"\n\n{notice_text}\n")
+    note(words.text("sign") + f"\n{consent_text}\n")
     yes = words.text("yes")
     answer = typer.prompt(words.text("question", yes=yes), err=True, default=words.text("no"))
     if not (same_text(answer, yes) or same_text(answer, _YES)):

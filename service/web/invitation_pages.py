@@ -1,5 +1,6 @@
 """Pages of an invitation: the link opens it, the person reads what it is about, and says yes or no."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from volens import Site
 from volens.consent.invitation import InvitationEndedError
+from volens.consent.receipt_offer import consent_words
 from volens.enroll import InvitationView
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import RequestBody
@@ -18,7 +20,6 @@ from volens.service.http.web_session import open_session, start_session
 from volens.service.web.invitation_session import LIFETIME, Invited, InvitedSession
 from volens.service.web.page_response import render, zone_name
 from volens.service.web.page_route import PageRoute
-from volens.store.promises import recipients_of
 
 router: Final = APIRouter(route_class=PageRoute)
 
@@ -108,14 +109,16 @@ async def _page(request: Request, app_state: AppState, invited: InvitedSession, 
 
 def facts_of(site: Site, view: InvitationView) -> dict[str, Any]:
     """Return what the pages of an invitation show of it."""
-    days = view.zone.retention_days if view.valid_days is None else view.valid_days
-    with site.installation.store.read() as connection:
-        recipients = ", ".join(one.name for one in recipients_of(connection, view.zone.purpose))
+    record = site.declarations.record(view.zone.purpose, view.jurisdiction)
+    term = timedelta(days=record.max_term_days if view.valid_days is None else view.valid_days)
+    if view.valid_until is not None:
+        term = view.valid_until - site.now()
     return {
         "view": view,
         "zone": view.zone,
         "zone_name": zone_name(view.zone),
-        "days": days,
-        "recipients": recipients,
+        "days": term.days,
+        "consent_words": consent_words(record, view.notice.language, term),
+        "recipients": ", ".join(one.name for one in record.recipients),
         "steps": STEPS,
     }

@@ -6,6 +6,7 @@ Where the person also holds half of the key to the embedding, the browser makes 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Final
 
@@ -16,6 +17,7 @@ from pydantic import Field
 from volens import Site
 from volens.consent import Badge, Custody, InputError, Notice, PersonSecret, ReceiptId, TakeHome
 from volens.consent.receipt import notice_language
+from volens.consent.receipt_offer import consent_words
 from volens.rights import OwnConsent
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import EXAMPLE_SHA256, IdInPath, RequestBody
@@ -63,14 +65,18 @@ async def renewal_page(request: Request, app_state: SharedState, mine: Mine, rec
         if not isinstance(found, OwnConsent) or not found.can_change:
             return RedirectResponse(f"/me/consents/{receipt_id}", 303)
         old = site.changes.in_force([found.facts.receipt_id])
+        notice, claims = _notice(site, old), old.verified().claims
+        record = site.declarations.record(old.purpose, claims.jurisdiction)
         return own_page(
             request,
             "renewal",
             own,
             consent=found,
             zone=found.zone,
-            notice=_notice(site, old),
-            form=old.verified().claims.signature.form.value,
+            notice=notice,
+            days=record.max_term_days,
+            consent_words=consent_words(record, notice.language, timedelta(days=record.max_term_days)),
+            form=claims.signature.form.value,
             commitment=commitment_of_secret(site, found),
         )
 

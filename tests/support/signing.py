@@ -13,8 +13,11 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from volens.consent import Notice, ReceiptId, SubjectKey, UnverifiedReceipt, Zone
+from volens.consent.jurisdiction import parse_jurisdiction
 from volens.consent.jws import b64url, from_b64url
+from volens.consent.law import ProfileCatalogue
 from volens.consent.passkey_assertion import PasskeyAssertion
+from volens.consent.processing_record import ProcessingRecord
 from volens.consent.receipt import Controller
 from volens.consent.receipt_offer import ReceiptOffer, compose_receipt, end_of_term
 from volens.consent.receipt_signature import SignatureForm, SignatureTerms, passkey_token
@@ -39,16 +42,16 @@ def sign_receipt(
     form: SignatureForm = SignatureForm.DESK,
 ) -> UnverifiedReceipt:
     """Compose a receipt and sign it with a key."""
+    code = parse_jurisdiction(jurisdiction)
+    record = ProcessingRecord(controller, zone, code, ProfileCatalogue().profile_of(code))
     document = compose_receipt(
-        zone,
+        record,
         notice,
-        controller,
         receipt_id=receipt_id,
-        jurisdiction=jurisdiction,
         key=key.public,
         signature=SignatureTerms(form),
         issued_at=now,
-        expires_at=end_of_term(zone, now, valid_days=valid_days, valid_until=valid_until),
+        expires_at=end_of_term(record, now, valid_days=valid_days, valid_until=valid_until),
     )
     return UnverifiedReceipt.parse(ReceiptOffer(document).sign(key))
 

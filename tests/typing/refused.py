@@ -34,6 +34,7 @@ from volens.consent import (
 from volens.consent.embedding import FloatArray
 from volens.consent.gate import ConsentLedger, admit
 from volens.consent.grant import ProbePermit
+from volens.consent.processing_record import ProcessingRecord
 from volens.consent.receipt import Controller, verify_receipt
 from volens.consent.receipt_offer import ReceiptOffer, compose_receipt
 from volens.consent.receipt_signature import SignatureForm, SignatureTerms
@@ -159,16 +160,14 @@ def the_ids(
 
 
 def the_agreement(
-    zone: Zone, notice: Notice, who: Controller, receipt_id: ReceiptId, key: SubjectKey, now: datetime
+    zone: Zone, record: ProcessingRecord, notice: Notice, receipt_id: ReceiptId, key: SubjectKey, now: datetime
 ) -> None:
     terms: dict[str, Any] = {"signature": SignatureTerms(SignatureForm.DESK), "issued_at": now, "expires_at": now}
     mine = key.public
-    compose_receipt(zone, notice, who, receipt_id=receipt_id, jurisdiction="FR", key=mine, **terms)
-    compose_receipt(zone, notice, who, receipt_id="00", jurisdiction="FR", key=mine, **terms)  # refused: arg-type
-    compose_receipt(zone, notice, who, receipt_id=receipt_id, jurisdiction="FR", key=key, **terms)  # refused: arg-type
-    compose_receipt(
-        zone.purpose, notice, who, receipt_id=receipt_id, jurisdiction="FR", key=mine, **terms
-    )  # refused: arg-type
+    compose_receipt(record, notice, receipt_id=receipt_id, key=mine, **terms)
+    compose_receipt(record, notice, receipt_id="00", key=mine, **terms)  # refused: arg-type
+    compose_receipt(record, notice, receipt_id=receipt_id, key=key, **terms)  # refused: arg-type
+    compose_receipt(zone, notice, receipt_id=receipt_id, key=mine, **terms)  # refused: arg-type
     ReceiptOffer(b"").sign(mine)  # refused: arg-type
     SignatureTerms("passkey")  # refused: arg-type
     Notice.publish("front-door", language="en", version=1, text=b"text", now=now)  # refused: arg-type

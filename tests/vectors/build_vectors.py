@@ -36,6 +36,8 @@ from volens.audit import (
 )
 from volens.consent import Notice, Purpose, ReceiptId, SiteId, SubjectKey, Zone, from_b64url
 from volens.consent.jws import b64url
+from volens.consent.law import ProfileCatalogue
+from volens.consent.processing_record import ProcessingRecord
 from volens.consent.receipt import Controller
 from volens.consent.receipt_offer import ReceiptOffer, compose_receipt, end_of_term
 from volens.consent.receipt_signature import SignatureForm, SignatureTerms
@@ -78,16 +80,16 @@ def good(seed: bytes = ANN_SEED, *, jurisdiction: str = "FR", days: int = 365, n
     )
     notice = Notice.publish(Purpose("front-door"), language="en", version=1, text=b"We keep a number.\n", now=now)
     key = SubjectKey.from_seed(seed)
+    controller = Controller(SiteId("site-5c1e"), "Lakeside Bakery", "privacy@lakeside.example")
+    record = ProcessingRecord(controller, zone, jurisdiction, ProfileCatalogue().profile_of(jurisdiction))
     document = compose_receipt(
-        zone,
+        record,
         notice,
-        Controller(SiteId("site-5c1e"), "Lakeside Bakery", "privacy@lakeside.example"),
         receipt_id=ReceiptId("00112233445566778899aabbccddeeff"),
-        jurisdiction=jurisdiction,
         key=key.public,
         signature=SignatureTerms(SignatureForm.PERSON_KEY),
         issued_at=now,
-        expires_at=end_of_term(zone, now),
+        expires_at=end_of_term(record, now),
     )
     return ReceiptOffer(document).sign(key).decode("ascii")
 

@@ -30,9 +30,14 @@ from tests.unit.consent.samples import (
     zone,
 )
 from volens.consent import Custody, DataSubjectId, InputError, Purpose, UnverifiedReceipt, from_b64url
+from volens.consent.declarations import SiteFact
 from volens.consent.errors import ReceiptError, ReceiptSignatureError
 from volens.consent.jws import MAX_TOKEN_BYTES, b64url, public_jwk
+from volens.consent.law import ProfileCatalogue
+from volens.consent.processing_record import NamedRecipient, ProcessingRecord
 from volens.consent.receipt import SCHEMA_VERSION, verify_receipt
+from volens.consent.receipt_offer import compose_receipt, end_of_term, read_offer, signed_words
+from volens.consent.receipt_signature import SignatureForm, SignatureTerms
 
 JsonObject = dict[str, Any]
 
@@ -46,6 +51,15 @@ FIELDS = [
     "pii_processing.purpose",
     "pii_processing.purpose_type",
     "pii_processing.lawful_basis",
+    "pii_processing.consent_text",
+    "pii_processing.comparison",
+    "pii_processing.law",
+    "pii_processing.jurisdiction_profile",
+    "pii_processing.second_factor",
+    "pii_processing.trigger",
+    "pii_processing.liveness",
+    "pii_processing.offline_lease_seconds",
+    "pii_processing.controller_declarations",
     "pii_processing.pii_information",
     "pii_processing.pii_controllers",
     "pii_processing.collection_method",
@@ -178,6 +192,68 @@ def test_a_jurisdiction_in_another_form_is_not_signed(bad: str) -> None:
 
 def test_a_jurisdiction_is_signed_in_capitals() -> None:
     assert receipt(jurisdiction=" fr-il").claims.jurisdiction == "FR-IL"
+
+
+@pytest.mark.parametrize(
+    ("jurisdiction", "basis"),
+    [("ES", "GDPR 6(1)(a)"), ("FR", "article 44"), ("US-IL", "740 ILCS 14/15"), ("CA-QC", "CQLR"), ("BR", "LGPD")],
+)
+def test_the_law_of_the_person_is_what_they_sign(jurisdiction: str, basis: str) -> None:
+    processing = document(receipt(jurisdiction=jurisdiction).token)["pii_processing"]
+    assert basis.lower() in f"{processing['lawful_basis']} {processing['law']}".lower()
+    assert jurisdiction in {"ES", "FR"} or "GDPR" not in str(processing)
+
+
+def test_recipients_and_declarations_are_in_the_receipt() -> None:
+    record = ProcessingRecord(
+        CONTROLLER,
+        zone(),
+        "FR",
+        ProfileCatalogue().profile_of("FR"),
+        (NamedRecipient("Guard Co", "guard@example.org"),),
+        {SiteFact.TRANSFERS: "none", SiteFact.DPO: "Dana Doe"},
+    )
+    processing = json.loads(composed(record))["pii_processing"]
+    assert processing["recipient_third_parties"] == [{"name": "Guard Co", "contact": "guard@example.org"}]
+    assert processing["geographic_restrictions"] == ["none"]
+    assert processing["controller_declarations"] == {"transfers": "none", "dpo": "Dana Doe"}
+    assert processing["comparison"] == "biometric identification (1:N)"
+
+
+def test_what_nobody_declared_is_not_claimed() -> None:
+    processing = document(receipt().token)["pii_processing"]
+    assert processing["geographic_restrictions"] == ["not declared by the controller"]
+    assert processing["recipient_third_parties"] == []
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "I"), ("fr-CA", "Je"), ("de", "Ich"), ("nl", "I")])
+def test_the_words_of_consent_are_in_the_language_of_the_notice(language: str, word: str) -> None:
+    record = ProcessingRecord(CONTROLLER, zone(title="Front door"), "FR", ProfileCatalogue().profile_of("FR"))
+    words = signed_words(read_offer(composed(record, language=language)))
+    assert word in words.split()
+    assert all(one in words for one in ("Lakeside Bakery", "Front door", "365"))
+
+
+def test_the_shortest_clock_ends_the_term() -> None:
+    record = ProcessingRecord(CONTROLLER, zone(retention_days=1098), "US-CO", ProfileCatalogue().profile_of("US-CO"))
+    assert end_of_term(record, NOW) == NOW + timedelta(days=730)
+    with pytest.raises(InputError, match="expected 1 to 730 days, the longest term of the profile US-CO"):
+        end_of_term(record, NOW, valid_days=731)
+    with pytest.raises(InputError, match="within 730 days, the longest term of the profile US-CO"):
+        end_of_term(record, NOW, valid_until=NOW + timedelta(days=731))
+
+
+def composed(record: ProcessingRecord, language: str = "en") -> bytes:
+    """Return the receipt of a record for Ann."""
+    return compose_receipt(
+        record,
+        notice(language=language),
+        receipt_id=RECEIPT_ID,
+        key=ANN.public,
+        signature=SignatureTerms(SignatureForm.DESK),
+        issued_at=NOW,
+        expires_at=end_of_term(record, NOW),
+    )
 
 
 def test_a_notice_of_another_zone_is_not_signed() -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from volens import service
+from volens import consent, service
 from volens.consent import Custody, EndReason
 from volens.consent.clocks import LEGAL_SOURCES
 from volens.erase import pages
@@ -21,6 +21,7 @@ FOLDER = Path(pages.__file__).parent
 TABLES = sorted(path.stem for path in FOLDER.glob("*.toml"))
 MESSAGES = {
     "invitation_message": Path(service.__file__).parent / "invitation_letter.py",
+    "declarations": Path(consent.__file__).parent / "declarations.py",
     "consent_question": Path(service.__file__).parent / "cli" / "take_home_files.py",
 }
 """Texts that are no pages, and the module that uses their words."""
