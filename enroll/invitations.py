@@ -37,7 +37,7 @@ from volens.store.people import stored_receipt
 from volens.store.people.disclosures import COMMAND_LINE
 from volens.store.people.external_ids import add_external_digest, consent_with_digest, external_digest
 from volens.store.people.invitation_rows import InvitationCount, StoredInvitation
-from volens.store.promises import notice_of, processing_record, refuse_if_stopped, zone_of
+from volens.store.promises import notice_of, processing_record, refuse_if_stopped, refuse_unlawful, zone_of
 
 MAX_DAYS: Final = 90
 _GONE: Final = "there is no open invitation of this id; 'volens invite list' shows them"
@@ -319,6 +319,7 @@ class Invitations:
         notice = notice_of(tx.connection, purpose, language)
         found = zone_of_newest(tx.connection, notice)
         refuse_if_stopped(tx.connection, jurisdiction, purpose)
+        refuse_unlawful(tx.connection, jurisdiction, found.custody, purpose)
         return found, notice, jurisdiction
 
     def _columns(

@@ -21,9 +21,10 @@ PUBLIC_KINDS: Final = frozenset(
         *("zone.renamed", "zone.paused", "zone.resumed", "zone.removed", "zone.fpir_changed", "zone.calibrated"),
         *("zone.trigger_changed", "zone.liveness_changed", "zone.declared", "site.declared"),
         *("recipient.added", "recipient.removed"),
+        *("jurisdiction.profile_added", "jurisdiction.profile_removed"),
     }
 )
-"""Kinds of events whose details the policy and the notices publish: zones, notices, recipients."""
+"""Kinds of events whose details the policy and the notices publish: zones, notices, recipients, profiles."""
 
 _AS_BYTES: Final = tuple(kind.encode() for kind in PUBLIC_KINDS)
 """Looked for first, because to parse a leaf takes 0.1 ms."""

@@ -48,6 +48,7 @@ from volens.site_consents import ConsentGiving
 from volens.site_declarations import SiteDeclarations
 from volens.site_doors import DoorDecisions
 from volens.site_evidence import SiteEvidence
+from volens.site_jurisdictions import SiteJurisdictions
 from volens.site_status import SiteStatus, check_rules, site_status
 from volens.site_zones import SiteZones
 from volens.store import Clock, Keys, make_home, open_home, utc_now
@@ -79,6 +80,7 @@ class Site(ConsentGiving, DoorDecisions):
         keys: the site's keys: their state and their rotation.
         zones: titles of zones, pausing and removing them.
         clocks: people who leave, consents that are due, the alarm, the retention policy.
+        jurisdictions: what the law of a place wants of a consent: the profiles that ship, and the site's own.
         erasures: past erasures: whose they are, and the repeated search that shows that they held.
         rights: data subject requests with their deadlines, and the recipients of personal data.
         people: who is enrolled, found by name or shown by id; every look at names is recorded.
@@ -106,6 +108,7 @@ class Site(ConsentGiving, DoorDecisions):
         self.keys = Keys(store, installation.galleries.reissue)
         self.clocks = SiteClocks(installation)
         self.zones = SiteZones(installation)
+        self.jurisdictions = SiteJurisdictions(installation)
         self.erasures = Erasures(installation)
         self.rights = Rights(installation)
         self.people = PeopleDirectory(store)
@@ -220,8 +223,16 @@ class Site(ConsentGiving, DoorDecisions):
         return self._store.verifier_key
 
     def add_zone(self, name: str, **promises: Unpack[Promises]) -> Zone:
-        """Add a zone; see `volens.consent.Zone.declare` for the promises and the errors."""
+        """Add a zone; see `volens.consent.Zone.declare` for the promises and the errors.
+
+        Raises:
+            RefusedError: the law of the site's default jurisdiction forbids the custody.
+        """
         zone = Zone.declare(name, now=self.now(), **promises)
+        law = self.defaults.get().jurisdiction
+        profile = None if law is None else self.jurisdictions.catalogue().find(law)
+        if profile is not None:
+            profile.check_custody(zone.custody, name)
         with self._store.write() as tx:
             add_zone(tx, zone)
         return zone

@@ -46,7 +46,7 @@ _COMMANDS: Final[dict[Right, str]] = {
     Right.ACCESS: "volens request open --kind access",
     Right.RECTIFICATION: "volens consent correct",
     Right.ERASURE: "volens request open --kind erasure",
-    Right.RESTRICTION: "volens restrict",
+    Right.RESTRICTION: "volens consent restrict",
     Right.PORTABILITY: "volens request open --kind portability",
     Right.OBJECTION: "volens request open --kind objection",
     Right.WITHDRAWAL: "volens withdraw",

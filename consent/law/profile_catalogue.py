@@ -67,17 +67,26 @@ class ProfileCatalogue:
             InputError: the text is not an ISO 3166 code.
             RefusedError: no profile covers it.
         """
-        code = parse_jurisdiction(person_jurisdiction)
-        country = code.partition("-")[0]
-        found = self._all.get(code) or self._all.get(country)
-        found = found or next((one for one in self.profiles if country in one.members), None)
+        found = self.find(person_jurisdiction)
         if found is None:
+            code = parse_jurisdiction(person_jurisdiction)
             raise RefusedError(
                 f"there is no jurisdiction profile for {code}, so it is not known what a person there has to sign; "
                 "write one and add it with 'volens jurisdictions add FILE'",
                 reason=Reason.NO_PROFILE,
             )
         return found
+
+    def find(self, person_jurisdiction: str) -> JurisdictionProfile | None:
+        """Return the profile for a person as `profile_of`, or None if no profile covers the place.
+
+        Raises:
+            InputError: the text is not an ISO 3166 code.
+        """
+        code = parse_jurisdiction(person_jurisdiction)
+        country = code.partition("-")[0]
+        found = self._all.get(code) or self._all.get(country)
+        return found or next((one for one in self.profiles if country in one.members), None)
 
     def strictest_clocks(self, person_jurisdictions: Iterable[str]) -> Clocks:
         """Return of each clock the shortest among the profiles of several people: the shortest clock wins.

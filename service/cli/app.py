@@ -37,6 +37,7 @@ from volens.service.cli import identify_commands as identify
 from volens.service.cli import import_commands as many
 from volens.service.cli import invite_commands as invite
 from volens.service.cli import issued_certificate_commands as issued_certificates
+from volens.service.cli import jurisdiction_commands as jurisdictions
 from volens.service.cli import keys_commands as keys
 from volens.service.cli import kiosk_commands as kiosk
 from volens.service.cli import leaver_commands as leaver
@@ -75,7 +76,8 @@ _PANELS: Final = {
         one.app for one in (invite, sheet, enroll, many, people, identify, verify, withdraw, leaver, decisions)
     ],
     "Privacy": [
-        *(zone.app, declare.app, zone.notice_app, policy.app, request.app, export.app, erase.app, operator.app),
+        *(zone.app, declare.app, zone.notice_app, jurisdictions.app, policy.app, request.app, export.app, erase.app),
+        operator.app,
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
     "Operation": [one.app for one in (demo, setup, defaults, doctor, calibrate, sweep, backup, keys, models, pad)],

@@ -33,6 +33,7 @@ from volens.store.keys.secrets import GrantSecret, Random
 from volens.store.log import log_size
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.collection_stops import refuse_if_stopped
+from volens.store.promises.site_profiles import refuse_unlawful
 from volens.store.row_seals import SealedRows, seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -203,10 +204,12 @@ def add_consent(
     """Put a consent in force: receipt, live row, sealed name and log leaf in one transaction.
 
     Raises:
-        RefusedError: this person already has a consent in force for this zone, or collecting is stopped.
+        RefusedError: this person already has a consent in force for this zone, collecting is stopped, no profile covers
+            the person's jurisdiction, or its law forbids the custody.
     """
     claims = receipt.claims
     refuse_if_stopped(tx.connection, claims.jurisdiction, claims.purpose)
+    refuse_unlawful(tx.connection, claims.jurisdiction, claims.custody, claims.purpose)
     live = tables.live_consent.c
     if tx.connection.scalar(
         select(live.receipt_id).where(live.subject_id == claims.subject_id, live.purpose == claims.purpose)

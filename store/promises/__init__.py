@@ -21,6 +21,10 @@ from volens.store.promises.recipients import Recipient as Recipient
 from volens.store.promises.recipients import acknowledgements_of as acknowledgements_of
 from volens.store.promises.recipients import recipients_of as recipients_of
 from volens.store.promises.site_defaults import Defaults as Defaults
+from volens.store.promises.site_profiles import add_profile as add_profile
+from volens.store.promises.site_profiles import profiles_of_site as profiles_of_site
+from volens.store.promises.site_profiles import refuse_unlawful as refuse_unlawful
+from volens.store.promises.site_profiles import remove_profile as remove_profile
 from volens.store.promises.zone_calibrations import set_threshold_shift as set_threshold_shift
 from volens.store.promises.zone_calibrations import threshold_shift as threshold_shift
 from volens.store.promises.zone_changes import rename_zone as rename_zone

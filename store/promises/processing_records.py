@@ -4,11 +4,11 @@ from sqlalchemy import Connection
 
 from volens.consent import Purpose
 from volens.consent.jurisdiction import parse_jurisdiction
-from volens.consent.law import ProfileCatalogue
 from volens.consent.processing_record import NamedRecipient, ProcessingRecord
 from volens.consent.receipt import Controller
 from volens.store.promises.declared_facts import site_facts, zone_facts
 from volens.store.promises.recipients import verified_recipients
+from volens.store.promises.site_profiles import profiles_of_site
 from volens.store.promises.zones_and_notices import zone_of
 
 
@@ -31,7 +31,7 @@ def processing_record(
         controller=controller,
         zone=zone,
         jurisdiction=code,
-        profile=ProfileCatalogue().profile_of(code),
+        profile=profiles_of_site(connection).profile_of(code),
         recipients=tuple(NamedRecipient(one.name, one.contact) for one in verified_recipients(connection, purpose)),
         site_facts=site_facts(connection),
         zone_facts=zone_facts(connection, purpose),

@@ -36,7 +36,8 @@ class Scope(StrEnum):
     CONSENT = "consent"
     ZONE = "zone"
     SITE = "site"
-    """The site, its defaults, declarations and operators, how many must approve, and its orders to stop collecting."""
+    """The site, its defaults, declarations, operators and own jurisdiction profiles, how many operators must approve, and
+    its orders to stop collecting."""
     ORDER = "order"
     """An erasure by order, with its members."""
     PROPOSAL = "proposal"
@@ -107,6 +108,7 @@ _TABLES: Final = {
         ScopedTable(promise_tables.site_default, None),
         ScopedTable(promise_tables.collection_stop, None),
         ScopedTable(promise_tables.site_declaration, None),
+        ScopedTable(promise_tables.jurisdiction_profile, None),
     ),
     Scope.ORDER: (
         ScopedTable(evidence_tables.cohort, "cohort_id"),

@@ -132,6 +132,17 @@ zone_declaration: Final = build_table(
 )
 """The same about one zone."""
 
+jurisdiction_profile: Final = build_table(
+    "jurisdiction_profile",
+    col.integer("number", primary_key=True),
+    col.nonblank("code"),
+    col.text("text", nullable=True),
+    col.utc_time("set_at"),
+    CheckConstraint("trim(text) <> ''"),
+    rule=RowRule(appended_by="number"),
+)
+"""The profiles that the site added, as TOML; of each code the newest row counts. Without a text it was removed."""
+
 collection_stop: Final = build_table(
     "collection_stop",
     col.key(col.text_of("order_id", 32)),

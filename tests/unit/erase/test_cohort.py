@@ -103,7 +103,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, dic
     people = {"old lobby": house.admit(), "old lab": house.admit("lab", "DE"), "old guest": house.invite()}
     house.clock.move(hours=1)
     house.site.publish_notice("lobby", language="en", text=b"We compare your face at the door, and at the gate.\n")
-    people |= {"new lobby": house.admit(jurisdiction="FR-BRE"), "new lab": house.admit("lab", "US-FR")}
+    people |= {"new lobby": house.admit(jurisdiction="FR-BRE"), "new lab": house.admit("lab", "DE-FR")}
     yield house, {name: person.receipt_id for name, person in people.items()}
     house.site.close()
 

@@ -30,7 +30,7 @@ EVERY_DAY: Final[dict[str, str]] = {
     "site_declaration": FEW,
     **dict.fromkeys(("zone", "zone_change", "notice", "shorter_retention", "gallery_snapshot", "sqlite_master"), FEW),
     **dict.fromkeys(("webhook_endpoint", "recipient by purpose=?", "api_credential"), FEW),
-    **dict.fromkeys(("operator_key", "operators_required", "collection_stop", "cohort"), FEW),
+    **dict.fromkeys(("operator_key", "operators_required", "collection_stop", "jurisdiction_profile", "cohort"), FEW),
     "access_request": "one row for each request that the site ever got",
     "audit_event by rowid>?": NEWEST,
     "consent_end by log_size>?": NEWEST,

@@ -25,6 +25,13 @@ from volens.store.schema import Scope, scoped_tables
 from volens.store.schema import data_tables as tables
 
 KEY = bytearray(range(32))
+SWISS = b"""
+code = "CH"
+based_on = "EU"
+not_checked = ["everything"]
+names = { en = "Switzerland", fr = "Suisse", de = "Schweiz" }
+checked = [{ where = "https://law.example", checked_on = 2026-11-30, what = "nothing yet" }]
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +90,8 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
             lambda: site.publish_notice("lab", language="en", text=b"Again.\n", supersedes_within_days=20),
         ),
         ("set defaults", lambda: site.defaults.set(jurisdiction="FR", time_zone="Europe/Paris")),
+        ("add a profile", lambda: site.jurisdictions.add(SWISS)),
+        ("remove a profile", lambda: site.jurisdictions.remove("CH")),
         ("rename a zone", lambda: site.zones.rename("vault", "The Vault")),
         ("change the rate of strangers", lambda: site.zones.set_fpir("vault", "0.01%")),
         ("calibrate a zone", calibrated),

@@ -21,6 +21,7 @@ TOGETHER = (
     ("operators_required_is_appended", "operators_required_is_not_replaced"),
     ("site_default_is_appended", "site_default_is_not_replaced"),
     ("site_declaration_is_appended", "site_declaration_is_not_replaced"),
+    ("jurisdiction_profile_is_appended", "jurisdiction_profile_is_not_replaced"),
     ("shorter_retention_is_shorter", "shorter_retention_is_not_replaced"),
     ("biometric_reference_needs_live_consent", "biometric_reference_needs_an_unexpired_consent"),
     ("second_factor_needs_its_custody", "second_factor_is_of_the_kind_that_the_zone_requires"),

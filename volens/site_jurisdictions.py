@@ -1,0 +1,39 @@
+"""`Site.jurisdictions`: the jurisdiction profiles that ship with Volens, and those that the site adds."""
+
+from typing import final
+
+from volens.consent.law import JurisdictionProfile, ProfileCatalogue
+from volens.index import Installation
+from volens.store.promises import add_profile, profiles_of_site, remove_profile, zones
+
+
+@final
+class SiteJurisdictions:
+    """The jurisdiction profiles of one open site."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._store = installation.store
+
+    def catalogue(self) -> ProfileCatalogue:
+        """Return all profiles.
+
+        Raises:
+            TamperError: the rows of the site do not verify.
+        """
+        with self._store.read() as connection:
+            return profiles_of_site(connection)
+
+    def add(self, data: bytes) -> JurisdictionProfile:
+        """Add a profile from its TOML file, or replace the site's own of the same code; see `add_profile`."""
+        with self._store.write() as tx:
+            return add_profile(tx, data)
+
+    def remove(self, code: str) -> JurisdictionProfile:
+        """Remove a profile that the site added; see `volens.store.promises.remove_profile`."""
+        with self._store.write() as tx:
+            return remove_profile(tx, code)
+
+    def closed_zones(self, profile: JurisdictionProfile) -> list[str]:
+        """Return the zones whose custody a profile forbids: its people cannot be asked there."""
+        with self._store.read() as connection:
+            return [zone.purpose for zone in zones(connection) if zone.custody in profile.forbidden_custodies]
