@@ -36,8 +36,7 @@ class Scope(StrEnum):
     CONSENT = "consent"
     ZONE = "zone"
     SITE = "site"
-    """The site, its defaults, declarations, operators and own jurisdiction profiles, how many operators must approve, and
-    its orders to stop collecting."""
+    """The site: defaults, declarations, own jurisdiction profiles, operators, orders to stop collecting."""
     ORDER = "order"
     """An erasure by order, with its members."""
     PROPOSAL = "proposal"
