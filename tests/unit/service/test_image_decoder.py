@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -43,10 +44,16 @@ def turned(image: Image.Image, orientation: int) -> bytes:
     return saved(image, "JPEG", exif=exif)
 
 
-LARGE = saved(picture(6300, 6300), "JPEG", quality=70, progressive=True)
+@cache
+def huge() -> bytes:
+    """Return a JPEG of nearly as many pixels as an image may have, which is decoded at half its size."""
+    return saved(picture(6300, 6300), "JPEG", quality=70, progressive=True)
 
 
-SMALL = saved(picture(640, 480), "JPEG")
+@cache
+def large() -> bytes:
+    """Return a JPEG that is just large enough for the process."""
+    return saved(picture(2500, 2000), "JPEG")
 
 
 @pytest.fixture
@@ -61,21 +68,28 @@ def photo(data: bytes, decoder: ImageDecoder, budget: PixelBudget = ENROLLMENT_P
 
 
 @pytest.mark.parametrize(
-    ("data", "budget", "reduced_by"),
+    ("make", "budget", "reduced_by"),
     [
-        pytest.param(saved(picture(2500, 2000), "JPEG"), ENROLLMENT_PHOTO, 1, id="JPEG"),
-        pytest.param(LARGE, ENROLLMENT_PHOTO, 2, id="progressive JPEG of 40 million pixels"),
-        pytest.param(LARGE, DOOR_FRAME, 2, id="the same as a frame of a door"),
-        pytest.param(turned(picture(2500, 2000), 6), ENROLLMENT_PHOTO, 1, id="JPEG that is turned by its metadata"),
-        pytest.param(saved(picture(2500, 2000).convert("L"), "JPEG"), ENROLLMENT_PHOTO, 1, id="grey JPEG"),
-        pytest.param(saved(picture(2500, 2000).convert("RGBA"), "PNG"), ENROLLMENT_PHOTO, 1, id="PNG with alpha"),
-        pytest.param(saved(picture(2500, 2000).convert("P"), "PNG"), ENROLLMENT_PHOTO, 1, id="PNG with a palette"),
-        pytest.param(saved(picture(2500, 2000), "WEBP"), ENROLLMENT_PHOTO, 1, id="WebP"),
+        pytest.param(large, ENROLLMENT_PHOTO, 1, id="JPEG"),
+        pytest.param(huge, ENROLLMENT_PHOTO, 2, id="progressive JPEG of 40 million pixels"),
+        pytest.param(huge, DOOR_FRAME, 2, id="the same as a frame of a door"),
+        pytest.param(
+            lambda: turned(picture(2500, 2000), 6), ENROLLMENT_PHOTO, 1, id="JPEG that is turned by its metadata"
+        ),
+        pytest.param(lambda: saved(picture(2500, 2000).convert("L"), "JPEG"), ENROLLMENT_PHOTO, 1, id="grey JPEG"),
+        pytest.param(
+            lambda: saved(picture(2500, 2000).convert("RGBA"), "PNG"), ENROLLMENT_PHOTO, 1, id="PNG with alpha"
+        ),
+        pytest.param(
+            lambda: saved(picture(2500, 2000).convert("P"), "PNG"), ENROLLMENT_PHOTO, 1, id="PNG with a palette"
+        ),
+        pytest.param(lambda: saved(picture(2500, 2000), "WEBP"), ENROLLMENT_PHOTO, 1, id="WebP"),
     ],
 )
 def test_a_large_image_is_decoded_as_it_would_be_in_the_service(
-    data: bytes, budget: PixelBudget, reduced_by: int, decoder: ImageDecoder
+    make: Callable[[], bytes], budget: PixelBudget, reduced_by: int, decoder: ImageDecoder
 ) -> None:
+    data = make()
     there, here = photo(data, decoder, budget).decode(), decode(data, "photo 2", NETWORK_FORMATS, budget)
     assert decoder.pid is not None
     assert (there.reduced_by, here.reduced_by) == (reduced_by, reduced_by)
@@ -84,22 +98,23 @@ def test_a_large_image_is_decoded_as_it_would_be_in_the_service(
 
 
 @pytest.mark.parametrize(
-    "data",
+    "make",
     [
-        pytest.param(LARGE[: len(LARGE) // 2], id="truncated"),
-        pytest.param(saved(picture(2500, 2000).convert("CMYK"), "JPEG"), id="CMYK without a profile"),
-        pytest.param(saved(Image.new("L", (7000, 7000)), "PNG"), id="too many pixels"),
-        pytest.param(b"", id="empty"),
-        pytest.param(b"GIF89a", id="another format"),
+        pytest.param(lambda: large()[: len(large()) // 2], id="truncated"),
+        pytest.param(lambda: saved(picture(2500, 2000).convert("CMYK"), "JPEG"), id="CMYK without a profile"),
+        pytest.param(lambda: saved(Image.new("L", (7000, 7000)), "PNG"), id="too many pixels"),
+        pytest.param(bytes, id="empty"),
+        pytest.param(lambda: b"GIF89a", id="another format"),
     ],
 )
-def test_an_image_is_refused_with_the_sentence_of_the_service(data: bytes, decoder: ImageDecoder) -> None:
+def test_an_image_is_refused_with_the_sentence_of_the_service(make: Callable[[], bytes], decoder: ImageDecoder) -> None:
+    data = make()
     with pytest.raises(ImageError) as here:
         decode(data, "photo 2", NETWORK_FORMATS, ENROLLMENT_PHOTO)
     with pytest.raises(ImageError) as there:
         photo(data, decoder).decode()
     assert str(there.value) == str(here.value)
-    assert photo(LARGE, decoder).decode().width == 3150
+    assert photo(large(), decoder).decode().width == 2500
 
 
 def test_an_ordinary_frame_starts_no_process(decoder: ImageDecoder) -> None:
@@ -116,19 +131,19 @@ def test_several_threads_share_one_process(decoder: ImageDecoder) -> None:
 
 
 def test_no_byte_of_an_image_stays_in_the_shared_memory(decoder: ImageDecoder) -> None:
-    photo(LARGE, decoder).decode()
+    photo(large(), decoder).decode()
     assert written() == 0
     with pytest.raises(ImageError):
-        photo(LARGE[: len(LARGE) // 2], decoder).decode()
+        photo(large()[: len(large()) // 2], decoder).decode()
     assert written() == 0
 
 
 def test_pages_that_someone_still_maps_are_overwritten(decoder: ImageDecoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    photo(LARGE, decoder).decode()
+    photo(large(), decoder).decode()
     # Without the return of the pages, so that only overwriting empties them.
     monkeypatch.setattr("volens.service.process.image_decoder._return_pages", lambda _: None)
-    photo(LARGE, decoder).decode()
-    assert written() > len(LARGE)
+    photo(large(), decoder).decode()
+    assert written() > len(large())
     (memory,) = shared_memories()
     with memory.open("r+b") as file, mmap.mmap(file.fileno(), 0) as view:
         assert not np.frombuffer(view, np.uint8).any()
@@ -136,7 +151,7 @@ def test_pages_that_someone_still_maps_are_overwritten(decoder: ImageDecoder, mo
 
 @pytest.mark.parametrize("killed", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_process_that_dies_costs_one_image(decoder: ImageDecoder, killed: signal.Signals) -> None:
-    photo(LARGE, decoder).decode()
+    photo(large(), decoder).decode()
     first = decoder.pid
     assert first is not None
     with stopped_with(decoder) as held:
@@ -146,22 +161,22 @@ def test_a_process_that_dies_costs_one_image(decoder: ImageDecoder, killed: sign
         with pytest.raises(ImageError, match=r"photo 2 could not be decoded .* take it again"):
             held.result(PATIENCE_S)
     assert shared_memories() == []
-    assert photo(LARGE, decoder).decode().width == 3150
+    assert photo(large(), decoder).decode().width == 2500
     assert decoder.pid not in {None, first}
 
 
 def test_a_process_that_hangs_is_killed_and_costs_one_image() -> None:
     decoder = ImageDecoder(timeout_s=PATIENCE_S)
-    photo(LARGE, decoder).decode()
+    photo(large(), decoder).decode()
     first = decoder.pid
     assert first is not None
     os.kill(first, signal.SIGSTOP)
     decoder.timeout_s = 0.2
     with pytest.raises(ImageError, match=r"photo 2 could not be decoded .* take it again"):
-        photo(LARGE, decoder).decode()
+        photo(large(), decoder).decode()
     assert has_ended(first)
     decoder.timeout_s = PATIENCE_S
-    assert photo(LARGE, decoder).decode().width == 3150
+    assert photo(large(), decoder).decode().width == 2500
     decoder.close()
 
 
@@ -173,21 +188,21 @@ def test_a_process_that_hangs_is_killed_and_costs_one_image() -> None:
     ],
 )
 def test_an_image_that_takes_too_much_ends_no_service(decoder: ImageDecoder, limit: int, most: int) -> None:
-    photo(LARGE, decoder).decode()
+    photo(large(), decoder).decode()
     assert decoder.pid is not None
     resource.prlimit(decoder.pid, limit, (most, most))
     with pytest.raises(ImageError):
         decode_often(decoder)
-    assert photo(SMALL, decoder).decode().width == 640
+    assert photo(saved(picture(640, 480), "JPEG"), decoder).decode().width == 640
 
 
 def decode_often(decoder: ImageDecoder) -> None:
     for _ in range(100):
-        photo(LARGE, decoder).decode()
+        photo(large(), decoder).decode()
 
 
 def test_the_process_yields_to_others_and_can_open_nothing(decoder: ImageDecoder) -> None:
-    photo(LARGE, decoder).decode()
+    photo(large(), decoder).decode()
     assert decoder.pid is not None
     assert os.sched_getscheduler(decoder.pid) == os.SCHED_IDLE
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
@@ -196,7 +211,7 @@ def test_the_process_yields_to_others_and_can_open_nothing(decoder: ImageDecoder
 
 
 def test_the_process_cannot_make_the_shared_memory_smaller(decoder: ImageDecoder) -> None:
-    photo(LARGE, decoder).decode()
+    photo(large(), decoder).decode()
     (memory,) = shared_memories()
     with memory.open("r+b") as file, pytest.raises(PermissionError):
         file.truncate(0)
@@ -216,7 +231,7 @@ def test_the_process_ends_with_a_service_that_is_killed() -> None:
     )
     assert service.stdin is not None
     assert service.stdout is not None
-    service.stdin.write(LARGE)
+    service.stdin.write(large())
     service.stdin.close()
     pid = int(service.stdout.readline())
     os.kill(pid, signal.SIGTERM)  # systemd sends it to all processes of a service; this one finishes its work
@@ -228,7 +243,7 @@ def test_the_process_ends_with_a_service_that_is_killed() -> None:
 
 
 def test_closing_ends_the_process_and_returns_the_memory(decoder: ImageDecoder) -> None:
-    photo(LARGE, decoder).decode()
+    photo(large(), decoder).decode()
     pid = decoder.pid
     assert pid is not None
     decoder.close()
@@ -243,7 +258,7 @@ class stopped_with:  # noqa: N801  a context manager
         assert decoder.pid is not None
         os.kill(decoder.pid, signal.SIGSTOP)
         self._crowd = ThreadPoolExecutor(1)
-        self._held = self._crowd.submit(photo(LARGE, decoder).decode)
+        self._held = self._crowd.submit(photo(large(), decoder).decode)
 
     def __enter__(self) -> "Future[RgbImage]":
         wait_until(lambda: written() > 0)
