@@ -6,15 +6,18 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Final, NoReturn
 
 import typer
 from typer import completion
+from typer._click import Command as ClickCommand
 from typer._click import Context
 from typer._click.exceptions import NoSuchOption
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from volens.consent import VolensError
 from volens.consent.plain_text import escaped
@@ -139,6 +142,12 @@ def volens(
     """
 
 
+@cache
+def commands() -> ClickCommand:
+    """Return the tree of all commands. A program that runs several commands builds it once."""
+    return get_command(app)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
@@ -146,7 +155,7 @@ def run(arguments: Sequence[str]) -> int:
     shown, because its frames may hold secrets; VOLENS_DEBUG=1 shows where an internal error happened.
     """
     try:
-        code = app(args=list(arguments), prog_name="volens", standalone_mode=False)
+        code = commands()(args=list(arguments), prog_name="volens", standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as ended:
         if _COMPLETION in os.environ or "completion" in " ".join(arguments[:1]):

@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 import pytest
 from said import Said
 from typer.core import TyperGroup
-from typer.main import get_command
 
 from volens.face import Extractor
-from volens.service.cli.app import app
+from volens.service.cli.app import commands
 from volens.service.cli.app import run as run_program
 from volens.service.cli.exit_codes import ExitCode, code_of
 
@@ -28,7 +27,7 @@ def run_captured(capsys: pytest.CaptureFixture[str], *arguments: object) -> Said
 
 def every_command() -> TyperGroup:
     """Return the tree of all commands, to read their names, options and help."""
-    group = get_command(app)
+    group = commands()
     assert isinstance(group, TyperGroup)
     return group
 
