@@ -27,6 +27,7 @@ class Reason(StrEnum):
     PHOTO_EYES_COVERED = "photo-eyes-covered"
     PHOTO_MOUTH_COVERED = "photo-mouth-covered"
     PHOTO_REPEATED = "photo-repeated"
+    PHOTO_NOT_LIVE = "photo-not-live"
     PHOTO_OTHER_PERSON = "photo-other-person"
     HEAD_NOT_TURNED = "head-not-turned"
     HEAD_OF_ANOTHER = "head-of-another"

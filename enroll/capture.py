@@ -24,7 +24,9 @@ from volens.face import (
     SeveralFacesError,
     TooFewPhotosError,
 )
+from volens.face.face_errors import NotLiveError
 from volens.face.image import Photo, decoded
+from volens.face.liveness import Liveness, Look
 from volens.face.pixel_budget import FORM_PIXELS
 
 MIN_PHOTOS: Final = 3
@@ -54,6 +56,7 @@ def capture_reference(
     extractor: Extractor,
     *,
     rules: QualityRules = DEFAULT_RULES,
+    liveness: Liveness | None = None,
     allow_few: bool = False,
     progress: Callable[[int, int], None] | None = None,
     count: Callable[[Sequence[UnitVector]], None] = lambda _: None,
@@ -61,8 +64,9 @@ def capture_reference(
     """Make one embedding out of several photos of one person.
 
     1. There are 3 photos or more, and encoded ones have at most `FORM_PIXELS` by their headers.
-    2. One photo at a time is decoded, shows exactly one face of good quality, and is not the same picture as an earlier
-       one. Only the face is kept, 112 by 112 pixels; all photos are checked before the first embedding is computed.
+    2. One photo at a time is decoded, shows exactly one face of good quality, which the model `liveness`, if there is
+       one, takes for live, and is not the same picture as an earlier one. Only the face is kept, 112 by 112 pixels; all
+       photos are checked before the first embedding is computed.
     3. Each photo's embedding is computed under the grant.
     4. Each photo agrees with the others: the median of its comparison scores with them reaches the 1:1 threshold. A
        median tolerates one unlucky pair of poses, but no mixture of two people: the photos of the person who has at
@@ -79,10 +83,11 @@ def capture_reference(
         TypeError: `grant` is not a ConsentGrant, or a photo is no image; no photo was decoded, and no model was run.
         TooFewPhotosError: 1.
         ImageError: 1, or a photo is not a readable image.
-        NoFaceError, SeveralFacesError, PoorQualityError: 2; the message names the photo, by its file if it has one.
+        NoFaceError, SeveralFacesError, PoorQualityError, NotLiveError: 2; the message names the photo, by its file if
+            it has one.
         DifferentPeopleError: 4.
 
-    Not checked: liveness, and whether the face is the grant's owner's.
+    Not checked: liveness, without a model for it, and whether the face is the grant's owner's.
     """
     if not isinstance(grant, ConsentGrant):
         raise TypeError(f"got {type(grant).__name__}; expected a ConsentGrant; get one from volens.consent.gate.admit")
@@ -109,6 +114,7 @@ def capture_reference(
             with _about_photo(number):
                 image = decoded(photo)
                 face, quality = _one_good_face(image, name, extractor, rules)
+                _check_live(image, face, name, liveness)
                 crops.append(extractor.crop(image, face))
                 _check_another_picture(crops, names)
             qualities.append(quality)
@@ -186,6 +192,16 @@ def _one_good_face(
     except PoorQualityError as error:
         raise PoorQualityError(f"{name}: {error}", reason=error.reason) from None
     return found[0], quality
+
+
+def _check_live(image: RgbImage, face: DetectedFace, name: str, liveness: Liveness | None) -> None:
+    """Examine each photo alone, so that the person learns which one to take again."""
+    if liveness is not None and not liveness.examine([Look(image, face, 0.0)]).passed:
+        raise NotLiveError(
+            f"{name}: the liveness model does not take this for a live face; expected a photo of the person, not of a "
+            "print or a screen; take it again in good light",
+            reason=Reason.PHOTO_NOT_LIVE,
+        )
 
 
 def _check_another_picture(crops: Sequence[Pixels], names: Sequence[str]) -> None:

@@ -84,7 +84,7 @@ def advise(
     Raises:
         TypeError: `grant` is not a ConsentGrant; nothing was computed.
 
-    Not checked: liveness. A photo held before the camera, turned about, passes.
+    Not checked: liveness; with a model the enrollment does. A photo held before the camera, turned about, passes here.
     """
     if not isinstance(grant, ConsentGrant):
         raise TypeError(f"got {type(grant).__name__}; expected a ConsentGrant; get one from volens.consent.gate.admit")

@@ -26,6 +26,7 @@ from volens.enroll.score_counting import count_into
 from volens.enroll.turned_head import TurnedHead
 from volens.face import AlreadyEnrolledError, Extractor, QualityReport
 from volens.face.image import Photo
+from volens.identify.liveness_gate import liveness_model
 from volens.index import Installation, identify
 from volens.store import Store, Transaction
 from volens.store.keys import GrantSecret
@@ -66,9 +67,10 @@ def enroll(  # noqa: PLR0913  what a desk, a program and a person's own page eac
     1. The receipt is genuine, its consent in force, and no order to stop collecting applies: only then there is a
        grant, and without a grant no photo is decoded and nothing is computed. The caller passes what the zone's custody
        needs: the person's secret, or a function that takes the badge.
-    2. The consent has no reference of this model yet.
-    3. The photos show one person in good quality; their mean embedding is the draft. The scores of the single photos
-       are counted (`volens.enroll.score_counting`). With `turned`, it is the person who turned the head.
+    2. The consent has no reference of this model yet. In a zone that checks liveness with a model, there is one.
+    3. The photos show one person in good quality, whom the zone's liveness model, if it has one, takes for live in each
+       of them; their mean embedding is the draft. The scores of the single photos are counted
+       (`volens.enroll.score_counting`). With `turned`, it is the person who turned the head.
     4. No other person in this zone has this face, as far as the site can know: if the person holds the key, it cannot.
        With `two_people` the operator states that they have checked it: a twin, or a person who looks alike. That is
        logged.
@@ -84,6 +86,7 @@ def enroll(  # noqa: PLR0913  what a desk, a program and a person's own page eac
         RefusedError: 1 (another person's secret, no consent in force, another site's receipt, collecting stopped) or 2;
             logged in the audit log.
         TamperError: the receipt is not the one recorded.
+        ModelMissingError: 2; no photo was decoded.
         EnrollmentError: 3 or 4; logged in the audit log. Nothing was stored.
 
     Not checked: that the person before the camera is the one who signed; the operator does that.
@@ -100,10 +103,13 @@ def enroll(  # noqa: PLR0913  what a desk, a program and a person's own page eac
         # 2.
         with store.read() as connection:
             placement.refuse_second(connection, model.model_id)
+        liveness = liveness_model(placement.zone, extractor)
         # 3.
         counts = ScoreCounts.none()
         count = count_into(counts, installation, placement, model)
-        draft = capture_reference(photos, grant, extractor, allow_few=allow_few, progress=progress, count=count)
+        draft = capture_reference(
+            photos, grant, extractor, liveness=liveness, allow_few=allow_few, progress=progress, count=count
+        )
         try:
             if turned is not None:
                 turned.check(extractor, grant, draft.embedding.vector)

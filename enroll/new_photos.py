@@ -25,6 +25,7 @@ from volens.enroll.score_counting import count_into
 from volens.enroll.turned_head import TurnedHead
 from volens.face import DifferentPeopleError, Extractor
 from volens.face.image import Photo
+from volens.identify.liveness_gate import liveness_model
 from volens.index import Installation, PersonalToken
 from volens.index.claims import claimed_references
 from volens.store import Transaction
@@ -86,9 +87,9 @@ def change_photos(
 
     1. The receipt is genuine, its consent in force, no order to stop collecting applies, and `carried` is what the
        person has where they hold the key. Without all of it no photo is decoded.
-    2. The consent has a reference of this model.
-    3. The photos show one person in good quality, as for an enrollment; to add, one photo is enough. With `new.turned`,
-       it is the person who turned the head.
+    2. The consent has a reference of this model. In a zone that checks liveness with a model, there is one.
+    3. The photos show one person in good quality, live for the zone's liveness model, as for an enrollment; to add, one
+       photo is enough. With `new.turned`, it is the person who turned the head.
     4. They show the person who is enrolled: their embedding reaches the 1:1 threshold with the reference. With
        `new.another_look`, which replaces only, this is not required: the operator has checked the person's identity.
     5. The new embedding is that of the new photos, or, if they are added, the mean of old and new, each weighted by its
@@ -102,11 +103,12 @@ def change_photos(
         InputError: `carried` or `hand_over` is not what the zone's custody needs.
         RefusedError: 1 or 2; logged in the audit log.
         TamperError: the receipt is not the one recorded, or the old reference does not open.
+        ModelMissingError: 2; no photo was decoded.
         EnrollmentError: 3, 4 or 6; logged in the audit log. The old reference stays as it is.
 
-    Not checked: liveness, without `new.turned`. Copies of the data file made before hold the old embedding, sealed,
-    until the consent ends and its key is destroyed. A reference stores one vector: photos that were added cannot be
-    taken out again.
+    Not checked: liveness, in a zone without a model for it and without `new.turned`. Copies of the data file made
+    before hold the old embedding, sealed, until the consent ends and its key is destroyed. A reference stores one
+    vector: photos that were added cannot be taken out again.
     """
     store = installation.store
     try:
@@ -120,11 +122,14 @@ def change_photos(
         extractor = load_extractor()
         # 2.
         old = _of_model(references, extractor)
+        liveness = liveness_model(placement.zone, extractor)
         # 3.
         few = new.allow_few or new.change is PhotoChange.ADD
         counts = ScoreCounts.none()
         count_scores = count_into(counts, installation, placement, extractor.model)
-        draft = capture_reference(new.photos, grant, extractor, allow_few=few, progress=progress, count=count_scores)
+        draft = capture_reference(
+            new.photos, grant, extractor, liveness=liveness, allow_few=few, progress=progress, count=count_scores
+        )
         try:
             if new.turned is not None:
                 new.turned.check(extractor, grant, draft.embedding.vector)

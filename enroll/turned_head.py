@@ -6,9 +6,10 @@ from typing import final
 
 import numpy as np
 
-from volens.consent import ConsentGrant, EnrollmentError, UnitVector
+from volens.consent import ConsentGrant, UnitVector
 from volens.consent.reason import Reason
 from volens.face import DifferentPeopleError, Extractor
+from volens.face.face_errors import NotLiveError
 from volens.face.head_turn import LOOKS, HeadTurnLiveness, Side
 from volens.face.image import Photo
 from volens.face.liveness import SENTENCES, Look, NotLive
@@ -38,7 +39,7 @@ class TurnedHead:
            is embedded once more, and wiped.
 
         Raises:
-            EnrollmentError: 1.
+            NotLiveError: 1.
             DifferentPeopleError: 2.
             ImageError: a frame cannot be read.
 
@@ -75,5 +76,5 @@ class TurnedHead:
             )
 
 
-def _not_turned(reason: NotLive) -> EnrollmentError:
-    return EnrollmentError(SENTENCES[reason], reason=Reason.HEAD_NOT_TURNED)
+def _not_turned(reason: NotLive) -> NotLiveError:
+    return NotLiveError(SENTENCES[reason], reason=Reason.HEAD_NOT_TURNED)

@@ -39,6 +39,10 @@ class PoorQualityError(EnrollmentError):
     """The face is too small, turned, blurred, dark, bright or uncertain to make a reliable reference."""
 
 
+class NotLiveError(EnrollmentError):
+    """What was shown does not count as a live person at the liveness level of the zone."""
+
+
 class DifferentPeopleError(EnrollmentError):
     """The photos do not all show the same person."""
 

@@ -10,7 +10,7 @@ from volens.consent.zone import LivenessLevel
 from volens.face import DetectedFace, Extractor, ModelMissingError, RgbImage
 from volens.face.head_turn import LOOKS, HeadTurnLiveness, Side
 from volens.face.image import Photo, decoded
-from volens.face.liveness import LivenessEvidence, Look, NotLive
+from volens.face.liveness import Liveness, LivenessEvidence, Look, NotLive
 from volens.identify.person_in_front import Obstacle, person_in_front
 
 EARLIER: Final = LOOKS - 1
@@ -42,11 +42,24 @@ def check_liveness(zone: Zone, extractor: Callable[[], Extractor], answer: HeadT
     """
     if answer is None:
         zone.check_no_challenge()
-    if zone.liveness is LivenessLevel.PACK and extractor().liveness is None:
+    if zone.liveness is LivenessLevel.PACK:
+        liveness_model(zone, extractor())
+
+
+def liveness_model(zone: Zone, extractor: Extractor) -> Liveness | None:
+    """Return the model with which a zone checks liveness; None in a zone of another level.
+
+    Raises:
+        ModelMissingError: the zone asks for a liveness model, and this process has none.
+    """
+    if zone.liveness is not LivenessLevel.PACK:
+        return None
+    if extractor.liveness is None:
         raise ModelMissingError(
             f"zone {zone.purpose!r} checks liveness with a model, and none was given; pass --liveness-pack and "
             "--liveness-licence (docs/liveness.md)"
         )
+    return extractor.liveness
 
 
 def is_live(zone: Zone, extractor: Extractor, image: RgbImage, face: DetectedFace) -> bool:

@@ -28,7 +28,7 @@ from volens.service.web.head_turn_asking import MAX_CHALLENGE, TurnAsked
 from volens.service.web.my_data_pages import own_page
 from volens.service.web.my_data_renewal import commitment_of_secret
 from volens.service.web.my_data_session import Mine, OwnActionRoute, OwnPageRoute, OwnSession
-from volens.service.web.own_head_turn import HEAD_REASONS, WithTurn, ask_turn, turned_head
+from volens.service.web.own_head_turn import LIVENESS_REASONS, WithTurn, ask_turn, turned_head
 from volens.service.web.photo_pages import LOOK, MAX_PHOTOS
 from volens.store.people import StoredReceipt
 
@@ -118,8 +118,8 @@ async def change_own_photos(
     """Replace the photos of the reference, if they show the same face. The photos are not stored.
 
     The error says nothing about how much two faces differ: with the code of another person, and photos changed little
-    by little, the score would lead to that person's face. It may say that the head turn failed, because that compares
-    what was sent with itself.
+    by little, the score would lead to that person's face. It may say that the head turn failed, or that the liveness
+    model refuses a photo, because neither compares what was sent with the reference.
     """
     files = [await read_upload(photo) or b"" for photo in photos]
     held = await read_upload(secret), await read_upload(badge)
@@ -133,7 +133,7 @@ async def change_own_photos(
         fresh = await app_state.enrollment_pool.run(turn_and_change, zone=verified.claims.purpose, caller=receipt_id)
     except EnrollmentError as error:
         limit_address(request, app_state)
-        reason = error.reason if error.reason in HEAD_REASONS else None
+        reason = error.reason if error.reason in LIVENESS_REASONS else None
         raise type(error)("these photos cannot be used; take them again", reason=reason) from None
     handed = {} if fresh is None else {"badge": badge_in_browser(fresh)}
     return mine.answer(request, {"next": f"/me/consents/{receipt_id}/photos?done=1", **handed})

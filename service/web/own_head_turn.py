@@ -39,7 +39,7 @@ from volens.store.promises import zone_of
 
 PHOTOS_FOR: Final = timedelta(minutes=5)
 """How long the person has for the photos after the head turn."""
-HEAD_REASONS: Final = frozenset({Reason.HEAD_NOT_TURNED, Reason.HEAD_OF_ANOTHER})
+LIVENESS_REASONS: Final = frozenset({Reason.HEAD_NOT_TURNED, Reason.HEAD_OF_ANOTHER, Reason.PHOTO_NOT_LIVE})
 
 
 @final

@@ -73,6 +73,28 @@ def test_a_zone_with_a_model_needs_the_model_and_its_licence(
     assert (found.code, found.json["faces"][0]["decision"]) == (0, "match")
 
 
+def test_photos_are_enrolled_in_a_zone_with_a_model_if_it_takes_them_for_live(
+    lobby: Path, give: Command, volens: Command, album: Path, tmp_path: Path
+) -> None:
+    assert lobby.is_dir()
+    give("--yes-i-read-it")
+    volens("zone", "change", "lobby", "--liveness", "pack")
+    photos = [album / f"ada-{number}.png" for number in (1, 2, 3)]
+    missing = volens("enroll", "ada.receipt.json", *photos)
+    assert (missing.code, "pass --liveness-pack" in missing.err) == (6, True)
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    model = ("--liveness-pack", pack, "--liveness-licence", LICENCE)
+    written(pack)
+    refused = volens("enroll", "ada.receipt.json", *photos, *model)
+    assert (refused.code, "ada-3.png: the liveness model does not take this for" in refused.err) == (1, True)
+    written(pack, document=manifest(min_score=1e-30))
+    assert volens("enroll", "ada.receipt.json", *photos, *model).code == 0
+    written(pack)
+    added = volens("enroll", "ada.receipt.json", album / "ada-3.png", "--add-photos", *model)
+    assert (added.code, "ada-3.png: the liveness model" in added.err) == (1, True)
+
+
 class FakeCamera:
     """Shows some pictures in turn, and notes whether it was opened and released."""
 
