@@ -1,14 +1,16 @@
-"""What was asked at one door: the trigger of its zone, requests, and the claim of a badge that was shown first."""
+"""What was asked at one door: the trigger of its zone, requests, and the claim of a badge or code shown first."""
 
 from collections.abc import Sequence
 from typing import final
 
-from volens.consent import RefusedError, ShownFactor, UnverifiedReceipt, Zone
+from volens.consent import Badge, Custody, InputError, PersonSecret, RefusedError, ShownFactor, UnverifiedReceipt, Zone
+from volens.consent.errors import ForeignReceiptError
 from volens.consent.zone import Trigger
 from volens.face import DetectedFace, RgbImage, eye_distance_px
 from volens.identify.face_tracker import Track
 from volens.identify.passage import VisitState
 from volens.identify.recognition import Recognizer
+from volens.identify.shown_codes import CodeReader, ShownCodes
 from volens.identify.trigger import AskRules, DoorTrigger, SeenFace
 from volens.index import Decision
 
@@ -22,13 +24,18 @@ class DoorAsking:
     1. A claim always does; of its looks, one that matches decides.
     2. A request begins another visit of a face that is decided, as a badge does; this ends its pause.
     3. A face that comes near again begins another visit if it was recognised; if it was not, its pause goes on.
+
+    Where people hold the key, only a code that they show asks (`volens.identify.shown_codes`), and it is a claim.
     """
 
-    def __init__(self, recognizer: Recognizer, rules: AskRules) -> None:
+    def __init__(self, recognizer: Recognizer, rules: AskRules, read_codes: CodeReader | None = None) -> None:
         self._recognizer = recognizer
         self._trigger = DoorTrigger(rules)
         self._claim: UnverifiedReceipt | None = None
         self._badge: ShownFactor | None = None
+        self._carried: PersonSecret | Badge | None = None
+        self._codes = None if read_codes is None else ShownCodes(read_codes)
+        self._refusal: str | None = None
         self._visiting: Track | None = None  # the face whose visit the present request is for
 
     def set_rules(self, rules: AskRules) -> None:
@@ -55,6 +62,40 @@ class DoorAsking:
             return
         self._claim, self._badge = claim, badge.copy()
         self._trigger.request(at_s)
+
+    def look_for_code(self, zone: Zone, image: RgbImage, at_s: float, *, photo: bool) -> None:
+        """Read the codes in a frame, where people hold the key and none has asked; a complete one is a claim (1:1).
+
+        A code without a consent in force in the zone is no request, and nothing is kept of it. One of another zone or
+        another site is none either, and there is a refusal to take.
+
+        Raises:
+            TamperError: the rows of its person were changed.
+        """
+        if self._codes is None or zone.custody is Custody.OPERATOR or self._trigger.is_requested(at_s):
+            return
+        self._drop_claim()
+        carried = None
+        try:
+            carried = self._codes.look(zone.custody, image, at_s, photo=photo)
+            self._claim = None if carried is None else self._recognizer.claim_of_code(zone, carried)
+        except (InputError, ForeignReceiptError) as error:
+            self._refusal = str(error)
+        finally:
+            if carried is not None and self._claim is None:
+                carried.wipe()
+        if self._claim is not None:
+            self._carried = carried
+            self._trigger.request(at_s)
+
+    def refuse_button(self, zone: Zone) -> None:
+        """Refuse a request without a code, where there is no one to compare a face with."""
+        self._refusal = f"a button asks for no one in zone {zone.purpose!r}; show the QR code of the secret or badge"
+
+    def take_refusal(self) -> str | None:
+        """Return why what was shown last cannot be used at this door, once; None if there is nothing to say."""
+        refusal, self._refusal = self._refusal, None
+        return refusal
 
     def is_idle(self, trigger: Trigger, at_s: float) -> bool:
         """Return whether not even detection is needed, because only a request counts and there is none."""
@@ -109,7 +150,9 @@ class DoorAsking:
         if self._claim is None:
             return None
         try:
-            return self._recognizer.verify_face(self._claim, image, face, zone.purpose, self._badge, caller=caller)
+            return self._recognizer.verify_face(
+                self._claim, image, face, zone.purpose, self._badge, carried=self._carried, caller=caller
+            )
         except RefusedError:
             self.end_request()
             return None
@@ -121,7 +164,7 @@ class DoorAsking:
             self.end_request()
 
     def end_request(self) -> None:
-        """End a request without a decision, and wipe the badge that was shown."""
+        """End a request without a decision, and wipe what was shown."""
         self._trigger.cancel()
         self._drop_claim()
 
@@ -144,9 +187,10 @@ class DoorAsking:
 
     def _drop_claim(self) -> None:
         self._leave_visit()
-        if self._badge is not None:
-            self._badge.wipe()
-        self._claim = self._badge = None
+        for one in (self._badge, self._carried):
+            if one is not None:
+                one.wipe()
+        self._claim = self._badge = self._carried = None
 
 
 def _seen(image: RgbImage, face: DetectedFace, track: Track) -> SeenFace:

@@ -2,18 +2,20 @@
 
 For each frame:
 
-1. Faces are detected around those of the frame before, at a size at which the detector sees them well; in the whole
+1. Where people hold the key, the frame is read for the QR code of a secret or a badge, unless one has asked
+   (`volens.identify.shown_codes`). No face is detected before it is complete.
+2. Faces are detected around those of the frame before, at a size at which the detector sees them well; in the whole
    frame every `WHOLE_FRAME_S`, and at once if one of them is missing. Of a large frame, such as one of 1080p, the
    first search is finer than the second, so that it finds faces that are far away.
-2. Each face continues the track it overlaps, or begins one (`volens.identify.face_tracker`).
-3. For the tracks that match a person, the store is queried whether the consent is in force now. After a withdrawal the
+3. Each face continues the track it overlaps, or begins one (`volens.identify.face_tracker`).
+4. For the tracks that match a person, the store is queried whether the consent is in force now. After a withdrawal the
    person no longer matches from the next frame on.
-4. No face is embedded before it has asked, and its visit begins when it does (`volens.identify.door_asking`).
-5. Of those that have, faces that are due are embedded and compared together, with one scan, without a second factor:
-   one look. The looks of a visit decide it (`volens.identify.passage`). After a badge the face is compared with its
-   owner's reference only (1:1), and the badge is the second factor.
-6. If the zone requires a second factor and one was presented, it is tried once the visit of the face is recognised.
-7. What a face has asked ends when its visit is decided.
+5. No face is embedded before it has asked, and its visit begins when it does (`volens.identify.door_asking`).
+6. Of those that have, faces that are due are embedded and compared together, with one scan, without a second factor:
+   one look. The looks of a visit decide it (`volens.identify.passage`). After a badge or a code the face is compared
+   with its owner's reference only (1:1); a badge number is the second factor, too.
+7. If the zone requires a second factor and one was presented, it is tried once the visit of the face is recognised.
+8. What a face has asked ends when its visit is decided.
 
 Between frames the stream keeps where faces are, which references their last looks found, what was decided, and a
 presented factor until it is used. No pixels, no embeddings. Faces that have not asked are not in the answers.
@@ -26,7 +28,7 @@ from typing import Final, NamedTuple, final
 
 import numpy as np
 
-from volens.consent import Purpose, SecondFactor, ShownFactor, check_kind
+from volens.consent import Custody, Purpose, SecondFactor, ShownFactor, check_kind
 from volens.consent.zone import Trigger
 from volens.face import LONGEST_SIDE_PX, MIN_SIDE_PX, DetectedFace, RgbImage, eye_distance_px
 from volens.identify.door_asking import DoorAsking
@@ -34,6 +36,7 @@ from volens.identify.face_tracker import FaceTracker, Track
 from volens.identify.identification import FaceDecision, Identification
 from volens.identify.passage import AGAIN_S, FaceVisit, VisitState
 from volens.identify.recognition import Recognizer
+from volens.identify.shown_codes import CodeReader
 from volens.identify.trigger import USUAL_RULES, AskRules
 from volens.index import Decision
 from volens.store.people.references import live_ids
@@ -71,11 +74,13 @@ class DoorStream:
         *,
         photos: bool = False,
         rules: AskRules = USUAL_RULES,
+        read_codes: CodeReader | None = None,
     ) -> None:
         """Watch a door of a zone; `caller` as in `Recognizer.identify`.
 
         With `photos` the frames do not follow each other, such as those of a folder: each is decided by one look, as a
         photo over HTTP, and may have its own size; a face that is near asks at once. `rules` say what counts as asking.
+        `read_codes` reads QR codes; without it a zone in which people hold the key is refused.
 
         Raises:
             InputError: there is no such zone.
@@ -83,9 +88,10 @@ class DoorStream:
         """
         self._recognizer = recognizer
         self._caller = caller
-        self._zone = recognizer.searchable_zone(purpose)
+        self._with_codes = read_codes is not None
+        self._zone = recognizer.searchable_zone(purpose, with_codes=self._with_codes)
         self._photos = photos
-        self._asking = DoorAsking(recognizer, rules)
+        self._asking = DoorAsking(recognizer, rules, read_codes)
         self._size = (0, 0)
         self._tracker = FaceTracker()
         self._whole_frame_at = -np.inf
@@ -108,7 +114,14 @@ class DoorStream:
 
     def request(self, at_s: float) -> None:
         """Ask to be recognised, with a button: the largest face that is near is decided about. See `AskRules`."""
-        self._asking.request(at_s)
+        if self._zone.custody is Custody.OPERATOR:
+            self._asking.request(at_s)
+        else:
+            self._asking.refuse_button(self._zone)
+
+    def take_refusal(self) -> str | None:
+        """Return why what was shown last cannot be used at this door, in a sentence, once; None if there is nothing."""
+        return self._asking.take_refusal()
 
     def present(self, factor: ShownFactor, at_s: float) -> None:
         """Present a second factor; the next frame decides about a face that is recognised already.
@@ -157,19 +170,21 @@ class DoorStream:
         """
         if at_s - self._presented_at > FACTOR_GOOD_S:
             self._wipe_factor()
-        zone = self._zone = self._recognizer.searchable_zone(self._zone.purpose)
+        zone = self._zone = self._recognizer.searchable_zone(self._zone.purpose, with_codes=self._with_codes)
         zone.check_in_use()
         self._follow_size(image)
         # 1.
-        faces = [] if self._asking.is_idle(zone.trigger, at_s) else self._faces(image, at_s)
+        self._asking.look_for_code(zone, image, at_s, photo=self._photos)
         # 2.
-        tracks = self._tracker.follow(faces, at_s)
+        faces = [] if self._asking.is_idle(zone.trigger, at_s) else self._faces(image, at_s)
         # 3.
-        self._drop_ended_consents(tracks)
+        tracks = self._tracker.follow(faces, at_s)
         # 4.
+        self._drop_ended_consents(tracks)
+        # 5.
         asked = self._asking.askers(zone.trigger, image, faces, tracks, at_s, photo=self._photos)
         before = [_decided(track) for track in tracks]
-        # 5.
+        # 6.
         due = [
             (face, track)
             for face, track in zip(faces, tracks, strict=True)
@@ -180,9 +195,9 @@ class DoorStream:
         threshold = self._threshold(claimed, searched)
         self._verify_claim(image, claimed, at_s)
         self._look_at(image, searched, at_s)
-        # 6.
-        self._try_factor(image, searched, at_s)
         # 7.
+        self._try_factor(image, searched, at_s)
+        # 8.
         is_new = self._settle(tracks, before, at_s)
         decided = tuple(
             _face_decision(image, face, track, threshold, is_new=new)
@@ -202,7 +217,8 @@ class DoorStream:
 
     def _threshold(self, claimed: Sequence[object], searched: Sequence[object]) -> float:
         """Return the threshold of a frame: of a search, or of claims at a door where a badge is shown first."""
-        is_claim_door = self._zone.trigger is Trigger.REQUEST and self._zone.second_factor is SecondFactor.BADGE
+        is_by_badge = self._zone.trigger is Trigger.REQUEST and self._zone.second_factor is SecondFactor.BADGE
+        is_claim_door = is_by_badge or self._zone.custody is not Custody.OPERATOR
         if not searched and (claimed or is_claim_door):
             return self._recognizer.extractor.model.thresholds.claim_value  # it needs no gallery
         return self._recognizer.threshold_in(self._zone)
@@ -266,6 +282,10 @@ class DoorStream:
             if track.decision and (reference_id := track.decision.reference_id) is not None
         ]
         if not known:
+            return
+        if self._zone.custody is not Custody.OPERATOR:
+            for track, _ in known:  # what a code asked has ended with its decision, which is not repeated
+                track.decision, track.visit = None, FaceVisit()
             return
         model_id, ids = self._recognizer.extractor.model.model_id, [reference_id for _, reference_id in known]
         store = self._recognizer.store

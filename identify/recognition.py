@@ -25,6 +25,7 @@ from volens.index import (
     StageTimer,
     admit_claim,
     claim_of_badge_number,
+    claim_of_code,
     identify_many,
     no_timing,
     verify_claim,
@@ -54,8 +55,12 @@ class Recognizer:
         """The models."""
         return self._load_extractor()
 
-    def searchable_zone(self, purpose: Purpose, answer: HeadTurnAnswer | None = None) -> Zone:
+    def searchable_zone(
+        self, purpose: Purpose, answer: HeadTurnAnswer | None = None, *, with_codes: bool = False
+    ) -> Zone:
         """Return a zone in which people are identified; `answer` to its challenge, if the person was asked.
+
+        With `with_codes`, also one in which people show what they carry first, and are then compared 1:1.
 
         Raises:
             InputError: there is no such zone.
@@ -65,7 +70,8 @@ class Recognizer:
         """
         with self.store.read() as connection:
             zone = zone_of(connection, purpose)
-        zone.check_searchable()
+        if not with_codes:
+            zone.check_searchable()
         check_liveness(zone, lambda: self.extractor, answer)
         return zone
 
@@ -298,6 +304,10 @@ class Recognizer:
         """Return the receipt that a badge number stands for; see `volens.index.claim_of_badge_number`."""
         return claim_of_badge_number(self.store, zone, badge, self.extractor.model.model_id)
 
+    def claim_of_code(self, zone: Zone, carried: PersonSecret | Badge) -> UnverifiedReceipt | None:
+        """Return the receipt that a secret or a badge stands for; see `volens.index.claim_of_code`."""
+        return claim_of_code(self.store, zone, carried, self.extractor.model.model_id)
+
     def verify_face(
         self,
         receipt: UnverifiedReceipt,
@@ -306,17 +316,18 @@ class Recognizer:
         purpose: Purpose,
         factor: ShownFactor | None,
         *,
+        carried: PersonSecret | Badge | None = None,
         caller: str | None = None,
     ) -> Decision:
-        """Decide whether a face of a frame is the person of a claim (1:1), in a zone in which the operator has the key.
+        """Decide whether a face of a frame is the person of a claim (1:1).
 
         Raises:
             InputError, RefusedError, ModelMissingError, TamperError: see `verify`.
         """
         with self.store.read() as connection:
-            grant, zone = admit_claim(self.store, connection, receipt, None, purpose)
+            grant, zone = admit_claim(self.store, connection, receipt, carried, purpose)
         check_liveness(zone, lambda: self.extractor)
-        return self._verify_face(grant, zone, image, face, None, factor, caller)
+        return self._verify_face(grant, zone, image, face, carried, factor, caller)
 
     def _verify_face(
         self,

@@ -5,6 +5,7 @@ from volens.index.change_feed import ChangeFeed as ChangeFeed
 from volens.index.claims import PersonalToken as PersonalToken
 from volens.index.claims import admit_claim as admit_claim
 from volens.index.claims import claim_of_badge_number as claim_of_badge_number
+from volens.index.claims import claim_of_code as claim_of_code
 from volens.index.flat_engine import FlatEngine as FlatEngine
 from volens.index.gallery import Galleries as Galleries
 from volens.index.gallery import Gallery as Gallery

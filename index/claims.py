@@ -26,12 +26,13 @@ from volens.consent import (
     UnverifiedReceipt,
     Zone,
 )
+from volens.consent.errors import ForeignReceiptError
 from volens.store import Store
 from volens.store.people import SealedReference, admit_receipt, check_person_secret, sealed_references, stored_receipt
-from volens.store.people.badges import badge_reference, check_badge_site
+from volens.store.people.badges import badge_reference, check_badge_site, is_issued_badge
 from volens.store.people.second_factors import badge_owner
 from volens.store.people.subject_secrets import receipt_of_secret
-from volens.store.promises import zone_of
+from volens.store.promises import zone_of, zones
 
 PersonalToken: TypeAlias = PersonSecret | Badge | None
 """What a person presents besides the receipt."""
@@ -101,6 +102,49 @@ def claim_of_badge_number(store: Store, zone: Zone, badge: ShownFactor, model_id
         return None
     is_usable = grant.purpose == zone.purpose and any(one.model_id == model_id for one in references)
     return receipt if is_usable else None
+
+
+def claim_of_code(
+    store: Store, zone: Zone, carried: PersonSecret | Badge, model_id: ModelId
+) -> UnverifiedReceipt | None:
+    """Return the receipt that a secret or a badge stands for in a zone, as `claim_of_badge_number`; None if none.
+
+    Nothing is recorded. A badge that was changed, or replaced by a newer one, stands for none.
+
+    Raises:
+        ForeignReceiptError: it is of another site, or for another zone of this one.
+        TamperError: the rows of that person were changed.
+    """
+    with store.read() as connection:
+        receipt_id = _receipt_of_code(store, connection, zone, carried)
+        if receipt_id is None:
+            return None
+        try:
+            receipt = _receipt_of_token(connection, receipt_id)
+            grant, zone = admit_claim(store, connection, receipt, carried, zone.purpose)
+            references, _ = claimed_references(store, connection, zone, grant, carried)
+        except RefusedError:
+            return None
+    return receipt if any(one.model_id == model_id for one in references) else None
+
+
+def _receipt_of_code(
+    store: Store, connection: Connection, zone: Zone, carried: PersonSecret | Badge
+) -> ReceiptId | None:
+    other = ForeignReceiptError("this code is for another zone; show the one for this zone")
+    if isinstance(carried, Badge):
+        check_badge_site(store, carried)
+        known = stored_receipt(connection, carried.receipt_id)
+        if known is not None and known.purpose != zone.purpose:
+            raise other
+        return carried.receipt_id if is_issued_badge(connection, carried) else None
+    found = receipt_of_secret(connection, zone.purpose, carried)
+    if found is None:
+        for one in zones(connection):
+            is_possible = one.custody is Custody.SUBJECT_KEY and one.purpose != zone.purpose
+            if is_possible and receipt_of_secret(connection, one.purpose, carried) is not None:
+                raise other
+    return found
 
 
 def _receipt_of_token(connection: Connection, receipt_id: ReceiptId | None) -> UnverifiedReceipt:

@@ -13,6 +13,7 @@ from volens.identify import (
     Obstacle,
     Recognizer,
 )
+from volens.identify.shown_codes import CodeReader
 from volens.index import PersonalToken, StageTimer, no_timing
 
 
@@ -62,10 +63,20 @@ class DoorDecisions:
         )
 
     def watch(
-        self, zone: str, *, caller: str | None = None, photos: bool = False, rules: AskRules = USUAL_RULES
+        self,
+        zone: str,
+        *,
+        caller: str | None = None,
+        photos: bool = False,
+        rules: AskRules = USUAL_RULES,
+        read_codes: CodeReader | None = None,
     ) -> DoorStream:
-        """Decide once for each visit about the faces in a camera stream that ask, as `rules` say; see `DoorStream`."""
-        return DoorStream(self._recognizer, parse_purpose(zone), caller, photos=photos, rules=rules)
+        """Decide once for each visit about the faces in a camera stream that ask, as `rules` say; see `DoorStream`.
+
+        `read_codes` returns the texts of QR codes in a frame; a zone in which people hold the key needs it.
+        """
+        purpose = parse_purpose(zone)
+        return DoorStream(self._recognizer, purpose, caller, photos=photos, rules=rules, read_codes=read_codes)
 
     def check_claim(self, receipt: bytes | None, carried: PersonalToken = None) -> Zone:
         """Admit a claim (1:1) before a camera is opened; see `volens.identify.Recognizer.check_claim`."""

@@ -26,6 +26,7 @@ from volens.service.door.door_events import (
     Verdict,
 )
 from volens.service.door.frame_queue import Frame, FrameQueue
+from volens.service.qr_reading import qr_texts_at_door
 
 TAKE_S: Final = 0.2
 
@@ -88,7 +89,7 @@ class LocalDecider:
 
         Raises:
             InputError: there is no such zone.
-            RefusedError: the people of this zone hold their own keys, so that 1:N identification is not possible.
+            RefusedError: the zone asks people to turn the head.
             TamperError: the integrity check of a candidate's reference or receipt failed.
         """
         self._stream = self._watch()
@@ -119,7 +120,7 @@ class LocalDecider:
             frame.mark_done()
 
     def _watch(self) -> DoorStream:
-        return self._site.watch(self._zone, photos=self._photos, rules=self._rules)
+        return self._site.watch(self._zone, photos=self._photos, rules=self._rules, read_codes=qr_texts_at_door)
 
     def _identify(self, frame: Frame, emit: EventSink) -> Identification:
         if self._stream is None:
@@ -134,7 +135,10 @@ class LocalDecider:
             except InputError as error:  # the person may type the PIN again
                 emit(InputRejected(str(error)))
             self._visits.factor_presented()
-        return self._stream.look(frame.image, frame.at_s)
+        found = self._stream.look(frame.image, frame.at_s)
+        if (refusal := self._stream.take_refusal()) is not None:
+            emit(InputRejected(refusal))
+        return found
 
     def _emit_decisions(self, found: Identification, frame: Frame, emit: EventSink) -> None:
         submitted_at_s = time.monotonic()

@@ -19,7 +19,11 @@ PREFIX: Final = "VOLENS_DOOR_"
 class DoorConfig(Settings, env_prefix=PREFIX):
     """All settings with their defaults."""
 
-    zone: str | None = Field(None, description="The zone of this door.")
+    zone: str | None = Field(
+        None,
+        description="The zone of this door. In a zone in which people hold the key (custody subject_key or badge), "
+        "they show the QR code of their secret or badge to the camera, and are compared 1:1.",
+    )
     door: str = Field("door", description="The door's name in messages, if the zone has several.")
 
     url: str | None = Field(

@@ -272,8 +272,10 @@ class _Session:
                     self.was_ready, self._factor = True, factor
                     self._changed.notify_all()
                 self._emit(received)
-            case FrameMessage(number, faces, matches, dropped, unreadable):
+            case FrameMessage(number, faces, matches, dropped, unreadable, refused_code):
                 self._frame_answered(number, is_dropped=dropped)
+                if refused_code:
+                    self._emit(InputRejected(refused_code))
                 if unreadable:
                     self._emit(InputRejected("the service cannot read a frame as an image; check the camera"))
                 self._emit(FrameProcessed(faces, matches, dropped or unreadable))

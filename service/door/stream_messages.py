@@ -32,13 +32,18 @@ class ServiceError(UnavailableError):
 @final
 @dataclass(frozen=True, slots=True)
 class FrameMessage:
-    """One frame was processed, or dropped, or is not an image for the service."""
+    """One frame was processed, or dropped, or is not an image for the service.
+
+    Attributes:
+        refused_code: why a QR code in it, or a button, cannot be used at this door; empty if there is nothing to say.
+    """
 
     number: int
     faces: int
     matches: int
     dropped: bool
     unreadable: bool
+    refused_code: str = ""
 
 
 @final
@@ -124,7 +129,8 @@ def _read(document: dict[str, Any]) -> ServiceMessage | None:
         case {"type": "frame", "number": int(number)}:
             faces, matches = _count(document.get("faces", 0)), _count(document.get("matches", 0))
             dropped, unreadable = document.get("dropped") is True, document.get("unreadable") is True
-            return FrameMessage(number, faces, matches, dropped=dropped, unreadable=unreadable)
+            refused = printable(document.get("refused_code") or "")
+            return FrameMessage(number, faces, matches, dropped=dropped, unreadable=unreadable, refused_code=refused)
         case {"type": "decision", "decision": str(verdict), "passage": str(visit_id), "frame": int(frame)}:
             if not _VISIT_ID.fullmatch(visit_id):
                 raise _malformed("a visit id that is not 16 hex digits")

@@ -34,6 +34,7 @@ from volens.service.http.bodies import MAX_FRAME_BYTES
 from volens.service.http.door_routes import Face, decide_frame
 from volens.service.http.problems import problem_of, problem_response
 from volens.service.http.thread_pool import BusyError
+from volens.service.qr_reading import qr_texts_at_door
 
 MAX_STREAMS: Final = 4
 """Open streams of one credential: a door needs one, and an old one may not have been detected as broken yet."""
@@ -186,6 +187,8 @@ class _StreamSession:
                 response["dropped"] = True
             elif isinstance(found, Identification):
                 response |= {"faces": len(found.faces), "matches": sum(face.match is not None for face in found.faces)}
+                if (refusal := self._door.take_refusal()) is not None:
+                    response["refused_code"] = refusal
                 # 3.
                 await self._send_decisions(number, found)
             else:
@@ -306,7 +309,9 @@ async def stream(socket: WebSocket, zone: str, photos: bool = False) -> None:  #
     app_state.open_streams[caller_id] += 1
     try:
         door = await app_state.model_pool.run(
-            lambda: app_state.site.watch(zone, caller=caller_id, photos=photos), zone=zone, caller=caller_id
+            lambda: app_state.site.watch(zone, caller=caller_id, photos=photos, read_codes=qr_texts_at_door),
+            zone=zone,
+            caller=caller_id,
         )
     except VolensError as error:
         await socket.send_denial_response(problem_response(socket, error))

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, final
 
 from volens import FaceDecision, Site
-from volens.consent import Badge, Custody, InputError, PersonSecret, RefusedError, SecondFactor, ShownFactor, Zone
-from volens.consent.badge import TEXT_PREFIX as BADGE_PREFIX
-from volens.consent.person_secret import TEXT_PREFIX as SECRET_PREFIX
+from volens.consent import Custody, RefusedError, SecondFactor, ShownFactor, Zone
 from volens.consent.zone import LivenessLevel
 from volens.face import EncodedImage
 from volens.identify import FaceVisit, HeadTurnAnswer, Obstacle, VisitState
+from volens.identify.shown_codes import carried_in, codes_for
 from volens.index import NotCompared, StageTimer
 from volens.service.qr_reading import qr_texts_in
 
@@ -141,10 +140,9 @@ def _claimed(
     caller: str,
 ) -> KioskAnswer:
     zone.check_in_use()
-    prefix = SECRET_PREFIX if zone.custody is Custody.SUBJECT_KEY else BADGE_PREFIX
-    carried = _carried(prefix, codes)
+    carried = carried_in(zone.custody, codes)
     if carried is None:
-        read = [one for one in qr_texts_in(frame.decode()) if one.upper().startswith(prefix)]
+        read = codes_for(zone.custody, qr_texts_in(frame.decode()))
         return KioskAnswer(SHOW_CODE, codes=list(dict.fromkeys([*codes, *read])))
     try:
         if is_to_turn(zone) and answer is None:
@@ -181,14 +179,3 @@ def _answer(outcome: str) -> KioskAnswer:
 
 def _is_not_live(found: FaceDecision) -> bool:
     return found.reason == NotCompared.NOT_LIVE
-
-
-def _carried(prefix: str, codes: Sequence[str]) -> PersonSecret | Badge | None:
-    """Return the secret or the badge in some QR codes; None if it is not complete."""
-    own = [one for one in codes if one.upper().startswith(prefix)]
-    try:
-        if prefix == SECRET_PREFIX:
-            return PersonSecret.parse(own[-1]) if own else None
-        return Badge.from_qr_texts(own)
-    except InputError:
-        return None

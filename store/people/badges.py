@@ -113,6 +113,13 @@ def badge_reference(connection: Connection, grant: ConsentGrant, badge: Badge) -
     )
 
 
+def is_issued_badge(connection: Connection, badge: Badge) -> bool:
+    """Return whether a badge is byte for byte one that is in force; the rows are not authenticated."""
+    query = select(_badge.badge_sha256).where(_badge.receipt_id == badge.receipt_id)
+    digest = badge.digest()
+    return any(hmac.compare_digest(one, digest) for one in connection.scalars(query))
+
+
 def has_badge(connection: Connection, receipt_id: ReceiptId, model_id: ModelId) -> bool:
     """Return whether a badge of a model was issued under a consent that is in force."""
     query = select(_badge.reference_id).where(_badge.receipt_id == receipt_id, _badge.model_id == model_id)

@@ -164,6 +164,22 @@ def test_an_unreadable_frame_is_given_up_and_does_not_count_as_a_decision(
     assert recorded.of(FrameProcessed) == [FrameProcessed(0, 0, dropped=True)]
 
 
+def test_why_a_code_cannot_be_used_is_told_by_the_door(
+    start_decider: Start, recorded: RecordedEvents, token: Path
+) -> None:
+    def refusing(service: FakeService, line: ServerConnection) -> None:
+        service.ready(line)
+        service.frame(line)
+        service.answer(line, 1, faces=0, matches=0, refused_code="this code is for another zone")
+        service.ended.wait(PATIENCE_S)
+
+    with fake_service(refusing) as service:
+        start_decider(decider(service, token)).put(frame())
+        recorded.wait_for(FrameProcessed)
+    assert recorded.of(InputRejected) == [InputRejected("this code is for another zone")]
+    assert recorded.of(FrameProcessed) == [FrameProcessed(0, 0)]
+
+
 def closing(code: int) -> Script:
     def close(service: FakeService, line: ServerConnection) -> None:
         service.ready(line)

@@ -43,6 +43,10 @@ DECISION = {
         ({"type": "frame", "number": 4, "dropped": True}, FrameMessage(4, 0, 0, dropped=True, unreadable=False)),
         (FRAME | {"unreadable": True}, FrameMessage(3, 2, 1, dropped=False, unreadable=True)),
         (
+            FRAME | {"refused_code": "another zone\x1b"},
+            FrameMessage(3, 2, 1, dropped=False, unreadable=False, refused_code="another zone"),
+        ),
+        (
             DECISION,
             DecisionMessage(Verdict.MATCH, "00112233445566ff", 3, "a" * 32, 0.71, (1.0, 2.5, 30.0, 40.0)),
         ),

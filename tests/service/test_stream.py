@@ -262,13 +262,6 @@ def test_a_stream_is_refused_with_an_ordinary_problem(
     assert json.loads(answer.body or b"")["status"] == status
 
 
-def test_a_zone_of_custody_subject_key_has_no_stream(door: Door, house: House, bearer: Bearer) -> None:
-    house.declare("vault", "subject_key")
-    with pytest.raises(InvalidStatus) as refused:
-        door("vault", bearer(Role.DOOR, "vault"))
-    assert refused.value.response.status_code == 403
-
-
 def test_a_zone_that_asks_to_turn_the_head_has_no_stream_and_ends_one_that_is_open(
     door: Door, house: House, client: TestClient, bearer: Bearer, views: list[bytes]
 ) -> None:
