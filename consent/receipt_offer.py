@@ -126,11 +126,12 @@ def compose_receipt(
     Raises:
         InputError: the term is longer than `ProcessingRecord.max_term_days` or past; the notice is for another zone; or
             the key cannot sign in this form.
-        RefusedError: the zone refuses the form ``desk``.
+        RefusedError: the zone refuses the form ``desk``, or the person's law forbids the custody of the zone.
     """
     zone, controller = record.zone, record.controller
     if notice.purpose != zone.purpose:
         raise InputError(f"got a notice for zone {notice.purpose!r}; expected one for {zone.purpose!r}")
+    record.profile.check_custody(zone.custody, zone.purpose)
     check_key_of_form(signature.form, key)
     if signature.form is SignatureForm.DESK:
         zone.check_desk_signature()

@@ -29,7 +29,15 @@ from tests.unit.consent.samples import (
     token,
     zone,
 )
-from volens.consent import Custody, DataSubjectId, InputError, Purpose, UnverifiedReceipt, from_b64url
+from volens.consent import (
+    Custody,
+    DataSubjectId,
+    InputError,
+    Purpose,
+    RefusedError,
+    UnverifiedReceipt,
+    from_b64url,
+)
 from volens.consent.declarations import SiteFact
 from volens.consent.errors import ReceiptError, ReceiptSignatureError
 from volens.consent.jws import MAX_TOKEN_BYTES, b64url, public_jwk
@@ -241,6 +249,16 @@ def test_the_shortest_clock_ends_the_term() -> None:
         end_of_term(record, NOW, valid_days=731)
     with pytest.raises(InputError, match="within 730 days, the longest term of the profile US-CO"):
         end_of_term(record, NOW, valid_until=NOW + timedelta(days=731))
+
+
+def test_a_custody_that_the_law_forbids_is_not_offered() -> None:
+    own = ProfileCatalogue.parse(
+        b"based_on = 'EU'\ncode = 'ES'\nnames = {en = 'Spain', fr = 'Espagne', de = 'Spanien'}\n"
+        b"forbidden_custodies = {operator = 'an article'}\nnot_checked = ['all of it']\n"
+        b"[[checked]]\nwhere = 'nowhere'\nchecked_on = 2026-11-30\nwhat = 'for this test'\n"
+    )
+    with pytest.raises(RefusedError, match=r"custody 'operator', which the profile of ES forbids \(an article\)"):
+        composed(ProcessingRecord(CONTROLLER, zone(), "ES", own))
 
 
 def composed(record: ProcessingRecord, language: str = "en") -> bytes:
