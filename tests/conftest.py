@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
+from compiled_statements import share_compiled_statements
 from connections import lock_timeout
 from house import House
 
@@ -18,6 +19,8 @@ from volens.face.embedder import SFACE_MODEL
 MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108  folders in it are pytest's, with mode 0700
 if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > NEEDED_BYTES:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+share_compiled_statements()
 
 SLOW = (
     "site",
