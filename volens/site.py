@@ -43,6 +43,7 @@ from volens.rights import (
     consents_of_person,
     withdraw_consent,
 )
+from volens.rights.papers import Papers
 from volens.site_clocks import SiteClocks
 from volens.site_consents import ConsentGiving
 from volens.site_declarations import SiteDeclarations
@@ -88,6 +89,7 @@ class Site(ConsentGiving, DoorDecisions):
         panel_badges: the numbers that the panel of the house knows people by, sealed with their consents.
         defaults: the zone, jurisdiction and time zone that commands use if none is given.
         declarations: facts that only people know, about the controller and each zone, for notices and papers.
+        papers: signed papers about a zone, such as the record of processing; which of them are stale.
         log: the audit log.
         evidence: holds data file and keyring against checkpoints that were kept elsewhere.
         keyring_repair: what opening the site repaired, because the keyring was an older copy; None if it was not.
@@ -116,6 +118,7 @@ class Site(ConsentGiving, DoorDecisions):
         self.panel_badges = PanelBadges(store)
         self.defaults = Defaults(store)
         self.declarations = SiteDeclarations(store)
+        self.papers = Papers(installation)
         self.log = PublishedLog(store)
         self.evidence = SiteEvidence(installation)
         self.keyring_repair = store.keyring_repair

@@ -47,6 +47,7 @@ from volens.service.cli import leaver_commands as leaver
 from volens.service.cli import models_commands as models
 from volens.service.cli import operator_commands as operator
 from volens.service.cli import pad_commands as pad
+from volens.service.cli import papers_commands as papers
 from volens.service.cli import people_commands as people
 from volens.service.cli import policy_commands as policy
 from volens.service.cli import recipient_commands as recipient
@@ -79,8 +80,8 @@ _PANELS: Final = {
         one.app for one in (invite, sheet, enroll, many, people, identify, verify, withdraw, leaver, decisions)
     ],
     "Privacy": [
-        *(zone.app, declare.app, zone.notice_app, jurisdictions.app, policy.app, request.app, export.app, erase.app),
-        operator.app,
+        *(zone.app, declare.app, zone.notice_app, jurisdictions.app, policy.app, papers.app, request.app, export.app),
+        *(erase.app, operator.app),
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
     "Operation": [one.app for one in (demo, setup, defaults, doctor, calibrate, sweep, backup, keys, models, pad)],

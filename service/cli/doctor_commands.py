@@ -83,7 +83,7 @@ def _checks(home: Path, evidence: Sequence[Path]) -> Iterator[tuple[str, Callabl
         yield "root key", lambda: _root_key(home)
         checks = {"site": _site, "rules": _rules, "rows": _rows, "store key": _store_key}
         checks |= {"zones": _zones, "clocks": _clocks, "requests": _requests, "zone sizes": _zone_sizes}
-        checks["error rates"] = _error_rates
+        checks |= {"error rates": _error_rates, "papers": _papers}
         for what, check in (checks | {"processes": _processes}).items():
             yield what, partial(_on_site, home, check)
         yield "evidence", partial(_on_site, home, _kept_evidence)
@@ -274,6 +274,16 @@ def _error_rates(site: Site) -> str:
         raise RefusedError(f"{zones}; see 'volens calibrate --zone {exceeding[0].zone.purpose}', then use --apply")
     rates = ", ".join(f"{one.zone.purpose} {one.now.fpir.value:.2%}" for one in measured if one.enough)
     return f"strangers accepted, measured by 'volens calibrate': {rates or 'too few people measured in every zone'}"
+
+
+def _papers(site: Site) -> str:
+    made, stale = site.papers.made(), site.papers.stale()
+    if stale:
+        named = ", ".join(f"{one.kind} of {one.purpose} ({one.jurisdiction}, {one.language})" for one in stale)
+        raise RefusedError(
+            f"stale, because the zone says something else now: {named}; make them again: 'volens papers'"
+        )
+    return f"{counted(len(made), 'paper')} made, none stale"
 
 
 def _processes(site: Site) -> str:

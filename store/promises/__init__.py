@@ -9,6 +9,9 @@ from volens.store.promises.declared_facts import declare_site_facts as declare_s
 from volens.store.promises.declared_facts import declare_zone_facts as declare_zone_facts
 from volens.store.promises.declared_facts import site_facts as site_facts
 from volens.store.promises.declared_facts import zone_facts as zone_facts
+from volens.store.promises.made_papers import MadePaper as MadePaper
+from volens.store.promises.made_papers import made_papers as made_papers
+from volens.store.promises.made_papers import note_paper as note_paper
 from volens.store.promises.operators import ADDED as ADDED
 from volens.store.promises.operators import Operator as Operator
 from volens.store.promises.operators import add_operator as add_operator

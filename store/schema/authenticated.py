@@ -36,7 +36,7 @@ class Scope(StrEnum):
     CONSENT = "consent"
     ZONE = "zone"
     SITE = "site"
-    """The site: defaults, declarations, own jurisdiction profiles, operators, orders to stop collecting."""
+    """The site: defaults, declarations, own jurisdiction profiles, papers, operators, orders to stop collecting."""
     ORDER = "order"
     """An erasure by order, with its members."""
     PROPOSAL = "proposal"
@@ -108,6 +108,7 @@ _TABLES: Final = {
         ScopedTable(promise_tables.collection_stop, None),
         ScopedTable(promise_tables.site_declaration, None),
         ScopedTable(promise_tables.jurisdiction_profile, None),
+        ScopedTable(promise_tables.made_paper, None),
     ),
     Scope.ORDER: (
         ScopedTable(evidence_tables.cohort, "cohort_id"),

@@ -45,6 +45,7 @@ from volens.store.schema.program_tables import webhook_sender as webhook_sender
 from volens.store.schema.program_tables import webhook_sender_key as webhook_sender_key
 from volens.store.schema.promise_tables import collection_stop as collection_stop
 from volens.store.schema.promise_tables import jurisdiction_profile as jurisdiction_profile
+from volens.store.schema.promise_tables import made_paper as made_paper
 from volens.store.schema.promise_tables import notice as notice
 from volens.store.schema.promise_tables import operator_key as operator_key
 from volens.store.schema.promise_tables import operators_required as operators_required

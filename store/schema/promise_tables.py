@@ -142,6 +142,17 @@ jurisdiction_profile: Final = build_table(
     rule=RowRule(appended_by="number"),
 )
 """The profiles that the site added, as TOML; of each code the newest row counts. Without a text it was removed."""
+made_paper: Final = build_table(
+    "made_paper",
+    col.of_zone(primary_key=True),
+    col.key(col.nonblank("kind")),
+    col.key(col.nonblank("jurisdiction")),
+    col.key(col.nonblank("language")),
+    col.text_of("record_sha256", 64),
+    col.utc_time("made_at"),
+    rule=None,
+)
+"""The newest paper of each kind, and the hash of the processing record that it was made from; the log has all."""
 
 collection_stop: Final = build_table(
     "collection_stop",

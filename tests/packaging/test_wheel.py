@@ -24,6 +24,8 @@ from volens.face import ModelCache
 from volens.service import samples
 
 ROOT = Path(__file__).parents[2]
+LIMITATIONS = "volens/rights/papers/LIMITATIONS.md"
+"""A copy that the wheel alone has: papers state the residual risks."""
 OWN_PACKAGES = ("store", "service", "index")
 NOT_REQUIRED = ("insightface", "skimage", "scipy", "requests", "hatchling", "osdp_sys")
 
@@ -144,7 +146,8 @@ def test_the_sdist_holds_every_file_of_the_package_and_no_links(sdist: Path) -> 
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {name for name in names if ".dist-info/" not in name} == product_files()
+        assert archive.read(LIMITATIONS) == (ROOT / "LIMITATIONS.md").read_bytes()
+    assert {name for name in names if ".dist-info/" not in name} == {*product_files(), LIMITATIONS}
     assert "volens/py.typed" in names
     assert {f"volens/{room}/__init__.py" for room in OWN_PACKAGES} <= names
 

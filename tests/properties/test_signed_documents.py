@@ -22,6 +22,7 @@ from volens.erase import APPROVAL, OPERATOR_CHANGE
 from volens.erase.order import DOSSIER, PLAN
 from volens.erase.proof import ACKNOWLEDGEMENT, CERTIFICATE, STATEMENT
 from volens.rights import ACCESS_ANSWER, RETENTION_POLICY
+from volens.rights.papers import PAPER
 from volens.store.backup import MANIFEST
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=60, database=None)
@@ -90,6 +91,7 @@ SAMPLES: dict[str, tuple[SignedDocument[Any], dict[str, Any]]] = {
     "dossier": (DOSSIER, {"version": 1, "cohort_id": "00", "manifest_sha256": "00"}),
     "access answer": (ACCESS_ANSWER, {"statement": {"version": 1, "files": {}}, "log": LOG}),
     "retention policy": (RETENTION_POLICY, {"v": 1, "policy_sha256": "00"}),
+    "paper": (PAPER, {"version": 1, "paper_sha256": "00"}),
     "backup manifest": (
         MANIFEST,
         {
@@ -133,7 +135,7 @@ def test_every_kind_of_the_product_is_tested_here() -> None:
         if argument.arg == "typ"
     ]
     assert sorted(declared) == sorted(kind.typ for kind, _content in SAMPLES.values())
-    assert len(declared) == 13
+    assert len(declared) == 14
 
 
 def test_no_module_reads_a_signed_document_past_its_declaration() -> None:

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from volens import consent, service
-from volens.consent import Custody, EndReason
+from volens import rights, service
+from volens.consent import Custody, EndReason, declarations
 from volens.consent.clocks import LEGAL_SOURCES
 from volens.erase import pages
 from volens.erase.pages import LANGUAGES, PageLanguage, PageWords, page_language
@@ -21,10 +21,12 @@ FOLDER = Path(pages.__file__).parent
 TABLES = sorted(path.stem for path in FOLDER.glob("*.toml"))
 MESSAGES = {
     "invitation_message": Path(service.__file__).parent / "invitation_letter.py",
-    "declarations": Path(consent.__file__).parent / "declarations.py",
+    "declarations": Path(declarations.__file__),
     "consent_question": Path(service.__file__).parent / "cli" / "take_home_files.py",
 }
 """Texts that are no pages, and the module that uses their words."""
+PAPERS = Path(rights.__file__).parent / "papers"
+"""The modules that write papers; each uses tables whose names begin with 'paper'."""
 PAGES = [name for name in TABLES if name != "base"]
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -49,9 +51,13 @@ def test_every_sentence_is_in_every_language_with_the_same_values(page: str) -> 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_sentence_of_a_page_is_used_by_its_template(page: str) -> None:
     files = [MESSAGES[page]] if page in MESSAGES else FOLDER.glob(f"{page}*.html")  # a body may be shared by two pages
+    if page.startswith("paper"):
+        files = [FOLDER / "paper.html", *PAPERS.glob("*.py")]
     template = "".join(one.read_text(encoding="utf-8") for one in files)
     known = set(re.findall(r't\.known\("(\w+)"', template)) | set(re.findall(r't\("(\w+) "', template))
     quoted = set(re.findall(r'"(\w+)"', template))
+    if page.startswith("paper"):  # their keys are composed of a group and a name
+        known |= quoted | set(re.findall(r'f"(\w+) \{', template))
     unused = {key for key in table(page) if key not in quoted and key.partition(" ")[0] not in known}
     assert unused == ({"leave_program"} & unused if page == "consent_sheet" else set())
 

@@ -28,7 +28,7 @@ DAILY: Final = "on purpose, once a day"
 
 EVERY_DAY: Final[dict[str, str]] = {
     **dict.fromkeys(("keyring", "keyring_memory", "site_key", "sqlite_sequence", "site_default", "process"), FEW),
-    "site_declaration": FEW,
+    **dict.fromkeys(("site_declaration", "made_paper"), FEW),
     **dict.fromkeys(("zone", "zone_change", "notice", "shorter_retention", "gallery_snapshot", "sqlite_master"), FEW),
     **dict.fromkeys(("webhook_endpoint", "recipient by purpose=?", "api_credential"), FEW),
     **dict.fromkeys(("operator_key", "operators_required", "collection_stop", "jurisdiction_profile", "cohort"), FEW),

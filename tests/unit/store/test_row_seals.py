@@ -145,6 +145,7 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ("remove an operator", lambda: site.cohorts.remove_operator("three", keys[:2])),
         ("declare a fact", lambda: site.declarations.declare({"dpo": "Dana Doe, dpo@example.org"})),
         ("declare a fact of a zone", lambda: site.declarations.declare_zone("vault", {"dpia": "2099-01-31"})),
+        ("make a paper", lambda: site.papers.make("record", "lobby", "FR", folder)),
         ("stop collecting", keep("stop", lambda: site.cohorts.stop_collecting("IT", None).order_id)),
         ("propose an order", keep("order", lambda: site.cohorts.propose(FRENCH, "ada").cohort_id)),
         ("approve it", lambda: site.cohorts.approve_proposal(found["order"], "ben")),

@@ -1,0 +1,130 @@
+"""`Site.papers`: makes papers about a zone, and knows which of those that were made are stale."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from volens.consent import InputError, Purpose, VolensError, parse_purpose
+from volens.consent.typed_text import comparison_key, nearest
+from volens.erase.pages import PageLanguage
+from volens.index import Installation
+from volens.rights.papers.dpia_paper import dpia_paper
+from volens.rights.papers.paper import Draft, Paper, PaperKind
+from volens.rights.papers.paper_facts import PaperFacts
+from volens.rights.papers.paper_renderings import paper_markdown, paper_page
+from volens.rights.papers.record_paper import record_paper
+from volens.rights.papers.signed_paper import sign_paper
+from volens.store.files import make_private_folder, write_private
+from volens.store.people.consents_in_force import count_live
+from volens.store.promises import MadePaper, made_papers, note_paper, processing_record
+
+_WRITERS: Final[Mapping[PaperKind, Callable[[PaperFacts], Draft]]] = {
+    PaperKind.RECORD: record_paper,
+    PaperKind.DPIA: dpia_paper,
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class WrittenPaper:
+    """A paper that was made, and its files: the signed JSON first."""
+
+    paper: Paper
+    files: tuple[Path, ...]
+
+
+@final
+class Papers:
+    """The papers of one open site."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._store = installation.store
+
+    def make(
+        self, kind: str, zone: str, jurisdiction: str, folder: Path, language: PageLanguage = "en"
+    ) -> WrittenPaper:
+        """Make a paper about a zone for people of one jurisdiction: signed JSON, HTML, Markdown and its further files.
+
+        The folder is made if it is not there. Files are written before the site notes that the paper was made; a
+        process that is killed between the two leaves files of which `stale` knows nothing.
+
+        Raises:
+            InputError: there is no such kind or zone, the jurisdiction is no code, or a file exists already; nothing
+                was changed.
+            RefusedError: no profile covers the jurisdiction.
+            UnavailableError: the disk refuses.
+            TamperError: the rows of the zone or of the site do not verify.
+        """
+        wanted, purpose = parse_kind(kind), parse_purpose(zone)
+        facts = self._facts(purpose, jurisdiction, language)
+        paper = Paper(wanted, language, facts.record, self._store.now(), _WRITERS[wanted](facts))
+        stem = f"{purpose}-{facts.record.jurisdiction.lower()}-{wanted}-{language}"
+        signed_name = f"{stem}.json"
+        others = {
+            f"{stem}.html": paper_page(paper, facts, signed_name).encode(),
+            f"{stem}.md": paper_markdown(paper, facts, signed_name).encode(),
+            **{f"{stem}.{ending}": data for ending, data in paper.draft.more_files.items()},
+        }
+        files = {signed_name: sign_paper(paper.to_json(), others, self._store.keyring), **others}
+        _write(folder, files)
+        made = MadePaper(purpose, wanted.value, facts.record.jurisdiction, language, facts.record.sha256, paper.made_at)
+        with self._store.write() as tx:
+            note_paper(tx, made)
+        return WrittenPaper(paper, tuple(folder / name for name in files))
+
+    def made(self) -> list[MadePaper]:
+        """Return the newest paper of each kind, zone, jurisdiction and language.
+
+        Raises:
+            TamperError: the rows of the site do not verify.
+        """
+        with self._store.read() as connection:
+            return made_papers(connection)
+
+    def stale(self) -> list[MadePaper]:
+        """Return the papers that state something else than what holds now, so that they must be made again.
+
+        A paper of a zone that was removed, or of a jurisdiction that no profile covers any more, is stale too.
+
+        Raises:
+            TamperError: the rows of the site do not verify.
+        """
+        return [one for one in self.made() if self._hash_now(one) != one.record_sha256]
+
+    def _hash_now(self, made: MadePaper) -> str | None:
+        with self._store.read() as connection:
+            try:
+                controller = self._store.site.controller
+                return processing_record(connection, controller, made.purpose, made.jurisdiction).sha256
+            except VolensError:
+                return None
+
+    def _facts(self, purpose: Purpose, jurisdiction: str, language: PageLanguage) -> PaperFacts:
+        with self._store.read() as connection:
+            record = processing_record(connection, self._store.site.controller, purpose, jurisdiction)
+            return PaperFacts(record, language, count_live(connection, purpose))
+
+
+def parse_kind(name: str) -> PaperKind:
+    """Return the kind of a typed name.
+
+    Raises:
+        InputError: there is no such kind.
+    """
+    wanted = comparison_key(name).replace("_", "-")
+    try:
+        return PaperKind(wanted)
+    except ValueError:
+        close = nearest(wanted, PaperKind)
+        hint = f"; did you mean {close[0]}" if close else ""
+        raise InputError(f"there is no paper {name[:40]!r}{hint}; expected one of {', '.join(PaperKind)}") from None
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name in files:
+        if (folder / name).exists():
+            raise InputError(f"{folder / name} exists already; nothing was changed, choose another folder")
+    make_private_folder(folder)
+    for name, data in files.items():
+        write_private(folder / name, data)

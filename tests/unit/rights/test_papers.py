@@ -1,0 +1,206 @@
+"""Papers: every fact from the processing record, gaps with questions, signed, and stale as soon as a fact changes."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House
+
+from volens.consent import InputError, RefusedError, TamperError
+from volens.consent.processing_record import ProcessingRecord
+from volens.erase.pages import LANGUAGES
+from volens.rights.papers import PaperKind, check_file, verify_paper
+from volens.rights.papers.known_limits import known_limits
+from volens.rights.papers.paper import Gap
+from volens.store.promises import processing_record
+
+DPO = "Dana <b>Doe</b> | dpo@example.org"
+
+
+@pytest.fixture(scope="module")
+def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Path]]:
+    """A site that declared one fact, and its papers of every kind in English."""
+    place = tmp_path_factory.mktemp("papers")
+    house, folder = House.copied(template, place / "home"), place / "written"
+    house.site.declarations.declare({"dpo": DPO, "transfers": "none"})
+    for kind in PaperKind:
+        house.site.papers.make(kind, "lobby", "FR", folder)
+    yield house, folder
+    house.site.close()
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def content(folder: Path, kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / f"lobby-fr-{kind}-en.json").read_text(encoding="utf-8"))
+    return found
+
+
+def record_of(house: House) -> ProcessingRecord:
+    with house.store.read() as connection:
+        zone = house.site.zones.get("lobby").purpose
+        return processing_record(connection, house.store.site.controller, zone, "FR")
+
+
+def answers(document: dict[str, Any]) -> dict[str, str]:
+    facts = [fact for section in document["sections"] for fact in section.get("facts", [])]
+    return {fact["label"]: fact.get("answer", "") for fact in facts}
+
+
+@pytest.mark.parametrize("kind", list(PaperKind))
+def test_a_paper_states_the_record_that_it_was_made_from(made: tuple[House, Path], kind: PaperKind) -> None:
+    house, folder = made
+    document = content(folder, kind)
+    assert document["record_sha256"] == record_of(house).sha256
+    assert document["record"] == json.loads(json.dumps(record_of(house).to_json()))
+    assert document["made_at"] == "2099-03-01T12:00:00Z"
+    assert document["legal_advice"] is False
+    for name in (f"lobby-fr-{kind}-en.html", f"lobby-fr-{kind}-en.md"):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert record_of(house).sha256 in text
+        assert "not legal advice" in text
+
+
+@pytest.mark.parametrize("kind", list(PaperKind))
+def test_a_paper_says_what_was_read_and_on_which_day(made: tuple[House, Path], kind: PaperKind) -> None:
+    document = content(made[1], kind)
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d", one["checked_on"]) for one in document["sources"])
+    assert len(document["sources"]) > len(record_of(made[0]).profile.checked)
+    assert document["not_checked"]
+
+
+@pytest.mark.parametrize("kind", list(PaperKind))
+def test_a_declared_fact_is_stated_and_an_undeclared_one_is_a_gap(made: tuple[House, Path], kind: PaperKind) -> None:
+    document = content(made[1], kind)
+    text = json.dumps(document["sections"])
+    if "Data protection officer" in text:
+        assert answers(document)["Data protection officer"] == DPO
+    gaps = [fact for section in document["sections"] for fact in section.get("facts", []) if "gap" in fact]
+    assert gaps
+    assert {fact["gap"] for fact in gaps} == set(document["gaps"])
+    assert all(fact["gap"].endswith(("?", "?.", "”")) or "?" in fact["gap"] for fact in gaps)
+
+
+def test_values_are_shown_as_text_in_html_and_in_markdown(made: tuple[House, Path]) -> None:
+    page = (made[1] / "lobby-fr-record-en.html").read_text(encoding="utf-8")
+    assert "Dana &lt;b&gt;Doe&lt;/b&gt; | dpo@example.org" in page
+    assert r"Dana \<b\>Doe\</b\> \| dpo@example.org" in (made[1] / "lobby-fr-record-en.md").read_text(encoding="utf-8")
+
+
+def test_a_change_of_any_fact_makes_the_paper_stale_until_it_is_made_again(house: House, out: Path) -> None:
+    papers = house.site.papers
+    papers.make("record", "lobby", "FR", out)
+    papers.make("record", "lobby", "DE", out, "de")
+    assert papers.stale() == []
+    house.site.declarations.declare_zone("lobby", {"context": "the server room"})
+    assert [(one.kind, one.jurisdiction) for one in papers.stale()] == [("record", "DE"), ("record", "FR")]
+    house.reopen()
+    again = out / "again"
+    house.site.papers.make("record", "lobby", "FR", again)
+    assert [one.jurisdiction for one in house.site.papers.stale()] == ["DE"]
+    assert len(house.site.papers.made()) == 2
+    house.site.log.verify_rows()
+
+
+def test_a_paper_is_verified_and_a_change_of_any_file_is_found(made: tuple[House, Path]) -> None:
+    house, folder = made
+    data = (folder / "lobby-fr-dpia-en.json").read_bytes()
+    found = verify_paper(data, house.site.verifier_key)
+    assert sorted(found.files) == [f"lobby-fr-dpia-en.{one}" for one in ("cnil-pia.json", "html", "md")]
+    for name in found.files:
+        check_file(found, name, (folder / name).read_bytes())
+        with pytest.raises(TamperError, match="not the file that was signed"):
+            check_file(found, name, (folder / name).read_bytes() + b" ")
+    with pytest.raises(TamperError, match="not the one that was signed"):
+        verify_paper(data.replace(b'"legal_advice": false', b'"legal_advice": true'), house.site.verifier_key)
+    with pytest.raises(InputError, match="this is not a paper"):
+        verify_paper(b"{}", house.site.verifier_key)
+
+
+def test_the_record_has_its_letters_also_as_csv(made: tuple[House, Path]) -> None:
+    text = (made[1] / "lobby-fr-record-en.csv").read_bytes().decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert sorted({row["section"][:3] for row in rows}) == [f"({letter})" for letter in "abcdefg"]
+    officer = next(row for row in rows if row["fact"] == "Data protection officer")
+    assert (officer["answer"], officer["question"]) == (DPO, "")
+    address = next(row for row in rows if row["fact"] == "Postal address")
+    assert (address["answer"], address["question"]) == ("", "What is the postal address of the controller?")
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_text(house: House, out: Path) -> None:
+    house.site.declarations.declare({"dpo": "=HYPERLINK(1)"})
+    house.site.papers.make("record", "lobby", "FR", out)
+    assert "'=HYPERLINK(1)" in (out / "lobby-fr-record-en.csv").read_text(encoding="utf-8-sig")
+
+
+CNIL_QUESTIONS = {
+    *(111, 112, 113, 121, 122, 123),
+    *(211, 212, 213, 214, 215, 221, 222, 223, 224, 225, 226, 227),
+    *(first + last for first in (320, 330, 340) for last in (1, 2, 3, 4)),
+}
+"""The questions with text or list of the CNIL's PIA tool (src/assets/files/pia_architecture.json of LINCnil/pia)."""
+
+
+def test_the_file_for_the_cnil_tool_has_its_members_and_questions(made: tuple[House, Path]) -> None:
+    document = json.loads((made[1] / "lobby-fr-dpia-en.cnil-pia.json").read_text(encoding="utf-8"))
+    assert set(document) == {"pia", "answers", "measures", "evaluations", "comments"}
+    assert {one["reference_to"] for one in document["answers"]} == CNIL_QUESTIONS
+    assert all(set(one["data"]) == {"text", "gauge", "list"} for one in document["answers"])
+    assert all(one["data"]["gauge"] is None for one in document["answers"]), "people set the levels"
+    titles = {one["title"] for one in document["measures"]}
+    chosen = [one["data"]["list"] for one in document["answers"] if one["reference_to"] in {324, 334, 344}]
+    assert all(set(one) == titles for one in chosen)
+    assert "<b>Doe" not in json.dumps(document["answers"])
+
+
+def test_the_draft_has_the_seven_sections_and_the_known_limits(made: tuple[House, Path]) -> None:
+    document = content(made[1], "dpia")
+    assert sorted({one["heading"][:2] for one in document["sections"]}) == [f"{number}." for number in range(7)]
+    (residual,) = [one["list"] for one in document["sections"] if "list" in one]
+    assert residual == list(known_limits())
+    assert len(residual) > 100
+    assert any("Spare blocks of an SSD" in one for one in residual)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", list(PaperKind))
+def test_a_paper_is_in_each_language(house: House, out: Path, kind: PaperKind, language: str) -> None:
+    written = house.site.papers.make(kind, "lobby", "DE", out, language)  # type: ignore[arg-type]
+    page = (out / f"lobby-de-{kind}-{language}.html").read_text(encoding="utf-8")
+    assert f'<html lang="{language}">' in page
+    assert written.paper.draft.title in page.replace("&#39;", "'")
+    assert all(isinstance(one, Gap) for one in written.paper.gaps)
+
+
+@pytest.mark.parametrize(
+    ("kind", "zone", "jurisdiction", "error", "words"),
+    [
+        ("dpai", "lobby", "FR", InputError, "did you mean dpia"),
+        ("dpia", "attic", "FR", InputError, "attic"),
+        ("dpia", "lobby", "France", InputError, "ISO 3166"),
+        ("dpia", "lobby", "JP", RefusedError, "no jurisdiction profile"),
+    ],
+)
+def test_a_paper_that_cannot_be_made_is_refused(
+    house: House, out: Path, kind: str, zone: str, jurisdiction: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        house.site.papers.make(kind, zone, jurisdiction, out)
+    assert not out.exists()
+    assert house.site.papers.made() == []
+
+
+def test_an_existing_file_is_never_overwritten(house: House, out: Path) -> None:
+    out.mkdir()
+    (out / "lobby-fr-record-en.md").write_text("mine", encoding="utf-8")
+    with pytest.raises(InputError, match="exists already; nothing was changed"):
+        house.site.papers.make("record", "lobby", "FR", out)
+    assert [one.name for one in out.iterdir()] == ["lobby-fr-record-en.md"]
