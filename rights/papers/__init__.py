@@ -1,5 +1,6 @@
 """Papers about a zone, for authorities and people: made from the processing record, signed, and dated."""
 
+from volens.rights.papers.operations import Operation as Operation
 from volens.rights.papers.paper import Gap as Gap
 from volens.rights.papers.paper import Paper as Paper
 from volens.rights.papers.paper import PaperKind as PaperKind

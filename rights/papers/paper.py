@@ -24,6 +24,10 @@ class PaperKind(StrEnum):
     """The record of processing activities (GDPR 30)."""
     DPIA = "dpia"
     """A draft of the data protection impact assessment (GDPR 35)."""
+    NECESSITY = "necessity"
+    """Necessity and choice: the four answers of the CNIL's model regulation."""
+    WORKS_COUNCIL = "works-council"
+    """The pack for a works council: what is recorded, and who sees what."""
 
 
 @final

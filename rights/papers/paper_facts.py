@@ -8,6 +8,7 @@ from volens.consent.declarations import SiteFact, ZoneFact
 from volens.consent.law import CLOCK_NAMES
 from volens.consent.processing_record import ProcessingRecord
 from volens.erase.pages import PageLanguage, PageWords
+from volens.rights.papers.operations import Operation
 from volens.rights.papers.paper import Answer, Gap, Row
 from volens.store.files import shell_command
 
@@ -22,11 +23,13 @@ class PaperFacts:
 
     Attributes:
         live_consents: how many people of the zone have a consent in force now, of all jurisdictions.
+        operations: of the HTTP interface.
     """
 
     record: ProcessingRecord
     language: PageLanguage
     live_consents: int
+    operations: tuple[Operation, ...] = ()
 
     @property
     def shared(self) -> PageWords:

@@ -1,6 +1,6 @@
 """`Site.papers`: makes papers about a zone, and knows which of those that were made are stale."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -10,11 +10,14 @@ from volens.consent.typed_text import comparison_key, nearest
 from volens.erase.pages import PageLanguage
 from volens.index import Installation
 from volens.rights.papers.dpia_paper import dpia_paper
+from volens.rights.papers.necessity_paper import necessity_paper
+from volens.rights.papers.operations import Operation
 from volens.rights.papers.paper import Draft, Paper, PaperKind
 from volens.rights.papers.paper_facts import PaperFacts
 from volens.rights.papers.paper_renderings import paper_markdown, paper_page
 from volens.rights.papers.record_paper import record_paper
 from volens.rights.papers.signed_paper import sign_paper
+from volens.rights.papers.works_council_paper import works_council_paper
 from volens.store.files import make_private_folder, write_private
 from volens.store.people.consents_in_force import count_live
 from volens.store.promises import MadePaper, made_papers, note_paper, processing_record
@@ -22,6 +25,8 @@ from volens.store.promises import MadePaper, made_papers, note_paper, processing
 _WRITERS: Final[Mapping[PaperKind, Callable[[PaperFacts], Draft]]] = {
     PaperKind.RECORD: record_paper,
     PaperKind.DPIA: dpia_paper,
+    PaperKind.NECESSITY: necessity_paper,
+    PaperKind.WORKS_COUNCIL: works_council_paper,
 }
 
 
@@ -42,22 +47,39 @@ class Papers:
         self._store = installation.store
 
     def make(
-        self, kind: str, zone: str, jurisdiction: str, folder: Path, language: PageLanguage = "en"
+        self,
+        kind: str,
+        zone: str,
+        jurisdiction: str,
+        folder: Path,
+        language: PageLanguage = "en",
+        *,
+        operations: Sequence[Operation] = (),
     ) -> WrittenPaper:
         """Make a paper about a zone for people of one jurisdiction: signed JSON, HTML, Markdown and its further files.
 
         The folder is made if it is not there. Files are written before the site notes that the paper was made; a
         process that is killed between the two leaves files of which `stale` knows nothing.
 
+        Args:
+            kind: one of `PaperKind`.
+            zone: its name in commands.
+            jurisdiction: the ISO 3166 code of the law that protects the people.
+            folder: for the files.
+            language: of headings, facts and questions.
+            operations: of the HTTP interface (`volens.service.http.operation_list`); the works council's pack needs it.
+
         Raises:
-            InputError: there is no such kind or zone, the jurisdiction is no code, or a file exists already; nothing
-                was changed.
+            InputError: there is no such kind or zone, the jurisdiction is no code, a file exists already, or the
+                operations are missing; nothing was changed.
             RefusedError: no profile covers the jurisdiction.
             UnavailableError: the disk refuses.
             TamperError: the rows of the zone or of the site do not verify.
         """
         wanted, purpose = parse_kind(kind), parse_purpose(zone)
-        facts = self._facts(purpose, jurisdiction, language)
+        if wanted is PaperKind.WORKS_COUNCIL and not operations:
+            raise InputError("got no operations of the HTTP interface; make it with 'volens papers works-council'")
+        facts = self._facts(purpose, jurisdiction, language, tuple(operations))
         paper = Paper(wanted, language, facts.record, self._store.now(), _WRITERS[wanted](facts))
         stem = f"{purpose}-{facts.record.jurisdiction.lower()}-{wanted}-{language}"
         signed_name = f"{stem}.json"
@@ -100,10 +122,12 @@ class Papers:
             except VolensError:
                 return None
 
-    def _facts(self, purpose: Purpose, jurisdiction: str, language: PageLanguage) -> PaperFacts:
+    def _facts(
+        self, purpose: Purpose, jurisdiction: str, language: PageLanguage, operations: tuple[Operation, ...]
+    ) -> PaperFacts:
         with self._store.read() as connection:
             record = processing_record(connection, self._store.site.controller, purpose, jurisdiction)
-            return PaperFacts(record, language, count_live(connection, purpose))
+            return PaperFacts(record, language, count_live(connection, purpose), operations)
 
 
 def parse_kind(name: str) -> PaperKind:

@@ -1,6 +1,6 @@
 """`volens papers`: signed documents for authorities and people, made from what a zone does now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,7 +8,7 @@ import typer
 
 from volens import Site
 from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage
-from volens.rights.papers import Gap, PaperKind, check_file, verify_paper
+from volens.rights.papers import Gap, Operation, PaperKind, check_file, verify_paper
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file, read_site_key
 from volens.service.cli.options import TrustOption, ZoneOption
@@ -19,6 +19,8 @@ app = Commands("papers", "Make signed papers about a zone, such as the record of
 
 _HELP: Final = {
     PaperKind.RECORD: "Make the record of processing activities (GDPR 30), also as CSV and JSON-LD.",
+    PaperKind.NECESSITY: "Make the answers on necessity and choice (CNIL, model regulation 2019-001).",
+    PaperKind.WORKS_COUNCIL: "Make the works council's pack: what is recorded, and who sees what.",
     PaperKind.DPIA: "Make a draft of the impact assessment (GDPR 35), also for the CNIL's PIA tool.",
 }
 
@@ -34,7 +36,7 @@ def _command(kind: PaperKind) -> Callable[..., Output]:
         language: Annotated[PageLanguage, typer.Option(help="Language of the paper: en, fr or de.")] = DEFAULT_LANGUAGE,
     ) -> Output:
         name, code = site.defaults.zone(zone), site.defaults.jurisdiction(jurisdiction)
-        written = site.papers.make(kind, name, code, out, language)
+        written = site.papers.make(kind, name, code, out, language, operations=_operations(kind))
         paper = written.paper
         lines = [f"wrote {shown(path)}" for path in written.files]
         if paper.gaps:
@@ -52,6 +54,14 @@ def _command(kind: PaperKind) -> Callable[..., Output]:
 
     make.__doc__ = _HELP[kind]
     return make
+
+
+def _operations(kind: PaperKind) -> Sequence[Operation]:
+    if kind is not PaperKind.WORKS_COUNCIL:
+        return ()
+    from volens.service.http.operation_list import operation_list  # noqa: PLC0415  loads the whole service
+
+    return operation_list()
 
 
 def _questions(gaps: list[Gap]) -> str:

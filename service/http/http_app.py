@@ -1,7 +1,7 @@
 """The FastAPI application: all routes, the middleware, and the conversion of errors."""
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Protocol
 
@@ -83,7 +83,28 @@ def application(
         if log is not None:
             log.info("request", **record.fields())
 
-    app = FastAPI(
+    app = _empty(lifespan)
+    app.state.app_state = app_state
+    keep_forms_in_memory()
+    app.add_middleware(RequestMiddleware, body_timeout_s=body_timeout_s, observe=observe)
+    problems.install(app)
+    _add_routes(app)
+    if add_pages is not None:
+        add_pages(app)
+    describe(app)
+    return app
+
+
+def interface() -> FastAPI:
+    """Return the application without a site: it answers nothing, and describes every operation of the interface."""
+    app = _empty(None)
+    _add_routes(app)
+    describe(app)
+    return app
+
+
+def _empty(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None) -> FastAPI:
+    return FastAPI(
         title="Volens",
         description="Face recognition for people who gave consent. Errors are problem+json (RFC 9457).",
         version=version("volens"),
@@ -98,10 +119,9 @@ def application(
         responses={"default": {"description": "a problem", "content": {problems.MEDIA_TYPE: {}}}},
         form_limits={"max_files": 40, "max_fields": 20},
     )
-    app.state.app_state = app_state
-    keep_forms_in_memory()
-    app.add_middleware(RequestMiddleware, body_timeout_s=body_timeout_s, observe=observe)
-    problems.install(app)
+
+
+def _add_routes(app: FastAPI) -> None:
     app.include_router(health.router)
     app.include_router(health.guarded)
     parts = (
@@ -125,7 +145,3 @@ def application(
     )
     for router in (*(part.router for part in parts), jobs.orders, restrictions.persons, restrictions.desk):
         app.include_router(router, prefix="/v1", max_body_size=MAX_JSON_BYTES)
-    if add_pages is not None:
-        add_pages(app)
-    describe(app)
-    return app

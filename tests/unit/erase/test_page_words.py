@@ -58,6 +58,7 @@ def test_every_sentence_of_a_page_is_used_by_its_template(page: str) -> None:
     quoted = set(re.findall(r'"(\w+)"', template))
     if page.startswith("paper"):  # their keys are composed of a group and a name
         known |= quoted | set(re.findall(r'f"(\w+) \{', template))
+        quoted |= set(re.findall(r'"(\w+ \w+)"', template))
     unused = {key for key in table(page) if key not in quoted and key.partition(" ")[0] not in known}
     assert unused == ({"leave_program"} & unused if page == "consent_sheet" else set())
 

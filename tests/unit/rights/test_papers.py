@@ -14,11 +14,16 @@ from house import House
 from volens.consent import InputError, RefusedError, TamperError
 from volens.consent.processing_record import ProcessingRecord
 from volens.erase.pages import LANGUAGES
-from volens.rights.papers import PaperKind, check_file, verify_paper
+from volens.rights.papers import Operation, PaperKind, check_file, verify_paper
 from volens.rights.papers.known_limits import known_limits
 from volens.rights.papers.paper import Gap
 from volens.store.promises import processing_record
 
+OPERATIONS = (
+    Operation("explain_decisions", "Learn what the doors decided", frozenset(), True, True, False),
+    Operation("identify", "Decide about a frame", frozenset({"door"}), False, False, False),
+    Operation("answer_request", "The answer to a request", frozenset({"privacy_officer"}), False, False, True),
+)
 DPO = "Dana <b>Doe</b> | dpo@example.org"
 
 
@@ -29,7 +34,7 @@ def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     house, folder = House.copied(template, place / "home"), place / "written"
     house.site.declarations.declare({"dpo": DPO, "transfers": "none"})
     for kind in PaperKind:
-        house.site.papers.make(kind, "lobby", "FR", folder)
+        house.site.papers.make(kind, "lobby", "FR", folder, operations=OPERATIONS)
     yield house, folder
     house.site.close()
 
@@ -173,7 +178,7 @@ def test_the_draft_has_the_seven_sections_and_the_known_limits(made: tuple[House
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", list(PaperKind))
 def test_a_paper_is_in_each_language(house: House, out: Path, kind: PaperKind, language: str) -> None:
-    written = house.site.papers.make(kind, "lobby", "DE", out, language)  # type: ignore[arg-type]
+    written = house.site.papers.make(kind, "lobby", "DE", out, language, operations=OPERATIONS)  # type: ignore[arg-type]
     page = (out / f"lobby-de-{kind}-{language}.html").read_text(encoding="utf-8")
     assert f'<html lang="{language}">' in page
     assert written.paper.draft.title in page.replace("&#39;", "'")
@@ -204,3 +209,48 @@ def test_an_existing_file_is_never_overwritten(house: House, out: Path) -> None:
     with pytest.raises(InputError, match="exists already; nothing was changed"):
         house.site.papers.make("record", "lobby", "FR", out)
     assert [one.name for one in out.iterdir()] == ["lobby-fr-record-en.md"]
+
+
+def texts(document: dict[str, Any]) -> str:
+    return json.dumps(document["sections"], ensure_ascii=False)
+
+
+def test_necessity_has_the_four_answers_and_the_type_of_the_zone(house: House, out: Path) -> None:
+    house.site.declarations.declare_zone("lobby", {"context": "the server room", "why_not_badge": "they are lent"})
+    house.site.papers.make("necessity", "lobby", "FR", out)
+    document = content(out, "necessity")
+    headings = [one["heading"] for one in document["sections"]]
+    assert [one[:2] for one in headings[:4]] == ["1.", "2.", "3.", "4."]
+    assert answers(document)["Why not a badge"] == "they are lent"
+    assert answers(document)["Justification of the zone"] == "doors without a reader"
+    assert "type 3" in texts(document)
+    house.declare("gate", custody="badge")
+    house.site.papers.make("necessity", "gate", "FR", out)
+    carried = (out / "gate-fr-necessity-en.md").read_text(encoding="utf-8")
+    assert "type 1" in carried
+    assert "Justification of the zone" not in carried
+
+
+def test_the_pack_names_the_roles_of_each_operation(made: tuple[House, Path]) -> None:
+    grids = [one["table"]["rows"] for one in content(made[1], "works-council")["sections"] if "table" in one]
+    assert ["door", "Decide about a frame"] in grids[1]
+    assert ["privacy_officer", "The answer to a request"] in grids[1]
+    assert ["-", "Learn what the doors decided"] in grids[1]
+
+
+def test_the_pack_says_that_no_one_can_list_visits_only_if_it_is_so(house: House, out: Path) -> None:
+    house.site.papers.make("works-council", "lobby", "FR", out, operations=OPERATIONS)
+    said = texts(content(out, "works-council"))
+    assert "Of 3 operations of the interface, none returns visits without the code or the receipt" in said
+    lister = Operation("list_visits", "List the visits of a day", frozenset({"operator"}), True, False, False)
+    house.site.papers.make("works-council", "lobby", "FR", out / "bad", operations=(*OPERATIONS, lister))
+    bad = content(out / "bad", "works-council")
+    assert "none returns visits" not in texts(bad)
+    assert ["list_visits", "operator", "Lists visits"] in [
+        row for one in bad["sections"] for row in one.get("table", {}).get("rows", [])
+    ]
+
+
+def test_the_pack_is_refused_without_the_operations_that_it_is_about(house: House, out: Path) -> None:
+    with pytest.raises(InputError, match="got no operations"):
+        house.site.papers.make("works-council", "lobby", "FR", out)
