@@ -173,6 +173,7 @@ def _volens(
     site = Site.create(home, name="benchmark", contact="tester")
     terms = {"justification": "measured", "alternative": "none", "trigger": "passing"}  # measured at its most expensive
     site.add_zone("door", custody="operator", retention_days=30, **terms)
+    site.declarations.declare_zone("door", {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
     notice = site.publish_notice("door", language="en", text=PASSING_SENTENCES["en"].encode())
     store = site.installation.store
 

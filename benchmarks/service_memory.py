@@ -144,6 +144,7 @@ def longest_run(memory: bytes, value: bytes, shortest: int) -> int:
 def _site(home: Path) -> tuple[list[_Person], str]:
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone(ZONE, custody="operator", justification="a test", alternative="a badge", retention_days=30)
+        site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
         notice = site.publish_notice(ZONE, language="en", text=b"We compare your face at the door.\n")
         people = []
         for number, photos in enumerate(actors(2)):

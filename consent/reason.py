@@ -61,6 +61,7 @@ class Reason(StrEnum):
     JURISDICTION_FORM = "jurisdiction-form"
     NO_PROFILE = "no-profile"
     CUSTODY_FORBIDDEN = "custody-forbidden"
+    ZONE_NOT_OPEN = "zone-not-open"
     NO_NOTICE = "no-notice"
     NOTICE_LANGUAGE = "notice-language"
     LANGUAGE_FORM = "language-form"

@@ -21,6 +21,7 @@ from volens.consent import (
 from volens.consent.embedding import ProbeEmbedding
 from volens.consent.gate import permit_probe
 from volens.enroll.capture import capture_reference
+from volens.enroll.opening import refuse_to_ask
 from volens.enroll.placement import HandOver, ReferencePlacement
 from volens.enroll.score_counting import count_into
 from volens.enroll.turned_head import TurnedHead
@@ -32,7 +33,7 @@ from volens.store import Store, Transaction
 from volens.store.keys import GrantSecret
 from volens.store.people import admit_receipt
 from volens.store.people.score_counts import ScoreCounts, put_score_counts
-from volens.store.promises import refuse_if_stopped, zone_of
+from volens.store.promises import zone_of
 
 
 @final
@@ -64,9 +65,9 @@ def enroll(  # noqa: PLR0913  what a desk, a program and a person's own page eac
 ) -> Enrolled:
     """Enroll the person who signed `receipt`.
 
-    1. The receipt is genuine, its consent in force, and no order to stop collecting applies: only then there is a
-       grant, and without a grant no photo is decoded and nothing is computed. The caller passes what the zone's custody
-       needs: the person's secret, or a function that takes the badge.
+    1. The receipt is genuine, its consent in force, and the zone open (`refuse_to_ask`): only then there is a grant,
+       and without a grant no photo is decoded and nothing is computed. The caller passes what the zone's custody needs:
+       the person's secret, or a function that takes the badge.
     2. The consent has no reference of this model yet. In a zone that checks liveness with a model, there is one.
     3. The photos show one person in good quality, whom the zone's liveness model, if it has one, takes for live in each
        of them; their mean embedding is the draft. The scores of the single photos are counted
@@ -83,7 +84,7 @@ def enroll(  # noqa: PLR0913  what a desk, a program and a person's own page eac
 
     Raises:
         InputError: `secret` or `hand_over` is not what the zone's custody needs.
-        RefusedError: 1 (another person's secret, no consent in force, another site's receipt, collecting stopped) or 2;
+        RefusedError: 1 (another person's secret, no consent in force, another site's receipt, the zone not open) or 2;
             logged in the audit log.
         TamperError: the receipt is not the one recorded.
         ModelMissingError: 2; no photo was decoded.
@@ -96,7 +97,7 @@ def enroll(  # noqa: PLR0913  what a desk, a program and a person's own page eac
         with store.read() as connection:
             # 1.
             grant = admit_receipt(store, connection, receipt)
-            refuse_if_stopped(connection, receipt.claims.jurisdiction, grant.purpose)
+            refuse_to_ask(store, connection, receipt.claims.jurisdiction, grant.purpose)
             placement = ReferencePlacement.of(connection, receipt, grant, secret, hand_over)
         extractor = load_extractor()
         model = extractor.model

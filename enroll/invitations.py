@@ -30,6 +30,7 @@ from volens.consent.typed_text import comparison_key
 from volens.enroll.giving import parse_name, zone_of_newest
 from volens.enroll.invitation_table import DEFAULT_DAYS, Invitee, read_invitees
 from volens.enroll.invitation_views import Invitation, InvitationsPage, InvitationView, InvitedRow, ListedInvitation
+from volens.enroll.opening import refuse_to_ask
 from volens.index import Installation
 from volens.store import Transaction
 from volens.store.people import invitation_rows as rows
@@ -37,7 +38,7 @@ from volens.store.people import stored_receipt
 from volens.store.people.disclosures import COMMAND_LINE
 from volens.store.people.external_ids import add_external_digest, consent_with_digest, external_digest
 from volens.store.people.invitation_rows import InvitationCount, StoredInvitation
-from volens.store.promises import notice_of, processing_record, refuse_if_stopped, refuse_unlawful, zone_of
+from volens.store.promises import notice_of, processing_record, refuse_unlawful, zone_of
 
 MAX_DAYS: Final = 90
 _GONE: Final = "there is no open invitation of this id; 'volens invite list' shows them"
@@ -109,8 +110,8 @@ class Invitations:
 
         Raises:
             InputError: a value is not valid, or there is no such zone or notice.
-            RefusedError: the zone was removed or collecting is stopped, or a person with this external id has a consent
-                in force or an open invitation.
+            RefusedError: the zone was removed or is not open (`refuse_to_ask`), or a person with this external id has a
+                consent in force or an open invitation.
         """
         person = Invitee(zone, name, jurisdiction, language, external_id, valid_days, days, valid_until)
         (made,) = self.invite_each([person], invited_by=invited_by)
@@ -312,13 +313,12 @@ class Invitations:
         with self._store.read() as connection:
             return rows.count_invitations(connection, None if zone is None else parse_purpose(zone))
 
-    @staticmethod
-    def _asked(tx: Transaction, zone: str, language: str | None, jurisdiction: str) -> tuple[Zone, Notice, str]:
+    def _asked(self, tx: Transaction, zone: str, language: str | None, jurisdiction: str) -> tuple[Zone, Notice, str]:
         """Return the zone, the notice to show, and the jurisdiction, if people may be asked there."""
         purpose, jurisdiction = parse_purpose(zone), parse_jurisdiction(jurisdiction)
         notice = notice_of(tx.connection, purpose, language)
         found = zone_of_newest(tx.connection, notice)
-        refuse_if_stopped(tx.connection, jurisdiction, purpose)
+        refuse_to_ask(self._store, tx.connection, jurisdiction, purpose)
         refuse_unlawful(tx.connection, jurisdiction, found.custody, purpose)
         return found, notice, jurisdiction
 

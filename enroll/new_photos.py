@@ -20,6 +20,7 @@ from volens.consent import (
 from volens.consent.reason import Reason
 from volens.enroll.capture import MIN_PHOTOS, capture_reference
 from volens.enroll.enrollment import Enrolled, log_look_alike, refuse_known_face, secret_of
+from volens.enroll.opening import refuse_to_ask
 from volens.enroll.placement import HandOver, ReferencePlacement
 from volens.enroll.score_counting import count_into
 from volens.enroll.turned_head import TurnedHead
@@ -33,7 +34,6 @@ from volens.store.keys import GrantSecret
 from volens.store.people import SealedReference, admit_receipt
 from volens.store.people.replaced_references import PhotoChange, enrolled_reference, remove_reference
 from volens.store.people.score_counts import ScoreCounts, put_score_counts, score_counts_of
-from volens.store.promises import refuse_if_stopped
 
 _ADVICE: Final = {
     PhotoChange.REPLACE: "take them again, or check the person's identity and pass --another-look",
@@ -85,8 +85,8 @@ def change_photos(
 ) -> Enrolled:
     """Make a new reference from new photos, in the place of the one that is enrolled.
 
-    1. The receipt is genuine, its consent in force, no order to stop collecting applies, and `carried` is what the
-       person has where they hold the key. Without all of it no photo is decoded.
+    1. The receipt is genuine, its consent in force, the zone open (`refuse_to_ask`), and `carried` is what the person
+       has where they hold the key. Without all of it no photo is decoded.
     2. The consent has a reference of this model. In a zone that checks liveness with a model, there is one.
     3. The photos show one person in good quality, live for the zone's liveness model, as for an enrollment; to add, one
        photo is enough. With `new.turned`, it is the person who turned the head.
@@ -115,7 +115,7 @@ def change_photos(
         with store.read() as connection:
             # 1.
             grant = admit_receipt(store, connection, receipt)
-            refuse_if_stopped(connection, receipt.claims.jurisdiction, grant.purpose)
+            refuse_to_ask(store, connection, receipt.claims.jurisdiction, grant.purpose)
             half = carried if isinstance(carried, PersonSecret) else None
             placement = ReferencePlacement.of(connection, receipt, grant, half, hand_over)
             references, half = claimed_references(store, connection, placement.zone, grant, carried)

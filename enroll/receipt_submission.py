@@ -16,6 +16,7 @@ from volens.consent.receipt import verify_receipt
 from volens.consent.receipt_offer import ReceiptOffer, compose_again, compose_receipt, end_of_term
 from volens.consent.receipt_signature import SignatureForm, SignatureTerms
 from volens.consent.subject_key import SubjectPublicKey
+from volens.enroll.opening import refuse_to_ask
 from volens.store import Store
 from volens.store.people import stored_receipt
 from volens.store.promises import Defaults, processing_record
@@ -34,9 +35,11 @@ def offer_receipt(
     """Return a receipt for the owner of a key to sign. Nothing is stored.
 
     Raises:
-        InputError, RefusedError: see `compose_receipt` and `end_of_term`.
+        InputError, RefusedError: see `refuse_to_ask`, `compose_receipt` and `end_of_term`.
     """
     now = store.now()
+    with store.read() as connection:
+        refuse_to_ask(store, connection, record.jurisdiction, notice.purpose)
     return ReceiptOffer(
         compose_receipt(
             record,
@@ -56,10 +59,11 @@ def accept_receipt(store: Store, connection: Connection, notice: Notice, signed:
     1. The person whose key it names signed it.
     2. Composed again, it is the same (`compose_again`).
     3. It was not recorded before, under this or another signature: its id is new.
+    4. People of its jurisdiction may still be asked in this zone (`volens.enroll.opening`).
 
     Raises:
         InputError: the bytes are no receipt, or 1 fails.
-        RefusedError: 2 or 3 fails.
+        RefusedError: 2, 3 or 4 fails.
     """
     # 1.
     unverified = UnverifiedReceipt.parse(signed)
@@ -77,4 +81,6 @@ def accept_receipt(store: Store, connection: Connection, notice: Notice, signed:
         raise RefusedError(
             "this receipt was recorded before; ask for a new offer, and sign that one", reason=Reason.RECORDED_BEFORE
         )
+    # 4.
+    refuse_to_ask(store, connection, record.jurisdiction, notice.purpose)
     return receipt

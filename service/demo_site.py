@@ -68,6 +68,8 @@ def new_site(home: Path, load_extractor: Callable[[], Extractor]) -> tuple[Site,
         alternative="A badge at the same doors.",
         retention_days=90,
     )
+    today = f"{site.now():%Y-%m-%d}"
+    site.declarations.declare_zone(ZONE, {"works_agreement": today, "dpia": today})
     for language, text in _NOTICES.items():
         site.publish_notice(ZONE, language=language, text=text.encode())
     return site, zone

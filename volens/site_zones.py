@@ -4,7 +4,9 @@ from contextlib import suppress
 from typing import final
 
 from volens.consent import Custody, Notice, UnknownError, Zone, parse_purpose
+from volens.consent.law.gates import ClosedGate
 from volens.consent.zone import ZoneState, parse_fpir, parse_liveness, parse_trigger
+from volens.enroll.opening import closed_gates_of_zone
 from volens.erase import Progress
 from volens.erase.proof import Erased
 from volens.erase.zone_removal import remove_zone
@@ -55,6 +57,14 @@ class SiteZones:
         """
         with self._store.read() as connection:
             return notices_of(connection, parse_purpose(name))
+
+    def closed_gates(self, name: str, *, people: bool = False) -> tuple[ClosedGate, ...]:
+        """Return what keeps a zone closed to people of some jurisdictions; see `closed_gates_of_zone`.
+
+        Raises:
+            InputError: there is no such zone.
+        """
+        return closed_gates_of_zone(self._store, self.get(name).purpose, people=people)
 
     def rename(self, name: str, title: str) -> Zone:
         """Give a zone another title; see `volens.store.promises.rename_zone`."""

@@ -155,6 +155,7 @@ class Caller:
 def _site(home: Path) -> str:
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone(ZONE, custody="operator", justification="speed", alternative="a badge", retention_days=30)
+        site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
         notice = site.publish_notice(ZONE, language="en", text=b"We compare your face at the door.\n")
         key = SubjectKey.from_seed(bytes(32))
         receipt = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key).to_json()

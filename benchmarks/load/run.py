@@ -134,6 +134,7 @@ def make_site(home: Path, plan: Plan, panel_url: str) -> Tokens:
     """Create a site with one zone, a panel that is notified, and the credentials; the service is not started yet."""
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone(ZONE, custody="operator", justification="load", alternative="a badge", retention_days=30)
+        site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
         site.publish_notice(ZONE, language="en", text=b"We compare your face at the door.\n")
         site.rights.recipients.add(ZONE, "panel")
         site.programs.endpoints.add(ZONE, "panel", url=panel_url, allow_private=True)

@@ -77,6 +77,7 @@ def fill(home: Path, faces: FloatArray) -> None:
     """Make a site, and enroll all people."""
     with Site.create(home, name="benchmark", contact="tester") as site:
         site.add_zone(ZONE, custody="operator", justification="measured", alternative="none", retention_days=365)
+        site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
         notice = site.publish_notice(ZONE, language="en", text=b"benchmark")
         store = site.installation.store
         with store.read() as connection:

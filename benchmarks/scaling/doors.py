@@ -38,6 +38,7 @@ def doors(people: int, dimension: int, probes: int, seed: int) -> dict[str, Any]
         zone = site.add_zone(
             "door", custody="operator", justification="measured", alternative="none", retention_days=30
         )
+        site.declarations.declare_zone("door", {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
         notice = site.publish_notice("door", language="en", text=b"benchmark")
         # The space that the first reference allocates (tables, a first page of each) is not counted for the others.
         _enroll(site, notice, _face(dimension, rng))

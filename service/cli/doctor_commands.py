@@ -82,8 +82,8 @@ def _checks(home: Path, evidence: Sequence[Path]) -> Iterator[tuple[str, Callabl
     if home.is_dir():
         yield "root key", lambda: _root_key(home)
         checks = {"site": _site, "rules": _rules, "rows": _rows, "store key": _store_key}
-        checks |= {"zones": _zones, "clocks": _clocks, "requests": _requests, "zone sizes": _zone_sizes}
-        checks |= {"error rates": _error_rates, "papers": _papers}
+        checks |= {"zones": _zones, "gates": _gates, "clocks": _clocks, "requests": _requests}
+        checks |= {"zone sizes": _zone_sizes, "error rates": _error_rates, "papers": _papers}
         for what, check in (checks | {"processes": _processes}).items():
             yield what, partial(_on_site, home, check)
         yield "evidence", partial(_on_site, home, _kept_evidence)
@@ -195,6 +195,16 @@ def _zones(site: Site) -> str:
     paused = ", ".join(one.purpose for one in zones if one.state is ZoneState.PAUSED)
     found = counted(len(zones), "zone")
     return f"{found}; paused, so nothing is matched or enrolled: {paused}" if paused else f"{found}, none paused"
+
+
+def _gates(site: Site) -> str:
+    closed = [gate for zone in site.zones.all() for gate in site.zones.closed_gates(zone.purpose, people=True)]
+    if closed:
+        raise RefusedError(
+            "nothing new is collected of some people; those whose consent is in force keep matching. "
+            + "; ".join(f"zone {one.zone}, people of {one.jurisdiction}: {one.sentence()}" for one in closed)
+        )
+    return "each zone is open to the people who are asked or enrolled there, by the dates that were declared"
 
 
 def _rules(site: Site) -> str:

@@ -1,6 +1,7 @@
 """`volens zone` defines zones, with their rules; `volens notice` publishes what people read before giving consent."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,9 +9,10 @@ import typer
 
 from volens import Notice, Site, Zone
 from volens.consent import Custody, InputError, RefusedError
+from volens.consent.law.gates import ClosedGate
 from volens.consent.notice import PASSING_SENTENCES
 from volens.consent.typed_text import comparison_key
-from volens.consent.zone import DeskSignature, FpirTarget, LivenessLevel, Trigger
+from volens.consent.zone import DeskSignature, FpirTarget, LivenessLevel, Trigger, ZoneState
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import ZoneOption
@@ -183,8 +185,11 @@ def remove(
 def show(
     site: Site, removed: Annotated[bool, typer.Option("--all", help="Include zones that were removed.")] = False
 ) -> Output:
-    """List the zones with their rules."""
+    """List the zones with their rules, and what keeps one closed to people of a jurisdiction."""
     zones = site.zones.all(removed=removed)
+    closed = {
+        zone.purpose: site.zones.closed_gates(zone.purpose) for zone in zones if zone.state is not ZoneState.REMOVED
+    }
     rows = [
         (
             *(
@@ -216,7 +221,27 @@ def show(
         "justification",
         "alternative",
     )
-    return [_document(zone) for zone in zones], table(columns, rows)
+    document = [_document(zone) | {"closed_gates": _gates(closed.get(zone.purpose, ()))} for zone in zones]
+    gates = [
+        f"{one.zone} is not open to people of {one.jurisdiction}: {one.sentence()}"
+        for of in closed.values()
+        for one in of
+    ]
+    return document, "\n".join((table(columns, rows), *gates))
+
+
+def _gates(closed: Sequence[ClosedGate]) -> list[dict[str, str | None]]:
+    return [
+        {
+            "jurisdiction": one.jurisdiction,
+            "gate": one.gate.kind.value,
+            "article": one.gate.article,
+            "question": one.gate.question["en"],
+            "opens_on": None if one.opens_on is None else one.opens_on.isoformat(),
+            "command": one.command,
+        }
+        for one in closed
+    ]
 
 
 def _document(zone: Zone) -> dict[str, object]:

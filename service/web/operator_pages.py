@@ -147,6 +147,7 @@ def site_facts(app_state: AppState) -> SiteFacts:
         given_up=site.programs.outbox.state().dead,
         has_address=site.defaults.public_url() is not None,
         without_notice=tuple(one.zone.purpose for one in status.zones if not site.zones.notices(one.zone.purpose)),
+        closed_gates=tuple(gate for one in status.zones for gate in site.zones.closed_gates(one.zone.purpose)),
         backup_at=site.log.newest_backup_at(),
         titles={one.zone.purpose: zone_name(one.zone) for one in status.zones},
     )

@@ -6,10 +6,11 @@ that read every row, and those of the machine, are left to `volens doctor`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final, final
 
 from volens.consent import Custody
+from volens.consent.law.gates import ClosedGate
 from volens.consent.zone import ZoneState
 from volens.service.process import LATE_S
 from volens.service.zone_sizes import zones_too_large
@@ -34,12 +35,14 @@ class Problem:
         about: the zone, program or process that it is about; empty for the whole site.
         is_urgent: whether a promise to people is not kept now, or doors do not work.
         at: since when, or until when.
+        gate: what keeps the zone closed, of kind ``gate``.
     """
 
     kind: str
     about: str = ""
     is_urgent: bool = False
     at: datetime | None = None
+    gate: ClosedGate | None = None
 
 
 @final
@@ -53,6 +56,7 @@ class SiteFacts:
         is_overdue: data has outlived its clock.
         given_up: number of webhook messages whose delivery was given up.
         without_notice: zones without a notice.
+        closed_gates: what keeps zones closed to people who are asked there.
         backup_at: when the newest backup was begun; None if there is none.
     """
 
@@ -66,6 +70,7 @@ class SiteFacts:
     given_up: int
     has_address: bool
     without_notice: tuple[str, ...]
+    closed_gates: tuple[ClosedGate, ...]
     backup_at: datetime | None
     titles: Mapping[str, str]
 
@@ -114,6 +119,9 @@ def _zones(facts: SiteFacts) -> Iterator[Problem]:
         yield Problem("no_zone")
     for zone in facts.without_notice:
         yield Problem("no_notice", zone)
+    for gate in facts.closed_gates:
+        at = None if gate.opens_on is None else datetime.combine(gate.opens_on, time(), UTC)
+        yield Problem("gate", gate.zone, at=at, gate=gate)
     for one in zones:
         if one.zone.state is ZoneState.PAUSED:
             yield Problem("paused", one.zone.purpose)

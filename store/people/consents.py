@@ -249,6 +249,16 @@ def stored_receipts(connection: Connection, receipt_ids: Iterable[ReceiptId]) ->
     return {ReceiptId(row.receipt_id): _stored(row) for row in rows}
 
 
+def receipts_in_force(connection: Connection, purpose: Purpose) -> list[StoredReceipt]:
+    """Return the receipts of the consents in force in a zone."""
+    live = tables.live_consent
+    joined = tables.receipt.join(live, live.c.receipt_id == tables.receipt.c.receipt_id)
+    return [
+        _stored(row)
+        for row in connection.execute(select(tables.receipt).select_from(joined).where(live.c.purpose == purpose))
+    ]
+
+
 def live_owner(connection: Connection, receipt_id: ReceiptId) -> dict[str, str] | None:
     """Return the `OWNER` columns for a row of a person whose consent is in force; None if it is not."""
     query = select(tables.live_consent).where(tables.live_consent.c.receipt_id == receipt_id)

@@ -20,6 +20,7 @@ import osdp_sys
 import pytest
 from broker import LoopbackBroker, loopback_broker, subscriber
 from command_line import run
+from declared_gates import open_gates
 from fake_service import MATCH, TOKEN, fake_service
 from osdp_bus import ADDRESS, Cable, LibraryDevice, LibraryPanel
 from patience import PATIENCE_S
@@ -69,6 +70,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         terms = {"justification": "a", "alternative": "b", "trigger": "passing"}
         site.add_zone("lobby", custody="operator", retention_days=30, **terms)
+        open_gates(site, "lobby")
         notice = site.publish_notice("lobby", language="en", text=PASSING_SENTENCES["en"].encode())
         key = SubjectKey.from_seed(os.urandom(32))
         receipt = site.give_consent(notice, name="Ada Canary", jurisdiction="FR", key=key).to_json()
@@ -231,6 +233,7 @@ def test_a_zone_with_a_pin_does_not_open_without_a_pin_or_with_an_old_one(home: 
             second_factor="pin",
             trigger="near",
         )
+        open_gates(site, "vault")
         site.publish_notice("vault", language="en", text=b"We look, and ask for a PIN.\n")
         key = SubjectKey.from_seed(bytes([9] * 32))
         given = site.give_consent(site.notice("vault"), name="Ada", jurisdiction="FR", key=key)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import every_command, load_models_by, run_captured
+from declared_gates import open_gates_in
 from house import Clock, House, Person, no_models
 from said import Command, Said
 
@@ -92,6 +93,7 @@ def test_the_order_is_obeyed_within_one_afternoon(
     volens("init", "--controller", "Example Ltd", "--contact", "privacy@example.org")
     for zone in ("lobby", "lab"):
         assert volens("zone", "add", zone, *promises, "--retention-days", "90").code == 0
+        open_gates_in(tmp_path / "site", zone)
         assert volens("notice", "publish", "--zone", zone, "--language", "en", "notice.md").code == 0
     french = [("ada", "lobby", "FR"), ("bea", "lab", "FR"), ("cid", "lobby", "FR-IDF")]
     german = [("dan", "lobby", "DE"), ("eva", "lab", "DE-BY")]

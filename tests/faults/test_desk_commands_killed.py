@@ -14,6 +14,7 @@ from pathlib import Path
 import command_line
 import dying
 import pytest
+from declared_gates import open_gates_in
 from PIL import Image
 from said import Said
 from small_disk import needs_mounts, tmpfs
@@ -85,6 +86,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ("notice", "publish", "--zone", "lobby", "--language", "en", "notice.md"),
         ):
             assert command_line.run(command) == 0
+        open_gates_in(folder / "site", "lobby")
         for person, photo in photos.items():
             own = folder / "people" / person
             own.mkdir(parents=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from declared_gates import open_gates
 from patience import PATIENCE_S, free_port
 from small_disk import SmallDisk, ext4, needs_mounts, tmpfs
 
@@ -46,6 +47,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Person]:
     views = samples.views(samples.astronaut(), 4)
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
+        open_gates(site, "lobby")
         notice = site.publish_notice("lobby", language="en", text=b"We look.\n")
         key = SubjectKey.from_seed(bytes(range(32)))
         given = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key)

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from declared_gates import open_gates
 from patience import PATIENCE_S, free_port
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
@@ -69,6 +70,7 @@ def made_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 alternative="Your badge works as before.",
                 retention_days=90,
             )
+            open_gates(site, zone)
             for language, text in (
                 ("en", "We compare your face with your reference when you ask at the door.\n"),
                 ("fr", "Nous comparons votre visage à votre référence quand vous le demandez à la porte.\n"),

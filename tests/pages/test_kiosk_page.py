@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from declared_gates import open_gates
 from patience import PATIENCE_S, free_port
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -78,6 +79,7 @@ def kiosk(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 justification="people carry boxes",
                 alternative=ALTERNATIVE,
             )
+            open_gates(site, zone)
             site.publish_notice(zone, language="en", text=b"We compare your face when you ask at the door.\n")
         given, badges = {}, list[list[bytes]]()
         for zone in ("lobby", "lab", "archive", "vault", "gate"):
@@ -97,6 +99,7 @@ def kiosk(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             alternative=ALTERNATIVE,
             liveness="challenge",
         )
+        open_gates(site, "court")
         site.publish_notice("court", language="en", text=b"We compare your face after you turn your head.\n")
         given["court"] = _enrolled(site, "court", badges)
         site.factors.set(_id(given["vault"]), ShownFactor.pin(PIN))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from declared_gates import open_gates
 
 from volens import Extractor, FaceDecision, Identification, Site, SubjectKey, TakeHome, read_image
 
@@ -31,6 +32,7 @@ class Report:
         self.site.add_zone(
             "lobby", custody="operator", justification="measured", alternative="a badge", retention_days=30
         )
+        open_gates(self.site, "lobby")
         notice = self.site.publish_notice("lobby", language="en", text=b"We compare your face at the door.\n")
         self.receipts: dict[int, TakeHome] = {}
         for person in ENROLLED:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from declared_gates import open_gates
 from house import House
 from httpx2 import Response
 from pins import cheap_pins
@@ -47,6 +48,7 @@ def test_a_person_matches_with_face_and_factor_and_with_neither_alone(
     new = {"zone": "vault", "custody": "operator", "justification": "a", "alternative": "b", "retention_days": 9}
     made = client.post("/v1/zones", headers=operator, json=new | {"second_factor": kind})
     assert (made.status_code, made.json()["second_factor"]) == (201, kind)
+    open_gates(house.site, "vault")
     house.site.publish_notice("vault", language="en", text=b"We compare your face at the door.\n")
     door = bearer(Role.DOOR, "vault")
     given = say_yes(client, desk, "vault")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from declared_gates import open_gates
 from fastapi import FastAPI
 from patience import PATIENCE_S, free_port
 
@@ -61,6 +62,7 @@ def home(tmp_path: Path) -> Path:
     home = tmp_path / "home"
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
+        open_gates(site, "lobby")
         site.publish_notice("lobby", language="en", text=b"We look.\n")
     return home
 

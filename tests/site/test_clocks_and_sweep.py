@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from connections import lock_timeout
+from declared_gates import open_gates
 from house import START, House, Person
 
 from tests.unit.store.raw import DATA, tamper
@@ -23,6 +24,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     house = House.build(tmp_path / "home")
     for zone, days in (("long", 1098),):
         house.site.add_zone(zone, custody="operator", justification="a", alternative="b", retention_days=days)
+        open_gates(house.site, zone)
         house.site.publish_notice(zone, language="en", text=b"For long.\n")
     yield house
     house.site.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from declared_gates import open_gates
 from house import START, House
 
 from volens.audit import VerifierKey
@@ -26,6 +27,7 @@ def zone_of(house: House, name: str = "lobby") -> dict[str, Any]:
 def house(tmp_path: Path) -> House:
     house = House.build(tmp_path / "home")
     house.site.add_zone("long", custody="operator", justification="a", alternative="b", retention_days=1098)
+    open_gates(house.site, "long")
     house.site.publish_notice("long", language="en", text=b"For long.\n")
     return house
 

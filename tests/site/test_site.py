@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from declared_gates import open_gates
 
 import volens
 from benchmarks.group_photo import six_people_photo
@@ -31,6 +32,7 @@ def new_site(home: Path, extractor: Extractor) -> Site:
     site = Site.open(home, load_extractor=lambda: extractor)
     for zone in ("lobby", "lab"):
         site.add_zone(zone, custody="operator", justification="trays", alternative="a badge", retention_days=30)
+        open_gates(site, zone)
         site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
     return site
 
@@ -52,6 +54,7 @@ def test_paths_may_be_text_and_another_type_is_one_sentence(tmp_path: Path, extr
     with Site.open(home, load_extractor=lambda: extractor) as site:
         assert site.home == tmp_path / "home"
         site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
+        open_gates(site, "lobby")
         site.publish_notice("lobby", language="en", text=b"We look.\n")
         receipt = consent(site).to_json()
         with pytest.raises(TypeError, match="got an image of type str; expected RgbImage; read it with read_image"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from declared_gates import open_gates
 from numpy.typing import NDArray
 
 from volens import Site
@@ -125,7 +126,7 @@ class House:
     def declare(
         self, zone: str, custody: str = "operator", second_factor: str = "none", desk_signature: str = "allowed"
     ) -> None:
-        """Add a zone with its notice."""
+        """Add a zone that is open to everyone, with its notice."""
         self.site.add_zone(
             zone,
             custody=custody,
@@ -135,6 +136,7 @@ class House:
             second_factor=second_factor,
             desk_signature=desk_signature,
         )
+        open_gates(self.site, zone)
         self.site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
 
     def let_pass(self, zone: str = "lobby") -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import house as made_up
 import numpy as np
 from connections import lock_timeout
+from declared_gates import open_gates
 from house import House
 from own_memory import OwnMemory, hide
 from sqlalchemy import func, select
@@ -89,6 +90,7 @@ def real_faces() -> Report:
     site = Site.create(_home(), name="Example Ltd", contact="privacy@example.org")
     site._load_extractor = lambda: extractor
     site.add_zone("lobby", custody="operator", justification="none", alternative="a badge", retention_days=9)
+    open_gates(site, "lobby")
     notice = site.publish_notice("lobby", language="en", text=b"We compare your face at the door.\n")
     key = SubjectKey.from_seed(os.urandom(32))
     receipt = site.give_consent(notice, name="Ada", jurisdiction="FR", key=key)

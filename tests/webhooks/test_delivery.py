@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from declared_gates import open_gates
 from house import House
 from patience import PATIENCE_S
 from receiver import Received, Receiver, answer, receiver
@@ -399,6 +400,7 @@ def test_a_kill_during_a_delivery_loses_no_message(tmp_path: Path) -> None:
         panel.behaviour = panel.hang
         with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
             site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
+            open_gates(site, "lobby")
             notice = site.publish_notice("lobby", language="en", text=b"We look.\n")
             site.rights.recipients.add("lobby", PANEL)
             site.programs.endpoints.add("lobby", PANEL, url=panel.url, allow_private=True)

@@ -47,6 +47,7 @@ class VolensSite(Contestant):
                 site.add_zone(
                     _ZONE, custody="operator", justification="measured", alternative="none", retention_days=30
                 )
+                site.declarations.declare_zone(_ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
                 site.publish_notice(_ZONE, language="en", text=b"benchmark")
         self._home = home
         self._dimension = dimension

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from declared_gates import open_gates
 from house import House, Person
 
 from volens.audit import VerifierKey
@@ -88,6 +89,7 @@ def test_the_embedding_is_left_out_on_request(house: House) -> None:
 
 def test_several_consents_are_answered_together(house: House) -> None:
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
+    open_gates(house.site, "lab")
     house.site.publish_notice("lab", language="en", text=b"x")
     data = answered(house, house.admit(), house.admit("lab"))
 

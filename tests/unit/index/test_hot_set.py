@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from declared_gates import open_gates
 from house import DIMENSION, MODEL, THRESHOLD, House, Person, no_models
 from sqlalchemy import update
 
@@ -201,6 +202,7 @@ def test_a_consent_ends_at_its_second_without_any_event(house: House) -> None:
 
 def test_inactivity_ends_a_match_and_a_visit_unknown_to_the_hot_set_postpones_it(house: House) -> None:
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=1098)
+    open_gates(house.site, "lab")
     house.site.publish_notice("lab", language="en", text=b"x")
     person, absent = house.admit("lab"), house.admit("lab")
     for one in (person, absent):

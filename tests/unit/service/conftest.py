@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from command_line import load_models_by, run, run_captured
+from declared_gates import open_gates_in
 from PIL import Image
 from said import Command, Said
 
@@ -78,6 +79,7 @@ def lobby_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
     done_in(folder, "init", "--controller", "Example Ltd", "--contact", "privacy@example.org")
     done_in(folder, "zone", "add", "lobby", "--custody", "operator", *promises)
+    open_gates_in(folder / "site", "lobby")
     done_in(folder, "notice", "publish", "--zone", "lobby", "--language", "en", "notice.md")
     return folder
 

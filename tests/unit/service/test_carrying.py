@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from declared_gates import open_gates_in
 from said import Command
 
 from volens.face import Extractor
@@ -14,6 +15,7 @@ PROMISES = ("--alternative", "a key", "--retention-days", "30")
 def vault(lobby: Path, volens: Command) -> Path:
     """A zone in which Ada holds a secret; she gave consent."""
     assert volens("zone", "add", "vault", "--custody", "subject_key", *PROMISES).code == 0
+    open_gates_in(lobby / "site", "vault")
     assert volens("notice", "publish", "--zone", "vault", "--language", "en", "notice.md").code == 0
     give(volens, "vault", "ada")
     return lobby
@@ -23,6 +25,7 @@ def vault(lobby: Path, volens: Command) -> Path:
 def gate(lobby: Path, volens: Command) -> Path:
     """A zone with badges; Ada gave consent."""
     assert volens("zone", "add", "gate", "--custody", "badge", *PROMISES).code == 0
+    open_gates_in(lobby / "site", "gate")
     assert volens("notice", "publish", "--zone", "gate", "--language", "en", "notice.md").code == 0
     give(volens, "gate", "ada")
     return lobby

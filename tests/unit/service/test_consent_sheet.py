@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import cv2
 import numpy as np
 import pytest
+from declared_gates import open_gates, open_gates_in
 from house import House
 from pypdf import PdfReader
 from said import Command
@@ -83,6 +84,7 @@ def test_the_sheet_is_in_the_language_of_the_notice(house: House) -> None:
 def test_a_long_text_is_made_smaller_and_stays_on_one_page(house: House) -> None:
     words = {"custody": "operator", "justification": "trays", "retention_days": 90}
     zone = house.site.add_zone("attic", alternative="a badge, or the bell at the desk; " * 40, **words)
+    open_gates(house.site, "attic")
     notice = house.site.publish_notice("attic", language="en", text=b"x\n")
     take_home = house.site.give_consent(notice, name="Ada", jurisdiction="FR", key=SubjectKey.from_seed(bytes(32)))
     pdf = PdfReader(io.BytesIO(sheet_pdf(take_home)))
@@ -177,6 +179,7 @@ def test_a_badge_is_found_by_its_content_and_handed_over_with_its_qr_codes(house
 def test_a_secret_is_not_removed_for_a_sheet_that_does_not_show_it(lobby: Path, give: Command, volens: Command) -> None:
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
     assert volens("zone", "add", "vault", "--custody", "subject_key", *promises).code == 0
+    open_gates_in(lobby / "site", "vault")
     assert volens("notice", "publish", "--zone", "vault", "--language", "en", lobby / "notice.md").code == 0
     assert give("--zone", "vault", "--yes-i-read-it").code == 0
     arguments = ("consent", "sheet", "ada.receipt.json", "--hand-over", "--out")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from declared_gates import open_gates_in
 from pins import cheap_pins
 from said import Command
 
@@ -22,6 +23,7 @@ def agreed(lobby: Path, volens: Command) -> Path:
     """A person who gave consent in a zone that requires a PIN."""
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
     assert volens("zone", "add", "vault", "--custody", "operator", *promises, "--second-factor", "pin").code == 0
+    open_gates_in(lobby / "site", "vault")
     assert volens("notice", "publish", "--zone", "vault", "--language", "en", "notice.md").code == 0
     common = ("--jurisdiction", "FR", "--yes-i-read-it", "--name", "Ada", "--new-key", "ada.key")
     given = volens("consent", "give", "--zone", "vault", *common, "--out", "ada.json")

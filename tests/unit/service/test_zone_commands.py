@@ -85,3 +85,20 @@ def test_a_notice_of_another_organisation_is_published_with_a_warning(
     said = volens("notice", "publish", "--zone", "lobby", "--language", "en", "other.md", "--json")
     assert (said.code, said.json["version"]) == (0, 2)
     assert said.err.count("does not name Example Ltd, which runs this site") == warnings
+
+
+def test_a_zone_that_is_not_open_says_which_command_opens_it(lobby: Path, volens: Command) -> None:
+    assert lobby.is_dir()
+    assert volens("defaults", "set", "--jurisdiction", "FR").code == 0
+    assert volens("declare", "zone", "lobby", "dpia", "").code == 0
+    ask = ("consent", "give", "--zone", "lobby", "--name", "Ada", "--new-key", "a.key", "--out", "a.json")
+    refused = volens(*ask, "--yes-i-read-it")
+    command = "volens declare zone lobby dpia YYYY-MM-DD"
+    assert (refused.code, command in refused.err, Path("a.json").exists()) == (1, True, False)
+    assert command in volens("zone", "list").out
+    ((gate,),) = [one["closed_gates"] for one in volens("zone", "list", "--json").json]
+    assert (gate["gate"], gate["jurisdiction"], gate["opens_on"], gate["command"]) == ("dpia", "FR", None, command)
+    doctor = {one["what"]: one for one in volens("doctor", "--json").json}
+    assert (doctor["gates"]["ok"], command in doctor["gates"]["found"]) == (False, True)
+    assert volens("declare", "zone", "lobby", "dpia", "2026-01-15").code == 0
+    assert {one["what"]: one["ok"] for one in volens("doctor", "--json").json}["gates"] is True

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from declared_gates import open_gates
 from house import START, House, Person
 from sqlalchemy.exc import IntegrityError
 
@@ -80,6 +81,7 @@ def test_a_receipt_is_stored_as_it_was_signed(house: House) -> None:
 def test_a_second_consent_in_force_by_the_same_key_is_refused_and_leaves_nothing(house: House) -> None:
     key = SubjectKey.from_seed(bytes(range(32)))
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=7)
+    open_gates(house.site, "lab")
     house.site.publish_notice("lab", language="en", text=b"x")
 
     def give(zone: str) -> Person:

@@ -25,7 +25,7 @@ def test_the_log_has_the_names_of_facts_and_not_their_values(house: House) -> No
     house.site.declarations.declare({"dpo": "Dana Doe", "address": "1 Main Street"})
     house.site.declarations.declare_zone("lobby", {"human_way": "Erin at the desk"})
     assert opened(house.store, "site.declared") == [{"facts": "dpo, address"}]
-    assert opened(house.store, "zone.declared") == [{"zone": "lobby", "facts": "human_way"}]
+    assert opened(house.store, "zone.declared")[-1] == {"zone": "lobby", "facts": "human_way"}
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,10 @@ def test_a_fact_of_the_site_that_is_not_valid_is_refused(house: House, facts: di
     ],
 )
 def test_a_fact_of_a_zone_that_is_not_valid_is_refused(house: House, fact: str, text: str, words: str) -> None:
+    before = house.site.declarations.of_zone("lobby")
     with pytest.raises(InputError, match=words):
         house.site.declarations.declare_zone("lobby", {"context": "a room", fact: text})
-    assert house.site.declarations.of_zone("lobby") == {}
+    assert house.site.declarations.of_zone("lobby") == before
 
 
 def test_what_is_declared_already_and_unknown_zones_are_refused(house: House) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from connections import lock_timeout
+from declared_gates import open_gates
 from house import MODEL, START, House
 from patience import PATIENCE_S
 from reading_log import kinds
@@ -38,6 +39,7 @@ def keep_for(house: House, zone: str, days: int) -> None:
     house.site.add_zone(
         zone, custody="operator", justification="a", alternative="b", retention_days=300, match_history_days=days
     )
+    open_gates(house.site, zone)
     house.site.publish_notice(zone, language="en", text=b"x")
 
 

@@ -81,6 +81,8 @@ def test_each_problem_of_the_site_is_found(house: House, state: AppState) -> Non
     house.declare("attic")
     house.site.add_zone("cellar", custody="subject_key", justification="x", alternative="a badge", retention_days=30)
     assert "no_notice" in kinds(state)
+    house.site.defaults.set(jurisdiction="FR")
+    assert kinds(state).count("gate") == 2, "the works agreement and the impact assessment of the cellar"
     house.site.programs.credentials.issue(label="old door", role=Role.DOOR, zone="lobby", valid_days=20)
     add_member(house.site, Role.DESK)
     assert kinds(state).count("credential_expires") == 1
@@ -91,6 +93,17 @@ def test_each_problem_of_the_site_is_found(house: House, state: AppState) -> Non
     house.admit("attic")
     house.clock.move(days=120)
     assert kinds(state)[0] == "overdue", "a promise to people stands first"
+
+
+def test_a_closed_gate_is_a_question_and_its_command(house: House, client: TestClient, operator: Member) -> None:
+    del operator
+    house.site.defaults.set(jurisdiction="FR")
+    house.site.declarations.declare_zone("lobby", {"works_agreement": "2099-04-01", "dpia": ""})
+    text = re.sub(r"\s+", " ", client.get("/operator?lang=de").text)
+    assert "lobby ist für Menschen unter dem Recht FR nicht geöffnet: Eine Antwort fehlt." in text
+    assert "Datenschutz-Folgenabschätzung für diese Zone abgeschlossen? (GDPR 35(1)" in text
+    assert "volens declare zone lobby dpia YYYY-MM-DD" in text
+    assert "1. April 2099</time>, nach dem erklärten Datum" in text
 
 
 def test_a_backup_older_than_a_week_is_a_problem(house: House, state: AppState) -> None:
