@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from volens.consent.errors import InputError
+from volens.consent.jurisdiction import parse_jurisdiction
 from volens.consent.typed_text import comparison_key, nearest, parse_text
 
 MAX_FACT_CHARACTERS: Final = 2000
@@ -28,6 +29,10 @@ class SiteFact(StrEnum):
     """Who receives reports of weaknesses."""
     INCIDENT_CONTACT = "incident_contact"
     """Who leads the response to a personal data breach."""
+    INCIDENT_PROTOCOL = "incident_protocol"
+    """What the controller does when data is lost or stolen (C.R.S. 6-1-1314 wants it in the public policy)."""
+    JURISDICTIONS = "jurisdictions"
+    """Of which jurisdictions people are asked, as ISO 3166 codes; without it, of all that have a profile."""
     STORAGE_PLACE = "storage_place"
     """Where the machines stand, and who runs them."""
     TRANSFERS = "transfers"
@@ -98,8 +103,8 @@ def parse_declaration(fact: SiteFact | ZoneFact, text: str) -> str:
     """Return the value of a fact in its stored form.
 
     Raises:
-        InputError: a date is not ``YYYY-MM-DD``, a number of seconds not 0 to 86400, a choice not one of its words, or
-            a text not 1 to 2,000 characters (`volens.consent.typed_text`).
+        InputError: a date is not ``YYYY-MM-DD``, a number of seconds not 0 to 86400, a choice not one of its words, a
+            jurisdiction not an ISO 3166 code, or a text not 1 to 2,000 characters (`volens.consent.typed_text`).
 
     Not checked: whether it is true.
     """
@@ -108,14 +113,28 @@ def parse_declaration(fact: SiteFact | ZoneFact, text: str) -> str:
         return _day(fact, value)
     if fact in SECONDS:
         return _seconds(fact, value)
+    if fact is SiteFact.JURISDICTIONS:
+        return _codes(value)
     if fact in CHOICES and value not in CHOICES[fact]:
         raise InputError(f"got {fact.value} {value[:40]!r}; expected one of {', '.join(CHOICES[fact])}")
     return value
 
 
+def declared_jurisdictions(value: str) -> tuple[str, ...]:
+    """Return the codes of a stored `SiteFact.JURISDICTIONS`, in the order in which they were declared."""
+    return tuple(value.split(", "))
+
+
 def declared_day(value: str) -> date:
     """Return the date of a stored fact of `DATES`."""
     return date.fromisoformat(value)
+
+
+def _codes(value: str) -> str:
+    codes = dict.fromkeys(map(parse_jurisdiction, value.replace(",", " ").split()))
+    if not codes:
+        raise InputError(f"got jurisdictions {value[:40]!r}; expected ISO 3166 codes such as 'FR, US-IL'")
+    return ", ".join(codes)
 
 
 def _day(fact: SiteFact | ZoneFact, value: str) -> str:

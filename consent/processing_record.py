@@ -32,6 +32,14 @@ class Comparison(StrEnum):
     VERIFICATION = "biometric verification of a claim (1:1)"
 
 
+def comparison_of(zone: Zone) -> Comparison:
+    """Return whether a zone searches all references or compares one. One that searches never says that it verifies.
+
+    A zone of custody ``operator`` with a second factor searches too: ADR 0025.
+    """
+    return Comparison.IDENTIFICATION if zone.custody is Custody.OPERATOR else Comparison.VERIFICATION
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class NamedRecipient:
@@ -62,12 +70,8 @@ class ProcessingRecord:
 
     @property
     def comparison(self) -> Comparison:
-        """Whether the zone searches all references or compares one. A zone that searches never says that it verifies.
-
-        A zone of custody ``operator`` with a second factor searches too: ADR 0025.
-        """
-        is_searched = self.zone.custody is Custody.OPERATOR
-        return Comparison.IDENTIFICATION if is_searched else Comparison.VERIFICATION
+        """How the zone compares a face; see `comparison_of`."""
+        return comparison_of(self.zone)
 
     @property
     def max_term_days(self) -> int:

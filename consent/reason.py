@@ -60,6 +60,7 @@ class Reason(StrEnum):
     NO_JURISDICTION = "no-jurisdiction"
     JURISDICTION_FORM = "jurisdiction-form"
     NO_PROFILE = "no-profile"
+    JURISDICTION_NOT_STATED = "jurisdiction-not-stated"
     CUSTODY_FORBIDDEN = "custody-forbidden"
     ZONE_NOT_OPEN = "zone-not-open"
     NO_NOTICE = "no-notice"

@@ -39,6 +39,8 @@ from volens.store.people.disclosures import COMMAND_LINE
 from volens.store.people.external_ids import add_external_digest, consent_with_digest, external_digest
 from volens.store.people.invitation_rows import InvitationCount, StoredInvitation
 from volens.store.promises import notice_of, processing_record, refuse_unlawful, zone_of
+from volens.store.promises.declared_facts import site_facts
+from volens.store.promises.stated_jurisdictions import refuse_not_stated
 
 MAX_DAYS: Final = 90
 _GONE: Final = "there is no open invitation of this id; 'volens invite list' shows them"
@@ -316,6 +318,7 @@ class Invitations:
     def _asked(self, tx: Transaction, zone: str, language: str | None, jurisdiction: str) -> tuple[Zone, Notice, str]:
         """Return the zone, the notice to show, and the jurisdiction, if people may be asked there."""
         purpose, jurisdiction = parse_purpose(zone), parse_jurisdiction(jurisdiction)
+        refuse_not_stated(tx.connection, site_facts(tx.connection), jurisdiction)
         notice = notice_of(tx.connection, purpose, language)
         found = zone_of_newest(tx.connection, notice)
         refuse_to_ask(self._store, tx.connection, jurisdiction, purpose)

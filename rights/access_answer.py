@@ -35,30 +35,31 @@ from volens.consent import (
     format_time,
 )
 from volens.consent.canonical import canonical_sha256
+from volens.consent.declarations import SiteFact
+from volens.consent.processing_record import ProcessingRecord
 from volens.consent.typed_text import parse_text, same_text
 from volens.erase.pages import DEFAULT_LANGUAGE, PageWords, page_language, render_page
 from volens.index import opened
+from volens.rights.dpv_terms import DPV_CONTEXT, legal_basis_terms, purpose_terms, right_terms, status_term
 from volens.rights.held_data import HeldConsent, held_under, recipients_named
+from volens.rights.promised_rights import rights_of
 from volens.store import Store
 from volens.store.log import node_reader
 from volens.store.people import count_live, count_receipts, receipts_of, sealed_references
 from volens.store.people.invitation_rows import StoredInvitation, invitations_about, invitations_linked
 from volens.store.people.people_search import COMPARED_WITH, MAX_SEARCH_LENGTH, SeveralPeopleError
+from volens.store.promises import site_facts
 
 EVENT: Final = "access.answered"
 SIGNED_FILE: Final = "answer.jws"
-_CONTEXT: Final = {
-    "dpv": "https://w3id.org/dpv#",
-    "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
-    "dct": "http://purl.org/dc/terms/",
-    "volens": "urn:volens:access#",
-}
+_CONTEXT: Final = {**DPV_CONTEXT, "volens": "urn:volens:access#"}
 EMBEDDING_IN_WORDS: Final = (
     "a direction in the model's space: a unit vector, the mean of your photos' embeddings. It is not a photo, and a "
     "photo cannot be read off it, but anyone who has the same model can compare faces with it: keep it safe"
 )
 _WORDS: Final = PageWords("access_answer", DEFAULT_LANGUAGE)
-_RIGHTS: Final = tuple(_WORDS.text(f"right {number}") for number in range(1, 6))
+_FACTS: Final = (SiteFact.ADDRESS, SiteFact.REPRESENTATIVE, SiteFact.DPO, SiteFact.STORAGE_PLACE, SiteFact.TRANSFERS)
+"""What was declared about the controller and belongs in an answer (GDPR 15(1)(c) and 15(2))."""
 NOT_SEARCHED: Final = (
     "other spellings, earlier names and nicknames; names of consents that have ended, which are erased with the "
     "consent; photos and faces; other organisations"
@@ -183,6 +184,7 @@ def _answer(
     with store.read() as connection:
         held_data = (held_under(store, connection, each) for each in receipt_ids)
         found = [one if visits_from is None else one.with_visits_from(visits_from) for one in held_data if one]
+        facts = site_facts(connection)
         among = {"receipts": count_receipts(connection), "names": count_live(connection)}
         recipients = {one.zone.purpose: recipients_named(connection, one.zone.purpose) for one in found}
     # 2.
@@ -190,10 +192,12 @@ def _answer(
     for number, held in enumerate(found, start=1):
         files |= _record(store, held, recipients[held.zone.purpose], f"consent-{number}", with_embedding=with_embedding)
     statement = _statement(store, found, invited, len(receipt_ids))
+    statement["controller"] |= {fact.value: facts[fact] for fact in _FACTS if fact in facts}
     statement |= {"searched_for": [asdict(one) for one in searched_for], "searched_among": among}
     statement |= {"not_searched": NOT_SEARCHED}
     if visits_from is not None:
         statement |= {"left_out": {"visits_before": format_time(visits_from)}}
+    language = page_language(found[-1].agreed["pii_processing"]["language"] if found else None)
     page = render_page(
         "access_answer.html",
         statement=statement,
@@ -201,7 +205,8 @@ def _answer(
         found=found,
         recipients=recipients,
         second_factor=any(one.zone.second_factor is not SecondFactor.NONE for one in found),
-        language=page_language(found[-1].agreed["pii_processing"]["language"] if found else None),
+        rights=rights_of([one.record for one in found if one.record], language),
+        language=language,
     )
     files["index.html"] = page.encode("utf-8")
     statement["files"] = {name: sha256(data).hexdigest() for name, data in sorted(files.items())}
@@ -255,6 +260,7 @@ def _record(
     for number, embedding in enumerate(embeddings, start=1):
         files[f"{folder}/embedding-{number}.json"] = _json(embedding)
     zone = held.zone
+    records = [] if held.record is None else [held.record]
     record = {
         "@context": _CONTEXT,
         "@type": "dpv:ConsentRecord",
@@ -262,8 +268,8 @@ def _record(
         "dct:conformsTo": held.agreed["schema_version"],
         "dpv:hasDataSubject": {"dct:identifier": held.subject_id, "dpv:hasName": held.name},
         "volens:panelBadge": held.panel_badge,
-        "dpv:hasConsentStatus": "dpv:ConsentGiven" if held.ended is None else "dpv:ConsentWithdrawn",
-        "dpv:hasLegalBasis": ["eu-gdpr:A6-1-a", "eu-gdpr:A9-2-a"],
+        "dpv:hasConsentStatus": status_term(held.ended[0] if held.ended else None),
+        "dpv:hasLegalBasis": legal_basis_terms(records),
         "volens:agreed": held.agreed,
         "volens:inForceUntil": None if held.in_force_until is None else format_time(held.in_force_until),
         "volens:clocks": [{"reason": one.reason.value, "at": format_time(one.at)} for one in held.clocks],
@@ -289,12 +295,30 @@ def _record(
         "volens:held": held.rows,
         "dpv:hasRecipient": recipients,
         "volens:logic": _logic(zone),
-        "dpv:hasRight": list(_RIGHTS),
+        "dpv:hasPurpose": [term for one in records for term in purpose_terms(one.comparison)],
+        "dpv:hasRight": right_terms(records),
+        "volens:rights": [_WORDS.text(key, **its) for key, its in rights_of(records, DEFAULT_LANGUAGE)],
+        **({} if held.record is None else {"volens:law": _law(held.record)}),
         "volens:embeddings": [{key: value for key, value in one.items() if key != "values"} for one in embeddings]
         or _why_not(held, with_embedding=with_embedding),
     }
     files[f"{folder}/record.jsonld"] = _json(record)
     return files
+
+
+def _law(record: ProcessingRecord) -> dict[str, Any]:
+    profile = record.profile
+    return {
+        "jurisdiction": record.jurisdiction,
+        "profile": profile.code,
+        "law": profile.law,
+        "lawful_basis": profile.lawful_basis,
+        "authority": profile.authority.url,
+        "comparison": record.comparison.value,
+        "max_term_days": record.max_term_days,
+        "inactive_after_days": record.inactive_after_days,
+        "record_sha256": record.sha256,
+    }
 
 
 def _logic(zone: Zone) -> str:

@@ -10,8 +10,9 @@ from typing import Any, Self, final
 
 from sqlalchemy import Connection, Table, func, select
 
-from volens.consent import Custody, DataSubjectId, EndReason, Purpose, ReceiptId, Zone, format_time
+from volens.consent import Custody, DataSubjectId, EndReason, Purpose, ReceiptId, RefusedError, Zone, format_time
 from volens.consent.clocks import Deadline, deadlines
+from volens.consent.processing_record import ProcessingRecord
 from volens.consent.receipt import RECEIPT
 from volens.erase import certificates_of
 from volens.store import Store
@@ -19,7 +20,7 @@ from volens.store.people import StoredReceipt, clocked, name_of, stored_receipt
 from volens.store.people.consents import consent_ended
 from volens.store.people.panel_badges import PanelBadges
 from volens.store.people.score_counts import score_counts_of
-from volens.store.promises import recipients_of, zone_of
+from volens.store.promises import processing_record, recipients_of, zone_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.personal_tables import OWNER, PERSONAL
 
@@ -30,6 +31,7 @@ class HeldConsent:
     """What is held about one consent, in force or ended.
 
     Attributes:
+        record: what holds now for people of the receipt's jurisdiction; None if no profile covers it any more.
         agreed: the claims of the signed receipt (ISO/IEC TS 27560).
         name: as the person gave it; None once the consent has ended.
         notice: the exact text that the person agreed to.
@@ -43,6 +45,7 @@ class HeldConsent:
     receipt_id: ReceiptId
     subject_id: DataSubjectId
     zone: Zone
+    record: ProcessingRecord | None
     agreed: Mapping[str, Any]
     token: str
     name: str | None
@@ -97,6 +100,7 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
         receipt_id=receipt_id,
         subject_id=stored.subject_id,
         zone=zone,
+        record=record_for(store, connection, zone.purpose, receipt.claims.jurisdiction),
         agreed=RECEIPT.peek_json(receipt.token),
         token=receipt.token,
         name=None if until is None else name_of(store, receipt_id),
@@ -116,6 +120,18 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
         },
         counts=counts,
     )
+
+
+def record_for(store: Store, connection: Connection, purpose: Purpose, jurisdiction: str) -> ProcessingRecord | None:
+    """Return what holds now in a zone for a person of a jurisdiction; None if no profile covers it any more.
+
+    Raises:
+        TamperError: the rows of the zone or of the site do not verify.
+    """
+    try:
+        return processing_record(connection, store.site.controller, purpose, jurisdiction)
+    except RefusedError:
+        return None
 
 
 def recipients_named(connection: Connection, zone: Purpose) -> list[dict[str, Any]]:

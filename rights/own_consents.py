@@ -12,9 +12,13 @@ from typing import Final, final
 from sqlalchemy import Connection
 
 from volens.consent import NoLiveConsentError, Purpose, ReceiptId, TamperError, Zone
+from volens.consent.processing_record import ProcessingRecord
 from volens.erase import certificates_of
+from volens.erase.pages import PageLanguage
 from volens.rights.decision_explanation import LATELY
+from volens.rights.held_data import record_for
 from volens.rights.people_directory import EndedConsent
+from volens.rights.promised_rights import rights_of
 from volens.store import Store
 from volens.store.people import consent_ended, stored_receipt, stored_receipts
 from volens.store.people.disclosures import Disclosure, disclosures_of
@@ -37,6 +41,8 @@ class OwnConsent:
         facts: until when it is in force, by which clock, enrolled or not, second factor.
         name: as the person gave it; None if it does not open.
         visits: of the last seven days, the newest first.
+        record: what holds now in the zone for people of the person's jurisdiction; None if rows do not verify, or no
+            profile covers it.
         recipients: who receives data of this zone now.
         readers: to whom the name was shown, the newest day first.
         is_stopped: it no longer matches, but the store could not record its end yet.
@@ -47,6 +53,7 @@ class OwnConsent:
     zone: Zone
     name: str | None
     visits: tuple[KeptVisit, ...]
+    record: ProcessingRecord | None
     recipients: tuple[Recipient, ...]
     readers: tuple[Disclosure, ...]
     is_stopped: bool
@@ -56,6 +63,10 @@ class OwnConsent:
     def can_change(self) -> bool:
         """Whether photos and term can change: it is in force, and no other program changed its rows."""
         return not self.is_stopped and self.facts.state in CHANGEABLE
+
+    def rights(self, language: PageLanguage) -> list[tuple[str, dict[str, str]]]:
+        """Return the person's rights as keys and values of words; see `volens.rights.promised_rights`."""
+        return rights_of([] if self.record is None else [self.record], language)
 
     @property
     def is_enrolled(self) -> bool:
@@ -123,6 +134,7 @@ def own_consents(store: Store, shown: ReceiptId) -> OwnConsents:
         ended = tuple(_ended(connection, [one for one in receipt_ids if one not in listed]))
         held = [listed[one] for one in receipt_ids if one in listed]
         visits = {one.receipt_id: visits_since(connection, one.receipt_id, now - LATELY) for one in held}
+        records = {one.receipt_id: _record(store, connection, one) for one in held}
         recipients = {one.purpose: recipients_of(connection, one.purpose) for one in held}
         readers = {one.receipt_id: disclosures_of(connection, one.receipt_id) for one in held}
     names = open_names(store, list(listed))
@@ -132,6 +144,7 @@ def own_consents(store: Store, shown: ReceiptId) -> OwnConsents:
             zones[one.purpose],
             names.get(one.receipt_id),
             tuple(visits[one.receipt_id]),
+            records[one.receipt_id],
             tuple(recipients[one.purpose]),
             tuple(readers[one.receipt_id]),
             one.receipt_id in store.stopped,
@@ -141,6 +154,14 @@ def own_consents(store: Store, shown: ReceiptId) -> OwnConsents:
     )
     theirs = {one.purpose for one in held} | {one.purpose for one in ended}
     return OwnConsents(shown, in_force, ended, {name: zones[name] for name in theirs if name in zones})
+
+
+def _record(store: Store, connection: Connection, one: ListedConsent) -> ProcessingRecord | None:
+    try:
+        receipt = stored_receipts(connection, [one.receipt_id])[one.receipt_id].verified()
+        return record_for(store, connection, one.purpose, receipt.claims.jurisdiction)
+    except TamperError:
+        return None
 
 
 def _ended(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> Iterable[EndedConsent]:

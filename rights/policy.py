@@ -1,11 +1,12 @@
-"""The retention policy: what is kept for how long, generated from the configuration that the sweep itself uses.
+"""The retention policy: what is kept for how long, under which laws, from the processing record of each zone.
 
 JSON-LD with terms of the Data Privacy Vocabulary (DPV), and the numbers of days also in fields of their own. The file
-carries the site's signature, so a copy on a web page can be verified with ``site.pub``. It names and counts no person.
+carries the site's signature, so a copy on a web page can be verified with ``site.pub``. It names and counts no person,
+and which laws it states does not depend on people either (`volens.store.promises.stated_jurisdictions`).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -15,22 +16,42 @@ from volens.audit import VerifierKey, origin_of, refuse_other_origin
 from volens.consent import EndReason, InputError, SignedDocument, TamperError, Zone, format_time
 from volens.consent.canonical import canonical_sha256
 from volens.consent.clocks import INACTIVE_AFTER_DAYS, LEGAL_SOURCES, superseded_at
+from volens.consent.declarations import SiteFact, ZoneFact
 from volens.consent.json_reader import read_json
+from volens.consent.law import JurisdictionProfile
+from volens.consent.processing_record import ProcessingRecord
 from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage, PageWords, render_page
+from volens.rights.dpv_terms import DPV_CONTEXT, PERSONAL_DATA, legal_basis_terms, purpose_terms, right_terms
 from volens.store import Store
 from volens.store.people.disclosures import KEPT_DAYS
-from volens.store.promises import recipients_of, zones
+from volens.store.promises import profiles_of_site, site_facts, zones
+from volens.store.promises.processing_records import records_by_jurisdiction
+from volens.store.promises.stated_jurisdictions import stated_jurisdictions
 from volens.store.schema import data_tables as tables
 
 _WORDS: Final = PageWords("retention_policy", DEFAULT_LANGUAGE)
-_SIGNATURE: Final = "volens:signature"
-_CONTEXT: Final = {
-    "dpv": "https://w3id.org/dpv#",
-    "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
-    "dct": "http://purl.org/dc/terms/",
-    "xsd": "http://www.w3.org/2001/XMLSchema#",
-    "volens": "urn:volens:policy#",
+SIGNATURE: Final = "volens:signature"
+_CONTEXT: Final = {**DPV_CONTEXT, "xsd": "http://www.w3.org/2001/XMLSchema#", "volens": "urn:volens:policy#"}
+CONTROLLER_MEMBERS: Final = {
+    SiteFact.ADDRESS: "dpv:hasAddress",
+    SiteFact.REPRESENTATIVE: "dpv:hasRepresentative",
+    SiteFact.DPO: "dpv:hasDataProtectionOfficer",
+    SiteFact.SECURITY_CONTACT: "volens:securityContact",
+    SiteFact.INCIDENT_CONTACT: "volens:incidentContact",
+    SiteFact.INCIDENT_PROTOCOL: "volens:incidentProtocol",
+    SiteFact.STORAGE_PLACE: "volens:storagePlace",
+    SiteFact.TRANSFERS: "volens:transfers",
 }
+"""Declared facts about the controller that anyone may read, by member of the policy; the others are for papers only."""
+_OF_ZONE: Final = {
+    ZoneFact.AFFECTED: "volens:affected",
+    ZoneFact.ALTERNATIVE_COST: "volens:alternativeCost",
+    ZoneFact.ALTERNATIVE_TIME: "volens:alternativeTime",
+    ZoneFact.ALTERNATIVE_PLACE: "volens:alternativePlace",
+    ZoneFact.HUMAN_WAY: "volens:humanWay",
+}
+APPLIED_CLOCKS: Final = ("max_term_days", "inactive_after_days", "after_purpose_days")
+"""Clocks of a profile that end a consent. Of the others the policy says nothing while the sweep does not apply them."""
 
 
 RETENTION_POLICY: Final = SignedDocument(
@@ -44,13 +65,22 @@ RETENTION_POLICY: Final = SignedDocument(
 
 
 def build_policy(store: Store) -> dict[str, Any]:
-    """Return the policy as of now: site, zones, clocks, recipients. Unsigned; see `policy_file`."""
+    """Return the policy as of now: site, laws, zones, clocks, recipients. Unsigned; see `policy_file`.
+
+    Raises:
+        TamperError: the rows of the site or of a zone do not verify.
+    """
     controller = store.site.controller
     with store.read() as connection:
-        described = [_zone(connection, zone) for zone in zones(connection)]
+        facts, catalogue = site_facts(connection), profiles_of_site(connection)
+        stated = stated_jurisdictions(facts, catalogue)
+        described = [
+            _zone(connection, records_by_jurisdiction(connection, controller, zone.purpose, stated))
+            for zone in zones(connection)
+        ]
     return {
         "@context": dict(_CONTEXT),
-        "@type": "dpv:StoragePolicy",
+        "@type": "dpv:DataStoragePolicy",
         "volens:version": RETENTION_POLICY.version,
         "volens:site": controller.site_id,
         "dct:issued": format_time(store.now()),
@@ -58,7 +88,9 @@ def build_policy(store: Store) -> dict[str, Any]:
             "@type": "dpv:DataController",
             "dpv:hasName": controller.name,
             "dpv:hasContact": controller.contact,
+            **{member: facts[fact] for fact, member in CONTROLLER_MEMBERS.items() if fact in facts},
         },
+        "volens:jurisdictions": [_jurisdiction(code, catalogue.profile_of(code)) for code in stated],
         "volens:afterwards": _WORDS.text("afterwards"),
         "volens:evidence": _WORDS.text("evidence"),
         "volens:namesShown": _WORDS.text("names_shown", days=KEPT_DAYS),
@@ -66,7 +98,8 @@ def build_policy(store: Store) -> dict[str, Any]:
         "volens:photos": "never stored",
         "volens:scores": "no score of a visit is stored; counts of scores of enrollment photos are, until the end",
         "volens:strangers": "a face that matches no person is not stored",
-        "dpv:hasPersonalDataHandling": described,
+        "volens:advice": _WORDS.text("no_advice"),
+        "dpv:hasPersonalDataProcess": described,
     }
 
 
@@ -74,7 +107,7 @@ def policy_file(store: Store) -> bytes:
     """Return the policy with the site's signature: a compact JWS over the SHA-256 of its canonical JSON (RFC 8785)."""
     document = build_policy(store)
     content = {"v": RETENTION_POLICY.version, "policy_sha256": canonical_sha256(document)}
-    signed = {**document, _SIGNATURE: RETENTION_POLICY.sign(store.keyring, content)}
+    signed = {**document, SIGNATURE: RETENTION_POLICY.sign(store.keyring, content)}
     return json.dumps(signed, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
 
 
@@ -93,7 +126,7 @@ def verify_policy(data: bytes, key: VerifierKey) -> dict[str, Any]:
         raise InputError(problem)
     try:
         document = read_json(data)
-        token = document.pop(_SIGNATURE)
+        token = document.pop(SIGNATURE)
         digest = canonical_sha256(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(problem) from None
@@ -115,15 +148,46 @@ def policy_page(policy: Mapping[str, Any], language: PageLanguage = DEFAULT_LANG
     return render_page("retention_policy.html", language=language, policy=policy)
 
 
-def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
+def _jurisdiction(code: str, profile: JurisdictionProfile) -> dict[str, Any]:
+    clocks = profile.clocks
     return {
-        "@type": "dpv:PersonalDataHandling",
+        "volens:jurisdiction": code,
+        "volens:profile": profile.code,
+        "volens:names": dict(profile.names),
+        "volens:law": profile.law,
+        "volens:lawfulBasis": profile.lawful_basis,
+        "volens:rights": [right.value for right in profile.rights],
+        "dpv:hasAuthority": {
+            "@type": "dpv:Authority",
+            "dpv:hasName": profile.authority.name[DEFAULT_LANGUAGE],
+            "volens:names": dict(profile.authority.name),
+            "dpv:hasContact": profile.authority.url,
+        },
+        "volens:publicPolicy": {
+            "volens:required": profile.public_policy.required,
+            "dct:source": profile.public_policy.article,
+        },
+        "volens:periods": [
+            {"volens:clock": name, "volens:days": clocks.days(name), "dct:source": clocks.reasons[name]}
+            for name in APPLIED_CLOCKS
+        ],
+        "volens:checkedOn": max(one.checked_on for one in profile.checked).isoformat(),
+    }
+
+
+def _zone(connection: Connection, records: Sequence[ProcessingRecord]) -> dict[str, Any]:
+    one = records[0]
+    zone = one.zone
+    allowed = [each for each in records if zone.custody not in each.profile.forbidden_custodies]
+    return {
+        "@type": "dpv:PersonalDataProcess",
         "volens:zone": zone.purpose,
         "volens:title": zone.title,
         "volens:state": zone.state.value,
-        "dpv:hasPurpose": "dpv:IdentityVerification",
-        "dpv:hasPersonalData": ["dpv:BiometricData", "dpv:Identifying"],
-        "dpv:hasLegalBasis": ["eu-gdpr:A6-1-a", "eu-gdpr:A9-2-a"],
+        "dpv:hasPurpose": purpose_terms(one.comparison),
+        "volens:comparison": one.comparison.value,
+        "dpv:hasPersonalData": list(PERSONAL_DATA),
+        "dpv:hasLegalBasis": legal_basis_terms(allowed),
         "volens:custody": zone.custody.value,
         "volens:secondFactor": zone.second_factor.value,
         "volens:deskSignature": zone.desk_signature.value,
@@ -132,6 +196,7 @@ def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
         "volens:liveness": zone.liveness.value,
         "dpv:hasJustification": zone.justification,
         "volens:alternative": zone.alternative,
+        **{member: one.zone_facts[fact] for fact, member in _OF_ZONE.items() if fact in one.zone_facts},
         "volens:retentionDays": zone.retention_days,
         "volens:inactiveAfterDays": INACTIVE_AFTER_DAYS,
         "volens:matchHistoryDays": zone.match_history_days,
@@ -140,14 +205,20 @@ def _zone(connection: Connection, zone: Zone) -> dict[str, Any]:
             "dpv:hasDuration": {"@type": "xsd:duration", "@value": f"P{zone.retention_days}D"},
         },
         "volens:clocks": [
-            {"volens:reason": reason.value, "dpv:hasDescription": text, "dpv:hasLegalBasis": LEGAL_SOURCES[reason]}
-            for reason, text in _clocks(zone).items()
+            {"volens:reason": reason.value, "dct:description": text} for reason, text in _clocks(zone).items()
+        ],
+        "volens:byJurisdiction": [
+            {
+                "volens:jurisdiction": each.jurisdiction,
+                "dpv:hasLegalBasis": list(each.profile.legal_basis_terms),
+                "volens:maxTermDays": each.max_term_days,
+                "volens:inactiveAfterDays": each.inactive_after_days,
+            }
+            for each in allowed
         ],
         "volens:askedAgain": _asked_again(connection, zone),
-        "dpv:hasRecipient": [
-            {"dpv:hasName": one.name, "dpv:hasContact": one.contact} for one in recipients_of(connection, zone.purpose)
-        ],
-        "dpv:hasRight": ["eu-gdpr:A7-3", "eu-gdpr:A15", "eu-gdpr:A17", "eu-gdpr:A18", "eu-gdpr:A20"],
+        "dpv:hasRecipient": [{"dpv:hasName": each.name, "dpv:hasContact": each.contact} for each in one.recipients],
+        "dpv:hasRight": right_terms(allowed),
     }
 
 

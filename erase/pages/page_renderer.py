@@ -21,6 +21,7 @@ _ENVIRONMENT: Final = Environment(
 _ENVIRONMENT.filters["utc"] = format_time
 _ENVIRONMENT.filters["capitalize_first"] = lambda sentence: sentence[:1].upper() + sentence[1:]
 _ENVIRONMENT.globals["code"] = Markup("<code>{}</code>").format
+_ENVIRONMENT.globals["english"] = Markup('<span lang="en">{}</span>').format
 _ENVIRONMENT.globals["fact"] = Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format
 
 

@@ -8,6 +8,8 @@ from typing import Any, Final, final
 
 from volens.audit import LogEntry, LoggedStatement, NodeReader
 from volens.consent import Purpose, ReceiptId, TamperError, format_time
+from volens.consent.declarations import SiteFact
+from volens.consent.processing_record import comparison_of
 from volens.erase.journal import (
     ErasureState,
     StoredCertificate,
@@ -23,7 +25,7 @@ from volens.store import Store, Transaction
 from volens.store.files import make_home_folder, write_public_files
 from volens.store.log import CERTIFICATES, node_reader
 from volens.store.programs import MessageKind, enqueue
-from volens.store.promises import Recipient, acknowledgements_of, zone_of
+from volens.store.promises import Recipient, acknowledgements_of, site_facts, zone_of
 from volens.store.promises.recipients import recipients_to_notify
 
 NOT_PROMISED: Final = (
@@ -145,7 +147,8 @@ def _statement(
         "controller": store.site.controller.name,
         **{name: facts[name] for name in _STATED},
         **continued,
-        **_liveness(tx, Purpose(facts["zone"])),
+        **_contacts(store, tx),
+        **_of_zone(tx, Purpose(facts["zone"])),
         "issued_at": format_time(tx.now),
         "touched": [
             {"what": "data file", "how": f"rows {store.data.describe_scrub()}"},
@@ -161,12 +164,23 @@ def _statement(
     }
 
 
-def _liveness(tx: Transaction, zone: Purpose) -> dict[str, str]:
-    """Return what the doors of the zone do against photos of a person; nothing if the zone does not verify."""
+def _of_zone(tx: Transaction, purpose: Purpose) -> dict[str, str]:
+    """Return how the doors of the zone compare and what they do against photos; nothing if it does not verify."""
     try:
-        return {"liveness": zone_of(tx.connection, zone).liveness.value}
+        zone = zone_of(tx.connection, purpose)
     except TamperError:
         return {}
+    return {"comparison": comparison_of(zone).value, "liveness": zone.liveness.value}
+
+
+def _contacts(store: Store, tx: Transaction) -> dict[str, str]:
+    """Return whom to ask about the erasure: the controller, and its data protection officer if one was declared."""
+    contact = {"contact": store.site.controller.contact}
+    try:
+        dpo = site_facts(tx.connection).get(SiteFact.DPO)
+    except TamperError:
+        return contact
+    return contact if dpo is None else contact | {"dpo": dpo}
 
 
 def _keys(store: Store, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,6 @@ def verify(
     """Check offline that the site signed every word of a policy. No site is needed."""
     trusted = read_site_key(key)
     checked = verify_policy(read_file(policy, "policy"), trusted)
-    zones = len(checked["dpv:hasPersonalDataHandling"])
+    zones = len(checked["dpv:hasPersonalDataProcess"])
     text = f"valid: signed by {trusted.name}, issued {checked['dct:issued']}, {counted(zones, 'zone')}"
     return {"valid": True, "signed_by": trusted.name, "policy": checked}, text

@@ -13,11 +13,13 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from volens.consent import Custody, Purpose
+from volens.erase.pages import PageWords
 from volens.rights import ErasureStage, OwnConsent, OwnConsents
 from volens.rights.people_directory import EndedConsent
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import IdInPath
 from volens.service.web.my_data_session import ENTRY, Mine, OwnPageRoute, OwnSession
+from volens.service.web.page_language import language_of
 from volens.service.web.page_response import render, zone_name
 from volens.service.web.page_route import PageRoute
 from volens.store.people.people_list import ConsentState
@@ -142,6 +144,7 @@ def own_page(request: Request, name: str, own: OwnConsents, **values: Any) -> Re
         f"my_data/{name}.html",
         own=own,
         called=called,
+        right_words=PageWords("base", language_of(request)),
         states=ConsentState,
         custodies=Custody,
         stages=ErasureStage,

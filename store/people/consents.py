@@ -33,7 +33,9 @@ from volens.store.keys.secrets import GrantSecret, Random
 from volens.store.log import log_size
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.collection_stops import refuse_if_stopped
+from volens.store.promises.declared_facts import site_facts
 from volens.store.promises.site_profiles import refuse_unlawful
+from volens.store.promises.stated_jurisdictions import refuse_not_stated
 from volens.store.row_seals import SealedRows, seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -218,6 +220,7 @@ def add_consent(
             f"this person's consent for zone {claims.purpose!r} is already in force; withdraw it, then give a new one",
             reason=Reason.CONSENT_IN_FORCE,
         )
+    refuse_not_stated(tx.connection, site_facts(tx.connection), claims.jurisdiction)
     owner = {name: getattr(claims, name) for name in OWNER}
     visited = tx.interaction(claims.receipt_id, claims.issued_at)
     sealed_name = seal_name(name, owner, receipt.sha256, secret, tx.random)

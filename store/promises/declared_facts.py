@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from volens.consent import InputError, Purpose, RefusedError, TamperError
 from volens.consent.declarations import SiteFact, ZoneFact, parse_declaration
+from volens.store.promises.stated_jurisdictions import refuse_to_leave_out
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
@@ -47,9 +48,11 @@ def declare_site_facts(tx: Transaction, given: Mapping[SiteFact, str]) -> dict[S
 
     Raises:
         InputError: none is given, or a value is not valid; nothing was stored.
-        RefusedError: all of them are declared so already.
+        RefusedError: all of them are declared so already, or `refuse_to_leave_out`.
     """
     changed = _changed(given, site_facts(tx.connection))
+    if codes := changed.get(SiteFact.JURISDICTIONS):
+        refuse_to_leave_out(tx.connection, codes)
     newest = tx.connection.scalar(select(func.max(tables.site_declaration.c.number)))
     first = 0 if newest is None else newest + 1
     rows = [

@@ -1,5 +1,8 @@
 """Composes the processing record of a zone from its rows, its recipients, the declarations and the profiles."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from volens.consent import Purpose
@@ -36,3 +39,16 @@ def processing_record(
         site_facts=site_facts(connection),
         zone_facts=zone_facts(connection, purpose),
     )
+
+
+def records_by_jurisdiction(
+    connection: Connection, controller: Controller, purpose: Purpose, jurisdictions: Sequence[str]
+) -> list[ProcessingRecord]:
+    """Return the record of a zone for each of some jurisdictions, at least one; its rows are read once.
+
+    Raises:
+        InputError, RefusedError, TamperError: see `processing_record`.
+    """
+    first = processing_record(connection, controller, purpose, jurisdictions[0])
+    catalogue, codes = profiles_of_site(connection), list(map(parse_jurisdiction, jurisdictions[1:]))
+    return [first, *(replace(first, jurisdiction=code, profile=catalogue.profile_of(code)) for code in codes)]

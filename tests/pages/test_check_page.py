@@ -84,7 +84,7 @@ def test_what_anyone_may_see_is_reached_from_one_page_without_a_credential(
 def test_the_signed_policy_is_checked_in_the_browser(page: Page, served_to_all: ServedSite) -> None:
     data = httpx2.get(f"{served_to_all.url}/policy.json").content
     policy = verify_policy(data, key_of(served_to_all))
-    assert len(policy["dpv:hasPersonalDataHandling"]) == 3
+    assert len(policy["dpv:hasPersonalDataProcess"]) == 3
     verifier = VerifierPage.opened(page, f"{served_to_all.url}/verify")
     changed = data.replace(b"90", b"91", 1)
     said = verifier.choose({"policy.json": data, "changed.json": changed})

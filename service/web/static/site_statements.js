@@ -209,7 +209,7 @@ export async function checkPolicy(report, data, site) {
   report.fact("controller", policy["dpv:hasDataController"]["dpv:hasName"]);
   report.fact("contact", policy["dpv:hasDataController"]["dpv:hasContact"]);
   report.moment("issued_at", policy["dct:issued"]);
-  for (const zone of policy["dpv:hasPersonalDataHandling"]) {
+  for (const zone of policy["dpv:hasPersonalDataProcess"]) {
     report.fact("zone_and_days", `${zone["volens:zone"]}: ${zone["volens:retentionDays"]}`);
   }
   return {};

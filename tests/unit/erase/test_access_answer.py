@@ -221,3 +221,31 @@ def test_an_answer_names_the_receipts_that_it_is_about(house: House) -> None:
     assert not is_about(statement, other.take_home.receipt)
     by_name = answer_access(house.store, [person.receipt_id], searched_for="Ada Canary Example").data
     assert is_about(verify_answer(by_name, house.site.verifier_key), person.take_home.receipt)
+
+
+def test_basis_rights_and_contacts_are_those_of_the_persons_law(house: House) -> None:
+    house.site.declarations.declare({"dpo": "Dana Doe", "transfers": "none"})
+    person = house.admit(jurisdiction="US-IL")
+    held = record(answered(house, person))
+
+    assert held["dpv:hasLegalBasis"] == ["dpv:ExplicitlyExpressedConsent"]
+    assert (held["dpv:hasPurpose"], held["dpv:hasRight"]) == (["dpv:EnforceAccessControl"], [])
+    assert held["volens:law"]["law"].startswith("Illinois Biometric Information Privacy Act")
+    assert held["volens:rights"][-1].startswith("complain to this authority: the Illinois Attorney General")
+    files = unpacked(answered(house, person))
+    page = Page(files["index.html"]).text
+    assert "740 ILCS 14" in page
+    assert "Dana Doe" in page
+    assert "GDPR" not in page
+    assert "pause the use of your face" not in page
+
+
+@pytest.mark.parametrize(("end", "status"), [("withdraw", "dpv:ConsentWithdrawn"), ("expire", "dpv:ConsentExpired")])
+def test_a_consent_that_ran_out_is_not_said_to_be_withdrawn(house: House, end: str, status: str) -> None:
+    person = house.admit()
+    if end == "withdraw":
+        house.withdraw(person)
+    else:
+        house.clock.move(days=91)
+        house.site.sweep()
+    assert record(answered(house, person))["dpv:hasConsentStatus"] == status

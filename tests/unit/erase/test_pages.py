@@ -15,7 +15,8 @@ TEMPLATES = sorted(path.name for path in FOLDER.glob("*.html"))
 POLICY = {
     "dct:issued": "2099-03-01T12:00:00Z",
     "dpv:hasDataController": {"dpv:hasName": "<b>Bakery</b> & Sons", "dpv:hasContact": "desk"},
-    "dpv:hasPersonalDataHandling": [],
+    "dpv:hasPersonalDataProcess": [],
+    "volens:jurisdictions": [],
     "volens:afterwards": "x",
     "volens:evidence": "y",
     "volens:namesShownDays": 366,

@@ -115,7 +115,7 @@ def test_a_new_notice_and_a_shorter_retention_end_consents_early(
 def test_the_policy_is_printed_signed_checked_offline_and_shown_as_a_page(lobby: Path, volens: Command) -> None:
     printed = volens("policy")
     (lobby / "policy.json").write_text(printed.out)
-    assert json.loads(printed.out)["dpv:hasPersonalDataHandling"][0]["volens:retentionDays"] == 30
+    assert json.loads(printed.out)["dpv:hasPersonalDataProcess"][0]["volens:retentionDays"] == 30
     (lobby / "again.json").write_text(volens("policy", "--json").out)
     assert "<!DOCTYPE html>" in volens("policy", "--html").out
     assert volens("policy", "--html", "--json").code == 2

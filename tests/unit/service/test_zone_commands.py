@@ -31,7 +31,7 @@ def test_a_zone_that_identifies_everyone_who_passes_says_so_everywhere(
     assert volens("notice", "publish", text, "--zone", "gate", "--language", "en").code == 0
     assert [one["trigger"] for one in volens("zone", "list", "--json").json] == ["passing", "near"]
     (policy,) = [
-        one for one in volens("policy", "--json").json["dpv:hasPersonalDataHandling"] if one["volens:zone"] == "gate"
+        one for one in volens("policy", "--json").json["dpv:hasPersonalDataProcess"] if one["volens:zone"] == "gate"
     ]
     assert policy["volens:trigger"] == "passing"
 

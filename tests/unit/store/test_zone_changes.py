@@ -284,5 +284,5 @@ def test_the_policy_shows_titles_and_pauses_and_no_removed_zone(house: House) ->
     house.site.zones.remove("attic")
     house.site.zones.rename("lobby", "Lobby East")
     house.site.zones.pause("lobby")
-    (described,) = house.site.clocks.policy()["dpv:hasPersonalDataHandling"]
+    (described,) = house.site.clocks.policy()["dpv:hasPersonalDataProcess"]
     assert (described["volens:title"], described["volens:state"]) == ("Lobby East", "paused")
