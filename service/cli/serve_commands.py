@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from volens.quick_imports import quick_imports
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.options import HomeOption, JsonOption, PackOptions, SettingsOptions, home_folder
 from volens.service.cli.output import emit, note
@@ -38,10 +39,11 @@ def serve(
     as_json: JsonOption = False,
 ) -> None:
     """Serve the site over HTTP until Ctrl-C or SIGTERM. Callers need credentials: see 'volens credential add'."""
-    from volens.service.http.server import Address, check_orders_folder, serve_site  # noqa: PLC0415  loads FastAPI
-    from volens.service.process.service_log import log_to  # noqa: PLC0415  loads structlog
-    from volens.service.process.workers import WorkerPool  # noqa: PLC0415  as above
-    from volens.service.web.web_routes import add_pages  # noqa: PLC0415  loads FastAPI
+    with quick_imports():
+        from volens.service.http.server import Address, check_orders_folder, serve_site  # noqa: PLC0415  loads FastAPI
+        from volens.service.process.service_log import log_to  # noqa: PLC0415  loads structlog
+        from volens.service.process.workers import WorkerPool  # noqa: PLC0415  as above
+        from volens.service.web.web_routes import add_pages  # noqa: PLC0415  loads FastAPI
 
     setting = read_config(config).model_copy(update=options)
     if "model_threads" not in setting.model_fields_set:

@@ -13,18 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
-from volens.consent import VolensError
-from volens.consent.json_reader import read_json
-from volens.consent.plain_text import escaped
-from volens.service.cli.exit_codes import ExitCode, code_of
-from volens.service.cli.options import PackOptions
-from volens.service.cli.session import models, opened
-from volens.service.http.server import serve_site
-from volens.service.process.process_memory import forbid_core_dumps, lock_all
-from volens.service.process.service_log import fields_of, log_to
-from volens.service.process.workers import READY
-from volens.service.service_config import ServiceConfig
-from volens.service.web.web_routes import add_pages
+from volens.quick_imports import quick_imports
+
+with quick_imports():
+    from volens.consent import VolensError
+    from volens.consent.json_reader import read_json
+    from volens.consent.plain_text import escaped
+    from volens.service.cli.exit_codes import ExitCode, code_of
+    from volens.service.cli.options import PackOptions
+    from volens.service.cli.session import models, opened
+    from volens.service.http.server import serve_site
+    from volens.service.process.process_memory import forbid_core_dumps, lock_all
+    from volens.service.process.service_log import fields_of, log_to
+    from volens.service.process.workers import READY
+    from volens.service.service_config import ServiceConfig
+    from volens.service.web.web_routes import add_pages
 
 _MAX_ASSIGNMENT_BYTES: Final = 64 * 2**10
 _EXIT_TIMEOUT_S: Final = 60.0
