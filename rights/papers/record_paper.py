@@ -12,6 +12,7 @@ from typing import Any, Final
 from volens.consent.declarations import SiteFact, ZoneFact
 from volens.consent.law import Source
 from volens.consent.processing_record import ProcessingRecord
+from volens.rights.dpv_terms import DPV_CONTEXT, PERSONAL_DATA, purpose_terms, right_terms
 from volens.rights.papers.paper import Draft, Gap, Row, Section
 from volens.rights.papers.paper_facts import PaperFacts
 
@@ -86,23 +87,20 @@ def _cell(text: str) -> str:
 def _json_ld(record: ProcessingRecord) -> bytes:
     facts, zone = record.to_json(), record.zone
     document: dict[str, Any] = {
-        "@context": {
-            "dpv": "https://w3id.org/dpv#",
-            "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
-            "dct": "http://purl.org/dc/terms/",
-            "volens": "urn:volens:record#",
-        },
-        "@type": "dpv:PersonalDataHandling",
+        "@context": {**DPV_CONTEXT, "volens": "urn:volens:record#"},
+        "@type": "dpv:PersonalDataProcess",
+        "dpv:hasPurpose": purpose_terms(record.comparison),
         "dct:title": zone.title or zone.purpose,
         "dpv:hasDataController": {
             "@type": "dpv:DataController",
             "dpv:hasName": record.controller.name,
             "dpv:hasContact": record.controller.contact,
         },
-        "dpv:hasPersonalData": ["dpv:BiometricData", "dpv:Identifying"],
+        "dpv:hasPersonalData": list(PERSONAL_DATA),
         "dpv:hasLegalBasis": list(record.profile.legal_basis_terms),
         "dpv:hasJustification": zone.justification,
         "dpv:hasRecipient": [{"dpv:hasName": one.name, "dpv:hasContact": one.contact} for one in record.recipients],
+        "dpv:hasRight": right_terms([record]),
         "volens:record": facts,
         "volens:recordSha256": record.sha256,
     }
