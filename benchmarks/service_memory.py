@@ -16,7 +16,6 @@ import argparse
 import http.client
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, final
+
+import numpy as np
 
 from benchmarks.blind_search import opens_with_a_key_in
 from benchmarks.load.actors import actors
@@ -47,7 +48,7 @@ ZONE: Final = "lobby"
 SHORTEST: Final = {"wrapped secret": 24, "sealed embedding": 64, "sketch": 24}
 """A run of so many bytes counts as found. Less of a wrapped secret holds neither half of its content nor its tag."""
 
-_ANCHOR: Final = 8
+_WORD: Final = 8
 _CHUNK: Final = 1 << 24
 _OVERLAP: Final = 1 << 13
 
@@ -111,6 +112,7 @@ def observe(home: Path, workers: int = 1, *, blind: bool = True) -> Findings:
 def _searched(service: Service, values: Mapping[str, bytes], context: bytes | None) -> tuple[dict[str, int], bool, int]:
     """Do steps 5 and 7."""
     longest, is_open, searched_bytes = dict.fromkeys(values, 0), False, 0
+    search = RunSearch(values, SHORTEST)
     for pid in service.pids():
         for is_writable, memory in _memory(pid):
             searched_bytes += len(memory)
@@ -118,27 +120,50 @@ def _searched(service: Service, values: Mapping[str, bytes], context: bytes | No
             if is_writable and context is not None and not is_open:
                 is_open = opens_with_a_key_in(memory, values["wrapped secret"], context)
             # 5.
-            for name, value in values.items():
-                longest[name] = max(longest[name], longest_run(memory, value, SHORTEST[name]))
+            longest = {name: max(longest[name], length) for name, length in search.longest(memory).items()}
     return longest, is_open, searched_bytes
 
 
-def longest_run(memory: bytes, value: bytes, shortest: int) -> int:
-    """Return the length of the longest part of `value` that is in `memory`; 0 if it is shorter than `shortest`.
+@final
+class RunSearch:
+    """A search of memory for the longest parts of some values, at any address.
 
-    Every part of that length contains the eight bytes at one of the places that are searched for.
+    A part of 15 bytes or more contains 8 bytes of the value at an address that is a multiple of 8. So the memory is
+    compared in words of 8 bytes, with every 8 bytes in a row of every value.
     """
-    longest = 0
-    for at in range(0, len(value) - _ANCHOR + 1, shortest - _ANCHOR + 1):
-        for found in re.finditer(re.escape(value[at : at + _ANCHOR]), memory):
-            first, last = found.start(), found.end()
-            before, after = at, at + _ANCHOR
-            while first > 0 and before > 0 and memory[first - 1] == value[before - 1]:
-                first, before = first - 1, before - 1
-            while last < len(memory) and after < len(value) and memory[last] == value[after]:
-                last, after = last + 1, after + 1
-            longest = max(longest, last - first)
-    return longest if longest >= shortest else 0
+
+    def __init__(self, values: Mapping[str, bytes], shortest: Mapping[str, int]) -> None:
+        """Prepare a search; `shortest` is for each value how many bytes in a row count as found, at least 15."""
+        self._values = values
+        self._shortest = shortest
+        self._places: dict[bytes, list[tuple[str, int]]] = {}
+        for name, value in values.items():
+            for at in range(len(value) - _WORD + 1):
+                self._places.setdefault(value[at : at + _WORD], []).append((name, at))
+        self._words = np.sort(np.frombuffer(b"".join(self._places), np.uint64))
+        self._first = np.zeros(1 << 16, dtype=bool)  # two bytes exclude most of the memory
+        self._first[self._words.view(np.uint16)[:: _WORD // 2]] = True
+
+    def longest(self, memory: bytes) -> dict[str, int]:
+        """Return for each value the length of its longest part in the memory; 0 if that is too short."""
+        longest = dict.fromkeys(self._values, 0)
+        words = np.frombuffer(memory, np.uint64, len(memory) // _WORD)
+        likely = np.flatnonzero(self._first[words.view(np.uint16)[:: _WORD // 2]])
+        for place in likely[np.isin(words[likely], self._words)].tolist():
+            start = place * _WORD
+            for name, at in self._places[memory[start : start + _WORD]]:
+                longest[name] = max(longest[name], _run(memory, start, self._values[name], at))
+        return {name: length if length >= self._shortest[name] else 0 for name, length in longest.items()}
+
+
+def _run(memory: bytes, start: int, value: bytes, at: int) -> int:
+    """Return how many bytes around one word are the same in memory and value."""
+    first, last, before, after = start, start + _WORD, at, at + _WORD
+    while first > 0 and before > 0 and memory[first - 1] == value[before - 1]:
+        first, before = first - 1, before - 1
+    while last < len(memory) and after < len(value) and memory[last] == value[after]:
+        last, after = last + 1, after + 1
+    return last - first
 
 
 def _site(home: Path) -> tuple[list[_Person], str]:

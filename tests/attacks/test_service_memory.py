@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.blind_search import looks_random, opens_with_a_key_in
-from benchmarks.service_memory import longest_run, observe
+from benchmarks.service_memory import RunSearch, observe
 from volens.face import ModelCache
 from volens.store.keys import Secret, seal
 
@@ -46,4 +46,6 @@ def test_nearly_every_random_key_is_tried() -> None:
 def test_the_search_finds_every_run_that_is_long_enough(kept: slice, expected: int) -> None:
     value = bytes(range(1, 62))
 
-    assert longest_run(bytes(100) + value[kept] + bytes(100), value, 24) == expected
+    for before in range(100, 108):
+        memory = bytes(before) + value[kept] + bytes(100)
+        assert RunSearch({"it": value}, {"it": 24}).longest(memory) == {"it": expected}
