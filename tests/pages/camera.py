@@ -16,7 +16,9 @@ FRAMES_OF_EACH = 15
 class CameraFile:
     """A motion JPEG that chromium plays again and again as the picture of the camera.
 
-    The browser reads it when a page opens the camera, so a change counts from the next opening.
+    The browser reads it when a page opens the camera, so a change counts from the next opening. It maps the file into
+    memory while it plays, so a change is another file under the same name: if this one became shorter, the browser's
+    process for the camera would die, and with it sometimes the next opening for minutes (seen).
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +48,9 @@ class CameraFile:
                 out = BytesIO()
                 Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(out, "JPEG", quality=92, subsampling=1)
                 video += out.getvalue()
-        self.path.write_bytes(video)
+        new = self.path.with_suffix(".new")
+        new.write_bytes(video)
+        new.replace(self.path)
 
 
 def _framed(photo: RgbImage) -> Image.Image:
