@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias, final
 from volens.consent import format_time
 from volens.consent.law import Source
 from volens.consent.processing_record import ProcessingRecord
+from volens.consent.receipt import Controller
 from volens.erase.pages import PageLanguage
 
 VERSION: Final = 1
@@ -28,6 +29,8 @@ class PaperKind(StrEnum):
     """Necessity and choice: the four answers of the CNIL's model regulation."""
     WORKS_COUNCIL = "works-council"
     """The pack for a works council: what is recorded, and who sees what."""
+    BREACH = "breach"
+    """Facts for the notice of a breach (GDPR 33); about the whole site, with a command of its own."""
 
 
 @final
@@ -112,11 +115,18 @@ class Draft:
 @final
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """One paper about one zone, for people of one jurisdiction, in one language, as of one moment."""
+    """One paper in one language, as of one moment.
+
+    Attributes:
+        subject: the line under its title, such as the zone and the law.
+        record: what it was made from, if it is about one zone and people of one jurisdiction.
+    """
 
     kind: PaperKind
     language: PageLanguage
-    record: ProcessingRecord
+    controller: Controller
+    subject: str
+    record: ProcessingRecord | None
     made_at: datetime
     draft: Draft
 
@@ -129,26 +139,36 @@ class Paper:
     @property
     def sources(self) -> tuple[Source, ...]:
         """What was read: for the kind of paper, and for the profile of the jurisdiction."""
-        return (*self.draft.sources, *self.record.profile.checked)
+        return (*self.draft.sources, *(() if self.record is None else self.record.profile.checked))
 
     @property
     def not_checked(self) -> tuple[str, ...]:
         """What was not checked, likewise."""
-        return (*self.draft.not_checked, *self.record.profile.not_checked)
+        return (*self.draft.not_checked, *(() if self.record is None else self.record.profile.not_checked))
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it, with the processing record that it was made from."""
+        record = self.record
+        about = (
+            {}
+            if record is None
+            else {
+                "zone": record.zone.purpose,
+                "jurisdiction": record.jurisdiction,
+                "record_sha256": record.sha256,
+                "record": record.to_json(),
+            }
+        )
         return {
             "version": VERSION,
             "kind": self.kind.value,
             "language": self.language,
             "title": self.draft.title,
-            "site": self.record.controller.site_id,
-            "zone": self.record.zone.purpose,
-            "jurisdiction": self.record.jurisdiction,
+            "site": self.controller.site_id,
+            "controller": self.controller.name,
+            "subject": self.subject,
             "made_at": format_time(self.made_at),
-            "record_sha256": self.record.sha256,
-            "record": self.record.to_json(),
+            **about,
             "sections": [one.to_json() for one in self.draft.sections],
             "gaps": [one.question for one in self.gaps],
             "sources": [

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, final
 
@@ -9,6 +10,8 @@ from volens.consent import InputError, Purpose, VolensError, parse_purpose
 from volens.consent.typed_text import comparison_key, nearest
 from volens.erase.pages import PageLanguage
 from volens.index import Installation
+from volens.rights.papers.breach_facts import BreachFacts, breach_facts
+from volens.rights.papers.breach_paper import breach_paper, subject_line
 from volens.rights.papers.dpia_paper import dpia_paper
 from volens.rights.papers.necessity_paper import necessity_paper
 from volens.rights.papers.operations import Operation
@@ -28,6 +31,9 @@ _WRITERS: Final[Mapping[PaperKind, Callable[[PaperFacts], Draft]]] = {
     PaperKind.NECESSITY: necessity_paper,
     PaperKind.WORKS_COUNCIL: works_council_paper,
 }
+
+ZONE_PAPERS: Final = tuple(_WRITERS)
+"""The papers about one zone; the others have methods of their own."""
 
 
 @final
@@ -80,19 +86,44 @@ class Papers:
         if wanted is PaperKind.WORKS_COUNCIL and not operations:
             raise InputError("got no operations of the HTTP interface; make it with 'volens papers works-council'")
         facts = self._facts(purpose, jurisdiction, language, tuple(operations))
-        paper = Paper(wanted, language, facts.record, self._store.now(), _WRITERS[wanted](facts))
-        stem = f"{purpose}-{facts.record.jurisdiction.lower()}-{wanted}-{language}"
+        record = facts.record
+        subject = facts.shared.text("zone", zone=facts.zone_name, law=record.profile.law)
+        paper = Paper(wanted, language, record.controller, subject, record, self._store.now(), _WRITERS[wanted](facts))
+        written = self._written(paper, folder, f"{purpose}-{record.jurisdiction.lower()}-{wanted}-{language}")
+        made = MadePaper(purpose, wanted.value, record.jurisdiction, language, record.sha256, paper.made_at)
+        with self._store.write() as tx:
+            note_paper(tx, made)
+        return written
+
+    def breach(self, begun_at: datetime, ended_at: datetime, learnt_at: datetime | None = None) -> BreachFacts:
+        """Return what is known of a time in which something may have been taken; see `breach_facts`.
+
+        Raises:
+            InputError: the time ends before it begins, or ends or was learnt of in the future.
+            TamperError: rows of the site or a leaf of the log do not verify.
+        """
+        return breach_facts(self._store, begun_at, ended_at, learnt_at)
+
+    def write_breach(self, facts: BreachFacts, folder: Path, language: PageLanguage = "en") -> WrittenPaper:
+        """Write the facts of a breach as a signed paper. The site does not note it: it is of one moment.
+
+        Raises:
+            InputError: a file exists already; nothing was changed.
+            UnavailableError: the disk refuses.
+        """
+        draft, subject = breach_paper(facts, language), subject_line(facts, language)
+        paper = Paper(PaperKind.BREACH, language, facts.controller, subject, None, facts.now, draft)
+        return self._written(paper, folder, f"{PaperKind.BREACH}-{facts.now:%Y%m%dT%H%M%SZ}-{language}")
+
+    def _written(self, paper: Paper, folder: Path, stem: str) -> WrittenPaper:
         signed_name = f"{stem}.json"
         others = {
-            f"{stem}.html": paper_page(paper, facts, signed_name).encode(),
-            f"{stem}.md": paper_markdown(paper, facts, signed_name).encode(),
+            f"{stem}.html": paper_page(paper, signed_name).encode(),
+            f"{stem}.md": paper_markdown(paper, signed_name).encode(),
             **{f"{stem}.{ending}": data for ending, data in paper.draft.more_files.items()},
         }
         files = {signed_name: sign_paper(paper.to_json(), others, self._store.keyring), **others}
         _write(folder, files)
-        made = MadePaper(purpose, wanted.value, facts.record.jurisdiction, language, facts.record.sha256, paper.made_at)
-        with self._store.write() as tx:
-            note_paper(tx, made)
         return WrittenPaper(paper, tuple(folder / name for name in files))
 
     def made(self) -> list[MadePaper]:
@@ -136,13 +167,12 @@ def parse_kind(name: str) -> PaperKind:
     Raises:
         InputError: there is no such kind.
     """
-    wanted = comparison_key(name).replace("_", "-")
-    try:
-        return PaperKind(wanted)
-    except ValueError:
-        close = nearest(wanted, PaperKind)
+    wanted, kinds = comparison_key(name).replace("_", "-"), {one.value: one for one in _WRITERS}
+    if wanted not in kinds:
+        close = nearest(wanted, kinds)
         hint = f"; did you mean {close[0]}" if close else ""
-        raise InputError(f"there is no paper {name[:40]!r}{hint}; expected one of {', '.join(PaperKind)}") from None
+        raise InputError(f"there is no paper {name[:40]!r} of a zone{hint}; expected one of {', '.join(kinds)}")
+    return kinds[wanted]
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -6,30 +6,27 @@ from typing import Final
 
 from volens.erase.pages import PageWords, render_page
 from volens.rights.papers.paper import Gap, Paper, Row, Section
-from volens.rights.papers.paper_facts import PaperFacts
 
 _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#|~])")
 """Characters that Markdown gives a meaning; values come from people, and are shown as text."""
 
 
-def paper_page(paper: Paper, facts: PaperFacts, signed_file: str) -> str:
+def paper_page(paper: Paper, signed_file: str) -> str:
     """Return the paper as a complete HTML page, with a style for print."""
-    return render_page(
-        "paper.html", language=paper.language, paper=paper, zone_name=facts.zone_name, signed_file=signed_file
-    )
+    return render_page("paper.html", language=paper.language, paper=paper, signed_file=signed_file)
 
 
-def paper_markdown(paper: Paper, facts: PaperFacts, signed_file: str) -> str:
+def paper_markdown(paper: Paper, signed_file: str) -> str:
     """Return the paper as Markdown (CommonMark, with tables)."""
-    return "\n".join(_lines(paper, facts, signed_file)) + "\n"
+    return "\n".join(_lines(paper, signed_file)) + "\n"
 
 
-def _lines(paper: Paper, facts: PaperFacts, signed_file: str) -> Iterator[str]:
-    words, record = facts.shared, paper.record
+def _lines(paper: Paper, signed_file: str) -> Iterator[str]:
+    words, record = PageWords("paper", paper.language), paper.record
     count = len(paper.gaps)
     yield f"# {_text(paper.draft.title)}"
     yield ""
-    yield f"{_text(record.controller.name)}. {_text(words.text('zone', zone=facts.zone_name, law=record.profile.law))}"
+    yield f"{_text(paper.controller.name)}. {_text(paper.subject)}"
     yield ""
     open_questions = words.text("gaps", count=count) if count else words.text("no_gaps")
     yield f"{words.text('not_advice')} {open_questions}"
@@ -40,7 +37,8 @@ def _lines(paper: Paper, facts: PaperFacts, signed_file: str) -> Iterator[str]:
     yield from ("", f"## {words.text('not_checked')}", "")
     yield from (f"- {_text(one)}" for one in paper.not_checked)
     yield ""
-    yield words.text("made_from", hash=f"`{record.sha256}`", file=f"`{signed_file}`")
+    made_from = "" if record is None else words.text("made_from", hash=f"`{record.sha256}`") + " "
+    yield made_from + words.text("signed_in", file=f"`{signed_file}`")
     yield ""
     yield f"{words.text('issued')} {' '.join(filter(None, words.moment(paper.made_at)))}"
 

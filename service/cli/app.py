@@ -23,6 +23,7 @@ from volens.consent import VolensError
 from volens.consent.plain_text import escaped
 from volens.service.cli import audit_commands as audit
 from volens.service.cli import backup_commands as backup
+from volens.service.cli import breach_commands as breach
 from volens.service.cli import calibrate_commands as calibrate
 from volens.service.cli import certificate_commands as certificate
 from volens.service.cli import consent_commands as consent
@@ -80,8 +81,8 @@ _PANELS: Final = {
         one.app for one in (invite, sheet, enroll, many, people, identify, verify, withdraw, leaver, decisions)
     ],
     "Privacy": [
-        *(zone.app, declare.app, zone.notice_app, jurisdictions.app, policy.app, papers.app, request.app, export.app),
-        *(erase.app, operator.app),
+        *(zone.app, declare.app, zone.notice_app, jurisdictions.app, policy.app, papers.app, breach.app, request.app),
+        *(export.app, erase.app, operator.app),
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
     "Operation": [one.app for one in (demo, setup, defaults, doctor, calibrate, sweep, backup, keys, models, pad)],

@@ -8,7 +8,8 @@ import typer
 
 from volens import Site
 from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage
-from volens.rights.papers import Gap, Operation, PaperKind, check_file, verify_paper
+from volens.rights.papers import ZONE_PAPERS, Gap, Operation, PaperKind, check_file, verify_paper
+from volens.rights.papers.paper_making import WrittenPaper
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file, read_site_key
 from volens.service.cli.options import TrustOption, ZoneOption
@@ -37,23 +38,25 @@ def _command(kind: PaperKind) -> Callable[..., Output]:
     ) -> Output:
         name, code = site.defaults.zone(zone), site.defaults.jurisdiction(jurisdiction)
         written = site.papers.make(kind, name, code, out, language, operations=_operations(kind))
-        paper = written.paper
-        lines = [f"wrote {shown(path)}" for path in written.files]
-        if paper.gaps:
-            lines += [f"{counted(len(paper.gaps), 'question')} still to be answered:", _questions(paper.gaps)]
-        lines.append("not legal advice; look at what was read, on which day, at the end of the paper")
-        document = {
-            "kind": kind.value,
-            "zone": name,
-            "jurisdiction": paper.record.jurisdiction,
-            "record_sha256": paper.record.sha256,
-            "files": [str(path) for path in written.files],
-            "gaps": [{"question": one.question, "declare": one.command} for one in paper.gaps],
-        }
-        return document, "\n".join(lines)
+        return written_paper(written)
 
     make.__doc__ = _HELP[kind]
     return make
+
+
+def written_paper(written: WrittenPaper) -> Output:
+    """Return what a command prints about a paper that it made: the files, and the questions that are left."""
+    paper = written.paper
+    lines = [f"wrote {shown(path)}" for path in written.files]
+    if paper.gaps:
+        lines += [f"{counted(len(paper.gaps), 'question')} still to be answered:", _questions(paper.gaps)]
+    lines.append("not legal advice; look at what was read, on which day, at the end of the paper")
+    document = {
+        "kind": paper.kind.value,
+        "files": [str(path) for path in written.files],
+        "gaps": [{"question": one.question, "declare": one.command} for one in paper.gaps],
+    }
+    return document, "\n".join(lines)
 
 
 def _operations(kind: PaperKind) -> Sequence[Operation]:
@@ -70,7 +73,7 @@ def _questions(gaps: list[Gap]) -> str:
     )
 
 
-for _kind in PaperKind:
+for _kind in ZONE_PAPERS:
     app.command(_kind.value, "--zone lobby --jurisdiction FR --out papers")(_command(_kind))
 
 
@@ -111,7 +114,7 @@ def verify(
     absent = sorted(set(found.files) - set(beside))
     content = found.content
     text = (
-        f"valid: signed by {trusted.name}, {content['kind']} of zone {content['zone']}, made at {content['made_at']}; "
+        f"valid: signed by {trusted.name}, {content['kind']} ({content['subject']}), made at {content['made_at']}; "
         f"{counted(len(beside), 'file')} beside it as signed"
         + (f"; not here: {', '.join(map(shown, absent))}" if absent else "")
     )

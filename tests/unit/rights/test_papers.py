@@ -14,7 +14,7 @@ from house import House
 from volens.consent import InputError, RefusedError, TamperError
 from volens.consent.processing_record import ProcessingRecord
 from volens.erase.pages import LANGUAGES
-from volens.rights.papers import Operation, PaperKind, check_file, verify_paper
+from volens.rights.papers import ZONE_PAPERS, Operation, PaperKind, check_file, verify_paper
 from volens.rights.papers.known_limits import known_limits
 from volens.rights.papers.paper import Gap
 from volens.store.promises import processing_record
@@ -33,7 +33,7 @@ def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     place = tmp_path_factory.mktemp("papers")
     house, folder = House.copied(template, place / "home"), place / "written"
     house.site.declarations.declare({"dpo": DPO, "transfers": "none"})
-    for kind in PaperKind:
+    for kind in ZONE_PAPERS:
         house.site.papers.make(kind, "lobby", "FR", folder, operations=OPERATIONS)
     yield house, folder
     house.site.close()
@@ -60,7 +60,7 @@ def answers(document: dict[str, Any]) -> dict[str, str]:
     return {fact["label"]: fact.get("answer", "") for fact in facts}
 
 
-@pytest.mark.parametrize("kind", list(PaperKind))
+@pytest.mark.parametrize("kind", ZONE_PAPERS)
 def test_a_paper_states_the_record_that_it_was_made_from(made: tuple[House, Path], kind: PaperKind) -> None:
     house, folder = made
     document = content(folder, kind)
@@ -74,7 +74,7 @@ def test_a_paper_states_the_record_that_it_was_made_from(made: tuple[House, Path
         assert "not legal advice" in text
 
 
-@pytest.mark.parametrize("kind", list(PaperKind))
+@pytest.mark.parametrize("kind", ZONE_PAPERS)
 def test_a_paper_says_what_was_read_and_on_which_day(made: tuple[House, Path], kind: PaperKind) -> None:
     document = content(made[1], kind)
     assert all(re.fullmatch(r"20\d\d-\d\d-\d\d", one["checked_on"]) for one in document["sources"])
@@ -82,7 +82,7 @@ def test_a_paper_says_what_was_read_and_on_which_day(made: tuple[House, Path], k
     assert document["not_checked"]
 
 
-@pytest.mark.parametrize("kind", list(PaperKind))
+@pytest.mark.parametrize("kind", ZONE_PAPERS)
 def test_a_declared_fact_is_stated_and_an_undeclared_one_is_a_gap(made: tuple[House, Path], kind: PaperKind) -> None:
     document = content(made[1], kind)
     text = json.dumps(document["sections"])
@@ -176,7 +176,7 @@ def test_the_draft_has_the_seven_sections_and_the_known_limits(made: tuple[House
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", list(PaperKind))
+@pytest.mark.parametrize("kind", ZONE_PAPERS)
 def test_a_paper_is_in_each_language(house: House, out: Path, kind: PaperKind, language: str) -> None:
     written = house.site.papers.make(kind, "lobby", "DE", out, language, operations=OPERATIONS)  # type: ignore[arg-type]
     page = (out / f"lobby-de-{kind}-{language}.html").read_text(encoding="utf-8")

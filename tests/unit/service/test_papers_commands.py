@@ -31,3 +31,17 @@ def test_a_paper_is_made_listed_verified_and_stale_after_a_change(ada: Path, vol
     again = volens("papers", "record", "--zone", "lobby", "--jurisdiction", "FR", "--out", "papers")
     assert again.code == 2
     assert "exists already; nothing was changed" in again.err
+
+
+def test_breach_counts_who_was_in_force_and_writes_a_signed_paper(ada: Path, volens: Command) -> None:
+    assert ada.exists()
+    said = volens("breach", "--from", "today", "--learnt-at", "2199-01-01", "--out", "papers")
+    assert said.code == 2
+    assert "in the future" in said.err
+    said = volens("breach", "--from", "today", "--out", "papers", "--json").json
+    assert said["people"] == 1
+    assert said["notify_by"] is None
+    assert said["openable_with_server_and_root_key"] == 1
+    signed = said["paper"]["files"][0]
+    assert volens("papers", "verify", signed, "--trust", "site/site.pub").code == 0
+    assert "pass --learnt-at" in volens("breach", "--from", "today").out
