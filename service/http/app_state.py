@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeAlias, final
 from fastapi import Depends, Request
 
 from volens import Site
+from volens.consent.declarations import SiteFact
 from volens.service.http.decision_counter import DecisionCounter
 from volens.service.http.issuer_cache import IssuerCache
 from volens.service.http.prometheus_metrics import Metrics
@@ -24,7 +25,7 @@ from volens.service.oidc.issuer_trust import Trust
 from volens.service.process import FeedFollower, StopKeeper
 from volens.service.process.image_decoder import ImageDecoder
 from volens.service.process.usable_cpus import usable_cpus
-from volens.service.security_contact import SecurityContact
+from volens.service.security_contact import SecurityContact, contact_uri
 from volens.service.webhooks.delivery import WebhookSender
 
 
@@ -123,8 +124,16 @@ class AppState:
         self._background_tasks = set[asyncio.Future[Any]]()
 
     def security_txt(self) -> str | None:
-        """Return ``security.txt``; None if there is no contact to state."""
-        return self.security.text(self.site.installation.store.site.controller.contact, self.site.now())
+        """Return ``security.txt``; None if there is no contact to state. Call it in a thread, because it reads.
+
+        The contact is the one of the settings, else the declared one, else the controller's.
+
+        Raises:
+            TamperError: the rows of the site do not verify.
+        """
+        declared = self.site.declarations.of_site().get(SiteFact.SECURITY_CONTACT, "")
+        contact = declared if contact_uri(declared) else self.site.installation.store.site.controller.contact
+        return self.security.text(contact, self.site.now())
 
     @property
     def is_busy_afterwards(self) -> bool:

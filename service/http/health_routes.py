@@ -3,14 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from volens.consent import UnavailableError
 from volens.consent.zone import ZoneState
-from volens.service.http.access import GuardedRoute
+from volens.service.http.access import GuardedRoute, limit_log_reader
 from volens.service.http.app_state import SharedState
 
 router: Final = APIRouter(tags=["health"])
@@ -84,9 +84,10 @@ async def readyz(app_state: SharedState, response: Response) -> Health:
     response_class=PlainTextResponse,
     responses={200: {"description": "the contact, and until when it is valid"}},
 )
-async def security_txt(app_state: SharedState) -> str:
-    """Return the contact that the operator set, or else the controller's. 404 if there is none, or it ended."""
-    text = app_state.security_txt()
+async def security_txt(request: Request, app_state: SharedState) -> str:
+    """Return the contact that was set or declared, or else the controller's. 404 if there is none, or it ended."""
+    limit_log_reader(request, app_state)
+    text = await app_state.page_pool.run(app_state.security_txt)
     if text is None:
         raise HTTPException(404)
     return text

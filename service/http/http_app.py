@@ -23,6 +23,7 @@ from volens.service.http import order_routes as orders
 from volens.service.http import person_routes as people
 from volens.service.http import problems
 from volens.service.http import public_log_routes as public_log
+from volens.service.http import public_paper_routes as public_papers
 from volens.service.http import request_routes as requests
 from volens.service.http import restriction_routes as restrictions
 from volens.service.http import staff_routes as staff
@@ -142,6 +143,7 @@ def _add_routes(app: FastAPI) -> None:
         audit_log,
         certificates,
         public_log,
+        public_papers,
     )
     for router in (*(part.router for part in parts), jobs.orders, restrictions.persons, restrictions.desk):
         app.include_router(router, prefix="/v1", max_body_size=MAX_JSON_BYTES)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
@@ -67,13 +68,24 @@ def _foreign_cursor() -> InputError:
     return InputError("this cursor does not belong to this list; start again without a cursor")
 
 
-def with_etag(request: Request, data: bytes) -> Response:
-    """Return a response with its ETag, or 304 if the caller has this version (RFC 9110, 13.1.2)."""
-    tag = f'"{sha256(data).hexdigest()[:32]}"'
+def with_etag(
+    request: Request,
+    data: bytes,
+    *,
+    media_type: str = "application/json",
+    version: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a response with its ETag, or 304 if the caller has this version (RFC 9110, 13.1.2).
+
+    The ETag is that of `version` if it is given: what the data says, without the time at which it was written.
+    """
+    tag = f'"{sha256(data if version is None else version).hexdigest()[:32]}"'
+    more = {"ETag": tag, **(headers or {})}
     sent = [one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(",")]
     if tag in sent or "*" in sent:
-        return Response(status_code=304, headers={"ETag": tag})
-    return Response(data, media_type="application/json", headers={"ETag": tag})
+        return Response(status_code=304, headers=more)
+    return Response(data, media_type=media_type, headers=more)
 
 
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "not modified"}}

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, Request
 
 from tests.pages.conftest import ServedSite, overflows, violations
 
-OPEN_PAGES = ("/", "/nothing-here", "/verify", "/public", "/policy", "/notices/lobby", "/kiosk/lobby")
+OPEN_PAGES = ("/", "/nothing-here", "/verify", "/public", "/policy", "/controller", "/notices/lobby", "/kiosk/lobby")
 MAX_BYTES = 100_000
 
 

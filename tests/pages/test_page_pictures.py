@@ -83,7 +83,9 @@ PICTURES: Final = {
     "staff/no_page.html": "staff-no-page",
     "staff/sign_in.html": "staff-sign-in",
     "verify/check_document.html": "verify",
+    "verify/controller_page.html": "controller",
     "verify/notice_page.html": "notices-lobby",
+    "verify/notices_page.html": "notices",
     "verify/policy_page.html": "policy",
     "verify/public_page.html": "public",
 }
@@ -135,6 +137,8 @@ def served(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     finally:
         del os.environ["VOLENS_SERVE_ORDERS"]
     site.volens("recipient", "add", "Door panels", "--zone", "archive", "--contact", "privacy@panels.example")
+    site.volens("declare", "site", "jurisdictions", "FR")
+    site.volens("declare", "site", "dpo", "Dana Doe, dpo@example.org")
     yield site
     sites.close()
 
@@ -219,6 +223,8 @@ def test_the_open_pages_and_the_kiosk(served: ServedSite, page: Page, look: Look
         ("/verify", "verify"),
         ("/public", "public"),
         ("/policy", "policy"),
+        ("/controller", "controller"),
+        ("/notices", "notices"),
         ("/notices/lobby", "notices-lobby"),
         ("/invitation", "open"),
         ("/staff", "staff-sign-in"),

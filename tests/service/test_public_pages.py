@@ -10,7 +10,10 @@ from starlette.testclient import TestClient
 from volens.service.http import AppState, RateLimiter, application
 from volens.service.web.web_routes import add_pages
 
-ADDRESSES = ("/verify", "/verify/verifier.html", "/public", "/policy", "/policy.json", "/notices/lobby")
+ADDRESSES = (
+    *("/verify", "/verify/verifier.html", "/public", "/policy", "/policy.json", "/notices/lobby"),
+    *("/notices", "/controller"),
+)
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def pages(app_state: AppState) -> Iterator[TestClient]:
 
 def test_readers_of_pages_are_limited_and_keep_no_one_from_withdrawing(app_state: AppState, pages: TestClient) -> None:
     app_state.log_reader_limiter = RateLimiter(0.001, 3, time.monotonic)
-    assert [pages.get(address).status_code for address in ADDRESSES] == [200] * 3 + [429] * 3
+    assert [pages.get(address).status_code for address in ADDRESSES] == [200] * 3 + [429] * 5
     assert pages.post("/v1/withdrawals", json={"code": "guess"}).status_code == 422
 
 
