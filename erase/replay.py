@@ -8,11 +8,11 @@ So a killed restore leaves a site that refuses to open, and the operator runs th
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, final
 
-from volens.consent import EndReason, InputError, ReceiptId, RefusedError, TamperError, UnavailableError
+from volens.consent import EndReason, InputError, ReceiptId, RefusedError, TamperError, UnavailableError, format_time
 from volens.erase.procedure import erase_consents
 from volens.erase.proof.certificate import CERTIFICATE
 from volens.erase.proof.kept_proof import Proof, read_home_proof, read_proof, unproved
@@ -27,11 +27,14 @@ from volens.store.log import (
     begin_restore,
     end_restore,
     is_authentic,
+    newest_time,
     orphans,
     remembered_ends,
     undone_ends,
     unopenable,
 )
+from volens.store.log.forgotten_ends import forgotten_size
+from volens.store.promises.jurisdiction_clocks import jurisdictions_in_use, shortest_clocks
 
 DRAFT: Final = ".restoring"
 Progress = Callable[[int, int], None]
@@ -97,8 +100,10 @@ def restore_site(home: Path, order: RestoreOrder, *, clock: Clock, random: Rando
 
     1. A draft is made: a copy of the data file, and for a new home of keyring and root key.
     2. The log entries that only the keyring remembers are added to the draft (`volens.store.backup.restore.catch_up`).
-    3. Certificates and checkpoints, of the home or kept elsewhere, must be of the same log. If they prove entries that
-       are lost, or nothing on this machine remembers what happened since the backup, the operator must give some.
+    3. A data file in which ends may be missing whose evidence was deleted since is refused
+       (`volens.erase.outdated_evidence`). Certificates and checkpoints, of the home or kept elsewhere, must be of the
+       same log. If they prove entries that are lost, or nothing on this machine remembers what happened since the
+       backup, the operator must give some.
     4. The keyring is marked, and the data file is put in its place; a new home stays a draft until the end.
     5. Consents that ended since the backup are ended and erased again: those that the keyring knows, those that
        certificates prove, and those whose secret is gone.
@@ -109,7 +114,8 @@ def restore_site(home: Path, order: RestoreOrder, *, clock: Clock, random: Rando
 
     Raises:
         InputError: the options contradict each other, or a folder or file is not what it should be.
-        RefusedError: 3: withdrawals may have been lost; or the data file in the home is undamaged and current.
+        RefusedError: 3: withdrawals may have been lost, or were forgotten since; or the data file in the home is
+            undamaged and current.
         TamperError: a file is damaged, of another site, or of another history.
         ErasureIncompleteError: step 5 could not be finished; no consent that ended is matched.
         UnavailableError: the disk refuses, or a file is in use.
@@ -205,9 +211,12 @@ def _prepare(
     proof = given.joined(own)
     authentic = is_authentic(store.keyring)
     # 2.
+    with store.read() as connection:
+        own_end = newest_time(connection)
     manifest = None if backup is None else backup.manifest
     caught_up = restore.catch_up(store, manifest, proof.checkpoints, is_authentic=authentic)
     # 3.
+    _check_not_outdated(store, caught_up, own_end, remembers=remembers and authentic)
     with store.keyring.read() as kept:
         abandoned = abandoned_heads(kept, store.keyring)
     left = [
@@ -221,6 +230,29 @@ def _prepare(
     with store.read() as connection:
         begin_restore(store.keyring, connection, left)
     return caught_up, proof, max(0, lost)
+
+
+def _check_not_outdated(
+    store: Store, caught_up: restore.CaughtUp, own_end: datetime | None, *, remembers: bool
+) -> None:
+    """Refuse a data file from before an end of which nothing is remembered any more, neither here nor elsewhere.
+
+    A keyring that was in use knows how long the log must be. With another one, certificates that were kept elsewhere
+    would have to prove every end, and the site itself deletes its own after the shortest period of evidence. `own_end`
+    is the time of the newest entry of the data file's own log.
+    """
+    if remembers and caught_up.log_size - sum(caught_up.put_back.values()) < forgotten_size(store.keyring):
+        raise RefusedError(
+            "this data file is older than consents that ended and whose evidence was deleted since, so it could put "
+            "them in force again; use a newer backup"
+        )
+    with store.read() as connection:
+        days = shortest_clocks(jurisdictions_in_use(connection)).evidence_days
+    if not remembers and own_end is not None and own_end <= store.now() - timedelta(days=days):
+        raise RefusedError(
+            f"this data file is of {format_time(own_end)}, and evidence of ended consents is kept for {days} days, so "
+            "nothing can prove who withdrew since; use a newer backup, or begin a new site and ask people again"
+        )
 
 
 def _check_proved(order: RestoreOrder, given: Proof, lost: int, log_size: int, *, remembers: bool) -> None:

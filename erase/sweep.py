@@ -4,7 +4,8 @@
    unfinished orders are applied to their remaining members.
 2. Every consent in force is checked against its expiry clocks (`volens.consent.clocks`); expired ones are erased, by
    reason.
-3. Data with a clock of its own is deleted: secrets without a consent, and visits older than their zone's history. A
+3. Evidence whose period is over is deleted (`volens.erase.outdated_evidence`).
+4. Data with a clock of its own is deleted: secrets without a consent, and visits older than their zone's history. A
    root key that an erasure could not replace, because its holder did not answer, is replaced now if it answers.
 
 The clocks are computed from the recorded facts, not from the expiry column that matching uses, so a wrong value there
@@ -15,7 +16,7 @@ the latest; the sweep reports them after it has done everything else.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar, final
@@ -25,6 +26,7 @@ from volens.consent.clocks import LEGAL_SOURCES
 from volens.erase.journal import unfinished
 from volens.erase.order.execution import finish
 from volens.erase.order.order_rows import cohort_receipts, unfinished_cohorts
+from volens.erase.outdated_evidence import delete_outdated_evidence
 from volens.erase.procedure import erase_consents, resume
 from volens.erase.proof.certify import Erased
 from volens.erase.revocations import carry_out_pending
@@ -58,11 +60,13 @@ class SweepReport:
         expired: consents that a clock ended, each with its reason.
         resumed: erasures that were begun before.
         stray_secrets: how many orphaned secrets were deleted.
+        outdated: how much was deleted because its period was over, by kind.
     """
 
     expired: tuple[Erased, ...]
     resumed: tuple[Erased, ...]
     stray_secrets: int
+    outdated: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -128,11 +132,13 @@ def sweep(installation: Installation, progress: Progress = lambda _done, _total:
     for reason, ids in ended.items():
         expired += attempt(len(ids), partial(erase_consents, installation, ids, reason)) or []
     # 3.
+    outdated = delete_outdated_evidence(store)
+    # 4.
     stray_secrets, vanished = _delete_outdated(store)
     stuck += vanished
     if stuck:
         raise stuck[0]
-    return SweepReport(tuple(expired), tuple(resumed), stray_secrets)
+    return SweepReport(tuple(expired), tuple(resumed), stray_secrets, outdated)
 
 
 def due(store: Store, within: timedelta = DUE_SOON) -> DueReport:

@@ -7,7 +7,7 @@ from volens.audit import VerifierKey
 from volens.consent.canonical import canonical_sha256
 from volens.rights.policy import CONTROLLER_MEMBERS, SIGNATURE
 from volens.store import Store
-from volens.store.promises import site_facts
+from volens.store.promises import profiles_of_site, site_facts
 from volens.store.promises.stated_jurisdictions import stated_jurisdictions
 
 
@@ -18,14 +18,14 @@ def public_controller(store: Store, key: VerifierKey) -> dict[str, Any]:
         TamperError: the rows of the site do not verify.
     """
     with store.read() as connection:
-        facts = site_facts(connection)
+        facts, catalogue = site_facts(connection), profiles_of_site(connection)
     controller = store.site.controller
     return {
         "site_id": controller.site_id,
         "name": controller.name,
         "contact": controller.contact,
         **{fact.value: facts[fact] for fact in CONTROLLER_MEMBERS if fact in facts},
-        "jurisdictions": list(stated_jurisdictions(facts)),
+        "jurisdictions": list(stated_jurisdictions(facts, catalogue)),
         "key_name": key.name,
         "key_id": key.key_id.hex(),
     }

@@ -194,9 +194,9 @@ def _write(store: Store, given: _Given, faces: FloatArray, start: int) -> None:
         _insert(
             connection,
             "receipt",
-            "receipt_id, subject_id, purpose, subject_key, token, withdrawal_digest, expires_at",
+            "receipt_id, subject_id, purpose, jurisdiction, subject_key, token, withdrawal_digest, expires_at",
             [
-                (*owner, one.subject_key, one.token, os.urandom(32), until)
+                (*owner, _JURISDICTION, one.subject_key, one.token, os.urandom(32), until)
                 for owner, one in zip(owners, people, strict=True)
             ],
         )

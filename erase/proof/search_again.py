@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, final
 
 from volens.audit import VerifierKey
@@ -29,6 +30,7 @@ from volens.erase.proof.certificate_list import (
 from volens.index import Installation
 from volens.store.people import stored_receipts
 from volens.store.promises import acknowledgements_of
+from volens.store.promises.jurisdiction_clocks import shortest_of_all
 
 _SEARCHABLE: Final = 3
 """Certificates of this version state the size of each hashed value."""
@@ -103,6 +105,7 @@ class Erasures:
 
         Raises:
             TamperError: it is a certificate, but was changed, or is another site's.
+            UnknownError: it is so old that the site has deleted its evidence of this erasure.
         """
         try:
             certificate = verify_certificate(data, self._store.verifier_key)
@@ -110,6 +113,12 @@ class Erasures:
             return None
         with self._store.read() as connection:
             found = receipt_of_certificate(connection, certificate.certificate_id)
+        days = shortest_of_all().evidence_days
+        if found is None and certificate.ended_at <= self._store.now() - timedelta(days=days):
+            raise UnknownError(
+                f"the certificate is genuine, and the site deletes its evidence of an erasure after {days} days "
+                "or later; there is nothing left here to search by. 'volens certificate verify' checks it as before"
+            )
         if found is None:
             raise TamperError(
                 "integrity: this site signed a certificate that is not in its data file; restore the data file"
@@ -134,7 +143,10 @@ class Erasures:
             known, states = stored_receipts(connection, ids), states_of(connection, ids)
             certificates, rows = certificates_of(connection, ids), rows_left(connection, ids)
         if not ids or len(known) < len(ids):
-            raise NoLiveConsentError("no consent of this person was ever given here; there is nothing to prove")
+            raise NoLiveConsentError(
+                "there is no consent of this person here: none was given, or the evidence of its end is deleted; "
+                "there is nothing to prove"
+            )
         if len(states) < len(ids):
             raise RefusedError(
                 f"{len(ids) - len(states)} of {len(ids)} consents of this person are in force and not erased; "

@@ -94,6 +94,7 @@ def _document(report: SweepReport) -> dict[str, object]:
         "reasons": report.reasons,
         "resumed": [erased_document(erased) for erased in report.resumed],
         "stray_secrets": report.stray_secrets,
+        "outdated": dict(report.outdated),
     }
 
 
@@ -102,6 +103,7 @@ def _text(report: SweepReport) -> str:
         f"{len(report.expired)} erased ({_listed(report.reasons)}), "
         f"{counted(len(report.resumed), 'interrupted erasure')} finished"
         + (f", {counted(report.stray_secrets, 'stray secret')} destroyed" if report.stray_secrets else "")
+        + (f"; past their period and deleted: {_listed(report.outdated)}" if report.outdated else "")
     ]
     lines += [
         f"  {one.reason} in zone {one.zone}: {one.certificate_path}" for one in (*report.expired, *report.resumed)
@@ -164,7 +166,8 @@ def _round(home: Path, ending: threading.Event, failed: list[Exception], as_json
         failed.append(error)
     else:
         counts = {"resumed": len(report.resumed), "stray_secrets": report.stray_secrets}
-        _print_event("swept", {"erased": len(report.expired), "reasons": report.reasons, **counts}, as_json=as_json)
+        kinds = {"reasons": report.reasons, "outdated": dict(report.outdated)}
+        _print_event("swept", {"erased": len(report.expired), **kinds, **counts}, as_json=as_json)
 
 
 def _print_event(what: str, more: Mapping[str, Any], *, as_json: bool) -> None:

@@ -69,7 +69,7 @@ class JobAnswer(BaseModel):
     total: int = Field(examples=[3])
     outcome: dict[str, Any] | None = Field(
         description="the result in numbers, or `kind` and `detail` of a problem; null while the job runs",
-        examples=[{"reasons": {"expired": 3}, "resumed": 0, "stray_secrets": 0}],
+        examples=[{"reasons": {"expired": 3}, "resumed": 0, "stray_secrets": 0, "outdated": {"requests": 1}}],
     )
     begun_at: Time
 
@@ -162,7 +162,12 @@ def _work(app_state: AppState, new: NewJob) -> Work:
 
     def sweep(progress: Progress) -> Mapping[str, Any]:
         report = site.sweep(progress)
-        return {"reasons": report.reasons, "resumed": len(report.resumed), "stray_secrets": report.stray_secrets}
+        return {
+            "reasons": report.reasons,
+            "resumed": len(report.resumed),
+            "stray_secrets": report.stray_secrets,
+            "outdated": dict(report.outdated),
+        }
 
     def verify_log(_progress: Progress) -> Mapping[str, Any]:
         report = site.log.verify()

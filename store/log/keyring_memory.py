@@ -4,14 +4,15 @@ The key of the HMAC is derived in the keyring, so a program that can only write 
 an end, without being noticed. An older copy of the whole keyring still verifies: `volens.store.log.freshness` holds it
 against other evidence.
 
-The ended consents are an append-only list. Its digest is a hash chain: SHA-256 over the digest before and the row.
+The ended consents are a list. Its digest is a hash chain: SHA-256 over the digest before and the row. Ends are
+appended; only `volens.store.log.forgotten_ends` deletes some, when their evidence is deleted.
 """
 
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -31,12 +32,18 @@ _MEMORY: Final = PreparedQuery(
         tables.keyring.c.log_root,
         tables.keyring_memory.c.ended_count,
         tables.keyring_memory.c.ended_digest,
+        tables.keyring_memory.c.forgotten_size,
         tables.keyring_memory.c.restoring,
         tables.keyring_memory.c.mac,
     ).join_from(tables.keyring, tables.keyring_memory, tables.keyring_memory.c.only == 1)
 )
 _ended: Final = tables.ended_consent.c
-_ENDED: Final = PreparedQuery(select(_ended.receipt_id, _ended.reason, _ended.ended_at).order_by(_ended.seq))
+_ENDED: Final = PreparedQuery(
+    select(_ended.receipt_id, _ended.reason, _ended.ended_at, _ended.log_size).order_by(_ended.seq)
+)
+End: TypeAlias = tuple[str, str, str, int]
+"""Id, reason, time as text, and the size of the log before the end was written. Both files hold the time as text:
+parsing and formatting it would cost ten times as much."""
 
 
 @final
@@ -48,12 +55,15 @@ class Memory:
         head: of the log, when it was remembered last.
         ended_count: how many consents ended, by the same time; `ended_digest` is the digest of their list.
         restoring: a restore has begun and is not finished.
+        forgotten_size: a data file whose log has so many entries has every end that was forgotten; an older one must
+            not be restored.
     """
 
     head: LogHead
     ended_count: int
     ended_digest: bytes
     restoring: bool
+    forgotten_size: int = 0
 
 
 def begin_memory(keyring: Keyring) -> None:
@@ -62,7 +72,9 @@ def begin_memory(keyring: Keyring) -> None:
     with keyring.write() as kept:
         mac = _mac(keyring, _message(Memory(head, 0, EMPTY_DIGEST, restoring=False)))
         kept.execute(
-            insert(tables.keyring_memory).values(only=1, ended_count=0, ended_digest=EMPTY_DIGEST, restoring=0, mac=mac)
+            insert(tables.keyring_memory).values(
+                only=1, ended_count=0, ended_digest=EMPTY_DIGEST, forgotten_size=0, restoring=0, mac=mac
+            )
         )
 
 
@@ -86,10 +98,10 @@ def authentic_memory(kept: Connection | ReadSnapshot, keyring: Keyring) -> Memor
     rows = _MEMORY.rows(kept, {})
     if len(rows) != 1:
         return None
-    size, log_root, ended_count, ended_digest, restoring, mac = rows[0]
-    if size < 0 or ended_count < 0:
+    size, log_root, ended_count, ended_digest, forgotten_size, restoring, mac = rows[0]
+    if min(size, ended_count, forgotten_size) < 0:
         return None
-    memory = Memory(LogHead(size, log_root), ended_count, ended_digest, bool(restoring))
+    memory = Memory(LogHead(size, log_root), ended_count, ended_digest, bool(restoring), forgotten_size)
     return memory if hmac.compare_digest(mac, _mac(keyring, _message(memory))) else None
 
 
@@ -100,28 +112,29 @@ def write_memory(kept: Connection, keyring: Keyring, memory: Memory) -> None:
         update(tables.keyring_memory).values(
             ended_count=memory.ended_count,
             ended_digest=memory.ended_digest,
+            forgotten_size=memory.forgotten_size,
             restoring=int(memory.restoring),
             mac=_mac(keyring, _message(memory)),
         )
     )
 
 
-def verified_ends(kept: Connection | ReadSnapshot, memory: Memory) -> list[tuple[str, str, str]] | None:
-    """Return id, reason and time of each ended consent, as stored; None if the rows are not those of the memory."""
+def verified_ends(kept: Connection | ReadSnapshot, memory: Memory) -> list[End] | None:
+    """Return each ended consent, as stored; None if the rows are not those of the memory."""
     rows = ended_rows(kept)
     fits = len(rows) == memory.ended_count and chained(EMPTY_DIGEST, rows) == memory.ended_digest
     return rows if fits else None
 
 
-def ended_rows(kept: Connection | ReadSnapshot) -> list[tuple[str, str, str]]:
-    """Return id, reason and time of each ended consent, as stored, without a check."""
-    return [(receipt_id, reason, ended_at) for receipt_id, reason, ended_at in _ENDED.rows(kept, {})]
+def ended_rows(kept: Connection | ReadSnapshot) -> list[End]:
+    """Return each ended consent, as stored, without a check."""
+    return [(receipt_id, reason, ended_at, size) for receipt_id, reason, ended_at, size in _ENDED.rows(kept, {})]
 
 
-def chained(digest: bytes, rows: Iterable[tuple[str, str, str]]) -> bytes:
+def chained(digest: bytes, rows: Iterable[End]) -> bytes:
     """Return the digest of a list after rows were appended to it."""
-    for row in rows:
-        digest = sha256(digest + "\0".join(row).encode("utf-8")).digest()
+    for *texts, size in rows:
+        digest = sha256(digest + "\0".join((*texts, str(size))).encode("utf-8")).digest()
     return digest
 
 
@@ -149,7 +162,8 @@ def abandoned_heads(kept: Connection, keyring: Keyring) -> frozenset[tuple[int, 
 
 def _message(memory: Memory) -> bytes:
     head = memory.head
-    numbers = b"".join(one.to_bytes(8, "big") for one in (head.size, memory.ended_count, int(memory.restoring)))
+    counts = (head.size, memory.ended_count, memory.forgotten_size, int(memory.restoring))
+    numbers = b"".join(one.to_bytes(8, "big") for one in counts)
     return b"memory" + numbers + head.root + memory.ended_digest
 
 

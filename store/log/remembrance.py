@@ -28,6 +28,7 @@ from volens.store.log import audit_log
 from volens.store.log.keyring_memory import (
     EMPTY_DIGEST,
     MEMORY_CHANGED,
+    End,
     Memory,
     abandon_heads,
     authentic_memory,
@@ -49,14 +50,13 @@ INVITATION_REFUSED: Final = "invitation.refused"
 INVITATION_PRUNED: Final = "invitation.pruned"
 INVITATIONS_ENDED: Final = frozenset({INVITATION_REFUSED, INVITATION_PRUNED})
 """The events with which rows of invitations are deleted."""
+EVIDENCE_DELETED: Final = "evidence.deleted"
+"""The event with which evidence is deleted, and with it rows of finished orders."""
 _BATCH: Final = 500
-
-_End: TypeAlias = tuple[str, str, str]
-"""Id, reason and time as text, which both files hold: parsing and formatting the times would cost ten times as much."""
 
 _end: Final = tables.consent_end.c
 _ENDS_SINCE: Final = PreparedQuery(
-    select(_end.receipt_id, _end.reason, _end.ended_at).where(_end.log_size >= bindparam("since"))
+    select(_end.receipt_id, _end.reason, _end.ended_at, _end.log_size).where(_end.log_size >= bindparam("since"))
 )
 _ended: Final = keyring_tables.ended_consent.c
 _KNOWN: Final = PreparedQuery(select(_ended.receipt_id).where(InList(_ended.receipt_id, "ids")))
@@ -149,7 +149,7 @@ def remembered_ends(keyring: Keyring) -> Mapping[ReceiptId, EndReason]:
         rows = None if memory is None else verified_ends(kept, memory)
     if rows is None:
         raise TamperError(f"integrity: {MEMORY_CHANGED}; put the newest keyring.db back")
-    return {ReceiptId(receipt_id): EndReason(reason) for receipt_id, reason, _ended_at in rows}
+    return {ReceiptId(receipt_id): EndReason(reason) for receipt_id, reason, *_ in rows}
 
 
 def undone_ends(keyring: Keyring, connection: Connection) -> Mapping[ReceiptId, EndReason]:
@@ -184,6 +184,9 @@ def _remember_seals(
     if kinds & INVITATIONS_ENDED:
         # Not forgotten: the row of an invitation that was refused must not be put back with its old seal.
         _remember_over(kept, connection, Scope.INVITATION, size)
+    if EVIDENCE_DELETED in kinds:
+        _remember_over(kept, connection, Scope.ORDER, size)
+        _remember_over(kept, connection, Scope.PROPOSAL, size)
     consents = [row.scope_id for row in rows if row.scope == Scope.CONSENT.value]
     for start in range(0, len(consents), _BATCH):
         codes = connection.execute(
@@ -243,7 +246,7 @@ def _add_leaves(kept: Connection, connection: Connection) -> list[dict[str, Any]
     return rows
 
 
-def _new_ends(kept: Connection, connection: Connection, since: int) -> tuple[list[_End], bool]:
+def _new_ends(kept: Connection, connection: Connection, since: int) -> tuple[list[End], bool]:
     """Return the ends that were written since the log had a size and that the keyring lacks, and whether it has others.
 
     It has others only after a restore, which ends consents again.
@@ -251,20 +254,20 @@ def _new_ends(kept: Connection, connection: Connection, since: int) -> tuple[lis
     rows = _ENDS_SINCE.rows(connection, {"since": since})
     if not rows:
         return [], False
-    found = {receipt_id: (receipt_id, reason, ended_at) for receipt_id, reason, ended_at in rows}
+    found = {receipt_id: (receipt_id, reason, ended_at, size) for receipt_id, reason, ended_at, size in rows}
     known = {receipt_id for (receipt_id,) in _KNOWN.rows(kept, {"ids": list(found)})}
     return [end for receipt_id, end in found.items() if receipt_id not in known], bool(known)
 
 
-def _with_ends(kept: Connection, memory: Memory, ends: list[_End], size: int) -> Memory:
+def _with_ends(kept: Connection, memory: Memory, ends: list[End], size: int) -> Memory:
     if not ends:
         return memory
     remember_over(kept, Scope.CONSENT.value, [receipt_id for receipt_id, *_ in ends], size)
     newest = kept.scalar(select(func.max(keyring_tables.ended_consent.c.seq)))
     rows = [
-        {"seq": seq, "receipt_id": receipt_id, "reason": reason, "ended_at": ended_at}
-        for seq, (receipt_id, reason, ended_at) in enumerate(ends, 0 if newest is None else newest + 1)
+        {"seq": seq, "receipt_id": receipt_id, "reason": reason, "ended_at": ended_at, "log_size": before}
+        for seq, (receipt_id, reason, ended_at, before) in enumerate(ends, 0 if newest is None else newest + 1)
     ]
-    kept.execute(text("INSERT INTO ended_consent VALUES (:seq, :receipt_id, :reason, :ended_at)"), rows)
+    kept.execute(text("INSERT INTO ended_consent VALUES (:seq, :receipt_id, :reason, :ended_at, :log_size)"), rows)
     digest = chained(memory.ended_digest, ends)
     return replace(memory, ended_count=memory.ended_count + len(ends), ended_digest=digest)

@@ -73,7 +73,7 @@ def find_rollback(home: Path, connection: Connection, keyring: Keyring, evidence
         log_size=size,
         roots={one: root(one, read) for one in sizes if one <= size},
         memory=memory,
-        undone=len({receipt_id for receipt_id, _reason, _ended_at in ends or ()}.intersection(live)),
+        undone=len({receipt_id for receipt_id, *_ in ends or ()}.intersection(live)),
         evidence=evidence,
         abandoned=abandoned,
     )

@@ -31,6 +31,7 @@ from volens.store.keys import sealing
 from volens.store.keys.generations import receipt_of_digest
 from volens.store.keys.secrets import GrantSecret, Random
 from volens.store.log import log_size
+from volens.store.people.evidence_terms import evidence_ends
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.collection_stops import refuse_if_stopped
 from volens.store.promises.declared_facts import site_facts
@@ -228,6 +229,7 @@ def add_consent(
         tx.connection.execute(
             insert(tables.receipt).values(
                 **owner,
+                jurisdiction=claims.jurisdiction,
                 subject_key=claims.subject_key.jwk,
                 token=receipt.token,
                 withdrawal_digest=code.digest(),
@@ -360,7 +362,8 @@ def end_consents(tx: Transaction, receipt_ids: Iterable[ReceiptId], reason: EndR
         tx.ending(Scope.CONSENT, ended)
         tx.connection.execute(delete(tables.live_consent).where(live.in_(ended)))
         end = {"reason": reason.value, "ended_at": tx.now, "log_size": log_size(tx.connection)}
-        rows = [{"receipt_id": one, **end} for one in ended]
+        until = evidence_ends(tx.connection, ended, tx.now)
+        rows = [{"receipt_id": one, **end, "evidence_until": until[one]} for one in ended]
         tx.connection.execute(insert(tables.consent_end), rows)
     return ended
 

@@ -87,15 +87,20 @@ ended_consent: Final = build_table(
     col.text_of("receipt_id", 32, unique=True),
     col.text("reason"),
     col.utc_time("ended_at"),
-    rule=RowRule(appended_by="seq"),
+    col.integer("log_size", ">= 0"),
+    rule=RowRule(
+        appended_by="seq", kept_while="OLD.log_size >= COALESCE((SELECT forgotten_size FROM keyring_memory), 0)"
+    ),
     of=metadata,
 )
+"""Deleted when the evidence of the end is deleted in the data file (`volens.store.log.forgotten_ends`)."""
 
 keyring_memory: Final = build_table(
     "keyring_memory",
     col.integer("only", "= 1", primary_key=True),
     col.integer("ended_count", ">= 0"),
     col.bytes_of("ended_digest", 32),
+    col.integer("forgotten_size", ">= 0"),
     col.integer("restoring", "IN (0, 1)"),
     col.bytes_of("mac", 32),
     rule=None,

@@ -32,6 +32,7 @@ class RowRule:
         only_higher: columns whose value never decreases.
         appended_by: the key column that counts the rows: 0, 1, 2 and so on, without a gap.
         deletable: rows may be deleted. Otherwise they are not replaced either.
+        kept_while: a condition in SQL on ``OLD``; rows may be deleted once it does not hold, and are never replaced.
     """
 
     changeable: frozenset[str] = frozenset()
@@ -40,6 +41,7 @@ class RowRule:
     only_higher: tuple[str, ...] = ()
     appended_by: str | None = None
     deletable: bool = False
+    kept_while: str | None = None
 
 
 APPEND_ONLY: Final = RowRule()

@@ -49,7 +49,7 @@ _EXAMPLES: Final[Mapping[str, _Row]] = {
     "collection_stop": {"jurisdiction": "~"},
     "cohort": {"approval": "~"},
     "cohort_member": {"receipt_id": _OWNERS["badge"]["receipt_id"]},  # under an order no reference is added
-    "consent_end": {"receipt_id": _OTHERS["badge"]["receipt_id"]},
+    "consent_end": {"receipt_id": _OTHERS["badge"]["receipt_id"], "evidence_until": _FUTURE},
     "api_credential": {"role": "desk"},
     "invitation": {"number": 2, "sealed_name": b"~" * 64},
     "audit_node": {"level": -1},

@@ -65,7 +65,10 @@ def _of_rule(table: Table, rule: RowRule) -> Iterator[str]:
     if rule.appended_by is not None:
         gap = f"NEW.{rule.appended_by} <> (SELECT COALESCE(MAX({rule.appended_by}) + 1, 0) FROM {name})"
         yield refuse("is_appended", "INSERT", name, gap)
-    if not rule.deletable:
+    if rule.kept_while is not None:
+        yield refuse("is_not_deleted_before_its_end", "DELETE", name, rule.kept_while)
+        yield refuse_replacing(table)
+    elif not rule.deletable:
         yield refuse("is_not_deleted", "DELETE", name)
         yield refuse_replacing(table)
 

@@ -262,7 +262,8 @@ def test_a_log_that_is_cut_under_a_running_site_is_refused_at_the_next_write(peo
 FORGERIES = {
     "an end is forgotten": ("DELETE FROM ended_consent",),
     "an end of another consent": ("UPDATE ended_consent SET receipt_id = ?", "0" * 32),
-    "an end is added": ("INSERT INTO ended_consent SELECT 1, ?, reason, ended_at FROM ended_consent", "0" * 32),
+    "an end is added": ("INSERT INTO ended_consent SELECT 1, ?, reason, ended_at, 0 FROM ended_consent", "0" * 32),
+    "an end is said to be forgotten": ("UPDATE keyring_memory SET forgotten_size = 99",),
     "an end and its count are forgotten": ("UPDATE keyring_memory SET ended_count = 0, ended_digest = zeroblob(32)",),
     "another size": ("UPDATE keyring SET log_size = log_size - 1",),
     "a negative size": ("UPDATE keyring SET log_size = -1",),

@@ -258,10 +258,10 @@ def command_on_a_full_disk(home: Path, arguments: Sequence[object], size_bytes: 
     result.write_text(str(code))
 
 
-def sweep_and_die(home: Path, nth: int) -> None:
+def sweep_and_die(home: Path, nth: int, days: int = 180) -> None:
     """Sweep half a year later, and be killed after the nth durable step."""
     clock = Clock()
-    clock.move(days=180)
+    clock.move(days=days)
     site = Site.open(home, load_extractor=no_models, clock=clock)
     at_step(nth, _nothing, die)
     site.sweep()

@@ -103,7 +103,7 @@ def test_a_contradiction_is_reported_with_its_cure(case: str) -> None:
 
 
 def test_the_digest_of_the_ended_consents_depends_on_every_row_and_on_their_order() -> None:
-    rows = [(f"{number:032x}", "withdrawn", "2099-03-01T12:00:00Z") for number in range(3)]
+    rows = [(f"{number:032x}", "withdrawn", "2099-03-01T12:00:00Z", number) for number in range(3)]
     digests = {
         chained(EMPTY_DIGEST, some)
         for some in (
@@ -111,10 +111,11 @@ def test_the_digest_of_the_ended_consents_depends_on_every_row_and_on_their_orde
             rows[:2],
             rows[1:],
             rows[::-1],
-            [(rows[0][0], "expired", rows[0][2]), *rows[1:]],
-            [(rows[0][0], rows[0][1], "2099-03-01T12:00:01Z"), *rows[1:]],
+            [(rows[0][0], "expired", *rows[0][2:]), *rows[1:]],
+            [(*rows[0][:2], "2099-03-01T12:00:01Z", 0), *rows[1:]],
+            [(*rows[0][:3], 7), *rows[1:]],
             [],
         )
     }
-    assert len(digests) == 7
+    assert len(digests) == 8
     assert chained(chained(EMPTY_DIGEST, rows[:1]), rows[1:]) == chained(EMPTY_DIGEST, rows)

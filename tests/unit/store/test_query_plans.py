@@ -60,6 +60,12 @@ DAILY_TOO: Final[dict[str, str]] = {
     "opening_term by ends_at<?": OUTDATED,
     **dict.fromkeys(("invitation by expires_at<?", "invitation by ended_at<?"), OUTDATED),
     "passage by matched_at<?": OUTDATED,
+    "consent_end by evidence_until<?": OUTDATED,
+    "consent_end by ended_at<?": OUTDATED,
+    "audit_opening by rowid>? AND rowid<?": OUTDATED,
+    "ended_consent": DAILY + ": its digest is over all rows",
+    "receipt": DAILY + ": the jurisdictions in use, from an index",
+    **dict.fromkeys(("proposed_order", "staff_passkey"), FEW),
 }
 """What the sweep may read besides."""
 

@@ -55,7 +55,7 @@ def test_the_next_write_copies_everything_after_failed_copies(house: House, monk
 
 def test_a_row_that_another_program_added_hides_no_end(house: House) -> None:
     ada = house.admit()
-    added = "INSERT INTO ended_consent VALUES (0, ?, 'expired', '2099-01-01T00:00:00Z')"
+    added = "INSERT INTO ended_consent VALUES (0, ?, 'expired', '2099-01-01T00:00:00Z', 1)"
     tamper(house.site.home / KEYRING, added, ada.receipt_id)
     house.withdraw(ada)
     tamper(house.site.home / KEYRING, "DELETE FROM ended_consent WHERE seq = 0")
@@ -104,11 +104,11 @@ FORBIDDEN = {
     "a gap": "INSERT INTO log_leaf SELECT max(seq) + 2, x'00' FROM log_leaf",
     "a changed end": "UPDATE ended_consent SET reason = 'expired'",
     "a deleted end": "DELETE FROM ended_consent",
-    "a replaced end": "INSERT OR REPLACE INTO ended_consent SELECT seq, receipt_id, 'expired', ended_at"
+    "a replaced end": "INSERT OR REPLACE INTO ended_consent SELECT seq, receipt_id, 'expired', ended_at, log_size"
     " FROM ended_consent",
-    "an end with a gap": "INSERT INTO ended_consent SELECT seq + 2, hex(zeroblob(16)), reason, ended_at"
+    "an end with a gap": "INSERT INTO ended_consent SELECT seq + 2, hex(zeroblob(16)), reason, ended_at, log_size"
     " FROM ended_consent",
-    "an end of the same consent": "INSERT INTO ended_consent SELECT seq + 1, receipt_id, reason, ended_at"
+    "an end of the same consent": "INSERT INTO ended_consent SELECT seq + 1, receipt_id, reason, ended_at, log_size"
     " FROM ended_consent",
 }
 
