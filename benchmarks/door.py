@@ -39,9 +39,9 @@ from benchmarks.group_photo import six_people_photo
 from benchmarks.machine import machine
 from volens import Site
 from volens.consent import ConsentedEmbedding, SubjectKey, UnitVector
-from volens.consent.notice import PASSING_SENTENCES
 from volens.face import SFACE, YUNET, Extractor, ModelCache, RgbImage, SFaceEmbedder, YuNetDetector, align, decode
 from volens.service import samples
+from volens.service.sample_notice import publish_sample_notice
 
 RESULTS: Final = Path(__file__).parent / "results" / "door.json"
 FPS: Final = 25
@@ -174,7 +174,7 @@ def _volens(
     terms = {"justification": "measured", "alternative": "none", "trigger": "passing"}  # measured at its most expensive
     site.add_zone("door", custody="operator", retention_days=30, **terms)
     site.declarations.declare_zone("door", {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
-    notice = site.publish_notice("door", language="en", text=PASSING_SENTENCES["en"].encode())
+    notice = publish_sample_notice(site, "door")
     store = site.installation.store
 
     def enroll(vector: UnitVector | None) -> None:

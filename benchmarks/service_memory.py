@@ -37,6 +37,7 @@ from volens.consent import ReceiptId, SubjectKey, TamperError
 from volens.face import EncodedImage, ModelCache
 from volens.index.projection import Projection
 from volens.index.reference_opener import opened
+from volens.service.sample_notice import publish_sample_notice
 from volens.store import open_home
 from volens.store.keys import GrantSecret, Wrapped
 from volens.store.keys.secrets import KEY_BYTES
@@ -170,7 +171,7 @@ def _site(home: Path) -> tuple[list[_Person], str]:
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone(ZONE, custody="operator", justification="a test", alternative="a badge", retention_days=30)
         site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
-        notice = site.publish_notice(ZONE, language="en", text=b"We compare your face at the door.\n")
+        notice = publish_sample_notice(site, ZONE, more="We compare your face at the door.")
         people = []
         for number, photos in enumerate(actors(2)):
             key = SubjectKey.from_seed(os.urandom(32))

@@ -128,7 +128,7 @@ def check_notice(text: str, language: str, records: Sequence[ProcessingRecord]) 
     """
     words = words_of(language)
     statements = statements_of(records, words, _no_question)
-    read = _ReadNotice(text, comparison_key(without_anchors(text)), days_in(text, any_number=words is None))
+    read = _read(text, words)
     found = [
         *_gaps_left(text),
         *(one for statement in statements for one in _of_statement(read, statement)),
@@ -141,9 +141,16 @@ def check_notice(text: str, language: str, records: Sequence[ProcessingRecord]) 
     return NoticeReport(tuple(dict.fromkeys(found)), tuple(_warnings(records[0], measured)), measured)
 
 
-def check_published(notice: Notice, records: Sequence[ProcessingRecord]) -> NoticeReport:
-    """Return what of a published notice no longer fits the zone."""
-    return check_notice(notice.text, notice.language, records)
+def unfit_statements(notice: Notice, record: ProcessingRecord) -> frozenset[str]:
+    """Return the names of the statements with which a published notice no longer fits its zone."""
+    words = words_of(notice.language)
+    read = _read(notice.text, words)
+    statements = statements_of([record], words, _no_question)
+    return frozenset(one.name for one in statements if any(_of_statement(read, one)))
+
+
+def _read(text: str, words: NoticeWords | None) -> _ReadNotice:
+    return _ReadNotice(text, comparison_key(without_anchors(text)), days_in(text, any_number=words is None))
 
 
 def _of_statement(read: _ReadNotice, statement: Statement) -> Iterator[NoticeProblem]:
@@ -155,7 +162,7 @@ def _of_statement(read: _ReadNotice, statement: Statement) -> Iterator[NoticePro
         )
         return
     for value, _block in blocks:
-        if value and statement.value and value != statement.value:
+        if value and statement.value and value not in {statement.value, *statement.also}:
             expected = f"<!-- volens:{name} {statement.value} -->"
             yield NoticeProblem(
                 *(NoticeProblemKind.CONTRADICTION, name, article),
@@ -186,7 +193,7 @@ def _says(read: _ReadNotice, statement: Statement, blocks: Sequence[str]) -> boo
 
 def _add(statement: Statement) -> str:
     value = f" {statement.value}" if statement.value else ""
-    facts = [group[0] for group in statement.texts if not statement.own_words]
+    facts = [f'"{group[0]}"' for group in statement.texts if not statement.own_words]
     facts += [f"{one} days" for one in sorted(statement.days)]
     if facts:
         return f"add it, with {' and '.join(facts)}"

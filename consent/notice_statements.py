@@ -4,19 +4,20 @@ Each statement has its article, the paragraph that a draft says it with, and how
 (names, addresses, numbers of days), or by an anchor, which is a comment such as ``<!-- volens:custody operator -->``
 before a paragraph in the notice's own words.
 
-Source: GDPR 12 to 14 and 22, read on 30 November 2026 on pages that repeat the Regulation; the model regulation
-2019-001 of the CNIL. No legal advice.
+Source: GDPR 13(1) and the beginning of 13(2), read on 30 November 2026 at gdprhub.eu. Not checked at a
+source: the numbers of the other articles (7, 12, 14, 22, the end of 13(2)). No legal advice.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, final
 
 from volens.consent.declarations import SiteFact, ZoneFact
+from volens.consent.notice import PASSING_SENTENCES
 from volens.consent.notice_words import NoticeWords
 from volens.consent.processing_record import ProcessingRecord
-from volens.consent.zone import SecondFactor
+from volens.consent.zone import SecondFactor, Trigger
 
 Fact: TypeAlias = SiteFact | ZoneFact
 Questions: TypeAlias = Callable[[Fact], str]
@@ -42,6 +43,7 @@ class Statement:
         texts: groups of facts; of each group, one must be in the notice.
         days: numbers of days that must be in it.
         denied: sentences and words that say the opposite.
+        also: other values that an anchor may name, because a notice may announce a change.
         own_words: whether an anchored paragraph is enough that has none of the facts.
         required: whether it must be there; if not, it is only held against what the notice says.
         missing: the fact that no one declared.
@@ -55,6 +57,7 @@ class Statement:
     texts: tuple[tuple[str, ...], ...] = ()
     days: frozenset[int] = frozenset()
     denied: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     own_words: bool = True
     required: bool = True
     missing: Fact | None = None
@@ -125,7 +128,7 @@ class _Statements:
         yield Statement("purpose", "GDPR 13(1)(c)", "what the face is used for", purpose)
         yield Statement("data", "GDPR 13(1)(c), 5(1)(a)", "what is stored of a person", self._say("data"))
         yield self._choice("custody", zone.custody, "GDPR 5(1)(a)", "who holds the key to the numbers of a face")
-        yield self._choice("trigger", zone.trigger, "GDPR 5(1)(a), 12(1)", "when the camera compares a face")
+        yield self._trigger()
         yield self._choice("liveness", zone.liveness, "GDPR 5(1)(a), 12(1)", "what is done against photos")
         if zone.second_factor is not SecondFactor.NONE:
             factor = zone.second_factor
@@ -244,6 +247,26 @@ class _Statements:
         what = f"the authority for people of {record.jurisdiction}: {authority.url}"
         facts = ((authority.url, authority.url.rstrip("/"), authority.name[language]),)
         return Statement("authority", "GDPR 13(2)(d)", what, text, texts=facts, own_words=False)
+
+    def _trigger(self) -> Statement:
+        """Return when a face is compared. A notice may announce ``passing``, because it must say so before the change.
+
+        That a zone identifies everyone who passes is said with a fixed sentence (`PASSING_SENTENCES`).
+        """
+        passing = tuple(PASSING_SENTENCES.values()) if self._words is None else (self._say("trigger passing"),)
+        trigger = self._record.zone.trigger
+        if trigger is Trigger.PASSING:
+            said = f'that everyone who passes is compared, with the sentence "{passing[0]}"'
+            chosen = self._choice("trigger", trigger, "GDPR 5(1)(a), 12(1)", said)
+            return replace(chosen, texts=(passing,), own_words=False)
+        chosen = self._choice("trigger", trigger, "GDPR 5(1)(a), 12(1)", "when the camera compares a face")
+        own = (chosen.paragraph,) if chosen.paragraph else ()
+        return replace(
+            chosen,
+            texts=((*own, *passing),),
+            denied=tuple(one for one in chosen.denied if one not in passing),
+            also=(Trigger.PASSING.value,),
+        )
 
     def _choice(self, name: str, value: str, article: str, what: str) -> Statement:
         denied: tuple[str, ...] = ()

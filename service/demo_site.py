@@ -16,19 +16,29 @@ from volens.face.downloads import Source
 from volens.service import samples
 from volens.service.demo_photos import write_photos
 from volens.service.kiosk_link import kiosk_link
+from volens.service.sample_notice import HUMAN_WAY, publish_sample_notice
 from volens.store.programs import Role
 
 _CONTROLLER: Final = ("Example Ltd", "privacy@example.org")
 ZONE: Final = "lobby"
 PERSON: Final = "Ada"
 _VISITOR: Final = "Visitor of the demo"
-_NOTICES: Final[Mapping[str, str]] = {
-    "en": "The lobby's doors compare your face with those of people who agreed. You may use a badge instead.\n",
-    "fr": "Les portes du hall comparent votre visage à ceux des personnes qui ont accepté. Vous pouvez utiliser un "
-    "badge.\n",
-    "de": "Die Türen der Lobby vergleichen Ihr Gesicht mit denen der Menschen, die zugestimmt haben. Sie können "
-    "stattdessen einen Ausweis benutzen.\n",
+_JUSTIFICATION: Final = "hands are full of trays"
+_ALTERNATIVE: Final = "a badge at the same doors"
+_TRANSLATED: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {},
+    "fr": {
+        _JUSTIFICATION: "les mains portent des plateaux",
+        _ALTERNATIVE: "un badge aux mêmes portes",
+        HUMAN_WAY.rstrip("."): "une personne vous ouvre",
+    },
+    "de": {
+        _JUSTIFICATION: "die Hände tragen Tabletts",
+        _ALTERNATIVE: "ein Ausweis an denselben Türen",
+        HUMAN_WAY.rstrip("."): "der Empfang öffnet Ihnen",
+    },
 }
+"""What the demo's controller says of its lobby, in the language of each notice."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +74,14 @@ def new_site(home: Path, load_extractor: Callable[[], Extractor]) -> tuple[Site,
         ZONE,
         title="Lobby",
         custody="operator",
-        justification="hands are full of trays",
-        alternative="A badge at the same doors.",
+        justification=_JUSTIFICATION,
+        alternative=_ALTERNATIVE,
         retention_days=90,
     )
     today = f"{site.now():%Y-%m-%d}"
     site.declarations.declare_zone(ZONE, {"works_agreement": today, "dpia": today})
-    for language, text in _NOTICES.items():
-        site.publish_notice(ZONE, language=language, text=text.encode())
+    for language, translated in _TRANSLATED.items():
+        publish_sample_notice(site, ZONE, language, translated=translated)
     return site, zone
 
 

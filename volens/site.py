@@ -50,17 +50,18 @@ from volens.site_declarations import SiteDeclarations
 from volens.site_doors import DoorDecisions
 from volens.site_evidence import SiteEvidence
 from volens.site_jurisdictions import SiteJurisdictions
+from volens.site_notices import NewNoticeText, SiteNotices
 from volens.site_status import SiteStatus, check_rules, site_status
 from volens.site_zones import SiteZones
 from volens.store import Clock, Keys, make_home, open_home, utc_now
 from volens.store.backup import Backup, make_backup
 from volens.store.keys import Random
 from volens.store.keys.root_key import DEFAULT_URL
-from volens.store.people import add_external_id, name_of, shorten
+from volens.store.people import add_external_id, name_of
 from volens.store.people.panel_badges import PanelBadges
 from volens.store.people.second_factors import Factors
 from volens.store.programs import Programs
-from volens.store.promises import Defaults, add_notice, add_zone, notice_of, zone_of
+from volens.store.promises import Defaults, add_zone, notice_of, zone_of
 from volens.store.time_correction import correct_time
 
 
@@ -80,6 +81,7 @@ class Site(ConsentGiving, DoorDecisions):
         cohorts: erasures by order, their dossiers, orders to stop collecting, and the operators who may approve.
         keys: the site's keys: their state and their rotation.
         zones: titles of zones, pausing and removing them.
+        notices: drafts of notices, and their check against the zone.
         clocks: people who leave, consents that are due, the alarm, the retention policy.
         jurisdictions: what the law of a place wants of a consent: the profiles that ship, and the site's own.
         erasures: past erasures: whose they are, and the repeated search that shows that they held.
@@ -111,6 +113,7 @@ class Site(ConsentGiving, DoorDecisions):
         self.clocks = SiteClocks(installation)
         self.zones = SiteZones(installation)
         self.jurisdictions = SiteJurisdictions(installation)
+        self.notices = SiteNotices(store)
         self.erasures = Erasures(installation)
         self.rights = Rights(installation)
         self.people = PeopleDirectory(store)
@@ -240,17 +243,9 @@ class Site(ConsentGiving, DoorDecisions):
             add_zone(tx, zone)
         return zone
 
-    def publish_notice(
-        self, zone: str, *, language: str, text: bytes, supersedes_within_days: int | None = None
-    ) -> Notice:
-        """Publish the next version of a zone's notice: UTF-8, at most 256 KiB.
-
-        With `supersedes_within_days`, people who agreed to an older notice have so many days to agree to this one.
-        """
-        with self._store.write() as tx:
-            notice = add_notice(tx, parse_purpose(zone), language, text, supersedes_within_days)
-            shorten(tx, purpose=notice.purpose)
-            return notice
+    def publish_notice(self, zone: str, **given: Unpack[NewNoticeText]) -> Notice:
+        """Publish the next version of a zone's notice; see `volens.site_notices.SiteNotices.publish`."""
+        return self.notices.publish(zone, **given)
 
     def notice(self, zone: str, language: str | None = None) -> Notice:
         """Return the newest notice of a zone, which the person reads before signing."""

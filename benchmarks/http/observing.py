@@ -19,6 +19,7 @@ from volens import Site
 from volens.consent import InputError, SubjectKey
 from volens.face import RgbImage, decode
 from volens.service import samples
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.programs import Role
 
 ZONE: Final = "lobby"
@@ -156,7 +157,7 @@ def _site(home: Path) -> str:
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone(ZONE, custody="operator", justification="speed", alternative="a badge", retention_days=30)
         site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
-        notice = site.publish_notice(ZONE, language="en", text=b"We compare your face at the door.\n")
+        notice = publish_sample_notice(site, ZONE, more="We compare your face at the door.")
         key = SubjectKey.from_seed(bytes(32))
         receipt = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key).to_json()
         site.enroll(receipt, samples.views(samples.astronaut(), 3))

@@ -19,6 +19,7 @@ from benchmarks.load.service import Service
 from volens import Site, SubjectKey
 from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.programs import Role
 
 ZONE = "lobby"
@@ -135,7 +136,7 @@ def make_site(home: Path, plan: Plan, panel_url: str) -> Tokens:
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone(ZONE, custody="operator", justification="load", alternative="a badge", retention_days=30)
         site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
-        site.publish_notice(ZONE, language="en", text=b"We compare your face at the door.\n")
+        publish_sample_notice(site, ZONE, more="We compare your face at the door.")
         site.rights.recipients.add(ZONE, "panel")
         site.programs.endpoints.add(ZONE, "panel", url=panel_url, allow_private=True)
         desk = site.programs.credentials.issue(label="desk", role=Role.DESK)[1].reveal()

@@ -36,6 +36,7 @@ from volens.consent.jws import b64url
 from volens.consent.receipt import RECEIPT
 from volens.consent.receipt_offer import compose_receipt, end_of_term
 from volens.consent.receipt_signature import SignatureForm, SignatureTerms
+from volens.service.sample_notice import publish_sample_notice
 from volens.store import Store
 from volens.store.keys import GrantSecret, KeyId, sealing
 from volens.store.keys.secrets import BucketKey
@@ -78,7 +79,7 @@ def fill(home: Path, faces: FloatArray) -> None:
     with Site.create(home, name="benchmark", contact="tester") as site:
         site.add_zone(ZONE, custody="operator", justification="measured", alternative="none", retention_days=365)
         site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
-        notice = site.publish_notice(ZONE, language="en", text=b"benchmark")
+        notice = publish_sample_notice(site, ZONE, more="benchmark")
         store = site.installation.store
         with store.read() as connection:
             zone = zone_of(connection, Purpose(ZONE))

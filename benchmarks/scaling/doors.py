@@ -16,6 +16,7 @@ from volens import Site
 from volens.consent import ConsentedEmbedding, ModelId, Notice, ProbeEmbedding, SubjectKey, UnitVector, permit_probe
 from volens.consent.embedding import FloatArray
 from volens.index import SCAN_DEVIATIONS, distance_bound, identify
+from volens.service.sample_notice import publish_sample_notice
 
 THRESHOLD: Final = 0.4
 MODEL: Final = ModelId("benchmark@00000000")
@@ -39,7 +40,7 @@ def doors(people: int, dimension: int, probes: int, seed: int) -> dict[str, Any]
             "door", custody="operator", justification="measured", alternative="none", retention_days=30
         )
         site.declarations.declare_zone("door", {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
-        notice = site.publish_notice("door", language="en", text=b"benchmark")
+        notice = publish_sample_notice(site, "door", more="benchmark")
         # The space that the first reference allocates (tables, a first page of each) is not counted for the others.
         _enroll(site, notice, _face(dimension, rng))
         site.close()

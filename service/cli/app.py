@@ -46,6 +46,7 @@ from volens.service.cli import keys_commands as keys
 from volens.service.cli import kiosk_commands as kiosk
 from volens.service.cli import leaver_commands as leaver
 from volens.service.cli import models_commands as models
+from volens.service.cli import notice_commands as notice
 from volens.service.cli import operator_commands as operator
 from volens.service.cli import pad_commands as pad
 from volens.service.cli import papers_commands as papers
@@ -81,7 +82,7 @@ _PANELS: Final = {
         one.app for one in (invite, sheet, enroll, many, people, identify, verify, withdraw, leaver, decisions)
     ],
     "Privacy": [
-        *(zone.app, declare.app, zone.notice_app, jurisdictions.app, policy.app, papers.app, breach.app, request.app),
+        *(zone.app, declare.app, notice.app, jurisdictions.app, policy.app, papers.app, breach.app, request.app),
         *(export.app, erase.app, operator.app),
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],

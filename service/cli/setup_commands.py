@@ -65,6 +65,7 @@ def init(
         f"controller: {shown(status.controller)}, {shown(contact)}",
         f"publish {shown(folder / 'site.pub')}: it is needed to check certificates",
         f"keep {secret} out of the backups that hold volens.db",
+        "next: volens zone add --help; it names the steps to the notice of the zone (docs/notices.md)",
     ]
     if controller == _UNNAMED or contact == _UNREACHABLE:
         lines.append("receipts will not name the controller; use this only to try Volens (--controller, --contact)")

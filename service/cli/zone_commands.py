@@ -1,27 +1,22 @@
-"""`volens zone` defines zones, with their rules; `volens notice` publishes what people read before giving consent."""
+"""`volens zone` defines zones, with their rules."""
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from volens import Notice, Site, Zone
+from volens import Site, Zone
 from volens.consent import Custody, InputError, RefusedError
+from volens.consent.declarations import SiteFact
 from volens.consent.law.gates import ClosedGate
 from volens.consent.notice import PASSING_SENTENCES
-from volens.consent.typed_text import comparison_key
 from volens.consent.zone import DeskSignature, FpirTarget, LivenessLevel, Trigger, ZoneState
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.named_files import read_file
-from volens.service.cli.options import ZoneOption
-from volens.service.cli.output import counted, members, progress, shown, table, warn
+from volens.service.cli.output import counted, members, progress, table
 from volens.service.zone_sizes import BEYOND, size_sentence
 
 app = Commands("zone", "Define zones: one purpose at one set of doors, with its rules.")
-notice_app = Commands("notice", "Publish the notice that people read before giving consent.")
-
 
 _Fpir: Final = typer.Option(help="Share of strangers who may be accepted in one look (FPIR): 0.1% or 0.01%.")
 _Trigger: Final = typer.Option(
@@ -84,7 +79,7 @@ def add(
         trigger=trigger,
         liveness=liveness,
     )
-    text = f"added zone {zone.label}; next, publish its notice: volens notice publish"
+    text = f"added zone {zone.label}; next, its notice:\n{_next_steps(site, zone)}"
     if zone.trigger is Trigger.PASSING:
         text += "\nits doors identify everyone who passes: each notice must have the sentence of its language:"
         text += "".join(f"\n  {language}: {sentence}" for language, sentence in PASSING_SENTENCES.items())
@@ -244,6 +239,17 @@ def _gates(closed: Sequence[ClosedGate]) -> list[dict[str, str | None]]:
     ]
 
 
+def _next_steps(site: Site, zone: Zone) -> str:
+    """Return the commands that lead to a published notice; a fact that is declared already is not asked for again."""
+    steps = [] if SiteFact.TRANSFERS in site.declarations.of_site() else ["volens declare site transfers none"]
+    steps += [
+        f'volens declare zone {zone.purpose} human-way "who opens when the door does not"',
+        f"volens notice draft --zone {zone.purpose} --language en --out notice.md",
+        f"volens notice publish notice.md --zone {zone.purpose} --language en",
+    ]
+    return "\n".join(f"  {step}" for step in steps)
+
+
 def _document(zone: Zone) -> dict[str, object]:
     names = (
         "zone=purpose title state custody justification alternative retention_days match_history_days second_factor "
@@ -258,46 +264,3 @@ def _ask_to_erase(name: str, people: int) -> None:
     question = f"This ends {counted(people, 'consent')} and erases the face data. Type the name of the zone to go on"
     if typer.prompt(question, err=True, default="").strip() != name:
         raise RefusedError("the name was not typed; nothing was changed")
-
-
-@notice_app.command("publish", "notice.md --zone lobby --language en")
-def publish(
-    site: Site,
-    text: Annotated[Path, typer.Argument(help="A UTF-8 text file, at most 256 KiB.", show_default=False)],
-    language: Annotated[str, typer.Option(help="BCP 47 tag, such as en or fr-CA.")],
-    zone: ZoneOption = None,
-    supersedes_within_days: Annotated[
-        int | None,
-        typer.Option(help="People who agreed to an older version must agree to this one within this many days."),
-    ] = None,
-) -> Output:
-    """Publish the next version of a zone's notice in one language."""
-    notice = site.publish_notice(
-        site.defaults.zone(zone),
-        language=language,
-        text=read_file(text, "notice"),
-        supersedes_within_days=supersedes_within_days,
-    )
-    controller = site.installation.store.site.controller.name
-    if comparison_key(controller) not in comparison_key(notice.text):
-        warn(
-            f"this notice does not name {shown(controller)}, which runs this site; people must read who asks them "
-            "(GDPR 13(1)(a)): if this is another organisation's text, publish the right one now, before anyone agrees"
-        )
-    version = f"version {notice.version} ({notice.language})"
-    return _notice_document(notice), f"published {version} for zone {notice.purpose}, SHA-256 {notice.sha256}"
-
-
-@notice_app.command("show", "--zone lobby --language en")
-def show_notice(
-    site: Site,
-    zone: ZoneOption = None,
-    language: Annotated[str | None, typer.Option(help="The language; not needed if there is only one.")] = None,
-) -> Output:
-    """Show the newest notice of a zone."""
-    notice = site.notice(site.defaults.zone(zone), language)
-    return _notice_document(notice) | {"text": notice.text}, notice.text
-
-
-def _notice_document(notice: Notice) -> dict[str, object]:
-    return members(notice, "zone=purpose language version sha256")

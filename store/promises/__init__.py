@@ -12,6 +12,9 @@ from volens.store.promises.declared_facts import zone_facts as zone_facts
 from volens.store.promises.made_papers import MadePaper as MadePaper
 from volens.store.promises.made_papers import made_papers as made_papers
 from volens.store.promises.made_papers import note_paper as note_paper
+from volens.store.promises.notice_publication import check_text as check_text
+from volens.store.promises.notice_publication import notice_records as notice_records
+from volens.store.promises.notice_publication import publish_notice as publish_notice
 from volens.store.promises.operators import ADDED as ADDED
 from volens.store.promises.operators import Operator as Operator
 from volens.store.promises.operators import add_operator as add_operator

@@ -32,6 +32,7 @@ from volens.consent import (
 )
 from volens.erase import OperatorKey, RestoreOrder, approve
 from volens.erase.order import Selection
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.people import authenticate_consents, broken_rows
 from volens.store.programs import Role
 from volens.store.schema import Scope
@@ -118,7 +119,7 @@ def test_a_notice_that_asks_again_and_is_made_harmless_lets_nobody_in(
     house: House, attack: Callable[..., None]
 ) -> None:
     person = house.admit()
-    house.site.publish_notice("lobby", language="en", text=b"We ask again.\n", supersedes_within_days=5)
+    publish_sample_notice(house.site, "lobby", more="We ask again.", supersedes_within_days=5)
 
     attack("UPDATE notice SET supersedes_within_days = NULL WHERE version = 2", PROLONG)
 

@@ -19,6 +19,7 @@ from volens import Site
 from volens.audit import root
 from volens.consent import RefusedError, TamperError
 from volens.erase import RestoreOrder
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.log import is_authentic, log_size, node_reader, remembered_ends
 from volens.store.programs import Role
 
@@ -160,7 +161,7 @@ def test_evidence_of_another_branch_is_refused_until_it_is_accepted(people: Hous
 def test_a_checkpoint_notices_a_rollback_without_a_withdrawal(people: House, tmp_path: Path) -> None:
     yesterday = copy_files(closed(people), tmp_path / "yesterday")
     people.reopen()
-    people.site.publish_notice("lobby", language="en", text=b"We also keep the time.\n")
+    publish_sample_notice(people.site, "lobby", more="We also keep the time.")
     people.site.close()
     copy_files(yesterday, people.site.home)
 

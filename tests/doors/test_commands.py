@@ -32,7 +32,6 @@ from tests.doors.test_osdp import bus, device, key_file, relay_commands
 from tests.service.conftest import jpeg
 from volens import Site, SubjectKey
 from volens.consent import InputError, ShownFactor, UnavailableError
-from volens.consent.notice import PASSING_SENTENCES
 from volens.consent.panel_badge import PanelBadge
 from volens.face import ImageError, RgbImage
 from volens.identify import DoorStream, Identification
@@ -56,6 +55,7 @@ from volens.service.door import (
 from volens.service.door.decider import LocalDecider
 from volens.service.door.door_assembly import DoorPlan
 from volens.service.door.wiegand import FORMATS
+from volens.service.sample_notice import publish_sample_notice
 
 __all__ = ["bus", "device", "key_file"]
 
@@ -71,7 +71,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         terms = {"justification": "a", "alternative": "b", "trigger": "passing"}
         site.add_zone("lobby", custody="operator", retention_days=30, **terms)
         open_gates(site, "lobby")
-        notice = site.publish_notice("lobby", language="en", text=PASSING_SENTENCES["en"].encode())
+        notice = publish_sample_notice(site, "lobby")
         key = SubjectKey.from_seed(os.urandom(32))
         receipt = site.give_consent(notice, name="Ada Canary", jurisdiction="FR", key=key).to_json()
         site.enroll(receipt, samples.views(samples.astronaut(), 3))
@@ -234,7 +234,7 @@ def test_a_zone_with_a_pin_does_not_open_without_a_pin_or_with_an_old_one(home: 
             trigger="near",
         )
         open_gates(site, "vault")
-        site.publish_notice("vault", language="en", text=b"We look, and ask for a PIN.\n")
+        publish_sample_notice(site, "vault", more="We look, and ask for a PIN.")
         key = SubjectKey.from_seed(bytes([9] * 32))
         given = site.give_consent(site.notice("vault"), name="Ada", jurisdiction="FR", key=key)
         site.enroll(given.to_json(), samples.views(ada(), 3))

@@ -13,6 +13,7 @@ import pytest
 from command_line import every_command, load_models_by, run_captured
 from declared_gates import open_gates_in
 from house import Clock, House, Person, no_models
+from publishing import publish_at_home
 from said import Command, Said
 
 from tests.unit.erase.orders import Answerer, ask
@@ -89,12 +90,11 @@ def test_the_order_is_obeyed_within_one_afternoon(
 ) -> None:
     """Three people under French law, two under German, one access request of each; two zones; faces at a door."""
     promises = ("--custody", "operator", "--justification", "trays", "--alternative", "a badge")
-    (tmp_path / "notice.md").write_text("We compare your face at the door.\n")
     volens("init", "--controller", "Example Ltd", "--contact", "privacy@example.org")
     for zone in ("lobby", "lab"):
         assert volens("zone", "add", zone, *promises, "--retention-days", "90").code == 0
         open_gates_in(tmp_path / "site", zone)
-        assert volens("notice", "publish", "--zone", zone, "--language", "en", "notice.md").code == 0
+        publish_at_home(zone)
     french = [("ada", "lobby", "FR"), ("bea", "lab", "FR"), ("cid", "lobby", "FR-IDF")]
     german = [("dan", "lobby", "DE"), ("eva", "lab", "DE-BY")]
     for name, zone, law in (*french, *german):

@@ -16,6 +16,7 @@ import dying
 import pytest
 from declared_gates import open_gates_in
 from PIL import Image
+from publishing import publish_at_home
 from said import Said
 from small_disk import needs_mounts, tmpfs
 
@@ -75,7 +76,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     extractor = Extractor.load_default()
     group = six_people_photo()
     photos = {"ada": samples.astronaut(), "bob": samples.around(group, extractor.detect(group)[0].box)}
-    (folder / "notice.md").write_text("We compare your face at the door.\n")
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VOLENS_HOME", str(folder / "site"))
@@ -83,10 +83,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for command in (
             ("init", "--controller", "Example Ltd", "--contact", "privacy@example.org", "--jurisdiction", "FR"),
             ("zone", "add", "lobby", "--custody", "operator", *promises),
-            ("notice", "publish", "--zone", "lobby", "--language", "en", "notice.md"),
         ):
             assert command_line.run(command) == 0
         open_gates_in(folder / "site", "lobby")
+        publish_at_home("lobby")
         for person, photo in photos.items():
             own = folder / "people" / person
             own.mkdir(parents=True)

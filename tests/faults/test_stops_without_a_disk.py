@@ -25,6 +25,7 @@ from volens import Site, SubjectKey, TakeHome
 from volens.erase.proof import verify_certificate
 from volens.face import ModelCache, RgbImage
 from volens.service import samples
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.files.stop_reserve import RESERVE_FILE
 from volens.store.programs import Role
 
@@ -48,7 +49,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Person]:
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
         open_gates(site, "lobby")
-        notice = site.publish_notice("lobby", language="en", text=b"We look.\n")
+        notice = publish_sample_notice(site, "lobby", more="We look.")
         key = SubjectKey.from_seed(bytes(range(32)))
         given = site.give_consent(notice, name="Ada Example", jurisdiction="FR", key=key)
         site.enroll(given.to_json(), [RgbImage(view.pixels) for view in views[:3]])

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 from tests.pages.camera import CameraFile
 from volens import Site
 from volens.face import ModelCache
+from volens.service.sample_notice import publish_sample_notice
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from volens.program import main; main()"]
@@ -76,7 +77,7 @@ def made_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 ("fr", "Nous comparons votre visage à votre référence quand vous le demandez à la porte.\n"),
                 ("de", "Wir vergleichen Ihr Gesicht mit Ihrer Referenz, wenn Sie an der Tür darum bitten.\n"),
             ):
-                site.publish_notice(zone, language=language, text=text.encode())
+                publish_sample_notice(site, zone, language, more=text)
         site.defaults.set(jurisdiction="FR", time_zone="Europe/Paris", zone="lobby")
     return home
 

@@ -24,6 +24,7 @@ from volens.face import Extractor, RgbImage
 from volens.service import samples
 from volens.service.kiosk_link import kiosk_link
 from volens.service.qr_codes import badge_qrs, qr_png, secret_qr
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.programs import Role
 
 TABLET = {"width": 1024, "height": 768}
@@ -80,7 +81,7 @@ def kiosk(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 alternative=ALTERNATIVE,
             )
             open_gates(site, zone)
-            site.publish_notice(zone, language="en", text=b"We compare your face when you ask at the door.\n")
+            publish_sample_notice(site, zone, more="We compare your face when you ask at the door.")
         given, badges = {}, list[list[bytes]]()
         for zone in ("lobby", "lab", "archive", "vault", "gate"):
             given[zone] = _enrolled(site, zone, badges)
@@ -100,7 +101,7 @@ def kiosk(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             liveness="challenge",
         )
         open_gates(site, "court")
-        site.publish_notice("court", language="en", text=b"We compare your face after you turn your head.\n")
+        publish_sample_notice(site, "court", more="We compare your face after you turn your head.")
         given["court"] = _enrolled(site, "court", badges)
         site.factors.set(_id(given["vault"]), ShownFactor.pin(PIN))
         site.factors.set(_id(given["gate"]), ShownFactor.badge(BADGE_NUMBER))

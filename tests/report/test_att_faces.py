@@ -12,6 +12,7 @@ import pytest
 from declared_gates import open_gates
 
 from volens import Extractor, FaceDecision, Identification, Site, SubjectKey, TakeHome, read_image
+from volens.service.sample_notice import publish_sample_notice
 
 ROOT = Path(__file__).parents[2]
 FACES = Path(os.environ.get("VOLENS_ATT_FACES", ROOT.parent / "shared" / "data" / "att_faces"))
@@ -33,7 +34,7 @@ class Report:
             "lobby", custody="operator", justification="measured", alternative="a badge", retention_days=30
         )
         open_gates(self.site, "lobby")
-        notice = self.site.publish_notice("lobby", language="en", text=b"We compare your face at the door.\n")
+        notice = publish_sample_notice(self.site, "lobby", more="We compare your face at the door.")
         self.receipts: dict[int, TakeHome] = {}
         for person in ENROLLED:
             key = SubjectKey.from_seed(os.urandom(32))

@@ -18,6 +18,7 @@ from volens.consent import Purpose, ReceiptId, SubjectKey
 from volens.face import RgbImage
 from volens.service import samples
 from volens.service.http import AppState
+from volens.service.sample_notice import declare_sample_facts, publish_sample_notice
 from volens.store.programs import Role
 from volens.store.promises import zone_of
 
@@ -144,7 +145,7 @@ def test_a_consent_to_an_older_notice_is_refused(client: TestClient, app_state: 
     desk, signer = bearer(Role.DESK), Signer()
     shown = client.get("/v1/zones/lobby/notice", headers=desk).json()
     signed = signer.signed(client, desk)
-    app_state.site.publish_notice("lobby", language="en", text=b"We changed our mind.\n")
+    publish_sample_notice(app_state.site, "lobby", more="We changed our mind.")
 
     offered = signer.offered(client, desk, notice_sha256=shown["sha256"])
     given = client.post("/v1/zones/lobby/consents", headers=desk, json={"name": "Ada", "signed": signed})
@@ -155,12 +156,19 @@ def test_a_consent_to_an_older_notice_is_refused(client: TestClient, app_state: 
     assert app_state.site.status().zones[0].live_consents == 0
 
 
-def test_an_operator_declares_a_zone_and_an_auditor_verifies_the_log(client: TestClient, bearer: Bearer) -> None:
+def test_an_operator_declares_a_zone_and_an_auditor_verifies_the_log(
+    client: TestClient, app_state: AppState, bearer: Bearer
+) -> None:
     operator, auditor = bearer(Role.OPERATOR), bearer(Role.AUDITOR)
     zone = {"zone": "roof", "custody": "operator", "justification": "a", "alternative": "b", "retention_days": 30}
 
     assert client.post("/v1/zones", headers=operator, json=zone).status_code == 201
-    notice = client.post("/v1/zones/roof/notices", headers=operator, json={"language": "en", "text": "We look.\n"})
+    hello = client.post("/v1/zones/roof/notices", headers=operator, json={"language": "en", "text": "hello"})
+    assert (hello.status_code, hello.json()["type"]) == (403, "urn:volens:problem:refused")
+    assert "GDPR 13(1)(a)" in hello.json()["detail"]
+    declare_sample_facts(app_state.site, "roof")
+    text, _gaps = app_state.site.notices.draft("roof", "en")
+    notice = client.post("/v1/zones/roof/notices", headers=operator, json={"language": "en", "text": text})
     assert notice.json()["version"] == 1
     assert [one["zone"] for one in client.get("/v1/zones", headers=auditor).json()] == ["lab", "lobby", "roof"]
     log = client.get("/v1/log", headers=auditor).json()

@@ -121,9 +121,10 @@ def test_while_a_request_runs_the_same_request_gets_409(
     monkeypatch.setattr(type(app_state.site), "publish_notice", slowly)
     shown = bearer(Role.OPERATOR) | {"Idempotency-Key": keyed["Idempotency-Key"]}
     answers: list[Response] = []
+    text = app_state.site.notices.draft("lobby", "en")[0]
 
     def publish() -> None:
-        notice = {"language": "en", "text": "We look again.\n"}
+        notice = {"language": "en", "text": text}
         answers.append(client.post("/v1/zones/lobby/notices", headers=shown, json=notice))
 
     one = threading.Thread(target=publish)

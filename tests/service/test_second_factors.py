@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from tests.service.test_a_day import enroll, say_yes
 from volens.service.http import AppState, application
 from volens.service.process.service_log import log_to
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
@@ -49,7 +50,7 @@ def test_a_person_matches_with_face_and_factor_and_with_neither_alone(
     made = client.post("/v1/zones", headers=operator, json=new | {"second_factor": kind})
     assert (made.status_code, made.json()["second_factor"]) == (201, kind)
     open_gates(house.site, "vault")
-    house.site.publish_notice("vault", language="en", text=b"We compare your face at the door.\n")
+    publish_sample_notice(house.site, "vault", more="We compare your face at the door.")
     door = bearer(Role.DOOR, "vault")
     given = say_yes(client, desk, "vault")
     assert enroll(client, desk, given["take_home"], photos, "vault").status_code == 201

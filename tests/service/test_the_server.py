@@ -25,6 +25,7 @@ from volens.consent import InputError
 from volens.face import ModelCache
 from volens.service import samples
 from volens.service.http import Address, server
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.programs import Role
 
 COMMAND = [sys.executable, "-c", "from volens.program import main; main()"]
@@ -63,7 +64,7 @@ def home(tmp_path: Path) -> Path:
     with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
         open_gates(site, "lobby")
-        site.publish_notice("lobby", language="en", text=b"We look.\n")
+        publish_sample_notice(site, "lobby", more="We look.")
     return home
 
 

@@ -13,6 +13,7 @@ from tests.unit.store.raw import DATA, tamper
 from volens import verify_certificate
 from volens.consent import EndReason, ErasureIncompleteError, InputError, NoLiveConsentError, RefusedError, SubjectKey
 from volens.enroll import end_replaced_consent
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.people import clocked, consent_ended, sealed_references
 
 DAY = timedelta(days=1)
@@ -25,7 +26,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     for zone, days in (("long", 1098),):
         house.site.add_zone(zone, custody="operator", justification="a", alternative="b", retention_days=days)
         open_gates(house.site, zone)
-        house.site.publish_notice(zone, language="en", text=b"For long.\n")
+        publish_sample_notice(house.site, zone, more="For long.")
     yield house
     house.site.close()
 
@@ -43,7 +44,7 @@ def new_key(house: House) -> SubjectKey:
 
 
 def supersede(house: House, days: int, words: bytes = b"A new text.\n") -> None:
-    house.site.publish_notice("lobby", language="en", text=words, supersedes_within_days=days)
+    publish_sample_notice(house.site, "lobby", more=words.decode(), supersedes_within_days=days)
 
 
 def reason_of(house: House, person: Person) -> EndReason | None:
@@ -191,7 +192,7 @@ def test_a_leaving_date_can_be_moved_earlier_but_never_later(house: House) -> No
 
 def test_a_superseding_notice_ends_older_consents_in_its_language(house: House) -> None:
     old = house.admit()
-    house.site.publish_notice("lobby", language="fr", text=b"Bonjour.\n")
+    publish_sample_notice(house.site, "lobby", "fr", more="Bonjour.")
     key = new_key(house)
     french = house.site.give_consent(house.site.notice("lobby", "fr"), name="Bea", jurisdiction="FR", key=key)
     supersede(house, 10)
@@ -210,13 +211,13 @@ def test_a_notice_without_a_deadline_ends_nothing_and_an_old_text_is_a_new_versi
 ) -> None:
     person = house.admit()
     house.clock.move(days=1)
-    house.site.publish_notice("lobby", language="en", text=b"Another.\n")
+    publish_sample_notice(house.site, "lobby", more="Another.")
     house.clock.move(days=1)
     with house.store.read() as connection:
         (one,) = clocked(connection)
     assert one.facts is not None
     assert one.facts.superseded_at == []
-    supersede(house, 5, b"We compare your face at the door.\n")  # the very text that the person agreed to
+    supersede(house, 5, b"We compare your face at the door.")  # the very text that the person agreed to
     house.clock.move(days=5)
     assert not house.sees(person)
     assert house.site.sweep().reasons == {"superseded": 1}

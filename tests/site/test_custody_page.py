@@ -23,7 +23,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "walk" / "site"))
     monkeypatch.chdir(tmp_path)
     lines = console_lines("custody.md")
-    assert len(lines) == 25
+    assert len(lines) == 30
     said: dict[str, str] = {}
 
     for line in lines:

@@ -26,7 +26,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "site"))
     monkeypatch.chdir(tmp_path)
     lines = console_lines("doors.md")
-    assert len(lines) == 17
+    assert len(lines) == 20
     OsdpKey.generate().write(tmp_path / "door.osdp-key")  # as `volens door pair` does, which needs a device
     said: list[str] = []
 

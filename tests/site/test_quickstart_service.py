@@ -32,7 +32,7 @@ def test_the_page_goes_from_nothing_to_a_door_a_revocation_and_a_notification(tm
     service, panel = str(free_port()), str(free_port())
     lines = console_lines("quickstart-service.md")
     assert all(line.startswith("$ ") for line in lines)
-    assert len(lines) == 25
+    assert len(lines) == 28
     script = "\n".join(line.removeprefix("$ ") for line in lines)
     assert script.count("8475") == 1
     script = script.replace("8475", panel).replace("panel.py ", f"panel.py --port {panel} ")

@@ -14,6 +14,7 @@ from volens.audit import VerifierKey
 from volens.consent import InputError, TamperError, format_time
 from volens.consent.clocks import LEGAL_SOURCES
 from volens.rights import policy_page, verify_policy
+from volens.service.sample_notice import publish_sample_notice
 
 DAY = timedelta(days=1)
 
@@ -28,7 +29,7 @@ def house(tmp_path: Path) -> House:
     house = House.build(tmp_path / "home")
     house.site.add_zone("long", custody="operator", justification="a", alternative="b", retention_days=1098)
     open_gates(house.site, "long")
-    house.site.publish_notice("long", language="en", text=b"For long.\n")
+    publish_sample_notice(house.site, "long", more="For long.")
     return house
 
 
@@ -65,7 +66,7 @@ def test_the_days_in_the_policy_are_those_after_which_the_sweep_erases(
 def test_the_policy_states_the_end_of_older_consents_and_the_sweep_applies_it(house: House) -> None:
     person = house.admit()
     house.clock.move(hours=5)
-    house.site.publish_notice("lobby", language="en", text=b"New.\n", supersedes_within_days=9)
+    publish_sample_notice(house.site, "lobby", more="New.", supersedes_within_days=9)
     (asked,) = zone_of(house)["volens:askedAgain"]
     assert (asked["volens:noticeVersion"], asked["volens:withinDays"]) == (2, 9)
     end = START + 9 * DAY + timedelta(hours=5)
@@ -90,7 +91,7 @@ def test_another_configuration_is_another_policy(house: House) -> None:
     house.site.clocks.shorten_retention("lobby", 30)
     seen.append(json.dumps(house.site.clocks.policy()))
     assert zone_of(house)["dpv:hasStorageCondition"]["dpv:hasDuration"]["@value"] == "P30D"
-    house.site.publish_notice("lobby", language="en", text=b"New.\n", supersedes_within_days=9)
+    publish_sample_notice(house.site, "lobby", more="New.", supersedes_within_days=9)
     seen.append(json.dumps(house.site.clocks.policy()))
     assert len(set(seen)) == len(seen)
 

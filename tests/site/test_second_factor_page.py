@@ -23,7 +23,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "walk" / "site"))
     monkeypatch.chdir(tmp_path)
     lines = console_lines("second-factor.md")
-    assert len(lines) == 32
+    assert len(lines) == 37
 
     for line in lines:
         dollar, program, *arguments = shlex.split(line, comments=True)

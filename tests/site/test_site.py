@@ -20,6 +20,7 @@ from volens.face import AlreadyEnrolledError, Extractor, NoFaceError, RgbImage, 
 from volens.face.alignment import nose_offset
 from volens.identify.identification import FaceDecision
 from volens.service import samples as photos
+from volens.service.sample_notice import publish_sample_notice
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def new_site(home: Path, extractor: Extractor) -> Site:
     for zone in ("lobby", "lab"):
         site.add_zone(zone, custody="operator", justification="trays", alternative="a badge", retention_days=30)
         open_gates(site, zone)
-        site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
+        publish_sample_notice(site, zone, more="We compare your face at the door.")
     return site
 
 
@@ -55,7 +56,7 @@ def test_paths_may_be_text_and_another_type_is_one_sentence(tmp_path: Path, extr
         assert site.home == tmp_path / "home"
         site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
         open_gates(site, "lobby")
-        site.publish_notice("lobby", language="en", text=b"We look.\n")
+        publish_sample_notice(site, "lobby", more="We look.")
         receipt = consent(site).to_json()
         with pytest.raises(TypeError, match="got an image of type str; expected RgbImage; read it with read_image"):
             site.identify("lobby", "door.jpg")  # type: ignore[arg-type]

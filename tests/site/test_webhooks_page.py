@@ -18,7 +18,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "site"))
     monkeypatch.chdir(tmp_path)
     lines = console_lines("webhooks.md")
-    assert len(lines) == 14
+    assert len(lines) == 17
     said: dict[str, str] = {}
 
     for line in lines:

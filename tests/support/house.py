@@ -30,11 +30,11 @@ from volens.consent import (
     UnitVector,
     permit_probe,
 )
-from volens.consent.notice import PASSING_SENTENCES
 from volens.enroll import ReferencePlacement
 from volens.erase.proof import Erased
 from volens.face import Extractor
 from volens.index import Decision, Galleries, PersonalToken, admit_claim, identify, verify_claim
+from volens.service.sample_notice import publish_sample_notice
 from volens.store import Store
 from volens.store.people import VisitKind, admit_receipt
 from volens.store.people.score_counts import ScoreCounts, put_score_counts
@@ -137,14 +137,13 @@ class House:
             desk_signature=desk_signature,
         )
         open_gates(self.site, zone)
-        self.site.publish_notice(zone, language="en", text=b"We compare your face at the door.\n")
+        publish_sample_notice(self.site, zone, more="We compare your face at the door.")
 
     def let_pass(self, zone: str = "lobby") -> None:
         """Let the doors of a zone identify everyone who passes, and say so in its notice: for tests of what follows."""
         if self.site.zones.get(zone).trigger == "passing":
             return
-        text = "We compare your face at the door.\n" + PASSING_SENTENCES["en"]
-        self.site.publish_notice(zone, language="en", text=text.encode())
+        publish_sample_notice(self.site, zone, trigger="passing")
         self.site.zones.set_trigger(zone, "passing")
 
     @classmethod

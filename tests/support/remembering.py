@@ -26,6 +26,7 @@ from volens.consent import ErasureIncompleteError, ReceiptId, UnitVector
 from volens.face import EmbeddingModel, Extractor, FaceEmbedder, Pixels
 from volens.index import opened
 from volens.service import samples
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.keys import Secret
 from volens.store.keys.root_key.key_file import encode_root_key
 from volens.store.people import sealed_references
@@ -91,7 +92,7 @@ def real_faces() -> Report:
     site._load_extractor = lambda: extractor
     site.add_zone("lobby", custody="operator", justification="none", alternative="a badge", retention_days=9)
     open_gates(site, "lobby")
-    notice = site.publish_notice("lobby", language="en", text=b"We compare your face at the door.\n")
+    notice = publish_sample_notice(site, "lobby", more="We compare your face at the door.")
     key = SubjectKey.from_seed(os.urandom(32))
     receipt = site.give_consent(notice, name="Ada", jurisdiction="FR", key=key)
     extractor._embedder = _Watched(extractor._embedder, memory)

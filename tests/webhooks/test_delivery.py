@@ -23,6 +23,7 @@ from standardwebhooks import Webhook
 from volens import Site, SubjectKey
 from volens.erase import OperatorKey
 from volens.erase.proof import sign_statement, verify_certificate
+from volens.service.sample_notice import publish_sample_notice
 from volens.service.webhooks import Resolve, WebhookSender, look_up, shared_secrets
 from volens.store.programs import USUAL_KINDS, Endpoint, MessageKind
 
@@ -401,7 +402,7 @@ def test_a_kill_during_a_delivery_loses_no_message(tmp_path: Path) -> None:
         with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
             site.add_zone("lobby", custody="operator", justification="a", alternative="b", retention_days=30)
             open_gates(site, "lobby")
-            notice = site.publish_notice("lobby", language="en", text=b"We look.\n")
+            notice = publish_sample_notice(site, "lobby", more="We look.")
             site.rights.recipients.add("lobby", PANEL)
             site.programs.endpoints.add("lobby", PANEL, url=panel.url, allow_private=True)
             site.give_consent(notice, name="A", jurisdiction="FR", key=SubjectKey.from_seed(bytes(32)))

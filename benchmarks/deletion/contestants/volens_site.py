@@ -22,6 +22,7 @@ from volens.consent import (
     permit_probe,
 )
 from volens.index import Projection, identify
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.people import sealed_references
 from volens.store.promises import zone_of
 
@@ -48,7 +49,7 @@ class VolensSite(Contestant):
                     _ZONE, custody="operator", justification="measured", alternative="none", retention_days=30
                 )
                 site.declarations.declare_zone(_ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
-                site.publish_notice(_ZONE, language="en", text=b"benchmark")
+                publish_sample_notice(site, _ZONE, more="benchmark")
         self._home = home
         self._dimension = dimension
         self._site = Site.open(home)

@@ -117,7 +117,7 @@ def test_a_notice_that_reads_hello_is_refused_with_all_that_it_lacks() -> None:
         "7(4)",
     ):
         assert article in str(refused.value)
-    assert "add it, with Lakeside Bakery" in str(refused.value)
+    assert 'add it, with "Lakeside Bakery"' in str(refused.value)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -161,6 +161,15 @@ def test_the_authority_is_found_by_its_name_or_its_address() -> None:
 def test_a_sentence_of_another_custody_is_a_contradiction_even_beside_the_right_one() -> None:
     wrong = NoticeWords("en")("custody badge")
     assert found(f"{draft(record())}\n{wrong}\n", record()) == {"custody": NoticeProblemKind.CONTRADICTION}
+
+
+def test_a_notice_may_announce_that_everyone_who_passes_is_compared_and_then_must() -> None:
+    near, passing = record(), record(trigger="passing")
+    assert found(draft(passing), near) == {}
+    assert found(draft(near), passing) == {"trigger": NoticeProblemKind.CONTRADICTION}
+    own = draft(passing).replace(NoticeWords("en")("trigger passing"), "It looks at all people.")
+    assert found(own, passing) == {"trigger": NoticeProblemKind.MISSING}
+    assert found(own, passing, "pl") == {"trigger": NoticeProblemKind.MISSING}
 
 
 def test_own_words_with_anchors_are_enough_where_a_statement_has_no_names() -> None:

@@ -14,6 +14,7 @@ from volens.consent import Badge, PersonSecret, ReceiptId, SecondFactor, ShownFa
 from volens.consent.errors import ConsentExpiredError, InputError, NoLiveConsentError, RefusedError
 from volens.consent.receipt_offer import read_offer
 from volens.enroll import Renewed
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.people import clocked, name_of
 
 SEED = b"\7" * 32
@@ -126,7 +127,7 @@ def test_a_renewal_is_refused_and_changes_nothing(house: House) -> None:
     notice = house.site.notice("lobby")
     with pytest.raises(RefusedError, match="not the one for which"):
         house.site.changes.renew(person.receipt_id, notice, key=SubjectKey.from_seed(b"\1" * 32))
-    house.site.publish_notice("lobby", language="en", text=b"another text\n")
+    publish_sample_notice(house.site, "lobby", more="another text")
     with pytest.raises(Exception, match="newer notice"):
         house.site.changes.renew(person.receipt_id, notice, key=SubjectKey.from_seed(SEED))
 

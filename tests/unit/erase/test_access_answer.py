@@ -15,6 +15,7 @@ from house import House, Person
 from volens.audit import VerifierKey
 from volens.consent import InputError, TamperError
 from volens.rights import SIGNED_FILE, answer_access, answer_unknown, is_about, verify_answer
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.schema import PERSONAL
 
 
@@ -62,7 +63,7 @@ def test_everything_held_is_in_the_answer(house: House) -> None:
 
     files, held = unpacked(data), record(data)
     assert files["consent-1/receipt.jws"].decode() == person.take_home.receipt.token
-    assert files["consent-1/notice.txt"] == b"We compare your face at the door.\n"
+    assert files["consent-1/notice.txt"] == house.site.notice("lobby").text.encode()
     assert held["dpv:hasDataSubject"] == {"dct:identifier": person.subject_id, "dpv:hasName": "Ada Canary Example"}
     assert held["dpv:hasConsentStatus"] == "dpv:ConsentGiven"
     assert held["volens:agreed"]["pii_processing"]["purpose"] == "lobby"
@@ -90,7 +91,7 @@ def test_the_embedding_is_left_out_on_request(house: House) -> None:
 def test_several_consents_are_answered_together(house: House) -> None:
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
     open_gates(house.site, "lab")
-    house.site.publish_notice("lab", language="en", text=b"x")
+    publish_sample_notice(house.site, "lab", more="x")
     data = answered(house, house.admit(), house.admit("lab"))
 
     assert [record(data, number)["volens:zone"]["name"] for number in (1, 2)] == ["lobby", "lab"]

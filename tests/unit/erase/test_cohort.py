@@ -19,6 +19,7 @@ from volens.audit import VerifierKey
 from volens.consent import InputError, Purpose, ReceiptId, RefusedError, TamperError
 from volens.erase import APPROVAL, OperatorKey
 from volens.erase.order import PLAN, Plan, Selection, execution, read_plan, select_live, verify_dossier
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.people import consent_ended
 
 
@@ -102,7 +103,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, dic
     house = House.build(tmp_path_factory.mktemp("crowd") / "home", zones=("lobby", "lab"))
     people = {"old lobby": house.admit(), "old lab": house.admit("lab", "DE"), "old guest": house.invite()}
     house.clock.move(hours=1)
-    house.site.publish_notice("lobby", language="en", text=b"We compare your face at the door, and at the gate.\n")
+    publish_sample_notice(house.site, "lobby", more="We compare your face at the door, and at the gate.")
     people |= {"new lobby": house.admit(jurisdiction="FR-BRE"), "new lab": house.admit("lab", "DE-FR")}
     yield house, {name: person.receipt_id for name, person in people.items()}
     house.site.close()

@@ -12,6 +12,7 @@ from tests.unit.store.raw import DATA, tamper
 from volens import Site
 from volens.consent import ConsentedEmbedding, ModelId, Purpose, ReferenceId, TamperError, UnitVector
 from volens.index import FlatEngine, Galleries, Gallery, Projection, Shortlist
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.people import add_reference
 
 LOBBY, LAB = Purpose("lobby"), Purpose("lab")
@@ -40,7 +41,7 @@ def second(house: House) -> Iterator[House]:
 
 def test_a_gallery_holds_the_references_of_its_zone_and_model_and_no_others(house: House) -> None:
     declare_lab(house)
-    house.site.publish_notice("lab", language="en", text=b"x")
+    publish_sample_notice(house.site, "lab", more="x")
     lobby, lab = [house.admit(), house.admit()], [house.admit("lab")]
     embedding = ConsentedEmbedding(house.grant(lobby[0]), UnitVector(lobby[0].face), OTHER_MODEL)
     with house.store.keyring.grant_secret(lobby[0].receipt_id) as secret, house.store.write() as tx:

@@ -18,6 +18,7 @@ from volens.consent.receipt import verify_stored
 from volens.index import Galleries, Gallery, HotSet, identify
 from volens.index.event_effects import changes_nothing, outdates_rows
 from volens.index.hot_row import HotRow, row_bytes
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.files.locked_memory import LockedMemory
 from volens.store.keys import KeyId, Wrapped
 from volens.store.people import StoredReceipt, live_candidates
@@ -203,7 +204,7 @@ def test_a_consent_ends_at_its_second_without_any_event(house: House) -> None:
 def test_inactivity_ends_a_match_and_a_visit_unknown_to_the_hot_set_postpones_it(house: House) -> None:
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=1098)
     open_gates(house.site, "lab")
-    house.site.publish_notice("lab", language="en", text=b"x")
+    publish_sample_notice(house.site, "lab", more="x")
     person, absent = house.admit("lab"), house.admit("lab")
     for one in (person, absent):
         assert house.sees(one, "lab")
@@ -341,12 +342,12 @@ def test_a_signature_is_verified_once_for_the_exact_bytes(house: House, monkeypa
         assert house.sees(person)
     assert verified == [person.take_home.receipt.token]
 
-    house.site.publish_notice("lobby", language="en", text=b"Another text.\n")
+    publish_sample_notice(house.site, "lobby", more="Another text.")
     assert house.sees(person)  # read again, and verified again
     assert len(verified) == 2
 
     tamper(house.site.home / DATA, "UPDATE receipt SET subject_key = zeroblob(32)")
-    house.site.publish_notice("lobby", language="en", text=b"A third text.\n")
+    publish_sample_notice(house.site, "lobby", more="A third text.")
     with pytest.raises(TamperError, match="integrity"):
         house.sees(person)
 

@@ -12,6 +12,7 @@ from reading_log import kinds, opened
 from tests.unit.store.raw import DATA, tamper
 from volens.consent import InputError, NoLiveConsentError, Purpose, UnavailableError, UnknownError
 from volens.rights import held_under
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.people.disclosures import KEPT_DAYS, SHOWN, add_disclosures
 from volens.store.people.people_list import ConsentFilter, ConsentState
 from volens.store.programs import Role
@@ -54,7 +55,7 @@ def test_a_list_can_be_narrowed_to_consents_that_end_soon(house: House, days: in
 def test_inactivity_counts_as_an_end_though_its_row_ends_later(house: House) -> None:
     house.site.add_zone("attic", custody="operator", justification="a", alternative="b", retention_days=1098)
     open_gates(house.site, "attic")
-    house.site.publish_notice("attic", language="en", text=b"x")
+    publish_sample_notice(house.site, "attic", more="x")
     person = house.invite("attic")
     house.clock.move(days=1090)
 
@@ -184,7 +185,7 @@ def test_a_person_sees_in_the_answer_on_which_day_the_name_was_shown_to_whom(hou
 def test_the_days_are_deleted_after_a_year_and_with_the_consent(house: House) -> None:
     house.site.add_zone("attic", custody="operator", justification="a", alternative="b", retention_days=1000)
     open_gates(house.site, "attic")
-    house.site.publish_notice("attic", language="en", text=b"x")
+    publish_sample_notice(house.site, "attic", more="x")
     person, gone = house.invite("attic"), house.invite("attic")
     house.site.people.everyone()
 

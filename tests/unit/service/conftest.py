@@ -9,8 +9,10 @@ from PIL import Image
 from said import Command, Said
 
 from benchmarks.group_photo import six_people_photo
+from volens import Site
 from volens.face import Extractor
 from volens.service import samples
+from volens.service.sample_notice import publish_sample_notice
 
 
 @pytest.fixture(autouse=True)
@@ -75,12 +77,12 @@ def done_in(folder: Path, *arguments: object) -> None:
 def lobby_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `lobby`'s site: migrations are run for the first test only."""
     folder = tmp_path_factory.mktemp("lobby")
-    (folder / "notice.md").write_text("We compare your face at the door.\n")
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
     done_in(folder, "init", "--controller", "Example Ltd", "--contact", "privacy@example.org")
     done_in(folder, "zone", "add", "lobby", "--custody", "operator", *promises)
     open_gates_in(folder / "site", "lobby")
-    done_in(folder, "notice", "publish", "--zone", "lobby", "--language", "en", "notice.md")
+    with Site.open(folder / "site") as site:
+        publish_sample_notice(site, "lobby", more="We compare your face at the door.")
     return folder
 
 

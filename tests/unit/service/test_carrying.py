@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from declared_gates import open_gates_in
+from publishing import publish_at_home
 from said import Command
 
 from volens.face import Extractor
@@ -16,7 +17,7 @@ def vault(lobby: Path, volens: Command) -> Path:
     """A zone in which Ada holds a secret; she gave consent."""
     assert volens("zone", "add", "vault", "--custody", "subject_key", *PROMISES).code == 0
     open_gates_in(lobby / "site", "vault")
-    assert volens("notice", "publish", "--zone", "vault", "--language", "en", "notice.md").code == 0
+    publish_at_home("vault")
     give(volens, "vault", "ada")
     return lobby
 
@@ -26,7 +27,7 @@ def gate(lobby: Path, volens: Command) -> Path:
     """A zone with badges; Ada gave consent."""
     assert volens("zone", "add", "gate", "--custody", "badge", *PROMISES).code == 0
     open_gates_in(lobby / "site", "gate")
-    assert volens("notice", "publish", "--zone", "gate", "--language", "en", "notice.md").code == 0
+    publish_at_home("gate")
     give(volens, "gate", "ada")
     return lobby
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from patience import PATIENCE_S
+from publishing import drafted_at_home
 from said import Command
 
 from volens import Site
@@ -104,7 +105,7 @@ def test_a_new_notice_and_a_shorter_retention_end_consents_early(
     assert (said["retention_days"], said["shortened"]) == (20, 1)
     assert volens("zone", "list", "--json").json[0]["retention_days"] == 20
     assert volens("zone", "shorten", "lobby", "--retention-days", 20).code == 1
-    (lobby / "new.md").write_text("We ask again.\n")
+    (lobby / "new.md").write_text(drafted_at_home("lobby"))
     publish = ("notice", "publish", "--zone", "lobby", "--language", "en", "new.md", "--supersedes-within-days")
     assert volens(*publish, 367).code == 2
     assert volens(*publish, 7).code == 0

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from declared_gates import open_gates, open_gates_in
 from house import House
+from publishing import publish_at_home
 from pypdf import PdfReader
 from said import Command
 from signing import sign_receipt
@@ -23,6 +24,7 @@ from volens.erase.pages import LANGUAGES, PageLanguage
 from volens.service.cli.desk_copies import desk_copies, only_in_files
 from volens.service.consent_sheet import ConsentSheet, sheet_page
 from volens.service.qr_codes import qr_modules, qr_svg
+from volens.service.sample_notice import publish_sample_notice
 from volens.service.sheet_pdf import sheet_pdf
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -74,7 +76,7 @@ def test_the_page_and_the_pdf_say_the_same_in_each_language(house: House, langua
 
 
 def test_the_sheet_is_in_the_language_of_the_notice(house: House) -> None:
-    house.site.publish_notice("lobby", language="fr-CA", text=b"Nous comparons votre visage.\n")
+    publish_sample_notice(house.site, "lobby", "fr-CA", more="Nous comparons votre visage.")
     key = SubjectKey.from_seed(bytes(32))
     notice = house.site.notice("lobby", "fr-CA")
     take_home = house.site.give_consent(notice, name="Zoé", jurisdiction="FR", key=key)
@@ -85,7 +87,7 @@ def test_a_long_text_is_made_smaller_and_stays_on_one_page(house: House) -> None
     words = {"custody": "operator", "justification": "trays", "retention_days": 90}
     zone = house.site.add_zone("attic", alternative="a badge, or the bell at the desk; " * 40, **words)
     open_gates(house.site, "attic")
-    notice = house.site.publish_notice("attic", language="en", text=b"x\n")
+    notice = publish_sample_notice(house.site, "attic", more="x")
     take_home = house.site.give_consent(notice, name="Ada", jurisdiction="FR", key=SubjectKey.from_seed(bytes(32)))
     pdf = PdfReader(io.BytesIO(sheet_pdf(take_home)))
     assert len(pdf.pages) == 1
@@ -180,7 +182,7 @@ def test_a_secret_is_not_removed_for_a_sheet_that_does_not_show_it(lobby: Path, 
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
     assert volens("zone", "add", "vault", "--custody", "subject_key", *promises).code == 0
     open_gates_in(lobby / "site", "vault")
-    assert volens("notice", "publish", "--zone", "vault", "--language", "en", lobby / "notice.md").code == 0
+    publish_at_home("vault")
     assert give("--zone", "vault", "--yes-i-read-it").code == 0
     arguments = ("consent", "sheet", "ada.receipt.json", "--hand-over", "--out")
     refused = volens(*arguments, "ada.pdf", "--yes-it-is-printed")

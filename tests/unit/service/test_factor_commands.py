@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from declared_gates import open_gates_in
 from pins import cheap_pins
+from publishing import publish_at_home
 from said import Command
 
 PIN, NUMBER = "719035", "04A1B2C3"
@@ -24,7 +25,7 @@ def agreed(lobby: Path, volens: Command) -> Path:
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
     assert volens("zone", "add", "vault", "--custody", "operator", *promises, "--second-factor", "pin").code == 0
     open_gates_in(lobby / "site", "vault")
-    assert volens("notice", "publish", "--zone", "vault", "--language", "en", "notice.md").code == 0
+    publish_at_home("vault")
     common = ("--jurisdiction", "FR", "--yes-i-read-it", "--name", "Ada", "--new-key", "ada.key")
     given = volens("consent", "give", "--zone", "vault", *common, "--out", "ada.json")
     assert (given.code, "volens consent factor ada.json --pin" in given.out) == (0, True)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from PIL import Image
+from publishing import publish_at_home
 from pypdf import PdfReader
 from said import Command
 
@@ -95,8 +96,7 @@ def test_a_visitor_is_invited_until_a_day_of_the_sites_time_zone(volens: Command
 )
 @pytest.mark.usefixtures("door")
 def test_the_letter_has_the_language_of_the_notice(volens: Command, language: str, words: tuple[str, str]) -> None:
-    Path("notice-2.md").write_text("Notice.\n")
-    assert volens("notice", "publish", "--zone", "lobby", "--language", language, "notice-2.md").code == 0
+    publish_at_home("lobby", language)
     said = volens("invite", "lobby", *ADA, "--language", language, "--out", "letters", "--json")
     for kind in ("html", "mail.txt", "sms.txt"):
         text = Path(said.json["files"][kind]).read_text()

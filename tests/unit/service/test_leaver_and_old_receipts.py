@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from declared_gates import open_gates_in
 from patience import PATIENCE_S
+from publishing import publish_at_home
 from said import Command
 
 from volens import Site
@@ -75,7 +76,7 @@ def test_a_repeated_withdrawal_is_no_error_while_another_zone_knows_the_person(
     promises = ("--custody", "operator", "--justification", "a", "--alternative", "b", "--retention-days", "30")
     assert volens("zone", "add", "lab", *promises).code == 0
     open_gates_in(ada.parent / "site", "lab")
-    assert volens("notice", "publish", "--zone", "lab", "--language", "en", "notice.md").code == 0
+    publish_at_home("lab")
     assert give("--yes-i-read-it", "--key", "ada.key", "--zone", "lab", out="lab").code == 0
     assert give("--yes-i-read-it", name="Ada Canary", out="other").code == 0  # another key: another person
 

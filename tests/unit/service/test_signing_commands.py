@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from declared_gates import open_gates_in
+from publishing import publish_at_home
 from said import Command
 
 from volens import SubjectKey
@@ -59,7 +60,7 @@ def test_a_consent_given_at_the_desk_says_so_and_a_zone_refuses_it(volens: Comma
     promises = ("--justification", "trays", "--alternative", "a badge", "--retention-days", "30")
     assert volens("zone", "add", "lab", "--custody", "operator", *promises, "--no-desk-signature").code == 0
     open_gates_in(lobby / "site", "lab")
-    assert volens("notice", "publish", "--zone", "lab", "--language", "en", "notice.md").code == 0
+    publish_at_home("lab")
     shown = {one["zone"]: one["desk_signature"] for one in volens("zone", "list", "--json").json}
     assert shown == {"lab": "refused", "lobby": "allowed"}
     (lobby / "bob.key").unlink()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from publishing import drafted_at_home
 from said import Command
 
 MARK = b"\xef\xbb\xbf"
@@ -79,7 +80,8 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(
     documents: Path, volens: Command, change: Callable[[bytes], bytes]
 ) -> None:
     (documents / "serve.toml").write_text(volens("config", "example").out)
-    (documents / "notice.md").write_text("Example Ltd compares your face at the door.\n")
+    assert volens("declare", "site", "dpo", "Dana Doe, dpo@example.org").code == 0
+    (documents / "notice.md").write_text(drafted_at_home("lobby", "fr"))
     assert volens("audit", "export", "newest.jsonl").code == 0
     for name, command in CHECKS.items():
         before = (documents / name).read_bytes()

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from said import Command
 
 from volens.consent.notice import PASSING_SENTENCES
@@ -27,7 +26,10 @@ def test_a_zone_that_identifies_everyone_who_passes_says_so_everywhere(
     text.write_text("We look.\n")
     refused = volens("notice", "publish", text, "--zone", "gate", "--language", "en")
     assert (refused.code, PASSING_SENTENCES["en"] in refused.err) == (1, True)
-    text.write_text(PASSING_SENTENCES["en"])
+    declared = volens("declare", "zone", "gate", "human-way", "the desk")
+    assert declared.code == 0, declared.err
+    assert volens("notice", "draft", "--zone", "gate", "--language", "en", "--out", tmp_path / "gate-2.md").code == 0
+    text.write_text((tmp_path / "gate-2.md").read_text())
     assert volens("notice", "publish", text, "--zone", "gate", "--language", "en").code == 0
     assert [one["trigger"] for one in volens("zone", "list", "--json").json] == ["passing", "near"]
     (policy,) = [
@@ -70,23 +72,6 @@ def test_a_zone_with_people_is_removed_after_a_question_only(ada: Path, volens: 
     assert volens("zone", "remove", "attic").code == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "warnings"),
-    [
-        ("Muster GmbH compares your face.", 1),
-        ("Example Ltd compares your face.", 0),
-        ("EXAMPLE\u00a0LTD compares it.", 0),
-    ],
-)
-def test_a_notice_of_another_organisation_is_published_with_a_warning(
-    lobby: Path, volens: Command, text: str, warnings: int
-) -> None:
-    (lobby / "other.md").write_text(text, "utf-8")
-    said = volens("notice", "publish", "--zone", "lobby", "--language", "en", "other.md", "--json")
-    assert (said.code, said.json["version"]) == (0, 2)
-    assert said.err.count("does not name Example Ltd, which runs this site") == warnings
-
-
 def test_a_zone_that_is_not_open_says_which_command_opens_it(lobby: Path, volens: Command) -> None:
     assert lobby.is_dir()
     assert volens("defaults", "set", "--jurisdiction", "FR").code == 0
@@ -102,3 +87,6 @@ def test_a_zone_that_is_not_open_says_which_command_opens_it(lobby: Path, volens
     assert (doctor["gates"]["ok"], command in doctor["gates"]["found"]) == (False, True)
     assert volens("declare", "zone", "lobby", "dpia", "2026-01-15").code == 0
     assert {one["what"]: one["ok"] for one in volens("doctor", "--json").json}["gates"] is True
+    assert volens("declare", "zone", "lobby", "dpia", "").code == 0
+    command = "volens declare zone lobby dpia YYYY-MM-DD"
+    assert volens("declare", "zone", "lobby", "dpia", "2026-01-15").code == 0

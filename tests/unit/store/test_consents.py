@@ -19,6 +19,7 @@ from volens.consent import (
     VolensError,
     WithdrawalCode,
 )
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.keys import GrantSecret, Keyring
 from volens.store.people import (
     LiveConsents,
@@ -82,7 +83,7 @@ def test_a_second_consent_in_force_by_the_same_key_is_refused_and_leaves_nothing
     key = SubjectKey.from_seed(bytes(range(32)))
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=7)
     open_gates(house.site, "lab")
-    house.site.publish_notice("lab", language="en", text=b"x")
+    publish_sample_notice(house.site, "lab", more="x")
 
     def give(zone: str) -> Person:
         take_home = house.site.give_consent(house.site.notice(zone), name="Ann", jurisdiction="FR", key=key)

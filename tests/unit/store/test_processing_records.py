@@ -23,8 +23,11 @@ def test_it_has_what_the_zone_the_recipients_and_the_declarations_say_now(house:
     house.site.declarations.declare_zone("lobby", {"context": "a server room"})
     found = record(house)
     assert found.recipients == (NamedRecipient("Guard Co", "guard@example.org"),)
-    assert (found.site_facts, found.zone_facts[ZoneFact.CONTEXT]) == ({SiteFact.DPO: "Dana Doe"}, "a server room")
-    assert found.transfers is None
+    assert found.site_facts == {SiteFact.DPO: "Dana Doe", SiteFact.TRANSFERS: "none"}
+    assert found.zone_facts[ZoneFact.CONTEXT] == "a server room"
+    assert found.transfers == "none"
+    house.site.declarations.declare({"transfers": ""})
+    assert record(house).transfers is None
 
 
 def test_the_jurisdiction_of_the_person_chooses_the_profile(house: House) -> None:

@@ -21,6 +21,7 @@ from volens.consent import (
     VolensError,
 )
 from volens.index import opened
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.keys import sealing
 from volens.store.people import (
     LiveConsents,
@@ -182,7 +183,7 @@ def test_what_was_changed_in_the_file_is_noticed_when_it_is_read_again(house: Ho
     assert match is not None
     assert match.receipt_id == ann.receipt_id
 
-    house.site.publish_notice("lobby", language="en", text=b"Another text.\n")  # an event that may concern everybody
+    publish_sample_notice(house.site, "lobby", more="Another text.")  # an event that may concern everybody
 
     gone = case in {"another zone", "another model"}
     with nullcontext() if gone else pytest.raises(TamperError, match="integrity: a sealed value"):

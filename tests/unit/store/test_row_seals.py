@@ -17,6 +17,7 @@ from volens.consent import EndReason, Purpose, SecondFactor, ShownFactor, Tamper
 from volens.consent.panel_badge import PanelBadge
 from volens.erase import OperatorKey
 from volens.erase.order import Selection
+from volens.service.sample_notice import publish_sample_notice
 from volens.store.authenticated_rows import rows_mac
 from volens.store.people import authenticate_consents, broken_rows, end_consents
 from volens.store.programs import JobKind, JobState, Role
@@ -84,10 +85,10 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ("remove the PIN", lambda: site.factors.remove(receipt("ann"))),
         ("leave later", lambda: site.clocks.leave([receipt("ann")], clock() + timedelta(days=60))),
         ("leave earlier", lambda: site.clocks.leave([receipt("ann")], clock() + timedelta(days=50))),
-        ("publish a notice", lambda: site.publish_notice("lab", language="fr", text=b"Bonjour.\n")),
+        ("publish a notice", lambda: publish_sample_notice(site, "lab", "fr", more="Bonjour.")),
         (
             "ask again",
-            lambda: site.publish_notice("lab", language="en", text=b"Again.\n", supersedes_within_days=20),
+            lambda: publish_sample_notice(site, "lab", more="Again.", supersedes_within_days=20),
         ),
         ("set defaults", lambda: site.defaults.set(jurisdiction="FR", time_zone="Europe/Paris")),
         ("add a profile", lambda: site.jurisdictions.add(SWISS)),

@@ -15,6 +15,7 @@ from reading_log import kinds
 from sqlalchemy import select
 
 from volens.consent import UnavailableError
+from volens.service.sample_notice import publish_sample_notice
 from volens.store import Transaction
 from volens.store.people import MATCHED, VisitKind, prune_visits
 from volens.store.programs import MessageKind
@@ -40,7 +41,7 @@ def keep_for(house: House, zone: str, days: int) -> None:
         zone, custody="operator", justification="a", alternative="b", retention_days=300, match_history_days=days
     )
     open_gates(house.site, zone)
-    house.site.publish_notice(zone, language="en", text=b"x")
+    publish_sample_notice(house.site, zone, more="x")
 
 
 def test_a_visit_is_recorded_by_the_minute_and_once_in_it(house: House) -> None:

@@ -21,6 +21,7 @@ from volens.erase.proof import verify_certificate
 from volens.index import Galleries
 from volens.rights import held_under
 from volens.rights.stale_papers import PaperProblem, stale_papers
+from volens.service.sample_notice import publish_sample_notice
 
 
 def test_a_zone_has_a_title_that_can_change_and_a_name_that_cannot(house: House) -> None:
@@ -101,19 +102,20 @@ def test_the_notice_of_a_zone_that_identifies_everyone_who_passes_must_say_so(ho
     assert house.site.zones.get("lobby").trigger == "near"
 
     says = "Doors.\n\n**THE CAMERA compares the face\nof everyone who passes.** You may say no.\n"
-    house.site.publish_notice("lobby", language="en", text=says.encode())
-    house.site.publish_notice("lobby", language="fr-CA", text=b"Une notice.\n")
+    publish_sample_notice(house.site, "lobby", more=says)
+    publish_sample_notice(house.site, "lobby", "fr-CA", more="Une notice.")
     with pytest.raises(RefusedError, match=r"\(fr-CA\).*La caméra compare le visage"):
         house.site.zones.set_trigger("lobby", "passing")
-    house.site.publish_notice("lobby", language="fr-CA", text=PASSING_SENTENCES["fr"].encode())
+    publish_sample_notice(house.site, "lobby", "fr-CA", more=PASSING_SENTENCES["fr"])
 
     assert house.site.zones.set_trigger("lobby", "passing").trigger == "passing"
-    with pytest.raises(RefusedError, match="does not say so"):
-        house.site.publish_notice("lobby", language="en", text=b"We compare your face.\n")
-    with pytest.raises(RefusedError, match=r"\(de\).*Die Kamera vergleicht"):
+    near = house.site.notice("lobby", "en").text.replace(says, "").encode()
+    with pytest.raises(RefusedError, match="the anchor of trigger says 'near', and the zone has 'passing'"):
+        house.site.publish_notice("lobby", language="en", text=near)
+    with pytest.raises(RefusedError, match='the sentence "Die Kamera vergleicht'):
         house.site.publish_notice("lobby", language="de", text=PASSING_SENTENCES["en"].encode())
     both = ["Porte.", PASSING_SENTENCES["de"]]
-    house.site.publish_notice("lobby", language="it", text="\n".join(both).encode())
+    publish_sample_notice(house.site, "lobby", "it", more="\n".join(both))
     assert opened(house.store, "zone.trigger_changed") == [{"zone": "lobby", "trigger": "passing", "before": "near"}]
 
 
@@ -125,7 +127,7 @@ def test_a_notice_that_is_older_than_a_change_of_the_trigger_is_stale(house: Hou
     house.site.zones.set_trigger("lobby", "near")
     assert PaperProblem.TRIGGER_CHANGED in [one.problem for one in stale_papers(house.store)]
     house.clock.move(days=1)
-    house.site.publish_notice("lobby", language="en", text=b"We ask first.\n")
+    publish_sample_notice(house.site, "lobby", more="We ask first.")
     assert stale_papers(house.store) == []
 
 

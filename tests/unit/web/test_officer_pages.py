@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from volens.consent import format_time
 from volens.service.http import AppState, application
+from volens.service.sample_notice import publish_sample_notice
 from volens.service.web.officer_pages import RequestClock
 from volens.service.web.web_routes import add_pages
 from volens.store.programs import MessageKind, Role
@@ -187,8 +188,8 @@ def test_papers_that_are_older_than_the_configuration_are_listed(house: House, a
     page = ada.page("/papers")
     for words in ("older than its recipient Door panels", "older than the shorter retention", "new name"):
         assert words in page
-    site.publish_notice("lobby", language="en", text=b"A new notice.")
-    site.publish_notice("lobby", language="fr", text=b"Une notice.")
+    publish_sample_notice(site, "lobby", more="A new notice.")
+    publish_sample_notice(site, "lobby", "fr", more="Une notice.")
     page = ada.page("/papers")
     assert "in language fr has an older version" in page
     assert "older than its recipient" not in page

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from volens.consent import Purpose
 from volens.service.http import AppState, application
+from volens.service.sample_notice import publish_sample_notice
 from volens.service.web.operator_pages import site_facts
 from volens.service.web.operator_problems import find_problems
 from volens.service.web.web_routes import add_pages
@@ -66,7 +67,7 @@ def test_only_an_operator_sees_a_page_and_no_name_is_on_it(house: House, client:
 
 def test_a_site_without_problems_is_said_in_one_line(house: House, client: TestClient, operator: Member) -> None:
     del operator
-    house.site.publish_notice("lobby", language="en", text=b"We compare your face.\n")
+    publish_sample_notice(house.site, "lobby", more="We compare your face.")
     with house.site.installation.store.write() as tx:
         tx.log("backup.begun", {"with_keyring": 0})
     text = client.get("/operator").text
