@@ -11,6 +11,7 @@ import pytest
 from compiled_statements import share_compiled_statements
 from connections import lock_timeout
 from house import House
+from known_photos import measure_each_roll_once
 
 from volens.face.embedder import SFACE_MODEL
 
@@ -21,6 +22,7 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 share_compiled_statements()
+measure_each_roll_once()
 
 SLOW = (
     "site",
