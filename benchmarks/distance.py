@@ -3,7 +3,8 @@
 The folder has one folder of photos for each person, such as the AT&T faces. A fourth photo of each person is scaled so
 that the eyes are some pixels apart, and placed in a grey frame of 1920x1080 with the noise of a camera.
 
-1. Recall: the share of faces that the detector finds, when it scales the frame to some longest side.
+1. Recall: the share of faces that the detector finds, when it scales the frame to some longest side, and as a single
+   image and a photo of an enrollment are searched (`Extractor.search`).
 2. Identified: the share whose embedding reaches the threshold of one look, in a gallery of all people, with the
    person's own reference, the mean of three other photos.
 3. Cost: CPU time of one detection in the whole frame, one thread, median.
@@ -14,8 +15,9 @@ Frames are made: no motion, no compression, no background.
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias, final
 
@@ -34,6 +36,12 @@ END: Final = "<!-- end: python -m benchmarks.distance -->"
 FRAME: Final = (1920, 1080)
 EYES_PX: Final = (12, 16, 24, 32, 48)
 SIDES_PX: Final = (320, 640, 960, 1280, 1920)
+WAYS: Final[dict[str, Callable[[Extractor, RgbImage], list[DetectedFace]]]] = {
+    **{str(side): partial(Extractor.detect, longest_side=side) for side in SIDES_PX},
+    "single image": Extractor.search,
+    "enrollment": partial(Extractor.search, thorough=True),
+}
+"""How a frame is searched, by the name in the table."""
 _FOUND_OVERLAP: Final = 0.3
 _GREY: Final = 110.0
 _NOISE: Final = 3.0
@@ -49,7 +57,7 @@ Person: TypeAlias = tuple[RgbImage, DetectedFace, NDArray[np.float32]]
 @final
 @dataclass(slots=True)
 class Seen:
-    """What was seen of the faces of one size, with the frame scaled to one longest side."""
+    """What was seen of the faces of one size, in frames that were searched in one way."""
 
     frames: int = 0
     found: int = 0
@@ -92,18 +100,18 @@ def placed(photo: RgbImage, face: DetectedFace, eyes_px: int, rng: np.random.Gen
     return RgbImage(np.clip(pixels, 0, 255).astype(np.uint8)), (x + left, y + top, width, height)
 
 
-def observe(extractor: Extractor, folder: Path) -> dict[tuple[int, int], Seen]:
-    """Do steps 1 to 3, and return what was seen by longest side and eye distance."""
+def observe(extractor: Extractor, folder: Path) -> dict[tuple[str, int], Seen]:
+    """Do steps 1 to 3, and return what was seen by way and eye distance."""
     rng, everyone = np.random.default_rng(_SEED), people(extractor, folder)
     threshold = SFACE.identification(len(everyone))
-    seen = {(side, eyes): Seen() for side in SIDES_PX for eyes in EYES_PX}
+    seen = {(way, eyes): Seen() for way in WAYS for eyes in EYES_PX}
     for eyes_px in EYES_PX:
         for photo, face, own in everyone:
             frame, box = placed(photo, face, eyes_px, rng)
-            for side_px in SIDES_PX:
-                one = seen[side_px, eyes_px]
+            for way, search in WAYS.items():
+                one = seen[way, eyes_px]
                 begun = time.process_time_ns()
-                faces = extractor.detect(frame, longest_side=side_px)
+                faces = search(extractor, frame)
                 one.cpu_ns.append(time.process_time_ns() - begun)
                 right = [each for each in faces if overlap(each.box, box) >= _FOUND_OVERLAP]
                 one.frames += 1
@@ -113,15 +121,15 @@ def observe(extractor: Extractor, folder: Path) -> dict[tuple[int, int], Seen]:
     return seen
 
 
-def table(seen: dict[tuple[int, int], Seen]) -> str:
+def table(seen: dict[tuple[str, int], Seen]) -> str:
     """Return what was measured, as Markdown."""
     lines = [_HEAD, ("---",) * len(_HEAD)]
-    for side in SIDES_PX:
-        row = [seen[side, eyes] for eyes in EYES_PX]
+    for way in WAYS:
+        row = [seen[way, eyes] for eyes in EYES_PX]
         cpu_ms = np.median([one for each in row for one in each.cpu_ns]) / 1e6
         cells = [f"{each.found / each.frames:.0%}, {each.identified / each.frames:.0%}" for each in row]
-        lines.append((f"{side}", f"{cpu_ms:.0f}", *cells))
-    frames = seen[SIDES_PX[0], EYES_PX[0]].frames
+        lines.append((way, f"{cpu_ms:.0f}", *cells))
+    frames = seen["640", EYES_PX[0]].frames
     others = sum(one.others for one in seen.values())
     return (
         "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -167,7 +167,7 @@ def _check_pixels(photos: Sequence[Photo]) -> None:
 def _one_good_face(
     photo: RgbImage, name: str, extractor: Extractor, rules: QualityRules
 ) -> tuple[DetectedFace, QualityReport]:
-    found = extractor.search(photo)
+    found = extractor.search(photo, thorough=True)
     if not found:
         if (degrees := extractor.turned_by(photo)) is not None:
             raise PoorQualityError(

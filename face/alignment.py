@@ -44,12 +44,21 @@ def share_inside(image: RgbImage, landmarks: Landmarks, rows: slice, columns: sl
         ValueError: as `align`.
     """
     transform = similarity(landmarks, TEMPLATE)
-    y, x = np.mgrid[rows, columns]
-    crop_points = np.stack([x.ravel(), y.ravel()]) - transform[:, 2:]
-    points = np.linalg.solve(transform[:, :2], crop_points)
     sides = np.array([[image.width], [image.height]])
-    # A pixel reaches half a pixel beyond its centre.
-    return float(((points >= -1 / 2) & (points <= sides - 1 / 2)).all(axis=0).mean())
+
+    inverse = np.linalg.inv(transform[:, :2])
+
+    def are_inside(crop_points: NDArray[np.floating]) -> NDArray[np.bool_]:
+        points = inverse @ (crop_points - transform[:, 2:])
+        # A pixel reaches half a pixel beyond its centre.
+        return np.asarray(((points >= -1 / 2) & (points <= sides - 1 / 2)).all(axis=0))
+
+    last_x, last_y = columns.stop - 1, rows.stop - 1
+    corners = [[columns.start, last_x, columns.start, last_x], [rows.start, rows.start, last_y, last_y]]
+    if are_inside(np.array(corners, np.float64)).all():
+        return 1.0
+    y, x = np.mgrid[rows, columns]
+    return float(are_inside(np.stack([x.ravel(), y.ravel()])).mean())
 
 
 def warp(image: RgbImage, transform: NDArray[np.float64], side: int, *, repeat_edge: bool) -> Pixels:
@@ -64,9 +73,12 @@ def warp(image: RgbImage, transform: NDArray[np.float64], side: int, *, repeat_e
     pixels: NDArray[Any] = image.pixels
     shrink = math.floor(1 / math.hypot(transform[0, 0], transform[1, 0]))
     if shrink > 1:
-        size = (max(1, image.width // shrink), max(1, image.height // shrink))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        factors = np.array([image.width / size[0], image.height / size[1]])
+        left, top, right, bottom = _part_seen(image, transform, side, shrink)
+        part = pixels[top:bottom, left:right]
+        transform[:, 2] += transform[:, :2] @ np.array([left, top])
+        size = (max(1, part.shape[1] // shrink), max(1, part.shape[0] // shrink))
+        pixels = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        factors = np.array([part.shape[1] / size[0], part.shape[0] / size[1]])
         # Centres of pixels: x' + 1/2 = (x + 1/2) / factor.
         transform[:, 2] += transform[:, :2] @ ((factors - 1) / 2)
         transform[:, :2] *= factors
@@ -75,12 +87,28 @@ def warp(image: RgbImage, transform: NDArray[np.float64], side: int, *, repeat_e
     return np.asarray(crop, dtype=np.uint8)
 
 
+def _part_seen(image: RgbImage, transform: NDArray[np.float64], side: int, shrink: int) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom of a part of the image that holds all that `warp` shows of it.
+
+    The part begins at a multiple of `shrink`, so that pixels are averaged as in the whole image.
+    """
+    corners = np.array([[0, side, 0, side], [0, 0, side, side]]) - transform[:, 2:]
+    points = np.linalg.solve(transform[:, :2], corners)
+    sides = np.array([image.width, image.height])
+    first = (np.floor(points.min(axis=1) / shrink) - 2) * shrink
+    last = (np.ceil(points.max(axis=1) / shrink) + 2) * shrink
+    first = np.clip(first, 0, np.maximum(0, (sides // shrink - 1) * shrink))
+    last = np.clip(last, np.minimum(first + shrink, sides), sides)
+    return int(first[0]), int(first[1]), int(last[0]), int(last[1])
+
+
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the least-squares similarity transform (rotation, scale, translation; no reflection) to `target`.
 
     1. Centre both point sets.
-    2. Singular value decomposition of their covariance; the last sign makes the rotation proper.
-    3. Scale by the variance of the source, then translate.
+    2. As complex numbers, the transform is one factor: its angle is the rotation, its size the scale. The least-squares
+       factor is the covariance by the variance of the source. In the plane this is Umeyama's result, without an SVD.
+    3. Translate.
 
     Both sets are (n, 2); the result is float64 (2, 3): ``target ~ matrix @ (x, y, 1)``.
 
@@ -95,15 +123,14 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
     # 1.
     centre_a, centre_b = a.mean(axis=0), b.mean(axis=0)
     a, b = a - centre_a, b - centre_b
-    variance = float((a**2).sum()) / len(a)
-    if variance < np.finfo(np.float32).eps:
+    variance = float((a**2).sum())
+    if variance < len(a) * np.finfo(np.float32).eps:
         raise ValueError("got landmarks that all lie on one point; expected five points of a face")
     # 2.
-    u, singular, vt = np.linalg.svd(b.T @ a / len(a))
-    signs = np.array([1.0, 1.0 if np.linalg.det(u) * np.linalg.det(vt) > 0 else -1.0])
-    rotation = u @ np.diag(signs) @ vt
+    real = float((a * b).sum()) / variance
+    imaginary = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / variance
+    scaled = np.array([[real, -imaginary], [imaginary, real]])
     # 3.
-    scaled = rotation * (float(singular @ signs) / variance)
     return np.column_stack([scaled, centre_b - scaled @ centre_a])
 
 

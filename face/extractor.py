@@ -10,7 +10,7 @@ from volens.consent.embedding import ProbeEmbedding
 from volens.consent.grant import ProbePermit
 from volens.face import model_catalog as catalog
 from volens.face.alignment import align
-from volens.face.detector import CLOSER_SIDES_PX, LONGEST_SIDE_PX, DetectedFace, YuNetDetector
+from volens.face.detector import FAR_SIDE_PX, LONGEST_SIDE_PX, DetectedFace, YuNetDetector
 from volens.face.embedder import EmbeddingModel, FaceEmbedder, SFaceEmbedder
 from volens.face.image import RgbImage
 from volens.face.liveness import Liveness
@@ -20,6 +20,7 @@ from volens.face.quality import QualityReport, assess
 
 _ENOUGH: Final = 1.25
 """An image so much larger than it was looked at shows nothing new."""
+_FINEST_SIDE_PX: Final = 1920
 _SURE: Final = 0.8
 """Detection score from which a face in a photo that was turned counts: what is no face scores less."""
 
@@ -75,20 +76,22 @@ class Extractor:
             raise TypeError(f"got an image of type {type(image).__name__}; expected RgbImage; read it with read_image")
         return self._detector.detect(image, longest_side=longest_side)
 
-    def search(self, image: RgbImage) -> list[DetectedFace]:
-        """Find faces as `detect`; if there is none, look closer as long as the image has more pixels to show.
+    def search(self, image: RgbImage, *, thorough: bool = False) -> list[DetectedFace]:
+        """Find faces as `detect`; if there is none, look closer if the image has more pixels to show.
 
-        For a single image, after which no other comes. Cost: where a face is near, that of `detect`; where there is
-        none, 11 times that in an image of 1920x1080 px or more (docs/accuracy.md).
+        For a single image, after which no other comes; see `YuNetDetector.detect_far`. A `thorough` search, of a photo
+        for an enrollment, looks at the whole image once more at 1920 px. Cost: where a face is near, that of `detect`;
+        where there is none, 3 to 4 times that in an image of 1920x1080 px, and 12 times if thorough (docs/accuracy.md).
 
         Raises:
             TypeError: see `detect`.
         """
-        for side in (LONGEST_SIDE_PX, *CLOSER_SIDES_PX):
-            found = self.detect(image, longest_side=side)
-            if found or max(image.width, image.height) <= side * _ENOUGH:
-                return found
-        return []
+        found, longest = self.detect(image), max(image.width, image.height)
+        if not found and longest > LONGEST_SIDE_PX * _ENOUGH:
+            found = self._detector.detect_far(image)
+        if not found and thorough and longest > FAR_SIDE_PX * _ENOUGH:
+            found = self.detect(image, longest_side=_FINEST_SIDE_PX)
+        return found
 
     def assess(self, image: RgbImage, face: DetectedFace) -> QualityReport:
         """Measure the quality of a face; no embedding is computed."""

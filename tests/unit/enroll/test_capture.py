@@ -273,7 +273,7 @@ class Scripted(Extractor):
         super().__init__(loaded._detector, loaded._embedder)
         self.degrees = list(degrees)
 
-    def search(self, image: RgbImage) -> list[DetectedFace]:  # noqa: ARG002  the same face everywhere
+    def search(self, image: RgbImage, *, thorough: bool = False) -> list[DetectedFace]:  # noqa: ARG002  the same face everywhere
         landmarks = np.array([[80, 80], [120, 80], [100, 100], [85, 120], [115, 120]], dtype=np.float32)
         return [DetectedFace((60, 60, 80, 80), landmarks, 1.0)]
 

@@ -2,11 +2,12 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 
 from volens.face import RgbImage, align, eye_distance_px
-from volens.face.alignment import TEMPLATE, similarity
+from volens.face.alignment import TEMPLATE, similarity, warp
 
 
 def turned(points: np.ndarray, degrees: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
@@ -88,3 +89,21 @@ def test_the_eye_distance_does_not_change_with_the_roll(degrees: float) -> None:
     level[1, 1] = level[0, 1]
     landmarks = turned(level, degrees, 2, (500, 500)).astype(np.float32)
     assert eye_distance_px(landmarks) == pytest.approx(2 * (73.5318 - 38.2946), abs=1e-3)
+
+
+@pytest.mark.parametrize("repeat_edge", [True, False])
+@pytest.mark.parametrize("centre", [(900, 600), (10, 5), (1795, 1190), (-200, 300), (2500, 2500)])
+def test_a_face_of_a_large_photo_is_averaged_as_in_the_whole_photo(
+    centre: tuple[float, float], *, repeat_edge: bool
+) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (1200, 1800, 3), dtype=np.uint8)
+    photo = RgbImage(np.asarray(cv2.GaussianBlur(noise, (0, 0), 3), np.uint8))
+    angle, scale = math.radians(20), 0.3
+    matrix = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    transform = np.column_stack([matrix, 56 - matrix @ np.array(centre)])
+    third = cv2.resize(photo.pixels, (600, 400), interpolation=cv2.INTER_AREA)
+    in_third = np.column_stack([3 * matrix, transform[:, 2] + matrix @ np.array([1.0, 1.0])])
+    border = cv2.BORDER_REPLICATE if repeat_edge else cv2.BORDER_CONSTANT
+    expected = cv2.warpAffine(third, in_third, (112, 112), flags=cv2.INTER_LINEAR, borderMode=border)
+    found = warp(photo, transform, 112, repeat_edge=repeat_edge)
+    assert np.abs(found.astype(int) - expected).max() <= 2

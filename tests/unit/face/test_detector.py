@@ -86,6 +86,17 @@ def test_a_tilted_face_is_not_turned(
     assert not detector.is_turned(photo, detector.detect(photo)[0])
 
 
+def test_an_upright_face_is_looked_at_once_to_know_that_it_is_not_turned(
+    detector: YuNetDetector, six_people: RgbImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces, sides = detector.detect(six_people), list[int]()
+    run = detector._run
+    monkeypatch.setattr(detector, "_run", lambda blob, *rest: sides.append(blob.shape[3]) or run(blob, *rest))
+    assert not any(detector.is_turned(six_people, face) for face in faces)
+    assert sides.count(96) == len(faces)
+    assert len(sides) <= len(faces) + 4  # one of the six is looked at again, a little larger, at four angles
+
+
 def test_a_face_that_is_found_at_no_angle_has_no_roll(detector: YuNetDetector, astronaut: RgbImage) -> None:
     (face,) = detector.detect(astronaut)
     assert detector.roll_degrees(RgbImage(np.zeros((512, 512, 3), dtype=np.uint8)), face) == 0

@@ -1,12 +1,15 @@
 """Embedding extraction: without a capability no embedding is computed."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from volens.consent import ConsentedEmbedding, ConsentGrant, ProbeEmbedding
 from volens.consent.grant import ProbePermit
-from volens.face import Extractor, ModelCache, ModelMissingError, RgbImage, eye_distance_px
+from volens.face import Extractor, ModelCache, ModelMissingError, RgbImage, YuNetDetector, eye_distance_px
 
 
 class Models:
@@ -64,21 +67,52 @@ def test_six_people_are_six_different_people(extractor: Extractor, six_people: R
     assert scores[~np.eye(6, dtype=bool)].max() < extractor.model.thresholds.claim_value
 
 
-def test_a_face_far_away_in_a_large_image_is_found_by_looking_closer(extractor: Extractor, astronaut: RgbImage) -> None:
+def scene(astronaut: RgbImage, extractor: Extractor, *placed: tuple[int, int, int]) -> RgbImage:
+    """Return 1920x1080 pixels with the astronaut at some places: left, top, and the distance between the eyes."""
     (face,) = extractor.detect(astronaut)
-    scale = 16 / eye_distance_px(face.landmarks)
-    small = cv2.resize(astronaut.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     pixels = np.full((1080, 1920, 3), 110, dtype=np.uint8)
-    pixels[600 : 600 + len(small), 900 : 900 + small.shape[1]] = small
-    far = RgbImage(pixels)
+    for left, top, eyes_px in placed:
+        scale = eyes_px / eye_distance_px(face.landmarks)
+        small = cv2.resize(astronaut.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        pixels[top : top + len(small), left : left + small.shape[1]] = small
+    return RgbImage(pixels)
 
+
+def test_faces_far_away_in_a_large_image_are_found_by_looking_closer(extractor: Extractor, astronaut: RgbImage) -> None:
+    far = scene(astronaut, extractor, (900, 600, 14), (200, 100, 14))
     assert extractor.detect(far) == []
-    (found,) = extractor.search(far)
-    (left, top), (right, bottom) = found.landmarks.min(axis=0), found.landmarks.max(axis=0)
-    assert 900 < left < right < 900 + small.shape[1]
-    assert 600 < top < bottom < 600 + len(small)
+    found = extractor.search(far)
+    assert len(found) == 2
+    for one, (left, top) in zip(sorted(found, key=lambda face: -face.box[0]), ((900, 600), (200, 100)), strict=True):
+        (first_x, first_y), (last_x, last_y) = one.landmarks.min(axis=0), one.landmarks.max(axis=0)
+        assert left < first_x < last_x < left + 160
+        assert top < first_y < last_y < top + 160
+        assert eye_distance_px(one.landmarks) == pytest.approx(14, rel=0.25)
+
+
+def test_an_image_without_a_face_is_searched_twice_and_a_photo_to_enroll_once_more(
+    extractor: Extractor, astronaut: RgbImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty, small = scene(astronaut, extractor), RgbImage(np.full((480, 640, 3), 110, dtype=np.uint8))
+    near, face = scene(astronaut, extractor, (900, 300, 60)), extractor.detect(astronaut)[0]
+    looked_at: list[int] = []
+    run = YuNetDetector._run
+
+    def noted(detector: YuNetDetector, blob: NDArray[np.float32], *others: Any) -> Any:  # noqa: ANN401
+        looked_at.append(blob.shape[3])
+        return run(detector, blob, *others)
+
+    monkeypatch.setattr(YuNetDetector, "_run", noted)
+    for image, thorough, sides in (
+        (empty, False, [640, 960]),
+        (empty, True, [640, 960, 1920]),
+        (small, True, [640]),
+        (near, True, [640]),
+    ):
+        looked_at.clear()
+        assert len(extractor.search(image, thorough=thorough)) == (image is near)
+        assert looked_at == sides
     assert [one.box for one in extractor.search(astronaut)] == [face.box]
-    assert extractor.search(RgbImage(np.full((1080, 1920, 3), 110, dtype=np.uint8))) == []
 
 
 def test_without_models_the_error_says_how_to_get_them(tmp_path_factory: pytest.TempPathFactory) -> None:
