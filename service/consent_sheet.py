@@ -5,13 +5,15 @@ Both come from the same facts and the same words. The sheet shows the withdrawal
 
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import reduce
 from typing import Any, Final, Self, final
 
 from markupsafe import Markup
 
 from volens.consent import InputError, TakeHome
+from volens.consent.law import Right
 from volens.consent.receipt import RECEIPT, verify_receipt
-from volens.erase.pages import PageLanguage, page_language, render_page
+from volens.erase.pages import PageLanguage, PageWords, page_language, render_page
 from volens.service.qr_codes import qr_svg
 
 COMMANDS: Final = {
@@ -41,6 +43,8 @@ class ConsentSheet:
     notice_version: int
     notice_sha256: str
     consent_text: str
+    privacy_rights: tuple[str, ...]
+    authority_url: str | None
     has_page: bool
 
     @classmethod
@@ -76,13 +80,29 @@ class ConsentSheet:
             notice_version=processing["privacy_notice"]["version"],
             notice_sha256=claims.notice_sha256,
             consent_text=processing["consent_text"],
+            privacy_rights=tuple(processing["privacy_rights"]),
+            authority_url=_url_in(processing["authority_party"]),
             has_page=take_home.site is not None,
         )
+
+    def rights(self, words: PageWords) -> str:
+        """Return the rights that the receipt names, as a list in one sentence; complaining comes last."""
+        names = [one for one in self.privacy_rights if one != Right.COMPLAINT]
+        if Right.COMPLAINT in self.privacy_rights:
+            names.append("complaint_at" if self.authority_url else "complaint_anywhere")
+        found = [words.text(f"right {name}", url=self.authority_url) for name in names]
+        return reduce(lambda before, after: words.text("listed", before=before, after=after), found)
 
     @property
     def language(self) -> PageLanguage:
         """The language of the page that fits the notice which the person read."""
         return page_language(self.notice_language)
+
+
+def _url_in(authority: str) -> str | None:
+    """Return the address of an authority, which the receipt has behind its name; None if it has none."""
+    url = authority.rpartition(", ")[2]
+    return url if url.startswith("https://") else None
 
 
 def sheet_mark(receipt_id: str) -> str:

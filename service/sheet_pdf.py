@@ -98,5 +98,5 @@ class _Layout(PdfLayout):
             *(gap, self.text(t("verify"), size=12, bold=True, colour=ACCENT)),
             self.text(verified),
             *(gap, self.text(t("rights"), size=12, bold=True, colour=ACCENT)),
-            self.text(t("rights_text")),
+            self.text(t("rights_text", rights=sheet.rights(t))),
         ]

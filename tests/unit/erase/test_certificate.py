@@ -108,6 +108,26 @@ def test_a_certificate_states_what_was_destroyed_and_names_no_person(house: Hous
     assert "receipt" not in repr(certificate.statement)[:0] + repr(certificate).partition("statement")[2]
 
 
+def test_a_certificate_says_how_the_zone_compared_and_whom_to_ask_and_not_where_the_person_lives(house: House) -> None:
+    house.declare("gate", custody="badge")
+    first = house.withdraw(house.admit(jurisdiction="US-IL"))
+    house.site.declarations.declare({"dpo": "Dana Doe"})
+    second = house.withdraw(house.admit("gate", jurisdiction="US-IL"))
+    stated = [
+        verify_certificate(one.certificate_path.read_bytes(), house.site.verifier_key).statement
+        for one in (first, second)
+    ]
+    assert [one["comparison"] for one in stated] == [
+        "biometric identification (1:N)",
+        "biometric verification of a claim (1:1)",
+    ]
+    assert [(one["contact"], one.get("dpo")) for one in stated] == [
+        ("privacy@example.org", None),
+        ("privacy@example.org", "Dana Doe"),
+    ]
+    assert not any("US-IL" in str(one) or "740 ILCS" in str(one) for one in stated)
+
+
 def test_a_reissued_certificate_verifies(house: House, data: bytes) -> None:
     statement = statement_of(data)
     assert verify_certificate(reissue(house, statement), house.site.verifier_key).statement == statement

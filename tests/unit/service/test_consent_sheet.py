@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ from signing import sign_receipt
 
 from volens.consent import InputError, SubjectKey, TakeHome, WithdrawalCode
 from volens.consent.receipt import Controller, ReceiptSignatureError
-from volens.erase.pages import LANGUAGES, PageLanguage
+from volens.erase.pages import LANGUAGES, PageLanguage, PageWords
 from volens.service.cli.desk_copies import desk_copies, only_in_files
 from volens.service.consent_sheet import ConsentSheet, sheet_page
 from volens.service.qr_codes import qr_modules, qr_svg
@@ -70,9 +71,19 @@ def test_the_page_and_the_pdf_say_the_same_in_each_language(house: House, langua
         assert flat(TITLES[language]) in shown
         assert all(one in shown for one in facts(take_home)[:4])
         assert take_home.receipt.claims.receipt_id in shown
+        assert flat(PageWords("base", language).text("right rectification")) in shown
     if language == "en":
         assert facts(take_home)[4] in page
         assert facts(take_home)[4] in printed
+
+
+def test_the_sheet_lists_the_rights_of_the_receipt_and_its_authority_last(house: House) -> None:
+    words, sheet = PageWords("consent_sheet", "en"), ConsentSheet.of(house.invite().take_home)
+    named = replace(sheet, privacy_rights=("complaint", "access"), authority_url="https://www.cnil.fr/x")
+    assert named.rights(words) == "see what is held about you; complain to the authority: https://www.cnil.fr/x"
+    assert replace(named, privacy_rights=("access",)).rights(words) == "see what is held about you"
+    unnamed = replace(named, authority_url=None)
+    assert unnamed.rights(words).endswith("data protection authority where you live or work")
 
 
 def test_the_sheet_is_in_the_language_of_the_notice(house: House) -> None:
