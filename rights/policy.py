@@ -18,7 +18,7 @@ from volens.consent.canonical import canonical_sha256
 from volens.consent.clocks import INACTIVE_AFTER_DAYS, LEGAL_SOURCES, superseded_at
 from volens.consent.declarations import SiteFact, ZoneFact
 from volens.consent.json_reader import read_json
-from volens.consent.law import JurisdictionProfile
+from volens.consent.law import CLOCK_NAMES, JurisdictionProfile
 from volens.consent.processing_record import ProcessingRecord
 from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage, PageWords, render_page
 from volens.rights.dpv_terms import DPV_CONTEXT, PERSONAL_DATA, legal_basis_terms, purpose_terms, right_terms
@@ -50,8 +50,6 @@ _OF_ZONE: Final = {
     ZoneFact.ALTERNATIVE_PLACE: "volens:alternativePlace",
     ZoneFact.HUMAN_WAY: "volens:humanWay",
 }
-APPLIED_CLOCKS: Final = ("max_term_days", "inactive_after_days", "after_purpose_days")
-"""Clocks of a profile that end a consent. Of the others the policy says nothing while the sweep does not apply them."""
 
 
 RETENTION_POLICY: Final = SignedDocument(
@@ -169,7 +167,7 @@ def _jurisdiction(code: str, profile: JurisdictionProfile) -> dict[str, Any]:
         },
         "volens:periods": [
             {"volens:clock": name, "volens:days": clocks.days(name), "dct:source": clocks.reasons[name]}
-            for name in APPLIED_CLOCKS
+            for name in CLOCK_NAMES
         ],
         "volens:checkedOn": max(one.checked_on for one in profile.checked).isoformat(),
     }

@@ -38,7 +38,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Ite
     fast = RateLimiter(1e6, 10**6, time.monotonic)
     orders = tmp_path_factory.mktemp("orders")
     app_state = AppState(house.site, 1, 4, orders_folder=orders)
-    app_state.caller_limiter = app_state.address_limiter = fast
+    app_state.caller_limiter = app_state.address_limiter = app_state.log_reader_limiter = fast
     with listening(app_state, 10) as port:
         yield IdempotentRequest(f"http://127.0.0.1:{port}", {role: token.reveal() for role, token in tokens.items()})
     app_state.close()

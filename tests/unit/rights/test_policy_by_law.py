@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from house import House
 
-from volens.consent.law import ProfileCatalogue
+from volens.consent.law import CLOCK_NAMES, ProfileCatalogue
 from volens.erase.pages import LANGUAGES, PageLanguage, PageWords
 from volens.rights import policy_page
 
@@ -85,3 +85,12 @@ def test_where_a_public_policy_is_the_law_a_missing_incident_protocol_shows(
     assert words.text("incident_contact", contact="Erin") in page
     assert "We tell everyone in 72 hours." in page
     assert words.text("incident_no_protocol") not in page
+
+
+def test_every_clock_of_every_law_is_stated_with_words_and_its_source(house: House) -> None:
+    words = PageWords("retention_policy", "de")
+    assert all(f"period {name}" in words for name in CLOCK_NAMES)
+    for one in house.site.clocks.policy()["volens:jurisdictions"]:
+        clocks = ProfileCatalogue().get(one["volens:profile"]).clocks
+        stated = {each["volens:clock"]: (each["volens:days"], each["dct:source"]) for each in one["volens:periods"]}
+        assert stated == {name: (clocks.days(name), clocks.reasons[name]) for name in CLOCK_NAMES}
