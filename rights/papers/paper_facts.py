@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from volens.consent.declarations import SiteFact, ZoneFact
-from volens.consent.law import CLOCK_NAMES
+from volens.consent.law import CLOCK_NAMES, shipped_profiles
 from volens.consent.processing_record import ProcessingRecord
 from volens.erase.pages import PageLanguage, PageWords
 from volens.rights.papers.operations import Operation
 from volens.rights.papers.paper import Answer, Gap, Row
 from volens.store.files import shell_command
 
+UNION: Final = shipped_profiles()["EU"].members
+"""Countries whose law is that of the Union or follows it (EEA)."""
 MEASURES: Final = ("consent", "encryption", "minimal", "access", "erasure", "log", "tamper", "backups")
 """Security measures that every site has (GDPR 32); `measure NAME` is the title and `measured NAME` the text."""
 
@@ -65,7 +67,7 @@ class PaperFacts:
         return (
             self.row("controller", controller.name),
             self.row("contact", controller.contact),
-            *map(self.site, (SiteFact.ADDRESS, SiteFact.REPRESENTATIVE, SiteFact.DPO)),
+            *map(self.site, (SiteFact.ADDRESS, *_represented(self.record.jurisdiction), SiteFact.DPO)),
         )
 
     @property
@@ -76,7 +78,12 @@ class PaperFacts:
 
     @property
     def purpose(self) -> str:
-        """The purpose of the processing in words."""
+        """The purpose of the processing, as a sentence."""
+        return f"{self.purpose_words[:1].upper()}{self.purpose_words[1:]}."
+
+    @property
+    def purpose_words(self) -> str:
+        """The purpose of the processing, as a part of a sentence."""
         return self.shared.text("purpose")
 
     @property
@@ -136,6 +143,11 @@ class PaperFacts:
 
     def _question(self, name: str) -> str:
         return self.words("declarations").text(name)
+
+
+def _represented(jurisdiction: str) -> tuple[SiteFact, ...]:
+    """Return the representative in the Union where its law holds (GDPR 27)."""
+    return (SiteFact.REPRESENTATIVE,) if jurisdiction.partition("-")[0] in UNION else ()
 
 
 def _typed(fact: SiteFact | ZoneFact) -> str:

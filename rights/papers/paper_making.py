@@ -10,14 +10,18 @@ from volens.consent import InputError, Purpose, VolensError, parse_purpose
 from volens.consent.typed_text import comparison_key, nearest
 from volens.erase.pages import PageLanguage
 from volens.index import Installation
+from volens.rights.papers.ai_act_paper import ai_act_paper
+from volens.rights.papers.bipa_paper import bipa_paper
 from volens.rights.papers.breach_facts import BreachFacts, breach_facts
 from volens.rights.papers.breach_paper import breach_paper, subject_line
 from volens.rights.papers.dpia_paper import dpia_paper
+from volens.rights.papers.incident_paper import incident_paper
 from volens.rights.papers.necessity_paper import necessity_paper
 from volens.rights.papers.operations import Operation
 from volens.rights.papers.paper import Draft, Paper, PaperKind
-from volens.rights.papers.paper_facts import PaperFacts
+from volens.rights.papers.paper_facts import UNION, PaperFacts
 from volens.rights.papers.paper_renderings import paper_markdown, paper_page
+from volens.rights.papers.quebec_paper import quebec_paper
 from volens.rights.papers.record_paper import record_paper
 from volens.rights.papers.signed_paper import sign_paper
 from volens.rights.papers.works_council_paper import works_council_paper
@@ -30,8 +34,18 @@ _WRITERS: Final[Mapping[PaperKind, Callable[[PaperFacts], Draft]]] = {
     PaperKind.DPIA: dpia_paper,
     PaperKind.NECESSITY: necessity_paper,
     PaperKind.WORKS_COUNCIL: works_council_paper,
+    PaperKind.BIPA: bipa_paper,
+    PaperKind.QUEBEC: quebec_paper,
+    PaperKind.AI_ACT: ai_act_paper,
+    PaperKind.INCIDENT: incident_paper,
 }
 
+_LAWS: Final[Mapping[PaperKind, tuple[str, ...]]] = {
+    PaperKind.BIPA: ("US-IL",),
+    PaperKind.QUEBEC: ("CA-QC",),
+    PaperKind.AI_ACT: UNION,
+}
+"""The jurisdictions that a paper is about; a kind that is not here is about any."""
 ZONE_PAPERS: Final = tuple(_WRITERS)
 """The papers about one zone; the others have methods of their own."""
 
@@ -76,8 +90,8 @@ class Papers:
             operations: of the HTTP interface (`volens.service.http.operation_list`); the works council's pack needs it.
 
         Raises:
-            InputError: there is no such kind or zone, the jurisdiction is no code, a file exists already, or the
-                operations are missing; nothing was changed.
+            InputError: there is no such kind or zone, the jurisdiction is no code or not one of this paper, a file
+                exists already, or the operations are missing; nothing was changed.
             RefusedError: no profile covers the jurisdiction.
             UnavailableError: the disk refuses.
             TamperError: the rows of the zone or of the site do not verify.
@@ -86,6 +100,7 @@ class Papers:
         if wanted is PaperKind.WORKS_COUNCIL and not operations:
             raise InputError("got no operations of the HTTP interface; make it with 'volens papers works-council'")
         facts = self._facts(purpose, jurisdiction, language, tuple(operations))
+        _check_law(wanted, facts.record.jurisdiction)
         record = facts.record
         subject = facts.shared.text("zone", zone=facts.zone_name, law=record.profile.law)
         paper = Paper(wanted, language, record.controller, subject, record, self._store.now(), _WRITERS[wanted](facts))
@@ -173,6 +188,15 @@ def parse_kind(name: str) -> PaperKind:
         hint = f"; did you mean {close[0]}" if close else ""
         raise InputError(f"there is no paper {name[:40]!r} of a zone{hint}; expected one of {', '.join(kinds)}")
     return kinds[wanted]
+
+
+def _check_law(kind: PaperKind, jurisdiction: str) -> None:
+    laws = _LAWS.get(kind)
+    if laws is not None and not {jurisdiction, jurisdiction.partition("-")[0]} & set(laws):
+        raise InputError(
+            f"the paper {kind.value} is about the law of {', '.join(laws)}; got {jurisdiction}; pass --jurisdiction "
+            f"{laws[0]}, or make another paper"
+        )
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -22,6 +22,10 @@ _HELP: Final = {
     PaperKind.RECORD: "Make the record of processing activities (GDPR 30), also as CSV and JSON-LD.",
     PaperKind.NECESSITY: "Make the answers on necessity and choice (CNIL, model regulation 2019-001).",
     PaperKind.WORKS_COUNCIL: "Make the works council's pack: what is recorded, and who sees what.",
+    PaperKind.BIPA: "Make the public policy and the written release of Illinois (BIPA 15).",
+    PaperKind.QUEBEC: "Make the answers for the declaration to Quebec's authority (C-1.1, 44 and 45).",
+    PaperKind.AI_ACT: "Make a sheet for the deployer under the AI Act: class, dates, duties.",
+    PaperKind.INCIDENT: "Make the protocol for a data security incident, as Colorado asks for.",
     PaperKind.DPIA: "Make a draft of the impact assessment (GDPR 35), also for the CNIL's PIA tool.",
 }
 
@@ -73,8 +77,12 @@ def _questions(gaps: list[Gap]) -> str:
     )
 
 
+_JURISDICTION: Final = {PaperKind.BIPA: "US-IL", PaperKind.QUEBEC: "CA-QC", PaperKind.INCIDENT: "US-CO"}
+"""Of the example, if it is not FR."""
+
 for _kind in ZONE_PAPERS:
-    app.command(_kind.value, "--zone lobby --jurisdiction FR --out papers")(_command(_kind))
+    _example = f"--zone lobby --jurisdiction {_JURISDICTION.get(_kind, 'FR')} --out papers"
+    app.command(_kind.value, _example)(_command(_kind))
 
 
 @app.command("list")

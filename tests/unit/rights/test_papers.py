@@ -4,19 +4,23 @@ import csv
 import io
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from house import House
 
 from volens.consent import InputError, RefusedError, TamperError
 from volens.consent.processing_record import ProcessingRecord
 from volens.erase.pages import LANGUAGES
 from volens.rights.papers import ZONE_PAPERS, Operation, PaperKind, check_file, verify_paper
+from volens.rights.papers.incident_paper import COMMANDS
 from volens.rights.papers.known_limits import known_limits
 from volens.rights.papers.paper import Gap
+from volens.service.cli.app import app
 from volens.store.promises import processing_record
 
 OPERATIONS = (
@@ -24,6 +28,8 @@ OPERATIONS = (
     Operation("identify", "Decide about a frame", frozenset({"door"}), False, False, False),
     Operation("answer_request", "The answer to a request", frozenset({"privacy_officer"}), False, False, True),
 )
+LAW = {PaperKind.BIPA: "US-IL", PaperKind.QUEBEC: "CA-QC", PaperKind.INCIDENT: "US-CO"}
+"""The jurisdiction of papers that are about one law."""
 DPO = "Dana <b>Doe</b> | dpo@example.org"
 
 
@@ -34,7 +40,7 @@ def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     house, folder = House.copied(template, place / "home"), place / "written"
     house.site.declarations.declare({"dpo": DPO, "transfers": "none"})
     for kind in ZONE_PAPERS:
-        house.site.papers.make(kind, "lobby", "FR", folder, operations=OPERATIONS)
+        house.site.papers.make(kind, "lobby", LAW.get(kind, "FR"), folder, operations=OPERATIONS)
     yield house, folder
     house.site.close()
 
@@ -45,14 +51,18 @@ def out(tmp_path: Path) -> Path:
 
 
 def content(folder: Path, kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / f"lobby-fr-{kind}-en.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(file_of(folder, kind, "json").read_text(encoding="utf-8"))
     return found
 
 
-def record_of(house: House) -> ProcessingRecord:
+def file_of(folder: Path, kind: str, ending: str) -> Path:
+    return folder / f"lobby-{LAW.get(PaperKind(kind), 'FR').lower()}-{kind}-en.{ending}"
+
+
+def record_of(house: House, kind: PaperKind) -> ProcessingRecord:
     with house.store.read() as connection:
         zone = house.site.zones.get("lobby").purpose
-        return processing_record(connection, house.store.site.controller, zone, "FR")
+        return processing_record(connection, house.store.site.controller, zone, LAW.get(kind, "FR"))
 
 
 def answers(document: dict[str, Any]) -> dict[str, str]:
@@ -64,13 +74,13 @@ def answers(document: dict[str, Any]) -> dict[str, str]:
 def test_a_paper_states_the_record_that_it_was_made_from(made: tuple[House, Path], kind: PaperKind) -> None:
     house, folder = made
     document = content(folder, kind)
-    assert document["record_sha256"] == record_of(house).sha256
-    assert document["record"] == json.loads(json.dumps(record_of(house).to_json()))
+    assert document["record_sha256"] == record_of(house, kind).sha256
+    assert document["record"] == json.loads(json.dumps(record_of(house, kind).to_json()))
     assert document["made_at"] == "2099-03-01T12:00:00Z"
     assert document["legal_advice"] is False
-    for name in (f"lobby-fr-{kind}-en.html", f"lobby-fr-{kind}-en.md"):
-        text = (folder / name).read_text(encoding="utf-8")
-        assert record_of(house).sha256 in text
+    for ending in ("html", "md"):
+        text = file_of(folder, kind, ending).read_text(encoding="utf-8")
+        assert record_of(house, kind).sha256 in text
         assert "not legal advice" in text
 
 
@@ -78,7 +88,7 @@ def test_a_paper_states_the_record_that_it_was_made_from(made: tuple[House, Path
 def test_a_paper_says_what_was_read_and_on_which_day(made: tuple[House, Path], kind: PaperKind) -> None:
     document = content(made[1], kind)
     assert all(re.fullmatch(r"20\d\d-\d\d-\d\d", one["checked_on"]) for one in document["sources"])
-    assert len(document["sources"]) > len(record_of(made[0]).profile.checked)
+    assert len(document["sources"]) > len(record_of(made[0], kind).profile.checked)
     assert document["not_checked"]
 
 
@@ -178,8 +188,8 @@ def test_the_draft_has_the_seven_sections_and_the_known_limits(made: tuple[House
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", ZONE_PAPERS)
 def test_a_paper_is_in_each_language(house: House, out: Path, kind: PaperKind, language: str) -> None:
-    written = house.site.papers.make(kind, "lobby", "DE", out, language, operations=OPERATIONS)  # type: ignore[arg-type]
-    page = (out / f"lobby-de-{kind}-{language}.html").read_text(encoding="utf-8")
+    written = house.site.papers.make(kind, "lobby", LAW.get(kind, "DE"), out, language, operations=OPERATIONS)  # type: ignore[arg-type]
+    page = (out / f"lobby-{LAW.get(kind, 'DE').lower()}-{kind}-{language}.html").read_text(encoding="utf-8")
     assert f'<html lang="{language}">' in page
     assert written.paper.draft.title in page.replace("&#39;", "'")
     assert all(isinstance(one, Gap) for one in written.paper.gaps)
@@ -254,3 +264,75 @@ def test_the_pack_says_that_no_one_can_list_visits_only_if_it_is_so(house: House
 def test_the_pack_is_refused_without_the_operations_that_it_is_about(house: House, out: Path) -> None:
     with pytest.raises(InputError, match="got no operations"):
         house.site.papers.make("works-council", "lobby", "FR", out)
+
+
+@pytest.mark.parametrize(("kind", "law"), [("bipa", "FR"), ("quebec", "US-IL"), ("ai-act", "GB"), ("ai-act", "US-CO")])
+def test_a_paper_about_one_law_is_refused_for_another(house: House, out: Path, kind: str, law: str) -> None:
+    with pytest.raises(InputError, match=f"is about the law of .*; got {law}"):
+        house.site.papers.make(kind, "lobby", law, out)
+    assert not out.exists()
+
+
+def test_the_policy_of_illinois_has_the_release_with_the_longest_term(made: tuple[House, Path]) -> None:
+    said = texts(content(made[1], "bipa"))
+    assert "at most 90 days" in said
+    assert "Example Ltd" in said
+    assert "sell, lease, trade or otherwise profit" in said
+    assert "1095 days" in said
+
+
+def test_the_declaration_of_quebec_says_when_the_zone_may_open(house: House, out: Path) -> None:
+    house.site.papers.make("quebec", "lobby", "CA-QC", out)
+    assert "used 60 days later at the earliest" in texts(content(out, "quebec"))
+    house.site.declarations.declare_zone("lobby", {"declared_on": "2099-01-01"})
+    house.site.papers.make("quebec", "lobby", "CA-QC", out / "again")
+    assert answers(content(out / "again", "quebec"))["First day of use"].startswith("2099-03-02, CQLR")
+
+
+@pytest.mark.parametrize(
+    ("zone", "words"),
+    [
+        ("lobby", "who ask for it or stop near the camera"),
+        ("gate", "verifies a claim (1:1)"),
+        ("open", "everyone who passes"),
+    ],
+)
+def test_the_class_under_the_ai_act_follows_the_comparison(house: House, out: Path, zone: str, words: str) -> None:
+    house.declare("gate", custody="subject_key")
+    house.declare("open")
+    house.let_pass("open")
+    house.site.papers.make("ai-act", zone, "FR", out)
+    said = (out / f"{zone}-fr-ai-act-en.json").read_text(encoding="utf-8")
+    assert words in said
+    assert "2027-12-02" in said
+    assert "less than the six months" in said
+
+
+def test_every_command_of_the_protocol_exists() -> None:
+    for line in COMMANDS.values():
+        for command in line.split("; "):
+            _program, *words = shlex.split(command.format(zone="lobby"))
+            assert find_command(words) is not None, command
+
+
+def find_command(words: list[str]) -> object:
+    """Return the command of these words, if it has all of their options."""
+    found: Any = typer.main.get_command(app)
+    while (inner := getattr(found, "commands", {}).get(words[0])) is not None:
+        found, words = inner, words[1:]
+        if not words:
+            break
+    if hasattr(found, "commands"):
+        return None
+    options = {option for one in found.params for option in (*one.opts, *one.secondary_opts)}
+    return found if {one for one in words if one.startswith("--")} <= options else None
+
+
+def test_a_command_that_does_not_exist_would_be_found() -> None:
+    assert find_command(["zone", "freeze", "lobby"]) is None
+    assert find_command(["keys", "rotate", "--all"]) is None
+
+
+def test_a_representative_in_the_union_is_asked_for_there_only(made: tuple[House, Path]) -> None:
+    assert "Representative in the Union" in texts(content(made[1], "dpia"))
+    assert "Representative in the Union" not in texts(content(made[1], "quebec"))
