@@ -105,6 +105,7 @@ async def papers(request: Request, app_state: SharedState, staff: Staff) -> Resp
             staff=staff,
             section="/officer/papers",
             papers=site.rights.stale_papers(),
+            stale=site.papers.stale(),
             kinds=PaperProblem,
             problems=site_problems(site),
             site_kinds=SiteProblem,

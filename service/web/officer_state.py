@@ -7,6 +7,7 @@ from typing import Final, final
 from volens import Site
 from volens.erase.order import ProposedOrder
 from volens.rights import StalePaper
+from volens.store.promises import MadePaper
 
 
 class SiteProblem(StrEnum):
@@ -36,6 +37,8 @@ class OfficerState:
         waiting: proposed orders that no second officer has approved, and whose plan is still valid.
         approved: orders that were approved and not carried out.
         unanswered: how many acknowledgements of recipients are missing.
+        papers: notices that are older than what they tell.
+        stale: signed papers that say something else than the zone now.
     """
 
     running_erasures: int
@@ -43,6 +46,7 @@ class OfficerState:
     approved: list[ProposedOrder]
     unanswered: int
     papers: list[StalePaper]
+    stale: list[MadePaper]
     problems: list[SiteProblem]
 
 
@@ -60,6 +64,7 @@ def officer_state(site: Site) -> OfficerState:
         approved=[one for one in open_orders if one.approved_by],
         unanswered=len(site.rights.unanswered()),
         papers=site.rights.stale_papers(),
+        stale=site.papers.stale(),
         problems=site_problems(site),
     )
 

@@ -19,7 +19,7 @@ MAX_BYTES = 100_000
 
 @pytest.fixture(scope="module")
 def officer_site(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
-    """A site with two people, a recipient that does not answer, an erasure and a folder for dossiers."""
+    """A site with two people, a recipient that does not answer, an erasure, a stale paper, a folder for dossiers."""
     folder = tmp_path_factory.mktemp("officer")
     (folder / "orders").mkdir()
     os.environ["VOLENS_SERVE_ORDERS"] = str(folder / "orders")
@@ -39,6 +39,8 @@ def officer_site(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     site.volens("webhook", "add", "Door panels", "--zone", "lobby", *panels)
     with Site.open(site.home) as library:
         library.withdraw(receipt=(folder / "eve.json").read_bytes())
+        library.papers.make("record", "lobby", "FR", folder / "papers")
+        library.declarations.declare({"dpo": "Dana Doe"})  # so that the paper is stale
     yield site
     sites.close()
 

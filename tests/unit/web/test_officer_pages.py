@@ -197,6 +197,16 @@ def test_papers_that_are_older_than_the_configuration_are_listed(house: House, a
     assert "Zone vault has no notice" in ada.page("/papers")
 
 
+def test_a_signed_paper_that_is_stale_is_listed_and_counted(house: House, ada: Officer, tmp_path: Path) -> None:
+    house.site.papers.make("record", "lobby", "FR", tmp_path / "papers")
+    assert "no check finds a problem" in ada.page("/papers")
+    house.site.declarations.declare({"dpo": "Dana Doe"})
+    page = ada.page("/papers")
+    assert "The paper record of zone" in page
+    assert "no check finds a problem" not in page
+    assert "1 thing to look at" in ada.page("")
+
+
 def test_consents_that_outlive_their_clock_are_swept_from_the_page(house: House, state: AppState) -> None:
     house.admit()
     house.clock.move(days=200)
