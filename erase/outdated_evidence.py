@@ -1,12 +1,13 @@
 """Outdated evidence: deletes what is left after a consent has ended, when its period is over. Part of the sweep.
 
-The days are those of the profile of the person's jurisdiction. In this order, each in transactions of a few hundred
-people:
+Each table and its period are declared in `volens.store.schema.retention`; the days are those of the profile of the
+person's jurisdiction. In this order, each in transactions of a few hundred people:
 
 1. A profile that has become shorter counts: the end of the evidence is moved to the earlier of the two.
 2. Evidence of consents: receipt, end, journal, certificate with its file, answers of recipients, messages, requests
    under it, and the orders that list it. What is still going on keeps it: an erasure, an open request, an order.
-3. Requests that were answered, and proposals of orders that were never carried out.
+3. Requests that were answered, proposals of orders that were never carried out, and rows about staff
+   (`volens.erase.outdated_staff`).
 4. Openings of log entries (`volens.store.log.outdated_openings`).
 5. What the keyring remembers of such consents (`volens.store.log.forgotten_ends`).
 
@@ -25,6 +26,7 @@ from sqlalchemy import Connection, Select, delete, func, or_, select, update
 from volens.consent import UnavailableError
 from volens.consent.json_reader import read_json
 from volens.erase.journal import ErasureState
+from volens.erase.outdated_staff import delete_outdated_staff
 from volens.store import Store
 from volens.store.log import CERTIFICATES
 from volens.store.log.forgotten_ends import forget_ends
@@ -69,8 +71,12 @@ def delete_outdated_evidence(store: Store) -> dict[str, int]:
         (_plans_not_carried_out(now - timedelta(days=clocks.evidence_days)), _delete_orders),
     ):
         _in_batches(store, find, remove, deleted)
+    log_before, evidence_before = (
+        now - timedelta(days=one) for one in (clocks.log_openings_days, clocks.evidence_days)
+    )
+    deleted += delete_outdated_staff(store, log_before, evidence_before)
     # 4.
-    deleted["openings"] += _erase_openings(store, now - timedelta(days=clocks.log_openings_days))
+    deleted["openings"] += _erase_openings(store, log_before)
     # 5.
     with store.read() as connection:
         forget_ends(store.keyring, connection, now - timedelta(days=shortest_of_all().evidence_days))
@@ -101,9 +107,9 @@ def _shorten(store: Store, jurisdiction: str, ended_before: datetime) -> None:
     its = select(_receipt.receipt_id).where(
         _receipt.receipt_id == _end.receipt_id, _receipt.jurisdiction == jurisdiction
     )
-    too_long = select(_end.receipt_id).where(_end.ended_at <= ended_before, its.exists())
+    too_long = select(_end.receipt_id, _end.evidence_until).where(_end.ended_at <= ended_before, its.exists())
     with store.read() as connection:
-        ids = list(connection.scalars(too_long.where(_end.evidence_until > store.now())))
+        ids = [row.receipt_id for row in connection.execute(too_long) if row.evidence_until > store.now()]
     for start in range(0, len(ids), _BATCH):
         with store.write() as tx:
             these = _end.receipt_id.in_(ids[start : start + _BATCH])

@@ -51,7 +51,7 @@ INVITATION_PRUNED: Final = "invitation.pruned"
 INVITATIONS_ENDED: Final = frozenset({INVITATION_REFUSED, INVITATION_PRUNED})
 """The events with which rows of invitations are deleted."""
 EVIDENCE_DELETED: Final = "evidence.deleted"
-"""The event with which evidence is deleted, and with it rows of finished orders."""
+"""The event with which evidence is deleted, and with it rows of finished orders and of ended credentials."""
 _BATCH: Final = 500
 
 _end: Final = tables.consent_end.c
@@ -185,8 +185,8 @@ def _remember_seals(
         # Not forgotten: the row of an invitation that was refused must not be put back with its old seal.
         _remember_over(kept, connection, Scope.INVITATION, size)
     if EVIDENCE_DELETED in kinds:
-        _remember_over(kept, connection, Scope.ORDER, size)
-        _remember_over(kept, connection, Scope.PROPOSAL, size)
+        for scope in (Scope.ORDER, Scope.PROPOSAL, Scope.CREDENTIAL):
+            _remember_over(kept, connection, scope, size)
     consents = [row.scope_id for row in rows if row.scope == Scope.CONSENT.value]
     for start in range(0, len(consents), _BATCH):
         codes = connection.execute(

@@ -11,18 +11,14 @@ from sqlalchemy import CheckConstraint
 from volens.consent import EndReason
 from volens.consent.subject_key import MAX_JWK_BYTES, MIN_JWK_BYTES
 from volens.store.schema import table_builder as col
-from volens.store.schema.table_builder import RowRule, build_table
+from volens.store.schema.table_builder import LOG_TIME, RowRule, build_table
 
 _RECEIPT: Final = "receipt.receipt_id"
 _ENDED: Final = "consent_end.receipt_id"
-_LOG_TIME: Final = (
-    "(SELECT CAST(substr(leaf, 8, 20) AS TEXT) FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event))"
-)
-"""The time of the newest leaf: its canonical form begins with ``{"at":"``."""
-_UNTIL_ITS_END: Final = f"OLD.evidence_until > {_LOG_TIME}"
+_UNTIL_ITS_END: Final = f"OLD.evidence_until > {LOG_TIME}"
 _WITH_ITS_END: Final = (
     "EXISTS (SELECT 1 FROM consent_end AS ended"  # noqa: S608  names of our own
-    f" WHERE ended.receipt_id = OLD.receipt_id AND ended.evidence_until > {_LOG_TIME})"
+    f" WHERE ended.receipt_id = OLD.receipt_id AND ended.evidence_until > {LOG_TIME})"
 )
 _WITH_ITS_CONSENT: Final = (
     "EXISTS (SELECT 1 FROM live_consent WHERE receipt_id = OLD.receipt_id)"

@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import CheckConstraint, Index
 
 from volens.store.schema import table_builder as col
-from volens.store.schema.table_builder import APPEND_ONLY, RowRule, build_table
+from volens.store.schema.table_builder import LOG_TIME, RowRule, build_table
 
 api_credential: Final = build_table(
     "api_credential",
@@ -21,7 +21,12 @@ api_credential: Final = build_table(
     col.utc_time("ended_at", nullable=True),
     CheckConstraint("link_until IS NULL OR role <> 'door'"),
     CheckConstraint("(role = 'door' AND purpose IS NOT NULL) OR role = 'desk' OR (role <> 'door' AND purpose IS NULL)"),
-    rule=RowRule(changeable=frozenset({"expires_at", "ended_at"}), closed_by="ended_at", only_earlier=("expires_at",)),
+    rule=RowRule(
+        changeable=frozenset({"expires_at", "ended_at"}),
+        closed_by="ended_at",
+        only_earlier=("expires_at",),
+        kept_while=f"OLD.ended_at IS NULL AND OLD.expires_at > {LOG_TIME}",
+    ),
 )
 
 staff_passkey: Final = build_table(
@@ -31,7 +36,10 @@ staff_passkey: Final = build_table(
     col.blob("public_key", ">= 79", example=b"~" * 79),
     col.integer("log_index", ">= 0"),
     col.utc_time("added_at"),
-    rule=APPEND_ONLY,
+    rule=RowRule(
+        kept_while="EXISTS (SELECT 1 FROM api_credential AS its"  # noqa: S608  names of our own
+        f" WHERE its.credential_id = OLD.credential_id AND its.ended_at IS NULL AND its.expires_at > {LOG_TIME})"
+    ),
 )
 
 webhook_sender: Final = build_table(

@@ -7,6 +7,11 @@ from sqlalchemy import CheckConstraint, UniqueConstraint
 from volens.store.schema import table_builder as col
 from volens.store.schema.table_builder import APPEND_ONLY, RowRule, build_table
 
+_NEWEST: Final = (
+    "NOT EXISTS (SELECT 1 FROM {table} AS newer WHERE newer.fact = OLD.fact AND newer.number > OLD.number{also})"
+)
+"""Only a declaration since which the same fact was declared again may be deleted."""
+
 site: Final = build_table(
     "site",
     col.key(col.text("site_id")),
@@ -89,7 +94,7 @@ operator_key: Final = build_table(
     col.integer("log_index", ">= 0"),
     col.utc_time("added_at"),
     col.utc_time("removed_at", nullable=True),
-    rule=RowRule(changeable=frozenset({"removed_at"}), closed_by="removed_at"),
+    rule=RowRule(changeable=frozenset({"removed_at"}), closed_by="removed_at", kept_while="OLD.removed_at IS NULL"),
 )
 
 operators_required: Final = build_table(
@@ -116,7 +121,7 @@ site_declaration: Final = build_table(
     col.nonblank("fact"),
     col.text("value"),
     col.utc_time("declared_at"),
-    rule=RowRule(appended_by="number"),
+    rule=RowRule(appended_by="number", kept_while=_NEWEST.format(table="site_declaration", also="")),
 )
 """What the controller declared about itself: `volens.consent.declarations`; of each fact the newest row counts, and an
 empty value takes the fact back."""
@@ -128,7 +133,9 @@ zone_declaration: Final = build_table(
     col.nonblank("fact"),
     col.text("value"),
     col.utc_time("declared_at"),
-    rule=APPEND_ONLY,
+    rule=RowRule(
+        kept_while=_NEWEST.format(table="zone_declaration", also=" AND newer.purpose = OLD.purpose"),
+    ),
 )
 """The same about one zone."""
 

@@ -17,6 +17,11 @@ from volens.consent import format_time, parse_time
 metadata: Final = MetaData()
 """All tables of the data file."""
 
+LOG_TIME: Final = (
+    "(SELECT CAST(substr(leaf, 8, 20) AS TEXT) FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event))"
+)
+"""The time of the newest leaf, in SQL: its canonical form begins with ``{"at":"``."""
+
 _UTC_TIME: Final = "GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z'"
 
 

@@ -65,7 +65,8 @@ DAILY_TOO: Final[dict[str, str]] = {
     "audit_opening by rowid>? AND rowid<?": OUTDATED,
     "ended_consent": DAILY + ": its digest is over all rows",
     "receipt": DAILY + ": the jurisdictions in use, from an index",
-    **dict.fromkeys(("proposed_order", "staff_passkey"), FEW),
+    **dict.fromkeys(("proposed_order", "staff_passkey", "zone_declaration", "job"), FEW),
+    **dict.fromkeys(("newer by purpose=? AND number>?", "newer by rowid>?"), FEW + ": newer declarations of a fact"),
 }
 """What the sweep may read besides."""
 

@@ -1,0 +1,87 @@
+"""Retention registry: how long rows are kept that name a person, or that say when a person did something.
+
+Every table of the data file is here: in `RETENTION` with its period, or in `NAMELESS` with the reason why it needs
+none. The sweep carries the periods out (`volens.erase.outdated_evidence`), and a test finds a table that is in neither.
+
+Only the log's leaves stay for ever: kind, time and a hash, about no one by themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, final
+
+from volens.store.schema.personal_tables import PERSONAL
+
+
+class Period(StrEnum):
+    """Which period counts. The values of the last three are names of clocks of a jurisdiction profile."""
+
+    CONSENT = "consent"
+    """While the consent is in force."""
+    ZONE = "match_history_days"
+    """The days for which the zone keeps visits."""
+    FIXED = "fixed"
+    """The same number of days everywhere."""
+    EVIDENCE = "evidence_days"
+    REQUESTS = "requests_days"
+    LOG = "log_openings_days"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long the rows of a table are kept at most.
+
+    Attributes:
+        since: the event from which the days count.
+        days: of a fixed period.
+    """
+
+    period: Period
+    since: str
+    days: int | None = None
+
+
+_CONSENT: Final = Retention(Period.CONSENT, "until the consent ends")
+_EVIDENCE: Final = Retention(Period.EVIDENCE, "the end of the consent")
+_LOGGED: Final = Retention(Period.LOG, "the entry in the log")
+
+RETENTION: Final[Mapping[str, Retention]] = {
+    "live_consent": _CONSENT,
+    **{one.table.name: _CONSENT for one in PERSONAL},
+    "passage": Retention(Period.ZONE, "the visit"),
+    "name_disclosure": Retention(Period.FIXED, "the day", 366),
+    "kept_answer": Retention(Period.FIXED, "the request", 1),
+    **dict.fromkeys(
+        ("receipt", "consent_end", "erasure", "certificate", "acknowledgement", "webhook_outbox"), _EVIDENCE
+    ),
+    **dict.fromkeys(("cohort", "cohort_member", "proposed_order"), _EVIDENCE),
+    "access_request": Retention(Period.REQUESTS, "the answer"),
+    **dict.fromkeys(("audit_opening", "opening_term"), _LOGGED),
+    "invitation": Retention(Period.FIXED, "the end of the invitation", 30),
+    "webhook_message": Retention(Period.FIXED, "its arrival", 30),
+    "job": Retention(Period.FIXED, "its end", 30),
+    **dict.fromkeys(("api_credential", "staff_passkey"), Retention(Period.LOG, "the end of the credential")),
+    **dict.fromkeys(
+        ("site_declaration", "zone_declaration"), Retention(Period.LOG, "a newer declaration of the same fact")
+    ),
+    "operator_key": Retention(Period.EVIDENCE, "the removal of the operator"),
+}
+"""By table. Rows that belong to a consent are deleted with it even if another period is longer."""
+
+NAMELESS: Final[Mapping[str, str]] = {
+    "site": "the controller, an organisation, and the site's public key",
+    **dict.fromkeys(
+        ("zone", "zone_change", "shorter_retention", "zone_calibration"), "what a zone promises to everyone"
+    ),
+    "notice": "a text for everyone",
+    **dict.fromkeys(("operators_required", "site_default"), "settings of the site"),
+    "collection_stop": "an order about a zone or a jurisdiction",
+    "recipient": "an organisation that gets data; people are told of former ones too (GDPR 15(1)(c))",
+    **dict.fromkeys(("webhook_endpoint", "webhook_sender", "webhook_sender_key"), "a program of an organisation"),
+    "process": "a program of the site; deleted ten minutes after its last sign",
+    "row_seal": "MACs of rows that are there; deleted with them",
+    **dict.fromkeys(("audit_event", "audit_node", "audit_checkpoint"), "hashes, kinds and times of a log about no one"),
+}
+"""Tables whose rows name no person and no moment of a person, and why."""
