@@ -1,13 +1,17 @@
 """Expiry clocks: the five rules by which time ends a consent. The clock that runs out first ends it.
 
 1. expired: the term that the person signed is over (GDPR 7 and 5(1)(e); ISO/IEC TS 27560 `validity_duration`).
-2. retention: the zone's retention, counted from the signature, is over (GDPR 5(1)(e), storage limitation).
-3. inactive: three years have passed since the last interaction (CNIL's practice for data of people who stay away).
-4. left: the purpose is over because the contract ended; the employer reports the date (GDPR 17(1)(a)).
+2. retention: the zone's retention, or the longest term of the person's jurisdiction if that is shorter, is over,
+   counted from the signature (GDPR 5(1)(e), storage limitation).
+3. inactive: the days of the person's jurisdiction have passed since the last interaction, three years at most (CNIL's
+   practice for data of people who stay away).
+4. left: the purpose is over because the contract ended; the employer reports the date (GDPR 17(1)(a)). A jurisdiction
+   that gives longer (`after_purpose_days`) is not waited for: the shortest clock wins.
 5. superseded: a new notice requests consent again, and the days for agreeing to it are over (GDPR 7(1) and 13(3):
    a person who was not informed of the new text has not agreed to it).
 
-If two clocks run out in the same second, the one higher in this list is the reason.
+The clocks of the jurisdiction are arguments (`volens.consent.law`). If two clocks run out in the same second, the one
+higher in this list is the reason.
 """
 
 from collections.abc import Sequence
@@ -16,9 +20,10 @@ from datetime import datetime, timedelta
 from typing import Final, final
 
 from volens.consent.withdrawal import EndReason
+from volens.consent.zone import MAX_RETENTION_DAYS
 
 INACTIVE_AFTER_DAYS: Final = 1095
-"""Three years without a leap day, so that it is never more than three years."""
+"""Three years without a leap day, so that it is never more than three years; no jurisdiction makes it longer."""
 
 MAX_SUPERSEDING_DAYS: Final = 366
 
@@ -53,6 +58,7 @@ class ClockFacts:
         last_interaction: when the person last gave consent, enrolled or came in.
         leaves_at: when the person leaves; None if no date was reported.
         superseded_at: of each newer notice that requests consent again: until when people may agree to it.
+        max_term_days, inactive_after_days: of the person's jurisdiction, as its profile is now.
     """
 
     issued_at: datetime
@@ -61,15 +67,18 @@ class ClockFacts:
     last_interaction: datetime
     leaves_at: datetime | None = None
     superseded_at: Sequence[datetime] = ()
+    max_term_days: int = MAX_RETENTION_DAYS
+    inactive_after_days: int = INACTIVE_AFTER_DAYS
 
 
 def deadlines(facts: ClockFacts) -> tuple[Deadline, ...]:
     """Return every running clock, the earliest deadline first."""
+    longest = timedelta(days=min(facts.retention_days, facts.max_term_days))
     found = [
         # 1. to 3.
         Deadline(EndReason.EXPIRED, facts.expires_at),
-        Deadline(EndReason.RETENTION, facts.issued_at + timedelta(days=facts.retention_days)),
-        Deadline(EndReason.INACTIVE, inactive_at(facts.last_interaction)),
+        Deadline(EndReason.RETENTION, facts.issued_at + longest),
+        Deadline(EndReason.INACTIVE, inactive_at(facts.last_interaction, facts.inactive_after_days)),
     ]
     # 4.
     if facts.leaves_at is not None:
@@ -84,9 +93,9 @@ def fixed_deadline(facts: ClockFacts) -> Deadline:
     return next(one for one in deadlines(facts) if one.reason is not EndReason.INACTIVE)
 
 
-def inactive_at(last_interaction: datetime) -> datetime:
-    """Return when the inactivity clock runs out: three years after the last interaction."""
-    return last_interaction + timedelta(days=INACTIVE_AFTER_DAYS)
+def inactive_at(last_interaction: datetime, after_days: int) -> datetime:
+    """Return when the inactivity clock runs out, by the days of the person's jurisdiction; the shorter one wins."""
+    return last_interaction + timedelta(days=min(after_days, INACTIVE_AFTER_DAYS))
 
 
 def superseded_at(published_at: datetime, within_days: int) -> datetime:

@@ -32,12 +32,7 @@ from volens.store.log import CERTIFICATES
 from volens.store.log.forgotten_ends import forget_ends
 from volens.store.log.outdated_openings import erase_openings_of, outdated_openings, referenced
 from volens.store.log.remembrance import EVIDENCE_DELETED
-from volens.store.promises.jurisdiction_clocks import (
-    clocks_of,
-    jurisdictions_in_use,
-    shortest_clocks,
-    shortest_of_all,
-)
+from volens.store.promises.jurisdiction_clocks import JurisdictionClocks, clocks_in, jurisdictions_in_use
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.store import Transaction
@@ -58,15 +53,15 @@ def delete_outdated_evidence(store: Store) -> dict[str, int]:
     """
     deleted = Counter[str]()
     with store.read() as connection:
-        codes = jurisdictions_in_use(connection)
-    now, clocks = store.now(), shortest_clocks(codes)
+        codes, profiles = jurisdictions_in_use(connection), clocks_in(connection)
+    now, clocks = store.now(), profiles.shortest(codes)
     # 1.
     for code in codes:
-        _shorten(store, code, now - timedelta(days=clocks_of(code).evidence_days))
+        _shorten(store, code, now - timedelta(days=profiles.of(code).evidence_days))
     # 2. and 3.
     for find, remove in (
         (_outdated_consents, _delete_consents),
-        (_outdated_requests(codes), _delete_requests),
+        (_outdated_requests(codes, profiles), _delete_requests),
         (_orders_of_no_one(now - timedelta(days=clocks.evidence_days)), _delete_orders),
         (_plans_not_carried_out(now - timedelta(days=clocks.evidence_days)), _delete_orders),
     ):
@@ -79,7 +74,7 @@ def delete_outdated_evidence(store: Store) -> dict[str, int]:
     deleted["openings"] += _erase_openings(store, log_before)
     # 5.
     with store.read() as connection:
-        forget_ends(store.keyring, connection, now - timedelta(days=shortest_of_all().evidence_days))
+        forget_ends(store.keyring, connection, now - timedelta(days=profiles.shortest_of_all().evidence_days))
     return {what: count for what, count in deleted.items() if count}
 
 
@@ -157,10 +152,10 @@ def _delete_consents(tx: Transaction, ids: Sequence[str]) -> Mapping[str, int]:
     return counts
 
 
-def _outdated_requests(codes: Sequence[str]) -> _Find:
+def _outdated_requests(codes: Sequence[str], profiles: JurisdictionClocks) -> _Find:
     """Return what finds the requests that were answered so long ago; one about no consent has the shortest period."""
-    days = {code: timedelta(days=clocks_of(code).requests_days) for code in codes}
-    shortest = timedelta(days=shortest_clocks(codes).requests_days)
+    days = {code: timedelta(days=profiles.of(code).requests_days) for code in codes}
+    shortest = timedelta(days=profiles.shortest(codes).requests_days)
 
     def find(now: datetime) -> Select[Any]:
         of_people = [

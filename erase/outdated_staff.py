@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Table, and_, delete, or_, select
 
 from volens.store import Store
 from volens.store.log.remembrance import EVIDENCE_DELETED
@@ -36,7 +36,7 @@ def delete_outdated_staff(store: Store, log_before: datetime, evidence_before: d
 
 def _credentials(store: Store, before: datetime) -> Counter[str]:
     deleted = Counter[str]()
-    ended = func.coalesce(_credential.ended_at, _credential.expires_at) <= before
+    ended = or_(_credential.ended_at <= before, _credential.expires_at <= before)
     outdated = select(_credential.credential_id).where(ended).order_by(_credential.credential_id).limit(_BATCH)
     while True:
         with store.read() as connection:

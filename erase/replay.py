@@ -34,7 +34,7 @@ from volens.store.log import (
     unopenable,
 )
 from volens.store.log.forgotten_ends import forgotten_size
-from volens.store.promises.jurisdiction_clocks import jurisdictions_in_use, shortest_clocks
+from volens.store.promises.jurisdiction_clocks import SHIPPED
 
 DRAFT: Final = ".restoring"
 Progress = Callable[[int, int], None]
@@ -246,8 +246,7 @@ def _check_not_outdated(
             "this data file is older than consents that ended and whose evidence was deleted since, so it could put "
             "them in force again; use a newer backup"
         )
-    with store.read() as connection:
-        days = shortest_clocks(jurisdictions_in_use(connection)).evidence_days
+    days = SHIPPED.shortest_of_all().evidence_days
     if not remembers and own_end is not None and own_end <= store.now() - timedelta(days=days):
         raise RefusedError(
             f"this data file is of {format_time(own_end)}, and evidence of ended consents is kept for {days} days, so "

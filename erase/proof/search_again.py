@@ -30,7 +30,7 @@ from volens.erase.proof.certificate_list import (
 from volens.index import Installation
 from volens.store.people import stored_receipts
 from volens.store.promises import acknowledgements_of
-from volens.store.promises.jurisdiction_clocks import shortest_of_all
+from volens.store.promises.jurisdiction_clocks import clocks_in
 
 _SEARCHABLE: Final = 3
 """Certificates of this version state the size of each hashed value."""
@@ -113,7 +113,7 @@ class Erasures:
             return None
         with self._store.read() as connection:
             found = receipt_of_certificate(connection, certificate.certificate_id)
-        days = shortest_of_all().evidence_days
+            days = clocks_in(connection).shortest_of_all().evidence_days
         if found is None and certificate.ended_at <= self._store.now() - timedelta(days=days):
             raise UnknownError(
                 f"the certificate is genuine, and the site deletes its evidence of an erasure after {days} days "

@@ -35,6 +35,7 @@ from volens.store.people.evidence_terms import evidence_ends
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.collection_stops import refuse_if_stopped
 from volens.store.promises.declared_facts import site_facts
+from volens.store.promises.jurisdiction_clocks import clocks_in
 from volens.store.promises.site_profiles import refuse_unlawful
 from volens.store.promises.stated_jurisdictions import refuse_not_stated
 from volens.store.row_seals import SealedRows, seals_of
@@ -104,12 +105,14 @@ class AuthenticConsent:
     Attributes:
         expires_at: when it ends by every expiry clock that is never postponed, as the database stores it.
         interacted_at: the last visit, which moves the clock of inactivity, as the database stores it.
+        inactive_after_days: how long that clock runs in the person's jurisdiction.
         rows: all rows of its scope (`volens.store.schema.authenticated`).
     """
 
     receipt: StoredReceipt
     expires_at: str
     interacted_at: str
+    inactive_after_days: int
     rows: SealedRows
 
     @property
@@ -120,7 +123,7 @@ class AuthenticConsent:
     @property
     def ends_at(self) -> datetime:
         """When it ends, by every clock."""
-        return min(parse_time(self.expires_at), inactive_at(parse_time(self.interacted_at)))
+        return min(parse_time(self.expires_at), inactive_at(parse_time(self.interacted_at), self.inactive_after_days))
 
 
 def authenticate_consents(
@@ -146,7 +149,7 @@ def inspect_consents(
 
     Cost: ten queries, and 15 us for each consent.
     """
-    seals, wanted = seals_of(connection), list(receipt_ids)
+    seals, wanted, clocks = seals_of(connection), list(receipt_ids), clocks_in(connection)
     visits = {
         receipt_id: (interacted_at, mac)
         for receipt_id, interacted_at, mac in _INTERACTIONS.rows(connection, {"ids": wanted})
@@ -165,9 +168,11 @@ def inspect_consents(
             )
             continue
         ((_, subject_id, purpose, expires_at),) = rows.tables[tables.live_consent.name]
-        ((*_, subject_key, token, _digest, _term),) = rows.tables[tables.receipt.name]
+        ((*_, jurisdiction, subject_key, token, _digest, _term),) = rows.tables[tables.receipt.name]
         receipt = StoredReceipt(one, DataSubjectId(subject_id), Purpose(purpose), subject_key, token)
-        found[one] = AuthenticConsent(receipt, expires_at, interacted_at, rows)
+        found[one] = AuthenticConsent(
+            receipt, expires_at, interacted_at, clocks.of(jurisdiction).inactive_after_days, rows
+        )
     return found
 
 

@@ -23,9 +23,11 @@ from volens.consent import (
     format_time,
 )
 from volens.consent.clocks import ClockFacts, Deadline, deadlines, fixed_deadline, superseded_at
+from volens.consent.law import Clocks
 from volens.consent.receipt import ReceiptClaims
 from volens.consent.times import whole_seconds
 from volens.store.people.consents import inspect_consents, live_owner
+from volens.store.promises.jurisdiction_clocks import clocks_in
 from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -88,7 +90,13 @@ def clocked(
     columns = ("purpose", "language", "version", "sha256", "published_at", "supersedes_within_days")
     published = connection.execute(select(*(tables.notice.c[name] for name in columns))).all()
     query = (
-        select(tables.live_consent, tables.receipt.c.token, tables.leaving.c.leaves_at, _seen.interacted_at)
+        select(
+            tables.live_consent,
+            tables.receipt.c.token,
+            tables.receipt.c.jurisdiction,
+            tables.leaving.c.leaves_at,
+            _seen.interacted_at,
+        )
         .join_from(tables.live_consent, tables.receipt, tables.receipt.c.receipt_id == _live.receipt_id)
         .join(tables.leaving, tables.leaving.c.receipt_id == _live.receipt_id, isouter=True)
         .join(tables.last_interaction, _seen.receipt_id == _live.receipt_id, isouter=True)
@@ -99,7 +107,7 @@ def clocked(
             query = query.where(column == wanted)
     if receipt_ids is not None:
         query = query.where(_live.receipt_id.in_(receipt_ids))
-    rows = connection.execute(query).all()
+    rows, clocks = connection.execute(query).all(), clocks_in(connection)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
         found = inspect_consents(connection, [row.receipt_id for row in batch])
@@ -110,7 +118,7 @@ def clocked(
                 DataSubjectId(row.subject_id),
                 Purpose(row.purpose),
                 row.expires_at,
-                _facts(row, retention, published),
+                _facts(row, retention, published, clocks.of(row.jurisdiction)),
                 own if isinstance(own, TamperError) else zone_problems[Purpose(row.purpose)],
             )
 
@@ -173,7 +181,9 @@ def count_outliving(connection: Connection, since: datetime) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def _facts(row: Row[Any], retention: Mapping[Purpose, int], published: Sequence[Row[Any]]) -> ClockFacts | None:
+def _facts(
+    row: Row[Any], retention: Mapping[Purpose, int], published: Sequence[Row[Any]], clocks: Clocks
+) -> ClockFacts | None:
     try:
         claims = UnverifiedReceipt.parse(row.token.encode("utf-8")).claims
     except InputError:
@@ -186,6 +196,8 @@ def _facts(row: Row[Any], retention: Mapping[Purpose, int], published: Sequence[
         last_interaction=row.interacted_at or claims.issued_at,
         leaves_at=row.leaves_at,
         superseded_at=_superseded_at(claims, [one for one in published if one.purpose == row.purpose]),
+        max_term_days=clocks.max_term_days,
+        inactive_after_days=clocks.inactive_after_days,
     )
 
 

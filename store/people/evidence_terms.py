@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from volens.consent import ReceiptId
-from volens.store.promises.jurisdiction_clocks import clocks_of
+from volens.store.promises.jurisdiction_clocks import clocks_in
 from volens.store.schema import data_tables as tables
 
 
@@ -16,5 +16,5 @@ def evidence_ends(connection: Connection, receipt_ids: Sequence[ReceiptId], ende
     rows = connection.execute(
         select(receipt.receipt_id, receipt.jurisdiction).where(receipt.receipt_id.in_(receipt_ids))
     ).all()
-    days = {code: clocks_of(code).evidence_days for code in {row.jurisdiction for row in rows}}
-    return {row.receipt_id: ended_at + timedelta(days=days[row.jurisdiction]) for row in rows}
+    clocks = clocks_in(connection)
+    return {row.receipt_id: ended_at + timedelta(days=clocks.of(row.jurisdiction).evidence_days) for row in rows}

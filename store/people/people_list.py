@@ -17,6 +17,7 @@ from volens.consent import Custody, DataSubjectId, EndReason, Purpose, ReceiptId
 from volens.consent.clocks import INACTIVE_AFTER_DAYS
 from volens.store.people.consents import open_name, stored_receipts
 from volens.store.people.deadlines import ClockedConsent, clocked
+from volens.store.promises.jurisdiction_clocks import clocks_in, jurisdictions_in_use
 from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.schema import data_tables as tables
 from volens.store.store import Store
@@ -125,13 +126,26 @@ def consent_ids(
         is_paused = _has_row(tables.restriction.c.receipt_id)
         query = query.where(is_paused if wanted.is_restricted else ~is_paused)
     if wanted.ends_before is not None:
-        visited = tables.last_interaction.c
-        inactive = exists().where(
-            visited.receipt_id == _live.receipt_id,
-            visited.interacted_at < wanted.ends_before - timedelta(days=INACTIVE_AFTER_DAYS),
+        query = query.where(
+            or_(_live.expires_at < wanted.ends_before, *_inactive_before(connection, wanted.ends_before))
         )
-        query = query.where(or_(_live.expires_at < wanted.ends_before, inactive))
     return [ReceiptId(one) for one in connection.scalars(query)]
+
+
+def _inactive_before(connection: Connection, time: datetime) -> list[ColumnElement[bool]]:
+    """Return conditions of which one holds if inactivity ends a consent before a time, by the person's jurisdiction."""
+    visited, receipt, clocks = tables.last_interaction.c, tables.receipt.c, clocks_in(connection)
+    days = {code: clocks.of(code).inactive_after_days for code in jurisdictions_in_use(connection)}
+    by_days = {number: [code for code, its in days.items() if its == number] for number in sorted(set(days.values()))}
+    return [
+        exists().where(
+            visited.receipt_id == _live.receipt_id,
+            visited.interacted_at < time - timedelta(days=min(number, INACTIVE_AFTER_DAYS)),
+            receipt.receipt_id == _live.receipt_id,
+            receipt.jurisdiction.in_(codes),
+        )
+        for number, codes in by_days.items()
+    ]
 
 
 def receipts_of_person(

@@ -31,6 +31,7 @@ from volens.store.keys.secrets import GrantSecret
 from volens.store.people.consents import LiveConsents, StoredReceipt, stored_receipt
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.collection_stops import refuse_if_stopped
+from volens.store.promises.jurisdiction_clocks import JurisdictionClocks, clocks_in
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.personal_tables import OWNER
@@ -195,15 +196,21 @@ def live_candidates(
     In a zone where the person holds the key there are none for any candidates.
     """
     values = _live_now(purpose, model_id, now) | {"ids": [int(one) for one in candidates]}
-    return {ReferenceId(row[0]): _sealed(row) for row in _CANDIDATES.rows(connection, values)}
+    clocks = clocks_in(connection)
+    found = (_sealed(row, clocks) for row in _CANDIDATES.rows(connection, values))
+    return {one.reference_id: one for one in found if one.live_until > now}
 
 
 def live_references_after(
     snapshot: ReadSnapshot, purpose: Purpose, model_id: ModelId, after: ReferenceId, now: datetime
 ) -> list[SealedReference]:
-    """Return the next 64 references, by id, that `live_candidates` would return for all ids above `after`."""
+    """Return the next 64 references, by id, whose consent is in force by its row, with an id above `after`.
+
+    Not checked: a clock of inactivity that is shorter than the longest; see `SealedReference.live_until`.
+    """
     values = _live_now(purpose, model_id, now) | {"after": int(after)}
-    return [_sealed(row) for row in _NEXT.rows(snapshot, values)]
+    clocks = clocks_in(snapshot)
+    return [_sealed(row, clocks) for row in _NEXT.rows(snapshot, values)]
 
 
 def live_ids(
@@ -216,15 +223,16 @@ def live_ids(
 
 def sealed_references(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> list[SealedReference]:
     """Return the references of consents, of every model."""
-    wanted = _reference.receipt_id.in_(list(receipt_ids))
-    return [_sealed(row) for row in connection.execute(_SEALED.where(wanted).order_by(_reference.reference_id))]
+    wanted, clocks = _reference.receipt_id.in_(list(receipt_ids)), clocks_in(connection)
+    rows = connection.execute(_SEALED.where(wanted).order_by(_reference.reference_id))
+    return [_sealed(row, clocks) for row in rows]
 
 
 def references_in(
     connection: Connection, purpose: Purpose, model_id: ModelId, wanted: Iterable[ReferenceId]
 ) -> Iterator[SealedReference]:
     """Yield references by id, to build a gallery, in batches of 500; none in zones where the person holds the key."""
-    ids = [int(reference_id) for reference_id in wanted]
+    ids, clocks = [int(reference_id) for reference_id in wanted], clocks_in(connection)
     query = _SEALED.where(
         _BY_OPERATOR,
         _reference.purpose == purpose,
@@ -233,7 +241,7 @@ def references_in(
     ).order_by(_reference.reference_id)
     for start in range(0, len(ids), _BATCH):
         for row in connection.execute(query, {"ids": ids[start : start + _BATCH]}):
-            yield _sealed(row)
+            yield _sealed(row, clocks)
 
 
 def reference_ids(connection: Connection, purpose: Purpose, model_id: ModelId, after: int = 0) -> set[ReferenceId]:
@@ -280,6 +288,7 @@ _SEALED: Final[Select[*tuple[Any, ...]]] = (
         _seen.c.interacted_at,
         _receipt.c.subject_key,
         _receipt.c.token,
+        _receipt.c.jurisdiction,
         _zone.c.custody,
     )
     .join_from(
@@ -332,12 +341,15 @@ _LIVE_IDS: Final = PreparedQuery(
 _NOT_LIVE: Final = datetime.fromtimestamp(0, UTC)
 
 
-def _sealed(row: Sequence[Any]) -> SealedReference:
+def _sealed(row: Sequence[Any], clocks: JurisdictionClocks) -> SealedReference:
     """Read the columns of `_SEALED`; a prepared query returns times as text."""
-    reference_id, model_id, box, receipt_id, subject_id, purpose, expires_at, seen, subject_key, token, custody = row
+    reference_id, model_id, box, receipt_id, subject_id, purpose, expires_at, *others = row
+    seen, subject_key, token, jurisdiction, custody = others
     receipt = StoredReceipt(ReceiptId(receipt_id), DataSubjectId(subject_id), Purpose(purpose), subject_key, token)
     held_by = Custody(custody or Custody.OPERATOR)
-    until = min(_time(expires_at), inactive_at(_time(seen))) if seen else _NOT_LIVE
+    until = _NOT_LIVE
+    if seen:
+        until = min(_time(expires_at), inactive_at(_time(seen), clocks.of(jurisdiction).inactive_after_days))
     return SealedReference(ReferenceId(reference_id), ModelId(model_id), box, until, receipt, held_by)
 
 
@@ -346,6 +358,9 @@ def _time(value: str | datetime) -> datetime:
 
 
 def _live_now(purpose: Purpose, model_id: ModelId, now: datetime) -> dict[str, object]:
-    """Return the parameters of `_OF_GALLERY` and `_LIVE_NOW`."""
+    """Return the parameters of `_OF_GALLERY` and `_LIVE_NOW`.
+
+    The database compares with the longest clock of inactivity; `SealedReference.live_until` has the person's own.
+    """
     active_since = format_time(now - timedelta(days=INACTIVE_AFTER_DAYS))
     return {"purpose": purpose, "model_id": model_id, "now": format_time(now), "active_since": active_since}

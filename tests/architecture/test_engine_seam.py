@@ -25,6 +25,8 @@ ROWS_OUTSIDE_THE_STORE = {
     "volens.rights.erasure_list",
     "volens.rights.stale_papers",
     "volens.erase.journal",
+    "volens.erase.outdated_evidence",
+    "volens.erase.outdated_staff",
     "volens.erase.proof.certificate_list",
     "volens.erase.order.order_rows",
     "volens.erase.order.selection",

@@ -1,6 +1,7 @@
 """Expiry clocks on a real site: each ends matching at its second without a sweep, and the sweep erases and reports."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from house import START, House, Person
 from tests.unit.store.raw import DATA, tamper
 from volens import verify_certificate
 from volens.consent import EndReason, ErasureIncompleteError, InputError, NoLiveConsentError, RefusedError, SubjectKey
+from volens.consent.law import ProfileCatalogue, shipped_profiles
 from volens.enroll import end_replaced_consent
 from volens.service.sample_notice import publish_sample_notice
 from volens.store.people import clocked, consent_ended, sealed_references
+from volens.store.people.people_list import ConsentFilter, consent_ids
+from volens.store.promises.jurisdiction_clocks import JurisdictionClocks
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -131,6 +135,33 @@ def test_a_consent_ends_by_the_earliest_clock(house: House) -> None:
     house.site.clocks.shorten_retention("lobby", 20)
     house.clock.move(days=40)
     assert house.site.sweep().reasons == {"superseded": 1}
+
+
+def test_a_profile_that_became_shorter_ends_consents_at_the_earlier_clock(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Matching stops at the second, the list and the sweep say which clock it was, and people elsewhere stay."""
+    person, visitor, elsewhere = house.admit("long"), house.admit("long"), house.admit("long", jurisdiction="GB")
+    shorter = replace(shipped_profiles()["FR"].clocks, inactive_after_days=20)
+    profile = replace(shipped_profiles()["FR"], clocks=shorter)
+    monkeypatch.setattr(
+        "volens.store.promises.jurisdiction_clocks.SHIPPED", JurisdictionClocks(ProfileCatalogue([profile]))
+    )
+    house.reopen()
+    house.clock.move(days=10)
+    house.visit(visitor)
+    house.clock.move(days=10, seconds=-1)
+    assert house.sees(person, "long")
+    house.clock.move(seconds=1)
+
+    assert [house.sees(one, "long") for one in (person, visitor, elsewhere)] == [False, True, True]
+    with pytest.raises(NoLiveConsentError):
+        house.grant(person)
+    with house.store.read() as connection:
+        filtered = ConsentFilter(ends_before=house.clock.time + SECOND)
+        assert consent_ids(connection, filtered) == [person.receipt_id]
+    assert house.site.sweep().reasons == {"inactive": 1}
+    assert reason_of(house, person) is EndReason.INACTIVE
 
 
 def test_a_visit_moves_only_the_inactivity_clock(house: House) -> None:

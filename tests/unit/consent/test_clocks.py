@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volens.consent import EndReason
-from volens.consent.clocks import LEGAL_SOURCES, ClockFacts, deadlines, fixed_deadline
+from volens.consent.clocks import (
+    LEGAL_SOURCES,
+    ClockFacts,
+    Deadline,
+    deadlines,
+    fixed_deadline,
+    inactive_at,
+)
+from volens.consent.law import shipped_profiles
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -71,6 +79,32 @@ def test_the_clock_that_a_visit_moves_is_not_a_fixed_one() -> None:
     facts = replace(FACTS, expires_at=START + 1098 * DAY, retention_days=1098)
     assert deadlines(facts)[0].reason is EndReason.INACTIVE
     assert fixed_deadline(facts).reason is EndReason.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("jurisdiction", "reason", "days"),
+    [("US-CO", EndReason.RETENTION, 730), ("US-TX", EndReason.INACTIVE, 1095), ("FR", EndReason.INACTIVE, 1095)],
+)
+def test_the_clocks_of_the_persons_jurisdiction_count(jurisdiction: str, reason: EndReason, days: int) -> None:
+    clocks = shipped_profiles()[jurisdiction].clocks
+    facts = replace(
+        FACTS,
+        expires_at=START + 1098 * DAY,
+        retention_days=1098,
+        max_term_days=clocks.max_term_days,
+        inactive_after_days=clocks.inactive_after_days,
+    )
+    assert deadlines(facts)[0] == Deadline(reason, START + days * DAY)
+
+
+def test_no_jurisdiction_makes_the_clock_of_inactivity_longer() -> None:
+    assert inactive_at(START, 5000) == inactive_at(START, 1095) == START + 1095 * DAY
+    assert inactive_at(START, 10) == START + 10 * DAY
+
+
+def test_a_law_that_gives_longer_after_the_purpose_is_not_waited_for() -> None:
+    assert shipped_profiles()["US-TX"].clocks.after_purpose_days == 365
+    assert deadlines(replace(FACTS, leaves_at=START + DAY))[0] == Deadline(EndReason.LEFT, START + DAY)
 
 
 _moments = st.integers(0, 1200).map(lambda days: START + days * DAY)

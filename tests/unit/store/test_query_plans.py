@@ -35,6 +35,7 @@ EVERY_DAY: Final[dict[str, str]] = {
     "access_request": "one row for each request that the site ever got",
     "audit_event by rowid>?": NEWEST,
     "consent_end by log_size>?": NEWEST,
+    "receipt by jurisdiction>?": "the next jurisdiction in use, one row of an index for each",
     "row_seal by generation>? AND generation<?": NEWEST,
     "biometric_reference by purpose=? AND model_id=? AND rowid>?": NEWEST + "; all, if a gallery lost more than it saw",
     "biometric_reference by purpose=? AND model_id=? AND rowid<?": "a count, by which a gallery notices what it lost",
@@ -64,7 +65,6 @@ DAILY_TOO: Final[dict[str, str]] = {
     "consent_end by ended_at<?": OUTDATED,
     "audit_opening by rowid>? AND rowid<?": OUTDATED,
     "ended_consent": DAILY + ": its digest is over all rows",
-    "receipt": DAILY + ": the jurisdictions in use, from an index",
     **dict.fromkeys(("proposed_order", "staff_passkey", "zone_declaration", "job"), FEW),
     **dict.fromkeys(("newer by purpose=? AND number>?", "newer by rowid>?"), FEW + ": newer declarations of a fact"),
 }
