@@ -24,12 +24,14 @@ from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
 from volens.consent.subject_key import SubjectPublicKey
 from volens.consent.typed_text import parse_text
+from volens.enroll.offers import OfferWay, record_offer
 from volens.enroll.receipt_submission import accept_receipt, offer_receipt
 from volens.enroll.renewal import end_replaced_consent
 from volens.index import Installation
-from volens.store import Transaction
+from volens.store import Store, Transaction
 from volens.store.people import add_external_id, parse_external_id, shorten
 from volens.store.people.consents import add_consent
+from volens.store.people.disclosures import COMMAND_LINE
 from volens.store.people.subject_secrets import add_commitment
 from volens.store.programs import MessageKind, enqueue
 from volens.store.promises import Defaults, notice_of, processing_record, zone_of
@@ -47,18 +49,39 @@ def offer_consent(
     jurisdiction: str,
     valid_days: int | None = None,
     valid_until: datetime | None = None,
+    way: OfferWay = OfferWay.COMMAND,
+    offered_by: str = COMMAND_LINE,
 ) -> ReceiptOffer:
-    """Return a receipt for a person who read `notice` to sign with their own key, wherever that is. Nothing is stored.
+    """Return a receipt for a person who read `notice` to sign with their own key, wherever that is.
+
+    The receipt is not stored; that a person was asked is logged (`volens.enroll.offers`). An offer by an invitation was
+    logged when the invitation was sent. `offered_by` is the id of the caller.
 
     The jurisdiction is the ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``. `valid_days`
     or `valid_until` is the term that the person signs, by default the zone's retention.
 
     Raises:
         InputError: the notice is not the newest of its zone, or the jurisdiction or the term is not valid.
-        RefusedError: the zone refuses this form, no profile covers the jurisdiction, or a passkey is to sign and the
-            site has no public address.
+        RefusedError: the zone is not open (`refuse_to_ask`) or refuses this form, no profile covers the jurisdiction,
+            or a passkey is to sign and the site has no public address.
     """
     store = installation.store
+    offer = _composed(store, notice, public_key, form, jurisdiction, valid_days, valid_until)
+    if way is not OfferWay.INVITATION:
+        with store.write() as tx:
+            record_offer(tx, notice.purpose, way, notice.language, offered_by)
+    return offer
+
+
+def _composed(
+    store: Store,
+    notice: Notice,
+    public_key: SubjectPublicKey,
+    form: SignatureForm,
+    jurisdiction: str,
+    valid_days: int | None,
+    valid_until: datetime | None,
+) -> ReceiptOffer:
     with store.read() as connection:
         zone = zone_of_newest(connection, notice)
         record = processing_record(connection, store.site.controller, zone.purpose, jurisdiction)
@@ -167,21 +190,22 @@ def give_consent(
 ) -> TakeHome:
     """Offer, sign and accept at the desk, where the person's key is; the receipt says that it was signed there.
 
+    The offer is logged in the transaction that records the consent.
+
     Raises:
         VolensError: see `offer_consent` and `accept_consent`.
     """
     parse_name(name)
-    offer = offer_consent(
-        installation,
-        notice,
-        public_key=key.public,
-        form=SignatureForm.DESK,
-        jurisdiction=jurisdiction,
-        valid_days=valid_days,
-        valid_until=valid_until,
-    )
+    desk = SignatureForm.DESK
+    offer = _composed(installation.store, notice, key.public, desk, jurisdiction, valid_days, valid_until)
+
+    def finish(tx: Transaction, take_home: TakeHome) -> None:
+        record_offer(tx, notice.purpose, OfferWay.DESK, notice.language)
+        if in_transaction is not None:
+            in_transaction(tx, take_home)
+
     return accept_consent(
-        installation, notice, offer.sign(key), name=name, external_id=external_id, in_transaction=in_transaction
+        installation, notice, offer.sign(key), name=name, external_id=external_id, in_transaction=finish
     )
 
 

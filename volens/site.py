@@ -22,6 +22,7 @@ from volens.consent import (
 from volens.consent.zone import Promises
 from volens.enroll import ConsentChanges, Enrolled, Invitations, TurnedHead
 from volens.enroll import enroll as enroll_person
+from volens.enroll.offers import Offers
 from volens.erase import PendingStops, Progress, SweepReport, carry_out_pending, restore_site, resume_begun, sweep
 from volens.erase.order import Cohorts
 from volens.erase.proof import Erased, Erasures
@@ -78,6 +79,7 @@ class Site(ConsentGiving, DoorDecisions):
         feed: applies the changes of other processes, for a process that keeps the site open.
         changes: of consents in force: renewal, correction of the name, new photos, new code.
         invitations: of people who have not agreed yet: made, opened, used, refused, cancelled.
+        offers: how many people were asked and said no, and how the alternative of a zone fares.
         cohorts: erasures by order, their dossiers, orders to stop collecting, and the operators who may approve.
         keys: the site's keys: their state and their rotation.
         zones: titles of zones, pausing and removing them.
@@ -107,6 +109,7 @@ class Site(ConsentGiving, DoorDecisions):
         self.feed = ChangeFeed(installation)
         self.changes = ConsentChanges(installation, lambda: self.extractor)
         self.invitations = Invitations(installation)
+        self.offers = Offers(installation)
         self.stops = PendingStops(installation)
         self.cohorts = Cohorts(installation)
         self.keys = Keys(store, installation.galleries.reissue)

@@ -8,8 +8,10 @@ from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
 from volens.consent.subject_key import SubjectPublicKey
 from volens.enroll import accept_consent, give_consent, offer_consent
+from volens.enroll.offers import OfferWay
 from volens.index import Installation
 from volens.store import Transaction
+from volens.store.people.disclosures import COMMAND_LINE
 
 
 class ConsentGiving:
@@ -26,6 +28,8 @@ class ConsentGiving:
         jurisdiction: str,
         valid_days: int | None = None,
         valid_until: datetime | None = None,
+        way: OfferWay = OfferWay.COMMAND,
+        offered_by: str = COMMAND_LINE,
     ) -> ReceiptOffer:
         """Return a receipt for a person who read `notice` to sign elsewhere; see `volens.enroll.offer_consent`."""
         return offer_consent(
@@ -36,6 +40,8 @@ class ConsentGiving:
             jurisdiction=jurisdiction,
             valid_days=valid_days,
             valid_until=valid_until,
+            way=way,
+            offered_by=offered_by,
         )
 
     def accept_consent(

@@ -26,6 +26,7 @@ from volens.service.cli import backup_commands as backup
 from volens.service.cli import breach_commands as breach
 from volens.service.cli import calibrate_commands as calibrate
 from volens.service.cli import certificate_commands as certificate
+from volens.service.cli import compare_commands as compare
 from volens.service.cli import consent_commands as consent
 from volens.service.cli import credential_commands as credential
 from volens.service.cli import decision_commands as decisions
@@ -121,6 +122,7 @@ consent.app.add_typer(signing.app)
 consent.app.add_typer(renewal.app)
 consent.app.add_typer(restriction.app)
 certificate.app.add_typer(issued_certificates.app)
+zone.app.add_typer(compare.app)
 
 app = Commands("volens", cls=_Program, no_args_is_help=True, pretty_exceptions_enable=False)
 for _noun in (one for apps in _PANELS.values() for one in apps):

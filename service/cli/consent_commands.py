@@ -9,6 +9,8 @@ import typer
 from volens import Site
 from volens.consent import (
     InputError,
+    Notice,
+    RefusedError,
     SecondFactor,
     SubjectKey,
     TakeHome,
@@ -76,8 +78,7 @@ def give(
         if not yes_i_read_it:
             record = site.declarations.record(notice.purpose, law)
             term = end_of_term(record, site.now(), valid_days=valid_days, valid_until=valid_until) - site.now()
-            words = consent_words(record, notice.language, term)
-            ask_to_agree(notice.text, record.zone.label, notice.language, words)
+            _ask(site, notice, record.zone.label, consent_words(record, notice.language, term))
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
         try:
@@ -168,6 +169,14 @@ def _check_key_file(new_key: Path | None, files: TakeHomeFiles) -> None:
     must_be_new(new_key, "key")
     if new_key is not None and new_key.absolute() in {path.absolute() for path in files.names()}:
         raise InputError(f"got {new_key} for the key and for another file; choose two names")
+
+
+def _ask(site: Site, notice: Notice, zone: str, words: str) -> None:
+    try:
+        ask_to_agree(notice.text, zone, notice.language, words)
+    except RefusedError:
+        site.offers.refuse(notice.purpose)
+        raise
 
 
 def _hand_over(site: Site, take_home: TakeHome, files: TakeHomeFiles, new_key: Path | None) -> None:

@@ -41,7 +41,7 @@ class _Invite(Group):
 
 
 app = Commands("invite", "Invite people by a link, on which each says yes or no.", cls=_Invite)
-refusal_app = Commands("refusal", "Check a refusal receipt.")
+refusal_app = Commands("refusal", "Count a no that a person said at the desk, or check a refusal receipt.")
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The id that 'volens invite list' shows.", show_default=False)]
 _Days = Annotated[int, typer.Option("--days", help="The link is open for this many days, 1 to 90.")]
@@ -177,6 +177,25 @@ def import_people(
     emit(documents, "\n".join(lines), as_json=as_json)
     if refused:
         raise typer.Exit(ExitCode.REFUSED)
+
+
+@refusal_app.command("record", "--zone lobby --out refusal.json")
+def record(
+    site: Site,
+    zone: ZoneOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for a signed receipt, if the person wants one.", show_default=False)
+    ] = None,
+) -> Output:
+    """Count that a person said no at the desk. Who it was is not recorded; a receipt names nobody."""
+    must_be_new(out, "refusal receipt")
+    name = site.defaults.zone(zone)
+    receipt = site.offers.refuse(name, receipt_wanted=out is not None)
+    document = {"zone": name, "receipt": None if out is None else str(out)}
+    if out is None or receipt is None:
+        return document, "counted; nothing else was recorded"
+    write_private(out, receipt)
+    return document, f"counted; give {shown(out)} to the person, then delete it"
 
 
 @refusal_app.command("verify", "refusal.json --trust site.pub")

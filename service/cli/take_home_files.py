@@ -94,7 +94,7 @@ def ask_to_agree(notice_text: str, zone: str, language: str, consent_text: str) 
     yes = words.text("yes")
     answer = typer.prompt(words.text("question", yes=yes), err=True, default=words.text("no"))
     if not (same_text(answer, yes) or same_text(answer, _YES)):
-        raise RefusedError("the person did not agree; nothing was recorded")
+        raise RefusedError("the person did not agree; nothing about the person was recorded")
 
 
 def ask_about_identity(what: str) -> None:

@@ -18,7 +18,8 @@ from volens.consent.receipt import notice_language
 from volens.consent.receipt_offer import OFFER_LIFETIME, ReceiptOffer, read_offer
 from volens.consent.receipt_signature import SignatureForm
 from volens.consent.subject_key import SubjectPublicKey
-from volens.service.http.access import GuardedRoute
+from volens.enroll.offers import OfferWay
+from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import EXAMPLE_SHA256, Id, RequestBody, SubjectId, Time, ZoneName
 from volens.service.http.idempotency import Idempotent, IdempotentRequest, StorableResponse
@@ -125,8 +126,8 @@ class ConsentAnswer(BaseModel):
 
 
 @router.post("/zones/{zone}/consents/offers", response_model=OfferAnswer, summary="Offer a receipt to sign")
-async def offer_consent(zone: str, app_state: SharedState, new: OfferRequest) -> OfferAnswer:
-    """Return the receipt for a person to sign with their own key. Nothing is stored."""
+async def offer_consent(zone: str, app_state: SharedState, new: OfferRequest, caller: Caller) -> OfferAnswer:
+    """Return the receipt for a person to sign with their own key. Only that a person was asked is logged."""
     site = app_state.site
 
     def offer() -> OfferAnswer:
@@ -138,10 +139,35 @@ async def offer_consent(zone: str, app_state: SharedState, new: OfferRequest) ->
                 jurisdiction=new.jurisdiction,
                 valid_days=new.valid_days,
                 valid_until=term_end(site, new.valid_until),
+                way=OfferWay.DESK,
+                offered_by=caller.caller_id,
             )
         )
 
     return await app_state.desk_pool.run(offer)
+
+
+class NewRefusal(RequestBody):
+    """A no that a person said at the desk."""
+
+    receipt_wanted: bool = Field(False, description="the person wants a signed receipt for their no")
+
+
+class RefusalAnswer(BaseModel):
+    """What the site keeps of a no is a count; the receipt is the person's."""
+
+    receipt: str | None = Field(description="the file, if it is wanted; it names no one", examples=[None])
+
+
+@router.post("/zones/{zone}/refusals", status_code=201, response_model=RefusalAnswer, summary="Count a no")
+async def count_refusal(zone: str, app_state: SharedState, new: NewRefusal, idempotent: Idempotent) -> Response:
+    """Count that a person said no at the desk. Who it was is not recorded."""
+
+    def count() -> StorableResponse:
+        receipt = app_state.site.offers.refuse(zone, receipt_wanted=new.receipt_wanted)
+        return StorableResponse(RefusalAnswer(receipt=None if receipt is None else receipt.decode("ascii")))
+
+    return await idempotent.run(app_state.desk_pool, count, zone, new)
 
 
 @router.post("/zones/{zone}/consents", status_code=201, response_model=ConsentAnswer, summary="Record a consent")

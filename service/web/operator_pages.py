@@ -47,16 +47,19 @@ async def zones_page(request: Request, app_state: SharedState, staff: Staff) -> 
         now, programs = site.now(), site.programs
         doors = [one for one in programs.credentials.list() if one.role is Role.DOOR and one.expires_at > now]
         largest = largest_searched_zone()
+        status = site.status().zones
+        compared = {one.zone: one for one in site.offers.compare_each([one.zone.purpose for one in status])}
         zones = [
             {
                 "zone": one.zone,
                 "name": zone_name(one.zone),
+                "compared": compared[one.zone.purpose],
                 "people": one.live_consents,
                 "missed": missed_per_100(one.live_consents) if one.zone.custody is Custody.OPERATOR else None,
                 "largest": largest if one.zone.custody is Custody.OPERATOR else None,
                 "doors": [door for door in doors if door.purpose == one.zone.purpose],
             }
-            for one in site.status().zones
+            for one in status
         ]
         activity = programs.decisions.activity(now - ACTIVITY)
         has_address = site.defaults.public_url() is not None

@@ -13,6 +13,7 @@ from volens.consent.reason import Reason
 from volens.consent.receipt_signature import SignatureForm
 from volens.consent.subject_key import SubjectPublicKey
 from volens.enroll import InvitationView
+from volens.enroll.offers import OfferWay
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import RequestBody
 from volens.service.http.consent_routes import signed_bytes
@@ -95,6 +96,7 @@ async def offer_invited(request: Request, app_state: SharedState, invited: Invit
                 jurisdiction=view.jurisdiction,
                 valid_days=view.valid_days,
                 valid_until=view.valid_until,
+                way=OfferWay.INVITATION,
             )
         )
 

@@ -138,7 +138,8 @@ def add_invitations(
     ids = [str(row["invitation_id"]) for row in rows]
     with tx.changing(Scope.INVITATION, ids):
         tx.connection.execute(insert(table), rows)
-        tx.log_all(SENT, [{"zone": row["purpose"], "invited_by": row["invited_by"]} for row in rows])
+        sent = [{"zone": r["purpose"], "invited_by": r["invited_by"], "language": r["language"]} for r in rows]
+        tx.log_all(SENT, sent)
     return list(invitations(tx.connection, ids).values())
 
 

@@ -57,6 +57,7 @@ ASKED = {
     "find_people": ("POST", "/v1/people/search"),
     "offer_consent": ("POST", "/v1/zones/lobby/consents/offers"),
     "give_consent": ("POST", "/v1/zones/lobby/consents"),
+    "count_refusal": ("POST", "/v1/zones/lobby/refusals"),
     "enroll": ("POST", "/v1/zones/lobby/enrollments"),
     "invite": ("POST", "/v1/zones/lobby/invitations"),
     "list_invitations": ("GET", "/v1/zones/lobby/invitations"),

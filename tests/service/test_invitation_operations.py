@@ -7,6 +7,7 @@ import pytest
 from house import House
 from starlette.testclient import TestClient
 
+from volens.consent.refusal import verify_refusal
 from volens.store.programs import Role
 
 Bearer = Callable[..., dict[str, str]]
@@ -132,3 +133,14 @@ def test_a_file_that_is_no_table_of_people_is_an_error(
     answer = client.post(IMPORT, headers=desk, files={"table": ("x.csv", table)}, data={"jurisdiction": "FR"})
     assert answer.status_code == 422
     assert house.site.invitations.list() == []
+
+
+def test_a_no_at_the_desk_is_a_count_and_a_receipt_if_wanted(
+    client: TestClient, house: House, desk: dict[str, str]
+) -> None:
+    no = client.post("/v1/zones/lobby/refusals", json={}, headers=desk)
+    assert (no.status_code, no.json()) == (201, {"receipt": None})
+    wanted = client.post("/v1/zones/lobby/refusals", json={"receipt_wanted": True}, headers=desk)
+    assert verify_refusal(wanted.json()["receipt"].encode(), *house.site.verifier_key.public_keys).zone == "lobby"
+    assert house.site.offers.compare("lobby").refused == 2
+    assert client.post("/v1/zones/attic/refusals", json={}, headers=desk).status_code == 403

@@ -19,7 +19,7 @@ def test_every_command_of_the_page_does_what_the_page_says(
     monkeypatch.setenv("VOLENS_HOME", str(tmp_path / "walk" / "site"))
     monkeypatch.chdir(tmp_path)
     lines = console_lines("invitations.md")
-    assert len(lines) == 18
+    assert len(lines) == 22
 
     for line in lines:
         dollar, program, *arguments = shlex.split(line, comments=True)

@@ -87,6 +87,20 @@ def test_a_zone_that_is_not_open_says_which_command_opens_it(lobby: Path, volens
     assert (doctor["gates"]["ok"], command in doctor["gates"]["found"]) == (False, True)
     assert volens("declare", "zone", "lobby", "dpia", "2026-01-15").code == 0
     assert {one["what"]: one["ok"] for one in volens("doctor", "--json").json}["gates"] is True
-    assert volens("declare", "zone", "lobby", "dpia", "").code == 0
-    command = "volens declare zone lobby dpia YYYY-MM-DD"
-    assert volens("declare", "zone", "lobby", "dpia", "2026-01-15").code == 0
+
+
+def test_a_worse_alternative_is_said_in_one_sentence(ada: Path, volens: Command) -> None:
+    assert ada.exists()
+    assert "alternative-wait-s is not declared" in volens("zone", "compare", "lobby").out
+    for fact, value in {"face-wait-s": 3, "alternative-wait-s": 12, "alternative-cost": "nothing"}.items():
+        assert volens("declare", "zone", "lobby", fact, value).code == 0
+    counted = volens("refusal", "record", "--zone", "lobby", "--out", "no.json")
+    assert (counted.code, counted.out.split(";")[0]) == (0, "counted")
+    assert volens("refusal", "verify", "no.json", "--trust", "site/site.pub").code == 0
+    text = volens("zone", "compare", "lobby").out
+    assert "people who use it wait 9 s longer" in text
+    assert "not declared" not in text.replace("place        not declared", "").replace("time         not declared", "")
+    shown = volens("zone", "compare", "lobby", "--json").json
+    assert (shown["people"], shown["asked"], shown["refused"], shown["drawbacks"]) == (1, 1, 1, ["wait"])
+    assert [(one["way"], one["language"], one["count"]) for one in shown["offers"]] == [("desk", "en", 1)]
+    assert volens("zone", "compare", "attic").code == 2

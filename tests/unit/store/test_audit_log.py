@@ -44,6 +44,7 @@ def test_a_valid_log_is_reported_in_numbers(house: House) -> None:
         "zone.declared": 1,
         "notice.published": 1,
         "consent.given": 2,
+        "consent.offered": 2,
         "reference.enrolled": 2,
         "consent.ended": 1,
         "erasure.certified": 1,

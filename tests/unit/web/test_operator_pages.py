@@ -107,6 +107,21 @@ def test_a_closed_gate_is_a_question_and_its_command(house: House, client: TestC
     assert "1. April 2099</time>, nach dem erklärten Datum" in text
 
 
+def test_a_worse_alternative_is_said_beside_its_numbers(house: House, client: TestClient, operator: Member) -> None:
+    del operator
+    facts = {"face_wait_s": "3", "alternative_wait_s": "12", "alternative_cost": "5 EUR for the badge"}
+    house.site.declarations.declare_zone("lobby", facts)
+    house.admit()
+    house.site.offers.refuse("lobby")
+    text = re.sub(r"\s+", " ", client.get("/operator/zones").text)
+    said_no = 'People who said no</th><td data-label="Face">\u2013</td><td data-label="Other way">1</td>'
+    assert said_no in text
+    assert "people wait 9 s longer, so a yes is hardly free." in text
+    assert "it costs the person something, so a yes is hardly free." in text
+    house.site.declarations.declare_zone("lobby", {"alternative_wait_s": "3", "alternative_cost": "nothing"})
+    assert "hardly free" not in client.get("/operator/zones").text
+
+
 def test_a_backup_older_than_a_week_is_a_problem(house: House, state: AppState) -> None:
     with house.site.installation.store.write() as tx:
         tx.log("backup.begun", {"with_keyring": 0})
