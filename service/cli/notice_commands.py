@@ -13,6 +13,7 @@ from volens.service.cli.named_files import must_be_new, read_file
 from volens.service.cli.options import HomeOption, JsonOption, ZoneOption
 from volens.service.cli.output import counted, emit, members, shown, warn
 from volens.service.cli.session import opened
+from volens.service.notice_markdown import notice_text
 from volens.store.files import write_public
 
 app = Commands("notice", "Draft, check and publish the notice that people read before giving consent.")
@@ -119,10 +120,12 @@ def show(
     site: Site,
     zone: ZoneOption = None,
     language: Annotated[str | None, typer.Option(help="The language; not needed if there is only one.")] = None,
+    *,
+    source: Annotated[bool, typer.Option("--source", help="The exact text that was published, with anchors.")] = False,
 ) -> Output:
-    """Show the newest notice of a zone."""
+    """Show the newest notice of a zone, as a person reads it."""
     notice = site.notice(site.defaults.zone(zone), language)
-    return _document(notice) | {"text": notice.text}, notice.text
+    return _document(notice) | {"text": notice.text}, notice.text if source else notice_text(notice.text)
 
 
 def _warn(report: NoticeReport) -> None:

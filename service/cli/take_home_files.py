@@ -11,6 +11,7 @@ from volens.consent.typed_text import same_text
 from volens.erase.pages import PageWords, page_language
 from volens.service.cli.named_files import must_be_new, write_private
 from volens.service.cli.output import note
+from volens.service.notice_markdown import notice_text
 from volens.service.qr_codes import secret_qr, withdrawal_qr
 
 _YES: Final = "yes"
@@ -73,7 +74,7 @@ class TakeHomeFiles:
             self.remove()
 
 
-def ask_to_agree(notice_text: str, zone: str, language: str, consent_text: str) -> None:
+def ask_to_agree(text: str, zone: str, language: str, consent_text: str) -> None:
     """Show a notice, what its zone is called and the words to sign on the terminal, and ask for an explicit yes.
 
     The question and its yes are in the language of the notice; in English, if there are no words in that language.
@@ -89,7 +90,7 @@ def ask_to_agree(notice_text: str, zone: str, language: str, consent_text: str) 
             "--yes-i-read-it"
         )
     words = PageWords("consent_question", page_language(language))
-    note(words.text("zone", zone=zone) + f"\n\n{notice_text}\n")
+    note(words.text("zone", zone=zone) + f"\n\n{notice_text(text)}\n")
     note(words.text("sign") + f"\n{consent_text}\n")
     yes = words.text("yes")
     answer = typer.prompt(words.text("question", yes=yes), err=True, default=words.text("no"))

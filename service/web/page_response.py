@@ -12,6 +12,7 @@ from markupsafe import escape
 from volens.consent.zone import Zone
 from volens.erase.pages import LANGUAGES, PageLanguage
 from volens.service.http.app_state import AppState
+from volens.service.notice_markdown import notice_html
 from volens.service.web.page_language import LANGUAGE_COOKIE, SHARED_DOMAIN, PageTexts, language_of
 from volens.service.web.static_assets import asset_url
 
@@ -119,6 +120,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["asset"] = asset_url
+    environment.globals["notice_html"] = notice_html
     return environment
 
 
