@@ -8,10 +8,12 @@ import typer
 
 from volens import Site
 from volens.consent import InputError
+from volens.consent.notice_change import RECIPIENT_ADDED
 from volens.erase import OperatorKey, is_protected, read_public_pem
 from volens.erase.proof import sign_statement, verify_certificate
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_public
+from volens.service.cli.notice_needs import YES_HELP, ask_before, next_notice
 from volens.service.cli.options import PassphraseOption, TrustOption
 from volens.service.cli.output import members, shown, table
 from volens.store.promises import Recipient
@@ -31,11 +33,14 @@ def add(
     key: Annotated[
         Path | None, typer.Option(help="The recipient's public key (PEM, Ed25519), if it signs statements of erasure.")
     ] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help=YES_HELP)] = False,
 ) -> Output:
-    """Register a recipient of a zone's data. The notice must name it, too (GDPR 13(1)(e))."""
+    """Register a recipient of a zone's data. The notice must name it, and people who agreed before are asked again."""
+    ask_before(site, zone, RECIPIENT_ADDED, yes=yes)
     public = None if key is None else read_public_pem(read_file(key, "public key"))
     added = site.rights.recipients.add(zone, name, contact=contact, public_key=public)
-    text = f"registered {added.name} as recipient in zone {added.zone}\ncheck that the notice names it"
+    text = f"registered {added.name} as recipient in zone {added.zone}{next_notice(zone, RECIPIENT_ADDED)}"
     return _document(added), text
 
 

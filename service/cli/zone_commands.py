@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
@@ -11,8 +12,18 @@ from volens.consent import Custody, InputError, RefusedError
 from volens.consent.declarations import SiteFact
 from volens.consent.law.gates import ClosedGate
 from volens.consent.notice import PASSING_SENTENCES
-from volens.consent.zone import DeskSignature, FpirTarget, LivenessLevel, Trigger, ZoneState
+from volens.consent.notice_change import notice_need
+from volens.consent.zone import (
+    DeskSignature,
+    FpirTarget,
+    LivenessLevel,
+    Trigger,
+    ZoneState,
+    parse_liveness,
+    parse_trigger,
+)
 from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.notice_needs import YES_HELP, ask_before, next_notice
 from volens.service.cli.output import counted, members, progress, table
 from volens.service.zone_sizes import BEYOND, size_sentence
 
@@ -95,10 +106,11 @@ def shorten(
     retention_days: Annotated[int, typer.Option(help="A consent ends by itself after this many days; fewer than now.")],
 ) -> Output:
     """Shorten a zone's retention, also for people who agreed to a longer one. It is never extended."""
+    before = site.zones.get(name)
     zone, shortened = site.clocks.shorten_retention(name, retention_days)
     text = (
         f"zone {zone.purpose} stores nothing longer than {counted(zone.retention_days, 'day')}; "
-        f"{counted(shortened, 'consent')} shortened"
+        f"{counted(shortened, 'consent')} shortened{next_notice(name, notice_need(before, zone))}"
     )
     return _document(zone) | {"shortened": shortened}, text
 
@@ -110,8 +122,10 @@ def rename(
     title: Annotated[str, typer.Option(help="The new title, at most 80 characters; '' takes it away.")],
 ) -> Output:
     """Change the title of a zone. Its name stays, because receipts and certificates have it."""
+    before = site.zones.get(name)
     zone = site.zones.rename(name, title)
-    return _document(zone), f"zone {zone.purpose} is now called {zone.title or 'by its name'}"
+    then = next_notice(name, notice_need(before, zone))
+    return _document(zone), f"zone {zone.purpose} is now called {zone.title or 'by its name'}{then}"
 
 
 @app.command("change", "lobby --fpir 0.01%")
@@ -121,20 +135,28 @@ def change(
     fpir: Annotated[str | None, _Fpir] = None,
     trigger: Annotated[str | None, _Trigger] = None,
     liveness: Annotated[str | None, _Liveness] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help=YES_HELP)] = False,
 ) -> Output:
     """Change the rate of strangers accepted that a zone aims at (FPIR), its trigger, or what it does against photos.
 
     Its doors follow at once. A stricter zone misses more of its own people: see docs/accuracy.md. Triggers: see
     docs/doors.md. With --liveness challenge, only kiosks and 'volens verify --camera' decide: see docs/liveness.md.
+    Trigger and liveness are in the notice: a change that compares more faces, or computes more of them, asks first.
     """
     if [fpir, trigger, liveness].count(None) != 2:  # noqa: PLR2004  all but one
         raise InputError("got none of --fpir, --trigger and --liveness, or several of them; give the one to change")
+    before = site.zones.get(name)
     if trigger is not None:
+        need = notice_need(before, replace(before, trigger=parse_trigger(trigger)))
+        ask_before(site, name, need, yes=yes)
         zone = site.zones.set_trigger(name, trigger)
-        return _document(zone), f"zone {zone.label}: {_TRIGGERS[zone.trigger]}"
+        return _document(zone), f"zone {zone.label}: {_TRIGGERS[zone.trigger]}{next_notice(name, need)}"
     if liveness is not None:
+        need = notice_need(before, replace(before, liveness=parse_liveness(liveness)))
+        ask_before(site, name, need, yes=yes)
         zone = site.zones.set_liveness(name, liveness)
-        return _document(zone), f"zone {zone.label} has liveness {zone.liveness}"
+        return _document(zone), f"zone {zone.label} has liveness {zone.liveness}{next_notice(name, need)}"
     zone = site.zones.set_fpir(name, fpir or "")
     return _document(zone), f"zone {zone.label} aims at {zone.fpir} of strangers accepted in one look"
 

@@ -198,7 +198,7 @@ def test_a_person_walking_through_a_video_opens_the_door_once(
     writer.release()
     there = ["--home", str(home)]
     wanted = ["--url", "http://127.0.0.1:9/", "--allow-private", "--event", "door.decision"]
-    assert run(["recipient", "add", "panels", "--zone", "lobby", *there]) == 0
+    assert run(["recipient", "add", "panels", "--zone", "lobby", *there, "--yes"]) == 0
     assert run(["webhook", "add", "panels", "--zone", "lobby", *wanted, "--out", str(tmp_path / "secret"), *there]) == 0
     capsys.readouterr()
     with kept_handlers():

@@ -34,7 +34,7 @@ def officer_site(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> I
             key = SubjectKey.from_seed(name.encode().ljust(32))
             given = library.give_consent(library.notice("lobby", "en"), name=name, jurisdiction="FR", key=key)
             (folder / f"{name}.json").write_bytes(given.to_json())
-    site.volens("recipient", "add", "Door panels", "--zone", "lobby", "--contact", "privacy@panels.example")
+    site.volens("recipient", "add", "Door panels", "--zone", "lobby", "--contact", "privacy@panels.example", "--yes")
     panels = ("--url", "http://127.0.0.1:9/volens", "--allow-private", "--out", str(folder / "secret"))
     site.volens("webhook", "add", "Door panels", "--zone", "lobby", *panels)
     with Site.open(site.home) as library:

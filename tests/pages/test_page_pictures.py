@@ -136,7 +136,7 @@ def served(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         site = next(sites)
     finally:
         del os.environ["VOLENS_SERVE_ORDERS"]
-    site.volens("recipient", "add", "Door panels", "--zone", "archive", "--contact", "privacy@panels.example")
+    site.volens("recipient", "add", "Door panels", "--zone", "archive", "--contact", "privacy@panels.example", "--yes")
     site.volens("declare", "site", "jurisdictions", "FR")
     site.volens("declare", "site", "dpo", "Dana Doe, dpo@example.org")
     yield site

@@ -112,9 +112,11 @@ def test_names_are_shown_as_text_not_as_markup(house: House) -> None:
 def test_a_recipient_signs_and_the_person_reads_it(ada: Path, volens: Command) -> None:
     trust = ("--trust", "site/site.pub")
     assert volens("operator", "keygen", "office.key", "--no-passphrase").code == 0
-    added = volens("recipient", "add", "Badge office", "--zone", "lobby", "--key", "office.key.pub", "--json").json
+    added = volens(
+        "recipient", "add", "Badge office", "--zone", "lobby", "--key", "office.key.pub", "--yes", "--json"
+    ).json
     assert added["signs"] is True
-    assert volens("recipient", "add", "Guards", "--zone", "lobby").code == 0
+    assert volens("recipient", "add", "Guards", "--zone", "lobby", "--yes").code == 0
     erased = volens("withdraw", ada, "--json").json
     certificate = next(Path("site/certificates").iterdir())
     assert certificate.stem in str(erased)

@@ -176,7 +176,12 @@ def test_no_id_is_broken_or_cut_however_narrow_the_terminal(
     request = document("request", "open", "--kind", "access", receipt)["request_id"]
     credential = document("credential", "add", "lobby, left door", "--role", "door", "--zone", "lobby")["credential"]
     sender = document("sender", "add", "the staff list of the house")["sender"]
-    assert volens("recipient", "add", "Panels of the building", "--zone", "lobby", "--contact", "p@p.example").code == 0
+    assert (
+        volens(
+            "recipient", "add", "Panels of the building", "--zone", "lobby", "--contact", "p@p.example", "--yes"
+        ).code
+        == 0
+    )
     url = "http://127.0.0.1:9/a/rather/long/path/to/the/panels"
     endpoint = document(
         *("webhook", "add", "Panels of the building", "--zone", "lobby", "--url", url, "--allow-private")

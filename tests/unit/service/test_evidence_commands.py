@@ -22,7 +22,7 @@ def copy_files(source: Path, target: Path, *names: str) -> None:
 def given_out(ada: Path, give: Command, volens: Command, home: Path, tmp_path: Path) -> dict[str, Path]:
     """Copy the files of today; then give out one file of each kind, and put nothing back yet."""
     copy_files(home, tmp_path / "yesterday")
-    volens("recipient", "add", "panels", "--zone", "lobby")
+    volens("recipient", "add", "panels", "--zone", "lobby", "--yes")
     webhook = ("--url", "http://127.0.0.1:9/volens", "--allow-private", "--out", "panels.secret")
     assert volens("webhook", "add", "panels", "--zone", "lobby", *webhook).code == 0
     assert give("--yes-i-read-it", out="bob").code == 0

@@ -60,7 +60,7 @@ def test_a_zone_with_a_model_needs_the_model_and_its_licence(
         *("--liveness", "pack", "--json"),
     )
     assert (added.code, added.json["liveness"]) == (0, "pack")
-    assert volens("zone", "change", "lobby", "--liveness", "pack").code == 0
+    assert volens("zone", "change", "lobby", "--liveness", "pack", "--yes").code == 0
     frame = ("identify", "--zone", "lobby", album / "ada-door.png")
     missing = volens(*frame)
     assert (missing.code, "pass --liveness-pack" in missing.err) == (6, True)

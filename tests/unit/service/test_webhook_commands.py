@@ -33,7 +33,7 @@ def standing_clock(lobby: Path) -> Iterator[None]:
 def test_an_endpoint_is_added_rotated_disabled_and_enabled(volens: Command, lobby: Path, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     with receiver(answer(500)) as panel:
-        assert volens("recipient", "add", "panel", "--zone", "lobby").code == 0
+        assert volens("recipient", "add", "panel", "--zone", "lobby", "--yes").code == 0
         where = ("--zone", "lobby", "--url", panel.url)
         refused = volens("webhook", "add", "panel", *where)
         assert (refused.code, refused.err.count("https")) == (2, 2)
@@ -66,7 +66,7 @@ def test_an_endpoint_is_added_rotated_disabled_and_enabled(volens: Command, lobb
 
 def test_door_decisions_are_sent_only_on_request(volens: Command, lobby: Path) -> None:
     assert lobby
-    volens("recipient", "add", "panel", "--zone", "lobby")
+    volens("recipient", "add", "panel", "--zone", "lobby", "--yes")
     added = volens(
         *("webhook", "add", "panel", "--zone", "lobby", "--url", "https://example.org/x", "--event", "door.decision"),
         "--json",

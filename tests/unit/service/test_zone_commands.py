@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from publishing import publish_at_home
 from said import Command
 
 from volens.consent.notice import PASSING_SENTENCES
@@ -104,3 +105,23 @@ def test_a_worse_alternative_is_said_in_one_sentence(ada: Path, volens: Command)
     assert (shown["people"], shown["asked"], shown["refused"], shown["drawbacks"]) == (1, 1, 1, ["wait"])
     assert [(one["way"], one["language"], one["count"]) for one in shown["offers"]] == [("desk", "en", 1)]
     assert volens("zone", "compare", "attic").code == 2
+
+
+def test_a_change_that_people_did_not_agree_to_is_asked_about_and_names_the_next_step(
+    ada: Path, volens: Command
+) -> None:
+    assert ada.exists()
+    publish_at_home("lobby", trigger="passing")
+    change = ("zone", "change", "lobby", "--trigger", "passing")
+    refused = volens(*change)
+    assert (refused.code, "1 person agreed without knowing this" in refused.err) == (2, True)
+    assert volens("zone", "list", "--json").json[0]["trigger"] == "near"
+    done = volens(*change, "--yes")
+    assert (done.code, "a new notice and consent again" in done.out) == (0, True)
+    assert "--supersedes-within-days 30" in done.out
+    added = volens("recipient", "add", "Guard Co", "--zone", "lobby")
+    assert (added.code, "pass --yes" in added.err) == (2, True)
+    less = volens("zone", "change", "lobby", "--trigger", "request").out
+    assert "this needs a new notice, in each language" in less
+    assert "new notice" in volens("zone", "rename", "lobby", "--title", "East").out
+    assert "new notice" not in volens("zone", "change", "lobby", "--fpir", "0.01%").out

@@ -131,6 +131,24 @@ def test_a_notice_that_is_older_than_a_change_of_the_trigger_is_stale(house: Hou
     assert stale_papers(house.store) == []
 
 
+def test_a_notice_is_stale_if_its_text_does_not_fit_the_zone_of_today(house: House) -> None:
+    def problems() -> list[tuple[PaperProblem, str | None]]:
+        return [(one.problem, one.recipient) for one in stale_papers(house.store)]
+
+    assert problems() == []
+    house.clock.move(days=1)
+    house.site.rights.recipients.add("lobby", "Guard Co", contact="guard@example.org")
+    house.site.clocks.shorten_retention("lobby", 30)
+    assert problems() == [(PaperProblem.RETENTION_CHANGED, None), (PaperProblem.RECIPIENT_ADDED, "Guard Co")]
+    publish_sample_notice(house.site, "lobby")
+    assert problems() == []
+    house.site.zones.set_liveness("lobby", "challenge")
+    assert problems() == [(PaperProblem.UNFIT, None)]
+    publish_sample_notice(house.site, "lobby")
+    house.site.declarations.declare({"dpo": "Dana Doe, dpo@example.org"})
+    assert problems() == [(PaperProblem.UNFIT, None)]
+
+
 def test_a_trigger_that_was_changed_in_the_file_is_found(house: House) -> None:
     house.let_pass()
     tamper(house.site.home / DATA, "UPDATE zone_change SET trigger = 'near'")
