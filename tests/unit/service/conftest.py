@@ -82,7 +82,8 @@ def lobby_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done_in(folder, "zone", "add", "lobby", "--custody", "operator", *promises)
     open_gates_in(folder / "site", "lobby")
     with Site.open(folder / "site") as site:
-        publish_sample_notice(site, "lobby", more="We compare your face at the door.")
+        notice = publish_sample_notice(site, "lobby", more="We compare your face at the door.")
+    (folder / "notice.md").write_text(notice.text)
     return folder
 
 
