@@ -28,7 +28,7 @@ PHONE = {"width": 390, "height": 780}
 expect.set_options(timeout=PATIENCE_S * 1000)
 COLOURS = 32
 PICTURES = os.environ.get("VOLENS_PAGE_PICTURES")
-"""Folder for the pictures of docs/pages; without it, each test keeps them in its own folder."""
+"""Folder for the pictures of docs/pages; without it, none are taken."""
 
 
 @dataclass
@@ -182,15 +182,14 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Callable[[Page, str], Path]:
-    """Take a picture of a whole page; the name is that of the file in docs/pages."""
+def picture() -> Callable[[Page, str], None]:
+    """Take a picture of a whole page, if they are wanted; the name is that of the file in docs/pages."""
 
-    def take(page: Page, name: str) -> Path:
-        path = Path(PICTURES or tmp_path) / f"{name}.png"
-        page.screenshot(path=path, full_page=True, animations="disabled")
+    def take(page: Page, name: str) -> None:
         if PICTURES:
+            path = Path(PICTURES) / f"{name}.png"
+            page.screenshot(path=path, full_page=True, animations="disabled")
             Image.open(path).quantize(COLOURS).save(path, optimize=True)
-        return path
 
     return take
 

@@ -50,7 +50,7 @@ def known(served: ServedSite, part: str) -> PersonEntry:
 
 
 def test_a_member_of_a_zone_finds_a_person_and_sees_no_other_zone(
-    page: Page, served: ServedSite, picture: Callable[[Page, str], Path], tmp_path: Path
+    page: Page, served: ServedSite, picture: Callable[[Page, str], None], tmp_path: Path
 ) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -82,7 +82,7 @@ def test_a_member_of_a_zone_finds_a_person_and_sees_no_other_zone(
 
 
 def test_the_desk_issues_a_code_once_corrects_a_name_and_pauses(
-    page: Page, served: ServedSite, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, picture: Callable[[Page, str], None]
 ) -> None:
     signed_in(page, served, "desk")
     page.goto(f"{served.url}/desk/people/{known(served, 'grace').consent.subject_id}")
@@ -128,7 +128,7 @@ def test_the_desk_issues_a_code_once_corrects_a_name_and_pauses(
 
 
 def test_the_desk_takes_first_photos_and_refuses_poor_ones_in_words(
-    page: Page, served: ServedSite, camera: CameraFile, tmp_path: Path, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, camera: CameraFile, tmp_path: Path, picture: Callable[[Page, str], None]
 ) -> None:
     mary = known(served, "mary").consent
     files = photo_files(tmp_path)
@@ -170,7 +170,7 @@ def test_the_desk_takes_first_photos_and_refuses_poor_ones_in_words(
 
 
 def test_the_desk_invites_sends_a_new_link_cancels_and_imports(
-    page: Page, served: ServedSite, tmp_path: Path, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, tmp_path: Path, picture: Callable[[Page, str], None]
 ) -> None:
     signed_in(page, served, "desk", "lobby")
     page.get_by_role("link", name="Invitations").click()
@@ -229,7 +229,7 @@ def upload(page: Page, files: list[Path]) -> None:
 
 
 def test_the_desk_takes_photos_with_the_key_that_the_person_shows(
-    page: Page, served: ServedSite, tmp_path: Path, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, tmp_path: Path, picture: Callable[[Page, str], None]
 ) -> None:
     pat, files = gave_consent(served, "lab", "Pat Holder"), photo_files(tmp_path)
     assert pat.secret is not None
@@ -289,7 +289,7 @@ def handed_over(page: Page) -> bytes:
 
 @pytest.mark.parametrize("language", ["en", "fr", "de"])
 def test_every_page_of_the_desk_fits_a_narrow_screen_light_and_dark(
-    chromium: Browser, served: ServedSite, language: str, picture: Callable[[Page, str], Path]
+    chromium: Browser, served: ServedSite, language: str, picture: Callable[[Page, str], None]
 ) -> None:
     ada = known(served, "ada").consent
     context = chromium.new_context(locale="en-GB")

@@ -30,7 +30,7 @@ def served(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_a_session_that_ends_beside_the_running_camera_is_said(
-    page: Page, served: ServedSite, camera: CameraFile, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, camera: CameraFile, picture: Callable[[Page, str], None]
 ) -> None:
     camera.show([samples.astronaut()] * 3)
     with Site.open(served.home) as site:

@@ -1,7 +1,6 @@
 """What holds for every page: accessible, narrow, dark, light, small, from this site alone, in three languages."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Request
@@ -15,7 +14,7 @@ MAX_BYTES = 100_000
 @pytest.mark.parametrize("path", OPEN_PAGES)
 @pytest.mark.parametrize("language", ["en", "fr", "de"])
 def test_a_page_is_accessible_and_fits_a_narrow_screen(
-    chromium: Browser, served_to_all: ServedSite, path: str, language: str, picture: Callable[[Page, str], Path]
+    chromium: Browser, served_to_all: ServedSite, path: str, language: str, picture: Callable[[Page, str], None]
 ) -> None:
     for scheme, width in (("light", 320), ("dark", 390)):
         context = chromium.new_context(

@@ -16,7 +16,7 @@ from volens.consent.receipt import verify_receipt
 from volens.consent.receipt_signature import SignatureForm
 from volens.service import samples
 
-Take = Callable[[Page, str], Path]
+Take = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="module")

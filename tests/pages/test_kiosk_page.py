@@ -187,7 +187,7 @@ def stored(page: Page) -> list[int]:
 
 
 def test_a_person_comes_in_at_a_kiosk_that_was_paired_by_a_link(
-    kiosk: Kiosk, tablet: BrowserContext, camera: CameraFile, picture: Callable[[Page, str], Path]
+    kiosk: Kiosk, tablet: BrowserContext, camera: CameraFile, picture: Callable[[Page, str], None]
 ) -> None:
     page = tablet.new_page()
     page.goto(f"{kiosk.site.url}/kiosk/lobby")
@@ -227,7 +227,7 @@ def test_a_stranger_nobody_and_two_people_do_not_come_in(
     kiosk: Kiosk,
     tablet: BrowserContext,
     camera: CameraFile,
-    picture: Callable[[Page, str], Path],
+    picture: Callable[[Page, str], None],
     name: str,
     photos: list[Callable[[], RgbImage]],
     advice: str | None,
@@ -253,7 +253,7 @@ def test_a_stranger_nobody_and_two_people_do_not_come_in(
 
 
 def test_a_camera_that_is_denied_and_a_lost_network_are_said_in_words(
-    kiosk: Kiosk, tablet: BrowserContext, camera: CameraFile, picture: Callable[[Page, str], Path]
+    kiosk: Kiosk, tablet: BrowserContext, camera: CameraFile, picture: Callable[[Page, str], None]
 ) -> None:
     camera.show(known())
     page = paired(tablet, kiosk, "lobby")
@@ -280,7 +280,7 @@ def test_a_camera_that_is_denied_and_a_lost_network_are_said_in_words(
 
 
 def test_a_pin_is_typed_on_the_pad_or_on_a_keyboard(
-    kiosk: Kiosk, tablet: BrowserContext, camera: CameraFile, picture: Callable[[Page, str], Path]
+    kiosk: Kiosk, tablet: BrowserContext, camera: CameraFile, picture: Callable[[Page, str], None]
 ) -> None:
     camera.show(known())
     page = paired(tablet, kiosk, "vault")
@@ -342,7 +342,7 @@ def test_a_still_photo_is_asked_to_turn_in_words_and_with_an_arrow(
     camera: CameraFile,
     head: dict[str, RgbImage],
     language: str,
-    picture: Callable[[Page, str], Path],
+    picture: Callable[[Page, str], None],
 ) -> None:
     asked = {"en": "Turn your head", "fr": "Tournez la tête", "de": "Drehen Sie den Kopf"}[language]
     camera.show([head["ahead"]])
@@ -388,7 +388,7 @@ def test_a_person_who_holds_the_key_shows_its_code_to_the_camera(
 
 @pytest.mark.parametrize("language", ["en", "fr", "de"])
 def test_a_kiosk_speaks_three_languages_on_a_narrow_screen(
-    chromium: Browser, kiosk: Kiosk, language: str, picture: Callable[[Page, str], Path]
+    chromium: Browser, kiosk: Kiosk, language: str, picture: Callable[[Page, str], None]
 ) -> None:
     touch = {"en": "Touch to open", "fr": "Touchez pour ouvrir", "de": "Zum Öffnen berühren"}
     other = {"en": "fr", "fr": "de", "de": "en"}[language]
@@ -429,7 +429,7 @@ def test_a_kiosk_speaks_three_languages_on_a_narrow_screen(
 
 
 def test_forget_me_ends_a_consent_by_its_code_and_the_door_no_longer_opens(
-    kiosk: Kiosk, tablet: BrowserContext, camera: CameraFile, picture: Callable[[Page, str], Path]
+    kiosk: Kiosk, tablet: BrowserContext, camera: CameraFile, picture: Callable[[Page, str], None]
 ) -> None:
     camera.show([picture_of_code(qr_png(WithdrawalCode.parse(kiosk.code).qr_text()))])
     page = paired(tablet, kiosk, "lobby")

@@ -102,7 +102,7 @@ def withdraw(page: Page) -> None:
 
 
 def test_from_the_qr_code_to_the_certificate(
-    page: Page, served: ServedSite, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, picture: Callable[[Page, str], None]
 ) -> None:
     ada = enrolled(served)
     asked: list[str] = []
@@ -169,7 +169,7 @@ def test_from_the_qr_code_to_the_certificate(
     page.wait_for_selector("#verify-verdicts article[data-state=valid]")
 
 
-def check_files(page: Page, served: ServedSite, ada: Person, picture: Callable[[Page, str], Path]) -> None:
+def check_files(page: Page, served: ServedSite, ada: Person, picture: Callable[[Page, str], None]) -> None:
     """Save the answer and the receipt, and print the sheet."""
     page.get_by_role("link", name="Take everything with you").click()
     with page.expect_download() as saved:
@@ -207,7 +207,7 @@ def test_new_photos_replace_the_old_ones_if_they_show_the_same_face(
 
 
 def test_the_camera_takes_new_photos_and_says_what_to_do_as_at_the_invitation(
-    page: Page, served: ServedSite, camera: CameraFile, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, camera: CameraFile, picture: Callable[[Page, str], None]
 ) -> None:
     scan(page, enrolled(served))
     page.get_by_role("link", name="New photos").click()
@@ -230,7 +230,7 @@ def test_the_camera_takes_new_photos_and_says_what_to_do_as_at_the_invitation(
 
 
 def test_a_typed_code_a_wrong_one_and_the_file_that_was_taken_home(
-    page: Page, served: ServedSite, tmp_path: Path, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, tmp_path: Path, picture: Callable[[Page, str], None]
 ) -> None:
     ada = consented(served)
     page.goto(f"{served.url}/me")
@@ -275,7 +275,7 @@ def test_a_typed_code_a_wrong_one_and_the_file_that_was_taken_home(
 
 
 def test_a_passkey_signs_a_renewal_and_the_new_receipt_is_saved(
-    page: Page, served: ServedSite, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, picture: Callable[[Page, str], None]
 ) -> None:
     with Site.open(served.home) as site:
         party = site.defaults.public_url()
@@ -364,7 +364,7 @@ def add_authenticator(page: Page) -> Callable[[Passkey, RelyingParty], None]:
 
 
 def test_an_old_receipt_leads_to_the_newer_consent(
-    page: Page, served: ServedSite, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, picture: Callable[[Page, str], None]
 ) -> None:
     old = consented(served)
     with Site.open(served.home) as site:
@@ -423,7 +423,7 @@ def test_without_a_connection_the_page_says_so_and_works_again_afterwards(
 
 
 def test_while_the_disk_is_locked_the_page_says_what_is_promised_and_then_follows_the_erasure(
-    page: Page, served: ServedSite, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, picture: Callable[[Page, str], None]
 ) -> None:
     scan(page, consented(served))
     with closing(sqlite3.connect(served.home / "volens.db", isolation_level=None)) as other:
@@ -439,7 +439,7 @@ def test_while_the_disk_is_locked_the_page_says_what_is_promised_and_then_follow
 
 
 def test_a_recipient_that_has_not_answered_is_named(
-    page: Page, served: ServedSite, picture: Callable[[Page, str], Path]
+    page: Page, served: ServedSite, picture: Callable[[Page, str], None]
 ) -> None:
     scan(page, consented(served, "lab"))
     expect(page.get_by_text("one half with you, one here")).to_be_visible()
@@ -451,7 +451,7 @@ def test_a_recipient_that_has_not_answered_is_named(
 
 @pytest.mark.parametrize("language", ["en", "fr", "de"])
 def test_every_page_fits_every_screen_in_each_language(
-    chromium: Browser, served: ServedSite, language: str, picture: Callable[[Page, str], Path]
+    chromium: Browser, served: ServedSite, language: str, picture: Callable[[Page, str], None]
 ) -> None:
     ada = consented(served)
     pages = ["/me", "/me/data"]

@@ -50,7 +50,7 @@ def receipt_of(site: ServedSite, name: str) -> Path:
 
 
 def test_a_request_is_recorded_extended_and_answered(
-    officer_site: ServedSite, page: Page, tmp_path: Path, picture: Callable[[Page, str], Path]
+    officer_site: ServedSite, page: Page, tmp_path: Path, picture: Callable[[Page, str], None]
 ) -> None:
     signed_in(page, officer_site, "privacy_officer")
     expect(page.get_by_role("heading", level=1)).to_contain_text("No request is open")
@@ -88,7 +88,7 @@ def answered_without_session(route: Route) -> None:
 
 
 def test_an_order_needs_two_officers_and_is_carried_out_from_the_page(
-    officer_site: ServedSite, chromium: Browser, picture: Callable[[Page, str], Path]
+    officer_site: ServedSite, chromium: Browser, picture: Callable[[Page, str], None]
 ) -> None:
     first, second = (chromium.new_context(locale="en-GB") for _ in range(2))
     ada, ben = first.new_page(), second.new_page()
@@ -126,7 +126,7 @@ def test_an_order_needs_two_officers_and_is_carried_out_from_the_page(
 
 
 def test_an_erasure_is_followed_and_its_recipient_is_told_again(
-    officer_site: ServedSite, page: Page, picture: Callable[[Page, str], Path]
+    officer_site: ServedSite, page: Page, picture: Callable[[Page, str], None]
 ) -> None:
     signed_in(page, officer_site, "privacy_officer")
     page.goto(f"{officer_site.url}/officer/erasures")
@@ -145,7 +145,7 @@ def test_an_erasure_is_followed_and_its_recipient_is_told_again(
 
 
 def test_every_page_fits_each_language_and_the_dark(
-    officer_site: ServedSite, chromium: Browser, picture: Callable[[Page, str], Path]
+    officer_site: ServedSite, chromium: Browser, picture: Callable[[Page, str], None]
 ) -> None:
     for language, scheme, width in (("en", "light", 320), ("fr", "dark", 320), ("de", "dark", 1100)):
         context = chromium.new_context(

@@ -32,7 +32,7 @@ def operator(page: Page, site: ServedSite) -> Page:
 
 
 def test_every_page_is_accessible_narrow_and_dark_in_three_languages(
-    site: ServedSite, operator: Page, picture: Callable[[Page, str], Path]
+    site: ServedSite, operator: Page, picture: Callable[[Page, str], None]
 ) -> None:
     for part, heading in PAGES.items():
         for language, scheme, width in (("de", "dark", 320), ("fr", "light", 320), ("en", "light", 1100)):
@@ -58,7 +58,7 @@ def test_the_overview_ends_a_pause_with_one_button(site: ServedSite, operator: P
 
 
 def test_a_tablet_is_paired_by_the_link_and_ended(
-    site: ServedSite, operator: Page, context: BrowserContext, picture: Callable[[Page, str], Path]
+    site: ServedSite, operator: Page, context: BrowserContext, picture: Callable[[Page, str], None]
 ) -> None:
     operator.goto(f"{site.url}/operator/zones")
     lobby = operator.get_by_role("region", name="Lobby")

@@ -68,7 +68,7 @@ def test_a_flat_photo_is_asked_to_turn_and_enrolls_no_one(
     served: ServedSite,
     camera: CameraFile,
     head: dict[str, RgbImage],
-    picture: Callable[[Page, str], Path],
+    picture: Callable[[Page, str], None],
 ) -> None:
     camera.show([head["ahead"]])
     context = chromium.new_context(viewport={"width": 320, "height": 640}, locale="de")

@@ -16,7 +16,7 @@ from volens.consent import Badge, PersonSecret, RefusedError
 from volens.index import PersonalToken
 from volens.service import samples
 
-Take = Callable[[Page, str], Path]
+Take = Callable[[Page, str], None]
 WAYS = [("passkey", True), ("passkey", False), ("browser-key", False)]
 
 expect.set_options(timeout=PATIENCE_S * 1000)

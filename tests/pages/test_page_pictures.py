@@ -152,7 +152,7 @@ def page(chromium: Browser, language: str) -> Iterator[Page]:
 
 
 @pytest.fixture
-def look(language: str, picture: Callable[[Page, str], Path]) -> Look:
+def look(language: str, picture: Callable[[Page, str], None]) -> Look:
     """Take the pictures of the page that is open, and check it at each width."""
 
     def looked(page: Page, name: str) -> None:

@@ -1,7 +1,6 @@
 """Staff in a real browser: the link makes a passkey, which signs in again; a second use of the link does not."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -11,7 +10,7 @@ from tests.pages.staff_browser import staff_link
 
 
 def test_a_link_makes_a_passkey_that_signs_in_again(
-    served: ServedSite, page: Page, picture: Callable[[Page, str], Path]
+    served: ServedSite, page: Page, picture: Callable[[Page, str], None]
 ) -> None:
     link = staff_link(served, "auditor")
     add_authenticator(page)
