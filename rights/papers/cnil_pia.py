@@ -74,7 +74,6 @@ def _questions(facts: PaperFacts) -> Iterator[tuple[int, tuple[Row, ...]]]:
     record, shared, words = facts.record, facts.shared, facts.words("paper_dpia")
     processors = facts.row("processors", Gap(shared.text("question processors"), None))
     rights = dict(zip(record.profile.rights, facts.rights(), strict=True))
-    phases = (f"phase_{name}" for name in ("enroll", "compare", "store", "end"))
 
     def said(name: str) -> Row:
         return Row(words.text(f"fact {name}"), words.text(f"stated {name}"))
@@ -86,7 +85,7 @@ def _questions(facts: PaperFacts) -> Iterator[tuple[int, tuple[Row, ...]]]:
     yield 112, (*facts.controller_rows(), processors)
     yield 113, (Row(words.text("fact law"), record.profile.law),)
     yield 121, (facts.row("data", facts.data), facts.zone(ZoneFact.AFFECTED), facts.row("recipients", facts.recipients))
-    yield 122, tuple(said(name) for name in phases)
+    yield 122, tuple(map(said, facts.phases))
     yield 123, (facts.site(SiteFact.STORAGE_PLACE), facts.row("custody", facts.custody))
     yield 211, (facts.row("purpose", facts.purpose), said("secondary"))
     yield 212, (facts.row("basis", record.profile.lawful_basis),)

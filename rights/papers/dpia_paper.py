@@ -78,7 +78,7 @@ def _sections(facts: PaperFacts) -> Iterator[Section]:
             facts.zone(ZoneFact.AFFECTED),
             facts.row("live_consents", str(facts.live_consents)),
             facts.zone(ZoneFact.CONTEXT),
-            *(said(f"phase_{name}") for name in ("enroll", "compare", "store", "end")),
+            *map(said, facts.phases),
             Row(words.text("fact doors"), " ".join(facts.doors())),
             facts.site(SiteFact.STORAGE_PLACE),
         ),

@@ -7,6 +7,7 @@ from typing import Final, final
 from volens.consent.declarations import SiteFact, ZoneFact
 from volens.consent.law import CLOCK_NAMES, shipped_profiles
 from volens.consent.processing_record import ProcessingRecord
+from volens.consent.zone import Custody
 from volens.erase.pages import PageLanguage, PageWords
 from volens.rights.papers.operations import Operation
 from volens.rights.papers.paper import Answer, Gap, Row
@@ -100,12 +101,23 @@ class PaperFacts:
     @property
     def data(self) -> str:
         """What is stored of a person, in words."""
-        return self.shared.text("data")
+        return self.shared.text(f"data {'carried' if self.is_carried else 'stored'}")
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether the person alone has the reference, so that the site stores none."""
+        return self.record.zone.custody is Custody.BADGE
 
     @property
     def custody(self) -> str:
         """Who holds the key, in words."""
         return self.shared.text(f"holds {self.record.zone.custody.value}")
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The names of the phases of the data, from the collection to the end; `stated NAME` of the draft says what."""
+        store = "phase_carry" if self.is_carried else "phase_store"
+        return ("phase_enroll", "phase_compare", store, "phase_end")
 
     def doors(self) -> tuple[str, ...]:
         """Return what the doors of the zone do before they compare, in sentences that the retention policy uses too."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, final
 
-from volens.consent import InputError, Purpose, VolensError, parse_purpose
+from volens.consent import InputError, Purpose, TamperError, VolensError, parse_purpose
 from volens.consent.typed_text import comparison_key, nearest
 from volens.erase.pages import PageLanguage
 from volens.index import Installation
@@ -165,6 +165,8 @@ class Papers:
             try:
                 controller = self._store.site.controller
                 return processing_record(connection, controller, made.purpose, made.jurisdiction).sha256
+            except TamperError:
+                raise
             except VolensError:
                 return None
 

@@ -26,6 +26,7 @@ SOURCES: Final = (
 )
 NOT_CHECKED: Final = (
     "What an agreement must contain under a collective agreement or the law of a place.",
+    "Pages for people, which are not in that description: a test checks that no page for staff reads visits.",
     "What programs of the house do with decisions and messages that they receive.",
 )
 WITHOUT_CREDENTIAL: Final = "-"
@@ -56,7 +57,8 @@ def _sections(facts: PaperFacts) -> Iterator[Section]:
             facts.zone(ZoneFact.HUMAN_WAY),
         ),
     )
-    recorded = ("visits", "decisions", "strangers", "names", "log")
+    visits = "visits" if zone.match_history_days else "visits_not_kept"
+    recorded = (visits, "decisions", "strangers", "names", "log")
     stated = tuple(Row(words.text(f"fact {one}"), words.text(f"stated {one}", days=KEPT_DAYS)) for one in recorded)
     yield Section(words.text("heading recorded"), rows=(*stated, *facts.period_rows()))
     yield _no_list(facts)

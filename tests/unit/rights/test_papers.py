@@ -13,6 +13,7 @@ import pytest
 import typer
 from house import House
 
+from tests.unit.store.raw import DATA, tamper
 from volens.consent import InputError, RefusedError, TamperError
 from volens.consent.processing_record import ProcessingRecord
 from volens.erase.pages import LANGUAGES
@@ -336,3 +337,20 @@ def test_a_command_that_does_not_exist_would_be_found() -> None:
 def test_a_representative_in_the_union_is_asked_for_there_only(made: tuple[House, Path]) -> None:
     assert "Representative in the Union" in texts(content(made[1], "dpia"))
     assert "Representative in the Union" not in texts(content(made[1], "quebec"))
+
+
+def test_a_paper_says_of_badges_that_the_site_stores_no_face(house: House, out: Path) -> None:
+    house.declare("gate", custody="badge")
+    house.site.papers.make("dpia", "gate", "FR", out)
+    said = answers(json.loads((out / "gate-fr-dpia-en.json").read_text(encoding="utf-8")))
+    assert "badge only" in said["Personal data"]
+    assert said["Storage"].startswith("The embedding is on the person")
+    assert "badge only" in (out / "gate-fr-dpia-en.cnil-pia.json").read_text(encoding="utf-8")
+
+
+def test_a_changed_row_stops_the_list_of_stale_papers(house: House, out: Path) -> None:
+    house.site.papers.make("record", "lobby", "FR", out)
+    tamper(house.site.home / DATA, "UPDATE made_paper SET language = 'de'")
+    house.reopen()
+    with pytest.raises(TamperError):
+        house.site.papers.stale()

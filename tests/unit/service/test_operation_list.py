@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.architecture.code import imported_by, modules
 from volens.rights.papers import Operation
 from volens.rights.papers.operations import lists_visits
 from volens.service.http import ALLOWED_ROLES, PUBLIC_OPERATIONS
@@ -31,3 +32,13 @@ def test_operations_that_give_out_a_file_are_known(operations: dict[str, Operati
     files = {name for name, one in operations.items() if one.gives_file}
     assert {"answer_request", "read_dossier"} <= files
     assert not {"list_people", "identify", "read_notice"} & files
+
+
+def test_no_page_for_staff_reads_visits() -> None:
+    """Pages are not in the description of the interface; the papers say that a test checks them."""
+    readers = {
+        name
+        for name, tree in modules().items()
+        if name.startswith("volens.service.web.") and "volens.store.people.visits" in imported_by(tree)
+    }
+    assert readers == {"volens.service.web.photo_pages"}, "whether the person's own door has known them"
