@@ -22,6 +22,7 @@ from volens.consent.law import CLOCK_NAMES, JurisdictionProfile
 from volens.consent.processing_record import ProcessingRecord
 from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage, PageWords, render_page
 from volens.rights.dpv_terms import DPV_CONTEXT, PERSONAL_DATA, legal_basis_terms, purpose_terms, right_terms
+from volens.rights.kept_kinds import kept_kinds
 from volens.store import Store
 from volens.store.people.disclosures import KEPT_DAYS
 from volens.store.promises import profiles_of_site, site_facts, zones
@@ -91,6 +92,7 @@ def build_policy(store: Store) -> dict[str, Any]:
         "volens:jurisdictions": [_jurisdiction(code, catalogue.profile_of(code)) for code in stated],
         "volens:afterwards": _WORDS.text("afterwards"),
         "volens:evidence": _WORDS.text("evidence"),
+        "volens:kept": kept_kinds([(code, catalogue.profile_of(code)) for code in stated]),
         "volens:namesShown": _WORDS.text("names_shown", days=KEPT_DAYS),
         "volens:namesShownDays": KEPT_DAYS,
         "volens:photos": "never stored",

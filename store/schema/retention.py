@@ -1,7 +1,8 @@
 """Retention registry: how long rows are kept that name a person, or that say when a person did something.
 
 Every table of the data file is here: in `RETENTION` with its period, or in `NAMELESS` with the reason why it needs
-none. The sweep carries the periods out (`volens.erase.outdated_evidence`), and a test finds a table that is in neither.
+none. The sweep carries the periods out (`volens.erase.outdated_evidence`), the retention policy lists them by kind
+(`volens.rights.kept_kinds`), and a test finds a table that is in neither.
 
 Only the log's leaves stay for ever: kind, time and a hash, about no one by themselves.
 """
@@ -28,6 +29,25 @@ class Period(StrEnum):
     LOG = "log_openings_days"
 
 
+class Kind(StrEnum):
+    """What rows are about, as the retention policy lists it."""
+
+    FACE_DATA = "face_data"
+    VISITS = "visits"
+    NAMES_SHOWN = "names_shown"
+    STORED_ANSWERS = "stored_answers"
+    EVIDENCE = "evidence"
+    ORDERS = "orders"
+    REQUESTS = "requests"
+    LOG_DETAILS = "log_details"
+    INVITATIONS = "invitations"
+    MESSAGES = "messages"
+    JOBS = "jobs"
+    CREDENTIALS = "credentials"
+    DECLARATIONS = "declarations"
+    OPERATORS = "operators"
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Retention:
@@ -38,35 +58,36 @@ class Retention:
         days: of a fixed period.
     """
 
+    kind: Kind
     period: Period
     since: str
     days: int | None = None
 
 
-_CONSENT: Final = Retention(Period.CONSENT, "until the consent ends")
-_EVIDENCE: Final = Retention(Period.EVIDENCE, "the end of the consent")
-_LOGGED: Final = Retention(Period.LOG, "the entry in the log")
+_CONSENT: Final = Retention(Kind.FACE_DATA, Period.CONSENT, "until the consent ends")
+_EVIDENCE: Final = Retention(Kind.EVIDENCE, Period.EVIDENCE, "the end of the consent")
+_ORDER: Final = Retention(Kind.ORDERS, Period.EVIDENCE, "the first end of a consent that it lists")
+_LOGGED: Final = Retention(Kind.LOG_DETAILS, Period.LOG, "the entry in the log")
+_CREDENTIAL: Final = Retention(Kind.CREDENTIALS, Period.LOG, "the end of the credential")
+_DECLARED: Final = Retention(Kind.DECLARATIONS, Period.LOG, "a newer declaration of the same fact")
 
 RETENTION: Final[Mapping[str, Retention]] = {
     "live_consent": _CONSENT,
     **{one.table.name: _CONSENT for one in PERSONAL},
-    "passage": Retention(Period.ZONE, "the visit"),
-    "name_disclosure": Retention(Period.FIXED, "the day", 366),
-    "kept_answer": Retention(Period.FIXED, "the request", 1),
-    **dict.fromkeys(
-        ("receipt", "consent_end", "erasure", "certificate", "acknowledgement", "webhook_outbox"), _EVIDENCE
-    ),
-    **dict.fromkeys(("cohort", "cohort_member", "proposed_order"), _EVIDENCE),
-    "access_request": Retention(Period.REQUESTS, "the answer"),
+    "passage": Retention(Kind.VISITS, Period.ZONE, "the visit"),
+    "name_disclosure": Retention(Kind.NAMES_SHOWN, Period.FIXED, "the day", 366),
+    "kept_answer": Retention(Kind.STORED_ANSWERS, Period.FIXED, "the request", 1),
+    **dict.fromkeys(("receipt", "consent_end", "erasure", "certificate", "acknowledgement"), _EVIDENCE),
+    "webhook_outbox": _EVIDENCE,
+    **dict.fromkeys(("cohort", "cohort_member", "proposed_order"), _ORDER),
+    "access_request": Retention(Kind.REQUESTS, Period.REQUESTS, "the answer"),
     **dict.fromkeys(("audit_opening", "opening_term"), _LOGGED),
-    "invitation": Retention(Period.FIXED, "the end of the invitation", 30),
-    "webhook_message": Retention(Period.FIXED, "its arrival", 30),
-    "job": Retention(Period.FIXED, "its end", 30),
-    **dict.fromkeys(("api_credential", "staff_passkey"), Retention(Period.LOG, "the end of the credential")),
-    **dict.fromkeys(
-        ("site_declaration", "zone_declaration"), Retention(Period.LOG, "a newer declaration of the same fact")
-    ),
-    "operator_key": Retention(Period.EVIDENCE, "the removal of the operator"),
+    "invitation": Retention(Kind.INVITATIONS, Period.FIXED, "the end of the invitation", 30),
+    "webhook_message": Retention(Kind.MESSAGES, Period.FIXED, "its arrival", 30),
+    "job": Retention(Kind.JOBS, Period.FIXED, "its end", 30),
+    **dict.fromkeys(("api_credential", "staff_passkey"), _CREDENTIAL),
+    **dict.fromkeys(("site_declaration", "zone_declaration"), _DECLARED),
+    "operator_key": Retention(Kind.OPERATORS, Period.EVIDENCE, "the removal of the operator"),
 }
 """By table. Rows that belong to a consent are deleted with it even if another period is longer."""
 

@@ -19,6 +19,7 @@ POLICY = {
     "volens:jurisdictions": [],
     "volens:afterwards": "x",
     "volens:evidence": "y",
+    "volens:kept": [],
     "volens:namesShownDays": 366,
 }
 
