@@ -2,9 +2,11 @@
 
 from typing import final
 
+from volens.consent import RefusedError
+from volens.consent.declarations import SiteFact
 from volens.consent.law import JurisdictionProfile, ProfileCatalogue
 from volens.index import Installation
-from volens.store.promises import add_profile, profiles_of_site, remove_profile, zones
+from volens.store.promises import add_profile, profiles_of_site, remove_profile, site_facts, zones
 
 
 @final
@@ -29,9 +31,23 @@ class SiteJurisdictions:
             return add_profile(tx, data)
 
     def remove(self, code: str) -> JurisdictionProfile:
-        """Remove a profile that the site added; see `volens.store.promises.remove_profile`."""
+        """Remove a profile that the site added; see `volens.store.promises.remove_profile`.
+
+        Raises:
+            InputError: the site added no profile of this code.
+            RefusedError: the controller declared that people of a jurisdiction are asked that no profile would cover.
+        """
         with self._store.write() as tx:
-            return remove_profile(tx, code)
+            removed, left = remove_profile(tx, code), profiles_of_site(tx.connection)
+            declared = site_facts(tx.connection).get(SiteFact.JURISDICTIONS, "")
+            uncovered = [one for one in declared.split(", ") if one and left.find(one) is None]
+            if uncovered:
+                names = ", ".join(uncovered)
+                raise RefusedError(
+                    f"'volens declare site jurisdictions' names {names}, and no other profile covers it; declare the "
+                    "jurisdictions without it first"
+                )
+            return removed
 
     def closed_zones(self, profile: JurisdictionProfile) -> list[str]:
         """Return the zones whose custody a profile forbids: its people cannot be asked there."""

@@ -45,6 +45,11 @@ class ProfileCatalogue:
         """All profiles, by code."""
         return tuple(self._all[code] for code in sorted(self._all))
 
+    @property
+    def has_own(self) -> bool:
+        """Whether the site added a profile."""
+        return bool(self._own)
+
     def is_own(self, code: str) -> bool:
         """Return whether the profile of a code was added by the site."""
         return code in self._own

@@ -9,9 +9,10 @@ from typing import Final, final
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from volens.consent import RefusedError
+from volens.consent import RefusedError, TamperError
 from volens.consent.law import Clocks, JurisdictionProfile, ProfileCatalogue, shortest
 from volens.store.prepared_query import ReadSnapshot
+from volens.store.promises.site_profiles import profiles_of_site
 from volens.store.schema import data_tables as tables
 
 _WITHOUT_PROFILE: Final = "EU"
@@ -55,9 +56,15 @@ SHIPPED: Final = JurisdictionClocks(ProfileCatalogue())
 
 
 def clocks_in(connection: Connection | ReadSnapshot) -> JurisdictionClocks:
-    """Return the clocks as the profiles of the site are now. Never an error: it must not stop the end of a consent."""
-    del connection  # shipped profiles are the only ones
-    return SHIPPED
+    """Return the clocks as the profiles of the site are now.
+
+    If the rows of the site do not verify, they are those of the shipped profiles: that must not stop an end.
+    """
+    try:
+        catalogue = profiles_of_site(connection)
+    except TamperError:
+        return SHIPPED
+    return JurisdictionClocks(catalogue) if catalogue.has_own else SHIPPED
 
 
 def jurisdictions_in_use(connection: Connection) -> list[str]:

@@ -14,6 +14,7 @@ from volens.consent import Custody, InputError
 from volens.consent.jurisdiction import parse_jurisdiction
 from volens.consent.law import JurisdictionProfile, ProfileCatalogue
 from volens.consent.plain_text import plain_bytes
+from volens.store.prepared_query import ReadSnapshot
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -23,7 +24,7 @@ _NEWEST: Final = select(func.max(tables.jurisdiction_profile.c.number))
 _parsed = lru_cache(maxsize=32)(ProfileCatalogue.parse)
 
 
-def profiles_of_site(connection: Connection) -> ProfileCatalogue:
+def profiles_of_site(connection: Connection | ReadSnapshot) -> ProfileCatalogue:
     """Return the shipped profiles with those of the site.
 
     Raises:

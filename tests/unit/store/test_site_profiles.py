@@ -89,7 +89,7 @@ def test_a_zone_is_not_added_with_a_custody_that_the_default_law_forbids(house: 
         house.declare("lab")
     house.declare("lab", custody="badge")
     house.site.defaults.set(jurisdiction="JP")
-    house.declare("attic")
+    house.site.add_zone("attic", custody="operator", justification="a", alternative="b", retention_days=9)
 
 
 def test_a_profile_that_another_program_changed_is_noticed(house: House) -> None:
@@ -98,3 +98,24 @@ def test_a_profile_that_another_program_changed_is_noticed(house: House) -> None
     house.reopen()
     with pytest.raises(TamperError, match="jurisdiction_profile"):
         house.site.jurisdictions.catalogue()
+
+
+def test_a_profile_that_the_controller_names_is_not_removed(house: House) -> None:
+    house.site.jurisdictions.add(SWISS.encode())
+    house.site.declarations.declare({"jurisdictions": "FR, CH"})
+    with pytest.raises(RefusedError, match="names CH, and no other profile covers it"):
+        house.site.jurisdictions.remove("CH")
+    assert house.site.jurisdictions.catalogue().is_own("CH")
+    house.site.declarations.declare({"jurisdictions": "FR"})
+    house.site.jurisdictions.remove("CH")
+
+
+def test_the_clocks_of_an_own_profile_end_consents(house: House) -> None:
+    shorter = SWISS.replace('"CH"', '"FR"').replace('"EU"', '"FR"')
+    shorter += '[clocks]\ninactive_after_days = { days = 10, reason = "the works council asked for it" }\n'
+    house.site.jurisdictions.add(shorter.encode())
+    house.admit(jurisdiction="FR")
+    house.clock.move(days=9)
+    assert house.site.sweep().expired == ()
+    house.clock.move(days=1)
+    assert house.site.sweep().reasons == {"inactive": 1}
