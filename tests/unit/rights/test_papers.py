@@ -1,16 +1,20 @@
 """Papers: every fact from the processing record, gaps with questions, signed, and stale as soon as a fact changes."""
 
+import base64
 import csv
 import io
 import json
 import re
 import shlex
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from house import House
 
 from tests.unit.store.raw import DATA, tamper
@@ -354,3 +358,19 @@ def test_a_changed_row_stops_the_list_of_stale_papers(house: House, out: Path) -
     house.reopen()
     with pytest.raises(TamperError):
         house.site.papers.stale()
+
+
+def test_a_paper_is_verified_by_its_description_alone(made: tuple[House, Path]) -> None:
+    """As docs/certificate-format.md says, with no code of ours but the site's public key."""
+    document = content(made[1], "dpia")
+    header, payload, signature = document.pop("signature").split(".")
+    decode = base64.urlsafe_b64decode
+    key = Ed25519PublicKey.from_public_bytes(made[0].site.verifier_key.public_key)
+    key.verify(decode(signature + "=="), f"{header}.{payload}".encode())
+    assert json.loads(decode(header + "==")) == {"alg": "Ed25519", "typ": "volens-paper+jws"}
+    assert json.loads(decode(payload + "==")) == {
+        "version": 1,
+        "paper_sha256": sha256(rfc8785.dumps(document)).hexdigest(),
+    }
+    for name, digest in document["files"].items():
+        assert sha256((made[1] / name).read_bytes()).hexdigest() == digest
