@@ -63,6 +63,8 @@ class Reason(StrEnum):
     JURISDICTION_NOT_STATED = "jurisdiction-not-stated"
     CUSTODY_FORBIDDEN = "custody-forbidden"
     ZONE_NOT_OPEN = "zone-not-open"
+    MINOR_REFUSED = "minor-refused"
+    GUARDIAN_NEEDED = "guardian-needed"
     NO_NOTICE = "no-notice"
     NOTICE_LANGUAGE = "notice-language"
     LANGUAGE_FORM = "language-form"

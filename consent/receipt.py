@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any, ClassVar, Final, Self, cast, final
 
 from volens.consent._mint import MINT, Capability
+from volens.consent.age_statement import MEMBER, AgeStatement
 from volens.consent.errors import InputError, ReceiptError, ReceiptSignatureError, TamperError
 from volens.consent.ids import RECEIPT_ID, SUBJECT_ID, DataSubjectId, Purpose, ReceiptId, SiteId, check_purpose
 from volens.consent.jurisdiction import JURISDICTION
@@ -61,6 +62,7 @@ class ReceiptClaims:
     expires_at: datetime
     subject_key: SubjectPublicKey
     signature: SignatureTerms
+    age: AgeStatement | None = None
 
 
 @final
@@ -192,6 +194,7 @@ def _claims(document: dict[str, Any], _token: str) -> ReceiptClaims:
         expires_at=parse_time(event.get("expires_at")),
         subject_key=SubjectPublicKey.from_receipt(_section(document, "pii_principal_key")),
         signature=SignatureTerms.from_json(_section(document, "signature")),
+        age=AgeStatement.from_json(document[MEMBER]) if MEMBER in document else None,
     )
     check_key_of_form(claims.signature.form, claims.subject_key)
     if claims.expires_at <= claims.issued_at or event.get("event_state") != "consent given":

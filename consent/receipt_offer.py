@@ -204,6 +204,8 @@ def compose_again(
         issued_at=claims.issued_at,
         expires_at=claims.expires_at,
     )
+    if claims.age is not None:
+        document = claims.age.added_to(document)
     if document != receipt.document:
         raise RefusedError(
             "the person signed another text than this site offers now (the notice, the zone, its recipients, what the "

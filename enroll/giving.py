@@ -19,6 +19,7 @@ from volens.consent import (
     Zone,
     format_time,
 )
+from volens.consent.age_statement import AgeAnswer, sign_as_guardian
 from volens.consent.reason import Reason
 from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
@@ -40,7 +41,7 @@ MAX_NAME_LENGTH: Final = 200
 COMMITMENT_BYTES: Final = 32
 
 
-def offer_consent(
+def offer_consent(  # noqa: PLR0913  what a person is offered, and who asked, by name
     installation: Installation,
     notice: Notice,
     *,
@@ -51,11 +52,13 @@ def offer_consent(
     valid_until: datetime | None = None,
     way: OfferWay = OfferWay.COMMAND,
     offered_by: str = COMMAND_LINE,
+    age: AgeAnswer | None = None,
 ) -> ReceiptOffer:
     """Return a receipt for a person who read `notice` to sign with their own key, wherever that is.
 
     The receipt is not stored; that a person was asked is logged (`volens.enroll.offers`). An offer by an invitation was
-    logged when the invitation was sent. `offered_by` is the id of the caller.
+    logged when the invitation was sent. `offered_by` is the id of the caller. `age` is what the
+    person answered to "are you at least N years old" (`volens.consent.age_statement`); None if they were not asked.
 
     The jurisdiction is the ISO 3166 code of the law that protects the person, such as ``FR`` or ``US-IL``. `valid_days`
     or `valid_until` is the term that the person signs, by default the zone's retention.
@@ -66,7 +69,7 @@ def offer_consent(
             or a passkey is to sign and the site has no public address.
     """
     store = installation.store
-    offer = _composed(store, notice, public_key, form, jurisdiction, valid_days, valid_until)
+    offer = _composed(store, notice, public_key, form, jurisdiction, valid_days, valid_until, age)
     if way is not OfferWay.INVITATION:
         with store.write() as tx:
             record_offer(tx, notice.purpose, way, notice.language, offered_by)
@@ -81,6 +84,7 @@ def _composed(
     jurisdiction: str,
     valid_days: int | None,
     valid_until: datetime | None,
+    age: AgeAnswer | None,
 ) -> ReceiptOffer:
     with store.read() as connection:
         zone = zone_of_newest(connection, notice)
@@ -93,6 +97,7 @@ def _composed(
         form=form,
         valid_days=valid_days,
         valid_until=valid_until,
+        age=age,
     )
 
 
@@ -104,6 +109,7 @@ def accept_consent(
     name: str,
     external_id: str | None = None,
     commitment: bytes | None = None,
+    guardian_signature: str | None = None,
     in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
 ) -> TakeHome:
     """Record the consent of a person who read `notice` and signed the receipt that was offered.
@@ -119,6 +125,7 @@ def accept_consent(
 
     The name, 1 to 200 characters (`volens.consent.typed_text`), is stored sealed, and erased with the consent.
     `external_id` is an id of another system, such as a personnel number (`volens.store.people.external_ids`).
+    `guardian_signature` is that of the guardian whom the receipt names, and is kept with it (`sign_as_guardian`).
     `in_transaction` is called in the transaction of 5, for rows that must exist exactly when the consent does.
 
     In a zone of custody ``subject_key`` the person makes the secret and passes its `commitment` (32 bytes,
@@ -142,7 +149,7 @@ def accept_consent(
         # 1.
         zone = zone_of_newest(connection, notice)
         # 2.
-        receipt = accept_receipt(store, connection, notice, signed)
+        receipt = accept_receipt(store, connection, notice, signed, guardian_signature)
     if commitment is not None:
         check_commitment(zone, commitment)
     receipt_id = receipt.claims.receipt_id
@@ -159,7 +166,7 @@ def accept_consent(
         try:
             # 5.
             with store.write() as tx:
-                add_consent(tx, receipt, code, stored_name, secret)
+                add_consent(tx, receipt, code, stored_name, secret, guardian_signature)
                 shorten(tx, receipt_id=receipt_id)
                 if external_id is not None:
                     add_external_id(tx, store.keyring, receipt_id, external_id)
@@ -176,7 +183,7 @@ def accept_consent(
     return take_home
 
 
-def give_consent(
+def give_consent(  # noqa: PLR0913  what a person is offered and says of themselves, by name
     installation: Installation,
     notice: Notice,
     *,
@@ -186,18 +193,22 @@ def give_consent(
     valid_days: int | None = None,
     valid_until: datetime | None = None,
     external_id: str | None = None,
+    age: AgeAnswer | None = None,
     in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
 ) -> TakeHome:
     """Offer, sign and accept at the desk, where the person's key is; the receipt says that it was signed there.
 
-    The offer is logged in the transaction that records the consent.
+    The offer is logged in the transaction that records the consent. With `age.desk_key` a guardian
+    signs too.
 
     Raises:
         VolensError: see `offer_consent` and `accept_consent`.
     """
     parse_name(name)
     desk = SignatureForm.DESK
-    offer = _composed(installation.store, notice, key.public, desk, jurisdiction, valid_days, valid_until)
+    term = (valid_days, valid_until)
+    guardian = None if age is None else age.desk_key
+    offer = _composed(installation.store, notice, key.public, desk, jurisdiction, *term, age)
 
     def finish(tx: Transaction, take_home: TakeHome) -> None:
         record_offer(tx, notice.purpose, OfferWay.DESK, notice.language)
@@ -205,7 +216,13 @@ def give_consent(
             in_transaction(tx, take_home)
 
     return accept_consent(
-        installation, notice, offer.sign(key), name=name, external_id=external_id, in_transaction=finish
+        installation,
+        notice,
+        offer.sign(key),
+        name=name,
+        external_id=external_id,
+        guardian_signature=None if guardian is None else sign_as_guardian(offer.document, guardian),
+        in_transaction=finish,
     )
 
 

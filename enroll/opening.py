@@ -8,7 +8,7 @@ from volens.consent import Purpose, RefusedError, TamperError
 from volens.consent.invitation import InvitationState
 from volens.consent.law.gates import ClosedGate, check_open, closed_gates
 from volens.store import Store
-from volens.store.people.consents import receipts_in_force
+from volens.store.people.consents_in_force import receipts_in_force
 from volens.store.people.invitation_rows import invitation_ids, invitations
 from volens.store.promises import Defaults, processing_record, refuse_if_stopped
 

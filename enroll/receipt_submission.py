@@ -9,7 +9,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from volens.consent import InputError, Notice, ReceiptId, RefusedError, UnverifiedReceipt, VerifiedReceipt
+from volens.consent.age_statement import AgeAnswer
 from volens.consent.errors import ReceiptSignatureError
+from volens.consent.law.minors import state_age
 from volens.consent.processing_record import ProcessingRecord
 from volens.consent.reason import Reason
 from volens.consent.receipt import verify_receipt
@@ -31,6 +33,7 @@ def offer_receipt(
     form: SignatureForm,
     valid_days: int | None = None,
     valid_until: datetime | None = None,
+    age: AgeAnswer | None = None,
 ) -> ReceiptOffer:
     """Return a receipt for the owner of a key to sign. Nothing is stored.
 
@@ -40,30 +43,35 @@ def offer_receipt(
     now = store.now()
     with store.read() as connection:
         refuse_to_ask(store, connection, record.jurisdiction, notice.purpose)
-    return ReceiptOffer(
-        compose_receipt(
-            record,
-            notice,
-            receipt_id=ReceiptId(store.random(16).hex()),
-            key=public_key,
-            signature=SignatureTerms.of(form, Defaults(store).public_url()),
-            issued_at=now,
-            expires_at=end_of_term(record, now, valid_days=valid_days, valid_until=valid_until),
-        )
+    stated = None
+    if age is not None:
+        stated = state_age(record.profile, notice.purpose, record.zone_facts, person=public_key, answer=age)
+    document = compose_receipt(
+        record,
+        notice,
+        receipt_id=ReceiptId(store.random(16).hex()),
+        key=public_key,
+        signature=SignatureTerms.of(form, Defaults(store).public_url()),
+        issued_at=now,
+        expires_at=end_of_term(record, now, valid_days=valid_days, valid_until=valid_until),
     )
+    return ReceiptOffer(document if stated is None else stated.added_to(document))
 
 
-def accept_receipt(store: Store, connection: Connection, notice: Notice, signed: bytes) -> VerifiedReceipt:
+def accept_receipt(
+    store: Store, connection: Connection, notice: Notice, signed: bytes, guardian_signature: str | None = None
+) -> VerifiedReceipt:
     """Return a receipt that a person signed, if this site offers it today.
 
     1. The person whose key it names signed it.
     2. Composed again, it is the same (`compose_again`).
     3. It was not recorded before, under this or another signature: its id is new.
     4. People of its jurisdiction may still be asked in this zone (`volens.enroll.opening`).
+    5. If the person said that they are under age, the zone takes them, and the guardian signed the same receipt.
 
     Raises:
-        InputError: the bytes are no receipt, or 1 fails.
-        RefusedError: 2, 3 or 4 fails.
+        InputError: the bytes are no receipt, 1 fails, or a guardian signed where none is named.
+        RefusedError: 2, 3, 4 or 5 fails.
     """
     # 1.
     unverified = UnverifiedReceipt.parse(signed)
@@ -83,4 +91,20 @@ def accept_receipt(store: Store, connection: Connection, notice: Notice, signed:
         )
     # 4.
     refuse_to_ask(store, connection, record.jurisdiction, notice.purpose)
+    # 5.
+    _check_age(record, receipt, guardian_signature)
     return receipt
+
+
+def _check_age(record: ProcessingRecord, receipt: VerifiedReceipt, guardian_signature: str | None) -> None:
+    claims = receipt.claims
+    if claims.age is None:
+        if guardian_signature is not None:
+            raise InputError("got a guardian's signature, but the receipt names no guardian; leave it out")
+        return
+    said = claims.age
+    answer = AgeAnswer(said.of_age, said.guardian)
+    zone, key = record.zone.purpose, claims.subject_key
+    if state_age(record.profile, zone, record.zone_facts, person=key, answer=answer) != said:
+        raise RefusedError("the person was asked for another age than the law of today; ask for a new offer")
+    said.check_guardian(receipt.document, guardian_signature)

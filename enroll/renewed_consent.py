@@ -36,6 +36,7 @@ from volens.consent import (
     format_time,
 )
 from volens.consent.gate import admit
+from volens.consent.law.minors import refuse_renewal
 from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
 from volens.enroll.giving import check_commitment, zone_of_newest
@@ -96,12 +97,14 @@ def offer_renewal(
     Raises:
         InputError: the notice is not the newest, or the term is not valid.
         NoLiveConsentError, ConsentExpiredError: the old consent is not in force any more.
-        RefusedError: the zone refuses this form, or a passkey is to sign and the site has no public address.
+        RefusedError: the zone refuses this form, a passkey is to sign and the site has no public address, or a guardian
+            signed the old consent.
     """
     store = installation.store
     with store.read() as connection:
         zone, _old, verified = _in_force(store, connection, receipt_id, notice)
         record = processing_record(connection, store.site.controller, zone.purpose, verified.claims.jurisdiction)
+    refuse_renewal(verified.claims.age)
     own = SignatureForm.PASSKEY if verified.claims.signature.form is SignatureForm.PASSKEY else SignatureForm.PERSON_KEY
     return offer_receipt(
         store,

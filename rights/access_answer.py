@@ -256,6 +256,8 @@ def _record(
     store: Store, held: HeldConsent, recipients: Sequence[Mapping[str, Any]], folder: str, *, with_embedding: bool
 ) -> dict[str, bytes]:
     files = {f"{folder}/receipt.jws": held.token.encode("ascii"), f"{folder}/notice.txt": held.notice.encode("utf-8")}
+    if held.guardian_token is not None:
+        files[f"{folder}/guardian.jws"] = held.guardian_token.encode("ascii")
     embeddings = list(_embeddings(store, held)) if with_embedding else []
     for number, embedding in enumerate(embeddings, start=1):
         files[f"{folder}/embedding-{number}.json"] = _json(embedding)

@@ -18,6 +18,7 @@ from volens.erase import certificates_of
 from volens.store import Store
 from volens.store.people import StoredReceipt, clocked, name_of, stored_receipt
 from volens.store.people.consents import consent_ended
+from volens.store.people.guardian_signatures import guardian_signature
 from volens.store.people.panel_badges import PanelBadges
 from volens.store.people.score_counts import score_counts_of
 from volens.store.promises import processing_record, recipients_of, zone_of
@@ -33,6 +34,7 @@ class HeldConsent:
     Attributes:
         record: what holds now for people of the receipt's jurisdiction; None if no profile covers it any more.
         agreed: the claims of the signed receipt (ISO/IEC TS 27560).
+        guardian_token: the signature of a guardian over the same receipt; None if none signed.
         name: as the person gave it; None once the consent has ended.
         notice: the exact text that the person agreed to.
         panel_badge: the badge number at the panel of the house; None if there is none.
@@ -48,6 +50,7 @@ class HeldConsent:
     record: ProcessingRecord | None
     agreed: Mapping[str, Any]
     token: str
+    guardian_token: str | None
     name: str | None
     notice: str
     panel_badge: str | None
@@ -103,6 +106,7 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
         record=record_for(store, connection, zone.purpose, receipt.claims.jurisdiction),
         agreed=RECEIPT.peek_json(receipt.token),
         token=receipt.token,
+        guardian_token=guardian_signature(connection, receipt_id),
         name=None if until is None else name_of(store, receipt_id),
         panel_badge=None if number is None else number.text,
         notice=_notice(connection, receipt.claims.notice_sha256),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from volens.consent import Notice, SubjectKey, TakeHome
+from volens.consent.age_statement import AgeAnswer
 from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
 from volens.consent.subject_key import SubjectPublicKey
@@ -30,6 +31,7 @@ class ConsentGiving:
         valid_until: datetime | None = None,
         way: OfferWay = OfferWay.COMMAND,
         offered_by: str = COMMAND_LINE,
+        age: AgeAnswer | None = None,
     ) -> ReceiptOffer:
         """Return a receipt for a person who read `notice` to sign elsewhere; see `volens.enroll.offer_consent`."""
         return offer_consent(
@@ -42,6 +44,7 @@ class ConsentGiving:
             valid_until=valid_until,
             way=way,
             offered_by=offered_by,
+            age=age,
         )
 
     def accept_consent(
@@ -52,6 +55,7 @@ class ConsentGiving:
         name: str,
         external_id: str | None = None,
         commitment: bytes | None = None,
+        guardian_signature: str | None = None,
         in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
     ) -> TakeHome:
         """Record the consent of a person who signed the offered receipt; see `volens.enroll.accept_consent`."""
@@ -62,6 +66,7 @@ class ConsentGiving:
             name=name,
             external_id=external_id,
             commitment=commitment,
+            guardian_signature=guardian_signature,
             in_transaction=in_transaction,
         )
 
@@ -75,6 +80,7 @@ class ConsentGiving:
         valid_days: int | None = None,
         valid_until: datetime | None = None,
         external_id: str | None = None,
+        age: AgeAnswer | None = None,
         in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
     ) -> TakeHome:
         """Offer, sign and accept at the desk, with the person's key at hand; see `volens.enroll.give_consent`."""
@@ -84,6 +90,7 @@ class ConsentGiving:
             name=name,
             jurisdiction=jurisdiction,
             key=key,
+            age=age,
             valid_days=valid_days,
             valid_until=valid_until,
             external_id=external_id,

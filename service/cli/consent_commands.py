@@ -19,6 +19,7 @@ from volens.consent import (
 from volens.consent.receipt_offer import consent_words, end_of_term
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.factor_prompt import read_factor, read_panel_badge
+from volens.service.cli.guardian_keys import GuardianKey, GuardianKeyOption, GuardianNewKeyOption, OfAgeOption
 from volens.service.cli.named_files import must_be_new, read_file, write_private
 from volens.service.cli.options import HomeOption, ReceiptArgument, YesIReadItOption, ZoneOption
 from volens.service.cli.person_argument import receipt_meant
@@ -59,6 +60,9 @@ def give(
     external_id: Annotated[
         str | None, typer.Option(help="The person's id in the staff list; only a keyed hash is stored.")
     ] = None,
+    of_age: OfAgeOption = None,
+    guardian_key: GuardianKeyOption = None,
+    guardian_new_key: GuardianNewKeyOption = None,
     yes_i_read_it: YesIReadItOption = False,
     home: HomeOption = None,
 ) -> Output:
@@ -70,6 +74,8 @@ def give(
         raise InputError("pass exactly one of --new-key or --key")
     files = TakeHomeFiles(out)
     _check_key_file(new_key, files)
+    others = {*files.names()} if new_key is None else {*files.names(), new_key}
+    guardian = GuardianKey.of(guardian_key, guardian_new_key, others)
     subject_key = SubjectKey.from_seed(os.urandom(32)) if key is None else SubjectKey.from_pem(read_file(key, "key"))
     with opened(home) as site:
         law = site.defaults.jurisdiction(jurisdiction)
@@ -81,6 +87,7 @@ def give(
             _ask(site, notice, record.zone.label, consent_words(record, notice.language, term))
         if new_key is not None:
             write_private(new_key, subject_key.to_pem())
+        guardian.write()
         try:
             take_home = site.give_consent(
                 notice,
@@ -90,12 +97,18 @@ def give(
                 valid_days=valid_days,
                 valid_until=valid_until,
                 external_id=external_id,
+                age=guardian.answer(of_age),
             )
         except VolensError:
+            guardian.remove()
             if new_key is not None:
                 new_key.unlink(missing_ok=True)  # the key has signed nothing
             raise
-        _hand_over(site, take_home, files, new_key)
+        try:
+            _hand_over(site, take_home, files, new_key)
+        except BaseException:
+            guardian.remove()
+            raise
         return recorded(site, take_home, files, new_key)
 
 

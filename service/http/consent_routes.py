@@ -10,13 +10,14 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StrictInt
 
 from volens import Site
-from volens.consent import Notice, RefusedError, TakeHome, UnverifiedReceipt
+from volens.consent import InputError, Notice, RefusedError, TakeHome, UnverifiedReceipt
+from volens.consent.age_statement import GUARDIAN_TYPE, AgeAnswer
 from volens.consent.errors import ForeignReceiptError
 from volens.consent.jws import b64url
 from volens.consent.reason import Reason
 from volens.consent.receipt import notice_language
 from volens.consent.receipt_offer import OFFER_LIFETIME, ReceiptOffer, read_offer
-from volens.consent.receipt_signature import SignatureForm
+from volens.consent.receipt_signature import SignatureForm, signing_input
 from volens.consent.subject_key import SubjectPublicKey
 from volens.enroll.offers import OfferWay
 from volens.service.http.access import Caller, GuardedRoute
@@ -60,6 +61,13 @@ class OfferRequest(RequestBody):
     language: str | None = Field(None, description="of that notice")
     valid_days: StrictInt | None = Field(None, description="the term that the person wants; else the zone's retention")
     valid_until: TermEnd = None
+    of_age: bool | None = Field(
+        None,
+        description="the answer to 'are you at least N years old', N by the person's law; null if they were not asked",
+    )
+    guardian_key: dict[str, Any] | None = Field(
+        None, description="if not: the public half of a guardian's Ed25519 key, as a JWK; the guardian signs too"
+    )
 
 
 class OfferAnswer(BaseModel):
@@ -82,10 +90,16 @@ class OfferAnswer(BaseModel):
         examples=["eyJhbGciOiJFZDI1NTE5IiwidHlwIjoidm9sZW5zLXJlY2VpcHQrandzIn0.eyJ...fQ"],
     )
 
+    guardian_signing_input: str | None = Field(
+        None, description="the text for the guardian to sign, as `signing_input`; null if none is named"
+    )
+
     @classmethod
     def of(cls, offer: ReceiptOffer) -> Self:
         """Return the answer to a request for an offer."""
         claims = read_offer(offer.document).claims
+        has_guardian = claims.age is not None and claims.age.guardian is not None
+        text = signing_input(offer.document, GUARDIAN_TYPE).decode("ascii") if has_guardian else None
         party = claims.signature.relying_party
         return cls(
             receipt_id=claims.receipt_id,
@@ -95,6 +109,7 @@ class OfferAnswer(BaseModel):
             challenge=b64url(offer.challenge),
             relying_party_id=None if party is None else party.rp_id,
             signing_input=offer.signing_input.decode("ascii"),
+            guardian_signing_input=text,
         )
 
 
@@ -108,6 +123,9 @@ class NewConsent(RequestBody):
     )
     external_id: str | None = Field(
         None, description="the person's id in the staff list; only a keyed hash is stored", examples=["4711"]
+    )
+    guardian_signature: str | None = Field(
+        None, description="the token of the guardian whom the receipt names: a compact JWS", max_length=64 * 1024
     )
 
 
@@ -141,6 +159,7 @@ async def offer_consent(zone: str, app_state: SharedState, new: OfferRequest, ca
                 valid_until=term_end(site, new.valid_until),
                 way=OfferWay.DESK,
                 offered_by=caller.caller_id,
+                age=answered_age(new.of_age, new.guardian_key),
             )
         )
 
@@ -178,6 +197,20 @@ async def give_consent(zone: str, app_state: SharedState, new: NewConsent, idemp
     )
 
 
+def answered_age(of_age: bool | None, guardian_key: dict[str, Any] | None) -> AgeAnswer | None:  # noqa: FBT001
+    """Return what the person answered; None if they were not asked.
+
+    Raises:
+        InputError: there is a guardian and no answer, or the guardian's key is no key.
+    """
+    guardian = None if guardian_key is None else SubjectPublicKey.from_jwk(guardian_key)
+    if of_age is not None:
+        return AgeAnswer(of_age, guardian)
+    if guardian is not None:
+        raise InputError("got a guardian's key, and no answer about the age; send of_age too")
+    return None
+
+
 def _give_consent(site: Site, zone: str, new: NewConsent, idempotent: IdempotentRequest) -> StorableResponse:
     signed = signed_bytes(new.signed)
     given = site.accept_consent(
@@ -185,6 +218,7 @@ def _give_consent(site: Site, zone: str, new: NewConsent, idempotent: Idempotent
         signed,
         name=new.name,
         external_id=new.external_id,
+        guardian_signature=new.guardian_signature,
         # In the same transaction: if the connection breaks after the commit, a retry still gets the receipt, so that
         # there is never a consent whose receipt no one has.
         in_transaction=lambda tx, take_home: idempotent.store(tx, _consent_response(take_home)),

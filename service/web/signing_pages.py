@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from volens.consent import InputError, TakeHome
+from volens.consent.age_statement import AgeAnswer
 from volens.consent.jws import b64url, from_b64url
 from volens.consent.reason import Reason
 from volens.consent.receipt_signature import SignatureForm
@@ -26,6 +27,7 @@ from volens.service.web.page_response import render, zone_name
 from volens.service.web.page_route import PageRoute
 from volens.service.web.signable_offer import SignableOffer
 from volens.store import Transaction
+from volens.store.promises import processing_record
 
 router: Final = APIRouter(route_class=PageRoute)
 
@@ -33,10 +35,14 @@ _REGISTRATION: Final = "registration"
 
 
 class OwnKey(RequestBody):
-    """The public half of the person's key: what the browser returned for a new passkey, or a JWK; one of the two."""
+    """The public half of the person's key: what the browser returned for a new passkey, or a JWK; one of the two.
+
+    `of_age` is the answer to the question about the age.
+    """
 
     registration: dict[str, Any] | None = None
     public_key: dict[str, Any] | None = None
+    of_age: bool
 
 
 class SignedReceipt(RequestBody):
@@ -53,7 +59,13 @@ async def sign_page(request: Request, app_state: SharedState, invited: Invited) 
 
     def page() -> Response:
         view = app_state.site.invitations.open(invited.token)
-        return render(request, "person/sign.html", **facts_of(app_state.site, view))
+        installation = app_state.site.installation
+        with installation.store.read() as connection:
+            record = processing_record(
+                connection, installation.store.site.controller, view.zone.purpose, view.jurisdiction
+            )
+        shown = facts_of(app_state.site, view) | {"consent_age": record.profile.minors.consent_age}
+        return render(request, "person/sign.html", **shown)
 
     return await app_state.page_pool.run(page)
 
@@ -97,6 +109,7 @@ async def offer_invited(request: Request, app_state: SharedState, invited: Invit
                 valid_days=view.valid_days,
                 valid_until=view.valid_until,
                 way=OfferWay.INVITATION,
+                age=AgeAnswer(own.of_age),
             )
         )
 

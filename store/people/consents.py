@@ -168,7 +168,7 @@ def inspect_consents(
             )
             continue
         ((_, subject_id, purpose, expires_at),) = rows.tables[tables.live_consent.name]
-        ((*_, jurisdiction, subject_key, token, _digest, _term),) = rows.tables[tables.receipt.name]
+        ((*_, jurisdiction, subject_key, token, _guardian, _digest, _term),) = rows.tables[tables.receipt.name]
         receipt = StoredReceipt(one, DataSubjectId(subject_id), Purpose(purpose), subject_key, token)
         found[one] = AuthenticConsent(
             receipt, expires_at, interacted_at, clocks.of(jurisdiction).inactive_after_days, rows
@@ -207,9 +207,16 @@ class LiveConsents:
 
 
 def add_consent(
-    tx: Transaction, receipt: VerifiedReceipt, code: WithdrawalCode, name: str, secret: GrantSecret
+    tx: Transaction,
+    receipt: VerifiedReceipt,
+    code: WithdrawalCode,
+    name: str,
+    secret: GrantSecret,
+    guardian_signature: str | None = None,
 ) -> None:
     """Put a consent in force: receipt, live row, sealed name and log leaf in one transaction.
+
+    The signature of a guardian was verified, and is kept with the receipt.
 
     Raises:
         RefusedError: this person already has a consent in force for this zone, collecting is stopped, no profile covers
@@ -237,6 +244,7 @@ def add_consent(
                 jurisdiction=claims.jurisdiction,
                 subject_key=claims.subject_key.jwk,
                 token=receipt.token,
+                guardian_token=guardian_signature,
                 withdrawal_digest=code.digest(),
                 expires_at=claims.expires_at,
             )
@@ -257,16 +265,6 @@ def stored_receipts(connection: Connection, receipt_ids: Iterable[ReceiptId]) ->
     """Return the receipts that are stored, in force or not."""
     rows = connection.execute(select(tables.receipt).where(tables.receipt.c.receipt_id.in_(list(receipt_ids))))
     return {ReceiptId(row.receipt_id): _stored(row) for row in rows}
-
-
-def receipts_in_force(connection: Connection, purpose: Purpose) -> list[StoredReceipt]:
-    """Return the receipts of the consents in force in a zone."""
-    live = tables.live_consent
-    joined = tables.receipt.join(live, live.c.receipt_id == tables.receipt.c.receipt_id)
-    return [
-        _stored(row)
-        for row in connection.execute(select(tables.receipt).select_from(joined).where(live.c.purpose == purpose))
-    ]
 
 
 def live_owner(connection: Connection, receipt_id: ReceiptId) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from volens.consent import DataSubjectId, Purpose, ReceiptId
+from volens.store.people.consents import StoredReceipt
 from volens.store.schema import data_tables as tables
 
 
@@ -25,6 +26,14 @@ def live_receipts_of(
     live = tables.live_consent.c
     query = select(live.receipt_id).where(live.subject_id.in_(list(subject_ids)), live.purpose.in_(list(where)))
     return [ReceiptId(row) for row in connection.scalars(query.order_by(live.receipt_id))]
+
+
+def receipts_in_force(connection: Connection, purpose: Purpose) -> list[StoredReceipt]:
+    """Return the receipts of the consents in force in a zone."""
+    live, its = tables.live_consent, tables.receipt.c
+    query = select(its.receipt_id, its.subject_id, its.purpose, its.subject_key, its.token)
+    query = query.join_from(live, tables.receipt, live.c.receipt_id == its.receipt_id).where(live.c.purpose == purpose)
+    return [StoredReceipt(*row) for row in connection.execute(query)]
 
 
 def count_receipts(connection: Connection) -> int:

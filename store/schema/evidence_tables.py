@@ -36,12 +36,13 @@ receipt: Final = build_table(
     col.text("jurisdiction", index=True),
     col.blob("subject_key", f"BETWEEN {MIN_JWK_BYTES} AND {MAX_JWK_BYTES}", example=b"~" * MIN_JWK_BYTES),
     col.text("token"),
+    col.text("guardian_token", nullable=True),
     col.bytes_of("withdrawal_digest", 32, unique=True),
     col.utc_time("expires_at"),
     rule=RowRule(changeable=frozenset({"withdrawal_digest"}), kept_while=_WITH_ITS_CONSENT),
 )
-"""`jurisdiction` is that of the signed token, `subject_key` a canonical JWK. The digest changes when a code is issued
-again, while the consent is in force."""
+"""`jurisdiction` is that of the signed token, `subject_key` a canonical JWK; `guardian_token` is a guardian's signature
+over the same receipt. The digest changes when a code is issued again, while the consent is in force."""
 
 consent_end: Final = build_table(
     "consent_end",

@@ -41,6 +41,7 @@ def sign(page: Page, served: ServedSite, name: str) -> None:
         made = site.invitations.invite("lobby", name=name, jurisdiction="FR", language="en")
     page.goto(f"{served.url}/invitation#{made.token.reveal()}")
     page.locator("a[href='/invitation/sign']").click()
+    page.locator("#of-age").select_option("yes")
     page.locator("#browser-key").click()
     page.wait_for_url("**/invitation/photos")
 

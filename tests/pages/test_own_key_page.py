@@ -46,6 +46,7 @@ def follow_invitation(page: Page, served: ServedSite, zone: str, way: str) -> Ta
         made = site.invitations.invite(zone, name="Ada Canary", jurisdiction="FR", language="en")
     page.goto(f"{served.url}/invitation#{made.token.reveal()}")
     page.get_by_role("link", name="Yes, continue").click()
+    page.locator("#of-age").select_option("yes")
     page.locator(f"#{way}").click()
     page.get_by_role("button", name="A calmer way").click()
     page.get_by_role("link", name="Go on to my receipt").click()

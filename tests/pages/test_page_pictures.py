@@ -257,6 +257,7 @@ def test_the_pages_of_an_invitation(
     look(page, "notice")
     page.goto(f"{served.url}/invitation/sign")
     look(page, "sign")
+    page.locator("#of-age").select_option("yes")
     page.locator("#browser-key").click()
     page.wait_for_url("**/photos")
     look(page, "photos")

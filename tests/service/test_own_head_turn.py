@@ -46,7 +46,7 @@ def sign(house: House, client: TestClient) -> str:
     )
     client.post("/invitation/open", json={"token": invited.token.reveal()})
     key = SubjectKey.from_seed(house.bits.randbytes(32))
-    offer = client.post("/invitation/offer", json={"public_key": key.public.to_jwk()}).json()
+    offer = client.post("/invitation/offer", json={"public_key": key.public.to_jwk(), "of_age": True}).json()
     signature = b64url(key._key.sign(offer["signing_input"].encode()))
     new = {"signed": f"{offer['signing_input']}.{signature}", "name": "Ada"}
     assert client.post("/invitation/accept", json=new).json() == {"next": "/invitation/photos"}

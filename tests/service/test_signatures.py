@@ -10,7 +10,8 @@ from signing import DOOR_PAGE, Signer, make_passkey
 from starlette.testclient import TestClient
 
 from tests.service.test_a_day import enroll, look
-from volens.consent import TakeHome
+from volens.consent import SubjectKey, TakeHome
+from volens.consent.age_statement import sign_as_guardian
 from volens.service import http
 from volens.store.programs import Role
 
@@ -109,3 +110,22 @@ def test_no_module_of_the_http_interface_makes_or_reads_a_private_key() -> None:
     assert "give_consent" in text
     for word in ("SubjectKey", "private_key", "from_seed", "person_key_pem", "site.give_consent", "changes.renew("):
         assert word not in text
+
+
+def test_a_guardian_signs_the_receipt_of_a_person_under_age(client: TestClient, house: House, bearer: Bearer) -> None:
+    signer, guardian, desk = Signer(), SubjectKey.from_seed(b"g" * 32), bearer(Role.DESK)
+    asked: dict[str, object] = {"of_age": False, "guardian_key": guardian.public.to_jwk()}
+    refused = signer.offered(client, desk, **asked)
+    assert (refused.status_code, refused.json()["reason"]) == (403, "minor-refused")
+    house.site.declarations.declare_zone("lobby", {"minors": "guardian"})
+    alone = signer.offered(client, desk, of_age=False)
+    assert (alone.status_code, alone.json()["reason"]) == (403, "guardian-needed")
+    assert signer.offered(client, desk, guardian_key=guardian.public.to_jwk()).status_code == 422
+
+    offer = signer.offered(client, desk, **asked)
+    new = {"name": "Ada", "signed": signer.sign(offer)}
+    assert client.post(CONSENTS, headers=desk, json=new).json()["reason"] == "guardian-needed"
+    theirs = sign_as_guardian(offer.json()["document"].encode(), guardian)
+    assert theirs.startswith(f"{offer.json()['guardian_signing_input']}.")
+    assert client.post(CONSENTS, headers=desk, json=new | {"guardian_signature": theirs}).status_code == 201
+    assert signer.offered(client, desk, of_age=True).json()["guardian_signing_input"] is None

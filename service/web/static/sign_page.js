@@ -8,6 +8,7 @@ const words = texts();
 const problem = document.getElementById("problem");
 const status = document.getElementById("status");
 const nameField = document.getElementById("name");
+const ageField = document.getElementById("of-age");
 const buttons = [...document.querySelectorAll(".actions button")];
 const holdsSecret = words.custody === "subject_key";
 
@@ -25,6 +26,10 @@ async function run(sign) {
   if (!name) {
     nameField.focus();
     return say(problem, words.name);
+  }
+  if (!ageField.value) {
+    ageField.focus();
+    return say(problem, words.age);
   }
   busy(true);
   say(status, words.working);
@@ -48,7 +53,7 @@ async function byPasskey() {
     passkey = { id: "", registration: await makePasskey(options) };
     passkey.id = passkey.registration.id;
   }
-  const offer = await post("/invitation/offer", { registration: passkey.registration });
+  const offer = await post("/invitation/offer", { registration: passkey.registration, of_age: isOfAge() });
   say(status, words.again);
   const salt = holdsSecret ? await secretSalt(offer.receipt_id) : null;
   const { signed, prf } = await signWithPasskey(offer, passkey.id, salt);
@@ -60,10 +65,12 @@ async function byBrowserKey() {
   const publicKey = await makeBrowserKey(words.zone).catch(() => {
     throw Object.assign(new Error(), { kind: "nokeys" });
   });
-  const offer = await post("/invitation/offer", { public_key: publicKey });
+  const offer = await post("/invitation/offer", { public_key: publicKey, of_age: isOfAge() });
   const { signed } = await signWithBrowserKey(offer, words.zone);
   return { signed, secret: holdsSecret ? newSecret(offer.receipt_id) : undefined };
 }
+
+const isOfAge = () => ageField.value === "yes";
 
 function sentenceFor(error) {
   if (error.name === "NotAllowedError" || error.name === "AbortError" || error.name === "InvalidStateError") {

@@ -108,3 +108,19 @@ def test_refused_with_one_sentence_is(volens: Command, own: SubjectKey, lobby: P
     assert (refused.code, words in refused.err) == (code, True), refused.err
     assert len(refused.err.strip().split("\n")) <= 3
     assert not (lobby / "made.file").exists()
+
+
+def test_a_guardian_signs_beside_a_person_under_age(volens: Command, lobby: Path) -> None:
+    give = ("consent", "give", "--name", "Bob", "--jurisdiction", "FR", "--zone", "lobby", "--yes-i-read-it")
+    give += ("--new-key", "bob.key", "--out", "bob.json", "--minor")
+    refused = volens(*give, "--guardian-new-key", "guardian.key")
+    assert (refused.code, "takes no one younger than 15 years" in refused.err) == (1, True)
+    assert not (lobby / "guardian.key").exists()
+    assert volens("declare", "zone", "lobby", "minors", "guardian").code == 0
+    assert "together with a guardian" in volens(*give).err
+    assert volens(*give, "--guardian-new-key", "bob.key").code == 2
+    assert volens(*give[:-1], "--guardian-new-key", "guardian.key").code == 2
+    assert not (lobby / "bob.key").exists()
+    given = volens(*give, "--guardian-new-key", "guardian.key")
+    assert given.code == 0, given.err
+    assert (lobby / "guardian.key").stat().st_mode & 0o077 == 0

@@ -54,17 +54,17 @@ def test_a_visitor_reads_until_when_and_signs_until_then(
         assert words in page
         assert 'datetime="2099-03-01T17:00:00Z"' in page
     key = SubjectKey.from_seed(house.bits.randbytes(32))
-    offer = client.post("/invitation/offer", json={"public_key": key.public.to_jwk()}).json()
+    offer = client.post("/invitation/offer", json={"public_key": key.public.to_jwk(), "of_age": True}).json()
     assert offer["expires_at"] == "2099-03-01T17:00:00Z"
     house.clock.move(hours=5)
-    assert client.post("/invitation/offer", json={"public_key": key.public.to_jwk()}).status_code >= 400
+    assert client.post("/invitation/offer", json={"public_key": key.public.to_jwk(), "of_age": True}).status_code >= 400
 
 
 def signed(house: House, client: TestClient) -> None:
     """Sign as a browser does, with a key of its own."""
     invited(house, client)
     key = SubjectKey.from_seed(house.bits.randbytes(32))
-    offer = client.post("/invitation/offer", json={"public_key": key.public.to_jwk()}).json()
+    offer = client.post("/invitation/offer", json={"public_key": key.public.to_jwk(), "of_age": True}).json()
     signature = b64url(key._key.sign(offer["signing_input"].encode()))
     new = {"signed": f"{offer['signing_input']}.{signature}", "name": "Ada Canary"}
     assert client.post("/invitation/accept", json=new).json() == {"next": "/invitation/photos"}
