@@ -6,9 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
+import command_line
 import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -45,11 +49,16 @@ class ServedSite:
         return f"http://localhost:{self.port}"
 
     def volens(self, *arguments: str) -> str:
-        """Run a command beside the service, and return what it printed."""
-        environment = {**os.environ, "VOLENS_HOME": str(self.home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-        done = subprocess.run([*COMMAND, *arguments], env=environment, capture_output=True, check=False, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        """Run a command beside the service, in this process, and return what it printed."""
+        environment = {"VOLENS_HOME": str(self.home), "NO_COLOR": "1"}
+        with (
+            patch.dict(os.environ, environment),
+            redirect_stdout(StringIO()) as out,
+            redirect_stderr(StringIO()) as error,
+        ):
+            code = command_line.run(arguments)
+        assert code == 0, error.getvalue()
+        return out.getvalue()
 
 
 @pytest.fixture(scope="session")
