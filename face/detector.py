@@ -30,6 +30,7 @@ SCORE_THRESHOLD: Final = 0.6
 _SMALLEST_SIDE_PX: Final = 320
 _STRIDES: Final = (8, 16, 32)
 _OUTPUTS: Final = tuple(f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in _STRIDES)
+_PLACES: Final = tuple(name for name in _OUTPUTS if not name.startswith("kps"))
 _LARGE_PIXELS: Final = 9_000_000
 _NMS_OVERLAP: Final = 0.3
 _MAX_CANDIDATES: Final = 1000
@@ -195,12 +196,25 @@ class YuNetDetector:
             transform = np.asarray(cv2.getRotationMatrix2D(centre, angle, scale), np.float64)
             transform[:, 2] += side / 2 - np.array(centre)
             blob, _ = _blob(RgbImage(warp(image, transform, side, repeat_edge=True)), 1.0)
-            scores, boxes, _ = self._run(blob, _ROLL_LOWEST_SCORE)
-            # Ignore other faces in the crop.
-            near = np.abs(boxes[:, :2] + boxes[:, 2:] / 2 - side / 2).max(axis=1) < face_px / 2
-            score = min(float(scores[near].max(initial=_ROLL_LOWEST_SCORE)), _ROLL_HIGHEST_SCORE)
+            score = min(self._score_in_middle(blob, face_px / 2), _ROLL_HIGHEST_SCORE)
             odds.append(np.log(score / (1 - score)))
         return np.array(odds)
+
+    def _score_in_middle(self, blob: NDArray[np.float32], within_px: float) -> float:
+        """Return the highest score of a face whose middle is that near to the middle; other faces are ignored.
+
+        As `_run`, without what only a box and landmarks need.
+        """
+        outputs = dict(zip(_PLACES, self._session.run(list(_PLACES), {"input": blob}), strict=True))
+        side, best = blob.shape[3], _ROLL_LOWEST_SCORE
+        for stride in _STRIDES:
+            score = _scores(outputs, stride)
+            kept = np.flatnonzero(score > best)
+            if kept.size:
+                middle = (_cells(kept, side // stride) + outputs[f"bbox_{stride}"][0, kept, :2]) * stride
+                near = kept[np.abs(middle - side / 2).max(axis=1) < within_px]
+                best = float(score[near].max(initial=best))
+        return best
 
     def _run(
         self,
@@ -258,16 +272,24 @@ def _decode(
     """Return scores (n,), boxes (n, 4) as x, y, width, height, and landmarks (n, 5, 2), in the network's pixels."""
     scores, boxes, points = [], [], []
     for stride in _STRIDES:
-        cls, obj = (np.clip(outputs[f"{kind}_{stride}"][0, :, 0], 0.0, 1.0) for kind in ("cls", "obj"))
-        score = np.sqrt(cls * obj)
+        score = _scores(outputs, stride)
         kept = np.flatnonzero(score >= score_threshold)
-        cells = np.stack([kept % (width // stride), kept // (width // stride)], axis=1).astype(np.float32)
+        cells = _cells(kept, width // stride)
         raw = outputs[f"bbox_{stride}"][0, kept]
         size = np.exp(raw[:, 2:]) * stride
         boxes.append(np.concatenate([(cells + raw[:, :2]) * stride - size / 2, size], axis=1))
         points.append((outputs[f"kps_{stride}"][0, kept].reshape(-1, 5, 2) + cells[:, None]) * stride)
         scores.append(score[kept])
     return np.concatenate(scores), np.concatenate(boxes), np.concatenate(points)
+
+
+def _scores(outputs: dict[str, NDArray[np.float32]], stride: int) -> NDArray[np.float32]:
+    cls, obj = (np.clip(outputs[f"{kind}_{stride}"][0, :, 0], 0.0, 1.0) for kind in ("cls", "obj"))
+    return np.asarray(np.sqrt(cls * obj))
+
+
+def _cells(kept: NDArray[np.intp], columns: int) -> NDArray[np.float32]:
+    return np.stack([kept % columns, kept // columns], axis=1).astype(np.float32)
 
 
 def _suppressed(scores: NDArray[np.float32], boxes: NDArray[np.float32]) -> list[int]:

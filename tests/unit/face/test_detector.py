@@ -90,8 +90,10 @@ def test_an_upright_face_is_looked_at_once_to_know_that_it_is_not_turned(
     detector: YuNetDetector, six_people: RgbImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faces, sides = detector.detect(six_people), list[int]()
-    run = detector._run
-    monkeypatch.setattr(detector, "_run", lambda blob, *rest: sides.append(blob.shape[3]) or run(blob, *rest))
+    score = detector._score_in_middle
+    monkeypatch.setattr(
+        detector, "_score_in_middle", lambda blob, within: sides.append(blob.shape[3]) or score(blob, within)
+    )
     assert not any(detector.is_turned(six_people, face) for face in faces)
     assert sides.count(96) == len(faces)
     assert len(sides) <= len(faces) + 4  # one of the six is looked at again, a little larger, at four angles
