@@ -6,10 +6,10 @@ person's jurisdiction. In this order, each in transactions of a few hundred peop
 1. A profile that has become shorter counts: the end of the evidence is moved to the earlier of the two.
 2. Evidence of consents: receipt, end, journal, certificate with its file, answers of recipients, messages, requests
    under it, and the orders that list it. What is still going on keeps it: an erasure, an open request, an order.
-3. Requests that were answered, proposals of orders that were never carried out, and rows about staff
-   (`volens.erase.outdated_staff`).
+3. Requests that were answered, and proposals of orders that were never carried out.
 4. Openings of log entries (`volens.store.log.outdated_openings`).
 5. What the keyring remembers of such consents (`volens.store.log.forgotten_ends`).
+6. Rows about staff (`volens.erase.outdated_staff`). Last, because it reads rows of the site that must verify.
 
 A sweep that is killed leaves the rest to the next one: every step looks again for what is outdated. The log gets
 numbers only. Certificates that people hold verify as before, without these rows.
@@ -49,6 +49,7 @@ def delete_outdated_evidence(store: Store) -> dict[str, int]:
     """Delete everything whose period is over; return how many of what, without what there was none of.
 
     Raises:
+        TamperError: 6: rows of the site or of a zone were changed by another program; the rest was done.
         UnavailableError: the disk refuses, or another process holds a lock.
     """
     deleted = Counter[str]()
@@ -66,15 +67,16 @@ def delete_outdated_evidence(store: Store) -> dict[str, int]:
         (_plans_not_carried_out(now - timedelta(days=clocks.evidence_days)), _delete_orders),
     ):
         _in_batches(store, find, remove, deleted)
+    # 4.
     log_before, evidence_before = (
         now - timedelta(days=one) for one in (clocks.log_openings_days, clocks.evidence_days)
     )
-    deleted += delete_outdated_staff(store, log_before, evidence_before)
-    # 4.
     deleted["openings"] += _erase_openings(store, log_before)
     # 5.
     with store.read() as connection:
         forget_ends(store.keyring, connection, now - timedelta(days=profiles.shortest_of_all().evidence_days))
+    # 6.
+    deleted += delete_outdated_staff(store, log_before, evidence_before)
     return {what: count for what, count in deleted.items() if count}
 
 

@@ -132,7 +132,7 @@ def sweep(installation: Installation, progress: Progress = lambda _done, _total:
     for reason, ids in ended.items():
         expired += attempt(len(ids), partial(erase_consents, installation, ids, reason)) or []
     # 3.
-    outdated = delete_outdated_evidence(store)
+    outdated = attempt(0, lambda _progress: delete_outdated_evidence(store)) or {}
     # 4.
     stray_secrets, vanished = _delete_outdated(store)
     stuck += vanished

@@ -11,7 +11,7 @@ from house import House, Person
 from tests.unit.erase.orders import FRENCH, carry_out, desk_alone, planned
 from tests.unit.store.raw import DATA, KEYRING, peek, tamper
 from volens import verify_certificate
-from volens.consent import NoLiveConsentError, UnknownError
+from volens.consent import NoLiveConsentError, TamperError, UnknownError
 from volens.erase.outdated_evidence import delete_outdated_evidence
 from volens.store.log.outdated_openings import SITE_KINDS
 from volens.store.programs import Role
@@ -171,5 +171,19 @@ def test_a_profile_that_became_shorter_counts_for_evidence_that_is_kept(house: H
     house.clock.move(days=1096)
 
     house.site.sweep()
+
+    assert left(house, person) == {}
+
+
+def test_rows_of_the_site_that_were_changed_keep_no_evidence(house: House) -> None:
+    person = house.admit()
+    house.site.declarations.declare({"dpo": "Dana Doe"})
+    house.site.declarations.declare({"dpo": "Erin Example"})
+    house.withdraw(person)
+    house.clock.move(days=1827)
+    tamper(house.site.home / DATA, "UPDATE site SET controller_contact = 'else'")
+
+    with pytest.raises(TamperError, match="integrity: the rows of site"):
+        house.site.sweep()
 
     assert left(house, person) == {}
