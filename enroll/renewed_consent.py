@@ -380,14 +380,8 @@ class _Renewal:
     def _seal(self, tx: Transaction, embedding: ConsentedEmbedding, its: _Opened) -> None:
         facts: dict[str, Any] = {"licence": its.licence, "photo_count": its.photo_count}
         if self.hand_over is not None:
-            badge = issue_badge(
-                tx,
-                self.store.site.controller.site_id,
-                embedding,
-                self.new_secret,
-                renewed_from=its.enrolled_at,
-                **facts,
-            )
+            site_id = self.store.site.controller.site_id
+            badge = issue_badge(tx, site_id, embedding, self.new_secret, renewed_from=its.enrolled_at, **facts)
             try:
                 self.hand_over(badge)
             finally:

@@ -6,6 +6,7 @@ from volens.consent import RefusedError
 from volens.consent.declarations import SiteFact
 from volens.consent.law import JurisdictionProfile, ProfileCatalogue
 from volens.index import Installation
+from volens.store.people import shorten
 from volens.store.promises import add_profile, profiles_of_site, remove_profile, site_facts, zones
 
 
@@ -26,9 +27,14 @@ class SiteJurisdictions:
             return profiles_of_site(connection)
 
     def add(self, data: bytes) -> JurisdictionProfile:
-        """Add a profile from its TOML file, or replace the site's own of the same code; see `add_profile`."""
+        """Add a profile from its TOML file, or replace the site's own of the same code; see `add_profile`.
+
+        Consents in force end by its clocks, if those are shorter.
+        """
         with self._store.write() as tx:
-            return add_profile(tx, data)
+            added = add_profile(tx, data)
+            shorten(tx)
+            return added
 
     def remove(self, code: str) -> JurisdictionProfile:
         """Remove a profile that the site added; see `volens.store.promises.remove_profile`.

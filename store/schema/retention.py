@@ -98,6 +98,8 @@ NAMELESS: Final[Mapping[str, str]] = {
     ),
     "notice": "a text for everyone",
     **dict.fromkeys(("operators_required", "site_default"), "settings of the site"),
+    "jurisdiction_profile": "the law of a place, as the site reads it",
+    "made_paper": "the hash and the day of a document about a zone",
     "collection_stop": "an order about a zone or a jurisdiction",
     "recipient": "an organisation that gets data; people are told of former ones too (GDPR 15(1)(c))",
     **dict.fromkeys(("webhook_endpoint", "webhook_sender", "webhook_sender_key"), "a program of an organisation"),
