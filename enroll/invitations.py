@@ -38,8 +38,9 @@ from volens.store.people import stored_receipt
 from volens.store.people.disclosures import COMMAND_LINE
 from volens.store.people.external_ids import add_external_digest, consent_with_digest, external_digest
 from volens.store.people.invitation_rows import InvitationCount, StoredInvitation
-from volens.store.promises import notice_of, processing_record, refuse_unlawful, zone_of
+from volens.store.promises import notice_of, processing_record, zone_of
 from volens.store.promises.declared_facts import site_facts
+from volens.store.promises.site_profiles import refuse_unlawful
 from volens.store.promises.stated_jurisdictions import refuse_not_stated
 
 MAX_DAYS: Final = 90

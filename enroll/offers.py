@@ -20,7 +20,8 @@ from volens.store.log.remembrance import INVITATION_REFUSED
 from volens.store.people.consents_in_force import count_live
 from volens.store.people.disclosures import COMMAND_LINE
 from volens.store.people.invitation_rows import SENT
-from volens.store.promises import zone_facts, zone_of
+from volens.store.promises import zone_of
+from volens.store.promises.declared_facts import zone_facts
 
 OFFERED: Final = "consent.offered"
 REFUSED: Final = "offer.refused"

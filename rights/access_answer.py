@@ -48,7 +48,7 @@ from volens.store.log import node_reader
 from volens.store.people import count_live, count_receipts, receipts_of, sealed_references
 from volens.store.people.invitation_rows import StoredInvitation, invitations_about, invitations_linked
 from volens.store.people.people_search import COMPARED_WITH, MAX_SEARCH_LENGTH, SeveralPeopleError
-from volens.store.promises import site_facts
+from volens.store.promises.declared_facts import site_facts
 
 EVENT: Final = "access.answered"
 SIGNED_FILE: Final = "answer.jws"

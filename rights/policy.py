@@ -25,8 +25,10 @@ from volens.rights.dpv_terms import DPV_CONTEXT, PERSONAL_DATA, legal_basis_term
 from volens.rights.kept_kinds import kept_kinds
 from volens.store import Store
 from volens.store.people.disclosures import KEPT_DAYS
-from volens.store.promises import profiles_of_site, site_facts, zones
+from volens.store.promises import zones
+from volens.store.promises.declared_facts import site_facts
 from volens.store.promises.processing_records import records_by_jurisdiction
+from volens.store.promises.site_profiles import profiles_of_site
 from volens.store.promises.stated_jurisdictions import stated_jurisdictions
 from volens.store.schema import data_tables as tables
 

@@ -7,7 +7,8 @@ from volens.audit import VerifierKey
 from volens.consent.canonical import canonical_sha256
 from volens.rights.policy import CONTROLLER_MEMBERS, SIGNATURE
 from volens.store import Store
-from volens.store.promises import profiles_of_site, site_facts
+from volens.store.promises.declared_facts import site_facts
+from volens.store.promises.site_profiles import profiles_of_site
 from volens.store.promises.stated_jurisdictions import stated_jurisdictions
 
 

@@ -7,14 +7,8 @@ from volens.consent import parse_purpose
 from volens.consent.declarations import SiteFact, ZoneFact, parse_fact
 from volens.consent.processing_record import ProcessingRecord
 from volens.store import Store
-from volens.store.promises import (
-    declare_site_facts,
-    declare_zone_facts,
-    processing_record,
-    site_facts,
-    zone_facts,
-    zone_of,
-)
+from volens.store.promises import processing_record, zone_of
+from volens.store.promises.declared_facts import declare_site_facts, declare_zone_facts, site_facts, zone_facts
 
 
 @final

@@ -7,7 +7,9 @@ from volens.consent.declarations import SiteFact
 from volens.consent.law import JurisdictionProfile, ProfileCatalogue
 from volens.index import Installation
 from volens.store.people import shorten
-from volens.store.promises import add_profile, profiles_of_site, remove_profile, site_facts, zones
+from volens.store.promises import zones
+from volens.store.promises.declared_facts import site_facts
+from volens.store.promises.site_profiles import add_profile, profiles_of_site, remove_profile
 
 
 @final

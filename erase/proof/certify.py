@@ -25,7 +25,8 @@ from volens.store import Store, Transaction
 from volens.store.files import make_home_folder, write_public_files
 from volens.store.log import CERTIFICATES, node_reader
 from volens.store.programs import MessageKind, enqueue
-from volens.store.promises import Recipient, acknowledgements_of, site_facts, zone_of
+from volens.store.promises import Recipient, acknowledgements_of, zone_of
+from volens.store.promises.declared_facts import site_facts
 from volens.store.promises.recipients import recipients_to_notify
 
 NOT_PROMISED: Final = (

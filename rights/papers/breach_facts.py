@@ -16,7 +16,8 @@ from volens.erase.order.selection import SelectedConsent, select_left
 from volens.store import Store
 from volens.store.key_rotation import KeysStatus, keys_status
 from volens.store.log import leaves_from, log_size
-from volens.store.promises import site_facts, zones
+from volens.store.promises import zones
+from volens.store.promises.declared_facts import site_facts
 
 NOTIFY_WITHIN: Final = timedelta(hours=72)
 """GDPR 33(1): from the moment at which the controller has become aware of the breach."""

@@ -5,10 +5,6 @@ from volens.store.promises.collection_stops import lift_stop as lift_stop
 from volens.store.promises.collection_stops import refuse_if_stopped as refuse_if_stopped
 from volens.store.promises.collection_stops import standing_stops as standing_stops
 from volens.store.promises.collection_stops import stop_collecting as stop_collecting
-from volens.store.promises.declared_facts import declare_site_facts as declare_site_facts
-from volens.store.promises.declared_facts import declare_zone_facts as declare_zone_facts
-from volens.store.promises.declared_facts import site_facts as site_facts
-from volens.store.promises.declared_facts import zone_facts as zone_facts
 from volens.store.promises.made_papers import MadePaper as MadePaper
 from volens.store.promises.made_papers import made_papers as made_papers
 from volens.store.promises.made_papers import note_paper as note_paper
@@ -27,10 +23,6 @@ from volens.store.promises.recipients import Recipient as Recipient
 from volens.store.promises.recipients import acknowledgements_of as acknowledgements_of
 from volens.store.promises.recipients import recipients_of as recipients_of
 from volens.store.promises.site_defaults import Defaults as Defaults
-from volens.store.promises.site_profiles import add_profile as add_profile
-from volens.store.promises.site_profiles import profiles_of_site as profiles_of_site
-from volens.store.promises.site_profiles import refuse_unlawful as refuse_unlawful
-from volens.store.promises.site_profiles import remove_profile as remove_profile
 from volens.store.promises.zone_calibrations import set_threshold_shift as set_threshold_shift
 from volens.store.promises.zone_calibrations import threshold_shift as threshold_shift
 from volens.store.promises.zone_changes import rename_zone as rename_zone
