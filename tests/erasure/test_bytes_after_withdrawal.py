@@ -43,15 +43,18 @@ def canaries(house: House, person: Person) -> Mapping[str, bytes]:
         }
     projection = Projection(house.store.keyring.projection_seed(MODEL), DIMENSION)
     assert receipt.claims.receipt_id == person.receipt_id
-    return keys | {
-        "plain embedding": person.face.tobytes(),
-        "plain name": b"Ada Canary Example",
-        "sketch": projection.sketch(person.face).tobytes(),
-        # without version byte and nonce, which the product searches for itself
-        "sealed embedding": reference.sealed_embedding[13:],
-        "sealed name": name[13:],
-        "wrapped grant secret": wrapped[13:],
-    }
+    return (
+        keys
+        | {
+            "plain embedding": person.face.tobytes(),
+            "plain name": b"Ada Canary",  # notices have the rest in the name of the controller
+            "sketch": projection.sketch(person.face).tobytes(),
+            # without version byte and nonce, which the product searches for itself
+            "sealed embedding": reference.sealed_embedding[13:],
+            "sealed name": name[13:],
+            "wrapped grant secret": wrapped[13:],
+        }
+    )
 
 
 def test_everything_of_the_person_is_gone_from_every_file_and_from_the_gallery(house: House) -> None:
