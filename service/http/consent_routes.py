@@ -169,7 +169,7 @@ async def offer_consent(zone: str, app_state: SharedState, new: OfferRequest, ca
 class NewRefusal(RequestBody):
     """A no that a person said at the desk."""
 
-    receipt_wanted: bool = Field(False, description="the person wants a signed receipt for their no")
+    receipt_wanted: bool = Field(False, description="the person wants a signed receipt for their no", examples=[True])
 
 
 class RefusalAnswer(BaseModel):
