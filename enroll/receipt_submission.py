@@ -96,6 +96,21 @@ def accept_receipt(
     return receipt
 
 
+def key_to_renew(old: VerifiedReceipt) -> SubjectPublicKey:
+    """Return the key with which a person signs again to renew a consent.
+
+    Raises:
+        RefusedError: a guardian signed it beside a person under age, who may be of age by now.
+    """
+    if old.claims.age is not None and not old.claims.age.of_age:
+        raise RefusedError(
+            "a guardian signed this consent beside the person, so it is not renewed; ask about the age again, and "
+            "record a new consent when this one ends",
+            reason=Reason.GUARDIAN_NEEDED,
+        )
+    return old.claims.subject_key
+
+
 def _check_age(record: ProcessingRecord, receipt: VerifiedReceipt, guardian_signature: str | None) -> None:
     claims = receipt.claims
     if claims.age is None:

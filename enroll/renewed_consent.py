@@ -36,12 +36,11 @@ from volens.consent import (
     format_time,
 )
 from volens.consent.gate import admit
-from volens.consent.law.minors import refuse_renewal
 from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
 from volens.enroll.giving import check_commitment, zone_of_newest
 from volens.enroll.placement import HandOver
-from volens.enroll.receipt_submission import accept_receipt, offer_receipt
+from volens.enroll.receipt_submission import accept_receipt, key_to_renew, offer_receipt
 from volens.erase.order.order_rows import cohort_receipts, unfinished_cohorts
 from volens.erase.procedure import replace_consent
 from volens.erase.proof import Erased
@@ -97,20 +96,18 @@ def offer_renewal(
     Raises:
         InputError: the notice is not the newest, or the term is not valid.
         NoLiveConsentError, ConsentExpiredError: the old consent is not in force any more.
-        RefusedError: the zone refuses this form, a passkey is to sign and the site has no public address, or a guardian
-            signed the old consent.
+        RefusedError: the zone refuses this form, a passkey has no public address to sign for, or a guardian signed too.
     """
     store = installation.store
     with store.read() as connection:
         zone, _old, verified = _in_force(store, connection, receipt_id, notice)
         record = processing_record(connection, store.site.controller, zone.purpose, verified.claims.jurisdiction)
-    refuse_renewal(verified.claims.age)
     own = SignatureForm.PASSKEY if verified.claims.signature.form is SignatureForm.PASSKEY else SignatureForm.PERSON_KEY
     return offer_receipt(
         store,
         record,
         notice,
-        public_key=verified.claims.subject_key,
+        public_key=key_to_renew(verified),
         form=form or own,
         valid_days=valid_days,
     )

@@ -66,17 +66,3 @@ def state_age(
     if guardian == person:
         raise RefusedError("the guardian's key is the person's own; use a key of the guardian")
     return AgeStatement(minors.consent_age, of_age=False, guardian=guardian)
-
-
-def refuse_renewal(said: AgeStatement | None) -> None:
-    """Check that no guardian signed an older consent: the age is asked again for a new one.
-
-    Raises:
-        RefusedError: one did.
-    """
-    if said is not None and not said.of_age:
-        raise RefusedError(
-            "a guardian signed this consent beside the person, so it is not renewed; ask about the age again, and "
-            "record a new consent when this one ends",
-            reason=Reason.GUARDIAN_NEEDED,
-        )
