@@ -7,7 +7,7 @@
 | ``consent.ended`` | a sketch is removed | its row is removed |
 | ``consent.restricted``, ``consent.resumed`` | the set of restricted references is read again | none |
 | ``zone``, ``notice``, ``leaving``, ``keys``, ``store`` and unknown ones | none | all are read again |
-| all others, such as visits, requests, certificates, new consents and corrections | none | none |
+| all others, such as visits, requests, certificates, papers, offers, new consents and corrections | none | none |
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,9 @@ RESTRICTING: Final = frozenset({RESTRICTED, RESUMED})
 """Events that restrict the processing of a person's data, or lift that."""
 
 _ADDING: Final = frozenset({"reference.enrolled", "reference.renewed", REFERENCE_REPLACED})
-_ABOUT_A_CONSENT: Final = frozenset({"consent.given", "consent.renewed", "consent.corrected", "consent.code_reissued"})
+_ABOUT_A_CONSENT: Final = frozenset(
+    {"consent.offered", "consent.given", "consent.renewed", "consent.corrected", "consent.code_reissued"}
+)
 
 _WITHOUT_EFFECT: Final = frozenset(
     {
@@ -41,11 +43,16 @@ _WITHOUT_EFFECT: Final = frozenset(
         ),
         *(
             "erasure",
+            "evidence",
             "external_id",
             "factor",
+            "invitation",
             "job",
             "message",
+            "offer",
+            "openings",
             "operator",
+            "paper",
             "people",
             "recipient",
             "request",

@@ -68,6 +68,7 @@ def test_a_missing_or_damaged_data_file_is_restored_in_place(past: Past, how: st
         "backup.begun": 1,
         "consent.ended": 1,
         "erasure.certified": 1,
+        "consent.offered": 1,
         "consent.given": 1,
         "reference.enrolled": 1,
     }

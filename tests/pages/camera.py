@@ -18,7 +18,7 @@ class CameraFile:
 
     The browser reads it when a page opens the camera, so a change counts from the next opening. It maps the file into
     memory while it plays, so a change is another file under the same name: if this one became shorter, the browser's
-    process for the camera would die, and with it sometimes the next opening for minutes (seen).
+    process for the camera can die, and with it some of the next openings (seen).
     """
 
     def __init__(self, path: Path) -> None:

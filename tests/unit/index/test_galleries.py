@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from declared_gates import open_gates
 from house import DIMENSION, MODEL, House, Person, no_models
 from sqlalchemy import Connection
 
@@ -21,6 +22,7 @@ OTHER_MODEL = ModelId("other@11111111")
 
 def declare_lab(house: House) -> None:
     house.site.add_zone("lab", custody="operator", justification="a", alternative="b", retention_days=9)
+    open_gates(house.site, "lab")
 
 
 def of(house: House, galleries: Galleries | None = None, purpose: Purpose = LOBBY, model: ModelId = MODEL) -> Gallery:

@@ -287,6 +287,7 @@ def test_the_policy_of_illinois_has_the_release_with_the_longest_term(made: tupl
 
 
 def test_the_declaration_of_quebec_says_when_the_zone_may_open(house: House, out: Path) -> None:
+    house.site.declarations.declare_zone("lobby", {"declared_on": ""})
     house.site.papers.make("quebec", "lobby", "CA-QC", out)
     assert "used 60 days later at the earliest" in texts(content(out, "quebec"))
     house.site.declarations.declare_zone("lobby", {"declared_on": "2099-01-01"})

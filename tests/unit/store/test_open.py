@@ -104,7 +104,7 @@ def test_an_older_copy_of_the_data_file_is_refused(house: House) -> None:
     house.site.close()
     shutil.copy(home.parent / "older.db", home / DATA)
 
-    refused(house, "integrity: the data file's log has 8 entries, the keyring remembers 10; this is an older data file")
+    refused(house, "integrity: the data file's log has 9 entries, the keyring remembers 11; this is an older data file")
 
 
 def test_an_older_copy_with_a_forked_log_is_refused_at_any_length(house: House) -> None:
