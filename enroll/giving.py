@@ -110,6 +110,7 @@ def accept_consent(
     external_id: str | None = None,
     commitment: bytes | None = None,
     guardian_signature: str | None = None,
+    offered_at_desk: bool = False,
     in_transaction: Callable[[Transaction, TakeHome], None] | None = None,
 ) -> TakeHome:
     """Record the consent of a person who read `notice` and signed the receipt that was offered.
@@ -126,7 +127,8 @@ def accept_consent(
     The name, 1 to 200 characters (`volens.consent.typed_text`), is stored sealed, and erased with the consent.
     `external_id` is an id of another system, such as a personnel number (`volens.store.people.external_ids`).
     `guardian_signature` is that of the guardian whom the receipt names, and is kept with it (`sign_as_guardian`).
-    `in_transaction` is called in the transaction of 5, for rows that must exist exactly when the consent does.
+    With `offered_at_desk` the offer is logged with it. `in_transaction` is called in the transaction of 5, for rows
+    that must exist exactly when the consent does.
 
     In a zone of custody ``subject_key`` the person makes the secret and passes its `commitment` (32 bytes,
     `PersonSecret.commitment`). Without one the site makes the secret: the take-home holds it, it is not stored, and it
@@ -166,6 +168,8 @@ def accept_consent(
         try:
             # 5.
             with store.write() as tx:
+                if offered_at_desk:
+                    record_offer(tx, notice.purpose, OfferWay.DESK, notice.language)
                 add_consent(tx, receipt, code, stored_name, secret, guardian_signature)
                 shorten(tx, receipt_id=receipt_id)
                 if external_id is not None:
@@ -209,12 +213,6 @@ def give_consent(  # noqa: PLR0913  what a person is offered and says of themsel
     term = (valid_days, valid_until)
     guardian = None if age is None else age.desk_key
     offer = _composed(installation.store, notice, key.public, desk, jurisdiction, *term, age)
-
-    def finish(tx: Transaction, take_home: TakeHome) -> None:
-        record_offer(tx, notice.purpose, OfferWay.DESK, notice.language)
-        if in_transaction is not None:
-            in_transaction(tx, take_home)
-
     return accept_consent(
         installation,
         notice,
@@ -222,7 +220,8 @@ def give_consent(  # noqa: PLR0913  what a person is offered and says of themsel
         name=name,
         external_id=external_id,
         guardian_signature=None if guardian is None else sign_as_guardian(offer.document, guardian),
-        in_transaction=finish,
+        offered_at_desk=True,
+        in_transaction=in_transaction,
     )
 
 

@@ -116,7 +116,7 @@ def test_a_camera_reads_the_qr_code_of_the_pdf(house: House) -> None:
 def test_letters_that_the_pdf_cannot_show_are_refused_and_the_page_shows_them(house: House) -> None:
     zone = house.site.status().zones[0].zone
     controller = Controller(house.site.status().site_id, "株式会社", "privacy@example.org")
-    options = {"receipt_id": "0" * 32, "jurisdiction": "JP", "now": house.clock()}
+    options = {"receipt_id": "0" * 32, "jurisdiction": "FR", "now": house.clock()}
     receipt = sign_receipt(zone, house.site.notice("lobby"), controller, key=SubjectKey.from_seed(bytes(32)), **options)
     take_home = TakeHome(receipt, WithdrawalCode.generate(os.urandom))
     assert "株式会社" in sheet_page(take_home)
