@@ -78,7 +78,7 @@ def test_photos_are_enrolled_in_a_zone_with_a_model_if_it_takes_them_for_live(
 ) -> None:
     assert lobby.is_dir()
     give("--yes-i-read-it")
-    volens("zone", "change", "lobby", "--liveness", "pack")
+    assert volens("zone", "change", "lobby", "--liveness", "pack", "--yes").code == 0
     photos = [album / f"ada-{number}.png" for number in (1, 2, 3)]
     missing = volens("enroll", "ada.receipt.json", *photos)
     assert (missing.code, "pass --liveness-pack" in missing.err) == (6, True)
