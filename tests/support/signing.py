@@ -40,10 +40,11 @@ def sign_receipt(
     valid_days: int | None = None,
     valid_until: datetime | None = None,
     form: SignatureForm = SignatureForm.DESK,
+    record: ProcessingRecord | None = None,
 ) -> UnverifiedReceipt:
-    """Compose a receipt and sign it with a key."""
+    """Compose a receipt and sign it with a key; without a record, of a zone about which nothing is declared."""
     code = parse_jurisdiction(jurisdiction)
-    record = ProcessingRecord(controller, zone, code, ProfileCatalogue().profile_of(code))
+    record = record or ProcessingRecord(controller, zone, code, ProfileCatalogue().profile_of(code))
     document = compose_receipt(
         record,
         notice,

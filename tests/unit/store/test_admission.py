@@ -51,6 +51,7 @@ def again(
         jurisdiction=jurisdiction,
         key=SubjectKey.from_seed(seed),
         now=house.store.now(),
+        record=house.site.declarations.record("lobby", jurisdiction),
     )
 
 

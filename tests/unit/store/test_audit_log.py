@@ -41,7 +41,7 @@ def test_a_valid_log_is_reported_in_numbers(house: House) -> None:
         "site.created": 1,
         "zone.added": 2,
         "site.declared": 1,
-        "zone.declared": 1,
+        "zone.declared": 2,
         "notice.published": 1,
         "consent.given": 2,
         "consent.offered": 2,
