@@ -116,7 +116,7 @@ def test_rows_of_evidence_are_never_changed_deleted_or_replaced(house_of_rows: P
 
     assert accepted == []
     assert tried == {
-        *("zone", "zone_declaration", "notice", "certificate"),
+        *("zone", "site_declaration", "zone_declaration", "notice", "certificate"),
         *("audit_event", "audit_node", "audit_checkpoint"),
     }
 
