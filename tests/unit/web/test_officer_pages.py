@@ -204,7 +204,7 @@ def test_a_signed_paper_that_is_stale_is_listed_and_counted(house: House, ada: O
     page = ada.page("/papers")
     assert "The paper record of zone" in page
     assert "no check finds a problem" not in page
-    assert "1 thing to look at" in ada.page("")
+    assert "2 things to look at" in ada.page(""), "the notice does not name the officer either"
 
 
 def test_consents_that_outlive_their_clock_are_swept_from_the_page(house: House, state: AppState) -> None:
