@@ -10,10 +10,10 @@ from typing import Any, Final, Self, final
 
 import rfc8785
 
-from volens.consent import jws
 from volens.consent.canonical import loads_canonical
 from volens.consent.errors import InputError, RefusedError, TamperError
 from volens.consent.reason import Reason
+from volens.consent.receipt_signature import verify_payload
 from volens.consent.subject_key import SubjectKey, SubjectPublicKey
 
 GUARDIAN_TYPE: Final = "volens-guardian+jws"
@@ -93,12 +93,12 @@ class AgeStatement:
             InputError: the token is malformed, or there is one and the receipt names no guardian.
             RefusedError: the guardian's signature is missing, or is not by this guardian over this receipt.
         """
-        if self.guardian is None or self.guardian.ed25519 is None:
+        if self.guardian is None:
             if token is not None:
                 raise InputError("got a guardian's signature, but the receipt names no guardian; leave it out")
             return
         try:
-            is_theirs = token is not None and jws.verify(token, GUARDIAN_TYPE, self.guardian.ed25519) == document
+            is_theirs = token is not None and _signed_by(self.guardian, token) == document
         except TamperError:
             is_theirs = False
         if not is_theirs:
@@ -107,6 +107,10 @@ class AgeStatement:
                 "the key that was named",
                 reason=Reason.GUARDIAN_NEEDED,
             )
+
+
+def _signed_by(guardian: SubjectPublicKey, token: str) -> bytes:
+    return verify_payload(token, GUARDIAN_TYPE, guardian, passkeys=False)
 
 
 def sign_as_guardian(document: bytes, key: SubjectKey) -> str:

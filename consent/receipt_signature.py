@@ -125,14 +125,16 @@ def peek_payload(token: str, typ: str) -> bytes:
     return jws.peek(token, typ)
 
 
-def verify_payload(token: str, typ: str, key: SubjectPublicKey) -> bytes:
+def verify_payload(token: str, typ: str, key: SubjectPublicKey, *, passkeys: bool = True) -> bytes:
     """Return the receipt in a token, once the signature of `key` over it holds. `check_terms` is the second half.
+
+    Without `passkeys` only a JWS counts: no one checks then which web site a passkey signed for.
 
     Raises:
         InputError: the token is malformed.
         TamperError: the signature is not by this key over this receipt.
     """
-    if not _is_by_passkey(token):
+    if not passkeys or not _is_by_passkey(token):
         if key.ed25519 is None:
             raise TamperError("integrity: the key cannot have signed this token, because it is not Ed25519")
         return jws.verify(token, typ, key.ed25519)

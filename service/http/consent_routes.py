@@ -125,7 +125,7 @@ class NewConsent(RequestBody):
         None, description="the person's id in the staff list; only a keyed hash is stored", examples=["4711"]
     )
     guardian_signature: str | None = Field(
-        None, description="the token of the guardian whom the receipt names: a compact JWS", max_length=64 * 1024
+        None, description="the token of the guardian whom the receipt names: a compact JWS", max_length=24 * 1024
     )
 
 

@@ -56,9 +56,9 @@ def drop_one_trigger(path: Path) -> None:
 
 
 def rename_one_trigger(path: Path) -> None:
-    name = "receipt_is_not_deleted"
+    name = "zone_is_not_deleted"
     ((sql,),) = peek(path, "SELECT sql FROM sqlite_master WHERE name = ?", name)
-    run(path, f"DROP TRIGGER {name}", sql.replace(name, "receipt_is_not_erased"))
+    run(path, f"DROP TRIGGER {name}", sql.replace(name, "zone_is_not_erased"))
 
 
 def ignore_the_end_of_a_consent(path: Path) -> None:
@@ -143,7 +143,7 @@ COMPILED_AGAIN: dict[Attack, str] = {
     rewrite_every_trigger: "has another trigger 'access_request_is_extended_once_and_in_time' than .*, and 1.. more",
     rewrite_one_trigger: "has another trigger 'live_consent_expires_at_is_only_moved_earlier' than",
     drop_one_trigger: "lacks the trigger 'live_consent_expires_at_is_only_moved_earlier'",
-    rename_one_trigger: "lacks the trigger 'receipt_is_not_deleted', and 1 more differ",
+    rename_one_trigger: "lacks the trigger 'zone_is_not_deleted', and 1 more differ",
     ignore_the_end_of_a_consent: "has an additional trigger 'keep'",
     stash_what_is_deleted: "has an additional table 'stash', and 1 more differ",
     add_an_index: "has an additional index 'copy_of_digests'",

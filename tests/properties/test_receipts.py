@@ -20,6 +20,8 @@ from volens.consent import (
     parse_time,
 )
 from volens.consent.errors import ReceiptError, ReceiptSignatureError
+from volens.consent.law import ProfileCatalogue
+from volens.consent.processing_record import ProcessingRecord
 from volens.consent.receipt import Controller, verify_receipt
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100, database=None)
@@ -59,14 +61,16 @@ def test_every_receipt_survives_its_bytes_and_verifies_under_its_own_key(
     now: datetime,
 ) -> None:
     key = SubjectKey.from_seed(seed)
+    its, controller = zone(alternative=promise, retention_days=days), Controller(SiteId(site), name, name)
     signed = sign_receipt(
-        zone(alternative=promise, retention_days=days),
+        its,
         notice(),
-        Controller(SiteId(site), name, name),
+        controller,
         receipt_id=receipt_id,
         jurisdiction=jurisdiction,
         key=key,
         now=now,
+        record=ProcessingRecord(controller, its, jurisdiction, ProfileCatalogue().get("EU")),
     )
     again = UnverifiedReceipt.parse(signed.token.encode("ascii"))
     assert again == signed

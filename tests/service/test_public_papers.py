@@ -14,6 +14,7 @@ from volens.rights import verify_policy
 from volens.service.http import AppState, RateLimiter, application
 from volens.service.http.accept_header import prefers_json
 from volens.service.http.public_operations import PUBLIC_PAPER_OPERATIONS
+from volens.service.sample_notice import publish_sample_notice
 from volens.service.web.web_routes import add_pages
 
 ADDRESSES = {
@@ -41,7 +42,7 @@ def test_each_is_read_without_a_credential_and_again_only_if_it_changed(client: 
         assert (again.status_code, again.content) == (304, b"")
     before = {address: client.get(address).headers["ETag"] for address in ADDRESSES.values()}
     house.site.declarations.declare({"dpo": "Dana Doe"})
-    house.site.publish_notice("lobby", language="en", text=b"New.\n")
+    publish_sample_notice(house.site, "lobby", more="New.")
     assert [address for address, tag in before.items() if client.get(address).headers["ETag"] == tag] == []
 
 
@@ -60,15 +61,15 @@ def test_the_policy_is_signed_and_the_controller_is_what_was_declared(client: Te
         "contact": "privacy@example.org",
         "incident_contact": "Erin",
         "jurisdictions": ["FR"],
+        "transfers": "none",
         "key_name": house.site.verifier_key.name,
         "key_id": house.site.verifier_key.key_id.hex(),
     }
 
 
 def test_every_language_of_a_notice_is_listed_and_read(client: TestClient, house: House) -> None:
-    texts = {"en": "We compare your face at the door.\n", "fr": "Nous comparons.\n", "de": "Wir vergleichen.\n"}
-    for language in ("fr", "de"):
-        house.site.publish_notice("lobby", language=language, text=texts[language].encode())
+    texts = {"en": house.site.notice("lobby").text}
+    texts |= {one: publish_sample_notice(house.site, "lobby", one).text for one in ("fr", "de")}
     (listed,) = [one for one in client.get("/v1/notices").json() if one["zone"] == "lobby"]
     hashes = {one["language"]: one["sha256"] for one in listed["notices"]}
     assert hashes == {language: sha256(text.encode()).hexdigest() for language, text in texts.items()}
