@@ -11,12 +11,14 @@ source: the numbers of the other articles (7, 12, 14, 22, the end of 13(2)). No 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final, TypeAlias, final
 
 from volens.consent.declarations import SiteFact, ZoneFact
 from volens.consent.notice import PASSING_SENTENCES
 from volens.consent.notice_words import NoticeWords
 from volens.consent.processing_record import ProcessingRecord
+from volens.consent.receipt_offer import consent_words
 from volens.consent.zone import SecondFactor, Trigger
 
 Fact: TypeAlias = SiteFact | ZoneFact
@@ -228,18 +230,10 @@ class _Statements:
 
     def _basis(self, record: ProcessingRecord) -> Statement:
         profile, language = record.profile, self._words.language if self._words else "en"
-        release = profile.release_text(
-            language,
-            controller=record.controller.name,
-            zone=record.zone.label,
-            days=record.max_term_days,
-            purpose=self._say("release_purpose"),
-        )
+        signed = consent_words(record, language, timedelta(days=record.max_term_days))
         intro = self._say("basis", jurisdiction=profile.names[language], law=profile.law)
-        quoted = "\n".join(f"> {line}" for line in release.splitlines())
         what = f"the law and its basis for people of {record.jurisdiction}: {profile.law}"
-        facts = ((profile.law, " ".join(release.split())),)
-        return Statement("basis", "GDPR 13(1)(c)", what, f"{intro}\n\n{quoted}", texts=facts)
+        return Statement("basis", "GDPR 13(1)(c)", what, f"{intro}\n\n> {signed}", texts=((profile.law, signed),))
 
     def _authority(self, record: ProcessingRecord) -> Statement:
         authority, language = record.profile.authority, self._words.language if self._words else "en"

@@ -63,6 +63,7 @@ def test_from_the_notice_to_the_erasure(house: House, law: str) -> None:
     assert wanted["right"] in processing["privacy_rights"]
     assert [one["name"] for one in processing["recipient_third_parties"]] == ["Guard Co"]
     assert str(wanted["words"]) in signed_words(verified)
+    assert signed_words(verified) in site.notice("vault").text, "the notice quotes what is signed"
     assert law == "FR" or "GDPR" not in signed_words(verified)
 
     # 4. The door knows the person, until the person withdraws.
