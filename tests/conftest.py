@@ -37,6 +37,8 @@ SLOW = (
     "properties",
     "packaging",
 )
+LONGEST = {"test_no_tell_tale.py", "test_service_memory.py", "test_large_frames.py"}
+"""In other folders."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -44,7 +46,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Run the folders with long tests first if several processes share them, so that all end at about the same time."""
     if hasattr(config, "workerinput"):
         folder = Path(__file__).parent
-        items.sort(key=lambda item: item.path.relative_to(folder).parts[0] not in SLOW)
+        items.sort(
+            key=lambda item: item.path.relative_to(folder).parts[0] not in SLOW and item.path.name not in LONGEST
+        )
 
 
 @pytest.fixture(scope="session")
