@@ -1,11 +1,12 @@
 """Residual risks: the known limits of the program, from LIMITATIONS.md, which is declared once and shipped with it.
 
-In a checkout the file lies beside the rooms; a wheel carries a copy in this folder (`force-include`, pyproject.toml).
+In a checkout the file lies beside the rooms; a wheel installs it as documentation (`shared-data`, pyproject.toml).
 """
 
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +22,16 @@ _SHORT: Final = 60
 @cache
 def known_limits() -> tuple[str, ...]:
     """Return the first words of each limit after the section that explains it, in the order of the file. English."""
-    places = [folder / _FILE for folder in (_HERE, _HERE.parents[1])]
-    found = next(path for path in places if path.is_file())
-    text = read_text_file(found, "list of limits").decode().partition(_NOT_RISKS)[0]
+    text = read_text_file(_file(), "list of limits").decode().partition(_NOT_RISKS)[0]
     return tuple(_limits(text))
+
+
+def _file() -> Path:
+    beside = _HERE.parents[1] / _FILE
+    if beside.is_file():
+        return beside
+    installed = distribution("volens")
+    return next(Path(str(installed.locate_file(one))) for one in installed.files or () if one.name == _FILE)
 
 
 def _limits(text: str) -> Iterator[str]:

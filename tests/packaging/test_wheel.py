@@ -24,8 +24,8 @@ from volens.face import ModelCache
 from volens.service import samples
 
 ROOT = Path(__file__).parents[2]
-LIMITATIONS = "volens/rights/papers/LIMITATIONS.md"
-"""A copy that the wheel alone has: papers state the residual risks."""
+LIMITATIONS = "data/share/doc/volens/LIMITATIONS.md"
+"""The end of its name in the wheel: papers state the residual risks."""
 OWN_PACKAGES = ("store", "service", "index")
 NOT_REQUIRED = ("insightface", "skimage", "scipy", "requests", "hatchling", "osdp_sys")
 
@@ -146,8 +146,9 @@ def test_the_sdist_holds_every_file_of_the_package_and_no_links(sdist: Path) -> 
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        assert archive.read(LIMITATIONS) == (ROOT / "LIMITATIONS.md").read_bytes()
-    assert {name for name in names if ".dist-info/" not in name} == {*product_files(), LIMITATIONS}
+        (limits,) = (name for name in names if name.endswith(LIMITATIONS))
+        assert archive.read(limits) == (ROOT / "LIMITATIONS.md").read_bytes()
+    assert {name for name in names if ".dist-info/" not in name} == {*product_files(), limits}
     assert "volens/py.typed" in names
     assert {f"volens/{room}/__init__.py" for room in OWN_PACKAGES} <= names
 
@@ -155,6 +156,20 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path)
 def test_the_installation_adds_only_volens_its_metadata_and_one_script(project: Project) -> None:
     assert project.packages_added == {"volens", f"volens-{project_table()['version']}.dist-info"}
     assert project.scripts_added == {"volens"}
+
+
+def test_an_editable_installation_has_no_folder_that_hides_the_package(tmp_path: Path) -> None:
+    code = "import sys; from hatchling.build import build_editable; build_editable(sys.argv[1])"  # PEP 660
+    subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, env=clean_environment(), check=True)
+    (made,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(made) as archive:
+        assert [name for name in archive.namelist() if name.startswith("volens/")] == []
+
+
+def test_the_installed_papers_know_the_limits(project: Project) -> None:
+    code = "from volens.rights.papers.known_limits import known_limits; print(len(known_limits()))"
+    done = project.run("python", "-c", code)
+    assert (done.returncode, int(done.stdout) > 50) == (0, True), done.stderr
 
 
 def test_packages_named_like_rooms_stay_those_of_the_project(project: Project) -> None:
