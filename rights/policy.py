@@ -12,17 +12,17 @@ from typing import Any, Final
 from markupsafe import Markup
 from sqlalchemy import Connection, select
 
-from volens.audit import VerifierKey, origin_of, refuse_other_origin
-from volens.consent import EndReason, InputError, SignedDocument, TamperError, Zone, format_time
+from volens.audit import VerifierKey
+from volens.consent import EndReason, SignedDocument, Zone, format_time
 from volens.consent.canonical import canonical_sha256
 from volens.consent.clocks import INACTIVE_AFTER_DAYS, LEGAL_SOURCES, superseded_at
 from volens.consent.declarations import SiteFact, ZoneFact
-from volens.consent.json_reader import read_json
 from volens.consent.law import CLOCK_NAMES, JurisdictionProfile
 from volens.consent.processing_record import ProcessingRecord
 from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage, PageWords, render_page
 from volens.rights.dpv_terms import DPV_CONTEXT, PERSONAL_DATA, legal_basis_terms, purpose_terms, right_terms
 from volens.rights.kept_kinds import kept_kinds
+from volens.rights.signed_json import SignedJson
 from volens.store import Store
 from volens.store.people.disclosures import KEPT_DAYS
 from volens.store.promises import zones
@@ -63,6 +63,7 @@ RETENTION_POLICY: Final = SignedDocument(
     version_member="v",
     max_bytes=4 * 1024 * 1024,
 )
+_FILE: Final = SignedJson(RETENTION_POLICY, SIGNATURE, "volens:site", "retention policy", "policy")
 
 
 def build_policy(store: Store) -> dict[str, Any]:
@@ -123,26 +124,7 @@ def verify_policy(data: bytes, key: VerifierKey) -> dict[str, Any]:
         WrongKeyError: the policy says that it is of another site.
         TamperError: it was changed.
     """
-    problem = f"this is not {RETENTION_POLICY.name}; {RETENTION_POLICY.advice}"
-    if len(data) > RETENTION_POLICY.max_bytes:
-        raise InputError(problem)
-    try:
-        document = read_json(data)
-        token = document.pop(SIGNATURE)
-        digest = canonical_sha256(document)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(problem) from None
-    if not isinstance(document, dict) or not isinstance(token, str):
-        raise InputError(problem)
-    try:
-        signed = RETENTION_POLICY.verify(token, *key.public_keys)
-    except TamperError:
-        if isinstance(site_id := document.get("volens:site"), str):
-            refuse_other_origin("this policy", origin_of(site_id), key)
-        raise
-    if signed != digest:
-        raise TamperError("integrity: the retention policy is not the one that was signed; get it from the site again")
-    return document
+    return _FILE.verify(data, key)
 
 
 def policy_page(policy: Mapping[str, Any], language: PageLanguage = DEFAULT_LANGUAGE) -> str:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, final
 
-from volens.audit import VerifierKey, origin_of, refuse_other_origin
-from volens.consent import InputError, SignedDocument, TamperError
+from volens.audit import VerifierKey
+from volens.consent import SignedDocument, TamperError
 from volens.consent.canonical import canonical_sha256
-from volens.consent.json_reader import read_json
 from volens.consent.signed_document import Signer
+from volens.rights.signed_json import SignedJson
 
 _SIGNATURE: Final = "signature"
 
@@ -24,6 +24,7 @@ PAPER: Final = SignedDocument(
     read=lambda document, _token: str(document["paper_sha256"]),
     max_bytes=4 * 1024 * 1024,
 )
+_FILE: Final = SignedJson(PAPER, _SIGNATURE, "site", "paper", "paper", objects=("files",))
 
 
 @final
@@ -56,27 +57,8 @@ def verify_paper(data: bytes, key: VerifierKey) -> VerifiedPaper:
 
     Not checked: its other files (`check_file`), and whether the site still is as the paper says.
     """
-    problem = f"this is not {PAPER.name}; {PAPER.advice}"
-    if len(data) > PAPER.max_bytes:
-        raise InputError(problem)
-    try:
-        document = read_json(data)
-        token = document.pop(_SIGNATURE)
-        digest = canonical_sha256(document)
-        files = {str(name): str(one) for name, one in document["files"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(problem) from None
-    if not isinstance(token, str):
-        raise InputError(problem)
-    try:
-        signed = PAPER.verify(token, *key.public_keys)
-    except TamperError:
-        if isinstance(site_id := document.get("site"), str):
-            refuse_other_origin("this paper", origin_of(site_id), key)
-        raise
-    if signed != digest:
-        raise TamperError("integrity: the paper is not the one that was signed; get it from the site again")
-    return VerifiedPaper(document, files)
+    document = _FILE.verify(data, key)
+    return VerifiedPaper(document, {name: str(one) for name, one in document["files"].items()})
 
 
 def check_file(paper: VerifiedPaper, name: str, data: bytes) -> None:
