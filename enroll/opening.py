@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from volens.consent import Purpose, RefusedError, TamperError
 from volens.consent.invitation import InvitationState
 from volens.consent.law.gates import ClosedGate, check_open, closed_gates
+from volens.consent.processing_record import ProcessingRecord
 from volens.store import Store
 from volens.store.people.consents_in_force import receipts_in_force
 from volens.store.people.invitation_rows import invitation_ids, invitations
@@ -31,6 +32,14 @@ def refuse_to_ask(store: Store, connection: Connection, jurisdiction: str, purpo
     check_open(gates_closed_to(store, connection, jurisdiction, purpose))
 
 
+def refuse_by_record(store: Store, connection: Connection, record: ProcessingRecord) -> None:
+    """Check the same, for a caller that has composed the record already; see `refuse_to_ask`."""
+    # 1.
+    refuse_if_stopped(connection, record.jurisdiction, record.zone.purpose)
+    # 2.
+    check_open(_closed(store, record))
+
+
 def gates_closed_to(
     store: Store, connection: Connection, jurisdiction: str, purpose: Purpose
 ) -> tuple[ClosedGate, ...]:
@@ -40,9 +49,12 @@ def gates_closed_to(
         RefusedError: no profile covers the jurisdiction.
         TamperError: the rows of the site or of the zone do not verify.
     """
-    record = processing_record(connection, store.site.controller, purpose, jurisdiction)
-    today = store.now().date()
-    return closed_gates(record.profile, purpose, record.jurisdiction, record.zone_facts, today)
+    return _closed(store, processing_record(connection, store.site.controller, purpose, jurisdiction))
+
+
+def _closed(store: Store, record: ProcessingRecord) -> tuple[ClosedGate, ...]:
+    zone, today = record.zone.purpose, store.now().date()
+    return closed_gates(record.profile, zone, record.jurisdiction, record.zone_facts, today)
 
 
 def closed_gates_of_zone(store: Store, purpose: Purpose, *, people: bool = False) -> tuple[ClosedGate, ...]:

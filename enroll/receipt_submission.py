@@ -18,7 +18,7 @@ from volens.consent.receipt import verify_receipt
 from volens.consent.receipt_offer import ReceiptOffer, compose_again, compose_receipt, end_of_term
 from volens.consent.receipt_signature import SignatureForm, SignatureTerms
 from volens.consent.subject_key import SubjectPublicKey
-from volens.enroll.opening import refuse_to_ask
+from volens.enroll.opening import refuse_by_record
 from volens.store import Store
 from volens.store.people import stored_receipt
 from volens.store.promises import Defaults, processing_record
@@ -38,11 +38,11 @@ def offer_receipt(
     """Return a receipt for the owner of a key to sign. Nothing is stored.
 
     Raises:
-        InputError, RefusedError: see `refuse_to_ask`, `compose_receipt` and `end_of_term`.
+        InputError, RefusedError: see `refuse_by_record`, `compose_receipt` and `end_of_term`.
     """
     now = store.now()
     with store.read() as connection:
-        refuse_to_ask(store, connection, record.jurisdiction, notice.purpose)
+        refuse_by_record(store, connection, record)
     stated = None
     if age is not None:
         stated = state_age(record.profile, notice.purpose, record.zone_facts, person=public_key, answer=age)
@@ -90,7 +90,7 @@ def accept_receipt(
             "this receipt was recorded before; ask for a new offer, and sign that one", reason=Reason.RECORDED_BEFORE
         )
     # 4.
-    refuse_to_ask(store, connection, record.jurisdiction, notice.purpose)
+    refuse_by_record(store, connection, record)
     # 5.
     _check_age(record, receipt, guardian_signature)
     return receipt
