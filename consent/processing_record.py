@@ -1,7 +1,7 @@
 """The processing record: one model of what a zone promises to people of one jurisdiction.
 
 Receipt, policy, notice, answers and papers state their facts from here, so that they cannot contradict each other or
-the zone. A fact that only people know is a declaration (`volens.consent.declarations`); one that nobody declared is
+the zone. A fact that only people know is a declaration (`volens.consent.declarations`); one that no one declared is
 absent here, and a gap in a paper.
 
 Source: GDPR 13, 15 and 30; ISO/IEC TS 27560:2023; CNIL model regulation 2019-001.
@@ -85,7 +85,7 @@ class ProcessingRecord:
 
     @property
     def transfers(self) -> str | None:
-        """The declared transfers to third countries; None if nobody declared whether there are any."""
+        """The declared transfers to third countries; None if no one declared whether there are any."""
         return self.site_facts.get(SiteFact.TRANSFERS)
 
     def to_json(self) -> dict[str, Any]:
