@@ -254,10 +254,9 @@ def test_an_incomplete_message_is_refused_with_a_sentence(
     assert in_force(house, app_state) == {person.receipt_id}
 
 
-def test_a_locked_store_gets_503_and_the_sender_can_retry(impatient: House, app_state: AppState, send: Send) -> None:
-    house = impatient
+def test_a_locked_store_gets_503_and_the_sender_can_retry(house: House, app_state: AppState, send: Send) -> None:
     person = house.admit()
-    with closing(sqlite3.connect(house.site.home / "volens.db", isolation_level=None)) as other:
+    with lock_timeout(0.1), closing(sqlite3.connect(house.site.home / "volens.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert send("consent.revoked", receipt_id=person.receipt_id).status_code == 503
         other.execute("ROLLBACK")

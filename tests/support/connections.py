@@ -1,11 +1,13 @@
 """SQLite settings for every database connection of this process, set when the connection is taken from its pool."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
+
+from volens.store.sqlite.database import BUSY_TIMEOUT_S
 
 
 @contextmanager
@@ -16,8 +18,7 @@ def pragmas(*statements: str) -> Iterator[None]:
     """
 
     def on_checkout(connection: sqlite3.Connection, _record: object, _proxy: object) -> None:
-        for statement in statements:
-            connection.execute(statement).close()
+        _run(connection, statements)
 
     event.listen(Pool, "checkout", on_checkout)
     try:
@@ -28,6 +29,23 @@ def pragmas(*statements: str) -> Iterator[None]:
 
 @contextmanager
 def lock_timeout(seconds: float) -> Iterator[None]:
-    """Wait this long for a lock, in tests where the other process does not release it."""
-    with pragmas(f"PRAGMA busy_timeout = {round(seconds * 1000)}"):
-        yield
+    """Wait this long for a lock, in tests where the other process does not release it.
+
+    Put only the refused part into it: on a busy machine, other threads hold a lock for longer than that.
+    """
+
+    def on_checkin(connection: sqlite3.Connection | None, _record: object) -> None:
+        if connection is not None:
+            _run(connection, [f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}"])
+
+    event.listen(Pool, "checkin", on_checkin)
+    try:
+        with pragmas(f"PRAGMA busy_timeout = {round(seconds * 1000)}"):
+            yield
+    finally:
+        event.remove(Pool, "checkin", on_checkin)
+
+
+def _run(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.execute(statement).close()
