@@ -1,7 +1,8 @@
-"""The storage engine protocol: what a database must do for a store. `volens.store.sqlite` implements it.
+"""The storage engine protocol: what a database must do for a store.
 
 Nothing outside an engine knows an SQL dialect, a driver, a file of the database or how deleted rows are scrubbed.
-`volens.store.engine_choice` says which engine a site uses. What a second engine must implement: docs/adr/0033.
+`volens.store.sqlite` and `volens.store.postgres` implement it, and `volens.store.engine_choice` says which one a site
+uses. Why there is such a protocol: docs/adr/0033; what the second engine does otherwise: docs/adr/0084.
 
 An engine promises:
 
@@ -11,7 +12,7 @@ An engine promises:
 4. Errors are `UnavailableError` (locked, full, missing, of a newer version) or `TamperError` (damaged). A broken rule
    of the schema is SQLAlchemy's `IntegrityError`. No message has a value that was written.
 5. It opens, and begins a transaction, only if the schema (tables, indexes, rules) is exactly the one that this version
-   makes from its declarations; otherwise TamperError.
+   makes from its declarations; otherwise TamperError. An engine may rely on a comparison that is at most a second old.
 """
 
 from collections.abc import Callable
@@ -97,6 +98,10 @@ class StoreEngine(Protocol):
         """Return an id that no row of a table ever had. The caller inserts a row with it in the same `write`."""
         ...
 
+    def last_id(self, connection: Connection, table: Table) -> int:
+        """Return the highest id that the database has given out for a table; 0 for none, or if it does not count."""
+        ...
+
     def skip_ids(self, connection: Connection, table: Table, count: int) -> None:
         """Never give out the next `count` ids of a table."""
         ...
@@ -149,4 +154,8 @@ class StoreEngine(Protocol):
 
     def close(self) -> None:
         """Close every connection."""
+        ...
+
+    def discard(self) -> None:
+        """Remove a database that was made just now, because something after it failed."""
         ...

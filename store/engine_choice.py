@@ -1,19 +1,80 @@
-"""The choice of a storage engine: SQLite. The only module outside `volens.store.sqlite` that may import it."""
+"""The choice of a storage engine. The only module outside `volens.store.sqlite` and `.postgres` that may import them.
 
+A home has its databases in files, or names those of a PostgreSQL server in ``databases.json``.
+"""
+
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
+from volens.consent import InputError
 from volens.store.engine import StoreEngine
+from volens.store.optional_package import needs
+from volens.store.site_databases import SiteDatabases, read_databases
 from volens.store.sqlite.database import SqliteEngine
 from volens.store.sqlite.database_files import copy_closed, put_in_place
 
-__all__ = ["copy_closed", "open_engine", "put_in_place"]
+_SCHEMAS: Final = {"data": "volens", "keyring": "volens_keyring"}
+_ROLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+__all__ = ["copy_closed", "open_engine", "put_in_place", "role_sql", "server_databases"]
 
 
 def open_engine(path: Path, migrations: str, revisions: tuple[str, ...], *, create: bool = False) -> StoreEngine:
-    """Open a database, or make it, and migrate it; see `SqliteEngine`.
+    """Open a database, or make it, and migrate it; see `SqliteEngine` and `PostgresEngine`.
+
+    `path` names the file. If its folder has ``databases.json``, the database is the one that it names.
 
     Raises:
         UnavailableError: missing, locked, read-only, full, already there, or written by a newer version.
         TamperError: not a database of Volens, or damaged.
     """
-    return SqliteEngine(path, migrations, revisions, create=create)
+    databases = read_databases(path.parent)
+    if databases is None:
+        return SqliteEngine(path, migrations, revisions, create=create)
+    with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
+        from volens.store.postgres import DatabaseUrl, PostgresEngine  # noqa: PLC0415  an optional package
+    url = DatabaseUrl.parse(databases.of_line(migrations), schema=_SCHEMAS[migrations])
+    return PostgresEngine(url, migrations, revisions, SqliteEngine, create=create)
+
+
+def server_databases(data: str, keyring: str | None = None) -> SiteDatabases:
+    """Return the databases of a site from the URLs that a person gave; without `keyring`, a schema next to the data.
+
+    Raises:
+        InputError: a URL is not valid, or both name one schema of one database.
+        UnavailableError: the package for PostgreSQL is not installed.
+    """
+    with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
+        from volens.store.postgres import DatabaseUrl  # noqa: PLC0415  an optional package
+    of_data = DatabaseUrl.parse(data, schema=_SCHEMAS["data"])
+    of_keyring = (
+        DatabaseUrl(of_data.url, f"{of_data.schema}_keyring"[:63])
+        if keyring is None
+        else DatabaseUrl.parse(keyring, schema=_SCHEMAS["keyring"])
+    )
+    if of_data == of_keyring:
+        raise InputError(
+            "the data and the keyring were given one schema of one database; a dump of it would have both. "
+            "Name another database or schema for the keyring"
+        )
+    return SiteDatabases(of_data.reveal(), of_keyring.reveal())
+
+
+def role_sql(databases: SiteDatabases, app: str, doors: str | None = None, zones: Sequence[str] = ()) -> list[str]:
+    """Return the SQL for the role of application nodes, or with `doors` for a role that reads some zones only.
+
+    `zones` are valid names of zones.
+
+    Raises:
+        InputError: the name of a role is not valid.
+        UnavailableError: the package for PostgreSQL is not installed.
+    """
+    with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
+        from volens.store.postgres import DatabaseUrl, app_role, door_role  # noqa: PLC0415  an optional package
+    for role in (app, *(() if doors is None else (doors,))):
+        if not _ROLE.fullmatch(role) or role.startswith("pg_"):
+            raise InputError("a role is named by small letters, digits and underscores (63 at most), and not pg_...")
+    data, keyring = (DatabaseUrl.parse(databases.of_line(line), schema=_SCHEMAS[line]).schema for line in _SCHEMAS)
+    return app_role(app, data, keyring) if doors is None else door_role(doors, data, app, zones)

@@ -140,7 +140,7 @@ def rotate(store: Store, *, new_root: bool, new_signing: bool = False, progress:
         if begun is None:
             connection.execute(
                 insert(tables.key_rotation).values(
-                    only=1,
+                    single=1,
                     new_root=int(new_root),
                     new_signing=int(new_signing),
                     done_through=0,

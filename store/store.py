@@ -199,8 +199,9 @@ class Store:
         with ExitStack() as on_failure:
             keyring = Keyring.create(folder / KEYRING_FILE, controller.site_id, root_key, random, now)
             on_failure.callback(keyring.close)
+            on_failure.callback(keyring.engine.discard)
             data = open_engine(folder / DATA_FILE, "data", tables.REVISIONS, create=True)
-            on_failure.callback(data.close)
+            on_failure.callback(data.discard)
             with data.write() as connection:
                 connection.execute(
                     insert(tables.site).values(
@@ -371,6 +372,13 @@ class Store:
     def places(self) -> list[Place]:
         """Return every place that may hold bytes of a row or a secret, for an erasure to search."""
         return [*self.data.places(), *self.keyring.engine.places()]
+
+    def discard(self) -> None:
+        """Close and remove both databases, which were made just now."""
+        self.seals.close()
+        self.data.discard()
+        self.keyring.close()
+        self.keyring.engine.discard()
 
     def close(self) -> None:
         """Close both databases."""

@@ -12,6 +12,7 @@ from compiled_statements import share_compiled_statements
 from connections import lock_timeout
 from house import House
 from known_photos import measure_each_roll_once
+from postgres_server import PostgresServer, postgres_server
 
 from volens.face.embedder import SFACE_MODEL
 
@@ -37,6 +38,9 @@ SLOW = (
     "properties",
     "packaging",
 )
+ENGINES = ("files", "server")
+BOTH_ENGINES = {"unit/store", "unit/erase", "unit/rights", "erasure"}
+"""Folders whose tests of a site run with SQLite and with PostgreSQL."""
 LONGEST = {"test_no_tell_tale.py", "test_service_memory.py", "test_large_frames.py"}
 """In other folders."""
 
@@ -59,11 +63,50 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return house.site.home
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; started when the first test asks for it."""
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server_template(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The home and the database of `template`, on the server; closed."""
+    database = server.new_database()
+    house = House.build(tmp_path_factory.mktemp("server-template") / "home", database=database)
+    house.site.close()
+    return house.site.home, database
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of a site in the folders of `BOTH_ENGINES` on both engines, unless it says that it is of one."""
+    folder = metafunc.definition.path.relative_to(Path(__file__).parent).parent.as_posix()
+    is_of_files = metafunc.definition.get_closest_marker("of_files") is not None
+    if "engine" in metafunc.fixturenames and folder in BOTH_ENGINES and not is_of_files:
+        metafunc.parametrize("engine", ENGINES, indirect=True)
+
+
 @pytest.fixture
-def house(template: Path, tmp_path: Path) -> Iterator[House]:
-    house = House.copied(template, tmp_path / "home")
+def engine(request: pytest.FixtureRequest) -> str:
+    """Where the databases of `house` are."""
+    return str(getattr(request, "param", os.environ.get("VOLENS_TEST_ENGINE", "files")))
+
+
+@pytest.fixture
+def house(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+    if engine == "files":
+        house = House.copied(request.getfixturevalue("template"), tmp_path / "home")
+        yield house
+        house.site.close()
+        return
+    server: PostgresServer = request.getfixturevalue("server")
+    home, database = request.getfixturevalue("server_template")
+    copy = server.copy_of(database)
+    house = House.copied(home, tmp_path / "home", copy)
     yield house
     house.site.close()
+    server.drop(copy)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ from volens.site_jurisdictions import SiteJurisdictions
 from volens.site_notices import NewNoticeText, SiteNotices
 from volens.site_status import SiteStatus, check_rules, site_status
 from volens.site_zones import SiteZones
-from volens.store import Clock, Keys, make_home, open_home, utc_now
+from volens.store import Clock, Keys, SiteDatabases, make_home, open_home, utc_now
 from volens.store.backup import Backup, make_backup
 from volens.store.keys import Random
 from volens.store.keys.root_key import DEFAULT_URL
@@ -143,10 +143,13 @@ class Site(ConsentGiving, DoorDecisions):
         clock: Clock = utc_now,
         random: Random = os.urandom,
         root_key: str = DEFAULT_URL,
+        databases: SiteDatabases | None = None,
     ) -> Self:
         """Make a new site in a folder that is empty or does not exist, and open it; see `volens.store.make_home`."""
         home = Path(home)
-        make_home(home, name=name, contact=contact, clock=clock, random=random, root_key_url=root_key)
+        make_home(
+            home, name=name, contact=contact, clock=clock, random=random, root_key_url=root_key, databases=databases
+        )
         return cls.open(home, clock=clock, random=random)
 
     @classmethod

@@ -63,6 +63,7 @@ from volens.service.cli import setup_commands as setup
 from volens.service.cli import sheet_commands as sheet
 from volens.service.cli import signing_commands as signing
 from volens.service.cli import staff_commands as staff
+from volens.service.cli import store_commands as store
 from volens.service.cli import sweep_commands as sweep
 from volens.service.cli import verifier_commands as verifier
 from volens.service.cli import verify_commands as verify
@@ -87,7 +88,9 @@ _PANELS: Final = {
         *(export.app, erase.app, operator.app),
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
-    "Operation": [one.app for one in (demo, setup, defaults, doctor, calibrate, sweep, backup, keys, models, pad)],
+    "Operation": [
+        one.app for one in (demo, setup, defaults, doctor, calibrate, sweep, backup, keys, models, pad, store)
+    ],
     "Integration": [
         serve.app,
         serve.config_app,

@@ -7,6 +7,7 @@ import typer
 from volens import Site
 from volens.consent import format_time
 from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.database_options import DatabaseOption, KeyringDatabaseOption, named_databases
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, members, shown, table, warn
 from volens.service.cli.session import opened
@@ -34,6 +35,8 @@ def init(
             "aws-kms:KEY (docs/keys.md)."
         ),
     ] = DEFAULT_URL,
+    database: DatabaseOption = None,
+    keyring_database: KeyringDatabaseOption = None,
     zone: Annotated[str | None, typer.Option(help="The default zone of commands.")] = None,
     jurisdiction: Annotated[
         str | None, typer.Option(help="The default law that protects people: ISO 3166, such as FR or US-IL.")
@@ -54,17 +57,19 @@ def init(
         "public_url": public_url,
     }
     Defaults.check(**defaults)
-    with Site.create(folder, name=controller, contact=contact, root_key=root_key) as site:
+    databases = named_databases(database, keyring_database)
+    with Site.create(folder, name=controller, contact=contact, root_key=root_key, databases=databases) as site:
         site.defaults.set(**defaults)
         status = site.status()
-    secret = f"{shown(folder / 'root.key')} and keyring.db"
+    keyring, data = ("keyring.db", "volens.db") if databases is None else ("the keyring's database", "the data")
+    secret = f"{shown(folder / 'root.key')} and {keyring}"
     if root_key != DEFAULT_URL:
-        secret = f"keyring.db and the credentials for {shown(root_key)}"
+        secret = f"{keyring} and the credentials for {shown(root_key)}"
     lines = [
         f"created site {status.site_id} in {shown(folder)}",
         f"controller: {shown(status.controller)}, {shown(contact)}",
         f"publish {shown(folder / 'site.pub')}: it is needed to check certificates",
-        f"keep {secret} out of the backups that hold volens.db",
+        f"keep {secret} out of the backups that hold {data}",
         "next: volens zone add --help; it names the steps to the notice of the zone (docs/notices.md)",
     ]
     if controller == _UNNAMED or contact == _UNREACHABLE:

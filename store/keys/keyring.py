@@ -10,7 +10,7 @@ the person's embedding can be opened any more, and what is left of old wrappings
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -73,6 +73,17 @@ class Wrapped(NamedTuple):
 
     key_id: KeyId
     box: bytes | memoryview
+
+
+def read_site_id(path: Path) -> SiteId:
+    """Return whose keyring it is, without unlocking it.
+
+    Raises:
+        UnavailableError: it is missing or cannot be used.
+        TamperError: its schema is not the one of this version.
+    """
+    with closing(open_engine(path, "keyring", tables.REVISIONS)) as engine, engine.read() as connection:
+        return SiteId(str(connection.scalar(select(tables.keyring.c.site_id))))
 
 
 @final

@@ -35,7 +35,7 @@ _MEMORY: Final = PreparedQuery(
         tables.keyring_memory.c.forgotten_size,
         tables.keyring_memory.c.restoring,
         tables.keyring_memory.c.mac,
-    ).join_from(tables.keyring, tables.keyring_memory, tables.keyring_memory.c.only == 1)
+    ).join_from(tables.keyring, tables.keyring_memory, tables.keyring_memory.c.single == 1)
 )
 _ended: Final = tables.ended_consent.c
 _ENDED: Final = PreparedQuery(
@@ -73,7 +73,7 @@ def begin_memory(keyring: Keyring) -> None:
         mac = _mac(keyring, _message(Memory(head, 0, EMPTY_DIGEST, restoring=False)))
         kept.execute(
             insert(tables.keyring_memory).values(
-                only=1, ended_count=0, ended_digest=EMPTY_DIGEST, forgotten_size=0, restoring=0, mac=mac
+                single=1, ended_count=0, ended_digest=EMPTY_DIGEST, forgotten_size=0, restoring=0, mac=mac
             )
         )
 

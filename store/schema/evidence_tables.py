@@ -11,7 +11,7 @@ from sqlalchemy import CheckConstraint
 from volens.consent import EndReason
 from volens.consent.subject_key import MAX_JWK_BYTES, MIN_JWK_BYTES
 from volens.store.schema import table_builder as col
-from volens.store.schema.table_builder import LOG_TIME, RowRule, build_table
+from volens.store.schema.table_builder import LOG_TIME, InDialect, RowRule, build_table
 
 _RECEIPT: Final = "receipt.receipt_id"
 _ENDED: Final = "consent_end.receipt_id"
@@ -88,7 +88,13 @@ access_request: Final = build_table(
     col.one_of("outcome", "answered", "nothing held", "carried out", "refused", "taken back", nullable=True),
     CheckConstraint("(answered_at IS NULL) = (outcome IS NULL)"),
     CheckConstraint("(extended_at IS NULL) = (extended_for IS NULL)"),
-    CheckConstraint("due_at <= strftime('%Y-%m-%dT%H:%M:%SZ', received_at, '+3 months')"),
+    CheckConstraint(
+        InDialect(
+            sqlite="due_at <= strftime('%Y-%m-%dT%H:%M:%SZ', received_at, '+3 months')",
+            postgresql="due_at <= to_char((CAST(received_at AS timestamptz) AT TIME ZONE 'UTC') + INTERVAL '3 months',"
+            """ 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""",
+        )
+    ),
     rule=RowRule(
         changeable=frozenset({"due_at", "extended_at", "extended_for", "answered_at", "outcome"}),
         closed_by="answered_at",

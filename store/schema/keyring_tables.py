@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Integer, MetaData
+from sqlalchemy import Column, ForeignKey, Insert, MetaData, insert
 
 from volens.store.schema import table_builder as col
 from volens.store.schema.table_builder import RowRule, build_table
@@ -69,7 +69,7 @@ bucket: Final = build_table(
 grant_secret: Final = build_table(
     "grant_secret",
     col.key(col.text_of("receipt_id", 32)),
-    Column("bucket_id", Integer, ForeignKey("bucket.bucket_id"), nullable=False, index=True),
+    Column("bucket_id", col.INTEGER, ForeignKey("bucket.bucket_id"), nullable=False, index=True),
     col.integer("key_number", ">= 1"),
     col.blob("wrapped", _BOX),
     col.utc_time("created_at"),
@@ -97,7 +97,7 @@ ended_consent: Final = build_table(
 
 keyring_memory: Final = build_table(
     "keyring_memory",
-    col.integer("only", "= 1", primary_key=True),
+    col.integer("single", "= 1", primary_key=True),
     col.integer("ended_count", ">= 0"),
     col.bytes_of("ended_digest", 32),
     col.integer("forgotten_size", ">= 0"),
@@ -138,7 +138,7 @@ withdrawal_code: Final = build_table(
 
 key_rotation: Final = build_table(
     "key_rotation",
-    col.integer("only", "= 1", primary_key=True),
+    col.integer("single", "= 1", primary_key=True),
     col.integer("new_root", "IN (0, 1)"),
     col.integer("new_signing", "IN (0, 1)"),
     col.integer("signing_epoch", ">= 2", nullable=True),
@@ -170,8 +170,13 @@ gallery_snapshot: Final = build_table(
 
 rotation_schedule: Final = build_table(
     "rotation_schedule",
-    col.integer("only", "= 1", primary_key=True),
+    col.integer("single", "= 1", primary_key=True),
     col.integer("every_days", "BETWEEN 1 AND 1098"),
     rule=None,
     of=metadata,
 )
+
+
+def first_schedule() -> Insert:
+    """Return what gives a new keyring its schedule of rotations."""
+    return insert(rotation_schedule).values(single=1, every_days=FIRST_ROTATION_DAYS)

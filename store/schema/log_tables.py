@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Integer
+from sqlalchemy import Column, ForeignKey
 
 from volens.store.schema import table_builder as col
 from volens.store.schema.table_builder import APPEND_ONLY, RowRule, build_table
@@ -21,7 +21,7 @@ audit_node: Final = build_table(
 
 
 def _leaf(target: str, ondelete: str | None = None) -> Column[int]:
-    return Column("seq", Integer, ForeignKey(target, ondelete=ondelete), primary_key=True, autoincrement=False)
+    return Column("seq", col.INTEGER, ForeignKey(target, ondelete=ondelete), primary_key=True, autoincrement=False)
 
 
 audit_opening: Final = build_table(

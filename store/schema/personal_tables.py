@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
-from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, Table, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, Table, UniqueConstraint
 from sqlalchemy.schema import SchemaItem
 
 from volens.store.schema import table_builder as col
@@ -110,7 +110,7 @@ def personal_table(
 
 def owner(*, one_row: bool = False, nullable: bool = False) -> list[Column[str]]:
     """Return the columns of `OWNER`; with `one_row` a consent has one row at most."""
-    receipt_id, *others = (Column(name, Text, nullable=nullable) for name in OWNER)
+    receipt_id, *others = (Column(name, col.TEXT, nullable=nullable) for name in OWNER)
     return [col.key(receipt_id) if one_row else receipt_id, *others]
 
 

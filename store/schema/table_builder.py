@@ -1,15 +1,29 @@
 """Builds tables with their rules: columns with CHECK constraints, strict types, and `RowRule`, which triggers enforce.
 
-A CHECK that names GLOB or strftime is SQLite's dialect, and so are the triggers made from `RowRule`
-(`volens.store.sqlite.triggers`). Everything else is standard SQL.
+A CHECK that databases state in different words is `InDialect`; everything else is standard SQL.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, final
 
-from sqlalchemy import CheckConstraint, Column, Dialect, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Dialect,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import SchemaItem, UniqueConstraint
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator
 
 from volens.consent import format_time, parse_time
@@ -17,12 +31,35 @@ from volens.consent import format_time, parse_time
 metadata: Final = MetaData()
 """All tables of the data file."""
 
-LOG_TIME: Final = (
-    "(SELECT CAST(substr(leaf, 8, 20) AS TEXT) FROM audit_event WHERE seq = (SELECT MAX(seq) FROM audit_event))"
-)
-"""The time of the newest leaf, in SQL: its canonical form begins with ``{"at":"``."""
+LOG_TIME: Final = "volens_log_time()"
+"""The time of the newest leaf, whose canonical form begins with ``{"at":"``. An engine replaces it in conditions."""
 
-_UTC_TIME: Final = "GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z'"
+TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is compared byte by byte, as SQLite does."""
+
+INTEGER: Final = BigInteger().with_variant(Integer, "sqlite")
+"""An integer of 64 bits."""
+
+
+class InDialect(ColumnElement[bool]):
+    """A condition that each database states in its own words; engines compile it."""
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, **words: str) -> None:
+        """Give the condition of each dialect, by the name of the dialect."""
+        self._words = words
+
+    def of(self, dialect: str) -> str:
+        """Return the condition in the words of a dialect."""
+        return self._words[dialect]
+
+
+@compiles(InDialect)
+def _in_dialect(element: InDialect, compiler: SQLCompiler, **options: object) -> str:
+    del options
+    return element.of(compiler.dialect.name)
 
 
 @final
@@ -56,7 +93,7 @@ APPEND_ONLY: Final = RowRule()
 class UtcDateTime(TypeDecorator[datetime]):
     """Aware UTC in whole seconds, stored as ``2026-11-23T16:00:00Z``: sorting the text sorts the times."""
 
-    impl = Text
+    impl = TEXT
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
@@ -101,24 +138,24 @@ def key(column: Column[Any]) -> Column[Any]:
 
 def text(name: str, *, nullable: bool = False, unique: bool | None = None, index: bool | None = None) -> Column[str]:
     """Return a column of any text."""
-    return Column(name, Text, nullable=nullable, unique=unique, index=index)
+    return Column(name, TEXT, nullable=nullable, unique=unique, index=index)
 
 
 def nonblank(name: str) -> Column[str]:
     """Return a column of text that is more than white space."""
-    return Column(name, Text, CheckConstraint(f"trim({name}) <> ''"), nullable=False)
+    return Column(name, TEXT, CheckConstraint(f"trim({name}) <> ''"), nullable=False)
 
 
 def text_of(name: str, length: int, *, unique: bool | None = None, index: bool | None = None) -> Column[str]:
     """Return a column of text of a fixed length."""
     check = CheckConstraint(f"length({name}) = {length}")
-    return Column(name, Text, check, nullable=False, unique=unique, index=index, info={"example": "~" * length})
+    return Column(name, TEXT, check, nullable=False, unique=unique, index=index, info={"example": "~" * length})
 
 
 def one_of(name: str, *values: str, nullable: bool = False) -> Column[str]:
     """Return a column of text with one of a few values."""
     check = CheckConstraint(f"{name} IN ({', '.join(map(repr, values))})")
-    return Column(name, Text, check, nullable=nullable, info={"example": values[0], "is_choice": True})
+    return Column(name, TEXT, check, nullable=nullable, info={"example": values[0], "is_choice": True})
 
 
 def integer(
@@ -131,12 +168,12 @@ def integer(
 ) -> Column[int]:
     """Return a column of an integer; `condition` follows the column's name in its CHECK, as in ``>= 1``."""
     checks = [] if condition is None else [CheckConstraint(f"{name} {condition}")]
-    return Column(name, Integer, *checks, primary_key=primary_key, nullable=nullable, autoincrement=False, index=index)
+    return Column(name, INTEGER, *checks, primary_key=primary_key, nullable=nullable, autoincrement=False, index=index)
 
 
 def row_id(name: str) -> Column[int]:
     """Return the primary key of a table whose ids the database counts."""
-    return Column(name, Integer, primary_key=True)
+    return Column(name, INTEGER, primary_key=True)
 
 
 def blob(name: str, condition: str | None = None, *, example: bytes = b"~", nullable: bool = False) -> Column[bytes]:
@@ -154,17 +191,18 @@ def bytes_of(name: str, length: int, *, nullable: bool = False, unique: bool | N
 
 def utc_time(name: str, also: str = "", *, nullable: bool = False, index: bool | None = None) -> Column[datetime]:
     """Return a column of a time; `also` is a further condition of its CHECK."""
-    check = CheckConstraint(f"{name} {_UTC_TIME}{also}")
-    return Column(name, UtcDateTime, check, nullable=nullable, index=index)
+    day, time = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]", "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+    form = InDialect(sqlite=f"{name} GLOB '{day}T{time}Z'{also}", postgresql=f"{name} ~ '^{day}T{time}Z$'{also}")
+    return Column(name, UtcDateTime, CheckConstraint(form), nullable=nullable, index=index)
 
 
 def of_zone(*, nullable: bool = False, primary_key: bool = False) -> Column[str]:
     """Return the column that names the zone of a row."""
-    return Column("purpose", Text, ForeignKey("zone.purpose"), nullable=nullable, primary_key=primary_key)
+    return Column("purpose", TEXT, ForeignKey("zone.purpose"), nullable=nullable, primary_key=primary_key)
 
 
 def of_row(
     name: str, target: str, *, nullable: bool = False, primary_key: bool = False, index: bool | None = None
 ) -> Column[str]:
     """Return a column that refers to a row of another table, named as ``table.column``."""
-    return Column(name, Text, ForeignKey(target), nullable=nullable, primary_key=primary_key, index=index)
+    return Column(name, TEXT, ForeignKey(target), nullable=nullable, primary_key=primary_key, index=index)

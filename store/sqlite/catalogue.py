@@ -36,13 +36,17 @@ _Entry = tuple[str, str, str, str | None]
 _Header = dict[str, object]
 
 
-def schema_statements(line: str) -> list[str]:
-    """Return the statements that make the tables, indexes and triggers of a new file; `line` is data or keyring."""
-    metadata, triggers = _LINES[line]
-    tables = metadata.sorted_tables
+def table_statements(line: str) -> list[str]:
+    """Return the statements that make the tables and indexes of a new file; `line` is data or keyring."""
+    tables = _LINES[line][0].sorted_tables
     made = [CreateTable(table) for table in tables], [CreateIndex(index) for table in tables for index in table.indexes]
     compiled = [str(one.compile(dialect=dialect())) for kind in made for one in kind]
-    return [_REVISION_TABLE, *compiled, *triggers()]
+    return [_REVISION_TABLE, *compiled]
+
+
+def trigger_statements(line: str) -> list[str]:
+    """Return the statements that make the triggers of a new file."""
+    return _LINES[line][1]()
 
 
 @final
@@ -110,7 +114,7 @@ def _declared(line: str, tables: tuple[Table, ...]) -> tuple[frozenset[_Entry], 
     del tables  # only part of the key: they are those of `line`, and a test may declare one more
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        for statement in schema_statements(line):
+        for statement in [*table_statements(line), *trigger_statements(line)]:
             connection.execute(statement).close()
         return frozenset(_entries(connection)), _header(connection)
     finally:

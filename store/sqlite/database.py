@@ -47,15 +47,23 @@ class SqliteEngine:
     """`StoreEngine` over an SQLite file and its write-ahead log.
 
     `migrations` is the line of revisions; `revisions` are listed oldest first, and this version writes the last.
-    With `create`, the file (0600) is made; its folder exists. Each transaction begins with a look whether the schema is
-    the one of this version; see `CatalogueCheck`.
+    With `create`, the file (0600) is made; its folder exists. `fill` then inserts rows, before there are rules. Each
+    transaction begins with a look whether the schema is the one of this version; see `CatalogueCheck`.
 
     Raises:
         UnavailableError: missing, locked, read-only, full, or written by a newer version.
         TamperError: the file is not a database, damaged, or its rules are not those of this version.
     """
 
-    def __init__(self, path: Path, migrations: str, revisions: tuple[str, ...], *, create: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        migrations: str,
+        revisions: tuple[str, ...],
+        *,
+        create: bool = False,
+        fill: Callable[[Connection], None] | None = None,
+    ) -> None:
         self.path = path
         self._migrations = migrations
         self._revisions = revisions
@@ -78,7 +86,7 @@ class SqliteEngine:
         event.listen(self._engine, "checkin", self._on_return)
         try:
             with self._begun_to_write() as connection:
-                self._migrate(connection, create=create)
+                self._migrate(connection, create=create, fill=fill)
                 self._catalogue.check(*_driver(connection))
                 _check_foreign_keys(connection)
             self._catalogue.on_connect = True
@@ -140,8 +148,12 @@ class SqliteEngine:
 
     def next_id(self, connection: Connection, table: Table) -> int:
         """Return an id that no row of an AUTOINCREMENT table ever had; the write lock keeps it free."""
+        return self.last_id(connection, table) + 1
+
+    def last_id(self, connection: Connection, table: Table) -> int:
+        """Return the highest id of an AUTOINCREMENT table; 0 of another table."""
         last = connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table.name})
-        return int(last or 0) + 1
+        return int(last or 0)
 
     def skip_ids(self, connection: Connection, table: Table, count: int) -> None:
         """Never give out the next `count` ids of an AUTOINCREMENT table."""
@@ -233,6 +245,12 @@ class SqliteEngine:
         if was_open and self._identity is not None:
             locked_files.closed(self._identity)
 
+    def discard(self) -> None:
+        """Close the file, and remove it with what SQLite keeps next to it."""
+        self.close()
+        for one in existing_files(self.path):
+            one.unlink(missing_ok=True)
+
     def _on_connect(self, _connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         record.info[_DROPS] = self._drops
 
@@ -295,7 +313,7 @@ class SqliteEngine:
         finally:
             pooled.close()
 
-    def _migrate(self, connection: Connection, *, create: bool) -> None:
+    def _migrate(self, connection: Connection, *, create: bool, fill: Callable[[Connection], None] | None) -> None:
         current = _revision(connection)
         if current == self._revisions[-1]:
             return
@@ -308,7 +326,10 @@ class SqliteEngine:
             )
         from volens.store.sqlite import migrator  # noqa: PLC0415  Alembic costs 0.2 s, needed once in a file's life
 
-        (migrator.create if current is None else migrator.upgrade)(connection, self._migrations)
+        if current is None:
+            migrator.create(connection, self._migrations, fill)
+        else:
+            migrator.upgrade(connection, self._migrations)
 
 
 def _driver(connection: Connection) -> tuple[sqlite3.Connection, MutableMapping[Any, Any]]:

@@ -6,26 +6,33 @@ leaves must be what a new file has, to the letter (`volens.store.sqlite.catalogu
 and copies the rows, instead of ALTER TABLE.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from volens.store.schema import keyring_tables
-from volens.store.sqlite.catalogue import schema_statements
+from volens.store.sqlite.catalogue import table_statements, trigger_statements
 
 FOLDER: Final = Path(__file__).parent / "migrations"
 
 
-def create(connection: Connection, line: str) -> None:
-    """Create tables, indexes and triggers in a new file, and mark it as of the newest revision."""
-    for statement in schema_statements(line):
+def create(connection: Connection, line: str, fill: Callable[[Connection], None] | None = None) -> None:
+    """Create tables, indexes and triggers in a new file, and mark it as of the newest revision.
+
+    `fill` inserts rows of another database, before there are triggers.
+    """
+    for statement in table_statements(line):
         connection.exec_driver_sql(statement)
-    if line == "keyring":
-        schedule = {"only": 1, "every_days": keyring_tables.FIRST_ROTATION_DAYS}
-        connection.execute(insert(keyring_tables.rotation_schedule), schedule)
+    if fill is not None:
+        fill(connection)
+    for statement in trigger_statements(line):
+        connection.exec_driver_sql(statement)
+    if line == "keyring" and fill is None:
+        connection.execute(keyring_tables.first_schedule())
     command.stamp(_config(connection, line), "head")
 
 

@@ -35,10 +35,11 @@ from volens.erase.proof import Erased
 from volens.face import Extractor
 from volens.index import Decision, Galleries, PersonalToken, admit_claim, identify, verify_claim
 from volens.service.sample_notice import publish_sample_notice
-from volens.store import Store
+from volens.store import Store, server_databases
 from volens.store.people import VisitKind, admit_receipt
 from volens.store.people.score_counts import ScoreCounts, put_score_counts
 from volens.store.promises import zone_of
+from volens.store.site_databases import write_databases
 
 MODEL = ModelId("made-up@00000000")
 DIMENSION = 128
@@ -105,21 +106,33 @@ class House:
 
     @classmethod
     def build(
-        cls, home: Path, seed: int = 1, zones: Sequence[str] = ("lobby",), root_key: str = "file:root.key"
+        cls,
+        home: Path,
+        seed: int = 1,
+        zones: Sequence[str] = ("lobby",),
+        root_key: str = "file:root.key",
+        database: str | None = None,
     ) -> Self:
+        """Make a site; `database` is the URL of an empty PostgreSQL database for it."""
         clock, bits = Clock(), stdlib_random.Random(seed)
         who = {"name": "Example Ltd", "contact": "privacy@example.org"}
-        site = Site.create(home, **who, clock=clock, random=bits.randbytes, root_key=root_key)
+        databases = None if database is None else server_databases(database)
+        site = Site.create(home, **who, clock=clock, random=bits.randbytes, root_key=root_key, databases=databases)
         house = cls(site, clock, np.random.default_rng(seed), bits)
         for zone in zones:
             house.declare(zone)
         return house
 
     @classmethod
-    def copied(cls, template: Path, home: Path) -> Self:
-        """Open a copy of a home; its randomness has another seed, so that no value is drawn twice."""
+    def copied(cls, template: Path, home: Path, database: str | None = None) -> Self:
+        """Open a copy of a home; its randomness has another seed, so that no value is drawn twice.
+
+        `database` is the URL of a copy of its database, if that is on a server.
+        """
         clock, bits = Clock(), stdlib_random.Random(2)
         shutil.copytree(template, home)
+        if database is not None:
+            write_databases(home, server_databases(database))
         site = Site.open(home, load_extractor=no_models, clock=clock, random=bits.randbytes)
         return cls(site, clock, np.random.default_rng(1), bits)
 

@@ -10,8 +10,8 @@ from typing import Any, Final, final
 
 from volens.consent import SiteId, TamperError, UnavailableError
 from volens.store.keys.root_key.key_url import KmsLocation
-from volens.store.keys.root_key.optional_package import needs
 from volens.store.keys.secrets import KEY_BYTES, RootKey
+from volens.store.optional_package import needs
 
 TIMEOUT_S: Final = 10.0
 _DENIED: Final = {

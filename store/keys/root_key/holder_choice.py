@@ -36,6 +36,20 @@ def new_holder(home: Path, url: str, site_id: SiteId, random: Random) -> RootKey
     return holder
 
 
+def join_holder(home: Path, url: str, site_id: SiteId) -> None:
+    """Record in the home of a further node where the root key of its site already is; nothing is made there.
+
+    Raises:
+        InputError: the URL is of a key service, whose wrapped key is in the first home.
+    """
+    if isinstance(parse_root_key_url(url), VaultLocation | KmsLocation):
+        raise InputError(
+            f"got a key service, whose wrapped root key is in {RECORD_FILE} of the first node's home; expected "
+            "file:PATH of a root key that every node can read and replace"
+        )
+    write_record(home, RootKeyRecord(site_id, url))
+
+
 def holder_at(home: Path, random: Random) -> RootKeyHolder:
     """Return the holder of a home's root key. No request is made to it yet.
 

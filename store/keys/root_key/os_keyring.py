@@ -8,8 +8,8 @@ from volens.consent import InputError, UnavailableError, VolensError
 from volens.store.keys.root_key.holder import Slot
 from volens.store.keys.root_key.key_file import decode_root_key, encode_root_key
 from volens.store.keys.root_key.key_url import KeyringLocation
-from volens.store.keys.root_key.optional_package import needs
 from volens.store.keys.secrets import Random, RootKey
+from volens.store.optional_package import needs
 
 
 @final

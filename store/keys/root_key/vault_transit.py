@@ -14,8 +14,8 @@ from typing import Any, Final, final
 from volens.consent import InputError, SiteId, TamperError, UnavailableError
 from volens.store.files.text_files import read_text_file
 from volens.store.keys.root_key.key_url import VaultLocation
-from volens.store.keys.root_key.optional_package import needs
 from volens.store.keys.secrets import KEY_BYTES, Random, RootKey
+from volens.store.optional_package import needs
 
 TIMEOUT_S: Final = 10.0
 _TOKEN_LIMIT: Final = 4096

@@ -1,0 +1,181 @@
+"""The catalogue of a PostgreSQL schema, compared with the schema that this version declares.
+
+A role that owns the tables can drop or rewrite triggers and constraints without changing a row. What is expected is not
+listed here: the declared tables are made as temporary ones, in a transaction that is rolled back, and described by the
+same queries. So what a version of PostgreSQL makes of a CHECK need not be known.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, final
+
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from volens.consent import TamperError
+from volens.store.postgres.postgres_triggers import Function, Trigger, triggers_of
+from volens.store.schema import data_tables, keyring_tables
+from volens.store.schema.row_laws import data_laws, keyring_laws
+
+REVISION_TABLE: Final = "CREATE TABLE alembic_version (version_num TEXT NOT NULL PRIMARY KEY)"
+_ADVICE: Final = "another program changed it; restore it from a backup"
+_DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+_SHOWN: Final = 60
+_POLICY: Final = re.compile(r"volens_app \* t true true|volens_door_[a-z0-9_]+ r t \(purpose = .*\)")
+_Entry = tuple[str, str, str]
+
+_TABLES: Final = """
+SELECT 'relation', c.relname::text,
+    concat_ws(' ', c.relkind::text, c.relispartition, c.relhasrules, c.reloptions::text)
+FROM pg_class c WHERE c.relnamespace = CAST(:space AS oid) AND c.relkind NOT IN ('t', 'I')
+UNION ALL
+SELECT 'column', c.relname || '.' || a.attname,
+    concat_ws(' ', a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text,
+        a.attgenerated::text, k.collname, pg_get_expr(d.adbin, d.adrelid))
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid LEFT JOIN pg_collation k ON k.oid = a.attcollation
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE c.relnamespace = CAST(:space AS oid) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT 'constraint', c.relname || '.' || n.conname,
+    concat_ws(' ', pg_get_constraintdef(n.oid), n.convalidated, n.condeferrable)
+FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid WHERE c.relnamespace = CAST(:space AS oid)
+UNION ALL
+SELECT 'index', c.relname::text, concat_ws(' ', pg_get_indexdef(c.oid), i.indisvalid, i.indisready)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = CAST(:space AS oid)
+"""
+_RULES: Final = """
+SELECT 'function', p.proname::text,
+    concat_ws(E'\\n', l.lanname, p.provolatile::text, p.prosecdef, p.proconfig::text, p.prosrc)
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.pronamespace = CAST(:space AS oid)
+UNION ALL
+SELECT 'trigger', c.relname || '.' || t.tgname, concat_ws(' ', t.tgenabled::text, pg_get_triggerdef(t.oid))
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = CAST(:space AS oid) AND NOT t.tgisinternal
+UNION ALL
+SELECT 'disabled constraint trigger', c.relname || '.' || t.tgname, t.tgenabled::text
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE c.relnamespace = CAST(:space AS oid) AND t.tgisinternal AND t.tgenabled <> 'O'
+UNION ALL
+SELECT 'policy', c.relname || '.' || y.polname, concat_ws(' ', y.polcmd::text, y.polpermissive,
+    pg_get_expr(y.polqual, y.polrelid), pg_get_expr(y.polwithcheck, y.polrelid))
+FROM pg_policy y JOIN pg_class c ON c.oid = y.polrelid WHERE c.relnamespace = CAST(:space AS oid)
+"""
+_FINGERPRINT: Final = """
+SELECT md5(string_agg(row, '|' ORDER BY row)) FROM (
+    SELECT concat_ws(' ', 'c', oid, xmin::text) AS row FROM pg_class WHERE relnamespace = CAST(:space AS oid)
+    UNION ALL SELECT concat_ws(' ', 'a', count(*), sum(hashint8(a.xmin::text::bigint)))
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = CAST(:space AS oid)
+    UNION ALL SELECT concat_ws(' ', 't', t.oid, t.xmin::text)
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = CAST(:space AS oid)
+    UNION ALL SELECT concat_ws(' ', 'n', oid, xmin::text) FROM pg_constraint WHERE connamespace = CAST(:space AS oid)
+    UNION ALL SELECT concat_ws(' ', 'p', oid, xmin::text) FROM pg_proc WHERE pronamespace = CAST(:space AS oid)
+    UNION ALL SELECT concat_ws(' ', 'y', y.oid, y.xmin::text)
+        FROM pg_policy y JOIN pg_class c ON c.oid = y.polrelid WHERE c.relnamespace = CAST(:space AS oid)
+    UNION ALL SELECT concat_ws(' ', 's', current_setting('session_replication_role'))
+) AS rows
+"""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class DeclaredSchema:
+    """What a line of the schema declares.
+
+    Attributes:
+        metadata: its tables.
+        functions: its trigger functions.
+        triggers: its triggers.
+    """
+
+    metadata: MetaData
+    functions: tuple[Function, ...]
+    triggers: tuple[Trigger, ...]
+
+    def table_statements(self) -> list[str]:
+        """Return what makes tables and indexes."""
+        tables = self.metadata.sorted_tables
+        made = [CreateTable(one) for one in tables], [CreateIndex(index) for one in tables for index in one.indexes]
+        return [REVISION_TABLE, *(str(one.compile(dialect=_DIALECT)) for kind in made for one in kind)]
+
+    def rule_statements(self, schema: str) -> list[str]:
+        """Return what makes functions and triggers in a schema."""
+        made = [one.statement(schema) for one in self.functions]
+        return [*made, *(statement for one in self.triggers for statement in one.statements)]
+
+
+def declared(line: str) -> DeclaredSchema:
+    """Return what is declared for a line, which is data or keyring."""
+    metadata, laws = {
+        "data": (data_tables.metadata, data_laws),
+        "keyring": (keyring_tables.metadata, keyring_laws),
+    }[line]
+    functions, triggers = triggers_of(metadata, laws())
+    return DeclaredSchema(metadata, tuple(functions), tuple(triggers))
+
+
+def fingerprint(connection: Connection, schema: str) -> str:
+    """Return a value that changes whenever a definition in the schema does; costs one query."""
+    return str(connection.scalar(text(_FINGERPRINT), {"space": _space(connection, schema)}))
+
+
+def check_schema(connection: Connection, name: str, line: str, schema: str) -> None:
+    """Compare a schema with what this version declares, inside a transaction that the caller rolls back.
+
+    Raises:
+        TamperError: something is missing, additional or different. The message names the first, in alphabetical order.
+    """
+    space = _space(connection, schema)
+    expected = declared(line)
+    found = {*_described(connection, _TABLES, space, schema), *_described(connection, _RULES, space, schema)}
+    found = {one for one in found if not _is_policy_of_ours(one)}
+    connection.exec_driver_sql("SET LOCAL search_path = pg_temp")
+    for statement in expected.table_statements():
+        connection.exec_driver_sql(statement.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
+    temporary = str(connection.scalar(text("SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()")))
+    tables = set(_described(connection, _TABLES, _space(connection, temporary), temporary))
+    connection.exec_driver_sql(f"SET LOCAL search_path = {schema}")
+    wanted = tables | set(_rules_of(expected, schema))
+    if found != wanted:
+        raise TamperError(_difference(name, found, wanted))
+
+
+def _rules_of(expected: DeclaredSchema, schema: str) -> Iterable[_Entry]:
+    for one in expected.functions:
+        settings = f'{{"search_path={schema}, pg_temp"}}'
+        yield "function", one.name, f"plpgsql\nv\nf\n{settings}\n{one.body}"
+    for trigger in expected.triggers:
+        yield "trigger", f"{trigger.table}.{trigger.name}", f"A {trigger.statements[0]}"
+
+
+def _is_policy_of_ours(entry: _Entry) -> bool:
+    """Return whether it is a policy that `volens store roles` prints: it only hides rows."""
+    kind, name, what = entry
+    return kind == "policy" and _POLICY.fullmatch(f"{name.partition('.')[2]} {what}") is not None
+
+
+def _space(connection: Connection, schema: str) -> int:
+    found = connection.scalar(text("SELECT oid FROM pg_namespace WHERE nspname = :schema"), {"schema": schema})
+    if found is None:
+        raise TamperError("integrity: the database lacks the schema of Volens; restore it from a backup")
+    return int(found)
+
+
+def _described(connection: Connection, query: str, space: int, schema: str) -> Iterable[_Entry]:
+    for kind, name, what in connection.execute(text(query), {"space": space}):
+        yield kind, name, what.replace(f"{schema}.", "").replace("pg_temp.", "")
+
+
+def _difference(name: str, found: set[_Entry], expected: set[_Entry]) -> str:
+    known, there = {one[:2] for one in expected}, {one[:2] for one in found}
+    wrong = sorted({one[:2] for one in found ^ expected})
+    kind, called = wrong[0]
+    if (kind, called) not in known:
+        what = f"has an additional {kind} {called[:_SHOWN]!r}"
+    elif (kind, called) in there:
+        what = f"has another {kind} {called!r} than this version makes"
+    else:
+        what = f"lacks the {kind} {called!r}"
+    more = f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else ""
+    return f"integrity: {name} {what}{more}; {_ADVICE}"

@@ -1,0 +1,419 @@
+"""`PostgresEngine`: one schema of a PostgreSQL database, with a write lock, and reads of one snapshot."""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, final
+
+import psycopg
+from psycopg.types.numeric import IntLoader
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+
+from volens.consent import UnavailableError
+from volens.store.engine import Place, Scrubbed, StoreEngine
+from volens.store.files.freed_memory import overwritten
+from volens.store.postgres.database_url import DatabaseUrl
+from volens.store.postgres.postgres_catalogue import check_schema, declared, fingerprint
+from volens.store.postgres.postgres_errors import is_lost, meant, translated
+from volens.store.postgres.postgres_self_check import check_refusals
+from volens.store.postgres.postgres_snapshot import PostgresSnapshot, compiled, driver_of, keep_snapshots
+from volens.store.prepared_query import PreparedQuery
+from volens.store.row_copy import copy_ids, copy_rows
+from volens.store.schema.keyring_tables import first_schedule
+
+LOCK_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 5
+CHECK_EVERY_S: Final = 1.0
+"""How old the last comparison of the schema may be when a transaction begins."""
+
+_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_BEGIN: Final = "volens_begin"
+_TRANSACTION_ID: Final = "volens_transaction_id"
+_LOCKS: Final = {"data": 0x766F6C01, "keyring": 0x766F6C02}
+_OLDEST_SERVER: Final = 150000
+_IN_DOUBT: Final = (
+    "the connection to {name} was lost while a change was being confirmed, and its server does not answer yet; "
+    "look whether the change was made before you do it again"
+)
+
+
+Files = Callable[..., StoreEngine]
+"""Opens a file with SQLite, as `SqliteEngine` does: copies of a database are such files."""
+
+
+@final
+class PostgresEngine:
+    """`StoreEngine` over one schema of a PostgreSQL database.
+
+    One writer at a time: `write` takes an advisory lock of the schema in its first round trip. `revisions` are listed
+    oldest first, and this version writes the last. With `create`, the schema is made, and `fill` inserts rows before
+    there are rules. The schema is compared with the declared one at the opening, and whenever its definitions changed,
+    which is looked at once in `CHECK_EVERY_S`.
+
+    A connection that was lost is replaced once, before a transaction has done anything. If it is lost while a
+    transaction is committed, the server is asked whether it was.
+
+    Raises:
+        UnavailableError: no answer, locked, read-only, full, no rights, or written by a newer version.
+        TamperError: the schema is not the one of this version, or is damaged.
+    """
+
+    def __init__(
+        self,
+        url: DatabaseUrl,
+        line: str,
+        revisions: tuple[str, ...],
+        files: Files,
+        *,
+        create: bool = False,
+        fill: Callable[[Connection], None] | None = None,
+    ) -> None:
+        self.url = url
+        self._files = files
+        self._line = line
+        self._revisions = revisions
+        self.attached: dict[str, Any] = {}
+        self._engine = _engine(url, self.attached)
+        self._readers: list[psycopg.Connection[Any]] = []
+        self._compared: str | None = None
+        self._compared_at = -float("inf")
+        try:
+            with translated(self.name):
+                if create:
+                    self._create(fill)
+                self._check_revision()
+                with self._engine.connect() as connection:
+                    self._check_server(connection)
+                self._compare()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """The database and schema, without its address."""
+        return f"{self.url.url.database}/{self.url.schema}"
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """Read in one consistent snapshot."""
+        with translated(self.name), self._begun(_READ) as connection:
+            self._check(connection)
+            yield connection
+
+    @contextmanager
+    def read_prepared(self) -> Generator[PostgresSnapshot]:
+        """Read in one consistent snapshot, with prepared queries only."""
+        with translated(self.name), self._begun(_READ) as connection:
+            self._check(connection)
+            yield PostgresSnapshot(driver_of(connection.connection), self.attached)
+
+    def read_value(self, query: PreparedQuery) -> Any:  # noqa: ANN401  whatever the column has
+        """Return the one value of a query without parameters, as committed now: one round trip."""
+        self._look_for_changes()
+        with translated(self.name):
+            try:
+                return self._value(query, self._readers.pop() if self._readers else self._new_reader())
+            except psycopg.Error as error:
+                if not is_lost(error):
+                    raise
+                self._close_readers()
+                return self._value(query, self._new_reader())
+
+    @contextmanager
+    def write(self, *, wait: bool = True) -> Generator[Connection]:
+        """Write in one transaction that takes the write lock at once: committed whole, or not at all."""
+        lock = _LOCKS[self._line]
+        space = f"hashtext('{self.url.schema}')"
+        if wait:
+            patience = f"SET LOCAL lock_timeout = {round(LOCK_TIMEOUT_S * 1000)}"
+            taken = f"{patience}; SELECT pg_advisory_xact_lock({lock}, {space})"
+        else:
+            taken = f"SELECT pg_try_advisory_xact_lock({lock}, {space})"
+        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {taken}; SELECT pg_current_xact_id()::text"
+        with translated(self.name), self._begun(begin) as connection:
+            self._check(connection)
+            yield connection
+
+    def next_id(self, connection: Connection, table: Table) -> int:
+        """Return an id of the table's sequence, which gives none twice."""
+        return int(connection.scalar(text("SELECT nextval(CAST(:of AS regclass))"), {"of": _sequence(table)}) or 0)
+
+    def last_id(self, connection: Connection, table: Table) -> int:
+        """Return the highest id of the table's sequence."""
+        used = text(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {_sequence(table)}")  # noqa: S608  names of our own
+        return int(connection.scalar(used) or 0)
+
+    def skip_ids(self, connection: Connection, table: Table, count: int) -> None:
+        """Never give out the next `count` ids of a table."""
+        skip = text("SELECT count(nextval(CAST(:of AS regclass))) FROM generate_series(1, :count)")
+        connection.execute(skip, {"of": _sequence(table), "count": count})
+
+    def scrub(self) -> Scrubbed:
+        """Let the server forget dead rows as far as a client can: vacuum. What it keeps is in `describe_scrub`."""
+        with translated(self.name), self._alone() as connection:
+            connection.execute("VACUUM")
+        return Scrubbed()
+
+    def compact(self) -> Scrubbed:
+        """Rewrite every table without the bytes of deleted rows."""
+        with translated(self.name), self._alone() as connection:
+            for table in declared(self._line).metadata.sorted_tables:
+                connection.execute(f"VACUUM FULL {table.name}".encode())
+        return Scrubbed()
+
+    def drop_caches(self) -> None:
+        """Close the idle connections, so that what the driver holds of deleted rows is overwritten."""
+        with overwritten():
+            self._close_readers()
+            self._engine.dispose()
+
+    def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        """Write one consistent snapshot into a new SQLite file; see `StoreEngine`."""
+        metadata = declared(self._line).metadata
+        with self.read() as connection:
+
+            def fill(target: Connection) -> None:
+                copy_rows(connection, target, metadata, progress)
+
+            with closing(self._files(path, self._line, self._revisions, create=True, fill=fill)) as copy:
+                with copy.write() as written:
+                    copy_ids(self, connection, copy, written, metadata)
+                copy.compact()
+
+    @contextmanager
+    def read_copy(self, path: Path) -> Generator[Connection]:
+        """Read a file that `copy_to` wrote."""
+        with closing(self._files(path, self._line, self._revisions)) as copy, copy.read() as connection:
+            yield connection
+
+    def sound(self, connection: Connection) -> bool:
+        """Read every row, whose pages the server then verifies if it has checksums, and count broken references."""
+        for table in declared(self._line).metadata.sorted_tables:
+            connection.execute(text(f"SELECT sum(length(CAST(one.* AS text))) FROM {table.name} AS one"))  # noqa: S608  names of our own
+        broken = "SELECT count(*) FROM pg_constraint WHERE connamespace = CAST(:s AS regnamespace) AND NOT convalidated"
+        failures = "SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database WHERE datname = current_database()"
+        return not connection.scalar(text(broken), {"s": self.url.schema}) and not connection.scalar(text(failures))
+
+    def check_rules(self, connection: Connection) -> None:
+        """Try everything forbidden; see `check_refusals`."""
+        check_refusals(connection)
+
+    def places(self) -> list[Place]:
+        """Return nothing: a client cannot read the files of the server."""
+        return []
+
+    def describe_scrub(self, databases: int = 1) -> str:
+        """Return what `scrub` does, for certificates."""
+        del databases
+        return "deleted and vacuumed; what the server keeps of them in pages, its log and replicas was not searched"
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._close_readers()
+        self._engine.dispose()
+
+    def discard(self) -> None:
+        """Remove the schema with everything in it."""
+        with translated(self.name), self._alone() as connection:
+            connection.execute(f"DROP SCHEMA {self.url.schema} CASCADE".encode())
+        self.close()
+
+    @contextmanager
+    def _begun(self, begin: str) -> Generator[Connection]:
+        """Begin a transaction with the first round trip, on another connection if the first one is lost."""
+        connection = self._connected(begin)
+        try:
+            yield connection
+            self._commit(connection)
+        finally:
+            connection.close()  # rolls back what was not committed
+
+    def _connected(self, begin: str) -> Connection:
+        for is_last in (False, True):
+            connection = None
+            try:
+                connection = self._engine.connect().execution_options(**{_BEGIN: begin})
+                connection.begin()
+            except DBAPIError as error:
+                if connection is not None:
+                    connection.close()
+                if is_last or not is_lost(error):
+                    raise
+                self._close_readers()
+                self._engine.dispose()
+            except BaseException:
+                if connection is not None:
+                    connection.close()
+                raise
+            else:
+                return connection
+        raise AssertionError
+
+    def _commit(self, connection: Connection) -> None:
+        transaction = connection.get_transaction()
+        transaction_id = connection.info.get(_TRANSACTION_ID)
+        try:
+            if transaction is not None and transaction.is_active:
+                transaction.commit()
+        except DBAPIError as error:
+            if transaction_id is None or not is_lost(error):
+                raise
+            self._settle(transaction_id)
+
+    def _settle(self, transaction_id: str) -> None:
+        """Ask the server whether a transaction was committed whose answer was lost; UnavailableError if it was not."""
+        self._engine.dispose()
+        try:
+            with self._engine.connect() as connection:
+                connection.begin()
+                asked = text("SELECT pg_xact_status(CAST(:xid AS xid8))")
+                status = connection.scalar(asked, {"xid": transaction_id})
+        except DBAPIError:
+            raise UnavailableError(_IN_DOUBT.format(name=self.name)) from None
+        if status != "committed":
+            raise meant(self.name, psycopg.OperationalError("lost"))
+
+    def _check(self, connection: Connection) -> None:
+        """Compare the schema again if its definitions changed; looked at once in `CHECK_EVERY_S`."""
+        if time.monotonic() - self._compared_at < CHECK_EVERY_S:
+            return
+        if fingerprint(connection, self.url.schema) != self._compared:
+            self._compare()
+        self._compared_at = time.monotonic()
+
+    def _look_for_changes(self) -> None:
+        if time.monotonic() - self._compared_at >= CHECK_EVERY_S:
+            with self.read():
+                pass
+
+    def _compare(self) -> None:
+        with self._engine.connect().execution_options(**{_BEGIN: "BEGIN"}) as connection, connection.begin() as whole:
+            before = fingerprint(connection, self.url.schema)
+            check_schema(connection, self.name, self._line, self.url.schema)
+            whole.rollback()
+        self._compared, self._compared_at = before, time.monotonic()
+
+    def _check_revision(self) -> None:
+        with self._engine.connect().execution_options(**{_BEGIN: _READ}) as connection, connection.begin():
+            there = connection.scalar(text("SELECT to_regclass(:name)"), {"name": f"{self.url.schema}.alembic_version"})
+            if there is None:
+                raise UnavailableError(
+                    f"there is no site in {self.name}; run 'volens init', or check the database and the schema"
+                )
+            current = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        if current not in self._revisions:
+            raise UnavailableError(
+                f"{self.name} was written by a newer Volens (schema {str(current)[:40]!r}, this one knows up to "
+                f"{self._revisions[-1]!r}); upgrade Volens"
+            )
+
+    def _check_server(self, connection: Connection) -> None:
+        if int(connection.exec_driver_sql("SHOW server_version_num").scalar() or 0) < _OLDEST_SERVER:
+            raise UnavailableError("the PostgreSQL server is older than version 15; upgrade it")
+        if connection.exec_driver_sql("SHOW server_encoding").scalar() != "UTF8":
+            raise UnavailableError(f"{self.name} is not encoded as UTF8; make it with 'createdb --encoding=UTF8'")
+
+    def _create(self, fill: Callable[[Connection], None] | None) -> None:
+        expected = declared(self._line)
+        with self._engine.connect().execution_options(**{_BEGIN: "BEGIN"}) as connection, connection.begin():
+            schema = self.url.schema
+            is_there = connection.scalar(text("SELECT to_regnamespace(:schema) IS NOT NULL"), {"schema": schema})
+            if is_there and connection.scalar(
+                text("SELECT count(*) FROM pg_class WHERE relnamespace = CAST(:schema AS regnamespace)"),
+                {"schema": schema},
+            ):
+                raise UnavailableError(
+                    f"{self.name} already has tables; nothing was changed. Choose another database or schema, or "
+                    "join the site that is there with 'volens store join'"
+                )
+            if not is_there:
+                connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+            for statement in expected.table_statements():
+                connection.exec_driver_sql(statement)
+            if fill is not None:
+                fill(connection)
+            for statement in expected.rule_statements(schema):
+                connection.exec_driver_sql(statement)
+            mark = text("INSERT INTO alembic_version (version_num) VALUES (:revision)")
+            connection.execute(mark, {"revision": self._revisions[-1]})
+            if self._line == "keyring" and fill is None:
+                connection.execute(first_schedule())
+
+    @contextmanager
+    def _alone(self) -> Generator[psycopg.Connection[Any]]:
+        """Return a connection outside transactions, closed afterwards."""
+        connection = self._new_reader()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _value(self, query: PreparedQuery, connection: psycopg.Connection[Any]) -> Any:  # noqa: ANN401  see `read_value`
+        ((value,),) = connection.execute(compiled(query)[0]).fetchall()
+        self._readers.append(connection)
+        return value
+
+    def _new_reader(self) -> psycopg.Connection[Any]:
+        pooled = self._engine.raw_connection()
+        connection = driver_of(pooled.driver_connection)
+        pooled.detach()
+        return connection
+
+    def _close_readers(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._readers.pop().close()
+
+
+def _sequence(table: Table) -> str:
+    (column,) = table.primary_key
+    return f"{table.name}_{column.name}_seq"
+
+
+class _Whole(IntLoader):
+    """Sums of whole numbers are whole numbers; the tables have no others."""
+
+
+def _engine(url: DatabaseUrl, attached: dict[str, Any]) -> Engine:
+    engine = create_engine(
+        url.url,
+        pool_size=4,
+        hide_parameters=True,  # an error message must not have what was written
+        # autocommit: the driver begins no transaction by itself, `_on_begin` does.
+        connect_args={"autocommit": True, "connect_timeout": CONNECT_TIMEOUT_S, "application_name": "volens"},
+    )
+    keep_snapshots(engine, attached)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:  # noqa: ANN401  untyped in SQLAlchemy
+        driver = driver_of(connection)
+        driver.adapters.register_loader("numeric", _Whole)
+        driver.execute(
+            f"SET search_path = {url.schema}; SET client_min_messages = warning; SET timezone = 'UTC'; "
+            "SELECT set_config('synchronous_commit', 'on', false) "
+            "WHERE current_setting('synchronous_commit') IN ('off', 'local')".encode()
+        )
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        begin = connection.get_execution_options().get(_BEGIN, _READ)
+        cursor = driver_of(connection.connection).cursor()
+        connection.info.pop(_TRANSACTION_ID, None)
+        try:
+            cursor.execute(str(begin).encode())
+            values = [cursor.fetchone() if cursor.description else None]
+            while cursor.nextset():
+                values.append(cursor.fetchone() if cursor.description else None)
+        except psycopg.Error as error:
+            if is_lost(error):
+                connection.invalidate(error)
+            raise DBAPIError(None, None, error) from error
+        if values[-1] is not None:
+            connection.info[_TRANSACTION_ID] = values[-1][0]
+            if values[-2] == (False,):
+                raise DBAPIError(None, None, psycopg.errors.LockNotAvailable()) from None
+
+    return engine

@@ -1,0 +1,67 @@
+"""Errors of PostgreSQL, translated into `UnavailableError` and `TamperError` with what to do next."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg import errors
+from sqlalchemy.exc import DBAPIError
+
+from volens.consent import TamperError, UnavailableError
+
+_LOCKED: Final = "is locked by another process; try again when it is done"
+_RETRY: Final = "was changed by another transaction at the same time; this step was not done, try again"
+_READ_ONLY: Final = "cannot be written, its server is read-only (a standby); give the address of the primary"
+_FULL: Final = "could not be written, the disk of its server is full; this step was not done, make room"
+_REFUSED: Final = "refuses this role; check the rights with 'volens store roles'"
+_BY_CLASS: Final[tuple[tuple[type[psycopg.Error], type[UnavailableError] | type[TamperError], str], ...]] = (
+    (errors.LockNotAvailable, UnavailableError, _LOCKED),
+    (errors.SerializationFailure, UnavailableError, _RETRY),
+    (errors.DeadlockDetected, UnavailableError, _RETRY),
+    (errors.ReadOnlySqlTransaction, UnavailableError, _READ_ONLY),
+    (errors.DiskFull, UnavailableError, _FULL),
+    (errors.OutOfMemory, UnavailableError, "could not be used, its server has no memory left; this step was not done"),
+    (errors.TooManyConnections, UnavailableError, "accepts no more connections; raise max_connections of its server"),
+    (errors.QueryCanceled, UnavailableError, "took too long to answer; this step was not done, try again"),
+    (errors.InvalidPassword, UnavailableError, "does not accept the password of its URL; check the URL or the pgpass"),
+    (errors.InsufficientPrivilege, UnavailableError, _REFUSED),
+    (errors.InvalidCatalogName, UnavailableError, "does not exist; make it with 'createdb', then run this again"),
+    (errors.DataCorrupted, TamperError, "is damaged; restore it from a backup"),
+    (errors.IndexCorrupted, TamperError, "is damaged; restore it from a backup"),
+    (errors.UndefinedTable, TamperError, "lacks a table of Volens; restore it from a backup"),
+    (errors.InvalidSchemaName, TamperError, "lacks the schema of Volens; restore it from a backup"),
+)
+_LOST: Final = "does not answer or closed the connection; this step was not done, check its server and try again"
+_UNREADABLE: Final = "could not be used: its server reports the error {code}; this step was not done"
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether an error says that the connection is lost or was not made: another one may work."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)):
+        return True
+    return isinstance(original, psycopg.OperationalError) and original.sqlstate is None
+
+
+@contextmanager
+def translated(name: str) -> Generator[None]:
+    """Raise an error of PostgreSQL as one of ours; a broken rule of the schema passes unchanged."""
+    try:
+        yield
+    except (DBAPIError, psycopg.Error) as error:
+        original: Any = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(original, psycopg.IntegrityError) or not isinstance(original, psycopg.Error):
+            raise
+        raise meant(name, original) from None
+
+
+def meant(name: str, original: psycopg.Error) -> UnavailableError | TamperError:
+    """Return what an error of the driver means for the database of this name."""
+    for kind, ours, what in _BY_CLASS:
+        if isinstance(original, kind):
+            prefix = "integrity: " if ours is TamperError else ""
+            return ours(f"{prefix}{name} {what}")
+    if is_lost(original):
+        return UnavailableError(f"{name} {_LOST}")
+    return UnavailableError(f"{name} {_UNREADABLE.format(code=original.sqlstate)}")
