@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help install browser demo test check lint types imports models bench bench-full clean
+.PHONY: help install browser checker demo test check lint types imports models bench bench-full clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -36,7 +36,12 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(shell expr $$(np
 browser:
 	@command -v chromium > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends chromium; }
 
-test: models browser ## Run every test
+# Debian's model checker, and the compiler that it uses, for docs/models; likewise.
+checker:
+	@command -v spin > /dev/null && command -v gcc > /dev/null || \
+		{ apt-get update && apt-get install --yes --no-install-recommends spin gcc libc6-dev; }
+
+test: models browser checker ## Run every test
 	$(PYTEST)
 
 lint: $(STAMP)
@@ -49,7 +54,7 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
-check: lint types imports models browser ## The gate: ruff, mypy --strict, import-linter, tests with branch coverage
+check: lint types imports models browser checker ## The gate: ruff, mypy --strict, import-linter, tests with branch coverage
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
 # The interpreter of the peers' environment (docs/performance.md). With ours, missing peers are left out and named.
