@@ -25,7 +25,6 @@ from volens.rights.policy import policy_body as policy_body
 from volens.rights.policy import policy_file as policy_file
 from volens.rights.policy import policy_page as policy_page
 from volens.rights.policy import verify_policy as verify_policy
-from volens.rights.public_log import TILE_WIDTH as TILE_WIDTH
 from volens.rights.public_log import PublicLog as PublicLog
 from volens.rights.published_log import PublishedLog as PublishedLog
 from volens.rights.request_handling import Rights as Rights

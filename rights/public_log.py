@@ -12,23 +12,16 @@ Source: c2sp.org/tlog-tiles; entry bundles are not served.
 
 from bisect import bisect_left
 from datetime import datetime, timedelta
-from typing import Final, final
+from typing import final
 
 from sqlalchemy import Connection
 
-from volens.audit import consistency_proof, inclusion_proof, read_leaf
+from volens.audit import consistency_proof, inclusion_proof, read_leaf, root
+from volens.audit.tiles import TILE_LEVELS, TILE_WIDTH, hashes_of_level
 from volens.consent import InputError, UnknownError
 from volens.store import Store
 from volens.store.log import leaves_from, log_size, newest_head, node_reader, nodes_from
 from volens.store.log.log_reading import SignedHead
-
-TILE_WIDTH: Final = 256
-"""Hashes in a full tile; a tile spans 8 levels of the tree."""
-
-MAX_LEVEL: Final = 7
-"""No log of at most 2**63 - 1 leaves has a tile of a higher level."""
-
-_TILE_LEVELS: Final = 8
 
 
 def period_start(now: datetime, period: timedelta) -> datetime:
@@ -63,10 +56,15 @@ class PublicLog:
         """
         first = index * TILE_WIDTH
         with self._store.read() as connection:
-            complete = self._head(connection).size >> (_TILE_LEVELS * level) if 0 <= level <= MAX_LEVEL else 0
+            complete = hashes_of_level(self._head(connection).size, level)
             if not (1 <= width <= TILE_WIDTH and 0 <= first <= complete - width):
                 raise UnknownError("the public log has no such tile; read its checkpoint first, which states the size")
-            return b"".join(nodes_from(connection, _TILE_LEVELS * level, first, width))
+            return b"".join(nodes_from(connection, TILE_LEVELS * level, first, width))
+
+    def root_at(self, size: int) -> bytes | None:
+        """Return the root of the first `size` leaves, also of today's; None if the log is shorter."""
+        with self._store.read() as connection:
+            return root(size, node_reader(connection)) if size <= log_size(connection) else None
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Return the inclusion proof of leaf `index` in the first `size` leaves: hashes of 32 bytes.

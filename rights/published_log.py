@@ -6,12 +6,14 @@ a credential is in `volens.rights.public_log`.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final, final
 
 from volens.audit import Event, consistency_proof, inclusion_proof
 from volens.consent import InputError, TamperError
 from volens.rights.log_export import export_lines
 from volens.rights.public_log import PublicLog
+from volens.rights.static_tiles import WrittenTiles, write_tiles
 from volens.store import Store
 from volens.store.log import (
     LogReport,
@@ -64,6 +66,10 @@ class PublishedLog:
     def public(self, period: timedelta) -> PublicLog:
         """Return what anyone may read; it grows at the end of each `period`."""
         return PublicLog(self._store, period)
+
+    def write_tiles(self, folder: Path, period: timedelta) -> WrittenTiles:
+        """Write the public log into a folder for a web server; see `volens.rights.static_tiles`."""
+        return write_tiles(self.public(period), self._store.verifier_key, folder)
 
     def export(self) -> Iterator[bytes]:
         """Yield the lines of the whole log, as `volens.audit.verify_log_file` reads them; see `export_lines`."""

@@ -1,6 +1,7 @@
 """`volens audit`: the audit log, a Merkle tree of signed events."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -75,6 +76,34 @@ def export(
         f"{counted(checked.checkpoints, 'signed checkpoint')}, {counted(checked.openings, 'entry', 'entries')} with "
         f"details\ncheck it with: "
         + shell_command("volens", "audit", "verify", out, "--trust", site.home / PUBLIC_KEY_FILE)
+    )
+    return document, text
+
+
+@app.command("tiles", "/var/www/volens-log")
+def tiles(
+    site: Site,
+    folder: Annotated[Path, typer.Argument(help="Folder that a web server shows; new, or of an earlier run.")],
+    hours: Annotated[
+        int,
+        typer.Option(
+            "--public-log-hours",
+            envvar="VOLENS_SERVE_PUBLIC_LOG_HOURS",
+            min=0,
+            max=24,
+            help="The public log grows at the end of every so many hours (UTC), as in 'volens serve'. 0: at once.",
+        ),
+    ] = 24,
+) -> Output:
+    """Write the public audit log as static files: checkpoint, site.pub, and the hashes of the entries as tiles.
+
+    Any web server can show them (C2SP tlog-tiles). A further run writes only what is new. Entries are not published.
+    """
+    written = site.log.write_tiles(folder, timedelta(hours=hours))
+    document = {"folder": str(folder), "tiles": written.tiles} | members(written.head, "origin size root")
+    text = (
+        f"{shown(folder)} has the public log of {counted(written.head.size, 'entry', 'entries')}; "
+        f"{counted(written.tiles, 'tile')} written"
     )
     return document, text
 

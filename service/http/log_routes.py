@@ -63,7 +63,7 @@ async def verify_log(app_state: SharedState) -> LogAnswer:
     )
 
 
-@router.get("/log/checkpoint", summary="The newest checkpoint", response_class=PlainTextResponse)
+@router.get("/log/now/checkpoint", summary="The newest checkpoint", response_class=PlainTextResponse)
 async def read_checkpoint(app_state: SharedState) -> str:
     """Return a C2SP signed note; verify it with the key in site.pub."""
     return await app_state.desk_pool.run(app_state.site.log.checkpoint)
@@ -84,14 +84,14 @@ async def read_entries(
     return LogEntries(entries=entries, start=first, next=following)
 
 
-@router.get("/log/inclusion", summary="Inclusion proof of a leaf")
+@router.get("/log/now/inclusion", summary="Inclusion proof of a leaf")
 async def prove_inclusion(app_state: SharedState, index: int, size: int) -> Proof:
     """Prove that leaf `index` is among the first `size` leaves."""
     hashes = await app_state.desk_pool.run(lambda: app_state.site.log.inclusion(index, size))
     return Proof(hashes=[one.hex() for one in hashes])
 
 
-@router.get("/log/consistency", summary="Consistency proof: the log was only appended to")
+@router.get("/log/now/consistency", summary="Consistency proof: the log was only appended to")
 async def prove_consistency(app_state: SharedState, old_size: int, size: int) -> Proof:
     """Prove that the first `old_size` leaves are the same in a log of `size` leaves."""
     hashes = await app_state.desk_pool.run(lambda: app_state.site.log.consistency(old_size, size))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from volens.rights import TILE_WIDTH
+from volens.audit.tiles import TILE_WIDTH
 from volens.service.http.access import limit_log_reader
 from volens.service.http.app_state import SharedState
 from volens.service.http.log_routes import MAX_START, Proof
@@ -22,16 +22,14 @@ _OCTETS: Final[dict[int | str, dict[str, Any]]] = {
 _Size = Annotated[int, Query(ge=0, le=MAX_START, description="number of leaves, at most that of the checkpoint")]
 
 
-@router.get(
-    "/public-log/checkpoint", summary="The newest checkpoint of the public log", response_class=PlainTextResponse
-)
+@router.get("/log/checkpoint", summary="The newest checkpoint of the public log", response_class=PlainTextResponse)
 async def read_public_checkpoint(request: Request, app_state: SharedState) -> str:
     """Return a C2SP signed note; verify it with the key in site.pub. It is older than the day that has begun (UTC)."""
     limit_log_reader(request, app_state)
     return await app_state.public_log_pool.run(app_state.public_log.checkpoint)
 
 
-@router.get("/public-log/site.pub", summary="The site's public keys", response_class=PlainTextResponse)
+@router.get("/log/site.pub", summary="The site's public keys", response_class=PlainTextResponse)
 async def read_public_key(request: Request, app_state: SharedState) -> str:
     """Return `site.pub`. Trust it only if its first line is the one that you have from elsewhere."""
     limit_log_reader(request, app_state)
@@ -39,7 +37,7 @@ async def read_public_key(request: Request, app_state: SharedState) -> str:
 
 
 @router.get(
-    "/public-log/tile/{level}/{place:path}",
+    "/log/tile/{level}/{place:path}",
     summary="Hashes of the public log",
     responses=_OCTETS,
     response_class=Response,
@@ -60,7 +58,7 @@ async def read_public_tile(
     return Response(data, media_type="application/octet-stream", headers={"Cache-Control": _IMMUTABLE})
 
 
-@router.get("/public-log/inclusion", summary="Inclusion proof in the public log")
+@router.get("/log/inclusion", summary="Inclusion proof in the public log")
 async def prove_public_inclusion(
     request: Request,
     app_state: SharedState,
@@ -73,7 +71,7 @@ async def prove_public_inclusion(
     return Proof(hashes=[one.hex() for one in hashes])
 
 
-@router.get("/public-log/consistency", summary="Consistency proof: the public log was only appended to")
+@router.get("/log/consistency", summary="Consistency proof: the public log was only appended to")
 async def prove_public_consistency(request: Request, app_state: SharedState, old_size: _Size, size: _Size) -> Proof:
     """Prove that the first `old_size` leaves are the same in a log of `size` leaves."""
     limit_log_reader(request, app_state)

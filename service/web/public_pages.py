@@ -10,9 +10,10 @@ from typing import Final
 from babel import Locale, UnknownLocaleError
 from fastapi import APIRouter, Request, Response
 
+from volens.audit.tiles import TILE_WIDTH, Tile
 from volens.consent import Notice, Purpose
 from volens.erase.pages import PageLanguage
-from volens.rights import TILE_WIDTH, policy_body
+from volens.rights import policy_body
 from volens.service.http.accept_header import prefers_json
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.public_paper_routes import (
@@ -143,7 +144,4 @@ def _for_reader(notices: list[Notice], language: PageLanguage) -> Notice:
 
 
 def _first_tile(size: int) -> str | None:
-    if size == 0:
-        return None
-    part = "" if size >= TILE_WIDTH else f".p/{size}"
-    return f"/v1/public-log/tile/0/000{part}"
+    return f"/v1/log/{Tile(0, 0, min(size, TILE_WIDTH)).path}" if size else None

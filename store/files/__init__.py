@@ -14,6 +14,7 @@ from volens.store.files.private_files import PUBLIC as PUBLIC
 from volens.store.files.private_files import draft_folder as draft_folder
 from volens.store.files.private_files import erase_file as erase_file
 from volens.store.files.private_files import make_private_folder as make_private_folder
+from volens.store.files.private_files import make_public_folder as make_public_folder
 from volens.store.files.private_files import overwrite_file as overwrite_file
 from volens.store.files.private_files import read_private as read_private
 from volens.store.files.private_files import write_private as write_private

@@ -13,6 +13,7 @@ from volens.consent import InputError, UnavailableError
 
 PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
+_PUBLIC_FOLDER: Final = 0o755
 _NO_HARD_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -41,6 +42,22 @@ def make_private_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"cannot make {folder}: {error.strerror}; check the disk and the rights") from None
+
+
+def make_public_folder(folder: Path) -> None:
+    """Make a folder that everybody may read (0755), with its parents, durably; one that is there stays as it is.
+
+    Raises:
+        UnavailableError: the disk refuses.
+    """
+    missing = [one for one in (folder, *folder.absolute().parents) if not one.exists()]
+    try:
+        for one in reversed(missing):
+            one.mkdir(exist_ok=True)
+            one.chmod(_PUBLIC_FOLDER)
+            sync_folder(one.absolute().parent)
     except OSError as error:
         raise UnavailableError(f"cannot make {folder}: {error.strerror}; check the disk and the rights") from None
 

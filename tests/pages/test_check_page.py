@@ -71,7 +71,7 @@ def test_what_anyone_may_see_is_reached_from_one_page_without_a_credential(
 ) -> None:
     page.goto(f"{served_to_all.url}/public")
     links = page.eval_on_selector_all("main a", "all => all.map(one => one.getAttribute('href'))")
-    for path in ("/verify", "/policy", "/policy.json", "/v1/public-log/site.pub", "/v1/public-log/checkpoint"):
+    for path in ("/verify", "/policy", "/policy.json", "/v1/log/site.pub", "/v1/log/checkpoint"):
         assert path in links
     assert {"/notices/lobby?notice=fr", "/notices/archive?notice=de", "/.well-known/security.txt"} <= {*links}
     for path in links:

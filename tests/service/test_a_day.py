@@ -199,9 +199,9 @@ def test_the_log_and_its_proofs_verify_with_the_public_key_alone(
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    old = open_checkpoint(client.get("/v1/log/checkpoint", headers=auditor).text, key)
+    old = open_checkpoint(client.get("/v1/log/now/checkpoint", headers=auditor).text, key)
     app_state.site.add_zone("roof", custody="operator", justification="a", alternative="b", retention_days=30)
-    new = open_checkpoint(client.get("/v1/log/checkpoint", headers=auditor).text, key)
+    new = open_checkpoint(client.get("/v1/log/now/checkpoint", headers=auditor).text, key)
     first = ask("entries?count=2")
     page, leaves = first, list(first["entries"])
     while page["next"] is not None:
@@ -209,10 +209,10 @@ def test_the_log_and_its_proofs_verify_with_the_public_key_alone(
         leaves += page["entries"]
 
     assert old.size < new.size == len(leaves)
-    proof = [bytes.fromhex(one) for one in ask(f"consistency?old_size={old.size}&size={new.size}")["hashes"]]
+    proof = [bytes.fromhex(one) for one in ask(f"now/consistency?old_size={old.size}&size={new.size}")["hashes"]]
     verify_consistency(old.size, new.size, proof, old.root, new.root)
     for index, leaf in enumerate(leaves):
-        hashes = [bytes.fromhex(one) for one in ask(f"inclusion?index={index}&size={new.size}")["hashes"]]
+        hashes = [bytes.fromhex(one) for one in ask(f"now/inclusion?index={index}&size={new.size}")["hashes"]]
         verify_inclusion(leaf_hash(base64.b64decode(leaf)), index, new.size, hashes, new.root)
-    beyond = client.get(f"/v1/log/inclusion?index=0&size={new.size + 1}", headers=auditor)
+    beyond = client.get(f"/v1/log/now/inclusion?index=0&size={new.size + 1}", headers=auditor)
     assert (beyond.status_code, f"expected at most {new.size}" in beyond.json()["detail"]) == (422, True)

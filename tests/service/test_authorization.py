@@ -90,10 +90,10 @@ ASKED = {
     "list_jobs": ("GET", "/v1/jobs"),
     "read_job": ("GET", f"/v1/jobs/{'0' * 32}"),
     "verify_log": ("GET", "/v1/log"),
-    "read_checkpoint": ("GET", "/v1/log/checkpoint"),
+    "read_checkpoint": ("GET", "/v1/log/now/checkpoint"),
     "read_entries": ("GET", "/v1/log/entries"),
-    "prove_inclusion": ("GET", "/v1/log/inclusion?index=0&size=1"),
-    "prove_consistency": ("GET", "/v1/log/consistency?old_size=1&size=2"),
+    "prove_inclusion": ("GET", "/v1/log/now/inclusion?index=0&size=1"),
+    "prove_consistency": ("GET", "/v1/log/now/consistency?old_size=1&size=2"),
 }
 
 

@@ -134,7 +134,7 @@ def test_the_log_distinguishes_a_killed_service_from_one_that_ended(home: Path) 
     headers = {"Authorization": f"Bearer {token.reveal()}"}
     port = free_port()
     with served(home, port) as process:
-        assert httpx2.get(f"http://127.0.0.1:{port}/v1/log/checkpoint", headers=headers).status_code == 200
+        assert httpx2.get(f"http://127.0.0.1:{port}/v1/log/now/checkpoint", headers=headers).status_code == 200
         process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE_S)
     with Site.open(home) as site:

@@ -146,8 +146,8 @@ def test_the_log_identifies_the_caller_by_a_keyed_hash_only(
 def test_the_audit_log_counts_the_caller_by_the_same_hash(
     client: TestClient, token: Bearer, believing: AppState, house: House, issuer: HouseIssuer
 ) -> None:
-    client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR))
-    client.get("/v1/log/checkpoint", headers=token(Role.DESK))
+    client.get("/v1/log/now/checkpoint", headers=token(Role.AUDITOR))
+    client.get("/v1/log/now/checkpoint", headers=token(Role.DESK))
     believing.decisions.write(everything=True)
     (counted,) = opened(house.store, COUNTED)
     assert counted["caller"] == house.site.programs.credentials.name_for(issuer.url, SUBJECT)
@@ -157,8 +157,8 @@ def test_the_audit_log_counts_the_caller_by_the_same_hash(
 def test_each_caller_of_the_issuer_has_its_own_rate_limit(believing: AppState, token: Bearer) -> None:
     believing.caller_limiter = RateLimiter(1, 2, lambda: 0.0)
     with TestClient(application(believing)) as client:
-        statuses = [client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR)).status_code for _ in range(3)]
-        other = client.get("/v1/log/checkpoint", headers=token(Role.AUDITOR, sub="another person"))
+        statuses = [client.get("/v1/log/now/checkpoint", headers=token(Role.AUDITOR)).status_code for _ in range(3)]
+        other = client.get("/v1/log/now/checkpoint", headers=token(Role.AUDITOR, sub="another person"))
     assert statuses[2] == 429
     assert 429 not in {*statuses[:2], other.status_code}
 

@@ -23,7 +23,7 @@ from volens.store.programs import Role
 __all__ = ["home"]
 
 Bearer = Callable[..., dict[str, str]]
-LOG = "/v1/public-log"
+LOG = "/v1/log"
 ADDRESSES = {
     "read_public_checkpoint": f"{LOG}/checkpoint",
     "read_public_key": f"{LOG}/site.pub",
@@ -90,7 +90,7 @@ def test_the_public_log_ends_with_yesterday_and_the_log_of_an_auditor_does_not(
     key, headers = app_state.site.verifier_key, bearer(Role.AUDITOR)
     house.admit()
     public = open_checkpoint(client.get(f"{LOG}/checkpoint").text, key)
-    own = open_checkpoint(client.get("/v1/log/checkpoint", headers=headers).text, key)
+    own = open_checkpoint(client.get("/v1/log/now/checkpoint", headers=headers).text, key)
     assert public.size == 1 < own.size
     assert client.get(f"{LOG}/tile/0/000.p/2").status_code == 404
     assert client.get(f"{LOG}/consistency?old_size=1&size=2").status_code == 422

@@ -100,6 +100,22 @@ def test_a_log_that_cannot_be_used_has_exit_code_2(exported: Path, volens: Comma
         assert words in said.err
 
 
+def test_the_public_log_is_written_as_tiles_for_a_web_server(
+    ada: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ada.parent / "www"
+    said = volens("audit", "tiles", folder)
+    assert said.code == 0, said.err
+    assert "has the public log of 1 entry; 1 tile written" in said.out, "on the first day, the site's creation"
+    monkeypatch.setenv("VOLENS_SERVE_PUBLIC_LOG_HOURS", "0")
+    said = volens("audit", "tiles", folder, "--json")
+    assert said.json["size"] == volens("audit", "verify", "--json").json["size"] > 1
+    assert said.json["tiles"] == 1
+    assert {one.name for one in folder.iterdir()} == {"checkpoint", "site.pub", "tile"}
+    refused = volens("audit", "tiles", ada.parent)
+    assert (refused.code, "has other files; name a folder of its own" in refused.err) == (2, True)
+
+
 def test_an_export_replaces_no_file(ada: Path, volens: Command) -> None:
     said = volens("audit", "export", ada)
     assert said.code == 2
