@@ -21,9 +21,10 @@ from typing import Any, Final, final
 import rfc8785
 
 from volens.audit.checkpoint import Checkpoint, open_checkpoint
+from volens.audit.growth import Frontier
 from volens.audit.leaf import open_leaf, read_leaf
 from volens.audit.signer import refuse_other_key, refuse_other_signer
-from volens.audit.tree import empty_root, leaf_hash, new_nodes, root
+from volens.audit.tree import empty_root
 from volens.audit.verifier_key import VerifierKey, from_base64, to_base64
 from volens.consent import InputError, TamperError
 from volens.consent.canonical import loads_canonical
@@ -122,7 +123,7 @@ def _read_header(line: bytes, key: VerifierKey) -> Checkpoint:
 
 
 def _read_lines(lines: Iterator[bytes], key: VerifierKey, evidence: Sequence[Checkpoint]) -> LogFile:
-    seen = _Frontier()
+    seen = Frontier()
     kinds, openings, checkpoints = Counter[str](), 0, 0
     head = Checkpoint(key.name, 0, empty_root())
     roots = defaultdict[int, set[bytes]](set)
@@ -179,30 +180,9 @@ def _read_checkpoint(line: bytes, key: VerifierKey) -> Checkpoint:
     return open_checkpoint(str(note), key)
 
 
-def _require_root(seen: "_Frontier", expected: set[bytes]) -> None:
+def _require_root(seen: Frontier, expected: set[bytes]) -> None:
     if expected != {seen.root()}:
         raise _tampered(f"the first {seen.size} entries are not those that were seen before")
-
-
-class _Frontier:
-    """The largest complete subtrees of the leaves so far, left to right: all that the next root needs."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._nodes: dict[tuple[int, int], bytes] = {}
-
-    def read(self, level: int, index: int, /) -> bytes:
-        return self._nodes[level, index]
-
-    def append(self, leaf: bytes) -> None:
-        for level, index, value in new_nodes(self.size, leaf_hash(leaf), self.read):
-            self._nodes[level, index] = value
-            for child in (2 * index, 2 * index + 1):
-                self._nodes.pop((level - 1, child), None)
-        self.size += 1
-
-    def root(self) -> bytes:
-        return root(self.size, self.read)
 
 
 def _line(document: Mapping[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, final
 
-from volens.audit import Event, consistency_proof, inclusion_proof
+from volens.audit import Checkpoint, Event, consistency_proof, inclusion_proof
 from volens.consent import InputError, TamperError
 from volens.rights.log_export import export_lines
 from volens.rights.public_log import PublicLog
@@ -25,6 +25,7 @@ from volens.store.log import (
     verify_log,
 )
 from volens.store.log.audit_log import newest_time_of_kind
+from volens.store.log.log_growth import verify_log_from
 from volens.store.people import broken_rows
 
 MAX_ENTRIES: Final = 1000
@@ -39,20 +40,25 @@ class PublishedLog:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def verify(self) -> LogReport:
+    def verify(self, start: Checkpoint | None = None) -> LogReport:
         """Verify the whole audit log, and the seals of all authenticated rows; see `verify_log` and `broken_rows`.
+
+        With `start`, a checkpoint that this site has signed, only what was added to the log since; see
+        `verify_log_from`. All rows are verified in both cases.
 
         Raises:
             TamperError: the log or a seal does not hold; the message names the rows.
         """
-        report = self.verify_entries()
+        report = self.verify_entries(start)
         self.verify_rows()
         return report
 
-    def verify_entries(self) -> LogReport:
-        """Verify the whole audit log; see `verify_log`."""
+    def verify_entries(self, start: Checkpoint | None = None) -> LogReport:
+        """Verify the whole audit log, or what was added since `start`; see `verify_log` and `verify_log_from`."""
         with self._store.read() as connection:
-            return verify_log(connection, self._store.verifier_key)
+            if start is None:
+                return verify_log(connection, self._store.verifier_key)
+            return verify_log_from(connection, self._store.verifier_key, start)
 
     def verify_rows(self) -> None:
         """Verify the seals of all authenticated rows; see `broken_rows`.

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Final, final
 
 from volens.audit import MAX_NOTE_BYTES, Checkpoint, VerifierKey, empty_root, open_checkpoint
-from volens.audit.tiles import Tile, new_tiles
+from volens.audit.tiles import TILE_WIDTH, Tile, new_tiles
+from volens.audit.tree import HASH_BYTES
 from volens.consent import InputError, TamperError
 from volens.rights.public_log import PublicLog
-from volens.store.files import make_public_folder, read_private, write_public, write_public_files
+from volens.store.files import make_public_folder, read_private, read_small_file, write_public, write_public_files
 
 CHECKPOINT_FILE: Final = "checkpoint"
 KEY_FILE: Final = "site.pub"
 _BATCH: Final = 256
+_TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
 
 
 @final
@@ -58,6 +60,18 @@ def write_tiles(public: PublicLog, key: VerifierKey, folder: Path) -> WrittenTil
     write_public(folder / KEY_FILE, key.text().encode("utf-8"), replace=True)
     write_public(folder / CHECKPOINT_FILE, note.encode("utf-8"), replace=True)
     return WrittenTiles(head, written)
+
+
+def read_tile(folder: Path, tile: Tile) -> bytes:
+    """Read a tile from such a folder; a `TileReader`. Of a partial tile that is gone, the full one is read.
+
+    Raises:
+        InputError: it is missing or unreadable.
+    """
+    path, full = folder / tile.path, folder / Tile(tile.level, tile.index).path
+    if not path.exists() and full.exists():
+        return read_small_file(full, "tile", _TILE_BYTES)[: tile.width * HASH_BYTES]
+    return read_small_file(path, "tile", _TILE_BYTES, "copy the whole folder again")
 
 
 def _published(public: PublicLog, key: VerifierKey, folder: Path) -> Checkpoint:

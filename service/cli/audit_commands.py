@@ -2,17 +2,28 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from volens import Site
-from volens.audit import MAX_LINE_BYTES, Checkpoint, VerifierKey, open_checkpoint, refuse_other_signer, verify_log_file
+from volens.audit import (
+    MAX_LINE_BYTES,
+    Checkpoint,
+    VerifierKey,
+    empty_root,
+    open_checkpoint,
+    refuse_other_signer,
+    verify_log_file,
+)
+from volens.audit.tiles import verify_tiles
 from volens.consent import InputError, TamperError, format_time
 from volens.erase.proof import verify_certificate
+from volens.rights.static_tiles import CHECKPOINT_FILE, read_tile
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.named_files import lines_of, must_be_new, read_file, read_site_key, write_private
+from volens.service.cli.named_files import lines_of, must_be_new, read_file, read_site_key, write_private, write_public
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, members, shown
 from volens.service.cli.session import opened
@@ -22,11 +33,17 @@ from volens.store.files import shell_command
 app = Commands("audit", "Verify, show and export the audit log.")
 
 
-@app.command("verify", "\nvolens-log.jsonl --trust site.pub --evidence certificate.json")
+@app.command(
+    "verify", "\nvolens-log.jsonl --trust site.pub --evidence certificate.json\n--from last.txt --save last.txt"
+)
 def verify(
     file: Annotated[
         Path | None,
-        typer.Argument(help="What 'volens audit export' wrote. Default: the log of the site.", show_default=False),
+        typer.Argument(
+            help="What 'volens audit export' wrote, or a folder with the checkpoint and the tiles of the public log. "
+            "Default: the log of the site.",
+            show_default=False,
+        ),
     ] = None,
     trust: Annotated[
         Path | None, typer.Option("--trust", help="With FILE: the site's public key, site.pub.", show_default=False)
@@ -38,23 +55,40 @@ def verify(
             help="With FILE: a certificate or checkpoint kept elsewhere, which the log must continue; repeat it.",
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="A checkpoint or certificate verified before: verify only what came after it."),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Write the newest checkpoint to this file, for the next --from.")
+    ] = None,
     home: HomeOption = None,
 ) -> Output:
-    """Verify the whole audit log, and every authenticated row of the site. Exit code 4 if something does not hold.
+    """Verify the audit log, and every authenticated row of the site. Exit code 4 if something does not hold.
 
-    With FILE, verify an exported log with the public key alone: no site and no keyring are needed.
+    With --from, only the entries after an earlier checkpoint are read, and that the log continues it. With FILE, verify
+    an exported log, or tiles, with the public key alone: no site and no keyring are needed.
     """
+    if save is not None and save != start:
+        must_be_new(save, "the checkpoint")
     if file is not None:
+        if file.is_dir():
+            return _verify_tiles(file, trust, evidence or [], start, save)
+        if start is not None or save is not None:
+            raise InputError("got --from or --save with an exported log, which is read whole; use --evidence instead")
         return _verify_file(file, trust, evidence or [])
     if trust is not None or evidence:
         raise InputError("got --trust or --evidence without FILE; pass the log that 'volens audit export' wrote")
     with opened(home) as site:
-        report = site.log.verify()
+        report = site.log.verify(None if start is None else _checkpoint_in(start, site.verifier_key))
+    _save(save, report.note)
+    count = counted(report.size - report.since, "new entry", "new entries")
+    since = "" if start is None else f"{count} after the {report.since} of {shown(start)}; "
     text = (
-        f"the log {report.origin} holds: {report.size} entries, {report.checkpoints} signed checkpoints, "
+        f"the log {report.origin} holds: {report.size} entries, {since}{report.checkpoints} signed checkpoints, "
         f"{report.openings} entries that can still be opened\n{_by_kind(report.kinds)}"
     )
-    return members(report, "origin size root checkpoints openings kinds"), text
+    return members(report, "origin size since root checkpoints openings kinds"), text.rstrip("\n")
 
 
 @app.command("export", "volens-log.jsonl")
@@ -135,6 +169,30 @@ def show(
     return {"events": [members(one, "kind at details") for one in found]}, text or "no event of this kind can be opened"
 
 
+def _verify_tiles(
+    folder: Path, trust: Path | None, evidence: list[Path], start: Path | None, save: Path | None
+) -> Output:
+    if trust is None:
+        raise InputError("a folder of tiles also needs --trust with the site's site.pub, from another source")
+    key = read_site_key(trust)
+    note = read_file(folder / CHECKPOINT_FILE, "checkpoint").decode("utf-8")
+    head = _open_note(note, key)
+    earlier = [_checkpoint_in(path, key) for path in (*evidence, *filter(None, [start]))]
+    for one in earlier or [Checkpoint(key.name, 0, empty_root())]:
+        verify_tiles(one, head, partial(read_tile, folder))
+    _save(save, note)
+    text = (
+        f"valid: the tiles of the log {key.name}, {counted(head.size, 'entry', 'entries')}; it continues "
+        f"{counted(len(earlier), 'earlier checkpoint')}"
+    )
+    return members(head, "origin size root") | {"valid": True, "evidence": len(earlier)}, text
+
+
+def _save(path: Path | None, note: str) -> None:
+    if path is not None:
+        write_public(path, note.encode("utf-8"), replace=True)
+
+
 def _verify_file(file: Path, trust: Path | None, evidence: list[Path]) -> Output:
     if trust is None:
         raise InputError("a FILE also needs --trust with the site's site.pub, from another source than the log")
@@ -153,9 +211,10 @@ def _verify_file(file: Path, trust: Path | None, evidence: list[Path]) -> Output
 
 def _checkpoint_in(path: Path, key: VerifierKey) -> Checkpoint:
     data = read_file(path, "evidence")
-    if data.startswith(b"{"):
-        return verify_certificate(data, key).checkpoint
-    note = data.decode("utf-8")
+    return verify_certificate(data, key).checkpoint if data.startswith(b"{") else _open_note(data.decode("utf-8"), key)
+
+
+def _open_note(note: str, key: VerifierKey) -> Checkpoint:
     try:
         return open_checkpoint(note, key)
     except TamperError:

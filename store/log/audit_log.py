@@ -31,7 +31,13 @@ _NODE: Final = select(tables.audit_node.c.hash).where(
 @final
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """The result of a verification of the whole log."""
+    """The result of a verification of the log, or of what was added to it.
+
+    Attributes:
+        origin, size, root: the log's newest checkpoint; `note` is this checkpoint, signed.
+        checkpoints, openings, kinds: numbers of what was verified.
+        since: the number of leaves that were not read again, because an earlier checkpoint covers them.
+    """
 
     origin: str
     size: int
@@ -39,6 +45,8 @@ class LogReport:
     checkpoints: int
     openings: int
     kinds: Mapping[str, int] = field(default_factory=dict)
+    since: int = 0
+    note: str = ""
 
 
 def log_size(connection: Connection | ReadSnapshot) -> int:
@@ -287,7 +295,7 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
     if stored != nodes:
         raise TamperError("integrity: the stored nodes of the audit log are not those of its leaves")
     # 3.
-    count = _verify_checkpoints(connection, key, len(leaves), read)
+    count, note = _verify_checkpoints(connection, key, len(leaves), read)
     # 4.
     openings = 0
     for row in connection.execute(select(tables.audit_opening).order_by(tables.audit_opening.c.seq)):
@@ -297,7 +305,7 @@ def verify_log(connection: Connection, key: VerifierKey) -> LogReport:
         except (ValueError, TypeError, AttributeError, IndexError):
             raise TamperError(f"integrity: the opening of leaf {row.seq} does not match it") from None
         openings += 1
-    return LogReport(key.name, len(leaves), audit.root(len(leaves), read), count, openings, kinds)
+    return LogReport(key.name, len(leaves), audit.root(len(leaves), read), count, openings, kinds, note=note)
 
 
 def _leaves(connection: Connection) -> Iterator[tuple[int, bytes]]:
@@ -308,9 +316,10 @@ def _leaves(connection: Connection) -> Iterator[tuple[int, bytes]]:
         yield expected, row.leaf
 
 
-def _verify_checkpoints(connection: Connection, key: VerifierKey, size: int, read: NodeReader) -> int:
+def _verify_checkpoints(connection: Connection, key: VerifierKey, size: int, read: NodeReader) -> tuple[int, str]:
+    """Return the number of checkpoints, and the newest."""
     old = Checkpoint(key.name, 0, audit.root(0, read))
-    count = 0
+    count, note = 0, ""
     for row in connection.execute(select(tables.audit_checkpoint).order_by(tables.audit_checkpoint.c.size)):
         new = audit.open_checkpoint(row.note, key)
         if new.size != row.size or new.size > size:
@@ -320,7 +329,7 @@ def _verify_checkpoints(connection: Connection, key: VerifierKey, size: int, rea
         )
         if audit.root(new.size, read) != new.root:
             raise TamperError(f"integrity: the first {new.size} leaves are not those of the signed checkpoint")
-        old, count = new, count + 1
+        old, count, note = new, count + 1, row.note
     if old.size != size:
         raise TamperError(f"integrity: the log has {size} leaves, the last signed checkpoint covers {old.size}")
-    return count
+    return count, note
