@@ -92,15 +92,17 @@ def _superseded(store: Store, table: Table, before: datetime) -> Counter[str]:
 
 
 def _jobs_and_messages(store: Store) -> None:
-    """Delete old jobs and what is left of messages that were carried out; a new one does the same."""
-    message = tables.webhook_message.c
-    job_before, message_before = (
-        store.now() - timedelta(days=RETENTION[name].days or 0) for name in ("job", "webhook_message")
+    """Delete old jobs and what is left of messages that were carried out; a new one does the same. And silent doors."""
+    message, door = tables.webhook_message.c, tables.door_report.c
+    job_before, message_before, door_before = (
+        store.now() - timedelta(days=RETENTION[name].days or 0) for name in ("job", "webhook_message", "door_report")
     )
     jobs = select(_job.job_id).where(_job.seen_at < job_before)
     carried_out = and_(message.received_at < message_before, message.sealed_request.is_(None))
     with store.read() as connection:
-        is_any = connection.scalar(select(or_(jobs.exists(), select(message.received_at).where(carried_out).exists())))
+        silent = select(door.door_id).where(door.seen_at < door_before)
+        messages = select(message.received_at).where(carried_out)
+        is_any = connection.scalar(select(or_(jobs.exists(), messages.exists(), silent.exists())))
     if not is_any:
         return
     with store.write() as tx:
@@ -108,3 +110,4 @@ def _jobs_and_messages(store: Store) -> None:
         tx.ending(Scope.JOB, ids)
         tx.connection.execute(delete(tables.job).where(_job.job_id.in_(ids)))
         tx.connection.execute(delete(tables.webhook_message).where(carried_out))
+        tx.connection.execute(delete(tables.door_report).where(door.seen_at < door_before))

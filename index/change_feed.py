@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Final, final
 
 from volens.consent import UnavailableError
@@ -22,7 +23,12 @@ REPORT_S: Final = 3.0
 
 @final
 class ChangeFeed:
-    """Follows the store. One thread polls; other threads may call `late_s`."""
+    """Follows the store. One thread polls; other threads may call `late_s` and set the attributes.
+
+    Attributes:
+        certificate_until: when the TLS certificate ends that this process serves with; set it before the first report.
+        decided_at: when this process last decided about a face.
+    """
 
     def __init__(self, installation: Installation, clock: Callable[[], float] = time.monotonic) -> None:
         """Start at generation 0; `clock` returns seconds and is monotonic."""
@@ -34,6 +40,8 @@ class ChangeFeed:
         self._generation = 0
         self._followed_at = self._reported_at = -float("inf")
         self._is_reported = False
+        self.certificate_until: datetime | None = None
+        self.decided_at: datetime | None = None
 
     def follow(self) -> int:
         """Apply what was committed since the last call, report if a report is due, and return the generation applied.
@@ -93,7 +101,14 @@ class ChangeFeed:
     def _report(self, process_id: str) -> None:
         """Report; if another process holds the write lock, the next call reports."""
         try:
-            self._processes.report(process_id, self._started_at, self._generation, len(self._galleries.built()))
+            self._processes.report(
+                process_id,
+                self._started_at,
+                self._generation,
+                len(self._galleries.built()),
+                certificate_until=self.certificate_until,
+                decided_at=self.decided_at,
+            )
         except UnavailableError:
             self._is_reported = False
             return

@@ -50,6 +50,7 @@ from volens.site_consents import ConsentGiving
 from volens.site_declarations import SiteDeclarations
 from volens.site_doors import DoorDecisions
 from volens.site_evidence import SiteEvidence
+from volens.site_fleet import Fleet, read_fleet
 from volens.site_jurisdictions import SiteJurisdictions
 from volens.site_notices import NewNoticeText, SiteNotices
 from volens.site_status import SiteStatus, check_rules, site_status
@@ -350,3 +351,7 @@ class Site(ConsentGiving, DoorDecisions):
     def status(self) -> SiteStatus:
         """Return the current numbers of the site."""
         return site_status(self._store)
+
+    def fleet(self) -> Fleet:
+        """Return the nodes and doors of the site, and what is wrong with them."""
+        return read_fleet(self._store)

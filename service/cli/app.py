@@ -38,6 +38,7 @@ from volens.service.cli import door_commands as door
 from volens.service.cli import enroll_commands as enroll
 from volens.service.cli import erase_commands as erase
 from volens.service.cli import export_commands as export
+from volens.service.cli import fleet_commands as fleet
 from volens.service.cli import identify_commands as identify
 from volens.service.cli import import_commands as many
 from volens.service.cli import invite_commands as invite
@@ -89,7 +90,7 @@ _PANELS: Final = {
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
     "Operation": [
-        one.app for one in (demo, setup, defaults, doctor, calibrate, sweep, backup, keys, models, pad, store)
+        one.app for one in (demo, setup, defaults, doctor, fleet, calibrate, sweep, backup, keys, models, pad, store)
     ],
     "Integration": [
         serve.app,

@@ -54,6 +54,7 @@ def run(
     # FFmpeg prints errors with addresses on stderr; Volens reports them itself. FFmpeg reads this when it is loaded.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     from volens.service.door.door_assembly import DoorPlan  # noqa: PLC0415  loads websockets
+    from volens.service.door.heartbeat import Heartbeats  # noqa: PLC0415  only here
 
     plan = DoorPlan.of(_config(config, options))
     limits = Limits(frames, once, plan.config.max_age_s)
@@ -66,7 +67,8 @@ def run(
             signal.signal(number, lambda *_: watched.stop())
         supervisor.ready()
         try:
-            outcome = watched.run()
+            with Heartbeats(plan.beat(decider, watched)):
+                outcome = watched.run()
         finally:
             supervisor.stopping()
     if outcome.ended_by_itself and not outcome.openings:

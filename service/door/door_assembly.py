@@ -14,6 +14,7 @@ from volens.service.door.door_loop import Door, Limits
 from volens.service.door.door_state import DoorRules
 from volens.service.door.factor_input import FactorInput
 from volens.service.door.frame_sources import Camera, Source, Video
+from volens.service.door.heartbeat import Beat, ServiceBeat, SiteBeat
 from volens.service.door.home_assistant import discovery_messages
 from volens.service.door.mqtt_bridge import Bridge, load_aiomqtt
 from volens.service.door.mqtt_messages import Topics
@@ -99,13 +100,22 @@ class DoorPlan:
             limits=limits,
         )
 
+    def beat(self, site: Site | None, watched: Door) -> Beat:
+        """Return what sends the heartbeats of a door that `build` has built."""
+        if self.service is not None or site is None:
+            return ServiceBeat(self._remote(), self.config.door)
+        return SiteBeat(site, self.topics.zone, self.config.door, lambda: watched.decided_at)
+
     def _decider(self, site: Site | None, *, with_badge_numbers: bool) -> Decider:
-        if self.service is not None:
-            return RemoteDecider(self.service, self.topics.zone, rules=self.config.ask_rules())
-        if site is None:
-            raise InputError("got neither a service nor a site; give --url and --token, or --home")
+        if self.service is not None or site is None:
+            return RemoteDecider(self._remote(), self.topics.zone, rules=self.config.ask_rules())
         photos, rules = self.config.folder is not None, self.config.ask_rules()
         return LocalDecider(site, self.topics.zone, photos=photos, rules=rules, with_badge_numbers=with_badge_numbers)
+
+    def _remote(self) -> ServiceAddress:
+        if self.service is None:
+            raise InputError("got neither a service nor a site; give --url and --token, or --home")
+        return self.service
 
 
 def _source(config: DoorConfig, *, end_when_empty: bool) -> Source:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from queue import Empty, SimpleQueue
 from typing import Final, final
@@ -85,7 +85,11 @@ class Outcome:
 
 @final
 class Door:
-    """One door. Call `run` once."""
+    """One door. Call `run` once.
+
+    Attributes:
+        decided_at: when it last got a decision; None before the first.
+    """
 
     def __init__(
         self,
@@ -112,6 +116,7 @@ class Door:
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._frames = FrameQueue(limits.max_age_s)
         self._stopped = threading.Event()
+        self.decided_at: datetime | None = None
         self._rules = rules
         self._state = DoorState(rules, time.monotonic())
         self._status: DoorStatus | None = None
@@ -196,6 +201,7 @@ class Door:
 
     def _handle_decision(self, decision: DecisionReceived) -> bool:
         now = time.monotonic()
+        self.decided_at = utc_now()
         # 3.
         is_late = decision.submitted_at_s is None or now - decision.submitted_at_s > self._limits.max_age_s
         opens = decision.verdict is Verdict.MATCH and not is_late and self._state.note_match(decision.visit_id, now)

@@ -24,7 +24,7 @@ from volens.store.programs.credentials import CREDENTIAL_PREFIX
 ALLOWED_ROLES: Final[Mapping[str, frozenset[Role]]] = {
     operation: frozenset(roles)
     for roles, operations in (
-        ({Role.DOOR}, ("identify", "verify", "pass_door", "stream")),
+        ({Role.DOOR}, ("identify", "verify", "pass_door", "stream", "report_door")),
         ({Role.DESK}, ("offer_consent", "give_consent", "count_refusal", "enroll", "set_factor", "remove_factor")),
         ({Role.DESK, Role.OPERATOR, Role.PRIVACY_OFFICER}, ("list_people", "show_person", "find_people")),
         ({Role.DESK}, ("offer_renewal", "renew_consent", "correct_name", "change_photos", "reissue_code")),
@@ -36,6 +36,7 @@ ALLOWED_ROLES: Final[Mapping[str, frozenset[Role]]] = {
         ({Role.OPERATOR}, ("list_credentials", "end_credential", "link_kiosk")),
         ({Role.OPERATOR}, ("list_staff", "add_staff", "recover_staff")),
         ({Role.OPERATOR, Role.AUDITOR}, ("read_metrics",)),
+        ({Role.OPERATOR, Role.PRIVACY_OFFICER}, ("read_fleet",)),
         ({Role.OPERATOR, Role.AUDITOR, Role.DESK, Role.PRIVACY_OFFICER}, ("list_zones", "read_notice")),
         ({Role.PRIVACY_OFFICER}, ("open_request", "list_requests", "read_request", "extend_request", "answer_request")),
         ({Role.PRIVACY_OFFICER}, ("carry_out_request", "close_request", "plan_order")),

@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Annotated, Any, TypeAlias, final
 from fastapi import Depends, Request
 
 from volens import Site
+from volens.consent import VolensError
 from volens.consent.declarations import SiteFact
 from volens.service.http.decision_counter import DecisionCounter
+from volens.service.http.door_sightings import DoorSightings
 from volens.service.http.issuer_cache import IssuerCache
 from volens.service.http.prometheus_metrics import Metrics
 from volens.service.http.rate_limits import RateLimiter
@@ -64,6 +67,7 @@ class AppState:
         public_log: what anyone may read of the audit log.
         page_pool: renders pages; anonymous readers of pages never delay a door, a desk or a withdrawal.
         public_log_pool: its own thread, so that anonymous readers never delay a door, a desk or a withdrawal.
+        sightings: collects when doors were heard of.
         stop_keeper: retries withdrawals that the store could not record.
         stopping: set when the service begins to shut down.
         security: what ``security.txt`` says.
@@ -112,6 +116,7 @@ class AppState:
         self.stop_keeper = StopKeeper(site)
         self.metrics = Metrics(site)
         self.decisions = DecisionCounter(site.programs.decisions, secrets.token_hex(8), site.now)
+        self.sightings = DoorSightings(site.programs.doors, site.now)
         self.issuer = None if trust is None else IssuerCache(trust)
         self.staff_issuer = None if client is None else StaffIssuer(client, IssuerCache(client.id_token_trust))
         self.caller_limiter = RateLimiter(50, 100, time.monotonic)
@@ -140,6 +145,16 @@ class AppState:
         """Whether work that outlives its request is under way."""
         return bool(self._background_tasks)
 
+    def note_decision(self, door_id: str, zone: str | None) -> None:
+        """Note that a door got a decision about a face just now, by its id in logs."""
+        with suppress(VolensError):  # the clock is behind the log; operations report it
+            self.sightings.note_decision(door_id, zone)
+            self.site.feed.decided_at = self.site.now()
+
+    def clock_ms(self) -> int:
+        """Return the machine's clock, in milliseconds since 1970."""
+        return int(self.site.installation.store.clock().timestamp() * 1000)
+
     def keep_until_done(self, task: asyncio.Future[Any]) -> None:
         """Keep a reference to a task that outlives its request; the event loop has only a weak one."""
         self._background_tasks.add(task)
@@ -162,6 +177,7 @@ class AppState:
             self.issuer.close()
         if self.staff_issuer is not None:
             self.staff_issuer.keys.close()
+        self.sightings.close()
         self.decisions.close()
 
 

@@ -31,7 +31,7 @@ _ATTEMPTS: Final = 3
 _RESULTS: Final[Mapping[int, str]] = {401: "unknown", 403: "forbidden", 404: "not_found", 429: "too_often"}
 _UNCOUNTED: Final = frozenset({"healthz", "readyz", "none"})  # the last: there is no such address
 # Programs call these all the time; only refusals are worth a leaf. A reader of the log must not make it grow.
-_ROUTINE: Final = frozenset({"read_metrics", "kiosk_state"}) | PUBLIC_LOG_OPERATIONS
+_ROUTINE: Final = frozenset({"read_metrics", "report_door", "kiosk_state"}) | PUBLIC_LOG_OPERATIONS
 
 _Key: TypeAlias = tuple[str, Purpose | None, str]
 

@@ -14,6 +14,7 @@ from volens.service.http import consent_routes as consents
 from volens.service.http import desk_routes as desk
 from volens.service.http import directory_routes as directory
 from volens.service.http import door_routes as doors
+from volens.service.http import fleet_routes as fleet
 from volens.service.http import health_routes as health
 from volens.service.http import hook_routes as hooks
 from volens.service.http import invitation_routes as invitations
@@ -68,6 +69,7 @@ def application(
         await app_state.model_pool.run(load_models)  # else the first person would wait for it
         app_state.webhook_sender.start()
         await app_state.desk_pool.run(app_state.decisions.start)
+        app_state.sightings.start()
         await app_state.desk_pool.run(app_state.stop_keeper.start)
         app_state.follower.start()
         if listener is not None:
@@ -81,6 +83,8 @@ def application(
         app_state.decisions.count_request(
             record.credential_id, record.zone, record.operation, record.status, record.faces or {}
         )
+        if record.faces and record.credential_id is not None:
+            app_state.note_decision(record.credential_id, record.zone)
         if log is not None:
             log.info("request", **record.fields())
 
@@ -128,6 +132,7 @@ def _add_routes(app: FastAPI) -> None:
     parts = (
         people,
         doors,
+        fleet,
         stream,
         zones,
         staff,

@@ -10,12 +10,13 @@ import threading
 from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Final, Self, final
 
 import uvicorn
+from cryptography.x509 import load_pem_x509_certificates
 from fastapi import FastAPI
 
 from volens import Site
@@ -81,6 +82,20 @@ class Address:
     def of(cls, config: ServiceConfig) -> Self:
         """Return the address of a configuration; raises like the constructor."""
         return cls(config.host, config.port, config.tls_certificate, config.tls_key, config.behind_proxy)
+
+    def certificate_until(self) -> datetime | None:
+        """Return when the TLS certificate, or one of its chain, ends first; None without TLS.
+
+        Raises:
+            InputError: the file has no certificate.
+        """
+        if self.tls_certificate is None:
+            return None
+        data = read_small_file(self.tls_certificate, "PEM file", advice="check --tls-certificate")
+        try:
+            return min(one.not_valid_after_utc for one in load_pem_x509_certificates(data))
+        except ValueError:
+            raise InputError("got a file without a PEM certificate; check --tls-certificate") from None
 
     def listen(self) -> socket.socket:
         """Return a socket that listens on this address; connections wait in its queue until the service is ready.
@@ -200,6 +215,7 @@ def serve_site(
         public_log_period=timedelta(hours=config.public_log_hours),
         security=config.security(),
     )
+    site.feed.certificate_until = address.certificate_until()
     if app_state.security_txt() is None:
         log.info("no security.txt", advice="set security_contact, and security_expires to a date to come")
     ForeignRecords(log).install()

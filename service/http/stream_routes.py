@@ -241,6 +241,7 @@ class _StreamSession:
         for face in [*new, *self._visits.new_refusals(found)]:
             decision = Face.of(face).model_dump() | {"looks": face.looks}
             self._app_state.decisions.count(self._caller_id, self._zone, "stream", {}, {decision["decision"]: 1})
+            self._app_state.note_decision(self._caller_id, self._zone)
             await self._send({"type": "decision", "passage": secrets.token_hex(8), "frame": number} | decision)
 
     async def _check(self) -> None:

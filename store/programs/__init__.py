@@ -1,4 +1,4 @@
-"""Programs that work with a site: credentials, senders, webhook endpoints, the outbox, jobs, processes."""
+"""Programs that work with a site: credentials, senders, webhook endpoints, the outbox, jobs, processes, doors."""
 
 from volens.store.programs.credentials import Credential as Credential
 from volens.store.programs.credentials import CredentialToken as CredentialToken
@@ -10,6 +10,8 @@ from volens.store.programs.decision_counts import STARTED as STARTED
 from volens.store.programs.decision_counts import CallerActivity as CallerActivity
 from volens.store.programs.decision_counts import DecisionCount as DecisionCount
 from volens.store.programs.decision_counts import DecisionLog as DecisionLog
+from volens.store.programs.door_reports import DoorReport as DoorReport
+from volens.store.programs.door_reports import DoorReports as DoorReports
 from volens.store.programs.endpoints import USUAL_KINDS as USUAL_KINDS
 from volens.store.programs.endpoints import Endpoint as Endpoint
 from volens.store.programs.endpoints import Endpoints as Endpoints

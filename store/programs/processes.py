@@ -2,16 +2,19 @@
 
 That is the generation, the size of the audit log, which grows with every recorded change; and the epoch of the store
 key, which every erasure changes. Rows are about processes, never about
-people; they are added and deleted without an entry in the log.
+people; they are added and deleted without an entry in the log. They grant nothing, so they have no seal.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.metadata import version
 from typing import Final, final
 
 from sqlalchemy import delete, insert, select, update
 
 from volens.store.log.audit_log import log_size
+from volens.store.programs.door_reports import quarter_of
+from volens.store.schema.data_tables import REVISIONS
 from volens.store.schema.data_tables import process as table
 from volens.store.store import Store
 
@@ -31,6 +34,10 @@ class RunningProcess:
         generation: the generation that it has applied.
         key_epoch: the epoch of the store key that it holds; it has zeroed the older ones.
         galleries: how many galleries it holds in memory.
+        version: of the program.
+        revision: the newest schema revision that its program knows.
+        certificate_until: when the TLS certificate ends that it serves with; None without one.
+        decided_at: when it last decided about a face, rounded down to a quarter of an hour; None if it did not.
         lag: the age of its last report if it is behind the newest commit; zero if it is not.
     """
 
@@ -40,6 +47,10 @@ class RunningProcess:
     generation: int
     key_epoch: int
     galleries: int
+    version: str
+    revision: str
+    certificate_until: datetime | None
+    decided_at: datetime | None
     lag: timedelta
 
 
@@ -50,8 +61,19 @@ class Processes:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def report(self, process_id: str, started_at: datetime, generation: int, galleries: int) -> None:
+    def report(
+        self,
+        process_id: str,
+        started_at: datetime,
+        generation: int,
+        galleries: int,
+        *,
+        certificate_until: datetime | None = None,
+        decided_at: datetime | None = None,
+    ) -> None:
         """Record a heartbeat of this process, and what it has applied; delete processes silent for long.
+
+        `certificate_until` is fixed when a process starts.
 
         Raises:
             UnavailableError: the store cannot be written now; nothing was recorded.
@@ -63,10 +85,13 @@ class Processes:
                 "generation": generation,
                 "key_epoch": self._store.keyring.epoch,
                 "galleries": galleries,
+                "decided_at": None if decided_at is None else quarter_of(decided_at),
             }
             known = update(table).where(table.c.process_id == process_id).values(values)
             if not tx.connection.execute(known).rowcount:
-                tx.connection.execute(insert(table).values(process_id=process_id, started_at=started_at, **values))
+                fixed = {"process_id": process_id, "started_at": started_at, "certificate_until": certificate_until}
+                fixed |= {"version": version("volens"), "revision": REVISIONS[-1]}
+                tx.connection.execute(insert(table).values(fixed | values))
             tx.connection.execute(delete(table).where(table.c.seen_at < tx.now - _FORGOTTEN))
 
     def leave(self, process_id: str) -> None:

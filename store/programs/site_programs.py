@@ -4,6 +4,7 @@ from typing import final
 
 from volens.store.programs.credentials import Credentials
 from volens.store.programs.decision_counts import DecisionLog
+from volens.store.programs.door_reports import DoorReports
 from volens.store.programs.endpoints import Endpoints
 from volens.store.programs.idempotency_store import IdempotencyStore
 from volens.store.programs.inbox import Inbox
@@ -29,6 +30,7 @@ class Programs:
         self.idempotency_store = IdempotencyStore(store)
         self.jobs = Jobs(store)
         self.processes = Processes(store)
+        self.doors = DoorReports(store)
         self.decisions = DecisionLog(store)
         self.sessions = SessionSeals(store)
         self.staff = Staff(store, self.credentials)

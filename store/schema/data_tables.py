@@ -35,6 +35,7 @@ from volens.store.schema.personal_tables import second_factor as second_factor
 from volens.store.schema.personal_tables import subject_profile as subject_profile
 from volens.store.schema.personal_tables import subject_secret as subject_secret
 from volens.store.schema.program_tables import api_credential as api_credential
+from volens.store.schema.program_tables import door_report as door_report
 from volens.store.schema.program_tables import job as job
 from volens.store.schema.program_tables import process as process
 from volens.store.schema.program_tables import staff_passkey as staff_passkey

@@ -1,4 +1,4 @@
-"""Tables about programs: API credentials, senders and recipients of webhooks, the outbox, processes and jobs."""
+"""Tables about programs: API credentials, senders and recipients of webhooks, the outbox, processes, doors and jobs."""
 
 from typing import Final
 
@@ -125,12 +125,32 @@ process: Final = build_table(
     col.integer("generation", ">= 0"),
     col.integer("key_epoch", ">= 0"),
     col.integer("galleries", ">= 0"),
+    col.nonblank("version"),
+    col.nonblank("revision"),
+    col.utc_time("certificate_until", nullable=True),
+    col.utc_time("decided_at", nullable=True),
     rule=RowRule(
-        changeable=frozenset({"seen_at", "generation", "key_epoch", "galleries"}),
+        changeable=frozenset({"seen_at", "generation", "key_epoch", "galleries", "decided_at"}),
         only_higher=("generation", "key_epoch"),
         deletable=True,
     ),
 )
+
+door_report: Final = build_table(
+    "door_report",
+    col.key(col.nonblank("door_id")),
+    col.text("door", nullable=True),
+    col.text("purpose", nullable=True),
+    col.text("version", nullable=True),
+    col.utc_time("seen_at"),
+    col.integer("offset_ms", nullable=True),
+    col.integer("uncertainty_ms", ">= 0", nullable=True),
+    col.utc_time("certificate_until", nullable=True),
+    col.utc_time("decided_at", nullable=True),
+    CheckConstraint("(offset_ms IS NULL) = (uncertainty_ms IS NULL)"),
+    rule=None,
+)
+"""What the programs at doors say of themselves. The rows grant nothing, so they have no seal."""
 
 job: Final = build_table(
     "job",

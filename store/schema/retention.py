@@ -43,6 +43,7 @@ class Kind(StrEnum):
     INVITATIONS = "invitations"
     MESSAGES = "messages"
     JOBS = "jobs"
+    DOORS = "doors"
     CREDENTIALS = "credentials"
     DECLARATIONS = "declarations"
     OPERATORS = "operators"
@@ -85,6 +86,7 @@ RETENTION: Final[Mapping[str, Retention]] = {
     "invitation": Retention(Kind.INVITATIONS, Period.FIXED, "the end of the invitation", 30),
     "webhook_message": Retention(Kind.MESSAGES, Period.FIXED, "its arrival", 30),
     "job": Retention(Kind.JOBS, Period.FIXED, "its end", 30),
+    "door_report": Retention(Kind.DOORS, Period.FIXED, "the last sign of the door", 30),
     **dict.fromkeys(("api_credential", "staff_passkey"), _CREDENTIAL),
     **dict.fromkeys(("site_declaration", "zone_declaration"), _DECLARED),
     "operator_key": Retention(Kind.OPERATORS, Period.EVIDENCE, "the removal of the operator"),

@@ -29,6 +29,8 @@ def test_the_table_of_roles_has_exactly_the_operations(client: TestClient) -> No
 
 ASKED = {
     "read_metrics": ("GET", "/metrics"),
+    "read_fleet": ("GET", "/v1/fleet"),
+    "report_door": ("POST", "/v1/doors/heartbeat"),
     "identify": ("POST", "/v1/zones/lobby/identify"),
     "verify": ("POST", "/v1/zones/lobby/verify"),
     "pass_door": ("POST", "/v1/zones/lobby/pass"),

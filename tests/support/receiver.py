@@ -1,5 +1,6 @@
 """Webhook receivers on loopback, well-behaved or not; each stops by itself at the end of its `with`."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,8 +58,8 @@ class Receiver:
 
 
 @contextmanager
-def receiver(behaviour: Behaviour | None = None) -> Iterator[Receiver]:
-    """Listen on a free port of loopback."""
+def receiver(behaviour: Behaviour | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """Listen on a free port of loopback, with TLS if a context is given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -78,7 +79,7 @@ def receiver(behaviour: Behaviour | None = None) -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             return
 
-    with serving(Handler) as port:
+    with serving(Handler, tls) as port:
         here = Receiver(f"http://127.0.0.1:{port}/hook")
         if behaviour is not None:
             here.behaviour = behaviour

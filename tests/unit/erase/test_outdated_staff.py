@@ -10,7 +10,7 @@ from tests.unit.erase.orders import FRENCH, carry_out, desk_alone, operator, pla
 from tests.unit.store.raw import DATA, KEYRING, peek, tamper
 from volens import Site
 from volens.consent import RefusedError, UnknownError
-from volens.store.programs import JobKind, Role
+from volens.store.programs import DoorReport, JobKind, Role
 from volens.store.schema import data_tables
 from volens.store.schema.retention import RETENTION
 
@@ -92,6 +92,7 @@ def test_in_the_end_nothing_names_a_person_or_a_moment_of_one(house: House) -> N
     house.site.invitations.invite("lobby", name="Gil Guest", language="en", jurisdiction="FR", invited_by="desk")
     credential, _token = house.site.programs.credentials.issue(label="desk of Hal", role=Role.DESK)
     house.site.programs.jobs.begin(JobKind.SWEEP, credential.credential_id)
+    house.site.programs.doors.record([DoorReport("door of Hal", house.site.now())])
     desk_alone(house)
     key = operator(house, "ida")
     house.withdraw(person)

@@ -65,7 +65,7 @@ DAILY_TOO: Final[dict[str, str]] = {
     "consent_end by ended_at<?": OUTDATED,
     "audit_opening by rowid>? AND rowid<?": OUTDATED,
     "ended_consent": DAILY + ": its digest is over all rows",
-    **dict.fromkeys(("proposed_order", "staff_passkey", "zone_declaration", "job"), FEW),
+    **dict.fromkeys(("proposed_order", "staff_passkey", "zone_declaration", "job", "door_report"), FEW),
     **dict.fromkeys(("newer by purpose=? AND number>?", "newer by rowid>?"), FEW + ": newer declarations of a fact"),
 }
 """What the sweep may read besides."""

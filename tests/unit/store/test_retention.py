@@ -4,7 +4,7 @@ import pytest
 
 from volens.consent.law import CLOCK_NAMES
 from volens.store.people import disclosures, invitation_rows
-from volens.store.programs import idempotency_store, inbox, jobs
+from volens.store.programs import door_reports, idempotency_store, inbox, jobs
 from volens.store.schema import PERSONAL, data_tables
 from volens.store.schema.retention import NAMELESS, RETENTION, Period
 
@@ -14,6 +14,7 @@ DECLARED_ELSEWHERE = {
     "invitation": invitation_rows.KEPT_AFTER_END.days,
     "webhook_message": inbox.REMEMBERED_DAYS,
     "job": jobs.KEPT_FOR.days,
+    "door_report": door_reports.KEPT_FOR.days,
 }
 
 

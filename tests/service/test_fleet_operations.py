@@ -1,0 +1,98 @@
+"""Heartbeats of doors, and the list of the fleet, over HTTP."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.unit.store.raw import peek
+from volens.consent import UnavailableError
+from volens.service.http import AppState
+from volens.store import DATA_FILE
+from volens.store.programs import DoorReports, Role
+
+Bearer = Callable[..., dict[str, str]]
+SAID: dict[str, Any] = {"version": "0.1.0", "door": "front"}
+
+
+def fleet(client: TestClient, bearer: Bearer) -> dict[str, Any]:
+    answer = client.get("/v1/fleet", headers=bearer(Role.OPERATOR))
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_the_second_heartbeat_tells_the_offset_of_the_clock(
+    client: TestClient, app_state: AppState, bearer: Bearer
+) -> None:
+    door = bearer(Role.DOOR)
+    first = client.post("/v1/doors/heartbeat", headers=door, json=SAID).json()
+    assert first["again_after_s"] == 30
+    times = {name: first[name] for name in ("arrived_ms", "answered_ms")}
+    times |= {"sent_ms": first["arrived_ms"] - 9_020, "received_ms": first["answered_ms"] - 8_980}
+    until = "2099-04-01T00:00:00+02:00"
+    again = client.post("/v1/doors/heartbeat", headers=door, json=SAID | {"last": times, "certificate_until": until})
+    assert again.status_code == 200
+    app_state.sightings.write()
+
+    (shown,) = fleet(client, bearer)["doors"]
+
+    assert (shown["label"], shown["zone"], shown["version"]) == ("door (front)", "lobby", "0.1.0")
+    assert (shown["clock_offset_ms"], shown["clock_uncertainty_ms"]) == (-9_000, 21)
+    assert shown["certificate_until"] == "2099-03-31T22:00:00Z"
+    assert (shown["lease_until"], shown["alarms"]) == (None, ["clock"])
+
+
+def test_a_door_that_sends_frames_only_is_listed_with_its_last_decision(
+    client: TestClient, app_state: AppState, bearer: Bearer, views: list[bytes]
+) -> None:
+    door = bearer(Role.DOOR)
+    assert client.post("/v1/zones/lobby/identify", headers=door, content=views[0]).status_code == 200
+    app_state.sightings.write()
+    app_state.site.feed.follow()
+
+    found = fleet(client, bearer)
+
+    (shown,) = found["doors"]
+    assert (shown["version"], shown["decided_at"], shown["alarms"]) == (None, "2099-03-01T12:00:00Z", [])
+    (node,) = found["nodes"]
+    assert (node["behind_s"], node["certificate_until"], node["schema_revision"]) == (0.0, None, "baseline")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"version": "0.1.0; DROP TABLE"},
+        SAID | {"door": "Front Door"},
+        SAID | {"face": "x"},
+        SAID | {"last": {"sent_ms": 2, "arrived_ms": 1, "answered_ms": 1, "received_ms": 1}},
+        SAID | {"last": {"sent_ms": 1, "arrived_ms": 1, "answered_ms": 1, "received_ms": 60_002}},
+        SAID | {"certificate_until": "2027-02-01T00:00:00"},
+    ],
+)
+def test_a_heartbeat_that_makes_no_sense_is_refused(
+    client: TestClient, app_state: AppState, bearer: Bearer, said: dict[str, Any]
+) -> None:
+    answer = client.post("/v1/doors/heartbeat", headers=bearer(Role.DOOR), json=said)
+    assert answer.status_code == 422
+    app_state.sightings.write()
+    assert peek(app_state.site.home / DATA_FILE, "SELECT count(*) FROM door_report") == [(0,)]
+
+
+def test_what_cannot_be_written_now_is_written_the_next_time(
+    client: TestClient, app_state: AppState, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = bearer(Role.DOOR)
+
+    def locked(*_: object) -> None:
+        assert client.post("/v1/doors/heartbeat", headers=door, json=SAID | {"door": "back"}).status_code == 200
+        raise UnavailableError("the store is locked")
+
+    client.post("/v1/doors/heartbeat", headers=door, json=SAID)
+    with monkeypatch.context() as patch:
+        patch.setattr(DoorReports, "record", locked)
+        with pytest.raises(UnavailableError):
+            app_state.sightings.write()
+    app_state.sightings.write()
+    (shown,) = app_state.site.programs.doors.list()
+    assert shown.door == "back"
