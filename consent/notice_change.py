@@ -28,7 +28,7 @@ RECIPIENT_ADDED: Final = NoticeNeed.CONSENT_AGAIN
 
 
 def notice_need(before: Zone, after: Zone) -> NoticeNeed:
-    """Return what a change of a zone needs: of title, retention, trigger or liveness."""
+    """Return what a change of a zone needs: of title, retention, trigger, liveness or lease."""
     needs = [NoticeNeed.NOTHING]
     if before.title != after.title or before.retention_days != after.retention_days:
         needs.append(NoticeNeed.NEW_NOTICE)
@@ -38,5 +38,8 @@ def notice_need(before: Zone, after: Zone) -> NoticeNeed:
     if before.liveness is not after.liveness:
         # A model for liveness computes more from a face than people were told; the head turn and nothing do not.
         is_more = after.liveness is LivenessLevel.PACK
+        needs.append(NoticeNeed.CONSENT_AGAIN if is_more else NoticeNeed.NEW_NOTICE)
+    if before.lease_seconds != after.lease_seconds:
+        is_more = after.lease_seconds > before.lease_seconds
         needs.append(NoticeNeed.CONSENT_AGAIN if is_more else NoticeNeed.NEW_NOTICE)
     return max(needs)

@@ -145,9 +145,12 @@ class _Statements:
         what = "the way in for people who say no"
         yield Statement("alternative", "GDPR 7(4)", what, text, texts=((_bare(zone.alternative),),))
         found = (self._terms("found withdrawal"),) if self._words else ()
-        withdrawal, what = self._say("withdrawal"), "that a person may withdraw at any time, and how"
+        seconds = zone.lease_seconds
+        withdrawal, what = (
+            self._say("withdrawal leased" if seconds else "withdrawal"),
+            "that a person may withdraw at any time, and how",
+        )
         yield Statement("withdrawal", "GDPR 13(2)(c), 7(3)", what, withdrawal, texts=found)
-        seconds = self._record.to_json()["zone"]["lease_seconds"]
         lease = self._say("lease bounded", seconds=seconds) if seconds else self._say("lease none")
         yield Statement(
             *("lease", "GDPR 13(2)(c), 5(1)(a)", "how soon a withdrawal counts at every door", lease),

@@ -21,8 +21,6 @@ from volens.consent.zone import Custody, Zone
 
 ATTRIBUTES: Final = {"face embedding": True, "name": False}
 """What is stored of a person, and whether it is a special category (GDPR 9); photos never are."""
-LEASE_SECONDS: Final = 0
-"""How long a door may decide without asking the store: every door asks."""
 
 
 class Comparison(StrEnum):
@@ -112,7 +110,7 @@ class ProcessingRecord:
                 "trigger": zone.trigger.value,
                 "liveness": zone.liveness.value,
                 "match_history_days": zone.match_history_days,
-                "lease_seconds": LEASE_SECONDS,
+                "lease_seconds": zone.lease_seconds,
                 **{fact.value: text for fact, text in sorted(self.zone_facts.items())},
             },
             "jurisdiction": self.jurisdiction,

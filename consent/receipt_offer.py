@@ -18,7 +18,7 @@ from volens.consent.gate import CLOCK_SKEW
 from volens.consent.ids import ReceiptId
 from volens.consent.law import LANGUAGES
 from volens.consent.notice import Notice
-from volens.consent.processing_record import ATTRIBUTES, LEASE_SECONDS, ProcessingRecord
+from volens.consent.processing_record import ATTRIBUTES, ProcessingRecord
 from volens.consent.reason import Reason
 from volens.consent.receipt import RECEIPT, SCHEMA_VERSION, UnverifiedReceipt, VerifiedReceipt
 from volens.consent.receipt_signature import (
@@ -41,6 +41,12 @@ _PURPOSE: Final = {
     "fr": "ouvrir les portes de cette zone",
     "de": "die Türen dieser Zone zu öffnen",
 }
+_LEASE: Final = {
+    "en": "A door may still know me for {seconds} seconds after I withdraw.",
+    "fr": "Une porte peut encore me reconnaître pendant {seconds} secondes après mon retrait.",
+    "de": "Eine Tür darf mich nach meinem Widerruf noch {seconds} Sekunden lang erkennen.",
+}
+"""Said in a zone whose doors may decide without a connection."""
 _STORAGE: Final = {
     Custody.OPERATOR: "operated by the controller",
     Custody.SUBJECT_KEY: "operated by the controller; opens only with a secret that the data subject alone holds",
@@ -223,7 +229,7 @@ def read_offer(document: bytes) -> UnverifiedReceipt:
 
 
 def consent_words(record: ProcessingRecord, language: str, term: timedelta) -> str:
-    """Return the words of consent that a person signs: those of the profile, on one line.
+    """Return the words of consent that a person signs: those of the profile, and the zone's lease, on one line.
 
     In a language without words (`volens.consent.law.LANGUAGES`) they are English.
     """
@@ -236,6 +242,8 @@ def consent_words(record: ProcessingRecord, language: str, term: timedelta) -> s
         days=-(-term // _DAY),
         purpose=_PURPOSE[known],
     )
+    if record.zone.lease_seconds:
+        text += " " + _LEASE[known].format(seconds=record.zone.lease_seconds)
     return " ".join(text.split())
 
 
@@ -287,7 +295,7 @@ def _processing(record: ProcessingRecord, notice: Notice, term: timedelta) -> di
         "second_factor": zone.second_factor.value,
         "trigger": zone.trigger.value,
         "liveness": zone.liveness.value,
-        "offline_lease_seconds": LEASE_SECONDS,
+        "offline_lease_seconds": zone.lease_seconds,
         "pii_information": [
             {"pii_type": one, "pii_optional": True, "sensitive_pii": is_special, "special_pii": is_special}
             for one, is_special in ATTRIBUTES.items()

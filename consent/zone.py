@@ -16,6 +16,9 @@ MAX_MATCH_HISTORY_DAYS: Final = 366
 MAX_RETENTION_DAYS: Final = 3 * 366
 """Consent must be renewed at least every three years; CNIL's guidance for workplace biometrics expects a limit."""
 MAX_TITLE_CHARACTERS: Final = 80
+MIN_LEASE_SECONDS: Final = 5
+"""A shorter lease would end before a door can renew it."""
+MAX_LEASE_SECONDS: Final = 900
 _MAX_TEXT: Final = 2000
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
@@ -105,6 +108,7 @@ class Promises(TypedDict):
     fpir: NotRequired[str]
     trigger: NotRequired[str | None]
     liveness: NotRequired[str]
+    lease_seconds: NotRequired[int]
 
 
 @final
@@ -120,6 +124,8 @@ class Zone:
         fpir: the rate of strangers accepted that the zone aims at. It can change.
         trigger: what lets its doors embed a face. It can change; before ``passing`` the notices must say so.
         liveness: what is done against photos of a person. It can change.
+        lease_seconds: how long a door without a connection may still decide (`volens.consent.lease`); 0: not at all. It
+            can change.
     """
 
     purpose: Purpose
@@ -136,6 +142,7 @@ class Zone:
     fpir: FpirTarget = FpirTarget.ORDINARY
     trigger: Trigger = Trigger.NEAR
     liveness: LivenessLevel = LivenessLevel.NONE
+    lease_seconds: int = 0
 
     @property
     def label(self) -> str:
@@ -154,7 +161,7 @@ class Zone:
 
         Raises:
             InputError: the name, the custody, the second factor, the rule about signatures, the rate of strangers
-                accepted, the trigger or the level of liveness is invalid.
+                accepted, the trigger, the level of liveness or the term of leases is invalid.
             RefusedError: a term is missing: an alternative for people who refuse (GDPR 7(4)), a justification for
                 keeping references under the operator's control alone, or a retention of 1 to 1098 days
                 (GDPR 5(1)(e)). Or a second factor is given although the person carries the key, which is one.
@@ -195,6 +202,8 @@ class Zone:
         trigger = terms.get("trigger")
         asked_by = Trigger.default(kind, factor) if trigger is None else parse_trigger(trigger)
         _check_trigger(asked_by, purpose, kind)
+        lease_seconds = terms.get("lease_seconds", 0)
+        _check_lease(lease_seconds, purpose, kind, factor)
         return cls(
             *(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days, factor),
             desk_signature=_one_of(DeskSignature, "rule about signatures at the desk", desk),
@@ -202,6 +211,7 @@ class Zone:
             fpir=parse_fpir(terms.get("fpir", FpirTarget.ORDINARY)),
             trigger=asked_by,
             liveness=parse_liveness(terms.get("liveness", LivenessLevel.NONE)),
+            lease_seconds=lease_seconds,
         )
 
     def check_in_use(self) -> None:
@@ -246,6 +256,15 @@ class Zone:
             RefusedError: the person holds the key there, and shows it before any face is compared.
         """
         _check_trigger(trigger, self.purpose, self.custody)
+
+    def check_lease(self, lease_seconds: int) -> None:
+        """Refuse a term of leases that the zone cannot have.
+
+        Raises:
+            InputError: it is neither 0 nor 5 to 900 seconds.
+            RefusedError: people carry something in this zone, so that its doors decide online only.
+        """
+        _check_lease(lease_seconds, self.purpose, self.custody, self.second_factor)
 
     def check_no_challenge(self) -> None:
         """Refuse to decide about a picture or a stream, in which nobody was asked to turn the head.
@@ -307,6 +326,24 @@ def _check_trigger(trigger: Trigger, purpose: Purpose, custody: Custody) -> None
         raise RefusedError(
             f"zone {purpose!r} has custody {custody.value!r}, in which no face is compared before the person shows "
             "something; leave --trigger out, or give --trigger request"
+        )
+
+
+def _check_lease(seconds: int, purpose: Purpose, custody: Custody, factor: SecondFactor) -> None:
+    if seconds != 0 and not MIN_LEASE_SECONDS <= seconds <= MAX_LEASE_SECONDS:
+        raise InputError(
+            f"got a lease of {seconds} seconds; expected 0 (doors decide online only), or {MIN_LEASE_SECONDS} to "
+            f"{MAX_LEASE_SECONDS}"
+        )
+    if seconds and custody is not Custody.OPERATOR:
+        raise RefusedError(
+            f"zone {purpose!r} has custody {custody.value!r}, in which a door holds nothing that it could open without "
+            "the person; leave --lease-seconds out, because its doors decide online only"
+        )
+    if seconds and factor is not SecondFactor.NONE:
+        raise RefusedError(
+            f"zone {purpose!r} has the second factor {factor.value!r}, and a door without a connection cannot count "
+            "wrong tries together with the other doors; leave --lease-seconds out, or use a zone without one"
         )
 
 

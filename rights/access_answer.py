@@ -293,6 +293,7 @@ def _record(
             "fpir": zone.fpir.value,
             "trigger": zone.trigger.value,
             "liveness": zone.liveness.value,
+            "lease_seconds": zone.lease_seconds,
         },
         "volens:held": held.rows,
         "dpv:hasRecipient": recipients,

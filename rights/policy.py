@@ -178,6 +178,7 @@ def _zone(connection: Connection, records: Sequence[ProcessingRecord]) -> dict[s
         "volens:fpir": zone.fpir.value,
         "volens:trigger": zone.trigger.value,
         "volens:liveness": zone.liveness.value,
+        "volens:leaseSeconds": zone.lease_seconds,
         "dpv:hasJustification": zone.justification,
         "volens:alternative": zone.alternative,
         **{member: one.zone_facts[fact] for fact, member in _OF_ZONE.items() if fact in one.zone_facts},

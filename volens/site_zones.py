@@ -1,4 +1,4 @@
-"""`Site.zones`: title, notices, error rate, calibration, trigger and liveness of a zone, pausing, removal."""
+"""`Site.zones`: title, notices, error rate, calibration, trigger, liveness and leases of a zone, pausing, removal."""
 
 from contextlib import suppress
 from typing import final
@@ -19,6 +19,7 @@ from volens.store.promises import (
     rename_zone,
     set_threshold_shift,
     set_zone_fpir,
+    set_zone_lease,
     set_zone_liveness,
     set_zone_state,
     set_zone_trigger,
@@ -135,6 +136,16 @@ class SiteZones:
         level = parse_liveness(liveness)
         with self._store.write() as tx:
             return set_zone_liveness(tx, parse_purpose(name), level)
+
+    def set_lease(self, name: str, lease_seconds: int) -> Zone:
+        """Change how long a door may decide without a connection; see `volens.store.promises.set_zone_lease`.
+
+        Raises:
+            InputError: there is no such zone, or the term is neither 0 nor 5 to 900 seconds.
+            RefusedError: the zone was removed, or people carry something there.
+        """
+        with self._store.write() as tx:
+            return set_zone_lease(tx, parse_purpose(name), lease_seconds)
 
     def pause(self, name: str) -> Zone:
         """Pause a zone: nothing is matched or enrolled there, and its doors act as if the service were down.

@@ -37,6 +37,9 @@ _Trigger: Final = typer.Option(
 _Liveness: Final = typer.Option(
     help="Against photos: none, challenge (turn the head), or pack (a model; docs/liveness.md)."
 )
+_Lease: Final = typer.Option(
+    help="Seconds for which a door without a connection may still decide (docs/leases.md): 0 (none), or 5 to 900."
+)
 _Name = Annotated[str, typer.Argument(help="The zone.", show_default=False)]
 
 
@@ -74,6 +77,7 @@ def add(
     fpir: Annotated[str, _Fpir] = FpirTarget.ORDINARY.value,
     trigger: Annotated[str | None, _Trigger] = None,
     liveness: Annotated[str, _Liveness] = LivenessLevel.NONE.value,
+    lease_seconds: Annotated[int, _Lease] = 0,
 ) -> Output:
     """Define a zone. It needs a justification, an alternative and a retention."""
     zone = site.add_zone(
@@ -89,6 +93,7 @@ def add(
         fpir=fpir,
         trigger=trigger,
         liveness=liveness,
+        lease_seconds=lease_seconds,
     )
     text = f"added zone {zone.label}; next, its notice:\n{_next_steps(site, zone)}"
     if zone.trigger is Trigger.PASSING:
@@ -135,17 +140,20 @@ def change(
     fpir: Annotated[str | None, _Fpir] = None,
     trigger: Annotated[str | None, _Trigger] = None,
     liveness: Annotated[str | None, _Liveness] = None,
+    lease_seconds: Annotated[int | None, _Lease] = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", help=YES_HELP)] = False,
 ) -> Output:
-    """Change the rate of strangers accepted that a zone aims at (FPIR), its trigger, or what it does against photos.
+    """Change the rate of strangers accepted that a zone aims at (FPIR), its trigger, liveness or leases.
 
     Its doors follow at once. A stricter zone misses more of its own people: see docs/accuracy.md. Triggers: see
     docs/doors.md. With --liveness challenge, only kiosks and 'volens verify --camera' decide: see docs/liveness.md.
-    Trigger and liveness are in the notice: a change that compares more faces, or computes more of them, asks first.
+    Trigger, liveness and lease are in the notice: a change that compares more faces, computes more of them, or lets a
+    door know people for longer after a withdrawal, asks first.
     """
-    if [fpir, trigger, liveness].count(None) != 2:  # noqa: PLR2004  all but one
-        raise InputError("got none of --fpir, --trigger and --liveness, or several of them; give the one to change")
+    if [fpir, trigger, liveness, lease_seconds].count(None) != 3:  # noqa: PLR2004  all but one
+        names = "--fpir, --trigger, --liveness and --lease-seconds"
+        raise InputError(f"got none of {names}, or several of them; give the one to change")
     before = site.zones.get(name)
     if trigger is not None:
         need = notice_need(before, replace(before, trigger=parse_trigger(trigger)))
@@ -157,6 +165,12 @@ def change(
         ask_before(site, name, need, yes=yes)
         zone = site.zones.set_liveness(name, liveness)
         return _document(zone), f"zone {zone.label} has liveness {zone.liveness}{next_notice(name, need)}"
+    if lease_seconds is not None:
+        before.check_lease(lease_seconds)
+        need = notice_need(before, replace(before, lease_seconds=lease_seconds))
+        ask_before(site, name, need, yes=yes)
+        zone = site.zones.set_lease(name, lease_seconds)
+        return _document(zone), f"zone {zone.label}: {_lease_sentence(zone)}{next_notice(name, need)}"
     zone = site.zones.set_fpir(name, fpir or "")
     return _document(zone), f"zone {zone.label} aims at {zone.fpir} of strangers accepted in one look"
 
@@ -219,6 +233,7 @@ def show(
                 z.fpir.value,
                 z.trigger.value,
                 z.liveness.value,
+                z.lease_seconds,
             ),
             *(z.retention_days, z.justification, z.alternative),
         )
@@ -234,6 +249,7 @@ def show(
         "fpir",
         "trigger",
         "liveness",
+        "lease",
         "days",
         "justification",
         "alternative",
@@ -272,11 +288,17 @@ def _next_steps(site: Site, zone: Zone) -> str:
     return "\n".join(f"  {step}" for step in steps)
 
 
+def _lease_sentence(zone: Zone) -> str:
+    if zone.lease_seconds == 0:
+        return "its doors decide online only; leases that were given end by themselves"
+    return f"a door without a connection may still decide for {zone.lease_seconds} s, about people who agreed to that"
+
+
 def _document(zone: Zone) -> dict[str, object]:
     names = (
         "zone=purpose title state custody justification alternative retention_days match_history_days second_factor "
     )
-    names += "desk_signature fpir trigger liveness"
+    names += "desk_signature fpir trigger liveness lease_seconds"
     return members(zone, names)
 
 

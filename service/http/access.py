@@ -32,7 +32,7 @@ ALLOWED_ROLES: Final[Mapping[str, frozenset[Role]]] = {
         ({Role.DESK}, ("invite", "list_invitations", "resend_invitation", "cancel_invitation", "import_invitations")),
         ({Role.OPERATOR}, ("add_zone", "publish_notice", "rename_zone", "set_zone_fpir", "set_zone_state")),
         ({Role.OPERATOR}, ("set_zone_trigger",)),
-        ({Role.OPERATOR}, ("set_zone_liveness",)),
+        ({Role.OPERATOR}, ("set_zone_liveness", "set_zone_lease")),
         ({Role.OPERATOR}, ("list_credentials", "end_credential", "link_kiosk")),
         ({Role.OPERATOR}, ("list_staff", "add_staff", "recover_staff")),
         ({Role.OPERATOR, Role.AUDITOR}, ("read_metrics",)),

@@ -36,6 +36,9 @@ class ZoneAnswer(BaseModel):
         description="rate of strangers accepted in one look that the zone aims at: '0.1%' or '0.01%'", examples=["0.1%"]
     )
     liveness: str = Field(description="what is done against photos: 'none', 'challenge' or 'pack'", examples=["none"])
+    lease_seconds: int = Field(
+        description="how long a door without a connection may still decide; 0: not at all", examples=[0]
+    )
     retention_days: int = Field(examples=[90])
     live_consents: int = Field(examples=[12])
     references: dict[str, int] = Field(description="their number, by model", examples=[{"sface@fb143eea": 11}])
@@ -76,6 +79,9 @@ class NewZone(RequestBody):
         max_length=20,
         description="'none', 'challenge' (people turn the head, at kiosks) or 'pack' (a model of the site); can change",
     )
+    lease_seconds: StrictInt = Field(
+        0, description="how long a door without a connection may still decide: 0, or 5 to 900; can change"
+    )
 
 
 class NewTitle(RequestBody):
@@ -104,6 +110,12 @@ class NewLiveness(RequestBody):
     """What a zone does against photos of a person (presentation attack detection, ISO/IEC 30107-1)."""
 
     liveness: str = Field(max_length=20, description="'none', 'challenge' or 'pack'", examples=["challenge"])
+
+
+class NewLease(RequestBody):
+    """How long a door of a zone may decide without a connection."""
+
+    lease_seconds: StrictInt = Field(description="0 (not at all), or 5 to 900", examples=[60])
 
 
 class NewState(RequestBody):
@@ -184,6 +196,13 @@ async def set_zone_liveness(zone: str, app_state: SharedState, new: NewLiveness)
     """Change the level of liveness, at once: with 'challenge', only kiosks and `volens verify --camera` decide."""
     zones = app_state.site.zones
     return await app_state.desk_pool.run(lambda: _changed(app_state, zones.set_liveness(zone, new.liveness)))
+
+
+@router.put("/zones/{zone}/lease", summary="Change how long a door may decide without a connection")
+async def set_zone_lease(zone: str, app_state: SharedState, new: NewLease) -> ZoneAnswer:
+    """Change the term of leases. A longer one holds for people who agree to the next notice; see docs/leases.md."""
+    zones = app_state.site.zones
+    return await app_state.desk_pool.run(lambda: _changed(app_state, zones.set_lease(zone, new.lease_seconds)))
 
 
 @router.get(

@@ -27,6 +27,7 @@ from volens.store.promises.zone_calibrations import set_threshold_shift as set_t
 from volens.store.promises.zone_calibrations import threshold_shift as threshold_shift
 from volens.store.promises.zone_changes import rename_zone as rename_zone
 from volens.store.promises.zone_changes import set_zone_fpir as set_zone_fpir
+from volens.store.promises.zone_changes import set_zone_lease as set_zone_lease
 from volens.store.promises.zone_changes import set_zone_liveness as set_zone_liveness
 from volens.store.promises.zone_changes import set_zone_state as set_zone_state
 from volens.store.promises.zone_changes import set_zone_trigger as set_zone_trigger

@@ -1,4 +1,4 @@
-"""Changes of a zone: title, the error rate it aims at, trigger and liveness, whether it is paused, and its removal.
+"""Changes of a zone: title, the error rate it aims at, trigger, liveness and leases, pauses, and its removal.
 
 Its promises never change. Each change is a row that is sealed with the zone, and an entry in the log. A paused zone
 matches and enrolls no one, and its doors act as if the service were down; consents go on running, and people withdraw
@@ -93,6 +93,26 @@ def set_zone_liveness(tx: Transaction, purpose: Purpose, liveness: LivenessLevel
     return _changed(tx, new, "zone.liveness_changed", liveness=liveness.value, before=zone.liveness.value)
 
 
+def set_zone_lease(tx: Transaction, purpose: Purpose, lease_seconds: int) -> Zone:
+    """Change how long a door of a zone may decide without a connection; 0: not at all.
+
+    A longer term holds for people who agreed to it: a lease contains no one whose receipt says less. Leases that were
+    given end when they said. If the zone has this term already, nothing is changed.
+
+    Raises:
+        InputError: the term is neither 0 nor 5 to 900 seconds.
+        UnknownError: there is no such zone.
+        RefusedError: it was removed, or people carry something there.
+    """
+    zone = zone_of(tx.connection, purpose)
+    zone.check_not_removed()
+    zone.check_lease(lease_seconds)
+    if zone.lease_seconds == lease_seconds:
+        return zone
+    new = replace(zone, lease_seconds=lease_seconds)
+    return _changed(tx, new, "zone.lease_changed", lease_seconds=lease_seconds, before=zone.lease_seconds)
+
+
 def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
     """Pause, resume or remove a zone. If it is in that state already, nothing is changed.
 
@@ -110,7 +130,7 @@ def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
     return _changed(tx, new, _EVENTS[state])
 
 
-def _changed(tx: Transaction, new: Zone, event: str, **details: str) -> Zone:
+def _changed(tx: Transaction, new: Zone, event: str, **details: str | int) -> Zone:
     """Store a zone as it is from now on, with its entry in the log."""
     with tx.changing(Scope.ZONE, [new.purpose]):
         _add(tx, new)
@@ -123,6 +143,5 @@ def _add(tx: Transaction, zone: Zone) -> None:
     newest = tx.connection.scalar(select(func.max(change.c.number)).where(change.c.purpose == zone.purpose))
     row = {"purpose": zone.purpose, "number": (newest or 0) + 1, "changed_at": tx.now}
     values = {"title": zone.title, "state": zone.state.value, "fpir": zone.fpir.value}
-    values["trigger"] = zone.trigger.value
-    values["liveness"] = zone.liveness.value
-    tx.connection.execute(insert(change).values(**row, **values))
+    values |= {"trigger": zone.trigger.value, "liveness": zone.liveness.value}
+    tx.connection.execute(insert(change).values(**row, **values, lease_seconds=zone.lease_seconds))

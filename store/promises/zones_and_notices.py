@@ -46,13 +46,14 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
             f"zone {zone.purpose!r} exists, and promises that people agreed to are never changed; choose another name"
         )
     terms = asdict(zone)
-    changes = {name: terms.pop(name) for name in ("title", "state", "fpir", "trigger", "liveness")}
+    changes = {name: terms.pop(name) for name in ("title", "state", "fpir", "trigger", "liveness", "lease_seconds")}
     with tx.changing(Scope.ZONE, [zone.purpose]):
         tx.connection.execute(insert(tables.zone).values(**terms))
         is_usual = (
             zone.fpir is FpirTarget.ORDINARY
             and zone.trigger is Trigger.default(zone.custody, zone.second_factor)
             and zone.liveness is LivenessLevel.NONE
+            and zone.lease_seconds == 0
         )
         if zone.title or not is_usual:
             first = {"purpose": zone.purpose, "number": 1, "changed_at": tx.now}
@@ -69,6 +70,7 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
                 "fpir": zone.fpir.value,
                 "trigger": zone.trigger.value,
                 "liveness": zone.liveness.value,
+                "lease_seconds": zone.lease_seconds,
             },
         )
 
@@ -230,8 +232,8 @@ def _checked_notice(purpose: Purpose, row: Row[Any]) -> Notice:
 
 def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> Zone:
     custody, factor = Custody(row["custody"]), SecondFactor(row["second_factor"])
-    unchanged = {"title": "", "state": ZoneState.IN_USE, "fpir": FpirTarget.ORDINARY}
-    unchanged |= {"trigger": Trigger.default(custody, factor), "liveness": LivenessLevel.NONE}
+    unchanged: dict[str, Any] = {"title": "", "state": ZoneState.IN_USE, "fpir": FpirTarget.ORDINARY}
+    unchanged |= {"trigger": Trigger.default(custody, factor), "liveness": LivenessLevel.NONE, "lease_seconds": 0}
     newest = max(changes, key=lambda one: int(one["number"]), default=unchanged)
     return Zone(
         Purpose(row["purpose"]),
@@ -248,4 +250,5 @@ def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes:
         FpirTarget(newest["fpir"]),
         Trigger(newest["trigger"]),
         LivenessLevel(newest["liveness"]),
+        newest["lease_seconds"],
     )

@@ -69,12 +69,14 @@ zone_change: Final = build_table(
     col.utc_time("changed_at"),
     col.one_of("trigger", "near", "request", "passing"),
     col.one_of("liveness", "none", "challenge", "pack"),
+    col.integer("lease_seconds", "BETWEEN 0 AND 900"),
     rule=APPEND_ONLY,
 )
 """What may change of a zone: each row has what holds from then on; the one with the highest number counts.
 
 Until the first row a zone is in use, has no title, aims at 0.1 % of strangers accepted, has the trigger that is the
-default for its custody and second factor, and checks no liveness."""
+default for its custody and second factor, checks no
+liveness, and has no leases."""
 
 zone_calibration: Final = build_table(
     "zone_calibration",

@@ -42,6 +42,7 @@ ASKED = {
     "set_zone_fpir": ("PUT", "/v1/zones/lobby/fpir"),
     "set_zone_trigger": ("PUT", "/v1/zones/lobby/trigger"),
     "set_zone_liveness": ("PUT", "/v1/zones/lobby/liveness"),
+    "set_zone_lease": ("PUT", "/v1/zones/lobby/lease"),
     "set_zone_state": ("PUT", "/v1/zones/lobby/state"),
     "link_kiosk": ("POST", "/v1/zones/lobby/kiosks"),
     "list_credentials": ("GET", "/v1/credentials"),

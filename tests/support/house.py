@@ -137,7 +137,12 @@ class House:
         return cls(site, clock, np.random.default_rng(1), bits)
 
     def declare(
-        self, zone: str, custody: str = "operator", second_factor: str = "none", desk_signature: str = "allowed"
+        self,
+        zone: str,
+        custody: str = "operator",
+        second_factor: str = "none",
+        desk_signature: str = "allowed",
+        lease_seconds: int = 0,
     ) -> None:
         """Add a zone that is open to everyone, with its notice."""
         self.site.add_zone(
@@ -148,6 +153,7 @@ class House:
             retention_days=90,
             second_factor=second_factor,
             desk_signature=desk_signature,
+            lease_seconds=lease_seconds,
         )
         open_gates(self.site, zone)
         publish_sample_notice(self.site, zone, more="We compare your face at the door.")

@@ -21,10 +21,12 @@ from volens.consent.zone import FpirTarget, LivenessLevel, Trigger
         ({"trigger": Trigger.PASSING}, NoticeNeed.CONSENT_AGAIN),
         ({"liveness": LivenessLevel.CHALLENGE}, NoticeNeed.NEW_NOTICE),
         ({"liveness": LivenessLevel.PACK}, NoticeNeed.CONSENT_AGAIN),
+        ({"lease_seconds": 61}, NoticeNeed.CONSENT_AGAIN),
+        ({"lease_seconds": 5}, NoticeNeed.NEW_NOTICE),
         ({"title": "East", "trigger": Trigger.PASSING}, NoticeNeed.CONSENT_AGAIN),
     ],
 )
 def test_what_processes_more_than_people_were_told_asks_them_again(changes: dict[str, Any], need: NoticeNeed) -> None:
-    before = zone()
+    before = zone(lease_seconds=60)
     assert before.trigger is Trigger.NEAR
     assert notice_need(before, replace(before, **changes)) is need

@@ -75,6 +75,16 @@ def test_a_draft_follows_each_rule_of_the_zone(language: str, changes: dict[str,
     assert set(found(text, record(), language)) & {"custody", "trigger", "match_history"}
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_notice_says_for_how_long_a_door_may_still_know_a_person(language: str) -> None:
+    leased = record(lease_seconds=75)
+    text = draft(leased, language)
+    assert found(text, leased, language) == {}
+    assert "75" in text
+    assert "lease" in found(draft(record(), language), leased, language)
+    assert "lease" in found(text, record(lease_seconds=60), language)
+
+
 def test_a_draft_names_each_fact_that_no_one_declared_as_a_gap_with_its_question() -> None:
     one = record(site={}, zone_facts={})
     text = draft(one)

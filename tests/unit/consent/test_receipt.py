@@ -242,6 +242,19 @@ def test_the_words_of_consent_are_in_the_language_of_the_notice(language: str, w
     assert all(one in words for one in ("Lakeside Bakery", "Front door", "365"))
 
 
+@pytest.mark.parametrize("language", ["en", "fr", "de", "nl"])
+def test_the_words_of_consent_say_for_how_long_a_door_may_still_know_a_person(language: str) -> None:
+    profile = ProfileCatalogue().profile_of("FR")
+    said = {
+        seconds: composed(ProcessingRecord(CONTROLLER, zone(lease_seconds=seconds), "FR", profile), language=language)
+        for seconds in (0, 75)
+    }
+    assert " 75 " in signed_words(read_offer(said[75]))
+    assert " 75 " not in signed_words(read_offer(said[0]))
+    terms = [json.loads(one)["pii_processing"]["offline_lease_seconds"] for one in said.values()]
+    assert terms == [0, 75]
+
+
 def test_the_shortest_clock_ends_the_term() -> None:
     record = ProcessingRecord(CONTROLLER, zone(retention_days=1098), "US-CO", ProfileCatalogue().profile_of("US-CO"))
     assert end_of_term(record, NOW) == NOW + timedelta(days=730)

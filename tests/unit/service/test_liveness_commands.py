@@ -48,7 +48,20 @@ def test_a_zone_that_asks_to_turn_the_head_refuses_pictures_and_doors(
         refused = volens(*command)
         assert (refused.code, "asks each person to turn the head" in refused.err) == (1, True), command
     assert volens("zone", "change", "lobby").code == 2
+    assert volens("zone", "change", "lobby", "--liveness", "none", "--lease-seconds", 60).code == 2
     assert volens("zone", "change", "lobby", "--liveness", "high").code == 2
+
+
+def test_a_longer_lease_asks_first_and_a_shorter_one_does_not(enrolled: Path, volens: Command) -> None:
+    assert enrolled.exists()
+    asked = volens("zone", "change", "lobby", "--lease-seconds", 60)
+    assert (asked.code, "1 person agreed without knowing this" in asked.err) == (2, True)
+    changed = volens("zone", "change", "lobby", "--lease-seconds", 60, "--yes")
+    assert (changed.code, "--supersedes-within-days 30" in changed.out) == (0, True)
+    assert volens("zone", "list", "--json").json[0]["lease_seconds"] == 60
+    ended = volens("zone", "change", "lobby", "--lease-seconds", 0)
+    assert (ended.code, "online only" in ended.out) == (0, True)
+    assert volens("zone", "change", "lobby", "--lease-seconds", 901).code == 2
 
 
 def test_a_zone_with_a_model_needs_the_model_and_its_licence(

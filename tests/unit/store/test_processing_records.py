@@ -67,12 +67,14 @@ def test_its_hash_changes_with_every_fact(house: House) -> None:
     changed()
     house.site.zones.set_liveness("lobby", "challenge")
     changed()
+    house.site.zones.set_lease("lobby", 60)
+    changed()
     house.site.zones.rename("lobby", "Lobby East")
     changed()
     house.site.clocks.shorten_retention("lobby", 30)
     changed()
     hashes.append(record(house, "DE").sha256)
-    assert len(set(hashes)) == 7 + 1
+    assert len(set(hashes)) == 8 + 1
     assert record(house, "DE").sha256 == hashes[-1]
 
 

@@ -98,6 +98,7 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ("calibrate a zone", calibrated),
         ("change the trigger", lambda: site.zones.set_trigger("lobby", "request")),
         ("ask to turn the head", lambda: site.zones.set_liveness("vault", "challenge")),
+        ("lend to doors", lambda: site.zones.set_lease("lobby", 60)),
         ("pause a zone", lambda: site.zones.pause("gate")),
         ("resume a zone", lambda: site.zones.resume("gate")),
         ("remove a zone", lambda: (house.declare("attic"), site.zones.remove("attic"))),

@@ -176,6 +176,39 @@ def test_a_zone_states_its_liveness_which_can_change(house: House) -> None:
         house.site.zones.get("lobby")
 
 
+def test_a_zone_states_its_lease_which_can_change(house: House) -> None:
+    assert house.site.zones.get("lobby").lease_seconds == 0
+    for seconds in (60, 900, 0, 5, 5):
+        assert house.site.zones.set_lease("lobby", seconds).lease_seconds == seconds
+    assert [one["before"] for one in opened(house.store, "zone.lease_changed")] == [0, 60, 900, 0]
+    house.site.zones.rename("lobby", "Entrance")
+    house.reopen()
+    assert house.site.zones.get("lobby").lease_seconds == 5
+    for wrong in (-1, 4, 901):
+        with pytest.raises(InputError, match=rf"got a lease of {wrong} seconds; expected 0 .*, or 5 to 900"):
+            house.site.zones.set_lease("lobby", wrong)
+    tamper(house.site.home / DATA, "UPDATE zone_change SET lease_seconds = 900")
+    house.reopen()
+    with pytest.raises(TamperError, match="zone 'lobby'"):
+        house.site.zones.get("lobby")
+
+
+@pytest.mark.parametrize(
+    ("terms", "why"),
+    [
+        ({"custody": "badge"}, "holds nothing that it could open"),
+        ({"custody": "subject_key"}, "holds nothing that it could open"),
+        ({"second_factor": "pin"}, "cannot count wrong tries"),
+    ],
+)
+def test_a_zone_in_which_people_show_something_has_no_lease(house: House, terms: dict[str, str], why: str) -> None:
+    house.declare("attic", **terms)
+    with pytest.raises(RefusedError, match=why):
+        house.site.zones.set_lease("attic", 60)
+    with pytest.raises(RefusedError, match=why):
+        house.declare("cellar", **terms, lease_seconds=60)
+
+
 @pytest.mark.parametrize("fpir", ["1%", "0.1", "", "0,1%", "0.001%"])
 def test_a_rate_without_measured_thresholds_is_refused(house: House, fpir: str) -> None:
     with pytest.raises(InputError, match=r"rate of strangers accepted \(FPIR\) .*; expected one of 0\.1%, 0\.01%"):

@@ -153,6 +153,9 @@ def test_a_zone_is_renamed_paused_and_resumed(
     asking = client.put("/v1/zones/lobby/liveness", json={"liveness": "challenge"}, headers=headers)
     assert (asking.status_code, asking.json()["liveness"]) == (200, "challenge")
     assert '<option value="challenge" selected>people turn the head</option>' in client.get("/operator/zones").text
+    lent = client.put("/v1/zones/lobby/lease", json={"lease_seconds": 60}, headers=headers)
+    assert (lent.status_code, lent.json()["lease_seconds"]) == (200, 60)
+    assert client.put("/v1/zones/lobby/lease", json={"lease_seconds": 901}, headers=headers).status_code == 422
     assert client.put("/v1/zones/lobby/liveness", json={"liveness": "yes"}, headers=headers).status_code == 422
 
 
