@@ -10,6 +10,8 @@
 The first line is the header. A line that begins with ``{"at":`` is a leaf, byte for byte, in the order of the log. A
 line with details and salt opens the leaf above it; few leaves have one. A line with a checkpoint covers the leaves
 above it. The header's checkpoint covers all leaves, so a file that was cut off does not verify.
+
+A shard of the log (`volens.audit.shard`) is a file of its own, of the same form; its key line names the shard.
 """
 
 from collections import Counter, defaultdict
@@ -21,7 +23,7 @@ from typing import Any, Final, final
 import rfc8785
 
 from volens.audit.checkpoint import Checkpoint, open_checkpoint
-from volens.audit.growth import Frontier
+from volens.audit.frontier import Frontier
 from volens.audit.leaf import open_leaf, read_leaf
 from volens.audit.signer import refuse_other_key, refuse_other_signer
 from volens.audit.tree import empty_root
@@ -90,19 +92,21 @@ def verify_log_file(lines: Iterable[bytes], key: VerifierKey, evidence: Sequence
         InputError: the file is not an exported log of this version.
         TamperError: 1 to 5 does not hold.
 
-    Not checked: that this is the newest log. The site can export an older one; `evidence` shows that.
+    Not checked: that this is the newest log. The site can export an older one; `evidence` shows that. Of a shard: that
+    the main log has the same size and root; its `shard.closed` entry says so.
     """
     remaining = iter(lines)
     # 1.
-    head = _read_header(next(remaining, b""), key)
+    head, signer = _read_header(next(remaining, b""), key)
     # 2. to 4.
-    found = _read_lines(remaining, key, evidence)
+    found = _read_lines(remaining, signer, evidence)
     if found.head != head:
         raise _tampered(f"the file has {found.head.size} entries under a checkpoint, its header states {head.size}")
     return found
 
 
-def _read_header(line: bytes, key: VerifierKey) -> Checkpoint:
+def _read_header(line: bytes, key: VerifierKey) -> tuple[Checkpoint, VerifierKey]:
+    """Return the checkpoint of the header, and the key of its log: that of the site, or of one of its shards."""
     try:
         header = _parsed(line)
         # A changed header is another kind of file; a header of another site is a wrong key.
@@ -111,15 +115,25 @@ def _read_header(line: bytes, key: VerifierKey) -> Checkpoint:
         named, note = str(header["key"]), str(header["checkpoint"])
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise InputError("this is not an exported audit log; use the file as 'volens audit export' wrote it") from None
-    if named != key.line():
+    signer = key if named == key.line() else _key_of_shard(named, key)
+    if signer is None:
         with suppress(InputError):
             refuse_other_key("this log", named, key)
         raise _tampered("the log is of another site than the public key")
     try:
-        return open_checkpoint(note, key)
+        return open_checkpoint(note, signer), signer
     except TamperError:
-        refuse_other_signer("this log", note, key)
+        refuse_other_signer("this log", note, signer)
         raise
+
+
+def _key_of_shard(named: str, key: VerifierKey) -> VerifierKey | None:
+    """Return the key of a shard of the site's log (`volens.audit.shard`); None if the line is of something else."""
+    with suppress(InputError, TamperError):
+        found = VerifierKey.parse(named)
+        if found.name.startswith(f"{key.name}/") and found.public_key in key.public_keys:
+            return found
+    return None
 
 
 def _read_lines(lines: Iterator[bytes], key: VerifierKey, evidence: Sequence[Checkpoint]) -> LogFile:

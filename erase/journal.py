@@ -114,7 +114,7 @@ def held_by(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[Re
 def rows_left(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, int]:
     """Count the rows that should have been deleted with their consents; only the consents that have any."""
     left: dict[ReceiptId, int] = {}
-    for table in (tables.live_consent, tables.audit_opening, *(one.table for one in PERSONAL)):
+    for table in (tables.live_consent, tables.audit_opening, tables.shard_opening, *(one.table for one in PERSONAL)):
         for one, count in _counts(connection, table, receipt_ids).items():
             left[one] = left.get(one, 0) + count
     return left

@@ -282,6 +282,7 @@ def _replay(
 ) -> Restored:
     # 5.
     older_rows, restricted = restore.accept_older_rows(store, caught_up.put_back)
+    restore.accept_older_shards(store, caught_up.put_back)
     ended = remembered_ends(store.keyring)
     with store.read() as connection:
         due = dict(undone_ends(store.keyring, connection))

@@ -12,6 +12,7 @@ from volens.index import Installation
 from volens.store import Transaction
 from volens.store.keys import nonce_of
 from volens.store.log import erase_openings
+from volens.store.log.shard_log import erase_shard_openings
 from volens.store.people.consents import end_consents
 from volens.store.programs import MessageKind, enqueue
 from volens.store.schema.personal_tables import PERSONAL
@@ -114,9 +115,9 @@ def stop(
             if continued is not None:
                 facts[one]["continued"] = asdict(continued)
         ended = end_consents(tx, list(held), reason)
-        openings = erase_openings(tx.connection, ended)
+        openings, visits = erase_openings(tx.connection, ended), erase_shard_openings(tx.connection, ended)
         for one in ended:
-            facts[one]["destroyed"]["openings of audit leaves"] = openings.get(one, 0)
+            facts[one]["destroyed"]["openings of audit leaves"] = openings.get(one, 0) + visits.get(one, 0)
         open_entries(tx, {one: facts[one] for one in ended})
         tx.log_all("consent.ended", [{"reason": reason.value, "zone": held[one].receipt.purpose} for one in ended])
         if reason in _OF_TIME:

@@ -5,7 +5,8 @@
 2. Every consent in force is checked against its expiry clocks (`volens.consent.clocks`); expired ones are erased, by
    reason.
 3. Evidence whose period is over is deleted (`volens.erase.outdated_evidence`).
-4. Data with a clock of its own is deleted: secrets without a consent, and visits older than their zone's history. A
+4. Data with a clock of its own is deleted: secrets without a consent, visits older than their zone's history, and the
+   shards of the audit log in which they were (`volens.erase.outdated_shards`). A
    root key that an erasure could not replace, because its holder did not answer, is replaced now if it answers.
 
 The clocks are computed from the recorded facts, not from the expiry column that matching uses, so a wrong value there
@@ -27,6 +28,7 @@ from volens.erase.journal import unfinished
 from volens.erase.order.execution import finish
 from volens.erase.order.order_rows import cohort_receipts, unfinished_cohorts
 from volens.erase.outdated_evidence import delete_outdated_evidence
+from volens.erase.outdated_shards import delete_ended_shards
 from volens.erase.procedure import erase_consents, resume
 from volens.erase.proof.certify import Erased
 from volens.erase.revocations import carry_out_pending
@@ -134,6 +136,7 @@ def sweep(installation: Installation, progress: Progress = lambda _done, _total:
     # 3.
     outdated = attempt(0, lambda _progress: delete_outdated_evidence(store)) or {}
     # 4.
+    attempt(0, lambda _progress: delete_ended_shards(store))
     stray_secrets, vanished = _delete_outdated(store)
     stuck += vanished
     if stuck:

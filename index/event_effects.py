@@ -7,7 +7,7 @@
 | ``consent.ended`` | a sketch is removed | its row is removed |
 | ``consent.restricted``, ``consent.resumed`` | the set of restricted references is read again | none |
 | ``zone``, ``notice``, ``leaving``, ``keys``, ``store`` and unknown ones | none | all are read again |
-| all others, such as visits, requests, certificates, papers, offers, new consents and corrections | none | none |
+| all others, such as requests, certificates, papers, offers, new consents and corrections | none | none |
 """
 
 from collections.abc import Iterable
@@ -58,8 +58,9 @@ _WITHOUT_EFFECT: Final = frozenset(
             "request",
             "revocation",
             "sender",
+            "service",
+            "shard",
         ),
-        "service",
     }
 )
 """Kinds up to the dot. What a second factor or an order says is read from the store where it is needed."""

@@ -93,7 +93,9 @@ def held_under(store: Store, connection: Connection, receipt_id: ReceiptId) -> H
         table.name: _rows(connection, table, receipt_id, columns)
         for table, columns in (withheld | {tables.access_request: frozenset()}).items()
     }
-    counts["audit entries that open"] = _count(connection, tables.audit_opening, receipt_id)
+    counts["audit entries that open"] = sum(
+        _count(connection, one, receipt_id) for one in (tables.audit_opening, tables.shard_opening)
+    )
     counts["keyring"] = len(store.keyring.wrapped_secrets([receipt_id]))
     zone = zone_of(connection, Purpose(stored.purpose))
     number = None if until is None else PanelBadges(store).of(receipt_id)

@@ -12,8 +12,10 @@ from typing import Final
 from sqlalchemy import Connection
 
 from volens.audit import checkpoint_line, header_line, leaf_line, opening_line, read_leaf
+from volens.audit.shard import shard_key
 from volens.store import Store
 from volens.store.log import heads_between, leaves_from, newest_head, openings_about_no_consent
+from volens.store.log.shard_log import shard_leaves_from, shard_of
 
 PUBLIC_KINDS: Final = frozenset(
     {
@@ -50,6 +52,22 @@ def export_lines(store: Store) -> Iterator[bytes]:
         with store.read() as connection:
             lines = list(_batch(connection, first, min(_BATCH, size - first)))
         yield from lines
+
+
+def shard_lines(store: Store, name: str) -> Iterator[bytes]:
+    """Yield the lines of one shard of the log as it is now: every leaf, no opening, and its newest checkpoint.
+
+    Raises:
+        UnknownError: there is no shard of this name.
+    """
+    with store.read() as connection:
+        shard = shard_of(connection, name)
+    yield header_line(shard_key(store.verifier_key, name, shard.log_index), shard.note)
+    for first in range(0, shard.size, _BATCH):
+        with store.read() as connection:
+            leaves = shard_leaves_from(connection, shard.log_index, first, min(_BATCH, shard.size - first))
+        yield from map(leaf_line, leaves)
+    yield checkpoint_line(shard.note)
 
 
 def _batch(connection: Connection, first: int, count: int) -> Iterator[bytes]:

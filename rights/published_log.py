@@ -5,13 +5,14 @@ a credential is in `volens.rights.public_log`.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, final
 
 from volens.audit import Checkpoint, Event, consistency_proof, inclusion_proof
 from volens.consent import InputError, TamperError
-from volens.rights.log_export import export_lines
+from volens.rights.log_export import export_lines, shard_lines
 from volens.rights.public_log import PublicLog
 from volens.rights.static_tiles import WrittenTiles, write_tiles
 from volens.store import Store
@@ -26,6 +27,9 @@ from volens.store.log import (
 )
 from volens.store.log.audit_log import newest_time_of_kind
 from volens.store.log.log_growth import verify_log_from
+from volens.store.log.rollback_check import check_shards
+from volens.store.log.shard_report import ShardReport
+from volens.store.log.shard_verification import verify_shards
 from volens.store.people import broken_rows
 
 MAX_ENTRIES: Final = 1000
@@ -41,24 +45,37 @@ class PublishedLog:
         self._store = store
 
     def verify(self, start: Checkpoint | None = None) -> LogReport:
-        """Verify the whole audit log, and the seals of all authenticated rows; see `verify_log` and `broken_rows`.
+        """Verify the main log, its shards, and the seals of all authenticated rows.
+
+        See `verify_log`, `verify_shards` and `broken_rows`.
 
         With `start`, a checkpoint that this site has signed, only what was added to the log since; see
         `verify_log_from`. All rows are verified in both cases.
 
         Raises:
-            TamperError: the log or a seal does not hold; the message names the rows.
+            TamperError: the log, a shard or a seal does not hold; the message names the rows.
         """
-        report = self.verify_entries(start)
+        report = replace(self.verify_entries(start), shards=self.verify_shards())
         self.verify_rows()
         return report
 
     def verify_entries(self, start: Checkpoint | None = None) -> LogReport:
-        """Verify the whole audit log, or what was added since `start`; see `verify_log` and `verify_log_from`."""
+        """Verify the whole main log, or what was added since `start`; see `verify_log` and `verify_log_from`."""
         with self._store.read() as connection:
             if start is None:
                 return verify_log(connection, self._store.verifier_key)
             return verify_log_from(connection, self._store.verifier_key, start)
+
+    def verify_shards(self, name: str | None = None) -> ShardReport:
+        """Verify the shards that are there, or one, also against what the keyring remembers; see `verify_shards`.
+
+        Raises:
+            UnknownError: there is no shard of this name.
+            TamperError: a shard does not hold, or is not the one that the keyring remembers.
+        """
+        with self._store.read() as connection:
+            check_shards(connection, self._store.keyring)
+            return verify_shards(connection, self._store.verifier_key, name)
 
     def verify_rows(self) -> None:
         """Verify the seals of all authenticated rows; see `broken_rows`.
@@ -77,9 +94,15 @@ class PublishedLog:
         """Write the public log into a folder for a web server; see `volens.rights.static_tiles`."""
         return write_tiles(self.public(period), self._store.verifier_key, folder)
 
-    def export(self) -> Iterator[bytes]:
-        """Yield the lines of the whole log, as `volens.audit.verify_log_file` reads them; see `export_lines`."""
-        return export_lines(self._store)
+    def export(self, shard: str | None = None) -> Iterator[bytes]:
+        """Yield the lines of the main log, or of one shard, as `volens.audit.verify_log_file` reads them.
+
+        See `export_lines` and `shard_lines`.
+
+        Raises:
+            UnknownError: there is no shard of this name.
+        """
+        return export_lines(self._store) if shard is None else shard_lines(self._store, shard)
 
     def checkpoint(self) -> str:
         """Return the newest checkpoint: a C2SP signed note."""

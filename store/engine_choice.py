@@ -3,7 +3,6 @@
 A home has its databases in files, or names those of a PostgreSQL server in ``databases.json``.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,6 @@ from volens.store.sqlite.database import SqliteEngine
 from volens.store.sqlite.database_files import copy_closed, put_in_place
 
 _SCHEMAS: Final = {"data": "volens", "keyring": "volens_keyring"}
-_ROLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 __all__ = ["copy_closed", "open_engine", "put_in_place", "role_sql", "server_databases"]
 
@@ -73,8 +71,5 @@ def role_sql(databases: SiteDatabases, app: str, doors: str | None = None, zones
     """
     with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
         from volens.store.postgres import DatabaseUrl, app_role, door_role  # noqa: PLC0415  an optional package
-    for role in (app, *(() if doors is None else (doors,))):
-        if not _ROLE.fullmatch(role) or role.startswith("pg_"):
-            raise InputError("a role is named by small letters, digits and underscores (63 at most), and not pg_...")
     data, keyring = (DatabaseUrl.parse(databases.of_line(line), schema=_SCHEMAS[line]).schema for line in _SCHEMAS)
     return app_role(app, data, keyring) if doors is None else door_role(doors, data, app, zones)

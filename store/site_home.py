@@ -59,7 +59,8 @@ def make_home(
             on_failure.callback(holder.discard)
             controller = Controller(site_id, name, contact)
             store = Store.create(draft, root_key=root_key, controller=controller, clock=clock, random=random)
-            on_failure.callback(store.discard)
+            for one in (store.keyring.engine.discard, store.data.discard, store.close):
+                on_failure.callback(one)
             write_public_key(draft, store.verifier_key)
             draft.replace(home)
             on_failure.pop_all()

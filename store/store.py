@@ -32,6 +32,7 @@ from volens.store.log.rollback_check import (
     find_rollback,
     repair_keyring,
 )
+from volens.store.log.shard_log import ShardWriter, newest_time
 from volens.store.prepared_query import ReadSnapshot
 from volens.store.public_key_file import check_public_key
 from volens.store.row_seals import RowSeals, mark_writing
@@ -69,6 +70,7 @@ class Transaction:
         self._seals = store.seals
         self._signed: tuple[Checkpoint, str] | None = None
         self._start = audit_log.log_size(connection)
+        self.shards = ShardWriter(connection, store.keyring, store.origin, store.random, self.log)
 
     def next_id(self, table: Table) -> int:
         """Return an id that no row of a table ever had; the caller inserts a row with it."""
@@ -139,11 +141,11 @@ class Transaction:
         return {"interacted_at": at, "mac": self._seals.interaction_mac(receipt_id, format_time(at))}
 
     def finish(self) -> bool:
-        """Sign a checkpoint if leaves are not covered by one; return whether the log grew."""
+        """Sign checkpoints if leaves are not covered by one; return whether the log or a shard grew."""
         has_grown = audit_log.log_size(self.connection) > self._start
         if has_grown:
             self.sign_log()
-        return has_grown
+        return self.shards.finish() or has_grown
 
 
 @final
@@ -181,7 +183,7 @@ class Store:
         self._restoring, self._any_time = restoring, False
         with data.read() as connection:
             row = connection.execute(select(tables.site)).one_or_none()
-            self._newest_time = audit_log.newest_time(connection)
+            self._newest_time = newest_time(connection)
         if row is None:
             raise TamperError(f"integrity: {data.name} has no site; restore the data file")
         controller = Controller(SiteId(row.site_id), row.controller_name, row.controller_contact)
@@ -307,7 +309,7 @@ class Store:
 
     def note_newest_time(self, connection: Connection | ReadSnapshot) -> None:
         """Read the time of the newest log entry, which another process may have written."""
-        self._newest_time = audit_log.newest_time(connection)
+        self._newest_time = newest_time(connection)
 
     def read(self) -> AbstractContextManager[Connection]:
         """Read in one consistent snapshot."""
@@ -372,13 +374,6 @@ class Store:
     def places(self) -> list[Place]:
         """Return every place that may hold bytes of a row or a secret, for an erasure to search."""
         return [*self.data.places(), *self.keyring.engine.places()]
-
-    def discard(self) -> None:
-        """Close and remove both databases, which were made just now."""
-        self.seals.close()
-        self.data.discard()
-        self.keyring.close()
-        self.keyring.engine.discard()
 
     def close(self) -> None:
         """Close both databases."""

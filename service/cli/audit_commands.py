@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -29,8 +29,20 @@ from volens.service.cli.output import counted, emit, members, shown
 from volens.service.cli.session import opened
 from volens.store import PUBLIC_KEY_FILE
 from volens.store.files import shell_command
+from volens.store.log.shard_report import ShardReport, VerifiedShard
 
 app = Commands("audit", "Verify, show and export the audit log.")
+
+SHARD_MEMBERS: Final = "name size root openings is_closed kinds"
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="<name>",
+        help="One shard of the log, such as 'visits/lobby/2026-11/17'; 'volens audit verify' lists them.",
+        show_default=False,
+    ),
+]
 
 
 @app.command(
@@ -62,15 +74,20 @@ def verify(
     save: Annotated[
         Path | None, typer.Option("--save", help="Write the newest checkpoint to this file, for the next --from.")
     ] = None,
+    shard: ShardOption = None,
     home: HomeOption = None,
 ) -> Output:
-    """Verify the audit log, and every authenticated row of the site. Exit code 4 if something does not hold.
+    """Verify the main log, the shards with the visits, and every authenticated row. Exit code 4 if one does not hold.
 
     With --from, only the entries after an earlier checkpoint are read, and that the log continues it. With FILE, verify
-    an exported log, or tiles, with the public key alone: no site and no keyring are needed.
+    an exported log or shard, or tiles, with the public key alone: no site and no keyring are needed.
     """
     if save is not None and save != start:
         must_be_new(save, "the checkpoint")
+    if file is not None and shard is not None:
+        raise InputError("got FILE and --shard; a file has one log or one shard, leave --shard out")
+    if shard is not None and (start is not None or save is not None):
+        raise InputError("got --shard with --from or --save, which are of the main log; leave them out")
     if file is not None:
         if file.is_dir():
             return _verify_tiles(file, trust, evidence or [], start, save)
@@ -80,28 +97,35 @@ def verify(
     if trust is not None or evidence:
         raise InputError("got --trust or --evidence without FILE; pass the log that 'volens audit export' wrote")
     with opened(home) as site:
+        if shard is not None:
+            (one,) = site.log.verify_shards(shard).shards or (None,)
+            return _shard_output(shard, one)
         report = site.log.verify(None if start is None else _checkpoint_in(start, site.verifier_key))
     _save(save, report.note)
     count = counted(report.size - report.since, "new entry", "new entries")
     since = "" if start is None else f"{count} after the {report.since} of {shown(start)}; "
     text = (
         f"the log {report.origin} holds: {report.size} entries, {since}{report.checkpoints} signed checkpoints, "
-        f"{report.openings} entries that can still be opened\n{_by_kind(report.kinds)}"
+        f"{report.openings} entries that can still be opened\n{_by_kind(report.kinds)}\n{_shards(report.shards)}"
     )
-    return members(report, "origin size since root checkpoints openings kinds"), text.rstrip("\n")
+    shards = [members(one, SHARD_MEMBERS) for one in report.shards.shards]
+    document = members(report, "origin size since root checkpoints openings kinds") | {"shards": shards}
+    return document | {"shards_ended": report.shards.ended, "shards_lost": report.shards.lost}, text
 
 
 @app.command("export", "volens-log.jsonl")
 def export(
-    site: Site, out: Annotated[Path, typer.Argument(help="The file to write (JSON Lines).", show_default=False)]
+    site: Site,
+    out: Annotated[Path, typer.Argument(help="The file to write (JSON Lines).", show_default=False)],
+    shard: ShardOption = None,
 ) -> Output:
-    """Write the whole audit log into a file that anyone can verify with site.pub alone.
+    """Write the main log, or one shard of it, into a file that anyone can verify with site.pub alone.
 
     It has every leaf and every signed checkpoint, and the details of zones, notices and recipients only. Leaves show
     the kind and the time of each event, so give the file to an auditor and do not publish it.
     """
     must_be_new(out, "the log")
-    write_private(out, site.log.export())
+    write_private(out, site.log.export(shard))
     with lines_of(out, "log", MAX_LINE_BYTES) as lines:
         checked = verify_log_file(lines, site.verifier_key)
     document = {"file": str(out), "key": site.verifier_key.line()} | members(checked.head, "origin size root")
@@ -202,7 +226,7 @@ def _verify_file(file: Path, trust: Path | None, evidence: list[Path]) -> Output
         checked = verify_log_file(lines, key, seen)
     document = members(checked.head, "origin size root") | members(checked, "checkpoints openings kinds")
     text = (
-        f"valid: the log {key.name}, {counted(checked.head.size, 'entry', 'entries')}, "
+        f"valid: the log {checked.head.origin}, {counted(checked.head.size, 'entry', 'entries')}, "
         f"{counted(checked.checkpoints, 'signed checkpoint')}, {counted(checked.openings, 'entry', 'entries')} with "
         f"details; it continues {counted(len(seen), 'piece')} of evidence\n{_by_kind(checked.kinds)}"
     )
@@ -220,6 +244,25 @@ def _open_note(note: str, key: VerifierKey) -> Checkpoint:
     except TamperError:
         refuse_other_signer("this checkpoint", note, key)
         raise
+
+
+def _shards(report: ShardReport) -> str:
+    lines = [f"  {one.size:6} {one.name}{'' if one.is_closed else ' (open)'}" for one in report.shards]
+    there = f"{counted(len(lines), 'shard')} with {counted(report.entries, 'entry', 'entries')} hold"
+    ended = f"{counted(report.ended, 'shard')} ended and deleted"
+    lost = f"; {counted(report.lost, 'shard')} lost by a restore, as a whole or in part" if report.lost else ""
+    return "\n".join([f"{there}; {ended}{lost}", *lines])
+
+
+def _shard_output(name: str, shard: VerifiedShard | None) -> Output:
+    if shard is None:
+        return {"name": name, "ended": True}, f"the shard {name} has ended; the next sweep deletes it"
+    state = "closed by the main log" if shard.is_closed else "still open"
+    text = (
+        f"the shard {name} holds: {counted(shard.size, 'entry', 'entries')}, {shard.openings} of which can still be "
+        f"opened; it is {state}\n{_by_kind(shard.kinds)}"
+    )
+    return members(shard, SHARD_MEMBERS) | {"ended": False}, text
 
 
 def _by_kind(kinds: Mapping[str, int]) -> str:

@@ -187,7 +187,8 @@ def _site(site: Site) -> str:
     if site.unfinished is not None:
         raise site.unfinished
     report = site.log.verify_entries()
-    return f"opens, the log of {report.size} entries holds, no erasure is unfinished"
+    site.log.verify_shards()
+    return f"opens, the log of {report.size} entries holds with its shards, no erasure is unfinished"
 
 
 def _zones(site: Site) -> str:

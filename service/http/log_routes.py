@@ -23,6 +23,16 @@ MAX_START: Final = 2**53 - 1
 router: Final = APIRouter(tags=["log"], route_class=GuardedRoute)
 
 
+class ShardAnswer(BaseModel):
+    """A shard of the log: the visits of one zone in one month."""
+
+    name: str = Field(description="place, month, and the leaf of the main log", examples=["visits/lobby/2026-11/17"])
+    size: int = Field(description="number of leaves", examples=[17])
+    root: str = Field(description="RFC 6962 tree head, hexadecimal", examples=[EXAMPLE_SHA256])
+    is_closed: bool = Field(description="the main log states its final size and root", examples=[True])
+    kinds: dict[str, int] = Field(description="number of leaves of each kind", examples=[{"door.matched": 17}])
+
+
 class LogAnswer(BaseModel):
     """The result of verifying the audit log now."""
 
@@ -32,6 +42,9 @@ class LogAnswer(BaseModel):
     key: str = Field(description="the first line of site.pub", examples=["volens/4f2a+1b2c3d4e+AbC..."])
     successions: list[str] = Field(description="further lines of site.pub, which introduce later keys", examples=[[]])
     kinds: dict[str, int] = Field(description="number of leaves of each kind", examples=[{"site.created": 1}])
+    shards: list[ShardAnswer] = Field(description="the shards that are there; each was verified")
+    shards_ended: int = Field(description="number of shards that ended and were deleted", examples=[3])
+    shards_lost: int = Field(description="number of shards that a restore could not put back", examples=[0])
 
 
 class LogEntries(BaseModel):
@@ -50,7 +63,7 @@ class Proof(BaseModel):
 
 @router.get("/log", summary="Verify the whole audit log")
 async def verify_log(app_state: SharedState) -> LogAnswer:
-    """Verify every leaf, every node and every signature of the log."""
+    """Verify every leaf, every node and every signature of the log and of its shards."""
     report = await app_state.desk_pool.run(app_state.site.log.verify)
     key = await app_state.desk_pool.run(lambda: app_state.site.verifier_key)
     return LogAnswer(
@@ -60,6 +73,14 @@ async def verify_log(app_state: SharedState) -> LogAnswer:
         key=key.line(),
         successions=[one.token for one in key.successions],
         kinds=dict(report.kinds),
+        shards=[
+            ShardAnswer(
+                name=one.name, size=one.size, root=one.root.hex(), is_closed=one.is_closed, kinds=dict(one.kinds)
+            )
+            for one in report.shards.shards
+        ],
+        shards_ended=report.shards.ended,
+        shards_lost=report.shards.lost,
     )
 
 

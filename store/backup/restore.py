@@ -15,6 +15,7 @@ from typing import Final, final
 from sqlalchemy import select
 
 from volens.audit import Checkpoint, VerifierKey, read_leaf
+from volens.audit.shard import SHARD_CLOSED, SHARD_LOST
 from volens.consent import InputError, ReceiptId, TamperError, UnavailableError
 from volens.store.backup.manifest import MANIFEST, MANIFEST_FILE, Manifest, read_manifest, verify_manifest
 from volens.store.files.durable_copy import copy_private
@@ -23,7 +24,11 @@ from volens.store.keys.generations import all_remembered, forget
 from volens.store.keys.root_key.holder_choice import ROOT_KEY_FILE
 from volens.store.keys.root_key.key_record import RECORD_FILE
 from volens.store.log import audit_log
-from volens.store.log.remembrance import remembered_leaves
+from volens.store.log.keyring_memory import read_memory
+from volens.store.log.remembrance import accept_shards, remembered_leaves
+from volens.store.log.shard_log import shard_heads
+from volens.store.log.shard_memory import misfitting, remembered_shards
+from volens.store.log.shard_verification import verify_shards
 from volens.store.people.restrictions import RESTRICTED, restrict
 from volens.store.public_key_file import write_public_key
 from volens.store.schema import data_tables as tables
@@ -110,7 +115,7 @@ def copy_root_key(source: Path, into: Path) -> None:
 def catch_up(store: Store, manifest: Manifest | None, signed: Sequence[Checkpoint], *, is_authentic: bool) -> CaughtUp:
     """Add to the data file of a store the log entries that only the keyring remembers, in one transaction.
 
-    1. The file is sound: its pages, its foreign keys, its whole audit log.
+    1. The file is sound: its pages, its foreign keys, its whole audit log with its shards.
     2. It is the file of the manifest.
     3. Its log and the remembered one are one log: the shorter is the beginning of the longer.
     4. The missing entries are put back, byte for byte, so that the head and its signature are the same as before: the
@@ -133,6 +138,7 @@ def catch_up(store: Store, manifest: Manifest | None, signed: Sequence[Checkpoin
                 "integrity: the data file is damaged; restore a backup with 'volens restore DIR --in-place'"
             )
         audit_log.verify_log(connection, store.verifier_key)
+        verify_shards(connection, store.verifier_key)
         # 2.
         size = audit_log.log_size(connection)
         if manifest is not None:
@@ -198,6 +204,31 @@ def accept_older_rows(store: Store, put_back: Mapping[str, int]) -> tuple[int, i
         with store.keyring.write() as kept:
             forget(kept, lost)
     return count, len(perhaps)
+
+
+def accept_older_shards(store: Store, put_back: Mapping[str, int]) -> int:
+    """State in the log which shards of it are older than the keyring remembers, or missing; return how many.
+
+    The visits in them are lost. If there are any, or if a shard was closed since the backup (`put_back`: the kinds of
+    the entries since), every shard is closed, so that no number in it is given out a second time: the next visit opens
+    another shard. Can be repeated.
+    """
+    with store.keyring.read() as kept:
+        known = remembered_shards(kept, read_memory(store.keyring).shards_digest) or []
+    with store.read() as connection:
+        lost = misfitting(connection, known)
+        newer = {one.shard for one in known} != {one.shard for one in shard_heads(connection)}
+    if lost or put_back.get(SHARD_CLOSED):
+        with store.write() as tx:
+            tx.shards.close_all(tx.now)
+            for one, _problem in lost:
+                details: dict[str, str | int] = {"opened": one.shard, "size": one.size, "root": one.root.hex()}
+                if not audit_log.has_entry(tx.connection, details):
+                    tx.log(SHARD_LOST, details)
+    if lost or newer:
+        with store.read() as connection:
+            accept_shards(store.keyring, connection)
+    return len(lost)
 
 
 def root_at(store: Store, checkpoint: Checkpoint) -> bytes | None:

@@ -14,6 +14,7 @@ from volens.audit import Checkpoint, Event, NodeReader, VerifierKey
 from volens.consent import InputError, ReceiptId, TamperError, parse_time
 from volens.consent.json_reader import read_json
 from volens.store.keys.secrets import Random
+from volens.store.log.shard_report import NO_SHARDS, ShardReport
 from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.schema import data_tables as tables
 
@@ -31,12 +32,13 @@ _NODE: Final = select(tables.audit_node.c.hash).where(
 @final
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """The result of a verification of the log, or of what was added to it.
+    """The result of a verification of the main log, or of what was added to it, and of its shards if they were too.
 
     Attributes:
         origin, size, root: the log's newest checkpoint; `note` is this checkpoint, signed.
         checkpoints, openings, kinds: numbers of what was verified.
         since: the number of leaves that were not read again, because an earlier checkpoint covers them.
+        shards: those that were verified.
     """
 
     origin: str
@@ -47,6 +49,7 @@ class LogReport:
     kinds: Mapping[str, int] = field(default_factory=dict)
     since: int = 0
     note: str = ""
+    shards: ShardReport = NO_SHARDS
 
 
 def log_size(connection: Connection | ReadSnapshot) -> int:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, insert, select, update
 from volens.audit import Checkpoint
 from volens.consent import TamperError
 from volens.store.keys.keyring import Keyring, LogHead
+from volens.store.log.shard_memory import NO_SHARDS
 from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.schema import keyring_tables as tables
 
@@ -34,6 +35,7 @@ _MEMORY: Final = PreparedQuery(
         tables.keyring_memory.c.ended_digest,
         tables.keyring_memory.c.forgotten_size,
         tables.keyring_memory.c.restoring,
+        tables.keyring_memory.c.shards_digest,
         tables.keyring_memory.c.mac,
     ).join_from(tables.keyring, tables.keyring_memory, tables.keyring_memory.c.single == 1)
 )
@@ -55,6 +57,7 @@ class Memory:
         head: of the log, when it was remembered last.
         ended_count: how many consents ended, by the same time; `ended_digest` is the digest of their list.
         restoring: a restore has begun and is not finished.
+        shards_digest: over the heads of the shards of the log (`volens.store.log.shard_memory`).
         forgotten_size: a data file whose log has so many entries has every end that was forgotten; an older one must
             not be restored.
     """
@@ -63,6 +66,7 @@ class Memory:
     ended_count: int
     ended_digest: bytes
     restoring: bool
+    shards_digest: bytes = NO_SHARDS
     forgotten_size: int = 0
 
 
@@ -73,7 +77,13 @@ def begin_memory(keyring: Keyring) -> None:
         mac = _mac(keyring, _message(Memory(head, 0, EMPTY_DIGEST, restoring=False)))
         kept.execute(
             insert(tables.keyring_memory).values(
-                single=1, ended_count=0, ended_digest=EMPTY_DIGEST, forgotten_size=0, restoring=0, mac=mac
+                single=1,
+                ended_count=0,
+                ended_digest=EMPTY_DIGEST,
+                forgotten_size=0,
+                restoring=0,
+                shards_digest=NO_SHARDS,
+                mac=mac,
             )
         )
 
@@ -98,10 +108,10 @@ def authentic_memory(kept: Connection | ReadSnapshot, keyring: Keyring) -> Memor
     rows = _MEMORY.rows(kept, {})
     if len(rows) != 1:
         return None
-    size, log_root, ended_count, ended_digest, forgotten_size, restoring, mac = rows[0]
+    size, log_root, ended_count, ended_digest, forgotten_size, restoring, shards, mac = rows[0]
     if min(size, ended_count, forgotten_size) < 0:
         return None
-    memory = Memory(LogHead(size, log_root), ended_count, ended_digest, bool(restoring), forgotten_size)
+    memory = Memory(LogHead(size, log_root), ended_count, ended_digest, bool(restoring), bytes(shards), forgotten_size)
     return memory if hmac.compare_digest(mac, _mac(keyring, _message(memory))) else None
 
 
@@ -114,6 +124,7 @@ def write_memory(kept: Connection, keyring: Keyring, memory: Memory) -> None:
             ended_digest=memory.ended_digest,
             forgotten_size=memory.forgotten_size,
             restoring=int(memory.restoring),
+            shards_digest=memory.shards_digest,
             mac=_mac(keyring, _message(memory)),
         )
     )
@@ -164,7 +175,7 @@ def _message(memory: Memory) -> bytes:
     head = memory.head
     counts = (head.size, memory.ended_count, memory.forgotten_size, int(memory.restoring))
     numbers = b"".join(one.to_bytes(8, "big") for one in counts)
-    return b"memory" + numbers + head.root + memory.ended_digest
+    return b"memory" + numbers + head.root + memory.ended_digest + memory.shards_digest
 
 
 def _abandoned(size: int, root: bytes) -> bytes:

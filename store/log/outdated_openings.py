@@ -22,7 +22,7 @@ SITE_KINDS: Final = frozenset(
 )
 """Kinds that name no person and no member of staff, and that the site reads again: about its keys and backups."""
 
-_REFERRING: Final = frozenset({"log_index", "approval_index"})
+_REFERRING: Final = frozenset({"log_index", "approval_index", "closed_index"})
 _BATCH: Final = 500
 _event, _opening = tables.audit_event.c, tables.audit_opening.c
 
@@ -39,7 +39,7 @@ def referenced(connection: Connection) -> set[int]:
 def outdated_openings(connection: Connection, before: datetime, kept: AbstractSet[int], at_most: int) -> list[int]:
     """Return the entries older than a time that can still be opened, oldest first, without those in `kept`.
 
-    Visits are left out, which have a term of their own. Cost: reads the openings before that time, which are few after
+    Counts are left out, which have a term of their own. Cost: reads the openings before that time, which are few after
     the first sweep.
 
     Raises:

@@ -37,6 +37,7 @@ from volens.store.log.keyring_memory import (
     verified_ends,
     write_memory,
 )
+from volens.store.log.shard_memory import remember_shards, remembered_shards, replace_shards
 from volens.store.prepared_query import InList, PreparedQuery
 from volens.store.schema import data_tables as tables
 from volens.store.schema import keyring_tables
@@ -79,6 +80,9 @@ def remember(keyring: Keyring, connection: Connection, codes_of: CodesOf, *, wai
         before = memory = authentic_memory(kept, keyring)
         if memory is None:
             return
+        shards = remembered_shards(kept, memory.shards_digest)
+        if shards is None:
+            return
         ends, are_some_known = _new_ends(kept, connection, memory.head.size)
         if are_some_known and verified_ends(kept, memory) is None:
             return  # a row that another program added must not hide an end
@@ -90,6 +94,7 @@ def remember(keyring: Keyring, connection: Connection, codes_of: CodesOf, *, wai
             replace_codes(kept, codes_of(connection, consents))
         if memory.head.size < size:
             memory = replace(memory, head=LogHead(size, audit_log.root_at(connection, size)))
+        memory = replace(memory, shards_digest=remember_shards(kept, connection, shards))
         if memory != before:
             write_memory(kept, keyring, memory)
 
@@ -202,7 +207,9 @@ def is_authentic(keyring: Keyring) -> bool:
     """Return whether the whole memory of the keyring is authentic."""
     with keyring.engine.read_prepared() as kept:
         memory = authentic_memory(kept, keyring)
-        return memory is not None and verified_ends(kept, memory) is not None
+        if memory is None or remembered_shards(kept, memory.shards_digest) is None:
+            return False
+        return verified_ends(kept, memory) is not None
 
 
 def begin_restore(keyring: Keyring, connection: Connection, abandoned: Iterable[Checkpoint]) -> None:
@@ -213,14 +220,29 @@ def begin_restore(keyring: Keyring, connection: Connection, abandoned: Iterable[
     """
     with keyring.write() as kept:
         memory = authentic_memory(kept, keyring)
-        if memory is None or verified_ends(kept, memory) is None:
+        is_whole = memory is not None and remembered_shards(kept, memory.shards_digest) is not None
+        if memory is None or not is_whole or verified_ends(kept, memory) is None:
             _add_leaves(kept, connection)
             size, ends = audit_log.log_size(connection), ended_rows(kept)
             head = LogHead(size, audit_log.root_at(connection, size))
-            memory = Memory(head, len(ends), chained(EMPTY_DIGEST, ends), restoring=True)
+            shards = replace_shards(kept, connection)
+            memory = Memory(head, len(ends), chained(EMPTY_DIGEST, ends), restoring=True, shards_digest=shards)
             memory = _with_ends(kept, memory, _new_ends(kept, connection, 0)[0], size)
         abandon_heads(kept, keyring, abandoned)
         write_memory(kept, keyring, replace(memory, restoring=True))
+
+
+def accept_shards(keyring: Keyring, connection: Connection) -> None:
+    """Remember the shards of a restored data file, and no others.
+
+    Raises:
+        TamperError: the memory of the keyring was changed meanwhile.
+    """
+    with keyring.write() as kept:
+        memory = authentic_memory(kept, keyring)
+        if memory is None:
+            raise TamperError(f"integrity: {MEMORY_CHANGED}; put the newest keyring.db back")
+        write_memory(kept, keyring, replace(memory, shards_digest=replace_shards(kept, connection)))
 
 
 def end_restore(keyring: Keyring) -> None:

@@ -19,6 +19,8 @@ from volens.store.log.home_evidence import certificates_folder
 from volens.store.log.keyring_memory import abandoned_heads, authentic_memory, verified_ends
 from volens.store.log.remembrance import check_newest_leaves
 from volens.store.log.secrets_held import returned_secrets, unopenable
+from volens.store.log.shard_log import ShardHead
+from volens.store.log.shard_memory import misfitting, remembered_shards
 from volens.store.schema import data_tables as tables
 
 
@@ -52,7 +54,9 @@ def check_write(home: Path, connection: Connection, keyring: Keyring) -> None:
 
 
 def find_rollback(home: Path, connection: Connection, keyring: Keyring, evidence: Sequence[Evidence]) -> Misfit | None:
-    """Hold the log against the keyring's memory and against evidence; see `find_misfit`.
+    """Hold the log against the keyring's memory and against evidence, and then its shards against that memory.
+
+    See `find_misfit`, and `volens.store.log.shard_memory.misfitting`.
 
     Cost: reads the list of ended consents and of those in force.
 
@@ -63,8 +67,9 @@ def find_rollback(home: Path, connection: Connection, keyring: Keyring, evidence
     with keyring.read() as kept:
         memory = authentic_memory(kept, keyring)
         ends = None if memory is None else verified_ends(kept, memory)
+        shards = None if memory is None else remembered_shards(kept, memory.shards_digest)
         abandoned = abandoned_heads(kept, keyring)
-    if ends is None:
+    if ends is None or shards is None:
         memory = None
     size, read = audit_log.log_size(connection), audit_log.node_reader(connection)
     sizes = {one.head.size for one in evidence} | (set() if memory is None else {memory.head.size})
@@ -78,8 +83,30 @@ def find_rollback(home: Path, connection: Connection, keyring: Keyring, evidence
         abandoned=abandoned,
     )
     misfit = find_misfit(facts)
+    if misfit is None:
+        return _shard_misfit(connection, shards or ())
     # The folder is searched for the advice only.
-    return misfit and find_misfit(replace(facts, certificates=certificates_folder(home)))
+    return find_misfit(replace(facts, certificates=certificates_folder(home)))
+
+
+def check_shards(connection: Connection, keyring: Keyring) -> None:
+    """Hold the shards of the log against those that the keyring remembers, if its memory is authentic.
+
+    Raises:
+        TamperError: one is missing, shorter, or another one.
+    """
+    with keyring.read() as kept:
+        memory = authentic_memory(kept, keyring)
+        shards = None if memory is None else remembered_shards(kept, memory.shards_digest)
+    if (misfit := _shard_misfit(connection, shards or ())) is not None:
+        raise misfit.error()
+
+
+def _shard_misfit(connection: Connection, remembered: Sequence[ShardHead]) -> Misfit | None:
+    found = misfitting(connection, remembered)
+    if not found:
+        return None
+    return Misfit(f"the data file {found[0][1]}; this is an older data file, or a shard was changed", RESTORE)
 
 
 def check_newest(

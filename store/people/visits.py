@@ -8,7 +8,7 @@ verification (1:1) count apart. At its beginning `volens.identify.visit_recorder
 |---|---|---|
 | `last_interaction`, the date of the last visit | a day | the consent ends |
 | a row of `passage`, if the zone keeps a history | a minute, for 1:N and for 1:1 | it is `match_history_days` old |
-| the log leaf `door.matched`, whose opening dies with the row | with each row | as the row |
+| a leaf `door.matched` in a shard of the log, whose opening dies with the row | with each row | the shard ends |
 | a `door.decision` message in the outbox, if a recipient wants it | 10 s | it is delivered |
 
 All of it ends with the consent. A face that matches no person leaves no record. Visits are told to the person only: in
@@ -25,6 +25,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, insert, select, up
 
 from volens.consent import DataSubjectId, ModelId, Purpose, ReceiptId, format_time
 from volens.store.log.audit_log import erase_outdated_openings
+from volens.store.log.shard_log import erase_outdated_shard_openings
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.schema import data_tables as tables
@@ -35,6 +36,8 @@ VISIT: Final = timedelta(seconds=10)
 """A person who matches again within this time is still on the same visit."""
 
 MATCHED: Final = "door.matched"
+PLACE: Final = "visits"
+"""Each zone has shards of its own in the log: ``visits/lobby``."""
 
 _live = tables.live_consent.c
 _interaction = tables.last_interaction.c
@@ -131,20 +134,10 @@ def add_visits(
             continue
         row = {name: getattr(one, name) for name in OWNER} | {"matched_at": minute, "kind": kind.value}
         tx.connection.execute(insert(tables.passage), row | {"model_id": model_id, "asked_by": caller})
-        tx.log(
-            MATCHED,
-            {
-                "receipt_id": one.receipt_id,
-                "zone": one.purpose,
-                "kind": kind.value,
-                "minute": format_time(minute),
-                "model": model_id,
-                **asked_by,
-            },
-            receipt_id=one.receipt_id,
-            at=minute,
-            ends_at=minute + timedelta(days=one.match_history_days),
-        )
+        details = {"receipt_id": one.receipt_id, "zone": one.purpose, "kind": kind.value}
+        details |= {"minute": format_time(minute), "model": model_id, **asked_by}
+        kept_for = timedelta(days=one.match_history_days)
+        tx.shards.append(f"{PLACE}/{one.purpose}", kept_for, MATCHED, minute, [details], receipt_id=one.receipt_id)
 
 
 @final
@@ -183,6 +176,7 @@ def prune_visits(tx: Transaction) -> int:
         rows = delete(tables.passage).where(_passage.purpose == zone.purpose, _passage.matched_at < oldest)
         deleted += tx.connection.execute(rows).rowcount
     erase_outdated_openings(tx.connection, tx.now)
+    erase_outdated_shard_openings(tx.connection, tx.now)
     return deleted
 
 

@@ -5,22 +5,30 @@ application role cannot change or delete what the tables' rules do not let it; t
 could drop them. A door role reads what a door of some zones needs, and row-level security hides the rows of others.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sqlalchemy import Table
 
+from volens.consent import InputError
 from volens.store.postgres.postgres_catalogue import declared
 from volens.store.schema.table_builder import rule_of
 
 APP_POLICY: Final = "volens_app"
 DOOR_POLICY: Final = "volens_door"
+_ROLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _DOOR_TABLES: Final = ("zone", "live_consent", "biometric_reference", "restriction", "score_counts")
 """What a door of a zone reads; all have the column `purpose`."""
 
 
 def app_role(role: str, data: str, keyring: str) -> list[str]:
-    """Return the SQL for the role of application nodes; `data` and `keyring` are the names of the schemas."""
+    """Return the SQL for the role of application nodes; `data` and `keyring` are the names of the schemas.
+
+    Raises:
+        InputError: this is not the name of a role.
+    """
+    _check_role(role)
     lines = [f"CREATE ROLE {role} LOGIN;", f"-- then, in psql: \\password {role}"]
     for line, schema in (("data", data), ("keyring", keyring)):
         lines += [f"REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;", f"GRANT USAGE ON SCHEMA {schema} TO {role};"]
@@ -36,7 +44,12 @@ def door_role(role: str, data: str, app: str, zones: Sequence[str]) -> list[str]
 
     Row-level security is on for these tables then, for every role but their owner, so the application role gets a
     policy of its own.
+
+    Raises:
+        InputError: `role` or `app` is not the name of a role.
     """
+    _check_role(role)
+    _check_role(app)
     listed = ", ".join(f"'{zone}'" for zone in zones)
     lines = [f"CREATE ROLE {role} LOGIN;", f"GRANT USAGE ON SCHEMA {data} TO {role};"]
     for name in _DOOR_TABLES:
@@ -49,6 +62,11 @@ def door_role(role: str, data: str, app: str, zones: Sequence[str]) -> list[str]
             f"CREATE POLICY {DOOR_POLICY}_{role} ON {table} FOR SELECT TO {role} USING (purpose IN ({listed}));",
         ]
     return lines
+
+
+def _check_role(role: str) -> None:
+    if not _ROLE.fullmatch(role) or role.startswith("pg_"):
+        raise InputError("a role is named by small letters, digits and underscores (63 at most), and not pg_...")
 
 
 def _rights_on(table: Table, name: str, role: str) -> Iterator[str]:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import psycopg
-from psycopg.types.numeric import IntLoader
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from volens.consent import UnavailableError
@@ -16,21 +15,18 @@ from volens.store.engine import Place, Scrubbed, StoreEngine
 from volens.store.files.freed_memory import overwritten
 from volens.store.postgres.database_url import DatabaseUrl
 from volens.store.postgres.postgres_catalogue import check_schema, declared, fingerprint
+from volens.store.postgres.postgres_connections import BEGIN, READ, TRANSACTION_ID, pooled_engine
 from volens.store.postgres.postgres_errors import is_lost, meant, translated
 from volens.store.postgres.postgres_self_check import check_refusals
-from volens.store.postgres.postgres_snapshot import PostgresSnapshot, compiled, driver_of, keep_snapshots
+from volens.store.postgres.postgres_snapshot import PostgresSnapshot, compiled, driver_of
 from volens.store.prepared_query import PreparedQuery
 from volens.store.row_copy import copy_ids, copy_rows
 from volens.store.schema.keyring_tables import first_schedule
 
 LOCK_TIMEOUT_S: Final = 5.0
-CONNECT_TIMEOUT_S: Final = 5
 CHECK_EVERY_S: Final = 1.0
 """How old the last comparison of the schema may be when a transaction begins."""
 
-_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_BEGIN: Final = "volens_begin"
-_TRANSACTION_ID: Final = "volens_transaction_id"
 _LOCKS: Final = {"data": 0x766F6C01, "keyring": 0x766F6C02}
 _OLDEST_SERVER: Final = 150000
 _IN_DOUBT: Final = (
@@ -75,7 +71,7 @@ class PostgresEngine:
         self._line = line
         self._revisions = revisions
         self.attached: dict[str, Any] = {}
-        self._engine = _engine(url, self.attached)
+        self._engine = pooled_engine(url, self.attached)
         self._readers: list[psycopg.Connection[Any]] = []
         self._compared: str | None = None
         self._compared_at = -float("inf")
@@ -99,14 +95,14 @@ class PostgresEngine:
     @contextmanager
     def read(self) -> Generator[Connection]:
         """Read in one consistent snapshot."""
-        with translated(self.name), self._begun(_READ) as connection:
+        with translated(self.name), self._begun(READ) as connection:
             self._check(connection)
             yield connection
 
     @contextmanager
     def read_prepared(self) -> Generator[PostgresSnapshot]:
         """Read in one consistent snapshot, with prepared queries only."""
-        with translated(self.name), self._begun(_READ) as connection:
+        with translated(self.name), self._begun(READ) as connection:
             self._check(connection)
             yield PostgresSnapshot(driver_of(connection.connection), self.attached)
 
@@ -235,7 +231,7 @@ class PostgresEngine:
         for is_last in (False, True):
             connection = None
             try:
-                connection = self._engine.connect().execution_options(**{_BEGIN: begin})
+                connection = self._engine.connect().execution_options(**{BEGIN: begin})
                 connection.begin()
             except DBAPIError as error:
                 if connection is not None:
@@ -254,7 +250,7 @@ class PostgresEngine:
 
     def _commit(self, connection: Connection) -> None:
         transaction = connection.get_transaction()
-        transaction_id = connection.info.get(_TRANSACTION_ID)
+        transaction_id = connection.info.get(TRANSACTION_ID)
         try:
             if transaction is not None and transaction.is_active:
                 transaction.commit()
@@ -290,14 +286,14 @@ class PostgresEngine:
                 pass
 
     def _compare(self) -> None:
-        with self._engine.connect().execution_options(**{_BEGIN: "BEGIN"}) as connection, connection.begin() as whole:
+        with self._engine.connect().execution_options(**{BEGIN: "BEGIN"}) as connection, connection.begin() as whole:
             before = fingerprint(connection, self.url.schema)
             check_schema(connection, self.name, self._line, self.url.schema)
             whole.rollback()
         self._compared, self._compared_at = before, time.monotonic()
 
     def _check_revision(self) -> None:
-        with self._engine.connect().execution_options(**{_BEGIN: _READ}) as connection, connection.begin():
+        with self._engine.connect().execution_options(**{BEGIN: READ}) as connection, connection.begin():
             there = connection.scalar(text("SELECT to_regclass(:name)"), {"name": f"{self.url.schema}.alembic_version"})
             if there is None:
                 raise UnavailableError(
@@ -318,7 +314,7 @@ class PostgresEngine:
 
     def _create(self, fill: Callable[[Connection], None] | None) -> None:
         expected = declared(self._line)
-        with self._engine.connect().execution_options(**{_BEGIN: "BEGIN"}) as connection, connection.begin():
+        with self._engine.connect().execution_options(**{BEGIN: "BEGIN"}) as connection, connection.begin():
             schema = self.url.schema
             is_there = connection.scalar(text("SELECT to_regnamespace(:schema) IS NOT NULL"), {"schema": schema})
             if is_there and connection.scalar(
@@ -371,49 +367,3 @@ class PostgresEngine:
 def _sequence(table: Table) -> str:
     (column,) = table.primary_key
     return f"{table.name}_{column.name}_seq"
-
-
-class _Whole(IntLoader):
-    """Sums of whole numbers are whole numbers; the tables have no others."""
-
-
-def _engine(url: DatabaseUrl, attached: dict[str, Any]) -> Engine:
-    engine = create_engine(
-        url.url,
-        pool_size=4,
-        hide_parameters=True,  # an error message must not have what was written
-        # autocommit: the driver begins no transaction by itself, `_on_begin` does.
-        connect_args={"autocommit": True, "connect_timeout": CONNECT_TIMEOUT_S, "application_name": "volens"},
-    )
-    keep_snapshots(engine, attached)
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:  # noqa: ANN401  untyped in SQLAlchemy
-        driver = driver_of(connection)
-        driver.adapters.register_loader("numeric", _Whole)
-        driver.execute(
-            f"SET search_path = {url.schema}; SET client_min_messages = warning; SET timezone = 'UTC'; "
-            "SELECT set_config('synchronous_commit', 'on', false) "
-            "WHERE current_setting('synchronous_commit') IN ('off', 'local')".encode()
-        )
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        begin = connection.get_execution_options().get(_BEGIN, _READ)
-        cursor = driver_of(connection.connection).cursor()
-        connection.info.pop(_TRANSACTION_ID, None)
-        try:
-            cursor.execute(str(begin).encode())
-            values = [cursor.fetchone() if cursor.description else None]
-            while cursor.nextset():
-                values.append(cursor.fetchone() if cursor.description else None)
-        except psycopg.Error as error:
-            if is_lost(error):
-                connection.invalidate(error)
-            raise DBAPIError(None, None, error) from error
-        if values[-1] is not None:
-            connection.info[_TRANSACTION_ID] = values[-1][0]
-            if values[-2] == (False,):
-                raise DBAPIError(None, None, psycopg.errors.LockNotAvailable()) from None
-
-    return engine

@@ -21,6 +21,7 @@ def _replacing(table: sa.Table, row: dict[str, Any]) -> sa.Insert:
 _MANNER: Final = Manner(
     PGDialect_psycopg(),  # type: ignore[no-untyped-call]
     _replacing,
+    sa.Connection.exec_driver_sql,
     fails_whole=True,
     more=tuple(f"TRUNCATE {one.name} CASCADE" for one in data_tables.metadata.sorted_tables),
 )

@@ -59,6 +59,9 @@ from volens.store.schema.promise_tables import zone as zone
 from volens.store.schema.promise_tables import zone_calibration as zone_calibration
 from volens.store.schema.promise_tables import zone_change as zone_change
 from volens.store.schema.promise_tables import zone_declaration as zone_declaration
+from volens.store.schema.shard_tables import log_shard as log_shard
+from volens.store.schema.shard_tables import shard_leaf as shard_leaf
+from volens.store.schema.shard_tables import shard_opening as shard_opening
 from volens.store.schema.table_builder import metadata as metadata
 
 REVISIONS: Final = ("baseline",)

@@ -53,6 +53,7 @@ _EXAMPLES: Final[Mapping[str, _Row]] = {
     "invitation": {"number": 2, "sealed_name": b"~" * 64},
     "audit_node": {"level": -1},
     "audit_checkpoint": {"size": -1},
+    "log_shard": {"kept_until": _FUTURE},
     "webhook_sender_key": {"expires_at": _PAST},
     "webhook_endpoint": {"number": 2},
     "process": {"seen_at": _FUTURE},
@@ -78,12 +79,14 @@ class Manner:
     Attributes:
         dialect: its dialect, with the parameters of its driver.
         replacing: returns an INSERT of a row that takes the place of one with the same key.
+        run: gives a compiled statement and its values to the driver.
         fails_whole: a refused statement ends the transaction, or else the last savepoint.
         more: further statements that it must refuse.
     """
 
     dialect: sa.Dialect
     replacing: Insert
+    run: Callable[[sa.Connection, str, Any], object]
     fails_whole: bool = False
     more: tuple[str, ...] = ()
 
@@ -97,7 +100,7 @@ class _Prepared:
     sql: str = ""
 
     def run(self, connection: sa.Connection, manner: Manner) -> None:
-        connection.exec_driver_sql(*_compiled(self, manner))
+        manner.run(connection, *_compiled(self, manner))
 
 
 @final
@@ -276,6 +279,9 @@ def _listed_acts(rows: Mapping[str, _Row], replacing: Insert) -> Iterator[Act]:
     yield Act("a message about a person without consent", message, (signed,))
     unbegun = new(tables.kept_answer, key_sha256=_NEW.encode("ascii"), sealed_answer=b"~" * 29)
     yield Act("a response to a request that never began", unbegun)
+    shard = tables.log_shard.c.log_index == _last(tables.audit_event)
+    closing = _update(tables.log_shard, shard, {"closed_index": 1})
+    yield Act("an entry of a shard that is closed", new(tables.shard_leaf, seq=_last(tables.shard_leaf, 1)), (closing,))
     opening = tables.opening_term.c.seq == _last(tables.audit_event)
     yield Act("an opening of the log without an end", _prepared(sa.delete(tables.opening_term).where(opening)))
 
@@ -346,7 +352,10 @@ def _last(table: sa.Table, further: int = 0) -> sa.ColumnElement[int]:
     rule = rule_of(table)
     if rule is None or rule.appended_by is None:
         raise TypeError(f"{table.name} does not count its rows")
-    return sa.select(sa.func.coalesce(sa.func.max(table.c[rule.appended_by]), -1) + further).scalar_subquery()
+    newest = sa.select(sa.func.coalesce(sa.func.max(table.c[rule.appended_by]), -1) + further)
+    if rule.appended_in is not None:
+        newest = newest.where(table.c[rule.appended_in] == _last(tables.audit_event))
+    return newest.scalar_subquery()
 
 
 def _insert(table: sa.Table, row: _Row) -> _Prepared:

@@ -102,11 +102,23 @@ keyring_memory: Final = build_table(
     col.bytes_of("ended_digest", 32),
     col.integer("forgotten_size", ">= 0"),
     col.integer("restoring", "IN (0, 1)"),
+    col.bytes_of("shards_digest", 32),
     col.bytes_of("mac", 32),
     rule=None,
     of=metadata,
 )
 """Authenticates what the keyring remembers; see `volens.store.log.keyring_memory`."""
+
+remembered_shard: Final = build_table(
+    "remembered_shard",
+    col.integer("shard", ">= 0", primary_key=True),
+    col.integer("size", ">= 0"),
+    col.bytes_of("root", 32),
+    col.utc_time("kept_until"),
+    rule=RowRule(changeable=frozenset({"size", "root"}), only_higher=("size",), deletable=True),
+    of=metadata,
+)
+"""The head of each shard of the log; `shards_digest` is over all rows (`volens.store.log.shard_memory`)."""
 
 abandoned_head: Final = build_table(
     "abandoned_head",

@@ -4,7 +4,8 @@ Every table of the data file is here: in `RETENTION` with its period, or in `NAM
 none. The sweep carries the periods out (`volens.erase.outdated_evidence`), the retention policy lists them by kind
 (`volens.rights.kept_kinds`), and a test finds a table that is in neither.
 
-Only the log's leaves stay for ever: kind, time and a hash, about no one by themselves.
+Only the leaves of the main log stay for ever: kind, time and a hash, about no one by themselves. Leaves of visits are
+in shards, which are deleted.
 """
 
 from collections.abc import Mapping
@@ -75,7 +76,7 @@ _DECLARED: Final = Retention(Kind.DECLARATIONS, Period.LOG, "a newer declaration
 RETENTION: Final[Mapping[str, Retention]] = {
     "live_consent": _CONSENT,
     **{one.table.name: _CONSENT for one in PERSONAL},
-    "passage": Retention(Kind.VISITS, Period.ZONE, "the visit"),
+    **dict.fromkeys(("passage", "shard_opening"), Retention(Kind.VISITS, Period.ZONE, "the visit")),
     "name_disclosure": Retention(Kind.NAMES_SHOWN, Period.FIXED, "the day", 366),
     "kept_answer": Retention(Kind.STORED_ANSWERS, Period.FIXED, "the request", 1),
     **dict.fromkeys(("receipt", "consent_end", "erasure", "certificate", "acknowledgement"), _EVIDENCE),
@@ -108,5 +109,6 @@ NAMELESS: Final[Mapping[str, str]] = {
     "process": "a program of the site; deleted ten minutes after its last sign",
     "row_seal": "MACs of rows that are there; deleted with them",
     **dict.fromkeys(("audit_event", "audit_node", "audit_checkpoint"), "hashes, kinds and times of a log about no one"),
+    **dict.fromkeys(("log_shard", "shard_leaf"), "as of the log; deleted when the period of its last visit is over"),
 }
 """Tables whose rows name no person and no moment of a person, and why."""

@@ -93,7 +93,8 @@ def _of_rule(table: Table, rule: RowRule) -> Iterator[Refusal]:
     for one in rule.only_higher:
         yield Refusal(name, f"{one}_never_decreases", "UPDATE", f"NEW.{one} < OLD.{one}")
     if rule.appended_by is not None:
-        gap = f"NEW.{rule.appended_by} <> (SELECT COALESCE(MAX({rule.appended_by}) + 1, 0) FROM {name})"
+        rows = name if rule.appended_in is None else f"{name} WHERE {rule.appended_in} = NEW.{rule.appended_in}"
+        gap = f"NEW.{rule.appended_by} <> (SELECT COALESCE(MAX({rule.appended_by}) + 1, 0) FROM {rows})"
         yield Refusal(name, "is_appended", "INSERT", gap)
     if rule.kept_while is not None:
         yield Refusal(name, "is_not_deleted_before_its_end", "DELETE", rule.kept_while)
@@ -233,6 +234,12 @@ _SINGLE_LAWS: Final[tuple[RowLaw, ...]] = (
         "live_consent",
         "deletes_messages_about_it",
         (f"DELETE FROM webhook_outbox WHERE receipt_id = OLD.receipt_id AND kind IN {_MESSAGES}",),
+    ),
+    Refusal(
+        "shard_leaf",
+        "is_added_to_an_open_shard",
+        "INSERT",
+        "NOT EXISTS (SELECT 1 FROM log_shard WHERE log_index = NEW.shard AND closed_index IS NULL)",
     ),
     Refusal(
         "opening_term", "stays_with_its_opening", "DELETE", "EXISTS (SELECT 1 FROM audit_opening WHERE seq = OLD.seq)"

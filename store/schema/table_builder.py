@@ -73,6 +73,7 @@ class RowRule:
         only_earlier: columns whose value only ever decreases, and that keep a value once they have one.
         only_higher: columns whose value never decreases.
         appended_by: the key column that counts the rows: 0, 1, 2 and so on, without a gap.
+        appended_in: a column; the rows of each of its values are counted separately.
         deletable: rows may be deleted. Otherwise they are not replaced either.
         kept_while: a condition in SQL on ``OLD``; rows may be deleted once it does not hold, and are never replaced.
     """
@@ -82,6 +83,7 @@ class RowRule:
     only_earlier: tuple[str, ...] = ()
     only_higher: tuple[str, ...] = ()
     appended_by: str | None = None
+    appended_in: str | None = None
     deletable: bool = False
     kept_while: str | None = None
 

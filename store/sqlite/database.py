@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final, final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import Connection, Table, create_engine, event, text
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from volens.consent import TamperError, UnavailableError
 from volens.store.engine import Place, Scrubbed
@@ -21,25 +21,13 @@ from volens.store.prepared_query import PreparedQuery
 from volens.store.sqlite.catalogue import CatalogueCheck, check_catalogue
 from volens.store.sqlite.database_files import COMPANIONS, create_private, existing_files
 from volens.store.sqlite.self_check import check_refusals
+from volens.store.sqlite.sqlite_connections import NO_WAIT, WRITE, pooled_engine
 from volens.store.sqlite.sqlite_errors import translated
 from volens.store.sqlite.sqlite_snapshot import SqliteSnapshot, keep_snapshots, value_statement
 
-BUSY_TIMEOUT_S: Final = 5.0
-NO_WAIT_S: Final = 0.02
-_WRITE: Final = "volens_write"
-_NO_WAIT: Final = "volens_no_wait"
 _DROPS: Final = "volens_drops"
 _SIZE: Final = ("page_count", "page_size")
 _TICK_INSTRUCTIONS: Final = 10_000
-_PRAGMAS: Final = (
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA secure_delete = ON",
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",  # a withdrawal that was confirmed must survive a power cut
-    "PRAGMA temp_store = MEMORY",  # nothing sealed or unsealed in temporary files
-    "PRAGMA cell_size_check = ON",
-    "PRAGMA trusted_schema = OFF",
-)
 
 
 @final
@@ -81,7 +69,7 @@ class SqliteEngine:
         self._drops = 0
         self._catalogue = CatalogueCheck(path.name, migrations)
         self.attached: dict[str, Any] = {}
-        self._engine = _engine(path, self._catalogue, self.attached)
+        self._engine = pooled_engine(path, self._catalogue, self.attached)
         event.listen(self._engine, "connect", self._on_connect)
         event.listen(self._engine, "checkin", self._on_return)
         try:
@@ -300,7 +288,7 @@ class SqliteEngine:
         self._check_in_place()
         with (
             translated(self.path),
-            self._engine.connect().execution_options(**{_WRITE: True, _NO_WAIT: not wait}) as connection,
+            self._engine.connect().execution_options(**{WRITE: True, NO_WAIT: not wait}) as connection,
             connection.begin(),
         ):
             yield connection
@@ -351,53 +339,3 @@ def _check_foreign_keys(connection: Connection) -> None:
 def _revision(connection: Connection) -> str | None:
     known = connection.scalar(text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"))
     return connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
-
-
-def _engine(path: Path, catalogue: CatalogueCheck, attached: dict[str, Any]) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}",
-        poolclass=QueuePool,
-        pool_size=4,
-        hide_parameters=True,  # an error message must not have what was written
-        # isolation_level None: sqlite3 begins no transaction by itself, `_on_begin` does.
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None},
-    )
-    keep_snapshots(engine, attached)
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, record: Any) -> None:  # noqa: ANN401  untyped in SQLAlchemy
-        try:
-            _prepare(connection, catalogue, record.info)
-        except BaseException:
-            connection.close()
-            raise
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        begin = "BEGIN IMMEDIATE" if options.get(_WRITE, False) else "BEGIN"
-        if not options.get(_NO_WAIT, False):
-            connection.exec_driver_sql(begin)
-            return
-        try:
-            _set_busy_timeout(connection, NO_WAIT_S)
-            connection.exec_driver_sql(begin)
-        finally:
-            _set_busy_timeout(connection, BUSY_TIMEOUT_S)
-
-    return engine
-
-
-def _prepare(connection: sqlite3.Connection, catalogue: CatalogueCheck, info: MutableMapping[Any, Any]) -> None:
-    if catalogue.on_connect:
-        connection.execute("BEGIN").close()
-        catalogue.check(connection, info)
-        connection.execute("COMMIT").close()
-    for pragma in _PRAGMAS:
-        connection.execute(pragma).close()
-    if connection.execute("PRAGMA foreign_keys").fetchone() != (1,):
-        raise TamperError("integrity: the database does not enforce its foreign keys; nothing may run on it")
-
-
-def _set_busy_timeout(connection: Connection, seconds: float) -> None:
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(seconds * 1000)}")

@@ -15,7 +15,7 @@ def _replacing(table: sa.Table, row: dict[str, Any]) -> sa.Insert:
 
 
 # SQLite undoes a refused statement by itself.
-_MANNER: Final = Manner(dialect(paramstyle="qmark"), _replacing)
+_MANNER: Final = Manner(dialect(paramstyle="qmark"), _replacing, sa.Connection.exec_driver_sql)
 
 
 def check_refusals(connection: sa.Connection, those: Sequence[Act] | None = None) -> None:

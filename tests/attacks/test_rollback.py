@@ -388,3 +388,65 @@ def test_a_lost_branch_that_a_restore_gave_up_stays_given_up(people: House, tmp_
     assert not people.site.evidence.check(taken_home, "Eve's receipt").given_up
     with pytest.raises(TamperError, match="a receipt is of a log whose first"):
         people.site.evidence.check(late, "a receipt")
+
+
+def visit(house: House, times: int) -> None:
+    for _ in range(times):
+        house.clock.move(minutes=1)
+        house.visit(house.people[0])
+
+
+def test_a_data_file_that_lacks_visits_only_is_refused_and_a_restore_says_what_is_lost(
+    people: House, tmp_path: Path
+) -> None:
+    visit(people, 2)
+    yesterday = copy_files(closed(people), tmp_path / "yesterday", [DATA])
+    people.reopen()
+    size = people.site.log.verify().size
+    visit(people, 3)
+    assert people.site.log.verify().size == size, "the main log did not grow, so it does not show the rollback"
+    home = closed(people)
+    copy_files(yesterday, home, [DATA])
+    sentence = refused(people, "has 2 entries in a shard of the log, of which the keyring remembers 5")
+    cured(people, sentence, seen={"ada": True, "bob": True, "eve": True})
+    people.reopen()
+    visit(people, 1)
+    report = people.site.log.verify().shards
+    assert ([(one.size, one.is_closed) for one in report.shards], report.lost) == ([(2, True), (1, False)], 1)
+    people.reopen()
+
+
+def test_a_shard_that_was_closed_since_the_data_file_was_copied_gets_no_more_visits(
+    people: House, tmp_path: Path
+) -> None:
+    visit(people, 2)
+    yesterday = copy_files(closed(people), tmp_path / "yesterday", [DATA])
+    people.reopen()
+    people.clock.move(days=31)
+    people.site.sweep()
+    copy_files(yesterday, closed(people), [DATA])
+    cured(people, refused(people, "older data file"), seen={"ada": True, "bob": True, "eve": True})
+    people.reopen()
+    report = people.site.log.verify().shards
+    assert ([(one.size, one.is_closed) for one in report.shards], report.lost) == ([(2, True)], 0)
+
+
+def test_a_shard_that_was_opened_since_the_data_file_was_copied_is_lost_and_said_to_be(
+    people: House, tmp_path: Path
+) -> None:
+    yesterday = copy_files(closed(people), tmp_path / "yesterday", [DATA])
+    people.reopen()
+    visit(people, 3)
+    copy_files(yesterday, closed(people), [DATA])
+    sentence = refused(people, "this is an older data file, and withdrawals since then would be undone")
+    cured(people, sentence, seen={"ada": True, "bob": True, "eve": True})
+    people.reopen()
+    visit(people, 1)
+    report = people.site.log.verify().shards
+    assert ([one.size for one in report.shards], report.ended, report.lost) == ([1], 0, 1)
+
+
+def test_a_memory_of_shards_that_was_changed_without_the_key_is_refused(people: House) -> None:
+    visit(people, 2)
+    tamper(closed(people) / KEYRING, "UPDATE remembered_shard SET size = 1")
+    refused(people, "what the keyring remembers .* was changed by another program")

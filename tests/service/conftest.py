@@ -33,7 +33,7 @@ def views() -> list[bytes]:
 @pytest.fixture
 def app_state(house: House, extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppState]:
     # On a busy machine a thread of the service may hold the write lock for longer, and a record is then left out.
-    monkeypatch.setattr("volens.store.sqlite.database.NO_WAIT_S", PATIENCE_S)
+    monkeypatch.setattr("volens.store.sqlite.sqlite_connections.NO_WAIT_S", PATIENCE_S)
     house.reopen(lambda: extractor)
     house.declare("lab")
     app_state = AppState(house.site, model_threads=1, waiting=4)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-from volens.store.sqlite.database import BUSY_TIMEOUT_S
+from volens.store.sqlite.sqlite_connections import BUSY_TIMEOUT_S
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 import rfc8785
 
 from volens.audit import MAX_LEAF_BYTES, Event, leaf_bytes, open_leaf, read_leaf
+from volens.audit.leaf import open_stored_leaf
 from volens.consent import TamperError, from_b64url
 from volens.consent.jws import b64url
 
@@ -52,6 +53,16 @@ def test_a_leaf_is_read_without_its_salt() -> None:
 def test_a_leaf_is_opened_with_its_details_and_salt() -> None:
     assert open_leaf(LEAF, DETAILS, SALT) == ("consent.withdrawn", NOW)
     assert open_leaf(LEAF, dict(reversed(DETAILS.items())), SALT) == ("consent.withdrawn", NOW)
+
+
+def test_a_leaf_is_opened_with_the_stored_text_of_its_details() -> None:
+    text = rfc8785.dumps(DETAILS).decode("utf-8")
+    assert open_stored_leaf(LEAF, text, SALT) == open_leaf(LEAF, DETAILS, SALT)
+    for other, salt in ((text.replace(",", ", ", 1), SALT), (text[:-1], SALT), (text, bytes(32))):
+        with pytest.raises(TamperError, match="integrity: the leaf was not made from these details and this salt"):
+            open_stored_leaf(LEAF, other, salt)
+    with pytest.raises(ValueError, match="got a salt of 31 bytes"):
+        open_stored_leaf(LEAF, text, SALT[1:])
 
 
 def test_the_same_event_gives_the_same_leaf_and_another_salt_another() -> None:

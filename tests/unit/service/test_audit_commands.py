@@ -2,10 +2,14 @@
 
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from said import Command
+
+from volens import Site
+from volens.store.people import MATCHED
 
 
 @pytest.fixture
@@ -114,6 +118,32 @@ def test_the_public_log_is_written_as_tiles_for_a_web_server(
     assert {one.name for one in folder.iterdir()} == {"checkpoint", "site.pub", "tile"}
     refused = volens("audit", "tiles", ada.parent)
     assert (refused.code, "has other files; name a folder of its own" in refused.err) == (2, True)
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_shard_is_listed_verified_and_exported_alone(home: Path, volens: Command) -> None:
+    with Site.open(home) as site, site.installation.store.write() as tx:
+        tx.shards.append("visits/lobby", timedelta(days=90), MATCHED, tx.now, [{"zone": "lobby"}] * 2)
+    whole = volens("audit", "verify", "--json").json
+    ((name, size),) = [(one["name"], one["size"]) for one in whole["shards"]]
+    assert (size, whole["shards_ended"], whole["kinds"].get(MATCHED)) == (2, 0, None)
+    assert (
+        f"1 shard with 2 entries hold; 0 shards ended and deleted\n       2 {name} (open)"
+        in volens("audit", "verify").out
+    )
+    alone = volens("audit", "verify", "--shard", name)
+    assert alone.out.startswith(f"the shard {name} holds: 2 entries, 2 of which can still be opened; it is still open")
+    assert volens("audit", "export", "shard.jsonl", "--shard", name).code == 0
+    said = volens("audit", "verify", "shard.jsonl", "--trust", home / "site.pub")
+    assert (said.code, said.out.split(", ")[:2]) == (0, [f"valid: the log {whole['origin']}/{name}", "2 entries"])
+    for arguments, words in (
+        (("verify", "--shard", "visits/lab/1"), "the log has no shard 'visits/lab/1'"),
+        (("export", "other.jsonl", "--shard", "visits/lab/1"), "the log has no shard 'visits/lab/1'"),
+        (("verify", "shard.jsonl", "--shard", name), "got FILE and --shard"),
+    ):
+        refused = volens("audit", *arguments)
+        assert (refused.code, words in refused.err) == (2, True), refused.err
+    assert not Path("other.jsonl").exists()
 
 
 def test_an_export_replaces_no_file(ada: Path, volens: Command) -> None:

@@ -148,7 +148,7 @@ def watching(home: Path, *more: str, patience_s: float = 5, ahead_s: float = 0) 
     program = (
         "import time, time_machine; "
         f"time_machine.travel(time.time() + {ahead_s}).start(); "
-        f"import sys, volens.store.sqlite.database; volens.store.sqlite.database.BUSY_TIMEOUT_S = {patience_s}; "
+        f"import sys; from volens.store.sqlite import sqlite_connections as its; its.BUSY_TIMEOUT_S = {patience_s}; "
         "from volens.service.cli.app import run; sys.exit(run(sys.argv[1:]))"
     )
     arguments = ("sweep", "--watch", "--json", *more)

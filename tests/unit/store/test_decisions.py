@@ -10,11 +10,12 @@ import pytest
 from connections import lock_timeout
 from house import MODEL, START, House
 from patience import PATIENCE_S
-from reading_log import kinds, opened
+from reading_log import kinds, kinds_in_shards, opened
 from sqlalchemy import select
 
 from tests.unit.store.test_visits import keep_for, locked
 from volens.audit import read_leaf
+from volens.audit.shard import SHARD_OPENED
 from volens.consent import Purpose, format_time
 from volens.rights import held_under
 from volens.store.people import MATCHED, VisitKind
@@ -33,7 +34,7 @@ def test_a_match_that_begins_a_visit_is_in_the_log_with_the_door_that_asked(hous
         {**said, "receipt_id": ada.receipt_id, "kind": "identify", "asked_by": "0123456789abcdef"},
         {**said, "receipt_id": bea.receipt_id, "kind": "verify"},
     ]
-    assert house.site.log.verify().kinds[MATCHED] == 2
+    assert house.site.log.verify().shards.kinds[MATCHED] == 2
 
 
 def test_the_leaf_contains_the_minute_and_not_the_second(house: House) -> None:
@@ -41,9 +42,14 @@ def test_the_leaf_contains_the_minute_and_not_the_second(house: House) -> None:
     house.clock.move(seconds=42)
     house.visit(ada)
     with house.store.read() as connection:
-        leaf = connection.scalars(select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq.desc())).first()
+        leaf = connection.scalar(select(tables.shard_leaf.c.leaf))
+        opening = connection.scalars(
+            select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq.desc())
+        ).first()
     assert leaf is not None
+    assert opening is not None
     assert read_leaf(leaf) == (MATCHED, START)
+    assert read_leaf(opening) == (SHARD_OPENED, START)
 
 
 def test_after_an_erasure_the_matches_do_not_open_and_the_log_verifies(house: House) -> None:
@@ -53,10 +59,10 @@ def test_after_an_erasure_the_matches_do_not_open_and_the_log_verifies(house: Ho
         house.clock.move(minutes=1)
     house.withdraw(ada)
     assert {one["receipt_id"] for one in opened(house.store, MATCHED)} == {bea.receipt_id}
-    assert kinds(house.store).count(MATCHED) == 6
-    assert house.site.log.verify().kinds[MATCHED] == 6
+    assert kinds_in_shards(house.store).count(MATCHED) == 6
+    assert house.site.log.verify().shards.kinds[MATCHED] == 6
     with house.store.read() as connection:
-        assert len(connection.execute(select(tables.opening_term)).all()) == 3
+        assert len(connection.execute(select(tables.shard_opening)).all()) == 3
 
 
 @pytest.mark.parametrize(("days", "left"), [(7, 1), (8, 0)])
@@ -66,13 +72,14 @@ def test_the_opening_of_a_match_is_deleted_with_its_visit(house: House, days: in
     house.clock.move(days=days)
     house.site.sweep()
     assert sorted(one["zone"] for one in opened(house.store, MATCHED)) == ["lobby"] + ["short"] * left
-    assert house.site.log.verify().kinds[MATCHED] == 2
+    assert house.site.log.verify().shards.kinds[MATCHED] == 2
 
 
 def test_a_zone_without_match_history_has_none_in_the_log(house: House) -> None:
     keep_for(house, "quiet", 0)
     house.visit(house.admit("quiet"))
-    assert MATCHED not in kinds(house.store)
+    assert kinds_in_shards(house.store) == []
+    assert SHARD_OPENED not in kinds(house.store)
 
 
 def test_a_face_that_does_not_match_is_not_in_the_log(house: House) -> None:
@@ -81,6 +88,7 @@ def test_a_face_that_does_not_match_is_not_in_the_log(house: House) -> None:
     assert house.look_at(house.face()).match is None
     house.visit()
     assert kinds(house.store) == before
+    assert kinds_in_shards(house.store) == []
 
 
 @pytest.mark.parametrize("file", ["volens.db", "keyring.db"])
@@ -162,10 +170,13 @@ def test_faces_are_counted_only_with_a_match_history_and_as_long_as_it(house: Ho
 
 def test_what_opens_for_a_time_only_is_not_kept_longer_by_any_statement(house: House) -> None:
     house.visit(house.admit())
+    house.site.programs.decisions.counted("run", START, START, [DecisionCount("door-1", None, "identify", {}, {})])
     with closing(sqlite3.connect(house.site.home / "volens.db", isolation_level=None)) as raw:
+        with pytest.raises(sqlite3.IntegrityError, match="shard_opening is not changed"):
+            raw.execute("UPDATE shard_opening SET ends_at = '9999-01-01T00:00:00Z'")
         for statement in ("UPDATE opening_term SET ends_at = '9999-01-01T00:00:00Z'", "DELETE FROM opening_term"):
             with pytest.raises(sqlite3.IntegrityError, match=r"is not changed|stays with its opening"):
                 raw.execute(statement)
         raw.execute("DELETE FROM audit_opening")  # without foreign keys, as any new connection is
         assert raw.execute("SELECT count(*) FROM opening_term").fetchall() == [(0,)]
-    assert json.dumps(opened(house.store, MATCHED)) == "[]"
+    assert json.dumps(opened(house.store, COUNTED)) == "[]"

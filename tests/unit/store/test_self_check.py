@@ -18,6 +18,7 @@ from volens.store.sqlite import SqliteEngine, check_refusals, forbidden_acts
 # Triggers that together refuse one statement: it is accepted only if all of a row are missing.
 TOGETHER = (
     ("audit_event_is_appended", "audit_event_is_not_replaced"),
+    ("shard_leaf_is_appended", "shard_leaf_is_not_replaced"),
     ("operators_required_is_appended", "operators_required_is_not_replaced"),
     ("site_default_is_appended", "site_default_is_not_replaced"),
     ("site_declaration_is_appended", "site_declaration_is_not_replaced"),

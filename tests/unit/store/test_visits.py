@@ -11,7 +11,7 @@ from connections import lock_timeout
 from declared_gates import open_gates
 from house import MODEL, START, House
 from patience import PATIENCE_S
-from reading_log import kinds
+from reading_log import kinds_in_shards
 from sqlalchemy import select
 
 from volens.consent import UnavailableError
@@ -174,7 +174,12 @@ def test_a_visit_is_recorded_whole_or_not_at_all(
         with house.store.read() as connection:
             interactions = select(tables.last_interaction).where(tables.last_interaction.c.interacted_at > START)
             visited = len(connection.execute(interactions).all())
-        return len(rows(house)), visited, kinds(house.store).count(MATCHED), len(house.site.programs.outbox.list())
+        return (
+            len(rows(house)),
+            visited,
+            kinds_in_shards(house.store).count(MATCHED),
+            len(house.site.programs.outbox.list()),
+        )
 
     with monkeypatch.context() as patch:
         patch.setattr("volens.identify.visit_recorder.enqueue", full)
