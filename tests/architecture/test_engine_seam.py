@@ -28,6 +28,7 @@ ROWS_OUTSIDE_THE_STORE = {
     "volens.rights.stale_papers",
     "volens.erase.journal",
     "volens.erase.outdated_evidence",
+    "volens.erase.outdated_shards",
     "volens.erase.outdated_staff",
     "volens.erase.proof.certificate_list",
     "volens.erase.order.order_rows",
