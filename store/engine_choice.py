@@ -5,7 +5,7 @@ A home has its databases in files, or names those of a PostgreSQL server in ``da
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from volens.consent import InputError
 from volens.store.engine import StoreEngine
@@ -16,7 +16,10 @@ from volens.store.sqlite.database_files import copy_closed, put_in_place
 
 _SCHEMAS: Final = {"data": "volens", "keyring": "volens_keyring"}
 
-__all__ = ["copy_closed", "open_engine", "put_in_place", "role_sql", "server_databases"]
+if TYPE_CHECKING:
+    from volens.store.postgres import SharedDocument
+
+__all__ = ["copy_closed", "open_engine", "put_in_place", "role_sql", "server_databases", "server_document"]
 
 
 def open_engine(path: Path, migrations: str, revisions: tuple[str, ...], *, create: bool = False) -> StoreEngine:
@@ -73,3 +76,17 @@ def role_sql(databases: SiteDatabases, app: str, doors: str | None = None, zones
         from volens.store.postgres import DatabaseUrl, app_role, door_role  # noqa: PLC0415  an optional package
     data, keyring = (DatabaseUrl.parse(databases.of_line(line), schema=_SCHEMAS[line]).schema for line in _SCHEMAS)
     return app_role(app, data, keyring) if doors is None else door_role(doors, data, app, zones)
+
+
+def server_document(home: Path, name: str) -> "SharedDocument | None":
+    """Return a small document that the nodes of a site on a server share, by its name; None if there is no server.
+
+    Raises:
+        UnavailableError, TamperError: the file that names the databases cannot be used.
+    """
+    databases = read_databases(home)
+    if databases is None:
+        return None
+    with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
+        from volens.store.postgres import DatabaseUrl, SharedDocument  # noqa: PLC0415  an optional package
+    return SharedDocument(DatabaseUrl.parse(databases.keyring, schema=_SCHEMAS["keyring"]), name)

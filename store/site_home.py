@@ -14,7 +14,7 @@ from volens.store.files.home_folders import check_home_folders
 from volens.store.keys.key_change import settle_root
 from volens.store.keys.keyring import read_site_id
 from volens.store.keys.root_key.holder import Slot
-from volens.store.keys.root_key.holder_choice import DEFAULT_URL, holder_at, join_holder, new_holder
+from volens.store.keys.root_key.holder_choice import DEFAULT_URL, holder_at, join_holder, new_holder, share_record
 from volens.store.keys.root_key.key_url import parse_root_key_url
 from volens.store.keys.secrets import Random
 from volens.store.public_key_file import write_public_key
@@ -61,6 +61,7 @@ def make_home(
             store = Store.create(draft, root_key=root_key, controller=controller, clock=clock, random=random)
             for one in (store.keyring.engine.discard, store.data.discard, store.close):
                 on_failure.callback(one)
+            share_record(draft)
             write_public_key(draft, store.verifier_key)
             draft.replace(home)
             on_failure.pop_all()
@@ -75,7 +76,7 @@ def join_home(
     Raises:
         InputError: the folder is not empty, or the URL of the root key is not valid.
         UnavailableError: there is no site in these databases, or the server or the holder of the root key does not
-            answer.
+            answer, or the file of the root key is missing.
         TamperError: the root key is not the one of this site.
     """
     parse_root_key_url(root_key_url)

@@ -6,6 +6,7 @@ import psycopg
 from psycopg.types.numeric import IntLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import Pool, QueuePool
 
 from volens.store.postgres.database_url import DatabaseUrl
 from volens.store.postgres.postgres_errors import is_lost
@@ -24,11 +25,11 @@ class _Whole(IntLoader):
     """Sums of whole numbers are whole numbers; the tables have no others."""
 
 
-def pooled_engine(url: DatabaseUrl, attached: dict[str, Any]) -> Engine:
+def pooled_engine(url: DatabaseUrl, attached: dict[str, Any], pool: type[Pool] = QueuePool) -> Engine:
     """Return a pool of connections to a schema; a transaction begins with the statement of its option `BEGIN`."""
     engine = create_engine(
         url.url,
-        pool_size=4,
+        poolclass=pool,
         hide_parameters=True,  # an error message must not have what was written
         # autocommit: the driver begins no transaction by itself, `_on_begin` does.
         connect_args={"autocommit": True, "connect_timeout": CONNECT_TIMEOUT_S, "application_name": "volens"},

@@ -348,7 +348,11 @@ class PostgresEngine:
             connection.close()
 
     def _value(self, query: PreparedQuery, connection: psycopg.Connection[Any]) -> Any:  # noqa: ANN401  see `read_value`
-        ((value,),) = connection.execute(compiled(query)[0]).fetchall()
+        try:
+            ((value,),) = connection.execute(compiled(query)[0]).fetchall()
+        except BaseException:
+            connection.close()
+            raise
         self._readers.append(connection)
         return value
 

@@ -188,6 +188,11 @@ rotation_schedule: Final = build_table(
     of=metadata,
 )
 
+shared_document: Final = build_table(
+    "shared_document", col.key(col.text("name")), col.text("content"), rule=None, of=metadata
+)
+"""What nodes of a site on a server share and no key protects: the wrapped root key of a key service."""
+
 
 def first_schedule() -> Insert:
     """Return what gives a new keyring its schedule of rotations."""

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Final
 
 from volens.consent import InputError, SiteId, TamperError
+from volens.store.engine_choice import server_document
 from volens.store.keys.root_key.aws_kms import AwsKms
 from volens.store.keys.root_key.holder import RootKeyHolder
 from volens.store.keys.root_key.key_file import FileHolder
-from volens.store.keys.root_key.key_record import RECORD_FILE, RootKeyRecord, read_record, write_record
+from volens.store.keys.root_key.key_record import RECORD_FILE, RecordPlace, RootKeyRecord, read_record, write_record
 from volens.store.keys.root_key.key_url import (
     FileLocation,
     KeyringLocation,
@@ -36,17 +37,20 @@ def new_holder(home: Path, url: str, site_id: SiteId, random: Random) -> RootKey
     return holder
 
 
-def join_holder(home: Path, url: str, site_id: SiteId) -> None:
-    """Record in the home of a further node where the root key of its site already is; nothing is made there.
+def share_record(home: Path) -> None:
+    """Put the wrapped root key of a new site on a server where all nodes find it, if a key service wrapped it.
 
     Raises:
-        InputError: the URL is of a key service, whose wrapped key is in the first home.
+        UnavailableError: the server does not answer.
     """
-    if isinstance(parse_root_key_url(url), VaultLocation | KmsLocation):
-        raise InputError(
-            f"got a key service, whose wrapped root key is in {RECORD_FILE} of the first node's home; expected "
-            "file:PATH of a root key that every node can read and replace"
-        )
+    shared, record = server_document(home, RECORD_FILE), read_record(home)
+    if shared is not None and record is not None and record.wrapped is not None:
+        write_record(shared, record)
+        write_record(home, RootKeyRecord(record.site_id, record.url))
+
+
+def join_holder(home: Path, url: str, site_id: SiteId) -> None:
+    """Record in the home of a further node where the root key of its site already is; nothing is made there."""
     write_record(home, RootKeyRecord(site_id, url))
 
 
@@ -60,18 +64,19 @@ def holder_at(home: Path, random: Random) -> RootKeyHolder:
     if record is None:
         return FileHolder(home / ROOT_KEY_FILE, DEFAULT_URL, random)
     try:
-        return _holder(home, record, random)
+        return _holder(home, record, random, server_document(home, RECORD_FILE))
     except InputError:
         raise TamperError(f"integrity: {RECORD_FILE} has a root key URL that is not valid; restore it") from None
 
 
-def _holder(home: Path, record: RootKeyRecord, random: Random) -> RootKeyHolder:
+def _holder(home: Path, record: RootKeyRecord, random: Random, shared: RecordPlace | None = None) -> RootKeyHolder:
+    place = home if shared is None else shared
     match parse_root_key_url(record.url):
         case FileLocation(path):
             return FileHolder(home / path, record.url, random)
         case KeyringLocation() as location:
             return KeyringHolder(location, location.name or record.site_id, record.url, random)
         case VaultLocation() as location:
-            return WrappedHolder(home, record, VaultTransit(location, record.site_id, random))
+            return WrappedHolder(place, record, VaultTransit(location, record.site_id, random))
         case KmsLocation() as location:
-            return WrappedHolder(home, record, AwsKms(location, record.site_id))
+            return WrappedHolder(place, record, AwsKms(location, record.site_id))

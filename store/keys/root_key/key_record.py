@@ -1,13 +1,14 @@
 """The record ``root-key.json`` (0600): the URL of a home's root key, and for Vault and KMS the wrapped key.
 
 A home without this file has its root key in ``root.key``. The record contains no secret: only the holder can open a
-wrapped key.
+wrapped key. Nodes of a site on a server share the record: it is a document in the keyring's database, and the file in
+each home has the URL alone.
 """
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from volens.consent import SiteId, TamperError
 from volens.consent.json_reader import read_json
@@ -35,18 +36,38 @@ class RootKeyRecord:
     wrapped_next: str | None = None
 
 
-def read_record(home: Path) -> RootKeyRecord | None:
-    """Return the record of a home; None if the key is in the default file.
+class SharedDocument(Protocol):
+    """A small document that all nodes of a site read and replace."""
+
+    def read(self) -> bytes | None:
+        """Return it; None if it was never written."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Replace it, durably."""
+        ...
+
+
+RecordPlace = Path | SharedDocument
+"""The home whose file it is, or the document that nodes share."""
+
+
+def read_record(place: RecordPlace) -> RootKeyRecord | None:
+    """Return the record; None if there is none: the key of a home without one is in the default file.
 
     Raises:
         UnavailableError: it cannot be read.
         TamperError: `write_record` did not write it.
     """
-    path = home / RECORD_FILE
-    if not path.exists():
+    if isinstance(place, Path):
+        path = place / RECORD_FILE
+        data = read_private(path, _LIMIT_BYTES) if path.exists() else None
+    else:
+        data = place.read()
+    if data is None:
         return None
     try:
-        fields = read_json(plain_bytes(read_private(path, _LIMIT_BYTES)))
+        fields = read_json(plain_bytes(data))
         version = fields.pop("version")
         record = RootKeyRecord(**fields)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -57,7 +78,11 @@ def read_record(home: Path) -> RootKeyRecord | None:
     return record
 
 
-def write_record(home: Path, record: RootKeyRecord) -> None:
+def write_record(place: RecordPlace, record: RootKeyRecord) -> None:
     """Write the record atomically."""
     document = {"version": _VERSION} | {name: value for name, value in asdict(record).items() if value is not None}
-    write_private(home / RECORD_FILE, f"{json.dumps(document, indent=1)}\n".encode("ascii"), replace=True)
+    data = f"{json.dumps(document, indent=1)}\n".encode("ascii")
+    if isinstance(place, Path):
+        write_private(place / RECORD_FILE, data, replace=True)
+    else:
+        place.write(data)

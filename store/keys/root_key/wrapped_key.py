@@ -1,12 +1,17 @@
-"""Root key holder: a key service. The home keeps the wrapped key, and only the service can unwrap it."""
+"""Root key holder: a key service. The record has the wrapped key, and only the service can unwrap it."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol, final
 
 from volens.consent import InputError, UnavailableError
 from volens.store.keys.root_key.holder import Slot
-from volens.store.keys.root_key.key_record import RECORD_FILE, RootKeyRecord, read_record, write_record
+from volens.store.keys.root_key.key_record import (
+    RECORD_FILE,
+    RecordPlace,
+    RootKeyRecord,
+    read_record,
+    write_record,
+)
 from volens.store.keys.secrets import RootKey
 
 
@@ -33,12 +38,12 @@ class KeyService(Protocol):
 
 @final
 class WrappedHolder:
-    """`RootKeyHolder` over a key service and the home's record."""
+    """`RootKeyHolder` over a key service and the record of the wrapped key."""
 
-    def __init__(self, home: Path, record: RootKeyRecord, service: KeyService) -> None:
+    def __init__(self, place: RecordPlace, record: RootKeyRecord, service: KeyService) -> None:
         self.url = record.url
         self.copies = service.copies
-        self._home = home
+        self._place = place
         self._empty = replace(record, wrapped=None, wrapped_next=None)
         self._service = service
 
@@ -50,7 +55,7 @@ class WrappedHolder:
         key, wrapped = self._service.wrap(renewed=slot is Slot.NEXT)
         is_current = slot is Slot.CURRENT
         write_record(
-            self._home, replace(record, wrapped=wrapped) if is_current else replace(record, wrapped_next=wrapped)
+            self._place, replace(record, wrapped=wrapped) if is_current else replace(record, wrapped_next=wrapped)
         )
         return key
 
@@ -68,10 +73,10 @@ class WrappedHolder:
         if record.wrapped_next is None:
             return
         self._service.retire(record.wrapped_next)
-        write_record(self._home, replace(record, wrapped=record.wrapped_next, wrapped_next=None))
+        write_record(self._place, replace(record, wrapped=record.wrapped_next, wrapped_next=None))
 
     def discard(self) -> None:
         """Do nothing: the wrapped form is deleted with the home."""
 
     def _record(self) -> RootKeyRecord:
-        return read_record(self._home) or self._empty
+        return read_record(self._place) or self._empty
