@@ -23,6 +23,7 @@ from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, facts
 from volens.service.process import LATE_S, SwapProtection, may_lock_all
 from volens.service.zone_sizes import BEYOND, size_sentence, zones_too_large
+from volens.site_fleet import AlarmKind
 from volens.store import ask_root_key_holder
 from volens.store.files import read_private, secret_problem
 from volens.store.log import CERTIFICATES, MAX_EVIDENCE_BYTES
@@ -84,7 +85,7 @@ def _checks(home: Path, evidence: Sequence[Path]) -> Iterator[tuple[str, Callabl
         checks = {"site": _site, "rules": _rules, "rows": _rows, "store key": _store_key}
         checks |= {"zones": _zones, "gates": _gates, "clocks": _clocks, "requests": _requests}
         checks |= {"zone sizes": _zone_sizes, "error rates": _error_rates, "papers": _papers}
-        for what, check in (checks | {"processes": _processes}).items():
+        for what, check in (checks | {"processes": _processes, "fleet": _fleet}).items():
             yield what, partial(_on_site, home, check)
         yield "evidence", partial(_on_site, home, _kept_evidence)
         for path in evidence:
@@ -303,3 +304,12 @@ def _processes(site: Site) -> str:
     if late:
         raise UnavailableError(f"not up to date: {', '.join(late)}; check their logs, then restart them")
     return f"{counted(len(running), 'process', 'processes')} serving, all up to date"
+
+
+def _fleet(site: Site) -> str:
+    fleet = site.fleet()
+    wrong = [one.sentence() for one in fleet.alarms() if one.kind is not AlarmKind.BEHIND]  # see `_processes`
+    if wrong:
+        raise RefusedError(f"{'; '.join(wrong)}; see 'volens fleet'")
+    said = sum(one.report is not None for one in fleet.doors)
+    return f"{counted(len(fleet.doors), 'door')}, {said} heard of; clocks, versions and certificates are good"

@@ -1,5 +1,6 @@
 """Liveness, readiness, metrics, and the contact for reports of vulnerabilities."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -8,7 +9,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from volens.consent import UnavailableError
+from volens.consent import TamperError, UnavailableError
 from volens.consent.zone import ZoneState
 from volens.service.http.access import GuardedRoute, limit_log_reader
 from volens.service.http.app_state import SharedState
@@ -58,6 +59,8 @@ async def readyz(app_state: SharedState, response: Response) -> Health:
         status = app_state.site.status()
         paused = any(one.zone.state is ZoneState.PAUSED for one in status.zones)
         notes = ["a zone is paused; see 'volens status'"] * paused
+        with suppress(TamperError):  # a row of a credential; 'volens doctor' names it
+            notes += ["a door or node needs attention; see 'volens fleet'"] * bool(app_state.site.fleet().alarms())
         if app_state.stopping.is_set():
             return ["the service is shutting down; send requests to another one"], notes
         late = app_state.site.now() - LATE

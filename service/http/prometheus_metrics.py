@@ -6,6 +6,7 @@ Labels are names of operations, stages, zones, models and processes; never anyth
 import math
 import os
 import time
+from collections import Counter as Counts
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from volens import Site
-from volens.consent import VolensError
+from volens.consent import TamperError, VolensError
+from volens.site_fleet import AlarmKind
 
 _SWITCHING_PROTOCOLS: Final = 101
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -159,6 +161,38 @@ class _SiteCollector(Collector):
             self._measured = (now, [rates, targets, people])
         return self._measured[1]
 
+    def _fleet(self) -> list[Metric]:
+        """Return the metrics of nodes and doors. A door is named by the id of its credential."""
+        alarms = GaugeMetricFamily("volens_fleet_alarms", "What is wrong with nodes and doors.", labels=("kind",))
+        silent = GaugeMetricFamily(
+            "volens_door_silent_seconds", "Seconds since the last sign of each door.", labels=("door",)
+        )
+        offset = GaugeMetricFamily(
+            "volens_door_clock_offset_seconds",
+            "How far the clock of each door is ahead, and by how much that may be wrong.",
+            labels=("door", "bound"),
+        )
+        left = GaugeMetricFamily(
+            "volens_certificate_seconds_left",
+            "Seconds until the certificate of each process ends.",
+            labels=("process",),
+        )
+        with suppress(TamperError):  # a row of a credential; the other metrics must go on
+            fleet = self._site.fleet()
+            found = Counts(one.kind for one in fleet.alarms())
+            for kind in AlarmKind:
+                alarms.add_metric((kind.value,), found[kind])
+            for node in fleet.nodes:
+                if node.certificate_until is not None:
+                    left.add_metric((node.process_id,), (node.certificate_until - fleet.now).total_seconds())
+            for door in fleet.doors:
+                if door.report is not None:
+                    silent.add_metric((door.door_id,), (fleet.now - door.report.seen_at).total_seconds())
+                if door.report is not None and door.report.offset is not None:
+                    offset.add_metric((door.door_id, "value"), door.report.offset.offset_ms / 1000)
+                    offset.add_metric((door.door_id, "uncertainty"), door.report.offset.uncertainty_ms / 1000)
+        return [alarms, silent, offset, left]
+
     def collect(self) -> Iterable[Metric]:
         status, outbox = self._site.status(), self._site.programs.outbox.state()
         live = GaugeMetricFamily("volens_live_consents", "Live consents.", labels=("zone",))
@@ -178,7 +212,7 @@ class _SiteCollector(Collector):
         for process in status.processes:
             applied.add_metric((process.process_id,), process.generation)
             behind.add_metric((process.process_id,), process.lag.total_seconds())
-        yield from (live, references, applied, behind, *self._error_rates())
+        yield from (live, references, applied, behind, *self._error_rates(), *self._fleet())
         pending, pending_s = self._site.stops.overdue()
         for name, description, number in (
             (

@@ -3,8 +3,9 @@
 The pages read the site; their buttons call the operations under ``/v1``, which have the operator's role.
 """
 
-from datetime import timedelta
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Self, final
 
 from fastapi import APIRouter, Request, Response
 
@@ -17,7 +18,10 @@ from volens.service.web.page_response import render, zone_name
 from volens.service.web.score_chart import score_chart
 from volens.service.web.staff_session import OperatorPageRoute, Staff
 from volens.service.zone_sizes import largest_searched_zone, missed_per_100
+from volens.site_fleet import AlarmKind, Fleet, FleetDoor
 from volens.store.programs import Role
+from volens.store.programs.clock_exchange import ClockOffset
+from volens.store.programs.processes import RunningProcess
 from volens.store.programs.staff import ADDED_ON_PAGES
 
 ACTIVITY: Final = timedelta(days=1)
@@ -70,11 +74,11 @@ async def zones_page(request: Request, app_state: SharedState, staff: Staff) -> 
 
 @router.get("/operator/health", name="operator_health_page")
 async def health_page(request: Request, app_state: SharedState, staff: Staff) -> Response:
-    """Show how long decisions and requests take, scores at enrollment, and the processes that serve."""
+    """Show how long decisions and requests take, scores at enrollment, and the doors and nodes."""
 
     def page() -> Response:
         stages, operations = app_state.metrics.stages(), app_state.metrics.operations()
-        measured = app_state.site.zones.measured()
+        measured, fleet = app_state.site.zones.measured(), app_state.site.fleet()
         return _page(
             request,
             "health",
@@ -84,7 +88,11 @@ async def health_page(request: Request, app_state: SharedState, staff: Staff) ->
             scores=[score_chart(one) for one in measured],
             names={one.zone.purpose: zone_name(one.zone) for one in measured},
             least_people=LEAST_PEOPLE,
-            processes=app_state.site.status().processes,
+            members=[
+                *(FleetRow.of_node(one, fleet) for one in fleet.nodes),
+                *(FleetRow.of_door(one, fleet) for one in fleet.doors),
+            ],
+            has_leases=bool(fleet.leases),
         )
 
     return await app_state.page_pool.run(page)
@@ -152,8 +160,43 @@ def site_facts(app_state: AppState) -> SiteFacts:
         without_notice=tuple(one.zone.purpose for one in status.zones if not site.zones.notices(one.zone.purpose)),
         closed_gates=tuple(gate for one in status.zones for gate in site.zones.closed_gates(one.zone.purpose)),
         backup_at=site.log.newest_backup_at(),
+        alarms=tuple(site.fleet().alarms()),
         titles={one.zone.purpose: zone_name(one.zone) for one in status.zones},
     )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FleetRow:
+    """One row of the table *Doors and nodes*; None where nothing is known."""
+
+    name: str
+    is_node: bool
+    zone: str | None
+    version: str | None
+    seen_at: datetime | None
+    offset: ClockOffset | None
+    certificate_until: datetime | None
+    decided_at: datetime | None
+    lease_until: datetime | None
+    alarms: list[AlarmKind]
+
+    @classmethod
+    def of_node(cls, one: RunningProcess, fleet: Fleet) -> Self:
+        """Return the row of a process that serves."""
+        said = (one.version, one.seen_at, None, one.certificate_until, one.decided_at)
+        return cls(
+            one.process_id, True, None, *said, fleet.leases.get(one.process_id), fleet.alarms_about(one.process_id)
+        )
+
+    @classmethod
+    def of_door(cls, one: FleetDoor, fleet: Fleet) -> Self:
+        """Return the row of a door."""
+        report, alarms = one.report, fleet.alarms_about(one.name)
+        if report is None:
+            return cls(one.name, False, one.purpose, None, None, None, None, None, one.lease_until, alarms)
+        said = (report.version, report.seen_at, report.offset, report.certificate_until, report.decided_at)
+        return cls(one.name, False, one.purpose, *said, one.lease_until, alarms)
 
 
 def _page(request: Request, name: str, staff: Staff, **values: Any) -> Response:  # noqa: ANN401  what the template shows

@@ -14,6 +14,7 @@ from volens.consent.law.gates import ClosedGate
 from volens.consent.zone import ZoneState
 from volens.service.process import LATE_S
 from volens.service.zone_sizes import zones_too_large
+from volens.site_fleet import AlarmKind, FleetAlarm
 from volens.site_status import SiteStatus
 from volens.store import KeysStatus
 from volens.store.programs import Credential
@@ -58,6 +59,7 @@ class SiteFacts:
         without_notice: zones without a notice.
         closed_gates: what keeps zones closed to people who are asked there.
         backup_at: when the newest backup was begun; None if there is none.
+        alarms: what is wrong with nodes and doors.
     """
 
     now: datetime
@@ -72,6 +74,7 @@ class SiteFacts:
     without_notice: tuple[str, ...]
     closed_gates: tuple[ClosedGate, ...]
     backup_at: datetime | None
+    alarms: tuple[FleetAlarm, ...]
     titles: Mapping[str, str]
 
 
@@ -130,10 +133,22 @@ def _zones(facts: SiteFacts) -> Iterator[Problem]:
         yield Problem("too_large", zone)
 
 
+_FLEET: Final[Mapping[AlarmKind, str]] = {
+    AlarmKind.SILENT: "door_silent",
+    AlarmKind.CLOCK: "door_clock",
+    AlarmKind.VERSIONS: "versions",
+    AlarmKind.CERTIFICATE: "certificate",
+}
+"""The kind of the problem for each alarm. A node that is behind is a problem of its process."""
+
+
 def _programs(facts: SiteFacts) -> Iterator[Problem]:
     for process in facts.status.processes:
         if process.lag.total_seconds() > LATE_S:
             yield Problem("process", process.process_id, is_urgent=True, at=process.seen_at)
+    for alarm in facts.alarms:
+        if alarm.kind in _FLEET:
+            yield Problem(_FLEET[alarm.kind], alarm.about, is_urgent=alarm.kind is AlarmKind.SILENT, at=alarm.at)
     if facts.given_up:
         yield Problem("given_up", str(facts.given_up))
     for one in facts.credentials:

@@ -1,6 +1,7 @@
 """The operator in a real browser: signs in, sees each page, pauses a zone, pairs a tablet, invites a member."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.pages.conftest import ServedSite, one_site, overflows, violations
 from tests.pages.staff_browser import signed_in
+from volens import Site
+from volens.store.programs import DoorReport, Role
+from volens.store.programs.door_reports import quarter_of
 
 PAGES = {
     "": "Overview",
@@ -21,8 +25,24 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def site(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
-    """One site for this module; a test that changes it changes it back."""
-    yield from one_site(made_site, tmp_path_factory.mktemp("operator"))
+    """One site for this module, with two doors; a test that changes it changes it back."""
+    for served in one_site(made_site, tmp_path_factory.mktemp("operator")):
+        with Site.open(served.home) as site:
+            now, programs = site.now(), site.programs
+            good, bad = (
+                DoorReport(
+                    programs.credentials.issue(label=label, role=Role.DOOR, zone="lobby")[0].credential_id,
+                    now - timedelta(minutes=minutes),
+                    version="0.1.0",
+                    offset_ms=offset_ms,
+                    uncertainty_ms=21,
+                    certificate_until=now + timedelta(days=200),
+                    decided_at=quarter_of(now),
+                )
+                for label, minutes, offset_ms in (("side door", 0, 12), ("back door", 90, -61_305))
+            )
+            programs.doors.record([good, bad])
+        yield served
 
 
 @pytest.fixture
@@ -44,6 +64,18 @@ def test_every_page_is_accessible_narrow_and_dark_in_three_languages(
             assert not overflows(operator), (part, language)
             picture(operator, f"operator{part.replace('/', '-')}-{language}")
         expect(operator.get_by_role("heading", name=heading, level=1)).to_be_visible()
+
+
+def test_the_overview_names_a_door_that_is_silent_and_leads_to_the_table(site: ServedSite, operator: Page) -> None:
+    operator.goto(f"{site.url}/operator")
+    expect(operator.get_by_text("The clock of the door back door is wrong.")).to_be_visible()
+    silent = operator.get_by_role("listitem").filter(has_text="The door back door has said nothing since")
+    silent.get_by_role("link", name="See the list").click()
+    table = operator.get_by_role("region", name="Doors and nodes")
+    back = table.get_by_role("row").filter(has_text="back door")
+    expect(back).to_contain_text("-61.305 s ± 0.021 s")
+    expect(back).to_contain_text("silent")
+    expect(table.get_by_role("row").filter(has_text="side door")).to_contain_text("good")
 
 
 def test_the_overview_ends_a_pause_with_one_button(site: ServedSite, operator: Page) -> None:

@@ -1,9 +1,11 @@
 """Heartbeats of doors, and the list of the fleet, over HTTP."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from house import House
 from starlette.testclient import TestClient
 
 from tests.unit.store.raw import peek
@@ -41,6 +43,30 @@ def test_the_second_heartbeat_tells_the_offset_of_the_clock(
     assert (shown["clock_offset_ms"], shown["clock_uncertainty_ms"]) == (-9_000, 21)
     assert shown["certificate_until"] == "2099-03-31T22:00:00Z"
     assert (shown["lease_until"], shown["alarms"]) == (None, ["clock"])
+
+
+def test_metrics_and_readiness_tell_of_a_silent_door(
+    client: TestClient, app_state: AppState, bearer: Bearer, house: House
+) -> None:
+    until = house.site.now() + timedelta(days=20)
+    house.site.programs.processes.report("c" * 16, house.site.now(), 1, 0, certificate_until=until)
+    client.post("/v1/doors/heartbeat", headers=bearer(Role.DOOR), json=SAID)
+    app_state.sightings.write()
+    auditor = bearer(Role.AUDITOR)
+
+    before = client.get("/metrics", headers=auditor).text
+    assert client.get("/readyz").json()["notes"] == []
+    house.clock.move(minutes=6)
+    after = client.get("/metrics", headers=auditor).text
+    ready = client.get("/readyz")
+
+    (door,) = house.site.fleet().doors
+    assert 'volens_fleet_alarms{kind="silent"} 0.0' in before
+    assert f'volens_door_silent_seconds{{door="{door.door_id}"}} 0.0' in before
+    assert f'volens_certificate_seconds_left{{process="{"c" * 16}"}} 1.728e+06' in before
+    assert 'volens_fleet_alarms{kind="silent"} 1.0' in after
+    assert f'volens_door_silent_seconds{{door="{door.door_id}"}} 360.0' in after
+    assert (ready.status_code, ready.json()["notes"]) == (200, ["a door or node needs attention; see 'volens fleet'"])
 
 
 def test_a_door_that_sends_frames_only_is_listed_with_its_last_decision(

@@ -67,3 +67,20 @@ def test_the_document_has_every_number(volens: Command, lobby: Path, shown_fleet
     assert (node["version"], node["lease_until"], node["behind_s"]) == ("1.0", "2099-03-01T12:01:00Z", 0.0)
     assert (door["clock_offset_ms"], door["clock_uncertainty_ms"], door["lease_until"]) == (9000, 9, None)
     assert (alarm["kind"], found["generation"]) == ("clock", shown_fleet.generation)
+
+
+def test_the_doctor_says_what_is_wrong_with_the_fleet(
+    volens: Command, lobby: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lobby.is_dir()
+
+    def said() -> dict[str, object]:
+        (found,) = [one for one in volens("doctor", "--json").json if one["what"] == "fleet"]
+        return dict(found)
+
+    assert said() == {"what": "fleet", "ok": True, "found": said()["found"]}
+    shown = fleet(replace(NODE, lag=timedelta(hours=1)), replace(REPORT, offset_ms=9000))
+    monkeypatch.setattr(Site, "fleet", lambda _site: shown)
+    assert said()["ok"] is False
+    # A node that is behind is said once, in the line `processes`.
+    assert said()["found"] == f"{shown.alarms()[1].sentence()}; see 'volens fleet'"

@@ -15,7 +15,7 @@ from volens.service.sample_notice import publish_sample_notice
 from volens.service.web.operator_pages import site_facts
 from volens.service.web.operator_problems import find_problems
 from volens.service.web.web_routes import add_pages
-from volens.store.programs import DecisionCount, Role
+from volens.store.programs import DecisionCount, DoorReport, Role
 from volens.store.programs.staff import StaffMember
 
 SITE = "https://doors.example"
@@ -86,6 +86,12 @@ def test_each_problem_of_the_site_is_found(house: House, state: AppState) -> Non
     assert kinds(state).count("gate") == 2, "the works agreement and the impact assessment of the cellar"
     house.site.programs.credentials.issue(label="old door", role=Role.DOOR, zone="lobby", valid_days=20)
     add_member(house.site, Role.DESK)
+    assert not {"door_silent", "door_clock", "versions", "certificate"} & set(kinds(state))
+    silent = DoorReport("local:lobby/door", house.site.now() - timedelta(hours=1), version="0", purpose="lobby")
+    until = house.site.now() + timedelta(days=3)
+    wrong = DoorReport("local:lobby/side", house.site.now(), None, "lobby", "1", 60_000, 5, until)
+    house.site.programs.doors.record([silent, wrong])
+    assert {"door_silent", "door_clock", "versions", "certificate"} <= set(kinds(state))
     assert kinds(state).count("credential_expires") == 1
     assert "member_expires" not in kinds(state)
     house.site.keys.schedule(1)
