@@ -28,7 +28,7 @@ from volens.consent.receipt_signature import (
 from volens.consent.signed_document import SignedDocument
 from volens.consent.subject_key import SubjectPublicKey
 from volens.consent.times import parse_time
-from volens.consent.zone import Custody
+from volens.consent.zone import MAX_LEASE_SECONDS, Custody
 
 SCHEMA_VERSION: Final = "ISO/IEC TS 27560:2023 volens-receipt/2"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -63,6 +63,8 @@ class ReceiptClaims:
     subject_key: SubjectPublicKey
     signature: SignatureTerms
     age: AgeStatement | None = None
+    lease_seconds: int = 0
+    """How long a door without a connection may still know the person, as the person agreed."""
 
 
 @final
@@ -195,6 +197,7 @@ def _claims(document: dict[str, Any], _token: str) -> ReceiptClaims:
         subject_key=SubjectPublicKey.from_receipt(_section(document, "pii_principal_key")),
         signature=SignatureTerms.from_json(_section(document, "signature")),
         age=AgeStatement.from_json(document[MEMBER]) if MEMBER in document else None,
+        lease_seconds=_seconds(processing.get("offline_lease_seconds", 0)),
     )
     check_key_of_form(claims.signature.form, claims.subject_key)
     if claims.expires_at <= claims.issued_at or event.get("event_state") != "consent given":
@@ -207,6 +210,12 @@ def _section(document: dict[str, object], name: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InputError(f"expected an object {name!r}")
     return cast("dict[str, object]", value)
+
+
+def _seconds(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_LEASE_SECONDS:
+        raise InputError(_OTHER_FORM)
+    return value
 
 
 def _text(document: dict[str, object], name: str, form: re.Pattern[str] = _ANY) -> str:

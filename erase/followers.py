@@ -1,16 +1,43 @@
-"""Confirmation by other processes: they report which generation of the store, and which store key, they hold."""
+"""Confirmation by others: processes report which generation of the store they hold, doors which lease."""
 
 import time
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
+from volens.consent import Purpose, ReceiptId, parse_time
 from volens.store import Store
 from volens.store.log import log_size
 from volens.store.programs import Processes
+from volens.store.programs.leases import holdings
 
 CONFIRM_S: Final = 2.0
 """An erasure waits at most this long for processes that have reported lately. They poll every quarter of a second."""
 
 _AGAIN_S: Final = 0.05
+
+
+def await_holders(store: Store, facts: Mapping[ReceiptId, Mapping[str, Any]]) -> dict[ReceiptId, list[dict[str, Any]]]:
+    """Wait until the doors that held a lease have said that they hold it no more, `CONFIRM_S` at most.
+
+    Returns:
+        What is known of the doors then, by consent. A door without a connection says nothing until it has one, and its
+        lease ends by itself (`volens.consent.lease`).
+    """
+    until = time.monotonic() + CONFIRM_S
+    while True:
+        with store.read() as connection:
+            known = {
+                (zone, at, newest): holdings(connection, Purpose(zone), parse_time(at), newest)
+                for zone, at, newest in {_lent(its) for its in facts.values() if its["leases"]["holders"]}
+            }
+        is_known = all(one.acknowledged_at is not None for found in known.values() for one in found)
+        if is_known or time.monotonic() >= until:
+            return {one: [each.to_json() for each in known.get(_lent(its), ())] for one, its in facts.items()}
+        time.sleep(_AGAIN_S)
+
+
+def _lent(facts: Mapping[str, Any]) -> tuple[str, str, int]:
+    return facts["zone"], facts["ended_at"], facts["leases"]["newest"]
 
 
 def await_followers(store: Store) -> dict[str, int]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, bindparam, func, insert, select, updat
 
 from volens.consent import ReceiptId, TamperError
 from volens.consent.json_reader import read_json
+from volens.consent.lease import LeaseHolding
 from volens.store import Transaction
 from volens.store.people import SealedReference, StoredReceipt, stored_receipts
 from volens.store.people.references import sealed_references
@@ -162,6 +163,17 @@ def entries(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[Re
     query = select(tables.erasure).where(tables.erasure.c.receipt_id.in_(receipt_ids))
     # All rows at once: a stored exception would hold a half-read cursor open, and the write-ahead log could not be cut.
     return {ReceiptId(row.receipt_id): _entry(row) for row in connection.execute(query).all()}
+
+
+def lease_holders(connection: Connection, receipt_id: ReceiptId) -> list[LeaseHolding]:
+    """Return the doors that held a lease when a consent was stopped, as far as was known when it was certified.
+
+    Raises:
+        TamperError: the entry is damaged.
+    """
+    found = entries(connection, [receipt_id]).get(receipt_id)
+    holders = () if found is None else found.facts.get("leases", {}).get("holders", ())
+    return [LeaseHolding.from_json(one) for one in holders]
 
 
 def states_of(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, ErasureState]:

@@ -6,7 +6,7 @@
    their buckets, the store key, and the root key if its holder answers (`volens.store.keys.key_change`). So no copy of
    the embeddings can be decrypted, and old copies of the keyring open with nothing that is left here.
 3. removed: this process overwrites and zeroes the sketches in its galleries. Other processes get a short time to
-   confirm the same; the number of confirmations is recorded.
+   confirm the same; the number of confirmations is recorded, and which doors have given up their leases.
 4. scrubbed: what is left of deleted rows is removed from both databases and from the memory of this process.
 5. verified: the people are searched for by id, by gallery search and byte by byte. An erasure for which something is
    found stays at 4.
@@ -33,7 +33,7 @@ from volens.consent import (
     format_time,
 )
 from volens.erase.absence import verify_absence
-from volens.erase.followers import await_followers
+from volens.erase.followers import await_followers, await_holders
 from volens.erase.journal import ErasureState, JournalEntry, advance, batches, entries, states_of, unfinished
 from volens.erase.places import RESUME, scrub
 from volens.erase.proof.certify import Erased, certify, publish, published
@@ -307,7 +307,10 @@ class _Batch:
         remove_dead_snapshots(self._store)
         followed = await_followers(self._store)
         noted = {"processes": followed} if followed["others"] else {}
-        self._advance(ErasureState.SHREDDED, dict.fromkeys(facts, noted))
+        lent = await_holders(self._store, facts)
+        self._advance(
+            ErasureState.SHREDDED, {one: {**noted, "leases": {"holders": holders}} for one, holders in lent.items()}
+        )
 
     def _scrub(self, facts: Facts) -> None:
         # 4.

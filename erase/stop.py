@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol, final
 
-from volens.consent import EndReason, ReceiptId, format_time
+from volens.consent import EndReason, Purpose, ReceiptId, format_time
 from volens.erase.box_search import BoxHash
 from volens.erase.journal import Held, held_by, open_entries
 from volens.erase.remains import Remains, gather, ranks
@@ -15,6 +15,8 @@ from volens.store.log import erase_openings
 from volens.store.log.shard_log import erase_shard_openings
 from volens.store.people.consents import end_consents
 from volens.store.programs import MessageKind, enqueue
+from volens.store.programs.leases import holdings, newest_lease
+from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.schema.personal_tables import PERSONAL
 
 STOP_TOGETHER: Final = 250
@@ -66,7 +68,7 @@ def stop(
     2. In one transaction: the data of each person is listed, copied for the later search, and searched for with the
        old embedding. The consents end, and references and names are deleted with them. The openings of the audit leaves
        are deleted, the journal is opened, and one leaf for each person logs that a consent ended. Expiries are
-       enqueued as webhooks.
+       enqueued as webhooks. The leases of their zones are revoked, and their holders noted.
 
     `receipt_ids` are at most some hundred, so that other writers wait one second at most. `remains` receives what to
     search for; also if the commit fails, which may have reached the disk all the same. With a `successor` there is one
@@ -118,6 +120,8 @@ def stop(
         openings, visits = erase_openings(tx.connection, ended), erase_shard_openings(tx.connection, ended)
         for one in ended:
             facts[one]["destroyed"]["openings of audit leaves"] = openings.get(one, 0) + visits.get(one, 0)
+        for one, lent in _revoked_leases(tx, {one: held[one].receipt.purpose for one in ended}).items():
+            facts[one]["leases"] = lent
         open_entries(tx, {one: facts[one] for one in ended})
         tx.log_all("consent.ended", [{"reason": reason.value, "zone": held[one].receipt.purpose} for one in ended])
         if reason in _OF_TIME:
@@ -125,6 +129,16 @@ def stop(
             enqueue(tx, MessageKind.CONSENT_EXPIRED, dict.fromkeys(ended, expiry))
         if successor is not None:
             successor.begin(tx)
+
+
+def _revoked_leases(tx: Transaction, zones: Mapping[ReceiptId, Purpose]) -> dict[ReceiptId, dict[str, Any]]:
+    """Revoke the leases of some zones; return by consent which doors may hold one, and the number of the newest."""
+    newest, lent = newest_lease(tx.connection), dict[Purpose, dict[str, Any]]()
+    for purpose in set(zones.values()):
+        revoke_leases(tx, purpose)
+        holders = [one.to_json() for one in holdings(tx.connection, purpose, tx.now, newest)]
+        lent[purpose] = {"newest": newest, "holders": holders}
+    return {one: lent[purpose] for one, purpose in zones.items()}
 
 
 _WRAPPED: Final = "wrapped grant secret"

@@ -43,6 +43,11 @@ class ChangeFeed:
         self.certificate_until: datetime | None = None
         self.decided_at: datetime | None = None
 
+    @property
+    def generation(self) -> int:
+        """The generation that this process has applied; read without asking the store."""
+        return self._generation
+
     def follow(self) -> int:
         """Apply what was committed since the last call, report if a report is due, and return the generation applied.
 

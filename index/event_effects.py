@@ -48,6 +48,7 @@ _WITHOUT_EFFECT: Final = frozenset(
             "factor",
             "invitation",
             "job",
+            "lease",
             "message",
             "offer",
             "openings",

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final, final
 
 from volens.consent import EndReason, NoLiveConsentError, Purpose, ReceiptId, parse_time
+from volens.consent.lease import LeaseHolding
 from volens.erase import ErasureState, certificates_of, states_of
 from volens.erase.proof import CERTIFICATE, Certificate, verify_certificate
 from volens.store import Store
@@ -61,6 +62,17 @@ class ErasureProgress:
     def pieces(self) -> int:
         """How many traces of the person were searched for; none was found, or there would be no certificate."""
         return sum(int(one["pieces"]) for one in self._statement("searched", ()))
+
+    @property
+    def holders(self) -> list[LeaseHolding]:
+        """The doors that held a lease when the consent ended, as the certificate states them."""
+        return [LeaseHolding.from_json(one) for one in self._statement("lease_holders", ())]
+
+    @property
+    def stopped_everywhere_at(self) -> datetime | None:
+        """From when on no door decided about the person; None while the erasure is not certified."""
+        at = self._statement("stopped_everywhere_at", None)
+        return None if at is None else parse_time(at)
 
     @property
     def other_processes(self) -> tuple[int, int]:

@@ -12,7 +12,9 @@ from datetime import datetime
 from typing import final
 
 from volens.consent import EndReason, ReceiptId, TamperError
+from volens.consent.lease import LeaseHolding, stopped_everywhere_at
 from volens.erase import PendingStops
+from volens.erase.journal import lease_holders
 from volens.erase.proof import Erased
 from volens.index import Installation
 from volens.store import Store
@@ -27,7 +29,8 @@ class Withdrawal:
 
     Attributes:
         erased: the consent whose receipt or code was shown; its reason is not "withdrawn" if it had ended otherwise.
-        ended_at: when that consent ended.
+        ended_at: when that consent ended: stopped at the primary.
+        holders: the doors that held a lease then, and could decide without the primary.
         also_ended: the person's other consents, if all were to end.
         in_force: the consents of the same person that are in force now, those for the zone of `erased` first.
     """
@@ -36,6 +39,12 @@ class Withdrawal:
     ended_at: datetime
     also_ended: Sequence[Erased]
     in_force: Sequence[StandingConsent]
+    holders: Sequence[LeaseHolding] = ()
+
+    @property
+    def stopped_everywhere_at(self) -> datetime:
+        """From when on no door decides about the person any more; without holders it is `ended_at`."""
+        return stopped_everywhere_at(self.ended_at, self.holders)
 
     @property
     def newer(self) -> StandingConsent | None:
@@ -63,6 +72,7 @@ def withdraw_consent(
     also = [stops.withdraw(one.receipt_id) for one in others]
     with store.read() as connection:
         ended = consent_ended(connection, receipt_id)
+        holders = lease_holders(connection, receipt_id)
     if ended is None:
         raise TamperError("integrity: a consent was erased that has not ended; restore the data file")
     try:
@@ -70,7 +80,7 @@ def withdraw_consent(
     except TamperError:
         standing = []  # whose it was is not certain, and that must not keep it in force
     in_force = sorted(standing, key=lambda one: (one.zone != done.zone, one.zone))
-    return Withdrawal(done, ended[1], also, in_force)
+    return Withdrawal(done, ended[1], also, in_force, holders)
 
 
 def _others(store: Store, receipt_id: ReceiptId) -> list[StandingConsent]:

@@ -1,6 +1,8 @@
 """The part of `Site` that decides about faces at doors: 1:N, a kiosk, a camera stream, and claims (1:1)."""
 
-from volens.consent import ShownFactor, TakeHome, Zone, parse_purpose
+from collections.abc import Sequence
+
+from volens.consent import ModelId, ShownFactor, TakeHome, Zone, parse_purpose
 from volens.face.image import Photo
 from volens.identify import (
     USUAL_RULES,
@@ -13,6 +15,8 @@ from volens.identify import (
     Obstacle,
     Recognizer,
 )
+from volens.identify.lease_delivery import LeasedDecision, record_leased_decisions
+from volens.identify.lease_giving import GivenLease, give_lease
 from volens.identify.shown_codes import CodeReader
 from volens.index import PersonalToken, StageTimer, no_timing
 
@@ -77,6 +81,23 @@ class DoorDecisions:
         """
         purpose = parse_purpose(zone)
         return DoorStream(self._recognizer, purpose, caller, photos=photos, rules=rules, read_codes=read_codes)
+
+    def give_lease(self, door_id: str, model_id: ModelId) -> GivenLease:
+        """Give a door a lease of its zone, with which it decides while it cannot reach the service; see `give_lease`.
+
+        Raises:
+            RefusedError: the door gets none, or its zone has none.
+            ZonePausedError: the zone is paused.
+            TamperError: the seal of a reference does not hold.
+        """
+        recognizer = self._recognizer
+        return give_lease(recognizer.store, door_id, model_id, recognizer.threshold_in)
+
+    def record_leased_decisions(self, door_id: str, zone: str, decisions: Sequence[LeasedDecision]) -> int:
+        """Record what a door decided with a lease; see `volens.identify.lease_delivery.record_leased_decisions`."""
+        recognizer, purpose = self._recognizer, parse_purpose(zone)
+        model_id = recognizer.extractor.model.model_id
+        return record_leased_decisions(recognizer.store, door_id, purpose, model_id, decisions)
 
     def check_claim(self, receipt: bytes | None, carried: PersonalToken = None) -> Zone:
         """Admit a claim (1:1) before a camera is opened; see `volens.identify.Recognizer.check_claim`."""

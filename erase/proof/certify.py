@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from volens.audit import LogEntry, LoggedStatement, NodeReader
-from volens.consent import Purpose, ReceiptId, TamperError, format_time
+from volens.consent import Purpose, ReceiptId, TamperError, format_time, parse_time
 from volens.consent.declarations import SiteFact
+from volens.consent.lease import LeaseHolding, stopped_everywhere_at
 from volens.consent.processing_record import comparison_of
 from volens.erase.journal import (
     ErasureState,
@@ -39,7 +40,7 @@ _KEPT_ROOT: Final = (
     "not replaced, because its holder did not answer; until it is, a copy of the keyring made before the erasure opens "
     "with it"
 )
-_KEPT: Final = ("zone", "reason", "processes")
+_KEPT: Final = ("zone", "reason", "processes", "leases")
 """What the journal keeps of a certified erasure."""
 _STATED: Final = (
     *("receipt_sha256", "zone", "reason", "ended_at", "erased_at", "times", "existed", "destroyed"),
@@ -71,6 +72,9 @@ def certify(store: Store, facts: _Facts) -> None:
     with store.write() as tx:
         issued = certificates_of(tx.connection, list(facts))
         kept = {one: {name: its[name] for name in _KEPT if name in its} for one, its in facts.items()}
+        for its in kept.values():
+            if not its["leases"]["holders"]:
+                del its["leases"]
         recipients = recipients_to_notify(tx.connection, {one: Purpose(its["zone"]) for one, its in facts.items()})
         statements = {
             one: _statement(store, tx, its, recipients[one]) for one, its in facts.items() if one not in issued
@@ -148,6 +152,7 @@ def _statement(
         "controller": store.site.controller.name,
         **{name: facts[name] for name in _STATED},
         **continued,
+        **_leases(facts),
         **_contacts(store, tx),
         **_of_zone(tx, Purpose(facts["zone"])),
         "issued_at": format_time(tx.now),
@@ -172,6 +177,13 @@ def _of_zone(tx: Transaction, purpose: Purpose) -> dict[str, str]:
     except TamperError:
         return {}
     return {"comparison": comparison_of(zone).value, "liveness": zone.liveness.value}
+
+
+def _leases(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return from when on no door decided about the person, as far as is known, and which doors held a lease."""
+    holders = [LeaseHolding.from_json(one) for one in facts["leases"]["holders"]]
+    until = stopped_everywhere_at(parse_time(facts["ended_at"]), holders)
+    return {"stopped_everywhere_at": format_time(until), "lease_holders": [one.to_json() for one in holders]}
 
 
 def _contacts(store: Store, tx: Transaction) -> dict[str, str]:

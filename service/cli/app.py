@@ -46,6 +46,7 @@ from volens.service.cli import issued_certificate_commands as issued_certificate
 from volens.service.cli import jurisdiction_commands as jurisdictions
 from volens.service.cli import keys_commands as keys
 from volens.service.cli import kiosk_commands as kiosk
+from volens.service.cli import lease_commands as lease
 from volens.service.cli import leaver_commands as leaver
 from volens.service.cli import models_commands as models
 from volens.service.cli import notice_commands as notice
@@ -96,6 +97,7 @@ _PANELS: Final = {
         serve.app,
         serve.config_app,
         credential.app,
+        lease.app,
         staff.app,
         door.app,
         kiosk.app,

@@ -10,6 +10,7 @@ from volens.consent import (
     UnavailableError,
     format_time,
 )
+from volens.consent.lease import LeaseHolding
 from volens.rights import Withdrawal
 from volens.service.cli.carried_secrets import withdrawal_shown
 from volens.service.cli.command_types import Commands
@@ -70,7 +71,8 @@ def withdraw(
             raise
         again = "keep the code or receipt, and withdraw again"
         raise not_recorded(str(error), stopped_by, "the withdrawal", again) from None
-    document = erased_document(done.erased) | members(done, "ended_at")
+    document = erased_document(done.erased) | members(done, "ended_at stopped_everywhere_at")
+    document["holders"] = [one.to_json() for one in done.holders]
     document |= {
         "newer_in_force": done.newer is not None,
         "in_force": [members(one, "zone given_at ends_at") for one in done.in_force],
@@ -98,6 +100,9 @@ def _withdrawn(done: Withdrawal, trust: Path, again: str) -> str:
         f"certificate: {shown(path)}",
         f"check it with: {shell_command('volens', 'certificate', 'verify', path, '--trust', trust)}",
     ]
+    lines += [_holder_line(one) for one in done.holders]
+    if done.holders:
+        lines.append(f"stopped everywhere: {format_time(done.stopped_everywhere_at)}")
     lines += [f"also ended in zone {one.zone}; certificate: {shown(one.certificate_path)}" for one in done.also_ended]
     if done.newer is not None:
         known = "the doors still know the person: " if done.newer.enrolled else ""
@@ -109,6 +114,13 @@ def _withdrawn(done: Withdrawal, trust: Path, again: str) -> str:
     if done.in_force and done.newer is None:
         lines.append(f"to end that too: {again}")
     return "\n".join(lines)
+
+
+def _holder_line(one: LeaseHolding) -> str:
+    if one.acknowledged_at is not None:
+        return f"door {one.door}: gave up its lease at {format_time(one.acknowledged_at)}"
+    until = format_time(one.ends_at)
+    return f"door {one.door}: has not answered; without a connection it may know the person until {until}"
 
 
 def term_of(one: StandingConsent) -> str:

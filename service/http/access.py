@@ -24,7 +24,8 @@ from volens.store.programs.credentials import CREDENTIAL_PREFIX
 ALLOWED_ROLES: Final[Mapping[str, frozenset[Role]]] = {
     operation: frozenset(roles)
     for roles, operations in (
-        ({Role.DOOR}, ("identify", "verify", "pass_door", "stream", "report_door")),
+        ({Role.DOOR}, ("identify", "verify", "pass_door", "stream", "report_door", "ask_lease", "acknowledge_lease")),
+        ({Role.DOOR}, ("deliver_decisions",)),
         ({Role.DESK}, ("offer_consent", "give_consent", "count_refusal", "enroll", "set_factor", "remove_factor")),
         ({Role.DESK, Role.OPERATOR, Role.PRIVACY_OFFICER}, ("list_people", "show_person", "find_people")),
         ({Role.DESK}, ("offer_renewal", "renew_consent", "correct_name", "change_photos", "reissue_code")),

@@ -19,6 +19,7 @@ from volens.service.http import health_routes as health
 from volens.service.http import hook_routes as hooks
 from volens.service.http import invitation_routes as invitations
 from volens.service.http import job_routes as jobs
+from volens.service.http import lease_routes as leases
 from volens.service.http import log_routes as audit_log
 from volens.service.http import order_routes as orders
 from volens.service.http import person_routes as people
@@ -133,6 +134,7 @@ def _add_routes(app: FastAPI) -> None:
         people,
         doors,
         fleet,
+        leases,
         stream,
         zones,
         staff,

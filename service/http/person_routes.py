@@ -86,11 +86,24 @@ class ConsentInForce(BaseModel):
     ends_at: Time
 
 
+class LeaseHolder(BaseModel):
+    """A door that could decide without a connection."""
+
+    door: str = Field(description="its label", examples=["lobby, left door"])
+    door_id: str = Field(description="of its credential", examples=["86c42cc34fe8d921"])
+    ends_at: Time = Field(description="when its lease has ended, if it says nothing")
+    acknowledged_at: datetime | None = Field(description="when it gave its lease up; null if it has not said so")
+
+
 class Withdrawn(EndedConsent):
     """The consent has ended and its data is erased; a repeated withdrawal gets the same response."""
 
     reason: str = Field(description="why it ended; another word if it had ended before", examples=["withdrawn"])
-    ended_at: Time
+    ended_at: Time = Field(description="stopped at the primary: doors that ask match no more")
+    stopped_everywhere_at: Time = Field(
+        description="when no door matches any more, connected or not; as `ended_at` unless doors held leases"
+    )
+    holders: list[LeaseHolder] = Field(description="the doors that held a lease when it ended, as far as is known")
     newer_in_force: bool = Field(
         description="the receipt or code is an old one, and a newer consent of the same person for this zone is in "
         "force; send the request again with all_of_this_person to end it too",
@@ -167,6 +180,8 @@ async def withdraw(request: Request, app_state: SharedState, shown: NewWithdrawa
             **_ended(done.erased).model_dump(),
             reason=done.erased.reason,
             ended_at=done.ended_at,
+            stopped_everywhere_at=done.stopped_everywhere_at,
+            holders=[LeaseHolder(**asdict(one)) for one in done.holders],
             newer_in_force=done.newer is not None,
             in_force=[
                 ConsentInForce(zone=one.zone, given_at=one.given_at, ends_at=one.ends_at) for one in done.in_force

@@ -1,5 +1,6 @@
 """Restriction of the processing of a person's data (GDPR 18), and its lifting: for the person, and for the desk."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,11 +9,12 @@ from pydantic import BaseModel, Field
 
 from volens import Site
 from volens.consent import InputError, Purpose, ReceiptId, RefusedError
+from volens.consent.lease import stopped_everywhere_at
 from volens.consent.reason import Reason
 from volens.service.http.access import GuardedRoute, limit_address
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import Id, IdInPath, JsonRoute, RequestBody, ZoneName
-from volens.service.http.person_routes import CodeOrReceipt, StopPendingProblem
+from volens.service.http.person_routes import CodeOrReceipt, LeaseHolder, StopPendingProblem
 from volens.service.http.shown_receipt import consent_in_force
 from volens.service.http.withdrawal_checks import WRONG
 
@@ -34,6 +36,10 @@ class RestrictionAnswer(BaseModel):
         description="nothing is matched or enrolled since then; null if the consent is not restricted",
         examples=["2026-11-27T08:00:00Z"],
     )
+    stopped_everywhere_at: datetime | None = Field(
+        description="when no door matches any more, with or without a connection; null if the consent is not restricted"
+    )
+    holders: list[LeaseHolder] = Field(description="the doors that held a lease then, as far as is known")
 
 
 class Lifting(RequestBody):
@@ -119,6 +125,12 @@ async def _shown(request: Request, app_state: AppState, shown: CodeOrReceipt) ->
 
 def _answer(site: Site, receipt_id: ReceiptId) -> RestrictionAnswer:
     zone: Purpose = site.changes.in_force([receipt_id]).purpose
+    since = site.changes.restricted_since(receipt_id)
+    holders = () if since is None else site.programs.leases.revoked_since(zone, since)
     return RestrictionAnswer(
-        receipt_id=receipt_id, zone=zone, restricted_since=site.changes.restricted_since(receipt_id)
+        receipt_id=receipt_id,
+        zone=zone,
+        restricted_since=since,
+        stopped_everywhere_at=None if since is None else stopped_everywhere_at(since, holders),
+        holders=[LeaseHolder(**asdict(one)) for one in holders],
     )

@@ -85,6 +85,7 @@ async def erasureown_page(request: Request, app_state: SharedState, mine: Mine, 
             own,
             progress=progress,
             is_running=progress.stage in _RUNNING,
+            now=site.now(),
             newer=[one for one in own.in_force if one.facts.receipt_id != receipt_id],
         )
 

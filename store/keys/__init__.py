@@ -13,6 +13,7 @@ from volens.store.keys.sealing import open_into as open_into
 from volens.store.keys.sealing import reference_context as reference_context
 from volens.store.keys.sealing import seal as seal
 from volens.store.keys.secrets import GrantSecret as GrantSecret
+from volens.store.keys.secrets import LeaseKey as LeaseKey
 from volens.store.keys.secrets import ProfileKey as ProfileKey
 from volens.store.keys.secrets import Random as Random
 from volens.store.keys.secrets import ReferenceKey as ReferenceKey

@@ -119,6 +119,13 @@ class AuthenticationKey(LongLivedSecret):
 
 
 @final
+class LeaseKey(LongLivedSecret):
+    """Seals the references of one lease, for the door that holds it; the site does not keep it."""
+
+    __slots__ = ()
+
+
+@final
 class ReferenceKey(Secret):
     """Seals one person's embedding of one model."""
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from volens.consent import ModelId, NoLiveConsentError, Purpose, ReceiptId, ReferenceId
 from volens.store.people.consents import live_owner
 from volens.store.prepared_query import PreparedQuery, ReadSnapshot
+from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import restriction as table
@@ -39,6 +40,7 @@ def restrict(tx: Transaction, receipt_id: ReceiptId) -> datetime:
         return since
     with tx.changing(Scope.CONSENT, [receipt_id]):
         tx.connection.execute(insert(table), {**owner, "restricted_at": tx.now})
+        revoke_leases(tx, Purpose(str(owner["purpose"])))
         tx.log(RESTRICTED, owner, receipt_id=receipt_id)
     return tx.now
 

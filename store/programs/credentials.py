@@ -24,6 +24,7 @@ from volens.store.keys.keyring import Keyring
 from volens.store.log.referenced_leaf import check_logged
 from volens.store.prepared_query import ReadSnapshot
 from volens.store.promises.label_bounds import DEFAULT_GRACE_HOURS, MAX_GRACE_HOURS, check_within, plain_label
+from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import RowSeals, SealedRows
 from volens.store.schema.authenticated import Scope
@@ -72,6 +73,7 @@ class Credential:
         link_until: None for the credential of a program. That of a member of staff is used with a passkey
             (`volens.store.programs.staff`); its token is only good for the link that makes one, until then.
         ended_at: None unless it was revoked before it expired.
+        leases_refused_at: since when the door gets no lease, because they were revoked (`volens lease revoke`).
     """
 
     credential_id: str
@@ -82,6 +84,7 @@ class Credential:
     expires_at: datetime
     link_until: datetime | None
     ended_at: datetime | None
+    leases_refused_at: datetime | None = None
 
 
 @final
@@ -319,6 +322,7 @@ def end_credential(tx: Transaction, credential_id: str, *, by: str | None = None
     ended = update(table).where(table.c.credential_id == credential_id).values(ended_at=tx.now)
     with tx.changing(Scope.CREDENTIAL, [credential_id]):
         tx.connection.execute(ended)
+        revoke_leases(tx, credential_id=credential_id)
         tx.log("credential.ended", {"credential": credential_id} | ({} if by is None else {"by": by}))
 
 
@@ -337,8 +341,7 @@ def known_credential(tx: Transaction, credential_id: str) -> Credential:
 
 def credential_of(row: Mapping[Any, Any]) -> Credential:
     """Return the credential of a row."""
-    known = {
-        name: row[name] for name in ("credential_id", "label", "issued_at", "expires_at", "link_until", "ended_at")
-    }
+    plain = ("credential_id", "label", "issued_at", "expires_at", "link_until", "ended_at", "leases_refused_at")
+    known = {name: row[name] for name in plain}
     purpose = None if row["purpose"] is None else Purpose(row["purpose"])
     return Credential(role=Role(row["role"]), purpose=purpose, **known)

@@ -9,6 +9,7 @@ from volens.store.programs.endpoints import Endpoints
 from volens.store.programs.idempotency_store import IdempotencyStore
 from volens.store.programs.inbox import Inbox
 from volens.store.programs.jobs import Jobs
+from volens.store.programs.leases import Leases
 from volens.store.programs.outbox import Outbox
 from volens.store.programs.processes import Processes
 from volens.store.programs.senders import Senders
@@ -34,3 +35,4 @@ class Programs:
         self.decisions = DecisionLog(store)
         self.sessions = SessionSeals(store)
         self.staff = Staff(store, self.credentials)
+        self.leases = Leases(store)

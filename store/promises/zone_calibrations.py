@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, insert
 
 from volens.consent import ModelId, Purpose, RefusedError, TamperError
+from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
@@ -56,6 +57,7 @@ def set_threshold_shift(
         )
     rows = seals_of(tx.connection).cached(tx.connection, Scope.ZONE, purpose)
     numbers = [int(one["number"]) for one in rows.records(tables.zone_calibration)] if rows is not None else []
+    revoke_leases(tx, purpose)
     values = {"purpose": purpose, "number": max(numbers, default=0) + 1, "model_id": model_id}
     with tx.changing(Scope.ZONE, [purpose]):
         tx.connection.execute(

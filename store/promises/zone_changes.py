@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select
 
 from volens.consent import Purpose, RefusedError, Zone
 from volens.consent.zone import FpirTarget, LivenessLevel, Trigger, ZoneState, parse_title
+from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.promises.zones_and_notices import notices_of, zone_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -134,6 +135,7 @@ def _changed(tx: Transaction, new: Zone, event: str, **details: str | int) -> Zo
     """Store a zone as it is from now on, with its entry in the log."""
     with tx.changing(Scope.ZONE, [new.purpose]):
         _add(tx, new)
+        revoke_leases(tx, new.purpose)
         tx.log(event, {"zone": new.purpose, **details})
     return new
 

@@ -37,6 +37,7 @@ from volens.store.schema.personal_tables import subject_secret as subject_secret
 from volens.store.schema.program_tables import api_credential as api_credential
 from volens.store.schema.program_tables import door_report as door_report
 from volens.store.schema.program_tables import job as job
+from volens.store.schema.program_tables import lease as lease
 from volens.store.schema.program_tables import process as process
 from volens.store.schema.program_tables import staff_passkey as staff_passkey
 from volens.store.schema.program_tables import webhook_endpoint as webhook_endpoint

@@ -50,6 +50,7 @@ _EXAMPLES: Final[Mapping[str, _Row]] = {
     "cohort_member": {"receipt_id": _OWNERS["badge"]["receipt_id"]},  # under an order no reference is added
     "consent_end": {"receipt_id": _OTHERS["badge"]["receipt_id"], "evidence_until": _FUTURE},
     "api_credential": {"role": "desk"},
+    "lease": {"term_seconds": 5},
     "invitation": {"number": 2, "sealed_name": b"~" * 64},
     "audit_node": {"level": -1},
     "audit_checkpoint": {"size": -1},
@@ -62,6 +63,7 @@ _EXAMPLES: Final[Mapping[str, _Row]] = {
 _CLOSING: Final[Mapping[str, _Row]] = {
     "access_request": {"outcome": "answered"},
     "job": {"state": "done"},
+    "lease": {"acknowledged_generation": 0},
     "proposed_order": {"approved_by": "~~", "approval_index": 0},
     "invitation": {"state": "used", "sealed_name": None},
 }

@@ -19,10 +19,12 @@ api_credential: Final = build_table(
     col.utc_time("expires_at"),
     col.utc_time("link_until", nullable=True),
     col.utc_time("ended_at", nullable=True),
+    col.utc_time("leases_refused_at", nullable=True),
+    CheckConstraint("leases_refused_at IS NULL OR role = 'door'"),
     CheckConstraint("link_until IS NULL OR role <> 'door'"),
     CheckConstraint("(role = 'door' AND purpose IS NOT NULL) OR role = 'desk' OR (role <> 'door' AND purpose IS NULL)"),
     rule=RowRule(
-        changeable=frozenset({"expires_at", "ended_at"}),
+        changeable=frozenset({"expires_at", "ended_at", "leases_refused_at"}),
         closed_by="ended_at",
         only_earlier=("expires_at",),
         kept_while=f"OLD.ended_at IS NULL AND OLD.expires_at > {LOG_TIME}",
@@ -41,6 +43,30 @@ staff_passkey: Final = build_table(
         f" WHERE its.credential_id = OLD.credential_id AND its.ended_at IS NULL AND its.expires_at > {LOG_TIME})"
     ),
 )
+
+lease: Final = build_table(
+    "lease",
+    col.row_id("number"),
+    col.text_of("lease_id", 32, unique=True),
+    col.of_row("credential_id", "api_credential.credential_id", index=True),
+    col.of_zone(),
+    col.integer("generation", ">= 0"),
+    col.integer("term_seconds", "BETWEEN 5 AND 900"),
+    col.utc_time("given_at"),
+    col.utc_time("ends_at"),
+    col.utc_time("revoked_at", nullable=True),
+    col.utc_time("acknowledged_at", nullable=True),
+    col.integer("acknowledged_generation", ">= 0", nullable=True),
+    Index("ix_lease_purpose", "purpose"),
+    CheckConstraint("(acknowledged_at IS NULL) = (acknowledged_generation IS NULL)"),
+    rule=RowRule(
+        changeable=frozenset({"revoked_at", "acknowledged_at", "acknowledged_generation"}),
+        closed_by="acknowledged_at",
+        deletable=True,
+    ),
+    autoincrement=True,
+)
+"""Leases of doors (`volens.store.programs.leases`): which door may decide without a connection, and until when."""
 
 webhook_sender: Final = build_table(
     "webhook_sender",

@@ -106,6 +106,7 @@ NAMELESS: Final[Mapping[str, str]] = {
     "collection_stop": "an order about a zone or a jurisdiction",
     "recipient": "an organisation that gets data; people are told of former ones too (GDPR 15(1)(c))",
     **dict.fromkeys(("webhook_endpoint", "webhook_sender", "webhook_sender_key"), "a program of an organisation"),
+    "lease": "a permission of a door, about a whole zone; deleted an hour after its end",
     "process": "a program of the site; deleted ten minutes after its last sign",
     "row_seal": "MACs of rows that are there; deleted with them",
     **dict.fromkeys(("audit_event", "audit_node", "audit_checkpoint"), "hashes, kinds and times of a log about no one"),

@@ -15,6 +15,7 @@ from tests.unit.consent.samples import ANN, ANN_SEED, document, receipt, token
 from volens.audit.verifier_key import SUCCESSION
 from volens.consent import SignedDocument, TamperError, VolensError
 from volens.consent.jws import b64url
+from volens.consent.lease import LEASE
 from volens.consent.receipt import RECEIPT
 from volens.consent.refusal import REFUSAL
 from volens.consent.refusal import STATEMENT as REFUSED
@@ -42,6 +43,24 @@ SAMPLES: dict[str, tuple[SignedDocument[Any], dict[str, Any]]] = {
     "introduction of a key": (
         SUCCESSION,
         {"version": 1, "epoch": 2, "old_key": "site+00+A", "new_key": "site+00+B", "log_size": 3},
+    ),
+    "lease": (
+        LEASE,
+        {
+            "version": 1,
+            "lease_id": "0" * 32,
+            "site_id": "site-1",
+            "purpose": "lobby",
+            "holder": "0" * 16,
+            "generation": 7,
+            "term_seconds": 60,
+            "issued_at": TIME,
+            "model_id": "sface@00",
+            "threshold": 0.5,
+            "trigger": "near",
+            "people": 0,
+            "references_sha256": "0" * 64,
+        },
     ),
     "receipt": (RECEIPT, document(receipt().token)),
     "refusal": (
@@ -136,7 +155,7 @@ def test_every_kind_of_the_product_is_tested_here() -> None:
         if argument.arg == "typ"
     ]
     assert sorted(declared) == sorted(kind.typ for kind, _content in SAMPLES.values())
-    assert len(declared) == 14
+    assert len(declared) == 15
 
 
 def test_no_module_reads_a_signed_document_past_its_declaration() -> None:

@@ -413,6 +413,7 @@ def test_a_step_that_was_done_but_not_recorded_is_repeated_with_the_same_result(
         "zone": "lobby",
         "reason": "withdrawn",
         "ended_at": "2099-03-01T12:00:00Z",
+        "leases": {"newest": 0, "holders": []},
     }
     more = {"searched": [], "search_after": [], "files": [], "erased_at": "2099-03-01T12:00:00Z"}
     tamper(house.site.home / DATA, "UPDATE erasure SET state = ?, facts = ?", stop_at, json.dumps(facts | more))

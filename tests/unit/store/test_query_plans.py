@@ -31,6 +31,7 @@ EVERY_DAY: Final[dict[str, str]] = {
     **dict.fromkeys(("site_declaration", "made_paper"), FEW),
     **dict.fromkeys(("zone", "zone_change", "notice", "shorter_retention", "gallery_snapshot", "sqlite_master"), FEW),
     **dict.fromkeys(("webhook_endpoint", "recipient by purpose=?", "api_credential"), FEW),
+    **dict.fromkeys(("lease by purpose=?", "lease by purpose=? AND rowid<?"), FEW + ": of each door, of the last hour"),
     **dict.fromkeys(("operator_key", "operators_required", "collection_stop", "jurisdiction_profile", "cohort"), FEW),
     **dict.fromkeys(("log_shard", "remembered_shard"), "one row for each zone and month of the kept visits"),
     "access_request": "one row for each request that the site ever got",

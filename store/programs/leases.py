@@ -1,0 +1,253 @@
+"""Leases of doors: rows that say which door may decide without a connection, and until when (`volens.consent.lease`).
+
+1. The row is written before anything is read for the lease. So a withdrawal either committed before, and the person is
+   not in it; or it commits later, finds the row, and revokes it.
+2. A revoked lease counts until its holder says that it holds nothing of it, or until it has ended everywhere.
+3. A holder names the last lease that it got: it holds that one or none, and none before. So an answer that was lost
+   on the way is not waited for longer than needed, and one that is on its way is not counted as given up.
+
+Not sealed: a program that writes the data file can delete a row, so that a withdrawal does not wait for that door.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, Final, final
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from volens.consent import Purpose, RefusedError, UnknownError, Zone
+from volens.consent.lease import LeaseHolding, ends_everywhere_at
+from volens.consent.zone import LivenessLevel
+from volens.store.log import log_size
+from volens.store.programs.credentials import Role, known_credential
+from volens.store.promises.lease_revocation import revoke_leases
+from volens.store.promises.zones_and_notices import zone_of
+from volens.store.schema.authenticated import Scope
+from volens.store.schema.data_tables import api_credential
+from volens.store.schema.data_tables import lease as table
+from volens.store.store import Store, Transaction
+
+KEPT_AFTER_END: Final = timedelta(hours=1)
+REVOKED: Final = "lease.revoked"
+ALLOWED: Final = "lease.allowed"
+_its = table.c
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """A lease that was given.
+
+    Attributes:
+        number: leases of a site are numbered in their order.
+        ends_at: from when on it has ended everywhere, on the primary's clock.
+        revoked_at: None unless it was revoked.
+        acknowledged_at: when the door said that it holds it no more; None if it has not.
+        acknowledged_generation: of the store at that moment.
+    """
+
+    number: int
+    lease_id: str
+    credential_id: str
+    purpose: Purpose
+    generation: int
+    term_seconds: int
+    given_at: datetime
+    ends_at: datetime
+    revoked_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_generation: int | None
+
+
+@final
+class Leases:
+    """The leases of one site."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def reserve(self, credential_id: str, *, lease_id: str) -> tuple[LeaseRow, Zone]:
+        """Write the row of the next lease of a door, and return it with the zone; rows of long ended leases go.
+
+        Raises:
+            UnknownError: there is no such credential.
+            RefusedError: it is no door's or not in force, its leases were revoked, or its zone has no leases.
+            ZonePausedError: the zone is paused.
+        """
+        with self._store.write() as tx:
+            credential = known_credential(tx, credential_id)
+            if credential.role is not Role.DOOR or credential.purpose is None:
+                raise RefusedError("only the credential of a door gets a lease; ask the operator for one")
+            if credential.ended_at is not None or credential.expires_at <= tx.now:
+                raise RefusedError("got a credential that is not in force; ask the operator for a new one")
+            if credential.leases_refused_at is not None:
+                raise RefusedError(
+                    "the leases of this door were revoked; the operator can allow them again with 'volens lease allow'"
+                )
+            zone = zone_of(tx.connection, credential.purpose)
+            check_leasable(zone)
+            tx.connection.execute(delete(table).where(_its.ends_at < tx.now - KEPT_AFTER_END))
+            values = {
+                "lease_id": lease_id,
+                "credential_id": credential_id,
+                "purpose": zone.purpose,
+                "generation": log_size(tx.connection),
+                "term_seconds": zone.lease_seconds,
+                "given_at": tx.now,
+                "ends_at": ends_everywhere_at(tx.now, zone.lease_seconds),
+            }
+            tx.connection.execute(insert(table), {"number": tx.next_id(table), **values})
+            row = _row(tx.connection, lease_id)
+        if row is None:
+            raise UnknownError("the lease was deleted by another program; ask again")
+        return row, zone
+
+    def acknowledge(self, credential_id: str, lease_id: str, *, holds: bool) -> bool:
+        """Note what a door holds: of its leases up to this one only this one, or none; return whether it may hold it.
+
+        Raises:
+            UnknownError: this door has no such lease; it holds none that counts.
+
+        Cost: one query; a write transaction only if the door gave something up.
+        """
+        with self._store.read() as connection:
+            row = _row(connection, lease_id)
+            if row is None or row.credential_id != credential_id:
+                raise UnknownError("this door has no such lease; drop what it holds, and ask for a new one")
+            up_to = row.number - 1 if holds else row.number
+            is_news = connection.scalar(select(func.count()).select_from(table).where(*_held(credential_id, up_to)))
+            now = self._store.now()
+        if is_news:
+            with self._store.write() as tx:
+                noted = {"acknowledged_at": tx.now, "acknowledged_generation": log_size(tx.connection)}
+                tx.connection.execute(update(table).where(*_held(credential_id, up_to)).values(**noted))
+        return holds and row.revoked_at is None and row.acknowledged_at is None and row.ends_at > now
+
+    def is_revoked(self, lease_id: str) -> bool:
+        """Return whether a lease was revoked, is over, or is not there."""
+        with self._store.read() as connection:
+            row = _row(connection, lease_id)
+        return row is None or row.revoked_at is not None or row.ends_at <= self._store.now()
+
+    def list(self) -> Sequence[LeaseHolding]:
+        """Return the doors that hold a lease now, as far as is known; by zone and label."""
+        with self._store.read() as connection:
+            return holdings(connection, None, self._store.now())
+
+    def revoked_since(self, purpose: Purpose, since: datetime) -> Sequence[LeaseHolding]:
+        """Return the doors of a zone that held a lease at `since`, or later one that was revoked."""
+        with self._store.read() as connection:
+            return holdings(connection, purpose, since, revoked=True)
+
+    def revoke(self, credential_id: str) -> tuple[datetime, Sequence[LeaseHolding]]:
+        """End the leases of a door, and refuse it new ones; return from when on it has none, and what it may hold.
+
+        A repeated call returns what it may still hold.
+
+        Raises:
+            UnknownError: there is no such credential.
+            RefusedError: it is not the credential of a door.
+        """
+        with self._store.write() as tx:
+            self._set_refused(tx, credential_id, refused=True)
+            revoke_leases(tx, credential_id=credential_id)
+            found = [one for one in holdings(tx.connection, None, tx.now) if one.door_id == credential_id]
+            return tx.now, found
+
+    def allow(self, credential_id: str) -> None:
+        """Let a door get leases again. If it may, nothing is changed.
+
+        Raises:
+            UnknownError, RefusedError: as `revoke`.
+        """
+        with self._store.write() as tx:
+            self._set_refused(tx, credential_id, refused=False)
+
+    @staticmethod
+    def _set_refused(tx: Transaction, credential_id: str, *, refused: bool) -> None:
+        known = known_credential(tx, credential_id)
+        if known.role is not Role.DOOR:
+            raise RefusedError(f"this is the credential of a {known.role}, which has no leases; name that of a door")
+        if (known.leases_refused_at is not None) == refused or known.ended_at is not None:
+            return
+        with tx.changing(Scope.CREDENTIAL, [credential_id]):
+            since = tx.now if refused else None
+            change = update(api_credential).where(api_credential.c.credential_id == credential_id)
+            tx.connection.execute(change.values(leases_refused_at=since))
+            tx.log(REVOKED if refused else ALLOWED, {"credential": credential_id})
+
+
+def check_leasable(zone: Zone) -> None:
+    """Check that the doors of a zone may get leases now.
+
+    Raises:
+        RefusedError: the zone has none, or asks for liveness, which a door does not check by itself.
+        ZonePausedError: it is paused.
+    """
+    zone.check_in_use()
+    if zone.lease_seconds == 0:
+        raise RefusedError(
+            f"zone {zone.purpose!r} has no leases, so its doors decide online only; allow them with 'volens zone "
+            f"change {zone.purpose} --lease-seconds N'"
+        )
+    if zone.liveness is not LivenessLevel.NONE:
+        raise RefusedError(
+            f"zone {zone.purpose!r} has liveness {zone.liveness.value!r}, which a door without the service does not "
+            "check; its doors decide online only"
+        )
+
+
+def newest_lease(connection: Connection) -> int:
+    """Return the number of the newest lease of the site; 0 without one."""
+    return int(connection.scalar(select(func.max(_its.number))) or 0)
+
+
+def holdings(
+    connection: Connection,
+    purpose: Purpose | None,
+    since: datetime,
+    up_to: int | None = None,
+    *,
+    revoked: bool = False,
+) -> Sequence[LeaseHolding]:
+    """Return which doors could decide with leases at `since` or later, each once, with what is known of it now.
+
+    Args:
+        connection: of the data file.
+        purpose: of one zone; None for all.
+        since: leases that had ended or were given up before do not count.
+        up_to: leases with a higher number do not count; None for no limit.
+        revoked: only revoked leases count.
+    """
+    wanted = [_its.ends_at > since, _its.acknowledged_at.is_(None) | (_its.acknowledged_at >= since)]
+    wanted += [] if purpose is None else [_its.purpose == purpose]
+    wanted += [] if up_to is None else [_its.number <= up_to]
+    wanted += [_its.revoked_at.is_not(None)] if revoked else []
+    rows = connection.execute(
+        select(_its.credential_id, api_credential.c.label, _its.ends_at, _its.acknowledged_at)
+        .join_from(table, api_credential, api_credential.c.credential_id == _its.credential_id)
+        .where(*wanted)
+        .order_by(_its.purpose, api_credential.c.label, _its.credential_id)
+    )
+    found: list[LeaseHolding] = []
+    for (door_id, label), group in groupby(rows, key=lambda row: (row.credential_id, row.label)):
+        leases = list(group)
+        left = [one.ends_at for one in leases if one.acknowledged_at is None]
+        acknowledged = max((one.acknowledged_at for one in leases if one.acknowledged_at is not None), default=None)
+        ends_at = max(left or [one.ends_at for one in leases])
+        found.append(LeaseHolding(label, door_id, ends_at, None if left else acknowledged))
+    return found
+
+
+def _held(credential_id: str, up_to: int) -> tuple[Any, ...]:
+    return (_its.credential_id == credential_id, _its.number <= up_to, _its.acknowledged_at.is_(None))
+
+
+def _row(connection: Connection, lease_id: str) -> LeaseRow | None:
+    found = connection.execute(select(table).where(_its.lease_id == lease_id)).mappings().one_or_none()
+    if found is None:
+        return None
+    values: Mapping[Any, Any] = found
+    return LeaseRow(**values)

@@ -1,0 +1,127 @@
+"""Leases over HTTP: a door asks, holds, gives up, and learns of a revocation; a withdrawal names both times."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from house import DIMENSION, House, Person
+from starlette.testclient import TestClient
+
+from volens.consent import Purpose, from_b64url
+from volens.consent.lease import LEASE, LeaseDoor
+from volens.face import Extractor
+from volens.face.embedder import SFACE_MODEL
+from volens.index.held_lease import HeldLease
+from volens.service.http import AppState
+from volens.service.sample_notice import publish_sample_notice
+from volens.store.keys import LeaseKey
+from volens.store.programs import Role
+
+Bearer = Callable[..., dict[str, str]]
+URL = "/v1/leases"
+TERM = 60
+MODEL = SFACE_MODEL.model_id
+
+
+@pytest.fixture
+def ada(app_state: AppState, house: House) -> Iterator[Person]:
+    """A person of the lobby, who agreed to its leases; enrolled with the model of the service."""
+    app_state.site.zones.set_lease("lobby", TERM)
+    publish_sample_notice(app_state.site, "lobby")
+    house.model_id = MODEL
+    return house.admit()
+
+
+def ask(client: TestClient, door: dict[str, str]) -> dict[str, str]:
+    answer = client.post(URL, json={"model": MODEL}, headers=door)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    body: dict[str, str] = answer.json()
+    return body
+
+
+def held(house: House, answer: dict[str, str]) -> HeldLease:
+    claims, store = LEASE.peek(answer["lease"]), house.store
+    of = LeaseDoor(store.verifier_key.public_keys, store.site.controller.site_id, Purpose("lobby"), claims.holder)
+    with LeaseKey(from_b64url(answer["key"])) as key:
+        references = from_b64url(answer["references"])
+        return HeldLease.opened(
+            answer["lease"], key, references, of, asked_at_s=0.0, dimension=DIMENSION, clock=lambda: 1.0
+        )
+
+
+def say(client: TestClient, door: dict[str, str], lease_id: str, *, holds: bool, wait_s: int = 0) -> bool:
+    body = {"lease_id": lease_id, "holds": holds, "wait_s": wait_s}
+    answer = client.post(f"{URL}/acknowledge", json=body, headers=door)
+    assert answer.status_code == 200
+    return bool(answer.json()["may_hold"])
+
+
+def test_a_door_decides_with_the_lease_that_it_got(
+    client: TestClient, house: House, bearer: Bearer, ada: Person
+) -> None:
+    door = bearer(Role.DOOR)
+    lease = held(house, ask(client, door))
+    assert (lease.claims.term_seconds, lease.claims.people, lease.claims.trigger) == (TERM, 1, "near")
+    assert lease.best(ada.face) is not None
+    assert say(client, door, lease.claims.lease_id, holds=True)
+
+
+def test_a_withdrawal_ends_the_wait_of_a_door_and_names_both_times(
+    client: TestClient, house: House, bearer: Bearer, ada: Person
+) -> None:
+    door, silent = bearer(Role.DOOR), bearer(Role.DOOR)
+    lease, other = held(house, ask(client, door)).claims, held(house, ask(client, silent)).claims
+    told: list[bool] = []
+
+    def obey() -> None:
+        told.append(say(client, door, lease.lease_id, holds=True, wait_s=10))
+        say(client, door, lease.lease_id, holds=False)
+
+    waiting = threading.Thread(target=obey)
+    waiting.start()
+    answer = client.post("/v1/withdrawals", json={"code": ada.code})
+    waiting.join()
+    assert (answer.status_code, told) == (200, [False])
+    body: dict[str, Any] = answer.json()
+    assert body["ended_at"] == "2099-03-01T12:00:00Z"
+    assert body["stopped_everywhere_at"] == "2099-03-01T12:01:03Z"
+    assert {one["door_id"]: one["acknowledged_at"] for one in body["holders"]} == {
+        lease.holder: "2099-03-01T12:00:00Z",
+        other.holder: None,
+    }
+    assert json.loads(body["certificate"])["certificate"]
+    assert client.post("/v1/withdrawals", json={"code": ada.code}).json() == body
+    assert ask(client, door)["lease"]
+    assert not say(client, silent, other.lease_id, holds=True)
+
+
+def test_a_restriction_names_both_times_too(client: TestClient, house: House, bearer: Bearer, ada: Person) -> None:
+    assert client.post("/v1/restrictions", json={"code": ada.code}).json()["holders"] == []
+    client.post("/v1/restrictions/liftings", json={"code": ada.code})
+    door = bearer(Role.DOOR)
+    lease = held(house, ask(client, door)).claims
+    body = client.post("/v1/restrictions", json={"code": ada.code}).json()
+    assert (body["restricted_since"], body["stopped_everywhere_at"]) == (
+        "2099-03-01T12:00:00Z",
+        "2099-03-01T12:01:03Z",
+    )
+    assert not say(client, door, lease.lease_id, holds=False)
+    body = client.post("/v1/restrictions", json={"code": ada.code}).json()
+    assert body["stopped_everywhere_at"] == body["restricted_since"]
+
+
+def test_a_lease_is_refused_with_a_reason(
+    client: TestClient, app_state: AppState, bearer: Bearer, extractor: Extractor
+) -> None:
+    door = bearer(Role.DOOR)
+    refused = client.post(URL, json={"model": extractor.model.model_id}, headers=door)
+    assert (refused.status_code, "has no leases" in refused.json()["detail"]) == (403, True)
+    app_state.site.zones.set_lease("lobby", TERM)
+    other = client.post(URL, json={"model": "other@00000000"}, headers=door)
+    assert (other.status_code, "another model" in other.json()["detail"]) == (403, True)
+    unknown = {"lease_id": "0" * 32, "holds": True}
+    assert client.post(f"{URL}/acknowledge", json=unknown, headers=door).status_code == 404
+    for body in ({}, {"lease_id": "0" * 32, "holds": "yes"}, {**unknown, "wait_s": 11}, {**unknown, "wait_s": -1}):
+        assert client.post(f"{URL}/acknowledge", json=body, headers=door).status_code == 422
