@@ -12,7 +12,8 @@ An engine promises:
 4. Errors are `UnavailableError` (locked, full, missing, of a newer version) or `TamperError` (damaged). A broken rule
    of the schema is SQLAlchemy's `IntegrityError`. No message has a value that was written.
 5. It opens, and begins a transaction, only if the schema (tables, indexes, rules) is exactly the one that this version
-   makes from its declarations; otherwise TamperError. An engine may rely on a comparison that is at most a second old.
+   makes from its declarations, or one that its `SchemaRollout` expects; otherwise TamperError. An engine may rely on a
+   comparison that is at most a second old.
 """
 
 from collections.abc import Callable
@@ -61,8 +62,51 @@ class Scrubbed:
         return not self.obstacle
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class ExpectedCatalogue:
+    """What the catalogue of a database must be during a rollout.
+
+    Attributes:
+        sha256: of its entries, as the engine counts them.
+        extends_ours: it is of a later release, so every rule that this release declares must be in it.
+    """
+
+    sha256: bytes
+    extends_ours: bool
+
+
+class SchemaRollout(Protocol):
+    """Decides about the revision of a schema while two releases use one database; see `volens.store.rollout`."""
+
+    def target(self, current: str, connection: Connection) -> str | None:
+        """Return the revision to bring the database to; the current one if it stays; None if it is not known."""
+        ...
+
+    def is_expansion(self, revision: str) -> bool:
+        """Return whether a revision of this release only adds."""
+        ...
+
+    def expected(self, engine: str, revision: str) -> ExpectedCatalogue | None:
+        """Return what an expanded catalogue must be; None if only the declared schema is good."""
+        ...
+
+    def is_newer(self, revision: str) -> bool:
+        """Return whether a revision is of a newer release and was not announced."""
+        ...
+
+    def announce(self, revision: str, extends: str, digest: bytes) -> None:
+        """Tell the release before that a revision extends its own, before the expansion is committed."""
+        ...
+
+
 class StoreEngine(Protocol):
     """One open database."""
+
+    @property
+    def revision(self) -> str:
+        """The revision of the schema at the opening."""
+        ...
 
     @property
     def name(self) -> str:

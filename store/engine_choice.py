@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from volens.consent import InputError
-from volens.store.engine import StoreEngine
+from volens.store.engine import SchemaRollout, StoreEngine
 from volens.store.optional_package import needs
 from volens.store.site_databases import SiteDatabases, read_databases
 from volens.store.sqlite.database import SqliteEngine
@@ -22,10 +22,18 @@ if TYPE_CHECKING:
 __all__ = ["copy_closed", "open_engine", "put_in_place", "role_sql", "server_databases", "server_document"]
 
 
-def open_engine(path: Path, migrations: str, revisions: tuple[str, ...], *, create: bool = False) -> StoreEngine:
+def open_engine(
+    path: Path,
+    migrations: str,
+    revisions: tuple[str, ...],
+    *,
+    create: bool = False,
+    rollout: SchemaRollout | None = None,
+) -> StoreEngine:
     """Open a database, or make it, and migrate it; see `SqliteEngine` and `PostgresEngine`.
 
-    `path` names the file. If its folder has ``databases.json``, the database is the one that it names.
+    `path` names the file. If its folder has ``databases.json``, the database is the one that it names. `rollout` is for
+    files: a server is upgraded while no process uses it.
 
     Raises:
         UnavailableError: missing, locked, read-only, full, already there, or written by a newer version.
@@ -33,7 +41,7 @@ def open_engine(path: Path, migrations: str, revisions: tuple[str, ...], *, crea
     """
     databases = read_databases(path.parent)
     if databases is None:
-        return SqliteEngine(path, migrations, revisions, create=create)
+        return SqliteEngine(path, migrations, revisions, create=create, rollout=rollout)
     with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
         from volens.store.postgres import DatabaseUrl, PostgresEngine  # noqa: PLC0415  an optional package
     url = DatabaseUrl.parse(databases.of_line(migrations), schema=_SCHEMAS[migrations])

@@ -18,6 +18,7 @@ from volens.store.keys.root_key.holder_choice import DEFAULT_URL, holder_at, joi
 from volens.store.keys.root_key.key_url import parse_root_key_url
 from volens.store.keys.secrets import Random
 from volens.store.public_key_file import write_public_key
+from volens.store.rollout import Step
 from volens.store.signing_key import announce_successors
 from volens.store.site_databases import SiteDatabases, write_databases
 from volens.store.store import DATA_FILE, KEYRING_FILE, Store
@@ -117,6 +118,7 @@ def open_home(
     restoring: Path | None = None,
     keep_root_key: bool = False,
     any_time: bool = False,
+    step: Step | None = None,
 ) -> Store:
     """Open the store of a site; see `Store.open`.
 
@@ -132,7 +134,9 @@ def open_home(
         raise UnavailableError(f"there is no site in {home}; make one with 'volens init'")
     check_home_folders(home, (DATA_FILE, KEYRING_FILE))
     holder = holder_at(home, random)
-    store = Store.open(home, root_key=holder, clock=clock, random=random, restoring=restoring, any_time=any_time)
+    store = Store.open(
+        home, root_key=holder, clock=clock, random=random, restoring=restoring, any_time=any_time, step=step
+    )
     if keep_root_key:
         store.keyring.holder = None
     # An erasure or a rotation may have been killed while there were two root keys. The site is open in any case.

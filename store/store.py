@@ -35,6 +35,7 @@ from volens.store.log.rollback_check import (
 from volens.store.log.shard_log import ShardWriter, newest_time
 from volens.store.prepared_query import ReadSnapshot
 from volens.store.public_key_file import check_public_key
+from volens.store.rollout import Rollout, Step
 from volens.store.row_seals import RowSeals, mark_writing
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -232,8 +233,9 @@ class Store:
         random: Random,
         restoring: Path | None = None,
         any_time: bool = False,
+        step: Step | None = None,
     ) -> Self:
-        """Open a store.
+        """Open a store; `step` is one of a rollout, as an operator ordered it.
 
         1. Keyring and data file open, with the schema of this version, and belong to one site.
         2. Rollback protection (`volens.store.log.freshness`): the keyring's memory is authentic; the audit log contains
@@ -257,7 +259,8 @@ class Store:
         with ExitStack() as on_failure:
             keyring = Keyring.open(folder / KEYRING_FILE, root_key)
             on_failure.callback(keyring.close)
-            data = open_engine(restoring or folder / DATA_FILE, "data", tables.REVISIONS)
+            rollout = Rollout(keyring, lambda: whole_seconds(clock()), step)
+            data = open_engine(restoring or folder / DATA_FILE, "data", tables.REVISIONS, rollout=rollout)
             on_failure.callback(data.close)
             store = cls(folder, data, keyring, clock, random, restoring=restoring is not None)
             store._any_time = any_time

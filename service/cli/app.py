@@ -67,6 +67,7 @@ from volens.service.cli import signing_commands as signing
 from volens.service.cli import staff_commands as staff
 from volens.service.cli import store_commands as store
 from volens.service.cli import sweep_commands as sweep
+from volens.service.cli import upgrade_commands as upgrade
 from volens.service.cli import verifier_commands as verifier
 from volens.service.cli import verify_commands as verify
 from volens.service.cli import webhook_commands as webhook
@@ -91,7 +92,8 @@ _PANELS: Final = {
         *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
     ],
     "Operation": [
-        one.app for one in (demo, setup, defaults, doctor, fleet, calibrate, sweep, backup, keys, models, pad, store)
+        one.app
+        for one in (demo, setup, defaults, doctor, fleet, upgrade, calibrate, sweep, backup, keys, models, pad, store)
     ],
     "Integration": [
         serve.app,

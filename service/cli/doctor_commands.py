@@ -27,6 +27,7 @@ from volens.site_fleet import AlarmKind
 from volens.store import ask_root_key_holder
 from volens.store.files import read_private, secret_problem
 from volens.store.log import CERTIFICATES, MAX_EVIDENCE_BYTES
+from volens.store.rollout import is_expanded
 
 app = Commands()
 
@@ -211,7 +212,11 @@ def _gates(site: Site) -> str:
 
 def _rules(site: Site) -> str:
     site.check_rules()
-    return "both databases are sound, and the data file refuses every forbidden act"
+    sound = "both databases are sound, and the data file refuses every forbidden act"
+    store = site.installation.store
+    if is_expanded(store.data):
+        return f"{sound}; its schema is {store.data.revision}: when no old node serves, run 'volens upgrade contract'"
+    return sound
 
 
 def _rows(site: Site) -> str:

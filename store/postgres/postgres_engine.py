@@ -70,6 +70,7 @@ class PostgresEngine:
         self._files = files
         self._line = line
         self._revisions = revisions
+        self.revision = revisions[-1]
         self.attached: dict[str, Any] = {}
         self._engine = pooled_engine(url, self.attached)
         self._readers: list[psycopg.Connection[Any]] = []

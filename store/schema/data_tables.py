@@ -1,5 +1,6 @@
 """Access to all tables of the data file: ``from volens.store.schema import data_tables as tables``."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from volens.store.schema.authenticated import row_seal as row_seal
@@ -67,3 +68,7 @@ from volens.store.schema.table_builder import metadata as metadata
 
 REVISIONS: Final = ("baseline",)
 """Schema revisions, oldest first; see `volens.store.sqlite.migrator`."""
+
+EXPANSIONS: Final[Mapping[str, dict[str, str]]] = {}
+"""The revisions that only add, so that the release before can serve beside this one: for each the SHA-256 of the
+catalogue that it leaves, by engine (`volens.store.rollout`). Each follows the revision that it expands."""

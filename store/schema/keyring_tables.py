@@ -129,6 +129,17 @@ abandoned_head: Final = build_table(
     of=metadata,
 )
 
+announced_schema: Final = build_table(
+    "announced_schema",
+    col.key(col.bytes_of("mac", 32)),
+    col.nonblank("revision"),
+    col.nonblank("extends"),
+    col.bytes_of("catalogue_sha256", 32),
+    rule=RowRule(),
+    of=metadata,
+)
+"""Later revisions of the data on which this release may run, announced by the release that made them."""
+
 sealed_scope: Final = build_table(
     "sealed_scope",
     col.key(col.text("scope")),

@@ -2,7 +2,8 @@
 
 A program that can write the file can drop, rewrite or plant triggers, change a CHECK, or replace a table by a view.
 None of that changes a row. The expected catalogue is not listed here: it is made from the declarations in
-`volens.store.schema`, in a database in memory, once in a process.
+`volens.store.schema`, in a database in memory, once in a process. During a rollout, it is the one that was announced or
+pinned (`volens.store.rollout`).
 """
 
 import sqlite3
@@ -14,8 +15,10 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from volens.consent import TamperError
+from volens.consent import TamperError, UnavailableError
+from volens.store.engine import SchemaRollout
 from volens.store.schema import data_tables, keyring_tables
+from volens.store.sqlite.expanded_catalogue import Entry, catalogue_digest, extends, plain_entry
 from volens.store.sqlite.triggers import data_triggers, keyring_triggers
 
 _LINES: Final = {
@@ -32,7 +35,6 @@ _HEADER: Final = ("user_version", "application_id", "encoding")
 _ADVICE: Final = "another program changed it; restore it from a backup"
 _CHECKED: Final = "volens_schema_version"
 _SHOWN: Final = 60
-_Entry = tuple[str, str, str, str | None]
 _Header = dict[str, object]
 
 
@@ -59,12 +61,14 @@ class CatalogueCheck:
     Attributes:
         on_connect: check new connections at once, before another statement compiles the schema. Not while a file is
             created or upgraded.
+        rollout: says which expanded catalogues are good too; None for none.
     """
 
-    def __init__(self, name: str, line: str) -> None:
+    def __init__(self, name: str, line: str, rollout: SchemaRollout | None = None) -> None:
         """Check the file that errors call `name`; `line` is data or keyring."""
         self._name = name
         self._line = line
+        self.rollout = rollout
         self.on_connect = False
 
     def is_checked(self, version: int, info: MutableMapping[Any, Any]) -> bool:
@@ -87,19 +91,20 @@ class CatalogueCheck:
         # Compile the schema again, in this snapshot: a program may rewrite it between two transactions, and put the
         # former text and version back, while the connection keeps what it compiled in between.
         connection.execute("PRAGMA writable_schema = RESET").close()
-        check_catalogue(connection, self._name, self._line)
+        check_catalogue(connection, self._name, self._line, self.rollout)
         info[_CHECKED] = version
 
 
-def check_catalogue(connection: sqlite3.Connection, name: str, line: str) -> None:
+def check_catalogue(connection: sqlite3.Connection, name: str, line: str, rollout: SchemaRollout | None = None) -> None:
     """Check tables, indexes, triggers, views and header of a file; `name` is what errors call it.
 
     Raises:
         TamperError: one is missing, additional or different. The message names the first, in alphabetical order.
+        UnavailableError: a newer release has upgraded the file while this process had it open.
     """
     entries, header = _declared(line, tuple(_LINES[line][0].tables.values()))
     found = frozenset(_entries(connection))
-    if found != entries:
+    if found != entries and not (rollout is not None and _is_expanded(connection, found, entries, name, rollout)):
         raise TamperError(_difference(name, found, entries))
     for field, value in _header(connection).items():
         if value != header[field]:
@@ -109,7 +114,7 @@ def check_catalogue(connection: sqlite3.Connection, name: str, line: str) -> Non
 
 
 @cache
-def _declared(line: str, tables: tuple[Table, ...]) -> tuple[frozenset[_Entry], _Header]:
+def _declared(line: str, tables: tuple[Table, ...]) -> tuple[frozenset[Entry], _Header]:
     """Return entries and header of a new file with these tables, as SQLite writes them."""
     del tables  # only part of the key: they are those of `line`, and a test may declare one more
     connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -121,15 +126,43 @@ def _declared(line: str, tables: tuple[Table, ...]) -> tuple[frozenset[_Entry], 
         connection.close()
 
 
-def _entries(connection: sqlite3.Connection) -> Iterable[_Entry]:
-    return connection.execute(_ENTRIES).fetchall()
+def digest_of(connection: sqlite3.Connection) -> bytes:
+    """Return the SHA-256 of the catalogue of a file, as a rollout announces it."""
+    return catalogue_digest(_entries(connection))
+
+
+def _is_expanded(
+    connection: sqlite3.Connection,
+    found: frozenset[Entry],
+    ours: frozenset[Entry],
+    name: str,
+    rollout: SchemaRollout,
+) -> bool:
+    """Return whether a rollout expects what was found; raises as `check_catalogue` if a newer release is here."""
+    if not any(one in found for one in ours if one[:2] == ("table", "alembic_version")):
+        return False
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    revision = "" if row is None else str(row[0])
+    if rollout.is_newer(revision):
+        raise UnavailableError(
+            f"{name} was upgraded to the schema {revision[:40]!r} of a newer Volens while this process ran; start it "
+            "again with that one"
+        )
+    expected = rollout.expected("sqlite", revision)
+    if expected is None or expected.sha256 != catalogue_digest(found):
+        return False
+    return not expected.extends_ours or extends(found, ours)
+
+
+def _entries(connection: sqlite3.Connection) -> Iterable[Entry]:
+    return (plain_entry(*row) for row in connection.execute(_ENTRIES).fetchall())
 
 
 def _header(connection: sqlite3.Connection) -> _Header:
     return {field: connection.execute(f"PRAGMA {field}").fetchone()[0] for field in _HEADER}
 
 
-def _difference(name: str, found: frozenset[_Entry], expected: frozenset[_Entry]) -> str:
+def _difference(name: str, found: frozenset[Entry], expected: frozenset[Entry]) -> str:
     known, there = {one[:2] for one in expected}, {one[:2] for one in found}
     wrong = sorted({one[:2] for one in found ^ expected})
     kind, called = wrong[0]

@@ -13,13 +13,14 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from volens.consent import TamperError, UnavailableError
-from volens.store.engine import Place, Scrubbed
+from volens.store.engine import Place, SchemaRollout, Scrubbed
 from volens.store.files import locked_files
 from volens.store.files.file_place import FilePlace
 from volens.store.files.freed_memory import overwritten
 from volens.store.prepared_query import PreparedQuery
-from volens.store.sqlite.catalogue import CatalogueCheck, check_catalogue
+from volens.store.sqlite.catalogue import CatalogueCheck, check_catalogue, digest_of
 from volens.store.sqlite.database_files import COMPANIONS, create_private, existing_files
+from volens.store.sqlite.schema_revision import settle_revision
 from volens.store.sqlite.self_check import check_refusals
 from volens.store.sqlite.sqlite_connections import NO_WAIT, WRITE, pooled_engine
 from volens.store.sqlite.sqlite_errors import translated
@@ -36,7 +37,8 @@ class SqliteEngine:
 
     `migrations` is the line of revisions; `revisions` are listed oldest first, and this version writes the last.
     With `create`, the file (0600) is made; its folder exists. `fill` then inserts rows, before there are rules. Each
-    transaction begins with a look whether the schema is the one of this version; see `CatalogueCheck`.
+    transaction begins with a look whether the schema is the one of this version, or one that `rollout` expects; see
+    `CatalogueCheck`.
 
     Raises:
         UnavailableError: missing, locked, read-only, full, or written by a newer version.
@@ -51,10 +53,10 @@ class SqliteEngine:
         *,
         create: bool = False,
         fill: Callable[[Connection], None] | None = None,
+        rollout: SchemaRollout | None = None,
     ) -> None:
         self.path = path
         self._migrations = migrations
-        self._revisions = revisions
         if create:
             create_private(path)
         elif not path.is_file():
@@ -67,16 +69,20 @@ class SqliteEngine:
         self._is_open = True
         self._readers: deque[tuple[sqlite3.Connection, dict[Any, Any]]] = deque()
         self._drops = 0
-        self._catalogue = CatalogueCheck(path.name, migrations)
+        self._catalogue = CatalogueCheck(path.name, migrations, rollout)
         self.attached: dict[str, Any] = {}
         self._engine = pooled_engine(path, self._catalogue, self.attached)
         event.listen(self._engine, "connect", self._on_connect)
         event.listen(self._engine, "checkin", self._on_return)
         try:
             with self._begun_to_write() as connection:
-                self._migrate(connection, create=create, fill=fill)
+                before, self.revision = settle_revision(
+                    connection, path.name, migrations, revisions, create=create, rollout=rollout, fill=fill
+                )
                 self._catalogue.check(*_driver(connection))
                 _check_foreign_keys(connection)
+                if rollout is not None and before not in {None, self.revision} and rollout.is_expansion(self.revision):
+                    rollout.announce(self.revision, str(before), digest_of(_driver(connection)[0]))
             self._catalogue.on_connect = True
         except BaseException:
             self.close()
@@ -205,7 +211,7 @@ class SqliteEngine:
         engine = create_engine(where, poolclass=NullPool, hide_parameters=True)
         keep_snapshots(engine, {})
         with translated(path), engine.begin() as connection:
-            check_catalogue(_driver(connection)[0], path.name, self._migrations)
+            check_catalogue(_driver(connection)[0], path.name, self._migrations, self._catalogue.rollout)
             yield connection
 
     def sound(self, connection: Connection) -> bool:
@@ -301,24 +307,6 @@ class SqliteEngine:
         finally:
             pooled.close()
 
-    def _migrate(self, connection: Connection, *, create: bool, fill: Callable[[Connection], None] | None) -> None:
-        current = _revision(connection)
-        if current == self._revisions[-1]:
-            return
-        if current is None and not create:
-            raise TamperError(f"integrity: {self.name} is no Volens file; restore it from a backup")
-        if current is not None and current not in self._revisions:
-            raise UnavailableError(
-                f"{self.name} was written by a newer Volens (schema {current[:40]!r}, this one knows up to "
-                f"{self._revisions[-1]!r}); upgrade Volens"
-            )
-        from volens.store.sqlite import migrator  # noqa: PLC0415  Alembic costs 0.2 s, needed once in a file's life
-
-        if current is None:
-            migrator.create(connection, self._migrations, fill)
-        else:
-            migrator.upgrade(connection, self._migrations)
-
 
 def _driver(connection: Connection) -> tuple[sqlite3.Connection, MutableMapping[Any, Any]]:
     """Return the driver's connection, and the dictionary that the pool keeps for it."""
@@ -334,8 +322,3 @@ def _checked_driver(connection: object) -> sqlite3.Connection:
 def _check_foreign_keys(connection: Connection) -> None:
     if connection.exec_driver_sql("PRAGMA foreign_keys").scalar() != 1:
         raise TamperError("integrity: the database does not enforce its foreign keys; nothing may run on it")
-
-
-def _revision(connection: Connection) -> str | None:
-    known = connection.scalar(text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"))
-    return connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None

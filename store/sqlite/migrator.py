@@ -1,9 +1,10 @@
 """Migrations with Alembic: a new file is created from the tables as they are now, an older one is upgraded by steps.
 
 There is one line of revisions for each file: `migrations/data` and `migrations/keyring`. The first revision of a line
-is its baseline, which changes nothing; a revision that follows upgrades an existing file to the changed tables. What it
-leaves must be what a new file has, to the letter (`volens.store.sqlite.catalogue`): so it makes a changed table anew
-and copies the rows, instead of ALTER TABLE.
+is its baseline, which changes nothing; a revision that follows upgrades an existing file to the changed tables. What
+the newest leaves must be what a new file has, to the letter (`volens.store.sqlite.catalogue`): so it makes a changed
+table anew and copies the rows, instead of ALTER TABLE. A column that comes after the last one may be added: SQLite then
+writes what a new file has. An expansion (`volens.store.rollout`) adds such columns, tables and rules, and nothing else.
 """
 
 from collections.abc import Callable
@@ -36,9 +37,9 @@ def create(connection: Connection, line: str, fill: Callable[[Connection], None]
     command.stamp(_config(connection, line), "head")
 
 
-def upgrade(connection: Connection, line: str) -> None:
-    """Bring the file behind `connection` to the newest revision of `line`, inside the transaction that is open."""
-    command.upgrade(_config(connection, line), "head")
+def upgrade(connection: Connection, line: str, revision: str = "head") -> None:
+    """Bring the file behind `connection` to a revision of `line`, inside the transaction that is open."""
+    command.upgrade(_config(connection, line), revision)
 
 
 def _config(connection: Connection, line: str) -> Config:
