@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self, final
@@ -39,22 +39,13 @@ from volens.store.rollout import Rollout, Step
 from volens.store.row_seals import RowSeals, mark_writing
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
+from volens.store.site_record import SiteRecord
 from volens.store.stopped_consents import PausedConsents, StoppedConsents
 from volens.store.system_clock import Clock
 
 DATA_FILE: Final = "volens.db"
 KEYRING_FILE: Final = "keyring.db"
 KEYRING_REPAIRED: Final = "keyring.repaired"
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class SiteRecord:
-    """What the data file states about its site."""
-
-    controller: Controller
-    public_key: bytes
-    created_at: datetime
 
 
 @final

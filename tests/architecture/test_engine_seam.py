@@ -25,6 +25,7 @@ PORTABLE_FUNCTIONS = {"count", "max", "min", "sum"}
 ROWS_OUTSIDE_THE_STORE = {
     "volens.erase.order.proposals",
     "volens.rights.erasure_list",
+    "volens.identify.lease_delivery",
     "volens.rights.stale_papers",
     "volens.erase.journal",
     "volens.erase.outdated_evidence",

@@ -40,7 +40,7 @@ _EXPAND: Final = '''"""Expansion: a nullable column, and a table with its rules.
 
 from alembic import op
 
-from volens.store.sqlite.catalogue import schema_statements
+from volens.store.sqlite.catalogue import table_statements, trigger_statements
 
 revision = "next_expand"
 down_revision = "baseline"
@@ -48,7 +48,7 @@ down_revision = "baseline"
 
 def upgrade() -> None:
     op.execute("ALTER TABLE process ADD COLUMN host TEXT")
-    for statement in schema_statements("data"):
+    for statement in [*table_statements("data"), *trigger_statements("data")]:
         if " node_note" in statement:
             op.get_bind().exec_driver_sql(statement)
 '''
@@ -56,7 +56,7 @@ _CONTRACT: Final = '''"""Contraction: the column never changes."""
 
 from alembic import op
 
-from volens.store.sqlite.catalogue import schema_statements
+from volens.store.sqlite.catalogue import table_statements, trigger_statements
 
 revision = "next"
 down_revision = "next_expand"
@@ -64,7 +64,7 @@ down_revision = "next_expand"
 
 def upgrade() -> None:
     op.execute("DROP TRIGGER process_is_not_changed")
-    for statement in schema_statements("data"):
+    for statement in [*table_statements("data"), *trigger_statements("data")]:
         if statement.startswith("CREATE TRIGGER process_is_not_changed "):
             op.get_bind().exec_driver_sql(statement)
 '''
