@@ -1,11 +1,13 @@
 """The fleet: heartbeats of doors, and the list of nodes and doors with what is wrong with them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Self
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 
+from volens.consent import InputError
+from volens.consent.times import whole_seconds
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import RequestBody, Time
@@ -181,7 +183,14 @@ async def report_door(app_state: SharedState, caller: Caller, said: Heartbeat) -
             version=said.version,
             offset_ms=None if offset is None else offset.offset_ms,
             uncertainty_ms=None if offset is None else offset.uncertainty_ms,
-            certificate_until=None if said.certificate_until is None else said.certificate_until.astimezone(UTC),
+            certificate_until=_utc(said.certificate_until),
         )
     )
     return HeartbeatAnswer(arrived_ms=arrived, answered_ms=app_state.clock_ms(), again_after_s=HEARTBEAT_S)
+
+
+def _utc(until: datetime | None) -> datetime | None:
+    try:
+        return None if until is None else whole_seconds(until)
+    except OverflowError:
+        raise InputError("got a certificate_until that is out of range; expected the end of the certificate") from None
