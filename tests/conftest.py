@@ -29,6 +29,8 @@ SLOW = (
     "site",
     "report",
     "load",
+    "history",
+    "models",
     "workers",
     "faults",
     "backup",

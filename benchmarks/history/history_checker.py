@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, final
+from typing import final
 
 from benchmarks.history.operation import DONE, FORGED, Operation, What
 from volens.audit import verify_consistency
@@ -43,14 +43,16 @@ class Verdict:
     """The result of checking a history.
 
     Attributes:
-        counts: of operations that were answered and did what was asked, by kind; of faults, by `fault: <outcome>`.
+        counts: of operations that were answered and did what was asked, by kind.
+        faults: of each kind.
         recognised: looks at which the person shown matched.
         recognised_by_lease: those of them at doors that decided by a lease.
         latest_match_ns: the longest time from the beginning of a withdrawal to the beginning of a look that matched.
     """
 
     violations: tuple[Violation, ...]
-    counts: Counter[str]
+    counts: Counter[What]
+    faults: Counter[str]
     recognised: int
     recognised_by_lease: int
     latest_match_ns: int
@@ -110,9 +112,8 @@ def check_history(operations: Iterable[Operation]) -> Verdict:
         ),
         *(Violation(Rule.ONE_LOG, one) for one in _other_logs(by_kind[What.CHECKPOINT])),
     ]
-    counts = Counter(str(one.what) for one in found if one.is_done)
-    counts.update(f"{What.FAULT}: {one.outcome}" for one in by_kind[What.FAULT])
-    counts.update(f"{one.what}: {one.outcome}" for one in found if one.what is not What.FAULT and not one.is_done)
+    counts = Counter(one.what for one in found if one.is_done)
+    faults = Counter(one.outcome for one in by_kind[What.FAULT])
     right = [look for look in looks if any(stays[person].enrolled.face == look.face for person in _known(look, stays))]
     late = (
         look.began - withdrawn.began
@@ -120,7 +121,7 @@ def check_history(operations: Iterable[Operation]) -> Verdict:
         for person in _known(look, stays)
         if (withdrawn := stays[person].withdrawn) is not None
     )
-    return Verdict(tuple(violations), counts, len(right), sum(one.leased for one in right), max([0, *late]))
+    return Verdict(tuple(violations), counts, faults, len(right), sum(one.leased for one in right), max([0, *late]))
 
 
 def _known(look: Operation, stays: dict[int, _Stay]) -> list[int]:
@@ -210,35 +211,3 @@ def _continues(before: Operation, after: Operation) -> bool:
     except (TamperError, ValueError):
         return False
     return True
-
-
-SUMMARY: Final = """\
-looks that were answered: {looks}, of them recognised: {recognised} (by a lease: {leased})
-enrolled: {enrolled}; stopped at the primary: {withdrawn}; stopped everywhere: {everywhere}; webhooks: {webhooks}
-checkpoints, each consistent with the one before: {checkpoints}
-faults: {faults}
-not answered, or refused: {refused}
-the latest look that still matched began {latest:.0f} ms after its withdrawal began
-promises broken: {broken}"""
-
-
-def summary_of(verdict: Verdict) -> str:
-    """Return the verdict as text."""
-    counts = verdict.counts
-    faults = [f"{name.partition(': ')[2]} {count}" for name, count in sorted(counts.items()) if name[:6] == "fault:"]
-    refused = [f"{name}: {count}" for name, count in sorted(counts.items()) if ": " in name and name[:6] != "fault:"]
-    broken = [f"{count} x {rule}" for rule, count in sorted(Counter(one.rule for one in verdict.violations).items())]
-    return SUMMARY.format(
-        looks=counts[What.LOOK],
-        recognised=verdict.recognised,
-        leased=verdict.recognised_by_lease,
-        enrolled=counts[What.ENROLL],
-        withdrawn=counts[What.WITHDRAW],
-        everywhere=counts[What.EVERYWHERE],
-        webhooks=counts[What.WEBHOOK],
-        checkpoints=counts[What.CHECKPOINT],
-        faults=", ".join(faults) or "none",
-        refused=", ".join(refused) or "none",
-        latest=verdict.latest_match_ns / 1e6,
-        broken="; ".join([*broken, *verdict.gaps]) or "none",
-    )

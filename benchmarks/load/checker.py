@@ -28,11 +28,13 @@ class Decision:
         span: of the request.
         shown: number of the actor whose face it was; actors come back under new subject ids.
         matched: the subject ids in the response.
+        door: number of the door.
     """
 
     span: Span
     shown: int
     matched: frozenset[str]
+    door: int = 0
 
 
 @final

@@ -35,6 +35,7 @@ from benchmarks.load.run import (
     BOUNDARY,
     ZONE,
     Client,
+    FixedPort,
     History,
     Plan,
     enrollment_form,
@@ -170,7 +171,7 @@ def send_hostile(arguments: Arguments, stop: Event, statuses: SimpleQueue[Counte
 
 
 def _identify(port: int, history: History, token: str, large: bytes, stop: Event) -> None:
-    client = Client(port, history)
+    client = Client(FixedPort(port), history)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"}
     while not stop.is_set():
         client.ask("hostile frame", f"/v1/zones/{ZONE}/identify", large, headers)
@@ -178,7 +179,7 @@ def _identify(port: int, history: History, token: str, large: bytes, stop: Event
 
 
 def _enroll(port: int, history: History, token: str, large: bytes, stop: Event) -> None:
-    client, desk = Client(port, history), {"Authorization": f"Bearer {token}"}
+    client, desk = Client(FixedPort(port), history), {"Authorization": f"Bearer {token}"}
     status = 0
     while not stop.is_set() or status in _BUSY:  # so that at least one form is decoded, however slow the machine is
         given = _new_consent(client, desk, "Hostile")
@@ -207,7 +208,7 @@ def enlarged(photo: bytes) -> bytes:
 
 
 def _enroll_people(service: Service, history: History, token: str, photos: list[list[bytes]]) -> None:
-    client, desk = Client(service.port, history), {"Authorization": f"Bearer {token}"}
+    client, desk = Client(service, history), {"Authorization": f"Bearer {token}"}
     kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     for number, views in enumerate(photos):
         form = enrollment_form(_new_consent(client, desk, f"Actor {number}")["take_home"].encode(), views[:3])

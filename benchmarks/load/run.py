@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Protocol, final
 
 from benchmarks.load.checker import Decision, Span, Stay
 from benchmarks.load.service import Service
@@ -38,6 +38,7 @@ class Plan:
         doors: number of doors that send frames at the same time.
         frames_per_s: of each door.
         kill_at_s: when the service is killed and restarted, or one of several workers; None for never.
+        timeout_s: of a request.
     """
 
     seconds: float = 120
@@ -47,6 +48,23 @@ class Plan:
     model_threads: int = 2
     workers: int = 1
     seed: int = 1
+    timeout_s: float = _TIMEOUT_S
+
+
+class Reachable(Protocol):
+    """Where requests are sent: one service, or one of several in turn."""
+
+    @property
+    def port(self) -> int:
+        """The port of loopback for the next request; a connection is kept as long as it is the same."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FixedPort:
+    """A service at one port."""
+
+    port: int
 
 
 @final
@@ -85,20 +103,10 @@ def run(
     """
     history, ended = History(), threading.Event()
     with ExitStack() as kept:
-        panel = kept.enter_context(_panel(history))
-        tokens = make_site(home, plan, f"http://127.0.0.1:{panel.server_address[1]}/")
+        receiver = kept.enter_context(panel(history))
+        tokens = make_site(home, plan, f"http://127.0.0.1:{receiver.server_address[1]}/")
         service = kept.enter_context(Service(home, plan.model_threads, plan.workers))
-        doors = [
-            threading.Thread(target=send_frames, args=(service, history, photos, plan, number, token, ended))
-            for number, token in enumerate(tokens.doors)
-        ]
-        people = [
-            threading.Thread(target=_comes_and_goes, args=(service, history, photos, actor, tokens.desk, ended))
-            for actor in range(len(photos))
-        ]
-        threads = [*doors, *people]
-        for thread in threads:
-            thread.start()
+        threads = start_doors_and_people(service, history, photos, plan, tokens, ended)
         began = time.monotonic()
         killed = plan.kill_at_s is None
         while (elapsed := time.monotonic() - began) < plan.seconds or (
@@ -116,24 +124,53 @@ def run(
         ended.set()
         for thread in threads:
             thread.join()
-        _wait_until(
-            lambda: all(one.notified for one in history.stays.values() if one.withdrawn and one.withdrawn.ended)
-        )
+        wait_for_notifications(history)
     return history
+
+
+def start_doors_and_people(
+    service: Reachable,
+    history: History,
+    photos: list[list[bytes]],
+    plan: Plan,
+    tokens: "Tokens",
+    ended: threading.Event,
+) -> list[threading.Thread]:
+    """Start the threads of all doors and people; they run until `ended` is set, and then people withdraw."""
+    threads = [
+        threading.Thread(target=send_frames, args=(service, history, photos, plan, number, token, ended))
+        for number, token in enumerate(tokens.doors)
+    ]
+    threads += [
+        threading.Thread(target=_comes_and_goes, args=(service, history, photos, plan, actor, tokens.desk, ended))
+        for actor in range(len(photos))
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def wait_for_notifications(history: History) -> None:
+    """Wait until the panel was notified of every withdrawal that was answered, for three minutes at most."""
+    _wait_until(lambda: all(one.notified for one in history.stays.values() if one.withdrawn and one.withdrawn.ended))
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Credentials of a desk, and of each door."""
+    """Credentials of a desk, of each door, and of an auditor."""
 
     desk: str
     doors: list[str]
+    auditor: str
 
 
-def make_site(home: Path, plan: Plan, panel_url: str) -> Tokens:
-    """Create a site with one zone, a panel that is notified, and the credentials; the service is not started yet."""
-    with Site.create(home, name="Example Ltd", contact="privacy@example.org") as site:
+def make_site(home: Path, plan: Plan, panel_url: str, create: Callable[..., Site] = Site.create) -> Tokens:
+    """Create a site with one zone, a panel that is notified, and the credentials; the service is not started yet.
+
+    `create` is `Site.create`, or the same with further arguments, such as where the data is.
+    """
+    with create(home, name="Example Ltd", contact="privacy@example.org") as site:
         site.add_zone(ZONE, custody="operator", justification="load", alternative="a badge", retention_days=30)
         site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
         publish_sample_notice(site, ZONE, more="We compare your face at the door.")
@@ -144,11 +181,14 @@ def make_site(home: Path, plan: Plan, panel_url: str) -> Tokens:
             site.programs.credentials.issue(label=f"door {number}", role=Role.DOOR, zone=ZONE)[1].reveal()
             for number in range(plan.doors)
         ]
-    return Tokens(desk, doors)
+        auditor = site.programs.credentials.issue(label="auditor", role=Role.AUDITOR)[1].reveal()
+    return Tokens(desk, doors, auditor)
 
 
 @contextmanager
-def _panel(history: History) -> Iterator[ThreadingHTTPServer]:
+def panel(history: History) -> Iterator[ThreadingHTTPServer]:
+    """Receive webhooks on a free port, and record when each person's erasure was notified."""
+
     class Panel(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -172,7 +212,7 @@ def _panel(history: History) -> Iterator[ThreadingHTTPServer]:
 
 
 def send_frames(
-    service: Service,
+    service: Reachable,
     history: History,
     photos: list[list[bytes]],
     plan: Plan,
@@ -182,7 +222,7 @@ def send_frames(
 ) -> None:
     """Send the frames of one door until the end, and record the decisions."""
     chance = random.Random(plan.seed * 1000 + number)  # noqa: S311  the order of faces
-    client = Client(service.port, history)
+    client = Client(service, history, plan.timeout_s)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"}
     due = time.monotonic() + number / plan.doors / plan.frames_per_s
     while not ended.wait(max(0.0, due - time.monotonic())):
@@ -191,15 +231,21 @@ def send_frames(
         span, status, said = client.ask("identify", f"/v1/zones/{ZONE}/identify", photos[actor][3], headers)
         if status == http.client.OK:
             matched = frozenset(face["subject_id"] for face in said["faces"] if face["decision"] == "match")
-            history.decisions.append(Decision(span, actor, matched))
+            history.decisions.append(Decision(span, actor, matched, number))
     client.close()
 
 
 def _comes_and_goes(
-    service: Service, history: History, photos: list[list[bytes]], actor: int, token: str, ended: threading.Event
+    service: Reachable,
+    history: History,
+    photos: list[list[bytes]],
+    plan: Plan,
+    actor: int,
+    token: str,
+    ended: threading.Event,
 ) -> None:
     chance = random.Random(actor)  # noqa: S311  the length of a stay
-    client = Client(service.port, history)
+    client = Client(service, history, plan.timeout_s)
     desk = {"Authorization": f"Bearer {token}"}
     _, _, notice = client.ask("notice", f"/v1/zones/{ZONE}/notice", None, desk)
     while not ended.wait(chance.uniform(0.2, 1.0)):
@@ -248,20 +294,22 @@ def give_consent(client: "Client", desk: dict[str, str], name: str, notice_sha25
 
 @final
 class Client:
-    """One persistent connection, reopened when it breaks."""
+    """One persistent connection, reopened when it breaks, or when the service has another port."""
 
-    def __init__(self, port: int, history: History) -> None:
-        self._port = port
+    def __init__(self, service: Reachable, history: History, timeout_s: float = _TIMEOUT_S) -> None:
+        self._service = service
         self._history = history
+        self._timeout_s = timeout_s
         self._connection: http.client.HTTPConnection | None = None
 
     def ask(self, what: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[Span, int, Any]:
         """Send one request; return its span, its status and its body; status 0 and None for no response."""
         began = time.monotonic_ns()
-        status, said = 0, None
+        status, said, port = 0, None, self._service.port
         try:
-            if self._connection is None:
-                self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_S)
+            if self._connection is None or self._connection.port != port:
+                self.close()
+                self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=self._timeout_s)
             self._connection.request("GET" if body is None else "POST", path, body, headers)
             answer = self._connection.getresponse()
             data = answer.read()

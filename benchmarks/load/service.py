@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import final
@@ -15,6 +16,7 @@ from typing import final
 from volens.store import DATA_FILE
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = ("-c", "from volens.program import main; main()")
 _START_S = 180
 
 
@@ -28,10 +30,14 @@ def free_port() -> int:
 
 @final
 class Service:
-    """`volens serve` of one home. Use as a context manager."""
+    """`volens serve` of one home. Use as a context manager; it is killed at the end.
 
-    def __init__(self, home: Path, model_threads: int, workers: int = 1) -> None:
+    `program` are the arguments of Python that run `volens`, for a test that runs it in another way.
+    """
+
+    def __init__(self, home: Path, model_threads: int, workers: int = 1, program: Sequence[str] = PROGRAM) -> None:
         self._workers = workers
+        self._program = program
         self.port = free_port()
         self._home = home
         self._model_threads = model_threads
@@ -42,16 +48,14 @@ class Service:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None and self._workers > 1:
-            self._process.terminate()
-            self._process.wait(60)
-            self._process = None
+        if self._workers > 1:
+            self.stop()
         self.kill()
 
     def start(self) -> None:
         """Start it, and return when it is ready."""
         environment = {**os.environ, "VOLENS_HOME": str(self._home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-        command = [sys.executable, "-c", "from volens.program import main; main()", "serve"]
+        command = [sys.executable, *self._program, "serve"]
         options = ["--port", str(self.port), "--model-threads", str(self._model_threads)]
         options += ["--workers", str(self._workers)] * (self._workers > 1)
         with (self._home.parent / "service.log").open("ab") as log:
@@ -63,17 +67,19 @@ class Service:
             with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
                 try:
                     connection.request("GET", "/healthz")
-                    if connection.getresponse().status == http.client.OK and self._serving() >= self._workers:
+                    if connection.getresponse().status == http.client.OK and self._are_all_serving():
                         return
                 except OSError:
                     pass
             time.sleep(0.1)
         raise RuntimeError("the service did not come up")
 
-    def _serving(self) -> int:
+    def _are_all_serving(self) -> bool:
+        if self._workers == 1:
+            return True
         with closing(sqlite3.connect(f"file:{self._home / DATA_FILE}?mode=ro", uri=True)) as data:
             (count,) = data.execute("SELECT count(*) FROM process").fetchone()
-        return int(count)
+        return int(count) >= self._workers
 
     def kill(self) -> None:
         """Kill it with SIGKILL."""
@@ -81,6 +87,23 @@ class Service:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def stop(self) -> None:
+        """Let it finish its requests and end, with SIGTERM."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(_START_S)
+            self._process = None
+
+    def pause(self) -> None:
+        """Stop it with SIGSTOP, in the middle of whatever it does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill_a_worker(self) -> None:
         """Kill one of several workers with SIGKILL; return when the parent has started another."""

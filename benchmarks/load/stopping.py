@@ -84,7 +84,7 @@ def measure(home: Path, withdrawals: int, doors: int) -> Stops:
 
 def _withdraw_once(service: Service, tokens: Tokens, photos: list[list[bytes]], plan: Plan, found: Stops) -> None:
     history, over = History(), threading.Event()
-    client, receipt = Client(service.port, history), b""
+    client, receipt = Client(service, history), b""
     receipt = _enroll(client, tokens.desk, photos[0][:3])
     threads = [
         threading.Thread(target=send_frames, args=(service, history, photos, plan, number, token, over))

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.history.history_checker import Rule, Verdict, check_history, summary_of
+from benchmarks.history.history_checker import Rule, Verdict, check_history
+from benchmarks.history.history_report import report_of
 from benchmarks.history.operation import FORGED, Operation, What, history_lines, read_history
 from volens.audit import consistency_proof, leaf_hash, new_nodes, root
 
@@ -63,7 +64,7 @@ SIGSTOP = operation(What.FAULT, 45, 60, "node 1", outcome="stopped")
 )
 def test_what_could_have_been_right_is_no_violation(more: Operation) -> None:
     verdict = check_history([*GOOD, more])
-    assert verdict.holds, summary_of(verdict)
+    assert verdict.holds, report_of(verdict, {})
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_each_broken_rule_is_found_and_named(history: list[Operation], rule: Rul
     verdict = check_history(history)
     assert {one.rule for one in verdict.violations} == {rule}
     assert not verdict.holds
-    assert f"1 x {rule}" in summary_of(verdict)
+    assert f"| {rule} | 1 |" in report_of(verdict, {})
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,7 @@ def test_a_history_that_proves_too_little_does_not_hold(left_out: What, gap: str
     else:
         verdict = check_history(history)
         assert gap in verdict.gaps
+        assert f"proves too little: {gap}." in report_of(verdict, {})
         assert (verdict.violations, verdict.holds) == ((), False)
     assert len(check_history([]).gaps) == 6
 
@@ -130,8 +132,10 @@ def test_the_result_counts_what_happened() -> None:
     refused = operation(What.ENROLL, 50, 51, "desk", person=2, face=8, outcome="503")
     verdict = check_history([*GOOD, look(105, 120, 1, leased=True), SIGSTOP, refused])
     assert (verdict.recognised, verdict.recognised_by_lease, verdict.latest_match_ns) == (2, 1, 5)
-    assert (verdict.counts["fault: stopped"], verdict.counts["enroll: 503"], verdict.counts[What.LOOK]) == (1, 1, 2)
-    assert "promises broken: none" in summary_of(verdict)
+    assert (verdict.faults["stopped"], verdict.counts[What.ENROLL], verdict.counts[What.LOOK]) == (1, 1, 2)
+    report = report_of(verdict, {"responses": {"enroll 503": 1}})
+    assert "| of them by a lease | 1 |" in report
+    assert "Responses by HTTP status, 0 for none: enroll 503: 1." in report
 
 
 def test_a_person_is_enrolled_only_once_in_a_history() -> None:

@@ -1,0 +1,146 @@
+"""One run: nodes of a site are broken while doors look, people enroll and withdraw, and an auditor reads the log."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from benchmarks.history.auditor import Auditor
+from benchmarks.history.fault_plan import FaultKind, plan_faults
+from benchmarks.history.machines import Machines
+from benchmarks.history.operation import Operation, What
+from benchmarks.load.checker import Span
+from benchmarks.load.run import (
+    History,
+    Plan,
+    make_site,
+    panel,
+    start_doors_and_people,
+    wait_for_notifications,
+)
+from volens.audit import VerifierKey
+
+_PATIENCE_S: Final = 180.0
+_UNKNOWN: Final = -1
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What is done to a site.
+
+    Attributes:
+        seconds: the shortest duration; the round of faults that has begun is finished, and there is one at least.
+        longest_fault_s: no fault lasts longer, and no time between two.
+        timeout_s: of requests; then the caller asks the next node.
+        seed: of the faults and of the faces at the doors.
+        kinds: of faults.
+    """
+
+    seconds: float = 600
+    nodes: int = 2
+    doors: int = 4
+    frames_per_s: float = 3
+    longest_fault_s: float = 8
+    timeout_s: float = 20
+    seed: int = 1
+    kinds: tuple[FaultKind, ...] = tuple(FaultKind)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What was recorded.
+
+    Attributes:
+        operations: the history.
+        responses: number of responses of each operation and HTTP status; status 0 is no response.
+    """
+
+    operations: list[Operation]
+    responses: dict[str, int]
+
+
+def record_run(folder: Path, photos: list[list[bytes]], plan: RunPlan) -> Recording:
+    """Create a site in a folder, break its nodes one after another, and return what happened.
+
+    `photos` are four of each person; the fourth is what doors see.
+    """
+    load = Plan(doors=plan.doors, frames_per_s=plan.frames_per_s, seed=plan.seed, timeout_s=plan.timeout_s)
+    history, ended, faults = History(), threading.Event(), list[Operation]()
+    with ExitStack() as kept:
+        receiver = kept.enter_context(panel(history))
+        home = folder / "home"
+        tokens = make_site(home, load, f"http://127.0.0.1:{receiver.server_address[1]}/")
+        key = VerifierKey.parse((home / "site.pub").read_text(encoding="utf-8"))
+        machines = kept.enter_context(Machines([home] * plan.nodes))
+        auditor = Auditor(machines, tokens.auditor, key, plan.timeout_s)
+        threads = start_doors_and_people(machines, history, photos, load, tokens, ended)
+        threads.append(threading.Thread(target=auditor.run, args=(ended,)))
+        threads[-1].start()
+        try:
+            began = time.monotonic()
+            for one_round in plan_faults(plan.seed, plan.nodes, plan.longest_fault_s, plan.kinds):
+                for fault in one_round:
+                    time.sleep(fault.quiet_s)
+                    faults.append(machines.suffer(fault))
+                if time.monotonic() - began >= plan.seconds:
+                    break
+            _wait_for_recovery(history)
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+        wait_for_notifications(history)
+        auditor.read()
+    responses = {f"{what} {status}": count for (what, status), count in sorted(history.statuses.items())}
+    return Recording([*operations_of(history), *faults, *auditor.seen], responses)
+
+
+def _wait_for_recovery(history: History) -> None:
+    """Wait until a person matched and another withdrew, after all faults."""
+    since, until = time.monotonic_ns(), time.monotonic() + _PATIENCE_S
+    while time.monotonic() < until:
+        spans = [one.withdrawn for one in list(history.stays.values()) if one.withdrawn is not None]
+        if any(one.began > since for one in spans if one.ended is not None) and any(
+            one.matched for one in list(history.decisions) if one.span.began > since
+        ):
+            return
+        time.sleep(0.1)
+    raise RuntimeError("after the faults no one matched or withdrew for three minutes; see service.log of the run")
+
+
+def operations_of(history: History) -> Iterator[Operation]:
+    """Yield the operations of a load, with numbers in place of people.
+
+    No door of it has a lease: a person who is stopped at the primary is stopped everywhere.
+    """
+    numbers = {subject_id: number for number, subject_id in enumerate(history.stays, 1)}
+    for subject_id, stay in history.stays.items():
+        person = numbers[subject_id]
+        yield _of_person(What.ENROLL, person, stay.enrolled or Span(0, None), face=stay.actor)
+        if stay.withdrawn is not None:
+            yield _of_person(What.WITHDRAW, person, stay.withdrawn)
+            yield _of_person(What.EVERYWHERE, person, stay.withdrawn)
+        for at in stay.notified:
+            yield _of_person(What.WEBHOOK, person, Span(at, at))
+    for one in history.decisions:
+        yield Operation(
+            what=What.LOOK,
+            who=f"door {one.door}",
+            began=one.span.began,
+            ended=one.span.ended,
+            face=one.shown,
+            matched=_numbers(one.matched, numbers),
+        )
+
+
+def _numbers(subject_ids: Iterable[str], numbers: dict[str, int]) -> tuple[int, ...]:
+    return tuple(sorted(numbers.get(one, _UNKNOWN) for one in subject_ids))
+
+
+def _of_person(what: What, person: int, span: Span, face: int | None = None) -> Operation:
+    return Operation(what=what, who="person", began=span.began, ended=span.ended, person=person, face=face)
