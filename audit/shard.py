@@ -19,6 +19,8 @@ from volens.consent import TamperError
 
 SHARD_OPENED: Final = "shard.opened"
 SHARD_CLOSED: Final = "shard.closed"
+SHARD_ANCHORED: Final = "shard.anchored"
+"""States size and root of every open shard, so that the main log grows while shards do."""
 SHARD_DELETED: Final = "shard.deleted"
 """Logged before shards are deleted whose term is over."""
 SHARD_LOST: Final = "shard.lost"

@@ -28,6 +28,7 @@ from volens.store.log import (
 from volens.store.log.audit_log import newest_time_of_kind
 from volens.store.log.log_growth import verify_log_from
 from volens.store.log.rollback_check import check_shards
+from volens.store.log.shard_entries import shard_entries_about_no_person
 from volens.store.log.shard_report import ShardReport
 from volens.store.log.shard_verification import verify_shards
 from volens.store.people import broken_rows
@@ -129,7 +130,8 @@ class PublishedLog:
             TamperError: an opening does not match its leaf.
         """
         with self._store.read() as connection:
-            return entries_about_no_person(connection, kind)
+            found = entries_about_no_person(connection, kind) + shard_entries_about_no_person(connection, kind)
+        return sorted(found, key=lambda one: one.at)
 
     def newest_backup_at(self) -> datetime | None:
         """Return when the newest backup was begun; None if there is none.

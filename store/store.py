@@ -75,21 +75,16 @@ class Transaction:
         *,
         receipt_id: ReceiptId | None = None,
         at: datetime | None = None,
-        ends_at: datetime | None = None,
     ) -> tuple[int, Event]:
         """Append an audit event, of now or of a time; see `audit_log.append`."""
         (entry,) = audit_log.append(
-            self.connection, kind, at or self.now, [details], receipt_id=receipt_id, random=self.random, ends_at=ends_at
+            self.connection, kind, at or self.now, [details], receipt_id=receipt_id, random=self.random
         )
         return entry
 
-    def log_all(
-        self, kind: str, many_details: Sequence[Mapping[str, str | int]], *, ends_at: datetime | None = None
-    ) -> list[tuple[int, Event]]:
+    def log_all(self, kind: str, many_details: Sequence[Mapping[str, str | int]]) -> list[tuple[int, Event]]:
         """Append one audit event for each of `many_details`, about no consent in force; see `audit_log.append`."""
-        return audit_log.append(
-            self.connection, kind, self.now, many_details, receipt_id=None, random=self.random, ends_at=ends_at
-        )
+        return audit_log.append(self.connection, kind, self.now, many_details, receipt_id=None, random=self.random)
 
     def sign_log(self) -> tuple[Checkpoint, str]:
         """Sign the log's current head as a checkpoint, and store it; if that was done, return the same."""
@@ -134,10 +129,11 @@ class Transaction:
 
     def finish(self) -> bool:
         """Sign checkpoints if leaves are not covered by one; return whether the log or a shard grew."""
+        have_shards_grown = self.shards.finish()
         has_grown = audit_log.log_size(self.connection) > self._start
         if has_grown:
             self.sign_log()
-        return self.shards.finish() or has_grown
+        return has_grown or have_shards_grown
 
 
 @final

@@ -16,6 +16,7 @@ from volens.erase.order.selection import SelectedConsent, select_left
 from volens.store import Store
 from volens.store.key_rotation import KeysStatus, keys_status
 from volens.store.log import leaves_from, log_size
+from volens.store.log.shard_entries import leaves_since
 from volens.store.promises import zones
 from volens.store.promises.declared_facts import site_facts
 
@@ -124,4 +125,7 @@ def _events(connection: Connection, begun_at: datetime, ended_at: datetime) -> d
         for leaf in leaves_from(connection, start, _BATCH):
             kind, at = read_leaf(leaf)
             found[kind] += begun_at <= at <= ended_at
+    for leaf in leaves_since(connection, begun_at):
+        kind, at = read_leaf(leaf)
+        found[kind] += begun_at <= at <= ended_at
     return {kind: count for kind, count in sorted(found.items()) if count}

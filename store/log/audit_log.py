@@ -19,7 +19,6 @@ from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.schema import data_tables as tables
 
 NEWEST: Final = PreparedQuery(select(func.max(tables.audit_event.c.seq)))
-_BATCH: Final = 512
 _NEWEST_LEAF: Final = PreparedQuery(
     select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq.desc()).limit(1)
 )
@@ -112,11 +111,10 @@ def append(
     *,
     receipt_id: ReceiptId | None,
     random: Random,
-    ends_at: datetime | None = None,
 ) -> list[tuple[int, Event]]:
     """Append one event, with its own leaf, for each of the details; return the leaves' indexes, and events with salts.
 
-    The openings belong to `receipt_id` and are erased with that consent, or at `ends_at`. Runs four statements in all.
+    The openings belong to `receipt_id` and are erased with that consent. Runs four statements in all.
     """
     if not many_details:
         return []
@@ -135,8 +133,6 @@ def append(
         for index, event in entries
     ]
     connection.execute(insert(tables.audit_opening), openings)
-    if ends_at is not None:
-        connection.execute(insert(tables.opening_term), [{"seq": index, "ends_at": ends_at} for index, _ in entries])
     return entries
 
 
@@ -180,12 +176,6 @@ def erase_openings(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> 
     return {ReceiptId(row[0]): int(row[1]) for row in found}
 
 
-def erase_outdated_openings(connection: Connection, now: datetime) -> int:
-    """Erase the openings past their end; return how many."""
-    over = select(tables.opening_term.c.seq).where(tables.opening_term.c.ends_at < now)
-    return connection.execute(delete(tables.audit_opening).where(tables.audit_opening.c.seq.in_(over))).rowcount
-
-
 def entries_about_no_person(connection: Connection, kind: str | None = None) -> list[Event]:
     """Return the events that can be opened and are about no consent, oldest first, of one kind or of all.
 
@@ -216,32 +206,6 @@ def _opened(leaf: bytes, details: str, salt: bytes) -> Event:
             "integrity: an opening of the audit log does not match its leaf; restore the data file"
         ) from None
     return Event(kind, at, opened, salt)
-
-
-def entries_of_kind_since(connection: Connection, kind: str, since: datetime) -> list[Event]:
-    """Return the events of one kind about no person that can be opened, from `since` on, the newest first.
-
-    Cost: reads the entries from the end of the log back to `since`, and no older ones.
-
-    Raises:
-        TamperError: a leaf is malformed, or an opening does not match its leaf.
-    """
-    event, opening = tables.audit_event.c, tables.audit_opening.c
-    below, found = log_size(connection) + 1, list[Event]()
-    while True:
-        query = select(event.seq, event.leaf, opening.details, opening.salt, opening.receipt_id).join_from(
-            tables.audit_event, tables.audit_opening, event.seq == opening.seq, isouter=True
-        )
-        rows = connection.execute(query.where(event.seq < below).order_by(event.seq.desc()).limit(_BATCH)).all()
-        for row in rows:
-            of_kind, at = audit.read_leaf(row.leaf)
-            if at < since:
-                return found
-            if of_kind == kind and row.details is not None and row.receipt_id is None:
-                found.append(_opened(row.leaf, row.details, row.salt))
-        if not rows:
-            return found
-        below = rows[-1].seq
 
 
 def newest_time_of_kind(connection: Connection, kind: str, detail: str) -> datetime | None:

@@ -39,19 +39,17 @@ def referenced(connection: Connection) -> set[int]:
 def outdated_openings(connection: Connection, before: datetime, kept: AbstractSet[int], at_most: int) -> list[int]:
     """Return the entries older than a time that can still be opened, oldest first, without those in `kept`.
 
-    Counts are left out, which have a term of their own. Cost: reads the openings before that time, which are few after
-    the first sweep.
+    Cost: reads the openings before that time, which are few after the first sweep.
 
     Raises:
         TamperError: a leaf is malformed.
     """
     found, after, end = list[int](), -1, _first_since(connection, before)
-    own_term = select(tables.opening_term.c.seq).where(tables.opening_term.c.seq == _opening.seq)
     while len(found) < at_most:
         rows = connection.execute(
             select(_opening.seq, _event.leaf)
             .join_from(tables.audit_opening, tables.audit_event, _event.seq == _opening.seq)
-            .where(_opening.seq > after, _opening.seq < end, ~own_term.exists())
+            .where(_opening.seq > after, _opening.seq < end)
             .order_by(_opening.seq)
             .limit(_BATCH)
         ).all()

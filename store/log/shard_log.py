@@ -7,14 +7,14 @@ logged; the sweep closes the shards of places where nothing is logged any more (
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, Protocol, final
+from typing import Any, Final, NamedTuple, Protocol, final
 
 import rfc8785
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from volens import audit
 from volens.audit import Checkpoint, Event, NodeReader
-from volens.audit.shard import SHARD_CLOSED, SHARD_OPENED, period_of, shard_name, shard_origin
+from volens.audit.shard import SHARD_ANCHORED, SHARD_CLOSED, SHARD_OPENED, period_of, shard_name, shard_origin
 from volens.consent import ReceiptId, TamperError, UnknownError, format_time, parse_time
 from volens.store.keys.keyring import Keyring
 from volens.store.keys.secrets import Random
@@ -23,6 +23,7 @@ from volens.store.prepared_query import PreparedQuery, ReadSnapshot
 from volens.store.schema import data_tables as tables
 from volens.store.schema import keyring_tables
 
+ANCHORED_EVERY: Final = timedelta(hours=1)
 HASH_BYTES: Final = 32
 _shard, _leaf, _opening = tables.log_shard.c, tables.shard_leaf.c, tables.shard_opening.c
 _remembered = keyring_tables.remembered_shard.c
@@ -126,10 +127,18 @@ class ShardWriter:
                 self._close(one, now)
 
     def finish(self) -> bool:
-        """Sign the heads of the shards that have grown; return whether there is any."""
+        """Sign the heads of the shards that have grown; return whether there is any.
+
+        If the main log has not grown for `ANCHORED_EVERY`, it states the heads of all open shards. So who has seen a
+        later checkpoint of the main log notices that visits are missing.
+        """
         grown, self._grown = self._grown, {}
         for shard, at in grown.values():
             self._sign(shard, at)
+        newest = audit_log.newest_time(self._connection)
+        latest = max((at for _shard, at in grown.values()), default=None)
+        if latest is not None and newest is not None and latest - newest >= ANCHORED_EVERY:
+            self._log(SHARD_ANCHORED, _heads_of_open_shards(self._connection), at=latest)
         return bool(grown)
 
     def _open_at(self, place: str, at: datetime, kept_for: timedelta) -> _Open:
@@ -226,6 +235,21 @@ def opening_details(name: str, ends_at: datetime, kept_until: datetime) -> dict[
 def closing_details(name: str, opened: int, size: int, root: bytes) -> dict[str, str | int]:
     """Return what the main log says of a shard that was closed."""
     return {"shard": name, "opened": opened, "size": size, "root": root.hex()}
+
+
+def read_anchor(details: Mapping[str, Any]) -> dict[int, tuple[int, bytes]]:
+    """Return size and root of each shard of an entry `SHARD_ANCHORED`, by the number of the shard.
+
+    Raises:
+        ValueError: the details are not those of such an entry.
+    """
+    heads = {int(shard): str(head).partition(" ") for shard, head in details.items()}
+    return {shard: (int(size), bytes.fromhex(root)) for shard, (size, _space, root) in heads.items()}
+
+
+def _heads_of_open_shards(connection: Connection) -> dict[str, str | int]:
+    query = select(_shard.log_index, _shard.size, _shard.root).where(_shard.closed_index.is_(None))
+    return {str(row.log_index): f"{row.size} {row.root.hex()}" for row in connection.execute(query)}
 
 
 def shard_heads(connection: Connection) -> list[ShardHead]:

@@ -15,18 +15,18 @@ from volens import audit
 from volens.audit import VerifierKey
 from volens.audit.frontier import Frontier
 from volens.audit.leaf import open_stored_leaf
-from volens.audit.shard import SHARD_CLOSED, SHARD_LOST, SHARD_OPENED, shard_key
+from volens.audit.shard import SHARD_ANCHORED, SHARD_CLOSED, SHARD_LOST, SHARD_OPENED, shard_key
 from volens.consent import TamperError, parse_time
 from volens.consent.json_reader import read_json
 from volens.store.log import audit_log
-from volens.store.log.shard_log import closing_details, opening_details, shard_of
+from volens.store.log.shard_log import closing_details, opening_details, read_anchor, shard_nodes, shard_of
 from volens.store.log.shard_report import ShardReport, VerifiedShard
 from volens.store.schema import data_tables as tables
 
 _BATCH: Final = 1000
 _shard, _leaf, _opening = tables.log_shard.c, tables.shard_leaf.c, tables.shard_opening.c
 _event, _main_opening = tables.audit_event.c, tables.audit_opening.c
-_KINDS: Final = tuple(kind.encode() for kind in (SHARD_OPENED, SHARD_CLOSED, SHARD_LOST))
+_KINDS: Final = tuple(kind.encode() for kind in (SHARD_OPENED, SHARD_CLOSED, SHARD_LOST, SHARD_ANCHORED))
 _Details = Mapping[str, Any]
 
 
@@ -36,6 +36,7 @@ class _Said(NamedTuple):
     opened: dict[int, _Details | None]
     closed: dict[int, tuple[int, _Details]]
     lost: set[int]
+    anchored: dict[int, tuple[int, bytes]]
 
 
 def verify_shards(connection: Connection, key: VerifierKey, name: str | None = None) -> ShardReport:
@@ -45,6 +46,7 @@ def verify_shards(connection: Connection, key: VerifierKey, name: str | None = N
     2. Each shard that the main log has opened is there, unless its term is over or a restore has lost it.
     3. Every leaf of a shard is well formed, and has the nodes that it completes. Every opening opens its leaf.
     4. The checkpoint of a shard is signed with its key, and states the number and the root of its leaves.
+    5. Each shard has the size and the root that the main log stated last while it was open, unless a restore lost them.
 
     Raises:
         UnknownError: there is no shard of this name.
@@ -62,13 +64,17 @@ def verify_shards(connection: Connection, key: VerifierKey, name: str | None = N
     over = {row.log_index for row in rows if row.closed_index is not None and _is_over(row.kept_until, newest)}
     missing = [index for index in said.opened if index not in {row.log_index for row in rows}]
     ended = len(over) + sum(_has_ended(index, said, newest) for index in missing)
+    there = [row for row in wanted if row.log_index not in over]
     # 3. and 4.
-    verified = [_verify(connection, row, key) for row in wanted if row.log_index not in over]
+    verified = [_verify(connection, row, key) for row in there]
+    # 5.
+    for row in there:
+        _check_anchor(connection, row, said)
     return ShardReport(verified, ended, len(said.lost))
 
 
 def _said(connection: Connection) -> _Said:
-    said = _Said({}, {}, set())
+    said = _Said({}, {}, set(), {})
     query = select(_event.seq, _event.leaf, _main_opening.details, _main_opening.salt).join_from(
         tables.audit_event, tables.audit_opening, _event.seq == _main_opening.seq, isouter=True
     )
@@ -84,6 +90,8 @@ def _said(connection: Connection) -> _Said:
             said.closed[int(details["opened"])] = (row.seq, details)
         elif kind == SHARD_LOST and details is not None:
             said.lost.add(int(details["opened"]))
+        elif kind == SHARD_ANCHORED and details is not None:
+            said.anchored.update(read_anchor(details))
     return said
 
 
@@ -95,6 +103,16 @@ def _check_row(row: Row[Any], said: _Said) -> None:
         is_closed_so = closed[1] == closing_details(row.name, row.log_index, row.size, row.root)
     if said.opened.get(row.log_index) != expected or not is_closed_so:
         raise TamperError(f"integrity: the shard {row.name} is not the one that the main log has opened and closed")
+
+
+def _check_anchor(connection: Connection, row: Row[Any], said: _Said) -> None:
+    if row.log_index in said.lost or row.log_index not in said.anchored:
+        return
+    size, root = said.anchored[row.log_index]
+    if size > row.size or audit.root(size, shard_nodes(connection, row.log_index)) != root:
+        raise TamperError(
+            f"integrity: the shard {row.name} is not the one whose first {size} entries the main log states"
+        )
 
 
 def _has_ended(index: int, said: _Said, newest: datetime | None) -> bool:

@@ -24,7 +24,6 @@ from typing import Final, NamedTuple, final
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from volens.consent import DataSubjectId, ModelId, Purpose, ReceiptId, format_time
-from volens.store.log.audit_log import erase_outdated_openings
 from volens.store.log.shard_log import erase_outdated_shard_openings
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.zones_and_notices import inspect_zones
@@ -168,14 +167,13 @@ def visits_since(connection: Connection, receipt_id: ReceiptId, since: datetime)
 def prune_visits(tx: Transaction) -> int:
     """Delete the visits that are older than their zone's `match_history_days`; return how many. Called by the sweep.
 
-    The openings of their log leaves are deleted too, and every other opening whose term has passed.
+    The openings of their log leaves are deleted too, and every other opening in a shard whose term has passed.
     """
     deleted = 0
     for zone, _problem in inspect_zones(tx.connection):
         oldest = tx.now - timedelta(days=zone.match_history_days)
         rows = delete(tables.passage).where(_passage.purpose == zone.purpose, _passage.matched_at < oldest)
         deleted += tx.connection.execute(rows).rowcount
-    erase_outdated_openings(tx.connection, tx.now)
     erase_outdated_shard_openings(tx.connection, tx.now)
     return deleted
 

@@ -1,4 +1,4 @@
-"""Counts of decisions in the audit log: each match that begins a visit is a leaf, everything else is counted.
+"""Counts of decisions in shards of the audit log: each match that begins a visit is a leaf, everything else is counted.
 
 * ``door.matched``: a person matched. Written in the transaction of the visit; its opening is kept as long as the visit,
   and never after the consent has ended (`volens.store.people.visits`).
@@ -17,7 +17,7 @@ from typing import Final, final
 from sqlalchemy import select
 
 from volens.consent import Purpose, format_time, parse_time
-from volens.store.log.audit_log import entries_of_kind_since
+from volens.store.log.shard_entries import shard_entries_since
 from volens.store.schema import data_tables as tables
 from volens.store.store import Store
 
@@ -25,7 +25,9 @@ COUNTED: Final = "decisions.counted"
 STARTED: Final = "service.started"
 ENDED: Final = "service.ended"
 COUNTS_KEPT: Final = timedelta(days=365)
-"""How long the openings of counts without faces are kept. The leaves stay."""
+"""How long the openings of counts without faces are kept. The leaves end with their shard."""
+PLACE: Final = "counts"
+"""Counts have shards of their own; those with faces one for each zone: ``counts/lobby``."""
 
 
 @final
@@ -81,7 +83,7 @@ class DecisionLog:
             tx.log(ENDED, {"run": run})
 
     def counted(self, run: str, begin: datetime, end: datetime, counts: Sequence[DecisionCount]) -> None:
-        """Log the counts of a span of time: one leaf for each caller and operation, in one transaction."""
+        """Log the counts of a span of time: one leaf in a shard for each caller and operation, in one transaction."""
         if not counts:
             return
         with self._store.write() as tx:
@@ -89,7 +91,7 @@ class DecisionLog:
             history: dict[str | None, int] = {
                 row.purpose: row.match_history_days for row in tx.connection.execute(query)
             }
-            by_term: dict[timedelta, list[dict[str, str | int]]] = {}
+            by_place: dict[tuple[str, timedelta], list[dict[str, str | int]]] = {}
             span = {"run": run, "from": format_time(begin), "to": format_time(end)}
             for one in counts:
                 days = history.get(one.zone, 0)
@@ -98,20 +100,21 @@ class DecisionLog:
                 details |= {} if one.zone is None else {"zone": one.zone}
                 details |= {f"answers_{name}": number for name, number in one.answers.items()}
                 details |= {f"faces_{name}": number for name, number in faces.items()}
-                by_term.setdefault(timedelta(days=days) if faces else COUNTS_KEPT, []).append(details)
-            for term, many in by_term.items():
-                tx.log_all(COUNTED, many, ends_at=tx.now + term)
+                kept = (f"{PLACE}/{one.zone}", timedelta(days=days)) if faces else (PLACE, COUNTS_KEPT)
+                by_place.setdefault(kept, []).append(details)
+            for (place, kept_for), many in by_place.items():
+                tx.shards.append(place, kept_for, COUNTED, tx.now, many)
 
     def activity(self, since: datetime) -> dict[str, CallerActivity]:
         """Return the sums of each caller's requests that were counted from `since` on. Says nothing about faces.
 
-        Cost: reads the log from its end back to `since`.
+        Cost: reads the shards of counts from their ends back to `since`.
 
         Raises:
             TamperError: an entry does not match its leaf.
         """
         with self._store.read() as connection:
-            events = entries_of_kind_since(connection, COUNTED, since)
+            events = shard_entries_since(connection, PLACE, COUNTED, since)
         found: dict[str, CallerActivity] = {}
         for event in events:
             answers = {name: int(value) for name, value in event.details.items() if name.startswith("answers_")}

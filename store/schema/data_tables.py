@@ -18,7 +18,6 @@ from volens.store.schema.log_tables import audit_checkpoint as audit_checkpoint
 from volens.store.schema.log_tables import audit_event as audit_event
 from volens.store.schema.log_tables import audit_node as audit_node
 from volens.store.schema.log_tables import audit_opening as audit_opening
-from volens.store.schema.log_tables import opening_term as opening_term
 from volens.store.schema.personal_tables import badge as badge
 from volens.store.schema.personal_tables import biometric_reference as biometric_reference
 from volens.store.schema.personal_tables import external_id as external_id

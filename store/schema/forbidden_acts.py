@@ -284,8 +284,6 @@ def _listed_acts(rows: Mapping[str, _Row], replacing: Insert) -> Iterator[Act]:
     shard = tables.log_shard.c.log_index == _last(tables.audit_event)
     closing = _update(tables.log_shard, shard, {"closed_index": 1})
     yield Act("an entry of a shard that is closed", new(tables.shard_leaf, seq=_last(tables.shard_leaf, 1)), (closing,))
-    opening = tables.opening_term.c.seq == _last(tables.audit_event)
-    yield Act("an opening of the log without an end", _prepared(sa.delete(tables.opening_term).where(opening)))
 
 
 def _example_rows() -> dict[str, _Row]:

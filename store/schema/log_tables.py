@@ -20,23 +20,12 @@ audit_node: Final = build_table(
 )
 
 
-def _leaf(target: str, ondelete: str | None = None) -> Column[int]:
-    return Column("seq", col.INTEGER, ForeignKey(target, ondelete=ondelete), primary_key=True, autoincrement=False)
-
-
 audit_opening: Final = build_table(
     "audit_opening",
-    _leaf("audit_event.seq"),
+    Column("seq", col.INTEGER, ForeignKey("audit_event.seq"), primary_key=True, autoincrement=False),
     col.text("receipt_id", nullable=True, index=True),
     col.text("details"),
     col.bytes_of("salt", 32),
-    rule=RowRule(deletable=True),
-)
-
-opening_term: Final = build_table(
-    "opening_term",
-    _leaf("audit_opening.seq", ondelete="CASCADE"),
-    col.utc_time("ends_at", index=True),
     rule=RowRule(deletable=True),
 )
 

@@ -83,7 +83,7 @@ RETENTION: Final[Mapping[str, Retention]] = {
     "webhook_outbox": _EVIDENCE,
     **dict.fromkeys(("cohort", "cohort_member", "proposed_order"), _ORDER),
     "access_request": Retention(Kind.REQUESTS, Period.REQUESTS, "the answer"),
-    **dict.fromkeys(("audit_opening", "opening_term"), _LOGGED),
+    "audit_opening": _LOGGED,
     "invitation": Retention(Kind.INVITATIONS, Period.FIXED, "the end of the invitation", 30),
     "webhook_message": Retention(Kind.MESSAGES, Period.FIXED, "its arrival", 30),
     "job": Retention(Kind.JOBS, Period.FIXED, "its end", 30),

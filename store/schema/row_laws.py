@@ -241,8 +241,4 @@ _SINGLE_LAWS: Final[tuple[RowLaw, ...]] = (
         "INSERT",
         "NOT EXISTS (SELECT 1 FROM log_shard WHERE log_index = NEW.shard AND closed_index IS NULL)",
     ),
-    Refusal(
-        "opening_term", "stays_with_its_opening", "DELETE", "EXISTS (SELECT 1 FROM audit_opening WHERE seq = OLD.seq)"
-    ),
-    Cascade("audit_opening", "deletes_its_term", ("DELETE FROM opening_term WHERE seq = OLD.seq",)),
 )

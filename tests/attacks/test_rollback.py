@@ -396,7 +396,7 @@ def visit(house: House, times: int) -> None:
         house.visit(house.people[0])
 
 
-def test_a_data_file_that_lacks_visits_only_is_refused_and_a_restore_says_what_is_lost(
+def test_a_data_file_that_lacks_visits_only_is_refused_and_what_is_lost_is_logged(
     people: House, tmp_path: Path
 ) -> None:
     visit(people, 2)
@@ -431,7 +431,7 @@ def test_a_shard_that_was_closed_since_the_data_file_was_copied_gets_no_more_vis
     assert ([(one.size, one.is_closed) for one in report.shards], report.lost) == ([(2, True)], 0)
 
 
-def test_a_shard_that_was_opened_since_the_data_file_was_copied_is_lost_and_said_to_be(
+def test_a_shard_that_was_opened_after_the_data_file_was_copied_is_logged_as_lost(
     people: House, tmp_path: Path
 ) -> None:
     yesterday = copy_files(closed(people), tmp_path / "yesterday", [DATA])

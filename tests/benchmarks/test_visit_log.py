@@ -3,7 +3,7 @@
 from benchmarks.visit_log import observe, table
 
 
-def test_the_observations_are_of_shards_that_verify_and_the_table_is_derived_from_them() -> None:
+def test_the_shards_are_real_and_the_table_is_derived_from_the_observations() -> None:
     seen = observe(1010, single=10, zones=2, rounds=1)
     assert (seen["shards"], seen["entries"], len(seen["write_ns"])) == (2, 1 + 1000 + 10, 10)
     fixed = {"entries": 1000, "verify_ns": [30_000_000], "verify_without_openings_ns": [20_000_000], "write_ns": [3e6]}

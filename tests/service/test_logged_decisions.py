@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from house import House
 from patience import PATIENCE_S, free_port
-from reading_log import kinds, opened
+from reading_log import kinds, kinds_in_shards, opened
 from signing import Signer
 from starlette.testclient import TestClient
 
@@ -74,10 +74,12 @@ def test_decisions_are_logged_by_person_and_by_number(
     assert found[caller, "verify"] == {"answers_allowed": 2, "faces_match": 1, "faces_no_match": 1}
     assert client.post("/v1/withdrawals", json={"receipt": take_home}).status_code == 200
     assert client.post(f"{lobby}/verify", headers=door, files=files).status_code == 404
-    assert counted(app_state, house)[caller, "verify"] == {"answers_not_found": 1}
+    counted(app_state, house)
+    refused = [one for one in opened(house.store, COUNTED) if "answers_not_found" in one]
+    assert [(one["caller"], one["operation"], one["answers_not_found"]) for one in refused] == [(caller, "verify", 1)]
     assert opened(house.store, MATCHED) == []
     log = client.get("/v1/log", headers=bearer(Role.AUDITOR)).json()
-    assert ([one["kinds"] for one in log["shards"]], log["kinds"][STARTED]) == ([{MATCHED: 2}], 1)
+    assert ({MATCHED: 2} in [one["kinds"] for one in log["shards"]], log["kinds"][STARTED]) == (True, 1)
 
 
 def test_allowed_and_refused_requests_are_counted_in_the_log(
@@ -125,7 +127,7 @@ def test_requests_without_a_credential_get_at_most_four_leaves_a_minute(app_stat
     numbers = counted(app_state, house)
     assert set(numbers) == {*(("none", one) for one in operations[:3]), ("none", "other")}
     assert numbers["none", "other"] == {"answers_unknown": 2 * (len(operations) - 3)}
-    assert kinds(house.store).count(COUNTED) == 4
+    assert kinds_in_shards(house.store).count(COUNTED) == 4
 
 
 def test_the_log_distinguishes_a_killed_service_from_one_that_ended(home: Path) -> None:

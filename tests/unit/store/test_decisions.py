@@ -1,6 +1,5 @@
 """Decisions in the audit log: a match opens as long as its visit is kept; counts contain no person."""
 
-import json
 import sqlite3
 import time
 from contextlib import closing
@@ -20,6 +19,7 @@ from volens.consent import Purpose, format_time
 from volens.rights import held_under
 from volens.store.people import MATCHED, VisitKind
 from volens.store.programs import COUNTED, COUNTS_KEPT, ENDED, STARTED, DecisionCount, Role
+from volens.store.programs.decision_counts import CallerActivity
 from volens.store.schema import data_tables as tables
 
 
@@ -147,7 +147,8 @@ def test_counts_are_one_leaf_for_each_caller_and_operation(house: House) -> None
         },
         {**span, "caller": "none", "operation": "list_zones", "answers_unknown": 7},
     ]
-    assert kinds(house.store)[-4:] == [STARTED, COUNTED, COUNTED, ENDED]
+    assert kinds(house.store)[-4:] == [STARTED, SHARD_OPENED, SHARD_OPENED, ENDED]
+    assert kinds_in_shards(house.store) == [COUNTED, COUNTED]
     assert opened(house.store, STARTED) == opened(house.store, ENDED) == [{"run": "run"}]
 
 
@@ -165,7 +166,8 @@ def test_faces_are_counted_only_with_a_match_history_and_as_long_as_it(house: Ho
         house.clock.move(days=days)
         house.site.sweep()
         assert {one["caller"] for one in opened(house.store, COUNTED)} == left
-    assert house.site.log.verify().kinds[COUNTED] == 3
+    report = house.site.log.verify().shards
+    assert (report.kinds, report.ended) == ({COUNTED: 2}, 1), "the shard of the zone with seven days has ended"
 
 
 def test_what_opens_for_a_time_only_is_not_kept_longer_by_any_statement(house: House) -> None:
@@ -174,9 +176,23 @@ def test_what_opens_for_a_time_only_is_not_kept_longer_by_any_statement(house: H
     with closing(sqlite3.connect(house.site.home / "volens.db", isolation_level=None)) as raw:
         with pytest.raises(sqlite3.IntegrityError, match="shard_opening is not changed"):
             raw.execute("UPDATE shard_opening SET ends_at = '9999-01-01T00:00:00Z'")
-        for statement in ("UPDATE opening_term SET ends_at = '9999-01-01T00:00:00Z'", "DELETE FROM opening_term"):
-            with pytest.raises(sqlite3.IntegrityError, match=r"is not changed|stays with its opening"):
-                raw.execute(statement)
-        raw.execute("DELETE FROM audit_opening")  # without foreign keys, as any new connection is
-        assert raw.execute("SELECT count(*) FROM opening_term").fetchall() == [(0,)]
-    assert json.dumps(opened(house.store, COUNTED)) == "[]"
+        raw.execute("DELETE FROM shard_opening")
+    assert opened(house.store, MATCHED) == opened(house.store, COUNTED) == []
+    assert house.site.log.verify().shards.kinds == {MATCHED: 1, COUNTED: 1}
+
+
+def test_counts_are_shown_and_summed_from_their_shards(house: House) -> None:
+    log = house.site.programs.decisions
+    for minute in range(3):
+        begin = START + timedelta(minutes=minute)
+        log.counted("run", begin, begin, [DecisionCount("door-1", Purpose("lobby"), "identify", {"allowed": 2}, {})])
+        log.counted(
+            "run", begin, begin, [DecisionCount("door-1", Purpose("lobby"), "verify", {"failed": 1}, {"match": 1})]
+        )
+        house.clock.move(minutes=1)
+    assert len({one.name for one in house.site.log.verify().shards.shards}) == 2
+    since = START + timedelta(minutes=1)
+    assert log.activity(since) == {"door-1": CallerActivity(6, 2, since + timedelta(minutes=1))}
+    shown = house.site.log.opened(COUNTED)
+    assert [one.at for one in shown] == sorted(START + timedelta(minutes=minute) for minute in (0, 0, 1, 1, 2, 2))
+    assert house.site.log.opened()[0].kind == "site.created"

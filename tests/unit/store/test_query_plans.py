@@ -60,7 +60,7 @@ DAILY_TOO: Final[dict[str, str]] = {
     "biometric_reference by purpose=?": DAILY + ": a count",
     **dict.fromkeys(("kept_answer", "webhook_message"), DAILY + ": a few rows, which are deleted soon"),
     "name_disclosure by shown_on<?": OUTDATED,
-    **dict.fromkeys(("opening_term by ends_at<?", "shard_opening by ends_at<?"), OUTDATED),
+    "shard_opening by ends_at<?": OUTDATED,
     **dict.fromkeys(("invitation by expires_at<?", "invitation by ended_at<?"), OUTDATED),
     "passage by matched_at<?": OUTDATED,
     "consent_end by evidence_until<?": OUTDATED,

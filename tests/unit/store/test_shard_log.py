@@ -13,8 +13,9 @@ from reading_log import kinds, kinds_in_shards, opened
 from tests.unit.store.raw import DATA, KEYRING, peek, tamper
 from volens.audit import Checkpoint, open_checkpoint, root, verify_log_file
 from volens.audit.frontier import Frontier
-from volens.audit.shard import SHARD_CLOSED, SHARD_DELETED, SHARD_OPENED, shard_key
+from volens.audit.shard import SHARD_ANCHORED, SHARD_CLOSED, SHARD_DELETED, SHARD_OPENED, shard_key
 from volens.consent import TamperError, UnavailableError, UnknownError
+from volens.store.log.remembrance import accept_shards
 from volens.store.log.shard_log import shard_nodes
 from volens.store.log.shard_report import VerifiedShard
 from volens.store.people import MATCHED
@@ -48,6 +49,37 @@ def test_visits_grow_their_shard_and_not_the_main_log(house: House) -> None:
     assert (report.size, report.kinds.get(MATCHED), report.shards.kinds) == (size, None, {MATCHED: 6})
     assert (report.shards.entries, report.shards.ended, report.shards.lost) == (6, 0, 0)
     assert house.store.generation() == size  # so no gallery reads the log again because of a visit
+
+
+def test_the_main_log_states_the_heads_of_open_shards_once_an_hour(house: House) -> None:
+    house.declare("lab")
+    people = [house.admit(), house.admit("lab")]
+    for _ in range(12):
+        house.visit(*people)
+        house.clock.move(minutes=15)
+    house.clock.move(hours=5)
+    assert kinds(house.store).count(SHARD_ANCHORED) == 2
+    *_, last = opened(house.store, SHARD_ANCHORED)
+    assert sorted(head.split()[0] for head in last.values()) == ["9", "9"]
+    assert {head.split()[0] for head in opened(house.store, SHARD_ANCHORED)[0].values()} == {"5"}
+    house.site.log.verify()
+    cut_off_with_keys(house, 8)
+    with pytest.raises(TamperError, match="whose first 9 entries the main log states"):
+        house.site.log.verify()
+
+
+def cut_off_with_keys(house: House, size: int) -> None:
+    """Cut entries off every shard, and sign what is left, as a holder of all keys can."""
+    tamper(data(house), "DELETE FROM shard_opening")
+    tamper(data(house), "DELETE FROM shard_leaf WHERE seq >= ?", size)
+    for index, name in peek(data(house), "SELECT log_index, name FROM log_shard"):
+        with house.store.read() as connection:
+            head = Checkpoint(f"{house.store.origin}/{name}", size, root(size, shard_nodes(connection, index)))
+        note = house.store.keyring.sign_checkpoint(head)
+        change = "UPDATE log_shard SET size = ?, root = ?, note = ? WHERE log_index = ?"
+        tamper(data(house), change, size, head.root, note, index)
+    with house.store.read() as connection:
+        accept_shards(house.store.keyring, connection)
 
 
 def test_each_zone_and_month_has_a_shard_whose_size_and_root_the_main_log_states(house: House) -> None:
