@@ -227,7 +227,7 @@ def test_a_table_becomes_blocks_where_it_does_not_fit(
 ) -> None:
     assert lobby.is_dir()
     wide = volens("zone", "list").out.splitlines()
-    columns = "zone title state custody second factor desk signature fpir trigger liveness days justification"
+    columns = "zone title state custody second factor desk signature fpir trigger liveness lease days justification"
     columns += " alternative"
     assert wide[0].split() == columns.split()
     assert len(wide) == 2
