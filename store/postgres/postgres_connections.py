@@ -1,4 +1,4 @@
-"""Connections to a PostgreSQL schema: their settings, and how they begin a transaction in one round trip."""
+"""Connections to a PostgreSQL database: their settings, and how their transactions begin."""
 
 from typing import Any, Final
 
@@ -13,12 +13,25 @@ from volens.store.postgres.postgres_errors import is_lost
 from volens.store.postgres.postgres_snapshot import driver_of, keep_snapshots
 
 CONNECT_TIMEOUT_S: Final = 5
+LOCK_TIMEOUT_S: Final = 5.0
+"""How long a statement waits for a lock that another program has on a table."""
 READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 BEGIN: Final = "volens_begin"
-"""The execution option with the statements that begin a transaction."""
-
+"""The execution option with the statements that begin a transaction; `READ` if there is none."""
 TRANSACTION_ID: Final = "volens_transaction_id"
-"""Under this key the connection keeps the id of a transaction that writes."""
+"""Where the information of a connection has the id of its transaction, if its beginning asked for it."""
+SERVER_START: Final = "volens_server_start"
+"""Where it has since when its server runs: another server, or one that was restarted, has another value."""
+_LOST_AFTER_MS: Final = 10_000
+_DEFAULTS: Final = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "application_name": "volens",
+    # A network that was cut off is an error after this time; the system's own defaults are minutes.
+    "tcp_user_timeout": _LOST_AFTER_MS,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 
 
 class _Whole(IntLoader):
@@ -26,43 +39,55 @@ class _Whole(IntLoader):
 
 
 def pooled_engine(url: DatabaseUrl, attached: dict[str, Any], pool: type[Pool] = QueuePool) -> Engine:
-    """Return a pool of connections to a schema; a transaction begins with the statement of its option `BEGIN`."""
+    """Return a pool of connections to a database, whose transactions begin with the statement in `BEGIN`."""
     engine = create_engine(
         url.url,
         poolclass=pool,
         hide_parameters=True,  # an error message must not have what was written
         # autocommit: the driver begins no transaction by itself, `_on_begin` does.
-        connect_args={"autocommit": True, "connect_timeout": CONNECT_TIMEOUT_S, "application_name": "volens"},
+        connect_args={
+            "autocommit": True,
+            **{name: value for name, value in _DEFAULTS.items() if name not in url.url.query},
+        },
     )
     keep_snapshots(engine, attached)
 
     @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:  # noqa: ANN401  untyped in SQLAlchemy
+    def _on_connect(connection: Any, record: Any) -> None:  # noqa: ANN401  untyped in SQLAlchemy
         driver = driver_of(connection)
         driver.adapters.register_loader("numeric", _Whole)
-        driver.execute(
+        (*_, (started,)) = _run(
+            driver,
             f"SET search_path = {url.schema}; SET client_min_messages = warning; SET timezone = 'UTC'; "
+            f"SET lock_timeout = {round(LOCK_TIMEOUT_S * 1000)}; "
             "SELECT set_config('synchronous_commit', 'on', false) "
-            "WHERE current_setting('synchronous_commit') IN ('off', 'local')".encode()
+            "WHERE current_setting('synchronous_commit') IN ('off', 'local'); "
+            "SELECT pg_postmaster_start_time()::text",
         )
+        record.info[SERVER_START] = started
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
         begin = connection.get_execution_options().get(BEGIN, READ)
-        cursor = driver_of(connection.connection).cursor()
         connection.info.pop(TRANSACTION_ID, None)
         try:
-            cursor.execute(str(begin).encode())
-            values = [cursor.fetchone() if cursor.description else None]
-            while cursor.nextset():
-                values.append(cursor.fetchone() if cursor.description else None)
+            *_, locked, began = [(None,), *_run(driver_of(connection.connection), begin)]
         except psycopg.Error as error:
             if is_lost(error):
                 connection.invalidate(error)
             raise DBAPIError(None, None, error) from error
-        if values[-1] is not None:
-            connection.info[TRANSACTION_ID] = values[-1][0]
-            if values[-2] == (False,):
-                raise DBAPIError(None, None, psycopg.errors.LockNotAvailable()) from None
+        connection.info[TRANSACTION_ID] = began[0]
+        if locked == (False,):
+            raise DBAPIError(None, None, psycopg.errors.LockNotAvailable()) from None
 
     return engine
+
+
+def _run(driver: psycopg.Connection[Any], statements: str) -> list[tuple[Any, ...]]:
+    """Run statements in one round trip; return the first row of each, or (None,) of one that has none."""
+    cursor = driver.execute(statements.encode())
+    rows = []
+    while True:
+        rows.append((cursor.fetchone() if cursor.description else None) or (None,))
+        if not cursor.nextset():
+            return rows

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
@@ -15,7 +16,7 @@ from volens.store.engine import Place, Scrubbed, StoreEngine
 from volens.store.files.freed_memory import overwritten
 from volens.store.postgres.database_url import DatabaseUrl
 from volens.store.postgres.postgres_catalogue import check_schema, declared, fingerprint
-from volens.store.postgres.postgres_connections import BEGIN, READ, TRANSACTION_ID, pooled_engine
+from volens.store.postgres.postgres_connections import BEGIN, READ, SERVER_START, TRANSACTION_ID, pooled_engine
 from volens.store.postgres.postgres_errors import is_lost, meant, translated
 from volens.store.postgres.postgres_self_check import check_refusals
 from volens.store.postgres.postgres_snapshot import PostgresSnapshot, compiled, driver_of
@@ -24,16 +25,18 @@ from volens.store.row_copy import copy_ids, copy_rows
 from volens.store.schema.keyring_tables import first_schedule
 
 LOCK_TIMEOUT_S: Final = 5.0
+"""How long a write waits for a lock: that of the one writer, or one that another program has on a table."""
 CHECK_EVERY_S: Final = 1.0
 """How old the last comparison of the schema may be when a transaction begins."""
-
+SETTLE_S: Final = 5.0
+"""For how long the server is asked whether a transaction was committed."""
+_ASK_EVERY_S: Final = 0.1
 _LOCKS: Final = {"data": 0x766F6C01, "keyring": 0x766F6C02}
 _OLDEST_SERVER: Final = 150000
 _IN_DOUBT: Final = (
     "the connection to {name} was lost while a change was being confirmed, and its server does not answer yet; "
     "look whether the change was made before you do it again"
 )
-
 
 Files = Callable[..., StoreEngine]
 """Opens a file with SQLite, as `SqliteEngine` does: copies of a database are such files."""
@@ -65,8 +68,11 @@ class PostgresEngine:
         *,
         create: bool = False,
         fill: Callable[[Connection], None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = url
+        self._monotonic, self._sleep = monotonic, sleep
         self._files = files
         self._line = line
         self._revisions = revisions
@@ -129,7 +135,7 @@ class PostgresEngine:
             taken = f"{patience}; SELECT pg_advisory_xact_lock({lock}, {space})"
         else:
             taken = f"SELECT pg_try_advisory_xact_lock({lock}, {space})"
-        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {taken}; SELECT pg_current_xact_id()::text"
+        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}; SELECT pg_current_xact_id()::text"
         with translated(self.name), self._begun(begin) as connection:
             self._check(connection)
             yield connection
@@ -151,15 +157,12 @@ class PostgresEngine:
     def scrub(self) -> Scrubbed:
         """Let the server forget dead rows as far as a client can: vacuum. What it keeps is in `describe_scrub`."""
         with translated(self.name), self._alone() as connection:
-            connection.execute("VACUUM")
-        return Scrubbed()
+            return self._rewritten(connection, "VACUUM")
 
     def compact(self) -> Scrubbed:
         """Rewrite every table without the bytes of deleted rows."""
         with translated(self.name), self._alone() as connection:
-            for table in declared(self._line).metadata.sorted_tables:
-                connection.execute(f"VACUUM FULL {table.name}".encode())
-        return Scrubbed()
+            return self._rewritten(connection, "VACUUM FULL")
 
     def drop_caches(self) -> None:
         """Close the idle connections, so that what the driver holds of deleted rows is overwritten."""
@@ -251,38 +254,54 @@ class PostgresEngine:
 
     def _commit(self, connection: Connection) -> None:
         transaction = connection.get_transaction()
-        transaction_id = connection.info.get(TRANSACTION_ID)
+        if connection.invalidated:
+            raise meant(self.name, psycopg.OperationalError("lost"))
+        if transaction is None or not transaction.is_active:
+            return  # the caller rolled it back
+        if driver_of(connection.connection).info.transaction_status is TransactionStatus.INERROR:
+            raise RuntimeError("a statement of this transaction was refused, so that it must end and not be committed")
+        transaction_id, server_start = connection.info.get(TRANSACTION_ID), connection.info[SERVER_START]
         try:
-            if transaction is not None and transaction.is_active:
-                transaction.commit()
+            transaction.commit()
         except DBAPIError as error:
-            if transaction_id is None or not is_lost(error):
+            if not is_lost(error):
                 raise
-            self._settle(transaction_id)
+            if transaction_id is not None:  # a read is complete without its end
+                self._settle(transaction_id, server_start)
 
-    def _settle(self, transaction_id: str) -> None:
-        """Ask the server whether a transaction was committed whose answer was lost; UnavailableError if it was not."""
+    def _settle(self, transaction_id: str, server_start: str) -> None:
+        """Ask the server whether a transaction was committed whose answer was lost.
+
+        A server that took over, or that was restarted, is not asked: it may have given the id to another transaction.
+
+        Raises:
+            UnavailableError: it was not committed, or the server does not tell.
+        """
         self._engine.dispose()
-        try:
-            with self._engine.connect() as connection:
-                connection.begin()
+        until = self._monotonic() + SETTLE_S
+        while self._monotonic() < until:
+            with suppress(DBAPIError), self._engine.connect() as connection, connection.begin():
                 asked = text("SELECT pg_xact_status(CAST(:xid AS xid8))")
                 status = connection.scalar(asked, {"xid": transaction_id})
-        except DBAPIError:
-            raise UnavailableError(_IN_DOUBT.format(name=self.name)) from None
-        if status != "committed":
-            raise meant(self.name, psycopg.OperationalError("lost"))
+                if connection.info[SERVER_START] != server_start:
+                    break
+                if status == "committed":
+                    return
+                if status == "aborted":
+                    raise meant(self.name, psycopg.OperationalError("lost"))
+            self._sleep(_ASK_EVERY_S)
+        raise UnavailableError(_IN_DOUBT.format(name=self.name))
 
     def _check(self, connection: Connection) -> None:
         """Compare the schema again if its definitions changed; looked at once in `CHECK_EVERY_S`."""
-        if time.monotonic() - self._compared_at < CHECK_EVERY_S:
+        if self._monotonic() - self._compared_at < CHECK_EVERY_S:
             return
         if fingerprint(connection, self.url.schema) != self._compared:
             self._compare()
-        self._compared_at = time.monotonic()
+        self._compared_at = self._monotonic()
 
     def _look_for_changes(self) -> None:
-        if time.monotonic() - self._compared_at >= CHECK_EVERY_S:
+        if self._monotonic() - self._compared_at >= CHECK_EVERY_S:
             with self.read():
                 pass
 
@@ -291,7 +310,7 @@ class PostgresEngine:
             before = fingerprint(connection, self.url.schema)
             check_schema(connection, self.name, self._line, self.url.schema)
             whole.rollback()
-        self._compared, self._compared_at = before, time.monotonic()
+        self._compared, self._compared_at = before, self._monotonic()
 
     def _check_revision(self) -> None:
         with self._engine.connect().execution_options(**{BEGIN: READ}) as connection, connection.begin():
@@ -347,6 +366,14 @@ class PostgresEngine:
             yield connection
         finally:
             connection.close()
+
+    def _rewritten(self, connection: psycopg.Connection[Any], how: str) -> Scrubbed:
+        tables = ", ".join(one.name for one in declared(self._line).metadata.sorted_tables)
+        try:
+            connection.execute(f"{how} {tables}".encode())
+        except psycopg.errors.LockNotAvailable:
+            return Scrubbed(f"another process uses tables of {self.name}, which cannot be vacuumed")
+        return Scrubbed()
 
     def _value(self, query: PreparedQuery, connection: psycopg.Connection[Any]) -> Any:  # noqa: ANN401  see `read_value`
         try:

@@ -1,5 +1,6 @@
 """Errors of PostgreSQL, translated into `UnavailableError` and `TamperError` with what to do next."""
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -15,6 +16,10 @@ _RETRY: Final = "was changed by another transaction at the same time; this step 
 _READ_ONLY: Final = "cannot be written, its server is read-only (a standby); give the address of the primary"
 _FULL: Final = "could not be written, the disk of its server is full; this step was not done, make room"
 _REFUSED: Final = "refuses this role; check the rights with 'volens store roles'"
+_NOT_ADMITTED: Final = "does not accept the password of its URL; check the URL or the pgpass file"
+_TOO_MANY: Final = "accepts no more connections; raise max_connections of its server"
+_NO_DATABASE: Final = "does not exist; make it with 'createdb', then run this again"
+_URL: Final = "has a URL that cannot be used; check its host, port and options"
 _BY_CLASS: Final[tuple[tuple[type[psycopg.Error], type[UnavailableError] | type[TamperError], str], ...]] = (
     (errors.LockNotAvailable, UnavailableError, _LOCKED),
     (errors.SerializationFailure, UnavailableError, _RETRY),
@@ -22,16 +27,28 @@ _BY_CLASS: Final[tuple[tuple[type[psycopg.Error], type[UnavailableError] | type[
     (errors.ReadOnlySqlTransaction, UnavailableError, _READ_ONLY),
     (errors.DiskFull, UnavailableError, _FULL),
     (errors.OutOfMemory, UnavailableError, "could not be used, its server has no memory left; this step was not done"),
-    (errors.TooManyConnections, UnavailableError, "accepts no more connections; raise max_connections of its server"),
+    (errors.TooManyConnections, UnavailableError, _TOO_MANY),
     (errors.QueryCanceled, UnavailableError, "took too long to answer; this step was not done, try again"),
-    (errors.InvalidPassword, UnavailableError, "does not accept the password of its URL; check the URL or the pgpass"),
+    (errors.InvalidPassword, UnavailableError, _NOT_ADMITTED),
     (errors.InsufficientPrivilege, UnavailableError, _REFUSED),
-    (errors.InvalidCatalogName, UnavailableError, "does not exist; make it with 'createdb', then run this again"),
+    (errors.InvalidCatalogName, UnavailableError, _NO_DATABASE),
     (errors.DataCorrupted, TamperError, "is damaged; restore it from a backup"),
     (errors.IndexCorrupted, TamperError, "is damaged; restore it from a backup"),
     (errors.UndefinedTable, TamperError, "lacks a table of Volens; restore it from a backup"),
     (errors.InvalidSchemaName, TamperError, "lacks the schema of Volens; restore it from a backup"),
 )
+_REFUSED_CONNECTIONS: Final = (
+    # Libpq gives no code for a connection that was not made, only words: the server's are English unless it is set to
+    # another language, and then the last sentence of these fits.
+    (re.compile("password authentication failed|no password supplied"), _NOT_ADMITTED),
+    (re.compile("too many (clients|connections)|remaining connection slots"), _TOO_MANY),
+    (re.compile("session is read-only|hot standby mode"), _READ_ONLY),
+    (re.compile("SSL|certificate"), "has no encrypted connection as its URL demands; check sslmode and certificates"),
+    (re.compile("(translate|resolve) host|invalid (port|connection option|sslmode)|invalid integer value"), _URL),
+    (re.compile('FATAL:  database "[^"]*" does not exist'), _NO_DATABASE),
+    (re.compile("FATAL:"), "does not let this role in; check the role and the database of its URL, and their rights"),
+)
+_COMING_UP: Final = re.compile("starting up|shutting down|not yet accepting|in recovery mode")
 _LOST: Final = "does not answer or closed the connection; this step was not done, check its server and try again"
 _UNREADABLE: Final = "could not be used: its server reports the error {code}; this step was not done"
 
@@ -41,7 +58,8 @@ def is_lost(error: BaseException) -> bool:
     original = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(original, (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)):
         return True
-    return isinstance(original, psycopg.OperationalError) and original.sqlstate is None
+    is_from_libpq = isinstance(original, psycopg.OperationalError) and original.sqlstate is None
+    return is_from_libpq and _refused_connection(str(original)) is None
 
 
 @contextmanager
@@ -62,6 +80,15 @@ def meant(name: str, original: psycopg.Error) -> UnavailableError | TamperError:
         if isinstance(original, kind):
             prefix = "integrity: " if ours is TamperError else ""
             return ours(f"{prefix}{name} {what}")
+    if original.sqlstate is None and (refused := _refused_connection(str(original))) is not None:
+        return UnavailableError(f"{name} {refused}")
     if is_lost(original):
         return UnavailableError(f"{name} {_LOST}")
     return UnavailableError(f"{name} {_UNREADABLE.format(code=original.sqlstate)}")
+
+
+def _refused_connection(words: str) -> str | None:
+    """Return what the words of libpq mean, if trying again without a change would not help; they are not repeated."""
+    if _COMING_UP.search(words):
+        return None
+    return next((what for known, what in _REFUSED_CONNECTIONS if known.search(words)), None)
