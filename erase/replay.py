@@ -81,6 +81,7 @@ class Restored:
         unopenable: consents whose secret is in no keyring any more; they were ended.
         certificates: certificates whose files were put back.
         lost_entries: entries of the log that are known to have existed, and are lost.
+        lost_shards: shards of the log that are missing now, or lack their newest visits or counts.
     """
 
     made_at: datetime | None
@@ -93,6 +94,7 @@ class Restored:
     unopenable: int
     certificates: int
     lost_entries: int
+    lost_shards: int
 
 
 def restore_site(home: Path, order: RestoreOrder, *, clock: Clock, random: Random, progress: Progress) -> Restored:
@@ -282,7 +284,7 @@ def _replay(
 ) -> Restored:
     # 5.
     older_rows, restricted = restore.accept_older_rows(store, caught_up.put_back)
-    restore.accept_older_shards(store, caught_up.put_back)
+    lost_shards = restore.accept_older_shards(store, caught_up.put_back)
     ended = remembered_ends(store.keyring)
     with store.read() as connection:
         due = dict(undone_ends(store.keyring, connection))
@@ -313,6 +315,7 @@ def _replay(
         unopenable=len(dead),
         certificates=_put_certificates_back(store, home, proof),
         lost_entries=lost,
+        lost_shards=lost_shards,
     )
     with store.write() as tx:
         tx.log(

@@ -104,7 +104,8 @@ def restore(
         )
     document = {"home": str(place)} | members(
         restored,
-        "made_at log_size put_back replayed enroll_again older_rows restricted unopenable certificates lost_entries",
+        "made_at log_size put_back replayed enroll_again older_rows restricted unopenable certificates lost_entries "
+        "lost_shards",
     )
     return document, _text(restored, place)
 
@@ -142,4 +143,9 @@ def _text(restored: Restored, home: Path) -> str:
         lines.append(f"{counted(restored.certificates, 'certificate')} restored")
     if restored.lost_entries:
         lines.append(f"{restored.lost_entries} entries of the log are lost for good; a newer checkpoint will show it")
+    if restored.lost_shards:
+        lines.append(
+            f"{counted(restored.lost_shards, 'shard')} of the log restored without the newest visits or counts, or not "
+            "at all; the log says so, and 'volens audit verify' counts them"
+        )
     return "\n".join(lines)

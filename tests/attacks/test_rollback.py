@@ -18,7 +18,7 @@ from tests.unit.store.raw import DATA, KEYRING, lawless, peek, tamper
 from volens import Site
 from volens.audit import root
 from volens.consent import RefusedError, TamperError
-from volens.erase import RestoreOrder
+from volens.erase import Restored, RestoreOrder
 from volens.service.sample_notice import publish_sample_notice
 from volens.store.log import is_authentic, log_size, node_reader, remembered_ends
 from volens.store.programs import Role
@@ -57,15 +57,15 @@ def advised(sentence: str) -> RestoreOrder:
     )
 
 
-def restore(house: House, order: RestoreOrder) -> None:
-    Site.restore(
+def restore(house: House, order: RestoreOrder) -> Restored:
+    return Site.restore(
         house.site.home, order, clock=house.clock, random=house.bits.randbytes, progress=lambda _done, _total: None
     )
 
 
-def cured(house: House, sentence: str, *, seen: dict[str, bool]) -> None:
-    """Do what an error advises; check who matches, and that the site works, twice."""
-    restore(house, advised(sentence))
+def cured(house: House, sentence: str, *, seen: dict[str, bool]) -> Restored:
+    """Do what an error advises; check who matches, and that the site works, twice. Return what was restored."""
+    restored = restore(house, advised(sentence))
     by_name: dict[str, Person] = dict(zip(("ada", "bob", "eve"), house.people, strict=False))
     for _ in range(2):
         house.site = Site.open(house.site.home, load_extractor=no_models, clock=house.clock)
@@ -74,6 +74,7 @@ def cured(house: House, sentence: str, *, seen: dict[str, bool]) -> None:
         assert house.site.evidence.check_kept() is not None
         house.invite()
         house.site.close()
+    return restored
 
 
 @pytest.fixture
@@ -408,7 +409,7 @@ def test_a_data_file_that_lacks_visits_only_is_refused_and_what_is_lost_is_logge
     home = closed(people)
     copy_files(yesterday, home, [DATA])
     sentence = refused(people, "has 2 entries in a shard of the log, of which the keyring remembers 5")
-    cured(people, sentence, seen={"ada": True, "bob": True, "eve": True})
+    assert cured(people, sentence, seen={"ada": True, "bob": True, "eve": True}).lost_shards == 1
     people.reopen()
     visit(people, 1)
     report = people.site.log.verify().shards
