@@ -93,9 +93,9 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
     Not checked: whether the checkpoint is the newest, or consistent with an earlier one; see `verify_consistency`.
     """
     # 1.
-    text, signature_lines = _split_note(note)
+    text, signature_lines = split_note(note)
     # 2.
-    signatures = [_parse_signature(line) for line in signature_lines]
+    signatures = [parse_signature(line) for line in signature_lines]
     # 3.
     known = {(key.name, one.key_id): one for one in key.epochs()}
     claimed = [(known[name, key_id], signature) for name, key_id, signature in signatures if (name, key_id) in known]
@@ -127,14 +127,14 @@ def named_signers(note: str) -> list[tuple[str, bytes]]:
     A note whose first line is not the name of one of them contradicts itself, and names no signer.
     """
     try:
-        text, lines = _split_note(note)
-        named = [(name, key_id) for name, key_id, _ in map(_parse_signature, lines)]
+        text, lines = split_note(note)
+        named = [(name, key_id) for name, key_id, _ in map(parse_signature, lines)]
     except TamperError:
         return []
     return named if text.partition("\n")[0] in {name for name, _ in named} else []
 
 
-def _split_note(note: str) -> tuple[str, list[str]]:
+def split_note(note: str) -> tuple[str, list[str]]:
     """Return the text with its last newline, and the signature lines without theirs."""
     try:
         size_bytes = len(note.encode())
@@ -148,7 +148,7 @@ def _split_note(note: str) -> tuple[str, list[str]]:
     return text + "\n", signatures.removesuffix("\n").split("\n")
 
 
-def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
+def parse_signature(line: str) -> tuple[str, bytes, bytes]:
     """Return key name, key id (4 bytes) and signature of a line ``— name base64``."""
     problem = "integrity: a signature line is malformed; expected em dash, key name and base64"
     match = _SIGNATURE_LINE.fullmatch(line)

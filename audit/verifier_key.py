@@ -25,6 +25,7 @@ _ED25519: Final = b"\x01"
 _KEY_BYTES: Final = 32
 _VKEY: Final = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_BAD_VKEY: Final = "got a verifier key with a bad name, base64 or length; expected one for Ed25519"
 _NO_SUCCESSION: Final = "integrity: a statement in site.pub does not introduce the site's next key; get site.pub again"
 
 
@@ -157,20 +158,34 @@ class VerifierKey:
 
     @classmethod
     def _parse_line(cls, line: str) -> "VerifierKey":
-        match = _VKEY.fullmatch(line)
-        if not match:
-            raise InputError("got text that is not a verifier key; expected 'name+key id+base64'")
-        name, key_id, encoded = match.groups()
-        try:
-            typed_key = from_base64(encoded)
-            key = cls(name, typed_key[1:])
-        except ValueError:
-            raise InputError("got a verifier key with a bad name, base64 or length; expected one for Ed25519") from None
+        name, key_id, typed_key = parse_vkey(line)
+        if len(typed_key) != 1 + _KEY_BYTES:
+            raise InputError(_BAD_VKEY)
         if typed_key[:1] != _ED25519:
             raise InputError("got a verifier key of another signature type; expected Ed25519 (0x01)")
+        key = cls(name, typed_key[1:])
         if key.key_id.hex() != key_id:
             raise InputError("got a verifier key whose key id does not match; it was mistyped, copy it again")
         return key
+
+
+def parse_vkey(line: str) -> tuple[str, str, bytes]:
+    """Return name, key id (hexadecimal) and typed key of a C2SP verifier key; see signed-note.
+
+    Raises:
+        InputError: another form, or an invalid name.
+
+    Not checked: type and length of the key, and the key id.
+    """
+    match = _VKEY.fullmatch(line)
+    if not match:
+        raise InputError("got text that is not a verifier key; expected 'name+key id+base64'")
+    name, key_id, encoded = match.groups()
+    try:
+        require_name(name)
+        return name, key_id, from_base64(encoded)
+    except ValueError:
+        raise InputError(_BAD_VKEY) from None
 
 
 def _key_of(line: str) -> VerifierKey:

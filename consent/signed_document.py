@@ -48,6 +48,8 @@ class SignedDocument(Generic[Content]):
         version_member: where the payload has its version; a dot separates nested members.
         member: the JSON member of the file that has the token; None if the file is the bare token.
         list_member: the JSON member of the file that has a list of further tokens; None if it has none.
+        evidence_member: the JSON member of the file that has unsigned evidence, which a reader verifies by itself; None
+            if it has none.
         peek_payload: returns the payload of a token of this `typ` without checking its signature.
         list_required: whether `list_member` is also written when the list is empty.
         error: the bytes are not of this kind.
@@ -65,6 +67,7 @@ class SignedDocument(Generic[Content]):
     member: str | None = None
     list_member: str | None = None
     list_required: bool = False
+    evidence_member: str | None = None
     peek_payload: Callable[[str, str], bytes] = jws.peek
     error: type[VolensError] = InputError
     signed_error: type[VolensError] = TamperError
@@ -79,17 +82,24 @@ class SignedDocument(Generic[Content]):
         """Return the token: `content` as canonical JSON, signed."""
         return key.sign(rfc8785.dumps(dict(content)), self.typ)
 
-    def to_file(self, token: str, others: Sequence[str] = ()) -> bytes:
+    def to_file(self, token: str, others: Sequence[str] = (), evidence: Mapping[str, object] | None = None) -> bytes:
         """Return the file of a token, in the only form that `from_file` reads."""
         if self.member is None:
             return token.encode("ascii") + b"\n"
         document: dict[str, object] = {self.member: token}
         if self.list_member is not None and (others or self.list_required):
             document[self.list_member] = list(others)
+        if self.evidence_member is not None and evidence is not None:
+            document[self.evidence_member] = dict(evidence)
         return json.dumps(document).encode("ascii") + b"\n"
 
     def from_file(self, data: bytes) -> tuple[str, list[str]]:
-        """Return the token of a file and the further tokens in it. No signature is checked.
+        """Return the token of a file and the further tokens in it; see `read_file`, which raises the same errors."""
+        token, others, _evidence = self.read_file(data)
+        return token, others
+
+    def read_file(self, data: bytes) -> tuple[str, list[str], Any]:
+        """Return the token of a file, the further tokens and the evidence in it, or None. No signature is checked.
 
         Raises:
             VolensError: `error`; the file is not byte for byte what `to_file` writes, except for a byte order mark and
@@ -100,18 +110,20 @@ class SignedDocument(Generic[Content]):
         data = plain_bytes(data)
         if self.member is None:
             try:
-                return data.decode("ascii").strip(), []
+                return data.decode("ascii").strip(), [], None
             except UnicodeDecodeError:
                 raise self._refusal(self.error, "not ASCII text") from None
         try:
             document = read_json(data)
             token, others = document[self.member], document.get(self.list_member, [])
-            same = all(isinstance(one, str) for one in (token, *others)) and self.to_file(token, others) == data
+            evidence = document.get(self.evidence_member)
+            same = all(isinstance(one, str) for one in (token, *others))
+            same = same and self.to_file(token, others, evidence) == data
         except _UNREADABLE:
             same = False
         if not same:
             raise self._refusal(self.error)
-        return token, others
+        return token, others, evidence
 
     def peek(self, token: str) -> Content:
         """Return the content of a token WITHOUT checking its signature.

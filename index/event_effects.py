@@ -7,7 +7,7 @@
 | ``consent.ended`` | a sketch is removed | its row is removed |
 | ``consent.restricted``, ``consent.resumed`` | the set of restricted references is read again | none |
 | ``zone``, ``notice``, ``leaving``, ``keys``, ``store`` and unknown ones | none | all are read again |
-| all others, such as requests, certificates, papers, offers, new consents and corrections | none | none |
+| all others, such as visits, requests, certificates, papers, offers, new consents, witnesses | none | none |
 """
 
 from collections.abc import Iterable
@@ -61,6 +61,7 @@ _WITHOUT_EFFECT: Final = frozenset(
             "sender",
             "service",
             "shard",
+            "witness",
         ),
     }
 )

@@ -22,6 +22,7 @@ from volens.consent import InputError, UnknownError
 from volens.store import Store
 from volens.store.log import leaves_from, log_size, newest_head, node_reader, nodes_from
 from volens.store.log.log_reading import SignedHead
+from volens.store.promises.witness_rows import cosigned_by_witnesses
 
 
 def period_start(now: datetime, period: timedelta) -> datetime:
@@ -43,9 +44,17 @@ class PublicLog:
         self._published: tuple[datetime, SignedHead] | None = None
 
     def checkpoint(self) -> str:
-        """Return the newest published checkpoint: a C2SP signed note. On the site's first day, its first checkpoint."""
+        """Return the newest published checkpoint: a C2SP signed note. On the site's first day, its first checkpoint.
+
+        It has the cosignatures of witnesses that have cosigned it so far.
+        """
         with self._store.read() as connection:
-            return self._head(connection).note
+            return cosigned_by_witnesses(connection, self._head(connection))
+
+    def head(self) -> SignedHead:
+        """Return the newest published checkpoint as the site signed it, with its size."""
+        with self._store.read() as connection:
+            return self._head(connection)
 
     def tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
         """Return a tile: `width` hashes of 32 bytes, the roots of complete subtrees of ``256**level`` leaves.

@@ -15,6 +15,7 @@ from volens.consent import InputError, TamperError
 from volens.rights.log_export import export_lines, shard_lines
 from volens.rights.public_log import PublicLog
 from volens.rights.static_tiles import WrittenTiles, write_tiles
+from volens.rights.witnesses import Witnesses
 from volens.store import Store
 from volens.store.log import (
     LogReport,
@@ -40,9 +41,10 @@ MAX_NAMED: Final = 20
 
 @final
 class PublishedLog:
-    """Reads the log of a site; every call reads one snapshot."""
+    """Reads the log of a site; every call reads one snapshot. `witnesses` cosign the public log."""
 
     def __init__(self, store: Store) -> None:
+        self.witnesses = Witnesses(store)
         self._store = store
 
     def verify(self, start: Checkpoint | None = None) -> LogReport:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, final
 
 from volens.audit import Checkpoint, LogEntry, LoggedStatement, VerifierKey, refuse_other_signer
+from volens.audit.witnessed_head import WitnessedHead
 from volens.consent import InputError, SignedDocument, TamperError, VerifiedReceipt, parse_time
 from volens.consent.canonical import canonical_sha256
 from volens.erase.proof.acknowledgement import open_acknowledgement
@@ -48,6 +49,7 @@ CERTIFICATE: Final = SignedDocument(
     max_bytes=256 * 1024,
     member="certificate",
     list_member="acknowledgements",
+    evidence_member="witnessed",
 )
 
 
@@ -61,6 +63,7 @@ class Certificate:
         checkpoint: the signed tree head that includes it.
         entry: its place in the log.
         acknowledgements: what recipients have answered since, each signed by the site; possibly none yet.
+        witnessed: a later checkpoint of the same log that witnesses have cosigned; None if there was none yet.
     """
 
     certificate_id: str
@@ -73,6 +76,7 @@ class Certificate:
     entry: LogEntry = field(repr=False)
     statement: Mapping[str, Any] = field(repr=False)
     acknowledgements: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    witnessed: WitnessedHead | None = field(default=None, repr=False)
 
 
 def log_details(statement: Mapping[str, Any]) -> dict[str, str | int]:
@@ -89,18 +93,21 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
     4. The entry is in the log whose head the site has signed.
     5. Nothing that was searched for was found.
     6. Each acknowledgement is signed by the site, and is of this certificate; so is the recipient's statement in it.
+    7. The later checkpoint, if there is one, is signed by the site, and its log continues that of the certificate.
 
-    Not checked: whether acknowledgements were left out. The statement names the recipients.
+    Not checked: whether acknowledgements were left out. The statement names the recipients. Nor who has cosigned the
+    later checkpoint: see `volens.audit.cosignature.require_quorum`, with the witnesses that the reader trusts.
 
     The key is pinned by the caller (``site.pub``), never taken from the certificate.
 
     Raises:
         InputError: the file is not a certificate.
         WrongKeyError: the certificate says that another site signed it.
-        TamperError: any of 2 to 6 does not hold.
+        TamperError: any of 2 to 7 does not hold.
     """
     # 1.
-    token, acknowledgements = CERTIFICATE.from_file(data)
+    token, acknowledgements, evidence = CERTIFICATE.read_file(data)
+    witnessed = None if evidence is None else _read_witnessed(evidence)
     # 2.
     try:
         payload = CERTIFICATE.verify(token, *key.public_keys)
@@ -117,6 +124,9 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
     # 6.
     certificate_id: str = statement["certificate_id"]
     answers = [open_acknowledgement(one, certificate_id, key.public_keys) for one in acknowledgements]
+    # 7.
+    if witnessed is not None:
+        witnessed.verify(key, checkpoint)
     return Certificate(
         certificate_id,
         statement["receipt_sha256"],
@@ -128,7 +138,18 @@ def verify_certificate(data: bytes, key: VerifierKey) -> Certificate:
         payload.logged.entry,
         statement,
         answers,
+        witnessed,
     )
+
+
+def _read_witnessed(evidence: Any) -> WitnessedHead:  # noqa: ANN401  JSON
+    try:
+        return WitnessedHead.from_json(evidence)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise InputError(
+            "the certificate's cosigned checkpoint has another form; use the file as the site wrote it, or remove the "
+            "member witnessed"
+        ) from None
 
 
 def is_for(certificate: Certificate, receipt: VerifiedReceipt) -> bool:

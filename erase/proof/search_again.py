@@ -27,6 +27,7 @@ from volens.erase.proof.certificate_list import (
     ids_beginning_with,
     issued_certificates,
 )
+from volens.erase.proof.witnessed import witnessed_head
 from volens.index import Installation
 from volens.store.people import stored_receipts
 from volens.store.promises import acknowledgements_of
@@ -67,7 +68,7 @@ class Erasures:
         self._store = installation.store
 
     def certificate(self, certificate_id: str) -> bytes:
-        """Return a certificate's file, with the answers of recipients so far.
+        """Return a certificate's file, with the answers of recipients and the cosignatures of witnesses so far.
 
         Raises:
             UnknownError: there is no certificate of this id here.
@@ -76,7 +77,8 @@ class Erasures:
         with self._store.read() as connection:
             stored = certificates_of(connection, [receipt_id])[receipt_id]
             answers = acknowledgements_of(connection, [receipt_id]).get(receipt_id, ())
-        return CERTIFICATE.to_file(stored.token, answers)
+            witnessed = witnessed_head(connection, stored.token, self._store.verifier_key)
+        return CERTIFICATE.to_file(stored.token, answers, None if witnessed is None else witnessed.to_json())
 
     def issued(self, wanted: CertificateFilter, *, after: str = "", limit: int = PAGE) -> list[IssuedCertificate]:
         """Return a page of the certificates that were issued, the newest end first; see `issued_certificates`."""

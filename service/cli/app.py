@@ -72,6 +72,7 @@ from volens.service.cli import verifier_commands as verifier
 from volens.service.cli import verify_commands as verify
 from volens.service.cli import webhook_commands as webhook
 from volens.service.cli import withdraw_commands as withdraw
+from volens.service.cli import witness_commands as witness
 from volens.service.cli import zone_commands as zone
 from volens.service.cli.command_types import Commands, Group
 from volens.service.cli.exit_codes import ExitCode, code_of
@@ -89,7 +90,8 @@ _PANELS: Final = {
     "Privacy": [
         *(zone.app, declare.app, notice.app, jurisdictions.app, policy.app, papers.app, breach.app, request.app),
         *(export.app, erase.app, operator.app),
-        *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, verifier.app),
+        *(certificate.app, certificate.dossier_app, invite.refusal_app, recipient.app, audit.app, witness.app),
+        verifier.app,
     ],
     "Operation": [
         one.app

@@ -18,13 +18,29 @@ from volens.audit import (
     refuse_other_signer,
     verify_log_file,
 )
+from volens.audit.cosignature import require_quorum
 from volens.audit.tiles import verify_tiles
 from volens.consent import InputError, TamperError, format_time
 from volens.erase.proof import verify_certificate
 from volens.rights.static_tiles import CHECKPOINT_FILE, read_tile
 from volens.service.cli.command_types import Commands, Output
-from volens.service.cli.named_files import lines_of, must_be_new, read_file, read_site_key, write_private, write_public
-from volens.service.cli.options import HomeOption, JsonOption, home_folder
+from volens.service.cli.named_files import (
+    Quorum,
+    lines_of,
+    must_be_new,
+    read_file,
+    read_site_key,
+    write_private,
+    write_public,
+)
+from volens.service.cli.options import (
+    HomeOption,
+    JsonOption,
+    PublicLogHoursOption,
+    QuorumOption,
+    WitnessKeyOption,
+    home_folder,
+)
 from volens.service.cli.output import counted, emit, members, shown
 from volens.service.cli.session import opened
 from volens.store import PUBLIC_KEY_FILE
@@ -75,6 +91,8 @@ def verify(
         Path | None, typer.Option("--save", help="Write the newest checkpoint to this file, for the next --from.")
     ] = None,
     shard: ShardOption = None,
+    witness: WitnessKeyOption = None,
+    quorum: QuorumOption = None,
     home: HomeOption = None,
 ) -> Output:
     """Verify the main log, the shards with the visits, and every authenticated row. Exit code 4 if one does not hold.
@@ -88,9 +106,13 @@ def verify(
         raise InputError("got FILE and --shard; a file has one log or one shard, leave --shard out")
     if shard is not None and (start is not None or save is not None):
         raise InputError("got --shard with --from or --save, which are of the main log; leave them out")
+    witnesses = Quorum.of(witness, quorum)
+    if file is not None and file.is_dir():
+        earlier = [*(evidence or []), *([] if start is None else [start])]
+        return _verify_tiles(file, trust, earlier, witnesses, save)
+    if witnesses is not None:
+        raise InputError("got --witness without a folder of tiles; the public log is what witnesses cosign")
     if file is not None:
-        if file.is_dir():
-            return _verify_tiles(file, trust, evidence or [], start, save)
         if start is not None or save is not None:
             raise InputError("got --from or --save with an exported log, which is read whole; use --evidence instead")
         return _verify_file(file, trust, evidence or [])
@@ -142,16 +164,7 @@ def export(
 def tiles(
     site: Site,
     folder: Annotated[Path, typer.Argument(help="Folder that a web server shows; new, or of an earlier run.")],
-    hours: Annotated[
-        int,
-        typer.Option(
-            "--public-log-hours",
-            envvar="VOLENS_SERVE_PUBLIC_LOG_HOURS",
-            min=0,
-            max=24,
-            help="The public log grows at the end of every so many hours (UTC), as in 'volens serve'. 0: at once.",
-        ),
-    ] = 24,
+    hours: PublicLogHoursOption = 24,
 ) -> Output:
     """Write the public audit log as static files: checkpoint, site.pub, and the hashes of the entries as tiles.
 
@@ -194,22 +207,25 @@ def show(
 
 
 def _verify_tiles(
-    folder: Path, trust: Path | None, evidence: list[Path], start: Path | None, save: Path | None
+    folder: Path, trust: Path | None, evidence: list[Path], witnesses: Quorum | None, save: Path | None
 ) -> Output:
     if trust is None:
         raise InputError("a folder of tiles also needs --trust with the site's site.pub, from another source")
     key = read_site_key(trust)
     note = read_file(folder / CHECKPOINT_FILE, "checkpoint").decode("utf-8")
     head = _open_note(note, key)
-    earlier = [_checkpoint_in(path, key) for path in (*evidence, *filter(None, [start]))]
+    cosigned = [] if witnesses is None else require_quorum(note, witnesses.keys, witnesses.needed)
+    earlier = [_checkpoint_in(path, key) for path in evidence]
     for one in earlier or [Checkpoint(key.name, 0, empty_root())]:
         verify_tiles(one, head, partial(read_tile, folder))
     _save(save, note)
+    names = ", ".join(f"{shown(one.witness.name)} at {format_time(one.at)}" for one in cosigned)
     text = (
         f"valid: the tiles of the log {key.name}, {counted(head.size, 'entry', 'entries')}; it continues "
-        f"{counted(len(earlier), 'earlier checkpoint')}"
+        f"{counted(len(earlier), 'earlier checkpoint')}" + (f"\ncosigned by {names}" if names else "")
     )
-    return members(head, "origin size root") | {"valid": True, "evidence": len(earlier)}, text
+    document = members(head, "origin size root") | {"valid": True, "evidence": len(earlier)}
+    return document | {"cosigned_by": [one.witness.name for one in cosigned]}, text
 
 
 def _save(path: Path | None, note: str) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from volens import Site
 from volens.audit import VerifierKey
+from volens.audit.cosignature import Cosignature, require_quorum
 from volens.consent import TakeHome, TamperError, VerifiedReceipt, VolensError, format_time
 from volens.consent.errors import WrongKeyError
 from volens.consent.receipt import notice_language, verify_receipt
@@ -21,8 +22,8 @@ from volens.service.certificate_page import certificate_page
 from volens.service.cli.cohort_commands import people_counted
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.exit_codes import ExitCode, code_of
-from volens.service.cli.named_files import must_be_new, read_file, read_site_key, write_public
-from volens.service.cli.options import JsonOption, LanguageOption, TrustOption
+from volens.service.cli.named_files import Quorum, must_be_new, read_file, read_site_key, write_public
+from volens.service.cli.options import JsonOption, LanguageOption, QuorumOption, TrustOption, WitnessKeyOption
 from volens.service.cli.output import counted, emit, shown, tracked
 
 app = Commands("certificate", "Find, check and print erasure certificates.")
@@ -47,6 +48,8 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    witness: WitnessKeyOption = None,
+    quorum: QuorumOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check certificates offline: signature, statement, place in the log, what was searched for. No site is needed.
@@ -54,14 +57,15 @@ def verify(
     Of several files, each has a line and the last line counts them; the exit code is that of the worst.
     """
     key = read_site_key(trust)
+    witnesses = Quorum.of(witness, quorum)
     consent = None if receipt is None else _signed_receipt(receipt)
     if len(certificates) == 1:
-        checked = _checked(certificates[0], key, consent)
+        checked = _checked(certificates[0], key, consent, witnesses)
         if consent is not None and not checked.is_for_receipt:
             raise TamperError(_ANOTHER)
-        emit(_document(checked, key), _text(checked.certificate, key, checked.is_for_receipt), as_json=as_json)
+        emit(_document(checked, key), _text(checked, key), as_json=as_json)
         return
-    document, text, code = _verify_all(certificates, key, consent)
+    document, text, code = _verify_all(certificates, key, consent, witnesses)
     emit(document, text, as_json=as_json)
     raise typer.Exit(code)
 
@@ -111,10 +115,14 @@ def acknowledge(
 
 
 class _Checked(NamedTuple):
-    """A certificate that verified; whether it is about the receipt's consent, None if there is no receipt."""
+    """A certificate that verified; whether it is about the receipt's consent, None if there is no receipt.
+
+    `cosigned` are the cosignatures of the witnesses that the reader trusts.
+    """
 
     certificate: Certificate
     is_for_receipt: bool | None
+    cosigned: Sequence[Cosignature] = ()
 
 
 def _signed_receipt(path: Path) -> VerifiedReceipt:
@@ -123,9 +131,24 @@ def _signed_receipt(path: Path) -> VerifiedReceipt:
     return verify_receipt(receipt, receipt.claims.subject_key)
 
 
-def _checked(path: Path, key: VerifierKey, consent: VerifiedReceipt | None) -> _Checked:
+def _checked(
+    path: Path, key: VerifierKey, consent: VerifiedReceipt | None, witnesses: Quorum | None = None
+) -> _Checked:
     certificate = verify_certificate(read_file(path, "certificate"), key)
-    return _Checked(certificate, None if consent is None else is_for(certificate, consent))
+    return _Checked(
+        certificate,
+        None if consent is None else is_for(certificate, consent),
+        () if witnesses is None else _cosignatures(certificate, witnesses),
+    )
+
+
+def _cosignatures(certificate: Certificate, witnesses: Quorum) -> list[Cosignature]:
+    if certificate.witnessed is None:
+        raise TamperError(
+            "integrity: this certificate carries no checkpoint that witnesses have cosigned; ask the site for the "
+            "newest file: volens certificate export"
+        )
+    return require_quorum(certificate.witnessed.note, witnesses.keys, witnesses.needed)
 
 
 def _document(checked: _Checked, key: VerifierKey) -> dict[str, Any]:
@@ -137,11 +160,13 @@ def _document(checked: _Checked, key: VerifierKey) -> dict[str, Any]:
         "statement_sha256": certificate.entry.details["statement_sha256"],
         "acknowledgements": [dict(one) for one in certificate.acknowledgements],
     }
+    if checked.cosigned:
+        document["cosigned_by"] = [one.witness.name for one in checked.cosigned]
     return document if checked.is_for_receipt is None else document | {"is_for_receipt": checked.is_for_receipt}
 
 
 def _verify_all(
-    paths: Sequence[Path], key: VerifierKey, consent: VerifiedReceipt | None
+    paths: Sequence[Path], key: VerifierKey, consent: VerifiedReceipt | None, witnesses: Quorum | None
 ) -> tuple[dict[str, Any], str, ExitCode]:
     documents: list[dict[str, Any]] = []
     lines: list[str] = []
@@ -149,7 +174,7 @@ def _verify_all(
     is_found = False
     for path in tracked(paths, "checking"):
         try:
-            checked = _checked(path, key, consent)
+            checked = _checked(path, key, consent, witnesses)
         except VolensError as error:
             codes.append(code_of(error))
             documents.append({"file": str(path), "valid": False, "error": str(error)})
@@ -177,7 +202,8 @@ def _worst(codes: Sequence[ExitCode]) -> ExitCode:
     return ExitCode.INTEGRITY if ExitCode.INTEGRITY in codes else max(codes, default=ExitCode.DONE)
 
 
-def _text(checked: Certificate, key: VerifierKey, is_for_receipt: bool | None) -> str:
+def _text(found: _Checked, key: VerifierKey) -> str:
+    checked, is_for_receipt = found.certificate, found.is_for_receipt
     statement = checked.statement
     destroyed = "\n".join(f"  {count} {what}" for what, count in sorted(statement["destroyed"].items()))
     searched = "\n".join(
@@ -197,6 +223,7 @@ def _text(checked: Certificate, key: VerifierKey, is_for_receipt: bool | None) -
         for one in checked.acknowledgements
     )
     recipients = "".join(f"\nrecipient: {shown(one['name'])}" for one in statement.get("recipients", ()))
+    cosigned = "".join(f"\ncosigned by {shown(one.witness.name)} at {format_time(one.at)}" for one in found.cosigned)
     places = ", ".join(shown(one["name"]) for one in statement["searched_in"])
     return (
         f"valid: signed by {key.name}, in a log of {counted(checked.checkpoint.size, 'entry', 'entries')}\n"
@@ -211,7 +238,7 @@ def _text(checked: Certificate, key: VerifierKey, is_for_receipt: bool | None) -
         f"search with the old embedding, afterwards: {after}\n"
         f"searched for, and not found:\n{searched}\n"
         f"searched in: {places}\n"
-        f"not promised: {statement['not_promised']}{recipients}{answers}"
+        f"not promised: {statement['not_promised']}{recipients}{answers}{cosigned}"
     )
 
 

@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -33,6 +34,7 @@ app = Commands()
 
 _OLDEST = (3, 11)
 _PUBLIC = "site.pub"
+_WITNESS_IS_LATE = timedelta(days=3)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def _checks(home: Path, evidence: Sequence[Path]) -> Iterator[tuple[str, Callabl
         checks = {"site": _site, "rules": _rules, "rows": _rows, "store key": _store_key}
         checks |= {"zones": _zones, "gates": _gates, "clocks": _clocks, "requests": _requests}
         checks |= {"zone sizes": _zone_sizes, "error rates": _error_rates, "papers": _papers}
-        for what, check in (checks | {"processes": _processes, "fleet": _fleet}).items():
+        checks |= {"processes": _processes, "fleet": _fleet, "witnesses": _witnesses}
+        for what, check in checks.items():
             yield what, partial(_on_site, home, check)
         yield "evidence", partial(_on_site, home, _kept_evidence)
         for path in evidence:
@@ -222,6 +225,23 @@ def _rules(site: Site) -> str:
 def _rows(site: Site) -> str:
     site.log.verify_rows()
     return "every row that grants or limits something has its seal, and is not older than the keyring remembers"
+
+
+def _witnesses(site: Site) -> str:
+    witnesses = site.log.witnesses.all()
+    if not witnesses:
+        return "none; others can cosign the log with 'volens witness add'"
+    head = site.log.public(timedelta(days=1)).head()
+    late = [
+        one.witness.name
+        for one in witnesses
+        if (one.size or 0) < head.size and site.now() - (one.cosigned_at or one.witness.added_at) > _WITNESS_IS_LATE
+    ]
+    if late:
+        raise UnavailableError(
+            f"{', '.join(late)} cosigned nothing for {_WITNESS_IS_LATE.days} days; 'volens witness collect' says why"
+        )
+    return f"{counted(len(witnesses), 'witness', 'witnesses')}, none late"
 
 
 def _kept_evidence(site: Site) -> str:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from volens import Site
+from volens.audit.cosignature import cosignatures_of
 from volens.consent import (
     EndReason,
     InputError,
@@ -113,6 +114,36 @@ def list_(
     if not found:
         return document, "no certificate" if who is None and code is None else _NONE
     return document, _table(site, found, local)
+
+
+@app.command("export", "ada.receipt.json --out certificate.json")
+def export(
+    site: Site,
+    out: Annotated[Path, typer.Option(help="The file to write, for the person.")],
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CERTIFICATE",
+            help="The certificate's id or its first 8 digits, its file, or what 'volens certificate list' takes for a "
+            "person.",
+            show_default=False,
+        ),
+    ] = None,
+    code: _Code = None,
+) -> Output:
+    """Find one certificate and write its file as it is now, with answers of recipients and cosignatures."""
+    must_be_new(out, "the certificate")
+    if (which is None) == (code is None):
+        raise InputError("pass either a certificate, a receipt or an id, or --code")
+    (issued,) = site.erasures.issued(CertificateFilter(receipt_ids=[_meant(site, which, code)]))
+    data = site.erasures.certificate(issued.certificate_id)
+    checked = verify_certificate(data, site.verifier_key)
+    write_public(out, data)
+    later = checked.witnessed
+    keys = [one.witness.key for one in site.log.witnesses.all(removed=True)]
+    seen = 0 if later is None else len(cosignatures_of(later.note, keys))
+    document = _document(site, issued) | {"file": str(out), "cosignatures": seen}
+    return document, f"wrote {shown(out)}, with {counted(seen, 'cosignature')} of witnesses"
 
 
 @app.command("print", "ada.receipt.json --html certificate.html\n5d1c9f2a --html certificate.html")

@@ -2,14 +2,15 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, Self, final
 
 from volens.audit import VerifierKey
+from volens.audit.cosignature import WitnessKey
 from volens.consent import InputError
 from volens.consent.plain_text import escaped, plain_bytes, plain_text
 from volens.store.files import read_text_file, write_private, write_public
@@ -57,6 +58,31 @@ def read_site_key(path: Path) -> VerifierKey:
     return VerifierKey.parse(read_file(path, "public key", "pass the site's site.pub").decode("utf-8").strip())
 
 
+@final
+class Quorum(NamedTuple):
+    """The verifier keys of the witnesses that a reader trusts, and how many of them must have cosigned."""
+
+    keys: list[WitnessKey]
+    needed: int
+
+    @classmethod
+    def of(cls, paths: Sequence[Path] | None, needed: int | None) -> Self | None:
+        """Read the keys, one in each file; by default all are needed. None if no witness is named.
+
+        Raises:
+            InputError: there is no such file, it holds something else, or a number is given without witnesses.
+        """
+        if not paths:
+            if needed is not None:
+                raise InputError(
+                    "got --quorum without --witness; pass the verifier keys of the witnesses that you trust"
+                )
+            return None
+        advice = "pass the file that the witness's operator gave you"
+        keys = [WitnessKey.parse(read_file(path, "witness's key", advice).decode("utf-8")) for path in paths]
+        return cls(keys, len(keys) if needed is None else needed)
+
+
 def must_be_new(path: Path | None, what: str) -> None:
     """Refuse, before any work is done, a file that could not be written afterwards; None is accepted.
 
@@ -93,6 +119,7 @@ def _checked(path: Path, what: str) -> Path:
 
 
 __all__ = [
+    "Quorum",
     "hand_out",
     "lines_of",
     "must_be_new",

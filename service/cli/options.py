@@ -43,6 +43,23 @@ SecretOption: TypeAlias = Annotated[
 SecretQrOption: TypeAlias = Annotated[
     Path | None, typer.Option("--secret-qr", help="The same secret, as an image of its QR code.")
 ]
+PublicLogHoursOption: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--public-log-hours",
+        envvar="VOLENS_SERVE_PUBLIC_LOG_HOURS",
+        min=0,
+        max=24,
+        help="The public log grows at the end of every so many hours (UTC), as in 'volens serve'. 0: at once.",
+    ),
+]
+WitnessKeyOption: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--witness", metavar="<path>", help="Verifier key of a witness that you trust; repeat it."),
+]
+QuorumOption: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, help="How many of these witnesses must have cosigned. Default: all.")
+]
 OperatorKeyOption: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option("--operator-key", metavar="<path>", help="Private key of an operator; repeat it for a second."),

@@ -12,17 +12,20 @@ from typing import Annotated, Any, Final, final
 import typer
 
 from volens import Erased, Site, SweepReport
-from volens.consent import EndReason, ErasureIncompleteError, InputError, UnavailableError, format_time
+from volens.consent import EndReason, ErasureIncompleteError, InputError, TamperError, UnavailableError, format_time
 from volens.service.cli.command_types import Commands
-from volens.service.cli.options import HomeOption, JsonOption, home_folder
+from volens.service.cli.options import HomeOption, JsonOption, PublicLogHoursOption, home_folder
 from volens.service.cli.output import counted, emit, members, progress
 from volens.service.cli.session import default_models
+from volens.service.cli.witness_commands import collected
 from volens.service.process import lock_all
 
 app = Commands()
 
 _GIVE_UP_S: Final = 0.6
 """When a signal ends the watch, it waits this long for the current erasure; the journal finishes the rest later."""
+
+_COSIGNED: Final = "cosigned"
 
 Advance = Callable[[int, int], None]
 
@@ -36,15 +39,16 @@ def sweep(
     grace_hours: Annotated[int, typer.Option(min=0, help="With --check: the delay allowed, in hours.")] = 24,
     watch: Annotated[bool, typer.Option("--watch", help="Run continuously as a service, until SIGTERM.")] = False,
     interval: Annotated[int, typer.Option(min=1, help="With --watch: seconds between sweeps.")] = 3600,
+    hours: PublicLogHoursOption = 24,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase expired consents, and finish interrupted erasures. Run it once a day."""
+    """Erase expired consents, finish interrupted erasures, and ask witnesses to cosign. Run it once a day."""
     if dry_run + check + watch > 1:
         raise InputError("pass only one of --dry-run, --check and --watch")
     folder = home_folder(home)
     if watch:
-        _watch(folder, interval, as_json=as_json)
+        _watch(folder, interval, timedelta(hours=hours), as_json=as_json)
         return
     # Not `session.opened`: it would warn that the sweep is late, while the operator is sweeping.
     with Site.open(folder, load_extractor=default_models) as site:
@@ -55,12 +59,26 @@ def sweep(
         else:
             with progress("erasing") as advance:
                 report = site.sweep(advance)
-            emit(_document(report), _text(report), as_json=as_json)
+            asked = _ask_witnesses(site, timedelta(hours=hours))
+            emit(
+                _document(report) | {"witnesses": asked},
+                "\n".join([_text(report), *(f"witness {name}: {found}" for name, found in asked.items())]),
+                as_json=as_json,
+            )
 
 
 def erased_document(erased: Erased) -> dict[str, object]:
     """Return one erasure as JSON."""
     return members(erased, "certificate=certificate_path certificate_id zone reason")
+
+
+def _ask_witnesses(site: Site, period: timedelta) -> dict[str, str]:
+    """Return what each witness that was asked did; the sweep never fails by it."""
+    try:
+        found = collected(site, period)
+    except (UnavailableError, TamperError):
+        return {}  # 'volens doctor' says what is broken
+    return {one.witness.name: one.problem or f"{_COSIGNED} the log of {one.size} entries" for one in found}
 
 
 def _show_due(site: Site, *, as_json: bool) -> None:
@@ -124,7 +142,7 @@ class _Ending(Exception):  # noqa: N818  not an error: a signal ends the sweep
     """The watch ends: stop the sweep before the next person."""
 
 
-def _watch(home: Path, interval: int, *, as_json: bool) -> None:
+def _watch(home: Path, interval: int, period: timedelta, *, as_json: bool) -> None:
     """Sweep repeatedly until a signal arrives.
 
     1. Open the site for each sweep, so that between sweeps no key is in memory and no file is open.
@@ -135,7 +153,7 @@ def _watch(home: Path, interval: int, *, as_json: bool) -> None:
         _print_event("watching", {"interval_s": interval, "swap": lock_all().value}, as_json=as_json)
         while not ending.is_set():
             failed: list[Exception] = []
-            one = threading.Thread(target=_round, args=(home, ending, failed, as_json), daemon=True)
+            one = threading.Thread(target=_round, args=(home, period, ending, failed, as_json), daemon=True)
             one.start()
             while one.is_alive() and not ending.is_set():
                 one.join(0.1)
@@ -148,7 +166,7 @@ def _watch(home: Path, interval: int, *, as_json: bool) -> None:
         _print_event("ended", {}, as_json=as_json)
 
 
-def _round(home: Path, ending: threading.Event, failed: list[Exception], as_json: bool) -> None:
+def _round(home: Path, period: timedelta, ending: threading.Event, failed: list[Exception], as_json: bool) -> None:
     def leave(_done: int, _total: int) -> None:
         if ending.is_set():
             raise _Ending
@@ -157,6 +175,7 @@ def _round(home: Path, ending: threading.Event, failed: list[Exception], as_json
         # 1.
         with Site.open(home, load_extractor=default_models) as site:
             report = site.sweep(leave)
+            asked = _ask_witnesses(site, period)
     except _Ending:
         return
     except (UnavailableError, ErasureIncompleteError) as error:
@@ -167,7 +186,9 @@ def _round(home: Path, ending: threading.Event, failed: list[Exception], as_json
     else:
         counts = {"resumed": len(report.resumed), "stray_secrets": report.stray_secrets}
         kinds = {"reasons": report.reasons, "outdated": dict(report.outdated)}
-        _print_event("swept", {"erased": len(report.expired), **kinds, **counts}, as_json=as_json)
+        cosigned = sum(found.startswith(_COSIGNED) for found in asked.values())
+        witnesses = {"witnesses": {"cosigned": cosigned, "failed": len(asked) - cosigned}} if asked else {}
+        _print_event("swept", {"erased": len(report.expired), **kinds, **counts, **witnesses}, as_json=as_json)
 
 
 def _print_event(what: str, more: Mapping[str, Any], *, as_json: bool) -> None:

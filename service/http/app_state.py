@@ -16,6 +16,7 @@ from fastapi import Depends, Request
 from volens import Site
 from volens.consent import VolensError
 from volens.consent.declarations import SiteFact
+from volens.service.cosigning import WitnessCollector
 from volens.service.http.decision_counter import DecisionCounter
 from volens.service.http.door_sightings import DoorSightings
 from volens.service.http.issuer_cache import IssuerCache
@@ -112,6 +113,7 @@ class AppState:
         self.public_log_pool = ThreadPool("public log", 1, 32)
         self.page_pool = ThreadPool("pages", 2, waiting)
         self.webhook_sender = WebhookSender(site)
+        self.witness_collector = WitnessCollector(site, self.public_log)
         self.follower = FeedFollower(site.feed)
         self.stop_keeper = StopKeeper(site)
         self.metrics = Metrics(site)
@@ -163,6 +165,7 @@ class AppState:
     def close(self) -> None:
         """Finish all work that has started, and stop the threads."""
         self.webhook_sender.close()
+        self.witness_collector.close()
         self.follower.close()
         for pool in (
             *(self.model_pool, self.large_frame_pool, self.enrollment_pool, self.answer_pool),

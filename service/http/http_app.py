@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Protocol
 
 from fastapi import FastAPI
 
 from volens.face.inference import use_calling_threads_only
+from volens.service.cosigning import Asked
 from volens.service.http import certificate_routes as certificates
 from volens.service.http import change_routes as changes
 from volens.service.http import consent_routes as consents
@@ -69,6 +71,7 @@ def application(
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         await app_state.model_pool.run(load_models)  # else the first person would wait for it
         app_state.webhook_sender.start()
+        app_state.witness_collector.start(partial(_report_witness, log))
         await app_state.desk_pool.run(app_state.decisions.start)
         app_state.sightings.start()
         await app_state.desk_pool.run(app_state.stop_keeper.start)
@@ -99,6 +102,16 @@ def application(
         add_pages(app)
     describe(app)
     return app
+
+
+def _report_witness(log: Log | None, asked: Asked) -> None:
+    if log is None:
+        return
+    facts = {"witness": asked.witness.witness_id, "size": asked.size}
+    if asked.problem is None:
+        log.info("cosigned", **facts)
+    else:
+        log.error("not cosigned", **facts, problem=asked.problem)
 
 
 def interface() -> FastAPI:

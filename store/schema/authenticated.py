@@ -36,7 +36,7 @@ class Scope(StrEnum):
     CONSENT = "consent"
     ZONE = "zone"
     SITE = "site"
-    """The site: defaults, declarations, own jurisdiction profiles, papers, operators, orders to stop collecting."""
+    """The site: defaults, declarations, own jurisdiction profiles, papers, operators, witnesses, orders to stop."""
     ORDER = "order"
     """An erasure by order, with its members."""
     PROPOSAL = "proposal"
@@ -109,6 +109,7 @@ _TABLES: Final = {
         ScopedTable(promise_tables.site_declaration, None),
         ScopedTable(promise_tables.jurisdiction_profile, None),
         ScopedTable(promise_tables.made_paper, None),
+        ScopedTable(promise_tables.witness, None),
     ),
     Scope.ORDER: (
         ScopedTable(evidence_tables.cohort, "cohort_id"),

@@ -18,6 +18,7 @@ from volens.store.schema.log_tables import audit_checkpoint as audit_checkpoint
 from volens.store.schema.log_tables import audit_event as audit_event
 from volens.store.schema.log_tables import audit_node as audit_node
 from volens.store.schema.log_tables import audit_opening as audit_opening
+from volens.store.schema.log_tables import cosignature as cosignature
 from volens.store.schema.personal_tables import badge as badge
 from volens.store.schema.personal_tables import biometric_reference as biometric_reference
 from volens.store.schema.personal_tables import external_id as external_id
@@ -56,6 +57,7 @@ from volens.store.schema.promise_tables import shorter_retention as shorter_rete
 from volens.store.schema.promise_tables import site as site
 from volens.store.schema.promise_tables import site_declaration as site_declaration
 from volens.store.schema.promise_tables import site_default as site_default
+from volens.store.schema.promise_tables import witness as witness
 from volens.store.schema.promise_tables import zone as zone
 from volens.store.schema.promise_tables import zone_calibration as zone_calibration
 from volens.store.schema.promise_tables import zone_change as zone_change

@@ -32,3 +32,13 @@ audit_opening: Final = build_table(
 audit_checkpoint: Final = build_table(
     "audit_checkpoint", col.integer("size", primary_key=True), col.text("note"), rule=APPEND_ONLY
 )
+
+cosignature: Final = build_table(
+    "cosignature",
+    col.integer("size", primary_key=True),
+    col.key(col.text_of("witness_id", 32)),
+    col.nonblank("line"),
+    col.utc_time("cosigned_at"),
+    rule=APPEND_ONLY,
+)
+"""Signature lines of witnesses for a checkpoint. Each is signed by itself, so it needs no seal."""

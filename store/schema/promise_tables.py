@@ -187,3 +187,16 @@ recipient: Final = build_table(
     UniqueConstraint("purpose", "name"),
     rule=RowRule(changeable=frozenset({"removed_at"}), closed_by="removed_at"),
 )
+
+witness: Final = build_table(
+    "witness",
+    col.key(col.text_of("witness_id", 32)),
+    col.nonblank("name"),
+    col.nonblank("url"),
+    col.nonblank("key"),
+    col.integer("allow_private", "IN (0, 1)"),
+    col.utc_time("added_at"),
+    col.utc_time("removed_at", nullable=True),
+    rule=RowRule(changeable=frozenset({"removed_at"}), closed_by="removed_at"),
+)
+"""Organisations that cosign the checkpoints of the public log; `key` is the witness's verifier key, as text."""

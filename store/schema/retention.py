@@ -105,11 +105,15 @@ NAMELESS: Final[Mapping[str, str]] = {
     "made_paper": "the hash and the day of a document about a zone",
     "collection_stop": "an order about a zone or a jurisdiction",
     "recipient": "an organisation that gets data; people are told of former ones too (GDPR 15(1)(c))",
+    "witness": "an organisation that cosigns the log",
     **dict.fromkeys(("webhook_endpoint", "webhook_sender", "webhook_sender_key"), "a program of an organisation"),
     "lease": "a permission of a door, about a whole zone; deleted an hour after its end",
     "process": "a program of the site; deleted ten minutes after its last sign",
     "row_seal": "MACs of rows that are there; deleted with them",
-    **dict.fromkeys(("audit_event", "audit_node", "audit_checkpoint"), "hashes, kinds and times of a log about no one"),
+    **dict.fromkeys(
+        ("audit_event", "audit_node", "audit_checkpoint", "cosignature"),
+        "hashes, kinds and times of a log about no one",
+    ),
     **dict.fromkeys(("log_shard", "shard_leaf"), "as of the log; deleted when the period of its last visit is over"),
 }
 """Tables whose rows name no person and no moment of a person, and why."""

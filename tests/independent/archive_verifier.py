@@ -28,6 +28,17 @@ def roots_of(m: int, n: int, proof: list[bytes], old: bytes, *, whole: bool = Tr
     return sha(b"\1", proof[-1], first), sha(b"\1", proof[-1], both)
 
 
+def witnessed(site: Site, data: bytes) -> tuple[int, bytes]:
+    """Check a certificate that carries a later checkpoint; return size and root of that, for its cosignatures."""
+    site.certificate(data)
+    file = json.loads(data)
+    signed, later = jws(file["certificate"], "erasure-certificate", *site.keys), file["witnessed"]
+    (m, old), (n, new) = site.checkpoint(signed["log"]["checkpoint"]), site.checkpoint(later["checkpoint"])
+    proof = [b64(one, b"+/") for one in later["consistency"]]
+    need(roots_of(m, n, proof, old) == (old, new), later.keys() == {"checkpoint", "consistency"})
+    return n, new
+
+
 def log(site: Site, data: bytes) -> tuple[int, bytes]:
     first, *lines, end = data.split(b"\n")
     header = json.loads(first)

@@ -88,7 +88,7 @@ class Site:
 
     def certificate(self, data: bytes) -> dict[str, Any]:
         file = json.loads(data)
-        need(json.dumps(file).encode() + b"\n" == data, file.keys() <= {"certificate", "acknowledgements"})
+        need(json.dumps(file).encode() + b"\n" == data, file.keys() <= {"certificate", "acknowledgements", "witnessed"})
         said, entry, digest = self.logged(file["certificate"], "erasure-certificate")
         need(entry == ("erasure.certified", {"certificate_id": said["certificate_id"], "statement_sha256": digest}))
         need(not any(one.get("found") for one in said["searched"] + said.get("search_after", [])))

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from playwright.sync_api import BrowserContext, Page
+from small_witness import SmallWitness
 
 from tests.pages.conftest import ServedSite
 from tests.pages.verifier_page import VerifierPage
-from tests.vectors.build_vectors import FOLDER
+from tests.vectors.build_vectors import FOLDER, SITE_SEED, worked_example
 from volens import Site
-from volens.audit import VerifierKey
+from volens.audit import Checkpoint, VerifierKey, leaf_hash, new_nodes, root, sign_checkpoint
+from volens.audit.witnessed_head import WitnessedHead
+from volens.consent import VolensError
+from volens.erase.proof import verify_certificate
+from volens.erase.proof.certificate import CERTIFICATE
 from volens.rights import verify_policy
 from volens.service.web.verifier_file import verifier_file
 
@@ -49,6 +55,43 @@ def test_a_visitor_puts_in_the_key_that_they_kept(page: Page, served_to_all: Ser
     page.wait_for_selector("#verify-verdicts article[data-state=valid]")
     assert "from the site.pub that you put in" in page.inner_text("#verify-key")
     assert page.inner_text("#verify-key-id") == "e769623e"
+
+
+def witnessed_certificate() -> bytes:
+    """The certificate of the worked example, with a checkpoint of one leaf more that a witness has cosigned."""
+    worked, nodes = worked_example(), dict[tuple[int, int], bytes]()
+    leaves = [line for line in (FOLDER / "worked_log.jsonl").read_bytes().splitlines() if line.startswith(b'{"at"')]
+
+    def read(level: int, index: int, /) -> bytes:
+        return nodes[level, index]
+
+    for size, leaf in enumerate([*leaves, b"another"]):
+        nodes.update({(level, at): node for level, at, node in new_nodes(size, leaf_hash(leaf), read)})
+    head = Checkpoint(worked.key.name, 4, root(4, read))
+    note = sign_checkpoint(head, Ed25519PrivateKey.from_private_bytes(SITE_SEED)) + SmallWitness().cosign(head.body())
+    token, _ = CERTIFICATE.from_file(worked.certificate)
+    return CERTIFICATE.to_file(token, [], WitnessedHead.of(note, 3, 4, read).to_json())
+
+
+def test_a_certificate_with_a_cosigned_checkpoint_is_checked_with_it(page: Page, served_to_all: ServedSite) -> None:
+    data, key = witnessed_certificate(), worked_example().key
+    assert verify_certificate(data, key).witnessed is not None
+    proof = json.loads(data)["witnessed"]["consistency"][0].encode()
+    files = {
+        "good.json": data,
+        "proof.json": data.replace(proof, proof.swapcase(), 1),
+        "size.json": data.replace(b"\\n4\\n", b"\\n5\\n", 1),
+        "more.json": data.replace(b'"consistency"', b'"more": 1, "consistency"', 1),
+        "blank.json": data.replace(b', "consistency"', b',"consistency"', 1),
+    }
+    verifier = VerifierPage.opened(page, f"{served_to_all.url}/verify")
+    page.set_input_files("#verify-key-file", FOLDER / "worked_site.pub")
+    said = {name: one.state for name, one in verifier.choose(files).items()}
+    assert said.pop("good.json") == "valid"
+    assert not {"valid", "wrong-key"} & {*said.values()}
+    for name in said:
+        with pytest.raises(VolensError):
+            verify_certificate(files[name], key)
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "de"])

@@ -4,9 +4,9 @@
 import { fromBase64url } from "./base64url.js";
 import { canonical, canonicalBytes, isObject, readJson, sameJson } from "./canonical_json.js";
 import { peekToken, readSigned } from "./compact_jws.js";
-import { checkEntry } from "./merkle_tree.js";
+import { checkEntry, requireConsistency } from "./merkle_tree.js";
 import { openCheckpoint, refuseOtherOrigin, refuseOtherSigner } from "./signed_note.js";
-import { Refusal, fromUtf8, isMoment, need, plainBytes, sha256Hex } from "./strict_encoding.js";
+import { Refusal, fromBase64, fromUtf8, isMoment, need, plainBytes, sha256Hex } from "./strict_encoding.js";
 
 export const CERTIFICATE_CHECKS = ["form", "site_signature", "checkpoint", "log_entry", "searched", "acknowledgements"];
 export const ANSWER_CHECKS = ["form", "site_signature", "files", "checkpoint", "log_entry"];
@@ -59,7 +59,7 @@ async function proveLogged(said, site, report, kind, details) {
  * `{receiptSha256, certificateId, siteId, zone, endedAt, statement, entry, checkpoint}`.
  */
 export async function checkCertificate(report, data, site) {
-  const { token, acknowledgements } = certificateFile(data);
+  const { token, acknowledgements, witnessed } = certificateFile(data);
   const details = (statement, digest) => ({ certificate_id: statement.certificate_id, statement_sha256: digest });
   report.holds("form");
   const logged = await readLogged(token, CERTIFICATE_TYPE, site, report, "erasure.certified", details);
@@ -80,6 +80,9 @@ export async function checkCertificate(report, data, site) {
   } else {
     report.without("acknowledgements");
   }
+  if (witnessed !== undefined) {
+    await requireWitnessed(witnessed, checkpoint, site);
+  }
   sayCertificate(report, statement);
   return {
     receiptSha256: statement.receipt_sha256,
@@ -99,8 +102,24 @@ function certificateFile(data) {
   const more = file.acknowledgements ?? [];
   need(typeof file.certificate === "string" && Array.isArray(more) && more.every((one) => typeof one === "string"));
   const list = more.length > 0 ? `, "acknowledgements": [${more.map((one) => JSON.stringify(one)).join(", ")}]` : "";
-  need(`{"certificate": ${JSON.stringify(file.certificate)}${list}}\n` === text);
-  return { token: file.certificate, acknowledgements: more };
+  const evidence = file.witnessed === undefined ? "" : `, "witnessed": ${witnessedText(file.witnessed)}`;
+  need(`{"certificate": ${JSON.stringify(file.certificate)}${list}${evidence}}\n` === text);
+  return { token: file.certificate, acknowledgements: more, witnessed: file.witnessed };
+}
+
+/** The later checkpoint in the form that the site writes: JSON in ASCII, with a blank after each comma and colon. */
+function witnessedText(witnessed) {
+  need(isObject(witnessed) && typeof witnessed.checkpoint === "string" && Array.isArray(witnessed.consistency));
+  const escaped = (text) => `\\u${text.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const note = JSON.stringify(witnessed.checkpoint).replace(/[\u0080-\uffff]/g, escaped);
+  return `{"checkpoint": ${note}, "consistency": [${witnessed.consistency.map((one) => JSON.stringify(one)).join(", ")}]}`;
+}
+
+/** Refuse unless the later checkpoint is by the site and continues the log of the certificate's own checkpoint. */
+async function requireWitnessed(witnessed, checkpoint, site) {
+  const later = await openCheckpoint(witnessed.checkpoint, site);
+  const proof = witnessed.consistency.map((one) => fromBase64(one));
+  await requireConsistency(checkpoint.size, later.size, proof, checkpoint.root, later.root);
 }
 
 function requireNothingFound(statement) {

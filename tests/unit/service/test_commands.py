@@ -197,7 +197,7 @@ def test_status_audit_sweep_and_doctor_say_what_is_there(enrolled: Path, volens:
     (created,) = volens("audit", "show", "site.created", "--json").json["events"]
     assert "site_id" in created["details"]
     assert volens("audit", "show", "door.opened").out.strip() == "no event of this kind can be opened"
-    nothing = {"expired": [], "reasons": {}, "resumed": [], "stray_secrets": 0, "outdated": {}}
+    nothing = {"expired": [], "reasons": {}, "resumed": [], "stray_secrets": 0, "outdated": {}, "witnesses": {}}
     assert volens("sweep", "--json").json == nothing
     doctor = volens("doctor", "--json")
     assert doctor.code == 0

@@ -28,7 +28,7 @@ DAILY: Final = "on purpose, once a day"
 
 EVERY_DAY: Final[dict[str, str]] = {
     **dict.fromkeys(("keyring", "keyring_memory", "site_key", "sqlite_sequence", "site_default", "process"), FEW),
-    **dict.fromkeys(("site_declaration", "made_paper"), FEW),
+    **dict.fromkeys(("site_declaration", "made_paper", "witness"), FEW),
     **dict.fromkeys(("zone", "zone_change", "notice", "shorter_retention", "gallery_snapshot", "sqlite_master"), FEW),
     **dict.fromkeys(("webhook_endpoint", "recipient by purpose=?", "api_credential"), FEW),
     **dict.fromkeys(("lease by purpose=?", "lease by purpose=? AND rowid<?"), FEW + ": of each door, of the last hour"),

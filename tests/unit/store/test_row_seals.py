@@ -9,6 +9,7 @@ import pytest
 from house import MODEL, House
 from pins import cheap_pins
 from signing import make_passkey
+from small_witness import SmallWitness
 from sqlalchemy import func, insert, select
 
 from tests.unit.erase.orders import FRENCH, approval, carry_out, planned
@@ -129,6 +130,8 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ("disable an endpoint", lambda: site.programs.endpoints.disable(found["hook"])),
         ("enable an endpoint", lambda: site.programs.endpoints.enable(found["hook"])),
         ("remove a recipient", lambda: site.rights.recipients.remove("vault", "Payroll")),
+        ("add a witness", lambda: site.log.witnesses.add("one", url="https://x.org", key=SmallWitness().vkey)),
+        ("remove a witness", lambda: site.log.witnesses.remove("one")),
         ("begin a job", keep("job", lambda: site.programs.jobs.begin(JobKind.SWEEP, "x").job_id)),
         ("advance a job", lambda: site.programs.jobs.advance(found["job"], 1, 2)),
         ("end a job", lambda: site.programs.jobs.end(found["job"], JobState.DONE, {"done": 2})),
