@@ -14,9 +14,10 @@ help: ## Show this list
 install: $(STAMP) ## Create the virtual environment from the lock file
 
 # --no-deps: the lock file is complete, and leaves out the second OpenCV, which needs libGL (docs/adr/0006).
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock tests/webhooks/other-witness.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --ignore-requires-python -r tests/webhooks/other-witness.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
