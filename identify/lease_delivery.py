@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, final
 
-from sqlalchemy import select
-
-from volens.consent import ModelId, Purpose, ReceiptId, TamperError
+from volens.consent import ModelId, Purpose, TamperError
 from volens.store import Store
 from volens.store.keys.lease_boxes import open_handle
+from volens.store.people.references import receipt_of_reference
 from volens.store.people.visits import VisitKind, add_visits, unrecorded_visits
-from volens.store.schema.data_tables import biometric_reference
 
 LONGEST_OUTAGE: Final = timedelta(days=7)
 DELIVERED: Final = "door.delivered"
-_its = biometric_reference.c
 
 
 @final
@@ -51,12 +48,11 @@ def record_leased_decisions(
                 reference_id = open_handle(store.keyring, one.who, door_id, one.lease_id)
             except TamperError:
                 continue
-            wanted = select(_its.receipt_id).where(_its.reference_id == int(reference_id), _its.purpose == purpose)
-            receipt_id = tx.connection.scalar(wanted)
+            receipt_id = receipt_of_reference(tx.connection, purpose, reference_id)
             if receipt_id is None:
                 continue
             count += 1
-            visits = unrecorded_visits(tx.connection, [ReceiptId(receipt_id)], VisitKind.IDENTIFIED, one.minute)
+            visits = unrecorded_visits(tx.connection, [receipt_id], VisitKind.IDENTIFIED, one.minute)
             add_visits(tx, visits, VisitKind.IDENTIFIED, model_id, door_id, one.minute)
         details: dict[str, str | int] = {
             "credential": door_id,

@@ -221,6 +221,13 @@ def live_ids(
     return {ReferenceId(one): ReceiptId(receipt) for one, receipt in _LIVE_IDS.rows(snapshot, values)}
 
 
+def receipt_of_reference(connection: Connection, purpose: Purpose, reference_id: ReferenceId) -> ReceiptId | None:
+    """Return the consent of a reference of a zone, in force or not; None if there is no such reference any more."""
+    wanted = (_reference.reference_id == int(reference_id), _reference.purpose == purpose)
+    found = connection.scalar(select(_reference.receipt_id).where(*wanted))
+    return None if found is None else ReceiptId(found)
+
+
 def sealed_references(connection: Connection, receipt_ids: Iterable[ReceiptId]) -> list[SealedReference]:
     """Return the references of consents, of every model."""
     wanted, clocks = _reference.receipt_id.in_(list(receipt_ids)), clocks_in(connection)
