@@ -7,9 +7,9 @@ from volens.consent import Badge, Custody, InputError, PersonSecret, RefusedErro
 from volens.consent.errors import ForeignReceiptError
 from volens.consent.zone import Trigger
 from volens.face import DetectedFace, RgbImage, eye_distance_px
+from volens.identify.door_recognizer import DoorRecognizer
 from volens.identify.face_tracker import Track
 from volens.identify.passage import VisitState
-from volens.identify.recognition import Recognizer
 from volens.identify.shown_codes import CodeReader, ShownCodes
 from volens.identify.trigger import AskRules, DoorTrigger, SeenFace
 from volens.index import Decision
@@ -28,7 +28,7 @@ class DoorAsking:
     Where people hold the key, only a code that they show asks (`volens.identify.shown_codes`), and it is a claim.
     """
 
-    def __init__(self, recognizer: Recognizer, rules: AskRules, read_codes: CodeReader | None = None) -> None:
+    def __init__(self, recognizer: DoorRecognizer, rules: AskRules, read_codes: CodeReader | None = None) -> None:
         self._recognizer = recognizer
         self._trigger = DoorTrigger(rules)
         self._claim: UnverifiedReceipt | None = None

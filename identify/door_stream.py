@@ -32,14 +32,13 @@ from volens.consent import Custody, Purpose, SecondFactor, ShownFactor, check_ki
 from volens.consent.zone import Trigger
 from volens.face import LONGEST_SIDE_PX, MIN_SIDE_PX, DetectedFace, RgbImage, eye_distance_px
 from volens.identify.door_asking import DoorAsking
+from volens.identify.door_recognizer import DoorRecognizer
 from volens.identify.face_tracker import FaceTracker, Track
 from volens.identify.identification import FaceDecision, Identification
 from volens.identify.passage import AGAIN_S, FaceVisit, VisitState
-from volens.identify.recognition import Recognizer
 from volens.identify.shown_codes import CodeReader
 from volens.identify.trigger import USUAL_RULES, AskRules
 from volens.index import Decision
-from volens.store.people.references import live_ids
 
 WHOLE_FRAME_S: Final = 0.5
 """How long a person who joins others in the picture may stay undetected."""
@@ -68,7 +67,7 @@ class DoorStream:
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        recognizer: DoorRecognizer,
         purpose: Purpose,
         caller: str | None = None,
         *,
@@ -287,13 +286,9 @@ class DoorStream:
             for track, _ in known:  # what a code asked has ended with its decision, which is not repeated
                 track.decision, track.visit = None, FaceVisit()
             return
-        model_id, ids = self._recognizer.extractor.model.model_id, [reference_id for _, reference_id in known]
-        store = self._recognizer.store
-        with store.read_prepared() as snapshot:
-            live = live_ids(snapshot, self._zone.purpose, model_id, ids, store.now())
+        still_known = self._recognizer.still_known(self._zone, [reference_id for _, reference_id in known])
         for track, reference_id in known:
-            receipt_id = live.get(reference_id)
-            if receipt_id is None or receipt_id in store.stopped or receipt_id in store.paused:
+            if reference_id not in still_known:
                 track.decision, track.visit, track.passes_until = None, FaceVisit(), -np.inf
 
     def _look_at(self, image: RgbImage, due: Sequence[tuple[DetectedFace, Track]], at_s: float) -> None:

@@ -1,11 +1,21 @@
 """From a frame to decisions: detect faces, compute probes under a permit, match them, record the visits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import final
 
 from sqlalchemy import Connection
 
-from volens.consent import Badge, ConsentGrant, PersonSecret, Purpose, ShownFactor, UnverifiedReceipt, Zone, check_kind
+from volens.consent import (
+    Badge,
+    ConsentGrant,
+    PersonSecret,
+    Purpose,
+    ReferenceId,
+    ShownFactor,
+    UnverifiedReceipt,
+    Zone,
+    check_kind,
+)
 from volens.consent.errors import ForeignReceiptError
 from volens.consent.gate import permit_probe
 from volens.face import DetectedFace, Extractor, RgbImage
@@ -31,6 +41,7 @@ from volens.index import (
     verify_claim,
 )
 from volens.store.people import stored_receipt
+from volens.store.people.references import live_ids
 from volens.store.people.visits import VisitKind
 from volens.store.promises import zone_of
 
@@ -231,6 +242,14 @@ class Recognizer:
         return [
             next(decided) if reason is None else Decision(None, threshold, 0, not_compared=reason) for reason in refused
         ]
+
+    def still_known(self, zone: Zone, reference_ids: Collection[ReferenceId]) -> frozenset[ReferenceId]:
+        """Return those of the references whose consent is in force now, and neither stopped nor restricted."""
+        model_id, store = self.extractor.model.model_id, self.store
+        with store.read_prepared() as snapshot:
+            live = live_ids(snapshot, zone.purpose, model_id, reference_ids, store.now())
+        ended = (store.stopped, store.paused)
+        return frozenset(one for one, receipt in live.items() if not any(receipt in ids for ids in ended))
 
     def record(self, decisions: Sequence[Decision], caller: str | None) -> None:
         """Record the visits of the people who match, once for each visit (`VisitRecorder`).

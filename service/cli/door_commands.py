@@ -4,6 +4,7 @@ import os
 import signal
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,10 +60,11 @@ def run(
     plan = DoorPlan.of(_config(config, options))
     limits = Limits(frames, once, plan.config.max_age_s)
     here = plan.service is None
-    site = opened(home, models(pack)) if here else nullcontext(None)
+    load = cache(models(pack))
+    site = opened(home, load) if here else nullcontext(None)
     supervisor = SystemdNotifier()
     with site as decider, _stop_keeper(decider), DoorLog(STDOUT, STDERR, as_json=as_json) as log:
-        watched = plan.build(log, limits, decider)
+        watched = plan.build(log, limits, decider, load)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: watched.stop())
         supervisor.ready()

@@ -143,11 +143,11 @@ class LocalDecider:
     def _emit_decisions(self, found: Identification, frame: Frame, emit: EventSink) -> None:
         submitted_at_s = time.monotonic()
         for face in self._visits.new_visits(found, frame.at_s):
-            emit(_decision_event(Verdict.MATCH, face, submitted_at_s, self._badge_number(face)))
+            emit(decision_event(Verdict.MATCH, face, submitted_at_s, self._badge_number(face)))
         for face in self._visits.new_factor_requests(found, frame.at_s):
-            emit(_decision_event(Verdict(face.outcome), face, submitted_at_s))
+            emit(decision_event(Verdict(face.outcome), face, submitted_at_s))
         for face in self._visits.new_refusals(found):
-            emit(_decision_event(Verdict.NO_MATCH, face, submitted_at_s))
+            emit(decision_event(Verdict.NO_MATCH, face, submitted_at_s))
         emit(FrameProcessed(len(found.faces), sum(face.match is not None for face in found.faces)))
 
     def _badge_number(self, face: FaceDecision) -> PanelBadge | None:
@@ -156,8 +156,15 @@ class LocalDecider:
         return self._site.panel_badges.of(face.match.receipt_id)
 
 
-def _decision_event(
-    verdict: Verdict, face: FaceDecision, submitted_at_s: float, panel_badge: PanelBadge | None = None
+def decision_event(
+    verdict: Verdict,
+    face: FaceDecision,
+    submitted_at_s: float,
+    panel_badge: PanelBadge | None = None,
+    *,
+    is_known: bool = True,
 ) -> DecisionReceived:
+    """Return the event of a visit that was decided here; without `is_known` the door cannot say who it was."""
+    subject_id = face.subject_id if is_known else None
     visit_id = uuid4().hex[:16]
-    return DecisionReceived(verdict, visit_id, submitted_at_s, face.subject_id, face.reason, face.looks, panel_badge)
+    return DecisionReceived(verdict, visit_id, submitted_at_s, subject_id, face.reason, face.looks, panel_badge)

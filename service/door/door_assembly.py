@@ -1,11 +1,13 @@
 """Assembly of a door from its settings: all settings are checked before anything is opened or connected."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import final
+from typing import Final, final
 
 from volens import Site
 from volens.consent import InputError, parse_purpose
+from volens.face import Extractor
 from volens.service.door.addresses import Broker, ServiceAddress
 from volens.service.door.decider import Decider, LocalDecider
 from volens.service.door.door_config import DoorConfig
@@ -16,12 +18,16 @@ from volens.service.door.factor_input import FactorInput
 from volens.service.door.frame_sources import Camera, Source, Video
 from volens.service.door.heartbeat import Beat, ServiceBeat, SiteBeat
 from volens.service.door.home_assistant import discovery_messages
+from volens.service.door.lease_settings import LeaseSettings
 from volens.service.door.mqtt_bridge import Bridge, load_aiomqtt
 from volens.service.door.mqtt_messages import Topics
 from volens.service.door.output_threads import ThreadedOutput
 from volens.service.door.outputs import ListeningOutput, Output, PanelOutput, parse_output
-from volens.service.door.remote_decider import RemoteDecider
+from volens.service.door.remote_decider import ANSWER_TIMEOUT_S, RemoteDecider
 from volens.service.door.watched_folder import Folder
+
+LEASED_ANSWER_TIMEOUT_S: Final = 4.0
+"""How long a door with a lease waits for the service, before it decides by itself."""
 
 
 @final
@@ -31,6 +37,7 @@ class DoorPlan:
 
     Attributes:
         service: the service that decides; None for the site on this machine.
+        leases: with which the door decides while the service cannot be reached; None without `--lease`.
     """
 
     config: DoorConfig
@@ -38,6 +45,7 @@ class DoorPlan:
     rules: DoorRules
     service: ServiceAddress | None
     broker: Broker | None
+    leases: LeaseSettings | None = None
 
     @classmethod
     def of(cls, config: DoorConfig) -> "DoorPlan":
@@ -77,10 +85,11 @@ class DoorPlan:
                     "there, without --url and --token"
                 )
         topics = Topics(zone, config.door, config.mqtt_subject_ids)
-        return cls(config, topics, rules, service, broker)
+        leases = None if service is None or not config.lease else LeaseSettings.of(config, service, zone)
+        return cls(config, topics, rules, service, broker, leases)
 
-    def build(self, log: DoorLog, limits: Limits, site: Site | None) -> Door:
-        """Build the door; this starts the outputs. `site` decides if there is no service."""
+    def build(self, log: DoorLog, limits: Limits, site: Site | None, load_extractor: Callable[[], Extractor]) -> Door:
+        """Build the door; this starts the outputs. `site` decides if there is no service; leases need the models."""
         config, bridge = self.config, None
         if self.broker is not None:
             discovery = discovery_messages(self.topics, version("volens")) if config.mqtt_discovery else []
@@ -91,7 +100,7 @@ class DoorPlan:
         return Door(
             self.rules,
             _source(config, end_when_empty=limits.once),
-            self._decider(site, with_badge_numbers=sends_badges),
+            self._decider(site, load_extractor, with_badge_numbers=sends_badges),
             [ThreadedOutput(output) for output in outputs],
             log,
             self.topics,
@@ -106,9 +115,18 @@ class DoorPlan:
             return ServiceBeat(self._remote(), self.config.door)
         return SiteBeat(site, self.topics.zone, self.config.door, lambda: watched.decided_at)
 
-    def _decider(self, site: Site | None, *, with_badge_numbers: bool) -> Decider:
-        if self.service is not None or site is None:
-            return RemoteDecider(self._remote(), self.topics.zone, rules=self.config.ask_rules())
+    def _decider(
+        self, site: Site | None, load_extractor: Callable[[], Extractor], *, with_badge_numbers: bool
+    ) -> Decider:
+        if self.service is not None:
+            timeout_s = ANSWER_TIMEOUT_S if self.leases is None else LEASED_ANSWER_TIMEOUT_S
+            rules = self.config.ask_rules()
+            remote = RemoteDecider(self.service, self.topics.zone, answer_timeout_s=timeout_s, rules=rules)
+            if self.leases is None:
+                return remote
+            return self.leases.decider(remote, load_extractor, photos=self.config.folder is not None)
+        if site is None:
+            raise InputError("got neither a service nor a site; give --url and --token, or --home")
         photos, rules = self.config.folder is not None, self.config.ask_rules()
         return LocalDecider(site, self.topics.zone, photos=photos, rules=rules, with_badge_numbers=with_badge_numbers)
 

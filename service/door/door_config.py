@@ -32,6 +32,16 @@ class DoorConfig(Settings, env_prefix=PREFIX):
     token: Path | None = Field(None, description="File (0600) with the token of a credential of role door.")
     ca: Path | None = Field(None, description="PEM file: the CA of the service's certificate, if it is private.")
 
+    lease: bool = Field(
+        False,
+        description="Hold a lease, and decide with it while the service cannot be reached, for as long as the zone "
+        "allows (volens zone change --lease-seconds). The models are loaded here then.",
+    )
+    site_key: Path | None = Field(None, description="File site.pub of the site, with which leases are checked.")
+    lease_journal: Path | None = Field(
+        None, description="File that keeps what was decided with a lease. Default: in $STATE_DIRECTORY."
+    )
+
     camera: int | None = Field(None, ge=0, le=63, description="A camera of this machine, by number.")
     rtsp: str | None = Field(None, description="A network camera, rtsp://[USER@]HOST[:PORT]/PATH.")
     rtsp_password_file: Path | None = Field(None, description="File (0600) with the camera's password.")
@@ -118,6 +128,10 @@ class DoorConfig(Settings, env_prefix=PREFIX):
             raise InputError("got one of --url and --token; give both, or neither to decide on this machine")
         needs = (
             (self.ca is not None and self.url is None, "--ca", "--url"),
+            (self.lease and self.url is None, "--lease", "--url"),
+            (self.lease and self.site_key is None, "--lease", "--site-key"),
+            (self.site_key is not None and not self.lease, "--site-key", "--lease"),
+            (self.lease_journal is not None and not self.lease, "--lease-journal", "--lease"),
             (self.rtsp_password_file is not None and self.rtsp is None, "--rtsp-password-file", "--rtsp"),
             (self.folder_state is not None and self.folder is None, "--folder-state", "--folder"),
             (self.consume and self.folder is None, "--consume", "--folder"),

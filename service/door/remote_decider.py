@@ -85,6 +85,7 @@ class RemoteDecider:
         self._chance = chance
         self.answer_timeout_s = answer_timeout_s
         self.factors: SimpleQueue[Presented] = SimpleQueue()
+        self.meanwhile = _wait
 
     def present(self, presented: Presented) -> None:
         """Send it with the next frame; without a session it is dropped when it is too old."""
@@ -107,8 +108,14 @@ class RemoteDecider:
                 failures = 1 if session.answered_any else failures + 1
                 emit(DeciderLost(str(error)))
                 until = time.monotonic() + again_in_s(failures, self._chance(), session.retry_after_s)
-                while time.monotonic() < until and not frames.is_closed:
-                    time.sleep(min(TAKE_S, max(0.0, until - time.monotonic())))
+                self.meanwhile(frames, emit, until)
+
+
+def _wait(frames: FrameQueue, emit: EventSink, until_s: float) -> None:
+    """Let frames wait until the next session is tried; a door with a lease decides instead (`LeasedDecider`)."""
+    del emit
+    while time.monotonic() < until_s and not frames.is_closed:
+        time.sleep(min(TAKE_S, max(0.0, until_s - time.monotonic())))
 
 
 @final

@@ -277,7 +277,7 @@ def test_a_match_sends_the_number_of_the_person_to_the_panel(
         (receipt_id,) = site.receipts_of("Ada Canary")
         site.panel_badges.set(receipt_id, badge)
         with DoorLog(Console(file=text, width=200), Console(file=StringIO()), as_json=True) as log:
-            watched = DoorPlan.of(config).build(log, Limits(max_age_s=600), site)
+            watched = DoorPlan.of(config).build(log, Limits(max_age_s=600), site, lambda: site.extractor)
             thread = threading.Thread(target=watched.run)
             thread.start()
             card = panel.events.wait_for(event=osdp_sys.EVENT_CARDREAD)[0]
