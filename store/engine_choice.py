@@ -82,7 +82,7 @@ def role_sql(databases: SiteDatabases, app: str, doors: str | None = None, zones
     """
     with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
         from volens.store.postgres import DatabaseUrl, app_role, door_role  # noqa: PLC0415  an optional package
-    data, keyring = (DatabaseUrl.parse(databases.of_line(line), schema=_SCHEMAS[line]).schema for line in _SCHEMAS)
+    data, keyring = (DatabaseUrl.parse(databases.of_line(line), schema=_SCHEMAS[line]) for line in _SCHEMAS)
     return app_role(app, data, keyring) if doors is None else door_role(doors, data, app, zones)
 
 

@@ -12,11 +12,13 @@ from volens.consent import InputError
 _MAX_CHARACTERS: Final = 1000
 _DRIVERS: Final = {"postgresql", "postgresql+psycopg"}
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_BEFORE_QUERY: Final = {"user", "password", "dbname"}
+_MAX_NAME: Final = 63
 _FORM: Final = "postgresql+psycopg://USER@HOST:PORT/DATABASE[?schema=NAME]"
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DatabaseUrl:
     """Where a database is.
 
@@ -44,6 +46,10 @@ class DatabaseUrl:
             url = None
         if url is None or len(text) > _MAX_CHARACTERS or url.drivername not in _DRIVERS or not url.database:
             raise InputError(f"this is not the URL of a PostgreSQL database; give it as {_FORM}")
+        if not url.database.isprintable() or not 0 < len(url.database.encode()) <= _MAX_NAME or '"' in url.database:
+            raise InputError(f"the name of the database is not one that PostgreSQL has; give the URL as {_FORM}")
+        if not _BEFORE_QUERY.isdisjoint(url.query):
+            raise InputError(f"user, password and database stand before the question mark; give the URL as {_FORM}")
         named = url.query.get("schema", schema)
         if not isinstance(named, str) or not _SCHEMA.fullmatch(named) or named.startswith("pg_"):
             raise InputError(
@@ -52,9 +58,9 @@ class DatabaseUrl:
             )
         return cls(url.difference_update_query(["schema"]).set(drivername="postgresql+psycopg"), named)
 
-    def __str__(self) -> str:
-        """Return the URL without its password, for messages."""
-        return self.url.render_as_string(hide_password=True)
+    def __repr__(self) -> str:
+        """Return the URL without its password and its options, which may have one, too: for messages."""
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     def reveal(self) -> str:
         """Return the URL with its password and its schema, to be stored in a private file."""

@@ -5,7 +5,6 @@ listed here: the declared tables are made as temporary ones, in a transaction th
 same queries. So what a version of PostgreSQL makes of a CHECK need not be known.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, final
@@ -15,6 +14,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from volens.consent import TamperError
+from volens.store.postgres.postgres_policies import check_policies
 from volens.store.postgres.postgres_triggers import Function, Trigger, triggers_of
 from volens.store.schema import data_tables, keyring_tables
 from volens.store.schema.row_laws import data_laws, keyring_laws
@@ -23,12 +23,11 @@ REVISION_TABLE: Final = "CREATE TABLE alembic_version (version_num TEXT NOT NULL
 _ADVICE: Final = "another program changed it; restore it from a backup"
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _SHOWN: Final = 60
-_POLICY: Final = re.compile(r"volens_app \* t true true|volens_door_[a-z0-9_]+ r t \(purpose = .*\)")
 _Entry = tuple[str, str, str]
 
 _TABLES: Final = """
 SELECT 'relation', c.relname::text,
-    concat_ws(' ', c.relkind::text, c.relispartition, c.relhasrules, c.reloptions::text)
+    concat_ws(' ', c.relkind::text, c.relispartition, c.relhasrules, c.relpersistence = 'u', c.reloptions::text)
 FROM pg_class c WHERE c.relnamespace = CAST(:space AS oid) AND c.relkind NOT IN ('t', 'I')
 UNION ALL
 SELECT 'column', c.relname || '.' || a.attname,
@@ -57,10 +56,6 @@ UNION ALL
 SELECT 'disabled constraint trigger', c.relname || '.' || t.tgname, t.tgenabled::text
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE c.relnamespace = CAST(:space AS oid) AND t.tgisinternal AND t.tgenabled <> 'O'
-UNION ALL
-SELECT 'policy', c.relname || '.' || y.polname, concat_ws(' ', y.polcmd::text, y.polpermissive,
-    pg_get_expr(y.polqual, y.polrelid), pg_get_expr(y.polwithcheck, y.polrelid))
-FROM pg_policy y JOIN pg_class c ON c.oid = y.polrelid WHERE c.relnamespace = CAST(:space AS oid)
 """
 _FINGERPRINT: Final = """
 SELECT md5(string_agg(row, '|' ORDER BY row)) FROM (
@@ -127,9 +122,9 @@ def check_schema(connection: Connection, name: str, line: str, schema: str) -> N
         TamperError: something is missing, additional or different. The message names the first, in alphabetical order.
     """
     space = _space(connection, schema)
+    check_policies(connection, name, space)
     expected = declared(line)
     found = {*_described(connection, _TABLES, space, schema), *_described(connection, _RULES, space, schema)}
-    found = {one for one in found if not _is_policy_of_ours(one)}
     connection.exec_driver_sql("SET LOCAL search_path = pg_temp")
     for statement in expected.table_statements():
         connection.exec_driver_sql(statement.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
@@ -147,12 +142,6 @@ def _rules_of(expected: DeclaredSchema, schema: str) -> Iterable[_Entry]:
         yield "function", one.name, f"plpgsql\nv\nf\n{settings}\n{one.body}"
     for trigger in expected.triggers:
         yield "trigger", f"{trigger.table}.{trigger.name}", f"A {trigger.statements[0]}"
-
-
-def _is_policy_of_ours(entry: _Entry) -> bool:
-    """Return whether it is a policy that `volens store roles` prints: it only hides rows."""
-    kind, name, what = entry
-    return kind == "policy" and _POLICY.fullmatch(f"{name.partition('.')[2]} {what}") is not None
 
 
 def _space(connection: Connection, schema: str) -> int:
