@@ -154,7 +154,7 @@ def test_a_credential_that_is_inserted_is_refused(house: House, attack: Callable
     attack(
         (
             """INSERT INTO api_credential SELECT 'abababababababab', 'door panel', 'privacy_officer', NULL, ?,
-            log_index, issued_at, expires_at, NULL, NULL FROM api_credential""",
+            log_index, issued_at, expires_at, NULL, NULL, NULL FROM api_credential""",
             digest,
         )
     )
