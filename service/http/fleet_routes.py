@@ -1,13 +1,12 @@
 """The fleet: heartbeats of doors, and the list of nodes and doors with what is wrong with them."""
 
 from datetime import datetime
-from typing import Final, Self
+from typing import Annotated, Final, Self, TypeAlias
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, StrictInt
 
-from volens.consent import InputError
-from volens.consent.times import whole_seconds
+from volens.consent import parse_time
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import RequestBody, Time
@@ -21,16 +20,25 @@ HEARTBEAT_S: Final = 30
 router: Final = APIRouter(tags=["fleet"], route_class=GuardedRoute)
 
 _NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 _VERSION: Final = r"^[0-9A-Za-z.+_-]{1,32}$"
+
+
+def _as_integer(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber: TypeAlias = Annotated[StrictInt, BeforeValidator(_as_integer)]
+"""An integer as JSON schema has it: 3.0 is one, too; text and booleans are none."""
 
 
 class HeartbeatTimes(RequestBody):
     """The times of the door's last heartbeat and its answer, in milliseconds since 1970."""
 
-    sent_ms: int = Field(description="by the door's clock", ge=0, le=MAX_MS, examples=[1_795_000_000_000])
-    arrived_ms: int = Field(description="as the answer said", ge=0, le=MAX_MS, examples=[1_795_000_000_021])
-    answered_ms: int = Field(description="as the answer said", ge=0, le=MAX_MS, examples=[1_795_000_000_022])
-    received_ms: int = Field(
+    sent_ms: WholeNumber = Field(description="by the door's clock", ge=0, le=MAX_MS, examples=[1_795_000_000_000])
+    arrived_ms: WholeNumber = Field(description="as the answer said", ge=0, le=MAX_MS, examples=[1_795_000_000_021])
+    answered_ms: WholeNumber = Field(description="as the answer said", ge=0, le=MAX_MS, examples=[1_795_000_000_022])
+    received_ms: WholeNumber = Field(
         description="by the door's clock; better: `sent_ms` and the time that has passed",
         ge=0,
         le=MAX_MS,
@@ -43,8 +51,11 @@ class Heartbeat(RequestBody):
 
     version: str = Field(description="of the program", pattern=_VERSION, examples=["0.1.0"])
     door: str | None = Field(None, description="its name in messages", pattern=_NAME, examples=["front"])
-    certificate_until: AwareDatetime | None = Field(
-        None, description="when the TLS certificate ends that the service showed it", examples=["2027-02-01T00:00:00Z"]
+    certificate_until: str | None = Field(
+        None,
+        description="when the TLS certificate ends that the service showed it; UTC",
+        pattern=_TIME,
+        examples=["2027-02-01T00:00:00Z"],
     )
     last: HeartbeatTimes | None = Field(None, description="null with the first heartbeat")
 
@@ -183,14 +194,7 @@ async def report_door(app_state: SharedState, caller: Caller, said: Heartbeat) -
             version=said.version,
             offset_ms=None if offset is None else offset.offset_ms,
             uncertainty_ms=None if offset is None else offset.uncertainty_ms,
-            certificate_until=_utc(said.certificate_until),
+            certificate_until=None if said.certificate_until is None else parse_time(said.certificate_until),
         )
     )
     return HeartbeatAnswer(arrived_ms=arrived, answered_ms=app_state.clock_ms(), again_after_s=HEARTBEAT_S)
-
-
-def _utc(until: datetime | None) -> datetime | None:
-    try:
-        return None if until is None else whole_seconds(until)
-    except OverflowError:
-        raise InputError("got a certificate_until that is out of range; expected the end of the certificate") from None
