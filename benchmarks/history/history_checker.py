@@ -48,6 +48,7 @@ class Verdict:
         recognised: looks at which the person shown matched.
         recognised_by_lease: those of them at doors that decided by a lease.
         latest_match_ns: the longest time from the beginning of a withdrawal to the beginning of a look that matched.
+        has_recovered: after the end of the last fault, a person matched or withdrew.
     """
 
     violations: tuple[Violation, ...]
@@ -56,6 +57,7 @@ class Verdict:
     recognised: int
     recognised_by_lease: int
     latest_match_ns: int
+    has_recovered: bool
 
     @property
     def gaps(self) -> list[str]:
@@ -63,6 +65,7 @@ class Verdict:
         wanted = [What.ENROLL, What.WITHDRAW, What.EVERYWHERE, What.WEBHOOK]
         found = [f"no {what} was done" for what in wanted if not self.counts[what]]
         found += ["no face was recognised"] * (not self.recognised)
+        found += ["after the last fault no one matched or withdrew"] * (not self.has_recovered)
         found += ["a withdrawal was never stopped everywhere"] * (
             self.counts[What.EVERYWHERE] < self.counts[What.WITHDRAW]
         )
@@ -121,7 +124,13 @@ def check_history(operations: Iterable[Operation]) -> Verdict:
         for person in _known(look, stays)
         if (withdrawn := stays[person].withdrawn) is not None
     )
-    return Verdict(tuple(violations), counts, faults, len(right), sum(one.leased for one in right), max([0, *late]))
+    repaired_at = max((one.ended or 0 for one in by_kind[What.FAULT]), default=0)
+    later = [one for one in [*right, *by_kind[What.WITHDRAW]] if one.is_done and one.began > repaired_at]
+    return Verdict(
+        *(tuple(violations), counts, faults, len(right), sum(one.leased for one in right)),
+        latest_match_ns=max([0, *late]),
+        has_recovered=bool(later) or not by_kind[What.FAULT],
+    )
 
 
 def _known(look: Operation, stays: dict[int, _Stay]) -> list[int]:

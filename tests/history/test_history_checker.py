@@ -128,6 +128,13 @@ def test_a_history_that_proves_too_little_does_not_hold(left_out: What, gap: str
     assert len(check_history([]).gaps) == 6
 
 
+def test_a_history_in_which_nothing_works_after_a_fault_does_not_hold() -> None:
+    late = replace(SIGSTOP, began=160, ended=170)
+    assert check_history([*GOOD, late]).gaps == ["after the last fault no one matched or withdrew"]
+    again = [replace(ENROLLED, person=2, began=171, ended=172), look(180, 190, 2)]
+    assert check_history([*GOOD, late, *again]).holds
+
+
 def test_the_result_counts_what_happened() -> None:
     refused = operation(What.ENROLL, 50, 51, "desk", person=2, face=8, outcome="503")
     verdict = check_history([*GOOD, look(105, 120, 1, leased=True), SIGSTOP, refused])
