@@ -1,4 +1,7 @@
-"""Direct access to a database file past our code: plain sqlite3, with the rules removed and restored."""
+"""Direct access to a database past our code, with the rules removed and restored: plain sqlite3, or psycopg.
+
+`path` names the file. If the databases of its home are on a server, `lawless`, `tamper` and `peek` use the one there.
+"""
 
 import re
 import sqlite3
@@ -7,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from server_rows import Rows, is_on_server, lawless_rows, rows_of
 from sqlalchemy import Connection, create_engine, select, update
 from sqlalchemy.pool import NullPool
 
@@ -19,8 +23,12 @@ KEYRING = "keyring.db"
 
 
 @contextmanager
-def lawless(path: Path) -> Iterator[sqlite3.Connection]:
-    """Yield a connection without triggers, foreign keys and checks; restore the triggers afterwards."""
+def lawless(path: Path) -> Iterator[sqlite3.Connection | Rows]:
+    """Yield a connection without triggers and foreign keys, and in a file without checks; restore them afterwards."""
+    if is_on_server(path):
+        with lawless_rows(path) as rows:
+            yield rows
+        return
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute("BEGIN IMMEDIATE")
@@ -82,7 +90,7 @@ def rolled_back(path: Path) -> Iterator[Connection]:
         connection.exec_driver_sql("ROLLBACK")
 
 
-def one(connection: sqlite3.Connection, query: str, *values: object) -> tuple[Any, ...]:
+def one(connection: sqlite3.Connection | Rows, query: str, *values: object) -> tuple[Any, ...]:
     """Return the only row."""
     (row,) = connection.execute(query, values).fetchall()
     return tuple(row)
@@ -96,6 +104,9 @@ def contents(path: Path) -> list[str]:
 
 def peek(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
     """Read past our code."""
+    if is_on_server(path):
+        with rows_of(path) as rows:
+            return [tuple(row) for row in rows.execute(query, values).fetchall()]
     with closing(sqlite3.connect(path)) as connection:
         return [tuple(row) for row in connection.execute(query, values)]
 
