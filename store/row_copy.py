@@ -20,7 +20,7 @@ def copy_rows(source: Connection, target: Connection, metadata: MetaData, progre
     total = sum(int(source.scalar(select(func.count()).select_from(one)) or 0) for one in tables)
     done = 0
     for table in tables:
-        rows = source.execution_options(yield_per=_BATCH).execute(select(table).order_by(*table.primary_key))
+        rows = source.execute(select(table).order_by(*table.primary_key).execution_options(yield_per=_BATCH))
         for batch in rows.mappings().partitions():
             target.execute(insert(table), [dict(row) for row in batch])
             done += len(batch)

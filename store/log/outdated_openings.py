@@ -18,9 +18,12 @@ from volens.store.log.audit_log import log_size
 from volens.store.schema import data_tables as tables
 
 SITE_KINDS: Final = frozenset(
-    {"site.created", "signing_key.rotated", "keys.rotated", "keyring.repaired", "backup.begun", "time.corrected"}
+    {
+        *("site.created", "site.copy_begun", "site.moved", "signing_key.rotated", "keys.rotated"),
+        *("keyring.repaired", "backup.begun", "time.corrected"),
+    }
 )
-"""Kinds that name no person and no member of staff, and that the site reads again: about its keys and backups."""
+"""Kinds that name no person and no member of staff, and that the site reads again: about its keys, copies, backups."""
 
 _REFERRING: Final = frozenset({"log_index", "approval_index", "closed_index"})
 _BATCH: Final = 500

@@ -18,6 +18,7 @@ from volens.store.postgres.postgres_policies import check_policies
 from volens.store.postgres.postgres_triggers import Function, Trigger, triggers_of
 from volens.store.schema import data_tables, keyring_tables
 from volens.store.schema.row_laws import data_laws, keyring_laws
+from volens.store.signpost import NAME, SiteMovedError, read_signpost
 
 REVISION_TABLE: Final = "CREATE TABLE alembic_version (version_num TEXT NOT NULL PRIMARY KEY)"
 _ADVICE: Final = "another program changed it; restore it from a backup"
@@ -119,6 +120,7 @@ def check_schema(connection: Connection, name: str, line: str, schema: str) -> N
     """Compare a schema with what this version declares, inside a transaction that the caller rolls back.
 
     Raises:
+        SiteMovedError: there is a signpost.
         TamperError: something is missing, additional or different. The message names the first, in alphabetical order.
     """
     space = _space(connection, schema)
@@ -133,6 +135,8 @@ def check_schema(connection: Connection, name: str, line: str, schema: str) -> N
     connection.exec_driver_sql(f"SET LOCAL search_path = {schema}")
     wanted = tables | set(_rules_of(expected, schema))
     if found != wanted:
+        if ("relation", NAME) in {one[:2] for one in found}:
+            raise SiteMovedError(read_signpost(connection))
         raise TamperError(_difference(name, found, wanted))
 
 

@@ -23,6 +23,7 @@ from volens.store.postgres.postgres_snapshot import PostgresSnapshot, compiled, 
 from volens.store.prepared_query import PreparedQuery
 from volens.store.row_copy import copy_ids, copy_rows
 from volens.store.schema.keyring_tables import first_schedule
+from volens.store.signpost import MOVED, unknown_revision
 
 LOCK_TIMEOUT_S: Final = 5.0
 """How long a write waits for a lock: that of the one writer, or one that another program has on a table."""
@@ -320,11 +321,8 @@ class PostgresEngine:
                     f"there is no site in {self.name}; run 'volens init', or check the database and the schema"
                 )
             current = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        if current not in self._revisions:
-            raise UnavailableError(
-                f"{self.name} was written by a newer Volens (schema {str(current)[:40]!r}, this one knows up to "
-                f"{self._revisions[-1]!r}); upgrade Volens"
-            )
+        if current not in {*self._revisions, MOVED}:
+            raise unknown_revision(self.name, str(current), self._revisions[-1])
 
     def _check_server(self, connection: Connection) -> None:
         if int(connection.exec_driver_sql("SHOW server_version_num").scalar() or 0) < _OLDEST_SERVER:

@@ -34,7 +34,11 @@ _BY_CLASS: Final[tuple[tuple[type[psycopg.Error], type[UnavailableError] | type[
     (errors.InvalidCatalogName, UnavailableError, _NO_DATABASE),
     (errors.DataCorrupted, TamperError, "is damaged; restore it from a backup"),
     (errors.IndexCorrupted, TamperError, "is damaged; restore it from a backup"),
-    (errors.UndefinedTable, TamperError, "lacks a table of Volens; restore it from a backup"),
+    (
+        errors.UndefinedTable,
+        TamperError,
+        "lacks a table of Volens; if the site was moved, the next try says where to, else restore it from a backup",
+    ),
     (errors.InvalidSchemaName, TamperError, "lacks the schema of Volens; restore it from a backup"),
 )
 _REFUSED_CONNECTIONS: Final = (

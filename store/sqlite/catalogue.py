@@ -18,6 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from volens.consent import TamperError, UnavailableError
 from volens.store.engine import SchemaRollout
 from volens.store.schema import data_tables, keyring_tables
+from volens.store.signpost import NAME, QUERY, Signpost, SiteMovedError
 from volens.store.sqlite.expanded_catalogue import Entry, catalogue_digest, extends, plain_entry
 from volens.store.sqlite.triggers import data_triggers, keyring_triggers
 
@@ -99,12 +100,15 @@ def check_catalogue(connection: sqlite3.Connection, name: str, line: str, rollou
     """Check tables, indexes, triggers, views and header of a file; `name` is what errors call it.
 
     Raises:
+        SiteMovedError: there is a signpost.
         TamperError: one is missing, additional or different. The message names the first, in alphabetical order.
         UnavailableError: a newer release has upgraded the file while this process had it open.
     """
     entries, header = _declared(line, tuple(_LINES[line][0].tables.values()))
     found = frozenset(_entries(connection))
     if found != entries and not (rollout is not None and _is_expanded(connection, found, entries, name, rollout)):
+        if ("table", NAME) in {one[:2] for one in found}:
+            raise SiteMovedError(Signpost(*connection.execute(QUERY).fetchone()))
         raise TamperError(_difference(name, found, entries))
     for field, value in _header(connection).items():
         if value != header[field]:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, text
 
-from volens.consent import TamperError, UnavailableError
+from volens.consent import TamperError
 from volens.store.engine import SchemaRollout
+from volens.store.signpost import MOVED, unknown_revision
 
 
 def settle_revision(
@@ -27,15 +28,14 @@ def settle_revision(
     current = revision_of(connection)
     if current is None and not create:
         raise TamperError(f"integrity: {name} is no Volens file; restore it from a backup")
+    if current == MOVED:
+        return current, current  # the catalogue of a moved file is that of a signpost
     wanted: str | None = revisions[-1]
     if current is not None:
         if rollout is not None:
             wanted = rollout.target(current, connection)
         if wanted is None or (rollout is None and current not in revisions):
-            raise UnavailableError(
-                f"{name} was written by a newer Volens (schema {current[:40]!r}, this one knows up to "
-                f"{revisions[-1]!r}); upgrade Volens"
-            )
+            raise unknown_revision(name, current, revisions[-1])
     if wanted != current:
         from volens.store.sqlite import migrator  # noqa: PLC0415  Alembic costs 0.2 s, needed once in a file's life
 

@@ -22,6 +22,7 @@ from volens.consent.invitation import InvitationEndedError, InvitationState, Unk
 from volens.enroll import RestrictionPendingError
 from volens.erase import StopPendingError, Told
 from volens.service.cli import app as cli
+from volens.store.signpost import Signpost, SiteMovedError
 
 
 @pytest.fixture
@@ -376,6 +377,7 @@ def test_every_kind_of_error_has_its_exit_code() -> None:
         RestrictionPendingError: RestrictionPendingError("x", Told()),
         InvitationEndedError: InvitationEndedError(InvitationState.USED),
         UnknownInvitationError: UnknownInvitationError(),
+        SiteMovedError: SiteMovedError(Signpost("x", "x", "x")),
     }
     for kind in kinds(VolensError):
         assert (exit_code_of(made.get(kind) or kind("x")) == 70) is (kind is VolensError), kind
