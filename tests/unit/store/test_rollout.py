@@ -14,6 +14,8 @@ from volens.store.rollout import Revisions, Rollout, Step
 from volens.store.schema.data_tables import REVISIONS
 from volens.store.sqlite.catalogue import digest_of
 
+pytestmark = pytest.mark.of_files  # rollouts on a server are not built
+
 NEXT = "next_expand"
 ADDITIONS = (
     "ALTER TABLE process ADD COLUMN host TEXT",
