@@ -1,8 +1,8 @@
 """Stop channel: tells the other processes of a site on this machine about stops, over Unix sockets that need no disk.
 
 Each process listens on a socket in the abstract namespace of Linux, which has no file. Its name has the device and
-inode of the data file and the id of the process, so ``/proc/self/net/unix`` lists the processes of a site. A request
-and its response are one line of JSON each::
+inode of the data file (of ``databases.json``, if the data is on a server) and the id of the process, so
+``/proc/self/net/unix`` lists the processes of a site. A request and its response are one line of JSON each::
 
     {"stops": [["<receipt id>", "withdrawn"]], "problem": "why it is not committed"}   what the sender has stopped
     {"code": "..."} or {"receipt": "..."}        a withdrawal that a command is about to commit, and perhaps cannot
@@ -40,6 +40,7 @@ from volens.store import DATA_FILE
 from volens.store.people.consents import live_owner
 from volens.store.people.people_search import SeveralPeopleError
 from volens.store.programs import Processes
+from volens.store.site_databases import DATABASES_FILE
 
 ANSWER_S: Final = 1.0
 """How long another process may take to answer. It only adds to a set in memory."""
@@ -60,7 +61,7 @@ class StopChannel:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._data_file = site.home / DATA_FILE
+        self._data_file = _site_file(site.home)
         self._listener: socket.socket | None = None
 
     def start(self) -> None:
@@ -185,7 +186,7 @@ def show_withdrawal(home: Path, *, receipt: bytes | None, code: str | None) -> l
         The ids of the processes that stopped the consent; none if none serves the site, or they refused the code.
     """
     shown = {"code": code} if receipt is None else {"receipt": receipt.decode("utf-8", "replace")}
-    return [str(one.get("process")) for one in _exchange(home / DATA_FILE, shown) if one.get("held") is True]
+    return [str(one.get("process")) for one in _exchange(_site_file(home), shown) if one.get("held") is True]
 
 
 def find_person(home: Path, *, text: str | None, receipt: str | None) -> list[ReceiptId]:
@@ -198,7 +199,7 @@ def find_person(home: Path, *, text: str | None, receipt: str | None) -> list[Re
         InputError: several people have this name.
     """
     sought = {"person": text} if receipt is None else {"receipt_of": receipt}
-    for response in _responses(home / DATA_FILE, sought, timeout_s=FIND_S):
+    for response in _responses(_site_file(home), sought, timeout_s=FIND_S):
         if "problem" in response:
             raise InputError(str(response["problem"]))
         ids = response.get("found")
@@ -216,7 +217,7 @@ def tell_stops(home: Path, stops: Sequence[Stop]) -> list[str]:
     Returns:
         The ids of the processes that stopped them; none if none serves the site.
     """
-    return [str(one.get("process")) for one in _exchange(home / DATA_FILE, {"stops": stops, "problem": ""})]
+    return [str(one.get("process")) for one in _exchange(_site_file(home), {"stops": stops, "problem": ""})]
 
 
 def _exchange(data_file: Path, request: Mapping[str, object], but: str | None = None) -> list[Mapping[str, Any]]:
@@ -238,6 +239,12 @@ def _responses(
             if _is_trusted(one, data_file):
                 one.sendall(line)
                 yield _read_line(one)
+
+
+def _site_file(home: Path) -> Path:
+    """Return the file by which the processes of a home find each other: the data file, or what names its server."""
+    databases = home / DATABASES_FILE
+    return databases if databases.exists() else home / DATA_FILE
 
 
 def _prefix(data_file: Path) -> str:
