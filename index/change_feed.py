@@ -1,4 +1,4 @@
-"""The change feed: polls the audit log and the keyring, and applies in memory what other processes have committed.
+"""The change feed: follows the audit log and the keyring, and applies in memory what other processes have committed.
 
 Every change of references is in the audit log, so the size of the log is the generation of the store. Every erasure
 makes a new store key; a process that notices it unlocks the new keys and zeroes the old ones. Each process reports the
@@ -14,6 +14,7 @@ from typing import Final, final
 
 from volens.consent import UnavailableError
 from volens.index.installation import Installation
+from volens.store import ChangeWaiter
 from volens.store.log import CONSENT_ENDED, kinds_since, log_size
 from volens.store.programs import Processes
 
@@ -88,6 +89,10 @@ class ChangeFeed:
         if problem is not None:
             raise problem
         return self._generation
+
+    def waiter(self) -> ChangeWaiter:
+        """Return what waits for the next change that `follow` may apply; the caller closes it."""
+        return ChangeWaiter([self._store.data, self._store.keyring.engine])
 
     def fill_hot_sets(self) -> bool:
         """Read a few references into a hot set; False if none are left to read. See `Galleries.fill_hot_sets`."""

@@ -1,5 +1,6 @@
 """The open store: engine, transactions, keyring. Sub-rooms hold what belongs to people, programs and the log."""
 
+from volens.store.change_waiter import ChangeWaiter as ChangeWaiter
 from volens.store.engine import Place as Place
 from volens.store.engine import StoreEngine as StoreEngine
 from volens.store.engine_choice import role_sql as role_sql

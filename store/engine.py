@@ -16,16 +16,18 @@ An engine promises:
    comparison that is at most a second old.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, Protocol, TypeAlias, final
 
 from sqlalchemy import Connection, Table
 
 from volens.store.files.file_place import ReadAt
 from volens.store.prepared_query import PreparedQuery, ReadSnapshot
+
+Rows: TypeAlias = list[tuple[Any, ...]]
 
 
 class Place(Protocol):
@@ -100,6 +102,44 @@ class SchemaRollout(Protocol):
         ...
 
 
+class ChangeSignal(Protocol):
+    """A connection on which a database signals commits; `volens.store.change_waiter` waits for it."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable with a signal."""
+        ...
+
+    def drain(self) -> None:
+        """Take the signals that have arrived; UnavailableError if the connection is lost."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class RemoteDatabase(Protocol):
+    """What an engine can do besides if the database is on a server, where each read is a round trip."""
+
+    def begin_read(self, query: PreparedQuery, values: Mapping[str, int]) -> AbstractContextManager[Callable[[], Rows]]:
+        """Send a query, and return what waits for its rows, as committed at a time in between.
+
+        So two databases answer in one round trip. The parameters are whole numbers. A standby, whose answers may be
+        old, raises UnavailableError.
+        """
+        ...
+
+    def signal(self) -> ChangeSignal:
+        """Return a signal of what is committed from now on: entries of the log, new keys.
+
+        A signal may be lost, and says nothing of what has changed.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        ...
+
+
 class StoreEngine(Protocol):
     """One open database."""
 
@@ -111,6 +151,11 @@ class StoreEngine(Protocol):
     @property
     def name(self) -> str:
         """What errors call the database."""
+        ...
+
+    @property
+    def remote(self) -> RemoteDatabase | None:
+        """What it can do on a server; None for a file: reads are cheap, and other processes are found by polling."""
         ...
 
     @property

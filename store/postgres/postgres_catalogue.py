@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from volens.consent import TamperError
+from volens.store.postgres.change_listener import announcements
 from volens.store.postgres.postgres_policies import check_policies
 from volens.store.postgres.postgres_triggers import Function, Trigger, triggers_of
 from volens.store.schema import data_tables, keyring_tables
@@ -107,13 +108,18 @@ def declared(line: str) -> DeclaredSchema:
         "data": (data_tables.metadata, data_laws),
         "keyring": (keyring_tables.metadata, keyring_laws),
     }[line]
-    functions, triggers = triggers_of(metadata, laws())
-    return DeclaredSchema(metadata, tuple(functions), tuple(triggers))
+    (functions, triggers), (announcing, announced) = triggers_of(metadata, laws()), announcements(metadata)
+    return DeclaredSchema(metadata, (*functions, *announcing), (*triggers, *announced))
 
 
 def fingerprint(connection: Connection, schema: str) -> str:
     """Return a value that changes whenever a definition in the schema does; costs one query."""
     return str(connection.scalar(text(_FINGERPRINT), {"space": _space(connection, schema)}))
+
+
+def fingerprint_of(schema: str) -> str:
+    """Return the query of `fingerprint` for a schema, without parameters."""
+    return _FINGERPRINT.replace(":space AS oid", f"'{schema}' AS regnamespace")
 
 
 def check_schema(connection: Connection, name: str, line: str, schema: str) -> None:

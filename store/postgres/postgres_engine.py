@@ -18,8 +18,9 @@ from volens.store.postgres.database_url import DatabaseUrl
 from volens.store.postgres.postgres_catalogue import check_schema, declared, fingerprint
 from volens.store.postgres.postgres_connections import BEGIN, READ, SERVER_START, TRANSACTION_ID, pooled_engine
 from volens.store.postgres.postgres_errors import is_lost, meant, translated
+from volens.store.postgres.postgres_remote import PostgresRemote
 from volens.store.postgres.postgres_self_check import check_refusals
-from volens.store.postgres.postgres_snapshot import PostgresSnapshot, compiled, driver_of
+from volens.store.postgres.postgres_snapshot import PostgresSnapshot, driver_of
 from volens.store.prepared_query import PreparedQuery
 from volens.store.row_copy import copy_ids, copy_rows
 from volens.store.schema.keyring_tables import first_schedule
@@ -80,7 +81,7 @@ class PostgresEngine:
         self.revision = revisions[-1]
         self.attached: dict[str, Any] = {}
         self._engine = pooled_engine(url, self.attached)
-        self._readers: list[psycopg.Connection[Any]] = []
+        self.remote = PostgresRemote(self.name, url.schema, self._new_reader, self._is_due, self._check_against)
         self._compared: str | None = None
         self._compared_at = -float("inf")
         try:
@@ -116,15 +117,9 @@ class PostgresEngine:
 
     def read_value(self, query: PreparedQuery) -> Any:  # noqa: ANN401  whatever the column has
         """Return the one value of a query without parameters, as committed now: one round trip."""
-        self._look_for_changes()
-        with translated(self.name):
-            try:
-                return self._value(query, self._readers.pop() if self._readers else self._new_reader())
-            except psycopg.Error as error:
-                if not is_lost(error):
-                    raise
-                self._close_readers()
-                return self._value(query, self._new_reader())
+        with self.remote.begin_read(query, {}) as rows:
+            ((value,),) = rows()
+        return value
 
     @contextmanager
     def write(self, *, wait: bool = True) -> Generator[Connection]:
@@ -168,7 +163,7 @@ class PostgresEngine:
     def drop_caches(self) -> None:
         """Close the idle connections, so that what the driver holds of deleted rows is overwritten."""
         with overwritten():
-            self._close_readers()
+            self.remote.close()
             self._engine.dispose()
 
     def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
@@ -213,7 +208,7 @@ class PostgresEngine:
 
     def close(self) -> None:
         """Close every connection."""
-        self._close_readers()
+        self.remote.close()
         self._engine.dispose()
 
     def discard(self) -> None:
@@ -243,7 +238,7 @@ class PostgresEngine:
                     connection.close()
                 if is_last or not is_lost(error):
                     raise
-                self._close_readers()
+                self.remote.close()
                 self._engine.dispose()
             except BaseException:
                 if connection is not None:
@@ -295,16 +290,16 @@ class PostgresEngine:
 
     def _check(self, connection: Connection) -> None:
         """Compare the schema again if its definitions changed; looked at once in `CHECK_EVERY_S`."""
-        if self._monotonic() - self._compared_at < CHECK_EVERY_S:
-            return
-        if fingerprint(connection, self.url.schema) != self._compared:
+        if self._is_due():
+            self._check_against(fingerprint(connection, self.url.schema))
+
+    def _is_due(self) -> bool:
+        return self._monotonic() - self._compared_at >= CHECK_EVERY_S
+
+    def _check_against(self, found: str) -> None:
+        if found != self._compared:
             self._compare()
         self._compared_at = self._monotonic()
-
-    def _look_for_changes(self) -> None:
-        if self._monotonic() - self._compared_at >= CHECK_EVERY_S:
-            with self.read():
-                pass
 
     def _compare(self) -> None:
         with self._engine.connect().execution_options(**{BEGIN: "BEGIN"}) as connection, connection.begin() as whole:
@@ -373,25 +368,14 @@ class PostgresEngine:
             return Scrubbed(f"another process uses tables of {self.name}, which cannot be vacuumed")
         return Scrubbed()
 
-    def _value(self, query: PreparedQuery, connection: psycopg.Connection[Any]) -> Any:  # noqa: ANN401  see `read_value`
-        try:
-            ((value,),) = connection.execute(compiled(query)[0]).fetchall()
-        except BaseException:
-            connection.close()
-            raise
-        self._readers.append(connection)
-        return value
-
-    def _new_reader(self) -> psycopg.Connection[Any]:
+    def _new_reader(self, is_fresh: bool = False) -> psycopg.Connection[Any]:  # noqa: FBT001,FBT002  of a callback
+        """Take a connection out of the pool; with `is_fresh` none that is idle, as it may be lost."""
+        if is_fresh:
+            self._engine.dispose()
         pooled = self._engine.raw_connection()
         connection = driver_of(pooled.driver_connection)
         pooled.detach()
         return connection
-
-    def _close_readers(self) -> None:
-        with suppress(IndexError):
-            while True:
-                self._readers.pop().close()
 
 
 def _sequence(table: Table) -> str:

@@ -55,6 +55,7 @@ class SqliteEngine:
         fill: Callable[[Connection], None] | None = None,
         rollout: SchemaRollout | None = None,
     ) -> None:
+        self.remote: None = None
         self.path = path
         self._migrations = migrations
         if create:

@@ -115,15 +115,15 @@ def test_the_secret_of_a_credential_is_stored_nowhere(house: House) -> None:
         "DELETE FROM api_credential",
         (
             "INSERT INTO api_credential VALUES ('x', 'x', 'door', NULL, randomblob(32), 0, "
-            "'2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z', NULL, NULL)"
+            "'2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z', NULL, NULL, NULL)"
         ),
         (
             "INSERT INTO api_credential VALUES ('x', 'x', 'auditor', 'lobby', randomblob(32), 0, "
-            "'2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z', NULL, NULL)"
+            "'2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z', NULL, NULL, NULL)"
         ),
         (
             "INSERT INTO api_credential VALUES ('x', 'x', 'door', 'lobby', randomblob(32), 0, "
-            "'2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z', '2026-01-02T00:00:00Z', NULL)"
+            "'2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z', '2026-01-02T00:00:00Z', NULL, NULL)"
         ),
     ],
 )

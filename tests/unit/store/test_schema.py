@@ -41,7 +41,9 @@ def test_every_declared_table_is_created_and_strict_about_types(files: dict[str,
 def test_ids_that_are_sealed_or_sent_are_never_given_twice(files: dict[str, Path]) -> None:
     found = peek(files["data"], "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")
 
-    assert {name for (name,) in found} == {"badge", "biometric_reference", "passage", "webhook_outbox", "job"}
+    assert {name for (name,) in found} == {
+        *("badge", "biometric_reference", "passage", "webhook_outbox", "job", "lease")
+    }
 
 
 def test_every_declared_index_is_created(files: dict[str, Path]) -> None:
