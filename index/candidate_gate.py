@@ -104,8 +104,12 @@ class CandidateGate:
         return facts.receipt_id in self._stopped or facts.receipt_id in self._paused
 
     def _is_restricted_meanwhile(self, winner: HotFacts) -> bool:
-        """Return whether the person has restricted their consent, here or elsewhere, since this decision began."""
-        if self._store.generation() == self._as_of:
+        """Return whether the person has restricted their consent, here or elsewhere, since this decision began.
+
+        On a server this costs no second round trip: the change feed levels the gallery when it learns of a change.
+        """
+        is_remote = self._store.data.remote is not None
+        if (self._gallery.generation if is_remote else self._store.generation()) == self._as_of:
             return False
         with self._store.read_prepared() as snapshot:
             return is_restricted(snapshot, winner.receipt_id)

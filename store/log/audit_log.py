@@ -85,8 +85,13 @@ def kinds_since(connection: Connection | ReadSnapshot, size: int) -> set[str]:
 
     Not checked: whether a leaf is canonical, which costs five times as much; `verify_log` does that.
     """
+    return kinds_of(leaf for (leaf,) in _SINCE.rows(connection, {"size": size}))
+
+
+def kinds_of(leaves: Iterable[bytes]) -> set[str]:
+    """Return the kinds of the events of leaves; see `kinds_since`."""
     try:
-        return {str(read_json(leaf)["kind"]) for (leaf,) in _SINCE.rows(connection, {"size": size})}
+        return {str(read_json(leaf)["kind"]) for leaf in leaves}
     except (ValueError, KeyError, TypeError):
         raise TamperError("integrity: a leaf of the audit log is malformed; restore the data file") from None
 

@@ -1,0 +1,137 @@
+"""A decision of a node asks the primary once: what it is told is as of a time after the decision began."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from house import MODEL, THRESHOLD, House, Person
+from patience import PATIENCE_S
+from postgres_server import PostgresServer
+
+from benchmarks.latency.delaying_proxy import DelayingProxy
+from volens.consent import ProbeEmbedding, Purpose, TamperError, UnavailableError, UnitVector, permit_probe
+from volens.index import Decision, identify
+from volens.store import read_databases
+from volens.store.postgres import pipelined_reads
+from volens.store.primary_read import MOST_NEWS
+from volens.store.promises import zone_of
+
+LOBBY = Purpose("lobby")
+DATABASES = 2
+"""Data and keyring: each is asked over a connection of its own."""
+
+
+@pytest.fixture
+def engine() -> str:
+    return "server"
+
+
+def probe_of(node: House, person: Person) -> ProbeEmbedding:
+    with node.store.read() as connection:
+        permit = permit_probe(zone_of(connection, LOBBY))
+    return ProbeEmbedding(permit, UnitVector.normalised(person.face), MODEL)
+
+
+def decider(node: House, person: Person) -> Callable[[], Decision]:
+    """Return a decision about a person at a node that is ready for it."""
+    probe = probe_of(node, person)
+
+    def decide() -> Decision:
+        return identify(node.store, node.galleries, probe, THRESHOLD, node.store.now())
+
+    decide()
+    while node.galleries.fill_hot_sets():
+        pass
+    decide()
+    return decide
+
+
+def nothing(_house: House) -> None:
+    """Commit nothing."""
+
+
+def a_consent_elsewhere(house: House) -> None:
+    house.invite()
+
+
+@pytest.mark.parametrize("meanwhile", [nothing, a_consent_elsewhere])
+def test_a_decision_is_one_round_trip(
+    house: House, node: House, proxy: DelayingProxy, meanwhile: Callable[[House], None]
+) -> None:
+    ada = house.admit()
+    decide = decider(node, ada)
+    meanwhile(house)
+    decisions: list[Decision] = []
+    proxy.hold()
+    proxy.count()
+    deciding = threading.Thread(target=lambda: decisions.append(decide()))
+    deciding.start()
+    for _ in range(int(PATIENCE_S / 0.01)):
+        if proxy.sent >= DATABASES or not deciding.is_alive():
+            break
+        deciding.join(0.01)
+    assert (proxy.sent, proxy.answered) == (DATABASES, 0)
+
+    proxy.release()
+    deciding.join()
+
+    assert decisions[0].match is not None
+    assert decisions[0].match.receipt_id == ada.receipt_id
+    assert (proxy.sent, proxy.answered) == (DATABASES, DATABASES)
+
+
+def test_a_withdrawal_before_the_decision_is_never_missed(house: House, node: House) -> None:
+    ada, bob = house.admit(), house.admit()
+    decide, decide_bob = decider(node, ada), decider(node, bob)
+    assert decide().match is not None
+
+    house.withdraw(ada)  # the node follows no feed, and gets no signal
+
+    assert decide().match is None
+    assert decide_bob().match is not None
+
+
+def test_a_decision_survives_a_lost_connection(house: House, node: House, proxy: DelayingProxy) -> None:
+    decide = decider(node, house.admit())
+    proxy.cut()
+    assert decide().match is not None
+    with proxy.refusing(), pytest.raises(UnavailableError, match="does not answer"):
+        decide()
+    assert decide().match is not None
+
+
+def test_many_new_entries_are_read_in_a_transaction(house: House, node: House) -> None:
+    decide = decider(node, house.admit())
+    with house.store.write() as tx:
+        for _ in range(MOST_NEWS + 5):
+            tx.log("service.started", {})
+    assert decide().match is not None
+    (gallery,) = node.galleries.built().values()
+    assert gallery.generation == house.store.generation()
+
+
+def test_a_standby_decides_nothing(house: House, node: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide = decider(node, house.admit())
+    monkeypatch.setattr(pipelined_reads, "_IS_STANDBY", b"SELECT true")
+    with pytest.raises(UnavailableError, match="a standby"):
+        decide()
+
+
+def test_a_log_that_became_shorter_matches_no_one(house: House, node: House) -> None:
+    decide = decider(node, house.admit())
+    (gallery,) = node.galleries.built().values()
+    gallery.generation += 2
+    with pytest.raises(TamperError, match="lost commits"):
+        decide()
+
+
+def test_a_keyring_that_remembers_a_longer_log_matches_no_one(
+    house: House, node: House, server: PostgresServer
+) -> None:
+    decide = decider(node, house.admit())
+    databases = read_databases(house.site.home)
+    assert databases is not None
+    schema = node.store.keyring.engine.name.partition("/")[2]
+    server.run(f"UPDATE {schema}.keyring SET log_size = log_size + 3", databases.keyring)  # noqa: S608
+    with pytest.raises(TamperError, match="lost commits"):
+        decide()
