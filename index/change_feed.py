@@ -15,6 +15,7 @@ from typing import Final, final
 from volens.consent import UnavailableError
 from volens.index.installation import Installation
 from volens.store import ChangeWaiter
+from volens.store.backup import remove_dead_snapshots
 from volens.store.log import CONSENT_ENDED, kinds_since, log_size
 from volens.store.programs import Processes
 
@@ -41,6 +42,7 @@ class ChangeFeed:
         self._generation = 0
         self._followed_at = self._reported_at = -float("inf")
         self._is_reported = False
+        self._epoch = 0
         self.certificate_until: datetime | None = None
         self.decided_at: datetime | None = None
 
@@ -79,6 +81,10 @@ class ChangeFeed:
             if self._store.keyring.refresh():
                 self._store.drop_caches()
                 self._is_reported = False
+            if self._epoch != (epoch := self._store.keyring.epoch):
+                with suppress(UnavailableError):  # files that no key opens any more
+                    remove_dead_snapshots(self._store)
+                self._epoch = epoch
             self._store.now()  # a process whose clock is behind the log is not up to date
             self._followed_at = self._clock()
         except UnavailableError as error:

@@ -145,6 +145,7 @@ class Galleries:
 
     Attributes:
         hot_set_bytes: the most memory of the hot set of each gallery that is built from now on.
+        served: the zones of `serve_only`; None for all.
     """
 
     def __init__(self, store: Store, make_engine: Callable[[int], SearchEngine] = FlatEngine) -> None:
@@ -154,7 +155,27 @@ class Galleries:
         self._make_engine = make_engine
         self._galleries: dict[tuple[Purpose, ModelId], Gallery] = {}
         self._erased: set[ReferenceId] = set()
+        self.served: frozenset[Purpose] | None = None
         self._lock = threading.Lock()
+
+    def serve_only(self, purposes: Iterable[Purpose]) -> None:
+        """Have galleries of these zones only. A claim (1:1) needs no gallery, so it is verified in every zone.
+
+        Raises:
+            InputError: there is no such zone.
+            RefusedError: in a zone the person holds the key, so it has no gallery.
+        """
+        served = frozenset(purposes)
+        with self._store.read() as connection:
+            for purpose in sorted(served):
+                zone_of(connection, purpose).check_searchable()
+        self.served = served
+
+    def load(self, model_id: ModelId, dimension: int) -> None:
+        """Build the galleries of the zones of `serve_only`, from their snapshots if there are any; see `of`."""
+        for purpose in sorted(self.served or ()):
+            with self._store.read() as connection:
+                self.of(connection, purpose, model_id, dimension)
 
     def at(self, purpose: Purpose, model_id: ModelId, dimension: int) -> Gallery:
         """Return a gallery to match with, as the store is now; see `of`.
@@ -187,8 +208,14 @@ class Galleries:
         Raises:
             InputError: the gallery has vectors of another dimension.
             RefusedError: in this zone the person holds the key, so there is no gallery to search.
+            UnavailableError: this process serves other zones; see `serve_only`.
             TamperError: a reference in the store does not open.
         """
+        if self.served is not None and purpose not in self.served:
+            raise UnavailableError(
+                f"this node does not serve zone {purpose!r}; send its doors to a node that does, or add it to the "
+                "setting serve_zone of this one"
+            )
         keyring = self._store.keyring
         with self._lock:
             gallery = self._galleries.get((purpose, model_id))

@@ -42,6 +42,11 @@ class ServiceConfig(Settings, env_prefix=PREFIX):
         description="Most memory for the sealed rows of a zone in one worker: 2,300 MB for a million people with "
         "512-d embeddings. Beyond it, decisions read the database.",
     )
+    serve_zone: list[str] = Field(
+        [],
+        description="Zones in which this node identifies (1:N); it loads their galleries before it is ready. "
+        "Default: all zones, each when it is first needed.",
+    )
     orders: Path | None = Field(
         None, description="Folder for dossiers and answers of erasure orders, outside the home. Without it, no orders."
     )

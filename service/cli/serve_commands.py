@@ -24,6 +24,7 @@ _Options = Annotated[
     SettingsOptions(
         ServiceConfig,
         *("host", "port", "tls_certificate", "tls_key", "behind_proxy", "workers", "model_threads", "waiting"),
+        "serve_zone",
     ),
 ]
 

@@ -64,7 +64,9 @@ def application(
     """
 
     def load_models() -> None:
-        _ = app_state.site.extractor
+        extractor, galleries = app_state.site.extractor, app_state.site.installation.galleries
+        if galleries.served is not None:
+            galleries.load(extractor.model.model_id, extractor.model.dimension)
         use_calling_threads_only()
 
     @asynccontextmanager

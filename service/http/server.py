@@ -20,7 +20,7 @@ from cryptography.x509 import load_pem_x509_certificates
 from fastapi import FastAPI
 
 from volens import Site
-from volens.consent import InputError, UnavailableError
+from volens.consent import InputError, UnavailableError, parse_purpose
 from volens.service.http.app_state import AppState
 from volens.service.http.bodies import MAX_FRAME_BYTES
 from volens.service.http.connections import HEADER_TIMEOUT_S, PER_ADDRESS, limited
@@ -204,6 +204,8 @@ def serve_site(
     bound_heap()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     site.installation.galleries.hot_set_bytes = config.hot_set_mb << 20
+    if config.serve_zone:
+        site.installation.galleries.serve_only(map(parse_purpose, config.serve_zone))
     app_state = AppState(
         site,
         config.model_threads,

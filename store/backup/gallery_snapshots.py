@@ -4,6 +4,9 @@ A snapshot is a file of sealed parts, under a key that is made for it and stored
 zone, model, projection key and to the head of the audit log at which the gallery was. The next change of the store key,
 in an erasure, destroys this key too, so that no copy of the file opens afterwards; the file is then removed.
 
+Each home has files of its own. If several nodes use one site on a server, the keyring has a key for the file of each;
+a node that never comes back leaves a key until the next change of the store key.
+
 A snapshot is a cache. If it is missing, newer than the data file, changed, or of another store, that is no error: the
 gallery is built from the sealed embeddings. Nor can it cause a match, because the store decides.
 """
@@ -89,8 +92,9 @@ def open_snapshot(
         raises TamperError if the file was changed, and UnavailableError if it cannot be read.
     """
     with store.keyring.read() as keys:
-        row = keys.execute(select(tables.gallery_snapshot).where(_of(purpose, model_id))).one_or_none()
-    if row is None or row.epoch != epoch or row.log_size > audit_log.log_size(connection):
+        rows = [one for one in _here(store, keys, purpose, model_id) if one.epoch == epoch]
+    row = max(rows, key=lambda one: int(one.log_size), default=None)
+    if row is None or row.log_size > audit_log.log_size(connection):
         return None
     if audit_log.root_at(connection, row.log_size) != row.log_root:
         return None
@@ -99,9 +103,9 @@ def open_snapshot(
 
 
 def has_snapshot(store: Store, purpose: Purpose, model_id: ModelId) -> bool:
-    """Return whether a gallery has a snapshot."""
+    """Return whether a gallery has a snapshot in this home."""
     with store.keyring.read() as keys:
-        return keys.scalar(select(_snapshot.name).where(_of(purpose, model_id))) is not None
+        return bool(_here(store, keys, purpose, model_id))
 
 
 def remove_dead_snapshots(store: Store) -> None:
@@ -122,7 +126,7 @@ def remove_dead_snapshots(store: Store) -> None:
 
 
 def _store_key(store: Store, state: GalleryState, key: SnapshotKey, *, root: bytes, name: str, parts: int) -> bool:
-    """Store the key in the keyring; this replaces the older snapshot's key. False if the log has grown since.
+    """Store the key in the keyring; this replaces the key of this home's older one. False if the log has grown since.
 
     An erasure first commits to the log, and then destroys keys under the keyring's write lock. So either the log
     already shows the erasure, or the erasure will still destroy the key that is stored now.
@@ -132,7 +136,11 @@ def _store_key(store: Store, state: GalleryState, key: SnapshotKey, *, root: byt
         with store.read() as data:
             if audit_log.log_size(data) != state.log_size or state.epoch != keyring.projection_epoch:
                 return False
-        connection.execute(delete(tables.gallery_snapshot).where(_of(state.purpose, state.model_id)))
+        older = [one.name for one in _here(store, connection, state.purpose, state.model_id)]
+        replaced = _of(state.purpose, state.model_id)
+        if store.data.remote is not None:
+            replaced &= _snapshot.name.in_(older)  # the others are of other nodes
+        connection.execute(delete(tables.gallery_snapshot).where(replaced))
         wrapped = sealing.seal(key.buffer, keys.store_key, _key_context(store, state, name), store.random)
         values = {**asdict(state), "name": name, "log_root": root, "parts": parts, "wrapped": wrapped}
         connection.execute(insert(tables.gallery_snapshot), values)
@@ -168,6 +176,12 @@ def _context(store: Store, state: GalleryState, root: bytes, name: str, at: int,
 def _key_context(store: Store, state: GalleryState, name: str) -> bytes:
     of_gallery = (store.keyring.site_id, state.purpose, state.model_id, str(state.epoch))
     return sealing.context("gallery snapshot key", *of_gallery, name)
+
+
+def _here(store: Store, keys: Connection, purpose: Purpose, model_id: ModelId) -> list[Row[Any]]:
+    """Return the snapshots of a gallery whose files are in this home."""
+    rows = keys.execute(select(tables.gallery_snapshot).where(_of(purpose, model_id)))
+    return [row for row in rows if (_folder(store) / row.name).exists()]
 
 
 def _of(purpose: Purpose, model_id: ModelId) -> Any:  # noqa: ANN401  a condition

@@ -179,9 +179,9 @@ key_rotation: Final = build_table(
 
 gallery_snapshot: Final = build_table(
     "gallery_snapshot",
-    col.key(col.text("purpose")),
-    col.key(col.text("model_id")),
-    col.text_of("name", 32),
+    col.key(col.text_of("name", 32)),
+    col.text("purpose"),
+    col.text("model_id"),
     col.integer("epoch"),
     col.integer("log_size", ">= 1"),
     col.bytes_of("log_root", 32),
