@@ -6,7 +6,7 @@ import psycopg
 from psycopg.types.numeric import IntLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import Pool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
 
 from volens.store.postgres.database_url import DatabaseUrl
 from volens.store.postgres.postgres_errors import is_lost
@@ -22,6 +22,7 @@ TRANSACTION_ID: Final = "volens_transaction_id"
 """Where the information of a connection has the id of its transaction, if its beginning asked for it."""
 SERVER_START: Final = "volens_server_start"
 """Where it has since when its server runs: another server, or one that was restarted, has another value."""
+_POOL: Final = "volens_pool"
 _LOST_AFTER_MS: Final = 10_000
 _DEFAULTS: Final = {
     "connect_timeout": CONNECT_TIMEOUT_S,
@@ -65,6 +66,13 @@ def pooled_engine(url: DatabaseUrl, attached: dict[str, Any], pool: type[Pool] =
             "SELECT pg_postmaster_start_time()::text",
         )
         record.info[SERVER_START] = started
+        record.info[_POOL] = engine.pool
+
+    @event.listens_for(engine, "checkin")
+    def _on_return(_connection: object, record: ConnectionPoolEntry) -> None:
+        """Close a connection that was in use when the idle ones were closed: its pool is not used any more."""
+        if record.info.get(_POOL) is not engine.pool:
+            record.invalidate()
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
