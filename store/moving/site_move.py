@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from sqlalchemy import Connection, MetaData, select, update
+from sqlalchemy import Connection, MetaData, delete, insert, select, update
 
 from volens.consent import InputError, TamperError, UnavailableError, VolensError
 from volens.store.database_place import DatabasePlace
@@ -35,7 +35,13 @@ from volens.store.files.private_files import sync_folder
 from volens.store.keys.key_change import renew_root_key
 from volens.store.keys.keyring import Keyring
 from volens.store.keys.root_key.holder import root_keys
-from volens.store.keys.root_key.holder_choice import holder_at
+from volens.store.keys.root_key.holder_choice import (
+    hand_over_record,
+    holder_by_home,
+    keep_record,
+    shorten_record,
+)
+from volens.store.keys.root_key.key_record import RECORD_FILE
 from volens.store.keys.secrets import Random
 from volens.store.keys.unlocking import unlock_keyring
 from volens.store.log import audit_log
@@ -171,12 +177,16 @@ class _Move:
             raise UnavailableError(
                 f"{len(others)} other processes serve this site; end them, wait 15 s, and run this again"
             )
+        revisions = {"data": store.data.revision, "keyring": store.keyring.engine.revision}
+        if any(self._source[line].revision != revisions[line] for line in _LINES):
+            raise UnavailableError("the schema is between two releases; let the rollout end, then run this again")
         self._check_target(post.site_id)
         with store.write() as tx:
             tx.log(COPY_BEGUN, {"move_id": post.move_id})
         # 2. The data's lock is released, and so its signpost is committed, first.
         with store.keyring.write() as keys, store.data.write() as rows:
             source = {"data": (store.data, rows), "keyring": (store.keyring.engine, keys)}
+            keep_record(self._home)
             with ExitStack() as on_failure:
                 on_failure.callback(self._remove_drafts)
                 with ExitStack() as copies:
@@ -208,6 +218,7 @@ class _Move:
             sync_folder(self._home)
         else:
             write_databases(self._home, self._to)
+            shorten_record(self._home)
         # 10.
         return Moved(self.place, copied, all(scrubbed), self._renew_keys())
 
@@ -266,7 +277,7 @@ class _Move:
 
     def _store_of(self, data: StoreEngine, keyring: StoreEngine) -> Store:
         """Return a store over engines of the new place."""
-        holder = holder_at(self._home, self._random)
+        holder = holder_by_home(self._home, self._random)
         site_id, unlocked = unlock_keyring(keyring, lambda: root_keys(holder))
         return Store(self._home, data, Keyring(keyring, site_id, unlocked, holder), self._clock, self._random)
 
@@ -296,6 +307,11 @@ class _Move:
                     tx.log(SITE_MOVED, details)
             with store.keyring.write() as connection:
                 connection.execute(update(keyring_tables.keyring).values(root_key_due=1))
+                # A key that a service wrapped is in the home, or on a server in the keyring's database.
+                of_record = keyring_tables.shared_document.c.name == RECORD_FILE
+                connection.execute(delete(keyring_tables.shared_document).where(of_record))
+                if self._to is not None:
+                    hand_over_record(self._home, _SharedRow(connection))
         finally:
             store.seals.close()
             store.keyring.unlocked.wipe()
@@ -309,6 +325,21 @@ class _Move:
             with store.keyring.read() as connection:
                 return not connection.scalar(select(keyring_tables.keyring.c.root_key_due))
         return False
+
+
+@final
+class _SharedRow:
+    """The shared record of the root key, written in the transaction of a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def read(self) -> bytes | None:
+        raise AssertionError
+
+    def write(self, data: bytes) -> None:
+        values = {"name": RECORD_FILE, "content": data.decode("ascii")}
+        self._connection.execute(insert(keyring_tables.shared_document).values(values))
 
 
 def _filled_from(

@@ -106,9 +106,9 @@ def check_catalogue(connection: sqlite3.Connection, name: str, line: str, rollou
     """
     entries, header = _declared(line, tuple(_LINES[line][0].tables.values()))
     found = frozenset(_entries(connection))
+    if ("table", NAME) in {one[:2] for one in found}:
+        raise SiteMovedError(Signpost(*connection.execute(QUERY).fetchone()))
     if found != entries and not (rollout is not None and _is_expanded(connection, found, entries, name, rollout)):
-        if ("table", NAME) in {one[:2] for one in found}:
-            raise SiteMovedError(Signpost(*connection.execute(QUERY).fetchone()))
         raise TamperError(_difference(name, found, entries))
     for field, value in _header(connection).items():
         if value != header[field]:

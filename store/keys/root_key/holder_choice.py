@@ -8,7 +8,14 @@ from volens.store.engine_choice import server_document
 from volens.store.keys.root_key.aws_kms import AwsKms
 from volens.store.keys.root_key.holder import RootKeyHolder
 from volens.store.keys.root_key.key_file import FileHolder
-from volens.store.keys.root_key.key_record import RECORD_FILE, RecordPlace, RootKeyRecord, read_record, write_record
+from volens.store.keys.root_key.key_record import (
+    RECORD_FILE,
+    RecordPlace,
+    RootKeyRecord,
+    SharedDocument,
+    read_record,
+    write_record,
+)
 from volens.store.keys.root_key.key_url import (
     FileLocation,
     KeyringLocation,
@@ -67,6 +74,55 @@ def holder_at(home: Path, random: Random) -> RootKeyHolder:
         return _holder(home, record, random, server_document(home, RECORD_FILE))
     except InputError:
         raise TamperError(f"integrity: {RECORD_FILE} has a root key URL that is not valid; restore it") from None
+
+
+def keep_record(home: Path) -> None:
+    """Write the whole record of a site on a server into its home too, before the keyring there is moved away.
+
+    Raises:
+        UnavailableError, TamperError: the record cannot be read or written.
+    """
+    shared = server_document(home, RECORD_FILE)
+    record = None if shared is None else read_record(shared)
+    if record is not None:
+        write_record(home, record)
+
+
+def holder_by_home(home: Path, random: Random) -> RootKeyHolder:
+    """Return the holder by the home alone, which has the whole record: its keyring is being moved (`keep_record`).
+
+    Raises:
+        UnavailableError, TamperError: the record in the home cannot be read.
+    """
+    record = read_record(home)
+    if record is None:
+        return FileHolder(home / ROOT_KEY_FILE, DEFAULT_URL, random)
+    try:
+        return _holder(home, record, random)
+    except InputError:
+        raise TamperError(f"integrity: {RECORD_FILE} has a root key URL that is not valid; restore it") from None
+
+
+def hand_over_record(home: Path, place: SharedDocument) -> None:
+    """Write the record of a home into a document that nodes will share, if a key service wrapped the key.
+
+    Raises:
+        UnavailableError, TamperError: the record cannot be read or written.
+    """
+    record = read_record(home)
+    if record is not None and record.wrapped is not None:
+        write_record(place, record)
+
+
+def shorten_record(home: Path) -> None:
+    """Leave only the URL in the home of a site whose record is on a server now.
+
+    Raises:
+        UnavailableError, TamperError: the record cannot be read or written.
+    """
+    record = read_record(home)
+    if record is not None and record.wrapped is not None:
+        write_record(home, RootKeyRecord(record.site_id, record.url))
 
 
 def _holder(home: Path, record: RootKeyRecord, random: Random, shared: RecordPlace | None = None) -> RootKeyHolder:
