@@ -41,8 +41,35 @@ SLOW = (
     "packaging",
 )
 ENGINES = ("files", "server")
-BOTH_ENGINES = {"unit/store", "unit/erase", "unit/rights", "erasure"}
-"""Folders whose tests of a site run with SQLite and with PostgreSQL."""
+BOTH_ENGINES = {
+    "unit/erase/test_many.py",
+    "unit/erase/test_prove.py",
+    "unit/erase/test_revocations.py",
+    "unit/erase/test_sweep.py",
+    "unit/erase/test_recipients.py",
+    "unit/erase/test_requests.py",
+    "unit/erase/test_access_answer.py",
+    "unit/erase/test_outdated_staff.py",
+    "unit/store/test_consents.py",
+    "unit/store/test_admission.py",
+    "unit/store/test_idempotency_store.py",
+    "unit/store/test_promises.py",
+    "unit/store/test_senders.py",
+    "unit/store/test_jobs.py",
+    "unit/store/test_inbox.py",
+    "unit/store/test_staff.py",
+    "unit/store/test_row_seals.py",
+    "unit/store/test_standing_consents.py",
+    "unit/store/test_log_growth.py",
+    "unit/store/test_site_defaults.py",
+    "unit/store/test_door_reports.py",
+    "unit/store/test_processing_records.py",
+    "unit/rights/test_decision_explanation.py",
+    "unit/rights/test_breach_facts.py",
+    "unit/rights/test_refusal_explanation.py",
+    "unit/rights/test_sketches_in_answers.py",
+}
+"""Modules whose tests of a site run with SQLite and with PostgreSQL; a server costs each test half a second."""
 LONGEST = {"test_no_tell_tale.py", "test_service_memory.py", "test_large_frames.py"}
 """In other folders."""
 
@@ -82,10 +109,10 @@ def server_template(server: PostgresServer, tmp_path_factory: pytest.TempPathFac
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test of a site in the folders of `BOTH_ENGINES` on both engines, unless it says that it is of one."""
-    folder = metafunc.definition.path.relative_to(Path(__file__).parent).parent.as_posix()
+    """Run every test of a site in the modules of `BOTH_ENGINES` on both engines, unless it says that it is of one."""
+    module = metafunc.definition.path.relative_to(Path(__file__).parent).as_posix()
     is_of_files = metafunc.definition.get_closest_marker("of_files") is not None
-    if "engine" in metafunc.fixturenames and folder in BOTH_ENGINES and not is_of_files:
+    if "engine" in metafunc.fixturenames and module in BOTH_ENGINES and not is_of_files:
         metafunc.parametrize("engine", ENGINES, indirect=True)
 
 

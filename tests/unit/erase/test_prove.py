@@ -17,6 +17,7 @@ def box_of(house: House, person: Person) -> bytes:
     return reference.sealed_embedding
 
 
+@pytest.mark.of_files
 def test_nothing_is_found_of_an_erased_person(house: House) -> None:
     person = house.admit()
     erased = house.withdraw(person)
@@ -51,6 +52,7 @@ def test_a_copy_restored_years_later_is_found_and_named(house: House, where: str
     assert not house.site.erasures.prove([person.receipt_id]).hits
 
 
+@pytest.mark.of_files
 def test_a_row_or_a_secret_that_exists_again_is_reported(house: House) -> None:
     person = house.admit()
     house.withdraw(person)

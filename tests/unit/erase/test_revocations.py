@@ -52,6 +52,7 @@ def test_a_message_is_recorded_when_matching_has_stopped(
     assert end[0] == "left"
 
 
+@pytest.mark.of_files
 def test_an_erasure_that_cannot_finish_has_stopped_matching_and_is_in_the_journal(
     impatient: House, sender: Sender
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_sweep_carries_out_what_was_accepted(house: House, sender: Sender) -> 
     assert in_force(house) == []
 
 
+@pytest.mark.of_files
 def test_all_messages_are_carried_out_though_one_erasure_cannot_finish(impatient: House, sender: Sender) -> None:
     house = impatient
     for _ in range(3):

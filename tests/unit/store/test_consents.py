@@ -122,6 +122,7 @@ def test_a_name_in_the_row_of_another_person_does_not_open(house: House) -> None
         name(house, bob)
 
 
+@pytest.mark.of_files
 @pytest.mark.parametrize(
     "change",
     [
@@ -219,6 +220,7 @@ def test_a_name_is_none_after_the_end_of_the_consent(house: House) -> None:
     assert name(house, person) is None
 
 
+@pytest.mark.of_files
 def test_the_rows_are_deleted_even_with_foreign_keys_off(house: House) -> None:
     person = house.admit()
     with closing(sqlite3.connect(house.site.home / DATA)) as connection:
@@ -240,6 +242,7 @@ def test_an_ended_consent_is_never_put_in_force_again_by_the_database(house: Hou
         tx.connection.exec_driver_sql(f"INSERT INTO live_consent VALUES {row}")  # noqa: S608  names of our own
 
 
+@pytest.mark.of_files
 @pytest.mark.parametrize("expires_at", ["2099-05-31T00:00:00Z", "9999-01-01T00:00:00Z"])
 def test_a_consent_is_never_in_force_for_longer_than_was_signed(house: House, expires_at: str) -> None:
     person = house.invite()
@@ -276,6 +279,7 @@ ROWS: dict[str, tuple[str, object, type[VolensError], str]] = {
 }
 
 
+@pytest.mark.of_files
 @pytest.mark.parametrize("case", ROWS)
 def test_a_changed_receipt_row_is_detected(house: House, case: str) -> None:
     column, value, kind, words = ROWS[case]

@@ -101,6 +101,7 @@ def test_a_response_about_a_person_is_erased_counted_and_searched_for(house: Hou
     assert responses_of(house).begin(KEY, ONE) is None
 
 
+@pytest.mark.of_files
 def test_a_copy_of_the_file_does_not_open_a_response_after_the_consent_ended(house: House) -> None:
     person = house.admit()
     responses_of(house).begin(KEY, ONE)

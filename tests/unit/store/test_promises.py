@@ -153,6 +153,7 @@ def test_promises_are_logged(house: House) -> None:
     assert log == [(f'{{"language":"fr","sha256":"{sha256(b"un").hexdigest()}","version":1,"zone":"lobby"}}',)]
 
 
+@pytest.mark.of_files
 def test_the_database_refuses_a_second_version_of_the_same_number(house: House, tx: Transaction) -> None:
     add_notice(tx, LOBBY, "en", b"two")
     row = "SELECT purpose, language, version, 'other', sha256, published_at, NULL FROM notice"

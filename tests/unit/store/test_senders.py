@@ -96,6 +96,7 @@ def test_an_invalid_external_id_is_refused_before_anything_is_recorded(house: Ho
     assert house.site.status().zones[0].live_consents == 0
 
 
+@pytest.mark.of_files
 def test_an_external_id_without_a_live_consent_is_refused(house: House) -> None:
     person = house.invite()
     house.withdraw(person)
