@@ -1,0 +1,138 @@
+"""Identifications of one site, or of its copy in files, over several ways to the database, in turn."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+from sqlalchemy import URL, make_url
+
+from benchmarks.enrolling import enroll_face
+from benchmarks.scaling.doors import MODEL, THRESHOLD
+from volens import Site
+from volens.consent import ConsentedEmbedding, ProbeEmbedding, SubjectKey, UnitVector, permit_probe
+from volens.consent.embedding import FloatArray
+from volens.index import identify
+from volens.service.sample_notice import publish_sample_notice
+from volens.store import server_databases
+from volens.store.site_databases import write_databases
+
+DIMENSION: Final = 128
+WARM: Final = 10
+DELAYS_MS: Final = {"TCP through the proxy": 0.0, "+ 1 ms": 1.0, "+ 5 ms": 5.0}
+"""Ways over the proxy, and the milliseconds that it adds to each round trip."""
+
+_Nanoseconds = dict[str, list[int]]
+
+
+def observe(folder: Path, server: URL, people: int, turns: int, seed: int) -> dict[str, Any]:
+    """Return the nanoseconds of whole identifications and of bare round trips, for each way to the database.
+
+    Args:
+        folder: empty, for the homes.
+        server: URL of a PostgreSQL database without a site, over a Unix socket.
+        people: enrolled, each with one reference.
+        turns: identifications for each way; each turn uses all ways, with the same face.
+        seed: of the faces.
+    """
+    rng = np.random.default_rng(seed)
+    faces = [_face(rng) for _ in range(people)]
+    with ExitStack() as open_until_the_end:
+        sites = {"files": open_until_the_end.enter_context(_filled(folder / "files", faces, None))}
+        routes = {"PostgreSQL, Unix socket": server}
+        with _filled(folder / "server", faces, server):
+            pass  # closed: further nodes have homes of their own
+        for way, delay_ms in DELAYS_MS.items():
+            port = open_until_the_end.enter_context(_proxy(server, delay_ms / 2000))
+            routes[way] = server.difference_update_query(["host"]).set(host="127.0.0.1", port=port)
+        for way, url in routes.items():
+            write_databases(folder / "server", server_databases(_text(url)))
+            sites[way] = open_until_the_end.enter_context(Site.open(folder / "server"))
+        pings = {way: open_until_the_end.enter_context(_ping(url)) for way, url in routes.items()}
+        identify_ns: _Nanoseconds = {way: [] for way in sites}
+        trip_ns: _Nanoseconds = {way: [] for way in routes}
+        for site in sites.values():
+            _decide(site, faces[0])
+            while site.feed.fill_hot_sets():
+                pass
+        for turn in range(WARM + turns):
+            for way, site in sites.items():
+                identify_ns[way].append(_decide(site, faces[turn % people]))
+            for way, connection in pings.items():
+                trip_ns[way].append(_trip(connection))
+    return {
+        "people": people,
+        "dimension": DIMENSION,
+        "identify_ns": {way: times[WARM:] for way, times in identify_ns.items()},
+        "trip_ns": {way: times[WARM:] for way, times in trip_ns.items()},
+    }
+
+
+@contextmanager
+def _filled(home: Path, faces: Sequence[FloatArray], url: URL | None) -> Generator[Site]:
+    databases = None if url is None else server_databases(_text(url))
+    with Site.create(home, name="benchmark", contact="tester", databases=databases) as site:
+        site.add_zone("door", custody="operator", justification="measured", alternative="none", retention_days=30)
+        site.declarations.declare_zone("door", {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
+        notice = publish_sample_notice(site, "door", more="benchmark")
+        for face in faces:
+            key = SubjectKey.from_seed(os.urandom(32))
+            receipt = site.give_consent(notice, name="person", jurisdiction="FR", key=key).receipt
+            vector = UnitVector.normalised(face)
+            enroll_face(site.installation.store, receipt, partial(ConsentedEmbedding, vector=vector, model_id=MODEL))
+        yield site
+
+
+def _decide(site: Site, face: FloatArray) -> int:
+    """Identify a person who is enrolled; return the nanoseconds."""
+    store, galleries = site.installation.store, site.installation.galleries
+    probe = ProbeEmbedding(permit_probe(site.zones.get("door")), UnitVector.normalised(face), MODEL)
+    start = time.perf_counter_ns()
+    decision = identify(store, galleries, probe, THRESHOLD, store.now())
+    took = time.perf_counter_ns() - start
+    if decision.match is None:
+        raise RuntimeError("a person who is enrolled was not identified")
+    return took
+
+
+@contextmanager
+def _proxy(server: URL, delay_s: float) -> Generator[int]:
+    """Run a proxy in a process of its own, which does not share our interpreter; yield its port."""
+    host, port = str(server.query.get("host", server.host)), str(server.port or 5432)
+    command = (sys.executable, "-m", "benchmarks.latency.delaying_proxy", host, port, str(delay_s))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:  # noqa: S603
+        if process.stdout is None or process.stdin is None:
+            raise RuntimeError("the proxy has no pipes")
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.stdin.close()  # it ends then
+
+
+@contextmanager
+def _ping(url: URL) -> Generator[psycopg.Connection[Any]]:
+    plain = make_url(_text(url)).set(drivername="postgresql")
+    with psycopg.connect(plain.render_as_string(hide_password=False), autocommit=True) as connection:
+        yield connection
+
+
+def _trip(connection: psycopg.Connection[Any]) -> int:
+    start = time.perf_counter_ns()
+    connection.execute("SELECT 1")
+    return time.perf_counter_ns() - start
+
+
+def _face(rng: np.random.Generator) -> FloatArray:
+    face = rng.standard_normal(DIMENSION).astype(np.float32)
+    return np.asarray(face / np.linalg.norm(face), dtype=np.float32)
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
