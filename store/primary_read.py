@@ -11,7 +11,7 @@ from typing import Final, final
 from sqlalchemy import bindparam, select
 
 from volens.consent import TamperError, UnavailableError
-from volens.store.log import kinds_of
+from volens.store.log.audit_log import kinds_of
 from volens.store.prepared_query import PreparedQuery
 from volens.store.schema import data_tables, keyring_tables
 from volens.store.store import Store

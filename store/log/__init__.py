@@ -3,7 +3,6 @@
 from volens.store.log.audit_log import LogReport as LogReport
 from volens.store.log.audit_log import entries_about_no_person as entries_about_no_person
 from volens.store.log.audit_log import erase_openings as erase_openings
-from volens.store.log.audit_log import kinds_of as kinds_of
 from volens.store.log.audit_log import kinds_since as kinds_since
 from volens.store.log.audit_log import log_size as log_size
 from volens.store.log.audit_log import newest_time as newest_time
