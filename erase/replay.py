@@ -34,7 +34,9 @@ from volens.store.log import (
     unopenable,
 )
 from volens.store.log.forgotten_ends import forgotten_size
+from volens.store.log.freshness import RECOVER
 from volens.store.promises.jurisdiction_clocks import SHIPPED
+from volens.store.site_databases import is_on_server
 
 DRAFT: Final = ".restoring"
 Progress = Callable[[int, int], None]
@@ -165,6 +167,8 @@ def _in_place(
 ) -> Restored:
     if order.keyring is not None or order.root_key is not None:
         raise InputError("--in-place uses the home's own keyring and root key; leave out --keyring and --root-key")
+    if is_on_server(home):
+        raise InputError(f"got a home whose databases are on a server, and --in-place puts files in place; {RECOVER}")
     if not home.is_dir() or not (home / KEYRING_FILE).is_file():
         raise InputError(f"there is no keyring in {home} to restore by; restore into a new home, with --keyring")
     with restore.fresh_folder(home / DRAFT) as draft:

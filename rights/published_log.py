@@ -77,7 +77,7 @@ class PublishedLog:
             TamperError: a shard does not hold, or is not the one that the keyring remembers.
         """
         with self._store.read() as connection:
-            check_shards(connection, self._store.keyring)
+            check_shards(self._store.folder, connection, self._store.keyring)
             return verify_shards(connection, self._store.verifier_key, name)
 
     def verify_rows(self) -> None:

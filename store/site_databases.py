@@ -58,6 +58,11 @@ def read_databases(home: Path) -> SiteDatabases | None:
     return found
 
 
+def is_on_server(home: Path) -> bool:
+    """Return whether the databases of a home are on a server, which are recovered there and not by `volens restore`."""
+    return (home / DATABASES_FILE).exists()
+
+
 def write_databases(home: Path, databases: SiteDatabases) -> None:
     """Write the file atomically."""
     document = {"version": _VERSION, "data": databases.data, "keyring": databases.keyring}

@@ -259,9 +259,9 @@ class Store:
                     kept = home_evidence(folder, connection, store.verifier_key)
                     if (misfit := find_rollback(folder, connection, keyring, kept)) is not None:
                         raise misfit.error()
-                    check_newest(connection, keyring, store.seals.newer_than)
+                    check_newest(folder, connection, keyring, store.seals.newer_than)
                     # 3.
-                    store.keyring_repair = repair_keyring(connection, keyring, random, store.now())
+                    store.keyring_repair = repair_keyring(folder, connection, keyring, random, store.now())
                     remember(keyring, connection, store.seals.codes_of)
             if store.keyring_repair is not None:
                 with store.write() as tx:

@@ -52,5 +52,5 @@ def unlock_keyring(
             break
     raise problem or TamperError(
         f"integrity: {engine.name} does not open with this root key; use the root key that was made with it, or put "
-        "the newest keyring.db back"
+        f"the newest {engine.name} back"
     )

@@ -16,6 +16,12 @@ from volens.store.log.keyring_memory import MEMORY_CHANGED, Memory
 
 RESTORE_IN_PLACE: Final = "volens restore --in-place"
 RESTORE: Final = f"run '{RESTORE_IN_PLACE}'"
+_RECOVERED: Final = (
+    "on the server, to the last commit (a replica, or point-in-time recovery); {older} from before cannot be used"
+)
+RECOVER: Final = f"stop all nodes, and recover the data {_RECOVERED.format(older='a dump')}"
+RECOVER_KEYRING: Final = f"stop all nodes, and recover the keyring {_RECOVERED.format(older='a dump')}"
+_RECOVER_BOTH: Final = f"stop all nodes, and recover data and keyring {_RECOVERED.format(older='dumps')}"
 
 
 @final
@@ -40,6 +46,7 @@ class Facts:
         undone: how many consents are in force in the data file, but ended according to the keyring.
         evidence: what was kept; `abandoned` are heads, by size and root, that a restore gave up.
         certificates: a folder with certificates that prove withdrawals; None if there is none.
+        on_server: the databases are not files but on a server, which has its own means to recover them.
     """
 
     log_size: int
@@ -49,6 +56,7 @@ class Facts:
     evidence: Sequence[Evidence] = ()
     abandoned: AbstractSet[tuple[int, bytes]] = field(default=frozenset())
     certificates: str | None = None
+    on_server: bool = False
 
 
 @final
@@ -72,36 +80,58 @@ def find_misfit(facts: Facts) -> Misfit | None:
     3. No consent is in force that the keyring knows to have ended.
     4. The log contains every log of the evidence: data file and keyring are not both older copies.
     """
-    return misfit_of_memory(facts.log_size, facts.memory, facts.certificates) or _undone(facts) or _older_copies(facts)
+    found = misfit_of_memory(facts.log_size, facts.memory, facts.certificates, on_server=facts.on_server)
+    return found or _undone(facts) or _older_copies(facts)
 
 
-def misfit_of_memory(log_size: int, memory: Memory | None, certificates: str | None = None) -> Misfit | None:
+def cure(*, on_server: bool) -> str:
+    """Return what the operator does about data that are older than the keyring."""
+    return RECOVER if on_server else RESTORE
+
+
+def data_name(*, on_server: bool) -> str:
+    """Return what sentences call the data."""
+    return "database" if on_server else "data file"
+
+
+def _proof(certificates: str | None) -> str:
+    return "--accept-lost-withdrawals" if certificates is None else f"--replay {certificates}"
+
+
+def misfit_of_memory(
+    log_size: int, memory: Memory | None, certificates: str | None = None, *, on_server: bool = False
+) -> Misfit | None:
     """Return what does not hold of 1, and of the sizes in 2; for the arguments see `Facts`."""
+    data = data_name(on_server=on_server)
     # 1.
+    if memory is None and on_server:
+        return Misfit(MEMORY_CHANGED, RECOVER_KEYRING)
     if memory is None:
-        cure = f"{RESTORE_IN_PLACE} {_proof(certificates)}"
-        return Misfit(MEMORY_CHANGED, f"put the newest keyring.db back; if there is none, run '{cure}'")
+        command = f"{RESTORE_IN_PLACE} {_proof(certificates)}"
+        return Misfit(MEMORY_CHANGED, f"put the newest keyring.db back; if there is none, run '{command}'")
     if memory.restoring:
         return Misfit("a restore of this site was not finished", f"{RESTORE}, with the same backup if it had one")
     # 2.
     if log_size < memory.head.size:
         return Misfit(
-            f"the data file's log has {log_size} entries, the keyring remembers {memory.head.size}; this is an "
-            "older data file, and withdrawals since then would be undone",
-            RESTORE,
+            f"the {data}'s log has {log_size} entries, the keyring remembers {memory.head.size}; this is an "
+            f"older {data}, and withdrawals since then would be undone",
+            cure(on_server=on_server),
         )
     return None
 
 
 def _undone(facts: Facts) -> Misfit | None:
     # 2.
-    memory = facts.memory
+    memory, data = facts.memory, data_name(on_server=facts.on_server)
     if memory is not None and facts.roots[memory.head.size] != memory.head.root:
-        return Misfit("the data file's log is not the one that the keyring remembers", "restore a backup of this site")
+        advice = RECOVER if facts.on_server else "restore a backup of this site"
+        return Misfit(f"the {data}'s log is not the one that the keyring remembers", advice)
     # 3.
     if facts.undone:
         return Misfit(
-            f"the data file has {facts.undone} consents in force that the keyring knows to have ended", RESTORE
+            f"the {data} has {facts.undone} consents in force that the keyring knows to have ended",
+            cure(on_server=facts.on_server),
         )
     return None
 
@@ -114,16 +144,14 @@ def _older_copies(facts: Facts) -> Misfit | None:
             continue
         if head.size > facts.log_size:
             problem = (
-                f"{one.source} is of a log of {head.size} entries, and this log has {facts.log_size}; data file and "
-                "keyring are older copies, and withdrawals since then would be undone"
+                f"{one.source} is of a log of {head.size} entries, and this log has {facts.log_size}; "
+                f"{data_name(on_server=facts.on_server)} and keyring are older copies, and withdrawals since then "
+                "would be undone"
             )
-            cure = f"{RESTORE_IN_PLACE} {_proof(facts.certificates)}"
+            command = f"{RESTORE_IN_PLACE} {_proof(facts.certificates)}"
         else:
             problem = f"{one.source} is of a log whose first {head.size} entries differ from this one"
-            cure = f"{RESTORE_IN_PLACE} --accept-lost-withdrawals"
-        return Misfit(problem, f"put the newest data file and keyring back; if there are none, run '{cure}'")
+            command = f"{RESTORE_IN_PLACE} --accept-lost-withdrawals"
+        files = f"put the newest data file and keyring back; if there are none, run '{command}'"
+        return Misfit(problem, _RECOVER_BOTH if facts.on_server else files)
     return None
-
-
-def _proof(certificates: str | None) -> str:
-    return "--accept-lost-withdrawals" if certificates is None else f"--replay {certificates}"

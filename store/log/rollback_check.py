@@ -14,7 +14,17 @@ from volens.store.keys.key_change import destroy_secrets
 from volens.store.keys.keyring import Keyring
 from volens.store.keys.secrets import Random
 from volens.store.log import audit_log
-from volens.store.log.freshness import RESTORE, Evidence, Facts, Misfit, find_misfit, misfit_of_memory
+from volens.store.log.freshness import (
+    RECOVER_KEYRING,
+    RESTORE,
+    Evidence,
+    Facts,
+    Misfit,
+    cure,
+    data_name,
+    find_misfit,
+    misfit_of_memory,
+)
 from volens.store.log.home_evidence import certificates_folder
 from volens.store.log.keyring_memory import abandoned_heads, authentic_memory, verified_ends
 from volens.store.log.remembrance import check_newest_leaves
@@ -22,6 +32,7 @@ from volens.store.log.secrets_held import returned_secrets, unopenable
 from volens.store.log.shard_log import ShardHead
 from volens.store.log.shard_memory import misfitting, remembered_shards
 from volens.store.schema import data_tables as tables
+from volens.store.site_databases import is_on_server
 
 
 @final
@@ -49,7 +60,8 @@ def check_write(home: Path, connection: Connection, keyring: Keyring) -> None:
         memory = authentic_memory(kept, keyring)
     misfit = misfit_of_memory(audit_log.log_size(connection), memory)
     if misfit is not None:
-        again = misfit_of_memory(audit_log.log_size(connection), memory, certificates_folder(home))
+        size, on_server = audit_log.log_size(connection), is_on_server(home)
+        again = misfit_of_memory(size, memory, certificates_folder(home), on_server=on_server)
         raise (again or misfit).error()
 
 
@@ -84,12 +96,12 @@ def find_rollback(home: Path, connection: Connection, keyring: Keyring, evidence
     )
     misfit = find_misfit(facts)
     if misfit is None:
-        return _shard_misfit(connection, shards or ())
+        return _shard_misfit(home, connection, shards or ())
     # The folder is searched for the advice only.
-    return find_misfit(replace(facts, certificates=certificates_folder(home)))
+    return find_misfit(replace(facts, certificates=certificates_folder(home), on_server=is_on_server(home)))
 
 
-def check_shards(connection: Connection, keyring: Keyring) -> None:
+def check_shards(home: Path, connection: Connection, keyring: Keyring) -> None:
     """Hold the shards of the log against those that the keyring remembers, if its memory is authentic.
 
     Raises:
@@ -98,19 +110,23 @@ def check_shards(connection: Connection, keyring: Keyring) -> None:
     with keyring.read() as kept:
         memory = authentic_memory(kept, keyring)
         shards = None if memory is None else remembered_shards(kept, memory.shards_digest)
-    if (misfit := _shard_misfit(connection, shards or ())) is not None:
+    if (misfit := _shard_misfit(home, connection, shards or ())) is not None:
         raise misfit.error()
 
 
-def _shard_misfit(connection: Connection, remembered: Sequence[ShardHead]) -> Misfit | None:
+def _shard_misfit(home: Path, connection: Connection, remembered: Sequence[ShardHead]) -> Misfit | None:
     found = misfitting(connection, remembered)
     if not found:
         return None
-    return Misfit(f"the data file {found[0][1]}; this is an older data file, or a shard was changed", RESTORE)
+    on_server = is_on_server(home)
+    data = data_name(on_server=on_server)
+    return Misfit(
+        f"the {data} {found[0][1]}; this is an older {data}, or a shard was changed", cure(on_server=on_server)
+    )
 
 
 def check_newest(
-    connection: Connection, keyring: Keyring, newest_seal: Callable[[Connection, int], int | None]
+    home: Path, connection: Connection, keyring: Keyring, newest_seal: Callable[[Connection, int], int | None]
 ) -> None:
     """Check that the newest entries of the log are those that the keyring has, and that no row was sealed after them.
 
@@ -122,13 +138,16 @@ def check_newest(
     check_newest_leaves(keyring, connection)
     size = audit_log.log_size(connection)
     if (newest := newest_seal(connection, size)) is not None:
+        on_server = is_on_server(home)
         raise TamperError(
-            f"integrity: the data file's log has {size} entries, and rows were sealed when it had {newest}; entries "
-            f"were cut off; {RESTORE}"
+            f"integrity: the {data_name(on_server=on_server)}'s log has {size} entries, and rows were sealed when it "
+            f"had {newest}; entries were cut off; {cure(on_server=on_server)}"
         )
 
 
-def repair_keyring(connection: Connection, keyring: Keyring, random: Random, now: datetime) -> KeyringRepair | None:
+def repair_keyring(
+    home: Path, connection: Connection, keyring: Keyring, random: Random, now: datetime
+) -> KeyringRepair | None:
     """Destroy again the secrets of erased consents that an older keyring still has; None if the keyring is not older.
 
     Normally a keyring is behind only after a crash or a lock, by a write or two, and has no such secret: then nothing
@@ -145,8 +164,10 @@ def repair_keyring(connection: Connection, keyring: Keyring, random: Random, now
         destroy_secrets(keyring, returned, random, now)
         keyring.engine.scrub()
     if missing := len(unopenable(connection, keyring)):
+        on_server = is_on_server(home)
+        files = f"put the newest keyring.db back, or {RESTORE}, which ends these consents"
         raise TamperError(
-            f"integrity: the keyring is {behind} entries older than the data file, and has no secret for {missing} "
-            f"consents in force; put the newest keyring.db back, or {RESTORE}, which ends these consents"
+            f"integrity: the keyring is {behind} entries older than the {data_name(on_server=on_server)}, and has no "
+            f"secret for {missing} consents in force; {RECOVER_KEYRING if on_server else files}"
         )
     return KeyringRepair(behind, len(returned)) if returned else None

@@ -102,6 +102,16 @@ def test_a_contradiction_is_reported_with_its_cure(case: str) -> None:
     assert cure in misfit.advice
 
 
+@pytest.mark.parametrize("case", sorted(set(CONTRADICTIONS) - {"an unfinished restore"}))
+def test_on_a_server_a_contradiction_names_no_file_and_no_command_for_files(case: str) -> None:
+    facts, *_ = CONTRADICTIONS[case]
+    misfit = find_misfit(replace(facts, on_server=True))
+    assert misfit is not None
+    assert "to the last commit (a replica, or point-in-time recovery)" in misfit.advice
+    for word in ("volens restore", "keyring.db", "data file", "backup of this site"):
+        assert word not in str(misfit.error())
+
+
 def test_the_digest_of_the_ended_consents_depends_on_every_row_and_on_their_order() -> None:
     rows = [(f"{number:032x}", "withdrawn", "2099-03-01T12:00:00Z", number) for number in range(3)]
     digests = {
