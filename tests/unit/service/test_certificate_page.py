@@ -19,6 +19,12 @@ from volens.service.certificate_page import certificate_page
 _LOADS: Final = {"src", "href", "xlink:href", "srcset", "action", "data", "poster"}
 _VOID: Final = {"meta", "path", "br", "hr"}
 
+NOT_SEARCHED: Final[dict[PageLanguage, str]] = {
+    "en": "The files of the database server, its log, its replicas and its backups were not searched.",
+    "fr": "Les fichiers du serveur de base de données, son journal, ses répliques et ses sauvegardes",
+    "de": "Die Dateien des Datenbankservers, sein Protokoll, seine Replikate und seine Sicherungen wurden nicht",
+}
+
 
 class Page(HTMLParser):
     """The text of a page as a browser shows it; every tag must be closed, and nothing may be loaded."""
@@ -95,6 +101,16 @@ def test_the_page_is_in_the_persons_language(house: House, language: PageLanguag
     assert sentence in page.text
     assert "erasure of the keyring" not in page.text
     assert len(page.text) < 3000, "more than one sheet of A4"
+
+
+@pytest.mark.parametrize("engine", ["server"], indirect=True)
+def test_the_page_of_a_site_on_a_server_says_what_was_not_searched(house: House) -> None:
+    path = house.withdraw(house.admit()).certificate_path
+    for language, sentence in NOT_SEARCHED.items():
+        page = page_of(house, path, language)
+        assert sentence in page.text
+        assert "sealed under keys" not in page.text, "the English of the statement"
+        assert len(page.text) < 3300, "more than one sheet of A4"
 
 
 def test_the_page_promises_no_search_that_was_not_run(house: House) -> None:
