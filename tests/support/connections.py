@@ -1,7 +1,10 @@
-"""Settings for every database connection of this process, set when the connection is taken from its pool."""
+"""Settings for every database connection of this process, set when the connection is taken from its pool.
+
+The listeners are registered once: other threads use connections while a test begins and ends a setting.
+"""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import event
@@ -10,6 +13,25 @@ from sqlalchemy.pool import Pool
 from volens.store.postgres import postgres_engine
 from volens.store.sqlite.sqlite_connections import BUSY_TIMEOUT_S
 
+_on_checkout: tuple[str, ...] = ()
+_on_checkin: tuple[str, ...] = ()
+
+
+@event.listens_for(Pool, "checkout")
+def _taken(connection: object, _record: object, _proxy: object) -> None:
+    _run(connection, _on_checkout)
+
+
+@event.listens_for(Pool, "checkin")
+def _returned(connection: object, _record: object) -> None:
+    _run(connection, _on_checkin)
+
+
+def _run(connection: object, statements: tuple[str, ...]) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        for statement in statements:
+            connection.execute(statement).close()
+
 
 @contextmanager
 def pragmas(*statements: str) -> Iterator[None]:
@@ -17,16 +39,12 @@ def pragmas(*statements: str) -> Iterator[None]:
 
     They come after those of the product, which sets its own once, when it makes a connection.
     """
-
-    def on_checkout(connection: object, _record: object, _proxy: object) -> None:
-        if isinstance(connection, sqlite3.Connection):
-            _run(connection, statements)
-
-    event.listen(Pool, "checkout", on_checkout)
+    global _on_checkout  # noqa: PLW0603  see above
+    before, _on_checkout = _on_checkout, (*_on_checkout, *statements)
     try:
         yield
     finally:
-        event.remove(Pool, "checkout", on_checkout)
+        _on_checkout = before
 
 
 @contextmanager
@@ -35,21 +53,11 @@ def lock_timeout(seconds: float) -> Iterator[None]:
 
     Put only the refused part into it: on a busy machine, other threads hold a lock for longer than that.
     """
-
-    def on_checkin(connection: object, _record: object) -> None:
-        if isinstance(connection, sqlite3.Connection):
-            _run(connection, [f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}"])
-
-    event.listen(Pool, "checkin", on_checkin)
+    global _on_checkin  # noqa: PLW0603  see above
+    _on_checkin = (f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}",)
     patience, postgres_engine.LOCK_TIMEOUT_S = postgres_engine.LOCK_TIMEOUT_S, seconds  # type: ignore[misc]
     try:
         with pragmas(f"PRAGMA busy_timeout = {round(seconds * 1000)}"):
             yield
     finally:
-        event.remove(Pool, "checkin", on_checkin)
         postgres_engine.LOCK_TIMEOUT_S = patience  # type: ignore[misc]
-
-
-def _run(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
-    for statement in statements:
-        connection.execute(statement).close()
