@@ -35,7 +35,12 @@ class FeedFollower:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Follow from now on: at each signal of the database, and every `POLL_S` or `SIGNALLED_S` seconds."""
+        """Follow from now on: at each signal of the database, and every `POLL_S` or `SIGNALLED_S` seconds.
+
+        If it follows already, nothing changes: an application may be started several times in one process.
+        """
+        if self._thread is not None:
+            return
         self._waiter = self._feed.waiter()
         self._thread = threading.Thread(target=self._run, args=(self._waiter,), name="follower", daemon=True)
         self._thread.start()

@@ -173,6 +173,8 @@ def test_a_follower_that_does_not_follow_for_long_is_late(house: House) -> None:
     follower = FeedFollower(ChangeFeed(house.site.installation, lambda: seconds[0]))
     assert not follower.is_late()
     follower.start()
+    follower.start()
+    assert [one.name for one in threading.enumerate()].count("follower") == 1
     while follower.is_late():
         threading.Event().wait(0.01)
     follower.close()
