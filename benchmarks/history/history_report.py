@@ -10,6 +10,11 @@ from benchmarks.history.operation import What
 PAGE: Final = Path(__file__).parents[2] / "docs" / "history.md"
 BEGIN: Final = "<!-- begin: python -m benchmarks.history --page -->"
 END: Final = "<!-- end: python -m benchmarks.history --page -->"
+ON_SERVERS: Final = (
+    "<!-- begin: python -m benchmarks.history --postgres FOLDER --page -->",
+    "<!-- end: python -m benchmarks.history --postgres FOLDER --page -->",
+)
+"""The lines around the report of a run on PostgreSQL."""
 
 
 def report_of(verdict: Verdict, header: Mapping[str, Any]) -> str:
@@ -36,18 +41,21 @@ def report_of(verdict: Verdict, header: Mapping[str, Any]) -> str:
     if "machine" in header:
         on, plan = header["machine"], header["plan"]
         how = f"Seed {plan['seed']}, {plan['seconds']:g} s, {plan['nodes']} nodes, {plan['doors']} doors."
+        if plan.get("data") == "PostgreSQL":
+            how += " The data is on PostgreSQL, a primary and a synchronous replica."
         lines += ["", f"{how} {on['processor']}, {on['cores']} cores, Python {on['python']}; all on one machine."]
     return "\n".join(lines)
 
 
-def write_page(report: str, page: Path = PAGE) -> None:
-    """Write a report between the markers of a page.
+def write_page(report: str, page: Path = PAGE, between: tuple[str, str] = (BEGIN, END)) -> None:
+    """Write a report between two lines of a page.
 
     Raises:
         ValueError: the page has no markers.
     """
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = between
+    before, begin, rest = page.read_text(encoding="utf-8").partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"got a page without the line {BEGIN}, or without its end; put both where the report belongs")
-    page.write_text(f"{before}{BEGIN}\n\n{report}\n\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"got a page without the line {first}, or without its end; put both where the report belongs")
+    page.write_text(f"{before}{first}\n\n{report}\n\n{last}{after}", encoding="utf-8")

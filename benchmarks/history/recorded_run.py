@@ -1,10 +1,12 @@
 """One run: nodes of a site are broken while doors look, people enroll and withdraw, and an auditor reads the log."""
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, final
 
@@ -12,6 +14,7 @@ from benchmarks.history.auditor import Auditor
 from benchmarks.history.fault_plan import FaultKind, plan_faults
 from benchmarks.history.machines import Machines
 from benchmarks.history.operation import Operation, What
+from benchmarks.history.server_cluster import ServerCluster
 from benchmarks.load.checker import Span
 from benchmarks.load.run import (
     History,
@@ -21,7 +24,9 @@ from benchmarks.load.run import (
     start_doors_and_people,
     wait_for_notifications,
 )
+from volens import Site
 from volens.audit import VerifierKey
+from volens.store import SiteDatabases, join_home, server_databases, utc_now
 
 _PATIENCE_S: Final = 180.0
 _UNKNOWN: Final = -1
@@ -64,19 +69,25 @@ class Recording:
     responses: dict[str, int]
 
 
-def record_run(folder: Path, photos: list[list[bytes]], plan: RunPlan) -> Recording:
+def record_run(
+    folder: Path, photos: list[list[bytes]], plan: RunPlan, cluster: ServerCluster | None = None
+) -> Recording:
     """Create a site in a folder, break its nodes one after another, and return what happened.
 
-    `photos` are four of each person; the fourth is what doors see.
+    `photos` are four of each person; the fourth is what doors see. With `cluster`, the data is on these servers, each
+    node has a home of its own, and when half of the time is over, the primary fails over to its replica.
     """
     load = Plan(doors=plan.doors, frames_per_s=plan.frames_per_s, seed=plan.seed, timeout_s=plan.timeout_s)
     history, ended, faults = History(), threading.Event(), list[Operation]()
     with ExitStack() as kept:
         receiver = kept.enter_context(panel(history))
         home = folder / "home"
-        tokens = make_site(home, load, f"http://127.0.0.1:{receiver.server_address[1]}/")
+        databases = None if cluster is None else server_databases(cluster.url)
+        create = partial(Site.create, databases=databases, root_key=f"file:{folder / 'root.key'}")
+        tokens = make_site(home, load, f"http://127.0.0.1:{receiver.server_address[1]}/", create)
+        homes = [home] * plan.nodes if databases is None else [home, *_joined(folder, databases, plan.nodes - 1)]
         key = VerifierKey.parse((home / "site.pub").read_text(encoding="utf-8"))
-        machines = kept.enter_context(Machines([home] * plan.nodes))
+        machines = kept.enter_context(Machines(homes))
         auditor = Auditor(machines, tokens.auditor, key, plan.timeout_s)
         threads = start_doors_and_people(machines, history, photos, load, tokens, ended)
         threads.append(threading.Thread(target=auditor.run, args=(ended,)))
@@ -87,6 +98,9 @@ def record_run(folder: Path, photos: list[list[bytes]], plan: RunPlan) -> Record
                 for fault in one_round:
                     time.sleep(fault.quiet_s)
                     faults.append(machines.suffer(fault))
+                    if cluster is not None and time.monotonic() - began >= plan.seconds / 2:
+                        faults.append(cluster.fail_over())
+                        cluster = None
                 if time.monotonic() - began >= plan.seconds:
                     break
             _wait_for_recovery(history)
@@ -98,6 +112,15 @@ def record_run(folder: Path, photos: list[list[bytes]], plan: RunPlan) -> Record
         auditor.read()
     responses = {f"{what} {status}": count for (what, status), count in sorted(history.statuses.items())}
     return Recording([*operations_of(history), *faults, *auditor.seen], responses)
+
+
+def _joined(folder: Path, databases: SiteDatabases, count: int) -> Iterator[Path]:
+    """Yield the homes of further nodes of a site on a server."""
+    for number in range(count):
+        home = folder / f"node-{number + 2}"
+        root_key = f"file:{folder / 'root.key'}"
+        join_home(home, databases, clock=utc_now, random=os.urandom, root_key_url=root_key)
+        yield home
 
 
 def _wait_for_recovery(history: History) -> None:
