@@ -96,5 +96,5 @@ def test_the_page_goes_from_nothing_to_two_nodes_a_replica_and_a_failover(folder
     assert "exit code 3: node 1 does not know her" in said
     assert "exit code 3: node 2 does not know her" in said
     assert any(line.startswith("the log ") and " holds: " in line for line in said)
-    assert "GRANT SELECT, INSERT ON volens.audit_event TO volens_app;" in (folder / "cluster/roles.sql").read_text()
+    assert 'GRANT SELECT, INSERT ON volens.audit_event TO "volens_app"' in (folder / "cluster/roles.sql").read_text()
     assert "Traceback" not in done.stderr
