@@ -17,6 +17,9 @@ from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
 from volens.service.http.bodies import Id, RequestBody, Time
 
+MAX_DECISIONS: Final = 200
+"""In one request, which is a valid one of the largest size (`MAX_JSON_BYTES`) then."""
+
 router: Final = APIRouter(tags=["door"], route_class=GuardedRoute)
 
 LONGEST_WAIT_S: Final = 10
@@ -87,7 +90,7 @@ class LeasedMatch(RequestBody):
 class LeasedMatches(RequestBody):
     """What a door decided while it was not connected, once each."""
 
-    decisions: list[LeasedMatch] = Field(max_length=500)
+    decisions: list[LeasedMatch] = Field(max_length=MAX_DECISIONS)
 
 
 class Recorded(BaseModel):

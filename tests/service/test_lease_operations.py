@@ -14,7 +14,9 @@ from volens.consent.lease import LEASE, LeaseDoor
 from volens.face import Extractor
 from volens.face.embedder import SFACE_MODEL
 from volens.index.held_lease import HeldLease
+from volens.service.door.lease_journal import DELIVERED_TOGETHER
 from volens.service.http import AppState
+from volens.service.http.lease_routes import MAX_DECISIONS
 from volens.service.sample_notice import publish_sample_notice
 from volens.store.keys import LeaseKey
 from volens.store.programs import Role
@@ -125,3 +127,13 @@ def test_a_lease_is_refused_with_a_reason(
     assert client.post(f"{URL}/acknowledge", json=unknown, headers=door).status_code == 404
     for body in ({}, {"lease_id": "0" * 32, "holds": "yes"}, {**unknown, "wait_s": 11}, {**unknown, "wait_s": -1}):
         assert client.post(f"{URL}/acknowledge", json=body, headers=door).status_code == 422
+
+
+def test_as_many_decisions_as_are_allowed_fit_into_one_request(client: TestClient, bearer: Bearer, ada: Person) -> None:
+    one = {"lease_id": "f" * 32, "minute": "2099-03-01T12:00:00Z", "who": "A" * 200}
+    door = bearer(Role.DOOR)
+    allowed = client.post("/v1/leases/decisions", json={"decisions": [one] * MAX_DECISIONS}, headers=door)
+    assert (allowed.status_code, allowed.json()) == (200, {"recorded": 0}), ada
+    more = client.post("/v1/leases/decisions", json={"decisions": [one] * (MAX_DECISIONS + 1)}, headers=door)
+    assert more.status_code == 422
+    assert DELIVERED_TOGETHER <= MAX_DECISIONS
