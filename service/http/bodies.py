@@ -36,6 +36,12 @@ Id = Annotated[str, Field(examples=[EXAMPLE_ID])]
 SubjectId = Annotated[str, Field(examples=[EXAMPLE_SUBJECT])]
 ZoneName = Annotated[str, Field(examples=["lobby"])]
 Time = Annotated[datetime, Field(examples=["2026-11-27T08:00:00Z"])]
+TimeText = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$", examples=["2026-11-27T08:00:00Z"]),
+]
+"""A time in a request; `parse_time` reads it. Pydantic's own type takes numbers for times."""
+
 ModelName = Annotated[str, Field(examples=["sface@fb143eea"])]
 
 

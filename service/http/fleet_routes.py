@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StrictInt
 from volens.consent import parse_time
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
-from volens.service.http.bodies import RequestBody, Time
+from volens.service.http.bodies import RequestBody, Time, TimeText
 from volens.site_fleet import AlarmKind, Fleet, FleetDoor
 from volens.store.programs import DoorReport
 from volens.store.programs.clock_exchange import MAX_MS, ClockExchange
@@ -20,7 +20,6 @@ HEARTBEAT_S: Final = 30
 router: Final = APIRouter(tags=["fleet"], route_class=GuardedRoute)
 
 _NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"
-_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 _VERSION: Final = r"^[0-9A-Za-z.+_-]{1,32}$"
 
 
@@ -51,11 +50,8 @@ class Heartbeat(RequestBody):
 
     version: str = Field(description="of the program", pattern=_VERSION, examples=["0.1.0"])
     door: str | None = Field(None, description="its name in messages", pattern=_NAME, examples=["front"])
-    certificate_until: str | None = Field(
-        None,
-        description="when the TLS certificate ends that the service showed it; UTC",
-        pattern=_TIME,
-        examples=["2027-02-01T00:00:00Z"],
+    certificate_until: TimeText | None = Field(
+        None, description="when the TLS certificate ends that the service showed it; UTC"
     )
     last: HeartbeatTimes | None = Field(None, description="null with the first heartbeat")
 

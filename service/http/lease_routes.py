@@ -10,12 +10,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StrictBool
 
-from volens.consent import ModelId, RefusedError, from_b64url
+from volens.consent import ModelId, RefusedError, from_b64url, parse_time
 from volens.consent.jws import b64url
 from volens.identify.lease_delivery import LeasedDecision
 from volens.service.http.access import Caller, GuardedRoute
 from volens.service.http.app_state import SharedState
-from volens.service.http.bodies import Id, RequestBody, Time
+from volens.service.http.bodies import Id, RequestBody, TimeText
 
 MAX_DECISIONS: Final = 200
 """In one request, which is a valid one of the largest size (`MAX_JSON_BYTES`) then."""
@@ -81,7 +81,7 @@ class LeasedMatch(RequestBody):
     """A person whom the door let in with a lease, during an outage."""
 
     lease_id: Id
-    minute: Time = Field(description="when, by the minute")
+    minute: TimeText = Field(description="when, by the minute")
     who: str = Field(
         description="what the lease calls the person; only the site can read it", max_length=200, examples=["AQ"]
     )
@@ -105,7 +105,7 @@ async def deliver_decisions(app_state: SharedState, caller: Caller, done: Leased
     site = app_state.site
 
     def record() -> Recorded:
-        decided = [LeasedDecision(one.lease_id, one.minute, from_b64url(one.who)) for one in done.decisions]
+        decided = [LeasedDecision(one.lease_id, parse_time(one.minute), from_b64url(one.who)) for one in done.decisions]
         return Recorded(recorded=site.record_leased_decisions(caller.caller_id, caller.purpose or "", decided))
 
     return await app_state.desk_pool.run(record)
