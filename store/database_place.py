@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Self, final
 from sqlalchemy import URL, Connection
 
 from volens.store.engine import StoreEngine
-from volens.store.optional_package import needs
-from volens.store.schema import data_tables, keyring_tables
+from volens.store.engine_choice import server_url
+from volens.store.schema.schema_lines import REVISIONS
 from volens.store.signpost import DRAFT, set_revision
 from volens.store.site_databases import SiteDatabases
 from volens.store.sqlite.database import SqliteEngine
@@ -22,7 +22,6 @@ from volens.store.sqlite.left_files import left_in_file, remove_file, scrub_move
 if TYPE_CHECKING:
     from volens.store.postgres import DatabaseUrl
 
-_REVISIONS: Final = {"data": data_tables.REVISIONS, "keyring": keyring_tables.REVISIONS}
 _ADDRESS: Final = ("host", "port")
 _COPYING: Final = ".copying"
 
@@ -51,9 +50,7 @@ class DatabasePlace:
         """
         if databases is None:
             return cls(line, path, None)
-        with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
-            from volens.store.postgres import DatabaseUrl  # noqa: PLC0415  an optional package
-        return cls(line, path, DatabaseUrl.parse(databases.of_line(line), schema="volens"))
+        return cls(line, path, server_url(databases, line))
 
     def __str__(self) -> str:
         """Return the place without user and password, for messages."""
@@ -67,7 +64,7 @@ class DatabasePlace:
     @property
     def revision(self) -> str:
         """The revision that this version makes."""
-        return _REVISIONS[self.line][-1]
+        return REVISIONS[self.line][-1]
 
     def left(self) -> tuple[str, str] | None:
         """Return the revision and the site of what is there, without opening it; None if there are no tables.
@@ -103,7 +100,7 @@ class DatabasePlace:
             return PostgresEngine(self.url, self.line, (DRAFT,), SqliteEngine, create=True, fill=fill)
         unmarked = self.path.with_name(f".{self.path.name}{_COPYING}")
         remove_file(unmarked)
-        engine = SqliteEngine(unmarked, self.line, _REVISIONS[self.line], create=True, fill=fill)
+        engine = SqliteEngine(unmarked, self.line, REVISIONS[self.line], create=True, fill=fill)
         try:
             with engine.write() as connection:
                 set_revision(connection, DRAFT)

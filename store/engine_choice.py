@@ -4,6 +4,7 @@ A home has its databases in files, or names those of a PostgreSQL server in ``da
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,9 +18,17 @@ from volens.store.sqlite.database_files import copy_closed, put_in_place
 _SCHEMAS: Final = {"data": "volens", "keyring": "volens_keyring"}
 
 if TYPE_CHECKING:
-    from volens.store.postgres import SharedDocument
+    from volens.store.postgres import DatabaseUrl, SharedDocument
 
-__all__ = ["copy_closed", "open_engine", "put_in_place", "role_sql", "server_databases", "server_document"]
+__all__ = [
+    "copy_closed",
+    "open_engine",
+    "put_in_place",
+    "role_sql",
+    "server_databases",
+    "server_document",
+    "server_url",
+]
 
 
 def open_engine(
@@ -42,10 +51,27 @@ def open_engine(
     databases = read_databases(path.parent)
     if databases is None:
         return SqliteEngine(path, migrations, revisions, create=create, rollout=rollout)
-    with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
-        from volens.store.postgres import DatabaseUrl, PostgresEngine  # noqa: PLC0415  an optional package
-    url = DatabaseUrl.parse(databases.of_line(migrations), schema=_SCHEMAS[migrations])
+    url = server_url(databases, migrations)
+    from volens.store.postgres import PostgresEngine  # noqa: PLC0415  an optional package, which is there
+
     return PostgresEngine(url, migrations, revisions, SqliteEngine, create=create)
+
+
+def parse_server_url(text: str, line: str) -> "DatabaseUrl":
+    """Return the URL of a database on a server, with the schema of a line if it names none.
+
+    Raises:
+        InputError: the URL is not valid.
+        UnavailableError: the package for PostgreSQL is not installed.
+    """
+    with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
+        from volens.store.postgres import DatabaseUrl  # noqa: PLC0415  an optional package
+    return DatabaseUrl.parse(text, schema=_SCHEMAS[line])
+
+
+def server_url(databases: SiteDatabases, line: str) -> "DatabaseUrl":
+    """Return the URL of a line of the schema; see `parse_server_url`."""
+    return parse_server_url(databases.of_line(line), line)
 
 
 def server_databases(data: str, keyring: str | None = None) -> SiteDatabases:
@@ -55,13 +81,11 @@ def server_databases(data: str, keyring: str | None = None) -> SiteDatabases:
         InputError: a URL is not valid, or both name one schema of one database.
         UnavailableError: the package for PostgreSQL is not installed.
     """
-    with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
-        from volens.store.postgres import DatabaseUrl  # noqa: PLC0415  an optional package
-    of_data = DatabaseUrl.parse(data, schema=_SCHEMAS["data"])
+    of_data = parse_server_url(data, "data")
     of_keyring = (
-        DatabaseUrl(of_data.url, f"{of_data.schema}_keyring"[:63])
+        replace(of_data, schema=f"{of_data.schema}_keyring"[:63])
         if keyring is None
-        else DatabaseUrl.parse(keyring, schema=_SCHEMAS["keyring"])
+        else parse_server_url(keyring, "keyring")
     )
     if of_data == of_keyring:
         raise InputError(
@@ -80,9 +104,9 @@ def role_sql(databases: SiteDatabases, app: str, doors: str | None = None, zones
         InputError: the name of a role is not valid.
         UnavailableError: the package for PostgreSQL is not installed.
     """
-    with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
-        from volens.store.postgres import DatabaseUrl, app_role, door_role  # noqa: PLC0415  an optional package
-    data, keyring = (DatabaseUrl.parse(databases.of_line(line), schema=_SCHEMAS[line]) for line in _SCHEMAS)
+    data, keyring = (server_url(databases, line) for line in _SCHEMAS)
+    from volens.store.postgres import app_role, door_role  # noqa: PLC0415  an optional package, which is there
+
     return app_role(app, data, keyring) if doors is None else door_role(doors, data, app, zones)
 
 
@@ -95,6 +119,7 @@ def server_document(home: Path, name: str) -> "SharedDocument | None":
     databases = read_databases(home)
     if databases is None:
         return None
-    with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
-        from volens.store.postgres import DatabaseUrl, SharedDocument  # noqa: PLC0415  an optional package
-    return SharedDocument(DatabaseUrl.parse(databases.keyring, schema=_SCHEMAS["keyring"]), name)
+    url = server_url(databases, "keyring")
+    from volens.store.postgres import SharedDocument  # noqa: PLC0415  an optional package, which is there
+
+    return SharedDocument(url, name)

@@ -13,7 +13,7 @@ A program that can write the data file and has no key of the keyring can announc
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, final
 
@@ -25,8 +25,8 @@ from volens.store.keys.keyring import Keyring
 from volens.store.schema import data_tables
 from volens.store.schema.keyring_tables import announced_schema as table
 
-SILENT_S: Final = 15.0
-"""As `volens.store.programs.processes.SILENT`: a process that has not reported for so long does not serve."""
+SILENT: Final = timedelta(seconds=15)
+"""A process that has not reported for so long counts as dead. A live one reports more often, even when idle."""
 
 _USE: Final = "schema announcements"
 
@@ -161,7 +161,7 @@ class Rollout:
         ids = [
             row.process_id
             for row in connection.execute(query.order_by(process.c.process_id))
-            if (now - row.seen_at).total_seconds() <= SILENT_S
+            if now - row.seen_at <= SILENT
         ]
         if ids:
             raise UnavailableError(

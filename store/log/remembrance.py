@@ -238,11 +238,7 @@ def accept_shards(keyring: Keyring, connection: Connection) -> None:
     Raises:
         TamperError: the memory of the keyring was changed meanwhile.
     """
-    with keyring.write() as kept:
-        memory = authentic_memory(kept, keyring)
-        if memory is None:
-            raise TamperError(f"integrity: {MEMORY_CHANGED}; put the newest keyring.db back")
-        write_memory(kept, keyring, replace(memory, shards_digest=replace_shards(kept, connection)))
+    _change_memory(keyring, lambda kept, memory: replace(memory, shards_digest=replace_shards(kept, connection)))
 
 
 def end_restore(keyring: Keyring) -> None:
@@ -251,11 +247,15 @@ def end_restore(keyring: Keyring) -> None:
     Raises:
         TamperError: the memory of the keyring was changed meanwhile.
     """
+    _change_memory(keyring, lambda _kept, memory: replace(memory, restoring=False))
+
+
+def _change_memory(keyring: Keyring, change: Callable[[Connection, Memory], Memory]) -> None:
     with keyring.write() as kept:
         memory = authentic_memory(kept, keyring)
         if memory is None:
             raise TamperError(f"integrity: {MEMORY_CHANGED}; put the newest keyring.db back")
-        write_memory(kept, keyring, replace(memory, restoring=False))
+        write_memory(kept, keyring, change(kept, memory))
 
 
 def _add_leaves(kept: Connection, connection: Connection) -> list[dict[str, Any]]:

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, MetaData, func, select
+from sqlalchemy import Connection, MetaData
 
 from volens.consent import format_time
-
-_BATCH: Final = 500
+from volens.store.row_copy import row_batches
 
 
 class TableDigest(NamedTuple):
@@ -19,11 +18,6 @@ class TableDigest(NamedTuple):
     sha256: str
 
 
-def row_count(connection: Connection, metadata: MetaData) -> int:
-    """Return how many rows all tables have together."""
-    return sum(int(connection.scalar(select(func.count()).select_from(one)) or 0) for one in metadata.sorted_tables)
-
-
 def table_digests(
     connection: Connection, metadata: MetaData, advance: Callable[[int], None]
 ) -> Mapping[str, TableDigest]:
@@ -31,8 +25,7 @@ def table_digests(
     found = {}
     for table in metadata.sorted_tables:
         digest, count = sha256(), 0
-        rows = connection.execute(select(table).order_by(*table.primary_key).execution_options(yield_per=_BATCH))
-        for batch in rows.partitions():
+        for batch in row_batches(connection, table):
             for row in batch:
                 digest.update(b"".join(map(_encoded, row)))
             count += len(batch)

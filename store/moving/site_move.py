@@ -46,10 +46,11 @@ from volens.store.keys.secrets import Random
 from volens.store.keys.unlocking import unlock_keyring
 from volens.store.log import audit_log
 from volens.store.log.audit_log import has_entry
-from volens.store.moving.row_digests import TableDigest, row_count, table_digests
+from volens.store.moving.row_digests import TableDigest, table_digests
 from volens.store.programs.processes import Processes
-from volens.store.row_copy import copy_ids, copy_rows
-from volens.store.schema import data_tables, keyring_tables
+from volens.store.row_copy import copy_ids, copy_rows, row_count
+from volens.store.schema import keyring_tables
+from volens.store.schema.schema_lines import METADATA
 from volens.store.signpost import DRAFT, MOVED, Signpost, SiteMovedError, put_signpost, set_revision
 from volens.store.site_databases import DATABASES_FILE, SiteDatabases, read_databases, write_databases
 from volens.store.site_home import open_home
@@ -60,7 +61,6 @@ COPY_BEGUN: Final = "site.copy_begun"
 SITE_MOVED: Final = "site.moved"
 _ID_BYTES: Final = 16
 _TIMES_READ: Final = 3  # copied, and read on both sides
-_METADATA: Final[Mapping[str, MetaData]] = {"data": data_tables.metadata, "keyring": keyring_tables.metadata}
 _FILES: Final = {"data": DATA_FILE, "keyring": KEYRING_FILE}
 _LINES: Final = tuple(_FILES)
 Progress = Callable[[int, int], None]
@@ -194,8 +194,8 @@ class _Move:
                     copied = self._copy_all(source, copies, store, prove, progress)
                 on_failure.pop_all()
             # 6.
-            put_signpost(rows, _METADATA["data"], post)
-            put_signpost(keys, _METADATA["keyring"], post)
+            put_signpost(rows, METADATA["data"], post)
+            put_signpost(keys, METADATA["keyring"], post)
         self._post = post
         return copied
 
@@ -207,7 +207,7 @@ class _Move:
         keyring = self._source["keyring"]
         if (left := keyring.left()) is not None and left[0] != MOVED:
             with closing(keyring.open(keyring.revision)) as engine, engine.write() as connection:
-                put_signpost(connection, _METADATA["keyring"], self._post)
+                put_signpost(connection, METADATA["keyring"], self._post)
         # 7.
         scrubbed = [one.scrub_moved() for one in self._source.values()]
         # 8.
@@ -243,7 +243,7 @@ class _Move:
         prove: Callable[[Store], Proved],
         progress: Progress,
     ) -> Copied:
-        total = _TIMES_READ * sum(row_count(source[one][1], _METADATA[one]) for one in _LINES)
+        total = _TIMES_READ * sum(row_count(source[one][1], METADATA[one]) for one in _LINES)
         done = 0
 
         def advance(more: int) -> None:
@@ -254,7 +254,7 @@ class _Move:
         made: dict[str, StoreEngine] = {}
         tables: dict[str, TableDigest] = {}
         for line in reversed(_LINES):
-            (engine, connection), metadata, place = source[line], _METADATA[line], self._target[line]
+            (engine, connection), metadata, place = source[line], METADATA[line], self._target[line]
             # 3.
             if place.left() is not None:
                 place.remove()

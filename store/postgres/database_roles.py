@@ -16,8 +16,8 @@ from sqlalchemy import Table
 
 from volens.consent import InputError
 from volens.store.postgres.database_url import DatabaseUrl
-from volens.store.postgres.postgres_catalogue import declared
 from volens.store.postgres.postgres_policies import APP_POLICY, DOOR_POLICY, DOOR_TABLES
+from volens.store.schema.schema_lines import METADATA
 from volens.store.schema.table_builder import rule_of
 
 _ROLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,50}")  # the name of its policy is longer, and at most 63
@@ -86,7 +86,7 @@ def _app_rights(role: str, line: str, where: DatabaseUrl) -> Iterator[str]:
     yield f'REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM "{role}";'
     yield f'GRANT USAGE ON SCHEMA {schema} TO "{role}";'
     yield f'GRANT SELECT ON {schema}.alembic_version TO "{role}";'
-    for table in declared(line).metadata.sorted_tables:
+    for table in METADATA[line].sorted_tables:
         yield from _rights_on(table, f"{schema}.{table.name}", role)
     yield f'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO "{role}";'
     vacuum = f'GRANT MAINTAIN ON ALL TABLES IN SCHEMA {schema} TO "{role}"'

@@ -58,6 +58,11 @@ class DatabaseUrl:
             )
         return cls(url.difference_update_query(["schema"]).set(drivername="postgresql+psycopg"), named)
 
+    @property
+    def name(self) -> str:
+        """What errors call the database: its name and the schema, without the address."""
+        return f"{self.url.database}/{self.schema}"
+
     def __repr__(self) -> str:
         """Return the URL without its password and its options, which may have one, too: for messages."""
         return self.url.set(query={}).render_as_string(hide_password=True)

@@ -14,17 +14,16 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from volens.consent import TamperError
+from volens.store.catalogue_difference import describe_difference
 from volens.store.postgres.change_listener import announcements
 from volens.store.postgres.postgres_policies import check_policies
 from volens.store.postgres.postgres_triggers import Function, Trigger, triggers_of
-from volens.store.schema import data_tables, keyring_tables
-from volens.store.schema.row_laws import data_laws, keyring_laws
+from volens.store.schema.schema_lines import METADATA, laws_of
 from volens.store.signpost import NAME, SiteMovedError, read_signpost
 
 REVISION_TABLE: Final = "CREATE TABLE alembic_version (version_num TEXT NOT NULL PRIMARY KEY)"
 _ADVICE: Final = "another program changed it; restore it from a backup"
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-_SHOWN: Final = 60
 _Entry = tuple[str, str, str]
 
 _TABLES: Final = """
@@ -104,11 +103,8 @@ class DeclaredSchema:
 
 def declared(line: str) -> DeclaredSchema:
     """Return what is declared for a line, which is data or keyring."""
-    metadata, laws = {
-        "data": (data_tables.metadata, data_laws),
-        "keyring": (keyring_tables.metadata, keyring_laws),
-    }[line]
-    (functions, triggers), (announcing, announced) = triggers_of(metadata, laws()), announcements(metadata)
+    metadata = METADATA[line]
+    (functions, triggers), (announcing, announced) = triggers_of(metadata, laws_of(line)), announcements(metadata)
     return DeclaredSchema(metadata, (*functions, *announcing), (*triggers, *announced))
 
 
@@ -143,7 +139,7 @@ def check_schema(connection: Connection, name: str, line: str, schema: str) -> N
     if found != wanted:
         if ("relation", NAME) in {one[:2] for one in found}:
             raise SiteMovedError(read_signpost(connection))
-        raise TamperError(_difference(name, found, wanted))
+        raise TamperError(f"integrity: {name} {describe_difference(found, wanted)}; {_ADVICE}")
 
 
 def _rules_of(expected: DeclaredSchema, schema: str) -> Iterable[_Entry]:
@@ -164,17 +160,3 @@ def _space(connection: Connection, schema: str) -> int:
 def _described(connection: Connection, query: str, space: int, schema: str) -> Iterable[_Entry]:
     for kind, name, what in connection.execute(text(query), {"space": space}):
         yield kind, name, what.replace(f"{schema}.", "").replace("pg_temp.", "")
-
-
-def _difference(name: str, found: set[_Entry], expected: set[_Entry]) -> str:
-    known, there = {one[:2] for one in expected}, {one[:2] for one in found}
-    wrong = sorted({one[:2] for one in found ^ expected})
-    kind, called = wrong[0]
-    if (kind, called) not in known:
-        what = f"has an additional {kind} {called[:_SHOWN]!r}"
-    elif (kind, called) in there:
-        what = f"has another {kind} {called!r} than this version makes"
-    else:
-        what = f"lacks the {kind} {called!r}"
-    more = f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else ""
-    return f"integrity: {name} {what}{more}; {_ADVICE}"

@@ -15,8 +15,16 @@ from volens.consent import UnavailableError
 from volens.store.engine import Place, Scrubbed, StoreEngine
 from volens.store.files.freed_memory import overwritten
 from volens.store.postgres.database_url import DatabaseUrl
+from volens.store.postgres.left_schema import remove_schema
 from volens.store.postgres.postgres_catalogue import check_schema, declared, fingerprint
-from volens.store.postgres.postgres_connections import BEGIN, READ, SERVER_START, TRANSACTION_ID, pooled_engine
+from volens.store.postgres.postgres_connections import (
+    BEGIN,
+    LOCK_TIMEOUT_S,
+    READ,
+    SERVER_START,
+    TRANSACTION_ID,
+    pooled_engine,
+)
 from volens.store.postgres.postgres_errors import is_lost, meant, translated
 from volens.store.postgres.postgres_remote import PostgresRemote
 from volens.store.postgres.postgres_self_check import check_refusals
@@ -24,10 +32,9 @@ from volens.store.postgres.postgres_snapshot import PostgresSnapshot, driver_of
 from volens.store.prepared_query import PreparedQuery
 from volens.store.row_copy import copy_ids, copy_rows
 from volens.store.schema.keyring_tables import first_schedule
+from volens.store.schema.schema_lines import METADATA
 from volens.store.signpost import MOVED, unknown_revision
 
-LOCK_TIMEOUT_S: Final = 5.0
-"""How long a write waits for a lock: that of the one writer, or one that another program has on a table."""
 CHECK_EVERY_S: Final = 1.0
 """How old the last comparison of the schema may be when a transaction begins."""
 SETTLE_S: Final = 5.0
@@ -99,7 +106,7 @@ class PostgresEngine:
     @property
     def name(self) -> str:
         """The database and schema, without its address."""
-        return f"{self.url.url.database}/{self.url.schema}"
+        return self.url.name
 
     @contextmanager
     def read(self) -> Generator[Connection]:
@@ -168,7 +175,7 @@ class PostgresEngine:
 
     def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
         """Write one consistent snapshot into a new SQLite file; see `StoreEngine`."""
-        metadata = declared(self._line).metadata
+        metadata = METADATA[self._line]
         with self.read() as connection:
 
             def fill(target: Connection) -> None:
@@ -187,7 +194,7 @@ class PostgresEngine:
 
     def sound(self, connection: Connection) -> bool:
         """Read every row, whose pages the server then verifies if it has checksums, and count broken references."""
-        for table in declared(self._line).metadata.sorted_tables:
+        for table in METADATA[self._line].sorted_tables:
             connection.execute(text(f"SELECT sum(length(CAST(one.* AS text))) FROM {table.name} AS one"))  # noqa: S608  names of our own
         broken = "SELECT count(*) FROM pg_constraint WHERE connamespace = CAST(:s AS regnamespace) AND NOT convalidated"
         failures = "SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database WHERE datname = current_database()"
@@ -213,9 +220,8 @@ class PostgresEngine:
 
     def discard(self) -> None:
         """Remove the schema with everything in it."""
-        with translated(self.name), self._alone() as connection:
-            connection.execute(f"DROP SCHEMA {self.url.schema} CASCADE".encode())
         self.close()
+        remove_schema(self.url)
 
     @contextmanager
     def _begun(self, begin: str) -> Generator[Connection]:
@@ -361,7 +367,7 @@ class PostgresEngine:
             connection.close()
 
     def _rewritten(self, connection: psycopg.Connection[Any], how: str) -> Scrubbed:
-        tables = ", ".join(one.name for one in declared(self._line).metadata.sorted_tables)
+        tables = ", ".join(one.name for one in METADATA[self._line].sorted_tables)
         try:
             connection.execute(f"{how} {tables}".encode())
         except psycopg.errors.LockNotAvailable:

@@ -29,9 +29,9 @@ from volens.store.programs.jobs import JobState as JobState
 from volens.store.programs.outbox import Message as Message
 from volens.store.programs.outbox import Outbox as Outbox
 from volens.store.programs.outbox import enqueue as enqueue
-from volens.store.programs.processes import SILENT as SILENT
 from volens.store.programs.processes import Processes as Processes
 from volens.store.programs.senders import Sender as Sender
 from volens.store.programs.senders import SenderKey as SenderKey
 from volens.store.programs.senders import Senders as Senders
 from volens.store.programs.site_programs import Programs as Programs
+from volens.store.rollout import SILENT as SILENT

@@ -14,12 +14,10 @@ from sqlalchemy import delete, insert, select, update
 
 from volens.store.log.audit_log import log_size
 from volens.store.programs.door_reports import quarter_of
+from volens.store.rollout import SILENT
 from volens.store.schema.data_tables import REVISIONS
 from volens.store.schema.data_tables import process as table
 from volens.store.store import Store
-
-SILENT: Final = timedelta(seconds=15)
-"""A process that has not reported for 15 s counts as dead. A live process reports more often, even when idle."""
 
 _FORGOTTEN: Final = timedelta(minutes=10)
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import CheckConstraint, Index
 
+from volens.consent.zone import MAX_LEASE_SECONDS, MIN_LEASE_SECONDS
 from volens.store.schema import table_builder as col
 from volens.store.schema.table_builder import LOG_TIME, RowRule, build_table
 
@@ -51,7 +52,7 @@ lease: Final = build_table(
     col.of_row("credential_id", "api_credential.credential_id", index=True),
     col.of_zone(),
     col.integer("generation", ">= 0"),
-    col.integer("term_seconds", "BETWEEN 5 AND 900"),
+    col.integer("term_seconds", f"BETWEEN {MIN_LEASE_SECONDS} AND {MAX_LEASE_SECONDS}"),
     col.utc_time("given_at"),
     col.utc_time("ends_at"),
     col.utc_time("revoked_at", nullable=True),

@@ -16,16 +16,13 @@ from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from volens.consent import TamperError, UnavailableError
+from volens.store.catalogue_difference import describe_difference
 from volens.store.engine import SchemaRollout
-from volens.store.schema import data_tables, keyring_tables
+from volens.store.schema.schema_lines import METADATA
 from volens.store.signpost import NAME, QUERY, Signpost, SiteMovedError
 from volens.store.sqlite.expanded_catalogue import Entry, catalogue_digest, extends, plain_entry
-from volens.store.sqlite.triggers import data_triggers, keyring_triggers
+from volens.store.sqlite.triggers import triggers_of
 
-_LINES: Final = {
-    "data": (data_tables.metadata, data_triggers),
-    "keyring": (keyring_tables.metadata, keyring_triggers),
-}
 _REVISION_TABLE: Final = "CREATE TABLE alembic_version (\n\tversion_num TEXT NOT NULL PRIMARY KEY\n) STRICT"
 """Where Alembic writes the revision. Declared here, so that comparing does not import Alembic, which costs 0.2 s."""
 
@@ -35,13 +32,12 @@ _HEADER: Final = ("user_version", "application_id", "encoding")
 
 _ADVICE: Final = "another program changed it; restore it from a backup"
 _CHECKED: Final = "volens_schema_version"
-_SHOWN: Final = 60
 _Header = dict[str, object]
 
 
 def table_statements(line: str) -> list[str]:
     """Return the statements that make the tables and indexes of a new file; `line` is data or keyring."""
-    tables = _LINES[line][0].sorted_tables
+    tables = METADATA[line].sorted_tables
     made = [CreateTable(table) for table in tables], [CreateIndex(index) for table in tables for index in table.indexes]
     compiled = [str(one.compile(dialect=dialect())) for kind in made for one in kind]
     return [_REVISION_TABLE, *compiled]
@@ -49,7 +45,7 @@ def table_statements(line: str) -> list[str]:
 
 def trigger_statements(line: str) -> list[str]:
     """Return the statements that make the triggers of a new file."""
-    return _LINES[line][1]()
+    return triggers_of(line)
 
 
 @final
@@ -104,12 +100,12 @@ def check_catalogue(connection: sqlite3.Connection, name: str, line: str, rollou
         TamperError: one is missing, additional or different. The message names the first, in alphabetical order.
         UnavailableError: a newer release has upgraded the file while this process had it open.
     """
-    entries, header = _declared(line, tuple(_LINES[line][0].tables.values()))
+    entries, header = _declared(line, tuple(METADATA[line].tables.values()))
     found = frozenset(_entries(connection))
     if ("table", NAME) in {one[:2] for one in found}:
         raise SiteMovedError(Signpost(*connection.execute(QUERY).fetchone()))
     if found != entries and not (rollout is not None and _is_expanded(connection, found, entries, name, rollout)):
-        raise TamperError(_difference(name, found, entries))
+        raise TamperError(f"integrity: {name} {describe_difference(found, entries)}; {_ADVICE}")
     for field, value in _header(connection).items():
         if value != header[field]:
             raise TamperError(
@@ -164,17 +160,3 @@ def _entries(connection: sqlite3.Connection) -> Iterable[Entry]:
 
 def _header(connection: sqlite3.Connection) -> _Header:
     return {field: connection.execute(f"PRAGMA {field}").fetchone()[0] for field in _HEADER}
-
-
-def _difference(name: str, found: frozenset[Entry], expected: frozenset[Entry]) -> str:
-    known, there = {one[:2] for one in expected}, {one[:2] for one in found}
-    wrong = sorted({one[:2] for one in found ^ expected})
-    kind, called = wrong[0]
-    if (kind, called) not in known:
-        what = f"has an additional {kind} {called[:_SHOWN]!r}"
-    elif (kind, called) in there:
-        what = f"has another {kind} {called!r} than this version makes"
-    else:
-        what = f"lacks the {kind} {called!r}"
-    more = f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else ""
-    return f"integrity: {name} {what}{more}; {_ADVICE}"

@@ -4,10 +4,10 @@ SQLite's foreign keys are off on every new connection, so each one that protects
 INSERT OR REPLACE skips delete triggers, so a row that may not be deleted may not be inserted a second time either.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
-from volens.store.schema.row_laws import NOW, Cascade, Refusal, RowLaw, data_laws, keyring_laws
+from volens.store.schema.row_laws import NOW, Cascade, Refusal
+from volens.store.schema.schema_lines import laws_of
 from volens.store.schema.table_builder import LOG_TIME
 
 _EXPRESSIONS: Final = {
@@ -19,18 +19,9 @@ _EXPRESSIONS: Final = {
 }
 
 
-def data_triggers() -> list[str]:
-    """Return the CREATE TRIGGER statements of the data file."""
-    return _triggers(data_laws())
-
-
-def keyring_triggers() -> list[str]:
-    """Return the CREATE TRIGGER statements of the keyring."""
-    return _triggers(keyring_laws())
-
-
-def _triggers(laws: Iterable[RowLaw]) -> list[str]:
-    return [_cascade(one) if isinstance(one, Cascade) else _refusal(one) for one in laws]
+def triggers_of(line: str) -> list[str]:
+    """Return the CREATE TRIGGER statements of a file; `line` is data or keyring."""
+    return [_cascade(one) if isinstance(one, Cascade) else _refusal(one) for one in laws_of(line)]
 
 
 def _refusal(law: Refusal) -> str:

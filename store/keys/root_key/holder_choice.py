@@ -1,5 +1,6 @@
 """The choice of the holder for the root key of a home, by its URL."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -67,13 +68,7 @@ def holder_at(home: Path, random: Random) -> RootKeyHolder:
     Raises:
         UnavailableError, TamperError: the record in the home cannot be read.
     """
-    record = read_record(home)
-    if record is None:
-        return FileHolder(home / ROOT_KEY_FILE, DEFAULT_URL, random)
-    try:
-        return _holder(home, record, random, server_document(home, RECORD_FILE))
-    except InputError:
-        raise TamperError(f"integrity: {RECORD_FILE} has a root key URL that is not valid; restore it") from None
+    return _recorded_holder(home, random, lambda: server_document(home, RECORD_FILE))
 
 
 def keep_record(home: Path) -> None:
@@ -94,13 +89,7 @@ def holder_by_home(home: Path, random: Random) -> RootKeyHolder:
     Raises:
         UnavailableError, TamperError: the record in the home cannot be read.
     """
-    record = read_record(home)
-    if record is None:
-        return FileHolder(home / ROOT_KEY_FILE, DEFAULT_URL, random)
-    try:
-        return _holder(home, record, random)
-    except InputError:
-        raise TamperError(f"integrity: {RECORD_FILE} has a root key URL that is not valid; restore it") from None
+    return _recorded_holder(home, random, lambda: None)
 
 
 def hand_over_record(home: Path, place: SharedDocument) -> None:
@@ -123,6 +112,17 @@ def shorten_record(home: Path) -> None:
     record = read_record(home)
     if record is not None and record.wrapped is not None:
         write_record(home, RootKeyRecord(record.site_id, record.url))
+
+
+def _recorded_holder(home: Path, random: Random, shared: Callable[[], RecordPlace | None]) -> RootKeyHolder:
+    """Return the holder that the record of a home names; `shared` returns where the wrapped key is, if not there."""
+    record = read_record(home)
+    if record is None:
+        return FileHolder(home / ROOT_KEY_FILE, DEFAULT_URL, random)
+    try:
+        return _holder(home, record, random, shared())
+    except InputError:
+        raise TamperError(f"integrity: {RECORD_FILE} has a root key URL that is not valid; restore it") from None
 
 
 def _holder(home: Path, record: RootKeyRecord, random: Random, shared: RecordPlace | None = None) -> RootKeyHolder:
