@@ -1,20 +1,22 @@
 """Connections to a PostgreSQL database: their settings, and how their transactions begin."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
 from psycopg.types.numeric import IntLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool, QueuePool
 
 from volens.store.postgres.database_url import DatabaseUrl
-from volens.store.postgres.postgres_errors import is_lost
+from volens.store.postgres.postgres_errors import is_lost, translated
 from volens.store.postgres.postgres_snapshot import driver_of, keep_snapshots
 
 CONNECT_TIMEOUT_S: Final = 5
 LOCK_TIMEOUT_S: Final = 5.0
-"""How long a statement waits for a lock that another program has on a table."""
+"""How long a statement waits for a lock: that of the one writer, or one that another program has on a table."""
 READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 BEGIN: Final = "volens_begin"
 """The execution option with the statements that begin a transaction; `READ` if there is none."""
@@ -89,6 +91,18 @@ def pooled_engine(url: DatabaseUrl, attached: dict[str, Any], pool: type[Pool] =
             raise DBAPIError(None, None, psycopg.errors.LockNotAvailable()) from None
 
     return engine
+
+
+@contextmanager
+def one_transaction(url: DatabaseUrl, begin: str = READ) -> Generator[Connection]:
+    """Run one transaction on a connection of its own, which is closed afterwards.
+
+    Raises:
+        UnavailableError: the server does not answer, or refuses.
+    """
+    engine = pooled_engine(url, {}, NullPool)
+    with translated(url.name), engine.connect().execution_options(**{BEGIN: begin}) as connection, connection.begin():
+        yield connection
 
 
 def _run(driver: psycopg.Connection[Any], statements: str) -> list[tuple[Any, ...]]:

@@ -6,11 +6,10 @@ wrapped form of a new root key must be durable before the keyring is wrapped wit
 
 from typing import final
 
-from sqlalchemy import NullPool, insert, select, update
+from sqlalchemy import insert, select, update
 
 from volens.store.postgres.database_url import DatabaseUrl
-from volens.store.postgres.postgres_connections import BEGIN, pooled_engine
-from volens.store.postgres.postgres_errors import translated
+from volens.store.postgres.postgres_connections import one_transaction
 from volens.store.schema.keyring_tables import shared_document
 
 
@@ -19,9 +18,8 @@ class SharedDocument:
     """One document, by its name."""
 
     def __init__(self, url: DatabaseUrl, name: str) -> None:
+        self._url = url
         self._name = name
-        self._where = f"{url.url.database}/{url.schema}"
-        self._engine = pooled_engine(url, {}, NullPool)
 
     def read(self) -> bytes | None:
         """Return it; None if it was never written.
@@ -29,7 +27,7 @@ class SharedDocument:
         Raises:
             UnavailableError: the server does not answer.
         """
-        with translated(self._where), self._engine.connect() as connection, connection.begin():
+        with one_transaction(self._url) as connection:
             found = connection.scalar(select(shared_document.c.content).where(shared_document.c.name == self._name))
         return None if found is None else str(found).encode()
 
@@ -40,11 +38,7 @@ class SharedDocument:
             UnavailableError: the server does not answer.
         """
         table, content = shared_document, data.decode()
-        with (
-            translated(self._where),
-            self._engine.connect().execution_options(**{BEGIN: "BEGIN"}) as connection,
-            connection.begin(),
-        ):
+        with one_transaction(self._url, "BEGIN") as connection:
             changed = connection.execute(update(table).where(table.c.name == self._name).values(content=content))
             if not changed.rowcount:
                 connection.execute(insert(table).values(name=self._name, content=content))

@@ -1,6 +1,8 @@
 """Faults of a PostgreSQL server: one clear sentence, exit code 6, and a change is there whole or not at all."""
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -17,9 +19,11 @@ from sqlalchemy.exc import IntegrityError
 
 from volens.consent import UnavailableError
 from volens.store import server_databases
+from volens.store.postgres import DatabaseUrl, left_in_schema, remove_schema
 from volens.store.postgres.postgres_connections import TRANSACTION_ID
 from volens.store.postgres.postgres_errors import translated
 from volens.store.postgres.postgres_snapshot import driver_of
+from volens.store.schema.data_tables import REVISIONS
 from volens.store.site_databases import write_databases
 
 NOT_DONE = r"volens_\w+/volens(_keyring)? does not answer or closed the connection; this step was not done, check its"
@@ -232,6 +236,10 @@ def test_a_deadlock_with_another_program_undoes_this_step(remote: House, databas
             with remote.store.data.write() as connection:
                 connection.execute(text("LOCK TABLE zone"))
                 waiting.append(thread.submit(other.execute, "LOCK TABLE zone"))
+                # The server looks for a deadlock once, soon after this transaction begins to wait.
+                asked = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST('zone' AS regclass)")
+                while not connection.scalar(asked):
+                    time.sleep(0.01)
                 connection.execute(text("SELECT count(*) FROM receipt"))
 
         waiting: list[Future[object]] = []
@@ -330,3 +338,20 @@ def test_wrong_addresses_are_told_apart(
         assert (said.code, said.out, said.err.count("\n")) == (6, "", 1), (wrong, said)
         assert sentence in said.err
         assert WRONG not in said.err
+
+
+def test_what_was_left_in_a_schema_is_read_where_the_primary_is(broken: FaultyServer, database: str) -> None:
+    with closing(LossyProxy(broken, database)) as proxy, closing(socket.create_server(("127.0.0.1", 0))) as closed:
+        away = closed.getsockname()[1]
+        closed.close()
+        one = make_url(proxy.url)
+        hosts = (f"127.0.0.1:{away}", f"127.0.0.1:{one.port}")
+        both = one.set(host=None, port=None).update_query_dict({"host": hosts})
+        url = DatabaseUrl.parse(both.render_as_string(hide_password=False), schema="volens")
+
+        left = left_in_schema(url, "data")
+
+        assert left is not None
+        assert left[0] == REVISIONS[-1]
+        remove_schema(url)
+        assert left_in_schema(url, "data") is None
