@@ -56,6 +56,15 @@ _NONE: Final = (
     "finished gets it with 'volens sweep'"
 )
 
+_Which = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="CERTIFICATE",
+        help="The certificate's id or its first 8 digits, its file, or what 'volens certificate list' takes for a "
+        "person.",
+        show_default=False,
+    ),
+]
 _Code = Annotated[
     str | None, typer.Option(help="The person's withdrawal code; '-' reads it from stdin.", show_default=False)
 ]
@@ -120,15 +129,7 @@ def list_(
 def export(
     site: Site,
     out: Annotated[Path, typer.Option(help="The file to write, for the person.")],
-    which: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="CERTIFICATE",
-            help="The certificate's id or its first 8 digits, its file, or what 'volens certificate list' takes for a "
-            "person.",
-            show_default=False,
-        ),
-    ] = None,
+    which: _Which = None,
     code: _Code = None,
 ) -> Output:
     """Find one certificate and write its file as it is now, with answers of recipients and cosignatures."""
@@ -150,15 +151,7 @@ def export(
 def print_(
     site: Site,
     html: Annotated[Path, typer.Option(help="The page to write: one sheet of A4, for the person.")],
-    which: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="CERTIFICATE",
-            help="The certificate's id or its first 8 digits, its file, or what 'volens certificate list' takes for a "
-            "person.",
-            show_default=False,
-        ),
-    ] = None,
+    which: _Which = None,
     code: _Code = None,
     language: LanguageOption = None,
 ) -> Output:
