@@ -46,7 +46,7 @@ class ServerCluster:
         self._run("initdb", "-D", self._data("primary"), "-U", "postgres", "-A", "trust", "--encoding=UTF8")
         self._start("primary")
         at = ("-h", "127.0.0.1", "-p", str(self._ports["primary"]), "-U", "postgres")
-        self._run("pg_basebackup", *at, "-D", self._data("replica"), "-R", "-X", "stream")
+        self._run("pg_basebackup", *at, "-D", self._data("replica"), "-R", "-X", "stream", "-c", "fast")
         self._start("replica")
         self._ask("primary", _CURRENT)
         return self
