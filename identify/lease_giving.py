@@ -7,12 +7,13 @@
 4. The lease is signed, with the hash of the sealed references.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from hashlib import sha256
 from typing import Final, final
 
-from volens.consent import ModelId, ReferenceId, RefusedError, TamperError, Zone
+from volens.consent import ModelId, Purpose, ReferenceId, RefusedError, TamperError, Zone
 from volens.consent.in_process import InProcess
 from volens.consent.lease import LEASE, MAX_LEASED_PEOPLE, LeaseClaims
 from volens.index.reference_opener import ReferenceOpener
@@ -49,7 +50,7 @@ class GivenLease(InProcess):
 def give_lease(
     store: Store, credential_id: str, model_id: ModelId, threshold_in: Callable[[Zone], float]
 ) -> GivenLease:
-    """Give a door the next lease, for a model and its threshold in the zone.
+    """Issue the next lease of a door, for a model and its threshold in the zone.
 
     Raises:
         RefusedError, ZonePausedError, UnknownError: see `Leases.reserve`; or the zone has too many people.
@@ -61,40 +62,50 @@ def give_lease(
     row, zone = Leases(store).reserve(credential_id, lease_id=store.random(_ID_BYTES).hex())
     of = lease_context(store.site.controller.site_id, zone.purpose, credential_id, row.lease_id, model_id)
     key = LeaseKey.generate(store.random)
+    with ExitStack() as on_failure:
+        on_failure.callback(key.wipe)
+        # 2. and 3.
+        entries = _sealed_entries(store, zone.purpose, _leasable(store, model_id, row), key, of)
+        references = pack_entries(store.keyring, entries, credential_id, row.lease_id, store.random)
+        # 4.
+        claims = LeaseClaims(
+            lease_id=row.lease_id,
+            site_id=store.site.controller.site_id,
+            purpose=zone.purpose,
+            holder=credential_id,
+            generation=row.generation,
+            term_seconds=row.term_seconds,
+            issued_at=row.given_at,
+            model_id=model_id,
+            threshold=threshold_in(zone),
+            trigger=zone.trigger,
+            people=len(entries),
+            references_sha256=sha256(references).hexdigest(),
+        )
+        lease = GivenLease(LEASE.sign(store.keyring, claims.to_json()), claims, key, references)
+        on_failure.pop_all()
+    return lease
+
+
+def _sealed_entries(
+    store: Store, purpose: Purpose, batches: Iterable[list[SealedReference]], key: LeaseKey, of: Sequence[str]
+) -> list[tuple[bytes, bytes]]:
+    """Open each embedding, and seal it again under the key of the lease; RefusedError if there are too many."""
     entries: list[tuple[bytes, bytes]] = []
     with ReferenceOpener(store) as opener:
-        # 2.
-        for batch in _leasable(store, model_id, row):
+        for batch in batches:
             opener.fetch(batch)
             for reference in batch:
-                # 3.
                 with opener.opened(reference) as vector:
                     if vector is not None:
                         number = len(entries)
                         entries.append(seal_entry(vector, number, reference.reference_id, key, of, store.random))
             if len(entries) > MAX_LEASED_PEOPLE:
-                key.wipe()
                 raise RefusedError(
-                    f"zone {zone.purpose!r} has more than {MAX_LEASED_PEOPLE} people, too many for a lease; its doors "
+                    f"zone {purpose!r} has more than {MAX_LEASED_PEOPLE} people, too many for a lease; its doors "
                     "decide online only; split the zone, or end its leases with --lease-seconds 0"
                 )
-    references = pack_entries(store.keyring, entries, credential_id, row.lease_id, store.random)
-    # 4.
-    claims = LeaseClaims(
-        lease_id=row.lease_id,
-        site_id=store.site.controller.site_id,
-        purpose=zone.purpose,
-        holder=credential_id,
-        generation=row.generation,
-        term_seconds=row.term_seconds,
-        issued_at=row.given_at,
-        model_id=model_id,
-        threshold=threshold_in(zone),
-        trigger=zone.trigger,
-        people=len(entries),
-        references_sha256=sha256(references).hexdigest(),
-    )
-    return GivenLease(LEASE.sign(store.keyring, claims.to_json()), claims, key, references)
+    return entries
 
 
 def _leasable(store: Store, model_id: ModelId, row: LeaseRow) -> Iterator[list[SealedReference]]:
