@@ -33,7 +33,7 @@ def refuse_to_ask(store: Store, connection: Connection, jurisdiction: str, purpo
 
 
 def refuse_by_record(store: Store, connection: Connection, record: ProcessingRecord) -> None:
-    """Check the same, for a caller that has composed the record already; see `refuse_to_ask`."""
+    """Do the checks of `refuse_to_ask` with a processing record that is composed already."""
     # 1.
     refuse_if_stopped(connection, record.jurisdiction, record.zone.purpose)
     # 2.

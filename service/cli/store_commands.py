@@ -28,7 +28,7 @@ def join(
         str, typer.Option(help="Where the root key of the site is: file:PATH, which all nodes can replace.")
     ] = DEFAULT_URL,
 ) -> Output:
-    """Make the home of a further node, for a site that is on a server."""
+    """Create the home of another node of a site whose databases are on a server."""
     folder, databases = home_folder(home), named_databases(database, keyring_database)
     if databases is None:
         raise InputError("got no --database; give the one of the site, as 'volens init' got it")

@@ -1,4 +1,4 @@
-"""`volens upgrade`: a new release beside the old one, for the length of a rollout; then without it."""
+"""`volens upgrade`: expand the schema so that two releases can serve, and contract it when the old one has ended."""
 
 import os
 from contextlib import closing

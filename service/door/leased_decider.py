@@ -59,7 +59,7 @@ class LeasedDecider:
         remote.meanwhile = self._decide_alone
 
     def present(self, presented: Presented) -> None:
-        """Keep it for the next frame, whoever decides about that."""
+        """Keep it for the next frame, which the service or the lease decides about."""
         if self._is_alone:
             self._asked.put(presented)
         else:
