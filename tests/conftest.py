@@ -1,5 +1,4 @@
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,17 +9,16 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 from compiled_statements import share_compiled_statements
 from connections import lock_timeout
-from house import House
+from house import House, server_home
 from known_photos import measure_each_roll_once
+from memory_folder import memory_folder
 from postgres_server import PostgresServer, postgres_server
 
 from volens.face.embedder import SFACE_MODEL
 
-# Every test opens databases that wait for the disk at each commit. Memory is faster, and SIGKILL, unlike a power cut,
-# takes nothing from it. pytest reads the variable when the first folder is made.
-MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108  folders in it are pytest's, with mode 0700
-if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > NEEDED_BYTES:
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+# pytest reads the variable when the first folder is made.
+if (memory := memory_folder()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 share_compiled_statements()
 measure_each_roll_once()
@@ -102,10 +100,7 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def server_template(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The home and the database of `template`, on the server; closed."""
-    database = server.new_database()
-    house = House.build(tmp_path_factory.mktemp("server-template") / "home", database=database)
-    house.site.close()
-    return house.site.home, database
+    return server_home(server, tmp_path_factory.mktemp("server-template"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

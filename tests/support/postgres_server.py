@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from memory_folder import memory_folder
 from sqlalchemy import URL, make_url
 
 SERVER = "VOLENS_TEST_POSTGRES"
-MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108  the folder in it is the server's own
 
 
 class PostgresServer:
@@ -63,8 +63,7 @@ class PostgresServer:
 
 def server_folder() -> Path:
     """Return a new folder for a server: in memory if there is room."""
-    is_roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > NEEDED_BYTES
-    return Path(tempfile.mkdtemp(prefix="volens-pg-", dir=MEMORY if is_roomy else None))
+    return Path(tempfile.mkdtemp(prefix="volens-pg-", dir=memory_folder()))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 from command_line import exit_code_of, run_captured
 from connections import lock_timeout
 from faulty_server import FaultyServer, LossyProxy, faulty_server
-from house import House
+from house import House, server_home
 from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.exc import IntegrityError
 
@@ -40,10 +40,7 @@ def broken() -> Iterator[FaultyServer]:
 
 @pytest.fixture(scope="module")
 def site_template(broken: FaultyServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    database = broken.new_database()
-    house = House.build(tmp_path_factory.mktemp("faulty") / "home", database=database)
-    house.site.close()
-    return house.site.home, database
+    return server_home(broken, tmp_path_factory.mktemp("faulty"))
 
 
 @pytest.fixture
