@@ -56,8 +56,8 @@ Person: TypeAlias = tuple[RgbImage, DetectedFace, NDArray[np.float32]]
 
 @final
 @dataclass(slots=True)
-class Seen:
-    """What was seen of the faces of one size, in frames that were searched in one way."""
+class FrameCounts:
+    """How many faces of one size were found and identified, in frames that were searched in one way."""
 
     frames: int = 0
     found: int = 0
@@ -100,11 +100,11 @@ def placed(photo: RgbImage, face: DetectedFace, eyes_px: int, rng: np.random.Gen
     return RgbImage(np.clip(pixels, 0, 255).astype(np.uint8)), (x + left, y + top, width, height)
 
 
-def observe(extractor: Extractor, folder: Path) -> dict[tuple[str, int], Seen]:
+def observe(extractor: Extractor, folder: Path) -> dict[tuple[str, int], FrameCounts]:
     """Do steps 1 to 3, and return what was seen by way and eye distance."""
     rng, everyone = np.random.default_rng(_SEED), people(extractor, folder)
     threshold = SFACE.identification(len(everyone))
-    seen = {(way, eyes): Seen() for way in WAYS for eyes in EYES_PX}
+    seen = {(way, eyes): FrameCounts() for way in WAYS for eyes in EYES_PX}
     for eyes_px in EYES_PX:
         for photo, face, own in everyone:
             frame, box = placed(photo, face, eyes_px, rng)
@@ -121,7 +121,7 @@ def observe(extractor: Extractor, folder: Path) -> dict[tuple[str, int], Seen]:
     return seen
 
 
-def table(seen: dict[tuple[str, int], Seen]) -> str:
+def table(seen: dict[tuple[str, int], FrameCounts]) -> str:
     """Return what was measured, as Markdown."""
     lines = [_HEAD, ("---",) * len(_HEAD)]
     for way in WAYS:

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Final, Protocol, final
 
 from volens.consent import ReceiptId, UnavailableError, VolensError
-from volens.erase import Told
+from volens.erase import PeerAnswers
 from volens.erase.pending_stops import FIRST_RETRY_S, HELD_S, retry_pause_s
 from volens.store import Store
 from volens.store.people.restrictions import lift_restriction, restrict, restricted_since
@@ -32,7 +32,7 @@ _IDLE_S: Final = 30.0
 class RestrictionPeers(Protocol):
     """The other processes that serve this site on this machine."""
 
-    def tell_restrictions(self, receipt_ids: Sequence[ReceiptId], problem: str) -> Told:
+    def tell_restrictions(self, receipt_ids: Sequence[ReceiptId], problem: str) -> PeerAnswers:
         """Tell each of them to pause these consents, and why that is not recorded; without writing to a disk."""
 
     def settle_restrictions(self, receipt_ids: Sequence[ReceiptId]) -> None:
@@ -43,17 +43,17 @@ class RestrictionPendingError(UnavailableError):
     """A consent no longer matches, but its restriction is not recorded yet, so that a kill would undo it.
 
     Attributes:
-        told: the other processes that no longer match it.
+        answers: the other processes that no longer match it.
     """
 
-    def __init__(self, problem: str, told: Told) -> None:
+    def __init__(self, problem: str, answers: PeerAnswers) -> None:
         """Describe what is promised, and what is not; `problem` is why the store could not be written."""
         super().__init__(
-            f"matching has stopped {told.where}; the restriction is not on the disk yet ({problem}); it is retried "
+            f"matching has stopped {answers.where}; the restriction is not on the disk yet ({problem}); it is retried "
             "until it is; if the service ends before that, the person is matched again, and you must "
             "restrict the consent again; nothing was erased"
         )
-        self.told = told
+        self.answers = answers
 
 
 @final
@@ -105,8 +105,8 @@ class PendingRestrictions:
                 raise
             # 3.
             self._note_failure(receipt_id, error)
-            told = Told() if self.peers is None else self.peers.tell_restrictions([receipt_id], str(error))
-            raise RestrictionPendingError(str(error), told) from None
+            answers = PeerAnswers() if self.peers is None else self.peers.tell_restrictions([receipt_id], str(error))
+            raise RestrictionPendingError(str(error), answers) from None
         except VolensError:
             self._settle(receipt_id)
             raise

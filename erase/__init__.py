@@ -18,9 +18,9 @@ from volens.erase.operator_key import approve as approve
 from volens.erase.operator_key import is_protected as is_protected
 from volens.erase.operator_key import public_pem as public_pem
 from volens.erase.operator_key import read_public_pem as read_public_pem
+from volens.erase.pending_stops import PeerAnswers as PeerAnswers
 from volens.erase.pending_stops import PendingStops as PendingStops
 from volens.erase.pending_stops import StopPendingError as StopPendingError
-from volens.erase.pending_stops import Told as Told
 from volens.erase.places import search_places as search_places
 from volens.erase.procedure import erase_consents as erase_consents
 from volens.erase.procedure import resume as resume

@@ -48,29 +48,29 @@ Stop: TypeAlias = tuple[ReceiptId, EndReason]
 
 @final
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Which other processes of the site stopped a consent.
+class PeerAnswers:
+    """The answers of the other processes of the site to a stop.
 
     Attributes:
-        told: how many answered that they no longer match it.
-        untold: the ids of those that serve the site, as far as is known, and did not answer.
+        confirmed: how many answered that they no longer match the consent.
+        unconfirmed: the ids of those that serve the site, as far as is known, and did not answer.
     """
 
-    told: int = 0
-    untold: tuple[str, ...] = ()
+    confirmed: int = 0
+    unconfirmed: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
         """In which processes matching has stopped, and in which perhaps not, for a sentence."""
-        others = f" and in {self.told} other{'s' * (self.told != 1)}" if self.told else ""
-        but = f", but perhaps not in {', '.join(self.untold)}, which did not answer" if self.untold else ""
+        others = f" and in {self.confirmed} other{'s' * (self.confirmed != 1)}" if self.confirmed else ""
+        but = f", but perhaps not in {', '.join(self.unconfirmed)}, which did not answer" if self.unconfirmed else ""
         return f"in this process{others}{but}"
 
 
 class Peers(Protocol):
     """The other processes that serve this site on this machine."""
 
-    def tell(self, stops: Sequence[Stop], problem: str) -> Told:
+    def tell(self, stops: Sequence[Stop], problem: str) -> PeerAnswers:
         """Tell each of them to stop these consents, and why they are not committed; without writing to a disk."""
 
 
@@ -78,17 +78,17 @@ class StopPendingError(UnavailableError):
     """A consent no longer matches, but its end is not recorded yet, so that a kill would undo it.
 
     Attributes:
-        told: the other processes that no longer match it.
+        answers: the other processes that no longer match it.
     """
 
-    def __init__(self, problem: str, told: Told) -> None:
+    def __init__(self, problem: str, answers: PeerAnswers) -> None:
         """Describe what is promised, and what is not; `problem` is why the store could not be written."""
         super().__init__(
-            f"matching has stopped {told.where}; the withdrawal is not on the disk yet ({problem}); it is retried "
+            f"matching has stopped {answers.where}; the withdrawal is not on the disk yet ({problem}); it is retried "
             "until it is; keep the code or receipt: if the service ends before that, the consent is in force again, "
             "and you must withdraw again; ask again later for the certificate"
         )
-        self.told = told
+        self.answers = answers
 
 
 @final
@@ -111,7 +111,7 @@ class _Pending:
     being_tried: bool = False
     problem: str = ""
     is_committed: bool = False
-    told: Told | None = None
+    answers: PeerAnswers | None = None
 
 
 @final
@@ -189,8 +189,8 @@ class PendingStops:
         """Tell the other processes about a stop that is pending, and return the error about it."""
         with self._lock:
             pending = self._pending.get(receipt_id)
-        told = Told() if pending is None else self._tell([pending])
-        return StopPendingError(self.problem or "the service is busy", told)
+        answers = PeerAnswers() if pending is None else self._tell([pending])
+        return StopPendingError(self.problem or "the service is busy", answers)
 
     def work(self) -> float:
         """Tell the other processes about stops that take long, and retry what is due; return seconds until the next.
@@ -201,7 +201,9 @@ class PendingStops:
         with self._lock:
             unfinished = list(self._pending.values())
         late = [
-            one for one in unfinished if one.told is None and not one.is_committed and now >= one.since + TELL_AFTER_S
+            one
+            for one in unfinished
+            if one.answers is None and not one.is_committed and now >= one.since + TELL_AFTER_S
         ]
         if late:
             self._tell(late)
@@ -213,8 +215,8 @@ class PendingStops:
             left = list(self._pending.values())
         if not left:
             return 30.0 if is_kept else 1.0
-        untold = any(one.told is None and not one.is_committed for one in left)
-        return TELL_AFTER_S if untold else 0.25
+        is_left_to_tell = any(one.answers is None and not one.is_committed for one in left)
+        return TELL_AFTER_S if is_left_to_tell else 0.25
 
     def waiting(self) -> list[Stop]:
         """Return the stops that are not committed yet, as far as this process knows, to tell another process."""
@@ -278,12 +280,12 @@ class PendingStops:
                 raise
         return erase_consents(self._installation, receipt_ids, reason, when_stopped=note_commit)
 
-    def _tell(self, these: Sequence[_Pending]) -> Told:
+    def _tell(self, these: Sequence[_Pending]) -> PeerAnswers:
         stops = [(receipt_id, one.reason) for one in these for receipt_id in one.receipt_ids]
-        told = Told() if self.peers is None else self.peers.tell(stops, self.problem or "")
+        answers = PeerAnswers() if self.peers is None else self.peers.tell(stops, self.problem or "")
         for one in these:
-            one.told = told
-        return told
+            one.answers = answers
+        return answers
 
     def _retry(self, due: Sequence[_Pending]) -> None:
         # 4.

@@ -71,7 +71,7 @@ class StopPendingProblem(BaseModel):
     committed: bool = Field(False, description="always false; absent in other problems", examples=[False])
     stopped_here: bool = Field(False, description="always true for this type", examples=[True])
     stopped_elsewhere: int = Field(0, description="other processes that no longer match the consent", examples=[1])
-    untold: list[str] = Field(
+    unconfirmed: list[str] = Field(
         default_factory=list,
         description="processes that serve the site, as far as is known, and did not answer",
         examples=[[]],

@@ -132,8 +132,13 @@ def problem_of(request: HTTPConnection, error: VolensError | HTTPException) -> d
     detail = _NO_CONSENT if isinstance(error, NoLiveConsentError) else str(error)
     problem = _problem(request, status, kind_of(error), detail) | reason_of(error)
     if isinstance(error, StopPendingError | RestrictionPendingError):
-        told = error.told
-        problem |= {"committed": False, "stopped_here": True, "stopped_elsewhere": told.told, "untold": [*told.untold]}
+        answers = error.answers
+        problem |= {
+            "committed": False,
+            "stopped_here": True,
+            "stopped_elsewhere": answers.confirmed,
+            "unconfirmed": [*answers.unconfirmed],
+        }
     return problem
 
 

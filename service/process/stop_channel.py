@@ -34,7 +34,7 @@ from typing import Any, Final, final
 from volens import Site
 from volens.consent import EndReason, InputError, ReceiptId, TakeHome, UnavailableError, VolensError
 from volens.consent.json_reader import JsonError, read_json
-from volens.erase import Told
+from volens.erase import PeerAnswers
 from volens.erase.pending_stops import Stop
 from volens.store import DATA_FILE
 from volens.store.people.consents import live_owner
@@ -91,25 +91,25 @@ class StopChannel:
                 listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
             listener.close()
 
-    def tell(self, stops: Sequence[Stop], problem: str) -> Told:
+    def tell(self, stops: Sequence[Stop], problem: str) -> PeerAnswers:
         """Tell the other processes about stops, and take theirs."""
-        return self._told({"stops": stops, "problem": problem})
+        return self._send({"stops": stops, "problem": problem})
 
-    def tell_restrictions(self, receipt_ids: Sequence[ReceiptId], problem: str) -> Told:
+    def tell_restrictions(self, receipt_ids: Sequence[ReceiptId], problem: str) -> PeerAnswers:
         """Tell the other processes about restrictions, and take theirs; see `volens.enroll.pending_restrictions`."""
-        return self._told({"restrictions": receipt_ids, "problem": problem})
+        return self._send({"restrictions": receipt_ids, "problem": problem})
 
     def settle_restrictions(self, receipt_ids: Sequence[ReceiptId]) -> None:
         """Tell the other processes that the store decides about these restrictions now."""
         _exchange(self._data_file, {"settled": receipt_ids}, but=self._site.installation.store.process_id)
 
-    def _told(self, message: Mapping[str, object]) -> Told:
-        told = set[str]()
+    def _send(self, message: Mapping[str, object]) -> PeerAnswers:
+        confirmed = set[str]()
         for response in _exchange(self._data_file, message, but=self._site.installation.store.process_id):
-            told.add(str(response.get("process")))
+            confirmed.add(str(response.get("process")))
             self._site.stops.take(_stops_in(response))
             self._site.changes.pending.take(_ids_in(response, "restrictions"), "")
-        return Told(len(told), tuple(one for one in self._reported() if one not in told))
+        return PeerAnswers(len(confirmed), tuple(one for one in self._reported() if one not in confirmed))
 
     def _reported(self) -> list[str]:
         """Return the other processes that reported last. If the disk is full, none can report any more."""

@@ -172,8 +172,8 @@ def check_pending(answer: httpx2.Response, elsewhere: int = 0) -> dict[str, Any]
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert said["type"] == "urn:volens:problem:stop-pending"
-    members = {name: said[name] for name in ("committed", "stopped_here", "stopped_elsewhere", "untold")}
-    assert members == {"committed": False, "stopped_here": True, "stopped_elsewhere": elsewhere, "untold": []}
+    members = {name: said[name] for name in ("committed", "stopped_here", "stopped_elsewhere", "unconfirmed")}
+    assert members == {"committed": False, "stopped_here": True, "stopped_elsewhere": elsewhere, "unconfirmed": []}
     assert "matching has stopped in this process" in said["detail"]
     assert "keep the code or receipt" in said["detail"]
     assert "if the service ends before that, the consent is in force again" in said["detail"]
@@ -235,7 +235,7 @@ def test_without_any_room_a_restriction_stops_matching_and_is_recorded_later(dis
         assert answer.status_code == 503
         said = answer.json()
         assert said["type"] == "urn:volens:problem:restriction-pending"
-        assert (said["committed"], said["stopped_elsewhere"], said["untold"]) == (False, workers - 1, [])
+        assert (said["committed"], said["stopped_elsewhere"], said["unconfirmed"]) == (False, workers - 1, [])
         assert "the person is matched again" in said["detail"]
         assert {service.decision() for _ in range(4 * workers)} == {"no_match"}
         assert restricted(service.home) == 0

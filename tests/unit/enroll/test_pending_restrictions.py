@@ -16,7 +16,7 @@ from volens.consent import NoLiveConsentError, ReceiptId, UnavailableError
 from volens.consent.errors import ConsentRestrictedError
 from volens.enroll import RestrictionPendingError
 from volens.enroll.pending_restrictions import HELD_S
-from volens.erase import Told
+from volens.erase import PeerAnswers
 from volens.service.process import StopKeeper
 
 
@@ -42,10 +42,10 @@ class Others:
         self.told: list[ReceiptId] = []
         self.settled: list[ReceiptId] = []
 
-    def tell_restrictions(self, receipt_ids: Sequence[ReceiptId], problem: str) -> Told:
+    def tell_restrictions(self, receipt_ids: Sequence[ReceiptId], problem: str) -> PeerAnswers:
         assert "locked" in problem
         self.told += receipt_ids
-        return Told(2, ("0123456789abcdef",))
+        return PeerAnswers(2, ("0123456789abcdef",))
 
     def settle_restrictions(self, receipt_ids: Sequence[ReceiptId]) -> None:
         self.settled += receipt_ids
@@ -180,7 +180,7 @@ def test_another_process_that_is_told_pauses_too_and_forgets_when_it_is_settled(
         with locked(house.site.home):
             with pytest.raises(RestrictionPendingError) as caught:
                 house.site.changes.restrict(person.receipt_id)
-            assert caught.value.told.told == 1
+            assert caught.value.answers.confirmed == 1
             assert not beside.sees(person)
             with StopKeeper(late):
                 assert not House.of(late, house.people).sees(person), "one that starts asks the others"

@@ -13,7 +13,7 @@ from patience import PATIENCE_S
 
 from volens import Site
 from volens.consent import EndReason, NoLiveConsentError, ReceiptId, UnavailableError
-from volens.erase import StopPendingError, Told
+from volens.erase import PeerAnswers, StopPendingError
 from volens.erase.pending_stops import HELD_S, TELL_AFTER_S, PendingStops, Stop
 from volens.service.process import StopKeeper
 from volens.store.files.stop_reserve import RESERVE_BYTES, StopReserve
@@ -39,9 +39,9 @@ class Others:
     def __init__(self) -> None:
         self.said: list[tuple[list[Stop], str]] = []
 
-    def tell(self, stops: Sequence[Stop], problem: str) -> Told:
+    def tell(self, stops: Sequence[Stop], problem: str) -> PeerAnswers:
         self.said.append((list(stops), problem))
-        return Told(2, ("0123456789abcdef",))
+        return PeerAnswers(2, ("0123456789abcdef",))
 
 
 @contextmanager

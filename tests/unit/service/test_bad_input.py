@@ -20,7 +20,7 @@ from said import Command
 from volens.consent import VolensError
 from volens.consent.invitation import InvitationEndedError, InvitationState, UnknownInvitationError
 from volens.enroll import RestrictionPendingError
-from volens.erase import StopPendingError, Told
+from volens.erase import PeerAnswers, StopPendingError
 from volens.service.cli import app as cli
 from volens.store.signpost import Signpost, SiteMovedError
 
@@ -373,8 +373,8 @@ def test_every_kind_of_error_has_its_exit_code() -> None:
         return [root, *(below for one in root.__subclasses__() for below in kinds(one))]
 
     made: dict[type[VolensError], VolensError] = {
-        StopPendingError: StopPendingError("x", Told()),
-        RestrictionPendingError: RestrictionPendingError("x", Told()),
+        StopPendingError: StopPendingError("x", PeerAnswers()),
+        RestrictionPendingError: RestrictionPendingError("x", PeerAnswers()),
         InvitationEndedError: InvitationEndedError(InvitationState.USED),
         UnknownInvitationError: UnknownInvitationError(),
         SiteMovedError: SiteMovedError(Signpost("x", "x", "x")),
