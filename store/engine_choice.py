@@ -61,7 +61,7 @@ def parse_server_url(text: str, line: str) -> "DatabaseUrl":
     """Return the URL of a database on a server, with the schema of a line if it names none.
 
     Raises:
-        InputError: the URL is not valid.
+        InputError: the URL is not valid, or has a password.
         UnavailableError: the package for PostgreSQL is not installed.
     """
     with needs("psycopg", "postgres", "a site on a PostgreSQL server"):
@@ -78,7 +78,7 @@ def server_databases(data: str, keyring: str | None = None) -> SiteDatabases:
     """Return the databases of a site from the URLs that a person gave; without `keyring`, a schema next to the data.
 
     Raises:
-        InputError: a URL is not valid, or both name one schema of one database.
+        InputError: a URL is not valid, has a password, or both name one schema of one database.
         UnavailableError: the package for PostgreSQL is not installed.
     """
     of_data = parse_server_url(data, "data")
@@ -92,7 +92,7 @@ def server_databases(data: str, keyring: str | None = None) -> SiteDatabases:
             "the data and the keyring were given one schema of one database; a dump of it would have both. "
             "Name another database or schema for the keyring"
         )
-    return SiteDatabases(of_data.reveal(), of_keyring.reveal())
+    return SiteDatabases(str(of_data), str(of_keyring))
 
 
 def role_sql(databases: SiteDatabases, app: str, doors: str | None = None, zones: Sequence[str] = ()) -> list[str]:

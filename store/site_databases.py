@@ -1,7 +1,7 @@
 """``databases.json`` (0600) in a home: the URLs of the databases of a site that keeps them on a PostgreSQL server.
 
-A home without this file has its databases in files of its own, with SQLite. The URLs may contain passwords; the file is
-readable by its owner only, and no message repeats them.
+A home without this file has its databases in files of its own, with SQLite. A URL with a password is refused
+(`volens.store.postgres.database_url`), so the file has none.
 """
 
 import json

@@ -11,7 +11,10 @@ _FORM = "postgresql+psycopg://USER@HOST/DATABASE[?schema=NAME]"
 
 DatabaseOption = Annotated[
     str | None,
-    typer.Option(help=f"Keep the data on a PostgreSQL server: {_FORM}. Default: files in the home."),
+    typer.Option(
+        help=f"Keep the data on a PostgreSQL server: {_FORM}. Its password is in the pgpass file. "
+        "Default: files in the home."
+    ),
 ]
 KeyringDatabaseOption = Annotated[
     str | None,
@@ -23,7 +26,7 @@ def named_databases(database: str | None, keyring_database: str | None) -> SiteD
     """Return the databases that two options name; None if there are none.
 
     Raises:
-        InputError: a URL is not valid, or only the keyring's was given.
+        InputError: a URL is not valid or has a password, or only the keyring's was given.
     """
     if database is not None:
         return server_databases(database, keyring_database)

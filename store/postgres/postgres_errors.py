@@ -16,7 +16,10 @@ _RETRY: Final = "was changed by another transaction at the same time; this step 
 _READ_ONLY: Final = "cannot be written, its server is read-only (a standby); give the address of the primary"
 _FULL: Final = "could not be written, the disk of its server is full; this step was not done, make room"
 _REFUSED: Final = "refuses this role; check the rights with 'volens store roles'"
-_NOT_ADMITTED: Final = "does not accept the password of its URL; check the URL or the pgpass file"
+_NOT_ADMITTED: Final = (
+    "does not accept the password, or got none; write it into ~/.pgpass or the file that PGPASSFILE names (mode 0600), "
+    "or set PGPASSWORD"
+)
 _TOO_MANY: Final = "accepts no more connections; raise max_connections of its server"
 _NO_DATABASE: Final = "does not exist; make it with 'createdb', then run this again"
 _URL: Final = "has a URL that cannot be used; check its host, port and options"

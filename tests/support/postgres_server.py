@@ -1,7 +1,8 @@
 """A real PostgreSQL server for tests, and databases in it: copies of a template, one for each test.
 
-`VOLENS_TEST_POSTGRES` names another server, whose role may make databases. Otherwise a server of this process is
-started when the first test needs one. It does not wait for the disk: tests of crashes kill processes, not the machine.
+`VOLENS_TEST_POSTGRES` names another server, whose role may make databases; libpq finds its password (PGPASSFILE).
+Otherwise a server of this process is started when the first test needs one. It does not wait for the disk: tests of
+crashes kill processes, not the machine.
 """
 
 import os

@@ -29,7 +29,8 @@ from volens.store.site_databases import write_databases
 NOT_DONE = r"volens_\w+/volens(_keyring)? does not answer or closed the connection; this step was not done, check its"
 IN_DOUBT = r"was lost while a change was being confirmed, .* look whether the change was made before you do it again"
 RETRY = r" was changed by another transaction at the same time; this step was not done, try again"
-WRONG, RIGHT = "wr0ng", "right"
+WRONG, RIGHT = "wr0ng", "r1ght"
+REFUSED = "does not accept the password, or got none; write it into ~/.pgpass or the file that PGPASSFILE names"
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,14 @@ def session(database: str) -> Iterator[psycopg.Connection]:
 def moved(house: House, database: str) -> None:
     """Let the home name another database."""
     write_databases(house.site.home, server_databases(database))
+
+
+def require_password(server: FaultyServer, role: str) -> None:
+    """Let the server ask this role for its password, which is `RIGHT`."""
+    server.run(f"ALTER ROLE {role} LOGIN PASSWORD '{RIGHT}'")
+    rules = server.folder / "pg_hba.conf"
+    rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
+    server.run("SELECT pg_reload_conf()")
 
 
 def people_in(house: House) -> int:
@@ -308,17 +317,19 @@ def test_after_a_refused_statement_a_transaction_cannot_be_committed(remote: Hou
 
 
 def test_wrong_addresses_are_told_apart(
-    broken: FaultyServer, remote: House, database: str, capsys: pytest.CaptureFixture[str]
+    broken: FaultyServer,
+    remote: House,
+    database: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = make_url(database)
-    broken.run("CREATE ROLE guarded LOGIN PASSWORD 'right'")
+    broken.run("CREATE ROLE guarded")
     broken.run("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
-    rules = broken.folder / "pg_hba.conf"
-    rules.write_text(f"local all guarded scram-sha-256\n{rules.read_text()}")
-    broken.run("SELECT pg_reload_conf()")
+    require_password(broken, "guarded")
+    monkeypatch.setenv("PGPASSWORD", WRONG)
     sentences = {
-        url.set(username="guarded", password=WRONG): "does not accept the password of its URL; check the URL or the",
-        url.set(username="guarded"): "does not accept the password of its URL",
+        url.set(username="guarded"): REFUSED,
         url.set(username="crowded"): "accepts no more connections; raise max_connections of its server",
         url.set(username="unknown"): "does not let this role in; check the role and the database of its URL",
         url.set(database="elsewhere"): "elsewhere/volens_keyring does not exist; make it with 'createdb'",
@@ -327,7 +338,6 @@ def test_wrong_addresses_are_told_apart(
         url.set(host="nowhere.invalid", query={}): "has a URL that cannot be used; check its host, port and options",
         url.set(host="127.0.0.1", port=1, query={}): "does not answer or closed the connection",
         url.set(database="postgres"): "there is no site in postgres/volens_keyring; run 'volens init', or check the",
-        url.set(username="guarded", password=RIGHT): "refuses this role; check the rights with 'volens store roles'",
     }
     for wrong, sentence in sentences.items():
         moved(remote, wrong.render_as_string(hide_password=False))
@@ -335,6 +345,41 @@ def test_wrong_addresses_are_told_apart(
         assert (said.code, said.out, said.err.count("\n")) == (6, "", 1), (wrong, said)
         assert sentence in said.err
         assert WRONG not in said.err
+    moved(remote, url.set(username="guarded").render_as_string(hide_password=False))
+    for password, sentence in (
+        ("", REFUSED),
+        (RIGHT, "refuses this role; check the rights with 'volens store roles'"),
+    ):
+        monkeypatch.setenv("PGPASSWORD", password)
+        said = run_captured(capsys, "status", "--home", remote.site.home)
+        assert (said.code, said.out, sentence in said.err, RIGHT in said.err) == (6, "", True, False), said
+
+
+def test_a_password_comes_from_the_pgpass_file_and_is_written_nowhere(
+    broken: FaultyServer,
+    remote: House,
+    database: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken.run("CREATE ROLE keeper SUPERUSER")
+    require_password(broken, "keeper")
+    passwords = tmp_path / "pgpass"
+    passwords.write_text(f"*:*:*:keeper:{RIGHT}\n")
+    monkeypatch.setenv("PGPASSFILE", str(passwords))
+    moved(remote, make_url(database).set(username="keeper").render_as_string(hide_password=False))
+    home = remote.site.home
+    for mode in (0o644, 0o600):
+        passwords.chmod(mode)
+        # With the right password they end as well, later: the site's clock is in another century.
+        said = [run_captured(capsys, one, "--home", home) for one in ("status", "fleet", "doctor")]
+        texts = [" ".join(f"{one.out}{one.err}".split()) for one in said]
+        assert {REFUSED in one for one in texts} == {mode == 0o644}, said
+        assert not [one for one in texts if RIGHT in one]
+    remote.reopen()
+    assert remote.sees(remote.admit())
+    assert [file for file in home.rglob("*") if file.is_file() and RIGHT.encode() in file.read_bytes()] == []
 
 
 def test_what_was_left_in_a_schema_is_read_where_the_primary_is(broken: FaultyServer, database: str) -> None:
