@@ -37,7 +37,7 @@ class LogGrowth:
         if start.size > size:
             raise TamperError(
                 f"integrity: the log has {size} entries, and had {start.size} at the checkpoint; it was rolled back; "
-                "restore the newest data file"
+                "recover the newest data"
             )
         self.start = start
         self.checkpoints = self.openings = 0
@@ -48,7 +48,7 @@ class LogGrowth:
         if (self._frontier.root() if start.size else empty_root()) != start.root:
             raise TamperError(
                 f"integrity: the first {start.size} entries of the log are not those of the checkpoint; the log was "
-                "changed or forked: keep the checkpoint as evidence, and restore the data file that it belongs to"
+                "changed or forked: keep the checkpoint as evidence, and recover the data that it belongs to"
             )
 
     @property

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from volens.audit.verifier_key import VerifierKey
-from volens.consent import TamperError
+from volens.consent.errors import DamagedDataError
 
 SHARD_OPENED: Final = "shard.opened"
 SHARD_CLOSED: Final = "shard.closed"
@@ -57,4 +57,4 @@ def shard_key(key: VerifierKey, name: str, opened: int) -> VerifierKey:
     try:
         return VerifierKey(shard_origin(key.name, name), epoch.public_key)
     except ValueError:
-        raise TamperError("integrity: a shard of the audit log has a malformed name; restore the data file") from None
+        raise DamagedDataError("a shard of the audit log has a malformed name") from None

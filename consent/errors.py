@@ -42,6 +42,24 @@ class TamperError(VolensError):
     """A seal, a signature or a chain does not hold; stop and investigate."""
 
 
+class DamagedDataError(TamperError):
+    """Rows of the site are damaged, missing or changed; what to do depends on where its databases are.
+
+    Attributes:
+        part: what is to be recovered: "data", "keyring", or the "secret" of a consent.
+        advice: what the operator does. The engine in whose transaction it was found replaces it.
+    """
+
+    def __init__(self, problem: str, part: str = "data") -> None:
+        super().__init__(problem, part)
+        self.part = part
+        self.advice = "restore the newest backup (docs/backup.md)"
+
+    def __str__(self) -> str:
+        """Return the sentence, with the advice at its end."""
+        return f"integrity: {self.args[0]}; {self.advice}"
+
+
 class WrongKeyError(TamperError):
     """A document says that another site signed it than the one whose public key was given; get the right key.
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final, Self, final
 
-from volens.consent.errors import InputError, RefusedError, TamperError
+from volens.consent.errors import DamagedDataError, InputError, RefusedError
 from volens.consent.ids import Purpose
 from volens.consent.reason import Reason
 from volens.consent.times import whole_seconds
@@ -82,9 +82,8 @@ class Notice:
             TamperError: the text is not the published one.
         """
         if sha256(self.text.encode("utf-8")).hexdigest() != self.sha256:
-            raise TamperError(
-                f"integrity: notice {self.version} ({self.language}) of zone {self.purpose!r} is not the "
-                "published text; restore the data file"
+            raise DamagedDataError(
+                f"notice {self.version} ({self.language}) of zone {self.purpose!r} is not the published text"
             )
 
 

@@ -16,10 +16,10 @@ from volens.consent import (
     PersonSecret,
     ReferenceId,
     RefusedError,
-    TamperError,
     UnverifiedReceipt,
     Zone,
 )
+from volens.consent.errors import DamagedDataError
 from volens.consent.reason import Reason
 from volens.store import Store, Transaction
 from volens.store.keys import GrantSecret
@@ -68,9 +68,9 @@ class ReferencePlacement:
         zone = zone_of(connection, grant.purpose)
         zone.check_in_use()
         if receipt.claims.custody is not zone.custody:
-            raise TamperError(
-                f"integrity: the person agreed to custody {receipt.claims.custody.value!r}, and the zone now says "
-                f"{zone.custody.value!r}; restore the data file"
+            raise DamagedDataError(
+                f"the person agreed to custody {receipt.claims.custody.value!r}, and the zone now says "
+                f"{zone.custody.value!r}"
             )
         wanted = (zone.custody is Custody.SUBJECT_KEY, zone.custody is Custody.BADGE)
         if (secret is not None, hand_over is not None) != wanted:

@@ -53,7 +53,7 @@ def verify_absence(
     for ids in batches(list(facts)):
         with store.read() as connection:
             rows = rows_left(connection, ids)
-        left |= {one: _left("the data file still has rows of the erased consent") for one in rows}
+        left |= {one: _left("the data still has rows of the erased consent") for one in rows}
         kept = store.keyring.wrapped_secrets(ids)
         left |= {one: _left("the keyring still has the erased consent's secret") for one in kept}
     # 2.

@@ -9,7 +9,8 @@ from typing import Any, Final, final
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
-from volens.consent import ReceiptId, TamperError
+from volens.consent import ReceiptId
+from volens.consent.errors import DamagedDataError
 from volens.consent.json_reader import read_json
 from volens.consent.lease import LeaseHolding
 from volens.store import Transaction
@@ -249,7 +250,7 @@ def _entry(row: Any) -> JournalEntry:  # noqa: ANN401  a row of the journal
         facts = dict(read_json(row.facts).items())
         return JournalEntry(ErasureState(row.state), facts)
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise TamperError("integrity: an entry of the erasure journal is damaged; restore the data file") from None
+        raise DamagedDataError("an entry of the erasure journal is damaged") from None
 
 
 def _encode(facts: Mapping[str, Any]) -> str:

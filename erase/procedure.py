@@ -288,7 +288,7 @@ class _Batch:
                             read |= entries(connection, [one])
                         except TamperError as error:
                             self.failed[one] = error
-            lost = TamperError("integrity: a consent has ended without an erasure; restore the data file")
+            lost = self._store.seals.damaged("a consent has ended without an erasure")
             self.failed |= dict.fromkeys(gone, lost)
             found |= {one: its for one, its in read.items() if its.state is state}
         return found

@@ -34,8 +34,8 @@ from volens.store.log import (
     unopenable,
 )
 from volens.store.log.forgotten_ends import forgotten_size
-from volens.store.log.freshness import RECOVER
 from volens.store.promises.jurisdiction_clocks import SHIPPED
+from volens.store.recovery_advice import RECOVER
 from volens.store.site_databases import is_on_server
 
 DRAFT: Final = ".restoring"

@@ -7,7 +7,7 @@ from typing import Final, final
 
 import numpy as np
 
-from volens.consent import ReferenceId, TamperError, UnavailableError
+from volens.consent import ReferenceId, UnavailableError
 from volens.consent.embedding import FloatArray
 from volens.index.gallery import Gallery
 from volens.index.hot_row import HotFacts, HotRow
@@ -159,7 +159,7 @@ class CandidateGate:
             return False
         stored = consent.receipt
         if stored.sha256 != winner.receipt_sha256:
-            raise TamperError("integrity: a stored receipt was replaced while it is in use; restore the data file")
+            raise self._store.seals.damaged("a stored receipt was replaced while it is in use")
         term = stored.verified_until(self._store.site.controller.site_id, self._gallery.purpose)
         if term <= self._now:
             raise other_receipt()

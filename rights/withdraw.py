@@ -74,7 +74,7 @@ def withdraw_consent(
         ended = consent_ended(connection, receipt_id)
         holders = lease_holders(connection, receipt_id)
     if ended is None:
-        raise TamperError("integrity: a consent was erased that has not ended; restore the data file")
+        raise store.seals.damaged("a consent was erased that has not ended")
     try:
         standing = _others(store, receipt_id)
     except TamperError:

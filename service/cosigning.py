@@ -150,8 +150,8 @@ class WitnessCollector:
             size = self._witnesses.log_size()
             if known > size:
                 raise _NotCosigned(
-                    f"it has seen a log of {known} entries, and the site's has {size}: the data file was rolled back, "
-                    "or another site uses the same key; restore the newest data file"
+                    f"it has seen a log of {known} entries, and the site's has {size}: the data was rolled back, or "
+                    "another site uses the same key; recover the newest data"
                 )
             raise _NotCosigned(f"it has cosigned {known} entries, more than the {head.size} that are published by now")
         if known == old_size:

@@ -163,6 +163,11 @@ class StoreEngine(Protocol):
         """What code above keeps with the engine, and finds again from each of its connections."""
         ...
 
+    @property
+    def advice(self) -> Mapping[str, str]:
+        """What an operator does about damaged rows, by what is damaged; transactions add it to `DamagedDataError`."""
+        ...
+
     def read(self) -> AbstractContextManager[Connection]:
         """Read in one consistent snapshot."""
         ...

@@ -5,6 +5,7 @@ from typing import Final
 
 from volens.audit import VerifierKey
 from volens.consent import InputError, TamperError, UnavailableError
+from volens.consent.errors import DamagedDataError
 from volens.consent.plain_text import plain_text
 from volens.store.files.private_files import write_public
 
@@ -30,10 +31,8 @@ def check_public_key(folder: Path, key: VerifierKey) -> None:
         UnavailableError: the file cannot be read.
     """
     if published_successors(folder, key) > len(key.successions):
-        raise TamperError(
-            "integrity: the keyring is from before the signing key was replaced, as site.pub shows; put the newest "
-            "keyring.db back"
-        )
+        problem = "the keyring is from before the signing key was replaced, as site.pub shows"
+        raise DamagedDataError(problem, "keyring")
 
 
 def published_successors(folder: Path, key: VerifierKey) -> int:

@@ -20,6 +20,7 @@ from typing import Any, Final, final
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from volens.consent import ReceiptId, TamperError
+from volens.consent.errors import DamagedDataError
 from volens.store.authenticated_rows import Row, rows_mac
 from volens.store.engine import StoreEngine
 from volens.store.keys.generations import Remembered, remembered_generations
@@ -27,6 +28,7 @@ from volens.store.keys.keyring import Keyring
 from volens.store.keys.secrets import LongLivedSecret
 from volens.store.log.audit_log import log_size
 from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot, attached
+from volens.store.recovery_advice import advised
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import DELETED_SCOPES, Scope, ScopedTable, scoped_tables
 from volens.store.schema.table_builder import read_value
@@ -115,13 +117,13 @@ class RowSeals:
             its, seal, kept = rows[one], seals.get(one), known.get(one)
             if not its[anchor]:
                 if self._is_missing(connection, scope, one, seal is not None, kept):
-                    found[one] = _problem(scope, one, "are missing")
+                    found[one] = self._problem(scope, one, "are missing")
             elif seal is None:
-                found[one] = _problem(scope, one, "have no seal")
+                found[one] = self._problem(scope, one, "have no seal")
             elif not compare_digest(seal[1], rows_mac(key, scope, one, seal[0], its)):
-                found[one] = _problem(scope, one, "were changed by another program")
+                found[one] = self._problem(scope, one, "were changed by another program")
             elif kept is not None and seal[0] < kept.generation and not self._is_stale(connection, kept):
-                found[one] = _problem(scope, one, "are older than the keyring remembers")
+                found[one] = self._problem(scope, one, "are older than the keyring remembers")
             else:
                 found[one] = SealedRows(scope, one, seal[0], its)
         return found
@@ -179,6 +181,14 @@ class RowSeals:
             if isinstance(rows, SealedRows)
         }
 
+    def damaged(self, problem: str) -> DamagedDataError:
+        """Return an error about rows, also one that is not raised in a transaction, with what the engine advises."""
+        return advised(DamagedDataError(problem), self._data.advice)
+
+    def _problem(self, scope: Scope, scope_id: str, what: str) -> DamagedDataError:
+        names = ", ".join(one.table.name for one in scoped_tables(scope))
+        return self.damaged(f"the rows of {scope.value} {scope_id!r} ({names}) {what}; it is closed")
+
     def site(self, connection: Connection | ReadSnapshot) -> SealedRows:
         """Return the rows of the site itself; cached.
 
@@ -187,7 +197,7 @@ class RowSeals:
         """
         found = self.cached(connection, Scope.SITE, self.keyring.site_id)
         if found is None:
-            raise _problem(Scope.SITE, self.keyring.site_id, "are missing")
+            raise self._problem(Scope.SITE, self.keyring.site_id, "are missing")
         return found
 
     def write(self, connection: Connection, scope: Scope, scope_ids: Sequence[str], generation: int) -> None:
@@ -276,14 +286,6 @@ def seals_of(connection: Connection | ReadSnapshot) -> RowSeals:
     """Return the row seals of the store that a connection belongs to."""
     found: RowSeals = attached(connection)[_ATTACHED]
     return found
-
-
-def _problem(scope: Scope, scope_id: str, what: str) -> TamperError:
-    names = ", ".join(one.table.name for one in scoped_tables(scope))
-    return TamperError(
-        f"integrity: the rows of {scope.value} {scope_id!r} ({names}) {what}; it is closed; restore the data file: "
-        "volens restore"
-    )
 
 
 def _read(

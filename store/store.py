@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, insert, select
 
 from volens.audit import Checkpoint, Event, VerifierKey, origin_of
 from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError, format_time
+from volens.consent.errors import DamagedDataError
 from volens.consent.receipt import Controller
 from volens.consent.times import whole_seconds
 from volens.store.engine import Place, Scrubbed, StoreEngine
@@ -35,6 +36,7 @@ from volens.store.log.rollback_check import (
 from volens.store.log.shard_log import ShardWriter, newest_time
 from volens.store.prepared_query import ReadSnapshot
 from volens.store.public_key_file import check_public_key
+from volens.store.recovery_advice import advised
 from volens.store.rollout import Rollout, Step
 from volens.store.row_seals import RowSeals, mark_writing
 from volens.store.schema import data_tables as tables
@@ -173,7 +175,7 @@ class Store:
             row = connection.execute(select(tables.site)).one_or_none()
             self._newest_time = newest_time(connection)
         if row is None:
-            raise TamperError(f"integrity: {data.name} has no site; restore the data file")
+            raise advised(DamagedDataError(f"{data.name} has no site"), data.advice)
         controller = Controller(SiteId(row.site_id), row.controller_name, row.controller_contact)
         self.site = SiteRecord(controller, row.public_key, row.created_at)
         self.seals = RowSeals(data, keyring)
@@ -374,8 +376,11 @@ class Store:
     def _check_one_site(self) -> None:
         key = self.verifier_key
         if (self.keyring.site_id, self.keyring.public_key) != (self.site.controller.site_id, key.newest.public_key):
-            raise TamperError("integrity: keyring and data file are of different sites; use two that belong together")
-        check_public_key(self.folder, key)
+            raise TamperError("integrity: keyring and data are of different sites; use two that belong together")
+        try:
+            check_public_key(self.folder, key)
+        except DamagedDataError as error:
+            raise advised(error, self.keyring.engine.advice)  # noqa: B904  it is the same error
 
     def keep_checkpoint(self) -> None:
         """Write the newest checkpoint into the home; see `volens.store.log.home_evidence`."""

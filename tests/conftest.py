@@ -56,6 +56,7 @@ BOTH_ENGINES = {
     "unit/store/test_jobs.py",
     "unit/store/test_inbox.py",
     "unit/store/test_staff.py",
+    "unit/store/test_recovery_advice.py",
     "unit/store/test_row_seals.py",
     "unit/store/test_standing_consents.py",
     "unit/store/test_log_growth.py",

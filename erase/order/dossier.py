@@ -26,7 +26,8 @@ import rfc8785
 from sqlalchemy import Connection
 
 from volens.audit import NodeReader, consistency_proof, inclusion_proof, to_base64
-from volens.consent import InputError, SignedDocument, TamperError, UnavailableError
+from volens.consent import InputError, SignedDocument, UnavailableError
+from volens.consent.errors import DamagedDataError
 from volens.consent.signed_document import Signer
 from volens.erase.operator_key import APPROVAL
 from volens.erase.order.order_rows import Cohort, checkpoint_note, cohort_certificates, logged_entry
@@ -100,7 +101,7 @@ def sign_manifest(key: Signer, cohort_id: str, manifest: bytes) -> bytes:
 def _files(store: Store, connection: Connection, cohort: Cohort, plan: Plan) -> dict[str, bytes]:
     certificates = cohort_certificates(connection, cohort.cohort_id)
     if len(certificates) != cohort.facts["after"]["certificates"]:
-        raise TamperError("integrity: certificates of a finished cohort are missing; restore the data file")
+        raise DamagedDataError("certificates of a finished cohort are missing")
     counts = {"before": cohort.facts["before"], "after": cohort.facts["after"]}
     files = {
         PAGE: render_page("dossier.html", plan=plan, **counts).encode("utf-8"),

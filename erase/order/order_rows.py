@@ -10,7 +10,8 @@ import rfc8785
 from sqlalchemy import Connection, Row, insert, select, update
 
 from volens.audit import LogEntry, NodeReader, inclusion_proof
-from volens.consent import ReceiptId, TamperError
+from volens.consent import ReceiptId
+from volens.consent.errors import DamagedDataError
 from volens.consent.json_reader import read_json
 from volens.erase.journal import ErasureState
 from volens.store import Transaction, seals_of
@@ -137,7 +138,7 @@ def logged_entry(connection: Connection, index: int, size: int, read: NodeReader
         .where(event.seq == index)
     ).one_or_none()
     if row is None:
-        raise TamperError(f"integrity: entry {index} of the audit log cannot be opened; restore the data file")
+        raise DamagedDataError(f"entry {index} of the audit log cannot be opened")
     return LogEntry(row.leaf, read_json(row.details), row.salt, index, inclusion_proof(index, size, read))
 
 
@@ -149,7 +150,7 @@ def checkpoint_note(connection: Connection, size: int) -> str:
     """
     note = connection.scalar(select(tables.audit_checkpoint.c.note).where(tables.audit_checkpoint.c.size == size))
     if note is None:
-        raise TamperError(f"integrity: the checkpoint of {size} entries is missing; restore the data file")
+        raise DamagedDataError(f"the checkpoint of {size} entries is missing")
     return str(note)
 
 

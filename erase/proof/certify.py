@@ -111,7 +111,7 @@ def publish(store: Store, home: Path, facts: _Facts) -> None:
     with store.read() as connection:
         certificates = certificates_of(connection, list(facts))
     if len(certificates) < len(facts):
-        raise TamperError("integrity: a certificate that the journal names is missing; restore the data file")
+        raise store.seals.damaged("a certificate that the journal names is missing")
     _write(home, [(one, ()) for one in certificates.values()])
     with store.write() as tx:
         advance(tx, ErasureState.CERTIFIED, {one: {} for one in facts})
@@ -131,7 +131,7 @@ def published(store: Store, home: Path, receipt_ids: Sequence[ReceiptId]) -> dic
             answers = acknowledgements_of(connection, ids)
         for one in ids:
             if one not in certificates:
-                raise TamperError("integrity: a finished erasure has no certificate; restore the data file")
+                raise store.seals.damaged("a finished erasure has no certificate")
             facts = journal[one].facts
             path = certificate_path(home, certificates[one])
             if not path.exists():

@@ -12,9 +12,9 @@ from volens.consent import (
     NoLiveConsentError,
     ReceiptId,
     RefusedError,
-    TamperError,
     UnknownError,
 )
+from volens.consent.errors import DamagedDataError
 from volens.erase.box_search import BoxHash, BoxSearch
 from volens.erase.journal import ErasureState, certificates_of, receipt_of_certificate, rows_left, states_of
 from volens.erase.needles import Hit
@@ -122,9 +122,7 @@ class Erasures:
                 "or later; there is nothing left here to search by. 'volens certificate verify' checks it as before"
             )
         if found is None:
-            raise TamperError(
-                "integrity: this site signed a certificate that is not in its data file; restore the data file"
-            )
+            raise self._store.seals.damaged("this site signed a certificate that is not in its data")
         return found
 
     def prove(self, receipt_ids: Sequence[ReceiptId]) -> Absent:
@@ -157,7 +155,7 @@ class Erasures:
         if any(state is not ErasureState.NOTIFIED for state in states.values()):
             raise ErasureIncompleteError(f"the erasure is not finished; run '{RESUME}'")
         if len(certificates) < len(ids):
-            raise TamperError("integrity: a finished erasure has no certificate; restore the data file")
+            raise self._store.seals.damaged("a finished erasure has no certificate")
         if rows or self._store.keyring.wrapped_secrets(ids):
             raise ErasureIncompleteError(
                 "a row or a secret of the erased consent exists again; find out how it was restored"
@@ -177,4 +175,4 @@ def _statement(token: str, key: VerifierKey) -> Mapping[str, Any]:
     try:
         return verify_certificate(CERTIFICATE.to_file(token), key).statement
     except InputError:
-        raise TamperError("integrity: a stored certificate is damaged; restore the data file") from None
+        raise DamagedDataError("a stored certificate is damaged") from None

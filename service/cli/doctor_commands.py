@@ -215,7 +215,7 @@ def _gates(site: Site) -> str:
 
 def _rules(site: Site) -> str:
     site.check_rules()
-    sound = "both databases are sound, and the data file refuses every forbidden act"
+    sound = "both databases are sound, and the rules of the data refuse every forbidden act"
     store = site.installation.store
     if is_expanded(store.data):
         return f"{sound}; its schema is {store.data.revision}: when no old node serves, run 'volens upgrade contract'"

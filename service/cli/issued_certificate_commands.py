@@ -24,6 +24,7 @@ from volens.consent import (
     TamperError,
     parse_purpose,
 )
+from volens.consent.errors import DamagedDataError
 from volens.consent.receipt import notice_language
 from volens.consent.typed_text import parse_code, same_text
 from volens.erase.pages import page_language
@@ -249,7 +250,7 @@ def _notice_language(site: Site, receipt_id: ReceiptId, checked: Certificate) ->
     except TamperError:
         return None
     if receipt is not None and not is_for(checked, receipt):
-        raise TamperError("integrity: a certificate is stored for another consent; restore the data file")
+        raise DamagedDataError("a certificate is stored for another consent")
     return None if receipt is None else notice_language(receipt)
 
 

@@ -21,7 +21,7 @@ def opened(
     with Site.open(home_folder(home), load_extractor=load_extractor or default_models, progress=progress) as site:
         if (repair := site.keyring_repair) is not None:
             warn(
-                f"keyring.db was an older copy, {counted(repair.entries, 'entry', 'entries')} behind the data file; "
+                f"the keyring was an older copy, {counted(repair.entries, 'entry', 'entries')} behind the data; "
                 f"{counted(repair.destroyed_secrets, 'secret')} of erased consents in it destroyed again; find out "
                 "where the copy came from"
             )

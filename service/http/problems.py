@@ -25,7 +25,7 @@ from volens.consent import (
     UnknownError,
     VolensError,
 )
-from volens.consent.errors import ReceiptSignatureError
+from volens.consent.errors import DamagedDataError, ReceiptSignatureError
 from volens.enroll import RestrictionPendingError
 from volens.erase import StopPendingError
 from volens.service.http.access import CredentialError, RateError
@@ -109,9 +109,13 @@ def install(app: FastAPI) -> None:
 def kind_of(error: VolensError) -> str:
     """Return the last part of a problem's type: the name of the error in words.
 
-    No consent, an expired consent and an unknown person give the same kind.
+    No consent, an expired consent and an unknown person give the same kind; so do damaged rows and other broken seals.
     """
-    name = NoLiveConsentError.__name__ if isinstance(error, NoLiveConsentError) else type(error).__name__
+    name = type(error).__name__
+    if isinstance(error, NoLiveConsentError):
+        name = NoLiveConsentError.__name__
+    elif isinstance(error, DamagedDataError):
+        name = TamperError.__name__
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name.removesuffix("Error")).lower()
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from volens.consent import ReceiptId, RefusedError, TamperError
+from volens.consent.errors import DamagedDataError
 from volens.store.engine import StoreEngine
 from volens.store.keys import sealing
 from volens.store.keys.secrets import KEY_BYTES, BucketKey, GrantSecret, Random
@@ -121,9 +122,9 @@ def rekey_bucket(
     return new_id, key
 
 
-def unknown_key() -> TamperError:
+def unknown_key() -> DamagedDataError:
     """Return the error about a secret whose bucket key is not there."""
-    return TamperError("integrity: a secret is of a bucket key that the keyring does not have; restore the keyring")
+    return DamagedDataError("a secret is of a bucket key that the keyring does not have", "keyring")
 
 
 _WITH_ROOM: Final = (

@@ -53,6 +53,7 @@ from volens.store.keys.wrapped_keys import (
     unlock_buckets,
 )
 from volens.store.prepared_query import InList, PreparedQuery
+from volens.store.recovery_advice import advised
 from volens.store.schema import keyring_tables as tables
 
 _BATCH: Final = 500
@@ -238,7 +239,7 @@ class Keyring:
         """
         secrets = self.grant_secrets([receipt_id])
         if receipt_id not in secrets:
-            raise lost_secret()
+            raise advised(lost_secret(), self.engine.advice)
         return secrets[receipt_id]
 
     def grant_secrets(self, receipt_ids: Iterable[ReceiptId]) -> Mapping[ReceiptId, GrantSecret]:
@@ -341,7 +342,7 @@ class Keyring:
                     return self._open_all(found)
             # Another process has made these keys; or has replaced them since we read the secrets.
             if not self._reload() and missing == missing_before:
-                raise unknown_key()
+                raise advised(unknown_key(), self.engine.advice)
             missing_before = missing
         raise UnavailableError("other processes keep replacing the keys of the site; try again")
 

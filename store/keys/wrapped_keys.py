@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, insert, select, update
 
 from volens.consent import TamperError
+from volens.consent.errors import DamagedDataError
 from volens.store.keys import sealing
 from volens.store.keys.secrets import (
     KEY_BYTES,
@@ -75,13 +76,13 @@ def read_wrapped_keys(connection: Connection, name: str) -> WrappedKeys:
     """
     row = connection.execute(select(tables.keyring)).one_or_none()
     if row is None:
-        raise TamperError(f"integrity: {name} has no site; restore the keyring")
+        raise DamagedDataError(f"{name} has no site", "keyring")
     site_keys = {
         SiteKeyKind(one.kind): WrappedSiteKey(one.epoch, one.wrapped)
         for one in connection.execute(select(tables.site_key))
     }
     if site_keys.keys() != set(SiteKeyKind):
-        raise TamperError(f"integrity: {name} lacks a key of the site; restore the keyring")
+        raise DamagedDataError(f"{name} lacks a key of the site", "keyring")
     buckets = {
         KeyId(one.bucket_id, one.number): one.wrapped
         for one in connection.execute(

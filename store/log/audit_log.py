@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from volens import audit
 from volens.audit import Checkpoint, Event, NodeReader, VerifierKey
 from volens.consent import InputError, ReceiptId, TamperError, parse_time
+from volens.consent.errors import DamagedDataError
 from volens.consent.json_reader import read_json
 from volens.store.keys.secrets import Random
 from volens.store.log.shard_report import NO_SHARDS, ShardReport
@@ -74,7 +75,7 @@ def newest_time(connection: Connection | ReadSnapshot) -> datetime | None:
     try:
         return parse_time(read_json(rows[0][0])["at"]) if rows else None
     except (ValueError, KeyError, TypeError, InputError):
-        raise TamperError("integrity: the newest leaf of the audit log is malformed; restore the data file") from None
+        raise DamagedDataError("the newest leaf of the audit log is malformed") from None
 
 
 def kinds_since(connection: Connection | ReadSnapshot, size: int) -> set[str]:
@@ -93,7 +94,7 @@ def kinds_of(leaves: Iterable[bytes]) -> set[str]:
     try:
         return {str(read_json(leaf)["kind"]) for leaf in leaves}
     except (ValueError, KeyError, TypeError):
-        raise TamperError("integrity: a leaf of the audit log is malformed; restore the data file") from None
+        raise DamagedDataError("a leaf of the audit log is malformed") from None
 
 
 def node_reader(connection: Connection) -> NodeReader:
@@ -102,7 +103,7 @@ def node_reader(connection: Connection) -> NodeReader:
     def read(level: int, index: int, /) -> bytes:
         value = connection.scalar(_NODE, {"at_level": level, "at_position": index})
         if value is None:
-            raise TamperError("integrity: a node of the audit log is missing; restore the data file")
+            raise DamagedDataError("a node of the audit log is missing")
         return bytes(value)
 
     return read
@@ -207,9 +208,7 @@ def _opened(leaf: bytes, details: str, salt: bytes) -> Event:
         opened = read_json(details)
         audit.open_leaf(leaf, opened, salt)
     except (ValueError, TypeError, AttributeError):
-        raise TamperError(
-            "integrity: an opening of the audit log does not match its leaf; restore the data file"
-        ) from None
+        raise DamagedDataError("an opening of the audit log does not match its leaf") from None
     return Event(kind, at, opened, salt)
 
 

@@ -8,20 +8,12 @@ them. What does not fit is returned with the advice that cures it.
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import final
 
 from volens.audit import Checkpoint
 from volens.consent import TamperError
 from volens.store.log.keyring_memory import MEMORY_CHANGED, Memory
-
-RESTORE_IN_PLACE: Final = "volens restore --in-place"
-RESTORE: Final = f"run '{RESTORE_IN_PLACE}'"
-_RECOVERED: Final = (
-    "on the server, to the last commit (a replica, or point-in-time recovery); {older} from before cannot be used"
-)
-RECOVER: Final = f"stop all nodes, and recover the data {_RECOVERED.format(older='a dump')}"
-RECOVER_KEYRING: Final = f"stop all nodes, and recover the keyring {_RECOVERED.format(older='a dump')}"
-_RECOVER_BOTH: Final = f"stop all nodes, and recover data and keyring {_RECOVERED.format(older='dumps')}"
+from volens.store.recovery_advice import RECOVER, RECOVER_BOTH, RECOVER_KEYRING, RESTORE, RESTORE_IN_PLACE
 
 
 @final
@@ -153,5 +145,5 @@ def _older_copies(facts: Facts) -> Misfit | None:
             problem = f"{one.source} is of a log whose first {head.size} entries differ from this one"
             command = f"{RESTORE_IN_PLACE} --accept-lost-withdrawals"
         files = f"put the newest data file and keyring back; if there are none, run '{command}'"
-        return Misfit(problem, _RECOVER_BOTH if facts.on_server else files)
+        return Misfit(problem, RECOVER_BOTH if facts.on_server else files)
     return None

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias, final
 from sqlalchemy import Connection, insert, select, update
 
 from volens.audit import Checkpoint
-from volens.consent import TamperError
+from volens.consent.errors import DamagedDataError
 from volens.store.keys.keyring import Keyring, LogHead
 from volens.store.log.shard_memory import NO_SHARDS
 from volens.store.prepared_query import PreparedQuery, ReadSnapshot
@@ -98,8 +98,8 @@ def read_memory(keyring: Keyring) -> Memory:
     """
     with keyring.engine.read_prepared() as snapshot:
         memory = authentic_memory(snapshot, keyring)
-    if memory is None:
-        raise TamperError(f"integrity: {MEMORY_CHANGED}; put the newest keyring.db back")
+        if memory is None:
+            raise DamagedDataError(MEMORY_CHANGED, "keyring")
     return memory
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from volens.consent import TamperError
+from volens.consent.errors import DamagedDataError
 from volens.consent.json_reader import read_json
 from volens.store.schema import data_tables as tables
 
@@ -53,7 +53,7 @@ def nodes_from(connection: Connection, level: int, start: int, count: int) -> li
     within = (_node.level == level, _node.position >= start, _node.position < start + count)
     hashes = [bytes(one) for one in connection.scalars(select(_node.hash).where(*within).order_by(_node.position))]
     if len(hashes) != count:
-        raise TamperError("integrity: a node of the audit log is missing; restore the data file")
+        raise DamagedDataError("a node of the audit log is missing")
     return hashes
 
 
@@ -71,4 +71,4 @@ def openings_about_no_consent(connection: Connection, start: int, count: int) ->
     try:
         return {row.seq: (read_json(row.details), bytes(row.salt)) for row in connection.execute(query)}
     except ValueError:
-        raise TamperError("integrity: an opening of the audit log is malformed; restore the data file") from None
+        raise DamagedDataError("an opening of the audit log is malformed") from None

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from volens import audit
 from volens.consent import TamperError
+from volens.consent.errors import DamagedDataError
 from volens.consent.json_reader import read_json
 from volens.store.keys.keyring import Keyring
 from volens.store.prepared_query import PreparedQuery, ReadSnapshot
@@ -47,7 +48,4 @@ def check_logged(
     except (ValueError, TypeError, AttributeError, TamperError):
         holds = False
     if not holds:
-        raise TamperError(
-            f"integrity: entry {index} of the audit log is not the {' or '.join(kinds)} that a row refers to; restore "
-            "the data file: volens restore"
-        )
+        raise DamagedDataError(f"entry {index} of the audit log is not the {' or '.join(kinds)} that a row refers to")

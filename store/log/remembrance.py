@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, text
 
 from volens.audit import Checkpoint, read_leaf
 from volens.consent import EndReason, ReceiptId, TamperError
+from volens.consent.errors import DamagedDataError
 from volens.store.keys.generations import (
     all_remembered,
     forget,
@@ -120,10 +121,7 @@ def check_newest_leaves(keyring: Keyring, connection: Connection) -> None:
         select(event.seq, event.leaf).where(event.seq >= first, event.seq <= newest).order_by(event.seq)
     ).all()
     if [tuple(row) for row in own] != [tuple(row) for row in known]:
-        raise TamperError(
-            "integrity: an entry of the data file's log is not the one that the keyring has; restore the data file: "
-            "volens restore"
-        )
+        raise DamagedDataError("an entry of the log is not the one that the keyring has")
 
 
 def remembered_leaves(keyring: Keyring, *, is_authentic: bool = True) -> list[bytes]:
@@ -137,8 +135,8 @@ def remembered_leaves(keyring: Keyring, *, is_authentic: bool = True) -> list[by
         size = kept.scalar(select(keyring_tables.keyring.c.log_size))
     if [row.seq for row in rows] != list(range(len(rows))) or (is_authentic and len(rows) != size):
         raise TamperError(
-            f"integrity: the keyring remembers a log of {size} entries and has {len(rows)} of them; an older data file "
-            "cannot be brought up to date with it; restore the newest"
+            f"integrity: the keyring remembers a log of {size} entries and has {len(rows)} of them; older data cannot "
+            "be brought up to date with it; use the newest"
         )
     return [row.leaf for row in rows]
 
@@ -152,8 +150,8 @@ def remembered_ends(keyring: Keyring) -> Mapping[ReceiptId, EndReason]:
     with keyring.engine.read_prepared() as kept:
         memory = authentic_memory(kept, keyring)
         rows = None if memory is None else verified_ends(kept, memory)
-    if rows is None:
-        raise TamperError(f"integrity: {MEMORY_CHANGED}; put the newest keyring.db back")
+        if rows is None:
+            raise DamagedDataError(MEMORY_CHANGED, "keyring")
     return {ReceiptId(receipt_id): EndReason(reason) for receipt_id, reason, *_ in rows}
 
 
@@ -254,7 +252,7 @@ def _change_memory(keyring: Keyring, change: Callable[[Connection, Memory], Memo
     with keyring.write() as kept:
         memory = authentic_memory(kept, keyring)
         if memory is None:
-            raise TamperError(f"integrity: {MEMORY_CHANGED}; put the newest keyring.db back")
+            raise DamagedDataError(MEMORY_CHANGED, "keyring")
         write_memory(kept, keyring, change(kept, memory))
 
 

@@ -15,8 +15,6 @@ from volens.store.keys.keyring import Keyring
 from volens.store.keys.secrets import Random
 from volens.store.log import audit_log
 from volens.store.log.freshness import (
-    RECOVER_KEYRING,
-    RESTORE,
     Evidence,
     Facts,
     Misfit,
@@ -31,6 +29,7 @@ from volens.store.log.remembrance import check_newest_leaves
 from volens.store.log.secrets_held import returned_secrets, unopenable
 from volens.store.log.shard_log import ShardHead
 from volens.store.log.shard_memory import misfitting, remembered_shards
+from volens.store.recovery_advice import RECOVER_KEYRING, RESTORE
 from volens.store.schema import data_tables as tables
 from volens.store.site_databases import is_on_server
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, Select, and_, or_, select
 
 from volens.audit import Event
 from volens.audit.leaf import open_stored_leaf
-from volens.consent import TamperError
+from volens.consent.errors import DamagedDataError
 from volens.consent.json_reader import read_json
 from volens.store.log.shard_log import shard_leaves_from
 from volens.store.schema import data_tables as tables
@@ -81,6 +81,4 @@ def _event(row: Row[int, int, bytes, str, bytes]) -> Event:
         kind, at = open_stored_leaf(row.leaf, row.details, row.salt)
         return Event(kind, at, read_json(row.details), row.salt)
     except (ValueError, TypeError, AttributeError):
-        raise TamperError(
-            "integrity: an opening in a shard of the audit log does not match its leaf; restore the data file"
-        ) from None
+        raise DamagedDataError("an opening in a shard of the audit log does not match its leaf") from None

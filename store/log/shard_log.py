@@ -16,6 +16,7 @@ from volens import audit
 from volens.audit import Checkpoint, Event, NodeReader
 from volens.audit.shard import SHARD_ANCHORED, SHARD_CLOSED, SHARD_OPENED, period_of, shard_name, shard_origin
 from volens.consent import ReceiptId, TamperError, UnknownError, format_time, parse_time
+from volens.consent.errors import DamagedDataError
 from volens.store.keys.keyring import Keyring
 from volens.store.keys.secrets import Random
 from volens.store.log import audit_log
@@ -221,7 +222,7 @@ def shard_nodes(connection: Connection, shard: int) -> NodeReader:
         rows = _NODES.rows(connection, {"shard": shard, "at": ((index + 1) << level) - 1})
         node = bytes(rows[0][0])[HASH_BYTES * level : HASH_BYTES * (level + 1)] if rows else b""
         if len(node) != HASH_BYTES:
-            raise TamperError("integrity: a node of a shard of the audit log is missing; restore the data file")
+            raise DamagedDataError("a node of a shard of the audit log is missing")
         return node
 
     return read

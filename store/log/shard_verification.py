@@ -17,6 +17,7 @@ from volens.audit.frontier import Frontier
 from volens.audit.leaf import open_stored_leaf
 from volens.audit.shard import SHARD_ANCHORED, SHARD_CLOSED, SHARD_LOST, SHARD_OPENED, shard_key
 from volens.consent import TamperError, parse_time
+from volens.consent.errors import DamagedDataError
 from volens.consent.json_reader import read_json
 from volens.store.log import audit_log
 from volens.store.log.shard_log import closing_details, opening_details, read_anchor, shard_nodes, shard_of
@@ -126,7 +127,7 @@ def _has_ended(index: int, said: _Said, newest: datetime | None) -> bool:
         return False
     if details is None or _is_over(details["kept_until"], newest):
         return True
-    raise TamperError(f"integrity: the shard {details['shard']} of the audit log is missing; restore the data file")
+    raise DamagedDataError(f"the shard {details['shard']} of the audit log is missing")
 
 
 def _is_over(kept_until: datetime | str, newest: datetime | None) -> bool:

@@ -46,7 +46,7 @@ def check_receipt(connection: Connection, receipt: UnverifiedReceipt) -> Verifie
     verified = verify_receipt(receipt, key)
     if stored is not None and not hmac.compare_digest(stored.sha256, verified.sha256):
         raise ReceiptSignatureError(
-            "integrity: the receipt is not the one recorded when the consent was given; use that one, or restore the "
-            "data file"
+            "integrity: the receipt is not the one recorded when the consent was given; use that one, or "
+            "restore the data from a backup"
         )
     return verified

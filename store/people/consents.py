@@ -23,7 +23,7 @@ from volens.consent import (
     parse_time,
 )
 from volens.consent.clocks import inactive_at
-from volens.consent.errors import ReceiptSignatureError
+from volens.consent.errors import DamagedDataError, ReceiptSignatureError
 from volens.consent.reason import Reason
 from volens.consent.receipt import verify_stored
 from volens.consent.subject_key import SubjectPublicKey
@@ -71,10 +71,10 @@ class StoredReceipt:
             receipt = verify_stored(self.token, SubjectPublicKey(self.subject_key))
         except (InputError, ReceiptSignatureError):
             # Of a document that a caller sent these would be the caller's fault; this one is ours.
-            raise TamperError("integrity: a stored receipt does not verify; restore the data file") from None
+            raise DamagedDataError("a stored receipt does not verify") from None
         claims = receipt.claims
         if (claims.receipt_id, claims.subject_id, claims.purpose) != (self.receipt_id, self.subject_id, self.purpose):
-            raise TamperError("integrity: a stored receipt is in the place of another one; restore the data file")
+            raise DamagedDataError("a stored receipt is in the place of another one")
         return receipt
 
     def verified_until(self, site_id: SiteId, purpose: Purpose) -> datetime:
@@ -91,10 +91,7 @@ class StoredReceipt:
 
 def other_receipt() -> TamperError:
     """Return the error about a match whose receipt does not allow it."""
-    return TamperError(
-        "integrity: the matched person's receipt is for another site, zone or time than its row says; restore the data "
-        "file"
-    )
+    return DamagedDataError("the matched person's receipt is for another site, zone or time than its row says")
 
 
 @final
@@ -162,9 +159,8 @@ def inspect_consents(
             continue
         interacted_at, mac = visits.get(receipt_id, ("", b""))
         if not compare_digest(mac, seals.interaction_mac(receipt_id, interacted_at)):
-            found[one] = TamperError(
-                f"integrity: the row of consent {receipt_id!r} in last_interaction was changed by another program; it "
-                "is closed; restore the data file: volens restore"
+            found[one] = seals.damaged(
+                f"the row of consent {receipt_id!r} in last_interaction was changed by another program; it is closed"
             )
             continue
         ((_, subject_id, purpose, expires_at),) = rows.tables[tables.live_consent.name]

@@ -52,7 +52,7 @@ class PanelBadges:
                 "badge number for the panel needs a zone with custody operator"
             )
         if receipt is None:
-            raise TamperError("integrity: a consent in force has no receipt; restore the data file")
+            raise self._store.seals.damaged("a consent in force has no receipt")
         receipt.verified()
         with self._store.keyring.grant_secret(receipt_id) as secret:
             box = seal_panel_badge(badge, owner, receipt.sha256, secret, self._store.random)

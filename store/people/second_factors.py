@@ -26,7 +26,6 @@ from volens.consent import (
     RefusedError,
     SecondFactor,
     ShownFactor,
-    TamperError,
     check_kind,
 )
 from volens.consent.reason import Reason
@@ -168,9 +167,7 @@ def badge_owner(store: Store, purpose: Purpose, badge: ShownFactor) -> ReceiptId
         receipt_id = ReceiptId(row.receipt_id)
         authenticate_consents(connection, [receipt_id])
     if not hmac.compare_digest(row.verifier, _verifier(store.keyring, purpose, row.subject_id, badge, None)):
-        raise TamperError(
-            "integrity: the row of a badge number is not of the person it was set for; restore the data file"
-        )
+        raise store.seals.damaged("the row of a badge number is not of the person it was set for")
     return receipt_id
 
 

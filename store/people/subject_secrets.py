@@ -2,7 +2,8 @@
 
 from sqlalchemy import Connection, insert, select
 
-from volens.consent import ConsentGrant, PersonSecret, Purpose, ReceiptId, RefusedError, TamperError, VerifiedReceipt
+from volens.consent import ConsentGrant, PersonSecret, Purpose, ReceiptId, RefusedError, VerifiedReceipt
+from volens.consent.errors import DamagedDataError
 from volens.store.people.consents import authenticate_consents
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -52,6 +53,6 @@ def commitment_of(connection: Connection, receipt_id: ReceiptId) -> bytes:
     consent = authenticate_consents(connection, [receipt_id]).get(receipt_id)
     kept = [] if consent is None else consent.rows.records(tables.subject_secret)
     if not kept:
-        raise TamperError("integrity: a consent has lost the commitment to its secret; restore the data file")
+        raise DamagedDataError("a consent has lost the commitment to its secret")
     commitment: bytes = kept[0]["commitment"]
     return commitment

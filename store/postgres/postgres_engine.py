@@ -1,7 +1,7 @@
 """`PostgresEngine`: one schema of a PostgreSQL database, with a write lock, and reads of one snapshot."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, final
@@ -30,6 +30,7 @@ from volens.store.postgres.postgres_remote import PostgresRemote
 from volens.store.postgres.postgres_self_check import check_refusals
 from volens.store.postgres.postgres_snapshot import PostgresSnapshot, driver_of
 from volens.store.prepared_query import PreparedQuery
+from volens.store.recovery_advice import ON_SERVER
 from volens.store.row_copy import copy_ids, copy_rows
 from volens.store.schema.keyring_tables import first_schedule
 from volens.store.schema.schema_lines import METADATA
@@ -107,6 +108,11 @@ class PostgresEngine:
     def name(self) -> str:
         """The database and schema, without its address."""
         return self.url.name
+
+    @property
+    def advice(self) -> Mapping[str, str]:
+        """What to do about damaged rows."""
+        return ON_SERVER
 
     @contextmanager
     def read(self) -> Generator[Connection]:

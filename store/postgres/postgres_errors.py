@@ -10,6 +10,8 @@ from psycopg import errors
 from sqlalchemy.exc import DBAPIError
 
 from volens.consent import TamperError, UnavailableError
+from volens.consent.errors import DamagedDataError
+from volens.store.recovery_advice import ON_SERVER, advised
 
 _LOCKED: Final = "is locked by another process; try again when it is done"
 _RETRY: Final = "was changed by another transaction at the same time; this step was not done, try again"
@@ -74,6 +76,8 @@ def translated(name: str) -> Generator[None]:
     """Raise an error of PostgreSQL as one of ours; a broken rule of the schema passes unchanged."""
     try:
         yield
+    except DamagedDataError as error:
+        raise advised(error, ON_SERVER)  # noqa: B904  it is the same error
     except (DBAPIError, psycopg.Error) as error:
         original: Any = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(original, psycopg.IntegrityError) or not isinstance(original, psycopg.Error):

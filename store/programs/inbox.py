@@ -108,9 +108,9 @@ class Inbox:
             with self._key() as key:
                 sealing.open_into(message.sealed_request, key, context, request)
         except TamperError:
-            raise TamperError(
-                "integrity: a message of a sender that was not carried out yet does not open; restore the data file, "
-                "and ask the sender to send its messages again"
+            raise self._store.seals.damaged(
+                "a message of a sender that was not carried out yet does not open; ask the sender to send its messages "
+                "again"
             ) from None
         return ReceivedMessage(message.sender, message.message_sha256, bytes(request))
 

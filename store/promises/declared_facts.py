@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, insert, select
 
-from volens.consent import InputError, Purpose, RefusedError, TamperError
+from volens.consent import InputError, Purpose, RefusedError
 from volens.consent.declarations import SiteFact, ZoneFact, parse_declaration
+from volens.consent.errors import DamagedDataError
 from volens.store.promises.stated_jurisdictions import refuse_to_leave_out
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import seals_of
@@ -39,7 +40,7 @@ def zone_facts(connection: Connection, purpose: Purpose) -> dict[ZoneFact, str]:
     """
     rows = seals_of(connection).cached(connection, Scope.ZONE, purpose)
     if rows is None:
-        raise TamperError(f"integrity: zone {purpose!r} has no rows; restore the data file")
+        raise DamagedDataError(f"zone {purpose!r} has no rows")
     return {ZoneFact(name): value for name, value in _newest(rows.records(tables.zone_declaration)).items()}
 
 

@@ -11,7 +11,8 @@ from typing import Final, final
 
 from sqlalchemy import Connection, insert, select, update
 
-from volens.consent import InputError, Purpose, ReceiptId, RefusedError, TamperError, UnverifiedReceipt
+from volens.consent import InputError, Purpose, ReceiptId, RefusedError, UnverifiedReceipt
+from volens.consent.errors import DamagedDataError
 from volens.consent.typed_text import parse_text, same_text
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import seals_of
@@ -108,7 +109,7 @@ def verified_recipients(connection: Connection, zone: Purpose) -> list[Recipient
     """
     rows = seals_of(connection).cached(connection, Scope.ZONE, zone)
     if rows is None:
-        raise TamperError(f"integrity: zone {zone!r} has no rows; restore the data file")
+        raise DamagedDataError(f"zone {zone!r} has no rows")
     found = [Recipient(*row.values()) for row in rows.records(tables.recipient) if row["removed_at"] is None]
     return sorted(found, key=lambda one: one.name)
 

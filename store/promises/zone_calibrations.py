@@ -8,7 +8,8 @@ from typing import Final
 
 from sqlalchemy import Connection, insert
 
-from volens.consent import ModelId, Purpose, RefusedError, TamperError
+from volens.consent import ModelId, Purpose, RefusedError
+from volens.consent.errors import DamagedDataError
 from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import seals_of
@@ -27,7 +28,7 @@ def threshold_shift(connection: Connection, purpose: Purpose, model_id: ModelId)
     """
     rows = seals_of(connection).cached(connection, Scope.ZONE, purpose)
     if rows is None:
-        raise TamperError(f"integrity: zone {purpose!r} has no rows; restore the data file")
+        raise DamagedDataError(f"zone {purpose!r} has no rows")
     of_model = [one for one in rows.records(tables.zone_calibration) if one["model_id"] == model_id]
     newest = max(of_model, key=lambda one: int(one["number"]), default=None)
     return 0.0 if newest is None else int(newest["shift_thousandths"]) / THOUSANDTHS

@@ -17,7 +17,7 @@ from typing import Any, Final, final
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from volens.consent import TamperError
+from volens.consent.errors import DamagedDataError
 from volens.store.schema import data_tables as tables
 from volens.store.schema.personal_tables import CUSTODIES, OWNER, PERSONAL, Personal
 from volens.store.schema.table_builder import UtcDateTime, rule_of, unique_columns
@@ -138,9 +138,9 @@ def check_refusals(connection: sa.Connection, manner: Manner, acts: Sequence[Act
             statement.run(connection, manner)
         for table in (*(one.table for one in PERSONAL), tables.webhook_outbox):
             if _count(connection, table):
-                raise TamperError(_accepted(f"a {table.name} row that outlives its consent"))
+                raise _accepted(f"a {table.name} row that outlives its consent")
     except IntegrityError:
-        raise TamperError("integrity: the database refuses what it should accept; restore the data file") from None
+        raise DamagedDataError("the database refuses what it should accept") from None
     finally:
         savepoint.rollback()
 
@@ -383,8 +383,8 @@ def _must_refuse(connection: sa.Connection, manner: Manner, act: Act) -> None:
     finally:
         if attempt is not None:
             attempt.rollback()
-    raise TamperError(_accepted(act.what))
+    raise _accepted(act.what)
 
 
-def _accepted(what: str) -> str:
-    return f"integrity: the database accepts {what}; its rules were removed, restore the data file"
+def _accepted(what: str) -> DamagedDataError:
+    return DamagedDataError(f"the database accepts {what}, so its rules were removed")

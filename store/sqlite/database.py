@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Generator, MutableMapping
+from collections.abc import Callable, Generator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, final
@@ -18,6 +18,7 @@ from volens.store.files import locked_files
 from volens.store.files.file_place import FilePlace
 from volens.store.files.freed_memory import overwritten
 from volens.store.prepared_query import PreparedQuery
+from volens.store.recovery_advice import ON_FILES
 from volens.store.sqlite.catalogue import CatalogueCheck, check_catalogue, digest_of
 from volens.store.sqlite.database_files import COMPANIONS, create_private, existing_files
 from volens.store.sqlite.schema_revision import settle_revision
@@ -93,6 +94,11 @@ class SqliteEngine:
     def name(self) -> str:
         """The name of the file."""
         return self.path.name
+
+    @property
+    def advice(self) -> Mapping[str, str]:
+        """What to do about damaged rows."""
+        return ON_FILES
 
     @contextmanager
     def read(self) -> Generator[Connection]:

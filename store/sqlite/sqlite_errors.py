@@ -9,6 +9,8 @@ from typing import Any, Final
 from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from volens.consent import TamperError, UnavailableError
+from volens.consent.errors import DamagedDataError
+from volens.store.recovery_advice import ON_FILES, advised
 
 _LOCKED: Final = "is locked by another process; try again when it is done"
 _CANNOT_OPEN: Final = "cannot be opened; check the folder and its rights"
@@ -33,6 +35,8 @@ def translated(path: Path) -> Generator[None]:
     """Raise an error of SQLite as one of ours; a broken rule of the schema passes unchanged."""
     try:
         yield
+    except DamagedDataError as error:
+        raise advised(error, ON_FILES)  # noqa: B904  it is the same error
     except (DatabaseError, sqlite3.DatabaseError) as error:
         original: Any = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(original, "sqlite_errorcode", None)

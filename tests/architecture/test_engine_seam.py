@@ -20,6 +20,9 @@ DIALECT_WORDS = (
     "pg_",
     "nextval",
 )
+FILE_ADVICE = ("restore the data file", "keyring.db back", "restore the keyring")
+# They know where the databases are: each has other advice for a server, or is for files only.
+ADVISERS = {"volens.store.recovery_advice", "volens.store.log.freshness", "volens.store.log.rollback_check"}
 PORTABLE_FUNCTIONS = {"count", "max", "min", "sum"}
 # They build queries of their own. Others outside the store take a `Connection` and pass it on.
 ROWS_OUTSIDE_THE_STORE = {
@@ -62,6 +65,18 @@ def test_only_the_engine_has_words_of_its_dialect_in_a_string() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         for word in DIALECT_WORDS
         if word in node.value
+    }
+    assert offenders == set()
+
+
+def test_only_what_knows_the_engine_says_to_restore_a_file() -> None:
+    offenders = {
+        f"{name}:{node.lineno}: {node.value}"
+        for name, tree in outside_the_engine()
+        if name not in ADVISERS and name != "volens.store.backup.restore"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if any(one in node.value for one in FILE_ADVICE)
     }
     assert offenders == set()
 

@@ -385,7 +385,7 @@ def test_a_backup_of_another_site_is_refused(past: Past, tmp_path: Path) -> None
     other.site.close()
     (past.home / DATA).unlink()
 
-    with pytest.raises(TamperError, match="keyring and data file are of different sites"):
+    with pytest.raises(TamperError, match="keyring and data are of different sites"):
         restore(past.home, RestoreOrder(tmp_path / "foreign", in_place=True))
 
 

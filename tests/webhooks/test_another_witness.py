@@ -112,7 +112,7 @@ def test_another_witness_that_lost_nothing_knows_a_log_that_was_rolled_back(
     assert ask(house)[0].problem is None
     older = House.copied(tmp_path / "copy", tmp_path / "older")
     with older.site:
-        assert "the data file was rolled back, or another site uses the same key" in problem(older)
+        assert "the data was rolled back, or another site uses the same key" in problem(older)
         older.bits.seed(5)  # other salts: a fork of the same length, and then a longer one
         grow(older, 5)
         assert "refuses the proof that the log only grew (422)" in problem(older)

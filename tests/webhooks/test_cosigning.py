@@ -136,7 +136,7 @@ def test_a_fork_gets_no_cosignature_and_the_sentence_says_so(house: House) -> No
         witness.seen[origin] = head.size, bytes(32)
         assert f"it has cosigned another log of {head.size} entries: the log was forked" in problem(house)
         witness.seen[origin] = head.size + 5, bytes(32)
-        assert "the data file was rolled back, or another site uses the same key" in problem(house)
+        assert "the data was rolled back, or another site uses the same key" in problem(house)
         witness.seen[origin] = size, root
         assert ask(house)[0].problem is None
 

@@ -100,6 +100,7 @@ ROOTS = {
     "NoLiveConsentError": "RefusedError",
     "ConsentExpiredError": "NoLiveConsentError",
     "ConsentRestrictedError": "NoLiveConsentError",
+    "DamagedDataError": "TamperError",
     "ForgedGrantError": "TypeError",
     "InputError": "VolensError",
     "RefusedError": "VolensError",

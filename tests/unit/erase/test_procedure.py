@@ -318,7 +318,7 @@ def test_rows_or_secrets_that_reappear_are_not_certified(house: House, monkeypat
         connection.execute("DELETE FROM audit_opening WHERE seq = 0")
     with monkeypatch.context() as stuck:
         stuck.setattr(Store, "scrub", late)
-        with pytest.raises(ErasureIncompleteError, match="the data file still has rows of the erased consent"):
+        with pytest.raises(ErasureIncompleteError, match="the data still has rows of the erased consent"):
             house.withdraw(person)
 
 

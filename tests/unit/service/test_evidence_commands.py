@@ -102,7 +102,7 @@ def test_an_older_keyring_is_said_on_stderr_once_and_by_doctor_later(
     said = volens("status")
 
     assert said.code == 0
-    assert "warning: keyring.db was an older copy, 2 entries behind the data file; 1 secret of erased" in said.err
+    assert "warning: the keyring was an older copy, 2 entries behind the data; 1 secret of erased" in said.err
     assert volens("status").err == ""
     (found,) = [one["found"] for one in volens("doctor", "--json").json if one["what"] == "evidence"]
     assert "an older keyring was repaired 1 time, last on 20" in found

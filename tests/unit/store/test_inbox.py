@@ -73,7 +73,7 @@ def test_a_message_that_was_moved_to_another_sender_does_not_open(house: House, 
     tamper(house.site.home / DATA, another)
 
     house.reopen()  # a planted message does not keep the site closed
-    with pytest.raises(TamperError, match="does not open; restore the data file, and ask the sender"):
+    with pytest.raises(TamperError, match="does not open; ask the sender to send its messages again; "):
         house.site.programs.inbox.open(house.site.programs.inbox.pending()[0])
     with pytest.raises(TamperError, match="does not open"):
         house.site.sweep()

@@ -20,6 +20,7 @@ from volens.consent import (
     UnitVector,
     VolensError,
 )
+from volens.consent.errors import DamagedDataError
 from volens.index import opened
 from volens.service.sample_notice import publish_sample_notice
 from volens.store.keys import sealing
@@ -150,7 +151,7 @@ def test_an_embedding_does_not_open_where_anything_of_its_consent_was_changed(ho
 
     with pytest.raises(VolensError, match="integrity: a sealed value") as caught:
         open_all(house, victim)
-    assert type(caught.value) is TamperError
+    assert type(caught.value) in {TamperError, DamagedDataError}
     assert not any(word in str(caught.value) for word in (ann.receipt_id, ann.subject_id, "lobby", "Ada"))
 
 
